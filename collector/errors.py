@@ -1,0 +1,66 @@
+"""The one tree of errors.
+
+CollectorError
+├── UserError            somebody can mend it; shown without a traceback
+│   ├── SettingsError    a configuration that cannot be used; holds every problem found
+│   ├── SchemaError      a database whose tables are not what they must be
+│   ├── DatabaseInUse    another collector holds this database
+│   └── QueryError       a question that the stored data cannot answer as asked
+├── FrameError           a frame that cannot be used; `reason` is the word under which it is counted
+├── StreamError          a connection or subscription failed; `permanent` says whether a retry can help
+└── SinkError            a sink refused a batch; `transient` says whether a retry can help
+"""
+
+
+class CollectorError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+class UserError(CollectorError):
+    """Something a person can mend: said in a line or three, without a traceback."""
+
+
+class SettingsError(UserError):
+    """A configuration that cannot be used."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''} in the configuration"
+        super().__init__("\n".join([f"{count}:", *(f"  {problem}" for problem in problems)]))
+
+
+class SchemaError(UserError):
+    """A database whose tables are not what they must be."""
+
+
+class DatabaseInUse(UserError):  # noqa: N818  (a state, not a fault)
+    """Another collector holds this database."""
+
+
+class QueryError(UserError):
+    """A question that the stored data cannot answer as asked."""
+
+
+class FrameError(CollectorError):
+    """A frame that cannot be used."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+
+
+class StreamError(CollectorError):
+    """A connection or a subscription failed."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        self.permanent = permanent
+        super().__init__(message)
+
+
+class SinkError(CollectorError):
+    """A sink refused a batch."""
+
+    def __init__(self, message: str, *, transient: bool) -> None:
+        self.transient = transient
+        super().__init__(message)
