@@ -1,0 +1,117 @@
+"""Say what a sink is given and what it owes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Value = float | int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows for one table, column by column, every column of the same length."""
+
+    table: str  # "book" is the hot table, whatever its name in the database
+    columns: Mapping[str, Sequence[Value]]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(next(iter(self.columns.values()), ()))
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentState:
+    """Where one coverage segment stands once its batch is committed."""
+
+    segment_id: int
+    session_id: str
+    exchange: str
+    symbol: str
+    channel: str
+    start_ns: int
+    end_ns: int  # receipt of the last proven update
+    alive_until_ns: int
+    first_sequence: int | None
+    last_sequence: int | None
+    rows: int
+    verification: str
+    end_cause: str | None = None
+    detail: str | None = None
+    witnessed: int = 0
+    disagreed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AccountingState:
+    """The terms of the identity for one session and stream once its batch is committed."""
+
+    session_id: str
+    exchange: str
+    symbol: str
+    channel: str
+    received: int = 0
+    carried_in: int = 0
+    written: int = 0
+    merged: int = 0
+    sampled_out: int = 0
+    dropped: int = 0
+    pending: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)  # by reason
+
+    @property
+    def rejected_total(self) -> int:
+        """Sum the rejections over their reasons."""
+        return sum(self.rejected.values())
+
+    @property
+    def difference(self) -> int:
+        """Tell by how much the identity is broken: 0 when every event is accounted for."""
+        settled = self.written + self.merged + self.sampled_out + self.rejected_total + self.dropped
+        return self.received + self.carried_in - settled - self.pending
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """One run of the program."""
+
+    session_id: str
+    started_ns: int
+    version: str
+    host: str
+    pid: int
+    wanted: str  # JSON: the streams asked for
+    ended_ns: int | None = None
+    end_cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSet:
+    """All that one transaction commits. Everything but the rows is absolute, so a repeat changes nothing."""
+
+    batch_id: str
+    session: SessionState
+    rows: tuple[Rows, ...] = ()
+    segments: tuple[SegmentState, ...] = ()
+    accounting: tuple[AccountingState, ...] = ()
+
+    @property
+    def row_count(self) -> int:
+        """Count the rows over all tables."""
+        return sum(len(rows) for rows in self.rows)
+
+
+class Sink(Protocol):
+    """Where batches end. Used by one thread, the writer's."""
+
+    def open(self) -> None:
+        """Make ready to write, or raise UserError saying what stands in the way."""
+
+    def write(self, batch: WriteSet) -> bool:
+        """Commit the batch in one transaction.
+
+        Returns False when a batch of this id was committed before (nothing is written again). Raises
+        SinkError, whose `transient` says whether another try can help.
+        """
+
+    def close(self) -> None:
+        """Let go of everything. Idempotent."""
