@@ -1,0 +1,54 @@
+"""Keep both sides of a local order book and read its best levels."""
+
+from collector.book.ladder import Ladder
+from collector.events.messages import Levels
+
+NAN = float("nan")
+
+
+class OrderBook:
+    """Two ladders. Knows no exchange and no sequence: only levels."""
+
+    __slots__ = ("asks", "bids")
+
+    def __init__(self) -> None:
+        self.bids = Ladder()
+        self.asks = Ladder()
+
+    def replace(self, bids: Levels, asks: Levels) -> None:
+        """Take a whole book."""
+        self.bids.replace(bids)
+        self.asks.replace(asks)
+
+    def update(self, bids: Levels, asks: Levels) -> None:
+        """Take changed levels."""
+        self.bids.update(bids)
+        self.asks.update(asks)
+
+    def top(self, levels: int) -> list[float]:
+        """Return the best levels as numbers: bid prices, bid sizes, ask prices, ask sizes, `levels` of each.
+
+        What a side does not have is NaN.
+        """
+        bid_sizes, ask_sizes = self.bids.sizes, self.asks.sizes
+        bid_prices = self.bids.prices[: -levels - 1 : -1]
+        ask_prices = self.asks.prices[:levels]
+        if len(bid_prices) == levels == len(ask_prices):
+            return [
+                *bid_prices,
+                *[bid_sizes[price] for price in bid_prices],
+                *ask_prices,
+                *[ask_sizes[price] for price in ask_prices],
+            ]
+        bid_gap = [NAN] * (levels - len(bid_prices))
+        ask_gap = [NAN] * (levels - len(ask_prices))
+        return [
+            *bid_prices,
+            *bid_gap,
+            *[bid_sizes[price] for price in bid_prices],
+            *bid_gap,
+            *ask_prices,
+            *ask_gap,
+            *[ask_sizes[price] for price in ask_prices],
+            *ask_gap,
+        ]

@@ -1,0 +1,143 @@
+"""Believe a book only while its exchange's own numbers prove it: a small state machine, no I/O, no clock."""
+
+from enum import Enum, auto
+from typing import NamedTuple, Protocol
+
+from collector.book.book import OrderBook
+from collector.errors import FrameError
+from collector.events.messages import Delta, Snapshot
+
+
+class Verdict(Enum):
+    """What an exchange's numbers say of a message that follows another."""
+
+    CONTINUES = auto()
+    REPEATS = auto()  # what is already known, once more
+    RESTARTS = auto()  # a new beginning, right in itself, but not joined to what was
+    BREAKS = auto()  # something between was not seen
+
+
+class Rule(Protocol):
+    """The integrity rule of one channel of one exchange."""
+
+    @property
+    def verification(self) -> str:
+        """Name what proves the book: the word that stands in coverage."""
+
+    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
+        """Judge a snapshot that arrives while the book is synced."""
+
+    def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
+        """Judge a delta that arrives while the book is synced."""
+
+
+class BookState(Enum):
+    """Where a book stands."""
+
+    UNSYNCED = auto()  # no snapshot yet
+    SYNCED = auto()
+    RESYNCING = auto()  # was synced, was doubted, waits for a new snapshot
+
+
+class Did(Enum):
+    """What became of a message."""
+
+    CONTINUED = auto()  # applied: a row
+    OPENED = auto()  # applied: the first row of a new segment
+    REOPENED = auto()  # applied: the segment before ends with `reason`, a new one begins
+    MERGED = auto()  # nothing new in it
+    REJECTED = auto()  # not applied, for `reason`; the book stands as it stood
+    BROKE = auto()  # not applied; the book is doubted from its last update on, and must be fetched again
+
+
+class Outcome(NamedTuple):
+    """What became of a message, and why."""
+
+    did: Did
+    reason: str = ""
+    detail: str = ""
+
+
+CONTINUED = Outcome(Did.CONTINUED)
+OPENED = Outcome(Did.OPENED)
+MERGED = Outcome(Did.MERGED)
+UNSYNCED = Outcome(Did.REJECTED, "unsynced")
+
+
+class VerifiedBook:
+    """A local book and the proof that it is the exchange's."""
+
+    __slots__ = ("_depth", "_rule", "book", "last_sequence", "state")
+
+    def __init__(self, rule: Rule, depth: int) -> None:
+        self._rule = rule
+        self._depth = depth
+        self.book = OrderBook()
+        self.state = BookState.UNSYNCED
+        self.last_sequence: int | None = None
+
+    @property
+    def verification(self) -> str:
+        """Name what proves the book."""
+        return self._rule.verification
+
+    def reset(self) -> None:
+        """Forget the book: the connection that fed it is gone."""
+        self.book = OrderBook()
+        self.last_sequence = None
+        self.state = BookState.UNSYNCED
+
+    def apply_delta(self, delta: Delta) -> Outcome:
+        """Apply changed levels if they follow what is known."""
+        if self.state is not BookState.SYNCED:
+            return UNSYNCED
+        verdict = self._rule.judge_delta(self.last_sequence, delta)
+        if verdict is Verdict.REPEATS:
+            return Outcome(Did.REJECTED, "stale", f"sequence {delta.sequence} was applied before")
+        if verdict is not Verdict.CONTINUES:
+            return self._broke("sequence_gap", f"sequence {delta.sequence} after {self.last_sequence}")
+        try:
+            self.book.update(delta.bids, delta.asks)
+        except FrameError as error:
+            return self._broke(error.reason, error.detail)
+        return self._settle(delta, CONTINUED)
+
+    def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
+        """Take a whole book, as the first or in place of what was."""
+        outcome = OPENED
+        if self.state is BookState.SYNCED:
+            verdict = self._rule.judge_snapshot(self.last_sequence, snapshot)
+            if verdict is Verdict.REPEATS:
+                return MERGED
+            if verdict is Verdict.CONTINUES:
+                outcome = CONTINUED
+            else:
+                detail = f"snapshot {snapshot.sequence} after {self.last_sequence}"
+                outcome = Outcome(Did.REOPENED, "restart", detail)
+        if not snapshot.bids and not snapshot.asks:
+            return self._broke("empty", "a snapshot without a level")
+        try:
+            self.book.replace(snapshot.bids, snapshot.asks)
+        except FrameError as error:
+            return self._broke(error.reason, error.detail)
+        return self._settle(snapshot, outcome)
+
+    def _settle(self, message: Snapshot | Delta, outcome: Outcome) -> Outcome:
+        book = self.book
+        bids, asks = book.bids.prices, book.asks.prices
+        if bids and asks and bids[-1] >= asks[0]:
+            return self._broke("crossed", f"best bid {bids[-1]!r}, best ask {asks[0]!r}")
+        if len(bids) > self._depth:
+            book.bids.cut_below(self._depth)
+        if len(asks) > self._depth:
+            book.asks.cut_above(self._depth)
+        self.last_sequence = message.sequence
+        self.state = BookState.SYNCED
+        return outcome
+
+    def _broke(self, reason: str, detail: str) -> Outcome:
+        """Throw the book away; one that was never synced goes on waiting for its snapshot."""
+        was_synced = self.state is BookState.SYNCED
+        self.reset()
+        self.state = BookState.RESYNCING if was_synced else BookState.UNSYNCED
+        return Outcome(Did.BROKE, reason, detail)

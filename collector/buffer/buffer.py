@@ -1,0 +1,200 @@
+"""Hand rows from the websocket thread to the writer thread: the one object that both touch.
+
+One lock, held for an append or a swap, never while anything is computed, read or written. Rows are
+numbers in flat arrays: nothing for the garbage collector to walk, and numpy reads them as they lie.
+"""
+
+import threading
+import time
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from collector.buffer.streams import Counts, Liveness, SegmentClosed, SegmentOpened, StreamKey
+
+NO_INT = -(2**63)  # stands for NULL in an integer column
+INT_COLUMNS = 5  # received_at_ns, exchange_ms, sequence, stream, segment_id
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the writer takes at one swap: rows, what happened to segments, and how events were settled."""
+
+    levels: array[float]  # per row: 4 x levels_per_row numbers, as OrderBook.top returns them
+    integers: array[int]  # per row: INT_COLUMNS numbers
+    opened: tuple[SegmentOpened, ...]
+    closed: tuple[SegmentClosed, ...]
+    heard_ns: dict[int, int]  # by segment open after this batch: its connection was alive until then
+    counts: dict[int, Counts]  # by stream, for every stream with a new event
+
+    @property
+    def rows(self) -> int:
+        """Count the rows."""
+        return len(self.integers) // INT_COLUMNS
+
+
+class Buffer:
+    """Bounded in rows. Full means that a row is counted as dropped, not that anybody waits."""
+
+    def __init__(self, *, levels_per_row: int, max_rows: int, flush_rows: int) -> None:
+        self._numbers_per_row = 4 * levels_per_row
+        self._max_rows = max_rows
+        self._flush_rows = flush_rows
+        self._lock = threading.Lock()
+        # Guarded by _lock: all below.
+        self._worth_a_flush = threading.Condition(self._lock)
+        self._levels: array[float] = array("d")
+        self._integers: array[int] = array("q")
+        self._rows = 0
+        self._opened: list[SegmentOpened] = []
+        self._closed: list[SegmentClosed] = []
+        self._open: dict[int, Liveness] = {}
+        self._streams: list[StreamKey] = []
+        self._counts: list[Counts] = []
+        self._changed: set[int] = set()
+        self._full = False
+        self._hurried = False
+        self._high_rows = 0
+
+    def register(self, key: StreamKey) -> int:
+        """Return the number of a stream, by which its rows and counts are kept."""
+        with self._lock:
+            if key in self._streams:
+                return self._streams.index(key)
+            self._streams.append(key)
+            self._counts.append(Counts())
+            return len(self._streams) - 1
+
+    def key(self, stream: int) -> StreamKey:
+        """Name a stream by its number."""
+        return self._streams[stream]
+
+    def append(
+        self,
+        stream: int,
+        received: int,
+        received_at_ns: int,
+        exchange_ms: int | None,
+        sequence: int | None,
+        segment_id: int,
+        levels: Sequence[float],
+    ) -> bool:
+        """Take a row; False when there is no room and it was counted as dropped.
+
+        `received` is the stream's own count of events so far, this one included: taken over in the same
+        breath as the row, so that at any swap the two sides of the identity are of the same moment.
+        """
+        assert len(levels) == self._numbers_per_row  # noqa: S101  (a row of another width would shift all after it)
+        with self._lock:
+            counts = self._counts[stream]
+            counts.received = received
+            self._changed.add(stream)
+            if self._full:
+                counts.dropped += 1
+                return False
+            self._levels.extend(levels)
+            self._integers.extend(
+                (
+                    received_at_ns,
+                    NO_INT if exchange_ms is None else exchange_ms,
+                    NO_INT if sequence is None else sequence,
+                    stream,
+                    segment_id,
+                )
+            )
+            self._rows += 1
+            if self._rows >= self._max_rows:
+                self._full = True
+            if self._rows == self._flush_rows or self._full:
+                self._worth_a_flush.notify_all()
+            return True
+
+    def count_rejected(self, stream: int, received: int, reason: str) -> None:
+        """Settle an event that gives no row."""
+        with self._lock:
+            counts = self._counts[stream]
+            counts.received = received
+            counts.rejected[reason] = counts.rejected.get(reason, 0) + 1
+            self._changed.add(stream)
+
+    def count_merged(self, stream: int, received: int) -> None:
+        """Settle an event that says what a stored row says already."""
+        with self._lock:
+            counts = self._counts[stream]
+            counts.received = received
+            counts.merged += 1
+            self._changed.add(stream)
+
+    def count_dropped(self, stream: int, received: int) -> None:
+        """Settle an event that found no room."""
+        with self._lock:
+            counts = self._counts[stream]
+            counts.received = received
+            counts.dropped += 1
+            self._changed.add(stream)
+
+    def open_segment(self, opened: SegmentOpened) -> None:
+        """Note that a segment begins; its rows come after."""
+        with self._lock:
+            self._opened.append(opened)
+            self._open[opened.segment_id] = opened.liveness
+
+    def close_segment(self, closed: SegmentClosed) -> None:
+        """Note that a segment ended; its rows came before."""
+        with self._lock:
+            self._closed.append(closed)
+            del self._open[closed.segment_id]
+
+    @property
+    def has_room(self) -> bool:
+        """Say whether a row would be taken."""
+        return not self._full
+
+    def hurry(self) -> None:
+        """Wake the writer now, whatever there is."""
+        with self._lock:
+            self._hurried = True
+            self._worth_a_flush.notify_all()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until a flush is worth it, or the time is over."""
+        deadline = time.monotonic() + timeout_s
+        with self._lock:
+            while not self._hurried and self._rows < self._flush_rows:
+                left_s = deadline - time.monotonic()
+                if left_s <= 0 or not self._worth_a_flush.wait(left_s):
+                    break
+            self._hurried = False
+
+    def swap(self) -> Batch:
+        """Take all that came since the last swap."""
+        with self._lock:
+            batch = Batch(
+                levels=self._levels,
+                integers=self._integers,
+                opened=tuple(self._opened),
+                closed=tuple(self._closed),
+                heard_ns={segment: liveness.heard_ns for segment, liveness in self._open.items()},
+                counts={stream: self._counts[stream].copy() for stream in self._changed},
+            )
+            self._high_rows = max(self._high_rows, self._rows)
+            self._levels = array("d")
+            self._integers = array("q")
+            self._rows = 0
+            self._opened = []
+            self._closed = []
+            self._changed = set()
+            self._full = False
+            return batch
+
+    def snapshot(self) -> tuple[dict[StreamKey, tuple[Counts, int]], int]:
+        """Return every stream's counts and rows now in the buffer, and the highest fill so far."""
+        with self._lock:
+            waiting: dict[int, int] = {}
+            for stream in self._integers[3::INT_COLUMNS]:
+                waiting[stream] = waiting.get(stream, 0) + 1
+            counts = {
+                key: (self._counts[number].copy(), waiting.get(number, 0))
+                for number, key in enumerate(self._streams)
+            }
+            return counts, max(self._high_rows, self._rows)

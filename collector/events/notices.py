@@ -1,0 +1,61 @@
+"""What happened, as values for whoever subscribes: the log, a bot, a dashboard."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """What a connection to an exchange can be."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemState:
+    """A connection changed its state."""
+
+    exchange: str
+    connection: str
+    state: State
+    at_ns: int
+    cause: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentChanged:
+    """A stream became verified, or ceased to be."""
+
+    exchange: str
+    symbol: str
+    channel: str
+    segment_id: int
+    at_ns: int
+    verified: bool
+    cause: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PotentialHalt:
+    """Something went wrong so often, or so finally, that a trading system should consider stopping."""
+
+    exchange: str
+    code: str
+    reason: str
+    at_ns: int
+    symbol: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStep:
+    """The wall clock jumped; receipt times were anchored anew."""
+
+    at_ns: int
+    step_s: float
+
+
+Notice = SystemState | SegmentChanged | PotentialHalt | ClockStep
