@@ -20,8 +20,8 @@ INT_COLUMNS = 5  # received_at_ns, exchange_ms, sequence, stream, segment_id
 class Batch:
     """What the writer takes at one swap: rows, what happened to segments, and how events were settled."""
 
-    levels: array[float]  # per row: 4 x levels_per_row numbers, as OrderBook.top returns them
-    integers: array[int]  # per row: INT_COLUMNS numbers
+    levels: "array[float]"  # per row: 4 x levels_per_row numbers, as OrderBook.top returns them
+    integers: "array[int]"  # per row: INT_COLUMNS numbers
     opened: tuple[SegmentOpened, ...]
     closed: tuple[SegmentClosed, ...]
     heard_ns: dict[int, int]  # by segment open after this batch: its connection was alive until then

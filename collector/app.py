@@ -1,0 +1,266 @@
+"""Wire the parts together: start them in order, stop them in order, and account for every event."""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from collector import __version__
+from collector.buffer.buffer import Buffer
+from collector.buffer.streams import StreamKey
+from collector.clock import Clock
+from collector.errors import CollectorError, UserError
+from collector.events.bus import EventBus
+from collector.events.notices import ClockStep, PotentialHalt, SegmentChanged, SystemState
+from collector.exchanges.venues import SUPPORTED, Kind
+from collector.features.practical import TOTAL_LEVELS
+from collector.ids import SegmentIds, new_id
+from collector.retry import Backoff
+from collector.settings import ExchangeSettings, Settings
+from collector.sinks.contract import AccountingState, SessionState, Sink
+from collector.sinks.sql import SqlSink
+from collector.stream.connection import Pace
+from collector.stream.feed import Feed, Limits, Wanted, book_depth
+from collector.stream.markets import Source
+from collector.stream.thread import StreamThread
+from collector.writer.prepare import Preparation, StreamFacts
+from collector.writer.thread import WriterThread
+
+ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a session came to: the terms of the identity for each stream, and what went wrong."""
+
+    session_id: str
+    accounting: tuple[AccountingState, ...]
+    batches: int
+    seconds: float
+    problems: tuple[str, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Say whether every event is accounted for."""
+        return all(state.difference == 0 for state in self.accounting)
+
+    @property
+    def good(self) -> bool:
+        """Say whether nothing that was accepted was lost."""
+        lost = any(state.dropped or state.pending for state in self.accounting)
+        return self.exact and not lost and not self.problems
+
+
+class Collector:
+    """The program, from settings to accounting. Start once, stop once; `stop` is idempotent."""
+
+    def __init__(self, settings: Settings, *, events: EventBus | None = None, sink: Sink | None = None) -> None:
+        if not any(exchange.symbols for exchange in settings.exchanges.values()):
+            raise UserError(
+                "nothing to collect: no symbol is configured; name some with --symbols BTC/USDT:USDT, "
+                "SYMBOLS=BTCUSDT in the environment, or exchanges.<name>.symbols in a file for --config"
+            )
+        self.settings = settings
+        self.events = events or EventBus(_log_failed_subscriber)
+        _log_events(self.events)
+        levels = max(TOTAL_LEVELS, settings.storage.levels)
+        self.buffer = Buffer(
+            levels_per_row=levels,
+            max_rows=settings.buffer.max_rows,
+            flush_rows=settings.writer.batch_rows,
+        )
+        self.session = SessionState(
+            session_id=new_id(),
+            started_ns=time.time_ns(),
+            version=__version__,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            wanted=_wanted_text(settings),
+        )
+        self._levels = levels
+        self._segment_ids = SegmentIds()
+        self._ended = threading.Event()
+        self._sink = sink or SqlSink(
+            settings.database.url,
+            settings.database.table_name,
+            synchronous=settings.database.synchronous.upper(),
+            auto_migrate=settings.database.auto_migrate,
+            busy_timeout_s=settings.database.busy_timeout_s,
+        )
+        self.stream = StreamThread(self._make_feeds, self.events, self._ended.set)
+        self.writer = WriterThread(
+            self.buffer,
+            Preparation(
+                self.session,
+                self.buffer.key,
+                self._facts_of,
+                levels_per_row=levels,
+                most_rows=ROWS_A_TRANSACTION,
+            ),
+            self._sink,
+            interval_s=settings.writer.interval_s,
+            backoff=Backoff(settings.writer.retry_base_s, settings.writer.retry_max_s),
+            on_end=self._ended.set,
+        )
+        self._started_s: float | None = None
+        self._report: Report | None = None
+
+    def start(self) -> None:
+        """Open the database and start the threads. Raises UserError when something stands in the way."""
+        self._sink.open()
+        self._started_s = time.monotonic()
+        self.writer.start()
+        self.stream.start()
+        log.info("collector.started", session=self.session.session_id, database=self._shown_database())
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the time is over, `interrupt` is called, or a thread has ended by itself."""
+        self._ended.wait(seconds)
+
+    def interrupt(self) -> None:
+        """End a `wait`. Safe in a signal handler."""
+        self._ended.set()
+
+    def stop(self, deadline_s: float | None = None) -> Report:
+        """Stop the stream, drain the buffer, close the database, and account."""
+        if self._report is not None:
+            return self._report
+        if self._started_s is None:
+            raise CollectorError("stop before start")
+        until_s = time.monotonic() + (self.settings.shutdown.deadline_s if deadline_s is None else deadline_s)
+        problems = list(self._refused())
+        self.stream.ask_to_stop()
+        if not self.stream.join(max(0.0, until_s - time.monotonic())):
+            problems.append("the websocket thread did not end in time")
+        if self.stream.failure is not None:
+            problems.append(f"the websocket thread failed: {self.stream.failure!r}")
+        if not self.writer.stop(until_s - time.monotonic()):
+            problems.append(self._writer_problem())
+        self._sink.close()
+        self._report = Report(
+            session_id=self.session.session_id,
+            accounting=self.accounting(),
+            batches=self.writer.committed.batches,
+            seconds=time.monotonic() - self._started_s,
+            problems=tuple(problems),
+        )
+        log.info("collector.stopped", exact=self._report.exact, problems=problems)
+        return self._report
+
+    def accounting(self) -> tuple[AccountingState, ...]:
+        """Return the terms of the identity as they are now: received here, written as committed."""
+        counts, _ = self.buffer.snapshot()
+        committed = self.writer.committed.accounting
+        return tuple(
+            AccountingState(
+                self.session.session_id,
+                *key,
+                received=count.received,
+                written=committed[key].written if key in committed else 0,
+                merged=count.merged,
+                dropped=count.dropped,
+                pending=waiting + (self.writer.given_up.get(key, 0)),
+                rejected=count.rejected,
+            )
+            for key, (count, waiting) in counts.items()
+        )
+
+    def _refused(self) -> Sequence[str]:
+        return [text for feed in self.stream.feeds for text in feed.refused]
+
+    def _writer_problem(self) -> str:
+        committed = self.writer.committed
+        rows = sum(self.writer.given_up.values())
+        why = committed.last_error or repr(self.writer.failure)
+        return f"{rows} rows could not be written before the deadline: {why}"
+
+    def _shown_database(self) -> str:
+        return str(self.settings.masked()["database"]["url"])
+
+    def _facts_of(self, key: StreamKey) -> StreamFacts:
+        return StreamFacts(key, book_depth(key.channel), self.settings.exchanges[key.exchange].stored_data_source)
+
+    def _make_feeds(self, clock: Clock) -> Sequence[Feed]:
+        return [
+            self._feed(name, exchange, clock)
+            for name, exchange in self.settings.exchanges.items()
+            if exchange.symbols
+        ]
+
+    def _feed(self, name: str, exchange: ExchangeSettings, clock: Clock) -> Feed:
+        stream, integrity = self.settings.stream, self.settings.integrity
+        kinds: tuple[Kind, ...] = tuple(sorted({kind for one, kind, _ in SUPPORTED if one == name}))
+        return Feed(
+            Wanted(Source(name, exchange.environment, exchange.endpoints, kinds), exchange.symbols, exchange.channels),
+            Limits(
+                pace=Pace(
+                    connect_timeout_s=stream.connect_timeout_s,
+                    subscribe_timeout_s=stream.subscribe_timeout_s,
+                    stale_after_s=stream.stale_after_s,
+                    heartbeat_s=stream.heartbeat_s,
+                    backoff=Backoff(stream.backoff_base_s, stream.backoff_max_s),
+                    max_reconnect_attempts=stream.max_reconnect_attempts,
+                ),
+                markets_timeout_s=stream.markets_timeout_s,
+                max_mismatches=integrity.max_mismatches,
+                mismatch_window_s=integrity.mismatch_window_s,
+                levels_per_row=self._levels,
+            ),
+            self.buffer,
+            clock=clock,
+            events=self.events,
+            new_segment_id=self._segment_ids.next,
+            on_unknown=_log_unknown(name),
+        )
+
+
+def _wanted_text(settings: Settings) -> str:
+    wanted = {
+        name: {"symbols": list(exchange.symbols), "channels": list(exchange.channels)}
+        for name, exchange in settings.exchanges.items()
+    }
+    return json.dumps(wanted, sort_keys=True)
+
+
+def _log_events(events: EventBus) -> None:
+    """Log one line for each change of state."""
+    events.subscribe(SystemState, _log_state)
+    events.subscribe(SegmentChanged, _log_segment)
+    events.subscribe(PotentialHalt, _log_halt)
+    events.subscribe(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
+
+
+def _log_state(event: SystemState) -> None:
+    shown = {"cause": event.cause} if event.cause else {}
+    log.info(f"stream.{event.state}", connection=event.connection, **shown)
+
+
+def _log_segment(event: SegmentChanged) -> None:
+    stream = {"exchange": event.exchange, "symbol": event.symbol, "channel": event.channel}
+    if event.verified:
+        log.info("book.verified", **stream)
+    else:
+        log.info("book.ended", **stream, cause=event.cause, detail=event.detail)
+
+
+def _log_halt(event: PotentialHalt) -> None:
+    where = {"exchange": event.exchange, **({"symbol": event.symbol} if event.symbol else {})}
+    log.warning("potential_halt", code=event.code, reason=event.reason, **where)
+
+
+def _log_unknown(exchange: str) -> Callable[[str, str, str], None]:
+    def show(reason: str, detail: str, start_of_frame: str) -> None:
+        log.warning("frame.rejected", exchange=exchange, reason=reason, detail=detail, frame=start_of_frame)
+
+    return show
+
+
+def _log_failed_subscriber(event: object, error: Exception) -> None:
+    log.warning("subscriber.failed", event_type=type(event).__name__, error=repr(error))

@@ -1,0 +1,118 @@
+"""Take one stream's book messages to rows, segments and counts."""
+
+from collections.abc import Callable
+
+from collector.book.verified import BookState, Did, Outcome, VerifiedBook
+from collector.buffer.buffer import Buffer
+from collector.buffer.streams import Liveness, SegmentClosed, SegmentOpened, StreamKey
+from collector.events.bus import EventBus
+from collector.events.messages import Delta, Snapshot
+from collector.events.notices import SegmentChanged
+
+NO_ROOM = "no_room"
+
+
+class BookStream:
+    """One stream from its mapped messages to the buffer. Lives in the websocket thread."""
+
+    def __init__(
+        self,
+        key: StreamKey,
+        topic: str,
+        book: VerifiedBook,
+        buffer: Buffer,
+        *,
+        levels_per_row: int,
+        new_segment_id: Callable[[], int],
+        events: EventBus,
+    ) -> None:
+        self.key = key
+        self.topic = topic
+        self.number = buffer.register(key)
+        self.received = 0  # mapped events, counted where they come in
+        self.last_news_at_ns = 0  # receipt of the last message that said something new
+        self.in_question = False  # silent for so long that a new snapshot was asked for, to compare
+        self._book = book
+        self._buffer = buffer
+        self._levels_per_row = levels_per_row
+        self._new_segment_id = new_segment_id
+        self._events = events
+        self._segment_id: int | None = None
+        self._last_row_ns = 0
+
+    @property
+    def verified(self) -> bool:
+        """Say whether the book is believed now."""
+        return self._book.state is BookState.SYNCED
+
+    def take(self, message: Snapshot | Delta, received_at_ns: int, liveness: Liveness) -> Outcome:
+        """Apply a message and settle it: exactly one row, or one count, for one event."""
+        self.received += 1
+        if type(message) is Delta:
+            outcome = self._book.apply_delta(message)
+        else:
+            outcome = self._book.apply_snapshot(message)
+        did = outcome.did
+        if did is not Did.MERGED:
+            self.last_news_at_ns = received_at_ns
+        if did is Did.REJECTED:
+            self._buffer.count_rejected(self.number, self.received, outcome.reason)
+        elif did is Did.MERGED:
+            self.in_question = False
+            self._buffer.count_merged(self.number, self.received)
+        elif did is Did.BROKE:
+            self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
+            self._buffer.count_rejected(self.number, self.received, outcome.reason)
+        else:
+            if did is Did.REOPENED:
+                cause = "stale" if self.in_question else outcome.reason
+                self.end_segment(cause, outcome.detail, alive_until_ns=None)
+            self.in_question = False
+            self._store(message, received_at_ns, liveness)
+        return outcome
+
+    def lose(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
+        """Let go of the book: what feeds it is gone."""
+        self.end_segment(cause, detail, alive_until_ns)
+        self._book.reset()
+
+    def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
+        """Close the segment that is open, if one is."""
+        if self._segment_id is None:
+            return
+        self._buffer.close_segment(SegmentClosed(self._segment_id, cause, detail, alive_until_ns))
+        self._publish(self._segment_id, self._last_row_ns, cause, detail, verified=False)
+        self._segment_id = None
+
+    def _store(self, message: Snapshot | Delta, received_at_ns: int, liveness: Liveness) -> None:
+        buffer = self._buffer
+        segment_id = self._segment_id
+        if segment_id is None:
+            if not buffer.has_room:
+                buffer.count_dropped(self.number, self.received)
+                return
+            segment_id = self._open_segment(received_at_ns, liveness)
+        stored = buffer.append(
+            self.number,
+            self.received,
+            received_at_ns,
+            message.exchange_ms,
+            message.sequence,
+            segment_id,
+            self._book.book.top(self._levels_per_row),
+        )
+        if stored:
+            self._last_row_ns = received_at_ns
+        else:  # the book is right, but a row is missing: the segment ends, the next row begins another
+            self.end_segment(NO_ROOM, "the buffer is full: the database does not keep up", alive_until_ns=None)
+
+    def _open_segment(self, start_ns: int, liveness: Liveness) -> int:
+        segment_id = self._segment_id = self._new_segment_id()
+        verification = self._book.verification
+        self._buffer.open_segment(SegmentOpened(segment_id, self.number, start_ns, verification, liveness))
+        self._last_row_ns = start_ns
+        self._publish(segment_id, start_ns, "", "", verified=True)
+        return segment_id
+
+    def _publish(self, segment_id: int, at_ns: int, cause: str, detail: str, *, verified: bool) -> None:
+        self._events.publish(SegmentChanged(*self.key, segment_id, at_ns, verified, cause, detail))

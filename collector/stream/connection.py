@@ -1,0 +1,318 @@
+"""Keep one websocket connection alive, its topics subscribed and its books verified."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from collector.book.verified import Did
+from collector.buffer.streams import Liveness
+from collector.clock import Clock
+from collector.errors import FrameError, StreamError
+from collector.events.bus import EventBus
+from collector.events.messages import Ack, Delta, Other, Snapshot
+from collector.events.notices import PotentialHalt, State, SystemState
+from collector.exchanges.protocol import Exchange
+from collector.retry import Backoff
+from collector.exchanges.venues import apply_environment
+from collector.stream.book_stream import BookStream
+from collector.stream.markets import Markets, Source
+from collector.stream.requests import Requests
+from collector.stream.resync import Resyncs
+from collector.stream.tap import Tap, tapped
+from collector.stream.unknown import UnknownFrames
+
+TICK_S = 0.2  # how often the watchdogs look; what they measure is in settings
+TOPICS_A_REQUEST = 10  # Bybit's limit for spot; no exchange of ours takes fewer
+SILENT_HEARTBEATS = 2.0  # no frame at all for this many heartbeats: the peer is gone
+CLOSE_TIMEOUT_S = 1.0
+STABLE_AFTER_S = 30.0  # a connection that lived this long starts its backoff from the beginning
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long things may take."""
+
+    connect_timeout_s: float
+    subscribe_timeout_s: float
+    stale_after_s: float
+    heartbeat_s: float
+    backoff: Backoff
+    max_reconnect_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to connect, as what."""
+
+    exchange: str
+    name: str  # of the connection, in logs and events
+    url: str
+
+
+class Connection:
+    """One socket from its dial to its end, over and over. Lives in the websocket thread's loop."""
+
+    def __init__(
+        self,
+        address: Address,
+        source: Source,
+        markets: Markets,
+        protocol: Exchange,
+        streams: list[BookStream],
+        *,
+        pace: Pace,
+        clock: Clock,
+        events: EventBus,
+        unknown: UnknownFrames,
+        resyncs: Resyncs,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.address = address
+        self.liveness = Liveness()
+        self._ccxt = _dialler(source, markets, pace, self)
+        self._protocol = protocol
+        self._streams = {stream.topic: stream for stream in streams}
+        self._pace = pace
+        self._clock = clock
+        self._events = events
+        self._unknown = unknown
+        self._resyncs = resyncs
+        self._monotonic_s = monotonic_s
+        self._requests = Requests(self._send, pace.subscribe_timeout_s)
+        self._client: Any = None
+        self._up = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._down: str | None = None  # why the socket is gone, once it is
+        self._heard_s = 0.0
+        self._stopping = False
+
+    # What the tap hears. Called by ccxt within the loop; must not raise.
+
+    def on_frame(self, client: Any, text: str) -> bool:
+        """Read a frame; False when ccxt should have it as well."""
+        if client is not self._client:
+            return True  # a replaced socket's last words
+        received_at_ns = self._clock.now_ns()
+        try:
+            leave_it = self._read(text, received_at_ns)
+        except FrameError as error:
+            self._unknown.count(error.reason, error.detail, text)
+            leave_it = False
+        except Exception as error:  # noqa: BLE001  (raised into ccxt's receive loop it would end the stream)
+            self._unknown.count("internal_error", repr(error), text)
+            self._go_down(f"internal error: {error!r}")
+            leave_it = False
+        self._heard_s = self._monotonic_s()
+        self.liveness.heard_ns = received_at_ns
+        return not leave_it
+
+    def on_up(self, client: Any) -> None:
+        """Hear that the socket is open."""
+        if client is self._client:
+            self._up.set()
+
+    def on_down(self, client: Any, cause: str) -> None:
+        """Hear that the socket is gone."""
+        if client is self._client:
+            self._go_down(cause)
+
+    # The life of the connection.
+
+    async def run(self) -> None:
+        """Connect, serve, and connect again, until stopped."""
+        attempt = 0
+        while not self._stopping:
+            began_s = self._monotonic_s()
+            try:
+                await self._dial()
+                await self._serve()
+            except StreamError as error:
+                self._go_down(str(error))
+            await self._let_go()
+            if self._stopping:
+                break
+            attempt = 0 if self._monotonic_s() - began_s > STABLE_AFTER_S else attempt + 1
+            if attempt == self._pace.max_reconnect_attempts:
+                self._halt("unreachable", f"{attempt} attempts to connect failed; tries go on")
+            await self._pause(self._pace.backoff.wait_s(max(attempt - 1, 0)))
+        await self._ccxt.close()
+
+    def stop(self) -> None:
+        """Ask the connection to end. Its books' segments close now, at what was heard last."""
+        self._stopping = True
+        self._end_segments("stop", "")
+        self._go_down("stopped")
+
+    async def _dial(self) -> None:
+        self._down = None
+        self._up.clear()
+        self._ccxt.open()
+        self._client = self._ccxt.client(self.address.url)
+        self._heard_s = self._monotonic_s()
+        self._client.connect(self._ccxt.session, 0)
+        deadline_s = self._monotonic_s() + self._pace.connect_timeout_s
+        while not self._up.is_set():
+            self._wake.clear()
+            if self._down is not None:
+                raise StreamError(self._down)
+            left_s = deadline_s - self._monotonic_s()
+            if left_s <= 0:
+                raise StreamError(f"no connection within {self._pace.connect_timeout_s:g} s")
+            await _first(self._up.wait(), self._wake.wait(), timeout_s=left_s)
+        self._publish(State.CONNECTED)
+
+    async def _serve(self) -> None:
+        """Subscribe, then fetch again what needs it, until the socket is gone."""
+        watchdog = asyncio.create_task(self._watch())
+        try:
+            await self._subscribe(list(self._streams))
+            while self._down is None:
+                self._wake.clear()
+                await self._refresh(self._monotonic_s())
+                if self._down is None:
+                    await _first(self._wake.wait(), timeout_s=TICK_S)
+        finally:
+            watchdog.cancel()
+
+    async def _watch(self) -> None:
+        """Keep the heart beating, and give up a connection that does not answer."""
+        heartbeat_s = self._pace.heartbeat_s
+        next_ping_s = self._monotonic_s() + heartbeat_s
+        while self._down is None:
+            now_s = self._monotonic_s()
+            if now_s - self._heard_s > SILENT_HEARTBEATS * heartbeat_s:
+                self._go_down(f"silent for {now_s - self._heard_s:.1f} s: neither data nor heartbeat")
+            elif now_s >= next_ping_s:
+                next_ping_s = now_s + heartbeat_s
+                try:
+                    await self._send(self._protocol.ping(self._requests.new_id()))
+                except StreamError as error:
+                    self._go_down(str(error))
+            await asyncio.sleep(min(TICK_S, heartbeat_s))
+
+    async def _refresh(self, now_s: float) -> None:
+        """Fetch again, by a new subscription, the books that need it now."""
+        for topic in self._resyncs.due(self._streams.values(), self._clock.now_ns(), now_s):
+            self._streams[topic].in_question = self._streams[topic].verified
+            request_id = self._requests.new_id()
+            await self._requests.ask(request_id, self._protocol.unsubscribe([topic], request_id))
+            await self._subscribe([topic])
+
+    async def _subscribe(self, topics: list[str]) -> None:
+        """Subscribe, some topics a request; a request refused as a whole is tried topic by topic."""
+        for first in range(0, len(topics), TOPICS_A_REQUEST):
+            some = topics[first : first + TOPICS_A_REQUEST]
+            request_id = self._requests.new_id()
+            ack = await self._requests.ask(request_id, self._protocol.subscribe(some, request_id))
+            if ack.accepted:
+                self._resyncs.asked(some, self._monotonic_s())
+            elif len(some) > 1:
+                for topic in some:
+                    await self._subscribe([topic])
+            else:
+                self._refuse(some[0], ack)
+
+    def _refuse(self, topic: str, ack: Ack) -> None:
+        """Stop asking for a topic that the exchange does not have; the others go on."""
+        stream = self._streams.pop(topic)
+        stream.lose("refused", ack.text, alive_until_ns=None)
+        self._resyncs.forget(topic)
+        self._halt("subscription_refused", f"{topic}: {ack.text}", stream.key.symbol)
+
+    async def _let_go(self) -> None:
+        cause = self._down or "lost"
+        self._end_segments("disconnect", cause)
+        self._requests.abandon(cause)
+        client, self._client = self._client, None
+        if client is not None:
+            if self._ccxt.clients.get(self.address.url) is client:
+                del self._ccxt.clients[self.address.url]
+            try:
+                await asyncio.wait_for(client.aiohttp_close(), CLOSE_TIMEOUT_S)
+            except TimeoutError:
+                pass  # a peer that is gone answers no closing handshake; aiohttp has let go of the socket
+        self._publish(State.STOPPED if self._stopping else State.DISCONNECTED, cause)
+
+    # Small pieces.
+
+    def _read(self, text: str, received_at_ns: int) -> bool:
+        """Take what is ours; False when something in the frame is not."""
+        ours = True
+        for message in self._protocol.read_frame(text):
+            kind = type(message)
+            if kind is Delta or kind is Snapshot:
+                stream = self._streams.get(message.topic)  # type: ignore[union-attr]
+                if stream is None:
+                    raise FrameError("unknown_topic", message.topic)  # type: ignore[union-attr]
+                outcome = stream.take(message, received_at_ns, self.liveness)  # type: ignore[arg-type]
+                if outcome.did is Did.BROKE:
+                    self._broke(stream, outcome.reason, outcome.detail)
+            elif kind is Ack:
+                ours = self._requests.answered(message)  # type: ignore[arg-type]
+            elif kind is Other:
+                ours = False
+        return ours
+
+    def _broke(self, stream: BookStream, reason: str, detail: str) -> None:
+        if self._resyncs.broke(stream.topic, self._monotonic_s()):
+            self._halt(reason, f"{stream.key.channel}: {detail}", stream.key.symbol)
+        self._wake.set()
+
+    def _go_down(self, cause: str) -> None:
+        if self._down is None:
+            self._down = cause
+            self._requests.abandon(cause)
+        self._wake.set()
+
+    def _end_segments(self, cause: str, detail: str) -> None:
+        for stream in self._streams.values():
+            stream.lose(cause, detail, self.liveness.heard_ns)
+
+    async def _send(self, payload: dict[str, object]) -> None:
+        if self._down is not None:
+            raise StreamError(self._down)
+        try:
+            await self._client.send(payload)
+        except (ConnectionError, RuntimeError) as error:  # what aiohttp and ccxt raise into a closing socket
+            raise StreamError(f"could not send: {error}") from error
+
+    async def _pause(self, wait_s: float) -> None:
+        deadline_s = self._monotonic_s() + wait_s
+        while not self._stopping and (left_s := deadline_s - self._monotonic_s()) > 0:
+            self._wake.clear()
+            await _first(self._wake.wait(), timeout_s=left_s)
+
+    def _publish(self, state: State, cause: str = "") -> None:
+        address = self.address
+        self._events.publish(SystemState(address.exchange, address.name, state, self._clock.now_ns(), cause))
+
+    def _halt(self, code: str, reason: str, symbol: str | None = None) -> None:
+        now_ns = self._clock.now_ns()
+        self._events.publish(PotentialHalt(self.address.exchange, code, reason, now_ns, symbol))
+
+
+def _dialler(source: Source, markets: Markets, pace: Pace, tap: Tap) -> Any:
+    """Make the ccxt object that holds this connection's socket."""
+    config = source.config(pace.connect_timeout_s)
+    websocket = {
+        "keepAlive": 0,  # ccxt's pings run on the wall clock; ours on the monotonic one
+        "connectionTimeout": max(1000, int(pace.connect_timeout_s * 1000)),
+        "compress": 0,  # inflating costs more than the bytes, and a bomb cannot come in
+    }
+    config["options"] = {**config.get("options", {}), "ws": websocket}
+    exchange = tapped(source.exchange, config, tap)
+    apply_environment(exchange, source.exchange, source.environment)
+    exchange.set_markets(markets.by_symbol, markets.currencies)
+    return exchange
+
+
+async def _first(*waits: Any, timeout_s: float) -> None:
+    """Wait for whichever comes first, at most `timeout_s`."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,74 @@
+"""Load an exchange's markets once, off the streaming loop, and find what a symbol means."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import ccxt
+
+from collector.errors import StreamError, UserError
+from collector.exchanges.venues import Endpoints, Environment, Kind, apply_environment, ccxt_config
+
+SUGGESTIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which exchange, in which environment, at which addresses."""
+
+    exchange: str
+    environment: Environment
+    endpoints: Endpoints
+    kinds: tuple[Kind, ...]
+
+    def config(self, timeout_s: float) -> dict[str, Any]:
+        """Return what ccxt's constructor is to be given."""
+        config = ccxt_config(self.exchange, self.environment, self.endpoints, self.kinds)
+        return {**config, "timeout": int(timeout_s * 1000), "enableRateLimit": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Markets:
+    """An exchange's markets, as ccxt keeps them; shared by all its connections."""
+
+    by_symbol: dict[str, Any]
+    currencies: dict[str, Any]
+    kinds: tuple[Kind, ...]
+
+    def find(self, name: str) -> Any:
+        """Return the one market that `name` means: ccxt's symbol, or the exchange's own name for it."""
+        market = self.by_symbol.get(name)
+        if market is not None:
+            return market
+        wanted = name.replace("/", "").upper()
+        found = [one for one in self._offered() if wanted in _own_names(one)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            choices = ", ".join(f"{one['symbol']} ({'spot' if one['spot'] else 'perpetual'})" for one in found)
+            raise UserError(f"symbol {name!r} names {len(found)} markets: {choices}; write one of them")
+        near = ", ".join(self._near(wanted)) or "none"
+        raise UserError(f"symbol {name!r} is not a market there; similar names: {near}")
+
+    def _offered(self) -> Iterable[Any]:
+        return (one for one in self.by_symbol.values() if any(one.get(kind) for kind in self.kinds))
+
+    def _near(self, wanted: str) -> list[str]:
+        base = wanted.split(":")[0][:3]
+        return [one["symbol"] for one in self._offered() if one["base"].startswith(base)][:SUGGESTIONS]
+
+
+def load_markets(source: Source, timeout_s: float) -> Markets:
+    """Ask the exchange for its markets. Blocks: call it in a thread of its own."""
+    exchange = getattr(ccxt, source.exchange)(source.config(timeout_s))
+    apply_environment(exchange, source.exchange, source.environment)
+    try:
+        exchange.load_markets()
+    except ccxt.BaseError as error:
+        raise StreamError(f"could not load the markets: {type(error).__name__}: {error}") from error
+    return Markets(exchange.markets, exchange.currencies, source.kinds)
+
+
+def _own_names(market: Any) -> set[str]:
+    names = (market["id"], market["symbol"].split(":")[0], market["info"].get("altname"))
+    return {str(name).replace("/", "").upper() for name in names if name}

@@ -1,0 +1,139 @@
+"""Take from the buffer, prepare, commit: the one thread that writes the database."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from collector.buffer.buffer import Buffer
+from collector.errors import SinkError
+from collector.retry import Backoff
+from collector.sinks.contract import AccountingState, Sink, WriteSet
+from collector.writer.prepare import Preparation
+
+ALIVE_EVERY_S = 1.0
+STREAM_COLUMNS = ("exchange", "symbol", "depth")
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Committed:
+    """What is durable, as the writer saw it. Written by the writer thread, read by others."""
+
+    batches: int = 0
+    rows: int = 0
+    retries: int = 0
+    last_commit_s: float = 0.0  # how long the last commit took
+    last_error: str | None = None
+    accounting: dict[tuple[str, str, str], AccountingState] = field(default_factory=dict)
+
+
+class WriterThread:
+    """Owns the sink. A batch is given up only when the time for stopping is over."""
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        preparation: Preparation,
+        sink: Sink,
+        *,
+        interval_s: float,
+        backoff: Backoff,
+        now_ns: Callable[[], int] = time.time_ns,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._buffer = buffer
+        self._preparation = preparation
+        self._sink = sink
+        self._interval_s = interval_s
+        self._backoff = backoff
+        self._now_ns = now_ns
+        self._on_end = on_end
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._stopping = threading.Event()
+        self._give_up = threading.Event()
+        self.committed = Committed()
+        self.given_up: dict[tuple[str, str, str], int] = {}  # rows not written when the time was over
+        self.failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Say whether the thread runs."""
+        return self._thread.is_alive()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Commit what the buffer holds and end; False when that did not succeed within the time. Idempotent."""
+        self._stopping.set()
+        self._buffer.hurry()
+        self._thread.join(max(timeout_s, 0.0))
+        if self._thread.is_alive():
+            self._give_up.set()
+            self._thread.join(1.0)
+        return not (self._thread.is_alive() or self.given_up or self.failure)
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # noqa: BLE001  (kept and logged: the main thread asks for it)
+            self.failure = error
+            log.exception("writer.failed")
+        finally:
+            self._on_end()
+
+    def _work(self) -> None:
+        next_alive_s = 0.0
+        stopping = False
+        while not stopping:
+            self._buffer.wait(self._interval_s)
+            stopping = self._stopping.is_set()  # asked before the swap: what came until then is in it
+            extend_alive = stopping or time.monotonic() >= next_alive_s
+            if extend_alive:
+                next_alive_s = time.monotonic() + ALIVE_EVERY_S
+            for write_set in self._preparation.write_sets(self._buffer.swap(), extend_alive=extend_alive):
+                self._deliver(write_set)
+        self._deliver(self._preparation.ended(self._now_ns(), "stop"))
+
+    def _deliver(self, write_set: WriteSet) -> None:
+        attempt = 0
+        while not self._give_up.is_set():
+            began_s = time.monotonic()
+            try:
+                self._sink.write(write_set)
+            except SinkError as error:
+                self._failed(error, attempt)
+                self._give_up.wait(self._backoff.wait_s(attempt))
+                attempt += 1
+            else:
+                self._succeeded(write_set, attempt, time.monotonic() - began_s)
+                return
+        self._give_up_on(write_set)
+
+    def _give_up_on(self, write_set: WriteSet) -> None:
+        for rows in write_set.rows:
+            for exchange, symbol, depth in zip(*(rows.columns[name] for name in STREAM_COLUMNS), strict=True):
+                key = str(exchange), str(symbol), f"book.{depth}"
+                self.given_up[key] = self.given_up.get(key, 0) + 1
+
+    def _failed(self, error: SinkError, attempt: int) -> None:
+        self.committed.retries += 1
+        self.committed.last_error = str(error)
+        if attempt == 0:  # one line when it begins, one when it ends
+            log.warning("database.refused", error=str(error), transient=error.transient)
+
+    def _succeeded(self, write_set: WriteSet, attempt: int, took_s: float) -> None:
+        committed = self.committed
+        if attempt:
+            log.info("database.accepts_again", attempts=attempt)
+            committed.last_error = None
+        committed.batches += 1
+        committed.rows += write_set.row_count
+        committed.last_commit_s = took_s
+        for state in write_set.accounting:
+            committed.accounting[state.exchange, state.symbol, state.channel] = state
