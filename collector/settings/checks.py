@@ -1,0 +1,169 @@
+"""Find what no value shows alone: contradictions, and what an exchange does not offer."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from collector.errors import UserError
+from collector.exchanges.venues import (
+    SUPPORTED,
+    VENUES,
+    Venue,
+    depths_text,
+    environment_problem,
+    kind_of,
+    one_of,
+    supported_text,
+)
+from collector.settings.keys import KeyPath, nearest
+from collector.settings.layers import shown
+from collector.settings.model import EndpointSettings, ExchangeSettings, Settings
+
+_BOOK = re.compile(r"book\.([1-9][0-9]{0,5})", re.ASCII)
+_OHLCV = re.compile(r"ohlcv\.(\w{1,8})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What is wrong with the values of `paths` taken together."""
+
+    paths: tuple[KeyPath, ...]
+    text: str
+
+
+def contradictions(settings: Settings) -> Iterator[Contradiction]:
+    """Yield every contradiction in `settings`."""
+    for name, exchange in settings.exchanges.items():
+        yield from _of_exchange(name, exchange, ("exchanges", name))
+    yield from _of_database(settings)
+    yield from _not_above(settings, ("writer", "batch_rows"), ("buffer", "max_rows"))
+    yield from _not_above(settings, ("writer", "retry_base_s"), ("writer", "retry_max_s"))
+    yield from _not_above(settings, ("stream", "backoff_base_s"), ("stream", "backoff_max_s"))
+
+
+def _not_above(settings: Settings, low: tuple[str, str], high: tuple[str, str]) -> Iterator[Contradiction]:
+    values = settings.model_dump()
+    least, most = values[low[0]][low[1]], values[high[0]][high[1]]
+    if least > most:
+        yield Contradiction((high, low), f"found {most}, expected at least {'.'.join(low)}, which is {least}")
+
+
+def _of_database(settings: Settings) -> Iterator[Contradiction]:
+    url, table_name = settings.database.url, settings.database.table_name
+    scheme, separator, _ = url.partition("://")
+    if not url.isprintable() or (separator and scheme.partition("+")[0] not in ("sqlite", "postgresql")):
+        expected = "a path of an SQLite file, or a URL that begins with sqlite:// or postgresql://"
+        yield Contradiction((("database", "url"),), f"found {shown(url)}, expected {expected}")
+    problem = _table_name_problem(table_name)
+    if problem is not None:
+        yield Contradiction((("database", "table_name"),), problem)
+
+
+def _table_name_problem(table_name: str) -> str | None:
+    from collector.sinks.identifiers import check_table_name  # noqa: PLC0415  (costs what it imports)
+
+    try:
+        check_table_name(table_name)
+    except (UserError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
+    collected = sorted({supported for supported, _, _ in SUPPORTED})
+    if name not in VENUES:
+        text = f"found an exchange that is not known, expected {one_of(list(VENUES))}"
+        yield Contradiction((at,), text + nearest(name, VENUES))
+        return
+    if name not in collected:
+        text = f"found an exchange that this version does not collect yet, expected {one_of(collected)}"
+        yield Contradiction((at,), text)
+    problem = environment_problem(name, exchange.environment)
+    if problem is not None:
+        yield Contradiction(((*at, "environment"),), f"found {exchange.environment!r}, but {problem}")
+    if exchange.data_source == "live_trading" and exchange.environment == "testnet":
+        text = "found 'live_trading', but the environment is testnet, expected testnet or simulator"
+        yield Contradiction(((*at, "data_source"), (*at, "environment")), text)
+    yield from _of_symbols(name, exchange, at)
+    yield from _of_channels(name, exchange, at)
+    yield from _of_endpoints(VENUES[name], exchange.endpoints, (*at, "endpoints"))
+
+
+def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
+    if not exchange.symbols:
+        text = 'found no symbols, expected at least one, like ["BTC/USDT:USDT"]'
+        yield Contradiction(((*at, "symbols"),), text)
+    seen: set[str] = set()
+    kinds = {kind for supported, kind, _ in SUPPORTED if supported == name}
+    for number, symbol in enumerate(exchange.symbols):
+        path = (*at, "symbols", number)
+        if symbol.upper() in seen:
+            yield Contradiction((path,), f"found {shown(symbol)} a second time, expected each symbol once")
+        elif kinds and kind_of(symbol) not in (None, *kinds):
+            text = f"found {shown(symbol)}, a {kind_of(symbol)} market, expected what this version collects:"
+            yield Contradiction((path,), f"{text} {supported_text()}")
+        seen.add(symbol.upper())
+
+
+def _of_channels(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
+    if not exchange.channels:
+        yield Contradiction(((*at, "channels"),), "found no channels, expected at least one, like book.50")
+    for number, channel in enumerate(exchange.channels):
+        if channel in exchange.channels[:number]:
+            problem: str | None = f"found {shown(channel)} a second time, expected each channel once"
+        else:
+            problem = _channel_problem(name, channel, exchange.symbols)
+        if problem is not None:
+            yield Contradiction(((*at, "channels", number), (*at, "symbols")), problem)
+
+
+def _channel_problem(name: str, channel: str, symbols: tuple[str, ...]) -> str | None:
+    facts = VENUES[name]
+    book, ohlcv = _BOOK.fullmatch(channel), _OHLCV.fullmatch(channel)
+    found = f"found {shown(channel)}"
+    if not (book or ohlcv or channel in ("bbo", "trade")):
+        return f"{found}, expected book.<depth>, bbo, trade or ohlcv.<interval>"
+    if ohlcv and ohlcv[1] not in facts.intervals:
+        return (
+            f"{found}, an interval that {name} does not offer, expected one of {', '.join(facts.intervals)}"
+        )
+    if book:
+        for kind in facts.kinds:
+            meant = any(kind_of(symbol) in (kind, None) for symbol in symbols) or not symbols
+            if meant and int(book[1]) not in facts.depths[kind]:
+                offered = depths_text(facts.depths[kind])
+                return f"{found}, a depth that {name} does not offer for {kind}, expected {offered}"
+    families = {family for supported, _, family in SUPPORTED if supported == name}
+    if families and channel.partition(".")[0] not in families:
+        return f"{found}, expected what this version collects: {supported_text()}"
+    return None
+
+
+def _of_endpoints(facts: Venue, endpoints: EndpointSettings, at: KeyPath) -> Iterator[Contradiction]:
+    for name, url, schemes in (
+        ("rest", endpoints.rest, ("http", "https")),
+        ("ws", endpoints.ws, ("ws", "wss")),
+    ):
+        if url is not None:
+            problem = _url_problem(url, schemes)
+            word = facts.ws_base_never_holds
+            if problem is None and name == "ws" and word is not None and word in url:
+                # ccxt would take every message for one of another kind of market.
+                problem = f"found {shown(url)}, expected a URL without {word!r} in it: use an address instead"
+            if problem is not None:
+                yield Contradiction(((*at, name),), problem)
+
+
+def _url_problem(url: str, schemes: tuple[str, ...]) -> str | None:
+    expected = f"expected a URL like {schemes[0]}://host:8900"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return f"found an address that cannot be read, {expected}"
+    if "@" in url:
+        return f"found an address with a name or a password in it (not shown), {expected}"
+    if not usable or not url.isprintable() or " " in url or parts.query or parts.fragment:
+        return f"found {shown(url)}, {expected}"
+    return None

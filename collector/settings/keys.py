@@ -1,0 +1,124 @@
+"""Know every key of the configuration by its path, from the models."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import NoneType
+from typing import Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from collector.exchanges.venues import one_of
+from collector.settings.model import ExchangeSettings, Expected, Part, Settings
+
+KeyPath = tuple[str | int, ...]
+
+ANY_EXCHANGE = "*"
+NOT_KEYS = frozenset({("exchanges", ANY_EXCHANGE, "credentials")})  # set by the loader itself
+
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: what it holds, and how a message words it."""
+
+    path: KeyPath
+    annotation: object
+    expected: str
+    default: object
+
+    @property
+    def holds_a_list(self) -> bool:
+        """Whether its value is a list."""
+        return get_origin(self.annotation) is tuple
+
+    @property
+    def may_be_null(self) -> bool:
+        """Whether it may be left empty."""
+        return NoneType in get_args(self.annotation)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words to choose from, where there are such."""
+        return _choices(self.annotation)
+
+    @property
+    def expected_item(self) -> str:
+        """What one item of its list must be."""
+        _, *marks = get_args(get_args(self.annotation)[0])
+        return _marked(marks) or self.expected
+
+
+def generic(path: KeyPath) -> KeyPath:
+    """Return `path` with the exchange's name, and an item's number, taken out."""
+    names = tuple(name for name in path if isinstance(name, str))
+    return (names[0], ANY_EXCHANGE, *names[2:]) if len(names) > 1 and names[0] == "exchanges" else names
+
+
+def dotted(path: KeyPath) -> str:
+    """Word a path: `exchanges.bybit.symbols[1]`. Names that no key could have are quoted and cut."""
+    text = ""
+    for name in path:
+        if isinstance(name, int):
+            text += f"[{name}]"
+            continue
+        plain = re.fullmatch(r"[\w*-]+", name, re.ASCII) and len(name) <= _LONGEST_NAME
+        text += ("." if text else "") + (name if plain else repr(name[:_LONGEST_NAME]))
+    return text
+
+
+def nearest(name: str, names: Iterable[str], word: Callable[[str], str] = str) -> str:
+    """Return `; did you mean X?` for the nearest of `names`, or nothing."""
+    close = get_close_matches(name.lower()[:_LONGEST_NAME], names, n=1, cutoff=0.6)
+    return f"; did you mean {word(close[0])}?" if close else ""
+
+
+def nearest_key(path: KeyPath) -> str:
+    """Return `; did you mean X?` for an unknown key: one of its own section, else one of any."""
+    *section, name = path
+    close = nearest(str(name), SECTIONS.get(generic(tuple(section)), []))
+    if close:
+        return close
+    elsewhere = {str(known[-1]): dotted(known).replace(ANY_EXCHANGE, "<exchange>") for known in KEYS}
+    return nearest(str(name), elsewhere, word=elsewhere.__getitem__)
+
+
+def _marked(marks: list[object] | tuple[object, ...]) -> str | None:
+    return next((mark.text for mark in marks if isinstance(mark, Expected)), None)
+
+
+def _expected(field: FieldInfo) -> str:
+    marked = _marked(field.metadata)
+    if marked is not None:
+        return marked
+    choices = one_of(_choices(field.annotation))
+    return f"{choices}, or null" if NoneType in get_args(field.annotation) else choices
+
+
+def _choices(annotation: object) -> tuple[str, ...]:
+    literals = [kind for kind in (annotation, *get_args(annotation)) if get_origin(kind) is Literal]
+    return get_args(literals[0]) if literals else ()
+
+
+def _part_of(field: FieldInfo) -> type[Part] | None:
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Part) else None
+
+
+def _collect(part: type[Part], path: KeyPath) -> None:
+    SECTIONS[path] = [name for name in part.model_fields if (*path, name) not in NOT_KEYS]
+    for name in SECTIONS[path]:
+        field = part.model_fields[name]
+        inner = _part_of(field)
+        if inner is not None:
+            _collect(inner, (*path, name))
+        elif (*path, name) != ("exchanges",):
+            KEYS[*path, name] = Key((*path, name), field.annotation, _expected(field), field.default)
+
+
+KEYS: dict[KeyPath, Key] = {}
+SECTIONS: dict[KeyPath, list[str]] = {("exchanges",): []}
+_collect(Settings, ())
+_collect(ExchangeSettings, ("exchanges", ANY_EXCHANGE))

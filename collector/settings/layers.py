@@ -1,0 +1,158 @@
+"""Sort what one source set under the keys of the configuration, remembering where each value stood."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from collector.settings.keys import KEYS, SECTIONS, Key, KeyPath, dotted, generic, nearest_key
+from collector.settings.secrets import mask_url, names_a_secret
+from collector.settings.yaml_file import Located, plain
+
+_LONGEST_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where something was found; places sort as the sources rank, then by line."""
+
+    rank: int
+    line: int
+    source: str
+
+    def __str__(self) -> str:
+        """Word it: `live.yaml line 3`."""
+        return f"{self.source} line {self.line}" if self.line else self.source
+
+    def at(self, line: int) -> "Place":
+        """Return the place of a line of the same source."""
+        return Place(self.rank, line, self.source) if line else self
+
+
+DEFAULT = Place(-1, 0, "default")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value and its place."""
+
+    value: object
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to mend."""
+
+    place: Place
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        """Word it: place, key, what was found and what was expected."""
+        return ": ".join(part for part in (str(self.place), self.key, self.text) if part)
+
+
+@dataclass(slots=True)
+class Layer:
+    """What one source set."""
+
+    keys: dict[KeyPath, Found] = field(default_factory=dict)
+    exchanges: dict[str, Place] = field(default_factory=dict)
+    symbols: Found | None = None  # plain SYMBOLS, of whichever exchange is meant
+    problems: list[Problem] = field(default_factory=list)
+
+    def refuse(self, place: Place, path: KeyPath, text: str) -> None:
+        """Note a problem."""
+        self.problems.append(Problem(place, dotted(path), text))
+
+    def take(self, path: KeyPath, located: Located, place: Place, *, as_text: bool = False) -> None:
+        """Sort a value, or a whole tree, under its keys. `as_text`: values may be text to be read."""
+        known = generic(path)
+        name = str(path[-1]) if path else ""
+        if names_a_secret(name):
+            self._refuse_secret(path, place)
+        elif known in KEYS:
+            self.keys[path] = Found(_value(KEYS[known], plain(located), as_text=as_text), place)
+        elif known not in SECTIONS:
+            section = "the configuration" if not path[:-1] else dotted(path[:-1])
+            self.refuse(place, path, f"found a key that {section} does not have{_or_expected(path)}")
+        elif isinstance(located.value, Mapping):
+            for inner, value in located.value.items():
+                self.take((*path, inner), value, place.at(value.line), as_text=as_text)
+        elif located.value is not None:
+            wanted = ", ".join(SECTIONS[known]) or "the names of exchanges"
+            self.refuse(
+                place, path, f"found {kind_of_value(located.value)}, expected a section with {wanted}"
+            )
+        if known[:1] == ("exchanges",) and len(path) > 1:
+            self.exchanges.setdefault(str(path[1]), place)
+
+    def _refuse_secret(self, path: KeyPath, place: Place) -> None:
+        *section, name = path
+        shown_path = (*section, name if str(name).isidentifier() else "(a name not shown)")
+        exchange = str(path[1]).upper() if path[0] == "exchanges" and len(path) > 1 else "BYBIT"
+        exchange = exchange if exchange.isidentifier() else "BYBIT"
+        self.refuse(
+            place,
+            shown_path,
+            "found a secret (not shown), expected none here: set it by environment variables such as "
+            f"{exchange}_API_KEY and {exchange}_API_SECRET",
+        )
+
+
+def _or_expected(path: KeyPath) -> str:
+    close = nearest_key(path)
+    return close or f", expected one of {', '.join(SECTIONS.get(generic(path[:-1]), [])) or 'its keys'}"
+
+
+def _value(key: Key, value: object, *, as_text: bool) -> object:
+    if as_text and isinstance(value, str):
+        value = from_text(key, value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def from_text(key: Key, text: str) -> object:
+    """Turn text into what `key` holds; what cannot be turned stays text, to be refused later."""
+    kind = key.annotation
+    if key.holds_a_list:
+        return listed(text)
+    text = text.strip()
+    if key.may_be_null and text.lower() in ("", "null"):
+        return None
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    try:
+        if kind is int or kind is float:
+            return kind(text)
+    except ValueError:
+        return text
+    return text.lower() if key.choices else text
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Split `A, B` into its items."""
+    return tuple(item for item in (part.strip() for part in text.split(",")) if item)
+
+
+def kind_of_value(value: object) -> str:
+    """Word the kind of a value without showing it."""
+    kinds: list[tuple[type | tuple[type, ...], str]] = [
+        (type(None), "nothing"),
+        (Mapping, "a mapping"),
+        ((list, tuple), "a list"),
+        (str, "text"),
+        (bool, "true or false"),
+        ((int, float), "a number"),
+    ]
+    return next((name for kind, name in kinds if isinstance(value, kind)), "something else")
+
+
+def shown(value: object) -> str:
+    """Word what was found: quoted, cut, without passwords."""
+    if value is None or isinstance(value, Mapping | list | tuple):
+        return kind_of_value(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and abs(value) >= 10**_LONGEST_SHOWN:
+        return "a number of very many digits"
+    text = repr(mask_url(value) if isinstance(value, str) else value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -1,0 +1,207 @@
+"""Name every key of the configuration with its type, its bounds and its default.
+
+`config/default.yaml` and `docs/configuration.md` say the same; a test holds the three together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    SerializerFunctionWrapHandler,
+    WrapSerializer,
+)
+
+from collector.exchanges.venues import Environment
+from collector.settings.secrets import MASK, mask_url
+
+DataSource = Literal["live_trading", "testnet", "demo", "simulator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a value must be, in the words of the message for one that is not."""
+
+    text: str
+
+
+Seconds = Annotated[float, Field(gt=0, le=3600), Expected("seconds, above 0 and at most 3600")]
+Count = Annotated[int, Field(ge=1, le=1_000_000), Expected("a whole number from 1 to 1000000")]
+Rows = Annotated[int, Field(ge=1, le=10_000_000), Expected("a whole number from 1 to 10000000")]
+Levels = Annotated[int, Field(ge=1, le=1000), Expected("a whole number from 1 to 1000")]
+Flag = Annotated[bool, Expected("true or false")]
+Text = Annotated[str, Field(min_length=1), Expected("text")]
+Symbol = Annotated[
+    str, Field(pattern=r"^[^\s,]{1,64}$"), Expected("the name of a market, like BTC/USDT:USDT")
+]
+Channel = Annotated[str, Field(min_length=1), Expected("a channel, like book.50")]
+
+
+class Part(BaseModel):
+    """One part of the configuration, as the part of the program that owns it is handed it."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+class EndpointSettings(Part):
+    """Base URLs to dial instead of the exchange's own."""
+
+    rest: Annotated[str | None, Expected("an http:// or https:// URL, or null")] = None
+    ws: Annotated[str | None, Expected("a ws:// or wss:// URL, or null")] = None
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether either of them is on this machine."""
+        return any(url is not None and _is_loopback(url) for url in (self.rest, self.ws))
+
+
+class Credentials(Part):
+    """A key of the exchange; from the environment only."""
+
+    api_key: SecretStr
+    api_secret: SecretStr
+
+
+class ExchangeSettings(Part):
+    """What to collect from one exchange."""
+
+    environment: Environment = "live"
+    symbols: Annotated[tuple[Symbol, ...], Expected('a list of markets, like ["BTC/USDT:USDT"]')] = ()
+    channels: Annotated[tuple[Channel, ...], Expected("a list of channels, like [book.50]")] = ("book.50",)
+    endpoints: EndpointSettings = EndpointSettings()
+    data_source: DataSource | None = None
+    credentials: Credentials | None = None  # not a key of the configuration: see `load`
+
+    @property
+    def stored_data_source(self) -> DataSource:
+        """What the rows are marked with: `data_source`, or what follows from where the data comes from."""
+        if self.data_source is not None:
+            return self.data_source
+        if self.endpoints.on_loopback:
+            return "simulator"
+        return "live_trading" if self.environment == "live" else self.environment
+
+
+DatabaseUrl = Annotated[
+    str,
+    Field(min_length=1),
+    PlainSerializer(mask_url),
+    Expected("a path of an SQLite file, or a URL that begins with sqlite:// or postgresql://"),
+]
+
+
+class DatabaseSettings(Part):
+    """Where rows go."""
+
+    url: DatabaseUrl = "./trading_bot_live.db"
+    table_name: Text = "l2_training_data_practical"
+    auto_migrate: Flag = False
+    synchronous: Literal["full", "normal"] = "full"
+    busy_timeout_s: Seconds = 5.0
+
+    def __repr_args__(self) -> Any:
+        """Mask the password that the URL may hold."""
+        for name, value in super().__repr_args__():
+            yield name, mask_url(value) if name == "url" else value
+
+
+class BufferSettings(Part):
+    """What is held between the websocket thread and the writer."""
+
+    max_rows: Rows = 200_000
+
+
+class WriterSettings(Part):
+    """How rows are taken to the database."""
+
+    batch_rows: Count = 1000
+    interval_s: Seconds = 0.5
+    retry_base_s: Seconds = 0.1
+    retry_max_s: Seconds = 30.0
+
+
+class StreamSettings(Part):
+    """How connections are made, watched and made again."""
+
+    connect_timeout_s: Seconds = 10.0
+    subscribe_timeout_s: Seconds = 30.0
+    markets_timeout_s: Seconds = 30.0
+    heartbeat_s: Seconds = 10.0
+    stale_after_s: Seconds = 10.0
+    backoff_base_s: Seconds = 0.2
+    backoff_max_s: Seconds = 60.0
+    max_reconnect_attempts: Count = 10
+
+
+class IntegritySettings(Part):
+    """When doubts about a book become an alarm."""
+
+    max_mismatches: Count = 3
+    mismatch_window_s: Seconds = 60.0
+
+
+class StorageSettings(Part):
+    """What of a book is kept."""
+
+    levels: Levels = 10
+
+
+class ShutdownSettings(Part):
+    """How the program ends."""
+
+    deadline_s: Seconds = 10.0
+
+
+class LoggingSettings(Part):
+    """What the program says, and where."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+    file: Annotated[str | None, Field(min_length=1), Expected("the path of a file, or null")] = None
+
+
+def _plain(value: Mapping[str, Any], handler: SerializerFunctionWrapHandler) -> Any:
+    return handler(dict(value))
+
+
+class Settings(Part):
+    """The whole configuration."""
+
+    exchanges: Annotated[
+        Mapping[str, ExchangeSettings], AfterValidator(MappingProxyType), WrapSerializer(_plain)
+    ] = MappingProxyType({})
+    database: DatabaseSettings = DatabaseSettings()
+    buffer: BufferSettings = BufferSettings()
+    writer: WriterSettings = WriterSettings()
+    stream: StreamSettings = StreamSettings()
+    integrity: IntegritySettings = IntegritySettings()
+    storage: StorageSettings = StorageSettings()
+    shutdown: ShutdownSettings = ShutdownSettings()
+    logging: LoggingSettings = LoggingSettings()
+
+    def masked(self) -> dict[str, Any]:
+        """Return plain values fit for printing, with every secret masked."""
+        plain = self.model_dump(mode="json")
+        for exchange in plain["exchanges"].values():
+            if exchange["credentials"] is not None:
+                exchange["credentials"] = dict.fromkeys(exchange["credentials"], MASK)
+        return plain
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,40 @@
+"""Keep secrets out of everything that is printed."""
+
+import re
+from collections.abc import Iterable
+
+MASK = "****"
+SHORTEST_SECRET = 4  # anything shorter would blot out ordinary words
+
+_SECRET_WORDS = ("apikey", "secret", "password", "passwd", "passphrase", "privatekey", "token", "credential")
+# The first colon that does not belong to `scheme://` starts the password; the last @ ends it.
+_URL_PASSWORD = re.compile(r":(?!//)(?P<password>.*)@", re.DOTALL)
+_QUERY_PASSWORD = re.compile(r"(?P<name>password=)(?P<password>[^&\s]*)", re.IGNORECASE)
+
+
+def names_a_secret(name: object) -> bool:
+    """Tell whether a key is named like a secret."""
+    plain = re.sub(r"[^a-z]", "", str(name).lower())
+    return plain == "key" or any(word in plain for word in _SECRET_WORDS)
+
+
+def mask_url(url: str) -> str:
+    """Return a database URL with its password masked."""
+    masked = _URL_PASSWORD.sub(f":{MASK}@", url)
+    return _QUERY_PASSWORD.sub(rf"\g<name>{MASK}", masked)
+
+
+def passwords_in(url: str) -> list[str]:
+    """Return the passwords that a database URL holds."""
+    found = [
+        match["password"] for pattern in (_URL_PASSWORD, _QUERY_PASSWORD) for match in pattern.finditer(url)
+    ]
+    return [password for password in found if password]
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` with each of the secrets masked, wherever it stands."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, MASK).replace(repr(secret)[1:-1], MASK)
+    return text

@@ -1,0 +1,123 @@
+"""Read the four places in which a value may be set, each into a layer."""
+
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from collector.settings.keys import KEYS, SECTIONS, KeyPath, generic, nearest
+from collector.settings.layers import Found, Layer, Place, Problem, listed
+from collector.settings.secrets import names_a_secret
+from collector.settings.yaml_file import Located, read_yaml
+
+PREFIX = "COLLECTOR_"
+PLAIN_SYMBOLS = "SYMBOLS"
+DEFAULT_EXCHANGE = "bybit"
+FILE, ENV_FILE, ENVIRONMENT, CALLER = range(4)  # each outranks those before it
+
+_MOST_ENV_BYTES = 1_000_000
+
+Variables = dict[str, Found]
+
+
+def from_file(path: Path) -> Layer:
+    """Read a YAML file."""
+    layer = Layer()
+    place = Place(FILE, 0, str(path))
+    read = read_yaml(path)
+    for line, text in read.mistakes:
+        layer.refuse(place.at(line), (), text)
+    if read.root is not None:
+        layer.take((), read.root, place)
+    return layer
+
+
+def env_file_variables(path: Path, *, must_exist: bool) -> tuple[Variables, list[Problem]]:
+    """Read the variables of a `.env` file."""
+    variables: Variables = {}
+    layer = Layer()
+    place = Place(ENV_FILE, 0, str(path))
+    text = ""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_ENV_BYTES + 1)
+        text = content.decode("utf-8-sig")
+    except FileNotFoundError:
+        if must_exist:
+            layer.refuse(place, (), "no such file, expected lines of NAME=value")
+    except OSError as error:
+        layer.refuse(place, (), f"cannot be read: {error.strerror}")
+    except ValueError:
+        layer.refuse(place, (), "found bytes that are not UTF-8, expected lines of NAME=value")
+    if len(text) > _MOST_ENV_BYTES:
+        layer.refuse(
+            place, (), f"found more than {_MOST_ENV_BYTES} bytes, expected a few lines of NAME=value"
+        )
+        text = ""
+    for binding in parse_stream(StringIO(text)):
+        blank = len(binding.original.string) - len(binding.original.string.lstrip())
+        there = place.at(binding.original.line + binding.original.string[:blank].count("\n"))
+        if binding.error:
+            layer.refuse(there, (), "found a line that cannot be read, expected NAME=value")
+        elif binding.key is not None:
+            variables[binding.key] = Found(binding.value or "", there)
+    return variables, layer.problems
+
+
+def environment_variables(environ: Mapping[str, str]) -> Variables:
+    """Give each variable of the environment its place."""
+    return {
+        name: Found(text, Place(ENVIRONMENT, 0, f"environment variable {name}"))
+        for name, text in environ.items()
+    }
+
+
+def from_variables(variables: Variables) -> Layer:
+    """Take what is meant for us from variables."""
+    layer = Layer()
+    for name, found in variables.items():
+        text = str(found.value)
+        if name == PLAIN_SYMBOLS and text.strip():
+            layer.symbols = Found(listed(text), found.place)
+        if not name.upper().startswith(PREFIX):
+            continue
+        path: KeyPath = tuple(name[len(PREFIX) :].lower().split("__"))
+        known = generic(path)
+        if path in layer.keys:
+            also = layer.keys[path].place
+            layer.refuse(found.place, path, f"found a second time ({also}), expected it once")
+        elif known in KEYS or known in SECTIONS or names_a_secret(path[-1]):
+            layer.take(path, Located(text), found.place, as_text=True)
+        else:
+            layer.refuse(found.place, (), f"found a variable that sets no key{_nearest_variable(path)}")
+    return layer
+
+
+def _nearest_variable(path: KeyPath) -> str:
+    exchange = str(path[1]) if path[0] == "exchanges" and len(path) > 1 else DEFAULT_EXCHANGE
+    known = ["__".join(exchange if name == "*" else str(name) for name in key) for key in KEYS]
+    close = nearest("__".join(map(str, path)), known, word=lambda name: PREFIX + name.upper())
+    return close or f", expected {PREFIX} and a key's path, like {PREFIX}DATABASE__URL"
+
+
+def from_caller(overrides: Mapping[str, object], name: str) -> Layer:
+    """Take what the caller set: dotted keys, with text, values or whole sections."""
+    layer = Layer()
+    place = Place(CALLER, 0, name)
+    for key, value in overrides.items():
+        if key == PLAIN_SYMBOLS.lower():
+            layer.symbols = Found(listed(value) if isinstance(value, str) else _tupled(value), place)
+        else:
+            layer.take(tuple(key.split(".")), _located(value), place, as_text=True)
+    return layer
+
+
+def _tupled(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _located(value: object) -> Located:
+    if isinstance(value, Mapping):
+        return Located({str(name): _located(inner) for name, inner in value.items()})
+    return Located(value)
