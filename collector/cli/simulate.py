@@ -1,0 +1,63 @@
+"""The command `simulate`: exchanges on this machine, to try a collector on."""
+
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+
+def simulate(
+    port: Annotated[
+        int, typer.Option(help="Port to listen on, on 127.0.0.1; 0 picks a free one.", min=0, max=65535)
+    ] = 8900,
+    seed: Annotated[int, typer.Option(help="Seed of the markets: the same seed, the same prices.")] = 7,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A market as EXCHANGE:SYMBOL, such as bybit:BTC/USDT:USDT. Repeat for more. Default: a dozen."
+        ),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Updates a second of each market.", min=0)] = 50.0,
+    seconds: Annotated[
+        float | None, typer.Option(help="Stop by itself after so many seconds.", min=0)
+    ] = None,
+) -> None:
+    """Serve simulated exchanges on one local port until Ctrl-C.
+
+    Example: collector simulate --port 8900 --symbol bybit:BTC/USDT:USDT --rate 20
+    """
+    from collector.simulator import Simulator  # noqa: PLC0415  (the help must not wait for it)
+
+    simulator = Simulator(
+        port=port, seed=seed, symbols=_by_exchange(symbol) if symbol else None, updates_per_s=rate
+    )
+    stopping = threading.Event()
+    former = {
+        number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        with simulator:
+            print(f"Simulated exchanges on 127.0.0.1:{simulator.port} (seed {seed}). To collect from them:\n")
+            print("exchanges:")
+            for name, symbols in simulator.symbols.items():
+                endpoints = simulator.endpoints(name)
+                print(f"  {name}:  # {', '.join(symbols)}")
+                print(f"    endpoints: {{rest: {endpoints['rest']}, ws: {endpoints['ws']}}}")
+            print("\nCtrl-C stops.", flush=True)
+            stopping.wait(seconds)
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _by_exchange(markets: list[str]) -> dict[str, list[str]]:
+    from collector.errors import UserError  # noqa: PLC0415  (the help must not wait for it)
+
+    chosen: dict[str, list[str]] = {}
+    for market in markets:
+        exchange, _, symbol = market.partition(":")
+        if "/" not in symbol:
+            raise UserError(f"{market!r} is no market: expected EXCHANGE:SYMBOL, such as kraken:BTC/USD")
+        chosen.setdefault(exchange, []).append(symbol)
+    return chosen

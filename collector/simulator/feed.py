@@ -1,0 +1,124 @@
+"""One symbol on one exchange: its market, when each step was published, and all that came of it.
+
+A step depends on the seed and on nothing else, so a feed keeps only the time of each step and a small
+checkpoint now and then; any former state is made again from these. For the same reason a market that
+nobody watches need not run: its ticks are noted and it catches up when somebody asks.
+"""
+
+from collections.abc import Iterator
+from zlib import crc32
+
+from collector.simulator.instruments import Instrument
+from collector.simulator.market import Change, Frozen, Market
+from collector.simulator.record import Columns, Numbering
+
+CHECKPOINT_STEPS = 8_192
+
+
+class Feed:
+    """The published life of one symbol."""
+
+    def __init__(
+        self, instrument: Instrument, seed: int, *, levels: int, remember: int, start_ms: int
+    ) -> None:
+        self.instrument = instrument
+        self.seed = f"{seed}:{instrument.exchange}:{instrument.symbol}"
+        self.market = Market(self.seed, instrument.start_ticks, instrument.typical_lots, levels)
+        # The number base of each counter: large, as on a real exchange, and its own for each market.
+        self.id_base = 10**9 + self.market.random.randrange(10**9)
+        self.times = Columns("q", remember)
+        self.times.append(start_ms)
+        self.step_count = 0
+        self.trades = Columns("qqqbq", remember)
+        self.touches = Columns("q", remember)
+        self.touches.append(0)
+        self.events = Numbering(self.id_base * 10)
+        self.start_ms = start_ms
+        self.delisted = False
+        self._numberings: dict[str, Numbering] = {}
+        self._checkpoints: dict[int, Frozen] = {0: self.market.freeze()}
+        self._sweeps: dict[int, tuple[bool, int]] = {}
+
+    @property
+    def exchange(self) -> str:
+        """The exchange's name."""
+        return self.instrument.exchange
+
+    @property
+    def symbol(self) -> str:
+        """The unified symbol."""
+        return self.instrument.symbol
+
+    @property
+    def now_ms(self) -> int:
+        """The exchange's time of the last step taken."""
+        return self.times[self.step_count][0]
+
+    @property
+    def trade_base(self) -> int:
+        """The id of the first live trade."""
+        return self.id_base
+
+    @property
+    def last_event(self) -> int:
+        """The update id of the present state."""
+        return self.events.offset(self.step_count) + self.market.event
+
+    def numbering(self, counter: str) -> Numbering:
+        """Give the sequence numbers of one of the exchange's channels."""
+        if counter not in self._numberings:
+            self._numberings[counter] = Numbering((self.id_base ^ crc32(counter.encode())) % 10**9)
+        return self._numberings[counter]
+
+    def tick(self, now_ms: int) -> None:
+        """Note that a step is due at this time; `step` or `catch_up` takes it."""
+        self.times.append(now_ms)
+
+    def sweep_next(self, *, buys: bool, levels: int) -> None:
+        """Have the next step be a market order that takes whole levels."""
+        self._sweeps[len(self.times)] = (buys, levels)
+
+    @property
+    def steps_due(self) -> int:
+        """How many ticks were noted whose steps are not yet taken."""
+        return len(self.times) - 1 - self.step_count
+
+    def catch_up(self) -> None:
+        """Take every step that is due."""
+        while self.steps_due:
+            self.step()
+
+    def step(self) -> Change:
+        """Take the next step that is due, and remember what came of it."""
+        self.step_count += 1
+        at_ms = self.times[self.step_count][0]
+        change = self._advance(self.market, self.step_count)
+        for fill in change.fills:
+            self.trades.append(at_ms, fill.ticks, fill.lots, fill.taker_buys, self.step_count)
+        if change.top_changed:
+            self.touches.append(self.step_count)
+        if self.step_count % CHECKPOINT_STEPS == 0:
+            self._checkpoints[self.step_count] = self.market.freeze()
+            for step in [step for step in self._checkpoints if step < self.times.first - CHECKPOINT_STEPS]:
+                del self._checkpoints[step]
+        return change
+
+    def replay(self, first_step: int) -> Iterator[tuple[int, Market]]:
+        """Make the states again from one step on: yields the step and the market, which then moves on."""
+        step = max(step for step in list(self._checkpoints) if step <= first_step)
+        market = Market.thaw(self._checkpoints[step])
+        while True:
+            if step >= first_step:
+                yield step, market
+            step += 1
+            self._advance(market, step)
+
+    def market_at(self, step: int) -> Market:
+        """Make one former state again."""
+        return next(self.replay(step))[1]
+
+    def _advance(self, market: Market, step: int) -> Change:
+        if step in self._sweeps:
+            buys, levels = self._sweeps[step]
+            return market.sweep(buys, levels)
+        return market.step()

@@ -1,0 +1,123 @@
+"""Who hears what: subscriptions, and the fan-out of each message to those who have one.
+
+Everything here runs on the simulator's loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from collector.simulator.exchange import Connection, Outgoing, Topic
+from collector.simulator.truth import Truth
+from collector.simulator.wire import frame
+
+
+class Tamper(Protocol):
+    """A fault armed on a channel; forgotten once done."""
+
+    done: bool
+
+    def __call__(self, message: Outgoing) -> list[Outgoing]:
+        """Give what is sent in the place of a message."""
+
+
+class Listener(Protocol):
+    """What the hub needs of a session."""
+
+    connection: Connection
+
+    def write(self, data: bytes) -> None:
+        """Put bytes on the wire."""
+
+
+class Hub:
+    """All subscriptions of one simulator."""
+
+    def __init__(self, truth: Truth, wall_ns: Callable[[], int]) -> None:
+        self._truth = truth
+        self._wall_ns = wall_ns
+        self._listeners: dict[Topic, list[Listener]] = {}
+        self._topics: dict[tuple[str, str], list[Topic]] = {}
+        self._tampers: dict[tuple[str, str, str], list[Tamper]] = {}
+        self.stalled: set[tuple[str, str, str]] = set()
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def subscribe(self, listener: Listener, topic: Topic) -> None:
+        """Send a topic's messages to a listener from now on."""
+        listener.connection.topics[topic.wire] = topic
+        listeners = self._listeners.setdefault(topic, [])
+        listeners.append(listener)
+        if len(listeners) == 1:
+            self._topics.setdefault((topic.exchange, topic.symbol), []).append(topic)
+        self._changed()
+
+    def unsubscribe(self, listener: Listener, topic: Topic) -> None:
+        """Stop sending a topic's messages to a listener."""
+        if listener.connection.topics.pop(topic.wire, None) is None:
+            return
+        listeners = self._listeners[topic]
+        listeners.remove(listener)
+        if not listeners:
+            del self._listeners[topic]
+            self._topics[topic.exchange, topic.symbol].remove(topic)
+        self._changed()
+
+    async def change(self) -> None:
+        """Wait until a subscription begins or ends."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future
+
+    def _changed(self) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+        self._waiting.clear()
+
+    def leave(self, listener: Listener) -> None:
+        """Forget a listener whose connection is gone."""
+        for topic in list(listener.connection.topics.values()):
+            self.unsubscribe(listener, topic)
+
+    def topics(self, exchange: str, symbol: str) -> list[Topic]:
+        """List the topics of a symbol that somebody hears."""
+        return self._topics.get((exchange, symbol), [])
+
+    def arm(self, exchange: str, symbol: str, channel: str, tamper: Tamper) -> None:
+        """Have the next messages of a channel looked at before they are sent."""
+        self._tampers.setdefault((exchange, symbol, channel), []).append(tamper)
+
+    def publish(self, topic: Topic, messages: Iterable[Outgoing]) -> None:
+        """Send a topic's messages to all who hear it."""
+        stream = (topic.exchange, topic.symbol, topic.channel)
+        if stream in self.stalled:
+            return
+        if self._tampers:
+            messages = self._tampered(stream, messages)
+        for message in messages:
+            data = frame(message.text.encode())
+            for listener in self._listeners.get(topic, ()):
+                self._send(listener, stream, message, data)
+
+    def tell(self, listener: Listener, topic: Topic, messages: Iterable[Outgoing]) -> None:
+        """Send messages to one listener only: its snapshot."""
+        stream = (topic.exchange, topic.symbol, topic.channel)
+        if stream not in self.stalled:
+            for message in messages:
+                self._send(listener, stream, message, frame(message.text.encode()))
+
+    def _send(self, listener: Listener, stream: tuple[str, str, str], message: Outgoing, data: bytes) -> None:
+        sent_ns = self._wall_ns()
+        listener.connection.last_sent_ns = sent_ns
+        self._truth.note_sent(stream, listener.connection.number, message.sequence, message.kind, sent_ns)
+        listener.write(data)
+
+    def _tampered(self, stream: tuple[str, str, str], messages: Iterable[Outgoing]) -> list[Outgoing]:
+        out = list(messages)
+        for tamper in list(self._tampers.get(stream, ())):
+            out = [
+                replaced for message in out for replaced in ([message] if tamper.done else tamper(message))
+            ]
+            if tamper.done:
+                self._tampers[stream].remove(tamper)
+        return out

@@ -1,0 +1,123 @@
+"""The listening side: one port, one thread, one loop, for all exchanges, REST and websocket."""
+
+import asyncio
+import errno
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from collector.errors import UserError
+from collector.simulator.exchange import Answer, Exchange, Request
+from collector.simulator.session import Session
+from collector.simulator.world import World
+
+_Result = TypeVar("_Result")
+_HOST = "127.0.0.1"
+
+
+class Server:
+    """Serves a world on a thread of its own."""
+
+    def __init__(self, world: World, port: int, background: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.port = port
+        self._world = world
+        self._background = background
+        self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    def start(self) -> None:
+        """Listen; returns when the port accepts connections."""
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+
+    def stop(self) -> None:
+        """Close every connection and end the thread."""
+        loop, stopping = self._loop, self._stopping
+        if self._thread.is_alive() and loop is not None and stopping is not None:
+            loop.call_soon_threadsafe(stopping.set)
+        self._thread.join()
+
+    def call(self, coroutine: Coroutine[Any, Any, _Result], timeout_s: float | None = None) -> _Result:
+        """Run a coroutine on the simulator's loop and wait for its result."""
+        if self._loop is None or not self._thread.is_alive():
+            coroutine.close()
+            raise RuntimeError("the simulator is not running")
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise RuntimeError("called from the simulator's own thread: it would wait for itself")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as failure:  # noqa: BLE001  (handed to the thread that called start)
+            self._failure = failure
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, _HOST, self.port)
+            try:
+                await site.start()
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise UserError(
+                        f"port {self.port} is taken: choose another, or 0 for any free one"
+                    ) from error
+                raise
+            self.port = runner.addresses[0][1]
+            background = asyncio.create_task(self._background())
+            self._ready.set()
+            await self._stopping.wait()
+            background.cancel()
+            await asyncio.gather(background, return_exceptions=True)
+            for session in list(self._world.sessions.values()):
+                session.close(1001, "the simulator stops")
+        finally:
+            await runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._socket(request)
+        now_ms = self._world.clock_ns() // 1_000_000
+        asked = Request(request.path, dict(request.query))
+        for exchange in self._world.exchanges:
+            if request.path.startswith(exchange.rest_prefixes):
+                with self._world.lock:
+                    answer = exchange.rest(asked, now_ms)
+                return _response(answer or Answer('{"error":"not found"}', 404))
+        return _response(Answer('{"error":"no exchange has this path"}', 404))
+
+    async def _socket(self, request: web.BaseRequest) -> web.StreamResponse:
+        found = self._exchange_at(request.path)
+        if found is None:
+            return _response(Answer('{"error":"no exchange has this path"}', 404))
+        exchange, market = found
+        connection = self._world.connect(exchange, market, request.path)
+        return await Session(self._world, exchange, connection, request).run()
+
+    def _exchange_at(self, path: str) -> tuple[Exchange, str] | None:
+        for exchange in self._world.exchanges:
+            market = exchange.market_at(path)
+            if market is not None:
+                return exchange, market
+        return None
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(
+        text=answer.body, status=answer.status, headers=answer.headers, content_type=answer.content_type
+    )

@@ -1,0 +1,143 @@
+"""The simulator as a test, a benchmark or a demo holds it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from collector.errors import UserError
+from collector.simulator.exchange import Connection
+from collector.simulator.faults import Faults
+from collector.simulator.server import Server
+from collector.simulator.world import EXCHANGES, World
+
+DEFAULT_SYMBOLS: Mapping[str, Sequence[str]] = {
+    "bybit": ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT", "BTC/USDT", "ETH/USDT"),
+    "binance": ("BTC/USDT", "ETH/USDT", "BTC/USDT:USDT", "ETH/USDT:USDT"),
+    "kraken": ("BTC/USD", "ETH/USD", "SOL/USD"),
+}
+if TYPE_CHECKING:
+    from collector.simulator.truth import Truth
+
+_PACE_S = 0.005
+_BATCH_STEPS = 200
+
+
+class Simulator:
+    """Simulated exchanges on one local port, with a thread of their own."""
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        seed: int = 7,
+        symbols: Mapping[str, Sequence[str]] | None = None,
+        updates_per_s: float | None = 50.0,
+        levels: int = 300,
+        remember: int = 1_000_000,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        known = {kind.name for kind in EXCHANGES}
+        chosen = {name: DEFAULT_SYMBOLS[name] for name in known} if symbols is None else symbols
+        unknown = set(chosen) - known
+        if unknown:
+            raise UserError(f"no simulated exchange is called {', '.join(sorted(unknown))}")
+        self._world = World(chosen, seed=seed, levels=levels, remember=remember, clock_ns=clock_ns)
+        self._rate = updates_per_s or 0.0
+        self._server = Server(self._world, port, self._pace)
+        self._paused = False
+        self._started = False
+        self._stopped = False
+        self.truth: Truth = self._world.truth
+        self.faults = Faults(self._world, self._server.call)
+
+    @property
+    def symbols(self) -> dict[str, list[str]]:
+        """The simulated markets of each exchange."""
+        return {each.name: list(each.feeds) for each in self._world.exchanges}
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on; known once started."""
+        return self._server.port
+
+    def start(self) -> None:
+        """Listen; returns when clients can connect."""
+        self._server.start()
+        self._started = True
+
+    def stop(self) -> None:
+        """Close everything; the truth stays readable. Does nothing the second time."""
+        if self._started and not self._stopped:
+            self._stopped = True
+            self._server.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def endpoints(self, exchange: str) -> dict[str, str]:
+        """Give the value of `exchanges.<name>.endpoints` that leads a collector here."""
+        if exchange not in {each.name for each in self._world.exchanges}:
+            raise UserError(f"this simulator has no {exchange}")
+        return {"rest": f"http://127.0.0.1:{self.port}", "ws": f"ws://127.0.0.1:{self.port}"}
+
+    def publish(self, n: int, symbol: str | None = None, exchange: str | None = None) -> None:
+        """Move the chosen markets n updates on, at once; returns when they are handed to the sockets."""
+        self._server.call(self._publish(n, symbol, exchange))
+
+    def pause(self) -> None:
+        """Stop the markets' clock."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Let the markets' clock go on."""
+        self._paused = False
+
+    def connections(self, exchange: str | None = None) -> list[Connection]:
+        """List the live connections."""
+        return self._server.call(self._connections(exchange))
+
+    def wait_for_subscription(self, exchange: str, symbol: str, channel: str, timeout: float = 10.0) -> None:
+        """Return once somebody is subscribed; `TimeoutError` if nobody is in time."""
+        self._server.call(self._world.subscribed(exchange, symbol, channel, timeout))
+
+    async def _connections(self, exchange: str | None) -> list[Connection]:
+        return [session.connection for session in self._world.chosen(exchange, None)]
+
+    async def _publish(self, n: int, symbol: str | None, exchange: str | None) -> None:
+        pairs = self._world.pairs(exchange, symbol)
+        if not pairs:
+            raise UserError(f"no simulated market is {symbol} on {exchange or 'any exchange'}")
+        for step in range(n):
+            for feed, each in pairs:
+                self._world.step(feed, each)
+            if step % _BATCH_STEPS == 0:
+                await self._world.drained()
+        await self._world.drained()
+
+    async def _pace(self) -> None:
+        """Step every market at its rate, one shortly after the other."""
+        if not self._rate:
+            return
+        pairs = self._world.pairs()
+        loop = asyncio.get_running_loop()
+        due = [index / len(pairs) for index in range(len(pairs))]
+        last_s = loop.time()
+        while True:
+            await asyncio.sleep(max(_PACE_S, min(0.05, 1 / (self._rate * len(pairs)))))
+            now_s = loop.time()
+            # After a stall the market goes on from here; it does not make up for more than a second.
+            passed = 0.0 if self._paused else min(now_s - last_s, 1.0) * self._rate
+            last_s = now_s
+            for index, (feed, each) in enumerate(pairs):
+                due[index] += passed
+                while due[index] >= 1.0:
+                    due[index] -= 1.0
+                    self._world.step(feed, each)

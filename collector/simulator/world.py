@@ -1,0 +1,129 @@
+"""All that the simulator's loop owns: the feeds, the exchanges over them, the sessions and the clock."""
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from collector.simulator.bybit import Bybit
+from collector.simulator.exchange import Connection, Exchange, Topic
+from collector.simulator.feed import Feed
+from collector.simulator.hub import Hub
+from collector.simulator.instruments import instrument
+from collector.simulator.session import Session
+from collector.simulator.truth import Truth
+
+EXCHANGES: tuple[type[Exchange], ...] = (Bybit,)
+
+
+class World:
+    """The simulated exchanges and their clients."""
+
+    def __init__(
+        self,
+        symbols: Mapping[str, Sequence[str]],
+        *,
+        seed: int,
+        levels: int,
+        remember: int,
+        clock_ns: Callable[[], int],
+    ) -> None:
+        self._raw_clock_ns = clock_ns
+        self.clock_offset_ns = 0
+        # Held while the market moves or is looked at: the loop steps it, any thread may read it.
+        self.lock = threading.RLock()
+        start_ms = clock_ns() // 1_000_000
+        self.feeds = {
+            (exchange, symbol): Feed(
+                instrument(exchange, symbol), seed, levels=levels, remember=remember, start_ms=start_ms
+            )
+            for exchange, names in symbols.items()
+            for symbol in names
+        }
+        self.exchanges = [
+            kind({symbol: feed for (exchange, symbol), feed in self.feeds.items() if exchange == kind.name})
+            for kind in EXCHANGES
+            if kind.name in symbols
+        ]
+        self.truth = Truth(self.feeds, self.lock, remember)
+        self.hub = Hub(self.truth, time.time_ns)
+        self.sessions: dict[int, Session] = {}
+        self._connection_numbers = itertools.count(1)
+
+    def clock_ns(self) -> int:
+        """Tell the exchanges' time, which a fault may have set wrong."""
+        return self._raw_clock_ns() + self.clock_offset_ns
+
+    def connect(self, exchange: Exchange, market: str, path: str) -> Connection:
+        """Give a new connection its number and name."""
+        number = next(self._connection_numbers)
+        now_ns = self.clock_ns()
+        return Connection(
+            number=number,
+            exchange=exchange.name,
+            path=path,
+            market=market,
+            wrapped=False,
+            name=f"d9avt8shteepr00g{number:04x}-sim",
+            opened_ns=now_ns,
+            last_client_ns=now_ns,
+        )
+
+    def subscribe(self, session: Session, topic: Topic) -> None:
+        """Send a new subscriber the present state, then all that follows."""
+        with self.lock:
+            feed = self.feeds[topic.exchange, topic.symbol]
+            feed.catch_up()
+            self.hub.tell(session, topic, session.exchange.snapshot(topic, feed, self.clock_ns()))
+            self.hub.subscribe(session, topic)
+
+    def step(self, feed: Feed, exchange: Exchange) -> None:
+        """Let one market take its next step, and tell whoever listens."""
+        now_ms = self.clock_ns() // 1_000_000
+        with self.lock:
+            feed.tick(now_ms)
+            topics = self.hub.topics(feed.exchange, feed.symbol)
+            if not topics:
+                return
+            while feed.steps_due > 1:
+                feed.step()
+            change = feed.step()
+            for topic in topics:
+                self.hub.publish(topic, exchange.update(topic, feed, change, now_ms))
+
+    def exchange(self, name: str) -> Exchange:
+        """Find an exchange by its name."""
+        return next(each for each in self.exchanges if each.name == name)
+
+    def chosen(self, exchange: str | None, symbol: str | None) -> list[Session]:
+        """List the sessions on an exchange that hear a symbol."""
+        return [
+            session
+            for session in self.sessions.values()
+            if exchange in {None, session.exchange.name}
+            and (
+                symbol is None or any(topic.symbol == symbol for topic in session.connection.topics.values())
+            )
+        ]
+
+    async def drained(self) -> None:
+        """Let the loop breathe, and wait for clients that are behind."""
+        await asyncio.sleep(0)
+        for session in list(self.sessions.values()):
+            await session.drained()
+
+    async def subscribed(self, exchange: str, symbol: str, channel: str, timeout_s: float) -> None:
+        """Wait until somebody hears a channel."""
+        async with asyncio.timeout(timeout_s):
+            while not any(topic.channel == channel for topic in self.hub.topics(exchange, symbol)):
+                await self.hub.change()
+
+    def pairs(self, exchange: str | None = None, symbol: str | None = None) -> list[tuple[Feed, Exchange]]:
+        """List the feeds, each with its exchange, that these names select."""
+        return [
+            (feed, each)
+            for each in self.exchanges
+            for feed in each.feeds.values()
+            if exchange in {None, each.name} and symbol in {None, feed.symbol}
+        ]

@@ -1,0 +1,82 @@
+"""A plain websocket client on the test's own thread: what it reads is what was on the wire."""
+
+import asyncio
+import json
+from typing import Any, Self
+
+import aiohttp
+import pytest
+
+from collector.simulator import Simulator
+
+TIMEOUT_S = 10
+
+
+class Client:
+    def __init__(self, simulator: Simulator, path: str, **options: Any) -> None:
+        self._url = f"ws://127.0.0.1:{simulator.port}{path}"
+        self._options = {"autoping": False, "autoclose": False, "max_msg_size": 0} | options
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        self._runner.run(self._open())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._close())
+        self._runner.close()
+
+    def send(self, **message: Any) -> None:
+        self.send_text(json.dumps(message))
+
+    def send_text(self, text: str) -> None:
+        self._runner.run(self._socket.send_str(text))
+
+    def receive_message(self, timeout_s: float = TIMEOUT_S) -> aiohttp.WSMessage:
+        return self._runner.run(self._receive(timeout_s))
+
+    def receive_text(self, timeout_s: float = TIMEOUT_S) -> str:
+        message = self.receive_message(timeout_s)
+        assert message.type is aiohttp.WSMsgType.TEXT, message
+        return message.data
+
+    def receive(self, timeout_s: float = TIMEOUT_S) -> Any:
+        return json.loads(self.receive_text(timeout_s))
+
+    def error(self) -> BaseException | None:
+        """What ended the connection."""
+        return self._socket.exception()
+
+    def get(self, path: str) -> tuple[int, dict[str, str], str]:
+        return self._runner.run(self._get(path))
+
+    async def _open(self) -> None:
+        self._session = aiohttp.ClientSession()
+        self._socket = await self._session.ws_connect(self._url, **self._options)
+
+    async def _close(self) -> None:
+        await asyncio.wait_for(self._socket.close(), TIMEOUT_S)
+        await self._session.close()
+
+    async def _receive(self, timeout_s: float) -> aiohttp.WSMessage:
+        return await self._socket.receive(timeout=timeout_s)
+
+    async def _get(self, path: str) -> tuple[int, dict[str, str], str]:
+        url = self._url.split("/", 3)
+        async with self._session.get(f"http://{url[2]}{path}") as response:
+            return response.status, dict(response.headers), await response.text()
+
+    @staticmethod
+    def apply(side: dict[float, float], levels: list[Any]) -> None:
+        """Apply Bybit's or Binance's levels to a side kept as {price: size}."""
+        for price, size in levels:
+            if float(size):
+                side[float(price)] = float(size)
+            else:
+                side.pop(float(price), None)
+
+
+@pytest.fixture
+def connect() -> type[Client]:
+    """Give the class, so that a test opens as many clients as it needs."""
+    return Client
