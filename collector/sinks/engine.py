@@ -1,0 +1,146 @@
+"""Open databases the way a collector of data that matters needs them.
+
+SQLite runs in WAL mode with `synchronous=FULL` (a committed batch survives a power cut) and every
+transaction of a writer begins with BEGIN IMMEDIATE: a deferred one that wants to write later is refused
+at once with SQLITE_BUSY_SNAPSHOT, however long the busy timeout.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+from urllib.parse import quote, urlencode
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from structlog import get_logger
+
+from collector.errors import UserError
+from collector.sinks.database_url import sqlite_path
+
+try:
+    import pysqlite3
+except ImportError:  # no wheel for this platform
+    pysqlite3 = None
+
+SQLITE: Final[ModuleType] = pysqlite3 or sqlite3
+SQLITE_VERSION: Final[str] = SQLITE.sqlite_version
+SYNCHRONOUS: Final = ("OFF", "NORMAL", "FULL", "EXTRA")
+
+_CONNECT_TIMEOUT_S = 10
+_JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024
+_CACHED_STATEMENTS = 16  # a prepared statement of 1,000 rows holds about 2 MB
+_BUSY, _RETRY_S = 5, 0.02
+
+log = get_logger()
+
+
+def make_engine(
+    url: sa.URL, *, synchronous: str = "FULL", busy_timeout_s: float = 5.0, read_only: bool = False
+) -> sa.Engine:
+    """Return an engine for a URL that database_url() has checked; nothing is opened yet."""
+    if synchronous not in SYNCHRONOUS:
+        raise UserError(f"synchronous is {synchronous!r}; expected one of {', '.join(SYNCHRONOUS)}")
+    path = sqlite_path(url)
+    if path is None:
+        options = {"postgresql_readonly": True} if read_only else {}
+        return sa.create_engine(
+            url, execution_options=options, connect_args={"connect_timeout": _CONNECT_TIMEOUT_S}
+        )
+    if read_only and not path.exists():
+        raise UserError(f"the database {path} does not exist; check the path, or run the collector first")
+    connect = _sqlite_connector(url, path, busy_timeout_s, read_only=read_only)
+    engine = sa.create_engine(url, module=SQLITE, creator=connect)
+    if read_only:
+        event.listen(engine, "connect", _set_up_reader)
+    else:
+        event.listen(engine, "connect", _WriterSetUp(path, synchronous, busy_timeout_s))
+    event.listen(engine, "begin", _begin_deferred if read_only else _begin_immediate)
+    return engine
+
+
+def _sqlite_connector(
+    url: sa.URL, path: Path, busy_timeout_s: float, *, read_only: bool
+) -> Callable[[], sqlite3.Connection]:
+    query = {name: str(value) for name, value in url.query.items()}
+    query["mode"] = "ro" if read_only else "rwc"
+    uri = f"file:{quote(str(path))}?{urlencode(query)}"
+
+    def connect() -> sqlite3.Connection:
+        connection: sqlite3.Connection = SQLITE.connect(
+            uri,
+            uri=True,
+            timeout=busy_timeout_s,
+            isolation_level=None,  # transactions begin where SQLAlchemy says, not where sqlite3 guesses
+            check_same_thread=False,  # a watchdog may close a connection that hangs
+            cached_statements=_CACHED_STATEMENTS,
+        )
+        return connection
+
+    return connect
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_deferred(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _set_up_reader(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+
+
+class _WriterSetUp:
+    """Set the journal and durability of each new connection; say once when WAL cannot be had."""
+
+    def __init__(self, path: Path, synchronous: str, busy_timeout_s: float) -> None:
+        self._path = path
+        self._synchronous = synchronous
+        self._busy_timeout_s = busy_timeout_s
+        self._has_told = False
+
+    def __call__(self, connection: sqlite3.Connection, _record: object) -> None:
+        """Prepare one connection."""
+        mode, reason = self._ask_for_wal(connection)
+        if mode != "wal" and not self._has_told:
+            self._has_told = True
+            log.warning("database.wal_unavailable", path=str(self._path), journal_mode=mode, reason=reason)
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_SIZE_LIMIT}")
+
+    def _ask_for_wal(self, connection: sqlite3.Connection) -> tuple[str, str]:
+        # Changing the mode needs the file alone, and SQLite does not always wait for that by itself.
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                return _journal_mode(connection, "WAL"), "the file system has no shared memory"
+            except SQLITE.OperationalError as error:
+                if _code(error) != _BUSY:
+                    return _leave_wal(connection), str(error)
+                if time.monotonic() >= deadline:
+                    return _journal_mode(connection), "another program is using the file"
+            time.sleep(_RETRY_S)
+
+
+def _leave_wal(connection: sqlite3.Connection) -> str:
+    # A file that is in WAL mode already can still be read here, alone: an exclusive connection keeps the
+    # index of the log in its own memory.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    mode = _journal_mode(connection, "DELETE")
+    connection.execute("PRAGMA locking_mode = NORMAL")
+    return mode
+
+
+def _journal_mode(connection: sqlite3.Connection, wanted: str | None = None) -> str:
+    statement = f"PRAGMA journal_mode = {wanted}" if wanted else "PRAGMA journal_mode"
+    return str(connection.execute(statement).fetchone()[0])
+
+
+def _code(error: Exception) -> int | None:
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF

@@ -1,0 +1,88 @@
+"""Let one collector write an SQLite file.
+
+SQLite would let two take turns, but their coverage and sequence would make no sense together, and a
+single connection that writes and checkpoints is what keeps clear of the WAL faults of older versions. A bot
+that writes its own tables is not concerned. On PostgreSQL the streams are locked, not the database.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from collector.errors import DatabaseInUse, UserError
+
+
+class WriterLock:
+    """A lock beside the database, let go by the kernel however its holder ends."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        # Two names of one file must meet in one lock.
+        self.path = Path(os.path.realpath(database) + ".lock")
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock, or raise DatabaseInUse naming who holds it. Idempotent."""
+        if self._descriptor is not None:
+            return
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise UserError(
+                f"cannot make the lock file {self.path}: {error.strerror}; the folder must be writable"
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._write_holder(descriptor)
+        except BlockingIOError:
+            holder = _describe(os.pread(descriptor, 4096, 0))
+            os.close(descriptor)
+            raise DatabaseInUse(
+                f"the database {self._database} is in use by another collector: {holder}; "
+                f"stop that one, or give this one another database"
+            ) from None
+        except OSError as error:
+            os.close(descriptor)
+            raise UserError(f"cannot lock {self.path}: {error.strerror}") from error
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let go. Idempotent. The file stays: to remove it would let two hold two files of one name."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    @staticmethod
+    def _write_holder(descriptor: int) -> None:
+        holder = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": " ".join(sys.argv[:2]),  # no further: an argument may hold a password
+        }
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+
+
+def _describe(content: bytes) -> str:
+    try:
+        holder = json.loads(content)
+        return f"process {holder['pid']} on {holder['host']}, since {holder['started']} ({holder['command']})"
+    except (ValueError, KeyError, TypeError):
+        return "one that has not said who it is"  # caught between taking the lock and writing its name

@@ -1,0 +1,237 @@
+"""Write batches to an SQL database: SQLite by default, PostgreSQL where a server is given."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from structlog import get_logger
+
+from collector.errors import CollectorError, SinkError, UserError
+from collector.sinks import multi_row
+from collector.sinks.contract import AccountingState, SegmentState, SessionState, Value, WriteSet
+from collector.sinks.database_url import database_url, shown, sqlite_path
+from collector.sinks.engine import SQLITE_VERSION, make_engine
+from collector.sinks.faults import sink_error
+from collector.sinks.lock import WriterLock
+from collector.sinks.migrate import bring_to_head
+from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
+
+InsertRows = Callable[[sa.Connection, sa.Table, Mapping[str, Sequence[Value]]], None]
+
+log = get_logger()
+
+
+class SqlSink:
+    """Commit each batch exactly once: its id commits with its rows. Used by one thread."""
+
+    def __init__(
+        self,
+        url: str | sa.URL,
+        table_name: str = DEFAULT_TABLE_NAME,
+        *,
+        synchronous: str = "FULL",
+        auto_migrate: bool = False,
+        busy_timeout_s: float = 5.0,
+    ) -> None:
+        self._url = database_url(url)
+        self._table_name = table_name
+        self._tables = tables(table_name)
+        self._table_of = {"book": self._tables.hot}
+        self._synchronous = synchronous
+        self._auto_migrate = auto_migrate
+        self._busy_timeout_s = busy_timeout_s
+        self._path = sqlite_path(self._url)
+        self._lock = WriterLock(self._path) if self._path else None
+        self._insert_rows = _insert_route(self._path)
+        self._engine: sa.Engine | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def open(self) -> None:
+        """Take the database: lock it, migrate it, close what a crash left open. Idempotent."""
+        if self._engine is not None:
+            return
+        if self._lock is not None:
+            self._lock.acquire()
+        try:
+            self._connect()
+        except CollectorError:
+            self.close()
+            raise
+        except (SQLAlchemyError, OSError) as error:
+            self.close()
+            reason = getattr(error, "orig", None) or error
+            raise UserError(f"the database {shown(self._url)} cannot be opened: {reason}") from error
+        log.info(
+            "database.opened",
+            database=shown(self._url),
+            sqlite=SQLITE_VERSION if self._path else None,
+            synchronous=self._synchronous if self._path else None,
+        )
+
+    def write(self, batch: WriteSet) -> bool:
+        """Commit the batch in one transaction; False when it had been committed before."""
+        engine = self._engine_of_the_right_file()
+        try:
+            with engine.begin() as connection:
+                if not self._claim(connection, batch):
+                    return False
+                for rows in batch.rows:
+                    if len(rows):
+                        self._insert_rows(connection, self._table_of[rows.table], rows.columns)
+                self._upsert_states(connection, batch)
+        except SinkError:
+            raise
+        except Exception as error:
+            raise sink_error(error, shown(self._url)) from error
+        return True
+
+    def close(self) -> None:
+        """Let go of everything. Idempotent."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+        if self._lock is not None:
+            self._lock.release()
+
+    def close_crashed_sessions(self, cause: str = "crash") -> int:
+        """End what sessions that never said goodbye left open; return how many there were.
+
+        Only for one who holds the lock: another session without an end would be one that still runs.
+        """
+        assert self._engine is not None, "open() first"  # noqa: S101
+        sessions, coverage = self._tables.sessions, self._tables.coverage
+        is_open = sessions.c.ended_ns.is_(None)
+        last_alive = (
+            sa.select(sa.func.max(coverage.c.alive_until_ns))
+            .where(coverage.c.session_id == sessions.c.session_id)
+            .scalar_subquery()
+        )
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(coverage)
+                .where(coverage.c.end_cause.is_(None))
+                .where(coverage.c.session_id.in_(sa.select(sessions.c.session_id).where(is_open)))
+                .values(end_cause=cause)
+            )
+            return connection.execute(
+                sa.update(sessions)
+                .where(is_open)
+                .values(ended_ns=sa.func.coalesce(last_alive, sessions.c.started_ns), end_cause=cause)
+            ).rowcount
+
+    def _connect(self) -> None:
+        self._engine = make_engine(
+            self._url, synchronous=self._synchronous, busy_timeout_s=self._busy_timeout_s
+        )
+        bring_to_head(self._engine, self._table_name, allow=self._auto_migrate)
+        if self._path is not None:
+            self._identity = _identity(self._path)
+            crashed = self.close_crashed_sessions()
+            if crashed:
+                log.warning("sessions.closed_after_crash", database=shown(self._url), sessions=crashed)
+
+    def _engine_of_the_right_file(self) -> sa.Engine:
+        """Return the engine, unless its file was deleted or replaced: SQLite would go on without a word."""
+        if self._engine is not None and (self._path is None or _identity(self._path) == self._identity):
+            return self._engine
+        log.warning("database.file_changed", path=str(self._path))
+        try:
+            if self._engine is not None:
+                self._engine.dispose()
+            self._connect()
+        except Exception as error:
+            self._identity = None
+            raise sink_error(error, shown(self._url)) from error
+        raise SinkError(f"{self._path}: the file was deleted or replaced, and is open again", transient=True)
+
+    def _claim(self, connection: sa.Connection, batch: WriteSet) -> bool:
+        ledger: dict[str, Value] = {
+            "batch_id": batch.batch_id,
+            "session_id": batch.session.session_id,
+            "committed_ns": time.time_ns(),
+            "rows": batch.row_count,
+        }
+        return multi_row.upsert(connection, self._tables.batches, [ledger], if_there="skip") == 1
+
+    def _upsert_states(self, connection: sa.Connection, batch: WriteSet) -> None:
+        now_ns = time.time_ns()
+        multi_row.upsert(connection, self._tables.coverage, map(_segment_row, batch.segments))
+        multi_row.upsert(
+            connection,
+            self._tables.accounting,
+            (_accounting_row(state, now_ns) for state in batch.accounting),
+        )
+        multi_row.upsert(connection, self._tables.sessions, [_session_row(batch.session)])
+
+
+def _insert_route(path: Path | None) -> InsertRows:
+    if path is not None:
+        return multi_row.insert
+    from collector.sinks import postgres_copy  # noqa: PLC0415  (its driver is an extra)
+
+    return postgres_copy.insert
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _segment_row(state: SegmentState) -> dict[str, Value]:
+    return {
+        "segment_id": state.segment_id,
+        "session_id": state.session_id,
+        "exchange": state.exchange,
+        "symbol": state.symbol,
+        "channel": state.channel,
+        "start_ns": state.start_ns,
+        "end_ns": state.end_ns,
+        "alive_until_ns": state.alive_until_ns,
+        "first_sequence": state.first_sequence,
+        "last_sequence": state.last_sequence,
+        "rows": state.rows,
+        "witnessed": state.witnessed,
+        "disagreed": state.disagreed,
+        "verification": state.verification,
+        "end_cause": state.end_cause,
+        "detail": state.detail,
+    }
+
+
+def _accounting_row(state: AccountingState, updated_ns: int) -> dict[str, Value]:
+    return {
+        "session_id": state.session_id,
+        "exchange": state.exchange,
+        "symbol": state.symbol,
+        "channel": state.channel,
+        "received": state.received,
+        "carried_in": state.carried_in,
+        "written": state.written,
+        "merged": state.merged,
+        "sampled_out": state.sampled_out,
+        "rejected": state.rejected_total,
+        "rejected_reasons": json.dumps(dict(state.rejected), sort_keys=True),
+        "dropped": state.dropped,
+        "pending": state.pending,
+        "updated_ns": updated_ns,
+    }
+
+
+def _session_row(state: SessionState) -> dict[str, Value]:
+    return {
+        "session_id": state.session_id,
+        "started_ns": state.started_ns,
+        "version": state.version,
+        "host": state.host,
+        "pid": state.pid,
+        "wanted": state.wanted,
+        "ended_ns": state.ended_ns,
+        "end_cause": state.end_cause,
+    }
