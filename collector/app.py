@@ -12,13 +12,14 @@ import structlog
 
 from collector import __version__
 from collector.buffer.buffer import Buffer
-from collector.buffer.streams import StreamKey
 from collector.clock import Clock
 from collector.errors import CollectorError, UserError
+from collector.events.batch import UNKNOWN
 from collector.events.bus import EventBus
 from collector.events.notices import ClockStep, PotentialHalt, SegmentChanged, SystemState
 from collector.exchanges.venues import SUPPORTED, Kind
 from collector.features.practical import TOTAL_LEVELS
+from collector.features.rows import BookRows, StreamFacts
 from collector.ids import SegmentIds, new_id
 from collector.retry import Backoff
 from collector.settings import ExchangeSettings, Settings
@@ -28,7 +29,7 @@ from collector.stream.connection import Pace
 from collector.stream.feed import Feed, Limits, Wanted, book_depth
 from collector.stream.markets import Source
 from collector.stream.thread import StreamThread
-from collector.writer.prepare import Preparation, StreamFacts
+from collector.writer.prepare import Preparation
 from collector.writer.thread import WriterThread
 
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
@@ -100,8 +101,7 @@ class Collector:
             Preparation(
                 self.session,
                 self.buffer.key,
-                self._facts_of,
-                levels_per_row=levels,
+                BookRows(self._facts_of, levels).columns,
                 most_rows=ROWS_A_TRANSACTION,
             ),
             self._sink,
@@ -184,7 +184,10 @@ class Collector:
     def _shown_database(self) -> str:
         return str(self.settings.masked()["database"]["url"])
 
-    def _facts_of(self, key: StreamKey) -> StreamFacts:
+    def _facts_of(self, number: int) -> StreamFacts:
+        key = self.buffer.key(number)
+        if key.symbol == UNKNOWN:
+            return StreamFacts(key, 0, "")  # gives no rows
         return StreamFacts(key, book_depth(key.channel), self.settings.exchanges[key.exchange].stored_data_source)
 
     def _make_feeds(self, clock: Clock) -> Sequence[Feed]:

@@ -8,29 +8,17 @@ import threading
 import time
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from collector.buffer.streams import Counts, Liveness, SegmentClosed, SegmentOpened, StreamKey
-
-NO_INT = -(2**63)  # stands for NULL in an integer column
-INT_COLUMNS = 5  # received_at_ns, exchange_ms, sequence, stream, segment_id
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What the writer takes at one swap: rows, what happened to segments, and how events were settled."""
-
-    levels: "array[float]"  # per row: 4 x levels_per_row numbers, as OrderBook.top returns them
-    integers: "array[int]"  # per row: INT_COLUMNS numbers
-    opened: tuple[SegmentOpened, ...]
-    closed: tuple[SegmentClosed, ...]
-    heard_ns: dict[int, int]  # by segment open after this batch: its connection was alive until then
-    counts: dict[int, Counts]  # by stream, for every stream with a new event
-
-    @property
-    def rows(self) -> int:
-        """Count the rows."""
-        return len(self.integers) // INT_COLUMNS
+from collector.events.batch import (
+    INT_COLUMNS,
+    NO_INT,
+    Batch,
+    Counts,
+    Liveness,
+    SegmentClosed,
+    SegmentOpened,
+    StreamKey,
+)
 
 
 class Buffer:

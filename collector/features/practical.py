@@ -38,28 +38,36 @@ def practical(book: Book, subscribed_depth: Integers) -> Mapping[str, Floats]:
 
     `subscribed_depth` decides whether the totals over ten levels can be known.
     """
-    bid, bid_size = book.bid_prices[:, 0], book.bid_sizes[:, 0]
-    ask, ask_size = book.ask_prices[:, 0], book.ask_sizes[:, 0]
+    best = {
+        "bid_price_1": book.bid_prices[:, 0],
+        "bid_size_1": book.bid_sizes[:, 0],
+        "ask_price_1": book.ask_prices[:, 0],
+        "ask_size_1": book.ask_sizes[:, 0],
+    }
+    ten_known = subscribed_depth >= TOTAL_LEVELS
+    totals = {
+        "total_bid_volume_10": np.where(ten_known, _total(book.bid_sizes), np.nan),
+        "total_ask_volume_10": np.where(ten_known, _total(book.ask_sizes), np.nan),
+    }
+    return {**best, **derived({**best, **totals}), **totals}
+
+
+def derived(stored: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return what follows from the best level and the totals, which stand in the table beside it."""
+    bid, bid_size = stored["bid_price_1"], stored["bid_size_1"]
+    ask, ask_size = stored["ask_price_1"], stored["ask_size_1"]
+    total_bid, total_ask = stored["total_bid_volume_10"], stored["total_ask_volume_10"]
+    total = total_bid + total_ask
     mid = (bid + ask) / 2.0
     spread = ask - bid
-    ten_known = subscribed_depth >= TOTAL_LEVELS
-    total_bid = np.where(ten_known, _total(book.bid_sizes), np.nan)
-    total_ask = np.where(ten_known, _total(book.ask_sizes), np.nan)
-    total = total_bid + total_ask
     with np.errstate(divide="ignore", invalid="ignore"):
         imbalance = np.where(total > 0.0, (total_bid - total_ask) / total, np.nan)
     return {
-        "bid_price_1": bid,
-        "bid_size_1": bid_size,
-        "ask_price_1": ask,
-        "ask_size_1": ask_size,
         "mid_price": mid,
         "spread": spread,
         "spread_bps": spread / mid * BASIS_POINTS,
         "microprice": (bid * ask_size + ask * bid_size) / (bid_size + ask_size),
         "order_book_imbalance": imbalance,
-        "total_bid_volume_10": total_bid,
-        "total_ask_volume_10": total_ask,
     }
 
 

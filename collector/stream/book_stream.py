@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from collector.book.verified import BookState, Did, Outcome, VerifiedBook
 from collector.buffer.buffer import Buffer
-from collector.buffer.streams import Liveness, SegmentClosed, SegmentOpened, StreamKey
+from collector.events.batch import Liveness, SegmentClosed, SegmentOpened, StreamKey
 from collector.events.bus import EventBus
 from collector.events.messages import Delta, Snapshot
 from collector.events.notices import SegmentChanged

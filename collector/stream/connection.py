@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from collector.book.verified import Did
-from collector.buffer.streams import Liveness
+from collector.events.batch import Liveness
 from collector.clock import Clock
 from collector.errors import FrameError, StreamError
 from collector.events.bus import EventBus

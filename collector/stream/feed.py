@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from collector.book.verified import VerifiedBook
 from collector.buffer.buffer import Buffer
-from collector.buffer.streams import StreamKey
+from collector.events.batch import StreamKey
 from collector.clock import Clock
 from collector.errors import StreamError, UserError
 from collector.events.bus import EventBus

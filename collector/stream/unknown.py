@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from collector.buffer.buffer import Buffer
-from collector.buffer.streams import UNKNOWN, StreamKey
+from collector.events.batch import UNKNOWN, StreamKey
 
 
 class UnknownFrames:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from collector.buffer.streams import Counts, StreamKey
-from collector.features.practical import Integers
+from collector.events.batch import Counts, StreamKey
 from collector.sinks.contract import AccountingState
+from collector.writer.coverage import Integers
 
 
 class Accounting:

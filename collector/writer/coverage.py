@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from collector.buffer.buffer import NO_INT
-from collector.buffer.streams import SegmentClosed, SegmentOpened, StreamKey
-from collector.features.practical import Integers
+from collector.events.batch import NO_INT, SegmentClosed, SegmentOpened, StreamKey
 from collector.sinks.contract import SegmentState
+
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -31,10 +32,6 @@ class Coverage:
         self._key_of = key_of
         self._segments: dict[int, _Segment] = {}
         self._changed: dict[int, _Segment] = {}
-
-    def verification(self, segment_id: int) -> str:
-        """Name what proves a segment's rows."""
-        return self._segments[segment_id].opened.verification
 
     def open(self, opened: SegmentOpened) -> None:
         """Note a segment's beginning."""

@@ -4,11 +4,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
-from collector.buffer.buffer import Buffer
 from collector.errors import SinkError
+from collector.events.batch import Batch
 from collector.retry import Backoff
 from collector.sinks.contract import AccountingState, Sink, WriteSet
 from collector.writer.prepare import Preparation
@@ -17,6 +18,19 @@ ALIVE_EVERY_S = 1.0
 STREAM_COLUMNS = ("exchange", "symbol", "depth")
 
 log = structlog.get_logger()
+
+
+class Source(Protocol):
+    """Where batches come from: the buffer."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until a flush is worth it, or the time is over."""
+
+    def swap(self) -> Batch:
+        """Take all that came since the last swap."""
+
+    def hurry(self) -> None:
+        """End a wait now."""
 
 
 @dataclass(slots=True)
@@ -36,7 +50,7 @@ class WriterThread:
 
     def __init__(
         self,
-        buffer: Buffer,
+        buffer: Source,
         preparation: Preparation,
         sink: Sink,
         *,

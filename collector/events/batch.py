@@ -1,7 +1,11 @@
-"""Name the streams, their segments, and how each event was settled."""
+"""What one thread hands to the other: streams, segments, rows, and how each event was settled."""
 
+from array import array
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+NO_INT = -(2**63)  # stands for NULL in an integer column
+INT_COLUMNS = 5  # received_at_ns, exchange_ms, sequence, stream, segment_id
 
 UNKNOWN = "_unknown"  # frames that cannot be mapped to a stream are counted under this name
 
@@ -54,3 +58,20 @@ class Counts:
     def copy(self) -> "Counts":
         """Return a copy that later events do not change."""
         return Counts(self.received, self.merged, self.dropped, dict(self.rejected))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the writer takes at one swap: rows, what happened to segments, and how events were settled."""
+
+    levels: "array[float]"  # per row: 4 x levels_per_row numbers, as OrderBook.top returns them
+    integers: "array[int]"  # per row: INT_COLUMNS numbers
+    opened: tuple[SegmentOpened, ...]
+    closed: tuple[SegmentClosed, ...]
+    heard_ns: dict[int, int]  # by segment open after this batch: its connection was alive until then
+    counts: dict[int, Counts]  # by stream, for every stream with a new event
+
+    @property
+    def rows(self) -> int:
+        """Count the rows."""
+        return len(self.integers) // INT_COLUMNS

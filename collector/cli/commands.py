@@ -1,0 +1,68 @@
+"""Gather the commands. What a command needs is imported when it runs: `--help` must answer at once."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from collector import __version__
+from collector.cli.collect import collect
+from collector.cli.demo import demo
+from collector.cli.migrate import migrate
+from collector.cli.reading import coverage, status, verify
+from collector.cli.simulate import simulate
+from collector.errors import UserError
+
+EXIT_MISTAKE = 2
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Collect crypto market data that can be trusted. Without a command: collect.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+for command in (collect, demo, simulate, status, coverage, verify):
+    app.command()(command)
+app.add_typer(migrate)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"collector {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def run(words: list[str]) -> int:
+    """Run the command line and return the exit code; a user's mistake is told without a traceback."""
+    try:
+        code = app(words, standalone_mode=False)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_MISTAKE
+    except typer.Exit as leave:
+        return leave.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        show = getattr(error, "show", None)  # click's own: a wrong option, an unknown command
+        if show is None:
+            raise
+        show()
+        return int(getattr(error, "exit_code", EXIT_MISTAKE))
+    return code if isinstance(code, int) else 0

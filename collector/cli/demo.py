@@ -1,0 +1,60 @@
+"""The command `demo`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from collector.cli.options import Seconds
+
+SYMBOLS = ("BTC/USDT:USDT", "ETH/USDT:USDT")
+DEMO_DATABASE = "./demo.db"
+
+
+def demo(
+    *,
+    db: Annotated[
+        str, typer.Option("--db", help="Where to write: a path of an SQLite file, or an SQLAlchemy URL.")
+    ] = DEMO_DATABASE,
+    seconds: Seconds = None,
+) -> int:
+    """Collect from a simulated exchange on this machine: no network, no configuration, no account.
+
+    Example: python run.py demo --seconds 20 --db ./demo.db
+    """
+    from collector.app import Collector  # noqa: PLC0415
+    from collector.cli.running import run_in_foreground  # noqa: PLC0415
+    from collector.logs import set_up_logging  # noqa: PLC0415
+    from collector.settings import load_settings  # noqa: PLC0415
+    from collector.simulator import Simulator  # noqa: PLC0415
+
+    with Simulator(symbols={"bybit": list(SYMBOLS)}) as simulator:
+        endpoints = simulator.endpoints("bybit")
+        settings = load_settings(
+            overrides={
+                "exchanges.bybit.symbols": list(SYMBOLS),
+                "exchanges.bybit.endpoints.rest": endpoints["rest"],
+                "exchanges.bybit.endpoints.ws": endpoints["ws"],
+                "database.url": db,
+            },
+            environ={},
+            env_file=None,
+            overrides_name="demo",
+        )
+        set_up_logging(settings.logging)
+        until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
+        print(f"Collecting {', '.join(SYMBOLS)} from a simulated Bybit into {db} until {until}.", file=sys.stderr)
+        code = run_in_foreground(Collector(settings), seconds)
+    print_what_next(db)
+    return code
+
+
+def print_what_next(db: str) -> None:
+    """Say where the data is and what to do with it."""
+    print(
+        f"\nThe data is in {db}. Try:\n"
+        f"  python run.py verify --db {db}\n"
+        f"  python run.py coverage --db {db}\n"
+        f"  python -c \"from collector import load_features; "
+        f"print(load_features('{db}', '{SYMBOLS[0]}', every='1s'))\""
+    )

@@ -1,0 +1,17 @@
+"""The options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_DATABASE = "./trading_bot_live.db"
+DEFAULT_TABLE = "l2_training_data_practical"
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="A YAML file; config/default.yaml lists every key.")
+]
+DatabaseUrl = Annotated[str, typer.Option("--db", help="A path of an SQLite file, or an SQLAlchemy URL.")]
+TableName = Annotated[str, typer.Option("--table", help="The name of the table of book rows.")]
+Seconds = Annotated[float | None, typer.Option("--seconds", min=0.1, help="Stop by itself after this long.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]

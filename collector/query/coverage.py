@@ -1,0 +1,61 @@
+"""Read which intervals of a stream are covered, and where its holes are."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import sqlalchemy as sa
+
+from collector.query.database import Database, reading
+from collector.sinks.schema import DEFAULT_TABLE_NAME, Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which streams are asked for; None leaves it open."""
+
+    symbol: str | None = None
+    exchange: str | None = None
+    channel: str | None = None
+
+
+def coverage(
+    database: Database,
+    symbol: str | None = None,
+    *,
+    exchange: str | None = None,
+    channel: str | None = None,
+    table_name: str = DEFAULT_TABLE_NAME,
+) -> pd.DataFrame:
+    """Return the coverage segments, a row each, in the order of their beginning."""
+    with reading(database, table_name) as (connection, tables):
+        return segments(connection, tables, Selection(symbol, exchange, channel))
+
+
+def gaps(
+    database: Database,
+    symbol: str | None = None,
+    *,
+    exchange: str | None = None,
+    channel: str | None = None,
+    table_name: str = DEFAULT_TABLE_NAME,
+) -> pd.DataFrame:
+    """Return the holes between the segments of each stream: from, until, and why the covered part ended."""
+    found = coverage(database, symbol, exchange=exchange, channel=channel, table_name=table_name)
+    stream = ["exchange", "symbol", "channel"]
+    following = found.groupby(stream)["start_ns"].shift(-1)
+    holes = found[following.notna()][[*stream, "alive_until_ns", "end_cause", "detail"]]
+    holes = holes.rename(columns={"alive_until_ns": "from_ns", "end_cause": "cause"})
+    holes.insert(4, "until_ns", following.dropna().astype("int64"))
+    return holes[holes["until_ns"] > holes["from_ns"]].reset_index(drop=True)
+
+
+def segments(connection: sa.Connection, tables: Tables, selection: Selection) -> pd.DataFrame:
+    """Read the segments that a selection names."""
+    table = tables.coverage
+    question = sa.select(table).order_by(table.c.exchange, table.c.symbol, table.c.channel, table.c.start_ns)
+    for name in ("symbol", "exchange", "channel"):
+        value = getattr(selection, name)
+        if value is not None:
+            question = question.where(table.c[name] == value)
+    rows = connection.execute(question).all()
+    return pd.DataFrame([row._asdict() for row in rows], columns=[column.name for column in table.columns])

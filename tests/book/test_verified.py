@@ -1,0 +1,114 @@
+"""A book is believed only while its sequence is unbroken."""
+
+import pytest
+
+from collector.book.verified import BookState, Did, VerifiedBook
+from collector.events.messages import Delta, Snapshot
+from collector.exchanges.bybit import Continuity
+
+BIDS, ASKS = [(100.0, 1.0), (99.0, 1.0)], [(101.0, 1.0), (102.0, 1.0)]
+TOPIC = "orderbook.50.BTCUSDT"
+
+
+def snapshot(sequence: int, bids: list[tuple[float, float]] = BIDS, asks: list[tuple[float, float]] = ASKS) -> Snapshot:
+    return Snapshot(TOPIC, sequence, 1, bids, asks)
+
+
+def delta(sequence: int, *bids: tuple[float, float], asks: list[tuple[float, float]] | None = None) -> Delta:
+    return Delta(TOPIC, sequence, 1, list(bids), asks or [])
+
+
+def synced(depth: int = 50) -> VerifiedBook:
+    book = VerifiedBook(Continuity(depth), depth)
+    book.apply_snapshot(snapshot(10))
+    return book
+
+
+def test_deltas_before_a_snapshot_are_not_believed() -> None:
+    book = VerifiedBook(Continuity(50), 50)
+    outcome = book.apply_delta(delta(10, (100.0, 1.0)))
+    assert (outcome.did, outcome.reason) == (Did.REJECTED, "unsynced")
+    assert book.state is BookState.UNSYNCED
+
+
+def test_a_snapshot_opens_and_the_next_sequence_continues() -> None:
+    book = VerifiedBook(Continuity(50), 50)
+    assert book.apply_snapshot(snapshot(10)).did is Did.OPENED
+    assert book.apply_delta(delta(11, (100.0, 7.0))).did is Did.CONTINUED
+    assert book.book.top(1) == [100.0, 7.0, 101.0, 1.0]
+
+
+@pytest.mark.parametrize("sequence", [12, 9, 5, 1000])
+def test_a_jump_in_either_direction_breaks_the_book(sequence: int) -> None:
+    book = synced()
+    outcome = book.apply_delta(delta(sequence, (100.0, 7.0)))
+    assert (outcome.did, outcome.reason) == (Did.BROKE, "sequence_gap")
+    assert book.state is BookState.RESYNCING
+    assert book.apply_delta(delta(sequence + 1)).reason == "unsynced"
+    assert book.apply_snapshot(snapshot(sequence + 2)).did is Did.OPENED
+
+
+def test_the_same_delta_once_more_is_stale_and_harmless() -> None:
+    book = synced()
+    book.apply_delta(delta(11, (100.0, 7.0)))
+    outcome = book.apply_delta(delta(11, (100.0, 8.0)))
+    assert (outcome.did, outcome.reason) == (Did.REJECTED, "stale")
+    assert book.book.top(1)[1] == 7.0
+    assert book.apply_delta(delta(12)).did is Did.CONTINUED
+
+
+def test_a_restart_snapshot_begins_again() -> None:
+    book = synced()
+    outcome = book.apply_snapshot(snapshot(1, [(50.0, 1.0)], [(51.0, 1.0)]))
+    assert (outcome.did, outcome.reason) == (Did.REOPENED, "restart")
+    assert book.book.top(1) == [50.0, 1.0, 51.0, 1.0]
+
+
+def test_a_repeated_snapshot_changes_nothing() -> None:
+    book = synced()
+    assert book.apply_snapshot(snapshot(10)).did is Did.MERGED
+
+
+def test_a_snapshot_that_follows_continues() -> None:
+    assert synced().apply_snapshot(snapshot(11)).did is Did.CONTINUED
+
+
+def test_the_top_of_book_channel_is_snapshots_that_only_grow() -> None:
+    book = synced(depth=1)
+    assert book.apply_snapshot(snapshot(15)).did is Did.CONTINUED
+    assert book.apply_snapshot(snapshot(15)).did is Did.MERGED
+    assert book.apply_snapshot(snapshot(3)).did is Did.REOPENED
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (delta(11, (101.0, 1.0)), "crossed"),
+        (delta(11, (105.0, 1.0)), "crossed"),
+        (delta(11, (float("nan"), 1.0)), "not_finite"),
+        (delta(11, (100.0, -1.0)), "out_of_range"),
+        (delta(11, (0.0, 1.0)), "out_of_range"),
+    ],
+)
+def test_a_delta_that_cannot_be_true_breaks_the_book(message: Delta, reason: str) -> None:
+    book = synced()
+    outcome = book.apply_delta(message)
+    assert (outcome.did, outcome.reason) == (Did.BROKE, reason)
+    assert book.state is BookState.RESYNCING
+
+
+@pytest.mark.parametrize(("bids", "asks", "reason"), [([], [], "empty"), (ASKS, BIDS, "crossed")])
+def test_a_snapshot_that_cannot_be_true_opens_nothing(
+    bids: list[tuple[float, float]], asks: list[tuple[float, float]], reason: str
+) -> None:
+    book = VerifiedBook(Continuity(50), 50)
+    outcome = book.apply_snapshot(snapshot(10, bids, asks))
+    assert (outcome.did, outcome.reason) == (Did.BROKE, reason)
+    assert book.state is BookState.UNSYNCED
+
+
+def test_the_book_is_cut_to_the_subscribed_depth() -> None:
+    book = VerifiedBook(Continuity(1), 1)
+    book.apply_snapshot(snapshot(10))
+    assert book.book.bids.prices == [100.0]
+    assert book.book.asks.prices == [101.0]

@@ -1,0 +1,119 @@
+"""The buffer between the two threads: nothing lost, nothing doubled, every event counted at each swap."""
+
+import threading
+
+from collector.buffer.buffer import Buffer
+from collector.events.batch import INT_COLUMNS, NO_INT, Liveness, SegmentClosed, SegmentOpened, StreamKey
+
+KEY = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
+LEVELS = [1.0, 2.0, 3.0, 4.0]
+
+
+def make(max_rows: int = 100, flush_rows: int = 10) -> Buffer:
+    buffer = Buffer(levels_per_row=1, max_rows=max_rows, flush_rows=flush_rows)
+    assert buffer.register(KEY) == 0
+    return buffer
+
+
+def put(buffer: Buffer, number: int) -> bool:
+    return buffer.append(0, number, 1000 + number, None, number, 7, LEVELS)
+
+
+def test_a_stream_is_registered_once() -> None:
+    buffer = make()
+    assert buffer.register(KEY) == 0
+    assert buffer.register(KEY._replace(symbol="ETH/USDT:USDT")) == 1
+    assert buffer.key(0) == KEY
+
+
+def test_a_swap_takes_all_and_leaves_nothing() -> None:
+    buffer = make()
+    put(buffer, 1)
+    buffer.count_rejected(0, 2, "stale")
+    batch = buffer.swap()
+    assert batch.integers.tolist() == [1001, NO_INT, 1, 0, 7]
+    assert batch.levels.tolist() == LEVELS
+    assert (batch.counts[0].received, batch.counts[0].rejected) == (2, {"stale": 1})
+    after = buffer.swap()
+    assert (after.rows, after.counts, after.opened, after.closed) == (0, {}, (), ())
+
+
+def test_a_full_buffer_counts_what_it_does_not_take() -> None:
+    buffer = make(max_rows=3)
+    assert [put(buffer, number) for number in range(1, 6)] == [True, True, True, False, False]
+    assert not buffer.has_room
+    counts = buffer.swap().counts[0]
+    assert (counts.received, counts.dropped) == (5, 2)
+    assert buffer.has_room
+    assert put(buffer, 6)
+
+
+def test_an_open_segments_connection_tells_how_long_it_was_alive() -> None:
+    buffer, liveness = make(), Liveness(5)
+    buffer.open_segment(SegmentOpened(7, 0, 1000, "sequence", liveness))
+    liveness.heard_ns = 9
+    assert buffer.swap().heard_ns == {7: 9}
+    buffer.close_segment(SegmentClosed(7, "stop", "", 9))
+    batch = buffer.swap()
+    assert batch.heard_ns == {}
+    assert [closed.segment_id for closed in batch.closed] == [7]
+
+
+def test_enough_rows_wake_the_writer() -> None:
+    buffer = make(flush_rows=3)
+    woken = threading.Event()
+
+    def wait() -> None:
+        buffer.wait(30.0)
+        woken.set()
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    for number in range(1, 4):
+        assert not woken.is_set()
+        put(buffer, number)
+    assert woken.wait(10.0)
+    waiter.join(10.0)
+    assert not waiter.is_alive()
+
+
+def test_a_hurried_writer_does_not_wait() -> None:
+    buffer = make()
+    buffer.hurry()
+    buffer.wait(30.0)  # the test's own time limit is the check
+
+
+def test_two_threads_lose_and_double_nothing() -> None:
+    buffer = make(max_rows=10**6, flush_rows=50)
+    most = 20_000
+    done = threading.Event()
+    sequences: list[int] = []
+    exact: list[bool] = []
+
+    def write() -> None:
+        while True:
+            ending = done.is_set()
+            batch = buffer.swap()
+            sequences.extend(batch.integers[2::INT_COLUMNS].tolist())
+            if batch.counts:
+                exact.append(batch.counts[0].received == len(sequences) + batch.counts[0].rejected.get("odd", 0))
+            if ending:
+                return
+            buffer.wait(0.01)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    expected = []
+    for number in range(1, most + 1):
+        if number % 7:
+            expected.append(number)
+            put(buffer, number)
+        else:
+            buffer.count_rejected(0, number, "odd")
+    done.set()
+    buffer.hurry()
+    writer.join(30.0)
+    assert not writer.is_alive()
+    assert sequences == expected
+    assert exact
+    assert all(exact)

@@ -1,0 +1,143 @@
+"""Bybit frames, as the exchange documents and sends them, into our vocabulary."""
+
+import gzip
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.book.verified import Did, VerifiedBook
+from collector.errors import FrameError
+from collector.events.messages import Ack, Delta, Heartbeat, Other, Snapshot
+from collector.exchanges.bybit import Continuity, read_frame
+
+RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "bybit"
+BOOK = (
+    '{"topic":"orderbook.50.BTCUSDT","type":"%s","ts":1700000000123,"data":{"s":"BTCUSDT",'
+    '"b":[["100.5","1.25"]],"a":[["100.6","0"]],"u":%s,"seq":7},"cts":1700000000100}'
+)
+
+
+def test_a_snapshot_and_a_delta_are_read_with_the_matching_engines_time() -> None:
+    assert read_frame(BOOK % ("snapshot", 5)) == (
+        Snapshot("orderbook.50.BTCUSDT", 5, 1700000000100, [(100.5, 1.25)], [(100.6, 0.0)]),
+    )
+    assert read_frame(BOOK % ("delta", 6)) == (
+        Delta("orderbook.50.BTCUSDT", 6, 1700000000100, [(100.5, 1.25)], [(100.6, 0.0)]),
+    )
+
+
+def test_without_cts_the_time_is_ts() -> None:
+    text = (BOOK % ("delta", 6)).replace(',"cts":1700000000100', "")
+    assert read_frame(text)[0].exchange_ms == 1700000000123
+
+
+def test_the_order_of_keys_does_not_matter() -> None:
+    frame = json.loads(BOOK % ("delta", 6))
+    text = json.dumps(dict(reversed(frame.items())))
+    assert read_frame(text) == read_frame(BOOK % ("delta", 6))
+
+
+def test_sequence_one_is_a_whole_book_whatever_the_type_says() -> None:
+    assert isinstance(read_frame(BOOK % ("delta", 1))[0], Snapshot)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"success":true,"ret_msg":"subscribe","conn_id":"x","req_id":"3","op":"subscribe"}', Ack("3", True, "subscribe")),
+        (
+            '{"success":false,"ret_msg":"error:handler not found","conn_id":"x","req_id":"4","op":"subscribe"}',
+            Ack("4", False, "error:handler not found"),
+        ),
+        ('{"success":true,"ret_msg":"pong","conn_id":"x","req_id":"","op":"ping"}', Heartbeat()),
+        ('{"req_id":"2","op":"pong","args":["1757405570352"],"conn_id":"x"}', Heartbeat()),
+        ('{"topic":"tickers.BTCUSDT","type":"delta","data":{}}', Other()),
+    ],
+)
+def test_what_is_no_book_is_told_apart(text: str, expected: object) -> None:
+    assert read_frame(text) == (expected,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        "[]",
+        "null",
+        "[" * 20_000,
+        '{"topic":"orderbook.50.BTCUSDT"',
+        '{"topic":"orderbook.50.BTCUSDT"}',
+        BOOK % ("delta", '"six"'),
+        BOOK % ("delta", -6),
+        BOOK % ("delta", 2**63),
+        BOOK % ("delta", "1" * 400),
+        BOOK % ("update", 6),
+        (BOOK % ("delta", 6)).replace('"100.5"', "null"),
+        (BOOK % ("delta", 6)).replace('"100.5"', '"1e400"'),
+        (BOOK % ("delta", 6)).replace('"100.5"', '"abc"'),
+        (BOOK % ("delta", 6)).replace('"100.5","1.25"', '"100.5"'),
+        (BOOK % ("delta", 6)).replace('"data":{', '"data":{"x":NaN,'),
+        "\ud800",
+    ],
+)
+def test_a_frame_that_cannot_be_read_is_an_error_of_its_own_kind(text: str) -> None:
+    with pytest.raises(FrameError):
+        read_frame(text)
+
+
+@given(st.floats(min_value=0, max_value=1e15, allow_nan=False))
+def test_numbers_are_the_nearest_doubles(price: float) -> None:
+    text = (BOOK % ("delta", 6)).replace('"100.5"', f'"{price!r}"')
+    assert read_frame(text)[0].bids[0][0] == price
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: raw.decode("latin-1")))
+def test_garbage_never_raises_anything_else(text: str) -> None:
+    for candidate in (text, '{"topic":"orderbook.' + text):
+        try:
+            read_frame(candidate)
+        except FrameError:
+            continue
+
+
+def recorded_spot() -> Iterator[str]:
+    with gzip.open(RECORDED / "bmoscon-cryptofeed-v3" / "spot.recv.tsv.gz", "rt") as lines:
+        for line in lines:
+            yield line.rstrip("\n").split(None, 1)[1]
+
+
+def recorded_deep() -> Iterator[str]:
+    with zipfile.ZipFile(RECORDED / "nautechsystems-nautilus_trader" / "xrpusdt-ob500.data.zip") as archive:
+        for name in archive.namelist():
+            yield from archive.read(name).decode().splitlines()
+
+
+def recorded_linear() -> Iterator[str]:
+    yield from (RECORDED / "lgoyal6-tickvault" / "bybit_orderbook.jsonl").read_text().splitlines()
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded frames are not on this machine")
+@pytest.mark.parametrize(
+    ("frames", "books", "messages"), [(recorded_spot, 2, 0), (recorded_deep, 1, 50), (recorded_linear, 1, 9)]
+)
+def test_recorded_books_run_to_their_end_without_a_gap(frames, books, messages) -> None:  # noqa: ANN001
+    found: dict[str, VerifiedBook] = {}
+    outcomes = []
+    for text in frames():
+        for message in read_frame(text):
+            if isinstance(message, Snapshot | Delta):
+                depth = int(message.topic.split(".")[1])
+                book = found.setdefault(message.topic, VerifiedBook(Continuity(depth), depth))
+                apply = book.apply_snapshot if isinstance(message, Snapshot) else book.apply_delta
+                outcomes.append(apply(message).did)
+                assert len(book.book.bids) <= depth
+    assert len(found) == books
+    assert outcomes.count(Did.OPENED) == books
+    assert outcomes.count(Did.CONTINUED) == len(outcomes) - books
+    assert len(outcomes) >= max(messages, 10 * (messages == 0))
