@@ -3,7 +3,7 @@
 `load_settings` is the way in; `Settings` and its parts are what the rest of the program is handed.
 """
 
-from collector.settings.load import DEFAULT_ENV_FILE, load_settings, require_exchanges
+from collector.settings.load import DEFAULT_ENV_FILE, load_settings
 from collector.settings.model import (
     BufferSettings,
     DatabaseSettings,
@@ -32,5 +32,4 @@ __all__ = [
     "StreamSettings",
     "WriterSettings",
     "load_settings",
-    "require_exchanges",
 ]

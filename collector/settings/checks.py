@@ -9,6 +9,7 @@ from collector.errors import UserError
 from collector.exchanges.venues import (
     SUPPORTED,
     VENUES,
+    Kind,
     Venue,
     depths_text,
     environment_problem,
@@ -90,17 +91,23 @@ def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
     yield from _of_endpoints(VENUES[name], exchange.endpoints, (*at, "endpoints"))
 
 
+def _kinds_collected(name: str) -> tuple[Kind, ...]:
+    """Return the kinds of market that this version collects; all, where it collects none."""
+    collected = {kind for supported, kind, _ in SUPPORTED if supported == name}
+    return tuple(kind for kind in VENUES[name].kinds if kind in collected or not collected)
+
+
 def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
     if not exchange.symbols:
         text = 'found no symbols, expected at least one, like ["BTC/USDT:USDT"]'
         yield Contradiction(((*at, "symbols"),), text)
     seen: set[str] = set()
-    kinds = {kind for supported, kind, _ in SUPPORTED if supported == name}
+    kinds = _kinds_collected(name)
     for number, symbol in enumerate(exchange.symbols):
         path = (*at, "symbols", number)
         if symbol.upper() in seen:
             yield Contradiction((path,), f"found {shown(symbol)} a second time, expected each symbol once")
-        elif kinds and kind_of(symbol) not in (None, *kinds):
+        elif kind_of(symbol) not in (None, *kinds):
             text = f"found {shown(symbol)}, a {kind_of(symbol)} market, expected what this version collects:"
             yield Contradiction((path,), f"{text} {supported_text()}")
         seen.add(symbol.upper())
@@ -129,8 +136,8 @@ def _channel_problem(name: str, channel: str, symbols: tuple[str, ...]) -> str |
             f"{found}, an interval that {name} does not offer, expected one of {', '.join(facts.intervals)}"
         )
     if book:
-        for kind in facts.kinds:
-            meant = any(kind_of(symbol) in (kind, None) for symbol in symbols) or not symbols
+        for kind in _kinds_collected(name):
+            meant = not symbols or any(kind_of(symbol) in (kind, None) for symbol in symbols)
             if meant and int(book[1]) not in facts.depths[kind]:
                 offered = depths_text(facts.depths[kind])
                 return f"{found}, a depth that {name} does not offer for {kind}, expected {offered}"

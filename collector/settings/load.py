@@ -67,16 +67,6 @@ def load_settings(
     return settings
 
 
-def require_exchanges(settings: Settings) -> None:
-    """Raise SettingsError, saying what to do, when there is nothing to collect."""
-    if not settings.exchanges:
-        problem = (
-            f"no exchange is configured, expected at least one: set {PLAIN_SYMBOLS}=BTC/USDT:USDT for "
-            f"{DEFAULT_EXCHANGE}, or give a file like config/live.example.yaml"
-        )
-        raise SettingsError([problem])
-
-
 class _Merged:
     """The layers put together; finds the problems of the whole."""
 

@@ -8,7 +8,8 @@ from dotenv.parser import parse_stream
 
 from collector.settings.keys import KEYS, SECTIONS, KeyPath, generic, nearest
 from collector.settings.layers import Found, Layer, Place, Problem, listed
-from collector.settings.secrets import names_a_secret
+from collector.settings.secrets import names_a_secret, passwords_in
+from collector.settings.text_file import UnreadableError, read_small_text
 from collector.settings.yaml_file import Located, read_yaml
 
 PREFIX = "COLLECTOR_"
@@ -16,7 +17,7 @@ PLAIN_SYMBOLS = "SYMBOLS"
 DEFAULT_EXCHANGE = "bybit"
 FILE, ENV_FILE, ENVIRONMENT, CALLER = range(4)  # each outranks those before it
 
-_MOST_ENV_BYTES = 1_000_000
+_DATABASE_URL: KeyPath = ("database", "url")
 
 Variables = dict[str, Found]
 
@@ -30,6 +31,10 @@ def from_file(path: Path) -> Layer:
         layer.refuse(place.at(line), (), text)
     if read.root is not None:
         layer.take((), read.root, place)
+    url = layer.keys.get(_DATABASE_URL)
+    if url is not None and isinstance(url.value, str) and passwords_in(url.value):
+        text = f"found a password in it (not shown), expected the URL in {PREFIX}DATABASE__URL instead"
+        layer.refuse(url.place, _DATABASE_URL, text)
     return layer
 
 
@@ -40,21 +45,12 @@ def env_file_variables(path: Path, *, must_exist: bool) -> tuple[Variables, list
     place = Place(ENV_FILE, 0, str(path))
     text = ""
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_ENV_BYTES + 1)
-        text = content.decode("utf-8-sig")
+        text = read_small_text(path, "lines of NAME=value")
     except FileNotFoundError:
         if must_exist:
             layer.refuse(place, (), "no such file, expected lines of NAME=value")
-    except OSError as error:
-        layer.refuse(place, (), f"cannot be read: {error.strerror}")
-    except ValueError:
-        layer.refuse(place, (), "found bytes that are not UTF-8, expected lines of NAME=value")
-    if len(text) > _MOST_ENV_BYTES:
-        layer.refuse(
-            place, (), f"found more than {_MOST_ENV_BYTES} bytes, expected a few lines of NAME=value"
-        )
-        text = ""
+    except UnreadableError as error:
+        layer.refuse(place, (), str(error))
     for binding in parse_stream(StringIO(text)):
         blank = len(binding.original.string) - len(binding.original.string.lstrip())
         there = place.at(binding.original.line + binding.original.string[:blank].count("\n"))

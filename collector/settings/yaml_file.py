@@ -11,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-MOST_BYTES = 1_000_000
+from collector.settings.text_file import UnreadableError, read_small_text
+
 DEEPEST = 20
 
 _STR = "tag:yaml.org,2002:str"
@@ -77,40 +78,20 @@ def read_yaml(path: Path) -> YamlRead:
     """Read a YAML file; whatever is wrong with it is in the answer's `mistakes`."""
     read = YamlRead()
     try:
-        if path.exists() and not path.is_file():
-            read.mistakes.append((0, "found something that is not a file, expected a YAML file"))
-            return read
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        root = _Loader(read_small_text(path, "a YAML file")).get_single_node()
     except FileNotFoundError:
         read.mistakes.append((0, "no such file, expected a YAML file"))
-    except (OSError, ValueError) as error:
-        read.mistakes.append((0, f"cannot be read: {getattr(error, 'strerror', None) or error}"))
-    else:
-        _parse(content, read)
-    return read
-
-
-def _parse(content: bytes, read: YamlRead) -> None:
-    if len(content) > MOST_BYTES:
-        read.mistakes.append((0, f"found more than {MOST_BYTES} bytes, expected a small YAML file"))
-        return
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        read.mistakes.append((0, "found bytes that are not UTF-8, expected a text file"))
-        return
-    try:
-        loader = _Loader(text)
-        root = loader.get_single_node()
+    except UnreadableError as error:
+        read.mistakes.append((0, str(error)))
     except yaml.MarkedYAMLError as error:
         # The error's own text quotes the file, which may hold a secret: only its problem is told.
         mark = error.problem_mark or error.context_mark
         read.mistakes.append((mark.line + 1 if mark else 0, error.problem or "cannot be read as YAML"))
-    except (yaml.YAMLError, RecursionError):
+    except yaml.YAMLError:
         read.mistakes.append((0, "found characters that YAML does not allow, expected a text file"))
     else:
         read.root = Located(None, 1) if root is None else _located(root, read.mistakes)
+    return read
 
 
 def _located(node: yaml.Node, mistakes: list[tuple[int, str]]) -> Located:
