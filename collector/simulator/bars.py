@@ -72,6 +72,12 @@ class Bar:
         self.buy_turnover += later.buy_turnover
 
 
+def roll(bars: list[Bar], at_ms: int) -> None:
+    """Begin the bars that a moment calls for; those without a trade repeat the last price."""
+    while bars[-1].end_ms <= at_ms:
+        bars.append(empty_bar(bars[-1].end_ms, bars[-1].interval_ms, bars[-1].close))
+
+
 def empty_bar(at_ms: int, interval_ms: int, last_ticks: int) -> Bar:
     """Begin the bar that holds a moment."""
     open_ms = at_ms - at_ms % interval_ms

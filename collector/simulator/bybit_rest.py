@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from collector.simulator.bars import Bar
+from collector.simulator.bars import INTERVALS_MS, Bar
 from collector.simulator.exchange import Answer, Request
 from collector.simulator.feed import Feed
 from collector.simulator.instruments import Instrument
+from collector.simulator.past import bars_between, trade_count, trades_since
 
 INTERVALS = {
     "1": "1m",
@@ -24,6 +25,7 @@ INTERVALS = {
     "W": "1w",
 }
 _BAD_PARAMETER = 10001
+_MOST_BARS = 1000
 
 Feeds = Mapping[tuple[str, str], Feed]
 
@@ -36,7 +38,8 @@ def answer(feeds: Feeds, request: Request, now_ms: int) -> Answer | None:
     category = request.query.get("category", "")
     if name == "instruments-info":
         return _instruments(feeds, category, request.query, now_ms)
-    handler = {"orderbook": _order_book}.get(name)
+    handlers = {"orderbook": _order_book, "kline": _bars, "recent-trade": _trades, "tickers": _tickers}
+    handler = handlers.get(name)
     if handler is None:
         return None
     feed = feeds.get((category, request.query.get("symbol", "")))
@@ -171,6 +174,67 @@ def _order_book(feed: Feed, category: str, query: Mapping[str, str], now_ms: int
         "cts": feed.now_ms,
     }
     return _ok(result, now_ms)
+
+
+def _bars(feed: Feed, category: str, query: Mapping[str, str], now_ms: int) -> Answer:
+    interval = INTERVALS.get(query.get("interval", ""))
+    limit = int(query.get("limit", "200"))
+    if interval is None or not 1 <= limit <= _MOST_BARS:
+        return _error(_BAD_PARAMETER, "Invalid period!" if interval is None else "Invalid limit", now_ms)
+    step_ms = INTERVALS_MS[interval]
+    end_ms = min(int(query.get("end", now_ms)), now_ms)
+    # The newest `limit` bars up to `end`: a wide window loses its beginning, which is how a back-fill pages.
+    start_ms = max(int(query.get("start", 0)), end_ms // step_ms * step_ms - (limit - 1) * step_ms)
+    rows = []
+    for bar in reversed(bars_between(feed, step_ms, -(-start_ms // step_ms) * step_ms, end_ms)):
+        texts = bar_texts(feed.instrument, bar)
+        rows.append(
+            [
+                str(bar.open_ms),
+                *(texts[key] for key in ("open", "high", "low", "close", "volume", "turnover")),
+            ]
+        )
+    return _ok({"symbol": feed.instrument.name, "category": category, "list": rows}, now_ms)
+
+
+def _trades(feed: Feed, category: str, query: Mapping[str, str], now_ms: int) -> Answer:
+    most = 60 if category == "spot" else 1000
+    limit = min(most, int(query.get("limit", "60" if category == "spot" else "500")))
+    instrument = feed.instrument
+    rows = [
+        {
+            "execId": instrument.trade_id(trade.number),
+            "symbol": instrument.name,
+            "price": instrument.price_text(trade.ticks),
+            "size": instrument.size_text(trade.lots),
+            "side": "Buy" if trade.buys else "Sell",
+            "time": str(trade.at_ms),
+            "isBlockTrade": False,
+            "isRPITrade": False,
+        }
+        for trade in reversed(trades_since(feed, trade_count(feed) - limit, limit))
+    ]
+    return _ok({"category": category, "list": rows}, now_ms)
+
+
+def _tickers(feed: Feed, category: str, query: Mapping[str, str], now_ms: int) -> Answer:
+    del query
+    instrument, market = feed.instrument, feed.market
+    (bid, bid_lots), (ask, ask_lots) = market.bids.top(1)[0], market.asks.top(1)[0]
+    day = bars_between(feed, INTERVALS_MS["1h"], now_ms - INTERVALS_MS["1d"], now_ms)
+    row = {
+        "symbol": instrument.name,
+        "bid1Price": instrument.price_text(-bid),
+        "bid1Size": instrument.size_text(bid_lots),
+        "ask1Price": instrument.price_text(ask),
+        "ask1Size": instrument.size_text(ask_lots),
+        "lastPrice": instrument.price_text(day[-1].close),
+        "prevPrice24h": instrument.price_text(day[0].open),
+        "highPrice24h": instrument.price_text(max(bar.high for bar in day)),
+        "lowPrice24h": instrument.price_text(min(bar.low for bar in day)),
+        "volume24h": instrument.size_text(sum(bar.lots for bar in day)),
+    }
+    return _ok({"category": category, "list": [row]}, now_ms)
 
 
 def _ok(result: dict[str, Any], now_ms: int) -> Answer:

@@ -8,8 +8,10 @@ nobody watches need not run: its ticks are noted and it catches up when somebody
 from collections.abc import Iterator
 from zlib import crc32
 
+from collector.simulator.bars import MINUTE_MS, empty_bar, roll
 from collector.simulator.instruments import Instrument
 from collector.simulator.market import Change, Frozen, Market
+from collector.simulator.past import History
 from collector.simulator.record import Columns, Numbering
 
 CHECKPOINT_STEPS = 8_192
@@ -35,6 +37,10 @@ class Feed:
         self.events = Numbering(self.id_base * 10)
         self.start_ms = start_ms
         self.delisted = False
+        self.minutes = [empty_bar(start_ms, MINUTE_MS, instrument.start_ticks)]
+        self.history = History(
+            self.seed, start_ms, instrument.start_ticks, instrument.typical_lots, self.trade_base
+        )
         self._numberings: dict[str, Numbering] = {}
         self._checkpoints: dict[int, Frozen] = {0: self.market.freeze()}
         self._sweeps: dict[int, tuple[bool, int]] = {}
@@ -93,7 +99,11 @@ class Feed:
         self.step_count += 1
         at_ms = self.times[self.step_count][0]
         change = self._advance(self.market, self.step_count)
+        roll(self.minutes, at_ms)
         for fill in change.fills:
+            self.minutes[-1].add(
+                fill.ticks, fill.lots, self.trade_base + len(self.trades), buys=fill.taker_buys
+            )
             self.trades.append(at_ms, fill.ticks, fill.lots, fill.taker_buys, self.step_count)
         if change.top_changed:
             self.touches.append(self.step_count)

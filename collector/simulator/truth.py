@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
-from collector.simulator.bars import INTERVALS_MS, Bar, empty_bar
+from collector.simulator.bars import INTERVALS_MS
 from collector.simulator.feed import Feed
 from collector.simulator.market import Market
-from collector.simulator.record import Columns, FrozenColumns
+from collector.simulator.past import bars_between
+from collector.simulator.record import Columns
 
 Kind = Literal["snapshot", "delta", "trade", "bar", "ticker"]
 KINDS: tuple[Kind, ...] = ("snapshot", "delta", "trade", "bar", "ticker")
@@ -179,13 +180,16 @@ class Truth:
         ]
 
     def bars(self, exchange: str, symbol: str, channel: str = "ohlcv.1m") -> Sequence[BarState]:
-        """Give every bar since the start, the last one unconfirmed; bars without a trade are filled in.
+        """Give every bar since the one of the start, the last one unconfirmed; bars without a trade are filled in.
 
+        A bar longer than a minute that holds the start includes the made-up past, as the exchange would.
         On Kraken, which publishes no bar without a trade, those with `count` 0 were never sent.
         """
         with self._lock:
             feed = self._feed(exchange, symbol)
-            rows, now_ms = feed.trades.frozen(), feed.now_ms
+            interval_ms = INTERVALS_MS[channel.removeprefix("ohlcv.")]
+            bars = bars_between(feed, interval_ms, feed.start_ms, feed.now_ms)
+            now_ms = feed.now_ms
         instrument = feed.instrument
         return [
             BarState(
@@ -198,7 +202,7 @@ class Truth:
                 bar.count,
                 confirmed=bar.end_ms <= now_ms,
             )
-            for bar in bars_of(feed, rows, INTERVALS_MS[channel.removeprefix("ohlcv.")], now_ms)
+            for bar in bars
         ]
 
     def sent(self, exchange: str, symbol: str, channel: str) -> Sequence[Sent]:
@@ -243,18 +247,3 @@ class Truth:
         feed = self._feeds[exchange, symbol]
         feed.catch_up()
         return feed
-
-
-def bars_of(feed: Feed, rows: FrozenColumns, interval_ms: int, now_ms: int) -> list[Bar]:
-    """Make the bars of live trades, with the empty ones between them, up to the present one."""
-    bars = [empty_bar(feed.start_ms, interval_ms, feed.instrument.start_ticks)]
-    for at, (at_ms, ticks, lots, buys, _) in enumerate(rows):
-        _roll(bars, at_ms)
-        bars[-1].add(ticks, lots, feed.trade_base + rows.first + at, buys=bool(buys))
-    _roll(bars, now_ms)
-    return bars
-
-
-def _roll(bars: list[Bar], at_ms: int) -> None:
-    while bars[-1].end_ms <= at_ms:
-        bars.append(empty_bar(bars[-1].end_ms, bars[-1].interval_ms, bars[-1].close))

@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from collector.simulator.bars import INTERVALS_MS, Bar, roll
 from collector.simulator.bybit import Bybit
-from collector.simulator.exchange import Connection, Exchange, Topic
+from collector.simulator.exchange import Connection, Exchange, Outgoing, Topic
 from collector.simulator.feed import Feed
 from collector.simulator.hub import Hub
 from collector.simulator.instruments import instrument
+from collector.simulator.market import Change
+from collector.simulator.past import bars_between
 from collector.simulator.session import Session
 from collector.simulator.truth import Truth
 
@@ -49,6 +52,7 @@ class World:
         self.truth = Truth(self.feeds, self.lock, remember)
         self.hub = Hub(self.truth, time.time_ns)
         self.sessions: dict[int, Session] = {}
+        self._open_bars: dict[Topic, Bar] = {}
         self._connection_numbers = itertools.count(1)
 
     def clock_ns(self) -> int:
@@ -75,6 +79,9 @@ class World:
         with self.lock:
             feed = self.feeds[topic.exchange, topic.symbol]
             feed.catch_up()
+            if topic.kind == "bar":
+                now_ms = feed.now_ms
+                self._open_bars[topic] = bars_between(feed, INTERVALS_MS[topic.interval], now_ms, now_ms)[-1]
             self.hub.tell(session, topic, session.exchange.snapshot(topic, feed, self.clock_ns()))
             self.hub.subscribe(session, topic)
 
@@ -90,7 +97,25 @@ class World:
                 feed.step()
             change = feed.step()
             for topic in topics:
-                self.hub.publish(topic, exchange.update(topic, feed, change, now_ms))
+                if topic.kind == "bar":
+                    self.hub.publish(topic, self._bar_messages(topic, feed, exchange, change, now_ms))
+                else:
+                    self.hub.publish(topic, exchange.update(topic, feed, change, now_ms))
+
+    def _bar_messages(
+        self, topic: Topic, feed: Feed, exchange: Exchange, change: Change, now_ms: int
+    ) -> list[Outgoing]:
+        """Tell how the present bar stands after a trade, and of each bar that ended."""
+        bars = [self._open_bars[topic]]
+        roll(bars, now_ms)
+        first = feed.trade_base + len(feed.trades) - len(change.fills)
+        for number, fill in enumerate(change.fills, first):
+            bars[-1].add(fill.ticks, fill.lots, number, buys=fill.taker_buys)
+        self._open_bars[topic] = bars[-1]
+        said = [exchange.bar(topic, feed, bar, now_ms, confirmed=True) for bar in bars[:-1]]
+        if change.fills or len(bars) > 1:
+            said.append(exchange.bar(topic, feed, bars[-1], now_ms, confirmed=False))
+        return [message for message in said if message is not None]
 
     def exchange(self, name: str) -> Exchange:
         """Find an exchange by its name."""
