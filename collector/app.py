@@ -62,7 +62,9 @@ class Report:
 class Collector:
     """The program, from settings to accounting. Start once, stop once; `stop` is idempotent."""
 
-    def __init__(self, settings: Settings, *, events: EventBus | None = None, sink: Sink | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, events: EventBus | None = None, sink: Sink | None = None
+    ) -> None:
         if not any(exchange.symbols for exchange in settings.exchanges.values()):
             raise UserError(
                 "nothing to collect: no symbol is configured; name some with --symbols BTC/USDT:USDT, "
@@ -188,7 +190,9 @@ class Collector:
         key = self.buffer.key(number)
         if key.symbol == UNKNOWN:
             return StreamFacts(key, 0, "")  # gives no rows
-        return StreamFacts(key, book_depth(key.channel), self.settings.exchanges[key.exchange].stored_data_source)
+        return StreamFacts(
+            key, book_depth(key.channel), self.settings.exchanges[key.exchange].stored_data_source
+        )
 
     def _make_feeds(self, clock: Clock) -> Sequence[Feed]:
         return [
@@ -201,7 +205,11 @@ class Collector:
         stream, integrity = self.settings.stream, self.settings.integrity
         kinds: tuple[Kind, ...] = tuple(sorted({kind for one, kind, _ in SUPPORTED if one == name}))
         return Feed(
-            Wanted(Source(name, exchange.environment, exchange.endpoints, kinds), exchange.symbols, exchange.channels),
+            Wanted(
+                Source(name, exchange.environment, exchange.endpoints, kinds),
+                exchange.symbols,
+                exchange.channels,
+            ),
             Limits(
                 pace=Pace(
                     connect_timeout_s=stream.connect_timeout_s,
@@ -242,7 +250,7 @@ def _log_events(events: EventBus) -> None:
 
 def _log_state(event: SystemState) -> None:
     shown = {"cause": event.cause} if event.cause else {}
-    log.info(f"stream.{event.state}", connection=event.connection, **shown)
+    log.info("stream.changed", connection=event.connection, state=event.state.value, **shown)
 
 
 def _log_segment(event: SegmentChanged) -> None:

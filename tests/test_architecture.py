@@ -53,5 +53,7 @@ def test_imports_run_down_the_path_only(path: Path) -> None:
 
 @pytest.mark.parametrize("library", ONLY)
 def test_a_library_is_known_in_its_own_folders_only(library: str) -> None:
-    users = {part_of(path) for path in modules() if library in {name.split(".")[0] for name in imported(path)}}
+    users = {
+        part_of(path) for path in modules() if library in {name.split(".")[0] for name in imported(path)}
+    }
     assert users <= ONLY[library] | ({"cli"} if library == "sqlalchemy" else set())

@@ -45,7 +45,11 @@ def test_a_stepped_wall_clock_is_noticed_and_taken_over() -> None:
     assert clock.check() is None
 
 
-@given(st.lists(st.tuples(st.integers(0, 3 * SECOND_NS), st.integers(-5 * SECOND_NS, 5 * SECOND_NS)), max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3 * SECOND_NS), st.integers(-5 * SECOND_NS, 5 * SECOND_NS)), max_size=30
+    )
+)
 def test_receipt_times_never_run_backwards(moves: list[tuple[int, int]]) -> None:
     hands = Hands()
     clock = hands.clock()
@@ -94,5 +98,3 @@ def test_a_subscriber_that_raises_harms_nobody_and_is_counted() -> None:
     unsubscribe()
     bus.publish(event)
     assert seen == [event]
-
-

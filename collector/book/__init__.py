@@ -1,0 +1,1 @@
+"""A local order book, and the proof that it is the exchange's."""

@@ -1,0 +1,1 @@
+"""The bounded, locked buffer between the two threads."""

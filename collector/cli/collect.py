@@ -14,9 +14,12 @@ def collect(
         str | None, typer.Option("--exchange", "-e", help="Collect from this exchange; with --symbols.")
     ] = None,
     symbols: Annotated[
-        str | None, typer.Option("--symbols", "-s", help="Markets, separated by commas: BTC/USDT:USDT,ETH/USDT:USDT")
+        str | None,
+        typer.Option("--symbols", "-s", help="Markets, separated by commas: BTC/USDT:USDT,ETH/USDT:USDT"),
     ] = None,
-    db: Annotated[str | None, typer.Option("--db", help="A path of an SQLite file, or an SQLAlchemy URL.")] = None,
+    db: Annotated[
+        str | None, typer.Option("--db", help="A path of an SQLite file, or an SQLAlchemy URL.")
+    ] = None,
     seconds: Seconds = None,
 ) -> int:
     """Collect until stopped; Ctrl-C drains, closes and prints the accounting.

@@ -43,7 +43,10 @@ def demo(
         )
         set_up_logging(settings.logging)
         until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
-        print(f"Collecting {', '.join(SYMBOLS)} from a simulated Bybit into {db} until {until}.", file=sys.stderr)
+        print(
+            f"Collecting {', '.join(SYMBOLS)} from a simulated Bybit into {db} until {until}.",
+            file=sys.stderr,
+        )
         code = run_in_foreground(Collector(settings), seconds)
     print_what_next(db)
     return code
@@ -55,6 +58,6 @@ def print_what_next(db: str) -> None:
         f"\nThe data is in {db}. Try:\n"
         f"  python run.py verify --db {db}\n"
         f"  python run.py coverage --db {db}\n"
-        f"  python -c \"from collector import load_features; "
+        '  python -c "from collector import load_features; '
         f"print(load_features('{db}', '{SYMBOLS[0]}', every='1s'))\""
     )

@@ -9,7 +9,9 @@ from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, DatabaseUrl, 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-migrate = typer.Typer(name="migrate", help="Bring a database's tables to another revision.", no_args_is_help=True)
+migrate = typer.Typer(
+    name="migrate", help="Bring a database's tables to another revision.", no_args_is_help=True
+)
 
 
 @migrate.command("up")

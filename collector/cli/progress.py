@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress(unit: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """Yield what takes (done, total); draws a bar with rate and time left on a terminal, nothing elsewhere."""
+    """Yield what takes (done, total); draws a bar with the time left on a terminal, nothing elsewhere."""
     if not (shown and sys.stderr.isatty()):
         yield lambda _done, _total: None
         return

@@ -11,7 +11,9 @@ from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, Datab
 EXIT_FAILED = 1
 
 
-def status(*, db: DatabaseUrl = DEFAULT_DATABASE, table: TableName = DEFAULT_TABLE, as_json: AsJson = False) -> int:
+def status(
+    *, db: DatabaseUrl = DEFAULT_DATABASE, table: TableName = DEFAULT_TABLE, as_json: AsJson = False
+) -> int:
     """Show, stream by stream, what came in and what became of it.
 
     Example: python run.py status --db ./demo.db --json
@@ -59,7 +61,9 @@ def coverage(
     return 0
 
 
-def verify(*, db: DatabaseUrl = DEFAULT_DATABASE, table: TableName = DEFAULT_TABLE, as_json: AsJson = False) -> int:
+def verify(
+    *, db: DatabaseUrl = DEFAULT_DATABASE, table: TableName = DEFAULT_TABLE, as_json: AsJson = False
+) -> int:
     """Audit a database: identity, coverage against rows, order, features. Exit code 0: all holds; 1: not.
 
     Example: python run.py verify --db ./demo.db
@@ -77,7 +81,11 @@ def verify(*, db: DatabaseUrl = DEFAULT_DATABASE, table: TableName = DEFAULT_TAB
             print(f"{finding.check}: {finding.text}")
         looked_at = f"{found.rows:,} rows, {found.segments:,} segments, {found.streams:,} streams"
         problems = len(found.findings)
-        print(f"verified: {looked_at}" if found.passed else f"{problems} finding{'s'[:problems != 1]} in {looked_at}")
+        print(
+            f"verified: {looked_at}"
+            if found.passed
+            else f"{problems} finding{'s'[: problems != 1]} in {looked_at}"
+        )
         sys.stdout.flush()
     return 0 if found.passed else EXIT_FAILED
 

@@ -16,7 +16,7 @@ HEADINGS = ("received", "written", "merged", "sampled", "rejected", "dropped", "
 
 
 def run_in_foreground(collector: "Collector", seconds: float | None) -> int:
-    """Collect until a signal, the end of the time, or a failure; print the accounting; return the exit code."""
+    """Collect until a signal, the end of the time, or a failure; then account. Returns the exit code."""
     asked: list[int] = []
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
@@ -51,7 +51,11 @@ def print_report(report: "Report") -> None:
     for name, state in zip(names, report.accounting, strict=True):
         terms = "".join(f"{getattr(state, term):>11,}" for term in TERMS)
         print(f"{name:{width}}{terms}{_reasons(state)}")
-    print("identity: exact, every event is accounted for" if report.exact else "identity: BROKEN, see difference")
+    print(
+        "identity: exact, every event is accounted for"
+        if report.exact
+        else "identity: BROKEN, see difference"
+    )
     for problem in report.problems:
         print(f"problem: {problem}")
 

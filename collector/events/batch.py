@@ -1,6 +1,6 @@
 """What one thread hands to the other: streams, segments, rows, and how each event was settled."""
 
-from array import array
+from array import array  # noqa: TC003  (a dataclass asks for its annotations at run time)
 from dataclasses import dataclass, field
 from typing import NamedTuple
 

@@ -1,0 +1,1 @@
+"""Each exchange: its facts, its frames, its integrity rule. Pure, without ccxt."""

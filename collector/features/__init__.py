@@ -1,0 +1,1 @@
+"""Microstructure features, computed with numpy over a whole batch."""

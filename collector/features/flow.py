@@ -1,4 +1,4 @@
-"""Compute order-flow imbalance (Cont, Kukanov, Stoikov 2014) at the best level, from row to row of a segment."""
+"""Compute order-flow imbalance (Cont, Kukanov, Stoikov 2014) at the best level, row by row of a segment."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ class OrderFlow:
         self._last: dict[int, Top] = {}
 
     def compute(self, book: Book, segments: Integers) -> Floats:
-        """Return each row's order flow against the row before in its segment; NaN for a segment's first row."""
+        """Return each row's order flow against the row before in its segment; NaN for the first of one."""
         flow = np.full(len(segments), np.nan)
         if not len(segments):
             return flow

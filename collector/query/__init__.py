@@ -1,0 +1,1 @@
+"""Read back what was stored, without pretending that a hole was seen."""

@@ -1,4 +1,4 @@
-"""Audit a database: does everything that it says of itself hold?"""
+"""Audit a database: whether everything that it says of itself holds."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ def audit(
 
 
 def _identity(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    """received + carried_in = written + merged + sampled_out + rejected + dropped + pending, for each stream."""
+    """Find streams where what came in is not what is accounted for (the identity of docs/data.md)."""
     table = tables.accounting
     for row in connection.execute(sa.select(table)).mappings():
         settled = sum(row[term] for term in TERMS)
@@ -122,13 +122,15 @@ def _segments(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
             yield Finding("segment rows", f"{name}: says {row['rows']} rows, has {row['found'] or 0}")
         elif (row["first_ns"], row["last_ns"]) != (row["start_ns"], row["end_ns"]):
             said = f"{row['start_ns']} to {row['end_ns']}"
-            yield Finding("segment span", f"{name}: says {said}, its rows go from {row['first_ns']} to {row['last_ns']}")
+            has = f"{row['first_ns']} to {row['last_ns']}"
+            yield Finding("segment span", f"{name}: says {said}, its rows go from {has}")
         elif (row["found_first"], row["found_last"]) != (row["first_sequence"], row["last_sequence"]):
             said = f"{row['first_sequence']} to {row['last_sequence']}"
             has = f"{row['found_first']} to {row['found_last']}"
             yield Finding("segment sequence", f"{name}: says sequences {said}, its rows have {has}")
         if row["alive_until_ns"] < row["end_ns"]:
-            yield Finding("segment span", f"{name}: alive until {row['alive_until_ns']}, before its end {row['end_ns']}")
+            text = f"{name}: alive until {row['alive_until_ns']}, before its end {row['end_ns']}"
+            yield Finding("segment span", text)
 
 
 def _strays(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
@@ -170,7 +172,9 @@ def _rows(connection: sa.Connection, tables: Tables, on_progress: Callable[[int]
     """Derived columns follow from the stored ones, bit for bit, and sequences grow within a segment."""
     hot = tables.hot
     names = [name for name in _ROW_CHECKS_READ if name in hot.c]
-    question = sa.select(*(hot.c[name] for name in names)).where(hot.c.segment_id.is_not(None)).order_by(hot.c.id)
+    question = (
+        sa.select(*(hot.c[name] for name in names)).where(hot.c.segment_id.is_not(None)).order_by(hot.c.id)
+    )
     wrong: dict[str, list[int]] = {}
     last: dict[int, tuple[int, int]] = {}
     done = 0
@@ -182,11 +186,15 @@ def _rows(connection: sa.Connection, tables: Tables, on_progress: Callable[[int]
             stored = numbers[name]
             differs = ~((stored == expected) | (np.isnan(stored) & np.isnan(expected)))
             wrong.setdefault(name, []).extend(ids[differs].tolist())
-        keys = zip(columns["id"], columns["segment_id"], columns["sequence"], columns["received_at_ns"], strict=True)
+        keys = zip(
+            columns["id"], columns["segment_id"], columns["sequence"], columns["received_at_ns"], strict=True
+        )
         for row_id, segment, sequence, received in keys:
             before = last.get(segment)
             ordered = -1 if sequence is None else sequence
-            if before is not None and (received <= before[1] or (sequence is not None and ordered <= before[0])):
+            if before is not None and (
+                received <= before[1] or (sequence is not None and ordered <= before[0])
+            ):
                 wrong.setdefault("order", []).append(row_id)
             last[segment] = (ordered, received)
         done += len(ids)

@@ -16,7 +16,9 @@ Database = str | PathLike[str] | sa.URL | sa.Engine
 
 
 @contextmanager
-def reading(database: Database, table_name: str = DEFAULT_TABLE_NAME) -> Iterator[tuple[sa.Connection, Tables]]:
+def reading(
+    database: Database, table_name: str = DEFAULT_TABLE_NAME
+) -> Iterator[tuple[sa.Connection, Tables]]:
     """Yield one read-only transaction, in which all questions see the same moment."""
     engine = database if isinstance(database, sa.Engine) else _engine(database)
     try:
@@ -32,7 +34,9 @@ def _engine(database: str | PathLike[str] | sa.URL) -> sa.Engine:
     url = database_url(database if isinstance(database, sa.URL) else fspath(database))
     path = sqlite_path(url)
     if path is not None and not Path(path).is_file():
-        raise QueryError(f"there is no database at {path}; collect some data first, for example: python run.py demo")
+        raise QueryError(
+            f"there is no database at {path}; collect some first, for example: python run.py demo"
+        )
     return make_engine(url, read_only=True)
 
 

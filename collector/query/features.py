@@ -63,8 +63,8 @@ def load_features(
     with reading(database, table_name) as (connection, tables):
         where = _stream(connection, tables, symbol, exchange, depth, data_source)
         frame = _rows(connection, tables, where, span, wanted, look_back=every is not None)
-        channel = None if frame.empty else f"book.{int(frame['depth'].iloc[0])}" if depth is None else f"book.{depth}"
-        known = segments(connection, tables, Selection(symbol, exchange, channel))
+        found = int(frame["depth"].iloc[0]) if depth is None and not frame.empty else depth
+        known = segments(connection, tables, Selection(symbol, exchange, None if found is None else f"book.{found}"))
     received = frame.pop("received_at_ns").to_numpy(dtype=np.int64)
     frame = frame.drop(columns=["depth", "timestamp"]).rename(columns={"segment_id": "segment"})
     if every is None:
@@ -100,7 +100,9 @@ def _stream(
             raise QueryError(f"{symbol} is stored with more than one {name}: {choices}; say which: {ask}=...")
     if not connection.execute(sa.select(hot.c.id).where(*where).limit(1)).first():
         stored = connection.execute(sa.select(hot.c.symbol).distinct().order_by(hot.c.symbol)).scalars().all()
-        raise QueryError(f"nothing is stored for {symbol!r} as asked; symbols here: {', '.join(stored) or 'none'}")
+        raise QueryError(
+            f"nothing is stored for {symbol!r} as asked; symbols here: {', '.join(stored) or 'none'}"
+        )
     return where
 
 
@@ -154,7 +156,9 @@ def _shape(frame: pd.DataFrame, on_gap: OnGap) -> "pd.DataFrame | list[pd.DataFr
         return [part for _, part in frame.groupby(breaks.cumsum().to_numpy())]
     if on_gap == "raise" and breaks.sum() > 1:
         second = frame.index[np.flatnonzero(breaks.to_numpy())[1]]
-        raise QueryError(f"there is a hole before {second.isoformat()}; see on_gap, and gaps() for all of them")
+        raise QueryError(
+            f"there is a hole before {second.isoformat()}; see on_gap, and gaps() for all of them"
+        )
     return frame
 
 
@@ -197,7 +201,11 @@ def _edges(received: Integers, span: _Span, step_ns: int) -> Integers:
 
 
 def _summed_flow(
-    flow: npt.NDArray[np.float64], received: Integers, segment: Integers, edges: Integers, edge_segment: Integers
+    flow: npt.NDArray[np.float64],
+    received: Integers,
+    segment: Integers,
+    edges: Integers,
+    edge_segment: Integers,
 ) -> npt.NDArray[np.float64]:
     """Sum each interval's order flow over the rows of the segment that its edge stands in."""
     interval = np.searchsorted(edges, received, side="left")  # a row belongs to the first edge at or after it

@@ -31,7 +31,13 @@ def status(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> list[
         names = dict(zip(("exchange", "symbol", "channel"), key, strict=True))
         stream = streams.setdefault(
             key,
-            {**names, **dict.fromkeys(SUMMED, 0), "carried_in": row["carried_in"], "sessions": 0, "reasons": {}},
+            {
+                **names,
+                **dict.fromkeys(SUMMED, 0),
+                "carried_in": row["carried_in"],
+                "sessions": 0,
+                "reasons": {},
+            },
         )
         for term in SUMMED:
             stream[term] += row[term]

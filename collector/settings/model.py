@@ -179,8 +179,11 @@ class Settings(Part):
     """The whole configuration."""
 
     exchanges: Annotated[
-        Mapping[str, ExchangeSettings], AfterValidator(MappingProxyType), WrapSerializer(_plain)
-    ] = MappingProxyType({})
+        Mapping[str, ExchangeSettings],
+        Field(default_factory=lambda: MappingProxyType({})),
+        AfterValidator(MappingProxyType),
+        WrapSerializer(_plain),
+    ]
     database: DatabaseSettings = DatabaseSettings()
     buffer: BufferSettings = BufferSettings()
     writer: WriterSettings = WriterSettings()

@@ -69,6 +69,8 @@ class Connection:
     topics: dict[str, Topic] = field(default_factory=dict)
     last_client_ns: int = 0
     last_sent_ns: int = 0
+    last_beat_ns: int = 0
+    last_pong_ns: int = 0
     recent_ns: list[int] = field(default_factory=list)
 
 
@@ -94,6 +96,7 @@ class Exchange(ABC):
     name: ClassVar[str]
     rest_prefixes: ClassVar[tuple[str, ...]]
     offered_depths: ClassVar[tuple[int, ...]]
+    lifetime_ns: ClassVar[int | None] = None
 
     def __init__(self, feeds: Mapping[str, Feed]) -> None:
         self.feeds = feeds
@@ -130,7 +133,16 @@ class Exchange(ABC):
 
     @abstractmethod
     def heartbeat(self, connection: Connection, now_ns: int) -> list[bytes]:
-        """Give the frames that keep an idle connection alive; asked ten times a second."""
+        """Give the frames that keep a connection alive and are due now."""
+
+    @abstractmethod
+    def is_idle(self, connection: Connection, now_ns: int) -> bool:
+        """Tell whether a client has been silent for longer than the exchange bears."""
+
+    def wrap(self, topic: Topic, text: str) -> str:
+        """Put a message in the form that a wrapped connection gets."""
+        del topic
+        return text
 
     @abstractmethod
     def rest(self, request: Request, now_ms: int) -> Answer | None:

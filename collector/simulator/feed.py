@@ -32,6 +32,7 @@ class Feed:
         self.times.append(start_ms)
         self.step_count = 0
         self.trades = Columns("qqqbq", remember)
+        self.groups = Columns("q", remember)
         self.touches = Columns("q", remember)
         self.touches.append(0)
         self.events = Numbering(self.id_base * 10)
@@ -68,7 +69,11 @@ class Feed:
     @property
     def last_event(self) -> int:
         """The update id of the present state."""
-        return self.events.offset(self.step_count) + self.market.event
+        return self.update_id(self.step_count, self.market.event)
+
+    def update_id(self, step: int, event: int) -> int:
+        """Give the id of one of a step's events."""
+        return self.events.offset(step) + event * self.instrument.ids_per_event
 
     def numbering(self, counter: str) -> Numbering:
         """Give the sequence numbers of one of the exchange's channels."""
@@ -100,6 +105,7 @@ class Feed:
         at_ms = self.times[self.step_count][0]
         change = self._advance(self.market, self.step_count)
         roll(self.minutes, at_ms)
+        self._group(change)
         for fill in change.fills:
             self.minutes[-1].add(
                 fill.ticks, fill.lots, self.trade_base + len(self.trades), buys=fill.taker_buys
@@ -112,6 +118,14 @@ class Feed:
             for step in [step for step in self._checkpoints if step < self.times.first - CHECKPOINT_STEPS]:
                 del self._checkpoints[step]
         return change
+
+    def _group(self, change: Change) -> None:
+        """Number the aggregates: fills of one order at one price count as one."""
+        last = None
+        for at, fill in enumerate(change.fills, len(self.trades)):
+            if (fill.ticks, fill.taker_buys) != last:
+                self.groups.append(at)
+            last = (fill.ticks, fill.taker_buys)
 
     def replay(self, first_step: int) -> Iterator[tuple[int, Market]]:
         """Make the states again from one step on: yields the step and the market, which then moves on."""

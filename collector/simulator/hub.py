@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from collector.simulator.exchange import Connection, Outgoing, Topic
+from collector.simulator.exchange import Connection, Exchange, Outgoing, Topic
 from collector.simulator.truth import Truth
 from collector.simulator.wire import frame
 
@@ -25,6 +25,7 @@ class Listener(Protocol):
     """What the hub needs of a session."""
 
     connection: Connection
+    exchange: Exchange
 
     def write(self, data: bytes) -> None:
         """Put bytes on the wire."""
@@ -95,9 +96,12 @@ class Hub:
         if self._tampers:
             messages = self._tampered(stream, messages)
         for message in messages:
-            data = frame(message.text.encode())
+            plain = frame(message.text.encode())
+            wrapped = None
             for listener in self._listeners.get(topic, ()):
-                self._send(listener, stream, message, data)
+                if listener.connection.wrapped:
+                    wrapped = wrapped or frame(listener.exchange.wrap(topic, message.text).encode())
+                self._send(listener, stream, message, wrapped if listener.connection.wrapped else plain)
 
     def tell(self, listener: Listener, topic: Topic, messages: Iterable[Outgoing]) -> None:
         """Send messages to one listener only: its snapshot."""

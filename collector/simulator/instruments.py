@@ -42,6 +42,7 @@ class Instrument:
     names_trades_by_uuid: bool
     start_ticks: int
     typical_lots: int
+    ids_per_event: int
 
     @property
     def is_linear(self) -> bool:
@@ -108,6 +109,8 @@ def instrument(exchange: str, symbol: str) -> Instrument:
         trims_zeros=exchange == "bybit" and not settle,
         names_trades_by_uuid=exchange == "bybit" and bool(settle),
         start_ticks=round(price * 10**tick_decimals),
+        # Binance numbers all its futures in one space: a symbol's ids leave gaps between its own.
+        ids_per_event=8 if exchange == "binance" and settle else 1,
         typical_lots=max(5, round(_TYPICAL_ORDER_USD / _usd(base) * 10**lot_decimals)),
     )
 

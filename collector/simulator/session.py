@@ -82,6 +82,8 @@ class Session:
                 continue
             if message.type is WSMsgType.TEXT:
                 self._apply(self.exchange.receive(self.connection, message.data, now_ns))
+            elif message.type is WSMsgType.PONG:
+                self.connection.last_pong_ns = now_ns
             elif message.type is WSMsgType.PING:
                 self.write(frame(message.data, PONG))
             elif message.type is WSMsgType.CLOSE:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collector.simulator.truth import Truth
 
 _PACE_S = 0.005
+_BEAT_S = 0.1
 _BATCH_STEPS = 200
 
 
@@ -123,9 +124,21 @@ class Simulator:
         await self._world.drained()
 
     async def _pace(self) -> None:
-        """Step every market at its rate, one shortly after the other."""
-        if not self._rate:
-            return
+        """Step every market at its rate, one shortly after the other; keep the connections' own time."""
+        beats = asyncio.create_task(self._beat())
+        try:
+            if self._rate:
+                await self._run_markets()
+            await beats
+        finally:
+            beats.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT_S)
+            self._world.beat()
+
+    async def _run_markets(self) -> None:
         pairs = self._world.pairs()
         loop = asyncio.get_running_loop()
         due = [index / len(pairs) for index in range(len(pairs))]

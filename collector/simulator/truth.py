@@ -128,7 +128,7 @@ class Books(Sequence[BookState]):
         if instrument.exchange == "kraken":
             sequence = None
         elif instrument.exchange == "binance":
-            sequence = self._feed.events.offset(step) + market.event
+            sequence = self._feed.update_id(step, market.event)
         else:
             sequence = self._numbering.at(index + self._first_touch if self._touch_only else step)
         return BookState(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from collector.simulator.bars import INTERVALS_MS, Bar, roll
+from collector.simulator.binance import Binance
 from collector.simulator.bybit import Bybit
 from collector.simulator.exchange import Connection, Exchange, Outgoing, Topic
 from collector.simulator.feed import Feed
@@ -17,7 +18,7 @@ from collector.simulator.past import bars_between
 from collector.simulator.session import Session
 from collector.simulator.truth import Truth
 
-EXCHANGES: tuple[type[Exchange], ...] = (Bybit,)
+EXCHANGES: tuple[type[Exchange], ...] = (Bybit, Binance)
 
 
 class World:
@@ -131,6 +132,21 @@ class World:
                 symbol is None or any(topic.symbol == symbol for topic in session.connection.topics.values())
             )
         ]
+
+    def beat(self) -> None:
+        """Send the heartbeats that are due; close what is idle, or older than its exchange allows."""
+        now_ns = self.clock_ns()
+        for session in list(self.sessions.values()):
+            connection, exchange = session.connection, session.exchange
+            for data in exchange.heartbeat(connection, now_ns):
+                session.write(data)
+            lifetime_ns = exchange.lifetime_ns
+            if lifetime_ns is not None and now_ns - connection.opened_ns > lifetime_ns:
+                self.truth.note_fault("expired", exchange.name, connection=connection.number)
+                session.close(1001)
+            elif exchange.is_idle(connection, now_ns):
+                self.truth.note_fault("idle", exchange.name, connection=connection.number)
+                session.close(1008)
 
     async def drained(self) -> None:
         """Let the loop breathe, and wait for clients that are behind."""

@@ -1,0 +1,1 @@
+"""Store batches: one contract, a sink a kind of database."""

@@ -1,4 +1,4 @@
-"""Class what a database refuses: can another try help, or is it the batch itself that will never do?
+"""Class what a database refuses: another try may help, or the batch itself will never do.
 
 One table for both databases. Transient: lock, disk, connection, permission, a table gone: the batch is
 good and is kept until the database is. Not transient: the content, which no waiting mends. What the

@@ -7,7 +7,7 @@ and one that dies half-way leaves nothing behind.
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -16,11 +16,14 @@ from alembic.config import Config
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
 from structlog import get_logger
 
 from collector.errors import SchemaError, UserError
 from collector.resources import migrations_path
-from collector.sinks.database_url import shown
+from collector.sinks.database_url import shown, sqlite_path
+from collector.sinks.lock import WriterLock
 from collector.sinks.migration_steps import VERSION_TABLE, create_or_complete
 from collector.sinks.schema import Tables, tables
 from collector.sinks.table_check import check_table
@@ -67,8 +70,8 @@ def bring_to_head(engine: sa.Engine, table_name: str, *, allow: bool) -> bool:
 
 
 def upgrade(engine: sa.Engine, table_name: str, revision: str = "head") -> None:
-    """Run the migrations up to the revision."""
-    with _exclusively(engine) as connection:
+    """Run the migrations up to the revision. No collector may be writing an SQLite file meanwhile."""
+    with _no_writer(engine), _exclusively(engine) as connection:
         _known_position(connection)
         _check_all(connection, tables(table_name))
         _change(connection, table_name, revision)
@@ -76,7 +79,7 @@ def upgrade(engine: sa.Engine, table_name: str, revision: str = "head") -> None:
 
 def downgrade(engine: sa.Engine, table_name: str, revision: str) -> None:
     """Undo the migrations down to the revision (`base` for all); what holds data stays."""
-    with _exclusively(engine) as connection:
+    with _no_writer(engine), _exclusively(engine) as connection:
         _known_position(connection)
         command.downgrade(_config(connection, tables(table_name).hot.name), revision)
 
@@ -93,10 +96,22 @@ def sql_preview(engine: sa.Engine, table_name: str, revision: str = "head") -> s
 
 @contextmanager
 def _exclusively(engine: sa.Engine) -> Iterator[sa.Connection]:
-    with engine.begin() as connection:  # on SQLite this is BEGIN IMMEDIATE
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-        yield connection
+    try:
+        with engine.begin() as connection:  # on SQLite this is BEGIN IMMEDIATE
+            if engine.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+            yield connection
+    except DBAPIError as error:
+        raise UserError(
+            f"the database {shown(engine.url)} cannot be migrated: {error.orig}; nothing was changed"
+        ) from error
+    except CommandError as error:
+        raise UserError(f"{error}; nothing was changed") from error
+
+
+def _no_writer(engine: sa.Engine) -> AbstractContextManager[object]:
+    path = sqlite_path(engine.url)
+    return WriterLock(path) if path else nullcontext()
 
 
 def _change(connection: sa.Connection, table_name: str, revision: str = "head") -> None:

@@ -59,15 +59,16 @@ def drop_columns_if_empty(live: sa.Connection, table_name: str, names: Sequence[
 
 
 def _add_column(live: sa.Connection, table_name: str, column: sa.Column[object]) -> None:
-    default = column.server_default
-    computed = isinstance(default, sa.DefaultClause) and isinstance(default.arg, sa.FunctionElement)
+    clause = column.server_default
+    default = clause.arg if isinstance(clause, sa.DefaultClause) else None
+    if not isinstance(default, sa.FunctionElement):
+        op.add_column(table_name, sa.Column(column.name, column.type, server_default=clause))
+        return
     # A default such as CURRENT_TIMESTAMP is for rows to come: the old ones were not written now. SQLite
     # cannot add such a column at all, so there the sink gives the value itself.
-    given = None if computed or not isinstance(default, sa.DefaultClause) else default.arg
-    op.add_column(table_name, sa.Column(column.name, column.type, server_default=given))
-    if computed and live.dialect.name != "sqlite":
-        assert isinstance(default, sa.DefaultClause)  # noqa: S101  (for the type checker)
-        op.alter_column(table_name, column.name, server_default=default.arg)
+    op.add_column(table_name, sa.Column(column.name, column.type))
+    if live.dialect.name != "sqlite":
+        op.alter_column(table_name, column.name, server_default=default)
 
 
 def _columns(live: sa.Connection, table_name: str) -> set[str]:
@@ -77,7 +78,7 @@ def _columns(live: sa.Connection, table_name: str) -> set[str]:
     return {column["name"] for column in inspector.get_columns(table_name)}
 
 
-def _is_found(live: sa.Connection, query: sa.Select[tuple[int]]) -> bool:
+def _is_found(live: sa.Connection, query: sa.Select[int]) -> bool:
     return live.execute(query.limit(1)).first() is not None
 
 

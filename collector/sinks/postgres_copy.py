@@ -1,12 +1,14 @@
 """Insert columns of values into PostgreSQL by binary COPY, inside the transaction that is open."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import psycopg
 import sqlalchemy as sa
 
 from collector.sinks.contract import Value
+
+if TYPE_CHECKING:
+    import psycopg
 
 _TYPES = {
     "TEXT": "text",

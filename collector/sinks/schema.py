@@ -17,7 +17,7 @@ DEFAULT_TABLE_NAME = "l2_training_data_practical"
 
 # The names that SQLite shows in its schema; PostgreSQL's REAL and INTEGER would be too narrow.
 TEXT = sa.TEXT()
-REAL = sa.REAL().with_variant(postgresql.DOUBLE_PRECISION(), "postgresql")
+REAL: sa.types.TypeEngine[float] = sa.REAL().with_variant(postgresql.DOUBLE_PRECISION(), "postgresql")
 INTEGER = sa.INTEGER().with_variant(sa.BIGINT(), "postgresql")
 MOMENT = sa.DATETIME().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
 

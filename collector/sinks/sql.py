@@ -1,7 +1,5 @@
 """Write batches to an SQL database: SQLite by default, PostgreSQL where a server is given."""
 
-import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,13 +10,15 @@ from structlog import get_logger
 
 from collector.errors import CollectorError, SinkError, UserError
 from collector.sinks import multi_row
-from collector.sinks.contract import AccountingState, SegmentState, SessionState, Value, WriteSet
+from collector.sinks.contract import Value, WriteSet
 from collector.sinks.database_url import database_url, shown, sqlite_path
 from collector.sinks.engine import SQLITE_VERSION, make_engine
 from collector.sinks.faults import sink_error
 from collector.sinks.lock import WriterLock
 from collector.sinks.migrate import bring_to_head
 from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
+from collector.sinks.sessions import close_crashed
+from collector.sinks.state_rows import accounting_row, ledger_row, segment_row, session_row
 
 InsertRows = Callable[[sa.Connection, sa.Table, Mapping[str, Sequence[Value]]], None]
 
@@ -102,26 +102,10 @@ class SqlSink:
 
         Only for one who holds the lock: another session without an end would be one that still runs.
         """
-        assert self._engine is not None, "open() first"  # noqa: S101
-        sessions, coverage = self._tables.sessions, self._tables.coverage
-        is_open = sessions.c.ended_ns.is_(None)
-        last_alive = (
-            sa.select(sa.func.max(coverage.c.alive_until_ns))
-            .where(coverage.c.session_id == sessions.c.session_id)
-            .scalar_subquery()
-        )
+        if self._engine is None:
+            raise RuntimeError("open() comes first")
         with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(coverage)
-                .where(coverage.c.end_cause.is_(None))
-                .where(coverage.c.session_id.in_(sa.select(sessions.c.session_id).where(is_open)))
-                .values(end_cause=cause)
-            )
-            return connection.execute(
-                sa.update(sessions)
-                .where(is_open)
-                .values(ended_ns=sa.func.coalesce(last_alive, sessions.c.started_ns), end_cause=cause)
-            ).rowcount
+            return close_crashed(connection, self._tables, cause)
 
     def _connect(self) -> None:
         self._engine = make_engine(
@@ -149,23 +133,18 @@ class SqlSink:
         raise SinkError(f"{self._path}: the file was deleted or replaced, and is open again", transient=True)
 
     def _claim(self, connection: sa.Connection, batch: WriteSet) -> bool:
-        ledger: dict[str, Value] = {
-            "batch_id": batch.batch_id,
-            "session_id": batch.session.session_id,
-            "committed_ns": time.time_ns(),
-            "rows": batch.row_count,
-        }
+        ledger = ledger_row(batch, time.time_ns())
         return multi_row.upsert(connection, self._tables.batches, [ledger], if_there="skip") == 1
 
     def _upsert_states(self, connection: sa.Connection, batch: WriteSet) -> None:
         now_ns = time.time_ns()
-        multi_row.upsert(connection, self._tables.coverage, map(_segment_row, batch.segments))
+        multi_row.upsert(connection, self._tables.coverage, map(segment_row, batch.segments))
         multi_row.upsert(
             connection,
             self._tables.accounting,
-            (_accounting_row(state, now_ns) for state in batch.accounting),
+            (accounting_row(state, now_ns) for state in batch.accounting),
         )
-        multi_row.upsert(connection, self._tables.sessions, [_session_row(batch.session)])
+        multi_row.upsert(connection, self._tables.sessions, [session_row(batch.session)])
 
 
 def _insert_route(path: Path | None) -> InsertRows:
@@ -178,60 +157,7 @@ def _insert_route(path: Path | None) -> InsertRows:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
+        found = path.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _segment_row(state: SegmentState) -> dict[str, Value]:
-    return {
-        "segment_id": state.segment_id,
-        "session_id": state.session_id,
-        "exchange": state.exchange,
-        "symbol": state.symbol,
-        "channel": state.channel,
-        "start_ns": state.start_ns,
-        "end_ns": state.end_ns,
-        "alive_until_ns": state.alive_until_ns,
-        "first_sequence": state.first_sequence,
-        "last_sequence": state.last_sequence,
-        "rows": state.rows,
-        "witnessed": state.witnessed,
-        "disagreed": state.disagreed,
-        "verification": state.verification,
-        "end_cause": state.end_cause,
-        "detail": state.detail,
-    }
-
-
-def _accounting_row(state: AccountingState, updated_ns: int) -> dict[str, Value]:
-    return {
-        "session_id": state.session_id,
-        "exchange": state.exchange,
-        "symbol": state.symbol,
-        "channel": state.channel,
-        "received": state.received,
-        "carried_in": state.carried_in,
-        "written": state.written,
-        "merged": state.merged,
-        "sampled_out": state.sampled_out,
-        "rejected": state.rejected_total,
-        "rejected_reasons": json.dumps(dict(state.rejected), sort_keys=True),
-        "dropped": state.dropped,
-        "pending": state.pending,
-        "updated_ns": updated_ns,
-    }
-
-
-def _session_row(state: SessionState) -> dict[str, Value]:
-    return {
-        "session_id": state.session_id,
-        "started_ns": state.started_ns,
-        "version": state.version,
-        "host": state.host,
-        "pid": state.pid,
-        "wanted": state.wanted,
-        "ended_ns": state.ended_ns,
-        "end_cause": state.end_cause,
-    }

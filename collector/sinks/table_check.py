@@ -74,7 +74,7 @@ def _fault(
     if not _ACCEPTED[live.dialect.name][expected].match(printed.upper()):
         return f"column {column.name}: found {printed}, expected {expected}"
     if column.identity is not None and not _numbers_itself(live, there, printed):
-        return f"column {column.name}: found {printed} that does not number itself, expected {expected} that does"
+        return f"column {column.name}: found {printed}, expected {expected} that numbers itself"
     return None
 
 

@@ -1,0 +1,1 @@
+"""The websocket thread: ccxt.pro connects, we read every frame."""

@@ -48,7 +48,7 @@ class BookStream:
     def take(self, message: Snapshot | Delta, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Apply a message and settle it: exactly one row, or one count, for one event."""
         self.received += 1
-        if type(message) is Delta:
+        if isinstance(message, Delta):
             outcome = self._book.apply_delta(message)
         else:
             outcome = self._book.apply_snapshot(message)
@@ -104,7 +104,8 @@ class BookStream:
         if stored:
             self._last_row_ns = received_at_ns
         else:  # the book is right, but a row is missing: the segment ends, the next row begins another
-            self.end_segment(NO_ROOM, "the buffer is full: the database does not keep up", alive_until_ns=None)
+            detail = "the buffer is full: the database does not keep up"
+            self.end_segment(NO_ROOM, detail, alive_until_ns=None)
 
     def _open_segment(self, start_ns: int, liveness: Liveness) -> int:
         segment_id = self._segment_id = self._new_segment_id()

@@ -3,19 +3,20 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from collector.book.verified import Did
-from collector.events.batch import Liveness
 from collector.clock import Clock
 from collector.errors import FrameError, StreamError
+from collector.events.batch import Liveness
 from collector.events.bus import EventBus
 from collector.events.messages import Ack, Delta, Other, Snapshot
 from collector.events.notices import PotentialHalt, State, SystemState
 from collector.exchanges.protocol import Exchange
-from collector.retry import Backoff
 from collector.exchanges.venues import apply_environment
+from collector.retry import Backoff
 from collector.stream.book_stream import BookStream
 from collector.stream.markets import Markets, Source
 from collector.stream.requests import Requests
@@ -131,8 +132,6 @@ class Connection:
             except StreamError as error:
                 self._go_down(str(error))
             await self._let_go()
-            if self._stopping:
-                break
             attempt = 0 if self._monotonic_s() - began_s > STABLE_AFTER_S else attempt + 1
             if attempt == self._pace.max_reconnect_attempts:
                 self._halt("unreachable", f"{attempt} attempts to connect failed; tries go on")
@@ -229,10 +228,9 @@ class Connection:
         if client is not None:
             if self._ccxt.clients.get(self.address.url) is client:
                 del self._ccxt.clients[self.address.url]
-            try:
+            # A peer that is gone answers no closing handshake; aiohttp lets go of the socket all the same.
+            with suppress(TimeoutError):
                 await asyncio.wait_for(client.aiohttp_close(), CLOSE_TIMEOUT_S)
-            except TimeoutError:
-                pass  # a peer that is gone answers no closing handshake; aiohttp has let go of the socket
         self._publish(State.STOPPED if self._stopping else State.DISCONNECTED, cause)
 
     # Small pieces.

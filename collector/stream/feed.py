@@ -3,14 +3,15 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from collector.book.verified import VerifiedBook
 from collector.buffer.buffer import Buffer
-from collector.events.batch import StreamKey
 from collector.clock import Clock
 from collector.errors import StreamError, UserError
+from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import PotentialHalt
 from collector.exchanges.protocol import EXCHANGES
@@ -100,7 +101,9 @@ class Feed:
             except StreamError as error:
                 attempt += 1
                 self._halt("markets", f"attempt {attempt}: {error}")
-            await self._until_stopped_or(asyncio.create_task(asyncio.sleep(self._limits.pace.backoff.wait_s(attempt))))
+            await self._until_stopped_or(
+                asyncio.create_task(asyncio.sleep(self._limits.pace.backoff.wait_s(attempt)))
+            )
         return None
 
     async def _until_stopped_or(self, waited_for: "asyncio.Future[Any]") -> None:
@@ -176,14 +179,14 @@ def _in_thread(work: Callable[[], Result]) -> "asyncio.Future[Result]":
             set_it(value)
 
     def run() -> None:
+        set_it: Callable[[Any], None]
+        value: Any
         try:
-            outcome, value = answer.set_result, work()
+            set_it, value = answer.set_result, work()
         except Exception as error:  # noqa: BLE001  (handed to whoever waits)
-            outcome, value = answer.set_exception, error
-        try:
-            loop.call_soon_threadsafe(settle, outcome, value)
-        except RuntimeError:
-            return  # the loop ended meanwhile: nobody waits
+            set_it, value = answer.set_exception, error
+        with suppress(RuntimeError):  # the loop ended meanwhile: nobody waits
+            loop.call_soon_threadsafe(settle, set_it, value)
 
     threading.Thread(target=run, name="markets", daemon=True).start()
     return answer

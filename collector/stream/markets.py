@@ -45,7 +45,9 @@ class Markets:
         if len(found) == 1:
             return found[0]
         if found:
-            choices = ", ".join(f"{one['symbol']} ({'spot' if one['spot'] else 'perpetual'})" for one in found)
+            choices = ", ".join(
+                f"{one['symbol']} ({'spot' if one['spot'] else 'perpetual'})" for one in found
+            )
             raise UserError(f"symbol {name!r} names {len(found)} markets: {choices}; write one of them")
         near = ", ".join(self._near(wanted)) or "none"
         raise UserError(f"symbol {name!r} is not a market there; similar names: {near}")
@@ -54,7 +56,7 @@ class Markets:
         return (one for one in self.by_symbol.values() if any(one.get(kind) for kind in self.kinds))
 
     def _near(self, wanted: str) -> list[str]:
-        base = wanted.split(":")[0][:3]
+        base = wanted[:3]
         return [one["symbol"] for one in self._offered() if one["base"].startswith(base)][:SUGGESTIONS]
 
 

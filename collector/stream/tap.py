@@ -1,7 +1,7 @@
 """Let ccxt.pro hold the socket, and read every frame before it does.
 
-A frame passes ccxt's `Client.handle_text_or_binary_message` synchronously and in order; we stand there, at the
-raw text. Nothing may raise out of it: ccxt's receive loop would end in silence, the socket still open.
+A frame passes ccxt's `Client.handle_text_or_binary_message` synchronously and in order; we stand there, at
+the raw text. Nothing may raise out of it: ccxt's receive loop would end in silence, the socket still open.
 """
 
 from typing import Any, Protocol

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from collector.clock import Clock
 from collector.events.bus import EventBus
@@ -71,13 +72,13 @@ class StreamThread:
         with self._lock:
             self._loop, self._stop = asyncio.get_running_loop(), stop
         self.feeds = self._make_feeds(clock)
-        running = asyncio.gather(*(feed.run() for feed in self.feeds))
+        running = asyncio.ensure_future(asyncio.gather(*(feed.run() for feed in self.feeds)))
         self._ready.set()
         gc.freeze()  # ccxt's tables never change: nothing to walk
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stopping.done() and not running.done():
-                await asyncio.wait({stopping, running}, timeout=CLOCK_CHECK_S, return_when=asyncio.FIRST_COMPLETED)
+                await _first(stopping, running)
                 step_s = clock.check()
                 if step_s is not None:
                     self._events.publish(ClockStep(clock.now_ns(), step_s))
@@ -86,3 +87,7 @@ class StreamThread:
             await running
         finally:
             stopping.cancel()
+
+
+async def _first(*either: "asyncio.Future[Any]") -> None:
+    await asyncio.wait(either, timeout=CLOCK_CHECK_S, return_when=asyncio.FIRST_COMPLETED)

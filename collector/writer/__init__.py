@@ -1,0 +1,1 @@
+"""The writer thread: batches, coverage, accounting, retry."""

@@ -23,7 +23,7 @@ class Accounting:
         self._counts = counts
 
     def states(self, now: Integers, later: Integers) -> tuple[AccountingState, ...]:
-        """Return the terms as they will stand once the rows `now` are committed, those of `later` still pending.
+        """Return the terms as they stand once the rows `now` are committed, those of `later` still pending.
 
         Both name a stream for each row.
         """

@@ -83,7 +83,7 @@ class WriterThread:
         return self._thread.is_alive()
 
     def stop(self, timeout_s: float) -> bool:
-        """Commit what the buffer holds and end; False when that did not succeed within the time. Idempotent."""
+        """Commit what the buffer holds and end; False when that failed or took too long. Idempotent."""
         self._stopping.set()
         self._buffer.hurry()
         self._thread.join(max(timeout_s, 0.0))
@@ -95,7 +95,7 @@ class WriterThread:
     def _run(self) -> None:
         try:
             self._work()
-        except Exception as error:  # noqa: BLE001  (kept and logged: the main thread asks for it)
+        except Exception as error:
             self.failure = error
             log.exception("writer.failed")
         finally:

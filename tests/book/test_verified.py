@@ -10,7 +10,9 @@ BIDS, ASKS = [(100.0, 1.0), (99.0, 1.0)], [(101.0, 1.0), (102.0, 1.0)]
 TOPIC = "orderbook.50.BTCUSDT"
 
 
-def snapshot(sequence: int, bids: list[tuple[float, float]] = BIDS, asks: list[tuple[float, float]] = ASKS) -> Snapshot:
+def snapshot(
+    sequence: int, bids: list[tuple[float, float]] = BIDS, asks: list[tuple[float, float]] = ASKS
+) -> Snapshot:
     return Snapshot(TOPIC, sequence, 1, bids, asks)
 
 

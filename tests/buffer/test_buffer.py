@@ -96,7 +96,9 @@ def test_two_threads_lose_and_double_nothing() -> None:
             batch = buffer.swap()
             sequences.extend(batch.integers[2::INT_COLUMNS].tolist())
             if batch.counts:
-                exact.append(batch.counts[0].received == len(sequences) + batch.counts[0].rejected.get("odd", 0))
+                exact.append(
+                    batch.counts[0].received == len(sequences) + batch.counts[0].rejected.get("odd", 0)
+                )
             if ending:
                 return
             buffer.wait(0.01)

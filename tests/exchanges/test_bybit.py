@@ -49,10 +49,13 @@ def test_sequence_one_is_a_whole_book_whatever_the_type_says() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('{"success":true,"ret_msg":"subscribe","conn_id":"x","req_id":"3","op":"subscribe"}', Ack("3", True, "subscribe")),
         (
-            '{"success":false,"ret_msg":"error:handler not found","conn_id":"x","req_id":"4","op":"subscribe"}',
-            Ack("4", False, "error:handler not found"),
+            '{"success":true,"ret_msg":"subscribe","conn_id":"x","req_id":"3","op":"subscribe"}',
+            Ack("3", True, "subscribe"),
+        ),
+        (
+            '{"success":false,"ret_msg":"error:no handler","conn_id":"x","req_id":"4","op":"subscribe"}',
+            Ack("4", False, "error:no handler"),
         ),
         ('{"success":true,"ret_msg":"pong","conn_id":"x","req_id":"","op":"ping"}', Heartbeat()),
         ('{"req_id":"2","op":"pong","args":["1757405570352"],"conn_id":"x"}', Heartbeat()),

@@ -34,7 +34,9 @@ def features(bids: Levels, asks: Levels, depth: int) -> dict[str, float]:
     }
 
 
-def order_flow(before: tuple[float, float, float, float] | None, now: tuple[float, float, float, float]) -> float:
+def order_flow(
+    before: tuple[float, float, float, float] | None, now: tuple[float, float, float, float]
+) -> float:
     if before is None or any(isnan(number) for number in (*before, *now)):
         return nan
     bid_before, bid_size_before, ask_before, ask_size_before = before

@@ -22,7 +22,9 @@ SIZES = st.floats(1e-8, 1e8)
 
 def side(low: float, high: float) -> st.SearchStrategy[Levels]:
     prices = st.lists(st.floats(low, high), unique=True, max_size=13)
-    return prices.flatmap(lambda some: st.tuples(*(st.tuples(st.just(price), SIZES) for price in some)).map(list))
+    return prices.flatmap(
+        lambda some: st.tuples(*(st.tuples(st.just(price), SIZES) for price in some)).map(list)
+    )
 
 
 BOOKS = st.tuples(side(1.0, 50.0), side(50.5, 100.0), st.sampled_from([1, 5, 10, 50]))
@@ -87,4 +89,12 @@ def test_quality_follows_the_documented_rule() -> None:
     exchange_ms = np.array([99_999.0, 98_000.0, 102_000.0, np.nan, 99_999.0, 99_999.0, 99_999.0])
     verified = np.array([True, True, True, True, False, True, True])
     depth = np.array([depth for _, _, depth in cases])
-    assert quality(flat(cases), depth, received, exchange_ms, verified).tolist() == [1.0, 0.8, 0.9, 0.95, 0.5, 0.9, 1.0]
+    assert quality(flat(cases), depth, received, exchange_ms, verified).tolist() == [
+        1.0,
+        0.8,
+        0.9,
+        0.95,
+        0.5,
+        0.9,
+        1.0,
+    ]
