@@ -9,7 +9,6 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -19,14 +18,8 @@ from structlog import get_logger
 
 from collector.errors import UserError
 from collector.sinks.database_url import sqlite_path
+from collector.sinks.sqlite_library import sqlite_library
 
-try:
-    import pysqlite3
-except ImportError:  # no wheel for this platform
-    pysqlite3 = None
-
-SQLITE: Final[ModuleType] = pysqlite3 or sqlite3
-SQLITE_VERSION: Final[str] = SQLITE.sqlite_version
 SYNCHRONOUS: Final = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 _CONNECT_TIMEOUT_S = 10
@@ -52,7 +45,7 @@ def make_engine(
     if read_only and not path.exists():
         raise UserError(f"the database {path} does not exist; check the path, or run the collector first")
     connect = _sqlite_connector(url, path, busy_timeout_s, read_only=read_only)
-    engine = sa.create_engine(url, module=SQLITE, creator=connect)
+    engine = sa.create_engine(url.set(query={}), module=sqlite_library(), creator=connect)
     if read_only:
         event.listen(engine, "connect", _set_up_reader)
     else:
@@ -69,7 +62,7 @@ def _sqlite_connector(
     uri = f"file:{quote(str(path))}?{urlencode(query)}"
 
     def connect() -> sqlite3.Connection:
-        connection: sqlite3.Connection = SQLITE.connect(
+        connection: sqlite3.Connection = sqlite_library().connect(
             uri,
             uri=True,
             timeout=busy_timeout_s,
@@ -119,7 +112,7 @@ class _WriterSetUp:
         while True:
             try:
                 return _journal_mode(connection, "WAL"), "the file system has no shared memory"
-            except SQLITE.OperationalError as error:
+            except sqlite_library().OperationalError as error:
                 if _code(error) != _BUSY:
                     return _leave_wal(connection), str(error)
                 if time.monotonic() >= deadline:

@@ -12,12 +12,13 @@ from collector.errors import CollectorError, SinkError, UserError
 from collector.sinks import multi_row
 from collector.sinks.contract import Value, WriteSet
 from collector.sinks.database_url import database_url, shown, sqlite_path
-from collector.sinks.engine import SQLITE_VERSION, make_engine
+from collector.sinks.engine import make_engine
 from collector.sinks.faults import sink_error
 from collector.sinks.lock import WriterLock
 from collector.sinks.migrate import bring_to_head
 from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
 from collector.sinks.sessions import close_crashed
+from collector.sinks.sqlite_library import sqlite_version
 from collector.sinks.state_rows import accounting_row, ledger_row, segment_row, session_row
 
 InsertRows = Callable[[sa.Connection, sa.Table, Mapping[str, Sequence[Value]]], None]
@@ -68,7 +69,7 @@ class SqlSink:
         log.info(
             "database.opened",
             database=shown(self._url),
-            sqlite=SQLITE_VERSION if self._path else None,
+            sqlite=sqlite_version() if self._path else None,
             synchronous=self._synchronous if self._path else None,
         )
 
