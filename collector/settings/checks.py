@@ -108,7 +108,7 @@ def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[
         if symbol.upper() in seen:
             yield Contradiction((path,), f"found {shown(symbol)} a second time, expected each symbol once")
         elif kind_of(symbol) not in (None, *kinds):
-            text = f"found {shown(symbol)}, a {kind_of(symbol)} market, expected what this version collects:"
+            text = f"found {shown(symbol)} ({kind_of(symbol)}), expected what this version collects:"
             yield Contradiction((path,), f"{text} {supported_text()}")
         seen.add(symbol.upper())
 

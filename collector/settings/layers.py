@@ -68,6 +68,8 @@ class Layer:
         """Sort a value, or a whole tree, under its keys. `as_text`: values may be text to be read."""
         known = generic(path)
         name = str(path[-1]) if path else ""
+        if known[:1] == ("exchanges",) and len(path) > 1:
+            self.exchanges.setdefault(str(path[1]), place)
         if names_a_secret(name):
             self._refuse_secret(path, place)
         elif known in KEYS:
@@ -83,8 +85,6 @@ class Layer:
             self.refuse(
                 place, path, f"found {kind_of_value(located.value)}, expected a section with {wanted}"
             )
-        if known[:1] == ("exchanges",) and len(path) > 1:
-            self.exchanges.setdefault(str(path[1]), place)
 
     def _refuse_secret(self, path: KeyPath, place: Place) -> None:
         *section, name = path

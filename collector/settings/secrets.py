@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 MASK = "****"
 SHORTEST_SECRET = 4  # anything shorter would blot out ordinary words
+_TELLING = 12  # so much of a secret's beginning is taken for the secret
 
 _SECRET_WORDS = ("apikey", "secret", "password", "passwd", "passphrase", "privatekey", "token", "credential")
 # The first colon that does not belong to `scheme://` starts the password; the last @ ends it.
@@ -33,8 +34,22 @@ def passwords_in(url: str) -> list[str]:
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` with each of the secrets masked, wherever it stands."""
+    """Return `text` with each of the secrets masked, in any case, and also where its end was cut off."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, MASK).replace(repr(secret)[1:-1], MASK)
+            for form in (secret, repr(secret)[1:-1]):
+                text = _without(text, form)
     return text
+
+
+def _without(text: str, secret: str) -> str:
+    beginning = re.compile(re.escape(secret[:_TELLING]), re.IGNORECASE)
+    kept, at = [], 0
+    while match := beginning.search(text, at):
+        kept += [text[at : match.start()], MASK]
+        at = match.end()
+        for letter in secret[_TELLING:]:
+            if text[at : at + 1].lower() != letter.lower():
+                break
+            at += 1
+    return "".join([*kept, text[at:]])
