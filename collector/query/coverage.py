@@ -42,7 +42,8 @@ def gaps(
     """Return the holes between the segments of each stream: from, until, and why the covered part ended."""
     found = coverage(database, symbol, exchange=exchange, channel=channel, table_name=table_name)
     stream = ["exchange", "symbol", "channel"]
-    following = found.groupby(stream)["start_ns"].shift(-1)
+    starts = found["start_ns"].astype("Int64")  # a float could not hold the nanoseconds
+    following = starts.groupby([found[name] for name in stream]).shift(-1)
     holes = found[following.notna()][[*stream, "alive_until_ns", "end_cause", "detail"]]
     holes = holes.rename(columns={"alive_until_ns": "from_ns", "end_cause": "cause"})
     holes.insert(4, "until_ns", following.dropna().astype("int64"))

@@ -60,17 +60,19 @@ def load_features(
     if unknown:
         raise QueryError(f"the table has no column {', '.join(unknown)}; it has {', '.join(HOT_COLUMNS)}")
     span = _Span(_ns("start", start), _ns("end", end))
+    step_ns = None if every is None else _step_ns(every)
     with reading(database, table_name) as (connection, tables):
         where = _stream(connection, tables, symbol, exchange, depth, data_source)
-        frame = _rows(connection, tables, where, span, wanted, look_back=every is not None)
+        frame = _rows(connection, tables, where, span, wanted, step_ns)
         found = int(frame["depth"].iloc[0]) if depth is None and not frame.empty else depth
-        known = segments(connection, tables, Selection(symbol, exchange, None if found is None else f"book.{found}"))
+        known = segments(
+            connection, tables, Selection(symbol, exchange, None if found is None else f"book.{found}")
+        )
     received = frame.pop("received_at_ns").to_numpy(dtype=np.int64)
     frame = frame.drop(columns=["depth", "timestamp"]).rename(columns={"segment_id": "segment"})
-    if every is None:
+    if step_ns is None:
         frame.index = _index(received)
         return _shape(frame, on_gap)
-    step_ns = _step_ns(every)
     return _resampled(frame, received, known, span, step_ns, on_gap)
 
 
@@ -112,21 +114,22 @@ def _rows(
     where: list[sa.ColumnElement[bool]],
     span: _Span,
     wanted: Sequence[str],
-    *,
-    look_back: bool,
+    step_ns: int | None,
 ) -> pd.DataFrame:
+    """Read the rows of the span; for instants, also those of the step before it, and the last one before that."""
     hot = tables.hot
     names = list(dict.fromkeys([*wanted, "received_at_ns", "timestamp", "segment_id", "depth"]))
     columns = [hot.c[name] for name in names]
     within = []
-    if span.start_ns is not None:
-        within.append(hot.c.timestamp >= _text(span.start_ns))
+    first_ns = None if span.start_ns is None else span.start_ns - (step_ns or 0)
+    if first_ns is not None:
+        within.append(hot.c.timestamp >= _text(first_ns))
     if span.end_ns is not None:
         within.append(hot.c.timestamp <= _text(span.end_ns))
     question = sa.select(*columns).where(*where, *within).order_by(hot.c.timestamp, hot.c.id)
     rows = [tuple(row) for row in connection.execute(question)]
-    if look_back and span.start_ns is not None:
-        before = hot.c.timestamp < _text(span.start_ns)
+    if first_ns is not None and step_ns is not None:
+        before = hot.c.timestamp < _text(first_ns)
         newest_first = (hot.c.timestamp.desc(), hot.c.id.desc())
         last = sa.select(*columns).where(*where, before).order_by(*newest_first).limit(1)
         rows = [*(tuple(row) for row in connection.execute(last)), *rows]
@@ -141,7 +144,7 @@ def _rows(
     frame["segment_id"] = frame["segment_id"].astype("Int64")
     received = frame["received_at_ns"]
     keep = pd.Series(data=True, index=frame.index)
-    if span.start_ns is not None and not look_back:
+    if span.start_ns is not None and step_ns is None:
         keep &= received >= span.start_ns
     if span.end_ns is not None:
         keep &= received < span.end_ns
@@ -179,7 +182,7 @@ def _resampled(
     result.index = _index(edges)
     if "ofi" in result:
         flow = frame["ofi"].to_numpy(dtype=np.float64)
-        result["ofi"] = _summed_flow(flow, received, segment, edges, segment[here])
+        result["ofi"] = _summed_flow(flow, received, segment, edges, step_ns, segment[here])
     if on_gap == "ignore":
         return result[last >= 0]
     if on_gap == "raise" and not covered.all():
@@ -205,13 +208,13 @@ def _summed_flow(
     received: Integers,
     segment: Integers,
     edges: Integers,
+    step_ns: int,
     edge_segment: Integers,
 ) -> npt.NDArray[np.float64]:
     """Sum each interval's order flow over the rows of the segment that its edge stands in."""
     interval = np.searchsorted(edges, received, side="left")  # a row belongs to the first edge at or after it
     inside = interval < len(edges)
-    if len(edges) > 1:
-        inside &= received > edges[0] - (edges[1] - edges[0])
+    inside &= received > edges[0] - step_ns
     inside[inside] &= segment[inside] == edge_segment[interval[inside]]
     inside &= ~np.isnan(flow)
     return np.bincount(interval[inside], weights=flow[inside], minlength=len(edges)).astype(np.float64)
