@@ -14,9 +14,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Seed of the markets: the same seed, the same prices.")] = 7,
     symbol: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A market as EXCHANGE:SYMBOL, such as bybit:BTC/USDT:USDT. Repeat for more. Default: a dozen."
-        ),
+        typer.Option(help="A market as EXCHANGE:SYMBOL, such as bybit:BTC/USDT:USDT. Repeatable."),
     ] = None,
     rate: Annotated[float, typer.Option(help="Updates a second of each market.", min=0)] = 50.0,
     seconds: Annotated[

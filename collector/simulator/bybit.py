@@ -10,6 +10,7 @@ from collector.simulator.depth import side_delta
 from collector.simulator.exchange import Answer, Connection, Exchange, Outgoing, Reply, Request, Topic
 from collector.simulator.feed import Feed
 from collector.simulator.instruments import Instrument
+from collector.simulator.limits import Rule, Verdict
 from collector.simulator.market import Change
 
 _MARKETS = ("spot", "linear")
@@ -102,6 +103,28 @@ class Bybit(Exchange):
     def rest(self, request: Request, now_ms: int) -> Answer | None:
         """Answer a market-data request."""
         return bybit_rest.answer(self.by_name, request, now_ms)
+
+    def reject(self, connection: Connection, text: str, now_ns: int) -> list[Reply]:
+        """Refuse a request to subscribe."""
+        del now_ns
+        message = json.loads(text)
+        return [
+            _answer(connection, message, f"error:handler not found,topic:{message['args'][0]}", success=False)
+        ]
+
+    def rule(self, request: Request) -> tuple[Rule, int]:
+        """Allow 600 requests in 5 s."""
+        del request
+        return Rule("requests", 600, 5_000), 1
+
+    def over_limit(self, verdict: Verdict) -> Answer:
+        """Refuse as Bybit does: 403, without saying for how long."""
+        del verdict
+        return Answer('{"retCode":10006,"retMsg":"Access too frequent"}', 403)
+
+    def stream_channel(self, channel: str) -> str:
+        """Tell that a book of one level is the best prices."""
+        return "bbo" if channel == "book.1" else channel
 
     def skip_numbers(self, feed: Feed, channel: str, count: int) -> None:
         """Skip `u` of one channel: each depth counts for itself."""

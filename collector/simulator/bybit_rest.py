@@ -157,21 +157,19 @@ def _order_book(feed: Feed, category: str, query: Mapping[str, str], now_ms: int
     depth = int(query.get("limit", default))
     if not 1 <= depth <= most:
         return _error(_BAD_PARAMETER, "params error: limit invalid", now_ms)
-    instrument = feed.instrument
+    instrument, book = feed.instrument, feed.rest_book(depth)
     sides = {
-        letter: [
-            [instrument.price_text(abs(key)), instrument.size_text(lots)] for key, lots in side.top(depth)
-        ]
-        for letter, side in (("b", feed.market.bids), ("a", feed.market.asks))
+        letter: [[instrument.price_text(abs(key)), instrument.size_text(lots)] for key, lots in side]
+        for letter, side in (("b", book.bids), ("a", book.asks))
     }
     # REST answers from the deepest book; its `u` is that of the 1000-level stream.
     result = {
         "s": instrument.name,
         **sides,
         "ts": now_ms,
-        "u": feed.numbering("book.1000").at(feed.step_count),
-        "seq": feed.last_event,
-        "cts": feed.now_ms,
+        "u": feed.numbering("book.1000").at(book.step),
+        "seq": book.update_id,
+        "cts": book.at_ms,
     }
     return _ok(result, now_ms)
 

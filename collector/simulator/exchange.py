@@ -4,6 +4,7 @@ Each exchange is one subclass in a file of its own, the same methods in the same
 I/O or reads a clock: the session and the server around it do.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from collector.simulator.bars import Bar
 from collector.simulator.feed import Feed
+from collector.simulator.limits import Rule, Verdict
 from collector.simulator.market import Change
 from collector.simulator.truth import Kind
 
@@ -96,6 +98,7 @@ class Exchange(ABC):
     name: ClassVar[str]
     rest_prefixes: ClassVar[tuple[str, ...]]
     offered_depths: ClassVar[tuple[int, ...]]
+    level_pattern: ClassVar[re.Pattern[str]] = re.compile(r'\["(?P<price>[^"]*)","(?P<size>[^"]*)"\]')
     lifetime_ns: ClassVar[int | None] = None
 
     def __init__(self, feeds: Mapping[str, Feed]) -> None:
@@ -139,6 +142,10 @@ class Exchange(ABC):
     def is_idle(self, connection: Connection, now_ns: int) -> bool:
         """Tell whether a client has been silent for longer than the exchange bears."""
 
+    def stream_channel(self, channel: str) -> str:
+        """Name the channel by which a channel of the collector is really sent."""
+        return channel
+
     def wrap(self, topic: Topic, text: str) -> str:
         """Put a message in the form that a wrapped connection gets."""
         del topic
@@ -147,6 +154,27 @@ class Exchange(ABC):
     @abstractmethod
     def rest(self, request: Request, now_ms: int) -> Answer | None:
         """Answer a REST request; None if there is no such path."""
+
+    @abstractmethod
+    def reject(self, connection: Connection, text: str, now_ns: int) -> list[Reply]:
+        """Refuse a request to subscribe, whatever it asks for."""
+
+    def status_text(self, system: str) -> str:
+        """Announce a status of the system, where the exchange has such a message."""
+        raise ValueError(f"{self.name} sends no status messages ({system})")
+
+    @abstractmethod
+    def rule(self, request: Request) -> tuple[Rule, int]:
+        """Tell which allowance a REST request draws on, and its weight."""
+
+    @abstractmethod
+    def over_limit(self, verdict: Verdict) -> Answer:
+        """Refuse a request that is over the allowance."""
+
+    def used_headers(self, verdict: Verdict) -> dict[str, str]:
+        """Tell in headers what is used of the allowance."""
+        del verdict
+        return {}
 
     @abstractmethod
     def skip_numbers(self, feed: Feed, channel: str, count: int) -> None:

@@ -5,7 +5,8 @@ checkpoint now and then; any former state is made again from these. For the same
 nobody watches need not run: its ticks are noted and it catches up when somebody asks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 from zlib import crc32
 
 from collector.simulator.bars import MINUTE_MS, empty_bar, roll
@@ -44,7 +45,9 @@ class Feed:
         )
         self._numberings: dict[str, Numbering] = {}
         self._checkpoints: dict[int, Frozen] = {0: self.market.freeze()}
-        self._sweeps: dict[int, tuple[bool, int]] = {}
+        self._planned: dict[int, Callable[[Market], Change]] = {}
+        self.stale_steps = 0
+        self.edge_levels: int | None = None
 
     @property
     def exchange(self) -> str:
@@ -85,9 +88,23 @@ class Feed:
         """Note that a step is due at this time; `step` or `catch_up` takes it."""
         self.times.append(now_ms)
 
-    def sweep_next(self, *, buys: bool, levels: int) -> None:
-        """Have the next step be a market order that takes whole levels."""
-        self._sweeps[len(self.times)] = (buys, levels)
+    def plan(self, *moves: Callable[[Market], Change]) -> None:
+        """Have the next steps be these moves of the market instead of what the seed would have."""
+        for step, move in enumerate(moves, len(self.times)):
+            self._planned[step] = move
+
+    def rest_book(self, depth: int) -> "RestBook":
+        """Give the book as a REST request sees it: the present one, unless a fault says otherwise."""
+        step = max(self.times.first, self.step_count - self.stale_steps)
+        market = self.market if step == self.step_count else self.market_at(step)
+        shown = depth if self.edge_levels is None else min(depth, self.edge_levels)
+        return RestBook(
+            step,
+            self.update_id(step, market.event),
+            self.times[step][0],
+            market.bids.top(shown),
+            market.asks.top(shown),
+        )
 
     @property
     def steps_due(self) -> int:
@@ -142,7 +159,15 @@ class Feed:
         return next(self.replay(step))[1]
 
     def _advance(self, market: Market, step: int) -> Change:
-        if step in self._sweeps:
-            buys, levels = self._sweeps[step]
-            return market.sweep(buys, levels)
-        return market.step()
+        move = self._planned.get(step, Market.step)
+        return move(market)
+
+
+class RestBook(NamedTuple):
+    """A book for a REST answer: the step it is of, its update id and time, its levels as (key, lots)."""
+
+    step: int
+    update_id: int
+    at_ms: int
+    bids: list[tuple[int, int]]
+    asks: list[tuple[int, int]]

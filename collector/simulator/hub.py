@@ -8,17 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from collector.simulator.exchange import Connection, Exchange, Outgoing, Topic
+from collector.simulator.tampers import Tamper
 from collector.simulator.truth import Truth
 from collector.simulator.wire import frame
-
-
-class Tamper(Protocol):
-    """A fault armed on a channel; forgotten once done."""
-
-    done: bool
-
-    def __call__(self, message: Outgoing) -> list[Outgoing]:
-        """Give what is sent in the place of a message."""
 
 
 class Listener(Protocol):
@@ -84,9 +76,9 @@ class Hub:
         """List the topics of a symbol that somebody hears."""
         return self._topics.get((exchange, symbol), [])
 
-    def arm(self, exchange: str, symbol: str, channel: str, tamper: Tamper) -> None:
+    def arm(self, stream: tuple[str, str, str], tamper: Tamper) -> None:
         """Have the next messages of a channel looked at before they are sent."""
-        self._tampers.setdefault((exchange, symbol, channel), []).append(tamper)
+        self._tampers.setdefault(stream, []).append(tamper)
 
     def publish(self, topic: Topic, messages: Iterable[Outgoing]) -> None:
         """Send a topic's messages to all who hear it."""
@@ -94,14 +86,16 @@ class Hub:
         if stream in self.stalled:
             return
         if self._tampers:
-            messages = self._tampered(stream, messages)
+            messages = self._tampered(topic, stream, messages)
         for message in messages:
             plain = frame(message.text.encode())
             wrapped = None
             for listener in self._listeners.get(topic, ()):
                 if listener.connection.wrapped:
                     wrapped = wrapped or frame(listener.exchange.wrap(topic, message.text).encode())
-                self._send(listener, stream, message, wrapped if listener.connection.wrapped else plain)
+                    self._send(listener, stream, message, wrapped)
+                else:
+                    self._send(listener, stream, message, plain)
 
     def tell(self, listener: Listener, topic: Topic, messages: Iterable[Outgoing]) -> None:
         """Send messages to one listener only: its snapshot."""
@@ -116,12 +110,12 @@ class Hub:
         self._truth.note_sent(stream, listener.connection.number, message.sequence, message.kind, sent_ns)
         listener.write(data)
 
-    def _tampered(self, stream: tuple[str, str, str], messages: Iterable[Outgoing]) -> list[Outgoing]:
+    def _tampered(
+        self, topic: Topic, stream: tuple[str, str, str], messages: Iterable[Outgoing]
+    ) -> list[Outgoing]:
         out = list(messages)
         for tamper in list(self._tampers.get(stream, ())):
-            out = [
-                replaced for message in out for replaced in ([message] if tamper.done else tamper(message))
-            ]
+            out = [each for message in out for each in ([message] if tamper.done else tamper(topic, message))]
             if tamper.done:
                 self._tampers[stream].remove(tamper)
         return out

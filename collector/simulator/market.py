@@ -171,6 +171,20 @@ class Market:
             self._refill(side, change)
         return Change(*before, fills, first, self.event, top_changed=True)
 
+    def cross(self) -> Change:
+        """Put a bid above the best ask, which no exchange should show."""
+        return self._put_bid(-(self.asks.keys[0] + 2), self._order_lots())
+
+    def uncross(self) -> Change:
+        """Take the bid away that crossed the book."""
+        return self._put_bid(self.bids.keys[0], 0)
+
+    def _put_bid(self, key: int, lots: int) -> Change:
+        before = (SideChange(self.bids.keys.copy(), {}), SideChange(self.asks.keys.copy(), {}))
+        first = self.event + 1
+        self._set(self.bids, before[0], key, lots)
+        return Change(*before, [], first, self.event, top_changed=True)
+
     def _touch(self) -> tuple[int, int, int, int]:
         bid, ask = self.bids.keys[0], self.asks.keys[0]
         return bid, self.bids.lots[bid], ask, self.asks.lots[ask]

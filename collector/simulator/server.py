@@ -11,6 +11,7 @@ from aiohttp import web
 from collector.errors import UserError
 from collector.simulator.exchange import Answer, Exchange, Request
 from collector.simulator.session import Session
+from collector.simulator.wire import reset
 from collector.simulator.world import World
 
 _Result = TypeVar("_Result")
@@ -96,16 +97,33 @@ class Server:
         asked = Request(request.path, dict(request.query))
         for exchange in self._world.exchanges:
             if request.path.startswith(exchange.rest_prefixes):
-                with self._world.lock:
-                    answer = exchange.rest(asked, now_ms)
-                return _response(answer or Answer('{"error":"not found"}', 404))
+                return _response(await self._answer(exchange, asked, now_ms))
         return _response(Answer('{"error":"no exchange has this path"}', 404))
+
+    async def _answer(self, exchange: Exchange, asked: Request, now_ms: int) -> Answer:
+        verdict = self._world.spend(exchange, asked, now_ms)
+        if verdict.wait_ms:
+            return exchange.over_limit(verdict)
+        fault = self._world.rest_fault(exchange, asked)
+        with self._world.lock:
+            answer = exchange.rest(asked, now_ms) or Answer('{"error":"not found"}', 404)
+        answer = answer._replace(headers={**answer.headers, **exchange.used_headers(verdict)})
+        if fault is None:
+            return answer
+        self._world.truth.note_fault(f"{fault.name} applied", exchange.name, detail=asked.path)
+        await asyncio.sleep(fault.delay_s)
+        return fault.change(answer)
 
     async def _socket(self, request: web.BaseRequest) -> web.StreamResponse:
         found = self._exchange_at(request.path)
         if found is None:
             return _response(Answer('{"error":"no exchange has this path"}', 404))
         exchange, market = found
+        refusal = self._world.doors[exchange.name].take_refusal()
+        if refusal is not None:
+            if not refusal and request.transport is not None:
+                reset(request.transport)
+            return _response(Answer('{"error":"refused"}', refusal or 503))
         connection = self._world.connect(exchange, market, request.path)
         return await Session(self._world, exchange, connection, request).run()
 

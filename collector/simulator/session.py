@@ -1,5 +1,6 @@
 """One websocket connection: reads what the client says, applies what the exchange answers."""
 
+import re
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import WSMsgType, web
@@ -10,6 +11,7 @@ from collector.simulator.wire import NO_CLOSE_FRAME, NO_CODE, PONG, close_frame,
 if TYPE_CHECKING:
     from collector.simulator.world import World
 
+_ASKS_TO_SUBSCRIBE = re.compile(r'"(op|method)"\s*:\s*"subscribe"', re.IGNORECASE)
 # A client that reads so slowly is cut off, as the exchanges do.
 _MOST_UNSENT_BYTES = 256 * 1024 * 1024
 
@@ -33,6 +35,7 @@ class Session:
         await self._socket.prepare(cast("web.Request", self._request))
         self._world.sessions[self.connection.number] = self
         try:
+            self.is_mute = self._world.doors[self.exchange.name].take_silence()
             self._apply(self.exchange.greet(self.connection, self._request.query, self._world.clock_ns()))
             await self._read()
         finally:
@@ -69,6 +72,15 @@ class Session:
             transport.write(close_frame(code, reason))
         transport.close()
 
+    def mute(self) -> None:
+        """Say nothing more and hear nothing, but stay open."""
+        self.is_mute = True
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the client agreed to compressed frames."""
+        return bool(self._socket.compress)
+
     def reset(self) -> None:
         """Cut the connection by RST."""
         if self._request.transport is not None:
@@ -81,13 +93,23 @@ class Session:
             if self.is_mute:
                 continue
             if message.type is WSMsgType.TEXT:
-                self._apply(self.exchange.receive(self.connection, message.data, now_ns))
+                self._answer(message.data, now_ns)
             elif message.type is WSMsgType.PONG:
                 self.connection.last_pong_ns = now_ns
             elif message.type is WSMsgType.PING:
                 self.write(frame(message.data, PONG))
             elif message.type is WSMsgType.CLOSE:
                 self.close(message.data or NO_CODE)
+
+    def _answer(self, text: str, now_ns: int) -> None:
+        door = self._world.doors[self.exchange.name]
+        if _ASKS_TO_SUBSCRIBE.search(text):
+            if door.take_ignored():
+                return
+            if door.take_rejection():
+                self._apply(self.exchange.reject(self.connection, text, now_ns))
+                return
+        self._apply(self.exchange.receive(self.connection, text, now_ns))
 
     def _apply(self, replies: list[Reply]) -> None:
         for reply in replies:

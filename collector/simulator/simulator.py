@@ -40,7 +40,7 @@ class Simulator:
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         known = {kind.name for kind in EXCHANGES}
-        chosen = {name: DEFAULT_SYMBOLS[name] for name in known} if symbols is None else symbols
+        chosen = DEFAULT_SYMBOLS if symbols is None else symbols
         unknown = set(chosen) - known
         if unknown:
             raise UserError(f"no simulated exchange is called {', '.join(sorted(unknown))}")

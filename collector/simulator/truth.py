@@ -180,7 +180,7 @@ class Truth:
         ]
 
     def bars(self, exchange: str, symbol: str, channel: str = "ohlcv.1m") -> Sequence[BarState]:
-        """Give every bar since the one of the start, the last one unconfirmed; bars without a trade are filled in.
+        """Give every bar from that of the start on; the last is unconfirmed, those without a trade filled in.
 
         A bar longer than a minute that holds the start includes the made-up past, as the exchange would.
         On Kraken, which publishes no bar without a trade, those with `count` 0 were never sent.

@@ -9,16 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from collector.simulator.bars import INTERVALS_MS, Bar, roll
 from collector.simulator.binance import Binance
 from collector.simulator.bybit import Bybit
-from collector.simulator.exchange import Connection, Exchange, Outgoing, Topic
+from collector.simulator.doors import Door
+from collector.simulator.exchange import Connection, Exchange, Outgoing, Request, Topic
 from collector.simulator.feed import Feed
 from collector.simulator.hub import Hub
 from collector.simulator.instruments import instrument
+from collector.simulator.kraken import Kraken
+from collector.simulator.limits import Allowance, Verdict
 from collector.simulator.market import Change
 from collector.simulator.past import bars_between
+from collector.simulator.rest_faults import RestFault
 from collector.simulator.session import Session
 from collector.simulator.truth import Truth
 
-EXCHANGES: tuple[type[Exchange], ...] = (Bybit, Binance)
+EXCHANGES: tuple[type[Exchange], ...] = (Bybit, Binance, Kraken)
 
 
 class World:
@@ -53,6 +57,10 @@ class World:
         self.truth = Truth(self.feeds, self.lock, remember)
         self.hub = Hub(self.truth, time.time_ns)
         self.sessions: dict[int, Session] = {}
+        self.doors = {each.name: Door() for each in self.exchanges}
+        self.rest_faults: list[RestFault] = []
+        self.capacities: dict[str, int] = {}
+        self._allowances: dict[tuple[str, str], Allowance] = {}
         self._open_bars: dict[Topic, Bar] = {}
         self._connection_numbers = itertools.count(1)
 
@@ -89,6 +97,8 @@ class World:
     def step(self, feed: Feed, exchange: Exchange) -> None:
         """Let one market take its next step, and tell whoever listens."""
         now_ms = self.clock_ns() // 1_000_000
+        if feed.delisted:
+            return
         with self.lock:
             feed.tick(now_ms)
             topics = self.hub.topics(feed.exchange, feed.symbol)
@@ -133,6 +143,22 @@ class World:
             )
         ]
 
+    def spend(self, exchange: Exchange, request: Request, now_ms: int) -> Verdict:
+        """Take a request off the exchange's allowance."""
+        rule, weight = exchange.rule(request)
+        if exchange.name in self.capacities:
+            rule = rule._replace(capacity=self.capacities[exchange.name])
+        allowance = self._allowances.setdefault((exchange.name, rule.bucket), Allowance())
+        return allowance.spend(rule, weight, now_ms)
+
+    def rest_fault(self, exchange: Exchange, request: Request) -> RestFault | None:
+        """Use up the first fault armed for a request."""
+        for fault in self.rest_faults:
+            if fault.matches(exchange.name, request.path):
+                fault.count -= 1
+                return fault
+        return None
+
     def beat(self) -> None:
         """Send the heartbeats that are due; close what is idle, or older than its exchange allows."""
         now_ns = self.clock_ns()
@@ -157,7 +183,8 @@ class World:
     async def subscribed(self, exchange: str, symbol: str, channel: str, timeout_s: float) -> None:
         """Wait until somebody hears a channel."""
         async with asyncio.timeout(timeout_s):
-            while not any(topic.channel == channel for topic in self.hub.topics(exchange, symbol)):
+            wanted = self.exchange(exchange).stream_channel(channel)
+            while not any(topic.channel == wanted for topic in self.hub.topics(exchange, symbol)):
                 await self.hub.change()
 
     def pairs(self, exchange: str | None = None, symbol: str | None = None) -> list[tuple[Feed, Exchange]]:
