@@ -24,7 +24,6 @@ _LONGEST_NAME = 60
 class Key:
     """One key: what it holds, and how a message words it."""
 
-    path: KeyPath
     annotation: object
     expected: str
     default: object
@@ -115,7 +114,7 @@ def _collect(part: type[Part], path: KeyPath) -> None:
         if inner is not None:
             _collect(inner, (*path, name))
         elif (*path, name) != ("exchanges",):
-            KEYS[*path, name] = Key((*path, name), field.annotation, _expected(field), field.default)
+            KEYS[*path, name] = Key(field.annotation, _expected(field), field.default)
 
 
 KEYS: dict[KeyPath, Key] = {}

@@ -26,6 +26,7 @@ from collector.settings.sources import (
 )
 
 DEFAULT_ENV_FILE = Path(".env")
+MOST_TOLD = 100  # nobody reads more at once
 
 _Tree = dict[Any, Any]  # nested to a depth that the models know
 
@@ -63,7 +64,10 @@ def load_settings(
     if problems:
         secrets = {str(found.value).strip() for name, found in variables.items() if _holds_a_secret(name)}
         in_order = sorted(problems, key=lambda problem: problem.place)
-        raise SettingsError([without(str(problem), secrets) for problem in in_order])
+        told = [without(str(problem), secrets) for problem in in_order[:MOST_TOLD]]
+        if len(problems) > MOST_TOLD:
+            told.append(f"and {len(problems) - MOST_TOLD} more: mend these first")
+        raise SettingsError(told)
     return settings
 
 
@@ -84,8 +88,9 @@ class _Merged:
     def _place_symbols(self, symbols: Found) -> None:
         """Give plain SYMBOLS to the one exchange there is, or to the default one."""
         if len(self.exchanges) > 1:
+            names = ", ".join(dotted((name,)) for name in self.exchanges)
             text = (
-                f"found {PLAIN_SYMBOLS} and {len(self.exchanges)} exchanges ({', '.join(self.exchanges)}), "
+                f"found {PLAIN_SYMBOLS} and {len(self.exchanges)} exchanges ({names}), "
                 "expected one: name the exchange, like COLLECTOR_EXCHANGES__BYBIT__SYMBOLS"
             )
             self.problems.append(Problem(symbols.place, "", text))

@@ -377,6 +377,13 @@ def test_the_line_is_that_of_the_key_in_a_block(problems: Problems) -> None:
     ]
 
 
+def test_more_than_a_hundred_mistakes_are_counted_not_listed(problems: Problems) -> None:
+    found = problems("".join(f"a{number}: 1\n" for number in range(150)))
+    assert len(found) == 101
+    assert found[0].startswith("live.yaml line 1: a0: ")
+    assert found[-1] == "and 50 more: mend these first"
+
+
 def test_a_missing_file_says_so() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(Path("nowhere.yaml"), environ={})
