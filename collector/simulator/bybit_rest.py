@@ -181,10 +181,14 @@ def _bars(feed: Feed, category: str, query: Mapping[str, str], now_ms: int) -> A
         return _error(_BAD_PARAMETER, "Invalid period!" if interval is None else "Invalid limit", now_ms)
     step_ms = INTERVALS_MS[interval]
     end_ms = min(int(query.get("end", now_ms)), now_ms)
-    # The newest `limit` bars up to `end`: a wide window loses its beginning, which is how a back-fill pages.
-    start_ms = max(int(query.get("start", 0)), end_ms // step_ms * step_ms - (limit - 1) * step_ms)
+    start_ms = -(-int(query.get("start", 0)) // step_ms) * step_ms
+    if "start" in query and "end" not in query:
+        end_ms = min(end_ms, start_ms + (limit - 1) * step_ms)
+    else:
+        # The newest `limit` bars up to `end`: a window that is too wide loses its beginning.
+        start_ms = max(start_ms, end_ms // step_ms * step_ms - (limit - 1) * step_ms)
     rows = []
-    for bar in reversed(bars_between(feed, step_ms, -(-start_ms // step_ms) * step_ms, end_ms)):
+    for bar in reversed(bars_between(feed, step_ms, start_ms, end_ms)):
         texts = bar_texts(feed.instrument, bar)
         rows.append(
             [
