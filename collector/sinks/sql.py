@@ -18,6 +18,7 @@ from collector.sinks.lock import WriterLock
 from collector.sinks.migrate import bring_to_head
 from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
 from collector.sinks.sessions import close_crashed
+from collector.sinks.sqlite_file import SqliteFile
 from collector.sinks.sqlite_library import sqlite_version
 from collector.sinks.state_rows import accounting_row, ledger_row, segment_row, session_row
 
@@ -45,11 +46,11 @@ class SqlSink:
         self._synchronous = synchronous
         self._auto_migrate = auto_migrate
         self._busy_timeout_s = busy_timeout_s
-        self._path = sqlite_path(self._url)
-        self._lock = WriterLock(self._path) if self._path else None
-        self._insert_rows = _insert_route(self._path)
+        path = sqlite_path(self._url)
+        self._lock = WriterLock(path) if path else None
+        self._file = SqliteFile(path) if path else None
+        self._insert_rows = _insert_route(path)
         self._engine: sa.Engine | None = None
-        self._identity: tuple[int, int] | None = None
 
     def open(self) -> None:
         """Take the database: lock it, migrate it, close what a crash left open. Idempotent."""
@@ -69,8 +70,8 @@ class SqlSink:
         log.info(
             "database.opened",
             database=shown(self._url),
-            sqlite=sqlite_version() if self._path else None,
-            synchronous=self._synchronous if self._path else None,
+            sqlite=sqlite_version() if self._file else None,
+            synchronous=self._synchronous if self._file else None,
         )
 
     def write(self, batch: WriteSet) -> bool:
@@ -88,6 +89,8 @@ class SqlSink:
             raise
         except Exception as error:
             raise sink_error(error, shown(self._url)) from error
+        if self._file is not None:
+            self._file.remember_log()
         return True
 
     def close(self) -> None:
@@ -113,25 +116,28 @@ class SqlSink:
             self._url, synchronous=self._synchronous, busy_timeout_s=self._busy_timeout_s
         )
         bring_to_head(self._engine, self._table_name, allow=self._auto_migrate)
-        if self._path is not None:
-            self._identity = _identity(self._path)
+        if self._file is not None:
             crashed = self.close_crashed_sessions()
             if crashed:
                 log.warning("sessions.closed_after_crash", database=shown(self._url), sessions=crashed)
+            self._file.remember()
 
     def _engine_of_the_right_file(self) -> sa.Engine:
         """Return the engine, unless its file was deleted or replaced: SQLite would go on without a word."""
-        if self._engine is not None and (self._path is None or _identity(self._path) == self._identity):
+        if self._engine is None:
+            raise RuntimeError("open() comes first")
+        if self._file is None or self._file.is_the_same():
             return self._engine
-        log.warning("database.file_changed", path=str(self._path))
+        log.warning("database.file_changed", path=str(self._file.path))
+        self._engine.dispose()
         try:
-            if self._engine is not None:
-                self._engine.dispose()
+            self._file.set_stale_log_aside()
             self._connect()
         except Exception as error:
-            self._identity = None
             raise sink_error(error, shown(self._url)) from error
-        raise SinkError(f"{self._path}: the file was deleted or replaced, and is open again", transient=True)
+        raise SinkError(
+            f"{self._file.path}: the file was deleted or replaced, and is open again", transient=True
+        )
 
     def _claim(self, connection: sa.Connection, batch: WriteSet) -> bool:
         ledger = ledger_row(batch, time.time_ns())
@@ -154,11 +160,3 @@ def _insert_route(path: Path | None) -> InsertRows:
     from collector.sinks import postgres_copy  # noqa: PLC0415  (its driver is an extra)
 
     return postgres_copy.insert
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

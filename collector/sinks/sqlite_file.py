@@ -1,0 +1,54 @@
+"""Notice that an SQLite file is no longer the one that was opened.
+
+SQLite goes on "succeeding" into a file that was deleted or moved away. And a write-ahead log that stays
+behind beside a restored file would be played into it, mixing two databases.
+"""
+
+import time
+from pathlib import Path
+
+from structlog import get_logger
+
+Identity = tuple[int, int]
+
+log = get_logger()
+
+
+class SqliteFile:
+    """The file that was opened, and its log, known by device and inode."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._log_path = Path(f"{path}-wal")
+        self._file: Identity | None = None
+        self._log: Identity | None = None
+
+    def remember(self) -> None:
+        """Take what is there now as the file that was opened."""
+        self._file = _identity(self.path)
+        self.remember_log()
+
+    def remember_log(self) -> None:
+        """Take the log that is there now as ours: SQLite makes a new one with each first connection."""
+        self._log = _identity(self._log_path)
+
+    def is_the_same(self) -> bool:
+        """Tell whether the name still leads to the file that was opened."""
+        return self._file is not None and _identity(self.path) == self._file
+
+    def set_stale_log_aside(self) -> None:
+        """Rename the log of the former file, if it is still there and the file is not."""
+        if self.is_the_same() or self._log is None or _identity(self._log_path) != self._log:
+            return
+        aside = self._log_path.with_name(f"{self._log_path.name}.stale-{time.time_ns()}")
+        self._log_path.rename(aside)
+        Path(f"{self.path}-shm").unlink(missing_ok=True)  # only an index of that log
+        log.warning("database.stale_log_set_aside", path=str(aside))
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
