@@ -15,6 +15,7 @@ from collector.cli.simulate import simulate
 from collector.errors import UserError
 
 EXIT_MISTAKE = 2
+HELP = {"--help", "-h", "--version"}
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -47,6 +48,10 @@ def _root(
 
 def run(words: list[str]) -> int:
     """Run the command line and return the exit code; a user's mistake is told without a traceback."""
+    if not HELP.intersection(words):
+        from collector.sinks.sqlite_library import use_newest_sqlite  # noqa: PLC0415
+
+        use_newest_sqlite()  # this process is ours alone
     try:
         code = app(words, standalone_mode=False)
     except UserError as error:

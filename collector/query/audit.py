@@ -12,6 +12,7 @@ from collector.sinks.schema import DEFAULT_TABLE_NAME, Tables
 
 ROWS_A_CHUNK = 20_000
 EXAMPLES = 5
+CLOCKS_DIFFER_NS = 1_000_000_000  # receipt times and the wall clock may differ by this much
 
 TERMS = ("written", "merged", "sampled_out", "rejected", "dropped", "pending")
 
@@ -55,6 +56,7 @@ def audit(
             *_segments(connection, tables),
             *_strays(connection, tables),
             *_overlaps(connection, tables),
+            *_outlived(connection, tables),
             *_rows(connection, tables, lambda done: on_progress(done, rows) if on_progress else None),
         ]
         segments = connection.execute(sa.select(sa.func.count()).select_from(tables.coverage)).scalar_one()
@@ -166,6 +168,20 @@ def _overlaps(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
             pair = f"{before['segment_id']} and {row['segment_id']}"
             yield Finding("segment overlap", f"segments {pair} of {_name(row)} overlap")
         before = row
+
+
+def _outlived(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    """No segment is alive after its session has ended."""
+    coverage, sessions = tables.coverage, tables.sessions
+    question = (
+        sa.select(coverage, sessions.c.ended_ns)
+        .join(sessions, sessions.c.session_id == coverage.c.session_id)
+        .where(coverage.c.alive_until_ns > sessions.c.ended_ns + CLOCKS_DIFFER_NS)
+    )
+    for row in connection.execute(question).mappings():
+        name = f"segment {row['segment_id']} of {_name(row)}"
+        text = f"{name}: alive until {row['alive_until_ns']}, its session ended at {row['ended_ns']}"
+        yield Finding("segment span", text)
 
 
 def _rows(connection: sa.Connection, tables: Tables, on_progress: Callable[[int], None]) -> Iterator[Finding]:

@@ -29,7 +29,9 @@ def wait_until(condition: Callable[[], object], what: str, deadline_s: float = D
 class Rig:
     """One collector on one simulator and one database."""
 
-    def __init__(self, simulator: Simulator, database: str, symbols: Sequence[str], **overrides: object) -> None:
+    def __init__(
+        self, simulator: Simulator, database: str, symbols: Sequence[str], **overrides: object
+    ) -> None:
         self.simulator = simulator
         self.database = database
         self.symbols = symbols
@@ -125,7 +127,11 @@ class Rig:
 
 @contextmanager
 def running(
-    database: str | Path, symbols: Sequence[str] = (BTC, ETH), *, updates_per_s: float = 100.0, **overrides: object
+    database: str | Path,
+    symbols: Sequence[str] = (BTC, ETH),
+    *,
+    updates_per_s: float = 100.0,
+    **overrides: object,
 ) -> Iterator[Rig]:
     """Start simulator and collector; yields once every book is verified, and stops both in any case."""
     with Simulator(symbols={"bybit": list(symbols)}, updates_per_s=updates_per_s) as simulator:

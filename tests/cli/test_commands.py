@@ -1,0 +1,277 @@
+"""What a person at a terminal sees: output, exit codes, messages for mistakes."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from collector.simulator import Simulator
+
+ROOT = Path(__file__).resolve().parents[2]
+BTC = "BTC/USDT:USDT"
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("COLLECTOR_", "SYMBOLS"))}
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def start(*words: str, cwd: Path, **environ: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", str(ROOT / "run.py"), *words],
+        cwd=cwd,
+        env={**CLEAN, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run the program to its end, in an empty folder."""
+
+    def run(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        process = start(*words, cwd=tmp_path, **environ)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        assert "Traceback" not in err, err
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=200.0) as running:
+        yield running
+
+
+def config(folder: Path, simulator: Simulator, symbols: Sequence[str] = (BTC,)) -> str:
+    endpoints = simulator.endpoints("bybit")
+    path = folder / "config.yaml"
+    settings = {
+        "exchanges": {"bybit": {"symbols": list(symbols), "endpoints": endpoints}},
+        "database": {"url": str(folder / "live.db")},
+        "writer": {"interval_s": 0.1},
+        "stream": {"backoff_base_s": 0.05},
+    }
+    path.write_text(json.dumps(settings))  # JSON is YAML
+    return str(path)
+
+
+def count_rows(database: Path) -> int:
+    if not database.exists():
+        return 0
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        return int(connection.execute("SELECT COUNT(*) FROM l2_training_data_practical").fetchone()[0])
+    except sqlite3.OperationalError:  # not made yet
+        return 0
+    finally:
+        connection.close()
+
+
+def wait_for_rows(database: Path, process: "subprocess.Popen[str]", rows: int) -> None:
+    for _ in range(3000):
+        if count_rows(database) >= rows:
+            return
+        assert process.poll() is None, process.communicate()
+        signal.sigtimedwait([], 0.01)
+    pytest.fail(f"{rows} rows did not come")
+
+
+def test_help_and_version(run: Run) -> None:
+    shown = run("--help", COLUMNS="120")
+    assert shown.returncode == 0
+    for command in ("collect", "demo", "simulate", "status", "coverage", "verify", "migrate"):
+        assert command in shown.stdout
+        helped = run(*command.split(), "--help")
+        assert helped.returncode == 0
+        assert "Example" in helped.stdout or command == "migrate"
+    assert run("--version").stdout.startswith("collector 0.")
+
+
+def test_help_imports_nothing_heavy(run: Run) -> None:
+    program = (
+        "import sys; sys.argv = ['run.py', '--help']\n"
+        "from collector.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'ccxt', 'pandas', 'numpy', 'sqlalchemy', 'pydantic', 'aiohttp'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, cwd=ROOT)
+
+
+def test_the_demo_leaves_a_database_that_passes_verification(run: Run, tmp_path: Path) -> None:
+    done = run("demo", "--seconds", "3", "--db", "demo.db")
+    assert done.returncode == 0, done.stderr
+    assert "identity: exact, every event is accounted for" in done.stdout
+    assert "python run.py verify --db demo.db" in done.stdout
+    verified = run("verify", "--db", "demo.db")
+    assert (verified.returncode, verified.stdout[:9]) == (0, "verified:")
+    streams = json.loads(run("status", "--db", "demo.db", "--json").stdout)
+    assert {one["symbol"] for one in streams} >= {BTC}
+    for one in streams:
+        settled = ("written", "merged", "sampled_out", "rejected", "dropped", "pending")
+        assert one["received"] + one["carried_in"] == sum(one[term] for term in settled)
+    segments = json.loads(run("coverage", "--db", "demo.db", "--json").stdout)
+    assert sum(one["rows"] for one in segments) == count_rows(tmp_path / "demo.db") > 0
+    assert "ended: stop" in run("coverage", "--db", "demo.db").stdout
+
+
+DAMAGE = {
+    "a row deleted": "DELETE FROM l2_training_data_practical WHERE id = 5",
+    "a row doubled": (
+        "INSERT INTO l2_training_data_practical ({columns}) SELECT {columns} FROM l2_training_data_practical WHERE id = 5"
+    ),
+    "a price changed": "UPDATE l2_training_data_practical SET bid_price_1 = bid_price_1 + 0.1 WHERE id = 5",
+    "a feature changed": "UPDATE l2_training_data_practical SET microprice = microprice + 0.1 WHERE id = 5",
+    "a row moved to another stream": "UPDATE l2_training_data_practical SET symbol = 'X' WHERE id = 5",
+    "a segment stretched": "UPDATE collector_coverage SET end_ns = end_ns + 1, alive_until_ns = alive_until_ns + 9",
+    "a segment kept alive": "UPDATE collector_coverage SET alive_until_ns = alive_until_ns + 5000000000",
+    "a segment cut": "UPDATE collector_coverage SET alive_until_ns = start_ns",
+    "a count wrong": "UPDATE collector_accounting SET received = received + 1",
+    "a row count wrong": "UPDATE collector_coverage SET rows = rows + 1",
+    "a sequence changed": "UPDATE l2_training_data_practical SET sequence = sequence - 2 WHERE id = 5",
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Path:
+    folder = tmp_path_factory.mktemp("sound")
+    process = start("collect", "--config", config(folder, simulator), "--seconds", "2", cwd=folder)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return folder / "live.db"
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_verify_turns_red_on_planted_damage(run: Run, sound: Path, tmp_path: Path, damage: str) -> None:
+    database = tmp_path / "damaged.db"
+    database.write_bytes(sound.read_bytes())
+    connection = sqlite3.connect(database)
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(l2_training_data_practical)")]
+    connection.execute(DAMAGE[damage].format(columns=", ".join(name for name in columns if name != "id")))
+    connection.commit()
+    connection.close()
+    assert run("verify", "--db", str(sound)).returncode == 0
+    found = run("verify", "--db", str(database))
+    assert found.returncode == 1
+    assert "finding" in found.stdout
+    machine = json.loads(run("verify", "--db", str(database), "--json").stdout)
+    assert not machine["passed"]
+    assert machine["findings"]
+
+
+def test_sigterm_under_load_drains_and_accounts(tmp_path: Path, simulator: Simulator) -> None:
+    process = start("collect", "--config", config(tmp_path, simulator), cwd=tmp_path)
+    wait_for_rows(tmp_path / "live.db", process, 100)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "identity: exact" in out
+
+
+def test_kill_9_loses_no_committed_row_and_coverage_says_crash(
+    run: Run, tmp_path: Path, simulator: Simulator
+) -> None:
+    database = tmp_path / "live.db"
+    words = ("collect", "--config", config(tmp_path, simulator))
+    process = start(*words, cwd=tmp_path)
+    wait_for_rows(database, process, 200)
+    process.kill()
+    process.communicate()
+    left = count_rows(database)
+    done = run(*words, "--seconds", "2")
+    assert done.returncode == 0, done.stderr
+    assert count_rows(database) > left >= 200
+    assert run("verify", "--db", str(database)).returncode == 0
+    causes = [one["end_cause"] for one in json.loads(run("coverage", "--db", str(database), "--json").stdout)]
+    assert causes == ["crash", "stop"]
+
+
+def test_a_second_collector_on_the_same_file_is_refused_by_name(
+    run: Run, tmp_path: Path, simulator: Simulator
+) -> None:
+    words = ("collect", "--config", config(tmp_path, simulator))
+    first = start(*words, cwd=tmp_path)
+    try:
+        wait_for_rows(tmp_path / "live.db", first, 20)
+        second = run(*words, "--seconds", "2")
+    finally:
+        first.send_signal(signal.SIGINT)
+        out, err = first.communicate(timeout=30)
+    assert second.returncode == 2
+    assert str(first.pid) in second.stderr
+    assert first.returncode == 0, err
+    assert "identity: exact" in out
+
+
+def test_symbols_from_the_environment_alone(run: Run, tmp_path: Path, simulator: Simulator) -> None:
+    endpoints = simulator.endpoints("bybit")
+    done = run(
+        "--seconds",
+        "2",
+        SYMBOLS="BTCUSDT",
+        COLLECTOR_EXCHANGES__BYBIT__ENDPOINTS__REST=endpoints["rest"],
+        COLLECTOR_EXCHANGES__BYBIT__ENDPOINTS__WS=endpoints["ws"],
+    )
+    assert done.returncode == 0, done.stderr
+    assert count_rows(tmp_path / "trading_bot_live.db") > 0
+
+
+def test_five_mistakes_get_five_messages(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(
+        "exchanges:\n"
+        "  bybit:\n"
+        "    symbols: [BTC/USDT:USDT]\n"
+        "    chanels: [book.50]\n"
+        "    environment: production\n"
+        "database: {table_name: 'x; DROP TABLE y'}\n"
+        "writer: {interval_s: -1}\n"
+        "buffer: {max_rows: many}\n"
+    )
+    done = run("collect", "--config", "bad.yaml")
+    assert done.returncode == 2
+    lines = done.stderr.strip().splitlines()
+    assert lines[0].startswith("error: 5 problems")
+    assert len(lines) == 6
+    for key in ("chanels", "environment", "table_name", "interval_s", "max_rows"):
+        assert sum(key in line for line in lines) == 1, key
+    assert "channels" in next(line for line in lines if "chanels" in line)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["collect"], "nothing to collect"),
+        (["collect", "--config", "none.yaml"], "none.yaml"),
+        (["collect", "--symbols", BTC, "--db", "no/such/folder/live.db"], "does not exist"),
+        (["collect", "--symbols", BTC, "--db", "mysql://host/db"], "expected a path of an SQLite file"),
+        (["collect", "--symbols", BTC, "--seconds", "-1"], "--seconds"),
+        (["colect"], "colect"),
+        (["verify", "--db", "none.db"], "there is no database"),
+        (["migrate", "down", "--db", "x.db"], "--to"),
+    ],
+)
+def test_a_mistake_is_answered_in_a_line_or_three(run: Run, words: list[str], expected: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 8  # a box of the command line's own counts five
+
+
+def test_a_symbol_that_the_exchange_does_not_have_ends_the_run_with_its_name(
+    run: Run, tmp_path: Path, simulator: Simulator
+) -> None:
+    done = run("collect", "--config", config(tmp_path, simulator, ["NOPE/USDT:USDT"]))
+    assert done.returncode == 1
+    assert "NOPE/USDT:USDT" in done.stdout
