@@ -1,0 +1,168 @@
+"""At the start of the program: who may be migrated, when, and how often."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from collector.errors import DatabaseInUse, SchemaError, UserError
+from collector.sinks.database_url import database_url
+from collector.sinks.engine import make_engine
+from collector.sinks.lock import WriterLock
+from collector.sinks.migrate import Status, bring_to_head, downgrade, sql_preview, status, upgrade
+from collector.sinks.schema import tables
+
+NAME = "l2_training_data_practical"
+
+START = """
+import sys
+from collector.sinks.database_url import database_url
+from collector.sinks.engine import make_engine
+from collector.sinks.migrate import bring_to_head
+engine = make_engine(database_url(sys.argv[1]), busy_timeout_s=30)
+print("ready", flush=True)
+sys.stdin.readline()
+print("changed", bring_to_head(engine, "l2_training_data_practical", allow=True), flush=True)
+engine.dispose()
+"""
+
+
+def table_names(engine: sa.Engine) -> set[str]:
+    with engine.connect() as connection:
+        return set(sa.inspect(connection).get_table_names()) - {"sqlite_sequence"}
+
+
+def test_an_empty_database_is_brought_to_head_once(engine: sa.Engine) -> None:
+    assert status(engine) == Status(None, "0002")
+    assert bring_to_head(engine, NAME, allow=True)
+    assert status(engine) == Status("0002", "0002")
+    assert table_names(engine) == {*tables(NAME).hot.metadata.tables, "collector_alembic_version"}
+    assert not bring_to_head(engine, NAME, allow=True)
+
+
+def test_an_sqlite_file_needs_no_leave_and_a_server_does(engine: sa.Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        assert bring_to_head(engine, NAME, allow=False)
+        return
+    with pytest.raises(SchemaError, match="revision none, the collector needs 0002") as caught:
+        bring_to_head(engine, NAME, allow=False)
+    assert "python run.py migrate up --db 'postgresql+psycopg://" in str(caught.value)
+    assert "database.auto_migrate: true" in str(caught.value)
+    assert table_names(engine) == set()
+    upgrade(engine, NAME)
+    assert not bring_to_head(engine, NAME, allow=False)
+
+
+def test_a_password_is_not_in_the_command_to_run(
+    postgres_url: str, open_engine: Callable[[str], sa.Engine]
+) -> None:
+    url = sa.make_url(postgres_url).set(password="secret").render_as_string(hide_password=False)
+    with pytest.raises(SchemaError) as caught:
+        bring_to_head(open_engine(url), NAME, allow=False)
+    assert "secret" not in str(caught.value)
+    assert ":***@" in str(caught.value)
+
+
+@pytest.mark.parametrize("act", [bring_to_head, upgrade, downgrade, sql_preview])
+def test_a_newer_database_is_refused_politely_and_left_alone(
+    engine: sa.Engine, act: Callable[..., object]
+) -> None:
+    bring_to_head(engine, NAME, allow=True)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE collector_alembic_version SET version_num = '0999'")
+    argument = {bring_to_head: {"allow": True}, downgrade: {"revision": "0001"}}.get(act, {})
+    with pytest.raises(SchemaError, match=r"revision 0999, which .*newest is 0002.*upgrade the collector"):
+        act(engine, NAME, **argument)
+    assert status(engine) == Status("0999", "0002")
+
+
+def test_processes_that_start_at_once_migrate_once(any_database: str) -> None:
+    command = [sys.executable, "-c", START, any_database]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        answers = [process.communicate(timeout=60)[0].splitlines()[-1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert sorted(answers) == ["changed False"] * 3 + ["changed True"]
+
+
+def test_a_failed_migration_leaves_nothing_behind(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE collector_batches (batch_id INTEGER PRIMARY KEY)")
+    before = table_names(engine)
+    with pytest.raises(SchemaError, match="table collector_batches exists and cannot be used"):
+        bring_to_head(engine, NAME, allow=True)
+    assert table_names(engine) == before
+
+
+def test_a_lost_bookkeeping_table_is_named(engine: sa.Engine) -> None:
+    bring_to_head(engine, NAME, allow=True)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE collector_coverage")
+    with pytest.raises(SchemaError, match="collector_coverage is missing"):
+        bring_to_head(engine, NAME, allow=True)
+
+
+def test_another_table_name_in_a_database_at_head_gets_its_table(engine: sa.Engine) -> None:
+    bring_to_head(engine, NAME, allow=True)
+    assert bring_to_head(engine, "other_books", allow=True)
+    assert {NAME, "other_books"} <= table_names(engine)
+    assert not bring_to_head(engine, "other_books", allow=True)
+    with engine.connect() as connection:
+        found = [column["name"] for column in sa.inspect(connection).get_columns("other_books")]
+    assert found == [column.name for column in tables("other_books").hot.columns]
+
+
+def test_the_longest_name_gets_its_index(engine: sa.Engine) -> None:
+    name = "b" * 63
+    assert bring_to_head(engine, name, allow=True)
+    assert not bring_to_head(engine, name, allow=True)
+
+
+def test_the_preview_is_what_upgrading_runs_and_changes_nothing(engine: sa.Engine) -> None:
+    preview = sql_preview(engine, NAME)
+    assert table_names(engine) == set()
+    with engine.begin() as connection:
+        for statement in preview.split(";"):
+            lines = [line for line in statement.splitlines() if line and not line.startswith("--")]
+            if lines and lines[0] not in {"BEGIN", "COMMIT"}:
+                connection.exec_driver_sql("\n".join(lines))
+    assert status(engine) == Status("0002", "0002")
+    assert not bring_to_head(engine, NAME, allow=True)
+
+
+def test_the_preview_begins_where_the_database_stands(engine: sa.Engine) -> None:
+    upgrade(engine, NAME, "0001")
+    preview = sql_preview(engine, NAME)
+    assert f"ALTER TABLE {NAME} ADD COLUMN received_at_ns" in preview
+    assert f"CREATE TABLE {NAME}" not in preview
+
+
+def test_nothing_is_migrated_by_hand_under_a_running_collector(sqlite_engine: sa.Engine) -> None:
+    upgrade(sqlite_engine, NAME)
+    with WriterLock(Path(str(sqlite_engine.url.database))):
+        for act in (upgrade, downgrade):
+            with pytest.raises(DatabaseInUse):
+                act(sqlite_engine, NAME, "0001")
+
+
+def test_a_busy_database_is_said_to_be_busy(sqlite_engine: sa.Engine) -> None:
+    path = str(sqlite_engine.url.database)
+    impatient = make_engine(database_url(path), busy_timeout_s=0.05)
+    with sqlite_engine.begin(), pytest.raises(UserError, match="cannot be migrated: database is locked"):
+        bring_to_head(impatient, NAME, allow=True)
+    impatient.dispose()
