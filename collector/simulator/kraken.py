@@ -220,7 +220,8 @@ class Kraken(Exchange):
         text = (
             f'{{"channel":"book","type":"{kind}","data":[{{"symbol":"{feed.symbol}"'
             f',"bids":{_levels(instrument, bids)},"asks":{_levels(instrument, asks)}'
-            f',"checksum":{checksum(feed.market.bids, feed.market.asks)},"timestamp":"{_step_time(feed)}"}}]}}'
+            f',"checksum":{checksum(feed.market.bids, feed.market.asks)}'
+            f',"timestamp":"{_step_time(feed)}"}}]}}'
         )
         return Outgoing(text, "snapshot" if kind == "snapshot" else "delta", None)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import ccxt.pro as ccxtpro
 import pytest
 
 from collector.simulator import Simulator
-from collector.simulator.truth import BookState
+
+if TYPE_CHECKING:
+    from collector.simulator.truth import BookState
 
 MARKETS = [
     ("bybit", "BTC/USDT:USDT", 50),
@@ -62,15 +65,15 @@ async def _follow(simulator: Simulator, name: str, symbol: str, depth: int) -> N
     try:
         assert list(await exchange.load_markets()) == [symbol]
         assert exchange.market(symbol)["swap"] == (":" in symbol)
-        book = await asyncio.wait_for(exchange.watch_order_book(symbol), TIMEOUT_S)
+        await asyncio.wait_for(exchange.watch_order_book(symbol), TIMEOUT_S)
         await asyncio.wait_for(exchange.watch_trades(symbol), TIMEOUT_S)
         await asyncio.wait_for(exchange.watch_ohlcv(symbol, "1m"), TIMEOUT_S)
         simulator.pause()
         await _publish(simulator, 300)
-        await _settle(book, simulator, name, symbol, depth)
+        await _settle(exchange, simulator, name, symbol, depth)
         await asyncio.to_thread(simulator.faults.clock, 60.0)
         await _publish(simulator, 60)
-        await _settle(book, simulator, name, symbol, depth)
+        await _settle(exchange, simulator, name, symbol, depth)
         _check_trades(exchange.trades[symbol], simulator, name, symbol)
         _check_bars(exchange.ohlcvs[symbol]["1m"], simulator, name, symbol)
     finally:
@@ -81,11 +84,18 @@ async def _publish(simulator: Simulator, count: int) -> None:
     await asyncio.to_thread(simulator.publish, count)
 
 
-async def _settle(book: Any, simulator: Simulator, name: str, symbol: str, depth: int) -> None:
-    """Wait until the book, which ccxt changes in place and tells nobody about, is the last true one."""
-    last = simulator.truth.books(name, symbol, f"book.{depth}")[-1]
+async def _settle(exchange: Any, simulator: Simulator, name: str, symbol: str, depth: int) -> None:
+    """Wait until all that ccxt holds has come as far as the truth: it tells nobody of the last changes."""
+    book = simulator.truth.books(name, symbol, f"book.{depth}")[-1]
+    trade = simulator.truth.trades(name, symbol)[-1]
+    bar = [bar for bar in simulator.truth.bars(name, symbol) if bar.count][-1]
     async with asyncio.timeout(TIMEOUT_S):
-        while not shows(book, last):
+        while not (  # noqa: ASYNC110  (there is nothing to be woken by)
+            shows(exchange.orderbooks[symbol], book)
+            and exchange.trades[symbol][-1]["id"] == trade.trade_id
+            and (exchange.ohlcvs[symbol]["1m"][-1][0], exchange.ohlcvs[symbol]["1m"][-1][5])
+            == (bar.open_ms, bar.volume)
+        ):
             await asyncio.sleep(0.01)
 
 
@@ -132,7 +142,7 @@ async def _ask(simulator: Simulator, name: str, symbol: str) -> None:
         assert trades[-1]["price"] == live[-1].price
         bars = await exchange.fetch_ohlcv(symbol, "5m", limit=100)
         assert len(bars) == 100
-        assert [after[0] - before[0] for before, after in zip(bars, bars[1:], strict=False)] == [300_000] * 99
+        assert [after[0] - before[0] for before, after in pairwise(bars)] == [300_000] * 99
         assert bars[-1][4] == live[-1].price
         paged = await _page(exchange, symbol, bars[0][0])
         assert [row[0] for row in paged] == [row[0] for row in bars]
