@@ -1,0 +1,17 @@
+import re
+from pathlib import Path
+
+from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
+
+PAGE = Path(__file__).parents[2] / "docs" / "schema.md"
+
+
+def test_the_page_lists_every_table_and_column_and_no_other() -> None:
+    documented = {}
+    for section in PAGE.read_text(encoding="utf-8").split("\n## ")[1:]:
+        name, _, text = section.partition("\n")
+        cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+        if cells:
+            documented[name] = {column for cell in cells for column in re.findall(r"`(\w+)`", cell)}
+    metadata = tables(DEFAULT_TABLE_NAME).hot.metadata
+    assert documented == {table.name: set(table.columns.keys()) for table in metadata.sorted_tables}
