@@ -166,9 +166,8 @@ class Market:
         first = self.event + 1
         for _ in range(levels):
             self._take(before, fills, buys=buys, lots=None)
+        # Nobody returns within this step: the next level, however long it lay there, is the best now.
         self.reference = float(self.asks.keys[0] if buys else -self.bids.keys[0])
-        for side, change in zip((self.bids, self.asks), before, strict=True):
-            self._refill(side, change)
         return Change(*before, fills, first, self.event, top_changed=True)
 
     def cross(self) -> Change:

@@ -19,7 +19,11 @@ class Client:
         self._runner = asyncio.Runner()
 
     def __enter__(self) -> Self:
-        self._runner.run(self._open())
+        try:
+            self._runner.run(self._open())
+        except BaseException:
+            self._runner.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -47,12 +51,16 @@ class Client:
         """What ended the connection."""
         return self._socket.exception()
 
-    def get(self, path: str) -> tuple[int, dict[str, str], str]:
-        return self._runner.run(self._get(path))
+    def get(self, path: str, timeout_s: float = TIMEOUT_S) -> tuple[int, dict[str, str], str]:
+        return self._runner.run(asyncio.wait_for(self._get(path), timeout_s))
 
     async def _open(self) -> None:
         self._session = aiohttp.ClientSession()
-        self._socket = await self._session.ws_connect(self._url, **self._options)
+        try:
+            self._socket = await self._session.ws_connect(self._url, **self._options)
+        except BaseException:
+            await self._session.close()
+            raise
 
     async def _close(self) -> None:
         await asyncio.wait_for(self._socket.close(), TIMEOUT_S)
