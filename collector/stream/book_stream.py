@@ -48,26 +48,26 @@ class BookStream:
     def take(self, message: Snapshot | Delta, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Apply a message and settle it: exactly one row, or one count, for one event."""
         self.received += 1
+        in_question = False
         if isinstance(message, Delta):
             outcome = self._book.apply_delta(message)
         else:
             outcome = self._book.apply_snapshot(message)
+            in_question, self.in_question = self.in_question, False
         did = outcome.did
         if did is not Did.MERGED:
             self.last_news_at_ns = received_at_ns
         if did is Did.REJECTED:
             self._buffer.count_rejected(self.number, self.received, outcome.reason)
         elif did is Did.MERGED:
-            self.in_question = False
             self._buffer.count_merged(self.number, self.received)
         elif did is Did.BROKE:
             self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
             self._buffer.count_rejected(self.number, self.received, outcome.reason)
         else:
             if did is Did.REOPENED:
-                cause = "stale" if self.in_question else outcome.reason
+                cause = "stale" if in_question else outcome.reason
                 self.end_segment(cause, outcome.detail, alive_until_ns=None)
-            self.in_question = False
             self._store(message, received_at_ns, liveness)
         return outcome
 
@@ -75,6 +75,7 @@ class BookStream:
         """Let go of the book: what feeds it is gone."""
         self.end_segment(cause, detail, alive_until_ns)
         self._book.reset()
+        self.in_question = False
 
     def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
         """Close the segment that is open, if one is."""

@@ -72,6 +72,7 @@ class Connection:
     ) -> None:
         self.address = address
         self.liveness = Liveness()
+        self.refused: list[str] = []  # streams that the exchange will not give, in words
         self._ccxt = _dialler(source, markets, pace, self)
         self._protocol = protocol
         self._streams = {stream.topic: stream for stream in streams}
@@ -193,7 +194,11 @@ class Connection:
 
     async def _refresh(self, now_s: float) -> None:
         """Fetch again, by a new subscription, the books that need it now."""
-        for topic in self._resyncs.due(self._streams.values(), self._clock.now_ns(), now_s):
+        now_ns = self._clock.now_ns()
+        for stream in self._streams.values():
+            if stream.in_question and self._resyncs.unanswered(stream, now_ns, now_s):
+                stream.lose("stale", "silent, and no snapshot when asked for one", alive_until_ns=None)
+        for topic in self._resyncs.due(self._streams.values(), now_ns, now_s):
             self._streams[topic].in_question = self._streams[topic].verified
             request_id = self._requests.new_id()
             await self._requests.ask(request_id, self._protocol.unsubscribe([topic], request_id))
@@ -218,6 +223,9 @@ class Connection:
         stream = self._streams.pop(topic)
         stream.lose("refused", ack.text, alive_until_ns=None)
         self._resyncs.forget(topic)
+        self.refused.append(
+            f"{stream.key.exchange}: {stream.key.symbol} {stream.key.channel} refused: {ack.text}"
+        )
         self._halt("subscription_refused", f"{topic}: {ack.text}", stream.key.symbol)
 
     async def _let_go(self) -> None:

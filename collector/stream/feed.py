@@ -68,7 +68,7 @@ class Feed:
         self._unknown = UnknownFrames(wanted.source.exchange, buffer, on_unknown)
         self._connections: list[Connection] = []
         self._stopped = asyncio.Event()
-        self.refused: list[str] = []  # what was asked for and is not to be had, in words
+        self._bad_symbols: list[str] = []
 
     async def run(self) -> None:
         """Collect until stopped."""
@@ -87,6 +87,11 @@ class Feed:
         self._stopped.set()
         for connection in self._connections:
             connection.stop()
+
+    @property
+    def refused(self) -> list[str]:
+        """Tell, in words, what was asked for and is not to be had."""
+        return [*self._bad_symbols, *(text for one in self._connections for text in one.refused)]
 
     async def _load_markets(self) -> Markets | None:
         """Ask until there is an answer; None when stopped before."""
@@ -118,7 +123,7 @@ class Feed:
             try:
                 market = markets.find(name)
             except UserError as error:
-                self.refused.append(f"{self._wanted.source.exchange}: {error}")
+                self._bad_symbols.append(f"{self._wanted.source.exchange}: {error}")
                 self._halt("bad_symbol", str(error), name)
             else:
                 found[market["symbol"]] = market

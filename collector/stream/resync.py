@@ -64,6 +64,12 @@ class Resyncs:
         """Name the topics to ask for again now."""
         return [stream.topic for stream in streams if self._is_due(stream, now_ns, now_s)]
 
+    def unanswered(self, stream: BookStream, now_ns: int, now_s: float) -> bool:
+        """Say whether a topic that was asked for again was silent for all the time that a snapshot may take."""
+        waited_s = now_s - self._topics[stream.topic].asked_s
+        quiet_s = (now_ns - stream.last_news_at_ns) / 1e9
+        return min(waited_s, quiet_s) > self._snapshot_timeout_s
+
     def _is_due(self, stream: BookStream, now_ns: int, now_s: float) -> bool:
         topic = self._topics.setdefault(stream.topic, _Topic(asked_s=now_s))
         if topic.due_s is not None:

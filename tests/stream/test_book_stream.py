@@ -1,0 +1,96 @@
+"""One stream from messages to rows, counts and segments."""
+
+import pytest
+
+from collector.book.verified import VerifiedBook
+from collector.buffer.buffer import Buffer
+from collector.events.batch import Liveness, StreamKey
+from collector.events.bus import EventBus
+from collector.events.messages import Delta, Snapshot
+from collector.events.notices import SegmentChanged
+from collector.exchanges.bybit import Continuity
+from collector.ids import SegmentIds
+from collector.stream.book_stream import BookStream
+
+KEY = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
+TOPIC = "orderbook.50.BTCUSDT"
+
+
+class Rig:
+    def __init__(self, max_rows: int = 100) -> None:
+        self.buffer = Buffer(levels_per_row=1, max_rows=max_rows, flush_rows=1000)
+        self.notices: list[SegmentChanged] = []
+        events = EventBus()
+        events.subscribe(SegmentChanged, self.notices.append)
+        self.stream = BookStream(
+            KEY,
+            TOPIC,
+            VerifiedBook(Continuity(50), 50),
+            self.buffer,
+            levels_per_row=1,
+            new_segment_id=SegmentIds().next,
+            events=events,
+        )
+        self.now_ns = 0
+
+    def snapshot(self, sequence: int) -> None:
+        self.take(Snapshot(TOPIC, sequence, 1, [(100.0, 1.0)], [(101.0, 1.0)]))
+
+    def delta(self, sequence: int) -> None:
+        self.take(Delta(TOPIC, sequence, 1, [(100.0, float(sequence))], []))
+
+    def take(self, message: Snapshot | Delta) -> None:
+        self.now_ns += 10
+        self.stream.take(message, self.now_ns, Liveness(self.now_ns))
+
+    def settled(self) -> tuple[int, int, int, int, dict[str, int]]:
+        """Return received, rows, merged, dropped, rejected; the identity must hold."""
+        batch = self.buffer.swap()
+        counts = batch.counts[0]
+        assert counts.received == batch.rows + counts.merged + counts.dropped + sum(counts.rejected.values())
+        return counts.received, batch.rows, counts.merged, counts.dropped, counts.rejected
+
+
+def test_each_message_is_settled_exactly_once() -> None:
+    rig = Rig()
+    rig.delta(4)  # before the snapshot
+    rig.snapshot(5)
+    rig.delta(6)
+    rig.delta(6)  # once more
+    rig.snapshot(6)  # nothing new
+    rig.delta(9)  # a gap
+    rig.delta(10)  # while resyncing
+    rig.snapshot(11)
+    assert rig.settled() == (8, 3, 1, 0, {"unsynced": 2, "stale": 1, "sequence_gap": 1})
+    assert [(one.verified, one.cause) for one in rig.notices] == [
+        (True, ""),
+        (False, "sequence_gap"),
+        (True, ""),
+    ]
+
+
+def test_a_full_buffer_ends_the_segment_and_the_next_row_begins_another() -> None:
+    rig = Rig(max_rows=2)
+    rig.snapshot(1)
+    for sequence in (2, 3, 4):
+        rig.delta(sequence)
+    assert rig.settled()[:4] == (4, 2, 0, 2)
+    rig.delta(5)  # the book went on being right
+    batch = rig.buffer.swap()
+    assert batch.rows == 1
+    assert batch.levels.tolist() == [100.0, 5.0, 101.0, 1.0]
+    assert [one.cause for one in rig.notices] == ["", "no_room", ""]
+
+
+@pytest.mark.parametrize(("sequence", "causes"), [(5, [""]), (9, ["", "stale", ""])])
+def test_a_silent_stream_is_stale_only_if_the_new_snapshot_is_another(
+    sequence: int, causes: list[str]
+) -> None:
+    rig = Rig()
+    rig.snapshot(5)
+    news_ns = rig.stream.last_news_at_ns
+    rig.stream.in_question = True
+    rig.snapshot(sequence)
+    assert [one.cause for one in rig.notices] == causes
+    assert not rig.stream.in_question
+    assert (rig.stream.last_news_at_ns > news_ns) is (sequence != 5)
