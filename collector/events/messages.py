@@ -5,10 +5,12 @@ exchange's own name of a channel of one market: what was subscribed, and what th
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 import msgspec
 
 Levels = Sequence[tuple[float, float]]  # (price, size), sizes absolute, 0 removes the level
+Texts = Sequence[tuple[str, str]]  # the same as the exchange wrote them, where a checksum needs it
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
@@ -19,6 +21,9 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     exchange_ms: int | None
     bids: Levels
     asks: Levels
+    checksum: int | None = None
+    bid_texts: Texts = ()
+    ask_texts: Texts = ()
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
@@ -29,14 +34,79 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     exchange_ms: int | None
     bids: Levels
     asks: Levels
+    first_sequence: int | None = None  # of the updates put together here, where the exchange tells it
+    previous_sequence: int | None = None  # the `sequence` of the message before, where the exchange tells it
+    checksum: int | None = None
+    bid_texts: Texts = ()
+    ask_texts: Texts = ()
+
+
+class TopOfBook(msgspec.Struct, frozen=True, gc=False):
+    """The best bid and ask, from a channel that sends nothing else."""
+
+    topic: str
+    sequence: int | None
+    exchange_ms: int | None
+    bid_price: float
+    bid_size: float
+    ask_price: float
+    ask_size: float
+
+
+class Side(StrEnum):
+    """Whose order took the liquidity."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Trade(msgspec.Struct, frozen=True, gc=False):
+    """A trade; `kind` tells id spaces apart (`trade`, `agg`), `marked` names one that is no market trade."""
+
+    topic: str
+    trade_id: str
+    exchange_ms: int
+    price: float
+    size: float
+    side: Side
+    kind: str = "trade"
+    marked: str | None = None
+
+
+class Candle(msgspec.Struct, frozen=True, gc=False):
+    """A bar, or the state of one that is not over."""
+
+    topic: str
+    interval: str
+    open_ms: int
+    exchange_ms: int | None
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    confirmed: bool
+    vwap: float | None = None
+    count: int | None = None
+
+
+class Status(msgspec.Struct, frozen=True, gc=False):
+    """What the exchange says of itself: online, maintenance, cancel_only ..."""
+
+    state: str
+    text: str = ""
 
 
 class Ack(msgspec.Struct, frozen=True, gc=False):
-    """The answer to a subscription: accepted, or refused with the exchange's words."""
+    """The answer to a subscription: accepted, or refused with the exchange's words.
+
+    Where an exchange answers topic by topic to one request, `topic` says for which.
+    """
 
     request_id: str | None
     accepted: bool
     text: str = ""
+    topic: str | None = None
 
 
 class Heartbeat(msgspec.Struct, frozen=True, gc=False):
@@ -47,4 +117,4 @@ class Other(msgspec.Struct, frozen=True, gc=False):
     """A well-formed frame that is not ours to read: ccxt gets it."""
 
 
-Message = Snapshot | Delta | Ack | Heartbeat | Other
+Message = Snapshot | Delta | TopOfBook | Trade | Candle | Status | Ack | Heartbeat | Other

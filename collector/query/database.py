@@ -34,9 +34,7 @@ def _engine(database: str | PathLike[str] | sa.URL) -> sa.Engine:
     url = database_url(database if isinstance(database, sa.URL) else fspath(database))
     path = sqlite_path(url)
     if path is not None and not Path(path).is_file():
-        raise QueryError(
-            f"there is no database at {path}; collect some first, for example: python run.py demo"
-        )
+        raise QueryError(f"there is no database at {path}; to make one: python run.py demo")
     return make_engine(url, read_only=True)
 
 

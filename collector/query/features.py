@@ -116,7 +116,7 @@ def _rows(
     wanted: Sequence[str],
     step_ns: int | None,
 ) -> pd.DataFrame:
-    """Read the rows of the span; for instants, also those of the step before it, and the last one before that."""
+    """Read the rows of the span; for instants, the step before it too, and the last one before that."""
     hot = tables.hot
     names = list(dict.fromkeys([*wanted, "received_at_ns", "timestamp", "segment_id", "depth"]))
     columns = [hot.c[name] for name in names]

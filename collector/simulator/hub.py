@@ -4,8 +4,8 @@ Everything here runs on the simulator's loop.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from collector.simulator.exchange import Connection, Exchange, Outgoing, Topic
 from collector.simulator.tampers import Tamper
@@ -21,6 +21,19 @@ class Listener(Protocol):
 
     def write(self, data: bytes) -> None:
         """Put bytes on the wire."""
+
+
+class Rendered(NamedTuple):
+    """A message and its frames: as it is, and in the form of a combined stream where one is heard."""
+
+    topic: Topic
+    message: Outgoing
+    plain: bytes
+    wrapped: bytes
+
+    def data_for(self, listener: Listener) -> bytes:
+        """Give the frame for a listener."""
+        return self.wrapped if listener.connection.wrapped and self.wrapped else self.plain
 
 
 class Hub:
@@ -80,22 +93,57 @@ class Hub:
         """Have the next messages of a channel looked at before they are sent."""
         self._tampers.setdefault(stream, []).append(tamper)
 
-    def publish(self, topic: Topic, messages: Iterable[Outgoing]) -> None:
-        """Send a topic's messages to all who hear it."""
+    def render(self, topic: Topic, messages: Iterable[Outgoing]) -> list[Rendered]:
+        """Make the frames of a topic's messages, faults included."""
         stream = (topic.exchange, topic.symbol, topic.channel)
         if stream in self.stalled:
-            return
+            return []
         if self._tampers:
             messages = self._tampered(topic, stream, messages)
-        for message in messages:
-            plain = frame(message.text.encode())
-            wrapped = None
+        wraps = next(
+            (each.exchange for each in self._listeners.get(topic, ()) if each.connection.wrapped), None
+        )
+        return [
+            Rendered(
+                topic,
+                message,
+                frame(message.text.encode()),
+                frame(wraps.wrap(topic, message.text).encode()) if wraps else b"",
+            )
+            for message in messages
+        ]
+
+    def publish(self, topic: Topic, messages: Iterable[Outgoing]) -> None:
+        """Send a topic's messages to all who hear it."""
+        for rendered in self.render(topic, messages):
+            stream = (topic.exchange, topic.symbol, topic.channel)
             for listener in self._listeners.get(topic, ()):
-                if listener.connection.wrapped:
-                    wrapped = wrapped or frame(listener.exchange.wrap(topic, message.text).encode())
-                    self._send(listener, stream, message, wrapped)
-                else:
-                    self._send(listener, stream, message, plain)
+                self._send(listener, stream, rendered.message, rendered.data_for(listener))
+
+    def listeners(self, topic: Topic) -> list[Listener]:
+        """List who hears a topic."""
+        return list(self._listeners.get(topic, ()))
+
+    def publish_ahead(self, made: Sequence[Rendered], hearers: Mapping[Topic, Sequence[Listener]]) -> None:
+        """Send frames made ahead, in one write a listener, to those who heard the topics then."""
+        sent_ns = self._wall_ns()
+        writes: dict[int, tuple[Listener, list[bytes]]] = {}
+        for rendered in made:
+            topic = rendered.topic
+            for listener in hearers[topic]:
+                if topic.wire in listener.connection.topics:
+                    number = listener.connection.number
+                    writes.setdefault(number, (listener, []))[1].append(rendered.data_for(listener))
+                    self._truth.note_sent(
+                        (topic.exchange, topic.symbol, topic.channel),
+                        number,
+                        rendered.message.sequence,
+                        rendered.message.kind,
+                        sent_ns,
+                    )
+        for listener, frames in writes.values():
+            listener.connection.last_sent_ns = sent_ns
+            listener.write(b"".join(frames))
 
     def tell(self, listener: Listener, topic: Topic, messages: Iterable[Outgoing]) -> None:
         """Send messages to one listener only: its snapshot."""

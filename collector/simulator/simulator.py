@@ -7,10 +7,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from collector.errors import UserError
-from collector.simulator.exchange import Connection
+from collector.simulator.exchange import Connection, Exchange
 from collector.simulator.faults import Faults
+from collector.simulator.feed import Feed
 from collector.simulator.server import Server
-from collector.simulator.world import EXCHANGES, World
+from collector.simulator.world import EXCHANGES, Ahead, World
 
 DEFAULT_SYMBOLS: Mapping[str, Sequence[str]] = {
     "bybit": ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT", "BTC/USDT", "ETH/USDT"),
@@ -47,6 +48,7 @@ class Simulator:
         self._world = World(chosen, seed=seed, levels=levels, remember=remember, clock_ns=clock_ns)
         self._rate = updates_per_s or 0.0
         self._server = Server(self._world, port, self._pace)
+        self._ahead: list[Ahead] = []
         self._paused = False
         self._started = False
         self._stopped = False
@@ -93,6 +95,17 @@ class Simulator:
         """Move the chosen markets n updates on, at once; returns when they are handed to the sockets."""
         self._server.call(self._publish(n, symbol, exchange))
 
+    def prepare(self, n: int, symbol: str | None = None, exchange: str | None = None) -> None:
+        """Make the frames of the chosen markets' next n updates ahead, so that `release` is limited by sockets only.
+
+        They go to those who are subscribed now; the truth knows these updates from here on.
+        """
+        self._server.call(self._prepare(n, symbol, exchange))
+
+    def release(self) -> int:
+        """Send all that was prepared, flat out; tells how many updates, once they are handed to the sockets."""
+        return self._server.call(self._release())
+
     def pause(self) -> None:
         """Stop the markets' clock."""
         self._paused = True
@@ -112,16 +125,35 @@ class Simulator:
     async def _connections(self, exchange: str | None) -> list[Connection]:
         return [session.connection for session in self._world.chosen(exchange, None)]
 
-    async def _publish(self, n: int, symbol: str | None, exchange: str | None) -> None:
+    def _pairs(self, symbol: str | None, exchange: str | None) -> list[tuple[Feed, Exchange]]:
         pairs = self._world.pairs(exchange, symbol)
         if not pairs:
             raise UserError(f"no simulated market is {symbol} on {exchange or 'any exchange'}")
+        return pairs
+
+    async def _publish(self, n: int, symbol: str | None, exchange: str | None) -> None:
+        pairs = self._pairs(symbol, exchange)
         for step in range(n):
             for feed, each in pairs:
                 self._world.step(feed, each)
             if step % _BATCH_STEPS == 0:
                 await self._world.drained()
         await self._world.drained()
+
+    async def _prepare(self, n: int, symbol: str | None, exchange: str | None) -> None:
+        pairs = self._pairs(symbol, exchange)
+        for start in range(0, n, _BATCH_STEPS):
+            for feed, each in pairs:
+                self._ahead.append(self._world.make_ahead(feed, each, min(_BATCH_STEPS, n - start)))
+            await asyncio.sleep(0)
+
+    async def _release(self) -> int:
+        batches, self._ahead = self._ahead, []
+        for batch in batches:
+            made = [rendered for step in batch.steps for rendered in step]
+            self._world.hub.publish_ahead(made, batch.hearers)
+            await self._world.drained()
+        return sum(len(batch.steps) for batch in batches)
 
     async def _pace(self) -> None:
         """Step every market at its rate, one shortly after the other; keep the connections' own time."""

@@ -5,6 +5,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from collector.simulator.bars import INTERVALS_MS, Bar, roll
 from collector.simulator.binance import Binance
@@ -12,7 +13,7 @@ from collector.simulator.bybit import Bybit
 from collector.simulator.doors import Door
 from collector.simulator.exchange import Connection, Exchange, Outgoing, Request, Topic
 from collector.simulator.feed import Feed
-from collector.simulator.hub import Hub
+from collector.simulator.hub import Hub, Listener, Rendered
 from collector.simulator.instruments import instrument
 from collector.simulator.kraken import Kraken
 from collector.simulator.limits import Allowance, Verdict
@@ -23,6 +24,13 @@ from collector.simulator.session import Session
 from collector.simulator.truth import Truth
 
 EXCHANGES: tuple[type[Exchange], ...] = (Bybit, Binance, Kraken)
+
+
+class Ahead(NamedTuple):
+    """Frames made ahead, step by step, and who is to hear them."""
+
+    steps: list[list[Rendered]]
+    hearers: dict[Topic, list[Listener]]
 
 
 class World:
@@ -96,22 +104,46 @@ class World:
 
     def step(self, feed: Feed, exchange: Exchange) -> None:
         """Let one market take its next step, and tell whoever listens."""
-        now_ms = self.clock_ns() // 1_000_000
         if feed.delisted:
             return
         with self.lock:
-            feed.tick(now_ms)
-            topics = self.hub.topics(feed.exchange, feed.symbol)
-            if not topics:
-                return
-            while feed.steps_due > 1:
-                feed.step()
-            change = feed.step()
-            for topic in topics:
-                if topic.kind == "bar":
-                    self.hub.publish(topic, self._bar_messages(topic, feed, exchange, change, now_ms))
-                else:
-                    self.hub.publish(topic, exchange.update(topic, feed, change, now_ms))
+            for topic, messages in self._next_messages(feed, exchange):
+                self.hub.publish(topic, messages)
+
+    def make_ahead(self, feed: Feed, exchange: Exchange, steps: int) -> Ahead:
+        """Let a market take steps whose frames are sent later, to those who listen now."""
+        with self.lock:
+            hearers = {
+                topic: self.hub.listeners(topic) for topic in self.hub.topics(feed.exchange, feed.symbol)
+            }
+            frames = [
+                [
+                    rendered
+                    for topic, messages in self._next_messages(feed, exchange)
+                    for rendered in self.hub.render(topic, messages)
+                ]
+                for _ in range(steps)
+            ]
+        return Ahead(frames, hearers)
+
+    def _next_messages(self, feed: Feed, exchange: Exchange) -> list[tuple[Topic, list[Outgoing]]]:
+        now_ms = self.clock_ns() // 1_000_000
+        feed.tick(now_ms)
+        topics = self.hub.topics(feed.exchange, feed.symbol)
+        if not topics:
+            return []
+        while feed.steps_due > 1:
+            feed.step()
+        change = feed.step()
+        return [
+            (
+                topic,
+                self._bar_messages(topic, feed, exchange, change, now_ms)
+                if topic.kind == "bar"
+                else exchange.update(topic, feed, change, now_ms),
+            )
+            for topic in topics
+        ]
 
     def _bar_messages(
         self, topic: Topic, feed: Feed, exchange: Exchange, change: Change, now_ms: int

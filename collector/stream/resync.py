@@ -65,7 +65,7 @@ class Resyncs:
         return [stream.topic for stream in streams if self._is_due(stream, now_ns, now_s)]
 
     def unanswered(self, stream: BookStream, now_ns: int, now_s: float) -> bool:
-        """Say whether a topic that was asked for again was silent for all the time that a snapshot may take."""
+        """Say whether a topic asked for again was silent for all the time that a snapshot may take."""
         waited_s = now_s - self._topics[stream.topic].asked_s
         quiet_s = (now_ns - stream.last_news_at_ns) / 1e9
         return min(waited_s, quiet_s) > self._snapshot_timeout_s

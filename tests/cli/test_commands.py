@@ -98,7 +98,7 @@ def test_help_and_version(run: Run) -> None:
     assert run("--version").stdout.startswith("collector 0.")
 
 
-def test_help_imports_nothing_heavy(run: Run) -> None:
+def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys; sys.argv = ['run.py', '--help']\n"
         "from collector.cli import main\n"
@@ -130,12 +130,15 @@ def test_the_demo_leaves_a_database_that_passes_verification(run: Run, tmp_path:
 DAMAGE = {
     "a row deleted": "DELETE FROM l2_training_data_practical WHERE id = 5",
     "a row doubled": (
-        "INSERT INTO l2_training_data_practical ({columns}) SELECT {columns} FROM l2_training_data_practical WHERE id = 5"
+        "INSERT INTO l2_training_data_practical ({columns}) "
+        "SELECT {columns} FROM l2_training_data_practical WHERE id = 5"
     ),
     "a price changed": "UPDATE l2_training_data_practical SET bid_price_1 = bid_price_1 + 0.1 WHERE id = 5",
     "a feature changed": "UPDATE l2_training_data_practical SET microprice = microprice + 0.1 WHERE id = 5",
     "a row moved to another stream": "UPDATE l2_training_data_practical SET symbol = 'X' WHERE id = 5",
-    "a segment stretched": "UPDATE collector_coverage SET end_ns = end_ns + 1, alive_until_ns = alive_until_ns + 9",
+    "a segment stretched": (
+        "UPDATE collector_coverage SET end_ns = end_ns + 1, alive_until_ns = alive_until_ns + 9"
+    ),
     "a segment kept alive": "UPDATE collector_coverage SET alive_until_ns = alive_until_ns + 5000000000",
     "a segment cut": "UPDATE collector_coverage SET alive_until_ns = start_ns",
     "a count wrong": "UPDATE collector_accounting SET received = received + 1",

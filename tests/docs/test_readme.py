@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from collector import __version__
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -58,8 +60,6 @@ def test_commands_named_in_the_docs_exist(page: Path) -> None:
 
 
 def test_changelog_and_version_agree() -> None:
-    from collector import __version__
-
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "## [Unreleased]" in changelog
     assert __version__ == "0.1.0" or f"## [{__version__}]" in changelog
