@@ -247,17 +247,16 @@ class Connection:
         """Take what is ours; False when something in the frame is not."""
         ours = True
         for message in self._protocol.read_frame(text):
-            kind = type(message)
-            if kind is Delta or kind is Snapshot:
-                stream = self._streams.get(message.topic)  # type: ignore[union-attr]
+            if isinstance(message, Delta | Snapshot):
+                stream = self._streams.get(message.topic)
                 if stream is None:
-                    raise FrameError("unknown_topic", message.topic)  # type: ignore[union-attr]
-                outcome = stream.take(message, received_at_ns, self.liveness)  # type: ignore[arg-type]
+                    raise FrameError("unknown_topic", message.topic)
+                outcome = stream.take(message, received_at_ns, self.liveness)
                 if outcome.did is Did.BROKE:
                     self._broke(stream, outcome.reason, outcome.detail)
-            elif kind is Ack:
-                ours = self._requests.answered(message)  # type: ignore[arg-type]
-            elif kind is Other:
+            elif isinstance(message, Ack):
+                ours = self._requests.answered(message)
+            elif isinstance(message, Other):
                 ours = False
         return ours
 
