@@ -1,0 +1,21 @@
+import sqlite3
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from collector.sinks import multi_row
+from collector.sinks.database_url import database_url
+from collector.sinks.engine import make_engine
+
+
+def test_no_statement_has_more_variables_than_sqlite_takes(tmp_path: Path) -> None:
+    wide = sa.Table("wide", sa.MetaData(), *(sa.Column(f"c{number}", sa.INTEGER) for number in range(100)))
+    engine = make_engine(database_url(str(tmp_path / "live.db")))
+    with engine.begin() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
+        wide.create(connection)
+        multi_row.insert(connection, wide, {f"c{number}": list(range(700)) for number in range(100)})
+        assert connection.execute(sa.select(sa.func.count(), sa.func.sum(wide.c.c99))).one() == (700, 244_650)
+    engine.dispose()
