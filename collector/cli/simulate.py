@@ -42,7 +42,9 @@ def simulate(
                 endpoints = simulator.endpoints(name)
                 print(f"  {name}:  # {', '.join(symbols)}")
                 print(f"    endpoints: {{rest: {endpoints['rest']}, ws: {endpoints['ws']}}}")
-            print("\nCtrl-C stops.", flush=True)
+            print(
+                f"\nFaults and truth: http://127.0.0.1:{simulator.port}/_control   Ctrl-C stops.", flush=True
+            )
             stopping.wait(seconds)
     finally:
         for number, handler in former.items():

@@ -3,12 +3,13 @@
 import asyncio
 import errno
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from aiohttp import web
 
 from collector.errors import UserError
+from collector.simulator.control import PATH as CONTROL_PATH
 from collector.simulator.exchange import Answer, Exchange, Request
 from collector.simulator.session import Session
 from collector.simulator.wire import reset
@@ -21,10 +22,17 @@ _HOST = "127.0.0.1"
 class Server:
     """Serves a world on a thread of its own."""
 
-    def __init__(self, world: World, port: int, background: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self,
+        world: World,
+        port: int,
+        background: Callable[[], Coroutine[Any, Any, None]],
+        control: Callable[[str, str, Mapping[str, str], str], Awaitable[Answer]],
+    ) -> None:
         self.port = port
         self._world = world
         self._background = background
+        self._control = control
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -93,6 +101,9 @@ class Server:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._socket(request)
+        if request.path.startswith(CONTROL_PATH):
+            body = await request.text()
+            return _response(await self._control(request.method, request.path, request.query, body))
         now_ms = self._world.clock_ns() // 1_000_000
         asked = Request(request.path, dict(request.query))
         for exchange in self._world.exchanges:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from collector.errors import UserError
+from collector.simulator.control import Control
 from collector.simulator.exchange import Connection, Exchange
 from collector.simulator.faults import Faults
 from collector.simulator.feed import Feed
@@ -47,7 +48,7 @@ class Simulator:
             raise UserError(f"no simulated exchange is called {', '.join(sorted(unknown))}")
         self._world = World(chosen, seed=seed, levels=levels, remember=remember, clock_ns=clock_ns)
         self._rate = updates_per_s or 0.0
-        self._server = Server(self._world, port, self._pace)
+        self._server = Server(self._world, port, self._pace, Control(self).answer)
         self._ahead: list[Ahead] = []
         self._paused = False
         self._started = False
@@ -96,14 +97,14 @@ class Simulator:
         self._server.call(self._publish(n, symbol, exchange))
 
     def prepare(self, n: int, symbol: str | None = None, exchange: str | None = None) -> None:
-        """Make the frames of the chosen markets' next n updates ahead, so that `release` is limited by sockets only.
+        """Make the frames of the next n updates ahead, so that only sockets limit `release`.
 
         They go to those who are subscribed now; the truth knows these updates from here on.
         """
         self._server.call(self._prepare(n, symbol, exchange))
 
     def release(self) -> int:
-        """Send all that was prepared, flat out; tells how many updates, once they are handed to the sockets."""
+        """Send all that was prepared, flat out; tells how many updates, once handed to the sockets."""
         return self._server.call(self._release())
 
     def pause(self) -> None:

@@ -1,0 +1,107 @@
+"""The control address: everything that Python can ask of a running simulator, over HTTP on the same port.
+
+GET  /_control                      what there is
+POST /_control/publish              {"n": 100, "symbol": "BTC/USDT:USDT", "exchange": "bybit"}
+POST /_control/pause, /_control/resume
+POST /_control/faults/<name>        the fault's arguments, by name
+GET  /_control/faults, /_control/connections
+GET  /_control/truth/<books|trades|bars|sent>?exchange=&symbol=&channel=&last=100
+"""
+
+import asyncio
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from collector.errors import UserError
+from collector.simulator.exchange import Answer
+from collector.simulator.faults import Faults
+
+if TYPE_CHECKING:
+    from collector.simulator.simulator import Simulator
+
+PATH = "/_control"
+_BAD_REQUEST, _NOT_FOUND = 400, 404
+
+
+class Control:
+    """Answers requests to the control address."""
+
+    def __init__(self, simulator: "Simulator") -> None:
+        self._simulator = simulator
+
+    async def answer(self, method: str, path: str, query: Mapping[str, str], body: str) -> Answer:
+        """Do what is asked; a mistake is answered with what was expected."""
+        words = path.removeprefix(PATH).strip("/").split("/")
+        try:
+            action = self._action(method, words, query, body)
+            if action is None:
+                return _say({"error": f"no such control: {method} {path}", "see": f"GET {PATH}"}, _NOT_FOUND)
+            # A fault waits for the simulator's loop, which is the one that answers here.
+            return _say(await asyncio.to_thread(action))
+        except (TypeError, ValueError, KeyError, UserError) as error:
+            return _say({"error": str(error)}, _BAD_REQUEST)
+
+    def _action(
+        self, method: str, words: list[str], query: Mapping[str, str], body: str
+    ) -> Callable[[], object] | None:
+        simulator = self._simulator
+        action: Callable[[], object] | None = None
+        match method, words:
+            case "GET", [""]:
+                action = self._overview
+            case "GET", ["faults"]:
+                action = self._faults
+            case "GET", ["connections"]:
+                action = self._connections
+            case "GET", ["truth", ("books" | "trades" | "bars" | "sent") as name]:
+                action = partial(self._truth, name, query)
+            case "POST", [("publish" | "pause" | "resume") as name]:
+                action = _bound(getattr(simulator, name), body)
+            case "POST", ["faults", name] if name in fault_names():
+                action = _bound(getattr(simulator.faults, name), body)
+        return action
+
+    def _faults(self) -> list[dict[str, Any]]:
+        return [asdict(fault) for fault in self._simulator.truth.faults()]
+
+    def _overview(self) -> dict[str, Any]:
+        faults = {name: str(inspect.signature(getattr(Faults, name))) for name in fault_names()}
+        return {"symbols": self._simulator.symbols, "faults": faults}
+
+    def _connections(self) -> list[dict[str, Any]]:
+        keys = ("number", "exchange", "path", "market", "opened_ns")
+        return [
+            {key: getattr(connection, key) for key in keys} | {"topics": list(connection.topics)}
+            for connection in self._simulator.connections()
+        ]
+
+    def _truth(self, name: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        arguments = {key: value for key, value in query.items() if key != "last"}
+        rows = getattr(self._simulator.truth, name)(**arguments)
+        return [asdict(row) for row in rows[-int(query.get("last", "100")) :]]
+
+
+def fault_names() -> list[str]:
+    """List the faults that can be asked for."""
+    return [name for name, member in vars(Faults).items() if callable(member) and not name.startswith("_")]
+
+
+def _bound(method: Callable[..., object], body: str) -> Callable[[], object]:
+    """Hold the request's arguments against the method's before it is called."""
+    arguments = json.loads(body or "{}")
+    if not isinstance(arguments, dict):
+        raise TypeError("expected a JSON object of arguments")
+    inspect.signature(method).bind(**arguments)
+
+    def run() -> object:
+        return {"result": method(**arguments)}
+
+    return run
+
+
+def _say(value: object, status: int = 200) -> Answer:
+    return Answer(json.dumps(value, separators=(",", ":")), status)
