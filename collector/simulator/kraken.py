@@ -285,6 +285,7 @@ class Kraken(Exchange):
                     "cost_precision": 5,
                     "marginable": True,
                     "has_index": True,
+                    "ws_display_price_precision": instrument.tick_decimals,
                     "cost_min": 0.5,
                     "margin_initial": 0.2,
                     "position_limit_long": 300,
