@@ -1,6 +1,8 @@
 """The command `demo`."""
 
+import os
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -37,18 +39,17 @@ def demo(
                 "exchanges.bybit.endpoints.ws": endpoints["ws"],
                 "database.url": db,
             },
-            environ={},
+            environ=_without_exchanges(os.environ),
             env_file=None,
             overrides_name="demo",
         )
         set_up_logging(settings.logging)
         until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
-        print(
-            f"Collecting {', '.join(SYMBOLS)} from a simulated Bybit into {db} until {until}.",
-            file=sys.stderr,
-        )
+        shown = settings.masked()["database"]["url"]
+        names = ", ".join(SYMBOLS)
+        print(f"Collecting {names} from a simulated Bybit into {shown} until {until}.", file=sys.stderr)
         code = run_in_foreground(Collector(settings), seconds)
-    print_what_next(db)
+    print_what_next(shown)
     return code
 
 
@@ -61,3 +62,9 @@ def print_what_next(db: str) -> None:
         '  python -c "from collector import load_features; '
         f"print(load_features('{db}', '{SYMBOLS[0]}', every='1s'))\""
     )
+
+
+def _without_exchanges(environ: Mapping[str, str]) -> dict[str, str]:
+    """Keep what the environment says of database, logging and the like; the exchange is the simulated one."""
+    ours = {name: value for name, value in environ.items() if name.upper().startswith("COLLECTOR_")}
+    return {name: value for name, value in ours.items() if not name.upper().startswith("COLLECTOR_EXCHANGES")}

@@ -28,7 +28,7 @@ def up(
     """
     from collector.sinks.migrate import sql_preview, upgrade  # noqa: PLC0415
 
-    engine = _engine(db)
+    engine = _engine(db, read_only=sql)
     try:
         if sql:
             print(sql_preview(engine, table, to))
@@ -68,7 +68,7 @@ def where(*, db: DatabaseUrl = DEFAULT_DATABASE) -> int:
     """
     from collector.sinks.migrate import status  # noqa: PLC0415
 
-    engine = _engine(db)
+    engine = _engine(db, read_only=True)
     try:
         position = status(engine)
     finally:
@@ -77,8 +77,8 @@ def where(*, db: DatabaseUrl = DEFAULT_DATABASE) -> int:
     return 0
 
 
-def _engine(db: str) -> "sa.Engine":
+def _engine(db: str, *, read_only: bool = False) -> "sa.Engine":
     from collector.sinks.database_url import database_url  # noqa: PLC0415
     from collector.sinks.engine import make_engine  # noqa: PLC0415
 
-    return make_engine(database_url(db))
+    return make_engine(database_url(db), read_only=read_only)

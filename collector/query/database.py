@@ -48,6 +48,6 @@ def _check_tables(connection: sa.Connection, table_name: str) -> None:
     if missing:
         where = shown(connection.engine.url)
         raise QueryError(
-            f"{where} has no table {', '.join(sorted(missing))}; expected a database that the collector wrote "
-            "(is another table name configured? see --table)"
+            f"{where} has no table {', '.join(sorted(missing))}; expected a database that the collector "
+            "wrote (is another table name configured? see --table)"
         )
