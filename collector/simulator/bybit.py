@@ -17,6 +17,8 @@ _MARKETS = ("spot", "linear")
 # A connection without a ping for this long is closed.
 _SILENCE_LIMIT_NS = 600 * 10**9
 _SPOT_TOPICS_PER_REQUEST = 10
+# Offered until 2025; recordings have it.
+_OLD_DEPTH = 500
 
 
 class Bybit(Exchange):
@@ -156,7 +158,7 @@ class Bybit(Exchange):
         if feed is None or feed.delisted:
             return None
         symbol = feed.symbol
-        if head == "orderbook" and parameter in {str(depth) for depth in self.offered_depths}:
+        if head == "orderbook" and parameter in {str(depth) for depth in (*self.offered_depths, _OLD_DEPTH)}:
             depth = int(parameter)
             return Topic(self.name, market, symbol, "bbo" if depth == 1 else "book", name, depth)
         if head == "publicTrade" and not parameter:

@@ -116,8 +116,7 @@ class Server:
         if verdict.wait_ms:
             return exchange.over_limit(verdict)
         fault = self._world.rest_fault(exchange, asked)
-        with self._world.lock:
-            answer = exchange.rest(asked, now_ms) or Answer('{"error":"not found"}', 404)
+        answer = self._world.rest(exchange, asked, now_ms)
         answer = answer._replace(headers={**answer.headers, **exchange.used_headers(verdict)})
         if fault is None:
             return answer

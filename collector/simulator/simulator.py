@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -11,6 +12,7 @@ from collector.simulator.control import Control
 from collector.simulator.exchange import Connection, Exchange
 from collector.simulator.faults import Faults
 from collector.simulator.feed import Feed
+from collector.simulator.replay import Replay, ReplayHandle
 from collector.simulator.server import Server
 from collector.simulator.world import EXCHANGES, Ahead, World
 
@@ -50,6 +52,7 @@ class Simulator:
         self._rate = updates_per_s or 0.0
         self._server = Server(self._world, port, self._pace, Control(self).answer)
         self._ahead: list[Ahead] = []
+        self._replaying: list[asyncio.Task[None]] = []
         self._paused = False
         self._started = False
         self._stopped = False
@@ -107,6 +110,16 @@ class Simulator:
         """Send all that was prepared, flat out; tells how many updates, once handed to the sockets."""
         return self._server.call(self._release())
 
+    def replay(self, exchange: str, symbol: str, path: str | Path, speed: float = 1.0) -> ReplayHandle:
+        """Play a recording in the place of a symbol's market: `speed` times as fast as recorded, 0 flat out.
+
+        It begins with the first subscription to the symbol.
+        """
+        if (exchange, symbol) not in self._world.feeds:
+            raise UserError(f"no simulated market is {symbol} on {exchange}")
+        replay = self._server.call(self._replay(exchange, symbol, path, speed))
+        return ReplayHandle(replay, self._server.call)
+
     def pause(self) -> None:
         """Stop the markets' clock."""
         self._paused = True
@@ -141,6 +154,12 @@ class Simulator:
                 await self._world.drained()
         await self._world.drained()
 
+    async def _replay(self, exchange: str, symbol: str, path: str | Path, speed: float) -> Replay:
+        replay = Replay(self._world, self._world.feeds[exchange, symbol], path, speed)
+        self._world.replays[exchange, symbol] = replay
+        self._replaying.append(asyncio.create_task(replay.run()))
+        return replay
+
     async def _prepare(self, n: int, symbol: str | None, exchange: str | None) -> None:
         pairs = self._pairs(symbol, exchange)
         for start in range(0, n, _BATCH_STEPS):
@@ -164,7 +183,8 @@ class Simulator:
                 await self._run_markets()
             await beats
         finally:
-            beats.cancel()
+            for task in [beats, *self._replaying]:
+                task.cancel()
 
     async def _beat(self) -> None:
         while True:

@@ -5,13 +5,13 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from collector.simulator.bars import INTERVALS_MS, Bar, roll
 from collector.simulator.binance import Binance
 from collector.simulator.bybit import Bybit
 from collector.simulator.doors import Door
-from collector.simulator.exchange import Connection, Exchange, Outgoing, Request, Topic
+from collector.simulator.exchange import Answer, Connection, Exchange, Outgoing, Request, Topic
 from collector.simulator.feed import Feed
 from collector.simulator.hub import Hub, Listener, Rendered
 from collector.simulator.instruments import instrument
@@ -22,6 +22,9 @@ from collector.simulator.past import bars_between
 from collector.simulator.rest_faults import RestFault
 from collector.simulator.session import Session
 from collector.simulator.truth import Truth
+
+if TYPE_CHECKING:
+    from collector.simulator.replay import Replay
 
 EXCHANGES: tuple[type[Exchange], ...] = (Bybit, Binance, Kraken)
 
@@ -66,6 +69,7 @@ class World:
         self.hub = Hub(self.truth, time.time_ns)
         self.sessions: dict[int, Session] = {}
         self.doors = {each.name: Door() for each in self.exchanges}
+        self.replays: dict[tuple[str, str], Replay] = {}
         self.rest_faults: list[RestFault] = []
         self.capacities: dict[str, int] = {}
         self._allowances: dict[tuple[str, str], Allowance] = {}
@@ -99,12 +103,17 @@ class World:
             if topic.kind == "bar":
                 now_ms = feed.now_ms
                 self._open_bars[topic] = bars_between(feed, INTERVALS_MS[topic.interval], now_ms, now_ms)[-1]
-            self.hub.tell(session, topic, session.exchange.snapshot(topic, feed, self.clock_ns()))
+            replay = self.replays.get((topic.exchange, topic.symbol))
+            if replay is None:
+                snapshot = session.exchange.snapshot(topic, feed, self.clock_ns())
+            else:
+                snapshot = replay.snapshot(topic)
+            self.hub.tell(session, topic, snapshot)
             self.hub.subscribe(session, topic)
 
     def step(self, feed: Feed, exchange: Exchange) -> None:
         """Let one market take its next step, and tell whoever listens."""
-        if feed.delisted:
+        if feed.delisted or (feed.exchange, feed.symbol) in self.replays:
             return
         with self.lock:
             for topic, messages in self._next_messages(feed, exchange):
@@ -190,6 +199,15 @@ class World:
                 fault.count -= 1
                 return fault
         return None
+
+    def rest(self, exchange: Exchange, request: Request, now_ms: int) -> Answer:
+        """Answer a REST request, from a recording where one is played."""
+        with self.lock:
+            for (name, _), replay in self.replays.items():
+                answer = replay.rest(request) if name == exchange.name else None
+                if answer is not None:
+                    return answer
+            return exchange.rest(request, now_ms) or Answer('{"error":"not found"}', 404)
 
     def beat(self) -> None:
         """Send the heartbeats that are due; close what is idle, or older than its exchange allows."""
