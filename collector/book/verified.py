@@ -31,6 +31,13 @@ class Rule(Protocol):
         """Judge a delta that arrives while the book is synced."""
 
 
+class ProvingRule(Rule, Protocol):
+    """A rule that looks at the book itself once a message is applied: a checksum."""
+
+    def prove(self, book: OrderBook, message: Snapshot | Delta) -> str | None:
+        """Return None when the book is right, otherwise what was expected and found."""
+
+
 class BookState(Enum):
     """Where a book stands."""
 
@@ -67,10 +74,11 @@ UNSYNCED = Outcome(Did.REJECTED, "unsynced")
 class VerifiedBook:
     """A local book and the proof that it is the exchange's."""
 
-    __slots__ = ("_depth", "_rule", "book", "last_sequence", "state")
+    __slots__ = ("_depth", "_prove", "_rule", "book", "last_sequence", "state")
 
     def __init__(self, rule: Rule, depth: int) -> None:
         self._rule = rule
+        self._prove = getattr(rule, "prove", None)
         self._depth = depth
         self.book = OrderBook()
         self.state = BookState.UNSYNCED
@@ -80,6 +88,10 @@ class VerifiedBook:
     def verification(self) -> str:
         """Name what proves the book."""
         return self._rule.verification
+
+    def knows(self, levels: int) -> bool:
+        """Say whether the best `levels` of each side are known for sure: as many as were subscribed."""
+        return levels <= self._depth
 
     def reset(self) -> None:
         """Forget the book: the connection that fed it is gone."""
@@ -91,7 +103,7 @@ class VerifiedBook:
         """Apply changed levels if they follow what is known."""
         if self.state is not BookState.SYNCED:
             return UNSYNCED
-        verdict = self._rule.judge_delta(self.last_sequence, delta)
+        verdict = self._judge(delta)
         if verdict is Verdict.REPEATS:
             return Outcome(Did.REJECTED, "stale", f"sequence {delta.sequence} was applied before")
         if verdict is not Verdict.CONTINUES:
@@ -105,6 +117,7 @@ class VerifiedBook:
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Take a whole book, as the first or in place of what was."""
         outcome = OPENED
+        before = None
         if self.state is BookState.SYNCED:
             verdict = self._rule.judge_snapshot(self.last_sequence, snapshot)
             if verdict is Verdict.REPEATS:
@@ -112,15 +125,22 @@ class VerifiedBook:
             if verdict is Verdict.CONTINUES:
                 outcome = CONTINUED
             else:
+                before = self.book
                 detail = f"snapshot {snapshot.sequence} after {self.last_sequence}"
                 outcome = Outcome(Did.REOPENED, "restart", detail)
         if not snapshot.bids and not snapshot.asks:
             return self._broke("empty", "a snapshot without a level")
+        self.book = OrderBook()
         try:
             self.book.replace(snapshot.bids, snapshot.asks)
         except FrameError as error:
             return self._broke(error.reason, error.detail)
+        if snapshot.sequence is None and before is not None and self.book == before:
+            outcome = MERGED  # without a sequence, the levels themselves say that nothing was missed
         return self._settle(snapshot, outcome)
+
+    def _judge(self, delta: Delta) -> Verdict:
+        return self._rule.judge_delta(self.last_sequence, delta)
 
     def _settle(self, message: Snapshot | Delta, outcome: Outcome) -> Outcome:
         book = self.book
@@ -131,6 +151,10 @@ class VerifiedBook:
             book.bids.cut_below(self._depth)
         if len(asks) > self._depth:
             book.asks.cut_above(self._depth)
+        if self._prove is not None:
+            wrong = self._prove(book, message)
+            if wrong is not None:
+                return self._broke("checksum", wrong)
         self.last_sequence = message.sequence
         self.state = BookState.SYNCED
         return outcome

@@ -65,6 +65,7 @@ class Buffer:
         exchange_ms: int | None,
         sequence: int | None,
         segment_id: int,
+        ten_known: bool,
         levels: Sequence[float],
     ) -> bool:
         """Take a row; False when there is no room and it was counted as dropped.
@@ -88,6 +89,7 @@ class Buffer:
                     NO_INT if sequence is None else sequence,
                     stream,
                     segment_id,
+                    ten_known,
                 )
             )
             self._rows += 1

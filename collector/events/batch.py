@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 NO_INT = -(2**63)  # stands for NULL in an integer column
-INT_COLUMNS = 5  # received_at_ns, exchange_ms, sequence, stream, segment_id
+INT_COLUMNS = 6  # received_at_ns, exchange_ms, sequence, stream, segment_id, 1 if ten levels are known
 
 UNKNOWN = "_unknown"  # frames that cannot be mapped to a stream are counted under this name
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 TOTAL_LEVELS = 10
 BASIS_POINTS = 10_000.0
@@ -33,10 +34,10 @@ class Book:
         return cls(shaped[:, 0], shaped[:, 1], shaped[:, 2], shaped[:, 3])
 
 
-def practical(book: Book, subscribed_depth: Integers) -> Mapping[str, Floats]:
+def practical(book: Book, ten_known: Flags) -> Mapping[str, Floats]:
     """Return the columns of the hot table that follow from one state; NaN is NULL.
 
-    `subscribed_depth` decides whether the totals over ten levels can be known.
+    `ten_known` says where the exchange has shown the best ten levels, or all where there are fewer.
     """
     best = {
         "bid_price_1": book.bid_prices[:, 0],
@@ -44,7 +45,6 @@ def practical(book: Book, subscribed_depth: Integers) -> Mapping[str, Floats]:
         "ask_price_1": book.ask_prices[:, 0],
         "ask_size_1": book.ask_sizes[:, 0],
     }
-    ten_known = subscribed_depth >= TOTAL_LEVELS
     totals = {
         "total_bid_volume_10": np.where(ten_known, _total(book.bid_sizes), np.nan),
         "total_ask_volume_10": np.where(ten_known, _total(book.ask_sizes), np.nan),

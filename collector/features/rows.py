@@ -43,21 +43,24 @@ class BookRows:
 
     def _columns(self, batch: Batch) -> dict[str, Sequence[Value]]:
         integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
-        received_at_ns, exchange_ms, sequences, streams, segments = integers.T
+        received_at_ns, exchange_ms, sequences, streams, segments, known = integers.T
         book = Book.from_flat(np.frombuffer(batch.levels, dtype=np.float64), self._levels_per_row)
         facts = [self._facts_of(number) for number in range(int(streams.max()) + 1)]
         depth = np.array([one.depth for one in facts], dtype=np.int64)[streams]
         exchange_ms_or_nan = np.where(exchange_ms == NO_INT, np.nan, exchange_ms.astype(np.float64))
+        ten_known = known.astype(np.bool_)
         verified = np.isin(segments, list(self._unverified), invert=True)
         return {
             "timestamp": iso_texts(received_at_ns),
             "symbol": _names([one.key.symbol for one in facts], streams),
             "exchange": _names([one.key.exchange for one in facts], streams),
-            **{name: _nullable(column) for name, column in practical(book, depth).items()},
+            **{name: _nullable(column) for name, column in practical(book, ten_known).items()},
             "sequence": _nullable_integers(sequences),
             "exchange_timestamp": _nullable_integers(exchange_ms),
             "data_source": _names([one.data_source for one in facts], streams),
-            "data_quality_score": quality(book, depth, received_at_ns, exchange_ms_or_nan, verified).tolist(),
+            "data_quality_score": quality(
+                book, ten_known, received_at_ns, exchange_ms_or_nan, verified
+            ).tolist(),
             "received_at_ns": received_at_ns.tolist(),
             "segment_id": segments.tolist(),
             "depth": depth.tolist(),

@@ -10,6 +10,7 @@ from collector.events.messages import Delta, Snapshot
 from collector.events.notices import SegmentChanged
 
 NO_ROOM = "no_room"
+TEN_LEVELS = 10  # what the totals of the hot table add up
 
 
 class BookStream:
@@ -100,6 +101,7 @@ class BookStream:
             message.exchange_ms,
             message.sequence,
             segment_id,
+            self._book.knows(TEN_LEVELS),
             self._book.book.top(self._levels_per_row),
         )
         if stored:

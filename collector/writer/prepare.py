@@ -34,7 +34,7 @@ class Preparation:
     def write_sets(self, batch: Batch, *, extend_alive: bool) -> Iterator[WriteSet]:
         """Yield what to commit, in order, at most `most_rows` rows each; nothing when nothing happened."""
         integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
-        received_at_ns, _, sequences, streams, segments = integers.T
+        received_at_ns, _, sequences, streams, segments, _ = integers.T
         columns = self._columns_of(batch)
         for opened in batch.opened:
             self._coverage.open(opened)

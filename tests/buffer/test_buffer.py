@@ -16,7 +16,7 @@ def make(max_rows: int = 100, flush_rows: int = 10) -> Buffer:
 
 
 def put(buffer: Buffer, number: int) -> bool:
-    return buffer.append(0, number, 1000 + number, None, number, 7, LEVELS)
+    return buffer.append(0, number, 1000 + number, None, number, 7, True, LEVELS)
 
 
 def test_a_stream_is_registered_once() -> None:
@@ -31,7 +31,7 @@ def test_a_swap_takes_all_and_leaves_nothing() -> None:
     put(buffer, 1)
     buffer.count_rejected(0, 2, "stale")
     batch = buffer.swap()
-    assert batch.integers.tolist() == [1001, NO_INT, 1, 0, 7]
+    assert batch.integers.tolist() == [1001, NO_INT, 1, 0, 7, 1]
     assert batch.levels.tolist() == LEVELS
     assert (batch.counts[0].received, batch.counts[0].rejected) == (2, {"stale": 1})
     after = buffer.swap()

@@ -46,7 +46,7 @@ def same(left: float, right: float) -> bool:
 
 @given(st.lists(BOOKS, min_size=1, max_size=8))
 def test_features_equal_the_oracle(cases: list[Case]) -> None:
-    computed = practical(flat(cases), np.array([depth for _, _, depth in cases]))
+    computed = practical(flat(cases), np.array([depth >= 10 for _, _, depth in cases]))
     for row, (bids, asks, depth) in enumerate(cases):
         expected = features(sorted(bids, reverse=True), sorted(asks), depth)
         for name, value in expected.items():
@@ -88,8 +88,8 @@ def test_quality_follows_the_documented_rule() -> None:
     received = np.full(7, 100 * second_ns)
     exchange_ms = np.array([99_999.0, 98_000.0, 102_000.0, np.nan, 99_999.0, 99_999.0, 99_999.0])
     verified = np.array([True, True, True, True, False, True, True])
-    depth = np.array([depth for _, _, depth in cases])
-    assert quality(flat(cases), depth, received, exchange_ms, verified).tolist() == [
+    known = np.array([depth >= 10 for _, _, depth in cases])
+    assert quality(flat(cases), known, received, exchange_ms, verified).tolist() == [
         1.0,
         0.8,
         0.9,

@@ -17,7 +17,7 @@ def make(most_rows: int = 1000) -> Preparation:
     return Preparation(
         SESSION,
         KEYS.__getitem__,
-        lambda batch: {"received_at_ns": batch.integers[::5].tolist()},
+        lambda batch: {"received_at_ns": batch.integers[::6].tolist()},
         most_rows=most_rows,
     )
 
@@ -32,7 +32,7 @@ def batch(
 ) -> Batch:
     integers = array("q")
     for received_at_ns, sequence, stream, segment in rows or []:
-        integers.extend((received_at_ns, NO_INT, sequence, stream, segment))
+        integers.extend((received_at_ns, NO_INT, sequence, stream, segment, 1))
     return Batch(array("d"), integers, opened, closed, heard_ns or {}, counts or {})
 
 

@@ -1,0 +1,155 @@
+"""Open a book by a REST snapshot and join the stream to it; know where the snapshot's sight ends.
+
+Levels beyond a snapshot's edge are unknown, not empty: they may have rested there since before it, and a
+diff stream never mentions them. Such a book counts only what it has seen, and asks to be fetched again
+before the price comes near an edge.
+"""
+
+from collections import deque
+from typing import Protocol
+
+from collector.book.book import OrderBook
+from collector.book.verified import CONTINUED, OPENED, BookState, Did, Outcome, Rule, Verdict, VerifiedBook
+from collector.errors import FrameError
+from collector.events.messages import Delta, Snapshot
+
+MOST_KEPT = 5000  # deltas kept for a snapshot under way: over eight minutes at ten a second
+NEAR_THE_EDGE = 0.25  # less than this share of the snapshot's depth is left: fetch again
+KEPT_DEPTHS = 2  # levels beyond the edge come in by diffs; a book is cut when it holds this many depths
+UNLIMITED = float("inf")
+
+
+class BridgingRule(Rule, Protocol):
+    """A rule that also joins a stream to a snapshot from elsewhere."""
+
+    def bridge(self, snapshot_sequence: int, delta: Delta) -> Verdict:
+        """Judge the first delta on a snapshot: REPEATS is older, CONTINUES joins, BREAKS leaves a hole."""
+
+
+class BridgedBook(VerifiedBook):
+    """A book whose snapshot comes by REST while its deltas come by the stream."""
+
+    __slots__ = ("_ask_edge", "_bid_edge", "_bridge", "_joined", "_recent", "fetching")
+
+    def __init__(self, rule: BridgingRule, depth: int) -> None:
+        super().__init__(rule, depth)
+        self._bridge = rule.bridge
+        self._recent: deque[Delta] = deque(maxlen=MOST_KEPT)
+        self._joined = False  # a delta has joined the snapshot; from then on each follows the one before
+        self._bid_edge = 0.0  # the lowest bid and the highest ask that are known for sure
+        self._ask_edge = UNLIMITED
+        self.fetching = False  # a snapshot is under way: deltas are kept for it
+
+    @property
+    def needs_snapshot(self) -> bool:
+        """Say whether a snapshot should be fetched now: none yet, or the price comes near an edge."""
+        return self.state is not BookState.SYNCED or not self.knows(max(1, int(self._depth * NEAR_THE_EDGE)))
+
+    def knows(self, levels: int) -> bool:
+        """Say whether the best `levels` of each side are known for sure."""
+        bids, asks = self.book.bids.prices, self.book.asks.prices
+        knows_bids = self._bid_edge <= 0.0 or (len(bids) >= levels and bids[-levels] >= self._bid_edge)
+        knows_asks = self._ask_edge == UNLIMITED or (
+            len(asks) >= levels and asks[levels - 1] <= self._ask_edge
+        )
+        return knows_bids and knows_asks
+
+    def reset(self) -> None:
+        """Forget the book; what the stream sends from now on is kept for the next snapshot."""
+        super().reset()
+        self._joined = False
+        self._bid_edge, self._ask_edge = 0.0, UNLIMITED
+        self._recent.clear()
+
+    def apply_delta(self, delta: Delta) -> Outcome:
+        """Apply changed levels if they follow what is known; keep them where a snapshot may need them."""
+        outcome = super().apply_delta(delta)
+        if self.fetching or self.state is not BookState.SYNCED:
+            self._recent.append(delta)
+        elif self._recent:
+            self._recent.clear()
+        if outcome.did is Did.CONTINUED:
+            self._joined = True
+            if not self.knows(1):
+                return self._broke("edge", "the price left what the snapshot showed")
+        return outcome
+
+    def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
+        """Build the book anew from a REST snapshot and the deltas since."""
+        sequence = snapshot.sequence
+        if sequence is None:
+            return Outcome(Did.REJECTED, "malformed", "a snapshot without a sequence cannot be joined")
+        book = OrderBook()
+        joined = False
+        last: Snapshot | Delta = snapshot
+        try:
+            book.replace(snapshot.bids, snapshot.asks)
+            for delta in self._recent:
+                judge = self._rule.judge_delta if joined else self._bridge
+                verdict = judge(sequence, delta)
+                if verdict is Verdict.REPEATS:
+                    continue
+                if verdict is not Verdict.CONTINUES:
+                    return Outcome(
+                        Did.REJECTED, "stale_snapshot", f"snapshot {sequence}, next {delta.sequence}"
+                    )
+                book.update(delta.bids, delta.asks)
+                joined, last = True, delta
+                sequence = delta.sequence or sequence
+        except FrameError as error:
+            return Outcome(Did.REJECTED, error.reason, error.detail)
+        return self._take(book, snapshot, last, sequence, joined=joined)
+
+    def _take(
+        self, book: OrderBook, snapshot: Snapshot, last: Snapshot | Delta, sequence: int, *, joined: bool
+    ) -> Outcome:
+        was_synced, before = self.state is BookState.SYNCED, self.last_sequence
+        if was_synced and before is not None and sequence < before:
+            return Outcome(Did.REJECTED, "stale_snapshot", f"snapshot reaches {sequence}, the book {before}")
+        wrong = self._disagreement(book, snapshot) if was_synced and sequence == before else None
+        if wrong is not None:
+            return self._broke("witness", wrong)
+        self.book = book
+        self._bid_edge = snapshot.bids[-1][0] if len(snapshot.bids) >= self._depth else 0.0
+        self._ask_edge = snapshot.asks[-1][0] if len(snapshot.asks) >= self._depth else UNLIMITED
+        self._joined = joined
+        if not snapshot.bids and not snapshot.asks:
+            return self._broke("empty", "a snapshot without a level")
+        outcome = self._settle(last, CONTINUED if was_synced else OPENED)
+        if outcome.did is not Did.BROKE:
+            self.last_sequence = sequence
+        return outcome
+
+    def _disagreement(self, book: OrderBook, snapshot: Snapshot) -> str | None:
+        """Compare what both books know; words for the first difference, or None."""
+        bid_edge = max(self._bid_edge, snapshot.bids[-1][0] if snapshot.bids else 0.0)
+        ask_edge = min(self._ask_edge, snapshot.asks[-1][0] if snapshot.asks else UNLIMITED)
+        here, there = self.book, book
+        for side, ours, theirs in (
+            ("bid", here.bids.sizes, there.bids.sizes),
+            ("ask", here.asks.sizes, there.asks.sizes),
+        ):
+            for price in sorted({*ours, *theirs}):
+                inside = price >= bid_edge if side == "bid" else price <= ask_edge
+                if inside and ours.get(price) != theirs.get(price):
+                    return f"{side} {price!r}: {ours.get(price)} here, {theirs.get(price)} by REST"
+        return None
+
+    def _judge(self, delta: Delta) -> Verdict:
+        if self._joined or self.last_sequence is None:
+            return super()._judge(delta)
+        return self._bridge(self.last_sequence, delta)
+
+    def _settle(self, message: Snapshot | Delta, outcome: Outcome) -> Outcome:
+        """Settle as any book, but cut late: levels that diffs bring in beyond the depth are known too."""
+        depth, self._depth = self._depth, self._depth * KEPT_DEPTHS
+        try:
+            settled = super()._settle(message, outcome)
+        finally:
+            self._depth = depth
+        bids, asks = self.book.bids.prices, self.book.asks.prices
+        if len(bids) >= depth * KEPT_DEPTHS:
+            self._bid_edge = max(self._bid_edge, bids[0])
+        if len(asks) >= depth * KEPT_DEPTHS:
+            self._ask_edge = min(self._ask_edge, asks[-1])
+        return settled
