@@ -47,10 +47,6 @@ class Client:
     def receive(self, timeout_s: float = TIMEOUT_S) -> Any:
         return json.loads(self.receive_text(timeout_s))
 
-    def error(self) -> BaseException | None:
-        """What ended the connection."""
-        return self._socket.exception()
-
     def get(self, path: str, timeout_s: float = TIMEOUT_S) -> tuple[int, dict[str, str], str]:
         return self._runner.run(asyncio.wait_for(self._get(path), timeout_s))
 

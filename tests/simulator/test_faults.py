@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -49,10 +50,16 @@ def test_close_without_a_word(simulator: Simulator, client: Client) -> None:
     assert client.receive_message().type is aiohttp.WSMsgType.CLOSED
 
 
-def test_reset(simulator: Simulator, client: Client) -> None:
-    simulator.faults.reset("bybit")
-    client.receive_message()
-    assert isinstance(client.error(), ConnectionResetError)
+def test_reset(simulator: Simulator) -> None:
+    with socket.create_connection(("127.0.0.1", simulator.port), timeout=10) as peer:
+        peer.sendall(
+            b"GET /v5/public/linear HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        assert peer.recv(65536).startswith(b"HTTP/1.1 101 ")
+        assert simulator.faults.reset("bybit") == 1
+        with pytest.raises(ConnectionResetError):
+            peer.recv(65536)
 
 
 def test_gap_skips_a_number(simulator: Simulator, client: Client) -> None:

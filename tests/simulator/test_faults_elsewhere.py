@@ -91,7 +91,8 @@ def test_a_day_on_the_clock_ends_a_connection(simulator: Simulator, spot: Client
     message = spot.receive_message()
     while message.type is aiohttp.WSMsgType.PING:
         message = spot.receive_message()
-    assert message.type is aiohttp.WSMsgType.CLOSE
+    assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+    assert simulator.truth.faults()[-1].name == "expired"
     assert kraken.receive() == {"channel": "heartbeat"}
 
 

@@ -129,6 +129,7 @@ def test_kraken_checksums_stay_right_and_fit_a_late_snapshot(
         late.send(method="subscribe", params=request)
         texts = [late.receive_text() for _ in range(3)]
     book = json.loads(texts[2], parse_float=str, parse_int=str)["data"][0]
+    assert (len(book["bids"]), len(book["asks"])) == (25, 25)
     levels = book["asks"][:10] + book["bids"][:10]
     digits = [level[key].replace(".", "").lstrip("0") for level in levels for key in ("price", "qty")]
     assert int(book["checksum"]) == crc32("".join(digits).encode())
