@@ -17,6 +17,10 @@ def simulate(
         typer.Option(help="A market as EXCHANGE:SYMBOL, such as bybit:BTC/USDT:USDT. Repeatable."),
     ] = None,
     rate: Annotated[float, typer.Option(help="Updates a second of each market.", min=0)] = 50.0,
+    bursts: Annotated[
+        bool,
+        typer.Option("--bursts", help="Vary each market's rate: bursts and quiet spells, the same mean."),
+    ] = False,
     seconds: Annotated[
         float | None, typer.Option(help="Stop by itself after so many seconds.", min=0)
     ] = None,
@@ -28,7 +32,11 @@ def simulate(
     from collector.simulator import Simulator  # noqa: PLC0415  (the help must not wait for it)
 
     simulator = Simulator(
-        port=port, seed=seed, symbols=_by_exchange(symbol) if symbol else None, updates_per_s=rate
+        port=port,
+        seed=seed,
+        symbols=_by_exchange(symbol) if symbol else None,
+        updates_per_s=rate,
+        bursts=bursts,
     )
     stopping = threading.Event()
     former = {

@@ -30,6 +30,7 @@ class Binance(Exchange):
 
     name = "binance"
     rest_prefixes: ClassVar[tuple[str, ...]] = ("/api/v3/", "/fapi/v1/", "/dapi/v1/")
+    connection_rule: ClassVar[Rule] = Rule("connections", 300, 300_000)
     offered_depths: ClassVar[tuple[int, ...]] = (0,)
     lifetime_ns: ClassVar[int | None] = 24 * 3600 * 10**9
 

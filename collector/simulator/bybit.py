@@ -17,6 +17,7 @@ _MARKETS = ("spot", "linear")
 # A connection without a ping for this long is closed.
 _SILENCE_LIMIT_NS = 600 * 10**9
 _SPOT_TOPICS_PER_REQUEST = 10
+_CHARACTERS_PER_REQUEST = 21_000
 # Offered until 2025; recordings have it.
 _OLD_DEPTH = 500
 
@@ -26,6 +27,8 @@ class Bybit(Exchange):
 
     name = "bybit"
     rest_prefixes: ClassVar[tuple[str, ...]] = ("/v5/market/",)
+    connection_rule: ClassVar[Rule] = Rule("connections", 500, 300_000)
+    connection_refusal_status: ClassVar[int] = 403
     offered_depths: ClassVar[tuple[int, ...]] = (1, 50, 200, 1000)
 
     def market_at(self, path: str) -> str | None:
@@ -141,6 +144,8 @@ class Bybit(Exchange):
             raise ValueError("request args empty")
         if connection.market == "spot" and len(names) > _SPOT_TOPICS_PER_REQUEST:
             raise ValueError("args size >10")
+        if len(json.dumps(names)) > _CHARACTERS_PER_REQUEST:
+            raise ValueError("args size >21000")
         topics = []
         for name in names:
             topic = self._topic(connection.market, name)

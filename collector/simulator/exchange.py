@@ -99,6 +99,8 @@ class Exchange(ABC):
     rest_prefixes: ClassVar[tuple[str, ...]]
     offered_depths: ClassVar[tuple[int, ...]]
     level_pattern: ClassVar[re.Pattern[str]] = re.compile(r'\["(?P<price>[^"]*)","(?P<size>[^"]*)"\]')
+    connection_rule: ClassVar[Rule]
+    connection_refusal_status: ClassVar[int] = 429
     lifetime_ns: ClassVar[int | None] = None
 
     def __init__(self, feeds: Mapping[str, Feed]) -> None:

@@ -251,6 +251,15 @@ class Faults:
             detail=str(capacity),
         )
 
+    def connection_allowance(self, exchange: str, capacity: int) -> None:
+        """Allow only so many new connections in the window that the exchange counts (5 or 10 minutes)."""
+        self._do(
+            "connection_allowance",
+            exchange,
+            lambda: self._world.connection_capacities.update({exchange: capacity}),
+            detail=str(capacity),
+        )
+
     def stale_snapshot(self, exchange: str, symbol: str, steps: int = 100) -> None:
         """Answer requests for the book with an old one, until called with 0."""
         self._set_feed(

@@ -40,6 +40,7 @@ class Kraken(Exchange):
     name = "kraken"
     rest_prefixes: ClassVar[tuple[str, ...]] = ("/0/public/",)
     level_pattern: ClassVar[re.Pattern[str]] = re.compile(r'{"price":(?P<price>[^,]*),"qty":(?P<size>[^}]*)}')
+    connection_rule: ClassVar[Rule] = Rule("connections", 150, 600_000)
     offered_depths: ClassVar[tuple[int, ...]] = (10, 25, 100, 500, 1000)
 
     def market_at(self, path: str) -> str | None:

@@ -134,6 +134,8 @@ class Server:
             if not refusal and request.transport is not None:
                 reset(request.transport)
             return _response(Answer('{"error":"refused"}', refusal or 503))
+        if not self._world.admits(exchange, self._world.clock_ns() // 1_000_000):
+            return _response(Answer('{"error":"too many connections"}', exchange.connection_refusal_status))
         connection = self._world.connect(exchange, market, request.path)
         return await Session(self._world, exchange, connection, request).run()
 

@@ -1,5 +1,6 @@
 """One websocket connection: reads what the client says, applies what the exchange answers."""
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _ASKS_TO_SUBSCRIBE = re.compile(r'"(op|method)"\s*:\s*"subscribe"', re.IGNORECASE)
 # A client that reads so slowly is cut off, as the exchanges do.
+_PATIENCE_S = 1.0
 _MOST_UNSENT_BYTES = 256 * 1024 * 1024
 
 
@@ -25,6 +27,7 @@ class Session:
         self.connection = connection
         self.exchange = exchange
         self.is_mute = False
+        self._is_slow = False
         self._world = world
         self._request = request
         self._socket = web.WebSocketResponse(autoping=False, autoclose=False, max_msg_size=1024 * 1024)
@@ -59,9 +62,17 @@ class Session:
     async def drained(self) -> None:
         """Wait until the client has taken most of what was written."""
         protocol = self._request.protocol
-        if protocol.writing_paused:
-            # aiohttp drains only what its own writer wrote; ours goes to the transport, made ahead.
-            await protocol._drain_helper()  # noqa: SLF001
+        if not protocol.writing_paused:
+            self._is_slow = False
+        elif not self._is_slow:
+            try:
+                # aiohttp drains only what its own writer wrote; ours goes to the transport, made ahead.
+                await asyncio.wait_for(protocol._drain_helper(), _PATIENCE_S)  # noqa: SLF001
+            except TimeoutError:
+                # Who does not read holds nobody else up; what it is owed waits in memory.
+                self._is_slow = True
+            except ConnectionError:
+                pass
 
     def close(self, code: int, reason: str = "") -> None:
         """Close with a code; 1006 means without saying so."""

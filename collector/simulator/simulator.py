@@ -1,6 +1,7 @@
 """The simulator as a test, a benchmark or a demo holds it."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _PACE_S = 0.005
 _BEAT_S = 0.1
+# Of bursts and quiet spells: how a market's rate changes, about once a second, to the same mean.
+_TEMPO_CHANGES_PER_S = 1.0
+_TEMPOS = (0.1, 0.4, 0.5, 1.0, 3.0)
 _BATCH_STEPS = 200
 
 
@@ -39,6 +43,7 @@ class Simulator:
         seed: int = 7,
         symbols: Mapping[str, Sequence[str]] | None = None,
         updates_per_s: float | None = 50.0,
+        bursts: bool = False,
         levels: int = 300,
         remember: int = 1_000_000,
         clock_ns: Callable[[], int] = time.time_ns,
@@ -50,6 +55,8 @@ class Simulator:
             raise UserError(f"no simulated exchange is called {', '.join(sorted(unknown))}")
         self._world = World(chosen, seed=seed, levels=levels, remember=remember, clock_ns=clock_ns)
         self._rate = updates_per_s or 0.0
+        self._bursts = bursts
+        self._tempo_draws = random.Random(seed)  # noqa: S311  (a repeatable rhythm)
         self._server = Server(self._world, port, self._pace, Control(self).answer)
         self._ahead: list[Ahead] = []
         self._replaying: list[asyncio.Task[None]] = []
@@ -194,16 +201,20 @@ class Simulator:
     async def _run_markets(self) -> None:
         pairs = self._world.pairs()
         loop = asyncio.get_running_loop()
+        tempos = [1.0] * len(pairs)
         due = [index / len(pairs) for index in range(len(pairs))]
         last_s = loop.time()
         while True:
             await asyncio.sleep(max(_PACE_S, min(0.05, 1 / (self._rate * len(pairs)))))
             now_s = loop.time()
             # After a stall the market goes on from here; it does not make up for more than a second.
-            passed = 0.0 if self._paused else min(now_s - last_s, 1.0) * self._rate
+            elapsed_s = 0.0 if self._paused else min(now_s - last_s, 1.0)
+            passed = elapsed_s * self._rate
             last_s = now_s
             for index, (feed, each) in enumerate(pairs):
-                due[index] += passed
+                if self._bursts and self._tempo_draws.random() < _TEMPO_CHANGES_PER_S * elapsed_s:
+                    tempos[index] = self._tempo_draws.choice(_TEMPOS)
+                due[index] += passed * tempos[index]
                 while due[index] >= 1.0:
                     due[index] -= 1.0
                     self._world.step(feed, each)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
@@ -149,10 +149,17 @@ class Books(Sequence[BookState]):
 class Truth:
     """All that the simulator knows and a collector should find out."""
 
-    def __init__(self, feeds: dict[tuple[str, str], Feed], lock: threading.RLock, remember: int) -> None:
+    def __init__(
+        self,
+        feeds: dict[tuple[str, str], Feed],
+        lock: threading.RLock,
+        remember: int,
+        stream_channel: Callable[[str, str], str],
+    ) -> None:
         self._feeds = feeds
         self._lock = lock
         self._remember = remember
+        self._stream_channel = stream_channel
         self._sent: dict[tuple[str, str, str], Columns] = {}
         self._faults: list[Fault] = []
 
@@ -162,8 +169,9 @@ class Truth:
             feed = self._feed(exchange, symbol)
             return Books(feed, channel)
 
-    def trades(self, exchange: str, symbol: str) -> Sequence[TradeState]:
+    def trades(self, exchange: str, symbol: str, channel: str = "trade") -> Sequence[TradeState]:
         """Give every trade since the start."""
+        del channel
         with self._lock:
             feed = self._feed(exchange, symbol)
             rows = feed.trades.frozen()
@@ -206,9 +214,9 @@ class Truth:
         ]
 
     def sent(self, exchange: str, symbol: str, channel: str) -> Sequence[Sent]:
-        """Give every message of a channel put on any wire, in order."""
+        """Give every message of a channel put on any wire, in order; of Binance books, every depth is one."""
         with self._lock:
-            columns = self._sent.get((exchange, symbol, channel))
+            columns = self._sent.get((exchange, symbol, self._stream_channel(exchange, channel)))
             rows = columns.frozen() if columns else ()
         return [
             Sent(connection, None if sequence == _NO_SEQUENCE else sequence, KINDS[kind], sent_ns)

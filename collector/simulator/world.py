@@ -65,13 +65,16 @@ class World:
             for kind in EXCHANGES
             if kind.name in symbols
         ]
-        self.truth = Truth(self.feeds, self.lock, remember)
+        self.truth = Truth(
+            self.feeds, self.lock, remember, lambda name, channel: self.exchange(name).stream_channel(channel)
+        )
         self.hub = Hub(self.truth, time.time_ns)
         self.sessions: dict[int, Session] = {}
         self.doors = {each.name: Door() for each in self.exchanges}
         self.replays: dict[tuple[str, str], Replay] = {}
         self.rest_faults: list[RestFault] = []
         self.capacities: dict[str, int] = {}
+        self.connection_capacities: dict[str, int] = {}
         self._allowances: dict[tuple[str, str], Allowance] = {}
         self._open_bars: dict[Topic, Bar] = {}
         self._connection_numbers = itertools.count(1)
@@ -191,6 +194,13 @@ class World:
             rule = rule._replace(capacity=self.capacities[exchange.name])
         allowance = self._allowances.setdefault((exchange.name, rule.bucket), Allowance())
         return allowance.spend(rule, weight, now_ms)
+
+    def admits(self, exchange: Exchange, now_ms: int) -> bool:
+        """Tell whether one more connection is within the exchange's allowance for one address."""
+        rule = exchange.connection_rule
+        capacity = self.connection_capacities.get(exchange.name, rule.capacity)
+        allowance = self._allowances.setdefault((exchange.name, rule.bucket), Allowance())
+        return not allowance.spend(rule._replace(capacity=capacity), 1, now_ms).wait_ms
 
     def rest_fault(self, exchange: Exchange, request: Request) -> RestFault | None:
         """Use up the first fault armed for a request."""

@@ -308,6 +308,47 @@ def test_prepared_frames_are_the_ones_that_would_have_been_sent(connect: type[Cl
     assert run(ahead=True) == run(ahead=False)
 
 
+def test_connections_are_limited(simulator: Simulator, connect: type[Client]) -> None:
+    simulator.faults.connection_allowance("bybit", 2)
+    with connect(simulator, "/v5/public/spot"), connect(simulator, "/v5/public/spot"):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused, connect(simulator, "/v5/public/spot"):
+            pass
+        assert refused.value.status == 403
+        with connect(simulator, "/kraken/v2"):
+            pass
+
+
+def test_sent_is_found_under_the_collectors_channels(simulator: Simulator, connect: type[Client]) -> None:
+    with connect(simulator, "/ws/ethusdt@depth") as client:
+        simulator.wait_for_subscription("binance", "ETH/USDT", "book.10", timeout=5)
+        simulator.publish(2, "ETH/USDT")
+        numbers = [client.receive()["u"] for _ in range(2)]
+    for channel in ("book.10", "book.50"):
+        assert [each.sequence for each in simulator.truth.sent("binance", "ETH/USDT", channel)] == numbers
+
+
+def test_a_client_that_does_not_read_holds_nobody_up(simulator: Simulator, connect: type[Client]) -> None:
+    with connect(simulator, "/v5/public/linear") as idle, connect(simulator, "/v5/public/linear") as busy:
+        for client in (idle, busy):
+            client.send(op="subscribe", args=["orderbook.1000.BTCUSDT"])
+            simulator.wait_for_subscription("bybit", "BTC/USDT:USDT", "book.1000", timeout=5)
+        busy.receive()
+        busy.receive()
+        simulator.faults.huge_frame("bybit", size_bytes=30_000_000)
+        simulator.publish(3, "BTC/USDT:USDT", "bybit")
+        assert len(busy.receive_text()) == 30_000_000
+        assert [busy.receive()["type"] for _ in range(3)] == ["delta"] * 3
+
+
+def test_bursts_and_quiet_spells(connect: type[Client]) -> None:
+    with (
+        Simulator(symbols={"bybit": ["BTC/USDT:USDT"]}, updates_per_s=400.0, bursts=True) as simulator,
+        connect(simulator, "/v5/public/linear") as client,
+    ):
+        client.send(op="subscribe", args=["orderbook.50.BTCUSDT"])
+        assert [client.receive() for _ in range(300)][-1]["type"] == "delta"
+
+
 def test_five_hundred_symbols(connect: type[Client]) -> None:
     symbols = [f"S{number:03}/USDT:USDT" for number in range(500)]
     with (
