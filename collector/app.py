@@ -16,7 +16,8 @@ from collector.clock import Clock
 from collector.errors import CollectorError, UserError
 from collector.events.batch import UNKNOWN
 from collector.events.bus import EventBus
-from collector.events.notices import ClockStep, PotentialHalt, SegmentChanged, SystemState
+from collector.events.notices import ClockStep, PotentialHalt, SegmentChanged, SnapshotFailed, SystemState
+from collector.exchanges.protocol import depth_of
 from collector.exchanges.venues import SUPPORTED, Kind
 from collector.features.practical import TOTAL_LEVELS
 from collector.features.rows import BookRows, StreamFacts
@@ -26,7 +27,7 @@ from collector.settings import ExchangeSettings, Settings
 from collector.sinks.contract import AccountingState, SessionState, Sink
 from collector.sinks.sql import SqlSink
 from collector.stream.connection import Pace
-from collector.stream.feed import Feed, Limits, Wanted, book_depth
+from collector.stream.feed import Feed, Limits, Wanted
 from collector.stream.markets import Source
 from collector.stream.thread import StreamThread
 from collector.writer.prepare import Preparation
@@ -191,7 +192,7 @@ class Collector:
         if key.symbol == UNKNOWN:
             return StreamFacts(key, 0, "")  # gives no rows
         return StreamFacts(
-            key, book_depth(key.channel), self.settings.exchanges[key.exchange].stored_data_source
+            key, depth_of(key.channel), self.settings.exchanges[key.exchange].stored_data_source
         )
 
     def _make_feeds(self, clock: Clock) -> Sequence[Feed]:
@@ -245,6 +246,7 @@ def _log_events(events: EventBus) -> None:
     events.subscribe(SystemState, _log_state)
     events.subscribe(SegmentChanged, _log_segment)
     events.subscribe(PotentialHalt, _log_halt)
+    events.subscribe(SnapshotFailed, _log_snapshot)
     events.subscribe(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
 
 
@@ -264,6 +266,10 @@ def _log_segment(event: SegmentChanged) -> None:
 def _log_halt(event: PotentialHalt) -> None:
     where = {"exchange": event.exchange, **({"symbol": event.symbol} if event.symbol else {})}
     log.warning("potential_halt", code=event.code, reason=event.reason, **where)
+
+
+def _log_snapshot(event: SnapshotFailed) -> None:
+    log.warning("snapshot.failed", exchange=event.exchange, symbol=event.symbol, detail=event.detail)
 
 
 def _log_unknown(exchange: str) -> Callable[[str, str, str], None]:

@@ -9,7 +9,17 @@ from collections import deque
 from typing import Protocol
 
 from collector.book.book import OrderBook
-from collector.book.verified import CONTINUED, OPENED, BookState, Did, Outcome, Rule, Verdict, VerifiedBook
+from collector.book.verified import (
+    CONTINUED,
+    MERGED,
+    OPENED,
+    BookState,
+    Did,
+    Outcome,
+    Rule,
+    Verdict,
+    VerifiedBook,
+)
 from collector.errors import FrameError
 from collector.events.messages import Delta, Snapshot
 
@@ -115,7 +125,10 @@ class BridgedBook(VerifiedBook):
         self._joined = joined
         if not snapshot.bids and not snapshot.asks:
             return self._broke("empty", "a snapshot without a level")
-        outcome = self._settle(last, CONTINUED if was_synced else OPENED)
+        outcome = OPENED
+        if was_synced:
+            outcome = MERGED if sequence == before else CONTINUED
+        outcome = self._settle(last, outcome)
         if outcome.did is not Did.BROKE:
             self.last_sequence = sequence
         return outcome

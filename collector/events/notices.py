@@ -39,6 +39,16 @@ class SegmentChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotFailed:
+    """A snapshot could not be fetched; it is asked for again."""
+
+    exchange: str
+    symbol: str
+    at_ns: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class PotentialHalt:
     """Something went wrong so often, or so finally, that a trading system should consider stopping."""
 
@@ -58,4 +68,4 @@ class ClockStep:
     step_s: float
 
 
-Notice = SystemState | SegmentChanged | PotentialHalt | ClockStep
+Notice = SystemState | SegmentChanged | SnapshotFailed | PotentialHalt | ClockStep

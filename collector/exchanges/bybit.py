@@ -107,9 +107,18 @@ class Continuity:
         return Verdict.CONTINUES if follows else Verdict.RESTARTS
 
 
-def book_topic(market_id: str, depth: int) -> str:
-    """Name the order book of a market at a depth."""
-    return f"orderbook.{depth}.{market_id}"
+def topic(market_id: str, symbol: str, channel: str) -> str:
+    """Name a channel of a market: its order book at a depth, or at depth 1 for `bbo`."""
+    del symbol
+    family, _, depth = channel.partition(".")
+    if family not in {"book", "bbo"}:
+        raise ValueError(f"{channel} is no order book")
+    return f"orderbook.{depth or TOP_OF_BOOK_DEPTH}.{market_id}"
+
+
+def route(topic: str) -> str:
+    """Return what a frame of a topic is known by: the topic itself."""
+    return topic
 
 
 def subscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:

@@ -1,33 +1,80 @@
-"""Say what the stream layer needs to know of an exchange, and which file knows it."""
+"""Say what the stream layer needs to know of an exchange, and which file knows it.
 
-from collections.abc import Sequence
-from typing import Protocol
+An exchange is a table of facts, and functions only where the table cannot say it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from collector.book.verified import Rule
-from collector.events.messages import Message
+from collector.events.messages import Message, Snapshot
 from collector.exchanges import bybit
+from collector.exchanges.venues import Kind
+
+Payload = Mapping[str, object]
 
 
-class Exchange(Protocol):
-    """One file of this folder: pure functions between frames and our vocabulary."""
+@dataclass(frozen=True, slots=True)
+class RestSnapshot:
+    """How a book's snapshot is asked for over REST, where the stream does not bring one."""
 
-    def read_frame(self, text: str) -> Sequence[Message]:
-        """Map one frame, or raise FrameError."""
-
-    def book_topic(self, market_id: str, depth: int) -> str:
-        """Name the order book of a market at a depth."""
-
-    def Continuity(self, depth: int) -> Rule:  # noqa: N802  (a class stands here)
-        """Make the integrity rule of a book."""
-
-    def subscribe(self, topics: Sequence[str], request_id: str) -> dict[str, object]:
-        """Make the request that asks for topics."""
-
-    def unsubscribe(self, topics: Sequence[str], request_id: str) -> dict[str, object]:
-        """Make the request that ends topics."""
-
-    def ping(self, request_id: str) -> dict[str, object]:
-        """Make the request that a living connection answers."""
+    ccxt_method: str
+    params: Mapping[str, str]
+    weight: float
 
 
-EXCHANGES: dict[str, Exchange] = {"bybit": bybit}
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The REST side of an exchange whose books are opened by it."""
+
+    request: Callable[[str, Kind, int], RestSnapshot]  # market id, kind, depth
+    read: Callable[[str, str], Snapshot]  # the answer's text, the topic
+    depth: Callable[[Kind, int], int]  # levels to ask for, for a book of a depth
+    weight_a_minute: Mapping[Kind, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange, as the stream layer sees it."""
+
+    read_frame: Callable[[str], Sequence[Message]]
+    topic: Callable[[str, str, str], str]  # market id, symbol, channel: what is subscribed
+    route: Callable[[str], str]  # what the frames of a topic are known by
+    requests: Callable[[Sequence[str]], Sequence[Sequence[str]]]  # topics, put together request by request
+    subscribe: Callable[[Sequence[str], str], Payload]  # topics, request id
+    unsubscribe: Callable[[Sequence[str], str], Payload]
+    rule: Callable[
+        [Kind, str, Mapping[str, object]], Rule
+    ]  # kind, channel, what the exchange says of the market
+    ping: Callable[[str], Payload] | None = None  # None: the websocket's own ping frame
+    answers_each_topic: bool = False  # one answer for each topic of a request, not one for all
+    topics_a_connection: int = 200
+    rest: Rest | None = None
+
+
+def depth_of(channel: str) -> int:
+    """Read the depth out of a channel's name: 50 of `book.50`, 1 of `bbo`."""
+    family, _, depth = channel.partition(".")
+    if family == "bbo":
+        return 1
+    if family != "book":
+        raise ValueError(f"{channel} is no order book")
+    return int(depth)
+
+
+def _tens(topics: Sequence[str]) -> Sequence[Sequence[str]]:
+    return [topics[first : first + 10] for first in range(0, len(topics), 10)]
+
+
+BYBIT = Exchange(
+    read_frame=bybit.read_frame,
+    topic=bybit.topic,
+    route=bybit.route,
+    requests=_tens,  # spot takes ten arguments a request
+    subscribe=bybit.subscribe,
+    unsubscribe=bybit.unsubscribe,
+    ping=bybit.ping,
+    rule=lambda _kind, channel, _market: bybit.Continuity(depth_of(channel)),
+)
+
+EXCHANGES: dict[str, Exchange] = {"bybit": BYBIT}

@@ -138,12 +138,15 @@ def _segments(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 def _strays(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     """Every row that names a segment names one that coverage knows, of the same stream."""
     hot, coverage = tables.hot, tables.coverage
-    channel = sa.literal("book.") + sa.cast(hot.c.depth, sa.TEXT)
+    of_the_depth = sa.literal("book.") + sa.cast(hot.c.depth, sa.TEXT)
+    same_channel = sa.or_(
+        coverage.c.channel == of_the_depth, sa.and_(coverage.c.channel == "bbo", hot.c.depth == 1)
+    )
     other_stream = sa.or_(
         coverage.c.segment_id.is_(None),
         coverage.c.symbol != hot.c.symbol,
         coverage.c.exchange != hot.c.exchange,
-        coverage.c.channel != channel,
+        sa.not_(same_channel),
     )
     question = (
         sa.select(hot.c.id)

@@ -64,10 +64,7 @@ def load_features(
     with reading(database, table_name) as (connection, tables):
         where = _stream(connection, tables, symbol, exchange, depth, data_source)
         frame = _rows(connection, tables, where, span, wanted, step_ns)
-        found = int(frame["depth"].iloc[0]) if depth is None and not frame.empty else depth
-        known = segments(
-            connection, tables, Selection(symbol, exchange, None if found is None else f"book.{found}")
-        )
+        known = segments(connection, tables, Selection(symbol, exchange))
     received = frame.pop("received_at_ns").to_numpy(dtype=np.int64)
     frame = frame.drop(columns=["depth", "timestamp"]).rename(columns={"segment_id": "segment"})
     if step_ns is None:

@@ -1,16 +1,30 @@
 """Take one stream's book messages to rows, segments and counts."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from collector.book.bridged import BridgedBook
 from collector.book.verified import BookState, Did, Outcome, VerifiedBook
 from collector.buffer.buffer import Buffer
 from collector.events.batch import Liveness, SegmentClosed, SegmentOpened, StreamKey
 from collector.events.bus import EventBus
 from collector.events.messages import Delta, Snapshot
 from collector.events.notices import SegmentChanged
+from collector.exchanges.venues import Kind
 
 NO_ROOM = "no_room"
 TEN_LEVELS = 10  # what the totals of the hot table add up
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stream is found at its exchange."""
+
+    topic: str  # what is subscribed
+    route: str  # what its frames are known by
+    market_id: str
+    kind: Kind
+    depth: int
 
 
 class BookStream:
@@ -19,7 +33,7 @@ class BookStream:
     def __init__(
         self,
         key: StreamKey,
-        topic: str,
+        place: Place,
         book: VerifiedBook,
         buffer: Buffer,
         *,
@@ -28,7 +42,8 @@ class BookStream:
         events: EventBus,
     ) -> None:
         self.key = key
-        self.topic = topic
+        self.place = place
+        self.topic = place.topic
         self.number = buffer.register(key)
         self.received = 0  # mapped events, counted where they come in
         self.last_news_at_ns = 0  # receipt of the last message that said something new
@@ -45,6 +60,21 @@ class BookStream:
     def verified(self) -> bool:
         """Say whether the book is believed now."""
         return self._book.state is BookState.SYNCED
+
+    @property
+    def by_rest(self) -> bool:
+        """Say whether the book's snapshots come by REST."""
+        return isinstance(self._book, BridgedBook)
+
+    @property
+    def near_the_edge(self) -> bool:
+        """Say whether a verified book should be fetched again before it knows too little."""
+        return isinstance(self._book, BridgedBook) and self.verified and self._book.needs_snapshot
+
+    def expect_snapshot(self, expected: bool) -> None:
+        """Have the book keep what the stream sends for a snapshot under way, or no longer."""
+        if isinstance(self._book, BridgedBook):
+            self._book.fetching = expected
 
     def take(self, message: Snapshot | Delta, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Apply a message and settle it: exactly one row, or one count, for one event."""
@@ -66,6 +96,11 @@ class BookStream:
             self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
             self._buffer.count_rejected(self.number, self.received, outcome.reason)
         else:
+            if did is Did.CONTINUED and in_question and self.by_rest:
+                # The exchange is ahead of a stream that said nothing: it was stale, not quiet.
+                self.end_segment(
+                    "stale", f"silent, and REST is at {self._book.last_sequence}", alive_until_ns=None
+                )
             if did is Did.REOPENED:
                 cause = "stale" if in_question else outcome.reason
                 self.end_segment(cause, outcome.detail, alive_until_ns=None)
@@ -99,7 +134,7 @@ class BookStream:
             self.received,
             received_at_ns,
             message.exchange_ms,
-            message.sequence,
+            self._book.last_sequence,
             segment_id,
             self._book.knows(TEN_LEVELS),
             self._book.book.top(self._levels_per_row),

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,20 +12,20 @@ from collector.clock import Clock
 from collector.errors import FrameError, StreamError
 from collector.events.batch import Liveness
 from collector.events.bus import EventBus
-from collector.events.messages import Ack, Delta, Other, Snapshot
-from collector.events.notices import PotentialHalt, State, SystemState
-from collector.exchanges.protocol import Exchange
+from collector.events.messages import Ack, Delta, Other, Snapshot, TopOfBook
+from collector.events.notices import PotentialHalt, SnapshotFailed, State, SystemState
+from collector.exchanges.protocol import Exchange, Payload
 from collector.exchanges.venues import apply_environment
 from collector.retry import Backoff
 from collector.stream.book_stream import BookStream
 from collector.stream.markets import Markets, Source
 from collector.stream.requests import Requests
 from collector.stream.resync import Resyncs
+from collector.stream.snapshots import Snapshots
 from collector.stream.tap import Tap, tapped
 from collector.stream.unknown import UnknownFrames
 
 TICK_S = 0.2  # how often the watchdogs look; what they measure is in settings
-TOPICS_A_REQUEST = 10  # Bybit's limit for spot; no exchange of ours takes fewer
 SILENT_HEARTBEATS = 2.0  # no frame at all for this many heartbeats: the peer is gone
 CLOSE_TIMEOUT_S = 1.0
 STABLE_AFTER_S = 30.0  # a connection that lived this long starts its backoff from the beginning
@@ -68,6 +68,7 @@ class Connection:
         events: EventBus,
         unknown: UnknownFrames,
         resyncs: Resyncs,
+        snapshots: Snapshots | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.address = address
@@ -76,11 +77,14 @@ class Connection:
         self._ccxt = _dialler(source, markets, pace, self)
         self._protocol = protocol
         self._streams = {stream.topic: stream for stream in streams}
+        self._routes = {stream.place.route: stream for stream in streams}
         self._pace = pace
         self._clock = clock
         self._events = events
         self._unknown = unknown
         self._resyncs = resyncs
+        self._snapshots = snapshots
+        self._fetches: set[asyncio.Task[None]] = set()
         self._monotonic_s = monotonic_s
         self._requests = Requests(self._send, pace.subscribe_timeout_s)
         self._client: Any = None
@@ -109,6 +113,15 @@ class Connection:
         self._heard_s = self._monotonic_s()
         self.liveness.heard_ns = received_at_ns
         return not leave_it
+
+    def _heard(self) -> None:
+        self._heard_s = self._monotonic_s()
+        self.liveness.heard_ns = self._clock.now_ns()
+
+    def on_heartbeat(self, client: Any) -> None:
+        """Hear a ping or a pong of the websocket itself."""
+        if client is self._client:
+            self._heard()
 
     def on_up(self, client: Any) -> None:
         """Hear that the socket is open."""
@@ -187,7 +200,7 @@ class Connection:
             elif now_s >= next_ping_s:
                 next_ping_s = now_s + heartbeat_s
                 try:
-                    await self._send(self._protocol.ping(self._requests.new_id()))
+                    await self._ping()
                 except StreamError as error:
                     self._go_down(str(error))
             await asyncio.sleep(min(TICK_S, heartbeat_s))
@@ -199,28 +212,75 @@ class Connection:
             if stream.in_question and self._resyncs.unanswered(stream, now_ns, now_s):
                 stream.lose("stale", "silent, and no snapshot when asked for one", alive_until_ns=None)
         for topic in self._resyncs.due(self._streams.values(), now_ns, now_s):
-            self._streams[topic].in_question = self._streams[topic].verified
-            request_id = self._requests.new_id()
-            await self._requests.ask(request_id, self._protocol.unsubscribe([topic], request_id))
-            await self._subscribe([topic])
-
-    async def _subscribe(self, topics: list[str]) -> None:
-        """Subscribe, some topics a request; a request refused as a whole is tried topic by topic."""
-        for first in range(0, len(topics), TOPICS_A_REQUEST):
-            some = topics[first : first + TOPICS_A_REQUEST]
-            request_id = self._requests.new_id()
-            ack = await self._requests.ask(request_id, self._protocol.subscribe(some, request_id))
-            if ack.accepted:
-                self._resyncs.asked(some, self._monotonic_s())
-            elif len(some) > 1:
-                for topic in some:
-                    await self._subscribe([topic])
+            stream = self._streams[topic]
+            stream.in_question = stream.verified and not stream.near_the_edge
+            if stream.by_rest:
+                self._resyncs.asked([topic], now_s)
+                self._start_fetch(stream)
             else:
-                self._refuse(some[0], ack)
+                request_id = self._requests.new_id()
+                request = self._protocol.unsubscribe([topic], request_id)
+                await self._requests.ask(request_id, request)
+                await self._subscribe([topic])
+
+    async def _subscribe(self, topics: Sequence[str]) -> None:
+        """Subscribe; a request refused as a whole is tried topic by topic."""
+        for some in self._protocol.requests(topics):
+            request_id = self._requests.new_id()
+            expected = len(some) if self._protocol.answers_each_topic else 1
+            request = self._protocol.subscribe(some, request_id)
+            for ack in await self._requests.ask(request_id, request, expected):
+                answered = some if ack.topic is None else [ack.topic]
+                if ack.accepted:
+                    self._accepted(answered)
+                elif len(answered) > 1:
+                    for topic in answered:
+                        await self._subscribe([topic])
+                else:
+                    self._refuse(answered[0], ack)
+
+    def _accepted(self, topics: Sequence[str]) -> None:
+        by_rest = [topic for topic in topics if topic in self._streams and self._streams[topic].by_rest]
+        self._resyncs.wanted(by_rest, self._monotonic_s())
+        self._resyncs.asked(set(topics) - set(by_rest), self._monotonic_s())
+        if by_rest:
+            self._wake.set()
+
+    def _start_fetch(self, stream: BookStream) -> None:
+        stream.expect_snapshot(True)
+        task = asyncio.create_task(self._fetch(stream))
+        self._fetches.add(task)
+        task.add_done_callback(self._fetches.discard)
+
+    async def _fetch(self, stream: BookStream) -> None:
+        """Fetch a book's snapshot by REST and join the stream to it."""
+        assert self._snapshots is not None  # noqa: S101  (the feed makes both or none)
+        place, client = stream.place, self._client
+        try:
+            snapshot = await self._snapshots.fetch(place.market_id, place.kind, place.depth, place.topic)
+        except StreamError as error:
+            if error.permanent:
+                self._refuse(place.topic, Ack(None, accepted=False, text=str(error)))
+            else:
+                self._resyncs.failed(place.topic, self._monotonic_s())
+                self._events.publish(
+                    SnapshotFailed(stream.key.exchange, stream.key.symbol, self._clock.now_ns(), str(error))
+                )
+            return
+        finally:
+            stream.expect_snapshot(False)
+        if client is not self._client:
+            return  # the connection that it was fetched for is gone; the next one asks for its own
+        outcome = stream.take(snapshot, self._clock.now_ns(), self.liveness)
+        if outcome.did is Did.BROKE:
+            self._broke(stream, outcome.reason, outcome.detail)
+        elif outcome.did is Did.REJECTED:
+            self._resyncs.failed(place.topic, self._monotonic_s())
 
     def _refuse(self, topic: str, ack: Ack) -> None:
         """Stop asking for a topic that the exchange does not have; the others go on."""
         stream = self._streams.pop(topic)
+        self._routes.pop(stream.place.route, None)
         stream.lose("refused", ack.text, alive_until_ns=None)
         self._resyncs.forget(topic)
         self.refused.append(
@@ -228,10 +288,21 @@ class Connection:
         )
         self._halt("subscription_refused", f"{topic}: {ack.text}", stream.key.symbol)
 
+    async def _ping(self) -> None:
+        if self._protocol.ping is not None:
+            await self._send(self._protocol.ping(self._requests.new_id()))
+            return
+        try:
+            await self._client.connection.ping()
+        except (ConnectionError, RuntimeError) as error:
+            raise StreamError(f"could not ping: {error}") from error
+
     async def _let_go(self) -> None:
         cause = self._down or "lost"
         self._end_segments("disconnect", cause)
         self._requests.abandon(cause)
+        for task in self._fetches:
+            task.cancel()
         client, self._client = self._client, None
         if client is not None:
             if self._ccxt.clients.get(self.address.url) is client:
@@ -246,9 +317,12 @@ class Connection:
     def _read(self, text: str, received_at_ns: int) -> bool:
         """Take what is ours; False when something in the frame is not."""
         ours = True
-        for message in self._protocol.read_frame(text):
+        for each in self._protocol.read_frame(text):
+            message = each
+            if isinstance(message, TopOfBook):
+                message = _as_book(message)
             if isinstance(message, Delta | Snapshot):
-                stream = self._streams.get(message.topic)
+                stream = self._routes.get(message.topic)
                 if stream is None:
                     raise FrameError("unknown_topic", message.topic)
                 outcome = stream.take(message, received_at_ns, self.liveness)
@@ -275,11 +349,11 @@ class Connection:
         for stream in self._streams.values():
             stream.lose(cause, detail, self.liveness.heard_ns)
 
-    async def _send(self, payload: dict[str, object]) -> None:
+    async def _send(self, payload: Payload) -> None:
         if self._down is not None:
             raise StreamError(self._down)
         try:
-            await self._client.send(payload)
+            await self._client.send(dict(payload))
         except (ConnectionError, RuntimeError) as error:  # what aiohttp and ccxt raise into a closing socket
             raise StreamError(f"could not send: {error}") from error
 
@@ -296,6 +370,12 @@ class Connection:
     def _halt(self, code: str, reason: str, symbol: str | None = None) -> None:
         now_ns = self._clock.now_ns()
         self._events.publish(PotentialHalt(self.address.exchange, code, reason, now_ns, symbol))
+
+
+def _as_book(top: TopOfBook) -> Snapshot:
+    """Read the best bid and ask as a whole book of one level."""
+    bids, asks = [(top.bid_price, top.bid_size)], [(top.ask_price, top.ask_size)]
+    return Snapshot(top.topic, top.sequence, top.exchange_ms, bids, asks)
 
 
 def _dialler(source: Source, markets: Markets, pace: Pace, tap: Tap) -> Any:

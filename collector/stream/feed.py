@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from collector.book.bridged import BridgedBook, BridgingRule
 from collector.book.verified import VerifiedBook
 from collector.buffer.buffer import Buffer
 from collector.clock import Clock
@@ -14,12 +15,13 @@ from collector.errors import StreamError, UserError
 from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import PotentialHalt
-from collector.exchanges.protocol import EXCHANGES
-from collector.exchanges.venues import dialled
-from collector.stream.book_stream import BookStream
+from collector.exchanges.protocol import EXCHANGES, depth_of
+from collector.exchanges.venues import Kind, dialled
+from collector.stream.book_stream import BookStream, Place
 from collector.stream.connection import Address, Connection, Pace
 from collector.stream.markets import Markets, Source, load_markets
 from collector.stream.resync import Resyncs
+from collector.stream.snapshots import Snapshots
 from collector.stream.unknown import UnknownFrames
 
 Result = TypeVar("Result")
@@ -67,6 +69,7 @@ class Feed:
         self._new_segment_id = new_segment_id
         self._unknown = UnknownFrames(wanted.source.exchange, buffer, on_unknown)
         self._connections: list[Connection] = []
+        self._snapshots: Snapshots | None = None
         self._stopped = asyncio.Event()
         self._bad_symbols: list[str] = []
 
@@ -75,12 +78,20 @@ class Feed:
         markets = await self._load_markets()
         if markets is None:
             return
-        found = self._find(markets)
-        for kind in self._wanted.source.kinds:
-            some = [market for market in found if market[kind]]
-            if some and not self._stopped.is_set():
-                self._connections.append(self._connection(kind, some, markets))
+        protocol, source = EXCHANGES[self._wanted.source.exchange], self._wanted.source
+        if protocol.rest is not None:
+            self._snapshots = Snapshots(source, markets, protocol.rest, self._limits.markets_timeout_s)
+        for kind in source.kinds:
+            some = [market for market in self._find(markets) if market[kind]]
+            streams = [
+                self._stream(kind, market, channel) for market in some for channel in self._wanted.channels
+            ]
+            for number, shard in enumerate(shards(streams, protocol.topics_a_connection)):
+                if not self._stopped.is_set():
+                    self._connections.append(self._connection(kind, number, shard, markets))
         await asyncio.gather(*(connection.run() for connection in self._connections))
+        if self._snapshots is not None:
+            await self._snapshots.close()
 
     def stop(self) -> None:
         """Ask all connections to end."""
@@ -129,31 +140,40 @@ class Feed:
                 found[market["symbol"]] = market
         return list(found.values())
 
-    def _connection(self, kind: Any, some: list[Any], markets: Markets) -> Connection:
+    def _stream(self, kind: Kind, market: Any, channel: str) -> BookStream:
+        protocol, exchange = EXCHANGES[self._wanted.source.exchange], self._wanted.source.exchange
+        topic = protocol.topic(market["id"], market["symbol"], channel)
+        depth = depth_of(channel)
+        rule = protocol.rule(kind, channel, market)
+        book: VerifiedBook
+        if protocol.rest is not None and channel.startswith("book."):
+            rest_depth = protocol.rest.depth(kind, depth)
+            book = BridgedBook(cast("BridgingRule", rule), rest_depth)
+        else:
+            book = VerifiedBook(rule, depth)
+        return BookStream(
+            StreamKey(exchange, market["symbol"], channel),
+            Place(topic, protocol.route(topic), market["id"], kind, depth),
+            book,
+            self._buffer,
+            levels_per_row=self._limits.levels_per_row,
+            new_segment_id=self._new_segment_id,
+            events=self._events,
+        )
+
+    def _connection(self, kind: Kind, number: int, streams: list[BookStream], markets: Markets) -> Connection:
         source, limits = self._wanted.source, self._limits
-        exchange = source.exchange
-        protocol = EXCHANGES[exchange]
-        streams = [
-            BookStream(
-                StreamKey(exchange, market["symbol"], channel),
-                protocol.book_topic(market["id"], depth),
-                VerifiedBook(protocol.Continuity(depth), depth),
-                self._buffer,
-                levels_per_row=limits.levels_per_row,
-                new_segment_id=self._new_segment_id,
-                events=self._events,
-            )
-            for market in some
-            for channel in self._wanted.channels
-            for depth in [book_depth(channel)]
-        ]
         pace = limits.pace
-        urls = dialled(exchange, source.environment, source.endpoints, (kind,))
+        urls = dialled(source.exchange, source.environment, source.endpoints, (kind,))
         return Connection(
-            Address(exchange, f"{exchange}.{kind}.0", next(url for url in urls if url.startswith("ws"))),
+            Address(
+                source.exchange,
+                f"{source.exchange}.{kind}.{number}",
+                next(url for url in urls if url.startswith("ws")),
+            ),
             source,
             markets,
-            protocol,
+            EXCHANGES[source.exchange],
             streams,
             pace=pace,
             clock=self._clock,
@@ -166,6 +186,7 @@ class Feed:
                 max_mismatches=limits.max_mismatches,
                 mismatch_window_s=limits.mismatch_window_s,
             ),
+            snapshots=self._snapshots,
         )
 
     def _halt(self, code: str, reason: str, symbol: str | None = None) -> None:
@@ -197,9 +218,16 @@ def _in_thread(work: Callable[[], Result]) -> "asyncio.Future[Result]":
     return answer
 
 
-def book_depth(channel: str) -> int:
-    """Read the depth out of a channel's name: 50 of `book.50`."""
-    family, _, depth = channel.partition(".")
-    if family != "book":
-        raise ValueError(f"{channel} is no order book")
-    return int(depth)
+def shards(streams: Sequence[BookStream], most: int) -> list[list[BookStream]]:
+    """Spread streams over connections: at most `most` on one, and no two that frames could not tell apart."""
+    found: list[tuple[list[BookStream], set[str]]] = []
+    for stream in streams:
+        route = stream.place.route
+        for shard, routes in found:
+            if len(shard) < most and route not in routes:
+                shard.append(stream)
+                routes.add(route)
+                break
+        else:
+            found.append(([stream], {route}))
+    return [shard for shard, _ in found]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from collector.retry import Backoff
 from collector.stream.book_stream import BookStream
 
+EDGE_WAIT_S = 1.0  # between two snapshots of a book whose price stays near its edge
 MOST_QUIET_WAIT_S = 300.0  # a quiet topic is asked again after stale_after_s, twice that, ... at most this
 
 
@@ -45,6 +46,17 @@ class Resyncs:
             topic.asked_s = now_s
             topic.due_s = None
 
+    def wanted(self, topics: Iterable[str], now_s: float) -> None:
+        """Note that a snapshot of each of these must be asked for now: the stream brings none."""
+        for name in topics:
+            self._topics.setdefault(name, _Topic()).due_s = now_s
+
+    def failed(self, name: str, now_s: float) -> None:
+        """Note that a snapshot did not come, or did not fit: another is owed, a little later."""
+        topic = self._topics[name]
+        topic.due_s = now_s + self._backoff.wait_s(topic.failures)
+        topic.failures += 1
+
     def broke(self, name: str, now_s: float) -> bool:
         """Note a doubtful book; True when it is the one too many within the window."""
         topic = self._topics.setdefault(name, _Topic())
@@ -77,6 +89,8 @@ class Resyncs:
         if not stream.verified:
             return now_s - topic.asked_s > self._snapshot_timeout_s
         topic.failures = 0
+        if stream.near_the_edge:
+            return now_s - topic.asked_s > EDGE_WAIT_S
         return self._is_stale(topic, stream.last_news_at_ns, now_ns, now_s)
 
     def _is_stale(self, topic: _Topic, last_news_at_ns: int, now_ns: int, now_s: float) -> bool:

@@ -7,6 +7,7 @@ the raw text. Nothing may raise out of it: ccxt's receive loop would end in sile
 from typing import Any, Protocol
 
 import ccxt.pro
+from aiohttp import WSMsgType
 from ccxt.async_support.base.ws.client import Client
 
 
@@ -15,6 +16,9 @@ class Tap(Protocol):
 
     def on_frame(self, client: Any, text: str) -> bool:
         """Take a frame; False when ccxt should have it as well."""
+
+    def on_heartbeat(self, client: Any) -> None:
+        """Hear a ping or a pong of the websocket itself."""
 
     def on_up(self, client: Any) -> None:
         """Hear that the socket is open."""
@@ -27,6 +31,12 @@ class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
     """ccxt's websocket client with our ear at the raw text."""
 
     tap: Tap
+
+    def handle_message(self, message: Any) -> None:
+        """Hear control frames too, which ccxt answers."""
+        if message.type is WSMsgType.PING or message.type is WSMsgType.PONG:
+            self.tap.on_heartbeat(self)
+        super().handle_message(message)
 
     def handle_text_or_binary_message(self, data: str | bytes) -> None:
         """Offer the frame to the tap, and to ccxt if the tap leaves it."""

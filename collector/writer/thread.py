@@ -15,7 +15,6 @@ from collector.sinks.contract import AccountingState, Sink, WriteSet
 from collector.writer.prepare import Preparation
 
 ALIVE_EVERY_S = 1.0
-STREAM_COLUMNS = ("exchange", "symbol", "depth")
 
 log = structlog.get_logger()
 
@@ -130,10 +129,12 @@ class WriterThread:
         self._give_up_on(write_set)
 
     def _give_up_on(self, write_set: WriteSet) -> None:
-        for rows in write_set.rows:
-            for exchange, symbol, depth in zip(*(rows.columns[name] for name in STREAM_COLUMNS), strict=True):
-                key = str(exchange), str(symbol), f"book.{depth}"
-                self.given_up[key] = self.given_up.get(key, 0) + 1
+        for state in write_set.accounting:
+            key = state.exchange, state.symbol, state.channel
+            committed = self.committed.accounting.get(key)
+            rows = state.written + state.pending - (committed.written if committed else 0)
+            if rows:
+                self.given_up[key] = rows
 
     def _failed(self, error: SinkError, attempt: int) -> None:
         self.committed.retries += 1

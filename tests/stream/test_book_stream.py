@@ -10,7 +10,7 @@ from collector.events.messages import Delta, Snapshot
 from collector.events.notices import SegmentChanged
 from collector.exchanges.bybit import Continuity
 from collector.ids import SegmentIds
-from collector.stream.book_stream import BookStream
+from collector.stream.book_stream import BookStream, Place
 
 KEY = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
 TOPIC = "orderbook.50.BTCUSDT"
@@ -24,7 +24,7 @@ class Rig:
         events.subscribe(SegmentChanged, self.notices.append)
         self.stream = BookStream(
             KEY,
-            TOPIC,
+            Place(TOPIC, TOPIC, "BTCUSDT", "linear", 50),
             VerifiedBook(Continuity(50), 50),
             self.buffer,
             levels_per_row=1,

@@ -13,6 +13,7 @@ class Stream:
     topic: str = TOPIC
     verified: bool = True
     last_news_at_ns: int = 0
+    near_the_edge: bool = False
 
 
 def make() -> Resyncs:

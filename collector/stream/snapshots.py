@@ -1,0 +1,72 @@
+"""Fetch the snapshots of one exchange's books over REST, within its budget."""
+
+import asyncio
+from typing import Any
+
+import ccxt.pro
+import msgspec
+
+from collector.errors import FrameError, StreamError
+from collector.events.messages import Snapshot
+from collector.exchanges.protocol import Rest
+from collector.exchanges.venues import Kind, apply_environment
+from collector.stream.budget import Budget
+from collector.stream.markets import Markets, Source
+
+USED_WEIGHT_HEADERS = ("x-mbx-used-weight-1m",)
+
+
+class Snapshots:
+    """One REST client and a budget for each kind of market. Lives in the websocket thread's loop."""
+
+    def __init__(self, source: Source, markets: Markets, rest: Rest, timeout_s: float) -> None:
+        self._rest = rest
+        # Our budget knows the published weights; ccxt's own queue would only add to the waiting.
+        config = {**source.config(timeout_s), "enableRateLimit": False}
+        self._ccxt: Any = getattr(ccxt.pro, source.exchange)(config)
+        apply_environment(self._ccxt, source.exchange, source.environment)
+        self._ccxt.set_markets(markets.by_symbol, markets.currencies)
+        self._budgets = {kind: Budget(weight) for kind, weight in rest.weight_a_minute.items()}
+        self._one_at_a_time = asyncio.Lock()  # so that the headers read are those of the answer
+
+    async def fetch(self, market_id: str, kind: Kind, depth: int, topic: str) -> Snapshot:
+        """Return a book's snapshot. Raises StreamError; `permanent` when asking again cannot help."""
+        request = self._rest.request(market_id, kind, self._rest.depth(kind, depth))
+        budget = self._budgets[kind]
+        await budget.spend(request.weight)
+        async with self._one_at_a_time:
+            try:
+                answer = await getattr(self._ccxt, request.ccxt_method)(dict(request.params))
+            except (ccxt.DDoSProtection, ccxt.RateLimitExceeded) as error:
+                pause_s = budget.refused(self._header("retry-after"))
+                raise StreamError(f"refused for {pause_s:g} s: {_first_line(error)}") from error
+            except (ccxt.BadSymbol, ccxt.AuthenticationError) as error:
+                raise StreamError(_first_line(error), permanent=True) from error
+            except ccxt.BaseError as error:
+                raise StreamError(f"{type(error).__name__}: {_first_line(error)}") from error
+            for name in USED_WEIGHT_HEADERS:
+                used = self._header(name)
+                if used is not None:
+                    budget.used(used)
+        try:
+            return self._rest.read(msgspec.json.encode(answer).decode(), topic)
+        except FrameError as error:
+            raise StreamError(f"a snapshot that cannot be read: {error}") from error
+
+    async def close(self) -> None:
+        """Let go of the client."""
+        await self._ccxt.close()
+
+    def _header(self, name: str) -> float | None:
+        headers = self._ccxt.last_response_headers or {}
+        for key, value in headers.items():
+            if key.lower() == name:
+                try:
+                    return float(value)
+                except ValueError:
+                    return None
+        return None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0][:300]
