@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
+from collector.errors import UserError
 from collector.simulator.exchange import Answer
 from collector.simulator.feed import Feed
 from collector.simulator.market import Market
@@ -278,6 +279,8 @@ class Faults:
     # How they are applied
 
     def _feed(self, exchange: str, symbol: str) -> Feed:
+        if (exchange, symbol) not in self._world.feeds:
+            raise UserError(f"no simulated market is {symbol} on {exchange}")
         return self._world.feeds[exchange, symbol]
 
     def _stream(self, exchange: str, symbol: str, channel: str) -> tuple[str, str, str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _PACE_S = 0.005
 _BEAT_S = 0.1
+_LONGEST_TURN_S = 0.05
 # Of bursts and quiet spells: how a market's rate changes, about once a second, to the same mean.
 _TEMPO_CHANGES_PER_S = 1.0
 _TEMPOS = (0.1, 0.4, 0.5, 1.0, 3.0)
@@ -186,7 +187,7 @@ class Simulator:
         """Step every market at its rate, one shortly after the other; keep the connections' own time."""
         beats = asyncio.create_task(self._beat())
         try:
-            if self._rate:
+            if self._rate and self._world.feeds:
                 await self._run_markets()
             await beats
         finally:
@@ -218,3 +219,8 @@ class Simulator:
                 while due[index] >= 1.0:
                     due[index] -= 1.0
                     self._world.step(feed, each)
+                    if loop.time() - now_s > _LONGEST_TURN_S:
+                        # More was asked than can be made: flat out then, as fast as clients read.
+                        due[index] = 0.0
+                        await self._world.drained()
+                        now_s = last_s = loop.time()

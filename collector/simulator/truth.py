@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
+from collector.errors import UserError
 from collector.simulator.bars import INTERVALS_MS
 from collector.simulator.feed import Feed
 from collector.simulator.market import Market
@@ -252,6 +253,8 @@ class Truth:
             self._faults.append(Fault(name, time.time_ns(), exchange, symbol, channel, connection, detail))
 
     def _feed(self, exchange: str, symbol: str) -> Feed:
+        if (exchange, symbol) not in self._feeds:
+            raise UserError(f"no simulated market is {symbol} on {exchange}")
         feed = self._feeds[exchange, symbol]
         feed.catch_up()
         return feed

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from collector.errors import UserError
 from collector.simulator.bars import INTERVALS_MS, Bar, roll
 from collector.simulator.binance import Binance
 from collector.simulator.bybit import Bybit
@@ -174,7 +175,10 @@ class World:
 
     def exchange(self, name: str) -> Exchange:
         """Find an exchange by its name."""
-        return next(each for each in self.exchanges if each.name == name)
+        for each in self.exchanges:
+            if each.name == name:
+                return each
+        raise UserError(f"this simulator has no exchange {name}")
 
     def chosen(self, exchange: str | None, symbol: str | None) -> list[Session]:
         """List the sessions on an exchange that hear a symbol."""

@@ -65,9 +65,31 @@ def test_states_can_be_read_at_random_and_nobody_need_listen(simulator: Simulato
         books[51]
 
 
-def test_the_same_seed_gives_the_same_bytes_twice(connect: type[Client]) -> None:
-    assert _bytes_of_a_run(connect, seed=3) == _bytes_of_a_run(connect, seed=3)
-    assert _bytes_of_a_run(connect, seed=3) != _bytes_of_a_run(connect, seed=4)
+RUNS = {
+    "bybit": (
+        "/v5/public/linear",
+        SYMBOL,
+        {"op": "subscribe", "args": ["orderbook.50.BTCUSDT", "publicTrade.BTCUSDT"]},
+    ),
+    "binance": (
+        "/stream?streams=ethusdt@depth@100ms/ethusdt@trade/ethusdt@kline_1m",
+        "ETH/USDT",
+        {"method": "LIST_SUBSCRIPTIONS", "id": 1},
+    ),
+    "kraken": (
+        "/kraken/v2",
+        "BTC/USD",
+        {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USD"], "depth": 25}},
+    ),
+}
+
+
+@pytest.mark.parametrize("exchange", RUNS)
+def test_the_same_seed_gives_the_same_bytes_twice(connect: type[Client], exchange: str) -> None:
+    first = _bytes_of_a_run(connect, exchange, seed=3)
+    assert len(first) == 60
+    assert _bytes_of_a_run(connect, exchange, seed=3) == first
+    assert _bytes_of_a_run(connect, exchange, seed=4) != first
 
 
 def test_the_markets_clock_runs_pauses_and_resumes(connect: type[Client]) -> None:
@@ -120,15 +142,53 @@ def test_an_unknown_exchange_is_refused() -> None:
         Simulator(symbols={"gemini": ["BTC/USD"]})
 
 
-def _bytes_of_a_run(connect: type[Client], seed: int) -> list[str]:
-    clock = iter(range(1_700_000_000_000_000_000, 1_800_000_000_000_000_000, 20_000_000))
+def _bytes_of_a_run(connect: type[Client], exchange: str, seed: int) -> list[str]:
+    path, symbol, request = RUNS[exchange]
     with (
         Simulator(
-            symbols={"bybit": [SYMBOL]}, updates_per_s=0.0, seed=seed, clock_ns=lambda: next(clock)
+            symbols={exchange: [symbol]}, updates_per_s=0.0, seed=seed, clock_ns=SteppingClock().now_ns
         ) as simulator,
+        connect(simulator, path) as client,
+    ):
+        client.send(**request)
+        simulator.publish(0)
+        while "subscribe" not in (text := client.receive_text()) and "result" not in text:
+            pass
+        simulator.publish(80)
+        return [client.receive_text() for _ in range(60)]
+
+
+class SteppingClock:
+    """A clock that moves only when the market does: the same in each run."""
+
+    def __init__(self) -> None:
+        self._now_ns = 1_700_000_000_000_000_000
+
+    def now_ns(self) -> int:
+        return self._now_ns
+
+
+def test_an_unknown_market_is_told(simulator: Simulator) -> None:
+    for ask in (
+        lambda: simulator.truth.books("bybit", "NO/NO", "book.50"),
+        lambda: simulator.faults.gap("bybit", "NO/NO"),
+        lambda: simulator.publish(1, "NO/NO"),
+        lambda: simulator.wait_for_subscription("kraken", "BTC/USD", "book.10", timeout=1),
+        lambda: simulator.endpoints("kraken"),
+    ):
+        with pytest.raises(UserError, match=r"no simulated market|no exchange|has no"):
+            ask()
+
+
+def test_flat_out_is_as_fast_as_clients_read(connect: type[Client]) -> None:
+    with (
+        Simulator(symbols={"bybit": [SYMBOL]}, updates_per_s=1e9) as simulator,
         connect(simulator, "/v5/public/linear") as client,
     ):
-        client.send(op="subscribe", args=["orderbook.50.BTCUSDT", "publicTrade.BTCUSDT"])
+        client.send(op="subscribe", args=["orderbook.50.BTCUSDT"])
         client.receive()
-        simulator.publish(50)
-        return [client.receive_text() for _ in range(51)]
+        numbers = [client.receive()["data"]["u"] for _ in range(2000)]
+        assert numbers == list(range(numbers[0], numbers[0] + 2000))
+        client.send(op="ping")
+        while client.receive().get("op") != "ping":
+            pass
