@@ -1,0 +1,217 @@
+"""Read one event of Binance's market data, spot or USD-M, or a book of its REST, into our vocabulary.
+
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams. `trade` of
+USD-M is not documented: it is read as recorded. These raise FrameError, or what msgspec raises.
+"""
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from types import MappingProxyType
+
+import msgspec
+from msgspec import field
+
+from collector.book.ladder import MAX_PRICE, MAX_SIZE
+from collector.errors import FrameError
+from collector.events.messages import Candle, Delta, Message, Side, Snapshot, TopOfBook, Trade
+
+INT64_MAX = 2**63 - 1
+NO_MESSAGE_BEFORE = -1  # `pu` of a market's first message
+MARKET_TRADE = "MARKET"
+
+
+class _Depth(msgspec.Struct, gc=False):
+    symbol: str = field(name="s")
+    event_ms: int = field(name="E")
+    first: int = field(name="U")
+    last: int = field(name="u")
+    bids: list[tuple[float, float]] = field(name="b")
+    asks: list[tuple[float, float]] = field(name="a")
+    previous: int | None = field(name="pu", default=None)  # USD-M only, as is `transaction_ms`
+    transaction_ms: int | None = field(name="T", default=None)
+
+
+class _RestBook(msgspec.Struct, gc=False):
+    update: int = field(name="lastUpdateId")
+    bids: list[tuple[float, float]]
+    asks: list[tuple[float, float]]
+    transaction_ms: int | None = field(name="T", default=None)
+
+
+class _Top(msgspec.Struct, gc=False):
+    symbol: str = field(name="s")
+    update: int = field(name="u")
+    bid_price: float = field(name="b")
+    bid_size: float = field(name="B")
+    ask_price: float = field(name="a")
+    ask_size: float = field(name="A")
+    transaction_ms: int | None = field(name="T", default=None)
+
+
+class _Trade(msgspec.Struct, gc=False):
+    symbol: str = field(name="s")
+    trade_id: int = field(name="t")
+    trade_ms: int = field(name="T")
+    price: float = field(name="p")
+    size: float = field(name="q")
+    buyer_is_maker: bool = field(name="m")
+    origin: str = field(name="X", default=MARKET_TRADE)
+
+
+class _Aggregate(_Trade, gc=False):
+    trade_id: int = field(name="a")
+
+
+class _Bar(msgspec.Struct, gc=False):
+    open_ms: int = field(name="t")
+    interval: str = field(name="i")
+    open: float = field(name="o")
+    high: float = field(name="h")
+    low: float = field(name="l")
+    close: float = field(name="c")
+    volume: float = field(name="v")
+    count: int = field(name="n")
+    closed: bool = field(name="x")
+
+
+class _Kline(msgspec.Struct, gc=False):
+    symbol: str = field(name="s")
+    event_ms: int = field(name="E")
+    bar: _Bar = field(name="k")
+
+
+# Prices and sizes come as text: read as floats without a Python object for each (strict=False).
+_depth_decoder = msgspec.json.Decoder(_Depth, strict=False)
+_rest_book_decoder = msgspec.json.Decoder(_RestBook, strict=False)
+_top_decoder = msgspec.json.Decoder(_Top, strict=False)
+_trade_decoder = msgspec.json.Decoder(_Trade, strict=False)
+_aggregate_decoder = msgspec.json.Decoder(_Aggregate, strict=False)
+_kline_decoder = msgspec.json.Decoder(_Kline, strict=False)
+
+
+def read_rest_book(text: str, topic: str) -> Snapshot:
+    """Read a book of REST; spot tells no time."""
+    book = _rest_book_decoder.decode(text)
+    _check_whole("lastUpdateId", book.update)
+    if book.transaction_ms is not None:
+        _check_whole("T", book.transaction_ms)
+    return Snapshot(topic, book.update, book.transaction_ms, book.bids, book.asks)
+
+
+def read_depth(text: str) -> Delta:
+    """Read changed levels."""
+    frame = _depth_decoder.decode(text)
+    exchange_ms = frame.event_ms if frame.transaction_ms is None else frame.transaction_ms
+    if not (0 <= frame.first <= frame.last <= INT64_MAX and 0 <= exchange_ms <= INT64_MAX):
+        raise FrameError("out_of_range", f"U {frame.first}, u {frame.last}, timestamp {exchange_ms}")
+    previous = frame.previous
+    if previous is not None and not NO_MESSAGE_BEFORE <= previous <= INT64_MAX:
+        raise FrameError("out_of_range", f"pu {previous}")
+    topic = f"{_stream_name(frame.symbol)}@depth"
+    return Delta(topic, frame.last, exchange_ms, frame.bids, frame.asks, frame.first, previous)
+
+
+def read_trade(text: str) -> Trade:
+    """Read a trade."""
+    return _trade(_trade_decoder.decode(text), "trade", "trade")
+
+
+def read_aggregate(text: str) -> Trade:
+    """Read trades of one order at one price, put together."""
+    return _trade(_aggregate_decoder.decode(text), "aggTrade", "agg")
+
+
+def _trade(frame: _Trade, stream: str, kind: str) -> Trade:
+    _check_whole("trade id", frame.trade_id)
+    _check_whole("T", frame.trade_ms)
+    _check_positive("price", frame.price, MAX_PRICE)
+    _check_positive("size", frame.size, MAX_SIZE)
+    return Trade(
+        f"{_stream_name(frame.symbol)}@{stream}",
+        str(frame.trade_id),
+        frame.trade_ms,
+        frame.price,
+        frame.size,
+        Side.SELL if frame.buyer_is_maker else Side.BUY,
+        kind,
+        None if frame.origin == MARKET_TRADE else frame.origin,  # INSURANCE_FUND, ADL
+    )
+
+
+def read_top(text: str) -> TopOfBook:
+    """Read the best bid and ask."""
+    frame = _top_decoder.decode(text)
+    _check_whole("u", frame.update)
+    if frame.transaction_ms is not None:
+        _check_whole("T", frame.transaction_ms)
+    _check_positive("bid price", frame.bid_price, MAX_PRICE)
+    _check_positive("bid size", frame.bid_size, MAX_SIZE)
+    _check_positive("ask price", frame.ask_price, MAX_PRICE)
+    _check_positive("ask size", frame.ask_size, MAX_SIZE)
+    return TopOfBook(
+        f"{_stream_name(frame.symbol)}@bookTicker",
+        frame.update,
+        frame.transaction_ms,
+        frame.bid_price,
+        frame.bid_size,
+        frame.ask_price,
+        frame.ask_size,
+    )
+
+
+def read_kline(text: str) -> Candle:
+    """Read a bar as it stands."""
+    frame = _kline_decoder.decode(text)
+    bar = frame.bar
+    _check_whole("E", frame.event_ms)
+    _check_whole("t", bar.open_ms)
+    _check_whole("n", bar.count)
+    numbers = (bar.open, bar.high, bar.low, bar.close, bar.volume)
+    if not all(map(isfinite, numbers)):
+        raise FrameError("not_finite", f"open, high, low, close, volume {numbers}")
+    around = bar.low <= min(bar.open, bar.close) and max(bar.open, bar.close) <= bar.high
+    if not (around and bar.low > 0.0 and bar.high < MAX_PRICE and bar.volume >= 0.0):
+        raise FrameError("out_of_range", f"open, high, low, close, volume {numbers}")
+    return Candle(
+        f"{_stream_name(frame.symbol)}@kline_{bar.interval}",
+        bar.interval,
+        bar.open_ms,
+        frame.event_ms,
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        bar.volume,
+        bar.closed,
+        count=bar.count,
+    )
+
+
+def _stream_name(symbol: str) -> str:
+    """Write a market as its streams do: in small letters."""
+    if not symbol:
+        raise FrameError("malformed", "an empty symbol")
+    return symbol.lower()
+
+
+def _check_whole(name: str, number: int) -> None:
+    if not 0 <= number <= INT64_MAX:
+        raise FrameError("out_of_range", f"{name} {number}")
+
+
+def _check_positive(name: str, number: float, limit: float) -> None:
+    if not 0.0 < number < limit:
+        reason = "out_of_range" if isfinite(number) else "not_finite"
+        raise FrameError(reason, f"{name} {number!r}: more than 0 and less than {limit:g} expected")
+
+
+READERS: Mapping[str, Callable[[str], Message]] = MappingProxyType(
+    {
+        "depthUpdate": read_depth,
+        "trade": read_trade,
+        "aggTrade": read_aggregate,
+        "bookTicker": read_top,
+        "kline": read_kline,
+    }
+)
