@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from collector.book.verified import Rule
 from collector.events.messages import Message, Snapshot
-from collector.exchanges import bybit
+from collector.exchanges import binance, bybit
+from collector.exchanges.top_of_book import TopOfBookOnly
 from collector.exchanges.venues import Kind
 
 Payload = Mapping[str, object]
@@ -77,4 +78,33 @@ BYBIT = Exchange(
     rule=lambda _kind, channel, _market: bybit.Continuity(depth_of(channel)),
 )
 
-EXCHANGES: dict[str, Exchange] = {"bybit": BYBIT}
+LEAST_REST_DEPTH = 1000  # a narrow snapshot would have to be fetched again at every step of the price
+
+
+def _binance_request(market_id: str, kind: Kind, depth: int) -> RestSnapshot:
+    request = binance.snapshot_request(market_id, kind, depth)
+    method = "publicGetDepth" if kind == "spot" else "fapiPublicGetDepth"
+    return RestSnapshot(method, request.params, request.weight)
+
+
+def _binance_rule(kind: Kind, channel: str, _market: Mapping[str, object]) -> Rule:
+    return TopOfBookOnly() if channel == "bbo" else binance.continuity(kind, depth_of(channel))
+
+
+BINANCE = Exchange(
+    read_frame=binance.read_frame,
+    topic=binance.topic,
+    route=binance.route,
+    requests=lambda topics: [topics[first : first + 100] for first in range(0, len(topics), 100)],
+    subscribe=binance.subscribe,
+    unsubscribe=binance.unsubscribe,
+    rule=_binance_rule,
+    rest=Rest(
+        request=_binance_request,
+        read=binance.read_snapshot,
+        depth=lambda kind, depth: min(max(depth, LEAST_REST_DEPTH), binance.SNAPSHOT_DEPTHS[kind][-1]),
+        weight_a_minute={"spot": 6000.0, "linear": 2400.0},
+    ),
+)
+
+EXCHANGES: dict[str, Exchange] = {"bybit": BYBIT, "binance": BINANCE}

@@ -17,7 +17,14 @@ Tree = Mapping[str, "str | Tree"]
 KINDS: tuple[Kind, ...] = ("spot", "linear")
 
 # (exchange, market kind, family of channels) that this version collects; widened as the mappers arrive.
-SUPPORTED: frozenset[tuple[str, Kind, str]] = frozenset({("bybit", "linear", "book")})
+_FAMILIES = ("bbo", "book")
+_COLLECTED: Mapping[str, tuple[Kind, ...]] = {"bybit": KINDS, "binance": KINDS}
+SUPPORTED: frozenset[tuple[str, Kind, str]] = frozenset(
+    (exchange, kind, family)
+    for exchange, kinds in _COLLECTED.items()
+    for kind in kinds
+    for family in _FAMILIES
+)
 
 
 class Endpoints(Protocol):
@@ -279,9 +286,12 @@ def depths_text(depths: Sequence[int]) -> str:
     return one_of([str(depth) for depth in depths])
 
 
-def supported_text() -> str:
-    """Name what this version collects, for a message."""
-    return "; ".join(f"{exchange} {kind} {family}" for exchange, kind, family in sorted(SUPPORTED))
+def supported_text(exchange: str | None = None) -> str:
+    """Name what this version collects, from one exchange or from all, for a message."""
+    names = [exchange] if exchange in _COLLECTED else sorted(_COLLECTED)
+    return "; ".join(
+        f"{name} {' and '.join(sorted(_COLLECTED[name]))}: {', '.join(sorted(_FAMILIES))}" for name in names
+    )
 
 
 def one_of(names: Sequence[str]) -> str:

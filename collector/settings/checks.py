@@ -109,7 +109,7 @@ def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[
             yield Contradiction((path,), f"found {shown(symbol)} a second time, expected each symbol once")
         elif kind_of(symbol) not in (None, *kinds):
             text = f"found {shown(symbol)} ({kind_of(symbol)}), expected what this version collects:"
-            yield Contradiction((path,), f"{text} {supported_text()}")
+            yield Contradiction((path,), f"{text} {supported_text(name)}")
         seen.add(symbol.upper())
 
 
@@ -143,7 +143,7 @@ def _channel_problem(name: str, channel: str, symbols: tuple[str, ...]) -> str |
                 return f"{found}, a depth that {name} does not offer for {kind}, expected {offered}"
     families = {family for supported, _, family in SUPPORTED if supported == name}
     if families and channel.partition(".")[0] not in families:
-        return f"{found}, expected what this version collects: {supported_text()}"
+        return f"{found}, expected what this version collects: {supported_text(name)}"
     return None
 
 

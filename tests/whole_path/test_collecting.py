@@ -52,7 +52,7 @@ def test_a_cut_connection_is_two_segments_and_no_loader_crosses_the_hole(any_dat
         before = rig.received(BTC)
         cut = rig.simulator.faults.close if how == "close" else rig.simulator.faults.reset
         cut(exchange="bybit")
-        rig.wait_until_verified(times=2)
+        rig.wait_until_verified_again()
         wait_until(lambda: rig.received(BTC) > before + 100, "updates after the cut")
         stop_and_check(rig)
         for symbol in (BTC, ETH):
@@ -92,7 +92,7 @@ def test_a_broken_sequence_refetches_that_symbol_alone(tmp_path: Path, fault: st
     with running(tmp_path / "live.db") as rig:
         wait_until(lambda: rig.received(BTC) > 30, "some updates")
         getattr(rig.simulator.faults, fault)("bybit", BTC)
-        wait_until(lambda: snapshots(rig, BTC) == 2, "a new snapshot of the broken book")
+        wait_until(lambda: rig.snapshots(BTC) == 2, "a new snapshot of the broken book")
         before = rig.received(BTC)
         wait_until(lambda: rig.received(BTC) > before + 30, "updates after the resync")
         stop_and_check(rig)
@@ -102,7 +102,7 @@ def test_a_broken_sequence_refetches_that_symbol_alone(tmp_path: Path, fault: st
         assert second["end_cause"] == "stop"
         (untouched,) = rig.segments(ETH)
         assert untouched["end_cause"] == "stop"
-        assert snapshots(rig, ETH) == 1
+        assert rig.snapshots(ETH) == 1
 
 
 def test_a_duplicated_frame_is_counted_and_nothing_else(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_poisoned_levels_end_the_segment_and_never_become_a_row(tmp_path: Path) 
             f'"data":{{"s":"BTCUSDT","b":[["NaN","1"]],"a":[],"u":{last.sequence + 1}}}}}'
         )
         rig.simulator.faults.raw_frame("bybit", poison)
-        wait_until(lambda: snapshots(rig, BTC) == 2, "a new snapshot")
+        wait_until(lambda: rig.snapshots(BTC) == 2, "a new snapshot")
         rig.simulator.publish(20, BTC)
         wait_until(lambda: rig.received(BTC) == rig.sent(BTC) + 1, "all of it, and the poison")
         report = rig.collector.stop()
@@ -186,7 +186,3 @@ def test_stopping_twice_gives_the_same_report(tmp_path: Path) -> None:
     with running(tmp_path / "live.db", [BTC]) as rig:
         report = rig.collector.stop()
         assert rig.collector.stop() is report
-
-
-def snapshots(rig: Rig, symbol: str) -> int:
-    return sum(one.kind == "snapshot" for one in rig.simulator.truth.sent("bybit", symbol, "book.50"))

@@ -15,10 +15,6 @@ from rig import BTC, ETH, Rig, running, stop_and_check, wait_until
 FAST = {"stream__heartbeat_s": 0.3, "stream__subscribe_timeout_s": 1.0, "stream__connect_timeout_s": 1.0}
 
 
-def snapshots(rig: Rig, symbol: str) -> int:
-    return sum(one.kind == "snapshot" for one in rig.simulator.truth.sent("bybit", symbol, "book.50"))
-
-
 CONNECTION_FAULTS: dict[str, Callable[[Simulator], object]] = {
     **{
         f"close {code}": lambda sim, code=code: sim.faults.close(exchange="bybit", code=code)
@@ -36,7 +32,7 @@ def test_a_lost_connection_is_a_hole_with_a_cause_and_comes_back(tmp_path: Path,
     with running(tmp_path / "live.db", **FAST) as rig:
         wait_until(lambda: rig.received(BTC) > 20, "some updates")
         CONNECTION_FAULTS[fault](rig.simulator)
-        wait_until(lambda: min(snapshots(rig, BTC), snapshots(rig, ETH)) >= 2, "verified again")
+        wait_until(lambda: min(rig.snapshots(BTC), rig.snapshots(ETH)) >= 2, "verified again")
         before = rig.received(ETH)
         wait_until(lambda: rig.received(ETH) > before + 20, "updates after it")
         report = rig.collector.stop()
@@ -59,7 +55,7 @@ def test_a_refused_and_a_silent_door_are_tried_until_they_open(tmp_path: Path) -
         rig.simulator.faults.refuse("bybit", 503, count=3)
         rig.simulator.faults.accept_silently("bybit", count=1)
         rig.simulator.faults.reset("bybit")
-        rig.wait_until_verified(times=2)
+        rig.wait_until_verified_again()
         report = rig.collector.stop()
         assert report.good
         assert [one["end_cause"] for one in rig.segments(BTC)] == ["disconnect", "stop"]
@@ -69,7 +65,7 @@ def test_a_subscription_that_is_never_answered_is_made_again(tmp_path: Path) -> 
     with running(tmp_path / "live.db", [BTC], **FAST) as rig:
         rig.simulator.faults.ignore_subscription("bybit", count=1)
         rig.simulator.faults.reset("bybit")
-        rig.wait_until_verified(times=2)
+        rig.wait_until_verified_again()
         assert rig.collector.stop().good
 
 
@@ -99,12 +95,13 @@ def test_a_stalled_topic_is_found_stale_and_a_quiet_one_is_not(tmp_path: Path) -
         wait_until(lambda: ended, "found stale")
         assert [(one.symbol, one.cause) for one in ended] == [(BTC, "stale")]
         rig.simulator.faults.unstall("bybit", BTC)
-        wait_until(lambda: snapshots(rig, BTC) >= 2, "verified again")
+        wait_until(lambda: rig.snapshots(BTC) >= 2, "verified again")
         before = rig.received(BTC)
         wait_until(lambda: rig.received(BTC) > before + 20, "updates again")
         rig.simulator.pause()  # from here on both are quiet
-        quiet = snapshots(rig, BTC), snapshots(rig, ETH)
-        wait_until(lambda: snapshots(rig, BTC) > quiet[0] and snapshots(rig, ETH) > quiet[1], "questioned")
+        quiet = snapshots_sent(rig, BTC), snapshots_sent(rig, ETH)
+        wait_until(lambda: snapshots_sent(rig, BTC) > quiet[0], "questioned")
+        wait_until(lambda: snapshots_sent(rig, ETH) > quiet[1], "questioned")
         stop_and_check(rig)
         assert rig.segments(BTC)[0]["end_cause"] == "stale"
         assert rig.segments(BTC)[0]["alive_until_ns"] == rig.segments(BTC)[0]["end_ns"]
@@ -129,7 +126,7 @@ def test_a_doubtful_book_stops_at_once_and_alone(
     with running(tmp_path / "live.db") as rig:
         wait_until(lambda: rig.received(BTC) > 20, "some updates")
         fault(rig.simulator)
-        wait_until(lambda: snapshots(rig, BTC) >= 2, "a new snapshot")
+        wait_until(lambda: rig.snapshots(BTC) >= 2, "a new snapshot")
         before = rig.received(BTC)
         wait_until(lambda: rig.received(BTC) > before + 20, "updates after it")
         report = rig.collector.stop()
@@ -147,7 +144,7 @@ def test_mismatches_past_the_threshold_warn_of_a_halt_and_the_resync_goes_on(tmp
         rig.collector.events.subscribe(PotentialHalt, halts.append)
         for time in (2, 3, 4):
             rig.simulator.faults.gap("bybit", BTC)
-            wait_until(lambda time=time: snapshots(rig, BTC) >= time, "a new snapshot")
+            wait_until(lambda time=time: rig.snapshots(BTC) >= time, "a new snapshot")
             before = rig.received(BTC)
             wait_until(lambda before=before: rig.received(BTC) > before + 5, "updates after it")
         stop_and_check(rig)
@@ -164,3 +161,7 @@ def test_an_exchange_that_cannot_be_reached_stops_cleanly(tmp_path: Path) -> Non
     report = rig.collector.stop()
     assert {halt.code for halt in halts} == {"markets"}
     assert report.good
+
+
+def snapshots_sent(rig: Rig, symbol: str) -> int:
+    return sum(one.kind == "snapshot" for one in rig.simulator.truth.sent("bybit", symbol, "book.50"))
