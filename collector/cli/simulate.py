@@ -21,6 +21,13 @@ def simulate(
         bool,
         typer.Option("--bursts", help="Vary each market's rate: bursts and quiet spells, the same mean."),
     ] = False,
+    replay: Annotated[
+        list[str] | None,
+        typer.Option(help="A recording to play in a market's place, as EXCHANGE:SYMBOL=FILE. Repeatable."),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(help="How many times as fast as recorded to play; 0 is flat out.", min=0)
+    ] = 1.0,
     seconds: Annotated[
         float | None, typer.Option(help="Stop by itself after so many seconds.", min=0)
     ] = None,
@@ -31,10 +38,12 @@ def simulate(
     """
     from collector.simulator import Simulator  # noqa: PLC0415  (the help must not wait for it)
 
+    recordings = [each.partition("=") for each in replay or []]
+    markets = [*(symbol or []), *(market for market, _, _ in recordings)]
     simulator = Simulator(
         port=port,
         seed=seed,
-        symbols=_by_exchange(symbol) if symbol else None,
+        symbols=_by_exchange(markets) if markets else None,
         updates_per_s=rate,
         bursts=bursts,
     )
@@ -44,6 +53,9 @@ def simulate(
     }
     try:
         with simulator:
+            for market, _, path in recordings:
+                exchange, _, name = market.partition(":")
+                simulator.replay(exchange, name, path, speed)
             print(f"Simulated exchanges on 127.0.0.1:{simulator.port} (seed {seed}). To collect from them:\n")
             print("exchanges:")
             for name, symbols in simulator.symbols.items():

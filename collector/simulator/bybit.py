@@ -28,6 +28,8 @@ class Bybit(Exchange):
     name = "bybit"
     rest_prefixes: ClassVar[tuple[str, ...]] = ("/v5/market/",)
     connection_rule: ClassVar[Rule] = Rule("connections", 500, 300_000)
+    # The best prices are sent again, under the same `u`, when they did not change for 3 s.
+    repeats_best_after_ns: ClassVar[int | None] = 3 * 10**9
     connection_refusal_status: ClassVar[int] = 403
     offered_depths: ClassVar[tuple[int, ...]] = (1, 50, 200, 1000)
 

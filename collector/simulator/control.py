@@ -2,6 +2,7 @@
 
 GET  /_control                      what there is
 POST /_control/publish              {"n": 100, "symbol": "BTC/USDT:USDT", "exchange": "bybit"}
+POST /_control/prepare              {"n": 1000}; then /_control/release, flat out
 POST /_control/pause, /_control/resume
 POST /_control/faults/<name>        the fault's arguments, by name
 GET  /_control/faults, /_control/connections
@@ -59,7 +60,7 @@ class Control:
                 action = self._connections
             case "GET", ["truth", ("books" | "trades" | "bars" | "sent") as name]:
                 action = partial(self._truth, name, query)
-            case "POST", [("publish" | "pause" | "resume") as name]:
+            case "POST", [("publish" | "prepare" | "release" | "pause" | "resume") as name]:
                 action = _bound(getattr(simulator, name), body)
             case "POST", ["faults", name] if name in fault_names():
                 action = _bound(getattr(simulator.faults, name), body)

@@ -101,6 +101,7 @@ class Exchange(ABC):
     level_pattern: ClassVar[re.Pattern[str]] = re.compile(r'\["(?P<price>[^"]*)","(?P<size>[^"]*)"\]')
     connection_rule: ClassVar[Rule]
     connection_refusal_status: ClassVar[int] = 429
+    repeats_best_after_ns: ClassVar[int | None] = None
     lifetime_ns: ClassVar[int | None] = None
 
     def __init__(self, feeds: Mapping[str, Feed]) -> None:

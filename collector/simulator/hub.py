@@ -46,6 +46,7 @@ class Hub:
         self._topics: dict[tuple[str, str], list[Topic]] = {}
         self._tampers: dict[tuple[str, str, str], list[Tamper]] = {}
         self.stalled: set[tuple[str, str, str]] = set()
+        self._last_ns: dict[Topic, int] = {}
         self._waiting: list[asyncio.Future[None]] = []
 
     def subscribe(self, listener: Listener, topic: Topic) -> None:
@@ -65,6 +66,7 @@ class Hub:
         listeners.remove(listener)
         if not listeners:
             del self._listeners[topic]
+            self._last_ns.pop(topic, None)
             self._topics[topic.exchange, topic.symbol].remove(topic)
         self._changed()
 
@@ -116,9 +118,19 @@ class Hub:
     def publish(self, topic: Topic, messages: Iterable[Outgoing]) -> None:
         """Send a topic's messages to all who hear it."""
         for rendered in self.render(topic, messages):
+            self._last_ns[topic] = self._wall_ns()
             stream = (topic.exchange, topic.symbol, topic.channel)
             for listener in self._listeners.get(topic, ()):
                 self._send(listener, stream, rendered.message, rendered.data_for(listener))
+
+    def silent_topics(self, silence_ns: int) -> list[Topic]:
+        """List the heard topics on which nothing was sent for so long."""
+        now_ns = self._wall_ns()
+        return [
+            topic
+            for topic in self._listeners
+            if now_ns - self._last_ns.setdefault(topic, now_ns) >= silence_ns
+        ]
 
     def listeners(self, topic: Topic) -> list[Listener]:
         """List who hears a topic."""

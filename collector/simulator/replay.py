@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collector.simulator.dialects import DIALECTS, Meaning, RecordedBook
 from collector.simulator.exchange import Answer, Outgoing, Request, Topic
 from collector.simulator.feed import Feed
-from collector.simulator.recording import Recorded, read_recording
+from collector.simulator.recording import Recorded
 
 if TYPE_CHECKING:
     from collector.simulator.world import World
@@ -23,16 +22,16 @@ class Replay:
     A later subscriber gets a snapshot of the book at that position. Times in the frames stay as recorded.
     """
 
-    def __init__(self, world: "World", feed: Feed, path: str | Path, speed: float) -> None:
+    def __init__(self, world: "World", feed: Feed, frames: Sequence[Recorded], speed: float) -> None:
         self.played = 0
         self._world = world
         self._feed = feed
         self._speed = speed
         self._dialect = DIALECTS[feed.exchange]
-        self._frames: Sequence[Recorded] = list(read_recording(path))
+        self._frames = frames
         self._books: dict[str, RecordedBook] = {}
         self._first_rest: str | None = None
-        self._done = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
         for frame in self._frames:
             meaning = self._dialect.read(frame.text, feed.instrument.name)
             if meaning is not None and meaning.key == "rest":
@@ -56,11 +55,20 @@ class Replay:
             meaning = self._dialect.read(frame.text, self._feed.instrument.name)
             if meaning is not None:
                 self._play(meaning)
-        self._done.set()
+
+    def begin(self) -> None:
+        """Play on the running loop."""
+        self._task = asyncio.create_task(self.run())
+
+    def end(self) -> None:
+        """Stop playing."""
+        if self._task is not None:
+            self._task.cancel()
 
     async def done(self, timeout_s: float) -> int:
-        """Wait for the end; tells how many frames were played."""
-        await asyncio.wait_for(self._done.wait(), timeout_s)
+        """Wait for the end; tells how many frames were played, or raises what went wrong."""
+        if self._task is not None:
+            await asyncio.wait_for(asyncio.shield(self._task), timeout_s)
         return self.played
 
     def snapshot(self, topic: Topic) -> list[Outgoing]:

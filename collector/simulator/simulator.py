@@ -13,6 +13,7 @@ from collector.simulator.control import Control
 from collector.simulator.exchange import Connection, Exchange
 from collector.simulator.faults import Faults
 from collector.simulator.feed import Feed
+from collector.simulator.recording import Recorded, read_recording
 from collector.simulator.replay import Replay, ReplayHandle
 from collector.simulator.server import Server
 from collector.simulator.world import EXCHANGES, Ahead, World
@@ -60,7 +61,6 @@ class Simulator:
         self._tempo_draws = random.Random(seed)  # noqa: S311  (a repeatable rhythm)
         self._server = Server(self._world, port, self._pace, Control(self).answer)
         self._ahead: list[Ahead] = []
-        self._replaying: list[asyncio.Task[None]] = []
         self._paused = False
         self._started = False
         self._stopped = False
@@ -125,7 +125,8 @@ class Simulator:
         """
         if (exchange, symbol) not in self._world.feeds:
             raise UserError(f"no simulated market is {symbol} on {exchange}")
-        replay = self._server.call(self._replay(exchange, symbol, path, speed))
+        frames = list(read_recording(path))
+        replay = self._server.call(self._replay(exchange, symbol, frames, speed))
         return ReplayHandle(replay, self._server.call)
 
     def pause(self) -> None:
@@ -162,10 +163,13 @@ class Simulator:
                 await self._world.drained()
         await self._world.drained()
 
-    async def _replay(self, exchange: str, symbol: str, path: str | Path, speed: float) -> Replay:
-        replay = Replay(self._world, self._world.feeds[exchange, symbol], path, speed)
+    async def _replay(self, exchange: str, symbol: str, frames: Sequence[Recorded], speed: float) -> Replay:
+        replay = Replay(self._world, self._world.feeds[exchange, symbol], frames, speed)
+        former = self._world.replays.get((exchange, symbol))
+        if former is not None:
+            former.end()
         self._world.replays[exchange, symbol] = replay
-        self._replaying.append(asyncio.create_task(replay.run()))
+        replay.begin()
         return replay
 
     async def _prepare(self, n: int, symbol: str | None, exchange: str | None) -> None:
@@ -191,13 +195,15 @@ class Simulator:
                 await self._run_markets()
             await beats
         finally:
-            for task in [beats, *self._replaying]:
-                task.cancel()
+            beats.cancel()
+            for replay in self._world.replays.values():
+                replay.end()
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(_BEAT_S)
             self._world.beat()
+            self._world.repeat_best()
 
     async def _run_markets(self) -> None:
         pairs = self._world.pairs()

@@ -238,6 +238,19 @@ class World:
                 self.truth.note_fault("idle", exchange.name, connection=connection.number)
                 session.close(1008)
 
+    def repeat_best(self) -> None:
+        """Send the best prices again where an exchange does so in a quiet market."""
+        for exchange in self.exchanges:
+            if exchange.repeats_best_after_ns is None:
+                continue
+            for topic in self.hub.silent_topics(exchange.repeats_best_after_ns):
+                feed = self.feeds[topic.exchange, topic.symbol]
+                is_live = (topic.exchange, topic.symbol) not in self.replays and not feed.delisted
+                if topic.exchange == exchange.name and topic.kind == "bbo" and is_live:
+                    with self.lock:
+                        feed.catch_up()
+                        self.hub.publish(topic, exchange.snapshot(topic, feed, self.clock_ns()))
+
     async def drained(self) -> None:
         """Let the loop breathe, and wait for clients that are behind."""
         await asyncio.sleep(0)

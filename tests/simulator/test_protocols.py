@@ -12,10 +12,12 @@ import aiohttp
 import pytest
 
 from collector.simulator import Simulator
+from collector.simulator.bybit import Bybit
 from collector.simulator.limits import Allowance, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.simulator.conftest import Client
 
@@ -372,6 +374,32 @@ def test_five_hundred_symbols(connect: type[Client]) -> None:
             message = client.receive()
             if message.get("type") == "delta":
                 heard.add(message["topic"])
+
+
+def test_the_command_plays_a_recording(tmp_path: Path) -> None:
+    recording = tmp_path / "frames.jsonl"
+    recording.write_text('{"channel":"heartbeat"}\n')
+    program = "import typer; from collector.cli.simulate import simulate; typer.run(simulate)"
+    ran = subprocess.run(
+        [sys.executable, "-c", program, "--port=0", "--seconds=0.1", f"--replay=kraken:BTC/USD={recording}"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert "kraken:  # BTC/USD" in ran.stdout
+
+
+def test_bybit_repeats_the_best_prices_of_a_quiet_market(
+    simulator: Simulator, connect: type[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bybit, "repeats_best_after_ns", 100_000_000)
+    with connect(simulator, "/v5/public/linear") as client:
+        client.send(op="subscribe", args=["orderbook.1.BTCUSDT"])
+        client.receive()
+        first, again = client.receive(), client.receive()
+    assert first["data"] == again["data"]
+    assert again["type"] == "snapshot"
 
 
 def test_the_command_says_where_to_connect_and_ends_by_itself() -> None:
