@@ -10,7 +10,7 @@ from collector.settings import load_settings
 
 Problems = Callable[..., list[str]]
 
-COLLECTED = "bybit linear book"
+COLLECTED = "bybit linear and spot: bbo, book"
 
 
 def test_five_mistakes_get_five_messages(problems: Problems) -> None:
@@ -222,10 +222,6 @@ def test_one_mistake_has_one_message(problems: Problems, text: str, message: str
             "symbols[1]: found 'btcusdt' a second time, expected each symbol once",
         ),
         (
-            "symbols: [BTC/USDT]",
-            f"symbols[0]: found 'BTC/USDT' (spot), expected what this version collects: {COLLECTED}",
-        ),
-        (
             "symbols: ['BTC/USD:BTC']",
             (f"symbols[0]: found 'BTC/USD:BTC' (inverse), expected what this version collects: {COLLECTED}"),
         ),
@@ -338,7 +334,7 @@ def test_kraken_says_that_it_waits_and_that_it_has_no_testnet(problems: Problems
     ) == [
         (
             "live.yaml line 2: exchanges.kraken: found an exchange that this version does not collect yet, "
-            "expected bybit"
+            "expected one of binance, bybit"
         ),
         (
             "live.yaml line 3: exchanges.kraken.environment: found 'testnet', but kraken has no testnet "
