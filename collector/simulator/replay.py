@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
+from collector.errors import UserError
 from collector.simulator.dialects import DIALECTS, Meaning, RecordedBook
 from collector.simulator.exchange import Answer, Outgoing, Request, Topic
 from collector.simulator.feed import Feed
@@ -32,8 +33,13 @@ class Replay:
         self._books: dict[str, RecordedBook] = {}
         self._first_rest: str | None = None
         self._task: asyncio.Task[None] | None = None
-        for frame in self._frames:
-            meaning = self._dialect.read(frame.text, feed.instrument.name)
+        for number, frame in enumerate(self._frames, 1):
+            try:
+                meaning = self._dialect.read(frame.text, feed.instrument.name)
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(
+                    f"frame {number} of the recording is none of {feed.exchange}'s: {error!r}"
+                ) from error
             if meaning is not None and meaning.key == "rest":
                 self._first_rest = meaning.message.text
                 break

@@ -172,16 +172,11 @@ def test_forms_of_recordings(tmp_path: Path) -> None:
     ]
 
 
-def test_a_recording_that_cannot_be_played_is_told(
-    simulator: Simulator, connect: type[Client], tmp_path: Path
-) -> None:
+def test_a_recording_of_something_else_is_told(simulator: Simulator, tmp_path: Path) -> None:
     path = tmp_path / "frames.txt"
-    path.write_text("1723161254024619568 {not json\n")
-    replay = simulator.replay("bybit", "BTC/USDT", path)
-    with connect(simulator, "/v5/public/spot") as client:
-        client.send(op="subscribe", args=["orderbook.50.BTCUSDT"])
-        with pytest.raises(json.JSONDecodeError):
-            replay.wait(5)
+    path.write_text('1723161254024619568 {"channel":"heartbeat"}\n1723161254024619569 {not json\n')
+    with pytest.raises(UserError, match="frame 2 of the recording"):
+        simulator.replay("bybit", "BTC/USDT", path)
 
 
 def test_a_missing_recording_is_told(simulator: Simulator, tmp_path: Path) -> None:
