@@ -16,6 +16,8 @@ from collector.simulator.past import History
 from collector.simulator.record import Columns, Numbering
 
 CHECKPOINT_STEPS = 8_192
+# How far a market that nobody watches falls behind: catching up takes a quarter of a second at most.
+MOST_STEPS_DUE = 16_384
 
 
 class Feed:
@@ -32,6 +34,7 @@ class Feed:
         self.times = Columns("q", remember)
         self.times.append(start_ms)
         self.step_count = 0
+        self._most_due = min(remember, MOST_STEPS_DUE)
         self.trades = Columns("qqqbq", remember)
         self.groups = Columns("q", remember)
         self.touches = Columns("q", remember)
@@ -87,6 +90,8 @@ class Feed:
     def tick(self, now_ms: int) -> None:
         """Note that a step is due at this time; `step` or `catch_up` takes it."""
         self.times.append(now_ms)
+        if self.steps_due > self._most_due:
+            self.step()
 
     def plan(self, *moves: Callable[[Market], Change]) -> None:
         """Have the next steps be these moves of the market instead of what the seed would have."""

@@ -141,6 +141,15 @@ def test_a_market_that_nobody_watches_catches_up_to_the_same_state() -> None:
     assert list(alone.trades.frozen()) == list(watched.trades.frozen())
 
 
+def test_a_market_that_nobody_watches_falls_behind_only_so_far() -> None:
+    alone = feed(remember=500)
+    for step in range(1, 3000):
+        alone.tick(START_MS + step)
+    assert alone.steps_due == 500
+    alone.catch_up()
+    assert alone.now_ms == START_MS + 2999
+
+
 def test_memory_is_bounded_and_the_rest_stays_readable() -> None:
     living = feed(remember=CHECKPOINT_STEPS)
     for step in range(1, 4 * CHECKPOINT_STEPS):
