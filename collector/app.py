@@ -14,7 +14,7 @@ from collector import __version__
 from collector.buffer.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import CollectorError, UserError
-from collector.events.batch import UNKNOWN
+from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import ClockStep, PotentialHalt, SegmentChanged, SnapshotFailed, SystemState
 from collector.exchanges.protocol import depth_of
@@ -33,6 +33,7 @@ from collector.stream.thread import StreamThread
 from collector.writer.prepare import Preparation
 from collector.writer.thread import WriterThread
 
+CALL_TIMEOUT_S = 10.0
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
 log = structlog.get_logger()
@@ -156,6 +157,26 @@ class Collector:
         )
         log.info("collector.stopped", exact=self._report.exact, problems=problems)
         return self._report
+
+    def subscribe(self, exchange: str, *symbols: str) -> list[StreamKey]:
+        """Collect more markets of an exchange while running; returns the streams that are new."""
+        feed = self._running_feed(exchange)
+        channels = self.settings.exchanges[exchange].channels
+        return self.stream.call(lambda: feed.add(symbols, channels), CALL_TIMEOUT_S)
+
+    def unsubscribe(self, exchange: str, *symbols: str) -> list[StreamKey]:
+        """Collect these markets no longer; returns the streams that ended."""
+        feed = self._running_feed(exchange)
+        return self.stream.call(lambda: feed.remove(symbols), CALL_TIMEOUT_S)
+
+    def _running_feed(self, exchange: str) -> Feed:
+        for feed in self.stream.feeds:
+            if feed.exchange == exchange:
+                if not feed.ready:
+                    raise UserError(f"{exchange} has not answered yet: its markets are not known")
+                return feed
+        configured = ", ".join(self.settings.exchanges)
+        raise UserError(f"{exchange} is not collected; expected one of {configured}")
 
     def accounting(self) -> tuple[AccountingState, ...]:
         """Return the terms of the identity as they are now: received here, written as committed."""

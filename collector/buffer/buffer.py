@@ -18,6 +18,7 @@ from collector.events.batch import (
     SegmentClosed,
     SegmentOpened,
     StreamKey,
+    Tally,
 )
 
 
@@ -39,6 +40,7 @@ class Buffer:
         self._open: dict[int, Liveness] = {}
         self._streams: list[StreamKey] = []
         self._counts: list[Counts] = []
+        self._tallies: list[Tally] = []
         self._changed: set[int] = set()
         self._full = False
         self._hurried = False
@@ -51,11 +53,16 @@ class Buffer:
                 return self._streams.index(key)
             self._streams.append(key)
             self._counts.append(Counts())
+            self._tallies.append(Tally())
             return len(self._streams) - 1
 
     def key(self, stream: int) -> StreamKey:
         """Name a stream by its number."""
         return self._streams[stream]
+
+    def tally(self, stream: int) -> Tally:
+        """Return what the websocket thread counts a stream's events with, whoever feeds the stream."""
+        return self._tallies[stream]
 
     def append(
         self,

@@ -47,6 +47,13 @@ class SegmentClosed:
 
 
 @dataclass(slots=True)
+class Tally:
+    """How many events of a stream were mapped so far, counted where they come in, by the websocket thread."""
+
+    received: int = 0
+
+
+@dataclass(slots=True)
 class Counts:
     """How many events of a stream came in, and what became of those that are no rows."""
 

@@ -288,7 +288,7 @@ def depths_text(depths: Sequence[int]) -> str:
 
 def supported_text(exchange: str | None = None) -> str:
     """Name what this version collects, from one exchange or from all, for a message."""
-    names = [exchange] if exchange in _COLLECTED else sorted(_COLLECTED)
+    names = [exchange] if exchange is not None and exchange in _COLLECTED else sorted(_COLLECTED)
     return "; ".join(
         f"{name} {' and '.join(sorted(_COLLECTED[name]))}: {', '.join(sorted(_FAMILIES))}" for name in names
     )

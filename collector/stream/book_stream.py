@@ -13,6 +13,7 @@ from collector.events.notices import SegmentChanged
 from collector.exchanges.venues import Kind
 
 NO_ROOM = "no_room"
+RETIRED = "unsubscribed"
 TEN_LEVELS = 10  # what the totals of the hot table add up
 
 
@@ -45,7 +46,7 @@ class BookStream:
         self.place = place
         self.topic = place.topic
         self.number = buffer.register(key)
-        self.received = 0  # mapped events, counted where they come in
+        self._tally = buffer.tally(self.number)
         self.last_news_at_ns = 0  # receipt of the last message that said something new
         self.in_question = False  # silent for so long that a new snapshot was asked for, to compare
         self._book = book
@@ -53,6 +54,7 @@ class BookStream:
         self._levels_per_row = levels_per_row
         self._new_segment_id = new_segment_id
         self._events = events
+        self._retired = False
         self._segment_id: int | None = None
         self._last_row_ns = 0
 
@@ -78,7 +80,10 @@ class BookStream:
 
     def take(self, message: Snapshot | Delta, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Apply a message and settle it: exactly one row, or one count, for one event."""
-        self.received += 1
+        received = self._tally.received = self._tally.received + 1
+        if self._retired:
+            self._buffer.count_rejected(self.number, received, RETIRED)
+            return Outcome(Did.REJECTED, RETIRED)
         in_question = False
         if isinstance(message, Delta):
             outcome = self._book.apply_delta(message)
@@ -89,12 +94,12 @@ class BookStream:
         if did is not Did.MERGED:
             self.last_news_at_ns = received_at_ns
         if did is Did.REJECTED:
-            self._buffer.count_rejected(self.number, self.received, outcome.reason)
+            self._buffer.count_rejected(self.number, received, outcome.reason)
         elif did is Did.MERGED:
-            self._buffer.count_merged(self.number, self.received)
+            self._buffer.count_merged(self.number, received)
         elif did is Did.BROKE:
             self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
-            self._buffer.count_rejected(self.number, self.received, outcome.reason)
+            self._buffer.count_rejected(self.number, received, outcome.reason)
         else:
             if did is Did.CONTINUED and in_question and self.by_rest:
                 # The exchange is ahead of a stream that said nothing: it was stale, not quiet.
@@ -104,7 +109,7 @@ class BookStream:
             if did is Did.REOPENED:
                 cause = "stale" if in_question else outcome.reason
                 self.end_segment(cause, outcome.detail, alive_until_ns=None)
-            self._store(message, received_at_ns, liveness)
+            self._store(message, received, received_at_ns, liveness)
         return outcome
 
     def lose(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
@@ -112,6 +117,11 @@ class BookStream:
         self.end_segment(cause, detail, alive_until_ns)
         self._book.reset()
         self.in_question = False
+
+    def retire(self, heard_ns: int) -> None:
+        """Store nothing from now on: the stream is not wanted any more."""
+        self._retired = True
+        self.lose(RETIRED, "", heard_ns)
 
     def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
         """Close the segment that is open, if one is."""
@@ -121,17 +131,19 @@ class BookStream:
         self._publish(self._segment_id, self._last_row_ns, cause, detail, verified=False)
         self._segment_id = None
 
-    def _store(self, message: Snapshot | Delta, received_at_ns: int, liveness: Liveness) -> None:
+    def _store(
+        self, message: Snapshot | Delta, received: int, received_at_ns: int, liveness: Liveness
+    ) -> None:
         buffer = self._buffer
         segment_id = self._segment_id
         if segment_id is None:
             if not buffer.has_room:
-                buffer.count_dropped(self.number, self.received)
+                buffer.count_dropped(self.number, received)
                 return
             segment_id = self._open_segment(received_at_ns, liveness)
         stored = buffer.append(
             self.number,
-            self.received,
+            received,
             received_at_ns,
             message.exchange_ms,
             self._book.last_sequence,

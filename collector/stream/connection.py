@@ -15,7 +15,7 @@ from collector.events.bus import EventBus
 from collector.events.messages import Ack, Delta, Other, Snapshot, TopOfBook
 from collector.events.notices import PotentialHalt, SnapshotFailed, State, SystemState
 from collector.exchanges.protocol import Exchange, Payload
-from collector.exchanges.venues import apply_environment
+from collector.exchanges.venues import Kind, apply_environment
 from collector.retry import Backoff
 from collector.stream.book_stream import BookStream
 from collector.stream.markets import Markets, Source
@@ -48,6 +48,7 @@ class Address:
     """Where to connect, as what."""
 
     exchange: str
+    kind: Kind
     name: str  # of the connection, in logs and events
     url: str
 
@@ -85,6 +86,8 @@ class Connection:
         self._resyncs = resyncs
         self._snapshots = snapshots
         self._fetches: set[asyncio.Task[None]] = set()
+        self._to_subscribe: list[str] = []
+        self._to_leave: list[BookStream] = []
         self._monotonic_s = monotonic_s
         self._requests = Requests(self._send, pace.subscribe_timeout_s)
         self._client: Any = None
@@ -93,6 +96,36 @@ class Connection:
         self._down: str | None = None  # why the socket is gone, once it is
         self._heard_s = 0.0
         self._stopping = False
+
+    @property
+    def kind(self) -> Kind:
+        """Tell which kind of market it is for."""
+        return self.address.kind
+
+    @property
+    def streams(self) -> list[BookStream]:
+        """List what is collected on it."""
+        return list(self._streams.values())
+
+    def has_room_for(self, stream: BookStream) -> bool:
+        """Say whether a stream could be added, its frames told apart from the others'."""
+        routes = len(self._routes) < self._protocol.topics_a_connection
+        return routes and stream.place.route not in self._routes and not self._stopping
+
+    def add(self, stream: BookStream) -> None:
+        """Collect a stream as well; the others notice nothing."""
+        self._streams[stream.topic] = stream
+        self._routes[stream.place.route] = stream
+        self._to_subscribe.append(stream.topic)
+        self._wake.set()
+
+    def remove(self, stream: BookStream) -> None:
+        """Collect a stream no longer; what still comes of it is counted and not stored."""
+        del self._streams[stream.topic]
+        self._resyncs.forget(stream.topic)
+        stream.retire(self.liveness.heard_ns)
+        self._to_leave.append(stream)
+        self._wake.set()
 
     # What the tap hears. Called by ccxt within the loop; must not raise.
 
@@ -180,9 +213,14 @@ class Connection:
         """Subscribe, then fetch again what needs it, until the socket is gone."""
         watchdog = asyncio.create_task(self._watch())
         try:
+            self._to_subscribe.clear()
+            for stream in self._to_leave:
+                self._routes.pop(stream.place.route, None)
+            self._to_leave.clear()
             await self._subscribe(list(self._streams))
             while self._down is None:
                 self._wake.clear()
+                await self._change()
                 await self._refresh(self._monotonic_s())
                 if self._down is None:
                     await _first(self._wake.wait(), timeout_s=TICK_S)
@@ -204,6 +242,21 @@ class Connection:
                 except StreamError as error:
                     self._go_down(str(error))
             await asyncio.sleep(min(TICK_S, heartbeat_s))
+
+    async def _change(self) -> None:
+        """Subscribe what was added, leave what was removed."""
+        while self._to_leave:
+            stream = self._to_leave[0]
+            request_id = self._requests.new_id()
+            request = self._protocol.unsubscribe([stream.topic], request_id)
+            await self._requests.ask(request_id, request)
+            self._to_leave.pop(0)
+            if self._routes.get(stream.place.route) is stream:
+                del self._routes[stream.place.route]
+        if self._to_subscribe:
+            topics = [topic for topic in self._to_subscribe if topic in self._streams]
+            self._to_subscribe.clear()
+            await self._subscribe(topics)
 
     async def _refresh(self, now_s: float) -> None:
         """Fetch again, by a new subscription, the books that need it now."""

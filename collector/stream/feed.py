@@ -1,6 +1,7 @@
 """Run one exchange: markets, then a connection for each kind of market, each with its books."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -69,35 +70,75 @@ class Feed:
         self._new_segment_id = new_segment_id
         self._unknown = UnknownFrames(wanted.source.exchange, buffer, on_unknown)
         self._connections: list[Connection] = []
+        self._started: set[Connection] = set()
+        self._running: set[asyncio.Future[None]] = set()
+        self._markets: Markets | None = None
         self._snapshots: Snapshots | None = None
         self._stopped = asyncio.Event()
         self._bad_symbols: list[str] = []
 
     async def run(self) -> None:
-        """Collect until stopped."""
+        """Collect until stopped, or until there turns out to be nothing to collect."""
         markets = await self._load_markets()
         if markets is None:
             return
-        protocol, source = EXCHANGES[self._wanted.source.exchange], self._wanted.source
-        if protocol.rest is not None:
-            self._snapshots = Snapshots(source, markets, protocol.rest, self._limits.markets_timeout_s)
-        for kind in source.kinds:
-            some = [market for market in self._find(markets) if market[kind]]
-            streams = [
-                self._stream(kind, market, channel) for market in some for channel in self._wanted.channels
-            ]
-            for number, shard in enumerate(shards(streams, protocol.topics_a_connection)):
-                if not self._stopped.is_set():
-                    self._connections.append(self._connection(kind, number, shard, markets))
-        await asyncio.gather(*(connection.run() for connection in self._connections))
-        if self._snapshots is not None:
-            await self._snapshots.close()
+        self._markets = markets
+        gc.freeze()  # markets never change: nothing for the collector to walk
+        rest = EXCHANGES[self._wanted.source.exchange].rest
+        if rest is not None:
+            self._snapshots = Snapshots(self._wanted.source, markets, rest, self._limits.markets_timeout_s)
+        try:
+            self.add(self._wanted.symbols, self._wanted.channels)
+            if self._running:
+                await self._stopped.wait()
+            await asyncio.gather(*self._running)
+        finally:
+            if self._snapshots is not None:
+                await self._snapshots.close()
+
+    def add(self, names: Sequence[str], channels: Sequence[str]) -> list[StreamKey]:
+        """Collect these markets as well; returns the new streams. A bad name is told in `refused`."""
+        collected = {stream.key for one in self._connections for stream in one.streams}
+        new: list[StreamKey] = []
+        for kind, market in self._find(names):
+            for channel in channels:
+                stream = self._stream(kind, market, channel)
+                if stream.key not in collected:
+                    self._place(kind, stream)
+                    collected.add(stream.key)
+                    new.append(stream.key)
+        for connection in self._connections:
+            if connection not in self._started and not self._stopped.is_set():
+                self._started.add(connection)
+                self._running.add(asyncio.ensure_future(connection.run()))
+        return new
+
+    def remove(self, names: Sequence[str]) -> list[StreamKey]:
+        """Collect these markets no longer; returns the streams that ended. The others notice nothing."""
+        symbols = {market["symbol"] for _, market in self._find(names)}
+        ended: list[StreamKey] = []
+        for connection in self._connections:
+            for stream in connection.streams:
+                if stream.key.symbol in symbols:
+                    connection.remove(stream)
+                    ended.append(stream.key)
+        return ended
 
     def stop(self) -> None:
         """Ask all connections to end."""
         self._stopped.set()
         for connection in self._connections:
             connection.stop()
+
+    @property
+    def exchange(self) -> str:
+        """Name the exchange."""
+        return self._wanted.source.exchange
+
+    @property
+    def ready(self) -> bool:
+        """Say whether the markets are known, so that streams can be added and removed."""
+        return self._markets is not None
 
     @property
     def refused(self) -> list[str]:
@@ -128,17 +169,30 @@ class Feed:
         stopped.cancel()
         waited_for.cancel()
 
-    def _find(self, markets: Markets) -> list[Any]:
-        found: dict[str, Any] = {}
-        for name in self._wanted.symbols:
+    def _find(self, names: Sequence[str]) -> list[tuple[Kind, Any]]:
+        """Return the markets that the names mean, each once, with its kind."""
+        assert self._markets is not None  # noqa: S101  (loaded before anything is looked up)
+        source = self._wanted.source
+        found: dict[str, tuple[Kind, Any]] = {}
+        for name in names:
             try:
-                market = markets.find(name)
+                market = self._markets.find(name)
+                kind = _kind_of(market, source.kinds)
             except UserError as error:
-                self._bad_symbols.append(f"{self._wanted.source.exchange}: {error}")
+                self._bad_symbols.append(f"{source.exchange}: {error}")
                 self._halt("bad_symbol", str(error), name)
             else:
-                found[market["symbol"]] = market
+                found[market["symbol"]] = kind, market
         return list(found.values())
+
+    def _place(self, kind: Kind, stream: BookStream) -> None:
+        """Put a stream on a connection with room, where frames can be told apart; or on a new one."""
+        of_kind = [one for one in self._connections if one.kind == kind]
+        for connection in of_kind:
+            if connection.has_room_for(stream):
+                connection.add(stream)
+                return
+        self._connections.append(self._connection(kind, len(of_kind), stream))
 
     def _stream(self, kind: Kind, market: Any, channel: str) -> BookStream:
         protocol, exchange = EXCHANGES[self._wanted.source.exchange], self._wanted.source.exchange
@@ -161,20 +215,22 @@ class Feed:
             events=self._events,
         )
 
-    def _connection(self, kind: Kind, number: int, streams: list[BookStream], markets: Markets) -> Connection:
+    def _connection(self, kind: Kind, number: int, stream: BookStream) -> Connection:
         source, limits = self._wanted.source, self._limits
+        assert self._markets is not None  # noqa: S101  (loaded before anything is connected)
         pace = limits.pace
         urls = dialled(source.exchange, source.environment, source.endpoints, (kind,))
         return Connection(
             Address(
                 source.exchange,
+                kind,
                 f"{source.exchange}.{kind}.{number}",
                 next(url for url in urls if url.startswith("ws")),
             ),
             source,
-            markets,
+            self._markets,
             EXCHANGES[source.exchange],
-            streams,
+            [stream],
             pace=pace,
             clock=self._clock,
             events=self._events,
@@ -193,6 +249,13 @@ class Feed:
         self._events.publish(
             PotentialHalt(self._wanted.source.exchange, code, reason, self._clock.now_ns(), symbol)
         )
+
+
+def _kind_of(market: Any, kinds: Sequence[Kind]) -> Kind:
+    for kind in kinds:
+        if market.get(kind):
+            return kind
+    raise UserError(f"symbol {market['symbol']!r} is a market of a kind that is not collected from there")
 
 
 def _in_thread(work: Callable[[], Result]) -> "asyncio.Future[Result]":
@@ -216,18 +279,3 @@ def _in_thread(work: Callable[[], Result]) -> "asyncio.Future[Result]":
 
     threading.Thread(target=run, name="markets", daemon=True).start()
     return answer
-
-
-def shards(streams: Sequence[BookStream], most: int) -> list[list[BookStream]]:
-    """Spread streams over connections: at most `most` on one, and no two that frames could not tell apart."""
-    found: list[tuple[list[BookStream], set[str]]] = []
-    for stream in streams:
-        route = stream.place.route
-        for shard, routes in found:
-            if len(shard) < most and route not in routes:
-                shard.append(stream)
-                routes.add(route)
-                break
-        else:
-            found.append(([stream], {route}))
-    return [shard for shard, _ in found]

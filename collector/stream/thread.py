@@ -1,17 +1,18 @@
 """Run all feeds in a thread with an event loop of its own."""
 
 import asyncio
-import gc
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from collector.clock import Clock
+from collector.errors import CollectorError
 from collector.events.bus import EventBus
 from collector.events.notices import ClockStep
 from collector.stream.feed import Feed
 
 CLOCK_CHECK_S = 1.0
+Result = TypeVar("Result")
 
 
 class StreamThread:
@@ -50,6 +51,18 @@ class StreamThread:
             if self._loop is not None and self._stop is not None:
                 self._loop.call_soon_threadsafe(self._stop.set)
 
+    def call(self, work: Callable[[], Result], timeout_s: float) -> Result:
+        """Run something in the loop and return its result. Raises CollectorError when the loop is over."""
+
+        async def run() -> Result:
+            return work()
+
+        with self._lock:
+            loop = self._loop
+        if loop is None:
+            raise CollectorError("the websocket thread does not run")
+        return asyncio.run_coroutine_threadsafe(run(), loop).result(timeout_s)
+
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread's end; False when it did not come in time."""
         self._thread.join(timeout_s)
@@ -74,7 +87,6 @@ class StreamThread:
         self.feeds = self._make_feeds(clock)
         running = asyncio.ensure_future(asyncio.gather(*(feed.run() for feed in self.feeds)))
         self._ready.set()
-        gc.freeze()  # ccxt's tables never change: nothing to walk
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stopping.done() and not running.done():
