@@ -161,8 +161,8 @@ class TestPlainSymbols:
     def test_are_checked_like_others(self, problems: Problems) -> None:
         assert problems(environ={"SYMBOLS": "BTC/USD:BTC"}) == [
             (
-                "environment variable SYMBOLS: exchanges.bybit.symbols[0]: found 'BTC/USD:BTC' (inverse), expected "
-                "what this version collects: bybit linear and spot: bbo, book"
+                "environment variable SYMBOLS: exchanges.bybit.symbols[0]: found 'BTC/USD:BTC' (inverse), "
+                "expected what this version collects: bybit linear and spot: bbo, book"
             )
         ]
 
