@@ -1,0 +1,100 @@
+"""Tell the frames of Kraken's websocket v2 apart: market data, signs of life, answers to requests, the rest.
+
+https://docs.kraken.com/api/docs/websocket-v2/status and the pages beside it.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from collector.errors import FrameError
+from collector.events.messages import Ack, Heartbeat, Message, Other, Status
+from collector.exchanges.kraken_books import read_books
+from collector.exchanges.kraken_events import READERS
+from collector.exchanges.kraken_topics import INTERVALS, asked, name
+
+BOOK_PREFIX = '{"channel":"book",'
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    """The keys by which frames are told apart, and those of an answer."""
+
+    channel: str | None = None
+    method: str | None = None
+    success: bool | None = None
+    error: str | None = None
+    symbol: str | None = None
+    req_id: int | None = None
+    result: msgspec.Raw = msgspec.Raw()
+
+
+class _Subscribed(msgspec.Struct, gc=False):
+    """What an answer confirms."""
+
+    channel: str
+    symbol: str | None = None  # `instrument` has none
+    depth: int = 10  # as where none is asked for
+    interval: int = 1
+    event_trigger: str | None = None
+    warnings: list[str] = msgspec.field(default_factory=list)
+
+
+class _System(msgspec.Struct, gc=False):
+    system: str
+
+
+class _Status(msgspec.Struct, gc=False):
+    data: list[_System]
+
+
+_envelope_decoder = msgspec.json.Decoder(_Envelope)
+_subscribed_decoder = msgspec.json.Decoder(_Subscribed)
+_status_decoder = msgspec.json.Decoder(_Status)
+
+
+def read_frame(text: str) -> Sequence[Message]:
+    """Map one frame. Raises FrameError when it is not what the exchange documents."""
+    try:
+        return read_books(text) if text.startswith(BOOK_PREFIX) else _read(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise FrameError("malformed", str(error)) from error
+
+
+def _read(text: str) -> Sequence[Message]:
+    envelope = _envelope_decoder.decode(text)
+    if envelope.channel == "book":
+        return read_books(text)
+    reader = READERS.get(envelope.channel or "")
+    if reader is not None:
+        return reader(text)
+    if envelope.channel == "status":
+        return [Status(each.system) for each in _status_decoder.decode(text).data]
+    if envelope.channel == "heartbeat" or envelope.method == "pong":
+        return (Heartbeat(),)
+    if envelope.method in {"subscribe", "unsubscribe"} and envelope.success is not None:
+        return (_ack(envelope, envelope.success),)
+    return (Other(),)
+
+
+def _ack(envelope: _Envelope, accepted: bool) -> Ack:
+    request_id, channel = (None, None) if envelope.req_id is None else asked(envelope.req_id)
+    if not accepted:
+        known = channel is not None and envelope.symbol is not None
+        topic = name(str(channel), str(envelope.symbol)) if known else None
+        return Ack(request_id, False, envelope.error or "", topic)
+    confirmed = _subscribed_decoder.decode(envelope.result)
+    return Ack(request_id, True, "; ".join(confirmed.warnings), _topic(confirmed))
+
+
+def _topic(confirmed: _Subscribed) -> str | None:
+    """Name what was confirmed; None where it is nothing that we ask for."""
+    channel: str | None = None
+    if confirmed.channel == "book":
+        channel = f"book.{confirmed.depth}"
+    elif confirmed.channel == "trade":
+        channel = "trade"
+    elif confirmed.channel == "ticker" and confirmed.event_trigger == "bbo":
+        channel = "bbo"
+    elif confirmed.channel == "ohlc" and confirmed.interval in INTERVALS:
+        channel = f"ohlcv.{INTERVALS[confirmed.interval]}"
+    return None if channel is None or confirmed.symbol is None else name(channel, confirmed.symbol)

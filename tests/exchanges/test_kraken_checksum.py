@@ -1,0 +1,338 @@
+"""Kraken's checksums: every recorded one is right, and anything else is told."""
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from zlib import crc32
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.book.book import OrderBook
+from collector.book.verified import Did, Outcome, Verdict, VerifiedBook
+from collector.events.messages import Delta, Snapshot
+from collector.exchanges.kraken import Checksum, read_frame, read_instruments
+
+RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "kraken"
+recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded frames are not on this machine")
+
+# The exchange's own: https://docs.kraken.com/api/docs/guides/spot-ws-book-v2
+WORKED_BIDS = (
+    ("45283.5", "0.10000000"),
+    ("45283.4", "1.54582015"),
+    ("45282.1", "0.10000000"),
+    ("45281.0", "0.10000000"),
+    ("45280.3", "1.54592586"),
+    ("45279.0", "0.07990000"),
+    ("45277.6", "0.03310103"),
+    ("45277.5", "0.30000000"),
+    ("45277.3", "1.54602737"),
+    ("45276.6", "0.15445238"),
+)
+WORKED_ASKS = (
+    ("45285.2", "0.00100000"),
+    ("45286.4", "1.54571953"),
+    ("45286.6", "1.54571109"),
+    ("45289.6", "1.54560911"),
+    ("45290.2", "0.15890660"),
+    ("45291.8", "1.54553491"),
+    ("45294.7", "0.04454749"),
+    ("45296.1", "0.35380000"),
+    ("45297.5", "0.09945542"),
+    ("45299.5", "0.18772827"),
+)
+WORKED_CHECKSUM = 3310070434
+Side = tuple[tuple[str, str], ...]
+
+
+def frame(kind: str, bids: Side, asks: Side, checksum: int) -> str:
+    written = [",".join(f'{{"price":{price},"qty":{size}}}' for price, size in side) for side in (bids, asks)]
+    return (
+        f'{{"channel":"book","type":"{kind}","data":[{{"symbol":"BTC/USD","bids":[{written[0]}],'
+        f'"asks":[{written[1]}],"checksum":{checksum}}}]}}'
+    )
+
+
+def message(kind: str, bids: Side = (), asks: Side = (), checksum: int = WORKED_CHECKSUM) -> Snapshot | Delta:
+    (only,) = read_frame(frame(kind, bids, asks, checksum))
+    assert isinstance(only, Snapshot | Delta)
+    return only
+
+
+def worked_book(depth: int = 10) -> VerifiedBook:
+    book = VerifiedBook(Checksum(depth, 1, 8), depth)
+    assert take(book, message("snapshot", WORKED_BIDS, WORKED_ASKS)).did is Did.OPENED
+    return book
+
+
+def take(book: VerifiedBook, what: Snapshot | Delta) -> Outcome:
+    return book.apply_snapshot(what) if isinstance(what, Snapshot) else book.apply_delta(what)
+
+
+def test_the_exchanges_own_example_is_right() -> None:
+    worked_book()
+
+
+def test_the_rule_leaves_judging_to_the_proof() -> None:
+    rule = Checksum(10, 1, 8)
+    delta, snapshot = message("update"), message("snapshot")
+    assert isinstance(delta, Delta)
+    assert isinstance(snapshot, Snapshot)
+    assert rule.verification == "checksum"
+    assert rule.judge_delta(None, delta) is Verdict.CONTINUES
+    assert rule.judge_snapshot(None, snapshot) is Verdict.RESTARTS
+
+
+def test_what_is_wrong_is_told_in_words() -> None:
+    outcome = take(worked_book(), message("update", checksum=7))
+    assert outcome == Outcome(
+        Did.BROKE, "checksum", f"checksum 7 expected, {WORKED_CHECKSUM} found of 10 asks and 10 bids"
+    )
+
+
+def test_a_message_without_levels_and_with_the_same_checksum_continues() -> None:
+    assert take(worked_book(), message("update")).did is Did.CONTINUED
+
+
+def test_one_lost_delta_shows_at_the_next() -> None:
+    book = worked_book()
+    level = ((WORKED_BIDS[0][0], "0.20000000"),)
+    after = message("update", level, checksum=checksum_after(level))
+    assert take(worked_book(), after).did is Did.CONTINUED
+    assert take(book, message("update", checksum=after.checksum or 0)).reason == "checksum"
+
+
+@given(st.data())
+def test_one_digit_changed_in_the_best_ten_is_found(data: st.DataObject) -> None:
+    sides = {"bids": WORKED_BIDS, "asks": WORKED_ASKS}
+    side = data.draw(st.sampled_from(sorted(sides)))
+    place = data.draw(st.integers(0, 9))
+    number = data.draw(st.integers(0, 1))
+    text = sides[side][place][number]
+    at = data.draw(st.integers(0, len(text) - 1).filter(lambda at: text[at] != "."))
+    digit = data.draw(st.sampled_from(sorted(set("123456789") - {text[at]})))
+    level = list(sides[side][place])
+    level[number] = text[:at] + digit + text[at + 1 :]
+    sides[side] = (*sides[side][:place], (level[0], level[1]), *sides[side][place + 1 :])
+    book = VerifiedBook(Checksum(10, 1, 8), 10)
+    assert take(book, message("snapshot", sides["bids"], sides["asks"])).did is Did.BROKE
+
+
+@given(
+    st.sampled_from((*WORKED_BIDS, *WORKED_ASKS)),
+    st.integers(0, 10**12).map(lambda lots: f"{lots // 10**8}.{lots % 10**8:08d}"),
+)
+def test_a_level_flipped_by_a_delta_is_found_when_it_is_among_the_best_ten(
+    level: tuple[str, str], size: str
+) -> None:
+    changed = ((level[0], size),)
+    delta = message("update", *((changed, ()) if level in WORKED_BIDS else ((), changed)))
+    expected = Did.CONTINUED if size == level[1] else Did.BROKE
+    assert take(worked_book(), delta).did is expected
+
+
+@given(st.integers(1, 10**12).map(lambda lots: f"{lots // 10**8}.{lots % 10**8:08d}"))
+def test_a_level_below_the_best_ten_is_not_proven(size: str) -> None:
+    assert take(worked_book(25), message("update", (("45000.0", size),))).did is Did.CONTINUED
+
+
+def test_what_falls_out_of_the_subscribed_depth_never_counts_again() -> None:
+    better = ((("45284.0", "0.50000000")),)
+    book = worked_book()
+    assert take(book, message("update", better, checksum=checksum_after(better))).did is Did.CONTINUED
+    assert len(book.book.bids) == 10
+    # The exchange sends the level that was cut again, when the better one goes.
+    gone = (("45284.0", "0.00000000"), WORKED_BIDS[9])
+    assert take(book, message("update", gone)).did is Did.CONTINUED
+
+
+def test_numbers_without_zeros_at_the_end_or_with_an_exponent_are_summed_at_the_pairs_decimals() -> None:
+    def short(side: Side) -> Side:
+        return tuple((repr(float(price)), repr(float(size))) for price, size in side)
+
+    tiny: Side = (*WORKED_ASKS[:9], ("45299.5", "0.00000001"))
+    checksum = checksum_of(WORKED_BIDS, tiny)
+    assert short(tiny)[9][1] == "1e-08"
+    book = VerifiedBook(Checksum(10, 1, 8), 10)
+    assert take(book, message("snapshot", short(WORKED_BIDS), short(tiny), checksum)).did is Did.OPENED
+
+
+def test_the_exchanges_text_is_right_where_the_known_decimals_are_not() -> None:
+    book = VerifiedBook(Checksum(10, 0, 5), 10)
+    assert take(book, message("snapshot", WORKED_BIDS, WORKED_ASKS)).did is Did.OPENED
+
+
+def test_digits_beyond_what_a_double_holds_are_summed_as_written() -> None:
+    bids = (("0.00001234", "123456789012.12345678"), *WORKED_BIDS[1:])
+    asks = (("0.00001235", "98765432109876.87654321"),)
+    bids = bids[:1]
+    book = VerifiedBook(Checksum(10, 8, 8), 10)
+    snapshot = message("snapshot", bids, asks, checksum_of(bids, asks))
+    assert take(book, snapshot).did is Did.OPENED
+    wrong = (("0.00001235", "98765432109876.87654322"),)
+    assert float(wrong[0][1]) == float(asks[0][1])
+    assert take(book, message("update", (), wrong, checksum_of(bids, asks))).did is Did.BROKE
+
+
+@pytest.mark.parametrize("levels", [0, 1, 9])
+def test_a_book_of_fewer_than_ten_levels_has_a_checksum_too(levels: int) -> None:
+    bids, asks = WORKED_BIDS[:levels], WORKED_ASKS[:1]
+    book = VerifiedBook(Checksum(10, 1, 8), 10)
+    assert take(book, message("snapshot", bids, asks, checksum_of(bids, asks))).did is Did.OPENED
+
+
+def test_only_texts_of_levels_near_the_book_are_kept() -> None:
+    rule, book = Checksum(10, 1, 8), OrderBook()
+    bids: Side = ()
+    for step in range(500):
+        level = ((f"{40000 + step}.0", "1.00000000"),)
+        bids = (*level, *bids)[:10]
+        delta = message("update", level, checksum=checksum_of(bids, ()))
+        book.update(delta.bids, delta.asks)
+        book.bids.cut_below(10)
+        assert rule.prove(book, delta) is None
+        assert len(rule._bids) <= 20
+
+
+def checksum_of(bids: Side, asks: Side) -> int:
+    """Sum as the documentation tells it, number by number."""
+    digits = ""
+    for side in (asks[:10], bids[:10]):
+        for level in side:
+            for text in level:
+                digits += text.replace(".", "").lstrip("0")
+    return crc32(digits.encode())
+
+
+def checksum_after(bids: Side) -> int:
+    """Sum the worked example after bids were set."""
+    changed = dict(WORKED_BIDS) | dict(bids)
+    ordered = sorted(changed.items(), key=lambda level: -float(level[0]))
+    return checksum_of(tuple(ordered), WORKED_ASKS)
+
+
+def lines(folder: str, name: str) -> list[str]:
+    return (RECORDED / folder / name).read_text(encoding="utf-8").splitlines()
+
+
+def recorded_btc_usd_25() -> Iterator[str]:
+    for line in lines("rjdscott-k2-market-data-platform", "kraken-20s.head50.jsonl"):
+        yield json.loads(line)["payload"]
+
+
+class Captured(msgspec.Struct):
+    """A line of the capture; `frame` keeps the text as it was sent."""
+
+    frame: msgspec.Raw = msgspec.Raw()
+    dir: str = "rx"
+
+
+def recorded_mina_gbp() -> Iterator[str]:
+    folder = "GarethCooke-DepthCharge"
+    for line in lines(folder, "kraken_minagbp_d25_resync_20260818.ndjson")[1:]:
+        captured = msgspec.json.decode(line, type=Captured)
+        if captured.dir == "rx":
+            yield str(captured.frame, "utf-8")
+
+
+def recorded_btc_usd_10() -> Iterator[str]:
+    yield from lines("lgoyal6-tickvault", "kraken_book.jsonl")
+
+
+def books(frames: Iterator[str]) -> list[Snapshot | Delta]:
+    messages = [each for text in frames for each in read_frame(text)]
+    return [each for each in messages if isinstance(each, Snapshot | Delta)]
+
+
+@recorded
+@pytest.mark.parametrize(
+    ("frames", "depth", "precision", "count"),
+    [
+        (recorded_btc_usd_25, 25, (1, 8), 43),
+        (recorded_mina_gbp, 25, (4, 8), 19),
+        (recorded_btc_usd_10, 10, (1, 8), 4),
+    ],
+)
+def test_every_recorded_checksum_is_right(
+    frames: Callable[[], Iterator[str]], depth: int, precision: tuple[int, int], count: int
+) -> None:
+    rule, book, proven = Checksum(depth, *precision), OrderBook(), 0
+    for each in books(frames()):
+        if isinstance(each, Snapshot):
+            book.replace(each.bids, each.asks)
+        else:
+            book.update(each.bids, each.asks)
+        book.bids.cut_below(depth)
+        book.asks.cut_above(depth)
+        assert rule.prove(book, each) is None
+        proven += 1
+    assert proven == count
+
+
+@recorded
+@pytest.mark.parametrize("lost", range(1, 42))
+def test_where_a_recorded_update_was_lost_no_wrong_best_ten_is_believed(lost: int) -> None:
+    messages = books(recorded_btc_usd_25())
+    whole, holed = VerifiedBook(Checksum(25, 1, 8), 25), VerifiedBook(Checksum(25, 1, 8), 25)
+    told = False
+    for place, each in enumerate(messages):
+        take(whole, each)
+        if place != lost and not told:
+            told = take(holed, each).did is Did.BROKE
+            assert told or holed.book.top(10) == whole.book.top(10)
+    # Not told only where the next messages set the same levels, or it was below the best ten.
+    assert told or holed.book.top(10) == whole.book.top(10)
+
+
+@recorded
+@pytest.mark.parametrize(
+    ("folder", "file", "depth", "checksum"),
+    [
+        (
+            "single-verified-snapshots",
+            "kraken_docs_worked_example_3310070434.jsonl",
+            10,
+            WORKED_CHECKSUM,
+        ),
+        ("single-verified-snapshots", "btcusdt_d25_poldeperez.jsonl", 25, None),
+        ("single-verified-snapshots", "usdgusd_d10_20260917.jsonl", 10, 3225719247),
+        ("torquey66-kraken-data-recorder", "level_book_test.frames.jsonl", 10, 1931231958),
+    ],
+)
+def test_single_recorded_snapshots_are_right(
+    folder: str, file: str, depth: int, checksum: int | None
+) -> None:
+    (snapshot,) = books(iter([line for line in lines(folder, file) if line]))
+    assert checksum in {snapshot.checksum, None}
+    book = VerifiedBook(Checksum(depth, 0, 0), depth)
+    assert take(book, snapshot).did is Did.OPENED
+
+
+@recorded
+def test_a_subscription_made_again_brings_the_book_that_was_known() -> None:
+    messages = books(recorded_mina_gbp())
+    second = next(place for place, each in enumerate(messages) if place and isinstance(each, Snapshot))
+    before, snapshot = messages[second - 1], messages[second]
+    assert (snapshot.exchange_ms, snapshot.checksum) == (before.exchange_ms, before.checksum)
+    book = VerifiedBook(Checksum(25, 4, 8), 25)
+    outcomes = [take(book, each).did for each in messages]
+    # Nothing was missed: the snapshot is not newer than the deltas before it, and opens no new segment.
+    assert outcomes == [Did.OPENED, *[Did.CONTINUED] * (second - 1), Did.MERGED] + [Did.CONTINUED] * (
+        len(messages) - second - 1
+    )
+
+
+@recorded
+def test_the_decimals_of_a_pair_change_between_recordings_and_the_checksum_does_not_mind() -> None:
+    packed = RECORDED / "torquey66-kraken-data-recorder" / "instrument_snapshot.json.gz"
+    precisions = read_instruments(gzip.decompress(packed.read_bytes()).decode())
+    assert len(precisions) == 683
+    assert precisions["BTC/USD"] == (1, 8)
+    assert precisions["MINA/GBP"] == (3, 8)
+    messages = books(recorded_mina_gbp())
+    assert messages[0].bid_texts[0] == ("0.0294", "22500.50544743")  # four decimals since
+    book = VerifiedBook(Checksum(25, *precisions["MINA/GBP"]), 25)
+    assert not [each for each in messages if take(book, each).did is Did.BROKE]
