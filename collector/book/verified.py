@@ -145,16 +145,16 @@ class VerifiedBook:
     def _settle(self, message: Snapshot | Delta, outcome: Outcome) -> Outcome:
         book = self.book
         bids, asks = book.bids.prices, book.asks.prices
-        if bids and asks and bids[-1] >= asks[0]:
-            return self._broke("crossed", f"best bid {bids[-1]!r}, best ask {asks[0]!r}")
         if len(bids) > self._depth:
             book.bids.cut_below(self._depth)
         if len(asks) > self._depth:
             book.asks.cut_above(self._depth)
-        if self._prove is not None:
+        if self._prove is not None:  # before the look at the touch: a lost message shows there as well
             wrong = self._prove(book, message)
             if wrong is not None:
                 return self._broke("checksum", wrong)
+        if bids and asks and bids[-1] >= asks[0]:
+            return self._broke("crossed", f"best bid {bids[-1]!r}, best ask {asks[0]!r}")
         self.last_sequence = message.sequence
         self.state = BookState.SYNCED
         return outcome

@@ -9,7 +9,12 @@ import typer
 
 from collector.cli.options import Seconds
 
-SYMBOLS = ("BTC/USDT:USDT", "ETH/USDT:USDT")
+SYMBOLS = {
+    "bybit": ["BTC/USDT:USDT", "ETH/USDT:USDT"],
+    "binance": ["BTC/USDT", "ETH/USDT"],
+    "kraken": ["BTC/USD"],
+}
+CHANNELS = {"bybit": "book.50", "binance": "book.50", "kraken": "book.25"}
 DEMO_DATABASE = "./demo.db"
 
 
@@ -20,7 +25,7 @@ def demo(
     ] = DEMO_DATABASE,
     seconds: Seconds = None,
 ) -> int:
-    """Collect from a simulated exchange on this machine: no network, no configuration, no account.
+    """Collect from simulated exchanges on this machine: no network, no configuration, no account.
 
     Example: python run.py demo --seconds 20 --db ./demo.db
     """
@@ -30,15 +35,15 @@ def demo(
     from collector.settings import load_settings  # noqa: PLC0415
     from collector.simulator import Simulator  # noqa: PLC0415
 
-    with Simulator(symbols={"bybit": list(SYMBOLS)}) as simulator:
-        endpoints = simulator.endpoints("bybit")
+    with Simulator(symbols=SYMBOLS) as simulator:
+        overrides: dict[str, object] = {"database.url": db}
+        for exchange, symbols in SYMBOLS.items():
+            overrides[f"exchanges.{exchange}.symbols"] = symbols
+            overrides[f"exchanges.{exchange}.channels"] = [CHANNELS[exchange]]
+            for side, url in simulator.endpoints(exchange).items():
+                overrides[f"exchanges.{exchange}.endpoints.{side}"] = url
         settings = load_settings(
-            overrides={
-                "exchanges.bybit.symbols": list(SYMBOLS),
-                "exchanges.bybit.endpoints.rest": endpoints["rest"],
-                "exchanges.bybit.endpoints.ws": endpoints["ws"],
-                "database.url": db,
-            },
+            overrides=overrides,
             environ=_without_exchanges(os.environ),
             env_file=None,
             overrides_name="demo",
@@ -46,8 +51,8 @@ def demo(
         set_up_logging(settings.logging)
         until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
         shown = settings.masked()["database"]["url"]
-        names = ", ".join(SYMBOLS)
-        print(f"Collecting {names} from a simulated Bybit into {shown} until {until}.", file=sys.stderr)
+        names = "; ".join(f"{exchange} {', '.join(symbols)}" for exchange, symbols in SYMBOLS.items())
+        print(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
         code = run_in_foreground(Collector(settings), seconds)
     print_what_next(shown)
     return code
@@ -60,7 +65,7 @@ def print_what_next(db: str) -> None:
         f"  python run.py verify --db {db}\n"
         f"  python run.py coverage --db {db}\n"
         '  python -c "from collector import load_features; '
-        f"print(load_features('{db}', '{SYMBOLS[0]}', every='1s'))\""
+        f"print(load_features('{db}', '{SYMBOLS['bybit'][0]}', every='1s'))\""
     )
 
 

@@ -5,10 +5,11 @@ An exchange is a table of facts, and functions only where the table cannot say i
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from collector.book.verified import Rule
 from collector.events.messages import Message, Snapshot
-from collector.exchanges import binance, bybit
+from collector.exchanges import binance, bybit, kraken
 from collector.exchanges.top_of_book import TopOfBookOnly
 from collector.exchanges.venues import Kind
 
@@ -45,7 +46,7 @@ class Exchange:
     subscribe: Callable[[Sequence[str], str], Payload]  # topics, request id
     unsubscribe: Callable[[Sequence[str], str], Payload]
     rule: Callable[
-        [Kind, str, Mapping[str, object]], Rule
+        [Kind, str, Mapping[str, Any]], Rule
     ]  # kind, channel, what the exchange says of the market
     ping: Callable[[str], Payload] | None = None  # None: the websocket's own ping frame
     answers_each_topic: bool = False  # one answer for each topic of a request, not one for all
@@ -87,7 +88,7 @@ def _binance_request(market_id: str, kind: Kind, depth: int) -> RestSnapshot:
     return RestSnapshot(method, request.params, request.weight)
 
 
-def _binance_rule(kind: Kind, channel: str, _market: Mapping[str, object]) -> Rule:
+def _binance_rule(kind: Kind, channel: str, _market: Mapping[str, Any]) -> Rule:
     return TopOfBookOnly() if channel == "bbo" else binance.continuity(kind, depth_of(channel))
 
 
@@ -107,4 +108,25 @@ BINANCE = Exchange(
     ),
 )
 
-EXCHANGES: dict[str, Exchange] = {"bybit": BYBIT, "binance": BINANCE}
+
+def _kraken_rule(_kind: Kind, channel: str, market: Mapping[str, Any]) -> Rule:
+    if channel == "bbo":
+        return TopOfBookOnly()
+    told = market["info"]
+    return kraken.Checksum(depth_of(channel), int(told["pair_decimals"]), int(told["lot_decimals"]))
+
+
+KRAKEN = Exchange(
+    read_frame=kraken.read_frame,
+    topic=kraken.topic,
+    route=kraken.route,
+    requests=kraken.group,
+    subscribe=kraken.subscribe,
+    unsubscribe=kraken.unsubscribe,
+    ping=kraken.ping,
+    rule=_kraken_rule,
+    answers_each_topic=True,
+    topics_a_connection=100,
+)
+
+EXCHANGES: dict[str, Exchange] = {"bybit": BYBIT, "binance": BINANCE, "kraken": KRAKEN}

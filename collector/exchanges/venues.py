@@ -18,7 +18,7 @@ KINDS: tuple[Kind, ...] = ("spot", "linear")
 
 # (exchange, market kind, family of channels) that this version collects; widened as the mappers arrive.
 _FAMILIES = ("bbo", "book")
-_COLLECTED: Mapping[str, tuple[Kind, ...]] = {"bybit": KINDS, "binance": KINDS}
+_COLLECTED: Mapping[str, tuple[Kind, ...]] = {"bybit": KINDS, "binance": KINDS, "kraken": ("spot",)}
 SUPPORTED: frozenset[tuple[str, Kind, str]] = frozenset(
     (exchange, kind, family)
     for exchange, kinds in _COLLECTED.items()

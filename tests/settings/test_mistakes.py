@@ -328,14 +328,10 @@ def test_an_unknown_exchange_is_told_the_nearest(problems: Problems) -> None:
     ]
 
 
-def test_kraken_says_that_it_waits_and_that_it_has_no_testnet(problems: Problems) -> None:
+def test_kraken_says_that_it_has_no_testnet(problems: Problems) -> None:
     assert problems(
         "exchanges:\n  kraken:\n    environment: testnet\n    symbols: [BTC/USD]\n    channels: [book.10]\n"
     ) == [
-        (
-            "live.yaml line 2: exchanges.kraken: found an exchange that this version does not collect yet, "
-            "expected one of binance, bybit"
-        ),
         (
             "live.yaml line 3: exchanges.kraken.environment: found 'testnet', but kraken has no testnet "
             "environment, expected live"

@@ -44,6 +44,7 @@ MARKETS = [
     Market("bybit", ("BTC/USDT", "ETH/USDT"), "book.200"),
     Market("binance", ("BTC/USDT", "ETH/USDT"), "book.50", by_rest=True),
     Market("binance", (BTC, ETH), "book.50", by_rest=True),
+    Market("kraken", ("BTC/USD", "ETH/USD"), "book.25"),
 ]
 
 
