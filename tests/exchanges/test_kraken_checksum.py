@@ -177,6 +177,21 @@ def test_digits_beyond_what_a_double_holds_are_summed_as_written() -> None:
     assert take(book, message("update", (), wrong, checksum_of(bids, asks))).did is Did.BROKE
 
 
+def test_texts_of_levels_that_went_are_forgotten() -> None:
+    rule, book = Checksum(10, 1, 8), OrderBook()
+    snapshot = message("snapshot", WORKED_BIDS, WORKED_ASKS)
+    book.replace(snapshot.bids, snapshot.asks)
+    assert rule.prove(book, snapshot) is None
+    gone = message("update", (("45283.5", "0.00000000"),))
+    book.update(gone.bids, gone.asks)
+    rule.prove(book, gone)
+    assert set(rule._bids) == set(book.bids.prices)
+    short = message("snapshot", WORKED_BIDS[:1], WORKED_ASKS[:1])
+    book.replace(short.bids, short.asks)
+    rule.prove(book, short)
+    assert (set(rule._bids), set(rule._asks)) == ({45283.5}, {45285.2})
+
+
 @pytest.mark.parametrize("levels", [0, 1, 9])
 def test_a_book_of_fewer_than_ten_levels_has_a_checksum_too(levels: int) -> None:
     bids, asks = WORKED_BIDS[:levels], WORKED_ASKS[:1]
