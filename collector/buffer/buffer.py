@@ -136,6 +136,11 @@ class Buffer:
             self._opened.append(opened)
             self._open[opened.segment_id] = opened.liveness
 
+    def move_segment(self, segment_id: int, liveness: Liveness) -> None:
+        """Note that a segment goes on over another connection."""
+        with self._lock:
+            self._open[segment_id] = liveness
+
     def close_segment(self, closed: SegmentClosed) -> None:
         """Note that a segment ended; its rows came before."""
         with self._lock:

@@ -51,6 +51,7 @@ class Exchange:
     ping: Callable[[str], Payload] | None = None  # None: the websocket's own ping frame
     answers_each_topic: bool = False  # one answer for each topic of a request, not one for all
     topics_a_connection: int = 200
+    lifetime_s: float | None = None  # after which the exchange cuts a connection
     rest: Rest | None = None
 
 
@@ -100,6 +101,7 @@ BINANCE = Exchange(
     subscribe=binance.subscribe,
     unsubscribe=binance.unsubscribe,
     rule=_binance_rule,
+    lifetime_s=24 * 3600.0,  # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
     rest=Rest(
         request=_binance_request,
         read=binance.read_snapshot,

@@ -1,4 +1,5 @@
 """Take one stream's book messages to rows, segments and counts."""
+# ruff: noqa: SLF001  (one stream takes over from another: they look into each other)
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class BookStream:
         levels_per_row: int,
         new_segment_id: Callable[[], int],
         events: EventBus,
+        standby: bool = False,
     ) -> None:
         self.key = key
         self.place = place
@@ -55,6 +57,7 @@ class BookStream:
         self._new_segment_id = new_segment_id
         self._events = events
         self._retired = False
+        self._standby = standby  # follows beside another that stores: its rows would be the same again
         self._segment_id: int | None = None
         self._last_row_ns = 0
 
@@ -109,8 +112,33 @@ class BookStream:
             if did is Did.REOPENED:
                 cause = "stale" if in_question else outcome.reason
                 self.end_segment(cause, outcome.detail, alive_until_ns=None)
-            self._store(message, received, received_at_ns, liveness)
+            if self._standby:
+                self._buffer.count_merged(self.number, received)
+            else:
+                self._store(message, received, received_at_ns, liveness)
         return outcome
+
+    def take_over(self, other: "BookStream", liveness: Liveness) -> bool:
+        """Go on with another stream's segment, if both books stand at the same update now."""
+        if not (self.verified and other.verified and self._same_state(other)):
+            return False
+        self._standby, other._standby = False, True
+        self._segment_id, other._segment_id = other._segment_id, None
+        self._last_row_ns = other._last_row_ns
+        if self._segment_id is not None:
+            self._buffer.move_segment(self._segment_id, liveness)
+        return True
+
+    def stand_in(self, other: "BookStream", heard_ns: int) -> None:
+        """Store from the next update on, in a segment of its own; the other one stores no more."""
+        other.end_segment("replaced", "the new connection never stood where the old one stood", heard_ns)
+        self._standby, other._standby = False, True
+
+    def _same_state(self, other: "BookStream") -> bool:
+        ours, theirs = self._book, other._book
+        if ours.last_sequence is None:
+            return ours.book == theirs.book
+        return ours.last_sequence == theirs.last_sequence
 
     def lose(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
         """Let go of the book: what feeds it is gone."""

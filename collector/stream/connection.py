@@ -93,8 +93,10 @@ class Connection:
         self._client: Any = None
         self._up = asyncio.Event()
         self._wake = asyncio.Event()
+        self._news = asyncio.Event()
         self._down: str | None = None  # why the socket is gone, once it is
         self._heard_s = 0.0
+        self._dialled_s: float | None = None  # when the socket that stands now was asked for
         self._stopping = False
 
     @property
@@ -103,9 +105,19 @@ class Connection:
         return self.address.kind
 
     @property
+    def age_s(self) -> float:
+        """Tell how long the socket that stands now has stood; 0 when none does."""
+        return 0.0 if self._dialled_s is None else self._monotonic_s() - self._dialled_s
+
+    @property
     def streams(self) -> list[BookStream]:
         """List what is collected on it."""
         return list(self._streams.values())
+
+    async def news(self, timeout_s: float) -> None:
+        """Wait for the next frame, or for the time to be over."""
+        self._news.clear()
+        await _first(self._news.wait(), timeout_s=timeout_s)
 
     def has_room_for(self, stream: BookStream) -> bool:
         """Say whether a stream could be added, its frames told apart from the others'."""
@@ -145,6 +157,7 @@ class Connection:
             leave_it = False
         self._heard_s = self._monotonic_s()
         self.liveness.heard_ns = received_at_ns
+        self._news.set()
         return not leave_it
 
     def _heard(self) -> None:
@@ -207,6 +220,7 @@ class Connection:
             if left_s <= 0:
                 raise StreamError(f"no connection within {self._pace.connect_timeout_s:g} s")
             await _first(self._up.wait(), self._wake.wait(), timeout_s=left_s)
+        self._dialled_s = self._monotonic_s()
         self._publish(State.CONNECTED)
 
     async def _serve(self) -> None:
@@ -352,6 +366,7 @@ class Connection:
 
     async def _let_go(self) -> None:
         cause = self._down or "lost"
+        self._dialled_s = None
         self._end_segments("disconnect", cause)
         self._requests.abandon(cause)
         for task in self._fetches:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from collector.stream.snapshots import Snapshots
 from collector.stream.unknown import UnknownFrames
 
 Result = TypeVar("Result")
+USED_LIFETIME = 0.95  # of what a connection may live: time enough to bring up another
+SUPERVISE_S = 0.5
+HAND_OVER_S = 60.0
+HAND_OVER_TICK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class Feed:
         self._unknown = UnknownFrames(wanted.source.exchange, buffer, on_unknown)
         self._connections: list[Connection] = []
         self._started: set[Connection] = set()
+        self._connection_number = 0
         self._running: set[asyncio.Future[None]] = set()
         self._markets: Markets | None = None
         self._snapshots: Snapshots | None = None
@@ -90,11 +96,52 @@ class Feed:
         try:
             self.add(self._wanted.symbols, self._wanted.channels)
             if self._running:
-                await self._stopped.wait()
+                await self._supervise()
             await asyncio.gather(*self._running)
         finally:
             if self._snapshots is not None:
                 await self._snapshots.close()
+
+    async def _supervise(self) -> None:
+        """Until stopped: replace each connection before the exchange cuts it."""
+        lifetime_s = EXCHANGES[self.exchange].lifetime_s
+        while not self._stopped.is_set():
+            for connection in self._connections:
+                if lifetime_s is not None and connection.age_s > lifetime_s * USED_LIFETIME:
+                    await self._replace(connection)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), SUPERVISE_S)
+
+    async def _replace(self, old: Connection) -> None:
+        """Bring up a second connection beside one, let it take over stream by stream, stop the first.
+
+        No hole appears: a stream changes hands at a moment when both books stand at the same update.
+        """
+        standbys = {stream: self._again(stream) for stream in old.streams}
+        new = self._connection(old.kind, self._connection_number, list(standbys.values()))
+        self._connection_number += 1
+        self._connections.append(new)
+        self._start(new)
+        waiting = set(standbys)
+        deadline_s = time.monotonic() + HAND_OVER_S
+        while waiting and time.monotonic() < deadline_s and not self._stopped.is_set():
+            waiting -= {stream for stream in waiting if standbys[stream].take_over(stream, new.liveness)}
+            if waiting:
+                await new.news(HAND_OVER_TICK_S)
+        for stream in waiting:
+            standbys[stream].stand_in(stream, old.liveness.heard_ns)
+        self._connections.remove(old)
+        old.stop()
+
+    def _again(self, stream: BookStream) -> BookStream:
+        """Make a second stream of the same kind that stores nothing yet."""
+        assert self._markets is not None  # noqa: S101  (loaded before anything was connected)
+        market = self._markets.by_symbol[stream.key.symbol]
+        return self._stream(stream.place.kind, market, stream.key.channel, standby=True)
+
+    def _start(self, connection: Connection) -> None:
+        self._started.add(connection)
+        self._running.add(asyncio.ensure_future(connection.run()))
 
     def add(self, names: Sequence[str], channels: Sequence[str]) -> list[StreamKey]:
         """Collect these markets as well; returns the new streams. A bad name is told in `refused`."""
@@ -109,8 +156,7 @@ class Feed:
                     new.append(stream.key)
         for connection in self._connections:
             if connection not in self._started and not self._stopped.is_set():
-                self._started.add(connection)
-                self._running.add(asyncio.ensure_future(connection.run()))
+                self._start(connection)
         return new
 
     def remove(self, names: Sequence[str]) -> list[StreamKey]:
@@ -192,9 +238,10 @@ class Feed:
             if connection.has_room_for(stream):
                 connection.add(stream)
                 return
-        self._connections.append(self._connection(kind, len(of_kind), stream))
+        self._connections.append(self._connection(kind, self._connection_number, [stream]))
+        self._connection_number += 1
 
-    def _stream(self, kind: Kind, market: Any, channel: str) -> BookStream:
+    def _stream(self, kind: Kind, market: Any, channel: str, *, standby: bool = False) -> BookStream:
         protocol, exchange = EXCHANGES[self._wanted.source.exchange], self._wanted.source.exchange
         topic = protocol.topic(market["id"], market["symbol"], channel)
         depth = depth_of(channel)
@@ -213,9 +260,10 @@ class Feed:
             levels_per_row=self._limits.levels_per_row,
             new_segment_id=self._new_segment_id,
             events=self._events,
+            standby=standby,
         )
 
-    def _connection(self, kind: Kind, number: int, stream: BookStream) -> Connection:
+    def _connection(self, kind: Kind, number: int, streams: list[BookStream]) -> Connection:
         source, limits = self._wanted.source, self._limits
         assert self._markets is not None  # noqa: S101  (loaded before anything is connected)
         pace = limits.pace
@@ -230,7 +278,7 @@ class Feed:
             source,
             self._markets,
             EXCHANGES[source.exchange],
-            [stream],
+            streams,
             pace=pace,
             clock=self._clock,
             events=self._events,
