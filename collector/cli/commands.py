@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from collector import __version__
+from collector.cli.bench import bench
 from collector.cli.collect import collect
 from collector.cli.demo import demo
 from collector.cli.migrate import migrate
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for command in (collect, demo, simulate, status, coverage, verify):
+for command in (collect, demo, simulate, status, coverage, verify, bench):
     app.command()(command)
 app.add_typer(migrate)
 

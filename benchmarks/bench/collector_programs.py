@@ -1,0 +1,116 @@
+"""The collector under measure: its stream layer alone, and the whole of it."""
+
+import threading
+
+from bench.book_frames import STYLES
+from bench.programs import Setting
+from bench.server import Sent
+from collector.app import Collector
+from collector.settings import Settings, load_settings
+from collector.sinks.contract import WriteSet
+
+FLUSH_S = 0.1
+
+
+def settings_of(setting: Setting) -> Settings:
+    """Say to the collector what it is to collect, and where to."""
+    style = STYLES[setting.style]
+    section = f"exchanges.{style.exchange}"
+    return load_settings(
+        overrides={
+            f"{section}.symbols": list(setting.symbols),
+            f"{section}.channels": [style.channel],
+            f"{section}.endpoints.rest": setting.endpoints.rest,
+            f"{section}.endpoints.ws": setting.endpoints.ws,
+            "database.url": str(setting.folder / "collector.db"),
+            "writer.interval_s": FLUSH_S,
+        },
+        environ={},
+        env_file=None,
+    )
+
+
+class NoSink:
+    """Stands where nothing is written."""
+
+    def open(self) -> None:
+        """Do nothing."""
+
+    def write(self, batch: WriteSet) -> bool:
+        """Take it."""
+        del batch
+        return True
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class StreamLayer:
+    """Socket to buffer: tap, mapping, verified book, best ten levels; the buffer is swapped away."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._collector = Collector(settings_of(setting), sink=NoSink())
+        self._symbols = len(setting.symbols)
+        self._rows = 0
+        self._stopping = threading.Event()
+        self._drainer = threading.Thread(target=self._drain)
+
+    def start(self) -> None:
+        """Start the websocket thread, and one that throws rows away."""
+        self._drainer.start()
+        self._collector.stream.start()
+
+    def is_ready(self) -> bool:
+        """Say whether each book has given a row."""
+        return self._rows >= self._symbols
+
+    def has_reached(self, sent: Sent, seen: int) -> bool:
+        """Say whether every update became a row."""
+        return seen >= sent.updates
+
+    def seen(self) -> int:
+        """Count rows."""
+        return self._rows
+
+    def stop(self) -> None:
+        """Stop both threads."""
+        self._collector.stream.ask_to_stop()
+        self._collector.stream.join(10.0)
+        self._stopping.set()
+        self._drainer.join()
+
+    def _drain(self) -> None:
+        buffer = self._collector.buffer
+        while not self._stopping.is_set():
+            buffer.wait(FLUSH_S)
+            self._rows += buffer.swap().rows
+
+
+class WholeProgram:
+    """Socket to committed row."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._collector = Collector(settings_of(setting))
+        self._symbols = len(setting.symbols)
+
+    def start(self) -> None:
+        """Start the collector."""
+        self._collector.start()
+
+    def is_ready(self) -> bool:
+        """Say whether the first row of each book is committed."""
+        return self.seen() >= self._symbols
+
+    def has_reached(self, sent: Sent, seen: int) -> bool:
+        """Say whether every update is committed."""
+        return seen >= sent.updates
+
+    def seen(self) -> int:
+        """Count committed rows."""
+        return self._collector.writer.committed.rows
+
+    def stop(self) -> None:
+        """Stop the collector; what it says of itself must be whole."""
+        report = self._collector.stop()
+        if not report.good:
+            raise RuntimeError(f"the collector lost something: {report}")

@@ -1,0 +1,145 @@
+"""Run a program under measure in a process of its own, and read what it used and what it saw."""
+
+import asyncio
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, cast
+
+from bench.server import BookServer, Endpoints, Sent
+from collector.logs import set_up_logging
+from collector.settings import LoggingSettings
+from collector.sinks.sqlite_library import use_newest_sqlite
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+LOOK_S = 0.005
+READY_TIMEOUT_S = 60.0
+ROUND_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 15.0
+
+
+class Setting(NamedTuple):
+    """What a program is to read, and where it may write."""
+
+    style: str
+    symbols: Sequence[str]
+    endpoints: Endpoints
+    folder: Path
+    uvloop: bool = False
+
+
+class Program(Protocol):
+    """A program under measure, in its process."""
+
+    def start(self) -> None:
+        """Connect and subscribe; may return before the books are in."""
+
+    def is_ready(self) -> bool:
+        """Say whether every book is in."""
+
+    def has_reached(self, sent: Sent, seen: int) -> bool:
+        """Say whether all that was sent is through; `seen` counts since this round began."""
+
+    def seen(self) -> int:
+        """Count the updates that came out at the far end since the books were in."""
+
+    def stop(self) -> None:
+        """End."""
+
+
+class Use(NamedTuple):
+    """What one round took."""
+
+    sent: int
+    seen: int
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
+    is_complete: bool  # in time
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU microseconds of the whole process, an update sent."""
+        return self.cpu_s / self.sent * 1e6
+
+    @property
+    def per_s(self) -> float:
+        """Updates through in a second."""
+        return self.seen / self.wall_s
+
+
+Maker = Callable[[Setting], Program]
+
+
+class Running:
+    """The handle of a program's process."""
+
+    def __init__(self, make: Maker, server: BookServer, style: str, folder: Path, *, uvloop: bool) -> None:
+        self._server = server
+        setting = Setting(style, server.symbols, server.endpoints, folder, uvloop)
+        context = multiprocessing.get_context("spawn")
+        self._pipe, there = context.Pipe()
+        self._process: SpawnProcess = context.Process(target=_run, args=(make, setting, there))
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        if not self._pipe.poll(READY_TIMEOUT_S):
+            self._process.kill()
+            raise TimeoutError(f"a program was not ready within {READY_TIMEOUT_S:g} s")
+        self._pipe.recv()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.send(None)
+        self._process.join(STOP_TIMEOUT_S)
+        self._process.kill()
+
+    def round(self, updates: int, changed: int, per_s: float | None = None) -> Use:
+        """Send so many updates, flat out or evenly, and measure until they are through."""
+        self._server.prepare(updates, changed)
+        self._pipe.send("begin")
+        self._pipe.recv()
+        sent = self._server.release(per_s)
+        self._pipe.send(sent)
+        return cast("Use", self._pipe.recv())
+
+
+def _run(make: Maker, setting: Setting, pipe: Pipe) -> None:
+    use_newest_sqlite()
+    set_up_logging(LoggingSettings(level="warning"))
+    if setting.uvloop:
+        import uvloop  # noqa: PLC0415  (only where asked for)
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    program = make(setting)
+    program.start()
+    try:
+        while not program.is_ready():
+            time.sleep(LOOK_S)
+        pipe.send("ready")
+        while pipe.recv() is not None:
+            pipe.send(_round(program, pipe))
+    finally:
+        program.stop()
+
+
+def _round(program: Program, pipe: Pipe) -> Use:
+    seen, cpu_s, began_s = program.seen(), time.process_time(), time.monotonic()
+    pipe.send("begun")
+    sent = cast("Sent", pipe.recv())
+    deadline_s = time.monotonic() + ROUND_TIMEOUT_S
+    while not (through := program.has_reached(sent, program.seen() - seen)) and time.monotonic() < deadline_s:
+        time.sleep(LOOK_S)
+    return Use(
+        sent.updates,
+        program.seen() - seen,
+        time.process_time() - cpu_s,
+        time.monotonic() - began_s,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        through,
+    )

@@ -1,0 +1,42 @@
+"""The command `bench`: the measures of `benchmarks/`, which stand in the source tree."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from collector.cli.options import AsJson
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="What to measure: stream, path, write or simulator.")],
+    *,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A short form, under half a minute: less exact.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Measure speed on this machine, beside a baseline of the same run. Nothing leaves the machine.
+
+    Example: python run.py bench stream --quick
+    """
+    script = _script(name)
+    options = [option for option, wanted in (("--quick", quick), ("--json", as_json)) if wanted]
+    return subprocess.run([sys.executable, str(script), *options], check=False).returncode  # noqa: S603  (ours)
+
+
+def _script(name: str) -> Path:
+    from collector.errors import UserError  # noqa: PLC0415  (the help must not wait for it)
+
+    known = {path.stem: path for path in sorted(FOLDER.glob("*.py"))}
+    if not known:
+        raise UserError(
+            f"there are no benchmarks at {FOLDER}: they come with the source, not with the package"
+        )
+    if name not in known:
+        raise UserError(f"no benchmark is called {name!r}, expected one of {', '.join(known)}")
+    return known[name]
