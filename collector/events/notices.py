@@ -5,16 +5,28 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """What a connection to an exchange can be."""
+    """What a connection to an exchange can be, and what an exchange can say of itself."""
 
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
     STOPPED = "stopped"
+    ONLINE = "online"
+    MAINTENANCE = "maintenance"
+    CANCEL_ONLY = "cancel_only"
+    POST_ONLY = "post_only"
+    LIMIT_ONLY = "limit_only"
+    SHUTTING_DOWN = "server_shutdown"
+    OTHER = "other"  # a word that we do not know; it stands in `cause`
+
+    @classmethod
+    def said(cls, word: str) -> "State":
+        """Read the word that an exchange uses."""
+        return cls(word) if word in cls._value2member_map_ else cls.OTHER
 
 
 @dataclass(frozen=True, slots=True)
 class SystemState:
-    """A connection changed its state."""
+    """A connection changed its state, or an exchange said that it did."""
 
     exchange: str
     connection: str

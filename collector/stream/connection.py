@@ -12,7 +12,7 @@ from collector.clock import Clock
 from collector.errors import FrameError, StreamError
 from collector.events.batch import Liveness
 from collector.events.bus import EventBus
-from collector.events.messages import Ack, Delta, Other, Snapshot, TopOfBook
+from collector.events.messages import Ack, Delta, Other, Snapshot, Status, TopOfBook
 from collector.events.notices import PotentialHalt, SnapshotFailed, State, SystemState
 from collector.exchanges.protocol import Exchange, Payload
 from collector.exchanges.venues import Kind, apply_environment
@@ -396,6 +396,8 @@ class Connection:
                 outcome = stream.take(message, received_at_ns, self.liveness)
                 if outcome.did is Did.BROKE:
                     self._broke(stream, outcome.reason, outcome.detail)
+            elif isinstance(message, Status):
+                self._publish(State.said(message.state), message.text or message.state)
             elif isinstance(message, Ack):
                 ours = self._requests.answered(message)
             elif isinstance(message, Other):

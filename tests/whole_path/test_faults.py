@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from collector.events.notices import PotentialHalt, SegmentChanged
+from collector.events.notices import PotentialHalt, SegmentChanged, State, SystemState
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rig import BTC, ETH, Rig, running, stop_and_check, wait_until
+from rig import BTC, ETH, MARKETS, Rig, running, stop_and_check, wait_until
 
 FAST = {"stream__heartbeat_s": 0.3, "stream__subscribe_timeout_s": 1.0, "stream__connect_timeout_s": 1.0}
 
@@ -165,3 +165,25 @@ def test_an_exchange_that_cannot_be_reached_stops_cleanly(tmp_path: Path) -> Non
 
 def snapshots_sent(rig: Rig, symbol: str) -> int:
     return sum(one.kind == "snapshot" for one in rig.simulator.truth.sent("bybit", symbol, "book.50"))
+
+
+def test_what_an_exchange_says_of_itself_is_told(tmp_path: Path) -> None:
+    states: list[SystemState] = []
+    with Simulator(symbols={"kraken": ["BTC/USD"]}, updates_per_s=100.0) as simulator:
+        market = next(one for one in MARKETS if one.exchange == "kraken")
+        rig = Rig(simulator, str(tmp_path / "live.db"), ["BTC/USD"], market)
+        rig.collector.events.subscribe(SystemState, states.append)
+        rig.collector.start()
+        try:
+            rig.wait_until_verified(5)
+            assert State.ONLINE in {one.state for one in states}
+            simulator.faults.status("kraken", "maintenance")
+            wait_until(lambda: State.MAINTENANCE in {one.state for one in states}, "the status")
+            simulator.faults.status("kraken", "on_holiday")
+            wait_until(lambda: State.OTHER in {one.state for one in states}, "a word that nobody knows")
+            assert states[-1].cause == "on_holiday"
+            rig.wait_until_verified(rig.written("BTC/USD") + 5)
+        finally:
+            report = rig.collector.stop()
+    assert report.good
+    assert [one["end_cause"] for one in rig.segments("BTC/USD")] == ["stop"]
