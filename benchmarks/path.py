@@ -46,7 +46,7 @@ def measure(make: Maker, server: BookServer, plan: Plan, *, uvloop: bool) -> dic
     uses: dict[float, Use] = {}
     with (
         tempfile.TemporaryDirectory() as folder,
-        Running(make, server, STYLE, Path(folder), uvloop=uvloop) as program,
+        Running(make, server, Path(folder), uvloop=uvloop) as program,
     ):
         program.round(5 * CYCLE, LEVELS)  # the first round warms up
         uses[FLAT_OUT] = best([program.round(plan.flat_out, LEVELS) for _ in range(plan.rounds)])
@@ -84,7 +84,7 @@ def add(report: Report, symbols: int, per_s: float, name: str, use: Use, careful
         sent=use.sent,
         stored=use.seen,
         lost=lost(use),
-        peak_mb=round(use.peak_mb),
+        resident_mb=round(use.resident_mb),
     )
 
 

@@ -42,12 +42,12 @@ QUICK = Plan(("bybit linear",), (10,), (1, 100), 10 * CYCLE, CYCLE, 2)
 Costs = dict[tuple[int, float], Use]  # by changed levels and pace
 
 
-def measure(make: Maker, server: BookServer, style: str, plan: Plan, *, uvloop: bool) -> Costs:
+def measure(make: Maker, server: BookServer, plan: Plan, *, uvloop: bool) -> Costs:
     """Measure one program on one market, at each number of levels, flat out and paced."""
     costs: Costs = {}
     with (
         tempfile.TemporaryDirectory() as folder,
-        Running(make, server, style, Path(folder), uvloop=uvloop) as program,
+        Running(make, server, Path(folder), uvloop=uvloop) as program,
     ):
         program.round(CYCLE, USUAL_LEVELS)  # the first round warms up
         for levels in plan.levels:
@@ -61,8 +61,8 @@ def measure(make: Maker, server: BookServer, style: str, plan: Plan, *, uvloop: 
 def beside(report: Report, style: str, symbols: int, plan: Plan, *, uvloop: bool) -> tuple[Use, Use]:
     """Measure both programs and print them; return the flat-out rounds of ten levels, ours first."""
     with BookServer(style, symbols) as server:
-        stock = measure(WatchLoop, server, style, plan, uvloop=uvloop)
-        ours = measure(StreamLayer, server, style, plan, uvloop=uvloop)
+        stock = measure(WatchLoop, server, plan, uvloop=uvloop)
+        ours = measure(StreamLayer, server, plan, uvloop=uvloop)
     for (levels, per_s), our in ours.items():
         their = stock[levels, per_s]
         report.add(

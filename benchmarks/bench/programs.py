@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -59,7 +60,7 @@ class Use(NamedTuple):
     seen: int
     cpu_s: float
     wall_s: float
-    peak_mb: float
+    resident_mb: float
     is_complete: bool  # in time
 
     @property
@@ -79,9 +80,9 @@ Maker = Callable[[Setting], Program]
 class Running:
     """The handle of a program's process."""
 
-    def __init__(self, make: Maker, server: BookServer, style: str, folder: Path, *, uvloop: bool) -> None:
+    def __init__(self, make: Maker, server: BookServer, folder: Path, *, uvloop: bool = False) -> None:
         self._server = server
-        setting = Setting(style, server.symbols, server.endpoints, folder, uvloop)
+        setting = Setting(server.style_name, server.symbols, server.endpoints, folder, uvloop)
         context = multiprocessing.get_context("spawn")
         self._pipe, there = context.Pipe()
         self._process: SpawnProcess = context.Process(target=_run, args=(make, setting, there))
@@ -140,6 +141,15 @@ def _round(program: Program, pipe: Pipe) -> Use:
         program.seen() - seen,
         time.process_time() - cpu_s,
         time.monotonic() - began_s,
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        _resident_mb(),
         through,
     )
+
+
+def _resident_mb() -> float:
+    """Tell the memory in use now; where the system does not tell, the most there ever was."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

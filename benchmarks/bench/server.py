@@ -42,8 +42,8 @@ class BookServer:
     """The handle of the serving process."""
 
     def __init__(self, style_name: str, symbols: int = 1) -> None:
-        self.style = STYLES[style_name]
-        self.symbols = symbols_of(self.style, symbols)
+        self.style_name = style_name
+        self.symbols = symbols_of(STYLES[style_name], symbols)
         context = multiprocessing.get_context("spawn")
         self._pipe, there = context.Pipe()
         self._process: SpawnProcess = context.Process(

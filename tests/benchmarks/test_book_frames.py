@@ -1,4 +1,4 @@
-"""The frames of the benchmarks are books that the collector's own rules prove, of exactly so many changed levels."""
+"""The frames of the benchmarks make books that the collector's own rules prove."""
 
 import sys
 from pathlib import Path
