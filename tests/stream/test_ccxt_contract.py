@@ -33,12 +33,12 @@ from collector.simulator import Simulator
 from collector.stream.book_stream import BookStream
 from collector.stream.budget import Budget
 from collector.stream.failures import classify
-from collector.stream.markets import Source, load_markets
-from collector.stream.tap import tapped
+from collector.stream.markets import Markets, Source, load_markets
+from collector.stream.tap import dialler
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 DEADLINE_S = 8.0
-OURS = {"keepAlive": 0, "connectionTimeout": 1000, "compress": 0}  # as a connection sets them
+CONNECT_TIMEOUT_S = 1.0  # the shortest that ccxt can be told
 
 
 @dataclass
@@ -90,14 +90,13 @@ def address(bases: Bases, exchange: str, kind: Kind) -> str:
 
 
 @asynccontextmanager
-async def dialler(
+async def dialling(
     bases: Bases, ear: Ear, exchange: str = "bybit", kind: Kind = "linear", **websocket: int
 ) -> AsyncIterator[Any]:
-    """Make a tapped ccxt object as a connection does; close it in any case."""
-    config = source(bases, exchange, kind).config(2.0)
-    config["enableRateLimit"] = False  # as for snapshots: ccxt's own queue would not take our parameters
-    config["options"] = {**config.get("options", {}), "ws": {**OURS, **websocket}}
-    ccxts = tapped(exchange, config, ear)
+    """Give the ccxt object of a connection, changed only where a test says so; close it in any case."""
+    ccxts = dialler(source(bases, exchange, kind), Markets({}, {}, (kind,)), CONNECT_TIMEOUT_S, ear)
+    ccxts.enableRateLimit = False  # as for snapshots: ccxt's own queue would not take our parameters
+    ccxts.options["ws"].update(websocket)
     told = ccxts.on_error
 
     def on_error(client: Any, error: Exception) -> None:
@@ -230,7 +229,7 @@ async def _hear_all(
     simulator: Simulator, ear: Ear, exchange: str, kind: Kind, symbol: str, channel: str
 ) -> None:
     bases, protocol = bases_of(simulator, exchange), EXCHANGES[exchange]
-    async with dialler(bases, ear, exchange, kind) as ccxts:
+    async with dialling(bases, ear, exchange, kind) as ccxts:
         client = dial(ccxts, address(bases, exchange, kind))
         await until(lambda: ear.ups, "up")
         await client.send(dict(protocol.subscribe([protocol.topic("BTCUSDT", symbol, channel)], "1")))
@@ -253,7 +252,7 @@ def test_krakens_frames_come_through_the_same_tap() -> None:
 
 async def _hear_kraken(simulator: Simulator, ear: Ear) -> None:
     bases = bases_of(simulator, "kraken")
-    async with dialler(bases, ear, "kraken", "spot") as ccxts:
+    async with dialling(bases, ear, "kraken", "spot") as ccxts:
         client = dial(ccxts, address(bases, "kraken", "spot"))
         await until(lambda: ear.ups, "up")
         params = {"channel": "book", "symbol": ["BTC/USD"], "depth": 10}
@@ -274,7 +273,7 @@ def test_an_error_in_ccxts_own_handler_is_told_and_does_not_end_the_receiving() 
 
         async def run() -> None:
             bases = bases_of(simulator, "bybit")
-            async with dialler(bases, ear) as ccxts:
+            async with dialling(bases, ear) as ccxts:
                 ccxts.handle_message = _stumble  # taken up as the client is made
                 dial(ccxts, address(bases, "bybit", "linear"))
                 await until(lambda: ear.ups, "up")
@@ -296,7 +295,7 @@ def test_frames_of_a_replaced_socket_can_be_told_from_those_of_the_new_one() -> 
 
         async def run() -> tuple[Any, Any]:
             bases = bases_of(simulator, "bybit")
-            async with dialler(bases, ear) as ccxts:
+            async with dialling(bases, ear) as ccxts:
                 url = address(bases, "bybit", "linear")
                 first = dial(ccxts, url)
                 await until(lambda: ear.ups == [first], "the first socket")
@@ -349,7 +348,7 @@ def _lost(fault: Callable[[Simulator], object]) -> Ear:
 
         async def run() -> None:
             bases = bases_of(simulator, "bybit")
-            async with dialler(bases, ear) as ccxts:
+            async with dialling(bases, ear) as ccxts:
                 client = dial(ccxts, address(bases, "bybit", "linear"))
                 await until(lambda: ear.ups, "up")
                 await elsewhere(fault, simulator)
@@ -390,7 +389,7 @@ def test_a_dial_that_is_refused_or_never_answered_is_told_once(listens: bool, ca
     with unanswered_port(listens=listens) as bases:
         ear = _refused(bases, "bybit")
     assert classify(ear.errors[0]).cause == cause
-    assert listens is (time.monotonic() - began_s > OURS["connectionTimeout"] / 1000)
+    assert listens is (time.monotonic() - began_s > CONNECT_TIMEOUT_S)
 
 
 def test_a_name_that_does_not_resolve_is_told_as_such() -> None:
@@ -402,7 +401,7 @@ def _refused(bases: Bases, exchange: str) -> Ear:
     ear = Ear()
 
     async def run() -> None:
-        async with dialler(bases, ear, exchange) as ccxts:
+        async with dialling(bases, ear, exchange) as ccxts:
             client = dial(ccxts, address(bases, exchange, "linear"))
             await until(lambda: ear.downs, "told of the failure")
             assert ccxts.clients == {}
@@ -417,16 +416,16 @@ def _refused(bases: Bases, exchange: str) -> Ear:
 # Options of the socket
 
 
-@pytest.mark.parametrize("keep_alive_ms", [0, 50])
-def test_ccxt_pings_unless_it_is_told_not_to(keep_alive_ms: int) -> None:
+@pytest.mark.parametrize("changed", [{}, {"keepAlive": 50}], ids=["ours", "theirs"])
+def test_ccxt_pings_unless_it_is_told_not_to(changed: dict[str, int]) -> None:
     with Simulator(symbols={"bybit": [BTC]}, updates_per_s=0.0) as simulator:
 
         async def run() -> bool:
             bases, ear = bases_of(simulator, "bybit"), Ear()
-            async with dialler(bases, ear, keepAlive=keep_alive_ms) as ccxts:
+            async with dialling(bases, ear, **changed) as ccxts:
                 client = dial(ccxts, address(bases, "bybit", "linear"))
                 await until(lambda: ear.ups, "up")
-                if keep_alive_ms:
+                if changed:
                     await until(lambda: ear.frames, "an answer to ccxt's ping")
                 else:
                     await until(
@@ -435,16 +434,16 @@ def test_ccxt_pings_unless_it_is_told_not_to(keep_alive_ms: int) -> None:
                 (connection,) = await elsewhere(simulator.connections)
                 return bool(connection.last_client_ns > connection.opened_ns)
 
-        assert asyncio.run(run()) is bool(keep_alive_ms)
+        assert asyncio.run(run()) is bool(changed)
 
 
-@pytest.mark.parametrize(("compress", "taken"), [(0, 0), (15, 1)])
-def test_compression_is_agreed_only_if_it_is_asked_for(compress: int, taken: int) -> None:
+@pytest.mark.parametrize(("changed", "taken"), [({}, 0), ({"compress": 15}, 1)], ids=["ours", "theirs"])
+def test_compression_is_agreed_only_if_it_is_asked_for(changed: dict[str, int], taken: int) -> None:
     with Simulator(symbols={"bybit": [BTC]}, updates_per_s=0.0) as simulator:
 
         async def run() -> int:
             bases, ear = bases_of(simulator, "bybit"), Ear()
-            async with dialler(bases, ear, compress=compress) as ccxts:
+            async with dialling(bases, ear, **changed) as ccxts:
                 dial(ccxts, address(bases, "bybit", "linear"))
                 await until(lambda: ear.ups, "up")
                 return int(await elsewhere(simulator.faults.bomb, "bybit", 1_000_000))
@@ -458,7 +457,7 @@ def test_a_websockets_own_ping_is_answered_and_heard() -> None:
 
         async def run() -> None:
             bases = bases_of(simulator, "binance")
-            async with dialler(bases, ear, "binance") as ccxts:
+            async with dialling(bases, ear, "binance") as ccxts:
                 client = dial(ccxts, address(bases, "binance", "linear"))
                 await until(lambda: ear.ups, "up")
                 await client.connection.ping()
@@ -473,7 +472,7 @@ def test_sending_into_a_closed_socket_raises_what_we_catch() -> None:
 
         async def run() -> None:
             bases, ear = bases_of(simulator, "bybit"), Ear()
-            async with dialler(bases, ear) as ccxts:
+            async with dialling(bases, ear) as ccxts:
                 client = dial(ccxts, address(bases, "bybit", "linear"))
                 await until(lambda: ear.ups, "up")
                 await client.aiohttp_close()
@@ -497,7 +496,7 @@ def test_markets_loaded_once_serve_every_connection(exchange: str, symbol: str) 
     # From here on nobody answers: what is known now must be enough.
 
     async def run() -> None:
-        async with dialler(bases, Ear(), exchange, kind) as ccxts:
+        async with dialling(bases, Ear(), exchange, kind) as ccxts:
             ccxts.set_markets(markets.by_symbol, markets.currencies)
             market = ccxts.market(symbol)
             assert market == markets.by_symbol[symbol]
@@ -519,7 +518,7 @@ def test_a_snapshot_by_rest_is_the_raw_answer_and_its_headers_are_kept(
 
         async def run() -> None:
             bases = bases_of(simulator, "binance")
-            async with dialler(bases, Ear(), "binance", kind) as ccxts:
+            async with dialling(bases, Ear(), "binance", kind) as ccxts:
                 answer = await getattr(ccxts, method)({"symbol": "BTCUSDT", "limit": "100"})
                 assert isinstance(answer["lastUpdateId"], int)
                 assert all(isinstance(number, str) for level in answer["bids"] for number in level)
@@ -554,7 +553,7 @@ def test_the_status_of_a_rest_answer_is_found_in_ccxts_words(
     with Simulator(symbols={"binance": [BTC]}, updates_per_s=0.0) as simulator:
 
         async def run() -> ccxt.BaseError:
-            async with dialler(bases_of(simulator, "binance"), Ear(), "binance") as ccxts:
+            async with dialling(bases_of(simulator, "binance"), Ear(), "binance") as ccxts:
                 simulator.faults.rest_html("binance", path="depth", status=status)
                 with pytest.raises(ccxt.BaseError) as caught:
                     await ccxts.fapiPublicGetDepth({"symbol": "BTCUSDT", "limit": "100"})

@@ -55,6 +55,16 @@ def raised_from(error: BaseException, cause: BaseException | None) -> BaseExcept
         return caught
 
 
+def raised_while_handling(first: BaseException, second: BaseException) -> BaseException:
+    try:
+        try:
+            raise first
+        except type(first):
+            raise second  # noqa: B904  (as ccxt does)
+    except type(second) as caught:
+        return caught
+
+
 def rest(kind: type[Exception], status: int, exchange: str = "binance", body: str = "{}") -> Exception:
     """Word an error as ccxt does an answer's status."""
     return kind(
@@ -314,6 +324,7 @@ def test_causes_are_found_however_they_are_wrapped() -> None:
     assert classify(raised_from(ccxt.ExchangeNotAvailable("bybit GET https://x"), dialled)).cause == "refused"
     assert classify(raised_from(StreamError("could not"), wrapped(dialled))).cause == "refused"
     assert classify(BaseExceptionGroup("both", [dialled])).cause == "refused"
+    assert classify(raised_while_handling(refused, ccxt.ExchangeNotAvailable("bybit"))).cause == "refused"
 
 
 def test_a_permanent_refusal_of_ours_stays_permanent_under_its_causes_name() -> None:
