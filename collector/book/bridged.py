@@ -73,6 +73,7 @@ class BridgedBook(VerifiedBook):
 
     def apply_delta(self, delta: Delta) -> Outcome:
         """Apply changed levels if they follow what is known; keep them where a snapshot may need them."""
+        before = self.last_sequence
         outcome = super().apply_delta(delta)
         if self.fetching or self.state is not BookState.SYNCED:
             self._recent.append(delta)
@@ -82,6 +83,8 @@ class BridgedBook(VerifiedBook):
             self._joined = True
             if not self.knows(1):
                 return self._broke("edge", "the price left what the snapshot showed")
+            if delta.sequence == before:
+                return MERGED  # the update that the snapshot stood at, once more: USD-M joins there
         return outcome
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:

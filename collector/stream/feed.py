@@ -117,8 +117,8 @@ class Feed:
 
         No hole appears: a stream changes hands at a moment when both books stand at the same update.
         """
-        standbys = {stream: self._again(stream) for stream in old.streams}
-        new = self._connection(old.kind, self._connection_number, list(standbys.values()))
+        standbys = {stream: self._again(stream) for stream in old.subscriptions.streams}
+        new = self._connection(old.address.kind, self._connection_number, list(standbys.values()))
         self._connection_number += 1
         self._connections.append(new)
         self._start(new)
@@ -145,7 +145,7 @@ class Feed:
 
     def add(self, names: Sequence[str], channels: Sequence[str]) -> list[StreamKey]:
         """Collect these markets as well; returns the new streams. A bad name is told in `refused`."""
-        collected = {stream.key for one in self._connections for stream in one.streams}
+        collected = {stream.key for one in self._connections for stream in one.subscriptions.streams}
         new: list[StreamKey] = []
         for kind, market in self._find(names):
             for channel in channels:
@@ -164,9 +164,9 @@ class Feed:
         symbols = {market["symbol"] for _, market in self._find(names)}
         ended: list[StreamKey] = []
         for connection in self._connections:
-            for stream in connection.streams:
+            for stream in connection.subscriptions.streams:
                 if stream.key.symbol in symbols:
-                    connection.remove(stream)
+                    connection.subscriptions.remove(stream)
                     ended.append(stream.key)
         return ended
 
@@ -189,7 +189,10 @@ class Feed:
     @property
     def refused(self) -> list[str]:
         """Tell, in words, what was asked for and is not to be had."""
-        return [*self._bad_symbols, *(text for one in self._connections for text in one.refused)]
+        return [
+            *self._bad_symbols,
+            *(text for one in self._connections for text in one.subscriptions.refused),
+        ]
 
     async def _load_markets(self) -> Markets | None:
         """Ask until there is an answer; None when stopped before."""
@@ -233,10 +236,10 @@ class Feed:
 
     def _place(self, kind: Kind, stream: BookStream) -> None:
         """Put a stream on a connection with room, where frames can be told apart; or on a new one."""
-        of_kind = [one for one in self._connections if one.kind == kind]
+        of_kind = [one for one in self._connections if one.address.kind == kind]
         for connection in of_kind:
-            if connection.has_room_for(stream):
-                connection.add(stream)
+            if not connection.stopping and connection.subscriptions.has_room_for(stream):
+                connection.subscriptions.add(stream)
                 return
         self._connections.append(self._connection(kind, self._connection_number, [stream]))
         self._connection_number += 1

@@ -10,6 +10,9 @@ import ccxt.pro
 from aiohttp import WSMsgType
 from ccxt.async_support.base.ws.client import Client
 
+from collector.exchanges.venues import apply_environment
+from collector.stream.markets import Markets, Source
+
 
 class Tap(Protocol):
     """Who hears what happens on a socket. Methods must not raise."""
@@ -77,3 +80,18 @@ def tapped(exchange_id: str, config: dict[str, Any], tap: Tap) -> Any:
     # ccxt chooses some texts by the class's name.
     Tapped.__name__ = Tapped.__qualname__ = exchange_id
     return Tapped(config)
+
+
+def dialler(source: Source, markets: Markets, connect_timeout_s: float, tap: Tap) -> Any:
+    """Make the ccxt object that holds one connection's socket, its markets shared with the others'."""
+    config = source.config(connect_timeout_s)
+    websocket = {
+        "keepAlive": 0,  # ccxt's pings run on the wall clock; ours on the monotonic one
+        "connectionTimeout": max(1000, int(connect_timeout_s * 1000)),
+        "compress": 0,  # inflating costs more than the bytes, and a bomb cannot come in
+    }
+    config["options"] = {**config.get("options", {}), "ws": websocket}
+    exchange = tapped(source.exchange, config, tap)
+    apply_environment(exchange, source.exchange, source.environment)
+    exchange.set_markets(markets.by_symbol, markets.currencies)
+    return exchange

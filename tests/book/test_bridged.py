@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from collector.book.bridged import BridgedBook
 from collector.book.verified import BookState, Did
 from collector.events.messages import Delta, Levels, Snapshot
-from collector.exchanges.binance_rules import SpotContinuity
+from collector.exchanges.binance_rules import SpotContinuity, UsdmContinuity
 
 TOPIC = "btcusdt@depth"
 DEPTH = 20
@@ -176,3 +176,24 @@ def test_a_refresh_ahead_of_the_stream_goes_on_from_there() -> None:
     assert [book.apply_delta(delta).reason for delta in (first, second)] == ["stale", "stale"]
     assert book.apply_delta(exchange.diff()).did is Did.CONTINUED
     assert agrees(book, exchange)
+
+
+def test_the_update_that_the_snapshot_stood_at_gives_no_second_row() -> None:
+    book = BridgedBook(UsdmContinuity(), DEPTH)
+    levels = [(99.0, 1.0)], [(101.0, 1.0)]
+    assert book.apply_snapshot(Snapshot(TOPIC, 10, 1, *levels)).did is Did.OPENED
+    joining = Delta(TOPIC, 10, 1, *levels, first_sequence=8, previous_sequence=7)
+    assert book.apply_delta(joining).did is Did.MERGED
+    following = Delta(TOPIC, 13, 1, [(99.0, 2.0)], [], first_sequence=12, previous_sequence=10)
+    assert book.apply_delta(following).did is Did.CONTINUED
+
+
+def test_a_delta_that_broke_the_book_needs_a_snapshot_beyond_it() -> None:
+    exchange, book = synced()
+    before = exchange.snapshot()
+    exchange.sequence += 1
+    poison = Delta(TOPIC, exchange.sequence, 1, [(float("nan"), 1.0)], [], first_sequence=exchange.sequence)
+    assert book.apply_delta(poison).did is Did.BROKE
+    assert book.apply_snapshot(before).did is Did.REJECTED
+    assert book.apply_snapshot(exchange.snapshot()).did is Did.OPENED
+    assert book.apply_delta(exchange.diff()).did is Did.CONTINUED
