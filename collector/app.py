@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -16,12 +16,12 @@ from collector.clock import Clock
 from collector.errors import CollectorError, UserError
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
-from collector.events.notices import ClockStep, PotentialHalt, SegmentChanged, SnapshotFailed, SystemState
 from collector.exchanges.protocol import depth_of
 from collector.exchanges.venues import SUPPORTED, Kind
 from collector.features.practical import TOTAL_LEVELS
 from collector.features.rows import BookRows, StreamFacts
 from collector.ids import SegmentIds, new_id
+from collector.logs import log_events, log_failed_subscriber, log_unknown
 from collector.retry import Backoff
 from collector.settings import ExchangeSettings, Settings
 from collector.sinks.contract import AccountingState, SessionState, Sink
@@ -73,8 +73,8 @@ class Collector:
                 "SYMBOLS=BTCUSDT in the environment, or exchanges.<name>.symbols in a file for --config"
             )
         self.settings = settings
-        self.events = events or EventBus(_log_failed_subscriber)
-        _log_events(self.events)
+        self.events = events or EventBus(log_failed_subscriber)
+        log_events(self.events)
         levels = max(TOTAL_LEVELS, settings.storage.levels)
         self.buffer = Buffer(
             levels_per_row=levels,
@@ -250,7 +250,7 @@ class Collector:
             clock=clock,
             events=self.events,
             new_segment_id=self._segment_ids.next,
-            on_unknown=_log_unknown(name),
+            on_unknown=log_unknown(name),
         )
 
 
@@ -260,45 +260,3 @@ def _wanted_text(settings: Settings) -> str:
         for name, exchange in settings.exchanges.items()
     }
     return json.dumps(wanted, sort_keys=True)
-
-
-def _log_events(events: EventBus) -> None:
-    """Log one line for each change of state."""
-    events.subscribe(SystemState, _log_state)
-    events.subscribe(SegmentChanged, _log_segment)
-    events.subscribe(PotentialHalt, _log_halt)
-    events.subscribe(SnapshotFailed, _log_snapshot)
-    events.subscribe(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
-
-
-def _log_state(event: SystemState) -> None:
-    shown = {"cause": event.cause} if event.cause else {}
-    log.info("stream.changed", connection=event.connection, state=event.state.value, **shown)
-
-
-def _log_segment(event: SegmentChanged) -> None:
-    stream = {"exchange": event.exchange, "symbol": event.symbol, "channel": event.channel}
-    if event.verified:
-        log.info("book.verified", **stream)
-    else:
-        log.info("book.ended", **stream, cause=event.cause, detail=event.detail)
-
-
-def _log_halt(event: PotentialHalt) -> None:
-    where = {"exchange": event.exchange, **({"symbol": event.symbol} if event.symbol else {})}
-    log.warning("potential_halt", code=event.code, reason=event.reason, **where)
-
-
-def _log_snapshot(event: SnapshotFailed) -> None:
-    log.warning("snapshot.failed", exchange=event.exchange, symbol=event.symbol, detail=event.detail)
-
-
-def _log_unknown(exchange: str) -> Callable[[str, str, str], None]:
-    def show(reason: str, detail: str, start_of_frame: str) -> None:
-        log.warning("frame.rejected", exchange=exchange, reason=reason, detail=detail, frame=start_of_frame)
-
-    return show
-
-
-def _log_failed_subscriber(event: object, error: Exception) -> None:
-    log.warning("subscriber.failed", event_type=type(event).__name__, error=repr(error))

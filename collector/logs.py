@@ -2,12 +2,17 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
 import structlog
 
+from collector.events.bus import EventBus
+from collector.events.notices import ClockStep, PotentialHalt, SegmentChanged, SnapshotFailed, SystemState
 from collector.settings import LoggingSettings
+
+log = structlog.get_logger()
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -36,3 +41,47 @@ def set_up_logging(settings: LoggingSettings, stream: TextIO | None = None) -> N
 def _open(name: str) -> TextIO:
     path = Path(name).expanduser()
     return path.open("a", encoding="utf-8", buffering=1)
+
+
+def log_events(events: EventBus) -> None:
+    """Log one line for each change of state."""
+    events.subscribe(SystemState, _log_state)
+    events.subscribe(SegmentChanged, _log_segment)
+    events.subscribe(PotentialHalt, _log_halt)
+    events.subscribe(SnapshotFailed, _log_snapshot)
+    events.subscribe(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
+
+
+def _log_state(event: SystemState) -> None:
+    shown = {"cause": event.cause} if event.cause else {}
+    log.info("stream.changed", connection=event.connection, state=event.state.value, **shown)
+
+
+def _log_segment(event: SegmentChanged) -> None:
+    stream = {"exchange": event.exchange, "symbol": event.symbol, "channel": event.channel}
+    if event.verified:
+        log.info("book.verified", **stream)
+    else:
+        log.info("book.ended", **stream, cause=event.cause, detail=event.detail)
+
+
+def _log_halt(event: PotentialHalt) -> None:
+    where = {"exchange": event.exchange, **({"symbol": event.symbol} if event.symbol else {})}
+    log.warning("potential_halt", code=event.code, reason=event.reason, **where)
+
+
+def _log_snapshot(event: SnapshotFailed) -> None:
+    log.warning("snapshot.failed", exchange=event.exchange, symbol=event.symbol, detail=event.detail)
+
+
+def log_unknown(exchange: str) -> Callable[[str, str, str], None]:
+    """Return what logs the first of each kind of frame that nobody could read."""
+    def show(reason: str, detail: str, start_of_frame: str) -> None:
+        log.warning("frame.rejected", exchange=exchange, reason=reason, detail=detail, frame=start_of_frame)
+
+    return show
+
+
+def log_failed_subscriber(event: object, error: Exception) -> None:
+    """Log that a subscriber raised."""
+    log.warning("subscriber.failed", event_type=type(event).__name__, error=repr(error))

@@ -2,12 +2,11 @@
 
 import asyncio
 import gc
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from collector.book.bridged import BridgedBook, BridgingRule
 from collector.book.verified import VerifiedBook
@@ -25,8 +24,8 @@ from collector.stream.markets import Markets, Source, load_markets
 from collector.stream.resync import Resyncs
 from collector.stream.snapshots import Snapshots
 from collector.stream.unknown import UnknownFrames
+from collector.stream.waiting import in_thread
 
-Result = TypeVar("Result")
 USED_LIFETIME = 0.95  # of what a connection may live: time enough to bring up another
 SUPERVISE_S = 0.5
 HAND_OVER_S = 60.0
@@ -198,7 +197,9 @@ class Feed:
         """Ask until there is an answer; None when stopped before."""
         attempt = 0
         while not self._stopped.is_set():
-            loading = _in_thread(lambda: load_markets(self._wanted.source, self._limits.markets_timeout_s))
+            loading = in_thread(
+                "markets", lambda: load_markets(self._wanted.source, self._limits.markets_timeout_s)
+            )
             await self._until_stopped_or(loading)
             if not loading.done():
                 break
@@ -307,26 +308,3 @@ def _kind_of(market: Any, kinds: Sequence[Kind]) -> Kind:
         if market.get(kind):
             return kind
     raise UserError(f"symbol {market['symbol']!r} is a market of a kind that is not collected from there")
-
-
-def _in_thread(work: Callable[[], Result]) -> "asyncio.Future[Result]":
-    """Run blocking work in a thread that holds up nobody's end, unlike one of the loop's own."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Result] = loop.create_future()
-
-    def settle(set_it: Callable[[Any], None], value: Any) -> None:
-        if not answer.done():
-            set_it(value)
-
-    def run() -> None:
-        set_it: Callable[[Any], None]
-        value: Any
-        try:
-            set_it, value = answer.set_result, work()
-        except Exception as error:  # noqa: BLE001  (handed to whoever waits)
-            set_it, value = answer.set_exception, error
-        with suppress(RuntimeError):  # the loop ended meanwhile: nobody waits
-            loop.call_soon_threadsafe(settle, set_it, value)
-
-    threading.Thread(target=run, name="markets", daemon=True).start()
-    return answer
