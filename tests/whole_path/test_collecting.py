@@ -51,6 +51,7 @@ def test_a_cut_connection_is_two_segments_and_no_loader_crosses_the_hole(any_dat
         wait_until(lambda: rig.received(BTC) > 50, "some updates")
         before = rig.received(BTC)
         cut = rig.simulator.faults.close if how == "close" else rig.simulator.faults.reset
+        rig.simulator.faults.refuse("bybit", 503, count=3)  # so that the hole is one that can be seen
         cut(exchange="bybit")
         rig.wait_until_verified_again()
         wait_until(lambda: rig.received(BTC) > before + 100, "updates after the cut")
