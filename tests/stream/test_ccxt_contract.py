@@ -838,7 +838,7 @@ def test_a_binance_answer_sets_off_no_snapshot_outside_our_budget(
         wait_until(lambda: collected.verified(BTC, "book.50") == 2, "verified again")
         wait_for_rows(collected, BTC, "book.50")
         collected.collector.stop()
-    assert len(asked) == len(budgeted) == 3
+    assert len(asked) == len(budgeted) >= 3
 
 
 def depth_requests(simulator: Simulator, asked: list[str] | None = None) -> list[str]:
