@@ -33,7 +33,7 @@ class Plan(NamedTuple):
     rounds: int
 
 
-WHOLE = Plan(50_000, (1000, 5000), 3)
+WHOLE = Plan(20_000, (1000, 5000), 3)
 QUICK = Plan(20_000, (1000,), 1)
 
 

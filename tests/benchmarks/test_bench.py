@@ -1,0 +1,53 @@
+"""The benchmarks run, lose nothing of ours and say what they measured; how fast they are is not judged."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def bench(*words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(ROOT / "run.py"), "bench", *words], capture_output=True, text=True, check=False
+    )
+
+
+def measured(name: str) -> list[dict[str, Any]]:
+    done = bench(name, "--quick", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["benchmark"] == name
+    assert set(report["machine"]) == {"cores", "load", "system", "python", "sqlite"}
+    rows: list[dict[str, Any]] = report["rows"]
+    return rows
+
+
+def test_path_measures_three_programs_none_of_which_loses_anything() -> None:
+    rows = measured("path")
+    assert {row["program"] for row in rows} == {"careful", "floor", "collector"}
+    assert {row["lost"] for row in rows} == {0}
+
+
+@pytest.mark.proof
+def test_stream_sees_all_where_the_watch_loop_sees_a_part() -> None:
+    rows = measured("stream")
+    assert all(row["ours_saw"] == row["sent"] for row in rows)
+    assert all(row["stock_saw"] < row["sent"] for row in rows if row["pace"] == "flat out")
+
+
+@pytest.mark.proof
+def test_write_stores_all_rows() -> None:
+    rows = measured("write")
+    assert {row["writer"] for row in rows} == {"executemany", "Core executemany", "writer + sink"}
+    assert all(row["stored"] == row["sent"] for row in rows)
+
+
+def test_an_unknown_benchmark_is_named_with_those_there_are() -> None:
+    done = bench("nothing")
+    assert done.returncode == 2
+    assert "path, simulator, stream, write" in done.stderr
