@@ -53,8 +53,9 @@ class FrameError(CollectorError):
 class StreamError(CollectorError):
     """A connection or a subscription failed."""
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    def __init__(self, message: str, *, permanent: bool = False, retry_after_s: float | None = None) -> None:
         self.permanent = permanent
+        self.retry_after_s = retry_after_s
         super().__init__(message)
 
 

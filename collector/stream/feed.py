@@ -208,9 +208,11 @@ class Feed:
             except StreamError as error:
                 attempt += 1
                 self._halt("markets", f"attempt {attempt}: {error}")
-            await self._until_stopped_or(
-                asyncio.create_task(asyncio.sleep(self._limits.pace.backoff.wait_s(attempt)))
-            )
+                if error.permanent:
+                    self._bad_symbols.append(f"{self.exchange}: {error}")
+                    break
+                wait_s = max(error.retry_after_s or 0.0, self._limits.pace.backoff.wait_s(attempt))
+            await self._until_stopped_or(asyncio.create_task(asyncio.sleep(wait_s)))
         return None
 
     async def _until_stopped_or(self, waited_for: "asyncio.Future[Any]") -> None:

@@ -8,6 +8,7 @@ import ccxt
 
 from collector.errors import StreamError, UserError
 from collector.exchanges.venues import Endpoints, Environment, Kind, apply_environment, ccxt_config
+from collector.stream.failures import Class, classify
 
 SUGGESTIONS = 3
 
@@ -31,9 +32,18 @@ class Source:
 class Markets:
     """An exchange's markets, as ccxt keeps them; shared by all its connections."""
 
-    by_symbol: dict[str, Any]
-    currencies: dict[str, Any]
+    loaded: Any  # the ccxt object that asked for them
     kinds: tuple[Kind, ...]
+
+    @property
+    def by_symbol(self) -> dict[str, Any]:
+        """Return the markets by ccxt's symbols."""
+        markets: dict[str, Any] = self.loaded.markets
+        return markets
+
+    def share_with(self, exchange: Any) -> None:
+        """Let another ccxt object of the exchange use the very same markets: a copy costs 2 KB a market."""
+        exchange.set_markets_from_exchange(self.loaded)
 
     def find(self, name: str) -> Any:
         """Return the one market that `name` means: ccxt's symbol, or the exchange's own name for it."""
@@ -67,8 +77,11 @@ def load_markets(source: Source, timeout_s: float) -> Markets:
     try:
         exchange.load_markets()
     except ccxt.BaseError as error:
-        raise StreamError(f"could not load the markets: {type(error).__name__}: {error}") from error
-    return Markets(exchange.markets, exchange.currencies, source.kinds)
+        failure = classify(error, source.exchange, exchange.last_response_headers)
+        permanent = failure.kind is Class.PERMANENT
+        text = f"could not load the markets: {failure.cause}: {failure.detail}"
+        raise StreamError(text, permanent=permanent, retry_after_s=failure.retry_after_s) from error
+    return Markets(exchange, source.kinds)
 
 
 def _own_names(market: Any) -> set[str]:

@@ -11,6 +11,7 @@ from collector.events.messages import Snapshot
 from collector.exchanges.protocol import Rest
 from collector.exchanges.venues import Kind, apply_environment
 from collector.stream.budget import Budget
+from collector.stream.failures import Class, classify
 from collector.stream.markets import Markets, Source
 
 USED_WEIGHT_HEADERS = ("x-mbx-used-weight-1m",)
@@ -25,7 +26,7 @@ class Snapshots:
         config = {**source.config(timeout_s), "enableRateLimit": False}
         self._ccxt: Any = getattr(ccxt.pro, source.exchange)(config)
         apply_environment(self._ccxt, source.exchange, source.environment)
-        self._ccxt.set_markets(markets.by_symbol, markets.currencies)
+        markets.share_with(self._ccxt)
         self._budgets = {kind: Budget(weight) for kind, weight in rest.weight_a_minute.items()}
         self._one_at_a_time = asyncio.Lock()  # so that the headers read are those of the answer
 
@@ -37,13 +38,8 @@ class Snapshots:
         async with self._one_at_a_time:
             try:
                 answer = await getattr(self._ccxt, request.ccxt_method)(dict(request.params))
-            except (ccxt.DDoSProtection, ccxt.RateLimitExceeded) as error:
-                pause_s = budget.refused(self._header("retry-after"))
-                raise StreamError(f"refused for {pause_s:g} s: {_first_line(error)}") from error
-            except (ccxt.BadSymbol, ccxt.AuthenticationError) as error:
-                raise StreamError(_first_line(error), permanent=True) from error
             except ccxt.BaseError as error:
-                raise StreamError(f"{type(error).__name__}: {_first_line(error)}") from error
+                raise self._failed(error, budget) from error
             for name in USED_WEIGHT_HEADERS:
                 used = self._header(name)
                 if used is not None:
@@ -57,6 +53,14 @@ class Snapshots:
         """Let go of the client."""
         await self._ccxt.close()
 
+    def _failed(self, error: Exception, budget: Budget) -> StreamError:
+        failure = classify(error, self._ccxt.id, self._ccxt.last_response_headers)
+        pause_s = failure.retry_after_s
+        if failure.kind is Class.RATE_LIMIT:
+            pause_s = budget.refused(failure.retry_after_s)
+        permanent = failure.kind is Class.PERMANENT
+        return StreamError(f"{failure.cause}: {failure.detail}", permanent=permanent, retry_after_s=pause_s)
+
     def _header(self, name: str) -> float | None:
         headers = self._ccxt.last_response_headers or {}
         for key, value in headers.items():
@@ -66,7 +70,3 @@ class Snapshots:
                 except ValueError:
                     return None
         return None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0][:300]

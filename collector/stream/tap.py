@@ -11,6 +11,7 @@ from aiohttp import WSMsgType
 from ccxt.async_support.base.ws.client import Client
 
 from collector.exchanges.venues import apply_environment
+from collector.stream.failures import classify, classify_close
 from collector.stream.markets import Markets, Source
 
 
@@ -71,11 +72,13 @@ def tapped(exchange_id: str, config: dict[str, Any], tap: Tap) -> Any:
 
         def on_error(self, client: Any, error: Any) -> None:
             super().on_error(client, error)
-            tap.on_down(client, f"{type(error).__name__}: {error}")
+            failure = classify(error, exchange_id)
+            tap.on_down(client, f"{failure.cause}: {failure.detail}")
 
         def on_close(self, client: Any, error: Any) -> None:
             super().on_close(client, error)
-            tap.on_down(client, f"closed with code {error}")
+            failure = classify_close(error)
+            tap.on_down(client, f"{failure.cause}: {failure.detail}")
 
     # ccxt chooses some texts by the class's name.
     Tapped.__name__ = Tapped.__qualname__ = exchange_id
@@ -93,5 +96,5 @@ def dialler(source: Source, markets: Markets, connect_timeout_s: float, tap: Tap
     config["options"] = {**config.get("options", {}), "ws": websocket}
     exchange = tapped(source.exchange, config, tap)
     apply_environment(exchange, source.exchange, source.environment)
-    exchange.set_markets(markets.by_symbol, markets.currencies)
+    markets.share_with(exchange)
     return exchange

@@ -32,7 +32,7 @@ from collector.settings import load_settings
 from collector.simulator import Simulator
 from collector.stream.book_stream import BookStream
 from collector.stream.budget import Budget
-from collector.stream.failures import classify
+from collector.stream.failures import classify, classify_close
 from collector.stream.markets import Markets, Source, load_markets
 from collector.stream.tap import dialler
 
@@ -94,7 +94,9 @@ async def dialling(
     bases: Bases, ear: Ear, exchange: str = "bybit", kind: Kind = "linear", **websocket: int
 ) -> AsyncIterator[Any]:
     """Give the ccxt object of a connection, changed only where a test says so; close it in any case."""
-    ccxts = dialler(source(bases, exchange, kind), Markets({}, {}, (kind,)), CONNECT_TIMEOUT_S, ear)
+    none_yet = getattr(ccxt, exchange)()
+    none_yet.set_markets([])
+    ccxts = dialler(source(bases, exchange, kind), Markets(none_yet, (kind,)), CONNECT_TIMEOUT_S, ear)
     ccxts.enableRateLimit = False  # as for snapshots: ccxt's own queue would not take our parameters
     ccxts.options["ws"].update(websocket)
     told = ccxts.on_error
@@ -321,23 +323,23 @@ def test_frames_of_a_replaced_socket_can_be_told_from_those_of_the_new_one() -> 
 @pytest.mark.parametrize("code", [1000, 1001, 1008, 1011, 1012, 4001])
 def test_a_close_is_told_first_by_its_code_then_at_most_as_1006(code: int) -> None:
     ear = _lost(lambda simulator: simulator.faults.close("bybit", code))
-    assert ear.causes[0] == f"closed with code {code}"
-    assert ear.causes[1:] in ([], ["closed with code 1006"])
+    assert ear.causes[0] == f"{classify_close(code).cause}: closed with code {code}"
+    assert ear.causes[1:] in ([], ["close_1006: closed with code 1006"])
     assert ear.errors == []
 
 
 @pytest.mark.parametrize("how", ["cut", "reset"])
 def test_a_lost_socket_is_told_once_as_1006(how: str) -> None:
     ear = _lost(lambda sim: sim.faults.close("bybit") if how == "cut" else sim.faults.reset("bybit"))
-    assert ear.causes == ["closed with code 1006"]
+    assert ear.causes == ["close_1006: closed with code 1006"]
     assert ear.errors == []
 
 
 def test_a_frame_over_the_limit_is_told_as_an_error_before_the_close() -> None:
     ear = _lost(lambda simulator: simulator.faults.huge_frame("bybit", 12_000_000))
     assert [classify(error).cause for error in ear.errors] == ["close_1009"]
-    assert ear.causes[0].startswith("NetworkError: ")
-    assert ear.causes[1:] in ([], ["closed with code 1006"])
+    assert ear.causes[0].startswith("close_1009: ")
+    assert ear.causes[1:] in ([], ["close_1006: closed with code 1006"])
     assert ear.frames == []
 
 
@@ -497,9 +499,9 @@ def test_markets_loaded_once_serve_every_connection(exchange: str, symbol: str) 
 
     async def run() -> None:
         async with dialling(bases, Ear(), exchange, kind) as ccxts:
-            ccxts.set_markets(markets.by_symbol, markets.currencies)
+            markets.share_with(ccxts)
             market = ccxts.market(symbol)
-            assert market == markets.by_symbol[symbol]
+            assert market is markets.by_symbol[symbol]
             assert await ccxts.load_markets() is ccxts.markets
             assert {"id", "symbol", "base", "spot", "linear", "info"} <= set(market)
             assert market[kind]
