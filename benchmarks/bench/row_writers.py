@@ -59,7 +59,8 @@ class Collectors:
 
     def count(self) -> int:
         """Count the rows."""
-        engine = sa.create_engine(self._url)
+        # The same copy of SQLite as the sink's: another one in this process would drop its locks.
+        engine = make_engine(self._url, synchronous="FULL", busy_timeout_s=5.0)
         try:
             return _count(engine)
         finally:
