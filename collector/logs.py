@@ -76,6 +76,7 @@ def _log_snapshot(event: SnapshotFailed) -> None:
 
 def log_unknown(exchange: str) -> Callable[[str, str, str], None]:
     """Return what logs the first of each kind of frame that nobody could read."""
+
     def show(reason: str, detail: str, start_of_frame: str) -> None:
         log.warning("frame.rejected", exchange=exchange, reason=reason, detail=detail, frame=start_of_frame)
 
