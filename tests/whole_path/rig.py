@@ -119,7 +119,7 @@ class Rig:
         """Wait until all that was sent has come in."""
         for symbol in self.symbols:
             wait_until(
-                lambda symbol=symbol: self.received(symbol) >= self.sent(symbol) > 0,
+                lambda symbol=symbol: self.received(symbol) >= self.sent(symbol) + self.market.by_rest > 0,
                 f"all of {symbol} received",
             )
 
