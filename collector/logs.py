@@ -8,6 +8,7 @@ from typing import TextIO
 
 import structlog
 
+from collector.errors import UserError
 from collector.events.bus import EventBus
 from collector.events.notices import ClockStep, PotentialHalt, SegmentChanged, SnapshotFailed, SystemState
 from collector.settings import LoggingSettings
@@ -40,7 +41,11 @@ def set_up_logging(settings: LoggingSettings, stream: TextIO | None = None) -> N
 
 def _open(name: str) -> TextIO:
     path = Path(name).expanduser()
-    return path.open("a", encoding="utf-8", buffering=1)
+    try:
+        return path.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        words = f"logging.file: {path} cannot be written: {error.strerror}"
+        raise UserError(f"{words}; expected a file in a folder that exists") from None
 
 
 def log_events(events: EventBus) -> None:

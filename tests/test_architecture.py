@@ -15,7 +15,7 @@ ALLOWED = {
     **{leaf: set() for leaf in LEAVES},
     "resources": {"errors"},
     "settings": {"settings", "exchanges", "sinks", "errors"},
-    "logs": {"settings", "events"},
+    "logs": {"settings", "events", "errors"},
     "query": {"query", "sinks", "features", "errors"},
     "simulator": {"simulator", "errors"},
 }

@@ -1,7 +1,7 @@
 """Believe a book only while its exchange's own numbers prove it: a small state machine, no I/O, no clock."""
 
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from collector.book.book import OrderBook
 from collector.errors import FrameError
@@ -31,6 +31,7 @@ class Rule(Protocol):
         """Judge a delta that arrives while the book is synced."""
 
 
+@runtime_checkable
 class ProvingRule(Rule, Protocol):
     """A rule that looks at the book itself once a message is applied: a checksum."""
 
@@ -78,7 +79,7 @@ class VerifiedBook:
 
     def __init__(self, rule: Rule, depth: int) -> None:
         self._rule = rule
-        self._prove = getattr(rule, "prove", None)
+        self._prove = rule.prove if isinstance(rule, ProvingRule) else None
         self._depth = depth
         self.book = OrderBook()
         self.state = BookState.UNSYNCED

@@ -84,9 +84,7 @@ class Buffer:
         """
         assert len(levels) == self._numbers_per_row  # noqa: S101  (a row of another width would shift all after it)
         with self._lock:
-            counts = self._counts[stream]
-            counts.received = received
-            self._changed.add(stream)
+            counts = self._received(stream, received)
             if self._full:
                 counts.dropped += 1
                 return False
@@ -111,26 +109,25 @@ class Buffer:
     def count_rejected(self, stream: int, received: int, reason: str) -> None:
         """Settle an event that gives no row."""
         with self._lock:
-            counts = self._counts[stream]
-            counts.received = received
-            counts.rejected[reason] = counts.rejected.get(reason, 0) + 1
-            self._changed.add(stream)
+            rejected = self._received(stream, received).rejected
+            rejected[reason] = rejected.get(reason, 0) + 1
 
     def count_merged(self, stream: int, received: int) -> None:
         """Settle an event that says what a stored row says already."""
         with self._lock:
-            counts = self._counts[stream]
-            counts.received = received
-            counts.merged += 1
-            self._changed.add(stream)
+            self._received(stream, received).merged += 1
 
     def count_dropped(self, stream: int, received: int) -> None:
         """Settle an event that found no room."""
         with self._lock:
-            counts = self._counts[stream]
-            counts.received = received
-            counts.dropped += 1
-            self._changed.add(stream)
+            self._received(stream, received).dropped += 1
+
+    def _received(self, stream: int, received: int) -> Counts:
+        """Take over a stream's count of events, the lock being held; what becomes of the last one is next."""
+        counts = self._counts[stream]
+        counts.received = received
+        self._changed.add(stream)
+        return counts
 
     def open_segment(self, opened: SegmentOpened) -> None:
         """Note that a segment begins; its rows come after."""

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collector.sinks.contract import AccountingState
 
 EXIT_LOST = 1
-EXIT_FORCED = 130
 TERMS = ("received", "written", "merged", "sampled_out", "rejected_total", "dropped", "pending", "difference")
 HEADINGS = ("received", "written", "merged", "sampled", "rejected", "dropped", "pending", "difference")
 

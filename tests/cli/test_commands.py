@@ -260,12 +260,18 @@ def test_five_mistakes_get_five_messages(run: Run, tmp_path: Path) -> None:
         (["collect", "--symbols", BTC, "--db", "no/such/folder/live.db"], "does not exist"),
         (["collect", "--symbols", BTC, "--db", "mysql://host/db"], "expected a path of an SQLite file"),
         (["collect", "--symbols", BTC, "--seconds", "-1"], "--seconds"),
+        (["collect", "--config", "unwritable.yaml"], "logging.file: no/such/x.log cannot be written"),
         (["colect"], "colect"),
         (["verify", "--db", "none.db"], "there is no database"),
         (["migrate", "down", "--db", "x.db"], "--to"),
     ],
 )
-def test_a_mistake_is_answered_in_a_line_or_three(run: Run, words: list[str], expected: str) -> None:
+def test_a_mistake_is_answered_in_a_line_or_three(
+    run: Run, tmp_path: Path, words: list[str], expected: str
+) -> None:
+    (tmp_path / "unwritable.yaml").write_text(
+        "exchanges: {bybit: {symbols: [BTC/USDT:USDT]}}\nlogging: {file: no/such/x.log}\n"
+    )
     done = run(*words)
     assert done.returncode == 2
     assert expected in done.stderr
