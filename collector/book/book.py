@@ -19,7 +19,7 @@ class OrderBook:
         """Say whether the other book has the same levels."""
         if not isinstance(other, OrderBook):
             return NotImplemented
-        return self.bids.sizes == other.bids.sizes and self.asks.sizes == other.asks.sizes
+        return self.bids == other.bids and self.asks == other.asks
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -38,25 +38,14 @@ class OrderBook:
 
         What a side does not have is NaN.
         """
-        bid_sizes, ask_sizes = self.bids.sizes, self.asks.sizes
-        bid_prices = self.bids.prices[: -levels - 1 : -1]
-        ask_prices = self.asks.prices[:levels]
+        below = -levels - 1
+        bid_prices, bid_sizes = self.bids.prices[:below:-1], self.bids.lots[:below:-1]
+        ask_prices, ask_sizes = self.asks.prices[:levels], self.asks.lots[:levels]
         if len(bid_prices) == levels == len(ask_prices):
-            return [
-                *bid_prices,
-                *[bid_sizes[price] for price in bid_prices],
-                *ask_prices,
-                *[ask_sizes[price] for price in ask_prices],
-            ]
+            return [*bid_prices, *bid_sizes, *ask_prices, *ask_sizes]
         bid_gap = [NAN] * (levels - len(bid_prices))
         ask_gap = [NAN] * (levels - len(ask_prices))
         return [
-            *bid_prices,
-            *bid_gap,
-            *[bid_sizes[price] for price in bid_prices],
-            *bid_gap,
-            *ask_prices,
-            *ask_gap,
-            *[ask_sizes[price] for price in ask_prices],
-            *ask_gap,
+            *(*bid_prices, *bid_gap, *bid_sizes, *bid_gap),
+            *(*ask_prices, *ask_gap, *ask_sizes, *ask_gap),
         ]

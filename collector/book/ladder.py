@@ -1,6 +1,6 @@
 """Keep one side of a book: sizes by price, and the prices in order."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 
 from collector.errors import FrameError
 from collector.events.messages import Levels
@@ -10,53 +10,69 @@ MAX_SIZE = 1e18
 
 
 class Ladder:
-    """Prices ascending in a list, sizes in a dict: most updates change a size and touch only the dict."""
+    """Prices ascending and their sizes beside them: the best levels are slices of both."""
 
-    __slots__ = ("prices", "sizes")
+    __slots__ = ("lots", "prices")
 
     def __init__(self) -> None:
         self.prices: list[float] = []
-        self.sizes: dict[float, float] = {}
+        self.lots: list[float] = []  # the size at the price of the same place
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether the other ladder has the same levels."""
+        if not isinstance(other, Ladder):
+            return NotImplemented
+        return self.prices == other.prices and self.lots == other.lots
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __len__(self) -> int:
         """Return the number of levels."""
         return len(self.prices)
 
+    @property
+    def sizes(self) -> dict[float, float]:
+        """Return the sizes by price, made anew: not for every message."""
+        return dict(zip(self.prices, self.lots, strict=True))
+
     def replace(self, levels: Levels) -> None:
         """Forget what was and take these levels."""
-        self.sizes = {}
         self.prices = []
+        self.lots = []
         self.update(levels)
 
     def update(self, levels: Levels) -> None:
         """Set each level's size; 0 removes it. Raises FrameError at a number no market could have."""
-        sizes = self.sizes
-        prices = self.prices
+        prices, lots = self.prices, self.lots
+        count = len(prices)
         for price, size in levels:
+            place = bisect_left(prices, price)
             # Written so that NaN, which compares false with everything, is refused as well.
-            if not (0.0 < price < MAX_PRICE and 0.0 <= size < MAX_SIZE):
+            if place < count and prices[place] == price:  # judged when it came
+                if 0.0 < size < MAX_SIZE:
+                    lots[place] = size
+                elif size == 0.0:
+                    del prices[place], lots[place]
+                    count -= 1
+                else:
+                    raise _refused(price, size)
+            elif 0.0 < price < MAX_PRICE and 0.0 <= size < MAX_SIZE:
+                if size:
+                    prices.insert(place, price)
+                    lots.insert(place, size)
+                    count += 1
+            else:
                 raise _refused(price, size)
-            if size:
-                if price not in sizes:
-                    insort(prices, price)
-                sizes[price] = size
-            elif price in sizes:
-                del sizes[price]
-                del prices[bisect_left(prices, price)]
 
     def cut_above(self, most: int) -> None:
         """Keep the lowest `most` prices: the best of an ask side."""
-        for price in self.prices[most:]:
-            del self.sizes[price]
-        del self.prices[most:]
+        del self.prices[most:], self.lots[most:]
 
     def cut_below(self, most: int) -> None:
         """Keep the highest `most` prices: the best of a bid side."""
         surplus = len(self.prices) - most
         if surplus > 0:
-            for price in self.prices[:surplus]:
-                del self.sizes[price]
-            del self.prices[:surplus]
+            del self.prices[:surplus], self.lots[:surplus]
 
 
 def _refused(price: float, size: float) -> FrameError:

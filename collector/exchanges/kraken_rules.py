@@ -64,9 +64,11 @@ class Checksum:
 
         Rounding finds the exchange's own digits up to 2^51 units of the last decimal.
         """
-        top = [(price, book.asks.sizes[price]) for price in book.asks.prices[:CHECKSUM_LEVELS]]
-        best_bids = book.bids.prices[: -CHECKSUM_LEVELS - 1 : -1]
-        top += [(price, book.bids.sizes[price]) for price in best_bids]
+        best_asks, best_bids = slice(CHECKSUM_LEVELS), slice(None, -CHECKSUM_LEVELS - 1, -1)
+        top = [
+            *zip(book.asks.prices[best_asks], book.asks.lots[best_asks], strict=True),
+            *zip(book.bids.prices[best_bids], book.bids.lots[best_bids], strict=True),
+        ]
         digits = [
             f"{round(price * self._price_scale)}{round(size * self._size_scale)}" for price, size in top
         ]

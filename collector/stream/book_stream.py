@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from collector.book.bridged import BridgedBook
-from collector.book.verified import BookState, Did, Outcome, VerifiedBook
+from collector.book.verified import CONTINUED, BookState, Did, Outcome, VerifiedBook
 from collector.buffer.buffer import Buffer
 from collector.events.batch import Liveness, SegmentClosed, SegmentOpened, StreamKey
 from collector.events.bus import EventBus
@@ -93,6 +93,24 @@ class BookStream:
         else:
             outcome = self._book.apply_snapshot(message)
             in_question, self.in_question = self.in_question, False
+        if outcome is CONTINUED and not in_question and not self._standby:  # nearly always
+            self.last_news_at_ns = received_at_ns
+            self._store(message, received, received_at_ns, liveness)
+        else:
+            self._settle(message, outcome, received, received_at_ns, liveness, in_question=in_question)
+        return outcome
+
+    def _settle(
+        self,
+        message: Snapshot | Delta,
+        outcome: Outcome,
+        received: int,
+        received_at_ns: int,
+        liveness: Liveness,
+        *,
+        in_question: bool,
+    ) -> None:
+        """Settle an event that is more than the next row of a segment."""
         did = outcome.did
         if did is not Did.MERGED:
             self.last_news_at_ns = received_at_ns
@@ -116,7 +134,6 @@ class BookStream:
                 self._buffer.count_merged(self.number, received)
             else:
                 self._store(message, received, received_at_ns, liveness)
-        return outcome
 
     def take_over(self, other: "BookStream", liveness: Liveness) -> bool:
         """Go on with another stream's segment, if both books stand at the same update now."""

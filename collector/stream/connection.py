@@ -26,6 +26,7 @@ from collector.stream.tap import dialler
 from collector.stream.unknown import UnknownFrames
 from collector.stream.waiting import first
 
+BOOK_MESSAGES = (Delta, Snapshot, TopOfBook)
 TICK_S = 0.2  # how often the watchdogs look; what they measure is in settings
 SILENT_HEARTBEATS = 2.0  # no frame at all for this many heartbeats: the peer is gone
 CLOSE_TIMEOUT_S = 1.0
@@ -237,7 +238,7 @@ class Connection:
         """Take what is ours; False when something in the frame is not."""
         ours = True
         for message in self._around.protocol.read_frame(text):
-            if isinstance(message, Delta | Snapshot | TopOfBook):
+            if isinstance(message, BOOK_MESSAGES):
                 book = _as_book(message) if isinstance(message, TopOfBook) else message
                 if not self.subscriptions.take(book, received_at_ns):
                     raise FrameError("unknown_topic", message.topic)
