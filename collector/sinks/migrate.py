@@ -24,7 +24,7 @@ from collector.errors import SchemaError, UserError
 from collector.resources import migrations_path
 from collector.sinks.database_url import shown, sqlite_path
 from collector.sinks.lock import WriterLock
-from collector.sinks.migration_steps import VERSION_TABLE, create_or_complete
+from collector.sinks.migration_steps import VERSION_TABLE, create_or_complete, serves
 from collector.sinks.schema import Tables, tables
 from collector.sinks.table_check import check_table
 
@@ -164,9 +164,8 @@ def _is_complete(connection: sa.Connection, hot: sa.Table) -> bool:
     if not inspector.has_table(hot.name):
         return False
     present = {column["name"] for column in inspector.get_columns(hot.name)}
-    wanted = [[column.name for column in index.columns] for index in hot.indexes]
-    indexed = [index["column_names"] for index in inspector.get_indexes(hot.name)]
-    has_indexes = all(any(there[: len(names)] == names for there in indexed) for names in wanted)
+    indexes = inspector.get_indexes(hot.name)
+    has_indexes = all(any(serves(there, wanted) for there in indexes) for wanted in hot.indexes)
     return has_indexes and present.issuperset(column.name for column in hot.columns)
 
 

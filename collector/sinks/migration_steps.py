@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.engine.interfaces import ReflectedIndex
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 VERSION_TABLE = "collector_alembic_version"
@@ -25,11 +26,19 @@ def create_or_complete(live: sa.Connection, table: sa.Table) -> None:
             op.execute(CreateIndex(index))
         return
     add_columns(live, table.name, list(table.columns))
-    present = [list(index["column_names"]) for index in sa.inspect(live).get_indexes(table.name)]
+    present = sa.inspect(live).get_indexes(table.name)
     for index in _by_name(table.indexes):
-        wanted = [column.name for column in index.columns]
-        if not any(columns[: len(wanted)] == wanted for columns in present):
+        if not any(serves(there, index) for there in present):
             op.execute(CreateIndex(index))
+
+
+def serves(there: ReflectedIndex, wanted: sa.Index) -> bool:
+    """Tell whether an index that is there does what the wanted one would do, under whatever name."""
+    names = [column.name for column in wanted.columns]
+    found = list(there["column_names"])
+    if wanted.unique:
+        return bool(there["unique"]) and found == names
+    return found[: len(names)] == names
 
 
 def add_columns(live: sa.Connection, table_name: str, columns: Sequence[sa.Column[object]]) -> None:

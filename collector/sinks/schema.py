@@ -9,17 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
+from collector.sinks import bookkeeping_tables, market_tables
+from collector.sinks.column_types import INTEGER, MOMENT, REAL, TEXT
 from collector.sinks.identifiers import check_table_name
 
 DEFAULT_TABLE_NAME = "l2_training_data_practical"
-
-# The names that SQLite shows in its schema; PostgreSQL's REAL and INTEGER would be too narrow.
-TEXT = sa.TEXT()
-REAL: sa.types.TypeEngine[float] = sa.REAL().with_variant(postgresql.DOUBLE_PRECISION(), "postgresql")
-INTEGER = sa.INTEGER().with_variant(sa.BIGINT(), "postgresql")
-MOMENT = sa.DATETIME().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
 
 _MAX_IDENTIFIER = 63
 
@@ -33,6 +28,11 @@ class Tables:
     coverage: sa.Table
     accounting: sa.Table
     batches: sa.Table
+    trades: sa.Table
+    ohlcv: sa.Table
+    levels: sa.Table
+    rejected: sa.Table
+    events: sa.Table
 
 
 @cache
@@ -41,10 +41,15 @@ def tables(table_name: str) -> Tables:
     metadata = sa.MetaData()
     return Tables(
         hot=_hot_table(check_table_name(table_name), metadata),
-        sessions=_sessions(metadata),
-        coverage=_coverage(metadata),
-        accounting=_accounting(metadata),
-        batches=_batches(metadata),
+        sessions=bookkeeping_tables.sessions(metadata),
+        coverage=bookkeeping_tables.coverage(metadata),
+        accounting=bookkeeping_tables.accounting(metadata),
+        batches=bookkeeping_tables.batches(metadata),
+        trades=market_tables.trades(metadata),
+        ohlcv=market_tables.ohlcv(metadata),
+        levels=market_tables.levels(metadata),
+        rejected=bookkeeping_tables.rejected(metadata),
+        events=bookkeeping_tables.events(metadata),
     )
 
 
@@ -87,77 +92,6 @@ def _hot_table(name: str, metadata: sa.MetaData) -> sa.Table:
         sa.Column("ofi", REAL),
         sa.Index(range_index_name(name), "symbol", "exchange", "timestamp"),
         sqlite_autoincrement=True,
-    )
-
-
-def _sessions(metadata: sa.MetaData) -> sa.Table:
-    return sa.Table(
-        "collector_sessions",
-        metadata,
-        sa.Column("session_id", TEXT, primary_key=True),
-        sa.Column("started_ns", INTEGER, nullable=False),
-        sa.Column("version", TEXT, nullable=False),
-        sa.Column("host", TEXT, nullable=False),
-        sa.Column("pid", INTEGER, nullable=False),
-        sa.Column("wanted", TEXT, nullable=False),
-        sa.Column("ended_ns", INTEGER),
-        sa.Column("end_cause", TEXT),
-    )
-
-
-def _coverage(metadata: sa.MetaData) -> sa.Table:
-    return sa.Table(
-        "collector_coverage",
-        metadata,
-        sa.Column("segment_id", INTEGER, primary_key=True, autoincrement=False),
-        sa.Column("session_id", TEXT, nullable=False),
-        sa.Column("exchange", TEXT, nullable=False),
-        sa.Column("symbol", TEXT, nullable=False),
-        sa.Column("channel", TEXT, nullable=False),
-        sa.Column("start_ns", INTEGER, nullable=False),
-        sa.Column("end_ns", INTEGER, nullable=False),
-        sa.Column("alive_until_ns", INTEGER, nullable=False),
-        sa.Column("first_sequence", INTEGER),
-        sa.Column("last_sequence", INTEGER),
-        sa.Column("rows", INTEGER, nullable=False),
-        sa.Column("witnessed", INTEGER, nullable=False),
-        sa.Column("disagreed", INTEGER, nullable=False),
-        sa.Column("verification", TEXT, nullable=False),
-        sa.Column("end_cause", TEXT),
-        sa.Column("detail", TEXT),
-        sa.Index("ix_collector_coverage_stream", "exchange", "symbol", "channel", "start_ns"),
-    )
-
-
-def _accounting(metadata: sa.MetaData) -> sa.Table:
-    return sa.Table(
-        "collector_accounting",
-        metadata,
-        sa.Column("session_id", TEXT, primary_key=True),
-        sa.Column("exchange", TEXT, primary_key=True),
-        sa.Column("symbol", TEXT, primary_key=True),
-        sa.Column("channel", TEXT, primary_key=True),
-        sa.Column("received", INTEGER, nullable=False),
-        sa.Column("carried_in", INTEGER, nullable=False),
-        sa.Column("written", INTEGER, nullable=False),
-        sa.Column("merged", INTEGER, nullable=False),
-        sa.Column("sampled_out", INTEGER, nullable=False),
-        sa.Column("rejected", INTEGER, nullable=False),
-        sa.Column("rejected_reasons", TEXT, nullable=False),
-        sa.Column("dropped", INTEGER, nullable=False),
-        sa.Column("pending", INTEGER, nullable=False),
-        sa.Column("updated_ns", INTEGER, nullable=False),
-    )
-
-
-def _batches(metadata: sa.MetaData) -> sa.Table:
-    return sa.Table(
-        "collector_batches",
-        metadata,
-        sa.Column("batch_id", TEXT, primary_key=True),
-        sa.Column("session_id", TEXT, nullable=False),
-        sa.Column("committed_ns", INTEGER, nullable=False),
-        sa.Column("rows", INTEGER, nullable=False),
     )
 
 

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import ReflectedColumn
 
 from collector.errors import SchemaError
+from collector.sinks.migration_steps import serves
 
 # What each needed type is content with, tried on the type as the database prints it. SQLite goes by
 # affinity (https://www.sqlite.org/datatype3.html section 3.1); in PostgreSQL a narrower type would
@@ -50,6 +51,8 @@ def check_table(live: sa.Connection, needed: sa.Table, *, is_complete: bool = Fa
         for name, column in found.items()
         if name not in needed.columns and not column["nullable"] and not _fills_itself(column)
     ]
+    if is_complete:
+        faults += _missing_uniqueness(inspector, needed)
     if faults:
         lines = "\n".join(f"  {fault}" for fault in faults)
         raise SchemaError(
@@ -76,6 +79,15 @@ def _fault(
     if column.identity is not None and not _numbers_itself(live, there, printed):
         return f"column {column.name}: found {printed}, expected {expected} that numbers itself"
     return None
+
+
+def _missing_uniqueness(inspector: sa.Inspector, needed: sa.Table) -> list[str]:
+    there = inspector.get_indexes(needed.name)
+    return [
+        f"unique index: found none, expected one over {', '.join(column.name for column in index.columns)}"
+        for index in needed.indexes
+        if index.unique and not any(serves(found, index) for found in there)
+    ]
 
 
 def _numbers_itself(live: sa.Connection, column: ReflectedColumn, printed: str) -> bool:

@@ -16,6 +16,7 @@ from collector.sinks.migrate import Status, bring_to_head, downgrade, sql_previe
 from collector.sinks.schema import tables
 
 NAME = "l2_training_data_practical"
+HEAD = "0003"
 
 START = """
 import sys
@@ -36,9 +37,9 @@ def table_names(engine: sa.Engine) -> set[str]:
 
 
 def test_an_empty_database_is_brought_to_head_once(engine: sa.Engine) -> None:
-    assert status(engine) == Status(None, "0002")
+    assert status(engine) == Status(None, HEAD)
     assert bring_to_head(engine, NAME, allow=True)
-    assert status(engine) == Status("0002", "0002")
+    assert status(engine) == Status(HEAD, HEAD)
     assert table_names(engine) == {*tables(NAME).hot.metadata.tables, "collector_alembic_version"}
     assert not bring_to_head(engine, NAME, allow=True)
 
@@ -47,7 +48,7 @@ def test_an_sqlite_file_needs_no_leave_and_a_server_does(engine: sa.Engine) -> N
     if engine.dialect.name == "sqlite":
         assert bring_to_head(engine, NAME, allow=False)
         return
-    with pytest.raises(SchemaError, match="revision none, the collector needs 0002") as caught:
+    with pytest.raises(SchemaError, match=f"revision none, the collector needs {HEAD}") as caught:
         bring_to_head(engine, NAME, allow=False)
     assert "python run.py migrate up --db 'postgresql+psycopg://" in str(caught.value)
     assert "database.auto_migrate: true" in str(caught.value)
@@ -74,9 +75,9 @@ def test_a_newer_database_is_refused_politely_and_left_alone(
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE collector_alembic_version SET version_num = '0999'")
     argument = {bring_to_head: {"allow": True}, downgrade: {"revision": "0001"}}.get(act, {})
-    with pytest.raises(SchemaError, match=r"revision 0999, which .*newest is 0002.*upgrade the collector"):
+    with pytest.raises(SchemaError, match=rf"revision 0999, which .*newest is {HEAD}.*upgrade the collector"):
         act(engine, NAME, **argument)
-    assert status(engine) == Status("0999", "0002")
+    assert status(engine) == Status("0999", HEAD)
 
 
 def test_processes_that_start_at_once_migrate_once(any_database: str) -> None:
@@ -117,6 +118,14 @@ def test_a_lost_bookkeeping_table_is_named(engine: sa.Engine) -> None:
         bring_to_head(engine, NAME, allow=True)
 
 
+def test_a_lost_unique_index_is_named(engine: sa.Engine) -> None:
+    bring_to_head(engine, NAME, allow=True)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX ux_collector_ohlcv")
+    with pytest.raises(SchemaError, match="expected one over exchange, symbol, interval, open_time"):
+        bring_to_head(engine, NAME, allow=True)
+
+
 def test_another_table_name_in_a_database_at_head_gets_its_table(engine: sa.Engine) -> None:
     bring_to_head(engine, NAME, allow=True)
     assert bring_to_head(engine, "other_books", allow=True)
@@ -141,7 +150,7 @@ def test_the_preview_is_what_upgrading_runs_and_changes_nothing(engine: sa.Engin
             lines = [line for line in statement.splitlines() if line and not line.startswith("--")]
             if lines and lines[0] not in {"BEGIN", "COMMIT"}:
                 connection.exec_driver_sql("\n".join(lines))
-    assert status(engine) == Status("0002", "0002")
+    assert status(engine) == Status(HEAD, HEAD)
     assert not bring_to_head(engine, NAME, allow=True)
 
 
