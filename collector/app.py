@@ -30,10 +30,12 @@ from collector.stream.connection import Pace
 from collector.stream.feed import Feed, Limits, Wanted
 from collector.stream.markets import Source
 from collector.stream.thread import StreamThread
+from collector.view import View, Watch, WriterView
 from collector.writer.prepare import Preparation
 from collector.writer.thread import WriterThread
 
 CALL_TIMEOUT_S = 10.0
+VIEW_TIMEOUT_S = 1.0
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
 log = structlog.get_logger()
@@ -75,6 +77,8 @@ class Collector:
         self.settings = settings
         self.events = events or EventBus(log_failed_subscriber)
         log_events(self.events)
+        self._watch = Watch()
+        self._watch.listen(self.events)
         levels = max(TOTAL_LEVELS, settings.storage.levels)
         self.buffer = Buffer(
             levels_per_row=levels,
@@ -124,9 +128,9 @@ class Collector:
         self.stream.start()
         log.info("collector.started", session=self.session.session_id, database=self._shown_database())
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until the time is over, `interrupt` is called, or a thread has ended by itself."""
-        self._ended.wait(seconds)
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until `interrupt` is called or a thread has ended by itself; False when the time is over."""
+        return self._ended.wait(seconds)
 
     def interrupt(self) -> None:
         """End a `wait`. Safe in a signal handler."""
@@ -194,6 +198,31 @@ class Collector:
                 rejected=count.rejected,
             )
             for key, (count, waiting) in counts.items()
+        )
+
+    def view(self) -> View:
+        """Show how things stand now. Changes nothing; for any thread but the websocket's."""
+        glances = self.stream.glances(VIEW_TIMEOUT_S)
+        committed, watch = self.writer.committed, self._watch
+        return View(
+            session_id=self.session.session_id,
+            database=self._shown_database(),
+            uptime_s=time.monotonic() - (self._started_s or time.monotonic()),
+            answers=glances is not None and self.writer.alive,
+            streams=watch.streams(self.accounting(), glances or ()),
+            connections=dict(watch.connections),
+            writer=WriterView(
+                batches=committed.batches,
+                rows=committed.rows,
+                retries=committed.retries,
+                last_commit_s=committed.last_commit_s,
+                last_error=committed.last_error,
+                buffer_high_rows=self.buffer.high_rows,
+                buffer_max_rows=self.settings.buffer.max_rows,
+            ),
+            refused=tuple(self._refused()),
+            halts=watch.halts,
+            last_halt=watch.last_halt,
         )
 
     def _refused(self) -> Sequence[str]:

@@ -16,6 +16,7 @@ ALLOWED = {
     "resources": {"errors"},
     "settings": {"settings", "exchanges", "sinks", "errors"},
     "logs": {"settings", "events", "errors"},
+    "view": {"events", "sinks"},
     "query": {"query", "sinks", "features", "errors"},
     "simulator": {"simulator", "errors"},
 }

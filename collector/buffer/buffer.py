@@ -153,6 +153,11 @@ class Buffer:
         """Say whether a row would be taken."""
         return not self._full
 
+    @property
+    def high_rows(self) -> int:
+        """Tell the highest fill so far."""
+        return max(self._high_rows, self._rows)
+
     def hurry(self) -> None:
         """Wake the writer now, whatever there is."""
         with self._lock:

@@ -3,12 +3,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isnan, nan
 
 from collector.book.bridged import BridgedBook
 from collector.book.verified import CONTINUED, BookState, Did, Outcome, VerifiedBook
 from collector.buffer.buffer import Buffer
 from collector.events.batch import Liveness, SegmentClosed, SegmentOpened, StreamKey
 from collector.events.bus import EventBus
+from collector.events.glance import Glance
 from collector.events.messages import Delta, Snapshot
 from collector.events.notices import SegmentChanged
 from collector.exchanges.venues import Kind
@@ -49,6 +51,7 @@ class BookStream:
         self.topic = place.topic
         self.number = buffer.register(key)
         self._tally = buffer.tally(self.number)
+        self._exchange_ms: int | None = None  # of that message
         self.last_news_at_ns = 0  # receipt of the last message that said something new
         self.in_question = False  # silent for so long that a new snapshot was asked for, to compare
         self._book = book
@@ -75,6 +78,18 @@ class BookStream:
     def near_the_edge(self) -> bool:
         """Say whether a verified book should be fetched again before it knows too little."""
         return isinstance(self._book, BridgedBook) and self.verified and self._book.needs_snapshot
+
+    def glance(self) -> Glance:
+        """Show the stream as it stands. Call it in the websocket thread."""
+        bid, _, ask, _ = self._book.book.top(1) if self.verified else (nan,) * 4
+        return Glance(
+            self.key,
+            self.verified,
+            None if isnan(bid) else bid,
+            None if isnan(ask) else ask,
+            self.last_news_at_ns,
+            self._exchange_ms,
+        )
 
     def expect_snapshot(self, expected: bool) -> None:
         """Have the book keep what the stream sends for a snapshot under way, or no longer."""
@@ -114,6 +129,7 @@ class BookStream:
         did = outcome.did
         if did is not Did.MERGED:
             self.last_news_at_ns = received_at_ns
+            self._exchange_ms = message.exchange_ms
         if did is Did.REJECTED:
             self._buffer.count_rejected(self.number, received, outcome.reason)
         elif did is Did.MERGED:

@@ -15,6 +15,7 @@ from collector.clock import Clock
 from collector.errors import StreamError, UserError
 from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
+from collector.events.glance import Glance
 from collector.events.notices import PotentialHalt
 from collector.exchanges.protocol import EXCHANGES, depth_of
 from collector.exchanges.venues import Kind, dialled
@@ -184,6 +185,10 @@ class Feed:
     def ready(self) -> bool:
         """Say whether the markets are known, so that streams can be added and removed."""
         return self._markets is not None
+
+    def glances(self) -> list[Glance]:
+        """Show every stream as it stands. Call it in the websocket thread."""
+        return [stream.glance() for one in self._connections for stream in one.subscriptions.streams]
 
     @property
     def refused(self) -> list[str]:

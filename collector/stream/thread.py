@@ -13,6 +13,7 @@ except ImportError:  # ccxt brings it on CPython, but not on Windows
 from collector.clock import Clock
 from collector.errors import CollectorError
 from collector.events.bus import EventBus
+from collector.events.glance import Glance
 from collector.events.notices import ClockStep
 from collector.stream.feed import Feed
 
@@ -67,6 +68,13 @@ class StreamThread:
         if loop is None:
             raise CollectorError("the websocket thread does not run")
         return asyncio.run_coroutine_threadsafe(run(), loop).result(timeout_s)
+
+    def glances(self, timeout_s: float) -> list[Glance] | None:
+        """Return how every stream stands; None when the loop does not answer in time, or is over."""
+        try:
+            return self.call(lambda: [one for feed in self.feeds for one in feed.glances()], timeout_s)
+        except (CollectorError, TimeoutError):
+            return None
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread's end; False when it did not come in time."""
