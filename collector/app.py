@@ -124,6 +124,7 @@ class Collector:
         """Open the database and start the threads. Raises UserError when something stands in the way."""
         self._sink.open()
         self._started_s = time.monotonic()
+        self.events.start()
         self.writer.start()
         self.stream.start()
         log.info("collector.started", session=self.session.session_id, database=self._shown_database())
@@ -152,6 +153,8 @@ class Collector:
         if not self.writer.stop(until_s - time.monotonic()):
             problems.append(self._writer_problem())
         self._sink.close()
+        for name in self.events.stop():
+            log.warning("subscriber.stuck", subscriber=name)
         self._report = Report(
             session_id=self.session.session_id,
             accounting=self.accounting(),

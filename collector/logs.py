@@ -11,6 +11,7 @@ import structlog
 from collector.errors import UserError
 from collector.events.bus import EventBus
 from collector.events.notices import ClockStep, PotentialHalt, SegmentChanged, SnapshotFailed, SystemState
+from collector.events.subscriber import Failure
 from collector.settings import LoggingSettings
 
 log = structlog.get_logger()
@@ -50,11 +51,11 @@ def _open(name: str) -> TextIO:
 
 def log_events(events: EventBus) -> None:
     """Log one line for each change of state."""
-    events.subscribe(SystemState, _log_state)
-    events.subscribe(SegmentChanged, _log_segment)
-    events.subscribe(PotentialHalt, _log_halt)
-    events.subscribe(SnapshotFailed, _log_snapshot)
-    events.subscribe(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
+    events.attach(SystemState, _log_state)
+    events.attach(SegmentChanged, _log_segment)
+    events.attach(PotentialHalt, _log_halt)
+    events.attach(SnapshotFailed, _log_snapshot)
+    events.attach(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
 
 
 def _log_state(event: SystemState) -> None:
@@ -88,6 +89,15 @@ def log_unknown(exchange: str) -> Callable[[str, str, str], None]:
     return show
 
 
-def log_failed_subscriber(event: object, error: Exception) -> None:
-    """Log that a subscriber raised."""
-    log.warning("subscriber.failed", event_type=type(event).__name__, error=repr(error))
+def log_failed_subscriber(failure: Failure) -> None:
+    """Log that a subscriber raised: the first time, the tenth, the hundredth ..."""
+    count = failure.count
+    if count == 10 ** (len(str(count)) - 1):
+        event_type, error = type(failure.event).__name__, repr(failure.error)
+        log.warning(
+            "subscriber.failed",
+            subscriber=failure.subscriber,
+            event_type=event_type,
+            error=error,
+            times=count,
+        )

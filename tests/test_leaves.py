@@ -1,11 +1,9 @@
-"""The small parts that everything leans on: clock, backoff, ids, publish and subscribe."""
+"""The small parts that everything leans on: clock, backoff, ids."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.clock import Clock
-from collector.events.bus import EventBus
-from collector.events.notices import ClockStep, SystemState
 from collector.ids import SegmentIds, new_id
 from collector.retry import Backoff
 
@@ -77,24 +75,3 @@ def test_ids_grow_and_differ() -> None:
     texts = [new_id() for _ in range(1000)]
     assert len(set(texts)) == 1000
     assert texts[0][14] == "7"
-
-
-def test_a_subscriber_that_raises_harms_nobody_and_is_counted() -> None:
-    seen: list[object] = []
-    failed: list[object] = []
-    bus = EventBus(lambda event, error: failed.append((event, str(error))))
-
-    def broken(_event: ClockStep) -> None:
-        raise ValueError("mine")
-
-    bus.subscribe(ClockStep, broken)
-    unsubscribe = bus.subscribe(ClockStep, seen.append)
-    bus.subscribe(SystemState, failed.append)
-    event = ClockStep(1, 2.0)
-    bus.publish(event)
-    assert seen == [event]
-    assert failed == [(event, "mine")]
-    assert list(bus.failures.values()) == [1]
-    unsubscribe()
-    bus.publish(event)
-    assert seen == [event]

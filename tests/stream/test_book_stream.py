@@ -21,7 +21,7 @@ class Rig:
         self.buffer = Buffer(levels_per_row=1, max_rows=max_rows, flush_rows=1000)
         self.notices: list[SegmentChanged] = []
         events = EventBus()
-        events.subscribe(SegmentChanged, self.notices.append)
+        events.attach(SegmentChanged, self.notices.append)
         self.stream = BookStream(
             KEY,
             Place(TOPIC, TOPIC, "BTCUSDT", "linear", 50),

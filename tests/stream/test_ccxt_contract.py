@@ -614,7 +614,7 @@ class Collected:
         }
         self.collector = Collector(load_settings(overrides=overrides, environ={}, env_file=None))
         self.changes: list[SegmentChanged] = []
-        self.collector.events.subscribe(SegmentChanged, self.changes.append)
+        self.collector.events.attach(SegmentChanged, self.changes.append)
 
     def verified(self, symbol: str, channel: str) -> int:
         """Count how often a book was verified from the ground up."""

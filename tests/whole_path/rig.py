@@ -90,7 +90,7 @@ class Rig:
         )
         self.collector = Collector(self.settings)
         self.changes: list[SegmentChanged] = []
-        self.collector.events.subscribe(SegmentChanged, self.changes.append)
+        self.collector.events.attach(SegmentChanged, self.changes.append)
 
     def received(self, symbol: str) -> int:
         """Count the events taken in, of the socket and of REST."""

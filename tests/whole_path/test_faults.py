@@ -74,7 +74,7 @@ def test_a_refused_subscription_stops_that_stream_alone_and_says_so(tmp_path: Pa
     with Simulator(symbols={"bybit": [BTC, ETH]}, updates_per_s=100.0) as simulator:
         simulator.faults.reject_subscription("bybit", count=2)  # both together, then the first alone
         rig = Rig(simulator, str(tmp_path / "live.db"), [BTC, ETH], **FAST)
-        rig.collector.events.subscribe(PotentialHalt, halts.append)
+        rig.collector.events.attach(PotentialHalt, halts.append)
         rig.collector.start()
         try:
             wait_until(lambda: rig.received(ETH) > 20, "the other stream")
@@ -89,7 +89,7 @@ def test_a_refused_subscription_stops_that_stream_alone_and_says_so(tmp_path: Pa
 def test_a_stalled_topic_is_found_stale_and_a_quiet_one_is_not(tmp_path: Path) -> None:
     with running(tmp_path / "live.db", **FAST, stream__stale_after_s=0.5) as rig:
         ended: list[SegmentChanged] = []
-        rig.collector.events.subscribe(SegmentChanged, ended.append)
+        rig.collector.events.attach(SegmentChanged, ended.append)
         wait_until(lambda: rig.received(BTC) > 20, "some updates")
         rig.simulator.faults.stall("bybit", BTC)
         wait_until(lambda: ended, "found stale")
@@ -141,7 +141,7 @@ def test_a_doubtful_book_stops_at_once_and_alone(
 def test_mismatches_past_the_threshold_warn_of_a_halt_and_the_resync_goes_on(tmp_path: Path) -> None:
     halts: list[PotentialHalt] = []
     with running(tmp_path / "live.db", [BTC], integrity__max_mismatches=2) as rig:
-        rig.collector.events.subscribe(PotentialHalt, halts.append)
+        rig.collector.events.attach(PotentialHalt, halts.append)
         for time in (2, 3, 4):
             rig.simulator.faults.gap("bybit", BTC)
             wait_until(lambda time=time: rig.snapshots(BTC) >= time, "a new snapshot")
@@ -155,7 +155,7 @@ def test_an_exchange_that_cannot_be_reached_stops_cleanly(tmp_path: Path) -> Non
     with Simulator(symbols={"bybit": [BTC]}) as simulator:
         rig = Rig(simulator, str(tmp_path / "live.db"), [BTC], **FAST)
     halts: list[PotentialHalt] = []
-    rig.collector.events.subscribe(PotentialHalt, halts.append)
+    rig.collector.events.attach(PotentialHalt, halts.append)
     rig.collector.start()  # the simulator is gone: nobody listens there
     wait_until(lambda: len(halts) >= 3, "several tries")
     report = rig.collector.stop()
@@ -172,7 +172,7 @@ def test_what_an_exchange_says_of_itself_is_told(tmp_path: Path) -> None:
     with Simulator(symbols={"kraken": ["BTC/USD"]}, updates_per_s=100.0) as simulator:
         market = next(one for one in MARKETS if one.exchange == "kraken")
         rig = Rig(simulator, str(tmp_path / "live.db"), ["BTC/USD"], market)
-        rig.collector.events.subscribe(SystemState, states.append)
+        rig.collector.events.attach(SystemState, states.append)
         rig.collector.start()
         try:
             rig.wait_until_verified(5)
