@@ -206,7 +206,7 @@ class Feed:
                 "markets", lambda: load_markets(self._wanted.source, self._limits.markets_timeout_s)
             )
             await self._until_stopped_or(loading)
-            if not loading.done():
+            if loading.cancelled() or not loading.done():
                 break
             try:
                 return loading.result()
