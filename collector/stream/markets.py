@@ -8,7 +8,8 @@ import ccxt
 
 from collector.errors import StreamError, UserError
 from collector.exchanges.venues import Endpoints, Environment, Kind, apply_environment, ccxt_config
-from collector.stream.failures import Class, classify
+from collector.stream.failure_table import Class
+from collector.stream.failures import classify
 
 SUGGESTIONS = 3
 
@@ -61,6 +62,13 @@ class Markets:
             raise UserError(f"symbol {name!r} names {len(found)} markets: {choices}; write one of them")
         near = ", ".join(self._near(wanted)) or "none"
         raise UserError(f"symbol {name!r} is not a market there; similar names: {near}")
+
+    def kind_of(self, market: Any) -> Kind:
+        """Return the kind of a market; raises UserError for one that is not collected from there."""
+        for kind in self.kinds:
+            if market.get(kind):
+                return kind
+        raise UserError(f"symbol {market['symbol']!r} is a market of a kind that is not collected from there")
 
     def _offered(self) -> Iterable[Any]:
         return (one for one in self.by_symbol.values() if any(one.get(kind) for kind in self.kinds))

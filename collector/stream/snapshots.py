@@ -11,7 +11,8 @@ from collector.events.messages import Snapshot
 from collector.exchanges.protocol import Rest
 from collector.exchanges.venues import Kind, apply_environment
 from collector.stream.budget import Budget
-from collector.stream.failures import Class, classify
+from collector.stream.failure_table import Class
+from collector.stream.failures import classify
 from collector.stream.markets import Markets, Source
 
 USED_WEIGHT_HEADERS = ("x-mbx-used-weight-1m",)

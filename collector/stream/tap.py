@@ -12,7 +12,7 @@ from aiohttp import WSMsgType
 from ccxt.async_support.base.ws.client import Client
 
 from collector.exchanges.venues import apply_environment
-from collector.stream.failures import classify, classify_close
+from collector.stream.failures import Failure, classify, classify_close, mistaken
 from collector.stream.markets import Markets, Source
 
 TEXT = WSMsgType.TEXT
@@ -30,7 +30,7 @@ class Tap(Protocol):
     def on_up(self, client: Any) -> None:
         """Hear that the socket is open."""
 
-    def on_down(self, client: Any, cause: str) -> None:
+    def on_down(self, client: Any, failure: Failure) -> None:
         """Hear that the socket failed or closed, and why."""
 
 
@@ -69,7 +69,7 @@ class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
         try:
             super().handle_text_or_binary_message(data)
         except Exception as error:  # noqa: BLE001  (see above: an exception here would kill the receive loop)
-            self.tap.on_down(self, f"ccxt could not read a frame: {error!r}")
+            self.tap.on_down(self, mistaken(f"ccxt could not read a frame: {error!r}"))
 
 
 def tapped(exchange_id: str, config: dict[str, Any], tap: Tap) -> Any:
@@ -91,13 +91,11 @@ def tapped(exchange_id: str, config: dict[str, Any], tap: Tap) -> Any:
 
         def on_error(self, client: Any, error: Any) -> None:
             super().on_error(client, error)
-            failure = classify(error, exchange_id)
-            tap.on_down(client, f"{failure.cause}: {failure.detail}")
+            tap.on_down(client, classify(error, exchange_id))
 
         def on_close(self, client: Any, error: Any) -> None:
             super().on_close(client, error)
-            failure = classify_close(error)
-            tap.on_down(client, f"{failure.cause}: {failure.detail}")
+            tap.on_down(client, classify_close(error))
 
     # ccxt chooses some texts by the class's name.
     Tapped.__name__ = Tapped.__qualname__ = exchange_id

@@ -32,7 +32,7 @@ from collector.settings import load_settings
 from collector.simulator import Simulator
 from collector.stream.book_stream import BookStream
 from collector.stream.budget import Budget
-from collector.stream.failures import classify, classify_close
+from collector.stream.failures import Failure, classify, classify_close
 from collector.stream.markets import Markets, Source, load_markets
 from collector.stream.tap import dialler
 
@@ -69,8 +69,8 @@ class Ear:
     def on_up(self, client: Any) -> None:
         self.ups.append(client)
 
-    def on_down(self, client: Any, cause: str) -> None:
-        self.downs.append((client, cause))
+    def on_down(self, client: Any, failure: Failure) -> None:
+        self.downs.append((client, str(failure)))
 
     @property
     def causes(self) -> list[str]:
@@ -284,7 +284,7 @@ def test_an_error_in_ccxts_own_handler_is_told_and_does_not_end_the_receiving() 
                     await until(lambda number=number: len(ear.frames) == number, "the next frame")
 
         asyncio.run(run())
-    assert ear.causes[:3] == ["ccxt could not read a frame: KeyError('stumbled')"] * 3
+    assert ear.causes[:3] == ["internal_error: ccxt could not read a frame: KeyError('stumbled')"] * 3
 
 
 def _stumble(*_: object) -> None:

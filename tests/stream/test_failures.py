@@ -17,7 +17,8 @@ from yarl import URL
 from collector.errors import FrameError, StreamError
 from collector.retry import Backoff
 from collector.stream import failures
-from collector.stream.failures import CCXT, CLOSE, HTTP, INHERITS, Class, Failure, classify, classify_close
+from collector.stream.failure_table import CCXT, CLOSE, HTTP, INHERITS, Class
+from collector.stream.failures import Failure, classify, classify_close
 
 PLACE = ConnectionKey(
     "example.org", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None

@@ -1,0 +1,43 @@
+"""Ask for an exchange's markets until there is an answer."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from collector.errors import StreamError
+from collector.retry import Backoff
+from collector.stream.markets import Markets, Source, load_markets
+from collector.stream.waiting import in_thread
+
+
+async def load_until(
+    stopped: asyncio.Event,
+    source: Source,
+    timeout_s: float,
+    backoff: Backoff,
+    on_failure: Callable[[int, StreamError], None],
+) -> Markets | None:
+    """Return the markets; None when stopped before, or when asking again cannot help."""
+    attempt = 0
+    while not stopped.is_set():
+        loading = in_thread("markets", lambda: load_markets(source, timeout_s))
+        await _either(stopped, loading)
+        if loading.cancelled() or not loading.done():
+            break
+        try:
+            return loading.result()
+        except StreamError as error:
+            attempt += 1
+            on_failure(attempt, error)
+            if error.permanent:
+                break
+            wait_s = max(error.retry_after_s or 0.0, backoff.wait_s(attempt))
+        await _either(stopped, asyncio.create_task(asyncio.sleep(wait_s)))
+    return None
+
+
+async def _either(stopped: asyncio.Event, waited_for: "asyncio.Future[Any]") -> None:
+    stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait({stopping, waited_for}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    waited_for.cancel()

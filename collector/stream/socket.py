@@ -1,0 +1,128 @@
+"""Hold one websocket after another to one address: open it, send, hear, let go."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any, Protocol
+
+from collector.errors import StreamError
+from collector.exchanges.protocol import Payload
+from collector.stream.failures import Failure, gone
+from collector.stream.markets import Markets, Source
+from collector.stream.tap import dialler
+from collector.stream.waiting import first
+
+CLOSE_TIMEOUT_S = 1.0
+
+
+class Reader(Protocol):
+    """Who reads what a socket brings. Methods must not raise."""
+
+    def on_text(self, text: str) -> bool:
+        """Read a frame; False when ccxt should have it as well."""
+
+    def on_sign_of_life(self) -> None:
+        """Hear that the peer said something, of whatever kind."""
+
+    def on_gone(self, failure: Failure) -> None:
+        """Hear, once, that the socket is gone, and why."""
+
+
+class Socket:
+    """What ccxt holds for one connection. Lives in the websocket thread's loop."""
+
+    def __init__(
+        self,
+        source: Source,
+        markets: Markets,
+        url: str,
+        connect_timeout_s: float,
+        reader: Reader,
+    ) -> None:
+        self.failure: Failure | None = None  # why the socket is gone, once it is
+        self._ccxt = dialler(source, markets, connect_timeout_s, self)
+        self._url = url
+        self._connect_timeout_s = connect_timeout_s
+        self._reader = reader
+        self._client: Any = None
+        self._up = asyncio.Event()
+        self._gone = asyncio.Event()
+
+    # What the tap hears. Called by ccxt within the loop; must not raise.
+
+    def on_frame(self, client: Any, text: str) -> bool:
+        """Hand a frame to the reader; False when ccxt should have it as well."""
+        if client is not self._client:
+            return True  # a replaced socket's last words
+        return self._reader.on_text(text)
+
+    def on_heartbeat(self, client: Any) -> None:
+        """Hear a ping or a pong of the websocket itself."""
+        if client is self._client:
+            self._reader.on_sign_of_life()
+
+    def on_up(self, client: Any) -> None:
+        """Hear that the socket is open."""
+        if client is self._client:
+            self._up.set()
+
+    def on_down(self, client: Any, failure: Failure) -> None:
+        """Hear that the socket is gone."""
+        if client is self._client:
+            self.give_up(failure)
+
+    # What the connection asks for.
+
+    async def open(self) -> None:
+        """Dial. Raises StreamError when there is no connection in time; `failure` says why."""
+        self.failure = None
+        self._up.clear()
+        self._gone.clear()
+        self._ccxt.open()
+        self._client = self._ccxt.client(self._url)
+        self._client.connect(self._ccxt.session, 0)
+        await first(self._up.wait(), self._gone.wait(), timeout_s=self._connect_timeout_s)
+        if not self._up.is_set():
+            self.give_up(gone("timeout", f"no connection within {self._connect_timeout_s:g} s"))
+        self._raise_if_gone()
+
+    async def send(self, payload: Payload) -> None:
+        """Send a request. Raises StreamError when the socket is gone."""
+        self._raise_if_gone()
+        try:
+            await self._client.send(dict(payload))
+        except (ConnectionError, RuntimeError) as error:  # what aiohttp and ccxt raise into a closing socket
+            raise StreamError(f"could not send: {error}") from error
+
+    async def ping(self) -> None:
+        """Send the websocket's own ping. Raises StreamError when the socket is gone."""
+        self._raise_if_gone()
+        try:
+            await self._client.connection.ping()
+        except (ConnectionError, RuntimeError) as error:
+            raise StreamError(f"could not ping: {error}") from error
+
+    def give_up(self, failure: Failure) -> None:
+        """Take the socket for gone; the first reason stands."""
+        if self.failure is None:
+            self.failure = failure
+            self._gone.set()
+            self._reader.on_gone(failure)
+
+    async def let_go(self) -> None:
+        """Close the socket, whatever is left of it."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        if self._ccxt.clients.get(self._url) is client:
+            del self._ccxt.clients[self._url]
+        # A peer that is gone answers no closing handshake; aiohttp lets go of the socket all the same.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(client.aiohttp_close(), CLOSE_TIMEOUT_S)
+
+    async def close(self) -> None:
+        """Let go of ccxt's object as well."""
+        await self._ccxt.close()
+
+    def _raise_if_gone(self) -> None:
+        if self.failure is not None:
+            raise StreamError(str(self.failure))
