@@ -188,16 +188,16 @@ class Collector:
     def accounting(self) -> tuple[AccountingState, ...]:
         """Return the terms of the identity as they are now: received here, written as committed."""
         counts, _ = self.buffer.snapshot()
-        committed = self.writer.committed.accounting
+        committed = self.writer.committed
         return tuple(
             AccountingState(
                 self.session.session_id,
                 *key,
                 received=count.received,
-                written=committed[key].written if key in committed else 0,
-                merged=count.merged,
+                written=committed.written[key],
+                merged=count.merged + committed.merged[key],
                 dropped=count.dropped,
-                pending=waiting + (self.writer.given_up.get(key, 0)),
+                pending=waiting + self.writer.given_up[key],
                 rejected=count.rejected,
             )
             for key, (count, waiting) in counts.items()

@@ -7,7 +7,7 @@ from bench.programs import Setting
 from bench.server import Sent
 from collector.app import Collector
 from collector.settings import Settings, load_settings
-from collector.sinks.contract import Sink, WriteSet
+from collector.sinks.contract import Receipt, Sink, WriteSet
 
 FLUSH_S = 0.1
 
@@ -36,10 +36,10 @@ class NoSink:
     def open(self) -> None:
         """Do nothing."""
 
-    def write(self, batch: WriteSet) -> bool:
+    def write(self, batch: WriteSet) -> Receipt:
         """Take it."""
         del batch
-        return True
+        return Receipt()
 
     def close(self) -> None:
         """Do nothing."""

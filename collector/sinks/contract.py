@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from collector.events.batch import StreamKey
+
 Value = float | int | str | None
 
 
@@ -11,8 +13,9 @@ Value = float | int | str | None
 class Rows:
     """Rows for one table, column by column, every column of the same length."""
 
-    table: str  # "book" is the hot table, whatever its name in the database
+    table: str  # "book" (the hot table, whatever its name in the database), "levels", "trades", "ohlcv", ...
     columns: Mapping[str, Sequence[Value]]
+    stream: StreamKey | None = None  # of a table with a unique key: the one stream that all its rows are of
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -21,7 +24,12 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class SegmentState:
-    """Where one coverage segment stands once its batch is committed."""
+    """Where one coverage segment stands once its batch is committed; of its rows, how many the batch adds.
+
+    What a segment began with (`start_ns`, `first_sequence`) is taken from the first batch that a database
+    sees of it. Of later batches these two tell their own first row, so that a database that lost the
+    segment's beginning says no more than it holds.
+    """
 
     segment_id: int
     session_id: str
@@ -33,7 +41,7 @@ class SegmentState:
     alive_until_ns: int
     first_sequence: int | None
     last_sequence: int | None
-    rows: int
+    rows: int  # of this batch alone
     verification: str
     end_cause: str | None = None
     detail: str | None = None
@@ -43,7 +51,7 @@ class SegmentState:
 
 @dataclass(frozen=True, slots=True)
 class AccountingState:
-    """The terms of the identity for one session and stream once its batch is committed."""
+    """The terms of the identity for one session and stream: what a batch adds, or the sum so far."""
 
     session_id: str
     exchange: str
@@ -86,7 +94,11 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class WriteSet:
-    """All that one transaction commits. Everything but the rows is absolute, so a repeat changes nothing."""
+    """All that one transaction commits.
+
+    Accounting is what this batch adds; the batch id, committed with it, makes that happen once. Each row of
+    "book", "trades" and "ohlcv" is counted there as written by its stream.
+    """
 
     batch_id: str
     session: SessionState
@@ -100,16 +112,24 @@ class WriteSet:
         return sum(len(rows) for rows in self.rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a batch that is stored now."""
+
+    repeated: bool = False  # a batch of this id was committed before; nothing is written again
+    merged: Mapping[StreamKey, int] = field(default_factory=dict)  # rows found to be there already
+
+
 class Sink(Protocol):
     """Where batches end. Used by one thread, the writer's."""
 
     def open(self) -> None:
         """Make ready to write, or raise UserError saying what stands in the way."""
 
-    def write(self, batch: WriteSet) -> bool:
-        """Commit the batch in one transaction.
+    def write(self, batch: WriteSet) -> Receipt:
+        """Commit the batch in one transaction, and say what became of it.
 
-        Returns False when a batch of this id was committed before (nothing is written again). Raises
+        A row that turns out to be there already is moved from written to merged in that transaction. Raises
         SinkError, whose `transient` says whether another try can help.
         """
 

@@ -14,6 +14,10 @@ import sqlalchemy as sa
 from collector.sinks.contract import Value
 
 IfThere = Literal["fail", "skip", "replace"]  # what to do about a row whose primary key is there already
+Rule = Literal["newest", "add", "keep"]  # how a value replaces the one that is there
+Rules = tuple[tuple[str, Rule], ...]  # by column; "newest" unless said
+
+NO_RULES: Rules = ()
 
 _MAX_VARIABLES = 32_766  # SQLite's SQLITE_MAX_VARIABLE_NUMBER; PostgreSQL takes twice as many
 _MAX_ROWS = 1_000  # more in a statement gains nothing, and prepared statements are kept in memory
@@ -30,12 +34,14 @@ def upsert(
     rows: Iterable[Mapping[str, Value]],
     *,
     if_there: IfThere = "replace",
+    rules: Rules = NO_RULES,
 ) -> int:
     """Insert the rows, all of the same columns; return how many were new or replaced."""
     listed = list(rows)
     if not listed:
         return 0
-    return _send(connection, table, tuple(listed[0]), (tuple(row.values()) for row in listed), if_there)
+    values = (tuple(row.values()) for row in listed)
+    return _send(connection, table, tuple(listed[0]), values, if_there, rules)
 
 
 def _send(
@@ -44,9 +50,10 @@ def _send(
     names: tuple[str, ...],
     rows: Iterator[tuple[Value, ...]],
     if_there: IfThere,
+    rules: Rules = NO_RULES,
 ) -> int:
     size = min(_MAX_ROWS, _MAX_VARIABLES // len(names))
-    head, group, tail = _parts(table, names, connection.dialect, if_there)
+    head, group, tail = _parts(table, names, connection.dialect, if_there, rules)
     changed = 0
     while chunk := list(islice(rows, size)):
         text = f"{head}{','.join([group] * len(chunk))}{tail}"
@@ -56,7 +63,7 @@ def _send(
 
 @lru_cache(maxsize=64)
 def _parts(
-    table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect, if_there: IfThere
+    table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect, if_there: IfThere, rules: Rules
 ) -> tuple[str, str, str]:
     """Return what comes before the rows, one row's place, and what comes after the rows."""
     quote = dialect.identifier_preparer
@@ -67,11 +74,15 @@ def _parts(
         columns.append("created_at")
         places.append("CURRENT_TIMESTAMP")
     head = f"INSERT INTO {quote.format_table(table)} ({', '.join(columns)}) VALUES "
-    return head, f"({','.join(places)})", _conflict(table, names, quote, if_there)
+    return head, f"({','.join(places)})", _conflict(table, names, quote, if_there, dict(rules))
 
 
 def _conflict(
-    table: sa.Table, names: tuple[str, ...], quote: sa.sql.compiler.IdentifierPreparer, if_there: IfThere
+    table: sa.Table,
+    names: tuple[str, ...],
+    quote: sa.sql.compiler.IdentifierPreparer,
+    if_there: IfThere,
+    rules: Mapping[str, Rule],
 ) -> str:
     if if_there == "fail":
         return ""
@@ -79,18 +90,23 @@ def _conflict(
     if if_there == "skip":
         return f" ON CONFLICT ({keys}) DO NOTHING"
     return f" ON CONFLICT ({keys}) DO UPDATE SET " + ", ".join(
-        _replacement(table, table.columns[name], quote)
+        _replacement(table, table.columns[name], quote, rules.get(name, "newest"))
         for name in names
         if not table.columns[name].primary_key
     )
 
 
 def _replacement(
-    table: sa.Table, column: sa.Column[object], quote: sa.sql.compiler.IdentifierPreparer
+    table: sa.Table, column: sa.Column[object], quote: sa.sql.compiler.IdentifierPreparer, rule: Rule
 ) -> str:
     name = quote.format_column(column)
+    here, new = f"{quote.format_table(table)}.{name}", f"excluded.{name}"
+    if rule == "add":
+        return f"{name} = {here} + {new}"
+    if rule == "keep":
+        return f"{name} = COALESCE({here}, {new})"
     if not column.nullable:
-        return f"{name} = excluded.{name}"
+        return f"{name} = {new}"
     # What is known stays known: a batch that comes late out of the spool must not reopen a segment that
     # was closed meanwhile.
-    return f"{name} = COALESCE(excluded.{name}, {quote.format_table(table)}.{name})"
+    return f"{name} = COALESCE({new}, {here})"

@@ -10,7 +10,7 @@ from structlog import get_logger
 
 from collector.errors import CollectorError, SinkError, UserError
 from collector.sinks import multi_row
-from collector.sinks.contract import Value, WriteSet
+from collector.sinks.contract import AccountingState, Receipt, Value, WriteSet
 from collector.sinks.database_url import database_url, shown, sqlite_path
 from collector.sinks.engine import make_engine
 from collector.sinks.faults import sink_error
@@ -20,7 +20,16 @@ from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
 from collector.sinks.sessions import close_crashed
 from collector.sinks.sqlite_file import SqliteFile
 from collector.sinks.sqlite_library import sqlite_version
-from collector.sinks.state_rows import accounting_row, ledger_row, segment_row, session_row
+from collector.sinks.state_rows import (
+    ACCOUNTING_RULES,
+    REASONS_RULES,
+    SEGMENT_RULES,
+    accounting_row,
+    ledger_row,
+    segment_row,
+    session_row,
+    with_reasons_so_far,
+)
 
 InsertRows = Callable[[sa.Connection, sa.Table, Mapping[str, Sequence[Value]]], None]
 
@@ -42,7 +51,14 @@ class SqlSink:
         self._url = database_url(url)
         self._table_name = table_name
         self._tables = tables(table_name)
-        self._table_of = {"book": self._tables.hot}
+        self._table_of = {
+            "book": self._tables.hot,
+            "levels": self._tables.levels,
+            "trades": self._tables.trades,
+            "ohlcv": self._tables.ohlcv,
+            "rejected": self._tables.rejected,
+            "events": self._tables.events,
+        }
         self._synchronous = synchronous
         self._auto_migrate = auto_migrate
         self._busy_timeout_s = busy_timeout_s
@@ -74,13 +90,13 @@ class SqlSink:
             synchronous=self._synchronous if self._file else None,
         )
 
-    def write(self, batch: WriteSet) -> bool:
-        """Commit the batch in one transaction; False when it had been committed before."""
+    def write(self, batch: WriteSet) -> Receipt:
+        """Commit the batch in one transaction, unless a batch of its id is in already."""
         engine = self._engine_of_the_right_file()
         try:
             with engine.begin() as connection:
                 if not self._claim(connection, batch):
-                    return False
+                    return Receipt(repeated=True)
                 for rows in batch.rows:
                     if len(rows):
                         self._insert_rows(connection, self._table_of[rows.table], rows.columns)
@@ -91,7 +107,7 @@ class SqlSink:
             raise sink_error(error, shown(self._url)) from error
         if self._file is not None:
             self._file.remember_log()
-        return True
+        return Receipt()
 
     def close(self) -> None:
         """Let go of everything. Idempotent."""
@@ -144,14 +160,20 @@ class SqlSink:
         return multi_row.upsert(connection, self._tables.batches, [ledger], if_there="skip") == 1
 
     def _upsert_states(self, connection: sa.Connection, batch: WriteSet) -> None:
-        now_ns = time.time_ns()
-        multi_row.upsert(connection, self._tables.coverage, map(segment_row, batch.segments))
         multi_row.upsert(
-            connection,
-            self._tables.accounting,
-            (accounting_row(state, now_ns) for state in batch.accounting),
+            connection, self._tables.coverage, map(segment_row, batch.segments), rules=SEGMENT_RULES
         )
+        self._add_to_accounting(connection, batch.accounting)
         multi_row.upsert(connection, self._tables.sessions, [session_row(batch.session)])
+
+    def _add_to_accounting(self, connection: sa.Connection, increments: Sequence[AccountingState]) -> None:
+        now_ns, table = time.time_ns(), self._tables.accounting
+        plain = [accounting_row(one, now_ns) for one in increments if not one.rejected]
+        multi_row.upsert(connection, table, plain, rules=ACCOUNTING_RULES)
+        if len(plain) < len(increments):
+            told = with_reasons_so_far(connection, table, [one for one in increments if one.rejected])
+            rows = [accounting_row(one, now_ns, reasons) for one, reasons in told]
+            multi_row.upsert(connection, table, rows, rules=REASONS_RULES)
 
 
 def _insert_route(path: Path | None) -> InsertRows:

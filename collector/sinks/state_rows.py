@@ -1,10 +1,23 @@
 """Turn the states that a batch carries into rows of their tables."""
 
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
 
 from collector.sinks.contract import AccountingState, SegmentState, SessionState, Value, WriteSet
+from collector.sinks.multi_row import Rules
 
 Row = dict[str, Value]
+Reasons = Mapping[str, int]
+
+_STREAM = ("session_id", "exchange", "symbol", "channel")
+_TERMS = ("received", "carried_in", "written", "merged", "sampled_out", "rejected", "dropped", "pending")
+
+SEGMENT_RULES: Rules = (("rows", "add"), ("start_ns", "keep"), ("first_sequence", "keep"))
+REASONS_RULES: Rules = tuple((term, "add") for term in _TERMS)
+ACCOUNTING_RULES: Rules = (*REASONS_RULES, ("rejected_reasons", "keep"))
 
 
 def ledger_row(batch: WriteSet, committed_ns: int) -> Row:
@@ -39,8 +52,8 @@ def segment_row(state: SegmentState) -> Row:
     }
 
 
-def accounting_row(state: AccountingState, updated_ns: int) -> Row:
-    """Return the row of one stream in one session."""
+def accounting_row(state: AccountingState, updated_ns: int, reasons: Reasons | None = None) -> Row:
+    """Return the row that adds to one stream in one session; `reasons` is their sum so far."""
     return {
         "session_id": state.session_id,
         "exchange": state.exchange,
@@ -52,11 +65,25 @@ def accounting_row(state: AccountingState, updated_ns: int) -> Row:
         "merged": state.merged,
         "sampled_out": state.sampled_out,
         "rejected": state.rejected_total,
-        "rejected_reasons": json.dumps(dict(state.rejected), sort_keys=True),
+        "rejected_reasons": json.dumps(dict(reasons or {}), sort_keys=True),
         "dropped": state.dropped,
         "pending": state.pending,
         "updated_ns": updated_ns,
     }
+
+
+def with_reasons_so_far(
+    connection: sa.Connection, table: sa.Table, increments: Sequence[AccountingState]
+) -> list[tuple[AccountingState, Reasons]]:
+    """Add to each increment's rejections those that stand in the table, reason by reason."""
+    question = sa.select(*(table.c[name] for name in _STREAM), table.c.rejected_reasons).where(
+        table.c.session_id.in_({one.session_id for one in increments})
+    )
+    there = {tuple(row[:-1]): json.loads(row[-1]) for row in connection.execute(question)}
+    return [
+        (one, Counter(there.get(tuple(getattr(one, name) for name in _STREAM), {})) + Counter(one.rejected))
+        for one in increments
+    ]
 
 
 def session_row(state: SessionState) -> Row:

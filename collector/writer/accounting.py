@@ -1,4 +1,4 @@
-"""Keep the writer's side of the identity: what of each stream is committed, and what is still on its way."""
+"""Say what each transaction adds to the identity's terms."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,41 +10,49 @@ from collector.writer.coverage import Integers
 
 
 class Accounting:
-    """The terms of the identity of one session, stream by stream. Used by the writer thread alone."""
+    """Makes increments of what the buffer counted; remembers which counts are told already."""
 
     def __init__(self, session_id: str, key_of: Callable[[int], StreamKey]) -> None:
         self._session_id = session_id
         self._key_of = key_of
-        self._counts: Mapping[int, Counts] = {}
-        self._written: dict[int, int] = {}
+        self._told: dict[int, Counts] = {}
 
-    def take(self, counts: Mapping[int, Counts]) -> None:
-        """Take over what the buffer counted of the streams with news until its swap."""
-        self._counts = counts
-
-    def states(self, now: Integers, later: Integers) -> tuple[AccountingState, ...]:
-        """Return the terms as they stand once the rows `now` are committed, those of `later` still pending.
-
-        Both name a stream for each row.
-        """
-        for stream, count in _tally(now).items():
-            self._written[stream] = self._written.get(stream, 0) + count
-        pending = _tally(later)
+    def rows(self, streams: Integers) -> tuple[AccountingState, ...]:
+        """Return what some of a batch's rows add; `streams` names one for each row."""
         return tuple(
-            AccountingState(
-                self._session_id,
-                *self._key_of(stream),
-                received=counts.received,
-                written=self._written.get(stream, 0),
-                merged=counts.merged,
-                dropped=counts.dropped,
-                pending=pending.get(stream, 0),
-                rejected=counts.rejected,
-            )
-            for stream, counts in self._counts.items()
+            AccountingState(self._session_id, *self._key_of(stream), received=count, written=count)
+            for stream, count in tally(streams).items()
+        )
+
+    def settle(
+        self, counts: Mapping[int, Counts], earlier: Integers, last: Integers
+    ) -> tuple[AccountingState, ...]:
+        """Return what a batch's last rows add, and all its events that gave no row.
+
+        What came in stands as it was counted where it came in, less what the `earlier` rows have told of it.
+        """
+        rows_told, rows = tally(earlier), tally(last)
+        return tuple(
+            self._increment(stream, count, rows_told.get(stream, 0), rows.get(stream, 0))
+            for stream, count in counts.items()
+        )
+
+    def _increment(self, stream: int, now: Counts, rows_told: int, rows: int) -> AccountingState:
+        told = self._told.get(stream) or Counts()
+        self._told[stream] = now
+        reasons = {reason: count - told.rejected.get(reason, 0) for reason, count in now.rejected.items()}
+        return AccountingState(
+            self._session_id,
+            *self._key_of(stream),
+            received=now.received - told.received - rows_told,
+            written=rows,
+            merged=now.merged - told.merged,
+            dropped=now.dropped - told.dropped,
+            rejected={reason: count for reason, count in reasons.items() if count},
         )
 
 
-def _tally(streams: Integers) -> dict[int, int]:
+def tally(streams: Integers) -> dict[int, int]:
+    """Count the rows of each stream."""
     numbers, counts = np.unique(streams, return_counts=True)
     return dict(zip(numbers.tolist(), counts.tolist(), strict=True))

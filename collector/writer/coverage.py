@@ -15,11 +15,13 @@ Integers = npt.NDArray[np.int64]
 @dataclass(slots=True)
 class _Segment:
     opened: SegmentOpened
+    first_ns: int  # of the rows to tell; of the first ones, the segment's own start
     end_ns: int
     alive_until_ns: int
-    rows: int = 0
-    first_sequence: int | None = None
+    first_sequence: int | None = None  # of the rows to tell
     last_sequence: int | None = None
+    rows: int = 0  # so far
+    untold: int = 0  # of them, those since the last state was told
     end_cause: str | None = None
     detail: str | None = None
 
@@ -35,7 +37,9 @@ class Coverage:
 
     def open(self, opened: SegmentOpened) -> None:
         """Note a segment's beginning."""
-        self._segments[opened.segment_id] = _Segment(opened, opened.start_ns, opened.start_ns)
+        self._segments[opened.segment_id] = _Segment(
+            opened, opened.start_ns, opened.start_ns, opened.start_ns
+        )
 
     def extend(self, segments: Integers, received_at_ns: Integers, sequences: Integers) -> None:
         """Note rows, in the order of their receipt."""
@@ -46,10 +50,13 @@ class Coverage:
             ids.tolist(), firsts.tolist(), lasts.tolist(), counts.tolist(), strict=True
         ):
             segment = self._segments[number]
-            if not segment.rows:
+            if not segment.untold:
                 segment.first_sequence = _sequence(sequences, first)
+                if segment.rows:
+                    segment.first_ns = int(received_at_ns[first])
             segment.last_sequence = _sequence(sequences, last)
             segment.rows += count
+            segment.untold += count
             segment.end_ns = int(received_at_ns[last])
             segment.alive_until_ns = max(segment.alive_until_ns, segment.end_ns)
             self._changed[number] = segment
@@ -79,6 +86,7 @@ class Coverage:
 
     def _state(self, segment: _Segment) -> SegmentState:
         opened = segment.opened
+        rows, segment.untold = segment.untold, 0
         key = self._key_of(opened.stream)
         return SegmentState(
             segment_id=opened.segment_id,
@@ -86,12 +94,12 @@ class Coverage:
             exchange=key.exchange,
             symbol=key.symbol,
             channel=key.channel,
-            start_ns=opened.start_ns,
+            start_ns=segment.first_ns,
             end_ns=segment.end_ns,
             alive_until_ns=segment.alive_until_ns,
             first_sequence=segment.first_sequence,
             last_sequence=segment.last_sequence,
-            rows=segment.rows,
+            rows=rows,
             verification=opened.verification,
             end_cause=segment.end_cause,
             detail=segment.detail,

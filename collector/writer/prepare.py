@@ -7,7 +7,7 @@ import numpy as np
 
 from collector.events.batch import INT_COLUMNS, Batch, StreamKey
 from collector.ids import new_id
-from collector.sinks.contract import Rows, SessionState, Value, WriteSet
+from collector.sinks.contract import AccountingState, Rows, SessionState, Value, WriteSet
 from collector.writer.accounting import Accounting
 from collector.writer.coverage import Coverage, Integers
 
@@ -38,18 +38,20 @@ class Preparation:
         columns = self._columns_of(batch)
         for opened in batch.opened:
             self._coverage.open(opened)
-        self._accounting.take(batch.counts)
         for first in range(0, batch.rows, self._most_rows):
             here = slice(first, first + self._most_rows)
             self._coverage.extend(segments[here], received_at_ns[here], sequences[here])
-            if here.stop >= batch.rows:
-                self._settle(batch, extend_alive=extend_alive)
             rows = Rows("book", {name: column[here] for name, column in columns.items()})
-            yield self._write_set((rows,), streams[here], streams[here.stop :])
+            if here.stop < batch.rows:
+                yield self._write_set((rows,), self._accounting.rows(streams[here]))
+            else:
+                self._settle(batch, extend_alive=extend_alive)
+                increments = self._accounting.settle(batch.counts, streams[:first], streams[here])
+                yield self._write_set((rows,), increments)
         if not batch.rows:
             self._settle(batch, extend_alive=extend_alive)
-            write_set = self._write_set((), NO_ROWS, NO_ROWS)
-            if write_set.segments or batch.counts:
+            write_set = self._write_set((), self._accounting.settle(batch.counts, NO_ROWS, NO_ROWS))
+            if write_set.segments or write_set.accounting:
                 yield write_set
 
     def ended(self, ended_ns: int, cause: str) -> WriteSet:
@@ -63,6 +65,5 @@ class Preparation:
         for closed in batch.closed:
             self._coverage.close(closed)
 
-    def _write_set(self, rows: tuple[Rows, ...], now: Integers, later: Integers) -> WriteSet:
-        accounting = self._accounting.states(now, later)
-        return WriteSet(new_id(), self._session, rows, self._coverage.take_changed(), accounting)
+    def _write_set(self, rows: tuple[Rows, ...], increments: tuple[AccountingState, ...]) -> WriteSet:
+        return WriteSet(new_id(), self._session, rows, self._coverage.take_changed(), increments)

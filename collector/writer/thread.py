@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,9 +10,9 @@ from typing import Protocol
 import structlog
 
 from collector.errors import SinkError
-from collector.events.batch import Batch
+from collector.events.batch import Batch, StreamKey
 from collector.retry import Backoff
-from collector.sinks.contract import AccountingState, Sink, WriteSet
+from collector.sinks.contract import Receipt, Sink, WriteSet
 from collector.writer.prepare import Preparation
 
 ALIVE_EVERY_S = 1.0
@@ -41,7 +42,8 @@ class Committed:
     retries: int = 0
     last_commit_s: float = 0.0  # how long the last commit took
     last_error: str | None = None
-    accounting: dict[tuple[str, str, str], AccountingState] = field(default_factory=dict)
+    written: Counter[StreamKey] = field(default_factory=Counter)
+    merged: Counter[StreamKey] = field(default_factory=Counter)  # rows found to be there already
 
 
 class WriterThread:
@@ -69,7 +71,7 @@ class WriterThread:
         self._stopping = threading.Event()
         self._give_up = threading.Event()
         self.committed = Committed()
-        self.given_up: dict[tuple[str, str, str], int] = {}  # rows not written when the time was over
+        self.given_up: Counter[StreamKey] = Counter()  # rows not written when the time was over
         self.failure: BaseException | None = None
 
     def start(self) -> None:
@@ -118,23 +120,20 @@ class WriterThread:
         while not self._give_up.is_set():
             began_s = time.monotonic()
             try:
-                self._sink.write(write_set)
+                receipt = self._sink.write(write_set)
             except SinkError as error:
                 self._failed(error, attempt)
                 self._give_up.wait(self._backoff.wait_s(attempt))
                 attempt += 1
             else:
-                self._succeeded(write_set, attempt, time.monotonic() - began_s)
+                self._succeeded(write_set, receipt, attempt, time.monotonic() - began_s)
                 return
         self._give_up_on(write_set)
 
     def _give_up_on(self, write_set: WriteSet) -> None:
         for state in write_set.accounting:
-            key = state.exchange, state.symbol, state.channel
-            committed = self.committed.accounting.get(key)
-            rows = state.written + state.pending - (committed.written if committed else 0)
-            if rows:
-                self.given_up[key] = rows
+            if state.written:
+                self.given_up[StreamKey(state.exchange, state.symbol, state.channel)] += state.written
 
     def _failed(self, error: SinkError, attempt: int) -> None:
         self.committed.retries += 1
@@ -142,7 +141,7 @@ class WriterThread:
         if attempt == 0:  # one line when it begins, one when it ends
             log.warning("database.refused", error=str(error), transient=error.transient)
 
-    def _succeeded(self, write_set: WriteSet, attempt: int, took_s: float) -> None:
+    def _succeeded(self, write_set: WriteSet, receipt: Receipt, attempt: int, took_s: float) -> None:
         committed = self.committed
         if attempt:
             log.info("database.accepts_again", attempts=attempt)
@@ -151,4 +150,6 @@ class WriterThread:
         committed.rows += write_set.row_count
         committed.last_commit_s = took_s
         for state in write_set.accounting:
-            committed.accounting[state.exchange, state.symbol, state.channel] = state
+            key = StreamKey(state.exchange, state.symbol, state.channel)
+            committed.written[key] += state.written - receipt.merged.get(key, 0)
+        committed.merged.update(receipt.merged)

@@ -59,7 +59,7 @@ def test_missing_columns_and_the_index_are_added_and_the_rows_kept(
     sink = SqlSink(any_database, auto_migrate=True)
     sink.open()
     rows = Rows("book", {"timestamp": ["u"], "symbol": ["s"]})
-    assert sink.write(WriteSet("b", SessionState("s", 1, "0", "h", 1, "[]"), (rows,)))
+    assert not sink.write(WriteSet("b", SessionState("s", 1, "0", "h", 1, "[]"), (rows,))).repeated
     sink.close()
     with engine.connect() as connection:
         query = f"SELECT id, timestamp, mine, created_at IS NULL FROM {NAME} ORDER BY id"

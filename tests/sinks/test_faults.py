@@ -47,7 +47,7 @@ def test_a_row_that_cannot_be_stored_will_not_do_however_often_it_is_tried(
     error = refused(sink, batch)
     assert not error.transient
     assert any(part in str(error) for part in name.split("|")), str(error)
-    assert sink.write(WriteSet("b", session, (make_rows(1),)))
+    assert not sink.write(WriteSet("b", session, (make_rows(1),))).repeated
 
 
 def test_rows_that_no_table_has_a_place_for_will_not_do(
@@ -90,7 +90,7 @@ def test_a_locked_sqlite_file_is_worth_another_try(
         assert "SQLITE_BUSY" in str(error)
         assert str(tmp_path / "live.db") in str(error)
         other.execute("ROLLBACK")
-    assert sink.write(make_batch())
+    assert not sink.write(make_batch()).repeated
 
 
 def test_a_full_disk_is_worth_another_try(tmp_path: Path, open_sink: OpenSink, make_batch: MakeBatch) -> None:
@@ -104,7 +104,7 @@ def test_a_full_disk_is_worth_another_try(tmp_path: Path, open_sink: OpenSink, m
     assert "SQLITE_FULL" in str(error)
     with sink._engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
-    assert sink.write(make_batch(count=2_000))
+    assert not sink.write(make_batch(count=2_000)).repeated
 
 
 def test_a_read_only_database_is_worth_another_try(
@@ -118,7 +118,7 @@ def test_a_read_only_database_is_worth_another_try(
     assert error.transient
     assert "SQLITE_READONLY" in str(error)
     sink._engine.dispose()  # a new connection may write again
-    assert sink.write(make_batch())
+    assert not sink.write(make_batch()).repeated
 
 
 def test_a_read_only_server_is_worth_another_try(
@@ -137,7 +137,7 @@ def test_a_cut_connection_is_worth_another_try_which_succeeds(
     postgres_url: str, open_sink: OpenSink, make_batch: MakeBatch
 ) -> None:
     sink = open_sink(postgres_url)
-    assert sink.write(make_batch("b1"))
+    assert not sink.write(make_batch("b1")).repeated
     assert sink._engine is not None
     with sink._engine.connect() as connection:
         backend = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
@@ -145,7 +145,7 @@ def test_a_cut_connection_is_worth_another_try_which_succeeds(
     error = refused(sink, make_batch("b2"))
     assert error.transient
     assert "postgres:***@" in str(error) or "postgres@" in str(error)
-    assert sink.write(make_batch("b2"))
+    assert not sink.write(make_batch("b2")).repeated
 
 
 def test_a_connection_cut_while_rows_are_sent_is_worth_another_try_which_succeeds(
@@ -161,7 +161,7 @@ def test_a_connection_cut_while_rows_are_sent_is_worth_another_try_which_succeed
     sink._insert_rows = cut_then_insert
     assert refused(sink, make_batch()).transient
     sink._insert_rows = insert_rows
-    assert sink.write(make_batch())
+    assert not sink.write(make_batch()).repeated
 
 
 def cut(url: str, backend: object) -> None:

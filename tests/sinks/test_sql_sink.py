@@ -61,7 +61,7 @@ def test_every_value_comes_back_as_it_went_in(
         sequence=[-(2**63), 2**63 - 1, None],
         symbol=["BTC/USDT:USDT", "x'; DROP TABLE bots; --", "\u20bf\U0001f600"],
     )
-    assert open_sink(any_database).write(WriteSet("b", session, (rows,)))
+    assert not open_sink(any_database).write(WriteSet("b", session, (rows,))).repeated
     found = stored(any_database, TABLES.hot)
     assert {name: [row[name] for row in found] for name in ROW_COLUMNS} == rows.columns
     assert [row["id"] for row in found] == [1, 2, 3]
@@ -89,11 +89,11 @@ def test_a_batch_that_comes_again_changes_nothing(
     any_database: str, open_sink: OpenSink, make_batch: MakeBatch
 ) -> None:
     sink = open_sink(any_database)
-    assert sink.write(make_batch("b1", 2, segments=(SEGMENT,)))
+    assert not sink.write(make_batch("b1", 2, segments=(SEGMENT,))).repeated
     before = [stored(any_database, table) for table in TABLES.hot.metadata.sorted_tables]
-    assert not sink.write(make_batch("b1", 2, segments=(SEGMENT,)))
+    assert sink.write(make_batch("b1", 2, segments=(SEGMENT,))).repeated
     assert [stored(any_database, table) for table in TABLES.hot.metadata.sorted_tables] == before
-    assert sink.write(make_batch("b2", 2))
+    assert not sink.write(make_batch("b2", 2)).repeated
     assert len(stored(any_database, TABLES.hot)) == 4
 
 
@@ -114,9 +114,12 @@ def test_segments_accounts_and_session_are_stored_and_brought_up_to_date(
     sink.write(WriteSet("b1", session, (), (SEGMENT,), (ACCOUNT,)))
     later = SegmentState(
         **{name: getattr(SEGMENT, name) for name in SegmentState.__slots__}
-        | {"end_ns": 40, "end_cause": "closed"}
+        | {"start_ns": 25, "first_sequence": 8, "rows": 2, "end_ns": 40, "end_cause": "closed"}
     )
-    grown = AccountingState("session-1", "bybit", "BTC/USDT:USDT", "book.50", received=11)
+    more = AccountingState(
+        "session-1", "bybit", "BTC/USDT:USDT", "book.50", received=3, merged=1, rejected={"stale": 2}
+    )
+    last = AccountingState("session-1", "bybit", "BTC/USDT:USDT", "book.50", received=5, written=5)
     ended = SessionState(
         **{name: getattr(session, name) for name in SessionState.__slots__}
         | {"ended_ns": 50, "end_cause": "stop"}
@@ -131,11 +134,14 @@ def test_segments_accounts_and_session_are_stored_and_brought_up_to_date(
         "rejected": 5, "rejected_reasons": '{"crossed": 2, "stale": 3}',
         "dropped": 0, "pending": 0, "updated_ns": 0,
     }  # fmt: skip
-    sink.write(WriteSet("b2", ended, (), (later,), (grown,)))
+    sink.write(WriteSet("b2", ended, (), (later,), (more,)))
+    sink.write(WriteSet("b3", ended, (), (), (last,)))
     (segment,) = stored(any_database, TABLES.coverage)
-    assert (segment["end_ns"], segment["end_cause"]) == (40, "closed")
+    assert (segment["start_ns"], segment["end_ns"], segment["end_cause"]) == (10, 40, "closed")
+    assert (segment["first_sequence"], segment["last_sequence"], segment["rows"]) == (8, 7, 5)
     (account,) = stored(any_database, TABLES.accounting)
-    assert (account["received"], account["written"], account["rejected_reasons"]) == (11, 0, "{}")
+    assert (account["received"], account["written"], account["merged"]) == (17, 9, 1)
+    assert (account["rejected"], account["rejected_reasons"]) == (7, '{"crossed": 2, "stale": 5}')
     (run,) = stored(any_database, TABLES.sessions)
     assert (run["ended_ns"], run["end_cause"]) == (50, "stop")
 
@@ -160,7 +166,7 @@ def test_one_bad_row_leaves_no_trace_of_its_batch(
         sink.write(WriteSet("b1", session, (rows,), (SEGMENT,), (ACCOUNT,)))
     for table in TABLES.hot.metadata.sorted_tables:
         assert stored(any_database, table) == []
-    assert sink.write(WriteSet("b1", session, (make_rows(1),)))
+    assert not sink.write(WriteSet("b1", session, (make_rows(1),))).repeated
 
 
 def test_a_table_of_another_name_is_written_under_that_name(
@@ -203,9 +209,9 @@ def test_opening_and_closing_twice_is_once(any_database: str, make_batch: MakeBa
     sink = SqlSink(any_database, auto_migrate=True)
     sink.open()
     sink.open()
-    assert sink.write(make_batch())
+    assert not sink.write(make_batch()).repeated
     sink.close()
     sink.close()
     sink.open()
-    assert not sink.write(make_batch())
+    assert sink.write(make_batch()).repeated
     sink.close()

@@ -26,7 +26,7 @@ sink.open()
 session = SessionState("doomed", 1, "0", "h", 1, "[]")
 for n in itertools.count():
     rows = Rows("book", {"timestamp": ["t"] * 500, "symbol": ["s"] * 500, "sequence": [n] * 500})
-    segment = SegmentState(1, "doomed", "bybit", "s", "book.50", 1, n, n + 2, 1, n, 500 * (n + 1), "sequence")
+    segment = SegmentState(1, "doomed", "bybit", "s", "book.50", 1, n, n + 2, 1, n, 500, "sequence")
     sink.write(WriteSet(f"b{n}", session, (rows,), (segment,)))
     print(n, flush=True)
 """
@@ -76,7 +76,7 @@ def test_a_second_collector_is_refused_before_it_touches_the_sessions_of_the_fir
         open_sink(str(path))
     assert ask(path, "SELECT end_cause FROM collector_sessions") == [(None,)]
     first.close()
-    assert open_sink(str(path)).write(make_batch("b2"))
+    assert not open_sink(str(path)).write(make_batch("b2")).repeated
 
 
 def test_a_bot_writes_its_own_table_beside_us(
@@ -111,7 +111,7 @@ def test_a_file_deleted_or_replaced_is_noticed_and_opened_again(
     with pytest.raises(SinkError, match="deleted or replaced") as caught:
         sink.write(make_batch("b2"))
     assert caught.value.transient
-    assert sink.write(make_batch("b2"))
+    assert not sink.write(make_batch("b2")).repeated
     assert ask(path, "SELECT batch_id FROM collector_batches") == [("b2",)]
     assert ask(path, "PRAGMA integrity_check") == [("ok",)]
     tables = {name for (name,) in ask(path, "SELECT name FROM sqlite_master")}
@@ -130,7 +130,7 @@ def test_while_the_folder_is_gone_each_try_fails_and_the_first_after_it_succeeds
             sink.write(make_batch("b1"))
         assert caught.value.transient
     (tmp_path / "unmounted").rename(folder)
-    assert sink.write(make_batch("b1"))
+    assert not sink.write(make_batch("b1")).repeated
 
 
 def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path, open_sink: OpenSink) -> None:
@@ -144,6 +144,6 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path, open_sink
 
 def test_it_works_where_wal_cannot_be_had(tmp_path: Path, open_sink: OpenSink, make_batch: MakeBatch) -> None:
     path = tmp_path / "live.db"
-    assert open_sink(f"sqlite:///{path}?vfs=unix-none").write(make_batch(count=10))
+    assert not open_sink(f"sqlite:///{path}?vfs=unix-none").write(make_batch(count=10)).repeated
     assert ask(path, "PRAGMA journal_mode") == [("delete",)]
     assert ask(path, "SELECT count(*) FROM l2_training_data_practical") == [(10,)]

@@ -17,7 +17,7 @@ from collector.sinks.sql import SqlSink
 sink = SqlSink(sys.argv[2], "books")
 sink.open()
 use_newest_sqlite()
-assert sink.write(WriteSet("b", SessionState("s", 1, "0", "h", 1, "[]")))
+assert not sink.write(WriteSet("b", SessionState("s", 1, "0", "h", 1, "[]"))).repeated
 sink.close()
 print(sqlite_library().__name__, sqlite_version())
 """

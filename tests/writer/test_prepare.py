@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.events.batch import NO_INT, Batch, Counts, Liveness, SegmentClosed, SegmentOpened, StreamKey
-from collector.sinks.contract import SegmentState, SessionState, WriteSet
+from collector.sinks.contract import AccountingState, SegmentState, SessionState, WriteSet
 from collector.writer.prepare import Preparation
 
 KEYS = [StreamKey("bybit", symbol, "book.50") for symbol in ("BTC/USDT:USDT", "ETH/USDT:USDT")]
@@ -115,18 +115,48 @@ def test_a_large_batch_is_cut_and_the_identity_holds_at_every_cut(streams: list[
     ]
     assert len({write_set.batch_id for write_set in write_sets}) == len(write_sets)
     committed = dict.fromkeys(firsts, 0)
-    stands: dict[int, SegmentState] = {}
+    covered = dict.fromkeys(firsts, 0)
+    counted = dict.fromkeys(firsts, 0)
+    ends: dict[int, str | None] = {}
     for write_set in write_sets:
         assert write_set.row_count <= most_rows
         for received in write_set.rows[0].columns["received_at_ns"]:
             committed[streams[int(received) - 100]] += 1
         for terms in write_set.accounting:
-            assert terms.difference == 0
-            assert (
-                terms.written == committed[KEYS.index(StreamKey(terms.exchange, terms.symbol, terms.channel))]
+            assert terms.difference == terms.pending == 0
+            counted[KEYS.index(StreamKey(terms.exchange, terms.symbol, terms.channel))] += terms.written
+        for state in write_set.segments:
+            covered[state.segment_id - 1] += state.rows
+        # What has been told at each commit is what has been committed by then: a kill between two is no lie.
+        assert covered == counted == committed
+        ends |= {state.segment_id: state.end_cause for state in write_set.segments}
+    assert set(ends.values()) == {"stop"}
+
+
+def test_each_count_is_told_once() -> None:
+    preparation = make()
+    counts = Counts(received=3, merged=1, dropped=1, rejected={"stale": 1})
+    list(preparation.write_sets(batch(counts={0: counts}), extend_alive=False))
+    more = Counts(received=7, merged=2, dropped=1, rejected={"stale": 2, "crossed": 1})
+    write_set = one(
+        list(
+            preparation.write_sets(
+                batch([(100, 7, 0, 1)], opened=(opened(1),), counts={0: more}), extend_alive=False
             )
-        stands |= {state.segment_id: state for state in write_set.segments}
-        # What coverage says at each commit is what has been committed by then: a kill between two is no lie.
-        for state in stands.values():
-            assert state.rows == committed[state.segment_id - 1]
-    assert {state.end_cause for state in stands.values()} == {"stop"}
+        )
+    )
+    assert write_set.accounting == (
+        AccountingState(
+            "session", *KEYS[0], received=4, written=1, merged=1, rejected={"stale": 1, "crossed": 1}
+        ),
+    )
+
+
+def test_a_later_state_of_a_segment_tells_its_own_first_row() -> None:
+    preparation = make()
+    list(preparation.write_sets(batch([(100, 7, 0, 1)], opened=(opened(1),)), extend_alive=False))
+    (state,) = one(
+        list(preparation.write_sets(batch([(130, 8, 0, 1), (140, 9, 0, 1)]), extend_alive=False))
+    ).segments
+    assert (state.start_ns, state.first_sequence, state.rows) == (130, 8, 2)
+    assert (state.end_ns, state.last_sequence) == (140, 9)
