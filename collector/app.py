@@ -277,6 +277,7 @@ class Collector:
                 max_mismatches=integrity.max_mismatches,
                 mismatch_window_s=integrity.mismatch_window_s,
                 levels_per_row=self._levels,
+                levels_shown=self.settings.storage.levels,
             ),
             self.buffer,
             clock=clock,

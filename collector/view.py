@@ -89,9 +89,9 @@ class Watch:
 
     def listen(self, events: EventBus) -> None:
         """Hear what happens from now on."""
-        events.subscribe(SystemState, self._on_state)
-        events.subscribe(SegmentChanged, self._on_segment)
-        events.subscribe(PotentialHalt, self._on_halt)
+        events.attach(SystemState, self._on_state)
+        events.attach(SegmentChanged, self._on_segment)
+        events.attach(PotentialHalt, self._on_halt)
 
     def streams(
         self, accounting: Iterable[AccountingState], glances: Iterable[Glance]

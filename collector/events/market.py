@@ -6,6 +6,7 @@ docs/features.md: bit for bit what the hot table holds, and None where the table
 """
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import count
 
@@ -80,7 +81,7 @@ class L2Update(MarketEvent, frozen=True, gc=False, kw_only=True):
     shown: int  # levels a side that `bids` and `asks` give
     ten_known: bool  # the exchange has shown the best ten levels, or all where there are fewer
     numbers: tuple[float, ...]  # as OrderBook.top returns them; NaN where a side has no such level
-    before: "tuple[float, ...] | None" = None  # the same of the state before in this segment
+    before: Sequence[float] | None = None  # the same of the state before in this segment
 
     @property
     def bids(self) -> tuple[Level, ...]:
@@ -198,7 +199,7 @@ class L2Update(MarketEvent, frozen=True, gc=False, kw_only=True):
         return total
 
 
-def _touch(numbers: tuple[float, ...]) -> tuple[float, float, float, float]:
+def _touch(numbers: Sequence[float]) -> tuple[float, float, float, float]:
     """Return best bid, its size, best ask, its size; NaN where a side is empty."""
     levels = len(numbers) // 4
     return numbers[0], numbers[levels], numbers[2 * levels], numbers[3 * levels]

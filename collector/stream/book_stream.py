@@ -1,7 +1,7 @@
 """Take one stream's book messages to rows, segments and counts."""
 # ruff: noqa: SLF001  (one stream takes over from another: they look into each other)
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 
@@ -11,6 +11,7 @@ from collector.buffer.buffer import Buffer
 from collector.events.batch import Liveness, SegmentClosed, SegmentOpened, StreamKey
 from collector.events.bus import EventBus
 from collector.events.glance import Glance
+from collector.events.market import L2Update
 from collector.events.messages import Delta, Snapshot
 from collector.events.notices import SegmentChanged
 from collector.exchanges.venues import Kind
@@ -42,6 +43,7 @@ class BookStream:
         buffer: Buffer,
         *,
         levels_per_row: int,
+        levels_shown: int | None = None,
         new_segment_id: Callable[[], int],
         events: EventBus,
         standby: bool = False,
@@ -57,12 +59,14 @@ class BookStream:
         self._book = book
         self._buffer = buffer
         self._levels_per_row = levels_per_row
+        self._levels_shown = levels_per_row if levels_shown is None else levels_shown
         self._new_segment_id = new_segment_id
         self._events = events
         self._retired = False
         self._standby = standby  # follows beside another that stores: its rows would be the same again
         self._segment_id: int | None = None
         self._last_row_ns = 0
+        self._top: Sequence[float] | None = None  # the last state of this segment, for its order flow
 
     @property
     def verified(self) -> bool:
@@ -158,6 +162,7 @@ class BookStream:
         self._standby, other._standby = False, True
         self._segment_id, other._segment_id = other._segment_id, None
         self._last_row_ns = other._last_row_ns
+        self._top = other._top
         if self._segment_id is not None:
             self._buffer.move_segment(self._segment_id, liveness)
         return True
@@ -196,35 +201,61 @@ class BookStream:
         self, message: Snapshot | Delta, received: int, received_at_ns: int, liveness: Liveness
     ) -> None:
         buffer = self._buffer
-        segment_id = self._segment_id
-        if segment_id is None:
-            if not buffer.has_room:
-                buffer.count_dropped(self.number, received)
-                return
-            segment_id = self._open_segment(received_at_ns, liveness)
-        stored = buffer.append(
+        ten_known = self._book.knows(TEN_LEVELS)
+        top = self._book.book.top(self._levels_per_row)
+        if self._segment_id is None and buffer.has_room:
+            self._open_segment(received_at_ns, liveness)
+        if self._segment_id is None:
+            buffer.count_dropped(self.number, received)
+        elif buffer.append(
             self.number,
             received,
             received_at_ns,
             message.exchange_ms,
             self._book.last_sequence,
-            segment_id,
-            self._book.knows(TEN_LEVELS),
-            self._book.book.top(self._levels_per_row),
-        )
-        if stored:
+            self._segment_id,
+            ten_known,
+            top,
+        ):
             self._last_row_ns = received_at_ns
         else:  # the book is right, but a row is missing: the segment ends, the next row begins another
             detail = "the buffer is full: the database does not keep up"
             self.end_segment(NO_ROOM, detail, alive_until_ns=None)
+        if self._events.wanted(L2Update):  # stored or not: what a bot sees does not hang on the database
+            numbers = tuple(top)
+            self._tell(message, received_at_ns, ten_known, numbers)
+            self._top = numbers
+        else:
+            self._top = top
 
-    def _open_segment(self, start_ns: int, liveness: Liveness) -> int:
+    def _tell(
+        self, message: Snapshot | Delta, received_at_ns: int, ten_known: bool, numbers: tuple[float, ...]
+    ) -> None:
+        exchange, symbol, channel = self.key
+        segment_id = self._segment_id
+        self._events.publish(
+            L2Update(
+                exchange=exchange,
+                symbol=symbol,
+                exchange_ms=message.exchange_ms,
+                received_at_ns=received_at_ns,
+                channel=channel,
+                sequence=self._book.last_sequence,
+                segment_id=segment_id,
+                shown=self._levels_shown,
+                ten_known=ten_known,
+                numbers=numbers,
+                before=None if segment_id is None else self._top,
+            )
+        )
+
+    def _open_segment(self, start_ns: int, liveness: Liveness) -> None:
         segment_id = self._segment_id = self._new_segment_id()
         verification = self._book.verification
         self._buffer.open_segment(SegmentOpened(segment_id, self.number, start_ns, verification, liveness))
         self._last_row_ns = start_ns
+        self._top = None
         self._publish(segment_id, start_ns, "", "", verified=True)
-        return segment_id
 
     def _publish(self, segment_id: int, at_ns: int, cause: str, detail: str, *, verified: bool) -> None:
         self._events.publish(SegmentChanged(*self.key, segment_id, at_ns, verified, cause, detail))

@@ -48,6 +48,7 @@ class Limits:
     max_mismatches: int
     mismatch_window_s: float
     levels_per_row: int
+    levels_shown: int  # to those who listen
 
 
 class Feed:
@@ -73,6 +74,7 @@ class Feed:
             wanted.source.exchange,
             buffer,
             levels_per_row=limits.levels_per_row,
+            levels_shown=limits.levels_shown,
             new_segment_id=new_segment_id,
             events=events,
         )

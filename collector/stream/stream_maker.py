@@ -22,12 +22,14 @@ class StreamMaker:
         buffer: Buffer,
         *,
         levels_per_row: int,
+        levels_shown: int,
         new_segment_id: Callable[[], int],
         events: EventBus,
     ) -> None:
         self._exchange = exchange
         self._buffer = buffer
         self._levels_per_row = levels_per_row
+        self._levels_shown = levels_shown
         self._new_segment_id = new_segment_id
         self._events = events
 
@@ -49,6 +51,7 @@ class StreamMaker:
             book,
             self._buffer,
             levels_per_row=self._levels_per_row,
+            levels_shown=self._levels_shown,
             new_segment_id=self._new_segment_id,
             events=self._events,
             standby=standby,

@@ -6,6 +6,7 @@ from collector.book.verified import VerifiedBook
 from collector.buffer.buffer import Buffer
 from collector.events.batch import Liveness, StreamKey
 from collector.events.bus import EventBus
+from collector.events.market import L2Update
 from collector.events.messages import Delta, Snapshot
 from collector.events.notices import SegmentChanged
 from collector.exchanges.bybit import Continuity
@@ -20,7 +21,7 @@ class Rig:
     def __init__(self, max_rows: int = 100) -> None:
         self.buffer = Buffer(levels_per_row=1, max_rows=max_rows, flush_rows=1000)
         self.notices: list[SegmentChanged] = []
-        events = EventBus()
+        self.events = events = EventBus()
         events.attach(SegmentChanged, self.notices.append)
         self.stream = BookStream(
             KEY,
@@ -94,3 +95,41 @@ def test_a_silent_stream_is_stale_only_if_the_new_snapshot_is_another(
     assert [one.cause for one in rig.notices] == causes
     assert not rig.stream.in_question
     assert (rig.stream.last_news_at_ns > news_ns) is (sequence != 5)
+
+
+def test_listeners_hear_each_state_with_the_segment_of_its_row_and_the_flow_since_the_one_before() -> None:
+    rig = Rig()
+    rig.snapshot(5)  # nobody listens yet
+    heard: list[L2Update] = []
+    rig.events.attach(L2Update, heard.append)
+    rig.delta(6)
+    rig.delta(8)  # a gap: no state
+    rig.snapshot(9)
+    rig.delta(10)
+    rig.delta(10)  # once more: no state
+    told = [(one.sequence, one.bids, one.asks, one.ofi, one.received_at_ns) for one in heard]
+    asks = ((101.0, 1.0),)
+    assert told == [
+        (6, ((100.0, 6.0),), asks, 5.0, 20),
+        (9, ((100.0, 1.0),), asks, None, 40),
+        (10, ((100.0, 10.0),), asks, 9.0, 50),
+    ]
+    opened = [one.segment_id for one in rig.notices if one.verified]
+    assert [one.segment_id for one in heard] == [opened[0], opened[1], opened[1]]
+    assert {(one.exchange, one.symbol, one.channel) for one in heard} == {KEY}
+
+
+def test_listeners_hear_what_the_buffer_has_no_room_for() -> None:
+    rig = Rig(max_rows=1)
+    heard: list[L2Update] = []
+    rig.events.attach(L2Update, heard.append)
+    rig.snapshot(5)
+    for sequence in (6, 7):
+        rig.delta(sequence)
+    assert [one.sequence for one in heard] == [5, 6, 7]
+    assert [one.segment_id is None for one in heard] == [False, True, True]
+    assert [one.ofi for one in heard] == [None, None, None]
+    rig.buffer.swap()
+    rig.delta(8)
+    assert heard[-1].segment_id == rig.notices[-1].segment_id
+    assert heard[-1].ofi is None
