@@ -23,9 +23,15 @@ _MAX_VARIABLES = 32_766  # SQLite's SQLITE_MAX_VARIABLE_NUMBER; PostgreSQL takes
 _MAX_ROWS = 1_000  # more in a statement gains nothing, and prepared statements are kept in memory
 
 
-def insert(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Sequence[Value]]) -> None:
-    """Insert the rows, given as columns of one length."""
-    _send(connection, table, tuple(columns), zip(*columns.values(), strict=True), "fail")
+def insert(
+    connection: sa.Connection, table: sa.Table, columns: Mapping[str, Sequence[Value]], ending: str = ""
+) -> int:
+    """Insert the rows, given as columns of one length, with the statement so ended; return how many went in.
+
+    An ending that returns a truth for each row has those counted that are true.
+    """
+    rows = zip(*columns.values(), strict=True)
+    return _send(connection, table, tuple(columns), rows, "fail", ending=ending)
 
 
 def upsert(
@@ -51,13 +57,15 @@ def _send(
     rows: Iterator[tuple[Value, ...]],
     if_there: IfThere,
     rules: Rules = NO_RULES,
+    ending: str = "",
 ) -> int:
     size = min(_MAX_ROWS, _MAX_VARIABLES // len(names))
     head, group, tail = _parts(table, names, connection.dialect, if_there, rules)
     changed = 0
     while chunk := list(islice(rows, size)):
-        text = f"{head}{','.join([group] * len(chunk))}{tail}"
-        changed += connection.exec_driver_sql(text, tuple(chain.from_iterable(chunk))).rowcount
+        text = f"{head}{','.join([group] * len(chunk))}{tail}{ending}"
+        result = connection.exec_driver_sql(text, tuple(chain.from_iterable(chunk)))
+        changed += sum(result.scalars()) if result.returns_rows else result.rowcount
     return changed
 
 

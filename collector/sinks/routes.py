@@ -1,0 +1,78 @@
+"""Lead each kind of rows into its table on the quickest way that its database has."""
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+
+from collector.sinks import multi_row
+from collector.sinks.bars import fold
+from collector.sinks.conflicts import first_stays, latest_wins
+from collector.sinks.contract import Rows, Value
+from collector.sinks.integers import check_integers
+from collector.sinks.schema import Tables
+
+Columns = Mapping[str, Sequence[Value]]
+
+
+def write_rows(connection: sa.Connection, tables: Tables, rows: Rows) -> int:
+    """Insert the rows inside the transaction that is open; return how many were not there yet.
+
+    Raises what the database or its driver raises, and OverflowError, TypeError, LookupError or ValueError
+    for rows that cannot be right (collector.sinks.faults tells these apart).
+    """
+    table = _table(tables, rows.table)
+    if not len(rows):
+        return 0
+    check_integers(table, rows.columns)
+    match rows.table:
+        case "trades":
+            return _write_trades(connection, table, rows.columns)
+        case "ohlcv":
+            return _write_bars(connection, table, fold(table, rows.columns))
+    if connection.dialect.name == "sqlite":
+        return multi_row.insert(connection, table, rows.columns)
+    from collector.sinks import postgres_copy  # noqa: PLC0415  (its driver is an extra)
+
+    postgres_copy.insert(connection, table, rows.columns)
+    return len(rows)
+
+
+def _table(tables: Tables, name: str) -> sa.Table:
+    match name:
+        case "book":
+            return tables.hot
+        case "levels":
+            return tables.levels
+        case "trades":
+            return tables.trades
+        case "ohlcv":
+            return tables.ohlcv
+        case "rejected":
+            return tables.rejected
+        case "events":
+            return tables.events
+    raise LookupError(f"no table takes rows of the kind {name!r}")
+
+
+def _write_trades(connection: sa.Connection, table: sa.Table, columns: Columns) -> int:
+    conflict = first_stays(table, connection.dialect.identifier_preparer)
+    if connection.dialect.name == "sqlite":
+        return multi_row.insert(connection, table, columns, conflict)
+    from collector.sinks import postgres_copy  # noqa: PLC0415  (its driver is an extra)
+
+    return postgres_copy.insert_unless(connection, table, columns, conflict)
+
+
+def _write_bars(connection: sa.Connection, table: sa.Table, columns: Columns) -> int:
+    conflict = latest_wins(table, tuple(columns), connection.dialect.identifier_preparer)
+    if connection.dialect.name != "sqlite":
+        from collector.sinks import postgres_copy  # noqa: PLC0415  (its driver is an extra)
+
+        return postgres_copy.insert_unless(connection, table, columns, conflict)
+    # SQLite counts a changed row like a new one; but only a new one has a new id, and ids only grow.
+    newest = sa.func.coalesce(sa.func.max(table.c.id), 0)
+    before = connection.execute(sa.select(newest)).scalar_one()
+    multi_row.insert(connection, table, columns, conflict)
+    return connection.execute(
+        sa.select(sa.func.count()).select_from(table).where(table.c.id > before)
+    ).scalar_one()
