@@ -18,9 +18,9 @@ def check_integers(table: sa.Table, columns: Mapping[str, Sequence[Value]]) -> N
 def _check(where: str, values: Sequence[Value]) -> None:
     try:
         try:
-            array("q", values)  # type: ignore[arg-type]
+            array("q", values)  # type: ignore[type-var]
         except TypeError:  # NULLs among them, or worse
-            array("q", [value for value in values if value is not None])  # type: ignore[misc]
+            array("q", [value for value in values if value is not None])  # type: ignore[type-var]
     except OverflowError:
         raise OverflowError(f"{where}: a number beyond 64 bits") from None
     except TypeError:

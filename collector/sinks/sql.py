@@ -31,7 +31,7 @@ from collector.sinks.state_rows import (
     with_reasons_so_far,
 )
 
-InsertRows = Callable[[sa.Connection, sa.Table, Mapping[str, Sequence[Value]]], None]
+InsertRows = Callable[[sa.Connection, sa.Table, Mapping[str, Sequence[Value]]], object]
 
 log = get_logger()
 
