@@ -1,43 +1,114 @@
 """Class what a database refuses: another try may help, or the batch itself will never do.
 
-One table for both databases. Transient: lock, disk, connection, permission, a table gone: the batch is
-good and is kept until the database is. Not transient: the content, which no waiting mends. What the
-table does not know counts as transient, so that nothing good is ever thrown away.
+One table for both databases. State (lock, disk, connection, permission, a table gone): the batch is good and
+is kept until the database is. Content: no waiting mends it; the rows that are to blame are found and set
+aside, as they came. What no table knows counts as state, so that nothing good is ever set aside.
 """
 
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from collector.errors import SinkError
 
-# Primary result codes of SQLite that speak of the content (https://www.sqlite.org/rescode.html).
+# Every primary result code of SQLite that is an error (https://www.sqlite.org/rescode.html).
 SQLITE_CONTENT: Final = {
-    18: "SQLITE_TOOBIG",
-    19: "SQLITE_CONSTRAINT",
-    20: "SQLITE_MISMATCH",
-    25: "SQLITE_RANGE",
+    18: "TOOBIG",
+    19: "CONSTRAINT",  # a trigger that others have set is one as well
+    20: "MISMATCH",
+    25: "RANGE",
+}
+SQLITE_STATE: Final = {
+    1: "ERROR",  # no such table or column, mostly
+    2: "INTERNAL",
+    3: "PERM",
+    4: "ABORT",
+    5: "BUSY",
+    6: "LOCKED",
+    7: "NOMEM",
+    8: "READONLY",
+    9: "INTERRUPT",
+    10: "IOERR",
+    11: "CORRUPT",
+    12: "NOTFOUND",
+    13: "FULL",
+    14: "CANTOPEN",
+    15: "PROTOCOL",
+    16: "EMPTY",
+    17: "SCHEMA",
+    21: "MISUSE",
+    22: "NOLFS",
+    23: "AUTH",
+    24: "FORMAT",
+    26: "NOTADB",
+    27: "NOTICE",
+    28: "WARNING",
 }
 
-# Classes of SQLSTATE that speak of the content (PostgreSQL documentation, appendix A).
+# Every class of SQLSTATE that is an error (PostgreSQL documentation, appendix A).
 SQLSTATE_CONTENT: Final = {
+    "21": "cardinality violation",  # one statement would change a row twice
     "22": "data exception",
     "23": "integrity constraint violation",
+    "44": "check option violation",
     "54": "program limit exceeded",
+    "P0": "raised by a function",  # a trigger that others have set
+}
+SQLSTATE_STATE: Final = {
+    "03": "statement not yet complete",
+    "08": "connection exception",
+    "09": "triggered action exception",
+    "0A": "feature not supported",
+    "0B": "invalid transaction initiation",
+    "0F": "locator exception",
+    "0L": "invalid grantor",
+    "0P": "invalid role",
+    "0Z": "diagnostics exception",
+    "10": "XQuery error",
+    "20": "case not found",
+    "24": "invalid cursor state",
+    "25": "invalid transaction state",  # read only
+    "26": "invalid statement name",
+    "27": "triggered data change violation",
+    "28": "invalid authorization",
+    "2B": "dependent privileges still exist",
+    "2D": "invalid transaction termination",
+    "2F": "routine exception",
+    "34": "invalid cursor name",
+    "38": "external routine exception",
+    "39": "external routine invocation exception",
+    "3B": "savepoint exception",
+    "3D": "invalid catalog name",
+    "3F": "invalid schema name",
+    "40": "transaction rollback",
+    "42": "syntax error or access rule violation",  # a table or a column gone, a permission taken
+    "53": "insufficient resources",
+    "55": "object not in prerequisite state",
+    "57": "operator intervention",
+    "58": "system error",
+    "72": "snapshot failure",
+    "F0": "configuration file error",
+    "HV": "foreign data wrapper error",
+    "XX": "internal error",
 }
 
-# Refused by a driver before the database saw it: no code, but the class says enough. A lost
-# connection has no code either; its class is OperationalError.
-DRIVER_CONTENT: Final = ("DataError", "IntegrityError", "InterfaceError", "ProgrammingError")
+# Refused by a driver before the database saw it: no code, but the class says enough. A connection that is
+# lost or closed has no code either; psycopg then says OperationalError or InterfaceError.
+DRIVER_CONTENT: Final = {
+    "sqlite3": ("DataError", "IntegrityError", "InterfaceError", "ProgrammingError"),
+    "pysqlite3": ("DataError", "IntegrityError", "InterfaceError", "ProgrammingError"),
+    "psycopg": ("DataError", "IntegrityError", "ProgrammingError"),
+}
 
-# Refused by Python while binding: int beyond 64 bits, lone surrogate, ragged columns, unknown column.
+# Refused by us or by Python while binding: int beyond 64 bits, lone surrogate, ragged or unknown columns.
 PYTHON_CONTENT: Final = (OverflowError, UnicodeError, TypeError, ValueError, LookupError)
 
 
 def sink_error(error: Exception, database: str) -> SinkError:
     """Return the error to raise for one that writing a batch to the database met."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    transient = not _is_about_content(cause)
+    cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
+    is_cut = isinstance(error, DBAPIError) and error.connection_invalidated
+    transient = is_cut or not _is_about_content(cause)
     advice = "the batch is kept for another try" if transient else "the batch will not do as it is"
     return SinkError(f"{database}: {_named(cause)}; {advice}", transient=transient)
 
@@ -49,9 +120,12 @@ def _is_about_content(error: BaseException) -> bool:
     sqlstate: str | None = getattr(error, "sqlstate", None)
     if sqlstate is not None:
         return sqlstate[:2] in SQLSTATE_CONTENT
+    if isinstance(error, SQLAlchemyError):
+        return False
     if isinstance(error, PYTHON_CONTENT):
         return True
-    return not isinstance(error, SQLAlchemyError) and type(error).__name__ in DRIVER_CONTENT
+    driver = type(error).__module__.partition(".")[0]
+    return type(error).__name__ in DRIVER_CONTENT.get(driver, ())
 
 
 def _named(error: BaseException) -> str:
