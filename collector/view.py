@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from collector.events.batch import StreamKey
+from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
 from collector.events.glance import Glance
 from collector.events.notices import PotentialHalt, SegmentChanged, State, SystemState
@@ -52,6 +52,11 @@ class View:
     refused: tuple[str, ...]  # what was asked for and is not to be had
     halts: int
     last_halt: PotentialHalt | None
+
+    @property
+    def collected(self) -> tuple[StreamView, ...]:
+        """Return the streams that were asked for: without what counts frames that nobody could read."""
+        return tuple(stream for stream in self.streams if stream.key.symbol != UNKNOWN)
 
     @property
     def pending(self) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from collector.cli.options import ConfigFile, Seconds
+from collector.cli.options import ConfigFile, Plain, Seconds
 
 
 def collect(
@@ -21,6 +21,7 @@ def collect(
         str | None, typer.Option("--db", help="A path of an SQLite file, or an SQLAlchemy URL.")
     ] = None,
     seconds: Seconds = None,
+    plain: Plain = False,
 ) -> int:
     """Collect until stopped; Ctrl-C drains, closes and prints the accounting.
 
@@ -29,7 +30,7 @@ def collect(
     Exit codes: 0 all is well and accounted for; 1 something accepted was lost; 2 a mistake in what was asked.
     """
     from collector.app import Collector  # noqa: PLC0415
-    from collector.cli.running import run_in_foreground  # noqa: PLC0415
+    from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
     from collector.logs import set_up_logging  # noqa: PLC0415
     from collector.settings import load_settings  # noqa: PLC0415
 
@@ -41,5 +42,6 @@ def collect(
     if db is not None:
         overrides["database.url"] = db
     settings = load_settings(config, overrides=overrides)
-    set_up_logging(settings.logging)
-    return run_in_foreground(Collector(settings), seconds)
+    set_up_logging(settings.logging, secrets=settings.secrets())
+    screen = screen_for(settings.logging, wanted=not plain)
+    return run_in_foreground(Collector(settings), seconds, screen=screen)

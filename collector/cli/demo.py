@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from collector.cli.options import Seconds
+from collector.cli.options import Plain, Seconds
 
 SYMBOLS = {
     "bybit": ["BTC/USDT:USDT", "ETH/USDT:USDT"],
@@ -24,13 +24,14 @@ def demo(
         str, typer.Option("--db", help="Where to write: a path of an SQLite file, or an SQLAlchemy URL.")
     ] = DEMO_DATABASE,
     seconds: Seconds = None,
+    plain: Plain = False,
 ) -> int:
     """Collect from simulated exchanges on this machine: no network, no configuration, no account.
 
     Example: python run.py demo --seconds 20 --db ./demo.db
     """
     from collector.app import Collector  # noqa: PLC0415
-    from collector.cli.running import run_in_foreground  # noqa: PLC0415
+    from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
     from collector.logs import set_up_logging  # noqa: PLC0415
     from collector.settings import load_settings  # noqa: PLC0415
     from collector.simulator import Simulator  # noqa: PLC0415
@@ -48,12 +49,13 @@ def demo(
             env_file=None,
             overrides_name="demo",
         )
-        set_up_logging(settings.logging)
+        set_up_logging(settings.logging, secrets=settings.secrets())
         until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
         shown = settings.masked()["database"]["url"]
         names = "; ".join(f"{exchange} {', '.join(symbols)}" for exchange, symbols in SYMBOLS.items())
         print(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
-        code = run_in_foreground(Collector(settings), seconds)
+        screen = screen_for(settings.logging, wanted=not plain)
+        code = run_in_foreground(Collector(settings), seconds, screen=screen)
     print_what_next(shown)
     return code
 

@@ -15,3 +15,6 @@ DatabaseUrl = Annotated[str, typer.Option("--db", help="A path of an SQLite file
 TableName = Annotated[str, typer.Option("--table", help="The name of the table of book rows.")]
 Seconds = Annotated[float | None, typer.Option("--seconds", min=0.1, help="Stop by itself after this long.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+Plain = Annotated[
+    bool, typer.Option("--plain", help="Log lines in place of the live table, on a terminal as well.")
+]

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from collector.exchanges.venues import Environment
-from collector.settings.secrets import MASK, mask_url
+from collector.settings.secrets import MASK, mask_url, passwords_in
 
 DataSource = Literal["live_trading", "testnet", "demo", "simulator"]
 
@@ -169,6 +169,10 @@ class LoggingSettings(Part):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"
     file: Annotated[str | None, Field(min_length=1), Expected("the path of a file, or null")] = None
+    max_bytes: Annotated[
+        int, Field(ge=10_000, le=10**12), Expected("a whole number of bytes, at least 10000")
+    ] = 50_000_000
+    keep_files: Annotated[int, Field(ge=1, le=1000), Expected("a whole number from 1 to 1000")] = 5
 
 
 def _plain(value: Mapping[str, Any], handler: SerializerFunctionWrapHandler) -> Any:
@@ -200,6 +204,12 @@ class Settings(Part):
             if exchange["credentials"] is not None:
                 exchange["credentials"] = dict.fromkeys(exchange["credentials"], MASK)
         return plain
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every secret value, for whoever must keep them out of a text."""
+        keys = [one.credentials for one in self.exchanges.values() if one.credentials is not None]
+        values = [secret.get_secret_value() for pair in keys for secret in (pair.api_key, pair.api_secret)]
+        return (*values, *passwords_in(self.database.url))
 
 
 def _is_loopback(url: str) -> bool:

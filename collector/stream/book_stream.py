@@ -114,6 +114,7 @@ class BookStream:
             in_question, self.in_question = self.in_question, False
         if outcome is CONTINUED and not in_question and not self._standby:  # nearly always
             self.last_news_at_ns = received_at_ns
+            self._exchange_ms = message.exchange_ms
             self._store(message, received, received_at_ns, liveness)
         else:
             self._settle(message, outcome, received, received_at_ns, liveness, in_question=in_question)

@@ -1,90 +1,17 @@
 """What a person at a terminal sees: output, exit codes, messages for mistakes."""
 
 import json
-import os
 import signal
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from collector.simulator import Simulator
 
-ROOT = Path(__file__).resolve().parents[2]
-BTC = "BTC/USDT:USDT"
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("COLLECTOR_", "SYMBOLS"))}
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def start(*words: str, cwd: Path, **environ: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", str(ROOT / "run.py"), *words],
-        cwd=cwd,
-        env={**CLEAN, **environ},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run the program to its end, in an empty folder."""
-
-    def run(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-        process = start(*words, cwd=tmp_path, **environ)
-        try:
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
-        assert "Traceback" not in err, err
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def simulator() -> Iterator[Simulator]:
-    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=200.0) as running:
-        yield running
-
-
-def config(folder: Path, simulator: Simulator, symbols: Sequence[str] = (BTC,)) -> str:
-    endpoints = simulator.endpoints("bybit")
-    path = folder / "config.yaml"
-    settings = {
-        "exchanges": {"bybit": {"symbols": list(symbols), "endpoints": endpoints}},
-        "database": {"url": str(folder / "live.db")},
-        "writer": {"interval_s": 0.1},
-        "stream": {"backoff_base_s": 0.05},
-    }
-    path.write_text(json.dumps(settings))  # JSON is YAML
-    return str(path)
-
-
-def count_rows(database: Path) -> int:
-    if not database.exists():
-        return 0
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-    try:
-        return int(connection.execute("SELECT COUNT(*) FROM l2_training_data_practical").fetchone()[0])
-    except sqlite3.OperationalError:  # not made yet
-        return 0
-    finally:
-        connection.close()
-
-
-def wait_for_rows(database: Path, process: "subprocess.Popen[str]", rows: int) -> None:
-    for _ in range(3000):
-        if count_rows(database) >= rows:
-            return
-        assert process.poll() is None, process.communicate()
-        signal.sigtimedwait([], 0.01)
-    pytest.fail(f"{rows} rows did not come")
+sys.path.insert(0, str(Path(__file__).parent))
+from program import BTC, ROOT, Run, config, count_rows, start, wait_for_rows
 
 
 def test_help_and_version(run: Run) -> None:
@@ -125,53 +52,6 @@ def test_the_demo_leaves_a_database_that_passes_verification(run: Run, tmp_path:
     segments = json.loads(run("coverage", "--db", "demo.db", "--json").stdout)
     assert sum(one["rows"] for one in segments) == count_rows(tmp_path / "demo.db") > 0
     assert "ended: stop" in run("coverage", "--db", "demo.db").stdout
-
-
-DAMAGE = {
-    "a row deleted": "DELETE FROM l2_training_data_practical WHERE id = 5",
-    "a row doubled": (
-        "INSERT INTO l2_training_data_practical ({columns}) "
-        "SELECT {columns} FROM l2_training_data_practical WHERE id = 5"
-    ),
-    "a price changed": "UPDATE l2_training_data_practical SET bid_price_1 = bid_price_1 + 0.1 WHERE id = 5",
-    "a feature changed": "UPDATE l2_training_data_practical SET microprice = microprice + 0.1 WHERE id = 5",
-    "a row moved to another stream": "UPDATE l2_training_data_practical SET symbol = 'X' WHERE id = 5",
-    "a segment stretched": (
-        "UPDATE collector_coverage SET end_ns = end_ns + 1, alive_until_ns = alive_until_ns + 9"
-    ),
-    "a segment kept alive": "UPDATE collector_coverage SET alive_until_ns = alive_until_ns + 5000000000",
-    "a segment cut": "UPDATE collector_coverage SET alive_until_ns = start_ns",
-    "a count wrong": "UPDATE collector_accounting SET received = received + 1",
-    "a row count wrong": "UPDATE collector_coverage SET rows = rows + 1",
-    "a sequence changed": "UPDATE l2_training_data_practical SET sequence = sequence - 2 WHERE id = 5",
-}
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Path:
-    folder = tmp_path_factory.mktemp("sound")
-    process = start("collect", "--config", config(folder, simulator), "--seconds", "2", cwd=folder)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    return folder / "live.db"
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_verify_turns_red_on_planted_damage(run: Run, sound: Path, tmp_path: Path, damage: str) -> None:
-    database = tmp_path / "damaged.db"
-    database.write_bytes(sound.read_bytes())
-    connection = sqlite3.connect(database)
-    columns = [row[1] for row in connection.execute("PRAGMA table_info(l2_training_data_practical)")]
-    connection.execute(DAMAGE[damage].format(columns=", ".join(name for name in columns if name != "id")))
-    connection.commit()
-    connection.close()
-    assert run("verify", "--db", str(sound)).returncode == 0
-    found = run("verify", "--db", str(database))
-    assert found.returncode == 1
-    assert "finding" in found.stdout
-    machine = json.loads(run("verify", "--db", str(database), "--json").stdout)
-    assert not machine["passed"]
-    assert machine["findings"]
 
 
 def test_sigterm_under_load_drains_and_accounts(tmp_path: Path, simulator: Simulator) -> None:

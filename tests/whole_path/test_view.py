@@ -16,6 +16,7 @@ def of(rig: Rig, symbol: str) -> StreamView:
 
 def test_a_view_shows_each_stream_its_prices_and_what_became_of_its_events(tmp_path: Path) -> None:
     with running(tmp_path / "live.db") as rig:
+        rig.wait_until_verified(rows=20)
         rig.simulator.pause()
         rig.wait_for_all()
         wait_until(lambda: rig.collector.view().pending == 0, "all committed")

@@ -1,0 +1,76 @@
+"""Tell the service manager (systemd) that the collector is ready, alive, and stopping.
+
+The protocol is a datagram of NAME=value lines to the socket that NOTIFY_SOCKET names (sd_notify(3)).
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collector.view import View
+
+MOST_EVERY_S = 10.0
+MICROSECONDS = 1_000_000
+
+
+class ServiceManager:
+    """Speaks to the manager that started us; silent where none did."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._address = environ.get("NOTIFY_SOCKET", "")
+        self._is_ready = False
+        watchdog_s = _watchdog_s(environ)
+        # Half of what is allowed, as sd_watchdog_enabled(3) advises.
+        self.every_s = MOST_EVERY_S if watchdog_s is None else min(watchdog_s / 2, MOST_EVERY_S)
+
+    @property
+    def wanted(self) -> bool:
+        """Say whether a manager listens."""
+        return bool(self._address)
+
+    def show(self, view: "View") -> None:
+        """Say how it goes; keep still about being alive when a thread does not answer."""
+        lines = [f"STATUS={_status(view)}"]
+        if not self._is_ready:
+            lines.append("READY=1")
+            self._is_ready = True
+        if view.answers:
+            lines.append("WATCHDOG=1")
+        self._send(*lines)
+
+    def stopping(self, deadline_s: float) -> None:
+        """Say that what is held is being written, and how long that may take."""
+        self._send("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={int(deadline_s * MICROSECONDS)}")
+
+    def close(self) -> None:
+        """Leave nothing open."""
+
+    def _send(self, *lines: str) -> None:
+        if not self._address:
+            return
+        # A leading @ means a name in the abstract space of Linux.
+        address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as speaker:
+                speaker.setblocking(False)
+                speaker.sendto("\n".join(lines).encode(), address)
+        except OSError:
+            return  # a manager that is gone or slow is no reason to stop collecting
+
+
+def _watchdog_s(environ: Mapping[str, str]) -> float | None:
+    """Return within how long the manager wants to hear of us; None when it does not."""
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    try:
+        return int(environ["WATCHDOG_USEC"]) / MICROSECONDS
+    except (KeyError, ValueError):
+        return None
+
+
+def _status(view: "View") -> str:
+    verified = sum(stream.state == "verified" for stream in view.collected)
+    text = f"{verified} of {len(view.collected)} streams verified, {view.writer.rows} rows written"
+    return text if view.writer.last_error is None else f"{text}; database: {view.writer.last_error}"

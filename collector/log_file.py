@@ -1,0 +1,90 @@
+"""Write text to a file that is set aside when it has grown, or to a stream, without ever raising.
+
+A full disk or a closed pipe must not end the thread that had something to say.
+"""
+
+import threading
+from pathlib import Path
+from typing import TextIO
+
+from collector.errors import UserError
+
+
+class Quiet:
+    """A stream whose failures are counted, not raised."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.failures = 0
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            self.failures += 1
+            return 0
+
+    def flush(self) -> None:
+        """Hand on what is held."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.failures += 1
+
+
+class LogFile:
+    """A file of at most `max_bytes`; the ones before are called FILE.1 (the newest) to FILE.<keep>."""
+
+    def __init__(self, path: Path, max_bytes: int, keep: int) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._file = self._open()
+        self._size = self._file.tell()
+        self.failures = 0
+
+    def write(self, text: str) -> int:
+        """Append a text; another file is begun when it would not fit."""
+        with self._lock:
+            size = len(text.encode("utf-8", "replace"))
+            try:
+                if self._size and self._size + size > self._max_bytes:
+                    self._begin_another()
+                self._file.write(text)
+            except (OSError, ValueError, UserError):
+                self.failures += 1
+                return 0
+            self._size += size
+            return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: each line is written at once."""
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._file.close()
+
+    def _begin_another(self) -> None:
+        self._file.close()
+        try:
+            for number in range(self._keep - 1, 0, -1):
+                older = self._numbered(number)
+                if older.exists():
+                    older.replace(self._numbered(number + 1))
+            self._path.replace(self._numbered(1))
+        finally:
+            self._file = self._open()
+            self._size = self._file.tell()
+
+    def _numbered(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.{number}")
+
+    def _open(self) -> TextIO:
+        try:
+            return self._path.open("a", encoding="utf-8", errors="replace", buffering=1)
+        except OSError as error:
+            words = f"logging.file: {self._path} cannot be written: {error.strerror}"
+            raise UserError(f"{words}; expected a file in a folder that exists") from None

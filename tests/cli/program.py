@@ -1,0 +1,65 @@
+"""Start the program as a person does, and look at what it leaves."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from collector.simulator import Simulator
+
+ROOT = Path(__file__).resolve().parents[2]
+BTC = "BTC/USDT:USDT"
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("COLLECTOR_", "SYMBOLS"))}
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def start(*words: str, cwd: Path, **environ: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", str(ROOT / "run.py"), *words],
+        cwd=cwd,
+        env={**CLEAN, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def config(folder: Path, simulator: Simulator, symbols: Sequence[str] = (BTC,)) -> str:
+    endpoints = simulator.endpoints("bybit")
+    path = folder / "config.yaml"
+    settings = {
+        "exchanges": {"bybit": {"symbols": list(symbols), "endpoints": endpoints}},
+        "database": {"url": str(folder / "live.db")},
+        "writer": {"interval_s": 0.1},
+        "stream": {"backoff_base_s": 0.05},
+    }
+    path.write_text(json.dumps(settings))  # JSON is YAML
+    return str(path)
+
+
+def count_rows(database: Path) -> int:
+    if not database.exists():
+        return 0
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        return int(connection.execute("SELECT COUNT(*) FROM l2_training_data_practical").fetchone()[0])
+    except sqlite3.OperationalError:  # not made yet
+        return 0
+    finally:
+        connection.close()
+
+
+def wait_for_rows(database: Path, process: "subprocess.Popen[str]", rows: int) -> None:
+    for _ in range(3000):
+        if count_rows(database) >= rows:
+            return
+        assert process.poll() is None, process.communicate()
+        signal.sigtimedwait([], 0.01)
+    pytest.fail(f"{rows} rows did not come")
