@@ -7,7 +7,7 @@ from bench.programs import Setting
 from bench.server import Sent
 from collector.app import Collector
 from collector.settings import Settings, load_settings
-from collector.sinks.contract import Receipt, Sink, WriteSet
+from collector.sinks.contract import Receipt, Rows, Sink, WriteSet
 
 FLUSH_S = 0.1
 
@@ -40,6 +40,13 @@ class NoSink:
         """Take it."""
         del batch
         return Receipt()
+
+    def refuses(self, rows: Rows) -> str | None:
+        """Refuse nothing."""
+        del rows
+
+    def abort(self) -> None:
+        """Do nothing."""
 
     def close(self) -> None:
         """Do nothing."""

@@ -133,5 +133,14 @@ class Sink(Protocol):
         SinkError, whose `transient` says whether another try can help.
         """
 
+    def refuses(self, rows: Rows) -> str | None:
+        """Say why these rows cannot be stored, or None if they can be. Stores nothing.
+
+        Raises SinkError when that cannot be told now.
+        """
+
+    def abort(self) -> None:
+        """Break off, from another thread, the call that is under way; it raises SinkError there."""
+
     def close(self) -> None:
         """Let go of everything. Idempotent."""

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from collector.sinks.contract import Value
 
 IfThere = Literal["fail", "skip", "replace"]  # what to do about a row whose primary key is there already
-Rule = Literal["newest", "add", "keep"]  # how a value replaces the one that is there
+Rule = Literal["newest", "largest", "add", "keep"]  # how a value replaces the one that is there
 Rules = tuple[tuple[str, Rule], ...]  # by column; "newest" unless said
 
 NO_RULES: Rules = ()
@@ -111,6 +111,8 @@ def _replacement(
     here, new = f"{quote.format_table(table)}.{name}", f"excluded.{name}"
     if rule == "add":
         return f"{name} = {here} + {new}"
+    if rule == "largest":
+        return f"{name} = CASE WHEN {here} IS NULL OR {new} > {here} THEN {new} ELSE {here} END"
     if rule == "keep":
         return f"{name} = COALESCE({here}, {new})"
     if not column.nullable:

@@ -1,21 +1,25 @@
 """Write batches to an SQL database: SQLite by default, PostgreSQL where a server is given."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from structlog import get_logger
 
 from collector.errors import CollectorError, SinkError, UserError
+from collector.events.batch import StreamKey
 from collector.sinks import multi_row
-from collector.sinks.contract import AccountingState, Receipt, Value, WriteSet
+from collector.sinks.break_off import break_off
+from collector.sinks.contract import AccountingState, Receipt, Rows, SegmentState, WriteSet
 from collector.sinks.database_url import database_url, shown, sqlite_path
 from collector.sinks.engine import make_engine
 from collector.sinks.faults import sink_error
 from collector.sinks.lock import WriterLock
 from collector.sinks.migrate import bring_to_head
+from collector.sinks.routes import write_rows
 from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
 from collector.sinks.sessions import close_crashed
 from collector.sinks.sqlite_file import SqliteFile
@@ -24,14 +28,15 @@ from collector.sinks.state_rows import (
     ACCOUNTING_RULES,
     REASONS_RULES,
     SEGMENT_RULES,
+    SESSION_RULES,
     accounting_row,
     ledger_row,
+    less_merged,
+    moved_to_merged,
     segment_row,
     session_row,
     with_reasons_so_far,
 )
-
-InsertRows = Callable[[sa.Connection, sa.Table, Mapping[str, Sequence[Value]]], object]
 
 log = get_logger()
 
@@ -51,22 +56,14 @@ class SqlSink:
         self._url = database_url(url)
         self._table_name = table_name
         self._tables = tables(table_name)
-        self._table_of = {
-            "book": self._tables.hot,
-            "levels": self._tables.levels,
-            "trades": self._tables.trades,
-            "ohlcv": self._tables.ohlcv,
-            "rejected": self._tables.rejected,
-            "events": self._tables.events,
-        }
         self._synchronous = synchronous
         self._auto_migrate = auto_migrate
         self._busy_timeout_s = busy_timeout_s
         path = sqlite_path(self._url)
         self._lock = WriterLock(path) if path else None
         self._file = SqliteFile(path) if path else None
-        self._insert_rows = _insert_route(path)
         self._engine: sa.Engine | None = None
+        self._in_use: object | None = None  # the driver's connection, while a call is under way
 
     def open(self) -> None:
         """Take the database: lock it, migrate it, close what a crash left open. Idempotent."""
@@ -94,20 +91,36 @@ class SqlSink:
         """Commit the batch in one transaction, unless a batch of its id is in already."""
         engine = self._engine_of_the_right_file()
         try:
-            with engine.begin() as connection:
+            with engine.begin() as connection, self._breakable(connection):
                 if not self._claim(connection, batch):
                     return Receipt(repeated=True)
-                for rows in batch.rows:
-                    if len(rows):
-                        self._insert_rows(connection, self._table_of[rows.table], rows.columns)
-                self._upsert_states(connection, batch)
-        except SinkError:
-            raise
+                merged = self._write_rows(connection, batch)
+                self._write_states(connection, batch, merged)
         except Exception as error:
             raise sink_error(error, shown(self._url)) from error
         if self._file is not None:
             self._file.remember_log()
-        return Receipt()
+        return Receipt(merged=merged)
+
+    def refuses(self, rows: Rows) -> str | None:
+        """Try the rows in a transaction that is rolled back; say why they cannot be stored, or None."""
+        engine = self._engine_of_the_right_file()
+        try:
+            with engine.connect() as connection, connection.begin() as trial, self._breakable(connection):
+                write_rows(connection, self._tables, rows)
+                trial.rollback()
+        except Exception as error:
+            refusal = sink_error(error, shown(self._url))
+            if refusal.transient:
+                raise refusal from error
+            return str(refusal)
+        return None
+
+    def abort(self) -> None:
+        """Break off the call that is under way in another thread; it raises SinkError there."""
+        in_use = self._in_use
+        if in_use is not None:
+            break_off(in_use)
 
     def close(self) -> None:
         """Let go of everything. Idempotent."""
@@ -159,12 +172,33 @@ class SqlSink:
         ledger = ledger_row(batch, time.time_ns())
         return multi_row.upsert(connection, self._tables.batches, [ledger], if_there="skip") == 1
 
-    def _upsert_states(self, connection: sa.Connection, batch: WriteSet) -> None:
-        multi_row.upsert(
-            connection, self._tables.coverage, map(segment_row, batch.segments), rules=SEGMENT_RULES
-        )
-        self._add_to_accounting(connection, batch.accounting)
-        multi_row.upsert(connection, self._tables.sessions, [session_row(batch.session)])
+    @contextmanager
+    def _breakable(self, connection: sa.Connection) -> Iterator[None]:
+        self._in_use = connection.connection.driver_connection
+        try:
+            yield
+        finally:
+            self._in_use = None
+
+    def _write_rows(self, connection: sa.Connection, batch: WriteSet) -> Counter[StreamKey]:
+        """Insert all rows; count those that were there already, by stream."""
+        merged: Counter[StreamKey] = Counter()
+        for rows in batch.rows:
+            there = len(rows) - write_rows(connection, self._tables, rows)
+            if there and rows.stream is not None:
+                merged[rows.stream] += there
+        return merged
+
+    def _write_states(
+        self, connection: sa.Connection, batch: WriteSet, merged: Mapping[StreamKey, int]
+    ) -> None:
+        segments: Sequence[SegmentState] = batch.segments
+        increments: Sequence[AccountingState] = batch.accounting
+        if merged:
+            segments, increments = less_merged(segments, merged), moved_to_merged(increments, merged)
+        multi_row.upsert(connection, self._tables.coverage, map(segment_row, segments), rules=SEGMENT_RULES)
+        self._add_to_accounting(connection, increments)
+        multi_row.upsert(connection, self._tables.sessions, [session_row(batch.session)], rules=SESSION_RULES)
 
     def _add_to_accounting(self, connection: sa.Connection, increments: Sequence[AccountingState]) -> None:
         now_ns, table = time.time_ns(), self._tables.accounting
@@ -174,11 +208,3 @@ class SqlSink:
             told = with_reasons_so_far(connection, table, [one for one in increments if one.rejected])
             rows = [accounting_row(one, now_ns, reasons) for one, reasons in told]
             multi_row.upsert(connection, table, rows, rules=REASONS_RULES)
-
-
-def _insert_route(path: Path | None) -> InsertRows:
-    if path is not None:
-        return multi_row.insert
-    from collector.sinks import postgres_copy  # noqa: PLC0415  (its driver is an extra)
-
-    return postgres_copy.insert

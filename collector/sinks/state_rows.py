@@ -3,9 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 
+from collector.events.batch import StreamKey
 from collector.sinks.contract import AccountingState, SegmentState, SessionState, Value, WriteSet
 from collector.sinks.multi_row import Rules
 
@@ -15,6 +17,7 @@ Reasons = Mapping[str, int]
 _STREAM = ("session_id", "exchange", "symbol", "channel")
 _TERMS = ("received", "carried_in", "written", "merged", "sampled_out", "rejected", "dropped", "pending")
 
+SESSION_RULES: Rules = (("ended_ns", "largest"),)
 SEGMENT_RULES: Rules = (("rows", "add"), ("start_ns", "keep"), ("first_sequence", "keep"))
 REASONS_RULES: Rules = tuple((term, "add") for term in _TERMS)
 ACCOUNTING_RULES: Rules = (*REASONS_RULES, ("rejected_reasons", "keep"))
@@ -84,6 +87,33 @@ def with_reasons_so_far(
         (one, Counter(there.get(tuple(getattr(one, name) for name in _STREAM), {})) + Counter(one.rejected))
         for one in increments
     ]
+
+
+def moved_to_merged(
+    increments: Sequence[AccountingState], merged: Mapping[StreamKey, int]
+) -> list[AccountingState]:
+    """Count as merged, not as written, the rows that were there already."""
+    return [
+        _moved(one, merged.get(StreamKey(one.exchange, one.symbol, one.channel), 0)) for one in increments
+    ]
+
+
+def less_merged(segments: Sequence[SegmentState], merged: Mapping[StreamKey, int]) -> list[SegmentState]:
+    """Take the rows that were there already off those that the segments add, the newest first."""
+    left = Counter(merged)
+    found: list[SegmentState] = []
+    for one in reversed(segments):
+        key = StreamKey(one.exchange, one.symbol, one.channel)
+        taken = min(left[key], one.rows)
+        left[key] -= taken
+        found.append(replace(one, rows=one.rows - taken) if taken else one)
+    return found[::-1]
+
+
+def _moved(one: AccountingState, rows: int) -> AccountingState:
+    if not rows or not one.written:
+        return one
+    return replace(one, written=one.written - rows, merged=one.merged + rows)
 
 
 def session_row(state: SessionState) -> Row:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from collector.errors import SinkError
 from collector.sinks.contract import Rows, SessionState, WriteSet
+from collector.sinks.routes import write_rows
 from collector.sinks.sql import SqlSink
 
 OpenSink = Callable[..., SqlSink]
@@ -149,18 +150,17 @@ def test_a_cut_connection_is_worth_another_try_which_succeeds(
 
 
 def test_a_connection_cut_while_rows_are_sent_is_worth_another_try_which_succeeds(
-    postgres_url: str, open_sink: OpenSink, make_batch: MakeBatch
+    postgres_url: str, open_sink: OpenSink, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sink = open_sink(postgres_url)
-    insert_rows = sink._insert_rows
 
-    def cut_then_insert(connection: sa.Connection, *parts: object) -> None:
+    def cut_then_write(connection: sa.Connection, *parts: object) -> int:
         cut(postgres_url, connection.exec_driver_sql("SELECT pg_backend_pid()").scalar())
-        insert_rows(connection, *parts)  # type: ignore[arg-type]
+        return write_rows(connection, *parts)  # type: ignore[arg-type]
 
-    sink._insert_rows = cut_then_insert
-    assert refused(sink, make_batch()).transient
-    sink._insert_rows = insert_rows
+    with monkeypatch.context() as cutting:
+        cutting.setattr("collector.sinks.sql.write_rows", cut_then_write)
+        assert refused(sink, make_batch()).transient
     assert not sink.write(make_batch()).repeated
 
 

@@ -7,7 +7,16 @@ import pytest
 import sqlalchemy as sa
 
 from collector.errors import SinkError
-from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, WriteSet
+from collector.events.batch import StreamKey
+from collector.sinks.contract import (
+    AccountingState,
+    Receipt,
+    Rows,
+    SegmentState,
+    SessionState,
+    Value,
+    WriteSet,
+)
 from collector.sinks.database_url import database_url
 from collector.sinks.engine import make_engine
 from collector.sinks.schema import ROW_COLUMNS, Tables, tables
@@ -215,3 +224,31 @@ def test_opening_and_closing_twice_is_once(any_database: str, make_batch: MakeBa
     sink.open()
     assert sink.write(make_batch()).repeated
     sink.close()
+
+
+STREAM = StreamKey("bybit", "BTC/USDT:USDT", "trade")
+
+
+def trades(*ids: str) -> Rows:
+    common = {"timestamp": "2026-01-01T00:00:00.000001Z", "exchange": "bybit", "symbol": "BTC/USDT:USDT"}
+    common |= {"kind": "trade", "side": "buy"}
+    columns: dict[str, list[Value]] = {name: [value] * len(ids) for name, value in common.items()}
+    numbers: dict[str, list[Value]] = {"price": [1.0] * len(ids), "size": [2.0] * len(ids)}
+    return Rows("trades", {**columns, **numbers, "trade_id": list(ids)}, STREAM)
+
+
+def test_a_trade_that_is_there_already_counts_as_merged(
+    any_database: str, open_sink: OpenSink, session: SessionState
+) -> None:
+    sink = open_sink(any_database)
+    fields = {name: getattr(SEGMENT, name) for name in SegmentState.__slots__} | {"channel": "trade"}
+    three = AccountingState("session-1", *STREAM, received=3, written=3)
+    first = WriteSet("b1", session, (trades("1", "2", "3"),), (SegmentState(**fields),), (three,))
+    assert sink.write(first) == Receipt()
+    again = WriteSet("b2", session, (trades("2", "3", "4"),), (SegmentState(**fields),), (three,))
+    assert sink.write(again) == Receipt(merged={STREAM: 2})
+    (account,) = stored(any_database, TABLES.accounting)
+    assert (account["received"], account["written"], account["merged"]) == (6, 4, 2)
+    (segment,) = stored(any_database, TABLES.coverage)
+    assert segment["rows"] == 4
+    assert [row["trade_id"] for row in stored(any_database, TABLES.trades)] == ["1", "2", "3", "4"]
