@@ -19,7 +19,8 @@ from collector.events.bus import EventBus
 from collector.exchanges.protocol import depth_of
 from collector.exchanges.venues import SUPPORTED, Kind
 from collector.features.practical import TOTAL_LEVELS
-from collector.features.rows import BookRows, StreamFacts
+from collector.features.rows import BookRows
+from collector.features.streams import StreamFacts
 from collector.ids import SegmentIds, new_id
 from collector.logs import log_events, log_failed_subscriber, log_unknown
 from collector.retry import Backoff

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from collector.buffer.buffer import Buffer
 from collector.events.batch import Batch, Liveness, SegmentOpened, StreamKey
-from collector.features.rows import BookRows, StreamFacts
+from collector.features.rows import BookRows
+from collector.features.streams import StreamFacts
 from collector.ids import SegmentIds, new_id
 from collector.sinks.contract import SessionState
 from collector.sinks.engine import make_engine
@@ -149,7 +150,7 @@ def batches(rows: int, batch_rows: int, symbols: int) -> Iterator[Batch]:
         sizes = [drawn.random() for _ in range(2 * LEVELS)]
         levels = [*bids, *sizes[:LEVELS], *asks, *sizes[LEVELS:]]
         at_ns, received = now_ns + row * 1000, row // symbols + 1
-        buffer.append(number, received, at_ns, at_ns // 10**6, received, segments[number], True, levels)
+        buffer.append(number, received, at_ns, at_ns // 10**6, received, segments[number], LEVELS, levels)
         if row % batch_rows == batch_rows - 1:
             yield buffer.swap()
 

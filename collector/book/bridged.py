@@ -64,6 +64,13 @@ class BridgedBook(VerifiedBook):
         )
         return knows_bids and knows_asks
 
+    def known_levels(self, most: int) -> int:
+        """Count the best levels of which each side is known for sure, at most `most` and the depth."""
+        wanted = min(most, self._depth)
+        if self.knows(wanted):
+            return wanted
+        return next((levels for levels in range(wanted - 1, 0, -1) if self.knows(levels)), 0)
+
     def reset(self) -> None:
         """Forget the book; what the stream sends from now on is kept for the next snapshot."""
         super().reset()

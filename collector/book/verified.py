@@ -94,6 +94,10 @@ class VerifiedBook:
         """Say whether the best `levels` of each side are known for sure: as many as were subscribed."""
         return levels <= self._depth
 
+    def known_levels(self, most: int) -> int:
+        """Count the best levels of which each side is known for sure, at most `most`."""
+        return min(most, self._depth)
+
     def reset(self) -> None:
         """Forget the book: the connection that fed it is gone."""
         self.book = OrderBook()

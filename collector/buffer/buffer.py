@@ -76,7 +76,7 @@ class Buffer:
         exchange_ms: int | None,
         sequence: int | None,
         segment_id: int,
-        ten_known: bool,
+        known_levels: int,
         levels: Sequence[float],
     ) -> bool:
         """Take a row; False when there is no room and it was counted as dropped.
@@ -98,7 +98,7 @@ class Buffer:
                     NO_INT if sequence is None else sequence,
                     stream,
                     segment_id,
-                    ten_known,
+                    known_levels,
                 )
             )
             self._rows += 1

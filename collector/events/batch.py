@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 NO_INT = -(2**63)  # stands for NULL in an integer column
-INT_COLUMNS = 6  # received_at_ns, exchange_ms, sequence, stream, segment_id, 1 if ten levels are known
+# The integers of a row. KNOWN_LEVELS: how many best levels the exchange has shown, at most 10.
+RECEIVED, EXCHANGE_MS, SEQUENCE, STREAM, SEGMENT, KNOWN_LEVELS = range(6)
+INT_COLUMNS = 6
 
 UNKNOWN = "_unknown"  # frames that cannot be mapped to a stream are counted under this name
 
@@ -72,7 +74,7 @@ class Batch:
     """What the writer takes at one swap: rows, what happened to segments, and how events were settled."""
 
     levels: "array[float]"  # per row: 4 x levels_per_row numbers, as OrderBook.top returns them
-    integers: "array[int]"  # per row: INT_COLUMNS numbers
+    integers: "array[int]"  # per row: INT_COLUMNS numbers, in the order above
     opened: tuple[SegmentOpened, ...]
     closed: tuple[SegmentClosed, ...]
     heard_ns: dict[int, int]  # by segment open after this batch: its connection was alive until then

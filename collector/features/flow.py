@@ -1,52 +1,69 @@
-"""Compute order-flow imbalance (Cont, Kukanov, Stoikov 2014) at the best level, row by row of a segment."""
+"""Compute order-flow imbalance (Cont, Kukanov, Stoikov 2014) level by level, row by row of a segment."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from collector.features.practical import Book, Floats, Integers
+from collector.features.practical import Flags, Floats
+from collector.features.runs import Memory, Runs
 
-Top = tuple[float, float, float, float]  # bid price, bid size, ask price, ask size
+BID_PRICE, BID_SIZE, ASK_PRICE, ASK_SIZE = range(4)
 
 
-class OrderFlow:
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Each row's state and the one before it in its segment, segment by segment: rows x 4 x levels."""
+
+    runs: Runs
+    before: Floats
+    now: Floats
+    first: list[bool]  # for each segment of `runs`: its first row in this batch is its first of all
+
+    def flow(self) -> Floats:
+        """Return what came to the bid less what came to the ask: rows x levels, in the order of receipt.
+
+        NaN for the first row of a segment, and where a side has no such level now or had none before.
+        """
+        before, now = self.before, self.now
+        bid_before, ask_before = before[:, BID_PRICE], before[:, ASK_PRICE]
+        bid, ask = now[:, BID_PRICE], now[:, ASK_PRICE]
+        flow: Floats = np.where(bid >= bid_before, now[:, BID_SIZE], 0.0)
+        flow -= np.where(bid <= bid_before, before[:, BID_SIZE], 0.0)
+        flow -= np.where(ask <= ask_before, now[:, ASK_SIZE], 0.0)
+        flow += np.where(ask >= ask_before, before[:, ASK_SIZE], 0.0)
+        flow[np.isnan(bid + ask + bid_before + ask_before)] = np.nan
+        received = np.empty_like(flow)
+        received[self.runs.order] = flow
+        return received
+
+    def moved(self) -> Flags:
+        """Say, in the order of receipt, whether a row's best level is another than the one before had."""
+        now, before = self.now[:, :, 0], self.before[:, :, 0]
+        same = (now == before) | (np.isnan(now) & np.isnan(before))
+        other: Flags = ~same.all(axis=1)
+        other[self.runs.starts] |= self.first
+        moved = np.empty_like(other)
+        moved[self.runs.order] = other
+        return moved
+
+
+class LastStates:
     """Remembers each open segment's last state, so that a batch goes on where the one before ended."""
 
-    def __init__(self) -> None:
-        self._last: dict[int, Top] = {}
+    def __init__(self, levels: int) -> None:
+        self._levels = levels
+        self._last = Memory((4, levels), np.nan)
 
-    def compute(self, book: Book, segments: Integers) -> Floats:
-        """Return each row's order flow against the row before in its segment; NaN for the first of one."""
-        flow = np.full(len(segments), np.nan)
-        if not len(segments):
-            return flow
-        order = np.argsort(segments, kind="stable")
-        by_segment = segments[order]
-        now = np.column_stack(
-            (book.bid_prices[:, 0], book.bid_sizes[:, 0], book.ask_prices[:, 0], book.ask_sizes[:, 0])
-        )[order]
+    def steps(self, states: Floats, runs: Runs) -> Steps:
+        """Put each state (rows x 4 x levels) beside the one before it in its segment."""
+        now = states[runs.order, :, : self._levels]
         before = np.empty_like(now)
         before[1:] = now[:-1]
-        starts = np.flatnonzero(np.r_[True, by_segment[1:] != by_segment[:-1]])
-        ends = np.r_[starts[1:], len(by_segment)] - 1
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            segment = int(by_segment[start])
-            before[start] = self._last.get(segment, (np.nan,) * 4)
-            self._last[segment] = tuple(now[end].tolist())
-        flow[order] = _flow(before, now)
-        return flow
+        first = [segment not in self._last for segment in runs.segments]
+        before[runs.starts] = self._last.recall(runs.segments)
+        self._last.remember(runs.segments, now[runs.ends])
+        return Steps(runs, before, now, first)
 
     def forget(self, segment: int) -> None:
         """Let go of a segment that has ended."""
-        self._last.pop(segment, None)
-
-
-def _flow(before: Floats, now: Floats) -> Floats:
-    """Return what came to the bid less what came to the ask; NaN where a side was or is empty."""
-    bid_before, bid_size_before, ask_before, ask_size_before = before.T
-    bid, bid_size, ask, ask_size = now.T
-    bid_came = np.where(bid >= bid_before, bid_size, 0.0)
-    bid_went = np.where(bid <= bid_before, bid_size_before, 0.0)
-    ask_came = np.where(ask <= ask_before, ask_size, 0.0)
-    ask_went = np.where(ask >= ask_before, ask_size_before, 0.0)
-    known = ~(np.isnan(before).any(axis=1) | np.isnan(now).any(axis=1))
-    flow: Floats = np.where(known, bid_came - bid_went - ask_came + ask_went, np.nan)
-    return flow
+        self._last.forget(segment)

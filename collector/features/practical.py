@@ -28,10 +28,9 @@ class Book:
     ask_sizes: Floats
 
     @classmethod
-    def from_flat(cls, numbers: Floats, levels: int) -> "Book":
-        """Read what OrderBook.top wrote, row after row."""
-        shaped = numbers.reshape(-1, 4, levels)
-        return cls(shaped[:, 0], shaped[:, 1], shaped[:, 2], shaped[:, 3])
+    def of(cls, states: Floats) -> "Book":
+        """Read states of rows x 4 x levels, each as OrderBook.top wrote it."""
+        return cls(states[:, 0], states[:, 1], states[:, 2], states[:, 3])
 
 
 def practical(book: Book, ten_known: Flags) -> Mapping[str, Floats]:
@@ -46,8 +45,8 @@ def practical(book: Book, ten_known: Flags) -> Mapping[str, Floats]:
         "ask_size_1": book.ask_sizes[:, 0],
     }
     totals = {
-        "total_bid_volume_10": np.where(ten_known, _total(book.bid_sizes), np.nan),
-        "total_ask_volume_10": np.where(ten_known, _total(book.ask_sizes), np.nan),
+        "total_bid_volume_10": np.where(ten_known, total(book.bid_sizes, TOTAL_LEVELS), np.nan),
+        "total_ask_volume_10": np.where(ten_known, total(book.ask_sizes, TOTAL_LEVELS), np.nan),
     }
     return {**best, **derived({**best, **totals}), **totals}
 
@@ -57,24 +56,30 @@ def derived(stored: Mapping[str, Floats]) -> dict[str, Floats]:
     bid, bid_size = stored["bid_price_1"], stored["bid_size_1"]
     ask, ask_size = stored["ask_price_1"], stored["ask_size_1"]
     total_bid, total_ask = stored["total_bid_volume_10"], stored["total_ask_volume_10"]
-    total = total_bid + total_ask
     mid = (bid + ask) / 2.0
     spread = ask - bid
-    with np.errstate(divide="ignore", invalid="ignore"):
-        imbalance = np.where(total > 0.0, (total_bid - total_ask) / total, np.nan)
     return {
         "mid_price": mid,
         "spread": spread,
         "spread_bps": spread / mid * BASIS_POINTS,
         "microprice": (bid * ask_size + ask * bid_size) / (bid_size + ask_size),
-        "order_book_imbalance": imbalance,
+        "order_book_imbalance": imbalance(total_bid, total_ask),
     }
 
 
-def _total(sizes: Floats) -> Floats:
-    """Add up the sizes of the best ten levels, the best first; a missing level adds nothing."""
-    total = np.zeros(len(sizes))
-    for level in range(min(TOTAL_LEVELS, sizes.shape[1])):
-        size = sizes[:, level]
-        total = total + np.where(np.isnan(size), 0.0, size)
-    return total
+def total(sizes: Floats, levels: int) -> Floats:
+    """Add up the sizes of the best levels, the best first; a missing level adds nothing."""
+    best = sizes[:, :levels]
+    present = np.where(np.isnan(best), 0.0, best)
+    added = np.zeros(len(best))
+    for level in range(best.shape[1]):
+        added += present[:, level]
+    return added
+
+
+def imbalance(total_bid: Floats, total_ask: Floats) -> Floats:
+    """Return what is more on the bid than on the ask, as a share of both; NaN where there is nothing."""
+    both = total_bid + total_ask
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share: Floats = np.where(both > 0.0, (total_bid - total_ask) / both, np.nan)
+    return share

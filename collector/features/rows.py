@@ -1,70 +1,135 @@
-"""Turn the numbers of a batch into the columns of the hot table."""
+"""Turn the numbers of a batch into the columns of the hot table, and of the table of levels."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from collector.events.batch import INT_COLUMNS, NO_INT, Batch, StreamKey
-from collector.features.flow import OrderFlow
-from collector.features.practical import Book, Floats, Integers, practical
+from collector.events.batch import INT_COLUMNS, KNOWN_LEVELS, NO_INT, SEGMENT, STREAM, Batch
+from collector.features.deep import deep, only_known
+from collector.features.flow import LastStates
+from collector.features.practical import TOTAL_LEVELS, Book, Flags, Floats, Integers, practical
 from collector.features.quality import quality
+from collector.features.runs import Runs
+from collector.features.sampling import STORED, Fates, Sampler, States
+from collector.features.streams import StreamFacts, Streams
 
+FeatureSet = Literal["practical", "deep"]
 Value = float | int | str | None
+Columns = Mapping[str, Sequence[Value]]
+
+# Raised whenever a stored number of the set would come out otherwise; a session says which it stored.
+VERSIONS: Mapping[FeatureSet, int] = {"practical": 1, "deep": 1}
+NO_COLUMNS: Columns = {}
+NO_FLAGS: Flags = np.zeros(0, dtype=np.bool_)
+NOTHING: Integers = np.zeros((0, INT_COLUMNS), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class StreamFacts:
-    """What every row of a stream has in common."""
+class Settled:
+    """What became of the states of a batch, and of those held since an earlier one."""
 
-    key: StreamKey
-    depth: int
-    data_source: str
+    integers: Integers  # rows x INT_COLUMNS, in the order of receipt
+    fates: Fates | None  # STORED, SAMPLED_OUT or HELD; None: all are stored
+    book: Columns  # each with a value for each stored row
+    levels: Columns | None  # the same, where deep features are stored
 
 
 class BookRows:
-    """Computes rows, batch after batch. Pure but for what order flow and segments need remembered."""
+    """Computes rows, batch after batch. Pure but for what order flow and sampling need remembered."""
 
-    def __init__(self, facts_of: Callable[[int], StreamFacts], levels_per_row: int) -> None:
-        self._facts_of = facts_of
+    def __init__(
+        self,
+        facts_of: Callable[[int], StreamFacts],
+        levels_per_row: int,
+        features: FeatureSet = "practical",
+    ) -> None:
         self._levels_per_row = levels_per_row
-        self._flow = OrderFlow()
+        self._deep = features == "deep"
+        self._streams = Streams(facts_of)
+        flow_levels = TOTAL_LEVELS if self._deep else 1
+        self._last = LastStates(flow_levels)
+        self._sampler = Sampler(flow_levels)
         self._unverified: set[int] = set()
 
-    def columns(self, batch: Batch) -> Mapping[str, Sequence[Value]]:
-        """Return the columns, each with a value for each row of the batch."""
-        self._unverified |= {one.segment_id for one in batch.opened if one.verification == "none"}
-        columns = self._columns(batch) if batch.rows else {}
-        for closed in batch.closed:
-            self._flow.forget(closed.segment_id)
-            self._unverified.discard(closed.segment_id)
-        return columns
+    def columns(self, batch: Batch) -> Columns:
+        """Return the columns of the hot table, each with a value for each stored row of the batch."""
+        return self.settle(batch).book
 
-    def _columns(self, batch: Batch) -> dict[str, Sequence[Value]]:
+    def settle(self, batch: Batch, *, is_last: bool = False) -> Settled:
+        """Say what becomes of each state. After the last batch, nothing is held."""
+        self._unverified |= {one.segment_id for one in batch.opened if one.verification == "none"}
+        settled = self._settle(batch, is_last=is_last)
+        for closed in batch.closed:
+            self._last.forget(closed.segment_id)
+            self._sampler.forget(closed.segment_id)
+            self._unverified.discard(closed.segment_id)
+        return settled
+
+    def _settle(self, batch: Batch, *, is_last: bool) -> Settled:
+        new = self._states(batch) if batch.rows else None
+        if new is not None and not self._streams.sampled:
+            return self._settled(new, None)
+        if new is None and not self._sampler.holds:
+            return Settled(NOTHING, None, NO_COLUMNS, NO_COLUMNS if self._deep else None)
+        ended = {one.segment_id for one in batch.closed}
+
+        def over(segment: int, until_ns: int) -> bool:
+            return is_last or segment in ended or batch.heard_ns.get(segment, 0) >= until_ns
+
+        states, fates = self._sampler.settle(new, self._streams.modes, self._streams.windows_ns, over)
+        return self._settled(states, fates)
+
+    def _states(self, batch: Batch) -> States:
         integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
-        received_at_ns, exchange_ms, sequences, streams, segments, known = integers.T
-        book = Book.from_flat(np.frombuffer(batch.levels, dtype=np.float64), self._levels_per_row)
-        facts = [self._facts_of(number) for number in range(int(streams.max()) + 1)]
-        depth = np.array([one.depth for one in facts], dtype=np.int64)[streams]
-        exchange_ms_or_nan = np.where(exchange_ms == NO_INT, np.nan, exchange_ms.astype(np.float64))
-        ten_known = known.astype(np.bool_)
-        verified = np.isin(segments, list(self._unverified), invert=True)
+        levels = np.frombuffer(batch.levels, dtype=np.float64).reshape(-1, 4, self._levels_per_row)
+        self._streams.learn(integers[:, STREAM])
+        if self._deep:
+            levels = only_known(levels, integers[:, KNOWN_LEVELS])
+        steps = self._last.steps(levels, Runs.of(integers[:, SEGMENT]))
+        moved = steps.moved() if self._streams.sampled else NO_FLAGS
+        return States(levels, integers, steps.flow(), moved)
+
+    def _settled(self, states: States, fates: Fates | None) -> Settled:
+        stored = states if fates is None else states[fates == STORED]
+        if not len(stored.integers):
+            return Settled(states.integers, fates, NO_COLUMNS, NO_COLUMNS if self._deep else None)
+        common = self._common(stored.integers)
+        levels = None
+        if self._deep:
+            numbers = deep(stored.levels, stored.flow, stored.integers[:, KNOWN_LEVELS])
+            levels = {**common, **_nullables(numbers)}
+        return Settled(states.integers, fates, {**common, **self._book(stored)}, levels)
+
+    def _common(self, integers: Integers) -> Columns:
+        """Return the columns that both tables have."""
+        received_at_ns, _, sequences, numbers, segments, _ = integers.T
+        streams = self._streams
         return {
             "timestamp": iso_texts(received_at_ns),
-            "symbol": _names([one.key.symbol for one in facts], streams),
-            "exchange": _names([one.key.exchange for one in facts], streams),
-            **{name: _nullable(column) for name, column in practical(book, ten_known).items()},
+            "symbol": streams.symbols[numbers].tolist(),
+            "exchange": streams.exchanges[numbers].tolist(),
             "sequence": _nullable_integers(sequences),
-            "exchange_timestamp": _nullable_integers(exchange_ms),
-            "data_source": _names([one.data_source for one in facts], streams),
-            "data_quality_score": quality(
-                book, ten_known, received_at_ns, exchange_ms_or_nan, verified
-            ).tolist(),
+            "data_source": streams.data_sources[numbers].tolist(),
             "received_at_ns": received_at_ns.tolist(),
             "segment_id": segments.tolist(),
-            "depth": depth.tolist(),
-            "ofi": _nullable(self._flow.compute(book, segments)),
+            "depth": streams.depths[numbers].tolist(),
+        }
+
+    def _book(self, stored: States) -> Columns:
+        """Return the columns that the hot table has alone."""
+        received_at_ns, exchange_ms, _, _, segments, known_levels = stored.integers.T
+        book = Book.of(stored.levels)
+        ten_known = known_levels >= TOTAL_LEVELS
+        verified = np.isin(segments, list(self._unverified), invert=True)
+        exchange_ms_or_nan = np.where(exchange_ms == NO_INT, np.nan, exchange_ms.astype(np.float64))
+        score = quality(book, ten_known, received_at_ns, exchange_ms_or_nan, verified)
+        return {
+            **_nullables(practical(book, ten_known)),
+            "exchange_timestamp": _nullable_integers(exchange_ms),
+            "data_quality_score": score.tolist(),
+            "ofi": _nullable(stored.flow[:, 0]),
         }
 
 
@@ -80,9 +145,8 @@ def iso_text(at_ns: int) -> str:
     return str(iso_texts(np.array([at_ns], dtype=np.int64))[0])
 
 
-def _names(by_stream: list[str], streams: Integers) -> list[Value]:
-    names: list[Value] = np.array(by_stream, dtype=object)[streams].tolist()
-    return names
+def _nullables(columns: Mapping[str, Floats]) -> dict[str, list[Value]]:
+    return {name: _nullable(column) for name, column in columns.items()}
 
 
 def _nullable(numbers: Floats) -> list[Value]:
@@ -93,7 +157,7 @@ def _nullable_integers(numbers: Integers) -> list[Value]:
     return _with_nulls(numbers, numbers == NO_INT)
 
 
-def _with_nulls(numbers: Floats | Integers, missing: npt.NDArray[np.bool_]) -> list[Value]:
+def _with_nulls(numbers: Floats | Integers, missing: Flags) -> list[Value]:
     values: list[Value] = numbers.tolist()
     for position in np.flatnonzero(missing).tolist():
         values[position] = None

@@ -18,7 +18,7 @@ from collector.exchanges.venues import Kind
 
 NO_ROOM = "no_room"
 RETIRED = "unsubscribed"
-TEN_LEVELS = 10  # what the totals of the hot table add up
+TEN_LEVELS = 10  # as many as features look at
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ class BookStream:
         self, message: Snapshot | Delta, received: int, received_at_ns: int, liveness: Liveness
     ) -> None:
         buffer = self._buffer
-        ten_known = self._book.knows(TEN_LEVELS)
+        known_levels = self._book.known_levels(TEN_LEVELS)
         top = self._book.book.top(self._levels_per_row)
         if self._segment_id is None and buffer.has_room:
             self._open_segment(received_at_ns, liveness)
@@ -215,7 +215,7 @@ class BookStream:
             message.exchange_ms,
             self._book.last_sequence,
             self._segment_id,
-            ten_known,
+            known_levels,
             top,
         ):
             self._last_row_ns = received_at_ns
@@ -224,7 +224,7 @@ class BookStream:
             self.end_segment(NO_ROOM, detail, alive_until_ns=None)
         if self._events.wanted(L2Update):  # stored or not: what a bot sees does not hang on the database
             numbers = tuple(top)
-            self._tell(message, received_at_ns, ten_known, numbers)
+            self._tell(message, received_at_ns, known_levels >= TEN_LEVELS, numbers)
             self._top = numbers
         else:
             self._top = top

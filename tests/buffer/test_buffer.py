@@ -16,7 +16,7 @@ def make(max_rows: int = 100, flush_rows: int = 10) -> Buffer:
 
 
 def put(buffer: Buffer, number: int) -> bool:
-    return buffer.append(0, number, 1000 + number, None, number, 7, True, LEVELS)
+    return buffer.append(0, number, 1000 + number, None, number, 7, 10, LEVELS)
 
 
 def test_a_stream_is_registered_once() -> None:

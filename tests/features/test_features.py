@@ -1,4 +1,4 @@
-"""Features equal a slow scalar implementation, bit for bit, in any batch size."""
+"""Features equal a slow scalar implementation, bit for bit."""
 
 import sys
 from pathlib import Path
@@ -8,93 +8,114 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.book.book import OrderBook
-from collector.features.flow import OrderFlow
-from collector.features.practical import Book, practical
+from collector.events.batch import StreamKey
+from collector.features.practical import Book
 from collector.features.quality import quality
+from collector.features.rows import BookRows, Columns
+from collector.features.streams import StreamFacts
+from collector.sinks.schema import ROW_COLUMNS, tables
 
 sys.path.insert(0, str(Path(__file__).parent))
-from oracle import Levels, features, order_flow
+from books import BOOKS, LEVELS_A_ROW, Case, batch, opened, top
+from oracle import Levels, Update, deep, features, same
 
-LEVELS_A_ROW = 10
-SIZES = st.floats(1e-8, 1e8)
-
-
-def side(low: float, high: float) -> st.SearchStrategy[Levels]:
-    prices = st.lists(st.floats(low, high), unique=True, max_size=13)
-    return prices.flatmap(
-        lambda some: st.tuples(*(st.tuples(st.just(price), SIZES) for price in some)).map(list)
-    )
+KEYS = [StreamKey("bybit", symbol, "book.50") for symbol in ("BTC/USDT", "ETH/USDT")]
+SECOND_NS = 1_000_000_000
+LEVEL_COLUMNS = {column.name for column in tables("hot").levels.columns} - {"id", "created_at"}
 
 
-BOOKS = st.tuples(side(1.0, 50.0), side(50.5, 100.0), st.sampled_from([1, 5, 10, 50]))
-Case = tuple[Levels, Levels, int]
+def rows() -> BookRows:
+    return BookRows(lambda number: StreamFacts(KEYS[number], 50, "simulator"), LEVELS_A_ROW, "deep")
 
 
-def flat(cases: list[Case]) -> Book:
-    numbers: list[float] = []
-    for bids, asks, _ in cases:
-        book = OrderBook()
-        book.replace(bids, asks)
-        numbers += book.top(LEVELS_A_ROW)
-    return Book.from_flat(np.array(numbers), LEVELS_A_ROW)
-
-
-def same(left: float, right: float) -> bool:
-    return left == right or (left != left and right != right)  # noqa: PLR0124
+def settled(cases: list[Case]) -> tuple[Columns, Columns]:
+    """Settle one update of each book, each in a segment of its own."""
+    updates = [Update(place + 1, 0, place, *case, sequence=place) for place, case in enumerate(cases)]
+    found = rows().settle(batch(updates))
+    assert found.levels is not None
+    return found.book, found.levels
 
 
 @given(st.lists(BOOKS, min_size=1, max_size=8))
 def test_features_equal_the_oracle(cases: list[Case]) -> None:
-    computed = practical(flat(cases), np.array([depth >= 10 for _, _, depth in cases]))
-    for row, (bids, asks, depth) in enumerate(cases):
-        expected = features(sorted(bids, reverse=True), sorted(asks), depth)
-        for name, value in expected.items():
-            assert same(float(computed[name][row]), value), (name, row)
+    book, levels = settled(cases)
+    for row, case in enumerate(cases):
+        for columns, expected in ((book, features(*case)), (levels, deep(*case))):
+            for name, value in expected.items():
+                assert same(columns[name][row], value), (name, row)
 
 
-TOPS = st.tuples(
-    st.sampled_from([99.0, 100.0, 101.0, float("nan")]), SIZES, st.sampled_from([102.0, 103.0, 104.0]), SIZES
-)
+def test_each_set_has_the_columns_of_its_table() -> None:
+    book, levels = settled([([(99.0, 1.0)], [(101.0, 1.0)], 10)])
+    assert set(book) == set(ROW_COLUMNS)
+    assert set(levels) == LEVEL_COLUMNS
+    assert {len(column) for column in (*book.values(), *levels.values())} == {1}
 
 
-@given(st.lists(st.tuples(st.integers(1, 3), TOPS), max_size=30), st.lists(st.integers(1, 7), min_size=1))
-def test_order_flow_equals_the_oracle_however_the_rows_are_batched(rows, sizes) -> None:  # noqa: ANN001
-    last: dict[int, tuple[float, float, float, float]] = {}
-    expected = []
-    for segment, top in rows:
-        expected.append(order_flow(last.get(segment), top))
-        last[segment] = top
-    flow = OrderFlow()
-    computed: list[float] = []
-    first, turn = 0, 0
-    while first < len(rows):
-        some = rows[first : first + sizes[turn % len(sizes)]]
-        tops = np.array([top for _, top in some]).reshape(-1, 4, 1)
-        book = Book(tops[:, 0], tops[:, 1], tops[:, 2], tops[:, 3])
-        computed += flow.compute(book, np.array([segment for segment, _ in some])).tolist()
-        first += len(some)
-        turn += 1
-    assert len(computed) == len(expected)
-    for left, right in zip(computed, expected, strict=True):
-        assert left == pytest.approx(right, rel=1e-12, nan_ok=True)
+def test_practical_rows_are_the_same_with_and_without_deep_features() -> None:
+    update = Update(1, 0, 1, [(99.0, 1.0), (98.0, 2.0)], [(101.0, 1.0)], 10, 7)
+    practical = BookRows(lambda number: StreamFacts(KEYS[number], 50, "simulator"), LEVELS_A_ROW)
+    alone = practical.settle(batch([update]))
+    assert alone.levels is None
+    assert alone.book == rows().settle(batch([update])).book
 
 
-def test_quality_follows_the_documented_rule() -> None:
-    ten = [(float(price), 1.0) for price in range(1, 11)]
-    asks = [(price + 100.0, 1.0) for price, _ in ten]
-    cases: list[Case] = [(ten, asks, 50)] * 5 + [(ten[:9], asks, 50), (ten[:1], asks[:1], 1)]
-    second_ns = 1_000_000_000
-    received = np.full(7, 100 * second_ns)
-    exchange_ms = np.array([99_999.0, 98_000.0, 102_000.0, np.nan, 99_999.0, 99_999.0, 99_999.0])
-    verified = np.array([True, True, True, True, False, True, True])
-    known = np.array([depth >= 10 for _, _, depth in cases])
-    assert quality(flat(cases), known, received, exchange_ms, verified).tolist() == [
-        1.0,
-        0.8,
-        0.9,
-        0.95,
-        0.5,
-        0.9,
-        1.0,
-    ]
+def test_what_names_a_row_stands_in_both_tables() -> None:
+    updates = [Update(SECOND_NS, 1, 7, [(99.0, 1.0)], [(101.0, 1.0)], 10, 5)]
+    found = rows().settle(batch(updates))
+    for columns in (found.book, found.levels or {}):
+        assert (columns["symbol"], columns["exchange"]) == (["ETH/USDT"], ["bybit"])
+        assert columns["timestamp"] == ["1970-01-01T00:00:01.000000Z"]
+        assert (columns["segment_id"], columns["received_at_ns"], columns["sequence"]) == (
+            [7],
+            [SECOND_NS],
+            [5],
+        )
+        assert (columns["depth"], columns["data_source"]) == ([50], ["simulator"])
+
+
+TEN: Levels = [(float(price), 1.0) for price in range(10, 0, -1)]
+ASKS: Levels = [(price + 100.0, 1.0) for price in range(10)]
+FRESH_MS = 99_999.0
+
+SCORES = {
+    "a fresh update of a verified book": (TEN, ASKS, 10, FRESH_MS, True, 1.0),
+    "nothing verifies the book": (TEN, ASKS, 10, FRESH_MS, False, 0.5),
+    "exactly a second late": (TEN, ASKS, 10, 99_000.0, True, 1.0),
+    "more than a second late": (TEN, ASKS, 10, 98_999.0, True, 0.8),
+    "exactly a second early": (TEN, ASKS, 10, 101_000.0, True, 1.0),
+    "more than a second early": (TEN, ASKS, 10, 101_001.0, True, 0.9),
+    "no exchange time": (TEN, ASKS, 10, float("nan"), True, 0.95),
+    "a thin bid": (TEN[:9], ASKS, 10, FRESH_MS, True, 0.9),
+    "a thin ask": (TEN, ASKS[:9], 10, FRESH_MS, True, 0.9),
+    "a thin book of which ten levels are not subscribed": (TEN[:1], ASKS[:1], 1, FRESH_MS, True, 1.0),
+    "all of it": (TEN[:1], ASKS[:1], 10, 1.0, False, 0.2),
+}
+
+
+@pytest.mark.parametrize("case", SCORES.values(), ids=SCORES)
+def test_quality_follows_the_documented_rule(case: tuple[Levels, Levels, int, float, bool, float]) -> None:
+    bids, asks, known, exchange_ms, verified, score = case
+    book = Book.of(np.array(top(bids, asks)).reshape(1, 4, -1))
+    found = quality(
+        book,
+        np.array([known >= 10]),
+        np.array([100 * SECOND_NS]),
+        np.array([exchange_ms]),
+        np.array([verified]),
+    )
+    assert found.tolist() == [score]
+
+
+def test_a_row_knows_what_verifies_its_segment_until_the_segment_ends() -> None:
+    book_rows = rows()
+
+    def score(segment: int) -> list[object]:
+        return list(
+            book_rows.settle(batch([Update(1, 0, segment, TEN, ASKS, 10, 1)])).book["data_quality_score"]
+        )
+
+    book_rows.settle(batch([], opened=[opened(1, 0, "none"), opened(2, 0)]))
+    assert (score(1), score(2)) == ([0.45], [0.95])  # no exchange time here
+    book_rows.settle(batch([], closed=[1]))
+    assert score(1) == [0.95]
