@@ -65,6 +65,10 @@ def changes(before: dict[float, float], after: dict[float, float]) -> Levels:
 
 def agrees(book: BridgedBook, exchange: Exchange) -> bool:
     """Compare what the book claims to know, level by level from the best."""
+    known = [levels for levels in range(1, DEPTH + 1) if book.knows(levels)]
+    assert [book.known_levels(most) for most in (3, DEPTH, 99)] == [
+        max([one for one in known if one <= most], default=0) for most in (3, DEPTH, DEPTH)
+    ]
     for levels in range(1, DEPTH + 1):
         if not book.knows(levels):
             return levels > 1

@@ -31,7 +31,7 @@ def test_a_swap_takes_all_and_leaves_nothing() -> None:
     put(buffer, 1)
     buffer.count_rejected(0, 2, "stale")
     batch = buffer.swap()
-    assert batch.integers.tolist() == [1001, NO_INT, 1, 0, 7, 1]
+    assert batch.integers.tolist() == [1001, NO_INT, 1, 0, 7, 10]
     assert batch.levels.tolist() == LEVELS
     assert (batch.counts[0].received, batch.counts[0].rejected) == (2, {"stale": 1})
     after = buffer.swap()

@@ -157,3 +157,7 @@ def test_sampling_equals_the_oracle_in_any_batch_size(
     found = run(steps, sizes, waits, SAMPLINGS, features)
     assert found.fates[HELD] == 0
     assert found.fates[STORED] + found.fates[SAMPLED_OUT] == len(steps)
+
+
+def test_the_first_row_of_a_segment_is_stored_whatever_it_shows() -> None:
+    run([Step(1, 1, ([], [], 10), ends=False)] * 2, [1], [0], SAMPLINGS, "practical")
