@@ -9,7 +9,8 @@ from typing import Any
 
 from collector.book.verified import Rule
 from collector.events.messages import Message, Snapshot
-from collector.exchanges import binance, bybit, kraken
+from collector.exchanges import binance, bybit, kraken, limits
+from collector.exchanges.limits import WebsocketLimits
 from collector.exchanges.top_of_book import TopOfBookOnly
 from collector.exchanges.venues import Kind
 
@@ -45,14 +46,16 @@ class Exchange:
     requests: Callable[[Sequence[str]], Sequence[Sequence[str]]]  # topics, put together request by request
     subscribe: Callable[[Sequence[str], str], Payload]  # topics, request id
     unsubscribe: Callable[[Sequence[str], str], Payload]
+    limits: WebsocketLimits
     rule: Callable[
         [Kind, str, Mapping[str, Any]], Rule
     ]  # kind, channel, what the exchange says of the market
     ping: Callable[[str], Payload] | None = None  # None: the websocket's own ping frame
     answers_each_topic: bool = False  # one answer for each topic of a request, not one for all
-    topics_a_connection: int = 200
     lifetime_s: float | None = None  # after which the exchange cuts a connection
     rest: Rest | None = None
+    # Of the addresses of a kind of market, which one has a channel: kind, channel.
+    door: Callable[[Kind, str], int] = lambda _kind, _channel: 0
 
 
 def depth_of(channel: str) -> int:
@@ -77,6 +80,7 @@ BYBIT = Exchange(
     subscribe=bybit.subscribe,
     unsubscribe=bybit.unsubscribe,
     ping=bybit.ping,
+    limits=limits.BYBIT,
     rule=lambda _kind, channel, _market: bybit.Continuity(depth_of(channel)),
 )
 
@@ -101,6 +105,7 @@ BINANCE = Exchange(
     subscribe=binance.subscribe,
     unsubscribe=binance.unsubscribe,
     rule=_binance_rule,
+    limits=limits.BINANCE,
     lifetime_s=24 * 3600.0,  # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
     rest=Rest(
         request=_binance_request,
@@ -108,6 +113,8 @@ BINANCE = Exchange(
         depth=lambda kind, depth: min(max(depth, LEAST_REST_DEPTH), binance.SNAPSHOT_DEPTHS[kind][-1]),
         weight_a_minute={"spot": 6000.0, "linear": 2400.0},
     ),
+    # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+    door=lambda kind, channel: int(kind == "linear" and channel.startswith("ohlcv.")),
 )
 
 
@@ -128,7 +135,7 @@ KRAKEN = Exchange(
     ping=kraken.ping,
     rule=_kraken_rule,
     answers_each_topic=True,
-    topics_a_connection=100,
+    limits=limits.KRAKEN,
 )
 
 EXCHANGES: dict[str, Exchange] = {"bybit": BYBIT, "binance": BINANCE, "kraken": KRAKEN}

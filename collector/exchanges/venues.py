@@ -78,6 +78,7 @@ class Venue:
     ccxt_urls_key: Mapping[Environment, str]  # where ccxt keeps the addresses that its switch swaps in
     ws_base_never_holds: str | None = None  # a word in the address by which ccxt tells one kind from another
     asks_markets_by_kind: bool = True
+    same_channels: tuple[tuple[str, str], ...] = ()  # two names of ours for one topic of theirs
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -123,6 +124,7 @@ _BYBIT = Venue(
     },
     ws_base_never_holds="spot",
     ccxt_urls_key={"live": "api", "testnet": "test", "demo": "demotrading"},
+    same_channels=(("bbo", "book.1"),),
 )
 
 # A diff stream has every level; the depth is that of the REST snapshot beneath it: at most 5000 on spot,
@@ -249,6 +251,17 @@ def dialled(
         else:
             ws.extend(address.format(ws=_base(endpoints.ws)) for address in replaced.ws[kind])
     return list(dict.fromkeys([*rest, *ws]))
+
+
+def websocket(
+    exchange: str, environment: Environment, endpoints: Endpoints, kind: Kind, door: int = 0
+) -> str:
+    """Return the address of one of the doors behind which a kind of market is collected."""
+    _check_environment(exchange, environment)
+    facts = venue(exchange)
+    if endpoints.ws is None:
+        return facts.addresses[environment].ws[kind][door]
+    return facts.replaced.ws[kind][door].format(ws=_base(endpoints.ws))
 
 
 def smallest_depth_holding(exchange: str, kind: Kind, levels: int) -> int:

@@ -123,6 +123,12 @@ def _of_channels(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
             problem = _channel_problem(name, channel, exchange.symbols)
         if problem is not None:
             yield Contradiction(((*at, "channels", number), (*at, "symbols")), problem)
+    for one, other in VENUES[name].same_channels:
+        if one in exchange.channels and other in exchange.channels:
+            numbers = sorted(exchange.channels.index(channel) for channel in (one, other))
+            paths = tuple((*at, "channels", number) for number in numbers)
+            text = f"found both {one} and {other}, which are one and the same at {name}, expected one of them"
+            yield Contradiction(paths, text)
 
 
 def _channel_problem(name: str, channel: str, symbols: tuple[str, ...]) -> str | None:

@@ -35,6 +35,9 @@ class Expected:
 
 
 Seconds = Annotated[float, Field(gt=0, le=3600), Expected("seconds, above 0 and at most 3600")]
+PerSecond = Annotated[
+    float, Field(gt=0, le=1_000_000), Expected("a number a second, above 0 and at most 1000000")
+]
 Count = Annotated[int, Field(ge=1, le=1_000_000), Expected("a whole number from 1 to 1000000")]
 Rows = Annotated[int, Field(ge=1, le=10_000_000), Expected("a whole number from 1 to 10000000")]
 Levels = Annotated[int, Field(ge=1, le=1000), Expected("a whole number from 1 to 1000")]
@@ -142,6 +145,9 @@ class StreamSettings(Part):
     backoff_base_s: Seconds = 0.2
     backoff_max_s: Seconds = 60.0
     max_reconnect_attempts: Count = 10
+    connects_a_second: PerSecond = 5.0
+    requests_a_second: PerSecond = 20.0
+    messages_a_connection: PerSecond = 2000.0
 
 
 class IntegritySettings(Part):

@@ -13,10 +13,13 @@ from collector.events.notices import State, SystemState
 from collector.exchanges.protocol import Exchange
 from collector.exchanges.venues import Kind
 from collector.retry import Backoff
+from collector.stream.attempts import Attempts
 from collector.stream.book_stream import BookStream
+from collector.stream.failure_table import Class
 from collector.stream.failures import Failure, gone, mistaken
 from collector.stream.heartbeat import Heart
 from collector.stream.markets import Markets, Source
+from collector.stream.pacer import Pacer, at_most
 from collector.stream.reading import Frames
 from collector.stream.requests import Requests
 from collector.stream.resync import Resyncs
@@ -27,7 +30,6 @@ from collector.stream.unknown import UnknownFrames
 from collector.stream.waiting import first
 
 TICK_S = 0.2  # how often is seen to what is owed; the times themselves are in settings
-STABLE_AFTER_S = 30.0  # a connection that lived this long starts its backoff from the beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ class Pace:
     heartbeat_s: float
     backoff: Backoff
     max_reconnect_attempts: int
+    connects_a_second: float
+    requests_a_second: float
+    messages_a_connection: float  # a second, as expected of busy markets
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Connection:
         streams: list[BookStream],
         *,
         pace: Pace,
+        connects: Pacer,
+        on_refused: "Callable[[Connection, Failure], None]",
         clock: Clock,
         events: EventBus,
         unknown: UnknownFrames,
@@ -73,12 +80,19 @@ class Connection:
     ) -> None:
         self.address = address
         self.liveness = Liveness()
-        self.stopping = False  # it was asked to end
+        self.stopping = False  # it was asked to end, or cannot go on
+        self.is_leaving = False  # another takes its place: nothing more is put on it
         self._pace = pace
+        self._connects = connects
+        self._on_refused = on_refused
+        self._attempts = Attempts(pace.backoff)
         self._around = Surroundings(address.exchange, protocol, clock, events, monotonic_s)
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
-        self._socket = Socket(source, markets, address.url, pace.connect_timeout_s, self)
+        requests = at_most(protocol.limits.requests[address.kind], pace.requests_a_second)
+        self._socket = Socket(
+            source, markets, address.url, pace.connect_timeout_s, self, Pacer(requests, monotonic_s)
+        )
         self._heart = Heart(pace.heartbeat_s, self._beat, monotonic_s)
         self._requests = Requests(self._socket.send, pace.subscribe_timeout_s)
         self.subscriptions = Subscriptions(
@@ -106,8 +120,7 @@ class Connection:
 
     async def run(self) -> None:
         """Connect, serve, and connect again, until stopped."""
-        attempt = 0
-        while not self.stopping:
+        while await self._turn_to_dial():
             began_s = self._around.monotonic_s()
             try:
                 await self._dial()
@@ -118,10 +131,8 @@ class Connection:
                 self._around.halt("internal_error", repr(error))
                 self._socket.give_up(mistaken(repr(error)))
             await self._let_go()
-            attempt = 0 if self._around.monotonic_s() - began_s > STABLE_AFTER_S else attempt + 1
-            if attempt == self._pace.max_reconnect_attempts:
-                self._around.halt("unreachable", f"{attempt} attempts to connect failed; tries go on")
-            await self._pause(self._pace.backoff.wait_s(max(attempt - 1, 0)))
+            if not self.stopping and self._socket.failure is not None:
+                await self._think_again(self._socket.failure, self._around.monotonic_s() - began_s)
         await self._socket.close()
 
     def stop(self) -> None:
@@ -154,9 +165,31 @@ class Connection:
 
     # The life of the connection.
 
+    async def _turn_to_dial(self) -> bool:
+        """Wait for a turn to connect; False when the connection is to end."""
+        await self._pause(self._connects.reserve_s())
+        while not self.stopping and (wait_s := self._connects.closed_for_s) > 0:
+            await self._pause(wait_s)
+        return not self.stopping
+
+    async def _think_again(self, failure: Failure, lived_s: float) -> None:
+        """Wait before the next try, or end: trying again cannot help."""
+        wait_s, over = self._attempts.failed(failure, lived_s)
+        if over:
+            self.stopping = True
+            self._on_refused(self, failure)
+            return
+        if failure.kind is Class.RATE_LIMIT and failure.retry_after_s is not None:
+            self._connects.close_for(failure.retry_after_s)  # said to all behind our address
+        if self._attempts.in_a_row == self._pace.max_reconnect_attempts:
+            words = f"{self._attempts.in_a_row} attempts to connect failed; tries go on"
+            self._around.halt("unreachable", words)
+        await self._pause(wait_s)
+
     async def _dial(self) -> None:
         self._heart.heard()
         await self._socket.open()
+        self._attempts.connected()
         self._dialled_s = self._around.monotonic_s()
         self._publish(State.CONNECTED)
 
@@ -165,6 +198,7 @@ class Connection:
         watchdog = asyncio.create_task(self._heart.watch(self._socket.give_up))
         try:
             await self.subscriptions.begin()
+            self._attempts.served()
             while self._socket.failure is None:
                 self._wake.clear()
                 await self.subscriptions.go_on()

@@ -106,6 +106,11 @@ INHERITS: Final[frozenset[type[BaseException]]] = frozenset(
     }
 )
 
+DNS = Entry(_TRANSIENT, "dns")
+# The resolver answers that there is no such name: misspelt in the configuration, most likely.
+NO_SUCH_HOST = Entry(_TRANSIENT, "no_such_host", suspicious=True)
+NAMELESS = frozenset(getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name))
+
 # What the system, aiohttp and our own code raise; descendants are classed like their nearest ancestor.
 OTHERS: Final[Mapping[type[BaseException], Entry]] = MappingProxyType(
     {
@@ -114,7 +119,7 @@ OTHERS: Final[Mapping[type[BaseException], Entry]] = MappingProxyType(
         ConnectionAbortedError: Entry(_TRANSIENT, "reset"),
         BrokenPipeError: Entry(_TRANSIENT, "reset"),
         ConnectionError: Entry(_TRANSIENT, "network", vague=2),
-        socket.gaierror: Entry(_TRANSIENT, "dns"),
+        socket.gaierror: DNS,
         socket.herror: Entry(_TRANSIENT, "dns"),
         TimeoutError: Entry(_TRANSIENT, "timeout"),
         # Not permanent: certificates are renewed and clocks set right without us, and unlike a geo block a
@@ -129,7 +134,7 @@ OTHERS: Final[Mapping[type[BaseException], Entry]] = MappingProxyType(
         aiohttp.ClientConnectionError: Entry(_TRANSIENT, "network", vague=2),
         aiohttp.ClientConnectionResetError: Entry(_TRANSIENT, "reset"),
         aiohttp.ClientConnectorError: Entry(_TRANSIENT, "unreachable", vague=1),
-        aiohttp.ClientConnectorDNSError: Entry(_TRANSIENT, "dns"),
+        aiohttp.ClientConnectorDNSError: DNS,
         aiohttp.ClientProxyConnectionError: Entry(_TRANSIENT, "proxy"),
         aiohttp.ClientSSLError: Entry(_TRANSIENT, "tls", vague=1),
         aiohttp.ClientConnectorCertificateError: Entry(_TRANSIENT, "tls_certificate"),

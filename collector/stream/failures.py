@@ -6,6 +6,7 @@ back) and asks `Failure.stops(count)` before it tries again.
 
 import math
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -18,11 +19,14 @@ from collector.stream.failure_table import (
     BY_CLASS,
     BY_HUNDRED,
     CLOSE,
+    DNS,
     ERRNO,
     HTTP,
     HTTP_OF,
     INTERNAL,
+    NAMELESS,
     NO_CODE,
+    NO_SUCH_HOST,
     Class,
     Entry,
 )
@@ -107,6 +111,8 @@ def _entry(error: BaseException, exchange: str | None) -> Entry | None:
     """Return the line of one error by itself, whatever lies beneath it."""
     if isinstance(error, FrameError):
         return Entry(Class.RESYNC, error.reason)
+    if isinstance(error, socket.gaierror | aiohttp.ClientConnectorDNSError):
+        return NO_SUCH_HOST if error.errno in NAMELESS else DNS
     named = next((BY_CLASS[base] for base in type(error).__mro__ if base in BY_CLASS), None)
     if named is not None and not named.vague:
         return named

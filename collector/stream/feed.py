@@ -94,7 +94,7 @@ class Feed:
         gc.freeze()  # markets never change: nothing for the collector to walk
         rest = EXCHANGES[source.exchange].rest
         snapshots = None if rest is None else Snapshots(source, markets, rest, limits.markets_timeout_s)
-        self._markets, self._fleet = markets, Fleet(self._common(markets, snapshots))
+        self._markets, self._fleet = markets, Fleet(self._common(markets, snapshots), self.stop)
         try:
             self.add(self._wanted.symbols, self._wanted.channels)
             if self._fleet.connections:
@@ -154,8 +154,10 @@ class Feed:
     @property
     def refused(self) -> list[str]:
         """Tell, in words, what was asked for and is not to be had."""
-        connections = [] if self._fleet is None else self._fleet.connections
-        return [*self._not_had, *(text for one in connections for text in one.subscriptions.refused)]
+        if self._fleet is None:
+            return list(self._not_had)
+        by_topic = (text for one in self._fleet.connections for text in one.subscriptions.refused)
+        return [*self._not_had, *self._fleet.refused, *by_topic]
 
     async def _supervise(self, fleet: Fleet) -> None:
         """Until stopped: replace each connection before the exchange cuts it."""

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from collector.clock import Clock
 from collector.events.bus import EventBus
+from collector.events.notices import PotentialHalt
 from collector.exchanges.protocol import EXCHANGES
-from collector.exchanges.venues import Kind, dialled
+from collector.exchanges.venues import Kind, websocket
 from collector.stream.book_stream import BookStream
 from collector.stream.connection import Address, Connection, Pace
+from collector.stream.failures import Failure
 from collector.stream.markets import Markets, Source
+from collector.stream.pacer import Pacer, at_most
+from collector.stream.placement import fits
 from collector.stream.resync import Resyncs
 from collector.stream.snapshots import Snapshots
 from collector.stream.unknown import UnknownFrames
@@ -34,9 +38,13 @@ class Common:
 class Fleet:
     """The connections of one exchange. Lives in the websocket thread's loop."""
 
-    def __init__(self, common: Common) -> None:
+    def __init__(self, common: Common, on_end: Callable[[], None]) -> None:
         self.connections: list[Connection] = []
+        self.refused: list[str] = []  # what no connection brings any more, in words
         self._common = common
+        self._on_end = on_end
+        self._protocol = EXCHANGES[common.source.exchange]
+        self._connects = Pacer(at_most(self._protocol.limits.connects, common.pace.connects_a_second))
         self._started: set[Connection] = set()
         self._running: set[asyncio.Future[None]] = set()
         self._numbers = itertools.count()
@@ -48,26 +56,28 @@ class Fleet:
 
     def place(self, stream: BookStream) -> None:
         """Put a stream on a connection with room, where frames can be told apart; or on a new one."""
+        url = self._url(stream)
         for connection in self.connections:
-            fits = connection.address.kind == stream.place.kind and not connection.stopping
-            if fits and connection.subscriptions.has_room_for(stream):
+            right_door = connection.address.url == url and not (connection.stopping or connection.is_leaving)
+            if right_door and self._fits(stream, connection):
                 connection.subscriptions.add(stream)
                 return
-        self.new(stream.place.kind, [stream])
+        self.new(stream.place.kind, url, [stream])
 
-    def new(self, kind: Kind, streams: list[BookStream]) -> Connection:
+    def new(self, kind: Kind, url: str, streams: list[BookStream]) -> Connection:
         """Make a connection for these streams; it waits to be started."""
         common = self._common
         source = common.source
-        urls = dialled(source.exchange, source.environment, source.endpoints, (kind,))
         name = f"{source.exchange}.{kind}.{next(self._numbers)}"
         connection = Connection(
-            Address(source.exchange, kind, name, next(url for url in urls if url.startswith("ws"))),
+            Address(source.exchange, kind, name, url),
             source,
             common.markets,
-            EXCHANGES[source.exchange],
+            self._protocol,
             streams,
             pace=common.pace,
+            connects=self._connects,
+            on_refused=self._refused,
             clock=common.clock,
             events=common.events,
             unknown=common.unknown,
@@ -86,13 +96,42 @@ class Fleet:
 
     def retire(self, connection: Connection) -> None:
         """Stop a connection whose streams are collected elsewhere, or no longer."""
-        self.connections.remove(connection)
+        if connection in self.connections:
+            self.connections.remove(connection)
         connection.stop()
 
     def stop(self) -> None:
         """Ask all connections to end."""
         for connection in self.connections:
             connection.stop()
+
+    def _url(self, stream: BookStream) -> str:
+        source, kind = self._common.source, stream.place.kind
+        door = self._protocol.door(kind, stream.key.channel)
+        return websocket(source.exchange, source.environment, source.endpoints, kind, door)
+
+    def _fits(self, stream: BookStream, connection: Connection) -> bool:
+        """Say whether a connection has room for a stream, and tells its frames from the others'."""
+        present = ((one.topic, one.key) for one in connection.subscriptions.streams)
+        most_a_second = self._common.pace.messages_a_connection
+        room = fits(present, stream.topic, stream.key, self._protocol.limits, most_a_second)
+        return room and connection.subscriptions.tells_apart(stream)
+
+    def _refused(self, connection: Connection, failure: Failure) -> None:
+        """Stop what the exchange refuses for good: that connection, or all when none stands."""
+        exchange = self._common.source.exchange
+        others = [one for one in self.connections if one is not connection and one.age_s > 0]
+        streams = connection.subscriptions.streams if others else self.streams
+        what = ", ".join(f"{one.key.symbol} {one.key.channel}" for one in streams) if others else "everything"
+        words = f"{exchange}: {what} refused for good by {connection.address.url}: {failure}"
+        self.refused.append(words)
+        self._common.events.publish(
+            PotentialHalt(exchange, "connection_refused", words, self._common.clock.now_ns())
+        )
+        if others:
+            self.connections.remove(connection)
+        else:
+            self._on_end()
 
     async def ended(self) -> None:
         """Wait until no connection runs any more."""

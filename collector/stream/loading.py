@@ -6,6 +6,7 @@ from typing import Any
 
 from collector.errors import StreamError
 from collector.retry import Backoff
+from collector.stream.failures import classify
 from collector.stream.markets import Markets, Source, load_markets
 from collector.stream.waiting import in_thread
 
@@ -18,7 +19,7 @@ async def load_until(
     on_failure: Callable[[int, StreamError], None],
 ) -> Markets | None:
     """Return the markets; None when stopped before, or when asking again cannot help."""
-    attempt = 0
+    attempt = suspicious = 0
     while not stopped.is_set():
         loading = in_thread("markets", lambda: load_markets(source, timeout_s))
         await _either(stopped, loading)
@@ -28,6 +29,9 @@ async def load_until(
             return loading.result()
         except StreamError as error:
             attempt += 1
+            failure = classify(error, source.exchange)
+            suspicious = suspicious + 1 if failure.suspicious else 0
+            error.permanent = failure.stops(suspicious)
             on_failure(attempt, error)
             if error.permanent:
                 break

@@ -26,13 +26,18 @@ async def replace(
     A stream changes hands at a moment when both books stand at the same update. `again` makes a second
     stream that stores nothing yet.
     """
+    old.is_leaving = True
     standbys = {stream: again(stream) for stream in old.subscriptions.streams}
-    new = fleet.new(old.address.kind, list(standbys.values()))
+    new = fleet.new(old.address.kind, old.address.url, list(standbys.values()))
     fleet.start()
     waiting = set(standbys)
     deadline_s = time.monotonic() + HAND_OVER_S
     while waiting and time.monotonic() < deadline_s and not stopped.is_set():
+        waiting &= set(old.subscriptions.streams)  # some may be wanted no longer
         waiting -= {stream for stream in waiting if standbys[stream].take_over(stream, new.liveness)}
+        if new.stopping:  # refused for good: the old one serves until it is cut
+            old.is_leaving = False
+            return
         if waiting:
             await new.news(HAND_OVER_TICK_S)
     for stream in waiting:

@@ -8,6 +8,7 @@ from collector.errors import StreamError
 from collector.exchanges.protocol import Payload
 from collector.stream.failures import Failure, gone
 from collector.stream.markets import Markets, Source
+from collector.stream.pacer import Pacer
 from collector.stream.tap import dialler
 from collector.stream.waiting import first
 
@@ -37,12 +38,14 @@ class Socket:
         url: str,
         connect_timeout_s: float,
         reader: Reader,
+        requests: Pacer,
     ) -> None:
         self.failure: Failure | None = None  # why the socket is gone, once it is
         self._ccxt = dialler(source, markets, connect_timeout_s, self)
         self._url = url
         self._connect_timeout_s = connect_timeout_s
         self._reader = reader
+        self._requests = requests
         self._client: Any = None
         self._up = asyncio.Event()
         self._gone = asyncio.Event()
@@ -86,8 +89,8 @@ class Socket:
         self._raise_if_gone()
 
     async def send(self, payload: Payload) -> None:
-        """Send a request. Raises StreamError when the socket is gone."""
-        self._raise_if_gone()
+        """Send a request, in its turn. Raises StreamError when the socket is gone."""
+        await self._turn()
         try:
             await self._client.send(dict(payload))
         except (ConnectionError, RuntimeError) as error:  # what aiohttp and ccxt raise into a closing socket
@@ -95,7 +98,7 @@ class Socket:
 
     async def ping(self) -> None:
         """Send the websocket's own ping. Raises StreamError when the socket is gone."""
-        self._raise_if_gone()
+        await self._turn()
         try:
             await self._client.connection.ping()
         except (ConnectionError, RuntimeError) as error:
@@ -122,6 +125,13 @@ class Socket:
     async def close(self) -> None:
         """Let go of ccxt's object as well."""
         await self._ccxt.close()
+
+    async def _turn(self) -> None:
+        self._raise_if_gone()
+        wait_s = self._requests.reserve_s()
+        if wait_s > 0:
+            await first(self._gone.wait(), timeout_s=wait_s)
+            self._raise_if_gone()
 
     def _raise_if_gone(self) -> None:
         if self.failure is not None:

@@ -64,10 +64,9 @@ class Subscriptions:
         """List what is collected."""
         return list(self._streams.values())
 
-    def has_room_for(self, stream: BookStream) -> bool:
+    def tells_apart(self, stream: BookStream) -> bool:
         """Say whether a stream could be added, its frames told apart from the others'."""
-        room = len(self._routes) < self._around.protocol.topics_a_connection
-        return room and stream.place.route not in self._routes
+        return stream.place.route not in self._routes
 
     def add(self, stream: BookStream) -> None:
         """Collect a stream as well; the others notice nothing."""

@@ -413,3 +413,14 @@ def test_an_alias_bomb_is_refused_at_its_first_alias(problems: Problems) -> None
 def test_nesting_without_end_is_refused(problems: Problems, nest: str) -> None:
     (problem,) = problems(nest)
     assert "nested more than 20 deep" in problem
+
+
+def test_two_names_of_one_topic_are_a_contradiction(problems: Problems) -> None:
+    text = "exchanges:\n  {name}:\n    symbols: [BTC/USDT]\n    channels: [{one}, book.50, {other}]\n"
+    assert problems(text.format(name="bybit", one="book.1", other="bbo")) == [
+        (
+            "live.yaml line 4: exchanges.bybit.channels[0]: "
+            "found both bbo and book.1, which are one and the same at bybit, expected one of them"
+        )
+    ]
+    assert problems(text.format(name="binance", one="book.1", other="bbo")) == []
