@@ -423,4 +423,3 @@ def test_two_names_of_one_topic_are_a_contradiction(problems: Problems) -> None:
             "found both bbo and book.1, which are one and the same at bybit, expected one of them"
         )
     ]
-    assert problems(text.format(name="binance", one="book.1", other="bbo")) == []
