@@ -61,10 +61,10 @@ def test_a_storm_of_twenty_connections_keeps_to_the_limit(
             wait_until(lambda: len(simulator.connections("binance")) == 20, "twenty connections", 30.0)
             for time in (1, 2):
                 assert simulator.faults.reset("binance") == 20
-                wait_until(lambda time=time: len(lost(states)) == 20 * time, "all cut")
+                wait_until(lambda time=time: len(lost(states)) >= 20 * time, "all cut")
                 wait_until(lambda: len(simulator.connections("binance")) == 20, "all back", 30.0)
             rig.wait_until_verified()
-            assert all(cause.startswith(("reset", "close_1006")) for cause in lost(states)), lost(states)
+            assert not [cause for cause in lost(states) if "429" in cause], lost(states)
         finally:
             report = rig.collector.stop()
     assert report.good
