@@ -18,6 +18,7 @@ from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
 from collector.exchanges.protocol import depth_of
 from collector.exchanges.venues import SUPPORTED, Kind
+from collector.features.market_rows import MarketRows
 from collector.features.practical import TOTAL_LEVELS
 from collector.features.rows import BookRows
 from collector.features.streams import StreamFacts
@@ -37,6 +38,7 @@ from collector.writer.thread import WriterThread
 
 CALL_TIMEOUT_S = 10.0
 VIEW_TIMEOUT_S = 1.0
+BOOK_CHANNELS = ("book.", "bbo")
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
 log = structlog.get_logger()
@@ -112,6 +114,7 @@ class Collector:
                 self.buffer.key,
                 BookRows(self._facts_of, levels).columns,
                 most_rows=ROWS_A_TRANSACTION,
+                market_rows=MarketRows(self._facts_of).portions,
             ),
             self._sink,
             interval_s=settings.writer.interval_s,
@@ -245,9 +248,8 @@ class Collector:
         key = self.buffer.key(number)
         if key.symbol == UNKNOWN:
             return StreamFacts(key, 0, "")  # gives no rows
-        return StreamFacts(
-            key, depth_of(key.channel), self.settings.exchanges[key.exchange].stored_data_source
-        )
+        depth = depth_of(key.channel) if key.channel.startswith(BOOK_CHANNELS) else 0
+        return StreamFacts(key, depth, self.settings.exchanges[key.exchange].stored_data_source)
 
     def _make_feeds(self, clock: Clock) -> Sequence[Feed]:
         return [
@@ -280,6 +282,7 @@ class Collector:
                 markets_timeout_s=stream.markets_timeout_s,
                 max_mismatches=integrity.max_mismatches,
                 mismatch_window_s=integrity.mismatch_window_s,
+                most_off_s=integrity.max_time_off_s,
                 levels_per_row=self._levels,
                 levels_shown=self.settings.storage.levels,
             ),

@@ -20,6 +20,14 @@ from collector.events.batch import (
     SegmentOpened,
     StreamKey,
     Tally,
+    Witnessed,
+)
+from collector.events.columns import (
+    CANDLE_INTEGERS,
+    STREAM_COLUMN,
+    TRADE_INTEGERS,
+    CandleColumns,
+    TradeColumns,
 )
 
 _pack_integers = Struct(f"{INT_COLUMNS}q").pack
@@ -38,7 +46,10 @@ class Buffer:
         self._worth_a_flush = threading.Condition(self._lock)
         self._levels: array[float] = array("d")
         self._integers: array[int] = array("q")
-        self._rows = 0
+        self._trades = TradeColumns()
+        self._candles = CandleColumns()
+        self._rows = 0  # of all tables
+        self._witnessed: dict[int, Witnessed] = {}
         self._opened: list[SegmentOpened] = []
         self._closed: list[SegmentClosed] = []
         self._open: dict[int, Liveness] = {}
@@ -101,12 +112,52 @@ class Buffer:
                     known_levels,
                 )
             )
-            self._rows += 1
-            if self._rows >= self._max_rows:
-                self._full = True
-            if self._rows == self._flush_rows or self._full:
-                self._worth_a_flush.notify_all()
+            self._took_a_row()
             return True
+
+    def append_trade(
+        self,
+        received: int,
+        numbers: Sequence[float],
+        integers: Sequence[int],
+        trade_id: str,
+        marked: str | None,
+    ) -> bool:
+        """Take a trade, its columns as TradeColumns has them; else as `append`."""
+        with self._lock:
+            counts = self._received(integers[STREAM_COLUMN], received)
+            if self._full:
+                counts.dropped += 1
+                return False
+            self._trades.append(numbers, integers, trade_id, marked)
+            self._took_a_row()
+            return True
+
+    def append_candle(self, received: int, numbers: Sequence[float], integers: Sequence[int]) -> bool:
+        """Take the state of a bar, its columns as CandleColumns has them; else as `append`."""
+        with self._lock:
+            counts = self._received(integers[STREAM_COLUMN], received)
+            if self._full:
+                counts.dropped += 1
+                return False
+            self._candles.append(numbers, integers)
+            self._took_a_row()
+            return True
+
+    def _took_a_row(self) -> None:
+        """Count a row, the lock being held, and wake the writer when there are enough."""
+        self._rows += 1
+        if self._rows >= self._max_rows:
+            self._full = True
+        if self._rows == self._flush_rows or self._full:
+            self._worth_a_flush.notify_all()
+
+    def count_witnessed(self, segment_id: int, compared: int, disagreed: int) -> None:
+        """Note comparisons of an open segment with something independent."""
+        with self._lock:
+            witnessed = self._witnessed.setdefault(segment_id, Witnessed())
+            witnessed.compared += compared
+            witnessed.disagreed += disagreed
 
     def count_rejected(self, stream: int, received: int, reason: str) -> None:
         """Settle an event that gives no row."""
@@ -184,10 +235,16 @@ class Buffer:
                 closed=tuple(self._closed),
                 heard_ns={segment: liveness.heard_ns for segment, liveness in self._open.items()},
                 counts={stream: self._counts[stream].copy() for stream in self._changed},
+                trades=self._trades,
+                candles=self._candles,
+                witnessed=self._witnessed,
             )
             self._high_rows = max(self._high_rows, self._rows)
             self._levels = array("d")
             self._integers = array("q")
+            self._trades = TradeColumns()
+            self._candles = CandleColumns()
+            self._witnessed = {}
             self._rows = 0
             self._opened = []
             self._closed = []
@@ -199,8 +256,13 @@ class Buffer:
         """Return every stream's counts and rows now in the buffer, and the highest fill so far."""
         with self._lock:
             waiting: dict[int, int] = {}
-            for stream in self._integers[3::INT_COLUMNS]:
-                waiting[stream] = waiting.get(stream, 0) + 1
+            for streams in (
+                self._integers[STREAM_COLUMN::INT_COLUMNS],
+                self._trades.integers[STREAM_COLUMN::TRADE_INTEGERS],
+                self._candles.integers[STREAM_COLUMN::CANDLE_INTEGERS],
+            ):
+                for stream in streams:
+                    waiting[stream] = waiting.get(stream, 0) + 1
             counts = {
                 key: (self._counts[number].copy(), waiting.get(number, 0))
                 for number, key in enumerate(self._streams)

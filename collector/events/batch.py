@@ -4,7 +4,28 @@ from array import array  # noqa: TC003  (a dataclass asks for its annotations at
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-NO_INT = -(2**63)  # stands for NULL in an integer column
+from collector.events.columns import NO_INT, CandleColumns, TradeColumns
+
+__all__ = [
+    "EXCHANGE_MS",
+    "INT_COLUMNS",
+    "KNOWN_LEVELS",
+    "NO_INT",
+    "RECEIVED",
+    "SEGMENT",
+    "SEQUENCE",
+    "STREAM",
+    "UNKNOWN",
+    "Batch",
+    "Counts",
+    "Liveness",
+    "SegmentClosed",
+    "SegmentOpened",
+    "StreamKey",
+    "Tally",
+    "Witnessed",
+]
+
 # The integers of a row. KNOWN_LEVELS: how many best levels the exchange has shown, at most 10.
 RECEIVED, EXCHANGE_MS, SEQUENCE, STREAM, SEGMENT, KNOWN_LEVELS = range(6)
 INT_COLUMNS = 6
@@ -29,13 +50,14 @@ class Liveness:
 
 @dataclass(frozen=True, slots=True)
 class SegmentOpened:
-    """A book became verified."""
+    """A book became verified, or the exchange confirmed a subscription of trades or bars."""
 
     segment_id: int
     stream: int
     start_ns: int
     verification: str
     liveness: Liveness
+    covers_silence: bool = False  # nothing said means that nothing happened: covered without a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +68,14 @@ class SegmentClosed:
     cause: str
     detail: str
     alive_until_ns: int | None  # None: doubt reaches back to the last proven update
+
+
+@dataclass(slots=True)
+class Witnessed:
+    """How often a segment was compared with something independent, and how often they disagreed."""
+
+    compared: int = 0
+    disagreed: int = 0
 
 
 @dataclass(slots=True)
@@ -79,8 +109,11 @@ class Batch:
     closed: tuple[SegmentClosed, ...]
     heard_ns: dict[int, int]  # by segment open after this batch: its connection was alive until then
     counts: dict[int, Counts]  # by stream, for every stream with a new event
+    trades: TradeColumns = field(default_factory=TradeColumns)
+    candles: CandleColumns = field(default_factory=CandleColumns)
+    witnessed: dict[int, Witnessed] = field(default_factory=dict)  # by segment, since the batch before
 
     @property
     def rows(self) -> int:
-        """Count the rows."""
+        """Count the rows of books."""
         return len(self.integers) // INT_COLUMNS

@@ -24,6 +24,7 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     checksum: int | None = None
     bid_texts: Texts = ()
     ask_texts: Texts = ()
+    cross_sequence: int | None = None  # one that the market's channels share, where there is one
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
@@ -39,6 +40,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     checksum: int | None = None
     bid_texts: Texts = ()
     ask_texts: Texts = ()
+    cross_sequence: int | None = None
 
 
 class TopOfBook(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +63,11 @@ class Side(StrEnum):
 
 
 class Trade(msgspec.Struct, frozen=True, gc=False):
-    """A trade; `kind` tells id spaces apart (`trade`, `agg`), `marked` names one that is no market trade."""
+    """A trade as told: whether its numbers make sense is judged where it is taken.
+
+    `kind` tells id spaces apart (`trade`, `agg`), `marked` names one that is no market trade, `number` is its
+    id where ids follow each other without a hole, `past` says that it was sent at a subscription.
+    """
 
     topic: str
     trade_id: str
@@ -71,10 +77,12 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     side: Side
     kind: str = "trade"
     marked: str | None = None
+    number: int | None = None
+    past: bool = False
 
 
 class Candle(msgspec.Struct, frozen=True, gc=False):
-    """A bar, or the state of one that is not over."""
+    """A bar as told, or the state of one that is not over; `past` says that it was sent at a subscription."""
 
     topic: str
     interval: str
@@ -88,6 +96,7 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
     confirmed: bool
     vwap: float | None = None
     count: int | None = None
+    past: bool = False
 
 
 class Status(msgspec.Struct, frozen=True, gc=False):
@@ -117,4 +126,5 @@ class Other(msgspec.Struct, frozen=True, gc=False):
     """A well-formed frame that is not ours to read: ccxt gets it."""
 
 
+MarketData = Snapshot | Delta | TopOfBook | Trade | Candle  # what a stream takes: it has a topic
 Message = Snapshot | Delta | TopOfBook | Trade | Candle | Status | Ack | Heartbeat | Other

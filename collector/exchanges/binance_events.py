@@ -125,8 +125,6 @@ def read_aggregate(text: str) -> Trade:
 def _trade(frame: _Trade, stream: str, kind: str) -> Trade:
     _check_whole("trade id", frame.trade_id)
     _check_whole("T", frame.trade_ms)
-    _check_positive("price", frame.price, MAX_PRICE)
-    _check_positive("size", frame.size, MAX_SIZE)
     return Trade(
         f"{_stream_name(frame.symbol)}@{stream}",
         str(frame.trade_id),
@@ -136,6 +134,7 @@ def _trade(frame: _Trade, stream: str, kind: str) -> Trade:
         Side.SELL if frame.buyer_is_maker else Side.BUY,
         kind,
         None if frame.origin == MARKET_TRADE else frame.origin,  # INSURANCE_FUND, ADL
+        frame.trade_id,
     )
 
 
@@ -167,12 +166,6 @@ def read_kline(text: str) -> Candle:
     _check_whole("E", frame.event_ms)
     _check_whole("t", bar.open_ms)
     _check_whole("n", bar.count)
-    numbers = (bar.open, bar.high, bar.low, bar.close, bar.volume)
-    if not all(map(isfinite, numbers)):
-        raise FrameError("not_finite", f"open, high, low, close, volume {numbers}")
-    around = bar.low <= min(bar.open, bar.close) and max(bar.open, bar.close) <= bar.high
-    if not (around and bar.low > 0.0 and bar.high < MAX_PRICE and bar.volume >= 0.0):
-        raise FrameError("out_of_range", f"open, high, low, close, volume {numbers}")
     return Candle(
         f"{_stream_name(frame.symbol)}@kline_{bar.interval}",
         bar.interval,

@@ -7,6 +7,7 @@ import msgspec
 from collector.book.verified import Verdict
 from collector.errors import FrameError
 from collector.events.messages import Ack, Delta, Heartbeat, Message, Other, Snapshot
+from collector.exchanges.bybit_events import CODES, READERS
 
 BOOK_PREFIX = '{"topic":"orderbook.'
 TOP_OF_BOOK_DEPTH = 1
@@ -18,6 +19,7 @@ class _Levels(msgspec.Struct, gc=False):
     b: list[tuple[float, float]]
     a: list[tuple[float, float]]
     u: int
+    seq: int | None = None
 
 
 class _Book(msgspec.Struct, gc=False):
@@ -50,7 +52,8 @@ def read_frame(text: str) -> Sequence[Message]:
         if envelope.topic is not None:
             if envelope.topic.startswith("orderbook."):
                 return (_book(_book_decoder.decode(text)),)
-            return (Other(),)
+            reader = READERS.get(envelope.topic.partition(".")[0])
+            return (Other(),) if reader is None else reader(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise FrameError("malformed", str(error)) from error
     return (_control(envelope),)
@@ -65,9 +68,9 @@ def _book(frame: _Book) -> Snapshot | Delta:
         raise FrameError("out_of_range", f"timestamp {exchange_ms}")
     # u = 1 is a whole book after a restart of the service, whatever the type says.
     if frame.type == "snapshot" or data.u == RESTART_SEQUENCE:
-        return Snapshot(frame.topic, data.u, exchange_ms, data.b, data.a)
+        return Snapshot(frame.topic, data.u, exchange_ms, data.b, data.a, cross_sequence=data.seq)
     if frame.type == "delta":
-        return Delta(frame.topic, data.u, exchange_ms, data.b, data.a)
+        return Delta(frame.topic, data.u, exchange_ms, data.b, data.a, cross_sequence=data.seq)
     raise FrameError("malformed", f"type {frame.type!r}: snapshot or delta expected")
 
 
@@ -108,12 +111,20 @@ class Continuity:
 
 
 def topic(market_id: str, symbol: str, channel: str) -> str:
-    """Name a channel of a market: its order book at a depth, or at depth 1 for `bbo`."""
+    """Name a channel of a market; the best bid and ask are its order book at depth 1."""
     del symbol
-    family, _, depth = channel.partition(".")
-    if family not in {"book", "bbo"}:
-        raise ValueError(f"{channel} is no order book")
-    return f"orderbook.{depth or TOP_OF_BOOK_DEPTH}.{market_id}"
+    family, _, detail = channel.partition(".")
+    if family == "book" and detail.isdecimal():
+        return f"orderbook.{detail}.{market_id}"
+    if family == "ohlcv" and detail in CODES:
+        return f"kline.{CODES[detail]}.{market_id}"
+    if channel == "bbo":
+        return f"orderbook.{TOP_OF_BOOK_DEPTH}.{market_id}"
+    if channel == "trade":
+        return f"publicTrade.{market_id}"
+    raise ValueError(
+        f"{channel} is no channel of Bybit: book.<depth>, bbo, trade or ohlcv.<interval> expected"
+    )
 
 
 def route(topic: str) -> str:

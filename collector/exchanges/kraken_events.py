@@ -21,6 +21,8 @@ from collector.exchanges.kraken_values import (
     optional_milliseconds,
 )
 
+SNAPSHOT = "snapshot"
+
 
 class _Trade(msgspec.Struct, gc=False):
     symbol: Market
@@ -33,6 +35,7 @@ class _Trade(msgspec.Struct, gc=False):
 
 class _Trades(msgspec.Struct, gc=False):
     data: list[_Trade]
+    type: str = "update"
 
 
 class _Bar(msgspec.Struct, gc=False):
@@ -50,6 +53,7 @@ class _Bar(msgspec.Struct, gc=False):
 
 class _Bars(msgspec.Struct, gc=False):
     data: list[_Bar]
+    type: str = "update"
     timestamp: str | None = None  # a bar's own `timestamp` is its end, whatever time it is
 
 
@@ -72,36 +76,46 @@ _tops_decoder = msgspec.json.Decoder(_Tops)
 
 
 def read_trades(text: str) -> list[Message]:
-    """Read trades."""
-    return [_trade(each) for each in _trades_decoder.decode(text).data]
+    """Read trades; a subscription begins with the last fifty, which are of the past."""
+    frame = _trades_decoder.decode(text)
+    past = frame.type == SNAPSHOT
+    return [_trade(each, past) for each in frame.data]
 
 
-def _trade(trade: _Trade) -> Trade:
+def _trade(trade: _Trade, past: bool) -> Trade:
     check_whole("trade_id", trade.trade_id)
-    check_positive("price", trade.price, MAX_PRICE)
-    check_positive("qty", trade.qty, MAX_SIZE)
-    exchange_ms = milliseconds(trade.timestamp)
-    topic = name("trade", trade.symbol)
-    return Trade(topic, str(trade.trade_id), exchange_ms, trade.price, trade.qty, trade.side)
+    return Trade(
+        name("trade", trade.symbol),
+        str(trade.trade_id),
+        milliseconds(trade.timestamp),
+        trade.price,
+        trade.qty,
+        trade.side,
+        number=trade.trade_id,
+        past=past,
+    )
 
 
 def read_bars(text: str) -> list[Message]:
-    """Read bars as they stand: that one is over shows only when the next begins."""
+    """Read bars as they stand: that one is over shows only when a later one is there."""
     frame = _bars_decoder.decode(text)
     exchange_ms = optional_milliseconds(frame.timestamp)
-    return [_candle(bar, exchange_ms) for bar in frame.data]
+    past = frame.type == SNAPSHOT
+    newest: dict[tuple[str, int], str] = {}
+    for bar in frame.data:
+        market = bar.symbol, bar.interval
+        newest[market] = max(newest.get(market, ""), bar.interval_begin)
+    return [
+        _candle(bar, exchange_ms, past, over=bar.interval_begin < newest[bar.symbol, bar.interval])
+        for bar in frame.data
+    ]
 
 
-def _candle(bar: _Bar, exchange_ms: int | None) -> Candle:
+def _candle(bar: _Bar, exchange_ms: int | None, past: bool, *, over: bool) -> Candle:
     interval = INTERVALS.get(bar.interval)
     if interval is None:
         raise FrameError("out_of_range", f"interval {bar.interval}: one of {list(INTERVALS)} expected")
     check_whole("trades", bar.trades)
-    around = bar.low <= min(bar.open, bar.close) and max(bar.open, bar.close) <= bar.high
-    in_range = bar.low > 0.0 and bar.high < MAX_PRICE and 0.0 <= bar.vwap < MAX_PRICE
-    if not (around and in_range and 0.0 <= bar.volume < MAX_SIZE):
-        numbers = (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.vwap)
-        raise FrameError("out_of_range", f"open, high, low, close, volume, vwap {numbers}")
     return Candle(
         name(f"ohlcv.{interval}", bar.symbol),
         interval,
@@ -112,9 +126,10 @@ def _candle(bar: _Bar, exchange_ms: int | None) -> Candle:
         bar.low,
         bar.close,
         bar.volume,
-        confirmed=False,
+        confirmed=over,
         vwap=bar.vwap,
         count=bar.trades,
+        past=past,
     )
 
 

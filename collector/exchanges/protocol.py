@@ -56,6 +56,8 @@ class Exchange:
     rest: Rest | None = None
     # Of the addresses of a kind of market, which one has a channel: kind, channel.
     door: Callable[[Kind, str], int] = lambda _kind, _channel: 0
+    numbers_trades: bool = False  # ids of trades follow each other without a hole
+    confirms_bars: bool = True  # says when a bar is over
 
 
 def depth_of(channel: str) -> int:
@@ -115,6 +117,7 @@ BINANCE = Exchange(
     ),
     # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
     door=lambda kind, channel: int(kind == "linear" and channel.startswith("ohlcv.")),
+    numbers_trades=True,
 )
 
 
@@ -136,6 +139,8 @@ KRAKEN = Exchange(
     rule=_kraken_rule,
     answers_each_topic=True,
     limits=limits.KRAKEN,
+    numbers_trades=True,
+    confirms_bars=False,
 )
 
 EXCHANGES: dict[str, Exchange] = {"bybit": BYBIT, "binance": BINANCE, "kraken": KRAKEN}

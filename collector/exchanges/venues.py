@@ -17,7 +17,7 @@ Tree = Mapping[str, "str | Tree"]
 KINDS: tuple[Kind, ...] = ("spot", "linear")
 
 # (exchange, market kind, family of channels) that this version collects; widened as the mappers arrive.
-_FAMILIES = ("bbo", "book")
+_FAMILIES = ("bbo", "book", "ohlcv", "trade")
 _COLLECTED: Mapping[str, tuple[Kind, ...]] = {"bybit": KINDS, "binance": KINDS, "kraken": ("spot",)}
 SUPPORTED: frozenset[tuple[str, Kind, str]] = frozenset(
     (exchange, kind, family)

@@ -9,6 +9,7 @@ import numpy as np
 from collector.events.batch import INT_COLUMNS, KNOWN_LEVELS, NO_INT, SEGMENT, STREAM, Batch
 from collector.features.deep import deep, only_known
 from collector.features.flow import LastStates
+from collector.features.nulls import nullable, nullable_integers
 from collector.features.practical import TOTAL_LEVELS, Book, Flags, Floats, Integers, practical
 from collector.features.quality import quality
 from collector.features.runs import Runs
@@ -110,7 +111,7 @@ class BookRows:
             "timestamp": iso_texts(received_at_ns),
             "symbol": streams.symbols[numbers].tolist(),
             "exchange": streams.exchanges[numbers].tolist(),
-            "sequence": _nullable_integers(sequences),
+            "sequence": nullable_integers(sequences),
             "data_source": streams.data_sources[numbers].tolist(),
             "received_at_ns": received_at_ns.tolist(),
             "segment_id": segments.tolist(),
@@ -127,9 +128,9 @@ class BookRows:
         score = quality(book, ten_known, received_at_ns, exchange_ms_or_nan, verified)
         return {
             **_nullables(practical(book, ten_known)),
-            "exchange_timestamp": _nullable_integers(exchange_ms),
+            "exchange_timestamp": nullable_integers(exchange_ms),
             "data_quality_score": score.tolist(),
-            "ofi": _nullable(stored.flow[:, 0]),
+            "ofi": nullable(stored.flow[:, 0]),
         }
 
 
@@ -146,19 +147,4 @@ def iso_text(at_ns: int) -> str:
 
 
 def _nullables(columns: Mapping[str, Floats]) -> dict[str, list[Value]]:
-    return {name: _nullable(column) for name, column in columns.items()}
-
-
-def _nullable(numbers: Floats) -> list[Value]:
-    return _with_nulls(numbers, np.isnan(numbers))
-
-
-def _nullable_integers(numbers: Integers) -> list[Value]:
-    return _with_nulls(numbers, numbers == NO_INT)
-
-
-def _with_nulls(numbers: Floats | Integers, missing: Flags) -> list[Value]:
-    values: list[Value] = numbers.tolist()
-    for position in np.flatnonzero(missing).tolist():
-        values[position] = None
-    return values
+    return {name: nullable(column) for name, column in columns.items()}

@@ -151,10 +151,11 @@ class StreamSettings(Part):
 
 
 class IntegritySettings(Part):
-    """When doubts about a book become an alarm."""
+    """What is believed, and when doubts become an alarm."""
 
     max_mismatches: Count = 3
     mismatch_window_s: Seconds = 60.0
+    max_time_off_s: Seconds = 3600.0
 
 
 class StorageSettings(Part):

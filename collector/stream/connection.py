@@ -14,7 +14,7 @@ from collector.exchanges.protocol import Exchange
 from collector.exchanges.venues import Kind
 from collector.retry import Backoff
 from collector.stream.attempts import Attempts
-from collector.stream.book_stream import BookStream
+from collector.stream.base import Stream
 from collector.stream.failure_table import Class
 from collector.stream.failures import Failure, gone, mistaken
 from collector.stream.heartbeat import Heart
@@ -66,7 +66,7 @@ class Connection:
         source: Source,
         markets: Markets,
         protocol: Exchange,
-        streams: list[BookStream],
+        streams: list[Stream],
         *,
         pace: Pace,
         connects: Pacer,

@@ -16,7 +16,7 @@ from collector.events.glance import Glance
 from collector.events.notices import PotentialHalt
 from collector.exchanges.protocol import EXCHANGES
 from collector.exchanges.venues import Kind
-from collector.stream.book_stream import BookStream
+from collector.stream.base import Outlet, Stream
 from collector.stream.connection import Pace
 from collector.stream.fleet import Common, Fleet
 from collector.stream.loading import load_until
@@ -49,6 +49,7 @@ class Limits:
     mismatch_window_s: float
     levels_per_row: int
     levels_shown: int  # to those who listen
+    most_off_s: float  # between the times of trades and bars and our clock
 
 
 class Feed:
@@ -72,11 +73,10 @@ class Feed:
         self._unknown = UnknownFrames(wanted.source.exchange, buffer, on_unknown)
         self._maker = StreamMaker(
             wanted.source.exchange,
-            buffer,
+            Outlet(buffer, events, new_segment_id),
             levels_per_row=limits.levels_per_row,
             levels_shown=limits.levels_shown,
-            new_segment_id=new_segment_id,
-            events=events,
+            most_off_s=limits.most_off_s,
         )
         self._markets: Markets | None = None
         self._fleet: Fleet | None = None
@@ -169,7 +169,7 @@ class Feed:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), SUPERVISE_S)
 
-    def _again(self, stream: BookStream) -> BookStream:
+    def _again(self, stream: Stream) -> Stream:
         """Make a second stream of the same kind that stores nothing yet."""
         assert self._markets is not None  # noqa: S101  (loaded before anything was connected)
         market = self._markets.by_symbol[stream.key.symbol]

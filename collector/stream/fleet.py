@@ -10,7 +10,7 @@ from collector.events.bus import EventBus
 from collector.events.notices import PotentialHalt
 from collector.exchanges.protocol import EXCHANGES
 from collector.exchanges.venues import Kind, websocket
-from collector.stream.book_stream import BookStream
+from collector.stream.base import Stream
 from collector.stream.connection import Address, Connection, Pace
 from collector.stream.failures import Failure
 from collector.stream.markets import Markets, Source
@@ -50,11 +50,11 @@ class Fleet:
         self._numbers = itertools.count()
 
     @property
-    def streams(self) -> list[BookStream]:
+    def streams(self) -> list[Stream]:
         """List what is collected."""
         return [stream for one in self.connections for stream in one.subscriptions.streams]
 
-    def place(self, stream: BookStream) -> None:
+    def place(self, stream: Stream) -> None:
         """Put a stream on a connection with room, where frames can be told apart; or on a new one."""
         url = self._url(stream)
         for connection in self.connections:
@@ -64,7 +64,7 @@ class Fleet:
                 return
         self.new(stream.place.kind, url, [stream])
 
-    def new(self, kind: Kind, url: str, streams: list[BookStream]) -> Connection:
+    def new(self, kind: Kind, url: str, streams: list[Stream]) -> Connection:
         """Make a connection for these streams; it waits to be started."""
         common = self._common
         source = common.source
@@ -105,12 +105,12 @@ class Fleet:
         for connection in self.connections:
             connection.stop()
 
-    def _url(self, stream: BookStream) -> str:
+    def _url(self, stream: Stream) -> str:
         source, kind = self._common.source, stream.place.kind
         door = self._protocol.door(kind, stream.key.channel)
         return websocket(source.exchange, source.environment, source.endpoints, kind, door)
 
-    def _fits(self, stream: BookStream, connection: Connection) -> bool:
+    def _fits(self, stream: Stream, connection: Connection) -> bool:
         """Say whether a connection has room for a stream, and tells its frames from the others'."""
         present = ((one.topic, one.key) for one in connection.subscriptions.streams)
         most_a_second = self._common.pace.messages_a_connection

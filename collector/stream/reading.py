@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from collector.errors import FrameError
-from collector.events.messages import Ack, Delta, Other, Snapshot, Status, TopOfBook
+from collector.events.messages import Ack, Candle, Delta, Other, Snapshot, Status, TopOfBook, Trade
 from collector.events.notices import State
 from collector.stream.requests import Requests
 from collector.stream.subscriptions import Subscriptions, Surroundings
 from collector.stream.unknown import UnknownFrames
 
-BOOK_MESSAGES = (Delta, Snapshot, TopOfBook)
+MARKET_DATA = (Delta, Snapshot, Trade, TopOfBook, Candle)
 
 
 class Frames:
@@ -36,9 +36,9 @@ class Frames:
         ours = True
         try:
             for message in self._read_frame(text):
-                if isinstance(message, BOOK_MESSAGES):
-                    book = _as_book(message) if isinstance(message, TopOfBook) else message
-                    if not self._subscriptions.take(book, received_at_ns):
+                if isinstance(message, MARKET_DATA):
+                    told = _as_book(message) if isinstance(message, TopOfBook) else message
+                    if not self._subscriptions.take(told, received_at_ns):
                         self._unknown.count("unknown_topic", message.topic, text)
                 elif isinstance(message, Status):
                     self._publish(State.said(message.state), message.text or message.state)

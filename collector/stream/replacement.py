@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from collector.stream.book_stream import BookStream
+from collector.stream.base import Stream
 from collector.stream.connection import Connection
 from collector.stream.fleet import Fleet
 
@@ -19,7 +19,7 @@ def is_old(connection: Connection, lifetime_s: float | None) -> bool:
 
 
 async def replace(
-    old: Connection, fleet: Fleet, again: Callable[[BookStream], BookStream], stopped: asyncio.Event
+    old: Connection, fleet: Fleet, again: Callable[[Stream], Stream], stopped: asyncio.Event
 ) -> None:
     """Bring up a second connection beside one, let it take over stream by stream, stop the first.
 

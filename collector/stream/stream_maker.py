@@ -1,58 +1,56 @@
-"""Make the streams of one exchange: of a market and a channel, one that knows its topic, rule and book."""
+"""Make the streams of one exchange: of a market and a channel, one that knows its topic and its rule."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 from collector.book.bridged import BridgedBook, BridgingRule
 from collector.book.verified import VerifiedBook
-from collector.buffer.buffer import Buffer
 from collector.events.batch import StreamKey
-from collector.events.bus import EventBus
 from collector.exchanges.protocol import EXCHANGES, depth_of
 from collector.exchanges.venues import Kind
-from collector.stream.book_stream import BookStream, Place
+from collector.stream.base import Outlet, Place, Stream
+from collector.stream.book_stream import BookStream
+from collector.stream.candle_stream import CandleRule, CandleStream
+from collector.stream.trade_stream import TradeRule, TradeStream
 
 
 class StreamMaker:
     """What all streams of one exchange have in common."""
 
     def __init__(
-        self,
-        exchange: str,
-        buffer: Buffer,
-        *,
-        levels_per_row: int,
-        levels_shown: int,
-        new_segment_id: Callable[[], int],
-        events: EventBus,
+        self, exchange: str, outlet: Outlet, *, levels_per_row: int, levels_shown: int, most_off_s: float
     ) -> None:
         self._exchange = exchange
-        self._buffer = buffer
+        self._outlet = outlet
         self._levels_per_row = levels_per_row
         self._levels_shown = levels_shown
-        self._new_segment_id = new_segment_id
-        self._events = events
+        self._most_off_s = most_off_s
 
-    def make(self, kind: Kind, market: Any, channel: str, *, standby: bool = False) -> BookStream:
+    def make(self, kind: Kind, market: Any, channel: str, *, standby: bool = False) -> Stream:
         """Make a stream; one on standby follows beside another of the same kind and stores nothing yet."""
         protocol = EXCHANGES[self._exchange]
+        key = StreamKey(self._exchange, market["symbol"], channel)
         topic = protocol.topic(market["id"], market["symbol"], channel)
+        place = Place(topic, protocol.route(topic), market["id"], kind)
+        if channel == "trade":
+            trades = TradeRule(protocol.numbers_trades, self._most_off_s)
+            return TradeStream(key, place, self._outlet, trades, standby=standby)
+        if channel.startswith("ohlcv."):
+            candles = CandleRule(protocol.confirms_bars, self._most_off_s)
+            return CandleStream(key, place, self._outlet, candles, standby=standby)
         depth = depth_of(channel)
         rule = protocol.rule(kind, channel, market)
         book: VerifiedBook
         if protocol.rest is not None and channel.startswith("book."):
-            rest_depth = protocol.rest.depth(kind, depth)
-            book = BridgedBook(cast("BridgingRule", rule), rest_depth)
+            book = BridgedBook(cast("BridgingRule", rule), protocol.rest.depth(kind, depth))
         else:
             book = VerifiedBook(rule, depth)
         return BookStream(
-            StreamKey(self._exchange, market["symbol"], channel),
-            Place(topic, protocol.route(topic), market["id"], kind, depth),
+            key,
+            replace(place, depth=depth),
+            self._outlet,
             book,
-            self._buffer,
             levels_per_row=self._levels_per_row,
             levels_shown=self._levels_shown,
-            new_segment_id=self._new_segment_id,
-            events=self._events,
             standby=standby,
         )

@@ -9,9 +9,10 @@ from collector.clock import Clock
 from collector.errors import StreamError
 from collector.events.batch import Liveness
 from collector.events.bus import EventBus
-from collector.events.messages import Delta, Snapshot
+from collector.events.messages import MarketData, Snapshot
 from collector.events.notices import PotentialHalt, SnapshotFailed
 from collector.exchanges.protocol import Exchange
+from collector.stream.base import Stream
 from collector.stream.book_stream import BookStream
 from collector.stream.requests import Requests
 from collector.stream.resync import Resyncs
@@ -38,7 +39,7 @@ class Subscriptions:
 
     def __init__(
         self,
-        streams: Sequence[BookStream],
+        streams: Sequence[Stream],
         around: Surroundings,
         requests: Requests,
         resyncs: Resyncs,
@@ -50,7 +51,7 @@ class Subscriptions:
         self._streams = {stream.topic: stream for stream in streams}
         self._routes = {stream.place.route: stream for stream in streams}
         self._to_subscribe: list[str] = []
-        self._to_leave: list[BookStream] = []
+        self._to_leave: list[Stream] = []
         self._around = around
         self._requests = requests
         self._resyncs = resyncs
@@ -60,22 +61,27 @@ class Subscriptions:
         self._fetches: set[asyncio.Task[None]] = set()
 
     @property
-    def streams(self) -> list[BookStream]:
+    def streams(self) -> list[Stream]:
         """List what is collected."""
         return list(self._streams.values())
 
-    def tells_apart(self, stream: BookStream) -> bool:
+    @property
+    def books(self) -> list[BookStream]:
+        """List the books that are collected."""
+        return [stream for stream in self._streams.values() if isinstance(stream, BookStream)]
+
+    def tells_apart(self, stream: Stream) -> bool:
         """Say whether a stream could be added, its frames told apart from the others'."""
         return stream.place.route not in self._routes
 
-    def add(self, stream: BookStream) -> None:
+    def add(self, stream: Stream) -> None:
         """Collect a stream as well; the others notice nothing."""
         self._streams[stream.topic] = stream
         self._routes[stream.place.route] = stream
         self._to_subscribe.append(stream.topic)
         self._wake()
 
-    def remove(self, stream: BookStream) -> None:
+    def remove(self, stream: Stream) -> None:
         """Collect a stream no longer; what still comes of it is counted and not stored."""
         del self._streams[stream.topic]
         self._resyncs.forget(stream.topic)
@@ -83,12 +89,14 @@ class Subscriptions:
         self._to_leave.append(stream)
         self._wake()
 
-    def take(self, message: Snapshot | Delta, received_at_ns: int) -> bool:
+    def take(self, message: MarketData, received_at_ns: int) -> bool:
         """Give a message to its stream; False when nobody wants it."""
         stream = self._routes.get(message.topic)
         if stream is None:
             return False
-        self._minded(stream, stream.take(message, received_at_ns, self._liveness))
+        outcome = stream.take(message, received_at_ns, self._liveness)
+        if outcome.did is Did.BROKE:
+            self._broke(stream, outcome)
         return True
 
     async def begin(self) -> None:
@@ -116,18 +124,19 @@ class Subscriptions:
         for stream in self._streams.values():
             stream.lose(cause, detail, self._liveness.heard_ns)
 
-    def _left(self, stream: BookStream) -> None:
+    def _left(self, stream: Stream) -> None:
         if self._routes.get(stream.place.route) is stream:
             del self._routes[stream.place.route]
 
     async def _refresh(self) -> None:
         now_ns, now_s = self._around.clock.now_ns(), self._around.monotonic_s()
-        for stream in self._streams.values():
+        books = self.books
+        for stream in books:
             if stream.in_question and self._resyncs.unanswered(stream, now_ns, now_s):
                 stream.lose("stale", "silent, and no snapshot when asked for one", alive_until_ns=None)
-        for topic in self._resyncs.due(self._streams.values(), now_ns, now_s):
+        for topic in self._resyncs.due(books, now_ns, now_s):
             due = self._streams.get(topic)
-            if due is None:
+            if not isinstance(due, BookStream):
                 continue  # removed while another one's answer was waited for
             due.in_question = due.verified and not due.near_the_edge
             if due.by_rest:
@@ -159,10 +168,15 @@ class Subscriptions:
                     self._refuse(answered[0], ack.text)
 
     def _accepted(self, topics: Sequence[str]) -> None:
-        by_rest = [topic for topic in topics if topic in self._streams and self._streams[topic].by_rest]
-        now_s = self._around.monotonic_s()
+        """Note what the exchange confirmed: trades and bars begin now, books with their snapshots."""
+        streams = [self._streams[topic] for topic in topics if topic in self._streams]
+        now_ns, now_s = self._around.clock.now_ns(), self._around.monotonic_s()
+        for stream in streams:
+            stream.subscribed(now_ns, self._liveness)
+        books = [stream for stream in streams if isinstance(stream, BookStream)]
+        by_rest = [book.topic for book in books if book.by_rest]
         self._resyncs.wanted(by_rest, now_s)
-        self._resyncs.asked(set(topics) - set(by_rest), now_s)
+        self._resyncs.asked([book.topic for book in books if not book.by_rest], now_s)
         if by_rest:
             self._wake()
 
@@ -187,7 +201,8 @@ class Subscriptions:
             return  # removed meanwhile
         if isinstance(snapshot, Snapshot):
             outcome = stream.take(snapshot, self._around.clock.now_ns(), self._liveness)
-            self._minded(stream, outcome)
+            if outcome.did is Did.BROKE:
+                self._broke(stream, outcome)
             if outcome.did is Did.REJECTED:  # it does not reach the stream, or not past what broke the book
                 self._resyncs.failed(place.topic, self._around.monotonic_s())
         elif snapshot.permanent:
@@ -197,10 +212,8 @@ class Subscriptions:
             key, now_ns = stream.key, self._around.clock.now_ns()
             self._around.events.publish(SnapshotFailed(key.exchange, key.symbol, now_ns, str(snapshot)))
 
-    def _minded(self, stream: BookStream, outcome: Outcome) -> None:
+    def _broke(self, stream: Stream, outcome: Outcome) -> None:
         """See to it that a book which broke is fetched again."""
-        if outcome.did is not Did.BROKE:
-            return
         if self._resyncs.broke(stream.topic, self._around.monotonic_s()):
             reason = f"{stream.key.channel}: {outcome.detail}"
             self._around.halt(outcome.reason, reason, stream.key.symbol)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from collector.events.batch import NO_INT, SegmentClosed, SegmentOpened, StreamKey
+from collector.events.batch import NO_INT, SegmentClosed, SegmentOpened, StreamKey, Witnessed
 from collector.sinks.contract import SegmentState
 
 Integers = npt.NDArray[np.int64]
@@ -22,8 +22,15 @@ class _Segment:
     last_sequence: int | None = None
     rows: int = 0  # so far
     untold: int = 0  # of them, those since the last state was told
+    witnessed: int = 0
+    disagreed: int = 0
     end_cause: str | None = None
     detail: str | None = None
+
+    @property
+    def covers(self) -> bool:
+        """Say whether there is anything to cover: a row, or a silence that means that nothing happened."""
+        return self.rows > 0 or self.opened.covers_silence
 
 
 class Coverage:
@@ -40,6 +47,8 @@ class Coverage:
         self._segments[opened.segment_id] = _Segment(
             opened, opened.start_ns, opened.start_ns, opened.start_ns
         )
+        if opened.covers_silence:
+            self._changed[opened.segment_id] = self._segments[opened.segment_id]
 
     def extend(self, segments: Integers, received_at_ns: Integers, sequences: Integers) -> None:
         """Note rows, in the order of their receipt."""
@@ -65,8 +74,17 @@ class Coverage:
         """Note until when the connections of open segments were alive."""
         for number, until_ns in heard_ns.items():
             segment = self._segments[number]
-            if until_ns > segment.alive_until_ns and segment.rows:
+            if until_ns > segment.alive_until_ns and segment.covers:
                 segment.alive_until_ns = until_ns
+                self._changed[number] = segment
+
+    def witnessed(self, comparisons: Mapping[int, Witnessed]) -> None:
+        """Note how open segments compared with something independent."""
+        for number, one in comparisons.items():
+            segment = self._segments.get(number)
+            if segment is not None:
+                segment.witnessed += one.compared
+                segment.disagreed += one.disagreed
                 self._changed[number] = segment
 
     def close(self, closed: SegmentClosed) -> None:
@@ -76,7 +94,7 @@ class Coverage:
         segment.detail = closed.detail or None
         until_ns = closed.alive_until_ns
         segment.alive_until_ns = segment.end_ns if until_ns is None else max(segment.end_ns, until_ns)
-        if segment.rows:  # one without a row has nothing to cover
+        if segment.covers:
             self._changed[closed.segment_id] = segment
 
     def take_changed(self) -> tuple[SegmentState, ...]:
@@ -103,6 +121,8 @@ class Coverage:
             verification=opened.verification,
             end_cause=segment.end_cause,
             detail=segment.detail,
+            witnessed=segment.witnessed,
+            disagreed=segment.disagreed,
         )
 
 

@@ -1,11 +1,12 @@
 """Turn what the buffer held into what transactions commit: rows, coverage, accounting."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from collector.events.batch import INT_COLUMNS, Batch, StreamKey
+from collector.features.portions import Portion, loads
 from collector.ids import new_id
 from collector.sinks.contract import AccountingState, Rows, SessionState, Value, WriteSet
 from collector.writer.accounting import Accounting
@@ -24,35 +25,44 @@ class Preparation:
         columns_of: Callable[[Batch], Mapping[str, Sequence[Value]]],
         *,
         most_rows: int,
+        market_rows: Callable[[Batch], Iterable[Portion]] = lambda _: (),
     ) -> None:
         self._session = session
         self._columns_of = columns_of
+        self._market_rows = market_rows
         self._most_rows = most_rows
         self._coverage = Coverage(session.session_id, key_of)
         self._accounting = Accounting(session.session_id, key_of)
 
     def write_sets(self, batch: Batch, *, extend_alive: bool) -> Iterator[WriteSet]:
         """Yield what to commit, in order, at most `most_rows` rows each; nothing when nothing happened."""
-        integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
-        received_at_ns, _, sequences, streams, segments, _ = integers.T
-        columns = self._columns_of(batch)
         for opened in batch.opened:
             self._coverage.open(opened)
-        for first in range(0, batch.rows, self._most_rows):
-            here = slice(first, first + self._most_rows)
-            self._coverage.extend(segments[here], received_at_ns[here], sequences[here])
-            rows = Rows("book", {name: column[here] for name, column in columns.items()})
-            if here.stop < batch.rows:
-                yield self._write_set((rows,), self._accounting.rows(streams[here]))
-            else:
-                self._settle(batch, extend_alive=extend_alive)
-                increments = self._accounting.settle(batch.counts, streams[:first], streams[here])
-                yield self._write_set((rows,), increments)
-        if not batch.rows:
+        all_loads = list(loads(self._portions(batch), self._most_rows)) or [[]]
+        earlier: list[Integers] = [NO_ROWS]
+        for number, load in enumerate(all_loads):
+            for one in load:
+                self._coverage.extend(one.segments, one.received_at_ns, one.sequences)
+            rows = tuple(Rows(one.table, one.columns, one.stream) for one in load)
+            streams = np.concatenate([NO_ROWS, *(one.streams for one in load)])
+            if number + 1 < len(all_loads):
+                yield self._write_set(rows, self._accounting.rows(streams))
+                earlier.append(streams)
+                continue
             self._settle(batch, extend_alive=extend_alive)
-            write_set = self._write_set((), self._accounting.settle(batch.counts, NO_ROWS, NO_ROWS))
-            if write_set.segments or write_set.accounting:
+            increments = self._accounting.settle(batch.counts, np.concatenate(earlier), streams)
+            write_set = self._write_set(rows, increments)
+            if write_set.rows or write_set.segments or write_set.accounting:
                 yield write_set
+
+    def _portions(self, batch: Batch) -> Iterator[Portion]:
+        """Yield the rows of the batch, table by table."""
+        columns = self._columns_of(batch)
+        if batch.rows:
+            integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
+            received_at_ns, _, sequences, streams, segments, _ = integers.T
+            yield Portion("book", columns, streams, segments, received_at_ns, sequences)
+        yield from self._market_rows(batch)
 
     def ended(self, ended_ns: int, cause: str) -> WriteSet:
         """Return what says that the session is over."""
@@ -62,6 +72,7 @@ class Preparation:
         """Note what holds once the last row of the batch is in."""
         if extend_alive:
             self._coverage.alive(batch.heard_ns)
+        self._coverage.witnessed(batch.witnessed)
         for closed in batch.closed:
             self._coverage.close(closed)
 

@@ -20,6 +20,7 @@ from collector.exchanges.binance import (
     topic,
     unsubscribe,
 )
+from collector.stream.sense import candle_problem, trade_problem
 
 # Recorded, the books cut to a few levels.
 SPOT_DEPTH = (
@@ -84,13 +85,29 @@ READ = {
         first_sequence=475776377463,
         previous_sequence=475776377452,
     ),
-    SPOT_TRADE: Trade("ethusdt@trade", "1520538925", 1723161255611, 2683.8, 0.002, Side.SELL),
-    OLD_SPOT_TRADE: Trade("btcusdt@trade", "3071245455", 1680652800001, 28165.47, 0.00128, Side.BUY),
-    USDM_TRADE: Trade("btcusdt@trade", "5182005737", 1721347022956, 63943.9, 0.003, Side.SELL),
-    INSURANCE_TRADE: Trade(
-        "ethusdt@trade", "73701056", 1596034530235, 2366.55, 0.07, Side.SELL, "trade", "INSURANCE_FUND"
+    SPOT_TRADE: Trade(
+        "ethusdt@trade", "1520538925", 1723161255611, 2683.8, 0.002, Side.SELL, number=1520538925
     ),
-    AGGREGATE: Trade("btcusdt@aggTrade", "640283266", 1616176861893, 58942.01, 0.000356, Side.BUY, "agg"),
+    OLD_SPOT_TRADE: Trade(
+        "btcusdt@trade", "3071245455", 1680652800001, 28165.47, 0.00128, Side.BUY, number=3071245455
+    ),
+    USDM_TRADE: Trade(
+        "btcusdt@trade", "5182005737", 1721347022956, 63943.9, 0.003, Side.SELL, number=5182005737
+    ),
+    INSURANCE_TRADE: Trade(
+        "ethusdt@trade",
+        "73701056",
+        1596034530235,
+        2366.55,
+        0.07,
+        Side.SELL,
+        "trade",
+        "INSURANCE_FUND",
+        number=73701056,
+    ),
+    AGGREGATE: Trade(
+        "btcusdt@aggTrade", "640283266", 1616176861893, 58942.01, 0.000356, Side.BUY, "agg", number=640283266
+    ),
     SPOT_TOP: TopOfBook("ethusdt@bookTicker", 35346513501, None, 2683.8, 3.0292, 2683.81, 31.4395),
     USDM_TOP: TopOfBook("btcusdt@bookTicker", 4984028370881, 1721347022507, 63943.9, 46.371, 63944.0, 0.095),
     KLINE: Candle(
@@ -114,10 +131,17 @@ def combined(text: str, stream: str = "btcusdt@some") -> str:
 
 
 def refused(text: str) -> str:
-    """Return the reason for which a frame is refused."""
-    with pytest.raises(FrameError) as caught:
-        read_frame(text)
-    return caught.value.reason
+    """Return the reason for which a frame is refused, or what it tells of a trade or a bar."""
+    try:
+        (message,) = read_frame(text)
+    except FrameError as error:
+        return error.reason
+    problem = None
+    if isinstance(message, Trade):
+        problem = trade_problem(message, message.exchange_ms * 10**6, 1e3)
+    elif isinstance(message, Candle):
+        problem = candle_problem(message, message.open_ms * 10**6, 1e3)
+    return "" if problem is None else problem[0]
 
 
 @pytest.mark.parametrize("text", READ)

@@ -24,10 +24,10 @@ BOOK = (
 
 def test_a_snapshot_and_a_delta_are_read_with_the_matching_engines_time() -> None:
     assert read_frame(BOOK % ("snapshot", 5)) == (
-        Snapshot("orderbook.50.BTCUSDT", 5, 1700000000100, [(100.5, 1.25)], [(100.6, 0.0)]),
+        Snapshot("orderbook.50.BTCUSDT", 5, 1700000000100, [(100.5, 1.25)], [(100.6, 0.0)], cross_sequence=7),
     )
     assert read_frame(BOOK % ("delta", 6)) == (
-        Delta("orderbook.50.BTCUSDT", 6, 1700000000100, [(100.5, 1.25)], [(100.6, 0.0)]),
+        Delta("orderbook.50.BTCUSDT", 6, 1700000000100, [(100.5, 1.25)], [(100.6, 0.0)], cross_sequence=7),
     )
 
 

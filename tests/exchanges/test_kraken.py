@@ -28,6 +28,7 @@ from collector.exchanges import kraken
 from collector.exchanges.kraken import group, ping, read_frame, read_instruments, route, subscribe, topic
 from collector.exchanges.kraken_topics import CHANNELS, WIRE_CURRENCIES
 from collector.exchanges.venues import VENUES
+from collector.stream.sense import candle_problem, trade_problem
 
 RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "kraken"
 recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded frames are not on this machine")
@@ -109,8 +110,8 @@ def test_numbers_with_an_exponent_keep_their_text() -> None:
 def test_every_entry_of_a_frame_is_read() -> None:
     other = TRADE.replace("70635251", "70635252").replace('"sell"', '"buy"')
     assert read_frame(of("trade", TRADE, other)) == [
-        Trade("trade:BTC/USD", "70635251", 1716813190826, 68466.9, 0.01919415, Side.SELL),
-        Trade("trade:BTC/USD", "70635252", 1716813190826, 68466.9, 0.01919415, Side.BUY),
+        Trade("trade:BTC/USD", "70635251", 1716813190826, 68466.9, 0.01919415, Side.SELL, number=70635251),
+        Trade("trade:BTC/USD", "70635252", 1716813190826, 68466.9, 0.01919415, Side.BUY, number=70635252),
     ]
     entry = (BOOK % "update").partition('"data":[')[2][:-2]
     assert len(read_frame(of("book", entry, entry.replace("BTC", "ETH")))) == 2
@@ -366,9 +367,30 @@ def test_every_recorded_pair_is_named_as_the_exchange_names_it() -> None:
     ],
 )
 def test_a_frame_that_cannot_be_used_is_an_error_of_its_own_kind(text: str, reason: str) -> None:
-    with pytest.raises(FrameError) as caught:
-        read_frame(text)
-    assert caught.value.reason == reason
+    assert refused(text) == reason
+
+
+def refused(text: str) -> str:
+    """Return the reason for which a frame is refused, or what it tells of a trade or a bar."""
+    try:
+        messages = read_frame(text)
+    except FrameError as error:
+        return error.reason
+    problems = [
+        trade_problem(message, message.exchange_ms * 10**6, 1e3)
+        if isinstance(message, Trade)
+        else candle_problem(message, message.open_ms * 10**6, 1e3)
+        for message in messages
+        if isinstance(message, Trade | Candle)
+    ]
+    return next((problem[0] for problem in problems if problem is not None), "")
+
+
+def test_a_bar_is_over_when_a_later_one_is_told_with_it() -> None:
+    first, last = read_frame(of("ohlc", BAR, BAR.replace("11:12", "11:13")))
+    assert isinstance(first, Candle)
+    assert isinstance(last, Candle)
+    assert (first.confirmed, last.confirmed) == (True, False)
 
 
 @given(st.floats(min_value=0, max_value=1e15, allow_nan=False))

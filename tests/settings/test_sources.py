@@ -162,7 +162,7 @@ class TestPlainSymbols:
         assert problems(environ={"SYMBOLS": "BTC/USD:BTC"}) == [
             (
                 "environment variable SYMBOLS: exchanges.bybit.symbols[0]: found 'BTC/USD:BTC' (inverse), "
-                "expected what this version collects: bybit linear and spot: bbo, book"
+                "expected what this version collects: bybit linear and spot: bbo, book, ohlcv, trade"
             )
         ]
 

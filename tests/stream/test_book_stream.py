@@ -11,7 +11,8 @@ from collector.events.messages import Delta, Snapshot
 from collector.events.notices import SegmentChanged
 from collector.exchanges.bybit import Continuity
 from collector.ids import SegmentIds
-from collector.stream.book_stream import BookStream, Place
+from collector.stream.base import Outlet, Place
+from collector.stream.book_stream import BookStream
 
 KEY = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
 TOPIC = "orderbook.50.BTCUSDT"
@@ -26,11 +27,9 @@ class Rig:
         self.stream = BookStream(
             KEY,
             Place(TOPIC, TOPIC, "BTCUSDT", "linear", 50),
+            Outlet(self.buffer, events, SegmentIds().next),
             VerifiedBook(Continuity(50), 50),
-            self.buffer,
             levels_per_row=1,
-            new_segment_id=SegmentIds().next,
-            events=events,
         )
         self.now_ns = 0
 

@@ -1,0 +1,112 @@
+"""Turn the trades and bars of a batch into the columns of their tables, stream by stream."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from collector.events.batch import Batch
+from collector.events.columns import (
+    CANDLE_INTEGERS,
+    CANDLE_NUMBERS,
+    NO_INT,
+    STREAM_COLUMN,
+    TRADE_INTEGERS,
+    TRADE_KINDS,
+    TRADE_NUMBERS,
+    CandleColumns,
+    TradeColumns,
+)
+from collector.features.nulls import nullable, nullable_integers
+from collector.features.portions import Portion, Value
+from collector.features.practical import Integers
+from collector.features.rows import iso_texts
+from collector.features.streams import StreamFacts
+
+
+class MarketRows:
+    """Makes rows of trades and bars. Pure."""
+
+    def __init__(self, facts_of: Callable[[int], StreamFacts]) -> None:
+        self._facts_of = facts_of
+
+    def portions(self, batch: Batch) -> Iterator[Portion]:
+        """Yield the rows of each stream."""
+        if len(batch.trades):
+            yield from self._trades(batch.trades)
+        if len(batch.candles):
+            yield from self._candles(batch.candles)
+
+    def _trades(self, trades: TradeColumns) -> Iterator[Portion]:
+        numbers = np.frombuffer(trades.numbers, dtype=np.float64).reshape(-1, TRADE_NUMBERS)
+        integers = np.frombuffer(trades.integers, dtype=np.int64).reshape(-1, TRADE_INTEGERS)
+        for stream, here in _by_stream(integers):
+            received_at_ns, exchange_ms, sequences, _, segments, buys, kinds = integers[here].T
+            price, size = numbers[here].T
+            of_stream = here.tolist()
+            columns: dict[str, Sequence[Value]] = {
+                **self._common(stream, received_at_ns, exchange_ms, segments),
+                "kind": [TRADE_KINDS[kind] for kind in kinds.tolist()],
+                "trade_id": [trades.ids[at] for at in of_stream],
+                "price": price.tolist(),
+                "size": size.tolist(),
+                "side": ["buy" if bought else "sell" for bought in buys.tolist()],
+                "marked": [trades.marks[at] for at in of_stream],
+            }
+            yield self._portion("trades", stream, columns, segments, received_at_ns, sequences)
+
+    def _candles(self, candles: CandleColumns) -> Iterator[Portion]:
+        numbers = np.frombuffer(candles.numbers, dtype=np.float64).reshape(-1, CANDLE_NUMBERS)
+        integers = np.frombuffer(candles.integers, dtype=np.int64).reshape(-1, CANDLE_INTEGERS)
+        for stream, here in _by_stream(integers):
+            received_at_ns, exchange_ms, open_ms, _, segments, confirmed, count = integers[here].T
+            interval = self._facts_of(stream).key.channel.partition(".")[2]
+            opened, high, low, close, volume, vwap = numbers[here].T
+            columns: dict[str, Sequence[Value]] = {
+                **self._common(stream, received_at_ns, exchange_ms, segments),
+                "interval": [interval] * len(here),
+                "open_time": open_ms.tolist(),
+                "open": opened.tolist(),
+                "high": high.tolist(),
+                "low": low.tolist(),
+                "close": close.tolist(),
+                "volume": volume.tolist(),
+                "vwap": nullable(vwap),
+                "count": nullable_integers(count),
+                "confirmed": confirmed.tolist(),
+            }
+            sequences = np.full(len(here), NO_INT, dtype=np.int64)
+            yield self._portion("ohlcv", stream, columns, segments, received_at_ns, sequences)
+
+    def _common(
+        self, stream: int, received_at_ns: Integers, exchange_ms: Integers, segments: Integers
+    ) -> dict[str, Sequence[Value]]:
+        facts, rows = self._facts_of(stream), len(received_at_ns)
+        return {
+            "timestamp": iso_texts(received_at_ns),
+            "exchange": [facts.key.exchange] * rows,
+            "symbol": [facts.key.symbol] * rows,
+            "exchange_timestamp": nullable_integers(exchange_ms),
+            "received_at_ns": received_at_ns.tolist(),
+            "segment_id": segments.tolist(),
+            "data_source": [facts.data_source] * rows,
+        }
+
+    def _portion(
+        self,
+        table: str,
+        stream: int,
+        columns: dict[str, Sequence[Value]],
+        segments: Integers,
+        received_at_ns: Integers,
+        sequences: Integers,
+    ) -> Portion:
+        streams = np.full(len(segments), stream, dtype=np.int64)
+        key = self._facts_of(stream).key
+        return Portion(table, columns, streams, segments, received_at_ns, sequences, key)
+
+
+def _by_stream(integers: Integers) -> Iterator[tuple[int, Integers]]:
+    """Yield each stream's number and the places of its rows, in order."""
+    streams = integers[:, STREAM_COLUMN]
+    for stream in np.unique(streams).tolist():
+        yield stream, np.flatnonzero(streams == stream)

@@ -1,0 +1,48 @@
+"""Judge whether a trade or a bar can be: numbers, and times against ours. Pure."""
+
+from math import isfinite
+
+from collector.book.ladder import MAX_PRICE, MAX_SIZE
+from collector.events.messages import Candle, Trade
+
+NOT_FINITE, OUT_OF_RANGE, TIME_FAR_OFF = "not_finite", "out_of_range", "time_far_off"
+_UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "M": 31 * 86_400_000}
+
+
+def length_ms(interval: str) -> int:
+    """Return how long a bar lasts; the longest month for `M`."""
+    return int(interval[:-1]) * _UNIT_MS[interval[-1]]
+
+
+def trade_problem(trade: Trade, received_at_ns: int, most_off_ms: float) -> tuple[str, str] | None:
+    """Return why a trade cannot be, in a word and in words; None if it can."""
+    for name, value, limit in (("price", trade.price, MAX_PRICE), ("size", trade.size, MAX_SIZE)):
+        if not 0.0 < value < limit:
+            return _reason(value), f"{name} {value!r}: more than 0 and less than {limit:g} expected"
+    off_ms = trade.exchange_ms - received_at_ns / 1e6
+    if off_ms > most_off_ms or (off_ms < -most_off_ms and not trade.past):
+        return TIME_FAR_OFF, f"{off_ms / 1e3:+.1f} s from our clock"
+    return None
+
+
+def candle_problem(candle: Candle, received_at_ns: int, most_off_ms: float) -> tuple[str, str] | None:
+    """Return why a bar cannot be, in a word and in words; None if it can."""
+    low, high, vwap = candle.low, candle.high, candle.vwap
+    numbers = (candle.open, high, low, candle.close, candle.volume, *(() if vwap is None else (vwap,)))
+    words = f"open, high, low, close, volume {numbers}"
+    if not all(map(isfinite, numbers)):
+        return NOT_FINITE, words
+    around = low <= min(candle.open, candle.close) and max(candle.open, candle.close) <= high
+    in_range = low > 0.0 and high < MAX_PRICE and 0.0 <= candle.volume < MAX_SIZE
+    if not (around and in_range and 0.0 <= (vwap or 0.0) < MAX_PRICE and (candle.count or 0) >= 0):
+        return OUT_OF_RANGE, words
+    now_ms = received_at_ns / 1e6
+    ahead_ms = candle.open_ms - now_ms
+    behind_ms = now_ms - candle.open_ms - length_ms(candle.interval)
+    if ahead_ms > most_off_ms or (behind_ms > most_off_ms and not candle.past):
+        return TIME_FAR_OFF, f"opened {-ahead_ms / 1e3:.1f} s ago by our clock"
+    return None
+
+
+def _reason(value: float) -> str:
+    return OUT_OF_RANGE if isfinite(value) else NOT_FINITE
