@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from collector.events.batch import INT_COLUMNS, Batch, StreamKey
-from collector.features.portions import Portion, loads
+from collector.writer.portions import Portion, loads
 from collector.ids import new_id
 from collector.sinks.contract import AccountingState, Rows, SessionState, Value, WriteSet
 from collector.writer.accounting import Accounting

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.events.batch import StreamKey
-from collector.features.practical import Integers
+from collector.writer.coverage import Integers
 
 Value = float | int | str | None
 
