@@ -17,10 +17,10 @@ from collector.events.columns import (
     TradeColumns,
 )
 from collector.features.nulls import nullable, nullable_integers
-from collector.writer.portions import Portion, Value
 from collector.features.practical import Integers
 from collector.features.rows import iso_texts
 from collector.features.streams import StreamFacts
+from collector.writer.portions import Portion, Value
 
 
 class MarketRows:

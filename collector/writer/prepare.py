@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from collector.events.batch import INT_COLUMNS, Batch, StreamKey
-from collector.writer.portions import Portion, loads
 from collector.ids import new_id
 from collector.sinks.contract import AccountingState, Rows, SessionState, Value, WriteSet
 from collector.writer.accounting import Accounting
 from collector.writer.coverage import Coverage, Integers
+from collector.writer.portions import Portion, loads
 
 NO_ROWS: Integers = np.zeros(0, dtype=np.int64)
 
