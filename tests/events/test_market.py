@@ -58,7 +58,7 @@ def bits(number: float | None) -> bytes:
 @given(sides, sides, st.booleans())
 def test_features_are_those_of_the_table_bit_for_bit(bids: Levels, asks: Levels, known: bool) -> None:
     ours = update(bids, asks, known=known)
-    book = Book.from_flat(np.array(ours.numbers), 12)
+    book = Book.of(np.array(ours.numbers).reshape(1, 4, -1))
     stored = practical(book, np.array([known]))
     by_hand = features(bids, asks, 10 if known else 5)
     assert set(by_hand) == set(stored)
@@ -71,13 +71,9 @@ def test_features_are_those_of_the_table_bit_for_bit(bids: Levels, asks: Levels,
 def test_order_flow_is_that_of_the_table(
     bids: Levels, asks: Levels, bids_after: Levels, asks_after: Levels
 ) -> None:
-    def top(one: L2Update) -> tuple[float, float, float, float]:
-        found = one.bid_price_1, one.bid_size_1, one.ask_price_1, one.ask_size_1
-        return tuple(nan if number is None else number for number in found)  # type: ignore[return-value]
-
     before = update(bids, asks)
     after = update(bids_after, asks_after, before=before.numbers)
-    assert bits(after.ofi) == bits(order_flow(top(before), top(after)))
+    assert bits(after.ofi) == bits(order_flow((bids, asks), (bids_after, asks_after), 1))
     assert before.ofi is None
 
 
