@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 import sqlalchemy as sa
@@ -20,9 +20,13 @@ from collector.errors import UserError
 from collector.sinks.database_url import sqlite_path
 from collector.sinks.sqlite_library import sqlite_library
 
+if TYPE_CHECKING:
+    from collector.sinks.lock_holders import Driver
+
 SYNCHRONOUS: Final = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 _CONNECT_TIMEOUT_S = 10
+_KEEPALIVE_S = {"keepalives_idle": 30, "keepalives_interval": 10}
 _JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024
 _CACHED_STATEMENTS = 16  # a prepared statement of 1,000 rows holds about 2 MB
 _BUSY, _RETRY_S = 5, 0.02
@@ -31,17 +35,22 @@ log = get_logger()
 
 
 def make_engine(
-    url: sa.URL, *, synchronous: str = "FULL", busy_timeout_s: float = 5.0, read_only: bool = False
+    url: sa.URL,
+    *,
+    synchronous: str = "FULL",
+    busy_timeout_s: float = 5.0,
+    read_only: bool = False,
+    call_timeout_s: float | None = None,
 ) -> sa.Engine:
-    """Return an engine for a URL that database_url() has checked; nothing is opened yet."""
+    """Return an engine for a URL that database_url() has checked; nothing is opened yet.
+
+    With a `call_timeout_s` it is a writer's: on a server, one connection, and no call takes longer than that.
+    """
     if synchronous not in SYNCHRONOUS:
         raise UserError(f"synchronous is {synchronous!r}; expected one of {', '.join(SYNCHRONOUS)}")
     path = sqlite_path(url)
     if path is None:
-        options = {"postgresql_readonly": True} if read_only else {}
-        return sa.create_engine(
-            url, execution_options=options, connect_args={"connect_timeout": _CONNECT_TIMEOUT_S}
-        )
+        return _server_engine(url, read_only=read_only, call_timeout_s=call_timeout_s)
     if read_only and not path.exists():
         raise UserError(f"the database {path} does not exist; check the path, or run the collector first")
     connect = _sqlite_connector(url, path, busy_timeout_s, read_only=read_only)
@@ -52,6 +61,38 @@ def make_engine(
         event.listen(engine, "connect", _WriterSetUp(path, synchronous, busy_timeout_s))
     event.listen(engine, "begin", _begin_deferred if read_only else _begin_immediate)
     return engine
+
+
+def _server_engine(url: sa.URL, *, read_only: bool, call_timeout_s: float | None) -> sa.Engine:
+    patience_s = call_timeout_s or _KEEPALIVE_S["keepalives_idle"]
+    connect_args = {
+        "connect_timeout": _CONNECT_TIMEOUT_S,
+        "keepalives": 1,
+        **_KEEPALIVE_S,
+        "keepalives_count": 3,
+        "tcp_user_timeout": int(patience_s * 1000),
+    }
+    options = {"postgresql_readonly": True} if read_only else {}
+    if call_timeout_s is None:
+        return sa.create_engine(url, execution_options=options, connect_args=connect_args)
+    engine = sa.create_engine(
+        url, execution_options=options, connect_args=connect_args, pool_size=1, max_overflow=0
+    )
+    event.listen(engine, "connect", _TimeLimits(call_timeout_s))
+    return engine
+
+
+class _TimeLimits:
+    """Have the server itself break off what takes too long, on each new connection."""
+
+    def __init__(self, call_timeout_s: float) -> None:
+        self._milliseconds = str(int(call_timeout_s * 1000))
+
+    def __call__(self, connection: "Driver", _record: object) -> None:
+        """Set the limits."""
+        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute("SELECT set_config(%s, %s, false)", (name, self._milliseconds))
+        connection.commit()
 
 
 def _sqlite_connector(

@@ -106,6 +106,8 @@ PYTHON_CONTENT: Final = (OverflowError, UnicodeError, TypeError, ValueError, Loo
 
 def sink_error(error: Exception, database: str) -> SinkError:
     """Return the error to raise for one that writing a batch to the database met."""
+    if isinstance(error, SinkError):
+        return error
     cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
     is_cut = isinstance(error, DBAPIError) and error.connection_invalidated
     transient = is_cut or not _is_about_content(cause)

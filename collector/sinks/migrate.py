@@ -29,6 +29,7 @@ from collector.sinks.schema import Tables, tables
 from collector.sinks.table_check import check_table
 
 _ADVISORY_LOCK = 0x636F6C6C  # "coll"; the scope of an advisory lock is one database
+_LOCK_TIMEOUT_S = 60
 
 log = get_logger()
 
@@ -99,6 +100,9 @@ def _exclusively(engine: sa.Engine) -> Iterator[sa.Connection]:
     try:
         with engine.begin() as connection:  # on SQLite this is BEGIN IMMEDIATE
             if engine.dialect.name == "postgresql":
+                # An index over millions of rows takes longer than any batch may.
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s'")
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
             yield connection
     except DBAPIError as error:

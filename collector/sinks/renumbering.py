@@ -34,22 +34,33 @@ class Renumbering:
             self._numbers[known.get(number, number)] = self._new_id()
         return len(ended)
 
-    def apply(self, batch: WriteSet) -> WriteSet:
+    def apply(self, connection: sa.Connection, tables: Tables, batch: WriteSet) -> WriteSet:
         """Return the batch as this database is to have it."""
         if not self._numbers:
             return batch
+        segment_id = tables.coverage.c.segment_id
+        query = sa.select(segment_id).where(segment_id.in_(self._numbers.values()))
+        begun = set(connection.execute(query).scalars())
+        segments = (
+            replace(one, segment_id=self._numbers.get(one.segment_id, one.segment_id))
+            for one in batch.segments
+        )
         return replace(
             batch,
-            segments=tuple(
-                replace(one, segment_id=self._numbers.get(one.segment_id, one.segment_id))
-                for one in batch.segments
-            ),
-            rows=tuple(map(self._renumbered, batch.rows)),
+            segments=tuple(segments),
+            rows=tuple(self._renumbered(rows, begun) for rows in batch.rows),
         )
 
-    def _renumbered(self, rows: Rows) -> Rows:
-        numbers = rows.columns.get("segment_id")
-        if numbers is None:
+    def _renumbered(self, rows: Rows, begun: set[int]) -> Rows:
+        """Give the rows their new numbers; the first one of a segment has no flow, for none is before it."""
+        former = rows.columns.get("segment_id")
+        if former is None:
             return rows
-        changed = [self._numbers.get(one, one) for one in numbers]  # type: ignore[call-overload]
-        return replace(rows, columns={**rows.columns, "segment_id": changed})
+        numbers = [self._numbers.get(one, one) if isinstance(one, int) else one for one in former]
+        columns = {**rows.columns, "segment_id": numbers}
+        new = set(self._numbers.values()) - begun
+        firsts = [numbers.index(number) for number in new.intersection(numbers)]
+        for name, values in columns.items():
+            if firsts and name.startswith("ofi"):
+                columns[name] = [None if at in firsts else value for at, value in enumerate(values)]
+        return replace(rows, columns=columns)

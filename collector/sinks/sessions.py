@@ -34,9 +34,7 @@ def close_crashed(
     ).rowcount
 
 
-def end_segments(
-    connection: sa.Connection, tables: Tables, session_ids: Collection[str], cause: str
-) -> None:
+def end_segments(connection: sa.Connection, tables: Tables, session_ids: Collection[str], cause: str) -> None:
     """End the segments of these sessions that are still open."""
     coverage = tables.coverage
     connection.execute(

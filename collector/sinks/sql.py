@@ -2,27 +2,26 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 from structlog import get_logger
 
-from collector.errors import CollectorError, SinkError, UserError
+from collector.errors import UserError
 from collector.events.batch import StreamKey
+from collector.ids import SegmentIds
 from collector.sinks import multi_row
 from collector.sinks.break_off import break_off
-from collector.sinks.contract import AccountingState, Receipt, Rows, SegmentState, WriteSet
-from collector.sinks.database_url import database_url, shown, sqlite_path
+from collector.sinks.contract import AccountingState, Receipt, Rows, SegmentState, SessionState, WriteSet
+from collector.sinks.database_url import sqlite_path
 from collector.sinks.engine import make_engine
 from collector.sinks.faults import sink_error
-from collector.sinks.lock import WriterLock
-from collector.sinks.migrate import bring_to_head
+from collector.sinks.held import HeldDatabase
 from collector.sinks.routes import write_rows
-from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
-from collector.sinks.sessions import close_crashed
-from collector.sinks.sqlite_file import SqliteFile
+from collector.sinks.schema import DEFAULT_TABLE_NAME
+from collector.sinks.sessions import CRASH
 from collector.sinks.sqlite_library import sqlite_version
 from collector.sinks.state_rows import (
     ACCOUNTING_RULES,
@@ -52,65 +51,71 @@ class SqlSink:
         synchronous: str = "FULL",
         auto_migrate: bool = False,
         busy_timeout_s: float = 5.0,
+        call_timeout_s: float = 30.0,
     ) -> None:
-        self._url = database_url(url)
-        self._table_name = table_name
-        self._tables = tables(table_name)
+        make = partial(
+            make_engine,
+            synchronous=synchronous,
+            busy_timeout_s=busy_timeout_s,
+            call_timeout_s=call_timeout_s,
+        )
+        self._database = HeldDatabase(url, table_name, make, SegmentIds().next, auto_migrate=auto_migrate)
+        self._tables = self._database.tables
         self._synchronous = synchronous
-        self._auto_migrate = auto_migrate
-        self._busy_timeout_s = busy_timeout_s
-        path = sqlite_path(self._url)
-        self._lock = WriterLock(path) if path else None
-        self._file = SqliteFile(path) if path else None
-        self._engine: sa.Engine | None = None
         self._in_use: object | None = None  # the driver's connection, while a call is under way
 
     def open(self) -> None:
         """Take the database: lock it, migrate it, close what a crash left open. Idempotent."""
-        if self._engine is not None:
+        if self._database.is_open:
             return
-        if self._lock is not None:
-            self._lock.acquire()
-        try:
-            self._connect()
-        except CollectorError:
-            self.close()
-            raise
-        except (SQLAlchemyError, OSError) as error:
-            self.close()
-            reason = getattr(error, "orig", None) or error
-            raise UserError(f"the database {shown(self._url)} cannot be opened: {reason}") from error
+        self._database.open()
+        is_file = sqlite_path(self._database.url) is not None
         log.info(
             "database.opened",
-            database=shown(self._url),
-            sqlite=sqlite_version() if self._file else None,
-            synchronous=self._synchronous if self._file else None,
+            database=self._database.name,
+            sqlite=sqlite_version() if is_file else None,
+            synchronous=self._synchronous if is_file else None,
         )
+
+    def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> None:
+        """Say who writes, and take these streams as well; raise DatabaseInUse naming who has one of them."""
+        self._database.claim(session, streams)
 
     def write(self, batch: WriteSet) -> Receipt:
         """Commit the batch in one transaction, unless a batch of its id is in already."""
-        engine = self._engine_of_the_right_file()
+        engine = self._database.engine
         try:
             with engine.begin() as connection, self._breakable(connection):
                 if not self._claim(connection, batch):
                     return Receipt(repeated=True)
-                merged = self._write_rows(connection, batch)
-                self._write_states(connection, batch, merged)
+                fitted = self._database.fitted(connection, batch)
+                merged = self._write_rows(connection, fitted)
+                self._write_states(connection, fitted, merged)
+        except UserError:
+            raise
         except Exception as error:
-            raise sink_error(error, shown(self._url)) from error
-        if self._file is not None:
-            self._file.remember_log()
+            raise sink_error(error, self._database.name) from error
+        self._database.stored(batch)
         return Receipt(merged=merged)
+
+    def run(self, task: Callable[[sa.Connection], int]) -> int:
+        """Run housekeeping in a transaction of its own; return what it returns."""
+        engine = self._database.engine
+        try:
+            with engine.begin() as connection, self._breakable(connection):
+                return task(connection)
+        except Exception as error:
+            raise sink_error(error, self._database.name) from error
 
     def refuses(self, rows: Rows) -> str | None:
         """Try the rows in a transaction that is rolled back; say why they cannot be stored, or None."""
-        engine = self._engine_of_the_right_file()
+        engine = self._database.engine
         try:
             with engine.connect() as connection, connection.begin() as trial, self._breakable(connection):
                 write_rows(connection, self._tables, rows)
                 trial.rollback()
         except Exception as error:
-            refusal = sink_error(error, shown(self._url))
+            refusal = sink_error(error, self._database.name)
             if refusal.transient:
                 raise refusal from error
             return str(refusal)
@@ -124,49 +129,11 @@ class SqlSink:
 
     def close(self) -> None:
         """Let go of everything. Idempotent."""
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
-        if self._lock is not None:
-            self._lock.release()
+        self._database.close()
 
-    def close_crashed_sessions(self, cause: str = "crash") -> int:
-        """End what sessions that never said goodbye left open; return how many there were.
-
-        Only for one who holds the lock: another session without an end would be one that still runs.
-        """
-        if self._engine is None:
-            raise RuntimeError("open() comes first")
-        with self._engine.begin() as connection:
-            return close_crashed(connection, self._tables, cause)
-
-    def _connect(self) -> None:
-        self._engine = make_engine(
-            self._url, synchronous=self._synchronous, busy_timeout_s=self._busy_timeout_s
-        )
-        bring_to_head(self._engine, self._table_name, allow=self._auto_migrate)
-        if self._file is not None:
-            crashed = self.close_crashed_sessions()
-            if crashed:
-                log.warning("sessions.closed_after_crash", database=shown(self._url), sessions=crashed)
-            self._file.remember()
-
-    def _engine_of_the_right_file(self) -> sa.Engine:
-        """Return the engine, unless its file was deleted or replaced: SQLite would go on without a word."""
-        if self._engine is None:
-            raise RuntimeError("open() comes first")
-        if self._file is None or self._file.is_the_same():
-            return self._engine
-        log.warning("database.file_changed", path=str(self._file.path))
-        self._engine.dispose()
-        try:
-            self._file.set_stale_log_aside()
-            self._connect()
-        except Exception as error:
-            raise sink_error(error, shown(self._url)) from error
-        raise SinkError(
-            f"{self._file.path}: the file was deleted or replaced, and is open again", transient=True
-        )
+    def close_crashed_sessions(self, cause: str = CRASH) -> int:
+        """End what sessions that died left open; return how many there were."""
+        return self._database.close_crashed_sessions(cause)
 
     def _claim(self, connection: sa.Connection, batch: WriteSet) -> bool:
         ledger = ledger_row(batch, time.time_ns())

@@ -33,14 +33,11 @@ class StreamLocks:
         self._streams: frozenset[StreamKey] = frozenset()
         self.were_lost = False  # and are back: meanwhile anything may have happened to the database
 
-    def missing(self, streams: Iterable[StreamKey]) -> frozenset[StreamKey]:
-        """Return those of the streams that are not locked yet."""
-        return frozenset(stream for stream in streams if stream.symbol != UNKNOWN) - self._streams
-
     def claim(self, connection: "Driver", session: SessionState, streams: Iterable[StreamKey]) -> None:
         """Take these streams as well, all or none, or raise DatabaseInUse naming who has one."""
-        new = self.missing(streams)
-        introduce(connection, session)
+        new = frozenset(stream for stream in streams if stream.symbol != UNKNOWN) - self._streams
+        if self._session is not None and not new:
+            return
         held = self._take(connection, session, new)
         if held is not None:
             raise DatabaseInUse(
@@ -56,6 +53,7 @@ class StreamLocks:
             return
         introduce(connection, self._session)
         held = self._take(connection, self._session, self._streams)
+        connection.commit()  # the locks are the connection's and stay
         if held is not None:
             connection.close()
             log.error("database.streams_taken", stream=held[0], holder=held[1])
@@ -87,7 +85,6 @@ class StreamLocks:
             found = " ".join(stream).strip(), who
             taken = list(keys.keys() - set(refused))
             connection.execute("SELECT pg_advisory_unlock(key) FROM unnest(%s::bigint[]) AS key", (taken,))
-        connection.commit()  # the locks are the connection's and stay
         return found
 
 

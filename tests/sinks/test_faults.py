@@ -67,8 +67,8 @@ def test_a_table_that_is_gone_is_no_fault_of_the_batch(
     any_database: str, open_sink: OpenSink, make_batch: MakeBatch
 ) -> None:
     sink = open_sink(any_database)
-    assert sink._engine is not None
-    with sink._engine.begin() as connection:
+    assert sink._database._engine is not None
+    with sink._database._engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE l2_training_data_practical")
     assert refused(sink, make_batch()).transient
 
@@ -96,14 +96,14 @@ def test_a_locked_sqlite_file_is_worth_another_try(
 
 def test_a_full_disk_is_worth_another_try(tmp_path: Path, open_sink: OpenSink, make_batch: MakeBatch) -> None:
     sink = open_sink(str(tmp_path / "live.db"))
-    assert sink._engine is not None
-    with sink._engine.connect() as connection:
+    assert sink._database._engine is not None
+    with sink._database._engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
     error = refused(sink, make_batch(count=2_000))
     assert error.transient
     assert "SQLITE_FULL" in str(error)
-    with sink._engine.connect() as connection:
+    with sink._database._engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
     assert not sink.write(make_batch(count=2_000)).repeated
 
@@ -112,13 +112,13 @@ def test_a_read_only_database_is_worth_another_try(
     tmp_path: Path, open_sink: OpenSink, make_batch: MakeBatch
 ) -> None:
     sink = open_sink(str(tmp_path / "live.db"))
-    assert sink._engine is not None
-    with sink._engine.connect() as connection:
+    assert sink._database._engine is not None
+    with sink._database._engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA query_only = ON")
     error = refused(sink, make_batch())
     assert error.transient
     assert "SQLITE_READONLY" in str(error)
-    sink._engine.dispose()  # a new connection may write again
+    sink._database._engine.dispose()  # a new connection may write again
     assert not sink.write(make_batch()).repeated
 
 
@@ -126,8 +126,8 @@ def test_a_read_only_server_is_worth_another_try(
     postgres_url: str, open_sink: OpenSink, make_batch: MakeBatch
 ) -> None:
     sink = open_sink(postgres_url)
-    assert sink._engine is not None
-    with sink._engine.begin() as connection:
+    assert sink._database._engine is not None
+    with sink._database._engine.begin() as connection:
         connection.exec_driver_sql("SET SESSION default_transaction_read_only = on")
     error = refused(sink, make_batch())
     assert error.transient
@@ -139,8 +139,8 @@ def test_a_cut_connection_is_worth_another_try_which_succeeds(
 ) -> None:
     sink = open_sink(postgres_url)
     assert not sink.write(make_batch("b1")).repeated
-    assert sink._engine is not None
-    with sink._engine.connect() as connection:
+    assert sink._database._engine is not None
+    with sink._database._engine.connect() as connection:
         backend = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
     cut(postgres_url, backend)
     error = refused(sink, make_batch("b2"))
