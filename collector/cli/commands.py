@@ -9,10 +9,17 @@ import typer
 from collector import __version__
 from collector.cli.bench import bench
 from collector.cli.collect import collect
+from collector.cli.config import config
+from collector.cli.coverage import coverage
 from collector.cli.demo import demo
+from collector.cli.doctor.command import doctor
 from collector.cli.migrate import migrate
-from collector.cli.reading import coverage, status, verify
+from collector.cli.plan import plan
 from collector.cli.simulate import simulate
+from collector.cli.status import status
+from collector.cli.tail import tail
+from collector.cli.verify import verify
+from collector.cli.version import version
 from collector.errors import UserError
 
 EXIT_MISTAKE = 2
@@ -26,12 +33,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for command in (collect, demo, simulate, status, coverage, verify, bench):
+for command in (collect, demo, simulate, doctor, plan, status, coverage, verify, tail, version, bench):
     app.command()(command)
 app.add_typer(migrate)
+app.add_typer(config)
 
 
-def _version(asked: bool) -> None:
+def _number(asked: bool) -> None:
     if asked:
         print(f"collector {__version__}")
         raise typer.Exit
@@ -40,8 +48,8 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _root(
     *,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    number: Annotated[
+        bool, typer.Option("--version", callback=_number, is_eager=True, help="Show the version and leave.")
     ] = False,
 ) -> None:
     """Take the options that stand before a command."""

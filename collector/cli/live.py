@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
+from collector.cli.plain import span
 from collector.events.batch import UNKNOWN
 
 if TYPE_CHECKING:
@@ -246,11 +247,3 @@ def price(value: float) -> str:
     if value >= 1000:  # noqa: PLR2004
         return f"{value:,.2f}"
     return f"{value:.4f}" if value >= 1 else f"{value:.6g}"
-
-
-def span(seconds: float) -> str:
-    """Write how long something took: `12s`, `3m`, `5h`, `2d`."""
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s"

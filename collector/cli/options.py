@@ -11,6 +11,19 @@ DEFAULT_TABLE = "l2_training_data_practical"
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="A YAML file; config/default.yaml lists every key.")
 ]
+Exchange = Annotated[
+    str | None, typer.Option("--exchange", "-e", help="This exchange only: bybit, binance or kraken.")
+]
+Symbols = Annotated[
+    str | None,
+    typer.Option("--symbols", "-s", help="Markets, separated by commas: BTC/USDT:USDT,ETH/USDT:USDT"),
+]
+Channels = Annotated[
+    str | None, typer.Option("--channels", help="What of each market, separated by commas: book.50,trade")
+]
+ConfiguredDatabase = Annotated[
+    str | None, typer.Option("--db", help="A path of an SQLite file, or an SQLAlchemy URL.")
+]
 DatabaseUrl = Annotated[str, typer.Option("--db", help="A path of an SQLite file, or an SQLAlchemy URL.")]
 TableName = Annotated[str, typer.Option("--table", help="The name of the table of book rows.")]
 Seconds = Annotated[float | None, typer.Option("--seconds", min=0.1, help="Stop by itself after this long.")]

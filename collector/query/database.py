@@ -20,7 +20,7 @@ def reading(
     database: Database, table_name: str = DEFAULT_TABLE_NAME
 ) -> Iterator[tuple[sa.Connection, Tables]]:
     """Yield one read-only transaction, in which all questions see the same moment."""
-    engine = database if isinstance(database, sa.Engine) else _engine(database)
+    engine = database if isinstance(database, sa.Engine) else open_for_reading(database)
     try:
         with engine.connect() as connection:
             _check_tables(connection, table_name)
@@ -30,7 +30,8 @@ def reading(
             engine.dispose()
 
 
-def _engine(database: str | PathLike[str] | sa.URL) -> sa.Engine:
+def open_for_reading(database: str | PathLike[str] | sa.URL) -> sa.Engine:
+    """Return an engine that cannot write, for a database that must be there."""
     url = database_url(database if isinstance(database, sa.URL) else fspath(database))
     path = sqlite_path(url)
     if path is not None and not Path(path).is_file():

@@ -1,4 +1,4 @@
-"""Read the terms of the identity, stream by stream."""
+"""Read the terms of the identity, stream by stream, and which sessions there were."""
 
 import json
 from typing import Any
@@ -14,8 +14,9 @@ SUMMED = ("received", "written", "merged", "sampled_out", "rejected", "dropped")
 def status(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> list[dict[str, Any]]:
     """Return a dict for each stream: its names, the terms over all sessions, and the reasons of rejection.
 
-    `pending` and `carried_in` belong to a moment, not to a sum: they are the newest session's `pending` and
-    the first one's `carried_in`.
+    What one session left in the spool another carries in: such rows are `pending` of the first and
+    `carried_in` of the second, so that over all sessions `pending` is what is still on its way and
+    `carried_in` is 0, unless it came from a session that is not in this database.
     """
     with reading(database, table_name) as (connection, tables):
         accounting, sessions = tables.accounting, tables.sessions
@@ -28,21 +29,40 @@ def status(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> list[
     streams: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in found:
         key = row["exchange"], row["symbol"], row["channel"]
-        names = dict(zip(("exchange", "symbol", "channel"), key, strict=True))
-        stream = streams.setdefault(
-            key,
-            {
-                **names,
-                **dict.fromkeys(SUMMED, 0),
-                "carried_in": row["carried_in"],
-                "sessions": 0,
-                "reasons": {},
-            },
-        )
-        for term in SUMMED:
+        stream = streams.setdefault(key, _nothing_yet(key))
+        for term in (*SUMMED, "pending", "carried_in"):
             stream[term] += row[term]
-        stream["pending"] = row["pending"]
         stream["sessions"] += 1
         for reason, count in json.loads(row["rejected_reasons"]).items():
             stream["reasons"][reason] = stream["reasons"].get(reason, 0) + count
+    for stream in streams.values():
+        handed_on = min(stream["pending"], stream["carried_in"])
+        stream["pending"] -= handed_on
+        stream["carried_in"] -= handed_on
     return list(streams.values())
+
+
+def sessions(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> list[dict[str, Any]]:
+    """Return a dict for each run of the program, the newest first, with what it committed last."""
+    with reading(database, table_name) as (connection, tables):
+        batches = (
+            sa.select(
+                tables.batches.c.session_id,
+                sa.func.count().label("batches"),
+                sa.func.max(tables.batches.c.committed_ns).label("committed_ns"),
+            )
+            .group_by(tables.batches.c.session_id)
+            .subquery()
+        )
+        question = (
+            sa.select(tables.sessions, batches.c.batches, batches.c.committed_ns)
+            .outerjoin(batches, batches.c.session_id == tables.sessions.c.session_id)
+            .order_by(tables.sessions.c.started_ns.desc())
+        )
+        return [dict(row) for row in connection.execute(question).mappings()]
+
+
+def _nothing_yet(key: tuple[str, str, str]) -> dict[str, Any]:
+    names = dict(zip(("exchange", "symbol", "channel"), key, strict=True))
+    counts = dict.fromkeys((*SUMMED, "carried_in", "pending"), 0)
+    return {**names, **counts, "sessions": 0, "reasons": {}}

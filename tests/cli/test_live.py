@@ -6,7 +6,8 @@ from collections.abc import Iterable
 import pytest
 from rich.console import Console
 
-from collector.cli.live import draw, price, span
+from collector.cli.live import draw, price
+from collector.cli.plain import span
 from collector.cli.screen import Rates
 from collector.events.batch import StreamKey
 from collector.events.glance import Glance

@@ -1,0 +1,157 @@
+"""The command `coverage`."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Annotated, Any
+
+import typer
+
+from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, DatabaseUrl, Exchange, TableName
+from collector.cli.plain import SECONDS_NS, can_say, print_table, width
+
+DAY_NS = 86_400 * SECONDS_NS
+LEAST_BAR = 10
+ALL, MOST, SOME, NONE = "█▓░·"
+Row = Mapping[str, Any]
+
+
+def coverage(
+    *,
+    db: DatabaseUrl = DEFAULT_DATABASE,
+    table: TableName = DEFAULT_TABLE,
+    exchange: Exchange = None,
+    symbol: Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")] = None,
+    channel: Annotated[str | None, typer.Option("--channel", help="Only this channel.")] = None,
+    gaps_only: Annotated[bool, typer.Option("--gaps-only", help="Only the holes.")] = False,
+    by_day: Annotated[bool, typer.Option("--by-day", help="A line for each stream and day, UTC.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Show which intervals of each stream are verified, why each ended, and where the holes are.
+
+    Example: python run.py coverage --db ./demo.db --gaps-only
+    """
+    from collector.query import coverage as reader  # noqa: PLC0415
+
+    if by_day and gaps_only:
+        raise typer.BadParameter("choose one of --by-day and --gaps-only")
+    read = reader.gaps if gaps_only else reader.coverage
+    frame = read(db, symbol, exchange=exchange, channel=channel, table_name=table)
+    rows: list[Any] = frame.to_dict(orient="records")
+    if by_day:
+        rows = list(days(rows))
+    if as_json:
+        import pandas as pd  # noqa: PLC0415
+
+        print((pd.DataFrame(rows) if by_day else frame).to_json(orient="records"))
+    elif by_day:
+        _print_days(rows)
+    elif gaps_only:
+        _print_gaps(rows)
+    else:
+        _print_bars(rows)
+        _print_segments(rows)
+    return 0
+
+
+def _print_segments(rows: Sequence[Row]) -> None:
+    for row in rows:
+        begin, end = row["start_ns"], row["alive_until_ns"]
+        rest = f"{row['rows']:,} rows, {row['verification']}, ended: {row['end_cause'] or 'not yet'}"
+        print(f"{_name(row)}  {_from_to(begin, end)}  {rest}{_detail(row)}")
+
+
+def _print_gaps(rows: Sequence[Row]) -> None:
+    for row in rows:
+        print(
+            f"{_name(row)}  {_from_to(row['from_ns'], row['until_ns'])}  after {row['cause']}{_detail(row)}"
+        )
+    if not rows:
+        print("no holes between segments")
+
+
+def _print_days(rows: Sequence[Row]) -> None:
+    texts = [
+        [
+            *(str(row[name]) for name in ("day", "exchange", "symbol", "channel")),
+            f"{row['covered_s']:,.1f}",
+            f"{row['covered_s'] / (DAY_NS / SECONDS_NS):.3%}",
+            f"{row['segments']:,}",
+        ]
+        for row in rows
+    ]
+    print_table(
+        ("day", "exchange", "symbol", "channel", "covered s", "of the day", "segments"), texts, left=4
+    )
+
+
+def _print_bars(rows: Sequence[Row]) -> None:
+    """Draw a line for each stream over the time from the first to the last of them all."""
+    if not rows:
+        print("nothing is covered yet")
+        return
+    first, last = min(row["start_ns"] for row in rows), max(row["alive_until_ns"] for row in rows)
+    streams = [(name, list(group)) for name, group in groupby(rows, key=_name)]
+    widest = max(len(name) for name, _ in streams)
+    cells = max(LEAST_BAR, width() - widest - 12)
+    for name, group in streams:
+        spans = [(row["start_ns"], row["alive_until_ns"]) for row in group]
+        covered = sum(until - start for start, until in spans) / max(last - first, 1)
+        print(f"{name:{widest}}  {bar(spans, first, last, cells)}  {covered:8.3%}")
+    print(f"{'':{widest}}  {_from_to(first, last)}\n")
+
+
+def bar(spans: Iterable[tuple[int, int]], first_ns: int, last_ns: int, cells: int) -> str:
+    """Draw what of each part of a time is covered: all, most, some, nothing."""
+    covered = [0.0] * cells
+    cell_ns = max(last_ns - first_ns, 1) / cells
+    for start, until in spans:
+        begin, end = (start - first_ns) / cell_ns, (until - first_ns) / cell_ns
+        for number in range(int(begin), min(int(end) + 1, cells)):
+            covered[number] += max(0.0, min(end, number + 1) - max(begin, number))
+    marks = (ALL, MOST, SOME, NONE) if can_say(ALL + MOST + SOME + NONE) else ("#", "+", "-", ".")
+    return "".join(_mark(share, marks) for share in covered)
+
+
+def _mark(share: float, marks: Sequence[str]) -> str:
+    if share > 1 - 1e-6:
+        return marks[0]
+    if share >= 0.5:  # noqa: PLR2004
+        return marks[1]
+    return marks[2] if share > 0 else marks[3]
+
+
+def days(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
+    """Add up each stream's segments by day, UTC."""
+    names = ("exchange", "symbol", "channel")
+    for key, group in groupby(rows, key=lambda row: tuple(row[name] for name in names)):
+        found: dict[int, list[int]] = {}
+        for row in group:
+            start, until = int(row["start_ns"]), int(row["alive_until_ns"])
+            for day in range(start // DAY_NS, until // DAY_NS + 1):
+                covered = min(until, (day + 1) * DAY_NS) - max(start, day * DAY_NS)
+                sums = found.setdefault(day, [0, 0])
+                sums[0] += covered
+                sums[1] += 1
+        for day, (covered, segments) in sorted(found.items()):
+            date = dt.date.fromordinal(dt.date(1970, 1, 1).toordinal() + day)
+            yield {
+                "day": date.isoformat(),
+                **dict(zip(names, key, strict=True)),
+                "covered_s": covered / SECONDS_NS,
+                "segments": segments,
+            }
+
+
+def _name(row: Row) -> str:
+    return f"{row['exchange']} {row['symbol']} {row['channel']}"
+
+
+def _detail(row: Row) -> str:
+    return f" ({row['detail']})" if row["detail"] else ""
+
+
+def _from_to(begin_ns: int, end_ns: int) -> str:
+    from collector.features.rows import iso_text  # noqa: PLC0415
+
+    return f"{iso_text(begin_ns)} to {iso_text(end_ns)}  {(end_ns - begin_ns) / SECONDS_NS:,.3f} s"

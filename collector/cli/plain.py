@@ -1,0 +1,57 @@
+"""Print tables, times and sizes as plain text, which a pipe takes as well as a terminal."""
+
+import sys
+from collections.abc import Sequence
+from shutil import get_terminal_size
+
+SECONDS_NS = 1_000_000_000
+WIDTH_IN_A_PIPE = 100
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> None:
+    """Print rows under headings; the first `left` columns, and the last, begin at their left edge."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    for row in (headings, *rows):
+        cells = [
+            text.ljust(width) if number < left or number == len(row) - 1 else text.rjust(width)
+            for number, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def width() -> int:
+    """Return how wide a line may be."""
+    return get_terminal_size().columns if sys.stdout.isatty() else WIDTH_IN_A_PIPE
+
+
+def instant(at_ns: int) -> str:
+    """Write an instant to the second, UTC."""
+    from collector.features.rows import iso_text  # noqa: PLC0415  (numpy: not for the help)
+
+    return iso_text(at_ns)[:19] + "Z"
+
+
+def span(seconds: float) -> str:
+    """Write how long something took: `12s`, `3m`, `5h`, `2d`."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"
+
+
+def size(count: float) -> str:
+    """Write a number of bytes."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000:  # noqa: PLR2004
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.3g} TB"
+
+
+def can_say(text: str) -> bool:
+    """Say whether standard output has these characters."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

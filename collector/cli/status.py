@@ -1,0 +1,59 @@
+"""The command `status`."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, DatabaseUrl, TableName
+from collector.cli.plain import SECONDS_NS, instant, print_table, span
+from collector.events.batch import UNKNOWN
+
+TERMS = ("received", "written", "merged", "sampled_out", "rejected", "dropped", "pending")
+HEADINGS = ("received", "written", "merged", "sampled", "rejected", "dropped", "pending")
+QUIET_S = 30.0  # a session that runs and has committed nothing for so long deserves a word
+
+
+def status(
+    *, db: DatabaseUrl = DEFAULT_DATABASE, table: TableName = DEFAULT_TABLE, as_json: AsJson = False
+) -> int:
+    """Show, stream by stream, what came in and what became of it; whether a collector writes it now.
+
+    Example: python run.py status --db ./demo.db --json
+    """
+    from collector.query.status import sessions  # noqa: PLC0415
+    from collector.query.status import status as read  # noqa: PLC0415
+
+    streams = read(db, table_name=table)
+    if as_json:
+        print(json.dumps(streams))
+        return 0
+    shown = [one for one in streams if one["symbol"] != UNKNOWN or one["received"]]
+    rows = [[*_names(one), *(f"{one[term]:,}" for term in TERMS), _reasons(one)] for one in shown]
+    print_table(("exchange", "symbol", "channel", *HEADINGS, ""), rows, left=3)
+    print(_session_text(sessions(db, table_name=table)))
+    return 0
+
+
+def _names(stream: Mapping[str, Any]) -> list[str]:
+    return [stream["exchange"], stream["symbol"], stream["channel"]]
+
+
+def _reasons(stream: Mapping[str, Any]) -> str:
+    return " ".join(f"{reason}={count:,}" for reason, count in sorted(stream["reasons"].items()))
+
+
+def _session_text(sessions: Sequence[Mapping[str, Any]]) -> str:
+    if not sessions:
+        return "no collector has written here yet"
+    newest = sessions[0]
+    count = f"{len(sessions)} session{'s'[: len(sessions) != 1]}"
+    who = f"process {newest['pid']} on {newest['host']}"
+    if newest["ended_ns"] is not None:
+        cause = newest["end_cause"] or "unknown"
+        return f"{count}; the last ended {instant(newest['ended_ns'])} ({cause}); {who}"
+    since = f"since {instant(newest['started_ns'])}"
+    committed_ns = newest["committed_ns"] or newest["started_ns"]
+    age_s = (time.time_ns() - committed_ns) / SECONDS_NS
+    quiet = "" if age_s < QUIET_S else f", and has written nothing for {span(age_s)}: does it still run?"
+    return f"{count}; one writes {since}: {who}, last commit {span(max(age_s, 0.0))} ago{quiet}"

@@ -1,0 +1,69 @@
+"""`plan`: what to expect, from the exchanges' pages or measured, and when the disk will be full."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from collector.cli.rates import BYTES_A_ROW, expected
+from collector.simulator import Simulator
+
+sys.path.insert(0, str(Path(__file__).parent))
+from program import BTC, Run, config
+
+
+@pytest.mark.parametrize(
+    ("stream", "messages", "bound"),
+    [
+        (("bybit", "linear", "book.50"), 50.0, True),
+        (("bybit", "linear", "book.200"), 10.0, True),
+        (("bybit", "spot", "book.200"), 5.0, True),
+        (("bybit", None, "bbo"), 100.0, True),
+        (("binance", "spot", "book.1000"), 10.0, True),
+        (("kraken", "spot", "book.25"), 50.0, False),
+    ],
+)
+def test_documented_rates(stream: tuple[str, str | None, str], messages: float, bound: bool) -> None:
+    rate = expected(*stream, deep=False)
+    assert (rate.messages_a_s, rate.is_bound) == (messages, bound)
+    assert rate.bytes_a_s == messages * BYTES_A_ROW["book"]
+
+
+def test_deep_features_take_a_second_row_and_a_bar_is_one_row_however_often_it_changes() -> None:
+    rate = expected("bybit", "linear", "book.50", deep=True)
+    assert rate.rows_a_s == {"book": 50.0, "levels": 50.0}
+    assert expected("binance", "spot", "ohlcv.5m", deep=False).rows_a_s == {"ohlcv": 1 / 300}
+    assert expected("binance", "spot", "ohlcv.1h", deep=False).rows_a_s == {"ohlcv": 1 / 3600}
+
+
+def test_a_plan_adds_up(run: Run) -> None:
+    words = ("plan", "--symbols", f"{BTC},ETH/USDT:USDT", "--channels", "book.50,bbo", "--db", "live.db")
+    found = json.loads(run(*words, "--json").stdout)
+    assert found["messages_a_s"] == 300.0
+    assert found["gigabytes_a_day"] == pytest.approx(300 * 300 * 86_400 / 1e9)
+    days = found["free_bytes"] * 0.95 / 1e9 / found["gigabytes_a_day"]
+    assert found["days_until_full"] == pytest.approx(days)
+    text = run(*words).stdout
+    assert "at most" in text
+    assert "full in" in text
+
+
+def test_a_plan_is_measured(run: Run, tmp_path: Path, simulator: Simulator) -> None:
+    done = run(
+        *("plan", "--config", config(tmp_path, simulator), "--measure", "--measure-seconds", "2", "--json")
+    )
+    found = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    (line,) = found["streams"]
+    assert line["basis"] == "measured"
+    assert 20 < line["messages_a_s"] < 250  # the simulator sends 200; it takes a moment to begin
+    bytes_a_row = found["gigabytes_a_day"] * 1e9 / 86_400 / line["rows_a_s"]
+    assert 150 < bytes_a_row < 1000
+    assert not (tmp_path / "live.db").exists()
+
+
+def test_a_plan_of_nothing_is_a_mistake(run: Run) -> None:
+    done = run("plan")
+    assert done.returncode == 2
+    assert "nothing to plan" in done.stderr

@@ -1,0 +1,186 @@
+"""`status`, `coverage`, `tail`, `config` and `version`, on a database that a collector left."""
+
+import json
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+from collector.cli.coverage import bar, days
+from collector.query.tail import Tail, Wanted
+from collector.sinks.sql import SqlSink
+
+sys.path.insert(0, str(Path(__file__).parent))
+from program import BTC, Run, start
+
+S = 1_000_000_000
+DAY = 86_400 * S
+
+
+def test_status_tells_the_terms_and_the_session(run: Run, sound: Path) -> None:
+    shown = run("status", "--db", str(sound)).stdout
+    (one,) = json.loads(run("status", "--db", str(sound), "--json").stdout)[:1]
+    assert {"exchange", "symbol", "channel", "received", "written", "pending", "carried_in"} <= set(one)
+    assert BTC in shown
+    assert "1 session; the last ended" in shown
+    assert "(stop)" in shown
+
+
+def test_status_says_when_a_session_still_runs(run: Run, sound: Path, tmp_path: Path) -> None:
+    database = tmp_path / "live.db"
+    database.write_bytes(sound.read_bytes())
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE collector_sessions SET ended_ns = NULL, end_cause = NULL")
+    connection.close()
+    shown = run("status", "--db", str(database)).stdout
+    assert "one writes since" in shown
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE collector_batches SET committed_ns = committed_ns - 3600000000000")
+    connection.close()
+    assert "does it still run?" in run("status", "--db", str(database)).stdout
+
+
+def test_coverage_as_bar_days_holes_and_json(run: Run, sound: Path) -> None:
+    words = ("coverage", "--db", str(sound))
+    shown = run(*words).stdout
+    assert "100.000%" in shown
+    assert "█" * 20 in shown
+    assert "ended: stop" in shown
+    assert "█" not in run(*words, PYTHONIOENCODING="ascii").stdout
+    by_day = run(*words, "--by-day").stdout
+    assert "covered s" in by_day
+    (day,) = json.loads(run(*words, "--by-day", "--json").stdout)
+    assert day["segments"] == 1
+    assert 0 < day["covered_s"] < 60
+    assert "no holes" in run(*words, "--gaps-only").stdout
+    assert json.loads(run(*words, "--gaps-only", "--json").stdout) == []
+    assert "nothing is covered yet" in run(*words, "--symbol", "X/Y").stdout
+    assert run(*words, "--by-day", "--gaps-only").returncode == 2
+
+
+def test_a_bar_shows_what_is_covered() -> None:
+    spans = [(0, 40), (45, 50), (80, 100)]
+    assert bar(spans, 0, 100, 10) == "████▓···██"
+    assert bar([(0, 1)], 0, 1000, 10) == "░·········"
+    assert bar([(0, 0)], 0, 0, 10) == "··········"
+
+
+def test_days_are_cut_at_midnight_utc() -> None:
+    row = {"exchange": "bybit", "symbol": BTC, "channel": "book.50"}
+    segment = {**row, "start_ns": 10 * DAY - 5 * S, "alive_until_ns": 10 * DAY + 7 * S}
+    found = list(days([segment]))
+    assert [(one["day"], one["covered_s"], one["segments"]) for one in found] == [
+        ("1970-01-10", 5.0, 1),
+        ("1970-01-11", 7.0, 1),
+    ]
+
+
+def test_tail_shows_the_last_rows_and_those_that_come(sound: Path, tmp_path: Path, run: Run) -> None:
+    database = tmp_path / "live.db"
+    database.write_bytes(sound.read_bytes())
+    words = ("tail", "--db", str(database))
+    lines = run(*words, "--no-follow", "-n", "3").stdout.splitlines()
+    assert len(lines) == 3
+    assert all(BTC in line and "bid_price_1=" in line for line in lines)
+    process = start(*words, "-n", "0", "--json", cwd=tmp_path)
+    assert process.stdout is not None
+    connection = sqlite3.connect(database)
+    table = "l2_training_data_practical"
+    names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[1] != "id"]
+    columns = ", ".join(names)
+    with connection:
+        connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} WHERE id = 7")
+    first = process.stdout.readline() if _comes(process.stdout.fileno()) else ""
+    while not first:  # the row was there before the program looked for the first time
+        with connection:
+            connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} WHERE id = 7")
+        first = process.stdout.readline() if _comes(process.stdout.fileno()) else ""
+    connection.close()
+    assert json.loads(first)["symbol"] == BTC
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (0, "")
+
+
+def _comes(descriptor: int) -> bool:
+    import select  # noqa: PLC0415
+
+    return bool(select.select([descriptor], [], [], 1.0)[0])
+
+
+@pytest.mark.parametrize("what", ["levels", "trades", "ohlcv", "rejected", "events"])
+def test_tail_reads_every_table(run: Run, sound: Path, what: str) -> None:
+    done = run("tail", what, "--db", str(sound), "--no-follow")
+    assert done.returncode == 0, done.stderr
+
+
+def test_tail_of_bars_shows_each_change(tmp_path: Path) -> None:
+    path = tmp_path / "live.db"
+    sink = SqlSink(str(path))
+    sink.open()
+    sink.close()
+    connection = sqlite3.connect(path)
+    insert = (
+        "INSERT INTO collector_ohlcv (timestamp, exchange, symbol, interval, open_time, open, high, low,"
+        " close, volume, confirmed, received_at_ns) VALUES ('t', 'bybit', 'X', '1m', ?, 1, 1, 1, 1, 1, 0, ?)"
+    )
+    with connection:
+        connection.execute(insert, (0, 5))
+    tail = Tail(str(path), Wanted("ohlcv"))
+    try:
+        assert [row["open_time"] for row in tail.more()] == [0]
+        assert list(tail.more()) == []
+        with connection:
+            connection.execute("UPDATE collector_ohlcv SET close = 2, received_at_ns = 6")
+            connection.execute(insert, (60_000, 7))
+        assert [(row["open_time"], row["close"]) for row in tail.more()] == [(0, 2.0), (60_000, 1.0)]
+        assert list(tail.more()) == []
+    finally:
+        tail.close()
+        connection.close()
+
+
+def test_config_is_shown_masked(run: Run) -> None:
+    done = run(
+        *("config", "show", "--symbols", "BTCUSDT"),
+        BYBIT_API_KEY="abcdefgh",
+        BYBIT_API_SECRET="ijklmnop",
+        COLLECTOR_DATABASE__URL="postgresql://me:hunter2@host/db",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "postgresql://me:****@host/db" in done.stdout
+    for secret in ("abcdefgh", "ijklmnop", "hunter2"):
+        assert secret not in done.stdout
+    assert json.loads(run("config", "show", "--json").stdout)["writer"]["batch_rows"] == 1000
+
+
+def test_config_is_checked(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("writer: {interval_s: -1}\n")
+    done = run("config", "check", "--config", "bad.yaml")
+    assert done.returncode == 2
+    assert "interval_s" in done.stderr
+    read = run("config", "check", "--config", "bad.yaml", "--json")
+    assert read.returncode == 2
+    assert len(json.loads(read.stdout)["problems"]) == 1
+    assert "can be used: 1 stream" in run("config", "check", SYMBOLS="BTCUSDT").stdout
+
+
+def test_one_exchange_of_several_is_chosen(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(
+        "exchanges: {bybit: {symbols: [BTC/USDT]}, kraken: {symbols: [BTC/USD], channels: [book.25]}}\n"
+    )
+    words = ("config", "show", "--config", "all.yaml", "--json", "--exchange")
+    assert list(json.loads(run(*words, "kraken").stdout)["exchanges"]) == ["kraken"]
+    one = json.loads(run(*words, "bybit", "--symbols", "ETH/USDT", "--channels", "bbo").stdout)["exchanges"]
+    assert (one["bybit"]["symbols"], one["bybit"]["channels"]) == (["ETH/USDT"], ["bbo"])
+    done = run(*words, "binance")
+    assert done.returncode == 2
+    assert "'binance' is not configured" in done.stderr
+
+
+def test_versions_are_told(run: Run) -> None:
+    found = json.loads(run("version", "--json").stdout)
+    assert {"collector", "python", "sqlite", "ccxt", "system"} <= set(found)
+    assert "ccxt" in run("version").stdout
