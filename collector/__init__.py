@@ -3,15 +3,72 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collector.errors import CollectorError, IngestorError, SettingsError, UserError
+    from collector.events.bus import EventBus
+    from collector.events.market import Candle, L2Update, Trade
+    from collector.events.notices import PotentialHalt, State, SystemState
+    from collector.factory import ComponentFactory
+    from collector.ingestor.config import DataIngestorConfig
+    from collector.ingestor.ingestor import DataIngestor, create_data_ingestor
     from collector.query.coverage import coverage, gaps
     from collector.query.features import load_features
+    from collector.ticks.bars import Bar, LiveBars
+    from collector.ticks.names import AmbiguousSymbolError
+    from collector.ticks.store import Tick, TickStore, Top
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "coverage", "gaps", "load_features"]
+__all__ = [
+    "AmbiguousSymbolError",
+    "Bar",
+    "Candle",
+    "CollectorError",
+    "ComponentFactory",
+    "DataIngestor",
+    "DataIngestorConfig",
+    "EventBus",
+    "IngestorError",
+    "L2Update",
+    "LiveBars",
+    "PotentialHalt",
+    "SettingsError",
+    "State",
+    "SystemState",
+    "Tick",
+    "TickStore",
+    "Top",
+    "Trade",
+    "UserError",
+    "__version__",
+    "coverage",
+    "create_data_ingestor",
+    "gaps",
+    "load_features",
+]
 
 # Loaded when first asked for: `python run.py --help` must not pay for pandas and SQLAlchemy.
 _HOMES = {
+    "AmbiguousSymbolError": "collector.ticks.names",
+    "Bar": "collector.ticks.bars",
+    "Candle": "collector.events.market",
+    "CollectorError": "collector.errors",
+    "ComponentFactory": "collector.factory",
+    "DataIngestor": "collector.ingestor.ingestor",
+    "DataIngestorConfig": "collector.ingestor.config",
+    "EventBus": "collector.events.bus",
+    "IngestorError": "collector.errors",
+    "L2Update": "collector.events.market",
+    "LiveBars": "collector.ticks.bars",
+    "PotentialHalt": "collector.events.notices",
+    "SettingsError": "collector.errors",
+    "State": "collector.events.notices",
+    "SystemState": "collector.events.notices",
+    "Tick": "collector.ticks.store",
+    "TickStore": "collector.ticks.store",
+    "Top": "collector.ticks.store",
+    "Trade": "collector.events.market",
+    "UserError": "collector.errors",
     "coverage": "collector.query.coverage",
+    "create_data_ingestor": "collector.ingestor.ingestor",
     "gaps": "collector.query.coverage",
     "load_features": "collector.query.features",
 }

@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -22,6 +22,7 @@ from collector.features.market_rows import MarketRows
 from collector.features.practical import TOTAL_LEVELS
 from collector.features.rows import BookRows
 from collector.features.streams import StreamFacts
+from collector.halts import HaltGuard
 from collector.ids import SegmentIds, new_id
 from collector.logs import log_events, log_failed_subscriber, log_unknown
 from collector.retry import Backoff
@@ -70,7 +71,12 @@ class Collector:
     """The program, from settings to accounting. Start once, stop once; `stop` is idempotent."""
 
     def __init__(
-        self, settings: Settings, *, events: EventBus | None = None, sink: Sink | None = None
+        self,
+        settings: Settings,
+        *,
+        events: EventBus | None = None,
+        sink: Sink | None = None,
+        on_end: Callable[[], None] = lambda: None,  # a thread has ended, by itself or because it was asked to
     ) -> None:
         if not any(exchange.symbols for exchange in settings.exchanges.values()):
             raise UserError(
@@ -82,6 +88,8 @@ class Collector:
         log_events(self.events)
         self._watch = Watch()
         self._watch.listen(self.events)
+        integrity = settings.integrity
+        HaltGuard(self.events, most=integrity.max_critical_errors, window_s=integrity.critical_window_s)
         levels = max(TOTAL_LEVELS, settings.storage.levels)
         self.buffer = Buffer(
             levels_per_row=levels,
@@ -99,6 +107,7 @@ class Collector:
         self._levels = levels
         self._segment_ids = SegmentIds()
         self._ended = threading.Event()
+        self._on_end = on_end
         self._sink = sink or SqlSink(
             settings.database.url,
             settings.database.table_name,
@@ -106,7 +115,7 @@ class Collector:
             auto_migrate=settings.database.auto_migrate,
             busy_timeout_s=settings.database.busy_timeout_s,
         )
-        self.stream = StreamThread(self._make_feeds, self.events, self._ended.set)
+        self.stream = StreamThread(self._make_feeds, self.events, self._thread_ended)
         self.writer = WriterThread(
             self.buffer,
             Preparation(
@@ -119,7 +128,7 @@ class Collector:
             self._sink,
             interval_s=settings.writer.interval_s,
             backoff=Backoff(settings.writer.retry_base_s, settings.writer.retry_max_s),
-            on_end=self._ended.set,
+            on_end=self._thread_ended,
         )
         self._started_s: float | None = None
         self._report: Report | None = None
@@ -132,6 +141,11 @@ class Collector:
         self.writer.start()
         self.stream.start()
         log.info("collector.started", session=self.session.session_id, database=self._shown_database())
+
+    @property
+    def started(self) -> bool:
+        """Say whether it was started, and so has to be stopped."""
+        return self._started_s is not None
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until `interrupt` is called or a thread has ended by itself; False when the time is over."""
@@ -169,6 +183,11 @@ class Collector:
         log.info("collector.stopped", exact=self._report.exact, problems=problems)
         return self._report
 
+    def check_symbols(self, exchange: str, *symbols: str) -> None:
+        """Raise UserError for the first name that means no market of an exchange, or several."""
+        feed = self._running_feed(exchange)
+        self.stream.call(lambda: feed.check(symbols), CALL_TIMEOUT_S)
+
     def subscribe(self, exchange: str, *symbols: str) -> list[StreamKey]:
         """Collect more markets of an exchange while running; returns the streams that are new."""
         feed = self._running_feed(exchange)
@@ -179,6 +198,10 @@ class Collector:
         """Collect these markets no longer; returns the streams that ended."""
         feed = self._running_feed(exchange)
         return self.stream.call(lambda: feed.remove(symbols), CALL_TIMEOUT_S)
+
+    def _thread_ended(self) -> None:
+        self._ended.set()
+        self._on_end()
 
     def _running_feed(self, exchange: str) -> Feed:
         for feed in self.stream.feeds:

@@ -7,6 +7,7 @@ CollectorError
 │   ├── DatabaseInUse    another collector holds this database
 │   └── QueryError       a question that the stored data cannot answer as asked
 ├── FrameError           a frame that cannot be used; `reason` is the word under which it is counted
+├── IngestorError        a running ingestor has trouble, or it did not start; handed to error callbacks
 ├── StreamError          a connection or subscription failed; `permanent` says whether a retry can help
 └── SinkError            a sink refused a batch; `transient` says whether a retry can help
 """
@@ -48,6 +49,15 @@ class FrameError(CollectorError):
         self.reason = reason
         self.detail = detail
         super().__init__(f"{reason}: {detail}" if detail else reason)
+
+
+class IngestorError(CollectorError):
+    """Something went wrong in a running ingestor, or it did not start."""
+
+    def __init__(self, code: str, message: str, *, cause: object = None) -> None:
+        self.code = code
+        self.cause = cause  # the event or the exception that it is about
+        super().__init__(f"{code}: {message}")
 
 
 class StreamError(CollectorError):

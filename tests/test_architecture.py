@@ -18,10 +18,12 @@ ALLOWED = {
     "settings": {"settings", "exchanges", "sinks", "errors"},
     "logs": {"settings", "events", "errors", "log_file"},
     "view": {"events", "sinks"},
+    "halts": {"events"},
+    "ticks": {"events", "errors"},
     "query": {"query", "sinks", "features", "errors"},
     "simulator": {"simulator", "errors"},
 }
-WIRING = {"app", "cli", "__init__", "__main__"}
+WIRING = {"app", "cli", "factory", "ingestor", "__init__", "__main__"}
 ONLY = {"ccxt": {"stream", "backfill"}, "sqlalchemy": {"sinks", "query", "backfill"}, "alembic": {"sinks"}}
 
 

@@ -2,17 +2,32 @@
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, overload
 
-from collector.events.subscriber import Delivery, Failure, Subscriber
+from collector.events.subscriber import Alarm, Delivery, Failure, Subscriber
 
 Event = TypeVar("Event")
-Kinds = type[Event] | tuple[type[Event], ...]
 Receiver = Callable[[Any], None]
 
 MOST_WAITING = 10_000  # events; a slower subscriber loses its oldest
 STOP_WITHIN_S = 2.0  # for a handler to work off what waits for it
+
+
+class Subscription:
+    """One handler's place on a bus. Call it to take the subscription back."""
+
+    def __init__(self, bus: "EventBus", subscriber: Subscriber) -> None:
+        self._bus = bus
+        self._subscriber = subscriber
+
+    def __call__(self) -> None:
+        """Call the handler no more; returns once it has. Does nothing the second time."""
+        self._bus.remove(self._subscriber)
+
+    def delivery(self) -> Delivery:
+        """Tell what became of the events so far."""
+        return self._subscriber.delivery()
 
 
 class EventBus:
@@ -27,6 +42,7 @@ class EventBus:
         self._lock = threading.Lock()
         # Guarded by _lock; publishing reads _receivers, which is replaced as a whole.
         self._receivers: dict[type, tuple[Receiver, ...]] = {}
+        self._attached: list[Receiver] = []
         self._subscribers: list[Subscriber] = []
         self._running = False
 
@@ -39,7 +55,7 @@ class EventBus:
         for receive in self._receivers.get(type(event), ()):
             receive(event)
 
-    def attach(self, kinds: Kinds[Event], handler: Callable[[Event], None]) -> Callable[[], None]:
+    def attach(self, kind: type[Event], handler: Callable[[Event], None]) -> Callable[[], None]:
         """Call a handler in the publisher's thread: it must be quick. Returns what detaches it."""
         failures = 0
 
@@ -52,41 +68,70 @@ class EventBus:
                 self._on_failure(Failure(_name_of(handler), event, error, failures))
 
         with self._lock:
-            self._add(_each(kinds), receive)
-        return lambda: self._detach(receive)
+            self._attached.append(receive)
+            self._add((kind,), receive)
+        return lambda: self._detach([receive])
 
+    def detach_all(self) -> None:
+        """Detach what is attached: its makers have ended. Subscriptions stay."""
+        self._detach(list(self._attached))
+
+    @overload
     def subscribe(
         self,
-        kinds: Kinds[Event],
+        kinds: type[Event],
         handler: Callable[[Event], None],
         *,
         name: str | None = None,
         most_waiting: int = MOST_WAITING,
-    ) -> Callable[[], None]:
+        alarm: Alarm | None = None,
+    ) -> Subscription: ...
+
+    @overload
+    def subscribe(
+        self,
+        kinds: tuple[type, ...],
+        handler: Receiver,
+        *,
+        name: str | None = None,
+        most_waiting: int = MOST_WAITING,
+        alarm: Alarm | None = None,
+    ) -> Subscription: ...
+
+    def subscribe(
+        self,
+        kinds: type | tuple[type, ...],
+        handler: Receiver,
+        *,
+        name: str | None = None,
+        most_waiting: int = MOST_WAITING,
+        alarm: Alarm | None = None,
+    ) -> Subscription:
         """Call a handler with every event of one type, or of several in their order, in a thread of its own.
 
         One that cannot keep up loses its oldest events, and one that raises goes on with the next; both are
-        counted under `name` in `deliveries`. Returns what takes the subscription back.
+        counted under `name` in `deliveries`. An `alarm` rings in the same thread when no event came until it
+        was due. Returns what takes the subscription back.
         """
         with self._lock:
             taken = {one.name for one in self._subscribers}
-            subscriber = Subscriber(
-                _unlike(name or _name_of(handler), taken), handler, most_waiting, self._on_failure
-            )
+            name = _unlike(name or _name_of(handler), taken)
+            subscriber = Subscriber(name, handler, most_waiting, self._on_failure, alarm)
             self._subscribers.append(subscriber)
             self._add(_each(kinds), subscriber.put)
             if self._running:
                 subscriber.start()
 
-        def unsubscribe() -> None:
-            self._detach(subscriber.put)
-            with self._lock:
-                if subscriber not in self._subscribers:
-                    return
-                self._subscribers.remove(subscriber)
-            subscriber.stop(time.monotonic() + STOP_WITHIN_S)
+        return Subscription(self, subscriber)
 
-        return unsubscribe
+    def remove(self, subscriber: Subscriber) -> None:
+        """Take a subscription back, and end its thread."""
+        self._detach([subscriber.put])
+        with self._lock:
+            if subscriber not in self._subscribers:
+                return
+            self._subscribers.remove(subscriber)
+        subscriber.stop(time.monotonic() + STOP_WITHIN_S)
 
     def start(self) -> None:
         """Start the subscribers' threads. Does nothing the second time."""
@@ -115,15 +160,17 @@ class EventBus:
         added = {kind: (*self._receivers.get(kind, ()), receive) for kind in kinds}
         self._receivers = {**self._receivers, **added}
 
-    def _detach(self, receive: Receiver) -> None:
+    def _detach(self, leaving: Sequence[Receiver]) -> None:
         with self._lock:
+            self._attached = [one for one in self._attached if one not in leaving]
             kept = {
-                kind: tuple(one for one in all_ if one != receive) for kind, all_ in self._receivers.items()
+                kind: tuple(one for one in receivers if one not in leaving)
+                for kind, receivers in self._receivers.items()
             }
             self._receivers = {kind: receivers for kind, receivers in kept.items() if receivers}
 
 
-def _each(kinds: Kinds[Any]) -> tuple[type, ...]:
+def _each(kinds: type | tuple[type, ...]) -> tuple[type, ...]:
     return kinds if isinstance(kinds, tuple) else (kinds,)
 
 

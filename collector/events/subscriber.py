@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 LAST_CALL_S = 0.5  # what a handler gets to return in, once what waited for it was dropped
 
@@ -32,6 +32,16 @@ class Delivery:
     waiting: int
 
 
+class Alarm(Protocol):
+    """What a handler's thread is to do when time has passed, whether or not events come."""
+
+    def due_in_s(self) -> float | None:
+        """Tell how long from now until it rings; None for not at all until the next event."""
+
+    def ring(self) -> None:
+        """Do what was due."""
+
+
 class Subscriber:
     """One handler, its bounded queue and, while the bus runs, its thread."""
 
@@ -41,11 +51,13 @@ class Subscriber:
         handler: Callable[[Any], None],
         most_waiting: int,
         on_failure: Callable[[Failure], None],
+        alarm: Alarm | None = None,
     ) -> None:
         self.name = name
         self._handler = handler
         self._most_waiting = most_waiting
         self._on_failure = on_failure
+        self._alarm = alarm
         self._lock = threading.Lock()  # held by those who publish; the handler's thread never takes it
         # Guarded by _lock: _queue, _dropped, _open.
         self._queue: SimpleQueue[object] = SimpleQueue()
@@ -116,14 +128,34 @@ class Subscriber:
             self._dropped += dropped
 
     def _run(self, queue: "SimpleQueue[object]") -> None:
-        while (event := queue.get()) is not _END:
+        _here.in_a_handler = True
+        while True:
             try:
-                self._handler(event)
-            except Exception as error:  # noqa: BLE001  (whatever a subscriber raises is its own affair)
-                self._failed += 1
-                self._on_failure(Failure(self.name, event, error, self._failed))
-            else:
-                self._handled += 1
+                event = queue.get(timeout=self._alarm.due_in_s() if self._alarm else None)
+            except Empty:
+                event = _RINGS
+            if event is _END:
+                return
+            self._handle(event)
+
+    def _handle(self, event: object) -> None:
+        try:
+            if event is _RINGS and self._alarm is not None:
+                self._alarm.ring()
+                return
+            self._handler(event)
+        except Exception as error:  # noqa: BLE001  (whatever a subscriber raises is its own affair)
+            self._failed += 1
+            self._on_failure(Failure(self.name, event, error, self._failed))
+        else:
+            self._handled += 1
 
 
+def in_a_handler() -> bool:
+    """Say whether the present thread is one that calls a handler."""
+    return getattr(_here, "in_a_handler", False)
+
+
+_here = threading.local()
 _END = object()
+_RINGS = object()

@@ -156,6 +156,8 @@ class IntegritySettings(Part):
     max_mismatches: Count = 3
     mismatch_window_s: Seconds = 60.0
     max_time_off_s: Seconds = 3600.0
+    max_critical_errors: Count = 10
+    critical_window_s: Seconds = 60.0
 
 
 class StorageSettings(Part):

@@ -120,6 +120,12 @@ class Feed:
             fleet.start()
         return new
 
+    def check(self, names: Sequence[str]) -> None:
+        """Raise UserError for the first name that means no market, or several."""
+        for name in names:
+            if self._markets is not None:
+                self._markets.kind_of(self._markets.find(name))
+
     def remove(self, names: Sequence[str]) -> list[StreamKey]:
         """Collect these markets no longer; returns the streams that ended. The others notice nothing."""
         symbols = {market["symbol"] for _, market in self._find(names)}

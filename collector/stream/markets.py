@@ -89,6 +89,8 @@ def load_markets(source: Source, timeout_s: float) -> Markets:
         permanent = failure.kind is Class.PERMANENT
         text = f"could not load the markets: {failure.cause}: {failure.detail}"
         raise StreamError(text, permanent=permanent, retry_after_s=failure.retry_after_s) from error
+    finally:
+        exchange.session.close()
     return Markets(exchange, source.kinds)
 
 

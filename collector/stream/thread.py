@@ -1,6 +1,7 @@
 """Run all feeds in a thread with an event loop of its own."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -88,6 +89,7 @@ class StreamThread:
         except Exception as error:  # noqa: BLE001  (kept: the main thread asks for it)
             self.failure = error
         finally:
+            gc.unfreeze()  # or what a feed froze would stay for as long as the process
             with self._lock:
                 self._loop = self._stop = None
             self._ready.set()

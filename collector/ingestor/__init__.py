@@ -1,0 +1,1 @@
+"""The collector within another program: started, asked and stopped by a bot."""

@@ -1,0 +1,1 @@
+"""The latest of each market, and bars built from its trades."""
