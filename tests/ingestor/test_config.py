@@ -54,8 +54,8 @@ def test_each_key_that_has_a_place_in_the_full_settings_stands_in_the_table() ->
 def test_the_smallest_book_that_holds_the_levels_is_collected(
     exchange: str, symbol: str, levels: int, channel: str
 ) -> None:
-    config = DataIngestorConfig(exchange=exchange, symbol=symbol, orderbook_depth=levels, channels=["bbo"])
-    assert config.to_settings().exchanges[exchange].channels == (channel, "bbo")
+    config = DataIngestorConfig(exchange=exchange, symbol=symbol, orderbook_depth=levels, channels=["trade"])
+    assert config.to_settings().exchanges[exchange].channels == (channel, "trade")
 
 
 def test_several_symbols_and_everything_else_of_the_full_settings() -> None:
