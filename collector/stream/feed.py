@@ -13,7 +13,7 @@ from collector.errors import StreamError, UserError
 from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
 from collector.events.glance import Glance
-from collector.events.notices import PotentialHalt
+from collector.events.notices import PotentialHalt, State, SystemState
 from collector.exchanges.protocol import EXCHANGES
 from collector.exchanges.venues import Kind
 from collector.stream.base import Outlet, Stream
@@ -67,6 +67,7 @@ class Feed:
         on_unknown: Callable[[str, str, str], None] | None = None,
     ) -> None:
         self._wanted = wanted
+        self._asked_in_vain = False  # for the markets
         self._limits = limits
         self._clock = clock
         self._events = events
@@ -91,6 +92,8 @@ class Feed:
         )
         if markets is None:
             return
+        if self._asked_in_vain:
+            self._tell(State.ONLINE)
         gc.freeze()  # markets never change: nothing for the collector to walk
         rest = EXCHANGES[source.exchange].rest
         snapshots = None if rest is None else Snapshots(source, markets, rest, limits.markets_timeout_s)
@@ -205,7 +208,12 @@ class Feed:
         return self._fleet
 
     def _no_markets(self, attempt: int, error: StreamError) -> None:
-        self._halt("markets", f"attempt {attempt}: {error}")
+        """Tell of each failure as of a connection's, and raise the alarm once."""
+        words = f"attempt {attempt}: {error}"
+        self._tell(State.DISCONNECTED, words)
+        self._asked_in_vain = True
+        if error.permanent or attempt == self._limits.pace.max_reconnect_attempts:
+            self._halt("markets", words)
         if error.permanent:
             self._not_had.append(f"{self.exchange}: {error}")
 
@@ -221,6 +229,10 @@ class Feed:
                 self._not_had.append(f"{self.exchange}: {error}")
                 self._halt("bad_symbol", str(error), name)
         return list(found.values())
+
+    def _tell(self, state: State, cause: str = "") -> None:
+        name, now_ns = f"{self.exchange}.markets", self._clock.now_ns()
+        self._events.publish(SystemState(self.exchange, name, state, now_ns, cause))
 
     def _halt(self, code: str, reason: str, symbol: str | None = None) -> None:
         self._events.publish(PotentialHalt(self.exchange, code, reason, self._clock.now_ns(), symbol))

@@ -148,7 +148,11 @@ def unwritable(simulator: Simulator, folder: Path) -> dict[str, Any]:
     ("make", "code", "words"),
     [
         (refused_symbol, "refused", "'NOPE/USDT:USDT' is not a market there"),
-        (unreachable, "no_book", "no verified book within 0.5 s; the last trouble was markets"),
+        (
+            unreachable,
+            "no_book",
+            "no verified book within 0.5 s; the last trouble was bybit.markets disconnected: attempt ",
+        ),
         (silent, "no_book", "no verified book within 1.5 s; the last trouble was "),
         (unwritable, "not_started", "missing"),
     ],

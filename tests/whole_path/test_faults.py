@@ -153,13 +153,17 @@ def test_mismatches_past_the_threshold_warn_of_a_halt_and_the_resync_goes_on(tmp
 
 def test_an_exchange_that_cannot_be_reached_stops_cleanly(tmp_path: Path) -> None:
     with Simulator(symbols={"bybit": [BTC]}) as simulator:
-        rig = Rig(simulator, str(tmp_path / "live.db"), [BTC], **FAST)
+        rig = Rig(simulator, str(tmp_path / "live.db"), [BTC], **FAST, stream__max_reconnect_attempts=3)
     halts: list[PotentialHalt] = []
+    states: list[SystemState] = []
     rig.collector.events.attach(PotentialHalt, halts.append)
+    rig.collector.events.attach(SystemState, states.append)
     rig.collector.start()  # the simulator is gone: nobody listens there
-    wait_until(lambda: len(halts) >= 3, "several tries")
+    wait_until(lambda: len(states) >= 5, "several tries")
     report = rig.collector.stop()
-    assert {halt.code for halt in halts} == {"markets"}
+    assert [halt.code for halt in halts] == ["markets"]  # one, and tries go on
+    assert halts[0].reason.startswith("attempt 3: ")
+    assert {(one.connection, one.state) for one in states} == {("bybit.markets", State.DISCONNECTED)}
     assert report.good
 
 
