@@ -18,7 +18,7 @@ from collector.events.subscriber import Failure, in_a_handler
 from collector.ingestor.config import DataIngestorConfig
 from collector.ingestor.health import Health, reasons_of
 from collector.ingestor.stats import stats_of
-from collector.logs import log_failed_subscriber
+from collector.logs import log_failed_subscriber, set_up_logging
 from collector.settings import Settings
 from collector.ticks.bars import LiveBars
 from collector.ticks.store import TickStore
@@ -73,6 +73,8 @@ class DataIngestor:
         with self._life:
             if self._phase == "running":
                 return True
+            if not structlog.is_configured():  # a bot that says itself where log lines go is left alone
+                set_up_logging(self.settings.logging, secrets=self.settings.secrets())
             self._phase, self.start_failure, self._last_trouble = "starting", None, ""
             timeout_s = self._start_timeout_s if timeout is None else timeout
             failure = self._try_to_start(timeout_s)

@@ -1,0 +1,54 @@
+"""The paper bot trades through an alarm, at prices that stand in the rows beside its orders."""
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+from collector.query.audit import audit
+
+ROOT = Path(__file__).resolve().parents[2]
+LATENCY_NS = 20_000_000
+
+
+def test_the_paper_bot_trades_survives_an_alarm_and_prints_its_result(tmp_path: Path) -> None:
+    database = tmp_path / "bot.db"
+    command = [sys.executable, "-W", "error", str(ROOT / "examples" / "paper_bot.py")]
+    done = subprocess.run(
+        [*command, "--seconds", "5", "--trouble", "--db", str(database)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    alarm, result = done.stdout.splitlines()
+    assert alarm.startswith("alarm, going flat: sequence_gap: ")
+    found = re.fullmatch(r"(\d+) updates, (\d+) fills, (\d+) alarms; .* result [+-][\d.]+ USDT", result)
+    assert found is not None, result
+    updates, fills, alarms = map(int, found.groups())
+    assert updates > 100
+    assert alarms == 1
+
+    with sqlite3.connect(database) as connection:
+        orders = connection.execute(
+            "SELECT sequence, decided_ns, filled_ns, size, price, why FROM bot_orders"
+        ).fetchall()
+        rows = {
+            row[0]: row[1:]
+            for row in connection.execute(
+                "SELECT received_at_ns, sequence, bid_price_1, ask_price_1 FROM l2_training_data_practical"
+            )
+        }
+    connection.close()
+    assert len(orders) == fills > 0
+    assert len(rows) >= updates  # the bot listens once the collector collects
+    for sequence, decided_ns, filled_ns, size, price, _ in orders:
+        assert rows[filled_ns] == (sequence, rows[filled_ns][1], rows[filled_ns][2])
+        assert price == rows[filled_ns][2 if size > 0 else 1]  # buys at the ask, sells at the bid
+        assert filled_ns - decided_ns >= LATENCY_NS
+        assert decided_ns in rows
+    assert audit(str(database)).passed
