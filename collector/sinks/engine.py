@@ -92,6 +92,11 @@ class _TimeLimits:
         """Set the limits."""
         for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
             connection.execute("SELECT set_config(%s, %s, false)", (name, self._milliseconds))
+        # A call that we broke off must not go on there, holding its locks. Servers older than 14 lack it.
+        connection.execute(
+            "SELECT set_config(name, '1s', false) FROM pg_settings WHERE name = %s",
+            ("client_connection_check_interval",),
+        )
         connection.commit()
 
 
