@@ -14,7 +14,11 @@ SYMBOLS = {
     "binance": ["BTC/USDT", "ETH/USDT"],
     "kraken": ["BTC/USD"],
 }
-CHANNELS = {"bybit": "book.50", "binance": "book.50", "kraken": "book.25"}
+CHANNELS = {
+    "bybit": ["book.50", "trade", "ohlcv.1m"],
+    "binance": ["book.50", "bbo", "trade", "ohlcv.1m"],
+    "kraken": ["book.25", "trade", "ohlcv.1m"],
+}
 DEMO_DATABASE = "./demo.db"
 
 
@@ -40,7 +44,7 @@ def demo(
         overrides: dict[str, object] = {"database.url": db}
         for exchange, symbols in SYMBOLS.items():
             overrides[f"exchanges.{exchange}.symbols"] = symbols
-            overrides[f"exchanges.{exchange}.channels"] = [CHANNELS[exchange]]
+            overrides[f"exchanges.{exchange}.channels"] = CHANNELS[exchange]
             for side, url in simulator.endpoints(exchange).items():
                 overrides[f"exchanges.{exchange}.endpoints.{side}"] = url
         settings = load_settings(

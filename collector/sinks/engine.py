@@ -72,7 +72,8 @@ def _server_engine(url: sa.URL, *, read_only: bool, call_timeout_s: float | None
         "keepalives_count": 3,
         "tcp_user_timeout": int(patience_s * 1000),
     }
-    options = {"postgresql_readonly": True} if read_only else {}
+    # All questions of a reading transaction are to see the same moment, as in SQLite.
+    options = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"} if read_only else {}
     if call_timeout_s is None:
         return sa.create_engine(url, execution_options=options, connect_args=connect_args)
     engine = sa.create_engine(

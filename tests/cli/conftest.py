@@ -43,3 +43,14 @@ def sound(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Pat
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     return folder / "live.db"
+
+
+@pytest.fixture(scope="module")
+def sound_market(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Path:
+    """Return a database of books, best prices, trades and bars, in which all holds."""
+    folder = tmp_path_factory.mktemp("market")
+    path = config(folder, simulator, channels=("book.50", "bbo", "trade", "ohlcv.1m"))
+    process = start("collect", "--config", path, "--seconds", "3", cwd=folder)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return folder / "live.db"

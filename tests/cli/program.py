@@ -31,11 +31,18 @@ def start(*words: str, cwd: Path, **environ: str) -> "subprocess.Popen[str]":
     )
 
 
-def config(folder: Path, simulator: Simulator, symbols: Sequence[str] = (BTC,)) -> str:
+def config(
+    folder: Path,
+    simulator: Simulator,
+    symbols: Sequence[str] = (BTC,),
+    channels: Sequence[str] = ("book.50",),
+) -> str:
     endpoints = simulator.endpoints("bybit")
     path = folder / "config.yaml"
     settings = {
-        "exchanges": {"bybit": {"symbols": list(symbols), "endpoints": endpoints}},
+        "exchanges": {
+            "bybit": {"symbols": list(symbols), "channels": list(channels), "endpoints": endpoints}
+        },
         "database": {"url": str(folder / "live.db")},
         "writer": {"interval_s": 0.1},
         "stream": {"backoff_base_s": 0.05},

@@ -1,0 +1,87 @@
+"""Ask every question of the audit, in one transaction and in memory that does not grow with rows."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from collector.query.audit import bars, bookkeeping, books, levels, trades
+from collector.query.audit.finding import Finding
+from collector.query.audit.segments import Segments
+from collector.query.database import Database, reading
+from collector.sinks.schema import DEFAULT_TABLE_NAME, Tables
+
+__all__ = ["Audit", "Finding", "audit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What was looked at, and what was found."""
+
+    rows: int
+    segments: int
+    streams: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Say whether nothing was found."""
+        return not self.findings
+
+
+def audit(
+    database: Database,
+    *,
+    table_name: str = DEFAULT_TABLE_NAME,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Audit:
+    """Check identity, coverage, order, derived columns, levels, trades and bars against each other."""
+    with reading(database, table_name) as (connection, tables):
+        present = set(sa.inspect(connection).get_table_names())
+        row_tables = [
+            table
+            for table in (tables.hot, tables.levels, tables.trades, tables.ohlcv)
+            if table.name in present  # a database of an earlier version has not all of them
+        ]
+        count = sum(_count(connection, table) for table in row_tables)
+        progress = _Progress(on_progress, count)
+        segments = Segments.read(connection, tables)
+        findings = list(_findings(connection, tables, row_tables, segments, progress))
+    return Audit(count, len(segments.by_id), len(segments.streams), tuple(findings))
+
+
+def _findings(
+    connection: sa.Connection,
+    tables: Tables,
+    row_tables: list[sa.Table],
+    segments: Segments,
+    progress: "_Progress",
+) -> Iterator[Finding]:
+    yield from bookkeeping.findings(connection, tables)
+    yield from books.findings(connection, tables.hot, segments, progress.add)
+    if tables.levels in row_tables:
+        yield from levels.findings(connection, tables, segments, progress.add)
+    if tables.trades in row_tables:
+        yield from trades.findings(connection, tables.trades, segments, progress.add)
+    if tables.ohlcv in row_tables:
+        yield from bars.findings(connection, tables, segments, progress.add)
+    yield from segments.findings()
+
+
+def _count(connection: sa.Connection, table: sa.Table) -> int:
+    return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
+
+
+class _Progress:
+    """Adds up what is done over all tables."""
+
+    def __init__(self, tell: Callable[[int, int], None] | None, total: int) -> None:
+        self._tell = tell
+        self._total = total
+        self._done = 0
+
+    def add(self, rows: int) -> None:
+        """Note rows looked at."""
+        self._done += rows
+        if self._tell is not None:
+            self._tell(min(self._done, self._total), self._total)

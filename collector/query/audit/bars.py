@@ -1,0 +1,176 @@
+"""Check the bars: in themselves, and against the trades where these are covered all through."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import isclose
+from typing import Any
+
+import sqlalchemy as sa
+
+from collector.query.audit.chunks import Chunk, chunks, floats, integers, of
+from collector.query.audit.finding import Finding, Ledger
+from collector.query.audit.segments import Segment, Segments
+from collector.sinks.schema import Tables
+
+MINUTE_MS = 60_000
+FIXED_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": 1440 * MINUTE_MS}  # a week or a month has no such grid
+MARGIN_NS = 2_000_000_000  # a trade of a bar's last moment is received a little later
+NS_A_MS = 1_000_000
+COLUMNS = (
+    *("id", "exchange", "symbol", "interval", "open_time", "open", "high", "low", "close", "volume"),
+    *("vwap", "count", "confirmed", "received_at_ns", "segment_id"),
+)
+
+
+def findings(
+    connection: sa.Connection, tables: Tables, segments: Segments, done: Callable[[int], None]
+) -> Iterator[Finding]:
+    """Yield what does not hold in the bars."""
+    table = tables.ohlcv
+    ledger = Ledger(table.name)
+    trades = _Trades(connection, tables.trades, segments)
+    question = sa.select(*(table.c[name] for name in COLUMNS)).order_by(table.c.id)
+    for chunk in chunks(connection, question):
+        _in_themselves(chunk, segments, ledger)
+        for bar in _rows(chunk):
+            built = trades.bar(bar) if bar["confirmed"] else None
+            if built is not None:
+                for text in built.against(bar):
+                    ledger.add("bars against trades", text, [bar["id"]])
+        done(len(chunk["id"]))
+    yield from ledger.findings()
+    yield from _missing(connection, tables, segments)
+
+
+def _in_themselves(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
+    ids = integers(chunk["id"])
+    opened, high, low, close, volume, vwap = (
+        floats(chunk[name]) for name in ("open", "high", "low", "close", "volume", "vwap")
+    )
+    around = (low > 0) & (low <= opened) & (low <= close) & (opened <= high) & (close <= high)
+    ledger.add("values", "whose open and close do not lie between low and high", of(ids, ~around))
+    ledger.add("values", "with a volume below 0", of(ids, ~(volume >= 0)))
+    # A bar without a trade has a vwap of 0 on some exchanges.
+    outside = (volume > 0) & ((vwap < low * (1 - 1e-9)) | (vwap > high * (1 + 1e-9)))
+    ledger.add("values", "whose vwap does not lie between low and high", of(ids, outside))
+    strays, off_grid = [], []
+    for row in _rows(chunk):
+        unit = FIXED_MS.get(row["interval"][-1])
+        if unit is not None and row["open_time"] % (int(row["interval"][:-1]) * unit):
+            off_grid.append(row["id"])
+        if row["segment_id"] is not None:
+            segment = segments.by_id.get(row["segment_id"])
+            stream = (row["exchange"], row["symbol"], f"ohlcv.{row['interval']}")
+            if segment is None or _stream(segment) != stream:
+                strays.append(row["id"])
+    ledger.add("values", "that begin at no multiple of their interval", off_grid)
+    ledger.add("stray rows", "in no coverage segment of their stream", strays)
+
+
+def _missing(connection: sa.Connection, tables: Tables, segments: Segments) -> Iterator[Finding]:
+    """Find streams that have fewer bars than their segments say; a bar from elsewhere may make it more."""
+    table = tables.ohlcv
+    key = (table.c.exchange, table.c.symbol, table.c.interval)
+    question = sa.select(*key, sa.func.count()).group_by(*key)
+    there = {(row[0], row[1], f"ohlcv.{row[2]}"): row[3] for row in connection.execute(question)}
+    said: dict[tuple[str, str, str], int] = {}
+    for segment in segments.by_id.values():
+        if segment.channel.startswith("ohlcv."):
+            said[_stream(segment)] = said.get(_stream(segment), 0) + segment.said["rows"]
+    for stream, rows in said.items():
+        if there.get(stream, 0) < rows:
+            text = f"{' '.join(stream)}: its segments say {rows} rows, there are {there.get(stream, 0)}"
+            yield Finding("segment rows", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A bar made of trades. Of those at its first and last instant any may be the first and last."""
+
+    opens: frozenset[float]
+    high: float
+    low: float
+    closes: frozenset[float]
+    volume: float
+
+    def against(self, bar: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what the exchange's bar says otherwise."""
+        if bar["high"] != self.high or bar["low"] != self.low:
+            yield "whose high or low is not that of the trades"
+        if bar["open"] not in self.opens or bar["close"] not in self.closes:
+            yield "whose open or close is not that of the trades"
+        if not isclose(bar["volume"], self.volume, rel_tol=1e-6, abs_tol=1e-9):
+            yield "whose volume is not the sum of the trades"
+
+
+class _Trades:
+    """Builds bars of trades that are known to be complete."""
+
+    def __init__(self, connection: sa.Connection, table: sa.Table, segments: Segments) -> None:
+        self._connection = connection
+        self._table = table
+        self._covered: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for segment in segments.by_id.values():
+            if segment.channel == "trade" and _complete(segment):
+                said = segment.said
+                market = self._covered.setdefault((said["exchange"], said["symbol"]), [])
+                market.append((said["start_ns"], said["alive_until_ns"]))
+
+    def bar(self, bar: Mapping[str, Any]) -> Built | None:
+        """Return the bar as its trades make it; None where they are not known to be all there."""
+        unit = FIXED_MS.get(bar["interval"][-1])
+        if unit is None:
+            return None
+        begin_ms = bar["open_time"]
+        end_ms = begin_ms + int(bar["interval"][:-1]) * unit
+        first_ns, last_ns = begin_ms * NS_A_MS - MARGIN_NS, end_ms * NS_A_MS + MARGIN_NS
+        spans = self._covered.get((bar["exchange"], bar["symbol"]), ())
+        if not any(start <= first_ns and last_ns <= until for start, until in spans):
+            return None
+        table = self._table
+        question = (
+            sa.select(table.c.price, table.c.size, table.c.exchange_timestamp)
+            .where(
+                table.c.exchange == bar["exchange"],
+                table.c.symbol == bar["symbol"],
+                table.c.timestamp >= _text(first_ns),
+                table.c.timestamp < _text(last_ns),
+                table.c.exchange_timestamp >= begin_ms,
+                table.c.exchange_timestamp < end_ms,
+                table.c.marked.is_(None),
+            )
+            .order_by(table.c.timestamp)
+        )
+        trades = self._connection.execute(question).all()
+        if not trades:
+            return None
+        first, last = min(row[2] for row in trades), max(row[2] for row in trades)
+        return Built(
+            frozenset(row[0] for row in trades if row[2] == first),
+            max(row[0] for row in trades),
+            min(row[0] for row in trades),
+            frozenset(row[0] for row in trades if row[2] == last),
+            sum(row[1] for row in trades),
+        )
+
+
+def _complete(segment: Segment) -> bool:
+    """Say whether every trade of the stream is a row: nothing was refused in its session."""
+    return not (segment.counted.get("rejected", 0) or segment.counted.get("dropped", 0))
+
+
+def _text(at_ns: int) -> str:
+    from collector.features.rows import iso_text  # noqa: PLC0415
+
+    return iso_text(at_ns)
+
+
+def _rows(chunk: Chunk) -> Iterator[dict[str, Any]]:
+    names = tuple(chunk)
+    for values in zip(*chunk.values(), strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def _stream(segment: Segment) -> tuple[str, str, str]:
+    said = segment.said
+    return said["exchange"], said["symbol"], said["channel"]

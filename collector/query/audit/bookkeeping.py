@@ -1,0 +1,130 @@
+"""Check the bookkeeping: the identity, what sessions and segments say of themselves and of each other."""
+
+import json
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from collector.query.audit.finding import Finding
+from collector.sinks.schema import Tables
+
+CLOCKS_DIFFER_NS = 1_000_000_000  # receipt times and the wall clock may differ by this much
+TERMS = ("written", "merged", "sampled_out", "rejected", "dropped", "pending")
+STREAM = ("exchange", "symbol", "channel")
+
+
+def findings(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    """Yield what does not hold."""
+    yield from _identity(connection, tables)
+    yield from _written(connection, tables)
+    yield from _spans(connection, tables)
+    yield from _overlaps(connection, tables)
+    yield from _sessions(connection, tables)
+
+
+def _identity(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    """Find streams where what came in is not what is accounted for (the identity of docs/data.md)."""
+    for row in connection.execute(sa.select(tables.accounting)).mappings():
+        settled = sum(row[term] for term in TERMS)
+        came = row["received"] + row["carried_in"]
+        if came != settled:
+            yield Finding("identity", f"{_name(row)}: {came} came in, {settled} are accounted for")
+        if min(row[term] for term in (*TERMS, "received", "carried_in")) < 0:
+            yield Finding("identity", f"{_name(row)}: a term is below 0")
+        reasons = sum(json.loads(row["rejected_reasons"]).values())
+        if reasons != row["rejected"]:
+            yield Finding("identity", f"{_name(row)}: {row['rejected']} rejected, for {reasons} reasons")
+
+
+def _written(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    """What accounting calls written is what the segments hold.
+
+    Rows that one session left in the spool are written by another, in segments of the first: where that
+    happened, only the sum over all sessions of a stream says anything.
+    """
+    accounting, coverage = tables.accounting, tables.coverage
+    by_session = [coverage.c[name] for name in ("session_id", *STREAM)]
+    question = sa.select(*by_session, sa.func.sum(coverage.c.rows)).group_by(*by_session)
+    held = {tuple(row[:4]): int(row[4]) for row in connection.execute(question)}
+    sums: dict[tuple[str, ...], list[int]] = {}
+    for row in connection.execute(sa.select(accounting)).mappings():
+        key = tuple(row[name] for name in STREAM)
+        one = sums.setdefault(key, [0, 0, 0, 0])
+        in_segments = held.pop((row["session_id"], *key), 0)
+        for number, value in enumerate((row["written"], in_segments, row["carried_in"], row["pending"])):
+            one[number] += value
+        if row["written"] != in_segments and not (row["carried_in"] or row["pending"]):
+            text = f"{_name(row)}: {row['written']} counted as written, {in_segments} in its segments"
+            yield Finding("written", text)
+    for key, (written, in_segments, carried_in, pending) in sums.items():
+        name = " ".join(key)
+        if written != in_segments and carried_in:
+            text = f"{name}: {written} counted as written by all sessions, {in_segments} in all segments"
+            yield Finding("written", text)
+        if carried_in > pending:
+            yield Finding("identity", f"{name}: {carried_in} carried in, {pending} were left over")
+    for (session, *stream), rows in held.items():
+        if rows:
+            text = f"{' '.join(stream)}: {rows} rows in segments of session {session}, which counted none"
+            yield Finding("written", text)
+
+
+def _spans(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    """Each segment begins, ends, and is alive, in this order."""
+    table = tables.coverage
+    wrong = sa.or_(table.c.alive_until_ns < table.c.end_ns, table.c.end_ns < table.c.start_ns)
+    for row in connection.execute(sa.select(table).where(wrong)).mappings():
+        span = f"from {row['start_ns']} to {row['end_ns']}, alive until {row['alive_until_ns']}"
+        yield Finding("segment span", f"{_segment(row)}: {span}")
+    more = table.c.disagreed > table.c.witnessed
+    for row in connection.execute(sa.select(table).where(more)).mappings():
+        text = f"{_segment(row)}: {row['disagreed']} of {row['witnessed']} comparisons disagreed"
+        yield Finding("witnesses", text)
+
+
+def _overlaps(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    """The segments of one stream follow each other."""
+    table = tables.coverage
+    order = (*(table.c[name] for name in STREAM), table.c.start_ns)
+    before = None
+    for row in connection.execute(sa.select(table).order_by(*order)).mappings():
+        same = before is not None and all(before[name] == row[name] for name in STREAM)
+        if before is not None and same and before["alive_until_ns"] > row["start_ns"]:
+            pair = f"{before['segment_id']} and {row['segment_id']}"
+            yield Finding("segment overlap", f"segments {pair} of {_name(row)} overlap")
+        before = row
+
+
+def _sessions(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    """Segments belong to a session, are not alive after its end, and have an end when it has."""
+    coverage, sessions = tables.coverage, tables.sessions
+    question = (
+        sa.select(coverage, sessions.c.ended_ns, sessions.c.session_id.label("known"))
+        .outerjoin(sessions, sessions.c.session_id == coverage.c.session_id)
+        .where(
+            sa.or_(
+                sessions.c.session_id.is_(None),
+                coverage.c.alive_until_ns > sessions.c.ended_ns + CLOCKS_DIFFER_NS,
+                sa.and_(sessions.c.ended_ns.is_not(None), coverage.c.end_cause.is_(None)),
+            )
+        )
+    )
+    for row in connection.execute(question).mappings():
+        if row["known"] is None:
+            yield Finding("sessions", f"{_segment(row)}: its session {row['session_id']} is not known")
+        elif row["end_cause"] is None:
+            yield Finding("sessions", f"{_segment(row)}: open, though its session ended at {row['ended_ns']}")
+        else:
+            span = f"alive until {row['alive_until_ns']}, its session ended at {row['ended_ns']}"
+            yield Finding("segment span", f"{_segment(row)}: {span}")
+    backwards = sessions.c.ended_ns < sessions.c.started_ns
+    for row in connection.execute(sa.select(sessions).where(backwards)).mappings():
+        yield Finding("sessions", f"session {row['session_id']} ended before it began")
+
+
+def _segment(row: sa.RowMapping) -> str:
+    return f"segment {row['segment_id']} of {_name(row)}"
+
+
+def _name(row: sa.RowMapping) -> str:
+    return f"{row['exchange']} {row['symbol']} {row['channel']}"

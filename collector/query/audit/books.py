@@ -1,0 +1,163 @@
+"""Check the rows of the hot table: their segment, their order, and every column that follows from others."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import sqlalchemy as sa
+
+from collector.features.flow import LastStates
+from collector.features.practical import derived
+from collector.features.rows import iso_texts
+from collector.features.runs import Runs
+from collector.query.audit.chunks import (
+    NO_INT,
+    Chunk,
+    Flags,
+    Floats,
+    Integers,
+    chunks,
+    differs,
+    floats,
+    integers,
+    of,
+)
+from collector.query.audit.finding import Finding, Ledger
+from collector.query.audit.segments import Held, Segment, Segments
+
+BEST = ("bid_price_1", "bid_size_1", "ask_price_1", "ask_size_1")
+TOTALS = ("total_bid_volume_10", "total_ask_volume_10")
+DERIVED = ("mid_price", "spread", "spread_bps", "microprice", "order_book_imbalance")
+NUMBERS = (*BEST, *TOTALS, *DERIVED, "ofi", "data_quality_score")
+COLUMNS = (
+    *("id", "timestamp", "exchange", "symbol", "depth", "segment_id", "sequence", "received_at_ns"),
+    *NUMBERS,
+)
+
+
+def findings(
+    connection: sa.Connection, hot: sa.Table, segments: Segments, done: Callable[[int], None]
+) -> Iterator[Finding]:
+    """Yield what does not hold in the rows that name a segment; others were written by something else."""
+    question = sa.select(*(hot.c[name] for name in COLUMNS)).where(hot.c.segment_id.is_not(None))
+    look = _Look(segments, Ledger(hot.name))
+    for chunk in chunks(connection, question.order_by(hot.c.id)):
+        look.at(chunk)
+        done(len(chunk["id"]))
+    yield from look.ledger.findings()
+
+
+class _Look:
+    def __init__(self, segments: Segments, ledger: Ledger) -> None:
+        self._segments = segments
+        self._last = LastStates(1)
+        self.ledger = ledger
+
+    def at(self, chunk: Chunk) -> None:
+        """Check rows; they come in the order of their ids."""
+        ids = integers(chunk["id"])
+        numbers = {name: floats(chunk[name]) for name in NUMBERS}
+        received, segment_ids = integers(chunk["received_at_ns"]), integers(chunk["segment_id"])
+        runs = Runs.of(segment_ids)
+        known = [self._segments.by_id.get(segment) for segment in runs.segments]
+        self._streams(chunk, ids, runs, known)
+        self._values(ids, numbers)
+        for name, expected in derived(numbers).items():
+            wrong = of(ids, differs(numbers[name], expected))
+            self.ledger.add("features", f"whose {name} does not follow from the stored columns", wrong)
+        self._flow(ids, numbers, runs, known)
+        texts = iso_texts(np.where(received == NO_INT, 0, received))
+        stale = np.fromiter(
+            (text != said for text, said in zip(texts, chunk["timestamp"], strict=True)), bool, len(ids)
+        )
+        self.ledger.add("timestamp", "whose timestamp is not the instant of receipt", of(ids, stale))
+        self._order(ids, received, integers(chunk["sequence"]), runs, known)
+
+    def _streams(self, chunk: Chunk, ids: Integers, runs: Runs, known: list[Segment | None]) -> None:
+        """Find rows whose segment is not known, or is one of another stream."""
+        stray: list[int] = []
+        for segment, start, end in zip(known, runs.starts.tolist(), runs.ends.tolist(), strict=True):
+            here = runs.order[start : end + 1].tolist()
+            if segment is None:
+                stray += ids[here].tolist()
+                continue
+            said = segment.said
+            depth = 1 if segment.channel == "bbo" else segment.channel.removeprefix("book.")
+            stream = said["exchange"], said["symbol"], str(depth)
+            stray += [
+                int(ids[at])
+                for at in here
+                if (chunk["exchange"][at], chunk["symbol"][at], str(chunk["depth"][at])) != stream
+            ]
+        self.ledger.add("stray rows", "in no coverage segment of their stream", sorted(stray))
+
+    def _values(self, ids: Integers, numbers: dict[str, Floats]) -> None:
+        """Find rows that no believed book can give."""
+        bid, bid_size, ask, ask_size = (numbers[name] for name in BEST)
+        with np.errstate(invalid="ignore"):
+            crossed = bid >= ask
+            negative = (bid <= 0) | (ask <= 0) | (bid_size <= 0) | (ask_size <= 0)
+            less = (numbers[TOTALS[0]] < bid_size) | (numbers[TOTALS[1]] < ask_size)
+            score = numbers["data_quality_score"]
+            off = (score < 0) | (score > 1)
+        infinite = np.zeros(len(ids), dtype=np.bool_)
+        for column in numbers.values():
+            infinite |= np.isinf(column)
+        self.ledger.add("values", "whose bid is not below the ask", of(ids, crossed))
+        self.ledger.add("values", "with a price or a size that is not above 0", of(ids, negative))
+        self.ledger.add("values", "with totals smaller than the best level", of(ids, less))
+        self.ledger.add("values", "with an infinite number", of(ids, infinite))
+        self.ledger.add("values", "whose data_quality_score is not in [0, 1]", of(ids, off))
+
+    def _flow(
+        self, ids: Integers, numbers: dict[str, Floats], runs: Runs, known: list[Segment | None]
+    ) -> None:
+        """Find rows whose order flow is not that against the row before; where each state is a row."""
+        states = np.stack([numbers[name] for name in BEST], axis=1)[:, :, np.newaxis]
+        steps = self._last.steps(states, runs)
+        checked = np.zeros(len(ids), dtype=np.bool_)
+        for segment, start, end, first in zip(known, runs.starts, runs.ends, steps.first, strict=True):
+            if segment is not None and segment.every_row_is_here:
+                # What came before the first row may be gone with the database that was put back.
+                checked[runs.order[start + first : end + 1]] = True
+        wrong = checked & differs(numbers["ofi"], steps.flow()[:, 0])
+        self.ledger.add("features", "whose ofi does not follow from the row before", of(ids, wrong))
+
+    def _order(
+        self, ids: Integers, received: Integers, sequences: Integers, runs: Runs, known: list[Segment | None]
+    ) -> None:
+        """Find rows that do not come after the one before in their segment; note what each segment holds."""
+        unordered: list[int] = []
+        for segment, start, end in zip(known, runs.starts.tolist(), runs.ends.tolist(), strict=True):
+            here = runs.order[start : end + 1]
+            held = segment.held if segment is not None else Held()
+            unordered += of(ids[here], _not_after(received[here], held.last_ns if held.rows else None))
+            numbered = sequences[here] != NO_INT
+            if numbered.any():
+                wrong = _not_after(sequences[here][numbered], held.last_sequence)
+                unordered += of(ids[here][numbered], wrong)
+            note(held, received[here], sequences[here])
+        self.ledger.add("order", "not after the row before in sequence and receipt", sorted(set(unordered)))
+
+
+def note(held: Held, received: Integers, sequences: Integers) -> None:
+    """Add rows of a segment to what is known of it."""
+    if not held.rows:
+        held.first_ns, held.last_ns = int(received.min()), int(received.max())
+    held.rows += len(received)
+    held.first_ns = min(held.first_ns, int(received.min()))
+    held.last_ns = max(held.last_ns, int(received.max()))
+    numbered = sequences[sequences != NO_INT]
+    if len(numbered):
+        low, high = int(numbered.min()), int(numbered.max())
+        held.numbers += len(numbered)
+        held.first_sequence = low if held.first_sequence is None else min(held.first_sequence, low)
+        held.last_sequence = high if held.last_sequence is None else max(held.last_sequence, high)
+
+
+def _not_after(values: Integers, before: int | None) -> Flags:
+    """Say which values are not above the one before them."""
+    former = np.empty_like(values)
+    former[1:] = values[:-1]
+    former[0] = values[0] - 1 if before is None else before
+    not_after: Flags = values <= former
+    return not_after

@@ -1,0 +1,156 @@
+"""Hold what coverage says of each segment against the rows that were found in it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from collector.query.audit.finding import Finding
+from collector.sinks.schema import Tables
+
+POISON = "poison"
+StreamName = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class Held:
+    """What the rows of one segment say, as they were met."""
+
+    rows: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    first_sequence: int | None = None
+    last_sequence: int | None = None
+    numbers: int = 0  # of rows with a sequence
+
+
+@dataclass(slots=True)
+class Segment:
+    """A segment as coverage has it, and what the session counted for its stream."""
+
+    said: Mapping[str, Any]
+    counted: Mapping[str, Any]
+    held: Held = field(default_factory=Held)
+
+    @property
+    def channel(self) -> str:
+        """Name its channel."""
+        return str(self.said["channel"])
+
+    @property
+    def is_book(self) -> bool:
+        """Say whether its rows are book states."""
+        return self.channel.startswith("book.") or self.channel == "bbo"
+
+    @property
+    def every_row_is_here(self) -> bool:
+        """Say whether each event of its stream that is no repeat became a row."""
+        poisoned = POISON in json.loads(self.counted.get("rejected_reasons", "{}"))
+        return not (self.counted.get("sampled_out", 0) or poisoned)
+
+    @property
+    def name(self) -> str:
+        """Name it."""
+        said = self.said
+        return f"segment {said['segment_id']} of {said['exchange']} {said['symbol']} {said['channel']}"
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Every segment of the database, by its id."""
+
+    by_id: Mapping[int, Segment]
+    streams: frozenset[StreamName]
+
+    @classmethod
+    def read(cls, connection: sa.Connection, tables: Tables) -> "Segments":
+        """Read coverage and accounting."""
+        stream = ("session_id", "exchange", "symbol", "channel")
+        counted = {
+            tuple(row[name] for name in stream): dict(row)
+            for row in connection.execute(sa.select(tables.accounting)).mappings()
+        }
+        found = {}
+        for row in connection.execute(sa.select(tables.coverage)).mappings():
+            said = dict(row)
+            found[said["segment_id"]] = Segment(said, counted.get(tuple(said[name] for name in stream), {}))
+        names = frozenset(
+            (one.said["exchange"], one.said["symbol"], one.said["channel"]) for one in found.values()
+        )
+        return cls(found, names)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield where coverage says one thing and the rows another."""
+        for segment in self.by_id.values():
+            if segment.is_book:
+                yield from _of_book(segment)
+            elif segment.channel == "trade":
+                yield from _of_trades(segment)
+        yield from self._rows_by_stream()
+
+    def _rows_by_stream(self) -> Iterator[Finding]:
+        """Hold the rows of trades in all segments of a stream against what these say.
+
+        A trade that was there already is taken off the newest segment of its batch, which need not be the
+        one that it belongs to: only the sum over a stream is exact.
+        """
+        sums: dict[StreamName, list[int]] = {}
+        for segment in self.by_id.values():
+            if segment.channel == "trade":
+                said = segment.said
+                both = sums.setdefault((said["exchange"], said["symbol"], said["channel"]), [0, 0])
+                both[0] += said["rows"]
+                both[1] += segment.held.rows
+        for stream, (says, has) in sums.items():
+            if says != has:
+                text = f"{' '.join(stream)}: its segments say {says} rows, there are {has}"
+                yield Finding("segment rows", text)
+
+
+def _of_book(segment: Segment) -> Iterator[Finding]:
+    said, held = segment.said, segment.held
+    if held.rows != said["rows"]:
+        yield Finding("segment rows", f"{segment.name}: says {said['rows']} rows, has {held.rows}")
+        return
+    if not held.rows:
+        return
+    span, found = (said["start_ns"], said["end_ns"]), (held.first_ns, held.last_ns)
+    sequences = (said["first_sequence"], said["last_sequence"])
+    found_sequences = (held.first_sequence, held.last_sequence)
+    if not segment.every_row_is_here:  # its ends may be rows that are not stored
+        if not span[0] <= found[0] <= found[1] <= span[1]:
+            yield Finding("segment span", f"{segment.name}: {_against(span, found)}")
+    elif span != found:
+        yield Finding("segment span", f"{segment.name}: {_against(span, found)}")
+    elif sequences != found_sequences:
+        text = f"{segment.name}: says sequences {_range(sequences)}, its rows have {_range(found_sequences)}"
+        yield Finding("segment sequence", text)
+
+
+def _of_trades(segment: Segment) -> Iterator[Finding]:
+    """A segment of trades begins with its subscription and covers silence; its rows lie within."""
+    said, held, counted = segment.said, segment.held, segment.counted
+    if not held.rows:
+        return
+    span, found = (said["start_ns"], said["end_ns"]), (held.first_ns, held.last_ns)
+    nothing_merged = not counted.get("merged", 0)
+    if not span[0] <= found[0] <= found[1] <= span[1] or (nothing_merged and found[1] != span[1]):
+        yield Finding("segment span", f"{segment.name}: {_against(span, found)}")
+    if said["verification"] == "sequence" and held.numbers == held.rows:
+        assert held.first_sequence is not None  # noqa: S101  (every row has a number)
+        assert held.last_sequence is not None  # noqa: S101
+        missing = held.last_sequence - held.first_sequence + 1 - held.rows
+        elsewhere = sum(counted.get(term, 0) for term in ("merged", "rejected", "dropped"))
+        if missing > elsewhere:
+            text = f"{segment.name}: trades {held.first_sequence} to {held.last_sequence}, {missing} missing"
+            yield Finding("trade ids", text)
+
+
+def _against(said: tuple[int, int], found: tuple[int, int]) -> str:
+    return f"says {said[0]} to {said[1]}, its rows go from {found[0]} to {found[1]}"
+
+
+def _range(ends: tuple[int | None, int | None]) -> str:
+    return f"{ends[0]} to {ends[1]}"

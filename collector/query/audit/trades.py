@@ -1,0 +1,83 @@
+"""Check the rows of trades: their segment, their numbers, their ids."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from collector.features.runs import Runs
+from collector.query.audit.books import note
+from collector.query.audit.chunks import NO_INT, Chunk, chunks, floats, integers, of
+from collector.query.audit.finding import Finding, Ledger
+from collector.query.audit.segments import Segments
+
+COLUMNS = (
+    *("id", "timestamp", "exchange", "symbol", "kind", "trade_id", "price", "size", "side"),
+    *("received_at_ns", "segment_id"),
+)
+MOST_DIGITS = 18  # beyond, an id is no number that could be counted on
+
+
+def findings(
+    connection: sa.Connection, table: sa.Table, segments: Segments, done: Callable[[int], None]
+) -> Iterator[Finding]:
+    """Yield what does not hold in the trades."""
+    ledger = Ledger(table.name)
+    for chunk in chunks(connection, sa.select(*(table.c[name] for name in COLUMNS)).order_by(table.c.id)):
+        _check(chunk, segments, ledger)
+        done(len(chunk["id"]))
+    yield from ledger.findings()
+    yield from _doubled(connection, table)
+
+
+def _check(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
+    ids = integers(chunk["id"])
+    price, size = floats(chunk["price"]), floats(chunk["size"])
+    bad = ~(np.isfinite(price) & np.isfinite(size) & (price > 0) & (size > 0))
+    ledger.add("values", "with a price or a size that is not above 0", of(ids, bad))
+    pairs = zip(chunk["kind"], chunk["side"], strict=True)
+    words = [kind not in {"trade", "agg"} or side not in {"buy", "sell"} for kind, side in pairs]
+    ledger.add("values", "with a kind or a side that is none", of(ids, np.array(words, dtype=np.bool_)))
+    ours = np.array([segment is not None for segment in chunk["segment_id"]], dtype=np.bool_)
+    if not ours.any():
+        return
+    places = np.flatnonzero(ours)
+    rows = places.tolist()
+    received = integers([chunk["received_at_ns"][at] for at in rows])
+    numbers = integers([_number(chunk["trade_id"][at]) for at in rows])
+    runs = Runs.of(integers([chunk["segment_id"][at] for at in rows]))
+    stray: list[int] = []
+    for segment_id, start, end in zip(runs.segments, runs.starts.tolist(), runs.ends.tolist(), strict=True):
+        here = runs.order[start : end + 1]
+        segment = segments.by_id.get(segment_id)
+        if segment is None:
+            stray += ids[places[here]].tolist()
+            continue
+        note(segment.held, received[here], numbers[here])
+        stream = segment.said["exchange"], segment.said["symbol"], "trade"
+        stray += [
+            int(ids[at])
+            for at in places[here].tolist()
+            if (chunk["exchange"][at], chunk["symbol"][at], segment.channel) != stream
+        ]
+    ledger.add("stray rows", "in no coverage segment of their stream", sorted(stray))
+
+
+def _doubled(connection: sa.Connection, table: sa.Table) -> Iterator[Finding]:
+    """Find trades that are there twice; the unique index forbids it, unless it is gone."""
+    key = [table.c[name] for name in ("exchange", "symbol", "kind", "trade_id")]
+    indexes = sa.inspect(connection).get_indexes(table.name)
+    constraints = sa.inspect(connection).get_unique_constraints(table.name)
+    unique = [one["column_names"] for one in (*indexes, *constraints) if one.get("unique", True)]
+    if [column.name for column in key] in unique:
+        return
+    question: sa.Select[Any] = sa.select(*key).group_by(*key).having(sa.func.count() > 1).limit(5)
+    twice = [" ".join(map(str, row)) for row in connection.execute(question)]
+    yield Finding("unique trades", f"{table.name}: the unique index is gone")
+    if twice:
+        yield Finding("unique trades", f"{table.name}: there more than once: {', '.join(twice)}")
+
+
+def _number(trade_id: str) -> int:
+    return int(trade_id) if trade_id.isdecimal() and len(trade_id) <= MOST_DIGITS else NO_INT
