@@ -67,8 +67,8 @@ DAMAGE = {
     "a segment twice": (
         (
             "INSERT INTO collector_coverage SELECT segment_id + 1, session_id, exchange, symbol, channel, "
-            "start_ns, end_ns, alive_until_ns, first_sequence, last_sequence, 0, 0, 0, verification, end_cause, "
-            "detail FROM collector_coverage WHERE channel LIKE 'book.%'"
+            "start_ns, end_ns, alive_until_ns, first_sequence, last_sequence, 0, 0, 0, verification, "
+            "end_cause, detail FROM collector_coverage WHERE channel LIKE 'book.%'"
         ),
         "segment overlap",
     ),
