@@ -1,12 +1,15 @@
 """Run the migrations on the connection, and for the hot table, that the caller has set.
 
-There is no alembic.ini: `collector.sinks.migrate` makes the configuration, holds the lock and owns the
-transaction, so that all steps commit together or not at all.
+`collector.sinks.migrate` makes the configuration, holds the lock and owns the transaction, so that all steps
+commit together or not at all. What pyproject.toml says to Alembic is for writing new revisions only.
 """
 
 from alembic import context
 
 from collector.sinks.migration_steps import VERSION_TABLE
+
+if "connection" not in context.config.attributes:
+    raise SystemExit("databases are migrated by the program: python run.py migrate up --db URL")
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -38,6 +38,7 @@ Seconds = Annotated[float, Field(gt=0, le=3600), Expected("seconds, above 0 and 
 PerSecond = Annotated[
     float, Field(gt=0, le=1_000_000), Expected("a number a second, above 0 and at most 1000000")
 ]
+Days = Annotated[float, Field(gt=0, le=36_500), Expected("days, above 0 and at most 36500")]
 Count = Annotated[int, Field(ge=1, le=1_000_000), Expected("a whole number from 1 to 1000000")]
 Rows = Annotated[int, Field(ge=1, le=10_000_000), Expected("a whole number from 1 to 10000000")]
 Levels = Annotated[int, Field(ge=1, le=1000), Expected("a whole number from 1 to 1000")]
@@ -166,6 +167,16 @@ class StorageSettings(Part):
     levels: Levels = 10
 
 
+class HousekeepingSettings(Part):
+    """What is done now and then, so that the bookkeeping stays small."""
+
+    every_s: Seconds = 3600.0
+    slice_rows: Rows = 2_000
+    batches_days: Days = 7.0
+    events_days: Days = 90.0
+    rejected_days: Days = 30.0
+
+
 class ShutdownSettings(Part):
     """How the program ends."""
 
@@ -203,6 +214,7 @@ class Settings(Part):
     stream: StreamSettings = StreamSettings()
     integrity: IntegritySettings = IntegritySettings()
     storage: StorageSettings = StorageSettings()
+    housekeeping: HousekeepingSettings = HousekeepingSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     logging: LoggingSettings = LoggingSettings()
 

@@ -1,12 +1,13 @@
 """Say what a sink is given and what it owes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from collector.events.batch import StreamKey
 
 Value = float | int | str | None
+Task = Callable[[Any], int]  # work on a connection of the sink's own kind; returns a count
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,9 @@ class Sink(Protocol):
     def open(self) -> None:
         """Make ready to write, or raise UserError saying what stands in the way."""
 
+    def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> None:
+        """Say who writes, and take these streams as well; raise DatabaseInUse naming who has one of them."""
+
     def write(self, batch: WriteSet) -> Receipt:
         """Commit the batch in one transaction, and say what became of it.
 
@@ -138,6 +142,9 @@ class Sink(Protocol):
 
         Raises SinkError when that cannot be told now.
         """
+
+    def run(self, task: Task) -> int:
+        """Do housekeeping between batches, and return what it came to, or raise SinkError."""
 
     def abort(self) -> None:
         """Break off, from another thread, the call that is under way; it raises SinkError there."""

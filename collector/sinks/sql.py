@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -14,7 +14,15 @@ from collector.events.batch import StreamKey
 from collector.ids import SegmentIds
 from collector.sinks import multi_row
 from collector.sinks.break_off import break_off
-from collector.sinks.contract import AccountingState, Receipt, Rows, SegmentState, SessionState, WriteSet
+from collector.sinks.contract import (
+    AccountingState,
+    Receipt,
+    Rows,
+    SegmentState,
+    SessionState,
+    Task,
+    WriteSet,
+)
 from collector.sinks.database_url import sqlite_path
 from collector.sinks.engine import make_engine
 from collector.sinks.faults import sink_error
@@ -98,12 +106,14 @@ class SqlSink:
         self._database.stored(batch)
         return Receipt(merged=merged)
 
-    def run(self, task: Callable[[sa.Connection], int]) -> int:
-        """Run housekeeping in a transaction of its own; return what it returns."""
+    def run(self, task: Task) -> int:
+        """Do housekeeping between batches: what the task began and did not end is committed."""
         engine = self._database.engine
         try:
-            with engine.begin() as connection, self._breakable(connection):
-                return task(connection)
+            with engine.connect() as connection, self._breakable(connection):
+                done = task(connection)
+                connection.commit()
+                return done
         except Exception as error:
             raise sink_error(error, self._database.name) from error
 

@@ -26,10 +26,12 @@ class Preparation:
         *,
         most_rows: int,
         market_rows: Callable[[Batch], Iterable[Portion]] = lambda _: (),
+        beside: Callable[[], tuple[Rows, ...]] = tuple,
     ) -> None:
         self._session = session
         self._columns_of = columns_of
         self._market_rows = market_rows
+        self._beside = beside  # rows that are no stream's: what happened
         self._most_rows = most_rows
         self._coverage = Coverage(session.session_id, key_of)
         self._accounting = Accounting(session.session_id, key_of)
@@ -51,7 +53,7 @@ class Preparation:
                 continue
             self._settle(batch, extend_alive=extend_alive)
             increments = self._accounting.settle(batch.counts, np.concatenate(earlier), streams)
-            write_set = self._write_set(rows, increments)
+            write_set = self._write_set((*rows, *self._beside()), increments)
             if write_set.rows or write_set.segments or write_set.accounting:
                 yield write_set
 
@@ -66,7 +68,7 @@ class Preparation:
 
     def ended(self, ended_ns: int, cause: str) -> WriteSet:
         """Return what says that the session is over."""
-        return WriteSet(new_id(), replace(self._session, ended_ns=ended_ns, end_cause=cause))
+        return WriteSet(new_id(), replace(self._session, ended_ns=ended_ns, end_cause=cause), self._beside())
 
     def _settle(self, batch: Batch, *, extend_alive: bool) -> None:
         """Note what holds once the last row of the batch is in."""

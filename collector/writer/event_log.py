@@ -1,0 +1,79 @@
+"""Keep what happened until the next write takes it to the database."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from collector.events.notices import (
+    ClockStep,
+    Notice,
+    PotentialHalt,
+    SegmentChanged,
+    SnapshotFailed,
+    SystemState,
+)
+from collector.sinks.contract import Rows, Value
+
+MOST_WAITING = 2_000  # events between two writes; what is beyond is counted
+MOST_CHARACTERS = 1_000
+KINDS = (SystemState, SegmentChanged, SnapshotFailed, PotentialHalt, ClockStep)
+
+Row = tuple[int, str, str | None, str | None, str, str]  # at, kind, exchange, symbol, code, detail
+COLUMNS = ("at_ns", "kind", "exchange", "symbol", "code", "detail")
+
+
+class EventLog:
+    """Bounded. Any thread notes, the writer's takes."""
+
+    def __init__(self, session_id: str, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._session_id = session_id
+        self._now_ns = now_ns
+        self._lock = threading.Lock()
+        # Guarded by _lock: all below.
+        self._rows: list[Row] = []
+        self._left_out = 0
+
+    def note(self, event: Notice) -> None:
+        """Take an event; only count it when too many wait."""
+        with self._lock:
+            if len(self._rows) < MOST_WAITING:
+                self._rows.append(_row(event))
+            else:
+                self._left_out += 1
+
+    def take(self) -> tuple[Rows, ...]:
+        """Return what was noted since the last time, as rows; nothing when nothing was."""
+        with self._lock:
+            rows, self._rows = self._rows, []
+            left_out, self._left_out = self._left_out, 0
+        if left_out:
+            rows.append((self._now_ns(), "events", None, None, "too_many", f"{left_out} more are not told"))
+        if not rows:
+            return ()
+        columns: dict[str, list[Value]] = {"session_id": [self._session_id] * len(rows)}
+        columns |= {name: list(values) for name, values in zip(COLUMNS, zip(*rows, strict=True), strict=True)}
+        return (Rows("events", columns),)
+
+
+def _row(event: Notice) -> Row:
+    match event:
+        case SystemState():
+            detail = _joined(event.connection, event.cause, event.detail)
+            return event.at_ns, "system_state", event.exchange, None, event.state.value, detail
+        case SegmentChanged():
+            code = "verified" if event.verified else event.cause
+            detail = _joined(event.channel, f"segment {event.segment_id}", event.detail)
+            return event.at_ns, "segment", event.exchange, event.symbol, code, detail
+        case SnapshotFailed():
+            return event.at_ns, "snapshot", event.exchange, event.symbol, "failed", _joined(event.detail)
+        case PotentialHalt():
+            detail = _joined(event.reason, event.detail)
+            return event.at_ns, "potential_halt", event.exchange, event.symbol, event.code, detail
+        case ClockStep():
+            return event.at_ns, "clock", None, None, "step", f"{event.step_s:+.3f} s"
+
+
+def _joined(*parts: str) -> str:
+    """Return one text that every database takes: an exchange's own words may be in it."""
+    text = ": ".join(part for part in parts if part)[:MOST_CHARACTERS]
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
