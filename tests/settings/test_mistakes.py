@@ -178,14 +178,14 @@ def test_mistakes_of_all_sources_are_told_together_in_the_order_of_the_sources(p
             "just words",
             (
                 "found text, expected a section with exchanges, database, buffer, writer, stream, "
-                "integrity, storage, shutdown, logging"
+                "integrity, storage, housekeeping, shutdown, logging"
             ),
         ),
         (
             "- 1",
             (
                 "found a list, expected a section with exchanges, database, buffer, writer, stream, "
-                "integrity, storage, shutdown, logging"
+                "integrity, storage, housekeeping, shutdown, logging"
             ),
         ),
         ("a: \x07", "found characters that YAML does not allow, expected a text file"),
