@@ -1,0 +1,149 @@
+"""Trades and bars, the whole way: what is stored is what was traded, on every market and either database."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+
+from collector.exchanges.protocol import EXCHANGES
+from collector.simulator import Simulator
+
+sys.path.insert(0, str(Path(__file__).parent))
+from market_rig import MarketRig, collecting
+from rig import BYBIT_LINEAR, MARKETS, Market, wait_until
+
+each_market = pytest.mark.parametrize("market", MARKETS, ids=str)
+NUMBERED = [market for market in MARKETS if market.exchange != "bybit"]
+KRAKEN = MARKETS[-1]
+
+
+@each_market
+def test_trades_and_bars_equal_the_truth(tmp_path: Path, market: Market) -> None:
+    with collecting(tmp_path / "live.db", market) as rig:
+        collects_and_stores_all(rig)
+
+
+@pytest.mark.parametrize("market", [BYBIT_LINEAR, KRAKEN], ids=str)
+def test_the_same_in_postgresql(postgres_url: str, market: Market) -> None:
+    with collecting(postgres_url, market) as rig:
+        collects_and_stores_all(rig)
+
+
+def collects_and_stores_all(rig: MarketRig) -> None:
+    rig.wait_for_trades(30)
+    rig.let_a_minute_pass()
+    rig.wait_for_trades(30)
+    rig.let_a_minute_pass()
+    rig.wait_for_trades(10)
+    rig.stop()
+    for symbol in rig.symbols:
+        assert not rig.missing(symbol)
+        (segment,) = rig.segments(symbol, "trade")
+        assert segment["end_cause"] == "stop"
+        assert segment["rows"] == len(rig.rows("trades", symbol))
+        assert segment["verification"] == ("connection" if rig.market.exchange == "bybit" else "sequence")
+        minutes = rig.check_bars(symbol, "1m")
+        assert sum(row["confirmed"] for row in minutes) >= 2
+        for one in rig.heard_trades[symbol]:
+            assert one.exchange == rig.market.exchange
+
+
+@each_market
+def test_a_lost_connection_is_a_hole_and_nothing_is_doubled(tmp_path: Path, market: Market) -> None:
+    with collecting(tmp_path / "live.db", market) as rig:
+        rig.wait_for_trades(10)
+        rig.simulator.faults.reset(market.exchange)
+        wait_until(lambda: all(len(rig.causes_so_far(symbol)) == 1 for symbol in rig.symbols), "the reset")
+        rig.wait_for_trades(60)
+        rig.stop()
+        for symbol in rig.symbols:
+            assert rig.causes(symbol) == ["disconnect", "stop"]
+            assert rig.causes(symbol, "ohlcv.1m") == ["disconnect", "stop"]
+
+
+@pytest.mark.parametrize("market", NUMBERED, ids=str)
+def test_a_trade_that_was_lost_is_a_hole_in_coverage(tmp_path: Path, market: Market) -> None:
+    with collecting(tmp_path / "live.db", market) as rig:
+        broken, untouched = rig.symbols
+        rig.wait_for_trades(10)
+        rig.simulator.faults.drop_frame(market.exchange, broken, "trade")
+        rig.wait_for_trades(20)
+        rig.stop()
+        assert rig.causes(broken) == ["sequence_gap", "stop"]
+        assert rig.causes(untouched) == ["stop"]
+        first, second = rig.segments(broken, "trade")
+        lost = rig.missing(broken)
+        assert [int(one) for one in lost] == list(range(first["last_sequence"] + 1, second["first_sequence"]))
+        assert first["alive_until_ns"] == first["end_ns"]
+
+
+@each_market
+def test_a_trade_told_twice_is_stored_once(tmp_path: Path, market: Market) -> None:
+    with collecting(tmp_path / "live.db", market) as rig:
+        symbol = rig.symbols[0]
+        rig.simulator.faults.duplicate_frame(market.exchange, symbol, "trade")
+        rig.wait_for_trades(20)
+        report = rig.stop()
+        (terms,) = [one for one in report.accounting if (one.symbol, one.channel) == (symbol, "trade")]
+        assert terms.merged >= 1
+        assert rig.causes(symbol) == ["stop"]
+        assert not rig.missing(symbol)
+
+
+def test_trades_told_again_in_another_session_are_merged(tmp_path: Path) -> None:
+    with Simulator(symbols={"kraken": list(KRAKEN.symbols)}, updates_per_s=200.0) as simulator:
+        for again in (False, True):
+            with collecting(tmp_path / "live.db", KRAKEN, "trade", "ohlcv.1m", simulator=simulator) as rig:
+                simulator.resume()
+                rig.wait_for_trades(20)
+                report = rig.stop()
+                assert all((one.merged > 0) == again for one in report.accounting if one.channel == "trade")
+
+
+@each_market
+def test_a_connection_is_replaced_without_a_hole(
+    tmp_path: Path, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = dataclasses.replace(EXCHANGES[market.exchange], lifetime_s=1.0)
+    monkeypatch.setitem(EXCHANGES, market.exchange, short)
+    with collecting(tmp_path / "live.db", market, "trade", "ohlcv.1m") as rig:
+        newest = lambda: max((one.number for one in rig.simulator.connections(market.exchange)), default=0)  # noqa: E731
+        first_number = newest()
+        wait_until(lambda: newest() >= first_number + 3, "three replacements")
+        rig.wait_for_trades(10)
+        rig.stop()
+        for symbol in rig.symbols:
+            assert not rig.missing(symbol)
+            assert rig.causes(symbol) == ["stop"]
+            assert rig.causes(symbol, "ohlcv.1m") == ["stop"]
+
+
+@each_market
+def test_markets_come_and_go(tmp_path: Path, market: Market) -> None:
+    with collecting(tmp_path / "live.db", market, "trade") as rig:
+        kept, left = rig.symbols
+        assert rig.collector.unsubscribe(market.exchange, left)
+        wait_until(lambda: rig.causes_so_far(left), "the end of its segment")
+        stored = len(rig.heard_trades[left])
+        before = len(rig.heard_trades[kept])
+        wait_until(lambda: len(rig.heard_trades[kept]) > before + 20, "the other market")
+        assert len(rig.heard_trades[left]) == stored
+        rig.collector.subscribe(market.exchange, left)
+        wait_until(lambda: len(rig.heard_trades[left]) > stored + 20, "the market once more")
+        rig.stop()
+        assert rig.causes(kept) == ["stop"]
+        assert rig.causes(left) == ["unsubscribed", "stop"]
+
+
+@each_market
+def test_a_market_at_several_depths_and_intervals_at_once(tmp_path: Path, market: Market) -> None:
+    other = "book.1000" if market.exchange == "bybit" else "book.100"
+    channels = (market.channel, other, "bbo", "trade", "ohlcv.1m", "ohlcv.5m")
+    with collecting(tmp_path / "live.db", market, *channels) as rig:
+        rig.wait_for_trades(30)
+        report = rig.stop()
+        written = {(one.symbol, one.channel): one.written for one in report.accounting}
+        for symbol in rig.symbols:
+            assert all(written[symbol, channel] > 0 for channel in channels)
+            assert not rig.missing(symbol)
