@@ -14,6 +14,9 @@ from market_rig import MarketRig, collecting
 from rig import BYBIT_LINEAR, MARKETS, Market, wait_until
 
 each_market = pytest.mark.parametrize("market", MARKETS, ids=str)
+OTHER_HALF = [pytest.param(MARKETS[place], marks=pytest.mark.proof) for place in (1, 2)]
+# Each exchange once; its other kind of market in the long run.
+each_exchange = pytest.mark.parametrize("market", [MARKETS[0], MARKETS[3], MARKETS[4], *OTHER_HALF], ids=str)
 NUMBERED = [market for market in MARKETS if market.exchange != "bybit"]
 KRAKEN = MARKETS[-1]
 
@@ -49,7 +52,7 @@ def collects_and_stores_all(rig: MarketRig) -> None:
             assert one.exchange == rig.market.exchange
 
 
-@each_market
+@each_exchange
 def test_a_lost_connection_is_a_hole_and_nothing_is_doubled(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market) as rig:
         rig.wait_for_trades(10)
@@ -78,7 +81,7 @@ def test_a_trade_that_was_lost_is_a_hole_in_coverage(tmp_path: Path, market: Mar
         assert first["alive_until_ns"] == first["end_ns"]
 
 
-@each_market
+@each_exchange
 def test_a_trade_told_twice_is_stored_once(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market) as rig:
         symbol = rig.symbols[0]
@@ -119,7 +122,7 @@ def test_a_connection_is_replaced_without_a_hole(
             assert rig.causes(symbol, "ohlcv.1m") == ["stop"]
 
 
-@each_market
+@each_exchange
 def test_markets_come_and_go(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market, "trade") as rig:
         kept, left = rig.symbols
@@ -136,7 +139,7 @@ def test_markets_come_and_go(tmp_path: Path, market: Market) -> None:
         assert rig.causes(left) == ["unsubscribed", "stop"]
 
 
-@each_market
+@each_exchange
 def test_a_market_at_several_depths_and_intervals_at_once(tmp_path: Path, market: Market) -> None:
     other = "book.1000" if market.exchange == "bybit" else "book.100"
     channels = (market.channel, other, "bbo", "trade", "ohlcv.1m", "ohlcv.5m")
