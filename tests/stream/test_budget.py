@@ -2,10 +2,11 @@
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.stream.budget import SHARE, Budget
+from collector.stream.budget import GROWS_AFTER_S, SHARE, Budget
 
 
 class Hand:
@@ -74,3 +75,23 @@ def test_those_who_wait_are_served_in_order() -> None:
 
     asyncio.run(everybody())
     assert served == list(range(10))
+
+
+def test_each_refusal_halves_what_is_asked_for_and_a_long_peace_gives_it_back() -> None:
+    hand = Hand()
+    budget = Budget(6000.0, hand)
+
+    def a_minute() -> float:
+        budget._left = 0.0
+        budget._counted_s = hand.now_s
+        return 60.0 / budget.wait_s(1.0)
+
+    whole = a_minute()
+    for refusals, share in ((1, 2.0), (2, 4.0), (3, 8.0), (4, 8.0)):
+        budget.refused(1.0)
+        hand.now_s += 2.0
+        assert a_minute() == pytest.approx(whole / share), refusals
+    for share in (4.0, 2.0, 1.0, 1.0):
+        hand.now_s += GROWS_AFTER_S + 1.0
+        budget.wait_s(1.0)
+        assert a_minute() == pytest.approx(whole / share)
