@@ -130,8 +130,10 @@ class BridgedBook(VerifiedBook):
         if wrong is not None:
             return self._broke("witness", wrong)
         self.book = book
-        self._bid_edge = snapshot.bids[-1][0] if len(snapshot.bids) >= self._depth else 0.0
-        self._ask_edge = snapshot.asks[-1][0] if len(snapshot.asks) >= self._depth else UNLIMITED
+        # Fewer levels than asked for are all there are; as many on either side are where it was cut off.
+        whole = len(snapshot.bids) != len(snapshot.asks)
+        self._bid_edge = 0.0 if whole and len(snapshot.bids) < self._depth else snapshot.bids[-1][0]
+        self._ask_edge = UNLIMITED if whole and len(snapshot.asks) < self._depth else snapshot.asks[-1][0]
         self._joined = joined
         if not snapshot.bids and not snapshot.asks:
             return self._broke("empty", "a snapshot without a level")

@@ -144,6 +144,12 @@ class VerifiedBook:
             outcome = MERGED  # without a sequence, the levels themselves say that nothing was missed
         return self._settle(snapshot, outcome)
 
+    def doubt(self, reason: str, detail: str) -> Outcome:
+        """Throw the book away, if there is one: something of it was lost that its numbers need not show."""
+        if self.state is not BookState.SYNCED:
+            return UNSYNCED
+        return self._broke(reason, detail)
+
     def _judge(self, delta: Delta) -> Verdict:
         return self._rule.judge_delta(self.last_sequence, delta)
 

@@ -56,6 +56,11 @@ class BookStream(Stream):
         return isinstance(self._book, BridgedBook)
 
     @property
+    def sees_what_is_lost(self) -> bool:
+        """Say whether the numbers of the next message show that one before it is missing."""
+        return self._book.verification == "sequence"
+
+    @property
     def near_the_edge(self) -> bool:
         """Say whether a verified book should be fetched again before it knows too little."""
         return isinstance(self._book, BridgedBook) and self.verified and self._book.needs_snapshot
@@ -133,6 +138,13 @@ class BookStream(Stream):
                 self._buffer.count_merged(self.number, received)
             else:
                 self._store(message, received, received_at_ns, liveness)
+
+    def doubt(self, reason: str, detail: str) -> Outcome:
+        """Hear that a message about this market could not be read; its event is counted elsewhere."""
+        outcome = self._book.doubt(reason, detail)
+        if outcome.did is Did.BROKE:
+            self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
+        return outcome
 
     def take_over(self, other: Stream, liveness: Liveness) -> bool:
         """Go on with another stream's segment, if both books stand at the same update now."""

@@ -10,6 +10,7 @@ from collector.errors import StreamError, UserError
 from collector.exchanges.venues import Endpoints, Environment, Kind, apply_environment, ccxt_config
 from collector.stream.failure_table import Class
 from collector.stream.failures import classify
+from collector.stream.strict import strict
 
 SUGGESTIONS = 3
 
@@ -80,7 +81,7 @@ class Markets:
 
 def load_markets(source: Source, timeout_s: float) -> Markets:
     """Ask the exchange for its markets. Blocks: call it in a thread of its own."""
-    exchange = getattr(ccxt, source.exchange)(source.config(timeout_s))
+    exchange = strict(getattr(ccxt, source.exchange), source.exchange)(source.config(timeout_s))
     apply_environment(exchange, source.exchange, source.environment)
     try:
         exchange.load_markets()
@@ -91,6 +92,8 @@ def load_markets(source: Source, timeout_s: float) -> Markets:
         raise StreamError(text, permanent=permanent, retry_after_s=failure.retry_after_s) from error
     finally:
         exchange.session.close()
+    if not exchange.markets:
+        raise StreamError("could not load the markets: the list is empty")
     return Markets(exchange, source.kinds)
 
 

@@ -48,6 +48,7 @@ class Frames:
                     ours = False
         except FrameError as error:
             self._unknown.count(error.reason, error.detail, text)
+            self._subscriptions.doubt(text, error.reason, error.detail)
             ours = True
         except Exception as error:  # noqa: BLE001  (raised into ccxt's receive loop it would end the stream)
             self._unknown.count("internal_error", repr(error), text)

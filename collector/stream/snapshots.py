@@ -14,6 +14,7 @@ from collector.stream.budget import Budget
 from collector.stream.failure_table import Class
 from collector.stream.failures import classify
 from collector.stream.markets import Markets, Source
+from collector.stream.strict import strict
 
 USED_WEIGHT_HEADERS = ("x-mbx-used-weight-1m",)
 
@@ -25,7 +26,7 @@ class Snapshots:
         self._rest = rest
         # Our budget knows the published weights; ccxt's own queue would only add to the waiting.
         config = {**source.config(timeout_s), "enableRateLimit": False}
-        self._ccxt: Any = getattr(ccxt.pro, source.exchange)(config)
+        self._ccxt: Any = strict(getattr(ccxt.pro, source.exchange), source.exchange)(config)
         apply_environment(self._ccxt, source.exchange, source.environment)
         markets.share_with(self._ccxt)
         self._budgets = {kind: Budget(weight) for kind, weight in rest.weight_a_minute.items()}

@@ -99,6 +99,15 @@ class Subscriptions:
             self._broke(stream, outcome)
         return True
 
+    def doubt(self, text: str, reason: str, detail: str) -> None:
+        """Doubt the books that an unreadable frame is about, where no number shows what it left out."""
+        for book in self.books:
+            names = (book.key.symbol.partition(":")[0], book.place.market_id)
+            if not book.sees_what_is_lost and any(f'"{name}"' in text for name in names):
+                outcome = book.doubt(reason, detail)
+                if outcome.did is Did.BROKE:
+                    self._broke(book, outcome)
+
     async def begin(self) -> None:
         """Subscribe everything on a new socket."""
         self._to_subscribe.clear()

@@ -4,6 +4,8 @@ A frame passes ccxt's `Client.handle_text_or_binary_message` synchronously and i
 the raw text. Nothing may raise out of it: ccxt's receive loop would end in silence, the socket still open.
 """
 
+import asyncio
+from contextlib import suppress
 from time import time_ns
 from typing import Any, Protocol
 
@@ -38,6 +40,7 @@ class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
     """ccxt's websocket client with our ear at the raw text."""
 
     tap: Tap
+    pongs: "set[asyncio.Future[None]]"
 
     @property
     def buffer(self) -> Any:
@@ -55,9 +58,20 @@ class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
             if not self.tap.on_frame(self, message.data):
                 self._leave_to_ccxt(message.data)
             return
-        if kind is WSMsgType.PING or kind is WSMsgType.PONG:
+        if kind is WSMsgType.PING:
+            self.tap.on_heartbeat(self)
+            task = asyncio.ensure_future(self._pong(message.data))
+            self.pongs.add(task)
+            task.add_done_callback(self.pongs.discard)
+            return
+        if kind is WSMsgType.PONG:
             self.tap.on_heartbeat(self)
         super().handle_message(message)
+
+    async def _pong(self, data: bytes) -> None:
+        """Answer a ping; ccxt's own answer to a socket that just closed is an error that nobody hears."""
+        with suppress(ConnectionError, RuntimeError):
+            await self.connection.pong(data)
 
     def handle_text_or_binary_message(self, data: str | bytes) -> None:
         """Offer the frame to the tap, and to ccxt if the tap leaves it."""
@@ -82,7 +96,7 @@ def tapped(exchange_id: str, config: dict[str, Any], tap: Tap) -> Any:
             client = super().client(url)
             if not known:
                 client.__class__ = TappedClient
-                client.tap = tap
+                client.tap, client.pongs = tap, set()
             return client
 
         def on_connected(self, client: Any, message: Any = None) -> None:

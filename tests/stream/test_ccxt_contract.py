@@ -396,7 +396,7 @@ def test_a_dial_that_is_refused_or_never_answered_is_told_once(listens: bool, ca
 
 def test_a_name_that_does_not_resolve_is_told_as_such() -> None:
     ear = _refused(Bases("http://name.invalid", "ws://name.invalid"), "bybit")
-    assert classify(ear.errors[0]).cause == "dns"
+    assert classify(ear.errors[0]).cause in {"no_such_host", "dns"}  # the latter where no resolver answers
 
 
 def _refused(bases: Bases, exchange: str) -> Ear:
