@@ -100,9 +100,9 @@ def bad(value: str, part: str, *causes: str) -> Fault:
     return Fault(f"bad_number ({part} {value})", inflict, hole(*causes), AT_ONCE_S)
 
 
-def at_the_start(name: str, inflict: Act, mend: Act | None = None) -> Fault:
+def at_the_start(name: str, inflict: Act) -> Fault:
     """Have REST fail while the markets are asked for."""
-    return Fault(name, inflict, MARKETS_LATER, REST_S, mend=mend, at_start=True)
+    return Fault(name, inflict, MARKETS_LATER, REST_S, at_start=True)
 
 
 def of_a_snapshot(name: str, inflict: Act, mend: Act | None = None) -> Fault:
@@ -175,8 +175,14 @@ FAULTS = [
     at_the_start("rest_html", at_exchange("rest_html", 2)),
     at_the_start("rest_truncated", at_exchange("rest_truncated", 2)),
     at_the_start("rest_slow", at_exchange("rest_slow", 4.0)),
-    at_the_start(
-        "rest_allowance", at_exchange("rest_allowance", 0), mend=at_exchange("rest_allowance", 10_000)
+    Fault(
+        "rest_allowance",
+        at_exchange("rest_allowance", 0),
+        MARKETS_LATER,
+        REST_S,
+        mend=at_exchange("rest_allowance", 10_000),
+        at_start=True,
+        back_within_s=90.0,  # at the end of the minute, as Retry-After said
     ),
     # REST, of the books that need it
     of_a_snapshot("rest_status, 500", at_exchange("rest_status", 500, 2, "depth", "trouble")),
