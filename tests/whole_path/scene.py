@@ -264,8 +264,3 @@ def write_down(fault: Fault, market: Market, noticed_s: float, recovered_s: floa
 def said(state: State) -> Told:
     """Expect a connection's or an exchange's state to be told."""
     return Told(state, lambda scene: state in {one.state for one in scene.states})
-
-
-def halted(code: str) -> Told:
-    """Expect a warning that trading should perhaps stop."""
-    return Told(f"potential halt {code}", lambda scene: code in {one.code for one in scene.halts})

@@ -28,7 +28,6 @@ from scene import (
     Outcome,
     Refused,
     Scene,
-    halted,
     play,
     said,
     write_down,
@@ -54,7 +53,7 @@ def hole(*causes: str, on: tuple[str, ...] = ALL) -> Mapping[str, Outcome]:
 GAP = {**hole("sequence_gap", on=("bybit", "binance")), "kraken": Hole(("checksum",))}
 UNPROVEN = hole("checksum", on=("kraken",))
 CUT = every(Hole(("disconnect",), whole_connection=True))
-MARKETS_LATER = every(halted("markets"))
+MARKETS_LATER = every(said(State.DISCONNECTED))
 BY_REST = {"binance": Hole(("sequence_gap",))}
 
 
