@@ -71,6 +71,11 @@ class BookServer:
         self._pipe.send(("release", per_s))
         return cast("Sent", self._pipe.recv())
 
+    def sent_ns(self) -> list[int]:
+        """Tell when each frame of the last paced round was written, by the monotonic clock."""
+        self._pipe.send(("sent",))
+        return cast("list[int]", self._pipe.recv())
+
 
 def symbols_of(style: Style, count: int) -> list[str]:
     """Name so many markets: the style's own, and made-up ones."""
@@ -103,6 +108,7 @@ class _Process:
         self._hearers: dict[str, asyncio.Transport] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ahead: list[tuple[asyncio.Transport, bytes]] = []
+        self._sent_ns: list[int] = []  # of the last paced round, frame by frame
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -114,9 +120,12 @@ class _Process:
             if order[0] == "prepare":
                 self._prepare(*order[1:])
                 self._pipe.send(None)
+            elif order[0] == "sent":
+                self._pipe.send(self._sent_ns)
             else:
                 began_s = time.monotonic()
                 updates = len(self._ahead)
+                self._sent_ns = []
                 await (self._flat_out() if order[1] is None else asyncio.to_thread(self._paced, order[1]))
                 self._ahead = []
                 number = min(book.number for book in self._books.values())
@@ -149,7 +158,11 @@ class _Process:
             wait_s = began_s + number / per_s - time.monotonic()
             if wait_s > 0:
                 time.sleep(wait_s)
-            loop.call_soon_threadsafe(transport.write, data)
+            loop.call_soon_threadsafe(self._write, transport, data)
+
+    def _write(self, transport: asyncio.Transport, data: bytes) -> None:
+        self._sent_ns.append(time.monotonic_ns())  # one clock for all processes of a machine
+        transport.write(data)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":

@@ -13,7 +13,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="What to measure: stream, path, write or simulator.")],
+    name: Annotated[str, typer.Argument(help="What to measure: stream, path, write, latency or simulator.")],
     *,
     quick: Annotated[
         bool, typer.Option("--quick", help="A short form, under half a minute: less exact.")

@@ -47,7 +47,15 @@ def test_write_stores_all_rows() -> None:
     assert all(row["stored"] == row["sent"] for row in rows)
 
 
+@pytest.mark.proof
+def test_latency_hears_every_update_where_nobody_skips() -> None:
+    rows = measured("latency")
+    assert {row["program"] for row in rows} == {"bare", "stock", "callback"}
+    assert all(row["heard"] == row["sent"] for row in rows if row["program"] != "stock")
+    assert all(0 < row["p50_us"] <= row["p99_us"] <= row["most_us"] for row in rows)
+
+
 def test_an_unknown_benchmark_is_named_with_those_there_are() -> None:
     done = bench("nothing")
     assert done.returncode == 2
-    assert "path, simulator, stream, write" in done.stderr
+    assert "latency, path, simulator, stream, write" in done.stderr
