@@ -19,7 +19,7 @@ class Selection:
 
 
 def coverage(
-    database: Database,
+    db: Database,
     symbol: str | None = None,
     *,
     exchange: str | None = None,
@@ -27,12 +27,12 @@ def coverage(
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> pd.DataFrame:
     """Return the coverage segments, a row each, in the order of their beginning."""
-    with reading(database, table_name) as (connection, tables):
+    with reading(db, table_name) as (connection, tables):
         return segments(connection, tables, Selection(symbol, exchange, channel))
 
 
 def gaps(
-    database: Database,
+    db: Database,
     symbol: str | None = None,
     *,
     exchange: str | None = None,
@@ -40,7 +40,7 @@ def gaps(
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> pd.DataFrame:
     """Return the holes between the segments of each stream: from, until, and why the covered part ended."""
-    found = coverage(database, symbol, exchange=exchange, channel=channel, table_name=table_name)
+    found = coverage(db, symbol, exchange=exchange, channel=channel, table_name=table_name)
     stream = ["exchange", "symbol", "channel"]
     starts = found["start_ns"].astype("Int64")  # a float could not hold the nanoseconds
     following = starts.groupby([found[name] for name in stream]).shift(-1)
@@ -60,3 +60,12 @@ def segments(connection: sa.Connection, tables: Tables, selection: Selection) ->
             question = question.where(table.c[name] == value)
     rows = connection.execute(question).all()
     return pd.DataFrame([row._asdict() for row in rows], columns=[column.name for column in table.columns])
+
+
+def alive_until(connection: sa.Connection, tables: Tables, symbol: str, exchange: str) -> dict[int, int]:
+    """Return until when each segment of a symbol was known to be alive."""
+    table = tables.coverage
+    question = sa.select(table.c.segment_id, table.c.alive_until_ns).where(
+        table.c.exchange == exchange, table.c.symbol == symbol
+    )
+    return dict(connection.execute(question).all())

@@ -1,9 +1,10 @@
 """Open a database for reading, whatever the caller has in hand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import sqlalchemy as sa
 
@@ -12,7 +13,17 @@ from collector.sinks.database_url import database_url, shown, sqlite_path
 from collector.sinks.engine import make_engine
 from collector.sinks.schema import DEFAULT_TABLE_NAME, Tables, tables
 
-Database = str | PathLike[str] | sa.URL | sa.Engine
+
+@runtime_checkable
+class HasDatabase(Protocol):
+    """A running ingestor, or anything else that knows its database."""
+
+    @property
+    def database_url(self) -> str | sa.URL:
+        """Tell where the database is."""
+
+
+Database = str | PathLike[str] | sa.URL | sa.Engine | HasDatabase
 
 
 @contextmanager
@@ -20,13 +31,16 @@ def reading(
     database: Database, table_name: str = DEFAULT_TABLE_NAME
 ) -> Iterator[tuple[sa.Connection, Tables]]:
     """Yield one read-only transaction, in which all questions see the same moment."""
-    engine = database if isinstance(database, sa.Engine) else open_for_reading(database)
+    engine, is_ours = _engine(database)
     try:
         with engine.connect() as connection:
-            _check_tables(connection, table_name)
-            yield connection, tables(table_name)
+            if connection.dialect.name == "postgresql":  # by default each question would see its own moment
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            known = tables(table_name)
+            _check_tables(connection, (known.hot, known.coverage))
+            yield connection, known
     finally:
-        if engine is not database:
+        if is_ours:
             engine.dispose()
 
 
@@ -39,15 +53,52 @@ def open_for_reading(database: str | PathLike[str] | sa.URL) -> sa.Engine:
     return make_engine(url, read_only=True)
 
 
-def _check_tables(connection: sa.Connection, table_name: str) -> None:
-    wanted = {table.name for table in (tables(table_name).hot, tables(table_name).coverage)}
-    try:
-        missing = wanted - set(sa.inspect(connection).get_table_names())
-    except sa.exc.DBAPIError as error:
+def has_table(connection: sa.Connection, table: sa.Table) -> bool:
+    """Say whether the table is there."""
+    return sa.inspect(connection).has_table(table.name)
+
+
+def needed(connection: sa.Connection, table: sa.Table) -> sa.Table:
+    """Return the table, or raise QueryError saying how to get it."""
+    if not has_table(connection, table):
         where = shown(connection.engine.url)
+        raise QueryError(
+            f"{where} has no table {table.name}: an older version wrote it. "
+            f"To bring it up to date: python run.py migrate up --db {where}"
+        )
+    return table
+
+
+def located(database: Database) -> sa.URL:
+    """Return where a database is."""
+    if isinstance(database, sa.Engine):
+        return database.url
+    if isinstance(database, HasDatabase):
+        return database_url(database.database_url)
+    return database_url(database if isinstance(database, sa.URL) else fspath(database))
+
+
+def _engine(database: Database) -> tuple[sa.Engine, bool]:
+    url = located(database)
+    if isinstance(database, sa.Engine) and url.get_backend_name() != "sqlite":
+        return database, False
+    # A caller's engine of an SQLite file may be set up to write; ours takes no locks.
+    return open_for_reading(url), True
+
+
+def folder_of(database: Database) -> Path | None:
+    """Return the folder of an SQLite file; None for a server."""
+    path = sqlite_path(located(database))
+    return None if path is None else path.parent
+
+
+def _check_tables(connection: sa.Connection, wanted: Iterable[sa.Table]) -> None:
+    where = shown(connection.engine.url)
+    try:
+        missing = {table.name for table in wanted} - set(sa.inspect(connection).get_table_names())
+    except sa.exc.DBAPIError as error:
         raise QueryError(f"{where} cannot be read as a database: {error.orig}") from None
     if missing:
-        where = shown(connection.engine.url)
         raise QueryError(
             f"{where} has no table {', '.join(sorted(missing))}; expected a database that the collector "
             "wrote (is another table name configured? see --table)"

@@ -1,0 +1,63 @@
+"""Know how each column is held: flat numpy arrays by name, a missing integer as the least one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import sqlalchemy as sa
+
+Array = npt.NDArray[Any]  # of float64, int64 or objects, as its kind says
+Chunk = Mapping[str, Array]
+Kind = Literal["float", "int", "text"]
+
+NO_INT = -(2**63)
+CATEGORIES = ("exchange", "symbol", "kind", "side", "marked", "data_source", "interval")
+_DTYPES: dict[Kind, npt.DTypeLike] = {"float": np.float64, "int": np.int64, "text": np.object_}
+
+
+def kind_of(column: sa.ColumnElement[object]) -> Kind:
+    """Say how the values of a column are held."""
+    if isinstance(column.type, sa.Float):  # REAL and DOUBLE PRECISION
+        return "float"
+    return "int" if isinstance(column.type, sa.Integer) else "text"
+
+
+def dtype_of(kind: Kind) -> npt.DTypeLike:
+    """Return the type of the array that holds such values."""
+    return _DTYPES[kind]
+
+
+def empty(kinds: Mapping[str, Kind]) -> dict[str, Array]:
+    """Return a chunk without rows."""
+    return {name: np.empty(0, dtype=dtype_of(kind)) for name, kind in kinds.items()}
+
+
+def joined(chunks: Sequence[Chunk], kinds: Mapping[str, Kind] | None = None) -> dict[str, Array]:
+    """Put chunks one behind the other; where there is none, the kinds say what is missing."""
+    if not chunks:
+        return empty(kinds or {})
+    if len(chunks) == 1:
+        return dict(chunks[0])
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def picked(chunk: Chunk, which: "npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice") -> dict[str, Array]:
+    """Choose rows."""
+    return {name: values[which] for name, values in chunk.items()}
+
+
+def length(chunk: Chunk) -> int:
+    """Count the rows."""
+    return len(next(iter(chunk.values()), ()))
+
+
+def pandas_column(name: str, values: Array) -> object:
+    """Return what a frame holds for a column: missing integers are NA, words are categories."""
+    if values.dtype == np.int64:
+        missing = values == NO_INT
+        return pd.arrays.IntegerArray(np.where(missing, 0, values), missing)
+    if values.dtype == np.object_:
+        return pd.Categorical(values) if name in CATEGORIES else pd.array(values, dtype="string")
+    return values

@@ -1,0 +1,97 @@
+"""Hand out what was read: as a pandas frame, a polars frame or an Arrow table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from collector.errors import QueryError
+from collector.query.columns import CATEGORIES, NO_INT, Array, pandas_column, picked
+from collector.query.extras import extra
+from collector.query.instants import Integers, index_of
+from collector.query.streams import Value
+
+Output = Literal["pandas", "polars", "arrow"]
+SPACING = "every_ns"  # in a frame's attrs: how far its instants are apart
+OUTPUTS = ("pandas", "polars", "arrow")
+Frame = Any  # pandas.DataFrame, polars.DataFrame or pyarrow.Table: the caller knows what was asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Columns of one length beside their instants, and what is the same in all of them."""
+
+    at_ns: Integers
+    columns: Mapping[str, Array]
+    constants: Mapping[str, Value] = field(default_factory=dict)
+    blank: npt.NDArray[np.bool_] | None = None  # where everything is missing
+    index: str = "received_at"
+    every_ns: int | None = None
+
+    def cut(self, which: "slice | npt.NDArray[np.bool_]") -> "Rows":
+        """Choose rows."""
+        blank = None if self.blank is None else self.blank[which]
+        return Rows(
+            self.at_ns[which], picked(self.columns, which), self.constants, blank, self.index, self.every_ns
+        )
+
+    def frame(self, output: Output, order: tuple[str, ...]) -> Frame:
+        """Return the rows as asked for, the columns in this order."""
+        if output == "pandas":
+            columns = {name: self._pandas(name) for name in order}
+            frame = pd.DataFrame(columns, index=index_of(self.at_ns, self.index), copy=False)
+            if self.every_ns is not None:
+                frame.attrs[SPACING] = self.every_ns
+            return frame
+        table = self._arrow(order)
+        return extra("polars", "research").from_arrow(table) if output == "polars" else table
+
+    def _pandas(self, name: str) -> object:
+        if name in self.columns:
+            return pandas_column(name, self._blanked(self.columns[name]))
+        value = self.constants.get(name)
+        missing = (
+            np.full(len(self.at_ns), value is None) if self.blank is None else self.blank | (value is None)
+        )
+        if isinstance(value, int) or name == "depth":
+            return pd.arrays.IntegerArray(np.full(len(missing), value or 0, dtype=np.int64), missing.copy())
+        codes = np.where(missing, -1, 0).astype(np.int8)
+        return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype([value or ""]))
+
+    def _arrow(self, order: tuple[str, ...]) -> Any:
+        arrow = extra("pyarrow", "parquet")
+        index = arrow.array(self.at_ns, mask=self.at_ns == NO_INT).cast(arrow.timestamp("ns", tz="UTC"))
+        arrays = {self.index: index}
+        for name in order:
+            values = self.columns.get(name)
+            if values is None:
+                values = np.full(len(self.at_ns), self.constants.get(name), dtype=np.object_)
+            values = self._blanked(values)
+            missing = np.isnan(values) if values.dtype == np.float64 else values == NO_INT
+            if values.dtype == np.object_:
+                whole = arrow.int64() if name == "depth" else arrow.string()
+                found = arrow.array(values, type=whole)
+                arrays[name] = found.dictionary_encode() if name in CATEGORIES else found
+            else:
+                arrays[name] = arrow.array(values, mask=missing)
+        return arrow.table(arrays)
+
+    def _blanked(self, values: Array) -> Array:
+        if self.blank is None or not self.blank.any():
+            return values
+        nothing: Any = {"f": np.nan, "i": NO_INT, "O": None}[values.dtype.kind]
+        result: Array = np.where(self.blank, nothing, values).astype(values.dtype, copy=False)
+        return result
+
+
+def checked_output(output: str) -> None:
+    """Refuse an output that is not known, and one whose library is missing, before anything is read."""
+    if output not in OUTPUTS:
+        raise QueryError(f"output is {output!r}; expected {', '.join(OUTPUTS)}")
+    if output != "pandas":
+        extra("pyarrow", "parquet")
+    if output == "polars":
+        extra("polars", "research")

@@ -1,0 +1,79 @@
+"""Read and write the instants, durations and spans that a person asks for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from collector.errors import QueryError
+
+Integers = npt.NDArray[np.int64]
+Instant = str | pd.Timestamp | int | None
+
+TEXT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+DAY_NS = 86_400_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What was received in [start, end); None is open."""
+
+    start_ns: int | None = None
+    end_ns: int | None = None
+
+    @classmethod
+    def asked(cls, start: Instant, end: Instant) -> "Span":
+        """Understand what a caller gave."""
+        span = cls(_ns("start", start), _ns("end", end))
+        if span.start_ns is not None and span.end_ns is not None and span.end_ns < span.start_ns:
+            raise QueryError(f"end {end!r} is before start {start!r}")
+        return span
+
+    def holds(self, at_ns: Integers) -> npt.NDArray[np.bool_]:
+        """Say which instants lie in it."""
+        inside = np.ones(len(at_ns), dtype=np.bool_)
+        if self.start_ns is not None:
+            inside &= at_ns >= self.start_ns
+        if self.end_ns is not None:
+            inside &= at_ns < self.end_ns
+        return inside
+
+
+def duration_ns(name: str, text: str) -> int:
+    """Return a duration in nanoseconds."""
+    try:
+        found = int(pd.Timedelta(text).as_unit("ns").value)
+    except ValueError:
+        found = 0
+    if found <= 0:
+        raise QueryError(f'{name} is {text!r}; expected a duration such as "100ms" or "1s"')
+    return found
+
+
+def text_of(at_ns: int) -> str:
+    """Write an instant as the tables do, cut to the microsecond."""
+    return pd.Timestamp(at_ns // 1000 * 1000, tz="UTC").strftime(TEXT_FORMAT)
+
+
+def shown(at_ns: int) -> str:
+    """Write an instant for a person, to the nanosecond."""
+    return pd.Timestamp(at_ns, tz="UTC").isoformat()
+
+
+def index_of(at_ns: Integers, name: str = "received_at") -> pd.DatetimeIndex:
+    """Return the instants as an index in UTC."""
+    return pd.DatetimeIndex(at_ns.astype("datetime64[ns]"), tz="UTC", name=name)
+
+
+def _ns(name: str, instant: Instant) -> int | None:
+    if instant is None or isinstance(instant, int):
+        return instant
+    try:
+        moment = pd.Timestamp(instant)
+    except ValueError:
+        moment = None
+    if moment is None or pd.isna(moment):
+        raise QueryError(f"{name} is {instant!r}; expected an instant such as 2026-01-31T12:00Z")
+    moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
+    return int(moment.as_unit("ns").value)

@@ -1,0 +1,150 @@
+"""Find the one stream that is asked for, or ask back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from collector.errors import QueryError
+from collector.query.instants import Span, text_of
+
+Value = str | int | None
+Wanted = str | int | tuple[str, ...] | list[str] | None
+ALL = "*"  # asks for every data source at once
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Rows of one symbol of one exchange that are alike in what else tells streams apart."""
+
+    table: sa.Table
+    symbol: str
+    exchange: str
+    where: tuple[sa.ColumnElement[bool], ...]  # what was asked for
+    alike: Mapping[str, Value] = field(default_factory=dict)  # found in the first row; every row must agree
+    given: Mapping[str, Value] = field(default_factory=dict)  # one value asked for, so that every row has it
+
+    @property
+    def constants(self) -> dict[str, Value]:
+        """Return the columns that have the same value in every row."""
+        return {"symbol": self.symbol, "exchange": self.exchange, **self.given, **self.alike}
+
+    def between(self, start_text: str | None, end_text: str | None) -> "sa.Select[Any]":
+        """Ask for the rows from one text of time to another, both included, in order."""
+        at = self.table.c.timestamp
+        question = sa.select(self.table).where(*self.where)
+        if start_text is not None:
+            question = question.where(at >= start_text)
+        if end_text is not None:
+            question = question.where(at <= end_text)
+        return question.order_by(at, self.table.c.id)
+
+
+def find_stream(
+    connection: sa.Connection,
+    table: sa.Table,
+    symbol: str,
+    exchange: str | None,
+    span: Span,
+    wanted: Mapping[str, Wanted],
+) -> Stream:
+    """Return the stream, or raise QueryError asking for what is left open.
+
+    `wanted` has the columns in which all rows must be alike, and what was asked of each; where None was
+    asked, the first row says it and reading proves it of the others.
+    """
+    symbol = _symbol(connection, table, symbol)
+    exchange = _exchange(connection, table, symbol, exchange)
+    where = [table.c.symbol == symbol, table.c.exchange == exchange]
+    given: dict[str, Value] = {}
+    left_open: list[str] = []
+    for name, value in wanted.items():
+        if value is None:
+            left_open.append(name)
+        elif isinstance(value, str | int) and value != ALL:
+            where.append(table.c[name] == value)
+            given[name] = value
+        elif value != ALL:
+            where.append(table.c[name].in_(tuple(value)))
+    stream = Stream(table, symbol, exchange, tuple(where), given=given)
+    if not left_open:
+        return stream
+    first = _first_row(connection, stream, span, left_open)
+    return Stream(table, symbol, exchange, tuple(where), first, given)
+
+
+def mixed(connection: sa.Connection, stream: Stream, span: Span) -> QueryError:
+    """Return the error that names the choices which the rows of a span leave."""
+    for name, value in stream.alike.items():
+        column = stream.table.c[name]
+        rows = stream.between(*_texts(span)).order_by(None).with_only_columns(column).distinct().limit(_SHOWN)
+        found = connection.execute(rows).scalars().all()
+        if len(found) > 1:
+            choices = ", ".join(sorted(repr(one) for one in found))
+            hint = f'; data_source="{ALL}" takes all' if name == "data_source" else ""
+            return QueryError(
+                f"{stream.symbol} is stored with more than one {name}: {choices}; say which: {name}=...{hint}"
+            )
+        if found and found[0] != value:
+            return QueryError(f"{stream.symbol} was being changed while it was read; try again")
+    return QueryError(f"the rows of {stream.symbol} are not alike")
+
+
+def _texts(span: Span) -> tuple[str | None, str | None]:
+    return (
+        None if span.start_ns is None else text_of(span.start_ns),
+        None if span.end_ns is None else text_of(span.end_ns),
+    )
+
+
+def _first_row(connection: sa.Connection, stream: Stream, span: Span, names: list[str]) -> dict[str, Value]:
+    columns = [stream.table.c[name] for name in names]
+    row = connection.execute(stream.between(*_texts(span)).with_only_columns(*columns).limit(1)).first()
+    return {} if row is None else dict(zip(names, row, strict=True))
+
+
+def _symbol(connection: sa.Connection, table: sa.Table, symbol: str) -> str:
+    """Return the stored name; `BTCUSDT` will do where it can mean one market only."""
+    if connection.execute(sa.select(table.c.id).where(table.c.symbol == symbol).limit(1)).first():
+        return symbol
+    stored = distinct_values(connection, table.c.symbol)
+    alike = [one for one in stored if _letters(symbol) in {_letters(one), _letters(one.partition(":")[0])}]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        raise QueryError(f"{symbol!r} may mean {' or '.join(alike)}; say which")
+    listed = ", ".join(stored[:_SHOWN]) + (" ..." if len(stored) > _SHOWN else "")
+    raise QueryError(f"nothing is stored for {symbol!r} in {table.name}; symbols here: {listed or 'none'}")
+
+
+def _exchange(connection: sa.Connection, table: sa.Table, symbol: str, exchange: str | None) -> str:
+    found = distinct_values(connection, table.c.exchange, table.c.symbol == symbol)
+    if exchange is None and len(found) == 1:
+        return found[0]
+    if exchange in found and exchange is not None:
+        return exchange
+    listed = ", ".join(found)
+    if exchange is None:
+        raise QueryError(f"{symbol} is stored with more than one exchange: {listed}; say which: exchange=...")
+    raise QueryError(f"nothing is stored for {symbol!r} of {exchange!r}; its exchanges here: {listed}")
+
+
+def distinct_values(
+    connection: sa.Connection, column: sa.ColumnElement[str], *where: sa.ColumnElement[bool]
+) -> list[str]:
+    """Return the different values of an indexed column by leaping from one to the next."""
+    found: list[str] = []
+    question = sa.select(column).where(*where).order_by(column).limit(1)
+    while True:
+        leap = question.where(column > found[-1]) if found else question.where(column.is_not(None))
+        value = connection.execute(leap).scalar()
+        if value is None:
+            return found
+        found.append(value)
+
+
+def _letters(symbol: str) -> str:
+    return "".join(character for character in symbol.upper() if character.isalnum()).replace("XBT", "BTC")
