@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from collector.ingestor.config import DataIngestorConfig
     from collector.ingestor.ingestor import DataIngestor, create_data_ingestor
     from collector.query.coverage import coverage, gaps
-    from collector.query.features import load_features
+    from collector.query.features import iter_features, load_features
+    from collector.query.labels import labels
+    from collector.query.levels import book_tensor, load_levels
+    from collector.query.ohlcv import load_ohlcv
+    from collector.query.symbols import symbols
+    from collector.query.trades import load_trades
+    from collector.query.windows import windows
     from collector.ticks.bars import Bar, LiveBars
     from collector.ticks.names import AmbiguousSymbolError
     from collector.ticks.store import Tick, TickStore, Top
@@ -39,10 +45,18 @@ __all__ = [
     "Trade",
     "UserError",
     "__version__",
+    "book_tensor",
     "coverage",
     "create_data_ingestor",
     "gaps",
+    "iter_features",
+    "labels",
     "load_features",
+    "load_levels",
+    "load_ohlcv",
+    "load_trades",
+    "symbols",
+    "windows",
 ]
 
 # Loaded when first asked for: `python run.py --help` must not pay for pandas and SQLAlchemy.
@@ -71,6 +85,14 @@ _HOMES = {
     "create_data_ingestor": "collector.ingestor.ingestor",
     "gaps": "collector.query.coverage",
     "load_features": "collector.query.features",
+    "book_tensor": "collector.query.levels",
+    "iter_features": "collector.query.features",
+    "labels": "collector.query.labels",
+    "load_levels": "collector.query.levels",
+    "load_ohlcv": "collector.query.ohlcv",
+    "load_trades": "collector.query.trades",
+    "symbols": "collector.query.symbols",
+    "windows": "collector.query.windows",
 }
 
 

@@ -108,7 +108,11 @@ def _carried(rows: Chunk, after_ns: int) -> Chunk:
 def _sum(flow: Array) -> float:
     # One after the other, as bincount adds: the size of a chunk must change no bit.
     known = flow[~np.isnan(flow)]
-    return float(np.bincount(np.zeros(len(known), dtype=np.int64), weights=known, minlength=1)[0])
+    return float(_added(np.zeros(len(known), dtype=np.int64), known, 1)[0])
+
+
+def _added(places: Integers, values: Array, count: int) -> Array:
+    return np.bincount(places, weights=values, minlength=count).astype(np.float64)  # of nothing it makes ints
 
 
 def _states(rows: Chunk, edges: Integers, step_ns: int, until: Until, fetch: Fetch | None) -> States:
@@ -127,7 +131,7 @@ def _states(rows: Chunk, edges: Integers, step_ns: int, until: Until, fetch: Fet
     for name in [name for name in rows if is_flow(name)]:
         flow = rows[name]
         known = inside & ~np.isnan(flow)
-        columns[name] = np.bincount(interval[known], weights=flow[known], minlength=len(edges))
+        columns[name] = _added(interval[known], flow[known], len(edges))
     columns["segment_id"] = np.where(seen, columns["segment_id"], NO_INT)
     return States(edges, columns, seen, covered)
 

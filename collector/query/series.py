@@ -54,6 +54,8 @@ class Series:
         next_ns = None
         if length(whole) >= rows:
             next_ns = _microsecond(int(whole["received_at_ns"][-1]))
+            if next_ns == _microsecond(int(whole["received_at_ns"][0])):  # more of them in one microsecond
+                return self.piece(connection, span, 2 * rows)
             whole = picked(whole, whole["received_at_ns"] < next_ns)
         return picked(whole, span.holds(whole["received_at_ns"])), next_ns
 

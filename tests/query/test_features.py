@@ -1,192 +1,303 @@
-"""The loader against a slow, obvious one, over random rows with holes."""
+"""The loader of features against a slow, obvious one, over random rows with holes."""
 
-from dataclasses import dataclass
+import itertools
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector import gaps, load_features
+from collector import gaps, iter_features, load_features
 from collector.errors import QueryError
-from collector.sinks.contract import Rows, SegmentState, SessionState, WriteSet
-from collector.sinks.sql import SqlSink
+from collector.query import loading, sparse
 
-SYMBOL = "BTC/USDT:USDT"
-START_NS = 1_700_000_000_000_000_000
-STEP_NS = 1_000_000
+sys.path.insert(0, str(Path(__file__).parent))
+from stored import (
+    FIRST_SEGMENT,
+    START_NS,
+    STEP_NS,
+    SYMBOL,
+    Facts,
+    Row,
+    State,
+    Stored,
+    histories,
+    insert,
+    iso,
+    state_at,
+    write,
+)
+
+Empty = Callable[[str], str]
+EXAMPLES = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+CUTS = st.tuples(st.integers(-2, 30), st.integers(0, 30)) | st.none()
+COLUMNS = ["mid_price", "ofi", "sequence", "data_quality_score", "data_source", "exchange_timestamp"]
 
 
-@dataclass(frozen=True)
-class Row:
-    at_ns: int
-    segment: int
-    mid: float
-    ofi: float | None
+def span_of(cut: tuple[int, int] | None) -> dict[str, int]:
+    if cut is None:
+        return {}
+    start = START_NS + cut[0] * STEP_NS
+    return {"start": start, "end": start + cut[1] * STEP_NS}
 
 
-@dataclass(frozen=True)
-class Stored:
-    rows: list[Row]
-    alive_until_ns: dict[int, int]
+def ns(frame: pd.DataFrame) -> list[int]:
+    return frame.index.as_unit("ns").asi8.tolist()
 
 
-def write(
-    database: Path, stored: Stored, symbol: str = SYMBOL, depth: int = 50, source: str = "simulator"
-) -> None:
-    rows = stored.rows
-    texts = [
-        pd.Timestamp(row.at_ns // 1000 * 1000, tz="UTC").strftime("%Y-%m-%dT%H:%M:%S.%fZ") for row in rows
-    ]
-    columns = {
-        "timestamp": texts,
-        "symbol": [symbol] * len(rows),
-        "exchange": ["bybit"] * len(rows),
-        "mid_price": [row.mid for row in rows],
-        "data_source": [source] * len(rows),
-        "received_at_ns": [row.at_ns for row in rows],
-        "segment_id": [row.segment for row in rows],
-        "depth": [depth] * len(rows),
-        "ofi": [row.ofi for row in rows],
+def states(frame: pd.DataFrame) -> dict[int, tuple[float, int, float]]:
+    """Return what a frame says where it says anything."""
+    kept = frame[frame["segment"].notna()]
+    values = zip(kept["mid_price"], kept["segment"].tolist(), kept["ofi"], strict=True)
+    return dict(zip(ns(kept), values, strict=True))
+
+
+def expected(edges: list[int], history: Stored, wanted: Callable[[State], bool]) -> dict[int, Any]:
+    found = {edge: state_at(history, edge) for edge in edges}
+    return {
+        edge: (at.mid, at.segment, at.flow) for edge, at in found.items() if at is not None and wanted(at)
     }
-    segments = []
-    for number, alive_until_ns in stored.alive_until_ns.items():
-        own = [row.at_ns for row in rows if row.segment == number]
-        segments.append(
-            SegmentState(
-                number,
-                "s",
-                "bybit",
-                symbol,
-                f"book.{depth}",
-                own[0],
-                own[-1],
-                alive_until_ns,
-                1,
-                2,
-                len(own),
-                "sequence",
-            )
+
+
+@pytest.mark.parametrize("route", ["dense", "sparse"])
+@EXAMPLES
+@given(history=histories(), cut=CUTS, least=st.sampled_from([None, 0.5]))
+def test_states_equal_the_oracle(
+    any_stored: str,
+    emptied: Empty,
+    monkeypatch: pytest.MonkeyPatch,
+    route: str,
+    history: Stored,
+    cut: tuple[int, int] | None,
+    least: float | None,
+) -> None:
+    monkeypatch.setattr(sparse, "_WORTH_ROWS", 0.0 if route == "sparse" else 1e9)
+    write(emptied(any_stored), history)
+    span = span_of(cut)
+
+    def load(**more: Any) -> Any:
+        return load_features(
+            any_stored, SYMBOL, every="1ms", columns=COLUMNS, min_quality=least, **span, **more
         )
-    sink = SqlSink(str(database), "l2_training_data_practical", synchronous="OFF", auto_migrate=False)
-    sink.open()
-    session = SessionState("s", START_NS, "0", "host", 1, "{}", START_NS, "stop")
-    sink.write(WriteSet(f"{symbol}{depth}{source}", session, (Rows("book", columns),), tuple(segments)))
-    sink.close()
 
+    def good(at: State) -> bool:
+        return least is None or at.quality >= least
 
-@st.composite
-def histories(draw: st.DrawFn) -> Stored:
-    """Some segments, one after the other, each with rows and then a while alive."""
-    at_ns = START_NS
-    rows: list[Row] = []
-    alive: dict[int, int] = {}
-    for segment in range(1, draw(st.integers(1, 4)) + 1):
-        for place in range(draw(st.integers(1, 6))):
-            at_ns += draw(st.integers(1, 4)) * STEP_NS // 2
-            mid = float(draw(st.integers(1, 1000)))
-            rows.append(Row(at_ns, segment, mid, None if place == 0 else float(draw(st.integers(-5, 5)))))
-        at_ns += draw(st.integers(0, 3)) * STEP_NS
-        alive[segment] = at_ns
-        at_ns += draw(st.integers(1, 4)) * STEP_NS
-    return Stored(rows, alive)
-
-
-def oracle(stored: Stored, edge_ns: int) -> tuple[float, int, float] | None:
-    """The state at an instant: the last row at or before it, while its segment is alive."""
-    before = [row for row in stored.rows if row.at_ns <= edge_ns]
-    if not before or edge_ns > stored.alive_until_ns[before[-1].segment]:
-        return None
-    last = before[-1]
-    flow = 0.0
-    for row in before:
-        if row.segment == last.segment and row.at_ns > edge_ns - STEP_NS and row.ofi is not None:
-            flow += row.ofi
-    return last.mid, last.segment, flow
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=histories(), cut=st.tuples(st.integers(0, 30), st.integers(1, 30)) | st.none())
-def test_resampling_equals_the_oracle(tmp_path_factory: pytest.TempPathFactory, history: Stored, cut) -> None:  # noqa: ANN001
-    database = tmp_path_factory.mktemp("loader") / "live.db"
-    write(database, history)
-    span = {}
-    if cut is not None:
-        span = {"start": START_NS + cut[0] * STEP_NS, "end": START_NS + (cut[0] + cut[1]) * STEP_NS}
-    frame = load_features(database, SYMBOL, every="1ms", columns=["mid_price", "ofi"], **span)
-    assert isinstance(frame, pd.DataFrame)
-    edges = frame.index.as_unit("ns").asi8.tolist()
+    frame = load()
+    edges = ns(frame)
     if cut is not None and any(row.at_ns < span["end"] for row in history.rows):
         assert edges == list(range(span["start"], span["end"], STEP_NS))
-    for edge_ns, (_, found) in zip(edges, frame.iterrows(), strict=True):
-        expected = oracle(history, edge_ns)
-        if expected is None:
-            assert found.isna().all()
-        else:
-            assert (found["mid_price"], found["segment"], found["ofi"]) == expected
-    parts = load_features(database, SYMBOL, every="1ms", on_gap="split", **span)
-    assert sum(len(part) for part in parts) == sum(oracle(history, edge_ns) is not None for edge_ns in edges)
+    verified = expected(edges, history, lambda at: at.is_covered and good(at))
+    assert states(frame) == verified
+    assert frame[~frame.index.isin(pd.to_datetime(list(verified), utc=True))].isna().all().all()
+    assert states(load(on_gap="ignore")) == expected(edges, history, good)
+    parts = load(on_gap="split")
+    assert {edge: state for part in parts for edge, state in states(part).items()} == verified
     for part in parts:
         assert set(part["segment"]) == {part["segment"].iloc[0]}
-        assert (part.index.as_unit("ns").asi8[1:] - part.index.as_unit("ns").asi8[:-1] == STEP_NS).all()
+        assert (np.diff(ns(part)) == STEP_NS).all()
+    for one, other in itertools.pairwise(parts):
+        assert ns(one)[-1] + STEP_NS < ns(other)[0] or one["segment"].iloc[-1] != other["segment"].iloc[0]
+    if len(parts) == 1 and len(verified) == len(edges):
+        pd.testing.assert_frame_equal(load(on_gap="raise"), frame)
+    elif edges:
+        with pytest.raises(QueryError, match="see on_gap"):
+            load(on_gap="raise")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=histories(), cut=st.tuples(st.integers(0, 30), st.integers(0, 30)))
+@EXAMPLES
+@given(history=histories(), cut=CUTS)
 def test_rows_are_those_of_the_half_open_interval(
-    tmp_path_factory: pytest.TempPathFactory, history: Stored, cut: tuple[int, int]
+    any_stored: str, emptied: Empty, history: Stored, cut: tuple[int, int] | None
 ) -> None:
-    database = tmp_path_factory.mktemp("loader") / "live.db"
-    write(database, history)
-    start, end = START_NS + cut[0] * STEP_NS // 2, START_NS + (cut[0] + cut[1]) * STEP_NS // 2
-    frame = load_features(database, SYMBOL, start=start, end=end)
-    assert isinstance(frame, pd.DataFrame)
-    expected = [row for row in history.rows if start <= row.at_ns < end]
-    assert frame.index.as_unit("ns").asi8.tolist() == [row.at_ns for row in expected]
-    assert frame["mid_price"].tolist() == [row.mid for row in expected]
-    assert frame["segment"].tolist() == [row.segment for row in expected]
+    write(emptied(any_stored), history)
+    span = span_of(cut)
+    frame = load_features(any_stored, SYMBOL, columns=COLUMNS, **span)
+    places = [
+        place
+        for place, row in enumerate(history.rows)
+        if span.get("start", 0) <= row.at_ns < span.get("end", 2**63)
+    ]
+    rows = [history.rows[place] for place in places]
+    assert ns(frame) == [row.at_ns for row in rows]
+    assert frame["mid_price"].tolist() == [row.mid for row in rows]
+    assert frame["segment"].tolist() == [row.segment for row in rows]
+    told = [pd.NA if row.mid % 7 == 0 else 2**60 + place for place, row in zip(places, rows, strict=True)]
+    assert frame["sequence"].tolist() == told
+    assert np.array_equal(
+        frame["ofi"].to_numpy(), [np.nan if row.ofi is None else row.ofi for row in rows], equal_nan=True
+    )
+    parts = load_features(any_stored, SYMBOL, columns=COLUMNS, on_gap="split", **span)
+    assert [ns(part) for part in parts] == [
+        [row.at_ns for row in rows if row.segment == segment]
+        for segment in dict.fromkeys(row.segment for row in rows)
+    ]
+
+
+@pytest.mark.parametrize("every", [None, "1ms", "7ms"])
+@EXAMPLES
+@given(history=histories(), cut=CUTS, piece=st.integers(2, 9))
+def test_the_pieces_are_the_whole(
+    stored_file: str,
+    emptied: Empty,
+    monkeypatch: pytest.MonkeyPatch,
+    every: str | None,
+    history: Stored,
+    cut: tuple[int, int] | None,
+    piece: int,
+) -> None:
+    monkeypatch.setattr(loading, "PIECE_ROWS", piece)
+    rows = [replace(row, at_ns=row.at_ns // 1000 * 1000 + place) for place, row in enumerate(history.rows)]
+    write(emptied(stored_file), replace(history, rows=rows))  # many rows of one microsecond
+    span = span_of(cut)
+    whole = load_features(stored_file, SYMBOL, every=every, columns=COLUMNS, **span)
+    pieces = list(iter_features(stored_file, SYMBOL, every=every, columns=COLUMNS, **span))
+    assert sum(map(len, pieces)) == len(whole)
+    if pieces:
+        pd.testing.assert_frame_equal(pd.concat(pieces), whole, check_categorical=False)
+
+
+def test_rows_of_unknown_coverage_are_rows_but_never_states(any_stored: str) -> None:
+    """A bot that writes into the same table knows nothing of nanoseconds and segments."""
+    rows = [
+        Row(START_NS + place * STEP_NS, FIRST_SEGMENT if place < 3 else None, 1.0 + place)
+        for place in range(6)
+    ]
+    write(any_stored, Stored(rows, {FIRST_SEGMENT: rows[2].at_ns}))
+    frame = load_features(any_stored, SYMBOL)
+    assert ns(frame) == [row.at_ns for row in rows]
+    assert frame["segment"].isna().tolist() == [False] * 3 + [True] * 3
+    assert [len(part) for part in load_features(any_stored, SYMBOL, on_gap="split")] == [3]
+    with pytest.raises(QueryError, match="is not covered"):
+        load_features(any_stored, SYMBOL, on_gap="raise")
+    assert load_features(any_stored, SYMBOL, every="1ms")["segment"].notna().sum() == 3
+    assert load_features(any_stored, SYMBOL, every="1ms", on_gap="ignore")["mid_price"].tolist()[-1] == 6.0
+
+
+def test_a_late_row_takes_its_place_in_time(stored_file: str) -> None:
+    """What waited in the spool is written after what came later."""
+    late = [Row(START_NS + 5 * STEP_NS, FIRST_SEGMENT, 5.0, 1.0), Row(START_NS + STEP_NS, FIRST_SEGMENT, 1.0)]
+    write(stored_file, Stored(late))
+    assert load_features(stored_file, SYMBOL)["mid_price"].tolist() == [1.0, 5.0]
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Path:
-    database = tmp_path / "live.db"
-    rows = [Row(START_NS + place * STEP_NS, 1 + place // 3, 100.0 + place, 1.0) for place in range(6)]
-    write(database, Stored(rows, {1: rows[2].at_ns, 2: rows[5].at_ns}))
-    return database
-
-
-def test_a_hole_has_its_bounds(small: Path) -> None:
-    holes = gaps(small, SYMBOL)
-    assert holes[["from_ns", "until_ns"]].to_numpy().tolist() == [
-        [START_NS + 2 * STEP_NS, START_NS + 3 * STEP_NS]
+def small(stored_file: str) -> str:
+    rows = [
+        Row(START_NS + place * STEP_NS, FIRST_SEGMENT + place // 3, 100.0 + place, 1.0) for place in range(6)
     ]
+    write(stored_file, Stored(rows, {FIRST_SEGMENT: rows[2].at_ns, FIRST_SEGMENT + 1: rows[5].at_ns}))
+    return stored_file
 
 
-def test_what_is_left_open_is_asked_for(small: Path) -> None:
-    rows = [Row(START_NS, 9, 1.0, None)]
-    write(small, Stored(rows, {9: START_NS}), depth=200)
+def test_a_hole_has_its_bounds(small: str) -> None:
+    holes = gaps(small, SYMBOL)
+    bounds = holes[["from_ns", "until_ns"]].to_numpy().tolist()
+    assert bounds == [[START_NS + 2 * STEP_NS, START_NS + 3 * STEP_NS]]
+
+
+def test_planted_traps_of_the_future_change_nothing(small: str) -> None:
+    """What comes after an instant, by a nanosecond, is not in its state."""
+    before = load_features(small, SYMBOL, every="1ms", columns=["mid_price", "ofi"])
+    insert(
+        small,
+        "hot",
+        {
+            "timestamp": [iso(START_NS + STEP_NS + 1)],
+            "symbol": [SYMBOL],
+            "exchange": ["bybit"],
+            "mid_price": [1e9],
+            "data_source": ["simulator"],
+            "received_at_ns": [START_NS + STEP_NS + 1],
+            "segment_id": [FIRST_SEGMENT],
+            "depth": [50],
+            "ofi": [1e9],
+        },
+    )
+    after = load_features(small, SYMBOL, every="1ms", columns=["mid_price", "ofi"])
+    pd.testing.assert_frame_equal(after.iloc[:2], before.iloc[:2])
+    assert after["ofi"].iloc[2] == 1e9 + 1.0
+
+
+def test_the_exchange_s_time_on_request(small: str) -> None:
+    frame = load_features(small, SYMBOL, index="exchange_timestamp", columns=["mid_price"])
+    assert frame.index.name == "exchange_timestamp"
+    assert ns(frame) == [START_NS + place * STEP_NS for place in range(6)]
+
+
+@pytest.mark.parametrize("every", [None, "1ms"])
+def test_other_libraries_get_the_same(small: str, every: str | None) -> None:
+    pytest.importorskip("polars")
+    frame = load_features(small, SYMBOL, every=every)
+    table = load_features(small, SYMBOL, every=every, output="arrow")
+    polars = load_features(small, SYMBOL, every=every, output="polars")
+    assert table.column_names == polars.columns == ["received_at", *frame.columns]
+    assert table["received_at"].cast("int64").to_pylist() == ns(frame)
+    for name in ("mid_price", "segment", "sequence", "data_source"):
+        told = [None if pd.isna(value) else value for value in frame[name].tolist()]
+        assert table[name].to_pylist() == polars[name].to_list() == told
+
+
+def test_what_is_left_open_is_asked_for(small: str) -> None:
+    at = [Row(START_NS, 9, 1.0)]
+    write(small, Stored(at, {9: START_NS}), Facts(depth=200))
     with pytest.raises(QueryError, match="more than one depth: 200, 50; say which"):
         load_features(small, SYMBOL)
     assert len(load_features(small, SYMBOL, depth=200)) == 1
-    write(small, Stored([Row(START_NS, 10, 1.0, None)], {10: START_NS}), depth=200, source="live_trading")
+    write(small, Stored(at), Facts(depth=200, source="live_trading"))
     with pytest.raises(QueryError, match="more than one data_source"):
         load_features(small, SYMBOL, depth=200)
+    mix = load_features(small, SYMBOL, depth=200, data_source="*")
+    assert sorted(mix["data_source"]) == ["live_trading", "simulator"]
+    assert len(load_features(small, SYMBOL, depth=200, data_source=["live_trading", "replay"])) == 1
+    write(small, Stored(at), Facts(exchange="binance"))
+    with pytest.raises(QueryError, match="more than one exchange: binance, bybit; say which"):
+        load_features(small, SYMBOL)
+
+
+def test_the_exchange_s_own_name_will_do_where_it_means_one_market(small: str) -> None:
+    assert len(load_features(small, "BTCUSDT")) == 6
+    write(small, Stored([Row(START_NS, None, 1.0)]), Facts(symbol="BTC/USDT"))
+    with pytest.raises(QueryError, match="may mean BTC/USDT or BTC/USDT:USDT"):
+        load_features(small, "BTCUSDT")
+
+
+def test_an_ingestor_tells_its_database(small: str) -> None:
+    class Ingestor:
+        database_url = small
+
+    assert len(load_features(Ingestor(), SYMBOL)) == 6
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ({"symbol": "DOGE/USDT"}, "symbols here: BTC/USDT:USDT"),
+        ({"exchange": "kraken"}, "its exchanges here: bybit"),
         ({"on_gap": "skip"}, "expected mask, split, raise or ignore"),
         ({"columns": ["mid"]}, "the table has no column mid"),
         ({"every": "soon"}, "expected a duration"),
         ({"every": "0s"}, "expected a duration"),
         ({"start": "yesterdayish"}, "expected an instant"),
+        ({"start": 2, "end": 1}, "is before start"),
+        ({"min_quality": 7}, "from 0 to 1"),
+        ({"output": "excel"}, "expected pandas, polars, arrow"),
+        ({"index": "open_time"}, "expected received_at or exchange_timestamp"),
+        ({"every": "1s", "index": "exchange_timestamp"}, "what was known then"),
         ({"table_name": "other"}, "has no table other"),
     ],
 )
-def test_a_question_that_cannot_be_answered_says_what_is_expected(small: Path, arguments, words: str) -> None:  # noqa: ANN001
+def test_a_question_that_cannot_be_answered_says_what_is_expected(
+    small: str, arguments: dict[str, Any], words: str
+) -> None:
     with pytest.raises(QueryError, match=words):
         load_features(small, **{"symbol": SYMBOL, **arguments})
 
@@ -197,3 +308,10 @@ def test_a_database_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("this is no database, but it is long enough to look at" * 50)
     with pytest.raises(QueryError, match="cannot be read as a database"):
         load_features(tmp_path / "text.db", SYMBOL)
+
+
+def test_nothing_in_the_span_is_an_empty_frame(small: str) -> None:
+    for every in (None, "1ms"):
+        frame = load_features(small, SYMBOL, start="2020-01-01", end="2020-01-02", every=every)
+        assert len(frame) == 0
+        assert frame.index.tz is not None

@@ -1,0 +1,43 @@
+"""A database to read, emptied between examples, so that a hundred histories need one."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+sys.path.insert(0, str(Path(__file__).parent))
+from stored import prepare
+
+from collector.sinks.database_url import database_url
+from collector.sinks.engine import make_engine
+
+EMPTIED = ("l2_training_data_practical", "collector_coverage", "collector_trades", "collector_ohlcv")
+
+
+@pytest.fixture
+def any_stored(any_database: str) -> str:
+    """Make the tables, once on each kind of database."""
+    return prepare(any_database)
+
+
+@pytest.fixture
+def stored_file(tmp_path: Path) -> str:
+    """Make the tables in an SQLite file."""
+    return prepare(str(tmp_path / "live.db"))
+
+
+@pytest.fixture
+def emptied() -> Callable[[str], str]:
+    """Return what empties a database and gives it back."""
+
+    def empty(url: str) -> str:
+        engine = make_engine(database_url(url), synchronous="OFF")
+        with engine.begin() as connection:
+            for name in (*EMPTIED, "collector_l2_levels"):
+                connection.execute(sa.delete(sa.table(name)))
+        engine.dispose()
+        return url
+
+    return empty
