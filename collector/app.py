@@ -20,7 +20,8 @@ from collector.exchanges.protocol import depth_of
 from collector.exchanges.venues import SUPPORTED, Kind
 from collector.features.market_rows import MarketRows
 from collector.features.practical import TOTAL_LEVELS
-from collector.features.rows import BookRows
+from collector.features.rows import BookRows, versions
+from collector.features.sampling import Sampling
 from collector.features.streams import StreamFacts
 from collector.halts import HaltGuard
 from collector.ids import SegmentIds, new_id
@@ -121,7 +122,7 @@ class Collector:
             Preparation(
                 self.session,
                 self.buffer.key,
-                BookRows(self._facts_of, levels).columns,
+                BookRows(self._facts_of, levels, settings.storage.features).columns,
                 most_rows=ROWS_A_TRANSACTION,
                 market_rows=MarketRows(self._facts_of).portions,
             ),
@@ -272,7 +273,16 @@ class Collector:
         if key.symbol == UNKNOWN:
             return StreamFacts(key, 0, "")  # gives no rows
         depth = depth_of(key.channel) if key.channel.startswith(BOOK_CHANNELS) else 0
-        return StreamFacts(key, depth, self.settings.exchanges[key.exchange].stored_data_source)
+        source = self.settings.exchanges[key.exchange].stored_data_source
+        return StreamFacts(key, depth, source, self._sampling_of(key))
+
+    def _sampling_of(self, key: StreamKey) -> Sampling:
+        sample = self.settings.exchanges[key.exchange].sample
+        symbol_of = next(feed.symbol_of for feed in self.stream.feeds if feed.exchange == key.exchange)
+        for name, one in sample.symbols.items():
+            if key.symbol in (name, symbol_of(name)):
+                return Sampling(one.mode, one.interval_ms or sample.interval_ms)
+        return Sampling(sample.mode, sample.interval_ms)
 
     def _make_feeds(self, clock: Clock) -> Sequence[Feed]:
         return [
@@ -319,7 +329,12 @@ class Collector:
 
 def _wanted_text(settings: Settings) -> str:
     wanted = {
-        name: {"symbols": list(exchange.symbols), "channels": list(exchange.channels)}
+        name: {
+            "symbols": list(exchange.symbols),
+            "channels": list(exchange.channels),
+            "sample": exchange.sample.model_dump(mode="json"),
+            "features": versions(settings.storage.features),
+        }
         for name, exchange in settings.exchanges.items()
     }
     return json.dumps(wanted, sort_keys=True)

@@ -37,6 +37,11 @@ class Settled:
     levels: Columns | None  # the same, where deep features are stored
 
 
+def versions(features: FeatureSet) -> dict[str, int]:
+    """Return the version of each set that is stored; the hot table's always is."""
+    return {name: version for name, version in VERSIONS.items() if name in ("practical", features)}
+
+
 class BookRows:
     """Computes rows, batch after batch. Pure but for what order flow and sampling need remembered."""
 

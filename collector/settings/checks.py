@@ -88,6 +88,7 @@ def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
         yield Contradiction(((*at, "data_source"), (*at, "environment")), text)
     yield from _of_symbols(name, exchange, at)
     yield from _of_channels(name, exchange, at)
+    yield from _of_sample(exchange, (*at, "sample", "symbols"))
     yield from _of_endpoints(VENUES[name], exchange.endpoints, (*at, "endpoints"))
 
 
@@ -129,6 +130,18 @@ def _of_channels(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
             paths = tuple((*at, "channels", number) for number in numbers)
             text = f"found both {one} and {other}, which are one and the same at {name}, expected one of them"
             yield Contradiction(paths, text)
+
+
+def _of_sample(exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
+    for symbol, sample in exchange.sample.symbols.items():
+        if symbol not in exchange.symbols:
+            text = "found a market that symbols does not name, expected one of them, written the same"
+            yield Contradiction(((*at, symbol),), text)
+        if sample.interval_ms is not None and sample.mode != "interval":
+            text = (
+                f"found {sample.interval_ms}, but mode is {sample.mode}, expected it with mode interval only"
+            )
+            yield Contradiction(((*at, symbol, "interval_ms"),), text)
 
 
 def _channel_problem(name: str, channel: str, symbols: tuple[str, ...]) -> str | None:

@@ -1,7 +1,7 @@
 """Know every key of the configuration by its path, from the models."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import NoneType
@@ -34,6 +34,11 @@ class Key:
         return get_origin(self.annotation) is tuple
 
     @property
+    def holds_a_mapping(self) -> bool:
+        """Whether its value is a mapping of names that are no keys of ours."""
+        return get_origin(self.annotation) is Mapping
+
+    @property
     def may_be_null(self) -> bool:
         """Whether it may be left empty."""
         return NoneType in get_args(self.annotation)
@@ -54,6 +59,12 @@ def generic(path: KeyPath) -> KeyPath:
     """Return `path` with the exchange's name, and an item's number, taken out."""
     names = tuple(name for name in path if isinstance(name, str))
     return (names[0], ANY_EXCHANGE, *names[2:]) if len(names) > 1 and names[0] == "exchanges" else names
+
+
+def key_of(path: KeyPath) -> KeyPath:
+    """Return the key that a path leads into: of an item the list, of an entry the mapping."""
+    parts = (path[:length] for length in range(1, len(path) + 1))
+    return next((part for part in parts if generic(part) in KEYS), path)
 
 
 def dotted(path: KeyPath) -> str:
@@ -114,7 +125,9 @@ def _collect(part: type[Part], path: KeyPath) -> None:
         if inner is not None:
             _collect(inner, (*path, name))
         elif (*path, name) != ("exchanges",):
-            KEYS[*path, name] = Key(field.annotation, _expected(field), field.default)
+            KEYS[*path, name] = Key(
+                field.annotation, _expected(field), field.get_default(call_default_factory=True)
+            )
 
 
 KEYS: dict[KeyPath, Key] = {}

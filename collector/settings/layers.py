@@ -113,8 +113,8 @@ def _value(key: Key, value: object, *, as_text: bool) -> object:
 def from_text(key: Key, text: str) -> object:
     """Turn text into what `key` holds; what cannot be turned stays text, to be refused later."""
     kind = key.annotation
-    if key.holds_a_list:
-        return listed(text)
+    if key.holds_a_list or key.holds_a_mapping:
+        return listed(text) if key.holds_a_list else mapped(text)
     text = text.strip()
     if key.may_be_null and text.lower() in ("", "null"):
         return None
@@ -131,6 +131,18 @@ def from_text(key: Key, text: str) -> object:
 def listed(text: str) -> tuple[str, ...]:
     """Split `A, B` into its items."""
     return tuple(item for item in (part.strip() for part in text.split(",")) if item)
+
+
+def mapped(text: str) -> object:
+    """Read `NAME=mode, NAME=mode:100`; what cannot be read stays text."""
+    found: dict[str, dict[str, object]] = {}
+    for item in listed(text):
+        name, _, rest = (part.strip() for part in item.partition("="))
+        mode, separator, interval = rest.partition(":")
+        if not (name and mode) or name in found or (separator and not interval.isdecimal()):
+            return text
+        found[name] = {"mode": mode.lower(), **({"interval_ms": int(interval)} if separator else {})}
+    return found
 
 
 def kind_of_value(value: object) -> str:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from collector.errors import SettingsError
 from collector.exchanges.venues import VENUES
 from collector.settings.checks import contradictions
-from collector.settings.keys import KEYS, KeyPath, dotted, generic, nearest
+from collector.settings.keys import KEYS, KeyPath, dotted, generic, key_of, nearest
 from collector.settings.layers import DEFAULT, Found, Layer, Place, Problem, shown
 from collector.settings.model import Settings
 from collector.settings.secrets import without
@@ -109,7 +109,7 @@ class _Merged:
                 bad.add(self._refuse(details["loc"]))
             settings = Settings.model_validate(self._tree(credentials, bad))
         for contradiction in contradictions(settings):
-            keys = [_without_number(path) for path in contradiction.paths]
+            keys = [key_of(path) for path in contradiction.paths]
             if not bad.intersection(keys):
                 place = max(self._place(path) for path in keys)
                 self.problems.append(Problem(place, dotted(contradiction.paths[0]), contradiction.text))
@@ -131,12 +131,14 @@ class _Merged:
 
     def _refuse(self, location: tuple[int | str, ...]) -> KeyPath:
         """Word pydantic's complaint about a value in our own terms, and return the value's key."""
-        key = _without_number(location)
+        key = key_of(location)
         known = KEYS[generic(key)]
         found = self.keys[key]
         value, expected = found.value, known.expected
         if len(location) > len(key) and isinstance(value, tuple):
             value, expected = value[int(location[-1])], known.expected_item
+        elif known.holds_a_mapping:
+            value = _inside(value, location[len(key) :])
         close = nearest(value, known.choices) if isinstance(value, str) else ""
         self.problems.append(
             Problem(found.place, dotted(location), f"found {shown(value)}, expected {expected}{close}")
@@ -151,8 +153,11 @@ class _Merged:
         return DEFAULT
 
 
-def _without_number(path: KeyPath) -> KeyPath:
-    return path[:-1] if isinstance(path[-1], int) else path
+def _inside(value: object, path: KeyPath) -> object:
+    """Return what stands at a path within a mapping; None where nothing does."""
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _credentials(merged: _Merged, variables: Variables, problems: list[Problem]) -> dict[str, dict[str, str]]:

@@ -24,6 +24,7 @@ from pydantic import (
 from collector.exchanges.venues import Environment
 from collector.settings.secrets import MASK, mask_url, passwords_in
 
+SampleMode = Literal["every", "on_top_change", "interval"]
 DataSource = Literal["live_trading", "testnet", "demo", "simulator"]
 
 
@@ -58,6 +59,36 @@ class Part(BaseModel):
     )
 
 
+Milliseconds = Annotated[
+    int, Field(ge=1, le=86_400_000), Expected("whole milliseconds, from 1 to 86400000 (a day)")
+]
+
+
+class SymbolSample(Part):
+    """Which book rows of one market are stored."""
+
+    mode: SampleMode
+    interval_ms: Milliseconds | None = None
+
+
+def _plain(value: Mapping[str, Any], handler: SerializerFunctionWrapHandler) -> Any:
+    return handler(dict(value))
+
+
+class SampleSettings(Part):
+    """Which book rows are stored."""
+
+    mode: SampleMode = "every"
+    interval_ms: Milliseconds = 1000
+    symbols: Annotated[
+        Mapping[Symbol, SymbolSample],
+        Field(default_factory=lambda: MappingProxyType({})),
+        AfterValidator(MappingProxyType),
+        WrapSerializer(_plain),
+        Expected("markets, each with its mode, like {BTC/USDT:USDT: {mode: interval, interval_ms: 100}}"),
+    ]
+
+
 class EndpointSettings(Part):
     """Base URLs to dial instead of the exchange's own."""
 
@@ -85,6 +116,7 @@ class ExchangeSettings(Part):
     channels: Annotated[tuple[Channel, ...], Expected("a list of channels, like [book.50]")] = ("book.50",)
     endpoints: EndpointSettings = EndpointSettings()
     data_source: DataSource | None = None
+    sample: Annotated[SampleSettings, Field(default_factory=SampleSettings)]
     credentials: Credentials | None = None  # not a key of the configuration: see `load`
 
     @property
@@ -165,6 +197,7 @@ class StorageSettings(Part):
     """What of a book is kept."""
 
     levels: Levels = 10
+    features: Literal["practical", "deep"] = "practical"
 
 
 class HousekeepingSettings(Part):
@@ -193,10 +226,6 @@ class LoggingSettings(Part):
         int, Field(ge=10_000, le=10**12), Expected("a whole number of bytes, at least 10000")
     ] = 50_000_000
     keep_files: Annotated[int, Field(ge=1, le=1000), Expected("a whole number from 1 to 1000")] = 5
-
-
-def _plain(value: Mapping[str, Any], handler: SerializerFunctionWrapHandler) -> Any:
-    return handler(dict(value))
 
 
 class Settings(Part):

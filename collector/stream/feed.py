@@ -207,6 +207,15 @@ class Feed:
         assert self._fleet is not None  # noqa: S101  (whoever asks looks at `ready` first)
         return self._fleet
 
+    def symbol_of(self, name: str) -> str | None:
+        """Return ccxt's name of the market that a name means; None while markets are not known, or for none."""
+        if self._markets is None:
+            return None
+        try:
+            return str(self._markets.find(name)["symbol"])
+        except UserError:
+            return None
+
     def _no_markets(self, attempt: int, error: StreamError) -> None:
         """Tell of each failure as of a connection's, and raise the alarm once."""
         words = f"attempt {attempt}: {error}"
