@@ -208,7 +208,7 @@ class Feed:
         return self._fleet
 
     def symbol_of(self, name: str) -> str | None:
-        """Return ccxt's name of the market that a name means; None while markets are not known, or for none."""
+        """Return ccxt's name of the market that a name means; None where that is not known."""
         if self._markets is None:
             return None
         try:
