@@ -122,7 +122,7 @@ class Collector:
             Preparation(
                 self.session,
                 self.buffer.key,
-                BookRows(self._facts_of, levels, settings.storage.features).columns,
+                BookRows(self._facts_of, levels, settings.storage.features).settle,
                 most_rows=ROWS_A_TRANSACTION,
                 market_rows=MarketRows(self._facts_of).portions,
             ),
@@ -224,8 +224,9 @@ class Collector:
                 received=count.received,
                 written=committed.written[key],
                 merged=count.merged + committed.merged[key],
+                sampled_out=committed.sampled_out[key],
                 dropped=count.dropped,
-                pending=waiting + self.writer.given_up[key],
+                pending=waiting + committed.held[key] + self.writer.given_up[key],
                 rejected=count.rejected,
             )
             for key, (count, waiting) in counts.items()

@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -47,7 +47,7 @@ class Collectors:
         self._sink = SqlSink(url, auto_migrate=True)
         self._sink.open()
         session = SessionState(new_id(), time.time_ns(), "0", "host", 1, json.dumps({}))
-        self._preparation = Preparation(session, key_of, columns_of(), most_rows=ROWS_A_TRANSACTION)
+        self._preparation = Preparation(session, key_of, book_rows().settle, most_rows=ROWS_A_TRANSACTION)
 
     def ready(self, batch: Batch) -> Batch:
         """Nothing to do ahead."""
@@ -79,14 +79,14 @@ class Plain:
         self._engine = make_engine(url, synchronous="FULL", busy_timeout_s=5.0)
         self._table = tables(DEFAULT_TABLE_NAME).hot
         self._table.metadata.create_all(self._engine)
-        self._columns = columns_of()
+        self._rows = book_rows()
         place = "?" if self._engine.dialect.name == "sqlite" else "%s"
         places = ", ".join([place] * len(ROW_COLUMNS))
         self._text = f"INSERT INTO {self._table.name} ({', '.join(ROW_COLUMNS)}) VALUES ({places})"
 
     def ready(self, batch: Batch) -> Any:
         """Make the rows ahead, as tuples."""
-        columns = self._columns(batch)
+        columns = self._rows.settle(batch).columns
         return list(zip(*(columns[name] for name in ROW_COLUMNS), strict=True))
 
     def write(self, ready: Any) -> None:
@@ -129,9 +129,9 @@ def key_of(number: int) -> StreamKey:
     return StreamKey("bybit", f"X{number:03d}/USDT:USDT", "book.50")
 
 
-def columns_of() -> Callable[[Batch], Mapping[str, Sequence[Any]]]:
+def book_rows() -> BookRows:
     """Compute rows as the collector does."""
-    return BookRows(lambda number: StreamFacts(key_of(number), 50, "simulator"), LEVELS).columns
+    return BookRows(lambda number: StreamFacts(key_of(number), 50, "simulator"), LEVELS)
 
 
 def batches(rows: int, batch_rows: int, symbols: int) -> Iterator[Batch]:

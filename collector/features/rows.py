@@ -1,7 +1,6 @@
 """Turn the numbers of a batch into the columns of the hot table, and of the table of levels."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -13,28 +12,17 @@ from collector.features.nulls import nullable, nullable_integers
 from collector.features.practical import TOTAL_LEVELS, Book, Flags, Floats, Integers, practical
 from collector.features.quality import quality
 from collector.features.runs import Runs
-from collector.features.sampling import STORED, Fates, Sampler, States
+from collector.features.sampling import Sampler, States
 from collector.features.streams import StreamFacts, Streams
+from collector.writer.portions import STORED, Columns, Fates, Portion, Value
 
 FeatureSet = Literal["practical", "deep"]
-Value = float | int | str | None
-Columns = Mapping[str, Sequence[Value]]
 
 # Raised whenever a stored number of the set would come out otherwise; a session says which it stored.
 VERSIONS: Mapping[FeatureSet, int] = {"practical": 1, "deep": 1}
-NO_COLUMNS: Columns = {}
 NO_FLAGS: Flags = np.zeros(0, dtype=np.bool_)
-NOTHING: Integers = np.zeros((0, INT_COLUMNS), dtype=np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of the states of a batch, and of those held since an earlier one."""
-
-    integers: Integers  # rows x INT_COLUMNS, in the order of receipt
-    fates: Fates | None  # STORED, SAMPLED_OUT or HELD; None: all are stored
-    book: Columns  # each with a value for each stored row
-    levels: Columns | None  # the same, where deep features are stored
+NOBODY: Integers = np.zeros(0, dtype=np.int64)
+NOTHING = Portion("book", {}, NOBODY, NOBODY, NOBODY, NOBODY)
 
 
 def versions(features: FeatureSet) -> dict[str, int]:
@@ -59,12 +47,8 @@ class BookRows:
         self._sampler = Sampler(flow_levels)
         self._unverified: set[int] = set()
 
-    def columns(self, batch: Batch) -> Columns:
-        """Return the columns of the hot table, each with a value for each stored row of the batch."""
-        return self.settle(batch).book
-
-    def settle(self, batch: Batch, *, is_last: bool = False) -> Settled:
-        """Say what becomes of each state. After the last batch, nothing is held."""
+    def settle(self, batch: Batch, *, is_last: bool = False) -> Portion:
+        """Return the rows of a batch and of states held since an earlier one; after the last, none is."""
         self._unverified |= {one.segment_id for one in batch.opened if one.verification == "none"}
         settled = self._settle(batch, is_last=is_last)
         for closed in batch.closed:
@@ -73,19 +57,20 @@ class BookRows:
             self._unverified.discard(closed.segment_id)
         return settled
 
-    def _settle(self, batch: Batch, *, is_last: bool) -> Settled:
-        new = self._states(batch) if batch.rows else None
+    def _settle(self, batch: Batch, *, is_last: bool) -> Portion:
+        new = self._states(batch) if len(batch.integers) else None
+        held = self._sampler.holds
         if new is not None and not self._streams.sampled:
-            return self._settled(new, None)
-        if new is None and not self._sampler.holds:
-            return Settled(NOTHING, None, NO_COLUMNS, NO_COLUMNS if self._deep else None)
+            return self._portion(new)
+        if new is None and not held:
+            return NOTHING
         ended = {one.segment_id for one in batch.closed}
 
         def over(segment: int, until_ns: int) -> bool:
             return is_last or segment in ended or batch.heard_ns.get(segment, 0) >= until_ns
 
         states, fates = self._sampler.settle(new, self._streams.modes, self._streams.windows_ns, over)
-        return self._settled(states, fates)
+        return self._portion(states, fates, held)
 
     def _states(self, batch: Batch) -> States:
         integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
@@ -97,16 +82,28 @@ class BookRows:
         moved = steps.moved() if self._streams.sampled else NO_FLAGS
         return States(levels, integers, steps.flow(), moved)
 
-    def _settled(self, states: States, fates: Fates | None) -> Settled:
+    def _portion(self, states: States, fates: Fates | None = None, held_before: int = 0) -> Portion:
+        received_at_ns, _, sequences, streams, segments, _ = states.integers.T
         stored = states if fates is None else states[fates == STORED]
-        if not len(stored.integers):
-            return Settled(states.integers, fates, NO_COLUMNS, NO_COLUMNS if self._deep else None)
-        common = self._common(stored.integers)
-        levels = None
-        if self._deep:
-            numbers = deep(stored.levels, stored.flow, stored.integers[:, KNOWN_LEVELS])
-            levels = {**common, **_nullables(numbers)}
-        return Settled(states.integers, fates, {**common, **self._book(stored)}, levels)
+        columns: Columns = {}
+        beside: tuple[tuple[str, Columns], ...] = ()
+        if len(stored.integers):
+            common = self._common(stored.integers)
+            columns = {**common, **self._book(stored)}
+            if self._deep:
+                numbers = deep(stored.levels, stored.flow, stored.integers[:, KNOWN_LEVELS])
+                beside = (("levels", {**common, **_nullables(numbers)}),)
+        return Portion(
+            "book",
+            columns,
+            streams,
+            segments,
+            received_at_ns,
+            sequences,
+            fates=fates,
+            held_before=held_before,
+            beside=beside,
+        )
 
     def _common(self, integers: Integers) -> Columns:
         """Return the columns that both tables have."""

@@ -14,12 +14,11 @@ import numpy.typing as npt
 from collector.events.batch import RECEIVED, SEGMENT, STREAM
 from collector.features.practical import Flags, Floats, Integers
 from collector.features.runs import Memory, Runs
+from collector.writer.portions import HELD, SAMPLED_OUT, STORED, Fates
 
 Mode = Literal["every", "on_top_change", "interval"]
-Fates = npt.NDArray[np.int8]
 Over = Callable[[int, int], bool]  # nothing more will come of this segment before this instant
 
-STORED, SAMPLED_OUT, HELD = range(3)
 EVERY, ON_TOP_CHANGE, INTERVAL = range(3)
 NANOSECONDS_A_MS = 1_000_000
 
@@ -73,9 +72,9 @@ class Sampler:
         self._held: States | None = None
 
     @property
-    def holds(self) -> bool:
-        """Say whether a row waits for its window to be over."""
-        return self._held is not None
+    def holds(self) -> int:
+        """Count the rows that wait for their windows to be over."""
+        return 0 if self._held is None else len(self._held.integers)
 
     def settle(
         self, new: States | None, modes: Integers, windows_ns: Integers, over: Over

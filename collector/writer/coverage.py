@@ -1,27 +1,29 @@
 """Keep what is known of each open segment, and say it in terms that a transaction can commit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from collector.events.batch import NO_INT, SegmentClosed, SegmentOpened, StreamKey, Witnessed
 from collector.sinks.contract import SegmentState
-
-Integers = npt.NDArray[np.int64]
+from collector.writer.portions import HELD, STORED, Integers, Portion
 
 
 @dataclass(slots=True)
 class _Segment:
     opened: SegmentOpened
-    first_ns: int  # of the rows to tell; of the first ones, the segment's own start
+    first_ns: int  # of the updates to tell; of the first ones, the segment's own start
     end_ns: int
     alive_until_ns: int
-    first_sequence: int | None = None  # of the rows to tell
+    first_sequence: int | None = None  # of the updates to tell
     last_sequence: int | None = None
     rows: int = 0  # so far
-    untold: int = 0  # of them, those since the last state was told
+    untold_rows: int = 0  # of them, those since the last state was told
+    untold: int = 0  # updates since then, with a row or without
+    told: bool = False
     witnessed: int = 0
     disagreed: int = 0
     end_cause: str | None = None
@@ -50,29 +52,38 @@ class Coverage:
         if opened.covers_silence:
             self._changed[opened.segment_id] = self._segments[opened.segment_id]
 
-    def extend(self, segments: Integers, received_at_ns: Integers, sequences: Integers) -> None:
-        """Note rows, in the order of their receipt."""
-        ids, firsts, counts = np.unique(segments, return_index=True, return_counts=True)
-        _, lasts_from_the_end = np.unique(segments[::-1], return_index=True)
-        lasts = len(segments) - 1 - lasts_from_the_end
-        for number, first, last, count in zip(
-            ids.tolist(), firsts.tolist(), lasts.tolist(), counts.tolist(), strict=True
-        ):
-            segment = self._segments[number]
+    def extend(self, portion: Portion) -> None:
+        """Note updates in the order of their receipt: those with a row, and those sampled away."""
+        segments, received_at_ns, sequences = portion.segments, portion.received_at_ns, portion.sequences
+        rows = np.ones(len(segments), dtype=np.bool_)
+        if portion.fates is not None:
+            settled = portion.fates != HELD
+            segments, received_at_ns, sequences = (
+                segments[settled],
+                received_at_ns[settled],
+                sequences[settled],
+            )
+            rows = portion.fates[settled] == STORED
+        for place in _places(segments, rows):
+            segment = self._segments[place.segment]
             if not segment.untold:
-                segment.first_sequence = _sequence(sequences, first)
-                if segment.rows:
-                    segment.first_ns = int(received_at_ns[first])
-            segment.last_sequence = _sequence(sequences, last)
-            segment.rows += count
-            segment.untold += count
-            segment.end_ns = int(received_at_ns[last])
+                segment.first_sequence = _sequence(sequences, place.first)
+                if segment.told:
+                    segment.first_ns = int(received_at_ns[place.first])
+            segment.last_sequence = _sequence(sequences, place.last)
+            segment.rows += place.rows
+            segment.untold_rows += place.rows
+            segment.untold += place.updates
+            segment.end_ns = int(received_at_ns[place.last])
             segment.alive_until_ns = max(segment.alive_until_ns, segment.end_ns)
-            self._changed[number] = segment
+            if segment.covers:
+                self._changed[place.segment] = segment
 
-    def alive(self, heard_ns: Mapping[int, int]) -> None:
-        """Note until when the connections of open segments were alive."""
+    def alive(self, heard_ns: Mapping[int, int], held: Collection[int]) -> None:
+        """Note until when the connections of open segments were alive, but of those with an update held."""
         for number, until_ns in heard_ns.items():
+            if number in held:
+                continue
             segment = self._segments[number]
             if until_ns > segment.alive_until_ns and segment.covers:
                 segment.alive_until_ns = until_ns
@@ -104,7 +115,7 @@ class Coverage:
 
     def _state(self, segment: _Segment) -> SegmentState:
         opened = segment.opened
-        rows, segment.untold = segment.untold, 0
+        rows, segment.untold_rows, segment.untold, segment.told = segment.untold_rows, 0, 0, True
         key = self._key_of(opened.stream)
         return SegmentState(
             segment_id=opened.segment_id,
@@ -124,6 +135,28 @@ class Coverage:
             witnessed=segment.witnessed,
             disagreed=segment.disagreed,
         )
+
+
+class _Place(NamedTuple):
+    """Where the updates of one segment stand in a portion."""
+
+    segment: int
+    first: int
+    last: int
+    updates: int
+    rows: int
+
+
+def _places(segments: Integers, rows: npt.NDArray[np.bool_]) -> Iterator[_Place]:
+    ids, firsts, numbers, updates = np.unique(
+        segments, return_index=True, return_inverse=True, return_counts=True
+    )
+    lasts = np.zeros(len(ids), dtype=np.int64)
+    lasts[numbers] = np.arange(len(segments))  # of several the last stays
+    with_row = np.bincount(numbers[rows], minlength=len(ids))
+    found = (ids, firsts, lasts, updates, with_row)
+    for place in zip(*(column.tolist() for column in found), strict=True):
+        yield _Place(*place)
 
 
 def _sequence(sequences: Integers, row: int) -> int | None:

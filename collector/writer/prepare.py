@@ -1,18 +1,22 @@
 """Turn what the buffer held into what transactions commit: rows, coverage, accounting."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
+from typing import Protocol
 
-import numpy as np
-
-from collector.events.batch import INT_COLUMNS, Batch, StreamKey
+from collector.events.batch import Batch, StreamKey
 from collector.ids import new_id
-from collector.sinks.contract import AccountingState, Rows, SessionState, Value, WriteSet
+from collector.sinks.contract import AccountingState, Rows, SessionState, WriteSet
 from collector.writer.accounting import Accounting
-from collector.writer.coverage import Coverage, Integers
-from collector.writer.portions import Portion, loads
+from collector.writer.coverage import Coverage
+from collector.writer.portions import HELD, Portion, loads
 
-NO_ROWS: Integers = np.zeros(0, dtype=np.int64)
+
+class MakesRows(Protocol):
+    """Settles the book states of one batch after the other."""
+
+    def __call__(self, batch: Batch, /, *, is_last: bool) -> Portion:
+        """Return the rows, and what became of the states that gave none."""
 
 
 class Preparation:
@@ -22,61 +26,60 @@ class Preparation:
         self,
         session: SessionState,
         key_of: Callable[[int], StreamKey],
-        columns_of: Callable[[Batch], Mapping[str, Sequence[Value]]],
+        book_rows: MakesRows,
         *,
         most_rows: int,
         market_rows: Callable[[Batch], Iterable[Portion]] = lambda _: (),
         beside: Callable[[], tuple[Rows, ...]] = tuple,
     ) -> None:
         self._session = session
-        self._columns_of = columns_of
+        self._book_rows = book_rows
         self._market_rows = market_rows
         self._beside = beside  # rows that are no stream's: what happened
         self._most_rows = most_rows
         self._coverage = Coverage(session.session_id, key_of)
         self._accounting = Accounting(session.session_id, key_of)
 
-    def write_sets(self, batch: Batch, *, extend_alive: bool) -> Iterator[WriteSet]:
-        """Yield what to commit, in order, at most `most_rows` rows each; nothing when nothing happened."""
+    def write_sets(self, batch: Batch, *, extend_alive: bool, is_last: bool = False) -> Iterator[WriteSet]:
+        """Yield what to commit, in order, at most `most_rows` rows each; nothing when nothing happened.
+
+        After the last batch, no update is held for a later one.
+        """
         for opened in batch.opened:
             self._coverage.open(opened)
-        all_loads = list(loads(self._portions(batch), self._most_rows)) or [[]]
-        earlier: list[Integers] = [NO_ROWS]
+        book = self._book_rows(batch, is_last=is_last)
+        all_loads = list(loads((book, *self._market_rows(batch)), self._most_rows)) or [[]]
+        earlier: list[Portion] = []
         for number, load in enumerate(all_loads):
             for one in load:
-                self._coverage.extend(one.segments, one.received_at_ns, one.sequences)
-            rows = tuple(Rows(one.table, one.columns, one.stream) for one in load)
-            streams = np.concatenate([NO_ROWS, *(one.streams for one in load)])
+                self._coverage.extend(one)
+            rows = tuple(Rows(table, columns, one.stream) for one in load for table, columns in one.tables)
             if number + 1 < len(all_loads):
-                yield self._write_set(rows, self._accounting.rows(streams))
-                earlier.append(streams)
+                yield self._write_set(rows, self._accounting.part(load))
+                earlier += load
                 continue
-            self._settle(batch, extend_alive=extend_alive)
-            increments = self._accounting.settle(batch.counts, np.concatenate(earlier), streams)
+            self._settle(batch, _held(book), extend_alive=extend_alive)
+            increments = self._accounting.settle(batch.counts, earlier, load)
             write_set = self._write_set((*rows, *self._beside()), increments)
             if write_set.rows or write_set.segments or write_set.accounting:
                 yield write_set
-
-    def _portions(self, batch: Batch) -> Iterator[Portion]:
-        """Yield the rows of the batch, table by table."""
-        columns = self._columns_of(batch)
-        if batch.rows:
-            integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
-            received_at_ns, _, sequences, streams, segments, _ = integers.T
-            yield Portion("book", columns, streams, segments, received_at_ns, sequences)
-        yield from self._market_rows(batch)
 
     def ended(self, ended_ns: int, cause: str) -> WriteSet:
         """Return what says that the session is over."""
         return WriteSet(new_id(), replace(self._session, ended_ns=ended_ns, end_cause=cause), self._beside())
 
-    def _settle(self, batch: Batch, *, extend_alive: bool) -> None:
+    def _settle(self, batch: Batch, held: Collection[int], *, extend_alive: bool) -> None:
         """Note what holds once the last row of the batch is in."""
         if extend_alive:
-            self._coverage.alive(batch.heard_ns)
+            self._coverage.alive(batch.heard_ns, held)
         self._coverage.witnessed(batch.witnessed)
         for closed in batch.closed:
             self._coverage.close(closed)
 
     def _write_set(self, rows: tuple[Rows, ...], increments: tuple[AccountingState, ...]) -> WriteSet:
         return WriteSet(new_id(), self._session, rows, self._coverage.take_changed(), increments)
+
+
+def _held(book: Portion) -> set[int]:
+    """Return the segments with an update that waits for its window to be over."""
+    return set() if book.fates is None else set(book.segments[book.fates == HELD].tolist())

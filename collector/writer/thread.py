@@ -43,6 +43,8 @@ class Committed:
     last_commit_s: float = 0.0  # how long the last commit took
     last_error: str | None = None
     written: Counter[StreamKey] = field(default_factory=Counter)
+    sampled_out: Counter[StreamKey] = field(default_factory=Counter)
+    held: Counter[StreamKey] = field(default_factory=Counter)  # states whose sampling window is not over
     merged: Counter[StreamKey] = field(default_factory=Counter)  # rows found to be there already
 
 
@@ -111,7 +113,9 @@ class WriterThread:
             extend_alive = stopping or time.monotonic() >= next_alive_s
             if extend_alive:
                 next_alive_s = time.monotonic() + ALIVE_EVERY_S
-            for write_set in self._preparation.write_sets(self._buffer.swap(), extend_alive=extend_alive):
+            for write_set in self._preparation.write_sets(
+                self._buffer.swap(), extend_alive=extend_alive, is_last=stopping
+            ):
                 self._deliver(write_set)
         self._deliver(self._preparation.ended(self._now_ns(), "stop"))
 
@@ -152,4 +156,6 @@ class WriterThread:
         for state in write_set.accounting:
             key = StreamKey(state.exchange, state.symbol, state.channel)
             committed.written[key] += state.written - receipt.merged.get(key, 0)
+            committed.sampled_out[key] += state.sampled_out
+            committed.held[key] += state.pending
         committed.merged.update(receipt.merged)

@@ -7,10 +7,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.events.batch import RECEIVED, SEQUENCE, StreamKey
+from collector.events.batch import StreamKey
 from collector.features.rows import BookRows
-from collector.features.sampling import HELD, SAMPLED_OUT, STORED, Sampling
+from collector.features.sampling import Sampling
 from collector.features.streams import StreamFacts
+from collector.writer.portions import HELD, SAMPLED_OUT, STORED
 
 sys.path.insert(0, str(Path(__file__).parent))
 from books import BOOKS, LEVELS_A_ROW, Case, batch
@@ -97,14 +98,15 @@ class Run:
         self, updates: list[Update], closed: list[int], heard: dict[int, int], *, is_last: bool
     ) -> None:
         settled = self.rows.settle(batch(updates, closed=closed, heard_ns=heard), is_last=is_last)
-        fates = [STORED] * len(settled.integers) if settled.fates is None else settled.fates.tolist()
-        received = settled.integers[:, RECEIVED].tolist()
+        fates = [STORED] * len(settled) if settled.fates is None else settled.fates.tolist()
+        received = settled.received_at_ns.tolist()
         assert received == sorted(received)
-        told = [one for one, fate in zip(settled.integers.tolist(), fates, strict=True) if fate == STORED]
-        columns = [settled.book] if settled.levels is None else [settled.book, settled.levels]
-        for row, one in enumerate(told):
+        assert settled.held_before == self.fates[HELD]
+        told = [one for one, fate in zip(settled.sequences.tolist(), fates, strict=True) if fate == STORED]
+        columns = [columns for _, columns in settled.tables]
+        for row, sequence in enumerate(told):
             stored = {name: column[row] for table in columns for name, column in table.items()}
-            assert (stored["received_at_ns"], stored["sequence"]) == (one[RECEIVED], one[SEQUENCE])
+            assert stored["sequence"] == sequence
             self.stored.setdefault(int(str(stored["segment_id"])), []).append(stored)
         assert all(len(column) == len(told) for table in columns for column in table.values())
         self.fates[STORED] += fates.count(STORED)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from collector.events.batch import StreamKey
 from collector.features.practical import Book
 from collector.features.quality import quality
-from collector.features.rows import BookRows, Columns
+from collector.features.rows import BookRows
 from collector.features.streams import StreamFacts
 from collector.sinks.schema import ROW_COLUMNS, tables
+from collector.writer.portions import Columns
 
 sys.path.insert(0, str(Path(__file__).parent))
 from books import BOOKS, LEVELS_A_ROW, Case, batch, opened, top
@@ -32,8 +33,9 @@ def settled(cases: list[Case]) -> tuple[Columns, Columns]:
     """Settle one update of each book, each in a segment of its own."""
     updates = [Update(place + 1, 0, place, *case, sequence=place) for place, case in enumerate(cases)]
     found = rows().settle(batch(updates))
-    assert found.levels is not None
-    return found.book, found.levels
+    (table, levels), *_ = found.beside
+    assert (found.table, table) == ("book", "levels")
+    return found.columns, levels
 
 
 @given(st.lists(BOOKS, min_size=1, max_size=8))
@@ -56,14 +58,15 @@ def test_practical_rows_are_the_same_with_and_without_deep_features() -> None:
     update = Update(1, 0, 1, [(99.0, 1.0), (98.0, 2.0)], [(101.0, 1.0)], 10, 7)
     practical = BookRows(lambda number: StreamFacts(KEYS[number], 50, "simulator"), LEVELS_A_ROW)
     alone = practical.settle(batch([update]))
-    assert alone.levels is None
-    assert alone.book == rows().settle(batch([update])).book
+    assert alone.beside == ()
+    assert alone.columns == rows().settle(batch([update])).columns
 
 
 def test_what_names_a_row_stands_in_both_tables() -> None:
     updates = [Update(SECOND_NS, 1, 7, [(99.0, 1.0)], [(101.0, 1.0)], 10, 5)]
     found = rows().settle(batch(updates))
-    for columns in (found.book, found.levels or {}):
+    assert [table for table, _ in found.tables] == ["book", "levels"]
+    for _, columns in found.tables:
         assert (columns["symbol"], columns["exchange"]) == (["ETH/USDT"], ["bybit"])
         assert columns["timestamp"] == ["1970-01-01T00:00:01.000000Z"]
         assert (columns["segment_id"], columns["received_at_ns"], columns["sequence"]) == (
@@ -112,7 +115,7 @@ def test_a_row_knows_what_verifies_its_segment_until_the_segment_ends() -> None:
 
     def score(segment: int) -> list[object]:
         return list(
-            book_rows.settle(batch([Update(1, 0, segment, TEN, ASKS, 10, 1)])).book["data_quality_score"]
+            book_rows.settle(batch([Update(1, 0, segment, TEN, ASKS, 10, 1)])).columns["data_quality_score"]
         )
 
     book_rows.settle(batch([], opened=[opened(1, 0, "none"), opened(2, 0)]))

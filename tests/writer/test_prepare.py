@@ -2,22 +2,40 @@
 
 from array import array
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.events.batch import NO_INT, Batch, Counts, Liveness, SegmentClosed, SegmentOpened, StreamKey
+from collector.events.batch import (
+    INT_COLUMNS,
+    NO_INT,
+    Batch,
+    Counts,
+    Liveness,
+    SegmentClosed,
+    SegmentOpened,
+    StreamKey,
+)
 from collector.sinks.contract import AccountingState, SegmentState, SessionState, WriteSet
+from collector.writer.portions import Portion
 from collector.writer.prepare import Preparation
 
 KEYS = [StreamKey("bybit", symbol, "book.50") for symbol in ("BTC/USDT:USDT", "ETH/USDT:USDT")]
 SESSION = SessionState("session", 1, "0", "host", 1, "{}")
 
 
+def book_rows(batch: Batch, *, is_last: bool) -> Portion:  # noqa: ARG001
+    integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
+    received_at_ns, _, sequences, streams, segments, _ = integers.T
+    columns = {"received_at_ns": received_at_ns.tolist()}
+    return Portion("book", columns, streams, segments, received_at_ns, sequences)
+
+
 def make(most_rows: int = 1000) -> Preparation:
     return Preparation(
         SESSION,
         KEYS.__getitem__,
-        lambda batch: {"received_at_ns": batch.integers[::6].tolist()},
+        book_rows,
         most_rows=most_rows,
     )
 
