@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from collector import __version__
+from collector.assembly import make_writer
 from collector.buffer.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import CollectorError, UserError
@@ -36,7 +37,6 @@ from collector.stream.markets import Source
 from collector.stream.thread import StreamThread
 from collector.view import View, Watch, WriterView
 from collector.writer.prepare import Preparation
-from collector.writer.thread import WriterThread
 
 CALL_TIMEOUT_S = 10.0
 VIEW_TIMEOUT_S = 1.0
@@ -55,6 +55,8 @@ class Report:
     batches: int
     seconds: float
     problems: tuple[str, ...]
+    waiting: int = 0  # rows that the spool holds: durable, and brought in at the next start
+    spool: str = ""  # its file
 
     @property
     def exact(self) -> bool:
@@ -64,7 +66,8 @@ class Report:
     @property
     def good(self) -> bool:
         """Say whether nothing that was accepted was lost."""
-        lost = any(state.dropped or state.pending for state in self.accounting)
+        pending = sum(state.pending for state in self.accounting)
+        lost = pending > self.waiting or any(state.dropped for state in self.accounting)
         return self.exact and not lost and not self.problems
 
 
@@ -95,6 +98,7 @@ class Collector:
         self.buffer = Buffer(
             levels_per_row=levels,
             max_rows=settings.buffer.max_rows,
+            max_bytes=settings.buffer.max_bytes,
             flush_rows=settings.writer.batch_rows,
         )
         self.session = SessionState(
@@ -117,7 +121,8 @@ class Collector:
             busy_timeout_s=settings.database.busy_timeout_s,
         )
         self.stream = StreamThread(self._make_feeds, self.events, self._thread_ended)
-        self.writer = WriterThread(
+        self.writer = make_writer(
+            settings,
             self.buffer,
             Preparation(
                 self.session,
@@ -127,8 +132,8 @@ class Collector:
                 market_rows=MarketRows(self._facts_of).portions,
             ),
             self._sink,
-            interval_s=settings.writer.interval_s,
-            backoff=Backoff(settings.writer.retry_base_s, settings.writer.retry_max_s),
+            self.events,
+            session_id=self.session.session_id,
             on_end=self._thread_ended,
         )
         self._started_s: float | None = None
@@ -180,6 +185,8 @@ class Collector:
             batches=self.writer.committed.batches,
             seconds=time.monotonic() - self._started_s,
             problems=tuple(problems),
+            waiting=self.writer.terms.rows_in_spool,
+            spool=str(self.writer.spool_path),
         )
         log.info("collector.stopped", exact=self._report.exact, problems=problems)
         return self._report
@@ -215,22 +222,7 @@ class Collector:
 
     def accounting(self) -> tuple[AccountingState, ...]:
         """Return the terms of the identity as they are now: received here, written as committed."""
-        counts, _ = self.buffer.snapshot()
-        committed = self.writer.committed
-        return tuple(
-            AccountingState(
-                self.session.session_id,
-                *key,
-                received=count.received,
-                written=committed.written[key],
-                merged=count.merged + committed.merged[key],
-                sampled_out=committed.sampled_out[key],
-                dropped=count.dropped,
-                pending=waiting + committed.held[key] + self.writer.given_up[key],
-                rejected=count.rejected,
-            )
-            for key, (count, waiting) in counts.items()
-        )
+        return self.writer.terms.states(lambda: self.buffer.snapshot()[0])
 
     def view(self) -> View:
         """Show how things stand now. Changes nothing; for any thread but the websocket's."""
@@ -261,10 +253,10 @@ class Collector:
         return [text for feed in self.stream.feeds for text in feed.refused]
 
     def _writer_problem(self) -> str:
-        committed = self.writer.committed
-        rows = sum(self.writer.given_up.values())
-        why = committed.last_error or repr(self.writer.failure)
-        return f"{rows} rows could not be written before the deadline: {why}"
+        writer = self.writer
+        if writer.lost:
+            return f"{writer.lost} rows are lost, for want of a database and of a spool: {writer.last_error}"
+        return f"the writer failed: {writer.failure!r}; what it had not written waits in the spool"
 
     def _shown_database(self) -> str:
         return str(self.settings.masked()["database"]["url"])

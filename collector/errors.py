@@ -9,7 +9,8 @@ CollectorError
 ├── FrameError           a frame that cannot be used; `reason` is the word under which it is counted
 ├── IngestorError        a running ingestor has trouble, or it did not start; handed to error callbacks
 ├── StreamError          a connection or subscription failed; `permanent` says whether a retry can help
-└── SinkError            a sink refused a batch; `transient` says whether a retry can help
+├── SinkError            a sink refused a batch; `transient` says whether a retry can help
+└── SpoolError           the spool refused a batch; `full` says that its cap is reached
 """
 
 
@@ -74,4 +75,12 @@ class SinkError(CollectorError):
 
     def __init__(self, message: str, *, transient: bool) -> None:
         self.transient = transient
+        super().__init__(message)
+
+
+class SpoolError(CollectorError):
+    """The spool refused a batch."""
+
+    def __init__(self, message: str, *, full: bool = False) -> None:
+        self.full = full
         super().__init__(message)

@@ -12,7 +12,14 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from collector.events.bus import EventBus
-from collector.events.notices import ClockStep, PotentialHalt, SegmentChanged, SnapshotFailed, SystemState
+from collector.events.notices import (
+    ClockStep,
+    DatabaseState,
+    PotentialHalt,
+    SegmentChanged,
+    SnapshotFailed,
+    SystemState,
+)
 from collector.events.subscriber import Failure
 from collector.log_file import LogFile, Quiet
 from collector.settings import LoggingSettings
@@ -121,6 +128,14 @@ def _log_segment(event: SegmentChanged) -> None:
 def _log_halt(event: PotentialHalt) -> None:
     where = {"exchange": event.exchange, **({"symbol": event.symbol} if event.symbol else {})}
     log.warning("potential_halt", code=event.code, reason=event.reason, **where)
+
+
+def _log_database(event: DatabaseState) -> None:
+    if event.state == "half_open":
+        log.debug("database.tried", state=event.state)
+    else:
+        shown = {"cause": event.cause} if event.cause else {}
+        log.warning("database.breaker", state=event.state, **shown)
 
 
 def _log_snapshot(event: SnapshotFailed) -> None:

@@ -24,7 +24,7 @@ ALLOWED = {
     "query": {"query", "sinks", "features", "errors"},
     "simulator": {"simulator", "errors"},
 }
-WIRING = {"app", "cli", "factory", "ingestor", "__init__", "__main__"}
+WIRING = {"app", "assembly", "cli", "factory", "ingestor", "__init__", "__main__"}
 ONLY = {"ccxt": {"stream", "backfill"}, "sqlalchemy": {"sinks", "query", "backfill"}, "alembic": {"sinks"}}
 
 

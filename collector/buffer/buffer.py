@@ -32,15 +32,20 @@ from collector.events.columns import (
 
 _pack_integers = Struct(f"{INT_COLUMNS}q").pack
 
+NUMBER_BYTES = 8
+
 
 class Buffer:
-    """Bounded in rows. Full means that a row is counted as dropped, not that anybody waits."""
+    """Bounded in rows and bytes. Full means that a row is counted as dropped, not that anybody waits."""
 
-    def __init__(self, *, levels_per_row: int, max_rows: int, flush_rows: int) -> None:
+    def __init__(
+        self, *, levels_per_row: int, max_rows: int, flush_rows: int, max_bytes: int | None = None
+    ) -> None:
         self._numbers_per_row = 4 * levels_per_row
         self._pack_levels = Struct(f"{self._numbers_per_row}d").pack
-        self._max_rows = max_rows
-        self._flush_rows = flush_rows
+        row_bytes = NUMBER_BYTES * (self._numbers_per_row + INT_COLUMNS)
+        self._max_rows = max_rows if max_bytes is None else max(1, min(max_rows, max_bytes // row_bytes))
+        self._flush_rows = min(flush_rows, self._max_rows)
         self._lock = threading.Lock()
         # Guarded by _lock: all below.
         self._worth_a_flush = threading.Condition(self._lock)
@@ -208,6 +213,11 @@ class Buffer:
     def high_rows(self) -> int:
         """Tell the highest fill so far."""
         return max(self._high_rows, self._rows)
+
+    @property
+    def capacity_rows(self) -> int:
+        """Tell how many rows there is room for, by their number and by their bytes."""
+        return self._max_rows
 
     def hurry(self) -> None:
         """Wake the writer now, whatever there is."""

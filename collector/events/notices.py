@@ -73,6 +73,15 @@ class PotentialHalt:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseState:
+    """The database is left alone, tried again, or takes batches again: the circuit breaker's state."""
+
+    state: str  # closed, open, half_open
+    at_ns: int
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ClockStep:
     """The wall clock jumped; receipt times were anchored anew."""
 
@@ -80,4 +89,4 @@ class ClockStep:
     step_s: float
 
 
-Notice = SystemState | SegmentChanged | SnapshotFailed | PotentialHalt | ClockStep
+Notice = SystemState | SegmentChanged | SnapshotFailed | PotentialHalt | DatabaseState | ClockStep

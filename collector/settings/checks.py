@@ -40,6 +40,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _of_database(settings)
     yield from _not_above(settings, ("writer", "batch_rows"), ("buffer", "max_rows"))
     yield from _not_above(settings, ("writer", "retry_base_s"), ("writer", "retry_max_s"))
+    yield from _not_above(settings, ("breaker", "wait_base_s"), ("breaker", "wait_max_s"))
     yield from _not_above(settings, ("stream", "backoff_base_s"), ("stream", "backoff_max_s"))
 
 

@@ -42,6 +42,9 @@ PerSecond = Annotated[
 Days = Annotated[float, Field(gt=0, le=36_500), Expected("days, above 0 and at most 36500")]
 Count = Annotated[int, Field(ge=1, le=1_000_000), Expected("a whole number from 1 to 1000000")]
 Rows = Annotated[int, Field(ge=1, le=10_000_000), Expected("a whole number from 1 to 10000000")]
+Bytes = Annotated[
+    int, Field(ge=65_536, le=1 << 44), Expected("a whole number of bytes from 65536 to 17592186044416")
+]
 Levels = Annotated[int, Field(ge=1, le=1000), Expected("a whole number from 1 to 1000")]
 Flag = Annotated[bool, Expected("true or false")]
 Text = Annotated[str, Field(min_length=1), Expected("text")]
@@ -145,6 +148,7 @@ class DatabaseSettings(Part):
     auto_migrate: Flag = False
     synchronous: Literal["full", "normal"] = "full"
     busy_timeout_s: Seconds = 5.0
+    call_timeout_s: Seconds = 30.0
 
     def __repr_args__(self) -> Any:
         """Mask the password that the URL may hold."""
@@ -156,6 +160,7 @@ class BufferSettings(Part):
     """What is held between the websocket thread and the writer."""
 
     max_rows: Rows = 200_000
+    max_bytes: Bytes = 268_435_456
 
 
 class WriterSettings(Part):
@@ -165,6 +170,22 @@ class WriterSettings(Part):
     interval_s: Seconds = 0.5
     retry_base_s: Seconds = 0.1
     retry_max_s: Seconds = 30.0
+
+
+class SpoolSettings(Part):
+    """Where batches wait while the database takes none."""
+
+    path: Annotated[str | None, Field(min_length=1), Expected("the path of a file, or null")] = None
+    max_bytes: Bytes = 2_147_483_648
+    after_s: Seconds = 1.0
+
+
+class BreakerSettings(Part):
+    """When the database is left alone, and for how long."""
+
+    failures: Count = 3
+    wait_base_s: Seconds = 0.5
+    wait_max_s: Seconds = 30.0
 
 
 class StreamSettings(Part):
@@ -240,6 +261,8 @@ class Settings(Part):
     database: DatabaseSettings = DatabaseSettings()
     buffer: BufferSettings = BufferSettings()
     writer: WriterSettings = WriterSettings()
+    spool: SpoolSettings = SpoolSettings()
+    breaker: BreakerSettings = BreakerSettings()
     stream: StreamSettings = StreamSettings()
     integrity: IntegritySettings = IntegritySettings()
     storage: StorageSettings = StorageSettings()

@@ -1,83 +1,98 @@
-"""Take from the buffer, prepare, commit: the one thread that writes the database."""
+"""Run the writer: one thread for the database, one for the spool, one that watches the calls."""
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
-from collector.errors import SinkError
-from collector.events.batch import Batch, StreamKey
-from collector.retry import Backoff
-from collector.sinks.contract import Receipt, Sink, WriteSet
+from collector.errors import SpoolError
+from collector.sinks.contract import Sink
+from collector.writer.breaker import Breaker, BreakerState
+from collector.writer.delivery import Delivery, Did
+from collector.writer.line import Line, Source
 from collector.writer.prepare import Preparation
+from collector.writer.relief import Relief
+from collector.writer.shelf import Shelf
+from collector.writer.spool_file import Spool
+from collector.writer.terms import Terms
+from collector.writer.watchdog import Watchdog
 
-ALIVE_EVERY_S = 1.0
+SHORTEST_WAIT_S = 0.01
+SHARE_OF_THE_DATABASE = 0.5  # of the time for stopping; then what is left goes to the spool
 
 log = structlog.get_logger()
 
 
-class Source(Protocol):
-    """Where batches come from: the buffer."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When the writer loses patience."""
 
-    def wait(self, timeout_s: float) -> None:
-        """Wait until a flush is worth it, or the time is over."""
-
-    def swap(self) -> Batch:
-        """Take all that came since the last swap."""
-
-    def hurry(self) -> None:
-        """End a wait now."""
-
-
-@dataclass(slots=True)
-class Committed:
-    """What is durable, as the writer saw it. Written by the writer thread, read by others."""
-
-    batches: int = 0
-    rows: int = 0
-    retries: int = 0
-    last_commit_s: float = 0.0  # how long the last commit took
-    last_error: str | None = None
-    written: Counter[StreamKey] = field(default_factory=Counter)
-    sampled_out: Counter[StreamKey] = field(default_factory=Counter)
-    held: Counter[StreamKey] = field(default_factory=Counter)  # states whose sampling window is not over
-    merged: Counter[StreamKey] = field(default_factory=Counter)  # rows found to be there already
+    interval_s: float  # a write starts at least so often
+    relief_s: float  # a write that takes longer has the spool take what comes
+    relief_rows: int  # so many rows at one swap do as well
+    call_timeout_s: float  # a call that takes longer is broken off
 
 
 class WriterThread:
-    """Owns the sink. A batch is given up only when the time for stopping is over."""
+    """Owns the sink and the spool. Nothing is given up but when the time for stopping is over."""
 
     def __init__(
         self,
-        buffer: Source,
+        source: Source,
         preparation: Preparation,
         sink: Sink,
+        spool: Spool,
+        breaker: Breaker,
+        terms: Terms,
+        limits: Limits,
         *,
-        interval_s: float,
-        backoff: Backoff,
-        now_ns: Callable[[], int] = time.time_ns,
+        session_id: str,
         on_end: Callable[[], None] = lambda: None,
+        on_refusal: Callable[[SpoolError], None] = lambda _error: None,
     ) -> None:
-        self._buffer = buffer
-        self._preparation = preparation
+        self._source = source
         self._sink = sink
-        self._interval_s = interval_s
-        self._backoff = backoff
-        self._now_ns = now_ns
+        self._spool = spool
+        self._limits = limits
         self._on_end = on_end
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self._stopping = threading.Event()
-        self._give_up = threading.Event()
-        self.committed = Committed()
-        self.given_up: Counter[StreamKey] = Counter()  # rows not written when the time was over
+        self.breaker = breaker
+        self.terms = terms
+        self._line = Line(source, preparation, terms, relief_rows=limits.relief_rows)
+        self._shelf = Shelf(spool, terms, session_id, on_refusal=on_refusal)
+        self._watchdog = Watchdog(
+            [(limits.relief_s, self._line.spilling.set), (limits.call_timeout_s, self._break_off)]
+        )
+        self._delivery = Delivery(
+            self._line,
+            self._shelf,
+            sink,
+            breaker,
+            relief_s=limits.relief_s,
+            watched=self._watchdog.watched,
+        )
+        self._news = threading.Event()  # for the writer, while it does not wait for the buffer
+        self._relief = Relief(self._line, self._shelf, self._news.set)
+        self._leaving = threading.Event()  # no more time for the database
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(self._write,), name="writer", daemon=True)
+        self._beside = threading.Thread(target=self._run, args=(self._relieve,), name="spool", daemon=True)
+        self.committed = self._delivery.committed
+        self.broken_off = 0
+        self.lost = 0  # rows for which there was no room and no more time
         self.failure: BaseException | None = None
 
     def start(self) -> None:
-        """Start the thread."""
+        """Open the spool, take up what it holds, and start the threads."""
+        self._spool.open()
+        if self._spool.entries:
+            log.warning("spool.found", path=str(self._spool.path), batches=self._spool.entries)
+            self.terms.carried_in(self._spool.heads())
+        self._line.begin(self._spool.last_number, spilling=self._spool.entries > 0)
+        self._watchdog.start()
+        self._beside.start()
         self._thread.start()
 
     @property
@@ -85,77 +100,113 @@ class WriterThread:
         """Say whether the thread runs."""
         return self._thread.is_alive()
 
-    def stop(self, timeout_s: float) -> bool:
-        """Commit what the buffer holds and end; False when that failed or took too long. Idempotent."""
-        self._stopping.set()
-        self._buffer.hurry()
-        self._thread.join(max(timeout_s, 0.0))
-        if self._thread.is_alive():
-            self._give_up.set()
-            self._thread.join(1.0)
-        return not (self._thread.is_alive() or self.given_up or self.failure)
+    @property
+    def spool_path(self) -> Path:
+        """Tell where the spool is."""
+        return self._spool.path
 
-    def _run(self) -> None:
+    @property
+    def spilling(self) -> bool:
+        """Say whether what comes goes to the spool."""
+        return self._line.spilling.is_set()
+
+    @property
+    def damaged(self) -> int:
+        """Count the batches that could not be read back from the spool."""
+        return self._shelf.damaged
+
+    @property
+    def last_error(self) -> str | None:
+        """Tell what stands in the way now, if anything does."""
+        return self._shelf.last_error or self.committed.last_error
+
+    def stop(self, timeout_s: float) -> bool:
+        """Make all durable and end; False when something is not, or took too long. Idempotent."""
+        if self._closed.is_set():
+            return self._is_whole()
+        until_s = time.monotonic() + max(timeout_s, 0.0)
+        self._line.stop()
+        self._wake()
+        self._thread.join(max(timeout_s, 0.0) * SHARE_OF_THE_DATABASE)
+        self._leaving.set()
+        self._line.spilling.set()
+        self._wake()
+        while not self._line.durable and time.monotonic() < until_s and self._beside.is_alive():
+            self._beside.join(SHORTEST_WAIT_S)
+        self._end_threads()
+        if not (self._thread.is_alive() or self._beside.is_alive()):
+            self.terms.swap(self._source.swap)  # what no thread came to take
+        self.lost = self.terms.give_up()
+        self._spool.close()
+        return self._is_whole()
+
+    def _is_whole(self) -> bool:
+        return not (self._beside.is_alive() or self.lost or self.failure)
+
+    def _end_threads(self) -> None:
+        self._closed.set()
+        self._wake()
+        if self._thread.is_alive():
+            self._sink.abort()
+        self._thread.join(1.0)
+        self._line.spilling.set()  # what the thread beside waits for
+        self._beside.join(1.0)
+        self._watchdog.stop()
+
+    def _wake(self) -> None:
+        self._source.hurry()
+        self._news.set()
+
+    def _break_off(self) -> None:
+        self.broken_off += 1
+        log.warning("database.call_broken_off", after_s=self._limits.call_timeout_s)
+        self._sink.abort()
+
+    def _run(self, work: Callable[[], None]) -> None:
         try:
-            self._work()
+            work()
         except Exception as error:
             self.failure = error
             log.exception("writer.failed")
         finally:
-            self._on_end()
+            if threading.current_thread() is self._thread or self.failure:
+                self._on_end()
 
-    def _work(self) -> None:
-        next_alive_s = 0.0
-        stopping = False
-        while not stopping:
-            self._buffer.wait(self._interval_s)
-            stopping = self._stopping.is_set()  # asked before the swap: what came until then is in it
-            extend_alive = stopping or time.monotonic() >= next_alive_s
-            if extend_alive:
-                next_alive_s = time.monotonic() + ALIVE_EVERY_S
-            for write_set in self._preparation.write_sets(
-                self._buffer.swap(), extend_alive=extend_alive, is_last=stopping
-            ):
-                self._deliver(write_set)
-        self._deliver(self._preparation.ended(self._now_ns(), "stop"))
-
-    def _deliver(self, write_set: WriteSet) -> None:
-        attempt = 0
-        while not self._give_up.is_set():
-            began_s = time.monotonic()
-            try:
-                receipt = self._sink.write(write_set)
-            except SinkError as error:
-                self._failed(error, attempt)
-                self._give_up.wait(self._backoff.wait_s(attempt))
-                attempt += 1
+    def _write(self) -> None:
+        swap = False
+        while not self._is_over():
+            did = self._delivery.step(swap=swap)
+            if did is Did.MOVED:
+                swap = False  # first what was taken before
+            elif did is Did.REFUSED:
+                self._wait_for_news(max(self.breaker.wait_s, SHORTEST_WAIT_S))
+            elif self.spilling:
+                self._wait_for_news(self._limits.interval_s)
             else:
-                self._succeeded(write_set, receipt, attempt, time.monotonic() - began_s)
-                return
-        self._give_up_on(write_set)
+                self._source.wait(self._limits.interval_s)
+                swap = True
 
-    def _give_up_on(self, write_set: WriteSet) -> None:
-        for state in write_set.accounting:
-            if state.written:
-                self.given_up[StreamKey(state.exchange, state.symbol, state.channel)] += state.written
+    def _relieve(self) -> None:
+        swap = False
+        while not self._closed.is_set():
+            self._line.spilling.wait()
+            did = self._relief.step(swap=swap)
+            if did is Did.MOVED:
+                swap = False
+            elif did is Did.REFUSED or self._line.durable:
+                self._closed.wait(self._limits.interval_s)
+            else:
+                self._source.wait(self._limits.interval_s)
+                swap = True
 
-    def _failed(self, error: SinkError, attempt: int) -> None:
-        self.committed.retries += 1
-        self.committed.last_error = str(error)
-        if attempt == 0:  # one line when it begins, one when it ends
-            log.warning("database.refused", error=str(error), transient=error.transient)
+    def _is_over(self) -> bool:
+        if self._closed.is_set():
+            return True
+        if not (self._line.stopping and self._line.durable):
+            return False
+        has_time = not self._leaving.is_set() and self.breaker.state is BreakerState.CLOSED
+        return self._shelf.empty or not has_time
 
-    def _succeeded(self, write_set: WriteSet, receipt: Receipt, attempt: int, took_s: float) -> None:
-        committed = self.committed
-        if attempt:
-            log.info("database.accepts_again", attempts=attempt)
-            committed.last_error = None
-        committed.batches += 1
-        committed.rows += write_set.row_count
-        committed.last_commit_s = took_s
-        for state in write_set.accounting:
-            key = StreamKey(state.exchange, state.symbol, state.channel)
-            committed.written[key] += state.written - receipt.merged.get(key, 0)
-            committed.sampled_out[key] += state.sampled_out
-            committed.held[key] += state.pending
-        committed.merged.update(receipt.merged)
+    def _wait_for_news(self, timeout_s: float) -> None:
+        self._news.wait(timeout_s)
+        self._news.clear()

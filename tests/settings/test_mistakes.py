@@ -75,9 +75,9 @@ def test_mistakes_of_all_sources_are_told_together_in_the_order_of_the_sources(p
         ),
         (
             "buffer: {qqq: 1}",
-            "line 1: buffer.qqq: found a key that buffer does not have, expected one of max_rows",
+            "line 1: buffer.qqq: found a key that buffer does not have, expected one of max_rows, max_bytes",
         ),
-        ("buffer: 5", "line 1: buffer: found a number, expected a section with max_rows"),
+        ("buffer: 5", "line 1: buffer: found a number, expected a section with max_rows, max_bytes"),
         (
             "exchanges: [bybit]",
             "line 1: exchanges: found a list, expected a section with the names of exchanges",
@@ -177,15 +177,17 @@ def test_mistakes_of_all_sources_are_told_together_in_the_order_of_the_sources(p
         (
             "just words",
             (
-                "found text, expected a section with exchanges, database, buffer, writer, stream, "
-                "integrity, storage, housekeeping, shutdown, logging"
+                "found text, expected a section with exchanges, database, buffer, writer, spool, "
+                "breaker, stream, integrity, storage, housekeeping, "
+                "shutdown, logging"
             ),
         ),
         (
             "- 1",
             (
-                "found a list, expected a section with exchanges, database, buffer, writer, stream, "
-                "integrity, storage, housekeeping, shutdown, logging"
+                "found a list, expected a section with exchanges, database, buffer, writer, spool, "
+                "breaker, stream, integrity, storage, housekeeping, "
+                "shutdown, logging"
             ),
         ),
         ("a: \x07", "found characters that YAML does not allow, expected a text file"),

@@ -1,0 +1,356 @@
+"""A world in one thread: buffer, writer, spool and database, with every fault a step of its own, and a model.
+
+The database and the clock are simulated; everything else is what the program runs, its spool on a real file.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from collector.buffer.buffer import Buffer
+from collector.errors import SinkError, SpoolError
+from collector.events.batch import INT_COLUMNS, Batch, Liveness, SegmentClosed, SegmentOpened, StreamKey
+from collector.retry import Backoff
+from collector.sinks.contract import AccountingState, Receipt, Rows, SessionState, Value, WriteSet
+from collector.writer.breaker import Breaker, BreakerState
+from collector.writer.codec import DamagedError, read_body
+from collector.writer.delivery import Delivery, Did
+from collector.writer.line import Line
+from collector.writer.prepare import Preparation
+from collector.writer.relief import Relief
+from collector.writer.shelf import Shelf
+from collector.writer.spool_file import Spool
+from collector.writer.terms import Terms
+
+KEYS = [StreamKey("bybit", symbol, "book.50") for symbol in ("BTC/USDT:USDT", "ETH/USDT:USDT")]
+MAX_ROWS = 40
+FLUSH_ROWS = 5
+MOST_ROWS = 4  # in a transaction
+
+Row = tuple[int, int]  # stream, sequence
+
+
+class Database:
+    """Commits whole batches, exactly those of a new id; refuses and loses answers when told to."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.segment_of: dict[Row, int] = {}
+        self.ledger: set[str] = set()
+        self.accounting: dict[tuple[str, StreamKey], Counter[str]] = defaultdict(Counter)
+        self.segments: dict[int, dict[str, Any]] = {}
+        self.sessions: dict[str, str | None] = {}
+        self.rejected: list[Row] = []
+        self.poison: set[Row] = set()
+        self.refusals = 0  # so many writes fail before they begin
+        self.lost_answers = 0  # so many writes are committed, but the writer is not told
+        self.meanwhile: list[Any] = []  # done while a write is under way
+
+    def write(self, batch: WriteSet) -> Receipt:
+        for act in self.meanwhile:
+            act()
+        self.meanwhile.clear()
+        if self.refusals:
+            self.refusals -= 1
+            raise SinkError("the database is away", transient=True)
+        repeated = batch.batch_id in self.ledger
+        if not repeated:
+            if any(row in self.poison for rows in batch.rows for row in rows_of(rows)):
+                raise SinkError("this will not do", transient=False)
+            self._commit(batch)
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise SinkError("the connection was lost", transient=True)
+        return Receipt(repeated=repeated)
+
+    def refuses(self, rows: Rows) -> str | None:
+        return "poison" if any(row in self.poison for row in rows_of(rows)) else None
+
+    def open(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def _commit(self, batch: WriteSet) -> None:
+        self.ledger.add(batch.batch_id)
+        session = batch.session
+        self.sessions[session.session_id] = session.end_cause or self.sessions.get(session.session_id)
+        for rows in batch.rows:
+            if rows.table == "rejected":
+                self.rejected += [tuple_of(text) for text in rows.columns["original"]]
+                continue
+            found = rows_of(rows)
+            self.rows += found
+            self.segment_of |= dict(zip(found, rows.columns["segment_id"], strict=True))
+        for one in batch.accounting:
+            terms = self.accounting[one.session_id, StreamKey(one.exchange, one.symbol, one.channel)]
+            for term in ("received", "carried_in", "written", "merged", "dropped", "pending"):
+                terms[term] += getattr(one, term)
+            terms["rejected"] += one.rejected_total
+        for state in batch.segments:
+            known = self.segments.setdefault(state.segment_id, {"rows": 0, "start_ns": state.start_ns})
+            known["rows"] += state.rows
+            known["end_cause"] = state.end_cause or known.get("end_cause")
+
+
+class FullableSpool(Spool):
+    """A spool whose disk can be full."""
+
+    refuses = False
+
+    def append(self, number: int, write_set: WriteSet) -> None:
+        if self.refuses:
+            raise SpoolError("no space left on the disk", full=True)
+        super().append(number, write_set)
+
+
+class World:
+    """What a history acts on, and what must hold after each of its steps."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "spool"
+        self.database = Database()
+        self.now_s = 1000.0
+        self.sequence = Counter[int]()  # by stream, over all sessions
+        self.accepted: dict[tuple[str, int], list[int]] = defaultdict(list)  # by session and stream
+        self.lost: set[Row] = set()  # with the memory of a process that was killed
+        self.durable: set[Row] = set()
+        self.sessions = 0
+        self.spool_refuses = False
+        self._begin()
+
+    # What happens.
+
+    def rows(self, stream: int, count: int) -> None:
+        """Let updates of a verified book come in."""
+        for _ in range(count):
+            if self.segment[stream] is None:
+                self._open_segment(stream)
+            self.sequence[stream] += 1
+            self.received[stream] += 1
+            stored = self.buffer.append(
+                stream,
+                self.received[stream],
+                self._at_ns(stream),
+                None,
+                self.sequence[stream],
+                self.segment[stream] or 0,
+                10,
+                [1.0, 1.0, 2.0, 1.0],
+            )
+            if stored:
+                self.accepted[self.session, stream].append(self.sequence[stream])
+            else:
+                self.close_segment(stream)
+
+    def poison(self, stream: int) -> None:
+        """Let an update come in that the database will refuse for what it is."""
+        self.database.poison.add((stream, self.sequence[stream] + 1))
+        self.rows(stream, 1)
+
+    def reject(self, stream: int) -> None:
+        """Let an update come in that gives no row."""
+        self.received[stream] += 1
+        self.buffer.count_rejected(stream, self.received[stream], "stale")
+
+    def close_segment(self, stream: int) -> None:
+        """Let a book cease to be verified."""
+        segment, self.segment[stream] = self.segment[stream], None
+        if segment is not None:
+            self.buffer.close_segment(SegmentClosed(segment, "sequence_gap", "", None))
+
+    def deliver(self, *, swap: bool) -> Did:
+        """Let the writer thread take a step."""
+        return self.delivery.step(swap=swap)
+
+    def relieve(self, *, swap: bool) -> Did:
+        """Let the spool's thread take a step."""
+        return self.relief.step(swap=swap)
+
+    def hang(self) -> None:
+        """Let the next write take so long that the spool's thread takes over meanwhile."""
+
+        def meanwhile() -> None:
+            self.line.spilling.set()
+            if not self.line.stopping:
+                self.rows(0, 3)
+            for _ in range(3):
+                self.relieve(swap=True)
+
+        self.database.meanwhile.append(meanwhile)
+
+    def kill(self) -> None:
+        """End the process at once, and start another."""
+        in_database, in_spool = set(self.database.rows), set(self._in_spool())
+        for (_, stream), sequences in self.accepted.items():
+            self.lost |= {(stream, one) for one in sequences} - in_database - in_spool
+        self.lost -= self.database.poison & set(self.database.rejected)
+        self.spool.close()
+        self._begin()
+
+    def restart(self) -> None:
+        """Stop in an orderly way, and start another process."""
+        self.stop()
+        self._begin()
+
+    def stop(self) -> None:
+        """Stop in an orderly way, if the disk is not full."""
+        self.spool.refuses = False
+        self.line.stop()
+        for _ in range(1000):
+            did = self.deliver(swap=True)
+            if self.line.durable and (self.shelf.empty or self.breaker.state is not BreakerState.CLOSED):
+                break
+            if did is Did.REFUSED:
+                self.now_s += 1.0
+                self.line.spilling.set()
+                self.relieve(swap=True)
+        assert self.line.durable, "the end does not come"
+        self.check()
+        assert self.terms.give_up() == 0
+        self.spool.close()
+
+    def settle(self) -> None:
+        """Let all be well, bring all in, and hold it against the model."""
+        self.database.refusals = self.database.lost_answers = 0
+        self.database.meanwhile.clear()
+        self.spool.refuses = False
+        self.now_s += 1000
+        self.line.stop()
+        for _ in range(1000):
+            if self.line.durable and self.shelf.empty:
+                break
+            self.now_s += 100
+            self.deliver(swap=True)
+            self.relieve(swap=True)
+        self.check()
+        expected = {(stream, one) for (_, stream), found in self.accepted.items() for one in found}
+        expected -= self.lost | self.database.poison
+        assert set(self.database.rows) == expected, "rows are lost, or came from nowhere"
+        told = self.database.poison & {
+            (stream, one) for (_, stream), found in self.accepted.items() for one in found
+        }
+        assert set(self.database.rejected) == told - self.lost, "what is refused is not told"
+        assert len(self.database.rejected) == len(set(self.database.rejected))
+        assert self.database.sessions[self.session] == "stop"
+        for state in self.states():
+            assert state.pending == 0, state
+            key = StreamKey(state.exchange, state.symbol, state.channel)
+            terms = self.database.accounting[self.session, key]
+            for term in ("received", "carried_in", "written", "merged", "dropped"):
+                assert terms[term] == getattr(state, term), (term, terms, state)
+
+    # What must hold.
+
+    def check(self) -> None:
+        """Hold the world against the model."""
+        database = self.database
+        assert len(database.rows) == len(set(database.rows)), "a row is stored twice"
+        for stream in range(len(KEYS)):
+            sequences = [sequence for of, sequence in database.rows if of == stream]
+            assert sequences == sorted(sequences), "rows are out of order"
+        durable = set(database.rows) | set(self._in_spool())
+        assert self.durable - set(database.rejected) <= durable, "what was durable is gone"
+        self.durable = durable
+        self._check_order_of_what_is_durable(durable)
+        for state in self.states():
+            assert state.difference == 0, f"the identity is broken: {state}"
+        for (session, key), terms in database.accounting.items():
+            settled = terms["written"] + terms["merged"] + terms["dropped"] + terms["rejected"]
+            difference = terms["received"] + terms["carried_in"] - settled - terms["pending"]
+            assert difference == 0, f"the stored identity is broken: {session} {key} {terms}"
+        written = sum(terms["written"] for terms in database.accounting.values())
+        assert written == len(database.rows), "what is counted as written is not what is stored"
+        of_segment = Counter(database.segment_of[row] for row in database.rows)
+        for segment, known in database.segments.items():
+            assert known["rows"] == of_segment[segment], "a segment tells another number of rows"
+
+    def _check_order_of_what_is_durable(self, durable: set[Row]) -> None:
+        """Nothing is durable whose predecessor is not: coverage would speak of rows that a kill takes away."""
+        for stream in range(len(KEYS)):
+            good = [(stream, one) for one in self.accepted[self.session, stream]]
+            found = [row in durable for row in good if row not in self.database.poison]
+            assert found == sorted(found, reverse=True), "a row is durable before its predecessor"
+
+    def states(self) -> tuple[AccountingState, ...]:
+        return self.terms.states(lambda: self.buffer.snapshot()[0])
+
+    def _in_spool(self) -> list[Row]:
+        connection = self.spool._connection
+        assert connection is not None
+        found: list[Row] = []
+        for (body,) in connection.execute("SELECT body FROM spool ORDER BY number"):
+            try:
+                found += [row for rows in read_body(body) if rows.table == "book" for row in rows_of(rows)]
+            except DamagedError:
+                continue
+        return found
+
+    def _begin(self) -> None:
+        self.sessions += 1
+        self.session = f"session-{self.sessions}"
+        self.buffer = Buffer(levels_per_row=1, max_rows=MAX_ROWS, flush_rows=FLUSH_ROWS)
+        for key in KEYS:
+            self.buffer.register(key)
+        self.received = Counter[int]()
+        self.segment: dict[int, int | None] = dict.fromkeys(range(len(KEYS)))
+        state = SessionState(self.session, 1, "0", "host", 1, "{}")
+        preparation = Preparation(state, self.buffer.key, columns_of, most_rows=MOST_ROWS)
+        self.spool = FullableSpool(self.path, max_bytes=20_000, synchronous="OFF")
+        self.spool.open()
+        self.terms = Terms(self.session, self.buffer.key)
+        self.terms.carried_in(self.spool.heads())
+        self.breaker = Breaker(3, Backoff(0.1, 1.0), Backoff(0.5, 5.0), now_s=self._clock)
+        self.line = Line(self.buffer, preparation, self.terms, relief_rows=MAX_ROWS // 2, now_s=self._clock)
+        self.line.begin(self.spool.last_number, spilling=self.spool.entries > 0)
+        self.shelf = Shelf(self.spool, self.terms, self.session)
+        self.delivery = Delivery(
+            self.line, self.shelf, self.database, self.breaker, relief_s=1.0, now_s=self._clock
+        )
+        self.relief = Relief(self.line, self.shelf)
+
+    def _open_segment(self, stream: int) -> None:
+        segment = self.segment[stream] = 1000 * (self.sequence[stream] + 1) + 10 * stream
+        start_ns = self._at_ns(stream, 1)
+        self.buffer.open_segment(SegmentOpened(segment, stream, start_ns, "sequence", Liveness(start_ns)))
+
+    def _at_ns(self, stream: int, later: int = 0) -> int:
+        return self.sequence[stream] + later
+
+    def _clock(self) -> float:
+        return self.now_s
+
+
+def columns_of(batch: Batch) -> Mapping[str, list[Value]]:
+    """Return rows that tell where they come from."""
+    numbers = batch.integers
+    return {
+        "received_at_ns": list(numbers[0::INT_COLUMNS]),
+        "sequence": list(numbers[2::INT_COLUMNS]),
+        "stream": list(numbers[3::INT_COLUMNS]),
+        "segment_id": list(numbers[4::INT_COLUMNS]),
+    }
+
+
+def rows_of(rows: Rows) -> list[Row]:
+    """Name the rows by stream and sequence."""
+    if rows.table != "book":
+        return []
+    return list(zip(rows.columns["stream"], rows.columns["sequence"], strict=True))  # type: ignore[arg-type]
+
+
+def tuple_of(text: Value) -> Row:
+    """Read a refused row back."""
+    import json
+
+    values = json.loads(str(text))
+    return values["stream"], values["sequence"]
+
+
+__all__ = ["Database", "World", "replace"]
