@@ -62,7 +62,7 @@ def test_what_a_locked_database_does_not_take_waits_in_the_spool_for_the_next_st
         found = audit(str(database))
         assert found.passed, found.findings
         rig.check_rows(BTC)
-        assert [one["end_cause"] for one in rig.segments(BTC)][0] == "stop"
+        assert [one["end_cause"] for one in rig.segments(BTC)] == ["stop", "stop"]
 
 
 def test_postgresql_sessions_cut_in_mid_run_lose_and_double_nothing(postgres_url: str) -> None:

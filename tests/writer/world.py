@@ -3,9 +3,9 @@
 The database and the clock are simulated; everything else is what the program runs, its spool on a real file.
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -272,7 +272,7 @@ class World:
             assert known["rows"] == of_segment[segment], "a segment tells another number of rows"
 
     def _check_order_of_what_is_durable(self, durable: set[Row]) -> None:
-        """Nothing is durable whose predecessor is not: coverage would speak of rows that a kill takes away."""
+        """Nothing is durable whose predecessor is not: else a kill would take rows that coverage speaks of."""
         for stream in range(len(KEYS)):
             good = [(stream, one) for one in self.accepted[self.session, stream]]
             found = [row in durable for row in good if row not in self.database.poison]
@@ -347,10 +347,5 @@ def rows_of(rows: Rows) -> list[Row]:
 
 def tuple_of(text: Value) -> Row:
     """Read a refused row back."""
-    import json
-
     values = json.loads(str(text))
     return values["stream"], values["sequence"]
-
-
-__all__ = ["Database", "World", "replace"]

@@ -1,0 +1,187 @@
+"""Faults planted into the writer, one of each kind: a simulation that does not find them proves nothing."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from collector.errors import SinkError, SpoolError
+from collector.events.batch import StreamKey
+from collector.sinks.contract import Receipt, WriteSet
+from collector.writer import carried, delivery, shelf
+from collector.writer.delivery import Delivery
+from collector.writer.line import Line
+from collector.writer.parcel import Parcel, written
+from collector.writer.poison import Sifted, sift, without_rows
+from collector.writer.shelf import Shelf
+from collector.writer.terms import Terms
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def popped_before_it_is_committed(patch: pytest.MonkeyPatch) -> None:
+    first = Shelf.first
+
+    def pop(self: Shelf) -> Parcel | None:
+        parcel = first(self)
+        if parcel is not None:
+            self._spool.remove(parcel.number)
+        return parcel
+
+    patch.setattr(Shelf, "first", pop)
+
+
+def another_id_at_each_try(patch: pytest.MonkeyPatch) -> None:
+    refused, numbers = Delivery._refused, count()
+
+    def rename(self: Delivery, parcel: Parcel, error: SinkError) -> None:
+        parcel.write_set = replace(parcel.write_set, batch_id=f"again-{next(numbers)}")
+        refused(self, parcel, error)
+
+    patch.setattr(Delivery, "_refused", rename)
+
+
+def another_id_in_the_spool(patch: pytest.MonkeyPatch) -> None:
+    append, numbers = Shelf._append, count()
+
+    def rename(self: Shelf, parcel: Parcel) -> None:
+        kept = parcel.write_set
+        parcel.write_set = replace(kept, batch_id=f"spooled-{next(numbers)}")
+        append(self, parcel)
+        parcel.write_set = kept
+
+    patch.setattr(Shelf, "_append", rename)
+
+
+def what_the_writer_holds_stays_in_memory(patch: pytest.MonkeyPatch) -> None:
+    def take_aside(self: Line, *, swap: bool) -> Parcel | None:
+        with self._lock:
+            if not self.spilling.is_set():
+                return None
+            if self.carried is None:
+                self.carried = self._next(swap=swap)
+            return self.carried
+
+    patch.setattr(Line, "take_aside", take_aside)
+
+
+def dropped_when_the_spool_is_full(patch: pytest.MonkeyPatch) -> None:
+    append = Shelf._append
+
+    def ignore(self: Shelf, parcel: Parcel) -> None:
+        try:
+            append(self, parcel)
+        except SpoolError:
+            parcel.settled = True
+
+    patch.setattr(Shelf, "_append", ignore)
+
+
+def live_before_what_is_on_its_way_to_the_spool(patch: pytest.MonkeyPatch) -> None:
+    def nothing_in_spool(self: Line) -> None:
+        with self._lock:
+            self.spilling.clear()
+
+    patch.setattr(Line, "nothing_in_spool", nothing_in_spool)
+
+
+def the_poisoned_batch_is_thrown_away(patch: pytest.MonkeyPatch) -> None:
+    def throw(write_set: WriteSet, *_: object) -> Sifted:
+        return Sifted(without_rows(write_set, "poison", ""), written(write_set), write_set.row_count)
+
+    patch.setattr(delivery, "sift", throw)
+
+
+def poison_stays_in_the_segments_rows(patch: pytest.MonkeyPatch) -> None:
+    def forget(write_set: WriteSet, *parts: Any) -> Sifted:
+        found = sift(write_set, *parts)
+        return replace(found, write_set=replace(found.write_set, segments=write_set.segments))
+
+    patch.setattr(delivery, "sift", forget)
+
+
+def poison_is_counted_as_written(patch: pytest.MonkeyPatch) -> None:
+    def forget(write_set: WriteSet, *parts: Any) -> Sifted:
+        found = sift(write_set, *parts)
+        return replace(found, write_set=replace(found.write_set, accounting=write_set.accounting))
+
+    patch.setattr(delivery, "sift", forget)
+
+
+def rejections_are_not_counted(patch: pytest.MonkeyPatch) -> None:
+    def forget(_self: Terms, _parcel: Parcel, _rows: Mapping[StreamKey, int], _reason: str) -> None:
+        pass
+
+    patch.setattr(Terms, "rejected", forget)
+
+
+def spooled_rows_stay_in_flight(patch: pytest.MonkeyPatch) -> None:
+    def forget(_self: Terms, parcel: Parcel) -> None:
+        parcel.spooled = True
+
+    patch.setattr(Terms, "spooled", forget)
+
+
+def carried_rows_are_counted_as_received_again(patch: pytest.MonkeyPatch) -> None:
+    carried_in = carried.carried_in
+
+    def count_again(write_set: WriteSet, by: str) -> WriteSet:
+        found = carried_in(write_set, by)
+        return replace(
+            found, accounting=tuple(replace(one, received=one.received + 1) for one in found.accounting)
+        )
+
+    patch.setattr(shelf, "carried_in", count_again)
+
+
+def what_the_last_session_had_written_is_carried_in(patch: pytest.MonkeyPatch) -> None:
+    def believe(self: Terms, parcel: Parcel) -> None:
+        self.committed(parcel, Receipt())
+
+    patch.setattr(Terms, "known_before", believe)
+
+
+def given_up_after_three_refusals(patch: pytest.MonkeyPatch) -> None:
+    refused = Delivery._refused
+
+    def give_up(self: Delivery, parcel: Parcel, error: SinkError) -> None:
+        refused(self, parcel, error)
+        if parcel.tries == 3:
+            self._shelf.settle(parcel, Receipt())
+            self._line.hold(None)
+
+    patch.setattr(Delivery, "_refused", give_up)
+
+
+def a_batch_is_left_out_after_a_lost_answer(patch: pytest.MonkeyPatch) -> None:
+    refused = Delivery._refused
+
+    def believe(self: Delivery, parcel: Parcel, error: SinkError) -> None:
+        if "lost" in str(error) or parcel.tries:
+            self._shelf.settle(parcel, Receipt())
+            self._line.hold(None)
+        else:
+            refused(self, parcel, error)
+
+    patch.setattr(Delivery, "_refused", believe)
+
+
+PLANTS: list[Plant] = [
+    popped_before_it_is_committed,
+    another_id_at_each_try,
+    another_id_in_the_spool,
+    what_the_writer_holds_stays_in_memory,
+    dropped_when_the_spool_is_full,
+    live_before_what_is_on_its_way_to_the_spool,
+    the_poisoned_batch_is_thrown_away,
+    poison_stays_in_the_segments_rows,
+    poison_is_counted_as_written,
+    rejections_are_not_counted,
+    spooled_rows_stay_in_flight,
+    carried_rows_are_counted_as_received_again,
+    what_the_last_session_had_written_is_carried_in,
+    given_up_after_three_refusals,
+    a_batch_is_left_out_after_a_lost_answer,
+]
