@@ -106,6 +106,12 @@ class WriteSet:
     rows: tuple[Rows, ...] = ()
     segments: tuple[SegmentState, ...] = ()
     accounting: tuple[AccountingState, ...] = ()
+    by: str = ""  # the session that writes it, where it is not its own: it was left in the spool
+
+    @property
+    def written_by(self) -> str:
+        """Name the session that writes it."""
+        return self.by or self.session.session_id
 
     @property
     def row_count(self) -> int:
@@ -118,6 +124,7 @@ class Receipt:
     """What became of a batch that is stored now."""
 
     repeated: bool = False  # a batch of this id was committed before; nothing is written again
+    written_by: str = ""  # the session that committed it, if it was repeated
     merged: Mapping[StreamKey, int] = field(default_factory=dict)  # rows found to be there already
 
 

@@ -95,7 +95,7 @@ class SqlSink:
         try:
             with engine.begin() as connection, self._breakable(connection):
                 if not self._claim(connection, batch):
-                    return Receipt(repeated=True)
+                    return Receipt(repeated=True, written_by=self._writer_of(connection, batch))
                 fitted = self._database.fitted(connection, batch)
                 merged = self._write_rows(connection, fitted)
                 self._write_states(connection, fitted, merged)
@@ -176,6 +176,11 @@ class SqlSink:
         multi_row.upsert(connection, self._tables.coverage, map(segment_row, segments), rules=SEGMENT_RULES)
         self._add_to_accounting(connection, increments)
         multi_row.upsert(connection, self._tables.sessions, [session_row(batch.session)], rules=SESSION_RULES)
+
+    def _writer_of(self, connection: sa.Connection, batch: WriteSet) -> str:
+        ledger = self._tables.batches.c
+        question = sa.select(ledger.session_id).where(ledger.batch_id == batch.batch_id)
+        return str(connection.execute(question).scalar_one())
 
     def _add_to_accounting(self, connection: sa.Connection, increments: Sequence[AccountingState]) -> None:
         now_ns, table = time.time_ns(), self._tables.accounting

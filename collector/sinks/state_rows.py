@@ -27,7 +27,7 @@ def ledger_row(batch: WriteSet, committed_ns: int) -> Row:
     """Return the row whose presence says that the batch is stored."""
     return {
         "batch_id": batch.batch_id,
-        "session_id": batch.session.session_id,
+        "session_id": batch.written_by,
         "committed_ns": committed_ns,
         "rows": batch.row_count,
     }

@@ -28,6 +28,7 @@ def carried_in(write_set: WriteSet, by: str) -> WriteSet:
         session=_ended(write_set),
         segments=segments,
         accounting=tuple(accounting),
+        by=by,
     )
 
 

@@ -13,7 +13,6 @@ class Parcel:
 
     number: int
     write_set: WriteSet
-    carried: bool = False  # of an earlier session
     spooled: bool = False  # durable in the spool
     settled: bool = False  # nothing is left to do for it
     tries: int = 0

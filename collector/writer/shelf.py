@@ -67,7 +67,7 @@ class Shelf:
     def settle(self, parcel: Parcel, receipt: Receipt) -> None:
         """Note that a parcel is in the database, and forget it here."""
         with self._moving:
-            if parcel.carried and receipt.repeated and not parcel.tries:
+            if receipt.repeated and receipt.written_by != self._session_id:
                 self._terms.known_before(parcel)
             else:
                 self._terms.committed(parcel, receipt)
@@ -109,7 +109,7 @@ class Shelf:
         write_set = WriteSet(head.batch_id, head.session, entry.rows or (), head.segments, head.accounting)
         if foreign:
             write_set = carried_in(write_set, self._session_id)
-        parcel = Parcel(entry.number, write_set, carried=foreign, spooled=True, damage=entry.damage)
+        parcel = Parcel(entry.number, write_set, spooled=True, damage=entry.damage)
         if entry.damage:
             self._tell_of_damage(entry)
             self.reject(parcel, written(write_set), DAMAGED, without_rows(write_set, DAMAGED, entry.damage))

@@ -38,7 +38,7 @@ class Database:
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.segment_of: dict[Row, int] = {}
-        self.ledger: set[str] = set()
+        self.ledger: dict[str, str] = {}  # by batch id: who wrote it
         self.accounting: dict[tuple[str, StreamKey], Counter[str]] = defaultdict(Counter)
         self.segments: dict[int, dict[str, Any]] = {}
         self.sessions: dict[str, str | None] = {}
@@ -63,7 +63,7 @@ class Database:
         if self.lost_answers:
             self.lost_answers -= 1
             raise SinkError("the connection was lost", transient=True)
-        return Receipt(repeated=repeated)
+        return Receipt(repeated=repeated, written_by=self.ledger[batch.batch_id])
 
     def refuses(self, rows: Rows) -> str | None:
         return "poison" if any(row in self.poison for row in rows_of(rows)) else None
@@ -78,7 +78,7 @@ class Database:
         pass
 
     def _commit(self, batch: WriteSet) -> None:
-        self.ledger.add(batch.batch_id)
+        self.ledger[batch.batch_id] = batch.written_by
         session = batch.session
         self.sessions[session.session_id] = session.end_cause or self.sessions.get(session.session_id)
         for rows in batch.rows:
@@ -182,6 +182,7 @@ class World:
                 self.rows(0, 3)
             for _ in range(3):
                 self.relieve(swap=True)
+                self.check()
 
         self.database.meanwhile.append(meanwhile)
 
@@ -272,7 +273,7 @@ class World:
             assert known["rows"] == of_segment[segment], "a segment tells another number of rows"
 
     def _check_order_of_what_is_durable(self, durable: set[Row]) -> None:
-        """Nothing is durable whose predecessor is not: else a kill would take rows that coverage speaks of."""
+        """Nothing is durable whose predecessor is not: a kill would take rows that coverage speaks of."""
         for stream in range(len(KEYS)):
             good = [(stream, one) for one in self.accepted[self.session, stream]]
             found = [row in durable for row in good if row not in self.database.poison]
