@@ -17,6 +17,7 @@ from collector.clock import Clock
 from collector.errors import CollectorError, UserError
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
+from collector.events.notices import ClockStep
 from collector.exchanges.protocol import depth_of
 from collector.exchanges.venues import SUPPORTED, Kind
 from collector.features.market_rows import MarketRows
@@ -25,6 +26,7 @@ from collector.features.rows import BookRows, versions
 from collector.features.sampling import Sampling
 from collector.features.streams import StreamFacts
 from collector.halts import HaltGuard
+from collector.housekeeping import make_housekeeping
 from collector.ids import SegmentIds, new_id
 from collector.logs import log_events, log_failed_subscriber, log_unknown
 from collector.retry import Backoff
@@ -36,6 +38,7 @@ from collector.stream.feed import Feed, Limits, Wanted
 from collector.stream.markets import Source
 from collector.stream.thread import StreamThread
 from collector.view import View, Watch, WriterView
+from collector.writer.event_log import KINDS, EventLog
 from collector.writer.prepare import Preparation
 
 CALL_TIMEOUT_S = 10.0
@@ -120,6 +123,9 @@ class Collector:
             auto_migrate=settings.database.auto_migrate,
             busy_timeout_s=settings.database.busy_timeout_s,
         )
+        happened = EventLog(self.session.session_id)
+        for kind in KINDS:
+            self.events.subscribe(kind, happened.note)
         self.stream = StreamThread(self._make_feeds, self.events, self._thread_ended)
         self.writer = make_writer(
             settings,
@@ -130,12 +136,20 @@ class Collector:
                 BookRows(self._facts_of, levels, settings.storage.features).settle,
                 most_rows=ROWS_A_TRANSACTION,
                 market_rows=MarketRows(self._facts_of).portions,
+                beside=happened.take,
             ),
             self._sink,
             self.events,
             session_id=self.session.session_id,
             on_end=self._thread_ended,
         )
+        self._housekeeping = (
+            make_housekeeping(settings, self.session.session_id, self.writer.chores.submit)
+            if sink is None
+            else None
+        )
+        if self._housekeeping is not None:
+            self.events.subscribe(ClockStep, self._housekeeping.clock_stepped)
         self._started_s: float | None = None
         self._report: Report | None = None
 
@@ -146,6 +160,8 @@ class Collector:
         self.events.start()
         self.writer.start()
         self.stream.start()
+        if self._housekeeping is not None:
+            self._housekeeping.start()
         log.info("collector.started", session=self.session.session_id, database=self._shown_database())
 
     @property
@@ -169,6 +185,8 @@ class Collector:
             raise CollectorError("stop before start")
         until_s = time.monotonic() + (self.settings.shutdown.deadline_s if deadline_s is None else deadline_s)
         problems = list(self._refused())
+        if self._housekeeping is not None:
+            self._housekeeping.ask_to_stop()
         self.stream.ask_to_stop()
         if not self.stream.join(max(0.0, until_s - time.monotonic())):
             problems.append("the websocket thread did not end in time")
@@ -176,6 +194,8 @@ class Collector:
             problems.append(f"the websocket thread failed: {self.stream.failure!r}")
         if not self.writer.stop(until_s - time.monotonic()):
             problems.append(self._writer_problem())
+        if self._housekeeping is not None:
+            self._housekeeping.stop()
         self._sink.close()
         for name in self.events.stop():
             log.warning("subscriber.stuck", subscriber=name)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from collector.events.notices import (
     ClockStep,
+    DatabaseState,
     Notice,
     PotentialHalt,
     SegmentChanged,
@@ -16,7 +17,7 @@ from collector.sinks.contract import Rows, Value
 
 MOST_WAITING = 2_000  # events between two writes; what is beyond is counted
 MOST_CHARACTERS = 1_000
-KINDS = (SystemState, SegmentChanged, SnapshotFailed, PotentialHalt, ClockStep)
+KINDS = (SystemState, SegmentChanged, SnapshotFailed, PotentialHalt, DatabaseState, ClockStep)
 
 Row = tuple[int, str, str | None, str | None, str, str]  # at, kind, exchange, symbol, code, detail
 COLUMNS = ("at_ns", "kind", "exchange", "symbol", "code", "detail")
@@ -69,6 +70,8 @@ def _row(event: Notice) -> Row:
         case PotentialHalt():
             detail = _joined(event.reason, event.detail)
             return event.at_ns, "potential_halt", event.exchange, event.symbol, event.code, detail
+        case DatabaseState():
+            return event.at_ns, "database", None, None, event.state, _joined(event.cause)
         case ClockStep():
             return event.at_ns, "clock", None, None, "step", f"{event.step_s:+.3f} s"
 

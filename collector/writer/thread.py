@@ -9,8 +9,9 @@ from pathlib import Path
 import structlog
 
 from collector.errors import SpoolError
-from collector.sinks.contract import Sink
+from collector.sinks.contract import Sink, Task
 from collector.writer.breaker import Breaker, BreakerState
+from collector.writer.chores import Chores
 from collector.writer.delivery import Delivery, Did
 from collector.writer.line import Line, Source
 from collector.writer.prepare import Preparation
@@ -75,6 +76,7 @@ class WriterThread:
         )
         self._news = threading.Event()  # for the writer, while it does not wait for the buffer
         self._relief = Relief(self._line, self._shelf, self._news.set)
+        self.chores = Chores()
         self._leaving = threading.Event()  # no more time for the database
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(self._write,), name="writer", daemon=True)
@@ -145,6 +147,7 @@ class WriterThread:
 
     def _end_threads(self) -> None:
         self._closed.set()
+        self.chores.close()
         self._wake()
         if self._thread.is_alive():
             self._sink.abort()
@@ -175,6 +178,8 @@ class WriterThread:
     def _write(self) -> None:
         swap = False
         while not self._is_over():
+            if not self.spilling and self.chores.do_one(self._run_task):
+                continue
             did = self._delivery.step(swap=swap)
             if did is Did.MOVED:
                 swap = False  # first what was taken before
@@ -206,6 +211,10 @@ class WriterThread:
             return False
         has_time = not self._leaving.is_set() and self.breaker.state is BreakerState.CLOSED
         return self._shelf.empty or not has_time
+
+    def _run_task(self, task: Task) -> int:
+        with self._watchdog.watched():
+            return self._sink.run(task)
 
     def _wait_for_news(self, timeout_s: float) -> None:
         self._news.wait(timeout_s)

@@ -5,7 +5,7 @@ The database and the clock are simulated; everything else is what the program ru
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from collector.buffer.buffer import Buffer
 from collector.errors import SinkError, SpoolError
 from collector.events.batch import INT_COLUMNS, Batch, Liveness, SegmentClosed, SegmentOpened, StreamKey
 from collector.retry import Backoff
-from collector.sinks.contract import AccountingState, Receipt, Rows, SessionState, Value, WriteSet
+from collector.sinks.contract import AccountingState, Receipt, Rows, SessionState, Task, Value, WriteSet
 from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.codec import DamagedError, read_body
 from collector.writer.delivery import Delivery, Did
@@ -70,6 +70,12 @@ class Database:
 
     def open(self) -> None:
         pass
+
+    def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> None:
+        pass
+
+    def run(self, task: Task) -> int:
+        return task(None)
 
     def abort(self) -> None:
         pass
