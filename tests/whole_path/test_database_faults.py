@@ -51,6 +51,7 @@ def test_what_a_locked_database_does_not_take_waits_in_the_spool_for_the_next_st
         assert Path(report.spool).exists()
         again = Rig(rig.simulator, str(database), [BTC])
         again.collector.start()
+        again.wait_until_verified()
         wait_until(lambda: not again.collector.writer.spilling, "brought in")
         second = again.collector.stop()
         assert second.good
