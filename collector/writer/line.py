@@ -146,6 +146,6 @@ class Line:
         return self._all_of(batch, extend_alive=extend_alive, ending=self._ending)
 
     def _all_of(self, batch: Batch, *, extend_alive: bool, ending: bool) -> Iterator[WriteSet]:
-        yield from self._preparation.write_sets(batch, extend_alive=extend_alive)
+        yield from self._preparation.write_sets(batch, extend_alive=extend_alive, is_last=ending)
         if ending:
             yield self._preparation.ended(self._now_ns(), "stop")

@@ -30,10 +30,16 @@ def sift(write_set: WriteSet, refuses: Refuses, at_ns: int) -> Sifted:
     """Take out what is refused: halve until the bad rows are alone."""
     kept: list[Rows] = []
     bad: list[_BadRow] = []
+    books: tuple[int, set[int]] = (0, set())  # how many rows, and the places of the bad ones
     for rows in write_set.rows:
         found = [_BadRow(rows, place, why) for place, why in _bad_rows(rows, refuses)]
         bad += found
-        kept.append(_without(rows, {one.place for one in found}) if found else rows)
+        places = {one.place for one in found}
+        if rows.table == "levels" and len(rows) == books[0]:  # a row for each row of the books before
+            places |= books[1]
+        if rows.table == "book":
+            books = len(rows), places
+        kept.append(_without(rows, places) if places else rows)
     if not bad:
         return Sifted(write_set, {}, 0)
     streams = {one.segment_id: _stream(one) for one in write_set.segments}

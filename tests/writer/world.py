@@ -5,9 +5,11 @@ The database and the clock are simulated; everything else is what the program ru
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from collector.buffer.buffer import Buffer
 from collector.errors import SinkError, SpoolError
@@ -18,6 +20,7 @@ from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.codec import DamagedError, read_body
 from collector.writer.delivery import Delivery, Did
 from collector.writer.line import Line
+from collector.writer.portions import Portion
 from collector.writer.prepare import Preparation
 from collector.writer.relief import Relief
 from collector.writer.shelf import Shelf
@@ -308,7 +311,7 @@ class World:
         self.received = Counter[int]()
         self.segment: dict[int, int | None] = dict.fromkeys(range(len(KEYS)))
         state = SessionState(self.session, 1, "0", "host", 1, "{}")
-        preparation = Preparation(state, self.buffer.key, columns_of, most_rows=MOST_ROWS)
+        preparation = Preparation(state, self.buffer.key, book_rows, most_rows=MOST_ROWS)
         self.spool = FullableSpool(self.path, max_bytes=20_000, synchronous="OFF")
         self.spool.open()
         self.terms = Terms(self.session, self.buffer.key)
@@ -334,15 +337,15 @@ class World:
         return self.now_s
 
 
-def columns_of(batch: Batch) -> Mapping[str, list[Value]]:
+def book_rows(batch: Batch, *, is_last: bool) -> Portion:
     """Return rows that tell where they come from."""
-    numbers = batch.integers
-    return {
-        "received_at_ns": list(numbers[0::INT_COLUMNS]),
-        "sequence": list(numbers[2::INT_COLUMNS]),
-        "stream": list(numbers[3::INT_COLUMNS]),
-        "segment_id": list(numbers[4::INT_COLUMNS]),
-    }
+    del is_last
+    integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
+    received_at_ns, _, sequences, streams, segments, _ = integers.T
+    named = (received_at_ns, sequences, streams, segments)
+    names = ("received_at_ns", "sequence", "stream", "segment_id")
+    columns = {name: column.tolist() for name, column in zip(names, named, strict=True)}
+    return Portion("book", columns, streams, segments, received_at_ns, sequences)
 
 
 def rows_of(rows: Rows) -> list[Row]:
