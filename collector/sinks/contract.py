@@ -134,8 +134,11 @@ class Sink(Protocol):
     def open(self) -> None:
         """Make ready to write, or raise UserError saying what stands in the way."""
 
-    def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> None:
-        """Say who writes, and take these streams as well; raise DatabaseInUse naming who has one of them."""
+    def claiming(self, session: SessionState, streams: Iterable[StreamKey]) -> Task:
+        """Return work that says who writes, and takes these streams as well.
+
+        It raises DatabaseInUse naming who has one of them.
+        """
 
     def write(self, batch: WriteSet) -> Receipt:
         """Commit the batch in one transaction, and say what became of it.
@@ -151,7 +154,7 @@ class Sink(Protocol):
         """
 
     def run(self, task: Task) -> int:
-        """Do housekeeping between batches, and return what it came to, or raise SinkError."""
+        """Do work between batches, and return what it came to, or raise SinkError or UserError."""
 
     def abort(self) -> None:
         """Break off, from another thread, the call that is under way; it raises SinkError there."""

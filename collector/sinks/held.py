@@ -84,19 +84,13 @@ class HeldDatabase:
         if self._lock is not None:
             self._lock.release()
 
-    def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> None:
+    def claim(self, connection: sa.Connection, session: SessionState, streams: Iterable[StreamKey]) -> None:
         """Say who writes, and take these streams as well, or raise DatabaseInUse naming who has one."""
-        try:
-            with self.engine.begin() as connection:
-                if self._streams is not None:
-                    introduce(_driver(connection), session)
-                    self._streams.claim(_driver(connection), session, streams)
-                row = session_row(session)
-                multi_row.upsert(connection, self.tables.sessions, [row], rules=SESSION_RULES)
-        except CollectorError:
-            raise
-        except Exception as error:
-            raise sink_error(error, self.name) from error
+        if self._streams is not None:
+            introduce(_driver(connection), session)
+            self._streams.claim(_driver(connection), session, streams)
+        row = session_row(session)
+        multi_row.upsert(connection, self.tables.sessions, [row], rules=SESSION_RULES)
         self._session_id = session.session_id
 
     @property

@@ -87,7 +87,17 @@ class SqlSink:
 
     def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> None:
         """Say who writes, and take these streams as well; raise DatabaseInUse naming who has one of them."""
-        self._database.claim(session, streams)
+        self.run(self.claiming(session, streams))
+
+    def claiming(self, session: SessionState, streams: Iterable[StreamKey]) -> Task:
+        """Return the work of a claim, for whoever is not the thread that writes."""
+        wanted = tuple(streams)
+
+        def claim(connection: sa.Connection) -> int:
+            self._database.claim(connection, session, wanted)
+            return len(wanted)
+
+        return claim
 
     def write(self, batch: WriteSet) -> Receipt:
         """Commit the batch in one transaction, unless a batch of its id is in already."""
@@ -114,6 +124,8 @@ class SqlSink:
                 done = task(connection)
                 connection.commit()
                 return done
+        except UserError:
+            raise
         except Exception as error:
             raise sink_error(error, self._database.name) from error
 
