@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collector.view import View
 
 Phase = Literal["stopped", "starting", "running", "stopping"]
+BOOKS = ("book.", "bbo")
 START_TIMEOUT_S = 30.0  # where full settings are given, which have no such key
 
 log = structlog.get_logger()
@@ -174,9 +175,11 @@ class DataIngestor:
     def _try_to_start(self, timeout_s: float) -> IngestorError | None:
         until_s = time.monotonic() + timeout_s
         verified = threading.Event()
+        channels = {one for exchange in self.settings.exchanges.values() for one in exchange.channels}
+        awaited = {one for one in channels if one.startswith(BOOKS)} or channels
 
         def on_segment(event: SegmentChanged) -> None:
-            if event.verified:
+            if event.verified and event.channel in awaited:
                 verified.set()
                 collector.interrupt()
 

@@ -19,6 +19,7 @@ from collector import (
     PotentialHalt,
     State,
     SystemState,
+    Trade,
     UserError,
     create_data_ingestor,
     load_features,
@@ -69,6 +70,21 @@ def test_an_update_says_bit_for_bit_what_its_row_says(tmp_path: Path, exchange: 
         assert len(update.bids) == len(update.asks) == 10
         assert (update.best_bid, update.best_ask) == (update.bids[0][0], update.asks[0][0])
     assert len({update.id for update in seen}) == len(seen)
+
+
+def test_a_start_waits_for_a_book_where_one_is_asked_for(tmp_path: Path) -> None:
+    with Simulator(updates_per_s=100.0) as simulator:
+        both = create_data_ingestor(config(simulator, tmp_path, channels=["trade"]))
+        for _ in range(3):
+            with both:
+                channels = {one["channel"]: one["state"] for one in both.get_stats()["streams"]}
+                assert channels["book.50"] == "verified"
+        trades: list[Trade] = []
+        settings = {"exchanges.bybit.channels": ["trade"]}
+        alone = create_data_ingestor(config(simulator, tmp_path, settings=settings))
+        alone.events.subscribe(Trade, trades.append)
+        with alone:
+            wait_until(lambda: trades, "a trade")
 
 
 def test_start_stop_and_start_again(tmp_path: Path) -> None:

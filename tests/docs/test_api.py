@@ -1,0 +1,136 @@
+"""docs/api.md says what the library does: it runs, and it leaves out no public name."""
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import collector
+from collector.factory import Components
+from collector.ingestor.config import DataIngestorConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+FACES = [
+    *(collector.DataIngestor, collector.L2Update, collector.Trade, collector.Candle, collector.Bar),
+    *(collector.TickStore, collector.Top, collector.LiveBars, collector.EventBus, collector.ComponentFactory),
+    Components,
+]
+# Parts of ours speak to each other by these.
+OURS = {
+    "listen",
+    "take",
+    "ring",
+    "due_in_s",
+    "attach",
+    "detach_all",
+    "remove",
+    "numbers",
+    "before",
+    "shown",
+    "ten_known",
+}
+OURS |= {"interval_ms", "listener_failures", "create", "settings"}
+
+
+def run(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def test_the_page_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    done = run("\n".join(BLOCKS), tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_every_public_name_stands_in_an_example() -> None:
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md")]
+    examples = "\n".join(
+        block for page in pages for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    )
+    missing = [name for name in collector.__all__ if not re.search(rf"\b{name}\b", examples)]
+    assert missing in ([], ["__version__"])
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.__name__)
+def test_every_public_part_of_a_face_stands_on_the_page(face: type) -> None:
+    names = {name for name in dir(face) if not name.startswith("_")} - OURS
+    assert {name for name in names if not re.search(rf"\b{name}\b", PAGE)} == set()
+
+
+def test_the_table_of_short_keys_holds_all_of_them_with_their_defaults() -> None:
+    told = dict(re.findall(r"^\| `(\w+)`(?:, `\w+`)? \| `?([^|`]*?)`?(?:, `[^|]*)? \|", PAGE, re.MULTILINE))
+    fields = {one.name: one.default for one in dataclasses.fields(DataIngestorConfig)}
+    assert {*told, "stop_timeout"} == set(fields)
+    for name in (
+        "exchange",
+        "symbol",
+        "sandbox",
+        "db_path",
+        "buffer_size",
+        "orderbook_depth",
+        "start_timeout",
+    ):
+        assert told[name] == str(fields[name])
+
+
+def test_a_bot_written_from_the_readme_works_at_first_try(tmp_path: Path) -> None:
+    (bot,) = re.findall(r"<!-- bot -->\n```python\n(.*?)```", README, re.DOTALL)
+    done = run(bot, tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(re.findall(r"^BTC/USDT:USDT \d+\.\d+ ", done.stdout, re.MULTILINE)) > 50
+    assert "running" in done.stdout
+    with_rows = "from collector import load_features; print(len(load_features('bot.db', 'BTC/USDT:USDT')))"
+    assert int(run(with_rows, tmp_path).stdout) > 50
+
+
+SEVEN_LINES = """
+def on_update(update): seen.append(update)
+def on_error(error): raise AssertionError(error)
+seen = []
+from collector import create_data_ingestor, DataIngestor, DataIngestorConfig, L2Update, load_features
+
+ingestor = create_data_ingestor({
+    "exchange": "bybit", "symbol": "BTC/USDT:USDT", "sandbox": False,
+    "db_path": "./trading_bot_live.db", "table_name": "l2_training_data_practical",
+    "buffer_size": 100, "write_interval": 1.0, "orderbook_depth": 10,
+    "max_reconnect_attempts": 10, "reconnect_delay": 5.0, "endpoints": ENDPOINTS,
+})
+ingestor.add_update_callback(on_update)      # L2Update; an exception in a callback harms nobody else
+ingestor.add_error_callback(on_error)
+if ingestor.start():                         # True once the first verified book is in, or False in time
+    wait()
+    ingestor.get_stats(); ingestor.is_healthy(); ingestor.subscribe("ETH/USDT:USDT")
+    ingestor.stop()                          # drains; also a context manager
+print(len(seen), len(load_features("./trading_bot_live.db", "BTC/USDT:USDT")))
+"""
+
+
+def test_the_example_of_the_design_collects_from_the_simulator(tmp_path: Path) -> None:
+    before = """
+import time
+from collector.simulator import Simulator
+simulator = Simulator(updates_per_s=100)
+simulator.start()
+ENDPOINTS = simulator.endpoints("bybit")
+def wait():
+    while len(seen) < 100: time.sleep(0.01)
+    simulator.pause()
+"""
+    done = run(before + SEVEN_LINES + "simulator.stop()\n", tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen, stored = map(int, done.stdout.split())
+    assert seen == stored >= 100
