@@ -21,11 +21,17 @@ ALLOWED = {
     "view": {"events", "sinks"},
     "halts": {"events"},
     "ticks": {"events", "errors"},
+    "export": {"export", "query", "sinks", "errors", "__init__"},
+    "archive": {"archive", "export", "query", "sinks", "settings", "errors"},
     "query": {"query", "sinks", "features", "errors"},
     "simulator": {"simulator", "errors"},
 }
 WIRING = {"app", "assembly", "cli", "factory", "ingestor", "__init__", "__main__"}
-ONLY = {"ccxt": {"stream", "backfill"}, "sqlalchemy": {"sinks", "query", "backfill"}, "alembic": {"sinks"}}
+ONLY = {
+    "ccxt": {"stream", "backfill"},
+    "sqlalchemy": {"sinks", "query", "export", "archive", "backfill"},
+    "alembic": {"sinks"},
+}
 
 
 def modules() -> list[Path]:

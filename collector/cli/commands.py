@@ -13,6 +13,7 @@ from collector.cli.config import config
 from collector.cli.coverage import coverage
 from collector.cli.demo import demo
 from collector.cli.doctor.command import doctor
+from collector.cli.export import export
 from collector.cli.migrate import migrate
 from collector.cli.plan import plan
 from collector.cli.simulate import simulate
@@ -33,7 +34,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for command in (collect, demo, simulate, doctor, plan, status, coverage, verify, tail, version, bench):
+for command in (
+    collect,
+    demo,
+    simulate,
+    doctor,
+    plan,
+    status,
+    coverage,
+    verify,
+    tail,
+    export,
+    version,
+    bench,
+):
     app.command()(command)
 app.add_typer(migrate)
 app.add_typer(config)

@@ -40,14 +40,18 @@ def gaps(
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> pd.DataFrame:
     """Return the holes between the segments of each stream: from, until, and why the covered part ended."""
-    found = coverage(db, symbol, exchange=exchange, channel=channel, table_name=table_name)
+    return holes(coverage(db, symbol, exchange=exchange, channel=channel, table_name=table_name))
+
+
+def holes(found: pd.DataFrame) -> pd.DataFrame:
+    """Return what lies between the segments of each stream."""
     stream = ["exchange", "symbol", "channel"]
     starts = found["start_ns"].astype("Int64")  # a float could not hold the nanoseconds
     following = starts.groupby([found[name] for name in stream]).shift(-1)
-    holes = found[following.notna()][[*stream, "alive_until_ns", "end_cause", "detail"]]
-    holes = holes.rename(columns={"alive_until_ns": "from_ns", "end_cause": "cause"})
-    holes.insert(4, "until_ns", following.dropna().astype("int64"))
-    return holes[holes["until_ns"] > holes["from_ns"]].reset_index(drop=True)
+    between = found[following.notna()][[*stream, "alive_until_ns", "end_cause", "detail"]]
+    between = between.rename(columns={"alive_until_ns": "from_ns", "end_cause": "cause"})
+    between.insert(4, "until_ns", following.dropna().astype("int64"))
+    return between[between["until_ns"] > between["from_ns"]].reset_index(drop=True)
 
 
 def segments(connection: sa.Connection, tables: Tables, selection: Selection) -> pd.DataFrame:

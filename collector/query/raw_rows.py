@@ -4,7 +4,7 @@ SQLite: the driver's own rows go straight into a record array, and no list of th
 PostgreSQL: binary COPY of columns that all have eight bytes is an array already, in the other byte order.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +23,7 @@ _FIELD_BYTES = 12  # its length, then eight bytes
 
 def chunks(
     connection: sa.Connection, question: "sa.Select[Any]", chunk_rows: int = CHUNK_ROWS
-) -> Iterator[dict[str, Array]]:
+) -> Generator[dict[str, Array], None, None]:
     """Yield the columns of the question, so many rows at a time; NULL is NaN, NO_INT or None."""
     kinds = {column.name: kind_of(column) for column in question.selected_columns}
     filled = question.with_only_columns(
@@ -48,7 +48,7 @@ def _filled(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any
 
 def _from_sqlite(
     connection: sa.Connection, question: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
-) -> Iterator[dict[str, Array]]:
+) -> Generator[dict[str, Array], None, None]:
     record = np.dtype([(name, dtype_of(kind)) for name, kind in kinds.items()])
     compiled = question.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     values = [compiled.params[name] for name in compiled.positiontup or ()]
@@ -65,7 +65,7 @@ def _from_sqlite(
 
 def _by_copy(
     connection: sa.Connection, question: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
-) -> Iterator[dict[str, Array]]:
+) -> Generator[dict[str, Array], None, None]:
     fields = [(name, ">f8" if kind == "float" else ">i8") for name, kind in kinds.items()]
     record = np.dtype(
         [("fields", ">i2")]
@@ -98,11 +98,14 @@ def _columns(block: bytes, record: np.dtype[np.void], kinds: Mapping[str, Kind])
 
 def _by_cursor(
     connection: sa.Connection, question: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
-) -> Iterator[dict[str, Array]]:
+) -> Generator[dict[str, Array], None, None]:
     found = connection.execute(question, execution_options={"yield_per": chunk_rows})
-    for rows in found.partitions():
-        columns = zip(*rows, strict=True)
-        yield {
-            name: np.array(values, dtype=dtype_of(kind))
-            for (name, kind), values in zip(kinds.items(), columns, strict=True)
-        }
+    try:
+        for rows in found.partitions():
+            columns = zip(*rows, strict=True)
+            yield {
+                name: np.array(values, dtype=dtype_of(kind))
+                for (name, kind), values in zip(kinds.items(), columns, strict=True)
+            }
+    finally:
+        found.close()

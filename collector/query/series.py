@@ -1,6 +1,7 @@
 """Read the rows of one stream in the order of their receipt, a chunk at a time, in flat memory."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,15 +83,20 @@ class Series:
     ) -> Iterator[Chunk]:
         """Yield the rows as the database gives them, once they are known to be of one kind."""
         done = 0
-        for chunk in raw_rows.chunks(connection, question.with_only_columns(*self._columns()), chunk_rows):
-            segment = chunk["segment_id"]
-            if (segment == _OTHER).any():
-                raise mixed(connection, self.stream, span)
-            if (segment == _UNTIMED).any():  # something else wrote it: the text is all there is
-                yield from self._by_text(connection, question.offset(done), span, chunk_rows)
+        told = question.with_only_columns(*self._columns())
+        with closing(raw_rows.chunks(connection, told, chunk_rows)) as chunks:
+            for chunk in chunks:
+                segment = chunk["segment_id"]
+                if (segment == _OTHER).any():
+                    raise mixed(connection, self.stream, span)
+                if (segment == _UNTIMED).any():
+                    break
+                done += len(segment)
+                yield chunk
+            else:
                 return
-            done += len(segment)
-            yield chunk
+        # Something else wrote these rows: the text is all there is.
+        yield from self._by_text(connection, question.offset(done), span, chunk_rows)
 
     def _by_text(
         self, connection: sa.Connection, question: "sa.Select[Any]", span: Span, chunk_rows: int

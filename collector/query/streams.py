@@ -16,6 +16,10 @@ ALL = "*"  # asks for every data source at once
 _SHOWN = 20
 
 
+class MixedRowsError(QueryError):
+    """Rows that should be alike are not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """Rows of one symbol of one exchange that are alike in what else tells streams apart."""
@@ -76,7 +80,7 @@ def find_stream(
     return Stream(table, symbol, exchange, tuple(where), first, given)
 
 
-def mixed(connection: sa.Connection, stream: Stream, span: Span) -> QueryError:
+def mixed(connection: sa.Connection, stream: Stream, span: Span) -> MixedRowsError:
     """Return the error that names the choices which the rows of a span leave."""
     for name, value in stream.alike.items():
         column = stream.table.c[name]
@@ -85,12 +89,12 @@ def mixed(connection: sa.Connection, stream: Stream, span: Span) -> QueryError:
         if len(found) > 1:
             choices = ", ".join(sorted(repr(one) for one in found))
             hint = f'; data_source="{ALL}" takes all' if name == "data_source" else ""
-            return QueryError(
+            return MixedRowsError(
                 f"{stream.symbol} is stored with more than one {name}: {choices}; say which: {name}=...{hint}"
             )
         if found and found[0] != value:
-            return QueryError(f"{stream.symbol} was being changed while it was read; try again")
-    return QueryError(f"the rows of {stream.symbol} are not alike")
+            return MixedRowsError(f"{stream.symbol} was being changed while it was read; try again")
+    return MixedRowsError(f"the rows of {stream.symbol} are not alike")
 
 
 def _texts(span: Span) -> tuple[str | None, str | None]:

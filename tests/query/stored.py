@@ -58,9 +58,11 @@ def prepare(url: str) -> str:
 def insert(url: str, table: str, columns: dict[str, list[Any]]) -> None:
     """Put rows into one of the tables, whoever may have written them."""
     engine = make_engine(database_url(url), synchronous="OFF")
-    with engine.begin() as connection:
-        multi_row.insert(connection, getattr(tables(DEFAULT_TABLE_NAME), table), columns)
-    engine.dispose()
+    try:
+        with engine.begin() as connection:
+            multi_row.insert(connection, getattr(tables(DEFAULT_TABLE_NAME), table), columns)
+    finally:
+        engine.dispose()
 
 
 def write(url: str, stored: Stored, facts: Facts | None = None) -> None:

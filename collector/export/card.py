@@ -1,0 +1,83 @@
+"""Write the card of a data set: what it holds, how far it reaches, what is missing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from collector import __version__
+from collector.export.files import whole_file
+from collector.query.coverage import holes
+from collector.query.instants import shown
+
+_CARD = """\
+# Market data
+
+Written by collector {version}, format `{form}`. One file a day (UTC) of a symbol:
+`<kind>/exchange=<exchange>/symbol=<symbol>/date=<date>/`; symbols are percent-encoded in the path and plain
+in the column. Times ending in `_ns` are nanoseconds since 1970, UTC, as int64; what is missing is null. What
+each column means stands in the documentation of the collector (docs/schema.md, docs/features.md).
+
+```python
+pandas.read_parquet("features")
+duckdb.sql("FROM read_parquet('features/**/*.parquet') WHERE symbol = 'BTC/USDT:USDT'")
+```
+
+`coverage.parquet` says what was seen without a hole: rows of one `segment_id` have none between them.
+
+## Rows
+
+| kind | exchange | symbol | first day | last day | files | rows |
+|---|---|---|---|---|---|---|
+{rows}
+
+## Coverage
+
+| exchange | symbol | channel | from | until | covered | holes |
+|---|---|---|---|---|---|---|
+{coverage}
+
+## Checksums
+
+`sha256sum -c` takes these lines.
+
+```text
+{checksums}
+```
+"""
+
+
+def write_card(
+    folder: Path, files: Mapping[str, Mapping[str, Any]], segments: pd.DataFrame, form: str
+) -> None:
+    """Write README.md beside the files."""
+    text = _CARD.format(
+        version=__version__,
+        form=form,
+        rows="\n".join(_rows(files)),
+        coverage="\n".join(_coverage(segments)),
+        checksums="\n".join(f"{files[path]['sha256']}  {path}" for path in sorted(files)),
+    )
+    with whole_file(folder / "README.md") as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def _rows(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    frame = pd.DataFrame(list(files.values()))
+    lines = []
+    for (kind, exchange, symbol), own in frame.groupby(["kind", "exchange", "symbol"]):
+        span = f"{own['date'].min()} | {own['date'].max()}"
+        lines.append(f"| {kind} | {exchange} | {symbol} | {span} | {len(own)} | {own['rows'].sum():,} |")
+    return lines
+
+
+def _coverage(segments: pd.DataFrame) -> list[str]:
+    lines = []
+    for (exchange, symbol, channel), own in segments.groupby(["exchange", "symbol", "channel"]):
+        begin, end = int(own["start_ns"].min()), int(own["alive_until_ns"].max())
+        covered_s = int((own["alive_until_ns"] - own["start_ns"]).sum()) / 1e9
+        missing = len(holes(own))
+        names = f"{exchange} | {symbol} | {channel}"
+        lines.append(f"| {names} | {shown(begin)} | {shown(end)} | {covered_s:,.3f} s | {missing} |")
+    return lines

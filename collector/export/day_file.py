@@ -1,0 +1,29 @@
+"""Write the file of one day."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from collector.export.day_rows import LEFT_OUT, day_tables, schema
+from collector.export.days import Day
+from collector.export.files import whole_file
+from collector.export.formats import FORMATS
+from collector.query.streams import MixedRowsError
+
+
+def write_day(
+    connection: sa.Connection,
+    table: sa.Table,
+    day: Day,
+    path: Path,
+    form: str,
+    left_out: tuple[str, ...] = LEFT_OUT,
+) -> None:
+    """Write the day's rows; the file appears whole."""
+    columns = schema(table, left_out)
+    with whole_file(path) as unfinished:
+        try:
+            FORMATS[form](unfinished, columns, day_tables(connection, table, day, left_out))
+        except MixedRowsError:
+            rows = day_tables(connection, table, day, left_out, are_alike=False)
+            FORMATS[form](unfinished, columns, rows)

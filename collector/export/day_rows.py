@@ -1,0 +1,107 @@
+"""Read the rows of one day, whole, in order, as an Arrow table a chunk."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from collector.export.days import Day, within
+from collector.query.columns import CATEGORIES, NO_INT, Array, Chunk, joined, kind_of, picked
+from collector.query.extras import extra
+from collector.query.instants import Span
+from collector.query.series import Series
+from collector.query.streams import Stream, Value
+
+LEFT_OUT = ("id", "timestamp", "created_at")  # numbering, the text of received_at_ns, and our own delay
+_NEARLY_ALWAYS_ALIKE = ("depth", "data_source")
+
+
+def schema(table: sa.Table, left_out: tuple[str, ...] = LEFT_OUT) -> Any:
+    """Return the Arrow schema of a table's files: whole ns in int64, names as dictionaries."""
+    arrow = extra("pyarrow", "parquet")
+    types = {"float": arrow.float64(), "int": arrow.int64(), "text": arrow.string()}
+    names = [column.name for column in table.columns if column.name not in left_out]
+    names.sort(key=lambda name: name != "received_at_ns")  # the first column is when
+    return arrow.schema(
+        [
+            (
+                name,
+                arrow.dictionary(arrow.int32(), arrow.string())
+                if name in CATEGORIES
+                else types[kind_of(table.c[name])],
+            )
+            for name in names
+        ]
+    )
+
+
+def day_tables(
+    connection: sa.Connection,
+    table: sa.Table,
+    day: Day,
+    left_out: tuple[str, ...] = LEFT_OUT,
+    *,
+    are_alike: bool = True,
+) -> Iterator[Any]:
+    """Yield the day's rows in the order of receipt, bars in that of their beginning.
+
+    What nearly always is the same in all rows is proven and not read, which fails with MixedRowsError.
+    """
+    arrow = extra("pyarrow", "parquet")
+    wanted = schema(table, left_out)
+    stream = _stream(connection, table, day, are_alike=are_alike)
+    constants = stream.constants
+    series = Series(stream, tuple(name for name in wanted.names if name not in constants))
+    chunks = series.read(connection, Span())
+    if day.kind == "ohlcv":
+        chunks = iter([_by_beginning(joined(list(chunks), series.kinds))])
+    for chunk in chunks:
+        rows = len(chunk["received_at_ns"])
+        yield arrow.table(
+            [
+                _array(chunk[one.name], one.type)
+                if one.name in chunk
+                else _constant(constants[one.name], rows, one.type)
+                for one in wanted
+            ],
+            schema=wanted,
+        )
+
+
+def _stream(connection: sa.Connection, table: sa.Table, day: Day, *, are_alike: bool) -> Stream:
+    where = (
+        table.c.symbol == day.symbol,
+        table.c.exchange == day.exchange,
+        *within(table, day.kind, day.date),
+        table.c.id <= day.last_id,
+    )
+    stream = Stream(table, day.symbol, day.exchange, where)
+    names = [name for name in _NEARLY_ALWAYS_ALIKE if name in table.c]
+    if not are_alike:
+        return stream
+    first = stream.between(None, None).with_only_columns(*(table.c[name] for name in names)).limit(1)
+    values = connection.execute(first).one()
+    return Stream(table, day.symbol, day.exchange, where, alike=dict(zip(names, values, strict=True)))
+
+
+def _by_beginning(bars: Chunk) -> Chunk:
+    return picked(bars, np.lexsort((bars["open_time"], bars["interval"].astype(str))))
+
+
+def _array(values: Array, kind: Any) -> Any:
+    arrow = extra("pyarrow", "parquet")
+    if values.dtype == np.int64:
+        return arrow.array(values, type=kind, mask=values == NO_INT)
+    if values.dtype == np.float64:
+        return arrow.array(values, mask=np.isnan(values))
+    texts = arrow.array(values, type=arrow.string())
+    return texts.cast(kind) if arrow.types.is_dictionary(kind) else texts
+
+
+def _constant(value: Value, rows: int, kind: Any) -> Any:
+    arrow = extra("pyarrow", "parquet")
+    if not arrow.types.is_dictionary(kind):
+        return arrow.array([value], type=kind).take(arrow.array(np.zeros(rows, dtype=np.int64)))
+    codes = arrow.array(np.zeros(rows, dtype=np.int32), mask=np.full(rows, value is None))
+    return arrow.DictionaryArray.from_arrays(codes, arrow.array([value or ""], type=arrow.string()))

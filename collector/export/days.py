@@ -1,0 +1,108 @@
+"""Find the days of each stream, and a mark by which to tell whether a day has changed."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from collector.query.streams import distinct_values
+from collector.sinks.schema import Tables
+
+KINDS = ("features", "levels", "trades", "ohlcv")
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The rows of one symbol on one day (UTC): by receipt, bars by when they began."""
+
+    kind: str
+    exchange: str
+    symbol: str
+    date: str
+    rows: int
+    last_id: int
+    last_text: str  # a bar that was replaced has a later one
+
+    def path(self, ending: str) -> str:
+        """Return where its file stands in an export, as Hive, DuckDB, Spark and pyarrow expect it."""
+        folders = (f"exchange={quote(self.exchange, safe='')}", f"symbol={quote(self.symbol, safe='')}")
+        return str(PurePosixPath(self.kind, *folders, f"date={self.date}", f"part-0.{ending}"))
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        """Return what changes when the day's rows do."""
+        return asdict(self)
+
+
+def table_of(tables: Tables, kind: str) -> sa.Table:
+    """Return the table that holds a kind of data."""
+    return {
+        "features": tables.hot,
+        "levels": tables.levels,
+        "trades": tables.trades,
+        "ohlcv": tables.ohlcv,
+    }[kind]
+
+
+def within(table: sa.Table, kind: str, day: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions that a row is of a day."""
+    following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+    if kind == "ohlcv":
+        begin = midnight_ms(day)
+        return (table.c.open_time >= begin, table.c.open_time < begin + DAY_MS)
+    return (table.c.timestamp >= day, table.c.timestamp < following)
+
+
+def days(
+    connection: sa.Connection, table: sa.Table, kind: str, symbol: str | None, exchange: str | None
+) -> Iterator[Day]:
+    """Yield the days that have rows, stream after stream, in order."""
+    for one in [symbol] if symbol is not None else distinct_values(connection, table.c.symbol):
+        of_symbol = table.c.symbol == one
+        for other in distinct_values(connection, table.c.exchange, of_symbol):
+            if exchange in {None, other}:
+                yield from _days_of(connection, table, kind, one, other)
+
+
+def midnight_ms(day: str) -> int:
+    """Return when a day begins."""
+    return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def _days_of(
+    connection: sa.Connection, table: sa.Table, kind: str, symbol: str, exchange: str
+) -> Iterator[Day]:
+    own = (table.c.symbol == symbol, table.c.exchange == exchange)
+    day = _first_day(connection, table, kind, own, None)
+    while day is not None:
+        marks = sa.select(sa.func.count(), sa.func.max(table.c.id), sa.func.max(table.c.timestamp))
+        rows, last_id, text = connection.execute(marks.where(*own, *within(table, kind, day))).one()
+        yield Day(kind, exchange, symbol, day, rows, last_id, text)
+        day = _first_day(connection, table, kind, own, day)
+
+
+def _first_day(
+    connection: sa.Connection,
+    table: sa.Table,
+    kind: str,
+    own: tuple[sa.ColumnElement[bool], ...],
+    after: str | None,
+) -> str | None:
+    """Leap to the next day that has rows."""
+    if kind == "ohlcv":
+        first_ms = sa.select(sa.func.min(table.c.open_time)).where(*own)
+        if after is not None:
+            first_ms = first_ms.where(table.c.open_time >= midnight_ms(after) + DAY_MS)
+        found = connection.execute(first_ms).scalar()
+        return None if found is None else datetime.fromtimestamp(found / 1000, UTC).date().isoformat()
+    first = sa.select(sa.func.min(table.c.timestamp)).where(*own)
+    if after is not None:
+        following = (date.fromisoformat(after) + timedelta(days=1)).isoformat()
+        first = first.where(table.c.timestamp >= following)
+    text = connection.execute(first).scalar()
+    return None if text is None else str(text)[:10]

@@ -1,0 +1,158 @@
+"""Export a database as files, a day of a symbol each: what is there already and has not changed stays."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from collector import __version__
+from collector.errors import QueryError
+from collector.export.card import write_card
+from collector.export.day_file import write_day
+from collector.export.days import KINDS, Day, days, table_of
+from collector.export.files import sha256, whole_file
+from collector.export.formats import FORMATS
+from collector.query.coverage import coverage
+from collector.query.database import Database, has_table, located, reading
+from collector.query.extras import extra
+from collector.sinks.schema import DEFAULT_TABLE_NAME
+
+MANIFEST = "manifest.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export did."""
+
+    folder: Path
+    files: int
+    written: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    url: str
+    table_name: str
+    folder: Path
+    form: str
+    day: Day
+
+
+def export(
+    db: Database,
+    folder: str | Path,
+    *,
+    form: str = "parquet",
+    kinds: Sequence[str] = KINDS,
+    symbol: str | None = None,
+    exchange: str | None = None,
+    jobs: int = 1,
+    on_progress: Callable[[int, int], None] | None = None,
+    table_name: str = DEFAULT_TABLE_NAME,
+) -> Exported:
+    """Write what is stored to `folder/<kind>/exchange=../symbol=../date=../`, with coverage and a card.
+
+    Each file appears whole. One whose day has not changed since is left alone, so that an export which was
+    interrupted, or is run every day, goes on where it stood. `jobs` processes read at the same time.
+    """
+    if form not in FORMATS:
+        raise QueryError(f"the format is {form!r}; expected {' or '.join(FORMATS)}")
+    unknown = sorted(set(kinds) - set(KINDS))
+    if unknown:
+        raise QueryError(f"there is no {unknown[0]!r} to export; expected {', '.join(KINDS)}")
+    extra("pyarrow", "parquet")
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    known = _manifest(target)
+    found = _found(db, table_name, kinds, symbol, exchange)
+    if not found:
+        raise QueryError("there is nothing to export; symbols() lists what is stored")
+    url = located(db).render_as_string(hide_password=False)
+    stale = [
+        _Task(url, table_name, target, form, day)
+        for day in found
+        if not _is_current(target, known, day, form)
+    ]
+    done = len(found) - len(stale)
+    for entry in _run(stale, jobs):
+        known[entry["path"]] = entry
+        done += 1
+        _write_manifest(target, known)
+        if on_progress is not None:
+            on_progress(done, len(found))
+    segments = coverage(db, symbol, exchange=exchange, table_name=table_name)
+    arrow, parquet = extra("pyarrow", "parquet"), extra("pyarrow.parquet", "parquet")
+    with whole_file(target / "coverage.parquet") as path:
+        parquet.write_table(arrow.Table.from_pandas(segments, preserve_index=False), path, compression="zstd")
+    _write_manifest(target, known)
+    write_card(target, known, segments, form)
+    rows = sum(task.day.rows for task in stale)
+    return Exported(target, len(known), len(stale), rows)
+
+
+def _found(
+    db: Database, table_name: str, kinds: Sequence[str], symbol: str | None, exchange: str | None
+) -> list[Day]:
+    with reading(db, table_name) as (connection, tables):
+        return [
+            day
+            for kind in kinds
+            if has_table(connection, table_of(tables, kind))
+            for day in days(connection, table_of(tables, kind), kind, symbol, exchange)
+        ]
+
+
+def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[dict[str, Any]]:
+    if jobs <= 1 or len(tasks) <= 1:
+        yield from map(_export_day, tasks)
+        return
+    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
+        waiting: list[Future[dict[str, Any]]] = [pool.submit(_export_day, task) for task in tasks]
+        for one in as_completed(waiting):
+            yield one.result()
+
+
+def _export_day(task: _Task) -> dict[str, Any]:
+    """Write one file and return its entry in the manifest."""
+    path = task.day.path(task.form)
+    with reading(task.url, task.table_name) as (connection, tables):
+        write_day(connection, table_of(tables, task.day.kind), task.day, task.folder / path, task.form)
+    return {
+        "path": path,
+        **task.day.mark,
+        "bytes": (task.folder / path).stat().st_size,
+        "sha256": sha256(task.folder / path),
+        "code": __version__,
+        "format": FORMAT_VERSION,
+    }
+
+
+def _is_current(folder: Path, known: dict[str, dict[str, Any]], day: Day, form: str) -> bool:
+    path = day.path(form)
+    entry = known.get(path)
+    if entry is None or not (folder / path).is_file():
+        return False
+    same = {**entry, **day.mark, "code": __version__, "format": FORMAT_VERSION} == entry
+    return same and (folder / path).stat().st_size == entry["bytes"]
+
+
+def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    path = folder / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["files"]
+        return {entry["path"]: entry for entry in entries}
+    except (ValueError, KeyError, TypeError):
+        return {}  # written by something else: every file is made again
+
+
+def _write_manifest(folder: Path, known: dict[str, dict[str, Any]]) -> None:
+    listed = {"files": [known[path] for path in sorted(known)]}
+    with whole_file(folder / MANIFEST) as path:
+        path.write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,128 @@
+"""Windows and labels against slow, obvious ones: none crosses a hole."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector import book_tensor, labels, windows
+from collector.errors import QueryError
+from collector.query.levels import TENSOR_COLUMNS
+
+sys.path.insert(0, str(Path(__file__).parent))
+from stored import FIRST_SEGMENT, START_NS, STEP_NS
+
+HORIZON = 3
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> pd.DataFrame:
+    """Frames as loaders make them: segments, masked rows, missing prices, uneven times."""
+    count = draw(st.integers(0, 30))
+    gaps = draw(st.lists(st.integers(1, 3), min_size=count, max_size=count))
+    kinds = draw(st.lists(st.sampled_from("sssssnmp"), min_size=count, max_size=count))
+    prices = draw(st.lists(st.integers(90, 110), min_size=count, max_size=count))
+    segment, segments, mids = FIRST_SEGMENT, [], []
+    for kind, price in zip(kinds, prices, strict=True):
+        segment += kind == "n"
+        segments.append(pd.NA if kind == "m" else segment)
+        mids.append(np.nan if kind in "mp" else float(price))
+    index = pd.DatetimeIndex(START_NS + np.cumsum(np.array(gaps, dtype=np.int64)) * STEP_NS, tz="UTC")
+    return pd.DataFrame({"mid_price": mids, "segment": pd.array(segments, dtype="Int64")}, index=index)
+
+
+def stretch(frame: pd.DataFrame, place: int) -> list[int]:
+    """The places from a row on, as long as its segment goes on without anything missing."""
+    segment = frame["segment"].tolist()
+    mid = frame["mid_price"].tolist()
+    found = []
+    for other in range(place, len(frame)):
+        if segment[other] is pd.NA or segment[other] != segment[place] or np.isnan(mid[other]):
+            break
+        found.append(other)
+    return found
+
+
+@settings(deadline=None)
+@given(frame=frames(), length=st.integers(1, 5))
+def test_windows_equal_the_oracle(frame: pd.DataFrame, length: int) -> None:
+    expected = [place for place in range(len(frame)) if len(stretch(frame, place)) >= length]
+    found = windows(frame, length)
+    assert found.last.tolist() == [place + length - 1 for place in expected]
+    mids = frame["mid_price"].to_numpy()
+    for sample, place in zip(found.samples, expected, strict=True):
+        assert sample[:, 0].tolist() == mids[place : place + length].tolist()
+    assert set(windows(frame, length, 2).last) <= set(found.last)
+
+
+@settings(deadline=None)
+@given(frame=frames(), by_time=st.booleans(), barrier=st.sampled_from([100.0, 500.0]))
+def test_labels_equal_the_oracle(frame: pd.DataFrame, by_time: bool, barrier: float) -> None:
+    found = labels(frame, "3ms" if by_time else HORIZON, barrier_bps=barrier)
+    at = frame.index.as_unit("ns").asi8
+    mid = frame["mid_price"].to_numpy()
+    for place in range(len(frame)):
+        ahead = stretch(frame, place)
+        move, touched, after = np.nan, pd.NA, pd.NaT
+        if by_time:
+            end = at[place] + HORIZON * STEP_NS if ahead else 0
+            inside = [other for other in ahead if at[other] <= end]
+            is_seen = bool(ahead) and at[ahead[-1]] >= end
+        else:
+            inside = ahead[: HORIZON + 1]
+            is_seen = len(inside) == HORIZON + 1
+        if is_seen:
+            move = (mid[inside[-1]] - mid[place]) / mid[place] * 10_000
+            touched = 0
+        for other in inside[1:]:
+            if mid[other] >= mid[place] * (1 + barrier / 10_000):
+                touched, after = 1, pd.Timedelta(at[other] - at[place], unit="ns")
+                break
+            if mid[other] <= mid[place] * (1 - barrier / 10_000):
+                touched, after = -1, pd.Timedelta(at[other] - at[place], unit="ns")
+                break
+        row = found.iloc[place]
+        assert row["move_bps"] == move or (np.isnan(row["move_bps"]) and np.isnan(move))
+        assert (row["direction"] is pd.NA) == np.isnan(move)
+        assert np.isnan(move) or row["direction"] == np.sign(move)
+        assert (row["barrier"] is pd.NA and touched is pd.NA) or row["barrier"] == touched
+        assert (row["touched_after"] is pd.NaT and after is pd.NaT) or row["touched_after"] == after
+
+
+def test_an_instant_taken_out_is_a_hole_as_well() -> None:
+    index = pd.date_range("2026-01-01", periods=10, freq="1s", tz="UTC")
+    frame = pd.DataFrame(
+        {"mid_price": np.arange(10.0), "segment": pd.array([1] * 10, dtype="Int64")}, index=index
+    )
+    frame.attrs["every_ns"] = 1_000_000_000
+    assert len(windows(frame, 3)) == 8
+    assert windows(frame.drop(index[4]), 3).last.tolist() == [2, 3, 6, 7, 8]
+
+
+def test_the_tensor_is_in_deeplob_s_order() -> None:
+    index = pd.date_range("2026-01-01", periods=5, freq="1s", tz="UTC")
+    assert TENSOR_COLUMNS[:5] == ("ask_price_1", "ask_size_1", "bid_price_1", "bid_size_1", "ask_price_2")
+    columns = {name: np.arange(5.0) * 100 + place for place, name in enumerate(TENSOR_COLUMNS)}
+    frame = pd.DataFrame({**columns, "segment": pd.array([1, 1, 1, 2, 2], dtype="Int64")}, index=index)
+    tensor = book_tensor(frame, 2)
+    assert tensor.shape == (3, 2, 40)
+    assert tensor[0, 1].tolist() == [100.0 + place for place in range(40)]
+    with pytest.raises(QueryError, match="no column ask_price_1"):
+        book_tensor(frame.drop(columns="ask_price_1"), 2)
+
+
+def test_mistakes_are_told() -> None:
+    frame = pd.DataFrame({"mid_price": [1.0]}, index=pd.DatetimeIndex(["2026-01-01"], tz="UTC"))
+    with pytest.raises(QueryError, match="no column `segment`"):
+        windows(frame, 1)
+    frame["segment"] = pd.array([1], dtype="Int64")
+    with pytest.raises(QueryError, match="whole numbers from 1"):
+        windows(frame, 0)
+    with pytest.raises(QueryError, match="numbers above 0"):
+        labels(frame, 1, barrier_bps=-1)
+    with pytest.raises(QueryError, match="no column close"):
+        labels(frame, 1, price="close")
