@@ -13,6 +13,7 @@ import structlog
 from collector import __version__
 from collector.assembly import make_writer
 from collector.buffer.buffer import Buffer
+from collector.claims import Claims
 from collector.clock import Clock
 from collector.errors import CollectorError, UserError
 from collector.events.batch import UNKNOWN, StreamKey
@@ -122,10 +123,11 @@ class Collector:
             synchronous=settings.database.synchronous.upper(),
             auto_migrate=settings.database.auto_migrate,
             busy_timeout_s=settings.database.busy_timeout_s,
+            call_timeout_s=settings.database.call_timeout_s,
         )
         happened = EventLog(self.session.session_id)
         for kind in KINDS:
-            self.events.subscribe(kind, happened.note)
+            self.events.attach(kind, happened.note)
         self.stream = StreamThread(self._make_feeds, self.events, self._thread_ended)
         self.writer = make_writer(
             settings,
@@ -150,12 +152,20 @@ class Collector:
         )
         if self._housekeeping is not None:
             self.events.subscribe(ClockStep, self._housekeeping.clock_stepped)
+        self._claims = Claims(
+            settings, self.session, self._sink, self.writer.chores.submit, self.buffer.hurry
+        )
         self._started_s: float | None = None
         self._report: Report | None = None
 
     def start(self) -> None:
         """Open the database and start the threads. Raises UserError when something stands in the way."""
         self._sink.open()
+        try:
+            self._claims.begin()
+        except CollectorError:
+            self._sink.close()
+            raise
         self._started_s = time.monotonic()
         self.events.start()
         self.writer.start()
@@ -220,6 +230,7 @@ class Collector:
         """Collect more markets of an exchange while running; returns the streams that are new."""
         feed = self._running_feed(exchange)
         channels = self.settings.exchanges[exchange].channels
+        self._claims.take(self.stream.call(lambda: feed.meant(symbols, channels), CALL_TIMEOUT_S))
         return self.stream.call(lambda: feed.add(symbols, channels), CALL_TIMEOUT_S)
 
     def unsubscribe(self, exchange: str, *symbols: str) -> list[StreamKey]:
@@ -276,7 +287,8 @@ class Collector:
         writer = self.writer
         if writer.lost:
             return f"{writer.lost} rows are lost, for want of a database and of a spool: {writer.last_error}"
-        return f"the writer failed: {writer.failure!r}; what it had not written waits in the spool"
+        failure = str(writer.failure) if isinstance(writer.failure, UserError) else repr(writer.failure)
+        return f"the writer failed: {failure}; what it had not written waits in the spool"
 
     def _shown_database(self) -> str:
         return str(self.settings.masked()["database"]["url"])
@@ -337,6 +349,7 @@ class Collector:
             events=self.events,
             new_segment_id=self._segment_ids.next,
             on_unknown=log_unknown(name),
+            claim=self._claims.ask,
         )
 
 

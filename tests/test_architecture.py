@@ -26,7 +26,7 @@ ALLOWED = {
     "query": {"query", "sinks", "features", "errors"},
     "simulator": {"simulator", "errors"},
 }
-WIRING = {"app", "assembly", "cli", "factory", "ingestor", "__init__", "__main__"}
+WIRING = {"app", "claims", "assembly", "cli", "factory", "ingestor", "__init__", "__main__"}
 ONLY = {
     "ccxt": {"stream", "backfill"},
     "sqlalchemy": {"sinks", "query", "export", "archive", "backfill"},

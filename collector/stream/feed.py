@@ -17,6 +17,7 @@ from collector.events.notices import PotentialHalt, State, SystemState
 from collector.exchanges.protocol import EXCHANGES
 from collector.exchanges.venues import Kind
 from collector.stream.base import Outlet, Stream
+from collector.stream.claims import Claim, refusal
 from collector.stream.connection import Pace
 from collector.stream.fleet import Common, Fleet
 from collector.stream.loading import load_until
@@ -65,8 +66,10 @@ class Feed:
         events: EventBus,
         new_segment_id: Callable[[], int],
         on_unknown: Callable[[str, str, str], None] | None = None,
+        claim: Claim | None = None,
     ) -> None:
         self._wanted = wanted
+        self._claim = claim
         self._asked_in_vain = False  # for the markets
         self._limits = limits
         self._clock = clock
@@ -99,7 +102,8 @@ class Feed:
         snapshots = None if rest is None else Snapshots(source, markets, rest, limits.markets_timeout_s)
         self._markets, self._fleet = markets, Fleet(self._common(markets, snapshots), self.stop)
         try:
-            self.add(self._wanted.symbols, self._wanted.channels)
+            if await self._may_collect():
+                self.add(self._wanted.symbols, self._wanted.channels)
             if self._fleet.connections:
                 await self._supervise(self._fleet)
             await self._fleet.ended()
@@ -122,6 +126,11 @@ class Feed:
         if not self._stopped.is_set():
             fleet.start()
         return new
+
+    def meant(self, names: Sequence[str], channels: Sequence[str]) -> list[StreamKey]:
+        """Return the streams that the names mean; a bad name means none."""
+        symbols = [symbol for name in names if (symbol := self.symbol_of(name)) is not None]
+        return [StreamKey(self.exchange, symbol, channel) for symbol in symbols for channel in channels]
 
     def check(self, names: Sequence[str]) -> None:
         """Raise UserError for the first name that means no market, or several."""
@@ -202,6 +211,15 @@ class Feed:
                 mismatch_window_s=limits.mismatch_window_s,
             ),
         )
+
+    async def _may_collect(self) -> bool:
+        if self._claim is None:
+            return True
+        taken = await refusal(self._claim, self.meant(self._wanted.symbols, self._wanted.channels))
+        if taken is not None:
+            self._not_had.append(f"{self.exchange}: {taken}")
+            self._halt("streams_taken", taken)
+        return taken is None
 
     def _fleet_ready(self) -> Fleet:
         assert self._fleet is not None  # noqa: S101  (whoever asks looks at `ready` first)

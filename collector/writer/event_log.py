@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from collector.events.notices import (
     ClockStep,
@@ -17,7 +18,14 @@ from collector.sinks.contract import Rows, Value
 
 MOST_WAITING = 2_000  # events between two writes; what is beyond is counted
 MOST_CHARACTERS = 1_000
-KINDS = (SystemState, SegmentChanged, SnapshotFailed, PotentialHalt, DatabaseState, ClockStep)
+KINDS: tuple[type[Any], ...] = (
+    SystemState,
+    SegmentChanged,
+    SnapshotFailed,
+    PotentialHalt,
+    DatabaseState,
+    ClockStep,
+)
 
 Row = tuple[int, str, str | None, str | None, str, str]  # at, kind, exchange, symbol, code, detail
 COLUMNS = ("at_ns", "kind", "exchange", "symbol", "code", "detail")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from collector.errors import SpoolError
+from collector.errors import SpoolError, UserError
 from collector.sinks.contract import Sink, Task
 from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.chores import Chores
@@ -168,6 +168,9 @@ class WriterThread:
     def _run(self, work: Callable[[], None]) -> None:
         try:
             work()
+        except UserError as error:
+            self.failure = error
+            log.error("writer.failed", reason=str(error))  # noqa: TRY400  (said in words, for a person)
         except Exception as error:
             self.failure = error
             log.exception("writer.failed")
