@@ -50,6 +50,6 @@ def batch(
     return Batch(levels, integers, tuple(opened), ends, heard_ns or {}, {})
 
 
-def opened(segment: int, stream: int, verification: str = "sequence") -> SegmentOpened:
+def opened(segment: int, stream: int, verification: str = "sequence", start_ns: int = 1) -> SegmentOpened:
     """Open a segment."""
-    return SegmentOpened(segment, stream, 1, verification, Liveness())
+    return SegmentOpened(segment, stream, start_ns, verification, Liveness())
