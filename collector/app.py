@@ -341,6 +341,8 @@ class Collector:
                 max_mismatches=integrity.max_mismatches,
                 mismatch_window_s=integrity.mismatch_window_s,
                 most_off_s=integrity.max_time_off_s,
+                max_jump=integrity.max_jump,
+                witness_every_s=integrity.witness_every_s,
                 levels_per_row=self._levels,
                 levels_shown=self.settings.storage.levels,
             ),

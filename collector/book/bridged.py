@@ -6,7 +6,8 @@ before the price comes near an edge.
 """
 
 from collections import deque
-from typing import Protocol
+from math import inf
+from typing import NamedTuple, Protocol
 
 from collector.book.book import OrderBook
 from collector.book.verified import (
@@ -26,7 +27,7 @@ from collector.events.messages import Delta, Snapshot
 MOST_KEPT = 5000  # deltas kept for a snapshot under way: over eight minutes at ten a second
 NEAR_THE_EDGE = 0.25  # less than this share of the snapshot's depth is left: fetch again
 KEPT_DEPTHS = 2  # levels beyond the edge come in by diffs; a book is cut when it holds this many depths
-UNLIMITED = float("inf")
+UNLIMITED = inf
 
 
 class BridgingRule(Rule, Protocol):
@@ -36,19 +37,26 @@ class BridgingRule(Rule, Protocol):
         """Judge the first delta on a snapshot: REPEATS is older, CONTINUES joins, BREAKS leaves a hole."""
 
 
+class _Brought(NamedTuple):
+    book: OrderBook
+    last: Snapshot | Delta  # the last message in it
+    sequence: int
+    joined: bool
+
+
 class BridgedBook(VerifiedBook):
     """A book whose snapshot comes by REST while its deltas come by the stream."""
 
     __slots__ = ("_ask_edge", "_bid_edge", "_bridge", "_joined", "_recent", "fetching")
 
-    def __init__(self, rule: BridgingRule, depth: int) -> None:
-        super().__init__(rule, depth)
+    def __init__(self, rule: BridgingRule, depth: int, max_jump: float = inf) -> None:
+        super().__init__(rule, depth, max_jump)
         self._bridge = rule.bridge
         self._recent: deque[Delta] = deque(maxlen=MOST_KEPT)
         self._joined = False  # a delta has joined the snapshot; from then on each follows the one before
         self._bid_edge = 0.0  # the lowest bid and the highest ask that are known for sure
         self._ask_edge = UNLIMITED
-        self.fetching = False  # a snapshot is under way: deltas are kept for it
+        self.fetching = 0  # snapshots under way: deltas are kept for them
 
     @property
     def needs_snapshot(self) -> bool:
@@ -96,6 +104,20 @@ class BridgedBook(VerifiedBook):
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Build the book anew from a REST snapshot and the deltas since."""
+        brought = self._bring_up(snapshot)
+        return brought if isinstance(brought, Outcome) else self._take(snapshot, brought)
+
+    def compare(self, snapshot: Snapshot) -> str | None:
+        """Compare with a snapshot: "" is equal, words name a difference, None is not comparable now."""
+        brought = self._bring_up(snapshot)
+        if self.state is not BookState.SYNCED or isinstance(brought, Outcome):
+            return None
+        if brought.sequence != self.last_sequence:
+            return None
+        return self._disagreement(brought.book, snapshot) or ""
+
+    def _bring_up(self, snapshot: Snapshot) -> "_Brought | Outcome":
+        """Build a book from a snapshot and the deltas kept since, or say why that cannot be done."""
         sequence = snapshot.sequence
         if sequence is None:
             return Outcome(Did.REJECTED, "malformed", "a snapshot without a sequence cannot be joined")
@@ -118,11 +140,10 @@ class BridgedBook(VerifiedBook):
                 sequence = delta.sequence or sequence
         except FrameError as error:
             return Outcome(Did.REJECTED, error.reason, error.detail)
-        return self._take(book, snapshot, last, sequence, joined=joined)
+        return _Brought(book, last, sequence, joined)
 
-    def _take(
-        self, book: OrderBook, snapshot: Snapshot, last: Snapshot | Delta, sequence: int, *, joined: bool
-    ) -> Outcome:
+    def _take(self, snapshot: Snapshot, brought: "_Brought") -> Outcome:
+        book, last, sequence, joined = brought
         was_synced, before = self.state is BookState.SYNCED, self.last_sequence
         if was_synced and before is not None and sequence < before:
             return Outcome(Did.REJECTED, "stale_snapshot", f"snapshot reaches {sequence}, the book {before}")
@@ -135,6 +156,7 @@ class BridgedBook(VerifiedBook):
         self._bid_edge = 0.0 if whole and len(snapshot.bids) < self._depth else snapshot.bids[-1][0]
         self._ask_edge = UNLIMITED if whole and len(snapshot.asks) < self._depth else snapshot.asks[-1][0]
         self._joined = joined
+        self._mid = 0.0  # a fresh snapshot is believed, wherever the price is
         if not snapshot.bids and not snapshot.asks:
             return self._broke("empty", "a snapshot without a level")
         outcome = OPENED

@@ -1,6 +1,7 @@
 """Believe a book only while its exchange's own numbers prove it: a small state machine, no I/O, no clock."""
 
 from enum import Enum, auto
+from math import inf
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from collector.book.book import OrderBook
@@ -75,12 +76,14 @@ UNSYNCED = Outcome(Did.REJECTED, "unsynced")
 class VerifiedBook:
     """A local book and the proof that it is the exchange's."""
 
-    __slots__ = ("_depth", "_prove", "_rule", "book", "last_sequence", "state")
+    __slots__ = ("_depth", "_max_jump", "_mid", "_prove", "_rule", "book", "last_sequence", "state")
 
-    def __init__(self, rule: Rule, depth: int) -> None:
+    def __init__(self, rule: Rule, depth: int, max_jump: float = inf) -> None:
         self._rule = rule
         self._prove = rule.prove if isinstance(rule, ProvingRule) else None
         self._depth = depth
+        self._max_jump = max_jump  # of the middle price, as a share of it, between two messages
+        self._mid = 0.0  # 0: none to compare with, whatever comes is believed
         self.book = OrderBook()
         self.state = BookState.UNSYNCED
         self.last_sequence: int | None = None
@@ -101,6 +104,7 @@ class VerifiedBook:
     def reset(self) -> None:
         """Forget the book: the connection that fed it is gone."""
         self.book = OrderBook()
+        self._mid = 0.0
         self.last_sequence = None
         self.state = BookState.UNSYNCED
 
@@ -164,8 +168,12 @@ class VerifiedBook:
             wrong = self._prove(book, message)
             if wrong is not None:
                 return self._broke("checksum", wrong)
-        if bids and asks and bids[-1] >= asks[0]:
-            return self._broke("crossed", f"best bid {bids[-1]!r}, best ask {asks[0]!r}")
+        if bids and asks:
+            if bids[-1] >= asks[0]:
+                return self._broke("crossed", f"best bid {bids[-1]!r}, best ask {asks[0]!r}")
+            before, self._mid = self._mid, (bids[-1] + asks[0]) / 2.0
+            if abs(self._mid - before) > self._max_jump * before > 0.0 and outcome.did is Did.CONTINUED:
+                return self._broke("absurd", f"the middle went from {before!r} to {self._mid!r} at once")
         self.last_sequence = message.sequence
         self.state = BookState.SYNCED
         return outcome

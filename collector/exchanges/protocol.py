@@ -5,7 +5,7 @@ An exchange is a table of facts, and functions only where the table cannot say i
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from collector.book.verified import Rule
 from collector.events.messages import Message, Snapshot
@@ -56,6 +56,8 @@ class Exchange:
     rest: Rest | None = None
     # Of the addresses of a kind of market, which one has a channel: kind, channel.
     door: Callable[[Kind, str], int] = lambda _kind, _channel: 0
+    # What a book and the best prices of its market share: the numbers of updates, or one across channels.
+    shared_numbers: Literal["update", "cross"] | None = None
     numbers_trades: bool = False  # ids of trades follow each other without a hole
     confirms_bars: bool = True  # says when a bar is over
 
@@ -84,6 +86,7 @@ BYBIT = Exchange(
     ping=bybit.ping,
     limits=limits.BYBIT,
     rule=lambda _kind, channel, _market: bybit.Continuity(depth_of(channel)),
+    shared_numbers="cross",
 )
 
 LEAST_REST_DEPTH = 1000  # a narrow snapshot would have to be fetched again at every step of the price
@@ -117,6 +120,7 @@ BINANCE = Exchange(
     ),
     # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
     door=lambda kind, channel: int(kind == "linear" and channel.startswith("ohlcv.")),
+    shared_numbers="update",
     numbers_trades=True,
 )
 

@@ -46,6 +46,7 @@ Bytes = Annotated[
     int, Field(ge=65_536, le=1 << 44), Expected("a whole number of bytes from 65536 to 17592186044416")
 ]
 Levels = Annotated[int, Field(ge=1, le=1000), Expected("a whole number from 1 to 1000")]
+Share = Annotated[float, Field(gt=0, le=100), Expected("a share, above 0 and at most 100; 0.2 is 20 percent")]
 Flag = Annotated[bool, Expected("true or false")]
 Text = Annotated[str, Field(min_length=1), Expected("text")]
 Symbol = Annotated[
@@ -210,6 +211,8 @@ class IntegritySettings(Part):
     max_mismatches: Count = 3
     mismatch_window_s: Seconds = 60.0
     max_time_off_s: Seconds = 3600.0
+    max_jump: Share = 0.2
+    witness_every_s: Seconds = 900.0
     max_critical_errors: Count = 10
     critical_window_s: Seconds = 60.0
 

@@ -12,8 +12,12 @@ from collector.events.messages import Delta, MarketData, Snapshot
 from collector.stream.base import RETIRED, Outlet, Place, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from collector.stream.touches import Touches
+    from collector.stream.witnesses import MarketWitness
+
+WITNESS = "witness"
 TEN_LEVELS = 10  # as many as features look at
 
 
@@ -39,6 +43,14 @@ class BookStream(Stream):
         self._levels_per_row = levels_per_row
         self._levels_shown = levels_per_row if levels_shown is None else levels_shown
         self._top: Sequence[float] | None = None  # the last state of this segment, for its order flow
+        self.witness: MarketWitness | None = None  # who compares this stream with others of its market
+        self.touches: Touches | None = None  # where it is a book that the best prices are compared with
+        self.on_doubt: Callable[[BookStream, Outcome], None] = lambda _stream, _outcome: None
+
+    @property
+    def sequence(self) -> int | None:
+        """Return the exchange's number of the update that the book stands at."""
+        return self._book.last_sequence
 
     @property
     def verification(self) -> str:
@@ -77,10 +89,25 @@ class BookStream(Stream):
             self._exchange_ms,
         )
 
+    def compare(self, snapshot: Snapshot) -> str | None:
+        """Compare with REST: "" is equal, words name a difference, None cannot be compared now."""
+        return self._book.compare(snapshot) if isinstance(self._book, BridgedBook) else None
+
+    def count_witnessed(self, compared: int, disagreed: int) -> None:
+        """Count comparisons of the segment that is open."""
+        if self._segment_id is not None:
+            self._buffer.count_witnessed(self._segment_id, compared, disagreed)
+
+    def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
+        """Close the segment that is open, if one is."""
+        super().end_segment(cause, detail, alive_until_ns)
+        if self.witness is not None:
+            self.witness.lost(self)
+
     def expect_snapshot(self, expected: bool) -> None:
         """Have the book keep what the stream sends for a snapshot under way, or no longer."""
         if isinstance(self._book, BridgedBook):
-            self._book.fetching = expected
+            self._book.fetching += 1 if expected else -1
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Apply a message and settle it: exactly one row, or one count, for one event."""
@@ -122,7 +149,11 @@ class BookStream(Stream):
             self._buffer.count_rejected(self.number, received, outcome.reason)
         elif did is Did.MERGED:
             self._buffer.count_merged(self.number, received)
+            if self.by_rest and isinstance(message, Snapshot):  # compared level by level, and equal
+                self.count_witnessed(1, 0)
         elif did is Did.BROKE:
+            if outcome.reason == WITNESS:
+                self.count_witnessed(1, 1)
             self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
             self._buffer.count_rejected(self.number, received, outcome.reason)
         else:
@@ -140,7 +171,7 @@ class BookStream(Stream):
                 self._store(message, received, received_at_ns, liveness)
 
     def doubt(self, reason: str, detail: str) -> Outcome:
-        """Hear that a message about this market could not be read; its event is counted elsewhere."""
+        """Throw the book away: a message about it could not be read, or somebody contradicts it."""
         outcome = self._book.doubt(reason, detail)
         if outcome.did is Did.BROKE:
             self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
@@ -184,6 +215,8 @@ class BookStream(Stream):
                 top,
             )
             self._stored(stored, received_at_ns)
+        if self.witness is not None:
+            self.witness.saw(self, message, top)
         if self._events.wanted(L2Update):  # stored or not: what a bot sees does not hang on the database
             numbers = tuple(top)
             self._tell(message, received_at_ns, known_levels >= TEN_LEVELS, numbers)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ from collector.events.notices import PotentialHalt, State, SystemState
 from collector.exchanges.protocol import EXCHANGES
 from collector.exchanges.venues import Kind
 from collector.stream.base import Outlet, Stream
+from collector.stream.book_stream import BookStream
 from collector.stream.claims import Claim, refusal
 from collector.stream.connection import Pace
 from collector.stream.fleet import Common, Fleet
 from collector.stream.loading import load_until
 from collector.stream.markets import Markets, Source
 from collector.stream.replacement import is_old, replace
+from collector.stream.rest_witness import RestWitness
 from collector.stream.resync import Resyncs
 from collector.stream.snapshots import Snapshots
 from collector.stream.stream_maker import StreamMaker
@@ -51,6 +54,8 @@ class Limits:
     levels_per_row: int
     levels_shown: int  # to those who listen
     most_off_s: float  # between the times of trades and bars and our clock
+    max_jump: float  # of the middle of a book between two messages, as a share of it
+    witness_every_s: float  # each book beside REST
 
 
 class Feed:
@@ -81,6 +86,7 @@ class Feed:
             levels_per_row=limits.levels_per_row,
             levels_shown=limits.levels_shown,
             most_off_s=limits.most_off_s,
+            max_jump=limits.max_jump,
         )
         self._markets: Markets | None = None
         self._fleet: Fleet | None = None
@@ -101,13 +107,18 @@ class Feed:
         rest = EXCHANGES[source.exchange].rest
         snapshots = None if rest is None else Snapshots(source, markets, rest, limits.markets_timeout_s)
         self._markets, self._fleet = markets, Fleet(self._common(markets, snapshots), self.stop)
+        witness = None
+        if snapshots is not None:
+            witness = RestWitness(snapshots, limits.witness_every_s, time.monotonic)
         try:
             if await self._may_collect():
                 self.add(self._wanted.symbols, self._wanted.channels)
             if self._fleet.connections:
-                await self._supervise(self._fleet)
+                await self._supervise(self._fleet, witness)
             await self._fleet.ended()
         finally:
+            if witness is not None:
+                witness.stop()
             if snapshots is not None:
                 await snapshots.close()
 
@@ -177,13 +188,15 @@ class Feed:
         by_topic = (text for one in self._fleet.connections for text in one.subscriptions.refused)
         return [*self._not_had, *self._fleet.refused, *by_topic]
 
-    async def _supervise(self, fleet: Fleet) -> None:
-        """Until stopped: replace each connection before the exchange cuts it."""
+    async def _supervise(self, fleet: Fleet, witness: RestWitness | None) -> None:
+        """Until stopped: replace each connection before the exchange cuts it, compare books with REST."""
         lifetime_s = EXCHANGES[self.exchange].lifetime_s
         while not self._stopped.is_set():
             for connection in list(fleet.connections):
                 if is_old(connection, lifetime_s):
                     await replace(connection, fleet, self._again, self._stopped)
+            if witness is not None:
+                witness.look([one for one in fleet.streams if isinstance(one, BookStream)])
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), SUPERVISE_S)
 

@@ -12,19 +12,29 @@ from collector.stream.base import Outlet, Place, Stream
 from collector.stream.book_stream import BookStream
 from collector.stream.candle_stream import CandleRule, CandleStream
 from collector.stream.trade_stream import TradeRule, TradeStream
+from collector.stream.witnesses import MarketWitness
 
 
 class StreamMaker:
     """What all streams of one exchange have in common."""
 
     def __init__(
-        self, exchange: str, outlet: Outlet, *, levels_per_row: int, levels_shown: int, most_off_s: float
+        self,
+        exchange: str,
+        outlet: Outlet,
+        *,
+        levels_per_row: int,
+        levels_shown: int,
+        most_off_s: float,
+        max_jump: float,
     ) -> None:
         self._exchange = exchange
         self._outlet = outlet
         self._levels_per_row = levels_per_row
         self._levels_shown = levels_shown
         self._most_off_s = most_off_s
+        self._max_jump = max_jump
+        self._witnesses: dict[str, MarketWitness] = {}
 
     def make(self, kind: Kind, market: Any, channel: str, *, standby: bool = False) -> Stream:
         """Make a stream; one on standby follows beside another of the same kind and stores nothing yet."""
@@ -42,10 +52,10 @@ class StreamMaker:
         rule = protocol.rule(kind, channel, market)
         book: VerifiedBook
         if protocol.rest is not None and channel.startswith("book."):
-            book = BridgedBook(cast("BridgingRule", rule), protocol.rest.depth(kind, depth))
+            book = BridgedBook(cast("BridgingRule", rule), protocol.rest.depth(kind, depth), self._max_jump)
         else:
-            book = VerifiedBook(rule, depth)
-        return BookStream(
+            book = VerifiedBook(rule, depth, self._max_jump)
+        stream = BookStream(
             key,
             replace(place, depth=depth),
             self._outlet,
@@ -54,3 +64,11 @@ class StreamMaker:
             levels_shown=self._levels_shown,
             standby=standby,
         )
+        if protocol.shared_numbers is not None:
+            self._witness(key.symbol, protocol.shared_numbers).watch(stream)
+        return stream
+
+    def _witness(self, symbol: str, numbers: str) -> MarketWitness:
+        if symbol not in self._witnesses:
+            self._witnesses[symbol] = MarketWitness(numbers)
+        return self._witnesses[symbol]

@@ -59,6 +59,8 @@ class Subscriptions:
         self._liveness = liveness
         self._wake = wake
         self._fetches: set[asyncio.Task[None]] = set()
+        for book in self.books:
+            book.on_doubt = self._broke
 
     @property
     def streams(self) -> list[Stream]:
@@ -78,6 +80,8 @@ class Subscriptions:
         """Collect a stream as well; the others notice nothing."""
         self._streams[stream.topic] = stream
         self._routes[stream.place.route] = stream
+        if isinstance(stream, BookStream):
+            stream.on_doubt = self._broke
         self._to_subscribe.append(stream.topic)
         self._wake()
 

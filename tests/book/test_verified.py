@@ -114,3 +114,36 @@ def test_the_book_is_cut_to_the_subscribed_depth() -> None:
     book.apply_snapshot(snapshot(10))
     assert book.book.bids.prices == [100.0]
     assert book.book.asks.prices == [101.0]
+
+
+class TestAbsurdJumps:
+    def book(self) -> VerifiedBook:
+        book = VerifiedBook(Continuity(50), 50, max_jump=0.1)
+        assert book.apply_snapshot(Snapshot("t", 5, 1, [(100.0, 1.0)], [(102.0, 1.0)])).did is Did.OPENED
+        return book
+
+    def test_a_jump_is_not_believed_until_a_fresh_snapshot_says_the_same(self) -> None:
+        book = self.book()
+        jump = Delta("t", 6, 1, [(100.0, 0.0), (149.0, 1.0)], [(102.0, 0.0), (151.0, 1.0)])
+        outcome = book.apply_delta(jump)
+        assert (outcome.did, outcome.reason) == (Did.BROKE, "absurd")
+        assert "101.0" in outcome.detail
+        assert book.apply_delta(Delta("t", 7, 1, [(149.0, 2.0)], [])).reason == "unsynced"
+        assert book.apply_snapshot(Snapshot("t", 8, 1, [(149.0, 1.0)], [(151.0, 1.0)])).did is Did.OPENED
+        assert book.apply_delta(Delta("t", 9, 1, [(149.0, 2.0)], [])).did is Did.CONTINUED
+
+    def test_what_moves_less_is_believed(self) -> None:
+        book = self.book()
+        nearly = Delta("t", 6, 1, [(100.0, 0.0), (110.0, 1.0)], [(102.0, 0.0), (112.0, 1.0)])
+        assert book.apply_delta(nearly).did is Did.CONTINUED
+
+    def test_a_side_that_was_empty_for_a_while_is_no_way_around_it(self) -> None:
+        book = self.book()
+        assert book.apply_delta(Delta("t", 6, 1, [(100.0, 0.0)], [])).did is Did.CONTINUED
+        assert book.apply_delta(Delta("t", 7, 1, [(10.0, 1.0)], [])).reason == "absurd"
+
+    def test_without_a_limit_everything_is_believed(self) -> None:
+        book = VerifiedBook(Continuity(50), 50)
+        book.apply_snapshot(Snapshot("t", 5, 1, [(100.0, 1.0)], [(102.0, 1.0)]))
+        far = Delta("t", 6, 1, [(100.0, 0.0), (1.0, 1.0)], [(102.0, 0.0), (2.0, 1.0)])
+        assert book.apply_delta(far).did is Did.CONTINUED

@@ -1,0 +1,101 @@
+"""Books are witnessed while they are collected: no false alarm in peace, and a lie is found."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from rig import MARKETS, Market, Rig, running, wait_until
+
+each_market = pytest.mark.parametrize("market", MARKETS, ids=str)
+WITNESSED = [market for market in MARKETS if market.exchange != "kraken"]
+BY_REST = [market for market in MARKETS if market.by_rest]
+
+
+def channels(market: Market, *names: str) -> dict[str, object]:
+    return {f"exchanges__{market.exchange}__channels": [market.channel, *names]}
+
+
+def books(rig: Rig, symbol: str) -> list[dict[str, object]]:
+    return [one for one in rig.segments(symbol) if one["channel"] == rig.market.channel]
+
+
+def causes(rig: Rig, symbol: str) -> list[object]:
+    return [one["end_cause"] for one in books(rig, symbol)]
+
+
+def doubts(rig: Rig, symbol: str, cause: str) -> int:
+    return sum((one.symbol, one.cause) == (symbol, cause) for one in rig.changes)
+
+
+@each_market
+def test_in_peace_nobody_disagrees(tmp_path: Path, market: Market) -> None:
+    every_s = {"integrity__witness_every_s": 0.5}
+    with running(tmp_path / "live.db", market=market, **channels(market, "bbo"), **every_s) as rig:
+        for symbol in rig.symbols:
+            wait_until(lambda symbol=symbol: rig.written(symbol) > 300, f"rows of {symbol}")
+        assert rig.collector.stop().good
+        for symbol in rig.symbols:
+            assert causes(rig, symbol) == ["stop"]
+            (segment,) = books(rig, symbol)
+            assert segment["disagreed"] == 0
+            assert segment["witnessed"] == 0 if market.exchange == "kraken" else segment["witnessed"] > 100  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("market", WITNESSED, ids=str)
+def test_a_lie_about_the_touch_is_found_by_the_best_prices(tmp_path: Path, market: Market) -> None:
+    with running(tmp_path / "live.db", market=market, **channels(market, "bbo")) as rig:
+        lied_about, untouched = rig.symbols
+        wait_until(lambda: rig.written(lied_about) > 30, "rows")
+
+        def found() -> bool:
+            rig.simulator.faults.corrupt_level(market.exchange, lied_about, market.channel)
+            return doubts(rig, lied_about, "witness") > 0
+
+        wait_until(found, "the lie")
+        before = rig.written(lied_about)
+        wait_until(lambda: rig.written(lied_about) > before + 20, "verified again")
+        assert rig.collector.stop().good
+        assert "witness" in causes(rig, lied_about)
+        assert causes(rig, untouched) == ["stop"]
+        segment = next(one for one in books(rig, lied_about) if one["end_cause"] == "witness")
+        assert segment["disagreed"] == 1
+        assert segment["alive_until_ns"] == segment["end_ns"]
+        assert "told" in str(segment["detail"])
+
+
+@pytest.mark.parametrize("market", BY_REST, ids=str)
+def test_a_lie_about_a_deep_level_is_found_by_rest(tmp_path: Path, market: Market) -> None:
+    with running(tmp_path / "live.db", market=market, integrity__witness_every_s=0.3) as rig:
+        lied_about, untouched = rig.symbols
+
+        def found() -> bool:
+            rig.simulator.faults.corrupt_level(market.exchange, lied_about, market.channel)
+            return doubts(rig, lied_about, "witness") > 0
+
+        wait_until(found, "the lie")
+        wait_until(lambda: doubts(rig, lied_about, "") > 1, "verified again")
+        assert rig.collector.stop().good
+        segment = next(one for one in books(rig, lied_about) if one["end_cause"] == "witness")
+        assert segment["disagreed"] == 1
+        assert "by REST" in str(segment["detail"])
+        assert causes(rig, untouched) == ["stop"]
+
+
+@each_market
+def test_an_absurd_jump_is_no_row_until_a_fresh_snapshot_confirms_it(tmp_path: Path, market: Market) -> None:
+    with running(tmp_path / "live.db", market=market, integrity__max_jump=0.0002) as rig:
+        jumps, untouched = rig.symbols
+        wait_until(lambda: rig.written(jumps) > 30, "rows")
+        rig.simulator.faults.sweep(market.exchange, jumps, levels=280, buys=True)
+        wait_until(lambda: doubts(rig, jumps, "absurd") or doubts(rig, jumps, "edge"), "the doubt")
+        before = rig.written(jumps)
+        wait_until(lambda: rig.written(jumps) > before + 20, "believed again")
+        report = rig.collector.stop()
+        assert report.good
+        assert causes(rig, jumps)[0] == "absurd"
+        assert causes(rig, untouched) == ["stop"]
+        rejected = next(one.rejected for one in report.accounting if one.symbol == jumps)
+        assert rejected["absurd"] == 1
+        rig.check_rows(jumps)
