@@ -26,6 +26,7 @@ from collector.features.practical import TOTAL_LEVELS
 from collector.features.rows import BookRows, versions
 from collector.features.sampling import Sampling
 from collector.features.streams import StreamFacts
+from collector.features.trade_bars import TradeBars
 from collector.halts import HaltGuard
 from collector.housekeeping import make_housekeeping
 from collector.ids import SegmentIds, new_id
@@ -139,6 +140,7 @@ class Collector:
                 most_rows=ROWS_A_TRANSACTION,
                 market_rows=MarketRows(self._facts_of).portions,
                 beside=happened.take,
+                compare_bars=TradeBars(self.buffer.key).compare,
             ),
             self._sink,
             self.events,

@@ -102,9 +102,11 @@ def set_number(level: re.Pattern[str], part: str, value: str) -> Callable[[str],
 
 
 def change_sizes(level: re.Pattern[str]) -> Callable[[str], str]:
-    """Change the last digit of the size of every level, and nothing else."""
+    """Change the last digit of the size of every level but those that go, and nothing else."""
 
     def change(found: re.Match[str]) -> str:
+        if not found["size"].strip('0."'):
+            return found.group()
         end = found.end("size") - found.start()
         whole = found.group()
         return whole[: end - 1] + str((int(whole[end - 1]) + 1) % 10) + whole[end:]

@@ -1,10 +1,10 @@
 """Turn what the buffer held into what transactions commit: rows, coverage, accounting."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from collector.events.batch import Batch, StreamKey
+from collector.events.batch import Batch, StreamKey, Witnessed
 from collector.ids import new_id
 from collector.sinks.contract import AccountingState, Rows, SessionState, WriteSet
 from collector.writer.accounting import Accounting
@@ -30,11 +30,13 @@ class Preparation:
         *,
         most_rows: int,
         market_rows: Callable[[Batch], Iterable[Portion]] = lambda _: (),
+        compare_bars: Callable[[Batch], Mapping[int, Witnessed]] = lambda _: {},
         beside: Callable[[], tuple[Rows, ...]] = tuple,
     ) -> None:
         self._session = session
         self._book_rows = book_rows
         self._market_rows = market_rows
+        self._compare_bars = compare_bars
         self._beside = beside  # rows that are no stream's: what happened
         self._most_rows = most_rows
         self._coverage = Coverage(session.session_id, key_of)
@@ -73,6 +75,7 @@ class Preparation:
         if extend_alive:
             self._coverage.alive(batch.heard_ns, held)
         self._coverage.witnessed(batch.witnessed)
+        self._coverage.witnessed(self._compare_bars(batch))
         for closed in batch.closed:
             self._coverage.close(closed)
 

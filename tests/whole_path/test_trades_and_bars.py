@@ -38,7 +38,11 @@ def collects_and_stores_all(rig: MarketRig) -> None:
     rig.let_a_minute_pass()
     rig.wait_for_trades(30)
     rig.let_a_minute_pass()
-    rig.wait_for_trades(10)
+    for symbol in rig.symbols:  # a bar is compared with its trades a second after its end
+        trades, bars = rig.heard_trades[symbol], rig.heard_bars[symbol, "1m"]
+        wait_until(
+            lambda trades=trades, bars=bars: trades[-1].exchange_ms > bars[-1].open_ms + 1100, "a second more"
+        )
     rig.stop()
     for symbol in rig.symbols:
         assert not rig.missing(symbol)
@@ -48,6 +52,9 @@ def collects_and_stores_all(rig: MarketRig) -> None:
         assert segment["verification"] == ("connection" if rig.market.exchange == "bybit" else "sequence")
         minutes = rig.check_bars(symbol, "1m")
         assert sum(row["confirmed"] for row in minutes) >= 2
+        (bars,) = rig.segments(symbol, "ohlcv.1m")
+        assert bars["witnessed"] >= 1  # by the bars that our trades make
+        assert bars["disagreed"] == 0
         for one in rig.heard_trades[symbol]:
             assert one.exchange == rig.market.exchange
 

@@ -94,8 +94,8 @@ def test_an_absurd_jump_is_no_row_until_a_fresh_snapshot_confirms_it(tmp_path: P
         wait_until(lambda: rig.written(jumps) > before + 20, "believed again")
         report = rig.collector.stop()
         assert report.good
-        assert causes(rig, jumps)[0] == "absurd"
+        assert set(causes(rig, jumps)[:-1]) == {"absurd"}
         assert causes(rig, untouched) == ["stop"]
         rejected = next(one.rejected for one in report.accounting if one.symbol == jumps)
-        assert rejected["absurd"] == 1
+        assert rejected["absurd"] >= 1
         rig.check_rows(jumps)
