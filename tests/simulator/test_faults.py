@@ -198,7 +198,10 @@ def test_corrupt_level_under_right_numbers(simulator: Simulator, client: Client)
     told = {float(price): float(size) for price, size in data["b"] + data["a"]}
     true = dict(state.bids + state.asks)
     assert data["u"] == state.sequence
-    assert all(size != true.get(price, 0.0) for price, size in told.items())
+    stays = {price: size for price, size in told.items() if price in true}
+    assert stays
+    assert all(size != true[price] for price, size in stays.items())
+    assert all(not size for price, size in told.items() if price not in true)  # what goes, goes
 
 
 def test_crossed_book_for_one_step(simulator: Simulator, client: Client) -> None:
