@@ -175,7 +175,7 @@ class Faults:
         self._arm("bad_number", exchange, symbol, channel, Edit(edit), f"{part} {value}")
 
     def corrupt_level(self, exchange: str, symbol: str, channel: str = "book.50") -> None:
-        """Send wrong sizes of the levels that stay, under numbers and a checksum that say nothing is wrong."""
+        """Send wrong sizes of levels that stay, under numbers and a checksum that say nothing is wrong."""
         edit = change_sizes(self._world.exchange(exchange).level_pattern)
         self._arm("corrupt_level", exchange, symbol, channel, Edit(edit))
 

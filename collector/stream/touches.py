@@ -4,7 +4,7 @@ from collections import deque
 from typing import NamedTuple, Protocol
 
 Touch = tuple[float, float, float, float]  # bid price, bid size, ask price, ask size
-MOST_KEPT = 4096  # states that wait to be compared: some seconds of a busy market
+MOST_KEPT = 1024  # states that wait to be compared: seconds of a busy market
 
 
 class Comparison(NamedTuple):
@@ -82,7 +82,7 @@ class LastNotBeyond:
 class SameNumber:
     """Where each channel puts changes together in its own way: only the same number compares (Bybit)."""
 
-    def __init__(self, most_kept: int = 256) -> None:
+    def __init__(self, most_kept: int = 64) -> None:
         self._most_kept = most_kept
         self._books: dict[int, Touch] = {}
         self._told: dict[int, Touch] = {}

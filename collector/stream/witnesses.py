@@ -21,6 +21,7 @@ class MarketWitness:
         self._by_update = numbers == "update"
         self._make = KINDS[numbers]
         self._books: WeakSet[BookStream] = WeakSet()
+        self._is_told = False  # best prices come in: before that, nothing is kept for them
 
     def watch(self, stream: BookStream) -> None:
         """Have a stream of the market looked at."""
@@ -31,6 +32,10 @@ class MarketWitness:
 
     def saw(self, stream: BookStream, message: Snapshot | Delta, top: Sequence[float]) -> None:
         """Take the state of a stream after a message."""
+        if stream.touches is None:
+            self._is_told = True
+        elif not self._is_told:
+            return
         number = stream.sequence if self._by_update else message.cross_sequence
         levels = len(top) // 4
         touch = top[0], top[levels], top[2 * levels], top[3 * levels]
@@ -48,6 +53,7 @@ class MarketWitness:
         if stream.touches is not None:
             stream.touches.forget_book()
             return
+        self._is_told = False
         for book in list(self._books):
             if book.touches is not None:
                 book.touches.forget_told()
