@@ -16,6 +16,7 @@ from collector.cli.doctor.command import doctor
 from collector.cli.export import export
 from collector.cli.migrate import migrate
 from collector.cli.plan import plan
+from collector.cli.plot import plot
 from collector.cli.simulate import simulate
 from collector.cli.status import status
 from collector.cli.tail import tail
@@ -45,6 +46,7 @@ for command in (
     verify,
     tail,
     export,
+    plot,
     version,
     bench,
 ):

@@ -1,0 +1,120 @@
+"""What reading costs: loader and export beside plain `pandas.read_sql`, on the same table in the same run.
+
+    python benchmarks/read.py [--quick] [--json]
+
+Ten million rows in SQLite (2.9 GB on disk; --quick: 300,000), to a frame of a state a second and to Parquet.
+Each way runs in a process of its own, alone, so that its peak memory is its own. The baselines read the
+same columns and resample or write them with pandas; they know nothing of holes.
+"""
+
+import argparse
+import json
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import sqlalchemy as sa
+from bench.long_table import SYMBOL, make
+from bench.report import Report, run
+
+from collector import load_features
+from collector.export.export import export
+from collector.query.features import DEFAULT_COLUMNS
+from collector.sinks.sqlite_library import use_newest_sqlite
+
+ROWS, QUICK_ROWS = 10_000_000, 300_000
+_QUESTION = (
+    f"SELECT timestamp, segment_id, {', '.join(DEFAULT_COLUMNS)} FROM l2_training_data_practical "
+    f"WHERE symbol = '{SYMBOL}' AND exchange = 'bybit' ORDER BY timestamp"
+)
+
+
+def _by_pandas(path: Path) -> pd.DataFrame:
+    with sqlite3.connect(path) as connection:
+        return pd.read_sql(_QUESTION, connection)
+
+
+def _by_sqlalchemy(path: Path) -> pd.DataFrame:
+    with sa.create_engine(f"sqlite:///{path}").connect() as connection:
+        return pd.read_sql(sa.text(_QUESTION.replace(":USDT", "\\:USDT")), connection)
+
+
+def _seconds(frame: pd.DataFrame) -> int:
+    frame.index = pd.to_datetime(frame.pop("timestamp"), format="ISO8601")
+    every = frame.resample("1s", closed="right", label="right")
+    states = every.last()
+    states["ofi"] = every["ofi"].sum()
+    return len(states)
+
+
+def _parquet(frame: pd.DataFrame, folder: Path) -> int:
+    frame.to_parquet(folder / "all.parquet", compression="zstd")
+    return len(frame)
+
+
+WAYS: dict[str, tuple[str, Callable[[Path, Path], int]]] = {
+    "read_sql (sqlite3), resample": ("1 s frame", lambda path, _: _seconds(_by_pandas(path))),
+    "read_sql (SQLAlchemy), resample": ("1 s frame", lambda path, _: _seconds(_by_sqlalchemy(path))),
+    "load_features": ("1 s frame", lambda path, _: len(load_features(path, SYMBOL, every="1s"))),
+    "read_sql (sqlite3), rows": ("rows", lambda path, _: len(_by_pandas(path))),
+    "load_features, rows": ("rows", lambda path, _: len(load_features(path, SYMBOL))),
+    "read_sql (sqlite3), to_parquet": ("Parquet", lambda path, folder: _parquet(_by_pandas(path), folder)),
+    "export, 1 process": ("Parquet", lambda path, folder: export(path, folder).rows),
+    "export, 2 processes": ("Parquet", lambda path, folder: export(path, folder, jobs=2).rows),
+}
+
+
+def _child(name: str, path: Path) -> None:
+    use_newest_sqlite()
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        began_s = time.monotonic()
+        found = WAYS[name][1](path, Path(folder))
+        wall_s = time.monotonic() - began_s
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    told = {
+        "found": found,
+        "wall_s": wall_s,
+        "cpu_s": sum(one.ru_utime + one.ru_stime for one in used),
+        "peak_mb": sum(one.ru_maxrss for one in used) / 1024,
+    }
+    print(json.dumps(told))
+
+
+def work(report: Report, options: argparse.Namespace) -> None:
+    """Measure each way, the baseline of each aim first."""
+    rows = QUICK_ROWS if options.quick else ROWS
+    base: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "long.db"
+        make(path, rows)
+        for name, (aim, _) in WAYS.items():
+            command = [sys.executable, __file__, "--child", name, str(path)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            one = json.loads(done.stdout.splitlines()[-1])
+            of = base.setdefault(aim, one)
+            report.add(
+                to=aim,
+                way=f"{name:<32}",
+                seconds=one["wall_s"],
+                cpu_s=one["cpu_s"],
+                peak_mb=round(one["peak_mb"]),
+                times_faster=of["wall_s"] / one["wall_s"],
+                times_less_cpu=of["cpu_s"] / one["cpu_s"],
+                part_of_memory=one["peak_mb"] / of["peak_mb"],
+            )
+            if name in {"load_features", "export, 2 processes"}:
+                report.verdict(f"{aim}: times faster than read_sql", of["wall_s"] / one["wall_s"], "5")
+                report.verdict(f"{aim}: part of its memory", one["peak_mb"] / of["peak_mb"], "0.2")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        _child(sys.argv[2], Path(sys.argv[3]))
+    else:
+        run(__doc__, work)

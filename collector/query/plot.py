@@ -1,0 +1,130 @@
+"""Draw what was stored: price with microprice, spread, imbalance, and under all of it what was covered."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from collector.errors import QueryError
+from collector.query.coverage import coverage
+from collector.query.database import Database
+from collector.query.extras import extra
+from collector.query.features import load_features
+from collector.query.instants import Instant, Span
+from collector.sinks.schema import DEFAULT_TABLE_NAME
+
+COLUMNS = ("mid_price", "microprice", "bid_price_1", "ask_price_1", "spread_bps", "order_book_imbalance")
+MOST_POINTS = 20_000
+_STEPS_MS = (1, 5, 10, 50, 100, 250, 500, 1_000, 5_000, 15_000, 60_000, 300_000, 900_000, 3_600_000)
+_COVERED, _HOLE = "#2a9d5c", "#d1495b"
+
+
+def plot(
+    db: Database,
+    symbol: str,
+    *,
+    exchange: str | None = None,
+    depth: int | None = None,
+    start: Instant = None,
+    end: Instant = None,
+    every: str | None = None,
+    to: str | Path | None = None,
+    table_name: str = DEFAULT_TABLE_NAME,
+) -> Any:
+    """Draw the span into a file, or into a window where none is named; return the figure.
+
+    A line breaks where nothing was verified. Without `every`, the step is such that about a thousand
+    states are drawn.
+    """
+    matplotlib = extra("matplotlib", "research")
+    if to is not None:
+        matplotlib.use("Agg")
+    segments = coverage(db, symbol, exchange=exchange, table_name=table_name)
+    frame = load_features(
+        db,
+        symbol,
+        exchange=exchange,
+        depth=depth,
+        start=start,
+        end=end,
+        every=every or _step(segments, Span.asked(start, end)),
+        columns=COLUMNS,
+        data_source="*",
+        table_name=table_name,
+    )
+    if not frame["segment"].notna().any():
+        raise QueryError(f"nothing verified is stored for {symbol!r} in this span")
+    if len(frame) > MOST_POINTS:
+        raise QueryError(f"{len(frame):,} instants are too many to draw; choose a longer every=, or a span")
+    figure = draw(frame, segments, symbol)
+    pyplot = extra("matplotlib.pyplot", "research")
+    if to is None:
+        pyplot.show()
+    else:
+        figure.savefig(to, dpi=120)
+        pyplot.close(figure)
+    return figure
+
+
+def draw(frame: pd.DataFrame, segments: pd.DataFrame, title: str) -> Any:
+    """Return the figure of a frame that load_features made at instants."""
+    pyplot = extra("matplotlib.pyplot", "research")
+    channels = max(len(set(segments["channel"])), 1)
+    figure, (price, spread, imbalance, ribbon) = pyplot.subplots(
+        4, 1, figsize=(12, 8), sharex=True, height_ratios=(5, 2, 2, 0.35 * channels), layout="constrained"
+    )
+    at = pd.DatetimeIndex(frame.index).tz_localize(None)
+    price.fill_between(
+        at,
+        frame["bid_price_1"],
+        frame["ask_price_1"],
+        color="#9ab8d8",
+        alpha=0.6,
+        lw=0,
+        step="post",
+        label="bid to ask",
+    )
+    price.plot(at, frame["mid_price"], color="#1d3557", lw=1.0, drawstyle="steps-post", label="mid")
+    price.plot(at, frame["microprice"], color="#e07a1f", lw=0.8, drawstyle="steps-post", label="microprice")
+    price.legend(loc="upper left", frameon=False, ncols=3)
+    price.ticklabel_format(axis="y", useOffset=False)
+    price.set_ylabel("price")
+    spread.plot(at, frame["spread_bps"], color="#5b4a8a", lw=0.8, drawstyle="steps-post")
+    spread.set_ylabel("spread, bps")
+    spread.set_ylim(bottom=0)
+    imbalance.axhline(0.0, color="#888888", lw=0.6)
+    imbalance.plot(at, frame["order_book_imbalance"], color="#2b7a78", lw=0.8)
+    imbalance.set_ylim(-1.05, 1.05)
+    imbalance.set_ylabel("imbalance")
+    _draw_ribbon(ribbon, segments, at[0], at[-1])
+    figure.suptitle(f"{title}: {at[0]:%Y-%m-%d %H:%M:%S} to {at[-1]:%Y-%m-%d %H:%M:%S} UTC")
+    return figure
+
+
+def _draw_ribbon(axes: Any, segments: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> None:
+    """Draw a line a channel: green where it was covered, red where not."""
+    dates = extra("matplotlib.dates", "research")
+    channels = sorted(set(segments["channel"]))
+    for place, channel in enumerate(channels):
+        axes.axhspan(place, place + 0.9, color=_HOLE, lw=0)
+        own = segments[segments["channel"] == channel]
+        begin = dates.date2num(pd.to_datetime(own["start_ns"]).to_numpy())
+        end = dates.date2num(pd.to_datetime(own["alive_until_ns"]).to_numpy())
+        axes.broken_barh(list(zip(begin, end - begin, strict=True)), (place, 0.9), color=_COVERED, lw=0)
+    axes.set_yticks(np.arange(len(channels)) + 0.45, channels)
+    axes.set_ylim(0, max(len(channels), 1))
+    axes.set_xlim(first, last)
+    axes.set_xlabel("green: covered, red: a hole (UTC)")
+
+
+def _step(segments: pd.DataFrame, span: Span) -> str:
+    """Choose a round step that gives about a thousand states."""
+    if not len(segments):
+        return "1s"
+    first_ns, last_ns = int(segments["start_ns"].min()), int(segments["alive_until_ns"].max())
+    first_ns = first_ns if span.start_ns is None else max(first_ns, span.start_ns)
+    last_ns = last_ns if span.end_ns is None else min(last_ns, span.end_ns)
+    wanted_ms = (last_ns - first_ns) / 1e6 / 1_000
+    step_ms = next((step for step in _STEPS_MS if step >= wanted_ms), _STEPS_MS[-1])
+    return f"{step_ms}ms"

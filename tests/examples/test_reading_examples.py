@@ -1,0 +1,52 @@
+"""The examples that read run on what `run.py demo` leaves."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
+
+pytest.importorskip("sklearn")
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp("demo")
+    run(where, ROOT / "run.py", "demo", "--seconds", "8", "--db", "demo.db")
+    return where
+
+
+def run(folder: Path, *words: str | Path) -> str:
+    command = [sys.executable, "-W", "error", *map(str, words)]
+    done = subprocess.run(command, cwd=folder, env=ENVIRON, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_training_example_tells_an_honest_score(folder: Path) -> None:
+    told = run(folder, ROOT / "examples" / "train_model.py", "demo.db", "--every", "20ms", "--horizon", "5")
+    for line in ("model", "most frequent", "same as before"):
+        assert f"  {line}" in told
+    beats = "the model beats both guesses" in told
+    assert beats != ("no better than guessing" in told)
+
+
+def test_the_notebook_runs_from_top_to_bottom(folder: Path) -> None:
+    notebook = json.loads((ROOT / "examples" / "explore.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
+    program = "\n".join("".join(cell["source"]) for cell in cells)
+    run(folder, "-c", program + '\nfigure.savefig("book.png")\n')
+    assert (folder / "book.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_plot_command_draws(folder: Path) -> None:
+    told = run(folder, ROOT / "run.py", "plot", "BTC/USDT:USDT", "--db", "demo.db", "--to", "a.png")
+    assert told == "drawn: a.png\n"
+    assert (folder / "a.png").read_bytes().startswith(b"\x89PNG")
