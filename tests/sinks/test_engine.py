@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from collector.errors import UserError
+from collector.sinks import migrate
 from collector.sinks.database_url import database_url
 from collector.sinks.engine import make_engine
 
@@ -131,4 +132,52 @@ def test_a_reader_of_postgresql_can_change_nothing(postgres_url: str) -> None:
     engine = make_engine(database_url(postgres_url), read_only=True)
     with engine.connect() as connection, pytest.raises(sa.exc.DBAPIError, match="read-only"):
         connection.exec_driver_sql("CREATE TABLE t (x int)")
+    engine.dispose()
+
+
+def test_a_writer_s_calls_on_a_server_have_an_end(postgres_url: str) -> None:
+    writer = make_engine(database_url(postgres_url), call_timeout_s=0.3)
+    other = make_engine(database_url(postgres_url))
+    with other.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE held (x INTEGER)")
+    with other.begin() as holding:
+        holding.exec_driver_sql("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
+        for statement, code in (("SELECT pg_sleep(60)", "57014"), ("INSERT INTO held VALUES (1)", None)):
+            with pytest.raises(sa.exc.OperationalError) as caught, writer.begin() as connection:
+                connection.exec_driver_sql(statement)
+            state = getattr(caught.value.orig, "sqlstate", None)
+            assert state in ({code} if code else {"57014", "55P03"})
+    with writer.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO held VALUES (1)")
+    writer.dispose()
+    other.dispose()
+
+
+def test_a_writer_has_one_connection_to_a_server_watched_by_the_kernel(postgres_url: str) -> None:
+    engine = make_engine(database_url(postgres_url), call_timeout_s=20)
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        told = driver.info.get_parameters()
+        assert (told["connect_timeout"], told["keepalives"], told["tcp_user_timeout"]) == ("10", "1", "20000")
+        engine.pool._timeout = 0
+        with pytest.raises(sa.exc.TimeoutError):
+            engine.connect()
+    engine.dispose()
+
+
+def test_migrating_is_not_held_to_a_batch_s_time(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    change = migrate._change
+
+    def look(connection: sa.Connection, *names: str) -> None:
+        seen.append(connection.exec_driver_sql("SHOW statement_timeout").scalar_one())
+        change(connection, *names)
+
+    monkeypatch.setattr(migrate, "_change", look)
+    engine = make_engine(database_url(postgres_url), call_timeout_s=20)
+    migrate.bring_to_head(engine, "books", allow=True)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "20s"
+    assert seen == ["0"]
     engine.dispose()
