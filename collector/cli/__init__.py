@@ -7,6 +7,9 @@ ALONE = ("--help", "-h", "--version", "--install-completion", "--show-completion
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; without one, `collect`."""
+    from collector.cli.interrupts import end_at_once  # noqa: PLC0415
+
+    end_at_once()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or (words[0].startswith("-") and words[0] not in ALONE):
         words.insert(0, "collect")

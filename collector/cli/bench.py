@@ -1,14 +1,18 @@
 """The command `bench`: the measures of `benchmarks/`, which stand in the source tree."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
 
 from collector.cli.options import AsJson
 
+EXIT_INTERRUPTED = 130
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
@@ -26,7 +30,30 @@ def bench(
     """
     script = _script(name)
     options = [option for option, wanted in (("--quick", quick), ("--json", as_json)) if wanted]
-    return subprocess.run([sys.executable, str(script), *options], check=False).returncode  # noqa: S603  (ours)
+    return _until_interrupted([sys.executable, str(script), *options])
+
+
+def _until_interrupted(command: list[str]) -> int:
+    """Run a program in a session of its own: Ctrl-C does not reach it there, and we end it."""
+    running: list[int] = []
+    asked: list[int] = []
+
+    def on_interrupt(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        for leader in running:
+            os.killpg(leader, signal.SIGTERM)
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        with subprocess.Popen(command, start_new_session=True) as program:  # noqa: S603  (ours)
+            running.append(program.pid)
+            if asked:  # meanwhile
+                program.terminate()
+            code = program.wait()
+    finally:
+        running.clear()
+        signal.signal(signal.SIGINT, before)
+    return EXIT_INTERRUPTED if asked else code
 
 
 def _script(name: str) -> Path:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from collector.cli.interrupts import raised
 from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
 from collector.cli.plain import print_table, size
 from collector.events.batch import UNKNOWN
@@ -108,7 +109,7 @@ def _measured(settings: "Settings", seconds: float) -> list[Line]:
 
     quiet = settings.logging.model_copy(update={"level": "warning"})
     set_up_logging(quiet, secrets=settings.secrets())
-    with tempfile.TemporaryDirectory(prefix="collector-plan-") as folder:
+    with raised(), tempfile.TemporaryDirectory(prefix="collector-plan-") as folder:
         file = Path(folder) / "plan.db"
         throw_away = settings.database.model_copy(update={"url": str(file)})
         collector = Collector(settings.model_copy(update={"database": throw_away}))

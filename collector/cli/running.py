@@ -107,7 +107,8 @@ def _stopped_by_signals(collector: "Collector", screen: "Screen | None") -> Iter
         collector.interrupt()
 
     before = {number: signal.getsignal(number) for number in STOPPING}
-    taken = [number for number, handler in before.items() if handler is not signal.SIG_IGN]  # nohup
+    # Under nohup SIGHUP is ignored, and stays so.
+    taken = [number for number in STOPPING if number != signal.SIGHUP or before[number] != signal.SIG_IGN]
     for number in taken:
         signal.signal(number, on_signal)
     try:

@@ -34,7 +34,7 @@ def simulate(
 ) -> None:
     """Serve simulated exchanges on one local port until Ctrl-C.
 
-    Example: collector simulate --port 8900 --symbol bybit:BTC/USDT:USDT --rate 20
+    Example: python run.py simulate --port 8900 --symbol bybit:BTC/USDT:USDT --rate 20
     """
     from collector.simulator import Simulator  # noqa: PLC0415  (the help must not wait for it)
 

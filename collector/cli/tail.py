@@ -4,10 +4,12 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from typing import Annotated, Any
 
 import typer
 
+from collector.cli.interrupts import raised
 from collector.cli.options import (
     DEFAULT_DATABASE,
     DEFAULT_TABLE,
@@ -65,18 +67,15 @@ def tail(
 
     until_s = None if seconds is None else time.monotonic() + seconds
     reader = Tail(db, Wanted(what, exchange, symbol), last=last, table_name=table)
-    try:
+    with closing(reader), suppress(KeyboardInterrupt), raised():  # Ctrl-C is the way to end it
         while True:
             for row in reader.more():
                 print(json.dumps(row, default=str) if as_json else _line(row, SHOWN[what]))
             sys.stdout.flush()
             if not follow or (until_s is not None and time.monotonic() >= until_s):
-                return 0
+                break
             time.sleep(LOOK_EVERY_S)  # another process writes: there is nothing to wait on
-    except KeyboardInterrupt:
-        return 0  # the way to end it
-    finally:
-        reader.close()
+    return 0
 
 
 def _line(row: Mapping[str, Any], names: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ transaction of a writer begins with BEGIN IMMEDIATE: a deferred one that wants t
 at once with SQLITE_BUSY_SNAPSHOT, however long the busy timeout.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -106,6 +107,8 @@ def _sqlite_connector(
 ) -> Callable[[], sqlite3.Connection]:
     query = {name: str(value) for name, value in url.query.items()}
     query["mode"] = "ro" if read_only else "rwc"
+    if read_only and _is_on_a_read_only_disk(path):
+        query["immutable"] = "1"  # a WAL database wants to make its shared memory there, and cannot
     uri = f"file:{quote(str(path))}?{urlencode(query)}"
 
     def connect() -> sqlite3.Connection:
@@ -120,6 +123,10 @@ def _sqlite_connector(
         return connection
 
     return connect
+
+
+def _is_on_a_read_only_disk(path: Path) -> bool:
+    return not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
 
 
 def _begin_immediate(connection: sa.Connection) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -11,17 +12,23 @@ import pytest
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import BTC, ROOT, Run, config, count_rows, start, wait_for_rows
+from program import BTC, CLEAN, ROOT, Run, config, count_rows, start, wait_for_rows
+
+COMMANDS = (
+    *("collect", "demo", "simulate", "doctor", "plan", "status", "coverage", "verify", "tail", "migrate"),
+    *("config", "version", "bench"),
+)
 
 
 def test_help_and_version(run: Run) -> None:
     shown = run("--help", COLUMNS="120")
     assert shown.returncode == 0
-    for command in ("collect", "demo", "simulate", "status", "coverage", "verify", "migrate"):
+    for command in COMMANDS:
         assert command in shown.stdout
+    for command in (*COMMANDS, "migrate up", "migrate down", "migrate status", "config show", "config check"):
         helped = run(*command.split(), "--help")
         assert helped.returncode == 0
-        assert "Example" in helped.stdout or command == "migrate"
+        assert "Example: python run.py" in helped.stdout or command in {"migrate", "config"}, command
     assert run("--version").stdout.startswith("collector 0.")
 
 
@@ -45,12 +52,14 @@ def test_the_demo_leaves_a_database_that_passes_verification(run: Run, tmp_path:
     verified = run("verify", "--db", "demo.db")
     assert (verified.returncode, verified.stdout[:9]) == (0, "verified:")
     streams = json.loads(run("status", "--db", "demo.db", "--json").stdout)
+    segments = json.loads(run("coverage", "--db", "demo.db", "--json").stdout)
     assert {one["symbol"] for one in streams} >= {BTC}
+    assert {one["channel"] for one in segments} >= {"book.50", "bbo", "trade", "ohlcv.1m"}
     for one in streams:
         settled = ("written", "merged", "sampled_out", "rejected", "dropped", "pending")
         assert one["received"] + one["carried_in"] == sum(one[term] for term in settled)
-    segments = json.loads(run("coverage", "--db", "demo.db", "--json").stdout)
-    assert sum(one["rows"] for one in segments) == count_rows(tmp_path / "demo.db") > 0
+    books = [one for one in segments if one["channel"].startswith(("book.", "bbo"))]
+    assert sum(one["rows"] for one in books) == count_rows(tmp_path / "demo.db") > 0
     assert "ended: stop" in run("coverage", "--db", "demo.db").stdout
 
 
@@ -132,30 +141,102 @@ def test_five_mistakes_get_five_messages(run: Run, tmp_path: Path) -> None:
     assert "channels" in next(line for line in lines if "chanels" in line)
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["collect"], "nothing to collect"),
-        (["collect", "--config", "none.yaml"], "none.yaml"),
-        (["collect", "--symbols", BTC, "--db", "no/such/folder/live.db"], "does not exist"),
-        (["collect", "--symbols", BTC, "--db", "mysql://host/db"], "expected a path of an SQLite file"),
-        (["collect", "--symbols", BTC, "--seconds", "-1"], "--seconds"),
-        (["collect", "--config", "unwritable.yaml"], "logging.file: no/such/x.log cannot be written"),
-        (["colect"], "colect"),
-        (["verify", "--db", "none.db"], "there is no database"),
-        (["migrate", "down", "--db", "x.db"], "--to"),
-    ],
-)
-def test_a_mistake_is_answered_in_a_line_or_three(
-    run: Run, tmp_path: Path, words: list[str], expected: str
-) -> None:
+MISTAKES = {
+    "no configuration": (["collect"], "nothing to collect"),
+    "a file that is not there": (["collect", "--config", "none.yaml"], "none.yaml"),
+    "an exchange that is none": (["--exchange", "bybt", "--symbols", BTC], "did you mean bybit?"),
+    "an exchange without symbols": (["collect", "--exchange", "kraken"], "name its markets with --symbols"),
+    "a channel that is none": (["--symbols", BTC, "--channels", "book.51"], "a depth that bybit does not"),
+    "a folder that is not there": (["--symbols", BTC, "--db", "no/such/live.db"], "does not exist"),
+    "a folder for a database": (["--symbols", BTC, "--db", "."], "is a folder; expected the path"),
+    "a database of another kind": (["--symbols", BTC, "--db", "mysql://h/d"], "expected a path of an SQLite"),
+    "a file that is no database": (["--symbols", BTC, "--db", "letter.txt"], "not a database"),
+    "a time below 0": (["collect", "--symbols", BTC, "--seconds", "-1"], "--seconds"),
+    "a time that is no number": (["collect", "--symbols", BTC, "--seconds", "soon"], "--seconds"),
+    "a log file that cannot be": (["--config", "unwritable.yaml"], "logging.file: no/such/x.log cannot"),
+    "an unknown command": (["colect"], "Did you mean 'collect'?"),
+    "an unknown option": (["collect", "--sybmols", BTC], "--sybmols"),
+    "a port that is none": (["simulate", "--port", "99999"], "--port"),
+    "a market that is none": (["simulate", "--symbol", "bybit"], "expected EXCHANGE:SYMBOL"),
+    "a recording that is not there": (
+        ["simulate", "--replay", "bybit:BTC/USDT=x.gz"],
+        "no recording at x.gz",
+    ),
+    "no database to verify": (["verify", "--db", "none.db"], "there is no database"),
+    "no database to show": (["status", "--db", "none.db"], "there is no database"),
+    "no collector's database": (["coverage", "--db", "other.db"], "expected a database that the collector"),
+    "rows that are none": (["tail", "nothing", "--db", "other.db"], "no table is called 'nothing'"),
+    "no revision to go to": (["migrate", "down", "--db", "x.db"], "--to"),
+    "a revision that is none": (["migrate", "up", "--db", "x.db", "--to", "zzz"], "zzz"),
+    "a benchmark that is none": (["bench", "nothing"], "expected one of"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_answered_in_a_line_or_three(run: Run, tmp_path: Path, mistake: str) -> None:
+    words, expected = MISTAKES[mistake]
     (tmp_path / "unwritable.yaml").write_text(
         "exchanges: {bybit: {symbols: [BTC/USDT:USDT]}}\nlogging: {file: no/such/x.log}\n"
     )
+    (tmp_path / "letter.txt").write_text("Dear database, are you one?\n" * 100)
+    sqlite3.connect(tmp_path / "other.db").close()
     done = run(*words)
     assert done.returncode == 2
     assert expected in done.stderr
-    assert len(done.stderr.strip().splitlines()) <= 8  # a box of the command line's own counts five
+    assert len(done.stderr.strip().splitlines()) <= 5
+
+
+def test_a_port_that_is_taken_is_told(run: Run, simulator: Simulator) -> None:
+    done = run("simulate", "--port", str(simulator.port))
+    assert done.returncode == 2
+    assert f"port {simulator.port} is taken: choose another, or 0" in done.stderr
+
+
+def test_a_disk_that_is_read_only_is_told_and_can_still_be_read(sound: Path, tmp_path: Path) -> None:
+    """In a mount namespace of its own: nothing of it stays."""
+    (tmp_path / "live.db").write_bytes(sound.read_bytes())
+    mount = f"mount --bind '{tmp_path}' '{tmp_path}' && mount -o remount,ro,bind '{tmp_path}'"
+    program = f"{sys.executable} '{ROOT / 'run.py'}'"
+
+    def on_it(words: str) -> "subprocess.CompletedProcess[str]":
+        shell = ["unshare", "-m", "sh", "-c", f"{mount} && cd '{tmp_path}' && exec {program} {words}"]
+        return subprocess.run(shell, env=CLEAN, capture_output=True, text=True, check=False)
+
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode:
+        pytest.skip("a namespace cannot be made here")
+    done = on_it(f"collect --symbols {BTC} --db x.db")
+    assert done.returncode == 2, done.stderr
+    assert "Read-only file system" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert on_it("verify --db live.db").returncode == 0
+    assert on_it("status --db live.db --json").returncode == 0
+    doctor = on_it(f"doctor --offline --symbols {BTC} --db live.db")
+    assert doctor.returncode == 1
+    assert "make this one writable" in doctor.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["demo", "--db", "demo.db"],
+        ["simulate", "--port", "0"],
+        ["tail"],
+        ["verify"],
+        ["coverage"],
+        ["doctor", "--offline"],
+        ["bench", "write", "--quick"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_ctrl_c_is_clean_at_any_moment(sound: Path, tmp_path: Path, words: list[str]) -> None:
+    reads = words[0] in {"tail", "verify", "coverage"}
+    for wait_s in (0.15, 0.8):
+        process = start(*words, *(["--db", str(sound)] if reads else []), cwd=tmp_path)
+        signal.sigtimedwait([], wait_s)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert "Traceback" not in out + err, (wait_s, err)
+        assert process.returncode in {0, 130, -signal.SIGINT}, (wait_s, err)
 
 
 def test_a_symbol_that_the_exchange_does_not_have_ends_the_run_with_its_name(
