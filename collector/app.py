@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import structlog
 
 from collector import __version__
 from collector.assembly import make_writer
+from collector.bell import Bell
 from collector.buffer.buffer import Buffer
 from collector.claims import Claims
 from collector.clock import Clock
@@ -116,7 +116,7 @@ class Collector:
         )
         self._levels = levels
         self._segment_ids = SegmentIds()
-        self._ended = threading.Event()
+        self._ended = Bell()
         self._on_end = on_end
         self._sink = sink or SqlSink(
             settings.database.url,
@@ -187,7 +187,7 @@ class Collector:
 
     def interrupt(self) -> None:
         """End a `wait`. Safe in a signal handler."""
-        self._ended.set()
+        self._ended.ring()
 
     def stop(self, deadline_s: float | None = None) -> Report:
         """Stop the stream, drain the buffer, close the database, and account."""
@@ -241,7 +241,7 @@ class Collector:
         return self.stream.call(lambda: feed.remove(symbols), CALL_TIMEOUT_S)
 
     def _thread_ended(self) -> None:
-        self._ended.set()
+        self._ended.ring()
         self._on_end()
 
     def _running_feed(self, exchange: str) -> Feed:

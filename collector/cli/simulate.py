@@ -1,10 +1,11 @@
 """The command `simulate`: exchanges on this machine, to try a collector on."""
 
 import signal
-import threading
 from typing import Annotated
 
 import typer
+
+from collector.bell import Bell
 
 
 def simulate(
@@ -47,9 +48,10 @@ def simulate(
         updates_per_s=rate,
         bursts=bursts,
     )
-    stopping = threading.Event()
+    stopping = Bell()
     former = {
-        number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, lambda *_: stopping.ring())
+        for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
         with simulator:
