@@ -4,12 +4,12 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Annotated, Any
 
 import typer
 
-from collector.cli.interrupts import raised
+from collector.cli.interrupts import rung_by_interrupt
 from collector.cli.options import (
     DEFAULT_DATABASE,
     DEFAULT_TABLE,
@@ -67,15 +67,17 @@ def tail(
 
     until_s = None if seconds is None else time.monotonic() + seconds
     reader = Tail(db, Wanted(what, exchange, symbol), last=last, table_name=table)
-    with closing(reader), suppress(KeyboardInterrupt), raised():  # Ctrl-C is the way to end it
+    with closing(reader), rung_by_interrupt() as stopped:
         while True:
             for row in reader.more():
                 print(json.dumps(row, default=str) if as_json else _line(row, SHOWN[what]))
+                if stopped.wait(0):
+                    return 0
             sys.stdout.flush()
             if not follow or (until_s is not None and time.monotonic() >= until_s):
-                break
-            time.sleep(LOOK_EVERY_S)  # another process writes: there is nothing to wait on
-    return 0
+                return 0
+            if stopped.wait(LOOK_EVERY_S):  # another process writes: there is nothing else to wait on
+                return 0
 
 
 def _line(row: Mapping[str, Any], names: tuple[str, ...]) -> str:

@@ -10,7 +10,13 @@ import pytest
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import BTC, Run, config, start
+from program import BTC, Run, config, end_all, start
+
+
+@pytest.fixture(autouse=True)
+def none_left_running() -> Iterator[None]:
+    yield
+    end_all()
 
 
 @pytest.fixture

@@ -17,11 +17,13 @@ ROOT = Path(__file__).resolve().parents[2]
 BTC = "BTC/USDT:USDT"
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("COLLECTOR_", "SYMBOLS"))}
 
+STARTED: list["subprocess.Popen[str]"] = []
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def start(*words: str, cwd: Path, **environ: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-W", "error", str(ROOT / "run.py"), *words],
         cwd=cwd,
         env={**CLEAN, **environ},
@@ -29,6 +31,17 @@ def start(*words: str, cwd: Path, **environ: str) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
+    STARTED.append(process)
+    return process
+
+
+def end_all() -> None:
+    """Leave no program running, however a test ended."""
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+    STARTED.clear()
 
 
 def config(
