@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format proof bench docs wheel clean
+.PHONY: help setup run test check format proof bench example docs wheel clean
 
 help:  ## List the chores
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -37,6 +37,9 @@ proof: $(STAMP)  ## Run the long forms of the tests as well
 
 bench: $(STAMP)  ## Measure; prints ratios against a baseline of the same run
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+
+example: $(STAMP)  ## Make trading_bot_live.db.example anew: a minute of simulated exchanges
+	$(BIN)/python examples/make_example_database.py
 
 docs: $(STAMP)  ## Check that the docs say what the code does
 	$(BIN)/python -m pytest --quiet tests/docs tests/settings

@@ -18,7 +18,7 @@ from collector.simulator import Simulator
 
 SYMBOLS = {"bybit": ["BTC/USDT:USDT", "ETH/USDT:USDT"], "binance": ["BTC/USDT"], "kraken": ["BTC/USD"]}
 BOOKS = {"bybit": "book.50", "binance": "book.50", "kraken": "book.25"}
-UPDATES_PER_S = 12.0
+UPDATES_PER_S = 10.0
 BROKEN = "bybit"
 
 
