@@ -152,8 +152,10 @@ class Collector:
             if sink is None
             else None
         )
+        self._subscriptions = []
         if self._housekeeping is not None:
-            self.events.subscribe(ClockStep, self._housekeeping.clock_stepped)
+            stepped = self._housekeeping.clock_stepped
+            self._subscriptions.append(self.events.subscribe(ClockStep, stepped, name="_housekeeping"))
         self._claims = Claims(
             settings, self.session, self._sink, self.writer.chores.submit, self.buffer.hurry
         )
@@ -211,6 +213,8 @@ class Collector:
         self._sink.close()
         for name in self.events.stop():
             log.warning("subscriber.stuck", subscriber=name)
+        for unsubscribe in self._subscriptions:  # the bus may live longer than this
+            unsubscribe()
         self._report = Report(
             session_id=self.session.session_id,
             accounting=self.accounting(),

@@ -2,7 +2,7 @@
 
     python examples/make_example_database.py [--seconds 75] [--to trading_bot_live.db.example]
 
-Books, trades and bars of three exchanges, with one hole: half-way one of them is cut off for a moment.
+Books, trades and bars of three exchanges, with one hole: after a while one of them is cut off for a moment.
 """
 
 import argparse
@@ -20,6 +20,7 @@ SYMBOLS = {"bybit": ["BTC/USDT:USDT", "ETH/USDT:USDT"], "binance": ["BTC/USDT"],
 BOOKS = {"bybit": "book.50", "binance": "book.50", "kraken": "book.25"}
 UPDATES_PER_S = 10.0
 BROKEN = "bybit"
+LATEST_START_S = 15.0
 
 
 def main() -> int:
@@ -47,12 +48,14 @@ def collect(simulator: Simulator, path: Path, seconds: float) -> bool:
         overrides[f"exchanges.{exchange}.channels"] = [BOOKS[exchange], "trade", "ohlcv.1m"]
         overrides[f"exchanges.{exchange}.endpoints"] = simulator.endpoints(exchange)
     collector = Collector(load_settings(overrides=overrides, environ={}, env_file=None))
+    while time.time() % 60 > LATEST_START_S:  # so that the minute, and with it the bars, end after the hole
+        time.sleep(1.0)
     collector.start()
     try:
-        time.sleep(seconds / 2)
+        time.sleep(seconds / 4)
         simulator.faults.refuse(BROKEN, 503, count=3)
         simulator.faults.close(exchange=BROKEN)
-        time.sleep(seconds / 2)
+        time.sleep(seconds * 3 / 4)
     finally:
         report = collector.stop()
     print(*report.problems, sep="\n")

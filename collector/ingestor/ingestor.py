@@ -168,7 +168,8 @@ class DataIngestor:
         collector = self._collector
         if collector is not None:
             self._last_view = collector.view()
-        return stats_of(self._phase, self.is_healthy().reasons, self._last_view, self.events.deliveries())
+        callbacks = [one for one in self.events.deliveries() if not one.subscriber.startswith("_")]
+        return stats_of(self._phase, self.is_healthy().reasons, self._last_view, callbacks)
 
     # Starting and stopping, _life being held.
 

@@ -16,11 +16,12 @@ from rig import wait_until
 __all__ = ["wait_until"]
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
-OURS = ("websocket", "writer", "markets", "events ")
+OTHERS = ("MainThread", "simulator", "execnet", "pytest", "Dummy")
 
 
 def threads() -> list[str]:
-    return [one.name for one in threading.enumerate() if one.name.startswith(OURS)]
+    """Name the threads that are neither the test's nor the simulator's."""
+    return [one.name for one in threading.enumerate() if not one.name.startswith(OTHERS)]
 
 
 def config(simulator: Simulator, folder: Path, **more: Any) -> dict[str, Any]:
