@@ -358,6 +358,7 @@ def test_what_goes_wrong_is_told_and_health_says_why(tmp_path: Path) -> None:
         simulator.faults.gap("bybit", BTC)
         wait_until(lambda: halts, "an alarm")
         assert (halts[0].code, halts[0].symbol) == ("sequence_gap", BTC)
+        wait_until(ingestor.is_healthy, "verified again")
         simulator.faults.refuse("bybit", 503, count=10_000)
         simulator.faults.close(exchange="bybit")
         wait_until(lambda: "critical_errors" in {halt.code for halt in halts}, "the alarm of too many errors")
