@@ -14,7 +14,6 @@ from collector.stream.base import RETIRED, Outlet, Place, Stream
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from collector.stream.touches import Touches
     from collector.stream.witnesses import MarketWitness
 
 WITNESS = "witness"
@@ -44,7 +43,6 @@ class BookStream(Stream):
         self._levels_shown = levels_per_row if levels_shown is None else levels_shown
         self._top: Sequence[float] | None = None  # the last state of this segment, for its order flow
         self.witness: MarketWitness | None = None  # who compares this stream with others of its market
-        self.touches: Touches | None = None  # where it is a book that the best prices are compared with
         self.on_doubt: Callable[[BookStream, Outcome], None] = lambda _stream, _outcome: None
 
     @property
@@ -216,7 +214,7 @@ class BookStream(Stream):
             )
             self._stored(stored, received_at_ns)
         if self.witness is not None:
-            self.witness.saw(self, message, top)
+            self.witness.saw(self, message, top, received_at_ns)
         if self._events.wanted(L2Update):  # stored or not: what a bot sees does not hang on the database
             numbers = tuple(top)
             self._tell(message, received_at_ns, known_levels >= TEN_LEVELS, numbers)

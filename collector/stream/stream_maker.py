@@ -44,7 +44,9 @@ class StreamMaker:
         place = Place(topic, protocol.route(topic), market["id"], kind)
         if channel == "trade":
             trades = TradeRule(protocol.numbers_trades, self._most_off_s)
-            return TradeStream(key, place, self._outlet, trades, standby=standby)
+            stream_of_trades = TradeStream(key, place, self._outlet, trades, standby=standby)
+            stream_of_trades.witness = self._witness(key.symbol)
+            return stream_of_trades
         if channel.startswith("ohlcv."):
             candles = CandleRule(protocol.confirms_bars, self._most_off_s)
             return CandleStream(key, place, self._outlet, candles, standby=standby)
@@ -64,11 +66,10 @@ class StreamMaker:
             levels_shown=self._levels_shown,
             standby=standby,
         )
-        if protocol.shared_numbers is not None:
-            self._witness(key.symbol, protocol.shared_numbers).watch(stream)
+        self._witness(key.symbol).watch(stream)
         return stream
 
-    def _witness(self, symbol: str, numbers: str) -> MarketWitness:
+    def _witness(self, symbol: str) -> MarketWitness:
         if symbol not in self._witnesses:
-            self._witnesses[symbol] = MarketWitness(numbers)
+            self._witnesses[symbol] = MarketWitness(EXCHANGES[self._exchange].shared_numbers)
         return self._witnesses[symbol]

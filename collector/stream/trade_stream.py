@@ -1,6 +1,7 @@
 """Take one stream's trades to rows, segments and counts."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from collector.book.verified import CONTINUED, MERGED, Outcome
 from collector.events import market
@@ -10,6 +11,9 @@ from collector.events.messages import MarketData, Side, Trade
 from collector.stream.base import RETIRED, Outlet, Place, Stream
 from collector.stream.seen import Seen, SeenIds, SeenNumbers
 from collector.stream.sense import trade_problem
+
+if TYPE_CHECKING:
+    from collector.stream.witnesses import MarketWitness
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class TradeStream(Stream):
         self._rule = rule
         self._seen: Seen = SeenNumbers() if rule.numbered else SeenIds()
         self._last: Trade | None = None  # the newest on the socket that stands
+        self.witness: MarketWitness | None = None  # who holds the books of the market against the trades
 
     @property
     def verification(self) -> str:
@@ -55,6 +60,8 @@ class TradeStream(Stream):
             self._buffer.count_merged(self.number, received)
             return MERGED
         self._store(message, received, received_at_ns, liveness)
+        if self.witness is not None and message.marked is None and not message.past:
+            self.witness.traded(received_at_ns, message.price)
         if self._events.wanted(market.Trade):
             self._events.publish(_event(self.key, message, received_at_ns))
         return CONTINUED

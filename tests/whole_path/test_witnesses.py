@@ -32,7 +32,8 @@ def doubts(rig: Rig, symbol: str, cause: str) -> int:
 @each_market
 def test_in_peace_nobody_disagrees(tmp_path: Path, market: Market) -> None:
     every_s = {"integrity__witness_every_s": 0.5}
-    with running(tmp_path / "live.db", market=market, **channels(market, "bbo"), **every_s) as rig:
+    collected = channels(market, "bbo", "trade")
+    with running(tmp_path / "live.db", market=market, **collected, **every_s) as rig:
         for symbol in rig.symbols:
             wait_until(lambda symbol=symbol: rig.written(symbol) > 300, f"rows of {symbol}")
         assert rig.collector.stop().good
@@ -40,7 +41,8 @@ def test_in_peace_nobody_disagrees(tmp_path: Path, market: Market) -> None:
             assert causes(rig, symbol) == ["stop"]
             (segment,) = books(rig, symbol)
             assert segment["disagreed"] == 0
-            assert segment["witnessed"] == 0 if market.exchange == "kraken" else segment["witnessed"] > 100  # type: ignore[operator]
+            least = 1 if market.exchange == "kraken" else 100  # there, by trades alone
+            assert segment["witnessed"] >= least  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("market", WITNESSED, ids=str)
