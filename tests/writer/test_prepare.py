@@ -1,6 +1,7 @@
 """From a swap to transactions: coverage, accounting and rows that always say the same."""
 
 from array import array
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -15,6 +16,7 @@ from collector.events.batch import (
     SegmentClosed,
     SegmentOpened,
     StreamKey,
+    Witnessed,
 )
 from collector.sinks.contract import AccountingState, SegmentState, SessionState, WriteSet
 from collector.writer.portions import Portion
@@ -178,3 +180,30 @@ def test_a_later_state_of_a_segment_tells_its_own_first_row() -> None:
     ).segments
     assert (state.start_ns, state.first_sequence, state.rows) == (130, 8, 2)
     assert (state.end_ns, state.last_sequence) == (140, 9)
+
+
+def test_a_silence_that_means_that_nothing_happened_is_covered_without_a_row() -> None:
+    preparation = make()
+    silent, book = replace(opened(1), covers_silence=True), opened(2, stream=1)
+    begun = one(list(preparation.write_sets(batch(opened=(silent, book)), extend_alive=True)))
+    assert [(state.segment_id, state.rows, state.start_ns) for state in begun.segments] == [(1, 0, 100)]
+    heard = one(list(preparation.write_sets(batch(heard_ns={1: 500, 2: 500}), extend_alive=True)))
+    assert [(state.segment_id, state.alive_until_ns) for state in heard.segments] == [(1, 500)]
+    closed = (SegmentClosed(1, "stop", "", 700), SegmentClosed(2, "stop", "", 700))
+    ended = one(list(preparation.write_sets(batch(closed=closed), extend_alive=True)))
+    assert [(state.segment_id, state.end_cause) for state in ended.segments] == [(1, "stop")]
+
+
+def test_comparisons_stand_with_their_segment_also_when_it_ends_in_the_same_batch() -> None:
+    preparation = make()
+    first = batch([(100, 1, 0, 1)], opened=(opened(1),), counts={0: Counts(received=1)})
+    first.witnessed[1] = Witnessed(5, 0)
+    (state,) = one(list(preparation.write_sets(first, extend_alive=True))).segments
+    assert (state.witnessed, state.disagreed) == (5, 0)
+    last = batch(closed=(SegmentClosed(1, "witness", "", None),))
+    last.witnessed[1] = Witnessed(2, 1)
+    (state,) = one(list(preparation.write_sets(last, extend_alive=True))).segments
+    assert (state.witnessed, state.disagreed, state.end_cause) == (7, 1, "witness")
+    late = batch()
+    late.witnessed[1] = Witnessed(1, 0)
+    assert list(preparation.write_sets(late, extend_alive=True)) == []
