@@ -154,6 +154,7 @@ class Spool:
                 kept += connection.execute("SELECT count(*) FROM aside").fetchone()[0]
                 if not kept and self._file.is_the_same():
                     self.path.unlink()
+                    Path(f"{self.path}-wal").unlink(missing_ok=True)
             except (sqlite_library().Error, OSError) as error:
                 log.warning("spool.not_closed_well", path=str(self.path), error=str(error))
             connection.close()
@@ -164,7 +165,7 @@ class Spool:
             self.entries -= 1
             self.bytes -= size + _OVERHEAD_BYTES
         if not self.entries:
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
+            connection.executescript("PRAGMA incremental_vacuum")  # `execute` would free one page
 
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:

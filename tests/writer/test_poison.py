@@ -1,0 +1,124 @@
+"""Rows that a database refuses for what they are go aside; the rest is stored, once; finding them is cheap."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.events.batch import StreamKey
+from collector.sinks.contract import AccountingState, Receipt, Rows, SegmentState, WriteSet
+from collector.sinks.database_url import database_url
+from collector.sinks.engine import make_engine
+from collector.sinks.schema import tables
+from collector.sinks.sql import SqlSink
+from collector.writer.poison import sift
+
+MakeWriteSet = Callable[..., WriteSet]
+BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
+GOOD = "2026-01-01T00:00:00.000001Z"
+
+
+def refuses(rows: Rows) -> str | None:
+    return "no timestamp" if None in rows.columns["timestamp"] else None
+
+
+def stored(url: str, table: sa.Table) -> list[dict[str, Any]]:
+    engine = make_engine(database_url(url), read_only=True)
+    with engine.connect() as connection:
+        found = [dict(row) for row in connection.execute(sa.select(table)).mappings()]
+    engine.dispose()
+    return found
+
+
+@given(st.sets(st.integers(0, 39)))
+def test_exactly_the_bad_rows_are_taken_out(bad: set[int]) -> None:
+    columns = {
+        "timestamp": [None if place in bad else GOOD for place in range(40)],
+        "sequence": list(range(40)),
+        "received_at_ns": list(range(40)),
+        "segment_id": [1 if place < 20 else 2 for place in range(40)],
+    }
+    eth = StreamKey("bybit", "ETH/USDT:USDT", "book.50")
+    segments = tuple(
+        SegmentState(number, "s", *key, first, first + 19, first + 19, first, first + 19, 20, "sequence")
+        for number, key, first in ((1, BTC, 0), (2, eth, 20))
+    )
+    accounts = tuple(AccountingState("s", *key, received=20, written=20) for key in (BTC, eth))
+    session: Any = type("Session", (), {"session_id": "s"})
+    found = sift(WriteSet("b", session, (Rows("book", columns),), segments, accounts), refuses, 1)
+    assert found.found == len(bad)
+    assert found.write_set.rows[0].columns["sequence"] == [place for place in range(40) if place not in bad]
+    for account, segment, places in zip(
+        found.write_set.accounting, found.write_set.segments, (range(20), range(20, 40)), strict=True
+    ):
+        left = [place for place in places if place not in bad]
+        assert account.difference == 0
+        assert account.written == segment.rows == len(left)
+        assert account.rejected.get("poison", 0) == 20 - len(left)
+        if left:
+            assert (segment.first_sequence, segment.last_sequence) == (left[0], left[-1])
+    if bad:
+        told = [json.loads(str(text))["sequence"] for text in found.write_set.rows[1].columns["original"]]
+        assert told == sorted(bad)
+
+
+def test_one_bad_row_of_thousands_costs_a_few_tries(make_write_set: MakeWriteSet) -> None:
+    tries = []
+
+    def counted(rows: Rows) -> str | None:
+        tries.append(len(rows))
+        return refuses(rows)
+
+    write_set = make_write_set(count=4096, timestamp=[GOOD] * 3000 + [None] + [GOOD] * 1095)
+    assert sift(write_set, counted, 1).found == 1
+    assert len(tries) <= 2 * 12 + 1
+    assert sum(tries) <= 3 * 4096
+
+
+def test_the_rest_of_a_poisoned_batch_is_stored_and_told(
+    any_database: str, make_write_set: MakeWriteSet
+) -> None:
+    sink = SqlSink(any_database, auto_migrate=True)
+    sink.open()
+    write_set = make_write_set(count=500, timestamp=[GOOD] * 123 + [None] + [GOOD] * 376)
+    found = sift(write_set, sink.refuses, 1)
+    assert sink.write(found.write_set) == Receipt()
+    assert sink.write(found.write_set).repeated
+    sink.close()
+    known = tables("l2_training_data_practical")
+    assert [row["sequence"] for row in stored(any_database, known.hot)] == [
+        place for place in range(500) if place != 123
+    ]
+    (rejected,) = stored(any_database, known.rejected)
+    assert (rejected["reason"], rejected["batch_id"], rejected["symbol"]) == ("poison", "batch-1", BTC.symbol)
+    assert json.loads(rejected["original"])["sequence"] == 123
+    (account,) = stored(any_database, known.accounting)
+    assert (account["received"], account["written"], account["rejected"]) == (500, 499, 1)
+    (segment,) = stored(any_database, known.coverage)
+    assert segment["rows"] == 499
+
+
+@pytest.mark.parametrize("value", ["nul \0 here", "\ud800", 2**70])
+def test_values_that_a_database_cannot_hold_are_found(
+    any_database: str, make_write_set: MakeWriteSet, value: object
+) -> None:
+    column = "sequence" if isinstance(value, int) else "data_source"
+    sink = SqlSink(any_database, auto_migrate=True)
+    sink.open()
+    write_set = make_write_set(
+        count=4, **{column: [1, 2, value, 4] if column == "sequence" else ["a", "b", value, "d"]}
+    )
+    if sink.refuses(write_set.rows[0]) is None:  # SQLite takes a NUL
+        assert value == "nul \0 here"
+    else:
+        found = sift(write_set, sink.refuses, 1)
+        assert found.found == 1
+        sink.write(found.write_set)
+        known = tables("l2_training_data_practical")
+        assert len(stored(any_database, known.hot)) == 3
+        assert len(stored(any_database, known.rejected)) == 1
+    sink.close()
