@@ -1,4 +1,4 @@
-"""Rows that a database refuses for what they are go aside; the rest is stored, once; finding them is cheap."""
+"""Rows that a database refuses for what they are go aside; the rest is stored once; to find them is cheap."""
 
 import json
 from collections.abc import Callable
