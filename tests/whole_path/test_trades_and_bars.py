@@ -152,6 +152,11 @@ def test_a_market_at_several_depths_and_intervals_at_once(tmp_path: Path, market
     channels = (market.channel, other, "bbo", "trade", "ohlcv.1m", "ohlcv.5m")
     with collecting(tmp_path / "live.db", market, *channels) as rig:
         rig.wait_for_trades(30)
+        if str(market) == "binance linear":  # bars have an address of their own there
+            for one in rig.simulator.connections(market.exchange):
+                kinds = {topic.kind for topic in one.topics.values()}
+                assert ("bar" in kinds) == ("/market/" in one.path), (kinds, one.path)
+                assert kinds == {"bar"} or "bar" not in kinds
         report = rig.stop()
         written = {(one.symbol, one.channel): one.written for one in report.accounting}
         for symbol in rig.symbols:
