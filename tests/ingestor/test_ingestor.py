@@ -371,6 +371,18 @@ def test_what_goes_wrong_is_told_and_health_says_why(tmp_path: Path) -> None:
         assert stats["reasons"] == list(ingestor.is_healthy().reasons)
 
 
+def test_after_so_many_attempts_there_is_one_alarm_and_tries_go_on(tmp_path: Path) -> None:
+    halts: list[PotentialHalt] = []
+    with running(tmp_path, max_reconnect_attempts=2, max_critical_errors=1000) as (ingestor, simulator):
+        ingestor.events.subscribe(PotentialHalt, halts.append)
+        simulator.faults.refuse("bybit", 503, count=5)
+        simulator.faults.close(exchange="bybit")
+        wait_until(lambda: halts, "the alarm")
+        assert not ingestor.is_healthy()
+        wait_until(ingestor.is_healthy, "connected again")
+        assert [halt.code for halt in halts] == ["unreachable"]
+
+
 def test_stats_are_plain_values_and_stay_after_the_end(tmp_path: Path) -> None:
     with running(tmp_path) as (ingestor, simulator):
         wait_until(lambda: ingestor.get_stats()["written"] > 20, "rows")
