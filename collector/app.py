@@ -20,7 +20,7 @@ from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import ClockStep
 from collector.exchanges.protocol import depth_of
-from collector.exchanges.venues import SUPPORTED, Kind
+from collector.exchanges.venues import kinds_of
 from collector.features.market_rows import MarketRows
 from collector.features.practical import TOTAL_LEVELS
 from collector.features.rows import BookRows, versions
@@ -324,7 +324,7 @@ class Collector:
 
     def _feed(self, name: str, exchange: ExchangeSettings, clock: Clock) -> Feed:
         stream, integrity = self.settings.stream, self.settings.integrity
-        kinds: tuple[Kind, ...] = tuple(sorted({kind for one, kind, _ in SUPPORTED if one == name}))
+        kinds = kinds_of(name)
         return Feed(
             Wanted(
                 Source(name, exchange.environment, exchange.endpoints, kinds),

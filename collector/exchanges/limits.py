@@ -53,6 +53,14 @@ BINANCE = WebsocketLimits(
     characters=None,
     messages_a_second=MappingProxyType({"book": 10.0, "bbo": 50.0, "trade": 20.0, "ohlcv": 4.0}),
 )
+# Nobody looked up the limits of the others: few enough for all.
+UNVERIFIED = WebsocketLimits(
+    connects=Rate(60, 300.0),
+    requests=MappingProxyType({"spot": Rate(2, 1.0), "linear": Rate(2, 1.0)}),
+    topics=20,
+    characters=None,
+    messages_a_second=MappingProxyType({"book": 20.0, "bbo": 20.0}),
+)
 # https://docs.kraken.com/api/docs/guides/spot-ws-intro: some 150 connections in 10 minutes, rolling. How many
 # messages are too many is not documented ("Exceeded msg rate"), nor how many topics.
 KRAKEN = WebsocketLimits(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from collector.book.verified import Rule
-from collector.events.messages import Message, Snapshot
-from collector.exchanges import binance, bybit, kraken, limits
+from collector.events.messages import Message, Other, Snapshot
+from collector.exchanges import binance, bybit, kraken, limits, unverified
 from collector.exchanges.limits import WebsocketLimits
 from collector.exchanges.top_of_book import TopOfBookOnly
 from collector.exchanges.venues import Kind
@@ -60,6 +60,7 @@ class Exchange:
     shared_numbers: Literal["update", "cross"] | None = None
     numbers_trades: bool = False  # ids of trades follow each other without a hole
     confirms_bars: bool = True  # says when a bar is over
+    unified: bool = False  # ccxt reads its frames and keeps its books
 
 
 def depth_of(channel: str) -> int:
@@ -148,3 +149,25 @@ KRAKEN = Exchange(
 )
 
 EXCHANGES: dict[str, Exchange] = {"bybit": BYBIT, "binance": BINANCE, "kraken": KRAKEN}
+
+
+def _by_ccxt(*_: object) -> Payload:
+    raise NotImplementedError("ccxt makes the requests")
+
+
+UNVERIFIED = Exchange(
+    read_frame=lambda _text: (Other(),),
+    topic=unverified.topic,
+    route=lambda topic: topic,
+    requests=lambda topics: [topics],
+    subscribe=_by_ccxt,
+    unsubscribe=_by_ccxt,
+    limits=limits.UNVERIFIED,
+    rule=lambda _kind, _channel, _market: unverified.Unproven(),
+    unified=True,
+)
+
+
+def exchange_of(name: str) -> Exchange:
+    """Return what the stream layer needs to know of an exchange, verified or not."""
+    return EXCHANGES.get(name, UNVERIFIED)

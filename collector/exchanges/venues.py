@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 from collector.errors import SettingsError
+from collector.exchanges import ccxt_names
 
 Environment = Literal["live", "testnet", "demo"]
 Kind = Literal["spot", "linear"]
@@ -180,11 +182,42 @@ _KRAKEN = Venue(
 VENUES: Mapping[str, Venue] = MappingProxyType({"bybit": _BYBIT, "binance": _BINANCE, "kraken": _KRAKEN})
 
 
+# What can be had of any other exchange that ccxt.pro knows: a book as ccxt keeps it, unproven. How deep it is
+# the exchange decides; its addresses are ccxt's.
+_UNVERIFIED = Venue(
+    depths={kind: range(1, ccxt_names.DEEPEST + 1) for kind in KINDS},
+    intervals=(),
+    addresses={"live": Addresses(rest={}, ws={})},
+    replaced=Addresses(rest={}, ws={}),
+    ccxt_rest={},
+    ccxt_ws={},
+    ccxt_urls_key={"live": "api"},
+    asks_markets_by_kind=False,
+)
+
+
+def is_known(exchange: str) -> bool:
+    """Say whether anything is collected from there, verified or not."""
+    return exchange in VENUES or exchange in ccxt_names.NAMES
+
+
 def venue(exchange: str) -> Venue:
     """Return the facts of `exchange`, or raise SettingsError naming those that are known."""
-    if exchange not in VENUES:
-        raise SettingsError([f"exchange {exchange!r} is not known, expected one of {', '.join(VENUES)}"])
-    return VENUES[exchange]
+    if exchange in VENUES:
+        return VENUES[exchange]
+    if exchange in ccxt_names.NAMES:
+        return _UNVERIFIED
+    raise SettingsError([f"exchange {exchange!r} is not known, expected one of {', '.join(VENUES)}"])
+
+
+def families_of(exchange: str) -> tuple[str, ...]:
+    """Name the families of channels that are collected from an exchange."""
+    return _FAMILIES if exchange in _COLLECTED else ccxt_names.FAMILIES
+
+
+def kinds_of(exchange: str) -> tuple[Kind, ...]:
+    """Name the kinds of market that are collected from an exchange."""
+    return _COLLECTED.get(exchange, KINDS)
 
 
 def environment_problem(exchange: str, environment: Environment) -> str | None:
@@ -215,6 +248,8 @@ def ccxt_config(
     facts = venue(exchange)
     config: dict[str, object] = {}
     urls: dict[str, object] = {}
+    if exchange not in VENUES:
+        return config  # ccxt's own addresses, which `rebased` changes
     if endpoints.rest is not None:
         urls |= _filled(facts.ccxt_rest, {"rest": _base(endpoints.rest)})
     if endpoints.ws is not None:
@@ -236,6 +271,8 @@ def dialled(
 ) -> list[str]:
     """List the addresses really dialled for public data, REST first, each once."""
     _check_environment(exchange, environment)
+    if exchange not in VENUES:  # which addresses there are only ccxt knows
+        return [url for url in (endpoints.rest, endpoints.ws) if url is not None]
     facts = venue(exchange)
     own, replaced = facts.addresses[environment], facts.replaced
     wanted = frozenset(kinds)
@@ -259,9 +296,25 @@ def websocket(
     """Return the address of one of the doors behind which a kind of market is collected."""
     _check_environment(exchange, environment)
     facts = venue(exchange)
+    if exchange not in VENUES:
+        return endpoints.ws or exchange  # which addresses there are only ccxt knows
     if endpoints.ws is None:
         return facts.addresses[environment].ws[kind][door]
     return facts.replaced.ws[kind][door].format(ws=_base(endpoints.ws))
+
+
+def rebased(urls: Tree, endpoints: Endpoints) -> Tree:
+    """Put other bases before the paths of ccxt's addresses, for an exchange that nobody wrote a table for."""
+
+    def moved(url: str) -> str:
+        parts = urlsplit(url)
+        base = endpoints.ws if parts.scheme in {"ws", "wss"} else endpoints.rest
+        return url if base is None or not parts.netloc else _base(base) + parts.path
+
+    return {
+        name: moved(each) if isinstance(each, str) else rebased(each, endpoints)
+        for name, each in urls.items()
+    }
 
 
 def smallest_depth_holding(exchange: str, kind: Kind, levels: int) -> int:
@@ -301,6 +354,8 @@ def depths_text(depths: Sequence[int]) -> str:
 
 def supported_text(exchange: str | None = None) -> str:
     """Name what this version collects, from one exchange or from all, for a message."""
+    if exchange in ccxt_names.NAMES:
+        return f"{exchange} spot and linear: {', '.join(ccxt_names.FAMILIES)}"
     names = [exchange] if exchange is not None and exchange in _COLLECTED else sorted(_COLLECTED)
     return "; ".join(
         f"{name} {' and '.join(sorted(_COLLECTED[name]))}: {', '.join(sorted(_FAMILIES))}" for name in names

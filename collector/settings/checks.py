@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from collector.errors import UserError
+from collector.exchanges.ccxt_names import NAMES
 from collector.exchanges.venues import (
-    SUPPORTED,
     VENUES,
     Kind,
     Venue,
     depths_text,
     environment_problem,
+    families_of,
+    is_known,
     kind_of,
+    kinds_of,
     one_of,
     supported_text,
+    venue,
 )
 from collector.settings.keys import KeyPath, nearest
 from collector.settings.layers import shown
@@ -73,14 +77,12 @@ def _table_name_problem(table_name: str) -> str | None:
 
 
 def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
-    collected = sorted({supported for supported, _, _ in SUPPORTED})
-    if name not in VENUES:
-        text = f"found an exchange that is not known, expected {one_of(list(VENUES))}"
-        yield Contradiction((at,), text + nearest(name, VENUES))
+    if not is_known(name):
+        text = (
+            f"found an exchange that is not known, expected {one_of(list(VENUES))}, or another of ccxt.pro's"
+        )
+        yield Contradiction((at,), text + nearest(name, [*VENUES, *sorted(NAMES)]))
         return
-    if name not in collected:
-        text = f"found an exchange that this version does not collect yet, expected {one_of(collected)}"
-        yield Contradiction((at,), text)
     problem = environment_problem(name, exchange.environment)
     if problem is not None:
         yield Contradiction(((*at, "environment"),), f"found {exchange.environment!r}, but {problem}")
@@ -90,13 +92,12 @@ def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
     yield from _of_symbols(name, exchange, at)
     yield from _of_channels(name, exchange, at)
     yield from _of_sample(exchange, (*at, "sample", "symbols"))
-    yield from _of_endpoints(VENUES[name], exchange.endpoints, (*at, "endpoints"))
+    yield from _of_endpoints(venue(name), exchange.endpoints, (*at, "endpoints"))
 
 
 def _kinds_collected(name: str) -> tuple[Kind, ...]:
-    """Return the kinds of market that this version collects; all, where it collects none."""
-    collected = {kind for supported, kind, _ in SUPPORTED if supported == name}
-    return tuple(kind for kind in VENUES[name].kinds if kind in collected or not collected)
+    """Return the kinds of market that this version collects."""
+    return kinds_of(name)
 
 
 def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
@@ -125,7 +126,7 @@ def _of_channels(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
             problem = _channel_problem(name, channel, exchange.symbols)
         if problem is not None:
             yield Contradiction(((*at, "channels", number), (*at, "symbols")), problem)
-    for one, other in VENUES[name].same_channels:
+    for one, other in venue(name).same_channels:
         if one in exchange.channels and other in exchange.channels:
             numbers = sorted(exchange.channels.index(channel) for channel in (one, other))
             paths = tuple((*at, "channels", number) for number in numbers)
@@ -146,11 +147,13 @@ def _of_sample(exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradictio
 
 
 def _channel_problem(name: str, channel: str, symbols: tuple[str, ...]) -> str | None:
-    facts = VENUES[name]
+    facts = venue(name)
     book, ohlcv = _BOOK.fullmatch(channel), _OHLCV.fullmatch(channel)
     found = f"found {shown(channel)}"
     if not (book or ohlcv or channel in ("bbo", "trade")):
         return f"{found}, expected book.<depth>, bbo, trade or ohlcv.<interval>"
+    if channel.partition(".")[0] not in families_of(name):
+        return f"{found}, expected what this version collects: {supported_text(name)}"
     if ohlcv and ohlcv[1] not in facts.intervals:
         return (
             f"{found}, an interval that {name} does not offer, expected one of {', '.join(facts.intervals)}"
@@ -161,9 +164,6 @@ def _channel_problem(name: str, channel: str, symbols: tuple[str, ...]) -> str |
             if meant and int(book[1]) not in facts.depths[kind]:
                 offered = depths_text(facts.depths[kind])
                 return f"{found}, a depth that {name} does not offer for {kind}, expected {offered}"
-    families = {family for supported, _, family in SUPPORTED if supported == name}
-    if families and channel.partition(".")[0] not in families:
-        return f"{found}, expected what this version collects: {supported_text(name)}"
     return None
 
 

@@ -75,6 +75,10 @@ class BookStream(Stream):
         """Say whether a verified book should be fetched again before it knows too little."""
         return isinstance(self._book, BridgedBook) and self.verified and self._book.needs_snapshot
 
+    def top(self) -> tuple[float, ...]:
+        """Return the best bid and ask, each with its size."""
+        return tuple(self._book.book.top(1))
+
     def glance(self) -> Glance:
         """Show the stream as it stands. Call it in the websocket thread."""
         bid, _, ask, _ = self._book.book.top(1) if self.verified else (nan,) * 4

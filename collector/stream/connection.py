@@ -90,14 +90,10 @@ class Connection:
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
         requests = at_most(protocol.limits.requests[address.kind], pace.requests_a_second)
-        self._socket = Socket(
-            source, markets, address.url, pace.connect_timeout_s, self, Pacer(requests, monotonic_s)
-        )
+        self._socket = self._new_socket(source, markets, Pacer(requests, monotonic_s))
         self._heart = Heart(pace.heartbeat_s, self._beat, monotonic_s)
         self._requests = Requests(self._socket.send, pace.subscribe_timeout_s)
-        self.subscriptions = Subscriptions(
-            streams, self._around, self._requests, resyncs, snapshots, self.liveness, self._wake.set
-        )
+        self.subscriptions = self._new_subscriptions(streams, resyncs, snapshots)
         self._frames = Frames(
             self._around,
             self.subscriptions,
@@ -185,6 +181,15 @@ class Connection:
             words = f"{self._attempts.in_a_row} attempts to connect failed; tries go on"
             self._around.halt("unreachable", words)
         await self._pause(wait_s)
+
+    def _new_socket(self, source: Source, markets: Markets, requests: Pacer) -> Socket:
+        return Socket(source, markets, self.address.url, self._pace.connect_timeout_s, self, requests)
+
+    def _new_subscriptions(
+        self, streams: list[Stream], resyncs: Resyncs, snapshots: Snapshots | None
+    ) -> Subscriptions:
+        wake = self._wake.set
+        return Subscriptions(streams, self._around, self._requests, resyncs, snapshots, self.liveness, wake)
 
     async def _dial(self) -> None:
         self._heart.heard()

@@ -15,7 +15,7 @@ from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
 from collector.events.glance import Glance
 from collector.events.notices import PotentialHalt, State, SystemState
-from collector.exchanges.protocol import EXCHANGES
+from collector.exchanges.protocol import exchange_of
 from collector.exchanges.venues import Kind
 from collector.stream.base import Outlet, Stream
 from collector.stream.book_stream import BookStream
@@ -104,7 +104,7 @@ class Feed:
         if self._asked_in_vain:
             self._tell(State.ONLINE)
         gc.freeze()  # markets never change: nothing for the collector to walk
-        rest = EXCHANGES[source.exchange].rest
+        rest = exchange_of(source.exchange).rest
         snapshots = None if rest is None else Snapshots(source, markets, rest, limits.markets_timeout_s)
         self._markets, self._fleet = markets, Fleet(self._common(markets, snapshots), self.stop)
         witness = None
@@ -190,7 +190,7 @@ class Feed:
 
     async def _supervise(self, fleet: Fleet, witness: RestWitness | None) -> None:
         """Until stopped: replace each connection before the exchange cuts it, compare books with REST."""
-        lifetime_s = EXCHANGES[self.exchange].lifetime_s
+        lifetime_s = exchange_of(self.exchange).lifetime_s
         while not self._stopped.is_set():
             for connection in list(fleet.connections):
                 if is_old(connection, lifetime_s):

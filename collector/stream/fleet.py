@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from collector.clock import Clock
 from collector.events.bus import EventBus
 from collector.events.notices import PotentialHalt
-from collector.exchanges.protocol import EXCHANGES
+from collector.exchanges.protocol import exchange_of
 from collector.exchanges.venues import Kind, websocket
 from collector.stream.base import Stream
 from collector.stream.connection import Address, Connection, Pace
@@ -18,6 +18,7 @@ from collector.stream.pacer import Pacer, at_most
 from collector.stream.placement import fits
 from collector.stream.resync import Resyncs
 from collector.stream.snapshots import Snapshots
+from collector.stream.unified_connection import UnifiedConnection
 from collector.stream.unknown import UnknownFrames
 
 
@@ -43,7 +44,7 @@ class Fleet:
         self.refused: list[str] = []  # what no connection brings any more, in words
         self._common = common
         self._on_end = on_end
-        self._protocol = EXCHANGES[common.source.exchange]
+        self._protocol = exchange_of(common.source.exchange)
         self._connects = Pacer(at_most(self._protocol.limits.connects, common.pace.connects_a_second))
         self._started: set[Connection] = set()
         self._running: set[asyncio.Future[None]] = set()
@@ -69,7 +70,8 @@ class Fleet:
         common = self._common
         source = common.source
         name = f"{source.exchange}.{kind}.{next(self._numbers)}"
-        connection = Connection(
+        kind_of_connection = UnifiedConnection if self._protocol.unified else Connection
+        connection = kind_of_connection(
             Address(source.exchange, kind, name, url),
             source,
             common.markets,

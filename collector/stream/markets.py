@@ -1,13 +1,21 @@
 """Load an exchange's markets once, off the streaming loop, and find what a symbol means."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import ccxt
 
 from collector.errors import StreamError, UserError
-from collector.exchanges.venues import Endpoints, Environment, Kind, apply_environment, ccxt_config
+from collector.exchanges.ccxt_names import NAMES
+from collector.exchanges.venues import (
+    Endpoints,
+    Environment,
+    Kind,
+    apply_environment,
+    ccxt_config,
+    rebased,
+)
 from collector.stream.failure_table import Class
 from collector.stream.failures import classify
 from collector.stream.strict import strict
@@ -28,6 +36,12 @@ class Source:
         """Return what ccxt's constructor is to be given."""
         config = ccxt_config(self.exchange, self.environment, self.endpoints, self.kinds)
         return {**config, "timeout": int(timeout_s * 1000), "enableRateLimit": True}
+
+    def address(self, exchange: Any) -> None:
+        """Turn a freshly made ccxt object to the environment and the addresses wanted."""
+        apply_environment(exchange, self.exchange, self.environment)
+        if self.exchange in NAMES:
+            exchange.urls["api"] = rebased(exchange.urls["api"], self.endpoints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,7 @@ class Markets:
 def load_markets(source: Source, timeout_s: float) -> Markets:
     """Ask the exchange for its markets. Blocks: call it in a thread of its own."""
     exchange = strict(getattr(ccxt, source.exchange), source.exchange)(source.config(timeout_s))
-    apply_environment(exchange, source.exchange, source.environment)
+    source.address(exchange)
     try:
         exchange.load_markets()
     except ccxt.BaseError as error:
@@ -97,6 +111,11 @@ def load_markets(source: Source, timeout_s: float) -> Markets:
     return Markets(exchange, source.kinds)
 
 
+def _told(market: Any) -> Mapping[str, Any]:
+    """Return what the exchange itself said of a market; some say it in a list."""
+    return market["info"] if isinstance(market["info"], Mapping) else {}
+
+
 def _own_names(market: Any) -> set[str]:
-    names = (market["id"], market["symbol"].split(":")[0], market["info"].get("altname"))
+    names = (market["id"], market["symbol"].split(":")[0], _told(market).get("altname"))
     return {str(name).replace("/", "").upper() for name in names if name}

@@ -9,7 +9,7 @@ import aiohttp
 import ccxt
 
 from collector.errors import StreamError
-from collector.exchanges.venues import apply_environment, dialled, venue
+from collector.exchanges.venues import dialled, venue
 from collector.stream.failure_table import Class
 from collector.stream.failures import classify
 from collector.stream.markets import Source
@@ -82,7 +82,7 @@ async def _dial(addresses: list[str], timeout_s: float) -> None:
 
 def _exchange(source: Source, timeout_s: float) -> Any:
     exchange = getattr(ccxt, source.exchange)(source.config(timeout_s))
-    apply_environment(exchange, source.exchange, source.environment)
+    source.address(exchange)
     return exchange
 
 

@@ -9,7 +9,7 @@ import msgspec
 from collector.errors import FrameError, StreamError
 from collector.events.messages import Snapshot
 from collector.exchanges.protocol import Rest
-from collector.exchanges.venues import Kind, apply_environment
+from collector.exchanges.venues import Kind
 from collector.stream.budget import Budget
 from collector.stream.failure_table import Class
 from collector.stream.failures import classify
@@ -27,7 +27,7 @@ class Snapshots:
         # Our budget knows the published weights; ccxt's own queue would only add to the waiting.
         config = {**source.config(timeout_s), "enableRateLimit": False}
         self._ccxt: Any = strict(getattr(ccxt.pro, source.exchange), source.exchange)(config)
-        apply_environment(self._ccxt, source.exchange, source.environment)
+        source.address(self._ccxt)
         markets.share_with(self._ccxt)
         self._budgets = {kind: Budget(weight) for kind, weight in rest.weight_a_minute.items()}
         self._one_at_a_time = asyncio.Lock()  # so that the headers read are those of the answer

@@ -41,7 +41,9 @@ class Socket:
         requests: Pacer,
     ) -> None:
         self.failure: Failure | None = None  # why the socket is gone, once it is
-        self._ccxt = dialler(source, markets, connect_timeout_s, self)
+        self._source = source
+        self._markets = markets
+        self._ccxt: Any = None
         self._url = url
         self._connect_timeout_s = connect_timeout_s
         self._reader = reader
@@ -80,6 +82,8 @@ class Socket:
         self.failure = None
         self._up.clear()
         self._gone.clear()
+        if self._ccxt is None:
+            self._ccxt = dialler(self._source, self._markets, self._connect_timeout_s, self)
         self._ccxt.open()
         self._client = self._ccxt.client(self._url)
         self._client.connect(self._ccxt.session, 0)
@@ -124,7 +128,8 @@ class Socket:
 
     async def close(self) -> None:
         """Let go of ccxt's object as well."""
-        await self._ccxt.close()
+        if self._ccxt is not None:
+            await self._ccxt.close()
 
     async def _turn(self) -> None:
         self._raise_if_gone()

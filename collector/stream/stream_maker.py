@@ -6,7 +6,7 @@ from typing import Any, cast
 from collector.book.bridged import BridgedBook, BridgingRule
 from collector.book.verified import VerifiedBook
 from collector.events.batch import StreamKey
-from collector.exchanges.protocol import EXCHANGES, depth_of
+from collector.exchanges.protocol import depth_of, exchange_of
 from collector.exchanges.venues import Kind
 from collector.stream.base import Outlet, Place, Stream
 from collector.stream.book_stream import BookStream
@@ -38,7 +38,7 @@ class StreamMaker:
 
     def make(self, kind: Kind, market: Any, channel: str, *, standby: bool = False) -> Stream:
         """Make a stream; one on standby follows beside another of the same kind and stores nothing yet."""
-        protocol = EXCHANGES[self._exchange]
+        protocol = exchange_of(self._exchange)
         key = StreamKey(self._exchange, market["symbol"], channel)
         topic = protocol.topic(market["id"], market["symbol"], channel)
         place = Place(topic, protocol.route(topic), market["id"], kind)

@@ -13,7 +13,6 @@ import ccxt.pro
 from aiohttp import WSMsgType
 from ccxt.async_support.base.ws.client import Client
 
-from collector.exchanges.venues import apply_environment
 from collector.stream.failures import Failure, classify, classify_close, mistaken
 from collector.stream.markets import Markets, Source
 
@@ -40,6 +39,7 @@ class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
     """ccxt's websocket client with our ear at the raw text."""
 
     tap: Tap
+    exchange: Any  # the ccxt object that it belongs to
     pongs: "set[asyncio.Future[None]]"
 
     @property
@@ -86,7 +86,9 @@ class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
             self.tap.on_down(self, mistaken(f"ccxt could not read a frame: {error!r}"))
 
 
-def tapped(exchange_id: str, config: dict[str, Any], tap: Tap) -> Any:
+def tapped(
+    exchange_id: str, config: dict[str, Any], tap: Tap, client_class: type[TappedClient] = TappedClient
+) -> Any:
     """Make a ccxt.pro exchange whose sockets are tapped. One for each connection."""
     base: Any = getattr(ccxt.pro, exchange_id)
 
@@ -95,8 +97,8 @@ def tapped(exchange_id: str, config: dict[str, Any], tap: Tap) -> Any:
             known = url in (self.clients or {})
             client = super().client(url)
             if not known:
-                client.__class__ = TappedClient
-                client.tap, client.pongs = tap, set()
+                client.__class__ = client_class
+                client.tap, client.exchange, client.pongs = tap, self, set()
             return client
 
         def on_connected(self, client: Any, message: Any = None) -> None:
@@ -116,7 +118,13 @@ def tapped(exchange_id: str, config: dict[str, Any], tap: Tap) -> Any:
     return Tapped(config)
 
 
-def dialler(source: Source, markets: Markets, connect_timeout_s: float, tap: Tap) -> Any:
+def dialler(
+    source: Source,
+    markets: Markets,
+    connect_timeout_s: float,
+    tap: Tap,
+    client_class: type[TappedClient] = TappedClient,
+) -> Any:
     """Make the ccxt object that holds one connection's socket, its markets shared with the others'."""
     config = source.config(connect_timeout_s)
     websocket = {
@@ -125,7 +133,7 @@ def dialler(source: Source, markets: Markets, connect_timeout_s: float, tap: Tap
         "compress": 0,  # inflating costs more than the bytes, and a bomb cannot come in
     }
     config["options"] = {**config.get("options", {}), "ws": websocket}
-    exchange = tapped(source.exchange, config, tap)
-    apply_environment(exchange, source.exchange, source.environment)
+    exchange = tapped(source.exchange, config, tap, client_class)
+    source.address(exchange)
     markets.share_with(exchange)
     return exchange

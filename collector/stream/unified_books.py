@@ -1,0 +1,259 @@
+"""Keep the books of an exchange that nobody wrote a file for: asked of ccxt, seen after each message."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ccxt
+
+from collector.book.verified import Did
+from collector.events.batch import Liveness
+from collector.events.messages import Snapshot
+from collector.exchanges.limits import Rate
+from collector.retry import Backoff
+from collector.stream.base import Stream
+from collector.stream.book_stream import BookStream
+from collector.stream.failure_table import Class
+from collector.stream.failures import Failure, classify, gone, mistaken
+from collector.stream.pacer import Pacer
+from collector.stream.requests import Requests
+from collector.stream.resync import Resyncs
+from collector.stream.subscriptions import Subscriptions, Surroundings
+from collector.stream.unified_socket import UnifiedSocket
+from collector.stream.waiting import first
+
+INT64_MAX = 2**63 - 1
+QUESTIONS = Rate(1, 1.0)  # to REST, whether a silent book is still right: nobody knows what that weighs
+GRACE_S = 1.0  # what REST shows already may still be on its way
+MOST_UNANSWERED = 3  # in a row, then the market is taken for one that has no book
+LEAST_PAUSE_S = 0.05
+
+
+class UnifiedBooks(Subscriptions):
+    """The streams of one connection whose books ccxt keeps. Lives in the websocket thread's loop."""
+
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        around: Surroundings,
+        requests: Requests,
+        resyncs: Resyncs,
+        liveness: Liveness,
+        wake: Callable[[], None],
+        *,
+        socket: UnifiedSocket,
+        backoff: Backoff,
+        on_up: Callable[[], None],
+    ) -> None:
+        super().__init__(streams, around, requests, resyncs, None, liveness, wake)
+        self._socket = socket
+        self._backoff = backoff
+        self._on_up = on_up
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._questions: set[asyncio.Task[None]] = set()
+        self._pacer = Pacer([QUESTIONS], around.monotonic_s)
+        self._unanswered: dict[str, int] = {}
+        self._suspicious: dict[str, int] = {}
+        self._sequences: dict[str, int] = {}
+        self._serving = False
+
+    @property
+    def watching(self) -> bool:
+        """Say whether there is anything to hear."""
+        return bool(self._keepers)
+
+    def take_book(self, book: Any, received_at_ns: int) -> None:
+        """Take ccxt's book as it stands: a state for each stream of its market. Does not raise."""
+        try:
+            symbol = book["symbol"]
+            streams = [one for one in self.books if one.key.symbol == symbol]
+            if not streams or not (book["bids"] or book["asks"]):
+                return
+            depth = max(one.place.depth for one in streams)
+            bids = [(float(level[0]), float(level[1])) for level in book["bids"][:depth]]
+            asks = [(float(level[0]), float(level[1])) for level in book["asks"][:depth]]
+            sequence, exchange_ms = self._risen(symbol, book["nonce"]), _whole(book["timestamp"])
+            self._unanswered.pop(symbol, None)
+            self._suspicious.pop(symbol, None)
+            for stream in streams:
+                levels = stream.place.depth
+                message = Snapshot(stream.topic, sequence, exchange_ms, bids[:levels], asks[:levels])
+                outcome = stream.take(message, received_at_ns, self._liveness)
+                if outcome.did is Did.BROKE:
+                    self._broke(stream, outcome)
+                    self._resyncs.asked([stream.topic], self._around.monotonic_s())  # the next message shows
+        except Exception as error:  # noqa: BLE001  (raised into ccxt's receive loop it would end the stream)
+            self._socket.give_up(mistaken(repr(error)))
+
+    def tells_apart(self, stream: Stream) -> bool:
+        """Say whether a stream could be added: each is read off its market's book."""
+        return stream.topic not in self._streams
+
+    def add(self, stream: Stream) -> None:
+        """Collect a stream as well; the others notice nothing."""
+        super().add(stream)
+        if self._serving:
+            self._keep(stream.key.symbol)
+
+    async def begin(self) -> None:
+        """Ask ccxt to watch every market; returns when a socket stands."""
+        self._to_subscribe.clear()
+        self._to_leave.clear()
+        self._serving = True
+        now_s = self._around.monotonic_s()
+        self._resyncs.asked([one.topic for one in self.books], now_s)
+        for symbol in dict.fromkeys(one.key.symbol for one in self.books):
+            self._keep(symbol)
+        if self._keepers:
+            await self._socket.until_up()
+            self._on_up()
+
+    async def go_on(self) -> None:
+        """Let go of what was removed, and mind the books that are silent."""
+        self._to_subscribe.clear()
+        while self._to_leave:
+            stream = self._to_leave.pop(0)
+            self._left(stream)
+            await self._leave(stream.key.symbol)
+        now_ns, now_s = self._around.clock.now_ns(), self._around.monotonic_s()
+        for topic in self._resyncs.due(self.books, now_ns, now_s):
+            stream = self._streams[topic]
+            assert isinstance(stream, BookStream)  # noqa: S101  (`due` was asked about books)
+            self._resyncs.asked([topic], now_s)
+            if stream.verified:
+                self._start_question(stream)
+            else:
+                self._no_book(stream)
+                break  # the others may have been touched
+
+    def lose_all(self, cause: str, detail: str) -> None:
+        """Let go of every book: what fed them is gone."""
+        self._serving = False
+        self._sequences.clear()
+        for task in (*self._keepers.values(), *self._questions):
+            task.cancel()
+        self._keepers.clear()
+        super().lose_all(cause, detail)
+
+    def _risen(self, symbol: str, nonce: Any) -> int | None:
+        """Return a book's number, where it tells one state from the one before."""
+        sequence = _whole(nonce)
+        if sequence is None or sequence <= self._sequences.get(symbol, -1):
+            return None
+        self._sequences[symbol] = sequence
+        return sequence
+
+    def _keep(self, symbol: str) -> None:
+        if symbol not in self._keepers:
+            self._keepers[symbol] = asyncio.create_task(self._watch(symbol))
+
+    async def _watch(self, symbol: str) -> None:
+        """Have ccxt watch a market for as long as the socket stands; what comes is seen elsewhere."""
+        failures = 0
+        while self._socket.failure is None:
+            try:
+                await self._socket.exchange.watch_order_book(symbol)
+            except ccxt.BaseError as error:
+                failure = classify(error, self._around.exchange)
+            except asyncio.CancelledError:
+                return  # by us, or by ccxt, whose socket is being closed
+            except Exception as error:  # noqa: BLE001  (a mistake in ccxt's file of that exchange)
+                failure = classify(error, self._around.exchange)
+            else:
+                failures = 0
+                await asyncio.sleep(LEAST_PAUSE_S)
+                continue
+            if self._socket.failure is not None or self._failed(symbol, failure):
+                return
+            await asyncio.sleep(max(LEAST_PAUSE_S, self._backoff.wait_s(failures)))
+            failures += 1
+
+    def _failed(self, symbol: str, failure: Failure) -> bool:
+        """Mind what ccxt says of one market; True when there is no point in asking again."""
+        if failure.kind is Class.PERMANENT and not self._is_about(symbol, failure):
+            return False
+        count = self._suspicious[symbol] = self._suspicious.get(symbol, 0) + failure.suspicious
+        if failure.stops(count):
+            self._refuse_market(symbol, str(failure))
+            return True
+        if failure.kind is Class.RESYNC:
+            self._sequences.pop(symbol, None)
+            for stream in self.books:
+                if stream.key.symbol == symbol:
+                    stream.lose(failure.cause, failure.detail, alive_until_ns=None)
+        return False
+
+    def _is_about(self, symbol: str, failure: Failure) -> bool:
+        """Say whether a refusal means this market: ccxt tells some to all who wait."""
+        names = {name: one.key.symbol for one in self.books for name in (one.key.symbol, one.place.market_id)}
+        named = max((name for name in names if name in failure.detail), key=len, default=None)
+        if named is not None:
+            return names[named] == symbol
+        self._unanswered[symbol] = self._unanswered.get(symbol, 0) + 1  # until a book comes
+        return self._unanswered[symbol] >= MOST_UNANSWERED
+
+    def _no_book(self, stream: BookStream) -> None:
+        """Mind a market whose book did not come in time: begin anew; after some times, do without it."""
+        symbol = stream.key.symbol
+        count = self._unanswered[symbol] = self._unanswered.get(symbol, 0) + 1
+        if count >= MOST_UNANSWERED:
+            self._refuse_market(symbol, f"no book came, {count} times")
+        else:
+            self._socket.give_up(gone("no_book", f"none of {symbol} in time"))
+
+    def _refuse_market(self, symbol: str, words: str) -> None:
+        for stream in self.books:
+            if stream.key.symbol == symbol:
+                self._refuse(stream.topic, words)
+        keeper = self._keepers.pop(symbol, None)
+        if keeper is not None and keeper is not asyncio.current_task():
+            keeper.cancel()
+
+    def _start_question(self, stream: BookStream) -> None:
+        task = asyncio.create_task(self._ask(stream))
+        self._questions.add(task)
+        task.add_done_callback(self._questions.discard)
+
+    async def _ask(self, stream: BookStream) -> None:
+        """Ask REST whether a silent market is quiet; where it is not, begin anew."""
+        silent_since_ns = stream.last_news_at_ns
+        await asyncio.sleep(self._pacer.reserve_s())
+        try:
+            told = await self._socket.exchange.fetch_order_book(stream.key.symbol)
+        except Exception:  # noqa: BLE001  (no answer is no proof of anything; it is asked again later)
+            return
+        await asyncio.sleep(GRACE_S)
+        whole = told["bids"] and told["asks"]
+        if stream.last_news_at_ns != silent_since_ns or not stream.verified or not whole:
+            return
+        theirs = (*map(float, told["bids"][0][:2]), *map(float, told["asks"][0][:2]))
+        if stream.top() != theirs:
+            detail = f"silent, and REST has {theirs}"
+            for one in self.books:
+                if one.key.symbol == stream.key.symbol:
+                    one.lose("stale", detail, alive_until_ns=None)
+            self._socket.give_up(gone("stale", f"{stream.key.symbol} {detail}"))
+
+    async def _leave(self, symbol: str) -> None:
+        """Have ccxt let go of a market that no stream is read off any more."""
+        if any(one.key.symbol == symbol for one in self.books):
+            return
+        keeper = self._keepers.pop(symbol, None)
+        if keeper is not None:
+            keeper.cancel()
+        exchange = self._socket.exchange
+        if exchange is not None and exchange.has.get("unWatchOrderBook"):
+            leaving = asyncio.ensure_future(exchange.un_watch_order_book(symbol))
+            leaving.add_done_callback(_heard)
+            await first(asyncio.shield(leaving), timeout_s=LEAST_PAUSE_S)
+
+
+def _whole(value: Any) -> int | None:
+    """Return a whole number that a column can hold, or None."""
+    return value if isinstance(value, int) and 0 <= value <= INT64_MAX else None
+
+
+def _heard(task: "asyncio.Future[Any]") -> None:
+    """Take note of how it ended: some exchanges answer with an error, and nobody waits."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,71 @@
+"""Keep the connection to an exchange alive that nobody wrote a file for: ccxt reads its frames."""
+
+from typing import Any
+
+from collector.events.notices import State
+from collector.stream.base import Stream
+from collector.stream.connection import Connection
+from collector.stream.markets import Markets, Source
+from collector.stream.pacer import Pacer
+from collector.stream.resync import Resyncs
+from collector.stream.snapshots import Snapshots
+from collector.stream.socket import Socket
+from collector.stream.subscriptions import Subscriptions
+from collector.stream.unified_books import UnifiedBooks
+from collector.stream.unified_socket import UnifiedSocket
+
+
+class UnifiedConnection(Connection):
+    """The sockets that ccxt opens for some markets: they come and go together."""
+
+    def on_text(self, text: str) -> bool:
+        """Note when a frame came, and leave it to ccxt."""
+        del text
+        self._received_at_ns = self._around.clock.now_ns()
+        self._heart.heard()
+        self.liveness.heard_ns = self._received_at_ns
+        self._news.set()
+        return False
+
+    def on_book(self, book: Any, *, in_frame: bool) -> None:
+        """Take a book as it stands after a message."""
+        received_at_ns = self._received_at_ns if in_frame else self._around.clock.now_ns()
+        # A frame may hold several messages of one market: the order in which they stood there is kept.
+        self._last_at_ns = max(received_at_ns, self._last_at_ns + 1)
+        self._books.take_book(book, self._last_at_ns)
+
+    def _new_socket(self, source: Source, markets: Markets, requests: Pacer) -> Socket:
+        self._received_at_ns = self._last_at_ns = 0
+        self._sockets = UnifiedSocket(source, markets, self._pace.connect_timeout_s, self, requests)
+        return self._sockets
+
+    def _new_subscriptions(
+        self, streams: list[Stream], resyncs: Resyncs, snapshots: Snapshots | None
+    ) -> Subscriptions:
+        del snapshots  # ccxt fetches what it needs
+        self._books = UnifiedBooks(
+            streams,
+            self._around,
+            self._requests,
+            resyncs,
+            self.liveness,
+            self._wake.set,
+            socket=self._sockets,
+            backoff=self._pace.backoff,
+            on_up=self._connected,
+        )
+        return self._books
+
+    async def _dial(self) -> None:
+        self._heart.heard()
+        await self._sockets.open()
+
+    def _connected(self) -> None:
+        self._attempts.connected()
+        self._dialled_s = self._around.monotonic_s()
+        self._publish(State.CONNECTED)
+
+    async def _beat(self) -> None:
+        await self._sockets.ping()
+        if not self._books.watching:
+            self._heart.heard()  # there is no socket that could be silent
