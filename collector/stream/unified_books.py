@@ -55,6 +55,7 @@ class UnifiedBooks(Subscriptions):
         self._unanswered: dict[str, int] = {}
         self._suspicious: dict[str, int] = {}
         self._sequences: dict[str, int] = {}
+        self._unnumbered: set[str] = set()  # markets whose numbers turned out to tell nothing
         self._serving = False
 
     @property
@@ -72,7 +73,7 @@ class UnifiedBooks(Subscriptions):
             depth = max(one.place.depth for one in streams)
             bids = [(float(level[0]), float(level[1])) for level in book["bids"][:depth]]
             asks = [(float(level[0]), float(level[1])) for level in book["asks"][:depth]]
-            sequence, exchange_ms = self._risen(symbol, book["nonce"]), _whole(book["timestamp"])
+            sequence, exchange_ms = self._number(symbol, book["nonce"]), _whole(book["timestamp"])
             self._unanswered.pop(symbol, None)
             self._suspicious.pop(symbol, None)
             for stream in streams:
@@ -135,13 +136,24 @@ class UnifiedBooks(Subscriptions):
         self._keepers.clear()
         super().lose_all(cause, detail)
 
-    def _risen(self, symbol: str, nonce: Any) -> int | None:
-        """Return a book's number, where it tells one state from the one before."""
+    def _number(self, symbol: str, nonce: Any) -> int | None:
+        """Return a book's number, where the exchange's numbers tell each state from the one before."""
         sequence = _whole(nonce)
-        if sequence is None or sequence <= self._sequences.get(symbol, -1):
+        if sequence is None or symbol in self._unnumbered:
+            return None
+        last = self._sequences.get(symbol)
+        if last is not None and sequence <= last:
+            self._unnumbered.add(symbol)
+            self._lose(symbol, "numbering", f"number {sequence} after {last}: from here on there is none")
             return None
         self._sequences[symbol] = sequence
         return sequence
+
+    def _lose(self, symbol: str, cause: str, detail: str) -> None:
+        self._sequences.pop(symbol, None)
+        for stream in self.books:
+            if stream.key.symbol == symbol:
+                stream.lose(cause, detail, alive_until_ns=None)
 
     def _keep(self, symbol: str) -> None:
         if symbol not in self._keepers:
@@ -177,10 +189,7 @@ class UnifiedBooks(Subscriptions):
             self._refuse_market(symbol, str(failure))
             return True
         if failure.kind is Class.RESYNC:
-            self._sequences.pop(symbol, None)
-            for stream in self.books:
-                if stream.key.symbol == symbol:
-                    stream.lose(failure.cause, failure.detail, alive_until_ns=None)
+            self._lose(symbol, failure.cause, failure.detail)
         return False
 
     def _is_about(self, symbol: str, failure: Failure) -> bool:
@@ -229,15 +238,14 @@ class UnifiedBooks(Subscriptions):
         theirs = (*map(float, told["bids"][0][:2]), *map(float, told["asks"][0][:2]))
         if stream.top() != theirs:
             detail = f"silent, and REST has {theirs}"
-            for one in self.books:
-                if one.key.symbol == stream.key.symbol:
-                    one.lose("stale", detail, alive_until_ns=None)
+            self._lose(stream.key.symbol, "stale", detail)
             self._socket.give_up(gone("stale", f"{stream.key.symbol} {detail}"))
 
     async def _leave(self, symbol: str) -> None:
         """Have ccxt let go of a market that no stream is read off any more."""
         if any(one.key.symbol == symbol for one in self.books):
             return
+        self._sequences.pop(symbol, None)
         keeper = self._keepers.pop(symbol, None)
         if keeper is not None:
             keeper.cancel()

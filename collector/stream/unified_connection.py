@@ -18,6 +18,11 @@ from collector.stream.unified_socket import UnifiedSocket
 class UnifiedConnection(Connection):
     """The sockets that ccxt opens for some markets: they come and go together."""
 
+    _sockets: UnifiedSocket
+    _books: UnifiedBooks
+    _received_at_ns = 0
+    _last_at_ns = 0
+
     def on_text(self, text: str) -> bool:
         """Note when a frame came, and leave it to ccxt."""
         del text
@@ -35,7 +40,6 @@ class UnifiedConnection(Connection):
         self._books.take_book(book, self._last_at_ns)
 
     def _new_socket(self, source: Source, markets: Markets, requests: Pacer) -> Socket:
-        self._received_at_ns = self._last_at_ns = 0
         self._sockets = UnifiedSocket(source, markets, self._pace.connect_timeout_s, self, requests)
         return self._sockets
 

@@ -224,9 +224,9 @@ def test_kraken_has_one_environment_and_says_so(environment: Environment) -> Non
 
 def test_an_unknown_exchange_is_told_which_are_known() -> None:
     with pytest.raises(SettingsError) as caught:
-        dialled("bitfinex", "live")
+        dialled("nowhere", "live")
     assert caught.value.problems == [
-        "exchange 'bitfinex' is not known, expected one of bybit, binance, kraken"
+        "exchange 'nowhere' is not known, expected one of bybit, binance, kraken"
     ]
 
 

@@ -321,8 +321,24 @@ def test_an_unknown_exchange_is_told_the_nearest(problems: Problems) -> None:
     assert problems("exchanges: {bybitt: {symbols: [A]}}") == [
         (
             "live.yaml line 1: exchanges.bybitt: found an exchange that is not known, expected one of bybit, "
-            "binance, kraken; did you mean bybit?"
+            "binance, kraken, or another of ccxt.pro's; did you mean bybit?"
         )
+    ]
+    assert problems("exchanges: {hyperlikuid: {symbols: [A]}}")[0].endswith("did you mean hyperliquid?")
+
+
+def test_an_exchange_that_nobody_wrote_a_file_for_gives_books_alone(problems: Problems) -> None:
+    text = "exchanges:\n  okx:\n    symbols: [BTC/USDT, BTC/USD:BTC]\n    channels: [book.50, bbo, trade]\n"
+    assert problems(text + "    environment: demo\n") == [
+        (
+            "live.yaml line 3: exchanges.okx.symbols[1]: found 'BTC/USD:BTC' (inverse), "
+            "expected what this version collects: okx spot and linear: bbo, book"
+        ),
+        (
+            "live.yaml line 4: exchanges.okx.channels[2]: found 'trade', "
+            "expected what this version collects: okx spot and linear: bbo, book"
+        ),
+        "live.yaml line 5: exchanges.okx.environment: found 'demo', but okx has no demo environment, expected live",
     ]
 
 

@@ -29,7 +29,8 @@ class Book:
         self.sequence = 100
         self.states: dict[int, State] = {}
         self.sent = 0  # messages on the wire, snapshots too
-        self.stalled = self.skips = self.crosses = False
+        self.stalled = self.skips = self.falls = self.crosses = False
+        self.crossed: int | None = None  # the bid that stands at the best ask, until the next step
         self.keep()
 
     def size(self) -> int:
@@ -44,6 +45,9 @@ class Book:
         """Change the book; returns what the exchange tells of it."""
         before = self.sequence
         self.sequence += self.random.randint(1, 5)  # not one by one: only `prevSeqId` joins them
+        if self.falls:
+            self.falls = False
+            self.sequence = 10
         bids = dict.fromkeys(self.random.sample(sorted(self.bids)[:-1], 2), 0)
         asks = dict.fromkeys(self.random.sample(sorted(self.asks)[1:], 2), 0)
         for side, changes in ((self.bids, bids), (self.asks, asks)):
@@ -57,11 +61,14 @@ class Book:
             while len(self.asks) < LEVELS:
                 new = max(self.asks) + 1
                 self.asks[new] = asks[new] = self.size()
-        if self.crosses:
+        if self.crossed is not None:
+            bids[self.crossed] = 0
+            del self.bids[self.crossed]
+            self.crossed = None
+        elif self.crosses:
             self.crosses = False
-            price = min(self.asks)
-            self.bids[price] = bids[price] = self.size()
-            self.random.seed(self.sequence)
+            self.crossed = min(self.asks)
+            self.bids[self.crossed] = bids[self.crossed] = self.size()
         self.keep()
         return self.told(bids, asks, before)
 

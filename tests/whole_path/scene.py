@@ -187,7 +187,8 @@ def play(fault: Fault, market: Market, folder: Path) -> tuple[float, float]:
             else:
                 began_s = time.monotonic()
             wait_until(lambda: owed.noticed(scene), f"{fault} noticed", fault.within_s + SLACK_S)
-            noticed_s = time.monotonic() - began_s
+            ended = scene.ended(scene.victim)
+            noticed_s = (ended[0][0] if ended else time.monotonic()) - began_s
             if fault.mend is not None:
                 fault.mend(scene)
             began_s = time.monotonic()

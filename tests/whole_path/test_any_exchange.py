@@ -48,9 +48,6 @@ class Rig:
     def halted(self, code: str) -> bool:
         return code in {one.code for one in self.halts}
 
-    def halted(self, code: str) -> bool:
-        return code in {one.code for one in self.halts}
-
     def received(self, symbol: str, channel: str = CHANNEL) -> int:
         counts, _ = self.collector.buffer.snapshot()
         found = counts.get(("okx", symbol, channel))
@@ -166,6 +163,35 @@ def test_a_gap_that_ccxt_sees_begins_that_market_anew_alone(tmp_path: Path) -> N
     assert rig.causes(BTC) == ["invalid_nonce", "stop"]
     assert rig.causes(ETH) == ["stop"]
     assert len(rig.check_rows(BTC)) == 42
+
+
+def test_numbers_that_fall_are_no_numbers(tmp_path: Path) -> None:
+    with running(tmp_path) as rig:
+        rig.okx.publish("BTC-USDT", 20)
+        rig.okx.books["BTC-USDT"].falls = True
+        rig.okx.publish("BTC-USDT", 20)
+        rig.wait_for_all()
+    assert rig.causes(BTC) == ["numbering", "stop"]
+    assert rig.causes(ETH) == ["stop"]
+    sequences = [row["sequence"] for row in rig.table("hot", BTC)]
+    assert len(sequences) == 41
+    assert None not in sequences[:21]
+    assert set(sequences[21:]) == {None}
+
+
+def test_a_crossed_book_is_no_row_and_the_next_message_begins_anew(tmp_path: Path) -> None:
+    with running(tmp_path) as rig:
+        book = rig.okx.books["BTC-USDT"]
+        rig.okx.publish("BTC-USDT", 20)
+        book.crosses = True
+        rig.okx.publish("BTC-USDT", 1)
+        wait_until(lambda: [one for one in rig.changes if one.cause == "crossed"], "noticed")
+        rig.okx.publish("BTC-USDT", 20)
+        wait_until(lambda: rig.opened(BTC) >= 2, "begun again")
+        rig.wait_for_all()
+    assert rig.causes(BTC) == ["crossed", "stop"]
+    assert len(rig.check_rows(BTC)) == 41
+    assert rig.causes(ETH) == ["stop"]
 
 
 def test_a_stalled_market_is_found_stale_and_a_quiet_one_is_not(tmp_path: Path) -> None:

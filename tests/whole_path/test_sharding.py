@@ -74,6 +74,19 @@ def lost(states: list[SystemState]) -> list[str]:
     return [one.cause for one in states if one.state is State.DISCONNECTED]
 
 
+def test_bybits_403_leaves_it_alone_for_ten_minutes(tmp_path: Path) -> None:
+    """https://bybit-exchange.github.io/docs/v5/rate-limit: too many connections of one address."""
+    states: list[SystemState] = []
+    with running(tmp_path / "live.db", [BTC]) as rig:
+        rig.collector.events.attach(SystemState, states.append)
+        rig.simulator.faults.connection_allowance("bybit", 0)
+        rig.simulator.faults.reset("bybit")
+        wait_until(lambda: [one for one in states if "403" in one.cause], "refused")
+        (feed,) = rig.collector.stream.feeds
+        wait_until(lambda: 590 < feed._fleet._connects.closed_for_s <= 600, "closed for all its connections")
+        assert rig.collector.stop().good  # and stopping waits for none of it
+
+
 def test_requests_are_paced_on_each_connection(tmp_path: Path) -> None:
     """Binance cuts who sends more than five messages a second; markets that come and go are more."""
     market = next(one for one in MARKETS if str(one) == "binance spot")
