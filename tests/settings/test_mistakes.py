@@ -338,7 +338,10 @@ def test_an_exchange_that_nobody_wrote_a_file_for_gives_books_alone(problems: Pr
             "live.yaml line 4: exchanges.okx.channels[2]: found 'trade', "
             "expected what this version collects: okx spot and linear: bbo, book"
         ),
-        "live.yaml line 5: exchanges.okx.environment: found 'demo', but okx has no demo environment, expected live",
+        (
+            "live.yaml line 5: exchanges.okx.environment: found 'demo', "
+            "but okx has no demo environment, expected live"
+        ),
     ]
 
 
