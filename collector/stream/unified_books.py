@@ -9,22 +9,19 @@ import ccxt
 from collector.book.verified import Did
 from collector.events.batch import Liveness
 from collector.events.messages import Snapshot
-from collector.exchanges.limits import Rate
 from collector.retry import Backoff
 from collector.stream.base import Stream
 from collector.stream.book_stream import BookStream
 from collector.stream.failure_table import Class
 from collector.stream.failures import Failure, classify, gone, mistaken
-from collector.stream.pacer import Pacer
 from collector.stream.requests import Requests
 from collector.stream.resync import Resyncs
 from collector.stream.subscriptions import Subscriptions, Surroundings
+from collector.stream.unified_questions import Questions
 from collector.stream.unified_socket import UnifiedSocket
 from collector.stream.waiting import first
 
 INT64_MAX = 2**63 - 1
-QUESTIONS = Rate(1, 1.0)  # to REST, whether a silent book is still right: nobody knows what that weighs
-GRACE_S = 1.0  # what REST shows already may still be on its way
 MOST_UNANSWERED = 3  # in a row, then the market is taken for one that has no book
 LEAST_PAUSE_S = 0.05
 
@@ -50,8 +47,7 @@ class UnifiedBooks(Subscriptions):
         self._backoff = backoff
         self._on_up = on_up
         self._keepers: dict[str, asyncio.Task[None]] = {}
-        self._questions: set[asyncio.Task[None]] = set()
-        self._pacer = Pacer([QUESTIONS], around.monotonic_s)
+        self._questions = Questions(around.monotonic_s)
         self._unanswered: dict[str, int] = {}
         self._suspicious: dict[str, int] = {}
         self._sequences: dict[str, int] = {}
@@ -122,7 +118,7 @@ class UnifiedBooks(Subscriptions):
             assert isinstance(stream, BookStream)  # noqa: S101  (`due` was asked about books)
             self._resyncs.asked([topic], now_s)
             if stream.verified:
-                self._start_question(stream)
+                self._questions.ask(stream, self._socket.exchange, self._is_stale)
             else:
                 self._no_book(stream)
                 break  # the others may have been touched
@@ -131,7 +127,8 @@ class UnifiedBooks(Subscriptions):
         """Let go of every book: what fed them is gone."""
         self._serving = False
         self._sequences.clear()
-        for task in (*self._keepers.values(), *self._questions):
+        self._questions.give_up()
+        for task in self._keepers.values():
             task.cancel()
         self._keepers.clear()
         super().lose_all(cause, detail)
@@ -201,6 +198,11 @@ class UnifiedBooks(Subscriptions):
         self._unanswered[symbol] = self._unanswered.get(symbol, 0) + 1  # until a book comes
         return self._unanswered[symbol] >= MOST_UNANSWERED
 
+    def _is_stale(self, symbol: str, detail: str) -> None:
+        """Begin anew: REST is ahead of a market that said nothing."""
+        self._lose(symbol, "stale", detail)
+        self._socket.give_up(gone("stale", f"{symbol} {detail}"))
+
     def _no_book(self, stream: BookStream) -> None:
         """Mind a market whose book did not come in time: begin anew; after some times, do without it."""
         symbol = stream.key.symbol
@@ -217,29 +219,6 @@ class UnifiedBooks(Subscriptions):
         keeper = self._keepers.pop(symbol, None)
         if keeper is not None and keeper is not asyncio.current_task():
             keeper.cancel()
-
-    def _start_question(self, stream: BookStream) -> None:
-        task = asyncio.create_task(self._ask(stream))
-        self._questions.add(task)
-        task.add_done_callback(self._questions.discard)
-
-    async def _ask(self, stream: BookStream) -> None:
-        """Ask REST whether a silent market is quiet; where it is not, begin anew."""
-        silent_since_ns = stream.last_news_at_ns
-        await asyncio.sleep(self._pacer.reserve_s())
-        try:
-            told = await self._socket.exchange.fetch_order_book(stream.key.symbol)
-        except Exception:  # noqa: BLE001  (no answer is no proof of anything; it is asked again later)
-            return
-        await asyncio.sleep(GRACE_S)
-        whole = told["bids"] and told["asks"]
-        if stream.last_news_at_ns != silent_since_ns or not stream.verified or not whole:
-            return
-        theirs = (*map(float, told["bids"][0][:2]), *map(float, told["asks"][0][:2]))
-        if stream.top() != theirs:
-            detail = f"silent, and REST has {theirs}"
-            self._lose(stream.key.symbol, "stale", detail)
-            self._socket.give_up(gone("stale", f"{stream.key.symbol} {detail}"))
 
     async def _leave(self, symbol: str) -> None:
         """Have ccxt let go of a market that no stream is read off any more."""

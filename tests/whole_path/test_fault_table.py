@@ -223,3 +223,9 @@ def test_the_table_has_every_fault_of_the_simulator() -> None:
     ours = {name for fault in FAULTS for name in re.findall(r"[a-z_]{3,}", fault.name.partition(" (")[0])}
     theirs = {name for name in vars(Faults) if not name.startswith("_")}
     assert ours == theirs
+
+
+def test_the_page_shows_every_fault() -> None:
+    page = DOCS.read_text(encoding="utf-8")
+    table = page[page.index("<!-- fault table -->") : page.index("<!-- end -->")]
+    assert re.findall(r"^\| (\S.*?) \|", table, re.MULTILINE)[1:] == [fault.name for fault in FAULTS]
