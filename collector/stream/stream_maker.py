@@ -71,5 +71,5 @@ class StreamMaker:
 
     def _witness(self, symbol: str) -> MarketWitness:
         if symbol not in self._witnesses:
-            self._witnesses[symbol] = MarketWitness(EXCHANGES[self._exchange].shared_numbers)
+            self._witnesses[symbol] = MarketWitness(exchange_of(self._exchange).shared_numbers)
         return self._witnesses[symbol]
