@@ -280,6 +280,7 @@ class Collector:
                 last_error=committed.last_error,
                 buffer_high_rows=self.buffer.high_rows,
                 buffer_max_rows=self.settings.buffer.max_rows,
+                spooled_rows=self.writer.terms.rows_in_spool,
             ),
             refused=tuple(self._refused()),
             halts=watch.halts,

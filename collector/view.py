@@ -36,6 +36,7 @@ class WriterView:
     last_error: str | None
     buffer_high_rows: int
     buffer_max_rows: int
+    spooled_rows: int = 0  # on disk beside the database, until it takes them
 
 
 @dataclass(frozen=True, slots=True)

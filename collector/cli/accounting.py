@@ -33,6 +33,8 @@ def print_report(report: "Report") -> None:
         if report.exact
         else "identity: BROKEN, see difference"
     )
+    if report.waiting:
+        print(f"{report.waiting:,} rows wait in the spool {report.spool}: the next start writes them")
     for problem in report.problems:
         print(f"problem: {problem}")
 

@@ -88,7 +88,8 @@ def _columns(lines: Sequence[Line], width: int) -> list[Column]:
     ]
     shown = [column for column in columns if width >= column.from_width]
     left = width - sum(column.width + 1 for column in shown)
-    return [*shown, Column("last cause", max(left, 4), 0, _cause, left=True)]
+    room = max(left, 4)
+    return [*shown, Column("last cause", room, 0, lambda line: _cause(line, room), left=True)]
 
 
 def _heading(view: "View", lines: Sequence[Line], width: int) -> Text:
@@ -151,7 +152,7 @@ def _below(view: "View") -> list[Text]:
     peak = f"peak {writer.buffer_high_rows:,} of {writer.buffer_max_rows:,}"
     texts = [
         Text(""),
-        Text(f"buffer    {view.pending:,} rows waiting, {peak}"),
+        _waiting(view, peak),
         Text(
             f"database  {writer.batches:,} batches, {writer.rows:,} rows, "
             f"last commit {writer.last_commit_s * 1000:.1f} ms, {writer.retries:,} retries   {view.database}"
@@ -166,6 +167,13 @@ def _below(view: "View") -> list[Text]:
         texts.append(Text(f"alarm {view.halts:<3} {where}: {halt.code}: {halt.reason}", style="yellow"))
     texts += [Text(f"not had   {text}", style="yellow") for text in view.refused[:3]]
     return texts
+
+
+def _waiting(view: "View", peak: str) -> Text:
+    spooled = view.writer.spooled_rows
+    text = Text(f"buffer    {max(0, view.pending - spooled):,} rows waiting, {peak}, ")
+    text.append(f"spool {spooled:,} rows" if spooled else "spool empty", style="yellow" if spooled else "")
+    return text
 
 
 def _identity(view: "View") -> Text:
@@ -236,10 +244,12 @@ def _gaps_style(line: Line) -> str:
     return "yellow" if line.view.gaps else "dim"
 
 
-def _cause(line: Line) -> str:
+def _cause(line: Line, room: int) -> str:
+    """Name the last cause, and how long ago it was where there is room for that."""
     if line.age_s is None:
         return ""
-    return f"{line.view.last_cause} {span(line.age_s)} ago"
+    long = f"{line.view.last_cause} {span(line.age_s)} ago"
+    return long if len(long) <= room else line.view.last_cause
 
 
 def price(value: float) -> str:

@@ -71,13 +71,13 @@ def test_it_fits_the_terminal_whatever_that_is(width: int, height: int, count: i
 
 
 def test_eighty_columns_say_what_matters() -> None:
-    lines = drawn(view([stream(gaps=2, cause="checksum")]), 80)
+    lines = drawn(view([stream(gaps=2, cause="sequence_gap")]), 80)
     (row,) = [line for line in lines if "BTC/USDT:USDT" in line]
-    expected = "BTC/USDT:USDT book.50 verified 50.0 12.0 64,123.65 0.08 2 checksum"
-    assert row.split()[:9] == expected.split()
+    expected = "BTC/USDT:USDT book.50 verified 50.0 12.0 64,123.65 0.08 2 sequence_gap"
+    assert row.split() == expected.split()
     text = "\n".join(lines)
     assert "collecting 1:02:03   1 of 1 streams verified   50.0 updates/s" in text
-    assert "buffer    10 rows waiting, peak 340 of 200,000" in text
+    assert "buffer    10 rows waiting, peak 340 of 200,000, spool empty" in text
     assert "12 batches, 1,490 rows, last commit 2.1 ms" in text
     assert "identity  exact  1,500 received = 1,490 written + 10 pending" in text
 
@@ -109,13 +109,14 @@ def test_trouble_is_told() -> None:
         halts=3,
         last_halt=halt,
         refused=("bybit: symbol 'NOPE' is not a market there",),
-        writer=WriterView(12, 1490, 4, 0.0021, "disk I/O error", 340, 200_000),
+        writer=WriterView(12, 1490, 4, 0.0021, "disk I/O error", 340, 200_000, spooled_rows=7000),
     )
     text = "\n".join(drawn(shown, 140))
     for told in (
         "no answer from a thread",
         "7 dropped",
         "disk I/O error",
+        "spool 7,000 rows",
         "4 retries",
         "unreachable: 10 attempts to connect failed",
         "symbol 'NOPE' is not a market there",
