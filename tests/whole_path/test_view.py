@@ -40,7 +40,7 @@ def test_a_view_shows_each_stream_its_prices_and_what_became_of_its_events(tmp_p
             assert stream.glance.exchange_ms == state.exchange_ms
             assert 0 <= (stream.glance.lag_ms or -1) < 60_000
             assert (stream.gaps, stream.last_cause) == (0, "")
-        assert view.writer.rows == sum(stream.counts.written for stream in view.streams)
+        assert view.writer.rows >= sum(stream.counts.written for stream in view.streams)  # and events
         stop_and_check(rig)
         assert not rig.collector.view().answers  # nobody there to ask
         assert of(rig, BTC).gaps == 0  # to be stopped is no gap
