@@ -43,6 +43,7 @@ class BookStream(Stream):
         self._levels_shown = levels_per_row if levels_shown is None else levels_shown
         self._top: Sequence[float] | None = None  # the last state of this segment, for its order flow
         self.witness: MarketWitness | None = None  # who compares this stream with others of its market
+        self.is_watched = False  # there is something to compare with
         self.on_doubt: Callable[[BookStream, Outcome], None] = lambda _stream, _outcome: None
 
     @property
@@ -217,7 +218,7 @@ class BookStream(Stream):
                 top,
             )
             self._stored(stored, received_at_ns)
-        if self.witness is not None:
+        if self.is_watched and self.witness is not None:
             self.witness.saw(self, message, top, received_at_ns)
         if self._events.wanted(L2Update):  # stored or not: what a bot sees does not hang on the database
             numbers = tuple(top)

@@ -30,6 +30,7 @@ class MarketWitness:
     def watch(self, stream: BookStream) -> None:
         """Have a book, or the best prices, of the market looked at."""
         stream.witness = self
+        stream.is_watched = stream.key.channel == TOLD_BY or self._is_told or self._is_traded
         if stream.key.channel != TOLD_BY:
             self._books[stream] = None if self._make is None else self._make(), TradesAtTheTouch()
 
@@ -38,10 +39,9 @@ class MarketWitness:
     ) -> None:
         """Take the state of a stream after a message."""
         is_book = stream.key.channel != TOLD_BY
-        if not is_book:
+        if not (is_book or self._is_told):
             self._is_told = True
-        elif not (self._is_told or self._is_traded):
-            return
+            self._look_from_now_on()
         levels = len(top) // 4
         touch = top[0], top[levels], top[2 * levels], top[3 * levels]
         if any(map(isnan, touch)):
@@ -60,7 +60,9 @@ class MarketWitness:
 
     def traded(self, received_at_ns: int, price: float) -> None:
         """Take a trade at the market."""
-        self._is_traded = True
+        if not self._is_traded:
+            self._is_traded = True
+            self._look_from_now_on()
         for book, (_, trades) in list(self._books.items()):
             if book.verified:
                 compared, contradicted = trades.traded(received_at_ns, price)
@@ -68,6 +70,10 @@ class MarketWitness:
                     book.count_witnessed(compared, int(contradicted))
                 if contradicted:
                     _doubt(book, f"trades go on far from the best prices, the last at {price!r}")
+
+    def _look_from_now_on(self) -> None:
+        for book in list(self._books):
+            book.is_watched = True
 
     def lost(self, stream: BookStream) -> None:
         """Hear that a stream's segment ended: what comes next does not follow."""
