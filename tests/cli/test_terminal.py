@@ -94,3 +94,10 @@ def test_ctrl_c_ends_the_simulated_exchanges(terminal: Open) -> None:
     shown.type("\x03")
     assert shown.end() == 0
     assert "Traceback" not in shown.text
+
+
+def test_verify_shows_how_far_it_is_and_how_fast(terminal: Open, sound: Path) -> None:
+    shown = terminal("verify", "--db", str(sound), columns=120)
+    assert shown.end() == 0
+    assert "rows/s" in shown.text
+    assert "verified:" in shown.text
