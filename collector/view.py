@@ -37,6 +37,10 @@ class WriterView:
     buffer_high_rows: int
     buffer_max_rows: int
     spooled_rows: int = 0  # on disk beside the database, until it takes them
+    spilling: bool = False  # what comes goes there
+    breaker: str = "closed"  # closed, open or half_open: whether the database is tried
+    poison: int = 0  # rows refused for what they are
+    broken_off: int = 0  # calls of the database that took too long
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,8 @@ class Delivery:
         committed = self.committed
         if self._refused_since_s is not None:
             log.info("database.accepts_again", after_s=round(self._now_s() - self._refused_since_s, 3))
-            self._refused_since_s = committed.last_error = None
+            self._refused_since_s = None
+        committed.last_error = None
         committed.batches += 1
         committed.rows += parcel.write_set.row_count
         committed.last_commit_s = took_s

@@ -57,8 +57,9 @@ class Shelf:
             try:
                 self._append(parcel)
             except SpoolError as error:
+                if self.last_error is None:  # told when it begins
+                    self._on_refusal(error)
                 self.last_error = str(error)
-                self._on_refusal(error)
                 return False
             self._terms.spooled(parcel)
             self.last_error = None
@@ -72,6 +73,7 @@ class Shelf:
             else:
                 self._terms.committed(parcel, receipt)
             parcel.settled = True
+            self.last_error = None
             if parcel.spooled:
                 self._forget(parcel.number, parcel.damage)
 

@@ -319,3 +319,23 @@ def test_a_burst_is_stored_whole(tmp_path: Path, frames: int) -> None:
         assert rig.simulator.release() == frames
         wait_until(lambda: received(rig) >= frames, "all of them", deadline_s=100)
         check_unbroken(rig)
+
+
+def test_the_view_shows_how_the_database_stands(tmp_path: Path) -> None:
+    database = tmp_path / "live.db"
+    with running(database, **IMPATIENT) as rig:
+        calm = rig.collector.view().writer
+        assert (calm.breaker, calm.spilling, calm.spool_rows, calm.last_error) == ("closed", False, 0, None)
+        other = sqlite3.connect(database, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        wait_until(lambda: rig.collector.view().writer.spool_rows > 20, "rows wait")
+        wait_until(lambda: rig.collector.view().writer.breaker != "closed", "left alone")
+        away = rig.collector.view().writer
+        assert away.spilling
+        assert away.breaker in ("open", "half_open")
+        assert "locked" in str(away.last_error)
+        other.execute("ROLLBACK")
+        other.close()
+        wait_until_it_is_back(rig)
+        assert rig.collector.view().writer.last_error is None
+        check_unbroken(rig)
