@@ -166,6 +166,11 @@ class Collector:
         """Open the database and start the threads. Raises UserError when something stands in the way."""
         self._sink.open()
         try:
+            self.writer.open()
+        except UserError:
+            self._sink.close()
+            raise
+        try:
             self._claims.begin()
         except CollectorError:
             self._sink.close()

@@ -86,9 +86,13 @@ class WriterThread:
         self.lost = 0  # rows for which there was no room and no more time
         self.failure: BaseException | None = None
 
-    def start(self) -> None:
-        """Open the spool, take up what it holds, and start the threads."""
+    def open(self) -> None:
+        """Open the spool. Raises UserError when it cannot be had. Idempotent."""
         self._spool.open()
+
+    def start(self) -> None:
+        """Take up what the spool holds, and start the threads."""
+        self.open()
         if self._spool.entries:
             log.warning("spool.found", path=str(self._spool.path), batches=self._spool.entries)
             self.terms.carried_in(self._spool.heads())

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from proxy import Proxy
 from rig import BTC, ETH, Rig, running, stop_and_check, wait_until
 
+from collector.errors import UserError
 from collector.events.notices import DatabaseState, PotentialHalt
 from collector.writer.codec import read_body
 
@@ -338,4 +339,22 @@ def test_the_view_shows_how_the_database_stands(tmp_path: Path) -> None:
         other.close()
         wait_until_it_is_back(rig)
         assert rig.collector.view().writer.last_error is None
+        check_unbroken(rig)
+
+
+def test_a_spool_that_cannot_be_had_is_told_at_the_start_and_nothing_stays_open(tmp_path: Path) -> None:
+    database = tmp_path / "live.db"
+    (tmp_path / "held").write_bytes(b"")
+    holder = sqlite3.connect(tmp_path / "held", isolation_level=None)
+    holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+    holder.execute("CREATE TABLE mine (a)")
+    with (
+        pytest.raises(
+            UserError, match=r"held is in use by another collector; give this one another spool\.path"
+        ),
+        running(database, [BTC], spool__path=str(tmp_path / "held")),
+    ):
+        pass
+    holder.close()
+    with running(database, [BTC], spool__path=str(tmp_path / "free")) as rig:
         check_unbroken(rig)
