@@ -315,7 +315,9 @@ def test_a_damaged_batch_is_set_aside_and_the_rest_brought_in(tmp_path: Path) ->
 
 @pytest.mark.parametrize("frames", [20_000, pytest.param(100_000, marks=LONG)])
 def test_a_burst_is_stored_whole(tmp_path: Path, frames: int) -> None:
-    with running(tmp_path / "live.db", [BTC], updates_per_s=0.0) as rig:
+    # To make so many frames takes a while; a silent book would be asked for anew meanwhile.
+    silent = {"stream__stale_after_s": 3600.0}
+    with running(tmp_path / "live.db", [BTC], updates_per_s=0.0, **silent) as rig:
         rig.simulator.prepare(frames, BTC, "bybit")
         assert rig.simulator.release() == frames
         wait_until(lambda: received(rig) >= frames, "all of them", deadline_s=100)
@@ -326,10 +328,10 @@ def test_the_view_shows_how_the_database_stands(tmp_path: Path) -> None:
     database = tmp_path / "live.db"
     with running(database, **IMPATIENT) as rig:
         calm = rig.collector.view().writer
-        assert (calm.breaker, calm.spilling, calm.spool_rows, calm.last_error) == ("closed", False, 0, None)
+        assert (calm.breaker, calm.spilling, calm.spooled_rows, calm.last_error) == ("closed", False, 0, None)
         other = sqlite3.connect(database, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        wait_until(lambda: rig.collector.view().writer.spool_rows > 20, "rows wait")
+        wait_until(lambda: rig.collector.view().writer.spooled_rows > 20, "rows wait")
         wait_until(lambda: rig.collector.view().writer.breaker != "closed", "left alone")
         away = rig.collector.view().writer
         assert away.spilling
