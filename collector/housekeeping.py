@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -109,6 +110,13 @@ def make_housekeeping(
     )
     keeping.add("events", lambda: upkeep.prune_events(known, before_ns(wanted.events_days), rows))
     keeping.add("rejected", lambda: upkeep.prune_rejected(known, before_ns(wanted.rejected_days), rows))
+    if settings.retention.days is not None:
+        # Only here: it brings pandas and pyarrow.
+        from collector.archive.archive import Retention, archive_slices  # noqa: PLC0415
+
+        retention = Retention(settings.retention.days, Path(settings.retention.path), rows)
+        url, name = settings.database.url, settings.database.table_name
+        keeping.add("archive", lambda: archive_slices(url, name, retention))
     if sqlite_path(database_url(settings.database.url)) is not None:
         keeping.add("tidy", lambda: upkeep.tidy_sqlite(known, rows))
     return keeping

@@ -16,7 +16,7 @@ ALLOWED = {
     "resources": {"errors"},
     "log_file": {"errors"},
     "settings": {"settings", "exchanges", "sinks", "errors"},
-    "housekeeping": {"sinks", "settings", "errors"},
+    "housekeeping": {"sinks", "settings", "archive", "errors"},
     "logs": {"settings", "events", "errors", "log_file"},
     "view": {"events", "sinks"},
     "halts": {"events"},

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from collector import __version__
+from collector.cli.archive import archive
 from collector.cli.bench import bench
 from collector.cli.collect import collect
 from collector.cli.config import config
@@ -47,6 +48,7 @@ for command in (
     tail,
     export,
     plot,
+    archive,
     version,
     bench,
 ):

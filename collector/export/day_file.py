@@ -1,5 +1,6 @@
 """Write the file of one day."""
 
+from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -23,7 +24,8 @@ def write_day(
     columns = schema(table, left_out)
     with whole_file(path) as unfinished:
         try:
-            FORMATS[form](unfinished, columns, day_tables(connection, table, day, left_out))
+            with closing(day_tables(connection, table, day, left_out)) as rows:
+                FORMATS[form](unfinished, columns, rows)
         except MixedRowsError:
-            rows = day_tables(connection, table, day, left_out, are_alike=False)
-            FORMATS[form](unfinished, columns, rows)
+            with closing(day_tables(connection, table, day, left_out, are_alike=False)) as rows:
+                FORMATS[form](unfinished, columns, rows)

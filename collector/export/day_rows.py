@@ -1,6 +1,6 @@
 """Read the rows of one day, whole, in order, as an Arrow table a chunk."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def day_tables(
     left_out: tuple[str, ...] = LEFT_OUT,
     *,
     are_alike: bool = True,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yield the day's rows in the order of receipt, bars in that of their beginning.
 
     What nearly always is the same in all rows is proven and not read, which fails with MixedRowsError.
@@ -95,7 +95,8 @@ def _array(values: Array, kind: Any) -> Any:
         return arrow.array(values, type=kind, mask=values == NO_INT)
     if values.dtype == np.float64:
         return arrow.array(values, mask=np.isnan(values))
-    texts = arrow.array(values, type=arrow.string())
+    words = [None if value is None else str(value) for value in values.tolist()]  # PostgreSQL gives moments
+    texts = arrow.array(words, type=arrow.string())
     return texts.cast(kind) if arrow.types.is_dictionary(kind) else texts
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from collector.errors import QueryError
+from collector.query.archived import Archive, split_by_days
 from collector.query.columns import NO_INT, Array, Chunk, joined
 from collector.query.coverage import alive_until
 from collector.query.database import Database, needed, reading
@@ -81,7 +82,7 @@ def asked(
 def load(database: Database, table_name: str, ask: Ask, choose: Callable[[Tables], sa.Table]) -> Frame:
     """Return the frame that is asked for; with on_gap="split" a list of frames."""
     with reading(database, table_name) as (connection, tables):
-        series = _series(connection, needed(connection, choose(tables)), ask)
+        series = _series(connection, tables, needed(connection, choose(tables)), ask)
         if ask.step_ns is None:
             rows = _as_they_are(series, joined(list(series.read(connection, ask.span)), series.kinds), ask)
         else:
@@ -129,8 +130,9 @@ class _Pieces:
         self._ask = ask
         self._choose = choose
         self._alive = Alive.of({})
+        self._has_begun = False
         with reading(database, table_name) as (connection, tables):
-            self._series = _series(connection, needed(connection, choose(tables)), ask)
+            self._series = _series(connection, tables, needed(connection, choose(tables)), ask)
 
     def rows(self) -> Iterator[_Read]:
         """Yield the pieces."""
@@ -147,22 +149,32 @@ class _Pieces:
         return self._alive.until(segment_ids)  # of the newest piece: open segments live on
 
     def _chunks(self, span: Span) -> Iterator[Chunk]:
-        position = span.start_ns
-        is_first = True
-        while is_first or position is not None:
+        """Yield the rows of the table in pieces, those of days that were moved to files a day at a time."""
+        for part in split_by_days(span, self._series.stream.parts):
+            yield from self._pieces(part)
+
+    def _pieces(self, span: Span) -> Iterator[Chunk]:
+        position, is_over = span.start_ns, False
+        while not is_over:
             with reading(self._database, self._table_name) as (connection, tables):
                 stream = self._series.stream
                 self._alive = Alive.of(alive_until(connection, tables, stream.symbol, stream.exchange))
-                chunk, following = self._series.piece(connection, Span(position, span.end_ns), PIECE_ROWS)
-                chunks = list(
-                    _from_before(self._series, connection, self._ask, iter([chunk])) if is_first else [chunk]
-                )
+                here = Span(position, span.end_ns)
+                if any(part.may_hold(here) for part in stream.parts):
+                    chunks, following = list(self._series.read(connection, here)), None
+                else:
+                    chunk, following = self._series.piece(connection, here, PIECE_ROWS)
+                    chunks = [chunk]
+                if not self._has_begun:
+                    chunks = list(_from_before(self._series, connection, self._ask, iter(chunks)))
+                    self._has_begun = True
             yield from (one for one in chunks if len(one["received_at_ns"]))
-            is_first, position = False, following
+            position, is_over = following, following is None
 
 
-def _series(connection: sa.Connection, table: sa.Table, ask: Ask) -> Series:
-    stream = find_stream(connection, table, ask.symbol, ask.exchange, ask.span, ask.wanted)
+def _series(connection: sa.Connection, tables: Tables, table: sa.Table, ask: Ask) -> Series:
+    archive = Archive.read(connection, tables, table)
+    stream = find_stream(connection, table, ask.symbol, ask.exchange, ask.span, ask.wanted, archive)
     names = ["received_at_ns", "segment_id", *ask.columns]
     if ask.min_quality is not None:
         names.append(QUALITY)

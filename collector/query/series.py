@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ import sqlalchemy as sa
 
 from collector.errors import QueryError
 from collector.query import raw_rows
+from collector.query.archived import Part
 from collector.query.columns import NO_INT, Array, Chunk, Kind, joined, kind_of, length, picked
 from collector.query.instants import Integers, Span, shown, text_of
-from collector.query.streams import Stream, mixed
+from collector.query.merging import merged
+from collector.query.streams import MixedRowsError, Stream, mixed
 
 # Said in place of a row's segment: it has no received_at_ns; it is not like the first row of its stream.
 _UNTIMED, _OTHER = NO_INT + 1, NO_INT + 2
@@ -26,7 +29,6 @@ class Series:
 
     stream: Stream
     names: tuple[str, ...]
-    less: tuple[sa.ColumnElement[bool], ...] = ()  # rows that are read elsewhere are left out here
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -35,12 +37,40 @@ class Series:
 
     def only(self, names: tuple[str, ...]) -> "Series":
         """Return the same rows with these columns."""
-        return Series(self.stream, names, self.less)
+        return Series(self.stream, names)
 
     def read(
         self, connection: sa.Connection, span: Span, chunk_rows: int = raw_rows.CHUNK_ROWS
     ) -> Iterator[Chunk]:
-        """Yield the rows received in the span, in the order of receipt."""
+        """Yield the rows received in the span, in the order of receipt, be they in the table or in files."""
+        parts = [part for part in self.stream.parts if part.may_hold(span)]
+        if not parts:
+            yield from self._from_table(connection, span, chunk_rows)
+            return
+        by_day: dict[str, list[Part]] = {}
+        for part in parts:
+            by_day.setdefault(part.date, []).append(part)
+        days = (merged([self._from_part(part, span) for part in own]) for own in by_day.values())
+        yield from merged([chain.from_iterable(days), self._from_table(connection, span, chunk_rows)])
+
+    def _from_part(self, part: Part, span: Span) -> Iterator[Chunk]:
+        stream = self.stream
+        needed = dict.fromkeys([*self.names, *stream.given, *stream.alike, *stream.among])
+        for chunk in part.chunks({name: kind_of(stream.table.c[name]) for name in needed}):
+            wanted = span.holds(chunk["received_at_ns"])
+            for name, value in stream.given.items():
+                wanted &= chunk[name] == value
+            for name, values in stream.among.items():
+                wanted &= np.isin(chunk[name].astype(str), np.array(values, dtype=str))
+            for name, value in stream.alike.items():
+                told = NO_INT if value is None and chunk[name].dtype == np.int64 else value
+                if (chunk[name][wanted] != told).any():
+                    text = f"{stream.symbol} is stored with more than one {name}, in {part.path} as well"
+                    raise MixedRowsError(f"{text}; say which: {name}=...")
+            if wanted.any():
+                yield {name: chunk[name][wanted] for name in self.names}
+
+    def _from_table(self, connection: sa.Connection, span: Span, chunk_rows: int) -> Iterator[Chunk]:
         found = self._checked(connection, self._within(span), span, chunk_rows)
         for chunk in _ordered(found, self.stream.symbol):
             kept = picked(chunk, span.holds(chunk["received_at_ns"]))
@@ -71,12 +101,33 @@ class Series:
             .limit(1)
         )
         found = list(self._checked(connection, question, Span(None, at_ns), 1))
-        return found[0] if found else None
+        newest = found[0] if found else None
+        before_ns = at_ns // _MICROSECOND_NS * _MICROSECOND_NS
+        for part in reversed(self.stream.parts):
+            if newest is not None and part.date < text_of(int(newest["received_at_ns"][0]))[:10]:
+                break
+            for chunk in self._from_part(part, Span(None, before_ns)):
+                last = picked(chunk, slice(-1, None))
+                if newest is None or last["received_at_ns"][0] > newest["received_at_ns"][0]:
+                    newest = last
+        return newest
 
     def _within(self, span: Span) -> "sa.Select[Any]":
         first = None if span.start_ns is None else text_of(span.start_ns)
         last = None if span.end_ns is None else text_of(span.end_ns)
-        return self.stream.between(first, last).where(*self.less)
+        table = self.stream.table
+        moved = [
+            sa.not_(
+                sa.and_(
+                    table.c.timestamp >= part.date,
+                    table.c.timestamp < part.next_date,
+                    table.c.id <= part.last_id,
+                )
+            )
+            for part in self.stream.parts
+            if not part.is_deleted
+        ]
+        return self.stream.between(first, last).where(*moved)
 
     def _checked(
         self, connection: sa.Connection, question: "sa.Select[Any]", span: Span, chunk_rows: int

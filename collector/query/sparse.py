@@ -25,7 +25,7 @@ def sparse(
 ) -> tuple[Series, Fetch | None]:
     """Return what to read of every row and how to fetch the rest; the series itself where that is no gain."""
     later = [name for name in series.names if not _is_key(name)]
-    if connection.dialect.name != "sqlite" or len(later) < _WORTH_COLUMNS:
+    if series.stream.parts or connection.dialect.name != "sqlite" or len(later) < _WORTH_COLUMNS:
         return series, None
     if _rows_a_second(connection, tables, series) * step_ns / 1e9 < _WORTH_ROWS:
         return series, None

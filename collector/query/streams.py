@@ -1,12 +1,13 @@
 """Find the one stream that is asked for, or ask back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from collector.errors import QueryError
+from collector.query.archived import Archive, Part
 from collector.query.instants import Span, text_of
 
 Value = str | int | None
@@ -30,6 +31,8 @@ class Stream:
     where: tuple[sa.ColumnElement[bool], ...]  # what was asked for
     alike: Mapping[str, Value] = field(default_factory=dict)  # found in the first row; every row must agree
     given: Mapping[str, Value] = field(default_factory=dict)  # one value asked for, so that every row has it
+    among: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # several values asked for
+    parts: tuple[Part, ...] = ()  # files that hold rows which are no more in the table
 
     @property
     def constants(self) -> dict[str, Value]:
@@ -54,16 +57,19 @@ def find_stream(
     exchange: str | None,
     span: Span,
     wanted: Mapping[str, Wanted],
+    archive: Archive | None = None,
 ) -> Stream:
     """Return the stream, or raise QueryError asking for what is left open.
 
     `wanted` has the columns in which all rows must be alike, and what was asked of each; where None was
     asked, the first row says it and reading proves it of the others.
     """
-    symbol = _symbol(connection, table, symbol)
-    exchange = _exchange(connection, table, symbol, exchange)
+    archive = archive or Archive()
+    symbol = _symbol(connection, table, symbol, archive)
+    exchange = _exchange(connection, table, symbol, exchange, archive)
     where = [table.c.symbol == symbol, table.c.exchange == exchange]
     given: dict[str, Value] = {}
+    among: dict[str, tuple[Value, ...]] = {}
     left_open: list[str] = []
     for name, value in wanted.items():
         if value is None:
@@ -73,11 +79,13 @@ def find_stream(
             given[name] = value
         elif value != ALL:
             where.append(table.c[name].in_(tuple(value)))
-    stream = Stream(table, symbol, exchange, tuple(where), given=given)
+            among[name] = tuple(value)
+    parts = archive.of(symbol, exchange)
+    stream = Stream(table, symbol, exchange, tuple(where), {}, given, among, parts)
     if not left_open:
         return stream
     first = _first_row(connection, stream, span, left_open)
-    return Stream(table, symbol, exchange, tuple(where), first, given)
+    return replace(stream, alike=first)
 
 
 def mixed(connection: sa.Connection, stream: Stream, span: Span) -> MixedRowsError:
@@ -107,14 +115,21 @@ def _texts(span: Span) -> tuple[str | None, str | None]:
 def _first_row(connection: sa.Connection, stream: Stream, span: Span, names: list[str]) -> dict[str, Value]:
     columns = [stream.table.c[name] for name in names]
     row = connection.execute(stream.between(*_texts(span)).with_only_columns(*columns).limit(1)).first()
-    return {} if row is None else dict(zip(names, row, strict=True))
+    if row is not None:
+        return dict(zip(names, row, strict=True))
+    for part in stream.parts:
+        if part.may_hold(span):
+            return part.first_row(names)
+    return {}
 
 
-def _symbol(connection: sa.Connection, table: sa.Table, symbol: str) -> str:
+def _symbol(connection: sa.Connection, table: sa.Table, symbol: str, archive: Archive) -> str:
     """Return the stored name; `BTCUSDT` will do where it can mean one market only."""
     if connection.execute(sa.select(table.c.id).where(table.c.symbol == symbol).limit(1)).first():
         return symbol
-    stored = distinct_values(connection, table.c.symbol)
+    stored = sorted({*distinct_values(connection, table.c.symbol), *archive.symbols})
+    if symbol in stored:
+        return symbol
     alike = [one for one in stored if _letters(symbol) in {_letters(one), _letters(one.partition(":")[0])}]
     if len(alike) == 1:
         return alike[0]
@@ -124,8 +139,11 @@ def _symbol(connection: sa.Connection, table: sa.Table, symbol: str) -> str:
     raise QueryError(f"nothing is stored for {symbol!r} in {table.name}; symbols here: {listed or 'none'}")
 
 
-def _exchange(connection: sa.Connection, table: sa.Table, symbol: str, exchange: str | None) -> str:
-    found = distinct_values(connection, table.c.exchange, table.c.symbol == symbol)
+def _exchange(
+    connection: sa.Connection, table: sa.Table, symbol: str, exchange: str | None, archive: Archive
+) -> str:
+    stored = distinct_values(connection, table.c.exchange, table.c.symbol == symbol)
+    found = sorted({*stored, *archive.exchanges(symbol)})
     if exchange is None and len(found) == 1:
         return found[0]
     if exchange in found and exchange is not None:

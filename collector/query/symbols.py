@@ -3,6 +3,7 @@
 import pandas as pd
 import sqlalchemy as sa
 
+from collector.query.archived import Archive
 from collector.query.database import Database, has_table, reading
 from collector.query.streams import distinct_values
 from collector.sinks.schema import DEFAULT_TABLE_NAME
@@ -26,10 +27,15 @@ def symbols(db: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> pd.DataFra
         for name, table in named.items():
             if has_table(connection, table):
                 found += [(name, *row) for row in _spans(connection, table)]
+                archive = Archive.read(connection, tables, table)
+                found += [
+                    (name, part.exchange, part.symbol, part.date, part.next_date) for part in archive.parts
+                ]
     frame = pd.DataFrame(found, columns=list(COLUMNS))
     for name in ("first", "last"):
         frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601").dt.as_unit("ns")
-    return frame
+    # Of what was moved to files the day is known.
+    return frame.groupby(list(COLUMNS[:3]), as_index=False, sort=False).agg({"first": "min", "last": "max"})
 
 
 def _spans(connection: sa.Connection, table: sa.Table) -> list[tuple[str, str, str, str]]:

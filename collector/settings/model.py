@@ -234,6 +234,13 @@ class HousekeepingSettings(Part):
     rejected_days: Days = 30.0
 
 
+class RetentionSettings(Part):
+    """What stays in the database, and where older rows go."""
+
+    days: Days | None = None
+    path: str = "./archive"
+
+
 class ShutdownSettings(Part):
     """How the program ends."""
 
@@ -270,6 +277,7 @@ class Settings(Part):
     integrity: IntegritySettings = IntegritySettings()
     storage: StorageSettings = StorageSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
+    retention: RetentionSettings = RetentionSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     logging: LoggingSettings = LoggingSettings()
 

@@ -116,3 +116,22 @@ def events(metadata: sa.MetaData) -> sa.Table:
         sa.Column("created_at", MOMENT, server_default=sa.func.current_timestamp()),
         sqlite_autoincrement=True,
     )
+
+
+def archive(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of what was moved out of this database into files."""
+    return sa.Table(
+        "collector_archive",
+        metadata,
+        sa.Column("path", TEXT, primary_key=True),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("exchange", TEXT, nullable=False),
+        sa.Column("symbol", TEXT, nullable=False),
+        sa.Column("date", TEXT, nullable=False),
+        sa.Column("rows", INTEGER, nullable=False),
+        sa.Column("last_id", INTEGER, nullable=False),
+        sa.Column("sha256", TEXT, nullable=False),
+        sa.Column("segments", TEXT, nullable=False),
+        sa.Column("archived_ns", INTEGER, nullable=False),
+        sa.Column("deleted_ns", INTEGER),
+    )

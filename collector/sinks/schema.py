@@ -33,6 +33,7 @@ class Tables:
     levels: sa.Table
     rejected: sa.Table
     events: sa.Table
+    archive: sa.Table
 
 
 @cache
@@ -50,6 +51,7 @@ def tables(table_name: str) -> Tables:
         levels=market_tables.levels(metadata),
         rejected=bookkeeping_tables.rejected(metadata),
         events=bookkeeping_tables.events(metadata),
+        archive=bookkeeping_tables.archive(metadata),
     )
 
 

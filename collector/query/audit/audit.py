@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from collector.query.audit import bars, bookkeeping, books, levels, trades
 from collector.query.audit.finding import Finding
-from collector.query.audit.segments import Segments
+from collector.query.audit.segments import Segments, unfinished
 from collector.query.database import Database, reading
 from collector.sinks.schema import DEFAULT_TABLE_NAME, Tables
 
@@ -66,6 +66,7 @@ def _findings(
     if tables.ohlcv in row_tables:
         yield from bars.findings(connection, tables, segments, progress.add)
     yield from segments.findings()
+    yield from unfinished(connection, tables)
 
 
 def _count(connection: sa.Connection, table: sa.Table) -> int:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from collector.features.practical import TOTAL_LEVELS, imbalance, total
 from collector.query.audit.chunks import Chunk, Flags, chunks, differs, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
-from collector.query.audit.segments import Segments
+from collector.query.audit.segments import Segments, moved
 from collector.sinks.schema import Tables
 
 SIDES = ("bid_price", "bid_size", "ask_price", "ask_size")
@@ -22,7 +22,7 @@ def findings(
     """Yield what does not hold in the levels."""
     hot, table = tables.hot, tables.levels
     ledger = Ledger(table.name)
-    held: dict[int, int] = {}
+    held = {one: values[0] for kind, one, values in moved(connection, tables) if kind == "levels"}
     for chunk in chunks(connection, _question(hot, table)):
         _check(chunk, ledger)
         for segment in chunk["segment_id"]:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.query.audit.finding import Finding
+from collector.query.database import has_table
 from collector.sinks.schema import Tables
 
 POISON = "poison"
@@ -76,6 +77,9 @@ class Segments:
         for row in connection.execute(sa.select(tables.coverage)).mappings():
             said = dict(row)
             found[said["segment_id"]] = Segment(said, counted.get(tuple(said[name] for name in stream), {}))
+        for kind, segment_id, values in moved(connection, tables):
+            if kind != "levels" and segment_id in found:
+                found[segment_id].held = Held(*values)
         names = frozenset(
             (one.said["exchange"], one.said["symbol"], one.said["channel"]) for one in found.values()
         )
@@ -107,6 +111,40 @@ class Segments:
             if says != has:
                 text = f"{' '.join(stream)}: its segments say {says} rows, there are {has}"
                 yield Finding("segment rows", text)
+
+
+def moved(connection: sa.Connection, tables: Tables) -> Iterator[tuple[str, int, list[Any]]]:
+    """Yield what files hold of each segment: kind, segment, and the values of Held."""
+    if not has_table(connection, tables.archive):
+        return
+    sums: dict[tuple[str, int], list[Any]] = {}
+    gone = tables.archive.c.deleted_ns.is_not(None)
+    for kind, text in connection.execute(
+        sa.select(tables.archive.c.kind, tables.archive.c.segments).where(gone)
+    ):
+        for name, values in json.loads(text).items():
+            before = sums.setdefault((kind, int(name)), values)
+            if before is not values:
+                sums[kind, int(name)] = [
+                    before[0] + values[0],
+                    min(before[1], values[1]),
+                    max(before[2], values[2]),
+                    min((one for one in (before[3], values[3]) if one is not None), default=None),
+                    max((one for one in (before[4], values[4]) if one is not None), default=None),
+                    before[5] + values[5],
+                ]
+    for (kind, segment_id), values in sums.items():
+        yield kind, segment_id, values
+
+
+def unfinished(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    """Yield the days that are being moved to files: their rows cannot be counted until that is done."""
+    if has_table(connection, tables.archive):
+        path = tables.archive.c.path
+        for one in connection.execute(sa.select(path).where(tables.archive.c.deleted_ns.is_(None))).scalars():
+            yield Finding(
+                "archive", f"{one}: its rows are still being deleted; audit again when that is done"
+            )
 
 
 def _of_book(segment: Segment) -> Iterator[Finding]:
