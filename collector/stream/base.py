@@ -17,6 +17,7 @@ from collector.exchanges.venues import Kind
 
 NO_ROOM = "no_room"
 RETIRED = "unsubscribed"
+UNSYNCED = "unsynced"
 WITHOUT_NEWS_NS = 2_000_000_000  # a stream of which both connections are silent for so long changes hands
 
 
@@ -55,6 +56,7 @@ class Stream(ABC):
         self._events = outlet.events
         self._new_segment_id = outlet.new_segment_id
         self._retired = False
+        self._is_asked = True  # else what comes is the last of a socket that was given up
         self._standby = standby  # follows beside another that stores: its rows would be the same again
         self._segment_id: int | None = None
         self._last_row_ns = 0
@@ -90,8 +92,13 @@ class Stream(ABC):
     def take_over(self, other: "Stream", liveness: Liveness) -> bool:
         """Go on with another stream's segment, if nothing is missed by doing so now."""
 
+    def asked(self) -> None:
+        """Hear that the subscription is asked for on the socket that stands now."""
+        self._is_asked = True
+
     def subscribed(self, at_ns: int, liveness: Liveness) -> None:
         """Hear that the exchange confirmed the subscription: from now on everything is told."""
+        self._is_asked = True
         self._subscribed_ns, self._liveness = at_ns, liveness
         self._cover_silence(at_ns)
 
@@ -99,6 +106,7 @@ class Stream(ABC):
         """End what was covered: what feeds the stream is gone."""
         self.end_segment(cause, detail, alive_until_ns)
         self._subscribed_ns = None
+        self._is_asked = False
         self.forget()
 
     def retire(self, heard_ns: int) -> None:

@@ -9,7 +9,7 @@ from collector.events import market
 from collector.events.batch import Liveness, StreamKey
 from collector.events.columns import NO_INT, NO_NUMBER
 from collector.events.messages import Candle, MarketData
-from collector.stream.base import RETIRED, Outlet, Place, Stream
+from collector.stream.base import RETIRED, UNSYNCED, Outlet, Place, Stream
 from collector.stream.sense import candle_problem
 
 
@@ -38,6 +38,8 @@ class CandleStream(Stream):
         received = self._receive()
         if self._retired:
             return self._reject(received, RETIRED)
+        if not self._is_asked:
+            return self._reject(received, UNSYNCED)
         if not isinstance(message, Candle):
             return self._reject(received, "malformed", "a message that is no bar")
         problem = candle_problem(message, received_at_ns, self._rule.most_off_s * 1e3)

@@ -168,6 +168,9 @@ class Subscriptions:
         protocol = self._around.protocol
         for some in protocol.requests(topics):
             request_id = self._requests.new_id()
+            for topic in some:
+                if topic in self._streams:
+                    self._streams[topic].asked()
             expected = len(some) if protocol.answers_each_topic else 1
             request = protocol.subscribe(some, request_id)
             for ack in await self._requests.ask(request_id, request, expected):

@@ -8,7 +8,7 @@ from collector.events import market
 from collector.events.batch import Liveness, StreamKey
 from collector.events.columns import NO_INT, TRADE_KINDS
 from collector.events.messages import MarketData, Side, Trade
-from collector.stream.base import RETIRED, Outlet, Place, Stream
+from collector.stream.base import RETIRED, UNSYNCED, Outlet, Place, Stream
 from collector.stream.seen import Seen, SeenIds, SeenNumbers
 from collector.stream.sense import trade_problem
 
@@ -46,6 +46,8 @@ class TradeStream(Stream):
         received = self._receive()
         if self._retired:
             return self._reject(received, RETIRED)
+        if not self._is_asked:
+            return self._reject(received, UNSYNCED)
         if not isinstance(message, Trade):
             return self._reject(received, "malformed", "a message that is no trade")
         if self._standby:

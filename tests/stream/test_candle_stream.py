@@ -72,9 +72,11 @@ def test_a_bar_whose_end_was_not_seen_is_not_confirmed_from_memory() -> None:
     one = stream(rig, confirms=False)
     rig.take(one, bar())
     one.lose("disconnect", "", None)
+    one.asked()
     rig.take(one, bar(0, close=101.5, confirmed=True, past=True), bar(1, past=True))
     assert told(rig) == [(0, 101.0, False), (0, 101.5, True), (1, 101.0, False)]
     one.lose("disconnect", "", None)
+    one.asked()
     rig.take(one, bar(3, past=True))
     assert told(rig) == [(3, 101.0, False)]
 

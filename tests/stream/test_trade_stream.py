@@ -220,3 +220,17 @@ def test_a_bot_hears_each_trade_once() -> None:
     (heard,) = rig.trades
     assert (heard.trade_id, heard.price, heard.size, heard.side) == ("2", 100.0, 2.0, Side.BUY)
     assert (heard.exchange, heard.symbol, heard.received_at_ns) == ("binance", "BTC/USDT", NOW_NS + 2_000_000)
+
+
+def test_the_last_words_of_a_socket_that_was_given_up_open_nothing() -> None:
+    rig = OutletRig()
+    one = stream(rig)
+    one.subscribed(rig.now_ns, rig.liveness)
+    one.lose("stop", "", rig.now_ns)
+    rig.take(one, trade(1))
+    batch = rig.swap()
+    assert batch.counts[0].rejected == {"unsynced": 1}
+    assert len(batch.opened) == 1
+    one.asked()
+    rig.take(one, trade(2))  # quicker than the confirmation
+    assert len(rig.swap().opened) == 1
