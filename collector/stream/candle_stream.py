@@ -36,10 +36,8 @@ class CandleStream(Stream):
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Settle the state of a bar: one row, or one count."""
         received = self._receive()
-        if self._retired:
-            return self._reject(received, RETIRED)
-        if not self._is_asked:
-            return self._reject(received, UNSYNCED)
+        if self._retired or not self._is_asked:
+            return self._reject(received, RETIRED if self._retired else UNSYNCED)
         if not isinstance(message, Candle):
             return self._reject(received, "malformed", "a message that is no bar")
         problem = candle_problem(message, received_at_ns, self._rule.most_off_s * 1e3)

@@ -44,10 +44,8 @@ class TradeStream(Stream):
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Settle a trade: one row, or one count."""
         received = self._receive()
-        if self._retired:
-            return self._reject(received, RETIRED)
-        if not self._is_asked:
-            return self._reject(received, UNSYNCED)
+        if self._retired or not self._is_asked:
+            return self._reject(received, RETIRED if self._retired else UNSYNCED)
         if not isinstance(message, Trade):
             return self._reject(received, "malformed", "a message that is no trade")
         if self._standby:
