@@ -1,13 +1,15 @@
 """The collector under measure: its stream layer alone, and the whole of it."""
 
 import threading
+from collections.abc import Iterable
 
 from bench.book_frames import STYLES
 from bench.programs import Setting
 from bench.server import Sent
 from collector.app import Collector
+from collector.events.batch import StreamKey
 from collector.settings import Settings, load_settings
-from collector.sinks.contract import Receipt, Rows, Sink, WriteSet
+from collector.sinks.contract import Receipt, Rows, SessionState, Sink, Task, WriteSet
 
 FLUSH_S = 0.1
 
@@ -40,6 +42,16 @@ class NoSink:
         """Take it."""
         del batch
         return Receipt()
+
+    def claiming(self, session: SessionState, streams: Iterable[StreamKey]) -> Task:
+        """Claim nothing."""
+        del session, streams
+        return lambda _connection: 0
+
+    def run(self, task: Task) -> int:
+        """Do nothing."""
+        del task
+        return 0
 
     def refuses(self, rows: Rows) -> str | None:
         """Refuse nothing."""
