@@ -26,6 +26,7 @@ def settings_of(setting: Setting) -> Settings:
             f"{section}.endpoints.ws": setting.endpoints.ws,
             "database.url": str(setting.folder / "collector.db"),
             "writer.interval_s": FLUSH_S,
+            "stream.stale_after_s": 3600.0,  # markets are silent between two rounds
         },
         environ={},
         env_file=None,

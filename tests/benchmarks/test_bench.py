@@ -58,4 +58,4 @@ def test_latency_hears_every_update_where_nobody_skips() -> None:
 def test_an_unknown_benchmark_is_named_with_those_there_are() -> None:
     done = bench("nothing")
     assert done.returncode == 2
-    assert "latency, path, simulator, stream, write" in done.stderr
+    assert "latency, path, read, simulator, stream, write" in done.stderr

@@ -18,7 +18,7 @@ from collector.simulator.faults import Faults
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import Market, Rig, wait_until
 
-HEARTBEAT_S, ANSWER_S, STALE_S = 0.3, 1.0, 1.0
+HEARTBEAT_S, ANSWER_S, STALE_S = 0.5, 1.0, 1.5
 TICK_S = 0.2
 SETTINGS = {
     "stream__heartbeat_s": HEARTBEAT_S,

@@ -147,7 +147,7 @@ FAULTS = [
     Fault("malformed_frame", at_exchange("malformed_frame"), every(Counted("malformed")), AT_ONCE_S),
     Fault("deep_frame", at_exchange("deep_frame"), every(Counted("malformed")), AT_ONCE_S),
     Fault("huge_frame", at_exchange("huge_frame", 12_000_000), CUT, AT_ONCE_S),
-    Fault("bomb", at_exchange("bomb"), every(Harmless()), AT_ONCE_S),
+    Fault("bomb", at_exchange("bomb", 20_000_000), every(Harmless()), AT_ONCE_S),
     Fault("drop_frame", MISSED, GAP, AT_ONCE_S),
     Fault("reorder", in_book("reorder"), GAP, AT_ONCE_S),
     Fault(
@@ -181,7 +181,7 @@ FAULTS = [
     Fault(
         "rest_allowance",
         at_exchange("rest_allowance", 0),
-        MARKETS_LATER,
+        {name: MARKETS_LATER[name] for name in ("binance", "kraken")},  # Bybit's 403: ten minutes
         REST_S,
         mend=at_exchange("rest_allowance", 10_000),
         at_start=True,
