@@ -7,6 +7,7 @@ numbers in flat arrays: nothing for the garbage collector to walk, and numpy rea
 import threading
 import time
 from array import array
+from collections import Counter
 from collections.abc import Sequence
 from struct import Struct
 
@@ -265,16 +266,12 @@ class Buffer:
     def snapshot(self) -> tuple[dict[StreamKey, tuple[Counts, int]], int]:
         """Return every stream's counts and rows now in the buffer, and the highest fill so far."""
         with self._lock:
-            waiting: dict[int, int] = {}
-            for streams in (
-                self._integers[STREAM_COLUMN::INT_COLUMNS],
-                self._trades.integers[STREAM_COLUMN::TRADE_INTEGERS],
-                self._candles.integers[STREAM_COLUMN::CANDLE_INTEGERS],
-            ):
-                for stream in streams:
-                    waiting[stream] = waiting.get(stream, 0) + 1
-            counts = {
-                key: (self._counts[number].copy(), waiting.get(number, 0))
-                for number, key in enumerate(self._streams)
-            }
-            return counts, max(self._high_rows, self._rows)
+            streams = (
+                *self._integers[STREAM_COLUMN::INT_COLUMNS],
+                *self._trades.integers[STREAM_COLUMN::TRADE_INTEGERS],
+                *self._candles.integers[STREAM_COLUMN::CANDLE_INTEGERS],
+            )
+            counts = [(key, self._counts[number].copy()) for number, key in enumerate(self._streams)]
+            high_rows = max(self._high_rows, self._rows)
+        waiting = Counter(streams)
+        return {key: (count, waiting[number]) for number, (key, count) in enumerate(counts)}, high_rows

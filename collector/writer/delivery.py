@@ -73,6 +73,7 @@ class Delivery:
             parcel = self._line.hand or self._next(swap=swap)
         except SpoolError as error:
             self.committed.last_error = str(error)
+            self._breaker.failed(str(error))  # what waits there comes first
             return Did.REFUSED
         if parcel is None:
             return Did.IDLE
