@@ -71,6 +71,16 @@ class Stream(ABC):
         """Say whether the stream is covered now."""
         return self._segment_id is not None
 
+    @property
+    def sees_what_is_lost(self) -> bool:
+        """Say whether the numbers of the next message show that one before it is missing."""
+        return self.verification == "sequence"
+
+    def could_be_meant(self, text: str) -> bool:
+        """Say whether an unreadable frame could be one of this stream's."""
+        market = self.key.symbol.partition(":")[0]
+        return any(f'"{name}"' in text for name in (self.topic, market, self.place.market_id))
+
     def glance(self) -> Glance:
         """Show the stream as it stands. Call it in the websocket thread."""
         return Glance(self.key, self.verified, None, None, self.last_news_at_ns, self._exchange_ms)
@@ -100,6 +110,11 @@ class Stream(ABC):
         """Hear that the exchange confirmed the subscription: from now on everything is told."""
         self._is_asked = True
         self._subscribed_ns, self._liveness = at_ns, liveness
+        self._cover_silence(at_ns)
+
+    def missed(self, cause: str, detail: str, at_ns: int) -> None:
+        """End what was covered, for something was told that could not be read; cover again from now on."""
+        self.end_segment(cause, detail, alive_until_ns=None)
         self._cover_silence(at_ns)
 
     def lose(self, cause: str, detail: str, alive_until_ns: int | None) -> None:

@@ -67,11 +67,6 @@ class BookStream(Stream):
         return isinstance(self._book, BridgedBook)
 
     @property
-    def sees_what_is_lost(self) -> bool:
-        """Say whether the numbers of the next message show that one before it is missing."""
-        return self._book.verification == "sequence"
-
-    @property
     def near_the_edge(self) -> bool:
         """Say whether a verified book should be fetched again before it knows too little."""
         return isinstance(self._book, BridgedBook) and self.verified and self._book.needs_snapshot

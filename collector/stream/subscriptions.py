@@ -104,13 +104,16 @@ class Subscriptions:
         return True
 
     def doubt(self, text: str, reason: str, detail: str) -> None:
-        """Doubt the books that an unreadable frame is about, where no number shows what it left out."""
-        for book in self.books:
-            names = (book.key.symbol.partition(":")[0], book.place.market_id)
-            if not book.sees_what_is_lost and any(f'"{name}"' in text for name in names):
-                outcome = book.doubt(reason, detail)
-                if outcome.did is Did.BROKE:
-                    self._broke(book, outcome)
+        """Doubt the streams that an unreadable frame is about, where no number shows what it left out."""
+        for stream in self._streams.values():
+            if stream.sees_what_is_lost or not stream.could_be_meant(text):
+                continue
+            if not isinstance(stream, BookStream):
+                stream.missed(reason, detail, self._around.clock.now_ns())
+                continue
+            outcome = stream.doubt(reason, detail)
+            if outcome.did is Did.BROKE:
+                self._broke(stream, outcome)
 
     async def begin(self) -> None:
         """Subscribe everything on a new socket."""

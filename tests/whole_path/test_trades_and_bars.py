@@ -88,6 +88,21 @@ def test_a_trade_that_was_lost_is_a_hole_in_coverage(tmp_path: Path, market: Mar
         assert first["alive_until_ns"] == first["end_ns"]
 
 
+def test_a_trade_that_cannot_be_read_is_a_hole_where_no_number_shows_it(tmp_path: Path) -> None:
+    with collecting(tmp_path / "live.db", BYBIT_LINEAR) as rig:
+        broken, untouched = rig.symbols
+        rig.wait_for_trades(10)
+        topic = f"publicTrade.{broken.partition(':')[0].replace('/', '')}"
+        garbled = f'{{"topic":"{topic}","type":"snapshot","ts":1,"data":[{{"T":1,"p":"much"}}]}}'
+        rig.simulator.faults.raw_frame("bybit", garbled, broken)
+        wait_until(lambda: rig.causes_so_far(broken), "the frame")
+        rig.wait_for_trades(20)
+        rig.stop()
+        assert rig.causes(broken) == ["malformed", "stop"]
+        assert rig.causes(untouched) == ["stop"]
+        assert not rig.missing(broken)
+
+
 @each_exchange
 def test_a_trade_told_twice_is_stored_once(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market) as rig:
