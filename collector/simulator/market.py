@@ -99,8 +99,12 @@ class Market:
         self.event = 0
         self.bids = Side()
         self.asks = Side()
-        for side, key in ((self.bids, -start_ticks), (self.asks, start_ticks + 1)):
-            for _ in range(levels):
+        # One side has a level more: as many on both would look like a book that was cut off there.
+        for side, key, count in (
+            (self.bids, -start_ticks, levels),
+            (self.asks, start_ticks + 1, levels + 1),
+        ):
+            for _ in range(count):
                 side.put(key, self._order_lots())
                 key += 1 + int(self._exponential(1.5))  # noqa: PLW2901  (walks down the side)
 

@@ -179,7 +179,7 @@ def test_mistakes_of_all_sources_are_told_together_in_the_order_of_the_sources(p
             (
                 "found text, expected a section with exchanges, database, buffer, writer, spool, "
                 "breaker, stream, integrity, storage, housekeeping, "
-                "shutdown, logging"
+                "retention, shutdown, logging"
             ),
         ),
         (
@@ -187,7 +187,7 @@ def test_mistakes_of_all_sources_are_told_together_in_the_order_of_the_sources(p
             (
                 "found a list, expected a section with exchanges, database, buffer, writer, spool, "
                 "breaker, stream, integrity, storage, housekeeping, "
-                "shutdown, logging"
+                "retention, shutdown, logging"
             ),
         ),
         ("a: \x07", "found characters that YAML does not allow, expected a text file"),

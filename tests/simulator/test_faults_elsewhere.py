@@ -112,7 +112,9 @@ def test_wrong_level_under_right_checksum(simulator: Simulator, kraken: Client) 
     assert data["checksum"] == book_checksum(simulator)
     state = simulator.truth.books("kraken", USD, "book.10")[-1]
     true = dict(state.bids + state.asks)
-    assert all(level["qty"] != true.get(level["price"], 0.0) for level in data["bids"] + data["asks"])
+    staying = [level for level in data["bids"] + data["asks"] if level["qty"]]
+    assert staying
+    assert all(level["qty"] != true[level["price"]] for level in staying)
 
 
 def test_checksum_changes_without_data(simulator: Simulator, kraken: Client) -> None:
