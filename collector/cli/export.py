@@ -15,7 +15,7 @@ def export(
     *,
     db: DatabaseUrl = DEFAULT_DATABASE,
     table: TableName = DEFAULT_TABLE,
-    form: Annotated[str, typer.Option("--format", help="parquet or csv.")] = "parquet",
+    form: Annotated[str, typer.Option("--format", help="parquet, csv or hftbacktest.")] = "parquet",
     kinds: Annotated[
         str, typer.Option("--kinds", help="What to write, with commas between.")
     ] = "features,levels,trades,ohlcv",

@@ -8,6 +8,7 @@ import pandas as pd
 
 from collector import __version__
 from collector.export.files import whole_file
+from collector.export.hftbacktest import files as replay
 from collector.query.coverage import holes
 from collector.query.instants import shown
 
@@ -19,10 +20,7 @@ Written by collector {version}, format `{form}`. One file a day (UTC) of a symbo
 in the column. Times ending in `_ns` are nanoseconds since 1970, UTC, as int64; what is missing is null. What
 each column means stands in the documentation of the collector (docs/schema.md, docs/features.md).
 
-```python
-pandas.read_parquet("features")
-duckdb.sql("FROM read_parquet('features/**/*.parquet') WHERE symbol = 'BTC/USDT:USDT'")
-```
+{reading}
 
 `coverage.parquet` says what was seen without a hole: rows of one `segment_id` have none between them.
 
@@ -31,7 +29,7 @@ duckdb.sql("FROM read_parquet('features/**/*.parquet') WHERE symbol = 'BTC/USDT:
 | kind | exchange | symbol | first day | last day | files | rows |
 |---|---|---|---|---|---|---|
 {rows}
-
+{events}
 ## Coverage
 
 | exchange | symbol | channel | from | until | covered | holes |
@@ -47,6 +45,28 @@ duckdb.sql("FROM read_parquet('features/**/*.parquet') WHERE symbol = 'BTC/USDT:
 ```
 """
 
+_READING = {
+    False: """```python
+pandas.read_parquet("features")
+duckdb.sql("FROM read_parquet('features/**/*.parquet') WHERE symbol = 'BTC/USDT:USDT'")
+```""",
+    True: """```python
+BacktestAsset().data(["hftbacktest/exchange=.../symbol=.../date=.../part-0.npz", ...])  # day after day
+```""",
+}
+_EVENTS = """
+## Events for hftbacktest
+
+Local time is that of receipt, put forward by the shift (ms) where the exchange's clock was ahead, so that
+nothing arrives before it happened. `untimed` events had no time of the exchange: that of receipt stands
+there. `raised` ones of the book had one before their predecessor's, which they were given. `split` ones stand twice,
+for the exchange and for the bot, for these saw them in another order.
+
+| exchange | symbol | day | book | events | shift | untimed | raised | split | left out |
+|---|---|---|---|---|---|---|---|---|---|
+{lines}
+"""
+
 
 def write_card(
     folder: Path, files: Mapping[str, Mapping[str, Any]], segments: pd.DataFrame, form: str
@@ -56,6 +76,8 @@ def write_card(
         version=__version__,
         form=form,
         rows="\n".join(_rows(files)),
+        reading=_READING[form == replay.FORM],
+        events=_events(files),
         coverage="\n".join(_coverage(segments)),
         checksums="\n".join(f"{files[path]['sha256']}  {path}" for path in sorted(files)),
     )
@@ -70,6 +92,17 @@ def _rows(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
         span = f"{own['date'].min()} | {own['date'].max()}"
         lines.append(f"| {kind} | {exchange} | {symbol} | {span} | {len(own)} | {own['rows'].sum():,} |")
     return lines
+
+
+def _events(files: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = []
+    for entry in (files[path] for path in sorted(files) if "facts" in files[path]):
+        facts = entry["facts"]
+        numbers = f"{facts['untimed']:,} | {facts['raised']:,} | {facts['split']:,}"
+        told = f"{facts['book']} | {facts['events']:,} | {facts['shift_ns'] / 1e6:,.3f} | {numbers}"
+        names = f"{entry['exchange']} | {entry['symbol']} | {entry['date']}"
+        lines.append(f"| {names} | {told} | {'; '.join(facts['left_out'])} |")
+    return _EVENTS.format(lines="\n".join(lines)) if lines else ""
 
 
 def _coverage(segments: pd.DataFrame) -> list[str]:

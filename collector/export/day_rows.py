@@ -7,9 +7,12 @@ import numpy as np
 import sqlalchemy as sa
 
 from collector.export.days import Day, within
+from collector.query.archived import Part
 from collector.query.columns import CATEGORIES, NO_INT, Array, Chunk, joined, kind_of, picked
 from collector.query.extras import extra
 from collector.query.instants import Span
+from collector.query.merging import even
+from collector.query.raw_rows import CHUNK_ROWS
 from collector.query.series import Series
 from collector.query.streams import Stream, Value
 
@@ -41,6 +44,7 @@ def day_tables(
     table: sa.Table,
     day: Day,
     left_out: tuple[str, ...] = LEFT_OUT,
+    parts: tuple[Part, ...] = (),
     *,
     are_alike: bool = True,
 ) -> Generator[Any, None, None]:
@@ -50,13 +54,13 @@ def day_tables(
     """
     arrow = extra("pyarrow", "parquet")
     wanted = schema(table, left_out)
-    stream = _stream(connection, table, day, are_alike=are_alike)
+    stream = _stream(connection, table, day, parts, are_alike=are_alike)
     constants = stream.constants
     series = Series(stream, tuple(name for name in wanted.names if name not in constants))
     chunks = series.read(connection, Span())
     if day.kind == "ohlcv":
         chunks = iter([_by_beginning(joined(list(chunks), series.kinds))])
-    for chunk in chunks:
+    for chunk in even(chunks, CHUNK_ROWS):
         rows = len(chunk["received_at_ns"])
         yield arrow.table(
             [
@@ -69,20 +73,23 @@ def day_tables(
         )
 
 
-def _stream(connection: sa.Connection, table: sa.Table, day: Day, *, are_alike: bool) -> Stream:
+def _stream(
+    connection: sa.Connection, table: sa.Table, day: Day, parts: tuple[Part, ...], *, are_alike: bool
+) -> Stream:
     where = (
         table.c.symbol == day.symbol,
         table.c.exchange == day.exchange,
         *within(table, day.kind, day.date),
         table.c.id <= day.last_id,
     )
-    stream = Stream(table, day.symbol, day.exchange, where)
+    stream = Stream(table, day.symbol, day.exchange, where, parts=parts)
     names = [name for name in _NEARLY_ALWAYS_ALIKE if name in table.c]
     if not are_alike:
         return stream
     first = stream.between(None, None).with_only_columns(*(table.c[name] for name in names)).limit(1)
-    values = connection.execute(first).one()
-    return Stream(table, day.symbol, day.exchange, where, alike=dict(zip(names, values, strict=True)))
+    row = connection.execute(first).first()
+    alike = parts[0].first_row(names) if row is None else dict(zip(names, row, strict=True))
+    return Stream(table, day.symbol, day.exchange, where, alike=alike, parts=parts)
 
 
 def _by_beginning(bars: Chunk) -> Chunk:

@@ -26,7 +26,7 @@ class Day:
     date: str
     rows: int
     last_id: int
-    last_text: str  # a bar that was replaced has a later one
+    last_text: str  # of bars: one that was replaced has a later one
 
     def path(self, ending: str) -> str:
         """Return where its file stands in an export, as Hive, DuckDB, Spark and pyarrow expect it."""
@@ -80,7 +80,8 @@ def _days_of(
     own = (table.c.symbol == symbol, table.c.exchange == exchange)
     day = _first_day(connection, table, kind, own, None)
     while day is not None:
-        marks = sa.select(sa.func.count(), sa.func.max(table.c.id), sa.func.max(table.c.timestamp))
+        text_of = sa.func.max(table.c.timestamp) if kind == "ohlcv" else sa.literal("")
+        marks = sa.select(sa.func.count(), sa.func.max(table.c.id), text_of)
         rows, last_id, text = connection.execute(marks.where(*own, *within(table, kind, day))).one()
         yield Day(kind, exchange, symbol, day, rows, last_id, text)
         day = _first_day(connection, table, kind, own, day)

@@ -12,16 +12,20 @@ from collector import __version__
 from collector.errors import QueryError
 from collector.export.card import write_card
 from collector.export.day_file import write_day
-from collector.export.days import KINDS, Day, days, table_of
+from collector.export.day_rows import LEFT_OUT
+from collector.export.days import KINDS, Day, table_of
 from collector.export.files import sha256, whole_file
 from collector.export.formats import FORMATS
+from collector.export.hftbacktest import files as replay
+from collector.export.stored_days import parts_of, stored_days
 from collector.query.coverage import coverage
-from collector.query.database import Database, has_table, located, reading
+from collector.query.database import Database, located, reading
 from collector.query.extras import extra
 from collector.sinks.schema import DEFAULT_TABLE_NAME
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+FORMS = (*FORMATS, replay.FORM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class _Task:
     folder: Path
     form: str
     day: Day
+    sources: tuple[Day, ...]  # what its file is made of
 
 
 def export(
@@ -57,11 +62,12 @@ def export(
 ) -> Exported:
     """Write what is stored to `folder/<kind>/exchange=../symbol=../date=../`, with coverage and a card.
 
-    Each file appears whole. One whose day has not changed since is left alone, so that an export which was
-    interrupted, or is run every day, goes on where it stood. `jobs` processes read at the same time.
+    With form="hftbacktest" a file has the events of books and trades of a day, and `kinds` says of what it is
+    made. Each file appears whole. One whose day has not changed since is left alone, so that an export which
+    was interrupted, or is run every day, goes on where it stood. `jobs` processes read at the same time.
     """
-    if form not in FORMATS:
-        raise QueryError(f"the format is {form!r}; expected {' or '.join(FORMATS)}")
+    if form not in FORMS:
+        raise QueryError(f"the format is {form!r}; expected {' or '.join(FORMS)}")
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise QueryError(f"there is no {unknown[0]!r} to export; expected {', '.join(KINDS)}")
@@ -69,13 +75,13 @@ def export(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     known = _manifest(target)
-    found = _found(db, table_name, kinds, symbol, exchange)
+    found = _found(db, table_name, form, kinds, symbol, exchange)
     if not found:
         raise QueryError("there is nothing to export; symbols() lists what is stored")
     url = located(db).render_as_string(hide_password=False)
     stale = [
-        _Task(url, table_name, target, form, day)
-        for day in found
+        _Task(url, table_name, target, form, day, sources)
+        for day, sources in found.items()
         if not _is_current(target, known, day, form)
     ]
     done = len(found) - len(stale)
@@ -96,15 +102,12 @@ def export(
 
 
 def _found(
-    db: Database, table_name: str, kinds: Sequence[str], symbol: str | None, exchange: str | None
-) -> list[Day]:
+    db: Database, table_name: str, form: str, kinds: Sequence[str], symbol: str | None, exchange: str | None
+) -> dict[Day, tuple[Day, ...]]:
+    wanted = [kind for kind in kinds if form != replay.FORM or kind in replay.KINDS]
     with reading(db, table_name) as (connection, tables):
-        return [
-            day
-            for kind in kinds
-            if has_table(connection, table_of(tables, kind))
-            for day in days(connection, table_of(tables, kind), kind, symbol, exchange)
-        ]
+        found = [day for kind in wanted for day in stored_days(connection, tables, kind, symbol, exchange)]
+    return replay.joined_days(found) if form == replay.FORM else {day: (day,) for day in found}
 
 
 def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[dict[str, Any]]:
@@ -119,21 +122,31 @@ def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[dict[str, Any]]:
 
 def _export_day(task: _Task) -> dict[str, Any]:
     """Write one file and return its entry in the manifest."""
-    path = task.day.path(task.form)
+    name = task.day.path(_ending(task.form))
+    path, facts = task.folder / name, {}
     with reading(task.url, task.table_name) as (connection, tables):
-        write_day(connection, table_of(tables, task.day.kind), task.day, task.folder / path, task.form)
+        if task.form == replay.FORM:
+            facts = {"facts": replay.write_events(connection, tables, task.sources, path)}
+        else:
+            parts = parts_of(connection, tables, task.day)
+            write_day(connection, table_of(tables, task.day.kind), task.day, path, task.form, LEFT_OUT, parts)
     return {
-        "path": path,
+        "path": name,
         **task.day.mark,
-        "bytes": (task.folder / path).stat().st_size,
-        "sha256": sha256(task.folder / path),
+        "bytes": path.stat().st_size,
+        "sha256": sha256(path),
         "code": __version__,
         "format": FORMAT_VERSION,
+        **facts,
     }
 
 
+def _ending(form: str) -> str:
+    return replay.ENDING if form == replay.FORM else form
+
+
 def _is_current(folder: Path, known: dict[str, dict[str, Any]], day: Day, form: str) -> bool:
-    path = day.path(form)
+    path = day.path(_ending(form))
     entry = known.get(path)
     if entry is None or not (folder / path).is_file():
         return False

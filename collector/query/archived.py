@@ -1,5 +1,6 @@
 """Read rows that were moved out of the database into files."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -27,6 +28,7 @@ class Part:
     symbol: str
     date: str
     path: Path
+    rows: int
     last_id: int
     is_deleted: bool  # whether its rows have all left the table
 
@@ -43,20 +45,30 @@ class Part:
 
     def chunks(self, kinds: Mapping[str, Kind]) -> Iterator[Chunk]:
         """Yield these columns, a row group at a time."""
-        if not self.path.is_file():
-            raise QueryError(
-                f"the rows of {self.symbol} of {self.date} were moved to {self.path}, which is not there; "
-                "put the file back, or ask for another span"
-            )
-        with extra("pyarrow.parquet", "parquet").ParquetFile(self.path) as file:
+        with self._opened() as file:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=list(kinds))
                 yield {name: _array(table[name], kind) for name, kind in kinds.items()}
 
     def first_row(self, names: Sequence[str]) -> dict[str, str | int | None]:
         """Return some values of the first row."""
-        with extra("pyarrow.parquet", "parquet").ParquetFile(self.path) as file:
+        with self._opened() as file:
             return dict(file.read_row_group(0, columns=list(names)).slice(0, 1).to_pylist()[0])
+
+    def counts(self, names: Sequence[str]) -> dict[tuple[Any, ...], int]:
+        """Count the rows with each combination of these values."""
+        with self._opened() as file:
+            rows = file.read(columns=list(names)).to_pandas()
+        told = rows.astype(object).where(rows.notna(), None)
+        return dict(Counter(zip(*(told[name].tolist() for name in names), strict=True)))
+
+    def _opened(self) -> Any:
+        if not self.path.is_file():
+            raise QueryError(
+                f"the rows of {self.symbol} of {self.date} were moved to {self.path}, which is not there; "
+                "put the file back, or ask for another span"
+            )
+        return extra("pyarrow.parquet", "parquet").ParquetFile(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,7 @@ class Archive:
                     row["symbol"],
                     row["date"],
                     Path(row["path"]),
+                    row["rows"],
                     row["last_id"],
                     row["deleted_ns"] is not None,
                 )

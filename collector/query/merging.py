@@ -36,3 +36,18 @@ def merged(sources: Sequence[Iterator[Chunk]]) -> Iterator[Chunk]:
     for source, chunk in heads:
         yield chunk
         yield from source
+
+
+def even(chunks: Iterator[Chunk], rows: int) -> Iterator[Chunk]:
+    """Yield the same rows cut into chunks of one length, whatever they were cut into before."""
+    held: list[Chunk] = []
+    count = 0
+    for chunk in chunks:
+        held.append(chunk)
+        count += length(chunk)
+        while count >= rows:
+            whole = joined(held)
+            yield picked(whole, slice(0, rows))
+            held, count = [picked(whole, slice(rows, None))], count - rows
+    if count:
+        yield joined(held)

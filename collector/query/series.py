@@ -59,7 +59,8 @@ class Series:
         for chunk in part.chunks({name: kind_of(stream.table.c[name]) for name in needed}):
             wanted = span.holds(chunk["received_at_ns"])
             for name, value in stream.given.items():
-                wanted &= chunk[name] == value
+                told = NO_INT if value is None and chunk[name].dtype == np.int64 else value
+                wanted &= chunk[name] == told
             for name, values in stream.among.items():
                 wanted &= np.isin(chunk[name].astype(str), np.array(values, dtype=str))
             for name, value in stream.alike.items():

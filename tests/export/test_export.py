@@ -180,7 +180,7 @@ def stored_file(tmp_path: Path) -> str:
 def test_mistakes_are_told(stored_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(QueryError, match="nothing to export"):
         export(stored_file, tmp_path / "out")
-    with pytest.raises(QueryError, match="expected parquet or csv"):
+    with pytest.raises(QueryError, match="expected parquet or csv or hftbacktest"):
         export(stored_file, tmp_path / "out", form="xlsx")
 
     def missing(name: str) -> Any:

@@ -1,0 +1,1 @@
+"""Turn stored books and trades into the events that hftbacktest replays."""

@@ -1,0 +1,88 @@
+"""Choose what of a day can be replayed together: one source, one book, one kind of trades."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from collector.export.days import Day, table_of
+from collector.export.stored_days import beside, parts_of
+from collector.query.streams import Stream, Value
+from collector.sinks.market_tables import STORED_LEVELS
+from collector.sinks.schema import Tables
+
+Counts = Mapping[tuple[Any, ...], int]
+_WHAT = {
+    "features": ("data_source", "depth"),
+    "levels": ("data_source", "depth"),
+    "trades": ("data_source", "kind"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is taken, and how many rows are not."""
+
+    source: Value
+    depth: Value
+    kind: Value
+    left_out: tuple[str, ...]
+
+    def stream(self, connection: sa.Connection, tables: Tables, day: Day) -> Stream:
+        """Return the rows of a day that are taken."""
+        table = table_of(tables, day.kind)
+        given = {"data_source": self.source}
+        given |= {"kind": self.kind} if day.kind == "trades" else {"depth": self.depth}
+        where = (
+            table.c.symbol == day.symbol,
+            table.c.exchange == day.exchange,
+            table.c.id <= day.last_id,
+            *(table.c[name] == value for name, value in given.items()),
+        )
+        return Stream(
+            table, day.symbol, day.exchange, where, given=given, parts=parts_of(connection, tables, day)
+        )
+
+
+def chosen(connection: sa.Connection, tables: Tables, sources: Sequence[Day]) -> Choice:
+    """Take the source with the most rows, its deepest book up to ten levels, and single trades.
+
+    Of books that are as deep the one that has more rows, which changes more often.
+    """
+    counts = {day.kind: _counts(connection, tables, day) for day in sources}
+    of_source: Counter[Value] = Counter()
+    for found in counts.values():
+        for (source, _), rows in found.items():
+            of_source[source] += rows
+    source = max(of_source, key=lambda one: (of_source[one], str(one)))
+    depths = {depth: rows for (own, depth), rows in counts.get("features", {}).items() if own == source}
+    kinds = sorted(kind for own, kind in counts.get("trades", {}) if own == source)
+    depth = max(depths, key=lambda one: (min(one or 0, STORED_LEVELS), depths[one], one or 0), default=None)
+    kind = kinds[-1] if kinds else None  # "trade" comes behind "agg"
+    taken = {"features": (source, depth), "trades": (source, kind)}
+    left_out = [
+        f"{rows:,} {name} of {_WHAT[name][1]} {own[1]}, source {own[0]}"
+        for name, found in sorted(counts.items())
+        for own, rows in sorted(found.items(), key=str)
+        if own != taken.get(name, own)
+    ]
+    return Choice(source, depth, kind, tuple(left_out))
+
+
+def _counts(connection: sa.Connection, tables: Tables, day: Day) -> Counts:
+    table, names = table_of(tables, day.kind), _WHAT[day.kind]
+    parts = parts_of(connection, tables, day)
+    columns = [table.c[name] for name in names]
+    question = (
+        sa.select(*columns, sa.func.count())
+        .where(*beside(table, day, parts), table.c.id <= day.last_id)
+        .group_by(*columns)
+    )
+    found: Counter[tuple[Any, ...]] = Counter()
+    for *values, rows in connection.execute(question):
+        found[tuple(values)] += rows
+    for part in parts:
+        found.update(part.counts(names))
+    return found

@@ -1,0 +1,84 @@
+"""Make the events of one symbol's day out of what is stored."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from collector.export.days import Day, midnight_ms
+from collector.export.hftbacktest.book import Book, exchange_ns
+from collector.export.hftbacktest.choice import Choice, chosen
+from collector.export.hftbacktest.layout import BUY, KIND, SELL, TRADE, Events, events
+from collector.export.hftbacktest.order import ordered, shift_ns
+from collector.query.columns import NO_INT, joined
+from collector.query.instants import DAY_NS, Span
+from collector.query.series import Series
+from collector.sinks.schema import Tables
+
+_MS_NS = 1_000_000
+_TRADE_COLUMNS = ("received_at_ns", "segment_id", "exchange_timestamp", "price", "size", "side", "marked")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What stands on the card about one file."""
+
+    events: int
+    book: str
+    shift_ns: int  # added to every local time
+    untimed: int  # events without a time of the exchange: that of receipt stands there
+    raised: int  # book events whose time of the exchange went back
+    split: int  # events that stand apart for exchange and bot
+    left_out: tuple[str, ...]
+
+    def told(self) -> dict[str, Any]:
+        """Return them for the manifest."""
+        return {**asdict(self), "left_out": list(self.left_out)}
+
+
+def day_events(connection: sa.Connection, tables: Tables, sources: Sequence[Day]) -> tuple[Events, Facts]:
+    """Return the events in order, and what must be known about them."""
+    choice = chosen(connection, tables, sources)
+    begin = midnight_ms(sources[0].date) * _MS_NS
+    span = Span(begin, begin + DAY_NS)
+    of_kind = {day.kind: day for day in sources}
+    traded, marked = _trades(connection, tables, choice, of_kind.get("trades"), span)
+    book = Book(connection, tables, choice, of_kind, span)
+    data = np.concatenate([traded, *book.events()])
+    is_untimed = data["exch_ts"] == NO_INT
+    shift = shift_ns(data[~is_untimed])
+    data["local_ts"] += shift
+    data["exch_ts"][is_untimed] = data["local_ts"][is_untimed]
+    raised = _never_back(data)
+    whole = ordered(data)
+    left_out = (*choice.left_out, *([f"{marked:,} marked trades"] if marked else []))
+    facts = Facts(
+        len(whole), book.told, shift, int(is_untimed.sum()), raised, len(whole) - len(data), left_out
+    )
+    return whole, facts
+
+
+def _trades(
+    connection: sa.Connection, tables: Tables, choice: Choice, day: Day | None, span: Span
+) -> tuple[Events, int]:
+    """Return the trades of the market, and the number of those that were not."""
+    if day is None:
+        return events([], [], [], [], np.empty(0)), 0
+    series = Series(choice.stream(connection, tables, day), _TRADE_COLUMNS)
+    rows = joined(list(series.read(connection, span)), series.kinds)
+    is_market = np.array([mark is None for mark in rows["marked"].tolist()], dtype=np.bool_)
+    side = rows["side"]
+    flag = np.where(side == "buy", BUY, np.where(side == "sell", SELL, 0))
+    made = events(flag | TRADE, exchange_ns(rows), rows["received_at_ns"], rows["price"], rows["size"])
+    return made[is_market], int((~is_market).sum())
+
+
+def _never_back(data: Events) -> int:
+    """Keep the book's events in order at the exchange too: differences mean nothing in another order."""
+    is_book = data["ev"] & KIND != TRADE
+    told = data["exch_ts"][is_book]
+    raised = np.maximum.accumulate(told) if len(told) else told
+    data["exch_ts"][is_book] = raised
+    return int((raised != told).sum())
