@@ -3,7 +3,6 @@
 import hashlib
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,134 +14,27 @@ from collector.export.hftbacktest import layout
 from collector.export.hftbacktest.order import ordered, shift_ns
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
-from stored import SYMBOL, insert, iso, prepare
+from replaying import (
+    DAY_NS,
+    FIRST,
+    MIDNIGHT_NS,
+    MS,
+    check_order,
+    exported,
+    keep,
+    move,
+    random_books,
+    replayed,
+    trade,
+)
+from stored import prepare
 
 pytest.importorskip("pyarrow")
-DAY_NS = 86_400_000_000_000
-MIDNIGHT_NS = 1_700_006_400_000_000_000 // DAY_NS * DAY_NS
-MS = 1_000_000
-FIRST = 2**62 + 1
-Book = dict[str, dict[float, float]]
 
 
 @pytest.fixture
 def stored(any_database: str) -> str:
     return prepare(any_database)
-
-
-def random_books(count: int, seed: int = 1) -> list[Book]:
-    """Books with ten or fewer levels, most of which are as in the one before."""
-    random = np.random.default_rng(seed)
-    books: list[Book] = []
-    for _ in range(count):
-        mid = 1000 + int(random.integers(-3, 4))
-        bids = {
-            float(mid - 1 - place): float(random.integers(1, 4))
-            for place in range(int(random.integers(0, 11)))
-        }
-        asks = {float(mid + 1 + place): float(random.integers(1, 4)) for place in range(10)}
-        books.append({"bid": bids, "ask": asks})
-    return books
-
-
-def columns(books: list[Book], levels: int) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for side in ("bid", "ask"):
-        told = [sorted(book[side].items(), reverse=side == "bid") for book in books]
-        for level in range(levels):
-            at = [one[level] if level < len(one) else (None, None) for one in told]
-            found[f"{side}_price_{level + 1}"] = [price for price, _ in at]
-            found[f"{side}_size_{level + 1}"] = [size for _, size in at]
-    return found
-
-
-def keep(
-    url: str,
-    books: list[Book],
-    at_ns: list[int],
-    segments: list[int],
-    *,
-    deep: bool = True,
-    exchange_ms: list[int | None] | None = None,
-    **facts: Any,
-) -> None:
-    """Store books as the collector does."""
-    count = len(books)
-    common = {
-        "timestamp": [iso(at) for at in at_ns],
-        "exchange": ["bybit"] * count,
-        "symbol": [SYMBOL] * count,
-        "depth": [facts.get("depth", 50)] * count,
-        "sequence": list(range(count)),
-        "received_at_ns": at_ns,
-        "segment_id": segments,
-        "data_source": [facts.get("source", "live")] * count,
-    }
-    told = exchange_ms or [at // MS - 5 for at in at_ns]
-    insert(url, "hot", {**common, "exchange_timestamp": told, **columns(books, 1)})
-    if deep:
-        insert(url, "levels", {**common, **columns(books, 10)})
-
-
-def trade(url: str, at_ns: list[int], exchange_ms: list[int | None], **more: list[Any]) -> None:
-    count = len(at_ns)
-    row: dict[str, list[Any]] = {
-        "timestamp": [iso(at) for at in at_ns],
-        "exchange": ["bybit"] * count,
-        "symbol": [SYMBOL] * count,
-        "received_at_ns": at_ns,
-        "segment_id": [FIRST + 50] * count,
-        "data_source": ["live"] * count,
-        "kind": ["trade"] * count,
-        "trade_id": [str(number) for number in range(count)],
-        "price": [1000.0 + number for number in range(count)],
-        "size": [2.0] * count,
-        "side": ["buy"] * count,
-        "marked": [None] * count,
-        "exchange_timestamp": exchange_ms,
-    }
-    insert(url, "trades", {**row, **more})
-
-
-def exported(url: str, folder: Path, **more: Any) -> list[Any]:
-    export(url, folder, form="hftbacktest", **more)
-    found = []
-    for path in sorted(folder.rglob("*.npz")):
-        with np.load(path) as file:
-            assert file.files == ["data"]
-            found.append(file["data"])
-    return found
-
-
-def replayed(data: Any, side_flag: int, clock: str) -> list[tuple[int, Book]]:
-    """Apply the events that one of the two sees, and return the book after each instant."""
-    book: Book = {"bid": {}, "ask": {}}
-    states: list[tuple[int, Book]] = []
-    for event in data[data["ev"] & side_flag != 0]:
-        kind, sell = int(event["ev"]) & 0xFF, int(event["ev"]) & layout.SELL
-        if kind == layout.TRADE:
-            continue
-        side = book["ask" if sell else "bid"]
-        if kind == layout.DEPTH_CLEAR:
-            assert not int(event["ev"]) & (layout.BUY | layout.SELL)  # with a side it ends at a price
-            book["bid"].clear()
-            book["ask"].clear()
-        elif event["qty"] > 0:
-            side[float(event["px"])] = float(event["qty"])
-        else:
-            del side[float(event["px"])]
-        at = int(event[clock])
-        if states and states[-1][0] == at:
-            states.pop()
-        states.append((at, {name: dict(levels) for name, levels in book.items()}))
-    return states
-
-
-def check_order(data: Any) -> None:
-    """Hold hftbacktest's own rules, as its validate_event_order has them."""
-    for flag, clock in ((layout.EXCHANGE, "exch_ts"), (layout.LOCAL, "local_ts")):
-        assert (np.diff(data[clock][data["ev"] & flag != 0]) >= 0).all()
-    assert (data["exch_ts"] <= data["local_ts"]).all()
 
 
 def test_the_book_is_the_one_that_was_stored(stored: str, tmp_path: Path) -> None:
@@ -298,3 +190,30 @@ def test_any_order_becomes_both_orders(rows: list[tuple[int, int, bool]]) -> Non
     check_order(found)
     for flag in (layout.EXCHANGE, layout.LOCAL):
         assert sorted(found["px"][found["ev"] & flag != 0].tolist()) == list(range(len(rows)))
+
+
+def test_the_exchange_s_time_is_of_the_same_update(stored: str, tmp_path: Path) -> None:
+    """Three updates in one nanosecond, and one that says nothing of where it is from."""
+    books = random_books(4, 7)
+    at = [MIDNIGHT_NS + 50 * MS] * 3 + [MIDNIGHT_NS + 90 * MS]
+    told: list[int | None] = [at[0] // MS - early for early in (30, 20, 10)]
+    keep(stored, books, at, [FIRST] * 4, exchange_ms=[*told, None], depth=None, source=None)
+    (data,) = exported(stored, tmp_path)
+    states = dict(replayed(data, layout.EXCHANGE, "exch_ts"))
+    assert [states[one * MS] for one in told if one is not None] == books[:3]
+    assert states[at[3]] == books[3]
+
+
+def test_moved_days_give_the_same_events(stored: str, tmp_path: Path) -> None:
+    books = random_books(30, 8)
+    at = [MIDNIGHT_NS + place * DAY_NS // 10 for place in range(30)]
+    for source, early in (("live", 0), (None, 1)):
+        keep(stored, books, [one + early for one in at], [FIRST + early] * 30, source=source)
+    trade(stored, at, [None] * 30, marked=["ADL", *[None] * 29], kind=["agg", *["trade"] * 29])
+    before = exported(stored, tmp_path / "before")
+    move(stored, tmp_path / "archive", MIDNIGHT_NS + 3 * DAY_NS)
+    after = exported(stored, tmp_path / "after")
+    assert [one.tobytes() for one in after] == [one.tobytes() for one in before]
+    cards = [(tmp_path / name / "README.md").read_text() for name in ("before", "after")]
+    assert cards[0] == cards[1]
+    assert export(stored, tmp_path / "before", form="hftbacktest").written == 0
