@@ -13,7 +13,8 @@ from collector.export.export import export
 from collector.export.hftbacktest import layout
 from collector.export.hftbacktest.order import ordered, shift_ns
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "query")]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from replaying import (
     DAY_NS,
     FIRST,
