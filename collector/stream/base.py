@@ -166,8 +166,11 @@ class Stream(ABC):
         if stored:
             self._last_row_ns = received_at_ns
         else:
-            detail = "the buffer is full: the database does not keep up"
-            self.end_segment(NO_ROOM, detail, alive_until_ns=None)
+            self._no_room()
+
+    def _no_room(self) -> None:
+        detail = "the buffer is full: the database does not keep up"
+        self.end_segment(NO_ROOM, detail, alive_until_ns=None)
 
     def _take_segment_of(self, other: "Stream", liveness: Liveness) -> None:
         self._standby, other._standby = False, True

@@ -200,7 +200,9 @@ class BookStream(Stream):
     ) -> None:
         known_levels = self._book.known_levels(TEN_LEVELS)
         top = self._book.book.top(self._levels_per_row)
-        segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
+        segment_id = self._segment_id
+        if segment_id is None:
+            segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
         if segment_id is not None:
             stored = self._buffer.append(
                 self.number,
@@ -212,7 +214,10 @@ class BookStream(Stream):
                 known_levels,
                 top,
             )
-            self._stored(stored, received_at_ns)
+            if stored:
+                self._last_row_ns = received_at_ns
+            else:
+                self._no_room()
         if self.is_watched and self.witness is not None:
             self.witness.saw(self, message, top, received_at_ns)
         if self._events.wanted(L2Update):  # stored or not: what a bot sees does not hang on the database

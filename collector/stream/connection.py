@@ -144,7 +144,7 @@ class Connection:
         """Read a frame; False when ccxt should have it as well."""
         received_at_ns = self._around.clock.now_ns()
         ours = self._frames.take(text, received_at_ns)
-        self._heart.heard()
+        self._heart.is_heard = True
         self.liveness.heard_ns = received_at_ns
         self._news.set()
         return ours

@@ -19,18 +19,21 @@ class Heart:
         self._heartbeat_s = heartbeat_s
         self._beat = beat
         self._monotonic_s = monotonic_s
-        self._heard_s = monotonic_s()
+        self.is_heard = True  # a sign of life came since the last look: set for each frame, hence no call
 
     def heard(self) -> None:
         """Note a sign of life."""
-        self._heard_s = self._monotonic_s()
+        self.is_heard = True
 
     async def watch(self, give_up: Callable[[Failure], None]) -> None:
         """Beat, and listen, until the peer is found silent or the task is cancelled."""
-        next_beat_s = self._monotonic_s() + self._heartbeat_s
+        heard_s = self._monotonic_s()
+        next_beat_s = heard_s + self._heartbeat_s
         while True:
             now_s = self._monotonic_s()
-            silent_s = now_s - self._heard_s
+            if self.is_heard:
+                heard_s, self.is_heard = now_s, False
+            silent_s = now_s - heard_s
             if silent_s > SILENT_HEARTBEATS * self._heartbeat_s:
                 give_up(gone("silent", f"neither data nor heartbeat for {silent_s:.1f} s"))
                 return

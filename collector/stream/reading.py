@@ -37,7 +37,7 @@ class Frames:
         try:
             for message in self._read_frame(text):
                 if isinstance(message, MARKET_DATA):
-                    told = _as_book(message) if isinstance(message, TopOfBook) else message
+                    told = _as_book(message) if type(message) is TopOfBook else message
                     if not self._subscriptions.take(told, received_at_ns):
                         self._unknown.count("unknown_topic", message.topic, text)
                 elif isinstance(message, Status):
