@@ -209,7 +209,7 @@ def test_moved_days_give_the_same_events(stored: str, tmp_path: Path) -> None:
     books = random_books(30, 8)
     at = [MIDNIGHT_NS + place * DAY_NS // 10 for place in range(30)]
     for source, early in (("live", 0), (None, 1)):
-        keep(stored, books, [one + early for one in at], [FIRST + early] * 30, source=source)
+        keep(stored, books, [one + early for one in at], [FIRST + early] * 30, source=source, depth=None)
     trade(stored, at, [None] * 30, marked=["ADL", *[None] * 29], kind=["agg", *["trade"] * 29])
     before = exported(stored, tmp_path / "before")
     move(stored, tmp_path / "archive", MIDNIGHT_NS + 3 * DAY_NS)

@@ -16,17 +16,20 @@ def shift_ns(data: Events) -> int:
 
 def ordered(data: Events) -> Events:
     """Return the events in both orders; at one instant a trade comes before the books that it changed."""
-    data = data[np.argsort(data["local_ts"], kind="stable")]
-    by_exchange = np.lexsort((data["ev"] & KIND != TRADE, data["exch_ts"]))
-    place = np.empty(len(data), dtype=np.int64)
-    place[by_exchange] = np.arange(len(data))
+    by_local = np.argsort(data["local_ts"], kind="stable")
+    own = np.empty(len(data), dtype=np.int64)
+    own[by_local] = np.arange(len(data))
+    place = np.empty(len(data), dtype=np.int64)  # at the exchange, of each in the order of the bot
+    place[own[np.lexsort((own, data["ev"] & KIND != TRADE, data["exch_ts"]))]] = np.arange(len(data))
     reached = np.maximum.accumulate(place) if len(data) else place
-    is_late = place < reached  # something newer was received before it
-    first = data.copy()
-    first["ev"] |= np.where(is_late, EXCHANGE, EXCHANGE | LOCAL).astype(np.uint64)
-    second = data[is_late]
-    second["ev"] |= np.uint64(LOCAL)
-    both = np.concatenate([first, second])
-    keys = np.concatenate([place, reached[is_late]])
-    own = np.concatenate([np.full(len(data), -1), np.flatnonzero(is_late)])
-    return both[np.lexsort((own, keys))]
+    late = np.flatnonzero(place < reached)  # something newer was received before them
+    flags = np.full(len(data), EXCHANGE | LOCAL, dtype=np.uint64)
+    flags[late] = EXCHANGE
+    flags = np.concatenate([flags, np.full(len(late), LOCAL, dtype=np.uint64)])
+    which = np.concatenate([by_local, by_local[late]])
+    order = np.lexsort(
+        (np.concatenate([np.full(len(data), -1), late]), np.concatenate([place, reached[late]]))
+    )
+    found: Events = data[which[order]]  # the one copy: a day can be large
+    found["ev"] |= flags[order]
+    return found
