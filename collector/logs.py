@@ -120,9 +120,9 @@ def _log_state(event: SystemState) -> None:
 def _log_segment(event: SegmentChanged) -> None:
     stream = {"exchange": event.exchange, "symbol": event.symbol, "channel": event.channel}
     if event.verified:
-        log.info("book.verified", **stream)
+        log.info("coverage.begun", **stream)
     else:
-        log.info("book.ended", **stream, cause=event.cause, detail=event.detail)
+        log.info("coverage.ended", **stream, cause=event.cause, detail=event.detail)
 
 
 def _log_halt(event: PotentialHalt) -> None:

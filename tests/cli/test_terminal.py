@@ -62,7 +62,7 @@ def test_plain_lines_where_a_table_cannot_be_drawn(
         *("collect", "--config", config(tmp_path, simulator), "--seconds", "2", *words), **environ
     )
     assert shown.end() == 0
-    assert "book.verified" in shown.text
+    assert "coverage.begun" in shown.text
     assert "streams verified" not in shown.text
     assert "\x1b" not in shown.raw
 
