@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 TOP_LEVELS = 10
 _FEWEST_LEVELS = 12
+_MORE_ASKS = 12
 # The mix of orders: what is left over are trades.
 _ARRIVALS = 0.45
 _CANCELLATIONS = 0.37
@@ -99,12 +100,8 @@ class Market:
         self.event = 0
         self.bids = Side()
         self.asks = Side()
-        # One side has a level more: as many on both would look like a book that was cut off there.
-        for side, key, count in (
-            (self.bids, -start_ticks, levels),
-            (self.asks, start_ticks + 1, levels + 1),
-        ):
-            for _ in range(count):
+        for side, key in ((self.bids, -start_ticks), (self.asks, start_ticks + 1)):
+            for _ in range(self._target(side)):
                 side.put(key, self._order_lots())
                 key += 1 + int(self._exponential(1.5))  # noqa: PLW2901  (walks down the side)
 
@@ -240,14 +237,19 @@ class Market:
 
     def _refill(self, side: Side, change: SideChange) -> None:
         """Keep the number of levels near its target: market makers return to a touch that was swept."""
+        target = self._target(side)
         for _ in range(2):
-            if len(side.keys) > self.levels + 4:
+            if len(side.keys) > target + 4:
                 self._set(side, change, side.keys[-1], 0)
-            elif len(side.keys) < self.levels:
+            elif len(side.keys) < target:
                 spread = self.bids.keys[0] + self.asks.keys[0]
                 near = side.keys[0] + 1 - int(min(spread, self.random.random() * spread))
                 deep = side.keys[-1] + 1 + int(self._exponential(1.5))
                 self._set(side, change, near if spread > _WIDE_SPREAD else deep, self._order_lots())
+
+    def _target(self, side: Side) -> int:
+        """Tell how many levels a side should have: as many on both would look like a book cut off there."""
+        return self.levels + _MORE_ASKS if side is self.asks else self.levels
 
     def _set(self, side: Side, change: SideChange, key: int, lots: int) -> None:
         if side is self.bids and key >= 0:

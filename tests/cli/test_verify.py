@@ -66,7 +66,7 @@ DAMAGE = {
     "a segment gone": ("DELETE FROM collector_coverage WHERE channel LIKE 'book.%'", "stray rows"),
     "a segment twice": (
         (
-            "INSERT INTO collector_coverage SELECT segment_id + 1, session_id, exchange, symbol, channel, "
+            "INSERT INTO collector_coverage SELECT segment_id - 7001, session_id, exchange, symbol, channel, "
             "start_ns, end_ns, alive_until_ns, first_sequence, last_sequence, 0, 0, 0, verification, "
             "end_cause, detail FROM collector_coverage WHERE channel LIKE 'book.%'"
         ),
