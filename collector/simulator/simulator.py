@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -130,8 +131,10 @@ class Simulator:
         return ReplayHandle(replay, self._server.call)
 
     def pause(self) -> None:
-        """Stop the markets' clock."""
+        """Stop the markets' clock; once this returns, nothing moves by itself."""
         self._paused = True
+        with suppress(RuntimeError):  # not running: nothing moves
+            self._server.call(asyncio.sleep(0))  # the turn of the loop that is under way comes to its end
 
     def resume(self) -> None:
         """Let the markets' clock go on."""
@@ -222,7 +225,7 @@ class Simulator:
                 if self._bursts and self._tempo_draws.random() < _TEMPO_CHANGES_PER_S * elapsed_s:
                     tempos[index] = self._tempo_draws.choice(_TEMPOS)
                 due[index] += passed * tempos[index]
-                while due[index] >= 1.0:
+                while due[index] >= 1.0 and not self._paused:
                     due[index] -= 1.0
                     self._world.step(feed, each)
                     if loop.time() - now_s > _LONGEST_TURN_S:
