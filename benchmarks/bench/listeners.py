@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import multiprocessing
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import Any, Protocol, cast
 
 import aiohttp
 import ccxt.pro
@@ -15,15 +14,12 @@ import orjson
 
 from bench.book_frames import STYLES
 from bench.ccxt_programs import config_of
-from bench.programs import READY_TIMEOUT_S, Setting
+from bench.programs import READY_TIMEOUT_S, OwnProcess, Setting
 from bench.server import BookServer
 from collector import L2Update, create_data_ingestor
 from collector.logs import set_up_logging
 from collector.settings import LoggingSettings
 from collector.sinks.sqlite_library import use_newest_sqlite
-
-if TYPE_CHECKING:
-    from multiprocessing.context import SpawnProcess
 
 LOOK_S = 0.01
 LAST_WAIT_S = 2.0
@@ -142,28 +138,14 @@ class StockLoop:
             await self._exchange.close()
 
 
-class Listening:
+class Listening(OwnProcess):
     """The handle of a listener's process."""
+
+    stop_timeout_s = READY_TIMEOUT_S
 
     def __init__(self, make: Callable[[Setting], Listener], server: BookServer, folder: Path) -> None:
         self._server = server
-        setting = Setting(server.style_name, server.symbols, server.endpoints, folder)
-        context = multiprocessing.get_context("spawn")
-        self._pipe, there = context.Pipe()
-        self._process: SpawnProcess = context.Process(target=_run, args=(make, setting, there))
-
-    def __enter__(self) -> Self:
-        self._process.start()
-        if not self._pipe.poll(READY_TIMEOUT_S):
-            self._process.kill()
-            raise TimeoutError(f"a program was not ready within {READY_TIMEOUT_S:g} s")
-        self._pipe.recv()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pipe.send(None)
-        self._process.join(READY_TIMEOUT_S)
-        self._process.kill()
+        super().__init__(_run, make, Setting(server.style_name, server.symbols, server.endpoints, folder))
 
     def round(self, updates: int, changed: int, per_s: float) -> list[float]:
         """Send so many updates evenly; return the microseconds each took that was heard, in their order."""

@@ -77,15 +77,15 @@ class Use(NamedTuple):
 Maker = Callable[[Setting], Program]
 
 
-class Running:
-    """The handle of a program's process."""
+class OwnProcess:
+    """A process that says when it is ready, and ends when it is sent None."""
 
-    def __init__(self, make: Maker, server: BookServer, folder: Path, *, uvloop: bool = False) -> None:
-        self._server = server
-        setting = Setting(server.style_name, server.symbols, server.endpoints, folder, uvloop)
+    stop_timeout_s = STOP_TIMEOUT_S
+
+    def __init__(self, run: Callable[..., None], make: Callable[[Setting], object], setting: Setting) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, there = context.Pipe()
-        self._process: SpawnProcess = context.Process(target=_run, args=(make, setting, there))
+        self._process: SpawnProcess = context.Process(target=run, args=(make, setting, there))
 
     def __enter__(self) -> Self:
         self._process.start()
@@ -97,8 +97,18 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self._pipe.send(None)
-        self._process.join(STOP_TIMEOUT_S)
+        self._process.join(self.stop_timeout_s)
         self._process.kill()
+
+
+class Running(OwnProcess):
+    """The handle of a program's process."""
+
+    def __init__(self, make: Maker, server: BookServer, folder: Path, *, uvloop: bool = False) -> None:
+        self._server = server
+        super().__init__(
+            _run, make, Setting(server.style_name, server.symbols, server.endpoints, folder, uvloop)
+        )
 
     def round(self, updates: int, changed: int, per_s: float | None = None) -> Use:
         """Send so many updates, flat out or evenly, and measure until they are through."""
