@@ -20,7 +20,7 @@ from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import ClockStep
 from collector.exchanges.protocol import depth_of
-from collector.exchanges.venues import kinds_of
+from collector.exchanges.meaning import kinds_in_order
 from collector.features.market_rows import MarketRows
 from collector.features.practical import TOTAL_LEVELS
 from collector.features.rows import BookRows, versions
@@ -294,6 +294,7 @@ class Collector:
             refused=tuple(self._refused()),
             halts=watch.halts,
             last_halt=watch.last_halt,
+            unreached=tuple(watch.unreached.copy().values()),
         )
 
     def _refused(self) -> Sequence[str]:
@@ -334,7 +335,7 @@ class Collector:
 
     def _feed(self, name: str, exchange: ExchangeSettings, clock: Clock) -> Feed:
         stream, integrity = self.settings.stream, self.settings.integrity
-        kinds = kinds_of(name)
+        kinds = kinds_in_order(name, exchange.market)
         return Feed(
             Wanted(
                 Source(name, exchange.environment, exchange.endpoints, kinds),

@@ -4,7 +4,7 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -15,6 +15,9 @@ from collector.events.bus import EventBus
 from collector.events.notices import (
     ClockStep,
     DatabaseState,
+    FirstContact,
+    MarketRepeated,
+    MarketsChosen,
     PotentialHalt,
     SegmentChanged,
     SnapshotFailed,
@@ -28,6 +31,8 @@ from collector.settings.secrets import MASK, mask_url, names_a_secret, without
 log = structlog.get_logger()
 
 FOR_PEOPLE = "%Y-%m-%d %H:%M:%S"
+WITHOUT_NETWORK = "tries go on; `python run.py demo` needs no network"
+MOST_NAMES = 8  # on one line
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -109,6 +114,9 @@ def log_events(events: EventBus) -> None:
     events.attach(SegmentChanged, _log_segment)
     events.attach(PotentialHalt, _log_halt)
     events.attach(SnapshotFailed, _log_snapshot)
+    events.attach(MarketsChosen, _log_choices)
+    events.attach(MarketRepeated, _log_repeated)
+    events.attach(FirstContact, _log_contact)
     events.attach(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
 
 
@@ -140,6 +148,39 @@ def _log_database(event: DatabaseState) -> None:
 
 def _log_snapshot(event: SnapshotFailed) -> None:
     log.warning("snapshot.failed", exchange=event.exchange, symbol=event.symbol, detail=event.detail)
+
+
+def _log_choices(event: MarketsChosen) -> None:
+    """Log in one line what names were taken for, and how to have the other kind."""
+    first = event.choices[0]
+    other, other_kind = first.others[0]
+    log.info(
+        "markets.chosen",
+        exchange=event.exchange,
+        name=_some([one.name for one in event.choices]),
+        market=_some([one.symbol for one in event.choices]),
+        kind=_some(list(dict.fromkeys(one.kind for one in event.choices))),
+        also=_some([symbol for one in event.choices for symbol, _ in one.others]),
+        for_the_other=f"market: {other_kind} of {event.exchange}, or write {other}",
+    )
+
+
+def _log_repeated(event: MarketRepeated) -> None:
+    names = ", ".join(event.names)
+    log.warning("markets.repeated", exchange=event.exchange, market=event.symbol, names=names, collected="once")
+
+
+def _log_contact(event: FirstContact) -> None:
+    where = {"exchange": event.exchange, "address": event.address}
+    if event.why is None:
+        log.info("exchange.reached", **where)
+    else:
+        log.warning("exchange.unreachable", **where, why=event.why, what_next=WITHOUT_NETWORK)
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = len(texts) - MOST_NAMES
+    return ", ".join(texts[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def log_unknown(exchange: str) -> Callable[[str, str, str], None]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
 from collector.events.glance import Glance
-from collector.events.notices import PotentialHalt, SegmentChanged, State, SystemState
+from collector.events.notices import FirstContact, PotentialHalt, SegmentChanged, State, SystemState
 from collector.sinks.contract import AccountingState
 
 STOPPED_BY_US = {"stop", "unsubscribed"}  # segments end so when somebody asked for it
@@ -57,6 +57,7 @@ class View:
     refused: tuple[str, ...]  # what was asked for and is not to be had
     halts: int
     last_halt: PotentialHalt | None
+    unreached: tuple[str, ...] = ()  # exchanges that nothing has come from yet, and why
 
     @property
     def collected(self) -> tuple[StreamView, ...]:
@@ -91,6 +92,7 @@ class Watch:
     """Remembers what the event bus told of streams and connections. Written in the publisher's thread."""
 
     connections: dict[str, str] = field(default_factory=dict)
+    unreached: dict[str, str] = field(default_factory=dict)  # by exchange, why
     halts: int = 0
     last_halt: PotentialHalt | None = None
     _connected: dict[str, str] = field(default_factory=dict)  # connections that stand, with their exchange
@@ -102,6 +104,7 @@ class Watch:
         events.attach(SystemState, self._on_state)
         events.attach(SegmentChanged, self._on_segment)
         events.attach(PotentialHalt, self._on_halt)
+        events.attach(FirstContact, self._on_contact)
 
     def streams(
         self, accounting: Iterable[AccountingState], glances: Iterable[Glance]
@@ -141,3 +144,9 @@ class Watch:
     def _on_halt(self, event: PotentialHalt) -> None:
         self.halts += 1
         self.last_halt = event
+
+    def _on_contact(self, event: FirstContact) -> None:
+        if event.why is None:
+            self.unreached.pop(event.exchange, None)
+        else:
+            self.unreached[event.exchange] = f"{event.exchange} at {event.address}: {event.why}"

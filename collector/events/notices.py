@@ -89,4 +89,43 @@ class ClockStep:
     step_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which market a name was taken for, where it could mean several, or was there under another name."""
+
+    name: str
+    symbol: str
+    kind: str
+    others: tuple[tuple[str, str], ...]  # symbol and kind of what else it could mean
+
+
+@dataclass(frozen=True, slots=True)
+class MarketsChosen:
+    """Names were taken for one market each, of several that they could mean."""
+
+    exchange: str
+    at_ns: int
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketRepeated:
+    """Two of the names asked for mean one market, which is collected once."""
+
+    exchange: str
+    at_ns: int
+    symbol: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstContact:
+    """An exchange that nothing has come from yet cannot be reached (`why` says so), or now it can (None)."""
+
+    exchange: str
+    at_ns: int
+    address: str
+    why: str | None
+
+
 Notice = SystemState | SegmentChanged | SnapshotFailed | PotentialHalt | DatabaseState | ClockStep

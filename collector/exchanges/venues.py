@@ -4,7 +4,7 @@ A table and nothing else, so that settings and help can ask it without paying fo
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
@@ -17,6 +17,9 @@ Kind = Literal["spot", "linear"]
 Tree = Mapping[str, "str | Tree"]
 
 KINDS: tuple[Kind, ...] = ("spot", "linear")
+_BARE_MARKETS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {"spot": ("BTC/USDT", "ETH/USDT"), "linear": ("BTC/USDT:USDT", "ETH/USDT:USDT")}
+)
 
 # (exchange, market kind, family of channels) that this version collects; widened as the mappers arrive.
 _FAMILIES = ("bbo", "book", "ohlcv", "trade")
@@ -81,6 +84,9 @@ class Venue:
     ws_base_never_holds: str | None = None  # a word in the address by which ccxt tells one kind from another
     asks_markets_by_kind: bool = True
     same_channels: tuple[tuple[str, str], ...] = ()  # two names of ours for one topic of theirs
+    # The kinds of market in the order in which a name that means several is read.
+    preferred: tuple[Kind, ...] = KINDS
+    bare_markets: Mapping[Kind, tuple[str, ...]] = field(default_factory=dict)  # where nobody says which
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -127,6 +133,8 @@ _BYBIT = Venue(
     ws_base_never_holds="spot",
     ccxt_urls_key={"live": "api", "testnet": "test", "demo": "demotrading"},
     same_channels=(("bbo", "book.1"),),
+    preferred=("linear", "spot"),
+    bare_markets=_BARE_MARKETS,
 )
 
 # A diff stream has every level; the depth is that of the REST snapshot beneath it: at most 5000 on spot,
@@ -163,6 +171,8 @@ _BINANCE = Venue(
     ccxt_ws={"spot": "{ws}/stream/ws", "linear": "{ws}/fut/ws"},
     ws_base_never_holds="/stream",
     ccxt_urls_key={"live": "api", "testnet": "test", "demo": "demo"},
+    preferred=("spot", "linear"),
+    bare_markets=_BARE_MARKETS,
 )
 
 _KRAKEN_REST, _KRAKEN_WS = "https://api.kraken.com", "wss://ws.kraken.com/v2"
@@ -177,6 +187,8 @@ _KRAKEN = Venue(
     ccxt_ws={"publicV2": "{ws}/kraken/v2"},  # ccxt chooses the form of its ping by "v2"
     ccxt_urls_key={"live": "api"},
     asks_markets_by_kind=False,
+    preferred=("spot",),
+    bare_markets=MappingProxyType({"spot": ("BTC/USD", "ETH/USD")}),
 )
 
 VENUES: Mapping[str, Venue] = MappingProxyType({"bybit": _BYBIT, "binance": _BINANCE, "kraken": _KRAKEN})

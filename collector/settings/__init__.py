@@ -3,7 +3,7 @@
 `load_settings` is the way in; `Settings` and its parts are what the rest of the program is handed.
 """
 
-from collector.settings.load import DEFAULT_ENV_FILE, load_settings
+from collector.settings.load import DEFAULT_ENV_FILE, Loaded, load_settings, load_with_notes
 from collector.settings.model import (
     BufferSettings,
     DatabaseSettings,
@@ -17,6 +17,7 @@ from collector.settings.model import (
     StreamSettings,
     WriterSettings,
 )
+from collector.settings.plain import Notes
 
 __all__ = [
     "DEFAULT_ENV_FILE",
@@ -25,11 +26,14 @@ __all__ = [
     "EndpointSettings",
     "ExchangeSettings",
     "IntegritySettings",
+    "Loaded",
     "LoggingSettings",
+    "Notes",
     "Settings",
     "ShutdownSettings",
     "StorageSettings",
     "StreamSettings",
     "WriterSettings",
     "load_settings",
+    "load_with_notes",
 ]

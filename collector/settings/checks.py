@@ -1,17 +1,17 @@
 """Find what no value shows alone: contradictions, and what an exchange does not offer."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from collector.errors import UserError
 from collector.exchanges.ccxt_names import NAMES
+from collector.exchanges.meaning import depth_problem, kind_meant, market_meant
 from collector.exchanges.venues import (
     VENUES,
     Kind,
     Venue,
-    depths_text,
     environment_problem,
     families_of,
     is_known,
@@ -89,31 +89,31 @@ def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
     if exchange.data_source == "live_trading" and exchange.environment == "testnet":
         text = "found 'live_trading', but the environment is testnet, expected testnet or simulator"
         yield Contradiction(((*at, "data_source"), (*at, "environment")), text)
+    if exchange.market is not None and exchange.market not in kinds_of(name):
+        text = f"found {exchange.market!r}, but {name} has no such markets, expected {one_of(kinds_of(name))}"
+        yield Contradiction(((*at, "market"),), text)
     yield from _of_symbols(name, exchange, at)
     yield from _of_channels(name, exchange, at)
-    yield from _of_sample(exchange, (*at, "sample", "symbols"))
+    yield from _of_sample(name, exchange, (*at, "sample", "symbols"))
     yield from _of_endpoints(venue(name), exchange.endpoints, (*at, "endpoints"))
-
-
-def _kinds_collected(name: str) -> tuple[Kind, ...]:
-    """Return the kinds of market that this version collects."""
-    return kinds_of(name)
 
 
 def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
     if not exchange.symbols:
         text = 'found no symbols, expected at least one, like ["BTC/USDT:USDT"]'
         yield Contradiction(((*at, "symbols"),), text)
-    seen: set[str] = set()
-    kinds = _kinds_collected(name)
+    seen: dict[object, str] = {}
     for number, symbol in enumerate(exchange.symbols):
         path = (*at, "symbols", number)
-        if symbol.upper() in seen:
-            yield Contradiction((path,), f"found {shown(symbol)} a second time, expected each symbol once")
-        elif kind_of(symbol) not in (None, *kinds):
+        market = market_meant(name, symbol, exchange.market)
+        if market in seen:
+            same = seen[market]
+            also = "" if same.upper() == symbol.upper() else f" (as {shown(same)})"
+            yield Contradiction((path,), f"found {shown(symbol)} a second time{also}, expected each symbol once")
+        elif kind_of(symbol) not in (None, *kinds_of(name)):
             text = f"found {shown(symbol)} ({kind_of(symbol)}), expected what this version collects:"
             yield Contradiction((path,), f"{text} {supported_text(name)}")
-        seen.add(symbol.upper())
+        seen.setdefault(market, symbol)
 
 
 def _of_channels(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
@@ -123,7 +123,7 @@ def _of_channels(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
         if channel in exchange.channels[:number]:
             problem: str | None = f"found {shown(channel)} a second time, expected each channel once"
         else:
-            problem = _channel_problem(name, channel, exchange.symbols)
+            problem = _channel_problem(name, channel, _kinds_meant(name, exchange))
         if problem is not None:
             yield Contradiction(((*at, "channels", number), (*at, "symbols")), problem)
     for one, other in venue(name).same_channels:
@@ -134,11 +134,17 @@ def _of_channels(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
             yield Contradiction(paths, text)
 
 
-def _of_sample(exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
+def _of_sample(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
+    named = {market_meant(name, symbol, exchange.market) for symbol in exchange.symbols}
+    seen: dict[object, str] = {}
     for symbol, sample in exchange.sample.symbols.items():
-        if symbol not in exchange.symbols:
-            text = "found a market that symbols does not name, expected one of them, written the same"
+        market = market_meant(name, symbol, exchange.market)
+        if symbol not in exchange.symbols and market not in named:
+            yield Contradiction(((*at, symbol),), "found a market that symbols does not name, expected one of them")
+        elif market in seen:
+            text = f"found a market a second time (as {shown(seen[market])}), expected it once"
             yield Contradiction(((*at, symbol),), text)
+        seen.setdefault(market, symbol)
         if sample.interval_ms is not None and sample.mode != "interval":
             text = (
                 f"found {sample.interval_ms}, but mode is {sample.mode}, expected it with mode interval only"
@@ -146,7 +152,13 @@ def _of_sample(exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradictio
             yield Contradiction(((*at, symbol, "interval_ms"),), text)
 
 
-def _channel_problem(name: str, channel: str, symbols: tuple[str, ...]) -> str | None:
+def _kinds_meant(name: str, exchange: ExchangeSettings) -> list[Kind]:
+    """Return the kinds of market that the symbols are taken for; without any, all that are collected."""
+    meant = {kind_meant(name, symbol, exchange.market) for symbol in exchange.symbols}
+    return [kind for kind in kinds_of(name) if not meant or kind in meant]
+
+
+def _channel_problem(name: str, channel: str, kinds: Sequence[Kind]) -> str | None:
     facts = venue(name)
     book, ohlcv = _BOOK.fullmatch(channel), _OHLCV.fullmatch(channel)
     found = f"found {shown(channel)}"
@@ -158,13 +170,8 @@ def _channel_problem(name: str, channel: str, symbols: tuple[str, ...]) -> str |
         return (
             f"{found}, an interval that {name} does not offer, expected one of {', '.join(facts.intervals)}"
         )
-    if book:
-        for kind in _kinds_collected(name):
-            meant = not symbols or any(kind_of(symbol) in (kind, None) for symbol in symbols)
-            if meant and int(book[1]) not in facts.depths[kind]:
-                offered = depths_text(facts.depths[kind])
-                return f"{found}, a depth that {name} does not offer for {kind}, expected {offered}"
-    return None
+    problems = (depth_problem(name, kind, channel) for kind in kinds)
+    return next((f"{found}, {problem}" for problem in problems if problem is not None), None)
 
 
 def _of_endpoints(facts: Venue, endpoints: EndpointSettings, at: KeyPath) -> Iterator[Contradiction]:

@@ -58,6 +58,8 @@ class Layer:
     keys: dict[KeyPath, Found] = field(default_factory=dict)
     exchanges: dict[str, Place] = field(default_factory=dict)
     symbols: Found | None = None  # plain SYMBOLS, of whichever exchange is meant
+    exchange: Found | None = None  # plain EXCHANGE: which one is meant, and no other
+    channels: Found | None = None  # for every exchange that is collected
     problems: list[Problem] = field(default_factory=list)
 
     def refuse(self, place: Place, path: KeyPath, text: str) -> None:

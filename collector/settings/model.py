@@ -21,7 +21,7 @@ from pydantic import (
     WrapSerializer,
 )
 
-from collector.exchanges.venues import Environment
+from collector.exchanges.venues import Environment, Kind
 from collector.settings.secrets import MASK, mask_url, passwords_in
 
 SampleMode = Literal["every", "on_top_change", "interval"]
@@ -116,8 +116,11 @@ class ExchangeSettings(Part):
     """What to collect from one exchange."""
 
     environment: Environment = "live"
+    market: Kind | None = None  # that a plain name means; None: the exchange's first
     symbols: Annotated[tuple[Symbol, ...], Expected('a list of markets, like ["BTC/USDT:USDT"]')] = ()
-    channels: Annotated[tuple[Channel, ...], Expected("a list of channels, like [book.50]")] = ("book.50",)
+    channels: Annotated[tuple[Channel, ...], Expected("a list of channels, like [book.50]")] = (
+        "book.50",  # where an exchange has none, its next deeper one: see `load`
+    )
     endpoints: EndpointSettings = EndpointSettings()
     data_source: DataSource | None = None
     sample: Annotated[SampleSettings, Field(default_factory=SampleSettings)]

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from dotenv.parser import parse_stream
 
+from collector.exchanges.meaning import DEFAULT_EXCHANGE
 from collector.settings.keys import KEYS, SECTIONS, KeyPath, generic, nearest
 from collector.settings.layers import Found, Layer, Place, Problem, listed
+from collector.settings.plain import PLAIN_EXCHANGE, PLAIN_SYMBOLS
 from collector.settings.secrets import names_a_secret, passwords_in
 from collector.settings.text_file import UnreadableError, read_small_text
 from collector.settings.yaml_file import Located, read_yaml
 
 PREFIX = "COLLECTOR_"
-PLAIN_SYMBOLS = "SYMBOLS"
-DEFAULT_EXCHANGE = "bybit"
+OF_EXCHANGES = f"{PREFIX}EXCHANGES"
 FILE, ENV_FILE, ENVIRONMENT, CALLER = range(4)  # each outranks those before it
 
 _DATABASE_URL: KeyPath = ("database", "url")
@@ -69,14 +70,18 @@ def environment_variables(environ: Mapping[str, str]) -> Variables:
     }
 
 
-def from_variables(variables: Variables) -> Layer:
-    """Take what is meant for us from variables."""
+def from_variables(variables: Variables, *, of_exchanges: bool = True) -> Layer:
+    """Take what is meant for us from variables; on request without what says what to collect."""
     layer = Layer()
     for name, found in variables.items():
         text = str(found.value)
-        if name == PLAIN_SYMBOLS and text.strip():
+        if of_exchanges and name == PLAIN_SYMBOLS and text.strip():
             layer.symbols = Found(listed(text), found.place)
+        if of_exchanges and name == PLAIN_EXCHANGE and text.strip():
+            layer.exchange = Found(text.strip().lower(), found.place)
         if not name.upper().startswith(PREFIX):
+            continue
+        if not of_exchanges and name.upper().startswith(OF_EXCHANGES):
             continue
         path: KeyPath = tuple(name[len(PREFIX) :].lower().split("__"))
         known = generic(path)
@@ -104,6 +109,10 @@ def from_caller(overrides: Mapping[str, object], name: str) -> Layer:
     for key, value in overrides.items():
         if key == PLAIN_SYMBOLS.lower():
             layer.symbols = Found(listed(value) if isinstance(value, str) else _tupled(value), place)
+        elif key == "channels":
+            layer.channels = Found(listed(value) if isinstance(value, str) else _tupled(value), place)
+        elif key == PLAIN_EXCHANGE.lower():
+            layer.exchange = Found(value.lower() if isinstance(value, str) else value, place)
         else:
             layer.take(tuple(key.split(".")), _located(value), place, as_text=True)
     return layer

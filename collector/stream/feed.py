@@ -14,13 +14,17 @@ from collector.errors import StreamError, UserError
 from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
 from collector.events.glance import Glance
-from collector.events.notices import PotentialHalt, State, SystemState
+from collector.events.notices import MarketRepeated, MarketsChosen, PotentialHalt, State, SystemState
+from collector.exchanges.meaning import depth_problem
 from collector.exchanges.protocol import exchange_of
 from collector.exchanges.venues import Kind
 from collector.stream.base import Outlet, Stream
 from collector.stream.book_stream import BookStream
 from collector.stream.claims import Claim, refusal
+from collector.stream.choosing import collected, look_up
 from collector.stream.connection import Pace
+from collector.stream.failures import Failure
+from collector.stream.first_contact import Contact
 from collector.stream.fleet import Common, Fleet
 from collector.stream.loading import load_until
 from collector.stream.markets import Markets, Source
@@ -76,6 +80,7 @@ class Feed:
         self._wanted = wanted
         self._claim = claim
         self._asked_in_vain = False  # for the markets
+        self._contact = Contact(wanted.source, events, clock)
         self._limits = limits
         self._clock = clock
         self._events = events
@@ -95,12 +100,20 @@ class Feed:
 
     async def run(self) -> None:
         """Collect until stopped, or until there turns out to be nothing to collect."""
+        try:
+            self._contact.begin()
+            await self._run()
+        finally:
+            self._contact.end()
+
+    async def _run(self) -> None:
         source, limits = self._wanted.source, self._limits
         markets = await load_until(
             self._stopped, source, limits.markets_timeout_s, limits.pace.backoff, self._no_markets
         )
         if markets is None:
             return
+        self._contact.has_markets()
         if self._asked_in_vain:
             self._tell(State.ONLINE)
         gc.freeze()  # markets never change: nothing for the collector to walk
@@ -125,14 +138,18 @@ class Feed:
     def add(self, names: Sequence[str], channels: Sequence[str]) -> list[StreamKey]:
         """Collect these markets as well; returns the new streams. A bad name is told in `refused`."""
         fleet = self._fleet_ready()
-        collected = {stream.key for stream in fleet.streams}
+        present = {stream.key for stream in fleet.streams}
         new: list[StreamKey] = []
         for kind, market in self._find(names):
             for channel in channels:
+                problem = depth_problem(self.exchange, kind, channel)
+                if problem is not None:
+                    self._not_had_of(market["symbol"], "bad_channel", f"{channel}: {problem}")
+                    continue
                 stream = self._maker.make(kind, market, channel)
-                if stream.key not in collected:
+                if stream.key not in present:
                     fleet.place(stream)
-                    collected.add(stream.key)
+                    present.add(stream.key)
                     new.append(stream.key)
         if not self._stopped.is_set():
             fleet.start()
@@ -151,7 +168,14 @@ class Feed:
 
     def remove(self, names: Sequence[str]) -> list[StreamKey]:
         """Collect these markets no longer; returns the streams that ended. The others notice nothing."""
-        symbols = {market["symbol"] for _, market in self._find(names)}
+        assert self._markets is not None  # noqa: S101  (loaded before anything was collected)
+        present = {stream.key.symbol for stream in self._fleet_ready().streams}
+        symbols: set[str | None] = set()
+        for name in names:
+            try:
+                symbols.add(collected(self._markets, name, present))
+            except UserError as error:
+                self._not_had_of(name, "bad_symbol", str(error))
         ended: list[StreamKey] = []
         for connection in self._fleet_ready().connections:
             for stream in connection.subscriptions.streams:
@@ -247,8 +271,9 @@ class Feed:
         except UserError:
             return None
 
-    def _no_markets(self, attempt: int, error: StreamError) -> None:
+    def _no_markets(self, attempt: int, error: StreamError, failure: Failure) -> None:
         """Tell of each failure as of a connection's, and raise the alarm once."""
+        self._contact.failed(failure.cause, failure.detail)
         words = f"attempt {attempt}: {error}"
         self._tell(State.DISCONNECTED, words)
         self._asked_in_vain = True
@@ -258,17 +283,20 @@ class Feed:
             self._not_had.append(f"{self.exchange}: {error}")
 
     def _find(self, names: Sequence[str]) -> list[tuple[Kind, Any]]:
-        """Return the markets that the names mean, each once, with its kind."""
+        """Return the markets that the names mean, each once, with its kind; tell what was chosen."""
         assert self._markets is not None  # noqa: S101  (loaded before anything is looked up)
-        found: dict[str, tuple[Kind, Any]] = {}
-        for name in names:
-            try:
-                market = self._markets.find(name)
-                found[market["symbol"]] = self._markets.kind_of(market), market
-            except UserError as error:
-                self._not_had.append(f"{self.exchange}: {error}")
-                self._halt("bad_symbol", str(error), name)
-        return list(found.values())
+        found, now_ns = look_up(self._markets, names), self._clock.now_ns()
+        for name, text in found.unknown:
+            self._not_had_of(name, "bad_symbol", text)
+        if found.choices:
+            self._events.publish(MarketsChosen(self.exchange, now_ns, tuple(found.choices)))
+        for symbol, several in found.repeated.items():
+            self._events.publish(MarketRepeated(self.exchange, now_ns, symbol, tuple(several)))
+        return found.markets
+
+    def _not_had_of(self, name: str, code: str, text: str) -> None:
+        self._not_had.append(f"{self.exchange}: {text}")
+        self._halt(code, text, name)
 
     def _tell(self, state: State, cause: str = "") -> None:
         name, now_ns = f"{self.exchange}.markets", self._clock.now_ns()

@@ -6,7 +6,7 @@ from typing import Any
 
 from collector.errors import StreamError
 from collector.retry import Backoff
-from collector.stream.failures import classify
+from collector.stream.failures import Failure, classify
 from collector.stream.markets import Markets, Source, load_markets
 from collector.stream.waiting import in_thread
 
@@ -16,7 +16,7 @@ async def load_until(
     source: Source,
     timeout_s: float,
     backoff: Backoff,
-    on_failure: Callable[[int, StreamError], None],
+    on_failure: Callable[[int, StreamError, Failure], None],
 ) -> Markets | None:
     """Return the markets; None when stopped before, or when asking again cannot help."""
     attempt = suspicious = 0
@@ -32,7 +32,7 @@ async def load_until(
             failure = classify(error, source.exchange)
             suspicious = suspicious + 1 if failure.suspicious else 0
             error.permanent = failure.stops(suspicious)
-            on_failure(attempt, error)
+            on_failure(attempt, error, failure)
             if error.permanent:
                 break
             wait_s = max(error.retry_after_s or 0.0, backoff.wait_s(attempt))

@@ -16,6 +16,7 @@ from collector.exchanges.venues import (
     ccxt_config,
     rebased,
 )
+from collector.exchanges.venues import kind_of as kind_told
 from collector.stream.failure_table import Class
 from collector.stream.failures import classify
 from collector.stream.strict import strict
@@ -30,7 +31,7 @@ class Source:
     exchange: str
     environment: Environment
     endpoints: Endpoints
-    kinds: tuple[Kind, ...]
+    kinds: tuple[Kind, ...]  # that are collected, the one that a plain name means first
 
     def config(self, timeout_s: float) -> dict[str, Any]:
         """Return what ccxt's constructor is to be given."""
@@ -49,7 +50,7 @@ class Markets:
     """An exchange's markets, as ccxt keeps them; shared by all its connections."""
 
     loaded: Any  # the ccxt object that asked for them
-    kinds: tuple[Kind, ...]
+    kinds: tuple[Kind, ...]  # as those of their source
 
     @property
     def by_symbol(self) -> dict[str, Any]:
@@ -62,21 +63,28 @@ class Markets:
         exchange.set_markets_from_exchange(self.loaded)
 
     def find(self, name: str) -> Any:
-        """Return the one market that `name` means: ccxt's symbol, or the exchange's own name for it."""
-        market = self.by_symbol.get(name)
-        if market is not None:
-            return market
-        wanted = name.replace("/", "").upper()
-        found = [one for one in self._offered() if wanted in _own_names(one)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            choices = ", ".join(
-                f"{one['symbol']} ({'spot' if one['spot'] else 'perpetual'})" for one in found
-            )
-            raise UserError(f"symbol {name!r} names {len(found)} markets: {choices}; write one of them")
-        near = ", ".join(self._near(wanted)) or "none"
-        raise UserError(f"symbol {name!r} is not a market there; similar names: {near}")
+        """Return the market that `name` means: ccxt's symbol, or the exchange's own name for it."""
+        return self.choose(name)[0]
+
+    def choose(self, name: str) -> list[Any]:
+        """Return the markets that a name may mean, the one that it does mean first.
+
+        A unified name means itself, in any case. A name that markets of several kinds have means the kind that
+        stands first in `kinds`; within a kind the market that the exchange itself calls so, then a perpetual.
+        """
+        unified = self._unified(name)
+        if unified is not None:
+            return [unified]
+        plain, said = _plain(name), kind_told(name)
+        found: dict[Kind, list[Any]] = {}
+        for one in self._offered():
+            kind = self.kind_of(one)
+            if said in (None, kind) and plain in _own_names(one):
+                found.setdefault(kind, []).append(one)
+        if not found:
+            near = ", ".join(self._near(plain)) or "none"
+            raise UserError(f"symbol {name!r} is not a market there; similar names: {near}")
+        return [min(found[kind], key=lambda one: _unlike(one, plain)) for kind in self.kinds if kind in found]
 
     def kind_of(self, market: Any) -> Kind:
         """Return the kind of a market; raises UserError for one that is not collected from there."""
@@ -85,12 +93,22 @@ class Markets:
                 return kind
         raise UserError(f"symbol {market['symbol']!r} is a market of a kind that is not collected from there")
 
+    def _unified(self, name: str) -> Any | None:
+        """Return the market of ccxt's symbol, written in any case."""
+        wanted = name.upper()
+        market = self.by_symbol.get(name) or self.by_symbol.get(wanted)
+        if market is None and "/" in name:  # some have small letters in them
+            market = next((one for symbol, one in self.by_symbol.items() if symbol.upper() == wanted), None)
+        return market
+
     def _offered(self) -> Iterable[Any]:
         return (one for one in self.by_symbol.values() if any(one.get(kind) for kind in self.kinds))
 
-    def _near(self, wanted: str) -> list[str]:
-        base = wanted[:3]
-        return [one["symbol"] for one in self._offered() if one["base"].startswith(base)][:SUGGESTIONS]
+    def _near(self, plain: str) -> list[str]:
+        base = plain[:3]
+        near = [one for one in self._offered() if one["base"].startswith(base)]
+        near.sort(key=lambda one: (plain not in _own_names(one), *_unlike(one, plain)))
+        return [one["symbol"] for one in near][:SUGGESTIONS]
 
 
 def load_markets(source: Source, timeout_s: float) -> Markets:
@@ -118,4 +136,13 @@ def _told(market: Any) -> Mapping[str, Any]:
 
 def _own_names(market: Any) -> set[str]:
     names = (market["id"], market["symbol"].split(":")[0], _told(market).get("altname"))
-    return {str(name).replace("/", "").upper() for name in names if name}
+    return {_plain(str(name)) for name in names if name}
+
+
+def _plain(name: str) -> str:
+    return name.replace("/", "").upper()
+
+
+def _unlike(market: Any, plain: str) -> tuple[bool, bool]:
+    """Rank markets of one kind for a name: first what the exchange calls so, and what never expires."""
+    return plain != _plain(market["id"]), market.get("expiry") is not None

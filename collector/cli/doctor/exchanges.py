@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from collector.cli.doctor.verdict import Verdict
 from collector.errors import StreamError
-from collector.exchanges.venues import kinds_of
+from collector.exchanges.meaning import kinds_in_order
 
 if TYPE_CHECKING:
     from collector.settings import ExchangeSettings
@@ -22,7 +22,7 @@ def exchange(name: str, settings: "ExchangeSettings") -> Iterator[Verdict]:
     from collector.stream.markets import Source  # noqa: PLC0415
     from collector.stream.reach import dial  # noqa: PLC0415
 
-    kinds = kinds_of(name)
+    kinds = kinds_in_order(name, settings.market)
     source = Source(name, settings.environment, settings.endpoints, kinds)
     yield from _rest(name, source)
     try:

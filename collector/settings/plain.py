@@ -1,0 +1,120 @@
+"""Read the plain variables, which have no path: which exchange is meant, and whether its testnet."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from collector.exchanges.ccxt_names import NAMES
+from collector.exchanges.meaning import DEFAULT_EXCHANGE
+from collector.exchanges.venues import VENUES, environment_problem, is_known, one_of
+from collector.settings.keys import KeyPath, dotted, nearest
+from collector.settings.layers import Found, Problem, shown
+
+PLAIN_SYMBOLS = "SYMBOLS"
+PLAIN_EXCHANGE = "EXCHANGE"
+
+Variables = Mapping[str, Found]
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What a person should be told of how the settings came about."""
+
+    is_default_setup: bool = False  # nobody named a market: the exchange's default markets are collected
+    why: str = ""  # why this exchange
+    without_effect: tuple[str, ...] = ()  # variables that are set and change nothing, each with its reason
+
+
+@dataclass(frozen=True, slots=True)
+class Implied:
+    """The exchange that is meant where none is named, and why."""
+
+    exchange: str
+    why: str = ""
+
+
+def implied_exchange(variables: Variables) -> Implied:
+    """Take the exchange whose keys are there, if they are of exactly one; else the default one."""
+    with_keys = {name: key for name in VENUES if (key := _key_variable(name, variables)) is not None}
+    if len(with_keys) == 1:
+        ((name, key),) = with_keys.items()
+        return Implied(name, f"{key} is set")
+    if with_keys:
+        keys = " and ".join(with_keys.values())
+        return Implied(DEFAULT_EXCHANGE, f"{keys} are set, which choose none: {PLAIN_EXCHANGE}=<name> does")
+    return Implied(DEFAULT_EXCHANGE)
+
+
+def _key_variable(exchange: str, variables: Variables) -> str | None:
+    """Name the variable that holds a key of an exchange; None where none does."""
+    names = [f"{exchange.upper()}_API_KEY"]
+    if _text(variables, testnet_variable(exchange)) == "true":
+        names.insert(0, f"{exchange.upper()}_TESTNET_API_KEY")
+    return next((name for name in names if _text(variables, name)), None)
+
+
+def unknown_exchange(chosen: Found) -> Problem | None:
+    """Say that the exchange chosen is none that is known; or None."""
+    name = chosen.value
+    if isinstance(name, str) and is_known(name):
+        return None
+    close = nearest(name, [*VENUES, *sorted(NAMES)]) if isinstance(name, str) else ""
+    expected = f"expected {one_of(list(VENUES))}, or another of ccxt.pro's"
+    return Problem(chosen.place, "exchange", f"found {shown(name)}, {expected}{close}")
+
+
+def testnet_variable(exchange: str) -> str:
+    """Name the variable that chooses an exchange's testnet."""
+    return f"{exchange.upper()}_TESTNET"
+
+
+@dataclass(frozen=True, slots=True)
+class Testnet:
+    """What the testnet variable of one exchange comes to."""
+
+    exchange: str
+    environment: Found | None = None  # to be set
+    problem: Problem | None = None
+    without_effect: str = ""
+
+
+def testnets(
+    exchanges: Iterable[str], keys: Mapping[KeyPath, Found], variables: Variables
+) -> Iterator[Testnet]:
+    """Read `<EXCHANGE>_TESTNET` of the exchanges that are collected, and of those known."""
+    collected = tuple(exchanges)
+    for exchange in dict.fromkeys([*collected, *VENUES]):
+        name = testnet_variable(exchange)
+        found, text = variables.get(name), _text(variables, name)
+        if found is None or not text:
+            continue
+        said = f"found {name}={str(found.value).strip()[:20]}"
+        if text not in ("true", "false"):
+            yield Testnet(exchange, problem=Problem(found.place, "", f"{said}, expected true or false"))
+        elif exchange not in collected:
+            yield Testnet(exchange, without_effect=f"{name} has no effect: {exchange} is not collected")
+        else:
+            yield _of_collected(exchange, found, keys, said, wanted=text == "true")
+
+
+def _of_collected(
+    exchange: str, found: Found, keys: Mapping[KeyPath, Found], said: str, *, wanted: bool
+) -> Testnet:
+    path: KeyPath = ("exchanges", exchange, "environment")
+    elsewhere = keys.get(path)
+    none_there = environment_problem(exchange, "testnet") if wanted and is_known(exchange) else None
+    if none_there is not None:
+        return Testnet(exchange, problem=Problem(found.place, "", f"{said}, but {none_there}"))
+    if elsewhere is not None:
+        if elsewhere.value in ("live", "testnet", "demo") and (elsewhere.value == "testnet") != wanted:
+            text = (
+                f"{said}, but {dotted(path)} is {elsewhere.value!r} ({elsewhere.place}), "
+                "expected both to say the same, or one of them"
+            )
+            return Testnet(exchange, problem=Problem(found.place, "", text))
+        return Testnet(exchange)
+    return Testnet(exchange, environment=Found("testnet", found.place) if wanted else None)
+
+
+def _text(variables: Variables, name: str) -> str:
+    found = variables.get(name)
+    return "" if found is None else str(found.value).strip().lower()
