@@ -15,16 +15,24 @@ def collect(
 ) -> int:
     """Collect until stopped; Ctrl-C drains, closes and prints the accounting. A second one forces.
 
+    With nothing configured: BTC and ETH perpetuals of Bybit into ./trading_bot_live.db. In the environment,
+    SYMBOLS=BTCUSDT,ETHUSDT names markets, EXCHANGE=binance their exchange, BINANCE_TESTNET=true its testnet.
+
     Example: python run.py collect --symbols BTC/USDT:USDT --db ./live.db
 
     Exit codes: 0 all is well and accounted for; 1 something accepted was lost; 2 a mistake in what was asked.
     """
-    from collector.app import Collector  # noqa: PLC0415
+    from collector.cli.announcing import announce, log_notes  # noqa: PLC0415
     from collector.cli.configured import configured  # noqa: PLC0415
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
     from collector.logs import set_up_logging  # noqa: PLC0415
 
-    settings = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
+    loaded = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
+    settings = loaded.settings
     set_up_logging(settings.logging, secrets=settings.secrets())
+    announce(loaded)
+    log_notes(loaded)
+    from collector.app import Collector  # noqa: PLC0415  (what it imports takes a second)
+
     screen = screen_for(settings.logging, wanted=not plain)
     return run_in_foreground(Collector(settings), seconds, screen=screen)

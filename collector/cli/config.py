@@ -25,14 +25,18 @@ def show(
 
     Exit codes: 0 shown; 2 a mistake in the configuration.
     """
+    from collector.cli.announcing import default_setup  # noqa: PLC0415
     from collector.cli.configured import configured  # noqa: PLC0415
 
-    settings = configured(file, exchange=exchange, symbols=symbols, channels=channels, db=db).masked()
+    loaded = configured(file, exchange=exchange, symbols=symbols, channels=channels, db=db)
+    settings = loaded.settings.masked()
     if as_json:
         print(json.dumps(settings))
         return 0
     import yaml  # noqa: PLC0415
 
+    if text := default_setup(loaded):
+        print(f"# {text}")
     print(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), end="")
     return 0
 
@@ -45,21 +49,24 @@ def check(*, file: ConfigFile = None, as_json: AsJson = False) -> int:
 
     Exit codes: 0 it can be used; 2 it has mistakes.
     """
+    from collector.cli.announcing import default_setup  # noqa: PLC0415
     from collector.cli.configured import configured  # noqa: PLC0415
     from collector.errors import SettingsError  # noqa: PLC0415
 
     try:
-        settings = configured(file)
+        loaded = configured(file)
     except SettingsError as error:
         if not as_json:
             raise
         print(json.dumps({"ok": False, "problems": error.problems}))
         return 2
+    settings = loaded.settings
     streams = sum(len(one.symbols) * len(one.channels) for one in settings.exchanges.values())
     if as_json:
         print(json.dumps({"ok": True, "problems": [], "streams": streams}))
         return 0
     print(f"the configuration can be used: {streams} streams into {settings.masked()['database']['url']}")
-    if not streams:
-        print("nothing would be collected: name markets with --symbols, or exchanges.<name>.symbols")
+    for text in (default_setup(loaded), *loaded.notes.without_effect):
+        if text:
+            print(text)
     return 0

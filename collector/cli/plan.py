@@ -60,10 +60,12 @@ def plan(
 
     Exit codes: 0 said; 1 the measuring lost something; 2 a mistake in what was asked.
     """
+    from collector.cli.announcing import default_setup  # noqa: PLC0415
     from collector.cli.configured import configured  # noqa: PLC0415
     from collector.errors import UserError  # noqa: PLC0415
 
-    settings = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
+    loaded = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
+    settings = loaded.settings
     if not settings.exchanges:
         raise UserError("nothing to plan: name markets with --symbols, or exchanges.<name>.symbols in a file")
     folder = _folder(settings)
@@ -74,6 +76,8 @@ def plan(
     if as_json:
         print(json.dumps(_as_json(lines, free, days)))
         return 0
+    if text := default_setup(loaded):
+        print(text)
     _print(lines, gigabytes)
     _print_disk(folder, free, days)
     return 0
@@ -81,14 +85,14 @@ def plan(
 
 def _expected(settings: "Settings") -> list[Line]:
     from collector.cli.rates import expected  # noqa: PLC0415
-    from collector.exchanges.venues import kind_of  # noqa: PLC0415
+    from collector.exchanges.meaning import kind_meant  # noqa: PLC0415
 
     deep = getattr(settings.storage, "features", "practical") == "deep"
     lines = []
     for name, one in settings.exchanges.items():
         for symbol in one.symbols:
             for channel in one.channels:
-                rate = expected(name, kind_of(symbol), channel, deep=deep)
+                rate = expected(name, kind_meant(name, symbol, one.market), channel, deep=deep)
                 lines.append(
                     Line(
                         *(name, symbol, channel),

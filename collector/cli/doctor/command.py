@@ -12,7 +12,7 @@ from collector.cli.doctor.verdict import Verdict
 from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
 
 if TYPE_CHECKING:
-    from collector.settings import Settings
+    from collector.settings import Loaded
 
 EXIT_FAILED = 1
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
@@ -71,13 +71,14 @@ def _verdicts(
     yield machine.open_files()
     settings = Settings.model_validate({})  # what is looked at where there is no other
     try:
-        settings = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
+        loaded = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
     except SettingsError as error:
         yield Verdict("configuration", "fail", "; ".join(error.problems), "python run.py config check")
     except UserError as error:
         yield Verdict("configuration", "fail", str(error))
     else:
-        yield _configuration(settings)
+        settings = loaded.settings
+        yield from _configuration(loaded)
     yield machine.memory(settings.buffer.max_rows, settings.storage.levels)
     yield from machine.disk(storage.folder_of(settings.database) or Path())
     yield storage.database(settings.database)
@@ -88,13 +89,16 @@ def _verdicts(
             yield from exchanges.exchange(name, one)
 
 
-def _configuration(settings: "Settings") -> Verdict:
-    streams = sum(len(one.symbols) * len(one.channels) for one in settings.exchanges.values())
-    if not streams:
-        advice = "--symbols BTC/USDT:USDT, or exchanges.<name>.symbols in a file for --config"
-        return Verdict("configuration", "warn", "nothing to collect", advice)
-    names = ", ".join(settings.exchanges)
-    return Verdict("configuration", "ok", f"{streams} stream{'s'[: streams != 1]} of {names}")
+def _configuration(loaded: "Loaded") -> Iterator[Verdict]:
+    from collector.cli.announcing import default_setup  # noqa: PLC0415
+
+    exchanges = loaded.settings.exchanges
+    streams = sum(len(one.symbols) * len(one.channels) for one in exchanges.values())
+    found = f"{streams} stream{'s'[: streams != 1]} of {', '.join(exchanges)}"
+    default = default_setup(loaded)
+    yield Verdict("configuration", "ok", f"{found}; {default}" if default else found)
+    for text in loaded.notes.without_effect:
+        yield Verdict("configuration", "warn", text)
 
 
 def _print(verdict: Verdict) -> None:

@@ -1,0 +1,65 @@
+"""Say in a line what a configuration, or the lack of one, comes to."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collector.settings import ExchangeSettings, Loaded
+
+MOST_NAMES = 4
+TO_CHANGE = (
+    "SYMBOLS=BTCUSDT,ETHUSDT and EXCHANGE=binance in the environment, --symbols and --exchange, "
+    "--config FILE, or python run.py init"
+)
+
+
+def announce(loaded: "Loaded") -> None:
+    """Say what is collected into where: on standard error, or in the log where that is for machines alone."""
+    text = first_line(loaded)
+    if loaded.settings.logging.format != "json":
+        print(text, file=sys.stderr, flush=True)
+    else:
+        import structlog  # noqa: PLC0415  (costs what it imports)
+
+        structlog.get_logger().info("collect.begins", text=text)
+
+
+def log_notes(loaded: "Loaded") -> None:
+    """Log which variables are set and change nothing."""
+    import structlog  # noqa: PLC0415
+
+    for text in loaded.notes.without_effect:
+        structlog.get_logger().warning("variable.without_effect", reason=text)
+
+
+def first_line(loaded: "Loaded") -> str:
+    """Say what is collected into where and, where nobody said what, how to change it."""
+    settings, notes = loaded.settings, loaded.notes
+    said = "; ".join(f"{name} {_what(one)}" for name, one in settings.exchanges.items())
+    why = f" ({notes.why})" if notes.why else ""
+    text = f"Collecting {said or 'nothing'}{why} into {settings.masked()['database']['url']}"
+    if not notes.is_default_setup:
+        return f"{text}."
+    return f"{text}: nothing is configured, public data needs no key. To change it: {TO_CHANGE}."
+
+
+def default_setup(loaded: "Loaded") -> str:
+    """Say that what is spoken of is the default set-up; nothing where somebody configured another."""
+    if not loaded.notes.is_default_setup:
+        return ""
+    names = "; ".join(f"{name} {_some(one.symbols)}" for name, one in loaded.settings.exchanges.items())
+    why = f" ({loaded.notes.why})" if loaded.notes.why else ""
+    return f"nothing is configured: this is of the default set-up, {names}{why}"
+
+
+def _what(settings: "ExchangeSettings") -> str:
+    environment = f"{settings.environment} " if settings.environment != "live" else ""
+    urls = [url for url in (settings.endpoints.rest, settings.endpoints.ws) if url is not None]
+    at = f" at {' and '.join(urls)}" if urls else ""
+    return f"{environment}{_some(settings.symbols)} ({', '.join(settings.channels)}){at}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
