@@ -37,6 +37,7 @@ from collector.sinks.contract import AccountingState, SessionState, Sink
 from collector.sinks.sql import SqlSink
 from collector.stream.connection import Pace
 from collector.stream.feed import Feed, Limits, Wanted
+from collector.stream.first_contact import PATIENCE_S
 from collector.stream.markets import Source
 from collector.stream.thread import StreamThread
 from collector.view import View, Watch, WriterView
@@ -86,6 +87,7 @@ class Collector:
         events: EventBus | None = None,
         sink: Sink | None = None,
         on_end: Callable[[], None] = lambda: None,  # a thread has ended, by itself or because it was asked to
+        patience_s: float = PATIENCE_S,  # before it is told that nothing comes from an exchange
     ) -> None:
         if not any(exchange.symbols for exchange in settings.exchanges.values()):
             raise UserError(
@@ -93,6 +95,7 @@ class Collector:
                 "SYMBOLS=BTCUSDT in the environment, or exchanges.<name>.symbols in a file for --config"
             )
         self.settings = settings
+        self._patience_s = patience_s
         self.events = events or EventBus(log_failed_subscriber)
         log_events(self.events)
         self._watch = Watch()
@@ -369,6 +372,7 @@ class Collector:
             new_segment_id=self._segment_ids.next,
             on_unknown=log_unknown(name),
             claim=self._claims.ask,
+            patience_s=self._patience_s,
         )
 
 

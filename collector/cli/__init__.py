@@ -1,7 +1,9 @@
 """The command line: `python run.py [command]`, or `collector [command]`."""
 
 import sys
+import time
 
+BEGAN_S = time.monotonic()
 ALONE = ("--help", "-h", "--version", "--install-completion", "--show-completion")
 
 

@@ -1,6 +1,13 @@
 """The command `collect`."""
 
+import time
+
+from collector.cli import BEGAN_S
 from collector.cli.options import Channels, ConfigFile, ConfiguredDatabase, Exchange, Plain, Seconds, Symbols
+
+
+TOLD_WITHIN_S = 4.0  # of the program's start: that nothing comes from an exchange
+PATIENCE_S = 1.0, 3.0  # at least, and at most
 
 
 def collect(
@@ -35,4 +42,6 @@ def collect(
     from collector.app import Collector  # noqa: PLC0415  (what it imports takes a second)
 
     screen = screen_for(settings.logging, wanted=not plain)
-    return run_in_foreground(Collector(settings), seconds, screen=screen)
+    least_s, most_s = PATIENCE_S
+    patience_s = min(max(TOLD_WITHIN_S - (time.monotonic() - BEGAN_S), least_s), most_s)
+    return run_in_foreground(Collector(settings, patience_s=patience_s), seconds, screen=screen)

@@ -29,6 +29,7 @@ class Binance(Exchange):
     """Binance's public websocket streams and REST."""
 
     name = "binance"
+    lists_both_kinds = True
     rest_prefixes: ClassVar[tuple[str, ...]] = ("/api/v3/", "/fapi/v1/", "/dapi/v1/")
     connection_rule: ClassVar[Rule] = Rule("connections", 300, 300_000)
     offered_depths: ClassVar[tuple[int, ...]] = (0,)

@@ -8,6 +8,7 @@ from collector.simulator.bars import INTERVALS_MS, Bar
 from collector.simulator.exchange import Answer, Request
 from collector.simulator.feed import Feed
 from collector.simulator.instruments import Instrument
+from collector.simulator.listing import Listing
 from collector.simulator.past import (
     HISTORY_MINUTES,
     TRADES_PER_MINUTE,
@@ -24,11 +25,10 @@ _MOST_SPOT_DEPTH = 5000
 _MOST_TRADES = 1000
 _HOUR_MS = 3_600_000
 
-Feeds = Mapping[tuple[str, str], Feed]
 Handler = Callable[[Feed, str, Mapping[str, str], int], Answer]
 
 
-def answer(feeds: Feeds, request: Request, now_ms: int) -> Answer | None:
+def answer(feeds: Listing, request: Request, now_ms: int) -> Answer | None:
     """Answer a request for market data."""
     root, name = request.path[1:].split("/", 1)[0], request.path.split("/", 3)[3]
     market = {"api": "spot", "fapi": "linear"}.get(root, "inverse")
@@ -43,7 +43,7 @@ def answer(feeds: Feeds, request: Request, now_ms: int) -> Answer | None:
 
 
 def _about_symbol(
-    handler: Handler, feeds: Feeds, market: str, query: Mapping[str, str], now_ms: int
+    handler: Handler, feeds: Listing, market: str, query: Mapping[str, str], now_ms: int
 ) -> Answer:
     if "symbol" not in query:
         return refusal(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
@@ -110,11 +110,9 @@ def aggregate_base(feed: Feed) -> int:
     return feed.trade_base * 3 // 4
 
 
-def _exchange_info(feeds: Feeds, market: str, now_ms: int) -> Answer:
+def _exchange_info(feeds: Listing, market: str, now_ms: int) -> Answer:
     rows = [
-        _spot_row(feed.instrument) if market == "spot" else _linear_row(feed.instrument)
-        for (each, _), feed in sorted(feeds.items())
-        if each == market and not feed.delisted
+        _spot_row(one) if market == "spot" else _linear_row(one) for one in feeds.instruments(market)
     ]
     per_minute = 6000 if market == "spot" else 2400
     limits = [

@@ -26,6 +26,7 @@ class Bybit(Exchange):
     """Bybit's public v5 websocket and REST."""
 
     name = "bybit"
+    lists_both_kinds = True
     rest_prefixes: ClassVar[tuple[str, ...]] = ("/v5/market/",)
     connection_rule: ClassVar[Rule] = Rule("connections", 500, 300_000)
     # The best prices are sent again, under the same `u`, when they did not change for 3 s.

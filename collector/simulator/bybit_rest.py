@@ -8,6 +8,7 @@ from collector.simulator.bars import INTERVALS_MS, Bar
 from collector.simulator.exchange import Answer, Request
 from collector.simulator.feed import Feed
 from collector.simulator.instruments import Instrument
+from collector.simulator.listing import Listing
 from collector.simulator.past import bars_between, trade_count, trades_since
 
 INTERVALS = {
@@ -27,10 +28,9 @@ INTERVALS = {
 _BAD_PARAMETER = 10001
 _MOST_BARS = 1000
 
-Feeds = Mapping[tuple[str, str], Feed]
 
 
-def answer(feeds: Feeds, request: Request, now_ms: int) -> Answer | None:
+def answer(feeds: Listing, request: Request, now_ms: int) -> Answer | None:
     """Answer a request for market data."""
     name = request.path.removeprefix("/v5/market/")
     if name == "time":
@@ -62,17 +62,14 @@ def bar_texts(instrument: Instrument, bar: Bar) -> dict[str, str]:
     }
 
 
-def _instruments(feeds: Feeds, category: str, query: Mapping[str, str], now_ms: int) -> Answer:
+def _instruments(feeds: Listing, category: str, query: Mapping[str, str], now_ms: int) -> Answer:
     if category not in {"spot", "linear", "inverse", "option"}:
         return _error(_BAD_PARAMETER, "params error: Category is invalid", now_ms)
     wanted = query.get("symbol")
     rows = [
-        _spot_row(number, feed.instrument) if category == "spot" else _linear_row(number, feed.instrument)
-        for number, ((market, name), feed) in enumerate(sorted(feeds.items()), 1)
-        if market == category
-        and not feed.delisted
-        and wanted in {None, name}
-        and query.get("status") != "PreLaunch"
+        _spot_row(number, one) if category == "spot" else _linear_row(number, one)
+        for number, one in enumerate(feeds.instruments(category), 1)
+        if wanted in {None, one.name} and query.get("status") != "PreLaunch"
     ]
     result: dict[str, Any] = {"category": category, "list": rows}
     if category != "spot":

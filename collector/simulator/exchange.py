@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, NamedTuple
 from collector.simulator.bars import Bar
 from collector.simulator.feed import Feed
 from collector.simulator.limits import Rule, Verdict
+from collector.simulator.listing import Listing, market_of
 from collector.simulator.market import Change
 from collector.simulator.truth import Kind
 
@@ -101,17 +102,18 @@ class Exchange(ABC):
     level_pattern: ClassVar[re.Pattern[str]] = re.compile(r'\["(?P<price>[^"]*)","(?P<size>[^"]*)"\]')
     connection_rule: ClassVar[Rule]
     connection_refusal_status: ClassVar[int] = 429
+    lists_both_kinds: ClassVar[bool] = False  # of each pair a spot market and a perpetual
     repeats_best_after_ns: ClassVar[int | None] = None
     lifetime_ns: ClassVar[int | None] = None
 
-    def __init__(self, feeds: Mapping[str, Feed]) -> None:
+    def __init__(self, feeds: dict[str, Feed]) -> None:
         self.feeds = feeds
-        self.by_name = {(self.market_of(feed), feed.instrument.name): feed for feed in feeds.values()}
+        self.by_name = Listing(feeds.values(), with_siblings=self.lists_both_kinds)
 
     @staticmethod
     def market_of(feed: Feed) -> str:
         """Tell which of the exchange's markets a feed belongs to."""
-        return "linear" if feed.instrument.is_linear else "spot"
+        return market_of(feed.instrument)
 
     @abstractmethod
     def market_at(self, path: str) -> str | None:

@@ -56,6 +56,9 @@ class Simulator:
         unknown = set(chosen) - known
         if unknown:
             raise UserError(f"no simulated exchange is called {', '.join(sorted(unknown))}")
+        self._chosen = {
+            kind.name: tuple(dict.fromkeys(chosen[kind.name])) for kind in EXCHANGES if kind.name in chosen
+        }
         self._world = World(chosen, seed=seed, levels=levels, remember=remember, clock_ns=clock_ns)
         self._rate = updates_per_s or 0.0
         self._bursts = bursts
@@ -71,7 +74,7 @@ class Simulator:
     @property
     def symbols(self) -> dict[str, list[str]]:
         """The simulated markets of each exchange."""
-        return {each.name: list(each.feeds) for each in self._world.exchanges}
+        return {name: list(symbols) for name, symbols in self._chosen.items()}
 
     @property
     def port(self) -> int:
@@ -215,6 +218,11 @@ class Simulator:
         due = [index / len(pairs) for index in range(len(pairs))]
         last_s = loop.time()
         while True:
+            if len(pairs) < len(self._world.feeds):  # somebody asked for a market that was only listed
+                new = [pair for pair in self._world.pairs() if pair not in pairs]
+                pairs += new
+                tempos += [1.0] * len(new)
+                due += [0.0] * len(new)
             await asyncio.sleep(max(_PACE_S, min(0.05, 1 / (self._rate * len(pairs)))))
             now_s = loop.time()
             # After a stall the market goes on from here; it does not make up for more than a second.

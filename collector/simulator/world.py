@@ -15,7 +15,7 @@ from collector.simulator.doors import Door
 from collector.simulator.exchange import Answer, Connection, Exchange, Outgoing, Request, Topic
 from collector.simulator.feed import Feed
 from collector.simulator.hub import Hub, Listener, Rendered
-from collector.simulator.instruments import instrument
+from collector.simulator.instruments import Instrument, instrument
 from collector.simulator.kraken import Kraken
 from collector.simulator.limits import Allowance, Verdict
 from collector.simulator.market import Change
@@ -54,10 +54,13 @@ class World:
         # Held while the market moves or is looked at: the loop steps it, any thread may read it.
         self.lock = threading.RLock()
         start_ms = clock_ns() // 1_000_000
+
+        def feed_of(of: Instrument, start_ms: int) -> Feed:
+            return Feed(of, seed, levels=levels, remember=remember, start_ms=start_ms)
+
+        self._feed_of = feed_of
         self.feeds = {
-            (exchange, symbol): Feed(
-                instrument(exchange, symbol), seed, levels=levels, remember=remember, start_ms=start_ms
-            )
+            (exchange, symbol): feed_of(instrument(exchange, symbol), start_ms)
             for exchange, names in symbols.items()
             for symbol in names
         }
@@ -66,6 +69,8 @@ class World:
             for kind in EXCHANGES
             if kind.name in symbols
         ]
+        for each in self.exchanges:
+            each.by_name.wake = self._wake
         self.truth = Truth(
             self.feeds, self.lock, remember, lambda name, channel: self.exchange(name).stream_channel(channel)
         )
@@ -83,6 +88,14 @@ class World:
     def clock_ns(self) -> int:
         """Tell the exchanges' time, which a fault may have set wrong."""
         return self._raw_clock_ns() + self.clock_offset_ns
+
+    def _wake(self, of: Instrument) -> Feed:
+        """Begin a market that was only listed so far."""
+        with self.lock:
+            feed = self._feed_of(of, self.clock_ns() // 1_000_000)
+            self.feeds[of.exchange, of.symbol] = feed
+            self.exchange(of.exchange).feeds[of.symbol] = feed
+        return feed
 
     def connect(self, exchange: Exchange, market: str, path: str) -> Connection:
         """Give a new connection its number and name."""

@@ -21,15 +21,16 @@ class Next(NamedTuple):
 class Attempts:
     """The failures of one connection, in a row."""
 
-    def __init__(self, backoff: Backoff) -> None:
+    def __init__(self, backoff: Backoff, *, host_is_known: bool = False) -> None:
         self.in_a_row = 0
         self._backoff = backoff
         self._suspicious = 0
-        self._connected_ever = False
+        # The exchange's own host, or one that was there once, has no misspelt name: the resolver fails.
+        self._host_is_known = host_is_known
 
     def connected(self) -> None:
         """Note that the socket stood."""
-        self._connected_ever = True
+        self._host_is_known = True
 
     def served(self) -> None:
         """Note that everything was subscribed: what looked like a refusal was none."""
@@ -38,8 +39,7 @@ class Attempts:
     def failed(self, failure: Failure, lived_s: float) -> Next:
         """Note the end of a socket, or of the try to open one."""
         self.in_a_row = 0 if lived_s > STABLE_AFTER_S else self.in_a_row + 1
-        # A host that was there once has no misspelt name: the resolver is what fails.
-        if failure.suspicious and not (failure.cause == NO_SUCH_HOST and self._connected_ever):
+        if failure.suspicious and not (failure.cause == NO_SUCH_HOST and self._host_is_known):
             self._suspicious += 1
         else:
             self._suspicious = 0

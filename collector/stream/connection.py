@@ -85,7 +85,7 @@ class Connection:
         self._pace = pace
         self._connects = connects
         self._on_refused = on_refused
-        self._attempts = Attempts(pace.backoff)
+        self._attempts = Attempts(pace.backoff, host_is_known=source.endpoints.ws is None)
         self._around = Surroundings(address.exchange, protocol, clock, events, monotonic_s)
         self._wake = asyncio.Event()
         self._news = asyncio.Event()

@@ -24,7 +24,7 @@ from collector.stream.claims import Claim, refusal
 from collector.stream.choosing import collected, look_up
 from collector.stream.connection import Pace
 from collector.stream.failures import Failure
-from collector.stream.first_contact import Contact
+from collector.stream.first_contact import PATIENCE_S, Contact
 from collector.stream.fleet import Common, Fleet
 from collector.stream.loading import load_until
 from collector.stream.markets import Markets, Source
@@ -76,11 +76,12 @@ class Feed:
         new_segment_id: Callable[[], int],
         on_unknown: Callable[[str, str, str], None] | None = None,
         claim: Claim | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._wanted = wanted
         self._claim = claim
         self._asked_in_vain = False  # for the markets
-        self._contact = Contact(wanted.source, events, clock)
+        self._contact = Contact(wanted.source, events, clock, patience_s)
         self._limits = limits
         self._clock = clock
         self._events = events

@@ -8,7 +8,7 @@ from collector.events.notices import FirstContact, State, SystemState
 from collector.exchanges.venues import dialled
 from collector.stream.markets import Source
 
-PATIENCE_S = 3.0  # whoever starts the program is to be told within five seconds
+PATIENCE_S = 3.0
 
 WORDS = {
     "dns": "its name cannot be resolved",
@@ -68,7 +68,7 @@ class Contact:
 
     def _nothing_came(self) -> None:
         if not self._reached and self._told is None:
-            self._tell(f"no answer yet, {self._patience_s:g} s after it was asked")
+            self._tell(f"no answer yet, {self._patience_s:.1f} s after it was asked")
 
     def _tell(self, why: str) -> None:
         self.end()

@@ -6,6 +6,7 @@ from typing import Any
 
 from collector.errors import StreamError
 from collector.retry import Backoff
+from collector.stream.attempts import NO_SUCH_HOST
 from collector.stream.failures import Failure, classify
 from collector.stream.markets import Markets, Source, load_markets
 from collector.stream.waiting import in_thread
@@ -30,7 +31,9 @@ async def load_until(
         except StreamError as error:
             attempt += 1
             failure = classify(error, source.exchange)
-            suspicious = suspicious + 1 if failure.suspicious else 0
+            # No network, and no misspelt name: it is the exchange's own.
+            nameless = failure.cause == NO_SUCH_HOST and source.endpoints.rest is None
+            suspicious = suspicious + 1 if failure.suspicious and not nameless else 0
             error.permanent = failure.stops(suspicious)
             on_failure(attempt, error, failure)
             if error.permanent:

@@ -1,0 +1,59 @@
+"""What an exchange lists: each market simulated, and its sibling of the other kind, as the exchanges have both.
+
+A sibling is made when somebody asks for it: until then it is a line of the list, and costs nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from collector.simulator.feed import Feed
+from collector.simulator.instruments import Instrument, instrument
+
+QUOTE = "USDT"  # of markets that are there both as spot and as linear perpetual
+
+Name = tuple[str, str]  # spot or linear, the exchange's own name
+
+
+def market_of(of: Instrument) -> str:
+    """Tell which of the exchange's markets an instrument belongs to."""
+    return "linear" if of.is_linear else "spot"
+
+
+class Listing(Mapping[Name, Feed]):
+    """The markets of one exchange by their kind and the exchange's own names."""
+
+    def __init__(self, feeds: Iterable[Feed], *, with_siblings: bool) -> None:
+        self.wake: Callable[[Instrument], Feed] | None = None  # makes a sibling
+        self._feeds = {_name(feed.instrument): feed for feed in feeds}
+        self._asleep: dict[Name, Instrument] = {}
+        if with_siblings:
+            siblings = (_sibling(feed.instrument) for feed in self._feeds.values())
+            self._asleep = {_name(one): one for one in siblings if one is not None}
+            self._asleep = {name: one for name, one in self._asleep.items() if name not in self._feeds}
+
+    def __getitem__(self, name: Name) -> Feed:
+        if name in self._asleep and self.wake is not None:
+            self._feeds[name] = self.wake(self._asleep.pop(name))
+        return self._feeds[name]
+
+    def __iter__(self) -> Iterator[Name]:
+        return iter([*self._feeds, *self._asleep])
+
+    def __len__(self) -> int:
+        return len(self._feeds) + len(self._asleep)
+
+    def instruments(self, market: str) -> list[Instrument]:
+        """List what is traded in one of the markets, by name."""
+        awake = {name: feed.instrument for name, feed in self._feeds.items() if not feed.delisted}
+        return [one for (kind, _), one in sorted((awake | self._asleep).items()) if kind == market]
+
+
+def _name(of: Instrument) -> Name:
+    return market_of(of), of.name
+
+
+def _sibling(of: Instrument) -> Instrument | None:
+    """Return the market of the same pair and of the other kind, where exchanges have such."""
+    if of.quote != QUOTE:
+        return None
+    pair = f"{of.base}/{of.quote}"
+    return instrument(of.exchange, pair if of.is_linear else f"{pair}:{of.quote}")
