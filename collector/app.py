@@ -252,6 +252,11 @@ class Collector:
         feed = self._running_feed(exchange)
         return self.stream.call(lambda: feed.remove(symbols), CALL_TIMEOUT_S)
 
+    def meaning(self, exchange: str, *symbols: str) -> dict[str, str | None]:
+        """Return by name which market each means; None where that is not known."""
+        feed = self._running_feed(exchange)
+        return self.stream.call(lambda: {name: feed.symbol_of(name) for name in symbols}, CALL_TIMEOUT_S)
+
     def _thread_ended(self) -> None:
         self._ended.ring()
         self._on_end()

@@ -1,21 +1,30 @@
 """The short flat keys of an ingestor, and what each means in the full settings."""
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final, Self
 
 from collector.errors import SettingsError
-from collector.exchanges.venues import VENUES, kind_of, smallest_depth_holding
-from collector.settings import Settings, load_settings
+from collector.exchanges.ccxt_names import NAMES
+from collector.exchanges.meaning import (
+    DEFAULT_EXCHANGE,
+    DEFAULT_LEVELS,
+    default_channel,
+    kind_meant,
+    one_kind,
+)
+from collector.exchanges.venues import VENUES, is_known, one_of, venue
+from collector.ingestor.wording import Written, in_short_keys
+from collector.settings import Loaded, Settings, load_with_notes
 from collector.settings.keys import nearest
 from collector.settings.layers import listed, shown
 
 NAME = "config"  # what messages call it
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 LONGEST_TIMEOUT_S = 3600.0
+MOST_LEVELS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +33,9 @@ class DataIngestorConfig:
 
     exchange: str = "bybit"
     symbol: str | Sequence[str] = "BTC/USDT:USDT"  # one, several separated by commas, or a list
-    sandbox: bool = False  # the exchange's testnet
+    sandbox: bool = False  # the exchange's testnet; False says nothing
+    environment: str | None = None  # live, testnet or demo; None: what sandbox or <EXCHANGE>_TESTNET says, or live
+    market: str | None = None  # kind that a plain name means: spot or linear; None: the exchange's first
     db_path: str | os.PathLike[str] = "./trading_bot_live.db"  # of an SQLite file; or an SQLAlchemy URL
     table_name: str = "l2_training_data_practical"
     buffer_size: int = 100  # rows that trigger a flush
@@ -43,10 +54,11 @@ class DataIngestorConfig:
 
     def __post_init__(self) -> None:
         problems = _own_problems(self)
+        told = {_key_told(text) for text in problems}
         try:
             self.to_settings()
         except SettingsError as error:
-            problems += [text for text in error.problems if text not in problems]
+            problems += [text for text in error.problems if _key_told(text) not in told]
         if problems:
             raise SettingsError(sorted(problems))
 
@@ -65,22 +77,39 @@ class DataIngestorConfig:
 
     def to_settings(self) -> Settings:
         """Return the full settings that this comes to; COLLECTOR_ variables set what no short key does."""
-        exchange = str(self.exchange)
-        meant = {(short, path.format(exchange=exchange)): mean(self) for short, path, mean in TABLE}
-        given = {path: to for (short, path), to in meant.items() if to is not None or short not in OPTIONAL}
+        return self.load().settings
+
+    def load(self) -> Loaded:
+        """Return the full settings, and what a person should be told of them."""
+        more = self.settings if isinstance(self.settings, Mapping) else {}
         try:
-            return load_settings(
-                overrides={**given, **(self.settings if isinstance(self.settings, Mapping) else {})},
-                environ=_without_exchanges(os.environ),
-                env_file=None,
-                overrides_name=NAME,
-            )
+            return _load({**_meant(self), **more})
         except SettingsError as error:
-            raise SettingsError([_in_short_keys(text, exchange) for text in error.problems]) from None
+            exchange = known_exchange(self)
+            written = Written(
+                NAME,
+                {one.name: getattr(self, one.name) for one in fields(self)},
+                [(short, path.format(exchange=exchange)) for short, path, _ in TABLE],
+                more,
+                [place for _, place in channels_of(self)],
+            )
+            told = in_short_keys(error.problems, written, lambda: _load(more).settings)
+            raise SettingsError(told) from None
 
 
-OPTIONAL: Final = frozenset({"exchange", "endpoints", "data_source"})
+OPTIONAL: Final = frozenset({"exchange", "environment", "market", "endpoints", "data_source"})
 Meaning = Callable[[DataIngestorConfig], object]
+
+
+def _load(overrides: Mapping[str, object]) -> Loaded:
+    return load_with_notes(overrides=overrides, overrides_name=NAME, variables_name_exchanges=False)
+
+
+def _meant(config: DataIngestorConfig) -> dict[str, object]:
+    """Return the full keys that the short ones come to."""
+    exchange = known_exchange(config)
+    meant = {(short, path.format(exchange=exchange)): mean(config) for short, path, mean in TABLE}
+    return {path: to for (short, path), to in meant.items() if to is not None or short not in OPTIONAL}
 
 
 def _symbols(config: DataIngestorConfig) -> object:
@@ -88,19 +117,22 @@ def _symbols(config: DataIngestorConfig) -> object:
 
 
 def _environment(config: DataIngestorConfig) -> object:
-    return "testnet" if config.sandbox else "live"
+    return "testnet" if config.sandbox is True else config.environment
+
+
+def channels_of(config: DataIngestorConfig) -> list[tuple[str, str]]:
+    """Choose the smallest book that holds the levels, and add the others; each with what the caller calls it."""
+    exchange, names = known_exchange(config), _texts(config.symbol)
+    try:
+        book = default_channel(exchange, names, one_kind(config.market), config.orderbook_depth)
+    except (SettingsError, TypeError):  # a number of levels that is told of by itself
+        book = f"book.{DEFAULT_LEVELS}"
+    others = [(one, f"channels[{number}]") for number, one in enumerate(_texts(config.channels))]
+    return [(book, "orderbook_depth"), *((one, place) for one, place in others if one != book)]
 
 
 def _channels(config: DataIngestorConfig) -> object:
-    """Choose the smallest book that holds the levels, for each kind of market that is meant."""
-    meant = {kind_of(name) for name in _texts(config.symbol)}
-    offered = VENUES[config.exchange].kinds if config.exchange in VENUES else ()
-    kinds = [kind for kind in offered if kind in meant] or offered
-    try:
-        depths = [smallest_depth_holding(config.exchange, kind, config.orderbook_depth) for kind in kinds]
-    except (SettingsError, TypeError):  # a number of levels that is told of by itself
-        depths = []
-    return [f"book.{max(depths, default=50)}", *_texts(config.channels)]
+    return [channel for channel, _ in channels_of(config)]
 
 
 def _database(config: DataIngestorConfig) -> object:
@@ -118,7 +150,8 @@ def _texts(value: object) -> Sequence[str]:
 TABLE: Final[tuple[tuple[str, str, Meaning], ...]] = (
     ("symbol", "exchanges.{exchange}.symbols", _symbols),
     ("channels", "exchanges.{exchange}.channels", _channels),
-    ("sandbox", "exchanges.{exchange}.environment", _environment),
+    ("environment", "exchanges.{exchange}.environment", _environment),
+    ("market", "exchanges.{exchange}.market", lambda config: config.market),
     ("endpoints", "exchanges.{exchange}.endpoints", lambda config: config.endpoints),
     ("data_source", "exchanges.{exchange}.data_source", lambda config: config.data_source),
     ("db_path", "database.url", _database),
@@ -135,12 +168,19 @@ TABLE: Final[tuple[tuple[str, str, Meaning], ...]] = (
 )
 
 
+def known_exchange(config: DataIngestorConfig) -> str:
+    """Return the exchange; in the place of one that is not known, which is told, the default one."""
+    known = isinstance(config.exchange, str) and is_known(config.exchange)
+    return config.exchange if known else DEFAULT_EXCHANGE
+
+
 def _own_problems(config: DataIngestorConfig) -> list[str]:
     """Check what the full settings cannot be asked about."""
     seconds = config.start_timeout
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    known = f"{one_of(list(VENUES))}, or another of ccxt.pro's"
     wanted: list[tuple[str, bool, str]] = [
-        ("exchange", isinstance(config.exchange, str), "the name of an exchange"),
+        ("exchange", known_exchange(config) == config.exchange, known + _nearest_exchange(config.exchange)),
         ("sandbox", isinstance(config.sandbox, bool), "true or false"),
         ("channels", isinstance(config.channels, list | tuple | str), "a list of channels, like ['trade']"),
         ("settings", isinstance(config.settings, Mapping), "full keys, like {'stream.heartbeat_s': 5}"),
@@ -150,29 +190,36 @@ def _own_problems(config: DataIngestorConfig) -> list[str]:
             "seconds, above 0 and at most 3600",
         ),
     ]
-    return [
+    problems = [
         f"{NAME}: {name}: found {shown(getattr(config, name))}, expected {expected}"
         for name, right, expected in wanted
         if not right
     ]
+    if config.sandbox is True and config.environment not in (None, "testnet"):
+        found = f"found sandbox true and environment {shown(config.environment)}"
+        problems.append(f"{NAME}: sandbox: {found}, expected one of the two, or environment 'testnet'")
+    return [*problems, *_depth_problems(config)]
+
+
+def _depth_problems(config: DataIngestorConfig) -> list[str]:
+    """Hold the levels wanted against the deepest book that the exchange has."""
+    exchange, wanted = known_exchange(config), config.orderbook_depth
+    meant = {kind_meant(exchange, name, one_kind(config.market)) for name in _texts(config.symbol)}
+    deepest = [depths[-1] for kind, depths in venue(exchange).depths.items() if kind in meant or not meant]
+    most = min([MOST_LEVELS, *deepest])
+    right = isinstance(wanted, int) and not isinstance(wanted, bool) and 1 <= wanted <= most
+    expected = f"a whole number from 1 to {most}, the deepest book of {exchange} that can be kept"
+    return [] if right else [f"{NAME}: orderbook_depth: found {shown(wanted)}, expected {expected}"]
+
+
+def _nearest_exchange(name: object) -> str:
+    return nearest(name, [*VENUES, *sorted(NAMES)]) if isinstance(name, str) else ""
+
+
+def _key_told(text: str) -> str:
+    return text.split(": ")[1]
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
     close = nearest(name, known) or f", expected one of {', '.join(known)}"
     return f"{NAME}: {name[:60]!r}: found a key that an ingestor does not have{close}"
-
-
-def _in_short_keys(text: str, exchange: str) -> str:
-    """Name a key in a message as the caller knows it."""
-    for short, path, _ in TABLE:
-        long = re.escape(path.format(exchange=exchange))
-        text, changed = re.subn(rf"^({NAME}): {long}(?=[:.\[])", rf"\1: {short}", text)
-        if changed:
-            break
-    return text
-
-
-def _without_exchanges(environ: Mapping[str, str]) -> dict[str, str]:
-    """Leave out what the environment says of exchanges: which one and what is said in the config."""
-    ours = {name: value for name, value in environ.items() if name.upper() != "SYMBOLS"}
-    return {name: value for name, value in ours.items() if not name.upper().startswith("COLLECTOR_EXCHANGES")}

@@ -44,8 +44,11 @@ class DataIngestor:
     def __init__(self, config: DataIngestorConfig | Settings) -> None:
         if isinstance(config, Settings):
             self.settings, self._start_timeout_s = config, START_TIMEOUT_S
+            self._without_effect: tuple[str, ...] = ()
         else:
-            self.settings, self._start_timeout_s = config.to_settings(), config.start_timeout
+            loaded = config.load()
+            self.settings, self._start_timeout_s = loaded.settings, config.start_timeout
+            self._without_effect = loaded.notes.without_effect
         self.events = EventBus(self._on_failed_subscriber)
         self.ticks = TickStore(self.events)
         self.start_failure: IngestorError | None = None  # why the last start returned False
@@ -76,6 +79,8 @@ class DataIngestor:
                 return True
             if not structlog.is_configured():  # a bot that says itself where log lines go is left alone
                 set_up_logging(self.settings.logging, secrets=self.settings.secrets())
+            for text in self._without_effect:
+                log.warning("variable.without_effect", reason=text)
             self._phase, self.start_failure, self._last_trouble = "starting", None, ""
             timeout_s = self._start_timeout_s if timeout is None else timeout
             failure = self._try_to_start(timeout_s)
@@ -145,7 +150,8 @@ class DataIngestor:
         collector.check_symbols(name, *symbols)
         ended = collector.unsubscribe(name, *symbols)
         gone = {*symbols, *(key.symbol for key in ended)}
-        kept = tuple(one for one in self.settings.exchanges[name].symbols if one not in gone)
+        meant = collector.meaning(name, *self.settings.exchanges[name].symbols)
+        kept = tuple(one for one in meant if one not in gone and meant[one] not in gone)
         self._want(name, kept)
         return ended
 

@@ -1,0 +1,91 @@
+"""Tell a mistake of the full settings by the short key that its writer knows, with the limit that holds there."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from collector.errors import SettingsError
+from collector.settings import Settings
+from collector.settings.layers import shown
+
+_ITEM = re.compile(r"(?P<key>.+)\[(?P<number>\d+)\]")
+MOST_ROWS = 1_000_000  # that may trigger a flush
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the writer of a config wrote, and what it stands for."""
+
+    name: str  # what messages call the config
+    values: Mapping[str, object]  # by short key
+    places: Sequence[tuple[str, str]]  # short key, path in the full settings
+    more: Mapping[str, Any]  # full keys that he wrote himself
+    channels: Sequence[str]  # what he calls each channel
+
+
+def in_short_keys(problems: Sequence[str], written: Written, settings_of: Callable[[], Settings]) -> list[str]:
+    """Return the problems as the writer knows the keys; `settings_of` gives the settings beside his own."""
+    return list(dict.fromkeys(_told(problems, written, settings_of)))
+
+
+def _told(problems: Sequence[str], written: Written, settings_of: Callable[[], Settings]) -> Iterator[str]:
+    for problem in problems:
+        place, _, rest = problem.partition(": ")
+        key, separator, text = rest.partition(": ")
+        if place != written.name or not separator:
+            yield _worded(problem, written)
+            continue
+        if _is_own(key, written):
+            yield f"{place}: {key}: {_worded(text, written)}"
+            continue
+        short = _short(key, written)
+        limited = _limits(written, settings_of).get(short)
+        if limited is not None:
+            text = f"found {shown(written.values[short])}, expected {limited}"
+        elif short == "environment" and written.values["sandbox"] is True:
+            short, text = "sandbox", text.replace("found 'testnet'", "found true").partition(", expected")[0]
+        elif short == "data_source" and written.values["sandbox"] is True:
+            text = text.replace("the environment is testnet", "sandbox is true")
+        yield f"{place}: {short}: {_worded(text, written)}"
+
+
+def _is_own(key: str, written: Written) -> bool:
+    """Say whether the writer used the full key himself."""
+    return any(key == own or key.startswith((f"{own}.", f"{own}[")) for own in written.more)
+
+
+def _short(key: str, written: Written) -> str:
+    """Return the short key, with what follows it: `symbol[1]` of `exchanges.bybit.symbols[1]`."""
+    limits = {"buffer.max_rows": "buffer_size", "stream.backoff_max_s": "reconnect_delay"}
+    if key in limits:  # what is told is that it is below the short key's value
+        return limits[key]
+    item = _ITEM.fullmatch(key)
+    for short, path in written.places:
+        if short == "channels" and item is not None and item["key"] == path:
+            return written.channels[int(item["number"])]
+        if key == path or key.startswith((f"{path}.", f"{path}[")):
+            return short + key[len(path) :]
+    return key
+
+
+def _worded(text: str, written: Written) -> str:
+    """Put short keys in the place of full ones within a text."""
+    for short, path in written.places:
+        if path not in written.more:
+            text = re.sub(rf"{re.escape(path)}(?![\w*])", short, text)
+    return text
+
+
+def _limits(written: Written, settings_of: Callable[[], Settings]) -> dict[str, str]:
+    """Say what may stand in a short key that another key limits as well."""
+    try:
+        settings = settings_of()
+    except SettingsError:  # told by itself
+        settings = Settings.model_validate({})
+    rows, seconds = settings.buffer.max_rows, settings.stream.backoff_max_s
+    why_rows = " (buffer.max_rows)" if rows < MOST_ROWS else ""
+    return {
+        "buffer_size": f"a whole number from 1 to {min(rows, MOST_ROWS)}{why_rows}",
+        "reconnect_delay": f"seconds, above 0 and at most {seconds:g} (stream.backoff_max_s)",
+    }
