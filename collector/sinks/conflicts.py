@@ -18,24 +18,13 @@ def first_stays(table: sa.Table, quote: Quote) -> str:
     return f" ON CONFLICT ({_key(table, quote)}) DO NOTHING"
 
 
-def latest_wins(table: sa.Table, names: Sequence[str], quote: Quote) -> str:
-    """Return the end of an INSERT after which the latest state stands: a bar, final once it was confirmed."""
-    there = quote.format_table(table)
-    changes = ", ".join(_change(table, name, quote) for name in names if name not in key_of(table))
-    return (
-        f" ON CONFLICT ({_key(table, quote)}) DO UPDATE SET {changes}"
-        f" WHERE excluded.confirmed > {there}.confirmed OR excluded.confirmed = {there}.confirmed"
-        f" AND COALESCE(excluded.received_at_ns, 0) >= COALESCE({there}.received_at_ns, 0)"
+def replaced(table: sa.Table, names: Sequence[str], quote: Quote) -> str:
+    """Return the end of an INSERT that puts all these columns in the place of what is there: a bar."""
+    changes = ", ".join(
+        f"{quote.quote(name)} = excluded.{quote.quote(name)}" for name in names if name not in key_of(table)
     )
+    return f" ON CONFLICT ({_key(table, quote)}) DO UPDATE SET {changes}"
 
 
 def _key(table: sa.Table, quote: Quote) -> str:
     return ", ".join(quote.quote(name) for name in key_of(table))
-
-
-def _change(table: sa.Table, name: str, quote: Quote) -> str:
-    column = quote.quote(name)
-    if not table.columns[name].nullable:
-        return f"{column} = excluded.{column}"
-    # A volume-weighted price that the last update did not repeat is kept.
-    return f"{column} = COALESCE(excluded.{column}, {quote.format_table(table)}.{column})"

@@ -11,6 +11,8 @@ LEVEL_COLUMNS = tuple(  # bid_price_1 .. bid_price_10, bid_size_1 .. , ask_price
     for what in ("price", "size")
     for level in range(1, STORED_LEVELS + 1)
 )
+BAR = ("exchange", "symbol", "interval", "open_time")  # what tells one bar from another
+BAR_NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "count")  # what is said of it
 
 
 def trades(metadata: sa.MetaData) -> sa.Table:
@@ -44,6 +46,28 @@ def ohlcv(metadata: sa.MetaData) -> sa.Table:
     return sa.Table(
         "collector_ohlcv",
         metadata,
+        *_bar_columns(),
+        sa.Index("ux_collector_ohlcv", *BAR, unique=True),
+        sa.Index("ix_collector_ohlcv_symbol", "symbol", "exchange", "interval", "open_time"),
+        sqlite_autoincrement=True,
+    )
+
+
+def ohlcv_corrections(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of confirmations that differ from those before them."""
+    return sa.Table(
+        "collector_ohlcv_corrections",
+        metadata,
+        *_bar_columns(),
+        # One receipt and one set of values: the same correction told again is no other.
+        sa.Index("ux_collector_ohlcv_corrections", *BAR, "received_at_ns", *BAR_NUMBERS, unique=True),
+        sa.Index("ix_collector_ohlcv_corrections_symbol", "symbol", "exchange", "interval", "open_time"),
+        sqlite_autoincrement=True,
+    )
+
+
+def _bar_columns() -> list[sa.Column[object]]:
+    return [
         sa.Column("id", INTEGER, sa.Identity(), primary_key=True),
         sa.Column("timestamp", TEXT, nullable=False),
         sa.Column("exchange", TEXT, nullable=False),
@@ -63,10 +87,7 @@ def ohlcv(metadata: sa.MetaData) -> sa.Table:
         sa.Column("segment_id", INTEGER),
         sa.Column("data_source", TEXT),
         sa.Column("created_at", MOMENT, server_default=sa.func.current_timestamp()),
-        sa.Index("ux_collector_ohlcv", "exchange", "symbol", "interval", "open_time", unique=True),
-        sa.Index("ix_collector_ohlcv_symbol", "symbol", "exchange", "interval", "open_time"),
-        sqlite_autoincrement=True,
-    )
+    ]
 
 
 def levels(metadata: sa.MetaData) -> sa.Table:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from collector.sinks import multi_row
-from collector.sinks.bars import fold
-from collector.sinks.conflicts import first_stays, latest_wins
+from collector.sinks.bar_rows import Written, write_bars
+from collector.sinks.conflicts import first_stays
 from collector.sinks.contract import Rows, Value
 from collector.sinks.integers import check_integers
 from collector.sinks.schema import Tables
@@ -14,27 +14,28 @@ from collector.sinks.schema import Tables
 Columns = Mapping[str, Sequence[Value]]
 
 
-def write_rows(connection: sa.Connection, tables: Tables, rows: Rows) -> int:
-    """Insert the rows inside the transaction that is open; return how many were not there yet.
+def write_rows(connection: sa.Connection, tables: Tables, rows: Rows) -> Written:
+    """Write the rows inside the transaction that is open; return how many are new, and how many merged.
 
     Raises what the database or its driver raises, and OverflowError, TypeError, LookupError or ValueError
     for rows that cannot be right (collector.sinks.faults tells these apart).
     """
     table = _table(tables, rows.table)
     if not len(rows):
-        return 0
+        return Written(0, 0)
     check_integers(table, rows.columns)
     match rows.table:
         case "trades":
-            return _write_trades(connection, table, rows.columns)
+            new = _write_trades(connection, table, rows.columns)
+            return Written(new, len(rows) - new)  # the statement says nothing of those that it leaves out
         case "ohlcv":
-            return _write_bars(connection, table, fold(table, rows.columns))
+            return write_bars(connection, table, tables.ohlcv_corrections, rows.columns)
     if connection.dialect.name == "sqlite":
-        return multi_row.insert(connection, table, rows.columns)
+        return Written(multi_row.insert(connection, table, rows.columns), 0)
     from collector.sinks import postgres_copy  # noqa: PLC0415  (its driver is an extra)
 
     postgres_copy.insert(connection, table, rows.columns)
-    return len(rows)
+    return Written(len(rows), 0)
 
 
 def _table(tables: Tables, name: str) -> sa.Table:
@@ -62,17 +63,3 @@ def _write_trades(connection: sa.Connection, table: sa.Table, columns: Columns) 
 
     return postgres_copy.insert_unless(connection, table, columns, conflict)
 
-
-def _write_bars(connection: sa.Connection, table: sa.Table, columns: Columns) -> int:
-    conflict = latest_wins(table, tuple(columns), connection.dialect.identifier_preparer)
-    if connection.dialect.name != "sqlite":
-        from collector.sinks import postgres_copy  # noqa: PLC0415  (its driver is an extra)
-
-        return postgres_copy.insert_unless(connection, table, columns, conflict)
-    # SQLite counts a changed row like a new one; but only a new one has a new id, and ids only grow.
-    newest = sa.func.coalesce(sa.func.max(table.c.id), 0)
-    before = connection.execute(sa.select(newest)).scalar_one()
-    multi_row.insert(connection, table, columns, conflict)
-    return connection.execute(
-        sa.select(sa.func.count()).select_from(table).where(table.c.id > before)
-    ).scalar_one()

@@ -30,6 +30,7 @@ class Tables:
     batches: sa.Table
     trades: sa.Table
     ohlcv: sa.Table
+    ohlcv_corrections: sa.Table
     levels: sa.Table
     rejected: sa.Table
     events: sa.Table
@@ -48,6 +49,7 @@ def tables(table_name: str) -> Tables:
         batches=bookkeeping_tables.batches(metadata),
         trades=market_tables.trades(metadata),
         ohlcv=market_tables.ohlcv(metadata),
+        ohlcv_corrections=market_tables.ohlcv_corrections(metadata),
         levels=market_tables.levels(metadata),
         rejected=bookkeeping_tables.rejected(metadata),
         events=bookkeeping_tables.events(metadata),

@@ -170,12 +170,12 @@ class SqlSink:
             self._in_use = None
 
     def _write_rows(self, connection: sa.Connection, batch: WriteSet) -> Counter[StreamKey]:
-        """Insert all rows; count those that were there already, by stream."""
+        """Write all rows; count those that gave none of their own, by stream."""
         merged: Counter[StreamKey] = Counter()
         for rows in batch.rows:
-            there = len(rows) - write_rows(connection, self._tables, rows)
-            if there and rows.stream is not None:
-                merged[rows.stream] += there
+            written = write_rows(connection, self._tables, rows)
+            if written.merged and rows.stream is not None:
+                merged[rows.stream] += written.merged
         return merged
 
     def _write_states(

@@ -16,7 +16,7 @@ from collector.sinks.migrate import Status, bring_to_head, downgrade, sql_previe
 from collector.sinks.schema import tables
 
 NAME = "l2_training_data_practical"
-HEAD = "0004"
+HEAD = "0005"
 
 START = """
 import sys

@@ -12,7 +12,7 @@ from collector.sinks.migrate import Status, downgrade, status, upgrade
 from collector.sinks.schema import HOT_COLUMNS, tables
 
 NAME = "l2_training_data_practical"
-HEAD = "0004"
+HEAD = "0005"
 TABLES = tables(NAME)
 ADDED = ["received_at_ns", "segment_id", "depth", "ofi"]
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from collector.sinks.contract import Rows
 from collector.sinks.database_url import database_url
@@ -50,14 +48,9 @@ def trades(ids: Sequence[object], **columns: Sequence[Any]) -> Rows:
     return rows("trades", TRADE, len(ids), trade_id=[str(each) for each in ids], **columns)
 
 
-def bars(*changes: dict[str, Any]) -> Rows:
-    states = [BAR | change for change in changes]
-    return Rows("ohlcv", {name: [state[name] for state in states] for name in BAR})
-
-
 def write(engine: sa.Engine, *all_rows: Rows) -> list[int]:
     with engine.begin() as connection:
-        return [write_rows(connection, TABLES, each) for each in all_rows]
+        return [write_rows(connection, TABLES, each).new for each in all_rows]
 
 
 def stored(engine: sa.Engine, table: sa.Table) -> list[dict[str, Any]]:
@@ -117,75 +110,9 @@ def test_rows_of_many_streams_in_one_transaction_are_told_apart(engine: sa.Engin
 def test_what_is_rolled_back_was_never_there(engine: sa.Engine) -> None:
     for _ in range(2):
         with engine.connect() as connection, connection.begin() as transaction:
-            assert write_rows(connection, TABLES, trades(range(MANY))) == MANY
+            assert write_rows(connection, TABLES, trades(range(MANY))).new == MANY
             transaction.rollback()
     assert write(engine, trades(range(MANY))) == [MANY]
-
-
-def test_the_later_state_of_a_bar_wins_and_keeps_what_was_known(engine: sa.Engine) -> None:
-    first = {"received_at_ns": 1, "close": 2.0}
-    later = {"received_at_ns": 2, "close": 2.5, "vwap": None, "count": None, "timestamp": "later"}
-    assert write(engine, bars(first)) == [1]
-    assert write(engine, bars(later)) == [0]
-    (row,) = stored(engine, TABLES.ohlcv)
-    assert (row["close"], row["timestamp"], row["received_at_ns"]) == (2.5, "later", 2)
-    assert (row["vwap"], row["count"]) == (1.5, 4)
-
-
-def test_a_confirmed_bar_stays_as_it_was_confirmed(engine: sa.Engine) -> None:
-    write(engine, bars({"confirmed": 1, "received_at_ns": 5, "close": 4.0}))
-    assert write(engine, bars({"confirmed": 0, "received_at_ns": 6, "close": 9.0, "vwap": 9.0})) == [0]
-    (row,) = stored(engine, TABLES.ohlcv)
-    assert (row["confirmed"], row["close"], row["vwap"], row["received_at_ns"]) == (1, 4.0, 1.5, 5)
-    write(engine, bars({"confirmed": 1, "received_at_ns": 7, "close": 4.5}))
-    assert stored(engine, TABLES.ohlcv)[0]["close"] == 4.5
-
-
-def test_an_older_state_that_comes_late_changes_nothing(engine: sa.Engine) -> None:
-    write(engine, bars({"received_at_ns": 5, "close": 4.0}))
-    assert write(engine, bars({"received_at_ns": 4, "close": 9.0})) == [0]
-    assert stored(engine, TABLES.ohlcv)[0]["close"] == 4.0
-
-
-def test_many_bars_new_and_known_are_told_apart(engine: sa.Engine) -> None:
-    first = bars(*({"open_time": number} for number in range(MANY)))
-    later = bars(*({"open_time": number, "received_at_ns": 2, "close": 7.0} for number in range(5, MANY + 3)))
-    assert write(engine, first, later) == [MANY, 3]
-    closes = [row["close"] for row in stored(engine, TABLES.ohlcv)]
-    assert closes == [2.0] * 5 + [7.0] * (MANY - 2)
-
-
-STATES = st.lists(
-    st.fixed_dictionaries(
-        {
-            "open_time": st.integers(0, 2),
-            "confirmed": st.integers(0, 1),
-            "received_at_ns": st.integers(1, 4),
-            "close": st.integers(1, 9).map(float),
-            "vwap": st.none() | st.integers(1, 9).map(float),
-        }
-    ),
-    min_size=1,
-    max_size=8,
-)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(states=STATES, data=st.data())
-def test_bars_come_out_the_same_however_they_are_cut_into_batches(
-    tmp_path_factory: pytest.TempPathFactory, states: list[dict[str, Any]], data: st.DataObject
-) -> None:
-    cut = data.draw(st.integers(0, len(states)))
-    outcomes, new = [], []
-    for batches in ([[state] for state in states], [states[:cut], states[cut:]], [states]):
-        path = tmp_path_factory.mktemp("bars") / "live.db"
-        engine = make_engine(database_url(str(path)), synchronous="OFF")
-        TABLES.hot.metadata.create_all(engine)
-        new.append(sum(write(engine, *(bars(*batch) for batch in batches))))
-        outcomes.append([{name: row[name] for name in BAR} for row in stored(engine, TABLES.ohlcv)])
-        engine.dispose()
-    assert outcomes[0] == outcomes[1] == outcomes[2]
-    assert new == [len({state["open_time"] for state in states})] * 3
 
 
 @pytest.mark.parametrize("kind", ["book", "trades", "ohlcv"])
@@ -218,9 +145,9 @@ def test_two_connections_may_write_trades_at_once(
 ) -> None:
     engine = make_one(postgres_url)
     with closing(engine.connect()) as one, closing(engine.connect()) as other, one.begin():
-        assert write_rows(one, TABLES, trades(range(MANY))) == MANY
+        assert write_rows(one, TABLES, trades(range(MANY))).new == MANY
         with other.begin():
-            assert write_rows(other, TABLES, trades(range(MANY), symbol=["ETH"] * MANY)) == MANY
+            assert write_rows(other, TABLES, trades(range(MANY), symbol=["ETH"] * MANY)).new == MANY
     assert len(stored(engine, TABLES.trades)) == 2 * MANY
 
 

@@ -1,0 +1,102 @@
+"""Bring states of bars into their tables: read what stands, settle it by the rule, write what changed."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from collector.sinks import multi_row
+from collector.sinks.bars import KEPT, VALUES, Bar, State, settle
+from collector.sinks.conflicts import replaced
+from collector.sinks.contract import Value
+from collector.sinks.market_tables import BAR
+
+_READ = ("open_time", "confirmed", "received_at_ns", *VALUES, *KEPT)
+_BARS_A_QUESTION = 500
+
+
+class Written(NamedTuple):
+    """What became of rows."""
+
+    new: int  # rows of their own now
+    merged: int  # found to be there already, or taken into a row that is
+
+
+def write_bars(
+    connection: sa.Connection,
+    table: sa.Table,
+    corrections: sa.Table,
+    columns: Mapping[str, Sequence[Value]],
+) -> Written:
+    """Write states of bars, in the order in which they came, inside the transaction that is open."""
+    _check(table, columns)
+    names = tuple(columns)
+    states = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    stored = {bar: found[0] for bar, found in _read(connection, table, _bars(columns)).items()}
+    over = [bar for bar, state in stored.items() if state["confirmed"]]
+    settled = settle(states, stored, _read(connection, corrections, over))
+    new = _insert(connection, table, names, settled.new.values())
+    new += _insert(connection, corrections, names, settled.corrections)
+    ending = replaced(table, names, connection.dialect.identifier_preparer)
+    _insert(connection, table, names, settled.replaced.values(), ending)
+    return Written(new, settled.merged)
+
+
+def _check(table: sa.Table, columns: Mapping[str, Sequence[Value]]) -> None:
+    """Refuse what a database would, before it is settled: it may see other states of the bar only."""
+    for name, values in columns.items():
+        column = table.columns[name]
+        if not column.nullable and None in values:
+            raise ValueError(f"{table.name}.{name}: NULL")
+        if isinstance(column.type, sa.Float):
+            _check_numbers(f"{table.name}.{name}", values)
+
+
+def _check_numbers(where: str, values: Sequence[Value]) -> None:
+    for value in values:
+        if isinstance(value, str):
+            raise TypeError(f"{where}: something that is no number")
+        if value is not None and not isfinite(value):
+            raise ValueError(f"{where}: a number that is not finite")
+
+
+def _bars(columns: Mapping[str, Sequence[Value]]) -> Iterable[Bar]:
+    return dict.fromkeys(zip(*(columns[name] for name in BAR), strict=True))
+
+
+def _read(connection: sa.Connection, table: sa.Table, bars: Iterable[Bar]) -> dict[Bar, list[State]]:
+    """Return the rows of each bar by their ids."""
+    found: defaultdict[Bar, list[State]] = defaultdict(list)
+    for of_stream, question in _questions(table, bars):
+        for row in connection.execute(question.order_by(table.c.id)).mappings():
+            found[*of_stream, row["open_time"]].append(row)
+    return found
+
+
+def _questions(table: sa.Table, bars: Iterable[Bar]) -> "Iterator[tuple[Bar, sa.Select[tuple[object, ...]]]]":
+    opened: defaultdict[Bar, list[Value]] = defaultdict(list)
+    for *of_stream, open_time in bars:
+        opened[tuple(of_stream)].append(open_time)
+    chosen = sa.select(*(table.c[name] for name in _READ))
+    for stream, times in opened.items():
+        own = [table.c[name] == value for name, value in zip(BAR, stream, strict=False)]
+        for first in range(0, len(times), _BARS_A_QUESTION):
+            some = times[first : first + _BARS_A_QUESTION]
+            yield stream, chosen.where(*own, table.c.open_time.in_(some))
+
+
+def _insert(
+    connection: sa.Connection,
+    table: sa.Table,
+    names: tuple[str, ...],
+    states: Iterable[State],
+    ending: str = "",
+) -> int:
+    listed = list(states)
+    if not listed:
+        return 0
+    return multi_row.insert(
+        connection, table, {name: [state[name] for state in listed] for name in names}, ending
+    )
