@@ -22,7 +22,8 @@ from collector.exchanges.venues import Kind
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 import made_startup
 import recordings
-from made_binance import LINEAR_WHOLE, SPOT_CHEAP, Made, made
+from binance_writing import LINEAR_WHOLE, SPOT_CHEAP
+from made_binance import Made, made
 from recordings import where_recorded
 
 Message = Snapshot | Delta | TopOfBook | Trade | Candle
@@ -102,11 +103,11 @@ def of(one: Made) -> Feed:
     return Feed(one.kind, lambda: one.frames, one.deltas, one.prefix, one.comparable, one.waited)
 
 
-def recorded(kind: Kind, paths: tuple[str, ...], deltas: int, prefix: int, comparable: int) -> Feed:
+def recorded(kind: Kind, paths: tuple[str, ...], *counts: int) -> Feed:
     def frames() -> Iterator[str]:
         return (text for _, text in recordings.stamped(*paths))
 
-    return Feed(kind, frames, deltas, prefix, comparable)
+    return Feed(kind, frames, *counts)
 
 
 MADE = {
@@ -122,7 +123,7 @@ FEEDS = [
     *(pytest.param(of(one), id=f"made {name}") for name, one in MADE.items()),
     *where_recorded(
         pytest.param(recorded("spot", recordings.BINANCE_SPOT, 6_470, 2, 6_170), id="recorded spot"),
-        pytest.param(recorded("linear", recordings.BINANCE_LINEAR, 9_022, 5, 8_861), id="recorded linear"),
+        pytest.param(recorded("linear", recordings.BINANCE_LINEAR, 9_022, 5, 8_861, 1), id="recorded linear"),
     ),
 ]
 
@@ -215,9 +216,7 @@ def test_one_delta_lost_is_a_gap_at_the_next_wherever_it_was(feed: Feed) -> None
         ),
     ],
 )
-def test_a_stream_joined_in_the_middle_serves_no_book(
-    frames: Callable[[], list[str]], waiting: int
-) -> None:
+def test_a_stream_joined_in_the_middle_serves_no_book(frames: Callable[[], list[str]], waiting: int) -> None:
     rebuilt = Rebuilt("spot")
     for message in read(frames):
         if isinstance(message, Delta):
@@ -235,7 +234,9 @@ def made_stale() -> tuple[list[str], str]:
 
 
 def recorded_stale() -> tuple[list[str], str]:
-    return list(recordings.lines(recordings.BINANCE_STALE_DIFFS)), recordings.text(recordings.BINANCE_STALE_REST)
+    return list(recordings.lines(recordings.BINANCE_STALE_DIFFS)), recordings.text(
+        recordings.BINANCE_STALE_REST
+    )
 
 
 @pytest.mark.parametrize(

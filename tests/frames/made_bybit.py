@@ -1,6 +1,6 @@
 """Frames of Bybit v5, made in the form in which it documents and sends them.
 
-https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook and the pages `trade` and `kline` beside it.
+https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook, and the pages beside it.
 """
 
 from collections.abc import Callable, Iterator
@@ -65,7 +65,9 @@ class _Book:
             changed.sort(reverse=side == "bid")
             if kind == "delta" and self.market.random.random() < 0.05:  # gone once more
                 changed.append((max(new) + 10**6 if side == "ask" else 1, 0))
-            sides.append(",".join(f'["{price}","{size}"]' for price, size in (self.pair(*one) for one in changed)))
+            sides.append(
+                ",".join(f'["{price}","{size}"]' for price, size in (self.pair(*one) for one in changed))
+            )
         self.bids, self.asks = after["bid"], after["ask"]
         self.number, self.cross = self.number + 1, self.cross + self.market.random.randint(1, 60)
         name = self.topic.split(".")[2]
@@ -143,8 +145,8 @@ def _trades(book: _Book, at_ms: int, number: int, fills: list[Fill]) -> str:
         price, size = book.pair(fill.ticks, fill.lots)
         side = "Buy" if fill.taker_buys else "Sell"
         rows.append(
-            f'{{"i":"229000000005{number + place:07d}","T":{at_ms - 2},"p":"{price}","v":"{size}","S":"{side}",'
-            f'"seq":{book.cross},"s":"{name}","BT":false,"RPI":false}}'
+            f'{{"i":"229000000005{number + place:07d}","T":{at_ms - 2},"p":"{price}","v":"{size}",'
+            f'"S":"{side}","seq":{book.cross},"s":"{name}","BT":false,"RPI":false}}'
         )
     return f'{{"topic":"publicTrade.{name}","ts":{at_ms},"type":"snapshot","data":[{",".join(rows)}]}}'
 

@@ -1,6 +1,7 @@
 """Frames of Kraken's websocket v2, made in the form in which it documents and sends them.
 
-https://docs.kraken.com/api/docs/websocket-v2/book; the checksum is summed as the guide beside it tells, slowly.
+https://docs.kraken.com/api/docs/websocket-v2/book. The checksum is summed, slowly, as
+https://docs.kraken.com/api/docs/guides/spot-ws-book-v2 tells it.
 """
 
 from collections.abc import Callable
@@ -104,7 +105,12 @@ def made(
     A client of a depth is told of what comes into its sight, never of what falls out of it.
     """
     market = Market(seed, middle=middle, bids=depth + 5 if levels is None else levels, most_lots=10**12)
-    random, writer, result, at = market.random, _Writer(symbol, precision, number), Made(depth, precision), START
+    random, writer, result, at = (
+        market.random,
+        _Writer(symbol, precision, number),
+        Made(depth, precision),
+        START,
+    )
     frames = result.frames
     frames += [STATUS, writer.ack("subscribe", depth, at), HEARTBEAT]
     view = _seen(market, depth)
@@ -131,7 +137,8 @@ def made(
             market.step()
         after = _seen(market, depth)
         bids, asks = (
-            _changed(market, side, getattr(view, f"{side}s"), getattr(after, f"{side}s")) for side in ("bid", "ask")
+            _changed(market, side, getattr(view, f"{side}s"), getattr(after, f"{side}s"))
+            for side in ("bid", "ask")
         )
         view = after
         checksum = _checksum(writer, view)

@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from made_binance import LINEAR, LINEAR_WHOLE, SPOT, SPOT_CHEAP, Decimals, made
+from binance_writing import LINEAR, LINEAR_WHOLE, SPOT, SPOT_CHEAP, Decimals
+from made_binance import made
 from made_market import Market
 
 MINUTE_MS = 60_000
@@ -19,7 +20,13 @@ def start_of_a_client(kind: str, seed: int) -> tuple[Heard, Counter[str]]:
     counts: Counter[str] = Counter()
     for place, (symbol, decimals) in enumerate(MARKETS[kind].items()):
         one = made(
-            kind, seed + place, symbol=symbol, decimals=decimals, deltas=60, snapshot_in=3 + 9 * place, in_the_middle=place % 2 == 0
+            kind,
+            seed + place,
+            symbol=symbol,
+            decimals=decimals,
+            deltas=60,
+            snapshot_in=3 + 9 * place,
+            in_the_middle=place % 2 == 0,
         )
         for at_ns, text in one.texts:
             rows.append((at_ns, symbol if text.startswith('{"lastUpdateId"') else None, text))
@@ -27,7 +34,10 @@ def start_of_a_client(kind: str, seed: int) -> tuple[Heard, Counter[str]]:
         bars = _bars(kind, symbol, decimals, Market(seed), one.texts[0][0] // 10**6)
         rows += [(at_ns - place, None, text) for place, text in enumerate(reversed(bars))]
         counts += Counter(
-            Delta=one.deltas, Trade=one.trades + 2, Snapshot=1, Candle=len(bars) - 2,
+            Delta=one.deltas,
+            Trade=one.trades + 2,
+            Snapshot=1,
+            Candle=len(bars) - 2,
             TopOfBook=sum('@bookTicker"' in text for _, text in one.texts),
         )
     rows.sort(key=lambda row: row[0])
@@ -39,7 +49,11 @@ def _bars(kind: str, symbol: str, decimals: Decimals, market: Market, at_ms: int
     is_spot, name = kind == "spot", symbol.lower()
     texts, open_ms = [], at_ms // MINUTE_MS * MINUTE_MS
     price = decimals.price_text(market.top.ask)
-    for start, trades, is_over in ((open_ms, 0, "false"), (open_ms, 3, "true"), (open_ms + MINUTE_MS, 1, "false")):
+    for start, trades, is_over in (
+        (open_ms, 0, "false"),
+        (open_ms, 3, "true"),
+        (open_ms + MINUTE_MS, 1, "false"),
+    ):
         size, (first, last) = decimals.size_text(trades), (7_000, 7_000 + trades - 1) if trades else (-1, -1)
         bar = (
             f'{{"t":{start},"T":{start + MINUTE_MS - 1},"s":"{symbol}","i":"1m","f":{first},"L":{last},'
@@ -54,6 +68,7 @@ def _bars(kind: str, symbol: str, decimals: Decimals, market: Market, at_ms: int
         tail = ',"M":true' if is_spot else ""
         texts.append(
             f'{{"stream":"{name}@aggTrade","data":{{"e":"aggTrade","E":{at_ms},{head},"p":"{price}",'
-            f'"q":"{decimals.size_text(1)}","f":{7_000 + number},"l":{7_000 + number},"T":{at_ms},"m":{maker}{tail}}}}}'
+            f'"q":"{decimals.size_text(1)}","f":{7_000 + number},"l":{7_000 + number},"T":{at_ms},'
+            f'"m":{maker}{tail}}}}}'
         )
     return texts
