@@ -24,6 +24,11 @@ class Made:
     books: dict[int, tuple[Texts, Texts]] = field(default_factory=dict)  # the whole book as of each `u`
 
     @property
+    def later(self) -> int:
+        """Count the deltas that came after the snapshot and are not in it."""
+        return self.deltas - self.prefix - self.waited
+
+    @property
     def frames(self) -> list[str]:
         return [text for _, text in self.texts]
 

@@ -107,17 +107,21 @@ def spot_session(seed: int, *, messages: int = 120, depth: int = 200) -> Made:
         if fills:
             made.trades += len(fills)
             made.hear(at_ms, _trades(book, at_ms, made.trades, fills))
-        for text, is_confirmed in bars[place].frames(at_ms, fills):
-            made.bars, made.confirmed = made.bars + 1, made.confirmed + is_confirmed
-            made.hear(at_ms, text)
+        for number, bar in enumerate(bars):
+            for text, is_confirmed in bar.frames(at_ms, fills if number == place else []):
+                made.bars, made.confirmed = made.bars + 1, made.confirmed + is_confirmed
+                made.hear(at_ms, text)
         if random.random() < 0.1:
             made.hear(at_ms, _ticker(book, at_ms))
     return made
 
 
-def deep_book(seed: int, *, deltas: int = 49, depth: int = 500, gap_ms: int = 100) -> Made:
-    """Make a book of a futures market alone: zeros at the end stay, sizes are whole contracts or parts."""
+def deep_book(
+    seed: int, *, deltas: int = 49, depth: int = 500, gap_ms: int = 100, first_number: int = 62_505_424
+) -> Made:
+    """Make a book of a futures market alone: zeros at the end of its numbers stay."""
     made, book = Made(), _book(seed, f"orderbook.{depth}.XRPUSDT", depth, (4, 1), 5_233, fixed)
+    book.number = first_number - 1
     for place in range(deltas + 1):
         at_ms = START_MS + place * gap_ms
         for _ in range(book.market.random.choice((1, 3, 9)) if place else 0):
@@ -125,6 +129,22 @@ def deep_book(seed: int, *, deltas: int = 49, depth: int = 500, gap_ms: int = 10
         made.hear(at_ms, book.frame("delta" if place else "snapshot", at_ms))
         made.books[book.topic, book.number] = book.state()
     return made
+
+
+def option_books() -> list[str]:
+    """Make the frames of two options: `id` first, no `seq`; one has no book at all."""
+    empty, quoted = "ABC-30JUN23-45000-P", "ABC-28APR23-30-C"
+    texts = []
+    for name, kind, levels, number in (
+        (empty, "snapshot", '"b":[],"a":[]', 0),
+        (quoted, "snapshot", '"b":[["0.01","50"]],"a":[["1.74","46"]]', 24_641),
+        (quoted, "delta", '"b":[],"a":[["1.74","0"],["1.75","46"]]', 24_642),
+    ):
+        texts.append(
+            f'{{"id":"orderbook.25.{name}-{number}-{START_MS}","topic":"orderbook.25.{name}","ts":{START_MS},'
+            f'"data":{{"s":"{name}",{levels},"u":{number}}},"type":"{kind}"}}'
+        )
+    return texts
 
 
 def _book(

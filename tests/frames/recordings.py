@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,13 @@ def text(path: str) -> str:
 @cache
 def stamped(*paths: str) -> list[tuple[int, str]]:
     """Read files of `<time of receipt> <frame>`; times in nanoseconds."""
-    rows = [line.split(None, 1) for path in paths for line in lines(path)]
-    return [(int(at) * 10 ** (19 - len(at)), frame) for at, frame in rows]
+    return list(_stamped(paths))
 
 
-def thinned(rows: list[tuple[int, str]], share: int) -> list[tuple[int, str]]:
-    """Take the first part of a recording: one in so many of its frames."""
-    return rows[: len(rows) // share]
+@cache
+def beginning(paths: tuple[str, ...], frames: int) -> list[tuple[int, str]]:
+    """Read so many of the first frames of a recording."""
+    return list(islice(_stamped(paths), frames))
 
 
 def start_of_a_client(path: str) -> list[tuple[str | None, str]]:
@@ -107,3 +108,10 @@ def kraken_embedded(path: str) -> list[str]:
     """Read received frames that lie in JSON lines as they are; what the client sent is left out."""
     rows = [line for line in lines(path) if '"rx_ns"' in line and '"dir": "tx"' not in line]
     return [row[row.index('"frame": ') + len('"frame": ') : row.rindex("}")] for row in rows]
+
+
+def _stamped(paths: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    for path in paths:
+        for line in lines(path):
+            at, frame = line.split(None, 1)
+            yield int(at) * 10 ** (19 - len(at)), frame
