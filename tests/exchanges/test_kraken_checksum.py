@@ -13,34 +13,9 @@ from collector.events.messages import Delta, Snapshot
 from collector.exchanges.kraken import Checksum, read_frame
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
+from kraken_example import WORKED_ASKS, WORKED_BIDS, WORKED_CHECKSUM
 from made_kraken import slow_checksum, slow_crc32
 
-# The exchange's own: https://docs.kraken.com/api/docs/guides/spot-ws-book-v2
-WORKED_BIDS = (
-    ("45283.5", "0.10000000"),
-    ("45283.4", "1.54582015"),
-    ("45282.1", "0.10000000"),
-    ("45281.0", "0.10000000"),
-    ("45280.3", "1.54592586"),
-    ("45279.0", "0.07990000"),
-    ("45277.6", "0.03310103"),
-    ("45277.5", "0.30000000"),
-    ("45277.3", "1.54602737"),
-    ("45276.6", "0.15445238"),
-)
-WORKED_ASKS = (
-    ("45285.2", "0.00100000"),
-    ("45286.4", "1.54571953"),
-    ("45286.6", "1.54571109"),
-    ("45289.6", "1.54560911"),
-    ("45290.2", "0.15890660"),
-    ("45291.8", "1.54553491"),
-    ("45294.7", "0.04454749"),
-    ("45296.1", "0.35380000"),
-    ("45297.5", "0.09945542"),
-    ("45299.5", "0.18772827"),
-)
-WORKED_CHECKSUM = 3310070434
 Side = tuple[tuple[str, str], ...]
 
 

@@ -7,12 +7,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import recordings
+from kraken_example import WORKED_ASKS, WORKED_BIDS, WORKED_CHECKSUM
+from shapes import parse
+
+if not recordings.ARE_HERE:
+    pytest.skip(
+        f"no recordings at {recordings.FOLDER}: what they show was proven on made frames alone",
+        allow_module_level=True,
+    )
 
 
-@pytest.mark.skipif(
-    not recordings.ARE_HERE,
-    reason=f"no recordings at {recordings.FOLDER}: what they show was proven on made frames alone",
-)
 def test_every_recording_that_tests_name_is_here() -> None:
     named = [
         value for name, value in vars(recordings).items() if name.startswith(("BINANCE", "BYBIT", "KRAKEN"))
@@ -22,3 +26,11 @@ def test_every_recording_that_tests_name_is_here() -> None:
         missing = [path for path in paths if not (recordings.FOLDER / path.format(market=market)).is_file()]
         assert not missing
     assert len(paths) > 20
+
+
+def test_krakens_worked_example_stands_here_as_it_was_published() -> None:
+    (path,) = (path for path in recordings.KRAKEN_SNAPSHOTS if "worked_example" in path)
+    (book,) = parse(recordings.text(path))["data"]
+    sides = [[(level["price"], level["qty"]) for level in book[side]] for side in ("bids", "asks")]
+    assert sides == [[*WORKED_BIDS], [*WORKED_ASKS]]
+    assert int(book["checksum"]) == WORKED_CHECKSUM
