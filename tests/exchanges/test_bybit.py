@@ -1,21 +1,15 @@
 """Bybit frames, as the exchange documents and sends them, into our vocabulary."""
 
-import gzip
 import json
-import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.book.verified import Did, VerifiedBook
 from collector.errors import FrameError
 from collector.events.messages import Ack, Delta, Heartbeat, Other, Snapshot
-from collector.exchanges.bybit import Continuity, read_frame
+from collector.exchanges.bybit import read_frame
 
-RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "bybit"
 BOOK = (
     '{"topic":"orderbook.50.BTCUSDT","type":"%s","ts":1700000000123,"data":{"s":"BTCUSDT",'
     '"b":[["100.5","1.25"]],"a":[["100.6","0"]],"u":%s,"seq":7},"cts":1700000000100}'
@@ -107,40 +101,3 @@ def test_garbage_never_raises_anything_else(text: str) -> None:
             read_frame(candidate)
         except FrameError:
             continue
-
-
-def recorded_spot() -> Iterator[str]:
-    with gzip.open(RECORDED / "bmoscon-cryptofeed-v3" / "spot.recv.tsv.gz", "rt") as lines:
-        for line in lines:
-            yield line.rstrip("\n").split(None, 1)[1]
-
-
-def recorded_deep() -> Iterator[str]:
-    with zipfile.ZipFile(RECORDED / "nautechsystems-nautilus_trader" / "xrpusdt-ob500.data.zip") as archive:
-        for name in archive.namelist():
-            yield from archive.read(name).decode().splitlines()
-
-
-def recorded_linear() -> Iterator[str]:
-    yield from (RECORDED / "lgoyal6-tickvault" / "bybit_orderbook.jsonl").read_text().splitlines()
-
-
-@pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded frames are not on this machine")
-@pytest.mark.parametrize(
-    ("frames", "books", "messages"), [(recorded_spot, 2, 0), (recorded_deep, 1, 50), (recorded_linear, 1, 9)]
-)
-def test_recorded_books_run_to_their_end_without_a_gap(frames, books, messages) -> None:  # noqa: ANN001
-    found: dict[str, VerifiedBook] = {}
-    outcomes = []
-    for text in frames():
-        for message in read_frame(text):
-            if isinstance(message, Snapshot | Delta):
-                depth = int(message.topic.split(".")[1])
-                book = found.setdefault(message.topic, VerifiedBook(Continuity(depth), depth))
-                apply = book.apply_snapshot if isinstance(message, Snapshot) else book.apply_delta
-                outcomes.append(apply(message).did)
-                assert len(book.book.bids) <= depth
-    assert len(found) == books
-    assert outcomes.count(Did.OPENED) == books
-    assert outcomes.count(Did.CONTINUED) == len(outcomes) - books
-    assert len(outcomes) >= max(messages, 10 * (messages == 0))

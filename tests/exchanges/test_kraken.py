@@ -1,9 +1,7 @@
 """Kraken's websocket v2 frames, as the exchange documents and sends them, into our vocabulary."""
 
-import gzip
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import ccxt
 import pytest
@@ -29,9 +27,6 @@ from collector.exchanges.kraken import group, ping, read_frame, read_instruments
 from collector.exchanges.kraken_topics import CHANNELS, WIRE_CURRENCIES
 from collector.exchanges.venues import VENUES
 from collector.stream.sense import candle_problem, trade_problem
-
-RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "kraken"
-recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded frames are not on this machine")
 
 BOOK = (
     '{"channel":"book","type":"%s","data":[{"symbol":"BTC/USD","bids":[{"price":78858.8,"qty":0.00000000},'
@@ -294,16 +289,6 @@ def test_a_market_has_the_exchanges_own_name_where_ccxt_has_another() -> None:
     assert all(renamed[wire] == code for code, wire in WIRE_CURRENCIES.items())
 
 
-@recorded
-def test_every_recorded_pair_is_named_as_the_exchange_names_it() -> None:
-    packed = RECORDED / "torquey66-kraken-data-recorder" / "instrument_snapshot.json.gz"
-    pairs = read_instruments(gzip.decompress(packed.read_bytes()).decode())
-    exchange = ccxt.kraken()
-    for pair in pairs:
-        symbol = "/".join(exchange.safe_currency_code(currency) for currency in pair.split("/"))
-        assert topic("", symbol, "trade") == f"trade:{pair}"
-
-
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -448,24 +433,3 @@ def survive(text: str) -> None:
         read_instruments(text)
     except FrameError:
         pass
-
-
-@recorded
-def test_every_recorded_frame_is_read() -> None:
-    folder = RECORDED / "Brendan-Blanchard-kraken-async-rs"
-    kinds = [
-        type(message).__name__
-        for line in (folder / "frames.jsonl").read_text(encoding="utf-8").splitlines()
-        for message in read_frame(line)
-    ]
-    assert {kind: kinds.count(kind) for kind in sorted(set(kinds))} == {
-        "Ack": 8,
-        "Candle": 2,
-        "Delta": 2,
-        "Heartbeat": 2,
-        "Other": 4,  # level3, instrument, the error of a ping
-        "Snapshot": 1,
-        "Status": 3,
-        "TopOfBook": 2,
-        "Trade": 4,
-    }

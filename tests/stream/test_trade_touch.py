@@ -1,6 +1,7 @@
 """Trades beside the best prices: a sweep is no contradiction, trades that go on elsewhere are."""
 
-import gzip
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from collector.exchanges.binance import continuity, read_frame, read_snapshot
 from collector.exchanges.venues import Kind
 from collector.stream.trade_touch import SLOT_NS, TradesAtTheTouch
 
-RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "binance" / "nkaz001-hftbacktest"
+sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
+import recordings
+from made_binance import made
+from recordings import where_recorded
 
 
 def trade_on(touch: TradesAtTheTouch, first_s: int, seconds: int, price: float) -> tuple[int, bool]:
@@ -71,35 +75,55 @@ def test_memory_is_bounded() -> None:
     assert len(quoted(1000)._slots) < 20
 
 
-@pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded frames are not on this machine")
+RECORDED = [("spot", recordings.BINANCE_SPOT, 14_000), ("linear", recordings.BINANCE_LINEAR, 10_000)]
+
+
 @pytest.mark.parametrize(
-    ("names", "kind", "trades"),
+    ("frames", "kind", "trades"),
     [
-        (("spot_ethusdt_20240808.gz", "spot_ethusdt_20240809.gz"), "spot", 14_000),
-        (("usdm_btcusdt_20240718.gz", "usdm_btcusdt_20240719.gz"), "linear", 10_000),
+        pytest.param(lambda: made("spot", 41, deltas=500).texts, "spot", 100, id="made spot"),
+        pytest.param(lambda: made("linear", 42, deltas=500).texts, "linear", 100, id="made linear"),
+        *where_recorded(
+            *(
+                pytest.param(
+                    lambda paths=paths: recordings.beginning(paths, 8_000), kind, 500, id=f"recorded {kind}"
+                )
+                for kind, paths, _ in RECORDED
+            ),
+            *(
+                pytest.param(
+                    lambda paths=paths: recordings.stamped(*paths),
+                    kind,
+                    count,
+                    id=f"recorded {kind}, all of it",
+                    marks=pytest.mark.proof,
+                )
+                for kind, paths, count in RECORDED
+            ),
+        ),
     ],
 )
-def test_recorded_trades_contradict_nothing(names: tuple[str, ...], kind: Kind, trades: int) -> None:
+@pytest.mark.parametrize("moved_by", [1.0, 1.02, 0.98])
+def test_trades_contradict_nothing_unless_their_prices_are_of_another_market(
+    frames: Callable[[], list[tuple[int, str]]], kind: Kind, trades: int, moved_by: float
+) -> None:
     book, touch = BridgedBook(continuity(kind, 1000), 1000), TradesAtTheTouch()
     book.fetching = 1
-    compared = 0
-    for name in names:
-        with gzip.open(RECORDED / name, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                received, text = line.split(" ", 1)
-                if '"lastUpdateId"' in text[:20]:
-                    book.apply_snapshot(read_snapshot(text, "x"))
-                    book.fetching = 0
-                    continue
-                try:
-                    (message,) = read_frame(text)
-                except FrameError:
-                    continue
-                if isinstance(message, Delta) and book.apply_delta(message).did is Did.CONTINUED:
-                    bid, _, ask, _ = book.book.top(1)
-                    touch.of_book(int(received), bid, ask)
-                elif isinstance(message, Trade):
-                    more, contradicted = touch.traded(int(received), message.price)
-                    compared += more
-                    assert not contradicted
+    compared, contradicted = 0, 0
+    for received_at_ns, text in frames():
+        if '"lastUpdateId"' in text[:20]:
+            book.apply_snapshot(read_snapshot(text, "x"))
+            book.fetching = 0
+            continue
+        try:
+            (message,) = read_frame(text)
+        except FrameError:
+            continue
+        if isinstance(message, Delta) and book.apply_delta(message).did is Did.CONTINUED:
+            bid, _, ask, _ = book.book.top(1)
+            touch.of_book(received_at_ns, bid, ask)
+        elif isinstance(message, Trade):
+            more, is_wrong = touch.traded(received_at_ns, message.price * moved_by)
+            compared, contradicted = compared + more, contradicted + is_wrong
     assert compared >= trades
+    assert bool(contradicted) is (moved_by != 1.0)

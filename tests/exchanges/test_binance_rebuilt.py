@@ -1,0 +1,303 @@
+"""Books rebuilt from Binance's frames, held against what the frames themselves and their maker tell of them.
+
+Every test runs on made frames, and once more on recorded ones where they are.
+"""
+
+import sys
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from collector.book.book import OrderBook
+from collector.book.verified import Verdict
+from collector.events.messages import Candle, Delta, Snapshot, TopOfBook, Trade
+from collector.exchanges.binance import continuity, read_frame, read_snapshot
+from collector.exchanges.venues import Kind
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
+import made_startup
+import recordings
+from binance_writing import LINEAR_WHOLE, SPOT_CHEAP
+from made_binance import Made, made
+from recordings import where_recorded
+
+Message = Snapshot | Delta | TopOfBook | Trade | Candle
+
+
+class Rebuilt:
+    """A book rebuilt by the rules alone: deltas wait for the snapshot, are dropped or join, then continue."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.rule = continuity(kind, 1000)
+        self.book = OrderBook()
+        self.last: int | None = None
+        self.snapshot: int | None = None
+        self.waiting: list[Delta] = []
+        self.verdicts: Counter[tuple[str, Verdict]] = Counter()
+
+    def take(self, message: Snapshot | Delta) -> None:
+        if isinstance(message, Snapshot):
+            self.book.replace(message.bids, message.asks)
+            self.snapshot = message.sequence
+            waiting, self.waiting = self.waiting, []
+            for delta in waiting:
+                self.apply(delta)
+        elif self.snapshot is None:
+            self.waiting.append(message)
+        else:
+            self.apply(message)
+
+    def apply(self, delta: Delta) -> None:
+        if self.last is None:
+            step, verdict = "bridge", self.rule.bridge(self.snapshot, delta)
+        else:
+            step, verdict = "delta", self.rule.judge_delta(self.last, delta)
+        self.verdicts[step, verdict] += 1
+        if verdict is Verdict.CONTINUES:
+            self.book.update(delta.bids, delta.asks)
+            self.last = delta.sequence
+
+    @property
+    def top(self) -> tuple[float, ...]:
+        """Best bid, its size, best ask, its size."""
+        bid, bid_size, ask, ask_size = self.book.top(1)
+        return bid, bid_size, ask, ask_size
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One market's frames as they arrived, and how many of what is in them."""
+
+    kind: Kind
+    frames: Callable[[], Iterable[str]]
+    deltas: int
+    prefix: int  # deltas that the snapshot holds already
+    comparable: int  # of those that came after it: no best prices beyond them came first
+    waited: int = 0  # deltas that came before it and join it
+
+    @property
+    def later(self) -> int:
+        return self.deltas - self.prefix - self.waited
+
+    def messages(self) -> list[Message]:
+        return read(self.frames)
+
+
+@cache
+def read(frames: Callable[[], Iterable[str]]) -> list[Message]:
+    messages: list[Message] = []
+    for text in frames():
+        if text.startswith('{"lastUpdateId"'):
+            messages.append(read_snapshot(text, "in-line"))
+        else:
+            messages += read_frame(text)
+    return messages
+
+
+def of(one: Made) -> Feed:
+    return Feed(one.kind, lambda: one.frames, one.deltas, one.prefix, one.comparable, one.waited)
+
+
+def recorded(kind: Kind, paths: tuple[str, ...], *counts: int) -> Feed:
+    def frames() -> Iterator[str]:
+        return (text for _, text in recordings.stamped(*paths))
+
+    return Feed(kind, frames, *counts)
+
+
+MADE = {
+    "spot": made("spot", 1),
+    "spot, snapshot at a message's end": made("spot", 2, in_the_middle=False),
+    "spot, long before the snapshot": made("spot", 3, snapshot_in=40),
+    "spot, many decimals and great sizes": made("spot", 4, decimals=SPOT_CHEAP),
+    "linear": made("linear", 5),
+    "linear, snapshot at a message's end": made("linear", 6, in_the_middle=False),
+    "linear, whole sizes, not wrapped": made("linear", 7, decimals=LINEAR_WHOLE, wrapped=False),
+}
+FEEDS = [
+    *(pytest.param(of(one), id=f"made {name}") for name, one in MADE.items()),
+    *where_recorded(
+        pytest.param(recorded("spot", recordings.BINANCE_SPOT, 6_470, 2, 6_170), id="recorded spot"),
+        pytest.param(recorded("linear", recordings.BINANCE_LINEAR, 9_022, 5, 8_861, 1), id="recorded linear"),
+    ),
+]
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_the_top_of_a_rebuilt_book_is_the_one_told_at_every_comparable_id(feed: Feed) -> None:
+    """The top as of a delta is the last `bookTicker` by id that is not beyond it, whenever it arrives.
+
+    On USD-M it may arrive after the delta. Comparable: no `bookTicker` beyond it came first. Those where one
+    did agree as well.
+    """
+    rebuilt, tops, states = Rebuilt(feed.kind), [], []
+    for message in feed.messages():
+        if isinstance(message, TopOfBook):
+            tops.append(message)
+        elif isinstance(message, Snapshot | Delta):
+            rebuilt.take(message)
+            if isinstance(message, Delta) and rebuilt.last == message.sequence:
+                is_comparable = tops[-1].sequence <= message.sequence
+                states.append((message.sequence, rebuilt.top, is_comparable))
+    compared = Counter()
+    for sequence, state, is_comparable in states:
+        top = tops[bisect_right(tops, sequence, key=lambda each: each.sequence) - 1]
+        is_equal = state == (top.bid_price, top.bid_size, top.ask_price, top.ask_size)
+        compared["comparable" if is_comparable else "beyond came first", is_equal] += 1
+    assert compared == {
+        ("comparable", True): feed.comparable,
+        ("beyond came first", True): feed.later - feed.comparable,
+    }
+    assert 0 < feed.comparable < feed.later
+    assert ("delta", Verdict.BREAKS) not in rebuilt.verdicts
+    assert rebuilt.verdicts["bridge", Verdict.CONTINUES] == 1
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_rebuilt_book_is_the_makers_level_by_level(name: str) -> None:
+    one = MADE[name]
+    rebuilt, compared = Rebuilt(one.kind), 0
+    for message in of(one).messages():
+        if not isinstance(message, Snapshot | Delta):
+            continue
+        rebuilt.take(message)
+        if rebuilt.last is not None:
+            bids, asks = one.books[rebuilt.last]
+            assert list(rebuilt.book.bids.sizes.items()) == numbers(reversed(bids))
+            assert list(rebuilt.book.asks.sizes.items()) == numbers(asks)
+            compared += 1
+    assert compared > 200
+
+
+def numbers(levels: Iterable[tuple[str, str]]) -> list[tuple[float, float]]:
+    return [(float(price), float(size)) for price, size in levels]
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_a_stream_has_a_prefix_to_drop_one_join_and_no_gap(feed: Feed) -> None:
+    rebuilt = Rebuilt(feed.kind)
+    for message in feed.messages():
+        if isinstance(message, Snapshot | Delta):
+            rebuilt.take(message)
+    assert rebuilt.verdicts == {
+        ("bridge", Verdict.REPEATS): feed.prefix,
+        ("bridge", Verdict.CONTINUES): 1,
+        ("delta", Verdict.CONTINUES): feed.deltas - feed.prefix - 1,
+    }
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_one_delta_lost_is_a_gap_at_the_next_wherever_it_was(feed: Feed) -> None:
+    deltas = [message for message in feed.messages() if isinstance(message, Delta)]
+    rule = continuity(feed.kind, 10)
+    assert len(deltas) == feed.deltas
+    for before, lost, after in zip(deltas, deltas[1:], deltas[2:], strict=False):
+        assert rule.judge_delta(before.sequence, lost) is Verdict.CONTINUES
+        assert rule.judge_delta(before.sequence, after) is Verdict.BREAKS
+
+
+@pytest.mark.parametrize(
+    ("frames", "waiting"),
+    [
+        pytest.param(
+            lambda: [text for text in MADE["spot"].frames if "lastUpdateId" not in text], 250, id="made"
+        ),
+        *where_recorded(
+            pytest.param(
+                lambda: [text for _, text in recordings.stamped(recordings.BINANCE_JOINED_LATE)],
+                3_929,
+                id="recorded",
+            )
+        ),
+    ],
+)
+def test_a_stream_joined_in_the_middle_serves_no_book(frames: Callable[[], list[str]], waiting: int) -> None:
+    rebuilt = Rebuilt("spot")
+    for message in read(frames):
+        if isinstance(message, Delta):
+            rebuilt.take(message)
+    assert len(rebuilt.waiting) == waiting
+    assert not rebuilt.verdicts
+    assert len(rebuilt.book.bids) == 0
+
+
+def made_stale() -> tuple[list[str], str]:
+    """Take the diffs first and the book that REST told meanwhile after all of them."""
+    one = made("spot", 8, deltas=25, snapshot_in=9, in_the_middle=True, symbol="BTCUSDT", wrapped=False)
+    (book,) = (text for text in one.frames if "lastUpdateId" in text)
+    return [text for text in one.frames if '"depthUpdate"' in text], book
+
+
+def recorded_stale() -> tuple[list[str], str]:
+    return list(recordings.lines(recordings.BINANCE_STALE_DIFFS)), recordings.text(
+        recordings.BINANCE_STALE_REST
+    )
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        pytest.param(made_stale, id="made"),
+        *where_recorded(pytest.param(recorded_stale, id="recorded")),
+    ],
+)
+def test_a_stale_prefix_is_dropped_before_the_snapshot_joins(
+    frames: Callable[[], tuple[list[str], str]],
+) -> None:
+    diffs, book = frames()
+    rebuilt = Rebuilt("spot")
+    for text in diffs:
+        rebuilt.take(read_frame(text)[0])
+    rebuilt.take(read_snapshot(book, "btcusdt@depth"))
+    assert rebuilt.verdicts == {
+        ("bridge", Verdict.REPEATS): 9,
+        ("bridge", Verdict.CONTINUES): 1,
+        ("delta", Verdict.CONTINUES): 15,
+    }
+    assert rebuilt.last == read_frame(diffs[-1])[0].sequence
+    assert rebuilt.top[0] < rebuilt.top[2]
+
+
+def made_start(kind: Kind) -> tuple[made_startup.Heard, dict[str, int]]:
+    return made_startup.start_of_a_client(kind, 20)
+
+
+def recorded_start(kind: Kind) -> tuple[made_startup.Heard, dict[str, int]]:
+    if kind == "spot":
+        counts = {"Snapshot": 4, "Delta": 177, "TopOfBook": 84, "Trade": 2, "Candle": 2}
+        return recordings.start_of_a_client(recordings.BINANCE_START), counts
+    counts = {"Snapshot": 4, "Delta": 764, "TopOfBook": 613, "Trade": 91, "Candle": 67}
+    return recordings.start_of_a_client(recordings.BINANCE_LINEAR_START), counts
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(made_start, id="made"),
+        *where_recorded(pytest.param(recorded_start, id="recorded")),
+    ],
+)
+@pytest.mark.parametrize("kind", ["spot", "linear"])
+def test_the_start_of_a_client_joins_every_book(
+    start: Callable[[Kind], tuple[made_startup.Heard, dict[str, int]]], kind: Kind
+) -> None:
+    heard, messages = start(kind)
+    books: dict[str, Rebuilt] = {}
+    seen = Counter()
+    for market, text in heard:
+        read_now = [read_snapshot(text, f"{market.lower()}@depth")] if market else read_frame(text)
+        for message in read_now:
+            seen[type(message).__name__] += 1
+            if isinstance(message, Snapshot | Delta):
+                books.setdefault(message.topic, Rebuilt(kind)).take(message)
+    assert seen == messages
+    assert len(books) == 4
+    for book in books.values():
+        assert book.verdicts["bridge", Verdict.CONTINUES] == 1
+        assert not any(verdict is Verdict.BREAKS for _, verdict in book.verdicts)
+        assert book.top[0] < book.top[2]
