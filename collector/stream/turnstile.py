@@ -1,8 +1,8 @@
 """Let the connections of an exchange dial in turn, and count each dial as late as the exchange may have.
 
 The exchange counts a dial when it arrives there: after it was begun, and before it is answered. Two dials
-begun far apart may arrive together. So a place within the exchange's limit is free again only when the limit's
-time has passed since the answer. How many are begun in a second, as configured, our own clock alone counts.
+begun far apart may arrive together. So a place within the exchange's limit is free again only when the
+limit's time has passed since the answer. How many are begun in a second, our own clock alone counts.
 """
 
 import itertools
