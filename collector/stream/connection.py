@@ -26,6 +26,7 @@ from collector.stream.resync import Resyncs
 from collector.stream.snapshots import Snapshots
 from collector.stream.socket import Socket
 from collector.stream.subscriptions import Subscriptions, Surroundings
+from collector.stream.turnstile import Turnstile
 from collector.stream.unknown import UnknownFrames
 from collector.stream.waiting import first
 
@@ -69,7 +70,7 @@ class Connection:
         streams: list[Stream],
         *,
         pace: Pace,
-        connects: Pacer,
+        connects: Turnstile,
         on_refused: "Callable[[Connection, Failure], None]",
         clock: Clock,
         events: EventBus,
@@ -84,6 +85,7 @@ class Connection:
         self.is_leaving = False  # another takes its place: nothing more is put on it
         self._pace = pace
         self._connects = connects
+        self._turn = 0  # of the dial that is due or under way
         self._on_refused = on_refused
         self._attempts = Attempts(pace.backoff, host_is_known=source.endpoints.ws is None)
         self._around = Surroundings(address.exchange, protocol, clock, events, monotonic_s)
@@ -163,9 +165,11 @@ class Connection:
 
     async def _turn_to_dial(self) -> bool:
         """Wait for a turn to connect; False when the connection is to end."""
-        await self._pause(self._connects.reserve_s())
-        while not self.stopping and (wait_s := self._connects.closed_for_s) > 0:
+        self._turn = self._connects.take_turn()
+        while not self.stopping and (wait_s := self._connects.begin_s(self._turn)) > 0:
             await self._pause(wait_s)
+        if self.stopping:
+            self._connects.end(self._turn)
         return not self.stopping
 
     async def _think_again(self, failure: Failure, lived_s: float) -> None:
@@ -194,6 +198,10 @@ class Connection:
     async def _dial(self) -> None:
         self._heart.heard()
         await self._socket.open()
+        self._connected()
+
+    def _connected(self) -> None:
+        self._connects.end(self._turn)
         self._attempts.connected()
         self._dialled_s = self._around.monotonic_s()
         self._publish(State.CONNECTED)
@@ -215,6 +223,7 @@ class Connection:
     async def _let_go(self) -> None:
         cause = str(self._socket.failure)
         self._dialled_s = None
+        self._connects.end(self._turn)
         self.subscriptions.lose_all("disconnect", cause)
         await self._socket.let_go()
         self._publish(State.STOPPED if self.stopping else State.DISCONNECTED, cause)

@@ -14,10 +14,11 @@ from collector.stream.base import Stream
 from collector.stream.connection import Address, Connection, Pace
 from collector.stream.failures import Failure
 from collector.stream.markets import Markets, Source
-from collector.stream.pacer import Pacer, at_most
+from collector.stream.pacer import at_most
 from collector.stream.placement import fits
 from collector.stream.resync import Resyncs
 from collector.stream.snapshots import Snapshots
+from collector.stream.turnstile import Turnstile
 from collector.stream.unified_connection import UnifiedConnection
 from collector.stream.unknown import UnknownFrames
 
@@ -45,7 +46,8 @@ class Fleet:
         self._common = common
         self._on_end = on_end
         self._protocol = exchange_of(common.source.exchange)
-        self._connects = Pacer(at_most(self._protocol.limits.connects, common.pace.connects_a_second))
+        limits = at_most(self._protocol.limits.connects, common.pace.connects_a_second)
+        self._connects = Turnstile(*limits)
         self._started: set[Connection] = set()
         self._running: set[asyncio.Future[None]] = set()
         self._numbers = itertools.count()

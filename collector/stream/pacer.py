@@ -16,26 +16,16 @@ class Pacer:
         self._rates = rates
         self._monotonic_s = monotonic_s
         self._turns: deque[float] = deque(maxlen=max(rate.most for rate in rates))
-        self._closed_until_s = 0.0
 
     def reserve_s(self) -> float:
         """Take the next turn; returns how long to wait for it."""
         now_s = self._monotonic_s()
-        turn_s = max(now_s, self._closed_until_s)
+        turn_s = now_s
         for count, span_s in self._rates:
             if len(self._turns) >= count:
                 turn_s = max(turn_s, self._turns[-count] + span_s)
         self._turns.append(turn_s)
         return turn_s - now_s
-
-    def close_for(self, wait_s: float) -> None:
-        """Let nobody go before so long: the exchange asked for it."""
-        self._closed_until_s = max(self._closed_until_s, self._monotonic_s() + wait_s)
-
-    @property
-    def closed_for_s(self) -> float:
-        """Tell for how long nobody may go."""
-        return max(0.0, self._closed_until_s - self._monotonic_s())
 
 
 def at_most(documented: Rate, wanted_a_second: float) -> tuple[Rate, Rate]:

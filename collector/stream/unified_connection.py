@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from collector.events.notices import State
 from collector.stream.base import Stream
 from collector.stream.connection import Connection
 from collector.stream.markets import Markets, Source
@@ -63,11 +62,6 @@ class UnifiedConnection(Connection):
     async def _dial(self) -> None:
         self._heart.heard()
         await self._sockets.open()
-
-    def _connected(self) -> None:
-        self._attempts.connected()
-        self._dialled_s = self._around.monotonic_s()
-        self._publish(State.CONNECTED)
 
     async def _beat(self) -> None:
         await self._sockets.ping()

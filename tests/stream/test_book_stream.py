@@ -2,13 +2,15 @@
 
 import pytest
 
+from collector.book.bridged import BridgedBook
 from collector.book.verified import VerifiedBook
 from collector.buffer.buffer import Buffer
-from collector.events.batch import Liveness, StreamKey
+from collector.events.batch import EXCHANGE_MS, INT_COLUMNS, Liveness, StreamKey
 from collector.events.bus import EventBus
 from collector.events.market import L2Update
 from collector.events.messages import Delta, Snapshot
 from collector.events.notices import SegmentChanged
+from collector.exchanges.binance_rules import SpotContinuity
 from collector.exchanges.bybit import Continuity
 from collector.ids import SegmentIds
 from collector.stream.base import Outlet, Place
@@ -19,7 +21,7 @@ TOPIC = "orderbook.50.BTCUSDT"
 
 
 class Rig:
-    def __init__(self, max_rows: int = 100) -> None:
+    def __init__(self, max_rows: int = 100, book: VerifiedBook | None = None) -> None:
         self.buffer = Buffer(levels_per_row=1, max_rows=max_rows, flush_rows=1000)
         self.notices: list[SegmentChanged] = []
         self.events = events = EventBus()
@@ -28,7 +30,7 @@ class Rig:
             KEY,
             Place(TOPIC, TOPIC, "BTCUSDT", "linear", 50),
             Outlet(self.buffer, events, SegmentIds().next),
-            VerifiedBook(Continuity(50), 50),
+            VerifiedBook(Continuity(50), 50) if book is None else book,
             levels_per_row=1,
         )
         self.now_ns = 0
@@ -132,3 +134,18 @@ def test_listeners_hear_what_the_buffer_has_no_room_for() -> None:
     rig.delta(8)
     assert heard[-1].segment_id == rig.notices[-1].segment_id
     assert heard[-1].ofi is None
+
+
+@pytest.mark.parametrize("snapshot_ms", [1_000, None], ids=["linear", "spot"])
+def test_a_book_opened_by_rest_is_dated_by_the_last_update_that_is_in_it(snapshot_ms: int | None) -> None:
+    """Updates that came while REST answered are newer than its snapshot, and in the first row."""
+    rig = Rig(book=BridgedBook(SpotContinuity(), 50))
+    updates: list[L2Update] = []
+    rig.events.attach(L2Update, updates.append)
+    rig.take(Delta(TOPIC, 11, 2_000, [(100.0, 2.0)], [], first_sequence=11))
+    rig.take(Snapshot(TOPIC, 10, snapshot_ms, [(100.0, 1.0)], [(101.0, 1.0)]))
+    rig.take(Delta(TOPIC, 12, 3_000, [(100.0, 3.0)], [], first_sequence=12))
+    stored = rig.buffer.swap().integers
+    assert list(stored[EXCHANGE_MS::INT_COLUMNS]) == [2_000, 3_000]
+    assert [(one.sequence, one.exchange_ms) for one in updates] == [(11, 2_000), (12, 3_000)]
+    assert rig.stream.glance().exchange_ms == 3_000
