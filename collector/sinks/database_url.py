@@ -38,6 +38,14 @@ def shown(url: sa.URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
+def without_password(url: sa.URL) -> sa.URL:
+    """Return the URL as it may be kept in a file: no password, neither before the host nor in the query."""
+    query = {name: value for name, value in url.query.items() if "password" not in name.lower()}
+    return sa.URL.create(
+        *(url.drivername.partition("+")[0], url.username, None, url.host, url.port, url.database), query
+    )
+
+
 def sqlite_path(url: sa.URL) -> Path | None:
     """Return the path of an SQLite database; None for a database on a server."""
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
