@@ -14,6 +14,7 @@ setup: $(STAMP)  ## Make the environment in .venv, with what tests need
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip uninstall --quiet --yes collector 2>/dev/null  # its name before market-collector
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
 

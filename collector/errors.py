@@ -2,6 +2,7 @@
 
 CollectorError
 ├── UserError            somebody can mend it; shown without a traceback
+│   ├── MissingExtra     something asked for needs a package that an extra brings
 │   ├── SettingsError    a configuration that cannot be used; holds every problem found
 │   ├── SchemaError      a database whose tables are not what they must be
 │   ├── DatabaseInUse    another collector holds this database
@@ -20,6 +21,14 @@ class CollectorError(Exception):
 
 class UserError(CollectorError):
     """Something a person can mend: said in a line or three, without a traceback."""
+
+
+class MissingExtra(UserError):  # noqa: N818  (a state, not a fault)
+    """Something asked for needs a package that is not installed; an extra brings it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        # A path and no name: nothing is published under ours, and `collector` is another project.
+        super().__init__(f"this needs {package}: run `pip install -e '.[{extra}]'` in the source folder")
 
 
 class SettingsError(UserError):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from collector import labels, load_features, windows
-from collector.errors import UserError
+from collector.errors import MissingExtra, UserError
 
 COLUMNS = ("order_book_imbalance", "ofi", "spread_bps", "mid_price", "microprice")
 LENGTH = 10  # states a window
@@ -66,7 +66,7 @@ def train(frame: pd.DataFrame, horizon: int, share_of_training: float = 0.7) -> 
         from sklearn.pipeline import make_pipeline  # noqa: PLC0415
         from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
     except ModuleNotFoundError:
-        raise UserError("this needs scikit-learn: run `pip install -e '.[research]'`") from None
+        raise MissingExtra("scikit-learn", "research") from None
 
     inputs, target, before, last = samples(frame, horizon)
     border = int(len(frame) * share_of_training)

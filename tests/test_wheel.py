@@ -1,6 +1,7 @@
 """The wheel holds all that the program needs, and works outside the tree."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stdout + done.stderr
     (built,) = folder.glob("*.whl")
     return built
+
+
+def test_the_wheel_is_named_as_the_distribution_and_brings_the_command(wheel: Path) -> None:
+    assert wheel.name.startswith("market_collector-")
+    (info,) = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" in name}
+    metadata = zipfile.ZipFile(wheel).read(f"{info}/METADATA").decode()
+    assert "\nName: market-collector\n" in metadata
+    # An extra that asked for `collector` would fetch somebody else's package.
+    assert not re.search(r"^Requires-Dist: collector\b", metadata, re.MULTILINE)
+    points = zipfile.ZipFile(wheel).read(f"{info}/entry_points.txt").decode()
+    assert "collector = collector.cli:main" in points
 
 
 def test_the_wheel_holds_migrations_defaults_and_types(wheel: Path) -> None:

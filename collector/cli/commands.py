@@ -15,6 +15,7 @@ from collector.cli.coverage import coverage
 from collector.cli.demo import demo
 from collector.cli.doctor.command import doctor
 from collector.cli.export import export
+from collector.cli.init.command import init
 from collector.cli.migrate import migrate
 from collector.cli.plan import plan
 from collector.cli.plot import plot
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 for command in (
     collect,
+    init,
     demo,
     simulate,
     doctor,

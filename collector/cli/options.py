@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 DEFAULT_DATABASE = "./trading_bot_live.db"
+DEFAULT_OUTPUT = Path("collector.yaml")
 DEFAULT_TABLE = "l2_training_data_practical"
 
 ConfigFile = Annotated[

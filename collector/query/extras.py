@@ -3,15 +3,15 @@
 from importlib import import_module
 from typing import Any
 
-from collector.errors import UserError
+from collector.errors import MissingExtra
 
 
 def extra(module: str, name: str) -> Any:
-    """Return the module; UserError names the extra that brings it."""
+    """Return the module; MissingExtra names the extra that brings it."""
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
             raise
         package = {"sklearn": "scikit-learn"}.get(module.partition(".")[0], module.partition(".")[0])
-        raise UserError(f"this needs {package}: run `pip install 'collector[{name}]'`") from None
+        raise MissingExtra(package, name) from None

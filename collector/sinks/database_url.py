@@ -6,7 +6,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
-from collector.errors import UserError
+from collector.errors import MissingExtra, UserError
 
 _EXPECTED = "expected a path of an SQLite file or postgresql://user:password@host/database"
 _SQLITE = ("sqlite", "sqlite+pysqlite")
@@ -26,7 +26,7 @@ def database_url(text: str | sa.URL) -> sa.URL:
         return _sqlite_url(url)
     if url.drivername in _POSTGRES:
         if find_spec("psycopg") is None:
-            raise UserError("PostgreSQL needs a driver: run `pip install 'collector[postgres]'`")
+            raise MissingExtra("psycopg, the driver of PostgreSQL", "postgres")
         return url.set(drivername="postgresql+psycopg")
     raise UserError(f"databases of kind {url.drivername!r} are not supported; {_EXPECTED}")
 
@@ -36,6 +36,14 @@ def shown(url: sa.URL) -> str:
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return url.render_as_string(hide_password=True)
+
+
+def without_password(url: sa.URL) -> sa.URL:
+    """Return the URL as it may be kept in a file: no password, neither before the host nor in the query."""
+    query = {name: value for name, value in url.query.items() if "password" not in name.lower()}
+    return sa.URL.create(
+        *(url.drivername.partition("+")[0], url.username, None, url.host, url.port, url.database), query
+    )
 
 
 def sqlite_path(url: sa.URL) -> Path | None:

@@ -37,6 +37,29 @@ def test_deep_features_take_a_second_row_and_a_bar_is_one_row_however_often_it_c
     assert expected("binance", "spot", "ohlcv.1h", deep=False).rows_a_s == {"ohlcv": 1 / 3600}
 
 
+def test_sampling_by_the_clock_bounds_the_rows_and_not_the_messages() -> None:
+    rate = expected("bybit", "linear", "book.50", deep=True, most_book_rows_a_s=2.0)
+    assert rate.messages_a_s == 50.0
+    assert rate.rows_a_s == {"book": 2.0, "levels": 2.0}
+    slow = expected("kraken", "spot", "bbo", deep=False, most_book_rows_a_s=1000.0)
+    assert slow.rows_a_s == {"book": slow.messages_a_s}
+
+
+def test_an_exchange_that_nobody_wrote_a_table_for_is_planned_as_well(run: Run) -> None:
+    done = run("plan", "--exchange", "okx", "--symbols", "BTC/USDT", "--channels", "book.50,bbo")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("busy") >= 2
+
+
+def test_the_plan_of_a_file_counts_with_its_sampling(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "live.yaml").write_text(
+        "exchanges: {bybit: {symbols: [BTC/USDT:USDT, ETH/USDT:USDT], sample: "
+        "{mode: interval, interval_ms: 500, symbols: {ETH/USDT:USDT: {mode: every}}}}}"
+    )
+    found = json.loads(run("plan", "--config", "live.yaml", "--json").stdout)
+    assert [line["rows_a_s"] for line in found["streams"]] == [2.0, 50.0]
+
+
 def test_a_plan_adds_up(run: Run) -> None:
     words = ("plan", "--symbols", f"{BTC},ETH/USDT:USDT", "--channels", "book.50,bbo", "--db", "live.db")
     found = json.loads(run(*words, "--json").stdout)

@@ -187,5 +187,5 @@ def test_mistakes_are_told(stored_file: str, tmp_path: Path, monkeypatch: pytest
         raise ModuleNotFoundError(name=name)
 
     monkeypatch.setattr(extras, "import_module", missing)
-    with pytest.raises(UserError, match=r"this needs pyarrow: run `pip install 'collector\[parquet\]'`"):
+    with pytest.raises(UserError, match=r"this needs pyarrow: run `pip install -e '.\[parquet\]'`"):
         export(stored_file, tmp_path / "out")

@@ -67,6 +67,7 @@ def _verdicts(
     from collector.settings import Settings  # noqa: PLC0415
 
     yield machine.python()
+    yield machine.installation()
     yield machine.sqlite()
     yield machine.open_files()
     settings = Settings.model_validate({})  # what is looked at where there is no other

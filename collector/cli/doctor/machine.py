@@ -8,12 +8,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from collector import __version__
 from collector.cli.doctor.verdict import Level, Verdict
 from collector.cli.plain import size
 
 OLDEST_PYTHON = (3, 11)
+FORMER_NAME = "collector"  # of the distribution; on PyPI it is another project's
 SOUND_SQLITE = (3, 51, 3)  # before, a WAL could be corrupted in rare cases (sqlite.org/wal.html)
 FILES_WANTED, FILES_NEEDED = 1024, 64
 LITTLE_SPACE, SOME_SPACE = 1e9, 10e9
@@ -29,6 +32,16 @@ def python() -> Verdict:
     if sys.version_info < OLDEST_PYTHON:
         return Verdict("python", "fail", found, "install Python 3.11 or newer")
     return Verdict("python", "ok", found)
+
+
+def installation() -> Verdict:
+    """Look for a second distribution that owns the package: removing either takes files of the other."""
+    try:
+        distribution(FORMER_NAME)
+    except PackageNotFoundError:
+        return Verdict("installation", "ok", f"collector {__version__}")
+    advice = f"pip uninstall {FORMER_NAME} market-collector, then install this folder again"
+    return Verdict("installation", "warn", f"{FORMER_NAME} is installed, by name another project", advice)
 
 
 def sqlite() -> Verdict:

@@ -1,0 +1,1 @@
+"""The command `init`: four questions, then a configuration file."""

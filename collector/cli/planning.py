@@ -1,0 +1,152 @@
+"""Say what a configuration brings: messages and rows a second, gigabytes a day, when the disk is full."""
+
+import datetime as dt
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from collector.cli.plain import print_table, size
+
+if TYPE_CHECKING:
+    from collector.settings import ExchangeSettings, Settings
+
+DAY_S = 86_400
+SPARE = 0.95  # of the free space: a disk should never be quite full
+SUSTAINED_A_S = 10_000  # messages; what the design holds without a stop
+LONGEST_DAYS = 36_500
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one stream brings."""
+
+    exchange: str
+    symbol: str
+    channel: str
+    messages_a_s: float
+    rows_a_s: float
+    gigabytes_a_day: float
+    basis: str  # at most, busy, measured
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all streams bring, and the room there is for it."""
+
+    lines: Sequence[Line]
+    folder: Path | None  # of the database; None where it is on a server
+    free_bytes: int | None
+
+    @property
+    def messages_a_s(self) -> float:
+        """Sum the messages."""
+        return sum(line.messages_a_s for line in self.lines)
+
+    @property
+    def rows_a_s(self) -> float:
+        """Sum the rows."""
+        return sum(line.rows_a_s for line in self.lines)
+
+    @property
+    def gigabytes_a_day(self) -> float:
+        """Sum the gigabytes."""
+        return sum(line.gigabytes_a_day for line in self.lines)
+
+    @property
+    def days_until_full(self) -> float | None:
+        """Tell how long the disk lasts; None where that is not known."""
+        if self.free_bytes is None or not self.gigabytes_a_day:
+            return None
+        return self.free_bytes * SPARE / 1e9 / self.gigabytes_a_day
+
+
+def make_plan(settings: "Settings", lines: Sequence[Line]) -> Plan:
+    """Hold what the streams bring against the room for the database."""
+    from collector.sinks.database_url import database_url, sqlite_path  # noqa: PLC0415
+
+    path = sqlite_path(database_url(settings.database.url))
+    if path is None:
+        return Plan(lines, None, None)
+    return Plan(lines, path.parent, shutil.disk_usage(path.parent).free)
+
+
+def expected_lines(settings: "Settings") -> list[Line]:
+    """Return what the exchanges' pages, or busy markets, let expect of each stream."""
+    from collector.cli.rates import expected  # noqa: PLC0415
+    from collector.exchanges.meaning import kind_meant  # noqa: PLC0415
+
+    deep = settings.storage.features == "deep"
+    lines = []
+    for name, one in settings.exchanges.items():
+        for symbol in one.symbols:
+            most = _most_book_rows_a_s(one, symbol)
+            for channel in one.channels:
+                rate = expected(name, kind_meant(name, symbol, one.market), channel, deep=deep, most_book_rows_a_s=most)
+                lines.append(
+                    Line(
+                        *(name, symbol, channel),
+                        rate.messages_a_s,
+                        sum(rate.rows_a_s.values()),
+                        rate.bytes_a_s * DAY_S / 1e9,
+                        "at most" if rate.is_bound else "busy",
+                    )
+                )
+    return lines
+
+
+def _most_book_rows_a_s(exchange: "ExchangeSettings", symbol: str) -> float | None:
+    """Return how many rows sampling leaves; None where that follows from the market, not from the clock."""
+    sample = exchange.sample
+    one = sample.symbols.get(symbol)
+    mode = sample.mode if one is None else one.mode
+    interval_ms = sample.interval_ms if one is None else one.interval_ms or sample.interval_ms
+    return 1000 / interval_ms if mode == "interval" else None
+
+
+def plain_values(plan: Plan) -> dict[str, Any]:
+    """Return a plan as plain values."""
+    return {
+        "streams": [asdict(line) for line in plan.lines],
+        "messages_a_s": plan.messages_a_s,
+        "rows_a_s": plan.rows_a_s,
+        "gigabytes_a_day": plan.gigabytes_a_day,
+        "free_bytes": plan.free_bytes,
+        "days_until_full": plan.days_until_full,
+    }
+
+
+def print_plan(plan: Plan) -> None:
+    """Print a plan, stream by stream, and the room there is."""
+    rows = [
+        [
+            *(line.exchange, line.symbol, line.channel),
+            *(f"{line.messages_a_s:,.1f}", f"{line.rows_a_s:,.3g}", f"{line.gigabytes_a_day:,.3g}"),
+            line.basis,
+        ]
+        for line in plan.lines
+    ]
+    total = f"{plan.messages_a_s:,.1f}", f"{plan.rows_a_s:,.3g}", f"{plan.gigabytes_a_day:,.3g}"
+    rows.append(["total", "", "", *total, ""])
+    print_table(("exchange", "symbol", "channel", "messages/s", "rows/s", "GB/day", ""), rows, left=3)
+    if any(line.basis == "busy" for line in plan.lines):
+        print(
+            "at most: the exchange pushes no faster. busy: as a busy market was seen to send; most send less"
+        )
+    if plan.messages_a_s > SUSTAINED_A_S:
+        print(f"more than {SUSTAINED_A_S:,} messages/s: divide the markets between several collectors")
+    _print_room(plan)
+
+
+def _print_room(plan: Plan) -> None:
+    days = plan.days_until_full
+    if plan.free_bytes is None:
+        print("the database is on a server: see there how much room it has")
+    elif days is None:
+        print(f"{size(plan.free_bytes)} free in {plan.folder}")
+    else:
+        full = dt.datetime.now(dt.UTC) + dt.timedelta(days=min(days, LONGEST_DAYS))
+        print(
+            f"{size(plan.free_bytes)} free in {plan.folder}: full in {days:,.1f} days, about {full:%Y-%m-%d}"
+        )
