@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -99,10 +99,13 @@ def read(frames: Callable[[], Iterable[str]]) -> list[Message]:
     return messages
 
 
-def of(one: Made) -> Feed:
+@cache
+def of(make: Callable[[], Made]) -> Feed:
+    one = make()
     return Feed(one.kind, lambda: one.frames, one.deltas, one.prefix, one.comparable, one.waited)
 
 
+@cache
 def recorded(kind: Kind, paths: tuple[str, ...], *counts: int) -> Feed:
     def frames() -> Iterator[str]:
         return (text for _, text in recordings.stamped(*paths))
@@ -110,31 +113,36 @@ def recorded(kind: Kind, paths: tuple[str, ...], *counts: int) -> Feed:
     return Feed(kind, frames, *counts)
 
 
-MADE = {
-    "spot": made("spot", 1),
-    "spot, snapshot at a message's end": made("spot", 2, in_the_middle=False),
-    "spot, long before the snapshot": made("spot", 3, snapshot_in=40),
-    "spot, many decimals and great sizes": made("spot", 4, decimals=SPOT_CHEAP),
-    "linear": made("linear", 5),
-    "linear, snapshot at a message's end": made("linear", 6, in_the_middle=False),
-    "linear, whole sizes, not wrapped": made("linear", 7, decimals=LINEAR_WHOLE, wrapped=False),
+MADE: dict[str, Callable[[], Made]] = {
+    "spot": partial(made, "spot", 1),
+    "spot, snapshot at a message's end": partial(made, "spot", 2, in_the_middle=False),
+    "spot, long before the snapshot": partial(made, "spot", 3, snapshot_in=40),
+    "spot, many decimals and great sizes": partial(made, "spot", 4, decimals=SPOT_CHEAP),
+    "linear": partial(made, "linear", 5),
+    "linear, snapshot at a message's end": partial(made, "linear", 6, in_the_middle=False),
+    "linear, whole sizes, not wrapped": partial(made, "linear", 7, decimals=LINEAR_WHOLE, wrapped=False),
 }
 FEEDS = [
-    *(pytest.param(of(one), id=f"made {name}") for name, one in MADE.items()),
+    *(pytest.param(partial(of, make), id=f"made {name}") for name, make in MADE.items()),
     *where_recorded(
-        pytest.param(recorded("spot", recordings.BINANCE_SPOT, 6_470, 2, 6_170), id="recorded spot"),
-        pytest.param(recorded("linear", recordings.BINANCE_LINEAR, 9_022, 5, 8_861, 1), id="recorded linear"),
+        pytest.param(partial(recorded, "spot", recordings.BINANCE_SPOT, 6_470, 2, 6_170), id="recorded spot"),
+        pytest.param(
+            partial(recorded, "linear", recordings.BINANCE_LINEAR, 9_022, 5, 8_861, 1), id="recorded linear"
+        ),
     ),
 ]
 
 
-@pytest.mark.parametrize("feed", FEEDS)
-def test_the_top_of_a_rebuilt_book_is_the_one_told_at_every_comparable_id(feed: Feed) -> None:
+@pytest.mark.parametrize("get_feed", FEEDS)
+def test_the_top_of_a_rebuilt_book_is_the_one_told_at_every_comparable_id(
+    get_feed: Callable[[], Feed],
+) -> None:
     """The top as of a delta is the last `bookTicker` by id that is not beyond it, whenever it arrives.
 
     On USD-M it may arrive after the delta. Comparable: no `bookTicker` beyond it came first. Those where one
     did agree as well.
     """
+    feed = get_feed()
     rebuilt, tops, states = Rebuilt(feed.kind), [], []
     for message in feed.messages():
         if isinstance(message, TopOfBook):
@@ -160,9 +168,9 @@ def test_the_top_of_a_rebuilt_book_is_the_one_told_at_every_comparable_id(feed: 
 
 @pytest.mark.parametrize("name", MADE)
 def test_the_rebuilt_book_is_the_makers_level_by_level(name: str) -> None:
-    one = MADE[name]
+    one = MADE[name]()
     rebuilt, compared = Rebuilt(one.kind), 0
-    for message in of(one).messages():
+    for message in of(MADE[name]).messages():
         if not isinstance(message, Snapshot | Delta):
             continue
         rebuilt.take(message)
@@ -178,8 +186,9 @@ def numbers(levels: Iterable[tuple[str, str]]) -> list[tuple[float, float]]:
     return [(float(price), float(size)) for price, size in levels]
 
 
-@pytest.mark.parametrize("feed", FEEDS)
-def test_a_stream_has_a_prefix_to_drop_one_join_and_no_gap(feed: Feed) -> None:
+@pytest.mark.parametrize("get_feed", FEEDS)
+def test_a_stream_has_a_prefix_to_drop_one_join_and_no_gap(get_feed: Callable[[], Feed]) -> None:
+    feed = get_feed()
     rebuilt = Rebuilt(feed.kind)
     for message in feed.messages():
         if isinstance(message, Snapshot | Delta):
@@ -191,8 +200,9 @@ def test_a_stream_has_a_prefix_to_drop_one_join_and_no_gap(feed: Feed) -> None:
     }
 
 
-@pytest.mark.parametrize("feed", FEEDS)
-def test_one_delta_lost_is_a_gap_at_the_next_wherever_it_was(feed: Feed) -> None:
+@pytest.mark.parametrize("get_feed", FEEDS)
+def test_one_delta_lost_is_a_gap_at_the_next_wherever_it_was(get_feed: Callable[[], Feed]) -> None:
+    feed = get_feed()
     deltas = [message for message in feed.messages() if isinstance(message, Delta)]
     rule = continuity(feed.kind, 10)
     assert len(deltas) == feed.deltas
@@ -205,7 +215,7 @@ def test_one_delta_lost_is_a_gap_at_the_next_wherever_it_was(feed: Feed) -> None
     ("frames", "waiting"),
     [
         pytest.param(
-            lambda: [text for text in MADE["spot"].frames if "lastUpdateId" not in text], 250, id="made"
+            lambda: [text for text in MADE["spot"]().frames if "lastUpdateId" not in text], 250, id="made"
         ),
         *where_recorded(
             pytest.param(

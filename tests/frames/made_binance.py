@@ -1,6 +1,7 @@
 """One market of Binance as a client hears it, made from a seed; and what is true of it."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 
 from binance_writing import LINEAR, SPOT, Decimals, Texts, Writer
@@ -33,6 +34,7 @@ class Made:
         return [text for _, text in self.texts]
 
 
+@cache
 def made(
     kind: str,
     seed: int,

@@ -5,6 +5,7 @@ https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook, and the pag
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from made_market import Fill, Levels, Market, fixed, short
 
@@ -82,6 +83,7 @@ def _changed(old: Levels, new: Levels) -> list[tuple[int, int]]:
     return gone + [(ticks, lots) for ticks, lots in new.items() if old.get(ticks) != lots]
 
 
+@cache
 def spot_session(seed: int, *, messages: int = 120, depth: int = 200) -> Made:
     """Make a connection with the books, trades and bars of two markets."""
     made = Made()
@@ -116,6 +118,7 @@ def spot_session(seed: int, *, messages: int = 120, depth: int = 200) -> Made:
     return made
 
 
+@cache
 def deep_book(
     seed: int, *, deltas: int = 49, depth: int = 500, gap_ms: int = 100, first_number: int = 62_505_424
 ) -> Made:

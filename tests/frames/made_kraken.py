@@ -7,6 +7,7 @@ https://docs.kraken.com/api/docs/guides/spot-ws-book-v2 tells it.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from made_market import Levels, Market, fixed
 
@@ -89,6 +90,7 @@ class _Writer:
         )
 
 
+@cache
 def made(
     seed: int,
     depth: int,

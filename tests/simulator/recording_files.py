@@ -5,6 +5,7 @@ import json
 import sys
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,42 +19,42 @@ import recordings
 from recordings import where_recorded
 
 Recording = Callable[[Path], tuple[Path, list[str]]]  # of a folder to write into: the file, its frames
-SPOT = made_bybit.spot_session(51)
-DEEP = made_bybit.deep_book(52)
-BINANCE = made_binance.made("linear", 53, symbol="BTCUSDT", deltas=400, snapshot_in=5)
-KRAKEN = made_kraken.made(54, 25, (1, 8), symbol="BTC/USD", middle=785_006)
+SPOT = partial(made_bybit.spot_session, 51)
+DEEP = partial(made_bybit.deep_book, 52)
+BINANCE = partial(made_binance.made, "linear", 53, symbol="BTCUSDT", deltas=400, snapshot_in=5)
+KRAKEN = partial(made_kraken.made, 54, 25, (1, 8), symbol="BTC/USD", middle=785_006)
 
 
 def made_bybit_spot(folder: Path) -> tuple[Path, list[str]]:
     """Write `<microseconds> <frame>` lines, packed."""
     path = folder / "spot.recv.tsv.gz"
     with gzip.open(path, "wt", encoding="utf-8") as file:
-        file.writelines(f"{at_ns // 1000}\t{text}\n" for at_ns, text in SPOT.texts)
-    return path, SPOT.frames
+        file.writelines(f"{at_ns // 1000}\t{text}\n" for at_ns, text in SPOT().texts)
+    return path, SPOT().frames
 
 
 def made_bybit_deep(folder: Path) -> tuple[Path, list[str]]:
     """Write bare frames, in a .zip."""
     path = folder / "deep.data.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("deep.data", "\n".join(DEEP.frames))
-    return path, DEEP.frames
+        archive.writestr("deep.data", "\n".join(DEEP().frames))
+    return path, DEEP().frames
 
 
 def made_binance_linear(folder: Path) -> tuple[Path, list[str]]:
     """Write `<nanoseconds> <frame>` lines, packed, the answer of REST among them."""
     path = folder / "usdm.gz"
     with gzip.open(path, "wt", encoding="utf-8") as file:
-        file.writelines(f"{at_ns} {text}\n" for at_ns, text in BINANCE.texts)
-    return path, BINANCE.frames
+        file.writelines(f"{at_ns} {text}\n" for at_ns, text in BINANCE().texts)
+    return path, BINANCE().frames
 
 
 def made_kraken_book(folder: Path) -> tuple[Path, list[str]]:
     """Write frames as text in JSON lines."""
     path = folder / "kraken.jsonl"
-    lines = [json.dumps({"recv_ts_ns": at, "payload": text}) for at, text in enumerate(KRAKEN.frames)]
+    lines = [json.dumps({"recv_ts_ns": at, "payload": text}) for at, text in enumerate(KRAKEN().frames)]
     path.write_text("\n".join(lines))
-    return path, KRAKEN.frames
+    return path, KRAKEN().frames
 
 
 def recorded_bybit_spot(_: Path) -> tuple[Path, list[str]]:

@@ -159,7 +159,7 @@ def test_binances_rest_gives_the_book_of_the_position_however_often_it_is_asked(
 ) -> None:
     path, frames = made_binance_linear(tmp_path)
     (recorded,) = (json.loads(text) for text in frames if "lastUpdateId" in text)
-    books = {number: [cut(side) for side in book] for number, book in BINANCE.books.items()}
+    books = {number: [cut(side) for side in book] for number, book in BINANCE().books.items()}
     replay = simulator.replay("binance", "BTC/USDT:USDT", path, speed=200)
     with connect(simulator, "/fut/public/ws/0") as client:
 
@@ -169,7 +169,7 @@ def test_binances_rest_gives_the_book_of_the_position_however_often_it_is_asked(
 
         first = fetched()
         client.send(method="SUBSCRIBE", params=["btcusdt@depth@0ms"], id=1)
-        for _ in range(BINANCE.deltas // 5):
+        for _ in range(BINANCE().deltas // 5):
             for _ in range(5):
                 client.receive()
             found = fetched()
@@ -205,7 +205,7 @@ def test_kraken_checksums_stay_right_and_fit_a_late_snapshot(
     last = json.loads(books[-1])["data"][0]
     assert int(book["checksum"]) == slow_checksum(bids, asks) == last["checksum"]
     if recording is made_kraken_book:
-        assert (bids, asks) == KRAKEN.books[-1]
+        assert (bids, asks) == KRAKEN().books[-1]
 
 
 @pytest.mark.parametrize("recording", either(made_bybit_deep, recorded_bybit_deep))
