@@ -72,8 +72,9 @@ class _Book:
         self.bids, self.asks = after["bid"], after["ask"]
         self.number, self.cross = self.number + 1, self.cross + self.market.random.randint(1, 60)
         name = self.topic.split(".")[2]
+        head = f'"ts":{at_ms},"type":"{kind}"' if self.write is short else f'"type":"{kind}","ts":{at_ms}'
         return (
-            f'{{"topic":"{self.topic}","ts":{at_ms},"type":"{kind}","data":{{"s":"{name}","b":[{sides[0]}],'
+            f'{{"topic":"{self.topic}",{head},"data":{{"s":"{name}","b":[{sides[0]}],'
             f'"a":[{sides[1]}],"u":{self.number},"seq":{self.cross}}},"cts":{at_ms - 14}}}'
         )
 

@@ -193,7 +193,7 @@ def _pair(symbol: str, price: int, size: int) -> str:
     return (
         f'{{"symbol":"{symbol}","base":"{base}","quote":"{quote}","status":"online","qty_precision":{size},'
         f'"qty_increment":{size_step!r},"price_precision":{price},"cost_precision":5,"marginable":true,'
-        f'"has_index":true,"cost_min":0.5,"margin_initial":0.1,"position_limit_long":350,'
+        f'"has_index":true,"ws_display_price_precision":{price},"cost_min":0.5,"margin_initial":0.1,"position_limit_long":350,'
         f'"position_limit_short":250,"tick_size":{price_step!r},"price_increment":{price_step!r},'
         f'"qty_min":{5 * size_step!r}}}'
     )
