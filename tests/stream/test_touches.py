@@ -79,7 +79,9 @@ def test_under_a_number_across_channels_only_the_same_compares() -> None:
 MADE = {
     "spot": partial(made, "spot", 31, deltas=600),
     "linear": partial(made, "linear", 32, deltas=600),
-    "linear, long before the snapshot": partial(made, "linear", 33, deltas=600, snapshot_in=30, in_the_middle=False),
+    "linear, long before the snapshot": partial(
+        made, "linear", 33, deltas=600, snapshot_in=30, in_the_middle=False
+    ),
 }
 # Of a recording a part, in every run; all of it in the long form.
 RECORDED = [("spot", recordings.BINANCE_SPOT, 6_170), ("linear", recordings.BINANCE_LINEAR, 8_861)]
@@ -95,7 +97,10 @@ RECORDED = [("spot", recordings.BINANCE_SPOT, 6_170), ("linear", recordings.BINA
         *where_recorded(
             *(
                 pytest.param(
-                    lambda paths=paths: recordings.beginning(paths, 8_000), kind, count // 20, id=f"recorded {kind}"
+                    lambda paths=paths: recordings.beginning(paths, 8_000),
+                    kind,
+                    count // 20,
+                    id=f"recorded {kind}",
                 )
                 for kind, paths, count in RECORDED
             ),
