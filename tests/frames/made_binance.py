@@ -7,7 +7,7 @@ from itertools import pairwise
 from binance_writing import LINEAR, SPOT, Decimals, Texts, Writer
 from made_market import Level, Market
 
-START_MS = 1_723_161_255_308
+START_MS = 1_700_000_000_000
 CLOCK_BEHIND_MS = 1_300  # our clock, behind the exchange's
 
 
@@ -59,7 +59,7 @@ def made(
     tops: list[_Sent] = []
     others: list[_Sent] = []
     snapshot: _Sent | None = None
-    at_ms, number, trade_id = START_MS, 35_346_513_498, 1_520_538_925
+    at_ms, number, trade_id = START_MS, 35_000_000_000, 1_500_000_000
     last, told = number, None
     for place in range(deltas):
         at_ms += (

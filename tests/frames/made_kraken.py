@@ -11,11 +11,11 @@ from functools import cache
 
 from made_market import Levels, Market, fixed
 
-START = datetime(2026, 8, 18, 20, 43, 55, 546900, tzinfo=UTC)
+START = datetime(2026, 1, 2, 3, 4, 5, 670000, tzinfo=UTC)
 HEARTBEAT = '{"channel":"heartbeat"}'
 STATUS = (
     '{"channel":"status","type":"update","data":[{"version":"2.0.10","system":"online","api_version":"v2",'
-    '"connection_id":6437862339878838704}]}'
+    '"connection_id":17000000000000000001}]}'
 )
 Side = list[tuple[str, str]]  # best first, as written
 
