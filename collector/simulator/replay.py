@@ -31,6 +31,7 @@ class Replay:
         self._dialect = DIALECTS[feed.exchange]
         self._frames = frames
         self._books: dict[str, RecordedBook] = {}
+        self._ahead: list[Meaning] = []  # changes that came before the fetched snapshot that they follow
         self._first_rest: str | None = None
         self._task: asyncio.Task[None] | None = None
         for number, frame in enumerate(self._frames, 1):
@@ -94,21 +95,33 @@ class Replay:
         return Answer(text) if text else None
 
     def _play(self, meaning: Meaning) -> None:
-        key = self._dialect.book_key(meaning.key)
-        if meaning.is_book and (meaning.is_snapshot or key in self._books):
-            book = self._books.setdefault(key, RecordedBook())
-            number = meaning.message.sequence or 0
-            if meaning.is_snapshot:
-                book.depth = self._dialect.depth_of(meaning)
-            if meaning.is_snapshot or number > book.number or not number:
-                book.apply(meaning.bids, meaning.asks, is_snapshot=meaning.is_snapshot)
-                book.number, book.last = number, meaning.data
+        if meaning.is_book:
+            self._keep(meaning)
         if meaning.key == "rest":
             return
         self.played += 1
         for topic in list(self._world.hub.topics(self._feed.exchange, self._feed.symbol)):
             if self._dialect.key(topic) == meaning.key:
                 self._world.hub.publish(topic, [meaning.message])
+
+    def _keep(self, meaning: Meaning) -> None:
+        """Keep the book of this position."""
+        key = self._dialect.book_key(meaning.key)
+        if not meaning.is_snapshot and key not in self._books:
+            if key != meaning.key:  # the snapshot is fetched: it may be on its way, and older than this
+                self._ahead.append(meaning)
+            return
+        book = self._books.setdefault(key, RecordedBook())
+        number = meaning.message.sequence or 0
+        if meaning.is_snapshot:
+            book.depth = self._dialect.depth_of(meaning)
+        if meaning.is_snapshot or number > book.number or not number:
+            book.apply(meaning.bids, meaning.asks, is_snapshot=meaning.is_snapshot)
+            book.number, book.last = number, meaning.data
+        if meaning.is_snapshot:
+            ahead, self._ahead = self._ahead, []
+            for each in ahead:
+                self._keep(each)
 
 
 class ReplayHandle:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,20 +17,20 @@ import recordings
 from made_bybit import Made, deep_book, option_books, spot_session
 from recordings import where_recorded
 
-SPOT = spot_session(1)
-DEEP = deep_book(2)
-SHALLOW = deep_book(3, deltas=80, depth=50)
-TOP_ONLY = deep_book(4, deltas=80, depth=1)
+SPOT = partial(spot_session, 1)
+DEEP = partial(deep_book, 2)
+SHALLOW = partial(deep_book, 3, deltas=80, depth=50)
+TOP_ONLY = partial(deep_book, 4, deltas=80, depth=1)
 Frames = Callable[[], list[str]]
 
 
 @pytest.mark.parametrize(
     ("frames", "books", "messages"),
     [
-        pytest.param(lambda: SPOT.frames, 2, 122, id="made, two books on one connection"),
-        pytest.param(lambda: DEEP.frames, 1, 50, id="made, 500 deep"),
-        pytest.param(lambda: SHALLOW.frames, 1, 81, id="made, 50 deep"),
-        pytest.param(lambda: TOP_ONLY.frames, 1, 81, id="made, the top only"),
+        pytest.param(lambda: SPOT().frames, 2, 122, id="made, two books on one connection"),
+        pytest.param(lambda: DEEP().frames, 1, 50, id="made, 500 deep"),
+        pytest.param(lambda: SHALLOW().frames, 1, 81, id="made, 50 deep"),
+        pytest.param(lambda: TOP_ONLY().frames, 1, 81, id="made, the top only"),
         *where_recorded(
             pytest.param(
                 lambda: [text for _, text in recordings.stamped(recordings.BYBIT_SPOT)],
@@ -60,8 +61,9 @@ def test_books_run_to_their_end_without_a_gap(frames: Frames, books: int, messag
     assert outcomes.count(Did.CONTINUED) == messages - books
 
 
-@pytest.mark.parametrize("made", [SPOT, DEEP, SHALLOW, TOP_ONLY], ids=["200", "500", "50", "1"])
-def test_the_book_is_the_makers_level_by_level(made: Made) -> None:
+@pytest.mark.parametrize("make", [SPOT, DEEP, SHALLOW, TOP_ONLY], ids=["200", "500", "50", "1"])
+def test_the_book_is_the_makers_level_by_level(make: Callable[[], Made]) -> None:
+    made = make()
     found: dict[str, VerifiedBook] = {}
     for message in book_messages(made.frames):
         depth = int(message.topic.split(".")[1])
@@ -74,7 +76,7 @@ def test_the_book_is_the_makers_level_by_level(made: Made) -> None:
 
 @pytest.mark.parametrize("lost", range(1, 80, 7))
 def test_where_one_delta_was_lost_the_book_breaks_at_the_next(lost: int) -> None:
-    messages = book_messages(SHALLOW.frames)
+    messages = book_messages(SHALLOW().frames)
     book = VerifiedBook(Continuity(50), 50)
     outcomes = [take(book, each) for place, each in enumerate(messages) if place != lost]
     assert outcomes[:lost] == [Did.OPENED, *[Did.CONTINUED] * (lost - 1)]
@@ -84,7 +86,7 @@ def test_where_one_delta_was_lost_the_book_breaks_at_the_next(lost: int) -> None
 
 def test_a_service_that_began_anew_opens_the_book_again() -> None:
     before, after = (
-        book_messages(SHALLOW.frames),
+        book_messages(SHALLOW().frames),
         book_messages(deep_book(5, depth=50, first_number=1).frames),
     )
     book = VerifiedBook(Continuity(50), 50)
@@ -95,7 +97,7 @@ def test_a_service_that_began_anew_opens_the_book_again() -> None:
 
 
 def test_a_snapshot_sent_again_brings_nothing_new() -> None:
-    first, *_ = messages = book_messages(TOP_ONLY.frames)
+    first, *_ = messages = book_messages(TOP_ONLY().frames)
     book = VerifiedBook(Continuity(1), 1)
     assert [take(book, each) for each in (first, first, messages[1])] == [
         Did.OPENED,
@@ -123,20 +125,28 @@ def test_an_option_has_a_book_of_its_own_form_and_may_have_none(frames: Frames) 
     assert (snapshot.cross_sequence, len(book.book.bids), len(book.book.asks)) == (None, 1, 1)
 
 
+def made_connection() -> tuple[list[tuple[int, str]], tuple[int, int, int]]:
+    made = SPOT()
+    return made.texts, (made.trades, made.bars, made.confirmed)
+
+
+def recorded_connection() -> tuple[list[tuple[int, str]], tuple[int, int, int]]:
+    return recordings.stamped(recordings.BYBIT_SPOT), (20, 25, 2)
+
+
 @pytest.mark.parametrize(
-    ("texts", "counts"),
+    "connection",
     [
-        pytest.param(lambda: SPOT.texts, (SPOT.trades, SPOT.bars, SPOT.confirmed), id="made"),
-        *where_recorded(
-            pytest.param(lambda: recordings.stamped(recordings.BYBIT_SPOT), (20, 25, 2), id="recorded")
-        ),
+        pytest.param(made_connection, id="made"),
+        *where_recorded(pytest.param(recorded_connection, id="recorded")),
     ],
 )
 def test_the_trades_and_bars_of_a_connection_all_make_sense(
-    texts: Callable[[], list[tuple[int, str]]], counts: tuple[int, int, int]
+    connection: Callable[[], tuple[list[tuple[int, str]], tuple[int, int, int]]],
 ) -> None:
+    texts, counts = connection()
     trades = bars = confirmed = 0
-    for received_at_ns, text in texts():
+    for received_at_ns, text in texts:
         for message in read_frame(text):
             if isinstance(message, Trade):
                 trades += 1

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,15 +17,17 @@ import recordings
 from made_kraken import Made, exponent, instruments, made
 from recordings import where_recorded
 
-MADE = {
-    "10 deep": made(1, 10, (1, 8), symbol="BTC/USD", middle=785_006),
-    "25 deep, small prices": made(2, 25, (4, 8)),
-    "25 deep, thinner than that": made(3, 25, (4, 8), levels=14),
-    "100 deep, no decimals": made(4, 100, (0, 5), symbol="BTC/JPY", middle=11_000_000),
-    "500 deep, tiny prices": made(5, 500, (9, 5), symbol="PEPE/USD", middle=12_345, updates=24),
-    "1000 deep": made(6, 1000, (2, 8), symbol="ETH/USD", middle=268_380, updates=16),
-    "25 deep, exponents": made(7, 25, (9, 8), symbol="PEPE/USD", middle=12_345, number=exponent),
-    "10 deep, zeros left out": made(8, 10, (1, 8), symbol="BTC/USD", middle=785_006, number=exponent),
+MADE: dict[str, partial[Made]] = {
+    "10 deep": partial(made, 1, 10, (1, 8), symbol="BTC/USD", middle=785_006),
+    "25 deep, small prices": partial(made, 2, 25, (4, 8)),
+    "25 deep, thinner than that": partial(made, 3, 25, (4, 8), levels=14),
+    "100 deep, no decimals": partial(made, 4, 100, (0, 5), symbol="BTC/JPY", middle=11_000_000),
+    "500 deep, tiny prices": partial(made, 5, 500, (9, 5), symbol="PEPE/USD", middle=12_345, updates=24),
+    "1000 deep": partial(made, 6, 1000, (2, 8), symbol="ETH/USD", middle=268_380, updates=16),
+    "25 deep, exponents": partial(made, 7, 25, (9, 8), symbol="PEPE/USD", middle=12_345, number=exponent),
+    "10 deep, zeros left out": partial(
+        made, 8, 10, (1, 8), symbol="BTC/USD", middle=785_006, number=exponent
+    ),
 }
 Frames = Callable[[], list[str]]
 
@@ -35,8 +38,14 @@ def recorded_session() -> list[str]:
 
 SESSIONS = [
     *(
-        pytest.param(lambda one=one: one.frames, one.depth, one.precision, len(one.books), id=f"made {name}")
-        for name, one in MADE.items()
+        pytest.param(
+            lambda make=make: make().frames,
+            make.args[1],
+            make.args[2],
+            2 + make.keywords.get("updates", 60),
+            id=f"made {name}",
+        )
+        for name, make in MADE.items()
     ),
     *where_recorded(
         pytest.param(
@@ -69,8 +78,9 @@ def test_every_checksum_is_right(frames: Frames, depth: int, precision: tuple[in
     assert proven == count
 
 
-@pytest.mark.parametrize("one", MADE.values(), ids=MADE)
-def test_the_book_is_the_makers_level_by_level(one: Made) -> None:
+@pytest.mark.parametrize("make", MADE.values(), ids=MADE)
+def test_the_book_is_the_makers_level_by_level(make: Callable[[], Made]) -> None:
+    one = make()
     book = VerifiedBook(Checksum(one.depth, *one.precision), one.depth)
     for each, (bids, asks) in zip(books(one.frames), one.books, strict=True):
         take(book, each)
@@ -81,8 +91,8 @@ def test_the_book_is_the_makers_level_by_level(one: Made) -> None:
 @pytest.mark.parametrize(
     ("frames", "depth", "precision", "least"),
     [
-        pytest.param(lambda: MADE["10 deep"].frames, 10, (1, 8), 50, id="made 10 deep"),
-        pytest.param(lambda: MADE["25 deep, small prices"].frames, 25, (4, 8), 40, id="made 25 deep"),
+        pytest.param(lambda: MADE["10 deep"]().frames, 10, (1, 8), 50, id="made 10 deep"),
+        pytest.param(lambda: MADE["25 deep, small prices"]().frames, 25, (4, 8), 40, id="made 25 deep"),
         *where_recorded(
             pytest.param(
                 lambda: recordings.kraken_payloads(recordings.KRAKEN_BTC_25), 25, (1, 8), 11, id="recorded"
@@ -112,8 +122,8 @@ def test_wherever_an_update_was_lost_no_wrong_best_ten_is_believed(
     ("text", "depth"),
     [
         *(
-            pytest.param(lambda one=one: books(one.frames)[0], one.depth, id=f"made {name}")
-            for name, one in MADE.items()
+            pytest.param(lambda make=make: books(make().frames)[0], make.args[1], id=f"made {name}")
+            for name, make in MADE.items()
             if "exponents" not in name and "zeros" not in name
         ),
         *where_recorded(
@@ -138,7 +148,7 @@ def test_single_snapshots_are_right_whatever_the_known_decimals(
 @pytest.mark.parametrize(
     "frames",
     [
-        pytest.param(lambda: MADE["25 deep, small prices"].frames, id="made"),
+        pytest.param(lambda: MADE["25 deep, small prices"]().frames, id="made"),
         *where_recorded(pytest.param(recorded_session, id="recorded")),
     ],
 )
@@ -156,7 +166,7 @@ def test_a_subscription_made_again_brings_the_book_that_was_known(frames: Frames
 
 
 def test_a_subscription_made_again_after_something_was_missed_opens_the_book_anew() -> None:
-    one = MADE["25 deep, small prices"]
+    one = MADE["25 deep, small prices"]()
     messages = books(one.frames)
     book = VerifiedBook(Checksum(25, 4, 8), 25)
     heard = [*messages[: one.second_snapshot - 3], *messages[one.second_snapshot :]]
@@ -169,7 +179,7 @@ def test_a_subscription_made_again_after_something_was_missed_opens_the_book_ane
     ("session", "known", "pairs"),
     [
         pytest.param(
-            lambda: MADE["25 deep, small prices"].frames,
+            lambda: MADE["25 deep, small prices"]().frames,
             lambda: instruments({"BTC/USD": (1, 8), "MINA/GBP": (3, 8)}),
             2,
             id="made",

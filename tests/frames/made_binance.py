@@ -1,12 +1,13 @@
 """One market of Binance as a client hears it, made from a seed; and what is true of it."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 
 from binance_writing import LINEAR, SPOT, Decimals, Texts, Writer
 from made_market import Level, Market
 
-START_MS = 1_723_161_255_308
+START_MS = 1_700_000_000_000
 CLOCK_BEHIND_MS = 1_300  # our clock, behind the exchange's
 
 
@@ -33,6 +34,7 @@ class Made:
         return [text for _, text in self.texts]
 
 
+@cache
 def made(
     kind: str,
     seed: int,
@@ -57,7 +59,7 @@ def made(
     tops: list[_Sent] = []
     others: list[_Sent] = []
     snapshot: _Sent | None = None
-    at_ms, number, trade_id = START_MS, 35_346_513_498, 1_520_538_925
+    at_ms, number, trade_id = START_MS, 35_000_000_000, 1_500_000_000
     last, told = number, None
     for place in range(deltas):
         at_ms += (

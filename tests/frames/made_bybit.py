@@ -5,12 +5,13 @@ https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook, and the pag
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from made_market import Fill, Levels, Market, fixed, short
 
-START_MS = 1_786_310_819_126
+START_MS = 1_700_000_030_000
 MINUTE_MS = 60_000
-ACK = '{"success":true,"ret_msg":"subscribe","conn_id":"d9avt8shteepr00gfc1g-4zd1x","op":"subscribe"}'
+ACK = '{"success":true,"ret_msg":"subscribe","conn_id":"d9aaaaaaaaaaaaaaaaag-4zzzz","op":"subscribe"}'
 Texts = list[tuple[str, str]]
 
 
@@ -71,8 +72,9 @@ class _Book:
         self.bids, self.asks = after["bid"], after["ask"]
         self.number, self.cross = self.number + 1, self.cross + self.market.random.randint(1, 60)
         name = self.topic.split(".")[2]
+        head = f'"ts":{at_ms},"type":"{kind}"' if self.write is short else f'"type":"{kind}","ts":{at_ms}'
         return (
-            f'{{"topic":"{self.topic}","ts":{at_ms},"type":"{kind}","data":{{"s":"{name}","b":[{sides[0]}],'
+            f'{{"topic":"{self.topic}",{head},"data":{{"s":"{name}","b":[{sides[0]}],'
             f'"a":[{sides[1]}],"u":{self.number},"seq":{self.cross}}},"cts":{at_ms - 14}}}'
         )
 
@@ -82,6 +84,7 @@ def _changed(old: Levels, new: Levels) -> list[tuple[int, int]]:
     return gone + [(ticks, lots) for ticks, lots in new.items() if old.get(ticks) != lots]
 
 
+@cache
 def spot_session(seed: int, *, messages: int = 120, depth: int = 200) -> Made:
     """Make a connection with the books, trades and bars of two markets."""
     made = Made()
@@ -116,8 +119,9 @@ def spot_session(seed: int, *, messages: int = 120, depth: int = 200) -> Made:
     return made
 
 
+@cache
 def deep_book(
-    seed: int, *, deltas: int = 49, depth: int = 500, gap_ms: int = 100, first_number: int = 62_505_424
+    seed: int, *, deltas: int = 49, depth: int = 500, gap_ms: int = 100, first_number: int = 5_000_001
 ) -> Made:
     """Make a book of a futures market alone: zeros at the end of its numbers stay."""
     made, book = Made(), _book(seed, f"orderbook.{depth}.XRPUSDT", depth, (4, 1), 5_233, fixed)
@@ -156,7 +160,7 @@ def _book(
     write: Callable[[int, int], str] = short,
 ) -> _Book:
     market = Market(seed, middle=middle, bids=depth + 9, most_lots=10**7)
-    return _Book(market, topic, depth, write, decimals, 62_505_423, 112_488_545_812)
+    return _Book(market, topic, depth, write, decimals, 5_000_000, 112_000_000_000)
 
 
 def _trades(book: _Book, at_ms: int, number: int, fills: list[Fill]) -> str:
@@ -175,7 +179,7 @@ def _ticker(book: _Book, at_ms: int) -> str:
     name, price = book.topic.split(".")[2], book.pair(book.market.top.bid, 0)[0]
     return (
         f'{{"topic":"tickers.{name}","ts":{at_ms},"type":"snapshot","cs":{book.cross},"data":{{'
-        f'"symbol":"{name}","lastPrice":"{price}","volume24h":"2953.835931","price24hPcnt":"-0.0015"}}}}'
+        f'"symbol":"{name}","lastPrice":"{price}","volume24h":"2000.5","price24hPcnt":"-0.0015"}}}}'
     )
 
 

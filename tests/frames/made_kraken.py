@@ -7,14 +7,15 @@ https://docs.kraken.com/api/docs/guides/spot-ws-book-v2 tells it.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from made_market import Levels, Market, fixed
 
-START = datetime(2026, 8, 18, 20, 43, 55, 546900, tzinfo=UTC)
+START = datetime(2026, 1, 2, 3, 4, 5, 670000, tzinfo=UTC)
 HEARTBEAT = '{"channel":"heartbeat"}'
 STATUS = (
     '{"channel":"status","type":"update","data":[{"version":"2.0.10","system":"online","api_version":"v2",'
-    '"connection_id":6437862339878838704}]}'
+    '"connection_id":17000000000000000001}]}'
 )
 Side = list[tuple[str, str]]  # best first, as written
 
@@ -89,6 +90,7 @@ class _Writer:
         )
 
 
+@cache
 def made(
     seed: int,
     depth: int,
@@ -191,7 +193,7 @@ def _pair(symbol: str, price: int, size: int) -> str:
     return (
         f'{{"symbol":"{symbol}","base":"{base}","quote":"{quote}","status":"online","qty_precision":{size},'
         f'"qty_increment":{size_step!r},"price_precision":{price},"cost_precision":5,"marginable":true,'
-        f'"has_index":true,"cost_min":0.5,"margin_initial":0.1,"position_limit_long":350,'
+        f'"has_index":true,"ws_display_price_precision":{price},"cost_min":0.5,"margin_initial":0.1,"position_limit_long":350,'
         f'"position_limit_short":250,"tick_size":{price_step!r},"price_increment":{price_step!r},'
         f'"qty_min":{5 * size_step!r}}}'
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,16 @@ import pytest
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
-sys.path.insert(0, str(Path(__file__).parent))
 import recordings
-from forms import SOURCES, check, first_of_each, heard, recorded_stamped
+from forms import (
+    SOURCES,
+    binance_kind,
+    bybit_kind,
+    check,
+    first_of_each,
+    heard,
+    recorded_stamped,
+)
 from shapes import SHAPES, differences, parse
 
 if TYPE_CHECKING:
@@ -39,23 +47,18 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-def bybit_kind(market: str, message: Any) -> str:
-    head = message.get("topic", "ack").split(".")[0]
-    return f"bybit.{market}.{head}" + (f".{message['type']}" if head == "orderbook" else "")
-
-
 @pytest.mark.parametrize("is_recorded", SOURCES)
 def test_bybit_spot(simulator: Simulator, connect: type[Client], is_recorded: bool) -> None:
     kinds = {name for name in SHAPES if name.startswith("bybit.spot.")} - {"bybit.spot.instruments"}
     if is_recorded:
         messages = recorded_stamped(recordings.BYBIT_SPOT)
-        found = first_of_each(messages, lambda message: bybit_kind("spot", message), kinds)
+        found = first_of_each(messages, partial(bybit_kind, "spot"), kinds)
     else:
         with connect(simulator, "/v5/public/spot") as client:
             topics = ["orderbook.200.BTCUSDT", "publicTrade.BTCUSDT", "kline.1.BTCUSDT"]
             client.send(op="subscribe", args=topics)
             simulator.publish(40, "BTC/USDT", "bybit")
-            found = first_of_each(heard(client), lambda message: bybit_kind("spot", message), kinds)
+            found = first_of_each(heard(client), partial(bybit_kind, "spot"), kinds)
     check(found, kinds)
 
 
@@ -80,7 +83,7 @@ def test_bybit_linear(
         with connect(simulator, "/v5/public/linear") as client:
             client.send(op="subscribe", args=[topic])
             simulator.publish(20, "BTC/USDT:USDT", "bybit")
-            found = first_of_each(heard(client), lambda message: bybit_kind("linear", message), {kind})
+            found = first_of_each(heard(client), partial(bybit_kind, "linear"), {kind})
     check(found, {kind})
 
 
@@ -111,11 +114,7 @@ def test_bybit_instruments(
 @pytest.mark.parametrize("market", ["spot", "linear"])
 def test_binance_streams(simulator: Simulator, connect: type[Client], is_recorded: bool, market: str) -> None:
     kinds = {f"binance.{market}.{name}" for name in ("depth", "trade", "bookTicker", "rest")}
-
-    def kind_of(message: Any) -> str:
-        channel = message.get("stream", "rest@rest").split("@")[1]
-        return f"binance.{market}.{channel}"
-
+    kind_of = partial(binance_kind, market)
     if is_recorded:
         paths = recordings.BINANCE_SPOT if market == "spot" else recordings.BINANCE_LINEAR
         found = first_of_each(recorded_stamped(paths[0]), kind_of, kinds)
@@ -154,10 +153,7 @@ def decimals(message: Any) -> set[tuple[int, int]]:
 @pytest.mark.parametrize("is_recorded", SOURCES)
 def test_binance_bars_and_aggregates(simulator: Simulator, connect: type[Client], is_recorded: bool) -> None:
     kinds = {"binance.linear.aggTrade", "binance.linear.kline"}
-
-    def kind_of(message: Any) -> str:
-        return f"binance.linear.{message.get('e')}"
-
+    kind_of = partial(binance_kind, "linear")
     if is_recorded:
         heard_then = recordings.start_of_a_client(recordings.BINANCE_LINEAR_START)
         messages = (parse(text).get("data", {}) for market, text in heard_then if market is None)

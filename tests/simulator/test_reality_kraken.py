@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import pytest
@@ -15,9 +15,8 @@ from collector.simulator.kraken import checksum
 from collector.simulator.market import Side
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
-sys.path.insert(0, str(Path(__file__).parent))
 import recordings
-from forms import SOURCES, check, first_of_each, heard, recorded_lines
+from forms import SOURCES, check, first_of_each, heard, kraken_kind, recorded_lines
 from kraken_example import WORKED_ASKS, WORKED_BIDS, WORKED_CHECKSUM
 from shapes import SHAPES, parse
 
@@ -31,14 +30,6 @@ if TYPE_CHECKING:
 def simulator() -> Iterator[Simulator]:
     with Simulator(symbols={"kraken": ["BTC/USD"]}, updates_per_s=0.0) as running:
         yield running
-
-
-def kraken_kind(message: Any) -> str:
-    if "method" in message:
-        return f"kraken.{message['method']}.{message['result']['channel']}"
-    return ".".join(
-        ["kraken", message["channel"], *([message["type"]] if "data" in message else [])]
-    ).replace("status.update", "status")
 
 
 @pytest.mark.parametrize("is_recorded", SOURCES)

@@ -1,12 +1,15 @@
-"""Recorded frames played again: verbatim, with snapshots that fit the position."""
+"""Recorded frames played again: verbatim, with snapshots that fit the position.
+
+Every recording is made here, frames and file; real ones are played as well, where they are.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 import pytest
 
@@ -15,16 +18,29 @@ from collector.simulator import Simulator
 from collector.simulator.recording import read_recording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.simulator.conftest import Client
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
-recorded = pytest.mark.skipif(not DATA.is_dir(), reason=f"the recorded frames are not at {DATA}")
-BYBIT = DATA / "bybit/bmoscon-cryptofeed-v3/spot.recv.tsv.gz"
-BYBIT_DEEP = DATA / "bybit/nautechsystems-nautilus_trader/xrpusdt-ob500.data.zip"
-BINANCE = DATA / "binance/nkaz001-hftbacktest/usdm_btcusdt_20240718.gz"
-KRAKEN = DATA / "kraken/rjdscott-k2-market-data-platform/kraken-20s.head50.jsonl"
+sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
+sys.path.insert(0, str(Path(__file__).parent))
+from made_kraken import slow_checksum
+from recording_files import (
+    BINANCE,
+    KRAKEN,
+    Recording,
+    either,
+    made_binance_linear,
+    made_bybit_deep,
+    made_bybit_spot,
+    made_kraken_book,
+    recorded_binance_linear,
+    recorded_bybit_deep,
+    recorded_bybit_spot,
+    recorded_kraken_book,
+    thinned_binance_linear,
+)
+from recordings import where_recorded
 
 
 @pytest.fixture
@@ -34,25 +50,31 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-@recorded
 @pytest.mark.parametrize(
-    ("symbol", "path", "topic", "market", "expected"),
+    ("symbol", "recording", "topic", "market", "expected"),
     [
-        ("BTC/USDT", BYBIT, "orderbook.200.BTCUSDT", "spot", 200),
-        ("BTC/USDT", BYBIT, "publicTrade.BTCUSDT", "spot", 10),
-        ("XRP/USDT:USDT", BYBIT_DEEP, "orderbook.500.XRPUSDT", "linear", 50),
+        ("BTC/USDT", made_bybit_spot, "orderbook.200.BTCUSDT", "spot", 40),
+        ("BTC/USDT", made_bybit_spot, "publicTrade.BTCUSDT", "spot", 10),
+        ("XRP/USDT:USDT", made_bybit_deep, "orderbook.500.XRPUSDT", "linear", 50),
+        *where_recorded(
+            ("BTC/USDT", recorded_bybit_spot, "orderbook.200.BTCUSDT", "spot", 200),
+            ("BTC/USDT", recorded_bybit_spot, "publicTrade.BTCUSDT", "spot", 10),
+            ("XRP/USDT:USDT", recorded_bybit_deep, "orderbook.500.XRPUSDT", "linear", 50),
+        ),
     ],
 )
 def test_bybit_frames_come_verbatim(
     simulator: Simulator,
     connect: type[Client],
+    tmp_path: Path,
     symbol: str,
-    path: Path,
+    recording: Recording,
     topic: str,
     market: str,
     expected: int,
 ) -> None:
-    texts = [frame.text for frame in read_recording(path) if f'"topic":"{topic}"' in frame.text]
+    path, frames = recording(tmp_path)
+    texts = [text for text in frames if f'"topic":"{topic}"' in text]
     assert len(texts) >= expected
     replay = simulator.replay("bybit", symbol, path, speed=0)
     with connect(simulator, f"/v5/public/{market}") as client:
@@ -62,16 +84,17 @@ def test_bybit_frames_come_verbatim(
     assert replay.wait(10) >= len(texts)
 
 
-@recorded
+@pytest.mark.parametrize("recording", either(made_bybit_deep, recorded_bybit_deep))
 def test_a_late_subscriber_gets_the_book_of_that_position(
-    simulator: Simulator, connect: type[Client]
+    simulator: Simulator, connect: type[Client], tmp_path: Path, recording: Recording
 ) -> None:
-    bids: dict[str, str] = {}
-    last: Any = None
-    for frame in read_recording(BYBIT_DEEP):
-        last = json.loads(frame.text)
-        bids.update(last["data"]["b"])
-    replay = simulator.replay("bybit", "XRP/USDT:USDT", BYBIT_DEEP, speed=0)
+    path, frames = recording(tmp_path)
+    books: dict[str, dict[str, str]] = {"b": {}, "a": {}}
+    for text in frames:
+        last = json.loads(text)
+        for side, levels in books.items():
+            levels.update(last["data"][side])
+    replay = simulator.replay("bybit", "XRP/USDT:USDT", path, speed=0)
     with connect(simulator, "/v5/public/linear") as early, connect(simulator, "/v5/public/linear") as late:
         early.send(op="subscribe", args=["orderbook.500.XRPUSDT"])
         replay.wait(10)
@@ -79,29 +102,43 @@ def test_a_late_subscriber_gets_the_book_of_that_position(
         late.receive()
         snapshot = late.receive()
     assert (snapshot["type"], snapshot["data"]["u"]) == ("snapshot", last["data"]["u"])
-    assert dict(snapshot["data"]["b"]) == {price: size for price, size in bids.items() if float(size)}
+    for side, levels in books.items():
+        assert dict(snapshot["data"][side]) == {price: size for price, size in levels.items() if float(size)}
 
 
-@recorded
+@pytest.mark.parametrize(
+    ("recording", "is_fetched_first"),
+    [
+        pytest.param(made_binance_linear, True, id="made"),
+        *where_recorded(
+            pytest.param(thinned_binance_linear, True, id="recorded"),
+            pytest.param(recorded_binance_linear, False, id="recorded, long", marks=pytest.mark.proof),
+        ),
+    ],
+)
 def test_binance_diffs_bridge_to_the_snapshot_and_the_ticker_agrees(
-    simulator: Simulator, connect: type[Client]
+    simulator: Simulator, connect: type[Client], tmp_path: Path, recording: Recording, is_fetched_first: bool
 ) -> None:
-    simulator.replay("binance", "BTC/USDT:USDT", BINANCE, speed=0)
+    """A long recording is fetched in its midst; a short one may be over by then, so before it begins."""
+    simulator.replay("binance", "BTC/USDT:USDT", recording(tmp_path)[0], speed=0)
+    bids: dict[float, float] = {}
+    asks: dict[float, float] = {}
+
+    def fetch(client: Client) -> int:
+        snapshot = json.loads(client.get("/fapi/v1/depth?symbol=BTCUSDT&limit=1000")[2])
+        client.apply(bids, snapshot["bids"])
+        client.apply(asks, snapshot["asks"])
+        return snapshot["lastUpdateId"]
+
     with connect(simulator, "/fut/public/ws/0") as client:
+        tickers: dict[int, tuple[float, float]] = {}
+        number, last_u, synced, agreed = fetch(client) if is_fetched_first else 0, None, False, 0
         client.send(method="SUBSCRIBE", params=["btcusdt@depth@0ms", "btcusdt@bookTicker"], id=1)
         assert client.receive()["result"] is None
-        bids: dict[float, float] = {}
-        asks: dict[float, float] = {}
-        tickers: dict[int, tuple[float, float]] = {}
-        number, last_u, synced, agreed = 0, None, False, 0
-        while agreed < 100:
+        while agreed < 40:
             message = client.receive()
             if message["e"] == "depthUpdate":
-                if not number:
-                    snapshot = json.loads(client.get("/fapi/v1/depth?symbol=BTCUSDT&limit=1000")[2])
-                    number = snapshot["lastUpdateId"]
-                    client.apply(bids, snapshot["bids"])
-                    client.apply(asks, snapshot["asks"])
+                number = number or fetch(client)
                 if last_u is not None:
                     assert message["pu"] == last_u
                 last_u = message["u"]
@@ -117,29 +154,68 @@ def test_binance_diffs_bridge_to_the_snapshot_and_the_ticker_agrees(
                 tickers[message["u"]] = (float(message["b"]), float(message["a"]))
 
 
-@recorded
-def test_kraken_checksums_stay_right_and_fit_a_late_snapshot(
-    simulator: Simulator, connect: type[Client]
+def test_binances_rest_gives_the_book_of_the_position_however_often_it_is_asked(
+    simulator: Simulator, connect: type[Client], tmp_path: Path
 ) -> None:
-    replay = simulator.replay("kraken", "BTC/USD", KRAKEN, speed=0)
+    path, frames = made_binance_linear(tmp_path)
+    (recorded,) = (json.loads(text) for text in frames if "lastUpdateId" in text)
+    books = {number: [cut(side) for side in book] for number, book in BINANCE().books.items()}
+    replay = simulator.replay("binance", "BTC/USDT:USDT", path, speed=200)
+    with connect(simulator, "/fut/public/ws/0") as client:
+
+        def fetched() -> tuple[int, list[Any]]:
+            book = json.loads(client.get("/fapi/v1/depth?symbol=BTCUSDT&limit=50")[2])
+            return book["lastUpdateId"], [cut(book["bids"]), cut(book["asks"])]
+
+        first = fetched()
+        client.send(method="SUBSCRIBE", params=["btcusdt@depth@0ms"], id=1)
+        for _ in range(BINANCE().deltas // 5):
+            for _ in range(5):
+                client.receive()
+            found = fetched()
+            assert found == first or found[1] == books[found[0]]
+        replay.wait(10)
+        last = fetched()
+    assert first[0] == recorded["lastUpdateId"]
+    assert first[1] == [cut(recorded[side]) for side in ("bids", "asks")]
+    assert last == (max(books), books[max(books)])
+
+
+def cut(side: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Take what an answer of 50 levels holds."""
+    return [list(level) for level in side][:50]
+
+
+@pytest.mark.parametrize("recording", either(made_kraken_book, recorded_kraken_book))
+def test_kraken_checksums_stay_right_and_fit_a_late_snapshot(
+    simulator: Simulator, connect: type[Client], tmp_path: Path, recording: Recording
+) -> None:
+    path, frames = recording(tmp_path)
+    books = [text for text in frames if '"channel":"book","type"' in text]
+    replay = simulator.replay("kraken", "BTC/USD", path, speed=0)
     request = {"channel": "book", "symbol": ["BTC/USD"], "depth": 25}
     with connect(simulator, "/kraken/v2") as early, connect(simulator, "/kraken/v2") as late:
         early.send(method="subscribe", params=request)
-        assert replay.wait(10) == 43
+        assert replay.wait(10) == len(books) > 40
         late.send(method="subscribe", params=request)
         texts = [late.receive_text() for _ in range(3)]
     book = json.loads(texts[2], parse_float=str, parse_int=str)["data"][0]
-    assert (len(book["bids"]), len(book["asks"])) == (25, 25)
-    levels = book["asks"][:10] + book["bids"][:10]
-    digits = [level[key].replace(".", "").lstrip("0") for level in levels for key in ("price", "qty")]
-    assert int(book["checksum"]) == crc32("".join(digits).encode())
+    bids, asks = ([(level["price"], level["qty"]) for level in book[side]] for side in ("bids", "asks"))
+    assert (len(bids), len(asks)) == (25, 25)
+    last = json.loads(books[-1])["data"][0]
+    assert int(book["checksum"]) == slow_checksum(bids, asks) == last["checksum"]
+    if recording is made_kraken_book:
+        assert (bids, asks) == KRAKEN().books[-1]
 
 
-@recorded
-def test_pace_is_as_recorded_or_faster(simulator: Simulator, connect: type[Client]) -> None:
-    frames = list(read_recording(BYBIT_DEEP))
+@pytest.mark.parametrize("recording", either(made_bybit_deep, recorded_bybit_deep))
+def test_pace_is_as_recorded_or_faster(
+    simulator: Simulator, connect: type[Client], tmp_path: Path, recording: Recording
+) -> None:
+    path, _ = recording(tmp_path)
+    frames = list(read_recording(path))
     recorded_s = (frames[-1].at_ns - frames[0].at_ns) / 1e9
-    replay = simulator.replay("bybit", "XRP/USDT:USDT", BYBIT_DEEP, speed=1.0)
+    replay = simulator.replay("bybit", "XRP/USDT:USDT", path, speed=1.0)
     started_s = time.monotonic()
     with connect(simulator, "/v5/public/linear") as client:
         client.send(op="subscribe", args=["orderbook.500.XRPUSDT"])

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,9 +77,11 @@ def test_under_a_number_across_channels_only_the_same_compares() -> None:
 
 
 MADE = {
-    "spot": made("spot", 31, deltas=600),
-    "linear": made("linear", 32, deltas=600),
-    "linear, long before the snapshot": made("linear", 33, deltas=600, snapshot_in=30, in_the_middle=False),
+    "spot": partial(made, "spot", 31, deltas=600),
+    "linear": partial(made, "linear", 32, deltas=600),
+    "linear, long before the snapshot": partial(
+        made, "linear", 33, deltas=600, snapshot_in=30, in_the_middle=False
+    ),
 }
 # Of a recording a part, in every run; all of it in the long form.
 RECORDED = [("spot", recordings.BINANCE_SPOT, 6_170), ("linear", recordings.BINANCE_LINEAR, 8_861)]
@@ -88,13 +91,16 @@ RECORDED = [("spot", recordings.BINANCE_SPOT, 6_170), ("linear", recordings.BINA
     ("frames", "kind", "compared"),
     [
         *(
-            pytest.param(lambda one=one: one.texts, one.kind, one.later - 5, id=f"made {name}")
-            for name, one in MADE.items()
+            pytest.param(lambda make=make: make().texts, make.args[0], 560, id=f"made {name}")
+            for name, make in MADE.items()
         ),
         *where_recorded(
             *(
                 pytest.param(
-                    lambda paths=paths: recordings.beginning(paths, 8_000), kind, count // 20, id=f"recorded {kind}"
+                    lambda paths=paths: recordings.beginning(paths, 8_000),
+                    kind,
+                    count // 20,
+                    id=f"recorded {kind}",
                 )
                 for kind, paths, count in RECORDED
             ),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
+sys.path.insert(0, str(Path(__file__).parent))
 import recordings
 from recordings import where_recorded
 from shapes import SHAPES, differences, parse
@@ -53,3 +53,26 @@ def recorded_lines(path: str) -> Iterator[Any]:
 
 def recorded_stamped(path: str) -> Iterator[Any]:
     return (parse(text.split(None, 1)[1]) for text in recordings.lines(path))
+
+
+def bybit_kind(market: str, message: Any) -> str:
+    """Name a frame of Bybit as `shapes.txt` does."""
+    head = message.get("topic", "ack").split(".")[0]
+    return f"bybit.{market}.{head}" + (f".{message['type']}" if head == "orderbook" else "")
+
+
+def binance_kind(market: str, message: Any) -> str:
+    """Name a frame of Binance, in a combined stream, raw, or an answer of REST."""
+    if "lastUpdateId" in message:
+        return f"binance.{market}.rest"
+    stream, event = message.get("stream", ""), message.get("e", "")
+    return f"binance.{market}.{stream.split('@')[1] if stream else event}"
+
+
+def kraken_kind(message: Any) -> str:
+    """Name a frame of Kraken."""
+    if "method" in message:
+        return f"kraken.{message['method']}.{message['result']['channel']}"
+    if message["channel"] in {"status", "heartbeat"}:
+        return f"kraken.{message['channel']}"
+    return f"kraken.{message['channel']}.{message['type']}"
