@@ -122,6 +122,7 @@ def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path_factory: pytest.Tem
         with pytest.raises(UserError, match="--force replaces it"):
             put_in_place(aside, path, replace=False)
     assert path.read_text() == "theirs"
+    assert list(path.parent.iterdir()) == [path]
     with written_aside(path, "ours") as aside:
         put_in_place(aside, path, replace=True)
     assert path.read_text() == "ours"
