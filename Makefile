@@ -42,6 +42,9 @@ bench: $(STAMP)  ## Measure; prints ratios against a baseline of the same run
 example: $(STAMP)  ## Make trading_bot_live.db.example anew: a minute of simulated exchanges
 	$(BIN)/python examples/make_example_database.py
 
+picture: $(STAMP)  ## Draw docs/pictures/demo.svg anew: the live table after 20 s of the demo
+	$(BIN)/python examples/make_picture.py
+
 docs: $(STAMP)  ## Check that the docs say what the code does
 	$(BIN)/python -m pytest --quiet tests/docs tests/settings
 

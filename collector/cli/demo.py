@@ -3,11 +3,15 @@
 import os
 import sys
 from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from collector.cli.options import Plain, Seconds
+
+if TYPE_CHECKING:
+    from collector.settings import Settings
+    from collector.simulator import Simulator
 
 SYMBOLS = {
     "bybit": ["BTC/USDT:USDT", "ETH/USDT:USDT"],
@@ -37,22 +41,10 @@ def demo(
     from collector.app import Collector  # noqa: PLC0415
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
     from collector.logs import set_up_logging  # noqa: PLC0415
-    from collector.settings import load_settings  # noqa: PLC0415
     from collector.simulator import Simulator  # noqa: PLC0415
 
     with Simulator(symbols=SYMBOLS) as simulator:
-        overrides: dict[str, object] = {"database.url": db}
-        for exchange, symbols in SYMBOLS.items():
-            overrides[f"exchanges.{exchange}.symbols"] = symbols
-            overrides[f"exchanges.{exchange}.channels"] = CHANNELS[exchange]
-            for side, url in simulator.endpoints(exchange).items():
-                overrides[f"exchanges.{exchange}.endpoints.{side}"] = url
-        settings = load_settings(
-            overrides=overrides,
-            environ=_without_exchanges(os.environ),
-            env_file=None,
-            overrides_name="demo",
-        )
+        settings = demo_settings(simulator, db, os.environ)
         set_up_logging(settings.logging, secrets=settings.secrets())
         until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
         shown = settings.masked()["database"]["url"]
@@ -62,6 +54,21 @@ def demo(
         code = run_in_foreground(Collector(settings), seconds, screen=screen)
     print_what_next(shown)
     return code
+
+
+def demo_settings(simulator: "Simulator", db: str, environ: Mapping[str, str]) -> "Settings":
+    """Return what the demo collects: everything from the simulator, the rest as the environment says."""
+    from collector.settings import load_settings  # noqa: PLC0415
+
+    overrides: dict[str, object] = {"database.url": db}
+    for exchange, symbols in SYMBOLS.items():
+        overrides[f"exchanges.{exchange}.symbols"] = symbols
+        overrides[f"exchanges.{exchange}.channels"] = CHANNELS[exchange]
+        for side, url in simulator.endpoints(exchange).items():
+            overrides[f"exchanges.{exchange}.endpoints.{side}"] = url
+    return load_settings(
+        overrides=overrides, environ=_without_exchanges(environ), env_file=None, overrides_name="demo"
+    )
 
 
 def print_what_next(db: str) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from collector.settings import Settings, load_settings
+from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import CLEAN, Run
+from program import CLEAN, Run, count_rows
 from terminal import COLOURS, Terminal
 
 Open = Callable[..., Terminal]
@@ -116,6 +117,18 @@ def test_the_last_line_is_the_next_command_and_the_head_says_how_to_make_it_agai
     assert path.read_text() == text
 
 
+def test_what_is_written_collects(run: Run, tmp_path: Path, simulator: Simulator) -> None:
+    assert run("init", "-e", "bybit", "-s", "BTC", "--purpose", "bot", "--db", "live.db").returncode == 0
+    addresses = {
+        f"COLLECTOR_EXCHANGES__BYBIT__ENDPOINTS__{side.upper()}": url
+        for side, url in simulator.endpoints("bybit").items()
+    }
+    done = run("--config", "collector.yaml", "--seconds", "3", **addresses)
+    assert done.returncode == 0, done.stderr
+    assert "identity: exact" in done.stdout
+    assert count_rows(tmp_path / "live.db") > 0
+
+
 def test_without_a_terminal_the_missing_options_are_named_with_a_command_that_works(
     run: Run, tmp_path: Path
 ) -> None:
@@ -169,8 +182,11 @@ def test_a_file_that_exists_is_replaced_with_force_only(run: Run, tmp_path: Path
     assert done.returncode == 2
     assert "--force replaces it, --output names another file" in done.stderr
     assert path.read_text() == "mine"
+    real = path.rename(tmp_path / "real.yaml")
+    path.symlink_to(real)
     assert run(*WHOLE, "--force").returncode == 0
-    assert "exchanges:" in path.read_text()
+    assert path.is_symlink()
+    assert "exchanges:" in real.read_text()
 
 
 def test_a_password_is_neither_written_nor_shown_and_tables_are_made_first(run: Run, tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """The names of markets that a person gives `init`, and the plans and files that come of them."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from collector.cli.init import next_steps
 from collector.cli.init.answers import Answers, database, exchanges, purpose
 from collector.cli.init.file import put_in_place, written_aside
 from collector.cli.init.markets import markets
@@ -122,7 +126,32 @@ def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path_factory: pytest.Tem
         with pytest.raises(UserError, match="--force replaces it"):
             put_in_place(aside, path, replace=False)
     assert path.read_text() == "theirs"
+    assert list(path.parent.iterdir()) == [path]
     with written_aside(path, "ours") as aside:
         put_in_place(aside, path, replace=True)
     assert path.read_text() == "ours"
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("started_as", "words"),
+    [
+        ("run.py", "python run.py"),
+        ("../it's/run.py", "python '../it'\"'\"'s/run.py'"),
+        ("/opt/bin/collector", "collector"),
+    ],
+)
+def test_commands_are_told_as_they_can_be_typed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, started_as: str, words: str
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [started_as])
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert next_steps.program() == words
+    monkeypatch.setenv("PATH", "/nowhere")  # an environment that is not activated
+    assert next_steps.program() == words.replace("python ", f"{python} ")
+    options = {"--db": "my data.db"}
+    assert next_steps.again(options, Path("x.yaml")).endswith("init --db 'my data.db' --output x.yaml")

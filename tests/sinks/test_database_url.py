@@ -31,6 +31,14 @@ def test_postgresql_goes_through_psycopg(scheme: str) -> None:
     assert sqlite_path(url) is None
 
 
+def test_a_driver_that_is_missing_is_told_with_the_extra_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("collector.sinks.database_url.find_spec", lambda _: None)
+    with pytest.raises(UserError, match=r"this needs psycopg.*`pip install -e '\.\[postgres\]'`"):
+        database_url("postgresql://me@host/db")
+
+
 def test_a_password_is_not_shown() -> None:
     assert shown(database_url("postgresql://me:secret@host/db")) == "postgresql+psycopg://me:***@host/db"
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from collector.cli.init.answers import Answers
+    from collector.cli.init.write import Written
 
 EXIT_INTERRUPTED = 130
 # What a missing answer would be, in the example of a whole command.
@@ -55,13 +56,17 @@ def init(
     given = {"--exchanges": exchanges, "--markets": markets, "--purpose": purpose, "--db": db}
     try:
         with raised():
-            return _init(given, output, force=force)
+            written = _written(given, output, force=force)
     except (KeyboardInterrupt, EOFError):
         print("\nnothing was written", file=sys.stderr)
         return EXIT_INTERRUPTED
+    from collector.cli.init.write import tell  # noqa: PLC0415
+
+    tell(written)
+    return 0
 
 
-def _init(given: Given, output: Path, *, force: bool) -> int:
+def _written(given: Given, output: Path, *, force: bool) -> "Written":
     from rich.console import Console  # noqa: PLC0415
 
     from collector.cli.init.file import check_place, exists_already  # noqa: PLC0415
@@ -77,8 +82,7 @@ def _init(given: Given, output: Path, *, force: bool) -> int:
         if not can_ask or not _may_replace(console, output):
             raise exists_already(output)
         force = True
-    write(_answers(console, given), output, replace=force)
-    return 0
+    return write(_answers(console, given), output, replace=force)
 
 
 def _missing(given: Given, output: Path) -> str:

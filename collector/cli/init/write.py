@@ -1,7 +1,8 @@
 """Write the file, show what it will cost, and say what comes next."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,34 +10,53 @@ from collector.cli.init.answers import Answers
 from collector.cli.init.file import put_in_place, written_aside
 from collector.cli.init.next_steps import again, next_commands
 from collector.cli.init.yaml_text import yaml_text
-from collector.cli.planning import expected_lines, make_plan, print_plan
+from collector.cli.planning import Plan, expected_lines, make_plan, print_plan
 from collector.errors import SettingsError
 from collector.settings import Settings, load_settings
 
 URL_VARIABLE = "COLLECTOR_DATABASE__URL"
 
 
-def write(answers: Answers, output: Path, *, replace: bool) -> None:
-    """Write the file once a plan could be made of it; print both plan and next commands."""
-    database = answers.database
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is in its place now, and what it brings."""
+
+    answers: Answers
+    output: Path
+    plan: Plan
+    outranked: Sequence[str]  # keys of the file that something else has the last word on
+
+
+def write(answers: Answers, output: Path, *, replace: bool) -> Written:
+    """Write the file, once a plan could be made of it."""
+    place = output.resolve()  # a link stays one
     text = yaml_text(answers, again=again(_options(answers), output))
-    with written_aside(output, text) as aside:
+    with written_aside(place, text) as aside:
         settings = _loaded(aside, output)
         plan = make_plan(settings, expected_lines(settings))
         outranked = _outranked(settings, load_settings(aside, environ={}, env_file=None))
-        put_in_place(aside, output, replace=replace)
+        put_in_place(aside, place, replace=replace)
+    return Written(answers, output, plan, outranked)
+
+
+def tell(written: Written) -> None:
+    """Print what was understood, the plan, and the commands that come next."""
+    answers, database = written.answers, written.answers.database
     print()
     for exchange, symbols in answers.markets.items():
         print(f"{exchange}: {', '.join(symbols)}")
     print()
-    print_plan(plan)
-    print(f"\n{output} is written ({len(plan.lines)} streams).")
-    if outranked:
-        print(f"note: environment variables or .env outrank the file in {', '.join(outranked)}")
+    print_plan(written.plan)
+    streams = len(written.plan.lines)
+    print(f"\n{written.output} is written ({streams} stream{'s'[: streams != 1]}).")
+    if written.outranked:
+        print(f"note: environment variables or .env outrank the file in {', '.join(written.outranked)}")
     if database.has_password and URL_VARIABLE not in os.environ:
-        print(f"The password is not in it: {URL_VARIABLE} must have the whole URL, or a line of .env.")
+        print(
+            f"The password is not in it: set {URL_VARIABLE} to the whole URL, in the environment or in .env."
+        )
     print("Next:")
-    for command in next_commands(database, output, url_is_set=URL_VARIABLE in os.environ):
+    for command in next_commands(database, written.output, url_is_set=URL_VARIABLE in os.environ):
         print(f"  {command}")
 
 
