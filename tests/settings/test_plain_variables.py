@@ -35,7 +35,13 @@ BARE: dict[str, tuple[Mapping[str, str], str, tuple[str, ...], str, str]] = {
         *("bybit", LINEAR, "book.50"),
         "BINANCE_API_KEY and KRAKEN_API_KEY are set, which choose none: EXCHANGE=<name> does",
     ),
-    "keys and an exchange": (KRAKEN_KEYS | {"EXCHANGE": "binance"}, "binance", SPOT, "book.50", "EXCHANGE is set"),
+    "keys and an exchange": (
+        KRAKEN_KEYS | {"EXCHANGE": "binance"},
+        "binance",
+        SPOT,
+        "book.50",
+        "EXCHANGE is set",
+    ),
     "a kind": ({"COLLECTOR_EXCHANGES__BYBIT__MARKET": "spot"}, "bybit", SPOT, "book.50", ""),
     "a channel": ({"COLLECTOR_EXCHANGES__BYBIT__CHANNELS": "book.1"}, "bybit", LINEAR, "book.1", ""),
     "no testnet of ours": ({"BINANCE_TESTNET": "true"}, "bybit", LINEAR, "book.50", ""),
@@ -86,7 +92,9 @@ def test_an_exchange_restricts_what_a_file_configures(load: Load, problems: Prob
         "kraken": (("BTC/USD",), ("book.100",)),
     }
     assert list(load(TWO, environ={"EXCHANGE": "kraken"}).exchanges) == ["kraken"]
-    assert list(load(TWO, environ={"EXCHANGE": "kraken"}, overrides={"exchange": "bybit"}).exchanges) == ["bybit"]
+    assert list(load(TWO, environ={"EXCHANGE": "kraken"}, overrides={"exchange": "bybit"}).exchanges) == [
+        "bybit"
+    ]
     settings = load(TWO, environ={"EXCHANGE": "kraken", "SYMBOLS": "ETH/USD"})
     assert collected(settings) == {"kraken": (("ETH/USD",), ("book.100",))}
     assert problems(TWO, dotenv="EXCHANGE=binance\n") == [
@@ -184,7 +192,10 @@ def test_a_mistake_in_a_plain_variable_has_one_message(mistake: str) -> None:
     ("environ", "key"),
     [
         (BINANCE_KEYS, "binance-key"),
-        (BINANCE_KEYS | {"BINANCE_TESTNET_API_KEY": "test-key", "BINANCE_TESTNET_API_SECRET": "x"}, "test-key"),
+        (
+            BINANCE_KEYS | {"BINANCE_TESTNET_API_KEY": "test-key", "BINANCE_TESTNET_API_SECRET": "x"},
+            "test-key",
+        ),
     ],
 )
 def test_a_testnet_by_its_variable_takes_its_own_keys_or_else_the_plain_ones(
