@@ -118,7 +118,7 @@ class Merged:
             return
         name = self._only.value
         text = (
-            f"exchange {name!r} is not configured: name its markets with --symbols or by {PLAIN_SYMBOLS}, "
+            f"found {name!r}, which is not configured: name its markets with --symbols, by {PLAIN_SYMBOLS}, "
             f"or exchanges.{name}.symbols in a file for --config"
         )
         self.problems.append(Problem(self._only.place, "exchange", text))

@@ -128,7 +128,8 @@ KRAKEN = {"exchange": "kraken", "symbol": "BTC/USD"}
         (
             {"symbol": "BTC/USD:BTC"},
             (
-                "symbol[0]: found 'BTC/USD:BTC' (inverse), expected what this version collects: bybit linear and "
+                "symbol[0]: found 'BTC/USD:BTC' (inverse), expected what this version collects: bybit "
+                "linear and "
                 "spot: bbo, book, ohlcv, trade"
             ),
         ),
@@ -167,7 +168,8 @@ KRAKEN = {"exchange": "kraken", "symbol": "BTC/USD"}
         (
             {"orderbook_depth": 1, "channels": ["bbo"]},
             (
-                "orderbook_depth: found both bbo and book.1, which are one and the same at bybit, expected one of "
+                "orderbook_depth: found both bbo and book.1, which are one and the same at bybit, expected "
+                "one of "
                 "them"
             ),
         ),
@@ -195,7 +197,10 @@ KRAKEN = {"exchange": "kraken", "symbol": "BTC/USD"}
         ),
         (
             {"environment": "testnet", "data_source": "live_trading"},
-            "data_source: found 'live_trading', but the environment is testnet, expected testnet or simulator",
+            (
+                "data_source: found 'live_trading', but the environment is testnet, expected testnet or "
+                "simulator"
+            ),
         ),
         ({"max_mismatches": 0}, f"max_mismatches: found 0, {COUNT}"),
         ({"max_critical_errors": "x"}, f"max_critical_errors: found 'x', {COUNT}"),

@@ -99,7 +99,8 @@ def test_an_exchange_restricts_what_a_file_configures(load: Load, problems: Prob
     assert collected(settings) == {"kraken": (("ETH/USD",), ("book.100",))}
     assert problems(TWO, dotenv="EXCHANGE=binance\n") == [
         (
-            ".env line 1: exchange: exchange 'binance' is not configured: name its markets with --symbols or by "
+            ".env line 1: exchange: found 'binance', which is not configured: name its markets with "
+            "--symbols or by "
             "SYMBOLS, or exchanges.binance.symbols in a file for --config"
         )
     ]
@@ -114,14 +115,16 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
     "no exchange": (
         {"EXCHANGE": "binanec"},
         (
-            "environment variable EXCHANGE: exchange: found 'binanec', expected one of bybit, binance, kraken, "
+            "environment variable EXCHANGE: exchange: found 'binanec', expected one of bybit, binance, "
+            "kraken, "
             "or another of ccxt.pro's; did you mean binance?"
         ),
     ),
     "no default markets": (
         {"EXCHANGE": "okx"},
         (
-            "environment variable EXCHANGE: exchange: found 'okx' and no market, expected some: with --symbols, "
+            "environment variable EXCHANGE: exchange: found 'okx' and no market, expected some: with "
+            "--symbols, "
             "or by SYMBOLS"
         ),
     ),
@@ -143,7 +146,8 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
     "two environments": (
         {"BYBIT_TESTNET": "true", "COLLECTOR_EXCHANGES__BYBIT__ENVIRONMENT": "demo"},
         (
-            "environment variable BYBIT_TESTNET: found BYBIT_TESTNET=true, but exchanges.bybit.environment is "
+            "environment variable BYBIT_TESTNET: found BYBIT_TESTNET=true, but "
+            "exchanges.bybit.environment is "
             "'demo' (environment variable COLLECTOR_EXCHANGES__BYBIT__ENVIRONMENT), expected both to say the "
             "same, or one of them"
         ),
@@ -151,8 +155,10 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
     "a testnet and none": (
         {"BYBIT_TESTNET": "FALSE", "COLLECTOR_EXCHANGES__BYBIT__ENVIRONMENT": "testnet"},
         (
-            "environment variable BYBIT_TESTNET: found BYBIT_TESTNET=FALSE, but exchanges.bybit.environment is "
-            "'testnet' (environment variable COLLECTOR_EXCHANGES__BYBIT__ENVIRONMENT), expected both to say the "
+            "environment variable BYBIT_TESTNET: found BYBIT_TESTNET=FALSE, but "
+            "exchanges.bybit.environment is "
+            "'testnet' (environment variable COLLECTOR_EXCHANGES__BYBIT__ENVIRONMENT), expected both "
+            "to say the "
             "same, or one of them"
         ),
     ),
@@ -166,7 +172,8 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
     "a kind that it has not": (
         {"EXCHANGE": "kraken", "COLLECTOR_EXCHANGES__KRAKEN__MARKET": "linear"},
         (
-            "environment variable COLLECTOR_EXCHANGES__KRAKEN__MARKET: exchanges.kraken.market: found 'linear', "
+            "environment variable COLLECTOR_EXCHANGES__KRAKEN__MARKET: exchanges.kraken.market: found "
+            "'linear', "
             "but kraken has no such markets, expected spot"
         ),
     ),

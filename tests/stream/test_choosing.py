@@ -15,7 +15,7 @@ from collector.stream.markets import Markets
 def market(symbol: str, market_id: str, **more: Any) -> dict[str, Any]:
     kind = "inverse" if symbol.endswith(":BTC") else "linear" if ":" in symbol else "spot"
     kinds = {one: one == kind for one in ("spot", "linear", "inverse")}
-    base = symbol.split("/")[0]
+    base = symbol.partition("/")[0]
     return {"symbol": symbol, "id": market_id, "base": base, "info": {}, "expiry": None, **kinds, **more}
 
 
