@@ -100,8 +100,7 @@ def test_an_exchange_restricts_what_a_file_configures(load: Load, problems: Prob
     assert problems(TWO, dotenv="EXCHANGE=binance\n") == [
         (
             ".env line 1: exchange: found 'binance', which is not configured: name its markets with "
-            "--symbols or by "
-            "SYMBOLS, or exchanges.binance.symbols in a file for --config"
+            "--symbols, by SYMBOLS, or exchanges.binance.symbols in a file for --config"
         )
     ]
 
