@@ -19,8 +19,8 @@ from collector.errors import CollectorError, UserError
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import ClockStep
-from collector.exchanges.protocol import depth_of
 from collector.exchanges.meaning import kinds_in_order
+from collector.exchanges.protocol import depth_of
 from collector.features.market_rows import MarketRows
 from collector.features.practical import TOTAL_LEVELS
 from collector.features.rows import BookRows, versions

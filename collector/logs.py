@@ -167,7 +167,9 @@ def _log_choices(event: MarketsChosen) -> None:
 
 def _log_repeated(event: MarketRepeated) -> None:
     names = ", ".join(event.names)
-    log.warning("markets.repeated", exchange=event.exchange, market=event.symbol, names=names, collected="once")
+    log.warning(
+        "markets.repeated", exchange=event.exchange, market=event.symbol, names=names, collected="once"
+    )
 
 
 def _log_contact(event: FirstContact) -> None:

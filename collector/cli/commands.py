@@ -31,7 +31,8 @@ HELP = {"--help", "-h", "--version"}
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
-    help="Collect crypto market data that can be trusted. Without a command: collect.",
+    help="Collect crypto market data that can be trusted. Without a command: collect. In the environment, "
+    "SYMBOLS=BTCUSDT,ETHUSDT names markets and EXCHANGE=binance their exchange.",
     no_args_is_help=False,
     add_completion=False,
     pretty_exceptions_enable=False,

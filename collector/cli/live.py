@@ -167,6 +167,8 @@ def _below(view: "View") -> list[Text]:
         texts.append(Text(f"alarm {view.halts:<3} {where}: {halt.code}: {halt.reason}", style="yellow"))
     texts += [Text(f"not had   {text}", style="yellow") for text in view.refused[:3]]
     texts += [Text(f"no answer {text}; tries go on", style="yellow") for text in view.unreached[:3]]
+    if view.unreached:
+        texts.append(Text("          python run.py demo needs no network", style="yellow"))
     return texts
 
 

@@ -57,7 +57,7 @@ def default_channel(
 
 
 def default_markets(exchange: str, market: Kind | None = None) -> tuple[str, ...]:
-    """Return the markets that are collected where nobody says which. Raises SettingsError if there are none."""
+    """Return the markets that are collected where nobody says which. Raises SettingsError without any."""
     markets = venue(exchange).bare_markets
     for kind in kinds_in_order(exchange, market):
         if kind in markets:

@@ -34,7 +34,9 @@ class DataIngestorConfig:
     exchange: str = "bybit"
     symbol: str | Sequence[str] = "BTC/USDT:USDT"  # one, several separated by commas, or a list
     sandbox: bool = False  # the exchange's testnet; False says nothing
-    environment: str | None = None  # live, testnet or demo; None: what sandbox or <EXCHANGE>_TESTNET says, or live
+    environment: str | None = (
+        None  # live, testnet or demo; None: what sandbox or <EXCHANGE>_TESTNET says, or live
+    )
     market: str | None = None  # kind that a plain name means: spot or linear; None: the exchange's first
     db_path: str | os.PathLike[str] = "./trading_bot_live.db"  # of an SQLite file; or an SQLAlchemy URL
     table_name: str = "l2_training_data_practical"
@@ -121,7 +123,7 @@ def _environment(config: DataIngestorConfig) -> object:
 
 
 def channels_of(config: DataIngestorConfig) -> list[tuple[str, str]]:
-    """Choose the smallest book that holds the levels, and add the others; each with what the caller calls it."""
+    """Choose the smallest book that holds the levels, and add the others; each by the caller's name too."""
     exchange, names = known_exchange(config), _texts(config.symbol)
     try:
         book = default_channel(exchange, names, one_kind(config.market), config.orderbook_depth)

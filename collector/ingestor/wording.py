@@ -1,4 +1,4 @@
-"""Tell a mistake of the full settings by the short key that its writer knows, with the limit that holds there."""
+"""Tell a mistake of the full settings by the short key that its writer knows, with the limit there."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,9 @@ class Written:
     channels: Sequence[str]  # what he calls each channel
 
 
-def in_short_keys(problems: Sequence[str], written: Written, settings_of: Callable[[], Settings]) -> list[str]:
+def in_short_keys(
+    problems: Sequence[str], written: Written, settings_of: Callable[[], Settings]
+) -> list[str]:
     """Return the problems as the writer knows the keys; `settings_of` gives the settings beside his own."""
     return list(dict.fromkeys(_told(problems, written, settings_of)))
 
@@ -40,7 +42,7 @@ def _told(problems: Sequence[str], written: Written, settings_of: Callable[[], S
             yield f"{place}: {key}: {_worded(text, written)}"
             continue
         short = _short(key, written)
-        limited = _limits(written, settings_of).get(short)
+        limited = _limits(settings_of).get(short)
         if limited is not None:
             text = f"found {shown(written.values[short])}, expected {limited}"
         elif short == "environment" and written.values["sandbox"] is True:
@@ -77,7 +79,7 @@ def _worded(text: str, written: Written) -> str:
     return text
 
 
-def _limits(written: Written, settings_of: Callable[[], Settings]) -> dict[str, str]:
+def _limits(settings_of: Callable[[], Settings]) -> dict[str, str]:
     """Say what may stand in a short key that another key limits as well."""
     try:
         settings = settings_of()

@@ -109,7 +109,9 @@ def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[
         if market in seen:
             same = seen[market]
             also = "" if same.upper() == symbol.upper() else f" (as {shown(same)})"
-            yield Contradiction((path,), f"found {shown(symbol)} a second time{also}, expected each symbol once")
+            yield Contradiction(
+                (path,), f"found {shown(symbol)} a second time{also}, expected each symbol once"
+            )
         elif kind_of(symbol) not in (None, *kinds_of(name)):
             text = f"found {shown(symbol)} ({kind_of(symbol)}), expected what this version collects:"
             yield Contradiction((path,), f"{text} {supported_text(name)}")
@@ -140,7 +142,9 @@ def _of_sample(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[C
     for symbol, sample in exchange.sample.symbols.items():
         market = market_meant(name, symbol, exchange.market)
         if symbol not in exchange.symbols and market not in named:
-            yield Contradiction(((*at, symbol),), "found a market that symbols does not name, expected one of them")
+            yield Contradiction(
+                ((*at, symbol),), "found a market that symbols does not name, expected one of them"
+            )
         elif market in seen:
             text = f"found a market a second time (as {shown(seen[market])}), expected it once"
             yield Contradiction(((*at, symbol),), text)

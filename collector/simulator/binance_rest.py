@@ -111,9 +111,7 @@ def aggregate_base(feed: Feed) -> int:
 
 
 def _exchange_info(feeds: Listing, market: str, now_ms: int) -> Answer:
-    rows = [
-        _spot_row(one) if market == "spot" else _linear_row(one) for one in feeds.instruments(market)
-    ]
+    rows = [_spot_row(one) if market == "spot" else _linear_row(one) for one in feeds.instruments(market)]
     per_minute = 6000 if market == "spot" else 2400
     limits = [
         {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": per_minute}

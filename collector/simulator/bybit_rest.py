@@ -29,7 +29,6 @@ _BAD_PARAMETER = 10001
 _MOST_BARS = 1000
 
 
-
 def answer(feeds: Listing, request: Request, now_ms: int) -> Answer | None:
     """Answer a request for market data."""
     name = request.path.removeprefix("/v5/market/")

@@ -1,4 +1,4 @@
-"""What an exchange lists: each market simulated, and its sibling of the other kind, as the exchanges have both.
+"""What an exchange lists: each market simulated, and its sibling of the other kind, as they have both.
 
 A sibling is made when somebody asks for it: until then it is a line of the list, and costs nothing.
 """

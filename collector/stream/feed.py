@@ -20,8 +20,8 @@ from collector.exchanges.protocol import exchange_of
 from collector.exchanges.venues import Kind
 from collector.stream.base import Outlet, Stream
 from collector.stream.book_stream import BookStream
-from collector.stream.claims import Claim, refusal
 from collector.stream.choosing import collected, look_up
+from collector.stream.claims import Claim, refusal
 from collector.stream.connection import Pace
 from collector.stream.failures import Failure
 from collector.stream.first_contact import PATIENCE_S, Contact

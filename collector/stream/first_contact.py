@@ -25,7 +25,9 @@ class Contact:
     patience is over.
     """
 
-    def __init__(self, source: Source, events: EventBus, clock: Clock, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, source: Source, events: EventBus, clock: Clock, patience_s: float = PATIENCE_S
+    ) -> None:
         self._source = source
         self._events = events
         self._clock = clock

@@ -69,8 +69,8 @@ class Markets:
     def choose(self, name: str) -> list[Any]:
         """Return the markets that a name may mean, the one that it does mean first.
 
-        A unified name means itself, in any case. A name that markets of several kinds have means the kind that
-        stands first in `kinds`; within a kind the market that the exchange itself calls so, then a perpetual.
+        A unified name means itself, in any case. A name that markets of several kinds have means the kind
+        that stands first in `kinds`; within a kind what the exchange itself calls so, then a perpetual.
         """
         unified = self._unified(name)
         if unified is not None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -15,7 +16,8 @@ from collector.simulator import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 BTC = "BTC/USDT:USDT"
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("COLLECTOR_", "SYMBOLS"))}
+OURS = re.compile(r"COLLECTOR_.*|SYMBOLS|EXCHANGE|[A-Z]+_(TESTNET|(\w+_)?API_(KEY|SECRET))")
+CLEAN = {name: value for name, value in os.environ.items() if not OURS.fullmatch(name)}
 
 STARTED: list["subprocess.Popen[str]"] = []
 

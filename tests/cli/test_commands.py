@@ -142,10 +142,16 @@ def test_five_mistakes_get_five_messages(run: Run, tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "no configuration": (["collect"], "nothing to collect"),
     "a file that is not there": (["collect", "--config", "none.yaml"], "none.yaml"),
     "an exchange that is none": (["--exchange", "bybt", "--symbols", BTC], "did you mean bybit?"),
-    "an exchange without symbols": (["collect", "--exchange", "kraken"], "name its markets with --symbols"),
+    "an exchange without symbols": (
+        ["collect", "--exchange", "okx"],
+        "no market, expected some: with --symbols",
+    ),
+    "an exchange not configured": (
+        ["collect", "--config", "unwritable.yaml", "--exchange", "kraken"],
+        "name its markets with --symbols",
+    ),
     "a channel that is none": (["--symbols", BTC, "--channels", "book.51"], "a depth that bybit does not"),
     "a folder that is not there": (["--symbols", BTC, "--db", "no/such/live.db"], "does not exist"),
     "a folder for a database": (["--symbols", BTC, "--db", "."], "is a folder; expected the path"),

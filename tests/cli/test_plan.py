@@ -86,7 +86,15 @@ def test_a_plan_is_measured(run: Run, tmp_path: Path, simulator: Simulator) -> N
     assert not (tmp_path / "live.db").exists()
 
 
-def test_a_plan_of_nothing_is_a_mistake(run: Run) -> None:
+def test_a_plan_of_nothing_is_one_of_the_default_setup(run: Run) -> None:
     done = run("plan")
-    assert done.returncode == 2
-    assert "nothing to plan" in done.stderr
+    assert done.returncode == 0
+    assert "nothing is configured: this is of the default set-up, bybit BTC/USDT:USDT" in done.stdout
+    assert "100.0" in done.stdout.splitlines()[-2]  # messages a second, of both markets
+
+
+def test_a_plan_counts_with_the_kind_that_a_name_means(run: Run) -> None:
+    words = ("plan", "--symbols", "BTCUSDT", "--channels", "book.200", "--json")
+    assert json.loads(run(*words).stdout)["messages_a_s"] == 10.0
+    spot = run(*words, COLLECTOR_EXCHANGES__BYBIT__MARKET="spot")
+    assert json.loads(spot.stdout)["messages_a_s"] == 5.0

@@ -239,8 +239,6 @@ def test_several_exchanges_by_full_settings(tmp_path: Path) -> None:
 
 def test_markets_come_and_go_while_it_runs_and_stay_over_a_restart(tmp_path: Path) -> None:
     with running(tmp_path) as (ingestor, _):
-        with pytest.raises(UserError, match="'ETHUSDT' names 2 markets: ETH/USDT"):
-            ingestor.subscribe("ETHUSDT")
         with pytest.raises(UserError, match="'NOPE' is not a market there"):
             ingestor.unsubscribe("NOPE")
         with pytest.raises(UserError, match="kraken is not collected; expected one of bybit"):
@@ -249,9 +247,9 @@ def test_markets_come_and_go_while_it_runs_and_stay_over_a_restart(tmp_path: Pat
         (key,) = ingestor.subscribe("SOLUSDT")
         assert key.symbol == "SOL/USDT:USDT"
         assert ingestor.unsubscribe("SOLUSDT") == [key]
-        (key,) = ingestor.subscribe(ETH)
+        (key,) = ingestor.subscribe("ethusdt")
         assert (key.symbol, key.channel) == (ETH, "book.50")
-        assert ingestor.subscribe(ETH) == []
+        assert ingestor.subscribe(ETH) == ingestor.subscribe("ETHUSDT") == []
         wait_until(lambda: ingestor.ticks.top(ETH) is not None, "a tick of the new market")
         assert [one.symbol for one in ingestor.unsubscribe(BTC)] == [BTC]
         assert ingestor.settings.exchanges["bybit"].symbols == (ETH,)
@@ -262,6 +260,20 @@ def test_markets_come_and_go_while_it_runs_and_stay_over_a_restart(tmp_path: Pat
         assert [one["symbol"] for one in ingestor.get_stats()["streams"] if one["channel"] != "_unknown"] == [
             ETH
         ]
+
+
+@pytest.mark.parametrize(("market", "symbol", "other"), [(None, BTC, "BTC/USDT"), ("spot", "BTC/USDT", BTC)])
+def test_a_plain_name_is_the_same_market_in_the_config_and_in_every_call(
+    tmp_path: Path, market: str | None, symbol: str, other: str
+) -> None:
+    with running(tmp_path, symbol="BTCUSDT", market=market) as (ingestor, _):
+        assert [key.symbol for key in ingestor.subscribe(other.lower())] == [other]
+        wait_until(lambda: ingestor.ticks.top(other) is not None, "a tick of the other kind")
+        assert [key.symbol for key in ingestor.unsubscribe(symbol)] == [symbol]
+        assert ingestor.settings.exchanges["bybit"].symbols == (other,)
+        # Of what is collected now the name can mean one market only.
+        assert [key.symbol for key in ingestor.unsubscribe("btcusdt")] == [other]
+        assert ingestor.settings.exchanges["bybit"].symbols == ()
 
 
 def test_a_callback_that_raises_is_told_of_and_harms_nobody(tmp_path: Path) -> None:

@@ -63,7 +63,11 @@ def test_book_trades_and_bars_equal_the_truth(name: str, symbol: str, depth: int
 async def _follow(simulator: Simulator, name: str, symbol: str, depth: int) -> None:
     exchange = stock(simulator, name)
     try:
-        both = {"BTC/USD"} if name == "kraken" else {symbol.partition(":")[0], symbol.partition(":")[0] + ":USDT"}
+        both = (
+            {"BTC/USD"}
+            if name == "kraken"
+            else {symbol.partition(":")[0], symbol.partition(":")[0] + ":USDT"}
+        )
         assert set(await exchange.load_markets()) == both
         assert exchange.market(symbol)["swap"] == (":" in symbol)
         await asyncio.wait_for(exchange.watch_order_book(symbol), TIMEOUT_S)

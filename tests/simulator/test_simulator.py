@@ -192,3 +192,53 @@ def test_flat_out_is_as_fast_as_clients_read(connect: type[Client]) -> None:
         client.send(op="ping")
         while client.receive().get("op") != "ping":
             pass
+
+
+BOTH = {
+    "bybit": (
+        "/v5/market/instruments-info?category={kind}",
+        {"spot": "/v5/public/spot", "linear": "/v5/public/linear"},
+        {"op": "subscribe", "args": ["orderbook.50.BTCUSDT"]},
+    ),
+    "binance": (
+        "/{api}/exchangeInfo",
+        {"spot": "/stream/ws/1", "linear": "/fut/public/ws/1"},
+        {"method": "SUBSCRIBE", "params": ["btcusdt@bookTicker"], "id": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("exchange", BOTH)
+@pytest.mark.parametrize(
+    ("simulated", "sibling", "kind"), [(SYMBOL, "BTC/USDT", "spot"), ("BTC/USDT", SYMBOL, "linear")]
+)
+def test_the_other_kind_of_a_market_is_listed_and_lives_once_somebody_asks_for_it(
+    connect: type[Client], exchange: str, simulated: str, sibling: str, kind: str
+) -> None:
+    listed, paths, request = BOTH[exchange]
+    api = "api/v3" if kind == "spot" else "fapi/v1"
+    channel = "book.50" if exchange == "bybit" else "bbo"
+    with (
+        Simulator(symbols={exchange: [simulated]}, updates_per_s=200.0) as simulator,
+        connect(simulator, paths[kind]) as client,
+    ):
+        assert '"BTCUSDT"' in client.get(listed.format(kind=kind, api=api))[2]
+        assert simulator.symbols == {exchange: [simulated]}
+        with pytest.raises(UserError, match="no simulated market"):
+            simulator.truth.books(exchange, sibling, channel)
+        client.send(**request)
+        simulator.wait_for_subscription(exchange, sibling, channel)
+        for _ in range(30):
+            client.receive()
+        assert len(simulator.truth.books(exchange, sibling, channel)) > 20
+        assert simulator.symbols == {exchange: [simulated]}
+
+
+def test_what_has_no_sibling_lists_none(connect: type[Client]) -> None:
+    symbols = {"bybit": ["ETH/BTC"], "kraken": ["BTC/USDT"]}
+    with (
+        Simulator(symbols=symbols, updates_per_s=0.0) as simulator,
+        connect(simulator, "/v5/public/linear") as client,
+    ):
+        assert '"list":[]' in client.get("/v5/market/instruments-info?category=linear")[2]
+        assert "USDT:USDT" not in client.get("/0/public/AssetPairs")[2]

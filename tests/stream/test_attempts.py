@@ -47,6 +47,7 @@ def test_a_permanent_refusal_is_over_at_once() -> None:
 
 def test_a_misspelt_host_is_over_and_one_that_was_there_once_is_not() -> None:
     assert in_a_row(Attempts(NEVER_WAITS), no_such_host()) == MOST_SUSPICIOUS_TRIES
+    assert in_a_row(Attempts(NEVER_WAITS, host_is_known=True), no_such_host()) is None
     known = Attempts(NEVER_WAITS)
     known.connected()
     assert in_a_row(known, no_such_host()) is None

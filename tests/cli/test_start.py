@@ -1,0 +1,181 @@
+"""The first minute: what is collected where nobody says what, by plain names, and without a network."""
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from collector.cli.commands import app
+from collector.simulator import Simulator
+
+sys.path.insert(0, str(Path(__file__).parent))
+from program import CLEAN, start
+from terminal import Terminal
+
+DEADLINE_S = 60.0  # five seconds and, on a loaded machine, what Python itself takes to begin
+
+
+@pytest.fixture(scope="module")
+def exchanges() -> Iterator[Simulator]:
+    symbols = {"bybit": ["BTC/USDT:USDT", "ETH/USDT:USDT"], "binance": ["BTC/USDT", "ETH/USDT"]}
+    with Simulator(symbols=symbols, updates_per_s=100.0) as running:
+        yield running
+
+
+def at(exchange: str, rest: str, ws: str) -> dict[str, str]:
+    section = f"COLLECTOR_EXCHANGES__{exchange.upper()}__ENDPOINTS"
+    return {f"{section}__REST": rest, f"{section}__WS": ws}
+
+
+def stored(database: Path) -> set[tuple[str, str]]:
+    if not database.exists():
+        return set()
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        rows = connection.execute("SELECT DISTINCT exchange, symbol FROM l2_training_data_practical")
+        return set(rows.fetchall())
+    except sqlite3.OperationalError:  # not made yet
+        return set()
+    finally:
+        connection.close()
+
+
+def collect(folder: Path, expected: set[tuple[str, str]], **environ: str) -> str:
+    """Run the program without a word until rows of all that is expected are there; return what it said."""
+    process = start(cwd=folder, **environ)
+    until_s = time.monotonic() + DEADLINE_S
+    while stored(folder / "trading_bot_live.db") < expected:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until_s, f"not within {DEADLINE_S:g} s: rows of {expected}"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, err
+    assert "identity: exact" in out
+    assert stored(folder / "trading_bot_live.db") == expected
+    return err
+
+
+def lines_of(err: str, event: str) -> list[dict[str, str]]:
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == event]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "symbols", "kind", "other"),
+    [
+        ("bybit", ["BTC/USDT:USDT", "ETH/USDT:USDT"], "linear", "market: spot of bybit, or write BTC/USDT"),
+        ("binance", ["BTC/USDT", "ETH/USDT"], "spot", "market: linear of binance, or write BTC/USDT:USDT"),
+    ],
+)
+def test_plain_symbols_are_collected_and_the_choice_is_told_in_one_line(
+    tmp_path: Path, exchanges: Simulator, exchange: str, symbols: list[str], kind: str, other: str
+) -> None:
+    environ = at(exchange, **exchanges.endpoints(exchange)) | {"EXCHANGE": exchange}
+    expected = {(exchange, symbol) for symbol in symbols}
+    err = collect(tmp_path, expected, SYMBOLS="BTCUSDT,ETHUSDT", **environ)
+    (chosen,) = lines_of(err, "markets.chosen")
+    assert (chosen["name"], chosen["market"], chosen["kind"]) == (
+        "BTCUSDT, ETHUSDT",
+        ", ".join(symbols),
+        kind,
+    )
+    assert chosen["for_the_other"] == other
+    first = err.splitlines()[0]
+    assert first.startswith(f"Collecting {exchange} BTCUSDT, ETHUSDT (book.50)")
+    assert first.endswith(" (EXCHANGE is set) into ./trading_bot_live.db.")
+
+
+def test_a_bare_start_collects_the_default_markets_and_says_first_what_and_how_to_change_it(
+    tmp_path: Path, exchanges: Simulator
+) -> None:
+    default = {("bybit", "BTC/USDT:USDT"), ("bybit", "ETH/USDT:USDT")}
+    environ = at("bybit", **exchanges.endpoints("bybit"))
+    err = collect(tmp_path, default, BINANCE_TESTNET="true", **environ)
+    first = err.splitlines()[0]
+    assert first.startswith("Collecting bybit BTC/USDT:USDT, ETH/USDT:USDT (book.50) ")
+    for part in (
+        "into ./trading_bot_live.db",
+        "needs no key",
+        "SYMBOLS=",
+        "--symbols",
+        "--config",
+        "run.py init",
+    ):
+        assert part in first
+    (line,) = lines_of(err, "variable.without_effect")
+    assert line["reason"] == "BINANCE_TESTNET has no effect: binance is not collected"
+
+
+NOWHERE = at("bybit", "http://127.0.0.1:9", "ws://127.0.0.1:9")  # a port that is closed on every machine
+
+
+def test_without_a_network_it_says_so_within_seconds_and_goes_on(tmp_path: Path) -> None:
+    began_s = time.monotonic()
+    process = start("--plain", cwd=tmp_path, **NOWHERE)
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if "exchange.unreachable" in line:
+            break
+    assert time.monotonic() - began_s < DEADLINE_S
+    told = json.loads(seen[-1])
+    assert (told["exchange"], told["address"]) == ("bybit", "http://127.0.0.1:9")
+    assert told["why"] == "the connection is refused"
+    assert told["what_next"] == "tries go on; `python run.py demo` needs no network"
+    assert process.poll() is None
+    process.terminate()
+    _, rest = process.communicate(timeout=30)
+    assert "exchange.unreachable" not in rest
+    assert "Traceback" not in rest
+
+
+def test_without_a_network_a_terminal_shows_it_with_the_table(tmp_path: Path) -> None:
+    shown = Terminal(cwd=tmp_path, columns=160, **NOWHERE)
+    try:
+        shown.read_until("no answer bybit at http://127.0.0.1:9: the connection is refused; tries go on")
+        shown.read_until("python run.py demo needs no network")
+        assert shown.text.count("exchange.unreachable") == 1
+        shown.type("\x03")
+        assert shown.end() == 0
+    finally:
+        shown.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["config", "check"], "nothing is configured: this is of the default set-up, bybit BTC/USDT:USDT"),
+        (["config", "show"], "# nothing is configured: this is of the default set-up, bybit BTC/USDT:USDT"),
+        (["doctor", "--offline"], "2 streams of bybit; nothing is configured: this is of the default set-up"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_other_commands_speak_of_the_same_default_setup(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in set(os.environ) - set(CLEAN):
+        monkeypatch.delenv(name)
+    assert app(words, standalone_mode=False) == 0
+    assert said in capsys.readouterr().out
+
+
+def test_help_tells_the_plain_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    app(["--help"], standalone_mode=False)
+    assert "SYMBOLS=BTCUSDT,ETHUSDT" in capsys.readouterr().out
+    app(["collect", "--help"], standalone_mode=False)
+    helped = capsys.readouterr().out
+    for name in ("SYMBOLS=BTCUSDT,ETHUSDT", "EXCHANGE=binance", "BINANCE_TESTNET=true"):
+        assert name in helped
