@@ -18,7 +18,7 @@ def export(
     form: Annotated[str, typer.Option("--format", help="parquet, csv or hftbacktest.")] = "parquet",
     kinds: Annotated[
         str, typer.Option("--kinds", help="What to write, with commas between.")
-    ] = "features,levels,trades,ohlcv",
+    ] = "features,levels,trades,ohlcv,ohlcv_corrections",
     symbol: Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")] = None,
     exchange: Annotated[str | None, typer.Option("--exchange", help="Only this exchange.")] = None,
     jobs: Annotated[

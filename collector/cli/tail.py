@@ -21,6 +21,10 @@ from collector.cli.options import (
 )
 
 LOOK_EVERY_S = 0.25
+BARS = (
+    *("timestamp", "exchange", "symbol", "interval", "open_time", "open", "high", "low", "close"),
+    *("volume", "count", "confirmed"),
+)
 # What a person wants to see of a row, table by table; --json has every column.
 SHOWN = {
     "book": (
@@ -32,10 +36,8 @@ SHOWN = {
         *("bid_price_3", "ask_price_1", "ask_price_2", "ask_price_3", "segment_id"),
     ),
     "trades": ("timestamp", "exchange", "symbol", "kind", "trade_id", "side", "price", "size", "marked"),
-    "ohlcv": (
-        *("timestamp", "exchange", "symbol", "interval", "open_time", "open", "high", "low", "close"),
-        *("volume", "count", "confirmed"),
-    ),
+    "ohlcv": BARS,
+    "ohlcv_corrections": BARS,
     "rejected": ("id", "exchange", "symbol", "channel", "reason", "detail", "original"),
     "events": ("id", "kind", "exchange", "symbol", "code", "detail"),
 }
@@ -43,7 +45,10 @@ SHOWN = {
 
 def tail(
     what: Annotated[
-        str, typer.Argument(help="Which rows: book, levels, trades, ohlcv, rejected or events.")
+        str,
+        typer.Argument(
+            help="Which rows: book, levels, trades, ohlcv, ohlcv_corrections, rejected or events."
+        ),
     ] = "book",
     *,
     db: DatabaseUrl = DEFAULT_DATABASE,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from collector.export.days import Day, within
+from collector.export.days import BARS, Day, within
 from collector.query.archived import Part
 from collector.query.columns import CATEGORIES, NO_INT, Array, Chunk, joined, kind_of, picked
 from collector.query.extras import extra
@@ -58,7 +58,7 @@ def day_tables(
     constants = stream.constants
     series = Series(stream, tuple(name for name in wanted.names if name not in constants))
     chunks = series.read(connection, Span())
-    if day.kind == "ohlcv":
+    if day.kind in BARS:
         chunks = iter([_by_beginning(joined(list(chunks), series.kinds))])
     for chunk in even(chunks, CHUNK_ROWS):
         rows = len(chunk["received_at_ns"])

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from collector.query.streams import distinct_values
 from collector.sinks.schema import Tables
 
-KINDS = ("features", "levels", "trades", "ohlcv")
+BARS = ("ohlcv", "ohlcv_corrections")  # by when they began, not by when they were received
+KINDS = ("features", "levels", "trades", *BARS)
 DAY_MS = 86_400_000
 
 
@@ -46,13 +47,14 @@ def table_of(tables: Tables, kind: str) -> sa.Table:
         "levels": tables.levels,
         "trades": tables.trades,
         "ohlcv": tables.ohlcv,
+        "ohlcv_corrections": tables.ohlcv_corrections,
     }[kind]
 
 
 def within(table: sa.Table, kind: str, day: str) -> tuple[sa.ColumnElement[bool], ...]:
     """Return the conditions that a row is of a day."""
     following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
-    if kind == "ohlcv":
+    if kind in BARS:
         begin = midnight_ms(day)
         return (table.c.open_time >= begin, table.c.open_time < begin + DAY_MS)
     return (table.c.timestamp >= day, table.c.timestamp < following)
@@ -80,7 +82,7 @@ def _days_of(
     own = (table.c.symbol == symbol, table.c.exchange == exchange)
     day = _first_day(connection, table, kind, own, None)
     while day is not None:
-        text_of = sa.func.max(table.c.timestamp) if kind == "ohlcv" else sa.literal("")
+        text_of = sa.func.max(table.c.timestamp) if kind in BARS else sa.literal("")
         marks = sa.select(sa.func.count(), sa.func.max(table.c.id), text_of)
         rows, last_id, text = connection.execute(marks.where(*own, *within(table, kind, day))).one()
         yield Day(kind, exchange, symbol, day, rows, last_id, text)
@@ -95,7 +97,7 @@ def _first_day(
     after: str | None,
 ) -> str | None:
     """Leap to the next day that has rows."""
-    if kind == "ohlcv":
+    if kind in BARS:
         first_ms = sa.select(sa.func.min(table.c.open_time)).where(*own)
         if after is not None:
             first_ms = first_ms.where(table.c.open_time >= midnight_ms(after) + DAY_MS)

@@ -40,6 +40,11 @@ class Span:
         return inside
 
 
+def instant_ns(name: str, instant: Instant) -> int | None:
+    """Return an instant in nanoseconds since 1970."""
+    return _ns(name, instant)
+
+
 def duration_ns(name: str, text: str) -> int:
     """Return a duration in nanoseconds."""
     try:

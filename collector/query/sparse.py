@@ -13,6 +13,7 @@ from collector.query.columns import Chunk, joined, picked
 from collector.query.instants import Integers
 from collector.query.resample import Fetch, is_flow
 from collector.query.series import Series
+from collector.query.streams import Source
 from collector.sinks.schema import Tables
 
 _WORTH_COLUMNS = 4  # fewer columns are read at once
@@ -47,7 +48,7 @@ def _rows_a_second(connection: sa.Connection, tables: Tables, series: Series) ->
     return float(total or 0) / max(float(covered_ns or 0), 1.0) * 1e9
 
 
-def _fetcher(connection: sa.Connection, table: sa.Table, names: Sequence[str]) -> Fetch:
+def _fetcher(connection: sa.Connection, table: Source, names: Sequence[str]) -> Fetch:
     columns = [table.c[name] for name in ("id", *names)]
 
     def fetch(ids: Integers) -> Chunk:

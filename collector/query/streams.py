@@ -5,12 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from collector.errors import QueryError
 from collector.query.archived import Archive, Part
 from collector.query.instants import Span, text_of
 
 Value = str | int | None
+Source = NamedFromClause  # a table, or a question that stands for one
 Wanted = str | int | tuple[str, ...] | list[str] | None
 ALL = "*"  # asks for every data source at once
 
@@ -25,7 +27,7 @@ class MixedRowsError(QueryError):
 class Stream:
     """Rows of one symbol of one exchange that are alike in what else tells streams apart."""
 
-    table: sa.Table
+    table: Source
     symbol: str
     exchange: str
     where: tuple[sa.ColumnElement[bool], ...]  # what was asked for
@@ -52,7 +54,7 @@ class Stream:
 
 def find_stream(
     connection: sa.Connection,
-    table: sa.Table,
+    table: Source,
     symbol: str,
     exchange: str | None,
     span: Span,
@@ -123,7 +125,7 @@ def _first_row(connection: sa.Connection, stream: Stream, span: Span, names: lis
     return {}
 
 
-def _symbol(connection: sa.Connection, table: sa.Table, symbol: str, archive: Archive) -> str:
+def _symbol(connection: sa.Connection, table: Source, symbol: str, archive: Archive) -> str:
     """Return the stored name; `BTCUSDT` will do where it can mean one market only."""
     if connection.execute(sa.select(table.c.id).where(table.c.symbol == symbol).limit(1)).first():
         return symbol
@@ -140,7 +142,7 @@ def _symbol(connection: sa.Connection, table: sa.Table, symbol: str, archive: Ar
 
 
 def _exchange(
-    connection: sa.Connection, table: sa.Table, symbol: str, exchange: str | None, archive: Archive
+    connection: sa.Connection, table: Source, symbol: str, exchange: str | None, archive: Archive
 ) -> str:
     stored = distinct_values(connection, table.c.exchange, table.c.symbol == symbol)
     found = sorted({*stored, *archive.exchanges(symbol)})

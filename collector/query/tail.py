@@ -10,7 +10,7 @@ from collector.errors import QueryError
 from collector.query.database import open_for_reading, reading
 from collector.sinks.schema import DEFAULT_TABLE_NAME, Tables
 
-TABLES = ("book", "levels", "trades", "ohlcv", "rejected", "events")
+TABLES = ("book", "levels", "trades", "ohlcv", "ohlcv_corrections", "rejected", "events")
 MOST_AT_ONCE = 1000
 REVISED_ROWS = 200  # so many of the newest bars are looked at again: a bar changes until it is confirmed
 

@@ -92,5 +92,7 @@ def _every(stretch: Integers, step: int) -> Flags:
 
 def _numbers(frame: pd.DataFrame) -> list[str]:
     return [
-        name for name in frame.columns if name != "segment" and pd.api.types.is_numeric_dtype(frame[name])
+        name
+        for name in frame.columns
+        if name not in {"segment", "corrected"} and pd.api.types.is_numeric_dtype(frame[name])
     ]

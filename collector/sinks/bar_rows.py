@@ -71,7 +71,7 @@ def _read(connection: sa.Connection, table: sa.Table, bars: Iterable[Bar]) -> di
     found: defaultdict[Bar, list[State]] = defaultdict(list)
     for of_stream, question in _questions(table, bars):
         for row in connection.execute(question.order_by(table.c.id)).mappings():
-            found[*of_stream, row["open_time"]].append(row)
+            found[*of_stream, row["open_time"]].append(dict(row))
     return found
 
 

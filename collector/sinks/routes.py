@@ -62,4 +62,3 @@ def _write_trades(connection: sa.Connection, table: sa.Table, columns: Columns) 
     from collector.sinks import postgres_copy  # noqa: PLC0415  (its driver is an extra)
 
     return postgres_copy.insert_unless(connection, table, columns, conflict)
-

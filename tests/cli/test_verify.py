@@ -199,7 +199,7 @@ def test_a_database_of_an_earlier_version_is_audited_as_far_as_it_goes(
     path = tmp_path / "old.db"
     path.write_bytes(sound.read_bytes())
     with sqlite3.connect(path) as connection:
-        for table in ("trades", "ohlcv", "l2_levels"):
+        for table in ("trades", "ohlcv", "ohlcv_corrections", "l2_levels"):
             connection.execute(f"DROP TABLE collector_{table}")
     connection.close()
     assert run("verify", "--db", str(path)).returncode == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from collector.events.batch import StreamKey
 from collector.features.rows import iso_text
 from collector.query.audit import audit
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
@@ -153,3 +154,77 @@ def test_a_trade_whose_price_was_changed_shows_in_its_bar(build: Callable[..., P
         connection.execute("UPDATE collector_trades SET price = 52.5 WHERE price = 52.0")
     connection.close()
     assert [one.check for one in audit(path).findings] == ["bars against trades"]
+
+
+def tell_again(path: Path, received_ms: int = BEGIN_MS + 2 * MINUTE_MS, **bar: float) -> None:
+    """Confirm the minute once more, as the writer would store it."""
+    made = {"open": 50.0, "high": 52.0, "low": 49.0, "close": 51.0, "volume": 2.75, **bar}
+    told: dict[str, list[Value]] = {
+        **common([received_ms], 2),
+        "interval": ["1m"],
+        "open_time": [BEGIN_MS],
+        **{name: [value] for name, value in made.items()},
+        "confirmed": [1],
+    }
+    key = StreamKey("bybit", BTC, "ohlcv.1m")
+    sink = SqlSink(str(path))
+    sink.open()
+    states = segment(2, "ohlcv.1m", 1, BEGIN_MS, received_ms)
+    sink.write(WriteSet("b2", SESSION, (Rows("ohlcv", told, key),), (states,), (counted("ohlcv.1m", 1),)))
+    sink.close()
+
+
+def change(path: Path, statement: str) -> None:
+    connection = sqlite3.connect(path)
+    with connection:
+        assert connection.execute(statement).rowcount == 1
+    connection.close()
+
+
+def test_a_corrected_bar_is_held_against_its_trades_as_it_was_corrected(build: Callable[..., Path]) -> None:
+    path = build(volume=7.0)
+    tell_again(path)
+    found = audit(path)
+    assert found.findings == ()
+    assert found.rows == len(TRADES) + 1 + 2  # and a liquidation, a bar and its correction
+
+
+def test_a_correction_that_says_otherwise_than_the_trades_is_found(build: Callable[..., Path]) -> None:
+    path = build()
+    tell_again(path, high=53.0)
+    (found,) = audit(path).findings
+    assert found.text.startswith("collector_ohlcv_corrections: 1 row (id 1) whose high or low")
+
+
+def test_what_came_late_and_stands_no_more_is_not_held_against_the_trades(build: Callable[..., Path]) -> None:
+    path = build()
+    tell_again(path, BEGIN_MS + MINUTE_MS - 1, volume=7.0)
+    assert audit(path).findings == ()
+
+
+def test_a_bar_told_again_unchanged_is_no_row(build: Callable[..., Path]) -> None:
+    path = build()
+    tell_again(path)
+    found = audit(path)
+    assert (found.findings, found.rows) == ((), len(TRADES) + 1 + 1)
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        ("DELETE FROM collector_ohlcv_corrections", "its segments say 2 rows, there are 1"),
+        ("UPDATE collector_ohlcv_corrections SET low = 60, vwap = 1", "do not lie between low and high"),
+        ("UPDATE collector_ohlcv_corrections SET vwap = 1", "vwap does not lie between low and high"),
+        ("UPDATE collector_ohlcv_corrections SET segment_id = 9", "in no coverage segment"),
+        ("UPDATE collector_ohlcv_corrections SET open_time = open_time + 1", "at no multiple"),
+        ("UPDATE collector_ohlcv_corrections SET confirmed = 0", "of no confirmed bar"),
+        ("UPDATE collector_ohlcv SET confirmed = 0", "of no confirmed bar"),
+        ("DELETE FROM collector_ohlcv", "of no confirmed bar"),
+    ],
+)
+def test_a_correction_that_was_spoilt_is_found(build: Callable[..., Path], statement: str, text: str) -> None:
+    path = build()
+    tell_again(path, volume=2.7500000000000004)
+    assert audit(path).passed
+    change(path, statement)
+    assert text in " ".join(one.text for one in audit(path).findings)

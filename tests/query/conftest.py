@@ -13,7 +13,10 @@ from stored import prepare
 from collector.sinks.database_url import database_url
 from collector.sinks.engine import make_engine
 
-EMPTIED = ("l2_training_data_practical", "collector_coverage", "collector_trades", "collector_ohlcv")
+EMPTIED = (
+    *("l2_training_data_practical", "collector_coverage", "collector_trades"),
+    *("collector_ohlcv", "collector_ohlcv_corrections"),
+)
 
 
 @pytest.fixture

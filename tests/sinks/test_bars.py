@@ -143,9 +143,11 @@ def test_what_only_one_of_two_confirmations_tells_is_no_difference(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("open", 1.5), ("high", 3.5), ("low", 0.25), ("close", 2.5), ("vwap", 1.6), ("count", 5)]
-    + [("volume", 10.000000000000002)],
-)
+    [
+        ("open", 1.5), ("high", 3.5), ("low", 0.25), ("close", 2.5), ("volume", 10.000000000000002),
+        ("vwap", 1.6), ("count", 5),
+    ],
+)  # fmt: skip
 def test_a_confirmation_that_differs_is_kept_beside_the_first(
     engine: sa.Engine, name: str, value: float
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_correction_that_comes_late_takes_its_place_by_receipt(engine: sa.Engi
     assert write(engine, {**OVER, "received_at_ns": 3, "close": 2.3}) == NEW  # nobody knew it otherwise then
     assert write(engine, {**OVER, "received_at_ns": 8, "close": 2.7}) == MERGED
     assert write(engine, {**OVER, "received_at_ns": 6}) == MERGED
+    assert write(engine, {**OVER, "received_at_ns": 2, "close": 2.3}) == MERGED
     assert stored(engine) == [BAR | OVER | {"received_at_ns": 5}]
     assert [row["close"] for row in corrections(engine)] == [2.9, 2.7, 2.3]
 
@@ -186,6 +189,7 @@ def test_two_corrections_of_one_receipt_are_both_kept(engine: sa.Engine) -> None
     twice = [{**OVER, "received_at_ns": 2, "close": close} for close in (2.5, 2.6)]
     assert write(engine, OVER, *twice) == Written(3, 0)
     assert write(engine, *twice) == Written(0, 2)
+    assert write(engine, {**OVER, "received_at_ns": 3, "close": 2.6}) == MERGED
     assert [row["close"] for row in corrections(engine)] == [2.5, 2.6]
 
 

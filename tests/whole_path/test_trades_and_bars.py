@@ -1,11 +1,16 @@
 """Trades and bars, the whole way: what is stored is what was traded, on every market and either database."""
 
 import dataclasses
+import json
+import math
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from collector import load_ohlcv
+from collector.events import market as told
 from collector.exchanges.protocol import EXCHANGES
 from collector.simulator import Simulator
 
@@ -116,14 +121,62 @@ def test_a_trade_told_twice_is_stored_once(tmp_path: Path, market: Market) -> No
         assert not rig.missing(symbol)
 
 
-def test_trades_told_again_in_another_session_are_merged(tmp_path: Path) -> None:
+def test_what_is_told_again_in_another_session_is_merged(tmp_path: Path) -> None:
+    path, known = str(tmp_path / "live.db"), []
     with Simulator(symbols={"kraken": list(KRAKEN.symbols)}, updates_per_s=200.0) as simulator:
         for again in (False, True):
-            with collecting(tmp_path / "live.db", KRAKEN, "trade", "ohlcv.1m", simulator=simulator) as rig:
+            with collecting(path, KRAKEN, "trade", "ohlcv.1m", simulator=simulator) as rig:
                 simulator.resume()
                 rig.wait_for_trades(20)
                 report = rig.stop()
                 assert all((one.merged > 0) == again for one in report.accounting if one.channel == "trade")
+            known.append({symbol: load_ohlcv(path, symbol, interval="1m") for symbol in rig.symbols})
+    for symbol, before in known[0].items():  # when a bar was known, and in which segment, stays
+        after = known[1][symbol]
+        assert len(before) > 1
+        pd.testing.assert_frame_equal(after[after.index <= before.index[-1]], before)
+        assert not after["corrected"].any()
+
+
+def test_a_bar_that_the_exchange_corrects_is_kept_beside_what_was_known(tmp_path: Path) -> None:
+    path = str(tmp_path / "live.db")
+    with collecting(path, BYBIT_LINEAR, "trade", "ohlcv.1m") as rig:
+        symbol, untouched = rig.symbols
+        rig.let_a_minute_pass()
+        bars = rig.heard_bars[symbol, "1m"]
+        first = next(one for one in bars if one.confirmed)
+        volume = math.nextafter(first.volume, math.inf)
+        rig.simulator.faults.raw_frame("bybit", bybit_bar(first, volume), symbol)
+        wait_until(
+            lambda: any((one.volume, one.confirmed) == (volume, True) for one in bars), "the correction"
+        )
+        report = rig.stop()
+    written = {one.symbol: one.written for one in report.accounting if one.channel == "ohlcv.1m"}
+    for name, corrections in ((symbol, 1), (untouched, 0)):
+        assert len(rig.rows("ohlcv_corrections", name)) == corrections
+        assert len(rig.rows("ohlcv", name)) == written[name] - corrections
+    latest = load_ohlcv(path, symbol, interval="1m", index="open_time")
+    then = load_ohlcv(path, symbol, interval="1m", index="open_time", as_of=first.received_at_ns)
+    at = pd.Timestamp(first.open_ms, unit="ms", tz="UTC")
+    assert (latest.loc[at, "volume"], latest.loc[at, "corrected"]) == (volume, 1)
+    assert (then.loc[at, "volume"], then.loc[at, "corrected"]) == (first.volume, 0)
+
+
+def bybit_bar(bar: told.Candle, volume: float) -> str:
+    """Tell a bar as over, with another volume."""
+    name = bar.symbol.partition(":")[0].replace("/", "")
+    numbers = {one: repr(getattr(bar, one)) for one in ("open", "high", "low", "close")}
+    data = {
+        "start": bar.open_ms,
+        "end": bar.open_ms + 59_999,
+        "interval": "1",
+        "confirm": True,
+        **numbers,
+        "volume": repr(volume),
+        "turnover": "1",
+        "timestamp": bar.exchange_ms,
+    }
+    return json.dumps({"topic": f"kline.1.{name}", "type": "snapshot", "ts": 1, "data": [data]})
 
 
 @each_market

@@ -38,9 +38,10 @@ def audit(
     """Check identity, coverage, order, derived columns, levels, trades and bars against each other."""
     with reading(database, table_name) as (connection, tables):
         present = set(sa.inspect(connection).get_table_names())
+        of_books = (tables.hot, tables.levels)
         row_tables = [
             table
-            for table in (tables.hot, tables.levels, tables.trades, tables.ohlcv)
+            for table in (*of_books, tables.trades, tables.ohlcv, tables.ohlcv_corrections)
             if table.name in present  # a database of an earlier version has not all of them
         ]
         count = sum(_count(connection, table) for table in row_tables)

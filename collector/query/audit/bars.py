@@ -1,21 +1,25 @@
 """Check the bars: in themselves, and against the trades where these are covered all through."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isclose
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from collector.query.audit.chunks import Chunk, chunks, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
 from collector.query.audit.segments import Segment, Segments
+from collector.query.database import has_table
 from collector.sinks.schema import Tables
 
 MINUTE_MS = 60_000
 FIXED_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": 1440 * MINUTE_MS}  # a week or a month has no such grid
 MARGIN_NS = 2_000_000_000  # a trade of a bar's last moment is received a little later
 NS_A_MS = 1_000_000
+KEY = ("exchange", "symbol", "interval", "open_time")
 COLUMNS = (
     *("id", "exchange", "symbol", "interval", "open_time", "open", "high", "low", "close", "volume"),
     *("vwap", "count", "confirmed", "received_at_ns", "segment_id"),
@@ -25,21 +29,55 @@ COLUMNS = (
 def findings(
     connection: sa.Connection, tables: Tables, segments: Segments, done: Callable[[int], None]
 ) -> Iterator[Finding]:
-    """Yield what does not hold in the bars."""
-    table = tables.ohlcv
-    ledger = Ledger(table.name)
+    """Yield what does not hold in the bars and in their corrections."""
     trades = _Trades(connection, tables.trades, segments)
-    question = sa.select(*(table.c[name] for name in COLUMNS)).order_by(table.c.id)
-    for chunk in chunks(connection, question):
-        _in_themselves(chunk, segments, ledger)
-        for bar in _rows(chunk):
-            built = trades.bar(bar) if bar["confirmed"] else None
-            if built is not None:
-                for text in built.against(bar):
-                    ledger.add("bars against trades", text, [bar["id"]])
-        done(len(chunk["id"]))
-    yield from ledger.findings()
-    yield from _missing(connection, tables, segments)
+    told = _tables(connection, tables)
+    for table in told:
+        ledger = Ledger(table.name)
+        for chunk in chunks(connection, _question(table, told)):
+            _in_themselves(chunk, segments, ledger)
+            for bar in _rows(chunk):
+                if table is not told[0] and not (bar["confirmed"] and bar["was_confirmed"]):
+                    ledger.add("corrections", "of no confirmed bar", [bar["id"]])
+                # What the exchange took back is not held against the trades, but what it said instead.
+                built = trades.bar(bar) if bar["confirmed"] and not bar["is_corrected"] else None
+                if built is not None:
+                    for text in built.against(bar):
+                        ledger.add("bars against trades", text, [bar["id"]])
+            done(len(chunk["id"]))
+        yield from ledger.findings()
+    yield from _missing(connection, told, segments)
+
+
+def _tables(connection: sa.Connection, tables: Tables) -> tuple[sa.Table, ...]:
+    if has_table(connection, tables.ohlcv_corrections):
+        return tables.ohlcv, tables.ohlcv_corrections
+    return (tables.ohlcv,)  # a database of an earlier version
+
+
+def _question(table: sa.Table, told: tuple[sa.Table, ...]) -> sa.Select[Any]:
+    """Ask for all rows, and of each whether a confirmation received later stands in another one."""
+    first, *others = (one.alias() for one in told)
+    is_later = [_is_later(table, one, told.index(table), place) for place, one in enumerate((first, *others))]
+    was_confirmed = sa.exists().where(*_same_bar(table, first), first.c.confirmed == 1)
+    return sa.select(
+        *(table.c[name] for name in COLUMNS),
+        sa.or_(*is_later).label("is_corrected"),
+        was_confirmed.label("was_confirmed"),
+    ).order_by(table.c.id)
+
+
+def _is_later(
+    table: sa.Table, other: NamedFromClause, place: int, place_of_other: int
+) -> sa.ColumnElement[bool]:
+    at_ns, other_ns = (sa.func.coalesce(one.c.received_at_ns, 0) for one in (table, other))
+    id_is_later = other.c.id > table.c.id if place == place_of_other else sa.literal(place < place_of_other)
+    is_later = sa.or_(other_ns > at_ns, sa.and_(other_ns == at_ns, id_is_later))
+    return sa.exists().where(*_same_bar(table, other), is_later)
+
+
+def _same_bar(table: sa.Table, other: NamedFromClause) -> list[sa.ColumnElement[bool]]:
+    return [table.c[name] == other.c[name] for name in KEY]
 
 
 def _in_themselves(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
@@ -67,19 +105,20 @@ def _in_themselves(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
     ledger.add("stray rows", "in no coverage segment of their stream", strays)
 
 
-def _missing(connection: sa.Connection, tables: Tables, segments: Segments) -> Iterator[Finding]:
+def _missing(connection: sa.Connection, told: tuple[sa.Table, ...], segments: Segments) -> Iterator[Finding]:
     """Find streams that have fewer bars than their segments say; a bar from elsewhere may make it more."""
-    table = tables.ohlcv
-    key = (table.c.exchange, table.c.symbol, table.c.interval)
-    question = sa.select(*key, sa.func.count()).group_by(*key)
-    there = {(row[0], row[1], f"ohlcv.{row[2]}"): row[3] for row in connection.execute(question)}
+    there: Counter[tuple[str, str, str]] = Counter()
+    for table in told:
+        key = (table.c.exchange, table.c.symbol, table.c.interval)
+        for row in connection.execute(sa.select(*key, sa.func.count()).group_by(*key)):
+            there[row[0], row[1], f"ohlcv.{row[2]}"] += row[3]
     said: dict[tuple[str, str, str], int] = {}
     for segment in segments.by_id.values():
         if segment.channel.startswith("ohlcv."):
             said[_stream(segment)] = said.get(_stream(segment), 0) + segment.said["rows"]
     for stream, rows in said.items():
-        if there.get(stream, 0) < rows:
-            text = f"{' '.join(stream)}: its segments say {rows} rows, there are {there.get(stream, 0)}"
+        if there[stream] < rows:
+            text = f"{' '.join(stream)}: its segments say {rows} rows, there are {there[stream]}"
             yield Finding("segment rows", text)
 
 
