@@ -83,7 +83,8 @@ def expected_lines(settings: "Settings") -> list[Line]:
         for symbol in one.symbols:
             most = _most_book_rows_a_s(one, symbol)
             for channel in one.channels:
-                rate = expected(name, kind_meant(name, symbol, one.market), channel, deep=deep, most_book_rows_a_s=most)
+                kind = kind_meant(name, symbol, one.market)
+                rate = expected(name, kind, channel, deep=deep, most_book_rows_a_s=most)
                 lines.append(
                     Line(
                         *(name, symbol, channel),
