@@ -1,7 +1,8 @@
 """Bring states of bars into their tables: read what stands, settle it by the rule, write what changed."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from math import isfinite
 from typing import NamedTuple
 
@@ -39,8 +40,9 @@ def write_bars(
     settled = settle(states, stored, _read(connection, corrections, over))
     new = _insert(connection, table, names, settled.new.values())
     new += _insert(connection, corrections, names, settled.corrections)
-    ending = replaced(table, names, connection.dialect.identifier_preparer)
-    _insert(connection, table, names, settled.replaced.values(), ending)
+    if settled.replaced:
+        ending = replaced(table, names, connection.dialect.identifier_preparer)
+        _insert(connection, table, names, settled.replaced.values(), ending)
     return Written(new, settled.merged)
 
 
@@ -68,23 +70,25 @@ def _bars(columns: Mapping[str, Sequence[Value]]) -> Iterable[Bar]:
 
 def _read(connection: sa.Connection, table: sa.Table, bars: Iterable[Bar]) -> dict[Bar, list[State]]:
     """Return the rows of each bar by their ids."""
-    found: defaultdict[Bar, list[State]] = defaultdict(list)
-    for of_stream, question in _questions(table, bars):
-        for row in connection.execute(question.order_by(table.c.id)).mappings():
-            found[*of_stream, row["open_time"]].append(dict(row))
-    return found
-
-
-def _questions(table: sa.Table, bars: Iterable[Bar]) -> "Iterator[tuple[Bar, sa.Select[tuple[object, ...]]]]":
     opened: defaultdict[Bar, list[Value]] = defaultdict(list)
     for *of_stream, open_time in bars:
         opened[tuple(of_stream)].append(open_time)
-    chosen = sa.select(*(table.c[name] for name in _READ))
+    found: defaultdict[Bar, list[State]] = defaultdict(list)
     for stream, times in opened.items():
-        own = [table.c[name] == value for name, value in zip(BAR, stream, strict=False)]
+        own = dict(zip(BAR, stream, strict=False))
         for first in range(0, len(times), _BARS_A_QUESTION):
-            some = times[first : first + _BARS_A_QUESTION]
-            yield stream, chosen.where(*own, table.c.open_time.in_(some))
+            wanted = {**own, "open_time": times[first : first + _BARS_A_QUESTION]}
+            for row in connection.execute(_question(table), wanted).mappings():
+                found[*stream, row["open_time"]].append(dict(row))
+    return found
+
+
+@cache
+def _question(table: sa.Table) -> "sa.Select[tuple[object, ...]]":
+    *stream, open_time = (table.c[name] for name in BAR)
+    same = [column == sa.bindparam(column.name) for column in stream]
+    same.append(open_time.in_(sa.bindparam(open_time.name, expanding=True)))
+    return sa.select(*(table.c[name] for name in _READ)).where(*same).order_by(table.c.id)
 
 
 def _insert(

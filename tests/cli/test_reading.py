@@ -110,7 +110,7 @@ def _comes(descriptor: int) -> bool:
     return bool(select.select([descriptor], [], [], 1.0)[0])
 
 
-@pytest.mark.parametrize("what", ["levels", "trades", "ohlcv", "rejected", "events"])
+@pytest.mark.parametrize("what", ["levels", "trades", "ohlcv", "ohlcv_corrections", "rejected", "events"])
 def test_tail_reads_every_table(run: Run, sound: Path, what: str) -> None:
     done = run("tail", what, "--db", str(sound), "--no-follow")
     assert done.returncode == 0, done.stderr

@@ -20,10 +20,11 @@ def test_the_examples_run_one_after_the_other(tmp_path: Path) -> None:
     subprocess.run(demo, cwd=tmp_path, check=True, capture_output=True, env=environ)
     page = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
     examples = re.findall(r"<!-- example -->\n```python\n(.*?)```", page, re.DOTALL)
-    assert len(examples) == 5
+    assert len(examples) == 6
     checks = (
         "assert len(ticks) and len(bars) and len(trades) and rows and len(frame)\n"
         "assert len(inputs) == len(targets) and len(table)\n"
+        "assert len(latest) >= len(then) and not len(changed)\n"
     )
     program = "\n".join([*examples, checks])
     done = subprocess.run(

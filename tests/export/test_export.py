@@ -170,6 +170,13 @@ def test_trades_and_bars_have_their_days(stored_file: str, tmp_path: Path) -> No
     assert bars_read["open_time"].tolist() == opened
     first = str(pd.Timestamp(MIDNIGHT_NS - 1).date())
     assert bars_read["date"].astype(str).tolist()[0] == first
+    assert not (tmp_path / "out" / "ohlcv_corrections").exists()
+    corrected = {name: values[:1] for name, values in {**common, **bars, **numbers}.items()}
+    insert(stored_file, "ohlcv_corrections", corrected | {"close": [1.5]})
+    assert export(stored_file, tmp_path / "out").written == 1
+    again = pd.read_parquet(tmp_path / "out" / "ohlcv_corrections")
+    assert (again["close"].tolist(), again["open_time"].tolist()) == ([1.5], opened[:1])
+    assert again["date"].astype(str).tolist() == [first]  # with the bar that it is of, not by its receipt
 
 
 @pytest.fixture

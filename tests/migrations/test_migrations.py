@@ -152,15 +152,17 @@ def test_down_takes_away_all_that_is_empty(engine: sa.Engine) -> None:
     assert status(engine) == Status(None, HEAD)
 
 
-def test_what_is_unique_is_unique_again_after_a_way_down_and_up(engine: sa.Engine) -> None:
+@pytest.mark.parametrize("name", ["trades", "ohlcv_corrections"])
+def test_what_is_unique_is_unique_again_after_a_way_down_and_up(engine: sa.Engine, name: str) -> None:
+    table = getattr(TABLES, name)
     upgrade(engine, NAME)
     fill(engine)
     downgrade(engine, NAME, "base")
-    run(engine, "DROP INDEX ux_collector_trades")
+    run(engine, f"DROP INDEX ux_{table.name}")
     upgrade(engine, NAME)
-    columns = ", ".join(column.name for column in TABLES.trades.columns if column.name != "id")
+    columns = ", ".join(column.name for column in table.columns if column.name != "id")
     with pytest.raises(sa.exc.IntegrityError, match=r"(?i)unique"):
-        run(engine, f"INSERT INTO collector_trades ({columns}) SELECT {columns} FROM collector_trades")
+        run(engine, f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {table.name}")
 
 
 def test_what_others_made_in_the_same_database_is_as_it_was(engine: sa.Engine) -> None:

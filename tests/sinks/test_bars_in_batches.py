@@ -4,6 +4,7 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from collector.events.batch import StreamKey
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, WriteSet
 from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
 from collector.sinks.sql import SqlSink
+from collector.writer.codec import body_of, read_body
 from collector.writer.poison import sift
 
 TABLES = tables(DEFAULT_TABLE_NAME)
@@ -58,7 +60,7 @@ class Stream:
         self.key = StreamKey("kraken", f"S{self.number}", "ohlcv.1m")
         self.batches = itertools.count()
 
-    def write(self, states: Sequence[State], *, again: bool) -> None:
+    def write(self, states: Sequence[State], *, again: bool, spooled: bool) -> None:
         """Write a batch as the writer does: with its counts, bad rows sifted out; perhaps once more."""
         count, at_ns = len(states), [state["received_at_ns"] for state in states]
         columns: dict[str, list[Any]] = {
@@ -81,6 +83,8 @@ class Stream:
             (segment,),
             (AccountingState("s", *self.key, received=count, written=count),),
         )
+        if spooled:
+            batch = replace(batch, rows=read_body(body_of(batch.rows)))
         if any(state["close"] == BAD for state in states):
             with pytest.raises(SinkError) as refused:
                 self.sink.write(batch)
@@ -117,7 +121,9 @@ class Stream:
         assert counted["received"] == oracle.written + oracle.merged + bad
 
 
-def check_all_cuts(sink: SqlSink, states: list[State], cuts: list[int], *, again: bool) -> None:
+def check_all_cuts(
+    sink: SqlSink, states: list[State], cuts: list[int], *, again: bool, spooled: bool
+) -> None:
     good = [state for state in states if state["close"] != BAD]
     oracle = Oracle()
     for state in good:
@@ -126,26 +132,26 @@ def check_all_cuts(sink: SqlSink, states: list[State], cuts: list[int], *, again
     for places in (anyhow, [0, len(states)], range(len(states) + 1)):
         stream = Stream(sink)
         for first, end in itertools.pairwise(places):
-            stream.write(states[first:end], again=again)
+            stream.write(states[first:end], again=again, spooled=spooled)
         stream.check(oracle, len(states) - len(good))
 
 
-@example(states=LATE, cuts=[1], again=False)
+@example(states=LATE, cuts=[1], again=False, spooled=False)
 @settings(FEW, max_examples=80)
-@given(states=STATES, cuts=CUTS, again=st.booleans())
+@given(states=STATES, cuts=CUTS, again=st.booleans(), spooled=st.booleans())
 def test_bars_come_out_the_same_however_they_are_cut_into_batches(
-    file_sink: SqlSink, states: list[State], cuts: list[int], *, again: bool
+    file_sink: SqlSink, states: list[State], cuts: list[int], *, again: bool, spooled: bool
 ) -> None:
-    check_all_cuts(file_sink, states, cuts, again=again)
+    check_all_cuts(file_sink, states, cuts, again=again, spooled=spooled)
 
 
-@example(states=LATE, cuts=[1], again=False)
+@example(states=LATE, cuts=[1], again=False, spooled=False)
 @settings(FEW, max_examples=12)
-@given(states=STATES, cuts=CUTS, again=st.booleans())
+@given(states=STATES, cuts=CUTS, again=st.booleans(), spooled=st.booleans())
 def test_the_same_on_a_server(
-    server_sink: SqlSink, states: list[State], cuts: list[int], *, again: bool
+    server_sink: SqlSink, states: list[State], cuts: list[int], *, again: bool, spooled: bool
 ) -> None:
-    check_all_cuts(server_sink, states, cuts, again=again)
+    check_all_cuts(server_sink, states, cuts, again=again, spooled=spooled)
 
 
 @pytest.fixture
