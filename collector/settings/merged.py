@@ -93,6 +93,8 @@ class Merged:
             self.problems.append(Problem(symbols.place, "", text))
             return
         exchange = self._meant()
+        if not is_known(exchange):
+            return  # told already
         self.exchanges.setdefault(exchange, symbols.place)
         self.keys["exchanges", exchange, "symbols"] = symbols
 
@@ -159,6 +161,9 @@ class Merged:
             settings = Settings.model_validate(self._tree(credentials, bad))
         for contradiction in contradictions(settings):
             keys = [key_of(path) for path in contradiction.paths]
+            section, *names = keys[0]
+            if section == "exchanges" and self._only is not None and names[0] not in self.wanted:
+                continue  # nobody collects from there now
             if not bad.intersection(keys):
                 place = max(self._place(path) for path in keys)
                 self.problems.append(Problem(place, dotted(contradiction.paths[0]), contradiction.text))

@@ -145,7 +145,8 @@ class Feed:
             for channel in channels:
                 problem = depth_problem(self.exchange, kind, channel)
                 if problem is not None:
-                    self._not_had_of(market["symbol"], "bad_channel", f"{channel}: {problem}")
+                    symbol = market["symbol"]
+                    self._not_had_of(symbol, "bad_channel", f"{symbol} {channel} refused: {problem}")
                     continue
                 stream = self._maker.make(kind, market, channel)
                 if stream.key not in present:

@@ -12,7 +12,7 @@ PATIENCE_S = 3.0
 
 WORDS = {
     "dns": "its name cannot be resolved",
-    "no_such_host": "no host of that name is known",
+    "no_such_host": "its name cannot be resolved",
     "refused": "the connection is refused",
     "timeout": "no answer",
 }

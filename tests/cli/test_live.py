@@ -124,6 +124,13 @@ def test_trouble_is_told() -> None:
         assert told in text
 
 
+def test_an_exchange_that_nothing_comes_from_is_told_and_what_needs_no_network() -> None:
+    silent = drawn(view([], unreached=("bybit at https://api.bybit.com: no answer",)), width=100)
+    assert "no answer bybit at https://api.bybit.com: no answer; tries go on" in silent
+    assert any("python run.py demo needs no network" in line for line in silent)
+    assert not any("needs no network" in line for line in drawn(view([])))
+
+
 def test_what_is_being_committed_is_no_difference_to_worry_about() -> None:
     key = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
     counts = AccountingState("s", *key, received=10, written=4)

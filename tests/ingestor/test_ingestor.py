@@ -148,7 +148,7 @@ def unreachable(simulator: Simulator, folder: Path) -> dict[str, Any]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     endpoints = {"rest": f"http://127.0.0.1:{port}", "ws": f"ws://127.0.0.1:{port}"}
-    return config(simulator, folder, endpoints=endpoints, start_timeout=0.5)
+    return config(simulator, folder, endpoints=endpoints, start_timeout=1.5)
 
 
 def silent(simulator: Simulator, folder: Path) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def unwritable(simulator: Simulator, folder: Path) -> dict[str, Any]:
         (
             unreachable,
             "no_book",
-            "no verified book within 0.5 s; the last trouble was bybit.markets disconnected: attempt ",
+            "no verified book within 1.5 s; the last trouble was bybit.markets disconnected: attempt ",
         ),
         (silent, "no_book", "no verified book within 1.5 s; the last trouble was "),
         (unwritable, "not_started", "missing"),

@@ -110,6 +110,12 @@ def test_the_caller_gives_channels_to_every_exchange_there_is(load: Load) -> Non
     assert collected(settings) == {"kraken": (("BTC/USD",), ("book.10", "trade"))}
 
 
+def test_what_is_begun_of_an_exchange_that_is_not_meant_is_in_nobodys_way() -> None:
+    begun = {"COLLECTOR_EXCHANGES__BYBIT__ENDPOINTS__WS": "ws://127.0.0.1:1"}
+    assert list(bare(EXCHANGE="binance", **begun).settings.exchanges) == ["binance"]
+    assert list(bare(EXCHANGE="binance", SYMBOLS="BTCUSDT", **begun).settings.exchanges) == ["binance"]
+
+
 MISTAKES: dict[str, tuple[dict[str, str], str]] = {
     "no exchange": (
         {"EXCHANGE": "binanec"},
@@ -117,6 +123,13 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
             "environment variable EXCHANGE: exchange: found 'binanec', expected one of bybit, binance, "
             "kraken, "
             "or another of ccxt.pro's; did you mean binance?"
+        ),
+    ),
+    "no exchange, and symbols": (
+        {"EXCHANGE": "binanec", "SYMBOLS": "BTCUSDT"},
+        (
+            "environment variable EXCHANGE: exchange: found 'binanec', expected one of bybit, binance, "
+            "kraken, or another of ccxt.pro's; did you mean binance?"
         ),
     ),
     "no default markets": (

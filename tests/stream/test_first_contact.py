@@ -39,7 +39,7 @@ def state(to: State, cause: str = "") -> SystemState:
     ("cause", "why"),
     [
         ("dns", "its name cannot be resolved"),
-        ("no_such_host", "no host of that name is known"),
+        ("no_such_host", "its name cannot be resolved"),
         ("refused", "the connection is refused"),
         ("timeout", "no answer"),
         ("http_503", "http_503: too busy"),
