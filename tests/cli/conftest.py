@@ -1,16 +1,23 @@
 """The program in an empty folder, and an exchange to collect from."""
 
+import io
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+import structlog
 
+from collector.cli import main
 from collector.simulator import Simulator
+from collector.sinks import sqlite_library
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import BTC, Run, config, end_all, start
+from program import BTC, CLEAN, Run, config, end_all, start
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +27,43 @@ def none_left_running() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run the program to its end, in an empty folder."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command to its end, in an empty folder and in this process, which has imported all it needs."""
+    monkeypatch.setattr(sqlite_library, "use_newest_sqlite", lambda: None)  # this process is not its alone
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        with monkeypatch.context() as patch, as_it_was():
+            for name in set(os.environ) - set(CLEAN):
+                patch.delenv(name)
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            encoding = environ.get("PYTHONIOENCODING", "utf-8")
+            out, err = (io.TextIOWrapper(io.BytesIO(), encoding, write_through=True) for _ in range(2))
+            with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as left:
+                main(list(words))
+        texts = [stream.buffer.getvalue().decode(encoding) for stream in (out, err)]
+        return subprocess.CompletedProcess(words, left.value.code, *texts)
+
+    return run
+
+
+@contextmanager
+def as_it_was() -> Iterator[None]:
+    """Give signals back to whom they were taken from, and log as before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    logging = structlog.get_config()
+    try:
+        yield
+    finally:
+        structlog.configure(**logging)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.fixture
+def run_alone(tmp_path: Path) -> Run:
+    """Run the program to its end as a person does, in an empty folder and in a process of its own."""
 
     def run(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
         process = start(*words, cwd=tmp_path, **environ)

@@ -171,18 +171,20 @@ class Rig:
     def check_rows(self, symbol: str) -> None:
         """Each row of this session is a state that the exchange published, number by number."""
         market = self.market
-        states = defaultdict(list)
+        published: dict[int | None, set[tuple[float, ...]]] = defaultdict(set)
+        times_ms: dict[int | None, int] = {}
         for state in self.simulator.truth.books(market.exchange, symbol, market.channel):
-            states[state.sequence].append(state)
+            published[state.sequence].add(as_row(state))
+            times_ms.setdefault(state.sequence, state.exchange_ms)
         session = self.collector.session.session_id
         ours = {one["segment_id"] for one in self.segments(symbol) if one["session_id"] == session}
         rows = [row for row in self.rows(symbol) if row["segment_id"] in ours]
         assert rows
         for row in rows:
-            found = [as_row(state) for state in states[row["sequence"]]]
-            assert tuple(row[name] for name in COMPARED) in found, (row, found[:3])
+            found = published[row["sequence"]]
+            assert tuple(row[name] for name in COMPARED) in found, (row, list(found)[:3])
             if row["sequence"] is not None and row["exchange_timestamp"] is not None:
-                assert row["exchange_timestamp"] == states[row["sequence"]][0].exchange_ms
+                assert row["exchange_timestamp"] == times_ms[row["sequence"]]
             assert row["mid_price"] == (row["bid_price_1"] + row["ask_price_1"]) / 2
             assert (row["exchange"], row["data_source"], row["depth"]) == (
                 market.exchange,
