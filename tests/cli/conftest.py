@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 import structlog
 
+from collector.app import Collector
 from collector.cli import main
+from collector.settings import load_settings
 from collector.simulator import Simulator
 from collector.sinks import sqlite_library
 
@@ -83,22 +86,30 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Path:
-    """Return a database that a collector left, in which all holds."""
-    folder = tmp_path_factory.mktemp("sound")
-    process = start("collect", "--config", config(folder, simulator), "--seconds", "2", cwd=folder)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    return folder / "live.db"
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database that a collector left, in which all holds. Copy it to change it."""
+    return collected(tmp_path_factory.mktemp("sound"), ("book.50",), rows=400)
 
 
-@pytest.fixture(scope="module")
-def sound_market(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Path:
-    """Return a database of books, best prices, trades and bars, in which all holds."""
-    folder = tmp_path_factory.mktemp("market")
-    path = config(folder, simulator, channels=("book.50", "bbo", "trade", "ohlcv.1m"))
-    process = start("collect", "--config", path, "--seconds", "3", cwd=folder)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+@pytest.fixture(scope="session")
+def sound_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database of books, best prices, trades and bars, in which all holds. Copy it to change it."""
+    return collected(tmp_path_factory.mktemp("market"), ("book.50", "bbo", "trade", "ohlcv.1m"), rows=600)
+
+
+def collected(folder: Path, channels: tuple[str, ...], rows: int) -> Path:
+    """Collect so many rows of a market in this process."""
+    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=500.0) as busy:
+        settings = load_settings(Path(config(folder, busy, channels=channels)), environ={}, env_file=None)
+        collector = Collector(settings)
+        collector.start()
+        try:
+            deadline_s = time.monotonic() + 60.0
+            while collector.writer.committed.rows < rows:
+                assert time.monotonic() < deadline_s, f"{rows} rows did not come"
+                time.sleep(0.02)
+        finally:
+            report = collector.stop()
+    assert report.good, report
     return folder / "live.db"
