@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rig import MARKETS, Market, Rig, running, wait_until
+from rig import MARKETS, Market, Rig, on_markets, running, wait_until
 
 each_market = pytest.mark.parametrize("market", MARKETS, ids=str)
 WITNESSED = [market for market in MARKETS if market.exchange != "kraken"]
@@ -45,7 +45,7 @@ def test_in_peace_nobody_disagrees(tmp_path: Path, market: Market) -> None:
             assert segment["witnessed"] >= least  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("market", WITNESSED, ids=str)
+@on_markets("bybit linear", "binance spot", among=WITNESSED)
 def test_a_lie_about_the_touch_is_found_by_the_best_prices(tmp_path: Path, market: Market) -> None:
     with running(tmp_path / "live.db", market=market, **channels(market, "bbo")) as rig:
         lied_about, untouched = rig.symbols
@@ -67,7 +67,7 @@ def test_a_lie_about_the_touch_is_found_by_the_best_prices(tmp_path: Path, marke
         assert "told" in str(segment["detail"])
 
 
-@pytest.mark.parametrize("market", BY_REST, ids=str)
+@on_markets("binance linear", among=BY_REST)
 def test_a_lie_about_a_deep_level_is_found_by_rest(tmp_path: Path, market: Market) -> None:
     with running(tmp_path / "live.db", market=market, integrity__witness_every_s=0.3) as rig:
         lied_about, untouched = rig.symbols
@@ -85,7 +85,7 @@ def test_a_lie_about_a_deep_level_is_found_by_rest(tmp_path: Path, market: Marke
         assert causes(rig, untouched) == ["stop"]
 
 
-@each_market
+@on_markets("bybit spot", "binance linear", "kraken spot")
 def test_an_absurd_jump_is_no_row_until_a_fresh_snapshot_confirms_it(tmp_path: Path, market: Market) -> None:
     with running(tmp_path / "live.db", market=market, integrity__max_jump=0.0002) as rig:
         jumps, untouched = rig.symbols
