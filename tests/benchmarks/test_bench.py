@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from bench.report import Report
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def bench(*words: str) -> "subprocess.CompletedProcess[str]":

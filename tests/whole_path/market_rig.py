@@ -102,7 +102,8 @@ class MarketRig:
         terms = {(state.symbol, state.channel): state for state in report.accounting}
         for symbol in self.symbols:
             stored = self.check_trades(symbol)
-            session = [row for row in stored if row["segment_id"] in self.segment_ids(symbol, "trade")]
+            ours = self.segment_ids(symbol, "trade")
+            session = [row for row in stored if row["segment_id"] in ours]
             if (symbol, "trade") in terms:
                 assert terms[symbol, "trade"].written == len(session)
             for interval in INTERVALS:
