@@ -30,7 +30,7 @@ def terminal(tmp_path: Path) -> Iterator[Open]:
         one.close()
 
 
-@pytest.mark.parametrize("columns", [80, 140])
+@pytest.mark.parametrize("columns", [80, pytest.param(140, marks=pytest.mark.proof)])
 def test_a_terminal_shows_the_live_table_and_ctrl_c_the_accounting(
     terminal: Open, tmp_path: Path, simulator: Simulator, columns: int
 ) -> None:
