@@ -19,10 +19,18 @@ import pytest
 import sqlalchemy as sa
 
 _NUMBERS = itertools.count()
+MOST_PROCESSES = 8  # they share one PostgreSQL, which takes a hundred connections
 _SERVER_FOLDER = pytest.StashKey[Path]()
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # run in the background: what we start would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Start two test processes a core: most tests wait, for a socket or a disk or the time, and need none."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(2 * cores, MOST_PROCESSES)
 
 
 def pytest_configure(config: pytest.Config) -> None:

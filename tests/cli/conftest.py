@@ -1,16 +1,26 @@
 """The program in an empty folder, and an exchange to collect from."""
 
+import io
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+import structlog
 
+from collector.app import Collector
+from collector.cli import main
+from collector.settings import load_settings
 from collector.simulator import Simulator
+from collector.sinks import sqlite_library
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import BTC, Run, config, end_all, start
+from program import BTC, CLEAN, Run, config, end_all, start
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +30,43 @@ def none_left_running() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run the program to its end, in an empty folder."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command to its end, in an empty folder and in this process, which has imported all it needs."""
+    monkeypatch.setattr(sqlite_library, "use_newest_sqlite", lambda: None)  # this process is not its alone
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        with monkeypatch.context() as patch, as_it_was():
+            for name in set(os.environ) - set(CLEAN):
+                patch.delenv(name)
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            encoding = environ.get("PYTHONIOENCODING", "utf-8")
+            out, err = (io.TextIOWrapper(io.BytesIO(), encoding, write_through=True) for _ in range(2))
+            with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as left:
+                main(list(words))
+        texts = [stream.buffer.getvalue().decode(encoding) for stream in (out, err)]
+        return subprocess.CompletedProcess(words, left.value.code, *texts)
+
+    return run
+
+
+@contextmanager
+def as_it_was() -> Iterator[None]:
+    """Give signals back to whom they were taken from, and log as before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    logging = structlog.get_config()
+    try:
+        yield
+    finally:
+        structlog.configure(**logging)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.fixture
+def run_alone(tmp_path: Path) -> Run:
+    """Run the program to its end as a person does, in an empty folder and in a process of its own."""
 
     def run(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
         process = start(*words, cwd=tmp_path, **environ)
@@ -41,22 +86,30 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Path:
-    """Return a database that a collector left, in which all holds."""
-    folder = tmp_path_factory.mktemp("sound")
-    process = start("collect", "--config", config(folder, simulator), "--seconds", "2", cwd=folder)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    return folder / "live.db"
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database that a collector left, in which all holds. Copy it to change it."""
+    return collected(tmp_path_factory.mktemp("sound"), ("book.50",), rows=400)
 
 
-@pytest.fixture(scope="module")
-def sound_market(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Path:
-    """Return a database of books, best prices, trades and bars, in which all holds."""
-    folder = tmp_path_factory.mktemp("market")
-    path = config(folder, simulator, channels=("book.50", "bbo", "trade", "ohlcv.1m"))
-    process = start("collect", "--config", path, "--seconds", "3", cwd=folder)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+@pytest.fixture(scope="session")
+def sound_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database of books, best prices, trades and bars, in which all holds. Copy it to change it."""
+    return collected(tmp_path_factory.mktemp("market"), ("book.50", "bbo", "trade", "ohlcv.1m"), rows=600)
+
+
+def collected(folder: Path, channels: tuple[str, ...], rows: int) -> Path:
+    """Collect so many rows of a market in this process."""
+    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=500.0) as busy:
+        settings = load_settings(Path(config(folder, busy, channels=channels)), environ={}, env_file=None)
+        collector = Collector(settings)
+        collector.start()
+        try:
+            deadline_s = time.monotonic() + 60.0
+            while collector.writer.committed.rows < rows:
+                assert time.monotonic() < deadline_s, f"{rows} rows did not come"
+                time.sleep(0.02)
+        finally:
+            report = collector.stop()
+    assert report.good, report
     return folder / "live.db"

@@ -20,8 +20,8 @@ COMMANDS = (
 )
 
 
-def test_help_and_version(run: Run) -> None:
-    shown = run("--help", COLUMNS="120")
+def test_help_and_version(run: Run, run_alone: Run) -> None:
+    shown = run_alone("--help", COLUMNS="120")
     assert shown.returncode == 0
     for command in COMMANDS:
         assert command in shown.stdout
@@ -120,7 +120,7 @@ def test_symbols_from_the_environment_alone(run: Run, tmp_path: Path, simulator:
     assert count_rows(tmp_path / "trading_bot_live.db") > 0
 
 
-def test_five_mistakes_get_five_messages(run: Run, tmp_path: Path) -> None:
+def test_five_mistakes_get_five_messages(run_alone: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(
         "exchanges:\n"
         "  bybit:\n"
@@ -131,7 +131,7 @@ def test_five_mistakes_get_five_messages(run: Run, tmp_path: Path) -> None:
         "writer: {interval_s: -1}\n"
         "buffer: {max_rows: many}\n"
     )
-    done = run("collect", "--config", "bad.yaml")
+    done = run_alone("collect", "--config", "bad.yaml")
     assert done.returncode == 2
     lines = done.stderr.strip().splitlines()
     assert lines[0].startswith("error: 5 problems")

@@ -19,8 +19,8 @@ S = 1_000_000_000
 DAY = 86_400 * S
 
 
-def test_status_tells_the_terms_and_the_session(run: Run, sound: Path) -> None:
-    shown = run("status", "--db", str(sound)).stdout
+def test_status_tells_the_terms_and_the_session(run: Run, run_alone: Run, sound: Path) -> None:
+    shown = run_alone("status", "--db", str(sound)).stdout
     (one,) = json.loads(run("status", "--db", str(sound), "--json").stdout)[:1]
     assert {"exchange", "symbol", "channel", "received", "written", "pending", "carried_in"} <= set(one)
     assert BTC in shown
@@ -142,8 +142,8 @@ def test_tail_of_bars_shows_each_change(tmp_path: Path) -> None:
         connection.close()
 
 
-def test_config_is_shown_masked(run: Run) -> None:
-    done = run(
+def test_config_is_shown_masked(run: Run, run_alone: Run) -> None:
+    done = run_alone(
         *("config", "show", "--symbols", "BTCUSDT"),
         BYBIT_API_KEY="abcdefgh",
         BYBIT_API_SECRET="ijklmnop",

@@ -30,7 +30,7 @@ def terminal(tmp_path: Path) -> Iterator[Open]:
         one.close()
 
 
-@pytest.mark.parametrize("columns", [80, 140])
+@pytest.mark.parametrize("columns", [80, pytest.param(140, marks=pytest.mark.proof)])
 def test_a_terminal_shows_the_live_table_and_ctrl_c_the_accounting(
     terminal: Open, tmp_path: Path, simulator: Simulator, columns: int
 ) -> None:
@@ -46,7 +46,7 @@ def test_a_terminal_shows_the_live_table_and_ctrl_c_the_accounting(
 
 
 def test_no_color_means_none(terminal: Open, tmp_path: Path, simulator: Simulator) -> None:
-    shown = terminal("collect", "--config", config(tmp_path, simulator), "--seconds", "2", NO_COLOR="1")
+    shown = terminal("collect", "--config", config(tmp_path, simulator), "--seconds", "1", NO_COLOR="1")
     assert shown.end() == 0
     assert "streams verified" in shown.text
     assert not COLOURS.search(shown.raw)
@@ -59,7 +59,7 @@ def test_plain_lines_where_a_table_cannot_be_drawn(
     terminal: Open, tmp_path: Path, simulator: Simulator, words: tuple[str, ...], environ: dict[str, str]
 ) -> None:
     shown = terminal(
-        *("collect", "--config", config(tmp_path, simulator), "--seconds", "2", *words), **environ
+        *("collect", "--config", config(tmp_path, simulator), "--seconds", "1", *words), **environ
     )
     assert shown.end() == 0
     assert "coverage.begun" in shown.text

@@ -16,7 +16,7 @@ pytest.importorskip("pyarrow")
 
 def test_the_examples_run_one_after_the_other(tmp_path: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    demo = [sys.executable, str(ROOT / "run.py"), "demo", "--seconds", "4", "--db", "demo.db"]
+    demo = [sys.executable, str(ROOT / "run.py"), "demo", "--seconds", "2", "--db", "demo.db"]
     subprocess.run(demo, cwd=tmp_path, check=True, capture_output=True, env=environ)
     page = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
     examples = re.findall(r"<!-- example -->\n```python\n(.*?)```", page, re.DOTALL)

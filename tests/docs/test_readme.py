@@ -23,7 +23,7 @@ def test_the_examples_run_on_what_the_run_command_leaves(tmp_path: Path) -> None
     (command,) = fenced("run command")
     words = command.split("&&")[1].split()
     assert words[:2] == ["python", "run.py"]
-    words[words.index("--seconds") + 1] = "3"
+    words[words.index("--seconds") + 1] = "2"
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run(
         [sys.executable, str(ROOT / "run.py"), *words[2:]],
@@ -50,12 +50,15 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert "<!-- test command -->" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def helped() -> str:
+    words = [sys.executable, str(ROOT / "run.py"), "--help"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_named_in_the_docs_exist(page: Path) -> None:
+def test_commands_named_in_the_docs_exist(page: Path, helped: str) -> None:
     named = set(re.findall(r"python run\.py ([a-z]+)", page.read_text(encoding="utf-8")))
-    helped = subprocess.run(
-        [sys.executable, str(ROOT / "run.py"), "--help"], capture_output=True, text=True, check=True
-    ).stdout
     assert {word for word in named if not re.search(rf"│ {word} ", helped)} == set()
 
 

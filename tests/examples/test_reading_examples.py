@@ -18,7 +18,7 @@ pytest.importorskip("matplotlib")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("demo")
-    run(where, ROOT / "run.py", "demo", "--seconds", "8", "--db", "demo.db")
+    run(where, ROOT / "run.py", "demo", "--seconds", "4", "--db", "demo.db")
     return where
 
 

@@ -39,7 +39,7 @@ def config(simulator: Simulator, folder: Path, **more: Any) -> dict[str, Any]:
 
 @contextmanager
 def running(
-    folder: Path, *, updates_per_s: float = 100.0, **more: Any
+    folder: Path, *, updates_per_s: float = 250.0, **more: Any
 ) -> Iterator[tuple[DataIngestor, Simulator]]:
     with Simulator(updates_per_s=updates_per_s) as simulator:
         ingestor = create_data_ingestor(config(simulator, folder, **more))

@@ -73,7 +73,7 @@ def test_an_update_says_bit_for_bit_what_its_row_says(tmp_path: Path, exchange: 
 
 
 def test_a_start_waits_for_a_book_where_one_is_asked_for(tmp_path: Path) -> None:
-    with Simulator(updates_per_s=100.0) as simulator:
+    with Simulator(updates_per_s=250.0) as simulator:
         both = create_data_ingestor(config(simulator, tmp_path, channels=["trade"]))
         for _ in range(3):
             with both:
@@ -89,7 +89,7 @@ def test_a_start_waits_for_a_book_where_one_is_asked_for(tmp_path: Path) -> None
 
 def test_start_stop_and_start_again(tmp_path: Path) -> None:
     seen: list[L2Update] = []
-    with Simulator(updates_per_s=100.0) as simulator:
+    with Simulator(updates_per_s=250.0) as simulator:
         ingestor = create_data_ingestor(config(simulator, tmp_path))
         ingestor.add_update_callback(seen.append)
         assert ingestor.stop()  # nothing to stop
@@ -130,7 +130,7 @@ def rounds_leave_nothing(tmp_path: Path, rounds: int) -> None:
 
 
 def test_rounds_of_start_and_stop_leave_no_thread_and_no_socket(tmp_path: Path) -> None:
-    rounds_leave_nothing(tmp_path, 10)
+    rounds_leave_nothing(tmp_path, 6)
 
 
 @pytest.mark.proof
@@ -194,7 +194,7 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(
 
 
 def test_one_that_could_not_start_starts_once_it_can(tmp_path: Path) -> None:
-    with Simulator(updates_per_s=100.0) as simulator:
+    with Simulator(updates_per_s=250.0) as simulator:
         first = create_data_ingestor(config(simulator, tmp_path))
         second = create_data_ingestor(config(simulator, tmp_path))
         with first:
@@ -207,7 +207,7 @@ def test_one_that_could_not_start_starts_once_it_can(tmp_path: Path) -> None:
 
 def test_several_in_one_process_each_with_its_own(tmp_path: Path) -> None:
     seen: dict[str, list[L2Update]] = {"bybit": [], "kraken": []}
-    with Simulator(updates_per_s=100.0) as simulator:
+    with Simulator(updates_per_s=250.0) as simulator:
         ingestors = []
         for exchange, symbol in (("bybit", BTC), ("kraken", "BTC/USD")):
             folder = tmp_path / exchange
@@ -223,7 +223,7 @@ def test_several_in_one_process_each_with_its_own(tmp_path: Path) -> None:
 
 
 def test_several_exchanges_by_full_settings(tmp_path: Path) -> None:
-    with Simulator(updates_per_s=100.0) as simulator:
+    with Simulator(updates_per_s=250.0) as simulator:
         overrides: dict[str, object] = {"database.url": str(tmp_path / "both.db")}
         for exchange, symbol, channel in (("bybit", BTC, "book.50"), ("kraken", "BTC/USD", "book.25")):
             overrides[f"exchanges.{exchange}.symbols"] = [symbol]
@@ -286,7 +286,7 @@ def test_a_callback_that_raises_is_told_of_and_harms_nobody(tmp_path: Path) -> N
     def broken_too(_error: IngestorError) -> None:
         raise RuntimeError("the one that hears of errors raises itself")
 
-    with Simulator(updates_per_s=100.0) as simulator:
+    with Simulator(updates_per_s=250.0) as simulator:
         ingestor = create_data_ingestor(config(simulator, tmp_path))
         ingestor.add_update_callback(broken, name="bot")
         ingestor.add_update_callback(seen.append)

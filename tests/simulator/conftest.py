@@ -9,7 +9,7 @@ import pytest
 
 from collector.simulator import Simulator
 
-TIMEOUT_S = 10
+TIMEOUT_S = 30
 
 
 class Client:

@@ -37,7 +37,7 @@ from collector.stream.markets import Markets, Source, load_markets
 from collector.stream.tap import dialler
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
-DEADLINE_S = 8.0
+DEADLINE_S = 30.0
 CONNECT_TIMEOUT_S = 1.0  # the shortest that ccxt can be told
 
 

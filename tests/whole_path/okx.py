@@ -9,10 +9,10 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 LEVELS = 40
 State = tuple[tuple[tuple[float, float], ...], tuple[tuple[float, float], ...]]  # bids and asks, best first
@@ -139,7 +139,7 @@ class Okx:
         self._call(cut)
 
     def _call(self, work: Callable[[], Any]) -> None:
-        asyncio.run_coroutine_threadsafe(work(), self._loop).result(10.0)
+        asyncio.run_coroutine_threadsafe(work(), self._loop).result(60.0)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -220,5 +220,6 @@ class Okx:
         text = json.dumps({"arg": {"channel": "books", "instId": name}, "action": action, "data": data})
         for socket, names in list(self._sockets.items()):
             if name in names and only in (None, socket) and not socket.closed:
-                await socket.send_str(text)
-                self.books[name].sent += len(data)
+                with suppress(ClientConnectionResetError):  # who is leaving hears no more
+                    await socket.send_str(text)
+                    self.books[name].sent += len(data)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from collector.app import Collector, Report
@@ -18,7 +19,7 @@ from collector.settings import load_settings
 from collector.simulator import Simulator
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0  # of a condition: what fails to come does so on the busiest machine
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,14 @@ MARKETS = [
     Market("binance", (BTC, ETH), "book.50", by_rest=True),
     Market("kraken", ("BTC/USD", "ETH/USD"), "book.25"),
 ]
+
+
+def on_markets(*short: str, among: Sequence[Market] = tuple(MARKETS)) -> pytest.MarkDecorator:
+    """Run a test on these markets, given by name; on the others in the long run only."""
+    assert set(short) <= {str(market) for market in among}
+    marks = {str(market): () if str(market) in short else (pytest.mark.proof,) for market in among}
+    params = [pytest.param(market, marks=marks[str(market)]) for market in among]
+    return pytest.mark.parametrize("market", params, ids=str)
 
 
 def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
@@ -151,6 +160,7 @@ class Rig:
         """
         assert report.exact, report
         assert report.problems == ()
+        self.check_connections()
         self.check_database()
         for symbol in self.symbols:
             self.check_rows(symbol)
@@ -163,6 +173,12 @@ class Rig:
                 assert terms.received == self.sent(symbol) or not all_came
             assert terms.dropped == terms.pending == 0
 
+    def check_connections(self) -> None:
+        """No connection was cut unasked: the collector would be blamed for what follows from it."""
+        unasked = {"idle", "expired", "slow_consumer"}
+        cut = [one for one in self.simulator.truth.faults() if one.name in unasked]
+        assert not cut, cut
+
     def check_database(self) -> None:
         """Hold the database against itself."""
         found = audit(self.database)
@@ -171,18 +187,22 @@ class Rig:
     def check_rows(self, symbol: str) -> None:
         """Each row of this session is a state that the exchange published, number by number."""
         market = self.market
-        states = defaultdict(list)
+        published: dict[int | None, set[tuple[float, ...]]] = defaultdict(set)
+        times_ms: dict[int | None, int] = {}
         for state in self.simulator.truth.books(market.exchange, symbol, market.channel):
-            states[state.sequence].append(state)
+            published[state.sequence].add(as_row(state))
+            times_ms.setdefault(state.sequence, state.exchange_ms)
         session = self.collector.session.session_id
         ours = {one["segment_id"] for one in self.segments(symbol) if one["session_id"] == session}
         rows = [row for row in self.rows(symbol) if row["segment_id"] in ours]
         assert rows
         for row in rows:
-            found = [as_row(state) for state in states[row["sequence"]]]
-            assert tuple(row[name] for name in COMPARED) in found, (row, found[:3])
+            found, told = published[row["sequence"]], tuple(row[name] for name in COMPARED)
+            if market.by_rest and told[TOUCH:] == (None, None):  # beyond the snapshot's edge, not known
+                found, told = {state[:TOUCH] for state in found}, told[:TOUCH]
+            assert told in found, (row, list(found)[:3])
             if row["sequence"] is not None and row["exchange_timestamp"] is not None:
-                assert row["exchange_timestamp"] == states[row["sequence"]][0].exchange_ms
+                assert row["exchange_timestamp"] == times_ms[row["sequence"]]
             assert row["mid_price"] == (row["bid_price_1"] + row["ask_price_1"]) / 2
             assert (row["exchange"], row["data_source"], row["depth"]) == (
                 market.exchange,
@@ -191,6 +211,7 @@ class Rig:
             )
 
 
+TOUCH = 4
 COMPARED = (
     *("bid_price_1", "bid_size_1", "ask_price_1", "ask_size_1"),
     *("total_bid_volume_10", "total_ask_volume_10"),
@@ -213,7 +234,7 @@ def running(
     symbols: Sequence[str] | None = None,
     *,
     market: Market = BYBIT_LINEAR,
-    updates_per_s: float = 100.0,
+    updates_per_s: float = 250.0,
     **overrides: object,
 ) -> Iterator[Rig]:
     """Start simulator and collector; yields once every book is verified, and stops both in any case."""

@@ -172,7 +172,7 @@ class Fault:
 def play(fault: Fault, market: Market, folder: Path) -> tuple[float, float]:
     """Let it happen; returns how long it took to notice, and to recover."""
     owed = fault.owed[market.exchange]
-    with Simulator(symbols={market.exchange: list(market.symbols)}, updates_per_s=100.0) as simulator:
+    with Simulator(symbols={market.exchange: list(market.symbols)}, updates_per_s=250.0) as simulator:
         symbols = market.symbols[1:] if fault.late_victim else market.symbols
         rig = Rig(simulator, str(folder / "live.db"), symbols, market, **SETTINGS)
         scene = Scene(rig, market)

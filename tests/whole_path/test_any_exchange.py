@@ -35,7 +35,6 @@ class Rig:
             "database.url": self.database,
             "writer.interval_s": 0.1,
             "stream.backoff_base_s": 0.05,
-            "stream.heartbeat_s": 0.3,
             "stream.subscribe_timeout_s": 2.0,
             **{name.replace("__", "."): value for name, value in settings.items()},
         }
@@ -142,7 +141,7 @@ def test_a_cut_is_a_hole_with_a_cause_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_silence_of_the_peer_is_noticed(tmp_path: Path) -> None:
-    with running(tmp_path) as rig:
+    with running(tmp_path, stream__heartbeat_s=0.3) as rig:
         rig.okx.mute = True
         wait_until(lambda: [one for one in rig.changes if one.cause == "disconnect"], "noticed")
         rig.okx.mute = False

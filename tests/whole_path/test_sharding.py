@@ -14,7 +14,7 @@ from collector.simulator.binance import Binance
 from collector.simulator.limits import Rule
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rig import BTC, ETH, MARKETS, Market, Rig, running, wait_until
+from rig import BTC, ETH, MARKETS, Market, Rig, on_markets, running, wait_until
 
 BINANCE_LINEAR = next(one for one in MARKETS if str(one) == "binance linear")
 TWENTY = ("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LTC", "DOT", "LINK", "AVAX")
@@ -25,7 +25,7 @@ def change_limits(monkeypatch: pytest.MonkeyPatch, exchange: str, **changes: obj
     monkeypatch.setitem(EXCHANGES, exchange, dataclasses.replace(EXCHANGES[exchange], limits=limits))
 
 
-@pytest.mark.parametrize("market", MARKETS, ids=str)
+@on_markets("bybit linear", "binance spot", "kraken spot")
 def test_streams_are_spread_over_connections_by_expected_traffic(tmp_path: Path, market: Market) -> None:
     with running(tmp_path / "live.db", market=market, stream__messages_a_connection=1.0) as rig:
         connections = rig.simulator.connections(market.exchange)

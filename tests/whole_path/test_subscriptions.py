@@ -9,10 +9,10 @@ from collector.errors import UserError
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rig import MARKETS, Market, Rig, wait_until
+from rig import Market, Rig, on_markets, wait_until
 
 
-@pytest.mark.parametrize("market", MARKETS, ids=str)
+@on_markets("bybit linear", "binance spot", "kraken spot")
 def test_a_market_comes_and_goes_while_another_is_collected(tmp_path: Path, market: Market) -> None:
     first, second = market.symbols
     with Simulator(symbols={market.exchange: list(market.symbols)}, updates_per_s=100.0) as simulator:

@@ -15,9 +15,9 @@ from bench.programs import Running
 from bench.server import BookServer
 from rig import BYBIT_LINEAR, COMPARED, MARKETS, Market, Rig, as_row, running
 
-FRAMES = 20_000
+short_and_long = pytest.mark.parametrize("frames", [4_000, pytest.param(20_000, marks=pytest.mark.proof)])
 BURST = 10  # updates of each of a hundred symbols at once
-ROUND = 100_000
+ROUND = 100_000  # updates
 LEAST_KEPT_BYTES = 4.0  # half a pointer: nothing at all is kept of an update; a higher backlog is a step
 
 
@@ -44,14 +44,15 @@ def stop_and_check_unbroken(rig: Rig, frames: int) -> None:
         assert [tuple(row[name] for name in ("sequence", *COMPARED)) for row in rows[-frames:]] == published
 
 
+@short_and_long
 @pytest.mark.parametrize("market", MARKETS, ids=str)
-def test_twenty_thousand_frames_flat_out_are_taken_in_unbroken(market: Market, tmp_path: Path) -> None:
+def test_frames_flat_out_are_taken_in_unbroken(market: Market, frames: int, tmp_path: Path) -> None:
     symbol = market.symbols[0]
     with running(tmp_path / "live.db", [symbol], market=market, updates_per_s=0.0) as rig:
-        rig.simulator.prepare(FRAMES, symbol, market.exchange)
-        assert rig.simulator.release() == FRAMES
-        assert rig.sent(symbol) >= FRAMES
-        stop_and_check_unbroken(rig, FRAMES)
+        rig.simulator.prepare(frames, symbol, market.exchange)
+        assert rig.simulator.release() == frames
+        assert rig.sent(symbol) >= frames
+        stop_and_check_unbroken(rig, frames)
 
 
 def bursts(tmp_path: Path, market: Market, symbols: int, frames: int) -> None:
@@ -63,17 +64,20 @@ def bursts(tmp_path: Path, market: Market, symbols: int, frames: int) -> None:
         stop_and_check_unbroken(rig, frames // symbols)
 
 
-def test_a_hundred_symbols_in_bursts_are_taken_in_unbroken(tmp_path: Path) -> None:
-    bursts(tmp_path, BYBIT_LINEAR, 100, FRAMES)
+@short_and_long
+def test_a_hundred_symbols_in_bursts_are_taken_in_unbroken(tmp_path: Path, frames: int) -> None:
+    bursts(tmp_path, BYBIT_LINEAR, 100, frames)
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("market", MARKETS, ids=str)
 def test_a_hundred_symbols_in_long_bursts_on_every_market(market: Market, tmp_path: Path) -> None:
-    bursts(tmp_path, market, 100, 5 * FRAMES)
+    bursts(tmp_path, market, 100, 100_000)
 
 
-def memory_by_updates(tmp_path: Path, symbols: int, rounds: int) -> tuple[list[float], int]:
+def memory_by_updates(
+    tmp_path: Path, symbols: int, rounds: int, updates: int = ROUND
+) -> tuple[list[float], int]:
     """Send rounds flat out to a collector in a process of its own: its MB after each, and what was lost."""
     memory_mb, lost = [], 0
     with (
@@ -81,7 +85,7 @@ def memory_by_updates(tmp_path: Path, symbols: int, rounds: int) -> tuple[list[f
         Running(without_database, server, tmp_path) as program,
     ):
         for _ in range(rounds):
-            use = program.round(ROUND, 10)
+            use = program.round(updates, 10)
             assert use.is_complete, use
             memory_mb.append(use.resident_mb)
             lost += use.sent - use.seen
@@ -99,6 +103,7 @@ def test_ten_million_updates_of_five_hundred_symbols_leave_memory_flat(tmp_path:
     assert growth_bytes_a_round / ROUND < LEAST_KEPT_BYTES, memory_mb
 
 
-def test_two_hundred_thousand_updates_of_five_hundred_symbols_are_all_taken_in(tmp_path: Path) -> None:
-    _, lost = memory_by_updates(tmp_path, 500, 2)
+@pytest.mark.parametrize("updates", [20_000, pytest.param(ROUND, marks=pytest.mark.proof)])
+def test_updates_of_five_hundred_symbols_are_all_taken_in(tmp_path: Path, updates: int) -> None:
+    _, lost = memory_by_updates(tmp_path, 500, 2, updates)
     assert lost == 0

@@ -16,23 +16,19 @@ from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
 from market_rig import MarketRig, collecting
-from rig import BYBIT_LINEAR, MARKETS, Market, wait_until
+from rig import BYBIT_LINEAR, MARKETS, Market, on_markets, wait_until
 
-each_market = pytest.mark.parametrize("market", MARKETS, ids=str)
-OTHER_HALF = [pytest.param(MARKETS[place], marks=pytest.mark.proof) for place in (1, 2)]
-# Each exchange once; its other kind of market in the long run.
-each_exchange = pytest.mark.parametrize("market", [MARKETS[0], MARKETS[3], MARKETS[4], *OTHER_HALF], ids=str)
 NUMBERED = [market for market in MARKETS if market.exchange != "bybit"]
 KRAKEN = MARKETS[-1]
 
 
-@each_market
+@pytest.mark.parametrize("market", MARKETS, ids=str)
 def test_trades_and_bars_equal_the_truth(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market) as rig:
         collects_and_stores_all(rig)
 
 
-@pytest.mark.parametrize("market", [BYBIT_LINEAR, KRAKEN], ids=str)
+@on_markets("kraken spot", among=[BYBIT_LINEAR, KRAKEN])
 def test_the_same_in_postgresql(postgres_url: str, market: Market) -> None:
     with collecting(postgres_url, market) as rig:
         collects_and_stores_all(rig)
@@ -64,7 +60,7 @@ def collects_and_stores_all(rig: MarketRig) -> None:
             assert one.exchange == rig.market.exchange
 
 
-@each_exchange
+@on_markets("bybit linear", "kraken spot")
 def test_a_lost_connection_is_a_hole_and_nothing_is_doubled(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market) as rig:
         rig.wait_for_trades(10)
@@ -77,7 +73,7 @@ def test_a_lost_connection_is_a_hole_and_nothing_is_doubled(tmp_path: Path, mark
             assert rig.causes(symbol, "ohlcv.1m") == ["disconnect", "stop"]
 
 
-@pytest.mark.parametrize("market", NUMBERED, ids=str)
+@on_markets("binance linear", "kraken spot", among=NUMBERED)
 def test_a_trade_that_was_lost_is_a_hole_in_coverage(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market) as rig:
         broken, untouched = rig.symbols
@@ -108,7 +104,7 @@ def test_a_trade_that_cannot_be_read_is_a_hole_where_no_number_shows_it(tmp_path
         assert not rig.missing(broken)
 
 
-@each_exchange
+@on_markets("bybit linear", "kraken spot")
 def test_a_trade_told_twice_is_stored_once(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market) as rig:
         symbol = rig.symbols[0]
@@ -179,11 +175,11 @@ def bybit_bar(bar: told.Candle, volume: float) -> str:
     return json.dumps({"topic": f"kline.1.{name}", "type": "snapshot", "ts": 1, "data": [data]})
 
 
-@each_market
+@on_markets("binance spot", "kraken spot")
 def test_a_connection_is_replaced_without_a_hole(
     tmp_path: Path, market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short = dataclasses.replace(EXCHANGES[market.exchange], lifetime_s=1.0)
+    short = dataclasses.replace(EXCHANGES[market.exchange], lifetime_s=0.5)
     monkeypatch.setitem(EXCHANGES, market.exchange, short)
     with collecting(tmp_path / "live.db", market, "trade", "ohlcv.1m") as rig:
         newest = lambda: max((one.number for one in rig.simulator.connections(market.exchange)), default=0)  # noqa: E731
@@ -197,7 +193,7 @@ def test_a_connection_is_replaced_without_a_hole(
             assert rig.causes(symbol, "ohlcv.1m") == ["stop"]
 
 
-@each_exchange
+@on_markets("bybit linear", "binance linear")
 def test_markets_come_and_go(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market, "trade") as rig:
         kept, left = rig.symbols
@@ -214,7 +210,7 @@ def test_markets_come_and_go(tmp_path: Path, market: Market) -> None:
         assert rig.causes(left) == ["unsubscribed", "stop"]
 
 
-@each_exchange
+@on_markets("bybit linear", "binance linear")
 def test_a_market_at_several_depths_and_intervals_at_once(tmp_path: Path, market: Market) -> None:
     other = "book.1000" if market.exchange == "bybit" else "book.100"
     channels = (market.channel, other, "bbo", "trade", "ohlcv.1m", "ohlcv.5m")
