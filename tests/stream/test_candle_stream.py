@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from collector.events.batch import StreamKey
@@ -101,6 +102,17 @@ def test_a_bar_that_cannot_be_is_counted(bad: Candle, reason: str) -> None:
     batch = rig.swap()
     assert not len(batch.candles)
     assert batch.counts[0].rejected == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    ("off_ms", "taken"),
+    [(3_600_000, True), (3_600_002, False), (-3_660_000 + 1, True), (-3_660_000 - 1, False)],
+)
+def test_a_bar_is_as_far_off_as_the_limit_allows_and_no_further(off_ms: int, taken: bool) -> None:
+    rig = OutletRig()
+    off = msgspec.structs.replace(bar(), open_ms=NOW_NS // 10**6 + 1 + off_ms)  # received a millisecond later
+    rig.take(stream(rig), off)
+    assert bool(len(rig.swap().candles)) is taken
 
 
 def test_a_bar_of_the_past_may_be_sent_at_a_subscription() -> None:
