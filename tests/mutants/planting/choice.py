@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from planting.folders import folder_of, modules
-from planting.plants import Plant, compiles, plants_of
+from planting.plants import Plant, is_another_program, plants_of
 
 # Where a fault costs most: what is stored, what is read of it, and what a bot holds in its hands.
 WEIGHTS = {"sinks": 20.0, "query": 20.0, "writer": 20.0, "ingestor": 10.0}
@@ -43,7 +43,7 @@ def choose(
         folder = draw.choices(left, [shares[one] for one in left])[0]
         possible = places[folder].pop(draw.randrange(len(places[folder])))
         plant = draw.choice(possible)
-        if compiles(plant.planted((root / plant.module).read_text(encoding="utf-8"))):
+        if is_another_program(plant, (root / plant.module).read_text(encoding="utf-8")):
             chosen.append(plant)
     return chosen
 

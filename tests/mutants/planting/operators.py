@@ -35,6 +35,8 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.FloorDiv: ast.Mult,
     ast.Mod: ast.FloorDiv,
 }
+# Calls whose arguments may stand in any order, or whose other order nothing would begin with.
+NOT_SWAPPED = {"min", "max", "isinstance", "cast", "getattr", "Column", "Table", "Index"}
 OPPOSITES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
@@ -121,7 +123,8 @@ def _calls(node: ast.Call) -> Iterator[Change]:
         wrong = copy.copy(node)
         wrong.func = ast.Name(OPPOSITES[node.func.id])
         yield Change("opposite", wrong)
-    if isinstance(node.func, ast.Name) and node.func.id in {"isinstance", "cast", "getattr"}:
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name in NOT_SWAPPED:
         return
     for place, (one, two) in enumerate(zip(node.args, node.args[1:], strict=False)):
         if isinstance(one, ast.Starred) or isinstance(two, ast.Starred) or ast.dump(one) == ast.dump(two):
