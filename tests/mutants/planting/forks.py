@@ -1,7 +1,7 @@
 """Run pytest again and again without paying each time for what it imports: a process that forks.
 
 Run as a program, it imports once the modules named to it, none of them ours, then forks for each line
-of its input: {"tree", "temporary", "arguments", "within_s"} in, {"code", "failed", "took_s"} out.
+of its input: {"tree", "temporary", "arguments", "within_s"} in, {"code", "failed", "output", "took_s"} out.
 """
 
 import contextlib
@@ -12,14 +12,17 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-IMPORTED_ONCE = ("ccxt.pro", "pandas", "sqlalchemy", "hypothesis", "pydantic", "structlog", "alembic")
+# None that is a plugin of pytest: it wants to import those itself.
+IMPORTED_ONCE = ("ccxt.pro", "pandas", "sqlalchemy", "pydantic", "structlog", "alembic")
 TIMED_OUT = -1
+MOST_OUTPUT = 3000  # characters, from the end
 END_WITHIN_S = 15.0  # for a run that takes too long to end what it started
 
 
@@ -61,7 +64,8 @@ def _run(asked: dict[str, Any]) -> dict[str, Any]:
     code = _wait(process, asked["within_s"])
     _end_servers(temporary)
     failed = json.loads(told.read_text(encoding="utf-8"))["failed"] if told.exists() else ""
-    return {"code": code, "failed": failed, "took_s": time.monotonic() - began_s}
+    output = told.with_name("output").read_text(encoding="utf-8", errors="replace")[-MOST_OUTPUT:]
+    return {"code": code, "failed": failed, "output": output, "took_s": time.monotonic() - began_s}
 
 
 def _pytest(asked: dict[str, Any], told: Path) -> None:
@@ -80,8 +84,11 @@ def _pytest(asked: dict[str, Any], told: Path) -> None:
         watch = Watch()
         code = int(pytest.main(asked["arguments"], plugins=[watch]))
         told.write_text(json.dumps({"failed": watch.failed}), encoding="utf-8")
-        sys.stdout.flush()
+    except BaseException:  # noqa: BLE001  (said, for nobody is left to raise it to)
+        traceback.print_exc()
     finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
 
 

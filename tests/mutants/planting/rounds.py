@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from planting import forks
 from planting.folders import folder_of_tests
@@ -19,7 +19,7 @@ from planting.scratch import Scratch
 MOST_TESTS_S = 120.0  # of tests a fault: the quickest that fit
 SLACK_S = 30.0  # to begin, and to start a database server
 SLOWER = 3.0  # a test may take so many times what it took when it was measured
-NO_SUCH_TEST, NO_TESTS = 4, 5  # pytest's exit codes
+PASSED, FAILED, INTERRUPTED, NO_SUCH_TEST = 0, 1, 2, 4  # pytest's exit codes
 
 
 class Fate(StrEnum):
@@ -81,14 +81,19 @@ class Gardener:
                 told = self._ask(list(dict.fromkeys(test.partition("::")[0] for test in tests)), budget_s)
         finally:
             self._scratch.restore(plant, self._root)
-        if told["code"] == 0:
-            return Result(plant, Fate.SURVIVED, f"{len(tests)} tests", told["took_s"])
-        if told["code"] == NO_TESTS:
-            raise RuntimeError(f"none of the tests was found: {tests[:3]}")
-        by = "ran too long" if told["code"] == forks.TIMED_OUT else told["failed"]
-        return Result(plant, Fate.CAUGHT, by or "the tests could not begin", told["took_s"])
+        took_s = told["took_s"]
+        if told["code"] == PASSED:
+            return Result(plant, Fate.SURVIVED, f"{len(tests)} tests", took_s)
+        if told["code"] == forks.TIMED_OUT:
+            return Result(plant, Fate.CAUGHT, "ran too long", took_s)
+        if told["code"] in {FAILED, INTERRUPTED} and told["failed"]:
+            return Result(plant, Fate.CAUGHT, told["failed"], took_s)
+        without = self._ask(tests, budget_s)
+        if without["code"] != PASSED:
+            raise RuntimeError(f"the tests do not run here, without any fault:\n{without['output']}")
+        return Result(plant, Fate.CAUGHT, "the tests could not begin", took_s)
 
-    def _ask(self, tests: Sequence[str], within_s: float) -> dict[str, object]:
+    def _ask(self, tests: Sequence[str], within_s: float) -> dict[str, Any]:
         options = ["-x", "-q", "--numprocesses=0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
         asked = {
             "tree": str(self._scratch.tree),
@@ -100,7 +105,7 @@ class Gardener:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
-        told: dict[str, object] = json.loads(self._process.stdout.readline())
+        told: dict[str, Any] = json.loads(self._process.stdout.readline())
         return told
 
 
