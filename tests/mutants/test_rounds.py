@@ -141,8 +141,8 @@ def test_the_table_tells_the_share_of_what_matters() -> None:
     assert table.share_caught(results) == 0.9
     assert table.share_caught([Result(one, Fate.EQUIVALENT)]) == 1.0
     *_, of_folder, of_all, _, verdict = table.summary(results)
-    assert of_folder.split() == ["thing", "21", "18", "1", "1", "1"]
-    assert of_all.split() == ["all", "21", "18", "1", "1", "1"]
+    assert of_folder.split() == ["thing", "21", "18", "1", "1", "1", "0"]
+    assert of_all.split() == ["all", "21", "18", "1", "1", "1", "0"]
     assert verdict == "18 of 20 that matter were caught: 90.0% (at least 95% expected)"
     assert table.rows(results[:1]) == [
         "   1 caught     collector/thing/numbers.py:1 [constant]",

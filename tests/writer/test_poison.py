@@ -171,3 +171,15 @@ def test_a_bad_row_that_is_nobodys_is_counted_for_whoever_is_there() -> None:
     assert counted_for(exchange=[eth.exchange], symbol=[eth.symbol]) == [eth]
     assert counted_for(exchange=["elsewhere"], symbol=[eth.symbol]) == [BTC]
     assert counted_for() == [BTC]
+
+
+def test_a_table_of_as_many_rows_as_the_book_loses_none_of_its_own() -> None:
+    book = {"timestamp": [None, GOOD], "segment_id": [1, 1]}
+    trades = {"timestamp": [GOOD, GOOD], "segment_id": [9, 9], "trade_id": ["x", "y"]}
+    account = AccountingState("s", *BTC, received=4, written=4)
+    session: Any = type("Session", (), {"session_id": "s"})
+    found = sift(
+        WriteSet("b", session, (Rows("book", book), Rows("trades", trades)), (), (account,)), refuses, 1
+    )
+    assert found.write_set.rows[1].columns == trades
+    assert found.found == 1
