@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.book.verified import Did, VerifiedBook
+from collector.book.verified import Did, Verdict, VerifiedBook
 from collector.errors import FrameError
 from collector.events.messages import Ack, Delta, Heartbeat, Other, Snapshot
 from collector.exchanges.bybit import Continuity, read_frame
@@ -145,3 +145,38 @@ def test_recorded_books_run_to_their_end_without_a_gap(frames, books, messages) 
     assert outcomes.count(Did.OPENED) == books
     assert outcomes.count(Did.CONTINUED) == len(outcomes) - books
     assert len(outcomes) >= max(messages, 10 * (messages == 0))
+
+
+@pytest.mark.parametrize(
+    ("depth", "last", "sequence", "verdict"),
+    [
+        (50, None, 5, Verdict.RESTARTS),
+        (50, 5, None, Verdict.RESTARTS),
+        (50, 5, 5, Verdict.REPEATS),
+        (50, 5, 6, Verdict.CONTINUES),
+        (50, 5, 7, Verdict.RESTARTS),
+        (50, 5, 1, Verdict.RESTARTS),
+        (1, 5, 7, Verdict.CONTINUES),
+        (1, 5, 5, Verdict.REPEATS),
+        (1, 5, 4, Verdict.RESTARTS),
+    ],
+)
+def test_a_snapshot_in_mid_stream_is_joined_where_its_number_follows(
+    depth: int, last: int | None, sequence: int | None, verdict: Verdict
+) -> None:
+    assert Continuity(depth).judge_snapshot(last, Snapshot("t", sequence, 1, [], [])) is verdict
+
+
+@pytest.mark.parametrize(
+    ("last", "sequence", "verdict"),
+    [
+        (None, 5, Verdict.BREAKS),
+        (5, None, Verdict.BREAKS),
+        (5, 5, Verdict.REPEATS),
+        (5, 6, Verdict.CONTINUES),
+        (5, 7, Verdict.BREAKS),
+        (5, 4, Verdict.BREAKS),
+    ],
+)
+def test_a_delta_follows_by_exactly_one(last: int | None, sequence: int | None, verdict: Verdict) -> None:
+    assert Continuity(50).judge_delta(last, Delta("t", sequence, 1, [], [])) is verdict

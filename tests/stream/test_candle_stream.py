@@ -148,3 +148,15 @@ def test_a_bot_hears_every_update_and_every_end() -> None:
 @pytest.mark.parametrize(("interval", "minutes"), [("1m", 1), ("4h", 240), ("1d", 1440), ("1w", 10080)])
 def test_an_interval_has_a_length(interval: str, minutes: int) -> None:
     assert length_ms(interval) == minutes * MINUTE_MS
+
+
+def test_a_bar_that_comes_after_the_end_is_told_from_one_that_was_not_asked_for() -> None:
+    rig = OutletRig()
+    one = stream(rig)
+    rig.take(one, bar())
+    one.lose("disconnect", "", None)
+    rig.take(one, bar(close=100.5))
+    one.asked()
+    one.retire(rig.now_ns)
+    rig.take(one, bar(close=100.6))
+    assert rig.swap().counts[0].rejected == {"unsynced": 1, "unsubscribed": 1}

@@ -199,3 +199,19 @@ def test_its_age_is_that_of_the_socket_that_stands() -> None:
 
     run(rig, scene)
     assert rig.age_s == 0.0
+
+
+def test_news_are_waited_for_until_a_frame_comes_or_the_time_is_over() -> None:
+    rig = Rig()
+
+    async def scene() -> None:
+        await rig.until(lambda: rig.stream.verified)
+        waiting = asyncio.create_task(rig.news(DEADLINE_S))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        rig.on_text("{}")
+        await asyncio.wait_for(waiting, DEADLINE_S)
+        await rig.news(0.01)
+
+    run(rig, scene)

@@ -56,3 +56,38 @@ def test_a_batch_that_is_refused_though_none_of_its_rows_is_goes_aside_and_the_n
     (state, _) = world.states()
     assert (state.written, state.rejected, state.pending) == (2, {"poison": 3}, 0)
     assert state.difference == 0
+
+
+def test_where_nothing_waits_there_is_nothing_to_do(world: World) -> None:
+    assert world.deliver(swap=True) is Did.IDLE
+    world.rows(0, 1)
+    assert world.deliver(swap=False) is Did.IDLE  # not to be looked for in the buffer
+    assert world.deliver(swap=True) is Did.MOVED
+    assert world.database.rows == [(0, 1)]
+
+
+def test_one_try_a_time_and_none_before_the_wait_is_over(world: World) -> None:
+    world.database.refusals = 1
+    world.rows(0, 1)
+    assert world.deliver(swap=True) is Did.REFUSED
+    committed = world.delivery.committed
+    assert (committed.retries, committed.batches, committed.last_error) == (1, 0, "the database is away")
+    world.breaker._ready_s = world.now_s + 1.0
+    assert world.deliver(swap=True) is Did.REFUSED
+    assert (world.database.refusals, committed.retries) == (0, 1)  # not tried
+    assert step(world) is Did.MOVED
+    assert (committed.batches, committed.rows, committed.last_error) == (1, 1, None)
+
+
+def test_refusals_for_longer_than_patience_lasts_have_the_spool_take_what_comes(world: World) -> None:
+    world.database.refusals = 3
+    world.rows(0, 1)
+    assert world.deliver(swap=True) is Did.REFUSED
+    assert not world.line.spilling.is_set()
+    world.now_s += 1.0
+    assert world.deliver(swap=True) is Did.REFUSED
+    assert not world.line.spilling.is_set()  # as long as it may take, and no longer
+    world.now_s += 0.5
+    assert world.deliver(swap=True) is Did.REFUSED
+    assert world.line.spilling.is_set()
+    assert world.spool.entries == 1
