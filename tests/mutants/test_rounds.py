@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from planting import judged, table
+from planting import forks, judged, table
 from planting.lines import Lines, OfFile, learn
 from planting.plants import Plant, plants_of
-from planting.rounds import Fate, Gardener, Result, try_all
+from planting.rounds import Fate, Gardener, Result, fate_of, try_all
 
 SOURCE = """\
 LIMIT = 5
@@ -97,12 +97,40 @@ def test_faults_are_caught_by_tests_that_run_them_or_survive(project: Path, tmp_
     assert (tmp_path / "0" / "tree" / "collector" / "thing" / "numbers.py").read_text() == SOURCE
 
 
-def test_a_fault_that_makes_a_test_run_without_end_is_caught(project: Path, tmp_path: Path) -> None:
-    test = "tests/thing/test_numbers.py::test_counted"
-    lines = Lines([OfFile("", {test: 0.01}, [], {"collector/thing/numbers.py": {"14": [0]}})])
-    with Gardener(project, tmp_path / "0", imported=(), slack_s=0.5) as gardener:
-        result = gardener.try_one(plants()["«number += 1»", "pass"], lines)
-    assert (result.fate, result.detail) == (Fate.CAUGHT, "ran too long")
+def test_a_run_that_does_not_end_is_ended(project: Path, tmp_path: Path) -> None:
+    endless = plants()["«number += 1»", "pass"]
+    with Gardener(project, tmp_path / "0", imported=()) as gardener:
+        gardener._scratch.plant(endless)
+        told = gardener._ask(["tests/thing/test_numbers.py::test_counted"], 0.5)
+    assert told["code"] == forks.TIMED_OUT
+
+
+@pytest.mark.parametrize(
+    ("code", "failed", "clean", "fate", "detail"),
+    [
+        (0, "", None, Fate.SURVIVED, "2 tests"),
+        (1, "t.py::a", None, Fate.CAUGHT, "t.py::a"),
+        (2, "t.py", None, Fate.CAUGHT, "t.py"),
+        (forks.TIMED_OUT, "", 0, Fate.CAUGHT, "ran too long"),
+        (4, "", 0, Fate.CAUGHT, "the tests could not begin"),
+        (-11, "", 0, Fate.CAUGHT, "the tests could not begin"),
+        (forks.TIMED_OUT, "", forks.TIMED_OUT, Fate.UNDECIDED, "the machine is busier than when the tests"),
+    ],
+)
+def test_what_did_not_come_to_an_end_is_judged_by_a_run_without_the_fault(
+    code: int, failed: str, clean: int | None, fate: Fate, detail: str
+) -> None:
+    runs = [] if clean is None else [{"code": clean, "output": ""}]
+    one = plants()["LIMIT = «5»", "6"]
+    told = {"code": code, "failed": failed, "took_s": 1.0}
+    result = fate_of(one, ["t.py::a", "t.py::b"], told, runs.pop)
+    assert (result.fate, result.detail[: len(detail)], runs) == (fate, detail, [])
+
+
+def test_tests_that_fail_without_any_fault_judge_nothing() -> None:
+    told = {"code": 3, "failed": "", "took_s": 1.0}
+    with pytest.raises(RuntimeError, match="no plugin"):
+        fate_of(plants()["LIMIT = «5»", "6"], ["t"], told, lambda: {"code": 3, "output": "no plugin"})
 
 
 def test_what_was_measured_is_kept_until_its_sources_change(

@@ -44,16 +44,8 @@ class Result(NamedTuple):
 class Gardener:
     """One copy of the tree, and one process that forks for each plant."""
 
-    def __init__(
-        self,
-        root: Path,
-        folder: Path,
-        *,
-        imported: Sequence[str] = forks.IMPORTED_ONCE,
-        slack_s: float = SLACK_S,
-    ) -> None:
+    def __init__(self, root: Path, folder: Path, imported: Sequence[str] = forks.IMPORTED_ONCE) -> None:
         self._root = root
-        self._slack_s = slack_s
         self._scratch = Scratch(root, folder)
         self._process = subprocess.Popen(
             [sys.executable, forks.__file__, *imported],
@@ -74,7 +66,7 @@ class Gardener:
         tests = _within(lines.tests_for(plant), lines.took_s)
         if not tests:
             return Result(plant, Fate.NOT_RUN)
-        budget_s = self._slack_s + SLOWER * sum(lines.took_s[test] for test in tests)
+        budget_s = SLACK_S + SLOWER * sum(lines.took_s[test] for test in tests)
         self._scratch.plant(plant)
         try:
             told = self._ask(tests, budget_s)
@@ -82,18 +74,7 @@ class Gardener:
                 told = self._ask(list(dict.fromkeys(test.partition("::")[0] for test in tests)), budget_s)
         finally:
             self._scratch.restore(plant, self._root)
-        took_s = told["took_s"]
-        if told["code"] == PASSED:
-            return Result(plant, Fate.SURVIVED, f"{len(tests)} tests", took_s)
-        if told["code"] in {FAILED, INTERRUPTED} and told["failed"]:
-            return Result(plant, Fate.CAUGHT, told["failed"], took_s)
-        without = self._ask(tests, budget_s)
-        if without["code"] == forks.TIMED_OUT:
-            return Result(plant, Fate.UNDECIDED, "the machine is busier than when the tests were measured")
-        if without["code"] != PASSED:
-            raise RuntimeError(f"the tests do not pass here, without any fault:\n{without['output']}")
-        by = "ran too long" if told["code"] == forks.TIMED_OUT else "the tests could not begin"
-        return Result(plant, Fate.CAUGHT, by, took_s)
+        return fate_of(plant, tests, told, lambda: self._ask(tests, budget_s))
 
     def _ask(self, tests: Sequence[str], within_s: float) -> dict[str, Any]:
         options = ["-x", "-q", "--numprocesses=0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
@@ -109,6 +90,26 @@ class Gardener:
         self._process.stdin.flush()
         told: dict[str, Any] = json.loads(self._process.stdout.readline())
         return told
+
+
+def fate_of(
+    plant: Plant, tests: Sequence[str], told: Mapping[str, Any], without: Callable[[], Mapping[str, Any]]
+) -> Result:
+    """Say what a run of tests tells of a plant; one that came to no end is held against a clean run."""
+    took_s = told["took_s"]
+    if told["code"] == PASSED:
+        return Result(plant, Fate.SURVIVED, f"{len(tests)} tests", took_s)
+    if told["code"] in {FAILED, INTERRUPTED} and told["failed"]:
+        return Result(plant, Fate.CAUGHT, told["failed"], took_s)
+    clean = without()
+    if clean["code"] == forks.TIMED_OUT:
+        return Result(
+            plant, Fate.UNDECIDED, "the machine is busier than when the tests were measured", took_s
+        )
+    if clean["code"] != PASSED:
+        raise RuntimeError(f"the tests do not pass here, without any fault:\n{clean['output']}")
+    by = "ran too long" if told["code"] == forks.TIMED_OUT else "the tests could not begin"
+    return Result(plant, Fate.CAUGHT, by, took_s)
 
 
 def try_all(
