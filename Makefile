@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format proof bench example docs wheel clean
+.PHONY: help setup run test check format proof mutants bench example docs wheel clean
 
 help:  ## List the chores
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -36,6 +36,9 @@ format: $(STAMP)  ## Format the code and mend what can be mended
 proof: $(STAMP)  ## Run the long forms of the tests as well
 	$(BIN)/python -m pytest -m proof --numprocesses 1 --timeout 3600
 
+mutants: $(STAMP)  ## Plant faults at random, see which the tests catch; OPTIONS="--seed 7 --count 50"
+	$(BIN)/python tests/mutants/plant.py $(OPTIONS)
+
 bench: $(STAMP)  ## Measure; prints ratios against a baseline of the same run
 	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
 
@@ -52,4 +55,4 @@ wheel: $(STAMP)  ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 clean:  ## Remove what was made here; no data
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -26,6 +26,7 @@ from collector.events.messages import Delta, Snapshot
 
 MOST_KEPT = 5000  # deltas kept for a snapshot under way: over eight minutes at ten a second
 NEAR_THE_EDGE = 0.25  # less than this share of the snapshot's depth is left: fetch again
+STALE_SNAPSHOT = "stale_snapshot"  # why one is not taken: it does not reach the stream, a later one will
 KEPT_DEPTHS = 2  # levels beyond the edge come in by diffs; a book is cut when it holds this many depths
 UNLIMITED = inf
 
@@ -121,6 +122,10 @@ class BridgedBook(VerifiedBook):
         sequence = snapshot.sequence
         if sequence is None:
             return Outcome(Did.REJECTED, "malformed", "a snapshot without a sequence cannot be joined")
+        # Such an answer proves nothing against the book that stands, and a book that is opened by it would
+        # hold only what the stream changed since: another is to be asked for.
+        if not snapshot.bids and not snapshot.asks:
+            return Outcome(Did.REJECTED, "empty", "a snapshot without a level")
         book = OrderBook()
         joined = False
         last: Snapshot | Delta = snapshot
@@ -133,7 +138,7 @@ class BridgedBook(VerifiedBook):
                     continue
                 if verdict is not Verdict.CONTINUES:
                     return Outcome(
-                        Did.REJECTED, "stale_snapshot", f"snapshot {sequence}, next {delta.sequence}"
+                        Did.REJECTED, STALE_SNAPSHOT, f"snapshot {sequence}, next {delta.sequence}"
                     )
                 book.update(delta.bids, delta.asks)
                 joined, last = True, delta
@@ -146,7 +151,7 @@ class BridgedBook(VerifiedBook):
         book, last, sequence, joined = brought
         was_synced, before = self.state is BookState.SYNCED, self.last_sequence
         if was_synced and before is not None and sequence < before:
-            return Outcome(Did.REJECTED, "stale_snapshot", f"snapshot reaches {sequence}, the book {before}")
+            return Outcome(Did.REJECTED, STALE_SNAPSHOT, f"snapshot reaches {sequence}, the book {before}")
         wrong = self._disagreement(book, snapshot) if was_synced and sequence == before else None
         if wrong is not None:
             return self._broke("witness", wrong)
@@ -157,8 +162,6 @@ class BridgedBook(VerifiedBook):
         self._ask_edge = UNLIMITED if whole and len(snapshot.asks) < self._depth else snapshot.asks[-1][0]
         self._joined = joined
         self._mid = 0.0  # a fresh snapshot is believed, wherever the price is
-        if not snapshot.bids and not snapshot.asks:
-            return self._broke("empty", "a snapshot without a level")
         outcome = OPENED
         if was_synced:
             outcome = MERGED if sequence == before else CONTINUED

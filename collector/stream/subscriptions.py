@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from collector.book.bridged import STALE_SNAPSHOT
 from collector.book.verified import Did, Outcome
 from collector.clock import Clock
 from collector.errors import StreamError
@@ -206,30 +207,43 @@ class Subscriptions:
         task.add_done_callback(self._fetches.discard)
 
     async def _fetch(self, stream: BookStream) -> None:
-        """Fetch a book's snapshot by REST and join the stream to it."""
+        """Fetch a book's snapshot by REST and join the stream to it; when anything goes wrong, try again."""
         assert self._snapshots is not None  # noqa: S101  (the feed makes both or none)
         place = stream.place
-        snapshot: Snapshot | StreamError
         try:
             snapshot = await self._snapshots.fetch(place.market_id, place.kind, place.depth, place.topic)
+            if self._collects(stream):
+                self._join(stream, snapshot)
         except StreamError as error:
-            snapshot = error
+            self._not_fetched(stream, error)
+        except Exception as error:  # noqa: BLE001  (a fault of ours, or an answer nobody expected)
+            self._around.halt("internal_error", repr(error), stream.key.symbol)
+            self._not_fetched(stream, StreamError(repr(error)))
         finally:
             stream.expect_snapshot(False)
-        if self._streams.get(place.topic) is not stream:
+
+    def _join(self, stream: BookStream, snapshot: Snapshot) -> None:
+        outcome = stream.take(snapshot, self._around.clock.now_ns(), self._liveness)
+        if outcome.did is Did.BROKE:
+            self._broke(stream, outcome)
+        elif outcome.did is Did.REJECTED and outcome.reason == STALE_SNAPSHOT:
+            self._resyncs.failed(stream.topic, self._around.monotonic_s())
+        elif outcome.did is Did.REJECTED:
+            self._not_fetched(stream, StreamError(f"{outcome.reason}: {outcome.detail}"))
+
+    def _not_fetched(self, stream: BookStream, error: StreamError) -> None:
+        """Tell that a book's snapshot did not come, and see to it that another is asked for."""
+        if not self._collects(stream):
             return  # removed meanwhile
-        if isinstance(snapshot, Snapshot):
-            outcome = stream.take(snapshot, self._around.clock.now_ns(), self._liveness)
-            if outcome.did is Did.BROKE:
-                self._broke(stream, outcome)
-            if outcome.did is Did.REJECTED:  # it does not reach the stream, or not past what broke the book
-                self._resyncs.failed(place.topic, self._around.monotonic_s())
-        elif snapshot.permanent:
-            self._refuse(place.topic, str(snapshot))
-        else:
-            self._resyncs.failed(place.topic, self._around.monotonic_s())
-            key, now_ns = stream.key, self._around.clock.now_ns()
-            self._around.events.publish(SnapshotFailed(key.exchange, key.symbol, now_ns, str(snapshot)))
+        if error.permanent:
+            self._refuse(stream.topic, str(error))
+            return
+        self._resyncs.failed(stream.topic, self._around.monotonic_s())
+        key, now_ns = stream.key, self._around.clock.now_ns()
+        self._around.events.publish(SnapshotFailed(key.exchange, key.symbol, now_ns, str(error)))
+
+    def _collects(self, stream: BookStream) -> bool:
+        return self._streams.get(stream.topic) is stream
 
     def _broke(self, stream: Stream, outcome: Outcome) -> None:
         """See to it that a book which broke is fetched again."""

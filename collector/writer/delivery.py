@@ -114,7 +114,6 @@ class Delivery:
         committed.last_commit_s = took_s
 
     def _refused(self, parcel: Parcel, error: SinkError) -> None:
-        parcel.tries += 1
         self.committed.retries += 1
         self.committed.last_error = str(error)
         if self._refused_since_s is None:  # one line when it begins, one when it ends

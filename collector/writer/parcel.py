@@ -15,7 +15,6 @@ class Parcel:
     write_set: WriteSet
     spooled: bool = False  # durable in the spool
     settled: bool = False  # nothing is left to do for it
-    tries: int = 0
     sifted: bool = False  # rows that the database refuses have been taken out
     damage: str = ""  # its rows could not be read back
 

@@ -68,3 +68,17 @@ def test_the_top_is_best_first_and_says_what_is_missing() -> None:
     assert all(math.isnan(number) for number in book.top(2)[5::2])
     book.asks.update([(102.0, 5.0), (103.0, 6.0)])
     assert book.top(2) == [100.0, 99.0, 2.0, 1.0, 101.0, 102.0, 4.0, 5.0]
+
+
+def test_books_are_equal_when_their_levels_are() -> None:
+    ours, theirs = OrderBook(), OrderBook()
+    assert ours == theirs
+    for book in (ours, theirs):
+        book.replace([(100.0, 1.0)], [(101.0, 1.0)])
+    assert ours == theirs
+    for bids, asks in (([(100.0, 2.0)], []), ([], [(101.0, 2.0)]), ([(99.0, 1.0)], [])):
+        other = OrderBook()
+        other.replace([(100.0, 1.0)], [(101.0, 1.0)])
+        other.update(bids, asks)
+        assert ours != other
+    assert ours != "no book"

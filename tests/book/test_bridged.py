@@ -201,3 +201,33 @@ def test_a_delta_that_broke_the_book_needs_a_snapshot_beyond_it() -> None:
     assert book.apply_snapshot(before).did is Did.REJECTED
     assert book.apply_snapshot(exchange.snapshot()).did is Did.OPENED
     assert book.apply_delta(exchange.diff()).did is Did.CONTINUED
+
+
+def test_a_book_far_from_its_edges_needs_no_snapshot() -> None:
+    _, book = synced()
+    assert book.knows(DEPTH // 4)
+    assert not book.needs_snapshot
+
+
+def test_nothing_is_kept_for_a_snapshot_once_the_book_is_synced_and_none_is_under_way() -> None:
+    exchange, book = synced()
+    for _ in range(20):
+        book.apply_delta(exchange.diff())
+    assert not book._recent
+    book.fetching = 1
+    for _ in range(3):
+        book.apply_delta(exchange.diff())
+    assert len(book._recent) == 3
+
+
+@pytest.mark.parametrize("is_synced", [False, True])
+def test_a_snapshot_without_a_level_is_refused_and_the_book_stands_as_it_stood(is_synced: bool) -> None:
+    exchange, book = synced() if is_synced else (Exchange(1), BridgedBook(SpotContinuity(), DEPTH))
+    before = book.state, book.last_sequence, book.book.top(DEPTH)
+    for sequence in (exchange.sequence, exchange.sequence + 5):
+        empty = Snapshot(TOPIC, sequence, None, [], [])
+        outcome = book.apply_snapshot(empty)
+        assert (outcome.did, outcome.reason) == (Did.REJECTED, "empty")
+        assert book.compare(empty) is None
+    assert str((book.state, book.last_sequence, book.book.top(DEPTH))) == str(before)
+    assert book.apply_snapshot(exchange.snapshot()).did is (Did.MERGED if is_synced else Did.OPENED)

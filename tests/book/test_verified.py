@@ -2,7 +2,7 @@
 
 import pytest
 
-from collector.book.verified import BookState, Did, VerifiedBook
+from collector.book.verified import MERGED, BookState, Did, Verdict, VerifiedBook
 from collector.events.messages import Delta, Snapshot
 from collector.exchanges.bybit import Continuity
 
@@ -147,3 +147,47 @@ class TestAbsurdJumps:
         book.apply_snapshot(Snapshot("t", 5, 1, [(100.0, 1.0)], [(102.0, 1.0)]))
         far = Delta("t", 6, 1, [(100.0, 0.0), (1.0, 1.0)], [(102.0, 0.0), (2.0, 1.0)])
         assert book.apply_delta(far).did is Did.CONTINUED
+
+
+class WithoutNumbers:
+    """A rule of an exchange whose snapshots have no number: each is a new beginning."""
+
+    verification = "checksum"
+
+    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
+        del last_sequence, snapshot
+        return Verdict.RESTARTS
+
+    def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
+        del last_sequence, delta
+        return Verdict.CONTINUES
+
+
+class TestWithoutNumbers:
+    def book(self) -> VerifiedBook:
+        book = VerifiedBook(WithoutNumbers(), 50)
+        assert book.apply_snapshot(Snapshot(TOPIC, None, 1, BIDS, ASKS)).did is Did.OPENED
+        return book
+
+    def test_a_snapshot_with_the_same_levels_says_nothing_new(self) -> None:
+        assert self.book().apply_snapshot(Snapshot(TOPIC, None, 2, BIDS, ASKS)) == MERGED
+
+    @pytest.mark.parametrize(
+        ("bids", "asks"), [([(100.0, 2.0)], ASKS), (BIDS, [(101.5, 1.0)]), (BIDS, ASKS[:1]), (BIDS[:1], ASKS)]
+    )
+    def test_a_snapshot_with_other_levels_shows_that_something_was_missed(
+        self, bids: list[tuple[float, float]], asks: list[tuple[float, float]]
+    ) -> None:
+        book = self.book()
+        outcome = book.apply_snapshot(Snapshot(TOPIC, None, 2, bids, asks))
+        assert (outcome.did, outcome.reason) == (Did.REOPENED, "restart")
+        assert (book.book.bids.sizes, book.book.asks.sizes) == (dict(bids), dict(asks))
+
+
+@pytest.mark.parametrize(("bids", "asks"), [(BIDS, []), ([], ASKS)])
+def test_a_market_with_one_side_only_is_a_book(
+    bids: list[tuple[float, float]], asks: list[tuple[float, float]]
+) -> None:
+    book = VerifiedBook(Continuity(50), 50)
+    assert book.apply_snapshot(snapshot(10, bids, asks)).did is Did.OPENED
+    assert (book.book.bids.sizes, book.book.asks.sizes) == (dict(bids), dict(asks))

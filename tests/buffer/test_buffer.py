@@ -1,6 +1,7 @@
 """The buffer between the two threads: nothing lost, nothing doubled, every event counted at each swap."""
 
 import threading
+import time
 
 from collector.buffer.buffer import Buffer
 from collector.events.batch import INT_COLUMNS, NO_INT, Liveness, SegmentClosed, SegmentOpened, StreamKey
@@ -119,3 +120,37 @@ def test_two_threads_lose_and_double_nothing() -> None:
     assert sequences == expected
     assert exact
     assert all(exact)
+
+
+def test_bytes_bound_the_rows_as_well() -> None:
+    row_bytes = 8 * (4 + INT_COLUMNS)  # a bid and an ask with their sizes, and what is told of the row
+
+    def capacity(max_bytes: int | None) -> int:
+        return Buffer(levels_per_row=1, max_rows=100, flush_rows=10, max_bytes=max_bytes).capacity_rows
+
+    assert [capacity(5 * row_bytes), capacity(6 * row_bytes - 1), capacity(200 * row_bytes)] == [5, 5, 100]
+    assert [capacity(1), capacity(None)] == [1, 100]
+
+
+def test_a_writer_that_nobody_wakes_waits_no_longer_than_it_said() -> None:
+    buffer = make()
+    put(buffer, 1)
+    over = threading.Event()
+
+    def wait() -> None:
+        buffer.wait(0.05)
+        over.set()
+
+    waiter = threading.Thread(target=wait, daemon=True)
+    waiter.start()
+    assert over.wait(10.0)
+    waiter.join(10.0)
+
+
+def test_a_wait_is_not_cut_short_by_a_hurry_that_was_heard_before() -> None:
+    buffer = make()
+    buffer.hurry()
+    buffer.wait(30.0)
+    began_s = time.monotonic()
+    buffer.wait(0.05)
+    assert time.monotonic() - began_s >= 0.05

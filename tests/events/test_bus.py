@@ -214,3 +214,20 @@ def test_nothing_is_lost_or_doubled_between_threads(bus: EventBus) -> None:
     (one,) = bus.deliveries()
     assert one.handled + one.dropped == 15_000
     assert one.waiting == one.failed == 0
+
+
+def test_what_an_attached_handler_raised_is_told_with_its_event_and_its_count() -> None:
+    failures: list[Failure] = []
+    told = EventBus(failures.append)
+    error = ValueError("mine")
+
+    def fails(_event: ClockStep) -> None:
+        raise error
+
+    told.attach(ClockStep, fails)
+    told.publish(FIRST)
+    told.publish(SECOND)
+    name = (
+        f"{test_what_an_attached_handler_raised_is_told_with_its_event_and_its_count.__name__}.<locals>.fails"
+    )
+    assert failures == [Failure(name, FIRST, error, 1), Failure(name, SECOND, error, 2)]

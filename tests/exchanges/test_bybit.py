@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.book.verified import Verdict
 from collector.errors import FrameError
 from collector.events.messages import Ack, Delta, Heartbeat, Other, Snapshot
-from collector.exchanges.bybit import read_frame
+from collector.exchanges.bybit import Continuity, read_frame
 
 BOOK = (
     '{"topic":"orderbook.50.BTCUSDT","type":"%s","ts":1700000000123,"data":{"s":"BTCUSDT",'
@@ -51,6 +52,7 @@ def test_sequence_one_is_a_whole_book_whatever_the_type_says() -> None:
             '{"success":false,"ret_msg":"error:no handler","conn_id":"x","req_id":"4","op":"subscribe"}',
             Ack("4", False, "error:no handler"),
         ),
+        ('{"ret_msg":"","conn_id":"x","req_id":"5","op":"subscribe"}', Other()),
         ('{"success":true,"ret_msg":"pong","conn_id":"x","req_id":"","op":"ping"}', Heartbeat()),
         ('{"req_id":"2","op":"pong","args":["1757405570352"],"conn_id":"x"}', Heartbeat()),
         ('{"topic":"tickers.BTCUSDT","type":"delta","data":{}}', Other()),
@@ -101,3 +103,38 @@ def test_garbage_never_raises_anything_else(text: str) -> None:
             read_frame(candidate)
         except FrameError:
             continue
+
+
+@pytest.mark.parametrize(
+    ("depth", "last", "sequence", "verdict"),
+    [
+        (50, None, 5, Verdict.RESTARTS),
+        (50, 5, None, Verdict.RESTARTS),
+        (50, 5, 5, Verdict.REPEATS),
+        (50, 5, 6, Verdict.CONTINUES),
+        (50, 5, 7, Verdict.RESTARTS),
+        (50, 5, 1, Verdict.RESTARTS),
+        (1, 5, 7, Verdict.CONTINUES),
+        (1, 5, 5, Verdict.REPEATS),
+        (1, 5, 4, Verdict.RESTARTS),
+    ],
+)
+def test_a_snapshot_in_mid_stream_is_joined_where_its_number_follows(
+    depth: int, last: int | None, sequence: int | None, verdict: Verdict
+) -> None:
+    assert Continuity(depth).judge_snapshot(last, Snapshot("t", sequence, 1, [], [])) is verdict
+
+
+@pytest.mark.parametrize(
+    ("last", "sequence", "verdict"),
+    [
+        (None, 5, Verdict.BREAKS),
+        (5, None, Verdict.BREAKS),
+        (5, 5, Verdict.REPEATS),
+        (5, 6, Verdict.CONTINUES),
+        (5, 7, Verdict.BREAKS),
+        (5, 4, Verdict.BREAKS),
+    ],
+)
+def test_a_delta_follows_by_exactly_one(last: int | None, sequence: int | None, verdict: Verdict) -> None:
+    assert Continuity(50).judge_delta(last, Delta("t", sequence, 1, [], [])) is verdict

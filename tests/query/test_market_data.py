@@ -175,3 +175,16 @@ def test_a_database_of_an_older_version_is_told_so(stored_file: str) -> None:
     engine.dispose()
     with pytest.raises(QueryError, match=r"no table collector_trades.*migrate up"):
         load_trades(stored_file, SYMBOL)
+
+
+def test_what_is_listed_stands_in_the_order_of_the_tables(stored_file: str) -> None:
+    history = Stored([Row(START_NS, 1, 1.0)])
+    write_trades(stored_file, history)
+    bars = common([START_NS], [1]) | {
+        "interval": ["1m"],
+        "open_time": [START_NS // MINUTE_NS * 60_000],
+        **{name: [1.0] for name in ("open", "high", "low", "close", "volume")},
+        "confirmed": [True],
+    }
+    insert(stored_file, "ohlcv", bars)
+    assert list(symbols(stored_file)["table"]) == ["trades", "ohlcv"]

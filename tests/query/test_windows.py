@@ -126,3 +126,53 @@ def test_mistakes_are_told() -> None:
         labels(frame, 1, barrier_bps=-1)
     with pytest.raises(QueryError, match="no column close"):
         labels(frame, 1, price="close")
+
+
+@pytest.mark.parametrize("barrier", [0, -1, (0, 1), (1, 0)])
+def test_a_barrier_is_above_nothing(barrier: float | tuple[float, float]) -> None:
+    index = pd.date_range("2026-01-01", periods=3, freq="1s", tz="UTC")
+    frame = pd.DataFrame({"mid_price": [100.0] * 3, "segment": pd.array([1] * 3, dtype="Int64")}, index=index)
+    with pytest.raises(QueryError, match="numbers above 0"):
+        labels(frame, 1, barrier_bps=barrier)
+    assert list(labels(frame, 1, barrier_bps=(0.5, 1))["barrier"][:2]) == [0, 0]
+
+
+def test_labels_say_moves_directions_and_both_barriers_in_exact_numbers() -> None:
+    index = pd.date_range("2026-01-01", periods=5, freq="1s", tz="UTC")
+    prices = [100.0, 101.0, 99.0, 99.5, 100.0]
+    frame = pd.DataFrame({"mid_price": prices, "segment": pd.array([1] * 5, dtype="Int64")}, index=index)
+    by_rows = labels(frame, 2, threshold_bps=100.0, barrier_bps=(100, 200))
+    assert by_rows["move_bps"][:3].tolist() == [
+        -100.0,
+        (99.5 - 101.0) / 101.0 * 10_000,
+        (100.0 - 99.0) / 99.0 * 10_000,
+    ]
+    assert by_rows["move_bps"][3:].isna().all()
+    assert by_rows["direction"][:3].tolist() == [0, -1, 1]  # at the threshold it is not beyond it
+    assert by_rows["barrier"][:3].tolist() == [-1, -1, 0]
+    seconds = by_rows["touched_after"].dt.total_seconds()
+    assert seconds[:2].tolist() == [2.0, 1.0]
+    by_time = labels(frame, "2s")
+    assert by_time["move_bps"][:3].tolist() == by_rows["move_bps"][:3].tolist()
+    assert list(by_time.columns) == ["move_bps", "direction"]
+    with pytest.raises(QueryError, match="expected rows from 1"):
+        labels(frame, 0)
+
+
+def test_every_step_th_window_of_each_stretch_is_taken() -> None:
+    index = pd.date_range("2026-01-01", periods=9, freq="1s", tz="UTC")
+    segment = pd.array([1] * 5 + [2] * 4, dtype="Int64")
+    frame = pd.DataFrame(
+        {"a": np.arange(9.0), "b": -np.arange(9.0), "word": ["x"] * 9, "segment": segment}, index=index
+    )
+    found = windows(frame, 2, 2)
+    assert found.columns == ("a", "b")
+    assert (found.last.tolist(), len(found)) == ([1, 3, 6, 8], 4)
+    assert found.samples[1].tolist() == [[2.0, -2.0], [3.0, -3.0]]
+    assert windows(frame, 2, columns=["b"]).samples[0].tolist() == [[0.0], [-1.0]]
+    none = windows(frame, 6)
+    assert (none.samples.shape, len(none)) == ((0, 6, 2), 0)
+    with pytest.raises(QueryError, match="length is 2 and step is 0"):
+        windows(frame, 2, 0)
+    with pytest.raises(QueryError, match="not indexed by time"):
+        labels(frame.reset_index(drop=True).assign(mid_price=1.0), 1)

@@ -440,3 +440,12 @@ def test_two_names_of_one_topic_are_a_contradiction(problems: Problems) -> None:
             "found both bbo and book.1, which are one and the same at bybit, expected one of them"
         )
     ]
+
+
+def test_what_stands_behind_a_list_for_a_key_is_checked_as_well(problems: Problems) -> None:
+    found = problems("buffer:\n  ? [a, b]\n  : 1\n  max_rows: none\n  max_rows: 1\n")
+    assert found == [
+        "live.yaml line 2: found a list or a mapping for a key, expected a name",
+        "live.yaml line 4: buffer.max_rows: found 'none', expected a whole number from 1 to 10000000",
+        "live.yaml line 5: max_rows: found a second time (first on line 4)",
+    ]

@@ -89,7 +89,8 @@ def test_a_wal_file_that_moved_to_where_wal_cannot_be_had_stays_usable(tmp_path:
         connection.exec_driver_sql("INSERT INTO t VALUES (8)")
         assert connection.exec_driver_sql("SELECT x FROM t").scalars().all() == [7, 8]
     engine.dispose()
-    assert [entry["event"] for entry in logs] == ["database.wal_unavailable"]
+    told = [(entry["event"], entry["journal_mode"]) for entry in logs]
+    assert told == [("database.wal_unavailable", "delete")]
 
 
 def test_a_file_that_another_program_keeps_busy_is_written_in_the_mode_it_has(tmp_path: Path) -> None:

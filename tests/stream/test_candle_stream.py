@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from collector.events.batch import StreamKey
@@ -103,6 +104,17 @@ def test_a_bar_that_cannot_be_is_counted(bad: Candle, reason: str) -> None:
     assert batch.counts[0].rejected == {reason: 1}
 
 
+@pytest.mark.parametrize(
+    ("off_ms", "taken"),
+    [(3_600_000, True), (3_600_002, False), (-3_660_000 + 1, True), (-3_660_000 - 1, False)],
+)
+def test_a_bar_is_as_far_off_as_the_limit_allows_and_no_further(off_ms: int, taken: bool) -> None:
+    rig = OutletRig()
+    off = msgspec.structs.replace(bar(), open_ms=NOW_NS // 10**6 + 1 + off_ms)  # received a millisecond later
+    rig.take(stream(rig), off)
+    assert bool(len(rig.swap().candles)) is taken
+
+
 def test_a_bar_of_the_past_may_be_sent_at_a_subscription() -> None:
     rig = OutletRig()
     rig.take(stream(rig), bar(-5000, past=True))
@@ -136,3 +148,15 @@ def test_a_bot_hears_every_update_and_every_end() -> None:
 @pytest.mark.parametrize(("interval", "minutes"), [("1m", 1), ("4h", 240), ("1d", 1440), ("1w", 10080)])
 def test_an_interval_has_a_length(interval: str, minutes: int) -> None:
     assert length_ms(interval) == minutes * MINUTE_MS
+
+
+def test_a_bar_that_comes_after_the_end_is_told_from_one_that_was_not_asked_for() -> None:
+    rig = OutletRig()
+    one = stream(rig)
+    rig.take(one, bar())
+    one.lose("disconnect", "", None)
+    rig.take(one, bar(close=100.5))
+    one.asked()
+    one.retire(rig.now_ns)
+    rig.take(one, bar(close=100.6))
+    assert rig.swap().counts[0].rejected == {"unsynced": 1, "unsubscribed": 1}

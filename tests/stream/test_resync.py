@@ -16,9 +16,17 @@ class Stream:
     near_the_edge: bool = False
 
 
+class LongestDraw(Backoff):
+    """Jitter that always draws the longest wait."""
+
+    def wait_s(self, attempt: int, draw: float | None = None) -> float:
+        del draw
+        return super().wait_s(attempt, 1.0)
+
+
 def make() -> Resyncs:
     return Resyncs(
-        backoff=Backoff(1.0, 60.0),
+        backoff=LongestDraw(1.0, 60.0),
         snapshot_timeout_s=30.0,
         stale_after_s=10.0,
         max_mismatches=3,
@@ -37,11 +45,43 @@ def test_the_first_break_is_mended_at_once_and_the_next_ones_wait() -> None:
     assert due(resyncs, stream, 1.0)
     resyncs.asked([TOPIC], 1.0)
     assert not due(resyncs, stream, 1.1)
+
+
+def test_a_book_that_keeps_breaking_waits_twice_as_long_each_time() -> None:
+    resyncs = make()
     waits = []
-    for attempt in range(1, 6):
+    for _ in range(4):
         resyncs.broke(TOPIC, 2.0)
         waits.append(resyncs._topics[TOPIC].due_s - 2.0)
-        assert waits[-1] <= 2.0 ** (attempt - 1)
+    assert waits == [0.0, 1.0, 2.0, 4.0]
+
+
+def test_snapshots_that_fail_are_asked_for_ever_more_rarely() -> None:
+    resyncs = make()
+    resyncs.asked([TOPIC], 0.0)
+    waits = []
+    for _ in range(4):
+        resyncs.failed(TOPIC, 2.0)
+        waits.append(resyncs._topics[TOPIC].due_s - 2.0)
+    assert waits == [1.0, 2.0, 4.0, 8.0]
+
+
+def test_a_book_that_was_verified_meanwhile_is_mended_at_once_again() -> None:
+    resyncs, stream = make(), Stream(last_news_at_ns=int(10e9))
+    resyncs.asked([TOPIC], 0.0)
+    for at_s in (1.0, 2.0):
+        resyncs.broke(TOPIC, at_s)
+    resyncs.asked([TOPIC], 3.0)
+    assert not due(resyncs, stream, 10.0)  # verified
+    resyncs.broke(TOPIC, 11.0)
+    assert due(resyncs, stream, 11.0)
+
+
+def test_a_book_near_its_edge_is_fetched_again_after_a_second() -> None:
+    resyncs, stream = make(), Stream(near_the_edge=True)
+    resyncs.asked([TOPIC], 0.0)
+    assert not due(resyncs, stream, 1.0)
+    assert due(resyncs, stream, 1.1)
 
 
 def test_the_one_too_many_within_the_window_is_told_once() -> None:

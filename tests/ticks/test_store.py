@@ -173,3 +173,14 @@ def test_a_tick_takes_some_two_hundred_bytes() -> None:
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size / len(tops) < 280
+
+
+def test_a_market_of_trades_alone_is_one_market_however_many_come(bus: EventBus, ticks: TickStore) -> None:
+    for price in (100.0, 101.0, 102.0):
+        bus.publish(trade(price, symbol="BTC/USD", exchange="kraken"))
+    latest = ticks.tick("btcusd").trade
+    assert latest is not None
+    assert latest.price == 102.0
+    bus.publish(update("BTC/USD", exchange="kraken"))
+    bus.publish(update("BTC/USD", exchange="kraken"))
+    assert ticks.top("btcusd") is not None

@@ -122,3 +122,64 @@ def test_values_that_a_database_cannot_hold_are_found(
         assert len(stored(any_database, known.hot)) == 3
         assert len(stored(any_database, known.rejected)) == 1
     sink.close()
+
+
+def test_a_segment_tells_of_its_book_rows_wherever_their_table_stands() -> None:
+    book = {
+        "timestamp": [None, GOOD, GOOD],
+        "sequence": [4, 5, 6],
+        "received_at_ns": [40, 50, 60],
+        "segment_id": [1, 1, 1],
+    }
+    trades = {"timestamp": [GOOD], "segment_id": [9], "trade_id": ["x"]}
+    levels = {"timestamp": [GOOD] * 3, "segment_id": [1, 1, 1], "sequence": [4, 5, 6]}
+    segment = SegmentState(1, "s", *BTC, 40, 60, 60, 4, 6, 3, "sequence")
+    account = AccountingState("s", *BTC, received=3, written=3)
+    session: Any = type("Session", (), {"session_id": "s"})
+    parts = (Rows("trades", trades), Rows("book", book), Rows("levels", levels))
+    found = sift(WriteSet("b", session, parts, (segment,), (account,)), refuses, 1)
+    (left,) = found.write_set.segments
+    assert (left.start_ns, left.end_ns, left.first_sequence, left.last_sequence, left.rows) == (
+        50,
+        60,
+        5,
+        6,
+        2,
+    )
+    assert [rows.table for rows in found.write_set.rows] == ["trades", "book", "levels", "rejected"]
+    assert found.write_set.rows[2].columns["sequence"] == [5, 6]  # the levels of the bad row went with it
+    assert found.write_set.rows[0].columns == trades
+    (rejected,) = found.write_set.rows[3].columns["original"]
+    assert json.loads(str(rejected)) == {
+        "table": "book",
+        "timestamp": None,
+        "sequence": 4,
+        "received_at_ns": 40,
+        "segment_id": 1,
+    }
+
+
+def test_a_bad_row_that_is_nobodys_is_counted_for_whoever_is_there() -> None:
+    eth = StreamKey("bybit", "ETH/USDT:USDT", "trade")
+    accounts = tuple(AccountingState("s", *key, received=1, written=1) for key in (BTC, eth))
+    session: Any = type("Session", (), {"session_id": "s"})
+
+    def counted_for(**columns: list[object]) -> list[StreamKey]:
+        rows = Rows("trades", {"timestamp": [None], **columns})  # type: ignore[dict-item]
+        return list(sift(WriteSet("b", session, (rows,), (), accounts), refuses, 1).rejected)
+
+    assert counted_for(exchange=[eth.exchange], symbol=[eth.symbol]) == [eth]
+    assert counted_for(exchange=["elsewhere"], symbol=[eth.symbol]) == [BTC]
+    assert counted_for() == [BTC]
+
+
+def test_a_table_of_as_many_rows_as_the_book_loses_none_of_its_own() -> None:
+    book = {"timestamp": [None, GOOD], "segment_id": [1, 1]}
+    trades = {"timestamp": [GOOD, GOOD], "segment_id": [9, 9], "trade_id": ["x", "y"]}
+    account = AccountingState("s", *BTC, received=4, written=4)
+    session: Any = type("Session", (), {"session_id": "s"})
+    found = sift(
+        WriteSet("b", session, (Rows("book", book), Rows("trades", trades)), (), (account,)), refuses, 1
+    )
+    assert found.write_set.rows[1].columns == trades
+    assert found.found == 1

@@ -1,0 +1,65 @@
+"""Pictures: a step that gives about a thousand states, and what cannot be drawn."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from collector.errors import QueryError
+from collector.query.instants import Span
+from collector.query.plot import _step, plot
+
+sys.path.insert(0, str(Path(__file__).parent))
+from stored import START_NS, SYMBOL, Row, Stored, write
+
+SECOND_NS = 10**9
+
+
+def covered(*spans: tuple[int, int]) -> pd.DataFrame:
+    return pd.DataFrame(spans, columns=["start_ns", "alive_until_ns"])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "step"),
+    [
+        (0.1, "1ms"),
+        (1, "1ms"),
+        (1.001, "5ms"),
+        (5, "5ms"),
+        (60, "100ms"),
+        (100, "100ms"),
+        (500, "500ms"),
+        (3_000, "5000ms"),
+        (86_400, "300000ms"),
+        (10**7, "3600000ms"),
+    ],
+)
+def test_the_step_is_a_round_one_that_gives_about_a_thousand_states(seconds: float, step: str) -> None:
+    end_ns = int(seconds * SECOND_NS)
+    assert _step(covered((0, end_ns // 2), (end_ns // 2, end_ns)), Span()) == step
+
+
+def test_the_step_is_that_of_the_span_where_one_is_asked_for() -> None:
+    hour = covered((0, 3600 * SECOND_NS))
+    assert _step(hour, Span(0, SECOND_NS)) == "1ms"
+    assert _step(hour, Span(3599 * SECOND_NS, None)) == "1ms"
+    assert _step(hour, Span(-(10**15), 10**15)) == "5000ms"
+    assert _step(covered(), Span()) == "1s"
+
+
+def test_a_picture_is_written_and_what_cannot_be_drawn_is_refused(stored_file: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    rows = [Row(START_NS + place * 10**6, 1, 100.0 + place) for place in range(30)]
+    write(stored_file, Stored(rows, {1: rows[-1].at_ns}))
+    target = tmp_path / "picture.png"
+    figure = plot(stored_file, SYMBOL, to=target, every="1ms")
+    assert target.read_bytes()[:4] == b"\x89PNG"
+    price, spread, imbalance, ribbon = figure.axes
+    assert [axes.get_ylabel() for axes in (price, spread, imbalance)] == ["price", "spread, bps", "imbalance"]
+    assert [text.get_text() for text in ribbon.get_yticklabels()] == ["book.50"]
+    assert list(price.lines[0].get_ydata()) == [100.0 + place for place in range(30)]
+    with pytest.raises(QueryError, match="nothing verified is stored"):
+        plot(stored_file, SYMBOL, to=target, every="1ms", start=START_NS - 10**9, end=START_NS - 10**8)
+    with pytest.raises(QueryError, match="instants are too many to draw"):
+        plot(stored_file, SYMBOL, to=target, every="1us")
