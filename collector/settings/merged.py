@@ -88,7 +88,8 @@ class Merged:
             names = ", ".join(dotted((name,)) for name in self.exchanges)
             text = (
                 f"found {PLAIN_SYMBOLS} and {len(self.exchanges)} exchanges ({names}), "
-                "expected one: name the exchange, like COLLECTOR_EXCHANGES__BYBIT__SYMBOLS"
+                f"expected one: choose it by {PLAIN_EXCHANGE}, "
+                "or name it, like COLLECTOR_EXCHANGES__BYBIT__SYMBOLS"
             )
             self.problems.append(Problem(symbols.place, "", text))
             return

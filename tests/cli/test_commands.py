@@ -107,19 +107,6 @@ def test_a_second_collector_on_the_same_file_is_refused_by_name(
     assert "identity: exact" in out
 
 
-def test_symbols_from_the_environment_alone(run: Run, tmp_path: Path, simulator: Simulator) -> None:
-    endpoints = simulator.endpoints("bybit")
-    done = run(
-        "--seconds",
-        "2",
-        SYMBOLS="BTCUSDT",
-        COLLECTOR_EXCHANGES__BYBIT__ENDPOINTS__REST=endpoints["rest"],
-        COLLECTOR_EXCHANGES__BYBIT__ENDPOINTS__WS=endpoints["ws"],
-    )
-    assert done.returncode == 0, done.stderr
-    assert count_rows(tmp_path / "trading_bot_live.db") > 0
-
-
 def test_five_mistakes_get_five_messages(run_alone: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(
         "exchanges:\n"

@@ -154,8 +154,7 @@ class TestPlainSymbols:
         file = "exchanges: {bybit: {symbols: [A]}, kraken: {symbols: [B], channels: [book.10]}}"
         assert problems(file, environ={"SYMBOLS": "C"})[-1] == (
             "environment variable SYMBOLS: found SYMBOLS and 2 exchanges (bybit, kraken), "
-            "expected one: name the "
-            "exchange, like COLLECTOR_EXCHANGES__BYBIT__SYMBOLS"
+            "expected one: choose it by EXCHANGE, or name it, like COLLECTOR_EXCHANGES__BYBIT__SYMBOLS"
         )
 
     def test_are_checked_like_others(self, problems: Problems) -> None:
