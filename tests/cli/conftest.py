@@ -20,7 +20,7 @@ from collector.simulator import Simulator
 from collector.sinks import sqlite_library
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import BTC, CLEAN, Run, config, end_all, start
+from program import BTC, CLEAN, ROOT, Run, config, end_all, start
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
                 patch.delenv(name)
             for name, value in environ.items():
                 patch.setenv(name, value)
+            patch.setattr(sys, "argv", [str(ROOT / "run.py"), *words])
             encoding = environ.get("PYTHONIOENCODING", "utf-8")
             out, err = (io.TextIOWrapper(io.BytesIO(), encoding, write_through=True) for _ in range(2))
             with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as left:

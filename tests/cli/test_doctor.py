@@ -1,6 +1,7 @@
 """`doctor` says what stands in the way, and what to do about it."""
 
 import json
+import re
 import sqlite3
 import sys
 import threading
@@ -83,7 +84,7 @@ def test_a_clock_that_is_off_is_told() -> None:
         running.faults.clock(-60.0)
         found = by_name(exchanges.exchange("bybit", settings_of(running)))
     assert found["bybit clock"].level == "warn"
-    assert "60.0" in found["bybit clock"].found
+    assert re.search(r"\b(59\.9|60\.0)", found["bybit clock"].found)  # less what its answer took to come
     assert "ahead of bybit" in found["bybit clock"].found
     assert "chrony" in found["bybit clock"].advice
 

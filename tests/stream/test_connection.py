@@ -14,11 +14,13 @@ from collector.events.messages import Ack
 from collector.events.notices import State, SystemState
 from collector.exchanges.limits import Rate
 from collector.exchanges.protocol import EXCHANGES
+from collector.exchanges.venues import OwnAddresses
 from collector.retry import Backoff
 from collector.stream.connection import Address, Connection, Pace
 from collector.stream.failure_table import Class
 from collector.stream.failures import Failure
-from collector.stream.pacer import Pacer
+from collector.stream.markets import Source
+from collector.stream.turnstile import Turnstile
 from collector.stream.unknown import UnknownFrames
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -77,16 +79,16 @@ class Rig(Connection):
         rig.outlet.events.attach(SystemState, lambda event: self.states.append((event.state, event.cause)))
         self.halts = rig.halts
         self.stream = rig.trades()
-        self.pacer = Pacer([Rate(1000, 1.0)], lambda: rig.now_s)
+        self.connects = Turnstile(Rate(1000, 1.0), Rate(1000, 1.0), lambda: rig.now_s)
         pace = Pace(5.0, 5.0, 10.0, 60.0, backoff, most_attempts, 1000.0, 1000.0, 1000.0)
         super().__init__(
             Address("binance", "spot", "binance.spot", "ws://nowhere"),
-            None,  # type: ignore[arg-type]
+            Source("binance", "live", OwnAddresses(), ("spot",)),
             None,  # type: ignore[arg-type]
             EXCHANGES["binance"],
             [self.stream],
             pace=pace,
-            connects=self.pacer,
+            connects=self.connects,
             on_refused=lambda _, failure: self.refused.append(failure),
             clock=Clock(),
             events=rig.outlet.events,
@@ -141,8 +143,8 @@ def test_a_refusal_that_says_how_long_holds_up_all_behind_the_address() -> None:
     rig = Rig(Failure(Class.RATE_LIMIT, "http_429", 17.0))
 
     async def scene() -> None:
-        await rig.until(lambda: rig.pacer.closed_for_s)
-        assert rig.pacer.closed_for_s == pytest.approx(17.0)
+        await rig.until(lambda: rig.connects.closed_for_s)
+        assert rig.connects.closed_for_s == pytest.approx(17.0)
         rig.rig.now_s += 16.0
         for _ in range(20):
             await asyncio.sleep(0)
