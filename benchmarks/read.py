@@ -24,9 +24,9 @@ from bench.long_table import SYMBOL, make
 from bench.report import Report, run
 
 from collector import load_features
+from collector.database.sqlite_file import use_newest_sqlite
 from collector.export.export import export
-from collector.query.features import DEFAULT_COLUMNS
-from collector.sinks.sqlite_library import use_newest_sqlite
+from collector.query.loaders import DEFAULT_COLUMNS
 
 ROWS, QUICK_ROWS = 10_000_000, 300_000
 _QUESTION = (

@@ -3,24 +3,27 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collector.bot.components import ComponentFactory
+    from collector.bot.config import DataIngestorConfig
+    from collector.bot.ingestor import DataIngestor, create_data_ingestor
+    from collector.bot.live_bars import Bar, LiveBars
+    from collector.bot.symbol_names import AmbiguousSymbolError
+    from collector.bot.tick_store import Tick, TickStore, Top
     from collector.errors import CollectorError, IngestorError, SettingsError, UserError
     from collector.events.bus import EventBus
     from collector.events.market import Candle, L2Update, Trade
     from collector.events.notices import PotentialHalt, State, SystemState
-    from collector.factory import ComponentFactory
-    from collector.ingestor.config import DataIngestorConfig
-    from collector.ingestor.ingestor import DataIngestor, create_data_ingestor
     from collector.query.coverage import coverage, gaps
-    from collector.query.features import iter_features, load_features
-    from collector.query.labels import labels
-    from collector.query.levels import book_tensor, load_levels
-    from collector.query.ohlcv import load_ohlcv
+    from collector.query.loaders import (
+        book_tensor,
+        iter_features,
+        load_features,
+        load_levels,
+        load_ohlcv,
+        load_trades,
+    )
     from collector.query.symbols import symbols
-    from collector.query.trades import load_trades
-    from collector.query.windows import windows
-    from collector.ticks.bars import Bar, LiveBars
-    from collector.ticks.names import AmbiguousSymbolError
-    from collector.ticks.store import Tick, TickStore, Top
+    from collector.query.training import labels, windows
 
 __version__ = "0.1.0"
 __all__ = [
@@ -61,38 +64,38 @@ __all__ = [
 
 # Loaded when first asked for: `python run.py --help` must not pay for pandas and SQLAlchemy.
 _HOMES = {
-    "AmbiguousSymbolError": "collector.ticks.names",
-    "Bar": "collector.ticks.bars",
+    "AmbiguousSymbolError": "collector.bot.symbol_names",
+    "Bar": "collector.bot.live_bars",
     "Candle": "collector.events.market",
     "CollectorError": "collector.errors",
-    "ComponentFactory": "collector.factory",
-    "DataIngestor": "collector.ingestor.ingestor",
-    "DataIngestorConfig": "collector.ingestor.config",
+    "ComponentFactory": "collector.bot.components",
+    "DataIngestor": "collector.bot.ingestor",
+    "DataIngestorConfig": "collector.bot.config",
     "EventBus": "collector.events.bus",
     "IngestorError": "collector.errors",
     "L2Update": "collector.events.market",
-    "LiveBars": "collector.ticks.bars",
+    "LiveBars": "collector.bot.live_bars",
     "PotentialHalt": "collector.events.notices",
     "SettingsError": "collector.errors",
     "State": "collector.events.notices",
     "SystemState": "collector.events.notices",
-    "Tick": "collector.ticks.store",
-    "TickStore": "collector.ticks.store",
-    "Top": "collector.ticks.store",
+    "Tick": "collector.bot.tick_store",
+    "TickStore": "collector.bot.tick_store",
+    "Top": "collector.bot.tick_store",
     "Trade": "collector.events.market",
     "UserError": "collector.errors",
     "coverage": "collector.query.coverage",
-    "create_data_ingestor": "collector.ingestor.ingestor",
+    "create_data_ingestor": "collector.bot.ingestor",
     "gaps": "collector.query.coverage",
-    "load_features": "collector.query.features",
-    "book_tensor": "collector.query.levels",
-    "iter_features": "collector.query.features",
-    "labels": "collector.query.labels",
-    "load_levels": "collector.query.levels",
-    "load_ohlcv": "collector.query.ohlcv",
-    "load_trades": "collector.query.trades",
+    "load_features": "collector.query.loaders",
+    "book_tensor": "collector.query.loaders",
+    "iter_features": "collector.query.loaders",
+    "labels": "collector.query.training",
+    "load_levels": "collector.query.loaders",
+    "load_ohlcv": "collector.query.loaders",
+    "load_trades": "collector.query.loaders",
     "symbols": "collector.query.symbols",
-    "windows": "collector.query.windows",
+    "windows": "collector.query.training",
 }
 
 

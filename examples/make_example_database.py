@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from collector.app import Collector
+from collector.app.collector import Collector
 from collector.settings import load_settings
 from collector.simulator import Simulator
 

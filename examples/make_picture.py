@@ -18,14 +18,14 @@ from pathlib import Path
 from rich.console import Console, Group
 from rich.terminal_theme import SVG_EXPORT_THEME
 
-from collector.app import Collector
-from collector.cli.demo import SYMBOLS, demo_settings
-from collector.cli.live import draw
+from collector.app.collector import Collector
+from collector.app.logs import set_up_logging
+from collector.app.view import View
+from collector.cli.commands.demo import SYMBOLS, demo_settings
+from collector.cli.live_table import draw
 from collector.cli.screen import EVERY_S, Rates
 from collector.errors import UserError
-from collector.logs import set_up_logging
 from collector.simulator import Simulator
-from collector.view import View
 
 COMMAND = "python run.py demo"
 LATEST_S = 60.0  # the table must show every stream verified so long after

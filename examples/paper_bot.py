@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from collector import ComponentFactory, DataIngestor, L2Update, PotentialHalt
-from collector.factory import register
+from collector.bot.components import register
 from collector.simulator import Simulator
 
 SYMBOL = "BTC/USDT:USDT"

@@ -6,7 +6,7 @@ commit together or not at all. What pyproject.toml says to Alembic is for writin
 
 from alembic import context
 
-from collector.sinks.migration_steps import VERSION_TABLE
+from collector.database.migration_steps import VERSION_TABLE
 
 if "connection" not in context.config.attributes:
     raise SystemExit("databases are migrated by the program: python run.py migrate up --db URL")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from zlib import crc32
 
-from collector.simulator.instruments import Instrument, instrument
+from collector.simulator.market.instruments import Instrument, instrument
 from collector.simulator.wire import frame
 
 CYCLE = 500  # messages in a cycle
@@ -101,7 +101,7 @@ def _binance_rest(message: Message) -> str:
 
 
 def _kraken(kind: str, message: Message) -> str:
-    from collector.simulator.kraken import time_text  # noqa: PLC0415  (one exchange's own)
+    from collector.simulator.exchanges.kraken import time_text  # noqa: PLC0415  (one exchange's own)
 
     return (
         f'{{"channel":"book","type":"{kind}","data":[{{"symbol":"{message.name}","bids":{message.bids}'

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from bench.book_frames import STYLES, Style
 from bench.programs import Setting
 from bench.server import Sent
+from collector.database.engine import make_engine
+from collector.database.tables import DEFAULT_TABLE_NAME, tables
 from collector.exchanges.venues import Kind, ccxt_config
 from collector.features.rows import iso_text
-from collector.sinks.engine import make_engine
-from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
 
 ROWS_A_TRANSACTION = 1000
 FLUSH_S = 0.1

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from bench.book_frames import STYLES
 from bench.programs import Setting
 from bench.server import Sent
-from collector.app import Collector
+from collector.app.collector import Collector
 from collector.events.batch import StreamKey
 from collector.settings import Settings, load_settings
 from collector.sinks.contract import Receipt, Rows, SessionState, Sink, Task, WriteSet

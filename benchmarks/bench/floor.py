@@ -13,8 +13,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from bench.programs import Setting
 from bench.server import Sent
-from collector.sinks.schema import DEFAULT_TABLE_NAME, ROW_COLUMNS, tables
-from collector.sinks.sqlite_library import sqlite_library
+from collector.database.sqlite_file import sqlite_library
+from collector.database.tables import DEFAULT_TABLE_NAME, ROW_COLUMNS, tables
 
 ROWS_A_TRANSACTION = 1000
 FLUSH_S = 0.1

@@ -17,9 +17,9 @@ from bench.ccxt_programs import config_of
 from bench.programs import READY_TIMEOUT_S, OwnProcess, Setting
 from bench.server import BookServer
 from collector import L2Update, create_data_ingestor
-from collector.logs import set_up_logging
+from collector.app.logs import set_up_logging
+from collector.database.sqlite_file import use_newest_sqlite
 from collector.settings import LoggingSettings
-from collector.sinks.sqlite_library import use_newest_sqlite
 
 LOOK_S = 0.01
 LAST_WAIT_S = 2.0

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 
+from collector.database.engine import make_engine
+from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.url import database_url
 from collector.features.rows import iso_texts
-from collector.sinks import multi_row
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
-from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql import multi_row
+from collector.sinks.sql.sink import SqlSink
 
 SYMBOL = "BTC/USDT:USDT"
 START_NS = 1_700_000_000_000_000_000

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, cast
 
 from bench.server import BookServer, Endpoints, Sent
-from collector.logs import set_up_logging
+from collector.app.logs import set_up_logging
+from collector.database.sqlite_file import use_newest_sqlite
 from collector.settings import LoggingSettings
-from collector.sinks.sqlite_library import use_newest_sqlite
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.programs import Use
-from collector.logs import set_up_logging
+from collector.app.logs import set_up_logging
+from collector.database.sqlite_file import sqlite_version, use_newest_sqlite
 from collector.settings import LoggingSettings
-from collector.sinks.sqlite_library import sqlite_version, use_newest_sqlite
 
 Cell = str | int | float
 

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from collector.buffer.buffer import Buffer
+from collector.database.engine import make_engine
+from collector.database.tables import DEFAULT_TABLE_NAME, ROW_COLUMNS, tables
 from collector.events.batch import Batch, Liveness, SegmentOpened, StreamKey
 from collector.features.rows import BookRows
-from collector.features.streams import StreamFacts
+from collector.features.stream_facts import StreamFacts
 from collector.ids import SegmentIds, new_id
 from collector.sinks.contract import SessionState
-from collector.sinks.engine import make_engine
-from collector.sinks.schema import DEFAULT_TABLE_NAME, ROW_COLUMNS, tables
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 from collector.writer.prepare import Preparation
 
 LEVELS = 10

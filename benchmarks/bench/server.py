@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, cast
 from aiohttp import WSMsgType, web
 
 from bench.book_frames import STYLES, Book, Style, cycle, written
-from collector.simulator.exchange import Answer, Exchange, Reply, Request
+from collector.simulator.exchanges.exchange import Answer, Exchange, Reply, Request
 from collector.simulator.wire import PONG, frame
 from collector.simulator.world import World
 

@@ -64,7 +64,7 @@ class Plan:
 
 def make_plan(settings: "Settings", lines: Sequence[Line]) -> Plan:
     """Hold what the streams bring against the room for the database."""
-    from collector.sinks.database_url import database_url, sqlite_path  # noqa: PLC0415
+    from collector.database.url import database_url, sqlite_path  # noqa: PLC0415
 
     path = sqlite_path(database_url(settings.database.url))
     if path is None:
@@ -74,7 +74,7 @@ def make_plan(settings: "Settings", lines: Sequence[Line]) -> Plan:
 
 def expected_lines(settings: "Settings") -> list[Line]:
     """Return what the exchanges' pages, or busy markets, let expect of each stream."""
-    from collector.cli.rates import expected  # noqa: PLC0415
+    from collector.cli.commands.plan_rates import expected  # noqa: PLC0415
     from collector.exchanges.meaning import kind_meant  # noqa: PLC0415
 
     deep = settings.storage.features == "deep"

@@ -6,17 +6,86 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from shutil import get_terminal_size
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
-from collector.cli.accounting import print_report
+from collector.app.wakeup import SignalSafeEvent
 from collector.cli.service import ServiceManager
+from collector.events.batch import UNKNOWN
 
 if TYPE_CHECKING:
-    from collector.app import Collector
+    from collector.app.collector import Collector, Report
+    from collector.app.view import View
     from collector.cli.screen import Screen
     from collector.settings import LoggingSettings
-    from collector.view import View
+    from collector.sinks.contract import AccountingState
+
+
+TERMS = ("received", "written", "merged", "sampled_out", "rejected_total", "dropped", "pending", "difference")
+HEADINGS = ("received", "written", "merged", "sampled", "rejected", "dropped", "pending", "difference")
+
+
+def print_report(report: "Report") -> None:
+    """Print what became of every event, stream by stream."""
+    print(f"\nAccounting of session {report.session_id}, {report.seconds:.1f} s, {report.batches} batches")
+    shown = [state for state in report.accounting if state.symbol != UNKNOWN or state.received]
+    names = [f"{state.exchange} {state.symbol} {state.channel}" for state in shown]
+    rows = [[f"{getattr(state, term):,}" for term in TERMS] for state in shown]
+    widths = [max(map(len, column)) + 2 for column in zip(HEADINGS, *rows, strict=True)]
+    width = max([len("stream"), *map(len, names)])
+    is_narrow = sys.stdout.isatty() and get_terminal_size().columns < width + sum(widths)
+    separator = "\n" + " " * 2 if is_narrow else ""
+    print(f"{'stream':{0 if is_narrow else width}}{separator}{_aligned(HEADINGS, widths)}")
+    for name, row, state in zip(names, rows, shown, strict=True):
+        print(f"{name:{0 if is_narrow else width}}{separator}{_aligned(row, widths)}{_reasons(state)}")
+    print(
+        "identity: exact, every event is accounted for"
+        if report.exact
+        else "identity: BROKEN, see difference"
+    )
+    if report.waiting:
+        print(f"{report.waiting:,} rows wait in the spool {report.spool}: the next start writes them")
+    for problem in report.problems:
+        print(f"problem: {problem}")
+
+
+def _aligned(texts: Sequence[str], widths: Sequence[int]) -> str:
+    return "".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
+
+
+def _reasons(state: "AccountingState") -> str:
+    return "".join(f"  {reason}={count}" for reason, count in sorted(state.rejected.items()))
+
+
+def end_at_once() -> None:
+    """Let Ctrl-C end the process without a word, as it ends a program that is not written in Python."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or somebody's
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def rung_by_interrupt() -> Iterator[SignalSafeEvent]:
+    """Ring a bell at Ctrl-C meanwhile. An exception could be raised where nobody sees it, and be lost."""
+    bell = SignalSafeEvent()
+    before = signal.signal(signal.SIGINT, lambda *_: bell.ring())
+    try:
+        yield bell
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """Raise KeyboardInterrupt meanwhile."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
 
 EXIT_LOST = 1
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -64,8 +133,8 @@ def run_in_foreground(
 
 def screen_for(logging: "LoggingSettings", *, wanted: bool) -> "Screen | None":
     """Return the live table where there is a terminal to show it on; lines of JSON leave no room for it."""
+    from collector.app.logs import is_terminal  # noqa: PLC0415
     from collector.cli.screen import Screen  # noqa: PLC0415
-    from collector.logs import is_terminal  # noqa: PLC0415
 
     if not wanted or (logging.format == "json" and logging.file is None):
         return None

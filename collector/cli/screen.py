@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, TextIO
 from rich.console import Console
 from rich.live import Live
 
-from collector.cli.live import draw
+from collector.cli.live_table import draw
 
 if TYPE_CHECKING:
+    from collector.app.view import View
     from collector.events.batch import StreamKey
-    from collector.view import View
 
 EVERY_S = 0.5
 RATE_OVER_S = 3.0  # rates are of about so long

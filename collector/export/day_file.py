@@ -1,16 +1,79 @@
 """Write the file of one day."""
 
-from contextlib import closing
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from collector.export.day_rows import LEFT_OUT, day_tables, schema
 from collector.export.days import Day
-from collector.export.files import whole_file
-from collector.export.formats import FORMATS
-from collector.query.archived import Part
-from collector.query.streams import MixedRowsError
+from collector.query.database import extra
+from collector.query.rows.archive_files import Part
+from collector.query.rows.stored_stream import MixedRowsError
+
+_BLOCK = 1 << 20
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a name to write to; it becomes the file when all is written, and nothing is left otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        yield beside
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def sha256(path: Path) -> str:
+    """Return the checksum of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+Write = Callable[[Path, Any, Iterator[Any]], None]
+
+_ZSTD_LEVEL = 3
+
+
+def write_parquet(path: Path, schema: Any, rows: Iterator[Any]) -> None:
+    """Write Parquet: zstd, a row group a chunk."""
+    parquet = extra("pyarrow.parquet", "parquet")
+    dictionaries = [one.name for one in schema if extra("pyarrow", "parquet").types.is_dictionary(one.type)]
+    with parquet.ParquetWriter(
+        path, schema, compression="zstd", compression_level=_ZSTD_LEVEL, use_dictionary=dictionaries
+    ) as writer:
+        for table in rows:
+            writer.write_table(table)
+
+
+def write_csv(path: Path, schema: Any, rows: Iterator[Any]) -> None:
+    """Write CSV with a line of names; what is missing is empty."""
+    csv = extra("pyarrow.csv", "parquet")
+    plain = extra("pyarrow", "parquet").schema(
+        [(one.name, getattr(one.type, "value_type", one.type)) for one in schema]
+    )
+    with csv.CSVWriter(path, plain) as writer:
+        for table in rows:
+            writer.write_table(table.cast(plain))
+
+
+FORMATS: dict[str, Write] = {"parquet": write_parquet, "csv": write_csv}
 
 
 def write_day(

@@ -7,14 +7,14 @@ import numpy as np
 import sqlalchemy as sa
 
 from collector.export.days import BARS, Day, within
-from collector.query.archived import Part
-from collector.query.columns import CATEGORIES, NO_INT, Array, Chunk, joined, kind_of, picked
-from collector.query.extras import extra
+from collector.query.database import extra
 from collector.query.instants import Span
-from collector.query.merging import even
-from collector.query.raw_rows import CHUNK_ROWS
-from collector.query.series import Series
-from collector.query.streams import Stream, Value
+from collector.query.rows.archive_files import Part
+from collector.query.rows.columns import CATEGORIES, NO_INT, Array, Chunk, joined, kind_of, picked
+from collector.query.rows.merging import even
+from collector.query.rows.raw_rows import CHUNK_ROWS
+from collector.query.rows.series import Series
+from collector.query.rows.stored_stream import StoredStream, Value
 
 LEFT_OUT = ("id", "timestamp", "created_at")  # numbering, the text of received_at_ns, and our own delay
 _NEARLY_ALWAYS_ALIKE = ("depth", "data_source")
@@ -75,21 +75,21 @@ def day_tables(
 
 def _stream(
     connection: sa.Connection, table: sa.Table, day: Day, parts: tuple[Part, ...], *, are_alike: bool
-) -> Stream:
+) -> StoredStream:
     where = (
         table.c.symbol == day.symbol,
         table.c.exchange == day.exchange,
         *within(table, day.kind, day.date),
         table.c.id <= day.last_id,
     )
-    stream = Stream(table, day.symbol, day.exchange, where, parts=parts)
+    stream = StoredStream(table, day.symbol, day.exchange, where, parts=parts)
     names = [name for name in _NEARLY_ALWAYS_ALIKE if name in table.c]
     if not are_alike:
         return stream
     first = stream.between(None, None).with_only_columns(*(table.c[name] for name in names)).limit(1)
     row = connection.execute(first).first()
     alike = parts[0].first_row(names) if row is None else dict(zip(names, row, strict=True))
-    return Stream(table, day.symbol, day.exchange, where, alike=alike, parts=parts)
+    return StoredStream(table, day.symbol, day.exchange, where, alike=alike, parts=parts)
 
 
 def _by_beginning(bars: Chunk) -> Chunk:

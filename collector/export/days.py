@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from collector.query.streams import distinct_values
-from collector.sinks.schema import Tables
+from collector.database.tables import Tables
+from collector.query.rows.stored_stream import distinct_values
 
 BARS = ("ohlcv", "ohlcv_corrections")  # by when they began, not by when they were received
 KINDS = ("features", "levels", "trades", *BARS)

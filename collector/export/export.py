@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from collector import __version__
+from collector.database.tables import DEFAULT_TABLE_NAME
 from collector.errors import QueryError
 from collector.export.card import write_card
-from collector.export.day_file import write_day
+from collector.export.day_file import FORMATS, sha256, whole_file, write_day
 from collector.export.day_rows import LEFT_OUT
 from collector.export.days import KINDS, Day, table_of
-from collector.export.files import sha256, whole_file
-from collector.export.formats import FORMATS
 from collector.export.hftbacktest import files as replay
 from collector.export.stored_days import parts_of, stored_days
 from collector.query.coverage import coverage
-from collector.query.database import Database, located, reading
-from collector.query.extras import extra
-from collector.sinks.schema import DEFAULT_TABLE_NAME
+from collector.query.database import Database, extra, located, reading
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 2

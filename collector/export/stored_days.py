@@ -5,10 +5,10 @@ from itertools import groupby
 
 import sqlalchemy as sa
 
+from collector.database.tables import Tables
 from collector.export.days import Day, days, table_of, within
-from collector.query.archived import Archive, Part
 from collector.query.database import has_table
-from collector.sinks.schema import Tables
+from collector.query.rows.archive_files import Archive, Part
 
 
 def stored_days(

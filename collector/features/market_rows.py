@@ -16,11 +16,10 @@ from collector.events.columns import (
     CandleColumns,
     TradeColumns,
 )
-from collector.features.nulls import nullable, nullable_integers
+from collector.events.settled import Settled, Value
 from collector.features.practical import Integers
-from collector.features.rows import iso_texts
-from collector.features.streams import StreamFacts
-from collector.writer.portions import Portion, Value
+from collector.features.rows import iso_texts, nullable, nullable_integers
+from collector.features.stream_facts import StreamFacts
 
 
 class MarketRows:
@@ -29,14 +28,14 @@ class MarketRows:
     def __init__(self, facts_of: Callable[[int], StreamFacts]) -> None:
         self._facts_of = facts_of
 
-    def portions(self, batch: Batch) -> Iterator[Portion]:
+    def portions(self, batch: Batch) -> Iterator[Settled]:
         """Yield the rows of each stream."""
         if len(batch.trades):
             yield from self._trades(batch.trades)
         if len(batch.candles):
             yield from self._candles(batch.candles)
 
-    def _trades(self, trades: TradeColumns) -> Iterator[Portion]:
+    def _trades(self, trades: TradeColumns) -> Iterator[Settled]:
         numbers = np.frombuffer(trades.numbers, dtype=np.float64).reshape(-1, TRADE_NUMBERS)
         integers = np.frombuffer(trades.integers, dtype=np.int64).reshape(-1, TRADE_INTEGERS)
         for stream, here in _by_stream(integers):
@@ -54,7 +53,7 @@ class MarketRows:
             }
             yield self._portion("trades", stream, columns, segments, received_at_ns, sequences)
 
-    def _candles(self, candles: CandleColumns) -> Iterator[Portion]:
+    def _candles(self, candles: CandleColumns) -> Iterator[Settled]:
         numbers = np.frombuffer(candles.numbers, dtype=np.float64).reshape(-1, CANDLE_NUMBERS)
         integers = np.frombuffer(candles.integers, dtype=np.int64).reshape(-1, CANDLE_INTEGERS)
         for stream, here in _by_stream(integers):
@@ -99,10 +98,10 @@ class MarketRows:
         segments: Integers,
         received_at_ns: Integers,
         sequences: Integers,
-    ) -> Portion:
+    ) -> Settled:
         streams = np.full(len(segments), stream, dtype=np.int64)
         key = self._facts_of(stream).key
-        return Portion(table, columns, streams, segments, received_at_ns, sequences, key)
+        return Settled(table, columns, streams, segments, received_at_ns, sequences, key)
 
 
 def _by_stream(integers: Integers) -> Iterator[tuple[int, Integers]]:

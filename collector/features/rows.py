@@ -4,17 +4,34 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from collector.events.batch import INT_COLUMNS, KNOWN_LEVELS, NO_INT, SEGMENT, STREAM, Batch
+from collector.events.settled import STORED, Columns, Fates, Settled, Value
 from collector.features.deep import deep, only_known
 from collector.features.flow import LastStates
-from collector.features.nulls import nullable, nullable_integers
-from collector.features.practical import TOTAL_LEVELS, Book, Flags, Floats, Integers, practical
-from collector.features.quality import quality
+from collector.features.practical import TOTAL_LEVELS, Book, Flags, Floats, Integers, practical, quality
 from collector.features.runs import Runs
 from collector.features.sampling import Sampler, States
-from collector.features.streams import StreamFacts, Streams
-from collector.writer.portions import STORED, Columns, Fates, Portion, Value
+from collector.features.stream_facts import StreamFacts, Streams
+
+
+def nullable(numbers: Floats) -> list[Value]:
+    """Return the numbers; NaN is None."""
+    return _with_nulls(numbers, np.isnan(numbers))
+
+
+def nullable_integers(numbers: Integers) -> list[Value]:
+    """Return the whole numbers; NO_INT is None."""
+    return _with_nulls(numbers, numbers == NO_INT)
+
+
+def _with_nulls(numbers: Floats | Integers, missing: npt.NDArray[np.bool_]) -> list[Value]:
+    values: list[Value] = numbers.tolist()
+    for position in np.flatnonzero(missing).tolist():
+        values[position] = None
+    return values
+
 
 FeatureSet = Literal["practical", "deep"]
 
@@ -22,7 +39,7 @@ FeatureSet = Literal["practical", "deep"]
 VERSIONS: Mapping[FeatureSet, int] = {"practical": 1, "deep": 1}
 NO_FLAGS: Flags = np.zeros(0, dtype=np.bool_)
 NOBODY: Integers = np.zeros(0, dtype=np.int64)
-NOTHING = Portion("book", {}, NOBODY, NOBODY, NOBODY, NOBODY)
+NOTHING = Settled("book", {}, NOBODY, NOBODY, NOBODY, NOBODY)
 
 
 def versions(features: FeatureSet) -> dict[str, int]:
@@ -47,7 +64,7 @@ class BookRows:
         self._sampler = Sampler(flow_levels)
         self._unverified: set[int] = set()
 
-    def settle(self, batch: Batch, *, is_last: bool = False) -> Portion:
+    def settle(self, batch: Batch, *, is_last: bool = False) -> Settled:
         """Return the rows of a batch and of states held since an earlier one; after the last, none is."""
         self._unverified |= {one.segment_id for one in batch.opened if one.verification == "none"}
         settled = self._settle(batch, is_last=is_last)
@@ -57,7 +74,7 @@ class BookRows:
             self._unverified.discard(closed.segment_id)
         return settled
 
-    def _settle(self, batch: Batch, *, is_last: bool) -> Portion:
+    def _settle(self, batch: Batch, *, is_last: bool) -> Settled:
         new = self._states(batch) if len(batch.integers) else None
         held = self._sampler.holds
         if new is not None and not self._streams.sampled:
@@ -82,7 +99,7 @@ class BookRows:
         moved = steps.moved() if self._streams.sampled else NO_FLAGS
         return States(levels, integers, steps.flow(), moved)
 
-    def _portion(self, states: States, fates: Fates | None = None, held_before: int = 0) -> Portion:
+    def _portion(self, states: States, fates: Fates | None = None, held_before: int = 0) -> Settled:
         received_at_ns, _, sequences, streams, segments, _ = states.integers.T
         stored = states if fates is None else states[fates == STORED]
         columns: Columns = {}
@@ -93,7 +110,7 @@ class BookRows:
             if self._deep:
                 numbers = deep(stored.levels, stored.flow, stored.integers[:, KNOWN_LEVELS])
                 beside = (("levels", {**common, **_nullables(numbers)}),)
-        return Portion(
+        return Settled(
             "book",
             columns,
             streams,

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from collector.events.batch import RECEIVED, SEGMENT, STREAM
+from collector.events.settled import HELD, SAMPLED_OUT, STORED, Fates
 from collector.features.practical import Flags, Floats, Integers
 from collector.features.runs import Memory, Runs
-from collector.writer.portions import HELD, SAMPLED_OUT, STORED, Fates
 
 Mode = Literal["every", "on_top_change", "interval"]
 Over = Callable[[int, int], bool]  # nothing more will come of this segment before this instant

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 import sqlalchemy as sa
 
+from collector.database.tables import DEFAULT_TABLE_NAME, Tables
 from collector.query.database import Database, reading
-from collector.sinks.schema import DEFAULT_TABLE_NAME, Tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,28 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import sqlalchemy as sa
 
-from collector.errors import QueryError
-from collector.sinks.database_url import database_url, shown, sqlite_path
-from collector.sinks.engine import make_engine
-from collector.sinks.schema import DEFAULT_TABLE_NAME, Tables, tables
+from collector.database.engine import make_engine
+from collector.database.tables import DEFAULT_TABLE_NAME, Tables, tables
+from collector.database.url import database_url, shown, sqlite_path
+from collector.errors import MissingExtra, QueryError
+
+
+def extra(module: str, name: str) -> Any:
+    """Return the module; MissingExtra names the extra that brings it."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
+            raise
+        package = {"sklearn": "scikit-learn"}.get(module.partition(".")[0], module.partition(".")[0])
+        raise MissingExtra(package, name) from None
 
 
 @runtime_checkable

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from collector.errors import QueryError
-from collector.query.columns import CATEGORIES, NO_INT, Array, pandas_column, picked
-from collector.query.extras import extra
+from collector.query.database import extra
 from collector.query.instants import Integers, index_of
-from collector.query.streams import Value
+from collector.query.rows.columns import CATEGORIES, NO_INT, Array, pandas_column, picked
+from collector.query.rows.stored_stream import Value
 
 Output = Literal["pandas", "polars", "arrow"]
 SPACING = "every_ns"  # in a frame's attrs: how far its instants are apart

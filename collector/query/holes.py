@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from collector.errors import QueryError
-from collector.query.columns import NO_INT
 from collector.query.frames import Rows
 from collector.query.instants import shown
+from collector.query.rows.columns import NO_INT
 
 OnGap = Literal["mask", "split", "raise", "ignore"]
 ON_GAP = ("mask", "split", "raise", "ignore")

@@ -7,19 +7,19 @@ from typing import Literal
 import numpy as np
 import sqlalchemy as sa
 
+from collector.database.tables import Tables
 from collector.errors import QueryError
-from collector.query.archived import Archive, split_by_days
-from collector.query.columns import NO_INT, Array, Chunk, joined
 from collector.query.coverage import alive_until
 from collector.query.database import Database, needed, reading
 from collector.query.frames import Frame, Output, Rows, checked_output
 from collector.query.holes import OnGap, checked_on_gap, known_segment, shaped
 from collector.query.instants import Instant, Integers, Span, duration_ns
 from collector.query.resample import Alive, States, resampled
-from collector.query.series import Series
-from collector.query.sparse import sparse
-from collector.query.streams import Value, Wanted, find_stream
-from collector.sinks.schema import Tables
+from collector.query.rows.archive_files import Archive, split_by_days
+from collector.query.rows.columns import NO_INT, Array, Chunk, joined
+from collector.query.rows.series import Series
+from collector.query.rows.sparse import sparse
+from collector.query.rows.stored_stream import Value, Wanted, find_stream
 
 Index = Literal["received_at", "exchange_timestamp"]
 PIECE_ROWS = 200_000
@@ -28,7 +28,7 @@ _MS_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Request:
     """What a caller wants of a table of states."""
 
     symbol: str
@@ -48,7 +48,7 @@ class Ask:
         return tuple(dict.fromkeys([*self.columns, "segment"]))
 
 
-def asked(
+def checked_request(
     symbol: str,
     exchange: str | None,
     wanted: Mapping[str, Wanted],
@@ -61,7 +61,7 @@ def asked(
     min_quality: float | None,
     output: Output,
     index: Index,
-) -> Ask:
+) -> Request:
     """Check all that can be checked before a database is opened."""
     checked_on_gap(on_gap)
     checked_output(output)
@@ -76,10 +76,12 @@ def asked(
         raise QueryError(f"min_quality is {min_quality!r}; expected a number from 0 to 1")
     step_ns = None if every is None else duration_ns("every", every)
     span = Span.asked(start, end)
-    return Ask(symbol, exchange, wanted, span, tuple(columns), step_ns, on_gap, min_quality, output, index)
+    return Request(
+        symbol, exchange, wanted, span, tuple(columns), step_ns, on_gap, min_quality, output, index
+    )
 
 
-def load(database: Database, table_name: str, ask: Ask, choose: Callable[[Tables], sa.Table]) -> Frame:
+def load(database: Database, table_name: str, ask: Request, choose: Callable[[Tables], sa.Table]) -> Frame:
     """Return the frame that is asked for; with on_gap="split" a list of frames."""
     with reading(database, table_name) as (connection, tables):
         series = _series(connection, tables, needed(connection, choose(tables)), ask)
@@ -96,7 +98,7 @@ def load(database: Database, table_name: str, ask: Ask, choose: Callable[[Tables
 
 
 def iterate(
-    database: Database, table_name: str, ask: Ask, choose: Callable[[Tables], sa.Table]
+    database: Database, table_name: str, ask: Request, choose: Callable[[Tables], sa.Table]
 ) -> Iterator[Frame]:
     """Yield frames of consecutive pieces; no transaction is open while the caller works."""
     reader = _Pieces(database, table_name, ask, choose)
@@ -115,7 +117,7 @@ class _Read:
     good: np.ndarray[tuple[int], np.dtype[np.bool_]]
     seen: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
-    def shaped(self, ask: Ask, before: int | None) -> list[Rows]:
+    def shaped(self, ask: Request, before: int | None) -> list[Rows]:
         return shaped(self.rows, self.good, self.seen, ask.on_gap, before)
 
 
@@ -123,7 +125,7 @@ class _Pieces:
     """Reads piece after piece, each in a transaction of its own."""
 
     def __init__(
-        self, database: Database, table_name: str, ask: Ask, choose: Callable[[Tables], sa.Table]
+        self, database: Database, table_name: str, ask: Request, choose: Callable[[Tables], sa.Table]
     ) -> None:
         self._database = database
         self._table_name = table_name
@@ -172,7 +174,7 @@ class _Pieces:
             position, is_over = following, following is None
 
 
-def _series(connection: sa.Connection, tables: Tables, table: sa.Table, ask: Ask) -> Series:
+def _series(connection: sa.Connection, tables: Tables, table: sa.Table, ask: Request) -> Series:
     archive = Archive.read(connection, tables, table)
     stream = find_stream(connection, table, ask.symbol, ask.exchange, ask.span, ask.wanted, archive)
     names = ["received_at_ns", "segment_id", *ask.columns]
@@ -184,7 +186,7 @@ def _series(connection: sa.Connection, tables: Tables, table: sa.Table, ask: Ask
     return Series(stream, tuple(name for name in dict.fromkeys(names) if name not in constants))
 
 
-def _wider(ask: Ask) -> Span:
+def _wider(ask: Request) -> Span:
     """Return the span that flows need: the step before the first instant too."""
     if ask.span.start_ns is None or ask.step_ns is None:
         return ask.span
@@ -192,7 +194,7 @@ def _wider(ask: Ask) -> Span:
 
 
 def _from_before(
-    series: Series, connection: sa.Connection, ask: Ask, chunks: Iterator[Chunk]
+    series: Series, connection: sa.Connection, ask: Request, chunks: Iterator[Chunk]
 ) -> Iterator[Chunk]:
     """Put the state that stands at the beginning before the rows."""
     start_ns = _wider(ask).start_ns
@@ -203,7 +205,7 @@ def _from_before(
     yield from chunks
 
 
-def _as_they_are(series: Series, columns: dict[str, Array], ask: Ask) -> _Read:
+def _as_they_are(series: Series, columns: dict[str, Array], ask: Request) -> _Read:
     received = columns["received_at_ns"]
     good = _good(columns, ask)
     seen = good
@@ -212,7 +214,7 @@ def _as_they_are(series: Series, columns: dict[str, Array], ask: Ask) -> _Read:
     return _Read(_rows(series, received, columns, ask), good, seen)
 
 
-def _at_instants(series: Series, found: list[States], ask: Ask) -> _Read:
+def _at_instants(series: Series, found: list[States], ask: Request) -> _Read:
     if not found:
         nothing = np.zeros(0, dtype=np.bool_)
         return _Read(
@@ -226,13 +228,13 @@ def _at_instants(series: Series, found: list[States], ask: Ask) -> _Read:
     return _Read(_rows(series, at_ns, columns, ask), good, seen)
 
 
-def _good(columns: Mapping[str, Array], ask: Ask) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def _good(columns: Mapping[str, Array], ask: Request) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
     if ask.min_quality is None:
         return np.ones(len(columns["received_at_ns"]), dtype=np.bool_)
     return np.asarray(columns[QUALITY] >= ask.min_quality)
 
 
-def _rows(series: Series, at_ns: Integers, columns: dict[str, Array], ask: Ask) -> Rows:
+def _rows(series: Series, at_ns: Integers, columns: dict[str, Array], ask: Request) -> Rows:
     constants: dict[str, Value] = series.stream.constants
     kept = {name: columns[name] for name in ask.columns if name in columns}
     kept["segment"] = columns["segment_id"]

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from collector.database.tables import DEFAULT_TABLE_NAME
 from collector.errors import QueryError
 from collector.query.coverage import coverage
-from collector.query.database import Database
-from collector.query.extras import extra
-from collector.query.features import load_features
+from collector.query.database import Database, extra
 from collector.query.instants import Instant, Span
-from collector.sinks.schema import DEFAULT_TABLE_NAME
+from collector.query.loaders import load_features
 
 COLUMNS = ("mid_price", "microprice", "bid_price_1", "ask_price_1", "spread_bps", "order_book_imbalance")
 MOST_POINTS = 20_000

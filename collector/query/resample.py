@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from collector.query.columns import NO_INT, Array, Chunk, joined, picked
 from collector.query.instants import Integers, Span
+from collector.query.rows.columns import NO_INT, Array, Chunk, joined, picked
 
 Flags = npt.NDArray[np.bool_]
 Fetch = Callable[[Integers], Chunk]

@@ -5,8 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from collector.database.tables import DEFAULT_TABLE_NAME
 from collector.query.database import Database, reading
-from collector.sinks.schema import DEFAULT_TABLE_NAME
 
 SUMMED = ("received", "written", "merged", "sampled_out", "rejected", "dropped")
 

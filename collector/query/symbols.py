@@ -3,10 +3,10 @@
 import pandas as pd
 import sqlalchemy as sa
 
-from collector.query.archived import Archive
+from collector.database.tables import DEFAULT_TABLE_NAME
 from collector.query.database import Database, has_table, reading
-from collector.query.streams import distinct_values
-from collector.sinks.schema import DEFAULT_TABLE_NAME
+from collector.query.rows.archive_files import Archive
+from collector.query.rows.stored_stream import distinct_values
 
 COLUMNS = ("table", "exchange", "symbol", "first", "last")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from collector.database.tables import DEFAULT_TABLE_NAME, Tables
 from collector.errors import QueryError
 from collector.query.database import open_for_reading, reading
-from collector.sinks.schema import DEFAULT_TABLE_NAME, Tables
 
 TABLES = ("book", "levels", "trades", "ohlcv", "ohlcv_corrections", "rejected", "events")
 MOST_AT_ONCE = 1000

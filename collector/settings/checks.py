@@ -67,7 +67,7 @@ def _of_database(settings: Settings) -> Iterator[Contradiction]:
 
 
 def _table_name_problem(table_name: str) -> str | None:
-    from collector.sinks.identifiers import check_table_name  # noqa: PLC0415  (costs what it imports)
+    from collector.database.identifiers import check_table_name  # noqa: PLC0415  (costs what it imports)
 
     try:
         check_table_name(table_name)

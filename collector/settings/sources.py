@@ -11,8 +11,7 @@ from collector.settings.keys import KEYS, SECTIONS, KeyPath, generic, nearest
 from collector.settings.layers import Found, Layer, Place, Problem, listed
 from collector.settings.plain import PLAIN_EXCHANGE, PLAIN_SYMBOLS
 from collector.settings.secrets import names_a_secret, passwords_in
-from collector.settings.text_file import UnreadableError, read_small_text
-from collector.settings.yaml_file import Located, read_yaml
+from collector.settings.yaml_file import Located, UnreadableError, read_small_text, read_yaml
 
 PREFIX = "COLLECTOR_"
 OF_EXCHANGES = f"{PREFIX}EXCHANGES"

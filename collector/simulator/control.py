@@ -18,8 +18,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from collector.errors import UserError
-from collector.simulator.exchange import Answer
-from collector.simulator.faults import Faults
+from collector.simulator.exchanges.exchange import Answer
+from collector.simulator.faults.faults import Faults
 
 if TYPE_CHECKING:
     from collector.simulator.simulator import Simulator

@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from collector.simulator.exchange import Connection, Exchange, Outgoing, Topic
-from collector.simulator.tampers import Tamper
-from collector.simulator.truth import Truth
+from collector.simulator.exchanges.exchange import Connection, Exchange, Outgoing, Topic
+from collector.simulator.faults.tampers import Tamper
+from collector.simulator.market.truth import Truth
 from collector.simulator.wire import frame
 
 

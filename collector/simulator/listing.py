@@ -5,8 +5,8 @@ A sibling is made when somebody asks for it: until then it is a line of the list
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from collector.simulator.feed import Feed
-from collector.simulator.instruments import Instrument, instrument
+from collector.simulator.market.instruments import Instrument, instrument
+from collector.simulator.market.symbol_feed import SymbolFeed
 
 QUOTE = "USDT"  # of markets that are there both as spot and as linear perpetual
 
@@ -18,11 +18,11 @@ def market_of(of: Instrument) -> str:
     return "linear" if of.is_linear else "spot"
 
 
-class Listing(Mapping[Name, Feed]):
+class Listing(Mapping[Name, SymbolFeed]):
     """The markets of one exchange by their kind and the exchange's own names."""
 
-    def __init__(self, feeds: Iterable[Feed], *, with_siblings: bool) -> None:
-        self.wake: Callable[[Instrument], Feed] | None = None  # makes a sibling
+    def __init__(self, feeds: Iterable[SymbolFeed], *, with_siblings: bool) -> None:
+        self.wake: Callable[[Instrument], SymbolFeed] | None = None  # makes a sibling
         self._feeds = {_name(feed.instrument): feed for feed in feeds}
         self._asleep: dict[Name, Instrument] = {}
         if with_siblings:
@@ -30,7 +30,7 @@ class Listing(Mapping[Name, Feed]):
             self._asleep = {_name(one): one for one in siblings if one is not None}
             self._asleep = {name: one for name, one in self._asleep.items() if name not in self._feeds}
 
-    def __getitem__(self, name: Name) -> Feed:
+    def __getitem__(self, name: Name) -> SymbolFeed:
         if name in self._asleep and self.wake is not None:
             self._feeds[name] = self.wake(self._asleep.pop(name))
         return self._feeds[name]

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from collector.errors import UserError
 from collector.simulator.control import PATH as CONTROL_PATH
-from collector.simulator.exchange import Answer, Exchange, Request
+from collector.simulator.exchanges.exchange import Answer, Exchange, Request
 from collector.simulator.session import Session
 from collector.simulator.wire import reset
 from collector.simulator.world import World

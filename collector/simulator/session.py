@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from aiohttp import WSMsgType, web
 
-from collector.simulator.exchange import Connection, Exchange, Reply
+from collector.simulator.exchanges.exchange import Connection, Exchange, Reply
 from collector.simulator.wire import NO_CLOSE_FRAME, NO_CODE, PONG, close_frame, frame, reset
 
 if TYPE_CHECKING:

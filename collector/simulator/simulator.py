@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Self
 
 from collector.errors import UserError
 from collector.simulator.control import Control
-from collector.simulator.exchange import Connection, Exchange
-from collector.simulator.faults import Faults
-from collector.simulator.feed import Feed
-from collector.simulator.recording import Recorded, read_recording
-from collector.simulator.replay import Replay, ReplayHandle
+from collector.simulator.exchanges.exchange import Connection, Exchange
+from collector.simulator.faults.faults import Faults
+from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.recordings.recording import Recorded, read_recording
+from collector.simulator.recordings.replay import Replay, ReplayHandle
 from collector.simulator.server import Server
 from collector.simulator.world import EXCHANGES, Ahead, World
 
@@ -25,7 +25,7 @@ DEFAULT_SYMBOLS: Mapping[str, Sequence[str]] = {
     "kraken": ("BTC/USD", "ETH/USD", "SOL/USD"),
 }
 if TYPE_CHECKING:
-    from collector.simulator.truth import Truth
+    from collector.simulator.market.truth import Truth
 
 _PACE_S = 0.005
 _BEAT_S = 0.1
@@ -154,7 +154,7 @@ class Simulator:
     async def _connections(self, exchange: str | None) -> list[Connection]:
         return [session.connection for session in self._world.chosen(exchange, None)]
 
-    def _pairs(self, symbol: str | None, exchange: str | None) -> list[tuple[Feed, Exchange]]:
+    def _pairs(self, symbol: str | None, exchange: str | None) -> list[tuple[SymbolFeed, Exchange]]:
         pairs = self._world.pairs(exchange, symbol)
         if not pairs:
             raise UserError(f"no simulated market is {symbol} on {exchange or 'any exchange'}")

@@ -8,24 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from collector.errors import UserError
-from collector.simulator.bars import INTERVALS_MS, Bar, roll
-from collector.simulator.binance import Binance
-from collector.simulator.bybit import Bybit
-from collector.simulator.doors import Door
-from collector.simulator.exchange import Answer, Connection, Exchange, Outgoing, Request, Topic
-from collector.simulator.feed import Feed
+from collector.simulator.exchanges.binance import Binance
+from collector.simulator.exchanges.bybit import Bybit
+from collector.simulator.exchanges.exchange import Answer, Connection, Exchange, Outgoing, Request, Topic
+from collector.simulator.exchanges.kraken import Kraken
+from collector.simulator.faults.admission import Allowance, Door, Verdict
+from collector.simulator.faults.tampers import RestFault
 from collector.simulator.hub import Hub, Listener, Rendered
-from collector.simulator.instruments import Instrument, instrument
-from collector.simulator.kraken import Kraken
-from collector.simulator.limits import Allowance, Verdict
-from collector.simulator.market import Change
-from collector.simulator.past import bars_between
-from collector.simulator.rest_faults import RestFault
+from collector.simulator.market.bars import INTERVALS_MS, Bar, roll
+from collector.simulator.market.instruments import Instrument, instrument
+from collector.simulator.market.market import Change
+from collector.simulator.market.past import bars_between
+from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.market.truth import Truth
 from collector.simulator.session import Session
-from collector.simulator.truth import Truth
 
 if TYPE_CHECKING:
-    from collector.simulator.replay import Replay
+    from collector.simulator.recordings.replay import Replay
 
 EXCHANGES: tuple[type[Exchange], ...] = (Bybit, Binance, Kraken)
 
@@ -55,8 +54,8 @@ class World:
         self.lock = threading.RLock()
         start_ms = clock_ns() // 1_000_000
 
-        def feed_of(of: Instrument, start_ms: int) -> Feed:
-            return Feed(of, seed, levels=levels, remember=remember, start_ms=start_ms)
+        def feed_of(of: Instrument, start_ms: int) -> SymbolFeed:
+            return SymbolFeed(of, seed, levels=levels, remember=remember, start_ms=start_ms)
 
         self._feed_of = feed_of
         self.feeds = {
@@ -89,7 +88,7 @@ class World:
         """Tell the exchanges' time, which a fault may have set wrong."""
         return self._raw_clock_ns() + self.clock_offset_ns
 
-    def _wake(self, of: Instrument) -> Feed:
+    def _wake(self, of: Instrument) -> SymbolFeed:
         """Begin a market that was only listed so far."""
         with self.lock:
             feed = self._feed_of(of, self.clock_ns() // 1_000_000)
@@ -128,7 +127,7 @@ class World:
             self.hub.tell(session, topic, snapshot)
             self.hub.subscribe(session, topic)
 
-    def step(self, feed: Feed, exchange: Exchange) -> None:
+    def step(self, feed: SymbolFeed, exchange: Exchange) -> None:
         """Let one market take its next step, and tell whoever listens."""
         if feed.delisted or (feed.exchange, feed.symbol) in self.replays:
             return
@@ -136,7 +135,7 @@ class World:
             for topic, messages in self._next_messages(feed, exchange):
                 self.hub.publish(topic, messages)
 
-    def make_ahead(self, feed: Feed, exchange: Exchange, steps: int) -> Ahead:
+    def make_ahead(self, feed: SymbolFeed, exchange: Exchange, steps: int) -> Ahead:
         """Let a market take steps whose frames are sent later, to those who listen now."""
         with self.lock:
             hearers = {
@@ -152,7 +151,7 @@ class World:
             ]
         return Ahead(frames, hearers)
 
-    def _next_messages(self, feed: Feed, exchange: Exchange) -> list[tuple[Topic, list[Outgoing]]]:
+    def _next_messages(self, feed: SymbolFeed, exchange: Exchange) -> list[tuple[Topic, list[Outgoing]]]:
         now_ms = self.clock_ns() // 1_000_000
         feed.tick(now_ms)
         topics = self.hub.topics(feed.exchange, feed.symbol)
@@ -172,7 +171,7 @@ class World:
         ]
 
     def _bar_messages(
-        self, topic: Topic, feed: Feed, exchange: Exchange, change: Change, now_ms: int
+        self, topic: Topic, feed: SymbolFeed, exchange: Exchange, change: Change, now_ms: int
     ) -> list[Outgoing]:
         """Tell how the present bar stands after a trade, and of each bar that ended."""
         bars = [self._open_bars[topic]]
@@ -277,7 +276,9 @@ class World:
             while not any(topic.channel == wanted for topic in self.hub.topics(exchange, symbol)):
                 await self.hub.change()
 
-    def pairs(self, exchange: str | None = None, symbol: str | None = None) -> list[tuple[Feed, Exchange]]:
+    def pairs(
+        self, exchange: str | None = None, symbol: str | None = None
+    ) -> list[tuple[SymbolFeed, Exchange]]:
         """List the feeds, each with its exchange, that these names select."""
         return [
             (feed, each)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from collector.events.batch import NO_INT, SegmentClosed, SegmentOpened, StreamKey, Witnessed
+from collector.events.settled import HELD, STORED, Integers, Settled
 from collector.sinks.contract import SegmentState
-from collector.writer.portions import HELD, STORED, Integers, Portion
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Coverage:
         if opened.covers_silence:
             self._changed[opened.segment_id] = self._segments[opened.segment_id]
 
-    def extend(self, portion: Portion) -> None:
+    def extend(self, portion: Settled) -> None:
         """Note updates in the order of their receipt: those with a row, and those sampled away."""
         segments, received_at_ns, sequences = portion.segments, portion.received_at_ns, portion.sequences
         rows = np.ones(len(segments), dtype=np.bool_)

@@ -11,15 +11,15 @@ import structlog
 from collector.errors import SinkError, SpoolError
 from collector.sinks.contract import Receipt, Rows, Sink
 from collector.writer.breaker import Breaker, BreakerState
-from collector.writer.line import Line
-from collector.writer.parcel import Parcel
 from collector.writer.poison import POISON, sift
-from collector.writer.shelf import Shelf
+from collector.writer.queued_write import QueuedWrite
+from collector.writer.spool import Spool
+from collector.writer.write_queue import WriteQueue
 
 log = structlog.get_logger()
 
 
-class Did(Enum):
+class Step(Enum):
     """What a step came to."""
 
     MOVED = auto()  # something is done: go on
@@ -39,13 +39,13 @@ class Committed:
     last_error: str | None = None
 
 
-class Delivery:
+class ToDatabase:
     """The writer's step."""
 
     def __init__(
         self,
-        line: Line,
-        shelf: Shelf,
+        line: WriteQueue,
+        shelf: Spool,
         sink: Sink,
         breaker: Breaker,
         *,
@@ -65,29 +65,29 @@ class Delivery:
         self._refused_since_s: float | None = None
         self.committed = Committed()
 
-    def step(self, *, swap: bool = True) -> Did:
+    def step(self, *, swap: bool = True) -> Step:
         """Take the next parcel and try the database once. `swap`: look into the buffer for it if need be."""
         if not self._breaker.ready():
-            return Did.REFUSED
+            return Step.REFUSED
         try:
             parcel = self._line.hand or self._next(swap=swap)
         except SpoolError as error:
             self.committed.last_error = str(error)
             self._breaker.failed(str(error))  # what waits there comes first
-            return Did.REFUSED
+            return Step.REFUSED
         if parcel is None:
-            return Did.IDLE
+            return Step.IDLE
         began_s = self._now_s()
         try:
             with self._watched():
                 receipt = self._sink.write(parcel.write_set)
         except SinkError as error:
             self._refused(parcel, error)
-            return Did.REFUSED
+            return Step.REFUSED
         self._stored(parcel, receipt, self._now_s() - began_s)
-        return Did.MOVED
+        return Step.MOVED
 
-    def _next(self, *, swap: bool) -> Parcel | None:
+    def _next(self, *, swap: bool) -> QueuedWrite | None:
         if self._line.spilling.is_set():
             parcel = self._shelf.first()
             if parcel is not None:
@@ -100,7 +100,7 @@ class Delivery:
                 return parcel
         return self._line.take(swap=swap)
 
-    def _stored(self, parcel: Parcel, receipt: Receipt, took_s: float) -> None:
+    def _stored(self, parcel: QueuedWrite, receipt: Receipt, took_s: float) -> None:
         self._shelf.settle(parcel, receipt)
         self._line.hold(None)
         self._breaker.succeeded()
@@ -113,7 +113,7 @@ class Delivery:
         committed.rows += parcel.write_set.row_count
         committed.last_commit_s = took_s
 
-    def _refused(self, parcel: Parcel, error: SinkError) -> None:
+    def _refused(self, parcel: QueuedWrite, error: SinkError) -> None:
         self.committed.retries += 1
         self.committed.last_error = str(error)
         if self._refused_since_s is None:  # one line when it begins, one when it ends
@@ -129,7 +129,7 @@ class Delivery:
         if self._line.spilling.is_set():
             self._shelf.put(parcel)  # and it stays in hand
 
-    def _sift(self, parcel: Parcel, refused: SinkError) -> None:
+    def _sift(self, parcel: QueuedWrite, refused: SinkError) -> None:
         """Take what the database refuses for what it is out of the parcel."""
         if parcel.sifted:
             self._strip(parcel, refused)
@@ -148,10 +148,30 @@ class Delivery:
         with self._watched():
             return self._sink.refuses(rows)
 
-    def _strip(self, parcel: Parcel, refused: SinkError) -> None:
+    def _strip(self, parcel: QueuedWrite, refused: SinkError) -> None:
         """Give up the rows of a parcel that is refused though none of its rows is."""
         if parcel.damage:  # it has no rows any more: this is no matter of content
             self._breaker.failed(str(refused))
             return
         log.error("batch.rejected", batch=parcel.write_set.batch_id, error=str(refused))
         self._shelf.keep_aside(parcel, str(refused))
+
+
+class ToSpool:
+    """The spool's step."""
+
+    def __init__(self, line: WriteQueue, shelf: Spool, on_arrival: Callable[[], None] = lambda: None) -> None:
+        self._line = line
+        self._shelf = shelf
+        self._on_arrival = on_arrival
+
+    def step(self, *, swap: bool = True) -> Step:
+        """Put the next parcel into the spool; first of all what the writer holds and is not durable."""
+        parcel = self._line.take_aside(swap=swap)
+        if parcel is None:
+            return Step.IDLE
+        if not self._shelf.put(parcel):
+            return Step.REFUSED
+        self._line.put(parcel)
+        self._on_arrival()
+        return Step.MOVED

@@ -5,17 +5,17 @@ from dataclasses import replace
 from typing import Protocol
 
 from collector.events.batch import Batch, StreamKey, Witnessed
+from collector.events.settled import HELD, Settled, loads
 from collector.ids import new_id
 from collector.sinks.contract import AccountingState, Rows, SessionState, WriteSet
-from collector.writer.accounting import Accounting
 from collector.writer.coverage import Coverage
-from collector.writer.portions import HELD, Portion, loads
+from collector.writer.increments import Increments
 
 
 class MakesRows(Protocol):
     """Settles the book states of one batch after the other."""
 
-    def __call__(self, batch: Batch, /, *, is_last: bool) -> Portion:
+    def __call__(self, batch: Batch, /, *, is_last: bool) -> Settled:
         """Return the rows, and what became of the states that gave none."""
 
 
@@ -29,7 +29,7 @@ class Preparation:
         book_rows: MakesRows,
         *,
         most_rows: int,
-        market_rows: Callable[[Batch], Iterable[Portion]] = lambda _: (),
+        market_rows: Callable[[Batch], Iterable[Settled]] = lambda _: (),
         compare_bars: Callable[[Batch], Mapping[int, Witnessed]] = lambda _: {},
         beside: Callable[[], tuple[Rows, ...]] = tuple,
     ) -> None:
@@ -40,7 +40,7 @@ class Preparation:
         self._beside = beside  # rows that are no stream's: what happened
         self._most_rows = most_rows
         self._coverage = Coverage(session.session_id, key_of)
-        self._accounting = Accounting(session.session_id, key_of)
+        self._accounting = Increments(session.session_id, key_of)
 
     def write_sets(self, batch: Batch, *, extend_alive: bool, is_last: bool = False) -> Iterator[WriteSet]:
         """Yield what to commit, in order, at most `most_rows` rows each; nothing when nothing happened.
@@ -51,7 +51,7 @@ class Preparation:
             self._coverage.open(opened)
         book = self._book_rows(batch, is_last=is_last)
         all_loads = list(loads((book, *self._market_rows(batch)), self._most_rows)) or [[]]
-        earlier: list[Portion] = []
+        earlier: list[Settled] = []
         for number, load in enumerate(all_loads):
             for one in load:
                 self._coverage.extend(one)
@@ -83,6 +83,6 @@ class Preparation:
         return WriteSet(new_id(), self._session, rows, self._coverage.take_changed(), increments)
 
 
-def _held(book: Portion) -> set[int]:
+def _held(book: Settled) -> set[int]:
     """Return the segments with an update that waits for its window to be over."""
     return set() if book.fates is None else set(book.segments[book.fates == HELD].tolist())

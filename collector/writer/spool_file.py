@@ -16,11 +16,10 @@ from typing import Final
 
 import structlog
 
+from collector.database.sqlite_file import SqliteFile, sqlite_library
 from collector.errors import SpoolError, UserError
 from collector.sinks.contract import Rows, WriteSet
-from collector.sinks.sqlite_file import SqliteFile
-from collector.sinks.sqlite_library import sqlite_library
-from collector.writer.codec import FORMAT, DamagedError, body_of, head_of, read_body, read_head
+from collector.writer.spool_codec import FORMAT, DamagedError, body_of, head_of, read_body, read_head
 
 _APPLICATION_ID: Final = 0x436C5370  # "ClSp": told by `file`, and no other database is taken for a spool
 _OVERHEAD_BYTES = 256  # of an entry, beside its bytes
@@ -51,7 +50,7 @@ class Entry:
     damage: str = ""
 
 
-class Spool:
+class SpoolFile:
     """One file, open from start to end, held by this process alone. For any thread, one at a time."""
 
     def __init__(self, *paths: Path, max_bytes: int, synchronous: str = "FULL") -> None:

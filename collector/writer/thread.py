@@ -10,16 +10,15 @@ import structlog
 
 from collector.errors import SpoolError, UserError
 from collector.sinks.contract import Sink, Task
+from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
-from collector.writer.chores import Chores
-from collector.writer.delivery import Delivery, Did
-from collector.writer.line import Line, Source
+from collector.writer.delivery import Step, ToDatabase, ToSpool
 from collector.writer.prepare import Preparation
-from collector.writer.relief import Relief
-from collector.writer.shelf import Shelf
-from collector.writer.spool_file import Spool
-from collector.writer.terms import Terms
+from collector.writer.spool import Spool
+from collector.writer.spool_file import SpoolFile
+from collector.writer.tasks import TaskQueue
 from collector.writer.watchdog import Watchdog
+from collector.writer.write_queue import BatchSource, WriteQueue
 
 SHORTEST_WAIT_S = 0.01
 SHARE_OF_THE_DATABASE = 0.5  # of the time for stopping; then what is left goes to the spool
@@ -42,12 +41,12 @@ class WriterThread:
 
     def __init__(
         self,
-        source: Source,
+        source: BatchSource,
         preparation: Preparation,
         sink: Sink,
-        spool: Spool,
+        spool: SpoolFile,
         breaker: Breaker,
-        terms: Terms,
+        terms: Balance,
         limits: Limits,
         *,
         session_id: str,
@@ -61,12 +60,12 @@ class WriterThread:
         self._on_end = on_end
         self.breaker = breaker
         self.terms = terms
-        self._line = Line(source, preparation, terms, relief_rows=limits.relief_rows)
-        self._shelf = Shelf(spool, terms, session_id, on_refusal=on_refusal)
+        self._line = WriteQueue(source, preparation, terms, relief_rows=limits.relief_rows)
+        self._shelf = Spool(spool, terms, session_id, on_refusal=on_refusal)
         self._watchdog = Watchdog(
             [(limits.relief_s, self._line.spilling.set), (limits.call_timeout_s, self._break_off)]
         )
-        self._delivery = Delivery(
+        self._delivery = ToDatabase(
             self._line,
             self._shelf,
             sink,
@@ -75,8 +74,8 @@ class WriterThread:
             watched=self._watchdog.watched,
         )
         self._news = threading.Event()  # for the writer, while it does not wait for the buffer
-        self._relief = Relief(self._line, self._shelf, self._news.set)
-        self.chores = Chores()
+        self._relief = ToSpool(self._line, self._shelf, self._news.set)
+        self.chores = TaskQueue()
         self._leaving = threading.Event()  # no more time for the database
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(self._write,), name="writer", daemon=True)
@@ -188,9 +187,9 @@ class WriterThread:
             if not self.spilling and self.chores.do_one(self._run_task):
                 continue
             did = self._delivery.step(swap=swap)
-            if did is Did.MOVED:
+            if did is Step.MOVED:
                 swap = False  # first what was taken before
-            elif did is Did.REFUSED:
+            elif did is Step.REFUSED:
                 self._wait_for_news(max(self.breaker.wait_s, SHORTEST_WAIT_S))
             elif self.spilling:
                 self._wait_for_news(self._limits.interval_s)
@@ -203,9 +202,9 @@ class WriterThread:
         while not self._closed.is_set():
             self._line.spilling.wait()
             did = self._relief.step(swap=swap)
-            if did is Did.MOVED:
+            if did is Step.MOVED:
                 swap = False
-            elif did is Did.REFUSED or self._line.durable:
+            elif did is Step.REFUSED or self._line.durable:
                 self._closed.wait(self._limits.interval_s)
             else:
                 self._source.wait(self._limits.interval_s)

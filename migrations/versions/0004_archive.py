@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import context
 
-from collector.sinks import migration_steps as steps
+from collector import migration as steps
 
 revision = "0004"
 down_revision = "0003"

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import context
 from sqlalchemy.dialects import postgresql
 
-from collector.sinks import migration_steps as steps
+from collector import migration as steps
 
 revision = "0005"
 down_revision = "0004"

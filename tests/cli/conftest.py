@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from collector.app import Collector
+from collector.app.collector import Collector
 from collector.cli import main
+from collector.database import sqlite_file as sqlite_library
 from collector.settings import load_settings
 from collector.simulator import Simulator
-from collector.sinks import sqlite_library
 
 sys.path.insert(0, str(Path(__file__).parent))
 from program import BTC, CLEAN, ROOT, Run, config, end_all, start

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from collector.cli.doctor import exchanges, machine, storage
-from collector.cli.doctor.verdict import Verdict
+from collector.cli.commands.doctor import exchanges, machine, storage
+from collector.cli.commands.doctor.verdict import Verdict
+from collector.database.file_lock import WriterLock
 from collector.settings import load_settings
 from collector.settings.model import DatabaseSettings
 from collector.simulator import Simulator
-from collector.sinks.lock import WriterLock
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 
 sys.path.insert(0, str(Path(__file__).parent))
 from program import BTC, Run, config

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from collector.cli.init import next_steps
-from collector.cli.init.answers import Answers, database, exchanges, purpose
-from collector.cli.init.file import put_in_place, written_aside
-from collector.cli.init.markets import markets
-from collector.cli.init.purposes import PURPOSES
-from collector.cli.init.yaml_text import yaml_text
+from collector.cli.commands.init import next_steps
+from collector.cli.commands.init.answers import Answers, database, exchanges, purpose
+from collector.cli.commands.init.file import put_in_place, written_aside
+from collector.cli.commands.init.markets import markets
+from collector.cli.commands.init.purposes import PURPOSES
+from collector.cli.commands.init.yaml_text import yaml_text
 from collector.errors import UserError
 from collector.exchanges.venues import VENUES, kinds_of
 from collector.settings import load_settings

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 import pytest
 from rich.console import Console
 
-from collector.cli.live import draw, price
+from collector.app.view import StreamView, View, WriterView
+from collector.cli.live_table import draw, price
 from collector.cli.plain import span
 from collector.cli.screen import Rates
 from collector.events.batch import StreamKey
-from collector.events.glance import Glance
 from collector.events.notices import PotentialHalt
+from collector.events.stream_now import StreamNow
 from collector.sinks.contract import AccountingState
-from collector.view import StreamView, View, WriterView
 
 NOW_NS = 1_700_000_000_000_000_000
 
@@ -29,7 +29,7 @@ def stream(
     exchange: str = "bybit",
 ) -> StreamView:
     key = StreamKey(exchange, symbol, "book.50")
-    glance = Glance(key, state == "verified", 64_123.4, 64_123.9, NOW_NS, NOW_NS // 1_000_000 - 12)
+    glance = StreamNow(key, state == "verified", 64_123.4, 64_123.9, NOW_NS, NOW_NS // 1_000_000 - 12)
     counts = AccountingState(
         "s", *key, received=received, written=received - dropped - 10, dropped=dropped, pending=10
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.cli.rates import BYTES_A_ROW, expected
+from collector.cli.commands.plan_rates import BYTES_A_ROW, expected
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))

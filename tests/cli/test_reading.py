@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from collector.cli.coverage import bar, days
+from collector.cli.commands.coverage import bar, days
 from collector.query.tail import Tail, Wanted
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 
 sys.path.insert(0, str(Path(__file__).parent))
 from program import BTC, Run, start

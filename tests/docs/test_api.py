@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import collector
-from collector.factory import Components
-from collector.ingestor.config import DataIngestorConfig
+from collector.bot.components import Components
+from collector.bot.config import DataIngestorConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")

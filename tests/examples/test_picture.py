@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.cli.demo import CHANNELS, SYMBOLS
+from collector.cli.commands.demo import CHANNELS, SYMBOLS
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "docs" / "pictures" / "demo.svg"

@@ -20,7 +20,7 @@ from collector.exchanges.binance import (
     topic,
     unsubscribe,
 )
-from collector.stream.sense import candle_problem, trade_problem
+from collector.streams.plausible import candle_problem, trade_problem
 
 # Recorded, the books cut to a few levels.
 SPOT_DEPTH = (

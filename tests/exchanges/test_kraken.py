@@ -26,7 +26,7 @@ from collector.exchanges import kraken
 from collector.exchanges.kraken import group, ping, read_frame, read_instruments, route, subscribe, topic
 from collector.exchanges.kraken_topics import CHANNELS, WIRE_CURRENCIES
 from collector.exchanges.venues import VENUES
-from collector.stream.sense import candle_problem, trade_problem
+from collector.streams.plausible import candle_problem, trade_problem
 
 BOOK = (
     '{"channel":"book","type":"%s","data":[{"symbol":"BTC/USD","bids":[{"price":78858.8,"qty":0.00000000},'

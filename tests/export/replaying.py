@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from collector.archive.archive import Retention, archive_slices
+from collector.database.engine import make_engine
+from collector.database.tables import DEFAULT_TABLE_NAME
+from collector.database.url import database_url
 from collector.export.export import export
 from collector.export.hftbacktest import layout
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
-from collector.sinks.schema import DEFAULT_TABLE_NAME
+from collector.retention.move import Retention, archive_slices
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import SYMBOL, insert, iso

@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from collector.archive.archive import Retention, archive_slices
+from collector.database.engine import make_engine
+from collector.database.url import database_url
 from collector.errors import QueryError
 from collector.export.export import export
-from collector.query import raw_rows
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
+from collector.query.rows import raw_rows
+from collector.retention.move import Retention, archive_slices
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import SYMBOL, Facts, Row, Stored, prepare, write

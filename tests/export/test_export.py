@@ -12,7 +12,7 @@ import pytest
 from collector.errors import QueryError, UserError
 from collector.export import export as module
 from collector.export.export import export
-from collector.query import extras
+from collector.query import database as extras
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import SYMBOL, Facts, Row, Stored, insert, iso, prepare, write

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.events.batch import StreamKey
+from collector.events.settled import HELD, SAMPLED_OUT, STORED
 from collector.features.rows import BookRows
 from collector.features.sampling import Sampling
-from collector.features.streams import StreamFacts
-from collector.writer.portions import HELD, SAMPLED_OUT, STORED
+from collector.features.stream_facts import StreamFacts
 
 sys.path.insert(0, str(Path(__file__).parent))
 from books import BOOKS, LEVELS_A_ROW, Case, batch

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.database.tables import ROW_COLUMNS, tables
 from collector.events.batch import StreamKey
-from collector.features.practical import Book
-from collector.features.quality import quality
+from collector.events.settled import Columns
+from collector.features.practical import Book, quality
 from collector.features.rows import BookRows
-from collector.features.streams import StreamFacts
-from collector.sinks.schema import ROW_COLUMNS, tables
-from collector.writer.portions import Columns
+from collector.features.stream_facts import StreamFacts
 
 sys.path.insert(0, str(Path(__file__).parent))
 from books import BOOKS, LEVELS_A_ROW, Case, batch, opened, top

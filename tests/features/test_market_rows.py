@@ -4,9 +4,9 @@ from array import array
 
 from collector.events.batch import Batch, StreamKey
 from collector.events.columns import NO_INT, NO_NUMBER, CandleColumns, TradeColumns
+from collector.events.settled import Settled
 from collector.features.market_rows import MarketRows
-from collector.features.streams import StreamFacts
-from collector.writer.portions import Portion
+from collector.features.stream_facts import StreamFacts
 
 KEYS = [
     StreamKey("binance", "BTC/USDT:USDT", "trade"),
@@ -16,13 +16,13 @@ KEYS = [
 AT_NS = 1_700_000_000_123_456_789
 
 
-def portions(trades: TradeColumns | None = None, candles: CandleColumns | None = None) -> list[Portion]:
+def portions(trades: TradeColumns | None = None, candles: CandleColumns | None = None) -> list[Settled]:
     rows = MarketRows(lambda number: StreamFacts(KEYS[number], 0, "replay"))
     nothing = array("d"), array("q"), (), (), {}, {}
     return list(rows.portions(Batch(*nothing, trades or TradeColumns(), candles or CandleColumns())))
 
 
-def only_row(portion: Portion) -> dict[str, object]:
+def only_row(portion: Settled) -> dict[str, object]:
     ((_, columns),) = portion.tables
     assert len(portion) == 1
     return {name: column[0] for name, column in columns.items()}

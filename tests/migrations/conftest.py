@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
+from collector.database.engine import make_engine
+from collector.database.url import database_url
 
 
 @pytest.fixture

@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from collector.database.engine import make_engine
+from collector.database.file_lock import WriterLock
+from collector.database.migrate import Status, bring_to_head, downgrade, sql_preview, status, upgrade
+from collector.database.tables import tables
+from collector.database.url import database_url
 from collector.errors import DatabaseInUse, SchemaError, UserError
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
-from collector.sinks.lock import WriterLock
-from collector.sinks.migrate import Status, bring_to_head, downgrade, sql_preview, status, upgrade
-from collector.sinks.schema import tables
 
 NAME = "l2_training_data_practical"
 HEAD = "0005"
 
 START = """
 import sys
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
-from collector.sinks.migrate import bring_to_head
+from collector.database.url import database_url
+from collector.database.engine import make_engine
+from collector.database.migrate import bring_to_head
 engine = make_engine(database_url(sys.argv[1]), busy_timeout_s=30)
 print("ready", flush=True)
 sys.stdin.readline()

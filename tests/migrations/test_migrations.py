@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from collector.database.migrate import Status, downgrade, status, upgrade
+from collector.database.tables import HOT_COLUMNS, tables
 from collector.errors import UserError
-from collector.sinks.migrate import Status, downgrade, status, upgrade
-from collector.sinks.schema import HOT_COLUMNS, tables
 
 NAME = "l2_training_data_practical"
 HEAD = "0005"

@@ -14,9 +14,9 @@ MIGRATE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import collector.resources
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
-from collector.sinks.migrate import bring_to_head
+from collector.database.url import database_url
+from collector.database.engine import make_engine
+from collector.database.migrate import bring_to_head
 engine = make_engine(database_url(sys.argv[2]))
 assert bring_to_head(engine, "books", allow=False)
 engine.dispose()

@@ -5,11 +5,11 @@ import re
 import pytest
 import sqlalchemy as sa
 
+from collector.database.migrate import bring_to_head, status
+from collector.database.tables import HOT_COLUMNS
 from collector.errors import SchemaError
 from collector.sinks.contract import Rows, SessionState, WriteSet
-from collector.sinks.migrate import bring_to_head, status
-from collector.sinks.schema import HOT_COLUMNS
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 
 NAME = "l2_training_data_practical"
 KEY = {"sqlite": "id INTEGER PRIMARY KEY", "postgresql": "id BIGSERIAL PRIMARY KEY"}

@@ -57,9 +57,11 @@ def test_a_fault_that_is_no_program_is_not_planted(project: Path) -> None:
 
 
 def test_each_module_has_its_folder_of_tests() -> None:
-    assert folder_of("collector/sinks/sql.py") == folder_of_tests("collector/sinks/sql.py") == "sinks"
+    assert (
+        folder_of("collector/sinks/sql/sink.py") == folder_of_tests("collector/sinks/sql/sink.py") == "sinks"
+    )
     assert folder_of("collector/query/audit/books.py") == "query"
-    assert folder_of("collector/halts.py") == folder_of_tests("collector/halts.py") == "loose"
+    assert folder_of("collector/app/alarm.py") == folder_of_tests("collector/app/alarm.py") == "loose"
     found = {folder_of_tests(module) for module in modules(ROOT)}
     without = [tests for tests in found if not files_of_tests(ROOT, tests)]
     assert without == []

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from collector.database.tables import ROW_COLUMNS
 from collector.features.rows import iso_text
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
-from collector.sinks.schema import ROW_COLUMNS
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 
 MS = 1_000_000
 MINUTE_MS = 60_000

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import prepare
 
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
+from collector.database.engine import make_engine
+from collector.database.url import database_url
 
 EMPTIED = (
     *("l2_training_data_practical", "collector_coverage", "collector_trades"),

@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 from hypothesis import strategies as st
 
-from collector.sinks import multi_row
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
-from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
-from collector.sinks.sql import SqlSink
+from collector.database.engine import make_engine
+from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.url import database_url
+from collector.sinks.sql import multi_row
+from collector.sinks.sql.sink import SqlSink
 
 SYMBOL = "BTC/USDT:USDT"
 START_NS = 1_700_000_000_000_000_000

@@ -10,7 +10,7 @@ from collector.events.batch import StreamKey
 from collector.features.rows import iso_text
 from collector.query.audit import audit
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 
 MINUTE_MS = 60_000
 BEGIN_MS = 1_700_000_040_000  # a full minute

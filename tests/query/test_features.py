@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from collector import gaps, iter_features, load_features
 from collector.errors import QueryError
-from collector.query import loading, sparse
+from collector.query import loading
+from collector.query.rows import sparse
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import (

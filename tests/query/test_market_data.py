@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector import load_levels, load_ohlcv, load_trades, symbols
+from collector.database.market_tables import LEVEL_COLUMNS
 from collector.errors import QueryError
-from collector.sinks.market_tables import LEVEL_COLUMNS
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import (

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.query.columns import NO_INT, Chunk, empty, joined, length, pandas_column, picked
-from collector.query.merging import even, merged
+from collector.query.rows.columns import NO_INT, Chunk, empty, joined, length, pandas_column, picked
+from collector.query.rows.merging import even, merged
 
 
 def chunk(at_ns: list[int], name: str) -> Chunk:

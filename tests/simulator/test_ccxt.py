@@ -12,7 +12,7 @@ import pytest
 from collector.simulator import Simulator
 
 if TYPE_CHECKING:
-    from collector.simulator.truth import BookState
+    from collector.simulator.market.truth import BookState
 
 MARKETS = [
     ("bybit", "BTC/USDT:USDT", 50),

@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from collector.simulator.depth import side_delta, whole_side_delta
-from collector.simulator.feed import CHECKPOINT_STEPS, Feed
-from collector.simulator.instruments import instrument
-from collector.simulator.market import TOP_LEVELS, Market, Side
-from collector.simulator.past import bars_between, position_at, trade_count, trades_since
-from collector.simulator.record import Columns, Numbering
+from collector.simulator.market.depth import side_delta, whole_side_delta
+from collector.simulator.market.instruments import instrument
+from collector.simulator.market.market import TOP_LEVELS, Market, Side
+from collector.simulator.market.past import bars_between, position_at, trade_count, trades_since
+from collector.simulator.market.record import Columns, Numbering
+from collector.simulator.market.symbol_feed import CHECKPOINT_STEPS, SymbolFeed
 
 MINUTE_MS = 60_000
 START_MS = 1_700_000_000_000
@@ -21,8 +21,8 @@ def market(seed: str = "a", levels: int = 100) -> Market:
     return Market(seed, start_ticks=650_000, typical_lots=77, levels=levels)
 
 
-def feed(remember: int = 100_000, symbol: str = "BTC/USDT:USDT", exchange: str = "bybit") -> Feed:
-    return Feed(instrument(exchange, symbol), 7, levels=60, remember=remember, start_ms=START_MS)
+def feed(remember: int = 100_000, symbol: str = "BTC/USDT:USDT", exchange: str = "bybit") -> SymbolFeed:
+    return SymbolFeed(instrument(exchange, symbol), 7, levels=60, remember=remember, start_ms=START_MS)
 
 
 def state(of: Market) -> tuple[object, ...]:

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from collector.simulator import Simulator
-from collector.simulator.bybit import Bybit
-from collector.simulator.limits import Allowance, Rule
+from collector.simulator.exchanges.bybit import Bybit
+from collector.simulator.faults.admission import Allowance, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -379,7 +379,7 @@ def test_five_hundred_symbols(connect: type[Client]) -> None:
 def test_the_command_plays_a_recording(tmp_path: Path) -> None:
     recording = tmp_path / "frames.jsonl"
     recording.write_text('{"channel":"heartbeat"}\n')
-    program = "import typer; from collector.cli.simulate import simulate; typer.run(simulate)"
+    program = "import typer; from collector.cli.commands.simulate import simulate; typer.run(simulate)"
     ran = subprocess.run(
         [sys.executable, "-c", program, "--port=0", "--seconds=0.1", f"--replay=kraken:BTC/USD={recording}"],
         capture_output=True,
@@ -403,7 +403,7 @@ def test_bybit_repeats_the_best_prices_of_a_quiet_market(
 
 
 def test_the_command_says_where_to_connect_and_ends_by_itself() -> None:
-    program = "import typer; from collector.cli.simulate import simulate; typer.run(simulate)"
+    program = "import typer; from collector.cli.commands.simulate import simulate; typer.run(simulate)"
     ran = subprocess.run(
         [sys.executable, "-c", program, "--port", "0", "--seconds", "0.2", "--symbol", "kraken:BTC/USD"],
         capture_output=True,

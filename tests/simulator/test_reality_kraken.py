@@ -11,8 +11,8 @@ from zlib import crc32
 import pytest
 
 from collector.simulator import Simulator
-from collector.simulator.kraken import checksum
-from collector.simulator.market import Side
+from collector.simulator.exchanges.kraken import checksum
+from collector.simulator.market.market import Side
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 import recordings

@@ -15,7 +15,7 @@ import pytest
 
 from collector.errors import UserError
 from collector.simulator import Simulator
-from collector.simulator.recording import read_recording
+from collector.simulator.recordings.recording import read_recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from collector.database.tables import ROW_COLUMNS
 from collector.sinks.contract import Rows, SessionState, Value, WriteSet
-from collector.sinks.schema import ROW_COLUMNS
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 
 SESSION = SessionState("session-1", 1_000, "0.1.0", "host", 42, '["bybit BTC/USDT:USDT book.50"]')
 ROW: dict[str, Value] = {

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from collector.sinks.bar_rows import Written
+from collector.database.engine import make_engine
+from collector.database.migrate import bring_to_head
+from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.url import database_url
 from collector.sinks.contract import Rows
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
-from collector.sinks.migrate import bring_to_head
-from collector.sinks.routes import write_rows
-from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
+from collector.sinks.sql.bar_rows import Written
+from collector.sinks.sql.insert import write_rows
 
 TABLES = tables(DEFAULT_TABLE_NAME)
 BAR = {

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent))
 from bar_oracle import Oracle, State
 
+from collector.database.tables import DEFAULT_TABLE_NAME, tables
 from collector.errors import SinkError
 from collector.events.batch import StreamKey
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, WriteSet
-from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
-from collector.sinks.sql import SqlSink
-from collector.writer.codec import body_of, read_body
+from collector.sinks.sql.sink import SqlSink
 from collector.writer.poison import sift
+from collector.writer.spool_codec import body_of, read_body
 
 TABLES = tables(DEFAULT_TABLE_NAME)
 SESSION = SessionState("s", 1, "0", "h", 1, "{}")

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
+from collector.database.engine import make_engine
+from collector.database.tables import tables
+from collector.database.url import database_url
 from collector.errors import SinkError
 from collector.sinks.contract import Rows, SessionState, WriteSet
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
-from collector.sinks.schema import tables
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 
 OpenSink = Callable[..., SqlSink]
 FOR_EVER = {
@@ -43,7 +43,7 @@ def test_a_call_that_hangs_ends_when_it_is_broken_off(
             errors.append(error)
 
     with monkeypatch.context() as hanging:
-        hanging.setattr("collector.sinks.sql.write_rows", hang)
+        hanging.setattr("collector.sinks.sql.sink.write_rows", hang)
         thread = threading.Thread(target=write)
         thread.start()
         assert hangs.wait(10)
@@ -95,7 +95,7 @@ def test_a_sink_that_cannot_say_says_so(
     def away(*_parts: object) -> int:
         raise OSError("gone")
 
-    monkeypatch.setattr("collector.sinks.sql.write_rows", away)
+    monkeypatch.setattr("collector.sinks.sql.sink.write_rows", away)
     with pytest.raises(SinkError) as refused:
         sink.refuses(make_rows(1))
     assert refused.value.transient

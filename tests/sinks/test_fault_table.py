@@ -7,7 +7,7 @@ import pytest
 from psycopg import errors as postgres_errors
 from sqlalchemy import exc
 
-from collector.sinks.faults import (
+from collector.database.faults import (
     DRIVER_CONTENT,
     SQLITE_CONTENT,
     SQLITE_STATE,
@@ -15,7 +15,7 @@ from collector.sinks.faults import (
     SQLSTATE_STATE,
     sink_error,
 )
-from collector.sinks.sqlite_library import pysqlite3
+from collector.database.sqlite_file import pysqlite3
 
 # Primary codes are below 256; these modules also name limits, actions of authorizers and successes.
 SQLITE_NAMES = [

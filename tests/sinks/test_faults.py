@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from collector.errors import SinkError
 from collector.sinks.contract import Rows, SessionState, WriteSet
-from collector.sinks.routes import write_rows
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.insert import write_rows
+from collector.sinks.sql.sink import SqlSink
 
 OpenSink = Callable[..., SqlSink]
 MakeBatch = Callable[..., WriteSet]
@@ -159,7 +159,7 @@ def test_a_connection_cut_while_rows_are_sent_is_worth_another_try_which_succeed
         return write_rows(connection, *parts)  # type: ignore[arg-type]
 
     with monkeypatch.context() as cutting:
-        cutting.setattr("collector.sinks.sql.write_rows", cut_then_write)
+        cutting.setattr("collector.sinks.sql.sink.write_rows", cut_then_write)
         assert refused(sink, make_batch()).transient
     assert not sink.write(make_batch()).repeated
 

@@ -6,7 +6,7 @@ import pytest
 
 from collector.events.batch import StreamKey
 from collector.sinks.contract import SessionState
-from collector.sinks.lock_holders import Holder, described, holder_of, introduce
+from collector.sinks.sql.stream_locks import Holder, described, holder_of, introduce
 
 SESSION = SessionState("s-1", 1, "0", "host", 42, "{}")
 STREAM = StreamKey("bybit", "BTC/USDT", "book.50")

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from collector.sinks import multi_row
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
+from collector.database.engine import make_engine
+from collector.database.url import database_url
+from collector.sinks.sql import multi_row
 
 
 def test_no_statement_has_more_variables_than_sqlite_takes(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from collector.errors import SinkError
 from collector.events.batch import StreamKey
 from collector.sinks.contract import Rows, SegmentState, SessionState, WriteSet
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
 SESSION = SessionState("one", 1, "0.1.0", "host", 41, "{}")

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from collector.database.engine import make_engine
+from collector.database.tables import ROW_COLUMNS, Tables, tables
+from collector.database.url import database_url
 from collector.errors import SinkError
 from collector.events.batch import StreamKey
 from collector.sinks.contract import (
@@ -17,10 +20,7 @@ from collector.sinks.contract import (
     Value,
     WriteSet,
 )
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
-from collector.sinks.schema import ROW_COLUMNS, Tables, tables
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 
 OpenSink = Callable[..., SqlSink]
 MakeBatch = Callable[..., WriteSet]

@@ -12,7 +12,7 @@ import pytest
 
 from collector.errors import DatabaseInUse, SinkError, UserError
 from collector.sinks.contract import WriteSet
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 
 OpenSink = Callable[..., SqlSink]
 MakeBatch = Callable[..., WriteSet]

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from collector.errors import DatabaseInUse, SinkError
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.sinks.contract import AccountingState, SegmentState, SessionState, WriteSet
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 
 OpenSink = Callable[..., SqlSink]
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -25,7 +25,7 @@ COLLECT = """
 import sys
 from collector.events.batch import StreamKey
 from collector.sinks.contract import SessionState
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 sink = SqlSink(sys.argv[1], auto_migrate=True)
 sink.open()
 stream = StreamKey("bybit", "BTC/USDT:USDT", "book.50")

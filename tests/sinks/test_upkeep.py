@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from collector.sinks import upkeep
+from collector.database.tables import DEFAULT_TABLE_NAME, tables
 from collector.sinks.contract import WriteSet
-from collector.sinks.schema import DEFAULT_TABLE_NAME, tables
-from collector.sinks.sql import SqlSink
-from collector.sinks.upkeep import LAST_OF_A_SESSION_NS, Slice
+from collector.sinks.sql import upkeep
+from collector.sinks.sql.sink import SqlSink
+from collector.sinks.sql.upkeep import LAST_OF_A_SESSION_NS, Slice
 
 TABLES = tables(DEFAULT_TABLE_NAME)
 MINUTE_NS = 60 * 10**9

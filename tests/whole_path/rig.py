@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from collector.app import Collector, Report
+from collector.app.collector import Collector, Report
 from collector.events.notices import SegmentChanged
 from collector.query.audit import audit
 from collector.query.database import reading

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from collector.app import Report
+from collector.app.collector import Report
 from collector.events.batch import UNKNOWN
 from collector.events.notices import PotentialHalt, SegmentChanged, SnapshotFailed, State, SystemState
 from collector.simulator import Simulator
-from collector.simulator.faults import Faults
+from collector.simulator.faults.faults import Faults
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import Market, Rig, wait_until

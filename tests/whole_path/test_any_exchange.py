@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from collector.app import Collector
+from collector.app.collector import Collector
 from collector.events.notices import PotentialHalt, SegmentChanged
 from collector.query.audit import audit
 from collector.query.database import reading

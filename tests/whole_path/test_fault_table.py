@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from collector.events.notices import State
-from collector.simulator.faults import Faults
+from collector.simulator.faults.faults import Faults
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import MARKETS, Market, wait_until

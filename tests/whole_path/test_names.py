@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from collector.app import Collector
+from collector.app.collector import Collector
 from collector.events.bus import EventBus
 from collector.events.notices import MarketRepeated
 from collector.settings import load_settings

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from collector.view import StreamView
+from collector.app.view import StreamView
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import BTC, ETH, Rig, running, stop_and_check, wait_until

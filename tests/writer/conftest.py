@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from collector.database.tables import ROW_COLUMNS
 from collector.events.batch import StreamKey
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
-from collector.sinks.schema import ROW_COLUMNS
-from collector.writer.spool_file import Spool
+from collector.writer.spool_file import SpoolFile
 
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
 SESSION = SessionState("session-1", 1_000, "0", "host", 1, "{}")
@@ -42,12 +42,12 @@ def make_write_set() -> Callable[..., WriteSet]:
 
 
 @pytest.fixture
-def open_spool(tmp_path: Path) -> Iterator[Callable[..., Spool]]:
+def open_spool(tmp_path: Path) -> Iterator[Callable[..., SpoolFile]]:
     """Open spools that are closed when the test ends."""
-    opened: list[Spool] = []
+    opened: list[SpoolFile] = []
 
-    def open_one(*names: str, max_bytes: int = 1 << 20) -> Spool:
-        spool = Spool(*(tmp_path / name for name in names or ("spool",)), max_bytes=max_bytes)
+    def open_one(*names: str, max_bytes: int = 1 << 20) -> SpoolFile:
+        spool = SpoolFile(*(tmp_path / name for name in names or ("spool",)), max_bytes=max_bytes)
         spool.open()
         opened.append(spool)
         return spool

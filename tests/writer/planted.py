@@ -10,53 +10,55 @@ import pytest
 from collector.errors import SinkError, SpoolError
 from collector.events.batch import StreamKey
 from collector.sinks.contract import Receipt, WriteSet
-from collector.writer import carried, delivery, shelf
-from collector.writer.delivery import Delivery
-from collector.writer.line import Line
-from collector.writer.parcel import Parcel, written
+from collector.writer import delivery
+from collector.writer import spool as carried
+from collector.writer import spool as shelf
+from collector.writer.balance import Balance
+from collector.writer.delivery import ToDatabase
 from collector.writer.poison import Sifted, sift, without_rows
-from collector.writer.shelf import Shelf
-from collector.writer.terms import Terms
+from collector.writer.queued_write import QueuedWrite, written
+from collector.writer.spool import Spool
+from collector.writer.write_queue import WriteQueue
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def popped_before_it_is_committed(patch: pytest.MonkeyPatch) -> None:
-    first = Shelf.first
+    first = Spool.first
 
-    def pop(self: Shelf) -> Parcel | None:
+    def pop(self: Spool) -> QueuedWrite | None:
         parcel = first(self)
         if parcel is not None:
             self._spool.remove(parcel.number)
         return parcel
 
-    patch.setattr(Shelf, "first", pop)
+    patch.setattr(Spool, "first", pop)
 
 
 def another_id_at_each_try(patch: pytest.MonkeyPatch) -> None:
-    refused, numbers = Delivery._refused, count()
+    refused, numbers = ToDatabase._refused, count()
 
-    def rename(self: Delivery, parcel: Parcel, error: SinkError) -> None:
+    def rename(self: ToDatabase, parcel: QueuedWrite, error: SinkError) -> None:
         parcel.write_set = replace(parcel.write_set, batch_id=f"again-{next(numbers)}")
         refused(self, parcel, error)
 
-    patch.setattr(Delivery, "_refused", rename)
+    patch.setattr(ToDatabase, "_refused", rename)
 
 
 def another_id_in_the_spool(patch: pytest.MonkeyPatch) -> None:
-    append, numbers = Shelf._append, count()
+    append, numbers = Spool._append, count()
 
-    def rename(self: Shelf, parcel: Parcel) -> None:
+    def rename(self: Spool, parcel: QueuedWrite) -> None:
         kept = parcel.write_set
         parcel.write_set = replace(kept, batch_id=f"spooled-{next(numbers)}")
         append(self, parcel)
         parcel.write_set = kept
 
-    patch.setattr(Shelf, "_append", rename)
+    patch.setattr(Spool, "_append", rename)
 
 
 def what_the_writer_holds_stays_in_memory(patch: pytest.MonkeyPatch) -> None:
-    def take_aside(self: Line, *, swap: bool) -> Parcel | None:
+    def take_aside(self: WriteQueue, *, swap: bool) -> QueuedWrite | None:
         with self._lock:
             if not self.spilling.is_set():
                 return None
@@ -64,27 +66,27 @@ def what_the_writer_holds_stays_in_memory(patch: pytest.MonkeyPatch) -> None:
                 self.carried = self._next(swap=swap)
             return self.carried
 
-    patch.setattr(Line, "take_aside", take_aside)
+    patch.setattr(WriteQueue, "take_aside", take_aside)
 
 
 def dropped_when_the_spool_is_full(patch: pytest.MonkeyPatch) -> None:
-    append = Shelf._append
+    append = Spool._append
 
-    def ignore(self: Shelf, parcel: Parcel) -> None:
+    def ignore(self: Spool, parcel: QueuedWrite) -> None:
         try:
             append(self, parcel)
         except SpoolError:
             parcel.settled = True
 
-    patch.setattr(Shelf, "_append", ignore)
+    patch.setattr(Spool, "_append", ignore)
 
 
 def live_before_what_is_on_its_way_to_the_spool(patch: pytest.MonkeyPatch) -> None:
-    def nothing_in_spool(self: Line) -> None:
+    def nothing_in_spool(self: WriteQueue) -> None:
         with self._lock:
             self.spilling.clear()
 
-    patch.setattr(Line, "nothing_in_spool", nothing_in_spool)
+    patch.setattr(WriteQueue, "nothing_in_spool", nothing_in_spool)
 
 
 def the_poisoned_batch_is_thrown_away(patch: pytest.MonkeyPatch) -> None:
@@ -111,17 +113,17 @@ def poison_is_counted_as_written(patch: pytest.MonkeyPatch) -> None:
 
 
 def rejections_are_not_counted(patch: pytest.MonkeyPatch) -> None:
-    def forget(_self: Terms, _parcel: Parcel, _rows: Mapping[StreamKey, int], _reason: str) -> None:
+    def forget(_self: Balance, _parcel: QueuedWrite, _rows: Mapping[StreamKey, int], _reason: str) -> None:
         pass
 
-    patch.setattr(Terms, "rejected", forget)
+    patch.setattr(Balance, "rejected", forget)
 
 
 def spooled_rows_stay_in_flight(patch: pytest.MonkeyPatch) -> None:
-    def forget(_self: Terms, parcel: Parcel) -> None:
+    def forget(_self: Balance, parcel: QueuedWrite) -> None:
         parcel.spooled = True
 
-    patch.setattr(Terms, "spooled", forget)
+    patch.setattr(Balance, "spooled", forget)
 
 
 def carried_rows_are_counted_as_received_again(patch: pytest.MonkeyPatch) -> None:
@@ -137,35 +139,35 @@ def carried_rows_are_counted_as_received_again(patch: pytest.MonkeyPatch) -> Non
 
 
 def what_the_last_session_had_written_is_carried_in(patch: pytest.MonkeyPatch) -> None:
-    def believe(self: Terms, parcel: Parcel) -> None:
+    def believe(self: Balance, parcel: QueuedWrite) -> None:
         self.committed(parcel, Receipt())
 
-    patch.setattr(Terms, "known_before", believe)
+    patch.setattr(Balance, "known_before", believe)
 
 
 def given_up_after_three_refusals(patch: pytest.MonkeyPatch) -> None:
-    refused = Delivery._refused
+    refused = ToDatabase._refused
 
-    def give_up(self: Delivery, parcel: Parcel, error: SinkError) -> None:
+    def give_up(self: ToDatabase, parcel: QueuedWrite, error: SinkError) -> None:
         refused(self, parcel, error)
         if parcel.tries == 3:
             self._shelf.settle(parcel, Receipt())
             self._line.hold(None)
 
-    patch.setattr(Delivery, "_refused", give_up)
+    patch.setattr(ToDatabase, "_refused", give_up)
 
 
 def a_batch_is_left_out_after_a_lost_answer(patch: pytest.MonkeyPatch) -> None:
-    refused = Delivery._refused
+    refused = ToDatabase._refused
 
-    def believe(self: Delivery, parcel: Parcel, error: SinkError) -> None:
+    def believe(self: ToDatabase, parcel: QueuedWrite, error: SinkError) -> None:
         if "lost" in str(error) or parcel.tries:
             self._shelf.settle(parcel, Receipt())
             self._line.hold(None)
         else:
             refused(self, parcel, error)
 
-    patch.setattr(Delivery, "_refused", believe)
+    patch.setattr(ToDatabase, "_refused", believe)
 
 
 PLANTS: list[Plant] = [

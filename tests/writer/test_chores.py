@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from collector.errors import CollectorError
-from collector.writer.chores import MOST_WAITING, Chores
+from collector.writer.tasks import MOST_WAITING, TaskQueue
 
 Run = Callable[[Callable[[Any], int]], int]
 
@@ -16,7 +16,7 @@ def run(task: Callable[[Any], int]) -> int:
 
 
 def test_work_is_done_in_order_one_a_step_and_its_outcome_told() -> None:
-    chores, seen = Chores(), []
+    chores, seen = TaskQueue(), []
     futures = [chores.submit(lambda connection, n=n: seen.append((n, connection)) or n) for n in range(3)]
     assert seen == []
     assert chores.do_one(run)
@@ -27,7 +27,7 @@ def test_work_is_done_in_order_one_a_step_and_its_outcome_told() -> None:
 
 
 def test_what_work_raises_is_the_asker_s() -> None:
-    chores = Chores()
+    chores = TaskQueue()
     future = chores.submit(lambda _: int("x"))
     assert chores.do_one(run)
     with pytest.raises(ValueError, match="invalid literal"):
@@ -35,7 +35,7 @@ def test_what_work_raises_is_the_asker_s() -> None:
 
 
 def test_too_much_work_is_refused() -> None:
-    chores = Chores()
+    chores = TaskQueue()
     taken = [chores.submit(lambda _: 1) for _ in range(MOST_WAITING)]
     with pytest.raises(CollectorError, match="no more work"):
         chores.submit(lambda _: 1).result(0)
@@ -43,7 +43,7 @@ def test_too_much_work_is_refused() -> None:
 
 
 def test_at_the_end_whoever_waits_is_told() -> None:
-    chores = Chores()
+    chores = TaskQueue()
     future = chores.submit(lambda _: 1)
     outcome: list[type[BaseException]] = []
 

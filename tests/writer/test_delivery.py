@@ -8,7 +8,7 @@ import pytest
 
 from collector.errors import SinkError
 from collector.sinks.contract import Receipt, WriteSet
-from collector.writer.delivery import Did
+from collector.writer.delivery import Step
 
 sys.path.insert(0, str(Path(__file__).parent))
 from world import World
@@ -35,7 +35,7 @@ def refusing(world: World, number: int) -> Callable[[WriteSet], Receipt]:
     return refuse
 
 
-def step(world: World) -> Did:
+def step(world: World) -> Step:
     world.now_s += 100.0
     return world.deliver(swap=True)
 
@@ -45,9 +45,9 @@ def test_a_batch_that_is_refused_though_none_of_its_rows_is_goes_aside_and_the_n
 ) -> None:
     world.rows(0, 3)
     world.database.write = refusing(world, 0)  # type: ignore[method-assign]
-    assert [step(world) for _ in range(3)] == [Did.REFUSED, Did.REFUSED, Did.MOVED]
+    assert [step(world) for _ in range(3)] == [Step.REFUSED, Step.REFUSED, Step.MOVED]
     world.rows(0, 2)
-    assert step(world) is Did.MOVED
+    assert step(world) is Step.MOVED
     assert world.database.rows == [(0, 4), (0, 5)]
     connection = world.spool._connection
     assert connection is not None
@@ -59,35 +59,35 @@ def test_a_batch_that_is_refused_though_none_of_its_rows_is_goes_aside_and_the_n
 
 
 def test_where_nothing_waits_there_is_nothing_to_do(world: World) -> None:
-    assert world.deliver(swap=True) is Did.IDLE
+    assert world.deliver(swap=True) is Step.IDLE
     world.rows(0, 1)
-    assert world.deliver(swap=False) is Did.IDLE  # not to be looked for in the buffer
-    assert world.deliver(swap=True) is Did.MOVED
+    assert world.deliver(swap=False) is Step.IDLE  # not to be looked for in the buffer
+    assert world.deliver(swap=True) is Step.MOVED
     assert world.database.rows == [(0, 1)]
 
 
 def test_one_try_a_time_and_none_before_the_wait_is_over(world: World) -> None:
     world.database.refusals = 1
     world.rows(0, 1)
-    assert world.deliver(swap=True) is Did.REFUSED
+    assert world.deliver(swap=True) is Step.REFUSED
     committed = world.delivery.committed
     assert (committed.retries, committed.batches, committed.last_error) == (1, 0, "the database is away")
     world.breaker._ready_s = world.now_s + 1.0
-    assert world.deliver(swap=True) is Did.REFUSED
+    assert world.deliver(swap=True) is Step.REFUSED
     assert (world.database.refusals, committed.retries) == (0, 1)  # not tried
-    assert step(world) is Did.MOVED
+    assert step(world) is Step.MOVED
     assert (committed.batches, committed.rows, committed.last_error) == (1, 1, None)
 
 
 def test_refusals_for_longer_than_patience_lasts_have_the_spool_take_what_comes(world: World) -> None:
     world.database.refusals = 3
     world.rows(0, 1)
-    assert world.deliver(swap=True) is Did.REFUSED
+    assert world.deliver(swap=True) is Step.REFUSED
     assert not world.line.spilling.is_set()
     world.now_s += 1.0
-    assert world.deliver(swap=True) is Did.REFUSED
+    assert world.deliver(swap=True) is Step.REFUSED
     assert not world.line.spilling.is_set()  # as long as it may take, and no longer
     world.now_s += 0.5
-    assert world.deliver(swap=True) is Did.REFUSED
+    assert world.deliver(swap=True) is Step.REFUSED
     assert world.line.spilling.is_set()
     assert world.spool.entries == 1

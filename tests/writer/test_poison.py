@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.database.engine import make_engine
+from collector.database.tables import tables
+from collector.database.url import database_url
 from collector.events.batch import StreamKey
 from collector.sinks.contract import AccountingState, Receipt, Rows, SegmentState, WriteSet
-from collector.sinks.database_url import database_url
-from collector.sinks.engine import make_engine
-from collector.sinks.schema import tables
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 from collector.writer.poison import sift
 
 MakeWriteSet = Callable[..., WriteSet]

@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from power import Disk
 
 from collector.sinks.contract import WriteSet
-from collector.sinks.sql import SqlSink
+from collector.sinks.sql.sink import SqlSink
 from collector.writer import spool_file
-from collector.writer.spool_file import Spool
+from collector.writer.spool_file import SpoolFile
 
 MakeWriteSet = Callable[..., WriteSet]
 BATCHES = 30
@@ -130,7 +130,7 @@ def test_what_the_spool_keeps_survives(
 ) -> None:
     monkeypatch.setattr(spool_file, "sqlite_library", lambda: Library(disk))
     monkeypatch.setattr(spool_file, "_LOG_PAGES", 20)
-    spool = Spool(tmp_path / "file", max_bytes=1 << 24)
+    spool = SpoolFile(tmp_path / "file", max_bytes=1 << 24)
     spool.open()
     marks = [len(disk.log)]
     for number in range(BATCHES):

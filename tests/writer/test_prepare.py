@@ -18,19 +18,19 @@ from collector.events.batch import (
     StreamKey,
     Witnessed,
 )
+from collector.events.settled import Settled
 from collector.sinks.contract import AccountingState, SegmentState, SessionState, WriteSet
-from collector.writer.portions import Portion
 from collector.writer.prepare import Preparation
 
 KEYS = [StreamKey("bybit", symbol, "book.50") for symbol in ("BTC/USDT:USDT", "ETH/USDT:USDT")]
 SESSION = SessionState("session", 1, "0", "host", 1, "{}")
 
 
-def book_rows(batch: Batch, *, is_last: bool) -> Portion:  # noqa: ARG001
+def book_rows(batch: Batch, *, is_last: bool) -> Settled:  # noqa: ARG001
     integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
     received_at_ns, _, sequences, streams, segments, _ = integers.T
     columns = {"received_at_ns": received_at_ns.tolist()}
-    return Portion("book", columns, streams, segments, received_at_ns, sequences)
+    return Settled("book", columns, streams, segments, received_at_ns, sequences)
 
 
 def make(most_rows: int = 1000) -> Preparation:

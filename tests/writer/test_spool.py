@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from collector.errors import SpoolError, UserError
 from collector.sinks.contract import Rows, WriteSet
-from collector.writer.codec import DamagedError, UnfitError, body_of, head_of, read_body, read_head
-from collector.writer.spool_file import Spool
+from collector.writer.spool_codec import DamagedError, UnfitError, body_of, head_of, read_body, read_head
+from collector.writer.spool_file import SpoolFile
 
 MakeWriteSet = Callable[..., WriteSet]
-OpenSpool = Callable[..., Spool]
+OpenSpool = Callable[..., SpoolFile]
 
 VALUES = st.none() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text()
 

@@ -6,47 +6,47 @@ import pytest
 
 from collector.events.batch import Counts, StreamKey
 from collector.sinks.contract import AccountingState, Receipt, SessionState, WriteSet
-from collector.writer.parcel import Parcel
-from collector.writer.terms import Terms
+from collector.writer.balance import Balance
+from collector.writer.queued_write import QueuedWrite
 
 KEY = StreamKey("bybit", "BTC/USDT", "book.50")
 SESSION = SessionState("s", 1, "0", "h", 1, "{}")
 
 
-def parcel(written: int = 5, sampled_out: int = 2, number: int = 1) -> Parcel:
+def parcel(written: int = 5, sampled_out: int = 2, number: int = 1) -> QueuedWrite:
     account = AccountingState(
         "s", *KEY, received=written + sampled_out, written=written, sampled_out=sampled_out
     )
-    return Parcel(number, WriteSet("b", SESSION, accounting=(account,)))
+    return QueuedWrite(number, WriteSet("b", SESSION, accounting=(account,)))
 
 
 @pytest.fixture
-def terms() -> Terms:
+def terms() -> Balance:
     """Seven events are out of the buffer."""
-    one = Terms("s", lambda _: KEY)
+    one = Balance("s", lambda _: KEY)
     one._in_flight[KEY] = 7
     return one
 
 
-def state(terms: Terms, counts: Counts | None = None, waiting: int = 0) -> dict[str, Any]:
+def state(terms: Balance, counts: Counts | None = None, waiting: int = 0) -> dict[str, Any]:
     (one,) = terms.states(lambda: {KEY: (counts or Counts(), waiting)})
     names = ("written", "merged", "sampled_out", "dropped", "pending", "carried_in")
     found = {name: getattr(one, name) for name in names if getattr(one, name)}
     return {**found, **({"rejected": one.rejected} if one.rejected else {})}
 
 
-def test_what_is_committed_is_written_or_sampled_out(terms: Terms) -> None:
+def test_what_is_committed_is_written_or_sampled_out(terms: Balance) -> None:
     assert state(terms) == {"pending": 7}
     terms.committed(parcel(), Receipt())
     assert state(terms) == {"written": 5, "sampled_out": 2}
 
 
-def test_what_a_database_had_already_is_merged(terms: Terms) -> None:
+def test_what_a_database_had_already_is_merged(terms: Balance) -> None:
     terms.committed(parcel(), Receipt(merged={KEY: 2}))
     assert state(terms) == {"written": 3, "merged": 2, "sampled_out": 2}
 
 
-def test_what_is_in_the_spool_is_pending_until_it_is_committed(terms: Terms) -> None:
+def test_what_is_in_the_spool_is_pending_until_it_is_committed(terms: Balance) -> None:
     one = parcel()
     terms.spooled(one)
     assert one.spooled
@@ -56,7 +56,7 @@ def test_what_is_in_the_spool_is_pending_until_it_is_committed(terms: Terms) -> 
 
 
 @pytest.mark.parametrize("is_spooled", [False, True])
-def test_rows_that_are_refused_are_counted_under_their_reason(terms: Terms, is_spooled: bool) -> None:
+def test_rows_that_are_refused_are_counted_under_their_reason(terms: Balance, is_spooled: bool) -> None:
     one = parcel()
     if is_spooled:
         terms.spooled(one)
@@ -66,7 +66,7 @@ def test_rows_that_are_refused_are_counted_under_their_reason(terms: Terms, is_s
     assert state(terms) == {**expected, **({"sampled_out": 2} if is_spooled else {})}
 
 
-def test_what_an_earlier_session_left_is_carried_in_unless_it_had_stored_it_itself(terms: Terms) -> None:
+def test_what_an_earlier_session_left_is_carried_in_unless_it_had_stored_it_itself(terms: Balance) -> None:
     terms.carried_in([parcel(3, 1).write_set])
     assert state(terms) == {"carried_in": 3, "pending": 10}
     one = parcel(3, 0)
@@ -75,13 +75,13 @@ def test_what_an_earlier_session_left_is_carried_in_unless_it_had_stored_it_itse
     assert state(terms) == {"pending": 7}
 
 
-def test_what_found_no_room_before_the_end_is_dropped(terms: Terms) -> None:
+def test_what_found_no_room_before_the_end_is_dropped(terms: Balance) -> None:
     assert terms.give_up() == 7
     assert state(terms) == {"dropped": 7}
     assert terms.give_up() == 0
 
 
-def test_the_buffer_s_own_counts_are_added(terms: Terms) -> None:
+def test_the_buffer_s_own_counts_are_added(terms: Balance) -> None:
     terms.rejected(parcel(), {KEY: 1}, "poison")
     counts = Counts(received=50, merged=3, dropped=4, rejected={"stale": 5, "poison": 1})
     found = state(terms, counts, waiting=10)

@@ -13,10 +13,10 @@ from collector.errors import SinkError, SpoolError, UserError
 from collector.events.batch import Liveness, SegmentOpened
 from collector.retry import Backoff
 from collector.sinks.contract import Receipt, SessionState, WriteSet
+from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.prepare import Preparation
-from collector.writer.spool_file import Spool
-from collector.writer.terms import Terms
+from collector.writer.spool_file import SpoolFile
 from collector.writer.thread import Limits, WriterThread
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -68,7 +68,7 @@ class Rig:
         self.ended = threading.Event()
         self.refusals: list[SpoolError] = []
         state = SessionState(session, 1, "0", "host", 1, "{}")
-        terms = Terms(session, self.buffer.key)
+        terms = Balance(session, self.buffer.key)
         patience = {
             "interval_s": 0.01,
             "relief_s": 60.0,
@@ -104,7 +104,7 @@ class Rig:
 
     def spooled(self) -> int:
         """Count the rows that wait in the file, once it is closed."""
-        with_rows = Spool(self.spool.path, max_bytes=1 << 20, synchronous="OFF")
+        with_rows = SpoolFile(self.spool.path, max_bytes=1 << 20, synchronous="OFF")
         with_rows.open()
         try:
             connection = with_rows._connection

@@ -14,18 +14,17 @@ import numpy as np
 from collector.buffer.buffer import Buffer
 from collector.errors import SinkError, SpoolError
 from collector.events.batch import INT_COLUMNS, Batch, Liveness, SegmentClosed, SegmentOpened, StreamKey
+from collector.events.settled import Settled
 from collector.retry import Backoff
 from collector.sinks.contract import AccountingState, Receipt, Rows, SessionState, Task, Value, WriteSet
+from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
-from collector.writer.codec import DamagedError, read_body
-from collector.writer.delivery import Delivery, Did
-from collector.writer.line import Line
-from collector.writer.portions import Portion
+from collector.writer.delivery import Step, ToDatabase, ToSpool
 from collector.writer.prepare import Preparation
-from collector.writer.relief import Relief
-from collector.writer.shelf import Shelf
-from collector.writer.spool_file import Spool
-from collector.writer.terms import Terms
+from collector.writer.spool import Spool
+from collector.writer.spool_codec import DamagedError, read_body
+from collector.writer.spool_file import SpoolFile
+from collector.writer.write_queue import WriteQueue
 
 KEYS = [StreamKey("bybit", symbol, "book.50") for symbol in ("BTC/USDT:USDT", "ETH/USDT:USDT")]
 MAX_ROWS = 40
@@ -108,7 +107,7 @@ class Database:
             known["end_cause"] = state.end_cause or known.get("end_cause")
 
 
-class FullableSpool(Spool):
+class FullableSpool(SpoolFile):
     """A spool whose disk can be full."""
 
     refuses = False
@@ -174,11 +173,11 @@ class World:
         if segment is not None:
             self.buffer.close_segment(SegmentClosed(segment, "sequence_gap", "", None))
 
-    def deliver(self, *, swap: bool) -> Did:
+    def deliver(self, *, swap: bool) -> Step:
         """Let the writer thread take a step."""
         return self.delivery.step(swap=swap)
 
-    def relieve(self, *, swap: bool) -> Did:
+    def relieve(self, *, swap: bool) -> Step:
         """Let the spool's thread take a step."""
         return self.relief.step(swap=swap)
 
@@ -217,7 +216,7 @@ class World:
             did = self.deliver(swap=True)
             if self.line.durable and (self.shelf.empty or self.breaker.state is not BreakerState.CLOSED):
                 break
-            if did is Did.REFUSED:
+            if did is Step.REFUSED:
                 self.now_s += 1.0
                 self.line.spilling.set()
                 self.relieve(swap=True)
@@ -314,16 +313,18 @@ class World:
         preparation = Preparation(state, self.buffer.key, book_rows, most_rows=MOST_ROWS)
         self.spool = FullableSpool(self.path, max_bytes=20_000, synchronous="OFF")
         self.spool.open()
-        self.terms = Terms(self.session, self.buffer.key)
+        self.terms = Balance(self.session, self.buffer.key)
         self.terms.carried_in(self.spool.heads())
         self.breaker = Breaker(3, Backoff(0.1, 1.0), Backoff(0.5, 5.0), now_s=self._clock)
-        self.line = Line(self.buffer, preparation, self.terms, relief_rows=MAX_ROWS // 2, now_s=self._clock)
+        self.line = WriteQueue(
+            self.buffer, preparation, self.terms, relief_rows=MAX_ROWS // 2, now_s=self._clock
+        )
         self.line.begin(self.spool.last_number, spilling=self.spool.entries > 0)
-        self.shelf = Shelf(self.spool, self.terms, self.session)
-        self.delivery = Delivery(
+        self.shelf = Spool(self.spool, self.terms, self.session)
+        self.delivery = ToDatabase(
             self.line, self.shelf, self.database, self.breaker, relief_s=1.0, now_s=self._clock
         )
-        self.relief = Relief(self.line, self.shelf)
+        self.relief = ToSpool(self.line, self.shelf)
 
     def _open_segment(self, stream: int) -> None:
         segment = self.segment[stream] = 1000 * (self.sequence[stream] + 1) + 10 * stream
@@ -337,7 +338,7 @@ class World:
         return self.now_s
 
 
-def book_rows(batch: Batch, *, is_last: bool) -> Portion:
+def book_rows(batch: Batch, *, is_last: bool) -> Settled:
     """Return rows that tell where they come from."""
     del is_last
     integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
@@ -345,7 +346,7 @@ def book_rows(batch: Batch, *, is_last: bool) -> Portion:
     named = (received_at_ns, sequences, streams, segments)
     names = ("received_at_ns", "sequence", "stream", "segment_id")
     columns = {name: column.tolist() for name, column in zip(names, named, strict=True)}
-    return Portion("book", columns, streams, segments, received_at_ns, sequences)
+    return Settled("book", columns, streams, segments, received_at_ns, sequences)
 
 
 def rows_of(rows: Rows) -> list[Row]:

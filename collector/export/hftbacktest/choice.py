@@ -7,11 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from collector.database.market_tables import STORED_LEVELS
+from collector.database.tables import Tables
 from collector.export.days import Day, table_of
 from collector.export.stored_days import beside, parts_of
-from collector.query.streams import Stream, Value
-from collector.sinks.market_tables import STORED_LEVELS
-from collector.sinks.schema import Tables
+from collector.query.rows.stored_stream import StoredStream, Value
 
 Counts = Mapping[tuple[Any, ...], int]
 _WHAT = {
@@ -30,7 +30,7 @@ class Choice:
     kind: Value
     left_out: tuple[str, ...]
 
-    def stream(self, connection: sa.Connection, tables: Tables, day: Day) -> Stream:
+    def stream(self, connection: sa.Connection, tables: Tables, day: Day) -> StoredStream:
         """Return the rows of a day that are taken."""
         table = table_of(tables, day.kind)
         given = {"data_source": self.source}
@@ -41,7 +41,7 @@ class Choice:
             table.c.id <= day.last_id,
             *(table.c[name] == value for name, value in given.items()),
         )
-        return Stream(
+        return StoredStream(
             table, day.symbol, day.exchange, where, given=given, parts=parts_of(connection, tables, day)
         )
 

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from collector.database.tables import Tables
 from collector.export.days import Day, midnight_ms
 from collector.export.hftbacktest.book import Book, exchange_ns
 from collector.export.hftbacktest.choice import Choice, chosen
 from collector.export.hftbacktest.layout import BUY, KIND, SELL, TRADE, Events, events
 from collector.export.hftbacktest.order import ordered, shift_ns
-from collector.query.columns import NO_INT, joined
 from collector.query.instants import DAY_NS, Span
-from collector.query.series import Series
-from collector.sinks.schema import Tables
+from collector.query.rows.columns import NO_INT, joined
+from collector.query.rows.series import Series
 
 _MS_NS = 1_000_000
 _TRADE_COLUMNS = ("received_at_ns", "segment_id", "exchange_timestamp", "price", "size", "side", "marked")

@@ -7,11 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from collector.database.tables import Tables
+from collector.export.day_file import whole_file
 from collector.export.days import Day
-from collector.export.files import whole_file
 from collector.export.hftbacktest.day import day_events
 from collector.export.hftbacktest.layout import write_npz
-from collector.sinks.schema import Tables
 
 FORM = "hftbacktest"
 ENDING = "npz"

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from collector.database.tables import DEFAULT_TABLE_NAME, Tables
 from collector.query.audit import bars, bookkeeping, books, levels, trades
 from collector.query.audit.finding import Finding
 from collector.query.audit.segments import Segments, unfinished
 from collector.query.database import Database, reading
-from collector.sinks.schema import DEFAULT_TABLE_NAME, Tables
 
 __all__ = ["Audit", "Finding", "audit"]
 

@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import NamedFromClause
 
+from collector.database.tables import Tables
 from collector.query.audit.chunks import Chunk, chunks, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
 from collector.query.audit.segments import Segment, Segments
 from collector.query.database import has_table
-from collector.sinks.schema import Tables
 
 MINUTE_MS = 60_000
 FIXED_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": 1440 * MINUTE_MS}  # a week or a month has no such grid

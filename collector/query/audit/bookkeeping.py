@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
+from collector.database.tables import Tables
 from collector.query.audit.finding import Finding
-from collector.sinks.schema import Tables
 
 CLOCKS_DIFFER_NS = 1_000_000_000  # receipt times and the wall clock may differ by this much
 TERMS = ("written", "merged", "sampled_out", "rejected", "dropped", "pending")

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import sqlalchemy as sa
 
+from collector.database.tables import Tables
 from collector.features.practical import TOTAL_LEVELS, imbalance, total
 from collector.query.audit.chunks import Chunk, Flags, chunks, differs, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
 from collector.query.audit.segments import Segments, moved
-from collector.sinks.schema import Tables
 
 SIDES = ("bid_price", "bid_size", "ask_price", "ask_size")
 SHARED = ("bid_price_1", "bid_size_1", "ask_price_1", "ask_size_1", "ofi_1")

@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from collector.database.tables import Tables
 from collector.query.audit.finding import Finding
 from collector.query.database import has_table
-from collector.sinks.schema import Tables
 
 POISON = "poison"
 StreamName = tuple[str, str, str]

@@ -9,12 +9,12 @@ LOOSE = "loose"  # the name under which the package's own files are chosen and w
 
 # Modules whose tests stand in a folder of another name: tables are held against what the migrations make.
 ELSEWHERE = {
-    "collector/sinks/bookkeeping_tables.py": "migrations",
-    "collector/sinks/market_tables.py": "migrations",
-    "collector/sinks/schema.py": "migrations",
-    "collector/sinks/migrate.py": "migrations",
-    "collector/sinks/migration_steps.py": "migrations",
-    "collector/sinks/table_check.py": "migrations",
+    "collector/database/bookkeeping_tables.py": "migrations",
+    "collector/database/market_tables.py": "migrations",
+    "collector/database/tables.py": "migrations",
+    "collector/database/migrate.py": "migrations",
+    "collector/database/migration_steps.py": "migrations",
+    "collector/database/table_check.py": "migrations",
 }
 # Programs that stand beside the package's work, and what only other folders' tests are made of.
 NOT_PLANTED = {"simulator"}

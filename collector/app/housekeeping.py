@@ -1,0 +1,122 @@
+"""Do now and then what need not be done at once: prune the bookkeeping, tidy the database.
+
+The scheduler's thread owns nothing: it hands slices to the thread that writes, one at a time, and waits for
+each. No watchdog lives here: the scheduler goes by the wall clock, and stands still when that is put back,
+until it is told.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from collector.database.tables import tables
+from collector.database.url import database_url, sqlite_path
+from collector.errors import CollectorError
+from collector.settings import Settings
+from collector.sinks.sql import upkeep
+from collector.sinks.sql.upkeep import Chore, Slice
+
+NS_A_DAY = 86_400 * 10**9
+SLICE_TIMEOUT_S = 120.0
+FIRST_AFTER_S = 60.0  # a start has other things to do
+
+log = structlog.get_logger()
+
+
+class Housekeeping:
+    """Runs each chore so often, one at a time, slice by slice."""
+
+    def __init__(self, submit: Callable[[Slice], Future[int]], *, every_s: float) -> None:
+        self._submit = submit
+        self._every = timedelta(seconds=every_s)
+        self._chores: dict[str, Chore] = {}
+        self._one_at_a_time = threading.Lock()
+        self._stopping = threading.Event()
+        self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
+
+    def add(self, name: str, chore: Chore) -> None:
+        """Have a chore done so often."""
+        self._chores[name] = chore
+
+    def start(self) -> None:
+        """Start the scheduler's thread."""
+        first = datetime.now(UTC) + min(self._every, timedelta(seconds=FIRST_AFTER_S))
+        self._scheduler.start()
+        for name in self._chores:
+            self._scheduler.add_job(
+                self.run,
+                "interval",
+                [name],
+                seconds=self._every.total_seconds(),
+                id=name,
+                next_run_time=first,
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=None,  # late is better than never
+            )
+
+    def clock_stepped(self, *_: object) -> None:
+        """Reckon anew by the wall clock as it is now."""
+        for job in self._scheduler.get_jobs():
+            job.modify(next_run_time=datetime.now(UTC) + self._every)
+
+    def ask_to_stop(self) -> None:
+        """Begin no slice any more."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """End the threads, once the writer has done or refused what it was asked for. Idempotent."""
+        self._stopping.set()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+
+    def run(self, name: str) -> int:
+        """Do a chore now; return what its slices came to. What it raises is told, and tried next time."""
+        done = 0
+        with self._one_at_a_time:
+            try:
+                for one in self._chores[name]():
+                    if self._stopping.is_set():
+                        break
+                    done += self._submit(one).result(SLICE_TIMEOUT_S)
+            except (CollectorError, CancelledError, FutureTimeoutError) as error:
+                if not self._stopping.is_set():
+                    log.warning("housekeeping.refused", chore=name, error=str(error) or type(error).__name__)
+        if done:
+            log.info("housekeeping.done", chore=name, count=done)
+        return done
+
+
+def make_housekeeping(
+    settings: Settings, session_id: str, submit: Callable[[Slice], Future[int]]
+) -> Housekeeping:
+    """Return the housekeeping of a collector's own database, not started."""
+    wanted = settings.housekeeping
+    known, rows = tables(settings.database.table_name), wanted.slice_rows
+    keeping = Housekeeping(submit, every_s=wanted.every_s)
+
+    def before_ns(days: float) -> int:
+        return time.time_ns() - int(days * NS_A_DAY)
+
+    keeping.add(
+        "batches", lambda: upkeep.prune_batches(known, before_ns(wanted.batches_days), session_id, rows)
+    )
+    keeping.add("events", lambda: upkeep.prune_events(known, before_ns(wanted.events_days), rows))
+    keeping.add("rejected", lambda: upkeep.prune_rejected(known, before_ns(wanted.rejected_days), rows))
+    if settings.retention.days is not None:
+        # Only here: it brings pandas and pyarrow.
+        from collector.retention.move import Retention, archive_slices  # noqa: PLC0415
+
+        retention = Retention(settings.retention.days, Path(settings.retention.path), rows)
+        url, name = settings.database.url, settings.database.table_name
+        keeping.add("archive", lambda: archive_slices(url, name, retention))
+    if sqlite_path(database_url(settings.database.url)) is not None:
+        keeping.add("tidy", lambda: upkeep.tidy_sqlite(known, rows))
+    return keeping

@@ -1,0 +1,152 @@
+"""Show a running collector as it stands: read-only, for a table, a dashboard, a watchdog."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from collector.events.batch import UNKNOWN, StreamKey
+from collector.events.bus import EventBus
+from collector.events.notices import FirstContact, PotentialHalt, SegmentChanged, State, SystemState
+from collector.events.stream_now import StreamNow
+from collector.sinks.contract import AccountingState
+
+STOPPED_BY_US = {"stop", "unsubscribed"}  # segments end so when somebody asked for it
+
+
+@dataclass(frozen=True, slots=True)
+class StreamView:
+    """One stream: what it says, what became of its events, and what went wrong with it."""
+
+    key: StreamKey
+    state: str  # verified, syncing, or down: no connection of its exchange stands
+    counts: AccountingState
+    glance: StreamNow | None
+    gaps: int  # how often it ceased to be verified
+    last_cause: str
+    last_cause_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriterView:
+    """The writer and the database."""
+
+    batches: int
+    rows: int
+    retries: int
+    last_commit_s: float
+    last_error: str | None
+    buffer_high_rows: int
+    buffer_max_rows: int
+    spooled_rows: int = 0  # on disk beside the database, until it takes them
+    spilling: bool = False  # what comes goes there
+    breaker: str = "closed"  # closed, open or half_open: whether the database is tried
+    poison: int = 0  # rows refused for what they are
+    broken_off: int = 0  # calls of the database that took too long
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A collector at one moment."""
+
+    session_id: str
+    database: str
+    uptime_s: float
+    answers: bool  # the websocket thread took part in this view, and the writer thread runs
+    streams: tuple[StreamView, ...]
+    connections: dict[str, str]  # the state of each, by name
+    writer: WriterView
+    refused: tuple[str, ...]  # what was asked for and is not to be had
+    halts: int
+    last_halt: PotentialHalt | None
+    unreached: tuple[str, ...] = ()  # exchanges that nothing has come from yet, and why
+
+    @property
+    def collected(self) -> tuple[StreamView, ...]:
+        """Return the streams that were asked for: without what counts frames that nobody could read."""
+        return tuple(stream for stream in self.streams if stream.key.symbol != UNKNOWN)
+
+    @property
+    def pending(self) -> int:
+        """Count the events that are on their way."""
+        return sum(stream.counts.pending for stream in self.streams)
+
+    @property
+    def dropped(self) -> int:
+        """Count the events for which there was no room."""
+        return sum(stream.counts.dropped for stream in self.streams)
+
+    @property
+    def difference(self) -> int:
+        """Count the events that are not accounted for; 0 when the identity holds."""
+        return sum(abs(stream.counts.difference) for stream in self.streams)
+
+
+@dataclass(slots=True)
+class _Trouble:
+    gaps: int = 0
+    cause: str = ""
+    at_ns: int = 0
+
+
+@dataclass(slots=True)
+class Watch:
+    """Remembers what the event bus told of streams and connections. Written in the publisher's thread."""
+
+    connections: dict[str, str] = field(default_factory=dict)
+    unreached: dict[str, str] = field(default_factory=dict)  # by exchange, why
+    halts: int = 0
+    last_halt: PotentialHalt | None = None
+    _connected: dict[str, str] = field(default_factory=dict)  # connections that stand, with their exchange
+    _troubles: dict[StreamKey, _Trouble] = field(default_factory=dict)
+    _verified: set[StreamKey] = field(default_factory=set)
+
+    def listen(self, events: EventBus) -> None:
+        """Hear what happens from now on."""
+        events.attach(SystemState, self._on_state)
+        events.attach(SegmentChanged, self._on_segment)
+        events.attach(PotentialHalt, self._on_halt)
+        events.attach(FirstContact, self._on_contact)
+
+    def streams(
+        self, accounting: Iterable[AccountingState], glances: Iterable[StreamNow]
+    ) -> tuple[StreamView, ...]:
+        """Put together what is known of each stream."""
+        seen = {glance.key: glance for glance in glances}
+        up = set(self._connected.copy().values())
+        views = []
+        for counts in accounting:
+            key = StreamKey(counts.exchange, counts.symbol, counts.channel)
+            trouble = self._troubles.get(key) or _Trouble()
+            syncing = "syncing" if key.exchange in up else "down"
+            state = "verified" if key in self._verified else syncing
+            views.append(
+                StreamView(key, state, counts, seen.get(key), trouble.gaps, trouble.cause, trouble.at_ns)
+            )
+        return tuple(views)
+
+    def _on_state(self, event: SystemState) -> None:
+        self.connections[event.connection] = event.state.value
+        if event.state in (State.DISCONNECTED, State.STOPPED):
+            self._connected.pop(event.connection, None)
+        elif event.state is State.CONNECTED:
+            self._connected[event.connection] = event.exchange
+
+    def _on_segment(self, event: SegmentChanged) -> None:
+        key = StreamKey(event.exchange, event.symbol, event.channel)
+        if event.verified:
+            self._verified.add(key)
+            return
+        self._verified.discard(key)
+        if event.cause not in STOPPED_BY_US:
+            trouble = self._troubles.setdefault(key, _Trouble())
+            trouble.gaps += 1
+            trouble.cause, trouble.at_ns = event.cause, event.at_ns
+
+    def _on_halt(self, event: PotentialHalt) -> None:
+        self.halts += 1
+        self.last_halt = event
+
+    def _on_contact(self, event: FirstContact) -> None:
+        if event.why is None:
+            self.unreached.pop(event.exchange, None)
+        else:
+            self.unreached[event.exchange] = f"{event.exchange} at {event.address}: {event.why}"

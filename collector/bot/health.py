@@ -1,0 +1,37 @@
+"""Say whether an ingestor does what it should, and if not, why."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from collector.app.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """True when all is well; otherwise `reasons` say what is not."""
+
+    reasons: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return not self.reasons
+
+    def __str__(self) -> str:
+        return "; ".join(self.reasons) or "healthy"
+
+
+def reasons_of(view: View) -> Iterator[str]:
+    """Tell what is wrong with a running collector."""
+    if not view.answers:
+        yield "the websocket thread or the writer thread does not answer"
+    yield from (f"refused: {text}" for text in view.refused)
+    streams = [stream for stream in view.streams if stream.glance is not None]
+    if view.answers and not streams:
+        yield "no stream has begun"
+    for stream in streams:
+        if stream.state != "verified":
+            cause = f", since {stream.last_cause}" if stream.last_cause else ""
+            yield f"{' '.join(stream.key)}: {stream.state}{cause}"
+    if view.writer.last_error is not None:
+        yield f"the database refuses: {view.writer.last_error}"
+    if view.dropped:
+        yield f"{view.dropped} events found no room and are lost"

@@ -1,0 +1,224 @@
+"""Build bars of any interval from trades as they come."""
+
+import math
+import re
+import time
+from collections.abc import Callable
+
+from collector.bot.symbol_names import Market, is_called
+from collector.errors import UserError
+from collector.events.bus import EventBus, Subscription
+from collector.events.market import Candle, Trade
+from collector.events.notices import SegmentChanged
+
+UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+MONDAY_MS = 4 * 86_400_000  # the epoch began on a Thursday; weeks begin on Monday
+MOST_WAITING = 100_000  # trades; a bar that missed one says so
+GRACE_S = 0.5  # how long after its end a bar waits for its last trades
+
+Listener = Callable[["Bar"], None]
+
+
+class Bar(Candle, frozen=True, gc=False, kw_only=True):
+    """A bar built here. `complete` says that every trade of its interval was seen."""
+
+    complete: bool
+
+
+class _Building:
+    """A bar that is not over."""
+
+    __slots__ = (
+        "close",
+        "complete",
+        "count",
+        "dropped",
+        "high",
+        "last",
+        "low",
+        "open",
+        "open_ms",
+        "value",
+        "volume",
+    )
+
+    def __init__(self, trade: Trade, open_ms: int, *, complete: bool, dropped: int) -> None:
+        self.open_ms = open_ms
+        self.open = self.high = self.low = trade.price
+        self.volume = self.value = 0.0
+        self.count = 0
+        self.complete = complete
+        self.dropped = dropped  # trades lost on the way here when it began
+        self.add(trade)
+
+    def add(self, trade: Trade) -> None:
+        self.high = max(self.high, trade.price)
+        self.low = min(self.low, trade.price)
+        self.close = trade.price
+        self.volume += trade.size
+        self.value += trade.price * trade.size
+        self.count += 1
+        self.last = trade
+
+
+class LiveBars:
+    """Bars of one interval, of every market whose trades come in, or of one.
+
+    Listeners are called in one thread, which is not the websocket's: at a bar's first trade (`on_open`), at
+    every trade (`on_change`) and when it is over (`on_close`): at a trade of a later interval, or half a
+    second after its time is up. An interval without a trade has no bar. Trades that are no market trades
+    (`marked`) count in none. One listener that raises harms no other.
+    """
+
+    def __init__(
+        self,
+        interval: str,
+        *,
+        symbol: str | None = None,
+        exchange: str | None = None,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self.interval = interval
+        self.interval_ms = interval_ms(interval)
+        self.late = 0  # trades of bars that were over
+        self.listener_failures = 0
+        self._symbol = symbol
+        self._exchange = exchange
+        self._now_s = now_s
+        self._listeners: dict[str, list[Listener]] = {"open": [], "change": [], "close": []}
+        self._building: dict[Market, _Building] = {}
+        self._closed_ms: dict[Market, int] = {}  # the end of the last bar that is over
+        self._doubted: dict[Market, bool] = {}  # trades of the bar to come may have been missed
+        self._current: dict[Market, Bar] = {}
+        self._dropped: Callable[[], int] = lambda: 0
+
+    def on_open(self, listener: Listener) -> None:
+        """Call a listener at the first trade of a bar."""
+        self._listeners["open"].append(listener)
+
+    def on_change(self, listener: Listener) -> None:
+        """Call a listener at every trade of a bar."""
+        self._listeners["change"].append(listener)
+
+    def on_close(self, listener: Listener) -> None:
+        """Call a listener when a bar is over."""
+        self._listeners["close"].append(listener)
+
+    def listen(self, events: EventBus, *, most_waiting: int = MOST_WAITING) -> Subscription:
+        """Build from what the bus publishes, in a thread of its own. Returns what ends it."""
+        name = f"bars {self.interval}"
+        subscription = events.subscribe(
+            (Trade, SegmentChanged), self.take, name=name, most_waiting=most_waiting, alarm=self
+        )
+        self._dropped = lambda: subscription.delivery().dropped
+        return subscription
+
+    def bar(self, exchange: str, symbol: str) -> Bar | None:
+        """Return the bar of a market that is being built."""
+        return self._current.get((exchange, symbol))
+
+    def take(self, event: Trade | SegmentChanged) -> None:
+        """Take a trade, or the news that a stream of trades has begun or ended."""
+        if isinstance(event, SegmentChanged):
+            self._on_segment(event)
+        elif event.marked is None and self._wanted(event.exchange, event.symbol):
+            self._on_trade((event.exchange, event.symbol), event)
+        self.ring()
+
+    def due_in_s(self) -> float | None:
+        """Tell how long it is until the next bar is over."""
+        if not self._building:
+            return None
+        end_ms = min(one.open_ms for one in self._building.values()) + self.interval_ms
+        return max(0.0, end_ms / 1000 + GRACE_S - self._now_s())
+
+    def ring(self) -> None:
+        """End the bars whose time is up."""
+        until_ms = (self._now_s() - GRACE_S) * 1000
+        for market, building in list(self._building.items()):
+            if building.open_ms + self.interval_ms <= until_ms:
+                self._close(market)
+
+    def _on_trade(self, market: Market, trade: Trade) -> None:
+        at_ms = trade.received_at_ns // 1_000_000 if trade.exchange_ms is None else trade.exchange_ms
+        open_ms = start_of(at_ms, self.interval_ms)
+        building = self._building.get(market)
+        if open_ms < (building.open_ms if building else self._closed_ms.get(market, -math.inf)):
+            self.late += 1
+        elif building is not None and building.open_ms == open_ms:
+            building.add(trade)
+            self._changed(market, building)
+        else:
+            self._close(market)
+            # Of the interval in which trades began to come in, the first ones were perhaps not seen.
+            complete = market in self._closed_ms and not self._doubted.pop(market, False)
+            building = _Building(trade, open_ms, complete=complete, dropped=self._dropped())
+            self._building[market] = building
+            self._call("open", self._bar(market, building, confirmed=False))
+            self._changed(market, building)
+
+    def _changed(self, market: Market, building: _Building) -> None:
+        bar = self._current[market] = self._bar(market, building, confirmed=False)
+        self._call("change", bar)
+
+    def _on_segment(self, event: SegmentChanged) -> None:
+        market = event.exchange, event.symbol
+        if event.channel == "trade" and not event.verified and self._wanted(*market):
+            self._doubted[market] = True
+            if market in self._building:
+                self._building[market].complete = False
+
+    def _close(self, market: Market) -> None:
+        building = self._building.pop(market, None)
+        if building is not None:
+            building.complete &= building.dropped == self._dropped()
+            self._closed_ms[market] = building.open_ms + self.interval_ms
+            self._current.pop(market, None)
+            self._call("close", self._bar(market, building, confirmed=True))
+
+    def _call(self, moment: str, bar: Bar) -> None:
+        for listener in self._listeners[moment]:
+            try:
+                listener(bar)
+            except Exception:  # noqa: BLE001  (a listener's own affair; counted)
+                self.listener_failures += 1
+
+    def _bar(self, market: Market, building: _Building, *, confirmed: bool) -> Bar:
+        exchange, symbol = market
+        return Bar(
+            exchange=exchange,
+            symbol=symbol,
+            exchange_ms=building.last.exchange_ms,
+            received_at_ns=building.last.received_at_ns,
+            interval=self.interval,
+            open_ms=building.open_ms,
+            open=building.open,
+            high=building.high,
+            low=building.low,
+            close=building.close,
+            volume=building.volume,
+            confirmed=confirmed,
+            vwap=building.value / building.volume if building.volume else None,
+            count=building.count,
+            complete=building.complete,
+        )
+
+    def _wanted(self, exchange: str, symbol: str) -> bool:
+        named = self._symbol is None or is_called(symbol, self._symbol)
+        return named and self._exchange in (None, exchange)
+
+
+def interval_ms(interval: str) -> int:
+    """Read an interval such as 250ms, 1s, 15m, 4h, 1d, 1w."""
+    found = re.fullmatch(r"([1-9]\d{0,8})(ms|s|m|h|d|w)", interval)
+    if found is None:
+        raise UserError(
+            f"interval is {interval!r}; expected a number and a unit of {', '.join(UNITS_MS)}: 1s, 15m"
+        )
+    return int(found[1]) * UNITS_MS[found[2]]
+
+
+def start_of(at_ms: int, length_ms: int) -> int:
+    """Return when the interval that holds an instant began; weeks begin on Monday."""
+    offset = MONDAY_MS if length_ms % UNITS_MS["w"] == 0 else 0
+    return (at_ms - offset) // length_ms * length_ms + offset

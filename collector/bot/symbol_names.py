@@ -1,0 +1,71 @@
+"""Find a market by its name in any case or form: BTCUSDT, btc/usdt, BTC/USDT:USDT, XBT/USD."""
+
+from collections.abc import Iterable
+
+from collector.errors import UserError
+
+Market = tuple[str, str]  # exchange, ccxt's symbol
+
+OTHER_NAMES = {"BTC": "XBT", "DOGE": "XDG"}  # what Kraken calls them
+
+
+class AmbiguousSymbolError(UserError):
+    """A name that means several markets."""
+
+
+class SymbolNames:
+    """Every spelling of every known market. Looking one up is one step, however many there are."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, tuple[Market, ...]] = {}
+        self._loose: dict[str, tuple[Market, ...]] = {}
+
+    def add(self, market: Market) -> None:
+        """Learn the spellings of a market."""
+        _, symbol = market
+        self._exact = _with(self._exact, [symbol.upper()], market)
+        self._loose = _with(self._loose, _spellings(symbol), market)
+
+    def find(self, name: str, exchange: str | None = None) -> Market | None:
+        """Return the market meant, None when none is known by that name.
+
+        ccxt's own name of one is believed before it is taken for a short form of another: `BTC/USDT` is the
+        spot market where there is one. Raises AmbiguousSymbolError where several are meant.
+        """
+        for known, spelled in ((self._exact, name.upper()), (self._loose, _squeezed(name))):
+            found = [one for one in known.get(spelled, ()) if exchange in (None, one[0])]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                choices = ", ".join(f"{symbol} on {where}" for where, symbol in found)
+                raise AmbiguousSymbolError(
+                    f"symbol {name!r} means {len(found)} markets: {choices}; write the symbol in full, and "
+                    "name the exchange with exchange=..."
+                )
+        return None
+
+
+def is_called(symbol: str, name: str) -> bool:
+    """Say whether a name, in any case or form, may mean a symbol."""
+    return _squeezed(name) in _spellings(symbol)
+
+
+def _with(
+    known: dict[str, tuple[Market, ...]], spellings: Iterable[str], market: Market
+) -> dict[str, tuple[Market, ...]]:
+    """Return the same with one more: whoever reads the old one meanwhile sees it whole."""
+    return {**known, **{name: (*known.get(name, ()), market) for name in spellings}}
+
+
+def _spellings(symbol: str) -> set[str]:
+    whole = symbol.upper()
+    pair, _, _ = whole.partition(":")
+    base, _, quote = pair.partition("/")
+    names = {whole, pair}
+    if base in OTHER_NAMES:
+        names.add(f"{OTHER_NAMES[base]}/{quote}")
+    return {_squeezed(name) for name in names}
+
+
+def _squeezed(name: str) -> str:
+    return name.upper().replace("/", "").replace("-", "").replace("_", "")

@@ -1,0 +1,46 @@
+"""The command `collect`."""
+
+import time
+
+from collector.cli import BEGAN_S
+from collector.cli.options import Channels, ConfigFile, ConfiguredDatabase, Exchange, Plain, Seconds, Symbols
+
+TOLD_WITHIN_S = 4.5  # of the program's start: that nothing comes from an exchange
+PATIENCE_S = 2.0, 3.0  # at least, and at most
+
+
+def collect(
+    *,
+    config: ConfigFile = None,
+    exchange: Exchange = None,
+    symbols: Symbols = None,
+    channels: Channels = None,
+    db: ConfiguredDatabase = None,
+    seconds: Seconds = None,
+    plain: Plain = False,
+) -> int:
+    """Collect until stopped; Ctrl-C drains, closes and prints the accounting. A second one forces.
+
+    With nothing configured: BTC and ETH perpetuals of Bybit into ./trading_bot_live.db. In the environment,
+    SYMBOLS=BTCUSDT,ETHUSDT names markets, EXCHANGE=binance their exchange, BINANCE_TESTNET=true its testnet.
+
+    Example: python run.py collect --symbols BTC/USDT:USDT --db ./live.db
+
+    Exit codes: 0 all is well and accounted for; 1 something accepted was lost; 2 a mistake in what was asked.
+    """
+    from collector.app.logs import set_up_logging  # noqa: PLC0415
+    from collector.cli.announcing import announce, log_notes  # noqa: PLC0415
+    from collector.cli.options import configured  # noqa: PLC0415
+    from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
+
+    loaded = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
+    settings = loaded.settings
+    set_up_logging(settings.logging, secrets=settings.secrets())
+    announce(loaded)
+    log_notes(loaded)
+    from collector.app.collector import Collector  # noqa: PLC0415  (what it imports takes a second)
+
+    screen = screen_for(settings.logging, wanted=not plain)
+    least_s, most_s = PATIENCE_S
+    patience_s = min(max(TOLD_WITHIN_S - (time.monotonic() - BEGAN_S), least_s), most_s)
+    return run_in_foreground(Collector(settings, patience_s=patience_s), seconds, screen=screen)

@@ -1,0 +1,88 @@
+"""The command `demo`."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from collector.cli.options import Plain, Seconds
+
+if TYPE_CHECKING:
+    from collector.settings import Settings
+    from collector.simulator import Simulator
+
+SYMBOLS = {
+    "bybit": ["BTC/USDT:USDT", "ETH/USDT:USDT"],
+    "binance": ["BTC/USDT", "ETH/USDT"],
+    "kraken": ["BTC/USD"],
+}
+CHANNELS = {
+    "bybit": ["book.50", "trade", "ohlcv.1m"],
+    "binance": ["book.50", "bbo", "trade", "ohlcv.1m"],
+    "kraken": ["book.25", "trade", "ohlcv.1m"],
+}
+DEMO_DATABASE = "./demo.db"
+
+
+def demo(
+    *,
+    db: Annotated[
+        str, typer.Option("--db", help="Where to write: a path of an SQLite file, or an SQLAlchemy URL.")
+    ] = DEMO_DATABASE,
+    seconds: Seconds = None,
+    plain: Plain = False,
+) -> int:
+    """Collect from simulated exchanges on this machine: no network, no configuration, no account.
+
+    Example: python run.py demo --seconds 20 --db ./demo.db
+    """
+    from collector.app.collector import Collector  # noqa: PLC0415
+    from collector.app.logs import set_up_logging  # noqa: PLC0415
+    from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
+    from collector.simulator import Simulator  # noqa: PLC0415
+
+    with Simulator(symbols=SYMBOLS) as simulator:
+        settings = demo_settings(simulator, db, os.environ)
+        set_up_logging(settings.logging, secrets=settings.secrets())
+        until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
+        shown = settings.masked()["database"]["url"]
+        names = "; ".join(f"{exchange} {', '.join(symbols)}" for exchange, symbols in SYMBOLS.items())
+        print(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
+        screen = screen_for(settings.logging, wanted=not plain)
+        code = run_in_foreground(Collector(settings), seconds, screen=screen)
+    print_what_next(shown)
+    return code
+
+
+def demo_settings(simulator: "Simulator", db: str, environ: Mapping[str, str]) -> "Settings":
+    """Return what the demo collects: everything from the simulator, the rest as the environment says."""
+    from collector.settings import load_settings  # noqa: PLC0415
+
+    overrides: dict[str, object] = {"database.url": db}
+    for exchange, symbols in SYMBOLS.items():
+        overrides[f"exchanges.{exchange}.symbols"] = symbols
+        overrides[f"exchanges.{exchange}.channels"] = CHANNELS[exchange]
+        for side, url in simulator.endpoints(exchange).items():
+            overrides[f"exchanges.{exchange}.endpoints.{side}"] = url
+    return load_settings(
+        overrides=overrides, environ=_without_exchanges(environ), env_file=None, overrides_name="demo"
+    )
+
+
+def print_what_next(db: str) -> None:
+    """Say where the data is and what to do with it."""
+    print(
+        f"\nThe data is in {db}. Try:\n"
+        f"  python run.py verify --db {db}\n"
+        f"  python run.py coverage --db {db}\n"
+        '  python -c "from collector import load_features; '
+        f"print(load_features('{db}', '{SYMBOLS['bybit'][0]}', every='1s'))\""
+    )
+
+
+def _without_exchanges(environ: Mapping[str, str]) -> dict[str, str]:
+    """Keep what the environment says of database, logging and the like; the exchange is the simulated one."""
+    ours = {name: value for name, value in environ.items() if name.upper().startswith("COLLECTOR_")}
+    return {name: value for name, value in ours.items() if not name.upper().startswith("COLLECTOR_EXCHANGES")}

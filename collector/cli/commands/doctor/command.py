@@ -1,0 +1,114 @@
+"""Run the checks and tell what they found."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from collector.cli.commands.doctor.verdict import Verdict
+from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
+
+if TYPE_CHECKING:
+    from collector.settings import Loaded
+
+EXIT_FAILED = 1
+STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
+NAME_WIDTH = 20
+
+
+def doctor(
+    *,
+    config: ConfigFile = None,
+    exchange: Exchange = None,
+    symbols: Symbols = None,
+    channels: Channels = None,
+    db: ConfiguredDatabase = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Leave the exchanges alone.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Look for what stands in the way: machine, disk, database, configuration, exchanges, keys.
+
+    Example: python run.py doctor --config live.yaml
+
+    Exit codes: 0 nothing does (there may be warnings); 1 something does; 2 a mistake in what was asked.
+    """
+    found: list[Verdict] = []
+    for verdict in _verdicts(config, exchange, symbols, channels, db, offline=offline):
+        found.append(verdict)
+        if not as_json:
+            _print(verdict)
+    failed = sum(one.level == "fail" for one in found)
+    if as_json:
+        verdicts = [
+            {"name": one.name, "level": one.level, "found": one.found, "advice": one.advice} for one in found
+        ]
+        print(json.dumps({"ok": not failed, "verdicts": verdicts}))
+    else:
+        warned = sum(one.level == "warn" for one in found)
+        print(f"{len(found)} looked at: {failed} in the way, {warned} to think about")
+    return EXIT_FAILED if failed else 0
+
+
+def _verdicts(
+    config: Path | None,
+    exchange: str | None,
+    symbols: str | None,
+    channels: str | None,
+    db: str | None,
+    *,
+    offline: bool,
+) -> Iterator[Verdict]:
+    from collector.cli.commands.doctor import exchanges, machine, storage  # noqa: PLC0415
+    from collector.cli.options import configured  # noqa: PLC0415
+    from collector.errors import SettingsError, UserError  # noqa: PLC0415
+    from collector.settings import Settings  # noqa: PLC0415
+
+    yield machine.python()
+    yield machine.installation()
+    yield machine.sqlite()
+    yield machine.open_files()
+    settings = Settings.model_validate({})  # what is looked at where there is no other
+    try:
+        loaded = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
+    except SettingsError as error:
+        yield Verdict("configuration", "fail", "; ".join(error.problems), "python run.py config check")
+    except UserError as error:
+        yield Verdict("configuration", "fail", str(error))
+    else:
+        settings = loaded.settings
+        yield from _configuration(loaded)
+    yield machine.memory(settings.buffer.max_rows, settings.storage.levels)
+    yield from machine.disk(storage.folder_of(settings.database) or Path())
+    yield storage.database(settings.database)
+    for name, one in settings.exchanges.items():
+        if offline:
+            yield Verdict(name, "skip", "left alone")
+        else:
+            yield from exchanges.exchange(name, one)
+
+
+def _configuration(loaded: "Loaded") -> Iterator[Verdict]:
+    from collector.cli.announcing import default_setup  # noqa: PLC0415
+
+    exchanges = loaded.settings.exchanges
+    streams = sum(len(one.symbols) * len(one.channels) for one in exchanges.values())
+    found = f"{streams} stream{'s'[: streams != 1]} of {', '.join(exchanges)}"
+    default = default_setup(loaded)
+    yield Verdict("configuration", "ok", f"{found}; {default}" if default else found)
+    for text in loaded.notes.without_effect:
+        yield Verdict("configuration", "warn", text)
+
+
+def _print(verdict: Verdict) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False, soft_wrap=True, no_color=None if sys.stdout.isatty() else True)
+    text = Text(f"{verdict.level:5}", style=STYLES[verdict.level])
+    text.append(f"{verdict.name:{NAME_WIDTH}} {verdict.found}", style="default")
+    if verdict.advice:
+        text.append(f"\n{'':5}{'':{NAME_WIDTH}} -> {verdict.advice}", style="default")
+    console.print(text)

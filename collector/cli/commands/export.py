@@ -1,0 +1,56 @@
+"""The command `export`."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, DatabaseUrl, TableName
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")],
+    *,
+    db: DatabaseUrl = DEFAULT_DATABASE,
+    table: TableName = DEFAULT_TABLE,
+    form: Annotated[str, typer.Option("--format", help="parquet, csv or hftbacktest.")] = "parquet",
+    kinds: Annotated[
+        str, typer.Option("--kinds", help="What to write, with commas between.")
+    ] = "features,levels,trades,ohlcv,ohlcv_corrections",
+    symbol: Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")] = None,
+    exchange: Annotated[str | None, typer.Option("--exchange", help="Only this exchange.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Processes that read at a time; default: one a core.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Write what is stored as files, a day of a symbol each, with coverage and a card beside them.
+
+    What is there already and has not changed is left alone: an export that was interrupted goes on.
+
+    Example: python run.py export ./data --db ./demo.db
+    """
+    from collector.cli.plain import progress  # noqa: PLC0415
+    from collector.export.export import export as write  # noqa: PLC0415
+
+    with progress("files", shown=not as_json) as on_progress:
+        done = write(
+            db,
+            folder,
+            form=form,
+            kinds=kinds.split(","),
+            symbol=symbol,
+            exchange=exchange,
+            jobs=jobs or os.cpu_count() or 1,
+            on_progress=on_progress,
+            table_name=table,
+        )
+    if as_json:
+        told = {"folder": str(done.folder), "files": done.files, "written": done.written, "rows": done.rows}
+        print(json.dumps(told))
+    else:
+        left = done.files - done.written
+        print(f"{done.rows:,} rows in {done.written} files written to {done.folder}, {left} unchanged")
+    return 0

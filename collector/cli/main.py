@@ -1,0 +1,103 @@
+"""Gather the commands. What a command needs is imported when it runs: `--help` must answer at once."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from collector import __version__
+from collector.cli.commands.archive import archive
+from collector.cli.commands.bench import bench
+from collector.cli.commands.collect import collect
+from collector.cli.commands.config import config
+from collector.cli.commands.coverage import coverage
+from collector.cli.commands.demo import demo
+from collector.cli.commands.doctor.command import doctor
+from collector.cli.commands.export import export
+from collector.cli.commands.init.command import init
+from collector.cli.commands.migrate import migrate
+from collector.cli.commands.plan import plan
+from collector.cli.commands.plot import plot
+from collector.cli.commands.simulate import simulate
+from collector.cli.commands.status import status
+from collector.cli.commands.tail import tail
+from collector.cli.commands.verify import verify
+from collector.cli.commands.version import version
+from collector.errors import UserError
+
+EXIT_MISTAKE = 2
+HELP = {"--help", "-h", "--version"}
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Collect crypto market data that can be trusted. Without a command: collect. In the environment, "
+    "SYMBOLS=BTCUSDT,ETHUSDT names markets and EXCHANGE=binance their exchange.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+for command in (
+    collect,
+    init,
+    demo,
+    simulate,
+    doctor,
+    plan,
+    status,
+    coverage,
+    verify,
+    tail,
+    export,
+    plot,
+    archive,
+    version,
+    bench,
+):
+    app.command()(command)
+app.add_typer(migrate)
+app.add_typer(config)
+
+
+def _number(asked: bool) -> None:
+    if asked:
+        print(f"collector {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    number: Annotated[
+        bool, typer.Option("--version", callback=_number, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def run(words: list[str]) -> int:
+    """Run the command line and return the exit code; a user's mistake is told without a traceback."""
+    if not HELP.intersection(words):
+        from collector.database.sqlite_file import use_newest_sqlite  # noqa: PLC0415
+
+        use_newest_sqlite()  # this process is ours alone
+    try:
+        code = app(words, standalone_mode=False)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_MISTAKE
+    except typer.Exit as leave:
+        return leave.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        show = getattr(error, "show", None)  # click's own: a wrong option, an unknown command
+        if show is None:
+            raise
+        show()
+        return int(getattr(error, "exit_code", EXIT_MISTAKE))
+    return code if isinstance(code, int) else 0

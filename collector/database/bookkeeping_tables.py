@@ -1,0 +1,137 @@
+"""Define the tables that say what the others can be trusted with: coverage, accounting and their like."""
+
+import sqlalchemy as sa
+
+from collector.database.market_tables import INTEGER, MOMENT, TEXT
+
+
+def sessions(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of runs of the program."""
+    return sa.Table(
+        "collector_sessions",
+        metadata,
+        sa.Column("session_id", TEXT, primary_key=True),
+        sa.Column("started_ns", INTEGER, nullable=False),
+        sa.Column("version", TEXT, nullable=False),
+        sa.Column("host", TEXT, nullable=False),
+        sa.Column("pid", INTEGER, nullable=False),
+        sa.Column("wanted", TEXT, nullable=False),
+        sa.Column("ended_ns", INTEGER),
+        sa.Column("end_cause", TEXT),
+    )
+
+
+def coverage(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of what was seen without a hole."""
+    return sa.Table(
+        "collector_coverage",
+        metadata,
+        sa.Column("segment_id", INTEGER, primary_key=True, autoincrement=False),
+        sa.Column("session_id", TEXT, nullable=False),
+        sa.Column("exchange", TEXT, nullable=False),
+        sa.Column("symbol", TEXT, nullable=False),
+        sa.Column("channel", TEXT, nullable=False),
+        sa.Column("start_ns", INTEGER, nullable=False),
+        sa.Column("end_ns", INTEGER, nullable=False),
+        sa.Column("alive_until_ns", INTEGER, nullable=False),
+        sa.Column("first_sequence", INTEGER),
+        sa.Column("last_sequence", INTEGER),
+        sa.Column("rows", INTEGER, nullable=False),
+        sa.Column("witnessed", INTEGER, nullable=False),
+        sa.Column("disagreed", INTEGER, nullable=False),
+        sa.Column("verification", TEXT, nullable=False),
+        sa.Column("end_cause", TEXT),
+        sa.Column("detail", TEXT),
+        sa.Index("ix_collector_coverage_stream", "exchange", "symbol", "channel", "start_ns"),
+    )
+
+
+def accounting(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of where every event went."""
+    return sa.Table(
+        "collector_accounting",
+        metadata,
+        sa.Column("session_id", TEXT, primary_key=True),
+        sa.Column("exchange", TEXT, primary_key=True),
+        sa.Column("symbol", TEXT, primary_key=True),
+        sa.Column("channel", TEXT, primary_key=True),
+        sa.Column("received", INTEGER, nullable=False),
+        sa.Column("carried_in", INTEGER, nullable=False),
+        sa.Column("written", INTEGER, nullable=False),
+        sa.Column("merged", INTEGER, nullable=False),
+        sa.Column("sampled_out", INTEGER, nullable=False),
+        sa.Column("rejected", INTEGER, nullable=False),
+        sa.Column("rejected_reasons", TEXT, nullable=False),
+        sa.Column("dropped", INTEGER, nullable=False),
+        sa.Column("pending", INTEGER, nullable=False),
+        sa.Column("updated_ns", INTEGER, nullable=False),
+    )
+
+
+def batches(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of batches that are in."""
+    return sa.Table(
+        "collector_batches",
+        metadata,
+        sa.Column("batch_id", TEXT, primary_key=True),
+        sa.Column("session_id", TEXT, nullable=False),
+        sa.Column("committed_ns", INTEGER, nullable=False),
+        sa.Column("rows", INTEGER, nullable=False),
+    )
+
+
+def rejected(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of what was refused, as it came."""
+    return sa.Table(
+        "collector_rejected",
+        metadata,
+        sa.Column("id", INTEGER, sa.Identity(), primary_key=True),
+        sa.Column("session_id", TEXT),
+        sa.Column("batch_id", TEXT),
+        sa.Column("exchange", TEXT),
+        sa.Column("symbol", TEXT),
+        sa.Column("channel", TEXT),
+        sa.Column("reason", TEXT),
+        sa.Column("detail", TEXT),
+        sa.Column("original", TEXT),
+        sa.Column("at_ns", INTEGER),
+        sa.Column("created_at", MOMENT, server_default=sa.func.current_timestamp()),
+        sqlite_autoincrement=True,
+    )
+
+
+def events(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of what happened."""
+    return sa.Table(
+        "collector_events",
+        metadata,
+        sa.Column("id", INTEGER, sa.Identity(), primary_key=True),
+        sa.Column("session_id", TEXT),
+        sa.Column("at_ns", INTEGER),
+        sa.Column("kind", TEXT),
+        sa.Column("exchange", TEXT),
+        sa.Column("symbol", TEXT),
+        sa.Column("code", TEXT),
+        sa.Column("detail", TEXT),
+        sa.Column("created_at", MOMENT, server_default=sa.func.current_timestamp()),
+        sqlite_autoincrement=True,
+    )
+
+
+def archive(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of what was moved out of this database into files."""
+    return sa.Table(
+        "collector_archive",
+        metadata,
+        sa.Column("path", TEXT, primary_key=True),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("exchange", TEXT, nullable=False),
+        sa.Column("symbol", TEXT, nullable=False),
+        sa.Column("date", TEXT, nullable=False),
+        sa.Column("rows", INTEGER, nullable=False),
+        sa.Column("last_id", INTEGER, nullable=False),
+        sa.Column("sha256", TEXT, nullable=False),
+        sa.Column("segments", TEXT, nullable=False),
+        sa.Column("archived_ns", INTEGER, nullable=False),
+        sa.Column("deleted_ns", INTEGER),
+    )

@@ -1,0 +1,104 @@
+"""Compare a table that is there with the one that is needed, before anything is changed."""
+
+import re
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import ReflectedColumn
+
+from collector.database.migration_steps import serves
+from collector.errors import SchemaError
+
+# What each needed type is content with, tried on the type as the database prints it. SQLite goes by
+# affinity (https://www.sqlite.org/datatype3.html section 3.1); in PostgreSQL a narrower type would
+# refuse, round or cut values, so there only the equal and the unbounded will do.
+_ACCEPTED = {
+    "sqlite": {
+        "TEXT": re.compile(r"(?!.*INT).*(CHAR|CLOB|TEXT)"),
+        "INTEGER": re.compile(r".*INT"),
+        "REAL": re.compile(r"(?!.*(INT|CHAR|CLOB|TEXT|BLOB)).*(REAL|FLOA|DOUB)"),
+        "DATETIME": re.compile(r"DATETIME|TIMESTAMP|TEXT"),
+    },
+    "postgresql": {
+        "TEXT": re.compile(r"(TEXT|VARCHAR)\Z"),
+        "BIGINT": re.compile(r"BIGINT\Z"),
+        "DOUBLE PRECISION": re.compile(r"(DOUBLE PRECISION|FLOAT\(53\))\Z"),
+        "TIMESTAMP WITH TIME ZONE": re.compile(r"TIMESTAMP(\(6\))? WITH TIME ZONE\Z"),
+    },
+}
+
+
+def check_table(live: sa.Connection, needed: sa.Table, *, is_complete: bool = False) -> None:
+    """Raise SchemaError naming every column that cannot serve; a table that is not there is no fault.
+
+    Columns that can be added may be missing, unless the table is said to be complete.
+    """
+    inspector = sa.inspect(live)
+    if needed.name in inspector.get_view_names():
+        raise SchemaError(f"{needed.name} is a view; expected a table, or a name not in use")
+    if not inspector.has_table(needed.name):
+        if is_complete:
+            raise SchemaError(f"the table {needed.name} is missing")
+        return
+    found = {column["name"]: column for column in inspector.get_columns(needed.name)}
+    key = set(inspector.get_pk_constraint(needed.name)["constrained_columns"])
+    faults = [fault for column in needed.columns if (fault := _fault(live, column, found, is_complete))]
+    if key != {column.name for column in needed.primary_key.columns}:
+        wanted = ", ".join(column.name for column in needed.primary_key.columns)
+        faults.append(f"primary key: found {', '.join(sorted(key)) or 'none'}, expected {wanted}")
+    faults += [
+        f"column {name}: found {_printed(live, column)} NOT NULL without a default, which a collector "
+        f"that does not know the column cannot fill"
+        for name, column in found.items()
+        if name not in needed.columns and not column["nullable"] and not _fills_itself(column)
+    ]
+    if is_complete:
+        faults += _missing_uniqueness(inspector, needed)
+    if faults:
+        lines = "\n".join(f"  {fault}" for fault in faults)
+        raise SchemaError(
+            f"the table {needed.name} exists and cannot be used:\n{lines}\n"
+            f"nothing was changed; alter these columns, or choose another table name"
+        )
+
+
+def _fault(
+    live: sa.Connection, column: sa.Column[object], found: dict[str, ReflectedColumn], is_complete: bool
+) -> str | None:
+    expected = str(column.type.compile(live.dialect))
+    there = found.get(column.name)
+    if there is None:
+        can_be_added = column.nullable and not column.primary_key
+        if can_be_added and not is_complete:
+            return None
+        return f"column {column.name}: found none, expected {expected}" + (
+            "" if can_be_added else ", which cannot be added to a table that exists"
+        )
+    printed = _printed(live, there)
+    if not _ACCEPTED[live.dialect.name][expected].match(printed.upper()):
+        return f"column {column.name}: found {printed}, expected {expected}"
+    if column.identity is not None and not _numbers_itself(live, there, printed):
+        return f"column {column.name}: found {printed}, expected {expected} that numbers itself"
+    return None
+
+
+def _missing_uniqueness(inspector: sa.Inspector, needed: sa.Table) -> list[str]:
+    there = inspector.get_indexes(needed.name)
+    return [
+        f"unique index: found none, expected one over {', '.join(column.name for column in index.columns)}"
+        for index in needed.indexes
+        if index.unique and not any(serves(found, index) for found in there)
+    ]
+
+
+def _numbers_itself(live: sa.Connection, column: ReflectedColumn, printed: str) -> bool:
+    if live.dialect.name == "sqlite":
+        return printed.upper() == "INTEGER"  # only INTEGER PRIMARY KEY is another name of the row id
+    return _fills_itself(column)
+
+
+def _fills_itself(column: ReflectedColumn) -> bool:
+    return column.get("default") is not None or bool(column.get("identity") or column.get("computed"))
+
+
+def _printed(live: sa.Connection, column: ReflectedColumn) -> str:
+    return str(column["type"].compile(live.dialect))

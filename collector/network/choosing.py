@@ -1,0 +1,49 @@
+"""Find the markets that names mean, and what is to be said of the choice. Pure."""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from collector.errors import UserError
+from collector.events.notices import Choice
+from collector.exchanges.venues import Kind
+from collector.network.markets import Markets
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What names mean."""
+
+    markets: list[tuple[Kind, Any]]  # each once
+    choices: list[Choice]  # where a name could mean several
+    repeated: dict[str, list[str]]  # symbols that several names mean, with these
+    unknown: list[tuple[str, str]]  # names that mean none, and what is wrong with each
+
+
+def look_up(markets: Markets, names: Sequence[str]) -> Found:
+    """Return the markets that the names mean, each once, with its kind."""
+    found: dict[str, tuple[Kind, Any]] = {}
+    named: dict[str, list[str]] = {}
+    choices: list[Choice] = []
+    unknown: list[tuple[str, str]] = []
+    for name in names:
+        try:
+            market, *others = markets.choose(name)
+            kind = markets.kind_of(market)
+        except UserError as error:
+            unknown.append((name, str(error)))
+            continue
+        symbol = str(market["symbol"])
+        found[symbol] = kind, market
+        named.setdefault(symbol, []).append(name)
+        if others:
+            also = tuple((str(one["symbol"]), markets.kind_of(one)) for one in others)
+            choices.append(Choice(name, symbol, kind, also))
+    repeated = {symbol: several for symbol, several in named.items() if len(several) > 1}
+    return Found(list(found.values()), choices, repeated, unknown)
+
+
+def collected(markets: Markets, name: str, symbols: Container[str]) -> str | None:
+    """Return which of the symbols collected a name means: of several kinds the first that is collected."""
+    meant = (str(one["symbol"]) for one in markets.choose(name))
+    return next((one for one in meant if one in symbols), None)

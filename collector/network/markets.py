@@ -1,0 +1,208 @@
+"""Load an exchange's markets once, off the streaming loop, and find what a symbol means."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ccxt
+
+from collector.errors import StreamError, UserError
+from collector.exchanges.ccxt_names import NAMES
+from collector.exchanges.venues import (
+    Endpoints,
+    Environment,
+    Kind,
+    apply_environment,
+    ccxt_config,
+    rebased,
+)
+from collector.exchanges.venues import kind_of as kind_told
+from collector.network.attempts import NO_SUCH_HOST
+from collector.network.failure_table import FailureClass
+from collector.network.failures import Failure, classify
+from collector.network.waiting import in_thread
+from collector.retry import Backoff
+
+OK, NOT_OK = 200, 300
+
+
+def strict(base: Any, exchange_id: str) -> Any:
+    """Return ccxt's class of an exchange, raising BadResponse for an answer that is no JSON."""
+
+    class Strict(base):  # type: ignore[misc]  # the base is known at run time only
+        def handle_errors(self, code: int, reason: Any, url: Any, method: Any, *more: Any) -> Any:
+            found = super().handle_errors(code, reason, url, method, *more)
+            _headers, _body, response, *_ = more
+            if response is None and OK <= code < NOT_OK:
+                raise ccxt.BadResponse(f"{exchange_id} {method} {url} answered what is no JSON")
+            return found
+
+    # ccxt chooses some texts by the class's name.
+    Strict.__name__ = Strict.__qualname__ = exchange_id
+    return Strict
+
+
+SUGGESTIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which exchange, in which environment, at which addresses."""
+
+    exchange: str
+    environment: Environment
+    endpoints: Endpoints
+    kinds: tuple[Kind, ...]  # that are collected, the one that a plain name means first
+
+    def config(self, timeout_s: float) -> dict[str, Any]:
+        """Return what ccxt's constructor is to be given."""
+        config = ccxt_config(self.exchange, self.environment, self.endpoints, self.kinds)
+        return {**config, "timeout": int(timeout_s * 1000), "enableRateLimit": True}
+
+    def address(self, exchange: Any) -> None:
+        """Turn a freshly made ccxt object to the environment and the addresses wanted."""
+        apply_environment(exchange, self.exchange, self.environment)
+        if self.exchange in NAMES:
+            exchange.urls["api"] = rebased(exchange.urls["api"], self.endpoints)
+
+
+@dataclass(frozen=True, slots=True)
+class Markets:
+    """An exchange's markets, as ccxt keeps them; shared by all its connections."""
+
+    loaded: Any  # the ccxt object that asked for them
+    kinds: tuple[Kind, ...]  # as those of their source
+
+    @property
+    def by_symbol(self) -> dict[str, Any]:
+        """Return the markets by ccxt's symbols."""
+        markets: dict[str, Any] = self.loaded.markets
+        return markets
+
+    def share_with(self, exchange: Any) -> None:
+        """Let another ccxt object of the exchange use the very same markets: a copy costs 2 KB a market."""
+        exchange.set_markets_from_exchange(self.loaded)
+
+    def find(self, name: str) -> Any:
+        """Return the market that `name` means: ccxt's symbol, or the exchange's own name for it."""
+        return self.choose(name)[0]
+
+    def choose(self, name: str) -> list[Any]:
+        """Return the markets that a name may mean, the one that it does mean first.
+
+        A unified name means itself, in any case. A name that markets of several kinds have means the kind
+        that stands first in `kinds`; within a kind what the exchange itself calls so, then a perpetual.
+        """
+        unified = self._unified(name)
+        if unified is not None:
+            return [unified]
+        plain, said = _plain(name), kind_told(name)
+        found: dict[Kind, list[Any]] = {}
+        for one in self._offered():
+            kind = self.kind_of(one)
+            if said in (None, kind) and plain in _own_names(one):
+                found.setdefault(kind, []).append(one)
+        if not found:
+            near = ", ".join(self._near(plain)) or "none"
+            raise UserError(f"symbol {name!r} is not a market there; similar names: {near}")
+        return [min(found[kind], key=lambda one: _unlike(one, plain)) for kind in self.kinds if kind in found]
+
+    def kind_of(self, market: Any) -> Kind:
+        """Return the kind of a market; raises UserError for one that is not collected from there."""
+        for kind in self.kinds:
+            if market.get(kind):
+                return kind
+        raise UserError(f"symbol {market['symbol']!r} is a market of a kind that is not collected from there")
+
+    def _unified(self, name: str) -> Any | None:
+        """Return the market of ccxt's symbol, written in any case."""
+        wanted = name.upper()
+        market = self.by_symbol.get(name) or self.by_symbol.get(wanted)
+        if market is None and "/" in name:  # some have small letters in them
+            market = next((one for symbol, one in self.by_symbol.items() if symbol.upper() == wanted), None)
+        return market
+
+    def _offered(self) -> Iterable[Any]:
+        return (one for one in self.by_symbol.values() if any(one.get(kind) for kind in self.kinds))
+
+    def _near(self, plain: str) -> list[str]:
+        base = plain[:3]
+        near = [one for one in self._offered() if one["base"].startswith(base)]
+        near.sort(key=lambda one: (plain not in _own_names(one), *_unlike(one, plain)))
+        return [one["symbol"] for one in near][:SUGGESTIONS]
+
+
+def load_markets(source: Source, timeout_s: float) -> Markets:
+    """Ask the exchange for its markets. Blocks: call it in a thread of its own."""
+    exchange = strict(getattr(ccxt, source.exchange), source.exchange)(source.config(timeout_s))
+    source.address(exchange)
+    try:
+        exchange.load_markets()
+    except ccxt.BaseError as error:
+        failure = classify(error, source.exchange, exchange.last_response_headers)
+        permanent = failure.kind is FailureClass.PERMANENT
+        text = f"could not load the markets: {failure.cause}: {failure.detail}"
+        raise StreamError(text, permanent=permanent, retry_after_s=failure.retry_after_s) from error
+    finally:
+        exchange.session.close()
+    if not exchange.markets:
+        raise StreamError("could not load the markets: the list is empty")
+    return Markets(exchange, source.kinds)
+
+
+def _told(market: Any) -> Mapping[str, Any]:
+    """Return what the exchange itself said of a market; some say it in a list."""
+    return market["info"] if isinstance(market["info"], Mapping) else {}
+
+
+def _own_names(market: Any) -> set[str]:
+    names = (market["id"], market["symbol"].split(":")[0], _told(market).get("altname"))
+    return {_plain(str(name)) for name in names if name}
+
+
+def _plain(name: str) -> str:
+    return name.replace("/", "").upper()
+
+
+def _unlike(market: Any, plain: str) -> tuple[bool, bool]:
+    """Rank markets of one kind for a name: first what the exchange calls so, and what never expires."""
+    return plain != _plain(market["id"]), market.get("expiry") is not None
+
+
+async def load_until(
+    stopped: asyncio.Event,
+    source: Source,
+    timeout_s: float,
+    backoff: Backoff,
+    on_failure: Callable[[int, StreamError, Failure], None],
+) -> Markets | None:
+    """Return the markets; None when stopped before, or when asking again cannot help."""
+    attempt = suspicious = 0
+    while not stopped.is_set():
+        loading = in_thread("markets", lambda: load_markets(source, timeout_s))
+        await _either(stopped, loading)
+        if loading.cancelled() or not loading.done():
+            break
+        try:
+            return loading.result()
+        except StreamError as error:
+            attempt += 1
+            failure = classify(error, source.exchange)
+            # No network, and no misspelt name: it is the exchange's own.
+            nameless = failure.cause == NO_SUCH_HOST and source.endpoints.rest is None
+            suspicious = suspicious + 1 if failure.suspicious and not nameless else 0
+            error.permanent = failure.stops(suspicious)
+            on_failure(attempt, error, failure)
+            if error.permanent:
+                break
+            wait_s = max(error.retry_after_s or 0.0, backoff.wait_s(attempt))
+        await _either(stopped, asyncio.create_task(asyncio.sleep(wait_s)))
+    return None
+
+
+async def _either(stopped: asyncio.Event, waited_for: "asyncio.Future[Any]") -> None:
+    stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait({stopping, waited_for}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    waited_for.cancel()

@@ -1,0 +1,95 @@
+"""Ask an exchange the small questions that tell whether it can be collected from. Each call blocks."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import ccxt
+
+from collector.errors import StreamError
+from collector.exchanges.venues import dialled, venue
+from collector.network.failure_table import FailureClass
+from collector.network.failures import classify
+from collector.network.markets import Source
+
+# A signed request that changes nothing, and which every key may make.
+KEY_QUESTIONS = {
+    "bybit": "private_get_v5_user_query_api",
+    "binance": "private_get_account",
+    "kraken": "private_post_balance",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClockAnswer:
+    """What asking for the time told."""
+
+    round_trip_s: float
+    ahead_s: float  # by how much the exchange's clock is ahead of ours, as far as one answer can tell
+
+
+def ask_the_time(source: Source, timeout_s: float) -> ClockAnswer:
+    """Ask for the exchange's time by REST. Raises StreamError."""
+    exchange = _exchange(source, timeout_s)
+    wall_ns, began_s = time.time_ns(), time.monotonic()
+    theirs_ms = _asked(exchange, source, exchange.fetch_time)
+    took_s = time.monotonic() - began_s
+    return ClockAnswer(took_s, theirs_ms / 1e3 - (wall_ns / 1e9 + took_s / 2))
+
+
+def can_check_credentials(source: Source) -> bool:
+    """Say whether a signed request would go where the public ones go, and nowhere else."""
+    return source.endpoints.rest is None or "private" in venue(source.exchange).ccxt_rest
+
+
+def check_credentials(source: Source, api_key: str, api_secret: str, timeout_s: float) -> bool:
+    """Make a signed request; say whether the key may only read, as far as the exchange tells.
+
+    Raises StreamError, permanent where the exchange refuses the key.
+    """
+    exchange = _exchange(source, timeout_s)
+    exchange.apiKey, exchange.secret = api_key, api_secret
+    answer = _asked(exchange, source, getattr(exchange, KEY_QUESTIONS[source.exchange]))
+    if source.exchange == "bybit":
+        return bool(answer["result"].get("readOnly"))
+    return not answer.get("canTrade", False)
+
+
+def dial(source: Source, timeout_s: float) -> int:
+    """Open and close a websocket at each address that would be used; return how many. Raises StreamError."""
+    addresses = [
+        url
+        for url in dialled(source.exchange, source.environment, source.endpoints, source.kinds)
+        if url.startswith("ws")
+    ]
+    asyncio.run(_dial(addresses, timeout_s))
+    return len(addresses)
+
+
+async def _dial(addresses: list[str], timeout_s: float) -> None:
+    async with aiohttp.ClientSession() as session:
+        for url in addresses:
+            try:
+                async with asyncio.timeout(timeout_s), session.ws_connect(url):
+                    pass
+            except TimeoutError:
+                raise StreamError(f"{url}: no websocket within {timeout_s:g} s") from None
+            except (aiohttp.ClientError, OSError) as error:
+                raise StreamError(f"{url}: {error}") from error
+
+
+def _exchange(source: Source, timeout_s: float) -> Any:
+    exchange = getattr(ccxt, source.exchange)(source.config(timeout_s))
+    source.address(exchange)
+    return exchange
+
+
+def _asked(exchange: Any, source: Source, question: Any) -> Any:
+    try:
+        return question()
+    except ccxt.BaseError as error:
+        failure = classify(error, source.exchange, exchange.last_response_headers)
+        text = f"{failure.cause}: {failure.detail}"
+        raise StreamError(text, permanent=failure.kind is FailureClass.PERMANENT) from error

@@ -1,0 +1,185 @@
+"""Hold one websocket after another to one address: open it, send, hear, let go."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from collector.errors import StreamError
+from collector.exchanges.protocol import Payload
+from collector.network.failures import Failure, gone
+from collector.network.markets import Markets, Source
+from collector.network.pacing import Pacer
+from collector.network.tap import dialler
+from collector.network.waiting import wait_for_first
+
+SILENT_HEARTBEATS = 2.0  # no frame at all for this many heartbeats: the peer is gone
+TICK_S = 0.2  # how often it looks, at least
+
+
+class Heart:
+    """The watchdog of one socket, on the monotonic clock: ccxt's pings run on the wall clock."""
+
+    def __init__(
+        self, heartbeat_s: float, beat: Callable[[], Awaitable[None]], monotonic_s: Callable[[], float]
+    ) -> None:
+        self._heartbeat_s = heartbeat_s
+        self._beat = beat
+        self._monotonic_s = monotonic_s
+        self.is_heard = True  # a sign of life came since the last look: set for each frame, hence no call
+
+    def heard(self) -> None:
+        """Note a sign of life."""
+        self.is_heard = True
+
+    async def watch(self, give_up: Callable[[Failure], None]) -> None:
+        """Beat, and listen, until the peer is found silent or the task is cancelled."""
+        heard_s = self._monotonic_s()
+        next_beat_s = heard_s + self._heartbeat_s
+        while True:
+            now_s = self._monotonic_s()
+            if self.is_heard:
+                heard_s, self.is_heard = now_s, False
+            silent_s = now_s - heard_s
+            if silent_s > SILENT_HEARTBEATS * self._heartbeat_s:
+                give_up(gone("silent", f"neither data nor heartbeat for {silent_s:.1f} s"))
+                return
+            if now_s >= next_beat_s:
+                next_beat_s = now_s + self._heartbeat_s
+                try:
+                    await self._beat()
+                except StreamError as error:
+                    give_up(gone("disconnected", str(error)))
+                    return
+            await asyncio.sleep(min(TICK_S, self._heartbeat_s))
+
+
+CLOSE_TIMEOUT_S = 1.0
+
+
+class Reader(Protocol):
+    """Who reads what a socket brings. Methods must not raise."""
+
+    def on_text(self, text: str) -> bool:
+        """Read a frame; False when ccxt should have it as well."""
+
+    def on_sign_of_life(self) -> None:
+        """Hear that the peer said something, of whatever kind."""
+
+    def on_gone(self, failure: Failure) -> None:
+        """Hear, once, that the socket is gone, and why."""
+
+
+class Socket:
+    """What ccxt holds for one connection. Lives in the websocket thread's loop."""
+
+    def __init__(
+        self,
+        source: Source,
+        markets: Markets,
+        url: str,
+        connect_timeout_s: float,
+        reader: Reader,
+        requests: Pacer,
+    ) -> None:
+        self.failure: Failure | None = None  # why the socket is gone, once it is
+        self._source = source
+        self._markets = markets
+        self._ccxt: Any = None
+        self._url = url
+        self._connect_timeout_s = connect_timeout_s
+        self._reader = reader
+        self._requests = requests
+        self._client: Any = None
+        self._up = asyncio.Event()
+        self._gone = asyncio.Event()
+
+    # What the tap hears. Called by ccxt within the loop; must not raise.
+
+    def on_frame(self, client: Any, text: str) -> bool:
+        """Hand a frame to the reader; False when ccxt should have it as well."""
+        if client is not self._client:
+            return True  # a replaced socket's last words
+        return self._reader.on_text(text)
+
+    def on_heartbeat(self, client: Any) -> None:
+        """Hear a ping or a pong of the websocket itself."""
+        if client is self._client:
+            self._reader.on_sign_of_life()
+
+    def on_up(self, client: Any) -> None:
+        """Hear that the socket is open."""
+        if client is self._client:
+            self._up.set()
+
+    def on_down(self, client: Any, failure: Failure) -> None:
+        """Hear that the socket is gone."""
+        if client is self._client:
+            self.give_up(failure)
+
+    # What the connection asks for.
+
+    async def open(self) -> None:
+        """Dial. Raises StreamError when there is no connection in time; `failure` says why."""
+        self.failure = None
+        self._up.clear()
+        self._gone.clear()
+        if self._ccxt is None:
+            self._ccxt = dialler(self._source, self._markets, self._connect_timeout_s, self)
+        self._ccxt.open()
+        self._client = self._ccxt.client(self._url)
+        self._client.connect(self._ccxt.session, 0)
+        await wait_for_first(self._up.wait(), self._gone.wait(), timeout_s=self._connect_timeout_s)
+        if not self._up.is_set():
+            self.give_up(gone("timeout", f"no connection within {self._connect_timeout_s:g} s"))
+        self._raise_if_gone()
+
+    async def send(self, payload: Payload) -> None:
+        """Send a request, in its turn. Raises StreamError when the socket is gone."""
+        await self._turn()
+        try:
+            await self._client.send(dict(payload))
+        except (ConnectionError, RuntimeError) as error:  # what aiohttp and ccxt raise into a closing socket
+            raise StreamError(f"could not send: {error}") from error
+
+    async def ping(self) -> None:
+        """Send the websocket's own ping. Raises StreamError when the socket is gone."""
+        await self._turn()
+        try:
+            await self._client.connection.ping()
+        except (ConnectionError, RuntimeError) as error:
+            raise StreamError(f"could not ping: {error}") from error
+
+    def give_up(self, failure: Failure) -> None:
+        """Take the socket for gone; the first reason stands."""
+        if self.failure is None:
+            self.failure = failure
+            self._gone.set()
+            self._reader.on_gone(failure)
+
+    async def let_go(self) -> None:
+        """Close the socket, whatever is left of it."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        if self._ccxt.clients.get(self._url) is client:
+            del self._ccxt.clients[self._url]
+        # A peer that is gone answers no closing handshake; aiohttp lets go of the socket all the same.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(client.aiohttp_close(), CLOSE_TIMEOUT_S)
+
+    async def close(self) -> None:
+        """Let go of ccxt's object as well."""
+        if self._ccxt is not None:
+            await self._ccxt.close()
+
+    async def _turn(self) -> None:
+        self._raise_if_gone()
+        wait_s = self._requests.reserve_s()
+        if wait_s > 0:
+            await wait_for_first(self._gone.wait(), timeout_s=wait_s)
+            self._raise_if_gone()
+
+    def _raise_if_gone(self) -> None:
+        if self.failure is not None:
+            raise StreamError(str(self.failure))

@@ -1,0 +1,139 @@
+"""Let ccxt.pro hold the socket, and read every frame before it does.
+
+A frame passes ccxt's `Client.handle_text_or_binary_message` synchronously and in order; we stand there, at
+the raw text. Nothing may raise out of it: ccxt's receive loop would end in silence, the socket still open.
+"""
+
+import asyncio
+from contextlib import suppress
+from time import time_ns
+from typing import Any, Protocol
+
+import ccxt.pro
+from aiohttp import WSMsgType
+from ccxt.async_support.base.ws.client import Client
+
+from collector.network.failures import Failure, classify, classify_close, mistaken
+from collector.network.markets import Markets, Source
+
+TEXT = WSMsgType.TEXT
+
+
+class Tap(Protocol):
+    """Who hears what happens on a socket. Methods must not raise."""
+
+    def on_frame(self, client: Any, text: str) -> bool:
+        """Take a frame; False when ccxt should have it as well."""
+
+    def on_heartbeat(self, client: Any) -> None:
+        """Hear a ping or a pong of the websocket itself."""
+
+    def on_up(self, client: Any) -> None:
+        """Hear that the socket is open."""
+
+    def on_down(self, client: Any, failure: Failure) -> None:
+        """Hear that the socket failed or closed, and why."""
+
+
+class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
+    """ccxt's websocket client with our ear at the raw text."""
+
+    tap: Tap
+    exchange: Any  # the ccxt object that it belongs to
+    pongs: "set[asyncio.Future[None]]"
+
+    @property
+    def buffer(self) -> Any:
+        """Find aiohttp's queue as ccxt does, in fewer steps: it is asked for twice a frame."""
+        try:
+            return self.connection._conn.protocol._payload._buffer  # noqa: SLF001
+        except AttributeError:
+            return None
+
+    def handle_message(self, message: Any) -> None:
+        """Hear control frames too, which ccxt answers."""
+        kind = message.type
+        if kind is TEXT:
+            self.last_message_at = time_ns() // 1_000_000
+            if not self.tap.on_frame(self, message.data):
+                self._leave_to_ccxt(message.data)
+            return
+        if kind is WSMsgType.PING:
+            self.tap.on_heartbeat(self)
+            task = asyncio.ensure_future(self._pong(message.data))
+            self.pongs.add(task)
+            task.add_done_callback(self.pongs.discard)
+            return
+        if kind is WSMsgType.PONG:
+            self.tap.on_heartbeat(self)
+        super().handle_message(message)
+
+    async def _pong(self, data: bytes) -> None:
+        """Answer a ping; ccxt's own answer to a socket that just closed is an error that nobody hears."""
+        with suppress(ConnectionError, RuntimeError):
+            await self.connection.pong(data)
+
+    def handle_text_or_binary_message(self, data: str | bytes) -> None:
+        """Offer the frame to the tap, and to ccxt if the tap leaves it."""
+        text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+        if not self.tap.on_frame(self, text):
+            self._leave_to_ccxt(data)
+
+    def _leave_to_ccxt(self, data: str | bytes) -> None:
+        try:
+            super().handle_text_or_binary_message(data)
+        except Exception as error:  # noqa: BLE001  (see above: an exception here would kill the receive loop)
+            self.tap.on_down(self, mistaken(f"ccxt could not read a frame: {error!r}"))
+
+
+def tapped(
+    exchange_id: str, config: dict[str, Any], tap: Tap, client_class: type[TappedClient] = TappedClient
+) -> Any:
+    """Make a ccxt.pro exchange whose sockets are tapped. One for each connection."""
+    base: Any = getattr(ccxt.pro, exchange_id)
+
+    class Tapped(base):  # type: ignore[misc]  # the base is known at run time only
+        def client(self, url: str) -> Any:
+            known = url in (self.clients or {})
+            client = super().client(url)
+            if not known:
+                client.__class__ = client_class
+                client.tap, client.exchange, client.pongs = tap, self, set()
+            return client
+
+        def on_connected(self, client: Any, message: Any = None) -> None:
+            super().on_connected(client, message)
+            tap.on_up(client)
+
+        def on_error(self, client: Any, error: Any) -> None:
+            super().on_error(client, error)
+            tap.on_down(client, classify(error, exchange_id))
+
+        def on_close(self, client: Any, error: Any) -> None:
+            super().on_close(client, error)
+            tap.on_down(client, classify_close(error))
+
+    # ccxt chooses some texts by the class's name.
+    Tapped.__name__ = Tapped.__qualname__ = exchange_id
+    return Tapped(config)
+
+
+def dialler(
+    source: Source,
+    markets: Markets,
+    connect_timeout_s: float,
+    tap: Tap,
+    client_class: type[TappedClient] = TappedClient,
+) -> Any:
+    """Make the ccxt object that holds one connection's socket, its markets shared with the others'."""
+    config = source.config(connect_timeout_s)
+    websocket = {
+        "keepAlive": 0,  # ccxt's pings run on the wall clock; ours on the monotonic one
+        "connectionTimeout": max(1000, int(connect_timeout_s * 1000)),
+        "compress": 0,  # inflating costs more than the bytes, and a bomb cannot come in
+    }
+    config["options"] = {**config.get("options", {}), "ws": websocket}
+    exchange = tapped(source.exchange, config, tap, client_class)
+    source.address(exchange)
+    markets.share_with(exchange)
+    return exchange

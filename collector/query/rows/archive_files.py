@@ -1,0 +1,138 @@
+"""Read rows that were moved out of the database into files."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from collector.database.tables import Tables
+from collector.errors import QueryError
+from collector.query.database import extra, has_table
+from collector.query.instants import Span, text_of
+from collector.query.rows.columns import NO_INT, Array, Chunk, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file with rows of one symbol, received on one day."""
+
+    exchange: str
+    symbol: str
+    date: str
+    path: Path
+    rows: int
+    last_id: int
+    is_deleted: bool  # whether its rows have all left the table
+
+    @property
+    def next_date(self) -> str:
+        """Return the day after."""
+        return (date.fromisoformat(self.date) + timedelta(days=1)).isoformat()
+
+    def may_hold(self, span: Span) -> bool:
+        """Say whether rows of the span can be in it."""
+        starts_later = span.end_ns is not None and text_of(span.end_ns - 1)[:10] < self.date
+        ends_before = span.start_ns is not None and text_of(span.start_ns)[:10] > self.date
+        return not (starts_later or ends_before)
+
+    def chunks(self, kinds: Mapping[str, Kind]) -> Iterator[Chunk]:
+        """Yield these columns, a row group at a time."""
+        with self._opened() as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=list(kinds))
+                yield {name: _array(table[name], kind) for name, kind in kinds.items()}
+
+    def first_row(self, names: Sequence[str]) -> dict[str, str | int | None]:
+        """Return some values of the first row."""
+        with self._opened() as file:
+            return dict(file.read_row_group(0, columns=list(names)).slice(0, 1).to_pylist()[0])
+
+    def counts(self, names: Sequence[str]) -> dict[tuple[Any, ...], int]:
+        """Count the rows with each combination of these values."""
+        with self._opened() as file:
+            rows = file.read(columns=list(names)).to_pandas()
+        told = rows.astype(object).where(rows.notna(), None)
+        return dict(Counter(zip(*(told[name].tolist() for name in names), strict=True)))
+
+    def _opened(self) -> Any:
+        if not self.path.is_file():
+            raise QueryError(
+                f"the rows of {self.symbol} of {self.date} were moved to {self.path}, which is not there; "
+                "put the file back, or ask for another span"
+            )
+        return extra("pyarrow.parquet", "parquet").ParquetFile(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """All files with rows of one table."""
+
+    parts: tuple[Part, ...] = ()
+
+    @classmethod
+    def read(cls, connection: sa.Connection, tables: Tables, table: sa.Table) -> "Archive":
+        """Ask the database what was moved."""
+        kinds = {tables.hot: "features", tables.levels: "levels", tables.trades: "trades"}
+        archive = tables.archive
+        if table not in kinds or not has_table(connection, archive):
+            return cls()
+        question = (
+            sa.select(archive)
+            .where(archive.c.kind == kinds[table])
+            .order_by(archive.c.date, archive.c.last_id)
+        )
+        return cls(
+            tuple(
+                Part(
+                    row["exchange"],
+                    row["symbol"],
+                    row["date"],
+                    Path(row["path"]),
+                    row["rows"],
+                    row["last_id"],
+                    row["deleted_ns"] is not None,
+                )
+                for row in connection.execute(question).mappings()
+            )
+        )
+
+    @property
+    def symbols(self) -> set[str]:
+        """Return whose rows were moved."""
+        return {part.symbol for part in self.parts}
+
+    def exchanges(self, symbol: str) -> set[str]:
+        """Return the exchanges of a symbol."""
+        return {part.exchange for part in self.parts if part.symbol == symbol}
+
+    def of(self, symbol: str, exchange: str) -> tuple[Part, ...]:
+        """Return the files of one symbol of one exchange, in the order of their days."""
+        return tuple(part for part in self.parts if (part.symbol, part.exchange) == (symbol, exchange))
+
+
+def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
+    """Cut a span where days begin and end of which files hold rows, so that each piece is of one kind."""
+    cuts = {pd.Timestamp(day, tz="UTC").value for part in parts for day in (part.date, part.next_date)}
+    inside = [
+        cut
+        for cut in sorted(cuts)
+        if (span.start_ns is None or cut > span.start_ns) and (span.end_ns is None or cut < span.end_ns)
+    ]
+    for begin, end in pairwise([span.start_ns, *inside, span.end_ns]):
+        yield Span(begin, end)
+
+
+def _array(column: Any, kind: Kind) -> Array:
+    arrow = extra("pyarrow", "parquet")
+    if kind == "int":
+        return np.asarray(column.fill_null(NO_INT).to_numpy(), dtype=np.int64)
+    if kind == "float":
+        return np.asarray(column.to_numpy(), dtype=np.float64)
+    return np.asarray(column.cast(arrow.string()).to_pylist(), dtype=np.object_)

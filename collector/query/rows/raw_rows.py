@@ -1,0 +1,111 @@
+"""Carry the answer of a question from the database into flat arrays, a chunk at a time.
+
+SQLite: the driver's own rows go straight into a record array, and no list of them is ever kept.
+PostgreSQL: binary COPY of columns that all have eight bytes is an array already, in the other byte order.
+"""
+
+from collections.abc import Generator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import sqlalchemy as sa
+
+from collector.query.rows.columns import NO_INT, Array, Kind, dtype_of, kind_of
+
+if TYPE_CHECKING:
+    import psycopg
+
+CHUNK_ROWS = 65_536
+_COPY_HEADER_BYTES = 19
+_FIELD_BYTES = 12  # its length, then eight bytes
+
+
+def chunks(
+    connection: sa.Connection, question: "sa.Select[Any]", chunk_rows: int = CHUNK_ROWS
+) -> Generator[dict[str, Array], None, None]:
+    """Yield the columns of the question, so many rows at a time; NULL is NaN, NO_INT or None."""
+    kinds = {column.name: kind_of(column) for column in question.selected_columns}
+    filled = question.with_only_columns(
+        *(_filled(column, connection.dialect.name) for column in question.selected_columns)
+    )
+    if connection.dialect.name == "sqlite":
+        return _from_sqlite(connection, filled, kinds, chunk_rows)
+    if connection.dialect.driver == "psycopg" and "text" not in kinds.values():
+        return _by_copy(connection, filled, kinds, chunk_rows)
+    return _by_cursor(connection, filled, kinds, chunk_rows)
+
+
+def _filled(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:
+    """Let no number be NULL where an array cannot hold it."""
+    kind = kind_of(column)
+    if kind == "int":
+        return sa.func.coalesce(column, sa.literal(NO_INT, sa.BIGINT)).label(column.name)
+    if kind == "float" and dialect != "sqlite":
+        return sa.func.coalesce(column, sa.text("'NaN'::float8")).label(column.name)
+    return column.label(column.name)
+
+
+def _from_sqlite(
+    connection: sa.Connection, question: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
+) -> Generator[dict[str, Array], None, None]:
+    record = np.dtype([(name, dtype_of(kind)) for name, kind in kinds.items()])
+    compiled = question.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    values = [compiled.params[name] for name in compiled.positiontup or ()]
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101  (the connection is open)
+    cursor = driver.cursor()
+    try:
+        cursor.execute(str(compiled), values)
+        while len(rows := np.fromiter(islice(cursor, chunk_rows), dtype=record)):
+            yield {name: np.ascontiguousarray(rows[name]) for name in kinds}
+    finally:
+        cursor.close()
+
+
+def _by_copy(
+    connection: sa.Connection, question: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
+) -> Generator[dict[str, Array], None, None]:
+    fields = [(name, ">f8" if kind == "float" else ">i8") for name, kind in kinds.items()]
+    record = np.dtype(
+        [("fields", ">i2")]
+        + [part for name, form in fields for part in ((f"{name} bytes", ">i4"), (name, form))]
+    )
+    compiled = question.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    driver = cast("psycopg.Connection[tuple[object, ...]]", connection.connection.driver_connection)
+    wanted = chunk_rows * record.itemsize
+    with driver.cursor() as cursor:
+        statement = f"COPY ({compiled}) TO STDOUT (FORMAT BINARY)"
+        with cursor.copy(statement.encode(), dict(compiled.params)) as copy:
+            held, skipped = bytearray(), False
+            for block in copy:
+                held += block
+                if not skipped and len(held) >= _COPY_HEADER_BYTES:
+                    del held[:_COPY_HEADER_BYTES]
+                    skipped = True
+                if len(held) >= wanted + record.itemsize:
+                    yield _columns(bytes(held[:wanted]), record, kinds)
+                    del held[:wanted]
+    rest = len(held) // record.itemsize * record.itemsize  # behind it stands the trailer of two bytes
+    if rest:
+        yield _columns(bytes(held[:rest]), record, kinds)
+
+
+def _columns(block: bytes, record: np.dtype[np.void], kinds: Mapping[str, Kind]) -> dict[str, Array]:
+    rows = np.frombuffer(block, dtype=record)
+    return {name: rows[name].astype(dtype_of(kind)) for name, kind in kinds.items()}
+
+
+def _by_cursor(
+    connection: sa.Connection, question: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
+) -> Generator[dict[str, Array], None, None]:
+    found = connection.execute(question, execution_options={"yield_per": chunk_rows})
+    try:
+        for rows in found.partitions():
+            columns = zip(*rows, strict=True)
+            yield {
+                name: np.array(values, dtype=dtype_of(kind))
+                for (name, kind), values in zip(kinds.items(), columns, strict=True)
+            }
+    finally:
+        found.close()

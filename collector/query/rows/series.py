@@ -1,0 +1,210 @@
+"""Read the rows of one stream in the order of their receipt, a chunk at a time, in flat memory."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from collector.errors import QueryError
+from collector.query.instants import Integers, Span, shown, text_of
+from collector.query.rows import raw_rows
+from collector.query.rows.archive_files import Part
+from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, joined, kind_of, length, picked
+from collector.query.rows.merging import merged
+from collector.query.rows.stored_stream import MixedRowsError, StoredStream, mixed
+
+# Said in place of a row's segment: it has no received_at_ns; it is not like the first row of its stream.
+_UNTIMED, _OTHER = NO_INT + 1, NO_INT + 2
+_MICROSECOND_NS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What to read of a stream: its columns, always with receipt and segment among them."""
+
+    stream: StoredStream
+    names: tuple[str, ...]
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Return how each column is held."""
+        return {name: kind_of(self.stream.table.c[name]) for name in self.names}
+
+    def only(self, names: tuple[str, ...]) -> "Series":
+        """Return the same rows with these columns."""
+        return Series(self.stream, names)
+
+    def read(
+        self, connection: sa.Connection, span: Span, chunk_rows: int = raw_rows.CHUNK_ROWS
+    ) -> Iterator[Chunk]:
+        """Yield the rows received in the span, in the order of receipt, be they in the table or in files."""
+        parts = [part for part in self.stream.parts if part.may_hold(span)]
+        if not parts:
+            yield from self._from_table(connection, span, chunk_rows)
+            return
+        by_day: dict[str, list[Part]] = {}
+        for part in parts:
+            by_day.setdefault(part.date, []).append(part)
+        days = (merged([self._from_part(part, span) for part in own]) for own in by_day.values())
+        yield from merged([chain.from_iterable(days), self._from_table(connection, span, chunk_rows)])
+
+    def _from_part(self, part: Part, span: Span) -> Iterator[Chunk]:
+        stream = self.stream
+        needed = dict.fromkeys([*self.names, *stream.given, *stream.alike, *stream.among])
+        for chunk in part.chunks({name: kind_of(stream.table.c[name]) for name in needed}):
+            wanted = span.holds(chunk["received_at_ns"])
+            for name, value in stream.given.items():
+                told = NO_INT if value is None and chunk[name].dtype == np.int64 else value
+                wanted &= chunk[name] == told
+            for name, values in stream.among.items():
+                wanted &= np.isin(chunk[name].astype(str), np.array(values, dtype=str))
+            for name, value in stream.alike.items():
+                told = NO_INT if value is None and chunk[name].dtype == np.int64 else value
+                if (chunk[name][wanted] != told).any():
+                    text = f"{stream.symbol} is stored with more than one {name}, in {part.path} as well"
+                    raise MixedRowsError(f"{text}; say which: {name}=...")
+            if wanted.any():
+                yield {name: chunk[name][wanted] for name in self.names}
+
+    def _from_table(self, connection: sa.Connection, span: Span, chunk_rows: int) -> Iterator[Chunk]:
+        found = self._checked(connection, self._within(span), span, chunk_rows)
+        for chunk in _ordered(found, self.stream.symbol):
+            kept = picked(chunk, span.holds(chunk["received_at_ns"]))
+            if length(kept):
+                yield kept
+
+    def piece(self, connection: sa.Connection, span: Span, rows: int) -> tuple[Chunk, int | None]:
+        """Return about so many rows of the span's beginning, and where the next piece begins, if any does."""
+        question = self._within(span).limit(rows)
+        found = list(_ordered(self._checked(connection, question, span, rows), self.stream.symbol))
+        whole = joined(found, self.kinds)
+        next_ns = None
+        if length(whole) >= rows:
+            next_ns = _microsecond(int(whole["received_at_ns"][-1]))
+            if next_ns == _microsecond(int(whole["received_at_ns"][0])):  # more of them in one microsecond
+                return self.piece(connection, span, 2 * rows)
+            whole = picked(whole, whole["received_at_ns"] < next_ns)
+        return picked(whole, span.holds(whole["received_at_ns"])), next_ns
+
+    def last_before(self, connection: sa.Connection, at_ns: int) -> Chunk | None:
+        """Return the newest row whose text of time is before an instant's."""
+        at, row_id = self.stream.table.c.timestamp, self.stream.table.c.id
+        question = (
+            self._within(Span())
+            .where(at < text_of(at_ns))
+            .order_by(None)
+            .order_by(at.desc(), row_id.desc())
+            .limit(1)
+        )
+        found = list(self._checked(connection, question, Span(None, at_ns), 1))
+        newest = found[0] if found else None
+        before_ns = at_ns // _MICROSECOND_NS * _MICROSECOND_NS
+        for part in reversed(self.stream.parts):
+            if newest is not None and part.date < text_of(int(newest["received_at_ns"][0]))[:10]:
+                break
+            for chunk in self._from_part(part, Span(None, before_ns)):
+                last = picked(chunk, slice(-1, None))
+                if newest is None or last["received_at_ns"][0] > newest["received_at_ns"][0]:
+                    newest = last
+        return newest
+
+    def _within(self, span: Span) -> "sa.Select[Any]":
+        first = None if span.start_ns is None else text_of(span.start_ns)
+        last = None if span.end_ns is None else text_of(span.end_ns)
+        table = self.stream.table
+        moved = [
+            sa.not_(
+                sa.and_(
+                    table.c.timestamp >= part.date,
+                    table.c.timestamp < part.next_date,
+                    table.c.id <= part.last_id,
+                )
+            )
+            for part in self.stream.parts
+            if not part.is_deleted
+        ]
+        return self.stream.between(first, last).where(*moved)
+
+    def _checked(
+        self, connection: sa.Connection, question: "sa.Select[Any]", span: Span, chunk_rows: int
+    ) -> Iterator[Chunk]:
+        """Yield the rows as the database gives them, once they are known to be of one kind."""
+        done = 0
+        told = question.with_only_columns(*self._columns())
+        with closing(raw_rows.chunks(connection, told, chunk_rows)) as chunks:
+            for chunk in chunks:
+                segment = chunk["segment_id"]
+                if (segment == _OTHER).any():
+                    raise mixed(connection, self.stream, span)
+                if (segment == _UNTIMED).any():
+                    break
+                done += len(segment)
+                yield chunk
+            else:
+                return
+        # Something else wrote these rows: the text is all there is.
+        yield from self._by_text(connection, question.offset(done), span, chunk_rows)
+
+    def _by_text(
+        self, connection: sa.Connection, question: "sa.Select[Any]", span: Span, chunk_rows: int
+    ) -> Iterator[Chunk]:
+        added = [] if "timestamp" in self.names else [self.stream.table.c.timestamp]
+        told = question.with_only_columns(*self._columns(), *added)
+        for chunk in raw_rows.chunks(connection, told, chunk_rows):
+            if (chunk["segment_id"] == _OTHER).any():
+                raise mixed(connection, self.stream, span)
+            untold = chunk["segment_id"] == _UNTIMED
+            chunk["received_at_ns"][untold] = _parsed(chunk["timestamp"][untold])
+            chunk["segment_id"][untold] = NO_INT
+            yield {name: chunk[name] for name in self.names}
+
+    def _columns(self) -> list["sa.ColumnElement[Any]"]:
+        return [self._proven() if name == "segment_id" else self.stream.table.c[name] for name in self.names]
+
+    def _proven(self) -> "sa.ColumnElement[int]":
+        """Return the segment, or what is wrong with the row: one value less to read."""
+        table = self.stream.table
+        segment = sa.case((table.c.received_at_ns.is_not(None), table.c.segment_id), else_=_UNTIMED)
+        same = [table.c[name].is_not_distinct_from(value) for name, value in self.stream.alike.items()]
+        return (sa.case((sa.and_(*same), segment), else_=_OTHER) if same else segment).label("segment_id")
+
+
+def _ordered(chunks: Iterator[Chunk], symbol: str) -> Iterator[Chunk]:
+    """Put the rows of each microsecond in order: their texts of time are the same."""
+    held: list[Chunk] = []
+    reached_ns = NO_INT
+    for chunk in chunks:
+        rows = _sorted(joined([*held, chunk]))
+        received = rows["received_at_ns"]
+        if received[0] < reached_ns:
+            raise QueryError(
+                f"rows of {symbol} around {shown(int(received[0]))} are not in the order of their "
+                "`timestamp`: something else wrote it in another form; pandas.read_sql can read them"
+            )
+        reached_ns = _microsecond(int(received[-1]))
+        cut = int(np.searchsorted(received, reached_ns))
+        held = [picked(rows, slice(cut, None))]
+        if cut:
+            yield picked(rows, slice(0, cut))
+    yield from held
+
+
+def _sorted(rows: Chunk) -> Chunk:
+    received = rows["received_at_ns"]
+    if (received[1:] >= received[:-1]).all():
+        return rows
+    return picked(rows, np.argsort(received, kind="stable"))
+
+
+def _parsed(texts: Array) -> Integers:
+    moments = pd.DatetimeIndex(pd.to_datetime(texts, utc=True, format="ISO8601"))
+    return moments.as_unit("ns").asi8
+
+
+def _microsecond(at_ns: int) -> int:
+    return at_ns // _MICROSECOND_NS * _MICROSECOND_NS

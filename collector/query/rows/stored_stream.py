@@ -1,0 +1,176 @@
+"""Find the one stream that is asked for, or ask back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.selectable import NamedFromClause
+
+from collector.errors import QueryError
+from collector.query.instants import Span, text_of
+from collector.query.rows.archive_files import Archive, Part
+
+Value = str | int | None
+Source = NamedFromClause  # a table, or a question that stands for one
+Wanted = str | int | tuple[str, ...] | list[str] | None
+ALL = "*"  # asks for every data source at once
+
+_SHOWN = 20
+
+
+class MixedRowsError(QueryError):
+    """Rows that should be alike are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStream:
+    """Rows of one symbol of one exchange that are alike in what else tells streams apart."""
+
+    table: Source
+    symbol: str
+    exchange: str
+    where: tuple[sa.ColumnElement[bool], ...]  # what was asked for
+    alike: Mapping[str, Value] = field(default_factory=dict)  # found in the first row; every row must agree
+    given: Mapping[str, Value] = field(default_factory=dict)  # one value asked for, so that every row has it
+    among: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # several values asked for
+    parts: tuple[Part, ...] = ()  # files that hold rows which are no more in the table
+
+    @property
+    def constants(self) -> dict[str, Value]:
+        """Return the columns that have the same value in every row."""
+        return {"symbol": self.symbol, "exchange": self.exchange, **self.given, **self.alike}
+
+    def between(self, start_text: str | None, end_text: str | None) -> "sa.Select[Any]":
+        """Ask for the rows from one text of time to another, both included, in order."""
+        at = self.table.c.timestamp
+        question = sa.select(self.table).where(*self.where)
+        if start_text is not None:
+            question = question.where(at >= start_text)
+        if end_text is not None:
+            question = question.where(at <= end_text)
+        return question.order_by(at, self.table.c.id)
+
+
+def find_stream(
+    connection: sa.Connection,
+    table: Source,
+    symbol: str,
+    exchange: str | None,
+    span: Span,
+    wanted: Mapping[str, Wanted],
+    archive: Archive | None = None,
+) -> StoredStream:
+    """Return the stream, or raise QueryError asking for what is left open.
+
+    `wanted` has the columns in which all rows must be alike, and what was asked of each; where None was
+    asked, the first row says it and reading proves it of the others.
+    """
+    archive = archive or Archive()
+    symbol = _symbol(connection, table, symbol, archive)
+    exchange = _exchange(connection, table, symbol, exchange, archive)
+    where = [table.c.symbol == symbol, table.c.exchange == exchange]
+    given: dict[str, Value] = {}
+    among: dict[str, tuple[Value, ...]] = {}
+    left_open: list[str] = []
+    for name, value in wanted.items():
+        if value is None:
+            left_open.append(name)
+        elif isinstance(value, str | int) and value != ALL:
+            where.append(table.c[name] == value)
+            given[name] = value
+        elif value != ALL:
+            where.append(table.c[name].in_(tuple(value)))
+            among[name] = tuple(value)
+    parts = archive.of(symbol, exchange)
+    stream = StoredStream(table, symbol, exchange, tuple(where), {}, given, among, parts)
+    if not left_open:
+        return stream
+    first = _first_row(connection, stream, span, left_open)
+    return replace(stream, alike=first)
+
+
+def mixed(connection: sa.Connection, stream: StoredStream, span: Span) -> MixedRowsError:
+    """Return the error that names the choices which the rows of a span leave."""
+    for name, value in stream.alike.items():
+        column = stream.table.c[name]
+        rows = stream.between(*_texts(span)).order_by(None).with_only_columns(column).distinct().limit(_SHOWN)
+        found = connection.execute(rows).scalars().all()
+        if len(found) > 1:
+            choices = ", ".join(sorted(repr(one) for one in found))
+            hint = f'; data_source="{ALL}" takes all' if name == "data_source" else ""
+            return MixedRowsError(
+                f"{stream.symbol} is stored with more than one {name}: {choices}; say which: {name}=...{hint}"
+            )
+        if found and found[0] != value:
+            return MixedRowsError(f"{stream.symbol} was being changed while it was read; try again")
+    return MixedRowsError(f"the rows of {stream.symbol} are not alike")
+
+
+def _texts(span: Span) -> tuple[str | None, str | None]:
+    return (
+        None if span.start_ns is None else text_of(span.start_ns),
+        None if span.end_ns is None else text_of(span.end_ns),
+    )
+
+
+def _first_row(
+    connection: sa.Connection, stream: StoredStream, span: Span, names: list[str]
+) -> dict[str, Value]:
+    columns = [stream.table.c[name] for name in names]
+    row = connection.execute(stream.between(*_texts(span)).with_only_columns(*columns).limit(1)).first()
+    if row is not None:
+        return dict(zip(names, row, strict=True))
+    for part in stream.parts:
+        if part.may_hold(span):
+            return part.first_row(names)
+    return {}
+
+
+def _symbol(connection: sa.Connection, table: Source, symbol: str, archive: Archive) -> str:
+    """Return the stored name; `BTCUSDT` will do where it can mean one market only."""
+    if connection.execute(sa.select(table.c.id).where(table.c.symbol == symbol).limit(1)).first():
+        return symbol
+    stored = sorted({*distinct_values(connection, table.c.symbol), *archive.symbols})
+    if symbol in stored:
+        return symbol
+    alike = [one for one in stored if _letters(symbol) in {_letters(one), _letters(one.partition(":")[0])}]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        raise QueryError(f"{symbol!r} may mean {' or '.join(alike)}; say which")
+    listed = ", ".join(stored[:_SHOWN]) + (" ..." if len(stored) > _SHOWN else "")
+    raise QueryError(f"nothing is stored for {symbol!r} in {table.name}; symbols here: {listed or 'none'}")
+
+
+def _exchange(
+    connection: sa.Connection, table: Source, symbol: str, exchange: str | None, archive: Archive
+) -> str:
+    stored = distinct_values(connection, table.c.exchange, table.c.symbol == symbol)
+    found = sorted({*stored, *archive.exchanges(symbol)})
+    if exchange is None and len(found) == 1:
+        return found[0]
+    if exchange in found and exchange is not None:
+        return exchange
+    listed = ", ".join(found)
+    if exchange is None:
+        raise QueryError(f"{symbol} is stored with more than one exchange: {listed}; say which: exchange=...")
+    raise QueryError(f"nothing is stored for {symbol!r} of {exchange!r}; its exchanges here: {listed}")
+
+
+def distinct_values(
+    connection: sa.Connection, column: sa.ColumnElement[str], *where: sa.ColumnElement[bool]
+) -> list[str]:
+    """Return the different values of an indexed column by leaping from one to the next."""
+    found: list[str] = []
+    question = sa.select(column).where(*where).order_by(column).limit(1)
+    while True:
+        leap = question.where(column > found[-1]) if found else question.where(column.is_not(None))
+        value = connection.execute(leap).scalar()
+        if value is None:
+            return found
+        found.append(value)
+
+
+def _letters(symbol: str) -> str:
+    return "".join(character for character in symbol.upper() if character.isalnum()).replace("XBT", "BTC")

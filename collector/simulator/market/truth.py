@@ -1,0 +1,260 @@
+"""What really happened, to hold a database against: every state, trade, bar, message and fault."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, overload
+
+from collector.errors import UserError
+from collector.simulator.market.bars import INTERVALS_MS
+from collector.simulator.market.market import Market
+from collector.simulator.market.past import bars_between
+from collector.simulator.market.record import Columns
+from collector.simulator.market.symbol_feed import SymbolFeed
+
+Kind = Literal["snapshot", "delta", "trade", "bar", "ticker"]
+KINDS: tuple[Kind, ...] = ("snapshot", "delta", "trade", "bar", "ticker")
+_NO_SEQUENCE = -(1 << 63)
+
+
+@dataclass(frozen=True, slots=True)
+class BookState:
+    """The best levels after one update, best first, as (price, size)."""
+
+    sequence: int | None
+    exchange_ms: int
+    bids: tuple[tuple[float, float], ...]
+    asks: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TradeState:
+    """One trade; `side` is the taker's."""
+
+    trade_id: str
+    exchange_ms: int
+    price: float
+    size: float
+    side: Literal["buy", "sell"]
+
+
+@dataclass(frozen=True, slots=True)
+class BarState:
+    """One bar; `confirmed` once its time is over on the exchange's clock."""
+
+    open_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    count: int
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One message on one connection. `sequence` of trades is the last trade's id, of bars the open time."""
+
+    connection: int
+    sequence: int | None
+    kind: Kind
+    sent_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault, when it took effect and where."""
+
+    name: str
+    at_ns: int
+    exchange: str | None = None
+    symbol: str | None = None
+    channel: str | None = None
+    connection: int | None = None
+    detail: str = ""
+
+
+class Books(Sequence[BookState]):
+    """The published states of one book channel, in order; made again from the seed as they are read.
+
+    Reading from front to back costs some 50 us a state, one state at random up to a quarter of a second.
+    """
+
+    def __init__(self, feed: SymbolFeed, channel: str) -> None:
+        self._feed = feed
+        self._touch_only = channel in {"bbo", "book.1"}
+        self._depth = 1 if self._touch_only else int(channel.removeprefix("book."))
+        self._numbering = feed.numbering("bbo" if self._touch_only else channel)
+        self._times = feed.times.frozen()
+        touches = feed.touches.frozen()
+        self._first_touch = touches.first
+        self._steps: Sequence[int] = (
+            touches.column(0)
+            if self._touch_only
+            else range(self._times.first, self._times.first + len(self._times))
+        )
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __iter__(self) -> Iterator[BookState]:
+        return self._read(range(len(self._steps)))
+
+    @overload
+    def __getitem__(self, index: int) -> BookState: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[BookState]: ...
+    def __getitem__(self, index: int | slice) -> BookState | Sequence[BookState]:
+        if isinstance(index, slice):
+            picked = range(len(self._steps))[index]
+            if picked.step < 0:
+                return list(self._read(picked[::-1]))[::-1]
+            return list(self._read(picked))
+        at = range(len(self._steps))[index]
+        return next(self._read(range(at, at + 1)))
+
+    def _read(self, picked: range) -> Iterator[BookState]:
+        if not picked:
+            return
+        states = self._feed.replay(self._steps[picked[0]])
+        for index in picked:
+            wanted = self._steps[index]
+            market = next(market for step, market in states if step == wanted)
+            yield self._state(index, wanted, market)
+
+    def _state(self, index: int, step: int, market: Market) -> BookState:
+        instrument = self._feed.instrument
+        if instrument.exchange == "kraken":
+            sequence = None
+        elif instrument.exchange == "binance":
+            sequence = self._feed.update_id(step, market.event)
+        else:
+            sequence = self._numbering.at(index + self._first_touch if self._touch_only else step)
+        return BookState(
+            sequence,
+            self._times.column(0)[step - self._times.first],
+            tuple(
+                [
+                    (instrument.price(-key), instrument.size(lots))
+                    for key, lots in market.bids.top(self._depth)
+                ]
+            ),
+            tuple(
+                [(instrument.price(key), instrument.size(lots)) for key, lots in market.asks.top(self._depth)]
+            ),
+        )
+
+
+class Truth:
+    """All that the simulator knows and a collector should find out."""
+
+    def __init__(
+        self,
+        feeds: dict[tuple[str, str], SymbolFeed],
+        lock: threading.RLock,
+        remember: int,
+        stream_channel: Callable[[str, str], str],
+    ) -> None:
+        self._feeds = feeds
+        self._lock = lock
+        self._remember = remember
+        self._stream_channel = stream_channel
+        self._sent: dict[tuple[str, str, str], Columns] = {}
+        self._faults: list[Fault] = []
+
+    def books(self, exchange: str, symbol: str, channel: str) -> Sequence[BookState]:
+        """Give every published state of `book.N` or `bbo`, whether or not anybody was subscribed."""
+        with self._lock:
+            feed = self._feed(exchange, symbol)
+            return Books(feed, channel)
+
+    def trades(self, exchange: str, symbol: str, channel: str = "trade") -> Sequence[TradeState]:
+        """Give every trade since the start."""
+        del channel
+        with self._lock:
+            feed = self._feed(exchange, symbol)
+            rows = feed.trades.frozen()
+        instrument = feed.instrument
+        return [
+            TradeState(
+                instrument.trade_id(feed.trade_base + rows.first + at),
+                at_ms,
+                instrument.price(ticks),
+                instrument.size(lots),
+                "buy" if buys else "sell",
+            )
+            for at, (at_ms, ticks, lots, buys, _) in enumerate(rows)
+        ]
+
+    def bars(self, exchange: str, symbol: str, channel: str = "ohlcv.1m") -> Sequence[BarState]:
+        """Give every bar from that of the start on; the last is unconfirmed, those without a trade filled in.
+
+        A bar longer than a minute that holds the start includes the made-up past, as the exchange would.
+        On Kraken, which publishes no bar without a trade, those with `count` 0 were never sent.
+        """
+        with self._lock:
+            feed = self._feed(exchange, symbol)
+            interval_ms = INTERVALS_MS[channel.removeprefix("ohlcv.")]
+            bars = bars_between(feed, interval_ms, feed.start_ms, feed.now_ms)
+            now_ms = feed.now_ms
+        instrument = feed.instrument
+        return [
+            BarState(
+                bar.open_ms,
+                instrument.price(bar.open),
+                instrument.price(bar.high),
+                instrument.price(bar.low),
+                instrument.price(bar.close),
+                instrument.size(bar.lots),
+                bar.count,
+                confirmed=bar.end_ms <= now_ms,
+            )
+            for bar in bars
+        ]
+
+    def sent(self, exchange: str, symbol: str, channel: str) -> Sequence[Sent]:
+        """Give every message of a channel put on any wire, in order; of Binance books, every depth is one."""
+        with self._lock:
+            columns = self._sent.get((exchange, symbol, self._stream_channel(exchange, channel)))
+            rows = columns.frozen() if columns else ()
+        return [
+            Sent(connection, None if sequence == _NO_SEQUENCE else sequence, KINDS[kind], sent_ns)
+            for connection, sequence, kind, sent_ns in rows
+        ]
+
+    def faults(self) -> Sequence[Fault]:
+        """Give every fault, in order."""
+        with self._lock:
+            return tuple(self._faults)
+
+    def note_sent(
+        self, stream: tuple[str, str, str], connection: int, sequence: int | None, kind: Kind, sent_ns: int
+    ) -> None:
+        """Remember a message; called where it is written."""
+        columns = self._sent.get(stream)
+        if columns is None:
+            columns = self._sent.setdefault(stream, Columns("qqbq", self._remember))
+        columns.append(connection, _NO_SEQUENCE if sequence is None else sequence, KINDS.index(kind), sent_ns)
+
+    def note_fault(
+        self,
+        name: str,
+        exchange: str | None = None,
+        symbol: str | None = None,
+        channel: str | None = None,
+        *,
+        connection: int | None = None,
+        detail: str = "",
+    ) -> None:
+        """Remember a fault; called where it takes effect."""
+        with self._lock:
+            self._faults.append(Fault(name, time.time_ns(), exchange, symbol, channel, connection, detail))
+
+    def _feed(self, exchange: str, symbol: str) -> SymbolFeed:
+        if (exchange, symbol) not in self._feeds:
+            raise UserError(f"no simulated market is {symbol} on {exchange}")
+        feed = self._feeds[exchange, symbol]
+        feed.catch_up()
+        return feed

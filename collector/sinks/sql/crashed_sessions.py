@@ -1,0 +1,56 @@
+"""Close what a session that died could not close itself, and open again what was closed in error."""
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from collector.database.tables import Tables
+
+CRASH = "crash"
+
+
+def open_sessions(connection: sa.Connection, tables: Tables) -> list[str]:
+    """Return the sessions without an end."""
+    sessions = tables.sessions
+    query = sa.select(sessions.c.session_id).where(sessions.c.ended_ns.is_(None))
+    return list(connection.execute(query).scalars())
+
+
+def close_crashed(
+    connection: sa.Connection, tables: Tables, session_ids: Collection[str], cause: str = CRASH
+) -> int:
+    """End these sessions and their segments; return how many there were."""
+    sessions, coverage = tables.sessions, tables.coverage
+    last_alive = (
+        sa.select(sa.func.max(coverage.c.alive_until_ns))
+        .where(coverage.c.session_id == sessions.c.session_id)
+        .scalar_subquery()
+    )
+    end_segments(connection, tables, session_ids, cause)
+    return connection.execute(
+        sa.update(sessions)
+        .where(sessions.c.ended_ns.is_(None), sessions.c.session_id.in_(session_ids))
+        .values(ended_ns=sa.func.coalesce(last_alive, sessions.c.started_ns), end_cause=cause)
+    ).rowcount
+
+
+def end_segments(connection: sa.Connection, tables: Tables, session_ids: Collection[str], cause: str) -> None:
+    """End the segments of these sessions that are still open."""
+    coverage = tables.coverage
+    connection.execute(
+        sa.update(coverage)
+        .where(coverage.c.end_cause.is_(None), coverage.c.session_id.in_(session_ids))
+        .values(end_cause=cause)
+    )
+
+
+def reopen(connection: sa.Connection, tables: Tables, session_id: str) -> bool:
+    """Take back what another collector said of a session that it took for dead; return whether it had."""
+    for table in (tables.coverage, tables.sessions):
+        ended = {"ended_ns": None} if table is tables.sessions else {}
+        found = connection.execute(
+            sa.update(table)
+            .where(table.c.session_id == session_id, table.c.end_cause == CRASH)
+            .values(end_cause=None, **ended)
+        ).rowcount
+    return found > 0

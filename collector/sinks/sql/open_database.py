@@ -1,0 +1,171 @@
+"""Keep hold of a database: of the whole SQLite file, of our streams in PostgreSQL; and notice a change."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, cast
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import SQLAlchemyError
+from structlog import get_logger
+
+from collector.database.faults import sink_error
+from collector.database.file_lock import WriterLock
+from collector.database.migrate import bring_to_head
+from collector.database.sqlite_file import SqliteFile
+from collector.database.tables import Tables, tables
+from collector.database.url import database_url, shown, sqlite_path
+from collector.errors import CollectorError, SinkError, UserError
+from collector.events.batch import StreamKey
+from collector.sinks.contract import SessionState, WriteSet
+from collector.sinks.sql import multi_row
+from collector.sinks.sql.crashed_sessions import CRASH, close_crashed, open_sessions, reopen
+from collector.sinks.sql.renumbering import Renumbering
+from collector.sinks.sql.state_rows import SESSION_RULES, session_row
+from collector.sinks.sql.stream_locks import StreamLocks, introduce, ownerless
+
+if TYPE_CHECKING:
+    from collector.sinks.sql.stream_locks import Driver
+
+log = get_logger()
+
+
+class OpenDatabase:
+    """One database, open for writing. Used by one thread."""
+
+    def __init__(
+        self,
+        url: str | sa.URL,
+        table_name: str,
+        make_engine: Callable[[sa.URL], sa.Engine],
+        new_segment_id: Callable[[], int],
+        *,
+        auto_migrate: bool = False,
+    ) -> None:
+        self.url = database_url(url)
+        self.name = shown(self.url)
+        self.tables: Tables = tables(table_name)
+        self._make_engine = make_engine
+        self._auto_migrate = auto_migrate
+        path = sqlite_path(self.url)
+        self._lock = WriterLock(path) if path else None
+        self._file = SqliteFile(path) if path else None
+        self._streams = None if path else StreamLocks()
+        self._renumbering = Renumbering(new_segment_id)
+        self._engine: sa.Engine | None = None
+        self._session_id: str | None = None
+        self._last_batch_id: str | None = None
+        self._was_reopened = False
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether it was opened and not closed since."""
+        return self._engine is not None
+
+    def open(self) -> None:
+        """Take the database: lock it, migrate it, close what a crash left open."""
+        if self._lock is not None:
+            self._lock.acquire()
+        try:
+            self._connect()
+        except CollectorError:
+            self.close()
+            raise
+        except (SQLAlchemyError, OSError) as error:
+            self.close()
+            reason = getattr(error, "orig", None) or error
+            raise UserError(f"the database {self.name} cannot be opened: {reason}") from error
+
+    def close(self) -> None:
+        """Let go of everything. Idempotent."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+        if self._lock is not None:
+            self._lock.release()
+
+    def claim(self, connection: sa.Connection, session: SessionState, streams: Iterable[StreamKey]) -> None:
+        """Say who writes, and take these streams as well, or raise DatabaseInUse naming who has one."""
+        if self._streams is not None:
+            introduce(_driver(connection), session)
+            self._streams.claim(_driver(connection), session, streams)
+        row = session_row(session)
+        multi_row.upsert(connection, self.tables.sessions, [row], rules=SESSION_RULES)
+        self._session_id = session.session_id
+
+    @property
+    def engine(self) -> sa.Engine:
+        """Return the engine; raise SinkError once when the file behind it has become another.
+
+        SQLite would go on without a word, into a file that nobody can find any more.
+        """
+        if self._engine is None:
+            raise RuntimeError("open() comes first")
+        if self._file is None or self._file.is_the_same():
+            return self._engine
+        log.warning("database.file_changed", path=str(self._file.path))
+        self._engine.dispose()
+        try:
+            self._file.set_stale_log_aside()
+            self._connect()
+        except Exception as error:
+            raise sink_error(error, self.name) from error
+        self._was_reopened = True
+        raise SinkError(
+            f"{self._file.path}: the file was deleted or replaced, and is open again", transient=True
+        )
+
+    def fitted(self, connection: sa.Connection, batch: WriteSet) -> WriteSet:
+        """Return the batch as this database is to have it, after whatever became of the database."""
+        own = batch.session if batch.session.session_id == self._session_id else None
+        if self._streams is not None and own is not None:
+            streams = (StreamKey(one.exchange, one.symbol, one.channel) for one in batch.accounting)
+            self._streams.claim(_driver(connection), own, streams)
+        if self._was_reopened or (self._streams is not None and self._streams.were_lost):
+            self._look_again(connection)
+        return self._renumbering.apply(connection, self.tables, batch)
+
+    def stored(self, batch: WriteSet) -> None:
+        """Take note that the batch is committed."""
+        self._last_batch_id = batch.batch_id
+        self._was_reopened = False
+        if self._streams is not None:
+            self._streams.were_lost = False
+        if self._file is not None:
+            self._file.remember_log()
+
+    def close_crashed_sessions(self, cause: str = CRASH) -> int:
+        """End what sessions that died left open; return how many there were."""
+        if self._engine is None:
+            raise RuntimeError("open() comes first")
+        with self._engine.begin() as connection:
+            dead = [one for one in open_sessions(connection, self.tables) if one != self._session_id]
+            if self._streams is not None:  # on a server, others may be alive
+                dead = ownerless(_driver(connection), dead)
+            return close_crashed(connection, self.tables, dead, cause)
+
+    def _connect(self) -> None:
+        self._engine = self._make_engine(self.url)
+        if self._streams is not None:
+            event.listen(self._engine, "connect", self._streams.take_again)
+        bring_to_head(self._engine, self.tables.hot.name, allow=self._auto_migrate)
+        crashed = self.close_crashed_sessions()
+        if crashed:
+            log.warning("sessions.closed_after_crash", database=self.name, sessions=crashed)
+        if self._file is not None:
+            self._file.remember()
+
+    def _look_again(self, connection: sa.Connection) -> None:
+        """See what became of our session in a database that was out of our hands."""
+        if self._session_id is None or self._last_batch_id is None:
+            return
+        ledger = self.tables.batches
+        known = sa.select(ledger.c.batch_id).where(ledger.c.batch_id == self._last_batch_id)
+        if connection.execute(known).first() is None:
+            segments = self._renumbering.begin(connection, self.tables, self._session_id)
+            log.warning("database.older_state", database=self.name, segments=segments)
+        if reopen(connection, self.tables, self._session_id):
+            log.warning("session.taken_for_dead", database=self.name)
+
+
+def _driver(connection: sa.Connection) -> "Driver":
+    return cast("Driver", connection.connection.driver_connection)

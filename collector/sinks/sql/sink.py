@@ -1,0 +1,204 @@
+"""Write batches to an SQL database: SQLite by default, PostgreSQL where a server is given."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import sqlalchemy as sa
+from structlog import get_logger
+
+from collector.database.break_off import break_off
+from collector.database.engine import make_engine
+from collector.database.faults import sink_error
+from collector.database.sqlite_file import sqlite_version
+from collector.database.tables import DEFAULT_TABLE_NAME
+from collector.database.url import sqlite_path
+from collector.errors import UserError
+from collector.events.batch import StreamKey
+from collector.ids import SegmentIds
+from collector.sinks.contract import (
+    AccountingState,
+    Receipt,
+    Rows,
+    SegmentState,
+    SessionState,
+    Task,
+    WriteSet,
+)
+from collector.sinks.sql import multi_row
+from collector.sinks.sql.crashed_sessions import CRASH
+from collector.sinks.sql.insert import write_rows
+from collector.sinks.sql.open_database import OpenDatabase
+from collector.sinks.sql.state_rows import (
+    ACCOUNTING_RULES,
+    REASONS_RULES,
+    SEGMENT_RULES,
+    SESSION_RULES,
+    accounting_row,
+    ledger_row,
+    less_merged,
+    moved_to_merged,
+    segment_row,
+    session_row,
+    with_reasons_so_far,
+)
+
+log = get_logger()
+
+
+class SqlSink:
+    """Commit each batch exactly once: its id commits with its rows. Used by one thread."""
+
+    def __init__(
+        self,
+        url: str | sa.URL,
+        table_name: str = DEFAULT_TABLE_NAME,
+        *,
+        synchronous: str = "FULL",
+        auto_migrate: bool = False,
+        busy_timeout_s: float = 5.0,
+        call_timeout_s: float = 30.0,
+    ) -> None:
+        make = partial(
+            make_engine,
+            synchronous=synchronous,
+            busy_timeout_s=busy_timeout_s,
+            call_timeout_s=call_timeout_s,
+        )
+        self._database = OpenDatabase(url, table_name, make, SegmentIds().next, auto_migrate=auto_migrate)
+        self._tables = self._database.tables
+        self._synchronous = synchronous
+        self._in_use: object | None = None  # the driver's connection, while a call is under way
+
+    def open(self) -> None:
+        """Take the database: lock it, migrate it, close what a crash left open. Idempotent."""
+        if self._database.is_open:
+            return
+        self._database.open()
+        is_file = sqlite_path(self._database.url) is not None
+        log.info(
+            "database.opened",
+            database=self._database.name,
+            sqlite=sqlite_version() if is_file else None,
+            synchronous=self._synchronous if is_file else None,
+        )
+
+    def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> None:
+        """Say who writes, and take these streams as well; raise DatabaseInUse naming who has one of them."""
+        self.run(self.claiming(session, streams))
+
+    def claiming(self, session: SessionState, streams: Iterable[StreamKey]) -> Task:
+        """Return the work of a claim, for whoever is not the thread that writes."""
+        wanted = tuple(streams)
+
+        def claim(connection: sa.Connection) -> int:
+            self._database.claim(connection, session, wanted)
+            return len(wanted)
+
+        return claim
+
+    def write(self, batch: WriteSet) -> Receipt:
+        """Commit the batch in one transaction, unless a batch of its id is in already."""
+        engine = self._database.engine
+        try:
+            with engine.begin() as connection, self._breakable(connection):
+                if not self._claim(connection, batch):
+                    return Receipt(repeated=True, written_by=self._writer_of(connection, batch))
+                fitted = self._database.fitted(connection, batch)
+                merged = self._write_rows(connection, fitted)
+                self._write_states(connection, fitted, merged)
+        except UserError:
+            raise
+        except Exception as error:
+            raise sink_error(error, self._database.name) from error
+        self._database.stored(batch)
+        return Receipt(merged=merged)
+
+    def run(self, task: Task) -> int:
+        """Do housekeeping between batches: what the task began and did not end is committed."""
+        engine = self._database.engine
+        try:
+            with engine.connect() as connection, self._breakable(connection):
+                done = task(connection)
+                connection.commit()
+                return done
+        except UserError:
+            raise
+        except Exception as error:
+            raise sink_error(error, self._database.name) from error
+
+    def refuses(self, rows: Rows) -> str | None:
+        """Try the rows in a transaction that is rolled back; say why they cannot be stored, or None."""
+        engine = self._database.engine
+        try:
+            with engine.connect() as connection, connection.begin() as trial, self._breakable(connection):
+                write_rows(connection, self._tables, rows)
+                trial.rollback()
+        except Exception as error:
+            refusal = sink_error(error, self._database.name)
+            if refusal.transient:
+                raise refusal from error
+            return str(refusal)
+        return None
+
+    def abort(self) -> None:
+        """Break off the call that is under way in another thread; it raises SinkError there."""
+        in_use = self._in_use
+        if in_use is not None:
+            break_off(in_use)
+
+    def close(self) -> None:
+        """Let go of everything. Idempotent."""
+        self._database.close()
+
+    def close_crashed_sessions(self, cause: str = CRASH) -> int:
+        """End what sessions that died left open; return how many there were."""
+        return self._database.close_crashed_sessions(cause)
+
+    def _claim(self, connection: sa.Connection, batch: WriteSet) -> bool:
+        ledger = ledger_row(batch, time.time_ns())
+        return multi_row.upsert(connection, self._tables.batches, [ledger], if_there="skip") == 1
+
+    @contextmanager
+    def _breakable(self, connection: sa.Connection) -> Iterator[None]:
+        self._in_use = connection.connection.driver_connection
+        try:
+            yield
+        finally:
+            self._in_use = None
+
+    def _write_rows(self, connection: sa.Connection, batch: WriteSet) -> Counter[StreamKey]:
+        """Write all rows; count those that gave none of their own, by stream."""
+        merged: Counter[StreamKey] = Counter()
+        for rows in batch.rows:
+            written = write_rows(connection, self._tables, rows)
+            if written.merged and rows.stream is not None:
+                merged[rows.stream] += written.merged
+        return merged
+
+    def _write_states(
+        self, connection: sa.Connection, batch: WriteSet, merged: Mapping[StreamKey, int]
+    ) -> None:
+        segments: Sequence[SegmentState] = batch.segments
+        increments: Sequence[AccountingState] = batch.accounting
+        if merged:
+            segments, increments = less_merged(segments, merged), moved_to_merged(increments, merged)
+        multi_row.upsert(connection, self._tables.coverage, map(segment_row, segments), rules=SEGMENT_RULES)
+        self._add_to_accounting(connection, increments)
+        multi_row.upsert(connection, self._tables.sessions, [session_row(batch.session)], rules=SESSION_RULES)
+
+    def _writer_of(self, connection: sa.Connection, batch: WriteSet) -> str:
+        ledger = self._tables.batches.c
+        question = sa.select(ledger.session_id).where(ledger.batch_id == batch.batch_id)
+        return str(connection.execute(question).scalar_one())
+
+    def _add_to_accounting(self, connection: sa.Connection, increments: Sequence[AccountingState]) -> None:
+        now_ns, table = time.time_ns(), self._tables.accounting
+        plain = [accounting_row(one, now_ns) for one in increments if not one.rejected]
+        multi_row.upsert(connection, table, plain, rules=ACCOUNTING_RULES)
+        if len(plain) < len(increments):
+            told = with_reasons_so_far(connection, table, [one for one in increments if one.rejected])
+            rows = [accounting_row(one, now_ns, reasons) for one, reasons in told]
+            multi_row.upsert(connection, table, rows, rules=REASONS_RULES)

@@ -1,0 +1,130 @@
+"""Turn the states that a batch carries into rows of their tables."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from collector.events.batch import StreamKey
+from collector.sinks.contract import AccountingState, SegmentState, SessionState, Value, WriteSet
+from collector.sinks.sql.multi_row import Rules
+
+Row = dict[str, Value]
+Reasons = Mapping[str, int]
+
+_STREAM = ("session_id", "exchange", "symbol", "channel")
+_TERMS = ("received", "carried_in", "written", "merged", "sampled_out", "rejected", "dropped", "pending")
+
+SESSION_RULES: Rules = (("ended_ns", "largest"),)
+SEGMENT_RULES: Rules = (("rows", "add"), ("start_ns", "keep"), ("first_sequence", "keep"))
+REASONS_RULES: Rules = tuple((term, "add") for term in _TERMS)
+ACCOUNTING_RULES: Rules = (*REASONS_RULES, ("rejected_reasons", "keep"))
+
+
+def ledger_row(batch: WriteSet, committed_ns: int) -> Row:
+    """Return the row whose presence says that the batch is stored."""
+    return {
+        "batch_id": batch.batch_id,
+        "session_id": batch.written_by,
+        "committed_ns": committed_ns,
+        "rows": batch.row_count,
+    }
+
+
+def segment_row(state: SegmentState) -> Row:
+    """Return the row of a coverage segment."""
+    return {
+        "segment_id": state.segment_id,
+        "session_id": state.session_id,
+        "exchange": state.exchange,
+        "symbol": state.symbol,
+        "channel": state.channel,
+        "start_ns": state.start_ns,
+        "end_ns": state.end_ns,
+        "alive_until_ns": state.alive_until_ns,
+        "first_sequence": state.first_sequence,
+        "last_sequence": state.last_sequence,
+        "rows": state.rows,
+        "witnessed": state.witnessed,
+        "disagreed": state.disagreed,
+        "verification": state.verification,
+        "end_cause": state.end_cause,
+        "detail": state.detail,
+    }
+
+
+def accounting_row(state: AccountingState, updated_ns: int, reasons: Reasons | None = None) -> Row:
+    """Return the row that adds to one stream in one session; `reasons` is their sum so far."""
+    return {
+        "session_id": state.session_id,
+        "exchange": state.exchange,
+        "symbol": state.symbol,
+        "channel": state.channel,
+        "received": state.received,
+        "carried_in": state.carried_in,
+        "written": state.written,
+        "merged": state.merged,
+        "sampled_out": state.sampled_out,
+        "rejected": state.rejected_total,
+        "rejected_reasons": json.dumps(dict(reasons or {}), sort_keys=True),
+        "dropped": state.dropped,
+        "pending": state.pending,
+        "updated_ns": updated_ns,
+    }
+
+
+def with_reasons_so_far(
+    connection: sa.Connection, table: sa.Table, increments: Sequence[AccountingState]
+) -> list[tuple[AccountingState, Reasons]]:
+    """Add to each increment's rejections those that stand in the table, reason by reason."""
+    question = sa.select(*(table.c[name] for name in _STREAM), table.c.rejected_reasons).where(
+        table.c.session_id.in_({one.session_id for one in increments})
+    )
+    there = {tuple(row[:-1]): json.loads(row[-1]) for row in connection.execute(question)}
+    return [
+        (one, Counter(there.get(tuple(getattr(one, name) for name in _STREAM), {})) + Counter(one.rejected))
+        for one in increments
+    ]
+
+
+def moved_to_merged(
+    increments: Sequence[AccountingState], merged: Mapping[StreamKey, int]
+) -> list[AccountingState]:
+    """Count as merged, not as written, the rows that were there already."""
+    return [
+        _moved(one, merged.get(StreamKey(one.exchange, one.symbol, one.channel), 0)) for one in increments
+    ]
+
+
+def less_merged(segments: Sequence[SegmentState], merged: Mapping[StreamKey, int]) -> list[SegmentState]:
+    """Take the rows that were there already off those that the segments add, the newest first."""
+    left = Counter(merged)
+    found: list[SegmentState] = []
+    for one in reversed(segments):
+        key = StreamKey(one.exchange, one.symbol, one.channel)
+        taken = min(left[key], one.rows)
+        left[key] -= taken
+        found.append(replace(one, rows=one.rows - taken) if taken else one)
+    return found[::-1]
+
+
+def _moved(one: AccountingState, rows: int) -> AccountingState:
+    if not rows or not one.written:
+        return one
+    return replace(one, written=one.written - rows, merged=one.merged + rows)
+
+
+def session_row(state: SessionState) -> Row:
+    """Return the row of a run of the program."""
+    return {
+        "session_id": state.session_id,
+        "started_ns": state.started_ns,
+        "version": state.version,
+        "host": state.host,
+        "pid": state.pid,
+        "wanted": state.wanted,
+        "ended_ns": state.ended_ns,
+        "end_cause": state.end_cause,
+    }

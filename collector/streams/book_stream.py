@@ -1,0 +1,254 @@
+"""Take one stream's book messages to rows, segments and counts."""
+
+from math import isnan, nan
+from typing import TYPE_CHECKING, ClassVar
+
+from collector.book.bridged import BridgedBook
+from collector.book.verified import CONTINUED, BookState, Did, Outcome, VerifiedBook
+from collector.events.batch import Liveness, StreamKey
+from collector.events.market import L2Update
+from collector.events.messages import Delta, MarketData, Snapshot
+from collector.events.stream_now import StreamNow
+from collector.streams.stream import RETIRED, Outlet, Stream, Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from collector.streams.market_witness import MarketWitness
+
+WITNESS = "witness"
+TEN_LEVELS = 10  # as many as features look at
+
+
+class BookStream(Stream):
+    """One book from its mapped messages to the buffer. Lives in the websocket thread."""
+
+    covers_silence: ClassVar[bool] = False  # a book must be seen to be covered
+
+    def __init__(
+        self,
+        key: StreamKey,
+        place: Topic,
+        outlet: Outlet,
+        book: VerifiedBook,
+        *,
+        levels_per_row: int,
+        levels_shown: int | None = None,
+        standby: bool = False,
+    ) -> None:
+        super().__init__(key, place, outlet, standby=standby)
+        self.in_question = False  # silent for so long that a new snapshot was asked for, to compare
+        self._book = book
+        self._levels_per_row = levels_per_row
+        self._levels_shown = levels_per_row if levels_shown is None else levels_shown
+        self._top: Sequence[float] | None = None  # the last state of this segment, for its order flow
+        self.witness: MarketWitness | None = None  # who compares this stream with others of its market
+        self.is_watched = False  # there is something to compare with
+        self.on_doubt: Callable[[BookStream, Outcome], None] = lambda _stream, _outcome: None
+
+    @property
+    def sequence(self) -> int | None:
+        """Return the exchange's number of the update that the book stands at."""
+        return self._book.last_sequence
+
+    @property
+    def verification(self) -> str:
+        """Name what proves the book."""
+        return self._book.verification
+
+    @property
+    def verified(self) -> bool:
+        """Say whether the book is believed now."""
+        return self._book.state is BookState.SYNCED
+
+    @property
+    def by_rest(self) -> bool:
+        """Say whether the book's snapshots come by REST."""
+        return isinstance(self._book, BridgedBook)
+
+    @property
+    def near_the_edge(self) -> bool:
+        """Say whether a verified book should be fetched again before it knows too little."""
+        return isinstance(self._book, BridgedBook) and self.verified and self._book.needs_snapshot
+
+    def top(self) -> tuple[float, ...]:
+        """Return the best bid and ask, each with its size."""
+        return tuple(self._book.book.top(1))
+
+    def glance(self) -> StreamNow:
+        """Show the stream as it stands. Call it in the websocket thread."""
+        bid, _, ask, _ = self._book.book.top(1) if self.verified else (nan,) * 4
+        return StreamNow(
+            self.key,
+            self.verified,
+            None if isnan(bid) else bid,
+            None if isnan(ask) else ask,
+            self.last_news_at_ns,
+            self._exchange_ms,
+        )
+
+    def compare(self, snapshot: Snapshot) -> str | None:
+        """Compare with REST: "" is equal, words name a difference, None cannot be compared now."""
+        return self._book.compare(snapshot) if isinstance(self._book, BridgedBook) else None
+
+    def count_witnessed(self, compared: int, disagreed: int) -> None:
+        """Count comparisons of the segment that is open."""
+        if self._segment_id is not None:
+            self._buffer.count_witnessed(self._segment_id, compared, disagreed)
+
+    def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
+        """Close the segment that is open, if one is."""
+        super().end_segment(cause, detail, alive_until_ns)
+        if self.witness is not None:
+            self.witness.lost(self)
+
+    def expect_snapshot(self, expected: bool) -> None:
+        """Have the book keep what the stream sends for a snapshot under way, or no longer."""
+        if isinstance(self._book, BridgedBook):
+            self._book.fetching += 1 if expected else -1
+
+    def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
+        """Apply a message and settle it: exactly one row, or one count, for one event."""
+        received = self._tally.received = self._tally.received + 1
+        if self._retired:
+            return self._reject(received, RETIRED)
+        in_question = False
+        if isinstance(message, Delta):
+            outcome = self._book.apply_delta(message)
+        elif isinstance(message, Snapshot):
+            outcome = self._book.apply_snapshot(message)
+            in_question, self.in_question = self.in_question, False
+        else:
+            return self._reject(received, "malformed", "a message that is none of a book")
+        if outcome is CONTINUED and not in_question and not self._standby:  # nearly always
+            self.last_news_at_ns = received_at_ns
+            self._store(message, received, received_at_ns, liveness)
+        else:
+            self._settle(message, outcome, received, received_at_ns, liveness, in_question=in_question)
+        return outcome
+
+    def _settle(
+        self,
+        message: Snapshot | Delta,
+        outcome: Outcome,
+        received: int,
+        received_at_ns: int,
+        liveness: Liveness,
+        *,
+        in_question: bool,
+    ) -> None:
+        """Settle an event that is more than the next row of a segment."""
+        did = outcome.did
+        if did is not Did.MERGED:
+            self.last_news_at_ns = received_at_ns
+            self._exchange_ms = message.exchange_ms
+        if did is Did.REJECTED:
+            self._buffer.count_rejected(self.number, received, outcome.reason)
+        elif did is Did.MERGED:
+            self._buffer.count_merged(self.number, received)
+            if self.by_rest and isinstance(message, Snapshot):  # compared level by level, and equal
+                self.count_witnessed(1, 0)
+        elif did is Did.BROKE:
+            if outcome.reason == WITNESS:
+                self.count_witnessed(1, 1)
+            self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
+            self._buffer.count_rejected(self.number, received, outcome.reason)
+        else:
+            if did is Did.CONTINUED and in_question and self.by_rest:
+                # The exchange is ahead of a stream that said nothing: it was stale, not quiet.
+                self.end_segment(
+                    "stale", f"silent, and REST is at {self._book.last_sequence}", alive_until_ns=None
+                )
+            if did is Did.REOPENED:
+                cause = "stale" if in_question else outcome.reason
+                self.end_segment(cause, outcome.detail, alive_until_ns=None)
+            if self._standby:
+                self._buffer.count_merged(self.number, received)
+            else:
+                self._store(message, received, received_at_ns, liveness)
+
+    def doubt(self, reason: str, detail: str) -> Outcome:
+        """Throw the book away: a message about it could not be read, or somebody contradicts it."""
+        outcome = self._book.doubt(reason, detail)
+        if outcome.did is Did.BROKE:
+            self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
+        return outcome
+
+    def take_over(self, other: Stream, liveness: Liveness) -> bool:
+        """Go on with another stream's segment, if both books stand at the same update now."""
+        assert isinstance(other, BookStream)  # noqa: S101  (a stream is replaced by one of its kind)
+        if not (self.verified and other.verified and self._same_state(other)):
+            return False
+        self._top = other._top  # noqa: SLF001  (the other of the pair)
+        self._take_segment_of(other, liveness)
+        return True
+
+    def _same_state(self, other: "BookStream") -> bool:
+        ours, theirs = self._book, other._book  # noqa: SLF001  (the other of the pair)
+        if ours.last_sequence is None:
+            return ours.book == theirs.book
+        return ours.last_sequence == theirs.last_sequence
+
+    def forget(self) -> None:
+        """Let go of the book."""
+        self._book.reset()
+        self.in_question = False
+
+    def _store(
+        self, message: Snapshot | Delta, received: int, received_at_ns: int, liveness: Liveness
+    ) -> None:
+        known_levels = self._book.known_levels(TEN_LEVELS)
+        top = self._book.book.top(self._levels_per_row)
+        # Not the message's: updates that came before a snapshot of REST are in the book, and may be newer.
+        exchange_ms = self._exchange_ms = self._book.exchange_ms
+        segment_id = self._segment_id
+        if segment_id is None:
+            segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
+        if segment_id is not None:
+            stored = self._buffer.append(
+                self.number,
+                received,
+                received_at_ns,
+                exchange_ms,
+                self._book.last_sequence,
+                segment_id,
+                known_levels,
+                top,
+            )
+            if stored:
+                self._last_row_ns = received_at_ns
+            else:
+                self._no_room()
+        if self.is_watched and self.witness is not None:
+            self.witness.saw(self, message, top, received_at_ns)
+        if self._events.wanted(L2Update):  # stored or not: what a bot sees does not hang on the database
+            numbers = tuple(top)
+            self._tell(exchange_ms, received_at_ns, known_levels >= TEN_LEVELS, numbers)
+            self._top = numbers
+        else:
+            self._top = top
+
+    def _tell(
+        self, exchange_ms: int | None, received_at_ns: int, ten_known: bool, numbers: tuple[float, ...]
+    ) -> None:
+        exchange, symbol, channel = self.key
+        segment_id = self._segment_id
+        self._events.publish(
+            L2Update(
+                exchange=exchange,
+                symbol=symbol,
+                exchange_ms=exchange_ms,
+                received_at_ns=received_at_ns,
+                channel=channel,
+                sequence=self._book.last_sequence,
+                segment_id=segment_id,
+                shown=self._levels_shown,
+                ten_known=ten_known,
+                numbers=numbers,
+                before=None if segment_id is None else self._top,
+            )
+        )
+
+    def _open_segment(self, start_ns: int, liveness: Liveness) -> int:
+        self._top = None
+        return super()._open_segment(start_ns, liveness)

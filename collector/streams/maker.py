@@ -1,0 +1,75 @@
+"""Make the streams of one exchange: of a market and a channel, one that knows its topic and its rule."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+from collector.book.bridged import BridgedBook, BridgingRule
+from collector.book.verified import VerifiedBook
+from collector.events.batch import StreamKey
+from collector.exchanges.protocol import depth_of, exchange_of
+from collector.exchanges.venues import Kind
+from collector.streams.book_stream import BookStream
+from collector.streams.candle_stream import CandleRule, CandleStream
+from collector.streams.market_witness import MarketWitness
+from collector.streams.stream import Outlet, Stream, Topic
+from collector.streams.trade_stream import TradeRule, TradeStream
+
+
+class StreamMaker:
+    """What all streams of one exchange have in common."""
+
+    def __init__(
+        self,
+        exchange: str,
+        outlet: Outlet,
+        *,
+        levels_per_row: int,
+        levels_shown: int,
+        most_off_s: float,
+        max_jump: float,
+    ) -> None:
+        self._exchange = exchange
+        self._outlet = outlet
+        self._levels_per_row = levels_per_row
+        self._levels_shown = levels_shown
+        self._most_off_s = most_off_s
+        self._max_jump = max_jump
+        self._witnesses: dict[str, MarketWitness] = {}
+
+    def make(self, kind: Kind, market: Any, channel: str, *, standby: bool = False) -> Stream:
+        """Make a stream; one on standby follows beside another of the same kind and stores nothing yet."""
+        protocol = exchange_of(self._exchange)
+        key = StreamKey(self._exchange, market["symbol"], channel)
+        topic = protocol.topic(market["id"], market["symbol"], channel)
+        place = Topic(topic, protocol.route(topic), market["id"], kind)
+        if channel == "trade":
+            trades = TradeRule(protocol.numbers_trades, self._most_off_s)
+            stream_of_trades = TradeStream(key, place, self._outlet, trades, standby=standby)
+            stream_of_trades.witness = self._witness(key.symbol)
+            return stream_of_trades
+        if channel.startswith("ohlcv."):
+            candles = CandleRule(protocol.confirms_bars, self._most_off_s)
+            return CandleStream(key, place, self._outlet, candles, standby=standby)
+        depth = depth_of(channel)
+        rule = protocol.rule(kind, channel, market)
+        book: VerifiedBook
+        if protocol.rest is not None and channel.startswith("book."):
+            book = BridgedBook(cast("BridgingRule", rule), protocol.rest.depth(kind, depth), self._max_jump)
+        else:
+            book = VerifiedBook(rule, depth, self._max_jump)
+        stream = BookStream(
+            key,
+            replace(place, depth=depth),
+            self._outlet,
+            book,
+            levels_per_row=self._levels_per_row,
+            levels_shown=self._levels_shown,
+            standby=standby,
+        )
+        self._witness(key.symbol).watch(stream)
+        return stream
+
+    def _witness(self, symbol: str) -> MarketWitness:
+        if symbol not in self._witnesses:
+            self._witnesses[symbol] = MarketWitness(exchange_of(self._exchange).shared_numbers)
+        return self._witnesses[symbol]

@@ -1,0 +1,66 @@
+"""Remember which trades were taken lately, so that one sent again is known. Small, whatever is sent."""
+
+from collections import deque
+from typing import Protocol
+
+MOST_IDS = 128
+MOST_RUNS = 16
+
+
+class RecentTrades(Protocol):
+    """What was taken of one stream."""
+
+    def add(self, trade_id: str, number: int | None) -> bool:
+        """Note a trade; False when it was there already."""
+
+    def has(self, trade_id: str, number: int | None) -> bool:
+        """Say whether a trade was taken lately."""
+
+
+class SeenIds:
+    """The last ids, where they say nothing of each other."""
+
+    def __init__(self) -> None:
+        self._order: deque[str] = deque()
+        self._ids: set[str] = set()
+
+    def add(self, trade_id: str, number: int | None) -> bool:
+        """Note a trade; False when it was there already."""
+        del number
+        if trade_id in self._ids:
+            return False
+        self._ids.add(trade_id)
+        self._order.append(trade_id)
+        if len(self._order) > MOST_IDS:
+            self._ids.discard(self._order.popleft())
+        return True
+
+    def has(self, trade_id: str, number: int | None) -> bool:
+        """Say whether a trade was taken lately."""
+        del number
+        return trade_id in self._ids
+
+
+class SeenNumbers:
+    """Runs of numbers without a hole: all that was taken since the start, but for the oldest of many runs."""
+
+    def __init__(self) -> None:
+        self._runs: list[list[int]] = []  # [first, last], the latest at the end
+
+    def add(self, trade_id: str, number: int | None) -> bool:
+        """Note a trade; False when it was there already."""
+        if self.has(trade_id, number):
+            return False
+        number = int(trade_id) if number is None else number
+        for run in reversed(self._runs):
+            if number == run[1] + 1:
+                run[1] = number
+                return True
+        self._runs.append([number, number])
+        del self._runs[:-MOST_RUNS]
+        return True
+
+    def has(self, trade_id: str, number: int | None) -> bool:
+        """Say whether a trade was taken."""
+        number = int(trade_id) if number is None else number
+        return any(first <= number <= last for first, last in reversed(self._runs))

@@ -1,0 +1,206 @@
+"""What the streams of every kind have in common: a place at the exchange, a count, one chain of segments."""
+# ruff: noqa: SLF001  (one stream takes over from another: they look into each other)
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from collector.book.verified import Did, Outcome
+from collector.buffer.buffer import Buffer
+from collector.events.batch import Liveness, SegmentClosed, SegmentOpened, StreamKey
+from collector.events.bus import EventBus
+from collector.events.messages import MarketData
+from collector.events.notices import SegmentChanged
+from collector.events.stream_now import StreamNow
+from collector.exchanges.venues import Kind
+
+NO_ROOM = "no_room"
+RETIRED = "unsubscribed"
+UNSYNCED = "unsynced"
+WITHOUT_NEWS_NS = 2_000_000_000  # a stream of which both connections are silent for so long changes hands
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Where a stream is found at its exchange."""
+
+    topic: str  # what is subscribed
+    route: str  # what its frames are known by
+    market_id: str
+    kind: Kind
+    depth: int = 0  # of a book
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Where streams put what they take."""
+
+    buffer: Buffer
+    events: EventBus
+    new_segment_id: Callable[[], int]
+
+
+class Stream(ABC):
+    """One stream from its mapped messages to the buffer. Lives in the websocket thread."""
+
+    covers_silence: ClassVar[bool] = True  # nothing said means that nothing happened
+
+    def __init__(self, key: StreamKey, place: Topic, outlet: Outlet, *, standby: bool = False) -> None:
+        self.key = key
+        self.place = place
+        self.topic = place.topic
+        self.number = outlet.buffer.register(key)
+        self._tally = outlet.buffer.tally(self.number)
+        self._buffer = outlet.buffer
+        self._events = outlet.events
+        self._new_segment_id = outlet.new_segment_id
+        self._retired = False
+        self._is_asked = True  # else what comes is the last of a socket that was given up
+        self._standby = standby  # follows beside another that stores: its rows would be the same again
+        self._segment_id: int | None = None
+        self._last_row_ns = 0
+        self.last_news_at_ns = 0  # receipt of the last message that said something new
+        self._exchange_ms: int | None = None  # of that message
+        # When the exchange confirmed it, on the socket that stands, and that socket's signs of life.
+        self._subscribed_ns: int | None = None
+        self._liveness = Liveness()
+
+    @property
+    def verified(self) -> bool:
+        """Say whether the stream is covered now."""
+        return self._segment_id is not None
+
+    @property
+    def sees_what_is_lost(self) -> bool:
+        """Say whether the numbers of the next message show that one before it is missing."""
+        return self.verification == "sequence"
+
+    def could_be_meant(self, text: str) -> bool:
+        """Say whether an unreadable frame could be one of this stream's."""
+        market = self.key.symbol.partition(":")[0]
+        return any(f'"{name}"' in text for name in (self.topic, market, self.place.market_id))
+
+    def glance(self) -> StreamNow:
+        """Show the stream as it stands. Call it in the websocket thread."""
+        return StreamNow(self.key, self.verified, None, None, self.last_news_at_ns, self._exchange_ms)
+
+    @property
+    @abstractmethod
+    def verification(self) -> str:
+        """Name what proves that nothing is missing: the word that stands in coverage."""
+
+    @abstractmethod
+    def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
+        """Settle a message: exactly one row, or one count, for one event."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Let go of what was known: what feeds the stream is gone."""
+
+    @abstractmethod
+    def take_over(self, other: "Stream", liveness: Liveness) -> bool:
+        """Go on with another stream's segment, if nothing is missed by doing so now."""
+
+    def asked(self) -> None:
+        """Hear that the subscription is asked for on the socket that stands now."""
+        self._is_asked = True
+
+    def subscribed(self, at_ns: int, liveness: Liveness) -> None:
+        """Hear that the exchange confirmed the subscription: from now on everything is told."""
+        self._is_asked = True
+        self._subscribed_ns, self._liveness = at_ns, liveness
+        self._cover_silence(at_ns)
+
+    def missed(self, cause: str, detail: str, at_ns: int) -> None:
+        """End what was covered, for something was told that could not be read; cover again from now on."""
+        self.end_segment(cause, detail, alive_until_ns=None)
+        self._cover_silence(at_ns)
+
+    def lose(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
+        """End what was covered: what feeds the stream is gone."""
+        self.end_segment(cause, detail, alive_until_ns)
+        self._subscribed_ns = None
+        self._is_asked = False
+        self.forget()
+
+    def retire(self, heard_ns: int) -> None:
+        """Store nothing from now on: the stream is not wanted any more."""
+        self._retired = True
+        self.lose(RETIRED, "", heard_ns)
+
+    def stand_in(self, other: "Stream", heard_ns: int) -> None:
+        """Store from the next update on, in a segment of its own; the other one stores no more."""
+        other.end_segment("replaced", "the new connection never stood where the old one stood", heard_ns)
+        self._standby, other._standby = False, True
+        self._cover_silence(self._liveness.heard_ns)
+
+    def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
+        """Close the segment that is open, if one is."""
+        if self._segment_id is None:
+            return
+        self._buffer.close_segment(SegmentClosed(self._segment_id, cause, detail, alive_until_ns))
+        self._publish(self._segment_id, self._last_row_ns, cause, detail, verified=False)
+        self._segment_id = None
+
+    def _receive(self) -> int:
+        """Count an event that came in; returns how many there were."""
+        received = self._tally.received = self._tally.received + 1
+        return received
+
+    def _reject(self, received: int, reason: str, detail: str = "") -> Outcome:
+        self._buffer.count_rejected(self.number, received, reason)
+        return Outcome(Did.REJECTED, reason, detail)
+
+    def _segment_for_a_row(self, received: int, received_at_ns: int, liveness: Liveness) -> int | None:
+        """Return the open segment, or a new one; None when there is no room and the event was dropped."""
+        if self._segment_id is not None:
+            return self._segment_id
+        if not self._buffer.has_room:
+            self._buffer.count_dropped(self.number, received)
+            return None
+        return self._open_segment(received_at_ns, liveness)
+
+    def _stored(self, stored: bool, received_at_ns: int) -> None:
+        """Note that a row was taken; one that was not ends the segment, the next row begins another."""
+        if stored:
+            self._last_row_ns = received_at_ns
+        else:
+            self._no_room()
+
+    def _no_room(self) -> None:
+        detail = "the buffer is full: the database does not keep up"
+        self.end_segment(NO_ROOM, detail, alive_until_ns=None)
+
+    def _take_segment_of(self, other: "Stream", liveness: Liveness) -> None:
+        self._standby, other._standby = False, True
+        self._segment_id, other._segment_id = other._segment_id, None
+        self._last_row_ns = other._last_row_ns
+        if self._segment_id is not None:
+            self._buffer.move_segment(self._segment_id, liveness)
+        else:
+            self._cover_silence(liveness.heard_ns)
+
+    def _cover_silence(self, from_ns: int) -> None:
+        """Open a segment without a row, where a confirmed subscription is enough for it."""
+        stores = not self._standby and not self._retired and self._segment_id is None
+        if self.covers_silence and stores and self._subscribed_ns is not None:
+            self._open_segment(from_ns, self._liveness)
+
+    def _silent_since_subscribed(self, liveness: Liveness) -> bool:
+        """Say whether the connection was alive for a while since the subscription was confirmed."""
+        since_ns = self._subscribed_ns
+        return since_ns is not None and liveness.heard_ns - since_ns > WITHOUT_NEWS_NS
+
+    def _open_segment(self, start_ns: int, liveness: Liveness) -> int:
+        segment_id = self._segment_id = self._new_segment_id()
+        opened = SegmentOpened(
+            segment_id, self.number, start_ns, self.verification, liveness, self.covers_silence
+        )
+        self._buffer.open_segment(opened)
+        self._last_row_ns = start_ns
+        self._publish(segment_id, start_ns, "", "", verified=True)
+        return segment_id
+
+    def _publish(self, segment_id: int, at_ns: int, cause: str, detail: str, *, verified: bool) -> None:
+        self._events.publish(SegmentChanged(*self.key, segment_id, at_ns, verified, cause, detail))

@@ -1,1 +1,0 @@
-"""The latest of each market, and bars built from its trades."""

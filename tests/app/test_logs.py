@@ -1,0 +1,133 @@
+"""What the program says: to people, to machines, to a file that rotates; never a secret."""
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from collector.app.log_file import LogFile, Quiet
+from collector.app.logs import set_up_logging
+from collector.errors import UserError
+from collector.settings import LoggingSettings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    yield
+    target = structlog.get_config()["logger_factory"]._file
+    if isinstance(target, LogFile):
+        target.close()
+    structlog.reset_defaults()
+
+
+def test_a_line_of_json_for_machines() -> None:
+    out = io.StringIO()
+    set_up_logging(LoggingSettings(), out)
+    structlog.get_logger().info("stream.changed", state="connected")
+    line = json.loads(out.getvalue())
+    assert (line["event"], line["state"], line["level"]) == ("stream.changed", "connected", "info")
+    assert line["timestamp"].endswith("Z")
+
+
+def test_a_line_for_people_without_colours_where_no_terminal_is() -> None:
+    out = io.StringIO()
+    set_up_logging(LoggingSettings(format="console"), out)
+    structlog.get_logger().warning("database.refused", error="locked")
+    assert "database.refused" in out.getvalue()
+    assert "\x1b" not in out.getvalue()
+
+
+def test_the_level_is_obeyed() -> None:
+    out = io.StringIO()
+    set_up_logging(LoggingSettings(level="warning"), out)
+    structlog.get_logger().info("nothing")
+    assert out.getvalue() == ""
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_no_secret_by_name_by_value_in_a_url_or_in_a_traceback(form: str) -> None:
+    out = io.StringIO()
+    settings = load_settings(
+        overrides={"symbols": "BTCUSDT", "database.url": "postgresql://me:hunter2222@host/db"},
+        environ={"BYBIT_API_KEY": "key-of-mine-1", "BYBIT_API_SECRET": "secret-of-mine"},
+        env_file=None,
+    )
+    set_up_logging(LoggingSettings(format=form), out, secrets=settings.secrets())  # type: ignore[arg-type]
+    log = structlog.get_logger()
+    log.info("asked", api_key="anything", url="wss://u:pass-word@host/x", list=["a secret-of-mine b"])
+    log.info("told key-of-mine-1", detail="at postgresql://me:hunter2222@host/db")
+    hidden = settings.secrets()[1]
+    try:
+        int(f"wrong: {hidden}")
+    except ValueError:
+        log.exception("failed")
+    text = out.getvalue()
+    for secret in ("key-of-mine-1", "secret-of-mine", "hunter2222", "pass-word", "anything"):
+        assert secret not in text
+    assert "Traceback" in text
+    assert text.count("****") >= 6
+
+
+def test_a_log_file_is_set_aside_when_it_has_grown_and_the_oldest_goes(tmp_path: Path) -> None:
+    path = tmp_path / "collector.log"
+    set_up_logging(LoggingSettings(file=str(path), max_bytes=10_000, keep_files=2))
+    log = structlog.get_logger()
+    for number in range(400):
+        log.info("line", number=number)
+    names = sorted(one.name for one in tmp_path.iterdir())
+    assert names == ["collector.log", "collector.log.1", "collector.log.2"]
+    numbers = []
+    for name in ("collector.log.2", "collector.log.1", "collector.log"):
+        lines = (tmp_path / name).read_text().splitlines()
+        assert (tmp_path / name).stat().st_size <= 10_000
+        numbers += [json.loads(line)["number"] for line in lines]
+    assert numbers == list(range(numbers[0], 400))  # whole lines, in order, none lost but the oldest
+    assert numbers[0] > 0
+
+
+def test_a_log_file_goes_on_where_it_was(tmp_path: Path) -> None:
+    for text in ("one\n", "two\n"):
+        file = LogFile(tmp_path / "x.log", 10_000, 1)
+        file.write(text)
+        file.close()
+    assert (tmp_path / "x.log").read_text() == "one\ntwo\n"
+
+
+def test_a_log_file_that_cannot_be_set_aside_does_no_harm(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "x.log", 10, 1)
+    file.write("12345678\n")
+    (tmp_path / "x.log.1").mkdir()
+    (tmp_path / "x.log.1" / "full").touch()
+    for _ in range(3):
+        file.write("12345678\n")
+    assert file.failures == 3
+    file.close()
+
+
+def test_a_full_disk_or_a_closed_pipe_harms_nobody() -> None:
+    with Path("/dev/full").open("w", buffering=1) as full:
+        quiet = Quiet(full)
+        set_up_logging(LoggingSettings(), full)
+        structlog.get_logger().info("said into the void")
+        quiet.write("text\n")
+        assert quiet.failures == 1
+        with pytest.raises(OSError, match="No space"):
+            full.flush()
+        full.buffer.raw.close()  # type: ignore[attr-defined]
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be written"):
+        set_up_logging(LoggingSettings(file=str(tmp_path / "no" / "x.log")))
+
+
+def test_lines_follow_standard_error_wherever_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_up_logging(LoggingSettings(format="json"))
+    elsewhere = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", elsewhere)
+    structlog.get_logger().info("here")
+    assert "here" in elsewhere.getvalue()

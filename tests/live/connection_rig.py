@@ -1,0 +1,131 @@
+"""The parts of one connection around a socket that is only written down: what it is sent, what it says."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from outlet_rig import OutletRig
+
+from collector.book.bridged import BridgedBook
+from collector.book.verified import VerifiedBook
+from collector.clock import Clock
+from collector.events.batch import Liveness, StreamKey
+from collector.events.messages import Ack, Snapshot
+from collector.events.notices import PotentialHalt, SnapshotFailed
+from collector.exchanges.binance_rules import SpotContinuity
+from collector.exchanges.protocol import EXCHANGES, Exchange
+from collector.exchanges.unverified import Unproven
+from collector.live.requests import Requests
+from collector.live.resync import Resyncs
+from collector.live.subscriptions import Subscriptions, Surroundings
+from collector.retry import Backoff
+from collector.streams.book_stream import BookStream
+from collector.streams.stream import Stream, Topic
+from collector.streams.trade_stream import TradeRule, TradeStream
+
+
+class FullBackoff(Backoff):
+    """A backoff whose jitter always draws the longest wait."""
+
+    def wait_s(self, attempt: int, draw: float | None = None) -> float:
+        del draw
+        return super().wait_s(attempt, 1.0)
+
+
+class FakeSnapshots:
+    """REST as a test says: what is fetched next, or what is raised instead."""
+
+    def __init__(self) -> None:
+        self.answers: list[Snapshot | Exception] = []
+        self.asked: list[str] = []
+
+    async def fetch(self, market_id: str, kind: str, depth: int, topic: str) -> Snapshot:
+        del kind, depth, topic
+        self.asked.append(market_id)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class SubscriptionsRig:
+    """Subscriptions on made-up time; each request is answered as `answer` says."""
+
+    def __init__(self, protocol: Exchange = EXCHANGES["binance"]) -> None:
+        self.outlet = OutletRig()
+        self.sent: list[Mapping[str, Any]] = []
+        self.halts: list[PotentialHalt] = []
+        self.failed: list[SnapshotFailed] = []
+        self.outlet.events.attach(PotentialHalt, self.halts.append)
+        self.outlet.events.attach(SnapshotFailed, self.failed.append)
+        self.now_s = 1000.0
+        self.protocol = protocol
+        clock = Clock(lambda: 0, lambda: int(self.now_s * 1e9))
+        self.around = Surroundings("binance", protocol, clock, self.outlet.events, lambda: self.now_s)
+        self.requests = Requests(self._send, timeout_s=5.0)
+        self.snapshots = FakeSnapshots()
+        self.resyncs = Resyncs(
+            backoff=FullBackoff(1.0, 60.0),
+            snapshot_timeout_s=30.0,
+            stale_after_s=10.0,
+            max_mismatches=3,
+            mismatch_window_s=60.0,
+        )
+        self.liveness = Liveness(1)
+        self.answer: Callable[[str], Ack | None] = lambda request_id: Ack(request_id, True, "")
+        self.woken = 0
+
+    def collect(self, *streams: Stream) -> Subscriptions:
+        return Subscriptions(
+            streams,
+            self.around,
+            self.requests,
+            self.resyncs,
+            self.snapshots,
+            self.liveness,
+            self._wake,  # type: ignore[arg-type]
+        )
+
+    def trades(self, symbol: str = "BTC/USDT", *, numbered: bool = False) -> TradeStream:
+        name = symbol.replace("/", "")
+        place = Topic(f"{name.lower()}@trade", f"{name.lower()}@trade", name, "spot")
+        key = StreamKey("binance", symbol, "trade")
+        return TradeStream(key, place, self.outlet.outlet, TradeRule(numbered, 3600.0))
+
+    def bridged(self, symbol: str = "BTC/USDT", depth: int = 20) -> BookStream:
+        name = symbol.replace("/", "")
+        place = Topic(f"{name.lower()}@depth", f"{name.lower()}@depth", name, "spot", depth)
+        book = BridgedBook(SpotContinuity(), depth)
+        return BookStream(
+            StreamKey("binance", symbol, f"book.{depth}"), place, self.outlet.outlet, book, levels_per_row=1
+        )
+
+    def unnumbered(self, symbol: str) -> BookStream:
+        place = Topic(f"book.10:{symbol}", f"book.10:{symbol}", symbol, "spot", 10)
+        book = VerifiedBook(Unproven(), 10)
+        return BookStream(
+            StreamKey("kraken", symbol, "book.10"), place, self.outlet.outlet, book, levels_per_row=1
+        )
+
+    async def settled(self) -> None:
+        """Let what was started run to its end."""
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others)
+
+    async def _send(self, payload: Mapping[str, Any]) -> None:
+        self.sent.append(json.loads(json.dumps(payload)))
+        answer = self.answer(str(self.requests._last_id))
+        if answer is not None:
+            asyncio.get_running_loop().call_soon(self.requests.answered, answer)
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+
+def levels_around(
+    price: float, count: int = 20, size: float = 1.0
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Return as many bids and asks around a price, one apart, best first."""
+    bids = [(price - step, size) for step in range(1, count + 1)]
+    return bids, [(price + step, size) for step in range(1, count + 1)]

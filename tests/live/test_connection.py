@@ -1,0 +1,220 @@
+"""The life of one connection: it dials, subscribes, tells its states, and waits as long as it was told to."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.clock import Clock
+from collector.errors import StreamError
+from collector.events.messages import Ack
+from collector.events.notices import State, SystemState
+from collector.exchanges.limits import Rate
+from collector.exchanges.protocol import EXCHANGES
+from collector.exchanges.venues import OwnAddresses
+from collector.live.connection import Address, Connection, Pace
+from collector.network.failure_table import FailureClass
+from collector.network.failures import Failure
+from collector.network.markets import Source
+from collector.network.turnstile import Turnstile
+from collector.retry import Backoff
+from collector.streams.router import UnknownFrames
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "streams"))
+from connection_rig import SubscriptionsRig
+
+DEADLINE_S = 10.0
+NO_WAIT = Backoff(0.0, 0.0)
+RESET = Failure(FailureClass.TRANSIENT, "reset")
+
+
+class FakeSocket:
+    """A socket of which a test says how each dial ends; it accepts every subscription."""
+
+    def __init__(self, reader: Connection, dials: list[Failure | None]) -> None:
+        self.failure: Failure | None = None
+        self.sent: list[Any] = []
+        self.dialled = 0
+        self.closed = False
+        self._reader = reader
+        self._dials = dials
+
+    async def open(self) -> None:
+        self.dialled += 1
+        self.failure = self._dials.pop(0) if self._dials else None
+        if self.failure is not None:
+            raise StreamError(str(self.failure))
+
+    async def send(self, payload: Any) -> None:
+        self.sent.append(payload)
+        answer = Ack(str(payload["id"]), True)
+        asyncio.get_running_loop().call_soon(self._reader._requests.answered, answer)
+
+    async def ping(self) -> None:
+        self.sent.append("ping")
+
+    def give_up(self, failure: Failure) -> None:
+        if self.failure is None:
+            self.failure = failure
+            self._reader.on_gone(failure)
+
+    async def let_go(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Rig(Connection):
+    """A connection of one stream of trades."""
+
+    def __init__(self, *dials: Failure | None, most_attempts: int = 10, backoff: Backoff = NO_WAIT) -> None:
+        self.dials = list(dials)
+        self.rig = rig = SubscriptionsRig()
+        self.states: list[tuple[State, str]] = []
+        self.refused: list[Failure] = []
+        rig.outlet.events.attach(SystemState, lambda event: self.states.append((event.state, event.cause)))
+        self.halts = rig.halts
+        self.stream = rig.trades()
+        self.connects = Turnstile(Rate(1000, 1.0), Rate(1000, 1.0), lambda: rig.now_s)
+        pace = Pace(5.0, 5.0, 10.0, 60.0, backoff, most_attempts, 1000.0, 1000.0, 1000.0)
+        super().__init__(
+            Address("binance", "spot", "binance.spot", "ws://nowhere"),
+            Source("binance", "live", OwnAddresses(), ("spot",)),
+            None,  # type: ignore[arg-type]
+            EXCHANGES["binance"],
+            [self.stream],
+            pace=pace,
+            connects=self.connects,
+            on_refused=lambda _, failure: self.refused.append(failure),
+            clock=Clock(),
+            events=rig.outlet.events,
+            unknown=UnknownFrames("binance", rig.outlet.buffer),
+            resyncs=rig.resyncs,
+            monotonic_s=lambda: rig.now_s,
+        )
+
+    def _new_socket(self, *_: object) -> Any:
+        self.socket = FakeSocket(self, self.dials)
+        return self.socket
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Let the connection run on, turn by turn, until something holds."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not condition():  # noqa: ASYNC110  (what is waited for tells nobody)
+                await asyncio.sleep(0)
+
+
+def run(rig: Rig, scene: Callable[[], Any]) -> None:
+    async def both() -> None:
+        running = asyncio.create_task(rig.run())
+        try:
+            await scene()
+            rig.stop()
+            await asyncio.wait_for(running, DEADLINE_S)
+        finally:
+            running.cancel()
+
+    asyncio.run(both())
+
+
+def test_it_dials_subscribes_and_tells_each_state() -> None:
+    rig = Rig()
+
+    async def scene() -> None:
+        await rig.until(lambda: rig.stream.verified)
+        assert [one["params"] for one in rig.socket.sent] == [["btcusdt@trade"]]
+        assert rig.states == [(State.CONNECTED, "")]
+        rig.socket.give_up(RESET)
+        await rig.until(lambda: len(rig.states) == 3)
+        assert rig.states[1:] == [(State.DISCONNECTED, "reset"), (State.CONNECTED, "")]
+        await rig.until(lambda: rig.stream.verified)
+
+    run(rig, scene)
+    assert rig.states[3:] == [(State.STOPPED, "stopped")]
+    assert rig.socket.closed
+    assert rig.rig.outlet.causes() == ["disconnect", "stop"]
+
+
+def test_a_refusal_that_says_how_long_holds_up_all_behind_the_address() -> None:
+    rig = Rig(Failure(FailureClass.RATE_LIMIT, "http_429", 17.0))
+
+    async def scene() -> None:
+        await rig.until(lambda: rig.connects.closed_for_s)
+        assert rig.connects.closed_for_s == pytest.approx(17.0)
+        rig.rig.now_s += 16.0
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert rig.socket.dialled == 1
+
+    run(rig, scene)
+
+
+def test_a_refusal_for_good_ends_it_and_is_told() -> None:
+    refusal = Failure(FailureClass.PERMANENT, "authentication")
+    rig = Rig(refusal)
+    asyncio.run(asyncio.wait_for(rig.run(), DEADLINE_S))
+    assert (rig.refused, rig.stopping, rig.socket.dialled) == ([refusal], True, 1)
+
+
+def test_too_many_attempts_in_a_row_raise_one_alarm_and_tries_go_on() -> None:
+    rig = Rig(*[RESET] * 5, most_attempts=3)
+
+    async def scene() -> None:
+        await rig.until(lambda: rig.stream.verified)
+
+    run(rig, scene)
+    assert rig.socket.dialled == 6
+    assert [(one.code, one.reason) for one in rig.halts] == [
+        ("unreachable", "3 attempts to connect failed; tries go on")
+    ]
+
+
+def test_a_fault_of_ours_is_told_and_the_connection_is_made_again() -> None:
+    rig = Rig()
+
+    begin = rig.subscriptions.begin
+
+    async def broken_once() -> None:
+        rig.subscriptions.begin = begin  # type: ignore[method-assign]
+        raise ValueError("ours")
+
+    async def scene() -> None:
+        await rig.until(lambda: rig.stream.verified)
+
+    rig.subscriptions.begin = broken_once  # type: ignore[method-assign]
+    run(rig, scene)
+    assert [(one.code, one.reason) for one in rig.halts] == [("internal_error", "ValueError('ours')")]
+
+
+def test_its_age_is_that_of_the_socket_that_stands() -> None:
+    rig = Rig()
+
+    async def scene() -> None:
+        assert rig.age_s == 0.0
+        await rig.until(lambda: rig.stream.verified)
+        rig.rig.now_s += 5.0
+        assert rig.age_s == 5.0
+
+    run(rig, scene)
+    assert rig.age_s == 0.0
+
+
+def test_news_are_waited_for_until_a_frame_comes_or_the_time_is_over() -> None:
+    rig = Rig()
+
+    async def scene() -> None:
+        await rig.until(lambda: rig.stream.verified)
+        waiting = asyncio.create_task(rig.news(DEADLINE_S))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        rig.on_text("{}")
+        await asyncio.wait_for(waiting, DEADLINE_S)
+        await rig.news(0.01)
+
+    run(rig, scene)

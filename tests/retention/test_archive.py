@@ -1,0 +1,157 @@
+"""Old rows move to files, and nobody who reads can tell."""
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from collector import iter_features, load_features, symbols
+from collector.database.engine import make_engine
+from collector.database.url import database_url
+from collector.errors import CollectorError, QueryError
+from collector.query import loading
+from collector.retention import move as module
+from collector.retention.move import Retention, archive_slices
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
+from stored import SYMBOL, Facts, Row, Stored, prepare, write
+
+pyarrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+TABLE = "l2_training_data_practical"
+DAY_NS = 86_400_000_000_000
+MIDNIGHT_NS = 1_700_006_400_000_000_000 // DAY_NS * DAY_NS
+NOW = datetime.fromtimestamp((MIDNIGHT_NS + 4.5 * DAY_NS) / 1e9, UTC)
+FIRST = 2**62 + 1
+QUESTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"every": "1h"},
+    {"every": "1h", "on_gap": "ignore"},
+    {"start": MIDNIGHT_NS + DAY_NS // 2, "end": MIDNIGHT_NS + 3 * DAY_NS + DAY_NS // 3},
+    {"start": MIDNIGHT_NS + 2 * DAY_NS, "end": MIDNIGHT_NS + 2 * DAY_NS + 5 * 10**9, "every": "1s"},
+    {"start": MIDNIGHT_NS + 3 * DAY_NS, "every": "6h"},
+    {"depth": 50, "data_source": ["simulator", "replay"]},
+)
+
+
+@pytest.fixture
+def filled(any_database: str) -> str:
+    """Four days; segments that reach over midnight, and a hole every day."""
+    url = prepare(any_database)
+    at = np.sort(np.random.default_rng(5).integers(0, 4 * DAY_NS, 120)) + MIDNIGHT_NS
+    rows = [Row(int(at_ns), FIRST + place // 25, float(place), 0.5) for place, at_ns in enumerate(at)]
+    ends = {FIRST + number: rows[min(number * 25 + 24, 119)].at_ns for number in range(5)}
+    write(url, Stored(rows, ends))
+    write(
+        url,
+        Stored([Row(MIDNIGHT_NS + 7, FIRST + 99, 1.0)], {FIRST + 99: MIDNIGHT_NS + 7}),
+        Facts(symbol="ETH/USDT"),
+    )
+    return url
+
+
+def answers(url: str) -> list[pd.DataFrame]:
+    found = [load_features(url, SYMBOL, **question) for question in QUESTIONS]
+    return [*found, *(pd.concat(list(iter_features(url, SYMBOL, **question))) for question in QUESTIONS)]
+
+
+def same(found: list[pd.DataFrame], wanted: list[pd.DataFrame]) -> None:
+    for one, other in zip(found, wanted, strict=True):
+        pd.testing.assert_frame_equal(one, other, check_categorical=False)
+
+
+def work(url: str, slices: Iterator[Any], *, at_most: int = 10**6) -> int:
+    engine = make_engine(database_url(url), synchronous="OFF")
+    done = 0
+    try:
+        for number, one in enumerate(slices):
+            if number >= at_most:
+                break
+            with engine.connect() as connection:
+                done += one(connection)
+    finally:
+        engine.dispose()
+    return done
+
+
+def left(url: str) -> int:
+    engine = make_engine(database_url(url), synchronous="OFF")
+    with engine.connect() as connection:
+        count = connection.execute(sa.text(f"SELECT count(*) FROM {TABLE}")).scalar_one()
+    engine.dispose()
+    return int(count)
+
+
+def test_loaders_read_across_both_as_if_it_were_one(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "PIECE_ROWS", 7)
+    before, listed = answers(filled), symbols(filled)
+    retention = Retention(2.0, tmp_path / "archive", slice_rows=10)
+    moved = work(filled, archive_slices(filled, TABLE, retention, lambda: NOW))
+    assert moved == 121 - left(filled) > 0
+    assert left(filled) > 0
+    same(answers(filled), before)
+    assert sorted(symbols(filled)["symbol"]) == sorted(listed["symbol"])
+    assert len(load_features(filled, "ETH/USDT")) == 1  # all of it was moved
+    assert work(filled, archive_slices(filled, TABLE, retention, lambda: NOW)) == 0
+
+
+@pytest.mark.parametrize("at_most", [0, 1, 2, 4])
+def test_a_stop_anywhere_loses_and_doubles_nothing(filled: str, tmp_path: Path, at_most: int) -> None:
+    before = answers(filled)
+    retention = Retention(1.0, tmp_path / "archive", slice_rows=10)
+    work(filled, archive_slices(filled, TABLE, retention, lambda: NOW), at_most=at_most)
+    same(answers(filled), before)
+    work(filled, archive_slices(filled, TABLE, retention, lambda: NOW))
+    same(answers(filled), before)
+    assert left(filled) < 121
+
+
+def test_a_row_that_comes_late_stands_beside_the_file_and_moves_next_time(
+    filled: str, tmp_path: Path
+) -> None:
+    retention = Retention(2.0, tmp_path / "archive")
+    work(filled, archive_slices(filled, TABLE, retention, lambda: NOW))
+    count = len(load_features(filled, SYMBOL))
+    write(filled, Stored([Row(MIDNIGHT_NS + DAY_NS // 2, FIRST, -1.0)]))
+    for _ in range(2):
+        frame = load_features(filled, SYMBOL)
+        assert len(frame) == count + 1
+        assert frame.index.is_monotonic_increasing
+        assert (frame["mid_price"] == -1.0).sum() == 1
+        work(filled, archive_slices(filled, TABLE, retention, lambda: NOW))
+
+
+def test_nothing_is_deleted_for_a_file_that_differs(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_day = module.write_day
+
+    def spoiled(connection: Any, table: Any, day: Any, path: Path, *rest: Any) -> None:
+        write_day(connection, table, day, path, *rest)
+        frame = pd.read_parquet(path, partitioning=None)
+        frame.loc[frame.index[-1], "mid_price"] += 1e-9
+        schema = parquet.read_schema(path)
+        parquet.write_table(pyarrow.Table.from_pandas(frame, schema=schema), path)
+
+    monkeypatch.setattr(module, "write_day", spoiled)
+    count = left(filled)
+    with pytest.raises(CollectorError, match="is not what the table holds; nothing is deleted"):
+        work(filled, archive_slices(filled, TABLE, Retention(2.0, tmp_path / "archive"), lambda: NOW))
+    assert left(filled) == count
+
+
+def test_a_file_that_is_gone_is_named(filled: str, tmp_path: Path) -> None:
+    work(filled, archive_slices(filled, TABLE, Retention(2.0, tmp_path / "archive"), lambda: NOW))
+    for path in (tmp_path / "archive").rglob("*.parquet"):
+        path.unlink()
+    with pytest.raises(QueryError, match=r"were moved to .* which is not there"):
+        load_features(filled, SYMBOL)
+    assert len(load_features(filled, SYMBOL, start=MIDNIGHT_NS + 3 * DAY_NS)) > 0

@@ -1,0 +1,151 @@
+"""One stream from messages to rows, counts and segments."""
+
+import pytest
+
+from collector.book.bridged import BridgedBook
+from collector.book.verified import VerifiedBook
+from collector.buffer.buffer import Buffer
+from collector.events.batch import EXCHANGE_MS, INT_COLUMNS, Liveness, StreamKey
+from collector.events.bus import EventBus
+from collector.events.market import L2Update
+from collector.events.messages import Delta, Snapshot
+from collector.events.notices import SegmentChanged
+from collector.exchanges.binance_rules import SpotContinuity
+from collector.exchanges.bybit import Continuity
+from collector.ids import SegmentIds
+from collector.streams.book_stream import BookStream
+from collector.streams.stream import Outlet, Topic
+
+KEY = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
+TOPIC = "orderbook.50.BTCUSDT"
+
+
+class Rig:
+    def __init__(self, max_rows: int = 100, book: VerifiedBook | None = None) -> None:
+        self.buffer = Buffer(levels_per_row=1, max_rows=max_rows, flush_rows=1000)
+        self.notices: list[SegmentChanged] = []
+        self.events = events = EventBus()
+        events.attach(SegmentChanged, self.notices.append)
+        self.stream = BookStream(
+            KEY,
+            Topic(TOPIC, TOPIC, "BTCUSDT", "linear", 50),
+            Outlet(self.buffer, events, SegmentIds().next),
+            VerifiedBook(Continuity(50), 50) if book is None else book,
+            levels_per_row=1,
+        )
+        self.now_ns = 0
+
+    def snapshot(self, sequence: int) -> None:
+        self.take(Snapshot(TOPIC, sequence, 1, [(100.0, 1.0)], [(101.0, 1.0)]))
+
+    def delta(self, sequence: int) -> None:
+        self.take(Delta(TOPIC, sequence, 1, [(100.0, float(sequence))], []))
+
+    def take(self, message: Snapshot | Delta) -> None:
+        self.now_ns += 10
+        self.stream.take(message, self.now_ns, Liveness(self.now_ns))
+
+    def settled(self) -> tuple[int, int, int, int, dict[str, int]]:
+        """Return received, rows, merged, dropped, rejected; the identity must hold."""
+        batch = self.buffer.swap()
+        counts = batch.counts[0]
+        assert counts.received == batch.rows + counts.merged + counts.dropped + sum(counts.rejected.values())
+        return counts.received, batch.rows, counts.merged, counts.dropped, counts.rejected
+
+
+def test_each_message_is_settled_exactly_once() -> None:
+    rig = Rig()
+    rig.delta(4)  # before the snapshot
+    rig.snapshot(5)
+    rig.delta(6)
+    rig.delta(6)  # once more
+    rig.snapshot(6)  # nothing new
+    rig.delta(9)  # a gap
+    rig.delta(10)  # while resyncing
+    rig.snapshot(11)
+    assert rig.settled() == (8, 3, 1, 0, {"unsynced": 2, "stale": 1, "sequence_gap": 1})
+    assert [(one.verified, one.cause) for one in rig.notices] == [
+        (True, ""),
+        (False, "sequence_gap"),
+        (True, ""),
+    ]
+
+
+def test_a_full_buffer_ends_the_segment_and_the_next_row_begins_another() -> None:
+    rig = Rig(max_rows=2)
+    rig.snapshot(1)
+    for sequence in (2, 3, 4):
+        rig.delta(sequence)
+    assert rig.settled()[:4] == (4, 2, 0, 2)
+    rig.delta(5)  # the book went on being right
+    batch = rig.buffer.swap()
+    assert batch.rows == 1
+    assert batch.levels.tolist() == [100.0, 5.0, 101.0, 1.0]
+    assert [one.cause for one in rig.notices] == ["", "no_room", ""]
+
+
+@pytest.mark.parametrize(("sequence", "causes"), [(5, [""]), (9, ["", "stale", ""])])
+def test_a_silent_stream_is_stale_only_if_the_new_snapshot_is_another(
+    sequence: int, causes: list[str]
+) -> None:
+    rig = Rig()
+    rig.snapshot(5)
+    news_ns = rig.stream.last_news_at_ns
+    rig.stream.in_question = True
+    rig.snapshot(sequence)
+    assert [one.cause for one in rig.notices] == causes
+    assert not rig.stream.in_question
+    assert (rig.stream.last_news_at_ns > news_ns) is (sequence != 5)
+
+
+def test_listeners_hear_each_state_with_the_segment_of_its_row_and_the_flow_since_the_one_before() -> None:
+    rig = Rig()
+    rig.snapshot(5)  # nobody listens yet
+    heard: list[L2Update] = []
+    rig.events.attach(L2Update, heard.append)
+    rig.delta(6)
+    rig.delta(8)  # a gap: no state
+    rig.snapshot(9)
+    rig.delta(10)
+    rig.delta(10)  # once more: no state
+    told = [(one.sequence, one.bids, one.asks, one.ofi, one.received_at_ns) for one in heard]
+    asks = ((101.0, 1.0),)
+    assert told == [
+        (6, ((100.0, 6.0),), asks, 5.0, 20),
+        (9, ((100.0, 1.0),), asks, None, 40),
+        (10, ((100.0, 10.0),), asks, 9.0, 50),
+    ]
+    opened = [one.segment_id for one in rig.notices if one.verified]
+    assert [one.segment_id for one in heard] == [opened[0], opened[1], opened[1]]
+    assert {(one.exchange, one.symbol, one.channel) for one in heard} == {KEY}
+
+
+def test_listeners_hear_what_the_buffer_has_no_room_for() -> None:
+    rig = Rig(max_rows=1)
+    heard: list[L2Update] = []
+    rig.events.attach(L2Update, heard.append)
+    rig.snapshot(5)
+    for sequence in (6, 7):
+        rig.delta(sequence)
+    assert [one.sequence for one in heard] == [5, 6, 7]
+    assert [one.segment_id is None for one in heard] == [False, True, True]
+    assert [one.ofi for one in heard] == [None, None, None]
+    rig.buffer.swap()
+    rig.delta(8)
+    assert heard[-1].segment_id == rig.notices[-1].segment_id
+    assert heard[-1].ofi is None
+
+
+@pytest.mark.parametrize("snapshot_ms", [1_000, None], ids=["linear", "spot"])
+def test_a_book_opened_by_rest_is_dated_by_the_last_update_that_is_in_it(snapshot_ms: int | None) -> None:
+    """Updates that came while REST answered are newer than its snapshot, and in the first row."""
+    rig = Rig(book=BridgedBook(SpotContinuity(), 50))
+    updates: list[L2Update] = []
+    rig.events.attach(L2Update, updates.append)
+    rig.take(Delta(TOPIC, 11, 2_000, [(100.0, 2.0)], [], first_sequence=11))
+    rig.take(Snapshot(TOPIC, 10, snapshot_ms, [(100.0, 1.0)], [(101.0, 1.0)]))
+    rig.take(Delta(TOPIC, 12, 3_000, [(100.0, 3.0)], [], first_sequence=12))
+    stored = rig.buffer.swap().integers
+    assert list(stored[EXCHANGE_MS::INT_COLUMNS]) == [2_000, 3_000]
+    assert [(one.sequence, one.exchange_ms) for one in updates] == [(11, 2_000), (12, 3_000)]
+    assert rig.stream.glance().exchange_ms == 3_000

@@ -1,0 +1,129 @@
+"""Trades beside the best prices: a sweep is no contradiction, trades that go on elsewhere are."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from collector.book.bridged import BridgedBook
+from collector.book.verified import Did
+from collector.errors import FrameError
+from collector.events.messages import Delta, Trade
+from collector.exchanges.binance import continuity, read_frame, read_snapshot
+from collector.exchanges.venues import Kind
+from collector.streams.comparisons import SLOT_NS, TradesAtTheTouch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
+import recordings
+from made_binance import made
+from recordings import where_recorded
+
+
+def trade_on(touch: TradesAtTheTouch, first_s: int, seconds: int, price: float) -> tuple[int, bool]:
+    """Trade three times a second; return what was compared in all, and whether the book is contradicted."""
+    compared, contradicted = 0, False
+    for second in range(first_s, first_s + seconds):
+        for part in range(3):
+            more, wrong = touch.traded(second * SLOT_NS + part * SLOT_NS // 4, price)
+            compared, contradicted = compared + more, contradicted or wrong
+    return compared, contradicted
+
+
+def quoted(seconds: int = 60) -> TradesAtTheTouch:
+    touch = TradesAtTheTouch()
+    for second in range(seconds):
+        touch.of_book(second * SLOT_NS, 100.0, 101.0)
+    return touch
+
+
+@pytest.mark.parametrize("price", [100.0, 100.5, 101.0, 99.6, 101.4])
+def test_trades_at_or_near_the_best_prices_agree(price: float) -> None:
+    compared, contradicted = trade_on(quoted(3), 2, 20, price)
+    assert compared >= 50
+    assert not contradicted
+
+
+@pytest.mark.parametrize("price", [99.0, 102.0])
+def test_trades_that_go_on_far_away_contradict(price: float) -> None:
+    assert trade_on(quoted(3), 2, 8, price)[1]
+
+
+def test_a_sweep_of_some_seconds_does_not() -> None:
+    touch = quoted(3)
+    assert not trade_on(touch, 2, 4, 90.0)[1]
+    assert not trade_on(touch, 6, 10, 100.5)[1]
+
+
+def test_a_price_that_the_book_follows_does_not() -> None:
+    touch = TradesAtTheTouch()
+    for second in range(40):
+        price = 100.0 - second
+        touch.of_book(second * SLOT_NS, price - 0.5, price + 0.5)
+        assert not trade_on(touch, second, 1, price)[1]
+
+
+def test_nothing_is_compared_without_a_book_or_after_it_was_lost() -> None:
+    touch = TradesAtTheTouch()
+    assert trade_on(touch, 0, 20, 1.0) == (0, False)
+    touch = quoted(3)
+    touch.forget()
+    assert trade_on(touch, 5, 20, 1.0) == (0, False)
+
+
+def test_memory_is_bounded() -> None:
+    assert len(quoted(1000)._slots) < 20
+
+
+RECORDED = [("spot", recordings.BINANCE_SPOT, 14_000), ("linear", recordings.BINANCE_LINEAR, 10_000)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "kind", "trades"),
+    [
+        pytest.param(lambda: made("spot", 41, deltas=500).texts, "spot", 100, id="made spot"),
+        pytest.param(lambda: made("linear", 42, deltas=500).texts, "linear", 100, id="made linear"),
+        *where_recorded(
+            *(
+                pytest.param(
+                    lambda paths=paths: recordings.beginning(paths, 8_000), kind, 500, id=f"recorded {kind}"
+                )
+                for kind, paths, _ in RECORDED
+            ),
+            *(
+                pytest.param(
+                    lambda paths=paths: recordings.stamped(*paths),
+                    kind,
+                    count,
+                    id=f"recorded {kind}, all of it",
+                    marks=pytest.mark.proof,
+                )
+                for kind, paths, count in RECORDED
+            ),
+        ),
+    ],
+)
+@pytest.mark.parametrize("moved_by", [1.0, 1.02, 0.98])
+def test_trades_contradict_nothing_unless_their_prices_are_of_another_market(
+    frames: Callable[[], list[tuple[int, str]]], kind: Kind, trades: int, moved_by: float
+) -> None:
+    book, touch = BridgedBook(continuity(kind, 1000), 1000), TradesAtTheTouch()
+    book.fetching = 1
+    compared, contradicted = 0, 0
+    for received_at_ns, text in frames():
+        if '"lastUpdateId"' in text[:20]:
+            book.apply_snapshot(read_snapshot(text, "x"))
+            book.fetching = 0
+            continue
+        try:
+            (message,) = read_frame(text)
+        except FrameError:
+            continue
+        if isinstance(message, Delta) and book.apply_delta(message).did is Did.CONTINUED:
+            bid, _, ask, _ = book.book.top(1)
+            touch.of_book(received_at_ns, bid, ask)
+        elif isinstance(message, Trade):
+            more, is_wrong = touch.traded(received_at_ns, message.price * moved_by)
+            compared, contradicted = compared + more, contradicted + is_wrong
+    assert compared >= trades
+    assert bool(contradicted) is (moved_by != 1.0)
