@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from collector.book.verified import Outcome
 from collector.clock import Clock
 from collector.errors import StreamError
 from collector.events.batch import Liveness
 from collector.events.bus import EventBus
+from collector.events.messages import Ack
 from collector.events.notices import State, SystemState
 from collector.exchanges.protocol import Exchange
 from collector.exchanges.venues import Kind
@@ -25,7 +27,7 @@ from collector.network.socket import Heart, Socket
 from collector.network.turnstile import Turnstile
 from collector.network.waiting import wait_for_first
 from collector.retry import Backoff
-from collector.streams.router import Frames, UnknownFrames
+from collector.streams.router import Router, UnknownFrames
 from collector.streams.stream import Stream
 
 TICK_S = 0.2  # how often is seen to what is owed; the times themselves are in settings
@@ -93,15 +95,8 @@ class Connection:
         self._socket = self._new_socket(source, markets, Pacer(requests, monotonic_s))
         self._heart = Heart(pace.heartbeat_s, self._beat, monotonic_s)
         self._requests = Requests(self._socket.send, pace.subscribe_timeout_s)
+        self._router = Router(protocol.read_frame, unknown, self.liveness, self)
         self.subscriptions = self._new_subscriptions(streams, resyncs, snapshots)
-        self._frames = Frames(
-            self._around,
-            self.subscriptions,
-            self._requests,
-            unknown,
-            self._publish,
-            lambda what: self._socket.give_up(mistaken(what)),
-        )
         self._dialled_s: float | None = None  # since when the socket that stands now has stood
 
     @property
@@ -143,7 +138,7 @@ class Connection:
     def on_text(self, text: str) -> bool:
         """Read a frame; False when ccxt should have it as well."""
         received_at_ns = self._around.clock.now_ns()
-        ours = self._frames.take(text, received_at_ns)
+        ours = self._router.take(text, received_at_ns)
         self._heart.is_heard = True
         self.liveness.heard_ns = received_at_ns
         self._news.set()
@@ -153,6 +148,22 @@ class Connection:
         """Hear that the peer said something, of whatever kind."""
         self._heart.heard()
         self.liveness.heard_ns = self._around.clock.now_ns()
+
+    def on_ack(self, ack: Ack) -> bool:
+        """Hand an answer to the request that waits for it; False when none does."""
+        return self._requests.answered(ack)
+
+    def on_status(self, state: State, text: str) -> None:
+        """Publish what the exchange says of its own state."""
+        self._publish(state, text)
+
+    def on_broken(self, stream: Stream, outcome: Outcome) -> None:
+        """Have a book that is in doubt fetched again."""
+        self.subscriptions.broke(stream, outcome)
+
+    def on_mistake(self, what: str) -> None:
+        """Give the socket up after a fault of ours: what its frame meant is not known."""
+        self._socket.give_up(mistaken(what))
 
     def on_gone(self, failure: Failure) -> None:
         """Hear that the socket is gone: nobody need wait for an answer any more."""
@@ -191,7 +202,9 @@ class Connection:
         self, streams: list[Stream], resyncs: Resyncs, snapshots: Snapshots | None
     ) -> Subscriptions:
         wake = self._wake.set
-        return Subscriptions(streams, self._around, self._requests, resyncs, snapshots, self.liveness, wake)
+        return Subscriptions(
+            streams, self._around, self._requests, resyncs, snapshots, self.liveness, wake, self._router
+        )
 
     async def _dial(self) -> None:
         self._heart.heard()

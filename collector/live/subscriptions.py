@@ -10,13 +10,14 @@ from collector.clock import Clock
 from collector.errors import StreamError
 from collector.events.batch import Liveness
 from collector.events.bus import EventBus
-from collector.events.messages import MarketData, Snapshot
+from collector.events.messages import Snapshot
 from collector.events.notices import PotentialHalt, SnapshotFailed
 from collector.exchanges.protocol import Exchange
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.network.snapshots import Snapshots
 from collector.streams.book_stream import BookStream
+from collector.streams.router import Router
 from collector.streams.stream import Stream
 
 
@@ -47,10 +48,13 @@ class Subscriptions:
         snapshots: Snapshots | None,
         liveness: Liveness,
         wake: Callable[[], None],
+        router: Router,
     ) -> None:
         self.refused: list[str] = []  # streams that the exchange will not give, in words
         self._streams = {stream.topic: stream for stream in streams}
-        self._routes = {stream.place.route: stream for stream in streams}
+        self._router = router
+        for stream in streams:
+            router.add(stream)
         self._to_subscribe: list[str] = []
         self._to_leave: list[Stream] = []
         self._around = around
@@ -61,7 +65,7 @@ class Subscriptions:
         self._wake = wake
         self._fetches: set[asyncio.Task[None]] = set()
         for book in self.books:
-            book.on_doubt = self._broke
+            book.on_doubt = self.broke
 
     @property
     def streams(self) -> list[Stream]:
@@ -75,14 +79,14 @@ class Subscriptions:
 
     def tells_apart(self, stream: Stream) -> bool:
         """Say whether a stream could be added, its frames told apart from the others'."""
-        return stream.place.route not in self._routes
+        return self._router.tells_apart(stream)
 
     def add(self, stream: Stream) -> None:
         """Collect a stream as well; the others notice nothing."""
         self._streams[stream.topic] = stream
-        self._routes[stream.place.route] = stream
+        self._router.add(stream)
         if isinstance(stream, BookStream):
-            stream.on_doubt = self._broke
+            stream.on_doubt = self.broke
         self._to_subscribe.append(stream.topic)
         self._wake()
 
@@ -94,40 +98,18 @@ class Subscriptions:
         self._to_leave.append(stream)
         self._wake()
 
-    def take(self, message: MarketData, received_at_ns: int) -> bool:
-        """Give a message to its stream; False when nobody wants it."""
-        stream = self._routes.get(message.topic)
-        if stream is None:
-            return False
-        outcome = stream.take(message, received_at_ns, self._liveness)
-        if outcome.did is Did.BROKE:
-            self._broke(stream, outcome)
-        return True
-
-    def doubt(self, text: str, reason: str, detail: str) -> None:
-        """Doubt the streams that an unreadable frame is about, where no number shows what it left out."""
-        for stream in self._streams.values():
-            if stream.sees_what_is_lost or not stream.could_be_meant(text):
-                continue
-            if not isinstance(stream, BookStream):
-                stream.missed(reason, detail, self._around.clock.now_ns())
-                continue
-            outcome = stream.doubt(reason, detail)
-            if outcome.did is Did.BROKE:
-                self._broke(stream, outcome)
-
     async def begin(self) -> None:
         """Subscribe everything on a new socket."""
         self._to_subscribe.clear()
         while self._to_leave:  # nobody has to tell the new socket
-            self._left(self._to_leave.pop())
+            self._router.drop(self._to_leave.pop())
         await self._subscribe(list(self._streams))
 
     async def go_on(self) -> None:
         """Subscribe what was added, leave what was removed, fetch again the books that need it now."""
         while self._to_leave:
             await self._unsubscribe(self._to_leave[0].topic)
-            self._left(self._to_leave.pop(0))
+            self._router.drop(self._to_leave.pop(0))
         if self._to_subscribe:
             topics = [topic for topic in self._to_subscribe if topic in self._streams]
             self._to_subscribe.clear()
@@ -140,10 +122,6 @@ class Subscriptions:
             task.cancel()
         for stream in self._streams.values():
             stream.lose(cause, detail, self._liveness.heard_ns)
-
-    def _left(self, stream: Stream) -> None:
-        if self._routes.get(stream.place.route) is stream:
-            del self._routes[stream.place.route]
 
     async def _refresh(self) -> None:
         now_ns, now_s = self._around.clock.now_ns(), self._around.monotonic_s()
@@ -225,7 +203,7 @@ class Subscriptions:
     def _join(self, stream: BookStream, snapshot: Snapshot) -> None:
         outcome = stream.take(snapshot, self._around.clock.now_ns(), self._liveness)
         if outcome.did is Did.BROKE:
-            self._broke(stream, outcome)
+            self.broke(stream, outcome)
         elif outcome.did is Did.REJECTED and outcome.reason == STALE_SNAPSHOT:
             self._resyncs.failed(stream.topic, self._around.monotonic_s())
         elif outcome.did is Did.REJECTED:
@@ -245,7 +223,7 @@ class Subscriptions:
     def _collects(self, stream: BookStream) -> bool:
         return self._streams.get(stream.topic) is stream
 
-    def _broke(self, stream: Stream, outcome: Outcome) -> None:
+    def broke(self, stream: Stream, outcome: Outcome) -> None:
         """See to it that a book which broke is fetched again."""
         if self._resyncs.broke(stream.topic, self._around.monotonic_s()):
             reason = f"{stream.key.channel}: {outcome.detail}"
@@ -255,7 +233,7 @@ class Subscriptions:
     def _refuse(self, topic: str, words: str) -> None:
         """Stop asking for a topic that the exchange does not have; the others go on."""
         stream = self._streams.pop(topic)
-        self._left(stream)
+        self._router.drop(stream)
         stream.lose("refused", words, alive_until_ns=None)
         self._resyncs.forget(topic)
         key = stream.key

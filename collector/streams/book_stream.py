@@ -1,7 +1,7 @@
 """Take one stream's book messages to rows, segments and counts."""
 
 from math import isnan, nan
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from collector.book.bridged import BridgedBook
 from collector.book.verified import CONTINUED, BookState, Did, Outcome, VerifiedBook
@@ -14,10 +14,20 @@ from collector.streams.stream import RETIRED, Outlet, Stream, Topic
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from collector.streams.market_witness import MarketWitness
-
 WITNESS = "witness"
 TEN_LEVELS = 10  # as many as features look at
+
+
+class BookWitness(Protocol):
+    """Who compares a book with other channels of its market."""
+
+    def saw(
+        self, stream: "BookStream", message: Snapshot | Delta, top: "Sequence[float]", received_at_ns: int
+    ) -> None:
+        """Take the state of a book after a message."""
+
+    def lost(self, stream: "BookStream") -> None:
+        """Forget what a book said: its segment ended."""
 
 
 class BookStream(Stream):
@@ -42,7 +52,7 @@ class BookStream(Stream):
         self._levels_per_row = levels_per_row
         self._levels_shown = levels_per_row if levels_shown is None else levels_shown
         self._top: Sequence[float] | None = None  # the last state of this segment, for its order flow
-        self.witness: MarketWitness | None = None  # who compares this stream with others of its market
+        self.witness: BookWitness | None = None  # who compares this stream with others of its market
         self.is_watched = False  # there is something to compare with
         self.on_doubt: Callable[[BookStream, Outcome], None] = lambda _stream, _outcome: None
 

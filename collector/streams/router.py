@@ -1,18 +1,25 @@
-"""Take each message of a frame to whoever it is for."""
+"""Route each message of a frame to its stream: text and receipt time in; rows, segments and counts out.
 
-from collections.abc import Callable
+Live collection, rebuilding and tests use this one object. It knows no socket, no loop and no clock.
+"""
 
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from collector.book.verified import Did, Outcome
 from collector.buffer.buffer import Buffer
 from collector.errors import FrameError
-from collector.events.batch import UNKNOWN, StreamKey
-from collector.events.messages import Ack, Candle, Delta, Other, Snapshot, Status, TopOfBook, Trade
+from collector.events.batch import UNKNOWN, Liveness, StreamKey
+from collector.events.messages import Ack, Candle, Delta, Message, Other, Snapshot, Status, TopOfBook, Trade
 from collector.events.notices import State
-from collector.live.requests import Requests
-from collector.live.subscriptions import Subscriptions, Surroundings
+from collector.streams.book_stream import BookStream
+from collector.streams.stream import Stream
+
+MARKET_DATA = (Delta, Snapshot, Trade, TopOfBook, Candle)
 
 
 class UnknownFrames:
-    """Frames of one exchange that are nobody's: one event each, rejected under its reason."""
+    """Frames of one exchange that belong to no stream: one event each, rejected under its reason."""
 
     def __init__(
         self, exchange: str, buffer: Buffer, on_first: Callable[[str, str, str], None] | None = None
@@ -32,55 +39,95 @@ class UnknownFrames:
             self._on_first(reason, detail, text[:200])
 
 
-MARKET_DATA = (Delta, Snapshot, Trade, TopOfBook, Candle)
+class Listener(Protocol):
+    """Who is told what is not market data. Methods must not raise."""
+
+    def on_ack(self, ack: Ack) -> bool:
+        """Match an answer with its request; False when nobody waits for it."""
+
+    def on_status(self, state: State, text: str) -> None:
+        """Take what the exchange says of its own state."""
+
+    def on_broken(self, stream: Stream, outcome: Outcome) -> None:
+        """Take a book that is in doubt from now on: it needs a new snapshot."""
+
+    def on_mistake(self, what: str) -> None:
+        """Take a fault of ours: what the frame meant is not known."""
 
 
-class Frames:
-    """What one connection does with its frames. Never raises."""
+class Router:
+    """The streams whose frames come together, found by what their frames are known by. Never raises."""
 
     def __init__(
         self,
-        around: Surroundings,
-        subscriptions: Subscriptions,
-        requests: Requests,
+        read_frame: Callable[[str], Iterable[Message]],
         unknown: UnknownFrames,
-        publish: Callable[[State, str], None],
-        on_mistake: Callable[[str], None],
+        liveness: Liveness,
+        listener: Listener,
     ) -> None:
-        self._read_frame = around.protocol.read_frame
-        self._subscriptions = subscriptions
-        self._requests = requests
+        self._read_frame = read_frame
         self._unknown = unknown
-        self._publish = publish
-        self._on_mistake = on_mistake
+        self._liveness = liveness
+        self._listener = listener
+        self._routes: dict[str, Stream] = {}
+
+    def add(self, stream: Stream) -> None:
+        """Route frames to a stream from now on."""
+        self._routes[stream.place.route] = stream
+
+    def drop(self, stream: Stream) -> None:
+        """Route no more frames to a stream."""
+        if self._routes.get(stream.place.route) is stream:
+            del self._routes[stream.place.route]
+
+    def tells_apart(self, stream: Stream) -> bool:
+        """Return whether the stream's frames could be told apart from those of the others."""
+        return stream.place.route not in self._routes
 
     def take(self, text: str, received_at_ns: int) -> bool:
-        """Take what is ours; False when something in the frame is not, and ccxt should have it."""
+        """Take a frame; False when something in it is neither market data nor an awaited answer."""
         ours = True
         try:
             for message in self._read_frame(text):
                 if isinstance(message, MARKET_DATA):
-                    told = _as_book(message) if type(message) is TopOfBook else message
-                    if not self._subscriptions.take(told, received_at_ns):
+                    stream = self._routes.get(message.topic)
+                    if stream is None:
                         self._unknown.count("unknown_topic", message.topic, text)
+                        continue
+                    told = _as_book(message) if type(message) is TopOfBook else message
+                    outcome = stream.take(told, received_at_ns, self._liveness)
+                    if outcome.did is Did.BROKE:
+                        self._listener.on_broken(stream, outcome)
                 elif isinstance(message, Status):
-                    self._publish(State.said(message.state), message.text or message.state)
+                    self._listener.on_status(State.said(message.state), message.text or message.state)
                 elif isinstance(message, Ack):
-                    ours = self._requests.answered(message)
+                    ours = self._listener.on_ack(message)
                 elif isinstance(message, Other):
                     ours = False
         except FrameError as error:
             self._unknown.count(error.reason, error.detail, text)
-            self._subscriptions.doubt(text, error.reason, error.detail)
+            self._doubt(text, error, received_at_ns)
             ours = True
-        except Exception as error:  # noqa: BLE001  (raised into ccxt's receive loop it would end the stream)
+        except Exception as error:  # noqa: BLE001  (raised into the receive loop it would end the stream)
             self._unknown.count("internal_error", repr(error), text)
-            self._on_mistake(repr(error))
+            self._listener.on_mistake(repr(error))
             ours = True
         return ours
 
+    def _doubt(self, text: str, error: FrameError, at_ns: int) -> None:
+        """Doubt the streams that an unreadable frame may be about, where no number shows what it left out."""
+        for stream in list(self._routes.values()):
+            if stream.is_retired or stream.sees_what_is_lost or not stream.could_be_meant(text):
+                continue
+            if not isinstance(stream, BookStream):
+                stream.missed(error.reason, error.detail, at_ns)
+                continue
+            outcome = stream.doubt(error.reason, error.detail)
+            if outcome.did is Did.BROKE:
+                self._listener.on_broken(stream, outcome)
+
 
 def _as_book(top: TopOfBook) -> Snapshot:
-    """Read the best bid and ask as a whole book of one level."""
+    """Return the best bid and ask as a whole book of one level."""
     bids, asks = [(top.bid_price, top.bid_size)], [(top.ask_price, top.ask_size)]
     return Snapshot(top.topic, top.sequence, top.exchange_ms, bids, asks)

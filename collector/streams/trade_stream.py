@@ -1,7 +1,7 @@
 """Take one stream's trades to rows, segments and counts."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from collector.book.verified import CONTINUED, MERGED, Outcome
 from collector.events import market
@@ -12,8 +12,12 @@ from collector.streams.plausible import trade_problem
 from collector.streams.recent_trades import RecentTrades, SeenIds, SeenNumbers
 from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
 
-if TYPE_CHECKING:
-    from collector.streams.market_witness import MarketWitness
+
+class TradeWitness(Protocol):
+    """Who compares trades with the books of their market."""
+
+    def traded(self, received_at_ns: int, price: float) -> None:
+        """Take a trade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class TradeStream(Stream):
         self._rule = rule
         self._seen: RecentTrades = SeenNumbers() if rule.numbered else SeenIds()
         self._last: Trade | None = None  # the newest on the socket that stands
-        self.witness: MarketWitness | None = None  # who holds the books of the market against the trades
+        self.witness: TradeWitness | None = None  # who holds the books of the market against the trades
 
     @property
     def verification(self) -> str:

@@ -19,6 +19,7 @@ from collector.network.failures import Failure, classify, gone, mistaken
 from collector.network.waiting import wait_for_first
 from collector.retry import Backoff
 from collector.streams.book_stream import BookStream
+from collector.streams.router import Router
 from collector.streams.stream import Stream
 
 INT64_MAX = 2**63 - 1
@@ -37,12 +38,13 @@ class UnifiedBooks(Subscriptions):
         resyncs: Resyncs,
         liveness: Liveness,
         wake: Callable[[], None],
+        router: Router,
         *,
         socket: UnifiedSocket,
         backoff: Backoff,
         on_up: Callable[[], None],
     ) -> None:
-        super().__init__(streams, around, requests, resyncs, None, liveness, wake)
+        super().__init__(streams, around, requests, resyncs, None, liveness, wake, router)
         self._socket = socket
         self._backoff = backoff
         self._on_up = on_up
@@ -77,7 +79,7 @@ class UnifiedBooks(Subscriptions):
                 message = Snapshot(stream.topic, sequence, exchange_ms, bids[:levels], asks[:levels])
                 outcome = stream.take(message, received_at_ns, self._liveness)
                 if outcome.did is Did.BROKE:
-                    self._broke(stream, outcome)
+                    self.broke(stream, outcome)
                     self._resyncs.asked([stream.topic], self._around.monotonic_s())  # the next message shows
         except Exception as error:  # noqa: BLE001  (raised into ccxt's receive loop it would end the stream)
             self._socket.give_up(mistaken(repr(error)))
@@ -110,7 +112,7 @@ class UnifiedBooks(Subscriptions):
         self._to_subscribe.clear()
         while self._to_leave:
             stream = self._to_leave.pop(0)
-            self._left(stream)
+            self._router.drop(stream)
             await self._leave(stream.key.symbol)
         now_ns, now_s = self._around.clock.now_ns(), self._around.monotonic_s()
         for topic in self._resyncs.due(self.books, now_ns, now_s):

@@ -53,6 +53,7 @@ class UnifiedConnection(Connection):
             resyncs,
             self.liveness,
             self._wake.set,
+            self._router,
             socket=self._sockets,
             backoff=self._pace.backoff,
             on_up=self._connected,
