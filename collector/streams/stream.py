@@ -72,11 +72,6 @@ class Stream(ABC):
         return self._segment_id is not None
 
     @property
-    def is_retired(self) -> bool:
-        """Whether the stream is not wanted any more."""
-        return self._retired
-
-    @property
     def sees_what_is_lost(self) -> bool:
         """Say whether the numbers of the next message show that one before it is missing."""
         return self.verification == "sequence"
