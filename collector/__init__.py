@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from collector.version import __version__
+
 if TYPE_CHECKING:
     from collector.bot.components import ComponentFactory
     from collector.bot.config import DataIngestorConfig
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collector.query.symbols import symbols
     from collector.query.training import labels, windows
 
-__version__ = "0.1.0"
 __all__ = [
     "AmbiguousSymbolError",
     "Bar",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+BEGAN_S = time.monotonic()  # about when the process began: the command line imports this first
 STEP_NS = 1_000_000_000  # the two clocks differ by more than this: the wall clock was stepped
 
 

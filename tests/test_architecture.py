@@ -1,70 +1,89 @@
 """Imports run one way, and the libraries stay where they belong."""
 
-import ast
+import sys
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "collector"
-ORDER = ["stream", "exchanges", "book", "buffer", "features", "writer", "sinks"]
-# What each part may import of ours. The path runs downwards; the rest stands beside it.
-LEAVES = {"bell", "errors", "clock", "retry", "ids", "resources"}
-ALLOWED = {
-    **{part: {*ORDER[place:], *LEAVES, "events"} for place, part in enumerate(ORDER)},
-    "events": set(),
-    **{leaf: set() for leaf in LEAVES},
-    "resources": {"errors"},
-    "log_file": {"errors"},
-    "settings": {"settings", "exchanges", "sinks", "errors"},
-    "housekeeping": {"sinks", "settings", "archive", "errors"},
-    "logs": {"settings", "events", "errors", "log_file"},
-    "view": {"events", "sinks"},
-    "halts": {"events"},
-    "ticks": {"events", "errors"},
-    "export": {"export", "query", "sinks", "errors", "__init__"},
-    "archive": {"archive", "export", "query", "sinks", "settings", "errors"},
-    "query": {"query", "sinks", "features", "errors"},
-    "simulator": {"simulator", "errors"},
+sys.path.insert(0, str(Path(__file__).parent))
+from imports import circles, imported_names, imports_between, module_files
+
+# From top to bottom: each part may import only what stands below it.
+FLOORS = [
+    *("cli", "simulator", "__init__", "bot", "app", "retention", "export", "query"),
+    *("live", "streams", "network", "writer", "features", "buffer", "settings", "exchanges", "book"),
+    *("sinks", "migration", "database", "events", "ids", "clock", "resources", "retry", "errors", "version"),
+]
+ONLY_IN = {
+    "ccxt": {"network", "live.unverified"},
+    "sqlalchemy": {"database", "sinks.sql", "query", "export", "retention", "migration"},
+    "alembic": {"database", "migration"},
+    "apscheduler": {"app"},
 }
-WIRING = {"app", "claims", "assembly", "cli", "factory", "ingestor", "__init__", "__main__"}
-ONLY = {
-    "ccxt": {"stream", "backfill"},
-    "sqlalchemy": {"sinks", "query", "export", "archive", "backfill"},
-    "alembic": {"sinks"},
-}
+NEVER_IN = {"streams": {"ccxt", "asyncio", "time"}, "exchanges": {"ccxt", "asyncio"}, "book": {"asyncio"}}
+# What a person is told of an engine's error, or of the libraries there are, is the command line's business.
+COMMAND_LINE = {"sqlalchemy": {"cli"}, "ccxt": {"cli"}}
+
+FILES = module_files()
+IMPORTS = imports_between(FILES)
 
 
-def modules() -> list[Path]:
-    return sorted(path for path in PACKAGE.rglob("*.py") if "_bundled" not in path.parts)
+def part_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
 
 
-def part_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def upward(imports: dict[str, set[str]]) -> list[str]:
+    """List the imports that run up, or to a part that has no floor."""
+    return [
+        f"{module} imports {other}"
+        for module, others in imports.items()
+        for other in others
+        if FLOORS.index(part_of(module)) > FLOORS.index(part_of(other))
+    ]
 
 
-def imported(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-    return names
-
-
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_run_down_the_path_only(path: Path) -> None:
-    part = part_of(path)
-    if part in WIRING:
-        return
-    allowed = ALLOWED[part] | {part}
-    ours = {name.split(".")[1] for name in imported(path) if name.startswith("collector.")}
-    assert ours <= allowed, f"{part} may not import {sorted(ours - allowed)}"
-
-
-@pytest.mark.parametrize("library", ONLY)
-def test_a_library_is_known_in_its_own_folders_only(library: str) -> None:
-    users = {
-        part_of(path) for path in modules() if library in {name.split(".")[0] for name in imported(path)}
+def users_of(library: str) -> set[str]:
+    return {
+        module.partition(".")[2]
+        for module, path in FILES.items()
+        if library in {name.split(".")[0] for name in imported_names(path)}
     }
-    assert users <= ONLY[library] | ({"cli"} if library == "sqlalchemy" else set())
+
+
+def test_every_part_has_its_floor() -> None:
+    assert {part_of(module) for module in FILES} == set(FLOORS)
+
+
+def test_imports_run_down_only() -> None:
+    assert upward(IMPORTS) == []
+
+
+def test_an_import_that_runs_up_is_seen() -> None:
+    assert upward({"collector.book.ladder": {"collector.live.feed"}}) == [
+        "collector.book.ladder imports collector.live.feed"
+    ]
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles(IMPORTS) == []
+
+
+def test_a_circle_is_seen() -> None:
+    assert circles({"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": set()}) == [["a", "b", "c"]]
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_is_known_in_its_own_folders_only(library: str) -> None:
+    allowed = ONLY_IN[library] | COMMAND_LINE.get(library, set())
+    strangers = {
+        user for user in users_of(library) if not any(f"{user}.".startswith(f"{one}.") for one in allowed)
+    }
+    assert strangers == set()
+
+
+@pytest.mark.parametrize("part", NEVER_IN)
+def test_a_part_stays_pure(part: str) -> None:
+    for module, path in FILES.items():
+        if part_of(module) == part:
+            roots = {name.split(".")[0] for name in imported_names(path)}
+            assert not roots & NEVER_IN[part], f"{module} imports {roots & NEVER_IN[part]}"

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from collector import __version__
 from collector.app.alarm import HaltAlarm
 from collector.app.claims import Claims
 from collector.app.housekeeping import make_housekeeping
@@ -41,6 +40,7 @@ from collector.retry import Backoff
 from collector.settings import ExchangeSettings, Settings
 from collector.sinks.contract import AccountingState, SessionState, Sink
 from collector.sinks.sql.sink import SqlSink
+from collector.version import __version__
 from collector.writer.event_log import KINDS, EventLog
 from collector.writer.prepare import Preparation
 

@@ -1,9 +1,9 @@
 """The command line: `python run.py [command]`, or `collector [command]`."""
 
 import sys
-import time
 
-BEGAN_S = time.monotonic()
+import collector.clock  # noqa: F401  (first of all: it notes when the process began)
+
 ALONE = ("--help", "-h", "--version", "--install-completion", "--show-completion")
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from collector import __version__
 from collector.cli.commands.archive import archive
 from collector.cli.commands.bench import bench
 from collector.cli.commands.collect import collect
@@ -25,6 +24,7 @@ from collector.cli.commands.tail import tail
 from collector.cli.commands.verify import verify
 from collector.cli.commands.version import version
 from collector.errors import UserError
+from collector.version import __version__
 
 EXIT_MISTAKE = 2
 HELP = {"--help", "-h", "--version"}

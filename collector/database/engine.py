@@ -22,7 +22,9 @@ from collector.database.url import sqlite_path
 from collector.errors import UserError
 
 if TYPE_CHECKING:
-    from collector.sinks.sql.stream_locks import Driver
+    import psycopg
+
+    Driver = psycopg.Connection[tuple[object, ...]]
 
 SYNCHRONOUS: Final = ("OFF", "NORMAL", "FULL", "EXTRA")
 

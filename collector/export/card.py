@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from collector import __version__
 from collector.export.day_file import whole_file
 from collector.export.hftbacktest import files as replay
 from collector.query.coverage import holes
 from collector.query.instants import shown
+from collector.version import __version__
 
 _CARD = """\
 # Market data

@@ -8,7 +8,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from collector import __version__
 from collector.database.tables import DEFAULT_TABLE_NAME
 from collector.errors import QueryError
 from collector.export.card import write_card
@@ -19,6 +18,7 @@ from collector.export.hftbacktest import files as replay
 from collector.export.stored_days import parts_of, stored_days
 from collector.query.coverage import coverage
 from collector.query.database import Database, extra, located, reading
+from collector.version import __version__
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collector import __version__
+from collector.version import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

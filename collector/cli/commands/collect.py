@@ -2,8 +2,8 @@
 
 import time
 
-from collector.cli import BEGAN_S
 from collector.cli.options import Channels, ConfigFile, ConfiguredDatabase, Exchange, Plain, Seconds, Symbols
+from collector.clock import BEGAN_S
 
 TOLD_WITHIN_S = 4.5  # of the program's start: that nothing comes from an exchange
 PATIENCE_S = 2.0, 3.0  # at least, and at most

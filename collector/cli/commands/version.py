@@ -5,8 +5,8 @@ import platform
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 
-from collector import __version__
 from collector.cli.options import AsJson
+from collector.version import __version__
 
 LIBRARIES = ("ccxt", "sqlalchemy", "alembic", "numpy", "pandas", "psycopg", "uvloop")
 

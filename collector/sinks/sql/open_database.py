@@ -24,7 +24,7 @@ from collector.sinks.sql.state_rows import SESSION_RULES, session_row
 from collector.sinks.sql.stream_locks import StreamLocks, introduce, ownerless
 
 if TYPE_CHECKING:
-    from collector.sinks.sql.stream_locks import Driver
+    from collector.database.engine import Driver
 
 log = get_logger()
 

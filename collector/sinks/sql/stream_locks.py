@@ -18,9 +18,7 @@ from collector.events.batch import UNKNOWN, StreamKey
 from collector.sinks.contract import SessionState
 
 if TYPE_CHECKING:
-    import psycopg
-
-    Driver = psycopg.Connection[tuple[object, ...]]
+    from collector.database.engine import Driver
 
 
 _MAX_NAME_BYTES = 63  # PostgreSQL's limit for an application's name

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from collector import __version__
 from collector.cli.commands.doctor.verdict import Level, Verdict
 from collector.cli.plain import size
+from collector.version import __version__
 
 OLDEST_PYTHON = (3, 11)
 FORMER_NAME = "collector"  # of the distribution; on PyPI it is another project's

@@ -1,0 +1,65 @@
+"""Read what the package's modules import of each other."""
+
+import ast
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1] / "collector"
+
+
+def module_files(package: Path = PACKAGE) -> dict[str, Path]:
+    """Return the package's files by module name, `collector.book.ladder` for one."""
+    files = sorted(path for path in package.rglob("*.py") if "_bundled" not in path.parts)
+    return {_name(path, package.parent): path for path in files}
+
+
+def imported_names(path: Path) -> set[str]:
+    """Return every name that a file imports, anywhere in it: `a`, and `a.b` of `from a import b`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def imports_between(files: Mapping[str, Path]) -> dict[str, set[str]]:
+    """Return which of the modules each of them imports."""
+    found: dict[str, set[str]] = {}
+    for module, path in files.items():
+        modules = {name if name in files else name.rpartition(".")[0] for name in imported_names(path)}
+        found[module] = {one for one in modules if one in files and one != module}
+    return found
+
+
+def circles(imports: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Return the groups of modules that import each other in a circle."""
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        order[module] = lowest[module] = len(order)
+        path.append(module)
+        for other in imports.get(module, ()):
+            if other not in order:
+                visit(other)
+                lowest[module] = min(lowest[module], lowest[other])
+            elif other in path:
+                lowest[module] = min(lowest[module], order[other])
+        if lowest[module] == order[module]:
+            group = path[path.index(module) :]
+            del path[path.index(module) :]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for module in imports:
+        if module not in order:
+            visit(module)
+    return found
+
+
+def _name(path: Path, root: Path) -> str:
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
