@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from zlib import crc32
 
-from collector.simulator.market.instruments import Instrument, instrument
+from collector.simulator.exchanges.registry import instrument
+from collector.simulator.market.instruments import Instrument
 from collector.simulator.wire import frame
 
 CYCLE = 500  # messages in a cycle

@@ -15,84 +15,90 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from collector.errors import UserError
-from collector.simulator.exchanges.exchange import Answer
-from collector.simulator.faults.faults import Faults
+from collector.simulator.exchanges.messages import Answer, Connection
+from collector.simulator.faults.faults import Faults, fault_names
+from collector.simulator.market.truth import Truth
+from collector.simulator.wire import CONTROL_PATH
 
-if TYPE_CHECKING:
-    from collector.simulator.simulator import Simulator
-
-PATH = "/_control"
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 
 
 class Control:
     """Answers requests to the control address."""
 
-    def __init__(self, simulator: "Simulator") -> None:
-        self._simulator = simulator
+    def __init__(
+        self,
+        *,
+        truth: Truth,
+        faults: Faults,
+        symbols: Mapping[str, list[str]],
+        connections: Callable[[], list[Connection]],
+        commands: Mapping[str, Callable[..., object]],
+    ) -> None:
+        self._truth = truth
+        self._faults = faults
+        self._symbols = symbols
+        self._connections = connections
+        self._commands = commands
 
     async def answer(self, method: str, path: str, query: Mapping[str, str], body: str) -> Answer:
         """Do what is asked; a mistake is answered with what was expected."""
-        words = path.removeprefix(PATH).strip("/").split("/")
+        words = path.removeprefix(CONTROL_PATH).strip("/").split("/")
         try:
             action = self._action(method, words, query, body)
             if action is None:
-                return _say({"error": f"no such control: {method} {path}", "see": f"GET {PATH}"}, _NOT_FOUND)
+                return _json(
+                    {"error": f"no such control: {method} {path}", "see": f"GET {CONTROL_PATH}"}, _NOT_FOUND
+                )
             # A fault waits for the simulator's loop, which is the one that answers here.
-            return _say(await asyncio.to_thread(action))
+            return _json(await asyncio.to_thread(action))
         except (TypeError, ValueError, KeyError, UserError) as error:
-            return _say({"error": str(error)}, _BAD_REQUEST)
+            return _json({"error": str(error)}, _BAD_REQUEST)
 
     def _action(
         self, method: str, words: list[str], query: Mapping[str, str], body: str
     ) -> Callable[[], object] | None:
-        simulator = self._simulator
         action: Callable[[], object] | None = None
         match method, words:
             case "GET", [""]:
                 action = self._overview
             case "GET", ["faults"]:
-                action = self._faults
+                action = self._list_faults
             case "GET", ["connections"]:
-                action = self._connections
+                action = self._list_connections
             case "GET", ["truth", ("books" | "trades" | "bars" | "sent") as name]:
-                action = partial(self._truth, name, query)
-            case "POST", [("publish" | "prepare" | "release" | "pause" | "resume") as name]:
-                action = _bound(getattr(simulator, name), body)
+                action = partial(self._rows, name, query)
+            case "POST", [name] if name in self._commands:
+                action = _bound(self._commands[name], body)
             case "POST", ["faults", name] if name in fault_names():
-                action = _bound(getattr(simulator.faults, name), body)
+                action = _bound(getattr(self._faults, name), body)
         return action
 
-    def _faults(self) -> list[dict[str, Any]]:
-        return [asdict(fault) for fault in self._simulator.truth.faults()]
+    def _list_faults(self) -> list[dict[str, Any]]:
+        return [asdict(fault) for fault in self._truth.faults()]
 
     def _overview(self) -> dict[str, Any]:
         faults = {name: str(inspect.signature(getattr(Faults, name))) for name in fault_names()}
-        return {"symbols": self._simulator.symbols, "faults": faults}
+        return {"symbols": self._symbols, "faults": faults}
 
-    def _connections(self) -> list[dict[str, Any]]:
+    def _list_connections(self) -> list[dict[str, Any]]:
         keys = ("number", "exchange", "path", "market", "opened_ns")
         return [
             {key: getattr(connection, key) for key in keys} | {"topics": list(connection.topics)}
-            for connection in self._simulator.connections()
+            for connection in self._connections()
         ]
 
-    def _truth(self, name: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+    def _rows(self, name: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         arguments = {key: value for key, value in query.items() if key != "last"}
-        rows = getattr(self._simulator.truth, name)(**arguments)
+        rows = getattr(self._truth, name)(**arguments)
         return [asdict(row) for row in rows[-int(query.get("last", "100")) :]]
 
 
-def fault_names() -> list[str]:
-    """List the faults that can be asked for."""
-    return [name for name, member in vars(Faults).items() if callable(member) and not name.startswith("_")]
-
-
 def _bound(method: Callable[..., object], body: str) -> Callable[[], object]:
-    """Hold the request's arguments against the method's before it is called."""
+    """Check the request's arguments against the method's before it is called."""
     arguments = json.loads(body or "{}")
     if not isinstance(arguments, dict):
         raise TypeError("expected a JSON object of arguments")
@@ -104,5 +110,5 @@ def _bound(method: Callable[..., object], body: str) -> Callable[[], object]:
     return run
 
 
-def _say(value: object, status: int = 200) -> Answer:
+def _json(value: object, status: int = 200) -> Answer:
     return Answer(json.dumps(value, separators=(",", ":")), status)

@@ -1,4 +1,4 @@
-"""Who hears what: subscriptions, and the fan-out of each message to those who have one.
+"""Subscriptions, and the fan-out of each message to those who are subscribed.
 
 Everything here runs on the simulator's loop.
 """
@@ -7,7 +7,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from collector.simulator.exchanges.exchange import Connection, Exchange, Outgoing, Topic
+from collector.simulator.exchanges.exchange import Exchange
+from collector.simulator.exchanges.messages import Connection, Outgoing, Topic
 from collector.simulator.faults.tampers import Tamper
 from collector.simulator.market.truth import Truth
 from collector.simulator.wire import frame
@@ -24,7 +25,7 @@ class Listener(Protocol):
 
 
 class Rendered(NamedTuple):
-    """A message and its frames: as it is, and in the form of a combined stream where one is heard."""
+    """A message and its frames: as it is, and in the form of a combined stream where somebody has one."""
 
     topic: Topic
     message: Outgoing
@@ -32,7 +33,7 @@ class Rendered(NamedTuple):
     wrapped: bytes
 
     def data_for(self, listener: Listener) -> bytes:
-        """Give the frame for a listener."""
+        """Return the frame for a listener."""
         return self.wrapped if listener.connection.wrapped and self.wrapped else self.plain
 
 
@@ -83,16 +84,16 @@ class Hub:
         self._waiting.clear()
 
     def leave(self, listener: Listener) -> None:
-        """Forget a listener whose connection is gone."""
+        """Remove a listener whose connection is gone."""
         for topic in list(listener.connection.topics.values()):
             self.unsubscribe(listener, topic)
 
     def topics(self, exchange: str, symbol: str) -> list[Topic]:
-        """List the topics of a symbol that somebody hears."""
+        """List the topics of a symbol that have subscribers."""
         return self._topics.get((exchange, symbol), [])
 
     def arm(self, stream: tuple[str, str, str], tamper: Tamper) -> None:
-        """Have the next messages of a channel looked at before they are sent."""
+        """Pass the next messages of a channel through a fault before they are sent."""
         self._tampers.setdefault(stream, []).append(tamper)
 
     def render(self, topic: Topic, messages: Iterable[Outgoing]) -> list[Rendered]:
@@ -116,7 +117,7 @@ class Hub:
         ]
 
     def publish(self, topic: Topic, messages: Iterable[Outgoing]) -> None:
-        """Send a topic's messages to all who hear it."""
+        """Send a topic's messages to all its subscribers."""
         for rendered in self.render(topic, messages):
             self._last_ns[topic] = self._wall_ns()
             stream = (topic.exchange, topic.symbol, topic.channel)
@@ -124,7 +125,7 @@ class Hub:
                 self._send(listener, stream, rendered.message, rendered.data_for(listener))
 
     def silent_topics(self, silence_ns: int) -> list[Topic]:
-        """List the heard topics on which nothing was sent for so long."""
+        """List the topics with subscribers on which nothing was sent for so long."""
         now_ns = self._wall_ns()
         return [
             topic
@@ -133,16 +134,16 @@ class Hub:
         ]
 
     def listeners(self, topic: Topic) -> list[Listener]:
-        """List who hears a topic."""
+        """List the subscribers of a topic."""
         return list(self._listeners.get(topic, ()))
 
-    def publish_ahead(self, made: Sequence[Rendered], hearers: Mapping[Topic, Sequence[Listener]]) -> None:
-        """Send frames made ahead, in one write a listener, to those who heard the topics then."""
+    def publish_ahead(self, made: Sequence[Rendered], listeners: Mapping[Topic, Sequence[Listener]]) -> None:
+        """Send frames made ahead, in one write a listener, to those who were subscribed then."""
         sent_ns = self._wall_ns()
         writes: dict[int, tuple[Listener, list[bytes]]] = {}
         for rendered in made:
             topic = rendered.topic
-            for listener in hearers[topic]:
+            for listener in listeners[topic]:
                 if topic.wire in listener.connection.topics:
                     number = listener.connection.number
                     writes.setdefault(number, (listener, []))[1].append(rendered.data_for(listener))
@@ -154,10 +155,9 @@ class Hub:
                         sent_ns,
                     )
         for listener, frames in writes.values():
-            listener.connection.last_sent_ns = sent_ns
             listener.write(b"".join(frames))
 
-    def tell(self, listener: Listener, topic: Topic, messages: Iterable[Outgoing]) -> None:
+    def send_to(self, listener: Listener, topic: Topic, messages: Iterable[Outgoing]) -> None:
         """Send messages to one listener only: its snapshot."""
         stream = (topic.exchange, topic.symbol, topic.channel)
         if stream not in self.stalled:
@@ -166,7 +166,6 @@ class Hub:
 
     def _send(self, listener: Listener, stream: tuple[str, str, str], message: Outgoing, data: bytes) -> None:
         sent_ns = self._wall_ns()
-        listener.connection.last_sent_ns = sent_ns
         self._truth.note_sent(stream, listener.connection.number, message.sequence, message.kind, sent_ns)
         listener.write(data)
 

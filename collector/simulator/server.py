@@ -9,14 +9,17 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from collector.errors import UserError
-from collector.simulator.control import PATH as CONTROL_PATH
-from collector.simulator.exchanges.exchange import Answer, Exchange, Request
+from collector.simulator.exchanges.exchange import Exchange
+from collector.simulator.exchanges.messages import Answer, Request
 from collector.simulator.session import Session
-from collector.simulator.wire import reset
+from collector.simulator.wire import CONTROL_PATH, reset
 from collector.simulator.world import World
 
 _Result = TypeVar("_Result")
 _HOST = "127.0.0.1"
+
+# Answers a request to the control address: method, path, query and body.
+Control = Callable[[str, str, Mapping[str, str], str], Awaitable[Answer]]
 
 
 class Server:
@@ -27,20 +30,20 @@ class Server:
         world: World,
         port: int,
         background: Callable[[], Coroutine[Any, Any, None]],
-        control: Callable[[str, str, Mapping[str, str], str], Awaitable[Answer]],
     ) -> None:
         self.port = port
         self._world = world
         self._background = background
-        self._control = control
+        self._control: Control | None = None
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
 
-    def start(self) -> None:
-        """Listen; returns when the port accepts connections."""
+    def start(self, control: Control) -> None:
+        """Listen, with `control` at the control address; returns when the port accepts connections."""
+        self._control = control
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
@@ -93,7 +96,7 @@ class Server:
             await self._stopping.wait()
             background.cancel()
             await asyncio.gather(background, return_exceptions=True)
-            for session in list(self._world.sessions.values()):
+            for session in self._world.sessions():
                 session.close(1001, "the simulator stops")
         finally:
             await runner.cleanup()
@@ -101,7 +104,7 @@ class Server:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._socket(request)
-        if request.path.startswith(CONTROL_PATH):
+        if request.path.startswith(CONTROL_PATH) and self._control is not None:
             body = await request.text()
             return _response(await self._control(request.method, request.path, request.query, body))
         now_ms = self._world.clock_ns() // 1_000_000
@@ -112,10 +115,10 @@ class Server:
         return _response(Answer('{"error":"no exchange has this path"}', 404))
 
     async def _answer(self, exchange: Exchange, asked: Request, now_ms: int) -> Answer:
-        verdict = self._world.spend(exchange, asked, now_ms)
+        verdict = self._world.allowances.spend(exchange.name, *exchange.rule(asked), now_ms)
         if verdict.wait_ms:
             return exchange.over_limit(verdict)
-        fault = self._world.rest_fault(exchange, asked)
+        fault = self._world.take_rest_fault(exchange, asked)
         answer = self._world.rest(exchange, asked, now_ms)
         answer = answer._replace(headers={**answer.headers, **exchange.used_headers(verdict)})
         if fault is None:
@@ -129,15 +132,17 @@ class Server:
         if found is None:
             return _response(Answer('{"error":"no exchange has this path"}', 404))
         exchange, market = found
-        refusal = self._world.doors[exchange.name].take_refusal()
+        admission = self._world.admission(exchange.name)
+        refusal = admission.take_refusal()
         if refusal is not None:
             if not refusal and request.transport is not None:
                 reset(request.transport)
             return _response(Answer('{"error":"refused"}', refusal or 503))
-        if not self._world.admits(exchange, self._world.clock_ns() // 1_000_000):
+        now_ms = self._world.clock_ns() // 1_000_000
+        if not self._world.allowances.admits(exchange.name, exchange.connection_rule, now_ms):
             return _response(Answer('{"error":"too many connections"}', exchange.connection_refusal_status))
         connection = self._world.connect(exchange, market, request.path)
-        return await Session(self._world, exchange, connection, request).run()
+        return await Session(self._world.session_context, exchange, admission, connection, request).run()
 
     def _exchange_at(self, path: str) -> tuple[Exchange, str] | None:
         for exchange in self._world.exchanges:

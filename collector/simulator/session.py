@@ -1,16 +1,21 @@
-"""One websocket connection: reads what the client says, applies what the exchange answers."""
+"""One websocket connection: reads what the client sends, applies what the exchange answers."""
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, cast
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
 
 from aiohttp import WSMsgType, web
 
-from collector.simulator.exchanges.exchange import Connection, Exchange, Reply
+from collector.simulator.exchanges.exchange import Exchange
+from collector.simulator.exchanges.messages import Connection, Reply
+from collector.simulator.faults.admission import Admission
+from collector.simulator.hub import Hub
+from collector.simulator.market.truth import Truth
+from collector.simulator.publisher import Publisher
 from collector.simulator.wire import NO_CLOSE_FRAME, NO_CODE, PONG, close_frame, frame, reset
-
-if TYPE_CHECKING:
-    from collector.simulator.world import World
 
 _ASKS_TO_SUBSCRIBE = re.compile(r'"(op|method)"\s*:\s*"subscribe"', re.IGNORECASE)
 # A client that reads so slowly is cut off, as the exchanges do.
@@ -18,17 +23,34 @@ _PATIENCE_S = 1.0
 _MOST_UNSENT_BYTES = 256 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class SessionContext:
+    """What all sessions share; `open` holds those whose handshake is done, by number."""
+
+    hub: Hub
+    publisher: Publisher
+    truth: Truth
+    clock_ns: Callable[[], int]
+    open: "dict[int, Session]" = field(default_factory=dict)
+
+
 class Session:
     """A client's connection to one exchange. Lives on the simulator's loop."""
 
     def __init__(
-        self, world: "World", exchange: Exchange, connection: Connection, request: web.BaseRequest
+        self,
+        context: SessionContext,
+        exchange: Exchange,
+        admission: Admission,
+        connection: Connection,
+        request: web.BaseRequest,
     ) -> None:
         self.connection = connection
         self.exchange = exchange
         self.is_mute = False
         self._is_slow = False
-        self._world = world
+        self._context = context
+        self._admission = admission
         self._request = request
         self._socket = web.WebSocketResponse(autoping=False, autoclose=False, max_msg_size=1024 * 1024)
 
@@ -36,14 +58,15 @@ class Session:
         """Serve the connection until either end closes it."""
         # `Server` hands out requests of the base class; `prepare` asks for no more than that.
         await self._socket.prepare(cast("web.Request", self._request))
-        self._world.sessions[self.connection.number] = self
+        self._context.open[self.connection.number] = self
+        self.connection.last_traffic_ns = time.monotonic_ns()
         try:
-            self.is_mute = self._world.doors[self.exchange.name].take_silence()
-            self._apply(self.exchange.greet(self.connection, self._request.query, self._world.clock_ns()))
+            self.is_mute = self._admission.take("silence")
+            self._apply(self.exchange.greet(self.connection, self._request.query, self._context.clock_ns()))
             await self._read()
         finally:
-            self._world.hub.leave(self)
-            self._world.sessions.pop(self.connection.number, None)
+            self._context.hub.leave(self)
+            self._context.open.pop(self.connection.number, None)
         return self._socket
 
     def write(self, data: bytes) -> None:
@@ -52,11 +75,12 @@ class Session:
         if self.is_mute or transport is None or transport.is_closing():
             return
         if transport.get_write_buffer_size() > _MOST_UNSENT_BYTES:
-            self._world.truth.note_fault(
+            self._context.truth.note_fault(
                 "slow_consumer", self.exchange.name, connection=self.connection.number
             )
             reset(transport)
             return
+        self.connection.last_traffic_ns = time.monotonic_ns()
         transport.write(data)
 
     async def drained(self) -> None:
@@ -75,7 +99,7 @@ class Session:
                 pass
 
     def close(self, code: int, reason: str = "") -> None:
-        """Close with a code; 1006 means without saying so."""
+        """Close with a code; 1006 means without a close frame."""
         transport = self._request.transport
         if transport is None:
             return
@@ -84,7 +108,7 @@ class Session:
         transport.close()
 
     def mute(self) -> None:
-        """Say nothing more and hear nothing, but stay open."""
+        """Stop sending and reading, but stay open."""
         self.is_mute = True
 
     @property
@@ -99,8 +123,9 @@ class Session:
 
     async def _read(self) -> None:
         async for message in self._socket:
-            now_ns = self._world.clock_ns()
+            now_ns = self._context.clock_ns()
             self.connection.last_client_ns = now_ns
+            self.connection.last_traffic_ns = time.monotonic_ns()
             if self.is_mute:
                 continue
             if message.type is WSMsgType.TEXT:
@@ -113,11 +138,10 @@ class Session:
                 self.close(message.data or NO_CODE)
 
     def _answer(self, text: str, now_ns: int) -> None:
-        door = self._world.doors[self.exchange.name]
         if _ASKS_TO_SUBSCRIBE.search(text):
-            if door.take_ignored():
+            if self._admission.take("ignore"):
                 return
-            if door.take_rejection():
+            if self._admission.take("reject"):
                 self._apply(self.exchange.reject(self.connection, text, now_ns))
                 return
         self._apply(self.exchange.receive(self.connection, text, now_ns))
@@ -127,8 +151,8 @@ class Session:
             if reply.text is not None:
                 self.write(frame(reply.text.encode()))
             for topic in reply.unsubscribe:
-                self._world.hub.unsubscribe(self, topic)
+                self._context.hub.unsubscribe(self, topic)
             for topic in reply.subscribe:
-                self._world.subscribe(self, topic)
+                self._context.publisher.subscribe(self, topic)
             if reply.close_code is not None:
                 self.close(reply.close_code)

@@ -9,6 +9,7 @@ BINARY = 0x2
 CLOSE = 0x8
 PING = 0x9
 PONG = 0xA
+CONTROL_PATH = "/_control"
 # Close codes that are never sent: no code named, and no close frame at all.
 NO_CODE = 1005
 NO_CLOSE_FRAME = 1006

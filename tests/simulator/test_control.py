@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collector.simulator import Simulator
-from collector.simulator.control import fault_names
+from collector.simulator.faults.faults import fault_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

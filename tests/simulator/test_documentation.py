@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from collector.simulator import Simulator
-from collector.simulator.control import fault_names
+from collector.simulator.faults.faults import fault_names
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
 

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
+from collector.simulator.exchanges.registry import instrument
 from collector.simulator.market.depth import side_delta, whole_side_delta
-from collector.simulator.market.instruments import instrument
 from collector.simulator.market.market import TOP_LEVELS, Market, Side
-from collector.simulator.market.past import bars_between, position_at, trade_count, trades_since
 from collector.simulator.market.record import Columns, Numbering
+from collector.simulator.market.rest_history import bars_between, position_at, trade_count, trades_since
 from collector.simulator.market.symbol_feed import CHECKPOINT_STEPS, SymbolFeed
 
 MINUTE_MS = 60_000

@@ -393,7 +393,7 @@ def test_the_command_plays_a_recording(tmp_path: Path) -> None:
 def test_bybit_repeats_the_best_prices_of_a_quiet_market(
     simulator: Simulator, connect: type[Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Bybit, "repeats_best_after_ns", 100_000_000)
+    monkeypatch.setattr(Bybit, "repeats_after_ns", 100_000_000)
     with connect(simulator, "/v5/public/linear") as client:
         client.send(op="subscribe", args=["orderbook.1.BTCUSDT"])
         client.receive()

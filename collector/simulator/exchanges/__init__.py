@@ -1,1 +1,1 @@
-"""Exchanges."""
+"""The simulated exchanges, one folder each: protocol, frames, REST answers and recorded frames."""

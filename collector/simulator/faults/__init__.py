@@ -1,1 +1,1 @@
-"""Faults."""
+"""Faults on demand, and what the exchanges' own limits refuse."""

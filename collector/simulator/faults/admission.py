@@ -1,9 +1,12 @@
-"""How an exchange treats the next who come: refused, let in and left in silence, rejected, ignored."""
+"""What an exchange admits: weight and connections a window, and the faults armed for those who come next."""
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 _BAN_MS = 120_000
+
+Treatment = Literal["silence", "reject", "ignore"]
 
 
 class Rule(NamedTuple):
@@ -38,7 +41,7 @@ class Allowance:
     banned_until_ms: int = 0
 
     def spend(self, rule: Rule, weight: int, now_ms: int) -> Verdict:
-        """Take a request's weight off, or tell how long to wait."""
+        """Take a request's weight off, or return how long to wait."""
         if now_ms < self.banned_until_ms:
             return Verdict(self.used, self.banned_until_ms - now_ms, is_ban=True)
         window = now_ms // rule.window_ms
@@ -54,46 +57,52 @@ class Allowance:
         return Verdict(self.used, (window + 1) * rule.window_ms - now_ms)
 
 
-@dataclass(slots=True)
-class Door:
-    """The faults armed for new connections and new subscriptions of one exchange."""
+class Allowances:
+    """What each exchange still allows one address; `capacities` and `connection_capacities` are faults."""
 
-    refusals: list[int] = field(default_factory=list)
-    silent_count: int = 0
-    rejections: int = 0
-    ignored: int = 0
+    def __init__(self) -> None:
+        self.capacities: dict[str, int] = {}
+        self.connection_capacities: dict[str, int] = {}
+        self._used: dict[tuple[str, str], Allowance] = {}
+
+    def spend(self, exchange: str, rule: Rule, weight: int, now_ms: int) -> Verdict:
+        """Take a REST request off the exchange's allowance."""
+        return self._spend(exchange, rule, self.capacities, weight, now_ms)
+
+    def admits(self, exchange: str, rule: Rule, now_ms: int) -> bool:
+        """Return whether one more connection is within the exchange's allowance."""
+        return not self._spend(exchange, rule, self.connection_capacities, 1, now_ms).wait_ms
+
+    def _spend(
+        self, exchange: str, rule: Rule, capacities: dict[str, int], weight: int, now_ms: int
+    ) -> Verdict:
+        rule = rule._replace(capacity=capacities.get(exchange, rule.capacity))
+        allowance = self._used.setdefault((exchange, rule.bucket), Allowance())
+        return allowance.spend(rule, weight, now_ms)
+
+
+class Admission:
+    """The faults armed for the next connections and requests to subscribe of one exchange."""
+
+    def __init__(self) -> None:
+        self._refusals: list[int] = []
+        self._armed: Counter[Treatment] = Counter()
 
     def refuse(self, status: int, count: int) -> None:
-        """Refuse the next connections."""
-        self.refusals.extend([status] * count)
-
-    def silent(self, count: int) -> None:
-        """Say nothing on the next connections."""
-        self.silent_count += count
-
-    def reject(self, count: int) -> None:
-        """Reject the next requests to subscribe."""
-        self.rejections += count
-
-    def ignore(self, count: int) -> None:
-        """Ignore the next requests to subscribe."""
-        self.ignored += count
+        """Refuse the next connections with an HTTP status."""
+        self._refusals.extend([status] * count)
 
     def take_refusal(self) -> int | None:
         """Use up one refusal, if there is one."""
-        return self.refusals.pop(0) if self.refusals else None
+        return self._refusals.pop(0) if self._refusals else None
 
-    def take_silence(self) -> bool:
-        """Use up one silence, if there is one."""
-        self.silent_count, was = max(0, self.silent_count - 1), self.silent_count
-        return was > 0
+    def arm(self, treatment: Treatment, count: int) -> None:
+        """Treat the next connections (silence) or requests to subscribe (reject, ignore) so."""
+        self._armed[treatment] += count
 
-    def take_rejection(self) -> bool:
-        """Use up one rejection, if there is one."""
-        self.rejections, was = max(0, self.rejections - 1), self.rejections
-        return was > 0
-
-    def take_ignored(self) -> bool:
-        """Use up one unanswered request, if there is one."""
-        self.ignored, was = max(0, self.ignored - 1), self.ignored
-        return was > 0
+    def take(self, treatment: Treatment) -> bool:
+        """Use up one such treatment, if there is one."""
+        if not self._armed[treatment]:
+            return False
+        self._armed[treatment] -= 1
+        return True

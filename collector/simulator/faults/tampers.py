@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from collector.simulator.exchanges.exchange import Answer, Outgoing, Topic
+from collector.simulator.exchanges.messages import Answer, Outgoing, Topic
 
 HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
@@ -23,11 +23,11 @@ class RestFault:
     keeps_share: float = 1.0
 
     def matches(self, exchange: str, path: str) -> bool:
-        """Tell whether it applies to a request."""
+        """Return whether it applies to a request."""
         return self.count > 0 and self.exchange in {None, exchange} and self.path in path
 
     def change(self, answer: Answer) -> Answer:
-        """Give what is answered instead."""
+        """Return what is answered instead."""
         if self.instead is not None:
             return self.instead
         return answer._replace(body=answer.body[: int(len(answer.body) * self.keeps_share)])
@@ -39,7 +39,7 @@ class Tamper(Protocol):
     done: bool
 
     def __call__(self, topic: Topic, message: Outgoing) -> list[Outgoing]:
-        """Give what is sent in the place of a message."""
+        """Return what is sent in the place of a message."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Drop:
     done: bool = False
 
     def __call__(self, topic: Topic, message: Outgoing) -> list[Outgoing]:
-        """Lose this one."""
+        """Lose this message."""
         del topic, message
         self.count -= 1
         self.done = self.count <= 0

@@ -1,1 +1,1 @@
-"""Market."""
+"""The seeded markets, what came of each step, and the truth about them."""

@@ -3,6 +3,7 @@
 import random
 import uuid
 from dataclasses import dataclass
+from typing import Literal
 
 # Dollars, roughly: only the order of magnitude matters, the market drifts from here.
 _PRICES = {
@@ -25,6 +26,46 @@ _TYPICAL_ORDER_USD = 5_000.0
 _FEWEST_TICKS = 50_000
 
 
+SequenceCounts = Literal["none", "event", "message"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A symbol taken apart, and the decimals that its price calls for."""
+
+    symbol: str
+    base: str
+    quote: str
+    settle: str | None
+    tick_decimals: int
+    lot_decimals: int
+
+    @property
+    def joined(self) -> str:
+        """The name on exchanges that write both assets as one word."""
+        return self.base + self.quote
+
+
+@dataclass(frozen=True, slots=True)
+class Conventions:
+    """How an exchange names a market and writes its numbers.
+
+    `sequence` is what its book messages count: events of the market, messages of the channel, or nothing.
+    """
+
+    name: str
+    sequence: SequenceCounts
+    lot_decimals: int
+    price_decimals: int
+    size_decimals: int
+    trims_zeros: bool = False
+    names_trades_by_uuid: bool = False
+    ids_per_event: int = 1
+    contract_decimals: int = (
+        0  # a contract is 10^-contract_decimals of the base; 0 where sizes are of the base
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """One tradable market. Prices count in ticks of 10^-tick_decimals, sizes in lots of 10^-lot_decimals."""
@@ -34,15 +75,10 @@ class Instrument:
     base: str
     quote: str
     settle: str | None
+    conventions: Conventions
     tick_decimals: int
-    lot_decimals: int
-    price_decimals: int
-    size_decimals: int
-    trims_zeros: bool
-    names_trades_by_uuid: bool
     start_ticks: int
     typical_lots: int
-    ids_per_event: int
 
     @property
     def is_linear(self) -> bool:
@@ -52,66 +88,83 @@ class Instrument:
     @property
     def name(self) -> str:
         """The exchange's own name on the wire."""
-        return self.symbol if self.exchange == "kraken" else self.base + self.quote
+        return self.conventions.name
+
+    @property
+    def lot_decimals(self) -> int:
+        """The decimals of one lot, in units of the base."""
+        return self.conventions.lot_decimals
+
+    @property
+    def price_decimals(self) -> int:
+        """The decimals with which the exchange writes prices."""
+        return self.conventions.price_decimals
+
+    @property
+    def size_decimals(self) -> int:
+        """The decimals with which the exchange writes sizes."""
+        return self.conventions.size_decimals
 
     def price_text(self, ticks: int) -> str:
         """Write a price as the exchange does."""
+        of = self.conventions
         return _decimal(
-            ticks * 10 ** (self.price_decimals - self.tick_decimals), self.price_decimals, self.trims_zeros
+            ticks * 10 ** (of.price_decimals - self.tick_decimals), of.price_decimals, of.trims_zeros
         )
 
     def size_text(self, lots: int) -> str:
-        """Write a size as the exchange does."""
+        """Write a size as the exchange does: in contracts where it counts contracts."""
+        of = self.conventions
         return _decimal(
-            lots * 10 ** (self.size_decimals - self.lot_decimals), self.size_decimals, self.trims_zeros
+            lots * 10 ** (of.size_decimals - of.lot_decimals + of.contract_decimals),
+            of.size_decimals,
+            of.trims_zeros,
         )
 
     def price(self, ticks: int) -> float:
-        """Give the double nearest to the price: what parsing its text gives."""
+        """Return the double nearest to the price: what parsing its text gives."""
         return ticks / int(10**self.tick_decimals)
 
     def size(self, lots: int) -> float:
-        """Give the double nearest to the size: what parsing its text gives."""
-        return lots / int(10**self.lot_decimals)
+        """Return the double nearest to the size in units of the base."""
+        decimals = self.conventions.lot_decimals
+        return lots / int(10 ** max(decimals, 0)) * int(10 ** max(-decimals, 0))
+
+    def turnover(self, tick_lots: int) -> float:
+        """Return the turnover in the quote of so many tick-lots."""
+        return tick_lots / float(10 ** (self.tick_decimals + self.conventions.lot_decimals))
 
     def trade_id(self, number: int) -> str:
         """Write a trade's id as the exchange does."""
-        return (
-            str(uuid.UUID(int=number << 64 | number, version=4)) if self.names_trades_by_uuid else str(number)
-        )
+        if self.conventions.names_trades_by_uuid:
+            return str(uuid.UUID(int=number << 64 | number, version=4))
+        return str(number)
 
 
-def instrument(exchange: str, symbol: str) -> Instrument:
-    """Describe a symbol, as `BTC/USDT` (spot) or `BTC/USDT:USDT` (linear perpetual)."""
+def pair_of(symbol: str) -> Pair:
+    """Take a symbol apart: `BTC/USDT` is spot, `BTC/USDT:USDT` a linear perpetual."""
     pair, _, settle = symbol.partition(":")
     base, _, quote = pair.partition("/")
     price = _usd(base) / _usd(quote)
     tick_decimals = next(decimals for decimals in range(20) if price * 10**decimals >= _FEWEST_TICKS)
-    tick_decimals = max(tick_decimals, 1)
     spot_lots = min(8, max(0, len(str(int(_usd(base)))) + 1))
-    linear_lots = max(0, spot_lots - 3)
-    lot_decimals = 8 if exchange == "kraken" else linear_lots if settle else spot_lots
-    price_decimals, size_decimals = tick_decimals, lot_decimals
-    if exchange == "binance" and not settle:
-        price_decimals = size_decimals = 8
-    elif exchange != "kraken" and settle:
-        price_decimals = max(2, tick_decimals)
+    lot_decimals = max(0, spot_lots - 3) if settle else spot_lots
+    return Pair(symbol, base, quote, settle or None, max(tick_decimals, 1), lot_decimals)
+
+
+def describe(exchange: str, pair: Pair, conventions: Conventions) -> Instrument:
+    """Describe a pair as an exchange trades it."""
+    price = _usd(pair.base) / _usd(pair.quote)
     return Instrument(
         exchange=exchange,
-        symbol=symbol,
-        base=base,
-        quote=quote,
-        settle=settle or None,
-        tick_decimals=tick_decimals,
-        lot_decimals=lot_decimals,
-        price_decimals=price_decimals,
-        size_decimals=size_decimals,
-        trims_zeros=exchange == "bybit" and not settle,
-        names_trades_by_uuid=exchange == "bybit" and bool(settle),
-        start_ticks=round(price * 10**tick_decimals),
-        # Binance numbers all its futures in one space: a symbol's ids leave gaps between its own.
-        ids_per_event=8 if exchange == "binance" and settle else 1,
-        typical_lots=max(5, round(_TYPICAL_ORDER_USD / _usd(base) * 10**lot_decimals)),
+        symbol=pair.symbol,
+        base=pair.base,
+        quote=pair.quote,
+        settle=pair.settle,
+        conventions=conventions,
+        tick_decimals=pair.tick_decimals,
+        start_ticks=round(price * 10**pair.tick_decimals),
+        typical_lots=max(5, round(_TYPICAL_ORDER_USD / _usd(pair.base) * 10**conventions.lot_decimals)),
     )
 
 

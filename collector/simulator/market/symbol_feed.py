@@ -79,7 +79,7 @@ class SymbolFeed:
 
     def update_id(self, step: int, event: int) -> int:
         """Give the id of one of a step's events."""
-        return self.events.offset(step) + event * self.instrument.ids_per_event
+        return self.events.offset(step) + event * self.instrument.conventions.ids_per_event
 
     def numbering(self, counter: str) -> Numbering:
         """Give the sequence numbers of one of the exchange's channels."""

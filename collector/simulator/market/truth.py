@@ -9,8 +9,8 @@ from typing import Literal, overload
 from collector.errors import UserError
 from collector.simulator.market.bars import INTERVALS_MS
 from collector.simulator.market.market import Market
-from collector.simulator.market.past import bars_between
 from collector.simulator.market.record import Columns
+from collector.simulator.market.rest_history import bars_between
 from collector.simulator.market.symbol_feed import SymbolFeed
 
 Kind = Literal["snapshot", "delta", "trade", "bar", "ticker"]
@@ -126,11 +126,11 @@ class Books(Sequence[BookState]):
 
     def _state(self, index: int, step: int, market: Market) -> BookState:
         instrument = self._feed.instrument
-        if instrument.exchange == "kraken":
-            sequence = None
-        elif instrument.exchange == "binance":
+        counted = instrument.conventions.sequence
+        sequence = None
+        if counted == "event":
             sequence = self._feed.update_id(step, market.event)
-        else:
+        elif counted == "message":
             sequence = self._numbering.at(index + self._first_touch if self._touch_only else step)
         return BookState(
             sequence,

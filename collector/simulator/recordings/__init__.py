@@ -1,1 +1,1 @@
-"""Recordings."""
+"""Recorded frames, played in the place of a simulated market."""

@@ -1,17 +1,15 @@
 """A recording in the place of a market: its frames, verbatim, at recorded pace, faster, or flat out."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from collector.errors import UserError
-from collector.simulator.exchanges.exchange import Answer, Outgoing, Request, Topic
+from collector.simulator.exchanges.messages import Answer, Outgoing, Request, Topic
+from collector.simulator.hub import Hub
 from collector.simulator.market.symbol_feed import SymbolFeed
-from collector.simulator.recordings.dialects import DIALECTS, Meaning, RecordedBook
+from collector.simulator.recordings.dialect import Dialect, Meaning, RecordedBook
 from collector.simulator.recordings.recording import Recorded
-
-if TYPE_CHECKING:
-    from collector.simulator.world import World
 
 _BATCH_FRAMES = 200
 _DEFAULT_DEPTH = 100
@@ -23,12 +21,22 @@ class Replay:
     A later subscriber gets a snapshot of the book at that position. Times in the frames stay as recorded.
     """
 
-    def __init__(self, world: "World", feed: SymbolFeed, frames: Sequence[Recorded], speed: float) -> None:
+    def __init__(
+        self,
+        feed: SymbolFeed,
+        dialect: Dialect,
+        frames: Sequence[Recorded],
+        speed: float,
+        *,
+        hub: Hub,
+        drained: Callable[[], Awaitable[None]],
+    ) -> None:
         self.played = 0
-        self._world = world
+        self._hub = hub
+        self._drained = drained
         self._feed = feed
         self._speed = speed
-        self._dialect = DIALECTS[feed.exchange]
+        self._dialect = dialect
         self._frames = frames
         self._books: dict[str, RecordedBook] = {}
         self._ahead: list[Meaning] = []  # changes that came before the fetched snapshot that they follow
@@ -48,8 +56,8 @@ class Replay:
     async def run(self) -> None:
         """Play the recording once."""
         exchange, symbol = self._feed.exchange, self._feed.symbol
-        while not self._world.hub.topics(exchange, symbol):
-            await self._world.hub.change()
+        while not self._hub.topics(exchange, symbol):
+            await self._hub.change()
         loop = asyncio.get_running_loop()
         started_s, first_ns = loop.time(), self._frames[0].at_ns if self._frames else 0
         for count, frame in enumerate(self._frames, 1):
@@ -58,7 +66,7 @@ class Replay:
                 if due_s > loop.time():
                     await asyncio.sleep(due_s - loop.time())
             if count % _BATCH_FRAMES == 0:
-                await self._world.drained()
+                await self._drained()
             meaning = self._dialect.read(frame.text, self._feed.instrument.name)
             if meaning is not None:
                 self._play(meaning)
@@ -73,13 +81,13 @@ class Replay:
             self._task.cancel()
 
     async def done(self, timeout_s: float) -> int:
-        """Wait for the end; tells how many frames were played, or raises what went wrong."""
+        """Wait for the end; returns how many frames were played, or raises what went wrong."""
         if self._task is not None:
             await asyncio.wait_for(asyncio.shield(self._task), timeout_s)
         return self.played
 
     def snapshot(self, topic: Topic) -> list[Outgoing]:
-        """Give a new subscriber the state at this position; nothing before the recording's own snapshot."""
+        """Return the state at this position for a new subscriber, none before the recording's snapshot."""
         book = self._books.get(self._dialect.key(topic))
         text = self._dialect.snapshot(topic, book) if book else None
         return [Outgoing(text, "snapshot", book.number or None)] if text and book else []
@@ -100,9 +108,9 @@ class Replay:
         if meaning.key == "rest":
             return
         self.played += 1
-        for topic in list(self._world.hub.topics(self._feed.exchange, self._feed.symbol)):
+        for topic in list(self._hub.topics(self._feed.exchange, self._feed.symbol)):
             if self._dialect.key(topic) == meaning.key:
-                self._world.hub.publish(topic, [meaning.message])
+                self._hub.publish(topic, [meaning.message])
 
     def _keep(self, meaning: Meaning) -> None:
         """Keep the book of this position."""
@@ -137,5 +145,5 @@ class ReplayHandle:
         return self._replay.played
 
     def wait(self, timeout_s: float = 60.0) -> int:
-        """Return when the recording is at its end; tells how many frames were played."""
+        """Wait until the recording is at its end; returns how many frames were played."""
         return self._call(self._replay.done(timeout_s))

@@ -1,11 +1,11 @@
-"""What an exchange lists: each market simulated, and its sibling of the other kind, as they have both.
+"""What an exchange lists: each simulated market, and its sibling of the other kind.
 
 A sibling is made when somebody asks for it: until then it is a line of the list, and costs nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from collector.simulator.market.instruments import Instrument, instrument
+from collector.simulator.market.instruments import Instrument
 from collector.simulator.market.symbol_feed import SymbolFeed
 
 QUOTE = "USDT"  # of markets that are there both as spot and as linear perpetual
@@ -14,21 +14,23 @@ Name = tuple[str, str]  # spot or linear, the exchange's own name
 
 
 def market_of(of: Instrument) -> str:
-    """Tell which of the exchange's markets an instrument belongs to."""
+    """Return which of the exchange's markets an instrument belongs to."""
     return "linear" if of.is_linear else "spot"
 
 
 class Listing(Mapping[Name, SymbolFeed]):
     """The markets of one exchange by their kind and the exchange's own names."""
 
-    def __init__(self, feeds: Iterable[SymbolFeed], *, with_siblings: bool) -> None:
+    def __init__(
+        self, feeds: Iterable[SymbolFeed], *, describe: Callable[[str], Instrument], with_siblings: bool
+    ) -> None:
         self.wake: Callable[[Instrument], SymbolFeed] | None = None  # makes a sibling
         self._feeds = {_name(feed.instrument): feed for feed in feeds}
         self._asleep: dict[Name, Instrument] = {}
         if with_siblings:
-            siblings = (_sibling(feed.instrument) for feed in self._feeds.values())
-            self._asleep = {_name(one): one for one in siblings if one is not None}
-            self._asleep = {name: one for name, one in self._asleep.items() if name not in self._feeds}
+            pairs = [feed.instrument for feed in self._feeds.values() if feed.instrument.quote == QUOTE]
+            siblings = [describe(_sibling(of)) for of in pairs]
+            self._asleep = {_name(one): one for one in siblings if _name(one) not in self._feeds}
 
     def __getitem__(self, name: Name) -> SymbolFeed:
         if name in self._asleep and self.wake is not None:
@@ -51,9 +53,7 @@ def _name(of: Instrument) -> Name:
     return market_of(of), of.name
 
 
-def _sibling(of: Instrument) -> Instrument | None:
-    """Return the market of the same pair and of the other kind, where exchanges have such."""
-    if of.quote != QUOTE:
-        return None
+def _sibling(of: Instrument) -> str:
+    """Return the symbol of the same pair and of the other kind."""
     pair = f"{of.base}/{of.quote}"
-    return instrument(of.exchange, pair if of.is_linear else f"{pair}:{of.quote}")
+    return pair if of.is_linear else f"{pair}:{of.quote}"

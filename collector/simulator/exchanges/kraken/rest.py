@@ -1,13 +1,12 @@
 """Kraken over REST: assets, pairs, depth, trades, bars, under the names of its older days."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from collector.simulator.exchanges.exchange import Answer, Request
+from collector.simulator.exchanges.messages import Answer, Request, compact_json
 from collector.simulator.market.bars import INTERVALS_MS
 from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.past import bars_between, position_at, trade_count, trades_since
+from collector.simulator.market.rest_history import bars_between, position_at, trade_count, trades_since
 from collector.simulator.market.symbol_feed import SymbolFeed
 
 INTERVALS = {
@@ -53,22 +52,22 @@ def answer(feeds: Feeds, request: Request, now_ms: int) -> Answer | None:
 
 def refusal(error: str, status: int = 200) -> Answer:
     """Refuse as Kraken does: with a 200."""
-    return Answer(json.dumps({"error": [error]}, separators=(",", ":")), status)
+    return Answer(compact_json({"error": [error]}), status)
 
 
 def asset_key(asset: str) -> str:
-    """Give the name of an asset: X before old coins, Z before old money."""
+    """Return the name of an asset: X before old coins, Z before old money."""
     own = _OWN_NAMES.get(asset, asset)
     return f"X{own}" if own in _OLD_COINS else f"Z{own}" if own in _OLD_MONEY else own
 
 
 def alternative(instrument: Instrument) -> str:
-    """Give the short name of a pair."""
+    """Return the short name of a pair."""
     return "".join(_OWN_NAMES.get(asset, asset) for asset in (instrument.base, instrument.quote))
 
 
 def pair_key(instrument: Instrument) -> str:
-    """Give the full name of a pair: prefixes only where both sides have one."""
+    """Return the full name of a pair: prefixes only where both sides have one."""
     keys = asset_key(instrument.base), asset_key(instrument.quote)
     names = [_OWN_NAMES.get(asset, asset) for asset in (instrument.base, instrument.quote)]
     return (
@@ -210,4 +209,4 @@ def _bars(feed: SymbolFeed, query: Mapping[str, str], now_ms: int) -> Answer:
 
 
 def _ok(result: object) -> Answer:
-    return Answer(json.dumps({"error": [], "result": result}, separators=(",", ":")))
+    return Answer(compact_json({"error": [], "result": result}))

@@ -4,22 +4,26 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from collector.simulator.exchanges import bybit_rest
-from collector.simulator.exchanges.exchange import (
+from collector.simulator.exchanges.bybit import frames, rest
+from collector.simulator.exchanges.bybit.recorded import BybitDialect
+from collector.simulator.exchanges.bybit.rest import INTERVALS
+from collector.simulator.exchanges.exchange import Exchange
+from collector.simulator.exchanges.messages import (
     Answer,
     Connection,
-    Exchange,
     Outgoing,
     Reply,
     Request,
     Topic,
+    compact_json,
 )
 from collector.simulator.faults.admission import Rule, Verdict
 from collector.simulator.market.bars import Bar
 from collector.simulator.market.depth import side_delta
-from collector.simulator.market.instruments import Instrument
+from collector.simulator.market.instruments import Conventions, Pair
 from collector.simulator.market.market import Change
 from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.recordings.dialect import Dialect
 
 _MARKETS = ("spot", "linear")
 # A connection without a ping for this long is closed.
@@ -34,21 +38,44 @@ class Bybit(Exchange):
     """Bybit's public v5 websocket and REST."""
 
     name = "bybit"
+    default_symbols = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT", "BTC/USDT", "ETH/USDT")
+    dialect: ClassVar[Dialect] = BybitDialect()
     lists_both_kinds = True
     rest_prefixes: ClassVar[tuple[str, ...]] = ("/v5/market/",)
     connection_rule: ClassVar[Rule] = Rule("connections", 500, 300_000)
     # The best prices are sent again, under the same `u`, when they did not change for 3 s.
-    repeats_best_after_ns: ClassVar[int | None] = 3 * 10**9
+    repeats_after_ns: ClassVar[int | None] = 3 * 10**9
     connection_refusal_status: ClassVar[int] = 403
     offered_depths: ClassVar[tuple[int, ...]] = (1, 50, 200, 1000)
 
+    @classmethod
+    def conventions(cls, pair: Pair) -> Conventions:
+        """Return how Bybit names a market and writes its numbers."""
+        if pair.settle:
+            return Conventions(
+                name=pair.joined,
+                sequence="message",
+                lot_decimals=pair.lot_decimals,
+                price_decimals=max(2, pair.tick_decimals),
+                size_decimals=pair.lot_decimals,
+                names_trades_by_uuid=True,
+            )
+        return Conventions(
+            name=pair.joined,
+            sequence="message",
+            lot_decimals=pair.lot_decimals,
+            price_decimals=pair.tick_decimals,
+            size_decimals=pair.lot_decimals,
+            trims_zeros=True,
+        )
+
     def market_at(self, path: str) -> str | None:
-        """Tell the category of `/v5/public/{category}`."""
+        """Return the category of `/v5/public/{category}`."""
         category = path.removeprefix("/v5/public/")
         return category if category in _MARKETS else None
 
     def greet(self, connection: Connection, query: Mapping[str, str], now_ns: int) -> list[Reply]:
-        """Say nothing: Bybit waits for the client."""
+        """Send nothing: Bybit waits for the client."""
         del connection, query, now_ns
         return []
 
@@ -76,49 +103,41 @@ class Bybit(Exchange):
         return [ack._replace(unsubscribe=topics)]
 
     def snapshot(self, topic: Topic, feed: SymbolFeed, now_ns: int) -> list[Outgoing]:
-        """Give the whole book; bars as they stand; trades have no snapshot."""
+        """Send the whole book; trades and bars have no snapshot."""
         if topic.kind in {"book", "bbo"}:
             bids, asks = feed.market.bids.top(topic.depth), feed.market.asks.top(topic.depth)
-            return [self._book(topic, feed, "snapshot", bids, asks, now_ns // 1_000_000)]
+            return [frames.book(topic, feed, "snapshot", bids, asks, now_ns // 1_000_000)]
         return []
 
     def update(self, topic: Topic, feed: SymbolFeed, change: Change, now_ms: int) -> list[Outgoing]:
-        """Give a delta of the book, a snapshot of the best prices, or the trades of one step."""
+        """Send a delta of the book, a snapshot of the best prices, or the trades of one step."""
         if topic.kind == "book":
             bids = side_delta(feed.market.bids, change.bids, topic.depth, tells_leaving=True)
             asks = side_delta(feed.market.asks, change.asks, topic.depth, tells_leaving=True)
-            return [self._book(topic, feed, "delta", bids, asks, now_ms)]
+            return [frames.book(topic, feed, "delta", bids, asks, now_ms)]
         if topic.kind == "bbo" and change.top_changed:
             return self.snapshot(topic, feed, now_ms * 1_000_000)
         if topic.kind == "trade" and change.fills:
-            return [self._trades(topic, feed, change, now_ms)]
+            return [frames.trades(topic, feed, change, now_ms)]
         return []
 
     def bar(self, topic: Topic, feed: SymbolFeed, bar: Bar, now_ms: int, *, confirmed: bool) -> Outgoing:
-        """Give a bar as it stands."""
-        row = {
-            "start": bar.open_ms,
-            "end": bar.end_ms - 1,
-            "interval": topic.wire.split(".")[1],
-            **bybit_rest.bar_texts(feed.instrument, bar),
-            "confirm": confirmed,
-            "timestamp": now_ms,
-        }
-        text = _compact({"type": "snapshot", "topic": topic.wire, "data": [row], "ts": now_ms})
-        return Outgoing(text, "bar", bar.open_ms)
+        """Write a bar in its present state."""
+        return frames.bar(topic, feed, bar, now_ms, confirmed=confirmed)
 
     def heartbeat(self, connection: Connection, now_ns: int) -> list[bytes]:
-        """Say nothing: here the client pings."""
+        """Send nothing: here the client pings."""
         del connection, now_ns
         return []
 
-    def is_idle(self, connection: Connection, now_ns: int) -> bool:
-        """Tell whether the client has been silent for too long."""
+    def is_idle(self, connection: Connection, now_ns: int, quiet_ns: int) -> bool:
+        """Return whether the client has been silent for too long."""
+        del quiet_ns
         return now_ns - connection.last_client_ns > _SILENCE_LIMIT_NS
 
     def rest(self, request: Request, now_ms: int) -> Answer | None:
         """Answer a market-data request."""
-        return bybit_rest.answer(self.by_name, request, now_ms)
+        return rest.answer(self.by_name, request, now_ms)
 
     def reject(self, connection: Connection, text: str, now_ns: int) -> list[Reply]:
         """Refuse a request to subscribe."""
@@ -139,7 +158,7 @@ class Bybit(Exchange):
         return Answer('{"retCode":10006,"retMsg":"Access too frequent"}', 403)
 
     def stream_channel(self, channel: str) -> str:
-        """Tell that a book of one level is the best prices."""
+        """Return the best prices for a book of one level."""
         return "bbo" if channel == "book.1" else channel
 
     def skip_numbers(self, feed: SymbolFeed, channel: str, count: int) -> None:
@@ -179,66 +198,9 @@ class Bybit(Exchange):
             return Topic(self.name, market, symbol, "bbo" if depth == 1 else "book", name, depth)
         if head == "publicTrade" and not parameter:
             return Topic(self.name, market, symbol, "trade", name)
-        if head == "kline" and parameter in bybit_rest.INTERVALS:
-            return Topic(self.name, market, symbol, "bar", name, interval=bybit_rest.INTERVALS[parameter])
+        if head == "kline" and parameter in INTERVALS:
+            return Topic(self.name, market, symbol, "bar", name, interval=INTERVALS[parameter])
         return None
-
-    def _book(
-        self,
-        topic: Topic,
-        feed: SymbolFeed,
-        kind: str,
-        bids: list[tuple[int, int]],
-        asks: list[tuple[int, int]],
-        now_ms: int,
-    ) -> Outgoing:
-        instrument = feed.instrument
-        if topic.kind == "bbo":
-            update = feed.numbering("bbo").at(len(feed.touches) - 1)
-        else:
-            update = feed.numbering(topic.channel).at(feed.step_count)
-        head = (
-            f'"ts":{now_ms},"type":"{kind}"' if topic.market == "spot" else f'"type":"{kind}","ts":{now_ms}'
-        )
-        text = (
-            f'{{"topic":"{topic.wire}",{head},"data":{{"s":"{instrument.name}"'
-            f',"b":{_levels(instrument, bids)},"a":{_levels(instrument, asks)}'
-            f',"u":{update},"seq":{feed.last_event}}},"cts":{feed.now_ms}}}'
-        )
-        return Outgoing(text, "snapshot" if kind == "snapshot" else "delta", update)
-
-    def _trades(self, topic: Topic, feed: SymbolFeed, change: Change, now_ms: int) -> Outgoing:
-        first = feed.trade_base + len(feed.trades) - len(change.fills)
-        rows = []
-        for number, fill in enumerate(change.fills, first):
-            price, size = feed.instrument.price_text(fill.ticks), feed.instrument.size_text(fill.lots)
-            side, name = "Buy" if fill.taker_buys else "Sell", feed.instrument.name
-            if topic.market == "spot":
-                rows.append(
-                    f'{{"i":"{feed.instrument.trade_id(number)}","T":{feed.now_ms},"p":"{price}","v":"{size}","S":"{side}"'
-                    f',"seq":{feed.last_event},"s":"{name}","BT":false,"RPI":false}}'
-                )
-            else:
-                tick = "PlusTick" if fill.taker_buys else "MinusTick"
-                rows.append(
-                    f'{{"T":{feed.now_ms},"s":"{name}","S":"{side}","v":"{size}","p":"{price}"'
-                    f',"L":"{tick}","i":"{feed.instrument.trade_id(number)}","BT":false}}'
-                )
-        data = ",".join(rows)
-        head = (
-            f'"ts":{now_ms},"type":"snapshot"'
-            if topic.market == "spot"
-            else f'"type":"snapshot","ts":{now_ms}'
-        )
-        text = f'{{"topic":"{topic.wire}",{head},"data":[{data}]}}'
-        return Outgoing(text, "trade", first + len(change.fills) - 1)
-
-
-def _levels(instrument: Instrument, levels: list[tuple[int, int]]) -> str:
-    price, size = instrument.price_text, instrument.size_text
-    # A removal is "0" in both markets, whatever the precision.
-    rows = [f'["{price(abs(key))}","{size(lots) if lots else "0"}"]' for key, lots in levels]
-    return "[" + ",".join(rows) + "]"
 
 
 def _answer(
@@ -253,8 +215,4 @@ def _answer(
     if message.get("req_id"):
         answer["req_id"] = message["req_id"]
     answer["op"] = message.get("op", "") if operation is None else operation
-    return Reply(_compact(answer))
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return Reply(compact_json(answer))

@@ -1,14 +1,13 @@
 """Bybit v5 over REST: what `load_markets`, a snapshot and a back-fill ask for."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from collector.simulator.exchanges.exchange import Answer, Request
-from collector.simulator.listing import Listing
+from collector.simulator.exchanges.listing import Listing
+from collector.simulator.exchanges.messages import Answer, Request, compact_json
 from collector.simulator.market.bars import INTERVALS_MS, Bar
 from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.past import bars_between, trade_count, trades_since
+from collector.simulator.market.rest_history import bars_between, trade_count, trades_since
 from collector.simulator.market.symbol_feed import SymbolFeed
 
 INTERVALS = {
@@ -50,7 +49,7 @@ def answer(feeds: Listing, request: Request, now_ms: int) -> Answer | None:
 
 def bar_texts(instrument: Instrument, bar: Bar) -> dict[str, str]:
     """Write the numbers of a bar."""
-    turnover = bar.turnover / 10 ** (instrument.tick_decimals + instrument.lot_decimals)
+    turnover = instrument.turnover(bar.turnover)
     return {
         "open": instrument.price_text(bar.open),
         "close": instrument.price_text(bar.close),
@@ -237,9 +236,9 @@ def _tickers(feed: SymbolFeed, category: str, query: Mapping[str, str], now_ms: 
 
 def _ok(result: dict[str, Any], now_ms: int) -> Answer:
     shape = {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": now_ms}
-    return Answer(json.dumps(shape, separators=(",", ":")))
+    return Answer(compact_json(shape))
 
 
 def _error(code: int, note: str, now_ms: int) -> Answer:
     shape = {"retCode": code, "retMsg": note, "result": {}, "retExtInfo": {}, "time": now_ms}
-    return Answer(json.dumps(shape, separators=(",", ":")))
+    return Answer(compact_json(shape))

@@ -1,16 +1,14 @@
 """Binance over REST, spot (`/api/v3`) and USD-M (`/fapi/v1`): markets, depth, trades, bars."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from collector.simulator.exchanges.exchange import Answer, Request
-from collector.simulator.listing import Listing
+from collector.simulator.exchanges.listing import Listing
+from collector.simulator.exchanges.messages import Answer, Request, compact_json
 from collector.simulator.market.bars import INTERVALS_MS, Bar
 from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.past import (
-    HISTORY_MINUTES,
-    TRADES_PER_MINUTE,
+from collector.simulator.market.rest_history import (
+    PAST_TRADES,
     bars_between,
     position_at,
     position_of,
@@ -19,7 +17,6 @@ from collector.simulator.market.past import (
 )
 from collector.simulator.market.symbol_feed import SymbolFeed
 
-_PAST_TRADES = HISTORY_MINUTES * TRADES_PER_MINUTE
 _DEPTHS = {"linear": (5, 10, 20, 50, 100, 500, 1000)}
 _MOST_SPOT_DEPTH = 5000
 _MOST_TRADES = 1000
@@ -58,7 +55,7 @@ def _about_symbol(
 
 
 def weight(request: Request) -> int:
-    """Tell what a request costs of the minute's allowance."""
+    """Return what a request costs of the minute's allowance."""
     is_spot = request.path.startswith("/api/")
     name = request.path.split("/", 3)[3]
     limit = request.query.get("limit", "")
@@ -79,7 +76,7 @@ def weight(request: Request) -> int:
 
 def refusal(code: int, note: str, status: int = 400, headers: Mapping[str, str] | None = None) -> Answer:
     """Refuse a request as Binance does."""
-    return Answer(json.dumps({"code": code, "msg": note}, separators=(",", ":")), status, headers or {})
+    return Answer(compact_json({"code": code, "msg": note}), status, headers or {})
 
 
 def turnover_texts(instrument: Instrument, bar: Bar) -> tuple[str, str]:
@@ -106,7 +103,7 @@ def aggregate(feed: SymbolFeed, group: int, first: int, end: int) -> dict[str, A
 
 
 def aggregate_base(feed: SymbolFeed) -> int:
-    """Give the id of the first live aggregate: a numbering of its own, well below that of trades."""
+    """Return the id of the first live aggregate: a numbering of its own, well below that of trades."""
     return feed.trade_base * 3 // 4
 
 
@@ -213,10 +210,10 @@ def _trades(feed: SymbolFeed, market: str, query: Mapping[str, str], now_ms: int
 
 def _aggregates(feed: SymbolFeed, market: str, query: Mapping[str, str], now_ms: int) -> Answer:
     limit = min(_MOST_TRADES, int(query.get("limit", "500")))
-    count = _PAST_TRADES + len(feed.groups)
+    count = PAST_TRADES + len(feed.groups)
     end_ms = int(query.get("endTime", now_ms))
     if "fromId" in query:
-        start = int(query["fromId"]) - aggregate_base(feed) + _PAST_TRADES
+        start = int(query["fromId"]) - aggregate_base(feed) + PAST_TRADES
     elif "startTime" in query:
         start = _group_at(feed, int(query["startTime"]))
         if "endTime" in query and end_ms - int(query["startTime"]) > _HOUR_MS and market == "linear":
@@ -235,11 +232,11 @@ def _aggregates(feed: SymbolFeed, market: str, query: Mapping[str, str], now_ms:
 def _group_at(feed: SymbolFeed, at_ms: int) -> int:
     """Find the first aggregate not before a time; in the past every trade is one."""
     position = position_at(feed, at_ms)
-    return position if position < _PAST_TRADES else _PAST_TRADES + feed.groups.find(position - _PAST_TRADES)
+    return position if position < PAST_TRADES else PAST_TRADES + feed.groups.find(position - PAST_TRADES)
 
 
 def _group(feed: SymbolFeed, at: int) -> dict[str, Any]:
-    group = at - _PAST_TRADES
+    group = at - PAST_TRADES
     if group >= 0:
         end = feed.groups[group + 1][0] if group + 1 < len(feed.groups) else len(feed.trades)
         return aggregate(feed, group, feed.groups[group][0], end)
@@ -303,7 +300,7 @@ def _best(feed: SymbolFeed, market: str, query: Mapping[str, str], now_ms: int) 
 
 
 def _answer(value: object) -> Answer:
-    return Answer(json.dumps(value, separators=(",", ":")))
+    return Answer(compact_json(value))
 
 
 _HANDLERS: dict[str, Handler] = {

@@ -1,0 +1,70 @@
+"""Faults in what messages say: sequence numbers, prices and sizes, checksums, the system's status."""
+
+from typing import Literal
+
+from collector.simulator.faults.applied import AppliedFaults
+from collector.simulator.faults.tampers import (
+    Edit,
+    Instead,
+    change_checksum,
+    change_sizes,
+    empty_levels,
+    set_number,
+)
+
+
+class ContentFaults(AppliedFaults):
+    """What can be made to go wrong in the contents of messages."""
+
+    def gap(self, exchange: str, symbol: str, channel: str = "book.50", count: int = 1) -> None:
+        """Skip sequence numbers: the next message has the number after the one expected."""
+        each, feed = self._world.exchange(exchange), self._feed(exchange, symbol)
+        self._do(
+            "gap", exchange, lambda: each.skip_numbers(feed, channel, count), symbol, channel, str(count)
+        )
+
+    def restart(self, exchange: str, symbol: str, channel: str = "book.50") -> None:
+        """Restart the numbers as after the exchange's maintenance.
+
+        Bybit sends a snapshot numbered 1, OKX an update whose `seqId` is below its `prevSeqId`.
+        """
+        each, feed = self._world.exchange(exchange), self._feed(exchange, symbol)
+        stream = self._stream(exchange, symbol, channel)
+
+        def apply() -> None:
+            if each.restart_numbers(feed, channel):
+                snapshot = Instead(lambda topic: each.snapshot(topic, feed, self._world.clock_ns()))
+                self._world.hub.arm(stream, snapshot)
+
+        self._do("restart", exchange, apply, symbol, channel)
+
+    def bad_number(
+        self,
+        exchange: str,
+        symbol: str,
+        channel: str = "book.50",
+        value: str = "NaN",
+        part: Literal["price", "size"] = "price",
+    ) -> None:
+        """Write NaN, Infinity, 1e400, -1, 0 or anything else where the next level has its price or size."""
+        edit = set_number(self._world.exchange(exchange).level_pattern, part, value)
+        self._arm("bad_number", exchange, symbol, channel, Edit(edit), f"{part} {value}")
+
+    def corrupt_level(self, exchange: str, symbol: str, channel: str = "book.50") -> None:
+        """Send wrong sizes of levels that stay, under right numbers and a right checksum."""
+        edit = change_sizes(self._world.exchange(exchange).level_pattern)
+        self._arm("corrupt_level", exchange, symbol, channel, Edit(edit))
+
+    def corrupt_checksum(self, exchange: str, symbol: str, channel: str = "book.10") -> None:
+        """Send a wrong checksum under the right levels."""
+        self._arm("corrupt_checksum", exchange, symbol, channel, Edit(change_checksum))
+
+    def checksum_without_data(self, exchange: str, symbol: str, channel: str = "book.10") -> None:
+        """Send the next message without its levels, so that the checksum changes and the book does not."""
+        self._arm("checksum_without_data", exchange, symbol, channel, Edit(empty_levels))
+
+    def status(self, exchange: str, system: str = "maintenance") -> int:
+        """Announce a status of the system: online, cancel_only, post_only, limit_only, maintenance."""
+        return self._send(
+            "status", exchange, None, self._world.exchange(exchange).status_text(system), system
+        )
