@@ -151,7 +151,7 @@ class World:
                 session.close(1001)
             elif exchange.is_idle(connection, now_ns, monotonic_ns - connection.last_traffic_ns):
                 self.truth.note_fault("idle", exchange.name, connection=connection.number)
-                session.close(exchange.idle_close_code)
+                session.close(*exchange.idle_close)
 
     async def drained(self) -> None:
         """Yield to the loop, and wait for clients that are behind."""

@@ -30,7 +30,7 @@ class Exchange(ABC):
     level_pattern: ClassVar[re.Pattern[str]] = re.compile(r'\["(?P<price>[^"]*)","(?P<size>[^"]*)"\]')
     connection_rule: ClassVar[Rule]
     connection_refusal_status: ClassVar[int] = 429
-    idle_close_code: ClassVar[int] = 1008
+    idle_close: ClassVar[tuple[int, str]] = (1008, "")
     lists_both_kinds: ClassVar[bool] = False  # of each pair a spot market and a perpetual
     repeats_after_ns: ClassVar[int | None] = None
     lifetime_ns: ClassVar[int | None] = None

@@ -7,9 +7,10 @@ from collector.simulator.exchanges.binance import Binance
 from collector.simulator.exchanges.bybit import Bybit
 from collector.simulator.exchanges.exchange import Exchange
 from collector.simulator.exchanges.kraken import Kraken
+from collector.simulator.exchanges.okx import Okx
 from collector.simulator.market.instruments import Instrument
 
-EXCHANGES: Mapping[str, type[Exchange]] = {kind.name: kind for kind in (Bybit, Binance, Kraken)}
+EXCHANGES: Mapping[str, type[Exchange]] = {kind.name: kind for kind in (Bybit, Binance, Kraken, Okx)}
 DEFAULT_SYMBOLS: Mapping[str, Sequence[str]] = {
     name: kind.default_symbols for name, kind in EXCHANGES.items()
 }

@@ -121,6 +121,11 @@ class Instrument:
             of.trims_zeros,
         )
 
+    def base_text(self, lots: int) -> str:
+        """Write a size in units of the base, whatever the exchange counts."""
+        decimals = self.conventions.lot_decimals
+        return _decimal(lots * int(10 ** max(-decimals, 0)), max(decimals, 0), self.conventions.trims_zeros)
+
     def price(self, ticks: int) -> float:
         """Return the double nearest to the price: what parsing its text gives."""
         return ticks / int(10**self.tick_decimals)
