@@ -45,7 +45,7 @@ class Control:
         self._commands = commands
 
     async def answer(self, method: str, path: str, query: Mapping[str, str], body: str) -> Answer:
-        """Do what is asked; a mistake is answered with what was expected."""
+        """Answer a request; a mistaken one with what was expected."""
         words = path.removeprefix(CONTROL_PATH).strip("/").split("/")
         try:
             action = self._action(method, words, query, body)

@@ -1,4 +1,4 @@
-"""Steps of the markets, made into messages and sent to whoever is subscribed."""
+"""Steps of the markets, made into messages and sent to their subscribers."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping

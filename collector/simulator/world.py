@@ -167,7 +167,7 @@ class World:
                 await self.hub.change()
 
     def _wake(self, of: Instrument) -> SymbolFeed:
-        """Begin a market that was only listed so far."""
+        """Start a market that was only listed so far."""
         with self.lock:
             feed = self._feed_of(of, self.clock_ns() // 1_000_000)
             self.feeds[of.exchange, of.symbol] = feed

@@ -84,20 +84,20 @@ def test_same_seed_same_steps_and_a_thawed_market_goes_on_alike() -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 5, 50, 99, 1000])
-@pytest.mark.parametrize("tells_leaving", [True, False])
-def test_deltas_of_a_depth_rebuild_its_top(depth: int, tells_leaving: bool) -> None:
+@pytest.mark.parametrize("removes_leaving", [True, False])
+def test_deltas_of_a_depth_rebuild_its_top(depth: int, removes_leaving: bool) -> None:
     moving = market()
     views = [dict(side.top(depth)) for side in (moving.bids, moving.asks)]
     for _ in range(500):
         change = moving.step()
         pairs = ((moving.bids, change.bids), (moving.asks, change.asks))
         for at, (side, side_change) in enumerate(pairs):
-            for key, lots in side_delta(side, side_change, depth, tells_leaving=tells_leaving):
+            for key, lots in side_delta(side, side_change, depth, removes_leaving=removes_leaving):
                 if lots:
                     views[at][key] = lots
                 else:
                     del views[at][key]
-            if not tells_leaving:
+            if not removes_leaving:
                 views[at] = dict(sorted(views[at].items())[:depth])
             assert views[at] == dict(side.top(depth))
 

@@ -41,7 +41,7 @@ class Allowance:
     banned_until_ms: int = 0
 
     def spend(self, rule: Rule, weight: int, now_ms: int) -> Verdict:
-        """Take a request's weight off, or return how long to wait."""
+        """Subtract a request's weight, or return how long to wait."""
         if now_ms < self.banned_until_ms:
             return Verdict(self.used, self.banned_until_ms - now_ms, is_ban=True)
         window = now_ms // rule.window_ms
@@ -66,7 +66,7 @@ class Allowances:
         self._used: dict[tuple[str, str], Allowance] = {}
 
     def spend(self, exchange: str, rule: Rule, weight: int, now_ms: int) -> Verdict:
-        """Take a REST request off the exchange's allowance."""
+        """Subtract a REST request from the exchange's allowance."""
         return self._spend(exchange, rule, self.capacities, weight, now_ms)
 
     def admits(self, exchange: str, rule: Rule, now_ms: int) -> bool:

@@ -51,7 +51,7 @@ class RestFaults(AppliedFaults):
         )
 
     def snapshot_edge(self, exchange: str, symbol: str, levels: int | None = 20) -> None:
-        """Show only the best levels over REST, whatever was asked, until called with None.
+        """Return only the best levels over REST, whatever was asked, until called with None.
 
         Followed by `sweep`, a level beyond the edge becomes the best without ever having been sent.
         """

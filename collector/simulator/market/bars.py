@@ -42,7 +42,7 @@ class Bar:
         return self.open_ms + self.interval_ms
 
     def add(self, ticks: int, lots: int, trade: int, *, buys: bool) -> None:
-        """Take in one trade."""
+        """Add one trade."""
         if not self.count:
             self.open = self.high = self.low = ticks
             self.first_trade = trade
@@ -57,7 +57,7 @@ class Bar:
             self.buy_turnover += ticks * lots
 
     def merge(self, later: "Bar") -> None:
-        """Take in a later, shorter bar that lies within this one."""
+        """Add a later, shorter bar that lies within this one."""
         if later.count:
             if not self.count:
                 self.open, self.high, self.low = later.open, later.high, later.low
@@ -73,12 +73,12 @@ class Bar:
 
 
 def roll(bars: list[Bar], at_ms: int) -> None:
-    """Begin the bars that a moment calls for; those without a trade repeat the last price."""
+    """Append bars until one holds a moment; those without a trade repeat the last price."""
     while bars[-1].end_ms <= at_ms:
         bars.append(empty_bar(bars[-1].end_ms, bars[-1].interval_ms, bars[-1].close))
 
 
 def empty_bar(at_ms: int, interval_ms: int, last_ticks: int) -> Bar:
-    """Begin the bar that holds a moment."""
+    """Create the bar that holds a moment."""
     open_ms = at_ms - at_ms % interval_ms
     return Bar(open_ms, interval_ms, last_ticks, last_ticks, last_ticks, last_ticks)

@@ -1,4 +1,4 @@
-"""What a subscriber to the best N levels is told of one step."""
+"""The levels that one step sends to a subscriber to the best N levels."""
 
 from bisect import bisect_right
 
@@ -7,11 +7,11 @@ from collector.simulator.market.market import Side, SideChange
 _NOWHERE = 1 << 62
 
 
-def side_delta(side: Side, change: SideChange, depth: int, *, tells_leaving: bool) -> list[tuple[int, int]]:
+def side_delta(side: Side, change: SideChange, depth: int, *, removes_leaving: bool) -> list[tuple[int, int]]:
     """List the (key, lots) that bring a book of `depth` levels up to date; 0 lots removes.
 
-    A level that comes into view from below is told in full. One that is pushed out of view is removed
-    by Bybit and passed over by Kraken, whose clients cut the book themselves: `tells_leaving`.
+    A level that comes into view from below is sent in full. One that is pushed out of view is removed by
+    most exchanges; Kraken leaves it out, and its clients cut the book themselves: `removes_leaving`.
     """
     keys, lots = side.keys, side.lots
     keys_before, lots_before = change
@@ -23,12 +23,12 @@ def side_delta(side: Side, change: SideChange, depth: int, *, tells_leaving: boo
         if now and key <= edge:
             if now != was or key > edge_before:
                 result.append((key, now))
-        elif was and key <= edge_before and (tells_leaving or not now):
+        elif was and key <= edge_before and (removes_leaving or not now):
             result.append((key, 0))
     if edge > edge_before:
         entering = keys[bisect_right(keys, edge_before) : depth]
         result.extend((key, lots[key]) for key in entering if key not in lots_before)
-    elif edge < edge_before and tells_leaving:
+    elif edge < edge_before and removes_leaving:
         leaving = keys_before[bisect_right(keys_before, edge) : depth]
         result.extend((key, 0) for key in leaving if key not in lots_before)
     result.sort()

@@ -31,7 +31,7 @@ SequenceCounts = Literal["none", "event", "message"]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A symbol taken apart, and the decimals that its price calls for."""
+    """The parts of a symbol, and the decimals that its price calls for."""
 
     symbol: str
     base: str
@@ -147,7 +147,7 @@ class Instrument:
 
 
 def pair_of(symbol: str) -> Pair:
-    """Take a symbol apart: `BTC/USDT` is spot, `BTC/USDT:USDT` a linear perpetual."""
+    """Split a symbol: `BTC/USDT` is spot, `BTC/USDT:USDT` a linear perpetual."""
     pair, _, settle = symbol.partition(":")
     base, _, quote = pair.partition("/")
     price = _usd(base) / _usd(quote)

@@ -124,7 +124,7 @@ class Market:
 
     @classmethod
     def thaw(cls, frozen: "Frozen") -> "Market":
-        """Go on from a kept state: the same steps follow."""
+        """Restore a kept state: the same steps follow."""
         market = cls.__new__(cls)
         version, state, gauss = frozen.random
         market.random = random.Random()  # noqa: S311  (its state is set on the next line)
@@ -146,7 +146,7 @@ class Market:
         return market
 
     def step(self) -> Change:
-        """Let the next orders in. The best ten levels always change; every step is worth a message."""
+        """Apply the next orders. The best ten levels always change, so that every step makes a message."""
         self._drift()
         before = (SideChange(self.bids.keys.copy(), {}), SideChange(self.asks.keys.copy(), {}))
         best = self._touch()
@@ -176,7 +176,7 @@ class Market:
         return self._put_bid(-(self.asks.keys[0] + 2), self._order_lots())
 
     def uncross(self) -> Change:
-        """Take the bid away that crossed the book."""
+        """Remove the bid that crossed the book."""
         return self._put_bid(self.bids.keys[0], 0)
 
     def _put_bid(self, key: int, lots: int) -> Change:
@@ -248,7 +248,7 @@ class Market:
                 self._set(side, change, near if spread > _WIDE_SPREAD else deep, self._order_lots())
 
     def _target(self, side: Side) -> int:
-        """Tell how many levels a side should have: as many on both would look like a book cut off there."""
+        """Return how many levels a side should have: as many on both would look like a book cut off there."""
         return self.levels + _MORE_ASKS if side is self.asks else self.levels
 
     def _set(self, side: Side, change: SideChange, key: int, lots: int) -> None:

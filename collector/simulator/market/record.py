@@ -65,7 +65,7 @@ class FrozenColumns:
         return len(self._columns[0])
 
     def column(self, number: int) -> "array[int]":
-        """Give one column whole."""
+        """Return one column whole."""
         return self._columns[number]
 
     def __getitem__(self, at: int) -> tuple[int, ...]:
@@ -83,19 +83,19 @@ class Numbering:
         self._offset = [base]
 
     def at(self, index: int) -> int:
-        """Tell the number of the message at an index."""
+        """Return the number of the message at an index."""
         return index + self.offset(index)
 
     def offset(self, index: int) -> int:
-        """Tell what is added to an index to make its number."""
+        """Return what is added to an index to make its number."""
         return self._offset[bisect_left(self._from, index + 1) - 1]
 
     def skip(self, index: int, count: int = 1) -> None:
-        """Leave out `count` numbers before the message at an index."""
+        """Skip `count` numbers before the message at an index."""
         self._shift(index, self._offset[-1] + count)
 
     def restart(self, index: int, number: int) -> None:
-        """Give the message at an index this number, whatever came before."""
+        """Set the number of the message at an index, whatever came before."""
         self._shift(index, number - index)
 
     def _shift(self, index: int, offset: int) -> None:

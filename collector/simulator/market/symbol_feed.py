@@ -78,28 +78,28 @@ class SymbolFeed:
         return self.update_id(self.step_count, self.market.event)
 
     def update_id(self, step: int, event: int) -> int:
-        """Give the id of one of a step's events."""
+        """Return the id of one of a step's events."""
         return self.events.offset(step) + event * self.instrument.conventions.ids_per_event
 
     def numbering(self, counter: str) -> Numbering:
-        """Give the sequence numbers of one of the exchange's channels."""
+        """Return the sequence numbers of one of the exchange's channels."""
         if counter not in self._numberings:
             self._numberings[counter] = Numbering((self.id_base ^ crc32(counter.encode())) % 10**9)
         return self._numberings[counter]
 
     def tick(self, now_ms: int) -> None:
-        """Note that a step is due at this time; `step` or `catch_up` takes it."""
+        """Record that a step is due at this time; `step` or `catch_up` takes it."""
         self.times.append(now_ms)
         if self.steps_due > self._most_due:
             self.step()
 
     def plan(self, *moves: Callable[[Market], Change]) -> None:
-        """Have the next steps be these moves of the market instead of what the seed would have."""
+        """Replace the next steps by these moves of the market."""
         for step, move in enumerate(moves, len(self.times)):
             self._planned[step] = move
 
     def rest_book(self, depth: int) -> "RestBook":
-        """Give the book as a REST request sees it: the present one, unless a fault says otherwise."""
+        """Return the book that a REST request gets: the present one, unless a fault says otherwise."""
         step = max(self.times.first, self.step_count - self.stale_steps)
         market = self.market if step == self.step_count else self.market_at(step)
         shown = depth if self.edge_levels is None else min(depth, self.edge_levels)
@@ -117,12 +117,12 @@ class SymbolFeed:
         return len(self.times) - 1 - self.step_count
 
     def catch_up(self) -> None:
-        """Take every step that is due."""
+        """Step until no step is due."""
         while self.steps_due:
             self.step()
 
     def step(self) -> Change:
-        """Take the next step that is due, and remember what came of it."""
+        """Move the market by the next step that is due, and record what came of it."""
         self.step_count += 1
         at_ms = self.times[self.step_count][0]
         change = self._advance(self.market, self.step_count)

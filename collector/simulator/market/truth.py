@@ -165,13 +165,13 @@ class Truth:
         self._faults: list[Fault] = []
 
     def books(self, exchange: str, symbol: str, channel: str) -> Sequence[BookState]:
-        """Give every published state of `book.N` or `bbo`, whether or not anybody was subscribed."""
+        """Return every published state of `book.N` or `bbo`, whether or not anybody was subscribed."""
         with self._lock:
             feed = self._feed(exchange, symbol)
             return Books(feed, channel)
 
     def trades(self, exchange: str, symbol: str, channel: str = "trade") -> Sequence[TradeState]:
-        """Give every trade since the start."""
+        """Return every trade since the start."""
         del channel
         with self._lock:
             feed = self._feed(exchange, symbol)
@@ -189,7 +189,7 @@ class Truth:
         ]
 
     def bars(self, exchange: str, symbol: str, channel: str = "ohlcv.1m") -> Sequence[BarState]:
-        """Give every bar from that of the start on; the last is unconfirmed, those without a trade filled in.
+        """Return every bar from that of the start on, also those without a trade; the last is unconfirmed.
 
         A bar longer than a minute that holds the start includes the made-up past, as the exchange would.
         On Kraken, which publishes no bar without a trade, those with `count` 0 were never sent.
@@ -215,7 +215,7 @@ class Truth:
         ]
 
     def sent(self, exchange: str, symbol: str, channel: str) -> Sequence[Sent]:
-        """Give every message of a channel put on any wire, in order; of Binance books, every depth is one."""
+        """Return every message of a channel on any wire, in order; Binance has one channel for all depths."""
         with self._lock:
             columns = self._sent.get((exchange, symbol, self._stream_channel(exchange, channel)))
             rows = columns.frozen() if columns else ()
@@ -225,14 +225,14 @@ class Truth:
         ]
 
     def faults(self) -> Sequence[Fault]:
-        """Give every fault, in order."""
+        """Return every fault, in order."""
         with self._lock:
             return tuple(self._faults)
 
     def note_sent(
         self, stream: tuple[str, str, str], connection: int, sequence: int | None, kind: Kind, sent_ns: int
     ) -> None:
-        """Remember a message; called where it is written."""
+        """Record a message; called where it is written."""
         columns = self._sent.get(stream)
         if columns is None:
             columns = self._sent.setdefault(stream, Columns("qqbq", self._remember))
@@ -248,7 +248,7 @@ class Truth:
         connection: int | None = None,
         detail: str = "",
     ) -> None:
-        """Remember a fault; called where it takes effect."""
+        """Record a fault; called where it takes effect."""
         with self._lock:
             self._faults.append(Fault(name, time.time_ns(), exchange, symbol, channel, connection, detail))
 

@@ -16,7 +16,7 @@ _DEFAULT_DEPTH = 100
 
 
 class Replay:
-    """One recording, played to whoever subscribes to a symbol; it begins with the first subscription.
+    """One recording, played to the subscribers of a symbol; it begins with the first subscription.
 
     A later subscriber gets a snapshot of the book at that position. Times in the frames stay as recorded.
     """

@@ -112,8 +112,8 @@ class Bybit(Exchange):
     def update(self, topic: Topic, feed: SymbolFeed, change: Change, now_ms: int) -> list[Outgoing]:
         """Send a delta of the book, a snapshot of the best prices, or the trades of one step."""
         if topic.kind == "book":
-            bids = side_delta(feed.market.bids, change.bids, topic.depth, tells_leaving=True)
-            asks = side_delta(feed.market.asks, change.asks, topic.depth, tells_leaving=True)
+            bids = side_delta(feed.market.bids, change.bids, topic.depth, removes_leaving=True)
+            asks = side_delta(feed.market.asks, change.asks, topic.depth, removes_leaving=True)
             return [frames.book(topic, feed, "delta", bids, asks, now_ms)]
         if topic.kind == "bbo" and change.top_changed:
             return self.snapshot(topic, feed, now_ms * 1_000_000)

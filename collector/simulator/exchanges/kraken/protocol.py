@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from collector.simulator.exchanges.exchange import Exchange
 from collector.simulator.exchanges.kraken import frames, rest
 from collector.simulator.exchanges.kraken.recorded import KrakenDialect
+from collector.simulator.exchanges.kraken.topics import DEPTHS, topic_of
 from collector.simulator.exchanges.messages import (
     Answer,
     Connection,
@@ -35,7 +36,6 @@ _HEARTBEAT = frame(b'{"channel":"heartbeat"}')
 _HEARTBEAT_EVERY_NS = 10**9
 _SNAPSHOT_TRADES = 50
 _SNAPSHOT_BARS = 10
-_DEFAULT_DEPTH = 10
 
 
 class Kraken(Exchange):
@@ -47,7 +47,7 @@ class Kraken(Exchange):
     rest_prefixes: ClassVar[tuple[str, ...]] = ("/0/public/",)
     level_pattern: ClassVar[re.Pattern[str]] = re.compile(r'{"price":(?P<price>[^,]*),"qty":(?P<size>[^}]*)}')
     connection_rule: ClassVar[Rule] = Rule("connections", 150, 600_000)
-    offered_depths: ClassVar[tuple[int, ...]] = (10, 25, 100, 500, 1000)
+    offered_depths: ClassVar[tuple[int, ...]] = DEPTHS
 
     @classmethod
     def conventions(cls, pair: Pair) -> Conventions:
@@ -112,8 +112,8 @@ class Kraken(Exchange):
         """Send a delta of the book with its checksum, the ticker, or the trades of one step."""
         del now_ms
         if topic.kind == "book":
-            bids = side_delta(feed.market.bids, change.bids, topic.depth, tells_leaving=False)
-            asks = side_delta(feed.market.asks, change.asks, topic.depth, tells_leaving=False)
+            bids = side_delta(feed.market.bids, change.bids, topic.depth, removes_leaving=False)
+            asks = side_delta(feed.market.asks, change.asks, topic.depth, removes_leaving=False)
             return [frames.book(feed, "update", bids, asks)]
         if topic.kind == "bbo" and change.top_changed:
             return [frames.ticker(feed, "update")]
@@ -188,9 +188,10 @@ class Kraken(Exchange):
         feed = self.feeds.get(name)
         if feed is None or feed.delisted:
             return _answer(message, now_ns, error=f"Currency pair not supported {name}", symbol=name)
-        topic, result = self._topic(parameters, feed)
-        if topic is None:
-            return _answer(message, now_ns, error=str(result["error"]), symbol=name)
+        try:
+            topic, result = topic_of(parameters, feed)
+        except ValueError as error:
+            return _answer(message, now_ns, error=str(error), symbol=name)
         if method == "unsubscribe":
             if topic.wire not in connection.topics:
                 return _answer(message, now_ns, error="Subscription Not Found", symbol=name)
@@ -199,36 +200,6 @@ class Kraken(Exchange):
         if topic.wire in connection.topics:
             return _answer(message, now_ns, error="Already subscribed", symbol=name)
         return _answer(message, now_ns, result=result)._replace(subscribe=(topic,))
-
-    def _topic(self, parameters: dict[str, Any], feed: SymbolFeed) -> tuple[Topic | None, dict[str, Any]]:
-        """Make the topic, and the result that confirms it; without a topic the result says what is wrong."""
-        channel, symbol = parameters.get("channel"), feed.symbol
-        topic: Topic | None = None
-        told: dict[str, Any] = {"error": f"Channel not supported: {channel}"}
-        if channel == "book":
-            depth = parameters.get("depth", _DEFAULT_DEPTH)
-            told = {"error": "Subscription depth not supported"}
-            if depth in self.offered_depths:
-                topic = Topic(self.name, "spot", symbol, "book", f"book-{depth}:{symbol}", depth)
-                told = {"channel": channel, "depth": depth, "snapshot": True, "symbol": symbol}
-        elif channel == "ohlc":
-            minutes = parameters.get("interval", 1)
-            told = {"error": "Subscription ohlc interval not supported"}
-            if minutes in rest.INTERVALS:
-                interval = rest.INTERVALS[minutes]
-                wire = f"ohlc-{minutes}:{symbol}"
-                topic = Topic(self.name, "spot", symbol, "bar", wire, interval=interval)
-                told = {"channel": channel, "interval": minutes, "snapshot": True, "symbol": symbol}
-                told["warnings"] = ["timestamp is deprecated, use interval_begin"]
-        elif channel == "trade":
-            topic = Topic(self.name, "spot", symbol, "trade", f"trade:{symbol}")
-            told = {"channel": channel, "snapshot": True, "symbol": symbol}
-        elif channel == "ticker":
-            trigger = parameters.get("event_trigger", "trades")
-            kind: Literal["bbo", "ticker"] = "bbo" if trigger == "bbo" else "ticker"
-            topic = Topic(self.name, "spot", symbol, kind, f"ticker-{trigger}:{symbol}")
-            told = {"channel": channel, "event_trigger": trigger, "snapshot": True, "symbol": symbol}
-        return topic, told
 
 
 def _answer(

@@ -34,7 +34,7 @@ class KrakenDialect(Dialect):
         return Meaning(key, outgoing, is_book=True, is_snapshot=is_snapshot, bids=bids, asks=asks, data=row)
 
     def depth_of(self, snapshot: Meaning) -> int | None:
-        """Take the depth from the snapshot's length."""
+        """Read the depth off the snapshot's length."""
         return max(len(snapshot.bids), len(snapshot.asks))
 
     def snapshot(self, topic: Topic, book: RecordedBook) -> str | None:

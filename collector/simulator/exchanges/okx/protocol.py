@@ -115,8 +115,8 @@ class Okx(Exchange):
             return frames.trades(topic, feed, change)
         if topic.kind not in {"book", "bbo"}:
             return []
-        bids = side_delta(feed.market.bids, change.bids, topic.depth, tells_leaving=True)
-        asks = side_delta(feed.market.asks, change.asks, topic.depth, tells_leaving=True)
+        bids = side_delta(feed.market.bids, change.bids, topic.depth, removes_leaving=True)
+        asks = side_delta(feed.market.asks, change.asks, topic.depth, removes_leaving=True)
         if frames.is_incremental(topic):
             return [frames.book_update(topic, feed, bids, asks, frames.previous_id(feed, change))]
         return [frames.whole_book(topic, feed)] if bids or asks else []
