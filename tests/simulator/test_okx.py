@@ -116,6 +116,9 @@ def test_each_argument_is_acknowledged_and_unsubscribed(simulator: Simulator, co
         assert (second["event"], second["code"], second["id"]) == ("error", "60018", "7")
         assert subscribe(client, "trades", SPOT_NAME)["event"] == "subscribe"
         assert list(simulator.connections("okx")[0].topics) == ["trades:BTC-USDT"]
+        simulator.publish(60, SPOT, "okx")
+        traded = [trade.trade_id for trade in simulator.truth.trades("okx", SPOT)]
+        assert [client.receive()["data"][0]["tradeId"] for _ in traded] == traded
         client.send(op="unsubscribe", args=[argument])
         assert client.receive()["event"] == "unsubscribe"
         assert simulator.connections("okx")[0].topics == {}
@@ -292,16 +295,19 @@ def test_an_upgrade_is_announced(simulator: Simulator, books: Client) -> None:
 def test_who_is_silent_is_ended_and_who_pings_is_not(
     simulator: Simulator, connect: type[Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Okx, "idle_after_ns", 1_500_000_000)
-    with connect(simulator, PUBLIC) as silent, connect(simulator, PUBLIC) as pinging:
-        while not simulator.truth.faults():
-            pinging.send_text("ping")
-            assert pinging.receive_text() == "pong"
-        message = silent.receive_message()
-        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 4004)
-        assert message.extra == "No data received in 30s"
-        pinging.send_text("ping")
-        assert pinging.receive_text() == "pong"
+    monkeypatch.setattr(Okx, "idle_after_ns", 4_000_000_000)
+    with connect(simulator, PUBLIC) as unanswered:
+        simulator.faults.half_open("okx")
+        with connect(simulator, PUBLIC) as silent, connect(simulator, PUBLIC) as pinging:
+            while "idle" not in [fault.name for fault in simulator.truth.faults()]:
+                unanswered.send_text("ping")
+                pinging.send_text("ping")
+                assert pinging.receive_text() == "pong"
+            message = silent.receive_message()
+            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 4004)
+            assert message.extra == "No data received in 30s"
+            ended = [fault.connection for fault in simulator.truth.faults() if fault.name == "idle"]
+            assert ended == [2]
 
 
 def test_a_wrong_clock_ends_nobody(simulator: Simulator, books: Client) -> None:
