@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeGuard
+from typing import Any, ClassVar
 
 from collector.simulator.exchanges.exchange import Exchange
 from collector.simulator.exchanges.messages import (
@@ -90,18 +90,12 @@ class Okx(Exchange):
             message = json.loads(text)
         except ValueError:
             message = None
-        if not isinstance(message, dict) or "op" not in message:
+        if not isinstance(message, dict):
             return [_error(connection, {}, "60012", f"Invalid request: {text}")]
-        operation = message["op"]
-        if operation not in {"subscribe", "unsubscribe"}:
-            return [_error(connection, message, "60019", f"Invalid op: {operation}")]
-        connection.recent_ns[:] = [at for at in connection.recent_ns if now_ns - at < _HOUR_NS] + [now_ns]
-        if len(connection.recent_ns) > _REQUESTS_PER_HOUR:
-            return [_error(connection, message, "60014", "Requests too frequent")]
-        arguments = message.get("args")
-        if not _are_arguments(arguments):
-            return [_error(connection, message, "60013", "Invalid args")]
-        return [self._change(connection, message, argument) for argument in arguments]
+        problem = _problem(message, text) or _too_frequent(connection, now_ns)
+        if problem:
+            return [_error(connection, message, *problem)]
+        return [self._change(connection, message, argument) for argument in message["args"]]
 
     def snapshot(self, topic: Topic, feed: SymbolFeed, now_ns: int) -> list[Outgoing]:
         """Send the book; trades and bars have no snapshot."""
@@ -224,16 +218,26 @@ class Okx(Exchange):
         return None
 
 
-def _are_arguments(value: object) -> TypeGuard[list[dict[str, Any]]]:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and len(compact_json(value)) <= _ARGUMENT_CHARACTERS
-        and all(
-            isinstance(each, dict) and all(isinstance(each.get(key), str) for key in ("channel", "instId"))
-            for each in value
-        )
+def _problem(message: Mapping[str, Any], text: str) -> tuple[str, str] | None:
+    """Return the code and the note for a request that is not in order."""
+    operation, arguments = message.get("op"), message.get("args")
+    if operation is None or not isinstance(arguments, list):
+        return "60012", f"Invalid request: {text}"
+    if operation not in {"subscribe", "unsubscribe"}:
+        return "60019", f"Invalid op: {operation}"
+    are_named = arguments and all(
+        isinstance(each, dict) and all(isinstance(each.get(key), str) for key in ("channel", "instId"))
+        for each in arguments
     )
+    if not are_named or len(compact_json(arguments)) > _ARGUMENT_CHARACTERS:
+        return "60013", "Invalid args"
+    return None
+
+
+def _too_frequent(connection: Connection, now_ns: int) -> tuple[str, str] | None:
+    """Count a request; return the code and the note if it is one too many within an hour."""
+    connection.recent_ns[:] = [at for at in connection.recent_ns if now_ns - at < _HOUR_NS] + [now_ns]
+    return ("60014", "Requests too frequent") if len(connection.recent_ns) > _REQUESTS_PER_HOUR else None
 
 
 def _no_such_channel(
@@ -252,4 +256,4 @@ def _error(connection: Connection, message: Mapping[str, Any], code: str, note: 
 
 def _answer(connection: Connection, message: Mapping[str, Any], body: dict[str, Any]) -> Reply:
     request = {"id": message["id"]} if "id" in message else {}
-    return Reply(compact_json(request | body | {"connId": f"{connection.number:08x}"}))
+    return Reply(compact_json(request | body | {"connId": f"a4d3{connection.number:04x}"}))
