@@ -459,19 +459,21 @@ def test_a_recording_is_played_and_a_late_subscriber_gets_a_snapshot(
     head = {"arg": argument, "action": "snapshot"}
     first = {"asks": [["2", "5", "0", "1"]], "bids": [["1", "3", "0", "2"]], "ts": "1"}
     then = {"asks": [["2", "0", "0", "0"], ["3", "4", "0", "1"]], "bids": [], "ts": "2"}
+    reset = {"asks": [["3", "6", "0", "1"]], "bids": [], "ts": "3"}
     frames = [
         head | {"data": [first | {"prevSeqId": -1, "seqId": 10}]},
         {"event": "subscribe", "arg": argument, "connId": "a4d3ae55"},
         head | {"action": "update", "data": [then | {"prevSeqId": 10, "seqId": 14}]},
+        head | {"action": "update", "data": [reset | {"prevSeqId": 14, "seqId": 3}]},
     ]
     recording = tmp_path / "frames.tsv"
     recording.write_text("".join(f"{10**18} {json.dumps(frame)}\n" for frame in frames) + f"{10**18} pong\n")
     handle = simulator.replay("okx", SPOT, recording, speed=0)
     with connect(simulator, PUBLIC) as client, connect(simulator, PUBLIC) as late:
         subscribe(client, "books", SPOT_NAME)
-        assert [client.receive() for _ in range(2)] == [frames[0], frames[2]]
-        assert handle.wait(10) == 2
+        assert [client.receive() for _ in range(3)] == [frames[0], *frames[2:]]
+        assert handle.wait(10) == 3
         subscribe(late, "books", SPOT_NAME)
         (data,) = late.receive()["data"]
-    assert (data["asks"], data["bids"]) == ([["3", "4", "0", "1"]], [["1", "3", "0", "1"]])
-    assert (data["prevSeqId"], data["seqId"]) == (-1, 14)
+    assert (data["asks"], data["bids"]) == ([["3", "6", "0", "1"]], [["1", "3", "0", "1"]])
+    assert (data["prevSeqId"], data["seqId"]) == (-1, 3)

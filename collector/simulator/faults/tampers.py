@@ -10,6 +10,10 @@ from collector.simulator.exchanges.messages import Answer, Outgoing, Topic
 HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
+# Levels are objects or arrays.
+_SIDES = re.compile(r'"(bids|asks)":\[(?:[^\[\]]|\[[^\]]*\])*\]')
+
+
 @dataclass(slots=True)
 class RestFault:
     """One armed fault: for the next `count` requests whose path contains `path`."""
@@ -146,4 +150,4 @@ def change_checksum(text: str) -> str:
 
 def empty_levels(text: str) -> str:
     """Take the levels out, so that the checksum changes without data."""
-    return re.sub(r'"(bids|asks)":\[[^\]]*\]', r'"\1":[]', text)
+    return _SIDES.sub(r'"\1":[]', text)

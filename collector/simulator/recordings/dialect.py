@@ -44,12 +44,13 @@ class RecordedBook:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a recorded frame is: which topics it goes to, as which message."""
+    """What a recorded frame is: its topics and its message; `previous` is the number that it follows."""
 
     key: str
     message: Outgoing
     is_book: bool = False
     is_snapshot: bool = False
+    previous: int | None = None
     bids: Levels = field(default_factory=list)
     asks: Levels = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)

@@ -123,7 +123,8 @@ class Replay:
         number = meaning.message.sequence or 0
         if meaning.is_snapshot:
             book.depth = self._dialect.depth_of(meaning)
-        if meaning.is_snapshot or number > book.number or not number:
+        follows = number > book.number or not number or meaning.previous == book.number
+        if meaning.is_snapshot or follows:
             book.apply(meaning.bids, meaning.asks, is_snapshot=meaning.is_snapshot)
             book.number, book.last = number, meaning.data
         if meaning.is_snapshot:

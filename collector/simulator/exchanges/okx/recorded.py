@@ -39,7 +39,14 @@ class OkxDialect(Dialect):
             [(level[0], level[1]) for row in rows for level in row[side]] for side in ("bids", "asks")
         )
         return Meaning(
-            key, outgoing, is_book=True, is_snapshot=is_snapshot, bids=bids, asks=asks, data=message
+            key,
+            outgoing,
+            is_book=True,
+            is_snapshot=is_snapshot,
+            previous=rows[0].get("prevSeqId"),
+            bids=bids,
+            asks=asks,
+            data=message,
         )
 
     def snapshot(self, topic: Topic, book: RecordedBook) -> str | None:
