@@ -25,7 +25,7 @@ class Listener(Protocol):
 
 
 class Rendered(NamedTuple):
-    """A message and its frames: as it is, and in the form of a combined stream where somebody has one."""
+    """A message and its frames: as it is, and in the form of a combined stream if a subscriber has one."""
 
     topic: Topic
     message: Outgoing

@@ -48,7 +48,7 @@ class Pacer:
         due = [index / len(pairs) for index in range(len(pairs))]
         last_s = loop.time()
         while True:
-            if len(pairs) < len(self._world.feeds):  # somebody asked for a market that was only listed
+            if len(pairs) < len(self._world.feeds):  # a market that was only listed has started
                 new = [pair for pair in self._world.pairs() if pair not in pairs]
                 pairs += new
                 tempos += [1.0] * len(new)

@@ -93,7 +93,7 @@ class Session:
                 # aiohttp drains only what its own writer wrote; ours goes to the transport, made ahead.
                 await asyncio.wait_for(protocol._drain_helper(), _PATIENCE_S)  # noqa: SLF001
             except TimeoutError:
-                # Who does not read holds nobody else up; what it is owed waits in memory.
+                # A client that does not read must not delay the others; its frames wait in memory.
                 self._is_slow = True
             except ConnectionError:
                 pass

@@ -139,7 +139,7 @@ class Simulator:
         return self._server.call(self._connections(exchange))
 
     def wait_for_subscription(self, exchange: str, symbol: str, channel: str, timeout: float = 10.0) -> None:
-        """Wait until somebody is subscribed; raise `TimeoutError` if nobody is in time."""
+        """Wait until a channel has a subscriber; raise `TimeoutError` if it gets none in time."""
         self._server.call(self._world.subscribed(exchange, symbol, channel, timeout))
 
     async def _connections(self, exchange: str | None) -> list[Connection]:

@@ -53,7 +53,7 @@ class World:
             if name in symbols
         ]
         for each in self.exchanges:
-            each.by_name.wake = self._wake
+            each.by_name.start_market = self._start_market
         self.truth = Truth(
             self.feeds, self.lock, remember, lambda name, channel: self.exchange(name).stream_channel(channel)
         )
@@ -160,13 +160,13 @@ class World:
             await session.drained()
 
     async def subscribed(self, exchange: str, symbol: str, channel: str, timeout_s: float) -> None:
-        """Wait until somebody is subscribed to a channel."""
+        """Wait until a channel has a subscriber."""
         async with asyncio.timeout(timeout_s):
             wanted = self.exchange(exchange).stream_channel(channel)
             while not any(topic.channel == wanted for topic in self.hub.topics(exchange, symbol)):
                 await self.hub.change()
 
-    def _wake(self, of: Instrument) -> SymbolFeed:
+    def _start_market(self, of: Instrument) -> SymbolFeed:
         """Start a market that was only listed so far."""
         with self.lock:
             feed = self._feed_of(of, self.clock_ns() // 1_000_000)

@@ -87,7 +87,7 @@ class Exchange(ABC):
 
     @abstractmethod
     def is_idle(self, connection: Connection, now_ns: int, quiet_ns: int) -> bool:
-        """Return whether a connection was silent for longer than the exchange bears.
+        """Return whether a connection was silent for longer than the exchange allows.
 
         `now_ns` is the exchange's time; `quiet_ns` is how long, in real time, no frame went either way.
         """

@@ -1,6 +1,6 @@
 """What an exchange lists: each simulated market, and its sibling of the other kind.
 
-A sibling is made when somebody asks for it: until then it is a line of the list, and costs nothing.
+A sibling gets its market with the first request for it; until then it is only listed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,29 +24,29 @@ class Listing(Mapping[Name, SymbolFeed]):
     def __init__(
         self, feeds: Iterable[SymbolFeed], *, describe: Callable[[str], Instrument], with_siblings: bool
     ) -> None:
-        self.wake: Callable[[Instrument], SymbolFeed] | None = None  # makes a sibling
+        self.start_market: Callable[[Instrument], SymbolFeed] | None = None
         self._feeds = {_name(feed.instrument): feed for feed in feeds}
-        self._asleep: dict[Name, Instrument] = {}
+        self._only_listed: dict[Name, Instrument] = {}
         if with_siblings:
             pairs = [feed.instrument for feed in self._feeds.values() if feed.instrument.quote == QUOTE]
             siblings = [describe(_sibling(of)) for of in pairs]
-            self._asleep = {_name(one): one for one in siblings if _name(one) not in self._feeds}
+            self._only_listed = {_name(one): one for one in siblings if _name(one) not in self._feeds}
 
     def __getitem__(self, name: Name) -> SymbolFeed:
-        if name in self._asleep and self.wake is not None:
-            self._feeds[name] = self.wake(self._asleep.pop(name))
+        if name in self._only_listed and self.start_market is not None:
+            self._feeds[name] = self.start_market(self._only_listed.pop(name))
         return self._feeds[name]
 
     def __iter__(self) -> Iterator[Name]:
-        return iter([*self._feeds, *self._asleep])
+        return iter([*self._feeds, *self._only_listed])
 
     def __len__(self) -> int:
-        return len(self._feeds) + len(self._asleep)
+        return len(self._feeds) + len(self._only_listed)
 
     def instruments(self, market: str) -> list[Instrument]:
         """List what is traded in one of the markets, by name."""
-        awake = {name: feed.instrument for name, feed in self._feeds.items() if not feed.delisted}
-        return [one for (kind, _), one in sorted((awake | self._asleep).items()) if kind == market]
+        started = {name: feed.instrument for name, feed in self._feeds.items() if not feed.delisted}
+        return [one for (kind, _), one in sorted((started | self._only_listed).items()) if kind == market]
 
 
 def _name(of: Instrument) -> Name:

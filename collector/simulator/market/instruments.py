@@ -176,7 +176,7 @@ def describe(exchange: str, pair: Pair, conventions: Conventions) -> Instrument:
 def _usd(asset: str) -> float:
     if asset in _DOLLARS:
         return 1.0
-    # A name that nobody knows gets a price of its own, the same in every run.
+    # An unknown name gets a price of its own, the same in every run.
     return _PRICES.get(asset) or 10 ** random.Random(asset).uniform(-2, 3)  # noqa: S311  (not a secret)
 
 

@@ -48,7 +48,7 @@ class Columns:
             return self._first + bisect_left(self._columns[0], value)
 
     def frozen(self, start: int = 0) -> "FrozenColumns":
-        """Copy the rows from `start` on, so that they can be read at leisure."""
+        """Copy the rows from `start` on, so that they can be read while others are added."""
         with self._lock:
             at = max(0, start - self._first)
             return FrozenColumns(self._first + at, [column[at:] for column in self._columns])

@@ -2,7 +2,7 @@
 
 A step depends on the seed and on nothing else, so a feed keeps only the time of each step and a small
 checkpoint now and then; any former state is made again from these. For the same reason a market that
-nobody watches need not run: its ticks are noted and it catches up when somebody asks.
+has no reader need not run: its ticks are recorded and it catches up with the next request.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from collector.simulator.market.past import History
 from collector.simulator.market.record import Columns, Numbering
 
 CHECKPOINT_STEPS = 8_192
-# How far a market that nobody watches falls behind: catching up takes a quarter of a second at most.
+# How far a market without a reader falls behind: catching up takes a quarter of a second at most.
 MOST_STEPS_DUE = 16_384
 
 

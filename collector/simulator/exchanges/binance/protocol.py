@@ -141,7 +141,7 @@ class Binance(Exchange):
         return [_refusal(2, "Invalid request: invalid stream", json.loads(text).get("id"))]
 
     def rule(self, request: Request) -> tuple[Rule, int]:
-        """Allow 6000 of weight a minute on spot, 2400 on futures; who goes on after that is banned."""
+        """Allow a weight of 6000 a minute on spot, 2400 on futures, before refusals and then a ban."""
         bucket, capacity = ("spot", 6000) if request.path.startswith("/api/") else ("linear", 2400)
         return Rule(bucket, capacity, 60_000, refused_until_ban=10), rest.weight(request)
 

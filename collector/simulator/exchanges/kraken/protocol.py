@@ -139,7 +139,7 @@ class Kraken(Exchange):
         return [_HEARTBEAT]
 
     def is_idle(self, connection: Connection, now_ns: int, quiet_ns: int) -> bool:
-        """Return that a connection is never idle: Kraken bears any silence."""
+        """Return that a connection is never idle: Kraken allows any silence."""
         del connection, now_ns, quiet_ns
         return False
 
