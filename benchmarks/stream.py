@@ -19,7 +19,7 @@ from bench.programs import Maker, Running, Use
 from bench.report import Report, best, run
 from bench.server import BookServer
 
-from collector.exchanges.protocol import EXCHANGES
+from collector.exchanges.registry import EXCHANGES
 
 PACED_PER_S = 1000.0
 FLAT_OUT = 0.0

@@ -21,7 +21,7 @@ from rich.terminal_theme import SVG_EXPORT_THEME
 from collector.app.collector import Collector
 from collector.app.logs import set_up_logging
 from collector.app.view import View
-from collector.cli.commands.demo import SYMBOLS, demo_settings
+from collector.cli.commands.demo import demo_markets, demo_settings
 from collector.cli.live_table import draw
 from collector.cli.screen import EVERY_S, Rates
 from collector.errors import UserError
@@ -78,7 +78,7 @@ def main() -> int:
 
 def collect(seconds: float) -> Group:
     """Run the demo; return its last table, all streams verified and all accounts settled."""
-    with Simulator(symbols=SYMBOLS) as simulator:
+    with Simulator(symbols={name: one.symbols for name, one in demo_markets().items()}) as simulator:
         settings = demo_settings(simulator, "./demo.db", os.environ)
         set_up_logging(settings.logging.model_copy(update={"level": "warning"}))
         collector = Collector(settings)

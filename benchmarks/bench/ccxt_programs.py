@@ -14,7 +14,8 @@ from bench.programs import Setting
 from bench.server import Sent
 from collector.database.engine import make_engine
 from collector.database.tables import DEFAULT_TABLE_NAME, tables
-from collector.exchanges.venues import Kind, ccxt_config
+from collector.exchanges.addresses import ccxt_config
+from collector.exchanges.exchange import MarketKind
 from collector.features.rows import iso_text
 
 ROWS_A_TRANSACTION = 1000
@@ -167,7 +168,7 @@ class CarefulBaseline(WatchLoop):
 
 def config_of(style: Style, setting: Setting) -> dict[str, Any]:
     """Lead ccxt to the benchmark's server."""
-    kind: Kind = "linear" if style.instrument.is_linear else "spot"
+    kind: MarketKind = "linear" if style.instrument.is_linear else "spot"
     return {**ccxt_config(style.exchange, "live", setting.endpoints, (kind,)), "enableRateLimit": False}
 
 

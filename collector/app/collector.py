@@ -22,8 +22,9 @@ from collector.errors import CollectorError, UserError
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import ClockStep
+from collector.exchanges.exchange import depth_of
 from collector.exchanges.meaning import kinds_in_order
-from collector.exchanges.protocol import depth_of
+from collector.exchanges.registry import exchange_of
 from collector.features.market_rows import MarketRows
 from collector.features.practical import TOTAL_LEVELS
 from collector.features.rows import BookRows, versions
@@ -143,7 +144,10 @@ class Collector:
                 most_rows=ROWS_A_TRANSACTION,
                 market_rows=MarketRows(self._facts_of).portions,
                 beside=happened.take,
-                compare_bars=TradeBars(self.buffer.key).compare,
+                compare_bars=TradeBars(
+                    self.buffer.key,
+                    open_at_last_close=lambda exchange: exchange_of(exchange).bars_open_at_last_close,
+                ).compare,
             ),
             self._sink,
             self.events,

@@ -8,15 +8,9 @@ from typing import Any, Final, Self
 
 from collector.bot.wording import Written, in_short_keys
 from collector.errors import SettingsError
-from collector.exchanges.ccxt_names import NAMES
-from collector.exchanges.meaning import (
-    DEFAULT_EXCHANGE,
-    DEFAULT_LEVELS,
-    default_channel,
-    kind_meant,
-    one_kind,
-)
-from collector.exchanges.venues import VENUES, is_known, one_of, venue
+from collector.exchanges.exchange import one_of
+from collector.exchanges.meaning import DEFAULT_LEVELS, default_channel, kind_meant, one_kind
+from collector.exchanges.registry import DEFAULT_EXCHANGE, EXCHANGES, UNVERIFIED_NAMES, exchange_of, is_known
 from collector.settings import Loaded, Settings, load_with_notes
 from collector.settings.keys import nearest
 from collector.settings.layers import listed, shown
@@ -31,7 +25,7 @@ MOST_LEVELS = 1000
 class DataIngestorConfig:
     """What to collect and where to put it. Made wrong, it tells every mistake at once (SettingsError)."""
 
-    exchange: str = "bybit"
+    exchange: str = DEFAULT_EXCHANGE
     symbol: str | Sequence[str] = "BTC/USDT:USDT"  # one, several separated by commas, or a list
     sandbox: bool = False  # the exchange's testnet; False says nothing
     environment: str | None = (
@@ -180,7 +174,7 @@ def _own_problems(config: DataIngestorConfig) -> list[str]:
     """Check what the full settings cannot be asked about."""
     seconds = config.start_timeout
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    known = f"{one_of(list(VENUES))}, or another of ccxt.pro's"
+    known = f"{one_of(list(EXCHANGES))}, or another of ccxt.pro's"
     wanted: list[tuple[str, bool, str]] = [
         ("exchange", known_exchange(config) == config.exchange, known + _nearest_exchange(config.exchange)),
         ("sandbox", isinstance(config.sandbox, bool), "true or false"),
@@ -207,7 +201,9 @@ def _depth_problems(config: DataIngestorConfig) -> list[str]:
     """Hold the levels wanted against the deepest book that the exchange has."""
     exchange, wanted = known_exchange(config), config.orderbook_depth
     meant = {kind_meant(exchange, name, one_kind(config.market)) for name in _texts(config.symbol)}
-    deepest = [depths[-1] for kind, depths in venue(exchange).depths.items() if kind in meant or not meant]
+    deepest = [
+        depths[-1] for kind, depths in exchange_of(exchange).depths.items() if kind in meant or not meant
+    ]
     most = min([MOST_LEVELS, *deepest])
     right = isinstance(wanted, int) and not isinstance(wanted, bool) and 1 <= wanted <= most
     expected = f"a whole number from 1 to {most}, the deepest book of {exchange} that can be kept"
@@ -215,7 +211,7 @@ def _depth_problems(config: DataIngestorConfig) -> list[str]:
 
 
 def _nearest_exchange(name: object) -> str:
-    return nearest(name, [*VENUES, *sorted(NAMES)]) if isinstance(name, str) else ""
+    return nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
 
 
 def _key_told(text: str) -> str:

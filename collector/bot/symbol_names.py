@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 
 from collector.errors import UserError
+from collector.exchanges.registry import CURRENCY_ALIASES
 
 Market = tuple[str, str]  # exchange, ccxt's symbol
-
-OTHER_NAMES = {"BTC": "XBT", "DOGE": "XDG"}  # what Kraken calls them
 
 
 class AmbiguousSymbolError(UserError):
@@ -62,8 +61,8 @@ def _spellings(symbol: str) -> set[str]:
     pair, _, _ = whole.partition(":")
     base, _, quote = pair.partition("/")
     names = {whole, pair}
-    if base in OTHER_NAMES:
-        names.add(f"{OTHER_NAMES[base]}/{quote}")
+    if base in CURRENCY_ALIASES:
+        names.add(f"{CURRENCY_ALIASES[base]}/{quote}")
     return {_squeezed(name) for name in names}
 
 

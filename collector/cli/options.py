@@ -43,7 +43,7 @@ ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="A YAML file; config/default.yaml lists every key.")
 ]
 Exchange = Annotated[
-    str | None, typer.Option("--exchange", "-e", help="This exchange only: bybit, binance or kraken.")
+    str | None, typer.Option("--exchange", "-e", help="This exchange only; `init` lists them.")
 ]
 Symbols = Annotated[
     str | None,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from struct import Struct
 
+INT64_MAX = 2**63 - 1
 NO_INT = -(2**63)  # stands for NULL in an integer column
 NO_NUMBER = float("nan")  # stands for NULL in a column of numbers
 

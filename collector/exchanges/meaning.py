@@ -1,45 +1,36 @@
 """Say what is meant where somebody leaves it open: a kind of market, a book's depth, the markets themselves.
 
-The facts stand in `venues.py`. No exchange has been asked yet when settings are read: what a name is taken
+The facts stand in the folders of the exchanges. No exchange has been asked yet when settings are read: what a name is taken
 for here, `Markets` finds to be so, or else the other kind where the exchange has the name there only.
 """
 
 from collections.abc import Sequence
 
 from collector.errors import SettingsError
-from collector.exchanges.venues import (
-    KINDS,
-    Kind,
-    depths_text,
-    kind_of,
-    kinds_of,
-    smallest_depth_holding,
-    venue,
-)
+from collector.exchanges.exchange import KINDS, MarketKind, depths_text, kind_of
+from collector.exchanges.registry import exchange_of, smallest_depth_holding
 
-DEFAULT_EXCHANGE = "bybit"
 DEFAULT_LEVELS = 50  # of the book that is collected where no channel is named
 
 
-def kinds_in_order(exchange: str, market: Kind | None = None) -> tuple[Kind, ...]:
+def kinds_in_order(exchange: str, market: MarketKind | None = None) -> tuple[MarketKind, ...]:
     """Return the kinds of market collected from an exchange, the one that a plain name means first."""
     order = [market] if market is not None else []
-    order += venue(exchange).preferred
-    collected = kinds_of(exchange)
-    return tuple(kind for kind in dict.fromkeys(order) if kind in collected)
+    order += exchange_of(exchange).preferred
+    return tuple(kind for kind in dict.fromkeys(order) if kind in exchange_of(exchange).kinds)
 
 
-def one_kind(value: object) -> Kind | None:
+def one_kind(value: object) -> MarketKind | None:
     """Read a kind of market; what is none is told of by itself."""
     return next((kind for kind in KINDS if kind == value), None)
 
 
-def kind_meant(exchange: str, name: str, market: Kind | None = None) -> str | None:
+def kind_meant(exchange: str, name: str, market: MarketKind | None = None) -> str | None:
     """Tell which kind of market a name is taken for; None where that cannot be said."""
     return kind_of(name) or next(iter(kinds_in_order(exchange, market)), None)
 
 
-def market_meant(exchange: str, name: str, market: Kind | None = None) -> tuple[str, str | None]:
+def market_meant(exchange: str, name: str, market: MarketKind | None = None) -> tuple[str, str | None]:
     """Return what is the same for two names of one market, as far as that can be told without asking."""
     settled = name.partition(":")[2] if kind_of(name) in {"inverse", "option"} else ""
     pair = name if "-" in name else name.partition(":")[0].replace("/", "")
@@ -47,7 +38,7 @@ def market_meant(exchange: str, name: str, market: Kind | None = None) -> tuple[
 
 
 def default_channel(
-    exchange: str, names: Sequence[str], market: Kind | None = None, levels: int = DEFAULT_LEVELS
+    exchange: str, names: Sequence[str], market: MarketKind | None = None, levels: int = DEFAULT_LEVELS
 ) -> str:
     """Name the smallest book that holds `levels` levels in every market that the names mean."""
     meant = {kind_meant(exchange, name, market) for name in names}
@@ -56,9 +47,9 @@ def default_channel(
     return f"book.{max(smallest_depth_holding(exchange, kind, levels) for kind in kinds)}"
 
 
-def default_markets(exchange: str, market: Kind | None = None) -> tuple[str, ...]:
+def default_markets(exchange: str, market: MarketKind | None = None) -> tuple[str, ...]:
     """Return the markets that are collected where nobody says which. Raises SettingsError without any."""
-    markets = venue(exchange).bare_markets
+    markets = exchange_of(exchange).bare_markets
     for kind in kinds_in_order(exchange, market):
         if kind in markets:
             return markets[kind]
@@ -68,7 +59,7 @@ def default_markets(exchange: str, market: Kind | None = None) -> tuple[str, ...
 def depth_problem(exchange: str, kind: str | None, channel: str) -> str | None:
     """Say what is wrong with the depth of a book that is to be collected from a kind of market; or None."""
     family, _, depth = channel.partition(".")
-    depths = next((each for one, each in venue(exchange).depths.items() if one == kind), None)
+    depths = next((each for one, each in exchange_of(exchange).depths.items() if one == kind), None)
     if family != "book" or not depth.isdecimal() or depths is None or int(depth) in depths:
         return None
     return f"a depth that {exchange} does not offer for {kind}, expected {depths_text(depths)}"

@@ -1,26 +1,90 @@
-"""Collect from any exchange that nobody wrote a file for: what ccxt.pro says, and no proof of it."""
+"""State what can be had of any other exchange that ccxt.pro knows: its books as ccxt keeps them, unproven.
 
-from collector.book.verified import Verdict
-from collector.events.messages import Delta, Snapshot
+How deep a book is the exchange decides; addresses are ccxt's.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from collector.exchanges.exchange import (
+    KINDS,
+    Addresses,
+    Exchange,
+    Limits,
+    MarketKind,
+    Payload,
+    Rate,
+    ReadFrame,
+    Topics,
+    Urls,
+)
+
+if TYPE_CHECKING:
+    from collector.book.verified import Rule
+
+# Of ccxt.pro 4.5.90, all of them: those with a folder of their own are left out by the registry. A test
+# holds the list and ccxt together.
+CCXT_NAMES = frozenset(
+    """
+    alpaca apex aster backpack bequant binance binancecoinm binanceus binanceusdm bingx bitfinex
+    bitget bithumb bitopro bitrue bitstamp bittrade bitvavo blockchaincom blofin bullish bybit bybiteu
+    bybitid bydfi cex coinbase coinbaseexchange coinbaseinternational coincheck coinone cryptocom
+    deepcoin deribit derive dydx extended gate gateeu gemini grvt hashkey hitbtc hollaex htx
+    hyperliquid independentreserve kraken krakenfutures kucoin kucoinfutures lbank lighter luno mexc
+    modetrade mudrex myokx nado ndax okx okxus onetrading p2b pacifica paradex phemex poloniex
+    polymarket toobit upbit weex whitebit woo woofipro xt
+    """.split()  # noqa: SIM905  (a list of so many would be as many lines)
+)
+DEEPEST = 1000
 
 
-class Unproven:
-    """Each state of the book follows the one before because ccxt says so."""
-
-    verification = "none"
-
-    def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
-        """Refuse: ccxt's books come whole."""
-        del last_sequence, delta
-        return Verdict.BREAKS
-
-    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
-        """Take what comes."""
-        del last_sequence, snapshot
-        return Verdict.CONTINUES
-
-
-def topic(market_id: str, symbol: str, channel: str) -> str:
+def _topic(market_id: str, symbol: str, channel: str) -> str:
     """Name a stream; every channel of a market is read off the one book that ccxt keeps of it."""
     del market_id
     return f"{symbol} {channel}"
+
+
+def _by_ccxt(*_: object) -> Payload:
+    raise NotImplementedError("ccxt makes the requests")
+
+
+def _read_frame() -> ReadFrame:
+    from collector.events.messages import Other  # noqa: PLC0415  (on first use)
+
+    return lambda _text: (Other(),)
+
+
+def _rule(_kind: MarketKind, _channel: str, _market: Mapping[str, Any]) -> "Rule":
+    from collector.exchanges.unproven import Unproven  # noqa: PLC0415  (on first use)
+
+    return Unproven()
+
+
+UNVERIFIED = Exchange(
+    name="any other",
+    summary="books as ccxt keeps them; nothing proves them",
+    depths={kind: range(1, DEEPEST + 1) for kind in KINDS},
+    intervals=(),
+    addresses=Addresses(
+        own={"live": Urls(rest={}, ws={})},
+        replaced=Urls(rest={}, ws={}),
+        ccxt_rest={},
+        ccxt_ws={},
+        ccxt_urls_key={"live": "api"},
+    ),
+    # Nobody looked up the limits of the others: few enough for all.
+    limits=Limits(
+        connects=Rate(60, 300.0),
+        requests=dict.fromkeys(KINDS, Rate(2, 1.0)),
+        topics=20,
+        characters=None,
+        messages_a_second=dict.fromkeys(KINDS, MappingProxyType({"book": 20.0, "bbo": 20.0})),
+    ),
+    topics=Topics(topic=_topic, requests=lambda topics: [topics], subscribe=_by_ccxt, unsubscribe=_by_ccxt),
+    frames=_read_frame,
+    rule=_rule,
+    families=("bbo", "book"),
+    is_verified=False,
+    asks_markets_by_kind=False,
+)

@@ -27,8 +27,6 @@ LENGTHS_MS: Mapping[str, int] = {
 GRACE_MS = 1000  # a trade this long after a bar's end shows that all of its trades are in
 MOST_WAITING = 64
 SAME_VOLUME = 1e-9  # sums of the same sizes, added in another order
-# Bybit's bars begin at the close of the one before, as recorded: their first trade may be elsewhere.
-OPEN_AT_THE_LAST_CLOSE = frozenset({"bybit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +98,14 @@ class _Interval:
 class TradeBars:
     """Compares the bars of all markets of which trades are collected as well. Used by the writer thread."""
 
-    def __init__(self, key_of: Callable[[int], StreamKey]) -> None:
+    def __init__(
+        self,
+        key_of: Callable[[int], StreamKey],
+        *,
+        open_at_last_close: Callable[[str], bool] = lambda _exchange: False,
+    ) -> None:
         self._key_of = key_of
+        self._open_at_last_close = open_at_last_close  # of an exchange: its bars begin where the last ended
         self._markets: dict[tuple[str, str], dict[str, _Interval]] = defaultdict(dict)
         self._segments: dict[int, int] = {}  # of the trades of each stream
 
@@ -110,8 +114,9 @@ class TradeBars:
         touched = {*self._take_trades(batch), *self._take_bars(batch)}
         found: dict[int, Witnessed] = {}
         for market in touched:
+            opens_elsewhere = self._open_at_last_close(market[0])
             for interval in self._markets[market].values():
-                for segment, agrees in interval.compared(market[0] in OPEN_AT_THE_LAST_CLOSE):
+                for segment, agrees in interval.compared(opens_elsewhere):
                     one = found.setdefault(segment, Witnessed())
                     one.compared += 1
                     one.disagreed += not agrees

@@ -12,8 +12,7 @@ from collector.events.batch import Liveness
 from collector.events.bus import EventBus
 from collector.events.messages import Ack
 from collector.events.notices import State, SystemState
-from collector.exchanges.protocol import Exchange
-from collector.exchanges.venues import Kind
+from collector.exchanges.exchange import Exchange, MarketKind
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions, Surroundings
@@ -53,7 +52,7 @@ class Address:
     """Where to connect, as what."""
 
     exchange: str
-    kind: Kind
+    kind: MarketKind
     name: str  # of the connection, in logs and events
     url: str
 
@@ -240,7 +239,7 @@ class Connection:
         self._publish(State.STOPPED if self.stopping else State.DISCONNECTED, cause)
 
     async def _beat(self) -> None:
-        make = self._around.protocol.ping
+        make = self._around.protocol.topics.ping
         if make is None:
             await self._socket.ping()
         else:

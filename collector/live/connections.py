@@ -9,9 +9,9 @@ from collector.clock import Clock
 from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import PotentialHalt
-from collector.exchanges.limits import WebsocketLimits
-from collector.exchanges.protocol import exchange_of
-from collector.exchanges.venues import Kind, websocket
+from collector.exchanges.addresses import websocket
+from collector.exchanges.exchange import Limits, MarketKind, kind_of
+from collector.exchanges.registry import exchange_of
 from collector.live.connection import Address, Connection, Pace
 from collector.live.resync import Resyncs
 from collector.live.unverified.connection import UnifiedConnection
@@ -26,22 +26,19 @@ from collector.streams.stream import Stream
 Topics = Iterable[tuple[str, StreamKey]]  # what is subscribed, and the stream that it is for
 
 
-def fits(present: Topics, topic: str, key: StreamKey, limits: WebsocketLimits, most_a_second: float) -> bool:
+def fits(present: Topics, topic: str, key: StreamKey, limits: Limits, most_a_second: float) -> bool:
     """Say whether a topic has room beside those present; the only one always has."""
     count, characters, a_second = 0, 0, 0.0
     for name, one in present:
         count += 1
         characters += len(name)
-        a_second += limits.expected_a_second(one.channel)
+        a_second += limits.expected_a_second(one.channel, kind_of(one.symbol))
     if count == 0:
         return True
     within_count = count < limits.topics
     within_characters = limits.characters is None or characters + len(topic) <= limits.characters
-    return (
-        within_count
-        and within_characters
-        and a_second + limits.expected_a_second(key.channel) <= most_a_second
-    )
+    a_second += limits.expected_a_second(key.channel, kind_of(key.symbol))
+    return within_count and within_characters and a_second <= most_a_second
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +79,18 @@ class Connections:
         """Put a stream on a connection with room, where frames can be told apart; or on a new one."""
         url = self._url(stream)
         for connection in self.connections:
-            right_door = connection.address.url == url and not (connection.stopping or connection.is_leaving)
-            if right_door and self._fits(stream, connection):
+            is_there = connection.address.url == url and not (connection.stopping or connection.is_leaving)
+            if is_there and self._fits(stream, connection):
                 connection.subscriptions.add(stream)
                 return
         self.new(stream.place.kind, url, [stream])
 
-    def new(self, kind: Kind, url: str, streams: list[Stream]) -> Connection:
+    def new(self, kind: MarketKind, url: str, streams: list[Stream]) -> Connection:
         """Make a connection for these streams; it waits to be started."""
         common = self._common
         source = common.source
         name = f"{source.exchange}.{kind}.{next(self._numbers)}"
-        kind_of_connection = UnifiedConnection if self._protocol.unified else Connection
+        kind_of_connection = Connection if self._protocol.is_verified else UnifiedConnection
         connection = kind_of_connection(
             Address(source.exchange, kind, name, url),
             source,
@@ -132,8 +129,8 @@ class Connections:
 
     def _url(self, stream: Stream) -> str:
         source, kind = self._common.source, stream.place.kind
-        door = self._protocol.door(kind, stream.key.channel)
-        return websocket(source.exchange, source.environment, source.endpoints, kind, door)
+        channel = stream.key.channel
+        return websocket(source.exchange, source.environment, source.endpoints, kind, channel)
 
     def _fits(self, stream: Stream, connection: Connection) -> bool:
         """Say whether a connection has room for a stream, and tells its frames from the others'."""

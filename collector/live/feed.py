@@ -16,9 +16,9 @@ from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import MarketRepeated, MarketsChosen, PotentialHalt, State, SystemState
 from collector.events.stream_now import StreamNow
+from collector.exchanges.exchange import MarketKind
 from collector.exchanges.meaning import depth_problem
-from collector.exchanges.protocol import exchange_of
-from collector.exchanges.venues import Kind
+from collector.exchanges.registry import exchange_of
 from collector.live.connection import Pace
 from collector.live.connections import Common, Connections
 from collector.live.first_contact import PATIENCE_S, Contact
@@ -299,7 +299,7 @@ class Feed:
         if error.permanent:
             self._not_had.append(f"{self.exchange}: {error}")
 
-    def _find(self, names: Sequence[str]) -> list[tuple[Kind, Any]]:
+    def _find(self, names: Sequence[str]) -> list[tuple[MarketKind, Any]]:
         """Return the markets that the names mean, each once, with its kind; tell what was chosen."""
         assert self._markets is not None  # noqa: S101  (loaded before anything is looked up)
         found, now_ns = look_up(self._markets, names), self._clock.now_ns()

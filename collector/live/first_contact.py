@@ -5,7 +5,7 @@ import asyncio
 from collector.clock import Clock
 from collector.events.bus import EventBus
 from collector.events.notices import FirstContact, State, SystemState
-from collector.exchanges.venues import dialled
+from collector.exchanges.addresses import dialled
 from collector.network.markets import Source
 
 PATIENCE_S = 3.0

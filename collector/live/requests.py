@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from collector.errors import StreamError
 from collector.events.messages import Ack
-from collector.exchanges.protocol import Payload
+from collector.exchanges.exchange import Payload
 
 Send = Callable[[Payload], Awaitable[None]]
 

@@ -12,7 +12,7 @@ from collector.events.batch import Liveness
 from collector.events.bus import EventBus
 from collector.events.messages import Snapshot
 from collector.events.notices import PotentialHalt, SnapshotFailed
-from collector.exchanges.protocol import Exchange
+from collector.exchanges.exchange import Exchange
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.network.snapshots import Snapshots
@@ -143,18 +143,18 @@ class Subscriptions:
 
     async def _unsubscribe(self, topic: str) -> None:
         request_id = self._requests.new_id()
-        await self._requests.ask(request_id, self._around.protocol.unsubscribe([topic], request_id))
+        await self._requests.ask(request_id, self._around.protocol.topics.unsubscribe([topic], request_id))
 
     async def _subscribe(self, topics: Sequence[str]) -> None:
         """Subscribe; a request refused as a whole is tried topic by topic."""
-        protocol = self._around.protocol
-        for some in protocol.requests(topics):
+        wire = self._around.protocol.topics
+        for some in wire.requests(topics):
             request_id = self._requests.new_id()
             for topic in some:
                 if topic in self._streams:
                     self._streams[topic].asked()
-            expected = len(some) if protocol.answers_each_topic else 1
-            request = protocol.subscribe(some, request_id)
+            expected = len(some) if wire.answers_each else 1
+            request = wire.subscribe(some, request_id)
             for ack in await self._requests.ask(request_id, request, expected):
                 answered = some if ack.topic is None else [ack.topic]
                 if ack.accepted:

@@ -6,7 +6,7 @@ from typing import Any
 
 from collector.errors import UserError
 from collector.events.notices import Choice
-from collector.exchanges.venues import Kind
+from collector.exchanges.exchange import MarketKind
 from collector.network.markets import Markets
 
 
@@ -14,7 +14,7 @@ from collector.network.markets import Markets
 class Found:
     """What names mean."""
 
-    markets: list[tuple[Kind, Any]]  # each once
+    markets: list[tuple[MarketKind, Any]]  # each once
     choices: list[Choice]  # where a name could mean several
     repeated: dict[str, list[str]]  # symbols that several names mean, with these
     unknown: list[tuple[str, str]]  # names that mean none, and what is wrong with each
@@ -22,7 +22,7 @@ class Found:
 
 def look_up(markets: Markets, names: Sequence[str]) -> Found:
     """Return the markets that the names mean, each once, with its kind."""
-    found: dict[str, tuple[Kind, Any]] = {}
+    found: dict[str, tuple[MarketKind, Any]] = {}
     named: dict[str, list[str]] = {}
     choices: list[Choice] = []
     unknown: list[tuple[str, str]] = []

@@ -24,6 +24,7 @@ import aiohttp
 import ccxt
 
 from collector.errors import StreamError
+from collector.exchanges.registry import EXCHANGES
 
 
 class FailureClass(StrEnum):
@@ -211,16 +212,17 @@ BY_HUNDRED: Mapping[int, tuple[FailureClass, bool]] = {
     5: (_TRANSIENT, False),
 }
 
-# What an exchange means by a status, where it is not what others mean.
-# https://bybit-exchange.github.io/docs/v5/rate-limit and /v5/error: 403 is too many requests of one address,
-# to be left alone for ten minutes at least; or an address in the US, hence suspicious.
-# https://developers.binance.com/docs/binance-spot-api-docs/rest-api/http-return-codes and /limits: 418 bans
-# for 2 minutes to 3 days, with Retry-After; 403 is their firewall, for a rate or for security.
+# What an exchange means by a status, where it is not what others mean: by exchange and status.
 HTTP_OF: Final[Mapping[tuple[str, int], FailureEntry]] = MappingProxyType(
     {
-        ("bybit", 403): FailureEntry(_RATE_LIMIT, "http_403", suspicious=True, retry_after_s=600.0),
-        ("binance", 403): FailureEntry(_RATE_LIMIT, "http_403", suspicious=True),
-        ("binance", 418): FailureEntry(_RATE_LIMIT, "http_418", retry_after_s=120.0),
+        (name, status): FailureEntry(
+            FailureClass(meaning.kind),
+            f"http_{status}",
+            suspicious=meaning.suspicious,
+            retry_after_s=meaning.retry_after_s,
+        )
+        for name, exchange in EXCHANGES.items()
+        for status, meaning in exchange.http_meanings.items()
     }
 )
 

@@ -8,16 +8,10 @@ from typing import Any
 import ccxt
 
 from collector.errors import StreamError, UserError
-from collector.exchanges.ccxt_names import NAMES
-from collector.exchanges.venues import (
-    Endpoints,
-    Environment,
-    Kind,
-    apply_environment,
-    ccxt_config,
-    rebased,
-)
-from collector.exchanges.venues import kind_of as kind_told
+from collector.exchanges.addresses import Endpoints, apply_environment, ccxt_config, rebased
+from collector.exchanges.exchange import Environment, MarketKind
+from collector.exchanges.exchange import kind_of as kind_told
+from collector.exchanges.registry import UNVERIFIED_NAMES
 from collector.network.attempts import NO_SUCH_HOST
 from collector.network.failure_table import FailureClass
 from collector.network.failures import Failure, classify
@@ -53,7 +47,7 @@ class Source:
     exchange: str
     environment: Environment
     endpoints: Endpoints
-    kinds: tuple[Kind, ...]  # that are collected, the one that a plain name means first
+    kinds: tuple[MarketKind, ...]  # that are collected, the one that a plain name means first
 
     def config(self, timeout_s: float) -> dict[str, Any]:
         """Return what ccxt's constructor is to be given."""
@@ -63,7 +57,7 @@ class Source:
     def address(self, exchange: Any) -> None:
         """Turn a freshly made ccxt object to the environment and the addresses wanted."""
         apply_environment(exchange, self.exchange, self.environment)
-        if self.exchange in NAMES:
+        if self.exchange in UNVERIFIED_NAMES:
             exchange.urls["api"] = rebased(exchange.urls["api"], self.endpoints)
 
 
@@ -72,7 +66,7 @@ class Markets:
     """An exchange's markets, as ccxt keeps them; shared by all its connections."""
 
     loaded: Any  # the ccxt object that asked for them
-    kinds: tuple[Kind, ...]  # as those of their source
+    kinds: tuple[MarketKind, ...]  # as those of their source
 
     @property
     def by_symbol(self) -> dict[str, Any]:
@@ -98,7 +92,7 @@ class Markets:
         if unified is not None:
             return [unified]
         plain, said = _plain(name), kind_told(name)
-        found: dict[Kind, list[Any]] = {}
+        found: dict[MarketKind, list[Any]] = {}
         for one in self._offered():
             kind = self.kind_of(one)
             if said in (None, kind) and plain in _own_names(one):
@@ -108,7 +102,7 @@ class Markets:
             raise UserError(f"symbol {name!r} is not a market there; similar names: {near}")
         return [min(found[kind], key=lambda one: _unlike(one, plain)) for kind in self.kinds if kind in found]
 
-    def kind_of(self, market: Any) -> Kind:
+    def kind_of(self, market: Any) -> MarketKind:
         """Return the kind of a market; raises UserError for one that is not collected from there."""
         for kind in self.kinds:
             if market.get(kind):

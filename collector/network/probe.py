@@ -9,17 +9,11 @@ import aiohttp
 import ccxt
 
 from collector.errors import StreamError
-from collector.exchanges.venues import dialled, venue
+from collector.exchanges.addresses import dialled
+from collector.exchanges.registry import exchange_of
 from collector.network.failure_table import FailureClass
 from collector.network.failures import classify
 from collector.network.markets import Source
-
-# A signed request that changes nothing, and which every key may make.
-KEY_QUESTIONS = {
-    "bybit": "private_get_v5_user_query_api",
-    "binance": "private_get_account",
-    "kraken": "private_post_balance",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +33,14 @@ def ask_the_time(source: Source, timeout_s: float) -> ClockAnswer:
     return ClockAnswer(took_s, theirs_ms / 1e3 - (wall_ns / 1e9 + took_s / 2))
 
 
-def can_check_credentials(source: Source) -> bool:
-    """Say whether a signed request would go where the public ones go, and nowhere else."""
-    return source.endpoints.rest is None or "private" in venue(source.exchange).ccxt_rest
+def unchecked_because(source: Source) -> str | None:
+    """Say why keys cannot be checked, or None: a signed request must go where the public ones go."""
+    exchange = exchange_of(source.exchange)
+    if exchange.credential_question is None:
+        return f"which request would tell is not known of {source.exchange}"
+    if source.endpoints.rest is not None and "private" not in exchange.addresses.ccxt_rest:
+        return "the REST address is replaced, and keys go nowhere else"
+    return None
 
 
 def check_credentials(source: Source, api_key: str, api_secret: str, timeout_s: float) -> bool:
@@ -49,12 +48,11 @@ def check_credentials(source: Source, api_key: str, api_secret: str, timeout_s: 
 
     Raises StreamError, permanent where the exchange refuses the key.
     """
+    question = exchange_of(source.exchange).credential_question
+    assert question is not None  # noqa: S101  (`unchecked_because` says so)
     exchange = _exchange(source, timeout_s)
     exchange.apiKey, exchange.secret = api_key, api_secret
-    answer = _asked(exchange, source, getattr(exchange, KEY_QUESTIONS[source.exchange]))
-    if source.exchange == "bybit":
-        return bool(answer["result"].get("readOnly"))
-    return not answer.get("canTrade", False)
+    return question.only_reads(_asked(exchange, source, getattr(exchange, question.ccxt_method)))
 
 
 def dial(source: Source, timeout_s: float) -> int:

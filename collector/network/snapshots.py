@@ -8,8 +8,7 @@ import msgspec
 
 from collector.errors import FrameError, StreamError
 from collector.events.messages import Snapshot
-from collector.exchanges.protocol import Rest
-from collector.exchanges.venues import Kind
+from collector.exchanges.exchange import MarketKind, Rest
 from collector.network.failure_table import FailureClass
 from collector.network.failures import classify
 from collector.network.markets import Markets, Source, strict
@@ -31,12 +30,12 @@ class Snapshots:
         self._budgets = {kind: Budget(weight) for kind, weight in rest.weight_a_minute.items()}
         self._one_at_a_time = asyncio.Lock()  # so that the headers read are those of the answer
 
-    def has_time_for(self, market_id: str, kind: Kind, depth: int) -> bool:
+    def has_time_for(self, market_id: str, kind: MarketKind, depth: int) -> bool:
         """Say whether a book could be asked for at once, with as much left for one that needs it."""
         weight = self._rest.request(market_id, kind, self._rest.depth(kind, depth)).weight
         return self._budgets[kind].wait_s(2 * weight) <= 0.0
 
-    async def fetch(self, market_id: str, kind: Kind, depth: int, topic: str) -> Snapshot:
+    async def fetch(self, market_id: str, kind: MarketKind, depth: int, topic: str) -> Snapshot:
         """Return a book's snapshot. Raises StreamError; `permanent` when asking again cannot help."""
         request = self._rest.request(market_id, kind, self._rest.depth(kind, depth))
         budget = self._budgets[kind]

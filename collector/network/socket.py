@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from collector.errors import StreamError
-from collector.exchanges.protocol import Payload
+from collector.exchanges.exchange import Payload
 from collector.network.failures import Failure, gone
 from collector.network.markets import Markets, Source
 from collector.network.pacing import Pacer
@@ -138,7 +138,7 @@ class Socket:
         """Send a request, in its turn. Raises StreamError when the socket is gone."""
         await self._turn()
         try:
-            await self._client.send(dict(payload))
+            await self._client.send(payload if isinstance(payload, str) else dict(payload))
         except (ConnectionError, RuntimeError) as error:  # what aiohttp and ccxt raise into a closing socket
             raise StreamError(f"could not send: {error}") from error
 

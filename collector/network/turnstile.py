@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from collector.exchanges.limits import Rate
+from collector.exchanges.exchange import Rate
 
 
 class Turnstile:

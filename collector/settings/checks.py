@@ -6,20 +6,15 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from collector.errors import UserError
-from collector.exchanges.ccxt_names import NAMES
+from collector.exchanges.exchange import Exchange, MarketKind, kind_of, one_of
 from collector.exchanges.meaning import depth_problem, kind_meant, market_meant
-from collector.exchanges.venues import (
-    VENUES,
-    Kind,
-    Venue,
+from collector.exchanges.registry import (
+    EXCHANGES,
+    UNVERIFIED_NAMES,
     environment_problem,
-    families_of,
+    exchange_of,
     is_known,
-    kind_of,
-    kinds_of,
-    one_of,
     supported_text,
-    venue,
 )
 from collector.settings.keys import KeyPath, nearest
 from collector.settings.layers import shown
@@ -78,10 +73,8 @@ def _table_name_problem(table_name: str) -> str | None:
 
 def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
     if not is_known(name):
-        text = (
-            f"found an exchange that is not known, expected {one_of(list(VENUES))}, or another of ccxt.pro's"
-        )
-        yield Contradiction((at,), text + nearest(name, [*VENUES, *sorted(NAMES)]))
+        text = f"found an exchange that is not known, expected {one_of(list(EXCHANGES))}, or another of ccxt.pro's"
+        yield Contradiction((at,), text + nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]))
         return
     problem = environment_problem(name, exchange.environment)
     if problem is not None:
@@ -89,13 +82,13 @@ def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
     if exchange.data_source == "live_trading" and exchange.environment == "testnet":
         text = "found 'live_trading', but the environment is testnet, expected testnet or simulator"
         yield Contradiction(((*at, "data_source"), (*at, "environment")), text)
-    if exchange.market is not None and exchange.market not in kinds_of(name):
-        text = f"found {exchange.market!r}, but {name} has no such markets, expected {one_of(kinds_of(name))}"
+    if exchange.market is not None and exchange.market not in exchange_of(name).kinds:
+        text = f"found {exchange.market!r}, but {name} has no such markets, expected {one_of(exchange_of(name).kinds)}"
         yield Contradiction(((*at, "market"),), text)
     yield from _of_symbols(name, exchange, at)
     yield from _of_channels(name, exchange, at)
     yield from _of_sample(name, exchange, (*at, "sample", "symbols"))
-    yield from _of_endpoints(venue(name), exchange.endpoints, (*at, "endpoints"))
+    yield from _of_endpoints(exchange_of(name), exchange.endpoints, (*at, "endpoints"))
 
 
 def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
@@ -112,7 +105,7 @@ def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[
             yield Contradiction(
                 (path,), f"found {shown(symbol)} a second time{also}, expected each symbol once"
             )
-        elif kind_of(symbol) not in (None, *kinds_of(name)):
+        elif kind_of(symbol) not in (None, *exchange_of(name).kinds):
             text = f"found {shown(symbol)} ({kind_of(symbol)}), expected what this version collects:"
             yield Contradiction((path,), f"{text} {supported_text(name)}")
         seen.setdefault(market, symbol)
@@ -128,7 +121,7 @@ def _of_channels(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
             problem = _channel_problem(name, channel, _kinds_meant(name, exchange))
         if problem is not None:
             yield Contradiction(((*at, "channels", number), (*at, "symbols")), problem)
-    for one, other in venue(name).same_channels:
+    for one, other in exchange_of(name).same_channels:
         if one in exchange.channels and other in exchange.channels:
             numbers = sorted(exchange.channels.index(channel) for channel in (one, other))
             paths = tuple((*at, "channels", number) for number in numbers)
@@ -156,19 +149,19 @@ def _of_sample(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[C
             yield Contradiction(((*at, symbol, "interval_ms"),), text)
 
 
-def _kinds_meant(name: str, exchange: ExchangeSettings) -> list[Kind]:
+def _kinds_meant(name: str, exchange: ExchangeSettings) -> list[MarketKind]:
     """Return the kinds of market that the symbols are taken for; without any, all that are collected."""
     meant = {kind_meant(name, symbol, exchange.market) for symbol in exchange.symbols}
-    return [kind for kind in kinds_of(name) if not meant or kind in meant]
+    return [kind for kind in exchange_of(name).kinds if not meant or kind in meant]
 
 
-def _channel_problem(name: str, channel: str, kinds: Sequence[Kind]) -> str | None:
-    facts = venue(name)
+def _channel_problem(name: str, channel: str, kinds: Sequence[MarketKind]) -> str | None:
+    facts = exchange_of(name)
     book, ohlcv = _BOOK.fullmatch(channel), _OHLCV.fullmatch(channel)
     found = f"found {shown(channel)}"
     if not (book or ohlcv or channel in ("bbo", "trade")):
         return f"{found}, expected book.<depth>, bbo, trade or ohlcv.<interval>"
-    if channel.partition(".")[0] not in families_of(name):
+    if channel.partition(".")[0] not in facts.families:
         return f"{found}, expected what this version collects: {supported_text(name)}"
     if ohlcv and ohlcv[1] not in facts.intervals:
         return (
@@ -178,14 +171,14 @@ def _channel_problem(name: str, channel: str, kinds: Sequence[Kind]) -> str | No
     return next((f"{found}, {problem}" for problem in problems if problem is not None), None)
 
 
-def _of_endpoints(facts: Venue, endpoints: EndpointSettings, at: KeyPath) -> Iterator[Contradiction]:
+def _of_endpoints(facts: Exchange, endpoints: EndpointSettings, at: KeyPath) -> Iterator[Contradiction]:
     for name, url, schemes in (
         ("rest", endpoints.rest, ("http", "https")),
         ("ws", endpoints.ws, ("ws", "wss")),
     ):
         if url is not None:
             problem = _url_problem(url, schemes)
-            word = facts.ws_base_never_holds
+            word = facts.addresses.ws_base_never_holds
             if problem is None and name == "ws" and word is not None and word in url:
                 # ccxt would take every message for one of another kind of market.
                 problem = f"found {shown(url)}, expected a URL without {word!r} in it: use an address instead"

@@ -9,7 +9,7 @@ from typing import Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from collector.exchanges.venues import one_of
+from collector.exchanges.exchange import one_of
 from collector.settings.model import ExchangeSettings, Expected, Part, Settings
 
 KeyPath = tuple[str | int, ...]

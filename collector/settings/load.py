@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.errors import SettingsError
-from collector.exchanges.venues import VENUES
+from collector.exchanges.registry import EXCHANGES
 from collector.settings.layers import Layer, Problem
 from collector.settings.merged import Merged, credentials_of
 from collector.settings.model import Settings
@@ -94,5 +94,5 @@ def load_with_notes(
 
 
 def _holds_a_secret(variable: str) -> bool:
-    exchanges = tuple(f"{exchange.upper()}_" for exchange in VENUES)
+    exchanges = tuple(f"{exchange.upper()}_" for exchange in EXCHANGES)
     return variable.upper().startswith(exchanges) and variable.upper().endswith(("_API_KEY", "_API_SECRET"))

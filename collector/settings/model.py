@@ -21,7 +21,7 @@ from pydantic import (
     WrapSerializer,
 )
 
-from collector.exchanges.venues import Environment, Kind
+from collector.exchanges.exchange import Environment, MarketKind
 from collector.settings.secrets import MASK, mask_url, passwords_in
 
 SampleMode = Literal["every", "on_top_change", "interval"]
@@ -116,7 +116,7 @@ class ExchangeSettings(Part):
     """What to collect from one exchange."""
 
     environment: Environment = "live"
-    market: Kind | None = None  # that a plain name means; None: the exchange's first
+    market: MarketKind | None = None  # that a plain name means; None: the exchange's first
     symbols: Annotated[tuple[Symbol, ...], Expected('a list of markets, like ["BTC/USDT:USDT"]')] = ()
     channels: Annotated[tuple[Channel, ...], Expected("a list of channels, like [book.50]")] = (
         "book.50",  # where an exchange has none, its next deeper one: see `load`

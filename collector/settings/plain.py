@@ -3,9 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from collector.exchanges.ccxt_names import NAMES
-from collector.exchanges.meaning import DEFAULT_EXCHANGE
-from collector.exchanges.venues import VENUES, environment_problem, is_known, one_of
+from collector.exchanges.exchange import one_of
+from collector.exchanges.registry import (
+    DEFAULT_EXCHANGE,
+    EXCHANGES,
+    UNVERIFIED_NAMES,
+    environment_problem,
+    is_known,
+)
 from collector.settings.keys import KeyPath, dotted, nearest
 from collector.settings.layers import Found, Problem, shown
 
@@ -34,7 +39,7 @@ class Implied:
 
 def implied_exchange(variables: Variables) -> Implied:
     """Take the exchange whose keys are there, if they are of exactly one; else the default one."""
-    with_keys = {name: key for name in VENUES if (key := _key_variable(name, variables)) is not None}
+    with_keys = {name: key for name in EXCHANGES if (key := _key_variable(name, variables)) is not None}
     if len(with_keys) == 1:
         ((name, key),) = with_keys.items()
         return Implied(name, f"{key} is set")
@@ -57,8 +62,8 @@ def unknown_exchange(chosen: Found) -> Problem | None:
     name = chosen.value
     if isinstance(name, str) and is_known(name):
         return None
-    close = nearest(name, [*VENUES, *sorted(NAMES)]) if isinstance(name, str) else ""
-    expected = f"expected {one_of(list(VENUES))}, or another of ccxt.pro's"
+    close = nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
+    expected = f"expected {one_of(list(EXCHANGES))}, or another of ccxt.pro's"
     return Problem(chosen.place, "exchange", f"found {shown(name)}, {expected}{close}")
 
 
@@ -82,7 +87,7 @@ def testnets(
 ) -> Iterator[Testnet]:
     """Read `<EXCHANGE>_TESTNET` of the exchanges that are collected, and of those known."""
     collected = tuple(exchanges)
-    for exchange in dict.fromkeys([*collected, *VENUES]):
+    for exchange in dict.fromkeys([*collected, *EXCHANGES]):
         name = testnet_variable(exchange)
         found, text = variables.get(name), _text(variables, name)
         if found is None or not text:

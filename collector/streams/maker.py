@@ -6,8 +6,8 @@ from typing import Any, cast
 from collector.book.bridged import BridgedBook, BridgingRule
 from collector.book.verified import VerifiedBook
 from collector.events.batch import StreamKey
-from collector.exchanges.protocol import depth_of, exchange_of
-from collector.exchanges.venues import Kind
+from collector.exchanges.exchange import MarketKind, depth_of
+from collector.exchanges.registry import exchange_of
 from collector.streams.book_stream import BookStream
 from collector.streams.candle_stream import CandleRule, CandleStream
 from collector.streams.market_witness import MarketWitness
@@ -36,12 +36,12 @@ class StreamMaker:
         self._max_jump = max_jump
         self._witnesses: dict[str, MarketWitness] = {}
 
-    def make(self, kind: Kind, market: Any, channel: str, *, standby: bool = False) -> Stream:
+    def make(self, kind: MarketKind, market: Any, channel: str, *, standby: bool = False) -> Stream:
         """Make a stream; one on standby follows beside another of the same kind and stores nothing yet."""
         protocol = exchange_of(self._exchange)
         key = StreamKey(self._exchange, market["symbol"], channel)
-        topic = protocol.topic(market["id"], market["symbol"], channel)
-        place = Topic(topic, protocol.route(topic), market["id"], kind)
+        topic = protocol.topics.topic(market["id"], market["symbol"], channel)
+        place = Topic(topic, protocol.topics.route(topic), market["id"], kind)
         if channel == "trade":
             trades = TradeRule(protocol.numbers_trades, self._most_off_s)
             stream_of_trades = TradeStream(key, place, self._outlet, trades, standby=standby)

@@ -13,7 +13,7 @@ from collector.events.bus import EventBus
 from collector.events.messages import MarketData
 from collector.events.notices import SegmentChanged
 from collector.events.stream_now import StreamNow
-from collector.exchanges.venues import Kind
+from collector.exchanges.exchange import MarketKind
 
 NO_ROOM = "no_room"
 RETIRED = "unsubscribed"
@@ -28,7 +28,7 @@ class Topic:
     topic: str  # what is subscribed
     route: str  # what its frames are known by
     market_id: str
-    kind: Kind
+    kind: MarketKind
     depth: int = 0  # of a book
 
 

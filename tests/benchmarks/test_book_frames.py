@@ -8,8 +8,8 @@ import pytest
 from collector.book.bridged import BridgedBook
 from collector.book.verified import Did, VerifiedBook
 from collector.events.messages import Delta, Snapshot
-from collector.exchanges.protocol import EXCHANGES
-from collector.exchanges.venues import Kind
+from collector.exchanges.exchange import MarketKind
+from collector.exchanges.registry import EXCHANGES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from bench.book_frames import CYCLE, STYLES, Book, Style, anchor, cycle, written
@@ -18,7 +18,7 @@ HEADER = 4  # bytes of a websocket frame of this size
 COLLECTED = [name for name, style in STYLES.items() if style.exchange in EXCHANGES]
 
 
-def verified_book(style: Style, kind: Kind) -> VerifiedBook:
+def verified_book(style: Style, kind: MarketKind) -> VerifiedBook:
     protocol, depth = EXCHANGES[style.exchange], int(style.channel.removeprefix("book."))
     told = {"pair_decimals": style.instrument.price_decimals, "lot_decimals": style.instrument.size_decimals}
     rule = protocol.rule(kind, style.channel, {"info": told})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from collector.book.bridged import BridgedBook
 from collector.book.verified import BookState, Did
 from collector.events.messages import Delta, Levels, Snapshot
-from collector.exchanges.binance_rules import SpotContinuity, UsdmContinuity
+from collector.exchanges.binance.rule import SpotContinuity, UsdmContinuity
 
 TOPIC = "btcusdt@depth"
 DEPTH = 20

@@ -4,7 +4,7 @@ import pytest
 
 from collector.book.verified import MERGED, BookState, Did, Verdict, VerifiedBook
 from collector.events.messages import Delta, Snapshot
-from collector.exchanges.bybit import Continuity
+from collector.exchanges.bybit.rule import Continuity
 
 BIDS, ASKS = [(100.0, 1.0), (99.0, 1.0)], [(101.0, 1.0), (102.0, 1.0)]
 TOPIC = "orderbook.50.BTCUSDT"

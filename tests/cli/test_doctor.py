@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from collector.cli.commands.doctor import exchanges, machine, storage
 from collector.cli.commands.doctor.verdict import Verdict
 from collector.database.file_lock import WriterLock
+from collector.network.markets import Source
 from collector.settings import load_settings
 from collector.settings.model import DatabaseSettings
 from collector.simulator import Simulator
@@ -155,6 +156,18 @@ def test_a_key_goes_nowhere_but_to_its_exchange() -> None:
         found = by_name(exchanges.exchange("kraken", settings))["kraken credentials"]
     assert found.level == "skip"
     assert "replaced" in found.found
+
+
+def test_keys_of_an_exchange_that_nobody_wrote_a_folder_for_are_not_checked_and_it_says_why() -> None:
+    settings = load_settings(
+        overrides={"exchanges.gate.symbols": ["BTC/USDT"], "exchanges.gate.channels": ["bbo"]},
+        environ={"GATE_API_KEY": "abcdefgh", "GATE_API_SECRET": "abcdefgh"},
+        env_file=None,
+    ).exchanges["gate"]
+    source = Source("gate", settings.environment, settings.endpoints, ("spot",))
+    found = exchanges._credentials("gate", source, settings)
+    assert found.level == "skip"
+    assert found.found == "not checked: which request would tell is not known of gate"
 
 
 def test_a_database_in_use_is_told_with_its_holder(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from collector.cli.commands.init.markets import markets
 from collector.cli.commands.init.purposes import PURPOSES
 from collector.cli.commands.init.yaml_text import yaml_text
 from collector.errors import UserError
-from collector.exchanges.venues import VENUES, kinds_of
+from collector.exchanges.registry import EXCHANGES, exchange_of
 from collector.settings import load_settings
 
 ALL = ("bybit", "binance", "kraken")
@@ -85,13 +85,13 @@ def test_exchanges_and_purposes_have_numbers_as_well() -> None:
 
 
 @pytest.mark.parametrize("wanted", PURPOSES)
-@pytest.mark.parametrize("exchange", [*VENUES, "okx"])
+@pytest.mark.parametrize("exchange", [*EXCHANGES, "okx"])
 def test_every_purpose_can_be_had_from_every_exchange_and_kind_of_market(
     tmp_path_factory: pytest.TempPathFactory, wanted: str, exchange: str
 ) -> None:
     quote = "USD" if exchange == "kraken" else "USDT"
     forms = {"spot": f"BTC/{quote}", "linear": f"BTC/{quote}:{quote}"}
-    every = [forms[kind] for kind in kinds_of(exchange)]
+    every = [forms[kind] for kind in exchange_of(exchange).kinds]
     for symbols in [*([one] for one in every), every]:
         answers = Answers({exchange: symbols}, PURPOSES[wanted], database("./live.db"))
         path = tmp_path_factory.mktemp("init") / "collector.yaml"

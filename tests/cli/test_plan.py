@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from collector.cli.commands.plan_rates import BYTES_A_ROW, expected
+from collector.exchanges.registry import EXCHANGES, exchange_of
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -21,7 +22,7 @@ from program import BTC, Run, config
         (("bybit", "spot", "book.200"), 5.0, True),
         (("bybit", None, "bbo"), 100.0, True),
         (("binance", "spot", "book.1000"), 10.0, True),
-        (("kraken", "spot", "book.25"), 50.0, False),
+        (("kraken", "spot", "book.25"), 20.0, False),
     ],
 )
 def test_documented_rates(stream: tuple[str, str | None, str], messages: float, bound: bool) -> None:
@@ -45,8 +46,23 @@ def test_sampling_by_the_clock_bounds_the_rows_and_not_the_messages() -> None:
     assert slow.rows_a_s == {"book": slow.messages_a_s}
 
 
+@pytest.mark.parametrize("channel", ["book.10", "book.50", "book.1000", "bbo", "trade", "ohlcv.1m"])
+@pytest.mark.parametrize("kind", ["spot", "linear"])
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_the_plan_and_the_sharding_expect_the_same_market(exchange: str, kind: str, channel: str) -> None:
+    rate = expected(exchange, kind, channel, deep=False)
+    assert rate.messages_a_s == EXCHANGES[exchange].limits.expected_a_second(channel, kind)
+
+
+@pytest.mark.parametrize("channel", ["book.50", "bbo"])
+def test_an_unverified_exchange_is_planned_by_its_own_table(channel: str) -> None:
+    rate = expected("gate", "spot", channel, deep=False)
+    assert rate.messages_a_s == exchange_of("gate").limits.expected_a_second(channel)
+    assert not rate.is_bound
+
+
 def test_an_exchange_that_nobody_wrote_a_table_for_is_planned_as_well(run: Run) -> None:
-    done = run("plan", "--exchange", "okx", "--symbols", "BTC/USDT", "--channels", "book.50,bbo")
+    done = run("plan", "--exchange", "gate", "--symbols", "BTC/USDT", "--channels", "book.50,bbo")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("busy") >= 2
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from collector.book.book import OrderBook
 from collector.book.verified import Verdict
 from collector.events.messages import Candle, Delta, Snapshot, TopOfBook, Trade
-from collector.exchanges.binance import continuity, read_frame, read_snapshot
-from collector.exchanges.venues import Kind
+from collector.exchanges.binance.frames import read_frame, read_snapshot
+from collector.exchanges.binance.rule import rule_of
+from collector.exchanges.exchange import MarketKind
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 import recordings
@@ -23,8 +24,8 @@ Message = Snapshot | Delta | TopOfBook | Trade | Candle
 class Rebuilt:
     """A book rebuilt by the rules alone: deltas wait for the snapshot, are dropped or join, then continue."""
 
-    def __init__(self, kind: Kind) -> None:
-        self.rule = continuity(kind, 1000)
+    def __init__(self, kind: MarketKind) -> None:
+        self.rule = rule_of(kind, "book.1000")
         self.book = OrderBook()
         self.last: int | None = None
         self.snapshot: int | None = None
@@ -64,7 +65,7 @@ class Rebuilt:
 class Feed:
     """One market's frames as they arrived, and how many of what is in them."""
 
-    kind: Kind
+    kind: MarketKind
     frames: Callable[[], Iterable[str]]
     deltas: int
     prefix: int  # deltas that the snapshot holds already
@@ -97,7 +98,7 @@ def of(make: Callable[[], Made]) -> Feed:
 
 
 @cache
-def recorded(kind: Kind, paths: tuple[str, ...], *counts: int) -> Feed:
+def recorded(kind: MarketKind, paths: tuple[str, ...], *counts: int) -> Feed:
     def frames() -> Iterator[str]:
         return (text for _, text in recordings.stamped(*paths))
 

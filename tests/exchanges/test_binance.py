@@ -8,18 +8,11 @@ from hypothesis import strategies as st
 
 from collector.errors import FrameError
 from collector.events.messages import Ack, Candle, Delta, Other, Side, Snapshot, Status, TopOfBook, Trade
-from collector.exchanges import binance
-from collector.exchanges.binance import (
-    SNAPSHOT_DEPTHS,
-    SnapshotRequest,
-    read_frame,
-    read_snapshot,
-    route,
-    snapshot_request,
-    subscribe,
-    topic,
-    unsubscribe,
-)
+from collector.exchanges.binance import BINANCE
+from collector.exchanges.binance.facts import SNAPSHOT_DEPTHS, snapshot_request
+from collector.exchanges.binance.frames import read_frame, read_snapshot
+from collector.exchanges.binance.topics import subscribe, topic, unsubscribe
+from collector.exchanges.exchange import RestSnapshot
 from collector.streams.plausible import candle_problem, trade_problem
 
 # Recorded, the books cut to a few levels.
@@ -371,7 +364,7 @@ def test_what_is_no_rest_book_is_refused(text: str, reason: str) -> None:
 )
 def test_frames_bear_the_topic_of_their_channel(channel: str, text: str) -> None:
     named = topic("BTCUSDT", "BTC/USDT", channel)
-    assert read_frame(text)[0].topic == named == route(named)
+    assert read_frame(text)[0].topic == named == BINANCE.topics.route(named)
 
 
 def test_bars_bear_the_topic_of_their_interval() -> None:
@@ -389,7 +382,7 @@ def test_requests_name_streams_with_their_speed_and_have_whole_numbers_for_ids()
     streams = ["btcusdt@depth@100ms", "btcusdt@bookTicker", "btcusdt@trade", "btcusdt@kline_1m"]
     assert subscribe(topics, "12") == {"method": "SUBSCRIBE", "params": streams, "id": 12}
     assert unsubscribe(topics, "13") == {"method": "UNSUBSCRIBE", "params": streams, "id": 13}
-    assert binance.ping is None
+    assert BINANCE.topics.ping is None
 
 
 @pytest.mark.parametrize(
@@ -411,9 +404,9 @@ def test_requests_name_streams_with_their_speed_and_have_whole_numbers_for_ids()
 def test_a_snapshot_is_asked_for_at_the_next_depth_offered(
     kind: str, depth: int, limit: int, weight: int
 ) -> None:
-    path = {"spot": "/api/v3/depth", "linear": "/fapi/v1/depth"}[kind]
+    method = {"spot": "publicGetDepth", "linear": "fapiPublicGetDepth"}[kind]
     params = {"symbol": "BTCUSDT", "limit": str(limit)}
-    assert snapshot_request("BTCUSDT", kind, depth) == SnapshotRequest(path, params, weight)
+    assert snapshot_request("BTCUSDT", kind, depth) == RestSnapshot(method, params, weight)
 
 
 @pytest.mark.parametrize("kind", SNAPSHOT_DEPTHS)

@@ -14,8 +14,9 @@ import pytest
 
 from collector.book.verified import Verdict
 from collector.events.messages import Delta, Snapshot, TopOfBook
-from collector.exchanges.binance import continuity, read_frame, read_snapshot
-from collector.exchanges.venues import Kind
+from collector.exchanges.binance.frames import read_frame, read_snapshot
+from collector.exchanges.binance.rule import rule_of
+from collector.exchanges.exchange import MarketKind
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 sys.path.insert(0, str(Path(__file__).parent))
@@ -117,7 +118,7 @@ def test_a_stream_has_a_prefix_to_drop_one_join_and_no_gap(get_feed: Callable[[]
 def test_one_delta_lost_is_a_gap_at_the_next_wherever_it_was(get_feed: Callable[[], Feed]) -> None:
     feed = get_feed()
     deltas = [message for message in feed.messages() if isinstance(message, Delta)]
-    rule = continuity(feed.kind, 10)
+    rule = rule_of(feed.kind, "book.10")
     assert len(deltas) == feed.deltas
     for before, lost, after in zip(deltas, deltas[1:], deltas[2:], strict=False):
         assert rule.judge_delta(before.sequence, lost) is Verdict.CONTINUES
@@ -189,11 +190,11 @@ def test_a_stale_prefix_is_dropped_before_the_snapshot_joins(
     assert rebuilt.top[0] < rebuilt.top[2]
 
 
-def made_start(kind: Kind) -> tuple[made_startup.Heard, dict[str, int]]:
+def made_start(kind: MarketKind) -> tuple[made_startup.Heard, dict[str, int]]:
     return made_startup.start_of_a_client(kind, 20)
 
 
-def recorded_start(kind: Kind) -> tuple[made_startup.Heard, dict[str, int]]:
+def recorded_start(kind: MarketKind) -> tuple[made_startup.Heard, dict[str, int]]:
     if kind == "spot":
         counts = {"Snapshot": 4, "Delta": 177, "TopOfBook": 84, "Trade": 2, "Candle": 2}
         return recordings.start_of_a_client(recordings.BINANCE_START), counts
@@ -210,7 +211,7 @@ def recorded_start(kind: Kind) -> tuple[made_startup.Heard, dict[str, int]]:
 )
 @pytest.mark.parametrize("kind", ["spot", "linear"])
 def test_the_start_of_a_client_joins_every_book(
-    start: Callable[[Kind], tuple[made_startup.Heard, dict[str, int]]], kind: Kind
+    start: Callable[[MarketKind], tuple[made_startup.Heard, dict[str, int]]], kind: MarketKind
 ) -> None:
     heard, messages = start(kind)
     books: dict[str, Rebuilt] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from collector.errors import FrameError
-from collector.exchanges.binance import read_frame
+from collector.exchanges.binance.frames import read_frame
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 import recordings

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from collector.book.verified import Verdict
 from collector.errors import FrameError
 from collector.events.messages import Ack, Delta, Heartbeat, Other, Snapshot
-from collector.exchanges.bybit import Continuity, read_frame
+from collector.exchanges.bybit.frames import read_frame
+from collector.exchanges.bybit.rule import Continuity
 
 BOOK = (
     '{"topic":"orderbook.50.BTCUSDT","type":"%s","ts":1700000000123,"data":{"s":"BTCUSDT",'

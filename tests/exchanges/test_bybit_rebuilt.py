@@ -9,7 +9,8 @@ import pytest
 
 from collector.book.verified import Did, VerifiedBook
 from collector.events.messages import Candle, Delta, Snapshot, Trade
-from collector.exchanges.bybit import Continuity, read_frame
+from collector.exchanges.bybit.frames import read_frame
+from collector.exchanges.bybit.rule import Continuity
 from collector.streams.plausible import candle_problem, trade_problem
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))

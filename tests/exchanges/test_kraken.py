@@ -22,10 +22,18 @@ from collector.events.messages import (
     TopOfBook,
     Trade,
 )
-from collector.exchanges import kraken
-from collector.exchanges.kraken import group, ping, read_frame, read_instruments, route, subscribe, topic
-from collector.exchanges.kraken_topics import CHANNELS, WIRE_CURRENCIES
-from collector.exchanges.venues import VENUES
+from collector.exchanges.kraken.frames import read_frame
+from collector.exchanges.kraken.topics import (
+    CHANNELS,
+    WIRE_CURRENCIES,
+    ping,
+    requests,
+    route,
+    subscribe,
+    topic,
+    unsubscribe,
+)
+from collector.exchanges.registry import EXCHANGES
 from collector.streams.plausible import candle_problem, trade_problem
 
 BOOK = (
@@ -147,7 +155,7 @@ def test_intervals_have_the_names_of_all_exchanges(minutes: int, interval: str) 
     (candle,) = read_frame(of("ohlc", BAR.replace('"interval":1', f'"interval":{minutes}')))
     assert isinstance(candle, Candle)
     assert (candle.interval, candle.topic) == (interval, f"ohlcv.{interval}:ETH/USD")
-    assert interval in VENUES["kraken"].intervals
+    assert interval in EXCHANGES["kraken"].intervals
 
 
 def test_the_best_prices_are_read_with_and_without_a_time() -> None:
@@ -254,7 +262,7 @@ def test_a_topic_is_asked_for_and_ended_as_documented(
         "params": {**params, "snapshot": True},
         "req_id": number,
     }
-    assert kraken.unsubscribe([named], "7") == {"method": "unsubscribe", "params": params, "req_id": number}
+    assert unsubscribe([named], "7") == {"method": "unsubscribe", "params": params, "req_id": number}
 
 
 @pytest.mark.parametrize("channel", ["book", "book.50", "ohlcv.2m", "ticker", "", "trade.1"])
@@ -265,13 +273,13 @@ def test_a_channel_that_the_exchange_does_not_have_is_refused(channel: str) -> N
 
 def test_a_request_holds_many_symbols_of_one_channel() -> None:
     topics = ["book.10:A/USD", "trade:A/USD", "book.25:A/USD", "book.10:B/USD", "ohlcv.1m:A/USD"]
-    assert group(topics) == [
+    assert requests(topics) == [
         ["book.10:A/USD", "book.10:B/USD"],
         ["trade:A/USD"],
         ["book.25:A/USD"],
         ["ohlcv.1m:A/USD"],
     ]
-    params = subscribe(group(topics)[0], "1")["params"]
+    params = subscribe(requests(topics)[0], "1")["params"]
     assert params == {"channel": "book", "depth": 10, "symbol": ["A/USD", "B/USD"], "snapshot": True}
     for mixed in (topics, []):
         with pytest.raises(ValueError, match="one channel expected"):
@@ -430,6 +438,5 @@ def test_a_value_of_another_kind_never_raises_anything_else(
 def survive(text: str) -> None:
     try:
         read_frame(text)
-        read_instruments(text)
     except FrameError:
         pass

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from collector.book.book import OrderBook
 from collector.book.verified import Did, Outcome, Verdict, VerifiedBook
 from collector.events.messages import Delta, Snapshot
-from collector.exchanges.kraken import Checksum, read_frame
+from collector.exchanges.kraken.frames import read_frame
+from collector.exchanges.kraken.rule import Checksum
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 from kraken_example import WORKED_ASKS, WORKED_BIDS, WORKED_CHECKSUM

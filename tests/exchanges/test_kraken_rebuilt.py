@@ -10,10 +10,12 @@ import pytest
 from collector.book.book import OrderBook
 from collector.book.verified import Did, Outcome, VerifiedBook
 from collector.events.messages import Delta, Snapshot
-from collector.exchanges.kraken import Checksum, read_frame, read_instruments
+from collector.exchanges.kraken.frames import read_frame
+from collector.exchanges.kraken.rule import Checksum
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 import recordings
+from kraken_instruments import read_instruments
 from made_kraken import Made, exponent, instruments, made
 from recordings import where_recorded
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import ccxt
 import pytest
 
-from collector.exchanges.kraken import read_frame, read_instruments, topic
+from collector.exchanges.kraken.frames import read_frame
+from collector.exchanges.kraken.topics import topic
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 import recordings
+from kraken_instruments import read_instruments
 from made_kraken import instruments
 from recordings import where_recorded
 

@@ -2,32 +2,39 @@
 
 import pytest
 
-from collector.exchanges.limits import BINANCE, BYBIT, KRAKEN, UNVERIFIED, Rate, WebsocketLimits
+from collector.exchanges.exchange import Limits, Rate
+from collector.exchanges.registry import EXCHANGES
+from collector.exchanges.unverified import UNVERIFIED
 
 
 def test_an_exchange_whose_limits_nobody_looked_up_is_asked_little() -> None:
-    assert UNVERIFIED.connects == Rate(60, 300.0)
-    assert dict(UNVERIFIED.requests) == {"spot": Rate(2, 1.0), "linear": Rate(2, 1.0)}
-    assert (UNVERIFIED.topics, UNVERIFIED.characters) == (20, None)
+    limits = UNVERIFIED.limits
+    assert limits.connects == Rate(60, 300.0)
+    assert dict(limits.requests) == {"spot": Rate(2, 1.0), "linear": Rate(2, 1.0)}
+    assert (limits.topics, limits.characters) == (20, None)
 
 
 @pytest.mark.parametrize(
-    ("limits", "connects", "requests", "topics", "characters"),
+    ("name", "connects", "requests", "topics", "characters"),
     [
-        (BYBIT, Rate(500, 300.0), {"spot": Rate(20, 1.0), "linear": Rate(20, 1.0)}, 200, 21_000),
-        (BINANCE, Rate(300, 300.0), {"spot": Rate(5, 1.0), "linear": Rate(10, 1.0)}, 1024, None),
-        (KRAKEN, Rate(150, 600.0), {"spot": Rate(5, 1.0)}, 100, None),
+        ("bybit", Rate(500, 300.0), {"spot": Rate(20, 1.0), "linear": Rate(20, 1.0)}, 200, 21_000),
+        ("binance", Rate(300, 300.0), {"spot": Rate(5, 1.0), "linear": Rate(10, 1.0)}, 1024, None),
+        ("kraken", Rate(150, 600.0), {"spot": Rate(5, 1.0)}, 100, None),
     ],
 )
 def test_the_limits_are_those_of_the_exchanges_pages(
-    limits: WebsocketLimits, connects: Rate, requests: dict[str, Rate], topics: int, characters: int | None
+    name: str, connects: Rate, requests: dict[str, Rate], topics: int, characters: int | None
 ) -> None:
+    limits: Limits = EXCHANGES[name].limits
     found = limits.connects, dict(limits.requests), limits.topics, limits.characters
     assert found == (connects, requests, topics, characters)
 
 
 def test_a_channel_is_expected_as_busy_as_its_family_unless_it_has_a_figure_of_its_own() -> None:
-    assert [BYBIT.expected_a_second(one) for one in ("book.50", "book.200", "ohlcv.1m", "bbo")] == [
+    limits = EXCHANGES["bybit"].limits
+    assert [
+        limits.expected_a_second(one, "linear") for one in ("book.50", "book.200", "ohlcv.1m", "bbo")
+    ] == [
         50.0,
         10.0,
         1.0,

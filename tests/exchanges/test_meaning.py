@@ -3,6 +3,7 @@
 import pytest
 
 from collector.errors import SettingsError
+from collector.exchanges.exchange import MarketKind, kind_of
 from collector.exchanges.meaning import (
     default_channel,
     default_markets,
@@ -10,7 +11,7 @@ from collector.exchanges.meaning import (
     kinds_in_order,
     market_meant,
 )
-from collector.exchanges.venues import VENUES, Kind, kind_of, kinds_of
+from collector.exchanges.registry import EXCHANGES
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ from collector.exchanges.venues import VENUES, Kind, kind_of, kinds_of
     ],
 )
 def test_each_exchange_has_a_first_kind_and_settings_may_say_another(
-    exchange: str, market: Kind | None, order: tuple[Kind, ...]
+    exchange: str, market: MarketKind | None, order: tuple[MarketKind, ...]
 ) -> None:
     assert kinds_in_order(exchange, market) == order
     assert kind_meant(exchange, "BTCUSDT", market) == order[0]
@@ -34,10 +35,10 @@ def test_each_exchange_has_a_first_kind_and_settings_may_say_another(
     assert kind_meant(exchange, "BTC/USDT:USDT", market) == "linear"
 
 
-@pytest.mark.parametrize("exchange", VENUES)
+@pytest.mark.parametrize("exchange", EXCHANGES)
 def test_the_default_markets_of_an_exchange_are_of_the_kind_they_stand_under(exchange: str) -> None:
-    markets = VENUES[exchange].bare_markets
-    assert set(markets) == set(VENUES[exchange].preferred) == set(kinds_of(exchange))
+    markets = EXCHANGES[exchange].bare_markets
+    assert set(markets) == set(EXCHANGES[exchange].preferred) == set(EXCHANGES[exchange].kinds)
     for kind, symbols in markets.items():
         assert {kind_of(symbol) for symbol in symbols} == {kind}
         assert default_markets(exchange, kind) == symbols
@@ -59,7 +60,7 @@ def test_an_exchange_that_nobody_wrote_a_file_for_has_no_default_markets() -> No
     ],
 )
 def test_the_default_channel_is_the_smallest_book_that_holds_fifty_levels(
-    exchange: str, names: list[str], market: Kind | None, channel: str
+    exchange: str, names: list[str], market: MarketKind | None, channel: str
 ) -> None:
     assert default_channel(exchange, names, market) == channel
 

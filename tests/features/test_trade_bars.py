@@ -6,6 +6,7 @@ import pytest
 
 from collector.events.batch import Batch, StreamKey
 from collector.events.columns import NO_INT, NO_NUMBER, CandleColumns, TradeColumns
+from collector.exchanges.registry import EXCHANGES
 from collector.features.trade_bars import TradeBars
 
 MINUTE_MS = 60_000
@@ -14,9 +15,11 @@ BARS_SEGMENT = 900
 
 
 class Rig:
-    def __init__(self, exchange: str = "binance") -> None:
+    def __init__(self, exchange: str = "binance", *, open_at_last_close: bool = False) -> None:
         keys = [StreamKey(exchange, "BTC/USDT", channel) for channel in ("trade", "ohlcv.1m")]
-        self.bars = TradeBars(keys.__getitem__)
+        self.bars = TradeBars(
+            keys.__getitem__, open_at_last_close=lambda name: open_at_last_close and name == exchange
+        )
         self.found = (0, 0)
         self.tell(-10, (1.0, 1.0, 1.0, 1.0, 1.0))  # from now on it is known which bars are wanted
 
@@ -133,7 +136,8 @@ def test_trades_that_are_no_market_trades_are_left_out() -> None:
 
 
 def test_bars_of_bybit_begin_at_the_last_close() -> None:
-    rig = Rig("bybit")
+    assert EXCHANGES["bybit"].bars_open_at_last_close
+    rig = Rig("bybit", open_at_last_close=True)
     traded(rig)
     rig.tell(1, (100.0, 103.0, 100.0, 102.0, 4.5))
     assert rig.found == (1, 0)

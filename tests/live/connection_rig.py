@@ -13,9 +13,10 @@ from collector.clock import Clock
 from collector.events.batch import Liveness, StreamKey
 from collector.events.messages import Ack, Snapshot
 from collector.events.notices import PotentialHalt, SnapshotFailed
-from collector.exchanges.binance_rules import SpotContinuity
-from collector.exchanges.protocol import EXCHANGES, Exchange
-from collector.exchanges.unverified import Unproven
+from collector.exchanges.binance.rule import SpotContinuity
+from collector.exchanges.exchange import Exchange
+from collector.exchanges.registry import EXCHANGES
+from collector.exchanges.unproven import Unproven
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions, Surroundings

@@ -12,9 +12,9 @@ from collector.clock import Clock
 from collector.errors import StreamError
 from collector.events.messages import Ack
 from collector.events.notices import State, SystemState
-from collector.exchanges.limits import Rate
-from collector.exchanges.protocol import EXCHANGES
-from collector.exchanges.venues import OwnAddresses
+from collector.exchanges.addresses import OwnAddresses
+from collector.exchanges.exchange import Rate
+from collector.exchanges.registry import EXCHANGES
 from collector.live.connection import Address, Connection, Pace
 from collector.network.failure_table import FailureClass
 from collector.network.failures import Failure

@@ -13,7 +13,7 @@ from collector.app.collector import Collector
 from collector.clock import Clock
 from collector.events.bus import EventBus
 from collector.events.notices import FirstContact, State, SystemState
-from collector.exchanges.venues import OwnAddresses
+from collector.exchanges.addresses import OwnAddresses
 from collector.live.first_contact import Contact
 from collector.network.markets import Source
 from collector.settings import load_settings

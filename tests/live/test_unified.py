@@ -10,7 +10,7 @@ import pytest
 
 from collector.errors import StreamError
 from collector.events.messages import Snapshot
-from collector.exchanges.limits import Rate
+from collector.exchanges.exchange import Rate
 from collector.live.unverified import questions as unified_questions
 from collector.live.unverified.questions import Questions
 from collector.live.unverified.socket import UnifiedSocket

@@ -25,8 +25,9 @@ from collector.app.collector import Collector
 from collector.errors import StreamError
 from collector.events.batch import StreamKey
 from collector.events.notices import SegmentChanged
-from collector.exchanges.protocol import EXCHANGES
-from collector.exchanges.venues import VENUES, Kind, dialled
+from collector.exchanges.addresses import dialled
+from collector.exchanges.exchange import MarketKind
+from collector.exchanges.registry import EXCHANGES
 from collector.network.failures import Failure, classify, classify_close
 from collector.network.markets import Markets, Source, load_markets
 from collector.network.pacing import Budget
@@ -77,7 +78,7 @@ class Ear:
         return [cause for _, cause in self.downs]
 
 
-def source(bases: Bases, exchange: str, *kinds: Kind) -> Source:
+def source(bases: Bases, exchange: str, *kinds: MarketKind) -> Source:
     return Source(exchange, "live", bases, kinds)
 
 
@@ -85,13 +86,13 @@ def bases_of(simulator: Simulator, exchange: str) -> Bases:
     return Bases(**simulator.endpoints(exchange))
 
 
-def address(bases: Bases, exchange: str, kind: Kind) -> str:
+def address(bases: Bases, exchange: str, kind: MarketKind) -> str:
     return next(url for url in dialled(exchange, "live", bases, (kind,)) if url.startswith("ws"))
 
 
 @asynccontextmanager
 async def dialling(
-    bases: Bases, ear: Ear, exchange: str = "bybit", kind: Kind = "linear", **websocket: int
+    bases: Bases, ear: Ear, exchange: str = "bybit", kind: MarketKind = "linear", **websocket: int
 ) -> AsyncIterator[Any]:
     """Give the ccxt object of a connection, changed only where a test says so; close it in any case."""
     none_yet = getattr(ccxt, exchange)()
@@ -180,20 +181,20 @@ def test_the_methods_we_lean_on_take_what_we_give(
     assert inspect.iscoroutinefunction(method) is is_coroutine
 
 
-@pytest.mark.parametrize("exchange", VENUES)
+@pytest.mark.parametrize("exchange", EXCHANGES)
 def test_no_exchange_of_ours_has_hooks_of_its_own_that_ours_would_hide(exchange: str) -> None:
     theirs = getattr(ccxt.pro, exchange)
     for name in ("client", "on_connected", "on_error", "on_close"):
         assert getattr(theirs, name) is getattr(Exchange, name), name
 
 
-@pytest.mark.parametrize("exchange", VENUES)
+@pytest.mark.parametrize("exchange", EXCHANGES)
 def test_the_addresses_that_we_replace_are_there(exchange: str) -> None:
-    venue = VENUES[exchange]
+    addresses = EXCHANGES[exchange].addresses
     urls = getattr(ccxt.pro, exchange)().urls
-    for key in venue.ccxt_urls_key.values():
-        assert set(venue.ccxt_rest) <= set(urls[key]) or exchange == "bybit", key
-        assert set(venue.ccxt_ws) <= set(urls[key]["ws"]), key
+    for key in addresses.ccxt_urls_key.values():
+        assert set(addresses.ccxt_rest) <= set(urls[key]) or exchange == "bybit", key
+        assert set(addresses.ccxt_ws) <= set(urls[key]["ws"]), key
 
 
 # Frames
@@ -208,7 +209,9 @@ def test_the_addresses_that_we_replace_are_there(exchange: str) -> None:
         ("binance", "spot", "BTC/USDT", "book.50"),
     ],
 )
-def test_the_tap_hears_every_frame_in_order(exchange: str, kind: Kind, symbol: str, channel: str) -> None:
+def test_the_tap_hears_every_frame_in_order(
+    exchange: str, kind: MarketKind, symbol: str, channel: str
+) -> None:
     ear = Ear()
     with Simulator(symbols={exchange: [symbol]}, updates_per_s=0.0) as simulator:
         asyncio.run(_hear_all(simulator, ear, exchange, kind, symbol, channel))
@@ -228,13 +231,13 @@ def _is_book(message: dict[str, Any]) -> bool:
 
 
 async def _hear_all(
-    simulator: Simulator, ear: Ear, exchange: str, kind: Kind, symbol: str, channel: str
+    simulator: Simulator, ear: Ear, exchange: str, kind: MarketKind, symbol: str, channel: str
 ) -> None:
-    bases, protocol = bases_of(simulator, exchange), EXCHANGES[exchange]
+    bases, wire = bases_of(simulator, exchange), EXCHANGES[exchange].topics
     async with dialling(bases, ear, exchange, kind) as ccxts:
         client = dial(ccxts, address(bases, exchange, kind))
         await until(lambda: ear.ups, "up")
-        await client.send(dict(protocol.subscribe([protocol.topic("BTCUSDT", symbol, channel)], "1")))
+        await client.send(dict(wire.subscribe([wire.topic("BTCUSDT", symbol, channel)], "1")))
         await until(lambda: ear.frames, "an answer")
         await elsewhere(simulator.wait_for_subscription, exchange, symbol, channel)
         await elsewhere(simulator.prepare, 5000)
@@ -491,7 +494,7 @@ def test_sending_into_a_closed_socket_raises_what_we_catch() -> None:
     ("exchange", "symbol"), [("bybit", BTC), ("binance", "BTC/USDT"), ("kraken", "BTC/USD")]
 )
 def test_markets_loaded_once_serve_every_connection(exchange: str, symbol: str) -> None:
-    kind: Kind = "linear" if ":" in symbol else "spot"
+    kind: MarketKind = "linear" if ":" in symbol else "spot"
     with Simulator(symbols={exchange: [symbol]}, updates_per_s=0.0) as simulator:
         bases = bases_of(simulator, exchange)
         markets = load_markets(source(bases, exchange, kind), 5.0)
@@ -514,7 +517,7 @@ def test_markets_loaded_once_serve_every_connection(exchange: str, symbol: str) 
     [("publicGetDepth", "BTC/USDT", "spot"), ("fapiPublicGetDepth", BTC, "linear")],
 )
 def test_a_snapshot_by_rest_is_the_raw_answer_and_its_headers_are_kept(
-    method: str, symbol: str, kind: Kind
+    method: str, symbol: str, kind: MarketKind
 ) -> None:
     with Simulator(symbols={"binance": [symbol]}, updates_per_s=0.0) as simulator:
 

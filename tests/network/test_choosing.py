@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from collector.errors import UserError
+from collector.exchanges.exchange import MarketKind
 from collector.exchanges.meaning import kinds_in_order
-from collector.exchanges.venues import Kind
 from collector.network.choosing import collected, look_up
 from collector.network.markets import Markets
 
@@ -33,7 +33,7 @@ LISTED = [
 ]
 
 
-def markets(exchange: str = "bybit", preferred: Kind | None = None) -> Markets:
+def markets(exchange: str = "bybit", preferred: MarketKind | None = None) -> Markets:
     loaded = SimpleNamespace(markets={one["symbol"]: one for one in LISTED})
     return Markets(loaded, kinds_in_order(exchange, preferred))
 
@@ -59,7 +59,7 @@ def markets(exchange: str = "bybit", preferred: Kind | None = None) -> Markets:
     ],
 )
 def test_a_name_means_the_preferred_kind_that_has_it(
-    exchange: str, preferred: Kind | None, name: str, symbols: list[str]
+    exchange: str, preferred: MarketKind | None, name: str, symbols: list[str]
 ) -> None:
     assert [one["symbol"] for one in markets(exchange, preferred).choose(name)] == symbols
 

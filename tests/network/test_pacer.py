@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.exchanges.limits import Rate
+from collector.exchanges.exchange import Rate
 from collector.network.pacing import Pacer, at_most
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.exchanges.limits import Rate
-from collector.exchanges.protocol import EXCHANGES
+from collector.exchanges.exchange import Rate
+from collector.exchanges.registry import EXCHANGES
 from collector.network.pacing import SHARE, at_most
 from collector.network.turnstile import Turnstile
 

@@ -10,8 +10,8 @@ from collector.events.bus import EventBus
 from collector.events.market import L2Update
 from collector.events.messages import Delta, Snapshot
 from collector.events.notices import SegmentChanged
-from collector.exchanges.binance_rules import SpotContinuity
-from collector.exchanges.bybit import Continuity
+from collector.exchanges.binance.rule import SpotContinuity
+from collector.exchanges.bybit.rule import Continuity
 from collector.ids import SegmentIds
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Outlet, Topic

@@ -10,7 +10,7 @@ import pytest
 from collector.book.verified import Outcome
 from collector.events.messages import Ack
 from collector.events.notices import State
-from collector.exchanges.protocol import exchange_of
+from collector.exchanges.registry import exchange_of
 from collector.streams.maker import StreamMaker
 from collector.streams.router import Router, UnknownFrames
 from collector.streams.stream import Stream

@@ -11,8 +11,9 @@ from collector.book.bridged import BridgedBook
 from collector.book.verified import Did
 from collector.errors import FrameError
 from collector.events.messages import Delta, TopOfBook
-from collector.exchanges.binance import continuity, read_frame, read_snapshot
-from collector.exchanges.venues import Kind
+from collector.exchanges.binance.frames import read_frame, read_snapshot
+from collector.exchanges.binance.rule import rule_of
+from collector.exchanges.exchange import MarketKind
 from collector.streams.comparisons import LastNotBeyond, SameNumber, Touch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
@@ -119,9 +120,9 @@ RECORDED = [("spot", recordings.BINANCE_SPOT, 6_170), ("linear", recordings.BINA
 )
 @pytest.mark.parametrize("lie", [False, True])
 def test_nothing_disagrees_but_a_lie(
-    frames: Callable[[], list[tuple[int, str]]], kind: Kind, compared: int, lie: bool
+    frames: Callable[[], list[tuple[int, str]]], kind: MarketKind, compared: int, lie: bool
 ) -> None:
-    rule = continuity(kind, 1000)
+    rule = rule_of(kind, "book.1000")
     book, touches = BridgedBook(rule, 1000), LastNotBeyond()
     found, states, lies = [], 0, 0
     book.fetching = 1

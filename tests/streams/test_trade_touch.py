@@ -10,8 +10,9 @@ from collector.book.bridged import BridgedBook
 from collector.book.verified import Did
 from collector.errors import FrameError
 from collector.events.messages import Delta, Trade
-from collector.exchanges.binance import continuity, read_frame, read_snapshot
-from collector.exchanges.venues import Kind
+from collector.exchanges.binance.frames import read_frame, read_snapshot
+from collector.exchanges.binance.rule import rule_of
+from collector.exchanges.exchange import MarketKind
 from collector.streams.comparisons import SLOT_NS, TradesAtTheTouch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
@@ -105,9 +106,9 @@ RECORDED = [("spot", recordings.BINANCE_SPOT, 14_000), ("linear", recordings.BIN
 )
 @pytest.mark.parametrize("moved_by", [1.0, 1.02, 0.98])
 def test_trades_contradict_nothing_unless_their_prices_are_of_another_market(
-    frames: Callable[[], list[tuple[int, str]]], kind: Kind, trades: int, moved_by: float
+    frames: Callable[[], list[tuple[int, str]]], kind: MarketKind, trades: int, moved_by: float
 ) -> None:
-    book, touch = BridgedBook(continuity(kind, 1000), 1000), TradesAtTheTouch()
+    book, touch = BridgedBook(rule_of(kind, "book.1000"), 1000), TradesAtTheTouch()
     book.fetching = 1
     compared, contradicted = 0, 0
     for received_at_ns, text in frames():

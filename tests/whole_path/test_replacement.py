@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.exchanges.protocol import EXCHANGES
+from collector.exchanges.registry import EXCHANGES
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import COMPARED, Market, as_row, on_markets, running, wait_until

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from collector.events.notices import PotentialHalt, State, SystemState
-from collector.exchanges.limits import Rate
-from collector.exchanges.protocol import EXCHANGES
+from collector.exchanges.exchange import Rate
+from collector.exchanges.registry import EXCHANGES
 from collector.simulator import Simulator
 from collector.simulator.exchanges.binance import Binance
 from collector.simulator.faults.admission import Rule

@@ -11,7 +11,7 @@ import pytest
 
 from collector import load_ohlcv
 from collector.events import market as told
-from collector.exchanges.protocol import EXCHANGES
+from collector.exchanges.registry import EXCHANGES
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))

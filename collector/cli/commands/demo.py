@@ -10,19 +10,10 @@ import typer
 from collector.cli.options import Plain, Seconds
 
 if TYPE_CHECKING:
+    from collector.exchanges.exchange import DemoMarkets
     from collector.settings import Settings
     from collector.simulator import Simulator
 
-SYMBOLS = {
-    "bybit": ["BTC/USDT:USDT", "ETH/USDT:USDT"],
-    "binance": ["BTC/USDT", "ETH/USDT"],
-    "kraken": ["BTC/USD"],
-}
-CHANNELS = {
-    "bybit": ["book.50", "trade", "ohlcv.1m"],
-    "binance": ["book.50", "bbo", "trade", "ohlcv.1m"],
-    "kraken": ["book.25", "trade", "ohlcv.1m"],
-}
 DEMO_DATABASE = "./demo.db"
 
 
@@ -41,19 +32,28 @@ def demo(
     from collector.app.collector import Collector  # noqa: PLC0415
     from collector.app.logs import set_up_logging  # noqa: PLC0415
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
+    from collector.exchanges.registry import DEFAULT_EXCHANGE  # noqa: PLC0415
     from collector.simulator import Simulator  # noqa: PLC0415
 
-    with Simulator(symbols=SYMBOLS) as simulator:
+    markets = demo_markets()
+    with Simulator(symbols={name: one.symbols for name, one in markets.items()}) as simulator:
         settings = demo_settings(simulator, db, os.environ)
         set_up_logging(settings.logging, secrets=settings.secrets())
         until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
         shown = settings.masked()["database"]["url"]
-        names = "; ".join(f"{exchange} {', '.join(symbols)}" for exchange, symbols in SYMBOLS.items())
+        names = "; ".join(f"{exchange} {', '.join(one.symbols)}" for exchange, one in markets.items())
         print(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
         screen = screen_for(settings.logging, wanted=not plain)
         code = run_in_foreground(Collector(settings), seconds, screen=screen)
-    print_what_next(shown)
+    print_what_next(shown, markets[DEFAULT_EXCHANGE].symbols[0])
     return code
+
+
+def demo_markets() -> "dict[str, DemoMarkets]":
+    """Return what the demo collects, by exchange."""
+    from collector.exchanges.registry import EXCHANGES  # noqa: PLC0415
+
+    return {name: one.demo for name, one in EXCHANGES.items() if one.demo is not None}
 
 
 def demo_settings(simulator: "Simulator", db: str, environ: Mapping[str, str]) -> "Settings":
@@ -61,9 +61,9 @@ def demo_settings(simulator: "Simulator", db: str, environ: Mapping[str, str]) -
     from collector.settings import load_settings  # noqa: PLC0415
 
     overrides: dict[str, object] = {"database.url": db}
-    for exchange, symbols in SYMBOLS.items():
-        overrides[f"exchanges.{exchange}.symbols"] = symbols
-        overrides[f"exchanges.{exchange}.channels"] = CHANNELS[exchange]
+    for exchange, one in demo_markets().items():
+        overrides[f"exchanges.{exchange}.symbols"] = list(one.symbols)
+        overrides[f"exchanges.{exchange}.channels"] = list(one.channels)
         for side, url in simulator.endpoints(exchange).items():
             overrides[f"exchanges.{exchange}.endpoints.{side}"] = url
     return load_settings(
@@ -71,14 +71,14 @@ def demo_settings(simulator: "Simulator", db: str, environ: Mapping[str, str]) -
     )
 
 
-def print_what_next(db: str) -> None:
+def print_what_next(db: str, symbol: str) -> None:
     """Say where the data is and what to do with it."""
     print(
         f"\nThe data is in {db}. Try:\n"
         f"  python run.py verify --db {db}\n"
         f"  python run.py coverage --db {db}\n"
         '  python -c "from collector import load_features; '
-        f"print(load_features('{db}', '{SYMBOLS['bybit'][0]}', every='1s'))\""
+        f"print(load_features('{db}', '{symbol}', every='1s'))\""
     )
 
 

@@ -1,21 +1,19 @@
 """Say how many messages a stream may bring, and how many bytes its rows take.
 
-Bybit and Binance push books at fixed intervals (their websocket pages); what has no interval is what a
-busy market was seen to send, and a quiet one sends far less.
+What an exchange pushes at fixed intervals comes no faster; what has no interval is what a busy market was
+seen to send, and a quiet one sends far less.
 """
 
 from dataclasses import dataclass
 from typing import Literal
+
+from collector.exchanges.registry import exchange_of
 
 Table = Literal["book", "levels", "trades", "ohlcv"]
 
 # On SQLite, with indexes, as measured over 100,000 rows; `plan --measure` measures the real ones.
 BYTES_A_ROW: dict[Table, float] = {"book": 300.0, "levels": 650.0, "trades": 320.0, "ohlcv": 190.0}
 
-BYBIT_BOOKS = {1: 100.0, 50: 50.0, 200: 10.0, 1000: 5.0}  # every 10, 20, 100, 200 ms
-BYBIT_SPOT_BOOKS = {**BYBIT_BOOKS, 200: 5.0}
-BINANCE_BOOK = 10.0  # @100ms
-BUSY = {"book": 50.0, "binance bbo": 100.0, "bbo": 20.0, "trade": 20.0, "ohlcv": 2.0}
 MINUTES = {"m": 1, "h": 60, "d": 1440, "w": 10_080, "M": 43_200}
 
 
@@ -45,23 +43,16 @@ def expected(
 
     `most_book_rows_a_s` is what sampling leaves of a book.
     """
+    limits = exchange_of(exchange).limits
     family, _, rest = channel.partition(".")
+    rate = limits.expected_a_second(channel, kind)
+    is_bound = family in limits.pushed_at_intervals
     if family == "trade":
-        return Rate(BUSY["trade"], is_bound=False, rows_a_s={"trades": BUSY["trade"]})
+        return Rate(rate, is_bound, {"trades": rate})
     if family == "ohlcv":
-        bars_a_s = 1 / (60 * int(rest[:-1]) * MINUTES[rest[-1]])
-        return Rate(BUSY["ohlcv"], is_bound=False, rows_a_s={"ohlcv": bars_a_s})
-    rate, is_bound = _book_rate(exchange, kind, 1 if family == "bbo" else int(rest), family)
+        return Rate(rate, is_bound, {"ohlcv": 1 / (60 * int(rest[:-1]) * MINUTES[rest[-1]])})
     stored = rate if most_book_rows_a_s is None else min(rate, most_book_rows_a_s)
     rows: dict[Table, float] = {"book": stored}
     if deep:
         rows["levels"] = stored
     return Rate(rate, is_bound, rows)
-
-
-def _book_rate(exchange: str, kind: str | None, depth: int, family: str) -> tuple[float, bool]:
-    if exchange == "bybit":
-        return (BYBIT_SPOT_BOOKS if kind == "spot" else BYBIT_BOOKS).get(depth, BYBIT_BOOKS[50]), True
-    if family == "bbo":
-        return BUSY.get(f"{exchange} bbo", BUSY["bbo"]), False
-    return (BINANCE_BOOK, True) if exchange == "binance" else (BUSY["book"], False)

@@ -8,6 +8,7 @@ import ccxt
 
 from collector.book.verified import Did
 from collector.events.batch import Liveness
+from collector.events.columns import INT64_MAX
 from collector.events.messages import Snapshot
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
@@ -22,7 +23,6 @@ from collector.streams.book_stream import BookStream
 from collector.streams.router import Router
 from collector.streams.stream import Stream
 
-INT64_MAX = 2**63 - 1
 MOST_UNANSWERED = 3  # in a row, then the market is taken for one that has no book
 LEAST_PAUSE_S = 0.05
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from collector.exchanges.limits import Rate
+from collector.exchanges.exchange import Rate
 from collector.network.pacing import Pacer
 from collector.streams.book_stream import BookStream
 

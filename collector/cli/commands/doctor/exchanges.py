@@ -54,13 +54,14 @@ def _rest(name: str, source: "Source") -> Iterator[Verdict]:
 
 
 def _credentials(name: str, source: "Source", settings: "ExchangeSettings") -> Verdict:
-    from collector.network.probe import can_check_credentials, check_credentials  # noqa: PLC0415
+    from collector.network.probe import check_credentials, unchecked_because  # noqa: PLC0415
 
     pair, title = settings.credentials, f"{name} credentials"
     if pair is None:
         return Verdict(title, "skip", "none given, and none needed")
-    if not can_check_credentials(source):
-        return Verdict(title, "skip", "not checked: the REST address is replaced, and keys go nowhere else")
+    why = unchecked_because(source)
+    if why is not None:
+        return Verdict(title, "skip", f"not checked: {why}")
     key, secret = pair.api_key.get_secret_value(), pair.api_secret.get_secret_value()
     try:
         only_reads = check_credentials(source, key, secret, TIMEOUT_S)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from collector.cli.commands.init.purposes import PURPOSES, Purpose
 from collector.database.url import database_url, sqlite_path, without_password
 from collector.errors import UserError
-from collector.exchanges.ccxt_names import NAMES
-from collector.exchanges.venues import VENUES, is_known, one_of
+from collector.exchanges.exchange import one_of
+from collector.exchanges.registry import EXCHANGES, UNVERIFIED_NAMES, is_known
 from collector.settings.keys import nearest
 
 
@@ -31,14 +31,14 @@ class Answers:
 
 def exchanges(text: str) -> tuple[str, ...]:
     """Read names, or numbers of those that are listed, separated by commas."""
-    listed = list(VENUES)
+    listed = list(EXCHANGES)
     found: list[str] = []
     for word in (part.strip().lower() for part in text.split(",")):
         if not word:
             continue
         name = _numbered(listed, word)
         if not is_known(name):
-            close = nearest(name, VENUES) or nearest(name, sorted(NAMES))
+            close = nearest(name, EXCHANGES) or nearest(name, sorted(UNVERIFIED_NAMES))
             raise UserError(
                 f"{word!r} is no exchange that is known, expected some of {', '.join(listed)} (or another of "
                 f"ccxt.pro's){close}"

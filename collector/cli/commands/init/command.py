@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130
 # What a missing answer would be, in the example of a whole command.
-EXAMPLES = {"--exchanges": "bybit", "--markets": "BTC,ETH", "--purpose": "training", "--db": DEFAULT_DATABASE}
+EXAMPLES = {"--markets": "BTC,ETH", "--purpose": "training", "--db": DEFAULT_DATABASE}
 
 Given = Mapping[str, str | None]
 
@@ -87,10 +87,12 @@ def _written(given: Given, output: Path, *, force: bool) -> "Written":
 
 def _missing(given: Given, output: Path) -> str:
     from collector.cli.commands.init.next_steps import again  # noqa: PLC0415
+    from collector.exchanges.registry import DEFAULT_EXCHANGE  # noqa: PLC0415
     from collector.settings.secrets import mask_url  # noqa: PLC0415
 
+    examples = {"--exchanges": DEFAULT_EXCHANGE, **EXAMPLES}
     missing = ", ".join(option for option, value in given.items() if value is None)
-    whole = {option: mask_url(value or EXAMPLES[option]) for option, value in given.items()}
+    whole = {option: mask_url(value or examples[option]) for option, value in given.items()}
     return (
         f"there is no terminal to ask on, expected {missing} as well, for example:\n  {again(whole, output)}"
     )

@@ -6,19 +6,13 @@ from typing import TypeVar
 from rich.console import Console
 
 from collector.cli.commands.init import answers
-from collector.cli.commands.init.markets import USUAL, markets
+from collector.cli.commands.init.markets import markets, usual_text
 from collector.cli.commands.init.purposes import PURPOSES, Purpose
 from collector.cli.commands.init.questions import Question, ask
 from collector.cli.options import DEFAULT_DATABASE
-from collector.exchanges.venues import VENUES
+from collector.exchanges.registry import EXCHANGES
 
 Answer = TypeVar("Answer")
-
-OFFERS = {
-    "bybit": "spot and USDT perpetuals; books proven by their update numbers, every 20 ms",
-    "binance": "spot and USD-M perpetuals; books proven by their update numbers, every 100 ms",
-    "kraken": "spot; books proven by a checksum, as they change",
-}
 
 
 class Interview:
@@ -36,13 +30,13 @@ class Interview:
     def exchanges(self) -> tuple[str, ...]:
         """Ask from where."""
         hint = "names or numbers, with commas; any other exchange of ccxt.pro by its name, its books unproven"
-        choices = [(name, OFFERS[name]) for name in VENUES]
-        question = Question("From which exchanges?", next(iter(VENUES)), hint, choices)
+        choices = [(name, one.summary) for name, one in EXCHANGES.items()]
+        question = Question("From which exchanges?", next(iter(EXCHANGES)), hint, choices)
         return self._ask(question, answers.exchanges)
 
     def markets(self, exchanges: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Ask which markets."""
-        usual = "; ".join(f"{name}: {USUAL[name].text}" for name in exchanges if name in USUAL)
+        usual = "; ".join(f"{name}: {text}" for name in exchanges if (text := usual_text(name)) is not None)
         hint = (
             "coins (BTC), markets (BTC/USDT is spot, BTC/USDT:USDT a perpetual); kraken:BTC/USD: only there"
         )

@@ -2,36 +2,25 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from collector.errors import UserError
-from collector.exchanges.venues import VENUES, kind_of, kinds_of, one_of
+from collector.exchanges.exchange import kind_of, one_of
+from collector.exchanges.registry import exchange_of
 
 _NAME = re.compile(r"""[^\s,/:\[\]{}'"#]{1,40}""")
 _STABLE = ("USDT", "USDC")  # quotes of names such as BTCUSDT
 _QUOTED_IN_DOLLARS = "USD"
 
 
-@dataclass(frozen=True, slots=True)
-class Usual:
-    """Which market of a coin is meant on an exchange when only the coin is named."""
-
-    form: str
-    quote: str
-    text: str
+_FORMS: Mapping[str, str] = MappingProxyType({"spot": "{base}/{quote}", "linear": "{base}/{quote}:{quote}"})
+_WORDS: Mapping[str, str] = MappingProxyType({"spot": "spot", "linear": "perpetuals"})
 
 
-_SPOT, _PERPETUAL = "{base}/{quote}", "{base}/{quote}:{quote}"
-USUAL: Mapping[str, Usual] = MappingProxyType(
-    {
-        "bybit": Usual(_PERPETUAL, "USDT", "perpetuals in USDT"),
-        "binance": Usual(_SPOT, "USDT", "spot in USDT"),
-        "kraken": Usual(_SPOT, "USD", "spot in USD"),
-    }
-)
-# Fiat pairs are Kraken's; elsewhere BTC/USD would be asked for in vain.
-_WITHOUT_DOLLARS = frozenset({"bybit", "binance"})
+def usual_text(exchange: str) -> str | None:
+    """Say which market of a coin is meant on an exchange when only the coin is named; None: none is."""
+    usual = exchange_of(exchange).usual_market
+    return None if usual is None else f"{_WORDS[usual.kind]} in {usual.quote}"
 
 
 def markets(exchanges: Sequence[str], text: str) -> dict[str, tuple[str, ...]]:
@@ -88,20 +77,24 @@ def _checked(name: str) -> str:
 
 
 def _fits(exchange: str, name: str) -> bool:
+    facts = exchange_of(exchange)
     if "/" not in name:
-        return exchange in USUAL
-    is_spot_in_dollars = name.partition("/")[2] == _QUOTED_IN_DOLLARS
-    return kind_of(name) in kinds_of(exchange) and not (is_spot_in_dollars and exchange in _WITHOUT_DOLLARS)
+        return facts.usual_market is not None
+    if name.partition("/")[2] == _QUOTED_IN_DOLLARS and not facts.has_spot_in_dollars:
+        return False
+    return kind_of(name) in facts.kinds
 
 
 def _usual(exchange: str, coin: str) -> str:
     """Return the market of a coin that is usual on an exchange; BTCUSDT is the coin BTC in USDT."""
-    usual = USUAL[exchange]
+    usual = exchange_of(exchange).usual_market
+    assert usual is not None  # noqa: S101  (`_fits` looked)
+    form = _FORMS[usual.kind]
     for quote in _STABLE:
         base = coin.removesuffix(quote).rstrip("-_")
         if coin.endswith(quote) and base:
-            return usual.form.format(base=base, quote=quote)
-    return usual.form.format(base=coin, quote=usual.quote)
+            return form.format(base=base, quote=quote)
+    return form.format(base=coin, quote=usual.quote)
 
 
 def _nowhere(exchanges: Sequence[str], name: str) -> str:
@@ -117,6 +110,6 @@ def _nowhere(exchanges: Sequence[str], name: str) -> str:
 
 def _examples(exchange: str) -> list[str]:
     """Return a market of each kind that an exchange has."""
-    quote = USUAL[exchange].quote if exchange in VENUES else "USDT"
-    forms = {"spot": _SPOT, "linear": _PERPETUAL}
-    return [forms[kind].format(base="BTC", quote=quote) for kind in kinds_of(exchange)]
+    facts = exchange_of(exchange)
+    quote = "USDT" if facts.usual_market is None else facts.usual_market.quote
+    return [_FORMS[kind].format(base="BTC", quote=quote) for kind in facts.kinds]

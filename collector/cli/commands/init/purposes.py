@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from collector.exchanges.venues import KINDS, families_of, kind_of, smallest_depth_holding
+from collector.exchanges.exchange import KINDS, kind_of
+from collector.exchanges.registry import exchange_of, smallest_depth_holding
 
 BOOK_LEVELS = 50  # a side
 BAR = "1m"
@@ -56,7 +57,7 @@ PURPOSES: Mapping[str, Purpose] = MappingProxyType(
 
 def channels(purpose: Purpose, exchange: str, symbols: Sequence[str]) -> list[str]:
     """Return the channels that serve a purpose, as the exchange offers them."""
-    offered = families_of(exchange)
+    offered = exchange_of(exchange).families
     kinds = [kind for kind in KINDS if any(kind_of(symbol) == kind for symbol in symbols)]
     # Every exchange offers these depths for both of its kinds, where it has two.
     depth = max(smallest_depth_holding(exchange, kind, BOOK_LEVELS) for kind in kinds)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from collector.cli.commands.init.answers import Answers, Database
 from collector.cli.commands.init.purposes import Purpose, channels
-from collector.exchanges.venues import VENUES
+from collector.exchanges.registry import EXCHANGES
 
 _CHANNELS = {
     "book": "the order book, {rest} levels a side; features are made of the best ten (storage.levels)",
@@ -46,7 +46,7 @@ def _exchange(exchange: str, symbols: Sequence[str], purpose: Purpose, *, is_fir
         return [*([_SECTIONS[name]] if is_first else []), f"    {name}:"]
 
     lines = [f"  {exchange}:"]
-    if exchange not in VENUES:
+    if exchange not in EXCHANGES:
         lines.append(_UNPROVEN)
     lines += section("symbols")
     lines += [f"      - {_scalar(symbol)}" for symbol in symbols]

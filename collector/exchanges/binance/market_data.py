@@ -6,7 +6,6 @@ USD-M is not documented: it is read as recorded. These raise FrameError, or what
 """
 
 from collections.abc import Callable, Mapping
-from math import isfinite
 from types import MappingProxyType
 
 import msgspec
@@ -14,9 +13,10 @@ from msgspec import field
 
 from collector.book.ladder import MAX_PRICE, MAX_SIZE
 from collector.errors import FrameError
+from collector.events.columns import INT64_MAX
 from collector.events.messages import Candle, Delta, Message, Side, Snapshot, TopOfBook, Trade
+from collector.exchanges.values import check_positive, check_whole
 
-INT64_MAX = 2**63 - 1
 NO_MESSAGE_BEFORE = -1  # `pu` of a market's first message
 MARKET_TRADE = "MARKET"
 
@@ -93,9 +93,9 @@ _kline_decoder = msgspec.json.Decoder(_Kline, strict=False)
 def read_rest_book(text: str, topic: str) -> Snapshot:
     """Read a book of REST; spot tells no time."""
     book = _rest_book_decoder.decode(text)
-    _check_whole("lastUpdateId", book.update)
+    check_whole("lastUpdateId", book.update)
     if book.transaction_ms is not None:
-        _check_whole("T", book.transaction_ms)
+        check_whole("T", book.transaction_ms)
     return Snapshot(topic, book.update, book.transaction_ms, book.bids, book.asks)
 
 
@@ -123,8 +123,8 @@ def read_aggregate(text: str) -> Trade:
 
 
 def _trade(frame: _Trade, stream: str, kind: str) -> Trade:
-    _check_whole("trade id", frame.trade_id)
-    _check_whole("T", frame.trade_ms)
+    check_whole("trade id", frame.trade_id)
+    check_whole("T", frame.trade_ms)
     return Trade(
         f"{_stream_name(frame.symbol)}@{stream}",
         str(frame.trade_id),
@@ -141,13 +141,13 @@ def _trade(frame: _Trade, stream: str, kind: str) -> Trade:
 def read_top(text: str) -> TopOfBook:
     """Read the best bid and ask."""
     frame = _top_decoder.decode(text)
-    _check_whole("u", frame.update)
+    check_whole("u", frame.update)
     if frame.transaction_ms is not None:
-        _check_whole("T", frame.transaction_ms)
-    _check_positive("bid price", frame.bid_price, MAX_PRICE)
-    _check_positive("bid size", frame.bid_size, MAX_SIZE)
-    _check_positive("ask price", frame.ask_price, MAX_PRICE)
-    _check_positive("ask size", frame.ask_size, MAX_SIZE)
+        check_whole("T", frame.transaction_ms)
+    check_positive("bid price", frame.bid_price, MAX_PRICE)
+    check_positive("bid size", frame.bid_size, MAX_SIZE)
+    check_positive("ask price", frame.ask_price, MAX_PRICE)
+    check_positive("ask size", frame.ask_size, MAX_SIZE)
     return TopOfBook(
         f"{_stream_name(frame.symbol)}@bookTicker",
         frame.update,
@@ -163,9 +163,9 @@ def read_kline(text: str) -> Candle:
     """Read a bar as it stands."""
     frame = _kline_decoder.decode(text)
     bar = frame.bar
-    _check_whole("E", frame.event_ms)
-    _check_whole("t", bar.open_ms)
-    _check_whole("n", bar.count)
+    check_whole("E", frame.event_ms)
+    check_whole("t", bar.open_ms)
+    check_whole("n", bar.count)
     return Candle(
         f"{_stream_name(frame.symbol)}@kline_{bar.interval}",
         bar.interval,
@@ -186,17 +186,6 @@ def _stream_name(symbol: str) -> str:
     if not symbol:
         raise FrameError("malformed", "an empty symbol")
     return symbol.lower()
-
-
-def _check_whole(name: str, number: int) -> None:
-    if not 0 <= number <= INT64_MAX:
-        raise FrameError("out_of_range", f"{name} {number}")
-
-
-def _check_positive(name: str, number: float, limit: float) -> None:
-    if not 0.0 < number < limit:
-        reason = "out_of_range" if isfinite(number) else "not_finite"
-        raise FrameError(reason, f"{name} {number!r}: more than 0 and less than {limit:g} expected")
 
 
 READERS: Mapping[str, Callable[[str], Message]] = MappingProxyType(

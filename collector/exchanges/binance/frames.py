@@ -6,7 +6,7 @@ import msgspec
 
 from collector.errors import FrameError
 from collector.events.messages import Ack, Message, Other, Snapshot, Status
-from collector.exchanges.binance_events import READERS, read_rest_book, read_top
+from collector.exchanges.binance.market_data import READERS, read_rest_book, read_top
 
 EVENT_PREFIX = '{"e":"'
 TOP_PREFIX = '{"u":'

@@ -9,9 +9,8 @@ import msgspec
 
 from collector.errors import FrameError
 from collector.events.messages import Ack, Heartbeat, Message, Other, Status
-from collector.exchanges.kraken_books import read_books
-from collector.exchanges.kraken_events import READERS
-from collector.exchanges.kraken_topics import INTERVALS, asked, name
+from collector.exchanges.kraken.market_data import READERS, read_books
+from collector.exchanges.kraken.topics import INTERVALS, asked, name
 
 BOOK_PREFIX = '{"channel":"book",'
 

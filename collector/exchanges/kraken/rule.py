@@ -4,11 +4,15 @@ The CRC32 is taken over digits as the exchange writes them. Where its text keeps
 that were recorded do, the text is enough, and right even on the day when a pair's decimals change.
 """
 
+from collections.abc import Mapping
+from typing import Any
 from zlib import crc32
 
 from collector.book.book import OrderBook
 from collector.book.verified import Verdict
 from collector.events.messages import Delta, Levels, Snapshot, Texts
+from collector.exchanges.exchange import depth_of
+from collector.exchanges.top_of_book import TopOfBookOnly
 
 CHECKSUM_LEVELS = 10  # at every subscribed depth
 
@@ -73,6 +77,14 @@ class Checksum:
             f"{round(price * self._price_scale)}{round(size * self._size_scale)}" for price, size in top
         ]
         return crc32("".join(digits).encode())
+
+
+def rule_of(channel: str, market: Mapping[str, Any]) -> Checksum | TopOfBookOnly:
+    """Make the rule of a book, for the decimals that the exchange says its market has."""
+    if channel == "bbo":
+        return TopOfBookOnly()
+    told = market["info"]
+    return Checksum(depth_of(channel), int(told["pair_decimals"]), int(told["lot_decimals"]))
 
 
 def _keep(kept: dict[float, str], levels: Levels, texts: Texts) -> None:

@@ -6,6 +6,8 @@ book correctly", and the page of the same name of USD-M futures.
 
 from collector.book.verified import Verdict
 from collector.events.messages import Delta, Snapshot
+from collector.exchanges.exchange import MarketKind
+from collector.exchanges.top_of_book import TopOfBookOnly
 
 
 class _Continuity:
@@ -65,6 +67,13 @@ class UsdmContinuity(_Continuity):
             return Verdict.REPEATS
         joins = first <= snapshot_sequence or delta.previous_sequence == snapshot_sequence
         return Verdict.CONTINUES if joins else Verdict.BREAKS
+
+
+def rule_of(kind: MarketKind, channel: str) -> SpotContinuity | UsdmContinuity | TopOfBookOnly:
+    """Make the rule of a book. Every depth has the same: the diffs are of the whole book."""
+    if channel == "bbo":
+        return TopOfBookOnly()
+    return SpotContinuity() if kind == "spot" else UsdmContinuity()
 
 
 def _repeats_or_breaks(last_sequence: int | None, delta: Delta) -> Verdict:

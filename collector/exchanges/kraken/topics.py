@@ -1,21 +1,21 @@
-"""Name Kraken's channels, markets and requests.
+"""Name what is collected from Kraken's spot market, websocket v2, and ask for it.
 
 A topic is `<channel>:<Kraken's name of the market>`: `book.25:BTC/USD`, `trade:BTC/USD`, `bbo:BTC/USD`,
-`ohlcv.1m:BTC/USD`.
+`ohlcv.1m:BTC/USD`. Every symbol of a request is answered by itself:
+https://docs.kraken.com/api/docs/guides/spot-ws-intro.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from collector.exchanges.venues import VENUES
-
+DEPTHS = (10, 25, 100, 500, 1000)  # https://docs.kraken.com/api/docs/websocket-v2/book
 # https://docs.kraken.com/api/docs/websocket-v2/ohlc
 INTERVALS: Mapping[int, str] = MappingProxyType(
     {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d", 10080: "1w"}
 )
 MINUTES: Mapping[str, int] = MappingProxyType({name: minutes for minutes, name in INTERVALS.items()})
 CHANNELS: tuple[str, ...] = (
-    *(f"book.{depth}" for depth in VENUES["kraken"].depths["spot"]),
+    *(f"book.{depth}" for depth in DEPTHS),
     "bbo",
     "trade",
     *(f"ohlcv.{interval}" for interval in MINUTES),
@@ -65,3 +65,50 @@ def asked(number: int) -> tuple[str, str | None]:
     """Read the number that comes back: the request's id and the channel."""
     request_id, place = divmod(number, _CHANNEL_NUMBERS)
     return str(request_id), CHANNELS[place] if place < len(CHANNELS) else None
+
+
+def requests(topics: Sequence[str]) -> list[list[str]]:
+    """Put together what one request can ask for: many symbols of one channel, depth or interval."""
+    groups: dict[str, list[str]] = {}
+    for each in topics:
+        groups.setdefault(split(each)[0], []).append(each)
+    return list(groups.values())
+
+
+def subscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
+    """Make the request that asks for topics of one channel. Raises ValueError when there are several."""
+    # Snapshots of trades and bars (the last 50, the last bars) reach over the hole of a short disconnect.
+    return _request("subscribe", topics, request_id, {"snapshot": True})
+
+
+def unsubscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
+    """Make the request that ends topics of one channel. Raises ValueError when there are several."""
+    return _request("unsubscribe", topics, request_id, {})
+
+
+def ping(request_id: str) -> dict[str, object]:
+    """Make the request that a living connection answers."""
+    return {"method": "ping", "req_id": int(request_id)}
+
+
+def _request(
+    method: str, topics: Sequence[str], request_id: str, more: dict[str, object]
+) -> dict[str, object]:
+    channels = {split(each)[0] for each in topics}
+    if len(channels) != 1:
+        raise ValueError(f"topics of one channel expected in a request, found {sorted(channels)}")
+    channel = channels.pop()
+    markets = [split(each)[1] for each in topics]
+    params = {**_wire_channel(channel), "symbol": markets, **more}
+    return {"method": method, "params": params, "req_id": number(request_id, channel)}
+
+
+def _wire_channel(channel: str) -> dict[str, object]:
+    family, _, detail = channel.partition(".")
+    if family == "book":
+        return {"channel": "book", "depth": int(detail)}
+    if family == "ohlcv":
+        return {"channel": "ohlc", "interval": MINUTES[detail]}
+    if family == "bbo":
+        return {"channel": "ticker", "event_trigger": "bbo"}
+    return {"channel": family}

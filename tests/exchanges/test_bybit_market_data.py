@@ -4,7 +4,8 @@ import pytest
 
 from collector.errors import FrameError
 from collector.events.messages import Candle, Side, Trade
-from collector.exchanges import bybit
+from collector.exchanges.bybit.frames import read_frame
+from collector.exchanges.bybit.topics import topic as topic_of
 
 TRADES = (
     '{"topic":"publicTrade.BTCUSDT","ts":1680652847526,"type":"snapshot","data":['
@@ -24,24 +25,24 @@ BAR = (
 
 def test_every_trade_of_a_frame_is_read() -> None:
     topic = "publicTrade.BTCUSDT"
-    assert list(bybit.read_frame(TRADES)) == [
+    assert list(read_frame(TRADES)) == [
         Trade(topic, "2290000000050703789", 1680652847524, 28165.38, 0.041732, Side.SELL),
         Trade(topic, "2290000000050703790", 1680652847524, 28165.39, 0.008513, Side.BUY, marked="BLOCK"),
     ]
-    (trade,) = bybit.read_frame(LINEAR_TRADE)
+    (trade,) = read_frame(LINEAR_TRADE)
     assert isinstance(trade, Trade)
     assert trade.trade_id == "4c7b6bdc-b4a3-5716-9c7b-bbe01dc7072f"
 
 
 def test_a_bar_is_read_under_the_interval_of_its_topic() -> None:
-    (bar,) = bybit.read_frame(BAR)
+    (bar,) = read_frame(BAR)
     numbers = (1923.09, 1923.28, 1923.08, 1923.27, 1.38307)
     assert bar == Candle("kline.1.ETHUSDT", "1m", 1786310760000, 1786310820818, *numbers, confirmed=True)
 
 
 @pytest.mark.parametrize(("channel", "topic"), [("trade", "publicTrade.X"), ("ohlcv.1m", "kline.1.X")])
 def test_a_topic_names_what_is_subscribed(channel: str, topic: str) -> None:
-    assert bybit.topic("X", "", channel) == topic
+    assert topic_of("X", "", channel) == topic
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_a_topic_names_what_is_subscribed(channel: str, topic: str) -> None:
 )
 def test_no_topic_is_made_up(channel: str) -> None:
     with pytest.raises(ValueError, match="is no channel of Bybit"):
-        bybit.topic("X", "", channel)
+        topic_of("X", "", channel)
 
 
 @pytest.mark.parametrize(
@@ -67,5 +68,5 @@ def test_no_topic_is_made_up(channel: str) -> None:
 )
 def test_what_is_not_as_documented_is_malformed(text: str) -> None:
     with pytest.raises(FrameError) as caught:
-        bybit.read_frame(text)
+        read_frame(text)
     assert caught.value.reason == "malformed"

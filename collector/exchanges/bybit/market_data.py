@@ -1,6 +1,7 @@
-"""Read trades and bars of Bybit v5.
+"""Read books, trades and bars of Bybit v5.
 
-https://bybit-exchange.github.io/docs/v5/websocket/public/trade, and the page `kline` beside it.
+https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook, and the pages `trade` and `kline` beside
+it.
 
 These raise FrameError, or what msgspec raises.
 """
@@ -12,31 +13,30 @@ from typing import Literal
 import msgspec
 
 from collector.errors import FrameError
-from collector.events.messages import Candle, Message, Side, Trade
+from collector.events.columns import INT64_MAX
+from collector.events.messages import Candle, Delta, Message, Side, Snapshot, Trade
+from collector.exchanges.bybit.topics import INTERVALS
+from collector.exchanges.values import check_whole
 
-INT64_MAX = 2**63 - 1
+RESTART_SEQUENCE = 1
 BLOCK_TRADE = "BLOCK"  # agreed outside the book
 
-# https://bybit-exchange.github.io/docs/v5/enum#interval: minutes, or a letter.
-CODES: Mapping[str, str] = MappingProxyType(
-    {
-        "1m": "1",
-        "3m": "3",
-        "5m": "5",
-        "15m": "15",
-        "30m": "30",
-        "1h": "60",
-        "2h": "120",
-        "4h": "240",
-        "6h": "360",
-        "12h": "720",
-        "1d": "D",
-        "1w": "W",
-        "1M": "M",
-    }
-)
-INTERVALS: Mapping[str, str] = MappingProxyType({code: interval for interval, code in CODES.items()})
 _SIDES: Mapping[str, Side] = MappingProxyType({"Buy": Side.BUY, "Sell": Side.SELL})
+
+
+class _Levels(msgspec.Struct, gc=False):
+    b: list[tuple[float, float]]
+    a: list[tuple[float, float]]
+    u: int
+    seq: int | None = None
+
+
+class _Book(msgspec.Struct, gc=False):
+    topic: str
+    type: str
+    ts: int
+    data: _Levels
+    cts: int | None = None
 
 
 class _Trade(msgspec.Struct, gc=False):
@@ -69,9 +69,27 @@ class _Bars(msgspec.Struct, gc=False):
     data: list[_Bar]
 
 
-# Prices and sizes come as text (strict=False); flags do not.
+# Prices and sizes come as text: read as floats without a Python object for each (strict=False).
+_book_decoder = msgspec.json.Decoder(_Book, strict=False)
 _trades_decoder = msgspec.json.Decoder(_Trades, strict=False)
 _bars_decoder = msgspec.json.Decoder(_Bars, strict=False)
+
+
+def read_book(text: str) -> Snapshot | Delta:
+    """Read a whole book, or changed levels."""
+    frame = _book_decoder.decode(text)
+    data = frame.data
+    if not 0 <= data.u <= INT64_MAX:
+        raise FrameError("out_of_range", f"u {data.u}")
+    exchange_ms = frame.ts if frame.cts is None else frame.cts
+    if not 0 <= exchange_ms <= INT64_MAX:
+        raise FrameError("out_of_range", f"timestamp {exchange_ms}")
+    # u = 1 is a whole book after a restart of the service, whatever the type says.
+    if frame.type == "snapshot" or data.u == RESTART_SEQUENCE:
+        return Snapshot(frame.topic, data.u, exchange_ms, data.b, data.a, cross_sequence=data.seq)
+    if frame.type == "delta":
+        return Delta(frame.topic, data.u, exchange_ms, data.b, data.a, cross_sequence=data.seq)
+    raise FrameError("malformed", f"type {frame.type!r}: snapshot or delta expected")
 
 
 def read_trades(text: str) -> Sequence[Message]:
@@ -83,7 +101,7 @@ def read_trades(text: str) -> Sequence[Message]:
 def _trade(topic: str, trade: _Trade) -> Trade:
     if not trade.i:
         raise FrameError("malformed", "a trade without an id")
-    _check_whole("T", trade.T)
+    check_whole("T", trade.T)
     marked = BLOCK_TRADE if trade.BT else None
     return Trade(topic, trade.i, trade.T, trade.p, trade.v, _SIDES[trade.S], marked=marked)
 
@@ -98,8 +116,8 @@ def read_bars(text: str) -> Sequence[Message]:
 
 
 def _candle(topic: str, interval: str, bar: _Bar) -> Candle:
-    _check_whole("start", bar.start)
-    _check_whole("timestamp", bar.timestamp)
+    check_whole("start", bar.start)
+    check_whole("timestamp", bar.timestamp)
     return Candle(
         topic,
         interval,
@@ -112,11 +130,6 @@ def _candle(topic: str, interval: str, bar: _Bar) -> Candle:
         bar.volume,
         bar.confirm,
     )
-
-
-def _check_whole(name: str, number: int) -> None:
-    if not 0 <= number <= INT64_MAX:
-        raise FrameError("out_of_range", f"{name} {number}")
 
 
 READERS: Mapping[str, Callable[[str], Sequence[Message]]] = MappingProxyType(

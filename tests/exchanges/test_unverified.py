@@ -4,22 +4,21 @@ import ccxt.pro
 import pytest
 
 from collector.errors import SettingsError
-from collector.exchanges.ccxt_names import NAMES
-from collector.exchanges.protocol import EXCHANGES, exchange_of
-from collector.exchanges.venues import VENUES, OwnAddresses, rebased, venue
+from collector.exchanges.addresses import OwnAddresses, rebased
+from collector.exchanges.registry import EXCHANGES, UNVERIFIED_NAMES, exchange_of
 
 
 def test_every_exchange_of_ccxt_pro_is_verified_or_named() -> None:
-    assert {*NAMES, *VENUES} == set(ccxt.pro.exchanges)
-    assert not NAMES & set(VENUES)
+    assert {*UNVERIFIED_NAMES, *EXCHANGES} == set(ccxt.pro.exchanges)
+    assert not UNVERIFIED_NAMES & set(EXCHANGES)
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("name", sorted(UNVERIFIED_NAMES))
 def test_each_has_a_book_and_addresses_that_can_be_replaced(name: str) -> None:
     exchange = getattr(ccxt.pro, name)()
     if not exchange.has["watchOrderBook"]:
         pytest.skip("has no book on its websocket")
-    assert exchange_of(name).unified
+    assert not exchange_of(name).is_verified
 
     class Elsewhere:
         rest, ws = "http://h:1/", "ws://h:2"
@@ -39,7 +38,7 @@ def test_each_has_a_book_and_addresses_that_can_be_replaced(name: str) -> None:
             assert is_now.startswith("http://h:1"), was
 
 
-def test_verified_ones_are_not_unified_and_unheard_of_ones_are_told() -> None:
-    assert not any(exchange_of(name).unified for name in EXCHANGES)
+def test_those_with_a_folder_are_verified_and_unheard_of_ones_are_told() -> None:
+    assert all(exchange_of(name).is_verified for name in EXCHANGES)
     with pytest.raises(SettingsError, match="'nowhere' is not known"):
-        venue("nowhere")
+        exchange_of("nowhere")

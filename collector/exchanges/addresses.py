@@ -1,0 +1,148 @@
+"""Find the addresses at which an exchange offers its public data, and tell ccxt of them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from collector.errors import SettingsError
+from collector.exchanges.exchange import KINDS, Environment, MarketKind, Tree
+from collector.exchanges.registry import environment_problem, exchange_of
+
+
+class Endpoints(Protocol):
+    """Base URLs to use instead of the exchange's own; None keeps the exchange's."""
+
+    @property
+    def rest(self) -> str | None:
+        """Base of the REST paths."""
+
+    @property
+    def ws(self) -> str | None:
+        """Base of the websocket paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAddresses:
+    """No replacement: the exchange's own addresses."""
+
+    rest: None = None
+    ws: None = None
+
+
+class SwitchesEnvironment(Protocol):
+    """The two switches of a ccxt exchange object. Either must be turned before anything else is called."""
+
+    def set_sandbox_mode(self, enabled: bool, /) -> None:
+        """Swap in the testnet's addresses."""
+
+    def enable_demo_trading(self, enable: bool, /) -> None:
+        """Swap in the demo environment's addresses."""
+
+
+def apply_environment(exchange_object: SwitchesEnvironment, exchange: str, environment: Environment) -> None:
+    """Switch a freshly made ccxt object to `environment`; to be called before anything else."""
+    _check_environment(exchange, environment)
+    if environment == "testnet":
+        exchange_object.set_sandbox_mode(True)
+    elif environment == "demo":
+        exchange_object.enable_demo_trading(True)
+
+
+def ccxt_config(
+    exchange: str,
+    environment: Environment,
+    endpoints: Endpoints = OwnAddresses(),
+    kinds: Iterable[MarketKind] = KINDS,
+) -> dict[str, object]:
+    """Return what ccxt's constructor is to be given so that it dials what `dialled` lists."""
+    _check_environment(exchange, environment)
+    facts = exchange_of(exchange)
+    config: dict[str, object] = {}
+    urls: dict[str, object] = {}
+    if not facts.is_verified:
+        return config  # ccxt's own addresses, which `rebased` changes
+    if endpoints.rest is not None:
+        bases = {"rest": _base(endpoints.rest)}
+        urls |= {name: _filled(address, bases) for name, address in facts.addresses.ccxt_rest.items()}
+    if endpoints.ws is not None:
+        urls["ws"] = _filled(facts.addresses.ccxt_ws, {"ws": _base(endpoints.ws)})
+    if urls:
+        config["urls"] = {facts.addresses.ccxt_urls_key[environment]: urls}
+    if facts.asks_markets_by_kind:
+        wanted = frozenset(kinds)
+        # Without it ccxt asks for inverse and option markets as well: 11 requests on Bybit.
+        config["options"] = {"fetchMarkets": {"types": [kind for kind in facts.kinds if kind in wanted]}}
+    return config
+
+
+def dialled(
+    exchange: str,
+    environment: Environment,
+    endpoints: Endpoints = OwnAddresses(),
+    kinds: Iterable[MarketKind] = KINDS,
+) -> list[str]:
+    """List the addresses really dialled for public data, REST first, each once."""
+    _check_environment(exchange, environment)
+    facts = exchange_of(exchange)
+    if not facts.is_verified:  # which addresses there are only ccxt knows
+        return [url for url in (endpoints.rest, endpoints.ws) if url is not None]
+    own, replaced = facts.addresses.own[environment], facts.addresses.replaced
+    wanted = frozenset(kinds)
+    rest: list[str] = []
+    ws: list[str] = []
+    for kind in (kind for kind in facts.kinds if kind in wanted):
+        if endpoints.rest is None:
+            rest.append(own.rest[kind])
+        else:
+            rest.append(replaced.rest[kind].format(rest=_base(endpoints.rest)))
+        if endpoints.ws is None:
+            ws.extend(own.ws[kind])
+        else:
+            ws.extend(address.format(ws=_base(endpoints.ws)) for address in replaced.ws[kind])
+    return list(dict.fromkeys([*rest, *ws]))
+
+
+def websocket(
+    exchange: str, environment: Environment, endpoints: Endpoints, kind: MarketKind, channel: str
+) -> str:
+    """Return the address at which a channel of a kind of market is collected."""
+    _check_environment(exchange, environment)
+    facts = exchange_of(exchange)
+    if not facts.is_verified:
+        return endpoints.ws or exchange  # which addresses there are only ccxt knows
+    address_index = facts.addresses.index(kind, channel)
+    if endpoints.ws is None:
+        return facts.addresses.own[environment].ws[kind][address_index]
+    return facts.addresses.replaced.ws[kind][address_index].format(ws=_base(endpoints.ws))
+
+
+def rebased(urls: Tree, endpoints: Endpoints) -> Tree:
+    """Put other bases before the paths of ccxt's addresses, for an exchange that nobody wrote a table for."""
+
+    def moved(url: str) -> str:
+        parts = urlsplit(url)
+        base = endpoints.ws if parts.scheme in {"ws", "wss"} else endpoints.rest
+        return url if base is None or not parts.netloc else _base(base) + parts.path
+
+    return {
+        name: moved(each) if isinstance(each, str) else rebased(each, endpoints)
+        for name, each in urls.items()
+    }
+
+
+def _check_environment(exchange: str, environment: Environment) -> None:
+    problem = environment_problem(exchange, environment)
+    if problem is not None:
+        raise SettingsError([problem])
+
+
+def _base(url: str) -> str:
+    return url.rstrip("/")
+
+
+def _filled(tree: "str | Tree", bases: Mapping[str, str]) -> "str | dict[str, object]":
+    """Put the bases into every address of a tree."""
+    if isinstance(tree, str):
+        return tree.format(**bases)
+    return {name: _filled(address, bases) for name, address in tree.items()}

@@ -1,0 +1,165 @@
+"""State the facts of Binance: spot and USD-M perpetuals."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from collector.exchanges.binance import topics
+from collector.exchanges.exchange import (
+    Addresses,
+    CredentialQuestion,
+    DemoMarkets,
+    Exchange,
+    HttpMeaning,
+    Limits,
+    MarketKind,
+    Rate,
+    ReadFrame,
+    Rest,
+    RestSnapshot,
+    Topics,
+    Urls,
+    UsualMarket,
+)
+
+if TYPE_CHECKING:
+    from collector.book.verified import Rule
+    from collector.events.messages import Snapshot
+
+# https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints#order-book and
+# https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Order-Book
+SNAPSHOT_DEPTHS: Mapping[MarketKind, Sequence[int]] = MappingProxyType(
+    {"spot": range(1, 5001), "linear": (5, 10, 20, 50, 100, 500, 1000)}
+)
+# (levels at most, request weight)
+SNAPSHOT_WEIGHTS: Mapping[MarketKind, Sequence[tuple[int, int]]] = MappingProxyType(
+    {
+        "spot": ((100, 5), (500, 25), (1000, 50), (5000, 250)),
+        "linear": ((50, 2), (100, 5), (500, 10), (1000, 20)),
+    }
+)
+LEAST_REST_DEPTH = 1000  # a narrow snapshot would have to be fetched again at every step of the price
+
+
+def snapshot_request(market_id: str, kind: MarketKind, depth: int) -> RestSnapshot:
+    """Describe the request for a book that holds `depth` levels a side."""
+    for limit in SNAPSHOT_DEPTHS[kind]:
+        if limit >= depth:
+            break
+    else:
+        raise ValueError(f"{depth} levels: at most {SNAPSHOT_DEPTHS[kind][-1]} expected of {kind}")
+    weight = next(weight for most, weight in SNAPSHOT_WEIGHTS[kind] if limit <= most)
+    method = "publicGetDepth" if kind == "spot" else "fapiPublicGetDepth"
+    return RestSnapshot(method, {"symbol": market_id, "limit": str(limit)}, weight)
+
+
+def _read_snapshot(text: str, topic: str) -> "Snapshot":
+    from collector.exchanges.binance.frames import read_snapshot  # noqa: PLC0415  (on first use)
+
+    return read_snapshot(text, topic)
+
+
+def _read_frame() -> ReadFrame:
+    from collector.exchanges.binance.frames import read_frame  # noqa: PLC0415  (on first use)
+
+    return read_frame
+
+
+def _rule(kind: MarketKind, channel: str, _market: Mapping[str, Any]) -> "Rule":
+    from collector.exchanges.binance.rule import rule_of  # noqa: PLC0415  (on first use)
+
+    return rule_of(kind, channel)
+
+
+def _urls(spot_rest: str, linear_rest: str, spot_ws: str, linear_ws: str) -> Urls:
+    # ccxt puts the category into the futures address and a stream number behind both: `<address>/<n>`.
+    return Urls(
+        rest={"spot": f"{spot_rest}/api/v3", "linear": f"{linear_rest}/fapi/v1"},
+        ws={"spot": (spot_ws,), "linear": (f"{linear_ws}/public/ws", f"{linear_ws}/market/ws")},
+    )
+
+
+BINANCE = Exchange(
+    name="binance",
+    summary="spot and USD-M perpetuals; books proven by their update numbers, every 100 ms",
+    # A diff stream has every level; the depth is that of the REST snapshot beneath it.
+    depths={"spot": range(1, 5001), "linear": range(1, 1001)},
+    intervals=(
+        *("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h"),
+        *("1d", "3d", "1w", "1M"),
+    ),
+    addresses=Addresses(
+        own={
+            "live": _urls(
+                "https://api.binance.com",
+                "https://fapi.binance.com",
+                "wss://stream.binance.com:9443/ws",
+                "wss://fstream.binance.com",
+            ),
+            "testnet": _urls(
+                "https://testnet.binance.vision",
+                "https://testnet.binancefuture.com",
+                "wss://stream.testnet.binance.vision/ws",
+                "wss://fstream.binancefuture.com",
+            ),
+            "demo": _urls(
+                "https://demo-api.binance.com",
+                "https://demo-fapi.binance.com",
+                "wss://demo-stream.binance.com/ws",
+                "wss://fstream.binancefuture.com",
+            ),
+        },
+        replaced=_urls("{rest}", "{rest}", "{ws}/stream/ws", "{ws}/fut"),
+        ccxt_rest={"public": "{rest}/api/v3", "fapiPublic": "{rest}/fapi/v1", "dapiPublic": "{rest}/dapi/v1"},
+        # ccxt takes every address with "/stream" in it for spot.
+        ccxt_ws={"spot": "{ws}/stream/ws", "linear": "{ws}/fut/ws"},
+        ws_base_never_holds="/stream",
+        ccxt_urls_key={"live": "api", "testnet": "test", "demo": "demo"},
+        # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+        index=lambda kind, channel: int(kind == "linear" and channel.startswith("ohlcv.")),
+    ),
+    # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams: 300 connections in 5
+    # minutes, 5 messages a second, 1024 streams a connection; USD-M takes 10 messages a second. Changes of a
+    # book are pushed each 100 ms.
+    limits=Limits(
+        connects=Rate(300, 300.0),
+        requests={"spot": Rate(5, 1.0), "linear": Rate(10, 1.0)},
+        topics=1024,
+        characters=None,
+        messages_a_second=dict.fromkeys(
+            ("spot", "linear"), MappingProxyType({"book": 10.0, "bbo": 50.0, "trade": 20.0, "ohlcv": 4.0})
+        ),
+        pushed_at_intervals=frozenset({"book"}),
+    ),
+    topics=Topics(
+        topic=topics.topic,
+        requests=topics.requests,
+        subscribe=topics.subscribe,
+        unsubscribe=topics.unsubscribe,
+    ),
+    frames=_read_frame,
+    rule=_rule,
+    lifetime_s=24 * 3600.0,  # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+    rest=Rest(
+        request=snapshot_request,
+        read=_read_snapshot,
+        depth=lambda kind, depth: min(max(depth, LEAST_REST_DEPTH), SNAPSHOT_DEPTHS[kind][-1]),
+        weight_a_minute={"spot": 6000.0, "linear": 2400.0},
+    ),
+    shared_numbers="update",
+    numbers_trades=True,
+    preferred=("spot", "linear"),
+    bare_markets={"spot": ("BTC/USDT", "ETH/USDT"), "linear": ("BTC/USDT:USDT", "ETH/USDT:USDT")},
+    usual_market=UsualMarket("spot", "USDT"),
+    has_spot_in_dollars=False,
+    # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/http-return-codes and /limits: 418
+    # bans for 2 minutes to 3 days, with Retry-After; 403 is their firewall, for a rate or for security.
+    http_meanings={
+        403: HttpMeaning("rate_limit", suspicious=True),
+        418: HttpMeaning("rate_limit", retry_after_s=120.0),
+    },
+    credential_question=CredentialQuestion(
+        "private_get_account", lambda answer: not answer.get("canTrade", False)
+    ),
+    demo=DemoMarkets(("BTC/USDT", "ETH/USDT"), ("book.50", "bbo", "trade", "ohlcv.1m")),
+)

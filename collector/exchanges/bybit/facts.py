@@ -1,0 +1,110 @@
+"""State the facts of Bybit v5: spot and USDT perpetuals."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from collector.exchanges.bybit import topics
+from collector.exchanges.exchange import (
+    KINDS,
+    Addresses,
+    CredentialQuestion,
+    DemoMarkets,
+    Exchange,
+    HttpMeaning,
+    Limits,
+    MarketKind,
+    Rate,
+    ReadFrame,
+    Topics,
+    Urls,
+    UsualMarket,
+)
+
+if TYPE_CHECKING:
+    from collector.book.verified import Rule
+
+
+def _urls(rest: str, ws: str) -> Urls:
+    return Urls(
+        rest=dict.fromkeys(KINDS, rest),
+        ws={"spot": (f"{ws}/v5/public/spot",), "linear": (f"{ws}/v5/public/linear",)},
+    )
+
+
+def _read_frame() -> ReadFrame:
+    from collector.exchanges.bybit.frames import read_frame  # noqa: PLC0415  (on first use)
+
+    return read_frame
+
+
+def _rule(_kind: MarketKind, channel: str, _market: Mapping[str, Any]) -> "Rule":
+    from collector.exchanges.bybit.rule import rule_of  # noqa: PLC0415  (on first use)
+
+    return rule_of(channel)
+
+
+# Pushes of a book: 1 level each 10 ms, 50 each 20 ms, 200 each 100 ms (spot: 200 ms), 1000 each 200 ms.
+_LINEAR = {"book.1": 100.0, "book": 50.0, "book.200": 10.0, "book.1000": 5.0, "bbo": 100.0}
+_BUSY = {"trade": 20.0, "ohlcv": 1.0}
+
+BYBIT = Exchange(
+    name="bybit",
+    summary="spot and USDT perpetuals; books proven by their update numbers, every 20 ms",
+    # https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
+    depths={"spot": (1, 50, 200, 1000), "linear": (1, 50, 200, 1000)},
+    intervals=tuple(topics.CODES),
+    addresses=Addresses(
+        # https://bybit-exchange.github.io/docs/v5/demo: public data of the demo environment comes from the
+        # production websocket.
+        own={
+            "live": _urls("https://api.bybit.com", "wss://stream.bybit.com"),
+            "testnet": _urls("https://api-testnet.bybit.com", "wss://stream-testnet.bybit.com"),
+            "demo": _urls("https://api-demo.bybit.com", "wss://stream.bybit.com"),
+        },
+        replaced=_urls("{rest}", "{ws}"),
+        ccxt_rest=dict.fromkeys(("public", "private", "spot", "futures", "v2"), "{rest}"),
+        # ccxt tells spot from linear by the word "spot" in the address.
+        ccxt_ws={
+            "public": {kind: f"{{ws}}/v5/public/{kind}" for kind in ("spot", "linear", "inverse", "option")}
+        },
+        ws_base_never_holds="spot",
+        ccxt_urls_key={"live": "api", "testnet": "test", "demo": "demotrading"},
+    ),
+    # https://bybit-exchange.github.io/docs/v5/ws/connect: 500 connections in 5 minutes, 21,000 characters of
+    # topics a connection. No limit of messages is documented.
+    limits=Limits(
+        connects=Rate(500, 300.0),
+        requests=dict.fromkeys(KINDS, Rate(20, 1.0)),
+        topics=200,
+        characters=21_000,
+        messages_a_second={
+            "linear": MappingProxyType(_LINEAR | _BUSY),
+            "spot": MappingProxyType(_LINEAR | {"book.200": 5.0} | _BUSY),
+        },
+        pushed_at_intervals=frozenset({"book", "bbo"}),
+    ),
+    topics=Topics(
+        topic=topics.topic,
+        requests=topics.requests,
+        subscribe=topics.subscribe,
+        unsubscribe=topics.unsubscribe,
+        ping=topics.ping,
+    ),
+    frames=_read_frame,
+    rule=_rule,
+    shared_numbers="cross",
+    bars_open_at_last_close=True,  # as recorded: the first trade of a bar may be elsewhere
+    same_channels=(("bbo", "book.1"),),
+    preferred=("linear", "spot"),
+    bare_markets={"spot": ("BTC/USDT", "ETH/USDT"), "linear": ("BTC/USDT:USDT", "ETH/USDT:USDT")},
+    usual_market=UsualMarket("linear", "USDT"),
+    has_spot_in_dollars=False,
+    # https://bybit-exchange.github.io/docs/v5/rate-limit and /v5/error: 403 is too many requests of one
+    # address, to be left alone for ten minutes at least; or an address in the US, hence suspicious.
+    http_meanings={403: HttpMeaning("rate_limit", suspicious=True, retry_after_s=600.0)},
+    credential_question=CredentialQuestion(
+        "private_get_v5_user_query_api", lambda answer: bool(answer["result"].get("readOnly"))
+    ),
+    demo=DemoMarkets(("BTC/USDT:USDT", "ETH/USDT:USDT"), ("book.50", "trade", "ohlcv.1m")),
+)

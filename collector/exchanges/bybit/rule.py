@@ -1,0 +1,42 @@
+"""Prove Bybit's books by their update ids.
+
+https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook.
+"""
+
+from collector.book.verified import Verdict
+from collector.events.messages import Delta, Snapshot
+from collector.exchanges.bybit.topics import TOP_OF_BOOK_DEPTH
+from collector.exchanges.exchange import depth_of
+
+
+class Continuity:
+    """`u` grows by one from message to message; a snapshot begins again."""
+
+    verification = "sequence"
+
+    def __init__(self, depth: int) -> None:
+        self._snapshots_only = depth == TOP_OF_BOOK_DEPTH
+
+    def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
+        """Judge a delta by its `u`."""
+        sequence = delta.sequence
+        if last_sequence is None or sequence is None:
+            return Verdict.BREAKS
+        if sequence == last_sequence + 1:
+            return Verdict.CONTINUES
+        return Verdict.REPEATS if sequence == last_sequence else Verdict.BREAKS
+
+    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
+        """Judge a snapshot in mid-stream: joined only where its `u` follows."""
+        sequence = snapshot.sequence
+        if last_sequence is None or sequence is None:
+            return Verdict.RESTARTS
+        if sequence == last_sequence:
+            return Verdict.REPEATS
+        follows = sequence > last_sequence if self._snapshots_only else sequence == last_sequence + 1
+        return Verdict.CONTINUES if follows else Verdict.RESTARTS
+
+
+def rule_of(channel: str) -> Continuity:
+    """Make the rule of a book."""
+    return Continuity(depth_of(channel))

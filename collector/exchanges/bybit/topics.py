@@ -1,0 +1,64 @@
+"""Name what is collected from Bybit v5, and ask for it. https://bybit-exchange.github.io/docs/v5/ws/connect."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+TOP_OF_BOOK_DEPTH = 1
+MOST_IN_A_REQUEST = 10  # arguments, on spot
+
+# https://bybit-exchange.github.io/docs/v5/enum#interval: minutes, or a letter.
+CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "1m": "1",
+        "3m": "3",
+        "5m": "5",
+        "15m": "15",
+        "30m": "30",
+        "1h": "60",
+        "2h": "120",
+        "4h": "240",
+        "6h": "360",
+        "12h": "720",
+        "1d": "D",
+        "1w": "W",
+        "1M": "M",
+    }
+)
+INTERVALS: Mapping[str, str] = MappingProxyType({code: interval for interval, code in CODES.items()})
+
+
+def topic(market_id: str, symbol: str, channel: str) -> str:
+    """Name a channel of a market; the best bid and ask are its order book at depth 1."""
+    del symbol
+    family, _, detail = channel.partition(".")
+    if family == "book" and detail.isdecimal():
+        return f"orderbook.{detail}.{market_id}"
+    if family == "ohlcv" and detail in CODES:
+        return f"kline.{CODES[detail]}.{market_id}"
+    if channel == "bbo":
+        return f"orderbook.{TOP_OF_BOOK_DEPTH}.{market_id}"
+    if channel == "trade":
+        return f"publicTrade.{market_id}"
+    raise ValueError(
+        f"{channel} is no channel of Bybit: book.<depth>, bbo, trade or ohlcv.<interval> expected"
+    )
+
+
+def requests(topics: Sequence[str]) -> Sequence[Sequence[str]]:
+    """Divide topics among requests."""
+    return [topics[first : first + MOST_IN_A_REQUEST] for first in range(0, len(topics), MOST_IN_A_REQUEST)]
+
+
+def subscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
+    """Make the request that asks for topics."""
+    return {"op": "subscribe", "req_id": request_id, "args": list(topics)}
+
+
+def unsubscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
+    """Make the request that ends topics."""
+    return {"op": "unsubscribe", "req_id": request_id, "args": list(topics)}
+
+
+def ping(request_id: str) -> dict[str, object]:
+    """Make the request that a living connection answers."""
+    return {"op": "ping", "req_id": request_id}

@@ -1,0 +1,238 @@
+"""Define what an exchange is: one frozen value that holds all its facts, and the types they are made of.
+
+An exchange is a table of facts, and functions only where the table cannot say it. What reads frames and
+proves books is imported on first use: settings and help ask for facts only.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collector.book.verified import Rule
+    from collector.events.messages import Message, Snapshot
+
+Environment = Literal["live", "testnet", "demo"]
+MarketKind = Literal["spot", "linear"]
+Tree = Mapping[str, "str | Tree"]
+Payload = Mapping[str, object] | str  # text is sent as it stands
+ReadFrame = Callable[[str], Sequence["Message"]]
+
+KINDS: tuple[MarketKind, ...] = ("spot", "linear")
+FAMILIES = ("bbo", "book", "ohlcv", "trade")  # of channels
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where public data is asked for, by kind of market."""
+
+    rest: Mapping[MarketKind, str]
+    ws: Mapping[MarketKind, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The addresses of an exchange, and the names under which ccxt keeps them."""
+
+    own: Mapping[Environment, Urls]
+    replaced: Urls  # the same with `{rest}` and `{ws}` for the configured bases
+    ccxt_rest: Mapping[str, str]
+    ccxt_ws: "str | Tree"
+    ccxt_urls_key: Mapping[Environment, str]  # where ccxt keeps the addresses that its switch swaps in
+    ws_base_never_holds: str | None = None  # a word in the address by which ccxt tells one kind from another
+    # Where a kind of market has several websocket addresses, which one has a channel: kind, channel.
+    index: Callable[[MarketKind, str], int] = lambda _kind, _channel: 0
+
+
+class Rate(NamedTuple):
+    """At most so many in any span of so many seconds."""
+
+    most: int
+    span_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one address of ours may ask of an exchange's websockets, and how much comes from them."""
+
+    connects: Rate  # new connections of one address
+    requests: Mapping[MarketKind, Rate]  # messages sent on one connection, pings and pongs included
+    topics: int  # subscribed on one connection
+    characters: int | None  # of all topics of one connection together
+    # That a busy market sends, by channel or family of channels.
+    messages_a_second: Mapping[MarketKind, Mapping[str, float]]
+    pushed_at_intervals: frozenset[str] = frozenset()  # families of which no more than that can come
+
+    def expected_a_second(self, channel: str, kind: str | None = None) -> float:
+        """Return how many messages a second to expect of a channel of a busy market.
+
+        Where the kind of market is not known, the busiest counts.
+        """
+        tables = self.messages_a_second
+        known = [table for one, table in tables.items() if one == kind] or list(tables.values())
+        family = channel.partition(".")[0]
+        return max(table.get(channel, table[family]) for table in known)
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """How streams are named, asked for and left."""
+
+    topic: Callable[[str, str, str], str]  # market id, symbol, channel: what is subscribed
+    requests: Callable[[Sequence[str]], Sequence[Sequence[str]]]  # topics, put together request by request
+    subscribe: Callable[[Sequence[str], str], Payload]  # topics, request id
+    unsubscribe: Callable[[Sequence[str], str], Payload]
+    route: Callable[[str], str] = lambda topic: topic  # what the frames of a topic are known by
+    ping: Callable[[str], Payload] | None = None  # None: the websocket's own ping frame
+    answers_each: bool = False  # one answer for each topic of a request, not one for all
+
+
+@dataclass(frozen=True, slots=True)
+class RestSnapshot:
+    """How a book's snapshot is asked for over REST, where the stream does not bring one."""
+
+    ccxt_method: str
+    params: Mapping[str, str]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The REST side of an exchange whose books are opened by it."""
+
+    request: Callable[[str, MarketKind, int], RestSnapshot]  # market id, kind, depth
+    read: Callable[[str, str], "Snapshot"]  # the answer's text, the topic
+    depth: Callable[[MarketKind, int], int]  # levels to ask for, for a book of a depth
+    weight_a_minute: Mapping[MarketKind, float]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpMeaning:
+    """What an exchange means by an HTTP status, where it is not what others mean."""
+
+    kind: Literal["transient", "rate_limit", "permanent"]
+    suspicious: bool = False  # it may mean as well that asking again cannot help
+    retry_after_s: float | None = None  # where a time is documented and the answer has none
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialQuestion:
+    """A signed request that changes nothing, and which every key may make."""
+
+    ccxt_method: str
+    only_reads: Callable[[Mapping[str, Any]], bool]  # whether the key may do no more, as far as that is told
+
+
+@dataclass(frozen=True, slots=True)
+class UsualMarket:
+    """Which market of a coin is meant when only the coin is named."""
+
+    kind: MarketKind
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoMarkets:
+    """What the demo collects."""
+
+    symbols: tuple[str, ...]
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange: all that is known of it."""
+
+    name: str
+    summary: str  # what is collected, and what proves it
+    depths: Mapping[MarketKind, Sequence[int]]
+    intervals: tuple[str, ...]
+    addresses: Addresses
+    limits: Limits
+    topics: Topics
+    frames: Callable[[], ReadFrame]  # builds what decodes frames, on first use
+    # Kind, channel, what ccxt says of the market.
+    rule: Callable[[MarketKind, str, Mapping[str, Any]], "Rule"]
+    families: tuple[str, ...] = FAMILIES  # of channels, that are collected
+    is_verified: bool = True  # else ccxt reads its frames and keeps its books
+    lifetime_s: float | None = None  # after which the exchange cuts a connection
+    rest: Rest | None = None
+    # What a book and the best prices of its market share: the numbers of updates, or one across channels.
+    shared_numbers: Literal["update", "cross"] | None = None
+    numbers_trades: bool = False  # ids of trades follow each other without a hole
+    confirms_bars: bool = True  # says when a bar is over
+    bars_open_at_last_close: bool = False  # else at their first trade
+    asks_markets_by_kind: bool = True
+    same_channels: tuple[tuple[str, str], ...] = ()  # two names of ours for one topic of theirs
+    # The kinds of market in the order in which a name that means several is read.
+    preferred: tuple[MarketKind, ...] = KINDS
+    # What is collected where nobody says which.
+    bare_markets: Mapping[MarketKind, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    usual_market: UsualMarket | None = None
+    has_spot_in_dollars: bool = True  # markets such as BTC/USD
+    currency_aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # ours: theirs
+    http_meanings: Mapping[int, HttpMeaning] = field(default_factory=lambda: MappingProxyType({}))
+    credential_question: CredentialQuestion | None = None
+    demo: DemoMarkets | None = None
+
+    @property
+    def kinds(self) -> tuple[MarketKind, ...]:
+        """The kinds of market it has, in a fixed order."""
+        return tuple(kind for kind in KINDS if kind in self.depths)
+
+    @property
+    def environments(self) -> tuple[Environment, ...]:
+        """The environments it has, live first."""
+        return tuple(self.addresses.own)
+
+    @property
+    def read_frame(self) -> ReadFrame:
+        """The function that maps one frame."""
+        return self.frames()
+
+
+def depth_of(channel: str) -> int:
+    """Return the depth in a channel's name: 50 of `book.50`, 1 of `bbo`."""
+    family, _, depth = channel.partition(".")
+    if family == "bbo":
+        return 1
+    if family != "book":
+        raise ValueError(f"{channel} is no order book")
+    return int(depth)
+
+
+def kind_of(symbol: str) -> str | None:
+    """Return the kind of market from ccxt's name of it; None for an exchange's own name, which does not tell.
+
+    `BTC/USDT` is spot, `BTC/USDT:USDT` linear, `BTC/USD:BTC` inverse, `BTC/USD:BTC-260327-90000-C` an option.
+    """
+    pair, colon, settled = symbol.partition(":")
+    base, slash, quote = pair.partition("/")
+    if not (base and slash and quote):
+        return None
+    if not colon:
+        return "spot"
+    settle, *rest = settled.split("-")
+    if len(rest) > 1:
+        return "option"
+    return "linear" if settle == quote else "inverse"
+
+
+def depths_text(depths: Sequence[int]) -> str:
+    """Name the depths offered, for a message."""
+    if isinstance(depths, range):
+        return f"any from {depths[0]} to {depths[-1]}"
+    return one_of([str(depth) for depth in depths])
+
+
+def one_of(names: Sequence[str]) -> str:
+    """Word a choice: `a`, or `one of a, b, c`."""
+    return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
+
+
+def same_for(
+    kinds: Sequence[MarketKind], value: Mapping[str, float]
+) -> Mapping[MarketKind, Mapping[str, float]]:
+    """Return a table that is the same for several kinds of market."""
+    return MappingProxyType(dict.fromkeys(kinds, value))

@@ -1,0 +1,82 @@
+"""State the facts of Kraken's spot market, websocket v2."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from collector.exchanges.exchange import (
+    Addresses,
+    CredentialQuestion,
+    DemoMarkets,
+    Exchange,
+    Limits,
+    MarketKind,
+    Rate,
+    ReadFrame,
+    Topics,
+    Urls,
+    UsualMarket,
+)
+from collector.exchanges.kraken import topics
+
+if TYPE_CHECKING:
+    from collector.book.verified import Rule
+
+
+def _read_frame() -> ReadFrame:
+    from collector.exchanges.kraken.frames import read_frame  # noqa: PLC0415  (on first use)
+
+    return read_frame
+
+
+def _rule(_kind: MarketKind, channel: str, market: Mapping[str, Any]) -> "Rule":
+    from collector.exchanges.kraken.rule import rule_of  # noqa: PLC0415  (on first use)
+
+    return rule_of(channel, market)
+
+
+KRAKEN = Exchange(
+    name="kraken",
+    summary="spot; books proven by a checksum, as they change",
+    depths={"spot": topics.DEPTHS},
+    intervals=tuple(topics.MINUTES),
+    addresses=Addresses(
+        # Its spot exchange has one environment only.
+        own={"live": Urls(rest={"spot": "https://api.kraken.com"}, ws={"spot": ("wss://ws.kraken.com/v2",)})},
+        replaced=Urls(rest={"spot": "{rest}"}, ws={"spot": ("{ws}/kraken/v2",)}),
+        ccxt_rest={"public": "{rest}"},
+        ccxt_ws={"publicV2": "{ws}/kraken/v2"},  # ccxt chooses the form of its ping by "v2"
+        ccxt_urls_key={"live": "api"},
+    ),
+    # https://docs.kraken.com/api/docs/guides/spot-ws-intro: some 150 connections in 10 minutes, rolling. How
+    # many messages are too many is not documented ("Exceeded msg rate"), nor how many topics.
+    limits=Limits(
+        connects=Rate(150, 600.0),
+        requests={"spot": Rate(5, 1.0)},
+        topics=100,
+        characters=None,
+        messages_a_second={"spot": MappingProxyType({"book": 20.0, "bbo": 10.0, "trade": 5.0, "ohlcv": 1.0})},
+    ),
+    topics=Topics(
+        topic=topics.topic,
+        route=topics.route,
+        requests=topics.requests,
+        subscribe=topics.subscribe,
+        unsubscribe=topics.unsubscribe,
+        ping=topics.ping,
+        answers_each=True,
+    ),
+    frames=_read_frame,
+    rule=_rule,
+    numbers_trades=True,
+    confirms_bars=False,
+    asks_markets_by_kind=False,
+    preferred=("spot",),
+    bare_markets={"spot": ("BTC/USD", "ETH/USD")},
+    usual_market=UsualMarket("spot", "USD"),
+    currency_aliases={"BTC": "XBT", "DOGE": "XDG"},
+    credential_question=CredentialQuestion(
+        "private_post_balance", lambda answer: not answer.get("canTrade", False)
+    ),
+    demo=DemoMarkets(("BTC/USD",), ("book.25", "trade", "ohlcv.1m")),
+)

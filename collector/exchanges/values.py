@@ -1,0 +1,19 @@
+"""Reject numbers in frames that no market could have."""
+
+from math import isfinite
+
+from collector.errors import FrameError
+from collector.events.columns import INT64_MAX
+
+
+def check_whole(what: str, number: int) -> None:
+    """Refuse a whole number that is negative or too large to be stored."""
+    if not 0 <= number <= INT64_MAX:
+        raise FrameError("out_of_range", f"{what} {number}")
+
+
+def check_positive(what: str, number: float, limit: float) -> None:
+    """Refuse a price or a size that is 0, negative, absurd or no number."""
+    if not 0.0 < number < limit:
+        reason = "out_of_range" if isfinite(number) else "not_finite"
+        raise FrameError(reason, f"{what} {number!r}: more than 0 and less than {limit:g} expected")
