@@ -78,7 +78,7 @@ def main() -> int:
 
 def collect(seconds: float) -> Group:
     """Run the demo; return its last table, all streams verified and all accounts settled."""
-    with Simulator(symbols={name: one.symbols for name, one in demo_markets().items()}) as simulator:
+    with Simulator(symbols=demo_markets()) as simulator:
         settings = demo_settings(simulator, "./demo.db", os.environ)
         set_up_logging(settings.logging.model_copy(update={"level": "warning"}))
         collector = Collector(settings)

@@ -328,7 +328,7 @@ class Collector:
             return StreamFacts(key, 0, "")  # gives no rows
         depth = depth_of(key.channel) if key.channel.startswith(BOOK_CHANNELS) else 0
         source = self.settings.exchanges[key.exchange].stored_data_source
-        return StreamFacts(key, depth, source, self._sampling_of(key))
+        return StreamFacts(key, depth, source, self._sampling_of(key), self.buffer.contract(number))
 
     def _sampling_of(self, key: StreamKey) -> Sampling:
         sample = self.settings.exchanges[key.exchange].sample

@@ -14,7 +14,7 @@ class Verdict(Enum):
 
     CONTINUES = auto()
     REPEATS = auto()  # what is already known, once more
-    RESTARTS = auto()  # a new beginning, right in itself, but not joined to what was
+    RESTARTS = auto()  # a new beginning, right in itself: a snapshot not joined to what was, or new numbers
     BREAKS = auto()  # something between was not seen
 
 
@@ -124,15 +124,21 @@ class VerifiedBook:
         if self.state is not BookState.SYNCED:
             return UNSYNCED
         verdict = self._judge(delta)
-        if verdict is Verdict.REPEATS:
-            return Outcome(Did.REJECTED, "stale", f"sequence {delta.sequence} was applied before")
-        if verdict is not Verdict.CONTINUES:
-            return self._broke("sequence_gap", f"sequence {delta.sequence} after {self.last_sequence}")
+        outcome = CONTINUED
+        if verdict is not Verdict.CONTINUES:  # seldom
+            detail = f"sequence {delta.sequence} after {self.last_sequence}"
+            if verdict is Verdict.BREAKS:
+                return self._broke("sequence_gap", detail)
+            if verdict is Verdict.REPEATS:
+                if not delta.bids and not delta.asks:
+                    return MERGED  # the exchange says that nothing changed
+                return Outcome(Did.REJECTED, "stale", f"sequence {delta.sequence} was applied before")
+            outcome = Outcome(Did.REOPENED, "restart", detail)
         try:
             self.book.update(delta.bids, delta.asks)
         except FrameError as error:
             return self._broke(error.reason, error.detail)
-        return self._settle(delta, CONTINUED)
+        return self._settle(delta, outcome)
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Take a whole book, as the first or in place of what was."""

@@ -30,6 +30,7 @@ from collector.events.columns import (
     CandleColumns,
     TradeColumns,
 )
+from collector.events.contract_size import ContractSize
 
 _pack_integers = Struct(f"{INT_COLUMNS}q").pack
 
@@ -60,6 +61,7 @@ class Buffer:
         self._closed: list[SegmentClosed] = []
         self._open: dict[int, Liveness] = {}
         self._streams: list[StreamKey] = []
+        self._contracts: list[ContractSize | None] = []  # of each stream
         self._counts: list[Counts] = []
         self._tallies: list[Tally] = []
         self._changed: set[int] = set()
@@ -67,12 +69,16 @@ class Buffer:
         self._hurried = False
         self._high_rows = 0
 
-    def register(self, key: StreamKey) -> int:
-        """Return the number of a stream, by which its rows and counts are kept."""
+    def register(self, key: StreamKey, contract: ContractSize | None = None) -> int:
+        """Return the number of a stream, by which its rows and counts are kept.
+
+        `contract` is what its sizes count, where that is not the base currency: they are kept as they came.
+        """
         with self._lock:
             if key in self._streams:
                 return self._streams.index(key)
             self._streams.append(key)
+            self._contracts.append(contract)
             self._counts.append(Counts())
             self._tallies.append(Tally())
             return len(self._streams) - 1
@@ -80,6 +86,10 @@ class Buffer:
     def key(self, stream: int) -> StreamKey:
         """Name a stream by its number."""
         return self._streams[stream]
+
+    def contract(self, stream: int) -> ContractSize | None:
+        """Return what the sizes of a stream count; None is the base currency."""
+        return self._contracts[stream]
 
     def tally(self, stream: int) -> Tally:
         """Return what the websocket thread counts a stream's events with, whoever feeds the stream."""

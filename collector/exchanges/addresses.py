@@ -69,10 +69,11 @@ def ccxt_config(
         urls["ws"] = _filled(facts.addresses.ccxt_ws, {"ws": _base(endpoints.ws)})
     if urls:
         config["urls"] = {facts.addresses.ccxt_urls_key[environment]: urls}
-    if facts.asks_markets_by_kind:
+    if facts.market_types:
         wanted = frozenset(kinds)
         # Without it ccxt asks for inverse and option markets as well: 11 requests on Bybit.
-        config["options"] = {"fetchMarkets": {"types": [kind for kind in facts.kinds if kind in wanted]}}
+        types = [facts.market_types[kind] for kind in facts.kinds if kind in wanted]
+        config["options"] = {"fetchMarkets": {"types": types}}
     return config
 
 

@@ -1,16 +1,19 @@
 """Define what an exchange is: one frozen value that holds all its facts, and the types they are made of.
 
 An exchange is a table of facts, and functions only where the table cannot say it. What reads frames and
-proves books is imported on first use: settings and help ask for facts only.
+proves books stands in `frames.py` and `rule.py` of its folder, and is imported on first use: settings and
+help ask for facts only.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collector.book.verified import Rule
+    from collector.events.contract_size import ContractSize
     from collector.events.messages import Message, Snapshot
 
 Environment = Literal["live", "testnet", "demo"]
@@ -57,12 +60,13 @@ class Limits:
     """What one address of ours may ask of an exchange's websockets, and how much comes from them."""
 
     connects: Rate  # new connections of one address
-    requests: Mapping[MarketKind, Rate]  # messages sent on one connection, pings and pongs included
+    requests: Mapping[MarketKind, Rate]  # messages sent on one connection
     topics: int  # subscribed on one connection
-    characters: int | None  # of all topics of one connection together
     # That a busy market sends, by channel or family of channels.
     messages_a_second: Mapping[MarketKind, Mapping[str, float]]
+    characters: int | None = None  # of all topics of one connection together
     pushed_at_intervals: frozenset[str] = frozenset()  # families of which no more than that can come
+    counts_pings: bool = True  # among the requests
 
     def expected_a_second(self, channel: str, kind: str | None = None) -> float:
         """Return how many messages a second to expect of a channel of a busy market.
@@ -125,22 +129,6 @@ class CredentialQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class UsualMarket:
-    """Which market of a coin is meant when only the coin is named."""
-
-    kind: MarketKind
-    quote: str
-
-
-@dataclass(frozen=True, slots=True)
-class DemoMarkets:
-    """What the demo collects."""
-
-    symbols: tuple[str, ...]
-    channels: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Exchange:
     """One exchange: all that is known of it."""
 
@@ -151,9 +139,6 @@ class Exchange:
     addresses: Addresses
     limits: Limits
     topics: Topics
-    frames: Callable[[], ReadFrame]  # builds what decodes frames, on first use
-    # Kind, channel, what ccxt says of the market.
-    rule: Callable[[MarketKind, str, Mapping[str, Any]], "Rule"]
     families: tuple[str, ...] = FAMILIES  # of channels, that are collected
     is_verified: bool = True  # else ccxt reads its frames and keeps its books
     lifetime_s: float | None = None  # after which the exchange cuts a connection
@@ -163,18 +148,25 @@ class Exchange:
     numbers_trades: bool = False  # ids of trades follow each other without a hole
     confirms_bars: bool = True  # says when a bar is over
     bars_open_at_last_close: bool = False  # else at their first trade
-    asks_markets_by_kind: bool = True
+    # What ccxt calls the kinds of market when it is told which to ask for; none: it cannot be told.
+    market_types: Mapping[MarketKind, str] = field(default_factory=lambda: MappingProxyType({}))
+    # What a contract is worth, of what ccxt says of the market; None where sizes are in the base currency.
+    contract_size: Callable[[Mapping[str, Any]], "ContractSize | None"] = lambda _market: None
+    quiet_after_s: float | None = (
+        None  # a book that does not change is told again, at the latest after so long
+    )
     same_channels: tuple[tuple[str, str], ...] = ()  # two names of ours for one topic of theirs
     # The kinds of market in the order in which a name that means several is read.
     preferred: tuple[MarketKind, ...] = KINDS
     # What is collected where nobody says which.
     bare_markets: Mapping[MarketKind, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    usual_market: UsualMarket | None = None
+    usual_market: tuple[MarketKind, str] | None = None  # and its quote, where only a coin is named
     has_spot_in_dollars: bool = True  # markets such as BTC/USD
     currency_aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # ours: theirs
     http_meanings: Mapping[int, HttpMeaning] = field(default_factory=lambda: MappingProxyType({}))
     credential_question: CredentialQuestion | None = None
-    demo: DemoMarkets | None = None
+    demo_markets: tuple[str, ...] = ()
+    demo_channels: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> tuple[MarketKind, ...]:
@@ -189,7 +181,16 @@ class Exchange:
     @property
     def read_frame(self) -> ReadFrame:
         """The function that maps one frame."""
-        return self.frames()
+        read_frame: ReadFrame = self._module("frames").read_frame
+        return read_frame
+
+    def rule(self, kind: MarketKind, channel: str, market: Mapping[str, Any]) -> "Rule":
+        """Make the integrity rule of a book; `market` is what ccxt says of it."""
+        rule: Rule = self._module("rule").rule_of(kind, channel, market)
+        return rule
+
+    def _module(self, name: str) -> Any:
+        return import_module(f"{__package__}.{self.name}.{name}")
 
 
 def depth_of(channel: str) -> int:
@@ -231,8 +232,6 @@ def one_of(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
 
 
-def same_for(
-    kinds: Sequence[MarketKind], value: Mapping[str, float]
-) -> Mapping[MarketKind, Mapping[str, float]]:
-    """Return a table that is the same for several kinds of market."""
-    return MappingProxyType(dict.fromkeys(kinds, value))
+def requests_of(most: int) -> Callable[[Sequence[str]], Sequence[Sequence[str]]]:
+    """Return what divides topics among requests of at most so many."""
+    return lambda topics: [topics[first : first + most] for first in range(0, len(topics), most)]

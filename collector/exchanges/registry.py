@@ -7,6 +7,7 @@ from collector.exchanges.binance import BINANCE
 from collector.exchanges.bybit import BYBIT
 from collector.exchanges.exchange import Environment, Exchange, MarketKind, one_of
 from collector.exchanges.kraken import KRAKEN
+from collector.exchanges.okx import OKX
 from collector.exchanges.unverified import CCXT_NAMES, UNVERIFIED
 
 EXCHANGES: dict[str, Exchange] = {
@@ -15,6 +16,7 @@ EXCHANGES: dict[str, Exchange] = {
         BYBIT,
         BINANCE,
         KRAKEN,
+        OKX,
     )
 }
 DEFAULT_EXCHANGE = BYBIT.name  # where nobody says which

@@ -17,7 +17,8 @@ from collector.events.columns import (
     TradeColumns,
 )
 from collector.events.settled import Settled, Value
-from collector.features.practical import Integers
+from collector.features.contracts import in_base
+from collector.features.practical import Floats, Integers
 from collector.features.rows import iso_texts, nullable, nullable_integers
 from collector.features.stream_facts import StreamFacts
 
@@ -41,6 +42,7 @@ class MarketRows:
         for stream, here in _by_stream(integers):
             received_at_ns, exchange_ms, sequences, _, segments, buys, kinds = integers[here].T
             price, size = numbers[here].T
+            size = self._in_base(stream, size)
             of_stream = here.tolist()
             columns: dict[str, Sequence[Value]] = {
                 **self._common(stream, received_at_ns, exchange_ms, segments),
@@ -60,6 +62,7 @@ class MarketRows:
             received_at_ns, exchange_ms, open_ms, _, segments, confirmed, count = integers[here].T
             interval = self._facts_of(stream).key.channel.partition(".")[2]
             opened, high, low, close, volume, vwap = numbers[here].T
+            volume = self._in_base(stream, volume)
             columns: dict[str, Sequence[Value]] = {
                 **self._common(stream, received_at_ns, exchange_ms, segments),
                 "interval": [interval] * len(here),
@@ -75,6 +78,10 @@ class MarketRows:
             }
             sequences = np.full(len(here), NO_INT, dtype=np.int64)
             yield self._portion("ohlcv", stream, columns, segments, received_at_ns, sequences)
+
+    def _in_base(self, stream: int, sizes: Floats) -> Floats:
+        contract = self._facts_of(stream).contract
+        return sizes if contract is None else in_base(sizes, contract)
 
     def _common(
         self, stream: int, received_at_ns: Integers, exchange_ms: Integers, segments: Integers

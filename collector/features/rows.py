@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from collector.events.batch import INT_COLUMNS, KNOWN_LEVELS, NO_INT, SEGMENT, STREAM, Batch
 from collector.events.settled import STORED, Columns, Fates, Settled, Value
+from collector.features.contracts import levels_in_base
 from collector.features.deep import deep, only_known
 from collector.features.flow import LastStates
 from collector.features.practical import TOTAL_LEVELS, Book, Flags, Floats, Integers, practical, quality
@@ -93,6 +94,8 @@ class BookRows:
         integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
         levels = np.frombuffer(batch.levels, dtype=np.float64).reshape(-1, 4, self._levels_per_row)
         self._streams.learn(integers[:, STREAM])
+        if self._streams.contracts:
+            levels = levels_in_base(levels, integers[:, STREAM], self._streams.contracts)
         if self._deep:
             levels = only_known(levels, integers[:, KNOWN_LEVELS])
         steps = self._last.steps(levels, Runs.of(integers[:, SEGMENT]))

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collector.events.batch import StreamKey
+from collector.events.contract_size import ContractSize
 from collector.features.practical import Integers
 from collector.features.sampling import Sampling
 
@@ -24,6 +25,7 @@ class StreamFacts:
     depth: int
     data_source: str
     sampling: Sampling = EVERY_ROW
+    contract: ContractSize | None = None  # what sizes count, where that is not the base currency
 
 
 class Streams:
@@ -39,6 +41,7 @@ class Streams:
         self.modes: Integers = np.empty(0, dtype=np.int64)
         self.windows_ns: Integers = np.empty(0, dtype=np.int64)
         self.sampled = False  # whether one of them is stored in part
+        self.contracts: dict[int, ContractSize] = {}  # of those whose sizes count contracts
 
     def learn(self, streams: Integers) -> None:
         """Ask for the facts of streams not seen before."""
@@ -60,4 +63,6 @@ class Streams:
         self.modes[stream] = facts.sampling.number
         self.windows_ns[stream] = facts.sampling.window_ns
         self.sampled |= facts.sampling.mode != "every"
+        if facts.contract is not None:
+            self.contracts[stream] = facts.contract
         self._known.add(stream)

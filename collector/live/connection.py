@@ -239,11 +239,11 @@ class Connection:
         self._publish(State.STOPPED if self.stopping else State.DISCONNECTED, cause)
 
     async def _beat(self) -> None:
-        make = self._around.protocol.topics.ping
+        make, is_counted = self._around.protocol.topics.ping, self._around.protocol.limits.counts_pings
         if make is None:
             await self._socket.ping()
         else:
-            await self._socket.send(make(self._requests.new_id()))
+            await self._socket.send(make(self._requests.new_id()), is_counted=is_counted)
 
     async def _pause(self, wait_s: float) -> None:
         deadline_s = self._around.monotonic_s() + wait_s

@@ -163,7 +163,11 @@ class Feed:
                     symbol = market["symbol"]
                     self._not_had_of(symbol, "bad_channel", f"{symbol} {channel} refused: {problem}")
                     continue
-                stream = self._maker.make(kind, market, channel)
+                try:
+                    stream = self._maker.make(kind, market, channel)
+                except UserError as error:
+                    self._not_had_of(market["symbol"], "bad_symbol", str(error))
+                    continue
                 if stream.key not in present:
                     fleet.place(stream)
                     present.add(stream.key)
@@ -249,6 +253,7 @@ class Feed:
 
     def _common(self, markets: Markets, snapshots: Snapshots | None) -> Common:
         limits, pace = self._limits, self._limits.pace
+        quiet_after_s = exchange_of(self.exchange).quiet_after_s or 0.0
         return Common(
             self._wanted.source,
             markets,
@@ -260,7 +265,7 @@ class Feed:
             new_resyncs=lambda: Resyncs(
                 backoff=pace.backoff,
                 snapshot_timeout_s=pace.subscribe_timeout_s,
-                stale_after_s=pace.stale_after_s,
+                stale_after_s=max(pace.stale_after_s, quiet_after_s),
                 max_mismatches=limits.max_mismatches,
                 mismatch_window_s=limits.mismatch_window_s,
             ),

@@ -134,9 +134,11 @@ class Socket:
             self.give_up(gone("timeout", f"no connection within {self._connect_timeout_s:g} s"))
         self._raise_if_gone()
 
-    async def send(self, payload: Payload) -> None:
-        """Send a request, in its turn. Raises StreamError when the socket is gone."""
-        await self._turn()
+    async def send(self, payload: Payload, *, is_counted: bool = True) -> None:
+        """Send a request, in its turn where it counts. Raises StreamError when the socket is gone."""
+        if is_counted:
+            await self._turn()
+        self._raise_if_gone()
         try:
             await self._client.send(payload if isinstance(payload, str) else dict(payload))
         except (ConnectionError, RuntimeError) as error:  # what aiohttp and ccxt raise into a closing socket

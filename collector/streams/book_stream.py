@@ -47,6 +47,7 @@ class BookStream(Stream):
         standby: bool = False,
     ) -> None:
         super().__init__(key, place, outlet, standby=standby)
+        self.says_when_quiet = False  # the exchange tells a book again that does not change
         self.in_question = False  # silent for so long that a new snapshot was asked for, to compare
         self._book = book
         self._levels_per_row = levels_per_row
@@ -149,7 +150,7 @@ class BookStream(Stream):
     ) -> None:
         """Settle an event that is more than the next row of a segment."""
         did = outcome.did
-        if did is not Did.MERGED:
+        if did is not Did.MERGED or self.says_when_quiet:
             self.last_news_at_ns = received_at_ns
             self._exchange_ms = message.exchange_ms
         if did is Did.REJECTED:
@@ -242,7 +243,10 @@ class BookStream(Stream):
         self, exchange_ms: int | None, received_at_ns: int, ten_known: bool, numbers: tuple[float, ...]
     ) -> None:
         exchange, symbol, channel = self.key
-        segment_id = self._segment_id
+        segment_id, before, contract = self._segment_id, self._top, self.place.contract
+        if contract is not None:
+            numbers = contract.levels_in_base(numbers)
+            before = None if before is None else contract.levels_in_base(before)
         self._events.publish(
             L2Update(
                 exchange=exchange,
@@ -255,7 +259,7 @@ class BookStream(Stream):
                 shown=self._levels_shown,
                 ten_known=ten_known,
                 numbers=numbers,
-                before=None if segment_id is None else self._top,
+                before=None if segment_id is None else before,
             )
         )
 

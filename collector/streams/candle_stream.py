@@ -8,6 +8,7 @@ from collector.book.verified import CONTINUED, MERGED, Outcome
 from collector.events import market
 from collector.events.batch import Liveness, StreamKey
 from collector.events.columns import NO_INT, NO_NUMBER
+from collector.events.contract_size import ContractSize
 from collector.events.messages import Candle, MarketData
 from collector.streams.plausible import candle_problem
 from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
@@ -103,14 +104,16 @@ class CandleStream(Stream):
         )
         self._stored(stored, received_at_ns)
         if self._events.wanted(market.Candle):
-            self._events.publish(_event(self.key, bar, received_at_ns))
+            self._events.publish(_event(self.key, bar, received_at_ns, self.place.contract))
 
 
 def _state(bar: Candle) -> tuple[object, ...]:
     return bar.open_ms, bar.close, bar.volume, bar.confirmed, bar.count
 
 
-def _event(key: StreamKey, bar: Candle, received_at_ns: int) -> market.Candle:
+def _event(
+    key: StreamKey, bar: Candle, received_at_ns: int, contract: ContractSize | None
+) -> market.Candle:
     return market.Candle(
         exchange=key.exchange,
         symbol=key.symbol,
@@ -122,7 +125,7 @@ def _event(key: StreamKey, bar: Candle, received_at_ns: int) -> market.Candle:
         high=bar.high,
         low=bar.low,
         close=bar.close,
-        volume=bar.volume,
+        volume=bar.volume if contract is None else contract.in_base(bar.volume),
         confirmed=bar.confirmed,
         vwap=bar.vwap,
         count=bar.count,

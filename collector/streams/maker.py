@@ -41,7 +41,8 @@ class StreamMaker:
         protocol = exchange_of(self._exchange)
         key = StreamKey(self._exchange, market["symbol"], channel)
         topic = protocol.topics.topic(market["id"], market["symbol"], channel)
-        place = Topic(topic, protocol.topics.route(topic), market["id"], kind)
+        route, contract = protocol.topics.route(topic), protocol.contract_size(market)
+        place = Topic(topic, route, market["id"], kind, contract=contract)
         if channel == "trade":
             trades = TradeRule(protocol.numbers_trades, self._most_off_s)
             stream_of_trades = TradeStream(key, place, self._outlet, trades, standby=standby)
@@ -66,6 +67,7 @@ class StreamMaker:
             levels_shown=self._levels_shown,
             standby=standby,
         )
+        stream.says_when_quiet = protocol.quiet_after_s is not None
         self._witness(key.symbol).watch(stream)
         return stream
 

@@ -10,6 +10,7 @@ from collector.book.verified import Did, Outcome
 from collector.buffer.buffer import Buffer
 from collector.events.batch import Liveness, SegmentClosed, SegmentOpened, StreamKey
 from collector.events.bus import EventBus
+from collector.events.contract_size import ContractSize
 from collector.events.messages import MarketData
 from collector.events.notices import SegmentChanged
 from collector.events.stream_now import StreamNow
@@ -30,6 +31,7 @@ class Topic:
     market_id: str
     kind: MarketKind
     depth: int = 0  # of a book
+    contract: ContractSize | None = None  # what sizes count, where that is not the base currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Stream(ABC):
         self.key = key
         self.place = place
         self.topic = place.topic
-        self.number = outlet.buffer.register(key)
+        self.number = outlet.buffer.register(key, place.contract)
         self._tally = outlet.buffer.tally(self.number)
         self._buffer = outlet.buffer
         self._events = outlet.events

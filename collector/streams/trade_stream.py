@@ -7,6 +7,7 @@ from collector.book.verified import CONTINUED, MERGED, Outcome
 from collector.events import market
 from collector.events.batch import Liveness, StreamKey
 from collector.events.columns import NO_INT, TRADE_KINDS
+from collector.events.contract_size import ContractSize
 from collector.events.messages import MarketData, Side, Trade
 from collector.streams.plausible import trade_problem
 from collector.streams.recent_trades import RecentTrades, SeenIds, SeenNumbers
@@ -67,7 +68,7 @@ class TradeStream(Stream):
         if self.witness is not None and message.marked is None and not message.past:
             self.witness.traded(received_at_ns, message.price)
         if self._events.wanted(market.Trade):
-            self._events.publish(_event(self.key, message, received_at_ns))
+            self._events.publish(_event(self.key, message, received_at_ns, self.place.contract))
         return CONTINUED
 
     def take_over(self, other: Stream, liveness: Liveness) -> bool:
@@ -132,7 +133,9 @@ class TradeStream(Stream):
         self._stored(stored, received_at_ns)
 
 
-def _event(key: StreamKey, trade: Trade, received_at_ns: int) -> market.Trade:
+def _event(
+    key: StreamKey, trade: Trade, received_at_ns: int, contract: ContractSize | None
+) -> market.Trade:
     return market.Trade(
         exchange=key.exchange,
         symbol=key.symbol,
@@ -140,7 +143,7 @@ def _event(key: StreamKey, trade: Trade, received_at_ns: int) -> market.Trade:
         received_at_ns=received_at_ns,
         trade_id=trade.trade_id,
         price=trade.price,
-        size=trade.size,
+        size=trade.size if contract is None else contract.in_base(trade.size),
         side=trade.side,
         kind=trade.kind,
         marked=trade.marked,

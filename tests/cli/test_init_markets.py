@@ -33,7 +33,7 @@ PERPETUAL = "BTC/USDT:USDT"
             "bybit:eth,kraken:btc/eur",
             {"bybit": ["ETH/USDT:USDT"], "kraken": ["BTC/EUR"]},
         ),
-        (("okx", "bybit"), "okx:BTC/USDT,BTC", {"okx": ["BTC/USDT"], "bybit": [PERPETUAL]}),
+        (("gate", "bybit"), "gate:BTC/USDT,BTC", {"gate": ["BTC/USDT"], "bybit": [PERPETUAL]}),
     ],
 )
 def test_a_name_means_a_market_of_each_exchange(
@@ -63,7 +63,7 @@ def test_a_name_means_a_market_of_each_exchange(
         (("bybit",), "BTC/USD:BTC", r"\(inverse\) is not collected from bybit"),
         (("bybit",), "kraken:BTC", "names the exchange 'kraken', expected bybit"),
         (("bybit", "kraken"), PERPETUAL, "no market of kraken is among .*, expected kraken:BTC/USD as well"),
-        (("okx",), "BTC", "which market of BTC is meant at okx is not known, expected its whole name"),
+        (("gate",), "BTC", "which market of BTC is meant at gate is not known, expected its whole name"),
     ],
 )
 def test_a_name_that_cannot_be_understood_is_told_with_what_to_write(
@@ -78,14 +78,14 @@ def test_exchanges_and_purposes_have_numbers_as_well() -> None:
     assert purpose(" 2 ").name == "bot"
     with pytest.raises(UserError, match="did you mean bybit"):
         exchanges("bybti")
-    with pytest.raises(UserError, match="expected some of bybit, binance, kraken"):
+    with pytest.raises(UserError, match="expected some of bybit, binance, kraken, okx"):
         exchanges("4")
     with pytest.raises(UserError, match="expected one of training, bot, light; did you mean training"):
         purpose("trainng")
 
 
 @pytest.mark.parametrize("wanted", PURPOSES)
-@pytest.mark.parametrize("exchange", [*EXCHANGES, "okx"])
+@pytest.mark.parametrize("exchange", [*EXCHANGES, "gate"])
 def test_every_purpose_can_be_had_from_every_exchange_and_kind_of_market(
     tmp_path_factory: pytest.TempPathFactory, wanted: str, exchange: str
 ) -> None:

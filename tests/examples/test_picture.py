@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from collector.cli.commands.demo import demo_markets
+from collector.exchanges.registry import EXCHANGES
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "docs" / "pictures" / "demo.svg"
@@ -35,10 +36,10 @@ def check(picture: Path) -> None:
         assert loading not in source
     assert not re.search(r"/(tmp|home|root|Users)/", source)
     shown = words(picture)
-    for exchange, one in demo_markets().items():
+    for exchange, symbols in demo_markets().items():
         assert f"\n{exchange}\n" in shown
-        for symbol in one.symbols:
-            for channel in one.channels:
+        for symbol in symbols:
+            for channel in EXCHANGES[exchange].demo_channels:
                 assert f"{symbol} {channel} verified" in shown
     assert re.search(r"identity .*received = .* written", shown)
 

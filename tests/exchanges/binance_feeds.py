@@ -25,7 +25,7 @@ class Rebuilt:
     """A book rebuilt by the rules alone: deltas wait for the snapshot, are dropped or join, then continue."""
 
     def __init__(self, kind: MarketKind) -> None:
-        self.rule = rule_of(kind, "book.1000")
+        self.rule = rule_of(kind, "book.1000", {})
         self.book = OrderBook()
         self.last: int | None = None
         self.snapshot: int | None = None

@@ -52,6 +52,28 @@ KRAKEN_PAIR = {
     "status": "online",
 }
 
+OKX_SWAP = {
+    "instId": "BTC-USDT-SWAP",
+    "instType": "SWAP",
+    "uly": "BTC-USDT",
+    "settleCcy": "USDT",
+    "state": "live",
+    "ctVal": "0.01",
+    "ctMult": "1",
+    "ctValCcy": "BTC",
+    "lotSz": "0.01",
+    "tickSz": "0.1",
+}
+OKX_SPOT = {
+    "instId": "BTC-USDT",
+    "instType": "SPOT",
+    "baseCcy": "BTC",
+    "quoteCcy": "USDT",
+    "state": "live",
+    "lotSz": "0.00000001",
+    "tickSz": "0.1",
+}
+
 
 def answer(url: str) -> object:
     """Answer a REST request as little as ccxt is content with."""
@@ -67,6 +89,8 @@ def answer(url: str) -> object:
     if "/0/public/Assets" in url:
         asset = {"altname": "XBT", "decimals": 10, "display_decimals": 5, "status": "enabled"}
         return {"error": [], "result": {"XXBT": asset, "ZUSD": asset | {"altname": "USD"}}}
+    if "/api/v5/public/instruments" in url:
+        return {"code": "0", "msg": "", "data": [OKX_SPOT if "instType=SPOT" in url else OKX_SWAP]}
     raise AssertionError(f"nobody expected {url}")
 
 
@@ -144,6 +168,16 @@ EXPECTED: Mapping[tuple[str, Environment], list[str]] = {
         "wss://fstream.binancefuture.com/market/ws",
     ],
     ("kraken", "live"): ["https://api.kraken.com", "wss://ws.kraken.com/v2"],
+    ("okx", "live"): [
+        "https://www.okx.com",
+        "wss://ws.okx.com:443/ws/v5/public",
+        "wss://ws.okx.com:443/ws/v5/business",
+    ],
+    ("okx", "testnet"): [
+        "https://www.okx.com",
+        "wss://wspap.okx.com:443/ws/v5/public",
+        "wss://wspap.okx.com:443/ws/v5/business",
+    ],
 }
 EXPECTED_LOCAL = {
     "bybit": [
@@ -159,6 +193,11 @@ EXPECTED_LOCAL = {
         "ws://127.0.0.1:8900/fut/market/ws",
     ],
     "kraken": ["http://127.0.0.1:8900", "ws://127.0.0.1:8900/kraken/v2"],
+    "okx": [
+        "http://127.0.0.1:8900",
+        "ws://127.0.0.1:8900/okx/ws/v5/public",
+        "ws://127.0.0.1:8900/okx/ws/v5/business",
+    ],
 }
 
 
@@ -216,7 +255,7 @@ def test_an_unknown_exchange_is_told_which_are_known() -> None:
     with pytest.raises(SettingsError) as caught:
         dialled("nowhere", "live")
     assert caught.value.problems == [
-        "exchange 'nowhere' is not known, expected one of bybit, binance, kraken"
+        "exchange 'nowhere' is not known, expected one of bybit, binance, kraken, okx"
     ]
 
 

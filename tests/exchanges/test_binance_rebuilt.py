@@ -118,7 +118,7 @@ def test_a_stream_has_a_prefix_to_drop_one_join_and_no_gap(get_feed: Callable[[]
 def test_one_delta_lost_is_a_gap_at_the_next_wherever_it_was(get_feed: Callable[[], Feed]) -> None:
     feed = get_feed()
     deltas = [message for message in feed.messages() if isinstance(message, Delta)]
-    rule = rule_of(feed.kind, "book.10")
+    rule = rule_of(feed.kind, "book.10", {})
     assert len(deltas) == feed.deltas
     for before, lost, after in zip(deltas, deltas[1:], deltas[2:], strict=False):
         assert rule.judge_delta(before.sequence, lost) is Verdict.CONTINUES

@@ -23,9 +23,13 @@ def delta(first: int | None, last: int | None, previous: int | None = None) -> D
 
 
 def test_each_kind_of_market_has_its_rule() -> None:
-    assert isinstance(rule_of("spot", "book.10"), SpotContinuity)
-    assert isinstance(rule_of("linear", "book.10"), UsdmContinuity)
-    assert rule_of("spot", "book.10").verification == rule_of("linear", "book.10").verification == "sequence"
+    assert isinstance(rule_of("spot", "book.10", {}), SpotContinuity)
+    assert isinstance(rule_of("linear", "book.10", {}), UsdmContinuity)
+    assert (
+        rule_of("spot", "book.10", {}).verification
+        == rule_of("linear", "book.10", {}).verification
+        == "sequence"
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,7 @@ def test_any_snapshot_within_a_stream_joins_it_at_exactly_one_place(
 ) -> None:
     """A snapshot as of a message's end: all before is in it, one joins, the rest continues."""
     kind = data.draw(st.sampled_from(["spot", "linear"]))
-    rule = rule_of(kind, "book.10")
+    rule = rule_of(kind, "book.10", {})
     messages, last = [], 1000
     for skipped, more in steps:  # ids of other markets are skipped on USD-M only
         first = last + 1 + (skipped if kind == "linear" else 0)

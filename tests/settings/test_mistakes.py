@@ -328,19 +328,19 @@ def test_an_unknown_exchange_is_told_the_nearest(problems: Problems) -> None:
 
 
 def test_an_exchange_that_nobody_wrote_a_file_for_gives_books_alone(problems: Problems) -> None:
-    text = "exchanges:\n  okx:\n    symbols: [BTC/USDT, BTC/USD:BTC]\n    channels: [book.50, bbo, trade]\n"
+    text = "exchanges:\n  gate:\n    symbols: [BTC/USDT, BTC/USD:BTC]\n    channels: [book.50, bbo, trade]\n"
     assert problems(text + "    environment: demo\n") == [
         (
-            "live.yaml line 3: exchanges.okx.symbols[1]: found 'BTC/USD:BTC' (inverse), "
-            "expected what this version collects: okx spot and linear: bbo, book"
+            "live.yaml line 3: exchanges.gate.symbols[1]: found 'BTC/USD:BTC' (inverse), "
+            "expected what this version collects: gate spot and linear: bbo, book"
         ),
         (
-            "live.yaml line 4: exchanges.okx.channels[2]: found 'trade', "
-            "expected what this version collects: okx spot and linear: bbo, book"
+            "live.yaml line 4: exchanges.gate.channels[2]: found 'trade', "
+            "expected what this version collects: gate spot and linear: bbo, book"
         ),
         (
-            "live.yaml line 5: exchanges.okx.environment: found 'demo', "
-            "but okx has no demo environment, expected live"
+            "live.yaml line 5: exchanges.gate.environment: found 'demo', "
+            "but gate has no demo environment, expected live"
         ),
     ]
 

@@ -122,7 +122,7 @@ RECORDED = [("spot", recordings.BINANCE_SPOT, 6_170), ("linear", recordings.BINA
 def test_nothing_disagrees_but_a_lie(
     frames: Callable[[], list[tuple[int, str]]], kind: MarketKind, compared: int, lie: bool
 ) -> None:
-    rule = rule_of(kind, "book.1000")
+    rule = rule_of(kind, "book.1000", {})
     book, touches = BridgedBook(rule, 1000), LastNotBeyond()
     found, states, lies = [], 0, 0
     book.fetching = 1

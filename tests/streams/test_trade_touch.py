@@ -108,7 +108,7 @@ RECORDED = [("spot", recordings.BINANCE_SPOT, 14_000), ("linear", recordings.BIN
 def test_trades_contradict_nothing_unless_their_prices_are_of_another_market(
     frames: Callable[[], list[tuple[int, str]]], kind: MarketKind, trades: int, moved_by: float
 ) -> None:
-    book, touch = BridgedBook(rule_of(kind, "book.1000"), 1000), TradesAtTheTouch()
+    book, touch = BridgedBook(rule_of(kind, "book.1000", {}), 1000), TradesAtTheTouch()
     book.fetching = 1
     compared, contradicted = 0, 0
     for received_at_ns, text in frames():

@@ -1,4 +1,4 @@
-"""An exchange that nobody wrote a file for: every message a row, and said to be unproven."""
+"""An exchange that nobody wrote a folder for: every message a row, and said to be unproven."""
 
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from collector.query.database import reading
 from collector.settings import load_settings
 
 sys.path.insert(0, str(Path(__file__).parent))
-from okx import Okx
+from okxus import Okxus
 from rig import wait_until
 
 BTC, ETH = "BTC/USDT", "ETH/USDT"
@@ -24,14 +24,14 @@ CHANNEL = "book.20"
 
 
 class Rig:
-    def __init__(self, okx: Okx, folder: Path, *channels: str, **settings: object) -> None:
-        self.okx = okx
+    def __init__(self, okxus: Okxus, folder: Path, *channels: str, **settings: object) -> None:
+        self.okxus = okxus
         self.database = str(folder / "live.db")
         overrides = {
-            "exchanges.okx.symbols": [BTC, "ETH-USDT"],
-            "exchanges.okx.channels": list(channels) or [CHANNEL],
-            "exchanges.okx.endpoints.rest": f"http://127.0.0.1:{okx.port}",
-            "exchanges.okx.endpoints.ws": f"ws://127.0.0.1:{okx.port}",
+            "exchanges.okxus.symbols": [BTC, "ETH-USDT"],
+            "exchanges.okxus.channels": list(channels) or [CHANNEL],
+            "exchanges.okxus.endpoints.rest": f"http://127.0.0.1:{okxus.port}",
+            "exchanges.okxus.endpoints.ws": f"ws://127.0.0.1:{okxus.port}",
             "database.url": self.database,
             "writer.interval_s": 0.1,
             "stream.backoff_base_s": 0.05,
@@ -49,7 +49,7 @@ class Rig:
 
     def received(self, symbol: str, channel: str = CHANNEL) -> int:
         counts, _ = self.collector.buffer.snapshot()
-        found = counts.get(("okx", symbol, channel))
+        found = counts.get(("okxus", symbol, channel))
         return 0 if found is None else found[0].received
 
     def opened(self, symbol: str) -> int:
@@ -57,7 +57,7 @@ class Rig:
 
     def wait_for_all(self) -> None:
         for symbol, name in ((BTC, "BTC-USDT"), (ETH, "ETH-USDT")):
-            sent = self.okx.books[name].sent
+            sent = self.okxus.books[name].sent
             wait_until(lambda symbol=symbol, sent=sent: self.received(symbol) >= sent, f"all {symbol}")
 
     def table(self, table: str, symbol: str) -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ class Rig:
     def check_rows(self, symbol: str, depth: int = 20) -> list[dict[str, Any]]:
         """Each row is a state that the exchange published."""
         rows = [row for row in self.table("hot", symbol) if row["depth"] == depth]
-        states = self.okx.books[symbol.replace("/", "-")].states
+        states = self.okxus.books[symbol.replace("/", "-")].states
         for row in rows:
             bids, asks = states[row["sequence"]]
             best = (row["bid_price_1"], row["bid_size_1"], row["ask_price_1"], row["ask_size_1"])
@@ -87,8 +87,8 @@ class Rig:
 
 @contextmanager
 def running(folder: Path, *channels: str, **settings: object) -> Iterator[Rig]:
-    with Okx(["BTC-USDT", "ETH-USDT"]).running() as okx:
-        rig = Rig(okx, folder, *channels, **settings)
+    with Okxus(["BTC-USDT", "ETH-USDT"]).running() as okxus:
+        rig = Rig(okxus, folder, *channels, **settings)
         rig.collector.start()
         try:
             for symbol in (BTC, ETH):
@@ -103,12 +103,12 @@ def running(folder: Path, *channels: str, **settings: object) -> Iterator[Rig]:
 
 def test_every_message_of_a_burst_is_a_row_and_none_is_conflated(tmp_path: Path) -> None:
     with running(tmp_path) as rig:
-        rig.okx.publish("BTC-USDT", 3000)
-        rig.okx.publish("ETH-USDT", 50)
-        rig.okx.publish("BTC-USDT", 7, in_one_frame=True)
+        rig.okxus.publish("BTC-USDT", 3000)
+        rig.okxus.publish("ETH-USDT", 50)
+        rig.okxus.publish("BTC-USDT", 7, in_one_frame=True)
         rig.wait_for_all()
     rows = rig.check_rows(BTC)
-    assert [row["sequence"] for row in rows] == list(rig.okx.books["BTC-USDT"].states)
+    assert [row["sequence"] for row in rows] == list(rig.okxus.books["BTC-USDT"].states)
     assert len(rows) == 3008
     assert len(rig.check_rows(ETH)) == 51
     for symbol in (BTC, ETH):
@@ -118,9 +118,9 @@ def test_every_message_of_a_burst_is_a_row_and_none_is_conflated(tmp_path: Path)
 
 def test_several_depths_of_one_market_are_read_off_one_book(tmp_path: Path) -> None:
     with running(tmp_path, "book.20", "book.5", "bbo") as rig:
-        rig.okx.publish("BTC-USDT", 100)
+        rig.okxus.publish("BTC-USDT", 100)
         rig.wait_for_all()
-        assert rig.okx.subscribed == 2
+        assert rig.okxus.subscribed == 2
     for depth in (20, 5, 1):
         assert len(rig.check_rows(BTC, depth)) == 101
         totals = {row["total_bid_volume_10"] is None for row in rig.check_rows(BTC, depth)}
@@ -129,11 +129,11 @@ def test_several_depths_of_one_market_are_read_off_one_book(tmp_path: Path) -> N
 
 def test_a_cut_is_a_hole_with_a_cause_and_comes_back(tmp_path: Path) -> None:
     with running(tmp_path) as rig:
-        rig.okx.publish("BTC-USDT", 20)
+        rig.okxus.publish("BTC-USDT", 20)
         rig.wait_for_all()
-        rig.okx.cut()
+        rig.okxus.cut()
         wait_until(lambda: min(rig.opened(BTC), rig.opened(ETH)) >= 2, "begun again")
-        rig.okx.publish("BTC-USDT", 20)
+        rig.okxus.publish("BTC-USDT", 20)
         rig.wait_for_all()
     assert len(rig.check_rows(BTC)) == 42
     for symbol in (BTC, ETH):
@@ -142,9 +142,9 @@ def test_a_cut_is_a_hole_with_a_cause_and_comes_back(tmp_path: Path) -> None:
 
 def test_silence_of_the_peer_is_noticed(tmp_path: Path) -> None:
     with running(tmp_path, stream__heartbeat_s=0.3) as rig:
-        rig.okx.mute = True
+        rig.okxus.mute = True
         wait_until(lambda: [one for one in rig.changes if one.cause == "disconnect"], "noticed")
-        rig.okx.mute = False
+        rig.okxus.mute = False
         wait_until(lambda: min(rig.opened(BTC), rig.opened(ETH)) >= 2, "begun again")
     for symbol in (BTC, ETH):
         assert rig.causes(symbol) == ["disconnect", "stop"]
@@ -153,11 +153,11 @@ def test_silence_of_the_peer_is_noticed(tmp_path: Path) -> None:
 
 def test_a_gap_that_ccxt_sees_begins_that_market_anew_alone(tmp_path: Path) -> None:
     with running(tmp_path) as rig:
-        rig.okx.publish("BTC-USDT", 20)
-        rig.okx.books["BTC-USDT"].skips = True
-        rig.okx.publish("BTC-USDT", 2)
+        rig.okxus.publish("BTC-USDT", 20)
+        rig.okxus.books["BTC-USDT"].skips = True
+        rig.okxus.publish("BTC-USDT", 2)
         wait_until(lambda: rig.opened(BTC) >= 2, "begun again")
-        rig.okx.publish("BTC-USDT", 20)
+        rig.okxus.publish("BTC-USDT", 20)
         wait_until(lambda: rig.received(BTC) >= 42, "updates after it")
     assert rig.causes(BTC) == ["invalid_nonce", "stop"]
     assert rig.causes(ETH) == ["stop"]
@@ -166,9 +166,9 @@ def test_a_gap_that_ccxt_sees_begins_that_market_anew_alone(tmp_path: Path) -> N
 
 def test_numbers_that_fall_are_no_numbers(tmp_path: Path) -> None:
     with running(tmp_path) as rig:
-        rig.okx.publish("BTC-USDT", 20)
-        rig.okx.books["BTC-USDT"].falls = True
-        rig.okx.publish("BTC-USDT", 20)
+        rig.okxus.publish("BTC-USDT", 20)
+        rig.okxus.books["BTC-USDT"].falls = True
+        rig.okxus.publish("BTC-USDT", 20)
         rig.wait_for_all()
     assert rig.causes(BTC) == ["numbering", "stop"]
     assert rig.causes(ETH) == ["stop"]
@@ -180,12 +180,12 @@ def test_numbers_that_fall_are_no_numbers(tmp_path: Path) -> None:
 
 def test_a_crossed_book_is_no_row_and_the_next_message_begins_anew(tmp_path: Path) -> None:
     with running(tmp_path) as rig:
-        book = rig.okx.books["BTC-USDT"]
-        rig.okx.publish("BTC-USDT", 20)
+        book = rig.okxus.books["BTC-USDT"]
+        rig.okxus.publish("BTC-USDT", 20)
         book.crosses = True
-        rig.okx.publish("BTC-USDT", 1)
+        rig.okxus.publish("BTC-USDT", 1)
         wait_until(lambda: [one for one in rig.changes if one.cause == "crossed"], "noticed")
-        rig.okx.publish("BTC-USDT", 20)
+        rig.okxus.publish("BTC-USDT", 20)
         wait_until(lambda: rig.opened(BTC) >= 2, "begun again")
         rig.wait_for_all()
     assert rig.causes(BTC) == ["crossed", "stop"]
@@ -195,9 +195,9 @@ def test_a_crossed_book_is_no_row_and_the_next_message_begins_anew(tmp_path: Pat
 
 def test_a_stalled_market_is_found_stale_and_a_quiet_one_is_not(tmp_path: Path) -> None:
     with running(tmp_path, stream__stale_after_s=0.4) as rig:
-        book = rig.okx.books["BTC-USDT"]
+        book = rig.okxus.books["BTC-USDT"]
         book.stalled = True
-        rig.okx.publish("BTC-USDT", 50)
+        rig.okxus.publish("BTC-USDT", 50)
         wait_until(lambda: [one for one in rig.changes if one.cause == "stale"], "found stale")
         book.stalled = False
         wait_until(lambda: rig.opened(BTC) >= 2, "begun again")
@@ -207,27 +207,27 @@ def test_a_stalled_market_is_found_stale_and_a_quiet_one_is_not(tmp_path: Path) 
 
 
 def test_a_market_without_a_book_is_refused_alone(tmp_path: Path) -> None:
-    okx = Okx(["BTC-USDT", "ETH-USDT"])
-    okx.refuses.add("BTC-USDT")
-    with okx.running():
-        rig = Rig(okx, tmp_path)
+    okxus = Okxus(["BTC-USDT", "ETH-USDT"])
+    okxus.refuses.add("BTC-USDT")
+    with okxus.running():
+        rig = Rig(okxus, tmp_path)
         rig.collector.start()
         try:
             wait_until(lambda: rig.halted("subscription_refused"), "refused")
             wait_until(lambda: rig.opened(ETH) >= 1, "the other")
-            okx.publish("ETH-USDT", 20)
+            okxus.publish("ETH-USDT", 20)
             wait_until(lambda: rig.received(ETH) >= 20, "the other goes on")
         finally:
             report = rig.collector.stop()
     assert report.exact
-    assert [problem.partition(" refused")[0] for problem in report.problems] == ["okx: BTC/USDT book.20"]
+    assert [problem.partition(" refused")[0] for problem in report.problems] == ["okxus: BTC/USDT book.20"]
     assert rig.table("coverage", BTC) == []
 
 
 def test_a_restart_goes_on_in_the_same_database(tmp_path: Path) -> None:
     for _ in range(2):
         with running(tmp_path) as rig:
-            rig.okx.publish("BTC-USDT", 20)
+            rig.okxus.publish("BTC-USDT", 20)
             rig.wait_for_all()
     assert rig.causes(BTC) == ["stop", "stop"]
     assert len(rig.table("hot", BTC)) == 42
@@ -235,12 +235,12 @@ def test_a_restart_goes_on_in_the_same_database(tmp_path: Path) -> None:
 
 def test_markets_come_and_go_while_it_runs(tmp_path: Path) -> None:
     with running(tmp_path) as rig:
-        assert [key.symbol for key in rig.collector.unsubscribe("okx", ETH)] == [ETH]
-        wait_until(lambda: list(rig.okx._sockets.values()) == [{"BTC-USDT"}], "left")
-        rig.okx.publish("BTC-USDT", 20)
-        rig.collector.subscribe("okx", ETH)
+        assert [key.symbol for key in rig.collector.unsubscribe("okxus", ETH)] == [ETH]
+        wait_until(lambda: list(rig.okxus._sockets.values()) == [{("books", "BTC-USDT")}], "left")
+        rig.okxus.publish("BTC-USDT", 20)
+        rig.collector.subscribe("okxus", ETH)
         wait_until(lambda: rig.opened(ETH) >= 2, "back")
-        rig.okx.publish("ETH-USDT", 20)
+        rig.okxus.publish("ETH-USDT", 20)
         wait_until(lambda: rig.received(ETH) >= 22, "updates")
     assert rig.causes(BTC) == ["stop"]
     assert rig.causes(ETH) == ["unsubscribed", "stop"]

@@ -10,7 +10,6 @@ import typer
 from collector.cli.options import Plain, Seconds
 
 if TYPE_CHECKING:
-    from collector.exchanges.exchange import DemoMarkets
     from collector.settings import Settings
     from collector.simulator import Simulator
 
@@ -36,34 +35,35 @@ def demo(
     from collector.simulator import Simulator  # noqa: PLC0415
 
     markets = demo_markets()
-    with Simulator(symbols={name: one.symbols for name, one in markets.items()}) as simulator:
+    with Simulator(symbols=markets) as simulator:
         settings = demo_settings(simulator, db, os.environ)
         set_up_logging(settings.logging, secrets=settings.secrets())
         until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
         shown = settings.masked()["database"]["url"]
-        names = "; ".join(f"{exchange} {', '.join(one.symbols)}" for exchange, one in markets.items())
+        names = "; ".join(f"{exchange} {', '.join(symbols)}" for exchange, symbols in markets.items())
         print(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
         screen = screen_for(settings.logging, wanted=not plain)
         code = run_in_foreground(Collector(settings), seconds, screen=screen)
-    print_what_next(shown, markets[DEFAULT_EXCHANGE].symbols[0])
+    print_what_next(shown, markets[DEFAULT_EXCHANGE][0])
     return code
 
 
-def demo_markets() -> "dict[str, DemoMarkets]":
-    """Return what the demo collects, by exchange."""
+def demo_markets() -> dict[str, tuple[str, ...]]:
+    """Return the markets that the demo collects, by exchange."""
     from collector.exchanges.registry import EXCHANGES  # noqa: PLC0415
 
-    return {name: one.demo for name, one in EXCHANGES.items() if one.demo is not None}
+    return {name: one.demo_markets for name, one in EXCHANGES.items() if one.demo_markets}
 
 
 def demo_settings(simulator: "Simulator", db: str, environ: Mapping[str, str]) -> "Settings":
     """Return what the demo collects: everything from the simulator, the rest as the environment says."""
+    from collector.exchanges.registry import EXCHANGES  # noqa: PLC0415
     from collector.settings import load_settings  # noqa: PLC0415
 
     overrides: dict[str, object] = {"database.url": db}
-    for exchange, one in demo_markets().items():
-        overrides[f"exchanges.{exchange}.symbols"] = list(one.symbols)
-        overrides[f"exchanges.{exchange}.channels"] = list(one.channels)
+    for exchange, symbols in demo_markets().items():
+        overrides[f"exchanges.{exchange}.symbols"] = list(symbols)
+        overrides[f"exchanges.{exchange}.channels"] = list(EXCHANGES[exchange].demo_channels)
         for side, url in simulator.endpoints(exchange).items():
             overrides[f"exchanges.{exchange}.endpoints.{side}"] = url
     return load_settings(

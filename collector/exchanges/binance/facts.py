@@ -2,28 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from collector.exchanges.binance import topics
 from collector.exchanges.exchange import (
     Addresses,
     CredentialQuestion,
-    DemoMarkets,
     Exchange,
     HttpMeaning,
     Limits,
     MarketKind,
     Rate,
-    ReadFrame,
     Rest,
     RestSnapshot,
     Topics,
     Urls,
-    UsualMarket,
+    requests_of,
 )
 
 if TYPE_CHECKING:
-    from collector.book.verified import Rule
     from collector.events.messages import Snapshot
 
 # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints#order-book and
@@ -57,18 +54,6 @@ def _read_snapshot(text: str, topic: str) -> "Snapshot":
     from collector.exchanges.binance.frames import read_snapshot  # noqa: PLC0415  (on first use)
 
     return read_snapshot(text, topic)
-
-
-def _read_frame() -> ReadFrame:
-    from collector.exchanges.binance.frames import read_frame  # noqa: PLC0415  (on first use)
-
-    return read_frame
-
-
-def _rule(kind: MarketKind, channel: str, _market: Mapping[str, Any]) -> "Rule":
-    from collector.exchanges.binance.rule import rule_of  # noqa: PLC0415  (on first use)
-
-    return rule_of(kind, channel)
 
 
 def _urls(spot_rest: str, linear_rest: str, spot_ws: str, linear_ws: str) -> Urls:
@@ -125,7 +110,6 @@ BINANCE = Exchange(
         connects=Rate(300, 300.0),
         requests={"spot": Rate(5, 1.0), "linear": Rate(10, 1.0)},
         topics=1024,
-        characters=None,
         messages_a_second=dict.fromkeys(
             ("spot", "linear"), MappingProxyType({"book": 10.0, "bbo": 50.0, "trade": 20.0, "ohlcv": 4.0})
         ),
@@ -133,12 +117,10 @@ BINANCE = Exchange(
     ),
     topics=Topics(
         topic=topics.topic,
-        requests=topics.requests,
+        requests=requests_of(100),
         subscribe=topics.subscribe,
         unsubscribe=topics.unsubscribe,
     ),
-    frames=_read_frame,
-    rule=_rule,
     lifetime_s=24 * 3600.0,  # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
     rest=Rest(
         request=snapshot_request,
@@ -148,9 +130,10 @@ BINANCE = Exchange(
     ),
     shared_numbers="update",
     numbers_trades=True,
+    market_types={"spot": "spot", "linear": "linear"},
     preferred=("spot", "linear"),
     bare_markets={"spot": ("BTC/USDT", "ETH/USDT"), "linear": ("BTC/USDT:USDT", "ETH/USDT:USDT")},
-    usual_market=UsualMarket("spot", "USDT"),
+    usual_market=("spot", "USDT"),
     has_spot_in_dollars=False,
     # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/http-return-codes and /limits: 418
     # bans for 2 minutes to 3 days, with Retry-After; 403 is their firewall, for a rate or for security.
@@ -161,5 +144,6 @@ BINANCE = Exchange(
     credential_question=CredentialQuestion(
         "private_get_account", lambda answer: not answer.get("canTrade", False)
     ),
-    demo=DemoMarkets(("BTC/USDT", "ETH/USDT"), ("book.50", "bbo", "trade", "ohlcv.1m")),
+    demo_markets=("BTC/USDT", "ETH/USDT"),
+    demo_channels=("book.50", "bbo", "trade", "ohlcv.1m"),
 )

@@ -6,7 +6,6 @@ book correctly", and the page of the same name of USD-M futures.
 
 from collector.book.verified import Verdict
 from collector.events.messages import Delta, Snapshot
-from collector.exchanges.exchange import MarketKind
 from collector.exchanges.top_of_book import TopOfBookOnly
 
 
@@ -69,7 +68,7 @@ class UsdmContinuity(_Continuity):
         return Verdict.CONTINUES if joins else Verdict.BREAKS
 
 
-def rule_of(kind: MarketKind, channel: str) -> SpotContinuity | UsdmContinuity | TopOfBookOnly:
+def rule_of(kind: str, channel: str, _market: object) -> SpotContinuity | UsdmContinuity | TopOfBookOnly:
     """Make the rule of a book. Every depth has the same: the diffs are of the whole book."""
     if channel == "bbo":
         return TopOfBookOnly()

@@ -6,8 +6,6 @@ sockets of their own, so a topic names one market on its connection.
 
 from collections.abc import Sequence
 
-MOST_IN_A_REQUEST = 100
-
 _DEPTH = "@depth"
 _DEPTH_SPEED = "@100ms"  # the fastest that spot documents; unnamed, spot means 1000 ms and USD-M 250 ms
 
@@ -28,11 +26,6 @@ def topic(market_id: str, symbol: str, channel: str) -> str:
     raise ValueError(
         f"{channel} is no channel of Binance: book.<depth>, bbo, trade or ohlcv.<interval> expected"
     )
-
-
-def requests(topics: Sequence[str]) -> Sequence[Sequence[str]]:
-    """Divide topics among requests."""
-    return [topics[first : first + MOST_IN_A_REQUEST] for first in range(0, len(topics), MOST_IN_A_REQUEST)]
 
 
 def subscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:

@@ -1,28 +1,20 @@
 """State the facts of Bybit v5: spot and USDT perpetuals."""
 
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
 from collector.exchanges.bybit import topics
 from collector.exchanges.exchange import (
     KINDS,
     Addresses,
     CredentialQuestion,
-    DemoMarkets,
     Exchange,
     HttpMeaning,
     Limits,
-    MarketKind,
     Rate,
-    ReadFrame,
     Topics,
     Urls,
-    UsualMarket,
+    requests_of,
 )
-
-if TYPE_CHECKING:
-    from collector.book.verified import Rule
 
 
 def _urls(rest: str, ws: str) -> Urls:
@@ -30,18 +22,6 @@ def _urls(rest: str, ws: str) -> Urls:
         rest=dict.fromkeys(KINDS, rest),
         ws={"spot": (f"{ws}/v5/public/spot",), "linear": (f"{ws}/v5/public/linear",)},
     )
-
-
-def _read_frame() -> ReadFrame:
-    from collector.exchanges.bybit.frames import read_frame  # noqa: PLC0415  (on first use)
-
-    return read_frame
-
-
-def _rule(_kind: MarketKind, channel: str, _market: Mapping[str, Any]) -> "Rule":
-    from collector.exchanges.bybit.rule import rule_of  # noqa: PLC0415  (on first use)
-
-    return rule_of(channel)
 
 
 # Pushes of a book: 1 level each 10 ms, 50 each 20 ms, 200 each 100 ms (spot: 200 ms), 1000 each 200 ms.
@@ -86,19 +66,18 @@ BYBIT = Exchange(
     ),
     topics=Topics(
         topic=topics.topic,
-        requests=topics.requests,
+        requests=requests_of(10),  # spot takes no more
         subscribe=topics.subscribe,
         unsubscribe=topics.unsubscribe,
         ping=topics.ping,
     ),
-    frames=_read_frame,
-    rule=_rule,
     shared_numbers="cross",
     bars_open_at_last_close=True,  # as recorded: the first trade of a bar may be elsewhere
     same_channels=(("bbo", "book.1"),),
+    market_types={"spot": "spot", "linear": "linear"},
     preferred=("linear", "spot"),
     bare_markets={"spot": ("BTC/USDT", "ETH/USDT"), "linear": ("BTC/USDT:USDT", "ETH/USDT:USDT")},
-    usual_market=UsualMarket("linear", "USDT"),
+    usual_market=("linear", "USDT"),
     has_spot_in_dollars=False,
     # https://bybit-exchange.github.io/docs/v5/rate-limit and /v5/error: 403 is too many requests of one
     # address, to be left alone for ten minutes at least; or an address in the US, hence suspicious.
@@ -106,5 +85,6 @@ BYBIT = Exchange(
     credential_question=CredentialQuestion(
         "private_get_v5_user_query_api", lambda answer: bool(answer["result"].get("readOnly"))
     ),
-    demo=DemoMarkets(("BTC/USDT:USDT", "ETH/USDT:USDT"), ("book.50", "trade", "ohlcv.1m")),
+    demo_markets=("BTC/USDT:USDT", "ETH/USDT:USDT"),
+    demo_channels=("book.50", "trade", "ohlcv.1m"),
 )

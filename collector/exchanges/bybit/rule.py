@@ -37,6 +37,6 @@ class Continuity:
         return Verdict.CONTINUES if follows else Verdict.RESTARTS
 
 
-def rule_of(channel: str) -> Continuity:
+def rule_of(_kind: str, channel: str, _market: object) -> Continuity:
     """Make the rule of a book."""
     return Continuity(depth_of(channel))

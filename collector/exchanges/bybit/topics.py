@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 TOP_OF_BOOK_DEPTH = 1
-MOST_IN_A_REQUEST = 10  # arguments, on spot
-
 # https://bybit-exchange.github.io/docs/v5/enum#interval: minutes, or a letter.
 CODES: Mapping[str, str] = MappingProxyType(
     {
@@ -42,11 +40,6 @@ def topic(market_id: str, symbol: str, channel: str) -> str:
     raise ValueError(
         f"{channel} is no channel of Bybit: book.<depth>, bbo, trade or ohlcv.<interval> expected"
     )
-
-
-def requests(topics: Sequence[str]) -> Sequence[Sequence[str]]:
-    """Divide topics among requests."""
-    return [topics[first : first + MOST_IN_A_REQUEST] for first in range(0, len(topics), MOST_IN_A_REQUEST)]
 
 
 def subscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:

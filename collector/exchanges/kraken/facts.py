@@ -1,39 +1,17 @@
 """State the facts of Kraken's spot market, websocket v2."""
 
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
 from collector.exchanges.exchange import (
     Addresses,
     CredentialQuestion,
-    DemoMarkets,
     Exchange,
     Limits,
-    MarketKind,
     Rate,
-    ReadFrame,
     Topics,
     Urls,
-    UsualMarket,
 )
 from collector.exchanges.kraken import topics
-
-if TYPE_CHECKING:
-    from collector.book.verified import Rule
-
-
-def _read_frame() -> ReadFrame:
-    from collector.exchanges.kraken.frames import read_frame  # noqa: PLC0415  (on first use)
-
-    return read_frame
-
-
-def _rule(_kind: MarketKind, channel: str, market: Mapping[str, Any]) -> "Rule":
-    from collector.exchanges.kraken.rule import rule_of  # noqa: PLC0415  (on first use)
-
-    return rule_of(channel, market)
-
 
 KRAKEN = Exchange(
     name="kraken",
@@ -54,7 +32,6 @@ KRAKEN = Exchange(
         connects=Rate(150, 600.0),
         requests={"spot": Rate(5, 1.0)},
         topics=100,
-        characters=None,
         messages_a_second={"spot": MappingProxyType({"book": 20.0, "bbo": 10.0, "trade": 5.0, "ohlcv": 1.0})},
     ),
     topics=Topics(
@@ -66,17 +43,15 @@ KRAKEN = Exchange(
         ping=topics.ping,
         answers_each=True,
     ),
-    frames=_read_frame,
-    rule=_rule,
     numbers_trades=True,
     confirms_bars=False,
-    asks_markets_by_kind=False,
     preferred=("spot",),
     bare_markets={"spot": ("BTC/USD", "ETH/USD")},
-    usual_market=UsualMarket("spot", "USD"),
+    usual_market=("spot", "USD"),
     currency_aliases={"BTC": "XBT", "DOGE": "XDG"},
     credential_question=CredentialQuestion(
         "private_post_balance", lambda answer: not answer.get("canTrade", False)
     ),
-    demo=DemoMarkets(("BTC/USD",), ("book.25", "trade", "ohlcv.1m")),
+    demo_markets=("BTC/USD",),
+    demo_channels=("book.25", "trade", "ohlcv.1m"),
 )

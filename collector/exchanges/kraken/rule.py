@@ -79,7 +79,7 @@ class Checksum:
         return crc32("".join(digits).encode())
 
 
-def rule_of(channel: str, market: Mapping[str, Any]) -> Checksum | TopOfBookOnly:
+def rule_of(_kind: str, channel: str, market: Mapping[str, Any]) -> Checksum | TopOfBookOnly:
     """Make the rule of a book, for the decimals that the exchange says its market has."""
     if channel == "bbo":
         return TopOfBookOnly()

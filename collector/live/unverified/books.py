@@ -1,4 +1,4 @@
-"""Keep the books of an exchange that nobody wrote a file for: asked of ccxt, seen after each message."""
+"""Keep the books of an exchange that nobody wrote a folder for: asked of ccxt, seen after each message."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Keep the connection to an exchange alive that nobody wrote a file for: ccxt reads its frames."""
+"""Keep the connection to an exchange alive that nobody wrote a folder for: ccxt reads its frames."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Let ccxt.pro keep the book of an exchange that nobody wrote a file for, and see every state of it.
+"""Let ccxt.pro keep the book of an exchange that nobody wrote a folder for, and see every state of it.
 
 ccxt applies a frame and tells that by `Client.resolve`, in the same synchronous step. We stand there: each
 applied message is seen, in order. What waits for the resolved future is never woken: a loop over

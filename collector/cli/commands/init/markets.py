@@ -20,7 +20,7 @@ _WORDS: Mapping[str, str] = MappingProxyType({"spot": "spot", "linear": "perpetu
 def usual_text(exchange: str) -> str | None:
     """Say which market of a coin is meant on an exchange when only the coin is named; None: none is."""
     usual = exchange_of(exchange).usual_market
-    return None if usual is None else f"{_WORDS[usual.kind]} in {usual.quote}"
+    return None if usual is None else f"{_WORDS[usual[0]]} in {usual[1]}"
 
 
 def markets(exchanges: Sequence[str], text: str) -> dict[str, tuple[str, ...]]:
@@ -89,12 +89,13 @@ def _usual(exchange: str, coin: str) -> str:
     """Return the market of a coin that is usual on an exchange; BTCUSDT is the coin BTC in USDT."""
     usual = exchange_of(exchange).usual_market
     assert usual is not None  # noqa: S101  (`_fits` looked)
-    form = _FORMS[usual.kind]
+    kind, usual_quote = usual
+    form = _FORMS[kind]
     for quote in _STABLE:
         base = coin.removesuffix(quote).rstrip("-_")
         if coin.endswith(quote) and base:
             return form.format(base=base, quote=quote)
-    return form.format(base=coin, quote=usual.quote)
+    return form.format(base=coin, quote=usual_quote)
 
 
 def _nowhere(exchanges: Sequence[str], name: str) -> str:
@@ -111,5 +112,5 @@ def _nowhere(exchanges: Sequence[str], name: str) -> str:
 def _examples(exchange: str) -> list[str]:
     """Return a market of each kind that an exchange has."""
     facts = exchange_of(exchange)
-    quote = "USDT" if facts.usual_market is None else facts.usual_market.quote
+    quote = "USDT" if facts.usual_market is None else facts.usual_market[1]
     return [_FORMS[kind].format(base="BTC", quote=quote) for kind in facts.kinds]

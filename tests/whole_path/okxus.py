@@ -1,6 +1,6 @@
-"""A small OKX on loopback, as https://www.okx.com/docs-v5 documents it: instruments, `books`, ping.
+"""A small OKX US on loopback, as https://www.okx.com/docs-v5 documents it: instruments, `books`, ping.
 
-Nobody wrote a file for OKX: it stands for every exchange that ccxt.pro knows and the collector does not.
+Nobody wrote a folder for OKX US: it stands for every exchange that ccxt.pro knows and the collector does not.
 """
 
 import asyncio
@@ -8,13 +8,14 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 LEVELS = 40
+BOOKS = "books"
 State = tuple[tuple[tuple[float, float], ...], tuple[tuple[float, float], ...]]  # bids and asks, best first
 
 
@@ -83,7 +84,7 @@ class Book:
         }
 
 
-class Okx:
+class Okxus:
     """The exchange: REST and websocket on one port, in a loop of its own."""
 
     def __init__(self, names: list[str]) -> None:
@@ -92,16 +93,17 @@ class Okx:
         self.subscribed = 0
         self.mute = False
         self.refuses: set[str] = set()
-        self._sockets: dict[web.WebSocketResponse, set[str]] = {}
+        self.texts: list[str] = []  # what was sent to it
+        self._sockets: dict[web.WebSocketResponse, set[tuple[str, str]]] = {}
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="okx", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="okxus", daemon=True)
         self.port = 0
 
     @contextmanager
-    def running(self) -> Iterator["Okx"]:
+    def running(self) -> Iterator["Okxus"]:
         self._thread.start()
         self._ready.wait()
         try:
@@ -127,6 +129,15 @@ class Okx:
 
         self._call(steps)
 
+    def push(self, channel: str, name: str, *data: object) -> None:
+        """Send entries of any channel."""
+        self._call(lambda: self._push(channel, name, data))
+
+    def say_nothing_changed(self, name: str) -> None:
+        """Send what the exchange sends of a book that does not change for a minute."""
+        book = self.books[name]
+        self._call(lambda: self._tell(name, "update", [book.told({}, {}, book.sequence)]))
+
     def cut(self) -> None:
         """Cut all connections without a word."""
 
@@ -148,7 +159,8 @@ class Okx:
 
     async def _serve(self) -> None:
         app = web.Application()
-        app.router.add_get("/ws/v5/public", self._websocket)
+        for path in ("/ws/v5/public", "/okx/ws/v5/public", "/okx/ws/v5/business"):
+            app.router.add_get(path, self._websocket)
         app.router.add_get("/api/v5/public/instruments", self._instruments)
         app.router.add_get("/api/v5/market/books", self._depth)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -168,9 +180,10 @@ class Okx:
                 "settleCcy": "", "state": "live", "lotSz": "0.01", "minSz": "0.01", "tickSz": "1",
                 "ctVal": "", "ctMult": "", "expTime": "", "listTime": "1548133413000", "lever": "10",
                 "uly": "", "alias": "", "category": "1", "optType": "", "ctType": "", "ctValCcy": "",
+                **(_swap(name) if wanted == "SWAP" else {}),
             }
             for name in self.books
-            if wanted == "SPOT"
+            if wanted == ("SWAP" if name.endswith("-SWAP") else "SPOT")
         ]  # fmt: skip
         return web.json_response({"code": "0", "msg": "", "data": rows})
 
@@ -192,24 +205,27 @@ class Okx:
         return socket
 
     async def _answer(self, socket: web.WebSocketResponse, text: str) -> None:
+        self.texts.append(text)
         if text == "ping":
             await socket.send_str("pong")
             return
         asked = json.loads(text)
+        number = {"id": asked["id"]} if "id" in asked else {}
         for argument in asked["args"]:
             name = argument["instId"]
             if name in self.refuses:
                 words = f"Wrong URL or channel:{argument['channel']},instId:{name} doesn't exist"
-                await socket.send_json({"event": "error", "code": "60018", "msg": words})
+                await socket.send_json({**number, "event": "error", "code": "60018", "msg": words})
                 continue
-            await socket.send_json({"event": asked["op"], "arg": argument, "connId": "a4d3ae55"})
+            await socket.send_json({**number, "event": asked["op"], "arg": argument, "connId": "a4d3ae55"})
+            topic = (argument["channel"], name)
             if asked["op"] == "unsubscribe":
-                self._sockets[socket].discard(name)
+                self._sockets[socket].discard(topic)
                 continue
             self.subscribed += 1
-            self._sockets[socket].add(name)
+            self._sockets[socket].add(topic)
             book = self.books[name]
-            if not book.stalled:
+            if argument["channel"] == BOOKS and not book.stalled:
                 await self._tell(name, "snapshot", [book.told(book.bids, book.asks, -1)], socket)
 
     async def _tell(
@@ -217,9 +233,31 @@ class Okx:
     ) -> None:
         if self.mute:
             return
-        text = json.dumps({"arg": {"channel": "books", "instId": name}, "action": action, "data": data})
-        for socket, names in list(self._sockets.items()):
-            if name in names and only in (None, socket) and not socket.closed:
+        self.books[name].sent += len(data) * await self._push(BOOKS, name, data, only, action=action)
+
+    async def _push(
+        self,
+        channel: str,
+        name: str,
+        data: Sequence[object],
+        only: web.WebSocketResponse | None = None,
+        **more: str,
+    ) -> int:
+        """Send to whoever asked for it; returns to how many."""
+        text = json.dumps({"arg": {"channel": channel, "instId": name}, **more, "data": data})
+        count = 0
+        for socket, topics in list(self._sockets.items()):
+            if (channel, name) in topics and only in (None, socket) and not socket.closed:
                 with suppress(ClientConnectionResetError):  # who is leaving hears no more
                     await socket.send_str(text)
-                    self.books[name].sent += len(data)
+                    count += 1
+        return count
+
+
+def _swap(name: str) -> dict[str, str]:
+    """Return what makes an instrument a swap whose contract is a hundredth of the base currency."""
+    base, quote, _ = name.split("-")
+    return {
+        **{"instType": "SWAP", "baseCcy": "", "quoteCcy": "", "settleCcy": quote, "uly": f"{base}-{quote}"},
+        **{"ctVal": "0.01", "ctMult": "1", "ctValCcy": base, "ctType": "linear"},
+    }

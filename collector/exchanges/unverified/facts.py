@@ -3,25 +3,18 @@
 How deep a book is the exchange decides; addresses are ccxt's.
 """
 
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
 from collector.exchanges.exchange import (
     KINDS,
     Addresses,
     Exchange,
     Limits,
-    MarketKind,
     Payload,
     Rate,
-    ReadFrame,
     Topics,
     Urls,
 )
-
-if TYPE_CHECKING:
-    from collector.book.verified import Rule
 
 # Of ccxt.pro 4.5.90, all of them: those with a folder of their own are left out by the registry. A test
 # holds the list and ccxt together.
@@ -49,20 +42,8 @@ def _by_ccxt(*_: object) -> Payload:
     raise NotImplementedError("ccxt makes the requests")
 
 
-def _read_frame() -> ReadFrame:
-    from collector.events.messages import Other  # noqa: PLC0415  (on first use)
-
-    return lambda _text: (Other(),)
-
-
-def _rule(_kind: MarketKind, _channel: str, _market: Mapping[str, Any]) -> "Rule":
-    from collector.exchanges.unproven import Unproven  # noqa: PLC0415  (on first use)
-
-    return Unproven()
-
-
 UNVERIFIED = Exchange(
-    name="any other",
+    name="unverified",
     summary="books as ccxt keeps them; nothing proves them",
     depths={kind: range(1, DEEPEST + 1) for kind in KINDS},
     intervals=(),
@@ -78,13 +59,9 @@ UNVERIFIED = Exchange(
         connects=Rate(60, 300.0),
         requests=dict.fromkeys(KINDS, Rate(2, 1.0)),
         topics=20,
-        characters=None,
         messages_a_second=dict.fromkeys(KINDS, MappingProxyType({"book": 20.0, "bbo": 20.0})),
     ),
     topics=Topics(topic=_topic, requests=lambda topics: [topics], subscribe=_by_ccxt, unsubscribe=_by_ccxt),
-    frames=_read_frame,
-    rule=_rule,
     families=("bbo", "book"),
     is_verified=False,
-    asks_markets_by_kind=False,
 )

@@ -1,0 +1,73 @@
+"""State the facts of OKX v5: spot and USDT swaps. https://www.okx.com/docs-v5/en/#overview."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from collector.errors import UserError
+from collector.events.contract_size import ContractSize, contract_size
+from collector.exchanges.exchange import KINDS, Addresses, Exchange, Limits, Rate, Topics, Urls, requests_of
+from collector.exchanges.okx import topics
+
+
+def _urls(rest: str, ws: str) -> Urls:
+    return Urls(rest=dict.fromkeys(KINDS, rest), ws=dict.fromkeys(KINDS, (f"{ws}/public", f"{ws}/business")))
+
+
+def _contract_size(market: Mapping[str, Any]) -> ContractSize | None:
+    """Return what a contract of a swap is worth; spot sizes are in the base currency."""
+    told = market["info"]
+    if not market["contract"]:
+        return None
+    if told["ctValCcy"] != market["baseId"]:
+        text = f"a contract is worth {told['ctVal']} {told['ctValCcy']}, expected so many {market['baseId']}"
+        raise UserError(f"{market['symbol']}: sizes cannot be made into the base currency: {text}")
+    return contract_size(Decimal(told["ctVal"]) * Decimal(told["ctMult"]), Decimal(told["lotSz"]))
+
+
+_BUSY = {"book": 10.0, "bbo": 100.0, "book.1": 100.0, "trade": 20.0, "ohlcv": 2.0}
+
+OKX = Exchange(
+    name="okx",
+    summary="spot and USDT swaps; books proven by the number of the message before, every 100 ms",
+    # "Order book channel": 1 level (bbo-tbt) each 10 ms, 5 and 400 levels each 100 ms.
+    depths=dict.fromkeys(KINDS, (1, 5, 400)),
+    intervals=tuple(topics.CODES),
+    addresses=Addresses(
+        # As ccxt dials it; the documentation writes port 8443. Its demo is what ccxt's sandbox switch swaps in.
+        own={
+            "live": _urls("https://www.okx.com", "wss://ws.okx.com:443/ws/v5"),
+            "testnet": _urls("https://www.okx.com", "wss://wspap.okx.com:443/ws/v5"),
+        },
+        replaced=_urls("{rest}", "{ws}/okx/ws/v5"),
+        ccxt_rest={"rest": "{rest}"},
+        ccxt_ws="{ws}/okx/ws/v5",
+        ccxt_urls_key={"live": "api", "testnet": "test"},
+        index=lambda _kind, channel: int(channel.startswith("ohlcv.")),  # 1: business
+    ),
+    # "Connect": 3 connections a second of one address; 480 requests to subscribe and the like an hour and
+    # connection, pings apart. "Order book channel": fewer than 30 books a connection.
+    limits=Limits(
+        connects=Rate(3, 1.0),
+        requests=dict.fromkeys(KINDS, Rate(480, 3600.0)),
+        counts_pings=False,
+        topics=29,
+        messages_a_second=dict.fromkeys(KINDS, MappingProxyType(_BUSY)),
+        pushed_at_intervals=frozenset({"book", "bbo"}),
+    ),
+    topics=Topics(
+        topic=topics.topic,
+        requests=requests_of(1),  # a refusal does not say which of several topics it is about
+        subscribe=partial(topics.request, "subscribe"),
+        unsubscribe=partial(topics.request, "unsubscribe"),
+        ping=lambda _request_id: "ping",  # bare text, answered with `pong`
+    ),
+    contract_size=_contract_size,
+    quiet_after_s=75.0,  # a book that does not change is sent again, or said not to, after about 60 s
+    market_types={"spot": "spot", "linear": "swap"},
+    same_channels=(("bbo", "book.1"),),
+    bare_markets={"spot": ("BTC/USDT", "ETH/USDT"), "linear": ("BTC/USDT:USDT", "ETH/USDT:USDT")},
+    usual_market=("spot", "USDT"),
+)
