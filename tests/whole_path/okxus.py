@@ -93,7 +93,7 @@ class Okxus:
         self.subscribed = 0
         self.mute = False
         self.refuses: set[str] = set()
-        self.texts: list[str] = []  # what was sent to it
+        self.texts: list[tuple[str, str]] = []  # what was sent to it: address, text
         self._sockets: dict[web.WebSocketResponse, set[tuple[str, str]]] = {}
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
@@ -205,7 +205,7 @@ class Okxus:
         return socket
 
     async def _answer(self, socket: web.WebSocketResponse, text: str) -> None:
-        self.texts.append(text)
+        self.texts.append((socket._req.path, text))  # type: ignore[union-attr]
         if text == "ping":
             await socket.send_str("pong")
             return
