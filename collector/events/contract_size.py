@@ -11,7 +11,8 @@ class ContractSize(NamedTuple):
 
     A size is a whole number of steps, and a step is worth `numerator / denominator`, both whole. So
     `round(size * steps) * numerator / denominator` is rounded once, and is the very double that the decimal
-    text of the product would be read as: 57 contracts of 0.01 are 0.57, not 0.5700000000000001.
+    text of the product would be read as: 57 contracts of 0.01 are 0.57, not 0.5700000000000001. That holds
+    while steps times numerator stay below 2^53; what a contract is worth is a power of ten, seldom more.
     """
 
     steps: float  # in a contract

@@ -89,8 +89,9 @@ def answer(url: str) -> object:
     if "/0/public/Assets" in url:
         asset = {"altname": "XBT", "decimals": 10, "display_decimals": 5, "status": "enabled"}
         return {"error": [], "result": {"XXBT": asset, "ZUSD": asset | {"altname": "USD"}}}
-    if "/api/v5/public/instruments" in url:
-        return {"code": "0", "msg": "", "data": [OKX_SPOT if "instType=SPOT" in url else OKX_SWAP]}
+    for kind, row in (("SPOT", OKX_SPOT), ("SWAP", OKX_SWAP)):
+        if url.endswith(f"/api/v5/public/instruments?instType={kind}"):
+            return {"code": "0", "msg": "", "data": [row]}
     raise AssertionError(f"nobody expected {url}")
 
 

@@ -53,5 +53,4 @@ def _event(envelope: _Envelope) -> Message:
         return Ack(envelope.id, True, topic=envelope.arg.topic)
     if envelope.event == "error":
         return Ack(envelope.id, False, f"{envelope.code} {envelope.msg}")
-    is_the_end = envelope.event == "notice" and envelope.code == UPGRADE
-    return Status("server_shutdown", envelope.msg) if is_the_end else Other()
+    return Status("server_shutdown", envelope.msg) if envelope.code == UPGRADE else Other()
