@@ -4,7 +4,7 @@ import asyncio
 import queue
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ccxt.pro
 import sqlalchemy as sa
@@ -15,8 +15,10 @@ from bench.server import Sent
 from collector.database.engine import make_engine
 from collector.database.tables import DEFAULT_TABLE_NAME, tables
 from collector.exchanges.addresses import ccxt_config
-from collector.exchanges.exchange import MarketKind
 from collector.features.rows import iso_text
+
+if TYPE_CHECKING:
+    from collector.exchanges.exchange import MarketKind
 
 ROWS_A_TRANSACTION = 1000
 FLUSH_S = 0.1

@@ -1,7 +1,8 @@
 """Say what is meant where somebody leaves it open: a kind of market, a book's depth, the markets themselves.
 
-The facts stand in the folders of the exchanges. No exchange has been asked yet when settings are read: what a name is taken
-for here, `Markets` finds to be so, or else the other kind where the exchange has the name there only.
+The facts stand in the folders of the exchanges. No exchange has been asked yet when settings are read: what a
+name is taken for here, `Markets` finds to be so, or else the other kind where the exchange has the name there
+only.
 """
 
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ def default_channel(
 
 
 def default_markets(exchange: str, market: MarketKind | None = None) -> tuple[str, ...]:
-    """Return the markets that are collected where nobody says which. Raises SettingsError without any."""
+    """Return the markets that are collected where nobody says which; SettingsError if there are none."""
     markets = exchange_of(exchange).bare_markets
     for kind in kinds_in_order(exchange, market):
         if kind in markets:

@@ -17,7 +17,7 @@ def in_base(sizes: Floats, contract: ContractSize) -> Floats:
 
 
 def levels_in_base(levels: Floats, streams: Integers, contracts: Mapping[int, ContractSize]) -> Floats:
-    """Return levels (row, side and kind, level) whose sizes are in base units; the batch's own stay as they are."""
+    """Return a copy of the levels (row, prices or sizes, level) whose sizes are in base units."""
     levels = levels.copy()
     for stream, contract in contracts.items():
         here = np.flatnonzero(streams == stream)

@@ -111,9 +111,7 @@ def _state(bar: Candle) -> tuple[object, ...]:
     return bar.open_ms, bar.close, bar.volume, bar.confirmed, bar.count
 
 
-def _event(
-    key: StreamKey, bar: Candle, received_at_ns: int, contract: ContractSize | None
-) -> market.Candle:
+def _event(key: StreamKey, bar: Candle, received_at_ns: int, contract: ContractSize | None) -> market.Candle:
     return market.Candle(
         exchange=key.exchange,
         symbol=key.symbol,

@@ -133,9 +133,7 @@ class TradeStream(Stream):
         self._stored(stored, received_at_ns)
 
 
-def _event(
-    key: StreamKey, trade: Trade, received_at_ns: int, contract: ContractSize | None
-) -> market.Trade:
+def _event(key: StreamKey, trade: Trade, received_at_ns: int, contract: ContractSize | None) -> market.Trade:
     return market.Trade(
         exchange=key.exchange,
         symbol=key.symbol,

@@ -1,6 +1,7 @@
 """OKX frames, in the form that its documentation shows, into our vocabulary; and the requests made of it."""
 
 import json
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -123,7 +124,7 @@ def test_a_bar_says_when_it_is_over(code: str, interval: str, confirm: str, over
             Ack("9", False, "60018 Wrong URL or channel"),
         ),
         (
-            '{"event":"notice","code":"64008","msg":"The connection will soon be closed","connId":"a4d3ae55"}',
+            '{"event":"notice","code":"64008","msg":"The connection will soon be closed","connId":"a4"}',
             Status("server_shutdown", "The connection will soon be closed"),
         ),
         ('{"event":"notice","code":"1","msg":"?"}', Other()),
@@ -180,10 +181,8 @@ def test_what_is_not_documented_is_refused(text: str, reason: str) -> None:
     st.text() | st.builds(lambda at, put: SNAPSHOT[:at] + put + SNAPSHOT[at:], st.integers(0, 200), st.text())
 )
 def test_no_text_does_anything_but_read_or_refuse(text: str) -> None:
-    try:
+    with suppress(FrameError):
         read_frame(text)
-    except FrameError:
-        pass
 
 
 # The chain of sequence ids.
@@ -312,9 +311,21 @@ def test_each_topic_is_asked_for_by_itself_and_the_ping_is_bare_text() -> None:
 
 def market(**changes: str) -> dict[str, Any]:
     told = {
-        **{"instId": "BTC-USDT-SWAP", "instType": "SWAP", "uly": "BTC-USDT", "settleCcy": "USDT"},
-        **{"ctVal": "0.01", "ctMult": "1", "ctValCcy": "BTC", "ctType": "linear", "state": "live"},
-        **{"lotSz": "0.01", "minSz": "0.01", "tickSz": "0.1", "baseCcy": "", "quoteCcy": "", **changes},
+        "instId": "BTC-USDT-SWAP",
+        "instType": "SWAP",
+        "uly": "BTC-USDT",
+        "settleCcy": "USDT",
+        "ctVal": "0.01",
+        "ctMult": "1",
+        "ctValCcy": "BTC",
+        "ctType": "linear",
+        "state": "live",
+        "lotSz": "0.01",
+        "minSz": "0.01",
+        "tickSz": "0.1",
+        "baseCcy": "",
+        "quoteCcy": "",
+        **changes,
     }
     found: dict[str, Any] = ccxt.okx().parse_market(told)
     return found
@@ -339,7 +350,7 @@ def test_contracts_of_another_currency_are_not_collected() -> None:
 
 
 def test_sizes_in_base_units_are_the_number_that_the_decimals_mean() -> None:
-    hundredth = contract_size(Decimal("0.01"), Decimal("1"))
+    hundredth = contract_size(Decimal("0.01"), Decimal(1))
     assert 57 * 0.01 != 0.57
     assert hundredth.in_base(57.0) == 0.57
     assert hundredth.in_base(0.0) == 0.0

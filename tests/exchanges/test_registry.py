@@ -1,4 +1,4 @@
-"""Every exchange is one folder and one line: its facts do not contradict themselves, and stand nowhere else."""
+"""Every exchange is one folder and one line: its facts agree with each other, and stand nowhere else."""
 
 import ast
 import subprocess
@@ -108,9 +108,10 @@ NO_URLS = Urls(rest={}, ws={})
         (
             with_limits(
                 BYBIT,
-                messages_a_second=dict.fromkeys(
-                    BYBIT.kinds, {"book.50": 0.0, "book": 1.0, "bbo": 1.0, "trade": 1.0, "ohlcv": 1.0}
-                ),
+                messages_a_second={
+                    kind: {"book.50": 0.0, "book": 1.0, "bbo": 1.0, "trade": 1.0, "ohlcv": 1.0}
+                    for kind in BYBIT.kinds
+                },
             ),
             "book.50: no messages are expected",
         ),

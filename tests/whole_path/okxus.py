@@ -258,6 +258,13 @@ def _swap(name: str) -> dict[str, str]:
     """Return what makes an instrument a swap whose contract is a hundredth of the base currency."""
     base, quote, _ = name.split("-")
     return {
-        **{"instType": "SWAP", "baseCcy": "", "quoteCcy": "", "settleCcy": quote, "uly": f"{base}-{quote}"},
-        **{"ctVal": "0.01", "ctMult": "1", "ctValCcy": base, "ctType": "linear"},
+        "instType": "SWAP",
+        "baseCcy": "",
+        "quoteCcy": "",
+        "settleCcy": quote,
+        "uly": f"{base}-{quote}",
+        "ctVal": "0.01",
+        "ctMult": "1",
+        "ctValCcy": base,
+        "ctType": "linear",
     }

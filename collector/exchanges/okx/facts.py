@@ -36,7 +36,7 @@ OKX = Exchange(
     depths=dict.fromkeys(KINDS, (1, 5, 400)),
     intervals=tuple(topics.CODES),
     addresses=Addresses(
-        # As ccxt dials it; the documentation writes port 8443. Its demo is what ccxt's sandbox switch swaps in.
+        # As ccxt dials it; the documentation writes port 8443. Its demo trading is what ccxt calls a sandbox.
         own={
             "live": _urls("https://www.okx.com", "wss://ws.okx.com:443/ws/v5"),
             "testnet": _urls("https://www.okx.com", "wss://wspap.okx.com:443/ws/v5"),

@@ -1,7 +1,7 @@
 """Read books, trades and bars of OKX v5.
 
 https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-channel, and the sections beside
-it. Sizes of swaps stay contracts: no frame tells what one is worth. These raise FrameError, or msgspec's errors.
+it. Sizes of swaps stay contracts: no frame tells what one is worth. These raise FrameError or msgspec's own.
 """
 
 from collections.abc import Sequence
