@@ -73,7 +73,8 @@ def _table_name_problem(table_name: str) -> str | None:
 
 def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
     if not is_known(name):
-        text = f"found an exchange that is not known, expected {one_of(list(EXCHANGES))}, or another of ccxt.pro's"
+        known = one_of(list(EXCHANGES))
+        text = f"found an exchange that is not known, expected {known}, or another of ccxt.pro's"
         yield Contradiction((at,), text + nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]))
         return
     problem = environment_problem(name, exchange.environment)
@@ -82,8 +83,9 @@ def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
     if exchange.data_source == "live_trading" and exchange.environment == "testnet":
         text = "found 'live_trading', but the environment is testnet, expected testnet or simulator"
         yield Contradiction(((*at, "data_source"), (*at, "environment")), text)
-    if exchange.market is not None and exchange.market not in exchange_of(name).kinds:
-        text = f"found {exchange.market!r}, but {name} has no such markets, expected {one_of(exchange_of(name).kinds)}"
+    kinds = exchange_of(name).kinds
+    if exchange.market is not None and exchange.market not in kinds:
+        text = f"found {exchange.market!r}, but {name} has no such markets, expected {one_of(kinds)}"
         yield Contradiction(((*at, "market"),), text)
     yield from _of_symbols(name, exchange, at)
     yield from _of_channels(name, exchange, at)

@@ -59,8 +59,8 @@ def test_the_smallest_book_that_holds_the_levels_is_collected(
 
 
 def test_so_it_is_of_an_exchange_that_nobody_wrote_a_file_for() -> None:
-    config = DataIngestorConfig(exchange="okx", symbol="BTC/USDT", orderbook_depth=100)
-    assert config.to_settings().exchanges["okx"].channels == ("book.100",)
+    config = DataIngestorConfig(exchange="okxus", symbol="BTC/USDT", orderbook_depth=100)
+    assert config.to_settings().exchanges["okxus"].channels == ("book.100",)
 
 
 def test_several_symbols_and_everything_else_of_the_full_settings() -> None:

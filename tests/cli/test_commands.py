@@ -132,7 +132,7 @@ MISTAKES = {
     "a file that is not there": (["collect", "--config", "none.yaml"], "none.yaml"),
     "an exchange that is none": (["--exchange", "bybt", "--symbols", BTC], "did you mean bybit?"),
     "an exchange without symbols": (
-        ["collect", "--exchange", "okx"],
+        ["collect", "--exchange", "okxus"],
         "no market, expected some: with --symbols",
     ),
     "an exchange not configured": (

@@ -23,7 +23,7 @@ from collector.exchanges.registry import EXCHANGES
         ("binance", "linear", ("linear", "spot")),
         ("kraken", None, ("spot",)),
         ("kraken", "linear", ("spot",)),  # refused when settings are checked
-        ("okx", None, ("spot", "linear")),
+        ("okxus", None, ("spot", "linear")),
     ],
 )
 def test_each_exchange_has_a_first_kind_and_settings_may_say_another(
@@ -46,7 +46,7 @@ def test_the_default_markets_of_an_exchange_are_of_the_kind_they_stand_under(exc
 
 def test_an_exchange_that_nobody_wrote_a_file_for_has_no_default_markets() -> None:
     with pytest.raises(SettingsError, match="no default markets"):
-        default_markets("okx")
+        default_markets("okxus")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,8 @@ def test_an_exchange_that_nobody_wrote_a_file_for_has_no_default_markets() -> No
         ("binance", ["BTCUSDT", "BTC/USDT:USDT"], None, "book.50"),
         ("kraken", ["XBT/USD"], None, "book.100"),
         ("kraken", [], None, "book.100"),
-        ("okx", ["BTC/USDT"], None, "book.50"),
+        ("okxus", ["BTC/USDT"], None, "book.50"),
+        ("okx", ["BTC/USDT"], None, "book.400"),
     ],
 )
 def test_the_default_channel_is_the_smallest_book_that_holds_fifty_levels(

@@ -133,9 +133,9 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
         ),
     ),
     "no default markets": (
-        {"EXCHANGE": "okx"},
+        {"EXCHANGE": "okxus"},
         (
-            "environment variable EXCHANGE: exchange: found 'okx' and no market, expected some: with "
+            "environment variable EXCHANGE: exchange: found 'okxus' and no market, expected some: with "
             "--symbols, "
             "or by SYMBOLS"
         ),
