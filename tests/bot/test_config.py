@@ -95,7 +95,7 @@ def test_the_environment_names_no_exchange_but_sets_what_the_config_leaves_open(
     assert settings.logging.level == "error"
 
 
-KNOWN = "expected one of bybit, binance, kraken, or another of ccxt.pro's"
+KNOWN = "expected one of bybit, binance, kraken, okx, or another of ccxt.pro's"
 ROWS = "expected a whole number from 1 to 200000 (buffer.max_rows)"
 DELAY = "expected seconds, above 0 and at most 60 (stream.backoff_max_s)"
 SECONDS = "expected seconds, above 0 and at most 3600"

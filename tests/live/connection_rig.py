@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from collector.exchanges.unproven import Unproven
 from outlet_rig import OutletRig
 
 from collector.book.bridged import BridgedBook
@@ -17,6 +16,7 @@ from collector.events.notices import PotentialHalt, SnapshotFailed
 from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.exchange import Exchange
 from collector.exchanges.registry import EXCHANGES
+from collector.exchanges.unverified.rule import Unproven
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions, Surroundings

@@ -88,7 +88,8 @@ def test_an_hour_of_twenty_connections_that_are_cut_at_once_stays_within_the_lim
     world.run({number: itertools.repeat((0.05, 0.05)) for number in range(20)}, until_s=3700.0)
     assert most_within(world.arrived, limit.span_s) <= limit.most * SHARE
     assert most_within(world.began, 1.0) <= 5
-    assert len(world.arrived) > 0.9 * SHARE * limit.most * 3600 / limit.span_s  # and none of it is wasted
+    places = int(limit.most * SHARE)
+    assert len(world.arrived) > 0.9 * places * 3600 / (limit.span_s + 0.1)  # and none of it is wasted
 
 
 def test_a_closed_door_lets_nobody_go_before_its_time() -> None:

@@ -321,7 +321,7 @@ def test_an_unknown_exchange_is_told_the_nearest(problems: Problems) -> None:
     assert problems("exchanges: {bybitt: {symbols: [A]}}") == [
         (
             "live.yaml line 1: exchanges.bybitt: found an exchange that is not known, expected one of bybit, "
-            "binance, kraken, or another of ccxt.pro's; did you mean bybit?"
+            "binance, kraken, okx, or another of ccxt.pro's; did you mean bybit?"
         )
     ]
     assert problems("exchanges: {hyperlikuid: {symbols: [A]}}")[0].endswith("did you mean hyperliquid?")

@@ -129,7 +129,7 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
         {"EXCHANGE": "binanec", "SYMBOLS": "BTCUSDT"},
         (
             "environment variable EXCHANGE: exchange: found 'binanec', expected one of bybit, binance, "
-            "kraken, or another of ccxt.pro's; did you mean binance?"
+            "kraken, okx, or another of ccxt.pro's; did you mean binance?"
         ),
     ),
     "no default markets": (

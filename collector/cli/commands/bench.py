@@ -13,7 +13,7 @@ import typer
 from collector.cli.options import AsJson
 
 EXIT_INTERRUPTED = 130
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+FOLDER = Path(__file__).resolve().parents[3] / "benchmarks"
 
 
 def bench(
