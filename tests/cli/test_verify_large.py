@@ -16,7 +16,7 @@ HOT = "l2_training_data_practical"
 
 
 def test_verify_holds_while_rows_come(any_database: str) -> None:
-    with running(any_database, updates_per_s=300.0) as rig:
+    with running(any_database, updates_per_s=200.0) as rig:
         seen = []
         for _ in range(6):
             found = audit(any_database)
@@ -31,6 +31,7 @@ def multiplied(source: Path, target: Path, times: int) -> int:
     """Copy a sound database with each row many times over, as another row of another segment."""
     target.write_bytes(source.read_bytes())
     connection = sqlite3.connect(target)
+    connection.execute("PRAGMA synchronous = OFF")
     names = [row[1] for row in connection.execute(f"PRAGMA table_info({HOT})") if row[1] != "id"]
     ((segment,),) = connection.execute(
         "SELECT segment_id FROM collector_coverage WHERE channel LIKE 'book.%'"
@@ -57,7 +58,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
-@pytest.mark.parametrize("times", [400, pytest.param(12_000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("times", [200, pytest.param(12_000, marks=pytest.mark.proof)])
 def test_memory_does_not_grow_with_the_rows(sound: Path, tmp_path: Path, times: int) -> None:
     rows = multiplied(sound, tmp_path / "large.db", times)
     assert rows > 200 * times

@@ -31,6 +31,7 @@ IMPATIENT: dict[str, Any] = {
     "database__busy_timeout_s": 0.1,
     "database__call_timeout_s": 1.0,
 }
+CALM = 100.0  # updates a second: few enough that a busy machine catches up
 SHORT_ROWS, LONG_ROWS = 150, 12_000  # that come in while the database is away
 LONG = pytest.mark.proof
 AWAY = pytest.mark.parametrize("rows", [SHORT_ROWS, pytest.param(LONG_ROWS, marks=LONG)])
@@ -97,7 +98,7 @@ def through_a_proxy(url: str) -> Iterator[tuple[Proxy, str]]:
 @AWAY
 def test_a_server_is_stopped_and_started(own_server: Any, rows: int, tmp_path: Path) -> None:
     url = own_server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    with running(url, spool__path=str(tmp_path / "spool"), **IMPATIENT) as rig:
+    with running(url, updates_per_s=CALM, spool__path=str(tmp_path / "spool"), **IMPATIENT) as rig:
         states: list[str] = []
         rig.collector.events.subscribe(DatabaseState, lambda event: states.append(event.state))
         own_server.stop()
@@ -116,7 +117,7 @@ def test_a_server_is_stopped_and_started(own_server: Any, rows: int, tmp_path: P
 def test_a_link_goes_half_open(postgres_url: str, rows: int, tmp_path: Path) -> None:
     with (
         through_a_proxy(postgres_url) as (proxy, url),
-        running(url, spool__path=str(tmp_path / "spool"), **IMPATIENT) as rig,
+        running(url, updates_per_s=CALM, spool__path=str(tmp_path / "spool"), **IMPATIENT) as rig,
     ):
         proxy.stall()
         wait_until(lambda: rig.collector.writer.spilling, "the spool takes over while the call hangs")
@@ -132,7 +133,7 @@ def test_a_link_goes_half_open(postgres_url: str, rows: int, tmp_path: Path) -> 
 def test_a_link_is_cut_during_commit(postgres_url: str, times: int, tmp_path: Path) -> None:
     with (
         through_a_proxy(postgres_url) as (proxy, url),
-        running(url, spool__path=str(tmp_path / "spool"), **IMPATIENT) as rig,
+        running(url, updates_per_s=CALM, spool__path=str(tmp_path / "spool"), **IMPATIENT) as rig,
     ):
         for cut in range(1, times + 1):
             stored = rig.collector.writer.committed.rows
@@ -205,7 +206,7 @@ def test_a_server_is_made_read_only(postgres_url: str, tmp_path: Path) -> None:
                 "WHERE pid <> pg_backend_pid() AND datname = current_database()"
             )
 
-    with running(postgres_url, spool__path=str(tmp_path / "spool"), **IMPATIENT) as rig:
+    with running(postgres_url, updates_per_s=CALM, spool__path=str(tmp_path / "spool"), **IMPATIENT) as rig:
         read_only("on")
         wait_until(lambda: rig.collector.writer.breaker.state != "closed", "left alone")
         wait_for_more(rig, SHORT_ROWS)
