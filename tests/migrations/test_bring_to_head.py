@@ -175,3 +175,11 @@ def test_a_busy_database_is_said_to_be_busy(sqlite_engine: sa.Engine) -> None:
     with sqlite_engine.begin(), pytest.raises(UserError, match="cannot be migrated: database is locked"):
         bring_to_head(impatient, NAME, allow=True)
     impatient.dispose()
+
+
+def test_a_database_that_says_two_revisions_is_refused(sqlite_engine: sa.Engine) -> None:
+    upgrade(sqlite_engine, NAME)
+    with sqlite_engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO collector_alembic_version VALUES ('0003')")
+    with pytest.raises(SchemaError, match=r"holds 2 revisions \(.*000[34].*\); expected one"):
+        status(sqlite_engine)
