@@ -468,8 +468,8 @@ def test_a_whole_number_may_be_as_small_and_as_large_as_is_said(
     def told(value: int) -> list[str]:
         return [
             one
-            for one in problems(f"{section}: {{{name}: {value}}}")
-            if f"{key}: found {value}, expected a" in one
+            for one in problems(f"{section}: {{{name}: {value}}}\nnot_a_section: 1")
+            if f"{key}: found {value}, expected a whole number" in one
         ]
 
     for wrong in (least - 1, most + 1):
