@@ -287,3 +287,14 @@ def test_all_mistakes_are_told_at_once() -> None:
             {"buffer_size": 0, "sandbox": 1, "orderbok_depth": 5, "write_interval": "x"}
         )
     assert len(caught.value.problems) == 4
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(3600.0, True), (3600.1, False), (0.001, True), (0.0, False)])
+def test_a_start_may_take_as_long_as_is_said(seconds: float, taken: bool) -> None:
+    if taken:
+        assert DataIngestorConfig(start_timeout=seconds).start_timeout == seconds
+        return
+    with pytest.raises(
+        SettingsError, match=r"start_timeout: found .*, expected seconds, above 0 and at most 3600"
+    ):
+        DataIngestorConfig(start_timeout=seconds)

@@ -120,3 +120,17 @@ def test_what_is_not_running_says_so() -> None:
     assert one.stop()  # nothing was lost
     assert one.database_url == "./trading_bot_live.db"
     assert one.get_stats()["state"] == "stopped"
+
+
+def test_a_start_that_came_to_nothing_is_in_the_log_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[tuple[str, dict[str, Any]]] = []
+    log = SimpleNamespace(warning=lambda event, **fields: logged.append((event, fields)))
+    monkeypatch.setattr("collector.bot.ingestor.log", log)
+    one = DataIngestor(DataIngestorConfig(db_path="no/such/folder/live.db"))
+    errors: list[IngestorError] = []
+    one.events.attach(IngestorError, errors.append)
+    assert not one.start()
+    assert one.start_failure is not None
+    assert logged == [("ingestor.not_started", {"reason": str(one.start_failure)})]
+    assert errors == [one.start_failure]
+    assert one.phase == "stopped"

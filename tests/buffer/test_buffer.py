@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from collector.buffer.buffer import Buffer
 from collector.events.batch import INT_COLUMNS, NO_INT, Liveness, SegmentClosed, SegmentOpened, StreamKey
 
@@ -154,3 +156,109 @@ def test_a_wait_is_not_cut_short_by_a_hurry_that_was_heard_before() -> None:
     began_s = time.monotonic()
     buffer.wait(0.05)
     assert time.monotonic() - began_s >= 0.05
+
+
+TRADE = (100.5, 2.0), (1000, 999, 7, 0, 5, 1, 0)
+CANDLE = (1.0, 2.0, 0.5, 1.5, 10.0, 1.2), (1000, 999, 60_000, 0, 5, 1, NO_INT)
+
+
+def put_trade(buffer: Buffer, number: int) -> bool:
+    return buffer.append_trade(number, *TRADE, f"t{number}", None)
+
+
+def test_trades_and_bars_come_out_as_they_went_in_and_take_room_as_well() -> None:
+    buffer = make(max_rows=3)
+    assert put_trade(buffer, 1)
+    assert buffer.append_candle(2, *CANDLE)
+    assert put(buffer, 3)
+    assert not put_trade(buffer, 4)
+    assert not buffer.append_candle(5, *CANDLE)
+    batch = buffer.swap()
+    assert (batch.rows, len(batch.trades), len(batch.candles)) == (1, 1, 1)
+    assert (batch.trades.numbers.tolist(), batch.trades.integers.tolist()) == tuple(map(list, TRADE))
+    assert (batch.trades.ids, batch.trades.marks) == (["t1"], [None])
+    assert (batch.candles.numbers.tolist(), batch.candles.integers.tolist()) == tuple(map(list, CANDLE))
+    assert (batch.counts[0].received, batch.counts[0].dropped) == (5, 2)
+    after = buffer.swap()
+    assert (len(after.trades), len(after.candles)) == (0, 0)
+
+
+def test_rows_of_all_tables_together_wake_the_writer() -> None:
+    buffer = make(flush_rows=3)
+    put_trade(buffer, 1)
+    buffer.append_candle(2, *CANDLE)
+    assert buffer._rows < buffer._flush_rows
+    put(buffer, 3)
+    buffer.wait(30.0)  # at once; the test's own time limit is the check
+
+
+def test_what_gives_no_row_is_counted_under_what_became_of_it() -> None:
+    buffer = make()
+    buffer.count_merged(0, 1)
+    buffer.count_dropped(0, 2)
+    buffer.count_rejected(0, 3, "stale")
+    buffer.count_rejected(0, 4, "stale")
+    counts = buffer.swap().counts[0]
+    assert (counts.received, counts.merged, counts.dropped, counts.rejected) == (4, 1, 1, {"stale": 2})
+    assert buffer.swap().counts == {}
+    buffer.count_merged(0, 5)
+    assert buffer.swap().counts[0].merged == 2  # counts go on over the swaps
+
+
+def test_comparisons_are_added_up_from_swap_to_swap() -> None:
+    buffer = make()
+    buffer.count_witnessed(7, 2, 1)
+    buffer.count_witnessed(7, 3, 0)
+    buffer.count_witnessed(8, 1, 1)
+    witnessed = buffer.swap().witnessed
+    assert {segment: (one.compared, one.disagreed) for segment, one in witnessed.items()} == {
+        7: (5, 1),
+        8: (1, 1),
+    }
+    assert buffer.swap().witnessed == {}
+
+
+def test_a_segment_that_moves_to_another_connection_is_alive_with_that() -> None:
+    buffer, old, new = make(), Liveness(5), Liveness(50)
+    buffer.open_segment(SegmentOpened(7, 0, 1000, "sequence", old))
+    buffer.move_segment(7, new)
+    assert buffer.swap().heard_ns == {7: 50}
+
+
+def test_a_look_changes_nothing_and_tells_what_waits_and_the_highest_fill() -> None:
+    buffer = make()
+    eth = KEY._replace(symbol="ETH/USDT:USDT")
+    other = buffer.register(eth)
+    put(buffer, 1)
+    put_trade(buffer, 2)
+    buffer.append_candle(3, *CANDLE)
+    buffer.count_rejected(other, 1, "stale")
+    streams, high_rows = buffer.snapshot()
+    assert (streams[KEY][0].received, streams[KEY][1]) == (3, 3)
+    assert (streams[eth][0].rejected, streams[eth][1]) == ({"stale": 1}, 0)
+    assert high_rows == buffer.high_rows == 3
+    streams[KEY][0].received = 99  # a copy
+    buffer.swap()
+    put(buffer, 4)
+    assert buffer.high_rows == 3
+    assert buffer.snapshot()[1] == 3
+    assert buffer.snapshot()[0][KEY][1] == 1
+    for number in range(5, 9):
+        put(buffer, number)
+    assert buffer.high_rows == 5
+
+
+def test_a_stream_keeps_its_own_tally() -> None:
+    buffer = make()
+    other = buffer.register(KEY._replace(symbol="ETH/USDT:USDT"))
+    buffer.tally(0).received = 5
+    assert buffer.tally(0).received == 5
+    assert buffer.tally(other).received == 0
+
+
+def test_a_row_of_another_width_is_a_mistake_of_ours() -> None:
+    with pytest.raises(AssertionError):
+        make().append(0, 1, 1001, None, 1, 7, 10, [*LEVELS, 5.0])
+    buffer = make()
+    buffer.append(0, 1, 1001, 900, None, 7, 10, LEVELS)
+    assert buffer.swap().integers.tolist() == [1001, 900, NO_INT, 0, 7, 10]

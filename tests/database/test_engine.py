@@ -22,6 +22,7 @@ def test_a_committed_batch_is_on_the_disk(tmp_path: Path) -> None:
     assert ask(engine, "journal_mode") == "wal"
     assert ask(engine, "synchronous") == 2
     assert ask(engine, "busy_timeout") == 5000
+    assert ask(engine, "journal_size_limit") == 64 * 1024 * 1024
     engine.dispose()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from collector.database.engine import make_engine
 from collector.database.file_lock import WriterLock
@@ -175,3 +176,20 @@ def test_a_busy_database_is_said_to_be_busy(sqlite_engine: sa.Engine) -> None:
     with sqlite_engine.begin(), pytest.raises(UserError, match="cannot be migrated: database is locked"):
         bring_to_head(impatient, NAME, allow=True)
     impatient.dispose()
+
+
+def test_a_database_that_says_two_revisions_is_refused(sqlite_engine: sa.Engine) -> None:
+    upgrade(sqlite_engine, NAME)
+    with sqlite_engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO collector_alembic_version VALUES ('0003')")
+    with pytest.raises(SchemaError, match=r"holds 2 revisions \(.*000[34].*\); expected one"):
+        status(sqlite_engine)
+
+
+def test_what_was_migrated_is_in_the_log_once(sqlite_engine: sa.Engine) -> None:
+    with capture_logs() as logs:
+        assert bring_to_head(sqlite_engine, NAME, allow=True)
+        assert not bring_to_head(sqlite_engine, NAME, allow=True)
+    (entry,) = logs
+    assert (entry["event"], entry["before"], entry["after"]) == ("database.migrated", None, HEAD)
+    assert "live.db" in entry["database"]

@@ -160,6 +160,8 @@ def test_the_quickest_tests_that_run_a_line_look_first() -> None:
     assert lines.tests_for(known["return «number > 1»", "number >= 1"]) == [quick]
     assert lines.tests_for(known["«number += 1»", "pass"]) == []
     assert lines.tests_for(known["LIMIT = «5»", "6"]) == [quick, slow, other]
+    of_file.outside[module] = [9]
+    assert lines.tests_for(known["return «number > 1»", "number >= 1"]) == [quick, slow, other]
 
 
 def test_the_table_tells_the_share_of_what_matters() -> None:

@@ -449,3 +449,30 @@ def test_what_stands_behind_a_list_for_a_key_is_checked_as_well(problems: Proble
         "live.yaml line 4: buffer.max_rows: found 'none', expected a whole number from 1 to 10000000",
         "live.yaml line 5: max_rows: found a second time (first on line 4)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "least", "most"),
+    [
+        ("buffer.max_bytes", 65_536, 1 << 44),
+        ("spool.max_bytes", 65_536, 1 << 44),
+        ("buffer.max_rows", 1, 10_000_000),
+        ("writer.batch_rows", 1, 1_000_000),
+    ],
+)
+def test_a_whole_number_may_be_as_small_and_as_large_as_is_said(
+    problems: Problems, key: str, least: int, most: int
+) -> None:
+    section, _, name = key.partition(".")
+
+    def told(value: int) -> list[str]:
+        return [
+            one
+            for one in problems(f"{section}: {{{name}: {value}}}\nnot_a_section: 1")
+            if f"{key}: found {value}, expected a whole number" in one
+        ]
+
+    for wrong in (least - 1, most + 1):
+        (message,) = told(wrong)
+        assert f"from {least} to {most}" in message
+    assert [told(value) for value in (least, most)] == [[], []]

@@ -3,15 +3,17 @@
 import pytest
 
 from collector.book.bridged import BridgedBook
-from collector.book.verified import VerifiedBook
+from collector.book.verified import Did, VerifiedBook
 from collector.buffer.buffer import Buffer
 from collector.events.batch import EXCHANGE_MS, INT_COLUMNS, Liveness, StreamKey
 from collector.events.bus import EventBus
 from collector.events.market import L2Update
-from collector.events.messages import Delta, Snapshot
+from collector.events.messages import Delta, Side, Snapshot, Trade
 from collector.events.notices import SegmentChanged
+from collector.events.stream_now import StreamNow
 from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.bybit.rule import Continuity
+from collector.exchanges.unverified.rule import Unproven
 from collector.ids import SegmentIds
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Outlet, Topic
@@ -149,3 +151,120 @@ def test_a_book_opened_by_rest_is_dated_by_the_last_update_that_is_in_it(snapsho
     assert list(stored[EXCHANGE_MS::INT_COLUMNS]) == [2_000, 3_000]
     assert [(one.sequence, one.exchange_ms) for one in updates] == [(11, 2_000), (12, 3_000)]
     assert rig.stream.glance().exchange_ms == 3_000
+
+
+def pair(rig: Rig) -> tuple[BookStream, BookStream]:
+    """Return the stream of the rig, and one that follows beside it and stores nothing."""
+    outlet = Outlet(rig.buffer, rig.events, SegmentIds().next)
+    place = Topic(TOPIC, TOPIC, "BTCUSDT", "linear", 50)
+    book = VerifiedBook(Continuity(50), 50)
+    return rig.stream, BookStream(KEY, place, outlet, book, levels_per_row=1, standby=True)
+
+
+def told(sequence: int, size: float = 1.0) -> Snapshot:
+    return Snapshot(TOPIC, sequence, 1, [(100.0, size)], [(101.0, 1.0)])
+
+
+def test_a_second_stream_goes_on_with_the_segment_once_both_books_stand_at_the_same_update() -> None:
+    rig = Rig()
+    old, new = pair(rig)
+    live = Liveness(5)
+    old.take(told(5), 10, live)
+    assert not new.take_over(old, live)  # it has no book
+    new.take(told(6), 11, live)
+    assert not new.take_over(old, live)  # its book stands elsewhere
+    old.take(told(6), 12, live)
+    assert new.take_over(old, live)
+    old.take(told(7), 13, live)
+    new.take(Delta(TOPIC, 7, 1, [(100.0, 2.0)], []), 14, live)
+    batch = rig.buffer.swap()
+    assert (batch.rows, batch.counts[0].merged) == (3, 2)
+    assert len(batch.opened) == 1
+    assert not batch.closed
+    assert rig.notices[-1].verified
+
+
+def test_books_without_numbers_stand_at_the_same_update_when_their_levels_do() -> None:
+    rig = Rig()
+    rule = Unproven()
+    outlet = Outlet(rig.buffer, rig.events, SegmentIds().next)
+    place = Topic(TOPIC, TOPIC, "BTCUSDT", "spot", 50)
+    old, new = (
+        BookStream(KEY, place, outlet, VerifiedBook(rule, 50), levels_per_row=1, standby=standby)
+        for standby in (False, True)
+    )
+    live = Liveness(5)
+    old.take(Snapshot(TOPIC, None, 1, [(100.0, 1.0)], [(101.0, 1.0)]), 10, live)
+    new.take(Snapshot(TOPIC, None, 1, [(100.0, 2.0)], [(101.0, 1.0)]), 11, live)
+    assert not new.take_over(old, live)
+    new.take(Snapshot(TOPIC, None, 1, [(100.0, 1.0)], [(101.0, 1.0)]), 12, live)
+    assert new.take_over(old, live)
+
+
+def test_one_that_never_stood_where_the_other_did_begins_a_segment_of_its_own() -> None:
+    rig = Rig()
+    old, new = pair(rig)
+    live = Liveness(5)
+    old.take(told(5), 10, live)
+    new.take(told(9), 11, live)
+    new.stand_in(old, 12)
+    new.take(told(10), 13, live)
+    old.take(told(6), 14, live)
+    batch = rig.buffer.swap()
+    assert [(one.cause, one.alive_until_ns) for one in batch.closed] == [("replaced", 12)]
+    assert (batch.rows, len(batch.opened)) == (2, 2)
+
+
+def test_a_stream_shows_itself_as_it_stands() -> None:
+    rig = Rig()
+    assert rig.stream.glance() == StreamNow(KEY, False)
+    assert (rig.stream.verification, rig.stream.by_rest, rig.stream.sees_what_is_lost) == (
+        "sequence",
+        False,
+        True,
+    )
+    rig.snapshot(5)
+    assert rig.stream.glance() == StreamNow(KEY, True, 100.0, 101.0, 10, 1)
+    assert (rig.stream.sequence, rig.stream.top()) == (5, (100.0, 1.0, 101.0, 1.0))
+    assert rig.stream.compare(told(5)) is None  # nothing to compare with by REST
+    rig.take(Snapshot(TOPIC, 6, 1, [], [(101.0, 1.0)]))
+    assert rig.stream.glance() == StreamNow(KEY, True, None, 101.0, 20, 1)
+    rig.stream.lose("disconnect", "", None)
+    assert not rig.stream.glance().verified
+
+
+def test_what_is_none_of_a_book_is_counted_and_after_the_end_everything_is() -> None:
+    rig = Rig()
+    rig.stream.take(Trade(TOPIC, "1", 1, 1.0, 1.0, Side.BUY), 1, Liveness(1))
+    rig.snapshot(5)
+    rig.stream.retire(15)
+    rig.snapshot(6)
+    assert rig.settled()[4] == {"malformed": 1, "unsubscribed": 1}
+    assert [one.cause for one in rig.notices] == ["", "unsubscribed"]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        (f'{{"topic":"{TOPIC}"', True),
+        ('{"symbol":"BTC/USDT"', True),
+        ('{"s":"BTCUSDT"', True),
+        ('{"s":"ETHUSDT"', False),
+        ('{"s":"1000BTCUSDT"', False),
+        ("BTCUSDT", False),
+    ],
+)
+def test_an_unreadable_frame_could_be_meant_where_it_names_the_market(text: str, meant: bool) -> None:
+    assert Rig().stream.could_be_meant(text) is meant
+
+
+def test_a_doubted_book_ends_its_segment_and_one_that_is_none_is_left_alone() -> None:
+    rig = Rig()
+    assert rig.stream.doubt("witness", "said otherwise").did is Did.REJECTED
+    rig.snapshot(5)
+    rig.stream.count_witnessed(3, 1)
+    assert rig.stream.doubt("witness", "said otherwise").did is Did.BROKE
+    rig.stream.count_witnessed(9, 9)  # no segment is open
+    batch = rig.buffer.swap()
+    assert [(one.cause, one.detail) for one in batch.closed] == [("witness", "said otherwise")]
+    assert [(one.compared, one.disagreed) for one in batch.witnessed.values()] == [(3, 1)]

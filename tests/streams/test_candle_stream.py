@@ -156,6 +156,7 @@ def test_a_bar_that_comes_after_the_end_is_told_from_one_that_was_not_asked_for(
     rig.take(one, bar())
     one.lose("disconnect", "", None)
     rig.take(one, bar(close=100.5))
+    assert rig.swap().counts[0].rejected == {"unsynced": 1}
     one.asked()
     one.retire(rig.now_ns)
     rig.take(one, bar(close=100.6))

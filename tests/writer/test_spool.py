@@ -191,6 +191,7 @@ def test_damaged_bytes_are_told_and_can_be_set_aside(
     entry = spool.first()
     assert entry is not None
     assert (entry.number, entry.rows, "checksum" in entry.damage) == (1, None, True)
+    assert (entry.batch_id, entry.session_id, entry.row_count) == ("batch-1", "session-1", 3)
     assert entry.head is not None
     spool.set_aside(1, entry.damage)
     after = spool.first()

@@ -59,7 +59,13 @@ class Rig:
     """A writer of one stream on a made-up database and a real spool."""
 
     def __init__(
-        self, folder: Path, *, session: str = "session", max_rows: int = 10_000, **limits: float
+        self,
+        folder: Path,
+        *,
+        session: str = "session",
+        max_rows: int = 10_000,
+        retry_s: float = 0.001,
+        **limits: float,
     ) -> None:
         self.database = Hanging()
         self.buffer = Buffer(levels_per_row=1, max_rows=max_rows, flush_rows=5)
@@ -81,7 +87,7 @@ class Rig:
             Preparation(state, self.buffer.key, book_rows, most_rows=100),
             self.database,
             self.spool,
-            Breaker(2, Backoff(0.001, 0.001), Backoff(0.001, 0.001)),
+            Breaker(2, Backoff(retry_s, retry_s), Backoff(retry_s, retry_s)),
             terms,
             Limits(**patience),  # type: ignore[arg-type]
             session_id=session,
@@ -200,6 +206,17 @@ def test_while_a_call_lasts_the_spool_takes_what_comes(tmp_path: Path) -> None:
     rig.database.abort()
     wait_until(lambda: rig.stored == 7)
     assert rig.writer.stop(DEADLINE_S)
+
+
+def test_a_thread_that_waits_for_the_next_try_ends_as_well(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, retry_s=10_000.0, relief_rows=1)
+    rig.database.refusals = 10**9
+    rig.writer.start()
+    rig.rows(3)
+    wait_until(lambda: rig.writer.breaker.wait_s > 100.0 and rig.spool.entries)
+    assert rig.writer.stop(1.0)
+    assert not rig.writer.alive
+    assert rig.spooled() == 3
 
 
 def test_a_hanging_call_does_not_hold_up_the_end(rig: Rig) -> None:

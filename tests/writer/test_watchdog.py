@@ -1,6 +1,7 @@
 """A call that takes too long is acted upon from outside, one that does not is left alone."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -53,3 +54,32 @@ def test_what_a_call_raises_ends_the_watch() -> None:
         with pytest.raises(ValueError, match="bad"), watchdog.watched():
             raise ValueError("bad")
         assert not noticed.wait(0.2)
+
+
+def test_a_call_that_takes_its_time_is_left_alone() -> None:
+    acts: list[str] = []
+    watchdog = Watchdog([(30.0, lambda: acts.append("acted")), (60.0, lambda: acts.append("again"))])
+    watchdog.start()
+    with watchdog.watched():
+        time.sleep(0.1)  # long enough for its thread to look
+    watchdog.stop()
+    assert acts == []
+
+
+def test_a_call_that_lasts_on_is_acted_upon_again_each_time_that_it_has_taken_as_long_once_more() -> None:
+    acts: list[str] = []
+    watchdog = Watchdog([(5.0, lambda: acts.append("early")), (10.0, lambda: acts.append("late"))])
+    asked: list[float] = []
+
+    def lasts(_call: int, after_s: float) -> bool:
+        asked.append(after_s)
+        watchdog._closed = len(asked) == 5
+        return len(asked) < 5
+
+    watchdog._lasts = lasts  # type: ignore[method-assign]
+    watchdog._began_s = time.monotonic()
+    watchdog.start()
+    watchdog._thread.join(10.0)
+    assert not watchdog._thread.is_alive()
+    assert asked == [5.0, 10.0, 20.0, 30.0, 40.0]
+    assert acts == ["early", "late", "late", "late"]

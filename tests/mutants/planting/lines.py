@@ -28,6 +28,7 @@ class OfFile:
     not_passed: list[str] = field(default_factory=list)  # without any fault: they catch nothing
     # By module and line: the places, in took_s, of the tests that run it.
     tests: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    outside: dict[str, list[int]] = field(default_factory=dict)  # lines that ran while no test did
 
     def running(self, module: str, lines: Iterable[int] | None = None) -> set[str]:
         """Name the tests that run any of these lines of a module; None: any at all."""
@@ -46,10 +47,15 @@ class Lines:
 
     def tests_for(self, plant: Plant) -> list[str]:
         """Name the tests that run the place of a fault, the quickest first."""
-        if not plant.runs_at_import:
+        if not plant.runs_at_import and not self._ran_outside(plant):
             return self._quickest(self._running(plant.module, plant.lines))
         # Run before any test: whatever the folder tests may depend on it.
         return self._quickest(self.took_s, self._running(plant.module))
+
+    def _ran_outside(self, plant: Plant) -> bool:
+        """Say whether the place ran as well while files of tests were read: what came of it is used later."""
+        lines = set(plant.lines)
+        return any(not lines.isdisjoint(one.outside.get(plant.module, ())) for one in self._files)
 
     def _running(self, module: str, lines: Sequence[int] | None = None) -> set[str]:
         return {test for one in self._files for test in one.running(module, lines)}
@@ -97,10 +103,10 @@ def _measure(root: Path, digests: dict[str, str], work: Path) -> dict[str, OfFil
     command += ["--numprocesses=0", "-q", "-p", "no:cacheprovider", "-p", "planting.tracing"]
     command += ["--continue-on-collection-errors"]
     with (work / "output").open("w", encoding="utf-8") as output:
-        subprocess.run(
+        done = subprocess.run(
             command, cwd=root, env=environment, stdout=output, stderr=output, timeout=MOST_S, check=False
         )
-    if not times.exists():
+    if done.returncode not in {0, 1} or not times.exists():  # passed, or some failed: all of it ran
         raise RuntimeError(f"the tests could not be measured; see {work / 'output'}")
     told = json.loads(times.read_text(encoding="utf-8"))
     merged = coverage.Coverage(data_file=str(data), config_file=str(settings))
@@ -112,20 +118,25 @@ def _measure(root: Path, digests: dict[str, str], work: Path) -> dict[str, OfFil
         found[test.partition("::")[0]].not_passed.append(test)
     places = {test: place for file in found.values() for place, test in enumerate(file.took_s)}
     for module, line, test in _lines_run(root, merged.get_data()):
-        if test in places:
+        if not test:
+            for file in found.values():
+                file.outside.setdefault(module, []).append(line)
+        elif test in places:
             by_line = found[test.partition("::")[0]].tests.setdefault(module, {})
             by_line.setdefault(str(line), []).append(places[test])
     return found
 
 
 def _lines_run(root: Path, data: coverage.CoverageData) -> Iterator[tuple[str, int, str]]:
-    """Give each line with each test that runs it."""
+    """Give each line with each test that runs it, and with "" where it ran while no test did."""
     for file in data.measured_files():
         module = Path(file).relative_to(root).as_posix()
         for line, contexts in data.contexts_by_lineno(file).items():
             # The first process tells a test, a program that the test starts tells the test and no part of it.
             for test in {part for context in contexts for part in context.split("|") if part}:
                 yield module, line, test
+            if "" in contexts:
+                yield module, line, ""
 
 
 def _beneath(root: Path, tests: str) -> list[Path]:

@@ -1,0 +1,38 @@
+"""Rows of one stream, chunk after chunk: each once and in order, also where something else wrote some."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from collector.query.database import reading
+from collector.query.instants import Span
+from collector.query.rows.columns import joined
+from collector.query.rows.series import Series
+from collector.query.rows.stored_stream import find_stream
+
+sys.path.insert(0, str(Path(__file__).parent))
+from stored import START_NS, STEP_NS, SYMBOL, Row, Stored, write
+
+NAMES = ("received_at_ns", "segment_id", "mid_price")
+
+
+def read(path: str, span: Span, chunk_rows: int) -> list[float]:
+    with reading(path) as (connection, known):
+        stream = find_stream(connection, known.hot, SYMBOL, None, span, {"depth": None})
+        rows = joined(list(Series(stream, NAMES).read(connection, span, chunk_rows)))
+    return list(rows["mid_price"].tolist())
+
+
+@pytest.mark.parametrize("foreign", [None, 0, 2, 3, 5, 6])
+@pytest.mark.parametrize("chunk_rows", [1, 2, 3, 100])
+def test_every_row_comes_once_and_in_order_whoever_wrote_it(
+    stored_file: str, foreign: int | None, chunk_rows: int
+) -> None:
+    rows = [
+        Row(START_NS + place * STEP_NS, None if place == foreign else 1, float(place + 1))
+        for place in range(7)
+    ]
+    write(stored_file, Stored(rows))
+    assert read(stored_file, Span(), chunk_rows) == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    assert read(stored_file, Span(rows[1].at_ns, rows[5].at_ns), chunk_rows) == [2.0, 3.0, 4.0, 5.0]

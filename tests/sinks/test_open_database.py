@@ -1,0 +1,39 @@
+"""A database that cannot be opened says why, in its own words; and nothing is held of it afterwards."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from collector.errors import UserError
+from collector.sinks.sql.open_database import OpenDatabase
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            sa.exc.OperationalError("SELECT 1", None, sqlite3.OperationalError("disk I/O error")),
+            "disk I/O error",
+        ),
+        (sa.exc.TimeoutError("no connection in time"), "no connection in time"),
+        (PermissionError(13, "Permission denied"), "[Errno 13] Permission denied"),
+    ],
+)
+def test_what_stands_in_the_way_is_told_without_the_library_s_own_words(
+    tmp_path: Path, error: Exception, words: str
+) -> None:
+    def refuse(_url: sa.URL) -> sa.Engine:
+        raise error
+
+    path = tmp_path / "live.db"
+    held = OpenDatabase(str(path), "books", refuse, lambda: 1)
+    for _ in range(2):  # the lock was let go of
+        with pytest.raises(UserError) as caught:
+            held.open()
+        assert str(caught.value) == f"the database {path} cannot be opened: {words}"
+        assert caught.value.__cause__ is error
+    assert not held.is_open
+    with pytest.raises(RuntimeError, match="open\\(\\) comes first"):
+        _ = held.engine
