@@ -14,7 +14,7 @@ from collector.settings import Settings, load_settings
 from collector.simulator import Simulator
 from collector.sinks.contract import AccountingState
 
-sys.path.insert(0, str(Path(__file__).parent / "whole_path"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "whole_path"))
 from rig import BTC, ETH, wait_until
 
 

@@ -8,11 +8,12 @@ from typing import Any
 from outlet_rig import OutletRig
 
 from collector.book.bridged import BridgedBook
-from collector.book.verified import VerifiedBook
+from collector.book.verified import Outcome, VerifiedBook
 from collector.clock import Clock
+from collector.errors import FrameError
 from collector.events.batch import Liveness, StreamKey
-from collector.events.messages import Ack, Snapshot
-from collector.events.notices import PotentialHalt, SnapshotFailed
+from collector.events.messages import Ack, Message, Other, Snapshot
+from collector.events.notices import PotentialHalt, SnapshotFailed, State
 from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.exchange import Exchange
 from collector.exchanges.registry import EXCHANGES
@@ -22,6 +23,7 @@ from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions, Surroundings
 from collector.retry import Backoff
 from collector.streams.book_stream import BookStream
+from collector.streams.router import Router, UnknownFrames
 from collector.streams.stream import Stream, Topic
 from collector.streams.trade_stream import TradeRule, TradeStream
 
@@ -76,9 +78,13 @@ class SubscriptionsRig:
         self.liveness = Liveness(1)
         self.answer: Callable[[str], Ack | None] = lambda request_id: Ack(request_id, True, "")
         self.woken = 0
+        self.subscriptions: Subscriptions | None = None
+        self._said: Message | FrameError = Other()
+        self.unknown = UnknownFrames("binance", self.outlet.buffer)
+        self.router = Router(self._read, self.unknown, self.liveness, self)
 
     def collect(self, *streams: Stream) -> Subscriptions:
-        return Subscriptions(
+        self.subscriptions = Subscriptions(
             streams,
             self.around,
             self.requests,
@@ -86,7 +92,32 @@ class SubscriptionsRig:
             self.snapshots,
             self.liveness,
             self._wake,  # type: ignore[arg-type]
+            self.router,
         )
+        return self.subscriptions
+
+    def hear(self, said: Message | FrameError, text: str = "") -> None:
+        """Route a frame that holds one message, or that cannot be read."""
+        self._said = said
+        self.router.take(text, self.outlet.now_ns)
+
+    def _read(self, _text: str) -> list[Message]:
+        if isinstance(self._said, FrameError):
+            raise self._said
+        return [self._said]
+
+    def on_ack(self, ack: Ack) -> bool:
+        return self.requests.answered(ack)
+
+    def on_status(self, state: State, text: str) -> None:
+        pass
+
+    def on_broken(self, stream: Stream, outcome: Outcome) -> None:
+        assert self.subscriptions is not None
+        self.subscriptions.broke(stream, outcome)
+
+    def on_mistake(self, what: str) -> None:
+        raise AssertionError(what)
 
     def trades(self, symbol: str = "BTC/USDT", *, numbered: bool = False) -> TradeStream:
         name = symbol.replace("/", "")

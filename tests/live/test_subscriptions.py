@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.errors import StreamError
+from collector.errors import FrameError, StreamError
 from collector.events.messages import Ack, Delta, Side, Snapshot, Trade
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -27,11 +27,11 @@ def removed(sequence: int, *bids: float) -> Delta:
 def test_an_unreadable_frame_ends_what_is_covered_also_behind_a_stream_that_sees_losses_itself() -> None:
     rig = SubscriptionsRig()
     numbered, unnumbered = rig.trades("BTC/USDT", numbered=True), rig.trades("ETH/USDT")
-    subscriptions = rig.collect(numbered, unnumbered)
+    rig.collect(numbered, unnumbered)
     for stream in (numbered, unnumbered):
         stream.subscribed(rig.outlet.now_ns, rig.liveness)
     before = [one.segment_id for one in rig.outlet.changes]
-    subscriptions.doubt('{"s":"BTCUSDT","other":"ETHUSDT"}', "malformed", "cut off")
+    rig.hear(FrameError("malformed", "cut off"), '{"s":"BTCUSDT","other":"ETHUSDT"}')
     (ended,) = [one for one in rig.outlet.changes if not one.verified]
     assert (ended.symbol, ended.cause, ended.detail) == ("ETH/USDT", "malformed", "cut off")
     assert ended.segment_id == before[1]
@@ -41,11 +41,11 @@ def test_an_unreadable_frame_ends_what_is_covered_also_behind_a_stream_that_sees
 def test_an_unreadable_frame_breaks_only_the_book_that_it_names() -> None:
     rig = SubscriptionsRig()
     named, other = rig.unnumbered("BTC/USD"), rig.unnumbered("ETH/USD")
-    subscriptions = rig.collect(named, other)
+    rig.collect(named, other)
     for book in (named, other):
         levels = levels_around(1000.0)
-        assert subscriptions.take(Snapshot(book.topic, None, 1, *levels), rig.outlet.now_ns)
-    subscriptions.doubt('{"channel":"book","data":[{"symbol":"BTC/USD",', "malformed", "cut off")
+        rig.hear(Snapshot(book.topic, None, 1, *levels))
+    rig.hear(FrameError("malformed", "cut off"), '{"channel":"book","data":[{"symbol":"BTC/USD",')
     assert (named.verified, other.verified) == (False, True)
     assert rig.woken == 1
 
@@ -66,7 +66,7 @@ def test_a_book_near_its_edge_is_fetched_again_and_its_segment_goes_on() -> None
     async def scene() -> None:
         rig = SubscriptionsRig()
         subscriptions, book = await opened(rig)
-        subscriptions.take(removed(101, *(1000.0 - step for step in range(1, 18))), rig.outlet.now_ns)
+        rig.hear(removed(101, *(1000.0 - step for step in range(1, 18))))
         assert book.near_the_edge
         rig.now_s += 2.0
         rig.snapshots.answers = [snapshot(105, 990.0)]
@@ -132,7 +132,7 @@ def test_a_snapshot_that_does_not_reach_the_stream_is_fetched_again_and_is_no_fa
         book = rig.bridged()
         subscriptions = rig.collect(book)
         await subscriptions.begin()
-        subscriptions.take(removed(50, 1.0), rig.outlet.now_ns)
+        rig.hear(removed(50, 1.0))
         rig.snapshots.answers = [snapshot(40), snapshot(60)]
         await subscriptions.go_on()
         await rig.settled()
@@ -220,7 +220,8 @@ def test_what_is_added_is_subscribed_and_what_is_removed_is_left() -> None:
             ("SUBSCRIBE", ["ethusdt@trade"]),
         ]
         assert subscriptions.tells_apart(first)
-        assert not subscriptions.take(Trade(first.topic, "1", 1, 1.0, 1.0, Side.BUY), 1)
+        rig.hear(Trade(first.topic, "1", 1, 1.0, 1.0, Side.BUY))
+        assert rig.unknown.received == 1  # nobody's any more
         assert rig.outlet.causes() == ["unsubscribed"]
 
     asyncio.run(scene())

@@ -65,6 +65,7 @@ class Rig:
             rig.resyncs,
             rig.liveness,
             lambda: None,
+            rig.router,
             socket=self.socket,  # type: ignore[arg-type]
             backoff=Backoff(0.0, 0.0),
             on_up=self._up,

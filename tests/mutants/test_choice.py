@@ -61,7 +61,7 @@ def test_each_module_has_its_folder_of_tests() -> None:
         folder_of("collector/sinks/sql/sink.py") == folder_of_tests("collector/sinks/sql/sink.py") == "sinks"
     )
     assert folder_of("collector/query/audit/books.py") == "query"
-    assert folder_of("collector/app/alarm.py") == folder_of_tests("collector/app/alarm.py") == "loose"
+    assert folder_of("collector/clock.py") == folder_of_tests("collector/clock.py") == "loose"
     found = {folder_of_tests(module) for module in modules(ROOT)}
     without = [tests for tests in found if not files_of_tests(ROOT, tests)]
     assert without == []

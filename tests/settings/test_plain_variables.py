@@ -121,7 +121,7 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
         {"EXCHANGE": "binanec"},
         (
             "environment variable EXCHANGE: exchange: found 'binanec', expected one of bybit, binance, "
-            "kraken, "
+            "kraken, okx, "
             "or another of ccxt.pro's; did you mean binance?"
         ),
     ),
