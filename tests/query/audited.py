@@ -1,11 +1,21 @@
 """A small sound database, written as the collector writes it: a book with its levels, trades and a bar."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from collector.database.tables import ROW_COLUMNS
 from collector.features.rows import iso_text
+from collector.query.audit import audit
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
 from collector.sinks.sql.sink import SqlSink
+
+HOT, LEVELS, TRADES, BARS = (
+    "l2_training_data_practical",
+    "collector_l2_levels",
+    "collector_trades",
+    "collector_ohlcv",
+)
 
 MS = 1_000_000
 MINUTE_MS = 60_000
@@ -13,7 +23,7 @@ BEGIN_MS = 1_700_000_040_000  # a full minute
 MARKET = ("bybit", "BTC/USDT")
 END_MS = BEGIN_MS + MINUTE_MS
 SESSION = SessionState("s", (BEGIN_MS - 60_000) * MS, "0", "h", 1, "{}", (END_MS + 60_000) * MS, "stop")
-BOOK, TRADES, BARS = 11, 12, 13  # segments
+OF_BOOK, OF_TRADES, OF_BARS = 11, 12, 13  # segments
 # bid size, ask size and order flow of each row; bid 99 and ask 101, further levels one apart with a size of 1
 STATES = [(2.0, 2.0, None), (4.0, 2.0, 2.0), (4.0, 1.0, 1.0), (4.0, 4.0, -3.0)]
 # ms after the beginning, price, size
@@ -30,9 +40,11 @@ def write_sound(path: Path) -> Path:
             SESSION,
             (_book(), _levels(), _trades(), _bar()),
             (
-                _segment(BOOK, "book.10", _at_ms(0), _at_ms(len(STATES) - 1), 5, 8, len(STATES), "sequence"),
                 _segment(
-                    TRADES,
+                    OF_BOOK, "book.10", _at_ms(0), _at_ms(len(STATES) - 1), 5, 8, len(STATES), "sequence"
+                ),
+                _segment(
+                    OF_TRADES,
                     "trade",
                     BEGIN_MS - 10_000,
                     BEGIN_MS + TRADED[-1][0] + 5,
@@ -41,7 +53,7 @@ def write_sound(path: Path) -> Path:
                     4,
                     "sequence",
                 ),
-                _segment(BARS, "ohlcv.1m", BEGIN_MS, END_MS, None, None, 1, "connection"),
+                _segment(OF_BARS, "ohlcv.1m", BEGIN_MS, END_MS, None, None, 1, "connection"),
             ),
             tuple(
                 _counted(channel, rows) for channel, rows in (("book.10", 4), ("trade", 4), ("ohlcv.1m", 1))
@@ -89,7 +101,7 @@ def _common(at_ms: list[int], segment: int) -> dict[str, list[Value]]:
 def _of_book() -> dict[str, list[Value]]:
     places = range(len(STATES))
     return {
-        **_common([_at_ms(place) for place in places], BOOK),
+        **_common([_at_ms(place) for place in places], OF_BOOK),
         "depth": [10] * len(STATES),
         "sequence": [5 + place for place in places],
         "data_source": ["simulator"] * len(STATES),
@@ -134,7 +146,7 @@ def _levels() -> Rows:
 def _trades() -> Rows:
     at_ms = [BEGIN_MS + trade[0] for trade in TRADED]
     columns: dict[str, list[Value]] = {
-        **_common([at + 5 for at in at_ms], TRADES),
+        **_common([at + 5 for at in at_ms], OF_TRADES),
         "kind": ["trade"] * 4,
         "trade_id": ["1001", "1002", "1003", "1004"],
         "price": [trade[1] for trade in TRADED],
@@ -147,7 +159,7 @@ def _trades() -> Rows:
 
 def _bar() -> Rows:
     columns: dict[str, list[Value]] = {
-        **_common([END_MS], BARS),
+        **_common([END_MS], OF_BARS),
         "interval": ["1m"],
         "open_time": [BEGIN_MS],
         **{name: [price] for name, price in (("open", 50.0), ("high", 52.0), ("low", 49.0), ("close", 51.0))},
@@ -156,3 +168,13 @@ def _bar() -> Rows:
         "confirmed": [1],
     }
     return Rows("ohlcv", columns)
+
+
+def damage(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for one in statements:
+            assert connection.execute(one).rowcount != 0, "nothing was damaged"
+
+
+def found(path: Path) -> list[tuple[str, str]]:
+    return [(one.check, one.text) for one in audit(path).findings]

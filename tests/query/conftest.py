@@ -1,5 +1,6 @@
 """A database to read, emptied between examples, so that a hundred histories need one."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parent))
+from audited import write_sound
 from stored import prepare
 
 from collector.database.engine import make_engine
@@ -44,3 +46,15 @@ def emptied() -> Callable[[str], str]:
         return url
 
     return empty
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a small sound database."""
+    return write_sound(tmp_path_factory.mktemp("sound") / "live.db")
+
+
+@pytest.fixture
+def path(sound: Path, tmp_path: Path) -> Path:
+    """Copy it, to be damaged."""
+    return Path(shutil.copy(sound, tmp_path / "damaged.db"))

@@ -67,6 +67,7 @@ class Lines:
 
 def learn(root: Path, tests: str, kept: Path) -> Lines:
     """Measure a folder's tests; what was measured of the same sources before is taken from `kept`."""
+    kept = kept.resolve()  # programs that tests start elsewhere are told of it as well
     path, base = kept / f"{tests}.json", _digest(root, _beneath(root, tests))
     known: dict[str, OfFile] = {}
     if path.exists():
