@@ -9,7 +9,7 @@ from planting.folders import folder_of, modules
 from planting.plants import Plant, is_another_program, plants_of
 
 # Where a fault costs most: what is stored, what is read of it, and what a bot holds in its hands.
-WEIGHTS = {"sinks": 20.0, "query": 20.0, "writer": 20.0, "ingestor": 10.0}
+WEIGHTS = {"sinks": 12.0, "database": 8.0, "query": 20.0, "writer": 20.0, "bot": 10.0}
 OTHERS = 30.0  # shared by all other folders, by their size
 
 

@@ -7,7 +7,8 @@ PACKAGE = "collector"
 TESTS = "tests"
 LOOSE = "loose"  # the name under which the package's own files are chosen and weighed
 
-# Modules whose tests stand in a folder of another name: tables are held against what the migrations make.
+# Modules whose tests stand in a folder of another name: tables are held against what the migrations make, and
+# what writes to a database is needed to see how its files and its refusals are dealt with.
 ELSEWHERE = {
     "collector/database/bookkeeping_tables.py": "migrations",
     "collector/database/market_tables.py": "migrations",
@@ -15,6 +16,9 @@ ELSEWHERE = {
     "collector/database/migrate.py": "migrations",
     "collector/database/migration_steps.py": "migrations",
     "collector/database/table_check.py": "migrations",
+    "collector/database/break_off.py": "sinks",
+    "collector/database/faults.py": "sinks",
+    "collector/database/sqlite_file.py": "sinks",
 }
 # Programs that stand beside the package's work, and what only other folders' tests are made of.
 NOT_PLANTED = {"simulator"}
