@@ -155,7 +155,7 @@ class Collector:
             on_end=self._thread_ended,
         )
         self._housekeeping = (
-            make_housekeeping(settings, self.session.session_id, self.writer.chores.submit)
+            make_housekeeping(settings, self.session.session_id, self.writer.tasks.submit)
             if sink is None
             else None
         )
@@ -163,9 +163,7 @@ class Collector:
         if self._housekeeping is not None:
             stepped = self._housekeeping.clock_stepped
             self._subscriptions.append(self.events.subscribe(ClockStep, stepped, name="_housekeeping"))
-        self._claims = Claims(
-            settings, self.session, self._sink, self.writer.chores.submit, self.buffer.hurry
-        )
+        self._claims = Claims(settings, self.session, self._sink, self.writer.tasks.submit, self.buffer.hurry)
         self._started_s: float | None = None
         self._report: Report | None = None
 
@@ -233,7 +231,7 @@ class Collector:
             batches=self.writer.committed.batches,
             seconds=time.monotonic() - self._started_s,
             problems=tuple(problems),
-            waiting=self.writer.terms.rows_in_spool,
+            waiting=self.writer.balance.rows_in_spool,
             spool=str(self.writer.spool_path),
         )
         log.info("collector.stopped", exact=self._report.exact, problems=problems)
@@ -276,7 +274,7 @@ class Collector:
 
     def accounting(self) -> tuple[AccountingState, ...]:
         """Return the terms of the identity as they are now: received here, written as committed."""
-        return self.writer.terms.states(lambda: self.buffer.snapshot()[0])
+        return self.writer.balance.states(lambda: self.buffer.snapshot()[0])
 
     def view(self) -> View:
         """Show how things stand now. Changes nothing; for any thread but the websocket's."""
@@ -297,7 +295,7 @@ class Collector:
                 last_error=self.writer.last_error,
                 buffer_high_rows=self.buffer.high_rows,
                 buffer_max_rows=self.buffer.capacity_rows,
-                spooled_rows=self.writer.terms.rows_in_spool,
+                spooled_rows=self.writer.balance.rows_in_spool,
                 spilling=self.writer.spilling,
                 breaker=self.writer.breaker.state.value,
                 poison=committed.poison,

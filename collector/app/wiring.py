@@ -19,7 +19,7 @@ from collector.writer.prepare import Preparation
 from collector.writer.spool_file import SpoolFile
 from collector.writer.thread import Limits, WriterThread
 
-RELIEF_SHARE = 0.5  # of the buffer, taken at one swap: the database does not keep up
+SPILL_SHARE = 0.5  # of the buffer, taken at one swap: the database does not keep up
 SPOOLS = 9  # for so many collectors on one server, started in one folder
 
 
@@ -58,8 +58,8 @@ def make_writer(
         Balance(session_id, buffer.key),
         Limits(
             interval_s=writer.interval_s,
-            relief_s=settings.spool.after_s,
-            relief_rows=max(1, int(buffer.capacity_rows * RELIEF_SHARE)),
+            spill_after_s=settings.spool.after_s,
+            spill_at_rows=max(1, int(buffer.capacity_rows * SPILL_SHARE)),
             call_timeout_s=settings.database.call_timeout_s,
         ),
         session_id=session_id,

@@ -140,7 +140,7 @@ class Sink(Protocol):
         It raises DatabaseInUse naming who has one of them.
         """
 
-    def write(self, batch: WriteSet) -> Receipt:
+    def write(self, write_set: WriteSet) -> Receipt:
         """Commit the batch in one transaction, and say what became of it.
 
         A row that turns out to be there already is moved from written to merged in that transaction. Raises

@@ -46,35 +46,35 @@ class Balance:
                 self._in_flight[self._key_of(stream)] += count
             return batch
 
-    def spooled(self, parcel: QueuedWrite) -> None:
-        """Note that a parcel is durable in the spool."""
+    def spooled(self, queued: QueuedWrite) -> None:
+        """Note that a queued is durable in the spool."""
         with self._lock:
-            rows, sampled = written(parcel.write_set), sampled_out(parcel.write_set)
-            parcel.spooled = True
+            rows, sampled = written(queued.write_set), sampled_out(queued.write_set)
+            queued.spooled = True
             self._in_flight -= rows + sampled
             self._spooled += rows
             self._sampled_out += sampled
 
-    def committed(self, parcel: QueuedWrite, receipt: Receipt) -> None:
-        """Note that a parcel is in the database."""
+    def committed(self, queued: QueuedWrite, receipt: Receipt) -> None:
+        """Note that a queued is in the database."""
         with self._lock:
-            rows, merged = written(parcel.write_set), Counter(receipt.merged)
-            self._release(parcel, rows)
+            rows, merged = written(queued.write_set), Counter(receipt.merged)
+            self._release(queued, rows)
             self._written += rows - merged
             self._merged += merged
 
-    def rejected(self, parcel: QueuedWrite, rows: Mapping[StreamKey, int], reason: str) -> None:
-        """Note that some rows of a parcel will never be written: it does not count them any more."""
+    def rejected(self, queued: QueuedWrite, rows: Mapping[StreamKey, int], reason: str) -> None:
+        """Note that some rows of a queued will never be written: it does not count them any more."""
         with self._lock:
-            self._leave(parcel, Counter(rows))
+            self._leave(queued, Counter(rows))
             for key, count in rows.items():
                 self._rejected.setdefault(key, Counter())[reason] += count
 
-    def known_before(self, parcel: QueuedWrite) -> None:
-        """Note that the earlier session had written a parcel itself, and not come to forget it."""
+    def known_before(self, queued: QueuedWrite) -> None:
+        """Note that the earlier session had written a queued itself, and not come to forget it."""
         with self._lock:
-            rows = written(parcel.write_set)
-            self._release(parcel, rows)
+            rows = written(queued.write_set)
+            self._release(queued, rows)
             self._carried_in -= rows
 
     def give_up(self) -> int:
@@ -114,15 +114,15 @@ class Balance:
             rejected=dict(rejected),
         )
 
-    def _release(self, parcel: QueuedWrite, rows: Tally) -> None:
-        self._leave(parcel, rows)
-        if not parcel.spooled:
-            sampled = sampled_out(parcel.write_set)
+    def _release(self, queued: QueuedWrite, rows: Tally) -> None:
+        self._leave(queued, rows)
+        if not queued.spooled:
+            sampled = sampled_out(queued.write_set)
             self._in_flight -= sampled
             self._sampled_out += sampled
 
-    def _leave(self, parcel: QueuedWrite, rows: Tally) -> None:
-        if parcel.spooled:
+    def _leave(self, queued: QueuedWrite, rows: Tally) -> None:
+        if queued.spooled:
             self._spooled -= rows
         else:
             self._in_flight -= rows

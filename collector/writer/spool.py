@@ -62,15 +62,15 @@ class Spool:
 
     def __init__(
         self,
-        spool: SpoolFile,
-        terms: Balance,
+        file: SpoolFile,
+        balance: Balance,
         session_id: str,
         *,
         on_refusal: Callable[[SpoolError], None] = lambda _error: None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._spool = spool
-        self._terms = terms
+        self._file = file
+        self._balance = balance
         self._session_id = session_id
         self._on_refusal = on_refusal
         self._now_ns = now_ns
@@ -82,53 +82,53 @@ class Spool:
     @property
     def empty(self) -> bool:
         """Say whether nothing is in the spool."""
-        return not self._spool.entries
+        return not self._file.entries
 
-    def put(self, parcel: QueuedWrite) -> bool:
-        """Make a parcel durable, unless it is; False when the spool does not take it."""
+    def put(self, queued: QueuedWrite) -> bool:
+        """Make a queued durable, unless it is; False when the spool does not take it."""
         with self._moving:
-            if parcel.settled or parcel.spooled:
+            if queued.settled or queued.spooled:
                 return True
             try:
-                self._append(parcel)
+                self._append(queued)
             except SpoolError as error:
                 if self.last_error is None:  # told when it begins
                     self._on_refusal(error)
                 self.last_error = str(error)
                 return False
-            self._terms.spooled(parcel)
+            self._balance.spooled(queued)
             self.last_error = None
             return True
 
-    def settle(self, parcel: QueuedWrite, receipt: Receipt) -> None:
-        """Note that a parcel is in the database, and forget it here."""
+    def settle(self, queued: QueuedWrite, receipt: Receipt) -> None:
+        """Note that a queued is in the database, and forget it here."""
         with self._moving:
             if receipt.repeated and receipt.written_by != self._session_id:
-                self._terms.known_before(parcel)
+                self._balance.known_before(queued)
             else:
-                self._terms.committed(parcel, receipt)
-            parcel.settled = True
+                self._balance.committed(queued, receipt)
+            queued.settled = True
             self.last_error = None
-            if parcel.spooled:
-                self._forget(parcel.number, parcel.damage)
+            if queued.spooled:
+                self._forget(queued.number, queued.damage)
 
-    def reject(self, parcel: QueuedWrite, rows: Mapping[StreamKey, int], reason: str, left: WriteSet) -> None:
-        """Note that some rows of a parcel are refused for good, and what is left of it."""
+    def reject(self, queued: QueuedWrite, rows: Mapping[StreamKey, int], reason: str, left: WriteSet) -> None:
+        """Note that some rows of a queued are refused for good, and what is left of it."""
         with self._moving:
-            self._terms.rejected(parcel, rows, reason)
-            parcel.write_set = left
+            self._balance.rejected(queued, rows, reason)
+            queued.write_set = left
 
-    def keep_aside(self, parcel: QueuedWrite, why: str) -> None:
-        """Give up the rows of a parcel; the whole stays in the file, if it takes it, for a person."""
-        self.put(parcel)
-        parcel.damage = why
-        left = replace(without_rows(parcel.write_set, POISON, ""), segments=())
-        self.reject(parcel, written(parcel.write_set), POISON, left)
+    def keep_aside(self, queued: QueuedWrite, why: str) -> None:
+        """Give up the rows of a queued; the whole stays in the file, if it takes it, for a person."""
+        self.put(queued)
+        queued.damage = why
+        left = replace(without_rows(queued.write_set, POISON, ""), segments=())
+        self.reject(queued, written(queued.write_set), POISON, left)
 
     def first(self) -> QueuedWrite | None:
         """Take the oldest out of the spool, to be settled later; None when nothing is to be had now."""
         while True:
-            entry = self._spool.first()
+            entry = self._file.first()
             if entry is None:
                 return None
             if entry.number in self._in_database:
@@ -137,36 +137,36 @@ class Spool:
                         return None
             elif entry.head is None:
                 self._tell_of_damage(entry)
-                self._spool.set_aside(entry.number, entry.damage)
+                self._file.set_aside(entry.number, entry.damage)
             else:
-                return self._parcel(entry, entry.head)
+                return self._queued_write(entry, entry.head)
 
-    def _parcel(self, entry: Entry, head: WriteSet) -> QueuedWrite:
+    def _queued_write(self, entry: Entry, head: WriteSet) -> QueuedWrite:
         foreign = head.session.session_id != self._session_id
         write_set = WriteSet(head.batch_id, head.session, entry.rows or (), head.segments, head.accounting)
         if foreign:
             write_set = carried_in(write_set, self._session_id)
-        parcel = QueuedWrite(entry.number, write_set, spooled=True, damage=entry.damage)
+        queued = QueuedWrite(entry.number, write_set, spooled=True, damage=entry.damage)
         if entry.damage:
             self._tell_of_damage(entry)
-            self.reject(parcel, written(write_set), DAMAGED, without_rows(write_set, DAMAGED, entry.damage))
-        return parcel
+            self.reject(queued, written(write_set), DAMAGED, without_rows(write_set, DAMAGED, entry.damage))
+        return queued
 
-    def _append(self, parcel: QueuedWrite) -> None:
+    def _append(self, queued: QueuedWrite) -> None:
         try:
-            self._spool.append(parcel.number, parcel.write_set)
+            self._file.append(queued.number, queued.write_set)
         except UnfitError:
-            sifted = sift(parcel.write_set, _unfit, self._now_ns())
-            self._terms.rejected(parcel, sifted.rejected, POISON)
-            parcel.write_set = sifted.write_set
-            self._spool.append(parcel.number, parcel.write_set)
+            sifted = sift(queued.write_set, _unfit, self._now_ns())
+            self._balance.rejected(queued, sifted.rejected, POISON)
+            queued.write_set = sifted.write_set
+            self._file.append(queued.number, queued.write_set)
 
     def _forget(self, number: int, damage: str) -> bool:
         try:
             if damage:
-                self._spool.set_aside(number, damage)
+                self._file.set_aside(number, damage)
             else:
-                self._spool.remove(number)
+                self._file.remove(number)
         except SpoolError as error:
             self.last_error = str(error)
             self._in_database.add(number)
@@ -178,7 +178,7 @@ class Spool:
         self.damaged += 1
         log.error(
             "spool.batch_damaged",
-            path=str(self._spool.path),
+            path=str(self._file.path),
             batch=entry.batch_id,
             rows=entry.row_count,
             error=entry.damage,

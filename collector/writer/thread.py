@@ -31,8 +31,8 @@ class Limits:
     """When the writer loses patience."""
 
     interval_s: float  # a write starts at least so often
-    relief_s: float  # a write that takes longer has the spool take what comes
-    relief_rows: int  # so many rows at one swap do as well
+    spill_after_s: float  # a write that takes longer has the spool take what comes
+    spill_at_rows: int  # so many rows at one swap do as well
     call_timeout_s: float  # a call that takes longer is broken off
 
 
@@ -44,9 +44,9 @@ class WriterThread:
         source: BatchSource,
         preparation: Preparation,
         sink: Sink,
-        spool: SpoolFile,
+        spool_file: SpoolFile,
         breaker: Breaker,
-        terms: Balance,
+        balance: Balance,
         limits: Limits,
         *,
         session_id: str,
@@ -55,47 +55,47 @@ class WriterThread:
     ) -> None:
         self._source = source
         self._sink = sink
-        self._spool = spool
+        self._spool_file = spool_file
         self._limits = limits
         self._on_end = on_end
         self.breaker = breaker
-        self.terms = terms
-        self._line = WriteQueue(source, preparation, terms, relief_rows=limits.relief_rows)
-        self._shelf = Spool(spool, terms, session_id, on_refusal=on_refusal)
+        self.balance = balance
+        self._queue = WriteQueue(source, preparation, balance, spill_at_rows=limits.spill_at_rows)
+        self._spool = Spool(spool_file, balance, session_id, on_refusal=on_refusal)
         self._watchdog = Watchdog(
-            [(limits.relief_s, self._line.spilling.set), (limits.call_timeout_s, self._break_off)]
+            [(limits.spill_after_s, self._queue.spilling.set), (limits.call_timeout_s, self._break_off)]
         )
-        self._delivery = ToDatabase(
-            self._line,
-            self._shelf,
+        self._to_database = ToDatabase(
+            self._queue,
+            self._spool,
             sink,
             breaker,
-            relief_s=limits.relief_s,
+            spill_after_s=limits.spill_after_s,
             watched=self._watchdog.watched,
         )
         self._news = threading.Event()  # for the writer, while it does not wait for the buffer
-        self._relief = ToSpool(self._line, self._shelf, self._news.set)
-        self.chores = TaskQueue()
+        self._to_spool = ToSpool(self._queue, self._spool, self._news.set)
+        self.tasks = TaskQueue()
         self._leaving = threading.Event()  # no more time for the database
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(self._write,), name="writer", daemon=True)
-        self._beside = threading.Thread(target=self._run, args=(self._relieve,), name="spool", daemon=True)
-        self.committed = self._delivery.committed
+        self._beside = threading.Thread(target=self._run, args=(self._fill_spool,), name="spool", daemon=True)
+        self.committed = self._to_database.committed
         self.broken_off = 0
         self.lost = 0  # rows for which there was no room and no more time
         self.failure: BaseException | None = None
 
     def open(self) -> None:
         """Open the spool. Raises UserError when it cannot be had. Idempotent."""
-        self._spool.open()
+        self._spool_file.open()
 
     def start(self) -> None:
         """Take up what the spool holds, and start the threads."""
         self.open()
-        if self._spool.entries:
-            log.warning("spool.found", path=str(self._spool.path), batches=self._spool.entries)
-            self.terms.carried_in(self._spool.heads())
-        self._line.begin(self._spool.last_number, spilling=self._spool.entries > 0)
+        if self._spool_file.entries:
+            log.warning("spool.found", path=str(self._spool_file.path), batches=self._spool_file.entries)
+            self.balance.carried_in(self._spool_file.heads())
+        self._queue.begin(self._spool_file.last_number, spilling=self._spool_file.entries > 0)
         self._watchdog.start()
         self._beside.start()
         self._thread.start()
@@ -108,41 +108,41 @@ class WriterThread:
     @property
     def spool_path(self) -> Path:
         """Tell where the spool is."""
-        return self._spool.path
+        return self._spool_file.path
 
     @property
     def spilling(self) -> bool:
         """Say whether what comes goes to the spool."""
-        return self._line.spilling.is_set()
+        return self._queue.spilling.is_set()
 
     @property
     def damaged(self) -> int:
         """Count the batches that could not be read back from the spool."""
-        return self._shelf.damaged
+        return self._spool.damaged
 
     @property
     def last_error(self) -> str | None:
         """Tell what stands in the way now, if anything does."""
-        return self._shelf.last_error or self.committed.last_error
+        return self._spool.last_error or self.committed.last_error
 
     def stop(self, timeout_s: float) -> bool:
         """Make all durable and end; False when something is not, or took too long. Idempotent."""
         if self._closed.is_set():
             return self._is_whole()
         until_s = time.monotonic() + max(timeout_s, 0.0)
-        self._line.stop()
+        self._queue.stop()
         self._wake()
         self._thread.join(max(timeout_s, 0.0) * SHARE_OF_THE_DATABASE)
         self._leaving.set()
-        self._line.spilling.set()
+        self._queue.spilling.set()
         self._wake()
-        while not self._line.durable and time.monotonic() < until_s and self._beside.is_alive():
+        while not self._queue.durable and time.monotonic() < until_s and self._beside.is_alive():
             self._beside.join(SHORTEST_WAIT_S)
         self._end_threads()
         if not (self._thread.is_alive() or self._beside.is_alive()):
-            self.terms.swap(self._source.swap)  # what no thread came to take
-        self.lost = self.terms.give_up()
-        self._spool.close()
+            self.balance.swap(self._source.swap)  # what no thread came to take
+        self.lost = self.balance.give_up()
+        self._spool_file.close()
         return self._is_whole()
 
     def _is_whole(self) -> bool:
@@ -150,12 +150,12 @@ class WriterThread:
 
     def _end_threads(self) -> None:
         self._closed.set()
-        self.chores.close()
+        self.tasks.close()
         self._wake()
         if self._thread.is_alive():
             self._sink.abort()
         self._thread.join(1.0)
-        self._line.spilling.set()  # what the thread beside waits for
+        self._queue.spilling.set()  # what the thread beside waits for
         self._beside.join(1.0)
         self._watchdog.stop()
 
@@ -184,12 +184,12 @@ class WriterThread:
     def _write(self) -> None:
         swap = False
         while not self._is_over():
-            if not self.spilling and self.chores.do_one(self._run_task):
+            if not self.spilling and self.tasks.do_one(self._run_task):
                 continue
-            did = self._delivery.step(swap=swap)
-            if did is Step.MOVED:
+            step = self._to_database.step(swap=swap)
+            if step is Step.MOVED:
                 swap = False  # first what was taken before
-            elif did is Step.REFUSED:
+            elif step is Step.REFUSED:
                 self._wait_for_news(max(self.breaker.wait_s, SHORTEST_WAIT_S))
             elif self.spilling:
                 self._wait_for_news(self._limits.interval_s)
@@ -197,14 +197,14 @@ class WriterThread:
                 self._source.wait(self._limits.interval_s)
                 swap = True
 
-    def _relieve(self) -> None:
+    def _fill_spool(self) -> None:
         swap = False
         while not self._closed.is_set():
-            self._line.spilling.wait()
-            did = self._relief.step(swap=swap)
-            if did is Step.MOVED:
+            self._queue.spilling.wait()
+            step = self._to_spool.step(swap=swap)
+            if step is Step.MOVED:
                 swap = False
-            elif did is Step.REFUSED or self._line.durable:
+            elif step is Step.REFUSED or self._queue.durable:
                 self._closed.wait(self._limits.interval_s)
             else:
                 self._source.wait(self._limits.interval_s)
@@ -213,10 +213,10 @@ class WriterThread:
     def _is_over(self) -> bool:
         if self._closed.is_set():
             return True
-        if not (self._line.stopping and self._line.durable):
+        if not (self._queue.stopping and self._queue.durable):
             return False
         has_time = not self._leaving.is_set() and self.breaker.state is BreakerState.CLOSED
-        return self._shelf.empty or not has_time
+        return self._spool.empty or not has_time
 
     def _run_task(self, task: Task) -> int:
         with self._watchdog.watched():

@@ -38,23 +38,23 @@ class WriteQueue:
         self,
         source: BatchSource,
         preparation: Preparation,
-        terms: Balance,
+        balance: Balance,
         *,
-        relief_rows: int,
+        spill_at_rows: int,
         now_ns: Callable[[], int] = time.time_ns,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._preparation = preparation
-        self._terms = terms
-        self._relief_rows = relief_rows
+        self._balance = balance
+        self._relief_rows = spill_at_rows
         self._now_ns = now_ns
         self._now_s = now_s
         self.spilling = threading.Event()
         self._lock = threading.Lock()
         # Guarded by _lock: all below.
-        self.hand: QueuedWrite | None = None  # on its way to the database
-        self.carried: QueuedWrite | None = None  # on its way to the spool
+        self.writing: QueuedWrite | None = None  # on its way to the database
+        self.spooling: QueuedWrite | None = None  # on its way to the spool
         self._number = 0
         self._write_sets: Iterator[WriteSet] = iter(())
         self._next_alive_s = 0.0
@@ -82,44 +82,44 @@ class WriteQueue:
     def durable(self) -> bool:
         """Say whether all is taken, to the last, and is in the database or in the spool."""
         with self._lock:
-            in_hand = self.hand is not None and not self.hand.spooled
-            return self._exhausted and not in_hand and self.carried is None
+            in_writing = self.writing is not None and not self.writing.spooled
+            return self._exhausted and not in_writing and self.spooling is None
 
     def take(self, *, swap: bool) -> QueuedWrite | None:
         """Take the next for the database; None while spilling, or when there is nothing."""
         with self._lock:
-            if self.hand is None and not self.spilling.is_set():
-                self.hand = self._next(swap=swap)
-            return self.hand
+            if self.writing is None and not self.spilling.is_set():
+                self.writing = self._next(swap=swap)
+            return self.writing
 
     def take_aside(self, *, swap: bool) -> QueuedWrite | None:
         """Take the next for the spool, what the writer holds before all; None unless spilling."""
         with self._lock:
             if not self.spilling.is_set():
                 return None
-            if self.hand is not None and not self.hand.spooled:
-                return self.hand
-            if self.carried is None:
-                self.carried = self._next(swap=swap)
-            return self.carried
+            if self.writing is not None and not self.writing.spooled:
+                return self.writing
+            if self.spooling is None:
+                self.spooling = self._next(swap=swap)
+            return self.spooling
 
-    def put(self, parcel: QueuedWrite) -> None:
-        """Note that a parcel is in the spool."""
+    def put(self, queued: QueuedWrite) -> None:
+        """Note that a queued is in the spool."""
         with self._lock:
-            if self.carried is parcel:
-                self.carried = None
+            if self.spooling is queued:
+                self.spooling = None
 
-    def hold(self, parcel: QueuedWrite | None) -> None:
+    def hold(self, queued: QueuedWrite | None) -> None:
         """Note what the writer has in its hands out of the spool, or that it has done with it."""
         with self._lock:
-            self.hand = parcel
+            self.writing = queued
 
     def nothing_in_spool(self) -> QueuedWrite | None:
         """Take what was on its way into the empty spool, or, if there is nothing, cease to spill."""
         with self._lock:
-            if self.carried is not None:
-                self.hand, self.carried = self.carried, None
-                return self.hand
+            if self.spooling is not None:
+                self.writing, self.spooling = self.spooling, None
+                return self.writing
             self.spilling.clear()
             return None
 
@@ -140,7 +140,7 @@ class WriteQueue:
         extend_alive = self._ending or self._now_s() >= self._next_alive_s
         if extend_alive:
             self._next_alive_s = self._now_s() + ALIVE_EVERY_S
-        batch = self._terms.swap(self._source.swap)
+        batch = self._balance.swap(self._source.swap)
         if batch.rows + len(batch.trades) + len(batch.candles) >= self._relief_rows:
             self.spilling.set()
         return self._all_of(batch, extend_alive=extend_alive, ending=self._ending)

@@ -19,15 +19,15 @@ PATIENCE_S = 30.0
 @pytest.fixture
 def writer() -> Iterator[TaskQueue]:
     """Run a thread that does what it is asked for, as the writer does."""
-    chores, ending = TaskQueue(), threading.Event()
+    tasks, ending = TaskQueue(), threading.Event()
 
     def work() -> None:
         while not ending.wait(0.005):
-            chores.do_one(lambda task: task(None))
+            tasks.do_one(lambda task: task(None))
 
     thread = threading.Thread(target=work)
     thread.start()
-    yield chores
+    yield tasks
     ending.set()
     thread.join(PATIENCE_S)
     assert not thread.is_alive()

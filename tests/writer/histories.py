@@ -54,7 +54,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def spill(self) -> None:
-        self.world.line.spilling.set()
+        self.world.queue.spilling.set()
 
     @rule()
     def hang(self) -> None:
@@ -70,7 +70,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(full=TRUTH)
     def disk(self, full: bool) -> None:
-        self.world.spool.refuses = full
+        self.world.spool_file.refuses = full
 
     @rule(seconds=st.sampled_from([0.05, 0.5, 10.0]))
     def wait(self, seconds: float) -> None:
@@ -92,7 +92,7 @@ class Histories(RuleBasedStateMachine):
         try:
             self.world.settle()
         finally:
-            self.world.spool.close()
+            self.world.spool_file.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
 

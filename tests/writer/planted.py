@@ -12,7 +12,7 @@ from collector.events.batch import StreamKey
 from collector.sinks.contract import Receipt, WriteSet
 from collector.writer import delivery
 from collector.writer import spool as carried
-from collector.writer import spool as shelf
+from collector.writer import spool as spool_module
 from collector.writer.balance import Balance
 from collector.writer.delivery import ToDatabase
 from collector.writer.poison import Sifted, sift, without_rows
@@ -27,10 +27,10 @@ def popped_before_it_is_committed(patch: pytest.MonkeyPatch) -> None:
     first = Spool.first
 
     def pop(self: Spool) -> QueuedWrite | None:
-        parcel = first(self)
-        if parcel is not None:
-            self._spool.remove(parcel.number)
-        return parcel
+        queued = first(self)
+        if queued is not None:
+            self._file.remove(queued.number)
+        return queued
 
     patch.setattr(Spool, "first", pop)
 
@@ -38,9 +38,9 @@ def popped_before_it_is_committed(patch: pytest.MonkeyPatch) -> None:
 def another_id_at_each_try(patch: pytest.MonkeyPatch) -> None:
     refused, numbers = ToDatabase._refused, count()
 
-    def rename(self: ToDatabase, parcel: QueuedWrite, error: SinkError) -> None:
-        parcel.write_set = replace(parcel.write_set, batch_id=f"again-{next(numbers)}")
-        refused(self, parcel, error)
+    def rename(self: ToDatabase, queued: QueuedWrite, error: SinkError) -> None:
+        queued.write_set = replace(queued.write_set, batch_id=f"again-{next(numbers)}")
+        refused(self, queued, error)
 
     patch.setattr(ToDatabase, "_refused", rename)
 
@@ -48,11 +48,11 @@ def another_id_at_each_try(patch: pytest.MonkeyPatch) -> None:
 def another_id_in_the_spool(patch: pytest.MonkeyPatch) -> None:
     append, numbers = Spool._append, count()
 
-    def rename(self: Spool, parcel: QueuedWrite) -> None:
-        kept = parcel.write_set
-        parcel.write_set = replace(kept, batch_id=f"spooled-{next(numbers)}")
-        append(self, parcel)
-        parcel.write_set = kept
+    def rename(self: Spool, queued: QueuedWrite) -> None:
+        kept = queued.write_set
+        queued.write_set = replace(kept, batch_id=f"spooled-{next(numbers)}")
+        append(self, queued)
+        queued.write_set = kept
 
     patch.setattr(Spool, "_append", rename)
 
@@ -62,9 +62,9 @@ def what_the_writer_holds_stays_in_memory(patch: pytest.MonkeyPatch) -> None:
         with self._lock:
             if not self.spilling.is_set():
                 return None
-            if self.carried is None:
-                self.carried = self._next(swap=swap)
-            return self.carried
+            if self.spooling is None:
+                self.spooling = self._next(swap=swap)
+            return self.spooling
 
     patch.setattr(WriteQueue, "take_aside", take_aside)
 
@@ -72,11 +72,11 @@ def what_the_writer_holds_stays_in_memory(patch: pytest.MonkeyPatch) -> None:
 def dropped_when_the_spool_is_full(patch: pytest.MonkeyPatch) -> None:
     append = Spool._append
 
-    def ignore(self: Spool, parcel: QueuedWrite) -> None:
+    def ignore(self: Spool, queued: QueuedWrite) -> None:
         try:
-            append(self, parcel)
+            append(self, queued)
         except SpoolError:
-            parcel.settled = True
+            queued.settled = True
 
     patch.setattr(Spool, "_append", ignore)
 
@@ -120,8 +120,8 @@ def rejections_are_not_counted(patch: pytest.MonkeyPatch) -> None:
 
 
 def spooled_rows_stay_in_flight(patch: pytest.MonkeyPatch) -> None:
-    def forget(_self: Balance, parcel: QueuedWrite) -> None:
-        parcel.spooled = True
+    def forget(_self: Balance, queued: QueuedWrite) -> None:
+        queued.spooled = True
 
     patch.setattr(Balance, "spooled", forget)
 
@@ -135,12 +135,12 @@ def carried_rows_are_counted_as_received_again(patch: pytest.MonkeyPatch) -> Non
             found, accounting=tuple(replace(one, received=one.received + 1) for one in found.accounting)
         )
 
-    patch.setattr(shelf, "carried_in", count_again)
+    patch.setattr(spool_module, "carried_in", count_again)
 
 
 def what_the_last_session_had_written_is_carried_in(patch: pytest.MonkeyPatch) -> None:
-    def believe(self: Balance, parcel: QueuedWrite) -> None:
-        self.committed(parcel, Receipt())
+    def believe(self: Balance, queued: QueuedWrite) -> None:
+        self.committed(queued, Receipt())
 
     patch.setattr(Balance, "known_before", believe)
 
@@ -148,11 +148,11 @@ def what_the_last_session_had_written_is_carried_in(patch: pytest.MonkeyPatch) -
 def given_up_after_three_refusals(patch: pytest.MonkeyPatch) -> None:
     refused = ToDatabase._refused
 
-    def give_up(self: ToDatabase, parcel: QueuedWrite, error: SinkError) -> None:
-        refused(self, parcel, error)
-        if parcel.tries == 3:
-            self._shelf.settle(parcel, Receipt())
-            self._line.hold(None)
+    def give_up(self: ToDatabase, queued: QueuedWrite, error: SinkError) -> None:
+        refused(self, queued, error)
+        if queued.tries == 3:
+            self._spool.settle(queued, Receipt())
+            self._queue.hold(None)
 
     patch.setattr(ToDatabase, "_refused", give_up)
 
@@ -160,12 +160,12 @@ def given_up_after_three_refusals(patch: pytest.MonkeyPatch) -> None:
 def a_batch_is_left_out_after_a_lost_answer(patch: pytest.MonkeyPatch) -> None:
     refused = ToDatabase._refused
 
-    def believe(self: ToDatabase, parcel: QueuedWrite, error: SinkError) -> None:
-        if "lost" in str(error) or parcel.tries:
-            self._shelf.settle(parcel, Receipt())
-            self._line.hold(None)
+    def believe(self: ToDatabase, queued: QueuedWrite, error: SinkError) -> None:
+        if "lost" in str(error) or queued.tries:
+            self._spool.settle(queued, Receipt())
+            self._queue.hold(None)
         else:
-            refused(self, parcel, error)
+            refused(self, queued, error)
 
     patch.setattr(ToDatabase, "_refused", believe)
 

@@ -50,22 +50,22 @@ class Database:
         self.lost_answers = 0  # so many writes are committed, but the writer is not told
         self.meanwhile: list[Any] = []  # done while a write is under way
 
-    def write(self, batch: WriteSet) -> Receipt:
+    def write(self, write_set: WriteSet) -> Receipt:
         for act in self.meanwhile:
             act()
         self.meanwhile.clear()
         if self.refusals:
             self.refusals -= 1
             raise SinkError("the database is away", transient=True)
-        repeated = batch.batch_id in self.ledger
+        repeated = write_set.batch_id in self.ledger
         if not repeated:
-            if any(row in self.poison for rows in batch.rows for row in rows_of(rows)):
+            if any(row in self.poison for rows in write_set.rows for row in rows_of(rows)):
                 raise SinkError("this will not do", transient=False)
-            self._commit(batch)
+            self._commit(write_set)
         if self.lost_answers:
             self.lost_answers -= 1
             raise SinkError("the connection was lost", transient=True)
-        return Receipt(repeated=repeated, written_by=self.ledger[batch.batch_id])
+        return Receipt(repeated=repeated, written_by=self.ledger[write_set.batch_id])
 
     def refuses(self, rows: Rows) -> str | None:
         return "poison" if any(row in self.poison for row in rows_of(rows)) else None
@@ -85,23 +85,23 @@ class Database:
     def close(self) -> None:
         pass
 
-    def _commit(self, batch: WriteSet) -> None:
-        self.ledger[batch.batch_id] = batch.written_by
-        session = batch.session
+    def _commit(self, write_set: WriteSet) -> None:
+        self.ledger[write_set.batch_id] = write_set.written_by
+        session = write_set.session
         self.sessions[session.session_id] = session.end_cause or self.sessions.get(session.session_id)
-        for rows in batch.rows:
+        for rows in write_set.rows:
             if rows.table == "rejected":
                 self.rejected += [tuple_of(text) for text in rows.columns["original"]]
                 continue
             found = rows_of(rows)
             self.rows += found
             self.segment_of |= dict(zip(found, rows.columns["segment_id"], strict=True))
-        for one in batch.accounting:
+        for one in write_set.accounting:
             terms = self.accounting[one.session_id, StreamKey(one.exchange, one.symbol, one.channel)]
             for term in ("received", "carried_in", "written", "merged", "dropped", "pending"):
                 terms[term] += getattr(one, term)
             terms["rejected"] += one.rejected_total
-        for state in batch.segments:
+        for state in write_set.segments:
             known = self.segments.setdefault(state.segment_id, {"rows": 0, "start_ns": state.start_ns})
             known["rows"] += state.rows
             known["end_cause"] = state.end_cause or known.get("end_cause")
@@ -175,18 +175,18 @@ class World:
 
     def deliver(self, *, swap: bool) -> Step:
         """Let the writer thread take a step."""
-        return self.delivery.step(swap=swap)
+        return self.to_database.step(swap=swap)
 
     def relieve(self, *, swap: bool) -> Step:
         """Let the spool's thread take a step."""
-        return self.relief.step(swap=swap)
+        return self.to_spool.step(swap=swap)
 
     def hang(self) -> None:
         """Let the next write take so long that the spool's thread takes over meanwhile."""
 
         def meanwhile() -> None:
-            self.line.spilling.set()
-            if not self.line.stopping:
+            self.queue.spilling.set()
+            if not self.queue.stopping:
                 self.rows(0, 3)
             for _ in range(3):
                 self.relieve(swap=True)
@@ -200,7 +200,7 @@ class World:
         for (_, stream), sequences in self.accepted.items():
             self.lost |= {(stream, one) for one in sequences} - in_database - in_spool
         self.lost -= self.database.poison & set(self.database.rejected)
-        self.spool.close()
+        self.spool_file.close()
         self._begin()
 
     def restart(self) -> None:
@@ -210,30 +210,30 @@ class World:
 
     def stop(self) -> None:
         """Stop in an orderly way, if the disk is not full."""
-        self.spool.refuses = False
-        self.line.stop()
+        self.spool_file.refuses = False
+        self.queue.stop()
         for _ in range(1000):
-            did = self.deliver(swap=True)
-            if self.line.durable and (self.shelf.empty or self.breaker.state is not BreakerState.CLOSED):
+            step = self.deliver(swap=True)
+            if self.queue.durable and (self.spool.empty or self.breaker.state is not BreakerState.CLOSED):
                 break
-            if did is Step.REFUSED:
+            if step is Step.REFUSED:
                 self.now_s += 1.0
-                self.line.spilling.set()
+                self.queue.spilling.set()
                 self.relieve(swap=True)
-        assert self.line.durable, "the end does not come"
+        assert self.queue.durable, "the end does not come"
         self.check()
-        assert self.terms.give_up() == 0
-        self.spool.close()
+        assert self.balance.give_up() == 0
+        self.spool_file.close()
 
     def settle(self) -> None:
         """Let all be well, bring all in, and hold it against the model."""
         self.database.refusals = self.database.lost_answers = 0
         self.database.meanwhile.clear()
-        self.spool.refuses = False
+        self.spool_file.refuses = False
         self.now_s += 1000
-        self.line.stop()
+        self.queue.stop()
         for _ in range(1000):
-            if self.line.durable and self.shelf.empty:
+            if self.queue.durable and self.spool.empty:
                 break
             self.now_s += 100
             self.deliver(swap=True)
@@ -288,10 +288,10 @@ class World:
             assert found == sorted(found, reverse=True), "a row is durable before its predecessor"
 
     def states(self) -> tuple[AccountingState, ...]:
-        return self.terms.states(lambda: self.buffer.snapshot()[0])
+        return self.balance.states(lambda: self.buffer.snapshot()[0])
 
     def _in_spool(self) -> list[Row]:
-        connection = self.spool._connection
+        connection = self.spool_file._connection
         assert connection is not None
         found: list[Row] = []
         for (body,) in connection.execute("SELECT body FROM spool ORDER BY number"):
@@ -311,20 +311,20 @@ class World:
         self.segment: dict[int, int | None] = dict.fromkeys(range(len(KEYS)))
         state = SessionState(self.session, 1, "0", "host", 1, "{}")
         preparation = Preparation(state, self.buffer.key, book_rows, most_rows=MOST_ROWS)
-        self.spool = FullableSpool(self.path, max_bytes=20_000, synchronous="OFF")
-        self.spool.open()
-        self.terms = Balance(self.session, self.buffer.key)
-        self.terms.carried_in(self.spool.heads())
+        self.spool_file = FullableSpool(self.path, max_bytes=20_000, synchronous="OFF")
+        self.spool_file.open()
+        self.balance = Balance(self.session, self.buffer.key)
+        self.balance.carried_in(self.spool_file.heads())
         self.breaker = Breaker(3, Backoff(0.1, 1.0), Backoff(0.5, 5.0), now_s=self._clock)
-        self.line = WriteQueue(
-            self.buffer, preparation, self.terms, relief_rows=MAX_ROWS // 2, now_s=self._clock
+        self.queue = WriteQueue(
+            self.buffer, preparation, self.balance, spill_at_rows=MAX_ROWS // 2, now_s=self._clock
         )
-        self.line.begin(self.spool.last_number, spilling=self.spool.entries > 0)
-        self.shelf = Spool(self.spool, self.terms, self.session)
-        self.delivery = ToDatabase(
-            self.line, self.shelf, self.database, self.breaker, relief_s=1.0, now_s=self._clock
+        self.queue.begin(self.spool_file.last_number, spilling=self.spool_file.entries > 0)
+        self.spool = Spool(self.spool_file, self.balance, self.session)
+        self.to_database = ToDatabase(
+            self.queue, self.spool, self.database, self.breaker, spill_after_s=1.0, now_s=self._clock
         )
-        self.relief = ToSpool(self.line, self.shelf)
+        self.to_spool = ToSpool(self.queue, self.spool)
 
     def _open_segment(self, stream: int) -> None:
         segment = self.segment[stream] = 1000 * (self.sequence[stream] + 1) + 10 * stream

@@ -114,19 +114,19 @@ class OpenDatabase:
             f"{self._file.path}: the file was deleted or replaced, and is open again", transient=True
         )
 
-    def fitted(self, connection: sa.Connection, batch: WriteSet) -> WriteSet:
+    def fitted(self, connection: sa.Connection, write_set: WriteSet) -> WriteSet:
         """Return the batch as this database is to have it, after whatever became of the database."""
-        own = batch.session if batch.session.session_id == self._session_id else None
+        own = write_set.session if write_set.session.session_id == self._session_id else None
         if self._streams is not None and own is not None:
-            streams = (StreamKey(one.exchange, one.symbol, one.channel) for one in batch.accounting)
+            streams = (StreamKey(one.exchange, one.symbol, one.channel) for one in write_set.accounting)
             self._streams.claim(_driver(connection), own, streams)
         if self._was_reopened or (self._streams is not None and self._streams.were_lost):
             self._look_again(connection)
-        return self._renumbering.apply(connection, self.tables, batch)
+        return self._renumbering.apply(connection, self.tables, write_set)
 
-    def stored(self, batch: WriteSet) -> None:
+    def stored(self, write_set: WriteSet) -> None:
         """Take note that the batch is committed."""
-        self._last_batch_id = batch.batch_id
+        self._last_batch_id = write_set.batch_id
         self._was_reopened = False
         if self._streams is not None:
             self._streams.were_lost = False

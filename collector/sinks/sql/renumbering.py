@@ -34,21 +34,21 @@ class Renumbering:
             self._numbers[known.get(number, number)] = self._new_id()
         return len(ended)
 
-    def apply(self, connection: sa.Connection, tables: Tables, batch: WriteSet) -> WriteSet:
+    def apply(self, connection: sa.Connection, tables: Tables, write_set: WriteSet) -> WriteSet:
         """Return the batch as this database is to have it."""
         if not self._numbers:
-            return batch
+            return write_set
         segment_id = tables.coverage.c.segment_id
         query = sa.select(segment_id).where(segment_id.in_(self._numbers.values()))
         begun = set(connection.execute(query).scalars())
         segments = (
             replace(one, segment_id=self._numbers.get(one.segment_id, one.segment_id))
-            for one in batch.segments
+            for one in write_set.segments
         )
         return replace(
-            batch,
+            write_set,
             segments=tuple(segments),
-            rows=tuple(self._renumbered(rows, begun) for rows in batch.rows),
+            rows=tuple(self._renumbered(rows, begun) for rows in write_set.rows),
         )
 
     def _renumbered(self, rows: Rows, begun: set[int]) -> Rows:

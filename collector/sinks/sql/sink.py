@@ -99,21 +99,21 @@ class SqlSink:
 
         return claim
 
-    def write(self, batch: WriteSet) -> Receipt:
+    def write(self, write_set: WriteSet) -> Receipt:
         """Commit the batch in one transaction, unless a batch of its id is in already."""
         engine = self._database.engine
         try:
             with engine.begin() as connection, self._breakable(connection):
-                if not self._claim(connection, batch):
-                    return Receipt(repeated=True, written_by=self._writer_of(connection, batch))
-                fitted = self._database.fitted(connection, batch)
+                if not self._claim(connection, write_set):
+                    return Receipt(repeated=True, written_by=self._writer_of(connection, write_set))
+                fitted = self._database.fitted(connection, write_set)
                 merged = self._write_rows(connection, fitted)
                 self._write_states(connection, fitted, merged)
         except UserError:
             raise
         except Exception as error:
             raise sink_error(error, self._database.name) from error
-        self._database.stored(batch)
+        self._database.stored(write_set)
         return Receipt(merged=merged)
 
     def run(self, task: Task) -> int:
@@ -157,8 +157,8 @@ class SqlSink:
         """End what sessions that died left open; return how many there were."""
         return self._database.close_crashed_sessions(cause)
 
-    def _claim(self, connection: sa.Connection, batch: WriteSet) -> bool:
-        ledger = ledger_row(batch, time.time_ns())
+    def _claim(self, connection: sa.Connection, write_set: WriteSet) -> bool:
+        ledger = ledger_row(write_set, time.time_ns())
         return multi_row.upsert(connection, self._tables.batches, [ledger], if_there="skip") == 1
 
     @contextmanager
@@ -169,29 +169,31 @@ class SqlSink:
         finally:
             self._in_use = None
 
-    def _write_rows(self, connection: sa.Connection, batch: WriteSet) -> Counter[StreamKey]:
+    def _write_rows(self, connection: sa.Connection, write_set: WriteSet) -> Counter[StreamKey]:
         """Write all rows; count those that gave none of their own, by stream."""
         merged: Counter[StreamKey] = Counter()
-        for rows in batch.rows:
+        for rows in write_set.rows:
             written = write_rows(connection, self._tables, rows)
             if written.merged and rows.stream is not None:
                 merged[rows.stream] += written.merged
         return merged
 
     def _write_states(
-        self, connection: sa.Connection, batch: WriteSet, merged: Mapping[StreamKey, int]
+        self, connection: sa.Connection, write_set: WriteSet, merged: Mapping[StreamKey, int]
     ) -> None:
-        segments: Sequence[SegmentState] = batch.segments
-        increments: Sequence[AccountingState] = batch.accounting
+        segments: Sequence[SegmentState] = write_set.segments
+        increments: Sequence[AccountingState] = write_set.accounting
         if merged:
             segments, increments = less_merged(segments, merged), moved_to_merged(increments, merged)
         multi_row.upsert(connection, self._tables.coverage, map(segment_row, segments), rules=SEGMENT_RULES)
         self._add_to_accounting(connection, increments)
-        multi_row.upsert(connection, self._tables.sessions, [session_row(batch.session)], rules=SESSION_RULES)
+        multi_row.upsert(
+            connection, self._tables.sessions, [session_row(write_set.session)], rules=SESSION_RULES
+        )
 
-    def _writer_of(self, connection: sa.Connection, batch: WriteSet) -> str:
+    def _writer_of(self, connection: sa.Connection, write_set: WriteSet) -> str:
         ledger = self._tables.batches.c
-        question = sa.select(ledger.session_id).where(ledger.batch_id == batch.batch_id)
+        question = sa.select(ledger.session_id).where(ledger.batch_id == write_set.batch_id)
         return str(connection.execute(question).scalar_one())
 
     def _add_to_accounting(self, connection: sa.Connection, increments: Sequence[AccountingState]) -> None:

@@ -23,13 +23,13 @@ REASONS_RULES: Rules = tuple((term, "add") for term in _TERMS)
 ACCOUNTING_RULES: Rules = (*REASONS_RULES, ("rejected_reasons", "keep"))
 
 
-def ledger_row(batch: WriteSet, committed_ns: int) -> Row:
+def ledger_row(write_set: WriteSet, committed_ns: int) -> Row:
     """Return the row whose presence says that the batch is stored."""
     return {
-        "batch_id": batch.batch_id,
-        "session_id": batch.written_by,
+        "batch_id": write_set.batch_id,
+        "session_id": write_set.written_by,
         "committed_ns": committed_ns,
-        "rows": batch.row_count,
+        "rows": write_set.row_count,
     }
 
 

@@ -16,35 +16,35 @@ def run(task: Callable[[Any], int]) -> int:
 
 
 def test_work_is_done_in_order_one_a_step_and_its_outcome_told() -> None:
-    chores, seen = TaskQueue(), []
-    futures = [chores.submit(lambda connection, n=n: seen.append((n, connection)) or n) for n in range(3)]
+    tasks, seen = TaskQueue(), []
+    futures = [tasks.submit(lambda connection, n=n: seen.append((n, connection)) or n) for n in range(3)]
     assert seen == []
-    assert chores.do_one(run)
+    assert tasks.do_one(run)
     assert seen == [(0, "connection")]
-    while chores.do_one(run):
+    while tasks.do_one(run):
         pass
     assert [future.result(0) for future in futures] == [0, 1, 2]
 
 
 def test_what_work_raises_is_the_asker_s() -> None:
-    chores = TaskQueue()
-    future = chores.submit(lambda _: int("x"))
-    assert chores.do_one(run)
+    tasks = TaskQueue()
+    future = tasks.submit(lambda _: int("x"))
+    assert tasks.do_one(run)
     with pytest.raises(ValueError, match="invalid literal"):
         future.result(0)
 
 
 def test_too_much_work_is_refused() -> None:
-    chores = TaskQueue()
-    taken = [chores.submit(lambda _: 1) for _ in range(MOST_WAITING)]
+    tasks = TaskQueue()
+    taken = [tasks.submit(lambda _: 1) for _ in range(MOST_WAITING)]
     with pytest.raises(CollectorError, match="no more work"):
-        chores.submit(lambda _: 1).result(0)
+        tasks.submit(lambda _: 1).result(0)
     assert not any(future.done() for future in taken)
 
 
 def test_at_the_end_whoever_waits_is_told() -> None:
-    chores = TaskQueue()
-    future = chores.submit(lambda _: 1)
+    tasks = TaskQueue()
+    future = tasks.submit(lambda _: 1)
     outcome: list[type[BaseException]] = []
 
     def wait() -> None:
@@ -54,9 +54,9 @@ def test_at_the_end_whoever_waits_is_told() -> None:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    chores.close()
+    tasks.close()
     waiting.join(30)
     assert outcome == [CancelledError]
     with pytest.raises(CollectorError):
-        chores.submit(lambda _: 1).result(0)
-    assert not chores.do_one(run)
+        tasks.submit(lambda _: 1).result(0)
+    assert not tasks.do_one(run)
