@@ -1,7 +1,7 @@
 """The collector under measure: its stream layer alone, and the whole of it."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bench.book_frames import STYLES
 from bench.programs import Setting
@@ -9,7 +9,7 @@ from bench.server import Sent
 from collector.app.collector import Collector
 from collector.events.batch import StreamKey
 from collector.settings import Settings, load_settings
-from collector.sinks.contract import Receipt, Rows, SessionState, Sink, Task, WriteSet
+from collector.sinks.contract import Capabilities, Receipt, Rows, SessionState, Store, WriteSet
 
 FLUSH_S = 0.1
 
@@ -36,20 +36,24 @@ def settings_of(setting: Setting) -> Settings:
 class NoSink:
     """Stands where nothing is written."""
 
+    name = "nowhere"
+    file = None
+    capabilities = Capabilities(transactions=True, idempotent=True)
+
     def open(self) -> None:
         """Do nothing."""
 
-    def write(self, batch: WriteSet) -> Receipt:
+    def write(self, write_set: WriteSet) -> Receipt:
         """Take it."""
-        del batch
+        del write_set
         return Receipt()
 
-    def claiming(self, session: SessionState, streams: Iterable[StreamKey]) -> Task:
+    def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> int:
         """Claim nothing."""
         del session, streams
-        return lambda _connection: 0
+        return 0
 
-    def run(self, task: Task) -> int:
+    def maintain(self, task: Callable[[object], int]) -> int:
         """Do nothing."""
         del task
         return 0
@@ -69,7 +73,7 @@ class StreamLayer:
     """Socket to buffer: tap, mapping, verified book, best ten levels; the buffer is swapped away."""
 
     def __init__(self, setting: Setting) -> None:
-        self._collector = Collector(settings_of(setting), sink=NoSink())
+        self._collector = Collector(settings_of(setting), store=NoSink())
         self._symbols = len(setting.symbols)
         self._rows = 0
         self._stopping = threading.Event()
@@ -109,8 +113,8 @@ class StreamLayer:
 class WholeProgram:
     """Socket to committed row."""
 
-    def __init__(self, setting: Setting, sink: Sink | None = None) -> None:
-        self._collector = Collector(settings_of(setting), sink=sink)
+    def __init__(self, setting: Setting, store: Store[object] | None = None) -> None:
+        self._collector = Collector(settings_of(setting), store=store)
         self._symbols = len(setting.symbols)
 
     def start(self) -> None:

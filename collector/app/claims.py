@@ -1,40 +1,41 @@
-"""Make sure that the streams wanted are ours in a database that several collectors share."""
+"""Reserve the wanted streams for this session in a store that several collectors share."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 
-from collector.database.url import database_url, sqlite_path
 from collector.errors import UserError
 from collector.events.batch import StreamKey
 from collector.settings import Settings
-from collector.sinks.contract import SessionState, Sink, Task
+from collector.sinks.contract import SessionState, Store
+from collector.writer.tasks import Task
 
 TIMEOUT_S = 10.0
 
 
 class Claims:
-    """What this session has claimed. An SQLite file is ours as a whole: nothing to ask there."""
+    """The streams that this session has claimed. A store that is not shared is claimed as a whole."""
 
     def __init__(
         self,
         settings: Settings,
         session: SessionState,
-        sink: Sink,
+        store: Store[object],
         submit: Callable[[Task], Future[int]],
         hurry: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._session = session
-        self._sink = sink
+        self._store = store
         self._submit = submit
         self._hurry = hurry
-        self._is_shared = sqlite_path(database_url(settings.database.url)) is None
+        self._is_shared = store.capabilities.shared
         self._ours: frozenset[StreamKey] = frozenset()
 
     def begin(self) -> None:
-        """Say who writes, and claim what is configured by ccxt's names. Before the writer's thread runs.
+        """Record the session and claim what is configured by ccxt's names. Before the writer's thread runs.
 
-        What an exchange's own names mean is known once its markets are: then `ask` is asked.
+        What an exchange's own names mean is known once its markets are loaded: `ask` claims those.
         """
         named = [
             StreamKey(name, symbol, channel)
@@ -43,7 +44,7 @@ class Claims:
             for channel in exchange.channels
             if "/" in symbol
         ]
-        self._sink.run(self._sink.claiming(self._session, named))
+        self._store.claim(self._session, named)
         self._ours = frozenset(named)
 
     def ask(self, keys: Sequence[StreamKey]) -> Future[int]:
@@ -53,7 +54,7 @@ class Claims:
             done: Future[int] = Future()
             done.set_result(0)
             return done
-        asked = self._submit(self._sink.claiming(self._session, new))
+        asked = self._submit(partial(self._store.claim, self._session, new))
         self._hurry()
         return asked
 

@@ -11,11 +11,11 @@ import structlog
 
 from collector.app.alarm import HaltAlarm
 from collector.app.claims import Claims
-from collector.app.housekeeping import make_housekeeping
+from collector.app.housekeeping import housekeeping_of
 from collector.app.logs import log_events, log_failed_subscriber, log_unknown
 from collector.app.view import View, Watch, WriterView
 from collector.app.wakeup import SignalSafeEvent
-from collector.app.wiring import make_writer
+from collector.app.wiring import make_followers, make_writer, store_of
 from collector.buffer.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import CollectorError, UserError
@@ -39,15 +39,16 @@ from collector.live.thread import StreamThread
 from collector.network.markets import Source
 from collector.retry import Backoff
 from collector.settings import ExchangeSettings, Settings
-from collector.sinks.contract import AccountingState, SessionState, Sink
-from collector.sinks.sql.sink import SqlSink
+from collector.sinks.contract import AccountingState, SessionState, Sink, Store
 from collector.version import __version__
 from collector.writer.event_log import KINDS, EventLog
+from collector.writer.follower import FollowerState
 from collector.writer.prepare import Preparation
 
 CALL_TIMEOUT_S = 10.0
 VIEW_TIMEOUT_S = 1.0
 BOOK_CHANNELS = ("book.", "bbo")
+SHARE_OF_THE_STORE = 0.8  # of the time for stopping; the rest is for the followers
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
 log = structlog.get_logger()
@@ -64,6 +65,7 @@ class Report:
     problems: tuple[str, ...]
     waiting: int = 0  # rows that the spool holds: durable, and brought in at the next start
     spool: str = ""  # its file
+    followers: tuple[FollowerState, ...] = ()  # sinks behind the database: no part of the identity
 
     @property
     def exact(self) -> bool:
@@ -86,7 +88,8 @@ class Collector:
         settings: Settings,
         *,
         events: EventBus | None = None,
-        sink: Sink | None = None,
+        store: Store[object] | None = None,  # instead of the one that database.url means
+        followers: Sequence[Sink] = (),  # further sinks, beside those that are configured
         on_end: Callable[[], None] = lambda: None,  # a thread has ended, by itself or because it was asked to
         patience_s: float = PATIENCE_S,  # before it is told that nothing comes from an exchange
     ) -> None:
@@ -122,14 +125,8 @@ class Collector:
         self._segment_ids = SegmentIds()
         self._ended = SignalSafeEvent()
         self._on_end = on_end
-        self._sink = sink or SqlSink(
-            settings.database.url,
-            settings.database.table_name,
-            synchronous=settings.database.synchronous.upper(),
-            auto_migrate=settings.database.auto_migrate,
-            busy_timeout_s=settings.database.busy_timeout_s,
-            call_timeout_s=settings.database.call_timeout_s,
-        )
+        self._store = store or store_of(settings)
+        self.followers = make_followers(settings, self._store, followers, self.session, self.buffer)
         happened = EventLog(self.session.session_id)
         for kind in KINDS:
             self.events.attach(kind, happened.note)
@@ -141,7 +138,7 @@ class Collector:
                 self.session,
                 self.buffer.key,
                 BookRows(self._facts_of, levels, settings.storage.features).settle,
-                most_rows=ROWS_A_TRANSACTION,
+                most_rows=min(ROWS_A_TRANSACTION, self._store.capabilities.most_rows or ROWS_A_TRANSACTION),
                 market_rows=MarketRows(self._facts_of).portions,
                 beside=happened.take,
                 compare_bars=TradeBars(
@@ -149,39 +146,40 @@ class Collector:
                     open_at_last_close=lambda exchange: exchange_of(exchange).bars_open_at_last_close,
                 ).compare,
             ),
-            self._sink,
+            self._store,
             self.events,
             session_id=self.session.session_id,
+            followers=self.followers,
             on_end=self._thread_ended,
         )
-        self._housekeeping = (
-            make_housekeeping(settings, self.session.session_id, self.writer.tasks.submit)
-            if sink is None
-            else None
+        self._housekeeping = housekeeping_of(
+            self._store, settings, self.session.session_id, self.writer.tasks.submit
         )
         self._subscriptions = []
         if self._housekeeping is not None:
             stepped = self._housekeeping.clock_stepped
             self._subscriptions.append(self.events.subscribe(ClockStep, stepped, name="_housekeeping"))
-        self._claims = Claims(settings, self.session, self._sink, self.writer.tasks.submit, self.buffer.hurry)
+        self._claims = Claims(
+            settings, self.session, self._store, self.writer.tasks.submit, self.buffer.hurry
+        )
         self._started_s: float | None = None
         self._report: Report | None = None
 
     def start(self) -> None:
         """Open the database and start the threads. Raises UserError when something stands in the way."""
-        self._sink.open()
+        self._store.open()
         try:
             self.writer.open()
-        except UserError:
-            self._sink.close()
-            raise
-        try:
+            for follower in self.followers:
+                follower.open()
             self._claims.begin()
         except CollectorError:
-            self._sink.close()
+            self._store.close()
             raise
         self._started_s = time.monotonic()
         self.events.start()
+        for follower in self.followers:
+            follower.start()
         self.writer.start()
         self.stream.start()
         if self._housekeeping is not None:
@@ -216,11 +214,12 @@ class Collector:
             problems.append("the websocket thread did not end in time")
         if self.stream.failure is not None:
             problems.append(f"the websocket thread failed: {self.stream.failure!r}")
-        if not self.writer.stop(until_s - time.monotonic()):
+        if not self.writer.stop((until_s - time.monotonic()) * (SHARE_OF_THE_STORE if self.followers else 1)):
             problems.append(self._writer_problem())
+        self._stop_followers(until_s)
         if self._housekeeping is not None:
             self._housekeeping.stop()
-        self._sink.close()
+        self._store.close()
         for name in self.events.stop():
             log.warning("subscriber.stuck", subscriber=name)
         for unsubscribe in self._subscriptions:  # the bus may live longer than this
@@ -233,6 +232,7 @@ class Collector:
             problems=tuple(problems),
             waiting=self.writer.balance.rows_in_spool,
             spool=str(self.writer.spool_path),
+            followers=self._follower_states(),
         )
         log.info("collector.stopped", exact=self._report.exact, problems=problems)
         return self._report
@@ -305,7 +305,20 @@ class Collector:
             halts=watch.halts,
             last_halt=watch.last_halt,
             unreached=tuple(watch.unreached.copy().values()),
+            followers=self._follower_states(),
         )
+
+    def _follower_states(self) -> tuple[FollowerState, ...]:
+        return tuple(follower.state() for follower in self.followers)
+
+    def _stop_followers(self, until_s: float) -> None:
+        for follower in self.followers:
+            follower.ask_to_stop()
+        for follower in self.followers:
+            if not follower.stop(until_s - time.monotonic()):
+                log.warning(
+                    "follower.not_stopped_well", sink=follower.name, error=follower.state().last_error
+                )
 
     def _refused(self) -> Sequence[str]:
         return [text for feed in self.stream.feeds for text in feed.refused]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,8 +21,11 @@ from collector.database.tables import tables
 from collector.database.url import database_url, sqlite_path
 from collector.errors import CollectorError
 from collector.settings import Settings
+from collector.sinks.contract import Store
 from collector.sinks.sql import upkeep
+from collector.sinks.sql.sink import SqlSink
 from collector.sinks.sql.upkeep import Chore, Slice
+from collector.writer.tasks import Task
 
 NS_A_DAY = 86_400 * 10**9
 SLICE_TIMEOUT_S = 120.0
@@ -92,6 +96,15 @@ class Housekeeping:
         if done:
             log.info("housekeeping.done", chore=name, count=done)
         return done
+
+
+def housekeeping_of(
+    store: Store[object], settings: Settings, session_id: str, submit: Callable[[Task], Future[int]]
+) -> Housekeeping | None:
+    """Return the housekeeping of an SQL store, not started; None for a store of another kind."""
+    if not isinstance(store, SqlSink):
+        return None
+    return make_housekeeping(settings, session_id, lambda one: submit(partial(store.maintain, one)))
 
 
 def make_housekeeping(

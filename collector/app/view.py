@@ -8,6 +8,7 @@ from collector.events.bus import EventBus
 from collector.events.notices import FirstContact, PotentialHalt, SegmentChanged, State, SystemState
 from collector.events.stream_now import StreamNow
 from collector.sinks.contract import AccountingState
+from collector.writer.follower import FollowerState
 
 STOPPED_BY_US = {"stop", "unsubscribed"}  # segments end so when somebody asked for it
 
@@ -58,6 +59,7 @@ class View:
     halts: int
     last_halt: PotentialHalt | None
     unreached: tuple[str, ...] = ()  # exchanges that nothing has come from yet, and why
+    followers: tuple[FollowerState, ...] = ()  # sinks behind the database
 
     @property
     def collected(self) -> tuple[StreamView, ...]:

@@ -19,6 +19,7 @@ from collector.exchanges.registry import (
 from collector.settings.keys import KeyPath, nearest
 from collector.settings.layers import shown
 from collector.settings.model import EndpointSettings, ExchangeSettings, Settings
+from collector.sinks import registry
 
 _BOOK = re.compile(r"book\.([1-9][0-9]{0,5})", re.ASCII)
 _OHLCV = re.compile(r"ohlcv\.(\w{1,8})", re.ASCII)
@@ -37,6 +38,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     for name, exchange in settings.exchanges.items():
         yield from _of_exchange(name, exchange, ("exchanges", name))
     yield from _of_database(settings)
+    yield from _of_followers(settings)
     yield from _not_above(settings, ("writer", "batch_rows"), ("buffer", "max_rows"))
     yield from _not_above(settings, ("writer", "retry_base_s"), ("writer", "retry_max_s"))
     yield from _not_above(settings, ("breaker", "wait_base_s"), ("breaker", "wait_max_s"))
@@ -52,13 +54,25 @@ def _not_above(settings: Settings, low: tuple[str, str], high: tuple[str, str]) 
 
 def _of_database(settings: Settings) -> Iterator[Contradiction]:
     url, table_name = settings.database.url, settings.database.table_name
-    scheme, separator, _ = url.partition("://")
-    if not url.isprintable() or (separator and scheme.partition("+")[0] not in ("sqlite", "postgresql")):
-        expected = "a path of an SQLite file, or a URL that begins with sqlite:// or postgresql://"
-        yield Contradiction((("database", "url"),), f"found {shown(url)}, expected {expected}")
+    if not url.isprintable() or not registry.is_store(url):
+        text = f"found {shown(url)}, expected {registry.expected_of_store()}"
+        yield Contradiction((("database", "url"),), text)
     problem = _table_name_problem(table_name)
     if problem is not None:
         yield Contradiction((("database", "table_name"),), problem)
+
+
+def _of_followers(settings: Settings) -> Iterator[Contradiction]:
+    urls = [one.url for one in settings.followers]
+    for number, url in enumerate(urls):
+        path: KeyPath = ("followers", number, "url")
+        if not url.isprintable() or not registry.is_follower(url):
+            text = f"found {shown(url)}, expected {registry.expected_of_follower()}"
+            yield Contradiction((path,), text)
+        elif url == settings.database.url:
+            yield Contradiction((path,), f"found {shown(url)}, which is database.url, expected another sink")
+        elif url in urls[:number]:
+            yield Contradiction((path,), f"found {shown(url)} a second time, expected each follower once")
 
 
 def _table_name_problem(table_name: str) -> str | None:

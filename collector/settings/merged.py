@@ -194,7 +194,8 @@ class Merged:
         found = self.keys[key]
         value, expected = found.value, known.expected
         if len(location) > len(key) and isinstance(value, tuple):
-            value, expected = value[int(location[-1])], known.expected_item
+            item, *inner = location[len(key) :]
+            value, expected = _inside(value[int(item)], tuple(inner)), known.expected_item
         elif known.holds_a_mapping:
             value = _inside(value, location[len(key) :])
         close = nearest(value, known.choices) if isinstance(value, str) else ""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -160,6 +161,29 @@ class DatabaseSettings(Part):
             yield name, mask_url(value) if name == "url" else value
 
 
+def _with_url(value: object) -> object:
+    return {"url": value} if isinstance(value, str) else value
+
+
+class FollowerSettings(Part):
+    """A further sink, which gets what the database has committed, at its own pace."""
+
+    url: DatabaseUrl
+    spool_max_bytes: Bytes = 1_073_741_824
+
+    def __repr_args__(self) -> Any:
+        """Leave no password in a traceback."""
+        for name, value in super().__repr_args__():
+            yield name, mask_url(value) if name == "url" else value
+
+
+FollowerText = Annotated[
+    FollowerSettings,
+    BeforeValidator(_with_url),
+    Expected("a URL, or a mapping with url and spool_max_bytes (a whole number of bytes from 65536)"),
+]
+
+
 class BufferSettings(Part):
     """What is held between the websocket thread and the writer."""
 
@@ -272,6 +296,9 @@ class Settings(Part):
         WrapSerializer(_plain),
     ]
     database: DatabaseSettings = DatabaseSettings()
+    followers: Annotated[
+        tuple[FollowerText, ...], Expected("a list of followers, like [{url: ./second.db}]")
+    ] = ()
     buffer: BufferSettings = BufferSettings()
     writer: WriterSettings = WriterSettings()
     spool: SpoolSettings = SpoolSettings()
@@ -296,7 +323,8 @@ class Settings(Part):
         """Return every secret value, for whoever must keep them out of a text."""
         keys = [one.credentials for one in self.exchanges.values() if one.credentials is not None]
         values = [secret.get_secret_value() for pair in keys for secret in (pair.api_key, pair.api_secret)]
-        return (*values, *passwords_in(self.database.url))
+        urls = [self.database.url, *(one.url for one in self.followers)]
+        return (*values, *(password for url in urls for password in passwords_in(url)))
 
 
 def _is_loopback(url: str) -> bool:

@@ -1,6 +1,6 @@
 """Read the four places in which a value may be set, each into a layer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 
@@ -18,6 +18,7 @@ OF_EXCHANGES = f"{PREFIX}EXCHANGES"
 FILE, ENV_FILE, ENVIRONMENT, CALLER = range(4)  # each outranks those before it
 
 _DATABASE_URL: KeyPath = ("database", "url")
+_FOLLOWERS: KeyPath = ("followers",)
 
 Variables = dict[str, Found]
 
@@ -31,11 +32,21 @@ def from_file(path: Path) -> Layer:
         layer.refuse(place.at(line), (), text)
     if read.root is not None:
         layer.take((), read.root, place)
-    url = layer.keys.get(_DATABASE_URL)
-    if url is not None and isinstance(url.value, str) and passwords_in(url.value):
-        text = f"found a password in it (not shown), expected the URL in {PREFIX}DATABASE__URL instead"
-        layer.refuse(url.place, _DATABASE_URL, text)
+    for key, variable in ((_DATABASE_URL, "DATABASE__URL"), (_FOLLOWERS, "FOLLOWERS")):
+        found = layer.keys.get(key)
+        if found is not None and any(map(passwords_in, _texts_in(found.value))):
+            text = f"found a password in it (not shown), expected the URL in {PREFIX}{variable} instead"
+            layer.refuse(found.place, key, text)
     return layer
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """Yield every text in a value, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | tuple | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts_in(inner)
 
 
 def env_file_variables(path: Path, *, must_exist: bool) -> tuple[Variables, list[Problem]]:

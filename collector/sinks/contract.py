@@ -1,13 +1,14 @@
-"""Say what a sink is given and what it owes."""
+"""Define what a sink is given, what it returns and what it must do."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
 
 from collector.events.batch import StreamKey
 
 Value = float | int | str | None
-Task = Callable[[Any], int]  # work on a connection of the sink's own kind; returns a count
+Handle_co = TypeVar("Handle_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,11 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class SegmentState:
-    """Where one coverage segment stands once its batch is committed; of its rows, how many the batch adds.
+    """The state of one coverage segment once its batch is committed; `rows` counts this batch's rows alone.
 
-    What a segment began with (`start_ns`, `first_sequence`) is taken from the first batch that a database
-    sees of it. Of later batches these two tell their own first row, so that a database that lost the
-    segment's beginning says no more than it holds.
+    The first batch of a segment that a database gets sets its `start_ns` and `first_sequence`. In later
+    batches they are those of the batch's own first row, so that a database that lost the beginning of the
+    segment claims no more than it holds.
     """
 
     segment_id: int
@@ -52,7 +53,7 @@ class SegmentState:
 
 @dataclass(frozen=True, slots=True)
 class AccountingState:
-    """The terms of the identity for one session and stream: what a batch adds, or the sum so far."""
+    """The counts of one session and stream: what a batch adds, or the sum so far."""
 
     session_id: str
     exchange: str
@@ -74,7 +75,7 @@ class AccountingState:
 
     @property
     def difference(self) -> int:
-        """Tell by how much the identity is broken: 0 when every event is accounted for."""
+        """Return how many events are not accounted for: 0 when the identity holds."""
         settled = self.written + self.merged + self.sampled_out + self.rejected_total + self.dropped
         return self.received + self.carried_in - settled - self.pending
 
@@ -95,10 +96,10 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class WriteSet:
-    """All that one transaction commits.
+    """Everything that one transaction commits.
 
-    Accounting is what this batch adds; the batch id, committed with it, makes that happen once. Each row of
-    "book", "trades" and "ohlcv" is counted there as written by its stream.
+    Accounting holds what this batch adds; the batch id, committed with it, makes that happen once. Each row
+    of "book", "trades" and "ohlcv" is counted there as written by its stream.
     """
 
     batch_id: str
@@ -106,11 +107,11 @@ class WriteSet:
     rows: tuple[Rows, ...] = ()
     segments: tuple[SegmentState, ...] = ()
     accounting: tuple[AccountingState, ...] = ()
-    by: str = ""  # the session that writes it, where it is not its own: it was left in the spool
+    by: str = ""  # the session that writes it, if not its own: it was left in the spool
 
     @property
     def written_by(self) -> str:
-        """Name the session that writes it."""
+        """Return the id of the session that writes it."""
         return self.by or self.session.session_id
 
     @property
@@ -121,43 +122,73 @@ class WriteSet:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a batch that is stored now."""
+    """What became of a write set."""
 
     repeated: bool = False  # a batch of this id was committed before; nothing is written again
     written_by: str = ""  # the session that committed it, if it was repeated
     merged: Mapping[StreamKey, int] = field(default_factory=dict)  # rows found to be there already
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a sink can do."""
+
+    transactions: bool  # a write set is stored as a whole or not at all
+    idempotent: bool  # a write set whose batch id was stored before changes nothing
+    shared: bool = False  # several collectors may write to it at once, each its own streams
+    most_rows: int | None = None  # in one write; larger write sets are split; None: any number
+
+
 class Sink(Protocol):
-    """Where batches end. Used by one thread, the writer's."""
+    """Where write sets end. Used by one thread, its writer's."""
+
+    @property
+    def name(self) -> str:
+        """Return what to call it in messages: its address without a password."""
+
+    @property
+    def file(self) -> Path | None:
+        """Return the file that it keeps on this machine; None if there is none."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return what it can do."""
 
     def open(self) -> None:
-        """Make ready to write, or raise UserError saying what stands in the way."""
-
-    def claiming(self, session: SessionState, streams: Iterable[StreamKey]) -> Task:
-        """Return work that says who writes, and takes these streams as well.
-
-        It raises DatabaseInUse naming who has one of them.
-        """
+        """Prepare for writing, or raise UserError with what prevents it. Idempotent."""
 
     def write(self, write_set: WriteSet) -> Receipt:
-        """Commit the batch in one transaction, and say what became of it.
+        """Store the write set and return what became of it.
 
-        A row that turns out to be there already is moved from written to merged in that transaction. Raises
-        SinkError, whose `transient` says whether another try can help.
+        With transactions: all of it or nothing; a row that is there already moves from written to merged in
+        that transaction. Raises SinkError, whose `transient` says whether a retry can help.
         """
 
     def refuses(self, rows: Rows) -> str | None:
-        """Say why these rows cannot be stored, or None if they can be. Stores nothing.
+        """Return why these rows cannot be stored, or None if they can be. Stores nothing.
 
-        Raises SinkError when that cannot be told now.
+        Raises SinkError when that cannot be found out now.
         """
 
-    def run(self, task: Task) -> int:
-        """Do work between batches, and return what it came to, or raise SinkError or UserError."""
-
     def abort(self) -> None:
-        """Break off, from another thread, the call that is under way; it raises SinkError there."""
+        """Interrupt, from another thread, the call in progress: it raises SinkError there."""
 
     def close(self) -> None:
-        """Let go of everything. Idempotent."""
+        """Release everything. Idempotent."""
+
+
+@runtime_checkable
+class Store(Sink, Protocol[Handle_co]):
+    """The one sink that holds coverage and accounting: each batch exactly once.
+
+    `Handle_co` is what it gives maintenance to work with, such as a database connection.
+    """
+
+    def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> int:
+        """Record the session and reserve these streams for it; return how many they are.
+
+        Raises DatabaseInUse naming the collector that holds one of them.
+        """
+
+    def maintain(self, task: Callable[[Handle_co], int]) -> int:
+        """Run the task between two writes and return its result, or raise SinkError or UserError."""

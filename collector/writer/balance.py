@@ -1,8 +1,9 @@
-"""Count what the writer holds and what became of it, stream by stream, exact at any moment."""
+"""Count what the writer holds and what became of it, for each stream, exact at any moment."""
 
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +15,18 @@ from collector.writer.queued_write import QueuedWrite, sampled_out, written
 Tally = Counter[StreamKey]
 
 
+class Totals(NamedTuple):
+    """Rows of all streams, by where they are."""
+
+    in_flight: int
+    spooled: int
+    written: int
+    merged: int
+    dropped: int
+
+
 class Balance:
-    """The writer's side of the identity. What changes two places changes them in one step."""
+    """The writer's side of the identity. A move from one count to another is one step."""
 
     def __init__(self, session_id: str, key_of: Callable[[int], StreamKey]) -> None:
         self._session_id = session_id
@@ -32,22 +43,32 @@ class Balance:
         self._rejected: dict[StreamKey, Counter[str]] = {}
 
     def carried_in(self, heads: Iterable[WriteSet]) -> None:
-        """Note what the spool holds of earlier sessions."""
+        """Count what the spool holds of earlier sessions."""
         with self._lock:
             for head in heads:
                 self._carried_in += written(head)
                 self._spooled += written(head)
 
     def swap(self, swap: Callable[[], Batch]) -> Batch:
-        """Take a batch out of the buffer, its rows being in flight from the same moment."""
+        """Take a batch out of the buffer and count its events as in flight, in one step."""
         with self._lock:
             batch = swap()
             for stream, count in _events_by_stream(batch).items():
                 self._in_flight[self._key_of(stream)] += count
             return batch
 
+    def took(self, write_set: WriteSet) -> None:
+        """Count a write set as in flight that came ready-made, not out of the buffer."""
+        with self._lock:
+            self._in_flight += written(write_set) + sampled_out(write_set)
+
+    def refused(self, write_set: WriteSet) -> None:
+        """Count a ready-made write set as dropped: there was no room for it."""
+        with self._lock:
+            self._dropped += written(write_set)
+
     def spooled(self, queued: QueuedWrite) -> None:
-        """Note that a queued is durable in the spool."""
+        """Move a write set from in flight to the spool."""
         with self._lock:
             rows, sampled = written(queued.write_set), sampled_out(queued.write_set)
             queued.spooled = True
@@ -56,7 +77,7 @@ class Balance:
             self._sampled_out += sampled
 
     def committed(self, queued: QueuedWrite, receipt: Receipt) -> None:
-        """Note that a queued is in the database."""
+        """Move a write set to written, less the rows that were there already."""
         with self._lock:
             rows, merged = written(queued.write_set), Counter(receipt.merged)
             self._release(queued, rows)
@@ -64,21 +85,21 @@ class Balance:
             self._merged += merged
 
     def rejected(self, queued: QueuedWrite, rows: Mapping[StreamKey, int], reason: str) -> None:
-        """Note that some rows of a queued will never be written: it does not count them any more."""
+        """Move some rows of a write set to rejected: it does not count them any more."""
         with self._lock:
             self._leave(queued, Counter(rows))
             for key, count in rows.items():
                 self._rejected.setdefault(key, Counter())[reason] += count
 
     def known_before(self, queued: QueuedWrite) -> None:
-        """Note that the earlier session had written a queued itself, and not come to forget it."""
+        """Stop counting a write set that an earlier session had written, though its spool still held it."""
         with self._lock:
             rows = written(queued.write_set)
             self._release(queued, rows)
             self._carried_in -= rows
 
     def give_up(self) -> int:
-        """Count what is still in flight as dropped: there was no room for it anywhere, and no more time."""
+        """Count what is still in flight as dropped: no room and no time is left. Return how much it was."""
         with self._lock:
             lost = self._in_flight.total()
             self._dropped += self._in_flight
@@ -87,13 +108,20 @@ class Balance:
 
     @property
     def rows_in_spool(self) -> int:
-        """Count the rows that wait in the spool."""
-        return self._spooled.total()
+        """Return how many rows wait in the spool."""
+        with self._lock:
+            return self._spooled.total()
+
+    def totals(self) -> Totals:
+        """Return the counts over all streams."""
+        with self._lock:
+            counts = (self._in_flight, self._spooled, self._written, self._merged, self._dropped)
+            return Totals(*(one.total() for one in counts))
 
     def states(
         self, snapshot: Callable[[], Mapping[StreamKey, tuple[Counts, int]]]
     ) -> tuple[AccountingState, ...]:
-        """Put together the buffer's side of the identity and this one, both of one moment."""
+        """Return the counts of each stream, the buffer's and these, taken at the same moment."""
         with self._lock:
             buffered = snapshot()
             keys = dict.fromkeys([*buffered, *self._carried_in])

@@ -1,4 +1,4 @@
-"""Take parcels to the database, one try a step. No thread of its own: a thread or a simulation calls it."""
+"""Move write sets: to the sink, and to the spool. One attempt a step; a thread or a simulation calls it."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from enum import Enum, auto
 import structlog
 
 from collector.errors import SinkError, SpoolError
-from collector.sinks.contract import Receipt, Rows, Sink
+from collector.sinks.contract import Receipt, Rows, Sink, WriteSet
 from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.poison import POISON, sift
 from collector.writer.queued_write import QueuedWrite
@@ -20,27 +20,27 @@ log = structlog.get_logger()
 
 
 class Step(Enum):
-    """What a step came to."""
+    """The outcome of a step."""
 
-    MOVED = auto()  # something is done: go on
+    MOVED = auto()  # something was done: go on
     IDLE = auto()  # there was nothing to do
-    REFUSED = auto()  # it is to be tried again, later
+    REFUSED = auto()  # try again, later
 
 
 @dataclass(slots=True)
 class Committed:
-    """What is durable, as the writer saw it. Written by the writer thread, read by others."""
+    """What the sink has stored. Written by the writer thread, read by others."""
 
     batches: int = 0
     rows: int = 0
     retries: int = 0
-    poison: int = 0  # rows that the database refused for what they are
+    poison: int = 0  # rows that the sink refused for their content
     last_commit_s: float = 0.0  # how long the last commit took
     last_error: str | None = None
 
 
-class ToDatabase:
-    """The writer's step."""
+class ToSink:
+    """Writes the next write set to the sink. The writer thread's step."""
 
     def __init__(
         self,
@@ -50,6 +50,8 @@ class ToDatabase:
         breaker: Breaker,
         *,
         spill_after_s: float,
+        sink_name: str = "",  # in log lines, where there are several
+        on_commit: Callable[[WriteSet], None] = lambda _write_set: None,  # must neither block nor raise
         watched: Callable[[], AbstractContextManager[None]] = nullcontext,
         now_ns: Callable[[], int] = time.time_ns,
         now_s: Callable[[], float] = time.monotonic,
@@ -58,22 +60,24 @@ class ToDatabase:
         self._spool = spool
         self._sink = sink
         self._breaker = breaker
-        self._relief_s = spill_after_s
+        self._spill_after_s = spill_after_s
+        self._on_commit = on_commit
+        self._log = log.bind(sink=sink_name) if sink_name else log
         self._watched = watched
         self._now_ns = now_ns
         self._now_s = now_s
         self._refused_since_s: float | None = None
         self.committed = Committed()
 
-    def step(self, *, swap: bool = True) -> Step:
-        """Take the next queued and try the database once. `swap`: look into the buffer for it if need be."""
+    def step(self, *, fetch: bool = True) -> Step:
+        """Take the next write set and try the sink once. `fetch`: ask the source for more if need be."""
         if not self._breaker.ready():
             return Step.REFUSED
         try:
-            queued = self._queue.writing or self._next(swap=swap)
+            queued = self._queue.writing or self._next(fetch=fetch)
         except SpoolError as error:
             self.committed.last_error = str(error)
-            self._breaker.failed(str(error))  # what waits there comes first
+            self._breaker.failed(str(error))  # what waits in the spool comes first
             return Step.REFUSED
         if queued is None:
             return Step.IDLE
@@ -87,7 +91,7 @@ class ToDatabase:
         self._stored(queued, receipt, self._now_s() - began_s)
         return Step.MOVED
 
-    def _next(self, *, swap: bool) -> QueuedWrite | None:
+    def _next(self, *, fetch: bool) -> QueuedWrite | None:
         if self._queue.spilling.is_set():
             queued = self._spool.first()
             if queued is not None:
@@ -98,15 +102,16 @@ class ToDatabase:
             queued = self._queue.nothing_in_spool()
             if queued is not None:
                 return queued
-        return self._queue.take(swap=swap)
+        return self._queue.take(fetch=fetch)
 
     def _stored(self, queued: QueuedWrite, receipt: Receipt, took_s: float) -> None:
+        self._on_commit(_as_committed(queued, receipt))
         self._spool.settle(queued, receipt)
         self._queue.hold(None)
         self._breaker.succeeded()
         committed = self.committed
         if self._refused_since_s is not None:
-            log.info("database.accepts_again", after_s=round(self._now_s() - self._refused_since_s, 3))
+            self._log.info("database.accepts_again", after_s=round(self._now_s() - self._refused_since_s, 3))
             self._refused_since_s = None
         committed.last_error = None
         committed.batches += 1
@@ -118,19 +123,19 @@ class ToDatabase:
         self.committed.last_error = str(error)
         if self._refused_since_s is None:  # one line when it begins, one when it ends
             self._refused_since_s = self._now_s()
-            log.warning("database.refused", error=str(error), transient=error.transient)
+            self._log.warning("database.refused", error=str(error), transient=error.transient)
         if not error.transient:
             self._sift(queued, error)
             return
         self._breaker.failed(str(error))
-        is_long = self._now_s() - self._refused_since_s > self._relief_s
+        is_long = self._now_s() - self._refused_since_s > self._spill_after_s
         if self._breaker.state is BreakerState.OPEN or is_long:
             self._queue.spilling.set()
         if self._queue.spilling.is_set():
-            self._spool.put(queued)  # and it stays in hand
+            self._spool.put(queued)  # and it is still the one being written
 
     def _sift(self, queued: QueuedWrite, refused: SinkError) -> None:
-        """Take what the database refuses for what it is out of the queued."""
+        """Take the rows out of the write set that the sink refuses for their content."""
         if queued.sifted:
             self._strip(queued, refused)
             return
@@ -142,23 +147,30 @@ class ToDatabase:
         queued.sifted = True
         self._spool.reject(queued, found.rejected, POISON, found.write_set)
         self.committed.poison += found.found
-        log.error("rows.rejected", reason=POISON, rows=found.found, error=str(refused))
+        self._log.error("rows.rejected", reason=POISON, rows=found.found, error=str(refused))
 
     def _refuses(self, rows: Rows) -> str | None:
         with self._watched():
             return self._sink.refuses(rows)
 
     def _strip(self, queued: QueuedWrite, refused: SinkError) -> None:
-        """Give up the rows of a queued that is refused though none of its rows is."""
-        if queued.damage:  # it has no rows any more: this is no matter of content
+        """Give up the rows of a write set that is refused though none of its rows is."""
+        if queued.damage:  # it has no rows any more: the content is not the reason
             self._breaker.failed(str(refused))
             return
-        log.error("batch.rejected", batch=queued.write_set.batch_id, error=str(refused))
+        self._log.error("batch.rejected", batch=queued.write_set.batch_id, error=str(refused))
         self._spool.keep_aside(queued, str(refused))
 
 
+def _as_committed(queued: QueuedWrite, receipt: Receipt) -> WriteSet:
+    """Return the write set as the sink holds it: as we wrote it, or as the session before us had."""
+    if receipt.repeated and receipt.written_by != queued.write_set.written_by and queued.original is not None:
+        return queued.original
+    return queued.write_set
+
+
 class ToSpool:
-    """The spool's step."""
+    """Puts the next write set into the spool. The spool thread's step."""
 
     def __init__(
         self, queue: WriteQueue, spool: Spool, on_arrival: Callable[[], None] = lambda: None
@@ -167,13 +179,13 @@ class ToSpool:
         self._spool = spool
         self._on_arrival = on_arrival
 
-    def step(self, *, swap: bool = True) -> Step:
-        """Put the next queued into the spool; first of all what the writer holds and is not durable."""
-        queued = self._queue.take_aside(swap=swap)
+    def step(self, *, fetch: bool = True) -> Step:
+        """Spool the next write set; before all others the one that is being written, unless it is spooled."""
+        queued = self._queue.take_aside(fetch=fetch)
         if queued is None:
             return Step.IDLE
         if not self._spool.put(queued):
             return Step.REFUSED
-        self._queue.put(queued)
+        self._queue.spooled(queued)
         self._on_arrival()
         return Step.MOVED

@@ -8,6 +8,7 @@ from typing import cast
 
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.sinks.contract import AccountingState, Rows, SegmentState, Value, WriteSet
+from collector.writer.parts import slice_of
 
 POISON = "poison"
 COUNTED = frozenset({"book", "trades", "ohlcv"})  # tables whose rows are events of the identity
@@ -93,7 +94,7 @@ def _bad_rows(rows: Rows, refuses: Refuses) -> Iterator[tuple[int, str]]:
     waiting = [(0, len(rows))]
     while waiting:
         first, end = waiting.pop()
-        why = refuses(_part(rows, first, end)) if end > first else None
+        why = refuses(slice_of(rows, first, end)) if end > first else None
         if why is None:
             continue
         if end - first == 1:
@@ -101,10 +102,6 @@ def _bad_rows(rows: Rows, refuses: Refuses) -> Iterator[tuple[int, str]]:
         else:
             middle = (first + end) // 2
             waiting += [(middle, end), (first, middle)]
-
-
-def _part(rows: Rows, first: int, end: int) -> Rows:
-    return replace(rows, columns={name: column[first:end] for name, column in rows.columns.items()})
 
 
 def _without(rows: Rows, places: set[int]) -> Rows:

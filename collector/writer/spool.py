@@ -1,4 +1,4 @@
-"""Move parcels into the spool and out of it, with their counts: in one step, whichever thread asks."""
+"""Move write sets into the spool file and out of it, and their counts with them, in one step."""
 
 import threading
 import time
@@ -17,14 +17,17 @@ from collector.writer.spool_codec import UnfitError, body_of
 from collector.writer.spool_file import Entry, SpoolFile
 
 CRASH = "crash"
+DAMAGED = "damaged"
+
+log = structlog.get_logger()
 
 
-def carried_in(write_set: WriteSet, by: str) -> WriteSet:
-    """Return the write set of an earlier session as the session `by` commits it.
+def adopted(write_set: WriteSet, by: str) -> WriteSet:
+    """Return the write set of an earlier session in the form in which the session `by` commits it.
 
-    What came in and found no row stays with the session that saw it; its rows stay pending there, as they
-    were when it ended, and are carried in and written here. If it said no goodbye, it crashed; a later
-    write set of its own knows better.
+    What came in and gave no row stays counted by the session that received it. Its rows stay pending there,
+    as they were when it ended, and are counted here as carried in and written. A session without an end is
+    given one, as crashed; a later write set of that session corrects it.
     """
     accounting: list[AccountingState] = []
     for one in write_set.accounting:
@@ -44,6 +47,12 @@ def carried_in(write_set: WriteSet, by: str) -> WriteSet:
     )
 
 
+def unchanged(write_set: WriteSet, by: str) -> WriteSet:
+    """Return the write set as it is: a follower gets what the store has committed."""
+    del by
+    return write_set
+
+
 def _ended(write_set: WriteSet) -> SessionState:
     session = write_set.session
     if session.ended_ns is not None:
@@ -52,13 +61,8 @@ def _ended(write_set: WriteSet) -> SessionState:
     return replace(session, ended_ns=last_ns, end_cause=CRASH)
 
 
-DAMAGED = "damaged"
-
-log = structlog.get_logger()
-
-
 class Spool:
-    """The spool and the terms of the identity, changed together."""
+    """The spool file and the balance, changed together. For both threads."""
 
     def __init__(
         self,
@@ -66,12 +70,14 @@ class Spool:
         balance: Balance,
         session_id: str,
         *,
+        adopt: Callable[[WriteSet, str], WriteSet] = adopted,
         on_refusal: Callable[[SpoolError], None] = lambda _error: None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._file = file
         self._balance = balance
         self._session_id = session_id
+        self._adopt = adopt
         self._on_refusal = on_refusal
         self._now_ns = now_ns
         self._moving = threading.Lock()
@@ -81,18 +87,18 @@ class Spool:
 
     @property
     def empty(self) -> bool:
-        """Say whether nothing is in the spool."""
+        """Return whether nothing is in the spool."""
         return not self._file.entries
 
     def put(self, queued: QueuedWrite) -> bool:
-        """Make a queued durable, unless it is; False when the spool does not take it."""
+        """Store a write set in the file unless it is there already; False when the file does not take it."""
         with self._moving:
             if queued.settled or queued.spooled:
                 return True
             try:
                 self._append(queued)
             except SpoolError as error:
-                if self.last_error is None:  # told when it begins
+                if self.last_error is None:  # report it once, when it begins
                     self._on_refusal(error)
                 self.last_error = str(error)
                 return False
@@ -101,7 +107,7 @@ class Spool:
             return True
 
     def settle(self, queued: QueuedWrite, receipt: Receipt) -> None:
-        """Note that a queued is in the database, and forget it here."""
+        """Count a write set as committed, and delete it here."""
         with self._moving:
             if receipt.repeated and receipt.written_by != self._session_id:
                 self._balance.known_before(queued)
@@ -113,20 +119,20 @@ class Spool:
                 self._forget(queued.number, queued.damage)
 
     def reject(self, queued: QueuedWrite, rows: Mapping[StreamKey, int], reason: str, left: WriteSet) -> None:
-        """Note that some rows of a queued are refused for good, and what is left of it."""
+        """Count some rows of a write set as refused for good, and keep the rest of it."""
         with self._moving:
             self._balance.rejected(queued, rows, reason)
             queued.write_set = left
 
     def keep_aside(self, queued: QueuedWrite, why: str) -> None:
-        """Give up the rows of a queued; the whole stays in the file, if it takes it, for a person."""
+        """Give up the rows of a write set; keep the whole in the file, if it takes it, for a person."""
         self.put(queued)
         queued.damage = why
         left = replace(without_rows(queued.write_set, POISON, ""), segments=())
         self.reject(queued, written(queued.write_set), POISON, left)
 
     def first(self) -> QueuedWrite | None:
-        """Take the oldest out of the spool, to be settled later; None when nothing is to be had now."""
+        """Return the oldest write set in the spool, to be settled later; None when there is none now."""
         while True:
             entry = self._file.first()
             if entry is None:
@@ -136,19 +142,18 @@ class Spool:
                     if not self._forget(entry.number, ""):
                         return None
             elif entry.head is None:
-                self._tell_of_damage(entry)
+                self._report_damage(entry)
                 self._file.set_aside(entry.number, entry.damage)
             else:
                 return self._queued_write(entry, entry.head)
 
     def _queued_write(self, entry: Entry, head: WriteSet) -> QueuedWrite:
         foreign = head.session.session_id != self._session_id
-        write_set = WriteSet(head.batch_id, head.session, entry.rows or (), head.segments, head.accounting)
-        if foreign:
-            write_set = carried_in(write_set, self._session_id)
-        queued = QueuedWrite(entry.number, write_set, spooled=True, damage=entry.damage)
+        original = replace(head, rows=entry.rows or ())
+        write_set = self._adopt(original, self._session_id) if foreign else original
+        queued = QueuedWrite(entry.number, write_set, original, spooled=True, damage=entry.damage)
         if entry.damage:
-            self._tell_of_damage(entry)
+            self._report_damage(entry)
             self.reject(queued, written(write_set), DAMAGED, without_rows(write_set, DAMAGED, entry.damage))
         return queued
 
@@ -174,7 +179,7 @@ class Spool:
         self._in_database.discard(number)
         return True
 
-    def _tell_of_damage(self, entry: Entry) -> None:
+    def _report_damage(self, entry: Entry) -> None:
         self.damaged += 1
         log.error(
             "spool.batch_damaged",

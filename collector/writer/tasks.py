@@ -1,4 +1,4 @@
-"""Let others have small work done by the thread that owns the database, between two batches."""
+"""Run small tasks in the thread that owns the store, between two writes."""
 
 import threading
 from collections import deque
@@ -6,13 +6,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from collector.errors import CollectorError
-from collector.sinks.contract import Task
 
 MOST_WAITING = 16
 
+Task = Callable[[], int]  # returns a count
+
 
 class TaskQueue:
-    """What waits to be done. Asked for by any thread, done by the writer's."""
+    """Holds tasks until they are run. Submitted by any thread, run by the writer's."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,7 +22,7 @@ class TaskQueue:
         self._is_closed = False
 
     def submit(self, task: Task) -> Future[int]:
-        """Have the task done soon; its outcome, or what it raised, comes by the future."""
+        """Queue the task; the future gets its result, or what it raised."""
         future: Future[int] = Future()
         with self._lock:
             if not self._is_closed and len(self._waiting) < MOST_WAITING:
@@ -30,8 +31,8 @@ class TaskQueue:
         future.set_exception(CollectorError("the writer takes no more work now"))
         return future
 
-    def do_one(self, run: Callable[[Task], int]) -> bool:
-        """Do what waits longest; False when nothing does."""
+    def do_one(self, run: Callable[[Task], int] = lambda task: task()) -> bool:
+        """Run the oldest task; False when there is none."""
         with self._lock:
             if not self._waiting:
                 return False
@@ -39,12 +40,12 @@ class TaskQueue:
         if future.set_running_or_notify_cancel():
             try:
                 future.set_result(run(task))
-            except Exception as error:  # noqa: BLE001  (it is the asker's, who gets it)
+            except Exception as error:  # noqa: BLE001  (it belongs to the caller, who gets it)
                 future.set_exception(error)
         return True
 
     def close(self) -> None:
-        """Take no more work; whoever waits is told."""
+        """Accept no more tasks, and cancel those that wait."""
         with self._lock:
             self._is_closed = True
             waiting, self._waiting = self._waiting, deque()

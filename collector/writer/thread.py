@@ -1,4 +1,4 @@
-"""Run the writer: one thread for the database, one for the spool, one that watches the calls."""
+"""Run a writer: one thread for the sink, one for the spool, one that watches the calls."""
 
 import threading
 import time
@@ -9,40 +9,37 @@ from pathlib import Path
 import structlog
 
 from collector.errors import SpoolError, UserError
-from collector.sinks.contract import Sink, Task
+from collector.sinks.contract import Sink, WriteSet
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
-from collector.writer.delivery import Step, ToDatabase, ToSpool
-from collector.writer.prepare import Preparation
-from collector.writer.spool import Spool
+from collector.writer.delivery import Step, ToSink, ToSpool
+from collector.writer.spool import Spool, adopted
 from collector.writer.spool_file import SpoolFile
-from collector.writer.tasks import TaskQueue
+from collector.writer.tasks import Task, TaskQueue
 from collector.writer.watchdog import Watchdog
-from collector.writer.write_queue import BatchSource, WriteQueue
+from collector.writer.write_queue import WriteQueue, WriteSource
 
 SHORTEST_WAIT_S = 0.01
-SHARE_OF_THE_DATABASE = 0.5  # of the time for stopping; then what is left goes to the spool
+SHARE_OF_THE_SINK = 0.5  # of the time for stopping; then what is left goes to the spool
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When the writer loses patience."""
+    """How long the writer waits, and for what."""
 
     interval_s: float  # a write starts at least so often
-    spill_after_s: float  # a write that takes longer has the spool take what comes
-    spill_at_rows: int  # so many rows at one swap do as well
-    call_timeout_s: float  # a call that takes longer is broken off
+    spill_after_s: float  # while a write takes longer, the spool takes what comes
+    call_timeout_s: float  # a call that takes longer is interrupted
 
 
 class WriterThread:
-    """Owns the sink and the spool. Nothing is given up but when the time for stopping is over."""
+    """Owns a sink and its spool. Gives nothing up before the time for stopping is over."""
 
     def __init__(
         self,
-        source: BatchSource,
-        preparation: Preparation,
+        source: WriteSource,
         sink: Sink,
         spool_file: SpoolFile,
         breaker: Breaker,
@@ -50,6 +47,9 @@ class WriterThread:
         limits: Limits,
         *,
         session_id: str,
+        name: str = "",  # of a follower, for its threads and in its log lines
+        adopt: Callable[[WriteSet, str], WriteSet] = adopted,
+        on_commit: Callable[[WriteSet], None] = lambda _write_set: None,  # must neither block nor raise
         on_end: Callable[[], None] = lambda: None,
         on_refusal: Callable[[SpoolError], None] = lambda _error: None,
     ) -> None:
@@ -58,42 +58,53 @@ class WriterThread:
         self._spool_file = spool_file
         self._limits = limits
         self._on_end = on_end
+        self._log = log.bind(sink=name) if name else log
         self.breaker = breaker
         self.balance = balance
-        self._queue = WriteQueue(source, preparation, balance, spill_at_rows=limits.spill_at_rows)
-        self._spool = Spool(spool_file, balance, session_id, on_refusal=on_refusal)
+        self._queue = WriteQueue(source)
+        self._spool = Spool(spool_file, balance, session_id, adopt=adopt, on_refusal=on_refusal)
         self._watchdog = Watchdog(
             [(limits.spill_after_s, self._queue.spilling.set), (limits.call_timeout_s, self._break_off)]
         )
-        self._to_database = ToDatabase(
+        self._to_sink = ToSink(
             self._queue,
             self._spool,
             sink,
             breaker,
             spill_after_s=limits.spill_after_s,
+            sink_name=name,
+            on_commit=on_commit,
             watched=self._watchdog.watched,
         )
-        self._news = threading.Event()  # for the writer, while it does not wait for the buffer
-        self._to_spool = ToSpool(self._queue, self._spool, self._news.set)
+        self._arrived = (
+            threading.Event()
+        )  # in the spool; for the writer, while it does not wait for the source
+        self._to_spool = ToSpool(self._queue, self._spool, self._arrived.set)
         self.tasks = TaskQueue()
-        self._leaving = threading.Event()  # no more time for the database
+        self._leaving = threading.Event()  # no more time for the sink
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(self._write,), name="writer", daemon=True)
-        self._beside = threading.Thread(target=self._run, args=(self._fill_spool,), name="spool", daemon=True)
-        self.committed = self._to_database.committed
+        self._thread = threading.Thread(
+            target=self._run, args=(self._write,), name=name or "writer", daemon=True
+        )
+        self._beside = threading.Thread(
+            target=self._run, args=(self._fill_spool,), name=f"{name} spool".strip(), daemon=True
+        )
+        self.committed = self._to_sink.committed
         self.broken_off = 0
         self.lost = 0  # rows for which there was no room and no more time
         self.failure: BaseException | None = None
 
     def open(self) -> None:
-        """Open the spool. Raises UserError when it cannot be had. Idempotent."""
+        """Open the spool, or raise UserError with what prevents it. Idempotent."""
         self._spool_file.open()
 
     def start(self) -> None:
-        """Take up what the spool holds, and start the threads."""
+        """Read what the spool holds, and start the threads."""
         self.open()
         if self._spool_file.entries:
-            log.warning("spool.found", path=str(self._spool_file.path), batches=self._spool_file.entries)
+            self._log.warning(
+                "spool.found", path=str(self._spool_file.path), batches=self._spool_file.entries
+            )
             self.balance.carried_in(self._spool_file.heads())
         self._queue.begin(self._spool_file.last_number, spilling=self._spool_file.entries > 0)
         self._watchdog.start()
@@ -102,37 +113,45 @@ class WriterThread:
 
     @property
     def alive(self) -> bool:
-        """Say whether the thread runs."""
+        """Return whether the thread runs."""
         return self._thread.is_alive()
 
     @property
     def spool_path(self) -> Path:
-        """Tell where the spool is."""
+        """Return the path of the spool."""
         return self._spool_file.path
 
     @property
     def spilling(self) -> bool:
-        """Say whether what comes goes to the spool."""
+        """Return whether what comes goes to the spool."""
         return self._queue.spilling.is_set()
+
+    def spill(self) -> None:
+        """Send what comes to the spool, until the sink has caught up."""
+        self._queue.spilling.set()
 
     @property
     def damaged(self) -> int:
-        """Count the batches that could not be read back from the spool."""
+        """Return how many batches could not be read back from the spool."""
         return self._spool.damaged
 
     @property
     def last_error(self) -> str | None:
-        """Tell what stands in the way now, if anything does."""
+        """Return what prevents writing or spooling now, if anything does."""
         return self._spool.last_error or self.committed.last_error
 
+    def ask_to_stop(self) -> None:
+        """Let the threads end once everything that has come is durable. Idempotent."""
+        self._queue.stop()
+        self._wake()
+
     def stop(self, timeout_s: float) -> bool:
-        """Make all durable and end; False when something is not, or took too long. Idempotent."""
+        """Make everything durable and end; False if something is not, or took too long. Idempotent."""
         if self._closed.is_set():
             return self._is_whole()
         until_s = time.monotonic() + max(timeout_s, 0.0)
-        self._queue.stop()
-        self._wake()
-        self._thread.join(max(timeout_s, 0.0) * SHARE_OF_THE_DATABASE)
+        self.ask_to_stop()
+        self._thread.join(max(timeout_s, 0.0) * SHARE_OF_THE_SINK)
         self._leaving.set()
         self._queue.spilling.set()
         self._wake()
@@ -140,7 +159,7 @@ class WriterThread:
             self._beside.join(SHORTEST_WAIT_S)
         self._end_threads()
         if not (self._thread.is_alive() or self._beside.is_alive()):
-            self.balance.swap(self._source.swap)  # what no thread came to take
+            self._source.abandon()
         self.lost = self.balance.give_up()
         self._spool_file.close()
         return self._is_whole()
@@ -155,17 +174,17 @@ class WriterThread:
         if self._thread.is_alive():
             self._sink.abort()
         self._thread.join(1.0)
-        self._queue.spilling.set()  # what the thread beside waits for
+        self._queue.spilling.set()  # the spool's thread waits for it
         self._beside.join(1.0)
         self._watchdog.stop()
 
     def _wake(self) -> None:
         self._source.hurry()
-        self._news.set()
+        self._arrived.set()
 
     def _break_off(self) -> None:
         self.broken_off += 1
-        log.warning("database.call_broken_off", after_s=self._limits.call_timeout_s)
+        self._log.warning("database.call_broken_off", after_s=self._limits.call_timeout_s)
         self._sink.abort()
 
     def _run(self, work: Callable[[], None]) -> None:
@@ -173,42 +192,42 @@ class WriterThread:
             work()
         except UserError as error:
             self.failure = error
-            log.error("writer.failed", reason=str(error))  # noqa: TRY400  (said in words, for a person)
-        except Exception as error:
+            self._log.error("writer.failed", reason=str(error))  # no traceback: a person can mend it
+        except Exception as error:  # noqa: BLE001  (logged, and shown in the report)
             self.failure = error
-            log.exception("writer.failed")
+            self._log.exception("writer.failed")
         finally:
             if threading.current_thread() is self._thread or self.failure:
                 self._on_end()
 
     def _write(self) -> None:
-        swap = False
+        fetch = False
         while not self._is_over():
             if not self.spilling and self.tasks.do_one(self._run_task):
                 continue
-            step = self._to_database.step(swap=swap)
+            step = self._to_sink.step(fetch=fetch)
             if step is Step.MOVED:
-                swap = False  # first what was taken before
+                fetch = False  # first the rest of what was fetched before
             elif step is Step.REFUSED:
-                self._wait_for_news(max(self.breaker.wait_s, SHORTEST_WAIT_S))
+                self._wait_for_arrival(max(self.breaker.wait_s, SHORTEST_WAIT_S))
             elif self.spilling:
-                self._wait_for_news(self._limits.interval_s)
+                self._wait_for_arrival(self._limits.interval_s)
             else:
                 self._source.wait(self._limits.interval_s)
-                swap = True
+                fetch = True
 
     def _fill_spool(self) -> None:
-        swap = False
+        fetch = False
         while not self._closed.is_set():
             self._queue.spilling.wait()
-            step = self._to_spool.step(swap=swap)
+            step = self._to_spool.step(fetch=fetch)
             if step is Step.MOVED:
-                swap = False
+                fetch = False
             elif step is Step.REFUSED or self._queue.durable:
                 self._closed.wait(self._limits.interval_s)
             else:
                 self._source.wait(self._limits.interval_s)
-                swap = True
+                fetch = True
 
     def _is_over(self) -> bool:
         if self._closed.is_set():
@@ -220,8 +239,8 @@ class WriterThread:
 
     def _run_task(self, task: Task) -> int:
         with self._watchdog.watched():
-            return self._sink.run(task)
+            return task()
 
-    def _wait_for_news(self, timeout_s: float) -> None:
-        self._news.wait(timeout_s)
-        self._news.clear()
+    def _wait_for_arrival(self, timeout_s: float) -> None:
+        self._arrived.wait(timeout_s)
+        self._arrived.clear()

@@ -1,121 +1,107 @@
-"""Keep the one order of all write sets, whoever takes the next: the writer, or the spool beside it.
+"""Keep all write sets in one order, whichever thread takes the next: the writer, or the spool beside it.
 
-As long as the database takes what comes (not spilling), the writer thread takes from here. While spilling,
-the spool's thread does, and the writer takes from the spool, oldest first. Nothing overtakes.
+While the sink takes what comes (not spilling), the writer thread takes from here. While spilling, the spool's
+thread takes from here, and the writer takes from the spool, oldest first. Nothing overtakes.
 """
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
-from collector.events.batch import Batch
 from collector.sinks.contract import WriteSet
-from collector.writer.balance import Balance
-from collector.writer.prepare import Preparation
 from collector.writer.queued_write import QueuedWrite
 
-ALIVE_EVERY_S = 1.0
 
-
-class BatchSource(Protocol):
-    """Where batches come from: the buffer."""
+class WriteSource(Protocol):
+    """Where write sets come from: the buffer, or an inbox."""
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until a flush is worth it, or the time is over."""
-
-    def swap(self) -> Batch:
-        """Take all that came since the last swap."""
+        """Wait until a write is worth it, or the time is over."""
 
     def hurry(self) -> None:
         """End a wait now."""
 
+    def write_sets(self, *, is_last: bool) -> Iterator[WriteSet]:
+        """Take what has come in; with `is_last`, also what ends the session. For one thread at a time."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Return whether so much had piled up that the spool must take it."""
+
+    def abandon(self) -> None:
+        """Count what was never taken as in flight: no thread will come for it."""
+
 
 class WriteQueue:
-    """What is taken next, and what is in whose hands. For both threads."""
+    """What comes next, what is being written and what is being spooled. For both threads."""
 
-    def __init__(
-        self,
-        source: BatchSource,
-        preparation: Preparation,
-        balance: Balance,
-        *,
-        spill_at_rows: int,
-        now_ns: Callable[[], int] = time.time_ns,
-        now_s: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, source: WriteSource) -> None:
         self._source = source
-        self._preparation = preparation
-        self._balance = balance
-        self._relief_rows = spill_at_rows
-        self._now_ns = now_ns
-        self._now_s = now_s
         self.spilling = threading.Event()
         self._lock = threading.Lock()
         # Guarded by _lock: all below.
-        self.writing: QueuedWrite | None = None  # on its way to the database
+        self.writing: QueuedWrite | None = None  # on its way to the sink
         self.spooling: QueuedWrite | None = None  # on its way to the spool
         self._number = 0
         self._write_sets: Iterator[WriteSet] = iter(())
-        self._next_alive_s = 0.0
         self._stopping = False
-        self._ending = False  # the last batch is being taken
+        self._ending = False  # the last write sets are being taken
         self._exhausted = False
 
     def begin(self, last_number: int, *, spilling: bool) -> None:
-        """Go on after the numbers that are in the spool."""
+        """Continue after the numbers that the spool holds."""
         self._number = last_number
         if spilling:
             self.spilling.set()
 
     def stop(self) -> None:
-        """Let the next batch be the last."""
+        """Make the next write sets taken from the source the last."""
         with self._lock:
             self._stopping = True
 
     @property
     def stopping(self) -> bool:
-        """Say whether the end was asked for."""
+        """Return whether `stop` was called."""
         return self._stopping
 
     @property
     def durable(self) -> bool:
-        """Say whether all is taken, to the last, and is in the database or in the spool."""
+        """Return whether everything, to the last, is in the sink or in the spool."""
         with self._lock:
             in_writing = self.writing is not None and not self.writing.spooled
             return self._exhausted and not in_writing and self.spooling is None
 
-    def take(self, *, swap: bool) -> QueuedWrite | None:
-        """Take the next for the database; None while spilling, or when there is nothing."""
+    def take(self, *, fetch: bool) -> QueuedWrite | None:
+        """Take the next for the sink; None while spilling, or when there is nothing."""
         with self._lock:
             if self.writing is None and not self.spilling.is_set():
-                self.writing = self._next(swap=swap)
+                self.writing = self._next(fetch=fetch)
             return self.writing
 
-    def take_aside(self, *, swap: bool) -> QueuedWrite | None:
-        """Take the next for the spool, what the writer holds before all; None unless spilling."""
+    def take_aside(self, *, fetch: bool) -> QueuedWrite | None:
+        """Take the next for the spool, what is being written before all else; None unless spilling."""
         with self._lock:
             if not self.spilling.is_set():
                 return None
             if self.writing is not None and not self.writing.spooled:
                 return self.writing
             if self.spooling is None:
-                self.spooling = self._next(swap=swap)
+                self.spooling = self._next(fetch=fetch)
             return self.spooling
 
-    def put(self, queued: QueuedWrite) -> None:
-        """Note that a queued is in the spool."""
+    def spooled(self, queued: QueuedWrite) -> None:
+        """Record that a write set is in the spool."""
         with self._lock:
             if self.spooling is queued:
                 self.spooling = None
 
     def hold(self, queued: QueuedWrite | None) -> None:
-        """Note what the writer has in its hands out of the spool, or that it has done with it."""
+        """Set what is being written, taken from the spool; None when it is done."""
         with self._lock:
             self.writing = queued
 
     def nothing_in_spool(self) -> QueuedWrite | None:
-        """Take what was on its way into the empty spool, or, if there is nothing, cease to spill."""
+        """Take what was on its way into the empty spool; if there is nothing, stop spilling."""
         with self._lock:
             if self.spooling is not None:
                 self.writing, self.spooling = self.spooling, None
@@ -123,29 +109,17 @@ class WriteQueue:
             self.spilling.clear()
             return None
 
-    def _next(self, *, swap: bool) -> QueuedWrite | None:
+    def _next(self, *, fetch: bool) -> QueuedWrite | None:
         write_set = next(self._write_sets, None)
         if write_set is None and self._ending:
             self._exhausted = True
-        elif write_set is None and swap:
-            self._write_sets = self._swapped()
+        elif write_set is None and fetch:
+            self._ending = self._stopping  # read before fetching: what came until then is in it
+            self._write_sets = self._source.write_sets(is_last=self._ending)
             write_set = next(self._write_sets, None)
+            if self._source.is_behind:
+                self.spilling.set()
         if write_set is None:
             return None
         self._number += 1
         return QueuedWrite(self._number, write_set)
-
-    def _swapped(self) -> Iterator[WriteSet]:
-        self._ending = self._stopping  # asked before the swap: what came until then is in it
-        extend_alive = self._ending or self._now_s() >= self._next_alive_s
-        if extend_alive:
-            self._next_alive_s = self._now_s() + ALIVE_EVERY_S
-        batch = self._balance.swap(self._source.swap)
-        if batch.rows + len(batch.trades) + len(batch.candles) >= self._relief_rows:
-            self.spilling.set()
-        return self._all_of(batch, extend_alive=extend_alive, ending=self._ending)
-
-    def _all_of(self, batch: Batch, *, extend_alive: bool, ending: bool) -> Iterator[WriteSet]:
-        yield from self._preparation.write_sets(batch, extend_alive=extend_alive, is_last=ending)
-        if ending:
-            yield self._preparation.ended(self._now_ns(), "stop")

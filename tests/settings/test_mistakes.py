@@ -177,7 +177,7 @@ def test_mistakes_of_all_sources_are_told_together_in_the_order_of_the_sources(p
         (
             "just words",
             (
-                "found text, expected a section with exchanges, database, buffer, writer, spool, "
+                "found text, expected a section with exchanges, database, followers, buffer, writer, spool, "
                 "breaker, stream, integrity, storage, housekeeping, "
                 "retention, shutdown, logging"
             ),
@@ -185,7 +185,7 @@ def test_mistakes_of_all_sources_are_told_together_in_the_order_of_the_sources(p
         (
             "- 1",
             (
-                "found a list, expected a section with exchanges, database, buffer, writer, spool, "
+                "found a list, expected a section with exchanges, database, followers, buffer, writer, spool, "
                 "breaker, stream, integrity, storage, housekeeping, "
                 "retention, shutdown, logging"
             ),

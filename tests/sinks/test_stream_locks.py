@@ -69,7 +69,7 @@ def cut(sink: SqlSink, ask: Ask) -> None:
     """End the server's side of the sink's connection, and wait until it is gone."""
     assert ask(f"SELECT pg_terminate_backend({backend(sink)}, 5000)") == [(True,)]
     with pytest.raises(SinkError):
-        sink.run(lambda connection: connection.exec_driver_sql("SELECT 1").rowcount)
+        sink.maintain(lambda connection: connection.exec_driver_sql("SELECT 1").rowcount)
 
 
 def test_a_second_collector_of_a_stream_is_refused_and_told_who_has_it(
@@ -222,6 +222,6 @@ def test_a_holder_that_cannot_be_seen_is_found_by_what_it_wrote(
     one = open_sink(postgres_url)
     one.claim(ONE, [BTC])
     one.write(batch("b1", ONE, BTC, segment=7))
-    one.run(lambda connection: connection.exec_driver_sql("SET application_name = ''").rowcount)
+    one.maintain(lambda connection: connection.exec_driver_sql("SET application_name = ''").rowcount)
     with pytest.raises(DatabaseInUse, match=r"by process 41 on first\.host \(session one\)"):
         open_sink(postgres_url).claim(TWO, [BTC])

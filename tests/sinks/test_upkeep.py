@@ -25,19 +25,19 @@ def sink(any_database: str, open_sink: Callable[..., SqlSink]) -> SqlSink:
 
 def fill(sink: SqlSink, table: sa.Table, **columns: list[object]) -> None:
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    sink.run(lambda connection: connection.execute(sa.insert(table), rows).rowcount)
+    sink.maintain(lambda connection: connection.execute(sa.insert(table), rows).rowcount)
 
 
 def kept(sink: SqlSink, column: sa.Column[object]) -> list[object]:
     found: list[object] = []
-    sink.run(
+    sink.maintain(
         lambda connection: found.extend(connection.execute(sa.select(column).order_by(column)).scalars()) or 0
     )
     return found
 
 
 def run(sink: SqlSink, slices: Iterator[Slice]) -> list[int]:
-    return [sink.run(one) for one in slices]
+    return [sink.maintain(one) for one in slices]
 
 
 def add_sessions(sink: SqlSink, **ended_ns: int | None) -> None:
@@ -140,11 +140,11 @@ def test_a_long_log_is_emptied_and_one_that_is_read_is_left_alone(
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM l2_training_data_practical").fetchone()
         sink.write(make_batch("b1", 2_000))
-        assert sink.run(upkeep.empty_log) > 10
+        assert sink.maintain(upkeep.empty_log) > 10
         assert log.stat().st_size > 0
         reader.execute("ROLLBACK")
     sink.write(make_batch("b2"))
-    sink.run(upkeep.empty_log)
+    sink.maintain(upkeep.empty_log)
     assert log.stat().st_size == 0
     assert not sink.write(make_batch("b3")).repeated
     with sink._database.engine.connect() as connection:
@@ -156,7 +156,9 @@ def test_tidying_gives_the_planner_statistics_and_frees_pages(
 ) -> None:
     sink, path = live
     sink.write(make_batch("b1", 5_000))
-    sink.run(lambda connection: connection.exec_driver_sql("DELETE FROM l2_training_data_practical").rowcount)
+    sink.maintain(
+        lambda connection: connection.exec_driver_sql("DELETE FROM l2_training_data_practical").rowcount
+    )
     gone = run(sink, upkeep.tidy_sqlite(TABLES, 20))
     assert max(gone[2:]) <= 20
     assert sum(gone[2:]) > 100
@@ -171,5 +173,7 @@ def test_without_incremental_vacuum_no_page_is_freed(
 ) -> None:
     sink = open_sink(str(tmp_path / "live.db"))
     sink.write(make_batch("b1", 5_000))
-    sink.run(lambda connection: connection.exec_driver_sql("DELETE FROM l2_training_data_practical").rowcount)
+    sink.maintain(
+        lambda connection: connection.exec_driver_sql("DELETE FROM l2_training_data_practical").rowcount
+    )
     assert run(sink, upkeep.tidy_sqlite(TABLES, 20))[2:] == [0]

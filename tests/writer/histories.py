@@ -42,15 +42,15 @@ class Histories(RuleBasedStateMachine):
     def close_segment(self, stream: int) -> None:
         self.world.close_segment(stream)
 
-    @rule(swap=TRUTH, steps=st.integers(1, 4))
-    def deliver(self, swap: bool, steps: int) -> None:
+    @rule(fetch=TRUTH, steps=st.integers(1, 4))
+    def deliver(self, fetch: bool, steps: int) -> None:
         for _ in range(steps):
-            self.world.deliver(swap=swap)
+            self.world.deliver(fetch=fetch)
 
-    @rule(swap=TRUTH, steps=st.integers(1, 4))
-    def relieve(self, swap: bool, steps: int) -> None:
+    @rule(fetch=TRUTH, steps=st.integers(1, 4))
+    def relieve(self, fetch: bool, steps: int) -> None:
         for _ in range(steps):
-            self.world.relieve(swap=swap)
+            self.world.relieve(fetch=fetch)
 
     @rule()
     def spill(self) -> None:

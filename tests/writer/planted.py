@@ -11,10 +11,9 @@ from collector.errors import SinkError, SpoolError
 from collector.events.batch import StreamKey
 from collector.sinks.contract import Receipt, WriteSet
 from collector.writer import delivery
-from collector.writer import spool as carried
 from collector.writer import spool as spool_module
 from collector.writer.balance import Balance
-from collector.writer.delivery import ToDatabase
+from collector.writer.delivery import ToSink
 from collector.writer.poison import Sifted, sift, without_rows
 from collector.writer.queued_write import QueuedWrite, written
 from collector.writer.spool import Spool
@@ -36,13 +35,13 @@ def popped_before_it_is_committed(patch: pytest.MonkeyPatch) -> None:
 
 
 def another_id_at_each_try(patch: pytest.MonkeyPatch) -> None:
-    refused, numbers = ToDatabase._refused, count()
+    refused, numbers = ToSink._refused, count()
 
-    def rename(self: ToDatabase, queued: QueuedWrite, error: SinkError) -> None:
+    def rename(self: ToSink, queued: QueuedWrite, error: SinkError) -> None:
         queued.write_set = replace(queued.write_set, batch_id=f"again-{next(numbers)}")
         refused(self, queued, error)
 
-    patch.setattr(ToDatabase, "_refused", rename)
+    patch.setattr(ToSink, "_refused", rename)
 
 
 def another_id_in_the_spool(patch: pytest.MonkeyPatch) -> None:
@@ -58,12 +57,12 @@ def another_id_in_the_spool(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_the_writer_holds_stays_in_memory(patch: pytest.MonkeyPatch) -> None:
-    def take_aside(self: WriteQueue, *, swap: bool) -> QueuedWrite | None:
+    def take_aside(self: WriteQueue, *, fetch: bool) -> QueuedWrite | None:
         with self._lock:
             if not self.spilling.is_set():
                 return None
             if self.spooling is None:
-                self.spooling = self._next(swap=swap)
+                self.spooling = self._next(fetch=fetch)
             return self.spooling
 
     patch.setattr(WriteQueue, "take_aside", take_aside)
@@ -127,15 +126,15 @@ def spooled_rows_stay_in_flight(patch: pytest.MonkeyPatch) -> None:
 
 
 def carried_rows_are_counted_as_received_again(patch: pytest.MonkeyPatch) -> None:
-    carried_in = carried.carried_in
+    as_it_is = spool_module.adopted
 
     def count_again(write_set: WriteSet, by: str) -> WriteSet:
-        found = carried_in(write_set, by)
+        found = as_it_is(write_set, by)
         return replace(
             found, accounting=tuple(replace(one, received=one.received + 1) for one in found.accounting)
         )
 
-    patch.setattr(spool_module, "carried_in", count_again)
+    patch.setitem(Spool.__init__.__kwdefaults__, "adopt", count_again)
 
 
 def what_the_last_session_had_written_is_carried_in(patch: pytest.MonkeyPatch) -> None:
@@ -146,28 +145,28 @@ def what_the_last_session_had_written_is_carried_in(patch: pytest.MonkeyPatch) -
 
 
 def given_up_after_three_refusals(patch: pytest.MonkeyPatch) -> None:
-    refused = ToDatabase._refused
+    refused = ToSink._refused
 
-    def give_up(self: ToDatabase, queued: QueuedWrite, error: SinkError) -> None:
+    def give_up(self: ToSink, queued: QueuedWrite, error: SinkError) -> None:
         refused(self, queued, error)
         if queued.tries == 3:
             self._spool.settle(queued, Receipt())
             self._queue.hold(None)
 
-    patch.setattr(ToDatabase, "_refused", give_up)
+    patch.setattr(ToSink, "_refused", give_up)
 
 
 def a_batch_is_left_out_after_a_lost_answer(patch: pytest.MonkeyPatch) -> None:
-    refused = ToDatabase._refused
+    refused = ToSink._refused
 
-    def believe(self: ToDatabase, queued: QueuedWrite, error: SinkError) -> None:
+    def believe(self: ToSink, queued: QueuedWrite, error: SinkError) -> None:
         if "lost" in str(error) or queued.tries:
             self._spool.settle(queued, Receipt())
             self._queue.hold(None)
         else:
             refused(self, queued, error)
 
-    patch.setattr(ToDatabase, "_refused", believe)
+    patch.setattr(ToSink, "_refused", believe)
 
 
 PLANTS: list[Plant] = [

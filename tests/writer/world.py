@@ -5,7 +5,6 @@ The database and the clock are simulated; everything else is what the program ru
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,20 @@ from collector.errors import SinkError, SpoolError
 from collector.events.batch import INT_COLUMNS, Batch, Liveness, SegmentClosed, SegmentOpened, StreamKey
 from collector.events.settled import Settled
 from collector.retry import Backoff
-from collector.sinks.contract import AccountingState, Receipt, Rows, SessionState, Task, Value, WriteSet
+from collector.sinks.contract import (
+    AccountingState,
+    Capabilities,
+    Receipt,
+    Rows,
+    SessionState,
+    Value,
+    WriteSet,
+)
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
-from collector.writer.delivery import Step, ToDatabase, ToSpool
+from collector.writer.delivery import Step, ToSink, ToSpool
 from collector.writer.prepare import Preparation
+from collector.writer.sources import BufferSource
 from collector.writer.spool import Spool
 from collector.writer.spool_codec import DamagedError, read_body
 from collector.writer.spool_file import SpoolFile
@@ -36,6 +44,10 @@ Row = tuple[int, int]  # stream, sequence
 
 class Database:
     """Commits whole batches, exactly those of a new id; refuses and loses answers when told to."""
+
+    name = "database"
+    file = None
+    capabilities = Capabilities(transactions=True, idempotent=True)
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
@@ -72,12 +84,6 @@ class Database:
 
     def open(self) -> None:
         pass
-
-    def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> None:
-        pass
-
-    def run(self, task: Task) -> int:
-        return task(None)
 
     def abort(self) -> None:
         pass
@@ -173,13 +179,13 @@ class World:
         if segment is not None:
             self.buffer.close_segment(SegmentClosed(segment, "sequence_gap", "", None))
 
-    def deliver(self, *, swap: bool) -> Step:
+    def deliver(self, *, fetch: bool) -> Step:
         """Let the writer thread take a step."""
-        return self.to_database.step(swap=swap)
+        return self.to_sink.step(fetch=fetch)
 
-    def relieve(self, *, swap: bool) -> Step:
+    def relieve(self, *, fetch: bool) -> Step:
         """Let the spool's thread take a step."""
-        return self.to_spool.step(swap=swap)
+        return self.to_spool.step(fetch=fetch)
 
     def hang(self) -> None:
         """Let the next write take so long that the spool's thread takes over meanwhile."""
@@ -189,7 +195,7 @@ class World:
             if not self.queue.stopping:
                 self.rows(0, 3)
             for _ in range(3):
-                self.relieve(swap=True)
+                self.relieve(fetch=True)
                 self.check()
 
         self.database.meanwhile.append(meanwhile)
@@ -213,13 +219,13 @@ class World:
         self.spool_file.refuses = False
         self.queue.stop()
         for _ in range(1000):
-            step = self.deliver(swap=True)
+            step = self.deliver(fetch=True)
             if self.queue.durable and (self.spool.empty or self.breaker.state is not BreakerState.CLOSED):
                 break
             if step is Step.REFUSED:
                 self.now_s += 1.0
                 self.queue.spilling.set()
-                self.relieve(swap=True)
+                self.relieve(fetch=True)
         assert self.queue.durable, "the end does not come"
         self.check()
         assert self.balance.give_up() == 0
@@ -236,8 +242,8 @@ class World:
             if self.queue.durable and self.spool.empty:
                 break
             self.now_s += 100
-            self.deliver(swap=True)
-            self.relieve(swap=True)
+            self.deliver(fetch=True)
+            self.relieve(fetch=True)
         self.check()
         expected = {(stream, one) for (_, stream), found in self.accepted.items() for one in found}
         expected -= self.lost | self.database.poison
@@ -316,12 +322,13 @@ class World:
         self.balance = Balance(self.session, self.buffer.key)
         self.balance.carried_in(self.spool_file.heads())
         self.breaker = Breaker(3, Backoff(0.1, 1.0), Backoff(0.5, 5.0), now_s=self._clock)
-        self.queue = WriteQueue(
-            self.buffer, preparation, self.balance, spill_at_rows=MAX_ROWS // 2, now_s=self._clock
+        source = BufferSource(
+            self.buffer, preparation, self.balance, behind_at_rows=MAX_ROWS // 2, now_s=self._clock
         )
+        self.queue = WriteQueue(source)
         self.queue.begin(self.spool_file.last_number, spilling=self.spool_file.entries > 0)
         self.spool = Spool(self.spool_file, self.balance, self.session)
-        self.to_database = ToDatabase(
+        self.to_sink = ToSink(
             self.queue, self.spool, self.database, self.breaker, spill_after_s=1.0, now_s=self._clock
         )
         self.to_spool = ToSpool(self.queue, self.spool)

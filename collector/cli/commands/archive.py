@@ -27,7 +27,7 @@ def archive(
     sink = SqlSink(db, table)
     sink.open()
     try:
-        gone = sum(sink.run(one) for one in archive_slices(db, table, Retention(days, to)))
+        gone = sum(sink.maintain(one) for one in archive_slices(db, table, Retention(days, to)))
     finally:
         sink.close()
     print(f"{gone:,} rows moved to {to}")

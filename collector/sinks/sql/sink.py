@@ -2,9 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import sqlalchemy as sa
 from structlog import get_logger
@@ -20,11 +21,11 @@ from collector.events.batch import StreamKey
 from collector.ids import SegmentIds
 from collector.sinks.contract import (
     AccountingState,
+    Capabilities,
     Receipt,
     Rows,
     SegmentState,
     SessionState,
-    Task,
     WriteSet,
 )
 from collector.sinks.sql import multi_row
@@ -77,7 +78,7 @@ class SqlSink:
         if self._database.is_open:
             return
         self._database.open()
-        is_file = sqlite_path(self._database.url) is not None
+        is_file = self.file is not None
         log.info(
             "database.opened",
             database=self._database.name,
@@ -85,19 +86,35 @@ class SqlSink:
             synchronous=self._synchronous if is_file else None,
         )
 
-    def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> None:
-        """Say who writes, and take these streams as well; raise DatabaseInUse naming who has one of them."""
-        self.run(self.claiming(session, streams))
+    @property
+    def name(self) -> str:
+        """Return the path of the file, or the URL without its password."""
+        return self._database.name
 
-    def claiming(self, session: SessionState, streams: Iterable[StreamKey]) -> Task:
-        """Return the work of a claim, for whoever is not the thread that writes."""
+    @property
+    def url(self) -> sa.URL:
+        """Return the complete URL, with its password."""
+        return self._database.url
+
+    @property
+    def file(self) -> Path | None:
+        """Return the SQLite file; None for a server."""
+        return sqlite_path(self._database.url)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return what it can do: an SQLite file is one collector's alone, a server's database is shared."""
+        return Capabilities(transactions=True, idempotent=True, shared=self.file is None)
+
+    def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> int:
+        """Record the session and reserve these streams; raise DatabaseInUse naming who holds one of them."""
         wanted = tuple(streams)
 
         def claim(connection: sa.Connection) -> int:
             self._database.claim(connection, session, wanted)
             return len(wanted)
 
-        return claim
+        return self.maintain(claim)
 
     def write(self, write_set: WriteSet) -> Receipt:
         """Commit the batch in one transaction, unless a batch of its id is in already."""
@@ -116,8 +133,8 @@ class SqlSink:
         self._database.stored(write_set)
         return Receipt(merged=merged)
 
-    def run(self, task: Task) -> int:
-        """Do housekeeping between batches: what the task began and did not end is committed."""
+    def maintain(self, task: Callable[[sa.Connection], int]) -> int:
+        """Run the task on a connection; commit the transaction that it leaves open."""
         engine = self._database.engine
         try:
             with engine.connect() as connection, self._breakable(connection):

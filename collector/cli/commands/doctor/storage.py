@@ -1,4 +1,4 @@
-"""Look at the database: can it be reached, is its schema the newest, does anybody else write it."""
+"""Check the sinks: can they be reached, is a schema the newest, does anybody else write there."""
 
 import time
 from pathlib import Path
@@ -8,52 +8,91 @@ from collector.cli.commands.doctor.verdict import Verdict
 from collector.errors import CollectorError, DatabaseInUse, UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import sqlalchemy as sa
 
-    from collector.settings import DatabaseSettings
+    from collector.settings import DatabaseSettings, Settings
+    from collector.sinks.contract import Sink
+    from collector.sinks.sql.sink import SqlSink
 
 SLOW_ANSWER_S = 0.1
 
 
 def folder_of(settings: "DatabaseSettings") -> Path | None:
-    """Return the folder of an SQLite database; None for a server, or where there is no such folder."""
-    from collector.database.url import database_url, sqlite_path  # noqa: PLC0415
+    """Return the folder of a database that is a file; None for a server, or where there is no such folder."""
+    from collector.app.wiring import sink_options  # noqa: PLC0415
+    from collector.sinks.registry import make_store  # noqa: PLC0415
 
     try:
-        path = sqlite_path(database_url(settings.url))
+        file = make_store(settings.url, sink_options(settings)).file
     except UserError:
         return None
-    return path.parent if path is not None else None
+    return file.parent if file is not None else None
 
 
 def database(settings: "DatabaseSettings") -> Verdict:
-    """Look at the database that rows would go to."""
+    """Check the database that rows would go to."""
+    from collector.app.wiring import sink_options  # noqa: PLC0415
+    from collector.sinks.registry import make_store  # noqa: PLC0415
+
+    try:
+        store = make_store(settings.url, sink_options(settings))
+    except UserError as error:
+        return Verdict("database", "fail", str(error), "choose another one with --db")
+    return _of_sink("database", store, settings)
+
+
+def followers(settings: "Settings") -> "Iterator[Verdict]":
+    """Check each sink that follows the database."""
+    from collector.app.wiring import sink_options  # noqa: PLC0415
+    from collector.sinks.registry import make_follower  # noqa: PLC0415
+
+    for one in settings.followers:
+        try:
+            sink = make_follower(one.url, sink_options(settings.database))
+        except UserError as error:
+            yield Verdict("follower", "fail", str(error), "correct followers in the configuration")
+        else:
+            yield _of_sink("follower", sink, settings.database)
+
+
+def _of_sink(subject: str, sink: "Sink", settings: "DatabaseSettings") -> Verdict:
+    """Look at an SQL database without changing it; open and close a sink of any other kind."""
+    from collector.sinks.sql.sink import SqlSink  # noqa: PLC0415
+
+    if isinstance(sink, SqlSink):
+        return _of_database(subject, sink, settings)
+    try:
+        sink.open()
+    except CollectorError as error:
+        return Verdict(subject, "fail", str(error))
+    finally:
+        sink.close()
+    return Verdict(subject, "ok", f"{sink.name} can be opened")
+
+
+def _of_database(subject: str, sink: "SqlSink", settings: "DatabaseSettings") -> Verdict:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     from collector.database.engine import make_engine  # noqa: PLC0415
-    from collector.database.url import database_url, shown, sqlite_path  # noqa: PLC0415
 
+    if sink.file is not None and not sink.file.exists():
+        return Verdict(subject, "ok", f"{sink.file} will be made at the start")
+    engine = make_engine(sink.url, read_only=True)
     try:
-        url = database_url(settings.url)
-    except UserError as error:
-        return Verdict("database", "fail", str(error), "choose another one with --db")
-    path = sqlite_path(url)
-    if path is not None and not path.exists():
-        return Verdict("database", "ok", f"{path} will be made at the start")
-    engine = make_engine(url, read_only=True)
-    try:
-        return _reached(engine, settings, path)
+        return _reached(subject, engine, settings, sink.file)
     except CollectorError as error:
-        return Verdict("database", "fail", str(error))
+        return Verdict(subject, "fail", str(error))
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        advice = "is the server running, and are name and password right?" if path is None else ""
-        return Verdict("database", "fail", f"{shown(url)}: {reason}", advice)
+        advice = "is the server running, and are name and password right?" if sink.file is None else ""
+        return Verdict(subject, "fail", f"{sink.name}: {reason}", advice)
     finally:
         engine.dispose()
 
 
-def _reached(engine: "sa.Engine", settings: "DatabaseSettings", path: Path | None) -> Verdict:
+def _reached(subject: str, engine: "sa.Engine", settings: "DatabaseSettings", path: Path | None) -> Verdict:
     from collector.database.migrate import status  # noqa: PLC0415
     from collector.database.url import shown  # noqa: PLC0415
 
@@ -63,15 +102,15 @@ def _reached(engine: "sa.Engine", settings: "DatabaseSettings", path: Path | Non
     where = shown(engine.url)
     found = f"{where} at revision {position.current or 'none'}, newest {position.head}"
     if position.current != position.head and path is None and not settings.auto_migrate:
-        return Verdict("database", "fail", found, f"python run.py migrate up --db '{where}'")
+        return Verdict(subject, "fail", found, f"python run.py migrate up --db '{where}'")
     if path is not None:
         holder = _holder(path)
         if holder:
-            return Verdict("database", "warn", holder, "a second collector will be refused")
+            return Verdict(subject, "warn", holder, "a second collector will be refused")
     if path is None and took_s > SLOW_ANSWER_S:
-        return Verdict("database", "warn", f"{found}; answers in {took_s * 1000:.0f} ms", "a nearer server")
+        return Verdict(subject, "warn", f"{found}; answers in {took_s * 1000:.0f} ms", "a nearer server")
     later = "" if position.current == position.head else "; it will be brought there at the start"
-    return Verdict("database", "ok", found + later)
+    return Verdict(subject, "ok", found + later)
 
 
 def _holder(path: Path) -> str:
