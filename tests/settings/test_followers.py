@@ -1,0 +1,61 @@
+"""Followers in the configuration: from a file, from variables, with their mistakes and their secrets."""
+
+from pathlib import Path
+
+import pytest
+
+from collector.errors import SettingsError
+from collector.settings import Settings, load_settings
+
+POSTGRES = "postgresql://me:hidden-word@host/market"
+
+
+def load(text: str, tmp_path: Path, **environ: str) -> Settings:
+    file = tmp_path / "live.yaml"
+    file.write_text(f"exchanges: {{bybit: {{symbols: [BTCUSDT]}}}}\n{text}")
+    return load_settings(file, environ=environ, env_file=None)
+
+
+def test_a_list_of_mappings_or_of_urls(tmp_path: Path) -> None:
+    text = "followers:\n  - url: ./two.db\n    spool_max_bytes: 70000\n  - ./three.db\n"
+    two, three = load(text, tmp_path).followers
+    assert (two.url, two.spool_max_bytes) == ("./two.db", 70_000)
+    assert (three.url, three.spool_max_bytes) == ("./three.db", 1_073_741_824)
+
+
+def test_from_a_variable(tmp_path: Path) -> None:
+    settings = load("", tmp_path, COLLECTOR_FOLLOWERS=f"./two.db, {POSTGRES}")
+    assert [one.url for one in settings.followers] == ["./two.db", POSTGRES]
+
+
+def test_a_password_is_shown_nowhere_and_stands_in_no_file(tmp_path: Path) -> None:
+    settings = load("", tmp_path, COLLECTOR_FOLLOWERS=POSTGRES)
+    assert "hidden-word" not in str(settings.masked()) + repr(settings)
+    assert "hidden-word" in settings.secrets()
+    for text in (f"followers: ['{POSTGRES}']", f"followers: [{{url: '{POSTGRES}'}}]"):
+        with pytest.raises(SettingsError, match="expected the URL in COLLECTOR_FOLLOWERS instead") as caught:
+            load(text, tmp_path)
+        assert "hidden-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("followers: ./two.db", r"followers: found '\./two\.db', expected a list of followers"),
+        ("followers: [3]", r"followers\[0\]: found 3, expected a URL, or a mapping with url"),
+        ("followers: [{ur: ./two.db}]", r"followers\[0\]\.url: found nothing, expected a URL, or a mapping"),
+        (
+            "followers: [{url: ./two.db, spool_max_bytes: 1}]",
+            r"followers\[0\]\.spool_max_bytes: found 1, expected a URL, or a mapping .* from 65536",
+        ),
+        ("followers: ['mysql://x']", r"followers\[0\]\.url: found 'mysql://x', expected a path of an SQLite"),
+        ("followers: [a.db, a.db]", r"followers\[1\]\.url: found 'a\.db' a second time"),
+        (
+            "followers: [a.db]\ndatabase: {url: a.db}",
+            r"line \d: followers\[0\]\.url: found 'a\.db', which is database\.url",
+        ),
+    ],
+)
+def test_mistakes_are_told(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load(text, tmp_path)
