@@ -17,6 +17,7 @@ from collector.query.audit import audit
 from collector.query.database import reading
 from collector.settings import load_settings
 from collector.simulator import Simulator
+from collector.sinks.contract import Sink
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 DEADLINE_S = 60.0  # of a condition: what fails to come does so on the busiest machine
@@ -74,6 +75,8 @@ class Rig:
         database: str,
         symbols: Sequence[str],
         market: Market = BYBIT_LINEAR,
+        *,
+        sinks: Sequence[Sink] = (),
         **overrides: object,
     ) -> None:
         self.simulator = simulator
@@ -97,7 +100,7 @@ class Rig:
             environ={},
             env_file=None,
         )
-        self.collector = Collector(self.settings)
+        self.collector = Collector(self.settings, followers=sinks)
         self.changes: list[SegmentChanged] = []
         self.collector.events.attach(SegmentChanged, self.changes.append)
 
@@ -235,12 +238,13 @@ def running(
     *,
     market: Market = BYBIT_LINEAR,
     updates_per_s: float = 250.0,
+    sinks: Sequence[Sink] = (),
     **overrides: object,
 ) -> Iterator[Rig]:
     """Start simulator and collector; yields once every book is verified, and stops both in any case."""
     wanted = market.symbols if symbols is None else symbols
     with Simulator(symbols={market.exchange: list(wanted)}, updates_per_s=updates_per_s) as simulator:
-        rig = Rig(simulator, str(database), wanted, market, **overrides)
+        rig = Rig(simulator, str(database), wanted, market, sinks=sinks, **overrides)
         rig.collector.start()
         try:
             rig.wait_until_verified()
