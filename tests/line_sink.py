@@ -1,4 +1,4 @@
-"""A sink of the tests' own: a file of JSON, a line for each write set. It hangs, refuses or fails when told to."""
+"""A sink of the tests' own: a line of JSON for each write set. It hangs, refuses or fails when told to."""
 
 import json
 import threading
@@ -58,6 +58,10 @@ class LineSink:
 
     def abort(self) -> None:
         self._aborted.set()
+
+    @property
+    def is_open(self) -> bool:
+        return self._written_by is not None
 
     def close(self) -> None:
         self._written_by = None

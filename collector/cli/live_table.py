@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from collector.cli.plain import span
+from collector.cli.plain import follower_text, span
 from collector.events.batch import UNKNOWN
 
 if TYPE_CHECKING:
@@ -161,6 +161,9 @@ def _below(view: "View") -> list[Text]:
     ]
     if writer.last_error is not None:
         texts.append(Text(f"refused   {writer.last_error}", style="bold red"))
+    for follower in view.followers:
+        style = "bold red" if follower.dropped else "yellow" if follower.last_error else ""
+        texts.append(Text(f"follower  {follower_text(follower)}", style=style))
     if view.last_halt is not None:
         halt = view.last_halt
         where = " ".join(filter(None, (halt.exchange, halt.symbol)))

@@ -4,6 +4,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from shutil import get_terminal_size
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collector.writer.follower import FollowerState
 
 
 @contextmanager
@@ -88,3 +92,16 @@ def can_say(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def follower_text(state: "FollowerState") -> str:
+    """Word what became of a follower's rows: only what there is to tell."""
+    told = [
+        f"{state.rows:,} rows stored",
+        f"{state.in_memory:,} in memory" if state.in_memory else "",
+        f"{state.spooled:,} wait in the spool {state.spool}" if state.spooled else "",
+        f"{state.rejected:,} rejected" if state.rejected else "",
+        f"{state.dropped:,} DROPPED" if state.dropped else "",
+        f"the last error: {state.last_error}" if state.last_error else "",
+    ]
+    return f"{state.name}: {', '.join(text for text in told if text)}"

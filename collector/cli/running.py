@@ -11,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
 from collector.app.wakeup import SignalSafeEvent
+from collector.cli.plain import follower_text
 from collector.cli.service import ServiceManager
 from collector.events.batch import UNKNOWN
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collector.cli.screen import Screen
     from collector.settings import LoggingSettings
     from collector.sinks.contract import AccountingState
-    from collector.writer.follower import FollowerState
 
 
 TERMS = ("received", "written", "merged", "sampled_out", "rejected_total", "dropped", "pending", "difference")
@@ -48,22 +48,9 @@ def print_report(report: "Report") -> None:
     if report.waiting:
         print(f"{report.waiting:,} rows wait in the spool {report.spool}: the next start writes them")
     for follower in report.followers:
-        print(follower_text(follower))
+        print(f"follower {follower_text(follower)}")
     for problem in report.problems:
         print(f"problem: {problem}")
-
-
-def follower_text(state: "FollowerState") -> str:
-    """Word what became of a follower's rows: only what there is to tell."""
-    told = [
-        f"{state.rows:,} rows stored",
-        f"{state.in_memory:,} in memory" if state.in_memory else "",
-        f"{state.spooled:,} wait in the spool {state.spool}" if state.spooled else "",
-        f"{state.rejected:,} rejected" if state.rejected else "",
-        f"{state.dropped:,} DROPPED" if state.dropped else "",
-        f"the last error: {state.last_error}" if state.last_error else "",
-    ]
-    return f"follower {state.name}: {', '.join(text for text in told if text)}"
 
 
 def _aligned(texts: Sequence[str], widths: Sequence[int]) -> str:

@@ -1,1 +1,1 @@
-"""Database."""
+"""Database tables, migrations, engines and URLs: what writing and reading share."""

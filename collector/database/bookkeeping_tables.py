@@ -1,4 +1,4 @@
-"""Define the tables that say what the others can be trusted with: coverage, accounting and their like."""
+"""Define the tables that say how far the others can be trusted: coverage, accounting and the like."""
 
 import sqlalchemy as sa
 
@@ -22,7 +22,7 @@ def sessions(metadata: sa.MetaData) -> sa.Table:
 
 
 def coverage(metadata: sa.MetaData) -> sa.Table:
-    """Define the table of what was seen without a hole."""
+    """Define the table of coverage: what was received without a hole."""
     return sa.Table(
         "collector_coverage",
         metadata,
@@ -47,7 +47,7 @@ def coverage(metadata: sa.MetaData) -> sa.Table:
 
 
 def accounting(metadata: sa.MetaData) -> sa.Table:
-    """Define the table of where every event went."""
+    """Define the table of accounting: what became of every event."""
     return sa.Table(
         "collector_accounting",
         metadata,
@@ -69,7 +69,7 @@ def accounting(metadata: sa.MetaData) -> sa.Table:
 
 
 def batches(metadata: sa.MetaData) -> sa.Table:
-    """Define the table of batches that are in."""
+    """Define the table of the batches that are stored."""
     return sa.Table(
         "collector_batches",
         metadata,
@@ -81,7 +81,7 @@ def batches(metadata: sa.MetaData) -> sa.Table:
 
 
 def rejected(metadata: sa.MetaData) -> sa.Table:
-    """Define the table of what was refused, as it came."""
+    """Define the table of the rows that were refused, in their original form."""
     return sa.Table(
         "collector_rejected",
         metadata,
@@ -101,7 +101,7 @@ def rejected(metadata: sa.MetaData) -> sa.Table:
 
 
 def events(metadata: sa.MetaData) -> sa.Table:
-    """Define the table of what happened."""
+    """Define the table of the collector's own events."""
     return sa.Table(
         "collector_events",
         metadata,
@@ -119,7 +119,7 @@ def events(metadata: sa.MetaData) -> sa.Table:
 
 
 def archive(metadata: sa.MetaData) -> sa.Table:
-    """Define the table of what was moved out of this database into files."""
+    """Define the table of the rows that were moved from this database to files."""
     return sa.Table(
         "collector_archive",
         metadata,

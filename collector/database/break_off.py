@@ -1,4 +1,4 @@
-"""Break off a database call from another thread than the one that waits for it."""
+"""Interrupt a database call from another thread than the one that waits for it."""
 
 import os
 import socket

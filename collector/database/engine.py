@@ -87,7 +87,7 @@ def _server_engine(url: sa.URL, *, read_only: bool, call_timeout_s: float | None
 
 
 class _TimeLimits:
-    """Have the server itself break off what takes too long, on each new connection."""
+    """Set the server's own time limit for statements on each new connection."""
 
     def __init__(self, call_timeout_s: float) -> None:
         self._milliseconds = str(int(call_timeout_s * 1000))

@@ -1,4 +1,4 @@
-"""Class what a database refuses: another try may help, or the batch itself will never do.
+"""Classify what a database refuses: a retry may help, or the batch itself is unacceptable.
 
 One table for both databases. State (lock, disk, connection, permission, a table gone): the batch is good and
 is kept until the database is. Content: no waiting mends it; the rows that are to blame are found and set

@@ -19,7 +19,7 @@ from collector.errors import DatabaseInUse, UserError
 
 
 class WriterLock:
-    """A lock beside the database, let go by the kernel however its holder ends."""
+    """A lock file beside the database, released by the kernel however its holder ends."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
@@ -53,7 +53,7 @@ class WriterLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let go. Idempotent. The file stays: to remove it would let two hold two files of one name."""
+        """Release the lock. Idempotent. The file stays: without it, two could hold two files of one name."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)

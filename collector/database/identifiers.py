@@ -1,4 +1,4 @@
-"""Decide which names a table from the configuration may have."""
+"""Check the table names that the configuration may give."""
 
 import re
 

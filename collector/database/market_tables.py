@@ -60,7 +60,7 @@ def ohlcv(metadata: sa.MetaData) -> sa.Table:
 
 
 def ohlcv_corrections(metadata: sa.MetaData) -> sa.Table:
-    """Define the table of confirmations that differ from those before them."""
+    """Define the table of confirmed bars that differ from an earlier confirmation."""
     return sa.Table(
         "collector_ohlcv_corrections",
         metadata,
@@ -97,7 +97,7 @@ def _bar_columns() -> list[sa.Column[object]]:
 
 
 def levels(metadata: sa.MetaData) -> sa.Table:
-    """Define the table of the best levels and what is computed of them."""
+    """Define the table of the best levels and the features computed from them."""
     return sa.Table(
         "collector_l2_levels",
         metadata,

@@ -35,14 +35,14 @@ log = get_logger()
 
 
 class Status(NamedTuple):
-    """Where a database stands; `current` is None before the first migration."""
+    """The revision of a database; `current` is None before the first migration."""
 
     current: str | None
     head: str
 
 
 def status(engine: sa.Engine) -> Status:
-    """Tell the revision of the database and the newest one known."""
+    """Return the revision of the database and the newest one known."""
     with engine.connect() as connection:
         return Status(_current(connection), _head(_config()))
 

@@ -19,7 +19,7 @@ VERSION_TABLE = "collector_alembic_version"
 
 
 def create_or_complete(live: sa.Connection, table: sa.Table) -> None:
-    """Create the table; if it is there, add the columns and indexes that it lacks."""
+    """Create the table, or add the columns and indexes that an existing one lacks."""
     if not sa.inspect(live).has_table(table.name):
         op.execute(CreateTable(table))
         for index in _by_name(table.indexes):
@@ -33,7 +33,7 @@ def create_or_complete(live: sa.Connection, table: sa.Table) -> None:
 
 
 def serves(there: ReflectedIndex, wanted: sa.Index) -> bool:
-    """Tell whether an index that is there does what the wanted one would do, under whatever name."""
+    """Return whether an existing index does what the wanted one would do, under whatever name."""
     names = [column.name for column in wanted.columns]
     found = list(there["column_names"])
     if wanted.unique:

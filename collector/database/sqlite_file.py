@@ -1,4 +1,4 @@
-"""Notice that an SQLite file is no longer the one that was opened.
+"""Detect that an SQLite file is no longer the one that was opened.
 
 SQLite goes on "succeeding" into a file that was deleted or moved away. And a write-ahead log that stays
 behind beside a restored file would be played into it, mixing two databases.
@@ -20,7 +20,7 @@ _chosen: list[ModuleType] = []
 
 
 def use_newest_sqlite() -> None:
-    """Choose the newest SQLite installed, in a process that is ours alone; too late after the first use."""
+    """Select the newest SQLite installed, in a process that is ours alone. Too late after the first use."""
     if not _chosen:
         candidates = [sqlite3] if pysqlite3 is None else [sqlite3, pysqlite3]
         _chosen.append(max(candidates, key=lambda module: module.sqlite_version_info))
@@ -62,7 +62,7 @@ class SqliteFile:
         self._log = _identity(self._log_path)
 
     def is_the_same(self) -> bool:
-        """Tell whether the name still leads to the file that was opened."""
+        """Return whether the path still leads to the file that was opened."""
         return self._file is not None and _identity(self.path) == self._file
 
     def set_stale_log_aside(self) -> None:

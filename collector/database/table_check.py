@@ -1,4 +1,4 @@
-"""Compare a table that is there with the one that is needed, before anything is changed."""
+"""Compare an existing table with the one that is needed, before anything is changed."""
 
 import re
 

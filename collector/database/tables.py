@@ -58,7 +58,7 @@ def tables(table_name: str) -> Tables:
 
 
 def range_index_name(table_name: str) -> str:
-    """Name the index over symbol, exchange and time, within PostgreSQL's 63 bytes."""
+    """Return the name of the index over symbol, exchange and time, within PostgreSQL's 63 bytes."""
     name = f"ix_{table_name}_symbol_exchange_timestamp"
     if len(name) <= _MAX_IDENTIFIER:
         return name

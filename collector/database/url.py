@@ -1,4 +1,4 @@
-"""Understand what a person calls a database: a path of an SQLite file, or an SQLAlchemy URL."""
+"""Read the address of a database: a path of an SQLite file, or an SQLAlchemy URL."""
 
 from importlib.util import find_spec
 from pathlib import Path

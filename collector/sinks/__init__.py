@@ -1,1 +1,1 @@
-"""Store batches: one contract, a sink a kind of database."""
+"""Store write sets: one contract, one registry, a folder or file for each kind of sink."""

@@ -1,1 +1,1 @@
-"""The writer thread: batches, coverage, accounting, retry."""
+"""Turn batches into write sets and deliver them: coverage, accounting, retry, spool, followers."""

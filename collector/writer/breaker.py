@@ -1,4 +1,4 @@
-"""Decide when the database may be tried: closed, open, half open."""
+"""Decide when the sink may be tried: closed, open, half open."""
 
 import time
 from collections.abc import Callable
@@ -40,11 +40,11 @@ class Breaker:
 
     @property
     def wait_s(self) -> float:
-        """Tell how long nothing may be tried; 0 when the time has come."""
+        """Return how long to wait before the next attempt; 0 when it may be made now."""
         return max(0.0, self._ready_s - self._now_s())
 
     def ready(self) -> bool:
-        """Say whether a batch may be tried now."""
+        """Return whether a batch may be tried now."""
         if self.wait_s:
             return False
         if self.state is BreakerState.OPEN:
@@ -52,14 +52,14 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """Note that the database took a batch."""
+        """Record that the sink took a batch."""
         self.failures = 0
         self._ready_s = 0.0
         if self.state is not BreakerState.CLOSED:
             self._become(BreakerState.CLOSED, "")
 
     def failed(self, cause: str) -> None:
-        """Note that the database refused, though the batch is good."""
+        """Record that the sink refused a batch that is good."""
         self.failures += 1
         self._cause = cause
         past = self.failures - self._most_failures

@@ -1,4 +1,4 @@
-"""Keep what is known of each open segment, and say it in terms that a transaction can commit."""
+"""Track each open segment, and return its state in the form that a transaction commits."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class _Segment:
 
     @property
     def covers(self) -> bool:
-        """Say whether there is anything to cover: a row, or a silence that means that nothing happened."""
+        """Return whether there is anything to cover: a row, or a silence that means that nothing came."""
         return self.rows > 0 or self.opened.covers_silence
 
 
@@ -45,25 +45,25 @@ class Coverage:
         self._changed: dict[int, _Segment] = {}
 
     def open(self, opened: SegmentOpened) -> None:
-        """Note a segment's beginning."""
+        """Begin a segment."""
         self._segments[opened.segment_id] = _Segment(
             opened, opened.start_ns, opened.start_ns, opened.start_ns
         )
         if opened.covers_silence:
             self._changed[opened.segment_id] = self._segments[opened.segment_id]
 
-    def extend(self, portion: Settled) -> None:
-        """Note updates in the order of their receipt: those with a row, and those sampled away."""
-        segments, received_at_ns, sequences = portion.segments, portion.received_at_ns, portion.sequences
+    def extend(self, updates: Settled) -> None:
+        """Extend segments by updates in order of receipt: those with a row, and those sampled away."""
+        segments, received_at_ns, sequences = updates.segments, updates.received_at_ns, updates.sequences
         rows = np.ones(len(segments), dtype=np.bool_)
-        if portion.fates is not None:
-            settled = portion.fates != HELD
+        if updates.fates is not None:
+            settled = updates.fates != HELD
             segments, received_at_ns, sequences = (
                 segments[settled],
                 received_at_ns[settled],
                 sequences[settled],
             )
-            rows = portion.fates[settled] == STORED
+            rows = updates.fates[settled] == STORED
         for place in _places(segments, rows):
             segment = self._segments[place.segment]
             if not segment.untold:
@@ -80,7 +80,7 @@ class Coverage:
                 self._changed[place.segment] = segment
 
     def alive(self, heard_ns: Mapping[int, int], held: Collection[int]) -> None:
-        """Note until when the connections of open segments were alive, but of those with an update held."""
+        """Extend open segments to when their connection was last alive, except those with an update held."""
         for number, until_ns in heard_ns.items():
             if number in held:
                 continue
@@ -90,7 +90,7 @@ class Coverage:
                 self._changed[number] = segment
 
     def witnessed(self, comparisons: Mapping[int, Witnessed]) -> None:
-        """Note how open segments compared with something independent."""
+        """Add the results of comparing open segments with an independent source."""
         for number, one in comparisons.items():
             segment = self._segments.get(number)
             if segment is not None:
@@ -99,7 +99,7 @@ class Coverage:
                 self._changed[number] = segment
 
     def close(self, closed: SegmentClosed) -> None:
-        """Note a segment's end; doubt pulls it back to the last proven update."""
+        """End a segment; if it is in doubt, at its last proven update."""
         segment = self._segments.pop(closed.segment_id)
         segment.end_cause = closed.cause
         segment.detail = closed.detail or None
@@ -138,7 +138,7 @@ class Coverage:
 
 
 class _Place(NamedTuple):
-    """Where the updates of one segment stand in a portion."""
+    """Where the updates of one segment stand among all."""
 
     segment: int
     first: int

@@ -1,4 +1,4 @@
-"""Keep what happened until the next write takes it to the database."""
+"""Keep the collector's own events until the next write stores them."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ COLUMNS = ("at_ns", "kind", "exchange", "symbol", "code", "detail")
 
 
 class EventLog:
-    """Bounded. Any thread notes, the writer's takes."""
+    """A bounded list of events. Any thread adds, the writer's takes."""
 
     def __init__(self, session_id: str, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._session_id = session_id
@@ -43,7 +43,7 @@ class EventLog:
         self._left_out = 0
 
     def note(self, event: Notice) -> None:
-        """Take an event; only count it when too many wait."""
+        """Add an event; only count it when too many wait."""
         with self._lock:
             if len(self._rows) < MOST_WAITING:
                 self._rows.append(_row(event))
@@ -51,7 +51,7 @@ class EventLog:
                 self._left_out += 1
 
     def take(self) -> tuple[Rows, ...]:
-        """Return what was noted since the last time, as rows; nothing when nothing was."""
+        """Return the events since the last call as rows; an empty tuple if there were none."""
         with self._lock:
             rows, self._rows = self._rows, []
             left_out, self._left_out = self._left_out, 0

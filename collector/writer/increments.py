@@ -1,4 +1,4 @@
-"""Say what each transaction adds to the identity's terms."""
+"""Compute what each transaction adds to the counts of the identity."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -13,15 +13,15 @@ NOBODY: Integers = np.zeros(0, dtype=np.int64)
 
 
 class Increments:
-    """Makes increments of what the buffer counted; remembers which counts are told already."""
+    """Makes increments from the buffer's counts; remembers which counts are committed already."""
 
     def __init__(self, session_id: str, key_of: Callable[[int], StreamKey]) -> None:
         self._session_id = session_id
         self._key_of = key_of
         self._told: dict[int, Counts] = {}
 
-    def part(self, portions: Sequence[Settled]) -> tuple[AccountingState, ...]:
-        """Return what some of a batch's portions add, more of it being to come."""
+    def part(self, updates: Sequence[Settled]) -> tuple[AccountingState, ...]:
+        """Return what some updates of a batch add; more of the batch follows."""
         return tuple(
             AccountingState(
                 self._session_id,
@@ -31,15 +31,15 @@ class Increments:
                 sampled_out=moves.sampled_out,
                 pending=moves.pending,
             )
-            for stream, moves in _moves(portions).items()
+            for stream, moves in _moves(updates).items()
         )
 
     def settle(
         self, counts: Mapping[int, Counts], earlier: Sequence[Settled], last: Sequence[Settled]
     ) -> tuple[AccountingState, ...]:
-        """Return what a batch's last portions add, and all its events that gave none.
+        """Return what the last updates of a batch add, and all its events that gave none.
 
-        What came in stands as it was counted where it came in, less what the `earlier` ones have told of it.
+        `received` is as the buffer counted it, less what the `earlier` updates have added already.
         """
         told, moves = _moves(earlier), _moves(last)
         return tuple(
@@ -66,7 +66,7 @@ class Increments:
 
 
 class Moves(NamedTuple):
-    """What portions add to the terms of one stream."""
+    """What updates add to the counts of one stream."""
 
     received: int = 0
     written: int = 0
@@ -77,13 +77,13 @@ class Moves(NamedTuple):
 UNMOVED = Moves()
 
 
-def _moves(portions: Sequence[Settled]) -> dict[int, Moves]:
-    received = _tally(one.streams[one.held_before :] for one in portions)
-    if all(one.fates is None for one in portions):
+def _moves(updates: Sequence[Settled]) -> dict[int, Moves]:
+    received = _tally(one.streams[one.held_before :] for one in updates)
+    if all(one.fates is None for one in updates):
         return {stream: Moves(count, count) for stream, count in received.items()}
-    before = _tally(one.streams[: one.held_before] for one in portions)
+    before = _tally(one.streams[: one.held_before] for one in updates)
     written, sampled_out, held = (
-        _tally(_with_fate(one, fate) for one in portions) for fate in (STORED, SAMPLED_OUT, HELD)
+        _tally(_with_fate(one, fate) for one in updates) for fate in (STORED, SAMPLED_OUT, HELD)
     )
     return {
         stream: Moves(
@@ -96,10 +96,10 @@ def _moves(portions: Sequence[Settled]) -> dict[int, Moves]:
     }
 
 
-def _with_fate(portion: Settled, fate: int) -> Integers:
-    if portion.fates is None:
-        return portion.streams if fate == STORED else NOBODY
-    streams: Integers = portion.streams[portion.fates == fate]
+def _with_fate(one: Settled, fate: int) -> Integers:
+    if one.fates is None:
+        return one.streams if fate == STORED else NOBODY
+    streams: Integers = one.streams[one.fates == fate]
     return streams
 
 

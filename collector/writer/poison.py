@@ -1,4 +1,4 @@
-"""Find the rows for which a batch is refused, and take them out of it."""
+"""Find the rows for which a write set is refused, and remove them from it."""
 
 import json
 from collections import Counter
@@ -28,7 +28,7 @@ class Sifted:
 
 
 def sift(write_set: WriteSet, refuses: Refuses, at_ns: int) -> Sifted:
-    """Take out what is refused: halve until the bad rows are alone."""
+    """Remove the rows that are refused: halve until the bad rows are alone."""
     kept: list[Rows] = []
     bad: list[_BadRow] = []
     books: tuple[int, set[int]] = (0, set())  # how many rows, and the places of the bad ones
@@ -66,7 +66,7 @@ def sift(write_set: WriteSet, refuses: Refuses, at_ns: int) -> Sifted:
 
 
 def without_rows(write_set: WriteSet, reason: str, detail: str) -> WriteSet:
-    """Return what is left to tell when no row can be stored."""
+    """Return the write set without its rows, counted as rejected, when none can be stored."""
     return replace(
         write_set,
         rows=(),
@@ -118,7 +118,7 @@ def _stream(one: SegmentState | AccountingState) -> StreamKey:
 def _stream_of(
     bad: _BadRow, streams: Mapping[int, StreamKey], known: Mapping[StreamKey, AccountingState]
 ) -> StreamKey:
-    """Name the stream that counted the row: by its segment, or by what else tells it."""
+    """Return the stream that counted the row, by its segment or by its names."""
     if bad.rows.stream is not None:
         return bad.rows.stream
     segment = bad.value("segment_id")
@@ -132,7 +132,7 @@ def _stream_of(
 
 
 def _left_of(segment: SegmentState, lost: int, kept: list[Rows]) -> SegmentState:
-    """Say of a segment what its rows that are left say."""
+    """Return the state of a segment for the rows that are left."""
     left = replace(segment, rows=segment.rows - lost)
     for rows in kept:
         if rows.table != "book":

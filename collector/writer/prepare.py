@@ -1,4 +1,4 @@
-"""Turn what the buffer held into what transactions commit: rows, coverage, accounting."""
+"""Turn batches of events into write sets: rows, coverage, accounting."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -13,14 +13,14 @@ from collector.writer.increments import Increments
 
 
 class MakesRows(Protocol):
-    """Settles the book states of one batch after the other."""
+    """Makes rows of the book states of one batch after the other."""
 
     def __call__(self, batch: Batch, /, *, is_last: bool) -> Settled:
         """Return the rows, and what became of the states that gave none."""
 
 
 class Preparation:
-    """Makes write sets of one session. Pure but for what it remembers from batch to batch."""
+    """Makes the write sets of one session. Pure but for what it remembers from batch to batch."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Preparation:
         self._accounting = Increments(session.session_id, key_of)
 
     def write_sets(self, batch: Batch, *, extend_alive: bool, is_last: bool = False) -> Iterator[WriteSet]:
-        """Yield what to commit, in order, at most `most_rows` rows each; nothing when nothing happened.
+        """Yield write sets in order, of at most `most_rows` rows each; none when nothing happened.
 
         After the last batch, no update is held for a later one.
         """
@@ -67,11 +67,11 @@ class Preparation:
                 yield write_set
 
     def ended(self, ended_ns: int, cause: str) -> WriteSet:
-        """Return what says that the session is over."""
+        """Return the write set that ends the session."""
         return WriteSet(new_id(), replace(self._session, ended_ns=ended_ns, end_cause=cause), self._beside())
 
     def _settle(self, batch: Batch, held: Collection[int], *, extend_alive: bool) -> None:
-        """Note what holds once the last row of the batch is in."""
+        """Update the segments with what is true only after the last row of the batch."""
         if extend_alive:
             self._coverage.alive(batch.heard_ns, held)
         self._coverage.witnessed(batch.witnessed)

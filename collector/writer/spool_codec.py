@@ -1,4 +1,4 @@
-"""Turn a write set into bytes and back: typed msgpack, compressed, with a checksum before it."""
+"""Encode a write set as bytes and decode it: typed msgpack, compressed, preceded by a checksum."""
 
 import zlib
 from collections.abc import Sequence
@@ -37,17 +37,17 @@ _decode_rows = msgspec.msgpack.Decoder(tuple[Rows, ...]).decode
 
 
 def head_of(write_set: WriteSet) -> bytes:
-    """Write all but the rows: what a batch says of sessions, segments and accounts."""
+    """Encode everything but the rows: session, segments and accounting."""
     return _sealed(_packed(replace(write_set, rows=())))
 
 
 def body_of(rows: Sequence[Rows]) -> bytes:
-    """Write the rows, compressed. Raises UnfitError for a value that is none of a row."""
+    """Encode the rows, compressed. Raises UnfitError for a value that no row may hold."""
     return _sealed(zstandard.ZstdCompressor(level=1).compress(_packed(rows)))
 
 
 def read_head(sealed: bytes) -> WriteSet:
-    """Read what `head_of` wrote, or raise DamagedError."""
+    """Decode what `head_of` returned, or raise DamagedError."""
     try:
         return _decode_head(_opened(sealed))
     except msgspec.MsgspecError as error:
@@ -55,7 +55,7 @@ def read_head(sealed: bytes) -> WriteSet:
 
 
 def read_body(sealed: bytes) -> tuple[Rows, ...]:
-    """Read what `body_of` wrote, or raise DamagedError."""
+    """Decode what `body_of` returned, or raise DamagedError."""
     try:
         packed = zstandard.ZstdDecompressor().decompress(_opened(sealed), max_output_size=_MOST_BYTES)
         return _decode_rows(packed)

@@ -1,4 +1,4 @@
-"""Keep batches in a second SQLite file while the database takes none: in order, durable, bounded.
+"""Store batches in a second SQLite file while the database takes none: in order, durable, bounded.
 
 A batch is one row: its head (session, segments, accounts) and its body (the rows), each compact and with a
 checksum. Entries leave in the order of their numbers, not in the order in which they came: a batch that was
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A batch as it lies in the spool."""
+    """A batch in the spool."""
 
     number: int
     batch_id: str
@@ -51,7 +51,7 @@ class Entry:
 
 
 class SpoolFile:
-    """One file, open from start to end, held by this process alone. For any thread, one at a time."""
+    """A file that stays open from start to end, used by this process alone. For any thread, one at a time."""
 
     def __init__(self, *paths: Path, max_bytes: int, synchronous: str = "FULL") -> None:
         self._paths = paths  # the first that nobody else holds is taken
@@ -92,7 +92,7 @@ class SpoolFile:
         return self._connect()
 
     def append(self, number: int, write_set: WriteSet) -> None:
-        """Keep a batch durably. Raises SpoolError, or UnfitError for values that no bytes hold."""
+        """Store a batch durably. Raises SpoolError, or UnfitError for values that cannot be encoded."""
         head, body = head_of(write_set), body_of(write_set.rows)
         size = len(head) + len(body) + _OVERHEAD_BYTES
         with self._using() as connection:
@@ -117,7 +117,7 @@ class SpoolFile:
         return _entry(*row)
 
     def heads(self) -> Iterator[WriteSet]:
-        """Return what each batch says but for its rows, those left out whose bytes are damaged."""
+        """Yield each batch without its rows; batches whose bytes are damaged are left out."""
         with self._using() as connection:
             numbers = [number for (number,) in connection.execute("SELECT number FROM spool")]
         for number in numbers:
@@ -129,12 +129,12 @@ class SpoolFile:
                 continue
 
     def remove(self, number: int) -> None:
-        """Forget a batch that is in the database."""
+        """Delete a batch that is in the database."""
         with self._using() as connection:
             self._delete(connection, number)
 
     def set_aside(self, number: int, reason: str) -> None:
-        """Keep an entry for a person to look at, out of the way of the others."""
+        """Move an entry out of the way of the others, for a person to look at."""
         with self._using() as connection:
             connection.execute(
                 "INSERT INTO aside SELECT *, ?, ? FROM spool WHERE number = ?",
@@ -216,7 +216,7 @@ class SpoolFile:
         self.bytes = size + self.entries * _OVERHEAD_BYTES
 
     def _saved(self, old: sqlite3.Connection) -> sqlite3.Connection:
-        """Bring all over into a new file of the name: the one we hold was deleted or moved away."""
+        """Copy everything into a new file: the one that is open was deleted or moved away."""
         log.warning("spool.file_changed", path=str(self.path))
         new = self._connect()
         with closing(old):
@@ -235,7 +235,7 @@ class SpoolFile:
 
 
 def _is_held(error: Exception) -> bool:
-    """Say whether somebody else has the file."""
+    """Return whether another process has the file open."""
     return "locked" in str(error)
 
 

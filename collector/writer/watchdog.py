@@ -1,4 +1,4 @@
-"""Watch calls from a thread of its own: a call that hangs cannot watch itself."""
+"""Act on calls that take too long, from a separate thread: a call that hangs cannot do it itself."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ Step = tuple[float, Callable[[], None]]  # so many seconds after a call began, w
 
 
 class Watchdog:
-    """Acts while a call takes too long. One call at a time, and its beginning costs no switch of threads."""
+    """Acts while a call takes too long. One call at a time; starting one costs no switch of threads."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = sorted(steps, key=lambda step: step[0])
@@ -27,7 +27,7 @@ class Watchdog:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Watch what is done within."""
+        """Watch the call made in the block."""
         with self._changed:
             self._began_s = time.monotonic()
             self._calls += 1

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -14,6 +15,7 @@ from collector.events.batch import StreamKey
 from collector.events.notices import PotentialHalt
 from collector.events.stream_now import StreamNow
 from collector.sinks.contract import AccountingState
+from collector.writer.follower import FollowerState
 
 NOW_NS = 1_700_000_000_000_000_000
 
@@ -157,3 +159,20 @@ def test_a_price_has_the_digits_that_matter(value: float, text: str) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(3, "3s"), (180, "3m"), (7200, "2h"), (172_800, "2d")])
 def test_a_span_is_short(seconds: float, text: str) -> None:
     assert span(seconds) == text
+
+
+def test_a_follower_is_shown_with_what_it_has_and_what_waits() -> None:
+    state = FollowerState(
+        *("./second.db", 12, 1490, 0, 2300, 0, 0),
+        spilling=True,
+        breaker="open",
+        spool="./live.db-spool-follower-1",
+        last_error="the disk is full",
+    )
+    text = "\n".join(drawn(view([stream()], followers=(state,)), 200))
+    assert (
+        "follower  ./second.db: 1,490 rows stored, 2,300 wait in the spool ./live.db-spool-follower-1, "
+        "the last error: the disk is full" in text
+    )
+    dropping = "\n".join(drawn(view([stream()], followers=(replace(state, dropped=7, spooled=0),)), 200))
+    assert "1,490 rows stored, 7 DROPPED, the last error" in dropping

@@ -185,8 +185,8 @@ def test_mistakes_of_all_sources_are_told_together_in_the_order_of_the_sources(p
         (
             "- 1",
             (
-                "found a list, expected a section with exchanges, database, followers, buffer, writer, spool, "
-                "breaker, stream, integrity, storage, housekeeping, "
+                "found a list, expected a section with exchanges, database, followers, buffer, writer, "
+                "spool, breaker, stream, integrity, storage, housekeeping, "
                 "retention, shutdown, logging"
             ),
         ),

@@ -119,7 +119,7 @@ def test_to_interrupt_nothing_and_to_open_or_close_twice_is_harmless(
 def test_its_name_has_no_password(kind: Kind) -> None:
     assert "secret" not in kind.make().name
     if kind.url.startswith("postgresql"):
-        url = database_url(kind.url).set(username="me", password="secret")  # noqa: S106
+        url = database_url(kind.url).set(username="me", password="secret")
         made = registry.make_follower(url.render_as_string(hide_password=False), OPTIONS)
         assert "secret" not in made.name
         assert made.file is None
@@ -140,5 +140,5 @@ def test_a_store_claims_and_maintains_and_says_whether_it_is_shared(
 
 
 def test_what_prevents_opening_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere .* does not exist"):
+    with pytest.raises(UserError, match=r"nowhere .* does not exist"):
         registry.make_store(str(tmp_path / "nowhere" / "live.db"), OPTIONS).open()

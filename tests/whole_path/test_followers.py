@@ -1,11 +1,12 @@
-"""A collector with followers: a second database holds the same, and one that hangs is no concern of the first."""
+"""A collector with followers: a second database holds the same; one that hangs does not harm the first."""
 
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from line_sink import LineSink, lines_of
 from rig import BTC, ETH, Rig, running, stop_and_check, wait_until
 

@@ -1,4 +1,4 @@
-"""A store with its writer, and a follower behind it: real threads, real files, an SQLite database for a store."""
+"""A store with its writer, and a follower behind it: real threads, real files, an SQLite database."""
 
 import sqlite3
 import time

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from follower_rig import Rig, wait_until, write_set
 from line_sink import LineSink, lines_of
 
@@ -196,7 +197,7 @@ def test_a_call_that_hangs_is_interrupted_and_tried_again(start: StartRig, lines
 
 @pytest.mark.parametrize("hears", [True, False])
 def test_it_stops_in_time_and_the_next_start_goes_on_in_order(
-    start: StartRig, lines: LineSink, tmp_path: Path, hears: bool
+    start: StartRig, lines: LineSink, hears: bool
 ) -> None:
     rig = start()
     rig.give(range(3))
@@ -210,6 +211,7 @@ def test_it_stops_in_time_and_the_next_start_goes_on_in_order(
     state = rig.follower.state()
     assert (state.rows, state.in_memory, state.spooled, state.dropped) == (12, 0, 108, 0)
     assert rig.batches() == names(range(30))
+    assert lines.is_open == (not hears)  # a call that ends when interrupted leaves the sink closed
     lines.goes_on.set()
     if not hears:  # the thread that hung comes back, and finds its spool closed
         wait_until(lambda: len(ids(lines)) == 4, "the one that hung")
@@ -219,6 +221,7 @@ def test_it_stops_in_time_and_the_next_start_goes_on_in_order(
     assert ids(lines) == names(range(33)) == later.batches()
     found = lines_of(lines.path)
     assert [line["session"] for line in found] == ["session-1"] * 30 + ["session-2"] * 3
+    assert [line["by"] for line in found] == [line["session"] for line in found]  # as the store has them
     assert sum(line["written"] for line in found) == 132
 
 

@@ -1,4 +1,4 @@
-"""Lead each kind of rows into its table on the quickest way that its database has."""
+"""Insert each kind of rows into its table in the fastest way that its database offers."""
 
 from array import array
 from collections.abc import Mapping, Sequence

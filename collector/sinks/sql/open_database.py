@@ -1,4 +1,4 @@
-"""Keep hold of a database: of the whole SQLite file, of our streams in PostgreSQL; and notice a change."""
+"""Hold a database open: lock the SQLite file, or our streams in PostgreSQL; detect its replacement."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
@@ -30,7 +30,7 @@ log = get_logger()
 
 
 class OpenDatabase:
-    """One database, open for writing. Used by one thread."""
+    """A database that is open for writing. Used by one thread."""
 
     def __init__(
         self,
@@ -58,11 +58,11 @@ class OpenDatabase:
 
     @property
     def is_open(self) -> bool:
-        """Say whether it was opened and not closed since."""
+        """Return whether it is open."""
         return self._engine is not None
 
     def open(self) -> None:
-        """Take the database: lock it, migrate it, close what a crash left open."""
+        """Lock the database, migrate it, and close what a crash left open."""
         if self._lock is not None:
             self._lock.acquire()
         try:
@@ -76,7 +76,7 @@ class OpenDatabase:
             raise UserError(f"the database {self.name} cannot be opened: {reason}") from error
 
     def close(self) -> None:
-        """Let go of everything. Idempotent."""
+        """Release everything. Idempotent."""
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
@@ -84,7 +84,7 @@ class OpenDatabase:
             self._lock.release()
 
     def claim(self, connection: sa.Connection, session: SessionState, streams: Iterable[StreamKey]) -> None:
-        """Say who writes, and take these streams as well, or raise DatabaseInUse naming who has one."""
+        """Record the session and lock these streams as well, or raise DatabaseInUse naming who holds one."""
         if self._streams is not None:
             introduce(_driver(connection), session)
             self._streams.claim(_driver(connection), session, streams)
@@ -94,9 +94,9 @@ class OpenDatabase:
 
     @property
     def engine(self) -> sa.Engine:
-        """Return the engine; raise SinkError once when the file behind it has become another.
+        """Return the engine; raise SinkError once when the file behind it was replaced.
 
-        SQLite would go on without a word, into a file that nobody can find any more.
+        SQLite would silently continue to write into a file that has no name any more.
         """
         if self._engine is None:
             raise RuntimeError("open() comes first")
@@ -115,7 +115,7 @@ class OpenDatabase:
         )
 
     def fitted(self, connection: sa.Connection, write_set: WriteSet) -> WriteSet:
-        """Return the batch as this database is to have it, after whatever became of the database."""
+        """Return the write set in the form that fits this database: it may have been replaced."""
         own = write_set.session if write_set.session.session_id == self._session_id else None
         if self._streams is not None and own is not None:
             streams = (StreamKey(one.exchange, one.symbol, one.channel) for one in write_set.accounting)
@@ -125,7 +125,7 @@ class OpenDatabase:
         return self._renumbering.apply(connection, self.tables, write_set)
 
     def stored(self, write_set: WriteSet) -> None:
-        """Take note that the batch is committed."""
+        """Record that the write set is committed."""
         self._last_batch_id = write_set.batch_id
         self._was_reopened = False
         if self._streams is not None:
@@ -155,7 +155,7 @@ class OpenDatabase:
             self._file.remember()
 
     def _look_again(self, connection: sa.Connection) -> None:
-        """See what became of our session in a database that was out of our hands."""
+        """Check the state of our session in a database that others could change meanwhile."""
         if self._session_id is None or self._last_batch_id is None:
             return
         ledger = self.tables.batches

@@ -1,7 +1,7 @@
-"""Go on under new numbers after the database was put back to an older state.
+"""Continue under new segment numbers after the database was restored to an older state.
 
-A restored copy holds our segments as they were then. What was written since is not in it: a segment that went
-on under its number would call that hole covered.
+A restored copy holds our segments as they were then, and nothing that was written since. A segment that kept
+its number would claim to cover that hole.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ CAUSE = "database_replaced"
 
 
 class Renumbering:
-    """Which of our segments go by another number in this database."""
+    """The segments that have another number in this database than elsewhere."""
 
     def __init__(self, new_id: Callable[[], int]) -> None:
         self._new_id = new_id
         self._numbers: dict[int, int] = {}
 
     def begin(self, connection: sa.Connection, tables: Tables, session_id: str) -> int:
-        """End what the copy holds as open of our session; from now on it goes by new numbers."""
+        """End the session's segments that the copy holds as open; they get new numbers from now on."""
         coverage = tables.coverage
         is_ours = (coverage.c.session_id == session_id, coverage.c.end_cause.is_(None))
         ended = set(connection.execute(sa.select(coverage.c.segment_id).where(*is_ours)).scalars())
@@ -35,7 +35,7 @@ class Renumbering:
         return len(ended)
 
     def apply(self, connection: sa.Connection, tables: Tables, write_set: WriteSet) -> WriteSet:
-        """Return the batch as this database is to have it."""
+        """Return the write set with the numbers of this database."""
         if not self._numbers:
             return write_set
         segment_id = tables.coverage.c.segment_id
@@ -52,7 +52,7 @@ class Renumbering:
         )
 
     def _renumbered(self, rows: Rows, begun: set[int]) -> Rows:
-        """Give the rows their new numbers; the first one of a segment has no flow, for none is before it."""
+        """Return the rows with new numbers; the first of a segment has no order flow: nothing precedes it."""
         former = rows.columns.get("segment_id")
         if former is None:
             return rows

@@ -50,7 +50,7 @@ log = get_logger()
 
 
 class SqlSink:
-    """Commit each batch exactly once: its id commits with its rows. Used by one thread."""
+    """A store that commits each batch exactly once: its id commits with its rows. Used by one thread."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class SqlSink:
         self._in_use: object | None = None  # the driver's connection, while a call is under way
 
     def open(self) -> None:
-        """Take the database: lock it, migrate it, close what a crash left open. Idempotent."""
+        """Lock the database, migrate it, and close what a crash left open. Idempotent."""
         if self._database.is_open:
             return
         self._database.open()
@@ -117,7 +117,7 @@ class SqlSink:
         return self.maintain(claim)
 
     def write(self, write_set: WriteSet) -> Receipt:
-        """Commit the batch in one transaction, unless a batch of its id is in already."""
+        """Commit the write set in one transaction, unless its batch id is stored already."""
         engine = self._database.engine
         try:
             with engine.begin() as connection, self._breakable(connection):
@@ -147,7 +147,7 @@ class SqlSink:
             raise sink_error(error, self._database.name) from error
 
     def refuses(self, rows: Rows) -> str | None:
-        """Try the rows in a transaction that is rolled back; say why they cannot be stored, or None."""
+        """Try the rows in a transaction that is rolled back; return why they cannot be stored, or None."""
         engine = self._database.engine
         try:
             with engine.connect() as connection, connection.begin() as trial, self._breakable(connection):
@@ -161,13 +161,13 @@ class SqlSink:
         return None
 
     def abort(self) -> None:
-        """Break off the call that is under way in another thread; it raises SinkError there."""
+        """Interrupt the call in progress in another thread: it raises SinkError there."""
         in_use = self._in_use
         if in_use is not None:
             break_off(in_use)
 
     def close(self) -> None:
-        """Let go of everything. Idempotent."""
+        """Release everything. Idempotent."""
         self._database.close()
 
     def close_crashed_sessions(self, cause: str = CRASH) -> int:

@@ -1,4 +1,4 @@
-"""Let one collector at a time write a stream to a PostgreSQL database, and many write different ones.
+"""Lock streams in a PostgreSQL database: one collector a stream, several for different streams.
 
 An advisory lock a stream, and one for the session, held by the very connection that writes: to lose the
 connection is to lose the locks, so nothing is ever written without them. A new connection takes them again
@@ -45,30 +45,30 @@ class Holder:
     name: str  # what it calls itself
 
     def is_of(self, session: SessionState) -> bool:
-        """Say whether it is a connection of this very session."""
+        """Return whether it is a connection of this session."""
         return self.name.startswith(f"collector {session.session_id} ")
 
     @property
     def session_id(self) -> str | None:
-        """Name the session that it belongs to, if it says so."""
+        """Return the id of the session that it belongs to, if it is known."""
         words = self.name.split(" ")
         return words[1] if words[0] == "collector" and len(words) > 1 else None
 
 
 def introduce(connection: "Driver", session: SessionState) -> None:
-    """Give the connection a name by which others know whose it is."""
+    """Name the connection after its session, for other collectors to read."""
     name = f"collector {session.session_id} {session.pid}@{session.host}"
     connection.execute("SELECT set_config('application_name', %s, false)", (name[:_MAX_NAME_BYTES],))
 
 
 def holder_of(connection: "Driver", key: int) -> Holder | None:
-    """Return who holds the lock of this key; None when nobody does any more."""
+    """Return the holder of the lock of this key; None if nobody holds it any more."""
     row = connection.execute(_HOLDER, (key,)).fetchone()
     return None if row is None else Holder(int(str(row[0])), str(row[1]))
 
 
 def described(connection: "Driver", holder: Holder | None, stream: StreamKey | None) -> str:
-    """Say who it is: process, host and session as far as the database knows them."""
+    """Return the words for a holder: process, host and session as far as the database knows them."""
     row = None
     if holder is not None and holder.session_id is not None:
         row = connection.execute(_SESSION, (holder.session_id,)).fetchone()
@@ -93,7 +93,7 @@ class StreamLocks:
         self.were_lost = False  # and are back: meanwhile anything may have happened to the database
 
     def claim(self, connection: "Driver", session: SessionState, streams: Iterable[StreamKey]) -> None:
-        """Take these streams as well, all or none, or raise DatabaseInUse naming who has one."""
+        """Lock these streams as well, all or none, or raise DatabaseInUse naming who holds one."""
         new = frozenset(stream for stream in streams if stream.symbol != UNKNOWN) - self._streams
         if self._session is not None and not new:
             return
@@ -107,7 +107,7 @@ class StreamLocks:
         self._streams |= new
 
     def take_again(self, connection: "Driver", _record: object = None) -> None:
-        """Take on a new connection what the one before held, or raise SinkError: worth another try."""
+        """Lock on a new connection what the previous one held, or raise a transient SinkError."""
         if self._session is None:
             return
         introduce(connection, self._session)
@@ -126,7 +126,7 @@ class StreamLocks:
     def _take(
         self, connection: "Driver", session: SessionState, streams: Iterable[StreamKey]
     ) -> tuple[str, str] | None:
-        """Take all or none, and the session's; return the first that somebody else has, and who that is."""
+        """Lock all or none, and the session; return the first that somebody else holds, and who that is."""
         schema = _schema(connection)
         keys = {_key(schema, "session", session.session_id): StreamKey("", "this session", "")}
         keys |= {_key(schema, *stream): stream for stream in streams}
@@ -148,7 +148,7 @@ class StreamLocks:
 
 
 def ownerless(connection: "Driver", session_ids: Sequence[str]) -> list[str]:
-    """Return those of the sessions that nobody is any more, locked until the transaction ends."""
+    """Return the sessions whose collector has ended, locked until the transaction ends."""
     schema = _schema(connection)
     keys = {_key(schema, "session", session_id): session_id for session_id in session_ids}
     query = "SELECT key FROM unnest(%s::bigint[]) AS key WHERE pg_try_advisory_xact_lock(key)"
@@ -156,7 +156,7 @@ def ownerless(connection: "Driver", session_ids: Sequence[str]) -> list[str]:
 
 
 def _try(connection: "Driver", keys: Sequence[int]) -> list[int]:
-    """Take what can be taken; return what cannot."""
+    """Lock what can be locked; return what cannot."""
     query = "SELECT key FROM unnest(%s::bigint[]) AS key WHERE NOT pg_try_advisory_lock(key)"
     return [int(str(row[0])) for row in connection.execute(query, (list(keys),))] if keys else []
 

@@ -1,4 +1,4 @@
-"""Keep the bookkeeping small, a slice at a time: each slice is one short call of the thread that writes.
+"""Delete old bookkeeping, a slice at a time: each slice is one short call in the thread that writes.
 
 A chore yields slices until it is done; each begins and ends a transaction of its own.
 """
@@ -22,7 +22,7 @@ _LOG_PAGES = 4096  # a write-ahead log beyond these is emptied and cut
 
 
 def prune_batches(tables: Tables, before_ns: int, own_session: str, rows: int) -> Iterator[Slice]:
-    """Forget batches committed before that instant, but for the last of each session that is not our own."""
+    """Delete batch ids committed before that time, but for the last of each session that is not our own."""
     ledger, sessions = tables.batches, tables.sessions
     may_go = sa.or_(
         ledger.c.session_id == own_session,
@@ -35,17 +35,17 @@ def prune_batches(tables: Tables, before_ns: int, own_session: str, rows: int) -
 
 
 def prune_events(tables: Tables, before_ns: int, rows: int) -> Iterator[Slice]:
-    """Forget events that happened before that instant."""
+    """Delete events that happened before that time."""
     return _prune(tables.events, tables.events.c.id, tables.events.c.at_ns, before_ns, rows)
 
 
 def prune_rejected(tables: Tables, before_ns: int, rows: int) -> Iterator[Slice]:
-    """Forget originals rejected before that instant; how many there were stays in accounting."""
+    """Delete originals rejected before that time; their number stays in accounting."""
     return _prune(tables.rejected, tables.rejected.c.id, tables.rejected.c.at_ns, before_ns, rows)
 
 
 def tidy_sqlite(tables: Tables, rows: int) -> Iterator[Slice]:
-    """Empty a long write-ahead log, give the planner its statistics, and free pages where that is on."""
+    """Empty a long write-ahead log, update the planner's statistics, and free pages where that is enabled."""
 
     def analyze(connection: sa.Connection) -> int:
         quote = connection.dialect.identifier_preparer
@@ -73,7 +73,7 @@ def tidy_sqlite(tables: Tables, rows: int) -> Iterator[Slice]:
 
 
 def empty_log(connection: sa.Connection) -> int:
-    """Bring a long log into the database and cut it; wait for no reader."""
+    """Copy a long log into the database and truncate it, without waiting for readers."""
     driver = _driver(connection)
     (patience_ms,) = driver.execute("PRAGMA busy_timeout").fetchone()
     driver.execute("PRAGMA busy_timeout = 0")
@@ -95,9 +95,9 @@ def _prune(
     rows: int,
     may_go: sa.ColumnElement[bool] | None = None,
 ) -> Iterator[Slice]:
-    """Walk the table from its beginning, so many rows a slice, as far as it is old.
+    """Delete old rows from the beginning of the table, looking at so many rows a slice.
 
-    Keys grow with time. What must stay is passed by, so that no slice looks at more rows than that.
+    Keys grow with time. Rows that must stay are skipped, so that no slice looks at more rows than that.
     """
     position: list[object] = [None]
     is_over = False
