@@ -88,6 +88,19 @@ def test_a_second_database_holds_the_same(any_database: str, start: StartRig, tm
     assert [path.name for path in tmp_path.iterdir() if "spool" in path.name] == []
 
 
+def test_another_collector_at_its_database_does_not_take_it_for_dead(
+    postgres_url: str, start: StartRig
+) -> None:
+    rig = start(SqlSink(postgres_url, auto_migrate=True))
+    rig.give(range(2))
+    wait_until(lambda: rig.follower.state().rows == 8, "followed")
+    other = SqlSink(postgres_url)
+    other.open()  # which ends the sessions that nobody holds any more
+    other.close()
+    (session,) = contents(postgres_url)["collector_sessions"]
+    assert (session["session_id"], session["end_cause"]) == ("session-1", None)
+
+
 def test_what_the_store_has_not_committed_does_not_reach_a_follower(start: StartRig, lines: LineSink) -> None:
     rig = start()
     rig.give(range(2))
