@@ -1,7 +1,7 @@
 """Run the migrations on the connection, and for the hot table, that the caller has set.
 
-`collector.sinks.migrate` makes the configuration, holds the lock and owns the transaction, so that all steps
-commit together or not at all. What pyproject.toml says to Alembic is for writing new revisions only.
+`collector.database.migrate` makes the configuration, holds the lock and owns the transaction, so that all
+steps commit together or not at all. What pyproject.toml says to Alembic is for writing new revisions only.
 """
 
 from alembic import context

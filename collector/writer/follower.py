@@ -89,12 +89,14 @@ class Follower:
 
     def offer(self, write_set: WriteSet) -> None:
         """Take what the store has committed. Neither blocks nor raises; what finds no room is counted."""
-        was_dropping, self._is_dropping = self._is_dropping, not self._inbox.offer(write_set)
+        is_taken = self._inbox.offer(write_set)
         if self._inbox.is_behind:
             self._writer.spill()
-        if self._is_dropping and not was_dropping:
+        if not is_taken and not self._is_dropping:
+            self._is_dropping = True
             log.error("follower.dropping", sink=self.name, error=self._writer.last_error)
-        elif was_dropping and not self._is_dropping:
+        elif self._is_dropping and is_taken and not self._inbox.is_behind:
+            self._is_dropping = False
             log.info("follower.takes_again", sink=self.name, dropped=self._balance.totals().dropped)
 
     def ask_to_stop(self) -> None:

@@ -90,7 +90,8 @@ def test_a_plan_adds_up(run: Run) -> None:
 
 def test_a_plan_is_measured(run: Run, tmp_path: Path, simulator: Simulator) -> None:
     done = run(
-        *("plan", "--config", config(tmp_path, simulator), "--measure", "--measure-seconds", "2", "--json")
+        *("plan", "--config", config(tmp_path, simulator), "--measure", "--measure-seconds", "2", "--json"),
+        COLLECTOR_FOLLOWERS=str(tmp_path / "second.db"),
     )
     found = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
@@ -100,6 +101,7 @@ def test_a_plan_is_measured(run: Run, tmp_path: Path, simulator: Simulator) -> N
     bytes_a_row = found["gigabytes_a_day"] * 1e9 / 86_400 / line["rows_a_s"]
     assert 150 < bytes_a_row < 1000
     assert not (tmp_path / "live.db").exists()
+    assert not (tmp_path / "second.db").exists()
 
 
 def test_a_plan_of_nothing_is_one_of_the_default_setup(run: Run) -> None:

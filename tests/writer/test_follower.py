@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -137,7 +138,10 @@ def test_with_its_spool_full_a_follower_drops_its_own_and_counts(start: StartRig
     rig = start(spool_max_bytes=65_536, most_rows=40)
     lines.error = SinkError("away", transient=True)
     filler = os.urandom(4_000).hex()
-    rig.give(range(80), filler=filler)
+    with capture_logs() as logs:
+        rig.give(range(80), filler=filler)
+        told = [one["event"] for one in logs if one["event"].startswith("follower.")]
+    assert told == ["follower.dropping"]  # a line when it begins, not one for each
     assert rig.sequences() == list(range(320))
     wait_until(lambda: "full" in (rig.follower.state().last_error or ""), "full")
     state = rig.follower.state()
@@ -150,7 +154,9 @@ def test_with_its_spool_full_a_follower_drops_its_own_and_counts(start: StartRig
     assert found == sorted(set(found))
     assert set(found) < set(names(range(80)))
     assert sum(line["written"] for line in lines_of(lines.path)) == 320 - state.dropped
-    rig.give(range(80, 82))
+    with capture_logs() as logs:
+        rig.give(range(80, 82))
+    assert ("follower.takes_again", state.dropped) in [(one["event"], one.get("dropped")) for one in logs]
     wait_until(lambda: ids(lines)[-2:] == names(range(80, 82)), "it follows again")
 
 

@@ -70,7 +70,7 @@ def _measured(settings: "Settings", seconds: float) -> list[Line]:
     with raised(), tempfile.TemporaryDirectory(prefix="collector-plan-") as folder:
         file = Path(folder) / "plan.db"
         throw_away = settings.database.model_copy(update={"url": str(file)})
-        collector = Collector(settings.model_copy(update={"database": throw_away}))
+        collector = Collector(settings.model_copy(update={"database": throw_away, "followers": ()}))
         collector.start()
         try:
             with progress("seconds", shown=True) as show:
