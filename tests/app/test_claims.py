@@ -1,5 +1,6 @@
 """Which streams are claimed of a database that several collectors share, and which need no asking."""
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -9,6 +10,7 @@ from collector.app.claims import Claims
 from collector.errors import UserError
 from collector.events.batch import StreamKey
 from collector.settings import load_settings
+from collector.sinks.contract import Capabilities
 
 BTC, NAMED = "BTC/USDT", "ETHUSDT"
 OURS = [StreamKey("bybit", BTC, channel) for channel in ("book.50", "trade")]
@@ -24,21 +26,18 @@ class Rig:
         }
         settings = load_settings(overrides=overrides, environ={}, env_file=None)
         self.claimed: list[list[StreamKey]] = []
-        self.ran: list[Any] = []
         self.submitted: list[Any] = []
         self.answer: Future[int] = Future()
         self.hurried = 0
+        self.capabilities = Capabilities(transactions=True, idempotent=True, shared=url == SHARED)
         self.claims = Claims(settings, "session", self, self._submit, self._hurry)  # type: ignore[arg-type]
 
-    def claiming(self, session: str, streams: Any) -> str:
+    def claim(self, session: str, streams: Any) -> int:
         assert session == "session"
         self.claimed.append(list(streams))
-        return f"task {len(self.claimed)}"
+        return 0
 
-    def run(self, task: str) -> None:
-        self.ran.append(task)
-
-    def _submit(self, task: str) -> Future[int]:
+    def _submit(self, task: Callable[[], int]) -> Future[int]:
         self.submitted.append(task)
         return self.answer
 
@@ -52,7 +51,7 @@ SHARED = "postgresql://host/name"
 def test_what_is_configured_by_its_full_name_is_claimed_before_the_start() -> None:
     rig = Rig(SHARED)
     rig.claims.begin()
-    assert (rig.claimed, rig.ran, rig.submitted) == ([OURS], ["task 1"], [])
+    assert (rig.claimed, rig.submitted) == ([OURS], [])
     assert rig.claims.ask(OURS).result(0) == 0
     assert rig.submitted == []
 
@@ -61,7 +60,9 @@ def test_what_is_new_is_asked_for_by_the_writer_at_once() -> None:
     rig = Rig(SHARED)
     rig.claims.begin()
     assert rig.claims.ask([*OURS, NEW]) is rig.answer
-    assert (rig.claimed[1], rig.submitted, rig.hurried) == ([NEW], ["task 2"], 1)
+    (claim,) = rig.submitted
+    assert claim() == 0
+    assert (rig.claimed[1], rig.hurried) == ([NEW], 1)
     rig.answer.set_result(0)
     rig.claims.take([NEW])
 

@@ -18,26 +18,26 @@ from world import World
 def world(tmp_path: Path) -> Iterator[World]:
     one = World(tmp_path)
     yield one
-    one.spool.close()
+    one.spool_file.close()
 
 
 def refusing(world: World, number: int) -> Callable[[WriteSet], Receipt]:
     """Return a database that refuses one batch for what it is, as long as it has rows, whatever these are."""
     write, seen = world.database.write, list[str]()
 
-    def refuse(batch: WriteSet) -> Receipt:
-        if batch.batch_id not in seen:
-            seen.append(batch.batch_id)
-        if seen.index(batch.batch_id) == number and batch.row_count:
+    def refuse(write_set: WriteSet) -> Receipt:
+        if write_set.batch_id not in seen:
+            seen.append(write_set.batch_id)
+        if seen.index(write_set.batch_id) == number and write_set.row_count:
             raise SinkError("this batch will not do", transient=False)
-        return write(batch)
+        return write(write_set)
 
     return refuse
 
 
 def step(world: World) -> Step:
     world.now_s += 100.0
-    return world.deliver(swap=True)
+    return world.deliver(fetch=True)
 
 
 def test_a_batch_that_is_refused_though_none_of_its_rows_is_goes_aside_and_the_next_is_stored(
@@ -49,7 +49,7 @@ def test_a_batch_that_is_refused_though_none_of_its_rows_is_goes_aside_and_the_n
     world.rows(0, 2)
     assert step(world) is Step.MOVED
     assert world.database.rows == [(0, 4), (0, 5)]
-    connection = world.spool._connection
+    connection = world.spool_file._connection
     assert connection is not None
     ((rows, reason),) = connection.execute("SELECT rows, reason FROM aside").fetchall()
     assert (rows, reason) == (3, "this batch will not do")
@@ -59,21 +59,21 @@ def test_a_batch_that_is_refused_though_none_of_its_rows_is_goes_aside_and_the_n
 
 
 def test_where_nothing_waits_there_is_nothing_to_do(world: World) -> None:
-    assert world.deliver(swap=True) is Step.IDLE
+    assert world.deliver(fetch=True) is Step.IDLE
     world.rows(0, 1)
-    assert world.deliver(swap=False) is Step.IDLE  # not to be looked for in the buffer
-    assert world.deliver(swap=True) is Step.MOVED
+    assert world.deliver(fetch=False) is Step.IDLE  # not to be looked for in the buffer
+    assert world.deliver(fetch=True) is Step.MOVED
     assert world.database.rows == [(0, 1)]
 
 
 def test_one_try_a_time_and_none_before_the_wait_is_over(world: World) -> None:
     world.database.refusals = 1
     world.rows(0, 1)
-    assert world.deliver(swap=True) is Step.REFUSED
-    committed = world.delivery.committed
+    assert world.deliver(fetch=True) is Step.REFUSED
+    committed = world.to_sink.committed
     assert (committed.retries, committed.batches, committed.last_error) == (1, 0, "the database is away")
     world.breaker._ready_s = world.now_s + 1.0
-    assert world.deliver(swap=True) is Step.REFUSED
+    assert world.deliver(fetch=True) is Step.REFUSED
     assert (world.database.refusals, committed.retries) == (0, 1)  # not tried
     assert step(world) is Step.MOVED
     assert (committed.batches, committed.rows, committed.last_error) == (1, 1, None)
@@ -82,12 +82,12 @@ def test_one_try_a_time_and_none_before_the_wait_is_over(world: World) -> None:
 def test_refusals_for_longer_than_patience_lasts_have_the_spool_take_what_comes(world: World) -> None:
     world.database.refusals = 3
     world.rows(0, 1)
-    assert world.deliver(swap=True) is Step.REFUSED
-    assert not world.line.spilling.is_set()
+    assert world.deliver(fetch=True) is Step.REFUSED
+    assert not world.queue.spilling.is_set()
     world.now_s += 1.0
-    assert world.deliver(swap=True) is Step.REFUSED
-    assert not world.line.spilling.is_set()  # as long as it may take, and no longer
+    assert world.deliver(fetch=True) is Step.REFUSED
+    assert not world.queue.spilling.is_set()  # as long as it may take, and no longer
     world.now_s += 0.5
-    assert world.deliver(swap=True) is Step.REFUSED
-    assert world.line.spilling.is_set()
-    assert world.spool.entries == 1
+    assert world.deliver(fetch=True) is Step.REFUSED
+    assert world.queue.spilling.is_set()
+    assert world.spool_file.entries == 1

@@ -265,7 +265,10 @@ rig.give(range(40, 10_000))
 def test_after_a_kill_it_goes_on_with_what_the_store_has_committed(
     start: StartRig, lines: LineSink, tmp_path: Path
 ) -> None:
-    path = os.pathsep.join([*sys.path[:2], os.environ.get("PYTHONPATH", "")])
+    here = Path(__file__).resolve().parent
+    root = here.parents[1]
+    folders = [here, here.parent, root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    path = os.pathsep.join(map(str, folders))
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
         stdout=subprocess.PIPE,

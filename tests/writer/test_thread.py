@@ -16,6 +16,7 @@ from collector.sinks.contract import Receipt, SessionState, WriteSet
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.prepare import Preparation
+from collector.writer.sources import BufferSource
 from collector.writer.spool_file import SpoolFile
 from collector.writer.thread import Limits, WriterThread
 
@@ -42,13 +43,13 @@ class Hanging(Database):
         self.aborted = threading.Event()
         self.aborts = 0
 
-    def write(self, batch: WriteSet) -> Receipt:
+    def write(self, write_set: WriteSet) -> Receipt:
         if self.hangs.is_set():
             self.entered.set()
             self.aborted.wait(DEADLINE_S)
             self.aborted.clear()
             raise SinkError("broken off", transient=True)
-        return super().write(batch)
+        return super().write(write_set)
 
     def abort(self) -> None:
         self.aborts += 1
@@ -65,6 +66,7 @@ class Rig:
         session: str = "session",
         max_rows: int = 10_000,
         retry_s: float = 0.001,
+        behind_at_rows: int = 1000,
         **limits: float,
     ) -> None:
         self.database = Hanging()
@@ -74,22 +76,16 @@ class Rig:
         self.ended = threading.Event()
         self.refusals: list[SpoolError] = []
         state = SessionState(session, 1, "0", "host", 1, "{}")
-        terms = Balance(session, self.buffer.key)
-        patience = {
-            "interval_s": 0.01,
-            "relief_s": 60.0,
-            "relief_rows": 1000,
-            "call_timeout_s": 60.0,
-            **limits,
-        }
+        balance = Balance(session, self.buffer.key)
+        preparation = Preparation(state, self.buffer.key, book_rows, most_rows=100)
+        patience = {"interval_s": 0.01, "spill_after_s": 60.0, "call_timeout_s": 60.0, **limits}
         self.writer = WriterThread(
-            self.buffer,
-            Preparation(state, self.buffer.key, book_rows, most_rows=100),
+            BufferSource(self.buffer, preparation, balance, behind_at_rows=behind_at_rows),
             self.database,
             self.spool,
             Breaker(2, Backoff(retry_s, retry_s), Backoff(retry_s, retry_s)),
-            terms,
-            Limits(**patience),  # type: ignore[arg-type]
+            balance,
+            Limits(**patience),
             session_id=session,
             on_end=self.ended.set,
             on_refusal=self.refusals.append,
@@ -178,7 +174,7 @@ def test_what_is_left_at_the_end_stays_in_the_spool_and_the_next_session_brings_
     second.writer.start()
     wait_until(lambda: second.stored == 7)
     assert second.writer.stop(DEADLINE_S)
-    assert second.writer.terms.states(dict)[0].carried_in == 7
+    assert second.writer.balance.states(dict)[0].carried_in == 7
 
 
 def test_a_call_that_takes_too_long_is_broken_off_and_tried_again(tmp_path: Path) -> None:
@@ -194,7 +190,7 @@ def test_a_call_that_takes_too_long_is_broken_off_and_tried_again(tmp_path: Path
 
 
 def test_while_a_call_lasts_the_spool_takes_what_comes(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, relief_s=0.05)
+    rig = Rig(tmp_path, spill_after_s=0.05)
     rig.database.hangs.set()
     rig.writer.start()
     rig.rows(3)
@@ -209,7 +205,7 @@ def test_while_a_call_lasts_the_spool_takes_what_comes(tmp_path: Path) -> None:
 
 
 def test_a_thread_that_waits_for_the_next_try_ends_as_well(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, retry_s=10_000.0, relief_rows=1)
+    rig = Rig(tmp_path, retry_s=10_000.0, behind_at_rows=1)
     rig.database.refusals = 10**9
     rig.writer.start()
     rig.rows(3)
@@ -244,9 +240,9 @@ def test_what_has_no_room_anywhere_is_counted_as_lost(rig: Rig) -> None:
 
 def test_small_work_is_done_between_two_batches_and_not_after_the_end(rig: Rig) -> None:
     rig.writer.start()
-    assert rig.writer.chores.submit(lambda _: 42).result(DEADLINE_S) == 42
+    assert rig.writer.tasks.submit(lambda: 42).result(DEADLINE_S) == 42
     rig.writer.stop(DEADLINE_S)
-    assert rig.writer.chores.submit(lambda _: 42).exception(0.0) is not None
+    assert rig.writer.tasks.submit(lambda: 42).exception(0.0) is not None
 
 
 @pytest.mark.parametrize("error", [UserError("another collector writes there"), ZeroDivisionError("ours")])
