@@ -79,7 +79,7 @@ def test_exchanges_and_purposes_have_numbers_as_well() -> None:
     with pytest.raises(UserError, match="did you mean bybit"):
         exchanges("bybti")
     with pytest.raises(UserError, match="expected some of bybit, binance, kraken, okx"):
-        exchanges("4")
+        exchanges("5")
     with pytest.raises(UserError, match="expected one of training, bot, light; did you mean training"):
         purpose("trainng")
 

@@ -177,7 +177,7 @@ def test_one_exchange_of_several_is_chosen(run: Run, tmp_path: Path) -> None:
     assert (one["bybit"]["symbols"], one["bybit"]["channels"]) == (["ETH/USDT"], ["bbo"])
     done = run(*words, "binance")
     assert done.returncode == 2
-    assert "'binance' is not configured" in done.stderr
+    assert "found 'binance', which is not configured" in done.stderr
 
 
 def test_versions_are_told(run: Run) -> None:
