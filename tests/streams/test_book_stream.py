@@ -13,6 +13,7 @@ from collector.events.notices import SegmentChanged
 from collector.events.stream_now import StreamNow
 from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.bybit.rule import Continuity
+from collector.exchanges.okx.rule import PreviousSequence
 from collector.exchanges.unverified.rule import Unproven
 from collector.ids import SegmentIds
 from collector.streams.book_stream import BookStream
@@ -98,6 +99,31 @@ def test_a_silent_stream_is_stale_only_if_the_new_snapshot_is_another(
     assert [one.cause for one in rig.notices] == causes
     assert not rig.stream.in_question
     assert (rig.stream.last_news_at_ns > news_ns) is (sequence != 5)
+
+
+@pytest.mark.parametrize("says_when_quiet", [False, True])
+def test_what_is_told_again_is_news_only_from_an_exchange_that_says_when_a_book_is_quiet(
+    says_when_quiet: bool,
+) -> None:
+    book = VerifiedBook(PreviousSequence(), 50)
+    rig = Rig(book=book)
+    rig.stream.says_when_quiet = says_when_quiet
+    rig.snapshot(5)
+    rig.take(Delta(TOPIC, 7, 1, [(100.0, 7.0)], [], previous_sequence=5))
+    news_ns = rig.stream.last_news_at_ns
+    rig.take(Delta(TOPIC, 7, 2, [], [], previous_sequence=7))
+    assert (rig.stream.last_news_at_ns > news_ns) is says_when_quiet
+    assert rig.settled() == (3, 2, 1, 0, {})
+
+
+def test_numbers_that_begin_again_end_the_segment_and_the_same_update_begins_the_next() -> None:
+    rig = Rig(book=VerifiedBook(PreviousSequence(), 50))
+    rig.snapshot(5)
+    rig.take(Delta(TOPIC, 3, 1, [(100.0, 3.0)], [], previous_sequence=5))
+    rig.take(Delta(TOPIC, 4, 1, [(100.0, 4.0)], [], previous_sequence=3))
+    assert rig.settled() == (3, 3, 0, 0, {})
+    assert [(one.verified, one.cause) for one in rig.notices] == [(True, ""), (False, "restart"), (True, "")]
+    assert rig.stream.top() == (100.0, 4.0, 101.0, 1.0)
 
 
 def test_listeners_hear_each_state_with_the_segment_of_its_row_and_the_flow_since_the_one_before() -> None:

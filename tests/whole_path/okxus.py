@@ -93,6 +93,7 @@ class Okxus:
         self.subscribed = 0
         self.mute = False
         self.refuses: set[str] = set()
+        self.in_dollars: set[str] = set()  # swaps whose contract is worth an amount of another currency
         self.texts: list[tuple[str, str]] = []  # what was sent to it: address, text
         self._sockets: dict[web.WebSocketResponse, set[tuple[str, str]]] = {}
         self._lock = threading.Lock()
@@ -181,6 +182,7 @@ class Okxus:
                 "ctVal": "", "ctMult": "", "expTime": "", "listTime": "1548133413000", "lever": "10",
                 "uly": "", "alias": "", "category": "1", "optType": "", "ctType": "", "ctValCcy": "",
                 **(_swap(name) if wanted == "SWAP" else {}),
+                **({"ctValCcy": "USD"} if name in self.in_dollars else {}),
             }
             for name in self.books
             if wanted == ("SWAP" if name.endswith("-SWAP") else "SPOT")

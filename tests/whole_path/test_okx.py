@@ -4,14 +4,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from collector.app.collector import Collector
 from collector.events.market import Candle, L2Update, Trade
 from collector.events.notices import SegmentChanged
+from collector.exchanges.exchange import Rate
+from collector.exchanges.okx import OKX
+from collector.exchanges.registry import EXCHANGES
 from collector.query.audit import audit
 from collector.query.database import reading
 from collector.settings import load_settings
@@ -28,7 +33,7 @@ PUBLIC, BUSINESS = "/okx/ws/v5/public", "/okx/ws/v5/business"
 
 
 class Rig:
-    def __init__(self, okx: Okxus, folder: Path) -> None:
+    def __init__(self, okx: Okxus, folder: Path, **settings: object) -> None:
         self.okx = okx
         self.database = str(folder / "live.db")
         overrides = {
@@ -40,6 +45,7 @@ class Rig:
             "writer.interval_s": 0.1,
             "stream.backoff_base_s": 0.05,
             "stream.heartbeat_s": 0.3,
+            **{name.replace("__", "."): value for name, value in settings.items()},
         }
         self.collector = Collector(load_settings(overrides=overrides, environ={}, env_file=None))
         self.changes: list[SegmentChanged] = []
@@ -86,9 +92,9 @@ class Rig:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Rig]:
+def running(folder: Path, **settings: object) -> Iterator[Rig]:
     with Okxus(list(NAMES.values())).running() as okx:
-        rig = Rig(okx, folder)
+        rig = Rig(okx, folder, **settings)
         rig.collector.start()
         try:
             for symbol in NAMES:
@@ -196,3 +202,35 @@ def test_pings_are_bare_text_and_bars_are_asked_for_at_their_own_address(tmp_pat
     assert {address for address, text in asked if '"candle1m"' in text} == {BUSINESS}
     assert {address for address, text in asked if '"candle1m"' not in text} == {PUBLIC}
     assert rig.causes(SPOT) == rig.causes(SWAP) == ["stop"]
+
+
+def test_pings_do_not_use_up_the_requests_of_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scarce = replace(OKX.limits, requests=dict.fromkeys(OKX.kinds, Rate(5, 3600.0)))  # four are used
+    monkeypatch.setitem(EXCHANGES, OKX.name, replace(OKX, limits=scarce))
+    with running(tmp_path) as rig:
+        wait_until(lambda: rig.okx.texts.count((PUBLIC, "ping")) >= 6, "pings")
+        assert rig.okx.connections == 2
+    assert rig.causes(SPOT) == ["stop"]
+
+
+def test_a_quiet_book_is_not_asked_for_again_while_the_exchange_would_tell_of_it(tmp_path: Path) -> None:
+    with running(tmp_path, stream__stale_after_s=0.1) as rig:
+        wait_until(lambda: rig.okx.texts.count((PUBLIC, "ping")) >= 6, "some time")
+        assert rig.okx.subscribed == 6
+    assert rig.causes(SPOT) == rig.causes(SWAP) == ["stop"]
+
+
+def test_a_swap_that_cannot_be_made_into_base_units_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    server = Okxus(list(NAMES.values()))
+    server.in_dollars.add(NAMES[SWAP])
+    with server.running() as okx:
+        rig = Rig(okx, tmp_path)
+        rig.collector.start()
+        wait_until(lambda: rig.opened(SPOT, BOOK) == 1, "spot begun")
+        rig.publish(SPOT, 5)
+        report = rig.collector.stop()
+    assert report.exact
+    assert {problem.partition(" into")[0] for problem in report.problems} == {
+        f"okx: {SWAP}: sizes cannot be made"
+    }
+    assert len(rig.books(SPOT)) == 6
