@@ -1,4 +1,4 @@
-"""The names of exchanges that nobody wrote a file for are those of the pinned ccxt.pro."""
+"""The exchanges that nobody wrote a folder for are the others of the pinned ccxt.pro."""
 
 import ccxt.pro
 import pytest
