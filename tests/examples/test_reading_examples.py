@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
 
-pytest.importorskip("sklearn")
-pytest.importorskip("matplotlib")
+pytestmark = pytest.mark.skipif(
+    not (find_spec("sklearn") and find_spec("matplotlib")), reason="needs pip install -e '.[research]'"
+)
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,9 @@ def test_loaders_read_across_both_as_if_it_were_one(
     assert work(filled, archive_slices(filled, TABLE, retention, lambda: NOW)) == 0
 
 
-@pytest.mark.parametrize("at_most", [0, 1, 2, 4])
+@pytest.mark.parametrize(
+    "at_most", [0, 1, *(pytest.param(count, marks=pytest.mark.proof) for count in (2, 4))]
+)
 def test_a_stop_anywhere_loses_and_doubles_nothing(filled: str, tmp_path: Path, at_most: int) -> None:
     before = answers(filled)
     retention = Retention(1.0, tmp_path / "archive", slice_rows=10)
