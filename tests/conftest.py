@@ -36,8 +36,8 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_configure(config: pytest.Config) -> None:
     """Name the folder of the one server that all test processes share; the first that needs it starts it.
 
-    Byte code is kept, also where the environment says not to: tests start some hundred programs, and each would
-    compile the package anew.
+    Byte code is kept, also where the environment says not to: tests start some hundred programs, and each
+    would compile the package anew.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False

@@ -141,7 +141,10 @@ def test_with_its_spool_full_a_follower_drops_its_own_and_counts(start: StartRig
     with capture_logs() as logs:
         rig.give(range(80), filler=filler)
         told = [one["event"] for one in logs if one["event"].startswith("follower.")]
-    assert told == ["follower.dropping"]  # a line when it begins, not one for each
+    # A line when it begins, not one for each; while the spool fills, it may take some in between.
+    assert told[::2] == ["follower.dropping"] * len(told[::2])
+    assert told[1::2] == ["follower.takes_again"] * len(told[1::2])
+    assert 1 <= len(told) < 20
     assert rig.sequences() == list(range(320))
     wait_until(lambda: "full" in (rig.follower.state().last_error or ""), "full")
     state = rig.follower.state()
