@@ -46,6 +46,8 @@ MARKETS = [
     Market("bybit", ("BTC/USDT", "ETH/USDT"), "book.200"),
     Market("binance", ("BTC/USDT", "ETH/USDT"), "book.50", by_rest=True),
     Market("binance", (BTC, ETH), "book.50", by_rest=True),
+    Market("okx", ("BTC/USDT", "ETH/USDT"), "book.400"),
+    Market("okx", (BTC, ETH), "book.400"),
     Market("kraken", ("BTC/USD", "ETH/USD"), "book.25"),
 ]
 

@@ -38,7 +38,9 @@ AT_ONCE_S = TICK_S
 SILENT_S = 2 * HEARTBEAT_S + TICK_S
 STALE_AFTER_S = STALE_S + ANSWER_S + TICK_S
 REST_S = 2.0
-ALL = ("bybit", "binance", "kraken")
+ALL = ("bybit", "binance", "kraken", "okx")
+# OKX repeats a book that does not change after a minute: before that, silence means nothing there.
+ASKED_WHEN_SILENT = ("bybit", "binance", "kraken")
 
 
 def every(outcome: Outcome) -> Mapping[str, Outcome]:
@@ -50,7 +52,7 @@ def hole(*causes: str, on: tuple[str, ...] = ALL) -> Mapping[str, Outcome]:
 
 
 # A message is missing: numbers tell it, or the checksum.
-GAP = {**hole("sequence_gap", on=("bybit", "binance")), "kraken": Hole(("checksum",))}
+GAP = {**hole("sequence_gap", on=("bybit", "binance", "okx")), "kraken": Hole(("checksum",))}
 UNPROVEN = hole("checksum", on=("kraken",))
 CUT = every(Hole(("disconnect",), whole_connection=True))
 MARKETS_LATER = every(said(State.DISCONNECTED))
@@ -132,7 +134,13 @@ FAULTS = [
         AT_ONCE_S,
         mend=at_exchange("connection_allowance", 1000),
     ),
-    Fault("stall, unstall", in_book("stall"), hole("stale"), STALE_AFTER_S, mend=in_book("unstall")),
+    Fault(
+        "stall, unstall",
+        in_book("stall"),
+        hole("stale", on=ASKED_WHEN_SILENT),
+        STALE_AFTER_S,
+        mend=in_book("unstall"),
+    ),
     # Subscriptions
     Fault(
         "reject_subscription",
@@ -157,7 +165,7 @@ FAULTS = [
         AT_ONCE_S,
     ),
     # Content
-    Fault("gap", in_book("gap"), hole("sequence_gap", on=("bybit", "binance")), AT_ONCE_S),
+    Fault("gap", in_book("gap"), hole("sequence_gap", on=("bybit", "binance", "okx")), AT_ONCE_S),
     Fault("restart", in_book("restart"), hole("restart", on=("bybit",)), AT_ONCE_S),
     bad("NaN", "price", "not_finite", "malformed", "sequence_gap"),
     bad("-1", "price", "out_of_range"),
@@ -171,7 +179,12 @@ FAULTS = [
     Fault("crossed_book", at_market("crossed_book"), hole("crossed"), AT_ONCE_S),
     Fault("sweep", at_market("sweep"), every(Harmless()), AT_ONCE_S),
     Fault("clock", lambda scene: scene.faults.clock(5.0), every(Harmless()), AT_ONCE_S),
-    Fault("delist", at_market("delist"), every(Refused("stale", "refused")), 2 * STALE_AFTER_S),
+    Fault(
+        "delist",
+        at_market("delist"),
+        dict.fromkeys(ASKED_WHEN_SILENT, Refused("stale", "refused")),
+        2 * STALE_AFTER_S,
+    ),
     # REST, of the markets
     at_the_start("rest_status (500)", at_exchange("rest_status", 500, 2, body="trouble")),
     at_the_start("rest_status (429)", at_exchange("rest_status", 429, 1, retry_after_s=1)),

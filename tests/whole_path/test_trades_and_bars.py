@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from market_rig import MarketRig, collecting
 from rig import BYBIT_LINEAR, MARKETS, Market, on_markets, wait_until
 
-NUMBERED = [market for market in MARKETS if market.exchange != "bybit"]
+NUMBERED = [market for market in MARKETS if EXCHANGES[market.exchange].numbers_trades]
 KRAKEN = MARKETS[-1]
 
 
@@ -50,7 +50,8 @@ def collects_and_stores_all(rig: MarketRig) -> None:
         (segment,) = rig.segments(symbol, "trade")
         assert segment["end_cause"] == "stop"
         assert segment["rows"] == len(rig.rows("trades", symbol))
-        assert segment["verification"] == ("connection" if rig.market.exchange == "bybit" else "sequence")
+        numbered = EXCHANGES[rig.market.exchange].numbers_trades
+        assert segment["verification"] == ("sequence" if numbered else "connection")
         minutes = rig.check_bars(symbol, "1m")
         assert sum(row["confirmed"] for row in minutes) >= 2
         (bars,) = rig.segments(symbol, "ohlcv.1m")
@@ -212,7 +213,7 @@ def test_markets_come_and_go(tmp_path: Path, market: Market) -> None:
 
 @on_markets("bybit linear", "binance linear")
 def test_a_market_at_several_depths_and_intervals_at_once(tmp_path: Path, market: Market) -> None:
-    other = "book.1000" if market.exchange == "bybit" else "book.100"
+    other = {"bybit": "book.1000", "okx": "book.5"}.get(market.exchange, "book.100")
     channels = (market.channel, other, "bbo", "trade", "ohlcv.1m", "ohlcv.5m")
     with collecting(tmp_path / "live.db", market, *channels) as rig:
         rig.wait_for_trades(30)

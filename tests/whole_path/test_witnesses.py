@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from collector.exchanges.registry import EXCHANGES
+
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import MARKETS, Market, Rig, on_markets, running, wait_until
 
 each_market = pytest.mark.parametrize("market", MARKETS, ids=str)
-WITNESSED = [market for market in MARKETS if market.exchange != "kraken"]
+WITNESSED = [market for market in MARKETS if EXCHANGES[market.exchange].shared_numbers is not None]
 BY_REST = [market for market in MARKETS if market.by_rest]
 
 
