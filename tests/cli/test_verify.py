@@ -149,7 +149,7 @@ def damaged(database: Path, folder: Path, statement: str) -> Path:
 def test_nothing_is_found_in_a_sound_database(sound_market: Path) -> None:
     found = audit(sound_market)
     assert found.findings == ()
-    assert (found.segments, found.streams) == (4, 4)
+    assert found.streams == 4 <= found.segments  # a busy machine may cut one, and says so
     assert found.rows > 300
 
 
