@@ -13,7 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from bench.collector_programs import without_database
 from bench.programs import Running
 from bench.server import BookServer
-from rig import BYBIT_LINEAR, COMPARED, MARKETS, Market, Rig, as_row, running
+from rig import BYBIT_LINEAR, COMPARED, MARKETS, Market, Rig, as_row, on_markets, running
+
+WITHOUT_OKX = [str(market) for market in MARKETS if market.exchange != "okx"]  # which the long run has
 
 short_and_long = pytest.mark.parametrize("frames", [4_000, pytest.param(20_000, marks=pytest.mark.proof)])
 BURST = 10  # updates of each of a hundred symbols at once
@@ -45,7 +47,7 @@ def stop_and_check_unbroken(rig: Rig, frames: int) -> None:
 
 
 @short_and_long
-@pytest.mark.parametrize("market", MARKETS, ids=str)
+@on_markets(*WITHOUT_OKX)
 def test_frames_flat_out_are_taken_in_unbroken(market: Market, frames: int, tmp_path: Path) -> None:
     symbol = market.symbols[0]
     with running(tmp_path / "live.db", [symbol], market=market, updates_per_s=0.0) as rig:
@@ -70,7 +72,7 @@ def test_a_hundred_symbols_in_bursts_are_taken_in_unbroken(tmp_path: Path, frame
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("market", MARKETS, ids=str)
+@on_markets(*WITHOUT_OKX)
 def test_a_hundred_symbols_in_long_bursts_on_every_market(market: Market, tmp_path: Path) -> None:
     bursts(tmp_path, market, 100, 100_000)
 
