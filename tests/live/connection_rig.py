@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from outlet_rig import OutletRig
@@ -21,19 +23,13 @@ from collector.exchanges.unverified.rule import Unproven
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions, Surroundings
-from collector.retry import Backoff
 from collector.streams.book_stream import BookStream
 from collector.streams.router import Router, UnknownFrames
 from collector.streams.stream import Stream, Topic
 from collector.streams.trade_stream import TradeRule, TradeStream
 
-
-class FullBackoff(Backoff):
-    """A backoff whose jitter always draws the longest wait."""
-
-    def wait_s(self, attempt: int, draw: float | None = None) -> float:
-        del draw
-        return super().wait_s(attempt, 1.0)
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from full_backoff import FullBackoff
 
 
 class FakeSnapshots:

@@ -11,7 +11,6 @@ import pytest
 from collector.buffer.buffer import Buffer
 from collector.errors import SinkError, SpoolError, UserError
 from collector.events.batch import Liveness, SegmentOpened
-from collector.retry import Backoff
 from collector.sinks.contract import Receipt, SessionState, WriteSet
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
@@ -21,6 +20,8 @@ from collector.writer.spool_file import SpoolFile
 from collector.writer.thread import Limits, WriterThread
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from full_backoff import FullBackoff
 from world import KEYS, Database, FullableSpool, book_rows
 
 DEADLINE_S = 60.0  # of a condition: what fails to come does so on the busiest machine
@@ -31,14 +32,6 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < until_s
         time.sleep(0.002)
-
-
-class FullBackoff(Backoff):
-    """A backoff whose jitter always draws the longest wait."""
-
-    def wait_s(self, attempt: int, draw: float | None = None) -> float:
-        del draw
-        return super().wait_s(attempt, 1.0)
 
 
 class Hanging(Database):
