@@ -20,7 +20,7 @@ from collector.exchanges.exchange import MarketKind
 from collector.exchanges.meaning import depth_problem
 from collector.exchanges.registry import exchange_of
 from collector.live.connection import Pace
-from collector.live.connections import Common, Connections
+from collector.live.connections import Connections, ExchangeContext
 from collector.live.first_contact import PATIENCE_S, Contact
 from collector.live.replacement import is_old, replace
 from collector.live.rest_witness import RestWitness
@@ -135,7 +135,7 @@ class Feed:
         gc.freeze()  # markets never change: nothing for the collector to walk
         rest = exchange_of(source.exchange).rest
         snapshots = None if rest is None else Snapshots(source, markets, rest, limits.markets_timeout_s)
-        self._markets, self._fleet = markets, Connections(self._common(markets, snapshots), self.stop)
+        self._markets, self._fleet = markets, Connections(self._context(markets, snapshots), self.stop)
         witness = None
         if snapshots is not None:
             witness = RestWitness(snapshots, limits.witness_every_s, time.monotonic)
@@ -249,12 +249,12 @@ class Feed:
         """Make a second stream of the same kind that stores nothing yet."""
         assert self._markets is not None  # noqa: S101  (loaded before anything was connected)
         market = self._markets.by_symbol[stream.key.symbol]
-        return self._maker.make(stream.place.kind, market, stream.key.channel, standby=True)
+        return self._maker.make(stream.topic.kind, market, stream.key.channel, standby=True)
 
-    def _common(self, markets: Markets, snapshots: Snapshots | None) -> Common:
+    def _context(self, markets: Markets, snapshots: Snapshots | None) -> ExchangeContext:
         limits, pace = self._limits, self._limits.pace
         quiet_after_s = exchange_of(self.exchange).quiet_after_s or 0.0
-        return Common(
+        return ExchangeContext(
             self._wanted.source,
             markets,
             pace,

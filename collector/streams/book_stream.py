@@ -1,4 +1,4 @@
-"""Take one stream's book messages to rows, segments and counts."""
+"""Turn the messages of one book into rows, segments and counts."""
 
 from math import isnan, nan
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -12,7 +12,7 @@ from collector.events.stream_now import StreamNow
 from collector.streams.stream import RETIRED, Outlet, Stream, Topic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 WITNESS = "witness"
 TEN_LEVELS = 10  # as many as features look at
@@ -38,7 +38,7 @@ class BookStream(Stream):
     def __init__(
         self,
         key: StreamKey,
-        place: Topic,
+        topic: Topic,
         outlet: Outlet,
         book: VerifiedBook,
         *,
@@ -46,8 +46,8 @@ class BookStream(Stream):
         levels_shown: int | None = None,
         standby: bool = False,
     ) -> None:
-        super().__init__(key, place, outlet, standby=standby)
-        self.says_when_quiet = False  # the exchange tells a book again that does not change
+        super().__init__(key, topic, outlet, standby=standby)
+        self.repeats_when_quiet = False  # the exchange sends a book again that does not change
         self.in_question = False  # silent for so long that a new snapshot was asked for, to compare
         self._book = book
         self._levels_per_row = levels_per_row
@@ -55,7 +55,6 @@ class BookStream(Stream):
         self._top: Sequence[float] | None = None  # the last state of this segment, for its order flow
         self.witness: BookWitness | None = None  # who compares this stream with others of its market
         self.is_watched = False  # there is something to compare with
-        self.on_doubt: Callable[[BookStream, Outcome], None] = lambda _stream, _outcome: None
 
     @property
     def sequence(self) -> int | None:
@@ -64,22 +63,22 @@ class BookStream(Stream):
 
     @property
     def verification(self) -> str:
-        """Name what proves the book."""
+        """Return what proves the book."""
         return self._book.verification
 
     @property
     def verified(self) -> bool:
-        """Say whether the book is believed now."""
+        """Return whether the book is believed now."""
         return self._book.state is BookState.SYNCED
 
     @property
     def by_rest(self) -> bool:
-        """Say whether the book's snapshots come by REST."""
+        """Return whether the book's snapshots come by REST."""
         return isinstance(self._book, BridgedBook)
 
     @property
     def near_the_edge(self) -> bool:
-        """Say whether a verified book should be fetched again before it knows too little."""
+        """Return whether a verified book should be fetched again before it knows too few levels."""
         return isinstance(self._book, BridgedBook) and self.verified and self._book.needs_snapshot
 
     def top(self) -> tuple[float, ...]:
@@ -87,7 +86,7 @@ class BookStream(Stream):
         return tuple(self._book.book.top(1))
 
     def glance(self) -> StreamNow:
-        """Show the stream as it stands. Call it in the websocket thread."""
+        """Return the state of the stream. Call it in the websocket thread."""
         bid, _, ask, _ = self._book.book.top(1) if self.verified else (nan,) * 4
         return StreamNow(
             self.key,
@@ -99,7 +98,7 @@ class BookStream(Stream):
         )
 
     def compare(self, snapshot: Snapshot) -> str | None:
-        """Compare with REST: "" is equal, words name a difference, None cannot be compared now."""
+        """Compare with REST: "" when equal, the difference in words, None when not comparable now."""
         return self._book.compare(snapshot) if isinstance(self._book, BridgedBook) else None
 
     def count_witnessed(self, compared: int, disagreed: int) -> None:
@@ -114,7 +113,7 @@ class BookStream(Stream):
             self.witness.lost(self)
 
     def expect_snapshot(self, expected: bool) -> None:
-        """Have the book keep what the stream sends for a snapshot under way, or no longer."""
+        """Keep the updates that come during a fetch for its snapshot, or stop keeping them."""
         if isinstance(self._book, BridgedBook):
             self._book.fetching += 1 if expected else -1
 
@@ -150,7 +149,7 @@ class BookStream(Stream):
     ) -> None:
         """Settle an event that is more than the next row of a segment."""
         did = outcome.did
-        if did is not Did.MERGED or self.says_when_quiet:
+        if did is not Did.MERGED or self.repeats_when_quiet:
             self.last_news_at_ns = received_at_ns
             self._exchange_ms = message.exchange_ms
         if did is Did.REJECTED:
@@ -179,7 +178,7 @@ class BookStream(Stream):
                 self._store(message, received, received_at_ns, liveness)
 
     def doubt(self, reason: str, detail: str) -> Outcome:
-        """Throw the book away: a message about it could not be read, or somebody contradicts it."""
+        """Discard the book: a message about it could not be read, or another source contradicts it."""
         outcome = self._book.doubt(reason, detail)
         if outcome.did is Did.BROKE:
             self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
@@ -201,7 +200,7 @@ class BookStream(Stream):
         return ours.last_sequence == theirs.last_sequence
 
     def forget(self) -> None:
-        """Let go of the book."""
+        """Discard the book."""
         self._book.reset()
         self.in_question = False
 
@@ -234,16 +233,16 @@ class BookStream(Stream):
             self.witness.saw(self, message, top, received_at_ns)
         if self._events.wanted(L2Update):  # stored or not: what a bot sees does not hang on the database
             numbers = tuple(top)
-            self._tell(exchange_ms, received_at_ns, known_levels >= TEN_LEVELS, numbers)
+            self._publish_update(exchange_ms, received_at_ns, known_levels >= TEN_LEVELS, numbers)
             self._top = numbers
         else:
             self._top = top
 
-    def _tell(
+    def _publish_update(
         self, exchange_ms: int | None, received_at_ns: int, ten_known: bool, numbers: tuple[float, ...]
     ) -> None:
         exchange, symbol, channel = self.key
-        segment_id, before, contract = self._segment_id, self._top, self.place.contract
+        segment_id, before, contract = self._segment_id, self._top, self.topic.contract
         if contract is not None:
             numbers = contract.levels_in_base(numbers)
             before = None if before is None else contract.levels_in_base(before)

@@ -1,4 +1,4 @@
-"""Make the streams of one exchange: of a market and a channel, one that knows its topic and its rule."""
+"""Make the streams of one exchange, each with its topic and its rule."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -16,7 +16,7 @@ from collector.streams.trade_stream import TradeRule, TradeStream
 
 
 class StreamMaker:
-    """What all streams of one exchange have in common."""
+    """Makes the streams of one exchange."""
 
     def __init__(
         self,
@@ -40,17 +40,17 @@ class StreamMaker:
         """Make a stream; one on standby follows beside another of the same kind and stores nothing yet."""
         protocol = exchange_of(self._exchange)
         key = StreamKey(self._exchange, market["symbol"], channel)
-        topic = protocol.topics.topic(market["id"], market["symbol"], channel)
-        route, contract = protocol.topics.route(topic), protocol.contract_size(market)
-        place = Topic(topic, route, market["id"], kind, contract=contract)
+        name = protocol.topics.topic(market["id"], market["symbol"], channel)
+        route, contract = protocol.topics.route(name), protocol.contract_size(market)
+        topic = Topic(name, route, market["id"], kind, contract=contract)
         if channel == "trade":
             trades = TradeRule(protocol.numbers_trades, self._most_off_s)
-            stream_of_trades = TradeStream(key, place, self._outlet, trades, standby=standby)
+            stream_of_trades = TradeStream(key, topic, self._outlet, trades, standby=standby)
             stream_of_trades.witness = self._witness(key.symbol)
             return stream_of_trades
         if channel.startswith("ohlcv."):
             candles = CandleRule(protocol.confirms_bars, self._most_off_s)
-            return CandleStream(key, place, self._outlet, candles, standby=standby)
+            return CandleStream(key, topic, self._outlet, candles, standby=standby)
         depth = depth_of(channel)
         rule = protocol.rule(kind, channel, market)
         book: VerifiedBook
@@ -60,14 +60,14 @@ class StreamMaker:
             book = VerifiedBook(rule, depth, self._max_jump)
         stream = BookStream(
             key,
-            replace(place, depth=depth),
+            replace(topic, depth=depth),
             self._outlet,
             book,
             levels_per_row=self._levels_per_row,
             levels_shown=self._levels_shown,
             standby=standby,
         )
-        stream.says_when_quiet = protocol.quiet_after_s is not None
+        stream.repeats_when_quiet = protocol.quiet_after_s is not None
         self._witness(key.symbol).watch(stream)
         return stream
 

@@ -1,4 +1,4 @@
-"""Judge whether a trade or a bar can be: numbers, and times against ours. Pure."""
+"""Find implausible trades and bars: numbers out of range, times far from our clock. Pure."""
 
 from math import isfinite
 
@@ -15,7 +15,7 @@ def length_ms(interval: str) -> int:
 
 
 def trade_problem(trade: Trade, received_at_ns: int, most_off_ms: float) -> tuple[str, str] | None:
-    """Return why a trade cannot be, in a word and in words; None if it can."""
+    """Return why a trade is implausible, as a reason and a detail; None if it is not."""
     for name, value, limit in (("price", trade.price, MAX_PRICE), ("size", trade.size, MAX_SIZE)):
         if not 0.0 < value < limit:
             return _reason(value), f"{name} {value!r}: more than 0 and less than {limit:g} expected"
@@ -26,7 +26,7 @@ def trade_problem(trade: Trade, received_at_ns: int, most_off_ms: float) -> tupl
 
 
 def candle_problem(candle: Candle, received_at_ns: int, most_off_ms: float) -> tuple[str, str] | None:
-    """Return why a bar cannot be, in a word and in words; None if it can."""
+    """Return why a bar is implausible, as a reason and a detail; None if it is not."""
     low, high, vwap = candle.low, candle.high, candle.vwap
     numbers = (candle.open, high, low, candle.close, candle.volume, *(() if vwap is None else (vwap,)))
     words = f"open, high, low, close, volume {numbers}"

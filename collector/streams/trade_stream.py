@@ -1,4 +1,4 @@
-"""Take one stream's trades to rows, segments and counts."""
+"""Turn the trades of one stream into rows, segments and counts."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -33,9 +33,9 @@ class TradeStream(Stream):
     """The trades of one market. Where ids are numbers without a hole they prove that none is missing."""
 
     def __init__(
-        self, key: StreamKey, place: Topic, outlet: Outlet, rule: TradeRule, *, standby: bool = False
+        self, key: StreamKey, topic: Topic, outlet: Outlet, rule: TradeRule, *, standby: bool = False
     ) -> None:
-        super().__init__(key, place, outlet, standby=standby)
+        super().__init__(key, topic, outlet, standby=standby)
         self._rule = rule
         self._seen: RecentTrades = SeenNumbers() if rule.numbered else SeenIds()
         self._last: Trade | None = None  # the newest on the socket that stands
@@ -43,7 +43,7 @@ class TradeStream(Stream):
 
     @property
     def verification(self) -> str:
-        """Name what proves that no trade is missing."""
+        """Return what proves that no trade is missing."""
         return "sequence" if self._rule.numbered else "connection"
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
@@ -68,7 +68,7 @@ class TradeStream(Stream):
         if self.witness is not None and message.marked is None and not message.past:
             self.witness.traded(received_at_ns, message.price)
         if self._events.wanted(market.Trade):
-            self._events.publish(_event(self.key, message, received_at_ns, self.place.contract))
+            self._events.publish(_event(self.key, message, received_at_ns, self.topic.contract))
         return CONTINUED
 
     def take_over(self, other: Stream, liveness: Liveness) -> bool:
@@ -89,11 +89,11 @@ class TradeStream(Stream):
         return True
 
     def forget(self) -> None:
-        """Let go of where the ids stood: trades are missing, and that is known."""
+        """Forget the last id: trades are missing, and that is known."""
         self._last = None
 
     def _newer(self, trade: Trade) -> Trade:
-        """Return this trade or the newest before, whichever has the higher number."""
+        """Return this trade or the newest before it, whichever has the higher number."""
         last = self._last
         if last is None or last.number is None or trade.number is None or trade.number > last.number:
             return trade

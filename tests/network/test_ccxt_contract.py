@@ -31,7 +31,7 @@ from collector.exchanges.registry import EXCHANGES
 from collector.network.failures import Failure, classify, classify_close
 from collector.network.markets import Markets, Source, load_markets
 from collector.network.pacing import Budget
-from collector.network.tap import dialler
+from collector.network.tap import TakeText, dialler
 from collector.query.database import reading
 from collector.settings import load_settings
 from collector.simulator import Simulator
@@ -59,9 +59,12 @@ class Ear:
     heartbeats: int = 0
     errors: list[Exception] = field(default_factory=list)  # as ccxt's own hook is told them
 
-    def on_frame(self, client: Any, text: str) -> bool:
-        self.frames.append((client, text))
-        return self.takes
+    def reader_of(self, client: Any) -> TakeText:
+        def take(text: str) -> bool:
+            self.frames.append((client, text))
+            return self.takes
+
+        return take
 
     def on_heartbeat(self, client: Any) -> None:
         del client

@@ -101,18 +101,18 @@ def test_a_silent_stream_is_stale_only_if_the_new_snapshot_is_another(
     assert (rig.stream.last_news_at_ns > news_ns) is (sequence != 5)
 
 
-@pytest.mark.parametrize("says_when_quiet", [False, True])
-def test_what_is_told_again_is_news_only_from_an_exchange_that_says_when_a_book_is_quiet(
-    says_when_quiet: bool,
+@pytest.mark.parametrize("repeats_when_quiet", [False, True])
+def test_what_is_sent_again_is_news_only_from_an_exchange_that_repeats_a_quiet_book(
+    repeats_when_quiet: bool,
 ) -> None:
     book = VerifiedBook(PreviousSequence(), 50)
     rig = Rig(book=book)
-    rig.stream.says_when_quiet = says_when_quiet
+    rig.stream.repeats_when_quiet = repeats_when_quiet
     rig.snapshot(5)
     rig.take(Delta(TOPIC, 7, 1, [(100.0, 7.0)], [], previous_sequence=5))
     news_ns = rig.stream.last_news_at_ns
     rig.take(Delta(TOPIC, 7, 2, [], [], previous_sequence=7))
-    assert (rig.stream.last_news_at_ns > news_ns) is says_when_quiet
+    assert (rig.stream.last_news_at_ns > news_ns) is repeats_when_quiet
     assert rig.settled() == (3, 2, 1, 0, {})
 
 
@@ -182,9 +182,9 @@ def test_a_book_opened_by_rest_is_dated_by_the_last_update_that_is_in_it(snapsho
 def pair(rig: Rig) -> tuple[BookStream, BookStream]:
     """Return the stream of the rig, and one that follows beside it and stores nothing."""
     outlet = Outlet(rig.buffer, rig.events, SegmentIds().next)
-    place = Topic(TOPIC, TOPIC, "BTCUSDT", "linear", 50)
+    topic = Topic(TOPIC, TOPIC, "BTCUSDT", "linear", 50)
     book = VerifiedBook(Continuity(50), 50)
-    return rig.stream, BookStream(KEY, place, outlet, book, levels_per_row=1, standby=True)
+    return rig.stream, BookStream(KEY, topic, outlet, book, levels_per_row=1, standby=True)
 
 
 def told(sequence: int, size: float = 1.0) -> Snapshot:
@@ -214,9 +214,9 @@ def test_books_without_numbers_stand_at_the_same_update_when_their_levels_do() -
     rig = Rig()
     rule = Unproven()
     outlet = Outlet(rig.buffer, rig.events, SegmentIds().next)
-    place = Topic(TOPIC, TOPIC, "BTCUSDT", "spot", 50)
+    topic = Topic(TOPIC, TOPIC, "BTCUSDT", "spot", 50)
     old, new = (
-        BookStream(KEY, place, outlet, VerifiedBook(rule, 50), levels_per_row=1, standby=standby)
+        BookStream(KEY, topic, outlet, VerifiedBook(rule, 50), levels_per_row=1, standby=standby)
         for standby in (False, True)
     )
     live = Liveness(5)

@@ -45,8 +45,8 @@ class Desk(OutletRig):
     def on_status(self, state: State, text: str) -> None:
         self.states.append((state, text))
 
-    def on_broken(self, stream: Stream, outcome: Outcome) -> None:
-        self.broken.append((stream.topic, outcome.reason))
+    def _on_doubt(self, stream: Stream, outcome: Outcome) -> None:
+        self.broken.append((stream.topic.name, outcome.reason))
 
     def on_mistake(self, what: str) -> None:
         self.mistakes.append(what)
@@ -54,6 +54,7 @@ class Desk(OutletRig):
     def add(self, market: dict[str, str], channel: str) -> Stream:
         stream = self._maker.make("linear", market, channel)
         self.router.add(stream)
+        stream.on_doubt = self._on_doubt
         stream.asked()
         stream.subscribed(self.now_ns, self.liveness)
         return stream
