@@ -44,7 +44,7 @@ class DialledSocket(Protocol):
         """Dial, and pass what comes to the reader. Raises StreamError."""
 
     def give_up(self, failure: Failure) -> None:
-        """Take the socket for gone; the first reason stands."""
+        """Mark the socket as gone; the first reason stands."""
 
     async def disconnect(self) -> None:
         """Close the socket."""

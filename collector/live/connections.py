@@ -127,7 +127,7 @@ class Connections:
         return [stream for one in self.connections for stream in one.subscriptions.streams]
 
     def place(self, stream: Stream) -> None:
-        """Put a stream on a connection with room, where frames can be told apart; or on a new one."""
+        """Put a stream on a connection with room that can tell its frames apart, or on a new one."""
         url = self._url(stream)
         for connection in self.connections:
             is_there = connection.address.url == url and not (connection.stopping or connection.is_leaving)
@@ -190,7 +190,7 @@ class Connections:
         return room and connection.subscriptions.tells_apart(stream)
 
     def _refused(self, connection: Connection, failure: Failure) -> None:
-        """Stop what the exchange refuses for good: that connection, or all when none stands."""
+        """Stop what the exchange refuses for good: that connection, or everything when no other is open."""
         exchange = self._context.source.exchange
         others = [one for one in self.connections if one is not connection and one.age_s > 0]
         streams = connection.subscriptions.streams if others else self.streams

@@ -23,7 +23,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionContext:
-    """What the parts of one connection share."""
+    """The values and services that the parts of one connection share."""
 
     address: Address
     protocol: Exchange

@@ -22,7 +22,7 @@ class _Waiting:
 
 
 class Requests:
-    """Requests under way on one connection, by their ids."""
+    """The requests under way on one connection, by their ids."""
 
     def __init__(self, send: Send, timeout_s: float) -> None:
         self._send = send

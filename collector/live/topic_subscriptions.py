@@ -101,7 +101,7 @@ class TopicSubscriptions(Subscriptions):
         await self._requests.ask(request_id, self._context.protocol.topics.unsubscribe([topic], request_id))
 
     async def _subscribe(self, topics: Sequence[str]) -> None:
-        """Subscribe; a request refused as a whole is tried topic by topic."""
+        """Subscribe topics; a request refused as a whole is repeated topic by topic."""
         wire = self._context.protocol.topics
         for some in wire.requests(topics):
             request_id = self._requests.new_id()
@@ -140,7 +140,7 @@ class TopicSubscriptions(Subscriptions):
         task.add_done_callback(self._fetches.discard)
 
     async def _fetch(self, stream: BookStream) -> None:
-        """Fetch a book's snapshot by REST and join the stream to it; when anything goes wrong, try again."""
+        """Fetch a book's snapshot by REST and join the stream to it; schedule another when anything fails."""
         assert self._snapshots is not None  # noqa: S101  (the feed makes both or none)
         topic = stream.topic
         try:

@@ -1,4 +1,4 @@
-"""Find the markets that names mean, and what is to be said of the choice. Pure."""
+"""Find the markets that names mean, and the choices made between several. Pure."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from collector.network.markets import Markets
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What names mean."""
+    """The markets that names mean."""
 
     markets: list[tuple[MarketKind, Any]]  # each once
     choices: list[Choice]  # where a name could mean several

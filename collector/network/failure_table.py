@@ -1,4 +1,4 @@
-"""Hold the one table of what goes wrong beneath us: ccxt's errors, the system's, HTTP statuses, close codes.
+"""Classify every failure in one table: ccxt's errors, the system's, HTTP statuses, close codes.
 
 What each class asks of the caller:
 
@@ -28,7 +28,7 @@ from collector.exchanges.registry import EXCHANGES
 
 
 class FailureClass(StrEnum):
-    """What a failure asks of the caller."""
+    """What a failure requires of the caller."""
 
     TRANSIENT = "transient"
     RATE_LIMIT = "rate_limit"

@@ -1,4 +1,4 @@
-"""Ask an exchange the small questions that tell whether it can be collected from. Each call blocks."""
+"""Check whether an exchange can be collected from: its clock, API keys, websockets. Each call blocks."""
 
 import asyncio
 import time
@@ -18,14 +18,14 @@ from collector.network.markets import Source
 
 @dataclass(frozen=True, slots=True)
 class ClockAnswer:
-    """What asking for the time told."""
+    """The exchange's clock beside ours."""
 
     round_trip_s: float
     ahead_s: float  # by how much the exchange's clock is ahead of ours, as far as one answer can tell
 
 
 def ask_the_time(source: Source, timeout_s: float) -> ClockAnswer:
-    """Ask for the exchange's time by REST. Raises StreamError."""
+    """Request the exchange's time by REST. Raises StreamError."""
     exchange = _exchange(source, timeout_s)
     wall_ns, began_s = time.time_ns(), time.monotonic()
     theirs_ms = _asked(exchange, source, exchange.fetch_time)
@@ -34,7 +34,7 @@ def ask_the_time(source: Source, timeout_s: float) -> ClockAnswer:
 
 
 def unchecked_because(source: Source) -> str | None:
-    """Say why keys cannot be checked, or None: a signed request must go where the public ones go."""
+    """Return why keys cannot be checked, or None: a signed request must go where the public ones go."""
     exchange = exchange_of(source.exchange)
     if exchange.credential_question is None:
         return f"which request would tell is not known of {source.exchange}"
@@ -44,7 +44,7 @@ def unchecked_because(source: Source) -> str | None:
 
 
 def check_credentials(source: Source, api_key: str, api_secret: str, timeout_s: float) -> bool:
-    """Make a signed request; say whether the key may only read, as far as the exchange tells.
+    """Make a signed request; return whether the key may only read, as far as the exchange tells.
 
     Raises StreamError, permanent where the exchange refuses the key.
     """

@@ -65,7 +65,7 @@ class Reader(Protocol):
         """Take a frame; False when ccxt should have it as well."""
 
     def on_sign_of_life(self) -> None:
-        """Take the news that the peer sent something, of whatever kind."""
+        """Take note that the peer sent something, of whatever kind."""
 
     def on_gone(self, failure: Failure) -> None:
         """Take, once, the reason why the socket is gone."""
@@ -156,7 +156,7 @@ class Socket:
             raise StreamError(f"could not ping: {error}") from error
 
     def give_up(self, failure: Failure) -> None:
-        """Take the socket for gone; the first reason stands."""
+        """Mark the socket as gone; the first reason stands."""
         if self.failure is None:
             self.failure = failure
             self._gone.set()

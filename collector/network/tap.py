@@ -31,7 +31,7 @@ class Tap(Protocol):
         """Take a ping or a pong of the websocket itself."""
 
     def on_up(self, client: Any) -> None:
-        """Take the news that the socket is open."""
+        """Take note that the socket is open."""
 
     def on_down(self, client: Any, failure: Failure) -> None:
         """Take the reason why the socket failed or closed."""

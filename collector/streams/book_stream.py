@@ -19,7 +19,7 @@ TEN_LEVELS = 10  # as many as features look at
 
 
 class BookWitness(Protocol):
-    """Who compares a book with other channels of its market."""
+    """Compares a book with other channels of its market."""
 
     def saw(
         self, stream: "BookStream", message: Snapshot | Delta, top: "Sequence[float]", received_at_ns: int
@@ -185,7 +185,7 @@ class BookStream(Stream):
         return outcome
 
     def take_over(self, other: Stream, liveness: Liveness) -> bool:
-        """Go on with another stream's segment, if both books stand at the same update now."""
+        """Continue another stream's segment, if both books stand at the same update now."""
         assert isinstance(other, BookStream)  # noqa: S101  (a stream is replaced by one of its kind)
         if not (self.verified and other.verified and self._same_state(other)):
             return False

@@ -58,11 +58,11 @@ class CandleStream(Stream):
             return MERGED
         self._store(message, received, received_at_ns, liveness)
         if last is not None and message.open_ms > last.open_ms and not last.confirmed:
-            self._over(last, received_at_ns, liveness)
+            self._confirm(last, received_at_ns, liveness)
         return CONTINUED
 
     def take_over(self, other: Stream, liveness: Liveness) -> bool:
-        """Go on with another stream's segment, if both received the same bar last, or this one none."""
+        """Continue another stream's segment, if both received the same bar last, or this one none."""
         assert isinstance(other, CandleStream)  # noqa: S101  (a stream is replaced by one of its kind)
         ours, theirs = self._last, other._last  # noqa: SLF001  (the other of the pair)
         if ours is None:
@@ -78,7 +78,7 @@ class CandleStream(Stream):
         """Forget the last bar: how it ended was not seen."""
         self._last = None
 
-    def _over(self, bar: Candle, received_at_ns: int, liveness: Liveness) -> None:
+    def _confirm(self, bar: Candle, received_at_ns: int, liveness: Liveness) -> None:
         """Store a bar as confirmed because a later one began: an event that no frame holds."""
         if not self._rule.confirms:
             self._store(replace(bar, confirmed=True), self._receive(), received_at_ns, liveness)

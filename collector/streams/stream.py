@@ -102,7 +102,7 @@ class Stream(ABC):
 
     @abstractmethod
     def take_over(self, other: "Stream", liveness: Liveness) -> bool:
-        """Go on with another stream's segment, if nothing is missed by doing so now."""
+        """Continue another stream's segment, if nothing is missed by doing so now."""
 
     def asked(self) -> None:
         """Accept messages from now on: the subscription is asked for on the current socket."""

@@ -15,7 +15,7 @@ from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
 
 
 class TradeWitness(Protocol):
-    """Who compares trades with the books of their market."""
+    """Compares trades with the books of their market."""
 
     def traded(self, received_at_ns: int, price: float) -> None:
         """Take a trade."""
@@ -39,7 +39,7 @@ class TradeStream(Stream):
         self._rule = rule
         self._seen: RecentTrades = SeenNumbers() if rule.numbered else SeenIds()
         self._last: Trade | None = None  # the newest on the socket that stands
-        self.witness: TradeWitness | None = None  # who holds the books of the market against the trades
+        self.witness: TradeWitness | None = None  # who compares the books of the market with the trades
 
     @property
     def verification(self) -> str:
@@ -72,7 +72,7 @@ class TradeStream(Stream):
         return CONTINUED
 
     def take_over(self, other: Stream, liveness: Liveness) -> bool:
-        """Go on with another stream's segment, if what this one has seen begins within what that one took.
+        """Continue another stream's segment, if what this one has seen begins within what that one took.
 
         Or if this one saw no trade for a while: then there was none between them either.
         """

@@ -1,6 +1,7 @@
 """Which books are asked for again, and when."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 from collector.live.resync import Resyncs
 from collector.retry import Backoff
@@ -10,7 +11,7 @@ TOPIC = "orderbook.50.BTCUSDT"
 
 @dataclass
 class Stream:
-    topic: str = TOPIC
+    topic: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(name=TOPIC))
     verified: bool = True
     last_news_at_ns: int = 0
     near_the_edge: bool = False

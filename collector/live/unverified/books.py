@@ -188,7 +188,7 @@ class UnverifiedBooks(Subscriptions):
             failures += 1
 
     def _failed(self, symbol: str, failure: Failure) -> bool:
-        """React to a failure that ccxt reports of one market; True when asking again cannot help."""
+        """Handle a failure that ccxt reports of one market; True when asking again cannot help."""
         if failure.kind is FailureClass.PERMANENT and not self._is_about(symbol, failure):
             return False
         count = self._suspicious[symbol] = self._suspicious.get(symbol, 0) + failure.suspicious

@@ -1,4 +1,4 @@
-"""Ask REST whether a silent market is quiet, one question a second: nobody knows what a request weighs."""
+"""Compare silent books with REST, one request a second: what a request weighs there is not known."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,20 +13,20 @@ GRACE_S = 1.0  # what REST shows already may still be on its way
 
 
 class Questions:
-    """What one connection asks of REST."""
+    """The comparisons with REST of one connection."""
 
     def __init__(self, monotonic_s: Callable[[], float]) -> None:
         self._pacer = Pacer([QUESTIONS], monotonic_s)
         self._asked: set[asyncio.Task[None]] = set()
 
     def ask(self, stream: BookStream, exchange: Any, on_stale: Callable[[str, str], None]) -> None:
-        """Compare a silent book with what ccxt fetches by REST; tell when that is another."""
+        """Compare a silent book with what ccxt fetches by REST; call `on_stale` where that is another."""
         task = asyncio.create_task(self._ask(stream, exchange, on_stale))
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)
 
     def give_up(self) -> None:
-        """Wait for no answer any more."""
+        """Cancel the requests under way."""
         for task in self._asked:
             task.cancel()
 
@@ -34,13 +34,13 @@ class Questions:
         silent_since_ns = stream.last_news_at_ns
         await asyncio.sleep(self._pacer.reserve_s())
         try:
-            told = await exchange.fetch_order_book(stream.key.symbol)
+            fetched = await exchange.fetch_order_book(stream.key.symbol)
         except Exception:  # noqa: BLE001  (no answer is no proof of anything; it is asked again later)
             return
         await asyncio.sleep(GRACE_S)
-        whole = told["bids"] and told["asks"]
-        if stream.last_news_at_ns != silent_since_ns or not stream.verified or not whole:
+        has_both_sides = fetched["bids"] and fetched["asks"]
+        if stream.last_news_at_ns != silent_since_ns or not stream.verified or not has_both_sides:
             return
-        theirs = (*map(float, told["bids"][0][:2]), *map(float, told["asks"][0][:2]))
+        theirs = (*map(float, fetched["bids"][0][:2]), *map(float, fetched["asks"][0][:2]))
         if stream.top() != theirs:
             on_stale(stream.key.symbol, f"silent, and REST has {theirs}")

@@ -21,7 +21,7 @@ from collector.network.waiting import wait_for_first
 
 
 class OnBook(Protocol):
-    """A callback for each state of a book."""
+    """The callback for each state of a book."""
 
     def __call__(self, book: Any, *, in_frame: bool) -> None:
         """Take a book as it stands after a message: of the frame just read, or of REST. Must not raise."""
@@ -33,7 +33,7 @@ class UnverifiedClient(TappedClient):
     tap: "UnverifiedSocket"
 
     def handle_message(self, message: Any) -> None:
-        """Mark where a frame begins and ends: what is resolved twice in it may be one message."""
+        """Mark the begin and the end of a frame: what is resolved twice in it may be one message."""
         self.tap.begin_frame()
         super().handle_message(message)
         self.tap.end_frame()
@@ -149,7 +149,7 @@ class UnverifiedSocket(Socket):
                 raise StreamError(f"could not ping: {error}") from error
 
     async def until_up(self) -> None:
-        """Wait until a socket stands. Raises StreamError when none does in time."""
+        """Wait until a socket is open. Raises StreamError when none is in time."""
         await wait_for_first(self._up.wait(), self._gone.wait(), timeout_s=self._connect_timeout_s)
         if not self._up.is_set():
             self.give_up(gone("timeout", f"no connection within {self._connect_timeout_s:g} s"))
