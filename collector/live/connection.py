@@ -93,7 +93,7 @@ class Connection:
         self._alarm_after_attempts = alarm_after_attempts
         self._on_refused = on_refused
         self._next_frame: asyncio.Event | None = None  # where somebody waits for it
-        self._dialled_s: float | None = None  # since when the socket that stands now has stood
+        self._dialled_s: float | None = None  # when the current socket opened
 
     @property
     def age_s(self) -> float:

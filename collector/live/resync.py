@@ -79,7 +79,7 @@ class Resyncs:
     def is_unanswered(self, stream: BookStream, now_ns: int, now_s: float) -> bool:
         """Return whether a topic asked for again stayed silent for as long as a snapshot may take."""
         waited_s = now_s - self._topics[stream.topic.name].asked_s
-        quiet_s = (now_ns - stream.last_news_at_ns) / 1e9
+        quiet_s = (now_ns - stream.last_update_at_ns) / 1e9
         return min(waited_s, quiet_s) > self._snapshot_timeout_s
 
     def _is_due(self, stream: BookStream, now_ns: int, now_s: float) -> bool:
@@ -91,14 +91,14 @@ class Resyncs:
         topic.failures = 0
         if stream.near_the_edge:
             return now_s - topic.asked_s > EDGE_WAIT_S
-        return self._is_stale(topic, stream.last_news_at_ns, now_ns, now_s)
+        return self._is_stale(topic, stream.last_update_at_ns, now_ns, now_s)
 
-    def _is_stale(self, topic: _Topic, last_news_at_ns: int, now_ns: int, now_s: float) -> bool:
+    def _is_stale(self, topic: _Topic, last_update_at_ns: int, now_ns: int, now_s: float) -> bool:
         """Return whether a topic was silent for so long that it must be asked for again.
 
         A new subscription brings a snapshot: the same sequence proves quiet, another proves stale.
         """
-        quiet_s = (now_ns - last_news_at_ns) / 1e9
+        quiet_s = (now_ns - last_update_at_ns) / 1e9
         if quiet_s <= self._stale_after_s:
             topic.quiet_requests = 0
             return False

@@ -93,7 +93,7 @@ class BookStream(Stream):
             self.verified,
             None if isnan(bid) else bid,
             None if isnan(ask) else ask,
-            self.last_news_at_ns,
+            self.last_update_at_ns,
             self._exchange_ms,
         )
 
@@ -131,7 +131,7 @@ class BookStream(Stream):
         else:
             return self._reject(received, "malformed", "a message that is none of a book")
         if outcome is CONTINUED and not in_question and not self._standby:  # nearly always
-            self.last_news_at_ns = received_at_ns
+            self.last_update_at_ns = received_at_ns
             self._store(message, received, received_at_ns, liveness)
         else:
             self._settle(message, outcome, received, received_at_ns, liveness, in_question=in_question)
@@ -150,7 +150,7 @@ class BookStream(Stream):
         """Settle an event that is more than the next row of a segment."""
         did = outcome.did
         if did is not Did.MERGED or self.repeats_when_quiet:
-            self.last_news_at_ns = received_at_ns
+            self.last_update_at_ns = received_at_ns
             self._exchange_ms = message.exchange_ms
         if did is Did.REJECTED:
             self._buffer.count_rejected(self.number, received, outcome.reason)
@@ -165,7 +165,7 @@ class BookStream(Stream):
             self._buffer.count_rejected(self.number, received, outcome.reason)
         else:
             if did is Did.CONTINUED and in_question and self.by_rest:
-                # The exchange is ahead of a stream that said nothing: it was stale, not quiet.
+                # The exchange is ahead of a silent stream: it was stale, not quiet.
                 self.end_segment(
                     "stale", f"silent, and REST is at {self._book.last_sequence}", alive_until_ns=None
                 )

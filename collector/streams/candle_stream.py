@@ -84,7 +84,7 @@ class CandleStream(Stream):
             self._store(replace(bar, confirmed=True), self._receive(), received_at_ns, liveness)
 
     def _store(self, bar: Candle, received: int, received_at_ns: int, liveness: Liveness) -> None:
-        self.last_news_at_ns, self._exchange_ms = received_at_ns, bar.exchange_ms
+        self.last_update_at_ns, self._exchange_ms = received_at_ns, bar.exchange_ms
         segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
         if segment_id is None:
             return

@@ -59,7 +59,7 @@ class TradesAtTheTouch:
         slot = self._slots.get(number)
         if slot is None:
             slot = self._slots[number] = _Slot()
-            if self._touch is not None:  # what stood before stands when the second begins
+            if self._touch is not None:  # the last state still holds when the second begins
                 slot.bid, slot.ask = self._touch
             if len(self._slots) > MOST_SLOTS:
                 del self._slots[min(self._slots)]

@@ -19,7 +19,7 @@ from collector.exchanges.exchange import MarketKind
 NO_ROOM = "no_room"
 RETIRED = "unsubscribed"
 UNSYNCED = "unsynced"
-WITHOUT_NEWS_NS = 2_000_000_000  # a stream of which both connections are silent for so long changes hands
+SILENT_NS = 2_000_000_000  # a stream of which both connections are silent for so long changes hands
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ class Stream(ABC):
         self._standby = standby  # follows beside another that stores: its rows would be the same again
         self._segment_id: int | None = None
         self._last_row_ns = 0
-        self.last_news_at_ns = 0  # receipt of the last message that said something new
+        self.last_update_at_ns = 0  # receipt of the last message that brought something new
         self._exchange_ms: int | None = None  # of that message
-        # When the exchange confirmed it, on the socket that stands, and that socket's signs of life.
+        # When the exchange confirmed it, on the current socket, and that socket's signs of life.
         self._subscribed_ns: int | None = None
         self._liveness = Liveness()
 
@@ -85,7 +85,7 @@ class Stream(ABC):
 
     def glance(self) -> StreamNow:
         """Return the state of the stream. Call it in the websocket thread."""
-        return StreamNow(self.key, self.verified, None, None, self.last_news_at_ns, self._exchange_ms)
+        return StreamNow(self.key, self.verified, None, None, self.last_update_at_ns, self._exchange_ms)
 
     @property
     @abstractmethod
@@ -192,7 +192,7 @@ class Stream(ABC):
     def _silent_since_subscribed(self, liveness: Liveness) -> bool:
         """Return whether the connection was alive for a while since the subscription was confirmed."""
         since_ns = self._subscribed_ns
-        return since_ns is not None and liveness.heard_ns - since_ns > WITHOUT_NEWS_NS
+        return since_ns is not None and liveness.heard_ns - since_ns > SILENT_NS
 
     def _open_segment(self, start_ns: int, liveness: Liveness) -> int:
         segment_id = self._segment_id = self._new_segment_id()

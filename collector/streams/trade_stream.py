@@ -38,7 +38,7 @@ class TradeStream(Stream):
         super().__init__(key, topic, outlet, standby=standby)
         self._rule = rule
         self._seen: RecentTrades = SeenNumbers() if rule.numbered else SeenIds()
-        self._last: Trade | None = None  # the newest on the socket that stands
+        self._last: Trade | None = None  # the newest on the current socket
         self.witness: TradeWitness | None = None  # who compares the books of the market with the trades
 
     @property
@@ -111,7 +111,7 @@ class TradeStream(Stream):
         self._last = self._newer(trade)
 
     def _store(self, trade: Trade, received: int, received_at_ns: int, liveness: Liveness) -> None:
-        self.last_news_at_ns, self._exchange_ms = received_at_ns, trade.exchange_ms
+        self.last_update_at_ns, self._exchange_ms = received_at_ns, trade.exchange_ms
         segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
         if segment_id is None:
             return

@@ -19,7 +19,7 @@ from collector.events.notices import PotentialHalt, SnapshotFailed, State
 from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.exchange import Exchange
 from collector.exchanges.registry import EXCHANGES
-from collector.exchanges.unverified.rule import Unproven
+from collector.exchanges.unverified.rule import UnverifiedRule
 from collector.live.context import Address, ConnectionContext
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
@@ -137,7 +137,7 @@ class SubscriptionsRig:
 
     def unnumbered(self, symbol: str) -> BookStream:
         topic = Topic(f"book.10:{symbol}", f"book.10:{symbol}", symbol, "spot", 10)
-        book = VerifiedBook(Unproven(), 10)
+        book = VerifiedBook(UnverifiedRule(), 10)
         return BookStream(
             StreamKey("kraken", symbol, "book.10"), topic, self.outlet.outlet, book, levels_per_row=1
         )

@@ -11,8 +11,8 @@ import pytest
 from collector.errors import StreamError
 from collector.events.messages import Snapshot
 from collector.exchanges.exchange import Rate
-from collector.live.unverified import questions
-from collector.live.unverified.questions import Questions
+from collector.live.unverified import rest_checks
+from collector.live.unverified.rest_checks import RestChecks
 from collector.live.unverified.socket import UnverifiedSocket
 from collector.network.failure_table import FailureClass
 from collector.network.failures import Failure
@@ -144,7 +144,7 @@ OTHER = {"bids": [[99.5, 1.0]], "asks": [[101.0, 2.0]]}
 def test_a_silent_book_is_stale_only_if_rest_has_another_and_nothing_came_meanwhile(
     monkeypatch: pytest.MonkeyPatch, answer: Any, happens: str, stale: bool
 ) -> None:
-    monkeypatch.setattr(questions, "GRACE_S", 0.0)
+    monkeypatch.setattr(rest_checks, "GRACE_S", 0.0)
     rig = SubscriptionsRig()
     book = rig.unnumbered("BTC/USD")
     rig.outlet.take(book, Snapshot(book.topic.name, None, 1, *LEVELS))
@@ -158,7 +158,7 @@ def test_a_silent_book_is_stale_only_if_rest_has_another_and_nothing_came_meanwh
     async def scene() -> list[tuple[str, str]]:
         told: list[tuple[str, str]] = []
         rest = Rest(answer, meanwhile)
-        Questions(lambda: rig.now_s).ask(book, rest, lambda symbol, detail: told.append((symbol, detail)))
+        RestChecks(lambda: rig.now_s).start(book, rest, lambda symbol, detail: told.append((symbol, detail)))
         await rig.settled()
         assert rest.asked == ["BTC/USD"]
         return told

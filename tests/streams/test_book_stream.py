@@ -14,7 +14,7 @@ from collector.events.stream_now import StreamNow
 from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.bybit.rule import Continuity
 from collector.exchanges.okx.rule import PreviousSequence
-from collector.exchanges.unverified.rule import Unproven
+from collector.exchanges.unverified.rule import UnverifiedRule
 from collector.ids import SegmentIds
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Outlet, Topic
@@ -93,12 +93,12 @@ def test_a_silent_stream_is_stale_only_if_the_new_snapshot_is_another(
 ) -> None:
     rig = Rig()
     rig.snapshot(5)
-    news_ns = rig.stream.last_news_at_ns
+    news_ns = rig.stream.last_update_at_ns
     rig.stream.in_question = True
     rig.snapshot(sequence)
     assert [one.cause for one in rig.notices] == causes
     assert not rig.stream.in_question
-    assert (rig.stream.last_news_at_ns > news_ns) is (sequence != 5)
+    assert (rig.stream.last_update_at_ns > news_ns) is (sequence != 5)
 
 
 @pytest.mark.parametrize("repeats_when_quiet", [False, True])
@@ -110,9 +110,9 @@ def test_what_is_sent_again_is_news_only_from_an_exchange_that_repeats_a_quiet_b
     rig.stream.repeats_when_quiet = repeats_when_quiet
     rig.snapshot(5)
     rig.take(Delta(TOPIC, 7, 1, [(100.0, 7.0)], [], previous_sequence=5))
-    news_ns = rig.stream.last_news_at_ns
+    news_ns = rig.stream.last_update_at_ns
     rig.take(Delta(TOPIC, 7, 2, [], [], previous_sequence=7))
-    assert (rig.stream.last_news_at_ns > news_ns) is repeats_when_quiet
+    assert (rig.stream.last_update_at_ns > news_ns) is repeats_when_quiet
     assert rig.settled() == (3, 2, 1, 0, {})
 
 
@@ -212,7 +212,7 @@ def test_a_second_stream_goes_on_with_the_segment_once_both_books_stand_at_the_s
 
 def test_books_without_numbers_stand_at_the_same_update_when_their_levels_do() -> None:
     rig = Rig()
-    rule = Unproven()
+    rule = UnverifiedRule()
     outlet = Outlet(rig.buffer, rig.events, SegmentIds().next)
     topic = Topic(TOPIC, TOPIC, "BTCUSDT", "spot", 50)
     old, new = (

@@ -12,7 +12,7 @@ from collector.events.messages import Snapshot
 from collector.live.context import ConnectionContext
 from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions
-from collector.live.unverified.questions import Questions
+from collector.live.unverified.rest_checks import RestChecks
 from collector.live.unverified.socket import UnverifiedSocket
 from collector.network.failure_table import FailureClass
 from collector.network.failures import Failure, classify, gone, mistaken
@@ -41,7 +41,7 @@ class UnverifiedBooks(Subscriptions):
         socket.on_book = self.on_book
         self._backoff = backoff
         self._watches: dict[str, asyncio.Task[None]] = {}
-        self._questions = Questions(context.monotonic_s)
+        self._rest_checks = RestChecks(context.monotonic_s)
         self._unanswered: dict[str, int] = {}
         self._suspicious: dict[str, int] = {}
         self._sequences: dict[str, int] = {}
@@ -125,7 +125,7 @@ class UnverifiedBooks(Subscriptions):
             assert isinstance(stream, BookStream)  # noqa: S101  (`due` was asked about books)
             self._resyncs.asked([topic], now_s)
             if stream.verified:
-                self._questions.ask(stream, self._socket.exchange, self._restart_stale)
+                self._rest_checks.start(stream, self._socket.exchange, self._restart_stale)
             else:
                 self._give_up_without_book(stream)
                 break  # the others may have been touched
@@ -137,7 +137,7 @@ class UnverifiedBooks(Subscriptions):
         """End the segments of all streams: what fed them is gone."""
         self._serving = False
         self._sequences.clear()
-        self._questions.give_up()
+        self._rest_checks.cancel()
         for task in self._watches.values():
             task.cancel()
         self._watches.clear()
@@ -167,7 +167,7 @@ class UnverifiedBooks(Subscriptions):
             self._watches[symbol] = asyncio.create_task(self._watch(symbol))
 
     async def _watch(self, symbol: str) -> None:
-        """Make ccxt watch a market for as long as the socket stands; books arrive by `on_book`."""
+        """Make ccxt watch a market for as long as the socket is open; books arrive by `on_book`."""
         failures = 0
         while self._socket.failure is None:
             try:

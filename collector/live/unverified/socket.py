@@ -75,7 +75,7 @@ class UnverifiedSocket(Socket):
 
     @property
     def exchange(self) -> Any:
-        """Return the ccxt object of the dial that stands."""
+        """Return the ccxt object of the current dial."""
         return self._ccxt
 
     # What the tap reports.
@@ -103,7 +103,7 @@ class UnverifiedSocket(Socket):
         self._doubted.add(message_hash)
 
     def reader_of(self, client: Any) -> TakeText:
-        """Return who takes the frames of a new socket, for as long as the dial stands that made it."""
+        """Return who takes the frames of a new socket, for as long as its dial is the current one."""
         reader = self._reader
         return lambda text: reader is None or not self._is_ours(client) or reader.on_text(text)
 

@@ -8,30 +8,30 @@ from collector.exchanges.exchange import Rate
 from collector.network.pacing import Pacer
 from collector.streams.book_stream import BookStream
 
-QUESTIONS = Rate(1, 1.0)
+REQUESTS = Rate(1, 1.0)
 GRACE_S = 1.0  # what REST shows already may still be on its way
 
 
-class Questions:
+class RestChecks:
     """The comparisons with REST of one connection."""
 
     def __init__(self, monotonic_s: Callable[[], float]) -> None:
-        self._pacer = Pacer([QUESTIONS], monotonic_s)
-        self._asked: set[asyncio.Task[None]] = set()
+        self._pacer = Pacer([REQUESTS], monotonic_s)
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, stream: BookStream, exchange: Any, on_stale: Callable[[str, str], None]) -> None:
+    def start(self, stream: BookStream, exchange: Any, on_stale: Callable[[str, str], None]) -> None:
         """Compare a silent book with what ccxt fetches by REST; call `on_stale` where that is another."""
-        task = asyncio.create_task(self._ask(stream, exchange, on_stale))
-        self._asked.add(task)
-        task.add_done_callback(self._asked.discard)
+        task = asyncio.create_task(self._check(stream, exchange, on_stale))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    def give_up(self) -> None:
-        """Cancel the requests under way."""
-        for task in self._asked:
+    def cancel(self) -> None:
+        """Cancel the comparisons under way."""
+        for task in self._tasks:
             task.cancel()
 
-    async def _ask(self, stream: BookStream, exchange: Any, on_stale: Callable[[str, str], None]) -> None:
-        silent_since_ns = stream.last_news_at_ns
+    async def _check(self, stream: BookStream, exchange: Any, on_stale: Callable[[str, str], None]) -> None:
+        silent_since_ns = stream.last_update_at_ns
         await asyncio.sleep(self._pacer.reserve_s())
         try:
             fetched = await exchange.fetch_order_book(stream.key.symbol)
@@ -39,7 +39,7 @@ class Questions:
             return
         await asyncio.sleep(GRACE_S)
         has_both_sides = fetched["bids"] and fetched["asks"]
-        if stream.last_news_at_ns != silent_since_ns or not stream.verified or not has_both_sides:
+        if stream.last_update_at_ns != silent_since_ns or not stream.verified or not has_both_sides:
             return
         theirs = (*map(float, fetched["bids"][0][:2]), *map(float, fetched["asks"][0][:2]))
         if stream.top() != theirs:
