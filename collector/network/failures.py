@@ -93,8 +93,8 @@ def classify(
 def classify_close(code: int | None) -> Failure:
     """Classify the close of a websocket by its code; None when there was none."""
     found = _close_entry(code or NO_CODE)
-    said = "without a code" if not code else f"with code {code}"
-    return Failure(found.kind, found.cause, None, f"closed {said}", found.suspicious)
+    ending = "without a code" if not code else f"with code {code}"
+    return Failure(found.kind, found.cause, None, f"closed {ending}", found.suspicious)
 
 
 def mistaken(detail: str) -> Failure:

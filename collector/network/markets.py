@@ -91,11 +91,11 @@ class Markets:
         unified = self._unified(name)
         if unified is not None:
             return [unified]
-        plain, said = _plain(name), kind_in_name(name)
+        plain, named_kind = _plain(name), kind_in_name(name)
         found: dict[MarketKind, list[Any]] = {}
         for one in self._offered():
             kind = self.kind_of(one)
-            if said in (None, kind) and plain in _own_names(one):
+            if named_kind in (None, kind) and plain in _own_names(one):
                 found.setdefault(kind, []).append(one)
         if not found:
             near = ", ".join(self._near(plain)) or "none"

@@ -28,7 +28,7 @@ def ask_the_time(source: Source, timeout_s: float) -> ClockAnswer:
     """Request the exchange's time by REST. Raises StreamError."""
     exchange = _exchange(source, timeout_s)
     wall_ns, began_s = time.time_ns(), time.monotonic()
-    theirs_ms = _asked(exchange, source, exchange.fetch_time)
+    theirs_ms = _request(exchange, source, exchange.fetch_time)
     took_s = time.monotonic() - began_s
     return ClockAnswer(took_s, theirs_ms / 1e3 - (wall_ns / 1e9 + took_s / 2))
 
@@ -52,7 +52,7 @@ def check_credentials(source: Source, api_key: str, api_secret: str, timeout_s: 
     assert question is not None  # noqa: S101  (`unchecked_because` says so)
     exchange = _exchange(source, timeout_s)
     exchange.apiKey, exchange.secret = api_key, api_secret
-    return question.only_reads(_asked(exchange, source, getattr(exchange, question.ccxt_method)))
+    return question.only_reads(_request(exchange, source, getattr(exchange, question.ccxt_method)))
 
 
 def dial(source: Source, timeout_s: float) -> int:
@@ -84,7 +84,7 @@ def _exchange(source: Source, timeout_s: float) -> Any:
     return exchange
 
 
-def _asked(exchange: Any, source: Source, question: Any) -> Any:
+def _request(exchange: Any, source: Source, question: Any) -> Any:
     try:
         return question()
     except ccxt.BaseError as error:
