@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-from collector.network.failure_table import FailureClass
+from collector.network.failure_table import NO_SUCH_HOST, FailureClass
 from collector.network.failures import Failure
 from collector.retry import Backoff
 
 STABLE_AFTER_S = 30.0  # a connection that lived this long starts its backoff from the beginning
 LIMITED_WAIT_S = 5.0  # at least so long after a refusal for asking too much that does not say how long
-NO_SUCH_HOST = "no_such_host"
 
 
 class Next(NamedTuple):
@@ -39,7 +38,7 @@ class Attempts:
     def failed(self, failure: Failure, lived_s: float) -> Next:
         """Count the end of a socket, or of an attempt to open one."""
         self.in_a_row = 0 if lived_s > STABLE_AFTER_S else self.in_a_row + 1
-        if failure.suspicious and not (failure.cause == NO_SUCH_HOST and self._host_is_known):
+        if failure.suspicious and not (failure.cause == NO_SUCH_HOST.cause and self._host_is_known):
             self._suspicious += 1
         else:
             self._suspicious = 0

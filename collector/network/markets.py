@@ -12,8 +12,7 @@ from collector.exchanges.addresses import Endpoints, apply_environment, ccxt_con
 from collector.exchanges.exchange import Environment, MarketKind
 from collector.exchanges.exchange import kind_of as kind_in_name
 from collector.exchanges.registry import UNVERIFIED_NAMES
-from collector.network.attempts import NO_SUCH_HOST
-from collector.network.failure_table import FailureClass
+from collector.network.failure_table import NO_SUCH_HOST, FailureClass
 from collector.network.failures import Failure, classify
 from collector.network.waiting import in_thread
 from collector.retry import Backoff
@@ -184,7 +183,7 @@ async def load_until(
             attempt += 1
             failure = classify(error, source.exchange)
             # No network, and no misspelt name: it is the exchange's own.
-            nameless = failure.cause == NO_SUCH_HOST and source.endpoints.rest is None
+            nameless = failure.cause == NO_SUCH_HOST.cause and source.endpoints.rest is None
             suspicious = suspicious + 1 if failure.suspicious and not nameless else 0
             error.permanent = failure.stops(suspicious)
             on_failure(attempt, error, failure)
