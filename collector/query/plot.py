@@ -11,7 +11,10 @@ from collector.errors import QueryError
 from collector.query.coverage import coverage
 from collector.query.database import Database, extra
 from collector.query.instants import Instant, Span
-from collector.query.loaders import load_features
+from collector.query.loaders import FEATURES
+from collector.query.loading import load
+from collector.query.request import Lookup, checked_request
+from collector.query.rows.stored_stream import ALL
 
 COLUMNS = ("mid_price", "microprice", "bid_price_1", "ask_price_1", "spread_bps", "order_book_imbalance")
 MOST_POINTS = 20_000
@@ -39,19 +42,10 @@ def plot(
     matplotlib = extra("matplotlib", "research")
     if to is not None:
         matplotlib.use("Agg")
+    alike = {"depth": depth, "data_source": ALL}
+    rows = Lookup(FEATURES, db, table_name, symbol, exchange, Span.asked(start, end), alike)
     segments = coverage(db, symbol, exchange=exchange, table_name=table_name)
-    frame = load_features(
-        db,
-        symbol,
-        exchange=exchange,
-        depth=depth,
-        start=start,
-        end=end,
-        every=every or _step(segments, Span.asked(start, end)),
-        columns=COLUMNS,
-        data_source="*",
-        table_name=table_name,
-    )
+    frame = load(checked_request(rows, COLUMNS, every=every or _step(segments, rows.span)))
     if not frame["segment"].notna().any():
         raise QueryError(f"nothing verified is stored for {symbol!r} in this span")
     if len(frame) > MOST_POINTS:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from collector.database.market_tables import STORED_LEVELS
 from collector.errors import QueryError
 from collector.query.frames import SPACING
 from collector.query.instants import duration_ns
@@ -14,6 +15,15 @@ from collector.query.instants import duration_ns
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Horizon = str | int
+BASIS_POINTS = 10_000.0
+# DeepLOB's order (Zhang, Zohren, Roberts 2019): ask price, ask size, bid price, bid size, level by level.
+TENSOR_COLUMNS = tuple(
+    f"{side}_{what}_{level}"
+    for level in range(1, STORED_LEVELS + 1)
+    for side in ("ask", "bid")
+    for what in ("price", "size")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,18 @@ def windows(
         return Windows(np.empty((0, length, len(chosen))), last, chosen)
     view = np.lib.stride_tricks.sliding_window_view(values, length, axis=0)
     return Windows(view[last - length + 1].transpose(0, 2, 1), last, chosen)
+
+
+def book_tensor(levels: pd.DataFrame, length: int, step: int = 1) -> npt.NDArray[np.float64]:
+    """Return (samples, length, 40): windows of ten levels in DeepLOB's order; none crosses a hole.
+
+    A window in which a level is missing is left out like one with a hole. Numbers are as stored: normalise
+    with the past only.
+    """
+    missing = sorted(set(TENSOR_COLUMNS) - set(levels.columns))
+    if missing:
+        raise QueryError(f"the frame has no column {missing[0]}; expected one that load_levels made")
+    return windows(levels, length, step, columns=TENSOR_COLUMNS).samples
 
 
 def stretches(frame: pd.DataFrame) -> tuple[Integers, Flags]:
@@ -97,10 +119,6 @@ def _numbers(frame: pd.DataFrame) -> list[str]:
         for name in frame.columns
         if name not in {"segment", "corrected"} and pd.api.types.is_numeric_dtype(frame[name])
     ]
-
-
-BASIS_POINTS = 10_000.0
-Horizon = str | int
 
 
 def labels(

@@ -14,7 +14,7 @@ def merged(sources: Sequence[Iterator[Chunk]]) -> Iterator[Chunk]:
         return
     heads = [(source, first) for source in sources if (first := next(source, None)) is not None]
     while len(heads) > 1:
-        # All rows up to the end of the head that ends first are known, once those of its last instant are read.
+        # Rows up to the end of the head that ends first are all known, once its last instant is read whole.
         until_ns = min(_last_ns(chunk) for _, chunk in heads)
         taken: list[Chunk] = []
         left: list[tuple[Iterator[Chunk], Chunk]] = []
