@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from collector.export.day_file import whole_file
-from collector.export.hftbacktest import files as replay
+from collector.export.hftbacktest import day as replay
 from collector.query.coverage import holes
 from collector.query.instants import shown
 from collector.version import __version__

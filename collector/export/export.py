@@ -14,7 +14,7 @@ from collector.export.card import write_card
 from collector.export.day_file import FORMATS, sha256, whole_file, write_day
 from collector.export.day_rows import LEFT_OUT
 from collector.export.days import KINDS, Day, table_of
-from collector.export.hftbacktest import files as replay
+from collector.export.hftbacktest import day as replay
 from collector.export.stored_days import parts_of, stored_days
 from collector.query.coverage import coverage
 from collector.query.database import Database, extra, located, reading

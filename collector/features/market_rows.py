@@ -17,10 +17,9 @@ from collector.events.columns import (
     TradeColumns,
 )
 from collector.events.settled import Settled, Value
-from collector.features.contracts import in_base
 from collector.features.practical import Floats, Integers
 from collector.features.rows import iso_texts, nullable, nullable_integers
-from collector.features.stream_facts import StreamFacts
+from collector.features.stream_facts import StreamFacts, in_base
 
 
 class MarketRows:

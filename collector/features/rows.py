@@ -8,13 +8,12 @@ import numpy.typing as npt
 
 from collector.events.batch import INT_COLUMNS, KNOWN_LEVELS, NO_INT, SEGMENT, STREAM, Batch
 from collector.events.settled import STORED, Columns, Fates, Settled, Value
-from collector.features.contracts import levels_in_base
 from collector.features.deep import deep, only_known
 from collector.features.flow import LastStates
 from collector.features.practical import TOTAL_LEVELS, Book, Flags, Floats, Integers, practical, quality
 from collector.features.runs import Runs
 from collector.features.sampling import Sampler, States
-from collector.features.stream_facts import StreamFacts, Streams
+from collector.features.stream_facts import StreamFacts, Streams, levels_in_base
 
 
 def nullable(numbers: Floats) -> list[Value]:

@@ -2,21 +2,36 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from collector.database.tables import Tables
+from collector.export.day_file import whole_file
 from collector.export.days import Day, midnight_ms
 from collector.export.hftbacktest.book import Book, exchange_ns
 from collector.export.hftbacktest.choice import Choice, chosen
-from collector.export.hftbacktest.layout import BUY, KIND, SELL, TRADE, Events, events
-from collector.export.hftbacktest.order import ordered, shift_ns
+from collector.export.hftbacktest.layout import (
+    BUY,
+    KIND,
+    SELL,
+    TRADE,
+    Events,
+    events,
+    ordered,
+    shift_ns,
+    write_npz,
+)
 from collector.query.instants import DAY_NS, Span
 from collector.query.rows.columns import NO_INT, joined
 from collector.query.rows.series import Series
 
+FORM = "hftbacktest"
+ENDING = "npz"
+KINDS = ("features", "levels", "trades")
 _MS_NS = 1_000_000
 _TRADE_COLUMNS = ("received_at_ns", "segment_id", "exchange_timestamp", "price", "size", "side", "marked")
 
@@ -36,6 +51,27 @@ class Facts:
     def told(self) -> dict[str, Any]:
         """Return them for the manifest."""
         return {**asdict(self), "left_out": list(self.left_out)}
+
+
+def joined_days(found: Sequence[Day]) -> dict[Day, tuple[Day, ...]]:
+    """Return the days of replay, each with the stored days that it is made of; it changes when they do."""
+    joined = {}
+    for (symbol, exchange, date), days in groupby(sorted(found, key=_key), _key):
+        own = tuple(days)
+        mark = " ".join(f"{day.kind}:{day.rows}:{day.last_id}" for day in own)
+        rows = sum(day.rows for day in own)
+        joined[Day(FORM, exchange, symbol, date, rows, max(day.last_id for day in own), mark)] = own
+    return joined
+
+
+def write_events(
+    connection: sa.Connection, tables: Tables, sources: Sequence[Day], path: Path
+) -> dict[str, Any]:
+    """Write the file, whole, and return what must be known about it."""
+    data, facts = day_events(connection, tables, sources)
+    with whole_file(path) as unfinished:
+        write_npz(unfinished, data)
+    return facts.told()
 
 
 def day_events(connection: sa.Connection, tables: Tables, sources: Sequence[Day]) -> tuple[Events, Facts]:
@@ -82,3 +118,7 @@ def _never_back(data: Events) -> int:
     raised = np.maximum.accumulate(told) if len(told) else told
     data["exch_ts"][is_book] = raised
     return int((raised != told).sum())
+
+
+def _key(day: Day) -> tuple[str, str, str]:
+    return (day.symbol, day.exchange, day.date)
