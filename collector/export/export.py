@@ -1,4 +1,4 @@
-"""Export a database as files, a day of a symbol each: what is there already and has not changed stays."""
+"""Export a database as files, one for each day of a symbol; files of unchanged days are kept."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ FORMS = (*FORMATS, replay.FORM)
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export did."""
+    """The result of an export."""
 
     folder: Path
     files: int
@@ -60,8 +60,8 @@ def export(
     """Write what is stored to `folder/<kind>/exchange=../symbol=../date=../`, with coverage and a card.
 
     With form="hftbacktest" a file has the events of books and trades of a day, and `kinds` says of what it is
-    made. Each file appears whole. One whose day has not changed since is left alone, so that an export which
-    was interrupted, or is run every day, goes on where it stood. `jobs` processes read at the same time.
+    made. Each file appears whole. One whose day has not changed is kept, so that an export which was
+    interrupted, or is run every day, continues where it stopped. `jobs` processes read at the same time.
     """
     if form not in FORMS:
         raise QueryError(f"the format is {form!r}; expected {' or '.join(FORMS)}")

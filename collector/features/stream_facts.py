@@ -1,4 +1,4 @@
-"""Hold what all rows of a stream have in common, as arrays for the rows of a batch; make contracts base units."""
+"""Keep what all rows of a stream have in common; turn sizes in contracts into base units."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ EVERY_ROW = Sampling()
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """What every row of a stream has in common."""
+    """What all rows of a stream have in common."""
 
     key: StreamKey
     depth: int
@@ -44,7 +44,7 @@ class Streams:
         self.contracts: dict[int, ContractSize] = {}  # of those whose sizes count contracts
 
     def learn(self, streams: Integers) -> None:
-        """Ask for the facts of streams not seen before."""
+        """Fetch the facts of streams not seen before."""
         for stream in np.flatnonzero(np.bincount(streams)).tolist():
             if stream not in self._known:
                 self._learn(stream)

@@ -46,7 +46,7 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
 
 
 def _known(receipt: Span, as_of_ns: int | None) -> Span:
-    """Leave out what was received after an instant."""
+    """Return the span up to and including an instant."""
     if as_of_ns is None:
         return receipt
     end_ns = as_of_ns + 1 if receipt.end_ns is None else min(receipt.end_ns, as_of_ns + 1)

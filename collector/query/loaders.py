@@ -1,4 +1,4 @@
-"""Load what was stored without ever pretending that a hole was seen."""
+"""Load stored rows as frames, with holes shown as holes."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -56,7 +56,7 @@ def load_features(
     >>> load_features("live.db", "BTC/USDT:USDT", every="1s")  # doctest: +SKIP
     """
     alike = {"depth": depth, "data_source": data_source}
-    rows = Lookup(FEATURES, db, table_name, symbol, exchange, Span.asked(start, end), alike)
+    rows = Lookup(FEATURES, db, table_name, symbol, exchange, Span.of(start, end), alike)
     request = checked_request(
         rows, columns, every=every, on_gap=on_gap, min_quality=min_quality, index=index, output=output
     )
@@ -86,7 +86,7 @@ def iter_features(
     comes in several, of one `segment`.
     """
     alike = {"depth": depth, "data_source": data_source}
-    rows = Lookup(FEATURES, db, table_name, symbol, exchange, Span.asked(start, end), alike)
+    rows = Lookup(FEATURES, db, table_name, symbol, exchange, Span.of(start, end), alike)
     request = checked_request(
         rows, columns, every=every, on_gap=on_gap, min_quality=min_quality, index=index, output=output
     )
@@ -116,7 +116,7 @@ def load_levels(
     >>> load_levels("live.db", "BTC/USDT:USDT", every="1s")  # doctest: +SKIP
     """
     alike = {"depth": depth, "data_source": data_source}
-    rows = Lookup(LEVELS, db, table_name, symbol, exchange, Span.asked(start, end), alike)
+    rows = Lookup(LEVELS, db, table_name, symbol, exchange, Span.of(start, end), alike)
     return load(checked_request(rows, columns, every=every, on_gap=on_gap, index=index, output=output))
 
 
@@ -144,7 +144,7 @@ def load_trades(
     >>> load_trades("live.db", "BTC/USDT:USDT")  # doctest: +SKIP
     """
     alike = {"kind": kind, "data_source": data_source}
-    rows = Lookup(TRADES, db, table_name, symbol, exchange, Span.asked(start, end), alike)
+    rows = Lookup(TRADES, db, table_name, symbol, exchange, Span.of(start, end), alike)
     return load(checked_request(rows, columns, on_gap=on_gap, index=index, output=output))
 
 
@@ -177,6 +177,6 @@ def load_ohlcv(
     >>> load_ohlcv("live.db", "BTC/USDT:USDT", interval="1m")  # doctest: +SKIP
     """
     alike = {"interval": interval, "data_source": data_source}
-    rows = Lookup(BARS, db, table_name, symbol, exchange, Span.asked(start, end), alike)
+    rows = Lookup(BARS, db, table_name, symbol, exchange, Span.of(start, end), alike)
     request = checked_request(rows, index=index, output=output)
     return load_bars(request, instant_ns("as_of", as_of), unconfirmed=unconfirmed)

@@ -26,7 +26,7 @@ _MS_NS = 1_000_000
 
 
 def load(request: Request) -> Frame:
-    """Return the frame that is asked for; with on_gap="split" a list of frames."""
+    """Return the frame of a request; with on_gap="split" a list of frames."""
     span, step_ns = request.rows.span, request.step_ns
     with reading(request.rows.database, request.rows.table_name) as (connection, tables):
         series = _series(connection, tables, request)

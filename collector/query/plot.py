@@ -1,4 +1,4 @@
-"""Draw what was stored: price with microprice, spread, imbalance, and under all of it what was covered."""
+"""Draw stored prices, spread and imbalance, and below them what was covered."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def plot(
     to: str | Path | None = None,
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> Any:
-    """Draw the span into a file, or into a window where none is named; return the figure.
+    """Draw the span into a file, or into a window where no file is named; return the figure.
 
     A line breaks where nothing was verified. Without `every`, the step is such that about a thousand
     states are drawn.
@@ -43,7 +43,7 @@ def plot(
     if to is not None:
         matplotlib.use("Agg")
     alike = {"depth": depth, "data_source": ALL}
-    rows = Lookup(FEATURES, db, table_name, symbol, exchange, Span.asked(start, end), alike)
+    rows = Lookup(FEATURES, db, table_name, symbol, exchange, Span.of(start, end), alike)
     segments = coverage(db, symbol, exchange=exchange, table_name=table_name)
     frame = load(checked_request(rows, COLUMNS, every=every or _step(segments, rows.span)))
     if not frame["segment"].notna().any():
@@ -96,7 +96,7 @@ def draw(frame: pd.DataFrame, segments: pd.DataFrame, title: str) -> Any:
 
 
 def _draw_ribbon(axes: Any, segments: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> None:
-    """Draw a line a channel: green where it was covered, red where not."""
+    """Draw a bar for each channel: green where it was covered, red where not."""
     dates = extra("matplotlib.dates", "research")
     channels = sorted(set(segments["channel"]))
     for place, channel in enumerate(channels):

@@ -16,7 +16,7 @@ from collector.query.rows.stored_stream import Wanted
 
 @dataclass(frozen=True, slots=True)
 class LoadedTable:
-    """A table that a loader reads, and what may be asked of it."""
+    """A table that a loader reads, and what may be chosen of it."""
 
     choose: Callable[[Tables], sa.Table]
     columns: tuple[str, ...]
@@ -34,7 +34,7 @@ class Lookup:
     symbol: str
     exchange: str | None
     span: Span
-    alike: Mapping[str, Wanted]  # the columns in which all rows must be alike, and what was asked of each
+    alike: Mapping[str, Wanted]  # the columns in which all rows must be alike, and the values wanted of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def checked_request(
     index: str = "received_at",
     output: Output = "pandas",
 ) -> Request:
-    """Return the request, or raise QueryError for the first thing that cannot be asked."""
+    """Return the request, or raise QueryError for the first argument that is wrong."""
     checked_on_gap(on_gap)
     checked_output(output)
     table = rows.table

@@ -1,4 +1,4 @@
-"""Cut frames into windows, and give them labels: nothing crosses a hole, and no label looks past one."""
+"""Cut frames into windows and label their rows; no window or label crosses a hole."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def book_tensor(levels: pd.DataFrame, length: int, step: int = 1) -> npt.NDArray
 
 
 def stretches(frame: pd.DataFrame) -> tuple[Integers, Flags]:
-    """Number the unbroken stretches of a frame, and say which rows belong to any.
+    """Return the number of each row's unbroken stretch, and which rows belong to one.
 
     An instant that was taken out of an evenly spaced frame leaves a break as well.
     """
@@ -105,7 +105,7 @@ def instants(frame: pd.DataFrame) -> Integers:
 
 
 def _every(stretch: Integers, step: int) -> Flags:
-    """Keep the first of each stretch and every step-th after it."""
+    """Return which rows to keep: the first of each stretch and every step-th after it."""
     if not len(stretch):
         return np.empty(0, dtype=np.bool_)
     starts = np.r_[True, stretch[1:] != stretch[:-1]]
@@ -158,7 +158,7 @@ def labels(
 
 @dataclass(frozen=True, slots=True)
 class _Future:
-    """How far each row can see: within its stretch, up to the horizon."""
+    """The rows ahead of each row, within its stretch and up to the horizon."""
 
     price: Floats
     at_ns: Integers
@@ -188,7 +188,7 @@ class _Future:
 
 
 def _first_touch(future: _Future, below: float, above: float) -> tuple[Floats, npt.NDArray[np.float64]]:
-    """Look ahead row by row, all rows at once, those that have touched no more."""
+    """Return which barrier each row touches first and after how long, looking ahead one row at a time."""
     count = len(future.price)
     touched = np.where(future.target >= 0, 0.0, np.nan)
     after_ns = np.full(count, np.nan)

@@ -1,8 +1,8 @@
 """Make hftbacktest's events: their record, their flags, their order, their file.
 
-Record and flags are in its `hftbacktest/types.py` (2.4.4, https://github.com/nkaz001/hftbacktest), the rules of the
-order in its `data/validation.py`: what the exchange processes must not go back in `exch_ts`, what the bot processes
-not in `local_ts`; an event that has another place in each is written once for each.
+Record and flags are in its `hftbacktest/types.py` (2.4.4, https://github.com/nkaz001/hftbacktest), the rules
+of the order in its `data/validation.py`: `exch_ts` must not go back for the exchange, `local_ts` not for the
+bot. An event that the two see at different places is written once for each.
 """
 
 import zipfile
