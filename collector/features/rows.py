@@ -78,7 +78,7 @@ class BookRows:
         new = self._states(batch) if len(batch.integers) else None
         held = self._sampler.holds
         if new is not None and not self._streams.sampled:
-            return self._portion(new)
+            return self._settled(new)
         if new is None and not held:
             return NOTHING
         ended = {one.segment_id for one in batch.closed}
@@ -87,7 +87,7 @@ class BookRows:
             return is_last or segment in ended or batch.heard_ns.get(segment, 0) >= until_ns
 
         states, fates = self._sampler.settle(new, self._streams.modes, self._streams.windows_ns, over)
-        return self._portion(states, fates, held)
+        return self._settled(states, fates, held)
 
     def _states(self, batch: Batch) -> States:
         integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
@@ -101,7 +101,7 @@ class BookRows:
         moved = steps.moved() if self._streams.sampled else NO_FLAGS
         return States(levels, integers, steps.flow(), moved)
 
-    def _portion(self, states: States, fates: Fates | None = None, held_before: int = 0) -> Settled:
+    def _settled(self, states: States, fates: Fates | None = None, held_before: int = 0) -> Settled:
         received_at_ns, _, sequences, streams, segments, _ = states.integers.T
         stored = states if fates is None else states[fates == STORED]
         columns: Columns = {}
