@@ -21,6 +21,8 @@ ONLY_IN = {
     "apscheduler": {"app"},
 }
 NEVER_IN = {"streams": {"ccxt", "asyncio", "time"}, "exchanges": {"ccxt", "asyncio"}, "book": {"asyncio"}}
+READS = {"query", "export", "retention"}
+WRITES = {"app", "buffer", "live", "network", "sinks", "streams", "writer"}
 # What a person is told of an engine's error, or of the libraries there are, is the command line's business.
 COMMAND_LINE = {"sqlalchemy": {"cli"}, "ccxt": {"cli"}}
 
@@ -87,3 +89,25 @@ def test_a_part_stays_pure(part: str) -> None:
         if part_of(module) == part:
             roots = {name.split(".")[0] for name in imported_names(path)}
             assert not roots & NEVER_IN[part], f"{module} imports {roots & NEVER_IN[part]}"
+
+
+def writers_read_by(imports: dict[str, set[str]]) -> list[str]:
+    """List the imports of the reading side that reach into the writing side."""
+    return [
+        f"{module} imports {other}"
+        for module, others in imports.items()
+        for other in others
+        if part_of(module) in READS and part_of(other) in WRITES
+    ]
+
+
+def test_what_reads_imports_nothing_of_what_writes() -> None:
+    assert writers_read_by(IMPORTS) == []
+
+
+def test_a_reader_that_imports_a_writer_is_seen() -> None:
+    both = {
+        "collector.query.status": {"collector.writer.balance"},
+        "collector.app.view": {"collector.writer.x"},
+    }
+    assert writers_read_by(both) == ["collector.query.status imports collector.writer.balance"]

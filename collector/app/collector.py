@@ -139,7 +139,7 @@ class Collector:
                 self.buffer.key,
                 BookRows(self._facts_of, levels, settings.storage.features).settle,
                 most_rows=min(ROWS_A_TRANSACTION, self._store.capabilities.most_rows or ROWS_A_TRANSACTION),
-                market_rows=MarketRows(self._facts_of).portions,
+                market_rows=MarketRows(self._facts_of).settle,
                 beside=happened.take,
                 compare_bars=TradeBars(
                     self.buffer.key,

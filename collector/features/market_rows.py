@@ -17,10 +17,9 @@ from collector.events.columns import (
     TradeColumns,
 )
 from collector.events.settled import Settled, Value
-from collector.features.contracts import in_base
 from collector.features.practical import Floats, Integers
 from collector.features.rows import iso_texts, nullable, nullable_integers
-from collector.features.stream_facts import StreamFacts
+from collector.features.stream_facts import StreamFacts, in_base
 
 
 class MarketRows:
@@ -29,7 +28,7 @@ class MarketRows:
     def __init__(self, facts_of: Callable[[int], StreamFacts]) -> None:
         self._facts_of = facts_of
 
-    def portions(self, batch: Batch) -> Iterator[Settled]:
+    def settle(self, batch: Batch) -> Iterator[Settled]:
         """Yield the rows of each stream."""
         if len(batch.trades):
             yield from self._trades(batch.trades)
@@ -53,7 +52,7 @@ class MarketRows:
                 "side": ["buy" if bought else "sell" for bought in buys.tolist()],
                 "marked": [trades.marks[at] for at in of_stream],
             }
-            yield self._portion("trades", stream, columns, segments, received_at_ns, sequences)
+            yield self._settled("trades", stream, columns, segments, received_at_ns, sequences)
 
     def _candles(self, candles: CandleColumns) -> Iterator[Settled]:
         numbers = np.frombuffer(candles.numbers, dtype=np.float64).reshape(-1, CANDLE_NUMBERS)
@@ -77,7 +76,7 @@ class MarketRows:
                 "confirmed": confirmed.tolist(),
             }
             sequences = np.full(len(here), NO_INT, dtype=np.int64)
-            yield self._portion("ohlcv", stream, columns, segments, received_at_ns, sequences)
+            yield self._settled("ohlcv", stream, columns, segments, received_at_ns, sequences)
 
     def _in_base(self, stream: int, sizes: Floats) -> Floats:
         contract = self._facts_of(stream).contract
@@ -97,7 +96,7 @@ class MarketRows:
             "data_source": [facts.data_source] * rows,
         }
 
-    def _portion(
+    def _settled(
         self,
         table: str,
         stream: int,

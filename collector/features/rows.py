@@ -8,13 +8,12 @@ import numpy.typing as npt
 
 from collector.events.batch import INT_COLUMNS, KNOWN_LEVELS, NO_INT, SEGMENT, STREAM, Batch
 from collector.events.settled import STORED, Columns, Fates, Settled, Value
-from collector.features.contracts import levels_in_base
 from collector.features.deep import deep, only_known
 from collector.features.flow import LastStates
 from collector.features.practical import TOTAL_LEVELS, Book, Flags, Floats, Integers, practical, quality
 from collector.features.runs import Runs
 from collector.features.sampling import Sampler, States
-from collector.features.stream_facts import StreamFacts, Streams
+from collector.features.stream_facts import StreamFacts, Streams, levels_in_base
 
 
 def nullable(numbers: Floats) -> list[Value]:
@@ -79,7 +78,7 @@ class BookRows:
         new = self._states(batch) if len(batch.integers) else None
         held = self._sampler.holds
         if new is not None and not self._streams.sampled:
-            return self._portion(new)
+            return self._settled(new)
         if new is None and not held:
             return NOTHING
         ended = {one.segment_id for one in batch.closed}
@@ -88,7 +87,7 @@ class BookRows:
             return is_last or segment in ended or batch.heard_ns.get(segment, 0) >= until_ns
 
         states, fates = self._sampler.settle(new, self._streams.modes, self._streams.windows_ns, over)
-        return self._portion(states, fates, held)
+        return self._settled(states, fates, held)
 
     def _states(self, batch: Batch) -> States:
         integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
@@ -102,7 +101,7 @@ class BookRows:
         moved = steps.moved() if self._streams.sampled else NO_FLAGS
         return States(levels, integers, steps.flow(), moved)
 
-    def _portion(self, states: States, fates: Fates | None = None, held_before: int = 0) -> Settled:
+    def _settled(self, states: States, fates: Fates | None = None, held_before: int = 0) -> Settled:
         received_at_ns, _, sequences, streams, segments, _ = states.integers.T
         stored = states if fates is None else states[fates == STORED]
         columns: Columns = {}
