@@ -74,7 +74,7 @@ class RestFaults(AppliedFaults):
         self._arm_rest(RestFault("rest_slow", exchange, path, count, delay_s=delay_s), str(delay_s))
 
     def rest_allowance(self, exchange: str, capacity: int | None) -> None:
-        """Allow only so much weight a window, so that the exchange's own limit is soon met; None: as usual."""
+        """Allow only so much weight a window, so that the exchange's limit is soon met; None: as usual."""
         self._do(
             "rest_allowance",
             exchange,
