@@ -64,7 +64,7 @@ class ContentFaults(AppliedFaults):
         self._arm("checksum_without_data", exchange, symbol, channel, Edit(empty_levels))
 
     def status(self, exchange: str, system: str = "maintenance") -> int:
-        """Announce a status of the system: online, cancel_only, post_only, limit_only, maintenance.
+        """Announce a status: online, cancel_only, post_only, limit_only, maintenance, or a word nobody knows.
 
         Connections that come later are greeted with it, and REST tells it, until the next one.
         """
