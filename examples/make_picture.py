@@ -19,12 +19,12 @@ from rich.console import Console, Group
 from rich.terminal_theme import SVG_EXPORT_THEME
 
 from collector.app.collector import Collector
-from collector.app.logs import set_up_logging
 from collector.app.view import View
 from collector.cli.commands.demo import demo_markets, demo_settings
 from collector.cli.live_table import draw
 from collector.cli.screen import EVERY_S, Rates
 from collector.errors import UserError
+from collector.log.output import set_up_logging
 from collector.simulator import Simulator
 
 COMMAND = "python run.py demo"

@@ -13,6 +13,7 @@ from collector.events.bus import EventBus
 from collector.events.messages import Ack
 from collector.events.notices import State, SystemState
 from collector.exchanges.exchange import Exchange, MarketKind
+from collector.live.limits import Pace
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions, Surroundings
@@ -25,26 +26,10 @@ from collector.network.snapshots import Snapshots
 from collector.network.socket import Heart, Socket
 from collector.network.turnstile import Turnstile
 from collector.network.waiting import wait_for_first
-from collector.retry import Backoff
 from collector.streams.router import Router, UnknownFrames
 from collector.streams.stream import Stream
 
 TICK_S = 0.2  # how often is seen to what is owed; the times themselves are in settings
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How long things may take."""
-
-    connect_timeout_s: float
-    subscribe_timeout_s: float
-    stale_after_s: float
-    heartbeat_s: float
-    backoff: Backoff
-    max_reconnect_attempts: int
-    connects_a_second: float
-    requests_a_second: float
-    messages_a_connection: float  # a second, as expected of busy markets
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from collector.events.notices import PotentialHalt
 from collector.exchanges.addresses import websocket
 from collector.exchanges.exchange import Limits, MarketKind, kind_of
 from collector.exchanges.registry import exchange_of
-from collector.live.connection import Address, Connection, Pace
+from collector.live.connection import Address, Connection
+from collector.live.limits import Pace
 from collector.live.resync import Resyncs
 from collector.live.unverified.connection import UnifiedConnection
 from collector.network.failures import Failure

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from collector.buffer.buffer import Buffer
@@ -19,15 +18,15 @@ from collector.events.stream_now import StreamNow
 from collector.exchanges.exchange import MarketKind
 from collector.exchanges.meaning import depth_problem
 from collector.exchanges.registry import exchange_of
-from collector.live.connection import Pace
 from collector.live.connections import Common, Connections
 from collector.live.first_contact import PATIENCE_S, Contact
+from collector.live.limits import Limits, Wanted
 from collector.live.replacement import is_old, replace
 from collector.live.rest_witness import RestWitness
 from collector.live.resync import Resyncs
 from collector.network.choosing import collected, look_up
 from collector.network.failures import Failure
-from collector.network.markets import Markets, Source, load_until
+from collector.network.markets import Markets, load_until
 from collector.network.snapshots import Snapshots
 from collector.streams.book_stream import BookStream
 from collector.streams.maker import StreamMaker
@@ -51,30 +50,6 @@ async def refusal(claim: Claim, keys: Sequence[StreamKey]) -> str | None:
 
 
 SUPERVISE_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked of one exchange."""
-
-    source: Source
-    symbols: tuple[str, ...]
-    channels: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The configured times and bounds that a feed obeys."""
-
-    pace: Pace
-    markets_timeout_s: float
-    max_mismatches: int
-    mismatch_window_s: float
-    levels_per_row: int
-    levels_shown: int  # to those who listen
-    most_off_s: float  # between the times of trades and bars and our clock
-    max_jump: float  # of the middle of a book between two messages, as a share of it
-    witness_every_s: float  # each book beside REST
 
 
 class Feed:
@@ -106,8 +81,8 @@ class Feed:
             Outlet(buffer, events, new_segment_id),
             levels_per_row=limits.levels_per_row,
             levels_shown=limits.levels_shown,
-            most_off_s=limits.most_off_s,
-            max_jump=limits.max_jump,
+            most_off_s=limits.integrity.max_time_off_s,
+            max_jump=limits.integrity.max_jump,
         )
         self._markets: Markets | None = None
         self._fleet: Connections | None = None
@@ -125,7 +100,7 @@ class Feed:
     async def _run(self) -> None:
         source, limits = self._wanted.source, self._limits
         markets = await load_until(
-            self._stopped, source, limits.markets_timeout_s, limits.pace.backoff, self._no_markets
+            self._stopped, source, limits.pace.markets_timeout_s, limits.pace.backoff, self._no_markets
         )
         if markets is None:
             return
@@ -134,11 +109,11 @@ class Feed:
             self._tell(State.ONLINE)
         gc.freeze()  # markets never change: nothing for the collector to walk
         rest = exchange_of(source.exchange).rest
-        snapshots = None if rest is None else Snapshots(source, markets, rest, limits.markets_timeout_s)
+        snapshots = None if rest is None else Snapshots(source, markets, rest, limits.pace.markets_timeout_s)
         self._markets, self._fleet = markets, Connections(self._common(markets, snapshots), self.stop)
         witness = None
         if snapshots is not None:
-            witness = RestWitness(snapshots, limits.witness_every_s, time.monotonic)
+            witness = RestWitness(snapshots, limits.integrity.witness_every_s, time.monotonic)
         try:
             if await self._may_collect():
                 self.add(self._wanted.symbols, self._wanted.channels)
@@ -266,8 +241,8 @@ class Feed:
                 backoff=pace.backoff,
                 snapshot_timeout_s=pace.subscribe_timeout_s,
                 stale_after_s=max(pace.stale_after_s, quiet_after_s),
-                max_mismatches=limits.max_mismatches,
-                mismatch_window_s=limits.mismatch_window_s,
+                max_mismatches=limits.integrity.max_mismatches,
+                mismatch_window_s=limits.integrity.mismatch_window_s,
             ),
         )
 

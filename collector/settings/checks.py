@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from collector.errors import UserError
+from collector.exchanges.addresses import Endpoints
 from collector.exchanges.exchange import Exchange, MarketKind, kind_of, one_of
 from collector.exchanges.meaning import depth_problem, kind_meant, market_meant
 from collector.exchanges.registry import (
@@ -18,7 +19,7 @@ from collector.exchanges.registry import (
 )
 from collector.settings.keys import KeyPath, nearest
 from collector.settings.layers import shown
-from collector.settings.model import EndpointSettings, ExchangeSettings, Settings
+from collector.settings.model import ExchangeSettings, Settings
 from collector.sinks import registry
 
 _BOOK = re.compile(r"book\.([1-9][0-9]{0,5})", re.ASCII)
@@ -187,7 +188,7 @@ def _channel_problem(name: str, channel: str, kinds: Sequence[MarketKind]) -> st
     return next((f"{found}, {problem}" for problem in problems if problem is not None), None)
 
 
-def _of_endpoints(facts: Exchange, endpoints: EndpointSettings, at: KeyPath) -> Iterator[Contradiction]:
+def _of_endpoints(facts: Exchange, endpoints: Endpoints, at: KeyPath) -> Iterator[Contradiction]:
     for name, url, schemes in (
         ("rest", endpoints.rest, ("http", "https")),
         ("ws", endpoints.ws, ("ws", "wss")),

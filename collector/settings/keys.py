@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from dataclasses import fields as dataclass_fields
 from difflib import get_close_matches
 from types import NoneType
-from typing import Literal, get_args, get_origin
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from pydantic.fields import FieldInfo
 
+from collector.bounds import Expected
 from collector.exchanges.exchange import one_of
-from collector.settings.model import ExchangeSettings, Expected, Part, Settings
+from collector.settings.model import ExchangeSettings, Part, Settings
 
 KeyPath = tuple[str | int, ...]
 
@@ -112,22 +114,29 @@ def _choices(annotation: object) -> tuple[str, ...]:
     return get_args(literals[0]) if literals else ()
 
 
-def _part_of(field: FieldInfo) -> type[Part] | None:
+def _fields(section: type) -> dict[str, FieldInfo]:
+    """Return the fields of a section by name, whether it is a model or a dataclass of a part."""
+    if issubclass(section, Part):
+        return section.model_fields
+    hints = get_type_hints(section, include_extras=True)
+    return {one.name: FieldInfo.from_annotation(hints[one.name]) for one in dataclass_fields(section)}
+
+
+def _section_in(field: FieldInfo) -> type | None:
     annotation = field.annotation
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Part) else None
+    is_one = isinstance(annotation, type) and (issubclass(annotation, Part) or is_dataclass(annotation))
+    return annotation if is_one else None
 
 
-def _collect(part: type[Part], path: KeyPath) -> None:
-    SECTIONS[path] = [name for name in part.model_fields if (*path, name) not in NOT_KEYS]
+def _collect(section: type, path: KeyPath) -> None:
+    fields, defaults = _fields(section), section()
+    SECTIONS[path] = [name for name in fields if (*path, name) not in NOT_KEYS]
     for name in SECTIONS[path]:
-        field = part.model_fields[name]
-        inner = _part_of(field)
+        inner = _section_in(fields[name])
         if inner is not None:
             _collect(inner, (*path, name))
         elif (*path, name) != ("exchanges",):
-            KEYS[*path, name] = Key(
-                field.annotation, _expected(field), field.get_default(call_default_factory=True)
-            )
+            KEYS[*path, name] = Key(fields[name].annotation, _expected(fields[name]), getattr(defaults, name))
 
 
 KEYS: dict[KeyPath, Key] = {}

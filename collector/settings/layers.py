@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from collector.masking import mask_url, names_a_secret
 from collector.settings.keys import KEYS, SECTIONS, Key, KeyPath, dotted, generic, nearest_key
-from collector.settings.secrets import mask_url, names_a_secret
 from collector.settings.yaml_file import Located, plain
 
 _LONGEST_SHOWN = 80

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from collector.errors import SettingsError
 from collector.exchanges.registry import EXCHANGES
+from collector.masking import without
 from collector.settings.layers import Layer, Problem
 from collector.settings.merged import Merged, credentials_of
 from collector.settings.model import Settings
 from collector.settings.plain import Notes
-from collector.settings.secrets import without
 from collector.settings.sources import (
     Variables,
     env_file_variables,

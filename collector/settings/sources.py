@@ -7,10 +7,10 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from collector.exchanges.registry import DEFAULT_EXCHANGE
+from collector.masking import names_a_secret, passwords_in
 from collector.settings.keys import KEYS, SECTIONS, KeyPath, generic, nearest
 from collector.settings.layers import Found, Layer, Place, Problem, listed
 from collector.settings.plain import PLAIN_EXCHANGE, PLAIN_SYMBOLS
-from collector.settings.secrets import names_a_secret, passwords_in
 from collector.settings.yaml_file import Located, UnreadableError, read_small_text, read_yaml
 
 PREFIX = "COLLECTOR_"

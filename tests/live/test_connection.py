@@ -12,7 +12,7 @@ from collector.clock import Clock
 from collector.errors import StreamError
 from collector.events.messages import Ack
 from collector.events.notices import State, SystemState
-from collector.exchanges.addresses import OwnAddresses
+from collector.exchanges.addresses import Endpoints
 from collector.exchanges.exchange import Rate
 from collector.exchanges.registry import EXCHANGES
 from collector.live.connection import Address, Connection, Pace
@@ -84,7 +84,7 @@ class Rig(Connection):
         pace = Pace(5.0, 5.0, 10.0, 60.0, backoff, most_attempts, 1000.0, 1000.0, 1000.0)
         super().__init__(
             Address("binance", "spot", "binance.spot", "ws://nowhere"),
-            Source("binance", "live", OwnAddresses(), ("spot",)),
+            Source("binance", "live", Endpoints(), ("spot",)),
             None,  # type: ignore[arg-type]
             EXCHANGES["binance"],
             [self.stream],

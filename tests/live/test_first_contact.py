@@ -13,12 +13,12 @@ from collector.app.collector import Collector
 from collector.clock import Clock
 from collector.events.bus import EventBus
 from collector.events.notices import FirstContact, State, SystemState
-from collector.exchanges.addresses import OwnAddresses
+from collector.exchanges.addresses import Endpoints
 from collector.live.first_contact import Contact
 from collector.network.markets import Source
 from collector.settings import load_settings
 
-SOURCE = Source("bybit", "live", OwnAddresses(), ("linear", "spot"))
+SOURCE = Source("bybit", "live", Endpoints(), ("linear", "spot"))
 REST, WEBSOCKETS = (
     "https://api.bybit.com",
     "wss://stream.bybit.com/v5/public/spot and wss://stream.bybit.com/v5/public/linear",

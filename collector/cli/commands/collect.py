@@ -28,10 +28,10 @@ def collect(
 
     Exit codes: 0 all is well and accounted for; 1 something accepted was lost; 2 a mistake in what was asked.
     """
-    from collector.app.logs import set_up_logging  # noqa: PLC0415
     from collector.cli.announcing import announce, log_notes  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
+    from collector.log.output import set_up_logging  # noqa: PLC0415
 
     loaded = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
     settings = loaded.settings

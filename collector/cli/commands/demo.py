@@ -29,9 +29,9 @@ def demo(
     Example: python run.py demo --seconds 20 --db ./demo.db
     """
     from collector.app.collector import Collector  # noqa: PLC0415
-    from collector.app.logs import set_up_logging  # noqa: PLC0415
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
     from collector.exchanges.registry import DEFAULT_EXCHANGE  # noqa: PLC0415
+    from collector.log.output import set_up_logging  # noqa: PLC0415
     from collector.simulator import Simulator  # noqa: PLC0415
 
     markets = demo_markets()

@@ -62,8 +62,8 @@ def plan(
 def _measured(settings: "Settings", seconds: float) -> list[Line]:
     """Collect for so long into a throw-away file; bytes are shared out by rows."""
     from collector.app.collector import Collector  # noqa: PLC0415
-    from collector.app.logs import set_up_logging  # noqa: PLC0415
     from collector.cli.plain import progress  # noqa: PLC0415
+    from collector.log.output import set_up_logging  # noqa: PLC0415
 
     quiet = settings.logging.model_copy(update={"level": "warning"})
     set_up_logging(quiet, secrets=settings.secrets())
