@@ -6,7 +6,6 @@ from functools import partial
 
 from collector.errors import UserError
 from collector.events.batch import StreamKey
-from collector.settings import Settings
 from collector.sinks.contract import SessionState, Store
 from collector.writer.tasks import Task
 
@@ -18,13 +17,13 @@ class Claims:
 
     def __init__(
         self,
-        settings: Settings,
+        named: Sequence[StreamKey],  # what is configured by ccxt's names
         session: SessionState,
         store: Store[object],
         submit: Callable[[Task], Future[int]],
         hurry: Callable[[], None],
     ) -> None:
-        self._settings = settings
+        self._named = named
         self._session = session
         self._store = store
         self._submit = submit
@@ -37,15 +36,8 @@ class Claims:
 
         What an exchange's own names mean is known once its markets are loaded: `ask` claims those.
         """
-        named = [
-            StreamKey(name, symbol, channel)
-            for name, exchange in self._settings.exchanges.items()
-            for symbol in exchange.symbols
-            for channel in exchange.channels
-            if "/" in symbol
-        ]
-        self._store.claim(self._session, named)
-        self._ours = frozenset(named)
+        self._store.claim(self._session, self._named)
+        self._ours = frozenset(self._named)
 
     def ask(self, keys: Sequence[StreamKey]) -> Future[int]:
         """Claim these as well, from any thread; the future raises DatabaseInUse for what another has."""

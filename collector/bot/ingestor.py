@@ -10,6 +10,7 @@ import structlog
 
 from collector.app.collector import Collector, Report
 from collector.app.logs import log_failed_subscriber
+from collector.app.wiring import make_collector
 from collector.bot.config import DataIngestorConfig
 from collector.bot.health import Health, reasons_of
 from collector.bot.live_bars import LiveBars
@@ -192,7 +193,7 @@ class DataIngestor:
                 collector.interrupt()
 
         try:
-            collector = Collector(self.settings, events=self.events, on_end=self._on_thread_end)
+            collector = make_collector(self.settings, events=self.events, on_end=self._on_thread_end)
             self.events.attach(SegmentChanged, on_segment)
             self.events.attach(PotentialHalt, self._on_halt)
             self.events.attach(SystemState, self._on_state)

@@ -117,7 +117,7 @@ def run_in_foreground(
     manager = ServiceManager()
     faces: list[Face] = [manager] if manager.wanted else []
     faces += [screen] if screen is not None else []
-    deadline_s = collector.settings.shutdown.deadline_s
+    deadline_s = collector.deadline_s
     with _stopped_by_signals(collector, screen):
         try:
             collector.start()

@@ -116,7 +116,7 @@ class Feed:
             witness = RestWitness(snapshots, limits.integrity.witness_every_s, time.monotonic)
         try:
             if await self._may_collect():
-                self.add(self._wanted.symbols, self._wanted.channels)
+                self.add(self._wanted.symbols)
             if self._fleet.connections:
                 await self._supervise(self._fleet, witness)
             await self._fleet.ended()
@@ -126,13 +126,13 @@ class Feed:
             if snapshots is not None:
                 await snapshots.close()
 
-    def add(self, names: Sequence[str], channels: Sequence[str]) -> list[StreamKey]:
+    def add(self, names: Sequence[str]) -> list[StreamKey]:
         """Collect these markets as well; returns the new streams. A bad name is told in `refused`."""
         fleet = self._fleet_ready()
         present = {stream.key for stream in fleet.streams}
         new: list[StreamKey] = []
         for kind, market in self._find(names):
-            for channel in channels:
+            for channel in self._wanted.channels:
                 problem = depth_problem(self.exchange, kind, channel)
                 if problem is not None:
                     symbol = market["symbol"]
@@ -151,10 +151,14 @@ class Feed:
             fleet.start()
         return new
 
-    def meant(self, names: Sequence[str], channels: Sequence[str]) -> list[StreamKey]:
+    def meant(self, names: Sequence[str]) -> list[StreamKey]:
         """Return the streams that the names mean; a bad name means none."""
         symbols = [symbol for name in names if (symbol := self.symbol_of(name)) is not None]
-        return [StreamKey(self.exchange, symbol, channel) for symbol in symbols for channel in channels]
+        return [
+            StreamKey(self.exchange, symbol, channel)
+            for symbol in symbols
+            for channel in self._wanted.channels
+        ]
 
     def check(self, names: Sequence[str]) -> None:
         """Raise UserError for the first name that means no market, or several."""
@@ -249,7 +253,7 @@ class Feed:
     async def _may_collect(self) -> bool:
         if self._claim is None:
             return True
-        taken = await refusal(self._claim, self.meant(self._wanted.symbols, self._wanted.channels))
+        taken = await refusal(self._claim, self.meant(self._wanted.symbols))
         if taken is not None:
             self._not_had.append(f"{self.exchange}: {taken}")
             self._halt("streams_taken", taken)

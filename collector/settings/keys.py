@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, is_dataclass
-from dataclasses import fields as dataclass_fields
 from difflib import get_close_matches
 from types import NoneType
 from typing import Literal, get_args, get_origin, get_type_hints
@@ -119,13 +118,14 @@ def _fields(section: type) -> dict[str, FieldInfo]:
     if issubclass(section, Part):
         return section.model_fields
     hints = get_type_hints(section, include_extras=True)
-    return {one.name: FieldInfo.from_annotation(hints[one.name]) for one in dataclass_fields(section)}
+    return {name: FieldInfo.from_annotation(hint) for name, hint in hints.items()}
 
 
 def _section_in(field: FieldInfo) -> type | None:
-    annotation = field.annotation
-    is_one = isinstance(annotation, type) and (issubclass(annotation, Part) or is_dataclass(annotation))
-    return annotation if is_one else None
+    kind: object = field.annotation
+    if isinstance(kind, type) and (issubclass(kind, Part) or is_dataclass(kind)):
+        return kind
+    return None
 
 
 def _collect(section: type, path: KeyPath) -> None:

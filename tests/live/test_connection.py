@@ -15,7 +15,8 @@ from collector.events.notices import State, SystemState
 from collector.exchanges.addresses import Endpoints
 from collector.exchanges.exchange import Rate
 from collector.exchanges.registry import EXCHANGES
-from collector.live.connection import Address, Connection, Pace
+from collector.live.connection import Address, Connection
+from collector.live.limits import Pace
 from collector.network.failure_table import FailureClass
 from collector.network.failures import Failure
 from collector.network.markets import Source
@@ -81,7 +82,18 @@ class Rig(Connection):
         self.halts = rig.halts
         self.stream = rig.trades()
         self.connects = Turnstile(Rate(1000, 1.0), Rate(1000, 1.0), lambda: rig.now_s)
-        pace = Pace(5.0, 5.0, 10.0, 60.0, backoff, most_attempts, 1000.0, 1000.0, 1000.0)
+        pace = Pace(
+            connect_timeout_s=5.0,
+            subscribe_timeout_s=5.0,
+            heartbeat_s=60.0,
+            stale_after_s=10.0,
+            backoff_base_s=backoff.base_s,
+            backoff_max_s=backoff.most_s,
+            max_reconnect_attempts=most_attempts,
+            connects_a_second=1000.0,
+            requests_a_second=1000.0,
+            messages_a_connection=1000.0,
+        )
         super().__init__(
             Address("binance", "spot", "binance.spot", "ws://nowhere"),
             Source("binance", "live", Endpoints(), ("spot",)),

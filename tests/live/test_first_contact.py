@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.app.collector import Collector
+from collector.app.wiring import make_collector
 from collector.clock import Clock
 from collector.events.bus import EventBus
 from collector.events.notices import FirstContact, State, SystemState
@@ -120,7 +120,7 @@ def test_a_collector_that_reaches_nobody_says_so_once_and_goes_on_trying(
         events, told, failures = EventBus(lambda _: None), [], []
         events.attach(FirstContact, told.append)
         events.attach(SystemState, failures.append)
-        collector = Collector(settings, events=events, patience_s=0.3)
+        collector = make_collector(settings, events=events, patience_s=0.3)
         collector.start()
         try:
             until_s = time.monotonic() + 30

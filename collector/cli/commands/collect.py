@@ -38,9 +38,9 @@ def collect(
     set_up_logging(settings.logging, secrets=settings.secrets())
     announce(loaded)
     log_notes(loaded)
-    from collector.app.collector import Collector  # noqa: PLC0415  (what it imports takes a second)
+    from collector.app.wiring import make_collector  # noqa: PLC0415  (what it imports takes a second)
 
     screen = screen_for(settings.logging, wanted=not plain)
     least_s, most_s = PATIENCE_S
     patience_s = min(max(TOLD_WITHIN_S - (time.monotonic() - BEGAN_S), least_s), most_s)
-    return run_in_foreground(Collector(settings, patience_s=patience_s), seconds, screen=screen)
+    return run_in_foreground(make_collector(settings, patience_s=patience_s), seconds, screen=screen)
