@@ -1,4 +1,4 @@
-"""Reserve the wanted streams for this session in a store that several collectors share."""
+"""Claim the streams of this session in a store that several collectors share."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -32,15 +32,15 @@ class Claims:
         self._ours: frozenset[StreamKey] = frozenset()
 
     def begin(self) -> None:
-        """Record the session and claim what is configured by ccxt's names. Before the writer's thread runs.
+        """Record the session and claim the streams named by ccxt's symbols. Call it before the writer starts.
 
-        What an exchange's own names mean is known once its markets are loaded: `ask` claims those.
+        An exchange's own names mean something once its markets are loaded: `ask` claims those.
         """
         self._store.claim(self._session, self._named)
         self._ours = frozenset(self._named)
 
     def ask(self, keys: Sequence[StreamKey]) -> Future[int]:
-        """Claim these as well, from any thread; the future raises DatabaseInUse for what another has."""
+        """Claim more streams, from any thread; the future raises DatabaseInUse if another session has one."""
         new = [key for key in keys if key not in self._ours]
         if not new or not self._is_shared:
             done: Future[int] = Future()
@@ -51,7 +51,7 @@ class Claims:
         return asked
 
     def take(self, keys: Sequence[StreamKey]) -> None:
-        """Claim these as well, and wait; raises DatabaseInUse for what another has."""
+        """Claim more streams and wait; raises DatabaseInUse if another session has one."""
         try:
             self.ask(keys).result(TIMEOUT_S)
         except TimeoutError:

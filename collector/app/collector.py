@@ -56,7 +56,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a collector is made of, wired to each other and not started."""
+    """The parts of a collector, connected to each other and not started."""
 
     session: SessionState
     events: EventBus
@@ -68,7 +68,7 @@ class Parts:
     stream: StreamThread
     claims: Claims
     housekeeping: Housekeeping | None
-    ended: SignalSafeEvent  # rung when a thread has ended
+    ended: SignalSafeEvent  # set when a thread has ended
 
 
 class Collector:
@@ -130,15 +130,15 @@ class Collector:
         return self._started_s is not None
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until `interrupt` is called or a thread has ended by itself; False when the time is over."""
+        """Wait until `interrupt` is called or a thread ends; return False on timeout."""
         return self._ended.wait(seconds)
 
     def interrupt(self) -> None:
-        """End a `wait`. Safe in a signal handler."""
+        """End every `wait`. Safe in a signal handler."""
         self._ended.ring()
 
     def stop(self, deadline_s: float | None = None) -> Report:
-        """Stop the stream, drain the buffer, close the database, and account."""
+        """Stop the streams, drain the buffer, close the database, and return the accounting."""
         if self._report is not None:
             return self._report
         if self._started_s is None:
@@ -187,12 +187,12 @@ class Collector:
         return self.stream.call(lambda: feed.add(symbols), CALL_TIMEOUT_S)
 
     def unsubscribe(self, exchange: str, *symbols: str) -> list[StreamKey]:
-        """Collect these markets no longer; returns the streams that ended."""
+        """Stop collecting these markets; returns the streams that ended."""
         feed = self._running_feed(exchange)
         return self.stream.call(lambda: feed.remove(symbols), CALL_TIMEOUT_S)
 
     def meaning(self, exchange: str, *symbols: str) -> dict[str, str | None]:
-        """Return by name which market each means; None where that is not known."""
+        """Return the market that each name means; None for a name that means none."""
         feed = self._running_feed(exchange)
         return self.stream.call(lambda: {name: feed.symbol_of(name) for name in symbols}, CALL_TIMEOUT_S)
 
@@ -205,7 +205,7 @@ class Collector:
         raise UserError(f"{exchange} is not collected; expected one of {', '.join(self._exchanges)}")
 
     def accounting(self) -> tuple[AccountingState, ...]:
-        """Return the terms of the identity as they are now: received here, written as committed."""
+        """Return the terms of the identity now: received up to this moment, written as committed."""
         return self.writer.balance.states(lambda: self.buffer.snapshot()[0])
 
     def view(self) -> View:

@@ -1,8 +1,8 @@
-"""Do now and then what need not be done at once: prune the bookkeeping, tidy the database.
+"""Run scheduled maintenance: prune the bookkeeping, move old rows into files, tidy the database.
 
-The scheduler's thread owns nothing: it hands slices to the thread that writes, one at a time, and waits for
-each. No watchdog lives here: the scheduler goes by the wall clock, and stands still when that is put back,
-until it is told.
+The scheduler's thread touches no database: it submits slices to the writer thread, one at a time, and waits
+for each. Watchdogs belong elsewhere: the scheduler goes by the wall clock, and when that is put back it
+stops until `clock_stepped` is called.
 """
 
 import threading
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 
 class Housekeeping:
-    """Runs each chore so often, one at a time, slice by slice."""
+    """Runs each chore every `every_s` seconds, one at a time, slice by slice."""
 
     def __init__(self, submit: Callable[[Slice], Future[int]], *, every_s: float) -> None:
         self._submit = submit
@@ -53,7 +53,7 @@ class Housekeeping:
         self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
 
     def add(self, name: str, chore: Chore) -> None:
-        """Have a chore done so often."""
+        """Add a chore to the schedule."""
         self._chores[name] = chore
 
     def start(self) -> None:
@@ -74,22 +74,22 @@ class Housekeeping:
             )
 
     def clock_stepped(self, *_: object) -> None:
-        """Reckon anew by the wall clock as it is now."""
+        """Schedule every chore anew, by the wall clock as it is now."""
         for job in self._scheduler.get_jobs():
             job.modify(next_run_time=datetime.now(UTC) + self._every)
 
     def ask_to_stop(self) -> None:
-        """Begin no slice any more."""
+        """Start no more slices."""
         self._stopping.set()
 
     def stop(self) -> None:
-        """End the threads, once the writer has done or refused what it was asked for. Idempotent."""
+        """Stop the scheduler after the slice that the writer has been given. Idempotent."""
         self._stopping.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
 
     def run(self, name: str) -> int:
-        """Do a chore now; return what its slices came to. What it raises is told, and tried next time."""
+        """Run a chore now; return the sum of its slices' counts. Log an error: the next run tries again."""
         done = 0
         with self._one_at_a_time:
             try:
@@ -148,7 +148,7 @@ def make_housekeeping(
     keeping.add("events", lambda: prune_events(known, before_ns(upkeep.events_days), rows))
     keeping.add("rejected", lambda: prune_rejected(known, before_ns(upkeep.rejected_days), rows))
     if retention.days is not None:
-        # Only here: it brings pandas and pyarrow.
+        # Imported only here, as it imports pandas and pyarrow.
         from collector.retention.move import Retention, archive_slices  # noqa: PLC0415
 
         kept = Retention(retention.days, Path(retention.path), rows)

@@ -1,4 +1,4 @@
-"""Log one line for each change of state that the event bus tells of."""
+"""Log one line for each change of state that is published on the event bus."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,7 +25,7 @@ MOST_NAMES = 8  # on one line
 
 
 def log_events(events: EventBus) -> None:
-    """Log one line for each change of state."""
+    """Attach the log to the event bus: one line for each change of state."""
     events.attach(SystemState, _log_state)
     events.attach(SegmentChanged, _log_segment)
     events.attach(PotentialHalt, _log_halt)
@@ -67,7 +67,7 @@ def _log_snapshot(event: SnapshotFailed) -> None:
 
 
 def _log_choices(event: MarketsChosen) -> None:
-    """Log in one line what names were taken for, and how to have the other kind."""
+    """Log in one line which markets the names were taken for, and how to choose the other kind."""
     first = event.choices[0]
     other, other_kind = first.others[0]
     log.info(
@@ -102,7 +102,7 @@ def _some(texts: Sequence[str]) -> str:
 
 
 def log_unknown(exchange: str) -> Callable[[str, str, str], None]:
-    """Return what logs the first of each kind of frame that nobody could read."""
+    """Return a function that logs the first of each kind of frame that could not be read."""
 
     def show(reason: str, detail: str, start_of_frame: str) -> None:
         log.warning("frame.rejected", exchange=exchange, reason=reason, detail=detail, frame=start_of_frame)
@@ -111,7 +111,7 @@ def log_unknown(exchange: str) -> Callable[[str, str, str], None]:
 
 
 def log_failed_subscriber(failure: Failure) -> None:
-    """Log that a subscriber raised: the first time, the tenth, the hundredth ..."""
+    """Log that a subscriber raised an error: the first time, the tenth, the hundredth ..."""
     count = failure.count
     if count == 10 ** (len(str(count)) - 1):
         event_type, error = type(failure.event).__name__, repr(failure.error)

@@ -1,4 +1,4 @@
-"""Build a collector from the settings. Only the files called `wiring` read settings; the parts get theirs."""
+"""Build a collector from the settings. Only files named `wiring` read Settings; the parts get their share."""
 
 import json
 import os
@@ -135,7 +135,7 @@ def _preparation(
     stream: StreamThread,
     levels: int,
 ) -> Preparation:
-    """Return what makes write sets of batches: rows, features, segments and what happened meanwhile."""
+    """Build what prepares write sets: rows with their features, segments, and events for their table."""
     facts = facts_of(settings, buffer, stream)
     happened = EventLog(session.session_id)
     for kind in KINDS:
@@ -180,7 +180,7 @@ def _wanted_text(settings: Settings) -> str:
 
 
 def _named_streams(settings: Settings) -> list[StreamKey]:
-    """Return the streams that are configured by ccxt's names, which mean a market before any is loaded."""
+    """Return the configured streams with ccxt's symbols, whose meaning is known before markets are loaded."""
     return [
         StreamKey(name, symbol, channel)
         for name, exchange in settings.exchanges.items()

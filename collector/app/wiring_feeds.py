@@ -1,4 +1,4 @@
-"""Build the feeds from the settings, and look up what is configured for each of their streams."""
+"""Build the feeds from the settings, and look up the configuration of each stream."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,7 @@ def make_feeds(
     patience_s: float,
     levels_per_row: int,
 ) -> list[Feed]:
-    """Return a feed for each exchange of which something is collected. Call it in the websocket thread."""
+    """Build a feed for each exchange with symbols. Call it in the websocket thread."""
     limits = Limits(settings.stream, settings.integrity, levels_per_row, settings.storage.levels)
     return [
         Feed(
@@ -57,7 +57,7 @@ def _wanted(name: str, exchange: ExchangeSettings) -> Wanted:
 
 
 def facts_of(settings: Settings, buffer: Buffer, stream: StreamThread) -> Callable[[int], StreamFacts]:
-    """Return a function that looks up, by a stream's number, what its features depend on."""
+    """Return a function that returns the facts of a stream, by its number, that its features need."""
 
     def facts(number: int) -> StreamFacts:
         key = buffer.key(number)
@@ -71,7 +71,7 @@ def facts_of(settings: Settings, buffer: Buffer, stream: StreamThread) -> Callab
 
 
 def _sampling(settings: Settings, stream: StreamThread, key: StreamKey) -> Sampling:
-    """Return what is stored of a stream: as configured for its market, by any name, or for its exchange."""
+    """Return the sampling of a stream: that of its market, under any of its names, or of its exchange."""
     sample = settings.exchanges[key.exchange].sample
     symbol_of = next(feed.symbol_of for feed in stream.feeds if feed.exchange == key.exchange)
     for name, one in sample.symbols.items():

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 def store_of(settings: Settings) -> Store[object]:
-    """Return the store that `database.url` means, not opened."""
+    """Build the store of `database.url`, not opened."""
     return make_store(settings.database.url, settings.database)
 
 
@@ -45,7 +45,7 @@ def make_writer(
     followers: Sequence[Follower] = (),
     on_end: Callable[[], None],
 ) -> WriterThread:
-    """Return the store's writer, not started; the followers get what it has committed."""
+    """Build the store's writer, not started; it offers committed write sets to the followers."""
 
     def on_change(state: BreakerState, cause: str) -> None:
         events.publish(DatabaseState(state.value, time.time_ns(), cause))
@@ -78,7 +78,7 @@ def make_writer(
 def make_followers(
     settings: Settings, store: Sink, more: Sequence[Sink], session: SessionState, buffer: Buffer
 ) -> list[Follower]:
-    """Return the followers that are configured, and those of `more`, not started."""
+    """Build the configured followers, and one for each sink of `more`, not started."""
     configured = [
         (make_follower(one.url, settings.database), one.spool_max_bytes) for one in settings.followers
     ]
@@ -98,7 +98,7 @@ def make_followers(
 
 
 def spool_paths(settings: Settings, store: Sink) -> list[Path]:
-    """Return where the spool may be; the first path that nobody else holds is taken."""
+    """Return the possible paths of the spool; the first that no other collector holds is used."""
     if settings.spool.path is not None:
         return [Path(settings.spool.path).expanduser().absolute()]
     if store.file is not None:
@@ -109,7 +109,7 @@ def spool_paths(settings: Settings, store: Sink) -> list[Path]:
 
 
 def follower_spool_paths(beside: Sequence[Path], sink: Sink) -> list[Path]:
-    """Return where the spool of a follower may be: beside the store's."""
+    """Return the possible paths of a follower's spool, beside the store's."""
     return _existing_first(path.with_name(f"{path.name}-follower-{_mark(sink)}") for path in beside)
 
 

@@ -20,7 +20,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 class _Stderr:
-    """Standard error as it is at the moment of writing: a live table puts itself in its place."""
+    """Standard error at the moment of writing: a live table may have replaced it."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -30,7 +30,7 @@ class _Stderr:
 
 
 def set_up_logging(options: LogOptions, stream: TextIO | None = None, *, secrets: Iterable[str] = ()) -> None:
-    """Write log lines to `stream` (standard error), or to the configured file; `secrets` appear in none."""
+    """Send log lines to the configured file, or to `stream` (standard error), with `secrets` masked."""
     on_terminal = not options.file and is_terminal(stream or sys.stderr)
     for_people = options.format == "console" or (options.format == "auto" and on_terminal)
     structlog.configure(
@@ -48,12 +48,12 @@ def set_up_logging(options: LogOptions, stream: TextIO | None = None, *, secrets
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Say whether a stream leads to a terminal that can place its cursor."""
+    """Return whether a stream is a terminal that can place its cursor."""
     return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 class _Masking:
-    """Blot out what is a secret by its name, what is one by its value, and passwords in URLs."""
+    """Mask values of secret names, known secret values, and passwords in URLs."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = tuple(secrets)

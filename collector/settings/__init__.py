@@ -1,6 +1,6 @@
-"""Read the configuration: typed, frozen, every mistake told at once.
+"""Read the configuration: typed, frozen, with all mistakes reported at once.
 
-`load_settings` is the way in. Most sections are of classes that the parts own and import from here nothing.
+Call `load_settings`. Most sections are classes of the parts that use them, which import nothing from here.
 """
 
 from collector.settings.load import DEFAULT_ENV_FILE, Loaded, load_settings, load_with_notes

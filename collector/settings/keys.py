@@ -1,4 +1,4 @@
-"""Know every key of the configuration by its path, from the models."""
+"""List every key of the configuration by its path, from the models and the parts' dataclasses."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +23,7 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: what it holds, and how a message words it."""
+    """One key: its type, its default, and what a message expects of its value."""
 
     annotation: object
     expected: str
@@ -36,7 +36,7 @@ class Key:
 
     @property
     def holds_a_mapping(self) -> bool:
-        """Whether its value is a mapping of names that are no keys of ours."""
+        """Whether its value is a mapping whose names are not keys of the configuration."""
         return get_origin(self.annotation) is Mapping
 
     @property
@@ -46,7 +46,7 @@ class Key:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words to choose from, where there are such."""
+        """The words that can be chosen; none where the value is not one of a few words."""
         return _choices(self.annotation)
 
     @property
@@ -57,19 +57,19 @@ class Key:
 
 
 def generic(path: KeyPath) -> KeyPath:
-    """Return `path` with the exchange's name, and an item's number, taken out."""
+    """Return `path` with `*` for the exchange's name, and without item numbers."""
     names = tuple(name for name in path if isinstance(name, str))
     return (names[0], ANY_EXCHANGE, *names[2:]) if len(names) > 1 and names[0] == "exchanges" else names
 
 
 def key_of(path: KeyPath) -> KeyPath:
-    """Return the key that a path leads into: of an item the list, of an entry the mapping."""
+    """Return the key that a path lies in: the list of an item, the mapping of an entry."""
     parts = (path[:length] for length in range(1, len(path) + 1))
     return next((part for part in parts if generic(part) in KEYS), path)
 
 
 def dotted(path: KeyPath) -> str:
-    """Word a path: `exchanges.bybit.symbols[1]`. Names that no key could have are quoted and cut."""
+    """Return a path as text: `exchanges.bybit.symbols[1]`. Quote and shorten names that no key can have."""
     text = ""
     for name in path:
         if isinstance(name, int):
@@ -87,7 +87,7 @@ def nearest(name: str, names: Iterable[str], word: Callable[[str], str] = str) -
 
 
 def nearest_key(path: KeyPath) -> str:
-    """Return `; did you mean X?` for an unknown key: one of its own section, else one of any."""
+    """Return `; did you mean X?` for an unknown key: from its own section, else from any."""
     *section, name = path
     close = nearest(str(name), SECTIONS.get(generic(tuple(section)), []))
     if close:

@@ -47,7 +47,7 @@ DatabaseUrl = Annotated[
 
 
 class Part(BaseModel):
-    """A section of the configuration; a section within it may be of a dataclass that a part owns."""
+    """A section of the configuration. A section within it may be a dataclass of the part that uses it."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -61,7 +61,7 @@ class Part(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _with_sections_made(cls, values: object) -> object:
-        """Turn mappings into objects of the parts' dataclasses, whose fields pydantic then checks."""
+        """Convert mappings to the parts' dataclasses; pydantic checks their fields afterwards."""
         if not isinstance(values, Mapping):
             return values
         return {name: cls._made(name, value) for name, value in values.items()}
