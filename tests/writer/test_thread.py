@@ -70,6 +70,7 @@ class Rig:
         retry_s: float = 0.001,
         behind_at_rows: int = 1000,
         spill_after_s: float = 60.0,
+        call_timeout_s: float = 60.0,
     ) -> None:
         self.database = Hanging()
         self.buffer = Buffer(levels_per_row=1, max_rows=max_rows, flush_rows=5)
@@ -86,7 +87,7 @@ class Rig:
             self.spool,
             Breaker(2, FullBackoff(retry_s, retry_s), FullBackoff(retry_s, retry_s)),
             balance,
-            Limits(WriterLimits(interval_s=0.01), SpoolLimits(after_s=spill_after_s), call_timeout_s=60.0),
+            Limits(WriterLimits(interval_s=0.01), SpoolLimits(after_s=spill_after_s), call_timeout_s),
             session_id=session,
             on_end=self.ended.set,
             on_refusal=self.refusals.append,
