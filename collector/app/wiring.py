@@ -13,7 +13,7 @@ from collector.app.housekeeping import housekeeping_of
 from collector.app.logs import log_events, log_failed_subscriber
 from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
-from collector.app.wiring_feeds import facts_of, make_feeds
+from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
 from collector.app.wiring_writer import make_followers, make_writer, store_of
 from collector.buffer.buffer import Buffer
 from collector.clock import Clock
@@ -22,7 +22,6 @@ from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
 from collector.exchanges.registry import exchange_of
 from collector.features.market_rows import MarketRows
-from collector.features.practical import TOTAL_LEVELS
 from collector.features.rows import BookRows
 from collector.features.trade_bars import TradeBars
 from collector.ids import SegmentIds, new_id
@@ -56,9 +55,8 @@ def make_collector(
         )
     bus = events or EventBus(log_failed_subscriber)
     watch = _observe(settings, bus)
-    levels = max(TOTAL_LEVELS, settings.storage.levels)
     buffer = Buffer(
-        levels_per_row=levels,
+        levels_per_row=levels_per_row(settings),
         max_rows=settings.buffer.max_rows,
         max_bytes=settings.buffer.max_bytes,
         flush_rows=settings.writer.batch_rows,
@@ -81,14 +79,13 @@ def make_collector(
             new_segment_id=segment_ids.next,
             claim=claims.ask,
             patience_s=patience_s,
-            levels_per_row=levels,
         )
 
     stream = StreamThread(feeds, bus, thread_ended)
     writer = make_writer(
         settings,
         buffer,
-        _preparation(settings, buffer, session, store, bus, stream, levels),
+        _preparation(settings, buffer, session, store, bus, stream),
         store,
         bus,
         session_id=session.session_id,
@@ -133,7 +130,6 @@ def _preparation(
     store: Store[object],
     events: EventBus,
     stream: StreamThread,
-    levels: int,
 ) -> Preparation:
     """Build what prepares write sets: rows with their features, segments, and events for their table."""
     facts = facts_of(settings, buffer, stream)
@@ -143,7 +139,7 @@ def _preparation(
     return Preparation(
         session,
         buffer.key,
-        BookRows(facts, levels, settings.storage.features).settle,
+        BookRows(facts, levels_per_row(settings), settings.storage.features).settle,
         most_rows=min(ROWS_A_TRANSACTION, store.capabilities.most_rows or ROWS_A_TRANSACTION),
         market_rows=MarketRows(facts).portions,
         beside=happened.take,

@@ -10,6 +10,7 @@ from collector.events.bus import EventBus
 from collector.exchanges.exchange import depth_of
 from collector.exchanges.meaning import kinds_in_order
 from collector.features.options import Sampling
+from collector.features.practical import TOTAL_LEVELS
 from collector.features.stream_facts import StreamFacts
 from collector.live.feed import Claim, Feed
 from collector.live.limits import Limits, Wanted
@@ -18,6 +19,11 @@ from collector.network.markets import Source
 from collector.settings import ExchangeSettings, Settings
 
 BOOK_CHANNELS = ("book.", "bbo")
+
+
+def levels_per_row(settings: Settings) -> int:
+    """Return how many levels of a book the buffer holds: those shown, and at least those of the features."""
+    return max(TOTAL_LEVELS, settings.storage.levels)
 
 
 def make_feeds(
@@ -29,10 +35,9 @@ def make_feeds(
     new_segment_id: Callable[[], int],
     claim: Claim,
     patience_s: float,
-    levels_per_row: int,
 ) -> list[Feed]:
     """Build a feed for each exchange with symbols. Call it in the websocket thread."""
-    limits = Limits(settings.stream, settings.integrity, levels_per_row, settings.storage.levels)
+    limits = Limits(settings.stream, settings.integrity, levels_per_row(settings), settings.storage.levels)
     return [
         Feed(
             _wanted(name, exchange),

@@ -48,6 +48,6 @@ class BreakerLimits:
 class Limits:
     """How long a writer waits, and for what."""
 
-    writer: WriterLimits = WriterLimits()
-    spool: SpoolLimits = SpoolLimits()
-    call_timeout_s: float = 30.0  # a call of the sink that takes longer is interrupted
+    writer: WriterLimits
+    spool: SpoolLimits
+    call_timeout_s: float  # a call of the sink that takes longer is interrupted

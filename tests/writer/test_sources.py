@@ -108,7 +108,7 @@ def test_the_buffer_and_another_source_end_in_one_database(tmp_path: Path) -> No
         SpoolFile(tmp_path / "spool", max_bytes=1 << 24),
         breaker(),
         balance,
-        Limits(WriterLimits(interval_s=0.02), SpoolLimits(after_s=5.0)),
+        Limits(WriterLimits(interval_s=0.02), SpoolLimits(after_s=5.0), call_timeout_s=30.0),
         session_id="session-1",
     )
     writer.start()
