@@ -1,5 +1,6 @@
 """Imports run one way, and the libraries stay where they belong."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from imports import circles, imported_names, imports_between, module_files
 
 # From top to bottom: each part may import only what stands below it.
 FLOORS = [
-    *("cli", "simulator", "__init__", "bot", "app", "retention", "export", "query"),
-    *("live", "streams", "network", "writer", "features", "buffer", "settings", "exchanges", "book"),
-    *("sinks", "migration", "database", "events", "ids", "clock", "resources", "retry", "errors", "version"),
+    *("cli", "simulator", "__init__", "bot", "app", "settings", "retention", "export", "query"),
+    *("live", "streams", "network", "writer", "features", "buffer", "log", "exchanges", "book"),
+    *("sinks", "migration", "database", "events", "ids", "clock", "resources", "retry"),
+    *("masking", "bounds", "errors", "version"),
 ]
 ONLY_IN = {
     "ccxt": {"network", "live.unverified"},
@@ -25,6 +27,8 @@ READS = {"query", "export", "retention"}
 WRITES = {"app", "buffer", "live", "network", "sinks", "streams", "writer"}
 # What a person is told of an engine's error, or of the libraries there are, is the command line's business.
 COMMAND_LINE = {"sqlalchemy": {"cli"}, "ccxt": {"cli"}}
+MAKE_SETTINGS = {"settings", "cli", "bot"}  # what a person or a bot wrote becomes Settings there
+WIRING = "collector.app.wiring"  # and the files whose names begin so: what reads Settings for all other parts
 
 FILES = module_files()
 IMPORTS = imports_between(FILES)
@@ -111,3 +115,34 @@ def test_a_reader_that_imports_a_writer_is_seen() -> None:
         "collector.app.view": {"collector.writer.x"},
     }
     assert writers_read_by(both) == ["collector.query.status imports collector.writer.balance"]
+
+
+def readers_of_settings(imports: dict[str, set[str]]) -> list[str]:
+    """List the imports of settings by parts that are to be handed what they need of them."""
+    return [
+        f"{module} imports {other}"
+        for module, others in imports.items()
+        for other in sorted(others)
+        if part_of(other) == "settings"
+        and part_of(module) not in MAKE_SETTINGS
+        and not module.startswith(WIRING)
+    ]
+
+
+def test_only_the_wiring_reads_settings() -> None:
+    assert readers_of_settings(IMPORTS) == []
+    assert any(module.startswith(WIRING) and "collector.settings" in IMPORTS[module] for module in IMPORTS)
+
+
+def test_another_reader_of_settings_is_seen() -> None:
+    assert readers_of_settings({"collector.live.feed": {"collector.settings.model"}}) == [
+        "collector.live.feed imports collector.settings.model"
+    ]
+
+
+def test_settings_bring_nothing_heavy() -> None:
+    """The classes of the parts that settings compose cost neither numpy nor ccxt nor SQLAlchemy."""
+    heavy = "{'numpy', 'pandas', 'ccxt', 'aiohttp', 'sqlalchemy', 'alembic', 'apscheduler'}"
+    program = f"import sys, collector.settings; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

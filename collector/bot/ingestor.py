@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import structlog
 
 from collector.app.collector import Collector, Report
-from collector.app.logs import log_failed_subscriber, set_up_logging
+from collector.app.logs import log_failed_subscriber
+from collector.app.wiring import make_collector
 from collector.bot.config import DataIngestorConfig
 from collector.bot.health import Health, reasons_of
 from collector.bot.live_bars import LiveBars
@@ -21,6 +22,7 @@ from collector.events.bus import MOST_WAITING, EventBus, Subscription
 from collector.events.market import L2Update
 from collector.events.notices import PotentialHalt, SegmentChanged, State, SystemState
 from collector.events.subscriber import Failure, in_a_handler
+from collector.log.output import set_up_logging
 from collector.settings import Settings
 
 if TYPE_CHECKING:
@@ -191,7 +193,7 @@ class DataIngestor:
                 collector.interrupt()
 
         try:
-            collector = Collector(self.settings, events=self.events, on_end=self._on_thread_end)
+            collector = make_collector(self.settings, events=self.events, on_end=self._on_thread_end)
             self.events.attach(SegmentChanged, on_segment)
             self.events.attach(PotentialHalt, self._on_halt)
             self.events.attach(SystemState, self._on_state)

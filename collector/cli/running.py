@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collector.app.collector import Collector, Report
     from collector.app.view import View
     from collector.cli.screen import Screen
-    from collector.settings import LoggingSettings
+    from collector.log.options import LogOptions
     from collector.sinks.contract import AccountingState
 
 
@@ -117,7 +117,7 @@ def run_in_foreground(
     manager = ServiceManager()
     faces: list[Face] = [manager] if manager.wanted else []
     faces += [screen] if screen is not None else []
-    deadline_s = collector.settings.shutdown.deadline_s
+    deadline_s = collector.deadline_s
     with _stopped_by_signals(collector, screen):
         try:
             collector.start()
@@ -134,10 +134,10 @@ def run_in_foreground(
     return 0 if report.good else EXIT_LOST
 
 
-def screen_for(logging: "LoggingSettings", *, wanted: bool) -> "Screen | None":
+def screen_for(logging: "LogOptions", *, wanted: bool) -> "Screen | None":
     """Return the live table where there is a terminal to show it on; lines of JSON leave no room for it."""
-    from collector.app.logs import is_terminal  # noqa: PLC0415
     from collector.cli.screen import Screen  # noqa: PLC0415
+    from collector.log.output import is_terminal  # noqa: PLC0415
 
     if not wanted or (logging.format == "json" and logging.file is None):
         return None

@@ -2,32 +2,27 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from ipaddress import ip_address
+from typing import Annotated, Protocol
 from urllib.parse import urlsplit
 
+from collector.bounds import Expected
 from collector.errors import SettingsError
 from collector.exchanges.exchange import KINDS, Environment, MarketKind, Tree
 from collector.exchanges.registry import environment_problem, exchange_of
 
 
-class Endpoints(Protocol):
-    """Base URLs to use instead of the exchange's own; None keeps the exchange's."""
-
-    @property
-    def rest(self) -> str | None:
-        """Base of the REST paths."""
-
-    @property
-    def ws(self) -> str | None:
-        """Base of the websocket paths."""
-
-
 @dataclass(frozen=True, slots=True)
-class OwnAddresses:
-    """No replacement: the exchange's own addresses."""
+class Endpoints:
+    """Base URLs to dial instead of the exchange's own; None keeps the exchange's."""
 
-    rest: None = None
-    ws: None = None
+    rest: Annotated[str | None, Expected("an http:// or https:// URL, or null")] = None
+    ws: Annotated[str | None, Expected("a ws:// or wss:// URL, or null")] = None
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether either of them is on this machine."""
+        return any(url is not None and _is_loopback(url) for url in (self.rest, self.ws))
 
 
 class SwitchesEnvironment(Protocol):
@@ -52,7 +47,7 @@ def apply_environment(exchange_object: SwitchesEnvironment, exchange: str, envir
 def ccxt_config(
     exchange: str,
     environment: Environment,
-    endpoints: Endpoints = OwnAddresses(),
+    endpoints: Endpoints = Endpoints(),
     kinds: Iterable[MarketKind] = KINDS,
 ) -> dict[str, object]:
     """Return what ccxt's constructor is to be given so that it dials what `dialled` lists."""
@@ -80,7 +75,7 @@ def ccxt_config(
 def dialled(
     exchange: str,
     environment: Environment,
-    endpoints: Endpoints = OwnAddresses(),
+    endpoints: Endpoints = Endpoints(),
     kinds: Iterable[MarketKind] = KINDS,
 ) -> list[str]:
     """List the addresses really dialled for public data, REST first, each once."""
@@ -147,3 +142,11 @@ def _filled(tree: "str | Tree", bases: Mapping[str, str]) -> "str | dict[str, ob
     if isinstance(tree, str):
         return tree.format(**bases)
     return {name: _filled(address, bases) for name, address in tree.items()}
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,7 +1,6 @@
 """Turn the numbers of a batch into the columns of the hot table, and of the table of levels."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +9,7 @@ from collector.events.batch import INT_COLUMNS, KNOWN_LEVELS, NO_INT, SEGMENT, S
 from collector.events.settled import STORED, Columns, Fates, Settled, Value
 from collector.features.deep import deep, only_known
 from collector.features.flow import LastStates
+from collector.features.options import FeatureSet
 from collector.features.practical import TOTAL_LEVELS, Book, Flags, Floats, Integers, practical, quality
 from collector.features.runs import Runs
 from collector.features.sampling import Sampler, States
@@ -33,18 +33,9 @@ def _with_nulls(numbers: Floats | Integers, missing: npt.NDArray[np.bool_]) -> l
     return values
 
 
-FeatureSet = Literal["practical", "deep"]
-
-# Raised whenever a stored number of the set would come out otherwise; a session says which it stored.
-VERSIONS: Mapping[FeatureSet, int] = {"practical": 1, "deep": 1}
 NO_FLAGS: Flags = np.zeros(0, dtype=np.bool_)
 NOBODY: Integers = np.zeros(0, dtype=np.int64)
 NOTHING = Settled("book", {}, NOBODY, NOBODY, NOBODY, NOBODY)
-
-
-def versions(features: FeatureSet) -> dict[str, int]:
-    """Return the version of each set that is stored; the hot table's always is."""
-    return {name: version for name, version in VERSIONS.items() if name in ("practical", features)}
 
 
 class BookRows:

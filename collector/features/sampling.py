@@ -6,7 +6,6 @@ before it, added up one by one in the order of receipt.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,29 +15,9 @@ from collector.events.settled import HELD, SAMPLED_OUT, STORED, Fates
 from collector.features.practical import Flags, Floats, Integers
 from collector.features.runs import Memory, Runs
 
-Mode = Literal["every", "on_top_change", "interval"]
 Over = Callable[[int, int], bool]  # nothing more will come of this segment before this instant
 
 EVERY, ON_TOP_CHANGE, INTERVAL = range(3)
-NANOSECONDS_A_MS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """Which rows of one stream are stored."""
-
-    mode: Mode = "every"
-    interval_ms: int = 1000
-
-    @property
-    def number(self) -> int:
-        """Return the mode's place among the modes."""
-        return get_args(Mode).index(self.mode)
-
-    @property
-    def window_ns(self) -> int:
-        """Return the length of a window; windows begin at its multiples since the epoch."""
-        return self.interval_ms * NANOSECONDS_A_MS
 
 
 @dataclass(frozen=True, slots=True)

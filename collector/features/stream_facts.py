@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from collector.events.batch import StreamKey
 from collector.events.contract_size import ContractSize
+from collector.features.options import Sampling
 from collector.features.practical import Floats, Integers
-from collector.features.sampling import Sampling
 
 Texts = npt.NDArray[np.object_]
 

@@ -15,24 +15,8 @@ from collector.network.failures import Failure, gone, mistaken
 from collector.network.socket import Heart, Reader
 from collector.network.turnstile import Turnstile
 from collector.network.waiting import wait_for_first
-from collector.retry import Backoff
 
 TICK_S = 0.2  # how often pending work is looked for; the times themselves are in settings
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How long things may take."""
-
-    connect_timeout_s: float
-    subscribe_timeout_s: float
-    stale_after_s: float
-    heartbeat_s: float
-    backoff: Backoff
-    max_reconnect_attempts: int
-    connects_a_second: float
-    requests_a_second: float
-    messages_a_connection: float  # a second, as expected of busy markets
 
 
 class DialledSocket(Protocol):

@@ -13,8 +13,9 @@ from collector.events.notices import PotentialHalt
 from collector.exchanges.addresses import websocket
 from collector.exchanges.exchange import Limits, MarketKind, kind_of
 from collector.exchanges.registry import exchange_of
-from collector.live.connection import Connection, Pace, Parts
+from collector.live.connection import Connection, Parts
 from collector.live.context import Address, ConnectionContext
+from collector.live.limits import Pace
 from collector.live.requests import ControlMessages, Requests
 from collector.live.resync import Resyncs
 from collector.live.topic_subscriptions import TopicSubscriptions

@@ -3,25 +3,24 @@
 from collector.buffer.buffer import Buffer
 from collector.clock import Clock
 from collector.events.bus import EventBus
-from collector.exchanges.addresses import OwnAddresses
-from collector.live.connection import Pace
+from collector.exchanges.addresses import Endpoints
 from collector.live.connections import Connections, ExchangeContext
+from collector.live.limits import Pace
 from collector.live.resync import Resyncs
 from collector.live.topic_subscriptions import TopicSubscriptions
 from collector.live.unverified.books import UnverifiedBooks
 from collector.live.unverified.socket import UnverifiedSocket
 from collector.network.markets import Markets, Source
 from collector.network.socket import Socket
-from collector.retry import Backoff
 from collector.streams.router import Router, UnknownFrames
 
-PACE = Pace(5.0, 5.0, 10.0, 60.0, Backoff(0.0, 0.0), 10, 1000.0, 1000.0, 1000.0)
+PACE = Pace(backoff_base_s=0.0, backoff_max_s=0.0)
 
 
 def connections_of(exchange: str) -> Connections:
     buffer = Buffer(levels_per_row=1, max_rows=10, flush_rows=10)
     context = ExchangeContext(
-        Source(exchange, "live", OwnAddresses(), ("spot",)),
+        Source(exchange, "live", Endpoints(), ("spot",)),
         Markets(None, ("spot",)),
         PACE,
         Clock(),

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from ccxt.async_support.base.exchange import Exchange
 from ccxt.async_support.base.ws.client import Client
 
-from collector.app.collector import Collector
+from collector.app.wiring import make_collector
 from collector.errors import StreamError
 from collector.events.batch import StreamKey
 from collector.events.notices import SegmentChanged
@@ -619,7 +619,7 @@ class Collected:
             "stream.backoff_base_s": 0.05,
             "stream.subscribe_timeout_s": 2.0,
         }
-        self.collector = Collector(load_settings(overrides=overrides, environ={}, env_file=None))
+        self.collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
         self.changes: list[SegmentChanged] = []
         self.collector.events.attach(SegmentChanged, self.changes.append)
 

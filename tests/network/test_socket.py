@@ -10,7 +10,7 @@ import ccxt
 import pytest
 
 from collector.errors import StreamError
-from collector.exchanges.addresses import OwnAddresses, dialled
+from collector.exchanges.addresses import Endpoints, dialled
 from collector.exchanges.exchange import Rate
 from collector.network.failures import Failure, gone
 from collector.network.markets import Markets, Source
@@ -42,7 +42,7 @@ class WritingReader:
 
 
 def socket_to(simulator: Simulator) -> Socket:
-    addresses = OwnAddresses(**simulator.endpoints("bybit"))
+    addresses = Endpoints(**simulator.endpoints("bybit"))
     none_yet = ccxt.bybit()
     none_yet.set_markets([])
     (url,) = (one for one in dialled("bybit", "live", addresses, ("linear",)) if one.startswith("ws"))

@@ -28,10 +28,10 @@ def demo(
 
     Example: python run.py demo --seconds 20 --db ./demo.db
     """
-    from collector.app.collector import Collector  # noqa: PLC0415
-    from collector.app.logs import set_up_logging  # noqa: PLC0415
+    from collector.app.wiring import make_collector  # noqa: PLC0415
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
     from collector.exchanges.registry import DEFAULT_EXCHANGE  # noqa: PLC0415
+    from collector.log.output import set_up_logging  # noqa: PLC0415
     from collector.simulator import Simulator  # noqa: PLC0415
 
     markets = demo_markets()
@@ -43,7 +43,7 @@ def demo(
         names = "; ".join(f"{exchange} {', '.join(symbols)}" for exchange, symbols in markets.items())
         print(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
         screen = screen_for(settings.logging, wanted=not plain)
-        code = run_in_foreground(Collector(settings), seconds, screen=screen)
+        code = run_in_foreground(make_collector(settings), seconds, screen=screen)
     print_what_next(shown, markets[DEFAULT_EXCHANGE][0])
     return code
 

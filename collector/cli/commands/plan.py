@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,16 +62,16 @@ def plan(
 
 def _measured(settings: "Settings", seconds: float) -> list[Line]:
     """Collect for so long into a throw-away file; bytes are shared out by rows."""
-    from collector.app.collector import Collector  # noqa: PLC0415
-    from collector.app.logs import set_up_logging  # noqa: PLC0415
+    from collector.app.wiring import make_collector  # noqa: PLC0415
     from collector.cli.plain import progress  # noqa: PLC0415
+    from collector.log.output import set_up_logging  # noqa: PLC0415
 
-    quiet = settings.logging.model_copy(update={"level": "warning"})
+    quiet = replace(settings.logging, level="warning")
     set_up_logging(quiet, secrets=settings.secrets())
     with raised(), tempfile.TemporaryDirectory(prefix="collector-plan-") as folder:
         file = Path(folder) / "plan.db"
-        throw_away = settings.database.model_copy(update={"url": str(file)})
-        collector = Collector(settings.model_copy(update={"database": throw_away, "followers": ()}))
+        throw_away = replace(settings.database, url=str(file))
+        collector = make_collector(settings.model_copy(update={"database": throw_away, "followers": ()}))
         collector.start()
         try:
             with progress("seconds", shown=True) as show:

@@ -21,11 +21,10 @@ SLOW_ANSWER_S = 0.1
 
 def folder_of(settings: "DatabaseSettings") -> Path | None:
     """Return the folder of a database that is a file; None for a server, or where there is no such folder."""
-    from collector.app.wiring import sink_options  # noqa: PLC0415
     from collector.sinks.registry import make_store  # noqa: PLC0415
 
     try:
-        file = make_store(settings.url, sink_options(settings)).file
+        file = make_store(settings.url, settings).file
     except UserError:
         return None
     return file.parent if file is not None else None
@@ -33,11 +32,10 @@ def folder_of(settings: "DatabaseSettings") -> Path | None:
 
 def database(settings: "DatabaseSettings") -> Verdict:
     """Check the database that rows would go to."""
-    from collector.app.wiring import sink_options  # noqa: PLC0415
     from collector.sinks.registry import make_store  # noqa: PLC0415
 
     try:
-        store = make_store(settings.url, sink_options(settings))
+        store = make_store(settings.url, settings)
     except UserError as error:
         return Verdict("database", "fail", str(error), "choose another one with --db")
     return _of_sink("database", store, settings)
@@ -45,12 +43,11 @@ def database(settings: "DatabaseSettings") -> Verdict:
 
 def followers(settings: "Settings") -> "Iterator[Verdict]":
     """Check each sink that follows the database."""
-    from collector.app.wiring import sink_options  # noqa: PLC0415
     from collector.sinks.registry import make_follower  # noqa: PLC0415
 
     for one in settings.followers:
         try:
-            sink = make_follower(one.url, sink_options(settings.database))
+            sink = make_follower(one.url, settings.database)
         except UserError as error:
             yield Verdict("follower", "fail", str(error), "correct followers in the configuration")
         else:

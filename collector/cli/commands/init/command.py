@@ -88,7 +88,7 @@ def _written(given: Given, output: Path, *, force: bool) -> "Written":
 def _missing(given: Given, output: Path) -> str:
     from collector.cli.commands.init.next_steps import again  # noqa: PLC0415
     from collector.exchanges.registry import DEFAULT_EXCHANGE  # noqa: PLC0415
-    from collector.settings.secrets import mask_url  # noqa: PLC0415
+    from collector.masking import mask_url  # noqa: PLC0415
 
     examples = {"--exchanges": DEFAULT_EXCHANGE, **EXAMPLES}
     missing = ", ".join(option for option, value in given.items() if value is None)
