@@ -21,8 +21,8 @@ from collector.clock import Clock
 from collector.errors import CollectorError, UserError
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
+from collector.events.channel import Channel
 from collector.events.notices import ClockStep
-from collector.exchanges.exchange import depth_of
 from collector.exchanges.meaning import kinds_in_order
 from collector.exchanges.registry import exchange_of
 from collector.features.market_rows import MarketRows
@@ -47,7 +47,6 @@ from collector.writer.prepare import Preparation
 
 CALL_TIMEOUT_S = 10.0
 VIEW_TIMEOUT_S = 1.0
-BOOK_CHANNELS = ("book.", "bbo")
 SHARE_OF_THE_STORE = 0.8  # of the time for stopping; the rest is for the followers
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
@@ -337,7 +336,8 @@ class Collector:
         key = self.buffer.key(number)
         if key.symbol == UNKNOWN:
             return StreamFacts(key, 0, "")  # gives no rows
-        depth = depth_of(key.channel) if key.channel.startswith(BOOK_CHANNELS) else 0
+        channel = Channel.of(key.channel)
+        depth = channel.depth if channel.is_book else 0
         source = self.settings.exchanges[key.exchange].stored_data_source
         return StreamFacts(key, depth, source, self._sampling_of(key), self.buffer.contract(number))
 

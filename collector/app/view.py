@@ -116,7 +116,7 @@ class Watch:
         up = set(self._connected.copy().values())
         views = []
         for counts in accounting:
-            key = StreamKey(counts.exchange, counts.symbol, counts.channel)
+            key = counts.key
             trouble = self._troubles.get(key) or _Trouble()
             syncing = "syncing" if key.exchange in up else "down"
             state = "verified" if key in self._verified else syncing
@@ -133,7 +133,7 @@ class Watch:
             self._connected[event.connection] = event.exchange
 
     def _on_segment(self, event: SegmentChanged) -> None:
-        key = StreamKey(event.exchange, event.symbol, event.channel)
+        key = event.key
         if event.verified:
             self._verified.add(key)
             return

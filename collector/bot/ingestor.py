@@ -18,6 +18,7 @@ from collector.bot.tick_store import TickStore
 from collector.errors import CollectorError, IngestorError, UserError
 from collector.events.batch import StreamKey
 from collector.events.bus import MOST_WAITING, EventBus, Subscription
+from collector.events.channel import Channel
 from collector.events.market import L2Update
 from collector.events.notices import PotentialHalt, SegmentChanged, State, SystemState
 from collector.events.subscriber import Failure, in_a_handler
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collector.app.view import View
 
 Phase = Literal["stopped", "starting", "running", "stopping"]
-BOOKS = ("book.", "bbo")
 START_TIMEOUT_S = 30.0  # where full settings are given, which have no such key
 
 log = structlog.get_logger()
@@ -183,7 +183,7 @@ class DataIngestor:
         until_s = time.monotonic() + timeout_s
         verified = threading.Event()
         channels = {one for exchange in self.settings.exchanges.values() for one in exchange.channels}
-        awaited = {one for one in channels if one.startswith(BOOKS)} or channels
+        awaited = {one for one in channels if Channel.of(one).is_book} or channels
 
         def on_segment(event: SegmentChanged) -> None:
             if event.verified and event.channel in awaited:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from collector.bot.symbol_names import Market, is_called
 from collector.errors import UserError
 from collector.events.bus import EventBus, Subscription
+from collector.events.channel import TRADE
 from collector.events.market import Candle, Trade
 from collector.events.notices import SegmentChanged
 
@@ -163,7 +164,7 @@ class LiveBars:
 
     def _on_segment(self, event: SegmentChanged) -> None:
         market = event.exchange, event.symbol
-        if event.channel == "trade" and not event.verified and self._wanted(*market):
+        if event.channel == TRADE and not event.verified and self._wanted(*market):
             self._doubted[market] = True
             if market in self._building:
                 self._building[market].complete = False

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from collector.events.batch import StreamKey
+
 
 class State(StrEnum):
     """What a connection to an exchange can be, and what an exchange can say of itself."""
@@ -48,6 +50,11 @@ class SegmentChanged:
     verified: bool
     cause: str = ""
     detail: str = ""
+
+    @property
+    def key(self) -> StreamKey:
+        """Return the stream that it is of."""
+        return StreamKey(self.exchange, self.symbol, self.channel)
 
 
 @dataclass(frozen=True, slots=True)

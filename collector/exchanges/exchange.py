@@ -11,6 +11,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from collector.events.channel import FAMILIES, Channel
+
 if TYPE_CHECKING:
     from collector.book.verified import Rule
     from collector.events.contract_size import ContractSize
@@ -23,7 +25,6 @@ Payload = Mapping[str, object] | str  # text is sent as it stands
 ReadFrame = Callable[[str], Sequence["Message"]]
 
 KINDS: tuple[MarketKind, ...] = ("spot", "linear")
-FAMILIES = ("bbo", "book", "ohlcv", "trade")  # of channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Limits:
         """
         tables = self.messages_a_second
         known = [table for one, table in tables.items() if one == kind] or list(tables.values())
-        family = channel.partition(".")[0]
+        family = Channel.of(channel).family
         return max(table.get(channel, table[family]) for table in known)
 
 
@@ -191,16 +192,6 @@ class Exchange:
 
     def _module(self, name: str) -> Any:
         return import_module(f"{__package__}.{self.name}.{name}")
-
-
-def depth_of(channel: str) -> int:
-    """Return the depth in a channel's name: 50 of `book.50`, 1 of `bbo`."""
-    family, _, depth = channel.partition(".")
-    if family == "bbo":
-        return 1
-    if family != "book":
-        raise ValueError(f"{channel} is no order book")
-    return int(depth)
 
 
 def kind_of(symbol: str) -> str | None:

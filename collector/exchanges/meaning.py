@@ -8,6 +8,7 @@ only.
 from collections.abc import Sequence
 
 from collector.errors import SettingsError
+from collector.events.channel import BOOK, Channel
 from collector.exchanges.exchange import KINDS, MarketKind, depths_text, kind_of
 from collector.exchanges.registry import exchange_of, smallest_depth_holding
 
@@ -59,8 +60,8 @@ def default_markets(exchange: str, market: MarketKind | None = None) -> tuple[st
 
 def depth_problem(exchange: str, kind: str | None, channel: str) -> str | None:
     """Say what is wrong with the depth of a book that is to be collected from a kind of market; or None."""
-    family, _, depth = channel.partition(".")
+    meant = Channel.of(channel)
     depths = next((each for one, each in exchange_of(exchange).depths.items() if one == kind), None)
-    if family != "book" or not depth.isdecimal() or depths is None or int(depth) in depths:
+    if meant.family != BOOK or not meant.is_well_formed or depths is None or meant.depth in depths:
         return None
     return f"a depth that {exchange} does not offer for {kind}, expected {depths_text(depths)}"

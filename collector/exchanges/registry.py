@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from collector.errors import SettingsError
+from collector.events.channel import BBO, BOOK, TRADE, Channel
 from collector.exchanges.binance import BINANCE
 from collector.exchanges.bybit import BYBIT
 from collector.exchanges.exchange import Environment, Exchange, MarketKind, one_of
@@ -96,7 +97,7 @@ def _problems_of_kind(exchange: Exchange, kind: MarketKind) -> Iterator[str]:
     bars = (f"ohlcv.{interval}" for interval in exchange.intervals)
     same = {frozenset(pair) for pair in exchange.same_channels}
     found: dict[tuple[int, str], str] = {}
-    for channel in (*books, "bbo", "trade", *bars):
+    for channel in (*books, BBO, TRADE, *bars):
         topic = exchange.topics.topic("A-B", "A/B", channel)
         place = exchange.addresses.index(kind, channel)
         if not all(place < len(urls.ws[kind]) for urls in exchange.addresses.own.values()):
@@ -104,7 +105,7 @@ def _problems_of_kind(exchange: Exchange, kind: MarketKind) -> Iterator[str]:
         if exchange.limits.expected_a_second(channel, kind) <= 0:
             yield f"{kind} {channel}: no messages are expected"
         other = found.setdefault((place, exchange.topics.route(topic)), channel)
-        both_are_books = other.startswith("book.") and channel.startswith("book.")
+        both_are_books = Channel.of(other).family == Channel.of(channel).family == BOOK
         if other != channel and not both_are_books and frozenset((other, channel)) not in same:
             yield f"{kind}: frames of {channel} and {other} cannot be told apart"
 

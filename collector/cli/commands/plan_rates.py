@@ -7,6 +7,7 @@ seen to send, and a quiet one sends far less.
 from dataclasses import dataclass
 from typing import Literal
 
+from collector.events.channel import OHLCV, TRADE, Channel
 from collector.exchanges.registry import exchange_of
 
 Table = Literal["book", "levels", "trades", "ohlcv"]
@@ -44,13 +45,14 @@ def expected(
     `most_book_rows_a_s` is what sampling leaves of a book.
     """
     limits = exchange_of(exchange).limits
-    family, _, rest = channel.partition(".")
+    meant = Channel.of(channel)
     rate = limits.expected_a_second(channel, kind)
-    is_bound = family in limits.pushed_at_intervals
-    if family == "trade":
+    is_bound = meant.family in limits.pushed_at_intervals
+    if meant.family == TRADE:
         return Rate(rate, is_bound, {"trades": rate})
-    if family == "ohlcv":
-        return Rate(rate, is_bound, {"ohlcv": 1 / (60 * int(rest[:-1]) * MINUTES[rest[-1]])})
+    if meant.family == OHLCV:
+        minutes = int(meant.interval[:-1]) * MINUTES[meant.interval[-1]]
+        return Rate(rate, is_bound, {"ohlcv": 1 / (60 * minutes)})
     stored = rate if most_book_rows_a_s is None else min(rate, most_book_rows_a_s)
     rows: dict[Table, float] = {"book": stored}
     if deep:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from collector.events.channel import OHLCV, Channel
 from collector.exchanges.binance import topics
 from collector.exchanges.exchange import (
     Addresses,
@@ -101,7 +102,7 @@ BINANCE = Exchange(
         ws_base_never_holds="/stream",
         ccxt_urls_key={"live": "api", "testnet": "test", "demo": "demo"},
         # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
-        index=lambda kind, channel: int(kind == "linear" and channel.startswith("ohlcv.")),
+        index=lambda kind, channel: int(kind == "linear" and Channel.of(channel).family == OHLCV),
     ),
     # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams: 300 connections in 5
     # minutes, 5 messages a second, 1024 streams a connection; USD-M takes 10 messages a second. Changes of a

@@ -5,6 +5,7 @@ book correctly", and the page of the same name of USD-M futures.
 """
 
 from collector.book.verified import Verdict
+from collector.events.channel import BBO
 from collector.events.messages import Delta, Snapshot
 from collector.exchanges.top_of_book import TopOfBookOnly
 
@@ -70,7 +71,7 @@ class UsdmContinuity(_Continuity):
 
 def rule_of(kind: str, channel: str, _market: object) -> SpotContinuity | UsdmContinuity | TopOfBookOnly:
     """Make the rule of a book. Every depth has the same: the diffs are of the whole book."""
-    if channel == "bbo":
+    if channel == BBO:
         return TopOfBookOnly()
     return SpotContinuity() if kind == "spot" else UsdmContinuity()
 

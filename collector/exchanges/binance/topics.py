@@ -6,6 +6,8 @@ sockets of their own, so a topic names one market on its connection.
 
 from collections.abc import Sequence
 
+from collector.events.channel import BBO, BOOK, OHLCV, TRADE, Channel
+
 _DEPTH = "@depth"
 _DEPTH_SPEED = "@100ms"  # the fastest that spot documents; unnamed, spot means 1000 ms and USD-M 250 ms
 
@@ -14,14 +16,14 @@ def topic(market_id: str, symbol: str, channel: str) -> str:
     """Name what the frames of one channel of a market are routed by; books of every depth are one."""
     del symbol  # frames name markets by the exchange's id
     name = market_id.lower()
-    family, _, detail = channel.partition(".")
-    if family == "book" and detail.isdecimal():
+    meant = Channel.of(channel)
+    if meant.family == BOOK and meant.is_well_formed:
         return f"{name}{_DEPTH}"
-    if family == "ohlcv" and detail:
-        return f"{name}@kline_{detail}"
-    if channel == "bbo":
+    if meant.family == OHLCV and meant.is_well_formed:
+        return f"{name}@kline_{meant.interval}"
+    if channel == BBO:
         return f"{name}@bookTicker"
-    if channel == "trade":
+    if channel == TRADE:
         return f"{name}@trade"
     raise ValueError(
         f"{channel} is no channel of Binance: book.<depth>, bbo, trade or ohlcv.<interval> expected"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from collector.events.channel import OHLCV, TRADE, Channel
+
 TOP_OF_BOOK_DEPTH = 1
 # https://bybit-exchange.github.io/docs/v5/enum#interval: minutes, or a letter.
 CODES: Mapping[str, str] = MappingProxyType(
@@ -28,14 +30,12 @@ INTERVALS: Mapping[str, str] = MappingProxyType({code: interval for interval, co
 def topic(market_id: str, symbol: str, channel: str) -> str:
     """Name a channel of a market; the best bid and ask are its order book at depth 1."""
     del symbol
-    family, _, detail = channel.partition(".")
-    if family == "book" and detail.isdecimal():
-        return f"orderbook.{detail}.{market_id}"
-    if family == "ohlcv" and detail in CODES:
-        return f"kline.{CODES[detail]}.{market_id}"
-    if channel == "bbo":
-        return f"orderbook.{TOP_OF_BOOK_DEPTH}.{market_id}"
-    if channel == "trade":
+    meant = Channel.of(channel)
+    if meant.is_book and meant.is_well_formed:
+        return f"orderbook.{meant.depth}.{market_id}"
+    if meant.family == OHLCV and meant.interval in CODES:
+        return f"kline.{CODES[meant.interval]}.{market_id}"
+    if channel == TRADE:
         return f"publicTrade.{market_id}"
     raise ValueError(
         f"{channel} is no channel of Bybit: book.<depth>, bbo, trade or ohlcv.<interval> expected"

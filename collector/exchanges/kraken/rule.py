@@ -10,8 +10,8 @@ from zlib import crc32
 
 from collector.book.book import OrderBook
 from collector.book.verified import Verdict
+from collector.events.channel import BBO, Channel
 from collector.events.messages import Delta, Levels, Snapshot, Texts
-from collector.exchanges.exchange import depth_of
 from collector.exchanges.top_of_book import TopOfBookOnly
 
 CHECKSUM_LEVELS = 10  # at every subscribed depth
@@ -81,10 +81,10 @@ class Checksum:
 
 def rule_of(_kind: str, channel: str, market: Mapping[str, Any]) -> Checksum | TopOfBookOnly:
     """Make the rule of a book, for the decimals that the exchange says its market has."""
-    if channel == "bbo":
+    if channel == BBO:
         return TopOfBookOnly()
     told = market["info"]
-    return Checksum(depth_of(channel), int(told["pair_decimals"]), int(told["lot_decimals"]))
+    return Checksum(Channel.of(channel).depth, int(told["pair_decimals"]), int(told["lot_decimals"]))
 
 
 def _keep(kept: dict[float, str], levels: Levels, texts: Texts) -> None:

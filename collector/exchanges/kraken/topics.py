@@ -8,6 +8,8 @@ https://docs.kraken.com/api/docs/guides/spot-ws-intro.
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from collector.events.channel import BBO, BOOK, OHLCV, TRADE, Channel
+
 DEPTHS = (10, 25, 100, 500, 1000)  # https://docs.kraken.com/api/docs/websocket-v2/book
 # https://docs.kraken.com/api/docs/websocket-v2/ohlc
 INTERVALS: Mapping[int, str] = MappingProxyType(
@@ -16,8 +18,8 @@ INTERVALS: Mapping[int, str] = MappingProxyType(
 MINUTES: Mapping[str, int] = MappingProxyType({name: minutes for minutes, name in INTERVALS.items()})
 CHANNELS: tuple[str, ...] = (
     *(f"book.{depth}" for depth in DEPTHS),
-    "bbo",
-    "trade",
+    BBO,
+    TRADE,
     *(f"ohlcv.{interval}" for interval in MINUTES),
 )
 # ccxt renames currencies: its LUNA/USD is Kraken's LUNA2/USD, while Kraken's LUNA/USD is another coin.
@@ -42,7 +44,7 @@ def topic(market_id: str, symbol: str, channel: str) -> str:
 def route(topic: str) -> str:
     """Return what a frame of a topic is known by: a frame of a book does not tell the subscribed depth."""
     channel, market = split(topic)
-    return name(channel.partition(".")[0], market) if channel.startswith("book.") else topic
+    return name(BOOK, market) if Channel.of(channel).family == BOOK else topic
 
 
 def name(channel: str, market: str) -> str:
@@ -104,11 +106,11 @@ def _request(
 
 
 def _wire_channel(channel: str) -> dict[str, object]:
-    family, _, detail = channel.partition(".")
-    if family == "book":
-        return {"channel": "book", "depth": int(detail)}
-    if family == "ohlcv":
-        return {"channel": "ohlc", "interval": MINUTES[detail]}
-    if family == "bbo":
+    meant = Channel.of(channel)
+    if meant.family == BOOK:
+        return {"channel": "book", "depth": meant.depth}
+    if meant.family == OHLCV:
+        return {"channel": "ohlc", "interval": MINUTES[meant.interval]}
+    if meant.family == BBO:
         return {"channel": "ticker", "event_trigger": "bbo"}
-    return {"channel": family}
+    return {"channel": "trade"}

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from collector.errors import UserError
+from collector.events.channel import OHLCV, Channel
 from collector.events.contract_size import ContractSize, contract_size
 from collector.exchanges.exchange import KINDS, Addresses, Exchange, Limits, Rate, Topics, Urls, requests_of
 from collector.exchanges.okx import topics
@@ -45,7 +46,7 @@ OKX = Exchange(
         ccxt_rest={"rest": "{rest}"},
         ccxt_ws="{ws}/okx/ws/v5",
         ccxt_urls_key={"live": "api", "testnet": "test"},
-        index=lambda _kind, channel: int(channel.startswith("ohlcv.")),  # 1: business
+        index=lambda _kind, channel: int(Channel.of(channel).family == OHLCV),  # 1: business
     ),
     # "Connect": 3 connections a second of one address; 480 requests to subscribe and the like an hour and
     # connection, pings apart. "Order book channel": fewer than 30 books a connection.

@@ -6,6 +6,8 @@ A topic is `<OKX's channel>:<instrument>`: `books:BTC-USDT`, `candle1H:BTC-USDT-
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from collector.events.channel import OHLCV, TRADE, Channel
+
 # Bars of six hours and more begin with the day of UTC where the code says so; else with Hong Kong's.
 CODES: Mapping[str, str] = MappingProxyType(
     {interval: interval for interval in ("1m", "3m", "5m", "15m", "30m")}
@@ -23,13 +25,13 @@ CANDLE = "candle"
 def topic(market_id: str, symbol: str, channel: str) -> str:
     """Name a channel of a market."""
     del symbol
-    family, _, detail = channel.partition(".")
+    meant = Channel.of(channel)
     if channel in BOOKS:
         return f"{BOOKS[channel]}:{market_id}"
-    if channel == "trade":
+    if channel == TRADE:
         return f"trades:{market_id}"
-    if family == "ohlcv" and detail in CODES:
-        return f"{CANDLE}{CODES[detail]}:{market_id}"
+    if meant.family == OHLCV and meant.interval in CODES:
+        return f"{CANDLE}{CODES[meant.interval]}:{market_id}"
     raise ValueError(
         f"{channel} is no channel of OKX: {', '.join(BOOKS)}, trade or ohlcv.<interval> expected"
     )

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from collector.database.tables import Tables
+from collector.events.channel import OHLCV, TRADE
 from collector.query.audit.chunks import Chunk, chunks, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
 from collector.query.audit.segments import Segment, Segments
@@ -114,7 +115,7 @@ def _missing(connection: sa.Connection, told: tuple[sa.Table, ...], segments: Se
             there[row[0], row[1], f"ohlcv.{row[2]}"] += row[3]
     said: dict[tuple[str, str, str], int] = {}
     for segment in segments.by_id.values():
-        if segment.channel.startswith("ohlcv."):
+        if segment.channel.family == OHLCV:
             said[_stream(segment)] = said.get(_stream(segment), 0) + segment.said["rows"]
     for stream, rows in said.items():
         if there[stream] < rows:
@@ -150,7 +151,7 @@ class _Trades:
         self._table = table
         self._covered: dict[tuple[str, str], list[tuple[int, int]]] = {}
         for segment in segments.by_id.values():
-            if segment.channel == "trade" and _complete(segment):
+            if segment.channel.family == TRADE and _complete(segment):
                 said = segment.said
                 market = self._covered.setdefault((said["exchange"], said["symbol"]), [])
                 market.append((said["start_ns"], said["alive_until_ns"]))

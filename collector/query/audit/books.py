@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import sqlalchemy as sa
 
+from collector.events.channel import BBO
 from collector.features.flow import LastStates
 from collector.features.practical import derived
 from collector.features.rows import iso_texts
@@ -83,8 +84,8 @@ class _Look:
                 stray += ids[here].tolist()
                 continue
             said = segment.said
-            depth = 1 if segment.channel == "bbo" else segment.channel.removeprefix("book.")
-            stream = said["exchange"], said["symbol"], str(depth)
+            depth = "1" if segment.channel.family == BBO else segment.channel.detail
+            stream = said["exchange"], said["symbol"], depth
             stray += [
                 int(ids[at])
                 for at in here

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.database.tables import Tables
+from collector.events.channel import TRADE, Channel
 from collector.query.audit.finding import Finding
 from collector.query.database import has_table
 
@@ -36,14 +37,14 @@ class Segment:
     held: Held = field(default_factory=Held)
 
     @property
-    def channel(self) -> str:
-        """Name its channel."""
-        return str(self.said["channel"])
+    def channel(self) -> Channel:
+        """Return its channel."""
+        return Channel.of(str(self.said["channel"]))
 
     @property
     def is_book(self) -> bool:
         """Say whether its rows are book states."""
-        return self.channel.startswith("book.") or self.channel == "bbo"
+        return self.channel.is_book
 
     @property
     def every_row_is_here(self) -> bool:
@@ -90,7 +91,7 @@ class Segments:
         for segment in self.by_id.values():
             if segment.is_book:
                 yield from _of_book(segment)
-            elif segment.channel == "trade":
+            elif segment.channel.family == TRADE:
                 yield from _of_trades(segment)
         yield from self._rows_by_stream()
 
@@ -102,7 +103,7 @@ class Segments:
         """
         sums: dict[StreamName, list[int]] = {}
         for segment in self.by_id.values():
-            if segment.channel == "trade":
+            if segment.channel.family == TRADE:
                 said = segment.said
                 both = sums.setdefault((said["exchange"], said["symbol"], said["channel"]), [0, 0])
                 both[0] += said["rows"]

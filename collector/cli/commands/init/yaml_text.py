@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from collector.cli.commands.init.answers import Answers, Database
 from collector.cli.commands.init.purposes import Purpose, channels
+from collector.events.channel import Channel
 from collector.exchanges.registry import EXCHANGES
 
 _CHANNELS = {
@@ -52,8 +53,8 @@ def _exchange(exchange: str, symbols: Sequence[str], purpose: Purpose, *, is_fir
     lines += [f"      - {_scalar(symbol)}" for symbol in symbols]
     lines += section("channels")
     for channel in channels(purpose, exchange, symbols):
-        family, _, rest = channel.partition(".")
-        lines.append(_commented(f"      - {channel}", _CHANNELS[family].format(rest=rest)))
+        meant = Channel.of(channel)
+        lines.append(_commented(f"      - {channel}", _CHANNELS[meant.family].format(rest=meant.detail)))
     lines += section("sample")
     lines.append(_commented(f"      mode: {purpose.sample_mode}", purpose.sample_why))
     if purpose.interval_ms is not None:
