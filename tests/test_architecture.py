@@ -59,8 +59,8 @@ def test_imports_run_down_only() -> None:
 
 
 def test_an_import_that_runs_up_is_seen() -> None:
-    assert upward({"collector.book.ladder": {"collector.live.feed"}}) == [
-        "collector.book.ladder imports collector.live.feed"
+    assert upward({"collector.book.order_book": {"collector.live.feed"}}) == [
+        "collector.book.order_book imports collector.live.feed"
     ]
 
 

@@ -5,8 +5,14 @@ from dataclasses import dataclass, field
 
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
-from collector.events.notices import FirstContact, PotentialHalt, SegmentChanged, State, SystemState
-from collector.events.stream_now import StreamNow
+from collector.events.notices import (
+    FirstContact,
+    PotentialHalt,
+    SegmentChanged,
+    State,
+    StreamNow,
+    SystemState,
+)
 from collector.sinks.contract import AccountingState
 from collector.writer.follower import FollowerState
 

@@ -9,7 +9,7 @@ from collections import deque
 from math import inf
 from typing import NamedTuple, Protocol
 
-from collector.book.book import OrderBook
+from collector.book.order_book import OrderBook
 from collector.book.verified import (
     CONTINUED,
     MERGED,

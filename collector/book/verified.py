@@ -4,7 +4,7 @@ from enum import Enum, auto
 from math import inf
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from collector.book.book import OrderBook
+from collector.book.order_book import OrderBook
 from collector.errors import FrameError
 from collector.events.messages import Delta, Snapshot
 
@@ -38,6 +38,29 @@ class ProvingRule(Rule, Protocol):
 
     def prove(self, book: OrderBook, message: Snapshot | Delta) -> str | None:
         """Return None when the book is right, otherwise what was expected and found."""
+
+
+class WholeBooks:
+    """The rule of a channel that sends the whole book each time: nothing can be missed but news.
+
+    Without `ids_grow` the update ids prove nothing, and every book is taken.
+    """
+
+    def __init__(self, verification: str = "connection", *, ids_grow: bool = True) -> None:
+        self.verification = verification
+        self._ids_grow = ids_grow
+
+    def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
+        """Refuse: such a channel has no deltas."""
+        del last_sequence, delta
+        return Verdict.BREAKS
+
+    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
+        """Judge by the update ids, which must not fall where there are any."""
+        sequence = snapshot.sequence
+        if not self._ids_grow or last_sequence is None or sequence is None or sequence > last_sequence:
+            return Verdict.CONTINUES
+        return Verdict.REPEATS if sequence == last_sequence else Verdict.RESTARTS
 
 
 class BookState(Enum):

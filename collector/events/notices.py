@@ -1,4 +1,4 @@
-"""What happened, as values for whoever subscribes: the log, a bot, a dashboard."""
+"""Values for whoever watches, a log, a bot or a dashboard: what happened, and how a stream is now."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -133,6 +133,25 @@ class FirstContact:
     at_ns: int
     address: str
     why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamNow:
+    """One stream at one moment. Prices are None where there are none."""
+
+    key: StreamKey
+    verified: bool
+    bid: float | None = None
+    ask: float | None = None
+    received_at_ns: int = 0  # receipt of the last message that said something new; 0: none yet
+    exchange_ms: int | None = None  # that message's time by the exchange
+
+    @property
+    def lag_ms(self) -> float | None:
+        """Return how long the last message was on its way; None where the exchange sends no time."""
+        if self.exchange_ms is None or not self.received_at_ns:
+            return None
+        return self.received_at_ns / 1e6 - self.exchange_ms
 
 
 Notice = SystemState | SegmentChanged | SnapshotFailed | PotentialHalt | DatabaseState | ClockStep

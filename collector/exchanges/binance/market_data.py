@@ -11,11 +11,10 @@ from types import MappingProxyType
 import msgspec
 from msgspec import field
 
-from collector.book.ladder import MAX_PRICE, MAX_SIZE
 from collector.errors import FrameError
 from collector.events.columns import INT64_MAX
 from collector.events.messages import Candle, Delta, Message, Side, Snapshot, TopOfBook, Trade
-from collector.exchanges.values import check_positive, check_whole
+from collector.events.numbers import MAX_PRICE, MAX_SIZE, check_positive, check_whole
 
 NO_MESSAGE_BEFORE = -1  # `pu` of a market's first message
 MARKET_TRADE = "MARKET"

@@ -4,10 +4,9 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams, "H
 book correctly", and the page of the same name of USD-M futures.
 """
 
-from collector.book.verified import Verdict
+from collector.book.verified import Verdict, WholeBooks
 from collector.events.channel import BBO
 from collector.events.messages import Delta, Snapshot
-from collector.exchanges.top_of_book import TopOfBookOnly
 
 
 class _Continuity:
@@ -69,10 +68,10 @@ class UsdmContinuity(_Continuity):
         return Verdict.CONTINUES if joins else Verdict.BREAKS
 
 
-def rule_of(kind: str, channel: str, _market: object) -> SpotContinuity | UsdmContinuity | TopOfBookOnly:
+def rule_of(kind: str, channel: str, _market: object) -> SpotContinuity | UsdmContinuity | WholeBooks:
     """Make the rule of a book. Every depth has the same: the diffs are of the whole book."""
     if channel == BBO:
-        return TopOfBookOnly()
+        return WholeBooks()
     return SpotContinuity() if kind == "spot" else UsdmContinuity()
 
 

@@ -15,8 +15,8 @@ import msgspec
 from collector.errors import FrameError
 from collector.events.columns import INT64_MAX
 from collector.events.messages import Candle, Delta, Message, Side, Snapshot, Trade
+from collector.events.numbers import check_whole
 from collector.exchanges.bybit.topics import INTERVALS
-from collector.exchanges.values import check_whole
 
 RESTART_SEQUENCE = 1
 BLOCK_TRADE = "BLOCK"  # agreed outside the book

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
-from collector.book.book import OrderBook
-from collector.book.verified import Verdict
+from collector.book.order_book import OrderBook
+from collector.book.verified import Verdict, WholeBooks
 from collector.events.channel import BBO, Channel
 from collector.events.messages import Delta, Levels, Snapshot, Texts
-from collector.exchanges.top_of_book import TopOfBookOnly
 
 CHECKSUM_LEVELS = 10  # at every subscribed depth
 
@@ -79,10 +78,10 @@ class Checksum:
         return crc32("".join(digits).encode())
 
 
-def rule_of(_kind: str, channel: str, market: Mapping[str, Any]) -> Checksum | TopOfBookOnly:
+def rule_of(_kind: str, channel: str, market: Mapping[str, Any]) -> Checksum | WholeBooks:
     """Make the rule of a book, for the decimals that the exchange says its market has."""
     if channel == BBO:
-        return TopOfBookOnly()
+        return WholeBooks()
     told = market["info"]
     return Checksum(Channel.of(channel).depth, int(told["pair_decimals"]), int(told["lot_decimals"]))
 

@@ -12,8 +12,8 @@ from msgspec import field
 
 from collector.errors import FrameError
 from collector.events.messages import Candle, Delta, Message, Side, Snapshot, Trade
+from collector.events.numbers import check_whole
 from collector.exchanges.okx.topics import CANDLE, INTERVALS
-from collector.exchanges.values import check_whole
 
 Entry = TypeVar("Entry")
 
