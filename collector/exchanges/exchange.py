@@ -113,6 +113,29 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """How rows of the past are asked for over REST, and how many of them there are."""
+
+    ccxt_method: str
+    rows: int  # to ask for in a call: the most, or what costs least a row
+    weight: float  # of such a call, in the units of `budget`
+    budget: Rate  # of one address of ours
+    # What the next call goes on from: the id or the time of a row. None: the newest rows are all there is.
+    paging: Literal["id", "time"] | None
+    newest_rows: int | None = None  # older ones cannot be had; None: no such limit is documented
+    newest_days: int | None = None
+    id_kind: Literal["trade", "agg"] | None = None  # whose ids trades have; None: not documented
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What an exchange tells over REST of times when nobody listened."""
+
+    trades: Mapping[MarketKind, Past]
+    bars: Mapping[MarketKind, Past]
+
+
+@dataclass(frozen=True, slots=True)
 class HttpMeaning:
     """What an exchange means by an HTTP status, where it is not what others mean."""
 
@@ -144,6 +167,7 @@ class Exchange:
     is_verified: bool = True  # else ccxt reads its frames and keeps its books
     lifetime_s: float | None = None  # after which the exchange cuts a connection
     rest: Rest | None = None
+    history: History | None = None  # None: nobody looked it up
     # What a book and the best prices of its market share: the numbers of updates, or one across channels.
     shared_numbers: Literal["update", "cross"] | None = None
     numbers_trades: bool = False  # ids of trades follow each other without a hole

@@ -83,6 +83,7 @@ def problems(exchange: Exchange) -> Iterator[str]:
         yield f"preferred: {exchange.kinds} in some order expected, found {exchange.preferred}"
     for kind in exchange.kinds:
         yield from _problems_of_kind(exchange, kind)
+    yield from _problems_of_history(exchange)
 
 
 def _problems_of_kind(exchange: Exchange, kind: MarketKind) -> Iterator[str]:
@@ -108,6 +109,25 @@ def _problems_of_kind(exchange: Exchange, kind: MarketKind) -> Iterator[str]:
         both_are_books = Channel.of(other).family == Channel.of(channel).family == BOOK
         if other != channel and not both_are_books and frozenset((other, channel)) not in same:
             yield f"{kind}: frames of {channel} and {other} cannot be told apart"
+
+
+def _problems_of_history(exchange: Exchange) -> Iterator[str]:
+    if exchange.history is None:
+        if exchange.is_verified:
+            yield "no history"
+        return
+    for name, pasts in (("trades", exchange.history.trades), ("bars", exchange.history.bars)):
+        if set(pasts) != set(exchange.kinds):
+            yield f"history of {name}: each of {exchange.kinds} expected, found {set(pasts)}"
+        for kind, past in pasts.items():
+            limits = (one for one in (past.newest_rows, past.newest_days) if one is not None)
+            numbers = (past.rows, past.weight, past.budget.most, past.budget.span_s, *limits)
+            if min(numbers) <= 0:
+                yield f"history of {name}, {kind}: numbers above 0 expected, found {numbers}"
+            if past.weight > past.budget.most:
+                yield f"history of {name}, {kind}: a call of {past.weight} is more than {past.budget.most}"
+            if past.paging is None and past.newest_rows is None:
+                yield f"history of {name}, {kind}: neither paging nor how many rows there are"
 
 
 def _check() -> None:

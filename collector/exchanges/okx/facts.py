@@ -9,7 +9,18 @@ from typing import Any
 from collector.errors import UserError
 from collector.events.channel import OHLCV, Channel
 from collector.events.contract_size import ContractSize, contract_size
-from collector.exchanges.exchange import KINDS, Addresses, Exchange, Limits, Rate, Topics, Urls, requests_of
+from collector.exchanges.exchange import (
+    KINDS,
+    Addresses,
+    Exchange,
+    History,
+    Limits,
+    Past,
+    Rate,
+    Topics,
+    Urls,
+    requests_of,
+)
 from collector.exchanges.okx import topics
 
 
@@ -29,6 +40,8 @@ def _contract_size(market: Mapping[str, Any]) -> ContractSize | None:
 
 
 _BUSY = {"book": 10.0, "bbo": 100.0, "book.1": 100.0, "trade": 20.0, "ohlcv": 2.0}
+
+_PER_ENDPOINT = Rate(20, 2.0)
 
 OKX = Exchange(
     name="okx",
@@ -64,6 +77,17 @@ OKX = Exchange(
         subscribe=partial(topics.request, "subscribe"),
         unsubscribe=partial(topics.request, "unsubscribe"),
         ping=lambda _request_id: "ping",  # bare text, answered with `pong`
+    ),
+    # "Trades history": 100 rows, 20 requests in 2 seconds, the last three months, paged by `tradeId` (or by
+    # time, backwards only). "Candlesticks history": 300 rows, 20 requests in 2 seconds, "recent years".
+    history=History(
+        trades=dict.fromkeys(
+            KINDS,
+            Past("public_get_market_history_trades", 100, 1.0, _PER_ENDPOINT, paging="id", newest_days=90),
+        ),
+        bars=dict.fromkeys(
+            KINDS, Past("public_get_market_history_candles", 300, 1.0, _PER_ENDPOINT, paging="time")
+        ),
     ),
     contract_size=_contract_size,
     quiet_after_s=75.0,  # a book that does not change is sent again, or said not to, after about 60 s
