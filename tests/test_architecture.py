@@ -24,6 +24,22 @@ NEVER_IN = {"streams": {"ccxt", "asyncio", "time"}, "exchanges": {"ccxt", "async
 # What a person is told of an engine's error, or of the libraries there are, is the command line's business.
 COMMAND_LINE = {"sqlalchemy": {"cli"}, "ccxt": {"cli"}}
 
+MOST_LINES, FEWEST_LINES = 320, 30
+# Files that are small for a reason; faces (`__init__.py`) may be.
+SMALL_FOR_A_REASON = {
+    "migration": "the name under which a user's own revisions import their steps",
+    "resources": "a leaf: where the files are that travel with the code",
+    "retry": "a leaf: how long to wait",
+    "version": "a leaf: read by the build as well",
+    "app.wakeup": "one trap of threading with its explanation",
+    "cli.commands.doctor.verdict": "what every check returns; in any of them it would close a circle",
+    "exchanges.unverified.frames": "each exchange's folder has a file of this name",
+    "exchanges.unverified.rule": "each exchange's folder has a file of this name",
+    "features.contracts": "contracts to base units, for whole columns",
+    "simulator.faults.faults": "puts the families of faults together, one file each",
+    "simulator.faults.on_markets": "one family of faults",
+}
+
 FILES = module_files()
 IMPORTS = imports_between(FILES)
 
@@ -87,3 +103,22 @@ def test_a_part_stays_pure(part: str) -> None:
         if part_of(module) == part:
             roots = {name.split(".")[0] for name in imported_names(path)}
             assert not roots & NEVER_IN[part], f"{module} imports {roots & NEVER_IN[part]}"
+
+
+def lines_of(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_every_file_can_be_read_at_one_sitting() -> None:
+    counted = {module: lines_of(path) for module, path in FILES.items()}
+    assert {module: lines for module, lines in counted.items() if lines > MOST_LINES} == {}
+
+
+def test_no_file_is_a_crumb() -> None:
+    """An idea of a few lines stands beside what uses it, so that nobody opens a file for it."""
+    small = {
+        module.partition(".")[2]
+        for module, path in FILES.items()
+        if path.name != "__init__.py" and lines_of(path) < FEWEST_LINES
+    }
+    assert small == set(SMALL_FOR_A_REASON)
