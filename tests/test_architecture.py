@@ -32,7 +32,7 @@ SMALL_FOR_A_REASON = {
     "retry": "a leaf: how long to wait",
     "version": "a leaf: read by the build as well",
     "app.wakeup": "one trap of threading with its explanation",
-    "cli.commands.doctor.verdict": "what every check returns; in any of them it would close a circle",
+    "cli.commands.doctor.check_result": "what every check returns; in any of them it would close a circle",
     "exchanges.unverified.frames": "each exchange's folder has a file of this name",
     "exchanges.unverified.rule": "each exchange's folder has a file of this name",
     "features.contracts": "contracts to base units, for whole columns",

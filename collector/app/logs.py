@@ -24,7 +24,7 @@ from collector.events.notices import (
     SnapshotFailed,
     SystemState,
 )
-from collector.events.subscriber import Failure
+from collector.events.subscriber import HandlerFailure
 from collector.settings import LoggingSettings
 from collector.settings.secrets import MASK, mask_url, names_a_secret, without
 
@@ -194,7 +194,7 @@ def log_unknown(exchange: str) -> Callable[[str, str, str], None]:
     return show
 
 
-def log_failed_subscriber(failure: Failure) -> None:
+def log_failed_subscriber(failure: HandlerFailure) -> None:
     """Log that a subscriber raised: the first time, the tenth, the hundredth ..."""
     count = failure.count
     if count == 10 ** (len(str(count)) - 1):

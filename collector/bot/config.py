@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final, Self
 
-from collector.bot.wording import Written, in_short_keys
+from collector.bot.wording import WrittenConfig, in_short_keys
 from collector.errors import SettingsError
 from collector.exchanges.exchange import one_of
 from collector.exchanges.meaning import DEFAULT_LEVELS, default_channel, kind_meant, one_kind
@@ -82,7 +82,7 @@ class DataIngestorConfig:
             return _load({**_meant(self), **more})
         except SettingsError as error:
             exchange = known_exchange(self)
-            written = Written(
+            written = WrittenConfig(
                 NAME,
                 {one.name: getattr(self, one.name) for one in fields(self)},
                 [(short, path.format(exchange=exchange)) for short, path, _ in TABLE],

@@ -21,7 +21,7 @@ from collector.events.bus import MOST_WAITING, EventBus, Subscription
 from collector.events.channel import Channel
 from collector.events.market import L2Update
 from collector.events.notices import PotentialHalt, SegmentChanged, State, SystemState
-from collector.events.subscriber import Failure, in_a_handler
+from collector.events.subscriber import HandlerFailure, in_a_handler
 from collector.settings import Settings
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class DataIngestor:
         if event.state is State.DISCONNECTED:
             self._last_trouble = f"{event.connection} disconnected: {event.cause}"
 
-    def _on_failed_subscriber(self, failure: Failure) -> None:
+    def _on_failed_subscriber(self, failure: HandlerFailure) -> None:
         log_failed_subscriber(failure)
         if not isinstance(failure.event, IngestorError):  # told to a broken error callback it would never end
             text = f"{failure.subscriber} raised {failure.error!r}"

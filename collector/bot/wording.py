@@ -14,7 +14,7 @@ MOST_ROWS = 1_000_000  # that may trigger a flush
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenConfig:
     """What the writer of a config wrote, and what it stands for."""
 
     name: str  # what messages call the config
@@ -25,13 +25,15 @@ class Written:
 
 
 def in_short_keys(
-    problems: Sequence[str], written: Written, settings_of: Callable[[], Settings]
+    problems: Sequence[str], written: WrittenConfig, settings_of: Callable[[], Settings]
 ) -> list[str]:
     """Return the problems as the writer knows the keys; `settings_of` gives the settings beside his own."""
     return list(dict.fromkeys(_told(problems, written, settings_of)))
 
 
-def _told(problems: Sequence[str], written: Written, settings_of: Callable[[], Settings]) -> Iterator[str]:
+def _told(
+    problems: Sequence[str], written: WrittenConfig, settings_of: Callable[[], Settings]
+) -> Iterator[str]:
     for problem in problems:
         place, _, rest = problem.partition(": ")
         key, separator, text = rest.partition(": ")
@@ -52,12 +54,12 @@ def _told(problems: Sequence[str], written: Written, settings_of: Callable[[], S
         yield f"{place}: {short}: {_worded(text, written)}"
 
 
-def _is_own(key: str, written: Written) -> bool:
+def _is_own(key: str, written: WrittenConfig) -> bool:
     """Say whether the writer used the full key himself."""
     return any(key == own or key.startswith((f"{own}.", f"{own}[")) for own in written.more)
 
 
-def _short(key: str, written: Written) -> str:
+def _short(key: str, written: WrittenConfig) -> str:
     """Return the short key, with what follows it: `symbol[1]` of `exchanges.bybit.symbols[1]`."""
     limits = {"buffer.max_rows": "buffer_size", "stream.backoff_max_s": "reconnect_delay"}
     if key in limits:  # what is told is that it is below the short key's value
@@ -71,7 +73,7 @@ def _short(key: str, written: Written) -> str:
     return key
 
 
-def _worded(text: str, written: Written) -> str:
+def _worded(text: str, written: WrittenConfig) -> str:
     """Put short keys in the place of full ones within a text."""
     for short, path in written.places:
         if path not in written.more:

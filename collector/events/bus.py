@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
-from collector.events.subscriber import Alarm, Delivery, Failure, Subscriber
+from collector.events.subscriber import Alarm, Delivery, HandlerFailure, Subscriber
 
 Event = TypeVar("Event")
 Receiver = Callable[[Any], None]
@@ -37,7 +37,7 @@ class EventBus:
     `attach` is for parts of ours that are quick and never wait: they are called in the publisher's thread.
     """
 
-    def __init__(self, on_failure: Callable[[Failure], None] = lambda _: None) -> None:
+    def __init__(self, on_failure: Callable[[HandlerFailure], None] = lambda _: None) -> None:
         self._on_failure = on_failure
         self._lock = threading.Lock()
         # Guarded by _lock; publishing reads _receivers, which is replaced as a whole.
@@ -65,7 +65,7 @@ class EventBus:
                 handler(event)
             except Exception as error:  # noqa: BLE001  (the publisher has done nothing wrong)
                 failures += 1
-                self._on_failure(Failure(_name_of(handler), event, error, failures))
+                self._on_failure(HandlerFailure(_name_of(handler), event, error, failures))
 
         with self._lock:
             self._attached.append(receive)

@@ -97,7 +97,7 @@ class ClockStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MarketChoice:
     """Which market a name was taken for, where it could mean several, or was there under another name."""
 
     name: str
@@ -112,7 +112,7 @@ class MarketsChosen:
 
     exchange: str
     at_ns: int
-    choices: tuple[Choice, ...]
+    choices: tuple[MarketChoice, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ LAST_CALL_S = 0.5  # what a handler gets to return in, once what waited for it w
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class HandlerFailure:
     """A handler raised."""
 
     subscriber: str
@@ -50,7 +50,7 @@ class Subscriber:
         name: str,
         handler: Callable[[Any], None],
         most_waiting: int,
-        on_failure: Callable[[Failure], None],
+        on_failure: Callable[[HandlerFailure], None],
         alarm: Alarm | None = None,
     ) -> None:
         self.name = name
@@ -146,7 +146,7 @@ class Subscriber:
             self._handler(event)
         except Exception as error:  # noqa: BLE001  (whatever a subscriber raises is its own affair)
             self._failed += 1
-            self._on_failure(Failure(self.name, event, error, self._failed))
+            self._on_failure(HandlerFailure(self.name, event, error, self._failed))
         else:
             self._handled += 1
 

@@ -57,7 +57,7 @@ class Rate(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WebsocketLimits:
     """What one address of ours may ask of an exchange's websockets, and how much comes from them."""
 
     connects: Rate  # new connections of one address
@@ -161,7 +161,7 @@ class Exchange:
     depths: Mapping[MarketKind, Sequence[int]]
     intervals: tuple[str, ...]
     addresses: Addresses
-    limits: Limits
+    limits: WebsocketLimits
     topics: Topics
     families: tuple[str, ...] = FAMILIES  # of channels, that are collected
     is_verified: bool = True  # else ccxt reads its frames and keeps its books

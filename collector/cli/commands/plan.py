@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
-from collector.cli.planning import DAY_S, Line, expected_lines, make_plan, plain_values, print_plan
+from collector.cli.planning import DAY_S, StreamPlan, expected_lines, make_plan, plain_values, print_plan
 from collector.cli.running import raised
 from collector.events.batch import UNKNOWN
 
@@ -59,7 +59,7 @@ def plan(
     return 0
 
 
-def _measured(settings: "Settings", seconds: float) -> list[Line]:
+def _measured(settings: "Settings", seconds: float) -> list[StreamPlan]:
     """Collect for so long into a throw-away file; bytes are shared out by rows."""
     from collector.app.collector import Collector  # noqa: PLC0415
     from collector.app.logs import set_up_logging  # noqa: PLC0415
@@ -87,7 +87,7 @@ def _measured(settings: "Settings", seconds: float) -> list[Line]:
     rows = sum(state.written for state in states)
     bytes_a_row = file_bytes / rows if rows else 0.0
     return [
-        Line(
+        StreamPlan(
             *(state.exchange, state.symbol, state.channel),
             state.received / report.seconds,
             state.written / report.seconds,

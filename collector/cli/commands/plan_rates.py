@@ -19,7 +19,7 @@ MINUTES = {"m": 1, "h": 60, "d": 1440, "w": 10_080, "M": 43_200}
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class ExpectedRate:
     """How many messages a second to expect of one stream, at most or in a busy market."""
 
     messages_a_s: float
@@ -39,7 +39,7 @@ def expected(
     *,
     deep: bool,
     most_book_rows_a_s: float | None = None,
-) -> Rate:
+) -> ExpectedRate:
     """Return what to expect of a stream; `kind` None is a market whose kind its name does not tell.
 
     `most_book_rows_a_s` is what sampling leaves of a book.
@@ -49,12 +49,12 @@ def expected(
     rate = limits.expected_a_second(channel, kind)
     is_bound = meant.family in limits.pushed_at_intervals
     if meant.family == TRADE:
-        return Rate(rate, is_bound, {"trades": rate})
+        return ExpectedRate(rate, is_bound, {"trades": rate})
     if meant.family == OHLCV:
         minutes = int(meant.interval[:-1]) * MINUTES[meant.interval[-1]]
-        return Rate(rate, is_bound, {"ohlcv": 1 / (60 * minutes)})
+        return ExpectedRate(rate, is_bound, {"ohlcv": 1 / (60 * minutes)})
     stored = rate if most_book_rows_a_s is None else min(rate, most_book_rows_a_s)
     rows: dict[Table, float] = {"book": stored}
     if deep:
         rows["levels"] = stored
-    return Rate(rate, is_bound, rows)
+    return ExpectedRate(rate, is_bound, rows)

@@ -12,7 +12,6 @@ from collector.exchanges.exchange import (
     Exchange,
     History,
     HttpMeaning,
-    Limits,
     MarketKind,
     Past,
     Rate,
@@ -20,6 +19,7 @@ from collector.exchanges.exchange import (
     RestSnapshot,
     Topics,
     Urls,
+    WebsocketLimits,
     requests_of,
 )
 
@@ -115,7 +115,7 @@ BINANCE = Exchange(
     # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams: 300 connections in 5
     # minutes, 5 messages a second, 1024 streams a connection; USD-M takes 10 messages a second. Changes of a
     # book are pushed each 100 ms.
-    limits=Limits(
+    limits=WebsocketLimits(
         connects=Rate(300, 300.0),
         requests={"spot": Rate(5, 1.0), "linear": Rate(10, 1.0)},
         topics=1024,

@@ -10,11 +10,11 @@ from collector.exchanges.exchange import (
     Exchange,
     History,
     HttpMeaning,
-    Limits,
     Past,
     Rate,
     Topics,
     Urls,
+    WebsocketLimits,
     requests_of,
 )
 
@@ -64,7 +64,7 @@ BYBIT = Exchange(
     ),
     # https://bybit-exchange.github.io/docs/v5/ws/connect: 500 connections in 5 minutes, 21,000 characters of
     # topics a connection. No limit of messages is documented.
-    limits=Limits(
+    limits=WebsocketLimits(
         connects=Rate(500, 300.0),
         requests=dict.fromkeys(KINDS, Rate(20, 1.0)),
         topics=200,

@@ -7,11 +7,11 @@ from collector.exchanges.exchange import (
     CredentialQuestion,
     Exchange,
     History,
-    Limits,
     Past,
     Rate,
     Topics,
     Urls,
+    WebsocketLimits,
 )
 from collector.exchanges.kraken import topics
 
@@ -33,7 +33,7 @@ KRAKEN = Exchange(
     ),
     # https://docs.kraken.com/api/docs/guides/spot-ws-intro: some 150 connections in 10 minutes, rolling. How
     # many messages are too many is not documented ("Exceeded msg rate"), nor how many topics.
-    limits=Limits(
+    limits=WebsocketLimits(
         connects=Rate(150, 600.0),
         requests={"spot": Rate(5, 1.0)},
         topics=100,

@@ -14,11 +14,11 @@ from collector.exchanges.exchange import (
     Addresses,
     Exchange,
     History,
-    Limits,
     Past,
     Rate,
     Topics,
     Urls,
+    WebsocketLimits,
     requests_of,
 )
 from collector.exchanges.okx import topics
@@ -63,7 +63,7 @@ OKX = Exchange(
     ),
     # "Connect": 3 connections a second of one address; 480 requests to subscribe and the like an hour and
     # connection, pings apart. "Order book channel": fewer than 30 books a connection.
-    limits=Limits(
+    limits=WebsocketLimits(
         connects=Rate(3, 1.0),
         requests=dict.fromkeys(KINDS, Rate(480, 3600.0)),
         counts_pings=False,

@@ -9,11 +9,11 @@ from collector.exchanges.exchange import (
     KINDS,
     Addresses,
     Exchange,
-    Limits,
     Payload,
     Rate,
     Topics,
     Urls,
+    WebsocketLimits,
 )
 
 # Of ccxt.pro 4.5.90, all of them: those with a folder of their own are left out by the registry. A test
@@ -55,7 +55,7 @@ UNVERIFIED = Exchange(
         ccxt_urls_key={"live": "api"},
     ),
     # Nobody looked up the limits of the others: few enough for all.
-    limits=Limits(
+    limits=WebsocketLimits(
         connects=Rate(60, 300.0),
         requests=dict.fromkeys(KINDS, Rate(2, 1.0)),
         topics=20,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from collector.cli.commands.init.answers import Answers
-    from collector.cli.commands.init.write import Written
+    from collector.cli.commands.init.write import WrittenFile
 
 EXIT_INTERRUPTED = 130
 # What a missing answer would be, in the example of a whole command.
@@ -66,7 +66,7 @@ def init(
     return 0
 
 
-def _written(given: Given, output: Path, *, force: bool) -> "Written":
+def _written(given: Given, output: Path, *, force: bool) -> "WrittenFile":
     from rich.console import Console  # noqa: PLC0415
 
     from collector.cli.commands.init.file import check_place, exists_already  # noqa: PLC0415

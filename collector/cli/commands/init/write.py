@@ -18,7 +18,7 @@ URL_VARIABLE = "COLLECTOR_DATABASE__URL"
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenFile:
     """What is in its place now, and what it brings."""
 
     answers: Answers
@@ -27,7 +27,7 @@ class Written:
     outranked: Sequence[str]  # keys of the file that something else has the last word on
 
 
-def write(answers: Answers, output: Path, *, replace: bool) -> Written:
+def write(answers: Answers, output: Path, *, replace: bool) -> WrittenFile:
     """Write the file, once a plan could be made of it."""
     place = output.resolve()  # a link stays one
     text = yaml_text(answers, again=again(_options(answers), output))
@@ -36,10 +36,10 @@ def write(answers: Answers, output: Path, *, replace: bool) -> Written:
         plan = make_plan(settings, expected_lines(settings))
         outranked = _outranked(settings, load_settings(aside, environ={}, env_file=None))
         put_in_place(aside, place, replace=replace)
-    return Written(answers, output, plan, outranked)
+    return WrittenFile(answers, output, plan, outranked)
 
 
-def tell(written: Written) -> None:
+def tell(written: WrittenFile) -> None:
     """Print what was understood, the plan, and the commands that come next."""
     answers, database = written.answers, written.answers.database
     print()

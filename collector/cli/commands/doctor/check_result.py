@@ -7,7 +7,7 @@ Level = Literal["ok", "warn", "fail", "skip"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """One thing that was looked at: how it is, and what to do about it."""
 
     name: str
