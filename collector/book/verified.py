@@ -1,4 +1,4 @@
-"""Believe a book only while its exchange's own numbers prove it: a small state machine, no I/O, no clock."""
+"""Verify a local book by its exchange's own numbers: a small state machine, no I/O, no clock."""
 
 from enum import Enum, auto
 from math import inf
@@ -23,7 +23,7 @@ class Rule(Protocol):
 
     @property
     def verification(self) -> str:
-        """Name what proves the book: the word that stands in coverage."""
+        """Return the word for what proves the book, as it stands in coverage."""
 
     def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
         """Judge a snapshot that arrives while the book is synced."""
@@ -64,7 +64,7 @@ class WholeBooks:
 
 
 class BookState(Enum):
-    """Where a book stands."""
+    """The state of a book."""
 
     UNSYNCED = auto()  # no snapshot yet
     SYNCED = auto()
@@ -124,11 +124,11 @@ class VerifiedBook:
 
     @property
     def verification(self) -> str:
-        """Name what proves the book."""
+        """Return the word for what proves the book."""
         return self._rule.verification
 
     def knows(self, levels: int) -> bool:
-        """Say whether the best `levels` of each side are known for sure: as many as were subscribed."""
+        """Return whether the best `levels` of each side are known for sure: as many as were subscribed."""
         return levels <= self._depth
 
     def known_levels(self, most: int) -> int:
@@ -164,7 +164,7 @@ class VerifiedBook:
         return self._settle(delta, outcome)
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
-        """Take a whole book, as the first or in place of what was."""
+        """Replace the book by a snapshot, or open it."""
         outcome = OPENED
         before = None
         if self.state is BookState.SYNCED:
@@ -189,7 +189,7 @@ class VerifiedBook:
         return self._settle(snapshot, outcome)
 
     def doubt(self, reason: str, detail: str) -> Outcome:
-        """Throw the book away, if there is one: something of it was lost that its numbers need not show."""
+        """Discard the book, if there is one: a loss is known that its numbers need not show."""
         if self.state is not BookState.SYNCED:
             return UNSYNCED
         return self._broke(reason, detail)
@@ -220,7 +220,7 @@ class VerifiedBook:
         return outcome
 
     def _broke(self, reason: str, detail: str) -> Outcome:
-        """Throw the book away; one that was never synced goes on waiting for its snapshot."""
+        """Discard the book; one that was never synced goes on waiting for its snapshot."""
         was_synced = self.state is BookState.SYNCED
         self.reset()
         self.state = BookState.RESYNCING if was_synced else BookState.UNSYNCED

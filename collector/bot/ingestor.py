@@ -1,4 +1,4 @@
-"""Run a collector within another program: start it, hear from it, ask it, stop it, start it again."""
+"""Run a collector within another program: start, callbacks, questions, stop, and start again."""
 
 import threading
 import time
@@ -34,12 +34,12 @@ log = structlog.get_logger()
 
 
 def create_data_ingestor(config: Mapping[str, Any]) -> "DataIngestor":
-    """Make an ingestor from a dict of short keys. Raises SettingsError with every mistake in it."""
+    """Build an ingestor from a dict of short keys. Raises SettingsError with every mistake in it."""
     return DataIngestor(DataIngestorConfig.from_dict(config))
 
 
 class DataIngestor:
-    """One collector, held by a bot. Callbacks and subscriptions stay over a stop and the next start."""
+    """A collector within a bot. Callbacks and subscriptions outlive a stop and a new start."""
 
     def __init__(self, config: DataIngestorConfig | Settings) -> None:
         if isinstance(config, Settings):
@@ -61,16 +61,16 @@ class DataIngestor:
 
     @property
     def database_url(self) -> str:
-        """Where the rows are: what the loaders take, as they take the ingestor itself."""
+        """Return where the rows are; the loaders take it, or the ingestor itself."""
         return self.settings.database.url
 
     @property
     def phase(self) -> Phase:
-        """Tell whether it is stopped, starting, running or stopping."""
+        """Return whether it is stopped, starting, running or stopping."""
         return self._phase
 
     def start(self, timeout: float | None = None) -> bool:
-        """Collect. True once the first book is verified; False, with `start_failure` saying why, in time.
+        """Start collecting. True once a book is verified; else False, and `start_failure` has the reason.
 
         After False nothing runs. Does nothing while it runs.
         """
@@ -88,7 +88,7 @@ class DataIngestor:
         return failure is None
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Drain, close, account. True when nothing was lost; `report` has the figures. Idempotent.
+        """Stop: drain, close, account. True when nothing was lost; `report` has the figures. Idempotent.
 
         A callback may call it; while another thread stops already, which waits for that callback, it returns
         at once.
@@ -120,7 +120,7 @@ class DataIngestor:
         name: str | None = None,
         most_waiting: int = MOST_WAITING,
     ) -> Subscription:
-        """Call a callback with each state of each book, in a thread of its own. Call the result to end it.
+        """Call a callback with each state of each book, in a thread of its own. Call the result to end that.
 
         One that cannot keep up loses its own oldest updates, counted under `name` in `get_stats`.
         """
@@ -162,7 +162,7 @@ class DataIngestor:
         return bars
 
     def is_healthy(self) -> Health:
-        """Say whether all is well: true or false, with `reasons`."""
+        """Return whether all is well: true or false, with `reasons`."""
         collector = self._collector
         if collector is None or self._phase != "running":
             why = f" ({self.start_failure})" if self.start_failure else ""
@@ -170,7 +170,7 @@ class DataIngestor:
         return Health(tuple(reasons_of(collector.view())))
 
     def get_stats(self) -> dict[str, Any]:
-        """Return what it can say of itself, as plain values: streams, the identity's terms, callbacks."""
+        """Return its statistics as plain values: streams, the identity's terms, callbacks."""
         collector = self._collector
         if collector is not None:
             self._last_view = collector.view()
@@ -271,7 +271,7 @@ class DataIngestor:
         return names[0] if name is None else name
 
     def _want(self, exchange: str, symbols: tuple[str, ...]) -> None:
-        """Remember for the next start what is collected now."""
+        """Store for the next start what is collected now."""
         of_exchange = self.settings.exchanges[exchange].model_copy(update={"symbols": symbols})
         exchanges = {**self.settings.exchanges, exchange: of_exchange}
         self.settings = self.settings.model_copy(update={"exchanges": exchanges})

@@ -1,4 +1,4 @@
-"""Tell a mistake of the full settings by the short key that its writer knows, with the limit there."""
+"""Report mistakes of the full settings by the short keys that their writer used, with their limits."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ MOST_ROWS = 1_000_000  # that may trigger a flush
 
 @dataclass(frozen=True, slots=True)
 class WrittenConfig:
-    """What the writer of a config wrote, and what it stands for."""
+    """A config as written, and the full settings that it stands for."""
 
     name: str  # what messages call the config
     values: Mapping[str, object]  # by short key
@@ -27,7 +27,7 @@ class WrittenConfig:
 def in_short_keys(
     problems: Sequence[str], written: WrittenConfig, settings_of: Callable[[], Settings]
 ) -> list[str]:
-    """Return the problems as the writer knows the keys; `settings_of` gives the settings beside his own."""
+    """Return the problems in short keys; `settings_of` returns the settings beside the written ones."""
     return list(dict.fromkeys(_told(problems, written, settings_of)))
 
 
@@ -55,7 +55,7 @@ def _told(
 
 
 def _is_own(key: str, written: WrittenConfig) -> bool:
-    """Say whether the writer used the full key himself."""
+    """Return whether the full key was written itself."""
     return any(key == own or key.startswith((f"{own}.", f"{own}[")) for own in written.more)
 
 
@@ -74,7 +74,7 @@ def _short(key: str, written: WrittenConfig) -> str:
 
 
 def _worded(text: str, written: WrittenConfig) -> str:
-    """Put short keys in the place of full ones within a text."""
+    """Replace full keys within a text by short ones."""
     for short, path in written.places:
         if path not in written.more:
             text = re.sub(rf"{re.escape(path)}(?![\w*])", short, text)
@@ -82,7 +82,7 @@ def _worded(text: str, written: WrittenConfig) -> str:
 
 
 def _limits(settings_of: Callable[[], Settings]) -> dict[str, str]:
-    """Say what may stand in a short key that another key limits as well."""
+    """Describe what a short key may hold when another key limits it as well."""
     try:
         settings = settings_of()
     except SettingsError:  # told by itself

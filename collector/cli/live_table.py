@@ -183,7 +183,7 @@ def _waiting(view: "View", peak: str) -> Text:
 
 
 def _identity(view: "View") -> Text:
-    """Say whether everything that came in is accounted for; a batch being committed is on its way."""
+    """Draw whether all events are accounted for; those of a batch being committed are on their way."""
     totals = {name: sum(getattr(one.counts, term) for one in view.streams) for name, term in TERMS.items()}
     came = totals["received"] + totals["carried in"]
     settled = [f"{totals[name]:,} {name}" for name in SETTLED if totals[name] or name in ALWAYS_SHOWN]
@@ -251,7 +251,7 @@ def _gaps_style(line: StreamLine) -> str:
 
 
 def _cause(line: StreamLine, room: int) -> str:
-    """Name the last cause, and how long ago it was where there is room for that."""
+    """Draw the last cause, and how long ago it was where there is room."""
     if line.age_s is None:
         return ""
     long = f"{line.view.last_cause} {span(line.age_s)} ago"

@@ -1,4 +1,4 @@
-"""Say what a configuration brings: messages and rows a second, gigabytes a day, when the disk is full."""
+"""Estimate what a configuration brings: messages and rows a second, gigabytes a day, days to a full disk."""
 
 import datetime as dt
 import shutil
@@ -56,14 +56,14 @@ class Plan:
 
     @property
     def days_until_full(self) -> float | None:
-        """Tell how long the disk lasts; None where that is not known."""
+        """Compute how long the disk lasts; None where that is not known."""
         if self.free_bytes is None or not self.gigabytes_a_day:
             return None
         return self.free_bytes * SPARE / 1e9 / self.gigabytes_a_day
 
 
 def make_plan(settings: "Settings", lines: Sequence[StreamPlan]) -> Plan:
-    """Hold what the streams bring against the room for the database."""
+    """Compare what the streams bring with the room for the database."""
     from collector.database.url import database_url, sqlite_path  # noqa: PLC0415
 
     path = sqlite_path(database_url(settings.database.url))
@@ -73,7 +73,7 @@ def make_plan(settings: "Settings", lines: Sequence[StreamPlan]) -> Plan:
 
 
 def expected_lines(settings: "Settings") -> list[StreamPlan]:
-    """Return what the exchanges' pages, or busy markets, let expect of each stream."""
+    """Estimate each stream by the exchanges' pages and busy markets."""
     from collector.cli.commands.plan_rates import expected  # noqa: PLC0415
     from collector.exchanges.meaning import kind_meant  # noqa: PLC0415
 

@@ -62,7 +62,7 @@ def _reasons(state: "AccountingState") -> str:
 
 
 def end_at_once() -> None:
-    """Let Ctrl-C end the process without a word, as it ends a program that is not written in Python."""
+    """End the process at Ctrl-C without a traceback, as programs not written in Python end."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or somebody's
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -101,10 +101,10 @@ class Face(Protocol):
     every_s: float
 
     def show(self, view: "View") -> None:
-        """Show how things stand."""
+        """Show the present view."""
 
     def stopping(self, deadline_s: float) -> None:
-        """Show that it stops, which may take so long."""
+        """Show that the collector is stopping, and how long that may take."""
 
     def close(self) -> None:
         """Show nothing more. Idempotent."""

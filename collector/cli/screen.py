@@ -1,4 +1,4 @@
-"""Keep a live table on a terminal while a collector runs."""
+"""Show a live table on a terminal while a collector runs."""
 
 import os
 import sys
@@ -60,7 +60,7 @@ class Screen:
         )
 
     def show(self, view: "View") -> None:
-        """Draw."""
+        """Draw the table."""
         if not self._live.is_started:
             self._live.start()
         size = self._live.console.size

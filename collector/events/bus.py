@@ -15,23 +15,23 @@ STOP_WITHIN_S = 2.0  # for a handler to work off what waits for it
 
 
 class Subscription:
-    """One handler's place on a bus. Call it to take the subscription back."""
+    """A handler's subscription. Call it to end it."""
 
     def __init__(self, bus: "EventBus", subscriber: Subscriber) -> None:
         self._bus = bus
         self._subscriber = subscriber
 
     def __call__(self) -> None:
-        """Call the handler no more; returns once it has. Does nothing the second time."""
+        """End the subscription; returns when the handler has returned. Does nothing the second time."""
         self._bus.remove(self._subscriber)
 
     def delivery(self) -> Delivery:
-        """Tell what became of the events so far."""
+        """Count what became of the events so far."""
         return self._subscriber.delivery()
 
 
 class EventBus:
-    """Hand each event to those who asked for its type.
+    """Deliver each event to the handlers of its type.
 
     `subscribe` is for everybody: a bounded queue and a thread for each handler, from `start` to `stop`.
     `attach` is for parts of ours that are quick and never wait: they are called in the publisher's thread.
@@ -47,16 +47,16 @@ class EventBus:
         self._running = False
 
     def wanted(self, kind: type) -> bool:
-        """Say whether anybody would hear an event of this type."""
+        """Return whether there is a handler for this type of event."""
         return kind in self._receivers
 
     def publish(self, event: object) -> None:
-        """Hand an event on."""
+        """Deliver an event to the handlers of its type."""
         for receive in self._receivers.get(type(event), ()):
             receive(event)
 
     def attach(self, kind: type[Event], handler: Callable[[Event], None]) -> Callable[[], None]:
-        """Call a handler in the publisher's thread: it must be quick. Returns what detaches it."""
+        """Call a handler in the publisher's thread: it must be quick. Returns a function that detaches it."""
         failures = 0
 
         def receive(event: Event) -> None:
@@ -73,7 +73,7 @@ class EventBus:
         return lambda: self._detach([receive])
 
     def detach_all(self) -> None:
-        """Detach what is attached: its makers have ended. Subscriptions stay."""
+        """Detach all attached handlers. Subscriptions stay."""
         self._detach(list(self._attached))
 
     @overload
@@ -111,7 +111,7 @@ class EventBus:
 
         One that cannot keep up loses its oldest events, and one that raises goes on with the next; both are
         counted under `name` in `deliveries`. An `alarm` rings in the same thread when no event came until it
-        was due. Returns what takes the subscription back.
+        was due. Returns the subscription.
         """
         with self._lock:
             taken = {one.name for one in self._subscribers}
@@ -125,7 +125,7 @@ class EventBus:
         return Subscription(self, subscriber)
 
     def remove(self, subscriber: Subscriber) -> None:
-        """Take a subscription back, and end its thread."""
+        """End a subscription and its thread."""
         self._detach([subscriber.put])
         with self._lock:
             if subscriber not in self._subscribers:
@@ -141,7 +141,7 @@ class EventBus:
                 subscriber.start()
 
     def stop(self, timeout_s: float = STOP_WITHIN_S) -> list[str]:
-        """Let the subscribers have what waits and end their threads; names those that did not return.
+        """Deliver what is queued, then end the subscribers' threads; returns the names of those still alive.
 
         Subscriptions stay, for the next start. Does nothing the second time.
         """
@@ -152,7 +152,7 @@ class EventBus:
         return [one.name for one in subscribers if not one.stop(until_s)]
 
     def deliveries(self) -> list[Delivery]:
-        """Tell, subscriber by subscriber, what became of the events."""
+        """Count what became of the events, subscriber by subscriber."""
         with self._lock:
             return [one.delivery() for one in self._subscribers]
 

@@ -17,7 +17,7 @@ _WELL_FORMED = re.compile(r"book\.[1-9][0-9]{0,5}|ohlcv\.\w{1,8}|bbo|trade", re.
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel: its family, and the depth or interval where the family has several."""
+    """A channel's family, and its depth or interval where the family has several."""
 
     family: str
     detail: str = ""

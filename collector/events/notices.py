@@ -1,4 +1,4 @@
-"""Values for whoever watches, a log, a bot or a dashboard: what happened, and how a stream is now."""
+"""Define what is published about collecting (for logs, bots, dashboards), and a stream's present state."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,7 +22,7 @@ class State(StrEnum):
 
     @classmethod
     def said(cls, word: str) -> "State":
-        """Read the word that an exchange uses."""
+        """Return the state for an exchange's own word."""
         return cls(word) if word in cls._value2member_map_ else cls.OTHER
 
 

@@ -129,7 +129,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What an exchange tells over REST of times when nobody listened."""
+    """What an exchange serves over REST of times when nothing was collected."""
 
     trades: Mapping[MarketKind, Past]
     bars: Mapping[MarketKind, Past]
@@ -195,17 +195,17 @@ class Exchange:
 
     @property
     def kinds(self) -> tuple[MarketKind, ...]:
-        """The kinds of market it has, in a fixed order."""
+        """Return the kinds of market it has, in a fixed order."""
         return tuple(kind for kind in KINDS if kind in self.depths)
 
     @property
     def environments(self) -> tuple[Environment, ...]:
-        """The environments it has, live first."""
+        """Return the environments it has, live first."""
         return tuple(self.addresses.own)
 
     @property
     def read_frame(self) -> ReadFrame:
-        """The function that maps one frame."""
+        """Return the function that reads one frame."""
         read_frame: ReadFrame = self._module("frames").read_frame
         return read_frame
 
@@ -236,17 +236,17 @@ def kind_of(symbol: str) -> str | None:
 
 
 def depths_text(depths: Sequence[int]) -> str:
-    """Name the depths offered, for a message."""
+    """Write the depths offered, for a message."""
     if isinstance(depths, range):
         return f"any from {depths[0]} to {depths[-1]}"
     return one_of([str(depth) for depth in depths])
 
 
 def one_of(names: Sequence[str]) -> str:
-    """Word a choice: `a`, or `one of a, b, c`."""
+    """Write a choice: `a`, or `one of a, b, c`."""
     return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
 
 
 def requests_of(most: int) -> Callable[[Sequence[str]], Sequence[Sequence[str]]]:
-    """Return what divides topics among requests of at most so many."""
+    """Return a function that divides topics among requests of at most `most` each."""
     return lambda topics: [topics[first : first + most] for first in range(0, len(topics), most)]

@@ -29,12 +29,12 @@ CURRENCY_ALIASES: Mapping[str, str] = {
 
 
 def is_known(name: str) -> bool:
-    """Say whether anything is collected from there, verified or not."""
+    """Return whether an exchange can be collected, verified or not."""
     return name in EXCHANGES or name in UNVERIFIED_NAMES
 
 
 def exchange_of(name: str) -> Exchange:
-    """Return what is known of an exchange, or raise SettingsError naming those that are known."""
+    """Return the facts of an exchange; SettingsError with the known names if it is not one."""
     if name in EXCHANGES:
         return EXCHANGES[name]
     if name in UNVERIFIED_NAMES:
@@ -43,7 +43,7 @@ def exchange_of(name: str) -> Exchange:
 
 
 def environment_problem(name: str, environment: Environment) -> str | None:
-    """Say why `environment` cannot be had at an exchange, or return None."""
+    """Describe why an exchange has no such environment; None if it has."""
     offered = exchange_of(name).environments
     if environment in offered:
         return None
@@ -63,7 +63,7 @@ def smallest_depth_holding(name: str, kind: MarketKind, levels: int) -> int:
 
 
 def supported_text(name: str | None = None) -> str:
-    """Name what this version collects, from one exchange or from all, for a message."""
+    """List what this version collects, from one exchange or from all, for a message."""
     names = [name] if name is not None and is_known(name) else sorted(EXCHANGES)
     return "; ".join(_supported(each, exchange_of(each)) for each in names)
 

@@ -34,7 +34,7 @@ def plan(
     ] = MEASURE_S,
     as_json: AsJson = False,
 ) -> int:
-    """Say what to expect: messages and rows a second, gigabytes a day, and when the disk will be full.
+    """Estimate messages and rows a second, gigabytes a day, and when the disk will be full.
 
     Example: python run.py plan --config live.yaml --measure
 
@@ -60,7 +60,7 @@ def plan(
 
 
 def _measured(settings: "Settings", seconds: float) -> list[StreamPlan]:
-    """Collect for so long into a throw-away file; bytes are shared out by rows."""
+    """Collect for `seconds` into a throw-away file; its bytes are divided by rows."""
     from collector.app.collector import Collector  # noqa: PLC0415
     from collector.app.logs import set_up_logging  # noqa: PLC0415
     from collector.cli.plain import progress  # noqa: PLC0415

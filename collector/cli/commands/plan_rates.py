@@ -1,4 +1,4 @@
-"""Say how many messages a stream may bring, and how many bytes its rows take.
+"""Estimate how many messages a stream may bring, and how many bytes its rows take.
 
 What an exchange pushes at fixed intervals comes no faster; what has no interval is what a busy market was
 seen to send, and a quiet one sends far less.
@@ -28,7 +28,7 @@ class ExpectedRate:
 
     @property
     def bytes_a_s(self) -> float:
-        """Tell what its rows take."""
+        """Sum the bytes a second of its rows."""
         return sum(BYTES_A_ROW[table] * rate for table, rate in self.rows_a_s.items())
 
 

@@ -90,7 +90,7 @@ _kline_decoder = msgspec.json.Decoder(_Kline, strict=False)
 
 
 def read_rest_book(text: str, topic: str) -> Snapshot:
-    """Read a book of REST; spot tells no time."""
+    """Read a book of REST; spot sends no time."""
     book = _rest_book_decoder.decode(text)
     check_whole("lastUpdateId", book.update)
     if book.transaction_ms is not None:

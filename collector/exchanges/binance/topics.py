@@ -1,4 +1,4 @@
-"""Name what is collected from Binance, spot and USD-M, and ask for it.
+"""Build Binance's topics and requests, spot and USD-M.
 
 A topic is the stream's name without its speed, which no frame tells: `btcusdt@depth`. Spot and USD-M have
 sockets of their own, so a topic names one market on its connection.
@@ -13,7 +13,7 @@ _DEPTH_SPEED = "@100ms"  # the fastest that spot documents; unnamed, spot means 
 
 
 def topic(market_id: str, symbol: str, channel: str) -> str:
-    """Name what the frames of one channel of a market are routed by; books of every depth are one."""
+    """Return the topic of a channel of a market; books of every depth share one."""
     del symbol  # frames name markets by the exchange's id
     name = market_id.lower()
     meant = Channel.of(channel)
@@ -31,12 +31,12 @@ def topic(market_id: str, symbol: str, channel: str) -> str:
 
 
 def subscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
-    """Make the request that asks for topics."""
+    """Build the request that subscribes topics."""
     return _request("SUBSCRIBE", topics, request_id)
 
 
 def unsubscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
-    """Make the request that ends topics."""
+    """Build the request that unsubscribes topics."""
     return _request("UNSUBSCRIBE", topics, request_id)
 
 
@@ -46,5 +46,5 @@ def _request(method: str, topics: Sequence[str], request_id: str) -> dict[str, o
 
 
 def _wire(topic: str) -> str:
-    """Name the stream that brings a topic."""
+    """Return the name of the stream that brings a topic."""
     return f"{topic}{_DEPTH_SPEED}" if topic.endswith(_DEPTH) else topic

@@ -34,7 +34,7 @@ _PER_ADDRESS = Rate(600, 5.0)  # https://bybit-exchange.github.io/docs/v5/rate-l
 
 
 def _newest_trades(rows: int) -> Past:
-    """Describe trades, of which REST has the newest only: it takes neither an id nor a time."""
+    """Describe trades: REST has the newest only, and takes neither an id nor a time."""
     method = "public_get_v5_market_recent_trade"
     return Past(method, rows, 1.0, _PER_ADDRESS, paging=None, newest_rows=rows, id_kind="trade")
 

@@ -107,7 +107,7 @@ def _trade(topic: str, trade: _Trade) -> Trade:
 
 
 def read_bars(text: str) -> Sequence[Message]:
-    """Read bars as they stand. Their topic tells the interval: `kline.1.BTCUSDT`."""
+    """Read bars as they stand. Their topic has the interval: `kline.1.BTCUSDT`."""
     frame = _bars_decoder.decode(text)
     code = frame.topic.split(".")[1] if frame.topic.count(".") > 1 else ""
     if code not in INTERVALS:

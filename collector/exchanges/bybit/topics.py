@@ -1,4 +1,4 @@
-"""Name what is collected from Bybit v5, and ask for it. https://bybit-exchange.github.io/docs/v5/ws/connect."""
+"""Build Bybit v5's topics and requests. https://bybit-exchange.github.io/docs/v5/ws/connect."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -28,7 +28,7 @@ INTERVALS: Mapping[str, str] = MappingProxyType({code: interval for interval, co
 
 
 def topic(market_id: str, symbol: str, channel: str) -> str:
-    """Name a channel of a market; the best bid and ask are its order book at depth 1."""
+    """Return the topic of a channel of a market; the best bid and ask are its order book at depth 1."""
     del symbol
     meant = Channel.of(channel)
     if meant.is_book and meant.is_well_formed:
@@ -43,15 +43,15 @@ def topic(market_id: str, symbol: str, channel: str) -> str:
 
 
 def subscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
-    """Make the request that asks for topics."""
+    """Build the request that subscribes topics."""
     return {"op": "subscribe", "req_id": request_id, "args": list(topics)}
 
 
 def unsubscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
-    """Make the request that ends topics."""
+    """Build the request that unsubscribes topics."""
     return {"op": "unsubscribe", "req_id": request_id, "args": list(topics)}
 
 
 def ping(request_id: str) -> dict[str, object]:
-    """Make the request that a living connection answers."""
+    """Build the ping request."""
     return {"op": "ping", "req_id": request_id}

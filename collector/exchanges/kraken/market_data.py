@@ -164,7 +164,7 @@ def _trade(trade: _Trade, past: bool) -> Trade:
 
 
 def read_bars(text: str) -> list[Message]:
-    """Read bars as they stand: that one is over shows only when a later one is there."""
+    """Read bars as they stand: one is over only when a later one is there."""
     frame = _bars_decoder.decode(text)
     exchange_ms = optional_milliseconds(frame.timestamp)
     past = frame.type == SNAPSHOT

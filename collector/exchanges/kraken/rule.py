@@ -29,7 +29,7 @@ class Checksum:
         self._asks: dict[float, str] = {}
 
     def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
-        """Let every delta be applied: `prove` judges what comes of it."""
+        """Accept every delta: `prove` checks the book that results."""
         del last_sequence, delta
         return Verdict.CONTINUES
 

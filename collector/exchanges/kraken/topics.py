@@ -1,4 +1,4 @@
-"""Name what is collected from Kraken's spot market, websocket v2, and ask for it.
+"""Build the topics and requests of Kraken's spot market, websocket v2.
 
 A topic is `<channel>:<Kraken's name of the market>`: `book.25:BTC/USD`, `trade:BTC/USD`, `bbo:BTC/USD`,
 `ohlcv.1m:BTC/USD`. Every symbol of a request is answered by itself:
@@ -33,7 +33,7 @@ _CHANNEL_NUMBERS = 100
 
 
 def topic(market_id: str, symbol: str, channel: str) -> str:
-    """Name a channel of a market."""
+    """Return the topic of a channel of a market."""
     del market_id  # the ids of REST, such as XXBTZUSD, are not known here
     if channel not in CHANNELS:
         raise ValueError(f"{channel} is no channel of Kraken: one of {', '.join(CHANNELS)} expected")
@@ -42,24 +42,24 @@ def topic(market_id: str, symbol: str, channel: str) -> str:
 
 
 def route(topic: str) -> str:
-    """Return what a frame of a topic is known by: a frame of a book does not tell the subscribed depth."""
+    """Return what routes a topic's frames: a book's frame does not have the subscribed depth."""
     channel, market = split(topic)
     return name(BOOK, market) if Channel.of(channel).family == BOOK else topic
 
 
 def name(channel: str, market: str) -> str:
-    """Put a topic together."""
+    """Join a topic from its parts."""
     return f"{channel}:{market}"
 
 
 def split(topic: str) -> tuple[str, str]:
-    """Take a topic apart: channel, market."""
+    """Split a topic: channel, market."""
     channel, _, market = topic.partition(":")
     return channel, market
 
 
 def number(request_id: str, channel: str) -> int:
-    """Make the number that goes with a request."""
+    """Build the number that goes with a request."""
     return int(request_id) * _CHANNEL_NUMBERS + CHANNELS.index(channel)
 
 
@@ -70,7 +70,7 @@ def asked(number: int) -> tuple[str, str | None]:
 
 
 def requests(topics: Sequence[str]) -> list[list[str]]:
-    """Put together what one request can ask for: many symbols of one channel, depth or interval."""
+    """Group topics by request: many symbols of one channel, depth or interval."""
     groups: dict[str, list[str]] = {}
     for each in topics:
         groups.setdefault(split(each)[0], []).append(each)
@@ -78,18 +78,18 @@ def requests(topics: Sequence[str]) -> list[list[str]]:
 
 
 def subscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
-    """Make the request that asks for topics of one channel. Raises ValueError when there are several."""
+    """Build the request that subscribes topics of one channel. Raises ValueError when there are several."""
     # Snapshots of trades and bars (the last 50, the last bars) reach over the hole of a short disconnect.
     return _request("subscribe", topics, request_id, {"snapshot": True})
 
 
 def unsubscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
-    """Make the request that ends topics of one channel. Raises ValueError when there are several."""
+    """Build the request that unsubscribes topics of one channel. Raises ValueError when there are several."""
     return _request("unsubscribe", topics, request_id, {})
 
 
 def ping(request_id: str) -> dict[str, object]:
-    """Make the request that a living connection answers."""
+    """Build the ping request."""
     return {"method": "ping", "req_id": int(request_id)}
 
 

@@ -1,4 +1,4 @@
-"""Name what is collected from OKX v5, and ask for it. https://www.okx.com/docs-v5/en/#overview-websocket.
+"""Build OKX v5's topics and requests. https://www.okx.com/docs-v5/en/#overview-websocket.
 
 A topic is `<OKX's channel>:<instrument>`: `books:BTC-USDT`, `candle1H:BTC-USDT-SWAP`.
 """
@@ -23,7 +23,7 @@ CANDLE = "candle"
 
 
 def topic(market_id: str, symbol: str, channel: str) -> str:
-    """Name a channel of a market."""
+    """Return the topic of a channel of a market."""
     del symbol
     meant = Channel.of(channel)
     if channel in BOOKS:
@@ -38,6 +38,6 @@ def topic(market_id: str, symbol: str, channel: str) -> str:
 
 
 def request(operation: str, topics: Sequence[str], request_id: str) -> dict[str, object]:
-    """Make the request that asks for topics, or ends them."""
+    """Build the request that subscribes topics, or unsubscribes them."""
     arguments = [dict(zip(("channel", "instId"), each.split(":"), strict=True)) for each in topics]
     return {"id": request_id, "op": operation, "args": arguments}

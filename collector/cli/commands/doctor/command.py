@@ -1,4 +1,4 @@
-"""Run the checks and tell what they found."""
+"""Run the checks and print what they found."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Look at the exchanges: reached by REST and websocket, clock, credentials."""
+"""Check the exchanges: REST and websocket, clock, credentials."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ NETWORK_ADVICE = "is there a way out to the network, a proxy, a firewall? Is the
 
 
 def exchange(name: str, settings: "ExchangeSettings") -> Iterator[CheckResult]:
-    """Look at one exchange."""
+    """Check one exchange."""
     from collector.network.markets import Source  # noqa: PLC0415
     from collector.network.probe import dial  # noqa: PLC0415
 

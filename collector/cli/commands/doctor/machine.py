@@ -1,4 +1,4 @@
-"""Look at the machine: Python, SQLite, open files, memory, the disk."""
+"""Check the machine: Python, SQLite, open files, memory, the disk."""
 
 import os
 import platform
@@ -27,7 +27,7 @@ MEMORY_SHARE = 0.25
 
 
 def python() -> CheckResult:
-    """Look at the version of Python."""
+    """Check the version of Python."""
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if sys.version_info < OLDEST_PYTHON:
         return CheckResult("python", "fail", found, "install Python 3.11 or newer")
@@ -45,7 +45,7 @@ def installation() -> CheckResult:
 
 
 def sqlite() -> CheckResult:
-    """Look at the SQLite that this program uses."""
+    """Check the version of SQLite."""
     from collector.database.sqlite_file import sqlite_version  # noqa: PLC0415
 
     version = sqlite_version()
@@ -57,7 +57,7 @@ def sqlite() -> CheckResult:
 
 
 def open_files() -> CheckResult:
-    """Look at how many files and sockets this process may open."""
+    """Check how many files and sockets this process may open."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     found = "no limit" if limit == resource.RLIM_INFINITY else f"{limit} may be open"
     if limit == resource.RLIM_INFINITY or limit >= FILES_WANTED:
@@ -69,7 +69,7 @@ def open_files() -> CheckResult:
 
 
 def memory(buffer_rows: int, levels: int) -> CheckResult:
-    """Hold what a full buffer takes against the memory that is free."""
+    """Compare a full buffer's memory with what is free."""
     most = buffer_rows * (4 * levels * 8 + 48)
     free = _free_memory()
     if free is None:
@@ -83,7 +83,7 @@ def memory(buffer_rows: int, levels: int) -> CheckResult:
 
 
 def disk(folder: Path) -> Iterator[CheckResult]:
-    """Look at the space and the speed of the disk that the database, or the spool, is on."""
+    """Check the space and the speed of the disk of the database, or of the spool."""
     try:
         free = shutil.disk_usage(folder).free
         commit_s, bytes_a_s = _speed(folder)

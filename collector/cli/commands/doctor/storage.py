@@ -58,7 +58,7 @@ def followers(settings: "Settings") -> "Iterator[CheckResult]":
 
 
 def _of_sink(subject: str, sink: "Sink", settings: "DatabaseSettings") -> CheckResult:
-    """Look at an SQL database without changing it; open and close a sink of any other kind."""
+    """Check an SQL database without changing it; open and close a sink of any other kind."""
     from collector.sinks.sql.sink import SqlSink  # noqa: PLC0415
 
     if isinstance(sink, SqlSink):

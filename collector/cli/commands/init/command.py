@@ -105,7 +105,7 @@ def _may_replace(console: "Console", output: Path) -> bool:
 
 
 def _answers(console: "Console", given: Given) -> "Answers":
-    """Read what was given, ask for the rest. What was given is looked at first: a mistake there ends it."""
+    """Parse the options first, so that a mistake there ends it, then ask for the rest."""
     from collector.cli.commands.init import answers  # noqa: PLC0415
     from collector.cli.commands.init.interview import Interview  # noqa: PLC0415
     from collector.cli.commands.init.markets import markets  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Put a file in its place whole, or not at all."""
+"""Write a file whole, or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from collector.errors import UserError
 
 
 def check_place(path: Path) -> None:
-    """Raise UserError where no file can be put."""
+    """Raise UserError where no file can be written."""
     if path.is_dir():
         raise UserError(f"{path} is a folder, expected the name of a file for --output")
     if not path.parent.is_dir():
@@ -17,13 +17,13 @@ def check_place(path: Path) -> None:
 
 
 def exists_already(path: Path) -> UserError:
-    """Return what to say of a file that nobody allowed to replace."""
+    """Return the error for a file that must not be replaced."""
     return UserError(f"{path} exists and is left as it is: --force replaces it, --output names another file")
 
 
 @contextmanager
 def written_aside(path: Path, text: str) -> Iterator[Path]:
-    """Write a file beside its place; it is gone at the end, whatever happens."""
+    """Write a temporary file beside its place, and remove it at the end whatever happens."""
     aside = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
         with _told(path):
@@ -34,7 +34,7 @@ def written_aside(path: Path, text: str) -> Iterator[Path]:
 
 
 def put_in_place(aside: Path, path: Path, *, replace: bool) -> None:
-    """Give the file its name in one step; without `replace`, never over another that came meanwhile."""
+    """Rename the file into place in one step; without `replace`, never over another that came meanwhile."""
     with _told(path):
         if replace:
             aside.replace(path)

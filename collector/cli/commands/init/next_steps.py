@@ -1,4 +1,4 @@
-"""Word the commands that come next, as they can be typed where the person is."""
+"""Build the commands that come next, as they can be typed where the person is."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Write the file, show what it will cost, and say what comes next."""
+"""Write the file, and print what it will cost and what comes next."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ URL_VARIABLE = "COLLECTOR_DATABASE__URL"
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """What is in its place now, and what it brings."""
+    """The file that was written, and what it brings."""
 
     answers: Answers
     output: Path
@@ -86,7 +86,7 @@ def _loaded(aside: Path, output: Path) -> Settings:
 
 
 def _outranked(used: Settings, written: Settings) -> list[str]:
-    """Name the keys of the file that something else has the last word on."""
+    """List the keys of the file that something else overrides."""
     by_file = dict(_values(written.masked()))
     return [key for key, value in _values(used.masked()) if by_file.get(key, value) != value]
 

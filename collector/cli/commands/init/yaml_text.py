@@ -1,4 +1,4 @@
-"""Write the configuration as YAML that says why each line is there."""
+"""Write the configuration as YAML, with a comment for each line."""
 
 import json
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def yaml_text(answers: Answers, *, again: str) -> str:
 
 
 def _exchange(exchange: str, symbols: Sequence[str], purpose: Purpose, *, is_first: bool) -> list[str]:
-    """Write one exchange; what its sections are is said at the first only."""
+    """Write one exchange; its sections are explained at the first only."""
 
     def section(name: str) -> list[str]:
         return [*([_SECTIONS[name]] if is_first else []), f"    {name}:"]
