@@ -38,7 +38,7 @@ class BridgingRule(Rule, Protocol):
         """Judge the first delta on a snapshot: REPEATS is older, CONTINUES joins, BREAKS leaves a hole."""
 
 
-class _Brought(NamedTuple):
+class _Rebuilt(NamedTuple):
     book: OrderBook
     last: Snapshot | Delta  # the last message in it
     sequence: int
@@ -105,19 +105,19 @@ class BridgedBook(VerifiedBook):
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Rebuild the book from a REST snapshot and the deltas since."""
-        brought = self._bring_up(snapshot)
-        return brought if isinstance(brought, Outcome) else self._take(snapshot, brought)
+        rebuilt = self._rebuild(snapshot)
+        return rebuilt if isinstance(rebuilt, Outcome) else self._take(snapshot, rebuilt)
 
     def compare(self, snapshot: Snapshot) -> str | None:
         """Compare with a snapshot: "" is equal, words name a difference, None is not comparable now."""
-        brought = self._bring_up(snapshot)
-        if self.state is not BookState.SYNCED or isinstance(brought, Outcome):
+        rebuilt = self._rebuild(snapshot)
+        if self.state is not BookState.SYNCED or isinstance(rebuilt, Outcome):
             return None
-        if brought.sequence != self.last_sequence:
+        if rebuilt.sequence != self.last_sequence:
             return None
-        return self._disagreement(brought.book, snapshot) or ""
+        return self._disagreement(rebuilt.book, snapshot) or ""
 
-    def _bring_up(self, snapshot: Snapshot) -> "_Brought | Outcome":
+    def _rebuild(self, snapshot: Snapshot) -> "_Rebuilt | Outcome":
         """Build a book from a snapshot and the deltas kept since; an Outcome if that cannot be done."""
         sequence = snapshot.sequence
         if sequence is None:
@@ -145,10 +145,10 @@ class BridgedBook(VerifiedBook):
                 sequence = delta.sequence or sequence
         except FrameError as error:
             return Outcome(Did.REJECTED, error.reason, error.detail)
-        return _Brought(book, last, sequence, joined)
+        return _Rebuilt(book, last, sequence, joined)
 
-    def _take(self, snapshot: Snapshot, brought: "_Brought") -> Outcome:
-        book, last, sequence, joined = brought
+    def _take(self, snapshot: Snapshot, rebuilt: "_Rebuilt") -> Outcome:
+        book, last, sequence, joined = rebuilt
         was_synced, before = self.state is BookState.SYNCED, self.last_sequence
         if was_synced and before is not None and sequence < before:
             return Outcome(Did.REJECTED, STALE_SNAPSHOT, f"snapshot reaches {sequence}, the book {before}")

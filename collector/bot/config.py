@@ -50,11 +50,11 @@ class DataIngestorConfig:
 
     def __post_init__(self) -> None:
         problems = _own_problems(self)
-        told = {_key_told(text) for text in problems}
+        reported = {_key_in(text) for text in problems}
         try:
             self.to_settings()
         except SettingsError as error:
-            problems += [text for text in error.problems if _key_told(text) not in told]
+            problems += [text for text in error.problems if _key_in(text) not in reported]
         if problems:
             raise SettingsError(sorted(problems))
 
@@ -89,8 +89,8 @@ class DataIngestorConfig:
                 more,
                 [place for _, place in channels_of(self)],
             )
-            told = in_short_keys(error.problems, written, lambda: _load(more).settings)
-            raise SettingsError(told) from None
+            problems = in_short_keys(error.problems, written, lambda: _load(more).settings)
+            raise SettingsError(problems) from None
 
 
 OPTIONAL: Final = frozenset({"exchange", "environment", "market", "endpoints", "data_source"})
@@ -214,7 +214,7 @@ def _nearest_exchange(name: object) -> str:
     return nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
 
 
-def _key_told(text: str) -> str:
+def _key_in(text: str) -> str:
     return text.split(": ")[1]
 
 

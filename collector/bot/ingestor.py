@@ -141,7 +141,7 @@ class DataIngestor:
         collector.check_symbols(name, *symbols)
         new = collector.subscribe(name, *symbols)
         kept = self.settings.exchanges[name].symbols
-        self._want(name, (*kept, *dict.fromkeys(key.symbol for key in new)))
+        self._keep_symbols(name, (*kept, *dict.fromkeys(key.symbol for key in new)))
         return new
 
     def unsubscribe(self, *symbols: str, exchange: str | None = None) -> list[StreamKey]:
@@ -152,7 +152,7 @@ class DataIngestor:
         gone = {*symbols, *(key.symbol for key in ended)}
         meant = collector.meaning(name, *self.settings.exchanges[name].symbols)
         kept = tuple(one for one in meant if one not in gone and meant[one] not in gone)
-        self._want(name, kept)
+        self._keep_symbols(name, kept)
         return ended
 
     def bars(self, interval: str, *, symbol: str | None = None, exchange: str | None = None) -> LiveBars:
@@ -270,7 +270,7 @@ class DataIngestor:
             )
         return names[0] if name is None else name
 
-    def _want(self, exchange: str, symbols: tuple[str, ...]) -> None:
+    def _keep_symbols(self, exchange: str, symbols: tuple[str, ...]) -> None:
         """Store for the next start what is collected now."""
         of_exchange = self.settings.exchanges[exchange].model_copy(update={"symbols": symbols})
         exchanges = {**self.settings.exchanges, exchange: of_exchange}

@@ -49,7 +49,7 @@ def stats_of(
 
 
 def _stream(view: StreamView) -> dict[str, Any]:
-    glance = view.glance
+    now = view.glance
     return {
         "exchange": view.key.exchange,
         "symbol": view.key.symbol,
@@ -59,7 +59,7 @@ def _stream(view: StreamView) -> dict[str, Any]:
         "rejected": dict(view.counts.rejected),
         "gaps": view.gaps,
         "last_cause": view.last_cause,
-        "bid": None if glance is None else glance.bid,
-        "ask": None if glance is None else glance.ask,
-        "lag_ms": None if glance is None else glance.lag_ms,
+        "bid": None if now is None else now.bid,
+        "ask": None if now is None else now.ask,
+        "lag_ms": None if now is None else now.lag_ms,
     }

@@ -28,10 +28,10 @@ def in_short_keys(
     problems: Sequence[str], written: WrittenConfig, settings_of: Callable[[], Settings]
 ) -> list[str]:
     """Return the problems in short keys; `settings_of` returns the settings beside the written ones."""
-    return list(dict.fromkeys(_told(problems, written, settings_of)))
+    return list(dict.fromkeys(_reworded(problems, written, settings_of)))
 
 
-def _told(
+def _reworded(
     problems: Sequence[str], written: WrittenConfig, settings_of: Callable[[], Settings]
 ) -> Iterator[str]:
     for problem in problems:

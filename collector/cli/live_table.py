@@ -47,7 +47,7 @@ class Column:
     heading: str
     width: int
     from_width: int
-    say: Callable[[StreamLine], str]
+    text: Callable[[StreamLine], str]
     left: bool = False
     style: Callable[[StreamLine], str] = lambda _: ""
 
@@ -137,7 +137,7 @@ def _streams(lines: Sequence[StreamLine], columns: Sequence[Column], room: int) 
 
 
 def _row(line: StreamLine, columns: Sequence[Column]) -> Text:
-    cells = [Text(_cell(column.say(line), column), style=column.style(line)) for column in columns]
+    cells = [Text(_cell(column.text(line), column), style=column.style(line)) for column in columns]
     return Text(" ").join(cells)
 
 
@@ -225,10 +225,10 @@ def _lag_style(line: StreamLine) -> str:
 
 
 def _sides(line: StreamLine) -> tuple[float, float] | None:
-    glance = line.view.glance
-    if glance is None or glance.bid is None or glance.ask is None:
+    now = line.view.glance
+    if now is None or now.bid is None or now.ask is None:
         return None
-    return glance.bid, glance.ask
+    return now.bid, now.ask
 
 
 def _mid(line: StreamLine) -> str:

@@ -85,7 +85,7 @@ def size(count: float) -> str:
     return f"{count:,.3g} TB"
 
 
-def can_say(text: str) -> bool:
+def can_print(text: str) -> bool:
     """Return whether standard output can encode these characters."""
     try:
         text.encode(sys.stdout.encoding or "ascii")
@@ -96,7 +96,7 @@ def can_say(text: str) -> bool:
 
 def follower_text(state: "FollowerState") -> str:
     """Describe what became of a follower's rows, without the counts that are 0."""
-    told = [
+    parts = [
         f"{state.rows:,} rows stored",
         f"{state.in_memory:,} in memory" if state.in_memory else "",
         f"{state.spooled:,} wait in the spool {state.spool}" if state.spooled else "",
@@ -104,4 +104,4 @@ def follower_text(state: "FollowerState") -> str:
         f"{state.dropped:,} DROPPED" if state.dropped else "",
         f"the last error: {state.last_error}" if state.last_error else "",
     ]
-    return f"{state.name}: {', '.join(text for text in told if text)}"
+    return f"{state.name}: {', '.join(text for text in parts if text)}"

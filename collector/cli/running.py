@@ -68,19 +68,19 @@ def end_at_once() -> None:
 
 
 @contextmanager
-def rung_by_interrupt() -> Iterator[SignalSafeEvent]:
-    """Ring a bell at Ctrl-C meanwhile. An exception could be raised where nobody sees it, and be lost."""
-    bell = SignalSafeEvent()
-    before = signal.signal(signal.SIGINT, lambda *_: bell.ring())
+def set_by_interrupt() -> Iterator[SignalSafeEvent]:
+    """Yield an event that Ctrl-C sets: an exception could be raised where nobody sees it."""
+    interrupted = SignalSafeEvent()
+    before = signal.signal(signal.SIGINT, lambda *_: interrupted.ring())
     try:
-        yield bell
+        yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
-def raised() -> Iterator[None]:
-    """Raise KeyboardInterrupt meanwhile."""
+def interrupt_raises() -> Iterator[None]:
+    """Raise KeyboardInterrupt at Ctrl-C within the block."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)

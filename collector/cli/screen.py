@@ -68,16 +68,16 @@ class Screen:
         self._live.update(table, refresh=True)
 
     def stopping(self, deadline_s: float) -> None:
-        """Give the terminal back: the accounting comes next."""
+        """Restore the terminal: the accounting comes next."""
         self.close()
         text = f"stopping: writing what is held, within {deadline_s:g} s (Ctrl-C again gives that up)"
         print(text, file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Give the terminal back. Idempotent."""
+        """Restore the terminal. Idempotent."""
         if self._live.is_started:
             self._live.stop()
 
     def abandon(self) -> None:
-        """Give the terminal back from within a signal handler: nothing here may wait for a lock."""
+        """Restore the terminal from within a signal handler: nothing here may wait for a lock."""
         os.write(self._stream.fileno(), SHOW_CURSOR)

@@ -45,7 +45,7 @@ class ServiceManager:
         self._send("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={int(deadline_s * MICROSECONDS)}")
 
     def close(self) -> None:
-        """Close the socket."""
+        """Do nothing: no socket stays open."""
 
     def _send(self, *lines: str) -> None:
         if not self._address:

@@ -115,7 +115,7 @@ class EventBus:
         """
         with self._lock:
             taken = {one.name for one in self._subscribers}
-            name = _unlike(name or _name_of(handler), taken)
+            name = _unique(name or _name_of(handler), taken)
             subscriber = Subscriber(name, handler, most_waiting, self._on_failure, alarm)
             self._subscribers.append(subscriber)
             self._add(_each(kinds), subscriber.put)
@@ -178,7 +178,7 @@ def _name_of(handler: Callable[..., Any]) -> str:
     return getattr(handler, "__qualname__", None) or type(handler).__name__
 
 
-def _unlike(name: str, taken: set[str]) -> str:
+def _unique(name: str, taken: set[str]) -> str:
     """Return the name, numbered when another subscriber has it."""
     numbered = (f"{name} #{number}" for number in range(2, len(taken) + 3))
     return name if name not in taken else next(one for one in numbered if one not in taken)

@@ -10,7 +10,7 @@ import typer
 
 from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
 from collector.cli.planning import DAY_S, StreamPlan, expected_lines, make_plan, plain_values, print_plan
-from collector.cli.running import raised
+from collector.cli.running import interrupt_raises
 from collector.events.batch import UNKNOWN
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _measured(settings: "Settings", seconds: float) -> list[StreamPlan]:
 
     quiet = settings.logging.model_copy(update={"level": "warning"})
     set_up_logging(quiet, secrets=settings.secrets())
-    with raised(), tempfile.TemporaryDirectory(prefix="collector-plan-") as folder:
+    with interrupt_raises(), tempfile.TemporaryDirectory(prefix="collector-plan-") as folder:
         file = Path(folder) / "plan.db"
         throw_away = settings.database.model_copy(update={"url": str(file)})
         collector = Collector(settings.model_copy(update={"database": throw_away, "followers": ()}))

@@ -82,8 +82,8 @@ def rule_of(_kind: str, channel: str, market: Mapping[str, Any]) -> Checksum | W
     """Make the rule of a book, for the decimals that the exchange says its market has."""
     if channel == BBO:
         return WholeBooks()
-    told = market["info"]
-    return Checksum(Channel.of(channel).depth, int(told["pair_decimals"]), int(told["lot_decimals"]))
+    info = market["info"]
+    return Checksum(Channel.of(channel).depth, int(info["pair_decimals"]), int(info["lot_decimals"]))
 
 
 def _keep(kept: dict[float, str], levels: Levels, texts: Texts) -> None:

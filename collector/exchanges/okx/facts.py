@@ -30,13 +30,13 @@ def _urls(rest: str, ws: str) -> Urls:
 
 def _contract_size(market: Mapping[str, Any]) -> ContractSize | None:
     """Return what a contract of a swap is worth; spot sizes are in the base currency."""
-    told = market["info"]
+    info = market["info"]
     if not market["contract"]:
         return None
-    if told["ctValCcy"] != market["baseId"]:
-        text = f"a contract is worth {told['ctVal']} {told['ctValCcy']}, expected so many {market['baseId']}"
+    if info["ctValCcy"] != market["baseId"]:
+        text = f"a contract is worth {info['ctVal']} {info['ctValCcy']}, expected so many {market['baseId']}"
         raise UserError(f"{market['symbol']}: sizes cannot be made into the base currency: {text}")
-    return contract_size(Decimal(told["ctVal"]) * Decimal(told["ctMult"]), Decimal(told["lotSz"]))
+    return contract_size(Decimal(info["ctVal"]) * Decimal(info["ctMult"]), Decimal(info["lotSz"]))
 
 
 _BUSY = {"book": 10.0, "bbo": 100.0, "book.1": 100.0, "trade": 20.0, "ohlcv": 2.0}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_OUTPUT
-from collector.cli.running import raised
+from collector.cli.running import interrupt_raises
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,21 +55,21 @@ def init(
     """
     given = {"--exchanges": exchanges, "--markets": markets, "--purpose": purpose, "--db": db}
     try:
-        with raised():
+        with interrupt_raises():
             written = _written(given, output, force=force)
     except (KeyboardInterrupt, EOFError):
         print("\nnothing was written", file=sys.stderr)
         return EXIT_INTERRUPTED
-    from collector.cli.commands.init.write import tell  # noqa: PLC0415
+    from collector.cli.commands.init.write import print_written  # noqa: PLC0415
 
-    tell(written)
+    print_written(written)
     return 0
 
 
 def _written(given: Given, output: Path, *, force: bool) -> "WrittenFile":
     from rich.console import Console  # noqa: PLC0415
 
-    from collector.cli.commands.init.file import check_place, exists_already  # noqa: PLC0415
+    from collector.cli.commands.init.file import check_place, exists_error  # noqa: PLC0415
     from collector.cli.commands.init.write import write  # noqa: PLC0415
     from collector.errors import UserError  # noqa: PLC0415
 
@@ -80,22 +80,20 @@ def _written(given: Given, output: Path, *, force: bool) -> "WrittenFile":
     check_place(output)
     if output.exists() and not force:
         if not can_ask or not _may_replace(console, output):
-            raise exists_already(output)
+            raise exists_error(output)
         force = True
     return write(_answers(console, given), output, replace=force)
 
 
 def _missing(given: Given, output: Path) -> str:
-    from collector.cli.commands.init.next_steps import again  # noqa: PLC0415
+    from collector.cli.commands.init.next_steps import same_command  # noqa: PLC0415
     from collector.exchanges.registry import DEFAULT_EXCHANGE  # noqa: PLC0415
     from collector.settings.secrets import mask_url  # noqa: PLC0415
 
     examples = {"--exchanges": DEFAULT_EXCHANGE, **EXAMPLES}
     missing = ", ".join(option for option, value in given.items() if value is None)
     whole = {option: mask_url(value or examples[option]) for option, value in given.items()}
-    return (
-        f"there is no terminal to ask on, expected {missing} as well, for example:\n  {again(whole, output)}"
-    )
+    return f"there is no terminal to ask on, expected {missing} as well, for example:\n  {same_command(whole, output)}"
 
 
 def _may_replace(console: "Console", output: Path) -> bool:

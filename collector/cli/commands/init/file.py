@@ -16,7 +16,7 @@ def check_place(path: Path) -> None:
         raise UserError(f"the folder {path.parent} for --output does not exist; create it first")
 
 
-def exists_already(path: Path) -> UserError:
+def exists_error(path: Path) -> UserError:
     """Return the error for a file that must not be replaced."""
     return UserError(f"{path} exists and is left as it is: --force replaces it, --output names another file")
 
@@ -26,7 +26,7 @@ def written_aside(path: Path, text: str) -> Iterator[Path]:
     """Write a temporary file beside its place, and remove it at the end whatever happens."""
     aside = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
-        with _told(path):
+        with _errors_of(path):
             aside.write_text(text, encoding="utf-8")
         yield aside
     finally:
@@ -35,22 +35,22 @@ def written_aside(path: Path, text: str) -> Iterator[Path]:
 
 def put_in_place(aside: Path, path: Path, *, replace: bool) -> None:
     """Rename the file into place in one step; without `replace`, never over another that came meanwhile."""
-    with _told(path):
+    with _errors_of(path):
         if replace:
             aside.replace(path)
             return
         try:
             path.hardlink_to(aside)
         except FileExistsError:
-            raise exists_already(path) from None
+            raise exists_error(path) from None
         except OSError:  # a file system without hard links
             if path.exists():
-                raise exists_already(path) from None
+                raise exists_error(path) from None
             aside.replace(path)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _errors_of(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from collector.cli.commands.init.answers import Answers
 from collector.cli.commands.init.file import put_in_place, written_aside
-from collector.cli.commands.init.next_steps import again, next_commands
+from collector.cli.commands.init.next_steps import next_commands, same_command
 from collector.cli.commands.init.yaml_text import yaml_text
 from collector.cli.planning import Plan, expected_lines, make_plan, print_plan
 from collector.errors import SettingsError
@@ -30,7 +30,7 @@ class WrittenFile:
 def write(answers: Answers, output: Path, *, replace: bool) -> WrittenFile:
     """Write the file, once a plan could be made of it."""
     place = output.resolve()  # a link stays one
-    text = yaml_text(answers, again=again(_options(answers), output))
+    text = yaml_text(answers, made_by=same_command(_options(answers), output))
     with written_aside(place, text) as aside:
         settings = _loaded(aside, output)
         plan = make_plan(settings, expected_lines(settings))
@@ -39,7 +39,7 @@ def write(answers: Answers, output: Path, *, replace: bool) -> WrittenFile:
     return WrittenFile(answers, output, plan, outranked)
 
 
-def tell(written: WrittenFile) -> None:
+def print_written(written: WrittenFile) -> None:
     """Print what was understood, the plan, and the commands that come next."""
     answers, database = written.answers, written.answers.database
     print()

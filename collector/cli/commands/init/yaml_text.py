@@ -24,11 +24,11 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 _COMMENT_AT = 26
 
 
-def yaml_text(answers: Answers, *, again: str) -> str:
-    """Return the text of the file; `again` is the command that makes it once more."""
+def yaml_text(answers: Answers, *, made_by: str) -> str:
+    """Return the text of the file; `made_by` is the command that writes the same file."""
     lines = [
         f"# For {answers.purpose.text}.",
-        f"# Made by: {again}",
+        f"# Made by: {made_by}",
         "# A file holds only what differs from the defaults. Every key, its unit and its default are in",
         "# docs/configuration.md. Environment variables (COLLECTOR_...) and options outrank what is here.",
         "",
