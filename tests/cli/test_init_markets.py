@@ -154,4 +154,4 @@ def test_commands_are_told_as_they_can_be_typed(
     monkeypatch.setenv("PATH", "/nowhere")  # an environment that is not activated
     assert next_steps.program() == words.replace("python ", f"{python} ")
     options = {"--db": "my data.db"}
-    assert next_steps.again(options, Path("x.yaml")).endswith("init --db 'my data.db' --output x.yaml")
+    assert next_steps.same_command(options, Path("x.yaml")).endswith("init --db 'my data.db' --output x.yaml")

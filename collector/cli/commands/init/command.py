@@ -93,7 +93,8 @@ def _missing(given: Given, output: Path) -> str:
     examples = {"--exchanges": DEFAULT_EXCHANGE, **EXAMPLES}
     missing = ", ".join(option for option, value in given.items() if value is None)
     whole = {option: mask_url(value or examples[option]) for option, value in given.items()}
-    return f"there is no terminal to ask on, expected {missing} as well, for example:\n  {same_command(whole, output)}"
+    example = same_command(whole, output)
+    return f"there is no terminal to ask on, expected {missing} as well, for example:\n  {example}"
 
 
 def _may_replace(console: "Console", output: Path) -> bool:
