@@ -33,7 +33,7 @@ ALWAYS_SHOWN = {"written", "pending"}
 
 @dataclass(frozen=True, slots=True)
 class StreamLine:
-    """One stream as it is drawn."""
+    """A stream as it is drawn."""
 
     view: "StreamView"
     rate: float | None  # updates a second

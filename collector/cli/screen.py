@@ -20,7 +20,7 @@ SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Rates:
-    """Turns counts that grow into events a second."""
+    """Convert growing counts into events a second."""
 
     def __init__(self) -> None:
         self._last: dict[StreamKey, tuple[float, int]] = {}

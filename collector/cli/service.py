@@ -16,7 +16,7 @@ MICROSECONDS = 1_000_000
 
 
 class ServiceManager:
-    """Notifies the manager that started the process; does nothing where none did."""
+    """Notify the manager that started the process; do nothing where none did."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")

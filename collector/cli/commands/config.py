@@ -1,4 +1,4 @@
-"""The commands `config show` and `config check`."""
+"""Define the commands `config show` and `config check`."""
 
 import json
 

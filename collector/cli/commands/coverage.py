@@ -1,4 +1,4 @@
-"""The command `coverage`."""
+"""Define the command `coverage`."""
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence

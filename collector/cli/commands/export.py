@@ -1,4 +1,4 @@
-"""The command `export`."""
+"""Define the command `export`."""
 
 import json
 import os

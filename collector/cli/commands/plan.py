@@ -1,4 +1,4 @@
-"""The command `plan`."""
+"""Define the command `plan`."""
 
 import json
 import sys

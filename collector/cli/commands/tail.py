@@ -1,4 +1,4 @@
-"""The command `tail`."""
+"""Define the command `tail`."""
 
 import json
 import sys

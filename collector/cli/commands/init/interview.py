@@ -16,7 +16,7 @@ Answer = TypeVar("Answer")
 
 
 class Interview:
-    """Asks what is not known yet, and counts."""
+    """Ask what is not known yet, and count the questions."""
 
     def __init__(self, console: Console, *, of: int) -> None:
         self._console = console
