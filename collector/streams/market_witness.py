@@ -5,11 +5,11 @@ from math import isnan
 from weakref import WeakKeyDictionary
 
 from collector.book.verified import Did
-from collector.events.channel import BBO
 from collector.events.messages import Delta, Snapshot
 from collector.streams.book_stream import WITNESS, BookStream
 from collector.streams.comparisons import Comparison, LastNotBeyond, SameNumber, Touches, TradesAtTheTouch
 
+TOLD_BY = "bbo"
 # What the channels of a market share: the numbers of updates, or one that goes across them.
 KINDS: dict[str, Callable[[], Touches]] = {"update": LastNotBeyond, "cross": SameNumber}
 
@@ -29,15 +29,15 @@ class MarketWitness:
     def watch(self, stream: BookStream) -> None:
         """Have a book, or the best prices, of the market looked at."""
         stream.witness = self
-        stream.is_watched = stream.key.channel == BBO or self._is_told or self._is_traded
-        if stream.key.channel != BBO:
+        stream.is_watched = stream.key.channel == TOLD_BY or self._is_told or self._is_traded
+        if stream.key.channel != TOLD_BY:
             self._books[stream] = None if self._make is None else self._make(), TradesAtTheTouch()
 
     def saw(
         self, stream: BookStream, message: Snapshot | Delta, top: Sequence[float], received_at_ns: int
     ) -> None:
         """Take the state of a stream after a message."""
-        is_book = stream.key.channel != BBO
+        is_book = stream.key.channel != TOLD_BY
         if not (is_book or self._is_told):
             self._is_told = True
             self._look_from_now_on()
@@ -76,7 +76,7 @@ class MarketWitness:
 
     def lost(self, stream: BookStream) -> None:
         """Hear that a stream's segment ended: what comes next does not follow."""
-        if stream.key.channel != BBO:
+        if stream.key.channel != TOLD_BY:
             touches, trades = self._books[stream]
             trades.forget()
             if touches is not None:
