@@ -1,8 +1,12 @@
 """A channel's name is read in one place, and read once."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
-from collector.events.channel import BBO, BOOK, OHLCV, TRADE, Channel
+import collector
+from collector.events.channel import BBO, BOOK, FAMILIES, OHLCV, TRADE, Channel
 
 NAMES = ["book.50", "bbo", "trade", "ohlcv.1m", "book", "book.", "bbo.", ".", "", "a.b.c", "_unknown"]
 
@@ -64,3 +68,48 @@ def test_the_channels_there_are_are_well_formed(name: str) -> None:
 )
 def test_other_names_are_not(name: str) -> None:
     assert not Channel.of(name).is_well_formed
+
+
+PACKAGE = Path(collector.__file__).parent
+READERS = {"partition", "rpartition", "split", "rsplit", "startswith", "removeprefix"}
+
+
+def read_by_hand(source: str) -> list[int]:
+    """Return the lines that take a channel's name apart themselves."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        of = node.func.value
+        name = of.id if isinstance(of, ast.Name) else getattr(of, "attr", "")
+        words = {
+            str(part.value) for arg in node.args for part in ast.walk(arg) if isinstance(part, ast.Constant)
+        }
+        by_name = name.endswith("channel") and "." in words
+        if node.func.attr in READERS and (by_name or words & {f"{family}." for family in FAMILIES}):
+            found.append(node.lineno)
+    return found
+
+
+def test_a_name_is_read_in_one_place() -> None:
+    found = {
+        str(path.relative_to(PACKAGE)): lines
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if "simulator" not in path.relative_to(PACKAGE).parts  # shares nothing with what it tests
+        and (lines := read_by_hand(path.read_text(encoding="utf-8")))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'key.channel.partition(".")',
+        'channel.split(".")',
+        'channel.startswith("book.")',
+        'channel.startswith(("book.", "bbo"))',
+        'name.removeprefix("ohlcv.")',
+    ],
+)
+def test_a_name_read_elsewhere_is_seen(line: str) -> None:
+    assert read_by_hand(line) == [1]
