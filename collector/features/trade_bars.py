@@ -31,7 +31,7 @@ SAME_VOLUME = 1e-9  # sums of the same sizes, added in another order
 
 
 @dataclass(frozen=True, slots=True)
-class BarValues:
+class Bar:
     """One bar, the exchange's or built."""
 
     open: float
@@ -49,8 +49,8 @@ class _Interval:
     length_ms: int
     began_ms: int | None = None  # open time of the bar in which the trades of this segment begin
     reached_ms: int = 0  # the newest trade's time
-    built: dict[int, BarValues] = field(default_factory=dict)  # by open time
-    told: dict[int, tuple[BarValues, int]] = field(default_factory=dict)  # confirmed ones, and their segments
+    built: dict[int, Bar] = field(default_factory=dict)  # by open time
+    told: dict[int, tuple[Bar, int]] = field(default_factory=dict)  # confirmed ones, and their segments
 
     def begin_again(self) -> None:
         """Let go of what was built: trades are missing."""
@@ -66,14 +66,12 @@ class _Interval:
             here = prices[start:end]
             high, low = float(here.max()), float(here.min())
             volume, count = float(sizes[start:end].sum()), end - start
-            self._extend(
-                int(opens[start]), BarValues(float(here[0]), high, low, float(here[-1]), volume, count)
-            )
+            self._extend(int(opens[start]), Bar(float(here[0]), high, low, float(here[-1]), volume, count))
         if self.began_ms is None:
             self.began_ms = int(opens[0])
         self.reached_ms = max(self.reached_ms, int(at_ms[-1]))
 
-    def _extend(self, open_ms: int, more: BarValues) -> None:
+    def _extend(self, open_ms: int, more: Bar) -> None:
         bar = self.built.get(open_ms)
         if bar is not None:
             more = replace(
@@ -162,13 +160,13 @@ class TradeBars:
             for row in np.flatnonzero(over).tolist():
                 count = int(integers[row, 6])
                 opened, high, low, close, volume, _ = numbers[row].tolist()
-                bar = BarValues(opened, high, low, close, volume, None if count == NO_INT else count)
+                bar = Bar(opened, high, low, close, volume, None if count == NO_INT else count)
                 interval.told[int(integers[row, 2])] = bar, int(integers[row, 4])
             _trim(interval.told)
             yield exchange, symbol
 
 
-def _agree(told: BarValues, built: BarValues | None, opens_elsewhere: bool) -> bool:
+def _agree(told: Bar, built: Bar | None, opens_elsewhere: bool) -> bool:
     if built is None:
         return told.volume == 0.0
     high, low = built.high, built.low
@@ -182,6 +180,6 @@ def _agree(told: BarValues, built: BarValues | None, opens_elsewhere: bool) -> b
     )
 
 
-def _trim(bars: dict[int, BarValues] | dict[int, tuple[BarValues, int]]) -> None:
+def _trim(bars: dict[int, Bar] | dict[int, tuple[Bar, int]]) -> None:
     while len(bars) > MOST_WAITING:
         del bars[min(bars)]

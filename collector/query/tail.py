@@ -16,7 +16,7 @@ REVISED_ROWS = 200  # so many of the newest bars are looked at again: a bar chan
 
 
 @dataclass(frozen=True, slots=True)
-class TailFilter:
+class Wanted:
     """Which rows are asked for; None leaves it open."""
 
     table: str = "book"
@@ -28,7 +28,7 @@ class Tail:
     """Remembers what was shown. Each call of `more` is a short transaction of its own."""
 
     def __init__(
-        self, database: str, wanted: TailFilter, *, last: int = 10, table_name: str = DEFAULT_TABLE_NAME
+        self, database: str, wanted: Wanted, *, last: int = 10, table_name: str = DEFAULT_TABLE_NAME
     ) -> None:
         if wanted.table not in TABLES:
             raise QueryError(f"no table is called {wanted.table!r}, expected one of {', '.join(TABLES)}")

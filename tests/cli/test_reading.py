@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from collector.cli.commands.coverage import bar, days
-from collector.query.tail import Tail, TailFilter
+from collector.query.tail import Tail, Wanted
 from collector.sinks.sql.sink import SqlSink
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -128,7 +128,7 @@ def test_tail_of_bars_shows_each_change(tmp_path: Path) -> None:
     )
     with connection:
         connection.execute(insert, (0, 5))
-    tail = Tail(str(path), TailFilter("ohlcv"))
+    tail = Tail(str(path), Wanted("ohlcv"))
     try:
         assert [row["open_time"] for row in tail.more()] == [0]
         assert list(tail.more()) == []

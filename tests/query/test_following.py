@@ -12,7 +12,7 @@ import pytest
 from collector.errors import QueryError
 from collector.query.coverage import Selection, coverage, gaps
 from collector.query.status import sessions, status
-from collector.query.tail import Tail, TailFilter
+from collector.query.tail import Tail, Wanted
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import START_NS, STEP_NS, SYMBOL, Facts, Row, Stored, write
@@ -25,7 +25,7 @@ def follow(stored_file: str) -> Iterator[Any]:
     opened: list[Tail] = []
 
     def open_one(last: int = 10, **wanted: str) -> Tail:
-        opened.append(Tail(stored_file, TailFilter(**wanted), last=last))
+        opened.append(Tail(stored_file, Wanted(**wanted), last=last))
         return opened[-1]
 
     yield open_one
@@ -106,7 +106,7 @@ def test_a_bar_is_shown_again_whenever_it_says_something_new(stored_file: str, f
 
 def test_a_table_that_is_none_is_refused(stored_file: str) -> None:
     with pytest.raises(QueryError, match="no table is called 'x', expected one of book, levels"):
-        Tail(stored_file, TailFilter("x"))
+        Tail(stored_file, Wanted("x"))
 
 
 ACCOUNT = (

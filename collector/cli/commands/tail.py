@@ -68,10 +68,10 @@ def tail(
 
     Example: python run.py tail trades --db ./live.db --symbol BTC/USDT:USDT
     """
-    from collector.query.tail import Tail, TailFilter  # noqa: PLC0415
+    from collector.query.tail import Tail, Wanted  # noqa: PLC0415
 
     until_s = None if seconds is None else time.monotonic() + seconds
-    reader = Tail(db, TailFilter(what, exchange, symbol), last=last, table_name=table)
+    reader = Tail(db, Wanted(what, exchange, symbol), last=last, table_name=table)
     with closing(reader), set_by_interrupt() as stopped:
         while True:
             for row in reader.more():
