@@ -24,23 +24,6 @@ NEVER_IN = {"streams": {"ccxt", "asyncio", "time"}, "exchanges": {"ccxt", "async
 # What a person is told of an engine's error, or of the libraries there are, is the command line's business.
 COMMAND_LINE = {"sqlalchemy": {"cli"}, "ccxt": {"cli"}}
 
-MOST_LINES, FEWEST_LINES = 320, 30
-# A package's face, and the options or limits of a part, which its maker fills in.
-SMALL_BY_NATURE = {"__init__.py", "options.py", "limits.py"}
-SMALL_FOR_A_REASON = {
-    "migration": "the name under which a user's own revisions import their steps",
-    "resources": "a leaf: where the files are that travel with the code",
-    "retry": "a leaf: how long to wait",
-    "version": "a leaf: read by the build as well",
-    "app.wakeup": "one trap of threading with its explanation",
-    "cli.commands.doctor.check_result": "what every check returns; in any of them it would close a circle",
-    "exchanges.unverified.frames": "each exchange's folder has a file of this name",
-    "exchanges.unverified.rule": "each exchange's folder has a file of this name",
-    "features.contracts": "contracts to base units, for whole columns",
-    "simulator.faults.faults": "puts the families of faults together, one file each",
-    "simulator.faults.on_markets": "one family of faults",
-}
-
 FILES = module_files()
 IMPORTS = imports_between(FILES)
 
@@ -104,6 +87,24 @@ def test_a_part_stays_pure(part: str) -> None:
         if part_of(module) == part:
             roots = {name.split(".")[0] for name in imported_names(path)}
             assert not roots & NEVER_IN[part], f"{module} imports {roots & NEVER_IN[part]}"
+
+
+MOST_LINES, FEWEST_LINES = 320, 30
+# A package's face, and the options or limits of a part, which its maker fills in.
+SMALL_BY_NATURE = {"__init__.py", "options.py", "limits.py"}
+SMALL_FOR_A_REASON = {
+    "migration": "the name under which a user's own revisions import their steps",
+    "resources": "a leaf: where the files are that travel with the code",
+    "retry": "a leaf: how long to wait",
+    "version": "a leaf: read by the build as well",
+    "app.wakeup": "one trap of threading with its explanation",
+    "cli.commands.doctor.check_result": "what every check returns; in any of them it would close a circle",
+    "exchanges.unverified.frames": "each exchange's folder has a file of this name",
+    "exchanges.unverified.rule": "each exchange's folder has a file of this name",
+    "features.contracts": "contracts to base units, for whole columns",
+    "simulator.faults.faults": "puts the families of faults together, one file each",
+    "simulator.faults.on_markets": "one family of faults",
+}
 
 
 def lines_of(path: Path) -> int:
