@@ -65,8 +65,8 @@ def test_imports_run_down_only() -> None:
 
 
 def test_an_import_that_runs_up_is_seen() -> None:
-    assert upward({"collector.book.ladder": {"collector.live.feed"}}) == [
-        "collector.book.ladder imports collector.live.feed"
+    assert upward({"collector.book.order_book": {"collector.live.feed"}}) == [
+        "collector.book.order_book imports collector.live.feed"
     ]
 
 
@@ -146,3 +146,39 @@ def test_settings_bring_nothing_heavy() -> None:
     program = f"import sys, collector.settings; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+MOST_LINES, FEWEST_LINES = 320, 30
+# A package's face, and the options or limits of a part, which its maker fills in.
+SMALL_BY_NATURE = {"__init__.py", "options.py", "limits.py"}
+SMALL_FOR_A_REASON = {
+    "migration": "the name under which a user's own revisions import their steps",
+    "resources": "a leaf: where the files are that travel with the code",
+    "retry": "a leaf: how long to wait",
+    "version": "a leaf: read by the build as well",
+    "app.wakeup": "one trap of threading with its explanation",
+    "cli.commands.doctor.check_result": "what every check returns; in any of them it would close a circle",
+    "exchanges.unverified.frames": "each exchange's folder has a file of this name",
+    "exchanges.unverified.rule": "each exchange's folder has a file of this name",
+    "simulator.faults.faults": "puts the families of faults together, one file each",
+    "simulator.faults.on_markets": "one family of faults",
+}
+
+
+def lines_of(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_every_file_can_be_read_at_one_sitting() -> None:
+    counted = {module: lines_of(path) for module, path in FILES.items()}
+    assert {module: lines for module, lines in counted.items() if lines > MOST_LINES} == {}
+
+
+def test_no_file_is_a_crumb() -> None:
+    """An idea of a few lines stands beside what uses it, so that nobody opens a file for it."""
+    small = {
+        module.partition(".")[2]
+        for module, path in FILES.items()
+        if path.name not in SMALL_BY_NATURE and lines_of(path) < FEWEST_LINES
+    }
+    assert small - set(SMALL_FOR_A_REASON) == set()

@@ -16,7 +16,7 @@ from collector.events.notices import (
     SnapshotFailed,
     SystemState,
 )
-from collector.events.subscriber import Failure
+from collector.events.subscriber import HandlerFailure
 
 log = structlog.get_logger()
 
@@ -110,7 +110,7 @@ def log_unknown(exchange: str) -> Callable[[str, str, str], None]:
     return show
 
 
-def log_failed_subscriber(failure: Failure) -> None:
+def log_failed_subscriber(failure: HandlerFailure) -> None:
     """Log that a subscriber raised an error: the first time, the tenth, the hundredth ..."""
     count = failure.count
     if count == 10 ** (len(str(count)) - 1):

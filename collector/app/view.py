@@ -5,8 +5,14 @@ from dataclasses import dataclass, field
 
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
-from collector.events.notices import FirstContact, PotentialHalt, SegmentChanged, State, SystemState
-from collector.events.stream_now import StreamNow
+from collector.events.notices import (
+    FirstContact,
+    PotentialHalt,
+    SegmentChanged,
+    State,
+    StreamNow,
+    SystemState,
+)
 from collector.sinks.contract import AccountingState
 from collector.writer.follower import FollowerState
 
@@ -116,7 +122,7 @@ class Watch:
         up = set(self._connected.copy().values())
         views = []
         for counts in accounting:
-            key = StreamKey(counts.exchange, counts.symbol, counts.channel)
+            key = counts.key
             trouble = self._troubles.get(key) or _Trouble()
             syncing = "syncing" if key.exchange in up else "down"
             state = "verified" if key in self._verified else syncing
@@ -135,7 +141,7 @@ class Watch:
             self._connected[event.connection] = event.exchange
 
     def _on_segment(self, event: SegmentChanged) -> None:
-        key = StreamKey(event.exchange, event.symbol, event.channel)
+        key = event.key
         if event.verified:
             self._verified.add(key)
             return

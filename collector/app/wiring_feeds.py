@@ -7,7 +7,7 @@ from collector.buffer.buffer import Buffer
 from collector.clock import Clock
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
-from collector.exchanges.exchange import depth_of
+from collector.events.channel import Channel
 from collector.exchanges.meaning import kinds_in_order
 from collector.features.options import Sampling
 from collector.features.practical import TOTAL_LEVELS
@@ -17,8 +17,6 @@ from collector.live.limits import Limits, Wanted
 from collector.live.thread import StreamThread
 from collector.network.markets import Source
 from collector.settings import ExchangeSettings, Settings
-
-BOOK_CHANNELS = ("book.", "bbo")
 
 
 def levels_per_row(settings: Settings) -> int:
@@ -68,7 +66,8 @@ def facts_of(settings: Settings, buffer: Buffer, stream: StreamThread) -> Callab
         key = buffer.key(number)
         if key.symbol == UNKNOWN:
             return StreamFacts(key, 0, "")  # gives no rows
-        depth = depth_of(key.channel) if key.channel.startswith(BOOK_CHANNELS) else 0
+        channel = Channel.of(key.channel)
+        depth = channel.depth if channel.is_book else 0
         source = settings.exchanges[key.exchange].stored_data_source
         return StreamFacts(key, depth, source, _sampling(settings, stream, key), buffer.contract(number))
 

@@ -1,4 +1,4 @@
-"""Open a book by a REST snapshot and join the stream to it; know where the snapshot's sight ends.
+"""Open a book by a REST snapshot, join the stream to it, and keep track of the levels it does not show.
 
 Levels beyond a snapshot's edge are unknown, not empty: they may have rested there since before it, and a
 diff stream never mentions them. Such a book counts only what it has seen, and asks to be fetched again
@@ -9,7 +9,7 @@ from collections import deque
 from math import inf
 from typing import NamedTuple, Protocol
 
-from collector.book.book import OrderBook
+from collector.book.order_book import OrderBook
 from collector.book.verified import (
     CONTINUED,
     MERGED,
@@ -38,7 +38,7 @@ class BridgingRule(Rule, Protocol):
         """Judge the first delta on a snapshot: REPEATS is older, CONTINUES joins, BREAKS leaves a hole."""
 
 
-class _Brought(NamedTuple):
+class _Rebuilt(NamedTuple):
     book: OrderBook
     last: Snapshot | Delta  # the last message in it
     sequence: int
@@ -61,11 +61,11 @@ class BridgedBook(VerifiedBook):
 
     @property
     def needs_snapshot(self) -> bool:
-        """Say whether a snapshot should be fetched now: none yet, or the price comes near an edge."""
+        """Return whether a snapshot should be fetched now: none yet, or the price comes near an edge."""
         return self.state is not BookState.SYNCED or not self.knows(max(1, int(self._depth * NEAR_THE_EDGE)))
 
     def knows(self, levels: int) -> bool:
-        """Say whether the best `levels` of each side are known for sure."""
+        """Return whether the best `levels` of each side are known for sure."""
         bids, asks = self.book.bids.prices, self.book.asks.prices
         knows_bids = self._bid_edge <= 0.0 or (len(bids) >= levels and bids[-levels] >= self._bid_edge)
         knows_asks = self._ask_edge == UNLIMITED or (
@@ -104,21 +104,21 @@ class BridgedBook(VerifiedBook):
         return outcome
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
-        """Build the book anew from a REST snapshot and the deltas since."""
-        brought = self._bring_up(snapshot)
-        return brought if isinstance(brought, Outcome) else self._take(snapshot, brought)
+        """Rebuild the book from a REST snapshot and the deltas since."""
+        rebuilt = self._rebuild(snapshot)
+        return rebuilt if isinstance(rebuilt, Outcome) else self._take(snapshot, rebuilt)
 
     def compare(self, snapshot: Snapshot) -> str | None:
         """Compare with a snapshot: "" is equal, words name a difference, None is not comparable now."""
-        brought = self._bring_up(snapshot)
-        if self.state is not BookState.SYNCED or isinstance(brought, Outcome):
+        rebuilt = self._rebuild(snapshot)
+        if self.state is not BookState.SYNCED or isinstance(rebuilt, Outcome):
             return None
-        if brought.sequence != self.last_sequence:
+        if rebuilt.sequence != self.last_sequence:
             return None
-        return self._disagreement(brought.book, snapshot) or ""
+        return self._disagreement(rebuilt.book, snapshot) or ""
 
-    def _bring_up(self, snapshot: Snapshot) -> "_Brought | Outcome":
-        """Build a book from a snapshot and the deltas kept since, or say why that cannot be done."""
+    def _rebuild(self, snapshot: Snapshot) -> "_Rebuilt | Outcome":
+        """Build a book from a snapshot and the deltas kept since; an Outcome if that cannot be done."""
         sequence = snapshot.sequence
         if sequence is None:
             return Outcome(Did.REJECTED, "malformed", "a snapshot without a sequence cannot be joined")
@@ -145,10 +145,10 @@ class BridgedBook(VerifiedBook):
                 sequence = delta.sequence or sequence
         except FrameError as error:
             return Outcome(Did.REJECTED, error.reason, error.detail)
-        return _Brought(book, last, sequence, joined)
+        return _Rebuilt(book, last, sequence, joined)
 
-    def _take(self, snapshot: Snapshot, brought: "_Brought") -> Outcome:
-        book, last, sequence, joined = brought
+    def _take(self, snapshot: Snapshot, rebuilt: "_Rebuilt") -> Outcome:
+        book, last, sequence, joined = rebuilt
         was_synced, before = self.state is BookState.SYNCED, self.last_sequence
         if was_synced and before is not None and sequence < before:
             return Outcome(Did.REJECTED, STALE_SNAPSHOT, f"snapshot reaches {sequence}, the book {before}")
@@ -191,7 +191,7 @@ class BridgedBook(VerifiedBook):
         return self._bridge(self.last_sequence, delta)
 
     def _settle(self, message: Snapshot | Delta, outcome: Outcome) -> Outcome:
-        """Settle as any book, but cut late: levels that diffs bring in beyond the depth are known too."""
+        """Settle a message and cut the book late: levels that diffs bring beyond the depth are known too."""
         depth, self._depth = self._depth, self._depth * KEPT_DEPTHS
         try:
             settled = super()._settle(message, outcome)

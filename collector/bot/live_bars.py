@@ -8,6 +8,7 @@ from collections.abc import Callable
 from collector.bot.symbol_names import Market, is_called
 from collector.errors import UserError
 from collector.events.bus import EventBus, Subscription
+from collector.events.channel import TRADE
 from collector.events.market import Candle, Trade
 from collector.events.notices import SegmentChanged
 
@@ -20,7 +21,7 @@ Listener = Callable[["Bar"], None]
 
 
 class Bar(Candle, frozen=True, gc=False, kw_only=True):
-    """A bar built here. `complete` says that every trade of its interval was seen."""
+    """A bar built of trades. `complete`: every trade of its interval was seen."""
 
     complete: bool
 
@@ -105,7 +106,7 @@ class LiveBars:
         self._listeners["close"].append(listener)
 
     def listen(self, events: EventBus, *, most_waiting: int = MOST_WAITING) -> Subscription:
-        """Build from what the bus publishes, in a thread of its own. Returns what ends it."""
+        """Build bars of the bus's trades, in a thread of its own. Returns a function that ends it."""
         name = f"bars {self.interval}"
         subscription = events.subscribe(
             (Trade, SegmentChanged), self.take, name=name, most_waiting=most_waiting, alarm=self
@@ -118,7 +119,7 @@ class LiveBars:
         return self._current.get((exchange, symbol))
 
     def take(self, event: Trade | SegmentChanged) -> None:
-        """Take a trade, or the news that a stream of trades has begun or ended."""
+        """Add a trade, or handle the beginning or end of a stream of trades."""
         if isinstance(event, SegmentChanged):
             self._on_segment(event)
         elif event.marked is None and self._wanted(event.exchange, event.symbol):
@@ -126,7 +127,7 @@ class LiveBars:
         self.ring()
 
     def due_in_s(self) -> float | None:
-        """Tell how long it is until the next bar is over."""
+        """Return the time until the next bar is over."""
         if not self._building:
             return None
         end_ms = min(one.open_ms for one in self._building.values()) + self.interval_ms
@@ -163,7 +164,7 @@ class LiveBars:
 
     def _on_segment(self, event: SegmentChanged) -> None:
         market = event.exchange, event.symbol
-        if event.channel == "trade" and not event.verified and self._wanted(*market):
+        if event.channel == TRADE and not event.verified and self._wanted(*market):
             self._doubted[market] = True
             if market in self._building:
                 self._building[market].complete = False

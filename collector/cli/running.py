@@ -62,25 +62,25 @@ def _reasons(state: "AccountingState") -> str:
 
 
 def end_at_once() -> None:
-    """Let Ctrl-C end the process without a word, as it ends a program that is not written in Python."""
+    """End the process at Ctrl-C without a traceback, as programs not written in Python end."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or somebody's
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
-def rung_by_interrupt() -> Iterator[SignalSafeEvent]:
-    """Ring a bell at Ctrl-C meanwhile. An exception could be raised where nobody sees it, and be lost."""
-    bell = SignalSafeEvent()
-    before = signal.signal(signal.SIGINT, lambda *_: bell.ring())
+def set_by_interrupt() -> Iterator[SignalSafeEvent]:
+    """Yield an event that Ctrl-C sets: an exception could be raised where nobody sees it."""
+    interrupted = SignalSafeEvent()
+    before = signal.signal(signal.SIGINT, lambda *_: interrupted.ring())
     try:
-        yield bell
+        yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
-def raised() -> Iterator[None]:
-    """Raise KeyboardInterrupt meanwhile."""
+def interrupt_raises() -> Iterator[None]:
+    """Raise KeyboardInterrupt at Ctrl-C within the block."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -101,10 +101,10 @@ class Face(Protocol):
     every_s: float
 
     def show(self, view: "View") -> None:
-        """Show how things stand."""
+        """Show the present view."""
 
     def stopping(self, deadline_s: float) -> None:
-        """Show that it stops, which may take so long."""
+        """Show that the collector is stopping, and how long that may take."""
 
     def close(self) -> None:
         """Show nothing more. Idempotent."""

@@ -1,4 +1,4 @@
-"""Find the addresses at which an exchange offers its public data, and tell ccxt of them."""
+"""Find the addresses of an exchange's public data, and configure ccxt with them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def ccxt_config(
     endpoints: Endpoints = Endpoints(),
     kinds: Iterable[MarketKind] = KINDS,
 ) -> dict[str, object]:
-    """Return what ccxt's constructor is to be given so that it dials what `dialled` lists."""
+    """Return the configuration with which ccxt dials what `dialled` lists."""
     _check_environment(exchange, environment)
     facts = exchange_of(exchange)
     config: dict[str, object] = {}
@@ -114,7 +114,7 @@ def websocket(
 
 
 def rebased(urls: Tree, endpoints: Endpoints) -> Tree:
-    """Put other bases before the paths of ccxt's addresses, for an exchange that nobody wrote a table for."""
+    """Replace the bases of ccxt's addresses, for an exchange without a table of its own."""
 
     def moved(url: str) -> str:
         parts = urlsplit(url)
@@ -138,7 +138,7 @@ def _base(url: str) -> str:
 
 
 def _filled(tree: "str | Tree", bases: Mapping[str, str]) -> "str | dict[str, object]":
-    """Put the bases into every address of a tree."""
+    """Fill the bases into every address of a tree."""
     if isinstance(tree, str):
         return tree.format(**bases)
     return {name: _filled(address, bases) for name, address in tree.items()}

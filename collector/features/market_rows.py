@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from collector.events.batch import Batch
+from collector.events.channel import Channel
 from collector.events.columns import (
     CANDLE_INTEGERS,
     CANDLE_NUMBERS,
@@ -59,7 +60,7 @@ class MarketRows:
         integers = np.frombuffer(candles.integers, dtype=np.int64).reshape(-1, CANDLE_INTEGERS)
         for stream, here in _by_stream(integers):
             received_at_ns, exchange_ms, open_ms, _, segments, confirmed, count = integers[here].T
-            interval = self._facts_of(stream).key.channel.partition(".")[2]
+            interval = Channel.of(self._facts_of(stream).key.channel).interval
             opened, high, low, close, volume, vwap = numbers[here].T
             volume = self._in_base(stream, volume)
             columns: dict[str, Sequence[Value]] = {

@@ -8,6 +8,7 @@ from math import isclose
 import numpy as np
 
 from collector.events.batch import Batch, StreamKey, Witnessed
+from collector.events.channel import Channel
 from collector.events.columns import (
     CANDLE_INTEGERS,
     CANDLE_NUMBERS,
@@ -151,7 +152,7 @@ class TradeBars:
         numbers = np.frombuffer(batch.candles.numbers, dtype=np.float64).reshape(-1, CANDLE_NUMBERS)
         for stream in np.unique(integers[:, 3]).tolist():
             exchange, symbol, channel = self._key_of(stream)
-            name = channel.partition(".")[2]
+            name = Channel.of(channel).interval
             if name not in LENGTHS_MS:
                 continue
             interval = self._markets[exchange, symbol].setdefault(name, _Interval(LENGTHS_MS[name]))

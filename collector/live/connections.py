@@ -11,7 +11,7 @@ from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import PotentialHalt
 from collector.exchanges.addresses import websocket
-from collector.exchanges.exchange import Limits, MarketKind, kind_of
+from collector.exchanges.exchange import MarketKind, WebsocketLimits, kind_of
 from collector.exchanges.registry import exchange_of
 from collector.live.connection import Connection, Parts
 from collector.live.context import Address, ConnectionContext
@@ -34,7 +34,7 @@ from collector.streams.stream import Stream
 Topics = Iterable[tuple[str, StreamKey]]  # what is subscribed, and the stream that it is for
 
 
-def fits(present: Topics, topic: str, key: StreamKey, limits: Limits, most_a_second: float) -> bool:
+def fits(present: Topics, topic: str, key: StreamKey, limits: WebsocketLimits, most_a_second: float) -> bool:
     """Return whether a topic has room beside those present; the first one always has."""
     count, characters, a_second = 0, 0, 0.0
     for name, one in present:

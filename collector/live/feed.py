@@ -13,8 +13,14 @@ from collector.clock import Clock
 from collector.errors import CollectorError, StreamError, UserError
 from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
-from collector.events.notices import MarketRepeated, MarketsChosen, PotentialHalt, State, SystemState
-from collector.events.stream_now import StreamNow
+from collector.events.notices import (
+    MarketRepeated,
+    MarketsChosen,
+    PotentialHalt,
+    State,
+    StreamNow,
+    SystemState,
+)
 from collector.exchanges.exchange import MarketKind
 from collector.exchanges.meaning import depth_problem
 from collector.exchanges.registry import exchange_of

@@ -1,11 +1,11 @@
 """Check values against each other, and against what an exchange offers."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from collector.errors import UserError
+from collector.events.channel import OHLCV, Channel
 from collector.exchanges.addresses import Endpoints
 from collector.exchanges.exchange import Exchange, MarketKind, kind_of, one_of
 from collector.exchanges.meaning import depth_problem, kind_meant, market_meant
@@ -21,9 +21,6 @@ from collector.settings.keys import KeyPath, nearest
 from collector.settings.layers import shown
 from collector.settings.model import ExchangeSettings, Settings
 from collector.sinks import registry
-
-_BOOK = re.compile(r"book\.([1-9][0-9]{0,5})", re.ASCII)
-_OHLCV = re.compile(r"ohlcv\.(\w{1,8})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +171,13 @@ def _kinds_meant(name: str, exchange: ExchangeSettings) -> list[MarketKind]:
 
 def _channel_problem(name: str, channel: str, kinds: Sequence[MarketKind]) -> str | None:
     facts = exchange_of(name)
-    book, ohlcv = _BOOK.fullmatch(channel), _OHLCV.fullmatch(channel)
+    meant = Channel.of(channel)
     found = f"found {shown(channel)}"
-    if not (book or ohlcv or channel in ("bbo", "trade")):
+    if not meant.is_well_formed:
         return f"{found}, expected book.<depth>, bbo, trade or ohlcv.<interval>"
-    if channel.partition(".")[0] not in facts.families:
+    if meant.family not in facts.families:
         return f"{found}, expected what this version collects: {supported_text(name)}"
-    if ohlcv and ohlcv[1] not in facts.intervals:
+    if meant.family == OHLCV and meant.interval not in facts.intervals:
         return (
             f"{found}, an interval that {name} does not offer, expected one of {', '.join(facts.intervals)}"
         )

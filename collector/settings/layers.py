@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from collector.exchanges.registry import DEFAULT_EXCHANGE
 from collector.masking import mask_url, names_a_secret
 from collector.settings.keys import KEYS, SECTIONS, Key, KeyPath, dotted, generic, nearest_key
 from collector.settings.yaml_file import Located, plain
@@ -91,8 +92,8 @@ class Layer:
     def _refuse_secret(self, path: KeyPath, place: Place) -> None:
         *section, name = path
         shown_path = (*section, name if str(name).isidentifier() else "(a name not shown)")
-        exchange = str(path[1]).upper() if path[0] == "exchanges" and len(path) > 1 else "BYBIT"
-        exchange = exchange if exchange.isidentifier() else "BYBIT"
+        exchange = str(path[1]) if path[0] == "exchanges" and len(path) > 1 else DEFAULT_EXCHANGE
+        exchange = (exchange if exchange.isidentifier() else DEFAULT_EXCHANGE).upper()
         self.refuse(
             place,
             shown_path,

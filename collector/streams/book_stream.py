@@ -8,7 +8,7 @@ from collector.book.verified import CONTINUED, BookState, Did, Outcome, Verified
 from collector.events.batch import Liveness, StreamKey
 from collector.events.market import L2Update
 from collector.events.messages import Delta, MarketData, Snapshot
-from collector.events.stream_now import StreamNow
+from collector.events.notices import StreamNow
 from collector.streams.stream import RETIRED, Outlet, Stream, Topic
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import Any, cast
 from collector.book.bridged import BridgedBook, BridgingRule
 from collector.book.verified import VerifiedBook
 from collector.events.batch import StreamKey
-from collector.exchanges.exchange import MarketKind, depth_of
+from collector.events.channel import BOOK, OHLCV, TRADE, Channel
+from collector.exchanges.exchange import MarketKind
 from collector.exchanges.registry import exchange_of
 from collector.streams.book_stream import BookStream
 from collector.streams.candle_stream import CandleRule, CandleStream
@@ -43,18 +44,19 @@ class StreamMaker:
         name = protocol.topics.topic(market["id"], market["symbol"], channel)
         route, contract = protocol.topics.route(name), protocol.contract_size(market)
         topic = Topic(name, route, market["id"], kind, contract=contract)
-        if channel == "trade":
+        family = Channel.of(channel).family
+        if family == TRADE:
             trades = TradeRule(protocol.numbers_trades, self._most_off_s)
             stream_of_trades = TradeStream(key, topic, self._outlet, trades, standby=standby)
             stream_of_trades.witness = self._witness(key.symbol)
             return stream_of_trades
-        if channel.startswith("ohlcv."):
+        if family == OHLCV:
             candles = CandleRule(protocol.confirms_bars, self._most_off_s)
             return CandleStream(key, topic, self._outlet, candles, standby=standby)
-        depth = depth_of(channel)
+        depth = Channel.of(channel).depth
         rule = protocol.rule(kind, channel, market)
         book: VerifiedBook
-        if protocol.rest is not None and channel.startswith("book."):
+        if protocol.rest is not None and family == BOOK:
             book = BridgedBook(cast("BridgingRule", rule), protocol.rest.depth(kind, depth), self._max_jump)
         else:
             book = VerifiedBook(rule, depth, self._max_jump)

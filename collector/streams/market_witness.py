@@ -5,11 +5,11 @@ from math import isnan
 from weakref import WeakKeyDictionary
 
 from collector.book.verified import Did
+from collector.events.channel import BBO
 from collector.events.messages import Delta, Snapshot
 from collector.streams.book_stream import WITNESS, BookStream
 from collector.streams.comparisons import Comparison, LastNotBeyond, SameNumber, Touches, TradesAtTheTouch
 
-BEST_PRICES = "bbo"
 # What the channels of a market share: the numbers of updates, or one that goes across them.
 KINDS: dict[str, Callable[[], Touches]] = {"update": LastNotBeyond, "cross": SameNumber}
 
@@ -29,15 +29,15 @@ class MarketWitness:
     def watch(self, stream: BookStream) -> None:
         """Compare a book, or the best prices, of the market from now on."""
         stream.witness = self
-        stream.is_watched = stream.key.channel == BEST_PRICES or self._has_best_prices or self._has_trades
-        if stream.key.channel != BEST_PRICES:
+        stream.is_watched = stream.key.channel == BBO or self._has_best_prices or self._has_trades
+        if stream.key.channel != BBO:
             self._books[stream] = None if self._make is None else self._make(), TradesAtTheTouch()
 
     def saw(
         self, stream: BookStream, message: Snapshot | Delta, top: Sequence[float], received_at_ns: int
     ) -> None:
         """Take the state of a stream after a message."""
-        is_book = stream.key.channel != BEST_PRICES
+        is_book = stream.key.channel != BBO
         if not (is_book or self._has_best_prices):
             self._has_best_prices = True
             self._watch_all()
@@ -76,7 +76,7 @@ class MarketWitness:
 
     def lost(self, stream: BookStream) -> None:
         """Forget what a stream said: its segment ended, and what comes next does not follow."""
-        if stream.key.channel != BEST_PRICES:
+        if stream.key.channel != BBO:
             touches, trades = self._books[stream]
             trades.forget()
             if touches is not None:

@@ -2,8 +2,8 @@
 
 from math import isfinite
 
-from collector.book.ladder import MAX_PRICE, MAX_SIZE
 from collector.events.messages import Candle, Trade
+from collector.events.numbers import MAX_PRICE, MAX_SIZE
 
 NOT_FINITE, OUT_OF_RANGE, TIME_FAR_OFF = "not_finite", "out_of_range", "time_far_off"
 _UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "M": 31 * 86_400_000}

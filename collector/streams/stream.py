@@ -12,8 +12,7 @@ from collector.events.batch import Liveness, SegmentClosed, SegmentOpened, Strea
 from collector.events.bus import EventBus
 from collector.events.contract_size import ContractSize
 from collector.events.messages import MarketData
-from collector.events.notices import SegmentChanged
-from collector.events.stream_now import StreamNow
+from collector.events.notices import SegmentChanged, StreamNow
 from collector.exchanges.exchange import MarketKind
 
 NO_ROOM = "no_room"

@@ -10,7 +10,7 @@ from typing import Any
 from outlet_rig import OutletRig
 
 from collector.book.bridged import BridgedBook
-from collector.book.verified import VerifiedBook
+from collector.book.verified import VerifiedBook, WholeBooks
 from collector.clock import Clock
 from collector.errors import FrameError
 from collector.events.batch import Liveness, StreamKey
@@ -19,7 +19,6 @@ from collector.events.notices import PotentialHalt, SnapshotFailed, State
 from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.exchange import Exchange
 from collector.exchanges.registry import EXCHANGES
-from collector.exchanges.unverified.rule import UnverifiedRule
 from collector.live.context import Address, ConnectionContext
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
@@ -137,7 +136,7 @@ class SubscriptionsRig:
 
     def unnumbered(self, symbol: str) -> BookStream:
         topic = Topic(f"book.10:{symbol}", f"book.10:{symbol}", symbol, "spot", 10)
-        book = VerifiedBook(UnverifiedRule(), 10)
+        book = VerifiedBook(WholeBooks("none", ids_grow=False), 10)
         return BookStream(
             StreamKey("kraken", symbol, "book.10"), topic, self.outlet.outlet, book, levels_per_row=1
         )

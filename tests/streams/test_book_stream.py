@@ -3,18 +3,16 @@
 import pytest
 
 from collector.book.bridged import BridgedBook
-from collector.book.verified import Did, VerifiedBook
+from collector.book.verified import Did, VerifiedBook, WholeBooks
 from collector.buffer.buffer import Buffer
 from collector.events.batch import EXCHANGE_MS, INT_COLUMNS, Liveness, StreamKey
 from collector.events.bus import EventBus
 from collector.events.market import L2Update
 from collector.events.messages import Delta, Side, Snapshot, Trade
-from collector.events.notices import SegmentChanged
-from collector.events.stream_now import StreamNow
+from collector.events.notices import SegmentChanged, StreamNow
 from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.bybit.rule import Continuity
 from collector.exchanges.okx.rule import PreviousSequence
-from collector.exchanges.unverified.rule import UnverifiedRule
 from collector.ids import SegmentIds
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Outlet, Topic
@@ -212,7 +210,7 @@ def test_a_second_stream_goes_on_with_the_segment_once_both_books_stand_at_the_s
 
 def test_books_without_numbers_stand_at_the_same_update_when_their_levels_do() -> None:
     rig = Rig()
-    rule = UnverifiedRule()
+    rule = WholeBooks("none", ids_grow=False)
     outlet = Outlet(rig.buffer, rig.events, SegmentIds().next)
     topic = Topic(TOPIC, TOPIC, "BTCUSDT", "spot", 50)
     old, new = (

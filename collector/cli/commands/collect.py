@@ -1,4 +1,4 @@
-"""The command `collect`."""
+"""Define the command `collect`."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The command `simulate`: exchanges on this machine, to try a collector on."""
+"""Define the command `simulate`: exchanges on this machine, to try a collector on."""
 
 import random
 import signal

@@ -4,9 +4,9 @@ https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook.
 """
 
 from collector.book.verified import Verdict
+from collector.events.channel import Channel
 from collector.events.messages import Delta, Snapshot
 from collector.exchanges.bybit.topics import TOP_OF_BOOK_DEPTH
-from collector.exchanges.exchange import depth_of
 
 
 class Continuity:
@@ -39,4 +39,4 @@ class Continuity:
 
 def rule_of(_kind: str, channel: str, _market: object) -> Continuity:
     """Make the rule of a book."""
-    return Continuity(depth_of(channel))
+    return Continuity(Channel.of(channel).depth)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from collector.database.tables import Tables
+from collector.events.channel import OHLCV, TRADE
 from collector.query.audit.chunks import Chunk, chunks, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
 from collector.query.audit.segments import Segment, Segments
@@ -118,7 +119,7 @@ def _missing(
             there[row[0], row[1], f"ohlcv.{row[2]}"] += row[3]
     expected: dict[tuple[str, str, str], int] = {}
     for segment in segments.by_id.values():
-        if segment.channel.startswith("ohlcv."):
+        if segment.channel.family == OHLCV:
             expected[_stream(segment)] = expected.get(_stream(segment), 0) + segment.coverage["rows"]
     for stream, rows in expected.items():
         if there[stream] < rows:
@@ -154,7 +155,7 @@ class _Trades:
         self._table = table
         self._covered: dict[tuple[str, str], list[tuple[int, int]]] = {}
         for segment in segments.by_id.values():
-            if segment.channel == "trade" and _complete(segment):
+            if segment.channel.family == TRADE and _complete(segment):
                 coverage = segment.coverage
                 market = self._covered.setdefault((coverage["exchange"], coverage["symbol"]), [])
                 market.append((coverage["start_ns"], coverage["alive_until_ns"]))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import sqlalchemy as sa
 
+from collector.events.channel import BBO
 from collector.events.columns import NO_INT
 from collector.features.flow import LastStates
 from collector.features.practical import derived
@@ -85,8 +86,8 @@ class _Check:
                 stray += ids[here].tolist()
                 continue
             coverage = segment.coverage
-            depth = 1 if segment.channel == "bbo" else segment.channel.removeprefix("book.")
-            stream = coverage["exchange"], coverage["symbol"], str(depth)
+            depth = "1" if segment.channel.family == BBO else segment.channel.detail
+            stream = coverage["exchange"], coverage["symbol"], depth
             stray += [
                 int(ids[at])
                 for at in here

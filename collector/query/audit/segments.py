@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.database.tables import Tables
+from collector.events.channel import TRADE, Channel
 from collector.query.audit.finding import Finding
 from collector.query.database import has_table
 
@@ -36,14 +37,14 @@ class Segment:
     held: Held = field(default_factory=Held)
 
     @property
-    def channel(self) -> str:
+    def channel(self) -> Channel:
         """Return its channel."""
-        return str(self.coverage["channel"])
+        return Channel.of(str(self.coverage["channel"]))
 
     @property
     def is_book(self) -> bool:
         """Return whether its rows are book states."""
-        return self.channel.startswith("book.") or self.channel == "bbo"
+        return self.channel.is_book
 
     @property
     def every_row_is_here(self) -> bool:
@@ -92,7 +93,7 @@ class Segments:
         for segment in self.by_id.values():
             if segment.is_book:
                 yield from _of_book(segment)
-            elif segment.channel == "trade":
+            elif segment.channel.family == TRADE:
                 yield from _of_trades(segment)
         yield from self._rows_by_stream()
 
@@ -104,7 +105,7 @@ class Segments:
         """
         sums: dict[StreamName, list[int]] = {}
         for segment in self.by_id.values():
-            if segment.channel == "trade":
+            if segment.channel.family == TRADE:
                 coverage = segment.coverage
                 both = sums.setdefault(
                     (coverage["exchange"], coverage["symbol"], coverage["channel"]), [0, 0]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from collector.events.channel import TRADE
 from collector.events.columns import NO_INT
 from collector.features.runs import Runs
 from collector.query.audit.books import count_rows
@@ -56,11 +57,11 @@ def _check(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
             stray += ids[places[here]].tolist()
             continue
         count_rows(segment.held, received[here], numbers[here])
-        stream = segment.coverage["exchange"], segment.coverage["symbol"], "trade"
+        stream = segment.coverage["exchange"], segment.coverage["symbol"], TRADE
         stray += [
             int(ids[at])
             for at in places[here].tolist()
-            if (chunk["exchange"][at], chunk["symbol"][at], segment.channel) != stream
+            if (chunk["exchange"][at], chunk["symbol"][at], segment.channel.family) != stream
         ]
     ledger.add("stray rows", "in no coverage segment of their stream", sorted(stray))
 
