@@ -25,7 +25,7 @@ from bench.report import Report, run
 
 from collector import load_features
 from collector.database.sqlite_file import use_newest_sqlite
-from collector.export.export import export
+from collector.export.exporter import export
 from collector.query.loaders import DEFAULT_COLUMNS
 
 ROWS, QUICK_ROWS = 10_000_000, 300_000

@@ -3,7 +3,7 @@
 Revisions, ours and a user's own, import them from here: `from collector import migration as steps`.
 """
 
-from collector.database.migration_steps import (
+from collector.database import (
     VERSION_TABLE,
     add_columns,
     create_or_complete,

@@ -15,9 +15,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
+hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("unhurried")
 _NUMBERS = itertools.count()
 MOST_PROCESSES = 8  # they share one PostgreSQL, which takes a hundred connections
 _SERVER_FOLDER = pytest.StashKey[Path]()

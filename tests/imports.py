@@ -33,6 +33,28 @@ def imports_between(files: Mapping[str, Path]) -> dict[str, set[str]]:
     return found
 
 
+def modules_named(path: Path, files: Mapping[str, Path]) -> set[str]:
+    """Return the modules that a file's imports name: not those behind the names that a package offers."""
+    named = {
+        f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in files else node.module
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    return named & set(files)
+
+
+def face_of(importer: str, module: str, packages: Iterable[str]) -> str:
+    """Return the outermost package that holds the module but not the importer; or else the module."""
+    own = (importer if importer in packages else importer.rpartition(".")[0]).split(".")
+    parts = module.split(".")
+    shared = next(
+        (n for n, (a, b) in enumerate(zip(own, parts, strict=False)) if a != b), min(len(own), len(parts))
+    )
+    outermost = ".".join(parts[: shared + 1])
+    return outermost if outermost in packages else module
+
+
 def circles(imports: Mapping[str, Iterable[str]]) -> list[list[str]]:
     """Return the groups of modules that import each other in a circle."""
     order: dict[str, int] = {}

@@ -1,20 +1,23 @@
 """Imports run one way, and the libraries stay where they belong."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from collector.face import offered
+
 sys.path.insert(0, str(Path(__file__).parent))
-from imports import circles, imported_names, imports_between, module_files
+from imports import circles, face_of, imported_names, imports_between, module_files, modules_named
 
 # From top to bottom: each part may import only what stands below it.
 FLOORS = [
     *("cli", "simulator", "__init__", "bot", "app", "settings", "retention", "export", "query"),
     *("live", "streams", "network", "writer", "features", "buffer", "log", "exchanges", "book"),
     *("sinks", "migration", "database", "events", "ids", "clock", "resources", "retry"),
-    *("masking", "bounds", "errors", "version"),
+    *("masking", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {
     "ccxt": {"network", "live.unverified"},
@@ -29,6 +32,8 @@ WRITES = {"app", "buffer", "live", "network", "sinks", "streams", "writer"}
 COMMAND_LINE = {"sqlalchemy": {"cli"}, "ccxt": {"cli"}}
 MAKE_SETTINGS = {"settings", "cli", "bot"}  # what a person or a bot wrote becomes Settings there
 WIRING = "collector.app.wiring"  # and the files whose names begin so: what reads Settings for all other parts
+
+GATHERED = "collector.cli.commands"  # one file a command; `cli/main.py` names each
 
 FILES = module_files()
 IMPORTS = imports_between(FILES)
@@ -78,6 +83,58 @@ def test_a_circle_is_seen() -> None:
     assert circles({"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": set()}) == [["a", "b", "c"]]
 
 
+def past_a_face(imports: dict[str, set[str]], packages: set[str]) -> list[str]:
+    """List the imports that reach past the face of a package, into one of its modules."""
+    return [
+        f"{module} imports {other}, not {face}"
+        for module, others in imports.items()
+        for other in sorted(others)
+        if (face := face_of(module, other, packages)) not in {other, GATHERED}
+    ]
+
+
+def test_packages_are_imported_by_their_face() -> None:
+    packages = {module for module, path in FILES.items() if path.name == "__init__.py"}
+    imports = {module: modules_named(path, FILES) for module, path in FILES.items()}
+    assert past_a_face(imports, packages) == []
+
+
+def test_an_import_past_a_face_is_seen() -> None:
+    packages = {"collector", "collector.query", "collector.query.rows", "collector.live"}
+    wrong = {
+        "collector.live.feed": {"collector.query.loaders", "collector.query.rows.series"},
+        "collector.query.loaders": {
+            "collector.query.rows.series",
+            "collector.query.frames",
+            "collector.live",
+        },
+        "collector.query.rows.series": {"collector.query.frames", "collector.errors"},
+    }
+    assert past_a_face(wrong, packages) == [
+        "collector.live.feed imports collector.query.loaders, not collector.query",
+        "collector.live.feed imports collector.query.rows.series, not collector.query",
+        "collector.query.loaders imports collector.query.rows.series, not collector.query.rows",
+    ]
+
+
+FACES = {
+    module: offered(path.read_text(encoding="utf-8"))
+    for module, path in FILES.items()
+    if path.name == "__init__.py"
+}
+
+
+def test_a_face_offers_names_that_no_module_of_it_has() -> None:
+    """Python puts an imported module into its package under its name, in the place of what was offered."""
+    assert [name for package, names in FACES.items() for name in names if f"{package}.{name}" in FILES] == []
+
+
+@pytest.mark.parametrize("package", FACES)
+def test_every_name_that_a_face_offers_is_there(package: str) -> None:
+    face = importlib.import_module(package)
+    assert [name for name in FACES[package] if not hasattr(face, name)] == []
+
+
 @pytest.mark.parametrize("library", ONLY_IN)
 def test_a_library_is_known_in_its_own_folders_only(library: str) -> None:
     allowed = ONLY_IN[library] | COMMAND_LINE.get(library, set())
@@ -111,10 +168,10 @@ def test_what_reads_imports_nothing_of_what_writes() -> None:
 
 def test_a_reader_that_imports_a_writer_is_seen() -> None:
     both = {
-        "collector.query.status": {"collector.writer.balance"},
+        "collector.query.identity": {"collector.writer.balance"},
         "collector.app.view": {"collector.writer.x"},
     }
-    assert writers_read_by(both) == ["collector.query.status imports collector.writer.balance"]
+    assert writers_read_by(both) == ["collector.query.identity imports collector.writer.balance"]
 
 
 def readers_of_settings(imports: dict[str, set[str]]) -> list[str]:

@@ -13,7 +13,7 @@ from bench.book_frames import STYLES, Style
 from bench.programs import Setting
 from bench.server import Sent
 from collector.database.engine import make_engine
-from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.exchanges.addresses import ccxt_config
 from collector.features.rows import iso_text
 
@@ -96,7 +96,7 @@ class CarefulBaseline(WatchLoop):
 
     def __init__(self, setting: Setting) -> None:
         self._rows: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._table = tables(DEFAULT_TABLE_NAME).hot
+        self._table = make_tables(DEFAULT_TABLE_NAME).hot
         self._engine = make_engine(
             sa.make_url(f"sqlite:///{setting.folder / 'careful.db'}"), synchronous="FULL", busy_timeout_s=5.0
         )

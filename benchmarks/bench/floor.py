@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from bench.programs import Setting
 from bench.server import Sent
 from collector.database.sqlite_file import sqlite_library
-from collector.database.tables import DEFAULT_TABLE_NAME, ROW_COLUMNS, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, ROW_COLUMNS, make_tables
 
 ROWS_A_TRANSACTION = 1000
 FLUSH_S = 0.1
@@ -84,7 +84,7 @@ class Floor:
         connection = sqlite_library().connect(self._setting.folder / "floor.db", isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        table = tables(DEFAULT_TABLE_NAME).hot
+        table = make_tables(DEFAULT_TABLE_NAME).hot
         connection.execute(str(CreateTable(table).compile(dialect=sqlite.dialect())))
         for index in table.indexes:
             connection.execute(str(CreateIndex(index).compile(dialect=sqlite.dialect())))

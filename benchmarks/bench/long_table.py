@@ -6,7 +6,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from collector.database.engine import make_engine
-from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.database.url import database_url
 from collector.features.rows import iso_texts
 from collector.sinks.sql import multi_row
@@ -26,7 +26,7 @@ def make(path: Path, rows: int) -> None:
     sink.open()
     sink.close()
     engine = make_engine(database_url(str(path)), synchronous="OFF")
-    known = tables(DEFAULT_TABLE_NAME)
+    known = make_tables(DEFAULT_TABLE_NAME)
     at_ns, mid, random = START_NS, 30_000.0, np.random.default_rng(1)
     for done in range(0, rows, _CHUNK):
         if done and done % ROWS_A_SEGMENT == 0:

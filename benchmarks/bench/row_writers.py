@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from collector.buffer.buffer import Buffer
 from collector.database.engine import make_engine
-from collector.database.tables import DEFAULT_TABLE_NAME, ROW_COLUMNS, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, ROW_COLUMNS, make_tables
 from collector.events.batch import Batch, Liveness, SegmentOpened, StreamKey
 from collector.features.rows import BookRows
 from collector.features.stream_facts import StreamFacts
@@ -77,7 +77,7 @@ class Plain:
 
     def __init__(self, url: sa.URL) -> None:
         self._engine = make_engine(url, synchronous="FULL", busy_timeout_s=5.0)
-        self._table = tables(DEFAULT_TABLE_NAME).hot
+        self._table = make_tables(DEFAULT_TABLE_NAME).hot
         self._table.metadata.create_all(self._engine)
         self._rows = book_rows()
         place = "?" if self._engine.dialect.name == "sqlite" else "%s"

@@ -1,1 +1,14 @@
 """Run one collector: build its parts, start and stop them, watch over them."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.app.collector import Collector, Report
+    from collector.app.logs import log_failed_subscriber
+    from collector.app.view import StreamView, View
+    from collector.app.wakeup import SignalSafeEvent
+    from collector.app.wiring import make_collector
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

@@ -4,8 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from collector.events.bus import EventBus
-from collector.events.notices import PotentialHalt, SegmentChanged, SnapshotFailed, State, SystemState
+from collector.events import EventBus, PotentialHalt, SegmentChanged, SnapshotFailed, State, SystemState
 
 CODE = "critical_errors"
 DOUBTS = {

@@ -5,9 +5,9 @@ from concurrent.futures import Future
 from functools import partial
 
 from collector.errors import UserError
-from collector.events.batch import StreamKey
-from collector.sinks.contract import SessionState, Store
-from collector.writer.tasks import Task
+from collector.events import StreamKey
+from collector.sinks import SessionState, Store
+from collector.writer import Task
 
 TIMEOUT_S = 10.0
 

@@ -10,16 +10,12 @@ from collector.app.claims import Claims
 from collector.app.housekeeping import Housekeeping
 from collector.app.view import View, Watch, WriterView
 from collector.app.wakeup import SignalSafeEvent
-from collector.buffer.buffer import Buffer
+from collector.buffer import Buffer
 from collector.errors import CollectorError, UserError
-from collector.events.batch import StreamKey
-from collector.events.bus import EventBus
-from collector.events.notices import ClockStep
-from collector.live.feed import Feed
-from collector.live.thread import StreamThread
-from collector.sinks.contract import AccountingState, SessionState, Store
-from collector.writer.follower import Follower, FollowerState
-from collector.writer.thread import WriterThread
+from collector.events import ClockStep, EventBus, StreamKey
+from collector.live import Feed, StreamThread
+from collector.sinks import AccountingState, SessionState, Store
+from collector.writer import Follower, FollowerState, WriterThread
 
 CALL_TIMEOUT_S = 10.0
 VIEW_TIMEOUT_S = 1.0

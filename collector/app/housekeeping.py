@@ -17,22 +17,21 @@ from pathlib import Path
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from collector.database.tables import tables
-from collector.database.url import database_url, sqlite_path
+from collector.database import database_url, make_tables, sqlite_path
 from collector.errors import CollectorError
-from collector.retention.options import RetentionOptions
-from collector.sinks.contract import Store
-from collector.sinks.options import UpkeepOptions
-from collector.sinks.sql.sink import SqlSink
-from collector.sinks.sql.upkeep import (
+from collector.retention import RetentionOptions
+from collector.sinks import (
     Chore,
     Slice,
+    SqlSink,
+    Store,
+    UpkeepOptions,
     prune_batches,
     prune_events,
     prune_rejected,
     tidy_sqlite,
 )
-from collector.writer.tasks import Task
+from collector.writer import Task
 
 NS_A_DAY = 86_400 * 10**9
 SLICE_TIMEOUT_S = 120.0
@@ -138,7 +137,7 @@ def make_housekeeping(
     retention: RetentionOptions,
 ) -> Housekeeping:
     """Return the housekeeping of a collector's own database, not started."""
-    known, rows = tables(table_name), upkeep.slice_rows
+    known, rows = make_tables(table_name), upkeep.slice_rows
     keeping = Housekeeping(submit, every_s=upkeep.every_s)
 
     def before_ns(days: float) -> int:
@@ -149,7 +148,7 @@ def make_housekeeping(
     keeping.add("rejected", lambda: prune_rejected(known, before_ns(upkeep.rejected_days), rows))
     if retention.days is not None:
         # Imported only here, as it imports pandas and pyarrow.
-        from collector.retention.move import Retention, archive_slices  # noqa: PLC0415
+        from collector.retention import Retention, archive_slices  # noqa: PLC0415
 
         kept = Retention(retention.days, Path(retention.path), rows)
         keeping.add("archive", lambda: archive_slices(url, table_name, kept))

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from collector.events.bus import EventBus
-from collector.events.notices import (
+from collector.events import (
     ClockStep,
     DatabaseState,
+    EventBus,
     FirstContact,
+    HandlerFailure,
     MarketRepeated,
     MarketsChosen,
     PotentialHalt,
@@ -16,7 +17,6 @@ from collector.events.notices import (
     SnapshotFailed,
     SystemState,
 )
-from collector.events.subscriber import HandlerFailure
 
 log = structlog.get_logger()
 

@@ -3,18 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from collector.events.batch import UNKNOWN, StreamKey
-from collector.events.bus import EventBus
-from collector.events.notices import (
+from collector.events import (
+    UNKNOWN,
+    EventBus,
     FirstContact,
     PotentialHalt,
     SegmentChanged,
     State,
+    StreamKey,
     StreamNow,
     SystemState,
 )
-from collector.sinks.contract import AccountingState
-from collector.writer.follower import FollowerState
+from collector.sinks import AccountingState
+from collector.writer import FollowerState
 
 STOPPED_BY_US = {"stop", "unsubscribed"}  # segments end so when somebody asked for it
 

@@ -15,25 +15,19 @@ from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
 from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
 from collector.app.wiring_writer import make_followers, make_writer, store_of
-from collector.buffer.buffer import Buffer
+from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
-from collector.events.batch import StreamKey
-from collector.events.bus import EventBus
-from collector.exchanges.registry import exchange_of
-from collector.features.market_rows import MarketRows
-from collector.features.rows import BookRows
-from collector.features.trade_bars import TradeBars
+from collector.events import EventBus, StreamKey
+from collector.exchanges import exchange_of
+from collector.features import BookRows, MarketRows, TradeBars
 from collector.ids import SegmentIds, new_id
-from collector.live.feed import Feed
-from collector.live.first_contact import PATIENCE_S
-from collector.live.thread import StreamThread
+from collector.live import PATIENCE_S, Feed, StreamThread
 from collector.masking import mask_url
 from collector.settings import Settings
-from collector.sinks.contract import SessionState, Sink, Store
+from collector.sinks import SessionState, Sink, Store
 from collector.version import __version__
-from collector.writer.event_log import KINDS, EventLog
-from collector.writer.prepare import Preparation
+from collector.writer import KINDS, EventLog, Preparation
 
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 

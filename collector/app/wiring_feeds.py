@@ -3,19 +3,13 @@
 from collections.abc import Callable
 
 from collector.app.logs import log_unknown
-from collector.buffer.buffer import Buffer
+from collector.buffer import Buffer
 from collector.clock import Clock
-from collector.events.batch import UNKNOWN, StreamKey
-from collector.events.bus import EventBus
-from collector.events.channel import Channel
-from collector.exchanges.meaning import kinds_in_order
-from collector.features.options import Sampling
-from collector.features.practical import TOTAL_LEVELS
-from collector.features.stream_facts import StreamFacts
-from collector.live.feed import Claim, Feed
-from collector.live.limits import Limits, Wanted
-from collector.live.thread import StreamThread
-from collector.network.markets import Source
+from collector.events import UNKNOWN, Channel, EventBus, StreamKey
+from collector.exchanges import kinds_in_order
+from collector.features import TOTAL_LEVELS, Sampling, StreamFacts
+from collector.live import Claim, Feed, Limits, StreamThread, Wanted
+from collector.network import Source
 from collector.settings import ExchangeSettings, Settings
 
 

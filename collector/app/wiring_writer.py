@@ -7,21 +7,22 @@ from pathlib import Path
 
 import structlog
 
-from collector.buffer.buffer import Buffer
+from collector.buffer import Buffer
 from collector.errors import SpoolError
-from collector.events.bus import EventBus
-from collector.events.notices import DatabaseState, PotentialHalt
+from collector.events import DatabaseState, EventBus, PotentialHalt
 from collector.settings import Settings
-from collector.sinks.contract import SessionState, Sink, Store, WriteSet
-from collector.sinks.registry import make_follower, make_store
-from collector.writer.balance import Balance
-from collector.writer.breaker import Breaker, BreakerState
-from collector.writer.follower import Follower
-from collector.writer.limits import Limits
-from collector.writer.prepare import Preparation
-from collector.writer.sources import BufferSource
-from collector.writer.spool_file import SpoolFile
-from collector.writer.thread import WriterThread
+from collector.sinks import SessionState, Sink, Store, WriteSet, make_follower, make_store
+from collector.writer import (
+    Balance,
+    Breaker,
+    BreakerState,
+    BufferSource,
+    Follower,
+    Limits,
+    Preparation,
+    SpoolFile,
+    WriterThread,
+)
 
 SPILL_SHARE = 0.5  # of the buffer, taken at one swap: the database does not keep up
 SPOOLS = 9  # for so many collectors on one server, started in one folder

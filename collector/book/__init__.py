@@ -1,1 +1,22 @@
 """Keep a local order book, and prove that it is the exchange's."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.book.bridged import STALE_SNAPSHOT, BridgedBook, BridgingRule
+    from collector.book.order_book import OrderBook
+    from collector.book.verified import (
+        CONTINUED,
+        MERGED,
+        BookState,
+        Did,
+        Outcome,
+        Rule,
+        Verdict,
+        VerifiedBook,
+        WholeBooks,
+    )
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

@@ -22,7 +22,7 @@ from collector.book.verified import (
     VerifiedBook,
 )
 from collector.errors import FrameError
-from collector.events.messages import Delta, Snapshot
+from collector.events import Delta, Snapshot
 
 MOST_KEPT = 5000  # deltas kept for a snapshot under way: over eight minutes at ten a second
 NEAR_THE_EDGE = 0.25  # less than this share of the snapshot's depth is left: fetch again

@@ -2,8 +2,7 @@
 
 from bisect import bisect_left
 
-from collector.events.messages import Levels
-from collector.events.numbers import MAX_PRICE, MAX_SIZE, impossible_level
+from collector.events import MAX_PRICE, MAX_SIZE, Levels, impossible_level
 
 NAN = float("nan")
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from collector.book.order_book import OrderBook
 from collector.errors import FrameError
-from collector.events.messages import Delta, Snapshot
+from collector.events import Delta, Snapshot
 
 
 class Verdict(Enum):

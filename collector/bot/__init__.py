@@ -1,1 +1,15 @@
 """Run the collector within another program, such as a bot."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.bot.components import ComponentFactory
+    from collector.bot.config import DataIngestorConfig
+    from collector.bot.ingestor import DataIngestor, create_data_ingestor
+    from collector.bot.live_bars import Bar, LiveBars
+    from collector.bot.symbol_names import AmbiguousSymbolError
+    from collector.bot.tick_store import Tick, TickStore, Top
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

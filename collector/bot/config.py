@@ -8,12 +8,19 @@ from typing import Any, Final, Self
 
 from collector.bot.wording import WrittenConfig, in_short_keys
 from collector.errors import SettingsError
-from collector.exchanges.exchange import one_of
-from collector.exchanges.meaning import DEFAULT_LEVELS, default_channel, kind_meant, one_kind
-from collector.exchanges.registry import DEFAULT_EXCHANGE, EXCHANGES, UNVERIFIED_NAMES, exchange_of, is_known
-from collector.settings import Loaded, Settings, load_with_notes
-from collector.settings.keys import nearest
-from collector.settings.layers import listed, shown
+from collector.exchanges import (
+    DEFAULT_EXCHANGE,
+    DEFAULT_LEVELS,
+    EXCHANGES,
+    UNVERIFIED_NAMES,
+    default_channel,
+    exchange_of,
+    is_known,
+    kind_meant,
+    one_kind,
+    one_of,
+)
+from collector.settings import Loaded, Settings, listed, load_with_notes, nearest, shown
 
 NAME = "config"  # what messages call it
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from collector.app.view import View
+from collector.app import View
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,26 +8,32 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import structlog
 
-from collector.app.collector import Collector, Report
-from collector.app.logs import log_failed_subscriber
-from collector.app.wiring import make_collector
+from collector.app import Collector, Report, log_failed_subscriber, make_collector
 from collector.bot.config import DataIngestorConfig
 from collector.bot.health import Health, reasons_of
 from collector.bot.live_bars import LiveBars
 from collector.bot.stats import stats_of
 from collector.bot.tick_store import TickStore
 from collector.errors import CollectorError, IngestorError, UserError
-from collector.events.batch import StreamKey
-from collector.events.bus import MOST_WAITING, EventBus, Subscription
-from collector.events.channel import Channel
-from collector.events.market import L2Update
-from collector.events.notices import PotentialHalt, SegmentChanged, State, SystemState
-from collector.events.subscriber import HandlerFailure, in_a_handler
-from collector.log.output import set_up_logging
+from collector.events import (
+    MOST_WAITING,
+    Channel,
+    EventBus,
+    HandlerFailure,
+    L2Update,
+    PotentialHalt,
+    SegmentChanged,
+    State,
+    StreamKey,
+    Subscription,
+    SystemState,
+    in_a_handler,
+)
+from collector.log import set_up_logging
 from collector.settings import Settings
 
 if TYPE_CHECKING:
-    from collector.app.view import View
+    from collector.app import View
 
 Phase = Literal["stopped", "starting", "running", "stopping"]
 START_TIMEOUT_S = 30.0  # where full settings are given, which have no such key

@@ -7,10 +7,7 @@ from collections.abc import Callable
 
 from collector.bot.symbol_names import Market, is_called
 from collector.errors import UserError
-from collector.events.bus import EventBus, Subscription
-from collector.events.channel import TRADE
-from collector.events.market import Candle, Trade
-from collector.events.notices import SegmentChanged
+from collector.events import TRADE, Candle, EventBus, SegmentChanged, Subscription, Trade
 
 UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 MONDAY_MS = 4 * 86_400_000  # the epoch began on a Thursday; weeks begin on Monday

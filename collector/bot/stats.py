@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from collector.app.view import StreamView, View
-from collector.events.subscriber import Delivery
+from collector.app import StreamView, View
+from collector.events import Delivery
 
 TERMS = ("received", "written", "merged", "sampled_out", "rejected_total", "dropped", "pending")
 

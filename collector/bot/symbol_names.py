@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from collector.errors import UserError
-from collector.exchanges.registry import CURRENCY_ALIASES
+from collector.exchanges import CURRENCY_ALIASES
 
 Market = tuple[str, str]  # exchange, ccxt's symbol
 

@@ -7,9 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from collector.bot.symbol_names import Market, SymbolNames
-from collector.events.bus import MOST_WAITING, EventBus
-from collector.events.market import L2Update, Trade
-from collector.events.notices import SegmentChanged
+from collector.events import MOST_WAITING, EventBus, L2Update, SegmentChanged, Trade
 
 
 class Top(msgspec.Struct, frozen=True, gc=False):

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from collector.errors import SettingsError
-from collector.settings import Settings
-from collector.settings.layers import shown
+from collector.settings import Settings, shown
 
 _ITEM = re.compile(r"(?P<key>.+)\[(?P<number>\d+)\]")
 MOST_ROWS = 1_000_000  # that may trigger a flush

@@ -11,26 +11,24 @@ from collections import Counter
 from collections.abc import Sequence
 from struct import Struct
 
-from collector.events.batch import (
+from collector.events import (
+    CANDLE_INTEGERS,
     INT_COLUMNS,
     NO_INT,
+    STREAM_COLUMN,
+    TRADE_INTEGERS,
     Batch,
+    CandleColumns,
+    ContractSize,
     Counts,
     Liveness,
     SegmentClosed,
     SegmentOpened,
     StreamKey,
     Tally,
+    TradeColumns,
     Witnessed,
 )
-from collector.events.columns import (
-    CANDLE_INTEGERS,
-    STREAM_COLUMN,
-    TRADE_INTEGERS,
-    CandleColumns,
-    TradeColumns,
-)
-from collector.events.contract_size import ContractSize
 
 _pack_integers = Struct(f"{INT_COLUMNS}q").pack
 

@@ -2,7 +2,7 @@
 
 import sys
 
-import collector.clock  # noqa: F401  (first of all: it notes when the process began)
+import collector.clock
 
 ALONE = ("--help", "-h", "--version", "--install-completion", "--show-completion")
 

@@ -9,10 +9,10 @@ from rich.console import Group
 from rich.text import Text
 
 from collector.cli.plain import follower_text, span
-from collector.events.batch import UNKNOWN
+from collector.events import UNKNOWN
 
 if TYPE_CHECKING:
-    from collector.app.view import StreamView, View
+    from collector.app import StreamView, View
 
 STATE_STYLES = {"verified": "green", "syncing": "yellow", "down": "bold red"}
 LATE_MS = 1000.0

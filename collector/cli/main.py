@@ -79,7 +79,7 @@ def _root(
 def run(words: list[str]) -> int:
     """Run the command line and return the exit code; a user's mistake is printed without a traceback."""
     if not HELP.intersection(words):
-        from collector.database.sqlite_file import use_newest_sqlite  # noqa: PLC0415
+        from collector.database import use_newest_sqlite  # noqa: PLC0415
 
         use_newest_sqlite()  # this process is ours alone
     try:

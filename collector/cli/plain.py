@@ -7,7 +7,7 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collector.writer.follower import FollowerState
+    from collector.writer import FollowerState
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def width() -> int:
 
 def instant(at_ns: int) -> str:
     """Write an instant to the second, UTC."""
-    from collector.features.rows import iso_text  # noqa: PLC0415  (numpy: not for the help)
+    from collector.features import iso_text  # noqa: PLC0415  (numpy: not for the help)
 
     return iso_text(at_ns)[:19] + "Z"
 

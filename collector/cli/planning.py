@@ -64,7 +64,7 @@ class Plan:
 
 def make_plan(settings: "Settings", lines: Sequence[StreamPlan]) -> Plan:
     """Compare what the streams bring with the room for the database."""
-    from collector.database.url import database_url, sqlite_path  # noqa: PLC0415
+    from collector.database import database_url, sqlite_path  # noqa: PLC0415
 
     path = sqlite_path(database_url(settings.database.url))
     if path is None:
@@ -75,7 +75,7 @@ def make_plan(settings: "Settings", lines: Sequence[StreamPlan]) -> Plan:
 def expected_lines(settings: "Settings") -> list[StreamPlan]:
     """Estimate each stream by the exchanges' pages and busy markets."""
     from collector.cli.commands.plan_rates import expected  # noqa: PLC0415
-    from collector.exchanges.meaning import kind_meant  # noqa: PLC0415
+    from collector.exchanges import kind_meant  # noqa: PLC0415
 
     deep = settings.storage.features == "deep"
     lines = []

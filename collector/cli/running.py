@@ -10,17 +10,16 @@ from shutil import get_terminal_size
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
-from collector.app.wakeup import SignalSafeEvent
+from collector.app import SignalSafeEvent
 from collector.cli.plain import follower_text
 from collector.cli.service import ServiceManager
-from collector.events.batch import UNKNOWN
+from collector.events import UNKNOWN
 
 if TYPE_CHECKING:
-    from collector.app.collector import Collector, Report
-    from collector.app.view import View
+    from collector.app import Collector, Report, View
     from collector.cli.screen import Screen
-    from collector.log.options import LogOptions
-    from collector.sinks.contract import AccountingState
+    from collector.log import LogOptions
+    from collector.sinks import AccountingState
 
 
 TERMS = ("received", "written", "merged", "sampled_out", "rejected_total", "dropped", "pending", "difference")
@@ -137,7 +136,7 @@ def run_in_foreground(
 def screen_for(logging: "LogOptions", *, wanted: bool) -> "Screen | None":
     """Return the live table where there is a terminal to show it on; lines of JSON leave no room for it."""
     from collector.cli.screen import Screen  # noqa: PLC0415
-    from collector.log.output import is_terminal  # noqa: PLC0415
+    from collector.log import is_terminal  # noqa: PLC0415
 
     if not wanted or (logging.format == "json" and logging.file is None):
         return None

@@ -11,8 +11,8 @@ from rich.live import Live
 from collector.cli.live_table import draw
 
 if TYPE_CHECKING:
-    from collector.app.view import View
-    from collector.events.batch import StreamKey
+    from collector.app import View
+    from collector.events import StreamKey
 
 EVERY_S = 0.5
 RATE_OVER_S = 3.0  # rates are of about so long

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collector.app.view import View
+    from collector.app import View
 
 MOST_EVERY_S = 10.0
 MICROSECONDS = 1_000_000

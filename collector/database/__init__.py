@@ -1,1 +1,27 @@
 """Database tables, migrations, engines and URLs: what writing and reading share."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.database.engine import Driver, make_engine
+    from collector.database.faults import sink_error
+    from collector.database.file_lock import WriterLock
+    from collector.database.identifiers import check_table_name
+    from collector.database.interrupt import break_off
+    from collector.database.market_tables import BAR, LEVEL_COLUMNS, STORED_LEVELS
+    from collector.database.migrate import bring_to_head, downgrade, sql_preview, status, upgrade
+    from collector.database.migration_steps import (
+        VERSION_TABLE,
+        add_columns,
+        create_or_complete,
+        drop_columns_if_empty,
+        drop_table_if_empty,
+        serves,
+    )
+    from collector.database.sqlite_file import SqliteFile, sqlite_library, sqlite_version, use_newest_sqlite
+    from collector.database.tables import DEFAULT_TABLE_NAME, HOT_COLUMNS, Tables, make_tables
+    from collector.database.url import database_url, shown, sqlite_path, without_password
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

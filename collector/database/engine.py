@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote, urlencode
 
 import sqlalchemy as sa
@@ -24,8 +24,7 @@ from collector.errors import UserError
 if TYPE_CHECKING:
     import psycopg
 
-    Driver = psycopg.Connection[tuple[object, ...]]
-
+Driver: TypeAlias = "psycopg.Connection[tuple[object, ...]]"
 SYNCHRONOUS: Final = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 _CONNECT_TIMEOUT_S = 10

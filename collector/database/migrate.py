@@ -23,7 +23,7 @@ from structlog import get_logger
 from collector.database.file_lock import WriterLock
 from collector.database.migration_steps import VERSION_TABLE, create_or_complete, serves
 from collector.database.table_check import check_table
-from collector.database.tables import Tables, tables
+from collector.database.tables import Tables, make_tables
 from collector.database.url import shown, sqlite_path
 from collector.errors import SchemaError, UserError
 from collector.resources import migrations_path
@@ -53,7 +53,7 @@ def bring_to_head(engine: sa.Engine, table_name: str, *, allow: bool) -> bool:
     An SQLite file is migrated without asking. A server is shared: it is refused, with the command that
     does it, unless `allow`.
     """
-    wanted = tables(table_name)
+    wanted = make_tables(table_name)
     with _exclusively(engine) as connection:
         before = _known_position(connection)
         _check_all(connection, wanted)
@@ -74,7 +74,7 @@ def upgrade(engine: sa.Engine, table_name: str, revision: str = "head") -> None:
     """Run the migrations up to the revision. No collector may be writing an SQLite file meanwhile."""
     with _no_writer(engine), _exclusively(engine) as connection:
         _known_position(connection)
-        _check_all(connection, tables(table_name))
+        _check_all(connection, make_tables(table_name))
         _change(connection, table_name, revision)
 
 
@@ -82,14 +82,14 @@ def downgrade(engine: sa.Engine, table_name: str, revision: str) -> None:
     """Undo the migrations down to the revision (`base` for all); what holds data stays."""
     with _no_writer(engine), _exclusively(engine) as connection:
         _known_position(connection)
-        command.downgrade(_config(connection, tables(table_name).hot.name), revision)
+        command.downgrade(_config(connection, make_tables(table_name).hot.name), revision)
 
 
 def sql_preview(engine: sa.Engine, table_name: str, revision: str = "head") -> str:
     """Return the SQL that upgrade() would run on this database now."""
     with engine.connect() as connection:
         position = _known_position(connection)
-        config = _config(connection, tables(table_name).hot.name)
+        config = _config(connection, make_tables(table_name).hot.name)
         config.output_buffer = buffer = io.StringIO()
         command.upgrade(config, f"{position.current or 'base'}:{revision}", sql=True)
     return buffer.getvalue()

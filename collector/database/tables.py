@@ -38,7 +38,7 @@ class Tables:
 
 
 @cache
-def tables(table_name: str) -> Tables:
+def make_tables(table_name: str) -> Tables:
     """Build the tables, the hot one under the name given."""
     metadata = sa.MetaData()
     return Tables(
@@ -99,5 +99,5 @@ def _hot_table(name: str, metadata: sa.MetaData) -> sa.Table:
     )
 
 
-HOT_COLUMNS = tuple(column.name for column in tables(DEFAULT_TABLE_NAME).hot.columns)
+HOT_COLUMNS = tuple(column.name for column in make_tables(DEFAULT_TABLE_NAME).hot.columns)
 ROW_COLUMNS = tuple(name for name in HOT_COLUMNS if name not in {"id", "created_at"})  # what a sink is given

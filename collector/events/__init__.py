@@ -1,1 +1,86 @@
 """Define what happened, as frozen values, and hand it on."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.events.batch import (
+        INT_COLUMNS,
+        KNOWN_LEVELS,
+        RECEIVED,
+        SEGMENT,
+        STREAM,
+        UNKNOWN,
+        Batch,
+        Counts,
+        Liveness,
+        SegmentClosed,
+        SegmentOpened,
+        StreamKey,
+        Tally,
+        Witnessed,
+    )
+    from collector.events.bus import MOST_WAITING, EventBus, Subscription
+    from collector.events.channel import BBO, BOOK, FAMILIES, OHLCV, TRADE, Channel
+    from collector.events.columns import (
+        CANDLE_INTEGERS,
+        CANDLE_NUMBERS,
+        INT64_MAX,
+        NO_INT,
+        NO_NUMBER,
+        STREAM_COLUMN,
+        TRADE_INTEGERS,
+        TRADE_KINDS,
+        TRADE_NUMBERS,
+        CandleColumns,
+        TradeColumns,
+    )
+    from collector.events.contracts import ContractSize, contract_size
+    from collector.events.market import Candle, L2Update, Trade
+    from collector.events.messages import (
+        Ack,
+        CandleMessage,
+        Delta,
+        Heartbeat,
+        Levels,
+        MarketData,
+        Message,
+        Other,
+        Side,
+        Snapshot,
+        Status,
+        Texts,
+        TopOfBook,
+        TradeMessage,
+    )
+    from collector.events.notices import (
+        ClockStep,
+        DatabaseState,
+        FirstContact,
+        MarketChoice,
+        MarketRepeated,
+        MarketsChosen,
+        Notice,
+        PotentialHalt,
+        SegmentChanged,
+        SnapshotFailed,
+        State,
+        StreamNow,
+        SystemState,
+    )
+    from collector.events.numbers import MAX_PRICE, MAX_SIZE, check_positive, check_whole, impossible_level
+    from collector.events.settled import (
+        HELD,
+        SAMPLED_OUT,
+        STORED,
+        Columns,
+        Fates,
+        Integers,
+        Settled,
+        Value,
+        loads,
+    )
+    from collector.events.subscriber import Delivery, HandlerFailure, in_a_handler
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

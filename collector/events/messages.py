@@ -62,7 +62,7 @@ class Side(StrEnum):
     SELL = "sell"
 
 
-class Trade(msgspec.Struct, frozen=True, gc=False):
+class TradeMessage(msgspec.Struct, frozen=True, gc=False):
     """A trade as the exchange sent it; its numbers are checked where it is taken.
 
     `kind` tells id spaces apart (`trade`, `agg`), `marked` names one that is no market trade, `number` is its
@@ -81,7 +81,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     past: bool = False
 
 
-class Candle(msgspec.Struct, frozen=True, gc=False):
+class CandleMessage(msgspec.Struct, frozen=True, gc=False):
     """A bar as the exchange sent it, or the state of one that is not over; `past`: sent at a subscription."""
 
     topic: str
@@ -126,5 +126,7 @@ class Other(msgspec.Struct, frozen=True, gc=False):
     """A well-formed frame that is not ours to read: ccxt gets it."""
 
 
-MarketData = Snapshot | Delta | TopOfBook | Trade | Candle  # what a stream takes: it has a topic
-Message = Snapshot | Delta | TopOfBook | Trade | Candle | Status | Ack | Heartbeat | Other
+MarketData = (
+    Snapshot | Delta | TopOfBook | TradeMessage | CandleMessage
+)  # what a stream takes: it has a topic
+Message = Snapshot | Delta | TopOfBook | TradeMessage | CandleMessage | Status | Ack | Heartbeat | Other

@@ -1,1 +1,50 @@
 """Hold each exchange's facts, frames and integrity rule. Pure, without ccxt."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.exchanges.addresses import (
+        Endpoints,
+        apply_environment,
+        ccxt_config,
+        dialled,
+        rebased,
+        websocket,
+    )
+    from collector.exchanges.exchange import (
+        KINDS,
+        Environment,
+        Exchange,
+        MarketKind,
+        Payload,
+        Rate,
+        Rest,
+        WebsocketLimits,
+        kind_of,
+        one_of,
+    )
+    from collector.exchanges.meaning import (
+        DEFAULT_LEVELS,
+        default_channel,
+        default_markets,
+        depth_problem,
+        kind_meant,
+        kinds_in_order,
+        market_meant,
+        one_kind,
+    )
+    from collector.exchanges.registry import (
+        CURRENCY_ALIASES,
+        DEFAULT_EXCHANGE,
+        EXCHANGES,
+        UNVERIFIED_NAMES,
+        environment_problem,
+        exchange_of,
+        is_known,
+        smallest_depth_holding,
+        supported_text,
+    )
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

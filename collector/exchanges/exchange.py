@@ -11,12 +11,11 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from collector.events.channel import FAMILIES, Channel
+from collector.events import FAMILIES, Channel
 
 if TYPE_CHECKING:
-    from collector.book.verified import Rule
-    from collector.events.contract_size import ContractSize
-    from collector.events.messages import Message, Snapshot
+    from collector.book import Rule
+    from collector.events import ContractSize, Message, Snapshot
 
 Environment = Literal["live", "testnet", "demo"]
 MarketKind = Literal["spot", "linear"]

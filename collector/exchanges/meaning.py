@@ -8,7 +8,7 @@ only.
 from collections.abc import Sequence
 
 from collector.errors import SettingsError
-from collector.events.channel import BOOK, Channel
+from collector.events import BOOK, Channel
 from collector.exchanges.exchange import KINDS, MarketKind, depths_text, kind_of
 from collector.exchanges.registry import exchange_of, smallest_depth_holding
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from collector.errors import SettingsError
-from collector.events.channel import BBO, BOOK, TRADE, Channel
+from collector.events import BBO, BOOK, TRADE, Channel
 from collector.exchanges.binance import BINANCE
 from collector.exchanges.bybit import BYBIT
 from collector.exchanges.exchange import Environment, Exchange, MarketKind, one_of

@@ -7,9 +7,8 @@ from typing import Any
 import pandas as pd
 
 from collector.export.day_file import whole_file
-from collector.export.hftbacktest import day as replay
-from collector.query.coverage import holes
-from collector.query.instants import shown
+from collector.export.hftbacktest import FORM as HFTBACKTEST
+from collector.query import holes, shown
 from collector.version import __version__
 
 _CARD = """\
@@ -76,7 +75,7 @@ def write_card(
         version=__version__,
         form=form,
         rows="\n".join(_rows(files)),
-        reading=_READING[form == replay.FORM],
+        reading=_READING[form == HFTBACKTEST],
         events=_events(files),
         coverage="\n".join(_coverage(segments)),
         checksums="\n".join(f"{files[path]['sha256']}  {path}" for path in sorted(files)),

@@ -10,10 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.export.day_rows import LEFT_OUT, day_tables, schema
-from collector.export.days import Day
-from collector.query.database import extra
-from collector.query.rows.archive_files import Part
-from collector.query.rows.stored_stream import MixedRowsError
+from collector.export.utc_days import Day
+from collector.query import MixedRowsError, Part, extra
 
 _BLOCK = 1 << 20
 

@@ -6,15 +6,24 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from collector.export.days import BARS, Day, within
-from collector.query.database import extra
-from collector.query.instants import Span
-from collector.query.rows.archive_files import Part
-from collector.query.rows.columns import CATEGORIES, NO_INT, Array, Chunk, joined, kind_of, picked
-from collector.query.rows.merging import even
-from collector.query.rows.raw_rows import CHUNK_ROWS
-from collector.query.rows.series import Series
-from collector.query.rows.stored_stream import StoredStream, Value
+from collector.export.utc_days import BARS, Day, within
+from collector.query import (
+    CATEGORIES,
+    CHUNK_ROWS,
+    NO_INT,
+    Array,
+    Chunk,
+    Part,
+    Series,
+    Span,
+    StoredStream,
+    Value,
+    even,
+    extra,
+    joined,
+    kind_of,
+    picked,
+)
 
 LEFT_OUT = ("id", "timestamp", "created_at")  # numbering, the text of received_at_ns, and our own delay
 _NEARLY_ALWAYS_ALIKE = ("depth", "data_source")

@@ -5,10 +5,9 @@ from itertools import groupby
 
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
-from collector.export.days import Day, days, table_of, within
-from collector.query.database import has_table
-from collector.query.rows.archive_files import Archive, Part
+from collector.database import Tables
+from collector.export.utc_days import Day, days, table_of, within
+from collector.query import Archive, Part, has_table
 
 
 def stored_days(

@@ -1,1 +1,17 @@
 """Microstructure features, computed with numpy over a whole batch."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.features.flow import LastStates
+    from collector.features.market_rows import MarketRows
+    from collector.features.options import Mode, Sampling, StorageOptions
+    from collector.features.practical import TOTAL_LEVELS, derived, imbalance, total
+    from collector.features.rows import BookRows, iso_text, iso_texts
+    from collector.features.runs import Runs
+    from collector.features.stream_facts import StreamFacts
+    from collector.features.trade_bars import TradeBars
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from collector.events.batch import Batch
-from collector.events.channel import Channel
-from collector.events.columns import (
+from collector.events import (
     CANDLE_INTEGERS,
     CANDLE_NUMBERS,
     NO_INT,
@@ -14,10 +12,13 @@ from collector.events.columns import (
     TRADE_INTEGERS,
     TRADE_KINDS,
     TRADE_NUMBERS,
+    Batch,
     CandleColumns,
+    Channel,
+    Settled,
     TradeColumns,
+    Value,
 )
-from collector.events.settled import Settled, Value
 from collector.features.practical import Floats, Integers
 from collector.features.rows import iso_texts, nullable, nullable_integers
 from collector.features.stream_facts import StreamFacts, in_base

@@ -5,8 +5,19 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from collector.events.batch import INT_COLUMNS, KNOWN_LEVELS, NO_INT, SEGMENT, STREAM, Batch
-from collector.events.settled import STORED, Columns, Fates, Settled, Value
+from collector.events import (
+    INT_COLUMNS,
+    KNOWN_LEVELS,
+    NO_INT,
+    SEGMENT,
+    STORED,
+    STREAM,
+    Batch,
+    Columns,
+    Fates,
+    Settled,
+    Value,
+)
 from collector.features.deep import deep, only_known
 from collector.features.flow import LastStates
 from collector.features.options import FeatureSet

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from collector.events.batch import RECEIVED, SEGMENT, STREAM
-from collector.events.settled import HELD, SAMPLED_OUT, STORED, Fates
+from collector.events import HELD, RECEIVED, SAMPLED_OUT, SEGMENT, STORED, STREAM, Fates
 from collector.features.practical import Flags, Floats, Integers
 from collector.features.runs import Memory, Runs
 

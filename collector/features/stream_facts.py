@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from collector.events.batch import StreamKey
-from collector.events.contract_size import ContractSize
+from collector.events import ContractSize, StreamKey
 from collector.features.options import Sampling
 from collector.features.practical import Floats, Integers
 

@@ -7,14 +7,16 @@ from math import isclose
 
 import numpy as np
 
-from collector.events.batch import Batch, StreamKey, Witnessed
-from collector.events.channel import Channel
-from collector.events.columns import (
+from collector.events import (
     CANDLE_INTEGERS,
     CANDLE_NUMBERS,
     NO_INT,
     TRADE_INTEGERS,
     TRADE_NUMBERS,
+    Batch,
+    Channel,
+    StreamKey,
+    Witnessed,
 )
 from collector.features.practical import Floats, Integers
 

@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from collector.errors import StreamError
-from collector.events.notices import State
+from collector.events import State
 from collector.live.context import ConnectionContext
 from collector.live.subscriptions import Subscriptions
-from collector.network.attempts import Attempts
-from collector.network.failure_table import FailureClass
-from collector.network.failures import Failure, gone, mistaken
-from collector.network.socket import Heart, Reader
-from collector.network.turnstile import Turnstile
-from collector.network.waiting import wait_for_first
+from collector.network import (
+    Attempts,
+    Failure,
+    FailureClass,
+    Heart,
+    Reader,
+    Turnstile,
+    gone,
+    mistaken,
+    wait_for_first,
+)
 
 TICK_S = 0.2  # how often pending work is looked for; the times themselves are in settings
 

@@ -7,29 +7,28 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from collector.clock import Clock
-from collector.events.batch import StreamKey
-from collector.events.bus import EventBus
-from collector.events.notices import PotentialHalt
-from collector.exchanges.addresses import websocket
-from collector.exchanges.exchange import MarketKind, WebsocketLimits, kind_of
-from collector.exchanges.registry import exchange_of
+from collector.events import EventBus, PotentialHalt, StreamKey
+from collector.exchanges import MarketKind, WebsocketLimits, exchange_of, kind_of, websocket
 from collector.live.connection import Connection, Parts
 from collector.live.context import Address, ConnectionContext
 from collector.live.limits import Pace
 from collector.live.requests import ControlMessages, Requests
 from collector.live.resync import Resyncs
 from collector.live.topic_subscriptions import TopicSubscriptions
-from collector.live.unverified.books import UnverifiedBooks
-from collector.live.unverified.socket import UnverifiedSocket
-from collector.network.attempts import Attempts
-from collector.network.failures import Failure
-from collector.network.markets import Markets, Source
-from collector.network.pacing import Pacer, at_most
-from collector.network.snapshots import Snapshots
-from collector.network.socket import Heart, Socket
-from collector.network.turnstile import Turnstile
-from collector.streams.router import Router, UnknownFrames
-from collector.streams.stream import Stream
+from collector.live.unverified import UnverifiedBooks, UnverifiedSocket
+from collector.network import (
+    Attempts,
+    Failure,
+    Heart,
+    Markets,
+    Pacer,
+    Snapshots,
+    Socket,
+    Source,
+    Turnstile,
+    at_most,
+)
+from collector.streams import Router, Stream, UnknownFrames
 
 Topics = Iterable[tuple[str, StreamKey]]  # what is subscribed, and the stream that it is for
 

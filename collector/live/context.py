@@ -5,10 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from collector.clock import Clock
-from collector.events.batch import Liveness
-from collector.events.bus import EventBus
-from collector.events.notices import PotentialHalt, State, SystemState
-from collector.exchanges.exchange import Exchange, MarketKind
+from collector.events import EventBus, Liveness, PotentialHalt, State, SystemState
+from collector.exchanges import Exchange, MarketKind
 
 
 @dataclass(frozen=True, slots=True)

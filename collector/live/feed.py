@@ -8,36 +8,28 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-from collector.buffer.buffer import Buffer
+from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import CollectorError, StreamError, UserError
-from collector.events.batch import StreamKey
-from collector.events.bus import EventBus
-from collector.events.notices import (
+from collector.events import (
+    EventBus,
     MarketRepeated,
     MarketsChosen,
     PotentialHalt,
     State,
+    StreamKey,
     StreamNow,
     SystemState,
 )
-from collector.exchanges.exchange import MarketKind
-from collector.exchanges.meaning import depth_problem
-from collector.exchanges.registry import exchange_of
+from collector.exchanges import MarketKind, depth_problem, exchange_of
 from collector.live.connections import Connections, ExchangeContext
 from collector.live.first_contact import PATIENCE_S, Contact
 from collector.live.limits import Limits, Wanted
 from collector.live.replacement import is_old, replace
 from collector.live.rest_witness import RestWitness
 from collector.live.resync import Resyncs
-from collector.network.choosing import collected, look_up
-from collector.network.failures import Failure
-from collector.network.markets import Markets, load_until
-from collector.network.snapshots import Snapshots
-from collector.streams.book_stream import BookStream
-from collector.streams.maker import StreamMaker
-from collector.streams.router import UnknownFrames
-from collector.streams.stream import Outlet, Stream
+from collector.network import Failure, Markets, Snapshots, collected, load_until, look_up
+from collector.streams import BookStream, Outlet, Stream, StreamMaker, UnknownFrames
 
 SUPERVISE_S = 0.5
 CLAIM_PATIENCE_S = 2.0  # a database that does not answer gets the streams with their first rows

@@ -3,10 +3,9 @@
 import asyncio
 
 from collector.clock import Clock
-from collector.events.bus import EventBus
-from collector.events.notices import FirstContact, State, SystemState
-from collector.exchanges.addresses import dialled
-from collector.network.markets import Source
+from collector.events import EventBus, FirstContact, State, SystemState
+from collector.exchanges import dialled
+from collector.network import Source
 
 PATIENCE_S = 3.0
 

@@ -7,7 +7,7 @@ from collector.bounds import Count, PerSecond, Seconds, Share
 from collector.retry import Backoff
 
 if TYPE_CHECKING:  # it brings ccxt, which nobody needs for reading the configuration
-    from collector.network.markets import Source
+    from collector.network import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from collector.live.connection import Connection
 from collector.live.connections import Connections
-from collector.streams.stream import Stream
+from collector.streams import Stream
 
 USED_LIFETIME = 0.95  # of what a connection may live: time enough to bring up another
 HAND_OVER_S = 60.0

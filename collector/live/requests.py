@@ -5,11 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from collector.errors import StreamError
-from collector.events.messages import Ack
-from collector.events.notices import State
-from collector.exchanges.exchange import Payload
+from collector.events import Ack, State
+from collector.exchanges import Payload
 from collector.live.context import ConnectionContext
-from collector.network.failures import Failure, mistaken
+from collector.network import Failure, mistaken
 
 Send = Callable[[Payload], Awaitable[None]]
 

@@ -6,11 +6,11 @@ from contextlib import suppress
 from random import random
 from weakref import WeakKeyDictionary
 
-from collector.book.verified import Did
+from collector.book import Did
 from collector.errors import StreamError
-from collector.events.messages import Snapshot
-from collector.network.snapshots import Snapshots
-from collector.streams.book_stream import WITNESS, BookStream
+from collector.events import Snapshot
+from collector.network import Snapshots
+from collector.streams import WITNESS, BookStream
 
 PATIENCE_S = 5.0  # for the stream to reach the update at which REST was
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from collector.retry import Backoff
-from collector.streams.book_stream import BookStream
+from collector.streams import BookStream
 
 EDGE_WAIT_S = 1.0  # between two snapshots of a book whose price stays near its edge
 MOST_QUIET_WAIT_S = 300.0  # a quiet topic is asked again after stale_after_s, twice that, ... at most this

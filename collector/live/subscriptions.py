@@ -3,11 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
-from collector.book.verified import Outcome
+from collector.book import Outcome
 from collector.live.context import ConnectionContext
 from collector.live.resync import Resyncs
-from collector.streams.book_stream import BookStream
-from collector.streams.stream import Stream
+from collector.streams import BookStream, Stream
 
 
 class Subscriptions(ABC):

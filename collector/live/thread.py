@@ -13,8 +13,7 @@ except ImportError:  # ccxt brings it on CPython, but not on Windows
 
 from collector.clock import Clock
 from collector.errors import CollectorError
-from collector.events.bus import EventBus
-from collector.events.notices import ClockStep, StreamNow
+from collector.events import ClockStep, EventBus, StreamNow
 from collector.live.feed import Feed
 
 CLOCK_CHECK_S = 1.0

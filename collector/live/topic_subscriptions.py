@@ -3,19 +3,15 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from collector.book.bridged import STALE_SNAPSHOT
-from collector.book.verified import Did
+from collector.book import STALE_SNAPSHOT, Did
 from collector.errors import StreamError
-from collector.events.messages import Snapshot
-from collector.events.notices import SnapshotFailed
+from collector.events import Snapshot, SnapshotFailed
 from collector.live.context import ConnectionContext
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions
-from collector.network.snapshots import Snapshots
-from collector.streams.book_stream import BookStream
-from collector.streams.router import Router
-from collector.streams.stream import Stream
+from collector.network import Snapshots
+from collector.streams import BookStream, Router, Stream
 
 
 class TopicSubscriptions(Subscriptions):

@@ -1,1 +1,21 @@
 """Reach exchanges: sockets, markets, REST snapshots, the pace of requests, the meaning of failures."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.network.attempts import Attempts
+    from collector.network.choosing import collected, look_up
+    from collector.network.failure_table import FailureClass
+    from collector.network.failures import Failure, classify, gone, mistaken
+    from collector.network.markets import Markets, Source, load_until
+    from collector.network.pacing import Pacer, at_most
+    from collector.network.probe import ask_the_time, check_credentials, dial, unchecked_because
+    from collector.network.snapshots import Snapshots
+    from collector.network.socket import CLOSE_TIMEOUT_S, Heart, Reader, Socket
+    from collector.network.tap import TakeText, TappedClient, dialler
+    from collector.network.turnstile import Turnstile
+    from collector.network.waiting import wait_for_first
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

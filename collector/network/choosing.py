@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from collector.errors import UserError
-from collector.events.notices import MarketChoice
-from collector.exchanges.exchange import MarketKind
+from collector.events import MarketChoice
+from collector.exchanges import MarketKind
 from collector.network.markets import Markets
 
 

@@ -24,7 +24,7 @@ import aiohttp
 import ccxt
 
 from collector.errors import StreamError
-from collector.exchanges.registry import EXCHANGES
+from collector.exchanges import EXCHANGES
 
 
 class FailureClass(StrEnum):

@@ -8,10 +8,16 @@ from typing import Any
 import ccxt
 
 from collector.errors import StreamError, UserError
-from collector.exchanges.addresses import Endpoints, apply_environment, ccxt_config, rebased
-from collector.exchanges.exchange import Environment, MarketKind
-from collector.exchanges.exchange import kind_of as kind_in_name
-from collector.exchanges.registry import UNVERIFIED_NAMES
+from collector.exchanges import (
+    UNVERIFIED_NAMES,
+    Endpoints,
+    Environment,
+    MarketKind,
+    apply_environment,
+    ccxt_config,
+    rebased,
+)
+from collector.exchanges import kind_of as kind_in_name
 from collector.network.failure_table import NO_SUCH_HOST, FailureClass
 from collector.network.failures import Failure, classify
 from collector.network.waiting import in_thread

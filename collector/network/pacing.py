@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from collector.exchanges.exchange import Rate
+from collector.exchanges import Rate
 
 WEIGHT_SHARE = 0.5  # of the published limit: others behind the same address have a right to the rest
 REFUSED_PAUSE_S = 60.0  # after a refusal that does not say for how long

@@ -9,8 +9,7 @@ import aiohttp
 import ccxt
 
 from collector.errors import StreamError
-from collector.exchanges.addresses import dialled
-from collector.exchanges.registry import exchange_of
+from collector.exchanges import dialled, exchange_of
 from collector.network.failure_table import FailureClass
 from collector.network.failures import classify
 from collector.network.markets import Source

@@ -7,8 +7,8 @@ import ccxt.pro
 import msgspec
 
 from collector.errors import FrameError, StreamError
-from collector.events.messages import Snapshot
-from collector.exchanges.exchange import MarketKind, Rest
+from collector.events import Snapshot
+from collector.exchanges import MarketKind, Rest
 from collector.network.failure_table import FailureClass
 from collector.network.failures import classify
 from collector.network.markets import Markets, Source, strict

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from collector.errors import StreamError
-from collector.exchanges.exchange import Payload
+from collector.exchanges import Payload
 from collector.network.failures import Failure, gone
 from collector.network.markets import Markets, Source
 from collector.network.pacing import Pacer

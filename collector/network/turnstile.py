@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from collector.exchanges.exchange import Rate
+from collector.exchanges import Rate
 
 
 class Turnstile:

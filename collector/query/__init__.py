@@ -1,1 +1,39 @@
 """Read stored rows, and return holes as holes."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.query.audit import run_audit
+    from collector.query.chart import plot
+    from collector.query.covered import coverage, gaps, holes
+    from collector.query.database import Database, extra, has_table, located, needed, reading
+    from collector.query.identity import sessions, status
+    from collector.query.instants import DAY_NS, Span, shown
+    from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
+    from collector.query.rows import (
+        CATEGORIES,
+        CHUNK_ROWS,
+        NO_INT,
+        Archive,
+        Array,
+        Chunk,
+        MixedRowsError,
+        Part,
+        Series,
+        StoredStream,
+        Value,
+        distinct_values,
+        even,
+        joined,
+        kind_of,
+        length,
+        merged,
+        picked,
+    )
+    from collector.query.stored_symbols import symbols
+    from collector.query.tail import Tail, Wanted
+    from collector.query.training import book_tensor, labels, windows
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

@@ -3,14 +3,12 @@
 import numpy as np
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
+from collector.database import Tables
 from collector.query.database import has_table, needed, reading
 from collector.query.frames import Frame, Rows
 from collector.query.instants import Integers, Span
 from collector.query.request import LoadedTable, Request
-from collector.query.rows.columns import Chunk, joined, picked
-from collector.query.rows.series import Series
-from collector.query.rows.stored_stream import Source, find_stream
+from collector.query.rows import Chunk, Series, Source, find_stream, joined, picked
 
 NUMBERS = ("open_time", "open", "high", "low", "close", "volume", "vwap", "count", "exchange_timestamp")
 FLAGS = ("confirmed", "corrected")  # 1 or 0

@@ -9,9 +9,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import sqlalchemy as sa
 
-from collector.database.engine import make_engine
-from collector.database.tables import DEFAULT_TABLE_NAME, Tables, tables
-from collector.database.url import database_url, shown, sqlite_path
+from collector.database import (
+    DEFAULT_TABLE_NAME,
+    Tables,
+    database_url,
+    make_engine,
+    make_tables,
+    shown,
+    sqlite_path,
+)
 from collector.errors import MissingExtra, QueryError
 
 
@@ -48,7 +54,7 @@ def reading(
         with engine.connect() as connection:
             if connection.dialect.name == "postgresql":  # by default each query would see its own moment
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            known = tables(table_name)
+            known = make_tables(table_name)
             _check_tables(connection, (known.hot, known.coverage))
             yield connection, known
     finally:

@@ -11,8 +11,7 @@ import pandas as pd
 from collector.errors import QueryError
 from collector.query.database import extra
 from collector.query.instants import Integers, index_of
-from collector.query.rows.columns import CATEGORIES, NO_INT, Array, pandas_column, picked
-from collector.query.rows.stored_stream import Value
+from collector.query.rows import CATEGORIES, NO_INT, Array, Value, pandas_column, picked
 
 Output = Literal["pandas", "polars", "arrow"]
 SPACING = "every_ns"  # in a frame's attrs: how far its instants are apart

@@ -3,24 +3,23 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from collector.database.market_tables import LEVEL_COLUMNS
-from collector.database.tables import DEFAULT_TABLE_NAME, HOT_COLUMNS, tables
+from collector.database import DEFAULT_TABLE_NAME, HOT_COLUMNS, LEVEL_COLUMNS, make_tables
 from collector.query.bars import BARS, load_bars
 from collector.query.database import Database
 from collector.query.frames import Frame, Output
-from collector.query.holes import OnGap
 from collector.query.instants import Instant, Span, instant_ns
 from collector.query.loading import iterate, load
+from collector.query.on_gap import OnGap
 from collector.query.request import LoadedTable, Lookup, checked_request
-from collector.query.rows.stored_stream import Wanted
+from collector.query.rows import Wanted
 
 Index = Literal["received_at", "exchange_timestamp"]
 BarIndex = Literal["received_at", "exchange_timestamp", "open_time"]
 
 _NOT_LOADED = ("id", "timestamp", "symbol", "exchange", "created_at", "received_at_ns", "segment_id", "depth")
 DEFAULT_COLUMNS = tuple(name for name in HOT_COLUMNS if name not in _NOT_LOADED)
-_LEVELS_COLUMNS = tuple(column.name for column in tables(DEFAULT_TABLE_NAME).levels.columns)
-_TRADES_COLUMNS = tuple(column.name for column in tables(DEFAULT_TABLE_NAME).trades.columns)
+_LEVELS_COLUMNS = tuple(column.name for column in make_tables(DEFAULT_TABLE_NAME).levels.columns)
+_TRADES_COLUMNS = tuple(column.name for column in make_tables(DEFAULT_TABLE_NAME).trades.columns)
 _TRADE = ("trade_id", "price", "size", "side", "marked", "exchange_timestamp")
 
 FEATURES = LoadedTable(lambda tables: tables.hot, HOT_COLUMNS, DEFAULT_COLUMNS)

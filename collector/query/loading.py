@@ -6,19 +6,25 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
-from collector.query.coverage import alive_until
+from collector.database import Tables
+from collector.query.covered import alive_until
 from collector.query.database import needed, reading
 from collector.query.frames import Frame, Rows
-from collector.query.holes import Flags, known_segment, shaped
 from collector.query.instants import Integers, Span
+from collector.query.on_gap import Flags, known_segment, shaped
 from collector.query.request import Request
 from collector.query.resample import Alive, States, resampled
-from collector.query.rows.archive_files import Archive, split_by_days
-from collector.query.rows.columns import NO_INT, Array, Chunk, joined
-from collector.query.rows.series import Series
-from collector.query.rows.sparse import sparse
-from collector.query.rows.stored_stream import find_stream
+from collector.query.rows import (
+    NO_INT,
+    Archive,
+    Array,
+    Chunk,
+    Series,
+    find_stream,
+    joined,
+    split_by_days,
+)
+from collector.query.sparse_rows import sparse
 
 PIECE_ROWS = 200_000
 QUALITY = "data_quality_score"

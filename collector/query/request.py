@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
+from collector.database import Tables
 from collector.errors import QueryError
 from collector.query.database import Database
 from collector.query.frames import Output, checked_output
-from collector.query.holes import OnGap, checked_on_gap
 from collector.query.instants import Span, duration_ns
-from collector.query.rows.stored_stream import Wanted
+from collector.query.on_gap import OnGap, checked_on_gap
+from collector.query.rows import Wanted
 
 
 @dataclass(frozen=True, slots=True)

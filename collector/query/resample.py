@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collector.query.instants import Integers, Span
-from collector.query.rows.columns import NO_INT, Array, Chunk, joined, picked
+from collector.query.rows import NO_INT, Array, Chunk, joined, picked
 
 Flags = npt.NDArray[np.bool_]
 Fetch = Callable[[Integers], Chunk]

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from collector.database.tables import DEFAULT_TABLE_NAME, Tables
+from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.errors import QueryError
 from collector.query.database import open_for_reading, reading
 

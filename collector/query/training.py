@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from collector.database.market_tables import STORED_LEVELS
+from collector.database import STORED_LEVELS
 from collector.errors import QueryError
 from collector.query.frames import SPACING
 from collector.query.instants import duration_ns

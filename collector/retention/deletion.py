@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
-from collector.export.days import Day, table_of, within
+from collector.database import Tables
+from collector.export import Day, table_of, within
 
 Value = str | int | None
 

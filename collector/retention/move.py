@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from collector.database.tables import Tables, tables
+from collector.database import Tables, make_tables
 from collector.errors import CollectorError
-from collector.events.columns import NO_INT
-from collector.export.day_file import sha256, write_day
-from collector.export.day_rows import day_tables
-from collector.export.days import Day, days, table_of
-from collector.query.database import extra, needed, reading
+from collector.events import NO_INT
+from collector.export import Day, day_tables, days, sha256, table_of, write_day
+from collector.query import extra, needed, reading
 from collector.retention.deletion import claim, delete_slice, finish
 
 Slice = Callable[[sa.Connection], int]
@@ -43,7 +41,7 @@ def archive_slices(
 
     It may be stopped anywhere: the next call deletes what is recorded, and moves anew what is not.
     """
-    known = tables(table_name)
+    known = make_tables(table_name)
     extra("pyarrow", "parquet")
     with reading(url, table_name) as (connection, _):
         unfinished = connection.execute(

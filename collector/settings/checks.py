@@ -5,22 +5,27 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from collector.errors import UserError
-from collector.events.channel import OHLCV, Channel
-from collector.exchanges.addresses import Endpoints
-from collector.exchanges.exchange import Exchange, MarketKind, kind_of, one_of
-from collector.exchanges.meaning import depth_problem, kind_meant, market_meant
-from collector.exchanges.registry import (
+from collector.events import OHLCV, Channel
+from collector.exchanges import (
     EXCHANGES,
     UNVERIFIED_NAMES,
+    Endpoints,
+    Exchange,
+    MarketKind,
+    depth_problem,
     environment_problem,
     exchange_of,
     is_known,
+    kind_meant,
+    kind_of,
+    market_meant,
+    one_of,
     supported_text,
 )
 from collector.settings.keys import KeyPath, nearest
 from collector.settings.layers import shown
 from collector.settings.model import ExchangeSettings, Settings
-from collector.sinks import registry
+from collector.sinks import expected_of_follower, expected_of_store, is_follower, is_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,8 @@ def _not_above(settings: Settings, low: tuple[str, str], high: tuple[str, str]) 
 
 def _of_database(settings: Settings) -> Iterator[Contradiction]:
     url, table_name = settings.database.url, settings.database.table_name
-    if not url.isprintable() or not registry.is_store(url):
-        text = f"found {shown(url)}, expected {registry.expected_of_store()}"
+    if not url.isprintable() or not is_store(url):
+        text = f"found {shown(url)}, expected {expected_of_store()}"
         yield Contradiction((("database", "url"),), text)
     problem = _table_name_problem(table_name)
     if problem is not None:
@@ -64,8 +69,8 @@ def _of_followers(settings: Settings) -> Iterator[Contradiction]:
     urls = [one.url for one in settings.followers]
     for number, url in enumerate(urls):
         path: KeyPath = ("followers", number, "url")
-        if not url.isprintable() or not registry.is_follower(url):
-            text = f"found {shown(url)}, expected {registry.expected_of_follower()}"
+        if not url.isprintable() or not is_follower(url):
+            text = f"found {shown(url)}, expected {expected_of_follower()}"
             yield Contradiction((path,), text)
         elif url == settings.database.url:
             yield Contradiction((path,), f"found {shown(url)}, which is database.url, expected another sink")
@@ -74,7 +79,7 @@ def _of_followers(settings: Settings) -> Iterator[Contradiction]:
 
 
 def _table_name_problem(table_name: str) -> str | None:
-    from collector.database.identifiers import check_table_name  # noqa: PLC0415  (costs what it imports)
+    from collector.database import check_table_name  # noqa: PLC0415  (costs what it imports)
 
     try:
         check_table_name(table_name)

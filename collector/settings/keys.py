@@ -10,7 +10,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 from pydantic.fields import FieldInfo
 
 from collector.bounds import Expected
-from collector.exchanges.exchange import one_of
+from collector.exchanges import one_of
 from collector.settings.model import ExchangeSettings, Part, Settings
 
 KeyPath = tuple[str | int, ...]

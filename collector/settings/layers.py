@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from collector.exchanges.registry import DEFAULT_EXCHANGE
+from collector.exchanges import DEFAULT_EXCHANGE
 from collector.masking import mask_url, names_a_secret
 from collector.settings.keys import KEYS, SECTIONS, Key, KeyPath, dotted, generic, nearest_key
 from collector.settings.yaml_file import Located, plain

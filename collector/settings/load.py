@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.errors import SettingsError
-from collector.exchanges.registry import EXCHANGES
+from collector.exchanges import EXCHANGES
 from collector.masking import without
 from collector.settings.layers import Layer, Problem
 from collector.settings.merged import Merged, credentials_of

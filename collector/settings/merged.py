@@ -7,8 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from collector.errors import SettingsError
-from collector.exchanges.meaning import default_channel, default_markets, one_kind
-from collector.exchanges.registry import is_known
+from collector.exchanges import default_channel, default_markets, is_known, one_kind
 from collector.settings.checks import contradictions
 from collector.settings.keys import ANY_EXCHANGE, KEYS, KeyPath, dotted, generic, key_of, nearest
 from collector.settings.layers import DEFAULT, Found, Layer, Place, Problem, shown

@@ -22,16 +22,15 @@ from pydantic import (
 )
 
 from collector.bounds import Bytes, Expected, Milliseconds, Seconds
-from collector.buffer.limits import BufferLimits
-from collector.exchanges.addresses import Endpoints
-from collector.exchanges.exchange import Environment, MarketKind
-from collector.features.options import Mode, Sampling, StorageOptions
-from collector.live.limits import Integrity, Pace
-from collector.log.options import LogOptions
+from collector.buffer import BufferLimits
+from collector.exchanges import Endpoints, Environment, MarketKind
+from collector.features import Mode, Sampling, StorageOptions
+from collector.live import Integrity, Pace
+from collector.log import LogOptions
 from collector.masking import MASK, mask_url, passwords_in
-from collector.retention.options import RetentionOptions
-from collector.sinks.options import SinkOptions, UpkeepOptions
-from collector.writer.limits import BreakerLimits, SpoolLimits, WriterLimits
+from collector.retention import RetentionOptions
+from collector.sinks import SinkOptions, UpkeepOptions
+from collector.writer import BreakerLimits, SpoolLimits, WriterLimits
 
 DataSource = Literal["live_trading", "testnet", "demo", "simulator"]
 Symbol = Annotated[

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from collector.exchanges.exchange import one_of
-from collector.exchanges.registry import (
+from collector.exchanges import (
     DEFAULT_EXCHANGE,
     EXCHANGES,
     UNVERIFIED_NAMES,
     environment_problem,
     is_known,
+    one_of,
 )
 from collector.settings.keys import KeyPath, dotted, nearest
 from collector.settings.layers import Found, Problem, shown

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dotenv.parser import parse_stream
 
-from collector.exchanges.registry import DEFAULT_EXCHANGE
+from collector.exchanges import DEFAULT_EXCHANGE
 from collector.masking import names_a_secret, passwords_in
 from collector.settings.keys import KEYS, SECTIONS, KeyPath, generic, nearest
 from collector.settings.layers import Found, Layer, Place, Problem, listed

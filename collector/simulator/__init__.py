@@ -1,23 +1,14 @@
 """Simulated exchanges: real sockets, a seeded market, the truth readable, faults on demand."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from collector.face import face
 
 if TYPE_CHECKING:
-    from collector.simulator.exchanges.messages import Connection
-    from collector.simulator.market.truth import BarState, BookState, Fault, Sent, TradeState
+    from collector.simulator.market import BarState, BookState, Fault, Sent, TradeState
+    from collector.simulator.messages import Connection
     from collector.simulator.simulator import Simulator
+else:
+    __getattr__, __dir__ = face(__name__, __file__)
 
 __all__ = ["BarState", "BookState", "Connection", "Fault", "Sent", "Simulator", "TradeState"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for."""
-    import importlib  # noqa: PLC0415
-
-    places = dict.fromkeys(__all__, "market.truth") | {
-        "Connection": "exchanges.messages",
-        "Simulator": "simulator",
-    }
-    if name not in places:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{places[name]}"), name)

@@ -20,9 +20,9 @@ from functools import partial
 from typing import Any
 
 from collector.errors import UserError
-from collector.simulator.exchanges.messages import Answer, Connection
-from collector.simulator.faults.faults import Faults, fault_names
-from collector.simulator.market.truth import Truth
+from collector.simulator.faults import Faults, fault_names
+from collector.simulator.market import Truth
+from collector.simulator.messages import Answer, Connection
 from collector.simulator.nasty import Planned
 from collector.simulator.send_log import SendLog
 from collector.simulator.wire import CONTROL_PATH

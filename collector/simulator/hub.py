@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from collector.simulator.exchanges.exchange import Exchange
-from collector.simulator.exchanges.messages import Connection, Outgoing, Topic
-from collector.simulator.faults.tampers import Drop, Tamper
-from collector.simulator.market.truth import Truth
+from collector.simulator.exchanges import Exchange
+from collector.simulator.market import Truth
+from collector.simulator.messages import Connection, Outgoing, Topic
 from collector.simulator.send_log import Logged, SendLog
+from collector.simulator.tampers import Drop, Tamper
 from collector.simulator.wire import frame
 
 

@@ -2,8 +2,8 @@
 
 import random
 
-from collector.simulator.exchanges.exchange import Exchange
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.exchanges import Exchange
+from collector.simulator.market import SymbolFeed
 from collector.simulator.publisher import Publisher
 from collector.simulator.world import World
 

@@ -8,8 +8,8 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from collector.errors import UserError
-from collector.simulator.faults.faults import Faults
-from collector.simulator.market.truth import Truth
+from collector.simulator.faults import Faults
+from collector.simulator.market import Truth
 from collector.simulator.nasty_faults import Draw, Ill, ills
 
 _MEAN_WAIT_S = 2.0

@@ -5,16 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
-from collector.simulator.exchanges.exchange import Exchange
-from collector.simulator.exchanges.messages import Outgoing, Topic
+from collector.simulator.exchanges import Exchange
 from collector.simulator.hub import Hub, Listener, Rendered
-from collector.simulator.market.bars import INTERVALS_MS, Bar, roll
-from collector.simulator.market.market import Change
-from collector.simulator.market.rest_history import bars_between
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.market import INTERVALS_MS, Bar, Change, SymbolFeed, bars_between, roll
+from collector.simulator.messages import Outgoing, Topic
 
 if TYPE_CHECKING:
-    from collector.simulator.recordings.replay import Replay
+    from collector.simulator.recordings import Replay
 
 
 class Ahead(NamedTuple):

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from collector.simulator.exchanges.exchange import Exchange
-from collector.simulator.exchanges.messages import Answer, Request
+from collector.simulator.exchanges import Exchange
+from collector.simulator.messages import Answer, Request
 from collector.simulator.world import World
 
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from collector.errors import UserError
-from collector.simulator.exchanges.exchange import Exchange
-from collector.simulator.exchanges.messages import Answer, Request
+from collector.simulator.exchanges import Exchange
+from collector.simulator.messages import Answer, Request
 from collector.simulator.rest_desk import RestDesk
 from collector.simulator.session import Session
 from collector.simulator.wire import CONTROL_PATH, reset

@@ -10,12 +10,12 @@ from typing import cast
 
 from aiohttp import WSMessage, WSMsgType, web
 
+from collector.simulator.admission import Admission
 from collector.simulator.conditions import Conditions, Way
-from collector.simulator.exchanges.exchange import Exchange
-from collector.simulator.exchanges.messages import Connection, Reply
-from collector.simulator.faults.admission import Admission
+from collector.simulator.exchanges import Exchange
 from collector.simulator.hub import Hub
-from collector.simulator.market.truth import Truth
+from collector.simulator.market import Truth
+from collector.simulator.messages import Connection, Reply
 from collector.simulator.publisher import Publisher
 from collector.simulator.send_log import Logged, SendLog
 from collector.simulator.wire import NO_CLOSE_FRAME, NO_CODE, PONG, close_frame, frame, reset

@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from collector.errors import UserError
 from collector.simulator.control import Control
-from collector.simulator.exchanges.exchange import Exchange
-from collector.simulator.exchanges.messages import Connection
-from collector.simulator.exchanges.registry import chosen_symbols
-from collector.simulator.faults.faults import Faults
+from collector.simulator.exchanges import Exchange, chosen_symbols
+from collector.simulator.faults import Faults
 from collector.simulator.lively import set_apart
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.market import SymbolFeed
+from collector.simulator.messages import Connection
 from collector.simulator.nasty import FaultRunner, Planned, schedule
 from collector.simulator.pacer import Pacer
-from collector.simulator.recordings.recording import Recorded, read_recording
-from collector.simulator.recordings.replay import Replay, ReplayHandle
+from collector.simulator.recordings import Recorded, Replay, ReplayHandle, read_recording
 from collector.simulator.send_log import SendLog
 from collector.simulator.server import Server
 from collector.simulator.world import World

@@ -7,19 +7,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from collector.errors import UserError
+from collector.simulator.admission import Admission, Allowances
 from collector.simulator.conditions import Conditions
-from collector.simulator.exchanges.exchange import Exchange
-from collector.simulator.exchanges.messages import Answer, Connection, Request
-from collector.simulator.exchanges.registry import EXCHANGES
-from collector.simulator.faults.admission import Admission, Allowances
-from collector.simulator.faults.tampers import RestFault
+from collector.simulator.exchanges import EXCHANGES, Exchange
 from collector.simulator.hub import Hub
-from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.symbol_feed import SymbolFeed
-from collector.simulator.market.truth import Truth
+from collector.simulator.market import Instrument, SymbolFeed, Truth
+from collector.simulator.messages import Answer, Connection, Request
 from collector.simulator.publisher import Publisher
 from collector.simulator.send_log import SendLog
 from collector.simulator.session import Session, SessionContext
+from collector.simulator.tampers import RestFault
 from collector.simulator.tempos import Tempos
 
 

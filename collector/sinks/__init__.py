@@ -1,1 +1,38 @@
 """Store write sets: one contract, one registry, a folder or file for each kind of sink."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.sinks.contract import (
+        AccountingState,
+        Receipt,
+        Rows,
+        SegmentState,
+        SessionState,
+        Sink,
+        Store,
+        Value,
+        WriteSet,
+    )
+    from collector.sinks.options import SinkOptions, UpkeepOptions
+    from collector.sinks.registry import (
+        expected_of_follower,
+        expected_of_store,
+        is_follower,
+        is_store,
+        make_follower,
+        make_store,
+    )
+    from collector.sinks.sql import (
+        Chore,
+        Slice,
+        SqlSink,
+        prune_batches,
+        prune_events,
+        prune_rejected,
+        tidy_sqlite,
+    )
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

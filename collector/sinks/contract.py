@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
-from collector.events.batch import StreamKey
+from collector.events import StreamKey
 
 Value = float | int | str | None
 Handle_co = TypeVar("Handle_co", covariant=True)

@@ -18,7 +18,7 @@ MakeFollower = Callable[[str, SinkOptions], Sink]
 
 
 def _sql(url: str, options: SinkOptions) -> Store[object]:
-    from collector.sinks.sql.sink import SqlSink  # noqa: PLC0415  (costs what it imports)
+    from collector.sinks.sql import SqlSink  # noqa: PLC0415  (costs what it imports)
 
     return SqlSink(
         url,

@@ -1,1 +1,13 @@
 """Turn frames into rows, segments, counts and events."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.streams.book_stream import WITNESS, BookStream
+    from collector.streams.maker import StreamMaker
+    from collector.streams.router import Router, UnknownFrames
+    from collector.streams.stream import Outlet, Stream
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

@@ -3,12 +3,8 @@
 from math import isnan, nan
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from collector.book.bridged import BridgedBook
-from collector.book.verified import CONTINUED, BookState, Did, Outcome, VerifiedBook
-from collector.events.batch import Liveness, StreamKey
-from collector.events.market import L2Update
-from collector.events.messages import Delta, MarketData, Snapshot
-from collector.events.notices import StreamNow
+from collector.book import CONTINUED, BookState, BridgedBook, Did, Outcome, VerifiedBook
+from collector.events import Delta, L2Update, Liveness, MarketData, Snapshot, StreamKey, StreamNow
 from collector.streams.stream import RETIRED, Outlet, Stream, Topic
 
 if TYPE_CHECKING:

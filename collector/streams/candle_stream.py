@@ -4,12 +4,17 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from collector.book.verified import CONTINUED, MERGED, Outcome
-from collector.events import market
-from collector.events.batch import Liveness, StreamKey
-from collector.events.columns import NO_INT, NO_NUMBER
-from collector.events.contract_size import ContractSize
-from collector.events.messages import Candle, MarketData
+from collector.book import CONTINUED, MERGED, Outcome
+from collector.events import (
+    NO_INT,
+    NO_NUMBER,
+    Candle,
+    CandleMessage,
+    ContractSize,
+    Liveness,
+    MarketData,
+    StreamKey,
+)
 from collector.streams.plausible import candle_problem
 from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
 
@@ -32,14 +37,14 @@ class CandleStream(Stream):
     ) -> None:
         super().__init__(key, topic, outlet, standby=standby)
         self._rule = rule
-        self._last: Candle | None = None  # the newest bar, as it was sent last
+        self._last: CandleMessage | None = None  # the newest bar, as it was sent last
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Settle the state of a bar: one row, or one count."""
         received = self._receive()
         if self._retired or not self._is_asked:
             return self._reject(received, RETIRED if self._retired else UNSYNCED)
-        if not isinstance(message, Candle):
+        if not isinstance(message, CandleMessage):
             return self._reject(received, "malformed", "a message that is no bar")
         problem = candle_problem(message, received_at_ns, self._rule.most_off_s * 1e3)
         if problem is not None:
@@ -78,12 +83,12 @@ class CandleStream(Stream):
         """Forget the last bar: how it ended was not seen."""
         self._last = None
 
-    def _confirm(self, bar: Candle, received_at_ns: int, liveness: Liveness) -> None:
+    def _confirm(self, bar: CandleMessage, received_at_ns: int, liveness: Liveness) -> None:
         """Store a bar as confirmed because a later one began: an event that no frame holds."""
         if not self._rule.confirms:
             self._store(replace(bar, confirmed=True), self._receive(), received_at_ns, liveness)
 
-    def _store(self, bar: Candle, received: int, received_at_ns: int, liveness: Liveness) -> None:
+    def _store(self, bar: CandleMessage, received: int, received_at_ns: int, liveness: Liveness) -> None:
         self.last_update_at_ns, self._exchange_ms = received_at_ns, bar.exchange_ms
         segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
         if segment_id is None:
@@ -103,16 +108,16 @@ class CandleStream(Stream):
             ),
         )
         self._stored(stored, received_at_ns)
-        if self._events.wanted(market.Candle):
+        if self._events.wanted(Candle):
             self._events.publish(_event(self.key, bar, received_at_ns, self.topic.contract))
 
 
-def _state(bar: Candle) -> tuple[object, ...]:
+def _state(bar: CandleMessage) -> tuple[object, ...]:
     return bar.open_ms, bar.close, bar.volume, bar.confirmed, bar.count
 
 
-def _event(key: StreamKey, bar: Candle, received_at_ns: int, contract: ContractSize | None) -> market.Candle:
-    return market.Candle(
+def _event(key: StreamKey, bar: CandleMessage, received_at_ns: int, contract: ContractSize | None) -> Candle:
+    return Candle(
         exchange=key.exchange,
         symbol=key.symbol,
         exchange_ms=bar.exchange_ms,

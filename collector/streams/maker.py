@@ -3,12 +3,9 @@
 from dataclasses import replace
 from typing import Any, cast
 
-from collector.book.bridged import BridgedBook, BridgingRule
-from collector.book.verified import VerifiedBook
-from collector.events.batch import StreamKey
-from collector.events.channel import BOOK, OHLCV, TRADE, Channel
-from collector.exchanges.exchange import MarketKind
-from collector.exchanges.registry import exchange_of
+from collector.book import BridgedBook, BridgingRule, VerifiedBook
+from collector.events import BOOK, OHLCV, TRADE, Channel, StreamKey
+from collector.exchanges import MarketKind, exchange_of
 from collector.streams.book_stream import BookStream
 from collector.streams.candle_stream import CandleRule, CandleStream
 from collector.streams.market_witness import MarketWitness

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from math import isnan
 from weakref import WeakKeyDictionary
 
-from collector.book.verified import Did
-from collector.events.channel import BBO
-from collector.events.messages import Delta, Snapshot
+from collector.book import Did
+from collector.events import BBO, Delta, Snapshot
 from collector.streams.book_stream import WITNESS, BookStream
 from collector.streams.comparisons import Comparison, LastNotBeyond, SameNumber, Touches, TradesAtTheTouch
 

@@ -2,8 +2,7 @@
 
 from math import isfinite
 
-from collector.events.messages import Candle, Trade
-from collector.events.numbers import MAX_PRICE, MAX_SIZE
+from collector.events import MAX_PRICE, MAX_SIZE, CandleMessage, TradeMessage
 
 NOT_FINITE, OUT_OF_RANGE, TIME_FAR_OFF = "not_finite", "out_of_range", "time_far_off"
 _UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "M": 31 * 86_400_000}
@@ -14,7 +13,7 @@ def length_ms(interval: str) -> int:
     return int(interval[:-1]) * _UNIT_MS[interval[-1]]
 
 
-def trade_problem(trade: Trade, received_at_ns: int, most_off_ms: float) -> tuple[str, str] | None:
+def trade_problem(trade: TradeMessage, received_at_ns: int, most_off_ms: float) -> tuple[str, str] | None:
     """Return why a trade is implausible, as a reason and a detail; None if it is not."""
     for name, value, limit in (("price", trade.price, MAX_PRICE), ("size", trade.size, MAX_SIZE)):
         if not 0.0 < value < limit:
@@ -25,7 +24,7 @@ def trade_problem(trade: Trade, received_at_ns: int, most_off_ms: float) -> tupl
     return None
 
 
-def candle_problem(candle: Candle, received_at_ns: int, most_off_ms: float) -> tuple[str, str] | None:
+def candle_problem(candle: CandleMessage, received_at_ns: int, most_off_ms: float) -> tuple[str, str] | None:
     """Return why a bar is implausible, as a reason and a detail; None if it is not."""
     low, high, vwap = candle.low, candle.high, candle.vwap
     numbers = (candle.open, high, low, candle.close, candle.volume, *(() if vwap is None else (vwap,)))

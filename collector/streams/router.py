@@ -6,16 +6,28 @@ Live collection, rebuilding and tests use this one object. It knows no socket, n
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from collector.book.verified import Did
-from collector.buffer.buffer import Buffer
+from collector.book import Did
+from collector.buffer import Buffer
 from collector.errors import FrameError
-from collector.events.batch import UNKNOWN, Liveness, StreamKey
-from collector.events.messages import Ack, Candle, Delta, Message, Other, Snapshot, Status, TopOfBook, Trade
-from collector.events.notices import State
+from collector.events import (
+    UNKNOWN,
+    Ack,
+    CandleMessage,
+    Delta,
+    Liveness,
+    Message,
+    Other,
+    Snapshot,
+    State,
+    Status,
+    StreamKey,
+    TopOfBook,
+    TradeMessage,
+)
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Stream
 
-MARKET_DATA = (Delta, Snapshot, Trade, TopOfBook, Candle)
+MARKET_DATA = (Delta, Snapshot, TradeMessage, TopOfBook, CandleMessage)
 
 
 class UnknownFrames:

@@ -6,14 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from collector.book.verified import Did, Outcome
-from collector.buffer.buffer import Buffer
-from collector.events.batch import Liveness, SegmentClosed, SegmentOpened, StreamKey
-from collector.events.bus import EventBus
-from collector.events.contract_size import ContractSize
-from collector.events.messages import MarketData
-from collector.events.notices import SegmentChanged, StreamNow
-from collector.exchanges.exchange import MarketKind
+from collector.book import Did, Outcome
+from collector.buffer import Buffer
+from collector.events import (
+    ContractSize,
+    EventBus,
+    Liveness,
+    MarketData,
+    SegmentChanged,
+    SegmentClosed,
+    SegmentOpened,
+    StreamKey,
+    StreamNow,
+)
+from collector.exchanges import MarketKind
 
 NO_ROOM = "no_room"
 RETIRED = "unsubscribed"

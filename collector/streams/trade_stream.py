@@ -3,12 +3,18 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from collector.book.verified import CONTINUED, MERGED, Outcome
-from collector.events import market
-from collector.events.batch import Liveness, StreamKey
-from collector.events.columns import NO_INT, TRADE_KINDS
-from collector.events.contract_size import ContractSize
-from collector.events.messages import MarketData, Side, Trade
+from collector.book import CONTINUED, MERGED, Outcome
+from collector.events import (
+    NO_INT,
+    TRADE_KINDS,
+    ContractSize,
+    Liveness,
+    MarketData,
+    Side,
+    StreamKey,
+    Trade,
+    TradeMessage,
+)
 from collector.streams.plausible import trade_problem
 from collector.streams.recent_trades import RecentTrades, SeenIds, SeenNumbers
 from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
@@ -38,7 +44,7 @@ class TradeStream(Stream):
         super().__init__(key, topic, outlet, standby=standby)
         self._rule = rule
         self._seen: RecentTrades = SeenNumbers() if rule.numbered else SeenIds()
-        self._last: Trade | None = None  # the newest on the current socket
+        self._last: TradeMessage | None = None  # the newest on the current socket
         self.witness: TradeWitness | None = None  # who compares the books of the market with the trades
 
     @property
@@ -51,7 +57,7 @@ class TradeStream(Stream):
         received = self._receive()
         if self._retired or not self._is_asked:
             return self._reject(received, RETIRED if self._retired else UNSYNCED)
-        if not isinstance(message, Trade):
+        if not isinstance(message, TradeMessage):
             return self._reject(received, "malformed", "a message that is no trade")
         if self._standby:
             self._last = self._newer(message)
@@ -67,7 +73,7 @@ class TradeStream(Stream):
         self._store(message, received, received_at_ns, liveness)
         if self.witness is not None and message.marked is None and not message.past:
             self.witness.traded(received_at_ns, message.price)
-        if self._events.wanted(market.Trade):
+        if self._events.wanted(Trade):
             self._events.publish(_event(self.key, message, received_at_ns, self.topic.contract))
         return CONTINUED
 
@@ -92,14 +98,14 @@ class TradeStream(Stream):
         """Forget the last id: trades are missing, and that is known."""
         self._last = None
 
-    def _newer(self, trade: Trade) -> Trade:
+    def _newer(self, trade: TradeMessage) -> TradeMessage:
         """Return this trade or the newest before it, whichever has the higher number."""
         last = self._last
         if last is None or last.number is None or trade.number is None or trade.number > last.number:
             return trade
         return last
 
-    def _check_number(self, trade: Trade, received_at_ns: int, liveness: Liveness) -> None:
+    def _check_number(self, trade: TradeMessage, received_at_ns: int, liveness: Liveness) -> None:
         """End the segment where numbers jump; what follows begins another."""
         last = self._last
         if last is not None and last.number is not None and trade.number is not None:
@@ -110,7 +116,7 @@ class TradeStream(Stream):
                 self._open_segment(received_at_ns, liveness)
         self._last = self._newer(trade)
 
-    def _store(self, trade: Trade, received: int, received_at_ns: int, liveness: Liveness) -> None:
+    def _store(self, trade: TradeMessage, received: int, received_at_ns: int, liveness: Liveness) -> None:
         self.last_update_at_ns, self._exchange_ms = received_at_ns, trade.exchange_ms
         segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
         if segment_id is None:
@@ -133,8 +139,8 @@ class TradeStream(Stream):
         self._stored(stored, received_at_ns)
 
 
-def _event(key: StreamKey, trade: Trade, received_at_ns: int, contract: ContractSize | None) -> market.Trade:
-    return market.Trade(
+def _event(key: StreamKey, trade: TradeMessage, received_at_ns: int, contract: ContractSize | None) -> Trade:
+    return Trade(
         exchange=key.exchange,
         symbol=key.symbol,
         exchange_ms=trade.exchange_ms,

@@ -1,1 +1,19 @@
 """Turn batches into write sets and deliver them: coverage, accounting, retry, spool, followers."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.writer.balance import Balance
+    from collector.writer.breaker import Breaker, BreakerState
+    from collector.writer.event_log import KINDS, EventLog
+    from collector.writer.follower import Follower, FollowerState
+    from collector.writer.limits import BreakerLimits, Limits, SpoolLimits, WriterLimits
+    from collector.writer.prepare import Preparation
+    from collector.writer.sources import BufferSource
+    from collector.writer.spool_file import SpoolFile
+    from collector.writer.tasks import Task
+    from collector.writer.thread import WriterThread
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

@@ -7,9 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from collector.events.batch import INT_COLUMNS, STREAM, Batch, Counts, StreamKey
-from collector.events.columns import CANDLE_INTEGERS, STREAM_COLUMN, TRADE_INTEGERS
-from collector.sinks.contract import AccountingState, Receipt, WriteSet
+from collector.events import (
+    CANDLE_INTEGERS,
+    INT_COLUMNS,
+    STREAM,
+    STREAM_COLUMN,
+    TRADE_INTEGERS,
+    Batch,
+    Counts,
+    StreamKey,
+)
+from collector.sinks import AccountingState, Receipt, WriteSet
 from collector.writer.queued_write import QueuedWrite, sampled_out, written
 
 Tally = Counter[StreamKey]

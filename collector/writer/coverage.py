@@ -7,9 +7,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from collector.events.batch import NO_INT, SegmentClosed, SegmentOpened, StreamKey, Witnessed
-from collector.events.settled import HELD, STORED, Integers, Settled
-from collector.sinks.contract import SegmentState
+from collector.events import (
+    HELD,
+    NO_INT,
+    STORED,
+    Integers,
+    SegmentClosed,
+    SegmentOpened,
+    Settled,
+    StreamKey,
+    Witnessed,
+)
+from collector.sinks import SegmentState
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from enum import Enum, auto
 import structlog
 
 from collector.errors import SinkError, SpoolError
-from collector.sinks.contract import Receipt, Rows, Sink, WriteSet
+from collector.sinks import Receipt, Rows, Sink, WriteSet
 from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.poison import POISON, sift
 from collector.writer.queued_write import QueuedWrite

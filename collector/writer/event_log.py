@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from collector.events.notices import (
+from collector.events import (
     ClockStep,
     DatabaseState,
     Notice,
@@ -14,7 +14,7 @@ from collector.events.notices import (
     SnapshotFailed,
     SystemState,
 )
-from collector.sinks.contract import Rows, Value
+from collector.sinks import Rows, Value
 
 MOST_WAITING = 2_000  # events between two writes; what is beyond is counted
 MOST_CHARACTERS = 1_000

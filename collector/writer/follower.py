@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from collector.errors import SinkError
-from collector.sinks.contract import Receipt, Rows, SessionState, Sink, Store, WriteSet
+from collector.sinks import Receipt, Rows, SessionState, Sink, Store, WriteSet
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker
 from collector.writer.limits import Limits

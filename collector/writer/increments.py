@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from collector.events.batch import Counts, StreamKey
-from collector.events.settled import HELD, SAMPLED_OUT, STORED, Integers, Settled
-from collector.sinks.contract import AccountingState
+from collector.events import HELD, SAMPLED_OUT, STORED, Counts, Integers, Settled, StreamKey
+from collector.sinks import AccountingState
 
 NOBODY: Integers = np.zeros(0, dtype=np.int64)
 

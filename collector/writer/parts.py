@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from collector.sinks.contract import Rows, WriteSet
+from collector.sinks import Rows, WriteSet
 
 
 def in_parts(write_set: WriteSet, most_rows: int | None) -> Iterator[WriteSet]:

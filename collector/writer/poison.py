@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from collector.events.batch import UNKNOWN, StreamKey
-from collector.sinks.contract import AccountingState, Rows, SegmentState, Value, WriteSet
+from collector.events import UNKNOWN, StreamKey
+from collector.sinks import AccountingState, Rows, SegmentState, Value, WriteSet
 from collector.writer.parts import slice_of
 
 POISON = "poison"

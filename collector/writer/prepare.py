@@ -4,10 +4,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from collector.events.batch import Batch, StreamKey, Witnessed
-from collector.events.settled import HELD, Settled, loads
+from collector.events import HELD, Batch, Settled, StreamKey, Witnessed, loads
 from collector.ids import new_id
-from collector.sinks.contract import AccountingState, Rows, SessionState, WriteSet
+from collector.sinks import AccountingState, Rows, SessionState, WriteSet
 from collector.writer.coverage import Coverage
 from collector.writer.increments import Increments
 

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from collector.events.batch import StreamKey
-from collector.sinks.contract import WriteSet
+from collector.events import StreamKey
+from collector.sinks import WriteSet
 
 
 @dataclass(slots=True)

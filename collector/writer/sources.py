@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from collector.events.batch import Batch
-from collector.sinks.contract import WriteSet
+from collector.events import Batch
+from collector.sinks import WriteSet
 from collector.writer.balance import Balance
 from collector.writer.parts import in_parts
 from collector.writer.prepare import Preparation

@@ -8,8 +8,8 @@ from dataclasses import replace
 import structlog
 
 from collector.errors import SpoolError
-from collector.events.batch import StreamKey
-from collector.sinks.contract import AccountingState, Receipt, Rows, SessionState, WriteSet
+from collector.events import StreamKey
+from collector.sinks import AccountingState, Receipt, Rows, SessionState, WriteSet
 from collector.writer.balance import Balance
 from collector.writer.poison import POISON, sift, without_rows
 from collector.writer.queued_write import QueuedWrite, written

@@ -9,7 +9,7 @@ import msgspec
 import zstandard
 
 from collector.errors import CollectorError
-from collector.sinks.contract import Rows, WriteSet
+from collector.sinks import Rows, WriteSet
 
 FORMAT: Final = 1  # of the bytes; a file of another format is not read
 

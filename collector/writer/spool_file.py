@@ -16,9 +16,9 @@ from typing import Final
 
 import structlog
 
-from collector.database.sqlite_file import SqliteFile, sqlite_library
+from collector.database import SqliteFile, sqlite_library
 from collector.errors import SpoolError, UserError
-from collector.sinks.contract import Rows, WriteSet
+from collector.sinks import Rows, WriteSet
 from collector.writer.spool_codec import FORMAT, DamagedError, body_of, head_of, read_body, read_head
 
 _APPLICATION_ID: Final = 0x436C5370  # "ClSp": told by `file`, and no other database is taken for a spool

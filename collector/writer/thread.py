@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from collector.errors import SpoolError, UserError
-from collector.sinks.contract import Sink, WriteSet
+from collector.sinks import Sink, WriteSet
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.delivery import Step, ToSink, ToSpool

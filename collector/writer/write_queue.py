@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Protocol
 
-from collector.sinks.contract import WriteSet
+from collector.sinks import WriteSet
 from collector.writer.queued_write import QueuedWrite
 
 

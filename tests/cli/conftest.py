@@ -72,7 +72,7 @@ def run_alone(tmp_path: Path) -> Run:
     def run(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
         process = start(*words, cwd=tmp_path, **environ)
         try:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=120)
         finally:
             process.kill()
         assert "Traceback" not in err, err

@@ -68,7 +68,7 @@ def test_sigterm_under_load_drains_and_accounts(tmp_path: Path, simulator: Simul
     process = start("collect", "--config", config(tmp_path, simulator), cwd=tmp_path)
     wait_for_rows(tmp_path / "live.db", process, 100)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "identity: exact" in out
 
@@ -101,7 +101,7 @@ def test_a_second_collector_on_the_same_file_is_refused_by_name(
         second = run(*words, "--seconds", "2")
     finally:
         first.send_signal(signal.SIGINT)
-        out, err = first.communicate(timeout=30)
+        out, err = first.communicate(timeout=120)
     assert second.returncode == 2
     assert str(first.pid) in second.stderr
     assert first.returncode == 0, err
@@ -238,7 +238,7 @@ def interrupted(words: Sequence[str], folder: Path, wait_s: float) -> tuple[int,
     process = start(*words, cwd=folder)
     signal.sigtimedwait([], wait_s)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     return process.returncode, out + err
 
 

@@ -100,7 +100,7 @@ def test_tail_shows_the_last_rows_and_those_that_come(sound: Path, tmp_path: Pat
     connection.close()
     assert json.loads(first)["symbol"] == BTC
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
 
 

@@ -23,7 +23,7 @@ class Manager:
     def __init__(self, address: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(address.replace("@", "\0", 1))
-        self.socket.settimeout(30)
+        self.socket.settimeout(120)
         self.heard: list[dict[str, str]] = []
 
     def hear(self) -> dict[str, str]:
@@ -67,7 +67,7 @@ def test_ready_alive_and_stopping_are_told(
     process.send_signal(signal.SIGTERM)
     stopping = listening.hear_until("STOPPING")
     assert int(stopping["EXTEND_TIMEOUT_USEC"]) == 10_000_000
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert sum("READY" in message for message in listening.heard) == 1
 
@@ -78,7 +78,7 @@ def test_nobody_there_is_no_harm(tmp_path: Path, simulator: Simulator) -> None:
         cwd=tmp_path,
         NOTIFY_SOCKET=str(tmp_path / "nobody"),
     )
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
 
 

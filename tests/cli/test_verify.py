@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 
 sys.path.insert(0, str(Path(__file__).parent))
 from program import Run
@@ -147,7 +147,7 @@ def damaged(database: Path, folder: Path, statement: str) -> Path:
 
 
 def test_nothing_is_found_in_a_sound_database(sound_market: Path) -> None:
-    found = audit(sound_market)
+    found = run_audit(sound_market)
     assert found.findings == ()
     assert found.streams == 4 <= found.segments  # a busy machine may cut one, and says so
     assert found.rows > 300
@@ -156,7 +156,7 @@ def test_nothing_is_found_in_a_sound_database(sound_market: Path) -> None:
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_verify_turns_red_on_planted_damage(sound_market: Path, tmp_path: Path, damage: str) -> None:
     statement, check = DAMAGE[damage]
-    found = audit(damaged(sound_market, tmp_path, statement))
+    found = run_audit(damaged(sound_market, tmp_path, statement))
     assert not found.passed
     assert check in {one.check for one in found.findings}, found.findings
 
@@ -177,7 +177,7 @@ def test_the_command_says_which_rows_and_exits_1(
 
 def test_many_wrong_rows_are_counted_and_a_few_named(sound_market: Path, tmp_path: Path) -> None:
     path = damaged(sound_market, tmp_path, f"UPDATE {HOT} SET spread = 77")
-    (found,) = [one for one in audit(path).findings if "spread does" in one.text]
+    (found,) = [one for one in run_audit(path).findings if "spread does" in one.text]
     assert "(id 1, 2, 3, 4, 5 and " in found.text
 
 
@@ -185,12 +185,12 @@ def test_rows_that_something_else_wrote_are_left_alone(sound_market: Path, tmp_p
     path = damaged(
         sound_market, tmp_path, f"INSERT INTO {HOT} (timestamp, symbol, bid_price_1) VALUES ('t', 'X', 5)"
     )
-    assert audit(path).passed
+    assert run_audit(path).passed
 
 
 def test_progress_is_told_to_the_end(sound_market: Path) -> None:
     told: list[tuple[int, int]] = []
-    found = audit(sound_market, on_progress=lambda done, total: told.append((done, total)))
+    found = run_audit(sound_market, on_progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (found.rows, found.rows)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "whole_path"))
 from rig import running, stop_and_check
@@ -19,7 +19,7 @@ def test_verify_holds_while_rows_come(any_database: str) -> None:
     with running(any_database, updates_per_s=200.0) as rig:
         seen = []
         for _ in range(6):
-            found = audit(any_database)
+            found = run_audit(any_database)
             assert found.passed, found.findings
             seen.append(found.rows)
             rig.wait_until_verified(rows=50 * len(seen))
@@ -50,10 +50,10 @@ def multiplied(source: Path, target: Path, times: int) -> int:
 
 MEASURED = """
 import resource, sys
-from collector.query.audit import audit
-audit(sys.argv[1])
+from collector.query.audit import run_audit
+run_audit(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-audit(sys.argv[2])
+run_audit(sys.argv[2])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 

@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 
 PAGE = Path(__file__).parents[2] / "docs" / "schema.md"
 
@@ -20,5 +20,5 @@ def test_the_page_lists_every_table_and_column_and_no_other() -> None:
         cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
         if cells:
             documented[name] = {column for cell in cells for column in columns_in(cell)}
-    metadata = tables(DEFAULT_TABLE_NAME).hot.metadata
+    metadata = make_tables(DEFAULT_TABLE_NAME).hot.metadata
     assert documented == {table.name: set(table.columns.keys()) for table in metadata.sorted_tables}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from collector import gaps, load_features, load_ohlcv, load_trades
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "trading_bot_live.db.example"
@@ -49,7 +49,7 @@ def test_it_is_small_and_holds_three_exchanges_trades_and_bars(database: Path) -
 
 
 def test_it_holds_one_honest_hole_and_everything_else_is_right(database: Path) -> None:
-    found = audit(str(database))
+    found = run_audit(str(database))
     assert found.passed, found.findings
     holes = gaps(str(database), channel="book.50")
     assert set(holes["exchange"]) == {"bybit"}

@@ -4,7 +4,7 @@ import doctest
 import re
 from pathlib import Path
 
-from collector.database.tables import ROW_COLUMNS, tables
+from collector.database.tables import ROW_COLUMNS, make_tables
 from collector.features.options import VERSIONS, Mode
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "features.md"
@@ -35,7 +35,7 @@ def test_the_examples_are_right() -> None:
 
 def test_every_column_is_told() -> None:
     assert named("practical") == set(ROW_COLUMNS) - NAMES_A_ROW
-    assert named("deep") == {column.name for column in tables("hot").levels.columns} - NAMES_A_ROW
+    assert named("deep") == {column.name for column in make_tables("hot").levels.columns} - NAMES_A_ROW
 
 
 def test_versions_and_modes_are_those_of_the_code() -> None:

@@ -10,7 +10,7 @@ from collector.events.bus import EventBus
 from collector.events.notices import ClockStep, SnapshotFailed
 from collector.events.subscriber import Delivery, HandlerFailure
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 FIRST, SECOND, THIRD = (ClockStep(number, 0.0) for number in range(3))
 
 

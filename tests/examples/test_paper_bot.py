@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 
 ROOT = Path(__file__).resolve().parents[2]
 LATENCY_NS = 20_000_000
@@ -51,4 +51,4 @@ def test_the_paper_bot_trades_survives_an_alarm_and_prints_its_result(tmp_path: 
         assert price == rows[filled_ns][2 if size > 0 else 1]  # buys at the ask, sells at the bid
         assert filled_ns - decided_ns >= LATENCY_NS
         assert decided_ns in rows
-    assert audit(str(database)).passed
+    assert run_audit(str(database)).passed

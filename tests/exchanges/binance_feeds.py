@@ -9,7 +9,7 @@ from pathlib import Path
 
 from collector.book.order_book import OrderBook
 from collector.book.verified import Verdict
-from collector.events.messages import Candle, Delta, Snapshot, TopOfBook, Trade
+from collector.events.messages import CandleMessage, Delta, Snapshot, TopOfBook, TradeMessage
 from collector.exchanges.binance.frames import read_frame, read_snapshot
 from collector.exchanges.binance.rule import rule_of
 from collector.exchanges.exchange import MarketKind
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 import recordings
 from made_binance import Made
 
-Message = Snapshot | Delta | TopOfBook | Trade | Candle
+Message = Snapshot | Delta | TopOfBook | TradeMessage | CandleMessage
 
 
 class Rebuilt:

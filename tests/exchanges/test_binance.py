@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.errors import FrameError
-from collector.events.messages import Ack, Candle, Delta, Other, Side, Snapshot, Status, TopOfBook, Trade
+from collector.events.messages import (
+    Ack,
+    CandleMessage,
+    Delta,
+    Other,
+    Side,
+    Snapshot,
+    Status,
+    TopOfBook,
+    TradeMessage,
+)
 from collector.exchanges.binance import BINANCE
 from collector.exchanges.binance.facts import SNAPSHOT_DEPTHS, snapshot_request
 from collector.exchanges.binance.frames import read_frame, read_snapshot
@@ -78,16 +88,16 @@ READ = {
         first_sequence=475776377463,
         previous_sequence=475776377452,
     ),
-    SPOT_TRADE: Trade(
+    SPOT_TRADE: TradeMessage(
         "ethusdt@trade", "1520538925", 1723161255611, 2683.8, 0.002, Side.SELL, number=1520538925
     ),
-    OLD_SPOT_TRADE: Trade(
+    OLD_SPOT_TRADE: TradeMessage(
         "btcusdt@trade", "3071245455", 1680652800001, 28165.47, 0.00128, Side.BUY, number=3071245455
     ),
-    USDM_TRADE: Trade(
+    USDM_TRADE: TradeMessage(
         "btcusdt@trade", "5182005737", 1721347022956, 63943.9, 0.003, Side.SELL, number=5182005737
     ),
-    INSURANCE_TRADE: Trade(
+    INSURANCE_TRADE: TradeMessage(
         "ethusdt@trade",
         "73701056",
         1596034530235,
@@ -98,12 +108,12 @@ READ = {
         "INSURANCE_FUND",
         number=73701056,
     ),
-    AGGREGATE: Trade(
+    AGGREGATE: TradeMessage(
         "btcusdt@aggTrade", "640283266", 1616176861893, 58942.01, 0.000356, Side.BUY, "agg", number=640283266
     ),
     SPOT_TOP: TopOfBook("ethusdt@bookTicker", 35346513501, None, 2683.8, 3.0292, 2683.81, 31.4395),
     USDM_TOP: TopOfBook("btcusdt@bookTicker", 4984028370881, 1721347022507, 63943.9, 46.371, 63944.0, 0.095),
-    KLINE: Candle(
+    KLINE: CandleMessage(
         "btcusdt@kline_1m",
         "1m",
         1653818760000,
@@ -130,9 +140,9 @@ def refused(text: str) -> str:
     except FrameError as error:
         return error.reason
     problem = None
-    if isinstance(message, Trade):
+    if isinstance(message, TradeMessage):
         problem = trade_problem(message, message.exchange_ms * 10**6, 1e3)
-    elif isinstance(message, Candle):
+    elif isinstance(message, CandleMessage):
         problem = candle_problem(message, message.open_ms * 10**6, 1e3)
     return "" if problem is None else problem[0]
 

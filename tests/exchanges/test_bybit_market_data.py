@@ -3,7 +3,7 @@
 import pytest
 
 from collector.errors import FrameError
-from collector.events.messages import Candle, Side, Trade
+from collector.events.messages import CandleMessage, Side, TradeMessage
 from collector.exchanges.bybit.frames import read_frame
 from collector.exchanges.bybit.topics import topic as topic_of
 
@@ -26,18 +26,22 @@ BAR = (
 def test_every_trade_of_a_frame_is_read() -> None:
     topic = "publicTrade.BTCUSDT"
     assert list(read_frame(TRADES)) == [
-        Trade(topic, "2290000000050703789", 1680652847524, 28165.38, 0.041732, Side.SELL),
-        Trade(topic, "2290000000050703790", 1680652847524, 28165.39, 0.008513, Side.BUY, marked="BLOCK"),
+        TradeMessage(topic, "2290000000050703789", 1680652847524, 28165.38, 0.041732, Side.SELL),
+        TradeMessage(
+            topic, "2290000000050703790", 1680652847524, 28165.39, 0.008513, Side.BUY, marked="BLOCK"
+        ),
     ]
     (trade,) = read_frame(LINEAR_TRADE)
-    assert isinstance(trade, Trade)
+    assert isinstance(trade, TradeMessage)
     assert trade.trade_id == "4c7b6bdc-b4a3-5716-9c7b-bbe01dc7072f"
 
 
 def test_a_bar_is_read_under_the_interval_of_its_topic() -> None:
     (bar,) = read_frame(BAR)
     numbers = (1923.09, 1923.28, 1923.08, 1923.27, 1.38307)
-    assert bar == Candle("kline.1.ETHUSDT", "1m", 1786310760000, 1786310820818, *numbers, confirmed=True)
+    assert bar == CandleMessage(
+        "kline.1.ETHUSDT", "1m", 1786310760000, 1786310820818, *numbers, confirmed=True
+    )
 
 
 @pytest.mark.parametrize(("channel", "topic"), [("trade", "publicTrade.X"), ("ohlcv.1m", "kline.1.X")])

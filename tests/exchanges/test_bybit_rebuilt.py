@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from collector.book.verified import Did, VerifiedBook
-from collector.events.messages import Candle, Delta, Snapshot, Trade
+from collector.events.messages import CandleMessage, Delta, Snapshot, TradeMessage
 from collector.exchanges.bybit.frames import read_frame
 from collector.exchanges.bybit.rule import Continuity
 from collector.streams.plausible import candle_problem, trade_problem
@@ -149,10 +149,10 @@ def test_the_trades_and_bars_of_a_connection_all_make_sense(
     trades = bars = confirmed = 0
     for received_at_ns, text in texts:
         for message in read_frame(text):
-            if isinstance(message, Trade):
+            if isinstance(message, TradeMessage):
                 trades += 1
                 assert trade_problem(message, received_at_ns, 5e3) is None
-            elif isinstance(message, Candle):
+            elif isinstance(message, CandleMessage):
                 bars += 1
                 confirmed += message.confirmed
                 assert candle_problem(message, received_at_ns, 5e3) is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from collector.errors import FrameError
 from collector.events.messages import (
     Ack,
-    Candle,
+    CandleMessage,
     Delta,
     Heartbeat,
     Message,
@@ -21,7 +21,7 @@ from collector.events.messages import (
     Snapshot,
     Status,
     TopOfBook,
-    Trade,
+    TradeMessage,
 )
 from collector.exchanges.kraken.frames import read_frame
 from collector.exchanges.kraken.topics import (
@@ -114,8 +114,12 @@ def test_numbers_with_an_exponent_keep_their_text() -> None:
 def test_every_entry_of_a_frame_is_read() -> None:
     other = TRADE.replace("70635251", "70635252").replace('"sell"', '"buy"')
     assert read_frame(of("trade", TRADE, other)) == [
-        Trade("trade:BTC/USD", "70635251", 1716813190826, 68466.9, 0.01919415, Side.SELL, number=70635251),
-        Trade("trade:BTC/USD", "70635252", 1716813190826, 68466.9, 0.01919415, Side.BUY, number=70635252),
+        TradeMessage(
+            "trade:BTC/USD", "70635251", 1716813190826, 68466.9, 0.01919415, Side.SELL, number=70635251
+        ),
+        TradeMessage(
+            "trade:BTC/USD", "70635252", 1716813190826, 68466.9, 0.01919415, Side.BUY, number=70635252
+        ),
     ]
     entry = (BOOK % "update").partition('"data":[')[2][:-2]
     assert len(read_frame(of("book", entry, entry.replace("BTC", "ETH")))) == 2
@@ -131,7 +135,7 @@ def test_a_frame_without_entries_says_nothing(channel: str) -> None:
 def test_a_bar_has_the_frames_time_and_is_not_over() -> None:
     text = of("ohlc", BAR).replace('"data"', '"timestamp":"2024-05-17T11:21:16.318999999Z","data"')
     assert read_frame(text) == [
-        Candle(
+        CandleMessage(
             "ohlcv.1m:ETH/USD",
             "1m",
             1715944320000,
@@ -154,7 +158,7 @@ def test_a_bar_has_the_frames_time_and_is_not_over() -> None:
 )
 def test_intervals_have_the_names_of_all_exchanges(minutes: int, interval: str) -> None:
     (candle,) = read_frame(of("ohlc", BAR.replace('"interval":1', f'"interval":{minutes}')))
-    assert isinstance(candle, Candle)
+    assert isinstance(candle, CandleMessage)
     assert (candle.interval, candle.topic) == (interval, f"ohlcv.{interval}:ETH/USD")
     assert interval in EXCHANGES["kraken"].intervals
 
@@ -372,18 +376,18 @@ def refused(text: str) -> str:
         return error.reason
     problems = [
         trade_problem(message, message.exchange_ms * 10**6, 1e3)
-        if isinstance(message, Trade)
+        if isinstance(message, TradeMessage)
         else candle_problem(message, message.open_ms * 10**6, 1e3)
         for message in messages
-        if isinstance(message, Trade | Candle)
+        if isinstance(message, TradeMessage | CandleMessage)
     ]
     return next((problem[0] for problem in problems if problem is not None), "")
 
 
 def test_a_bar_is_over_when_a_later_one_is_told_with_it() -> None:
     first, last = read_frame(of("ohlc", BAR, BAR.replace("11:12", "11:13")))
-    assert isinstance(first, Candle)
-    assert isinstance(last, Candle)
+    assert isinstance(first, CandleMessage)
+    assert isinstance(last, CandleMessage)
     assert (first.confirmed, last.confirmed) == (True, False)
 
 

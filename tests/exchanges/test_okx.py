@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from collector.book.verified import Did, VerifiedBook, WholeBooks
 from collector.errors import FrameError, UserError
-from collector.events.contract_size import ContractSize, contract_size
+from collector.events.contracts import ContractSize, contract_size
 from collector.events.messages import (
     Ack,
-    Candle,
+    CandleMessage,
     Delta,
     Heartbeat,
     Message,
@@ -23,7 +23,7 @@ from collector.events.messages import (
     Side,
     Snapshot,
     Status,
-    Trade,
+    TradeMessage,
 )
 from collector.exchanges.okx import OKX
 from collector.exchanges.okx.frames import read_frame
@@ -91,7 +91,7 @@ def test_the_short_books_come_whole(channel: str) -> None:
 def test_a_trade_may_stand_for_several_and_has_the_last_ones_id() -> None:
     told = {"instId": "BTC-USDT-SWAP", "tradeId": "130639474", "px": "42219.9", "sz": "12", "side": "sell"}
     told |= {"ts": "1630048897897", "count": "3", "source": "0", "seqId": 1234}
-    assert one(frame("trades", told, instrument="BTC-USDT-SWAP")) == Trade(
+    assert one(frame("trades", told, instrument="BTC-USDT-SWAP")) == TradeMessage(
         "trades:BTC-USDT-SWAP", "130639474", 1630048897897, 42219.9, 12.0, Side.SELL, kind="agg"
     )
 
@@ -100,7 +100,7 @@ def test_a_trade_may_stand_for_several_and_has_the_last_ones_id() -> None:
 @pytest.mark.parametrize(("confirm", "over"), [("0", False), ("1", True)])
 def test_a_bar_says_when_it_is_over(code: str, interval: str, confirm: str, over: bool) -> None:
     row = ["1629993600000", "42500", "48199.9", "41006.1", "41006.2", "3587.4", "166741046.2", "9.9", confirm]
-    assert one(frame(f"candle{code}", row)) == Candle(
+    assert one(frame(f"candle{code}", row)) == CandleMessage(
         *(f"candle{code}:BTC-USDT", interval, 1629993600000, None),
         *(42500.0, 48199.9, 41006.1, 41006.2, 3587.4, over),
     )

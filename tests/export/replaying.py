@@ -10,7 +10,7 @@ import numpy as np
 from collector.database.engine import make_engine
 from collector.database.tables import DEFAULT_TABLE_NAME
 from collector.database.url import database_url
-from collector.export.export import export
+from collector.export.exporter import export
 from collector.export.hftbacktest import layout
 from collector.retention.move import Retention, archive_slices
 

@@ -11,7 +11,7 @@ import pytest
 from collector.database.engine import make_engine
 from collector.database.url import database_url
 from collector.errors import QueryError
-from collector.export.export import export
+from collector.export.exporter import export
 from collector.query.rows import raw_rows
 from collector.retention.move import Retention, archive_slices
 

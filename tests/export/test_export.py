@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from collector.errors import QueryError, UserError
-from collector.export import export as module
-from collector.export.export import export
+from collector.export import exporter as module
+from collector.export.exporter import export
 from collector.query import database as extras
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.export.export import export
+from collector.export.exporter import export
 from collector.export.hftbacktest import layout
 from collector.export.hftbacktest.layout import ordered, shift_ns
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.database.tables import ROW_COLUMNS, tables
+from collector.database.tables import ROW_COLUMNS, make_tables
 from collector.events.batch import StreamKey
 from collector.events.settled import Columns
 from collector.features.practical import Book, quality
@@ -21,7 +21,7 @@ from oracle import Levels, Update, deep, features, same
 
 KEYS = [StreamKey("bybit", symbol, "book.50") for symbol in ("BTC/USDT", "ETH/USDT")]
 SECOND_NS = 1_000_000_000
-LEVEL_COLUMNS = {column.name for column in tables("hot").levels.columns} - {"id", "created_at"}
+LEVEL_COLUMNS = {column.name for column in make_tables("hot").levels.columns} - {"id", "created_at"}
 
 
 def rows() -> BookRows:

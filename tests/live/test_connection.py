@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "streams"))
 from connection_rig import SubscriptionsRig
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 NO_WAIT = Backoff(0.0, 0.0)
 RESET = Failure(FailureClass.TRANSIENT, "reset")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from collector.errors import FrameError, StreamError
-from collector.events.messages import Ack, Delta, Side, Snapshot, Trade
+from collector.events.messages import Ack, Delta, Side, Snapshot, TradeMessage
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "streams"))
@@ -221,7 +221,7 @@ def test_what_is_added_is_subscribed_and_what_is_removed_is_left() -> None:
             ("SUBSCRIBE", ["ethusdt@trade"]),
         ]
         assert subscriptions.tells_apart(first)
-        rig.hear(Trade(first.topic.name, "1", 1, 1.0, 1.0, Side.BUY))
+        rig.hear(TradeMessage(first.topic.name, "1", 1, 1.0, 1.0, Side.BUY))
         assert rig.unknown.received == 1  # nobody's any more
         assert rig.outlet.causes() == ["unsubscribed"]
 

@@ -15,7 +15,7 @@ from collector.events.notices import ClockStep, StreamNow
 from collector.live import thread as module
 from collector.live.thread import StreamThread
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 KEY = StreamKey("bybit", "BTC/USDT", "book.50")
 
 

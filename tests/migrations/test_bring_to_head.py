@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from collector.database.engine import make_engine
 from collector.database.file_lock import WriterLock
 from collector.database.migrate import MigrationStatus, bring_to_head, downgrade, sql_preview, status, upgrade
-from collector.database.tables import tables
+from collector.database.tables import make_tables
 from collector.database.url import database_url
 from collector.errors import DatabaseInUse, SchemaError, UserError
 
@@ -41,7 +41,7 @@ def test_an_empty_database_is_brought_to_head_once(engine: sa.Engine) -> None:
     assert status(engine) == MigrationStatus(None, HEAD)
     assert bring_to_head(engine, NAME, allow=True)
     assert status(engine) == MigrationStatus(HEAD, HEAD)
-    assert table_names(engine) == {*tables(NAME).hot.metadata.tables, "collector_alembic_version"}
+    assert table_names(engine) == {*make_tables(NAME).hot.metadata.tables, "collector_alembic_version"}
     assert not bring_to_head(engine, NAME, allow=True)
 
 
@@ -94,7 +94,7 @@ def test_processes_that_start_at_once_migrate_once(any_database: str) -> None:
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        answers = [process.communicate(timeout=60)[0].splitlines()[-1] for process in processes]
+        answers = [process.communicate(timeout=120)[0].splitlines()[-1] for process in processes]
     finally:
         for process in processes:
             process.kill()
@@ -134,7 +134,7 @@ def test_another_table_name_in_a_database_at_head_gets_its_table(engine: sa.Engi
     assert not bring_to_head(engine, "other_books", allow=True)
     with engine.connect() as connection:
         found = [column["name"] for column in sa.inspect(connection).get_columns("other_books")]
-    assert found == [column.name for column in tables("other_books").hot.columns]
+    assert found == [column.name for column in make_tables("other_books").hot.columns]
 
 
 def test_the_longest_name_gets_its_index(engine: sa.Engine) -> None:

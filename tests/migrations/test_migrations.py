@@ -8,12 +8,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from collector.database.migrate import MigrationStatus, downgrade, status, upgrade
-from collector.database.tables import HOT_COLUMNS, tables
+from collector.database.tables import HOT_COLUMNS, make_tables
 from collector.errors import UserError
 
 NAME = "l2_training_data_practical"
 HEAD = "0005"
-TABLES = tables(NAME)
+TABLES = make_tables(NAME)
 ADDED = ["received_at_ns", "segment_id", "depth", "ofi"]
 
 FIRST_COLUMNS = {  # DESIGN: names, types, nullability and order

@@ -24,7 +24,7 @@ def alembic(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "alembic", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        command, cwd=project, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=project, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
 
 

@@ -38,7 +38,7 @@ from collector.simulator import Simulator
 from collector.streams.book_stream import BookStream
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 CONNECT_TIMEOUT_S = 1.0  # the shortest that ccxt can be told
 
 

@@ -19,7 +19,7 @@ from collector.network.socket import Heart, Socket
 from collector.simulator import Simulator
 
 BTC = "BTC/USDT:USDT"
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 FRAME = '{"topic":"x"}'
 
 

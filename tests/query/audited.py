@@ -6,7 +6,7 @@ from pathlib import Path
 
 from collector.database.tables import ROW_COLUMNS
 from collector.features.rows import iso_text
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
 from collector.sinks.sql.sink import SqlSink
 
@@ -177,4 +177,4 @@ def damage(path: Path, *statements: str) -> None:
 
 
 def found(path: Path) -> list[tuple[str, str]]:
-    return [(one.check, one.text) for one in audit(path).findings]
+    return [(one.check, one.text) for one in run_audit(path).findings]

@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from collector.database.engine import make_engine
-from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.database.url import database_url
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.sink import SqlSink
@@ -60,7 +60,7 @@ def insert(url: str, table: str, columns: dict[str, list[Any]]) -> None:
     engine = make_engine(database_url(url), synchronous="OFF")
     try:
         with engine.begin() as connection:
-            multi_row.insert(connection, getattr(tables(DEFAULT_TABLE_NAME), table), columns)
+            multi_row.insert(connection, getattr(make_tables(DEFAULT_TABLE_NAME), table), columns)
     finally:
         engine.dispose()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 
 sys.path.insert(0, str(Path(__file__).parent))
 from audited import BARS, HOT, LEVELS, TRADES, damage, found
@@ -13,7 +13,7 @@ from audited import BARS, HOT, LEVELS, TRADES, damage, found
 
 def test_nothing_is_found_in_a_sound_database(sound: Path) -> None:
     told: list[tuple[int, int]] = []
-    result = audit(sound, on_progress=lambda done, total: told.append((done, total)))
+    result = run_audit(sound, on_progress=lambda done, total: told.append((done, total)))
     assert (result.findings, result.passed) == ((), True)
     assert (result.rows, result.segments, result.streams) == (13, 3, 3)
     assert told == [(4, 13), (8, 13), (12, 13), (13, 13)]

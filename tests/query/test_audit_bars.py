@@ -8,7 +8,7 @@ import pytest
 
 from collector.events.batch import StreamKey
 from collector.features.rows import iso_text
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
 from collector.sinks.sql.sink import SqlSink
 
@@ -102,7 +102,7 @@ def build(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_a_bar_that_its_trades_make_is_sound(build: Callable[..., Path]) -> None:
-    assert audit(build()).findings == ()
+    assert run_audit(build()).findings == ()
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_bar_that_its_trades_make_is_sound(build: Callable[..., Path]) -> None
 def test_a_bar_that_says_otherwise_is_found(
     build: Callable[..., Path], bar: dict[str, float], text: str
 ) -> None:
-    (found,) = audit(build(**bar)).findings
+    (found,) = run_audit(build(**bar)).findings
     assert found.check == "bars against trades"
     assert text in found.text
     assert "(id 1)" in found.text
@@ -131,11 +131,11 @@ def test_a_bar_that_says_otherwise_is_found(
 def test_a_bar_whose_trades_were_not_seen_from_its_beginning_is_not_judged(
     build: Callable[..., Path],
 ) -> None:
-    assert audit(build(covered_from_ms=BEGIN_MS + 50, volume=7.0)).passed
+    assert run_audit(build(covered_from_ms=BEGIN_MS + 50, volume=7.0)).passed
 
 
 def test_a_bar_is_not_judged_by_trades_of_which_some_were_refused(build: Callable[..., Path]) -> None:
-    assert audit(build(rejected=1, volume=7.0)).passed
+    assert run_audit(build(rejected=1, volume=7.0)).passed
 
 
 def test_a_bar_that_is_not_over_is_not_judged(build: Callable[..., Path]) -> None:
@@ -144,7 +144,7 @@ def test_a_bar_that_is_not_over_is_not_judged(build: Callable[..., Path]) -> Non
     with connection:
         connection.execute("UPDATE collector_ohlcv SET confirmed = 0")
     connection.close()
-    assert audit(path).passed
+    assert run_audit(path).passed
 
 
 def test_a_trade_whose_price_was_changed_shows_in_its_bar(build: Callable[..., Path]) -> None:
@@ -153,7 +153,7 @@ def test_a_trade_whose_price_was_changed_shows_in_its_bar(build: Callable[..., P
     with connection:
         connection.execute("UPDATE collector_trades SET price = 52.5 WHERE price = 52.0")
     connection.close()
-    assert [one.check for one in audit(path).findings] == ["bars against trades"]
+    assert [one.check for one in run_audit(path).findings] == ["bars against trades"]
 
 
 def tell_again(path: Path, received_ms: int = BEGIN_MS + 2 * MINUTE_MS, **bar: float) -> None:
@@ -184,7 +184,7 @@ def change(path: Path, statement: str) -> None:
 def test_a_corrected_bar_is_held_against_its_trades_as_it_was_corrected(build: Callable[..., Path]) -> None:
     path = build(volume=7.0)
     tell_again(path)
-    found = audit(path)
+    found = run_audit(path)
     assert found.findings == ()
     assert found.rows == len(TRADES) + 1 + 2  # and a liquidation, a bar and its correction
 
@@ -192,20 +192,20 @@ def test_a_corrected_bar_is_held_against_its_trades_as_it_was_corrected(build: C
 def test_a_correction_that_says_otherwise_than_the_trades_is_found(build: Callable[..., Path]) -> None:
     path = build()
     tell_again(path, high=53.0)
-    (found,) = audit(path).findings
+    (found,) = run_audit(path).findings
     assert found.text.startswith("collector_ohlcv_corrections: 1 row (id 1) whose high or low")
 
 
 def test_what_came_late_and_stands_no_more_is_not_held_against_the_trades(build: Callable[..., Path]) -> None:
     path = build()
     tell_again(path, BEGIN_MS + MINUTE_MS - 1, volume=7.0)
-    assert audit(path).findings == ()
+    assert run_audit(path).findings == ()
 
 
 def test_a_bar_told_again_unchanged_is_no_row(build: Callable[..., Path]) -> None:
     path = build()
     tell_again(path)
-    found = audit(path)
+    found = run_audit(path)
     assert (found.findings, found.rows) == ((), len(TRADES) + 1 + 1)
 
 
@@ -225,6 +225,6 @@ def test_a_bar_told_again_unchanged_is_no_row(build: Callable[..., Path]) -> Non
 def test_a_correction_that_was_spoilt_is_found(build: Callable[..., Path], statement: str, text: str) -> None:
     path = build()
     tell_again(path, volume=2.7500000000000004)
-    assert audit(path).passed
+    assert run_audit(path).passed
     change(path, statement)
-    assert text in " ".join(one.text for one in audit(path).findings)
+    assert text in " ".join(one.text for one in run_audit(path).findings)

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from collector import gaps, iter_features, load_features
 from collector.errors import QueryError
-from collector.query import loading
-from collector.query.rows import sparse
+from collector.query import loading, sparse_rows
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import (
@@ -80,7 +79,7 @@ def test_states_equal_the_oracle(
     cut: tuple[int, int] | None,
     least: float | None,
 ) -> None:
-    monkeypatch.setattr(sparse, "_WORTH_ROWS", 0.0 if route == "sparse" else 1e9)
+    monkeypatch.setattr(sparse_rows, "_WORTH_ROWS", 0.0 if route == "sparse" else 1e9)
     write(emptied(any_stored), history)
     span = span_of(cut)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from collector.errors import QueryError
-from collector.query.coverage import Selection, coverage, gaps
-from collector.query.status import sessions, status
+from collector.query.covered import Selection, coverage, gaps
+from collector.query.identity import sessions, status
 from collector.query.tail import Tail, Wanted
 
 sys.path.insert(0, str(Path(__file__).parent))

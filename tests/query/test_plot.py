@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from collector.errors import QueryError
+from collector.query.chart import _step, plot
 from collector.query.instants import Span
-from collector.query.plot import _step, plot
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import START_NS, SYMBOL, Row, Stored, write

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.errors import QueryError
 from collector.query.database import reading
 from collector.query.instants import Span
@@ -16,7 +16,7 @@ from collector.query.rows.stored_stream import StoredStream, find_stream, mixed
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import START_NS, STEP_NS, SYMBOL, Facts, Row, Stored, write
 
-HOT = tables(DEFAULT_TABLE_NAME).hot
+HOT = make_tables(DEFAULT_TABLE_NAME).hot
 LEFT_OPEN: dict[str, Any] = {"depth": None, "data_source": None}
 
 

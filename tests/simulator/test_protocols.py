@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from collector.simulator import Simulator
+from collector.simulator.admission import Allowance, Rule
 from collector.simulator.exchanges.bybit import Bybit
-from collector.simulator.faults.admission import Allowance, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -384,7 +384,7 @@ def test_the_command_plays_a_recording(tmp_path: Path) -> None:
         [sys.executable, "-c", program, "--port=0", "--seconds=0.1", f"--replay=kraken:BTC/USD={recording}"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     assert "kraken:  # BTC/USD" in ran.stdout
@@ -408,7 +408,7 @@ def test_the_command_says_where_to_connect_and_ends_by_itself() -> None:
         [sys.executable, "-c", program, "--port", "0", "--seconds", "0.2", "--symbol", "kraken:BTC/USD"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     assert "kraken:  # BTC/USD" in ran.stdout

@@ -10,7 +10,7 @@ import pytest
 
 from collector.errors import UserError
 from collector.simulator import Simulator
-from collector.simulator.faults.admission import Allowance, Rule
+from collector.simulator.admission import Allowance, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

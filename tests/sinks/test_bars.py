@@ -8,13 +8,13 @@ import sqlalchemy as sa
 
 from collector.database.engine import make_engine
 from collector.database.migrate import bring_to_head
-from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.database.url import database_url
 from collector.sinks.contract import Rows
 from collector.sinks.sql.bar_rows import Inserted
 from collector.sinks.sql.insert import write_rows
 
-TABLES = tables(DEFAULT_TABLE_NAME)
+TABLES = make_tables(DEFAULT_TABLE_NAME)
 BAR = {
     "timestamp": "2026-01-01T00:00:00.000001Z", "exchange": "kraken", "symbol": "BTC/USDT", "interval": "1m",
     "open_time": 60_000, "open": 1.0, "high": 3.0, "low": 0.5, "close": 2.0, "volume": 10.0, "vwap": 1.5,

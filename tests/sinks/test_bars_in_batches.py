@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent))
 from bar_oracle import Oracle, State
 
-from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.errors import SinkError
 from collector.events.batch import StreamKey
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, WriteSet
@@ -24,7 +24,7 @@ from collector.sinks.sql.sink import SqlSink
 from collector.writer.poison import sift
 from collector.writer.spool_codec import body_of, read_body
 
-TABLES = tables(DEFAULT_TABLE_NAME)
+TABLES = make_tables(DEFAULT_TABLE_NAME)
 SESSION = SessionState("s", 1, "0", "h", 1, "{}")
 BAD = float("inf")
 NUMBER = itertools.count(1)

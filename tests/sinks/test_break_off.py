@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from collector.database.engine import make_engine
-from collector.database.tables import tables
+from collector.database.tables import make_tables
 from collector.database.url import database_url
 from collector.errors import SinkError
 from collector.sinks.contract import Rows, SessionState, WriteSet
@@ -79,7 +79,7 @@ def test_rows_are_tried_and_not_stored(
     sink.write(WriteSet("b", session, (make_rows(1),)))
     engine = make_engine(database_url(any_database), read_only=True)
     with engine.connect() as connection:
-        hot = tables("l2_training_data_practical").hot
+        hot = make_tables("l2_training_data_practical").hot
         assert connection.execute(sa.select(sa.func.count()).select_from(hot)).scalar_one() == 1
     engine.dispose()
 

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from line_sink import SCHEME, LineSink, lines_of
 
 from collector.database.engine import make_engine
-from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.database.url import database_url
 from collector.errors import UserError
 from collector.events.batch import StreamKey
@@ -40,7 +40,7 @@ def count_of_table(url: str) -> int:
     engine = make_engine(database_url(url), read_only=True)
     try:
         with engine.connect() as connection:
-            query = sa.select(sa.func.count()).select_from(tables(DEFAULT_TABLE_NAME).hot)
+            query = sa.select(sa.func.count()).select_from(make_tables(DEFAULT_TABLE_NAME).hot)
             return int(connection.execute(query).scalar_one())
     finally:
         engine.dispose()

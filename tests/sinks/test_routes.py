@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from collector.database.engine import make_engine
 from collector.database.migrate import bring_to_head
-from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.database.url import database_url
 from collector.sinks.contract import Rows
 from collector.sinks.sql.insert import write_rows
 
-TABLES = tables(DEFAULT_TABLE_NAME)
+TABLES = make_tables(DEFAULT_TABLE_NAME)
 TRADE = {
     "timestamp": "2026-01-01T00:00:00.000001Z", "exchange": "binance", "symbol": "BTC/USDT", "kind": "trade",
     "trade_id": "1", "price": 0.1 + 0.2, "size": 5e-324, "side": "buy", "marked": None,

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from collector.database.engine import make_engine
-from collector.database.tables import ROW_COLUMNS, Tables, tables
+from collector.database.tables import ROW_COLUMNS, Tables, make_tables
 from collector.database.url import database_url
 from collector.errors import SinkError
 from collector.events.batch import StreamKey
@@ -24,7 +24,7 @@ from collector.sinks.sql.sink import SqlSink
 
 OpenSink = Callable[..., SqlSink]
 MakeBatch = Callable[..., WriteSet]
-TABLES: Tables = tables("l2_training_data_practical")
+TABLES: Tables = make_tables("l2_training_data_practical")
 
 SEGMENT = SegmentState(
     segment_id=2**62 + 1,
@@ -182,7 +182,7 @@ def test_a_table_of_another_name_is_written_under_that_name(
     any_database: str, open_sink: OpenSink, make_batch: MakeBatch
 ) -> None:
     open_sink(any_database, "my_books").write(make_batch())
-    assert len(stored(any_database, tables("my_books").hot)) == 1
+    assert len(stored(any_database, make_tables("my_books").hot)) == 1
 
 
 def test_crashed_sessions_end_when_they_were_last_alive(

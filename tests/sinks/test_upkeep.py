@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.sinks.contract import WriteSet
 from collector.sinks.sql import upkeep
 from collector.sinks.sql.sink import SqlSink
 from collector.sinks.sql.upkeep import LAST_OF_A_SESSION_NS, Slice
 
-TABLES = tables(DEFAULT_TABLE_NAME)
+TABLES = make_tables(DEFAULT_TABLE_NAME)
 MINUTE_NS = 60 * 10**9
 
 

@@ -8,7 +8,7 @@ from collector.buffer.buffer import Buffer
 from collector.events.batch import EXCHANGE_MS, INT_COLUMNS, Liveness, StreamKey
 from collector.events.bus import EventBus
 from collector.events.market import L2Update
-from collector.events.messages import Delta, Side, Snapshot, Trade
+from collector.events.messages import Delta, Side, Snapshot, TradeMessage
 from collector.events.notices import SegmentChanged, StreamNow
 from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.bybit.rule import Continuity
@@ -259,7 +259,7 @@ def test_a_stream_shows_itself_as_it_stands() -> None:
 
 def test_what_is_none_of_a_book_is_counted_and_after_the_end_everything_is() -> None:
     rig = Rig()
-    rig.stream.take(Trade(TOPIC, "1", 1, 1.0, 1.0, Side.BUY), 1, Liveness(1))
+    rig.stream.take(TradeMessage(TOPIC, "1", 1, 1.0, 1.0, Side.BUY), 1, Liveness(1))
     rig.snapshot(5)
     rig.stream.retire(15)
     rig.snapshot(6)

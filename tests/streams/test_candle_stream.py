@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from collector.events.batch import StreamKey
-from collector.events.messages import Candle
+from collector.events.messages import CandleMessage
 from collector.streams.candle_stream import CandleRule, CandleStream
 from collector.streams.plausible import length_ms
 from collector.streams.stream import Topic
@@ -28,10 +28,10 @@ def stream(rig: OutletRig, *, confirms: bool = True, standby: bool = False) -> C
 
 def bar(
     minute: int = 0, close: float = 101.0, *, confirmed: bool = False, past: bool = False, **more: float
-) -> Candle:
+) -> CandleMessage:
     numbers = {"open": 100.0, "high": 102.0, "low": 99.0, "close": close, "volume": 5.0, **more}
     open_ms = OPEN_MS + minute * MINUTE_MS
-    return Candle(TOPIC, "1m", open_ms, open_ms + 1, **numbers, confirmed=confirmed, past=past)
+    return CandleMessage(TOPIC, "1m", open_ms, open_ms + 1, **numbers, confirmed=confirmed, past=past)
 
 
 def told(rig: OutletRig) -> list[tuple[int, float, bool]]:
@@ -96,7 +96,7 @@ def test_a_bar_whose_end_was_not_seen_is_not_confirmed_from_memory() -> None:
         (bar(70, past=True), "time_far_off"),
     ],
 )
-def test_a_bar_that_cannot_be_is_counted(bad: Candle, reason: str) -> None:
+def test_a_bar_that_cannot_be_is_counted(bad: CandleMessage, reason: str) -> None:
     rig = OutletRig()
     rig.take(stream(rig), bad)
     batch = rig.swap()

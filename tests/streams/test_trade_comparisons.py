@@ -9,7 +9,7 @@ import pytest
 from collector.book.bridged import BridgedBook
 from collector.book.verified import Did
 from collector.errors import FrameError
-from collector.events.messages import Delta, Trade
+from collector.events.messages import Delta, TradeMessage
 from collector.exchanges.binance.frames import read_frame, read_snapshot
 from collector.exchanges.binance.rule import rule_of
 from collector.exchanges.exchange import MarketKind
@@ -123,7 +123,7 @@ def test_trades_contradict_nothing_unless_their_prices_are_of_another_market(
         if isinstance(message, Delta) and book.apply_delta(message).did is Did.CONTINUED:
             bid, _, ask, _ = book.book.top(1)
             touch.of_book(received_at_ns, bid, ask)
-        elif isinstance(message, Trade):
+        elif isinstance(message, TradeMessage):
             more, is_wrong = touch.traded(received_at_ns, message.price * moved_by)
             compared, contradicted = compared + more, contradicted + is_wrong
     assert compared >= trades

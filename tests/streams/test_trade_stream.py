@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from collector.events.batch import StreamKey
-from collector.events.messages import Delta, Side, Trade
+from collector.events.messages import Delta, Side, TradeMessage
 from collector.streams.stream import Topic
 from collector.streams.trade_stream import TradeRule, TradeStream
 
@@ -24,20 +24,20 @@ def stream(rig: OutletRig, *, numbered: bool = True, standby: bool = False) -> T
 
 def trade(
     number: int, *, price: float = 100.0, size: float = 2.0, off_s: float = 0.0, past: bool = False
-) -> Trade:
+) -> TradeMessage:
     at_ms = NOW_NS // 10**6 + int(off_s * 1000)
-    return Trade(TOPIC, str(number), at_ms, price, size, Side.BUY, number=number, past=past)
+    return TradeMessage(TOPIC, str(number), at_ms, price, size, Side.BUY, number=number, past=past)
 
 
-def text_id(name: str) -> Trade:
-    return Trade(TOPIC, name, NOW_NS // 10**6, 100.0, 1.0, Side.SELL)
+def text_id(name: str) -> TradeMessage:
+    return TradeMessage(TOPIC, name, NOW_NS // 10**6, 100.0, 1.0, Side.SELL)
 
 
 def test_a_trade_is_a_row_with_all_that_was_told() -> None:
     rig = OutletRig()
     one = stream(rig)
     one.subscribed(rig.now_ns, rig.liveness)
-    rig.take(one, Trade(TOPIC, "7", NOW_NS // 10**6, 3.5, 0.25, Side.SELL, "trade", "ADL", 7))
+    rig.take(one, TradeMessage(TOPIC, "7", NOW_NS // 10**6, 3.5, 0.25, Side.SELL, "trade", "ADL", 7))
     batch = rig.swap()
     (opened,) = batch.opened
     assert (opened.start_ns, opened.covers_silence, opened.verification) == (NOW_NS, True, "sequence")
@@ -114,7 +114,7 @@ def test_a_late_trade_fills_the_hole_that_it_left() -> None:
         (trade(6, off_s=3700.0, past=True), "time_far_off"),
     ],
 )
-def test_a_trade_that_cannot_be_is_counted_and_leaves_no_hole(bad: Trade, reason: str) -> None:
+def test_a_trade_that_cannot_be_is_counted_and_leaves_no_hole(bad: TradeMessage, reason: str) -> None:
     rig = OutletRig()
     one = stream(rig)
     rig.take(one, trade(5), bad, trade(7))

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from collector.app.collector import Report
 from collector.events import market as told
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 from collector.query.database import reading
 from collector.simulator import Simulator
 
@@ -97,7 +97,7 @@ class MarketRig:
     def check(self, report: Report) -> None:
         assert report.good, report
         self.rig.check_connections()
-        found = audit(self.rig.database)
+        found = run_audit(self.rig.database)
         assert found.passed, found.findings
         terms = {(state.symbol, state.channel): state for state in report.accounting}
         for symbol in self.symbols:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from collector.app.collector import Report
 from collector.app.wiring import make_collector
 from collector.events.notices import SegmentChanged
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 from collector.query.database import reading
 from collector.settings import load_settings
 from collector.simulator import Simulator
@@ -187,7 +187,7 @@ class Rig:
 
     def check_database(self) -> None:
         """Hold the database against itself."""
-        found = audit(self.database)
+        found = run_audit(self.database)
         assert found.passed, found.findings
 
     def check_rows(self, symbol: str) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from collector.app.wiring import make_collector
 from collector.events.notices import PotentialHalt, SegmentChanged
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 from collector.query.database import reading
 from collector.settings import load_settings
 
@@ -97,7 +97,7 @@ def running(folder: Path, *channels: str, **settings: object) -> Iterator[Rig]:
         finally:
             report = rig.collector.stop()
     assert report.exact, report
-    found = audit(rig.database)
+    found = run_audit(rig.database)
     assert found.passed, found.findings
 
 

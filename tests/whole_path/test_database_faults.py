@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import BTC, ETH, Rig, running, stop_and_check, wait_until
@@ -60,7 +60,7 @@ def test_what_a_locked_database_does_not_take_waits_in_the_spool_for_the_next_st
         assert brought.carried_in == terms.pending
         assert brought.written == terms.pending + brought.received - settled_at_once
         assert not Path(report.spool).exists()
-        found = audit(str(database))
+        found = run_audit(str(database))
         assert found.passed, found.findings
         rig.check_rows(BTC)
         assert [one["end_cause"] for one in rig.segments(BTC)] == ["stop", "stop"]

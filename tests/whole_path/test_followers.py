@@ -11,7 +11,7 @@ from line_sink import LineSink, lines_of
 from rig import BTC, ETH, Rig, running, stop_and_check, wait_until
 
 from collector.cli.running import print_report
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 
 
 def rows_of(rig: Rig, database: str, symbol: str) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def test_a_second_database_has_the_same_rows_and_passes_the_same_audit(tmp_path:
         assert (state.rows, state.in_memory, state.spooled, state.dropped) == (written, 0, 0, 0)
         for symbol in (BTC, ETH):
             assert rows_of(rig, first, symbol) == rows_of(rig, second, symbol) != []
-    found = audit(second)
+    found = run_audit(second)
     assert found.passed, found.findings
     print_report(report)
     assert f"follower {second}: {written:,} rows stored\n" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from subprocess import Popen
 
 import pytest
 
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cli"))
@@ -84,7 +84,7 @@ def test_a_kill_loses_no_more_than_what_was_not_written_yet(tmp_path: Path, kill
             process.send_signal(signal.SIGTERM)
             printed, _ = process.communicate()
             assert process.returncode == 0, printed
-    found = audit(str(database))
+    found = run_audit(str(database))
     assert found.passed, found.findings
     assert not Path(f"{database}-spool").exists()
     check_batches(database)

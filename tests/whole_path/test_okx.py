@@ -17,7 +17,7 @@ from collector.events.notices import SegmentChanged
 from collector.exchanges.exchange import Rate
 from collector.exchanges.okx import OKX
 from collector.exchanges.registry import EXCHANGES
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 from collector.query.database import reading
 from collector.settings import load_settings
 
@@ -104,7 +104,7 @@ def running(folder: Path, **settings: object) -> Iterator[Rig]:
         finally:
             report = rig.collector.stop()
     assert report.exact, report
-    found = audit(rig.database)
+    found = run_audit(rig.database)
     assert found.passed, found.findings
 
 

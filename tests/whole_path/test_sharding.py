@@ -10,8 +10,8 @@ from collector.events.notices import PotentialHalt, State, SystemState
 from collector.exchanges.exchange import Rate
 from collector.exchanges.registry import EXCHANGES
 from collector.simulator import Simulator
+from collector.simulator.admission import Rule
 from collector.simulator.exchanges.binance import Binance
-from collector.simulator.faults.admission import Rule
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import BTC, ETH, MARKETS, Market, Rig, on_markets, running, wait_until

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from collector.errors import DatabaseInUse
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 from collector.query.database import reading
 from collector.simulator import Simulator
 
@@ -48,7 +48,7 @@ def test_collectors_of_different_streams_work_side_by_side(rig: Rig, tmp_path: P
     assert report.exact
     assert report.good
     assert stop_and_check(rig).good
-    assert audit(rig.database).passed
+    assert run_audit(rig.database).passed
 
 
 def test_a_stream_under_the_exchange_s_own_name_is_refused_once_it_is_known(rig: Rig, tmp_path: Path) -> None:

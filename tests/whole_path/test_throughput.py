@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from collector.query.audit import audit
+from collector.query.audit import run_audit
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -34,7 +34,7 @@ def stop_and_check_unbroken(rig: Rig, frames: int) -> None:
     rig.wait_for_all()
     report = rig.collector.stop()
     assert report.good, report
-    found = audit(rig.database)
+    found = run_audit(rig.database)
     assert found.passed, found.findings
     for symbol in rig.symbols:
         (segment,) = rig.segments(symbol)

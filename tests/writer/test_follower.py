@@ -19,7 +19,7 @@ from follower_rig import Rig, wait_until, write_set
 from line_sink import LineSink, lines_of
 
 from collector.database.engine import make_engine
-from collector.database.tables import DEFAULT_TABLE_NAME, tables
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.database.url import database_url
 from collector.errors import SinkError
 from collector.sinks.contract import Sink
@@ -69,7 +69,7 @@ def contents(url: str) -> dict[str, list[dict[str, object]]]:
                     sa.select(table).order_by(*table.primary_key.columns)
                 ).mappings()
             ]
-            for table in tables(DEFAULT_TABLE_NAME).hot.metadata.sorted_tables
+            for table in make_tables(DEFAULT_TABLE_NAME).hot.metadata.sorted_tables
         }
     engine.dispose()
     for row in found["collector_batches"]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.database.engine import make_engine
-from collector.database.tables import tables
+from collector.database.tables import make_tables
 from collector.database.url import database_url
 from collector.events.batch import StreamKey
 from collector.sinks.contract import AccountingState, Receipt, Rows, SegmentState, WriteSet
@@ -89,7 +89,7 @@ def test_the_rest_of_a_poisoned_batch_is_stored_and_told(
     assert sink.write(found.write_set) == Receipt()
     assert sink.write(found.write_set).repeated
     sink.close()
-    known = tables("l2_training_data_practical")
+    known = make_tables("l2_training_data_practical")
     assert [row["sequence"] for row in stored(any_database, known.hot)] == [
         place for place in range(500) if place != 123
     ]
@@ -118,7 +118,7 @@ def test_values_that_a_database_cannot_hold_are_found(
         found = sift(write_set, sink.refuses, 1)
         assert found.found == 1
         sink.write(found.write_set)
-        known = tables("l2_training_data_practical")
+        known = make_tables("l2_training_data_practical")
         assert len(stored(any_database, known.hot)) == 3
         assert len(stored(any_database, known.rejected)) == 1
     sink.close()

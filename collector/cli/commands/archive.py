@@ -21,8 +21,8 @@ def archive(
 
     Example: python run.py archive --db ./trading_bot_live.db --days 30 --to ./archive
     """
-    from collector.retention.move import Retention, archive_slices  # noqa: PLC0415
-    from collector.sinks.sql.sink import SqlSink  # noqa: PLC0415
+    from collector.retention import Retention, archive_slices  # noqa: PLC0415
+    from collector.sinks import SqlSink  # noqa: PLC0415
 
     sink = SqlSink(db, table)
     sink.open()

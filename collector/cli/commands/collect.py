@@ -31,14 +31,14 @@ def collect(
     from collector.cli.announcing import announce, log_notes  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
-    from collector.log.output import set_up_logging  # noqa: PLC0415
+    from collector.log import set_up_logging  # noqa: PLC0415
 
     loaded = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
     settings = loaded.settings
     set_up_logging(settings.logging, secrets=settings.secrets())
     announce(loaded)
     log_notes(loaded)
-    from collector.app.wiring import make_collector  # noqa: PLC0415  (what it imports takes a second)
+    from collector.app import make_collector  # noqa: PLC0415  (what it imports takes a second)
 
     screen = screen_for(settings.logging, wanted=not plain)
     least_s, most_s = PATIENCE_S

@@ -31,11 +31,12 @@ def coverage(
 
     Example: python run.py coverage --db ./demo.db --gaps-only
     """
-    from collector.query import coverage as reader  # noqa: PLC0415
+    from collector.query import coverage as covered  # noqa: PLC0415
+    from collector.query import gaps  # noqa: PLC0415
 
     if by_day and gaps_only:
         raise typer.BadParameter("choose one of --by-day and --gaps-only")
-    read = reader.gaps if gaps_only else reader.coverage
+    read = gaps if gaps_only else covered
     frame = read(db, symbol, exchange=exchange, channel=channel, table_name=table)
     rows: list[Any] = frame.to_dict(orient="records")
     if by_day:
@@ -152,6 +153,6 @@ def _detail(row: Row) -> str:
 
 
 def _from_to(begin_ns: int, end_ns: int) -> str:
-    from collector.features.rows import iso_text  # noqa: PLC0415
+    from collector.features import iso_text  # noqa: PLC0415
 
     return f"{iso_text(begin_ns)} to {iso_text(end_ns)}  {(end_ns - begin_ns) / SECONDS_NS:,.3f} s"

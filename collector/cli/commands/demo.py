@@ -28,10 +28,10 @@ def demo(
 
     Example: python run.py demo --seconds 20 --db ./demo.db
     """
-    from collector.app.wiring import make_collector  # noqa: PLC0415
+    from collector.app import make_collector  # noqa: PLC0415
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
-    from collector.exchanges.registry import DEFAULT_EXCHANGE  # noqa: PLC0415
-    from collector.log.output import set_up_logging  # noqa: PLC0415
+    from collector.exchanges import DEFAULT_EXCHANGE  # noqa: PLC0415
+    from collector.log import set_up_logging  # noqa: PLC0415
     from collector.simulator import Simulator  # noqa: PLC0415
 
     markets = demo_markets()
@@ -50,14 +50,14 @@ def demo(
 
 def demo_markets() -> dict[str, tuple[str, ...]]:
     """Return the markets that the demo collects, by exchange."""
-    from collector.exchanges.registry import EXCHANGES  # noqa: PLC0415
+    from collector.exchanges import EXCHANGES  # noqa: PLC0415
 
     return {name: one.demo_markets for name, one in EXCHANGES.items() if one.demo_markets}
 
 
 def demo_settings(simulator: "Simulator", db: str, environ: Mapping[str, str]) -> "Settings":
     """Return the demo's settings: exchanges from the simulator, the rest from the environment."""
-    from collector.exchanges.registry import EXCHANGES  # noqa: PLC0415
+    from collector.exchanges import EXCHANGES  # noqa: PLC0415
     from collector.settings import load_settings  # noqa: PLC0415
 
     overrides: dict[str, object] = {"database.url": db}

@@ -33,7 +33,7 @@ def export(
     Example: python run.py export ./data --db ./demo.db
     """
     from collector.cli.plain import progress  # noqa: PLC0415
-    from collector.export.export import export as write  # noqa: PLC0415
+    from collector.export import export as write  # noqa: PLC0415
 
     with progress("files", shown=not as_json) as on_progress:
         done = write(

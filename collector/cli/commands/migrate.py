@@ -26,7 +26,7 @@ def up(
 
     Example: python run.py migrate up --db postgresql://user:password@host/market_data
     """
-    from collector.database.migrate import sql_preview, upgrade  # noqa: PLC0415
+    from collector.database import sql_preview, upgrade  # noqa: PLC0415
 
     engine = _engine(db, read_only=sql)
     try:
@@ -50,7 +50,7 @@ def down(
 
     Example: python run.py migrate down --db ./live.db --to 0001
     """
-    from collector.database.migrate import downgrade  # noqa: PLC0415
+    from collector.database import downgrade  # noqa: PLC0415
 
     engine = _engine(db)
     try:
@@ -66,7 +66,7 @@ def where(*, db: DatabaseUrl = DEFAULT_DATABASE) -> int:
 
     Example: python run.py migrate status --db ./live.db
     """
-    from collector.database.migrate import status  # noqa: PLC0415
+    from collector.database import status  # noqa: PLC0415
 
     engine = _engine(db, read_only=True)
     try:
@@ -78,7 +78,6 @@ def where(*, db: DatabaseUrl = DEFAULT_DATABASE) -> int:
 
 
 def _engine(db: str, *, read_only: bool = False) -> "sa.Engine":
-    from collector.database.engine import make_engine  # noqa: PLC0415
-    from collector.database.url import database_url  # noqa: PLC0415
+    from collector.database import database_url, make_engine  # noqa: PLC0415
 
     return make_engine(database_url(db), read_only=read_only)

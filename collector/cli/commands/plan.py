@@ -12,7 +12,7 @@ import typer
 from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
 from collector.cli.planning import DAY_S, StreamPlan, expected_lines, make_plan, plain_values, print_plan
 from collector.cli.running import interrupt_raises
-from collector.events.batch import UNKNOWN
+from collector.events import UNKNOWN
 
 if TYPE_CHECKING:
     from collector.settings import Settings
@@ -62,9 +62,9 @@ def plan(
 
 def _measured(settings: "Settings", seconds: float) -> list[StreamPlan]:
     """Collect for `seconds` into a throw-away file; its bytes are divided by rows."""
-    from collector.app.wiring import make_collector  # noqa: PLC0415
+    from collector.app import make_collector  # noqa: PLC0415
     from collector.cli.plain import progress  # noqa: PLC0415
-    from collector.log.output import set_up_logging  # noqa: PLC0415
+    from collector.log import set_up_logging  # noqa: PLC0415
 
     quiet = replace(settings.logging, level="warning")
     set_up_logging(quiet, secrets=settings.secrets())
@@ -100,7 +100,7 @@ def _measured(settings: "Settings", seconds: float) -> list[StreamPlan]:
 
 
 def _empty_bytes(file: Path, settings: "Settings") -> int:
-    from collector.sinks.sql.sink import SqlSink  # noqa: PLC0415
+    from collector.sinks import SqlSink  # noqa: PLC0415
 
     sink = SqlSink(str(file), settings.database.table_name)
     sink.open()

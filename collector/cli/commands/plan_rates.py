@@ -7,8 +7,8 @@ seen to send, and a quiet one sends far less.
 from dataclasses import dataclass
 from typing import Literal
 
-from collector.events.channel import OHLCV, TRADE, Channel
-from collector.exchanges.registry import exchange_of
+from collector.events import OHLCV, TRADE, Channel
+from collector.exchanges import exchange_of
 
 Table = Literal["book", "levels", "trades", "ohlcv"]
 

@@ -26,7 +26,7 @@ def plot(
 
     Example: python run.py plot BTC/USDT:USDT --db ./demo.db --to btc.png
     """
-    from collector.query.plot import plot as draw  # noqa: PLC0415
+    from collector.query import plot as draw  # noqa: PLC0415
 
     draw(
         db, symbol, exchange=exchange, depth=depth, start=start, end=end, every=every, to=to, table_name=table

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from collector.app.wakeup import SignalSafeEvent
+from collector.app import SignalSafeEvent
 
 
 def simulate(

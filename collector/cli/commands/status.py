@@ -7,7 +7,7 @@ from typing import Any
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, DatabaseUrl, TableName
 from collector.cli.plain import SECONDS_NS, instant, print_table, span
-from collector.events.batch import UNKNOWN
+from collector.events import UNKNOWN
 
 TERMS = ("received", "written", "merged", "sampled_out", "rejected", "dropped", "pending")
 HEADINGS = ("received", "written", "merged", "sampled", "rejected", "dropped", "pending")
@@ -21,8 +21,8 @@ def status(
 
     Example: python run.py status --db ./demo.db --json
     """
-    from collector.query.status import sessions  # noqa: PLC0415
-    from collector.query.status import status as read  # noqa: PLC0415
+    from collector.query import sessions  # noqa: PLC0415
+    from collector.query import status as read  # noqa: PLC0415
 
     streams = read(db, table_name=table)
     if as_json:

@@ -68,7 +68,7 @@ def tail(
 
     Example: python run.py tail trades --db ./live.db --symbol BTC/USDT:USDT
     """
-    from collector.query.tail import Tail, Wanted  # noqa: PLC0415
+    from collector.query import Tail, Wanted  # noqa: PLC0415
 
     until_s = None if seconds is None else time.monotonic() + seconds
     reader = Tail(db, Wanted(what, exchange, symbol), last=last, table_name=table)

@@ -18,10 +18,10 @@ def verify(
     Exit codes: 0 all holds; 1 something does not; 2 it could not be read.
     """
     from collector.cli.plain import progress  # noqa: PLC0415
-    from collector.query.audit import audit  # noqa: PLC0415
+    from collector.query import run_audit  # noqa: PLC0415
 
     with progress("rows", shown=not as_json) as on_progress:
-        found = audit(db, table_name=table, on_progress=on_progress)
+        found = run_audit(db, table_name=table, on_progress=on_progress)
     if as_json:
         findings = [{"check": one.check, "text": one.text} for one in found.findings]
         print(json.dumps({"passed": found.passed, "rows": found.rows, "findings": findings}))

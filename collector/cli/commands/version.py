@@ -27,7 +27,7 @@ def version(*, as_json: AsJson = False) -> int:
 
 def versions() -> dict[str, str | None]:
     """Return the versions by name; None where one is not installed."""
-    from collector.database.sqlite_file import sqlite_version  # noqa: PLC0415
+    from collector.database import sqlite_version  # noqa: PLC0415
 
     return {
         "collector": __version__,

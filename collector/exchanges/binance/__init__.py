@@ -1,5 +1,10 @@
 """Collect from Binance: facts, topics, frames, market data, integrity rule. Pure, without ccxt."""
 
-from collector.exchanges.binance.facts import BINANCE
+from typing import TYPE_CHECKING
 
-__all__ = ["BINANCE"]
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.exchanges.binance.facts import BINANCE
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from collector.events.channel import OHLCV, Channel
+from collector.events import OHLCV, Channel
 from collector.exchanges.binance import topics
 from collector.exchanges.exchange import (
     Addresses,
@@ -24,7 +24,7 @@ from collector.exchanges.exchange import (
 )
 
 if TYPE_CHECKING:
-    from collector.events.messages import Snapshot
+    from collector.events import Snapshot
 
 # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints#order-book and
 # https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Order-Book

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from collector.errors import FrameError
-from collector.events.messages import Ack, Message, Other, Snapshot, Status
+from collector.events import Ack, Message, Other, Snapshot, Status
 from collector.exchanges.binance.market_data import READERS, read_rest_book, read_top
 
 EVENT_PREFIX = '{"e":"'

@@ -12,9 +12,20 @@ import msgspec
 from msgspec import field
 
 from collector.errors import FrameError
-from collector.events.columns import INT64_MAX
-from collector.events.messages import Candle, Delta, Message, Side, Snapshot, TopOfBook, Trade
-from collector.events.numbers import MAX_PRICE, MAX_SIZE, check_positive, check_whole
+from collector.events import (
+    INT64_MAX,
+    MAX_PRICE,
+    MAX_SIZE,
+    CandleMessage,
+    Delta,
+    Message,
+    Side,
+    Snapshot,
+    TopOfBook,
+    TradeMessage,
+    check_positive,
+    check_whole,
+)
 
 NO_MESSAGE_BEFORE = -1  # `pu` of a market's first message
 MARKET_TRADE = "MARKET"
@@ -111,20 +122,20 @@ def read_depth(text: str) -> Delta:
     return Delta(topic, frame.last, exchange_ms, frame.bids, frame.asks, frame.first, previous)
 
 
-def read_trade(text: str) -> Trade:
+def read_trade(text: str) -> TradeMessage:
     """Read a trade."""
     return _trade(_trade_decoder.decode(text), "trade", "trade")
 
 
-def read_aggregate(text: str) -> Trade:
+def read_aggregate(text: str) -> TradeMessage:
     """Read trades of one order at one price, put together."""
     return _trade(_aggregate_decoder.decode(text), "aggTrade", "agg")
 
 
-def _trade(frame: _Trade, stream: str, kind: str) -> Trade:
+def _trade(frame: _Trade, stream: str, kind: str) -> TradeMessage:
     check_whole("trade id", frame.trade_id)
     check_whole("T", frame.trade_ms)
-    return Trade(
+    return TradeMessage(
         f"{_stream_name(frame.symbol)}@{stream}",
         str(frame.trade_id),
         frame.trade_ms,
@@ -158,14 +169,14 @@ def read_top(text: str) -> TopOfBook:
     )
 
 
-def read_kline(text: str) -> Candle:
+def read_kline(text: str) -> CandleMessage:
     """Read a bar as it stands."""
     frame = _kline_decoder.decode(text)
     bar = frame.bar
     check_whole("E", frame.event_ms)
     check_whole("t", bar.open_ms)
     check_whole("n", bar.count)
-    return Candle(
+    return CandleMessage(
         f"{_stream_name(frame.symbol)}@kline_{bar.interval}",
         bar.interval,
         bar.open_ms,

@@ -4,9 +4,8 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams, "H
 book correctly", and the page of the same name of USD-M futures.
 """
 
-from collector.book.verified import Verdict, WholeBooks
-from collector.events.channel import BBO
-from collector.events.messages import Delta, Snapshot
+from collector.book import Verdict, WholeBooks
+from collector.events import BBO, Delta, Snapshot
 
 
 class _Continuity:

@@ -6,7 +6,7 @@ sockets of their own, so a topic names one market on its connection.
 
 from collections.abc import Sequence
 
-from collector.events.channel import BBO, BOOK, OHLCV, TRADE, Channel
+from collector.events import BBO, BOOK, OHLCV, TRADE, Channel
 
 _DEPTH = "@depth"
 _DEPTH_SPEED = "@100ms"  # the fastest that spot documents; unnamed, spot means 1000 ms and USD-M 250 ms

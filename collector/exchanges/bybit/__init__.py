@@ -1,5 +1,10 @@
 """Collect from Bybit: facts, topics, frames, market data, integrity rule. Pure, without ccxt."""
 
-from collector.exchanges.bybit.facts import BYBIT
+from typing import TYPE_CHECKING
 
-__all__ = ["BYBIT"]
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.exchanges.bybit.facts import BYBIT
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

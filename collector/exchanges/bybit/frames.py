@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from collector.errors import FrameError
-from collector.events.messages import Ack, Heartbeat, Message, Other
+from collector.events import Ack, Heartbeat, Message, Other
 from collector.exchanges.bybit.market_data import READERS, read_book
 
 BOOK_PREFIX = '{"topic":"orderbook.'

@@ -13,9 +13,16 @@ from typing import Literal
 import msgspec
 
 from collector.errors import FrameError
-from collector.events.columns import INT64_MAX
-from collector.events.messages import Candle, Delta, Message, Side, Snapshot, Trade
-from collector.events.numbers import check_whole
+from collector.events import (
+    INT64_MAX,
+    CandleMessage,
+    Delta,
+    Message,
+    Side,
+    Snapshot,
+    TradeMessage,
+    check_whole,
+)
 from collector.exchanges.bybit.topics import INTERVALS
 
 RESTART_SEQUENCE = 1
@@ -98,12 +105,12 @@ def read_trades(text: str) -> Sequence[Message]:
     return [_trade(frame.topic, each) for each in frame.data]
 
 
-def _trade(topic: str, trade: _Trade) -> Trade:
+def _trade(topic: str, trade: _Trade) -> TradeMessage:
     if not trade.i:
         raise FrameError("malformed", "a trade without an id")
     check_whole("T", trade.T)
     marked = BLOCK_TRADE if trade.BT else None
-    return Trade(topic, trade.i, trade.T, trade.p, trade.v, _SIDES[trade.S], marked=marked)
+    return TradeMessage(topic, trade.i, trade.T, trade.p, trade.v, _SIDES[trade.S], marked=marked)
 
 
 def read_bars(text: str) -> Sequence[Message]:
@@ -115,10 +122,10 @@ def read_bars(text: str) -> Sequence[Message]:
     return [_candle(frame.topic, INTERVALS[code], each) for each in frame.data]
 
 
-def _candle(topic: str, interval: str, bar: _Bar) -> Candle:
+def _candle(topic: str, interval: str, bar: _Bar) -> CandleMessage:
     check_whole("start", bar.start)
     check_whole("timestamp", bar.timestamp)
-    return Candle(
+    return CandleMessage(
         topic,
         interval,
         bar.start,

@@ -3,9 +3,8 @@
 https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook.
 """
 
-from collector.book.verified import Verdict
-from collector.events.channel import Channel
-from collector.events.messages import Delta, Snapshot
+from collector.book import Verdict
+from collector.events import Channel, Delta, Snapshot
 from collector.exchanges.bybit.topics import TOP_OF_BOOK_DEPTH
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from collector.events.channel import OHLCV, TRADE, Channel
+from collector.events import OHLCV, TRADE, Channel
 
 TOP_OF_BOOK_DEPTH = 1
 # https://bybit-exchange.github.io/docs/v5/enum#interval: minutes, or a letter.

@@ -1,5 +1,10 @@
 """Collect from Kraken: facts, topics, frames, market data, integrity rule. Pure, without ccxt."""
 
-from collector.exchanges.kraken.facts import KRAKEN
+from typing import TYPE_CHECKING
 
-__all__ = ["KRAKEN"]
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.exchanges.kraken.facts import KRAKEN
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from collector.errors import FrameError
-from collector.events.messages import Ack, Heartbeat, Message, Other, Status
+from collector.events import Ack, Heartbeat, Message, Other, Status
 from collector.exchanges.kraken.market_data import READERS, read_books
 from collector.exchanges.kraken.topics import INTERVALS, asked, name
 

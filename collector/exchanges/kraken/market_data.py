@@ -13,8 +13,19 @@ from typing import Annotated, Literal
 import msgspec
 
 from collector.errors import FrameError
-from collector.events.messages import Candle, Delta, Message, Side, Snapshot, TopOfBook, Trade
-from collector.events.numbers import MAX_PRICE, MAX_SIZE, check_positive, check_whole
+from collector.events import (
+    MAX_PRICE,
+    MAX_SIZE,
+    CandleMessage,
+    Delta,
+    Message,
+    Side,
+    Snapshot,
+    TopOfBook,
+    TradeMessage,
+    check_positive,
+    check_whole,
+)
 from collector.exchanges.kraken.topics import INTERVALS, name
 
 SNAPSHOT = "snapshot"
@@ -149,9 +160,9 @@ def read_trades(text: str) -> list[Message]:
     return [_trade(each, past) for each in frame.data]
 
 
-def _trade(trade: _Trade, past: bool) -> Trade:
+def _trade(trade: _Trade, past: bool) -> TradeMessage:
     check_whole("trade_id", trade.trade_id)
-    return Trade(
+    return TradeMessage(
         name("trade", trade.symbol),
         str(trade.trade_id),
         milliseconds(trade.timestamp),
@@ -178,12 +189,12 @@ def read_bars(text: str) -> list[Message]:
     ]
 
 
-def _candle(bar: _Bar, exchange_ms: int | None, past: bool, *, over: bool) -> Candle:
+def _candle(bar: _Bar, exchange_ms: int | None, past: bool, *, over: bool) -> CandleMessage:
     interval = INTERVALS.get(bar.interval)
     if interval is None:
         raise FrameError("out_of_range", f"interval {bar.interval}: one of {list(INTERVALS)} expected")
     check_whole("trades", bar.trades)
-    return Candle(
+    return CandleMessage(
         name(f"ohlcv.{interval}", bar.symbol),
         interval,
         milliseconds(bar.interval_begin),

@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
-from collector.book.order_book import OrderBook
-from collector.book.verified import Verdict, WholeBooks
-from collector.events.channel import BBO, Channel
-from collector.events.messages import Delta, Levels, Snapshot, Texts
+from collector.book import OrderBook, Verdict, WholeBooks
+from collector.events import BBO, Channel, Delta, Levels, Snapshot, Texts
 
 CHECKSUM_LEVELS = 10  # at every subscribed depth
 

@@ -8,7 +8,7 @@ https://docs.kraken.com/api/docs/guides/spot-ws-intro.
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from collector.events.channel import BBO, BOOK, OHLCV, TRADE, Channel
+from collector.events import BBO, BOOK, OHLCV, TRADE, Channel
 
 DEPTHS = (10, 25, 100, 500, 1000)  # https://docs.kraken.com/api/docs/websocket-v2/book
 # https://docs.kraken.com/api/docs/websocket-v2/ohlc

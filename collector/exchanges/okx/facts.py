@@ -7,8 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from collector.errors import UserError
-from collector.events.channel import OHLCV, Channel
-from collector.events.contract_size import ContractSize, contract_size
+from collector.events import OHLCV, Channel, ContractSize, contract_size
 from collector.exchanges.exchange import (
     KINDS,
     Addresses,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from collector.errors import FrameError
-from collector.events.messages import Ack, Heartbeat, Message, Other, Status
+from collector.events import Ack, Heartbeat, Message, Other, Status
 from collector.exchanges.okx.market_data import Argument, read_bars, read_books, read_trades
 from collector.exchanges.okx.topics import BOOKS, CANDLE
 

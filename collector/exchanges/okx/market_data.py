@@ -11,8 +11,7 @@ import msgspec
 from msgspec import field
 
 from collector.errors import FrameError
-from collector.events.messages import Candle, Delta, Message, Side, Snapshot, Trade
-from collector.events.numbers import check_whole
+from collector.events import CandleMessage, Delta, Message, Side, Snapshot, TradeMessage, check_whole
 from collector.exchanges.okx.topics import CANDLE, INTERVALS
 
 Entry = TypeVar("Entry")
@@ -88,7 +87,9 @@ def read_trades(text: str) -> Sequence[Message]:
     for each in frame.data:
         check_whole("ts", each.ts)
     topic = frame.arg.topic
-    return [Trade(topic, one.trade_id, one.ts, one.price, one.size, one.side, "agg") for one in frame.data]
+    return [
+        TradeMessage(topic, one.trade_id, one.ts, one.price, one.size, one.side, "agg") for one in frame.data
+    ]
 
 
 def read_bars(text: str) -> Sequence[Message]:
@@ -100,6 +101,6 @@ def read_bars(text: str) -> Sequence[Message]:
     for each in frame.data:
         check_whole("open time", each[0])
     return [
-        Candle(frame.arg.topic, interval, bar[0], None, *bar[1:6], confirmed=bar[8] == "1")
+        CandleMessage(frame.arg.topic, interval, bar[0], None, *bar[1:6], confirmed=bar[8] == "1")
         for bar in frame.data
     ]

@@ -3,8 +3,8 @@
 https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-channel, "Sequence ID".
 """
 
-from collector.book.verified import Verdict, WholeBooks
-from collector.events.messages import Delta, Snapshot
+from collector.book import Verdict, WholeBooks
+from collector.events import Delta, Snapshot
 from collector.exchanges.okx.topics import BOOK, BOOKS
 
 

@@ -6,7 +6,7 @@ A topic is `<OKX's channel>:<instrument>`: `books:BTC-USDT`, `candle1H:BTC-USDT-
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from collector.events.channel import OHLCV, TRADE, Channel
+from collector.events import OHLCV, TRADE, Channel
 
 # Bars of six hours and more begin with the day of UTC where the code says so; else with Hong Kong's.
 CODES: Mapping[str, str] = MappingProxyType(

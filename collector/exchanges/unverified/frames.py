@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from collector.events.messages import Message, Other
+from collector.events import Message, Other
 
 
 def read_frame(text: str) -> Sequence[Message]:

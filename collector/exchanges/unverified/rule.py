@@ -1,6 +1,6 @@
 """Accept every book of ccxt as it comes: for these exchanges there is no proof."""
 
-from collector.book.verified import WholeBooks
+from collector.book import WholeBooks
 
 
 def rule_of(_kind: str, _channel: str, _market: object) -> WholeBooks:

@@ -6,16 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from collector.database.market_tables import LEVEL_COLUMNS, STORED_LEVELS
-from collector.database.tables import Tables
-from collector.export.days import Day
+from collector.database import LEVEL_COLUMNS, STORED_LEVELS, Tables
 from collector.export.hftbacktest.choice import Choice
 from collector.export.hftbacktest.depth import Differences
 from collector.export.hftbacktest.layout import Events
-from collector.query.instants import Span
-from collector.query.rows.columns import NO_INT, Chunk, joined, length, picked
-from collector.query.rows.merging import merged
-from collector.query.rows.series import Series
+from collector.export.utc_days import Day
+from collector.query import NO_INT, Chunk, Series, Span, joined, length, merged, picked
 
 _KEY = ("received_at_ns", "segment_id", "sequence")
 _BEST = ("bid_price_1", "bid_size_1", "ask_price_1", "ask_size_1")

@@ -7,11 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from collector.database.market_tables import STORED_LEVELS
-from collector.database.tables import Tables
-from collector.export.days import Day, table_of
+from collector.database import STORED_LEVELS, Tables
 from collector.export.stored_days import beside, parts_of
-from collector.query.rows.stored_stream import StoredStream, Value
+from collector.export.utc_days import Day, table_of
+from collector.query import StoredStream, Value
 
 Counts = Mapping[tuple[Any, ...], int]
 _WHAT = {

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
+from collector.database import Tables
 from collector.export.day_file import whole_file
-from collector.export.days import Day, midnight_ms
 from collector.export.hftbacktest.book import Book, exchange_ns
 from collector.export.hftbacktest.choice import Choice, chosen
 from collector.export.hftbacktest.layout import (
@@ -25,9 +24,8 @@ from collector.export.hftbacktest.layout import (
     shift_ns,
     write_npz,
 )
-from collector.query.instants import DAY_NS, Span
-from collector.query.rows.columns import NO_INT, joined
-from collector.query.rows.series import Series
+from collector.export.utc_days import Day, midnight_ms
+from collector.query import DAY_NS, NO_INT, Series, Span, joined
 
 FORM = "hftbacktest"
 ENDING = "npz"

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collector.export.hftbacktest.layout import BUY, DEPTH, DEPTH_CLEAR, DEPTH_SNAPSHOT, SELL, Events, events
-from collector.query.rows.columns import Array, Chunk, length
+from collector.query import Array, Chunk, length
 
 Floats = npt.NDArray[np.float64]
 

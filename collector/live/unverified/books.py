@@ -6,20 +6,16 @@ from typing import Any
 
 import ccxt
 
-from collector.book.verified import Did
-from collector.events.columns import INT64_MAX
-from collector.events.messages import Snapshot
+from collector.book import Did
+from collector.events import INT64_MAX, Snapshot
 from collector.live.context import ConnectionContext
 from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions
 from collector.live.unverified.rest_checks import RestChecks
 from collector.live.unverified.socket import UnverifiedSocket
-from collector.network.failure_table import FailureClass
-from collector.network.failures import Failure, classify, gone, mistaken
-from collector.network.waiting import wait_for_first
+from collector.network import Failure, FailureClass, classify, gone, mistaken, wait_for_first
 from collector.retry import Backoff
-from collector.streams.book_stream import BookStream
-from collector.streams.stream import Stream
+from collector.streams import BookStream, Stream
 
 MOST_UNANSWERED = 3  # in a row, then the market is taken for one that has no book
 LEAST_PAUSE_S = 0.05

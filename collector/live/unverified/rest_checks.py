@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from collector.exchanges.exchange import Rate
-from collector.network.pacing import Pacer
-from collector.streams.book_stream import BookStream
+from collector.exchanges import Rate
+from collector.network import Pacer
+from collector.streams import BookStream
 
 REQUESTS = Rate(1, 1.0)
 GRACE_S = 1.0  # what REST shows already may still be on its way

@@ -12,12 +12,20 @@ from typing import Any, Protocol
 from ccxt.async_support.base.ws.order_book import OrderBook
 
 from collector.errors import StreamError
-from collector.network.failures import Failure, gone
-from collector.network.markets import Markets, Source
-from collector.network.pacing import Pacer
-from collector.network.socket import CLOSE_TIMEOUT_S, Reader, Socket
-from collector.network.tap import TakeText, TappedClient, dialler
-from collector.network.waiting import wait_for_first
+from collector.network import (
+    CLOSE_TIMEOUT_S,
+    Failure,
+    Markets,
+    Pacer,
+    Reader,
+    Socket,
+    Source,
+    TakeText,
+    TappedClient,
+    dialler,
+    gone,
+    wait_for_first,
+)
 
 
 class OnBook(Protocol):

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import NamedFromClause
 
-from collector.database.tables import Tables
-from collector.events.channel import OHLCV, TRADE
+from collector.database import Tables
+from collector.events import OHLCV, TRADE
 from collector.query.audit.chunks import Chunk, chunks, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
 from collector.query.audit.segments import Segment, Segments
@@ -204,7 +204,7 @@ def _complete(segment: Segment) -> bool:
 
 
 def _text(at_ns: int) -> str:
-    from collector.features.rows import iso_text  # noqa: PLC0415
+    from collector.features import iso_text  # noqa: PLC0415
 
     return iso_text(at_ns)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
+from collector.database import Tables
 from collector.query.audit.finding import Finding
 
 CLOCKS_DIFFER_NS = 1_000_000_000  # receipt times and the wall clock may differ by this much

@@ -5,12 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import sqlalchemy as sa
 
-from collector.events.channel import BBO
-from collector.events.columns import NO_INT
-from collector.features.flow import LastStates
-from collector.features.practical import derived
-from collector.features.rows import iso_texts
-from collector.features.runs import Runs
+from collector.events import BBO, NO_INT
+from collector.features import LastStates, Runs, derived, iso_texts
 from collector.query.audit.chunks import (
     Chunk,
     Flags,

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from collector.events.columns import NO_INT
+from collector.events import NO_INT
 
 ROWS_A_CHUNK = 20_000
 Chunk = Mapping[str, Sequence[Any]]

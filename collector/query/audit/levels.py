@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
-from collector.features.practical import TOTAL_LEVELS, imbalance, total
+from collector.database import Tables
+from collector.features import TOTAL_LEVELS, imbalance, total
 from collector.query.audit.chunks import Chunk, Flags, chunks, differs, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
 from collector.query.audit.segments import Segments, moved

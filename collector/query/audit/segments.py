@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
-from collector.events.channel import TRADE, Channel
+from collector.database import Tables
+from collector.events import TRADE, Channel
 from collector.query.audit.finding import Finding
 from collector.query.database import has_table
 

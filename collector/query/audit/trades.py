@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from collector.events.channel import TRADE
-from collector.events.columns import NO_INT
-from collector.features.runs import Runs
+from collector.events import NO_INT, TRADE
+from collector.features import Runs
 from collector.query.audit.books import count_rows
 from collector.query.audit.chunks import Chunk, chunks, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger

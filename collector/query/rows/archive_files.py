@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
+from collector.database import Tables
 from collector.errors import QueryError
 from collector.query.database import extra, has_table
 from collector.query.instants import Span, text_of

@@ -9,14 +9,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from collector.simulator.admission import Rule, Verdict
+from collector.simulator.dialect import Dialect
 from collector.simulator.exchanges.listing import Listing, market_of
-from collector.simulator.exchanges.messages import Answer, Connection, Outgoing, Reply, Request, Topic
-from collector.simulator.faults.admission import Rule, Verdict
-from collector.simulator.market.bars import Bar
-from collector.simulator.market.instruments import Conventions, Instrument, Pair, describe, pair_of
-from collector.simulator.market.market import Change
-from collector.simulator.market.symbol_feed import SymbolFeed
-from collector.simulator.recordings.dialect import Dialect
+from collector.simulator.market import (
+    Bar,
+    Change,
+    Conventions,
+    Instrument,
+    Pair,
+    SymbolFeed,
+    describe,
+    pair_of,
+)
+from collector.simulator.messages import Answer, Connection, Outgoing, Reply, Request, Topic
 
 
 class Exchange(ABC):

@@ -5,8 +5,7 @@ A sibling gets its market with the first request for it; until then it is only l
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.market import Instrument, SymbolFeed
 
 QUOTE = "USDT"  # of markets that are there both as spot and as linear perpetual
 

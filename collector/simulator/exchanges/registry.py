@@ -8,7 +8,7 @@ from collector.simulator.exchanges.bybit import Bybit
 from collector.simulator.exchanges.exchange import Exchange
 from collector.simulator.exchanges.kraken import Kraken
 from collector.simulator.exchanges.okx import Okx
-from collector.simulator.market.instruments import Instrument
+from collector.simulator.market import Instrument
 
 EXCHANGES: Mapping[str, type[Exchange]] = {kind.name: kind for kind in (Bybit, Binance, Kraken, Okx)}
 DEFAULT_SYMBOLS: Mapping[str, Sequence[str]] = {

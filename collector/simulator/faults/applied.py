@@ -4,10 +4,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from collector.errors import UserError
-from collector.simulator.faults.tampers import RestFault, Tamper
-from collector.simulator.market.market import Market
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.market import Market, SymbolFeed
 from collector.simulator.session import Session
+from collector.simulator.tampers import RestFault, Tamper
 from collector.simulator.wire import BINARY, TEXT, frame
 from collector.simulator.world import World
 

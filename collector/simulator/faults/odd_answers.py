@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from collector.simulator.exchanges.messages import compact_json
+from collector.simulator.messages import compact_json
 
 _SIDES = ("bids", "asks", "b", "a")
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from collector.simulator.faults.applied import AppliedFaults
-from collector.simulator.faults.tampers import (
+from collector.simulator.tampers import (
     Edit,
     Instead,
     change_checksum,

@@ -3,7 +3,7 @@
 import zlib
 
 from collector.simulator.faults.applied import AppliedFaults
-from collector.simulator.faults.tampers import Drop, Duplicate, Reorder
+from collector.simulator.tampers import Drop, Duplicate, Reorder
 from collector.simulator.wire import frame
 
 

@@ -2,7 +2,7 @@
 
 from collector.errors import UserError
 from collector.simulator.faults.applied import AppliedFaults
-from collector.simulator.market.market import Market
+from collector.simulator.market import Market
 
 
 class MarketFaults(AppliedFaults):

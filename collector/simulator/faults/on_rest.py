@@ -1,9 +1,9 @@
 """Faults of REST answers."""
 
-from collector.simulator.exchanges.messages import Answer
 from collector.simulator.faults.applied import AppliedFaults, set_or_forget
 from collector.simulator.faults.odd_answers import empty_book, nothing, without_key
-from collector.simulator.faults.tampers import HTML, RestFault
+from collector.simulator.messages import Answer
+from collector.simulator.tampers import HTML, RestFault
 
 
 class RestFaults(AppliedFaults):

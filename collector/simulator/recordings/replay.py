@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from collector.errors import UserError
-from collector.simulator.exchanges.messages import Answer, Outgoing, Request, Topic
+from collector.simulator.dialect import Dialect, Meaning, RecordedBook
 from collector.simulator.hub import Hub
-from collector.simulator.market.symbol_feed import SymbolFeed
-from collector.simulator.recordings.dialect import Dialect, Meaning, RecordedBook
+from collector.simulator.market import SymbolFeed
+from collector.simulator.messages import Answer, Outgoing, Request, Topic
 from collector.simulator.recordings.recording import Recorded
 
 _BATCH_FRAMES = 200

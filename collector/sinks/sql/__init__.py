@@ -2,15 +2,17 @@
 
 from typing import TYPE_CHECKING
 
+from collector.face import face
+
 if TYPE_CHECKING:
     from collector.sinks.sql.sink import SqlSink
-
-__all__ = ["SqlSink"]
-
-
-def __getattr__(name: str) -> object:
-    if name == "SqlSink":
-        from collector.sinks.sql.sink import SqlSink  # noqa: PLC0415
-
-        return SqlSink
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from collector.sinks.sql.upkeep import (
+        Chore,
+        Slice,
+        prune_batches,
+        prune_events,
+        prune_rejected,
+        tidy_sqlite,
+    )
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

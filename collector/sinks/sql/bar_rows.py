@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from collector.database.market_tables import BAR
+from collector.database import BAR
 from collector.sinks.contract import Value
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.bars import KEPT, VALUES, Bar, State, settle

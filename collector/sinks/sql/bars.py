@@ -9,7 +9,7 @@ otherwise later is a correction, kept beside it as it came.
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 
-from collector.database.market_tables import BAR
+from collector.database import BAR
 from collector.sinks.contract import Value
 
 State = Mapping[str, Value]  # a row by its columns

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
+from collector.database import Tables
 
 CRASH = "crash"
 

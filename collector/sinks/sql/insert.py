@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
+from collector.database import Tables
 from collector.sinks.contract import Rows, Value
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.bar_rows import Inserted, write_bars

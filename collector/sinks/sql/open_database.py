@@ -8,14 +8,19 @@ from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 from structlog import get_logger
 
-from collector.database.faults import sink_error
-from collector.database.file_lock import WriterLock
-from collector.database.migrate import bring_to_head
-from collector.database.sqlite_file import SqliteFile
-from collector.database.tables import Tables, tables
-from collector.database.url import database_url, shown, sqlite_path
+from collector.database import (
+    SqliteFile,
+    Tables,
+    WriterLock,
+    bring_to_head,
+    database_url,
+    make_tables,
+    shown,
+    sink_error,
+    sqlite_path,
+)
 from collector.errors import CollectorError, SinkError, UserError
-from collector.events.batch import StreamKey
+from collector.events import StreamKey
 from collector.sinks.contract import SessionState, WriteSet
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.crashed_sessions import CRASH, close_crashed, open_sessions, reopen
@@ -24,7 +29,7 @@ from collector.sinks.sql.state_rows import SESSION_RULES, session_row
 from collector.sinks.sql.stream_locks import StreamLocks, introduce, ownerless
 
 if TYPE_CHECKING:
-    from collector.database.engine import Driver
+    from collector.database import Driver
 
 log = get_logger()
 
@@ -43,7 +48,7 @@ class OpenDatabase:
     ) -> None:
         self.url = database_url(url)
         self.name = shown(self.url)
-        self.tables: Tables = tables(table_name)
+        self.tables: Tables = make_tables(table_name)
         self._make_engine = make_engine
         self._auto_migrate = auto_migrate
         path = sqlite_path(self.url)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
+from collector.database import Tables
 from collector.sinks.contract import Rows, WriteSet
 from collector.sinks.sql.crashed_sessions import end_segments
 

@@ -10,14 +10,16 @@ from pathlib import Path
 import sqlalchemy as sa
 from structlog import get_logger
 
-from collector.database.break_off import break_off
-from collector.database.engine import make_engine
-from collector.database.faults import sink_error
-from collector.database.sqlite_file import sqlite_version
-from collector.database.tables import DEFAULT_TABLE_NAME
-from collector.database.url import sqlite_path
+from collector.database import (
+    DEFAULT_TABLE_NAME,
+    break_off,
+    make_engine,
+    sink_error,
+    sqlite_path,
+    sqlite_version,
+)
 from collector.errors import UserError
-from collector.events.batch import StreamKey
+from collector.events import StreamKey
 from collector.ids import SegmentIds
 from collector.sinks.contract import (
     AccountingState,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from collector.events.batch import StreamKey
+from collector.events import StreamKey
 from collector.sinks.contract import AccountingState, SegmentState, SessionState, Value, WriteSet
 from collector.sinks.sql.multi_row import Rules
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from structlog import get_logger
 
 from collector.errors import DatabaseInUse, SinkError
-from collector.events.batch import UNKNOWN, StreamKey
+from collector.events import UNKNOWN, StreamKey
 from collector.sinks.contract import SessionState
 
 if TYPE_CHECKING:
-    from collector.database.engine import Driver
+    from collector.database import Driver
 
 
 _MAX_NAME_BYTES = 63  # PostgreSQL's limit for an application's name

@@ -9,7 +9,7 @@ from typing import cast
 
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
+from collector.database import Tables
 
 Slice = Callable[[sa.Connection], int]  # returns how many rows, or pages, are gone
 Chore = Callable[[], Iterator[Slice]]

@@ -16,7 +16,7 @@ ELSEWHERE = {
     "collector/database/migrate.py": "migrations",
     "collector/database/migration_steps.py": "migrations",
     "collector/database/table_check.py": "migrations",
-    "collector/database/break_off.py": "sinks",
+    "collector/database/interrupt.py": "sinks",
     "collector/database/faults.py": "sinks",
     "collector/database/sqlite_file.py": "sinks",
 }

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from collector.cli.commands.doctor.check_result import CheckResult
 from collector.errors import StreamError
-from collector.exchanges.meaning import kinds_in_order
+from collector.exchanges import kinds_in_order
 
 if TYPE_CHECKING:
-    from collector.network.markets import Source
+    from collector.network import Source
     from collector.settings import ExchangeSettings
 
 TIMEOUT_S = 10.0
@@ -19,8 +19,7 @@ NETWORK_ADVICE = "is there a way out to the network, a proxy, a firewall? Is the
 
 def exchange(name: str, settings: "ExchangeSettings") -> Iterator[CheckResult]:
     """Check one exchange."""
-    from collector.network.markets import Source  # noqa: PLC0415
-    from collector.network.probe import dial  # noqa: PLC0415
+    from collector.network import Source, dial  # noqa: PLC0415
 
     kinds = kinds_in_order(name, settings.market)
     source = Source(name, settings.environment, settings.endpoints, kinds)
@@ -34,7 +33,7 @@ def exchange(name: str, settings: "ExchangeSettings") -> Iterator[CheckResult]:
 
 
 def _rest(name: str, source: "Source") -> Iterator[CheckResult]:
-    from collector.network.probe import ask_the_time  # noqa: PLC0415
+    from collector.network import ask_the_time  # noqa: PLC0415
 
     try:
         answer = ask_the_time(source, TIMEOUT_S)
@@ -54,7 +53,7 @@ def _rest(name: str, source: "Source") -> Iterator[CheckResult]:
 
 
 def _credentials(name: str, source: "Source", settings: "ExchangeSettings") -> CheckResult:
-    from collector.network.probe import check_credentials, unchecked_because  # noqa: PLC0415
+    from collector.network import check_credentials, unchecked_because  # noqa: PLC0415
 
     pair, title = settings.credentials, f"{name} credentials"
     if pair is None:

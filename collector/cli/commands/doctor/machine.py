@@ -46,7 +46,7 @@ def installation() -> CheckResult:
 
 def sqlite() -> CheckResult:
     """Check the version of SQLite."""
-    from collector.database.sqlite_file import sqlite_version  # noqa: PLC0415
+    from collector.database import sqlite_version  # noqa: PLC0415
 
     version = sqlite_version()
     if tuple(map(int, version.split("."))) < SOUND_SQLITE:

@@ -13,15 +13,14 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from collector.settings import DatabaseSettings, Settings
-    from collector.sinks.contract import Sink
-    from collector.sinks.sql.sink import SqlSink
+    from collector.sinks import Sink, SqlSink
 
 SLOW_ANSWER_S = 0.1
 
 
 def folder_of(settings: "DatabaseSettings") -> Path | None:
     """Return the folder of a database that is a file; None for a server, or where there is no such folder."""
-    from collector.sinks.registry import make_store  # noqa: PLC0415
+    from collector.sinks import make_store  # noqa: PLC0415
 
     try:
         file = make_store(settings.url, settings).file
@@ -32,7 +31,7 @@ def folder_of(settings: "DatabaseSettings") -> Path | None:
 
 def database(settings: "DatabaseSettings") -> CheckResult:
     """Check the database that rows would go to."""
-    from collector.sinks.registry import make_store  # noqa: PLC0415
+    from collector.sinks import make_store  # noqa: PLC0415
 
     try:
         store = make_store(settings.url, settings)
@@ -43,7 +42,7 @@ def database(settings: "DatabaseSettings") -> CheckResult:
 
 def followers(settings: "Settings") -> "Iterator[CheckResult]":
     """Check each sink that follows the database."""
-    from collector.sinks.registry import make_follower  # noqa: PLC0415
+    from collector.sinks import make_follower  # noqa: PLC0415
 
     for one in settings.followers:
         try:
@@ -56,7 +55,7 @@ def followers(settings: "Settings") -> "Iterator[CheckResult]":
 
 def _of_sink(subject: str, sink: "Sink", settings: "DatabaseSettings") -> CheckResult:
     """Check an SQL database without changing it; open and close a sink of any other kind."""
-    from collector.sinks.sql.sink import SqlSink  # noqa: PLC0415
+    from collector.sinks import SqlSink  # noqa: PLC0415
 
     if isinstance(sink, SqlSink):
         return _of_database(subject, sink, settings)
@@ -72,7 +71,7 @@ def _of_sink(subject: str, sink: "Sink", settings: "DatabaseSettings") -> CheckR
 def _of_database(subject: str, sink: "SqlSink", settings: "DatabaseSettings") -> CheckResult:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    from collector.database.engine import make_engine  # noqa: PLC0415
+    from collector.database import make_engine  # noqa: PLC0415
 
     if sink.file is not None and not sink.file.exists():
         return CheckResult(subject, "ok", f"{sink.file} will be made at the start")
@@ -92,8 +91,7 @@ def _of_database(subject: str, sink: "SqlSink", settings: "DatabaseSettings") ->
 def _reached(
     subject: str, engine: "sa.Engine", settings: "DatabaseSettings", path: Path | None
 ) -> CheckResult:
-    from collector.database.migrate import status  # noqa: PLC0415
-    from collector.database.url import shown  # noqa: PLC0415
+    from collector.database import shown, status  # noqa: PLC0415
 
     began_s = time.monotonic()
     position = status(engine)
@@ -113,7 +111,7 @@ def _reached(
 
 
 def _holder(path: Path) -> str:
-    from collector.database.file_lock import WriterLock  # noqa: PLC0415
+    from collector.database import WriterLock  # noqa: PLC0415
 
     lock = WriterLock(path)
     if not lock.path.exists():

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.cli.commands.init.purposes import PURPOSES, Purpose
-from collector.database.url import database_url, sqlite_path, without_password
+from collector.database import database_url, sqlite_path, without_password
 from collector.errors import UserError
-from collector.exchanges.exchange import one_of
-from collector.exchanges.registry import EXCHANGES, UNVERIFIED_NAMES, is_known
-from collector.settings.keys import nearest
+from collector.exchanges import EXCHANGES, UNVERIFIED_NAMES, is_known, one_of
+from collector.settings import nearest
 
 
 @dataclass(frozen=True, slots=True)

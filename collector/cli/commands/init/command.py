@@ -87,7 +87,7 @@ def _written(given: Given, output: Path, *, force: bool) -> "WrittenFile":
 
 def _missing(given: Given, output: Path) -> str:
     from collector.cli.commands.init.next_steps import same_command  # noqa: PLC0415
-    from collector.exchanges.registry import DEFAULT_EXCHANGE  # noqa: PLC0415
+    from collector.exchanges import DEFAULT_EXCHANGE  # noqa: PLC0415
     from collector.masking import mask_url  # noqa: PLC0415
 
     examples = {"--exchanges": DEFAULT_EXCHANGE, **EXAMPLES}

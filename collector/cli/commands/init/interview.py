@@ -10,7 +10,7 @@ from collector.cli.commands.init.markets import markets, usual_text
 from collector.cli.commands.init.purposes import PURPOSES, Purpose
 from collector.cli.commands.init.questions import Question, ask
 from collector.cli.options import DEFAULT_DATABASE
-from collector.exchanges.registry import EXCHANGES
+from collector.exchanges import EXCHANGES
 
 Answer = TypeVar("Answer")
 

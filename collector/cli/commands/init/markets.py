@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from collector.errors import UserError
-from collector.exchanges.exchange import kind_of, one_of
-from collector.exchanges.registry import exchange_of
+from collector.exchanges import exchange_of, kind_of, one_of
 
 _NAME = re.compile(r"""[^\s,/:\[\]{}'"#]{1,40}""")
 _STABLE = ("USDT", "USDC")  # quotes of names such as BTCUSDT

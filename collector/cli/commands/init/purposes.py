@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from collector.exchanges.exchange import KINDS, kind_of
-from collector.exchanges.registry import exchange_of, smallest_depth_holding
+from collector.exchanges import KINDS, exchange_of, kind_of, smallest_depth_holding
 
 BOOK_LEVELS = 50  # a side
 BAR = "1m"

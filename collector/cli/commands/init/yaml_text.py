@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from collector.cli.commands.init.answers import Answers, Database
 from collector.cli.commands.init.purposes import Purpose, channels
-from collector.events.channel import Channel
-from collector.exchanges.registry import EXCHANGES
+from collector.events import Channel
+from collector.exchanges import EXCHANGES
 
 _CHANNELS = {
     "book": "the order book, {rest} levels a side; features are made of the best ten (storage.levels)",

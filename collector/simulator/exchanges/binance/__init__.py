@@ -1,5 +1,10 @@
 """Binance, spot and USD-M futures."""
 
-from collector.simulator.exchanges.binance.protocol import Binance
+from typing import TYPE_CHECKING
 
-__all__ = ["Binance"]
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.simulator.exchanges.binance.protocol import Binance
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

@@ -3,12 +3,8 @@
 from typing import Any
 
 from collector.simulator.exchanges.binance import rest
-from collector.simulator.exchanges.messages import Outgoing, Topic, compact_json
-from collector.simulator.market.bars import Bar
-from collector.simulator.market.depth import whole_side_delta
-from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.market import Change
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.market import Bar, Change, Instrument, SymbolFeed, whole_side_delta
+from collector.simulator.messages import Outgoing, Topic, compact_json
 
 
 def diff(topic: Topic, feed: SymbolFeed, change: Change, now_ms: int) -> Outgoing:

@@ -4,10 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from collector.simulator.admission import Rule, Verdict
+from collector.simulator.dialect import Dialect
 from collector.simulator.exchanges.binance import frames, rest
 from collector.simulator.exchanges.binance.recorded import BinanceDialect
 from collector.simulator.exchanges.exchange import Exchange
-from collector.simulator.exchanges.messages import (
+from collector.simulator.market import INTERVALS_MS, Bar, Change, Conventions, Pair, SymbolFeed
+from collector.simulator.messages import (
     Answer,
     Connection,
     Outgoing,
@@ -16,12 +19,6 @@ from collector.simulator.exchanges.messages import (
     Topic,
     compact_json,
 )
-from collector.simulator.faults.admission import Rule, Verdict
-from collector.simulator.market.bars import INTERVALS_MS, Bar
-from collector.simulator.market.instruments import Conventions, Pair
-from collector.simulator.market.market import Change
-from collector.simulator.market.symbol_feed import SymbolFeed
-from collector.simulator.recordings.dialect import Dialect
 from collector.simulator.wire import PING, frame
 
 _DEPTH_SPEEDS = {

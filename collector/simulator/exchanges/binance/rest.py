@@ -4,18 +4,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from collector.simulator.exchanges.listing import Listing
-from collector.simulator.exchanges.messages import Answer, Request, compact_json
-from collector.simulator.market.bars import INTERVALS_MS, Bar
-from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.rest_history import (
+from collector.simulator.market import (
+    INTERVALS_MS,
     PAST_TRADES,
+    Bar,
+    Instrument,
+    SymbolFeed,
     bars_between,
     position_at,
     position_of,
     trade_count,
     trades_since,
 )
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.messages import Answer, Request, compact_json
 
 _DEPTHS = {"linear": (5, 10, 20, 50, 100, 500, 1000)}
 _MOST_SPOT_DEPTH = 5000

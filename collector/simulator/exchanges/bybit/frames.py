@@ -1,11 +1,8 @@
 """The messages of Bybit's topics, as the recorded frames have them."""
 
 from collector.simulator.exchanges.bybit.rest import bar_texts
-from collector.simulator.exchanges.messages import Outgoing, Topic, compact_json
-from collector.simulator.market.bars import Bar
-from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.market import Change
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.market import Bar, Change, Instrument, SymbolFeed
+from collector.simulator.messages import Outgoing, Topic, compact_json
 
 
 def book(

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import ClassVar
 
-from collector.simulator.exchanges.messages import Outgoing, Topic, compact_json
-from collector.simulator.market.truth import Kind
-from collector.simulator.recordings.dialect import Dialect, Meaning, RecordedBook
+from collector.simulator.dialect import Dialect, Meaning, RecordedBook
+from collector.simulator.market import Kind
+from collector.simulator.messages import Outgoing, Topic, compact_json
 
 
 class BybitDialect(Dialect):

@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from collector.simulator.exchanges.listing import Listing
-from collector.simulator.exchanges.messages import Answer, Request, compact_json
-from collector.simulator.market.bars import INTERVALS_MS, Bar
-from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.rest_history import bars_between, trade_count, trades_since
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.market import (
+    INTERVALS_MS,
+    Bar,
+    Instrument,
+    SymbolFeed,
+    bars_between,
+    trade_count,
+    trades_since,
+)
+from collector.simulator.messages import Answer, Request, compact_json
 
 INTERVALS = {
     "1": "1m",

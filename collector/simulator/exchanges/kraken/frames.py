@@ -4,13 +4,17 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from zlib import crc32
 
-from collector.simulator.exchanges.messages import Outgoing, compact_json
-from collector.simulator.market.bars import MINUTE_MS, Bar
-from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.market import Side
-from collector.simulator.market.past import PastTrade
-from collector.simulator.market.rest_history import position_at, position_of
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.market import (
+    MINUTE_MS,
+    Bar,
+    Instrument,
+    PastTrade,
+    Side,
+    SymbolFeed,
+    position_at,
+    position_of,
+)
+from collector.simulator.messages import Outgoing, compact_json
 
 CHECKSUM_LEVELS = 10
 _VERSION = "2.0.10"

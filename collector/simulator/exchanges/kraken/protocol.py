@@ -5,11 +5,25 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from collector.simulator.admission import Rule, Verdict
+from collector.simulator.dialect import Dialect
 from collector.simulator.exchanges.exchange import Exchange
 from collector.simulator.exchanges.kraken import frames, rest
 from collector.simulator.exchanges.kraken.recorded import KrakenDialect
 from collector.simulator.exchanges.kraken.topics import DEPTHS, topic_of
-from collector.simulator.exchanges.messages import (
+from collector.simulator.market import (
+    INTERVALS_MS,
+    Bar,
+    Change,
+    Conventions,
+    Pair,
+    SymbolFeed,
+    bars_between,
+    side_delta,
+    trade_count,
+    trades_since,
+)
+from collector.simulator.messages import (
     Answer,
     Connection,
     Outgoing,
@@ -18,18 +32,6 @@ from collector.simulator.exchanges.messages import (
     Topic,
     compact_json,
 )
-from collector.simulator.faults.admission import Rule, Verdict
-from collector.simulator.market.bars import INTERVALS_MS, Bar
-from collector.simulator.market.depth import side_delta
-from collector.simulator.market.instruments import Conventions, Pair
-from collector.simulator.market.market import Change
-from collector.simulator.market.rest_history import (
-    bars_between,
-    trade_count,
-    trades_since,
-)
-from collector.simulator.market.symbol_feed import SymbolFeed
-from collector.simulator.recordings.dialect import Dialect
 from collector.simulator.wire import frame
 
 _HEARTBEAT = frame(b'{"channel":"heartbeat"}')

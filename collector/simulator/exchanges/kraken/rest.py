@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from collector.simulator.exchanges.messages import Answer, Request, compact_json
-from collector.simulator.market.bars import INTERVALS_MS
-from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.rest_history import bars_between, position_at, trade_count, trades_since
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.market import (
+    INTERVALS_MS,
+    Instrument,
+    SymbolFeed,
+    bars_between,
+    position_at,
+    trade_count,
+    trades_since,
+)
+from collector.simulator.messages import Answer, Request, compact_json
 
 INTERVALS = {
     1: "1m",

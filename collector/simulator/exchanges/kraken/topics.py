@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from collector.simulator.exchanges.kraken.rest import INTERVALS
-from collector.simulator.exchanges.messages import Topic, TopicKind
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.market import SymbolFeed
+from collector.simulator.messages import Topic, TopicKind
 
 DEPTHS = (10, 25, 100, 500, 1000)
 _DEFAULT_DEPTH = 10

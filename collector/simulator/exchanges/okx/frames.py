@@ -1,10 +1,7 @@
 """The messages of OKX's channels, as its documentation shows them."""
 
-from collector.simulator.exchanges.messages import Outgoing, Topic, compact_json
-from collector.simulator.market.bars import Bar
-from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.market import Change
-from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.market import Bar, Change, Instrument, SymbolFeed
+from collector.simulator.messages import Outgoing, Topic, compact_json
 
 _FIRST = -1  # the `prevSeqId` of a snapshot
 _MOST_ORDERS = 9  # of one level, made up

@@ -5,8 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from collector.simulator.admission import Rule, Verdict
+from collector.simulator.dialect import Dialect
 from collector.simulator.exchanges.exchange import Exchange
-from collector.simulator.exchanges.messages import (
+from collector.simulator.exchanges.okx import frames, rest
+from collector.simulator.exchanges.okx.recorded import OkxDialect
+from collector.simulator.market import Bar, Change, Conventions, Pair, SymbolFeed, side_delta
+from collector.simulator.messages import (
     Answer,
     Connection,
     Outgoing,
@@ -15,15 +20,6 @@ from collector.simulator.exchanges.messages import (
     Topic,
     compact_json,
 )
-from collector.simulator.exchanges.okx import frames, rest
-from collector.simulator.exchanges.okx.recorded import OkxDialect
-from collector.simulator.faults.admission import Rule, Verdict
-from collector.simulator.market.bars import Bar
-from collector.simulator.market.depth import side_delta
-from collector.simulator.market.instruments import Conventions, Pair
-from collector.simulator.market.market import Change
-from collector.simulator.market.symbol_feed import SymbolFeed
-from collector.simulator.recordings.dialect import Dialect
 
 _ROOT = "/okx/ws/v5/"
 _BOOK_DEPTHS = {"bbo-tbt": 1, "books5": 5, "books": 400}

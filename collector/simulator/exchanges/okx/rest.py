@@ -3,20 +3,21 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from collector.simulator.admission import Rule
 from collector.simulator.exchanges.listing import Listing
-from collector.simulator.exchanges.messages import Answer, Request, compact_json
 from collector.simulator.exchanges.okx.frames import candle_row, level_rows
-from collector.simulator.faults.admission import Rule
-from collector.simulator.market.bars import INTERVALS_MS
-from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.rest_history import (
+from collector.simulator.market import (
+    INTERVALS_MS,
+    Instrument,
+    RestBook,
+    SymbolFeed,
     bars_between,
     position_at,
     position_of,
     trade_count,
     trades_since,
 )
-from collector.simulator.market.symbol_feed import RestBook, SymbolFeed
+from collector.simulator.messages import Answer, Request, compact_json
 
 # From 6 hours on, bars without `utc` in their name begin at midnight in Hong Kong; only the others are here.
 INTERVALS = {

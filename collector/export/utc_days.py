@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
-from collector.query.rows.stored_stream import distinct_values
+from collector.database import Tables
+from collector.query import distinct_values
 
 BARS = ("ohlcv", "ohlcv_corrections")  # by when they began, not by when they were received
 KINDS = ("features", "levels", "trades", *BARS)

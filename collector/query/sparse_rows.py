@@ -8,13 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import sqlalchemy as sa
 
-from collector.database.tables import Tables
+from collector.database import Tables
 from collector.query.instants import Integers
 from collector.query.resample import Fetch, is_flow
-from collector.query.rows import raw_rows
-from collector.query.rows.columns import Chunk, joined, picked
-from collector.query.rows.series import Series
-from collector.query.rows.stored_stream import Source
+from collector.query.rows import Chunk, Series, Source, chunks, joined, picked
 
 _WORTH_COLUMNS = 4  # fewer columns are read at once
 _WORTH_ROWS = 5.0  # and so are rows of which more than every fifth would be kept
@@ -57,7 +54,7 @@ def _fetcher(connection: sa.Connection, table: Source, names: Sequence[str]) -> 
         for begin in range(0, len(wanted), _IDS_A_QUESTION):
             listed = ",".join(map(str, wanted[begin : begin + _IDS_A_QUESTION].tolist()))
             query = sa.select(*columns).where(sa.text(f"id IN ({listed})")).order_by(table.c.id)
-            found += raw_rows.chunks(connection, query)
+            found += chunks(connection, query)
         rows = joined(found)
         del rows["id"]
         return picked(rows, places)

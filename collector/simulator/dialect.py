@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
-from collector.simulator.exchanges.messages import Outgoing, Topic
+from collector.simulator.messages import Outgoing, Topic
 
 Levels = list[tuple[str, str]]
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from collector.errors import QueryError
 from collector.query.frames import Rows
 from collector.query.instants import shown
-from collector.query.rows.columns import NO_INT
+from collector.query.rows import NO_INT
 
 OnGap = Literal["mask", "split", "raise", "ignore"]
 ON_GAP = ("mask", "split", "raise", "ignore")

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from collector.database.tables import DEFAULT_TABLE_NAME
+from collector.database import DEFAULT_TABLE_NAME
 from collector.query.database import Database, reading
 
 SUMMED = ("received", "written", "merged", "sampled_out", "rejected", "dropped")

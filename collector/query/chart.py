@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from collector.database.tables import DEFAULT_TABLE_NAME
+from collector.database import DEFAULT_TABLE_NAME
 from collector.errors import QueryError
-from collector.query.coverage import coverage
+from collector.query.covered import coverage
 from collector.query.database import Database, extra
 from collector.query.instants import Instant, Span
 from collector.query.loaders import FEATURES
 from collector.query.loading import load
 from collector.query.request import Lookup, checked_request
-from collector.query.rows.stored_stream import ALL
+from collector.query.rows import ALL
 
 COLUMNS = ("mid_price", "microprice", "bid_price_1", "ask_price_1", "spread_bps", "order_book_imbalance")
 MOST_POINTS = 20_000

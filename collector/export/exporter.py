@@ -8,21 +8,23 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from collector.database.tables import DEFAULT_TABLE_NAME
+from collector.database import DEFAULT_TABLE_NAME
 from collector.errors import QueryError
 from collector.export.card import write_card
 from collector.export.day_file import FORMATS, sha256, whole_file, write_day
 from collector.export.day_rows import LEFT_OUT
-from collector.export.days import KINDS, Day, table_of
-from collector.export.hftbacktest import day as replay
+from collector.export.hftbacktest import ENDING as HFTBACKTEST_ENDING
+from collector.export.hftbacktest import FORM as HFTBACKTEST
+from collector.export.hftbacktest import KINDS as HFTBACKTEST_KINDS
+from collector.export.hftbacktest import joined_days, write_events
 from collector.export.stored_days import parts_of, stored_days
-from collector.query.coverage import coverage
-from collector.query.database import Database, extra, located, reading
+from collector.export.utc_days import KINDS, Day, table_of
+from collector.query import Database, coverage, extra, located, reading
 from collector.version import __version__
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 2
-FORMS = (*FORMATS, replay.FORM)
+FORMS = (*FORMATS, HFTBACKTEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,10 @@ def export(
 def _found(
     db: Database, table_name: str, form: str, kinds: Sequence[str], symbol: str | None, exchange: str | None
 ) -> dict[Day, tuple[Day, ...]]:
-    wanted = [kind for kind in kinds if form != replay.FORM or kind in replay.KINDS]
+    wanted = [kind for kind in kinds if form != HFTBACKTEST or kind in HFTBACKTEST_KINDS]
     with reading(db, table_name) as (connection, tables):
         found = [day for kind in wanted for day in stored_days(connection, tables, kind, symbol, exchange)]
-    return replay.joined_days(found) if form == replay.FORM else {day: (day,) for day in found}
+    return joined_days(found) if form == HFTBACKTEST else {day: (day,) for day in found}
 
 
 def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[dict[str, Any]]:
@@ -122,8 +124,8 @@ def _export_day(task: _Task) -> dict[str, Any]:
     name = task.day.path(_ending(task.form))
     path, facts = task.folder / name, {}
     with reading(task.url, task.table_name) as (connection, tables):
-        if task.form == replay.FORM:
-            facts = {"facts": replay.write_events(connection, tables, task.sources, path)}
+        if task.form == HFTBACKTEST:
+            facts = {"facts": write_events(connection, tables, task.sources, path)}
         else:
             parts = parts_of(connection, tables, task.day)
             write_day(connection, table_of(tables, task.day.kind), task.day, path, task.form, LEFT_OUT, parts)
@@ -139,7 +141,7 @@ def _export_day(task: _Task) -> dict[str, Any]:
 
 
 def _ending(form: str) -> str:
-    return replay.ENDING if form == replay.FORM else form
+    return HFTBACKTEST_ENDING if form == HFTBACKTEST else form
 
 
 def _is_current(folder: Path, known: dict[str, dict[str, Any]], day: Day, form: str) -> bool:

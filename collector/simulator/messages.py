@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from collector.simulator.market.truth import Kind
+from collector.simulator.market import Kind
 
 TopicKind = Literal["book", "bbo", "trade", "bar", "ticker", "other"]
 

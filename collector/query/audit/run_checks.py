@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from collector.database.tables import DEFAULT_TABLE_NAME, Tables
+from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.query.audit import bars, bookkeeping, books, levels, trades
 from collector.query.audit.finding import Finding
 from collector.query.audit.segments import Segments, unfinished
 from collector.query.database import Database, reading
 
-__all__ = ["Audit", "Finding", "audit"]
+__all__ = ["Audit", "Finding", "run_audit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Audit:
         return not self.findings
 
 
-def audit(
+def run_audit(
     database: Database,
     *,
     table_name: str = DEFAULT_TABLE_NAME,

@@ -3,10 +3,9 @@
 import pandas as pd
 import sqlalchemy as sa
 
-from collector.database.tables import DEFAULT_TABLE_NAME
+from collector.database import DEFAULT_TABLE_NAME
 from collector.query.database import Database, has_table, reading
-from collector.query.rows.archive_files import Archive
-from collector.query.rows.stored_stream import distinct_values
+from collector.query.rows import Archive, distinct_values
 
 COLUMNS = ("table", "exchange", "symbol", "first", "last")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 import sqlalchemy as sa
 
-from collector.database.tables import DEFAULT_TABLE_NAME, Tables
+from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.query.database import Database, reading
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from collector.simulator.exchanges.messages import Answer, Outgoing, Topic
+from collector.simulator.messages import Answer, Outgoing, Topic
 
 HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
