@@ -93,7 +93,7 @@ def test_the_schedule_and_the_log_are_readable(connect: type[Client]) -> None:
         assert planned == [each._asdict() for each in nasty.schedule(300)]
         assert 100 < len(planned) < 250
         with connect(nasty, "/v5/public/linear"):
-            assert ask(nasty, "/log?last=5")[-1]["event"] == "opened"
+            assert "opened" in {line["event"] for line in ask(nasty, "/log?last=100")}
 
 
 def test_a_steady_market_has_neither(simulator: Simulator) -> None:
