@@ -4,7 +4,7 @@ import asyncio
 from statistics import fmean
 
 from collector.simulator.lively import Oddities
-from collector.simulator.tempos import Profile, Rhythm
+from collector.simulator.tempos import Rhythm, RhythmKind
 from collector.simulator.world import World
 
 _PACE_S = 0.005
@@ -15,13 +15,13 @@ _LONGEST_TURN_S = 0.05
 class Pacer:
     """Runs a world's markets and heartbeats on the simulator's loop."""
 
-    def __init__(self, world: World, updates_per_s: float, seed: int, profile: Profile) -> None:
+    def __init__(self, world: World, updates_per_s: float, seed: int, kind: RhythmKind) -> None:
         self.is_paused = False
         self._world = world
         self._rate = updates_per_s
-        self._profile = profile
+        self._kind = kind
         self._seed = seed
-        self._oddities = Oddities(world.publisher, seed) if profile == "lively" else None
+        self._oddities = Oddities(world.publisher, seed) if kind == "lively" else None
         self._rhythms: dict[tuple[str, str], Rhythm] = {}
         self._due: dict[tuple[str, str], float] = {}
 
@@ -84,5 +84,5 @@ class Pacer:
             if market not in self._rhythms:
                 is_first = feed is next(iter(each.feeds.values()))
                 seed = f"{self._seed}:{feed.exchange}:{feed.symbol}:rhythm"
-                self._rhythms[market] = Rhythm(seed, self._profile, may_fall_silent=not is_first)
+                self._rhythms[market] = Rhythm(seed, self._kind, may_fall_silent=not is_first)
                 self._due[market] = index / len(pairs)

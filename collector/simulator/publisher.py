@@ -153,7 +153,7 @@ class Publisher:
     ) -> list[Outgoing]:
         """Write the present bar after a trade, and each bar that ended."""
         bars = [self._open_bars[topic]]
-        roll(bars, now_ms)
+        roll(bars, max(now_ms, feed.now_ms))
         for number, fill in feed.numbered(change):
             bars[-1].add(fill.ticks, fill.lots, number, buys=fill.taker_buys)
         self._open_bars[topic] = bars[-1]

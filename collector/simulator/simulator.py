@@ -25,7 +25,7 @@ from collector.simulator.world import World
 
 if TYPE_CHECKING:
     from collector.simulator.publisher import Ahead
-    from collector.simulator.tempos import Profile
+    from collector.simulator.tempos import RhythmKind
 
 _BATCH_STEPS = 200
 
@@ -66,7 +66,7 @@ class Simulator:
         self._seed = seed
         self._profile = profile
         is_steady = profile == "steady"
-        rhythm: Profile = "lively" if not is_steady else "bursts" if bursts else "steady"
+        rhythm: RhythmKind = "lively" if not is_steady else "bursts" if bursts else "steady"
         if not is_steady:
             set_apart(self._world, seed)
         self._pacer = Pacer(self._world, updates_per_s or 0.0, seed, rhythm)

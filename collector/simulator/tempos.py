@@ -4,7 +4,7 @@ import random
 import time
 from typing import Literal
 
-Profile = Literal["steady", "bursts", "lively"]
+RhythmKind = Literal["steady", "bursts", "lively"]
 
 # How a market's pace changes, about once a second, to the same mean.
 _CHANGES_PER_S = 1.0
@@ -17,16 +17,16 @@ _SILENCE_S = (60.0, 240.0)
 class Rhythm:
     """One market's own pace, 1.0 on the mean."""
 
-    def __init__(self, seed: str, profile: Profile, *, may_fall_silent: bool) -> None:
+    def __init__(self, seed: str, kind: RhythmKind, *, may_fall_silent: bool) -> None:
         self._draws = random.Random(seed)  # noqa: S311  (a repeatable rhythm)
-        self._profile = profile
-        self._may_fall_silent = may_fall_silent and profile == "lively"
+        self._kind = kind
+        self._may_fall_silent = may_fall_silent and kind == "lively"
         self._pace = 1.0
         self._silent_s = 0.0
 
     def advance(self, elapsed_s: float) -> float:
         """Let time pass; returns the pace now."""
-        if self._profile == "steady":
+        if self._kind == "steady":
             return 1.0
         self._silent_s = max(0.0, self._silent_s - elapsed_s)
         if self._draws.random() < _CHANGES_PER_S * elapsed_s:

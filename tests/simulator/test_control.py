@@ -84,3 +84,17 @@ def test_a_mistake_is_told(
     with refused.value as answer:
         assert answer.code == status
         assert word in answer.read().decode()
+
+
+def test_the_schedule_and_the_log_are_readable(connect: type[Client]) -> None:
+    options = {"symbols": {"bybit": [BTC]}, "updates_per_s": 0.0, "seed": 3}
+    with Simulator(profile="nasty", send_log=1000, **options) as nasty:
+        planned = ask(nasty, "/schedule?seconds=300")
+        assert planned == [each._asdict() for each in nasty.schedule(300)]
+        assert 100 < len(planned) < 250
+        with connect(nasty, "/v5/public/linear"):
+            assert "opened" in {line["event"] for line in ask(nasty, "/log?last=100")}
+
+
+def test_a_steady_market_has_neither(simulator: Simulator) -> None:
+    assert ask(simulator, "/schedule") == ask(simulator, "/log") == []

@@ -123,6 +123,18 @@ def test_clocks_are_off_each_by_its_own(simulator: Simulator, client: Client) ->
     assert abs(client.receive()["ts"] - time.time() * 1000 + 2000) < 1500
 
 
+def test_an_engine_does_not_go_back_with_its_clock(simulator: Simulator, client: Client) -> None:
+    simulator.faults.clock(1.5, "bybit")
+    simulator.publish(1)
+    simulator.faults.clock(-1.5, "bybit")
+    simulator.publish(1)
+    first, second = client.receive(), client.receive()
+    assert second["cts"] == first["cts"]
+    assert second["ts"] < first["ts"]
+    states = simulator.truth.books("bybit", BTC, "book.50")
+    assert [state.exchange_ms for state in states[1:]] == [first["cts"]] * 2
+
+
 def test_a_market_can_be_dead_quiet_while_another_bursts(connect: type[Client]) -> None:
     eth = "ETH/USDT:USDT"
     with (

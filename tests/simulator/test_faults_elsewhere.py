@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from collector.simulator import Simulator
+from collector.simulator.exchanges.registry import EXCHANGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -221,3 +222,27 @@ def book_checksum(simulator: Simulator) -> int:
     state = simulator.truth.books("kraken", USD, "book.10")[-1]
     texts = [text for price, size in state.asks + state.bids for text in (f"{price:.1f}", f"{size:.8f}")]
     return crc32("".join(re.sub(r"^0+", "", text.replace(".", "")) for text in texts).encode())
+
+
+@pytest.mark.parametrize(
+    ("exchange", "path"),
+    [
+        ("bybit", "/v5/public/linear"),
+        ("binance", "/fut/ws"),
+        ("kraken", "/kraken/v2"),
+        ("okx", "/okx/ws/v5/public"),
+    ],
+)
+def test_each_exchange_sends_frames_about_nothing_that_was_asked_for(
+    connect: type[Client], exchange: str, path: str
+) -> None:
+    with Simulator(symbols={exchange: ["BTC/USDT"]}, updates_per_s=0.0) as one, connect(one, path) as client:
+        if exchange == "kraken":
+            client.receive()
+        heard = []
+        for number in range(3):
+            assert one.faults.stray_frame(exchange, number) == 1
+            heard.append(client.receive_text())
+        assert set(heard) == set(EXCHANGES[exchange].stray_frames)
+        assert all(isinstance(json.loads(text), dict) for text in heard)
+        assert one.truth.sent(exchange, "BTC/USDT", "trade") == []

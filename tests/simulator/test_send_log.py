@@ -123,6 +123,46 @@ def test_what_was_on_its_way_at_a_reset_is_not_delivered(simulator: Simulator, c
     assert client.receive_message().type.name in {"CLOSED", "ERROR"}
 
 
+def test_what_was_delivered_is_what_the_client_got(connect: type[Client]) -> None:
+    """With distance, faults and a reset: all that was received is in it, and only the end may lack."""
+    options = {"symbols": {"bybit": [BTC]}, "updates_per_s": 300.0, "seed": 3, "send_log": 100_000}
+    got = []
+    with (
+        Simulator(profile="lively", **options) as simulator,
+        connect(simulator, "/v5/public/linear") as client,
+    ):
+        client.send(op="subscribe", args=[BOOK, "publicTrade.BTCUSDT"])
+        while len(got) < 600:
+            if len(got) == 200:
+                simulator.faults.drop_frame("bybit", BTC, count=3)
+            if len(got) == 400:
+                simulator.faults.stall("bybit", BTC, "trade")
+            if len(got) == 500:
+                simulator.faults.unstall("bybit", BTC, "trade")
+            message = client.receive()
+            if "topic" in message:
+                got.append((message["topic"] == BOOK, len(message["data"]), message["data"]))
+        simulator.faults.reset("bybit")
+        while True:
+            last = client.receive_message()
+            if last.type.name != "TEXT":
+                break
+            message = json.loads(last.data)
+            got.append((message["topic"] == BOOK, len(message["data"]), message["data"]))
+        closed = wait_for(simulator, "closed")
+        market = [line for line in lines(simulator) if line.event in {"snapshot", "delta", "trade"}]
+    assert {line.connection for line in market} == {closed.connection}
+    delivered = [line for line in market if line.delivered]
+    assert market[: len(delivered)] == delivered
+    assert len(got) <= len(delivered)
+    for (is_book, rows, data), line in zip(got, delivered, strict=False):
+        assert (line.channel == "book.50") == is_book
+        assert data["u"] == line.sequence if is_book else rows == line.events
+    withheld = Counter(line.detail for line in of(simulator, "withheld"))
+    assert withheld["dropped"] == 3
+    assert withheld["stalled"] > 0
+
+
 def test_frames_made_ahead_are_in_it(simulator: Simulator, client: Client) -> None:
     simulator.prepare(5)
     assert of(simulator, "delta") == []

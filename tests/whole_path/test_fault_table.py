@@ -96,6 +96,16 @@ def ask_for_the_victim(scene: Scene) -> None:
     scene.rig.collector.subscribe(scene.exchange, scene.victim)
 
 
+def enlist_another(scene: Scene) -> None:
+    quote = scene.victim.partition("/")[2]
+    scene.faults.enlist(scene.exchange, f"DOGE/{quote}")
+
+
+def in_futures(act: str) -> Act:
+    """Have it happen to the victim's market if that is one of futures."""
+    return lambda scene: at_market(act)(scene) if ":" in scene.victim else None
+
+
 CUT_OFF, MISSED = at_exchange("reset"), in_book("drop_frame")
 
 
@@ -141,6 +151,8 @@ FAULTS = [
         STALE_AFTER_S,
         mend=in_book("unstall"),
     ),
+    Fault("latency", at_exchange("latency", 30.0, 5.0), every(Harmless()), AT_ONCE_S),
+    Fault("batch_diffs", at_exchange("batch_diffs"), {"binance": Harmless()}, AT_ONCE_S),
     # Subscriptions
     Fault(
         "reject_subscription",
@@ -150,9 +162,24 @@ FAULTS = [
         late_victim=True,
     ),
     Fault("ignore_subscription", then(at_exchange("ignore_subscription"), CUT_OFF), CUT, AT_ONCE_S),
+    Fault("refuse_subscription", then(at_exchange("refuse_subscription"), CUT_OFF), CUT, AT_ONCE_S),
+    Fault(
+        "message_allowance",
+        then(at_exchange("message_allowance", 1), CUT_OFF),
+        {"kraken": CUT["kraken"]},
+        AT_ONCE_S,
+        mend=at_exchange("message_allowance", None),
+    ),
+    Fault(
+        "server_shutdown",
+        at_exchange("server_shutdown", 600.0),
+        {"binance": said(State.SHUTTING_DOWN)},
+        AT_ONCE_S,
+    ),
     # Frames
     Fault("raw_frame", at_exchange("raw_frame", "hello"), every(Counted("malformed")), AT_ONCE_S),
     Fault("malformed_frame", at_exchange("malformed_frame"), every(Counted("malformed")), AT_ONCE_S),
+    Fault("stray_frame", at_exchange("stray_frame"), every(Harmless()), AT_ONCE_S),
     Fault("deep_frame", at_exchange("deep_frame"), every(Counted("malformed")), AT_ONCE_S),
     Fault("huge_frame", at_exchange("huge_frame", 12_000_000), CUT, AT_ONCE_S),
     Fault("bomb", at_exchange("bomb", 20_000_000), every(Harmless()), AT_ONCE_S),
@@ -174,6 +201,11 @@ FAULTS = [
     Fault("corrupt_level", in_book("corrupt_level"), UNPROVEN, AT_ONCE_S),
     Fault("corrupt_checksum", in_book("corrupt_checksum"), UNPROVEN, AT_ONCE_S),
     Fault("checksum_without_data", in_book("checksum_without_data"), UNPROVEN, AT_ONCE_S),
+    Fault(
+        "unchanged_update", in_book("unchanged_update"), {"kraken": Harmless(), "okx": Harmless()}, AT_ONCE_S
+    ),
+    Fault("two_in_one_frame", in_book("two_in_one_frame"), {"kraken": Harmless()}, AT_ONCE_S),
+    Fault("placeholder_trade", in_futures("placeholder_trade"), {"binance": Harmless()}, AT_ONCE_S),
     Fault("status", at_exchange("status"), {"kraken": said(State.MAINTENANCE)}, AT_ONCE_S),
     # Markets
     Fault("crossed_book", at_market("crossed_book"), hole("crossed"), AT_ONCE_S),
@@ -185,6 +217,8 @@ FAULTS = [
         dict.fromkeys(ASKED_WHEN_SILENT, Refused("stale", "refused")),
         2 * STALE_AFTER_S,
     ),
+    Fault("enlist", enlist_another, every(Harmless()), AT_ONCE_S),
+    Fault("tempo", at_market("tempo", 4.0, 1.0), every(Harmless()), AT_ONCE_S),
     # REST, of the markets
     at_the_start("rest_status (500)", at_exchange("rest_status", 500, 2, body="trouble")),
     at_the_start("rest_status (429)", at_exchange("rest_status", 429, 1, retry_after_s=1)),
@@ -206,6 +240,11 @@ FAULTS = [
     of_a_snapshot("rest_html", at_exchange("rest_html", 2, "depth")),
     of_a_snapshot("rest_truncated", at_exchange("rest_truncated", 2, "depth")),
     of_a_snapshot("rest_slow", at_exchange("rest_slow", 4.0, 1, "depth")),
+    of_a_snapshot("rest_empty_book", at_exchange("rest_empty_book", 1, "depth")),
+    of_a_snapshot("rest_nothing", at_exchange("rest_nothing", 1, "depth")),
+    of_a_snapshot("rest_missing_key", at_exchange("rest_missing_key", "lastUpdateId", 1, "depth")),
+    of_a_snapshot("rest_queue", at_exchange("rest_queue", 300.0)),
+    of_a_snapshot("rest_ban", at_exchange("rest_ban", 1.0)),
     of_a_snapshot("stale_snapshot", at_market("stale_snapshot"), mend=at_market("stale_snapshot", 0)),
     Fault(
         "snapshot_edge",

@@ -18,6 +18,8 @@ from collector.simulator.market.record import Columns, Numbering
 CHECKPOINT_STEPS = 8_192
 # How far a market without a reader falls behind: catching up takes a quarter of a second at most.
 MOST_STEPS_DUE = 16_384
+# A matching engine's time stands still where its exchange's clock is set back a little.
+MOST_BACK_MS = 5_000
 
 
 class SymbolFeed:
@@ -101,6 +103,9 @@ class SymbolFeed:
 
     def tick(self, now_ms: int) -> None:
         """Record that a step is due at this time; `step` or `catch_up` takes it."""
+        last_ms = self.times[len(self.times) - 1][0]
+        if 0 < last_ms - now_ms <= MOST_BACK_MS:
+            now_ms = last_ms
         self.times.append(now_ms)
         if self.steps_due > self._most_due:
             self.step()

@@ -118,7 +118,7 @@ class Kraken(Exchange):
         if topic.kind == "trade":
             rows = trades_since(feed, trade_count(feed) - _SNAPSHOT_TRADES, _SNAPSHOT_TRADES)
             return [frames.trades(feed, "snapshot", rows)]
-        now_ms, interval_ms = now_ns // 1_000_000, INTERVALS_MS[topic.interval]
+        now_ms, interval_ms = max(now_ns // 1_000_000, feed.now_ms), INTERVALS_MS[topic.interval]
         bars = bars_between(feed, interval_ms, now_ms - _SNAPSHOT_BARS * interval_ms, now_ms)
         return [frames.bars(feed, "snapshot", [bar for bar in bars if bar.count], now_ms)]
 
