@@ -55,6 +55,7 @@ class Did(Enum):
     OPENED = auto()  # applied: the first row of a new segment
     REOPENED = auto()  # applied: the segment before ends with `reason`, a new one begins
     MERGED = auto()  # nothing new in it
+    AWAITED = auto()  # a snapshot of what the stream has yet to bring; the book stands as it stood
     REJECTED = auto()  # not applied, for `reason`; the book stands as it stood
     BROKE = auto()  # not applied; the book is doubted from its last update on, and must be fetched again
 

@@ -6,11 +6,12 @@ from contextlib import suppress
 from random import random
 from weakref import WeakKeyDictionary
 
+from collector.book.bridged import WITNESS
 from collector.book.verified import Did
 from collector.errors import StreamError
 from collector.events.messages import Snapshot
 from collector.network.snapshots import Snapshots
-from collector.streams.book_stream import WITNESS, BookStream
+from collector.streams.book_stream import BookStream
 
 PATIENCE_S = 5.0  # for the stream to reach the update at which REST was
 

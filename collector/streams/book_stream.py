@@ -3,7 +3,7 @@
 from math import isnan, nan
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from collector.book.bridged import BridgedBook
+from collector.book.bridged import AWAITED, BEHIND, EDGE, MET, WITNESS, BridgedBook
 from collector.book.verified import CONTINUED, BookState, Did, Outcome, VerifiedBook
 from collector.events.batch import Liveness, StreamKey
 from collector.events.market import L2Update
@@ -14,8 +14,11 @@ from collector.streams.stream import RETIRED, Outlet, Stream, Topic
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-WITNESS = "witness"
 TEN_LEVELS = 10  # as many as features look at
+# How long a stream may take to come to where REST stood. What REST shows already may still be on its way to
+# a stream that says nothing; one that speaks may have a backlog, and loses nothing meanwhile.
+SILENT_PATIENCE_NS = 2_000_000_000
+PATIENCE_NS = 30_000_000_000
 
 
 class BookWitness(Protocol):
@@ -50,6 +53,7 @@ class BookStream(Stream):
         self.says_when_quiet = False  # the exchange tells a book again that does not change
         self.in_question = False  # silent for so long that a new snapshot was asked for, to compare
         self._book = book
+        self._awaiting_since_ns = 0  # receipt of the snapshot that the stream has yet to reach
         self._levels_per_row = levels_per_row
         self._levels_shown = levels_per_row if levels_shown is None else levels_shown
         self._top: Sequence[float] | None = None  # the last state of this segment, for its order flow
@@ -118,6 +122,19 @@ class BookStream(Stream):
         if isinstance(self._book, BridgedBook):
             self._book.fetching += 1 if expected else -1
 
+    def give_up_waiting(self, now_ns: int) -> None:
+        """Doubt a book whose stream does not come to where REST stood, after so long."""
+        book = self._book
+        if not (isinstance(book, BridgedBook) and book.awaits_the_stream):
+            return
+        waited_ns = now_ns - self._awaiting_since_ns
+        if waited_ns <= (SILENT_PATIENCE_NS if self.in_question else PATIENCE_NS):
+            return
+        detail = f"{waited_ns / 1e9:.1f} s after REST answered from further on, at {book.last_sequence}"
+        # A silent stream is asked whether it is only quiet: REST that is and stays ahead says that it is not.
+        cause, self.in_question = "stale" if self.in_question else EDGE, False
+        self.on_doubt(self, self.doubt(cause, detail))
+
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Apply a message and settle it: exactly one row, or one count, for one event."""
         received = self._tally.received = self._tally.received + 1
@@ -134,9 +151,26 @@ class BookStream(Stream):
         if outcome is CONTINUED and not in_question and not self._standby:  # nearly always
             self.last_news_at_ns = received_at_ns
             self._store(message, received, received_at_ns, liveness)
+        elif outcome.did is Did.AWAITED:
+            self.in_question = in_question  # answered when the stream comes there, or does not
+            self._wait_for_the_stream(outcome, received, received_at_ns)
         else:
+            if outcome is BEHIND or outcome is MET:
+                self._go_towards_rest(outcome)
             self._settle(message, outcome, received, received_at_ns, liveness, in_question=in_question)
         return outcome
+
+    def _wait_for_the_stream(self, outcome: Outcome, received: int, received_at_ns: int) -> None:
+        """Count a snapshot whose levels go into a row that the stream has yet to bring."""
+        if outcome is AWAITED:
+            self._awaiting_since_ns = received_at_ns
+        self._buffer.count_merged(self.number, received)
+
+    def _go_towards_rest(self, outcome: Outcome) -> None:
+        """Note that the stream speaks, and that it was compared with REST where it stands there."""
+        self.in_question = False
+        if outcome is MET:
+            self.count_witnessed(1, 0)
 
     def _settle(
         self,
@@ -165,11 +199,6 @@ class BookStream(Stream):
             self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
             self._buffer.count_rejected(self.number, received, outcome.reason)
         else:
-            if did is Did.CONTINUED and in_question and self.by_rest:
-                # The exchange is ahead of a stream that said nothing: it was stale, not quiet.
-                self.end_segment(
-                    "stale", f"silent, and REST is at {self._book.last_sequence}", alive_until_ns=None
-                )
             if did is Did.REOPENED:
                 cause = "stale" if in_question else outcome.reason
                 self.end_segment(cause, outcome.detail, alive_until_ns=None)

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from math import isnan
 from weakref import WeakKeyDictionary
 
+from collector.book.bridged import WITNESS
 from collector.book.verified import Did
 from collector.events.messages import Delta, Snapshot
-from collector.streams.book_stream import WITNESS, BookStream
+from collector.streams.book_stream import BookStream
 from collector.streams.comparisons import Comparison, LastNotBeyond, SameNumber, Touches, TradesAtTheTouch
 
 TOLD_BY = "bbo"

@@ -294,3 +294,99 @@ def test_a_doubted_book_ends_its_segment_and_one_that_is_none_is_left_alone() ->
     batch = rig.buffer.swap()
     assert [(one.cause, one.detail) for one in batch.closed] == [("witness", "said otherwise")]
     assert [(one.compared, one.disagreed) for one in batch.witnessed.values()] == [(3, 1)]
+
+
+class TestARefreshAheadOfTheStream:
+    """REST stands at 15, the stream at 11."""
+
+    def rig(self) -> Rig:
+        rig = Rig(book=BridgedBook(SpotContinuity(), 50))
+        self.doubts: list[str] = []
+        rig.stream.on_doubt = lambda _, outcome: self.doubts.append(outcome.reason)
+        rig.take(Snapshot(TOPIC, 10, None, [(100.0, 10.0)], [(101.0, 1.0)]))
+        self.delta(rig, 11)
+        return rig
+
+    def delta(self, rig: Rig, sequence: int, size: float | None = None) -> None:
+        levels = [(100.0, float(sequence) if size is None else size)]
+        rig.take(Delta(TOPIC, sequence, sequence, levels, [], first_sequence=sequence))
+
+    def rest(self, rig: Rig, sequence: int = 15) -> None:
+        rig.take(Snapshot(TOPIC, sequence, None, [(100.0, float(sequence))], [(101.0, 1.0)]))
+
+    def test_every_update_up_to_it_and_after_is_a_row_and_the_comparison_counts(self) -> None:
+        rig = self.rig()
+        self.rest(rig)
+        for sequence in range(12, 18):
+            self.delta(rig, sequence)
+        batch = rig.buffer.swap()
+        assert batch.counts[0].rejected == {}
+        assert (batch.rows, batch.counts[0].merged) == (8, 1)
+        assert list(batch.integers[EXCHANGE_MS::INT_COLUMNS])[-3:] == [15, 16, 17]
+        assert [(one.compared, one.disagreed) for one in batch.witnessed.values()] == [(1, 0)]
+        assert [one.cause for one in rig.notices] == [""]
+
+    def test_a_difference_when_it_is_reached_ends_the_segment(self) -> None:
+        rig = self.rig()
+        self.rest(rig)
+        for sequence in range(12, 15):
+            self.delta(rig, sequence)
+        self.delta(rig, 15, 999.0)
+        batch = rig.buffer.swap()
+        assert [one.cause for one in batch.closed] == ["witness"]
+        assert [(one.compared, one.disagreed) for one in batch.witnessed.values()] == [(1, 1)]
+
+    @pytest.mark.parametrize(("waited_s", "ended"), [(30, []), (31, ["edge"])])
+    def test_a_stream_that_does_not_come_there_ends_the_segment(
+        self, waited_s: int, ended: list[str]
+    ) -> None:
+        rig = self.rig()
+        self.rest(rig)
+        asked_ns = rig.now_ns
+        self.delta(rig, 12)
+        self.rest(rig, 16)  # another one does not prolong it
+        rig.stream.give_up_waiting(asked_ns + waited_s * 10**9)
+        assert [one.cause for one in rig.notices if not one.verified] == ended
+        assert self.doubts == ended
+        rig.stream.give_up_waiting(asked_ns + 10**12)
+        assert len(self.doubts) == 1
+
+    @pytest.mark.parametrize(("waited_s", "ended"), [(2, []), (3, ["stale"])])
+    def test_a_silent_stream_that_rest_is_ahead_of_is_stale_unless_it_comes_there(
+        self, waited_s: int, ended: list[str]
+    ) -> None:
+        rig = self.rig()
+        news_ns = rig.stream.last_news_at_ns
+        rig.stream.in_question = True
+        self.rest(rig, 12)
+        assert rig.stream.in_question
+        assert rig.stream.last_news_at_ns == news_ns  # the stream said nothing
+        rig.stream.give_up_waiting(rig.now_ns + waited_s * 10**9)
+        assert [one.cause for one in rig.notices if not one.verified] == self.doubts == ended
+        assert rig.stream.in_question is not bool(ended)
+
+    def test_an_update_that_was_on_its_way_answers_the_question(self) -> None:
+        rig = self.rig()
+        rig.stream.in_question = True
+        self.rest(rig, 12)
+        self.delta(rig, 12)
+        assert not rig.stream.in_question
+        rig.stream.give_up_waiting(rig.now_ns + 10**12)
+        assert [one.cause for one in rig.notices] == [""]
+
+    def test_a_stream_that_speaks_is_not_silent_although_it_is_behind(self) -> None:
+        rig = self.rig()
+        rig.stream.in_question = True
+        self.rest(rig)
+        self.delta(rig, 12)
+        rig.stream.give_up_waiting(rig.now_ns + 10 * 10**9)
+        assert self.doubts == []
+        rig.stream.give_up_waiting(rig.now_ns + 31 * 10**9)
+        assert self.doubts == ["edge"]
+
+
+def test_a_book_that_waits_for_nothing_is_not_given_up() -> None:
+    rig = Rig()
+    rig.snapshot(5)
+    rig.stream.give_up_waiting(10**15)
+    assert rig.stream.verified
