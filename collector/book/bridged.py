@@ -6,12 +6,13 @@ before the price comes near an edge. A fresh snapshot that is ahead of the strea
 stands at its number: no update on the way there is passed over.
 """
 
-from collections import deque
 from math import inf
 from typing import NamedTuple, Protocol
 
 from collector.book.book import OrderBook
+from collector.book.kept_deltas import DeltaMemory, KeptDeltas
 from collector.book.verified import (
+    CONTINUED,
     MERGED,
     OPENED,
     BookState,
@@ -24,7 +25,6 @@ from collector.book.verified import (
 from collector.errors import FrameError
 from collector.events.messages import Delta, Snapshot
 
-MOST_KEPT = 5000  # deltas kept for a snapshot under way: over eight minutes at ten a second
 NEAR_THE_EDGE = 0.25  # less than this share of the snapshot's depth is left: fetch again
 EDGE = "edge"
 WITNESS = "witness"
@@ -56,12 +56,20 @@ class _Brought(NamedTuple):
 class BridgedBook(VerifiedBook):
     """A book whose snapshot comes by REST while its deltas come by the stream."""
 
-    __slots__ = ("_ask_edge", "_awaited", "_bid_edge", "_bridge", "_joined", "_recent", "fetching")
+    __slots__ = ("_ask_edge", "_awaited", "_bid_edge", "_bridge", "_joined", "_keeps", "_recent", "fetching")
 
-    def __init__(self, rule: BridgingRule, depth: int, max_jump: float = inf) -> None:
+    def __init__(
+        self,
+        rule: BridgingRule,
+        depth: int,
+        max_jump: float = inf,
+        *,
+        memory: DeltaMemory | None = None,  # for deltas, shared with other books
+    ) -> None:
         super().__init__(rule, depth, max_jump)
         self._bridge = rule.bridge
-        self._recent: deque[Delta] = deque(maxlen=MOST_KEPT)
+        self._recent = KeptDeltas(DeltaMemory() if memory is None else memory)
+        self._keeps = False  # there is something in it
         self._joined = False  # a delta has joined the snapshot; from then on each follows the one before
         self._bid_edge = 0.0  # the lowest bid and the highest ask that are known for sure
         self._ask_edge = UNLIMITED
@@ -108,20 +116,20 @@ class BridgedBook(VerifiedBook):
         """Apply changed levels if they follow what is known; keep them where a snapshot may need them."""
         before = self.last_sequence
         outcome = super().apply_delta(delta)
-        if self.fetching or self.state is not BookState.SYNCED:
-            self._recent.append(delta)
-        elif self._recent:
-            self._recent.clear()
-        if outcome.did is Did.CONTINUED:
+        if outcome is CONTINUED:
             self._joined = True
             if self._awaited is not None:
                 outcome = self._approach(self._awaited, delta)
-                if outcome.did is Did.BROKE:
-                    return outcome
-            if not self.knows(1):
-                return self._broke(EDGE, "the price left what the snapshot showed")
-            if delta.sequence == before:
-                return MERGED  # the update that the snapshot stood at, once more: USD-M joins there
+            if not self.knows(1):  # a book that broke knows that it has no edges
+                outcome = self._broke(EDGE, "the price left what the snapshot showed")
+            elif delta.sequence == before:
+                outcome = MERGED  # the update that the snapshot stood at, once more: USD-M joins there
+        if self.fetching or self.state is not BookState.SYNCED:
+            self._recent.append(delta)
+            self._keeps = True
+        elif self._keeps:
+            self._recent.clear()
+            self._keeps = False
         return outcome
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
@@ -147,6 +155,11 @@ class BridgedBook(VerifiedBook):
         # hold only what the stream changed since: another is to be asked for.
         if not snapshot.bids and not snapshot.asks:
             return Outcome(Did.REJECTED, "empty", "a snapshot without a level")
+        lost_to = self._recent.lost_to
+        if lost_to is not None and sequence < lost_to:
+            return Outcome(
+                Did.REJECTED, STALE_SNAPSHOT, f"snapshot {sequence}, deltas kept from {lost_to} on"
+            )
         book = OrderBook()
         joined = False
         last: Snapshot | Delta = snapshot
@@ -156,6 +169,8 @@ class BridgedBook(VerifiedBook):
                 judge = self._rule.judge_delta if joined else self._bridge
                 verdict = judge(sequence, delta)
                 if verdict is Verdict.REPEATS:
+                    if delta.sequence == sequence:
+                        last = delta  # the same state: REST of spot tells no time, the stream does
                     continue
                 if verdict is not Verdict.CONTINUES:
                     return Outcome(

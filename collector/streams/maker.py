@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from collector.book.bridged import BridgedBook, BridgingRule
+from collector.book.kept_deltas import DeltaMemory
 from collector.book.verified import VerifiedBook
 from collector.events.batch import StreamKey
 from collector.exchanges.exchange import MarketKind, depth_of
@@ -34,6 +35,7 @@ class StreamMaker:
         self._levels_shown = levels_shown
         self._most_off_s = most_off_s
         self._max_jump = max_jump
+        self._memory = DeltaMemory()
         self._witnesses: dict[str, MarketWitness] = {}
 
     def make(self, kind: MarketKind, market: Any, channel: str, *, standby: bool = False) -> Stream:
@@ -55,7 +57,12 @@ class StreamMaker:
         rule = protocol.rule(kind, channel, market)
         book: VerifiedBook
         if protocol.rest is not None and channel.startswith("book."):
-            book = BridgedBook(cast("BridgingRule", rule), protocol.rest.depth(kind, depth), self._max_jump)
+            book = BridgedBook(
+                cast("BridgingRule", rule),
+                protocol.rest.depth(kind, depth),
+                self._max_jump,
+                memory=self._memory,
+            )
         else:
             book = VerifiedBook(rule, depth, self._max_jump)
         stream = BookStream(

@@ -11,7 +11,7 @@ from collector.events.market import L2Update
 from collector.events.messages import Delta, Side, Snapshot, Trade
 from collector.events.notices import SegmentChanged
 from collector.events.stream_now import StreamNow
-from collector.exchanges.binance.rule import SpotContinuity
+from collector.exchanges.binance.rule import SpotContinuity, UsdmContinuity
 from collector.exchanges.bybit.rule import Continuity
 from collector.exchanges.okx.rule import PreviousSequence
 from collector.exchanges.unverified.rule import Unproven
@@ -390,3 +390,16 @@ def test_a_book_that_waits_for_nothing_is_not_given_up() -> None:
     rig.snapshot(5)
     rig.stream.give_up_waiting(10**15)
     assert rig.stream.verified
+
+
+@pytest.mark.parametrize("rule", [SpotContinuity(), UsdmContinuity()], ids=["spot", "linear"])
+def test_a_snapshot_that_stands_where_the_stream_does_is_dated_by_the_stream(
+    rule: SpotContinuity | UsdmContinuity,
+) -> None:
+    rig = Rig(book=BridgedBook(rule, 50))
+    for number in (10, 11):
+        levels = [(100.0, float(number))]
+        rig.take(Delta(TOPIC, number, number * 1_000, levels, [], number, previous_sequence=number - 1))
+    rig.take(Snapshot(TOPIC, 11, None, [(100.0, 11.0)], [(101.0, 1.0)]))
+    assert list(rig.buffer.swap().integers[EXCHANGE_MS::INT_COLUMNS]) == [11_000]
+    assert rig.stream.sequence == 11
