@@ -41,6 +41,10 @@ INSURANCE_TRADE = (
     '{"e":"trade","E":1596034530241,"T":1596034530235,"s":"ETHUSDT","t":73701056,"p":"2366.55",'
     '"q":"0.070","X":"INSURANCE_FUND","m":true}'
 )
+PLACEHOLDER = (
+    '{"e":"trade","E":1721347022956,"T":1721347022956,"s":"BTCUSDT","t":5182005738,"p":"0",'
+    '"q":"0","X":"NA","m":true}'
+)
 AGGREGATE = (
     '{"e":"aggTrade","E":1616176861895,"s":"BTCUSDT","a":640283266,"p":"58942.01000000",'
     '"q":"0.00035600","f":716849523,"l":716849523,"T":1616176861893,"m":false,"M":true}'
@@ -97,6 +101,24 @@ READ = {
         "trade",
         "INSURANCE_FUND",
         number=73701056,
+    ),
+    PLACEHOLDER: Trade(
+        "btcusdt@trade",
+        "5182005738",
+        1721347022956,
+        0.0,
+        0.0,
+        Side.SELL,
+        marked="NA",
+        number=5182005738,
+        is_placeholder=True,
+    ),
+    # Only nothing at no price is no trade, and only where it is called that.
+    PLACEHOLDER.replace('"q":"0"', '"q":"2"'): Trade(
+        "btcusdt@trade", "5182005738", 1721347022956, 0.0, 2.0, Side.SELL, marked="NA", number=5182005738
+    ),
+    PLACEHOLDER.replace("NA", "MARKET"): Trade(
+        "btcusdt@trade", "5182005738", 1721347022956, 0.0, 0.0, Side.SELL, number=5182005738
     ),
     AGGREGATE: Trade(
         "btcusdt@aggTrade", "640283266", 1616176861893, 58942.01, 0.000356, Side.BUY, "agg", number=640283266

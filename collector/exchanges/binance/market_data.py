@@ -19,6 +19,7 @@ from collector.exchanges.values import check_positive, check_whole
 
 NO_MESSAGE_BEFORE = -1  # `pu` of a market's first message
 MARKET_TRADE = "MARKET"
+NO_TRADE = "NA"  # of USD-M: an id with price 0 and size 0, some a minute
 
 
 class _Depth(msgspec.Struct, gc=False):
@@ -125,6 +126,7 @@ def read_aggregate(text: str) -> Trade:
 def _trade(frame: _Trade, stream: str, kind: str) -> Trade:
     check_whole("trade id", frame.trade_id)
     check_whole("T", frame.trade_ms)
+    is_placeholder = frame.origin == NO_TRADE and frame.price == frame.size == 0.0
     return Trade(
         f"{_stream_name(frame.symbol)}@{stream}",
         str(frame.trade_id),
@@ -135,6 +137,7 @@ def _trade(frame: _Trade, stream: str, kind: str) -> Trade:
         kind,
         None if frame.origin == MARKET_TRADE else frame.origin,  # INSURANCE_FUND, ADL
         frame.trade_id,
+        is_placeholder=is_placeholder,
     )
 
 
