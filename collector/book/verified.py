@@ -16,6 +16,7 @@ class Verdict(Enum):
     REPEATS = auto()  # what is already known, once more
     RESTARTS = auto()  # a new beginning, right in itself: a snapshot not joined to what was, or new numbers
     BREAKS = auto()  # something between was not seen
+    UNNUMBERED = auto()  # a whole book that follows, if it is another one
 
 
 class Rule(Protocol):
@@ -151,6 +152,8 @@ class VerifiedBook:
                 return MERGED
             if verdict is Verdict.CONTINUES:
                 outcome = CONTINUED
+            elif verdict is Verdict.UNNUMBERED:
+                outcome, before = CONTINUED, self.book
             else:
                 before = self.book
                 detail = f"snapshot {snapshot.sequence} after {self.last_sequence}"

@@ -15,8 +15,10 @@ class TopOfBookOnly:
         return Verdict.BREAKS
 
     def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
-        """Judge by the update ids, or take what comes where there are none."""
+        """Judge by the update ids; where there are none, only the levels tell whether anything is new."""
         sequence = snapshot.sequence
-        if last_sequence is None or sequence is None or sequence > last_sequence:
+        if sequence is None:
+            return Verdict.UNNUMBERED
+        if last_sequence is None or sequence > last_sequence:
             return Verdict.CONTINUES
         return Verdict.REPEATS if sequence == last_sequence else Verdict.RESTARTS

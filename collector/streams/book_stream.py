@@ -9,7 +9,7 @@ from collector.events.batch import Liveness, StreamKey
 from collector.events.market import L2Update
 from collector.events.messages import Delta, MarketData, Snapshot
 from collector.events.stream_now import StreamNow
-from collector.streams.stream import RETIRED, Outlet, Stream, Topic
+from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,6 +52,7 @@ class BookStream(Stream):
         super().__init__(key, place, outlet, standby=standby)
         self.says_when_quiet = False  # the exchange tells a book again that does not change
         self.in_question = False  # silent for so long that a new snapshot was asked for, to compare
+        self._asked_anew = False  # and no snapshot came since
         self._book = book
         self._awaiting_since_ns = 0  # receipt of the snapshot that the stream has yet to reach
         self._levels_per_row = levels_per_row
@@ -121,6 +122,12 @@ class BookStream(Stream):
         """Have the book keep what the stream sends for a snapshot under way, or no longer."""
         if isinstance(self._book, BridgedBook):
             self._book.fetching += 1 if expected else -1
+            self._is_asked |= expected and not self._retired
+
+    def asked(self) -> None:
+        """Hear that the subscription is asked for on the socket that stands now."""
+        super().asked()
+        self._asked_anew = True
 
     def give_up_waiting(self, now_ns: int) -> None:
         """Doubt a book whose stream does not come to where REST stood, after so long."""
@@ -138,14 +145,16 @@ class BookStream(Stream):
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Apply a message and settle it: exactly one row, or one count, for one event."""
         received = self._tally.received = self._tally.received + 1
-        if self._retired:
-            return self._reject(received, RETIRED)
+        if not self._is_asked:
+            return self._reject(received, RETIRED if self._retired else UNSYNCED)
         in_question = False
         if isinstance(message, Delta):
             outcome = self._book.apply_delta(message)
         elif isinstance(message, Snapshot):
             outcome = self._book.apply_snapshot(message)
-            in_question, self.in_question = self.in_question, False
+            in_question = self.in_question and self._is_answer
+            self.in_question &= not in_question
+            self._asked_anew = False
         else:
             return self._reject(received, "malformed", "a message that is none of a book")
         if outcome is CONTINUED and not in_question and not self._standby:  # nearly always
@@ -159,6 +168,14 @@ class BookStream(Stream):
                 self._go_towards_rest(outcome)
             self._settle(message, outcome, received, received_at_ns, liveness, in_question=in_question)
         return outcome
+
+    @property
+    def _is_answer(self) -> bool:
+        """Say whether a snapshot that comes now can be the answer to a question.
+
+        Where all messages are snapshots, one of the subscription before it may still come.
+        """
+        return self._asked_anew or self.by_rest or self.sees_what_is_lost
 
     def _wait_for_the_stream(self, outcome: Outcome, received: int, received_at_ns: int) -> None:
         """Count a snapshot whose levels go into a row that the stream has yet to bring."""
@@ -199,6 +216,9 @@ class BookStream(Stream):
             self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
             self._buffer.count_rejected(self.number, received, outcome.reason)
         else:
+            if in_question and did is Did.CONTINUED and not self.sees_what_is_lost:
+                detail = "silent, and something else when asked"  # missed: nothing shows how much
+                self.end_segment("stale", detail, alive_until_ns=None)
             if did is Did.REOPENED:
                 cause = "stale" if in_question else outcome.reason
                 self.end_segment(cause, outcome.detail, alive_until_ns=None)

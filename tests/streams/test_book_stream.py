@@ -14,6 +14,7 @@ from collector.events.stream_now import StreamNow
 from collector.exchanges.binance.rule import SpotContinuity, UsdmContinuity
 from collector.exchanges.bybit.rule import Continuity
 from collector.exchanges.okx.rule import PreviousSequence
+from collector.exchanges.top_of_book import TopOfBookOnly
 from collector.exchanges.unverified.rule import Unproven
 from collector.ids import SegmentIds
 from collector.streams.book_stream import BookStream
@@ -33,7 +34,7 @@ class Rig:
             KEY,
             Topic(TOPIC, TOPIC, "BTCUSDT", "linear", 50),
             Outlet(self.buffer, events, SegmentIds().next),
-            VerifiedBook(Continuity(50), 50) if book is None else book,
+            VerifiedBook(Continuity(), 50) if book is None else book,
             levels_per_row=1,
         )
         self.now_ns = 0
@@ -183,7 +184,7 @@ def pair(rig: Rig) -> tuple[BookStream, BookStream]:
     """Return the stream of the rig, and one that follows beside it and stores nothing."""
     outlet = Outlet(rig.buffer, rig.events, SegmentIds().next)
     place = Topic(TOPIC, TOPIC, "BTCUSDT", "linear", 50)
-    book = VerifiedBook(Continuity(50), 50)
+    book = VerifiedBook(Continuity(), 50)
     return rig.stream, BookStream(KEY, place, outlet, book, levels_per_row=1, standby=True)
 
 
@@ -403,3 +404,92 @@ def test_a_snapshot_that_stands_where_the_stream_does_is_dated_by_the_stream(
     rig.take(Snapshot(TOPIC, 11, None, [(100.0, 11.0)], [(101.0, 1.0)]))
     assert list(rig.buffer.swap().integers[EXCHANGE_MS::INT_COLUMNS]) == [11_000]
     assert rig.stream.sequence == 11
+
+
+@pytest.mark.parametrize("by_rest", [False, True])
+def test_what_comes_after_the_end_opens_nothing(by_rest: bool) -> None:
+    """The last frames of a socket that was given up, or of a collector that stops."""
+    rig = Rig(book=BridgedBook(SpotContinuity(), 50) if by_rest else VerifiedBook(TopOfBookOnly(), 1))
+    rig.snapshot(5)
+    rig.stream.lose("stop", "", rig.now_ns)
+    rig.snapshot(6)
+    assert rig.settled() == (2, 1, 0, 0, {"unsynced": 1})
+    assert [one.cause for one in rig.notices] == ["", "stop"]
+    rig.stream.asked()
+    rig.snapshot(7)
+    assert [one.cause for one in rig.notices] == ["", "stop", ""]
+
+
+def test_a_book_that_is_lost_on_a_socket_that_stands_is_opened_by_the_snapshot_asked_for() -> None:
+    rig = Rig(book=BridgedBook(SpotContinuity(), 50))
+    rig.snapshot(5)
+    rig.stream.lose("stale", "silent", None)
+    rig.stream.expect_snapshot(True)
+    rig.snapshot(6)
+    assert [one.cause for one in rig.notices] == ["", "stale", ""]
+    rig.stream.retire(rig.now_ns)
+    rig.stream.expect_snapshot(True)
+    rig.snapshot(7)
+    assert [one.cause for one in rig.notices] == ["", "stale", "", "unsubscribed"]
+
+
+def best(number: int | None, size: float = 1.0) -> Snapshot:
+    return Snapshot(TOPIC, number, 1, [(100.0, size)], [(101.0, 1.0)])
+
+
+class TestChannelsOfSnapshotsOnly:
+    """Best prices: each message is whole, and nothing in the next shows what was missed before it."""
+
+    def rig(self) -> Rig:
+        rig = Rig(book=VerifiedBook(TopOfBookOnly(), 1))
+        rig.stream.asked()
+        return rig
+
+    def ask(self, rig: Rig) -> None:
+        rig.stream.in_question = True
+        rig.stream.asked()
+
+    @pytest.mark.parametrize(
+        ("before", "answer"), [(best(5), best(9)), (best(None), best(None, 2.0)), (best(5), best(6))]
+    )
+    def test_an_answer_that_shows_something_else_ends_the_segment(
+        self, before: Snapshot, answer: Snapshot
+    ) -> None:
+        rig = self.rig()
+        rig.take(before)
+        self.ask(rig)
+        rig.take(answer)
+        assert [one.cause for one in rig.notices] == ["", "stale", ""]
+        assert rig.settled() == (2, 2, 0, 0, {})
+        assert not rig.stream.in_question
+
+    @pytest.mark.parametrize("number", [5, None])
+    def test_an_answer_that_shows_the_same_gives_no_row(self, number: int | None) -> None:
+        rig = self.rig()
+        rig.take(best(number))
+        for _ in range(3):
+            self.ask(rig)
+            rig.take(best(number))
+            assert not rig.stream.in_question
+        assert [one.cause for one in rig.notices] == [""]
+        assert rig.settled() == (4, 1, 3, 0, {})
+
+    def test_what_the_old_subscription_still_sends_is_no_answer(self) -> None:
+        rig = self.rig()
+        rig.take(best(5))
+        rig.stream.in_question = True
+        rig.take(best(7))  # before the question is out
+        rig.stream.asked()
+        rig.take(best(7))
+        assert [one.cause for one in rig.notices] == [""]
+        self.ask(rig)
+        rig.take(best(8))
+        rig.take(best(9))  # the next one goes on as ever
+        assert [one.cause for one in rig.notices] == ["", "stale", ""]
+
+    def test_a_question_is_needed(self) -> None:
+        rig = self.rig()
+        for number in (5, 7, 12):
+            rig.take(best(number))
+            rig.stream.asked()
+        assert [one.cause for one in rig.notices] == [""]

@@ -122,6 +122,20 @@ def test_an_unreadable_frame_is_doubted_by_every_stream_it_could_mean_and_by_no_
     assert eth.verified
 
 
+def test_an_unreadable_best_price_of_bybit_ends_what_was_covered() -> None:
+    """Each is whole: the number of the next would not show that one was lost."""
+    desk = Desk()
+    bbo, book_of_btc = desk.add(BTC, "bbo"), desk.add(BTC, "book.50")
+    desk.hear(book(1, kind="snapshot"))
+    desk.hear(book(5, kind="snapshot", topic=bbo.topic))
+    desk.hear(book(6, kind="snapshot", topic=bbo.topic, bid="abc"))
+    assert (bbo.verified, book_of_btc.verified) == (False, True)
+    assert desk.broken == [(bbo.topic, "malformed")]
+    desk.hear(book(7, kind="snapshot", topic=bbo.topic))
+    assert bbo.verified
+    assert desk.causes() == ["malformed"]
+
+
 def test_an_unreadable_frame_leaves_a_retired_stream_alone() -> None:
     desk = Desk()
     gone = desk.add(BTC, "trade")

@@ -7,15 +7,13 @@ from collector.book.verified import Verdict
 from collector.events.messages import Delta, Snapshot
 from collector.exchanges.bybit.topics import TOP_OF_BOOK_DEPTH
 from collector.exchanges.exchange import depth_of
+from collector.exchanges.top_of_book import TopOfBookOnly
 
 
 class Continuity:
     """`u` grows by one from message to message; a snapshot begins again."""
 
     verification = "sequence"
-
-    def __init__(self, depth: int) -> None:
-        self._snapshots_only = depth == TOP_OF_BOOK_DEPTH
 
     def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
         """Judge a delta by its `u`."""
@@ -33,10 +31,19 @@ class Continuity:
             return Verdict.RESTARTS
         if sequence == last_sequence:
             return Verdict.REPEATS
-        follows = sequence > last_sequence if self._snapshots_only else sequence == last_sequence + 1
-        return Verdict.CONTINUES if follows else Verdict.RESTARTS
+        return Verdict.CONTINUES if sequence == last_sequence + 1 else Verdict.RESTARTS
+
+
+class TopContinuity(Continuity):
+    """One level: whole messages, under numbers that grow by any amount and so show nothing that was lost."""
+
+    verification = "connection"
+
+    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
+        """Judge a snapshot by its `u`, which must not fall."""
+        return TopOfBookOnly().judge_snapshot(last_sequence, snapshot)
 
 
 def rule_of(_kind: str, channel: str, _market: object) -> Continuity:
     """Make the rule of a book."""
-    return Continuity(depth_of(channel))
+    return TopContinuity() if depth_of(channel) == TOP_OF_BOOK_DEPTH else Continuity()

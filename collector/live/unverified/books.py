@@ -101,8 +101,9 @@ class UnifiedBooks(Subscriptions):
         self._serving = True
         now_s = self._around.monotonic_s()
         self._resyncs.asked([one.topic for one in self.books], now_s)
-        for symbol in dict.fromkeys(one.key.symbol for one in self.books):
-            self._keep(symbol)
+        for stream in self.books:
+            stream.asked()
+            self._keep(stream.key.symbol)
         if self._keepers:
             await self._socket.until_up()
             self._on_up()
@@ -153,6 +154,7 @@ class UnifiedBooks(Subscriptions):
         for stream in self.books:
             if stream.key.symbol == symbol:
                 stream.lose(cause, detail, alive_until_ns=None)
+                stream.asked()  # ccxt goes on watching it
 
     def _keep(self, symbol: str) -> None:
         if symbol not in self._keepers:
