@@ -2,6 +2,7 @@
 
 from math import isfinite
 
+from collector.book.ladder import MAX_PRICE, MAX_SIZE
 from collector.errors import FrameError
 from collector.events.columns import INT64_MAX
 
@@ -17,3 +18,10 @@ def check_positive(what: str, number: float, limit: float) -> None:
     if not 0.0 < number < limit:
         reason = "out_of_range" if isfinite(number) else "not_finite"
         raise FrameError(reason, f"{what} {number!r}: more than 0 and less than {limit:g} expected")
+
+
+def check_best(side: str, price: float, size: float) -> None:
+    """Refuse a best price and its size that no market could have; 0 of both is a side without an order."""
+    if price or size:
+        check_positive(f"{side} price", price, MAX_PRICE)
+        check_positive(f"{side} size", size, MAX_SIZE)

@@ -124,6 +124,10 @@ READ = {
         "btcusdt@aggTrade", "640283266", 1616176861893, 58942.01, 0.000356, Side.BUY, "agg", number=640283266
     ),
     SPOT_TOP: TopOfBook("ethusdt@bookTicker", 35346513501, None, 2683.8, 3.0292, 2683.81, 31.4395),
+    # A side without an order.
+    SPOT_TOP.replace("2683.80000000", "0.00000000").replace("3.02920000", "0.00000000"): TopOfBook(
+        "ethusdt@bookTicker", 35346513501, None, 0.0, 0.0, 2683.81, 31.4395
+    ),
     USDM_TOP: TopOfBook("btcusdt@bookTicker", 4984028370881, 1721347022507, 63943.9, 46.371, 63944.0, 0.095),
     KLINE: Candle(
         "btcusdt@kline_1m",

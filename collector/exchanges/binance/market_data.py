@@ -11,11 +11,10 @@ from types import MappingProxyType
 import msgspec
 from msgspec import field
 
-from collector.book.ladder import MAX_PRICE, MAX_SIZE
 from collector.errors import FrameError
 from collector.events.columns import INT64_MAX
 from collector.events.messages import Candle, Delta, Message, Side, Snapshot, TopOfBook, Trade
-from collector.exchanges.values import check_positive, check_whole
+from collector.exchanges.values import check_best, check_whole
 
 NO_MESSAGE_BEFORE = -1  # `pu` of a market's first message
 MARKET_TRADE = "MARKET"
@@ -147,10 +146,8 @@ def read_top(text: str) -> TopOfBook:
     check_whole("u", frame.update)
     if frame.transaction_ms is not None:
         check_whole("T", frame.transaction_ms)
-    check_positive("bid price", frame.bid_price, MAX_PRICE)
-    check_positive("bid size", frame.bid_size, MAX_SIZE)
-    check_positive("ask price", frame.ask_price, MAX_PRICE)
-    check_positive("ask size", frame.ask_size, MAX_SIZE)
+    check_best("bid", frame.bid_price, frame.bid_size)
+    check_best("ask", frame.ask_price, frame.ask_size)
     return TopOfBook(
         f"{_stream_name(frame.symbol)}@bookTicker",
         frame.update,

@@ -12,11 +12,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from collector.book.ladder import MAX_PRICE, MAX_SIZE
 from collector.errors import FrameError
 from collector.events.messages import Candle, Delta, Message, Side, Snapshot, TopOfBook, Trade
 from collector.exchanges.kraken.topics import INTERVALS, name
-from collector.exchanges.values import check_positive, check_whole
+from collector.exchanges.values import check_best, check_whole
 
 SNAPSHOT = "snapshot"
 CRC32_MAX = 2**32 - 1
@@ -207,10 +206,8 @@ def read_tops(text: str) -> list[Message]:
 
 
 def _top(top: _Top) -> TopOfBook:
-    check_positive("bid", top.bid, MAX_PRICE)
-    check_positive("bid_qty", top.bid_qty, MAX_SIZE)
-    check_positive("ask", top.ask, MAX_PRICE)
-    check_positive("ask_qty", top.ask_qty, MAX_SIZE)
+    check_best("bid", top.bid, top.bid_qty)
+    check_best("ask", top.ask, top.ask_qty)
     exchange_ms = optional_milliseconds(top.timestamp)
     return TopOfBook(name("bbo", top.symbol), None, exchange_ms, top.bid, top.bid_qty, top.ask, top.ask_qty)
 
