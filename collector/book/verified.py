@@ -136,6 +136,8 @@ class VerifiedBook:
                     return MERGED  # the exchange says that nothing changed
                 return Outcome(Did.REJECTED, "stale", f"sequence {delta.sequence} was applied before")
             outcome = Outcome(Did.REOPENED, "restart", detail)
+        elif self._prove is not None and self._changes_nothing(delta):
+            outcome = MERGED  # once it is proven; without numbers only the levels tell what is new
         try:
             self.book.update(delta.bids, delta.asks)
         except FrameError as error:
@@ -174,6 +176,15 @@ class VerifiedBook:
         if self.state is not BookState.SYNCED:
             return UNSYNCED
         return self._broke(reason, detail)
+
+    def _changes_nothing(self, delta: Delta) -> bool:
+        """Say whether every level of a delta is in the book already, or beyond its depth."""
+        bids, asks, depth = self.book.bids, self.book.asks, self._depth
+        lowest = bids.prices[0] if len(bids) >= depth else 0.0
+        highest = asks.prices[-1] if len(asks) >= depth else inf
+        return all(price < lowest or bids.holds(price, size) for price, size in delta.bids) and all(
+            price > highest or asks.holds(price, size) for price, size in delta.asks
+        )
 
     def _judge(self, delta: Delta) -> Verdict:
         return self._rule.judge_delta(self.last_sequence, delta)
