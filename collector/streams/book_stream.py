@@ -8,6 +8,7 @@ from collector.book.verified import CONTINUED, BookState, Did, Outcome, Verified
 from collector.events.batch import Liveness, StreamKey
 from collector.events.market import L2Update
 from collector.events.messages import Delta, MarketData, Snapshot
+from collector.events.notices import WitnessDisagreed
 from collector.events.stream_now import StreamNow
 from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
 
@@ -111,6 +112,10 @@ class BookStream(Stream):
         """Count comparisons of the segment that is open."""
         if self._segment_id is not None:
             self._buffer.count_witnessed(self._segment_id, compared, disagreed)
+
+    def tell_disagreement(self, at_ns: int, detail: str) -> None:
+        """Publish that another channel told something else; the segment goes on."""
+        self._events.publish(WitnessDisagreed(*self.key, at_ns, detail))
 
     def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
         """Close the segment that is open, if one is."""

@@ -77,7 +77,9 @@ def test_a_lie_about_the_touch_is_found_by_the_best_prices(tmp_path: Path, marke
         assert "witness" in causes(rig, lied_about)
         assert causes(rig, untouched) == ["stop"]
         segment = next(one for one in books(rig, lied_about) if one["end_cause"] == "witness")
-        assert segment["disagreed"] == 1
+        disagreed = int(str(segment["disagreed"]))
+        # On Bybit three in a row; lies that went away by themselves count beside them.
+        assert disagreed >= 3 if market.exchange == "bybit" else disagreed == 1
         assert segment["alive_until_ns"] == segment["end_ns"]
         assert "told" in str(segment["detail"])
 
