@@ -176,10 +176,7 @@ class BookStream(Stream):
 
     @property
     def _is_answer(self) -> bool:
-        """Say whether a snapshot that comes now can be the answer to a question.
-
-        Where all messages are snapshots, one of the subscription before it may still come.
-        """
+        """Say whether a snapshot can answer a question: it is no push of the subscription before."""
         return self._asked_anew or self.by_rest or self.sees_what_is_lost
 
     def _wait_for_the_stream(self, outcome: Outcome, received: int, received_at_ns: int) -> None:
@@ -222,8 +219,7 @@ class BookStream(Stream):
             self._buffer.count_rejected(self.number, received, outcome.reason)
         else:
             if in_question and did is Did.CONTINUED and not self.sees_what_is_lost:
-                detail = "silent, and something else when asked"  # missed: nothing shows how much
-                self.end_segment("stale", detail, alive_until_ns=None)
+                self.end_segment("stale", "silent, and something else when asked", alive_until_ns=None)
             if did is Did.REOPENED:
                 cause = "stale" if in_question else outcome.reason
                 self.end_segment(cause, outcome.detail, alive_until_ns=None)
