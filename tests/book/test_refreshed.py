@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from collector.book.bridged import BridgedBook
 from collector.book.verified import BookState, Did
-from collector.events.messages import Delta, Levels, Snapshot
+from collector.events.messages import Delta, Snapshot
 from collector.exchanges.binance.rule import SpotContinuity, UsdmContinuity
 
 TOPIC = "btcusdt@depth"
@@ -38,16 +38,20 @@ class Market:
         self.states[self.number] = dict(self.bids), dict(self.asks)
 
     def event(self, stop_at: int | None = None) -> tuple[Delta, list[Snapshot]]:
-        """Make some updates; returns them put together, and what REST would say after each."""
+        """Make some updates; returns them put together, and what REST would say after each.
+
+        An event has every level that was touched, one that is again as it was before as well: so it joins
+        a snapshot that stands in the middle of it, as Binance documents.
+        """
         if self.futures:
             self.number += self.random.randint(0, 3)
-        first, before = self.number + 1, (dict(self.bids), dict(self.asks))
-        answers = []
+        first, answers = self.number + 1, []
+        self.touched: Sides = {}, {}
         count = self.random.randint(1, 4) if stop_at is None else stop_at
         for _ in range(count):
             self._update()
             answers.append(self.rest())
-        bids, asks = changes(before[0], self.bids), changes(before[1], self.asks)
+        bids, asks = (sorted(side.items()) for side in self.touched)
         previous = self.last_event if self.futures else None
         self.last_event = self.number
         delta = Delta(TOPIC, self.number, self.number, bids, asks, first, previous)
@@ -63,6 +67,7 @@ class Market:
             side, away, best, limit = self.bids, -1, max(self.bids), min(self.asks)
         else:
             side, away, best, limit = self.asks, 1, min(self.asks), max(self.bids)
+        touched = self.touched[0 if away < 0 else 1]
         price = best + away * self.random.randint(-2, 4)
         if (price - limit) * away <= 0:
             price = best
@@ -70,12 +75,8 @@ class Market:
             del side[price]
         else:
             side[price] = float(self.random.randint(1, 9))
+        touched[price] = side.get(price, 0.0)
         self.states[self.number] = dict(self.bids), dict(self.asks)
-
-
-def changes(before: dict[float, float], after: dict[float, float]) -> Levels:
-    prices = sorted({*before, *after})
-    return [(price, after.get(price, 0.0)) for price in prices if before.get(price) != after.get(price)]
 
 
 def assert_true(book: BridgedBook, market: Market) -> None:
