@@ -180,11 +180,15 @@ class VerifiedBook:
     def _changes_nothing(self, delta: Delta) -> bool:
         """Say whether every level of a delta is in the book already, or beyond its depth."""
         bids, asks, depth = self.book.bids, self.book.asks, self._depth
-        lowest = bids.prices[0] if len(bids) >= depth else 0.0
-        highest = asks.prices[-1] if len(asks) >= depth else inf
-        return all(price < lowest or bids.holds(price, size) for price, size in delta.bids) and all(
-            price > highest or asks.holds(price, size) for price, size in delta.asks
-        )
+        for price, size in delta.bids:
+            is_beyond = len(bids.prices) >= depth and price < bids.prices[0]
+            if not (is_beyond or bids.holds(price, size)):
+                return False  # nearly always at the first level
+        for price, size in delta.asks:
+            is_beyond = len(asks.prices) >= depth and price > asks.prices[-1]
+            if not (is_beyond or asks.holds(price, size)):
+                return False
+        return True
 
     def _judge(self, delta: Delta) -> Verdict:
         return self._rule.judge_delta(self.last_sequence, delta)
