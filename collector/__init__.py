@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collector.events.notices import PotentialHalt, State, SystemState
     from collector.query.coverage import coverage, gaps
     from collector.query.loaders import (
-        book_tensor,
         iter_features,
         load_features,
         load_levels,
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
         load_trades,
     )
     from collector.query.symbols import symbols
-    from collector.query.training import labels, windows
+    from collector.query.training import book_tensor, labels, windows
 
 __all__ = [
     "AmbiguousSymbolError",
@@ -89,7 +88,7 @@ _HOMES = {
     "create_data_ingestor": "collector.bot.ingestor",
     "gaps": "collector.query.coverage",
     "load_features": "collector.query.loaders",
-    "book_tensor": "collector.query.loaders",
+    "book_tensor": "collector.query.training",
     "iter_features": "collector.query.loaders",
     "labels": "collector.query.training",
     "load_levels": "collector.query.loaders",

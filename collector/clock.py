@@ -1,4 +1,4 @@
-"""Tell the time of receipt: wall clock at the start plus monotonic clock since."""
+"""Stamp receipts: the wall clock at the start plus the monotonic clock since."""
 
 import time
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class Clock:
         return now
 
     def check(self) -> float | None:
-        """Anchor anew if the wall clock was stepped; returns the step in seconds, or None."""
+        """Anchor again if the wall clock was stepped; returns the step in seconds, or None."""
         step_ns = self._wall_ns() - (self._offset_ns + self._monotonic_ns())
         if abs(step_ns) <= STEP_NS:
             return None

@@ -1,7 +1,7 @@
-"""The one tree of errors.
+"""Define the one tree of errors.
 
 CollectorError
-├── UserError            somebody can mend it; shown without a traceback
+├── UserError            the user can fix it; shown without a traceback
 │   ├── MissingExtra     something asked for needs a package that an extra brings
 │   ├── SettingsError    a configuration that cannot be used; holds every problem found
 │   ├── SchemaError      a database whose tables are not what they must be
@@ -20,7 +20,7 @@ class CollectorError(Exception):
 
 
 class UserError(CollectorError):
-    """Something a person can mend: said in a line or three, without a traceback."""
+    """Something the user can fix: printed in a line or three, without a traceback."""
 
 
 class MissingExtra(UserError):  # noqa: N818  (a state, not a fault)

@@ -9,7 +9,7 @@ _RANDOM_BITS = 21  # 42 bits of milliseconds last until the year 2109 within a s
 
 
 class SegmentIds:
-    """Hand out int64 ids: milliseconds since the epoch, then random bits; always growing."""
+    """A source of int64 ids: milliseconds since the epoch, then random bits; always growing."""
 
     def __init__(self) -> None:
         self._last = 0

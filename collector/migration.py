@@ -1,4 +1,4 @@
-"""The steps that revisions are made of, under a name that stays.
+"""Export the steps of revisions under a stable name.
 
 Revisions, ours and a user's own, import them from here: `from collector import migration as steps`.
 """

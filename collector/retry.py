@@ -1,4 +1,4 @@
-"""Decide how long to wait before the next try."""
+"""Compute how long to wait before the next try."""
 
 import random
 from dataclasses import dataclass

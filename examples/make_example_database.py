@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from collector.app.collector import Collector
+from collector.app.wiring import make_collector
 from collector.settings import load_settings
 from collector.simulator import Simulator
 
@@ -47,7 +47,7 @@ def collect(simulator: Simulator, path: Path, seconds: float) -> bool:
         overrides[f"exchanges.{exchange}.symbols"] = symbols
         overrides[f"exchanges.{exchange}.channels"] = [BOOKS[exchange], "trade", "ohlcv.1m"]
         overrides[f"exchanges.{exchange}.endpoints"] = simulator.endpoints(exchange)
-    collector = Collector(load_settings(overrides=overrides, environ={}, env_file=None))
+    collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
     while time.time() % 60 > LATEST_START_S:  # so that the minute, and with it the bars, end after the hole
         time.sleep(1.0)
     collector.start()

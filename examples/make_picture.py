@@ -13,18 +13,19 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console, Group
 from rich.terminal_theme import SVG_EXPORT_THEME
 
-from collector.app.collector import Collector
-from collector.app.logs import set_up_logging
 from collector.app.view import View
+from collector.app.wiring import make_collector
 from collector.cli.commands.demo import demo_markets, demo_settings
 from collector.cli.live_table import draw
 from collector.cli.screen import EVERY_S, Rates
 from collector.errors import UserError
+from collector.log.output import set_up_logging
 from collector.simulator import Simulator
 
 COMMAND = "python run.py demo"
@@ -80,8 +81,8 @@ def collect(seconds: float) -> Group:
     """Run the demo; return its last table, all streams verified and all accounts settled."""
     with Simulator(symbols=demo_markets()) as simulator:
         settings = demo_settings(simulator, "./demo.db", os.environ)
-        set_up_logging(settings.logging.model_copy(update={"level": "warning"}))
-        collector = Collector(settings)
+        set_up_logging(replace(settings.logging, level="warning"))
+        collector = make_collector(settings)
         rates = Rates()
         collector.start()
         try:

@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "collector"
 
 
 def module_files(package: Path = PACKAGE) -> dict[str, Path]:
-    """Return the package's files by module name, `collector.book.ladder` for one."""
+    """Return the package's files by module name, `collector.book.order_book` for one."""
     files = sorted(path for path in package.rglob("*.py") if "_bundled" not in path.parts)
     return {_name(path, package.parent): path for path in files}
 

@@ -1,5 +1,6 @@
 """Imports run one way, and the libraries stay where they belong."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from imports import circles, imported_names, imports_between, module_files
 
 # From top to bottom: each part may import only what stands below it.
 FLOORS = [
-    *("cli", "simulator", "__init__", "bot", "app", "retention", "export", "query"),
-    *("live", "streams", "network", "writer", "features", "buffer", "settings", "exchanges", "book"),
-    *("sinks", "migration", "database", "events", "ids", "clock", "resources", "retry", "errors", "version"),
+    *("cli", "simulator", "__init__", "bot", "app", "settings", "retention", "export", "query"),
+    *("live", "streams", "network", "writer", "features", "buffer", "log", "exchanges", "book"),
+    *("sinks", "migration", "database", "events", "ids", "clock", "resources", "retry"),
+    *("masking", "bounds", "errors", "version"),
 ]
 ONLY_IN = {
     "ccxt": {"network", "live.unverified"},
@@ -21,8 +23,12 @@ ONLY_IN = {
     "apscheduler": {"app"},
 }
 NEVER_IN = {"streams": {"ccxt", "asyncio", "time"}, "exchanges": {"ccxt", "asyncio"}, "book": {"asyncio"}}
+READS = {"query", "export", "retention"}
+WRITES = {"app", "buffer", "live", "network", "sinks", "streams", "writer"}
 # What a person is told of an engine's error, or of the libraries there are, is the command line's business.
 COMMAND_LINE = {"sqlalchemy": {"cli"}, "ccxt": {"cli"}}
+MAKE_SETTINGS = {"settings", "cli", "bot"}  # what a person or a bot wrote becomes Settings there
+WIRING = "collector.app.wiring"  # and the files whose names begin so: what reads Settings for all other parts
 
 FILES = module_files()
 IMPORTS = imports_between(FILES)
@@ -59,8 +65,8 @@ def test_imports_run_down_only() -> None:
 
 
 def test_an_import_that_runs_up_is_seen() -> None:
-    assert upward({"collector.book.ladder": {"collector.live.feed"}}) == [
-        "collector.book.ladder imports collector.live.feed"
+    assert upward({"collector.book.order_book": {"collector.live.feed"}}) == [
+        "collector.book.order_book imports collector.live.feed"
     ]
 
 
@@ -87,3 +93,92 @@ def test_a_part_stays_pure(part: str) -> None:
         if part_of(module) == part:
             roots = {name.split(".")[0] for name in imported_names(path)}
             assert not roots & NEVER_IN[part], f"{module} imports {roots & NEVER_IN[part]}"
+
+
+def writers_read_by(imports: dict[str, set[str]]) -> list[str]:
+    """List the imports of the reading side that reach into the writing side."""
+    return [
+        f"{module} imports {other}"
+        for module, others in imports.items()
+        for other in others
+        if part_of(module) in READS and part_of(other) in WRITES
+    ]
+
+
+def test_what_reads_imports_nothing_of_what_writes() -> None:
+    assert writers_read_by(IMPORTS) == []
+
+
+def test_a_reader_that_imports_a_writer_is_seen() -> None:
+    both = {
+        "collector.query.status": {"collector.writer.balance"},
+        "collector.app.view": {"collector.writer.x"},
+    }
+    assert writers_read_by(both) == ["collector.query.status imports collector.writer.balance"]
+
+
+def readers_of_settings(imports: dict[str, set[str]]) -> list[str]:
+    """List the imports of settings by parts that are to be handed what they need of them."""
+    return [
+        f"{module} imports {other}"
+        for module, others in imports.items()
+        for other in sorted(others)
+        if part_of(other) == "settings"
+        and part_of(module) not in MAKE_SETTINGS
+        and not module.startswith(WIRING)
+    ]
+
+
+def test_only_the_wiring_reads_settings() -> None:
+    assert readers_of_settings(IMPORTS) == []
+    assert any(module.startswith(WIRING) and "collector.settings" in IMPORTS[module] for module in IMPORTS)
+
+
+def test_another_reader_of_settings_is_seen() -> None:
+    assert readers_of_settings({"collector.live.feed": {"collector.settings.model"}}) == [
+        "collector.live.feed imports collector.settings.model"
+    ]
+
+
+def test_settings_bring_nothing_heavy() -> None:
+    """The classes of the parts that settings compose cost neither numpy nor ccxt nor SQLAlchemy."""
+    heavy = "{'numpy', 'pandas', 'ccxt', 'aiohttp', 'sqlalchemy', 'alembic', 'apscheduler'}"
+    program = f"import sys, collector.settings; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+MOST_LINES, FEWEST_LINES = 320, 30
+# A package's face, and the options or limits of a part, which its maker fills in.
+SMALL_BY_NATURE = {"__init__.py", "options.py", "limits.py"}
+SMALL_FOR_A_REASON = {
+    "migration": "the name under which a user's own revisions import their steps",
+    "resources": "a leaf: where the files are that travel with the code",
+    "retry": "a leaf: how long to wait",
+    "version": "a leaf: read by the build as well",
+    "app.wakeup": "one trap of threading with its explanation",
+    "cli.commands.doctor.check_result": "what every check returns; in any of them it would close a circle",
+    "exchanges.unverified.frames": "each exchange's folder has a file of this name",
+    "exchanges.unverified.rule": "each exchange's folder has a file of this name",
+    "simulator.faults.faults": "puts the families of faults together, one file each",
+    "simulator.faults.on_markets": "one family of faults",
+}
+
+
+def lines_of(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_every_file_can_be_read_at_one_sitting() -> None:
+    counted = {module: lines_of(path) for module, path in FILES.items()}
+    assert {module: lines for module, lines in counted.items() if lines > MOST_LINES} == {}
+
+
+def test_no_file_is_a_crumb() -> None:
+    """An idea of a few lines stands beside what uses it, so that nobody opens a file for it."""
+    small = {
+        module.partition(".")[2]
+        for module, path in FILES.items()
+        if path.name not in SMALL_BY_NATURE and lines_of(path) < FEWEST_LINES
+    }
+    assert small - set(SMALL_FOR_A_REASON) == set()

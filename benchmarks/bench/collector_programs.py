@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from bench.book_frames import STYLES
 from bench.programs import Setting
 from bench.server import Sent
-from collector.app.collector import Collector
+from collector.app.wiring import make_collector
 from collector.events.batch import StreamKey
 from collector.settings import Settings, load_settings
 from collector.sinks.contract import Capabilities, Receipt, Rows, SessionState, Store, WriteSet
@@ -73,7 +73,7 @@ class StreamLayer:
     """Socket to buffer: tap, mapping, verified book, best ten levels; the buffer is swapped away."""
 
     def __init__(self, setting: Setting) -> None:
-        self._collector = Collector(settings_of(setting), store=NoSink())
+        self._collector = make_collector(settings_of(setting), store=NoSink())
         self._symbols = len(setting.symbols)
         self._rows = 0
         self._stopping = threading.Event()
@@ -114,7 +114,7 @@ class WholeProgram:
     """Socket to committed row."""
 
     def __init__(self, setting: Setting, store: Store[object] | None = None) -> None:
-        self._collector = Collector(settings_of(setting), store=store)
+        self._collector = make_collector(settings_of(setting), store=store)
         self._symbols = len(setting.symbols)
 
     def start(self) -> None:

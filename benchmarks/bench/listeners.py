@@ -17,9 +17,9 @@ from bench.ccxt_programs import config_of
 from bench.programs import READY_TIMEOUT_S, OwnProcess, Setting
 from bench.server import BookServer
 from collector import L2Update, create_data_ingestor
-from collector.app.logs import set_up_logging
 from collector.database.sqlite_file import use_newest_sqlite
-from collector.settings import LoggingSettings
+from collector.log.options import LogOptions
+from collector.log.output import set_up_logging
 
 LOOK_S = 0.01
 LAST_WAIT_S = 2.0
@@ -162,7 +162,7 @@ class Listening(OwnProcess):
 
 def _run(make: Callable[[Setting], Listener], setting: Setting, pipe: Any) -> None:
     use_newest_sqlite()
-    set_up_logging(LoggingSettings(level="warning"))
+    set_up_logging(LogOptions(level="warning"))
     listener = make(setting)
     listener.start()
     try:

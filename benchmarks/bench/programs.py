@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, cast
 
 from bench.server import BookServer, Endpoints, Sent
-from collector.app.logs import set_up_logging
 from collector.database.sqlite_file import use_newest_sqlite
-from collector.settings import LoggingSettings
+from collector.log.options import LogOptions
+from collector.log.output import set_up_logging
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -122,7 +122,7 @@ class Running(OwnProcess):
 
 def _run(make: Maker, setting: Setting, pipe: Pipe) -> None:
     use_newest_sqlite()
-    set_up_logging(LoggingSettings(level="warning"))
+    set_up_logging(LogOptions(level="warning"))
     if setting.uvloop:
         import uvloop  # noqa: PLC0415  (only where asked for)
 

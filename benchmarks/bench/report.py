@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.programs import Use
-from collector.app.logs import set_up_logging
 from collector.database.sqlite_file import sqlite_version, use_newest_sqlite
-from collector.settings import LoggingSettings
+from collector.log.options import LogOptions
+from collector.log.output import set_up_logging
 
 Cell = str | int | float
 
@@ -69,7 +69,7 @@ def run(
         parser.add_argument(option, action="store_true")
     chosen = parser.parse_args()
     use_newest_sqlite()
-    set_up_logging(LoggingSettings(level="warning"))
+    set_up_logging(LogOptions(level="warning"))
     report = Report(Path(sys.argv[0]).stem, chosen.quick, chosen.json)
     if not report.as_json:
         print("  ".join(f"{name} {value}" for name, value in machine().items()))

@@ -1,4 +1,4 @@
-"""Raise the alarm when one exchange has too much trouble in too short a time."""
+"""Publish an alarm when one exchange has too many critical errors in a short time."""
 
 import time
 from collections import deque
@@ -18,7 +18,7 @@ DOUBTS = {
 
 
 class HaltAlarm:
-    """Counts cut connections, failed snapshots and doubted books, exchange by exchange."""
+    """Counts cut connections, failed snapshots and doubtful books of each exchange."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Reserve the wanted streams for this session in a store that several collectors share."""
+"""Claim the streams of this session in a store that several collectors share."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -6,7 +6,6 @@ from functools import partial
 
 from collector.errors import UserError
 from collector.events.batch import StreamKey
-from collector.settings import Settings
 from collector.sinks.contract import SessionState, Store
 from collector.writer.tasks import Task
 
@@ -18,13 +17,13 @@ class Claims:
 
     def __init__(
         self,
-        settings: Settings,
+        named: Sequence[StreamKey],  # what is configured by ccxt's names
         session: SessionState,
         store: Store[object],
         submit: Callable[[Task], Future[int]],
         hurry: Callable[[], None],
     ) -> None:
-        self._settings = settings
+        self._named = named
         self._session = session
         self._store = store
         self._submit = submit
@@ -33,22 +32,15 @@ class Claims:
         self._ours: frozenset[StreamKey] = frozenset()
 
     def begin(self) -> None:
-        """Record the session and claim what is configured by ccxt's names. Before the writer's thread runs.
+        """Record the session and claim the streams named by ccxt's symbols. Call it before the writer starts.
 
-        What an exchange's own names mean is known once its markets are loaded: `ask` claims those.
+        An exchange's own names mean something once its markets are loaded: `ask` claims those.
         """
-        named = [
-            StreamKey(name, symbol, channel)
-            for name, exchange in self._settings.exchanges.items()
-            for symbol in exchange.symbols
-            for channel in exchange.channels
-            if "/" in symbol
-        ]
-        self._store.claim(self._session, named)
-        self._ours = frozenset(named)
+        self._store.claim(self._session, self._named)
+        self._ours = frozenset(self._named)
 
     def ask(self, keys: Sequence[StreamKey]) -> Future[int]:
-        """Claim these as well, from any thread; the future raises DatabaseInUse for what another has."""
+        """Claim more streams, from any thread; the future raises DatabaseInUse if another session has one."""
         new = [key for key in keys if key not in self._ours]
         if not new or not self._is_shared:
             done: Future[int] = Future()
@@ -59,7 +51,7 @@ class Claims:
         return asked
 
     def take(self, keys: Sequence[StreamKey]) -> None:
-        """Claim these as well, and wait; raises DatabaseInUse for what another has."""
+        """Claim more streams and wait; raises DatabaseInUse if another session has one."""
         try:
             self.ask(keys).result(TIMEOUT_S)
         except TimeoutError:

@@ -1,62 +1,36 @@
-"""Wire the parts together: start them in order, stop them in order, and account for every event."""
+"""Run one session: start the parts in order, stop them in order, and account for every event."""
 
-import json
-import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from collector.app.alarm import HaltAlarm
 from collector.app.claims import Claims
-from collector.app.housekeeping import housekeeping_of
-from collector.app.logs import log_events, log_failed_subscriber, log_unknown
+from collector.app.housekeeping import Housekeeping
 from collector.app.view import View, Watch, WriterView
 from collector.app.wakeup import SignalSafeEvent
-from collector.app.wiring import make_followers, make_writer, store_of
 from collector.buffer.buffer import Buffer
-from collector.clock import Clock
 from collector.errors import CollectorError, UserError
-from collector.events.batch import UNKNOWN, StreamKey
+from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import ClockStep
-from collector.exchanges.exchange import depth_of
-from collector.exchanges.meaning import kinds_in_order
-from collector.exchanges.registry import exchange_of
-from collector.features.market_rows import MarketRows
-from collector.features.practical import TOTAL_LEVELS
-from collector.features.rows import BookRows, versions
-from collector.features.sampling import Sampling
-from collector.features.stream_facts import StreamFacts
-from collector.features.trade_bars import TradeBars
-from collector.ids import SegmentIds, new_id
-from collector.live.connection import Pace
-from collector.live.feed import Feed, Limits, Wanted
-from collector.live.first_contact import PATIENCE_S
+from collector.live.feed import Feed
 from collector.live.thread import StreamThread
-from collector.network.markets import Source
-from collector.retry import Backoff
-from collector.settings import ExchangeSettings, Settings
-from collector.sinks.contract import AccountingState, SessionState, Sink, Store
-from collector.version import __version__
-from collector.writer.event_log import KINDS, EventLog
-from collector.writer.follower import FollowerState
-from collector.writer.prepare import Preparation
+from collector.sinks.contract import AccountingState, SessionState, Store
+from collector.writer.follower import Follower, FollowerState
+from collector.writer.thread import WriterThread
 
 CALL_TIMEOUT_S = 10.0
 VIEW_TIMEOUT_S = 1.0
-BOOK_CHANNELS = ("book.", "bbo")
 SHARE_OF_THE_STORE = 0.8  # of the time for stopping; the rest is for the followers
-ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a session came to: the terms of the identity for each stream, and what went wrong."""
+    """The result of a session: the terms of the identity for each stream, and what went wrong."""
 
     session_id: str
     accounting: tuple[AccountingState, ...]
@@ -69,104 +43,68 @@ class Report:
 
     @property
     def exact(self) -> bool:
-        """Say whether every event is accounted for."""
+        """Whether every event is accounted for."""
         return all(state.difference == 0 for state in self.accounting)
 
     @property
     def good(self) -> bool:
-        """Say whether nothing that was accepted was lost."""
+        """Whether nothing that was accepted was lost."""
         pending = sum(state.pending for state in self.accounting)
         lost = pending > self.waiting or any(state.dropped for state in self.accounting)
         return self.exact and not lost and not self.problems
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a collector, connected to each other and not started."""
+
+    session: SessionState
+    events: EventBus
+    watch: Watch
+    buffer: Buffer
+    store: Store[object]
+    writer: WriterThread
+    followers: tuple[Follower, ...]
+    stream: StreamThread
+    claims: Claims
+    housekeeping: Housekeeping | None
+    ended: SignalSafeEvent  # set when a thread has ended
+
+
 class Collector:
-    """The program, from settings to accounting. Start once, stop once; `stop` is idempotent."""
+    """One session, from start to accounting; `wiring.make_collector` builds it. `stop` is idempotent."""
 
     def __init__(
         self,
-        settings: Settings,
+        parts: Parts,
         *,
-        events: EventBus | None = None,
-        store: Store[object] | None = None,  # instead of the one that database.url means
-        followers: Sequence[Sink] = (),  # further sinks, beside those that are configured
-        on_end: Callable[[], None] = lambda: None,  # a thread has ended, by itself or because it was asked to
-        patience_s: float = PATIENCE_S,  # before it is told that nothing comes from an exchange
+        exchanges: tuple[str, ...],  # that are configured
+        database: str,  # as it may be shown: without a password
+        deadline_s: float,  # for stopping
     ) -> None:
-        if not any(exchange.symbols for exchange in settings.exchanges.values()):
-            raise UserError(
-                "nothing to collect: no symbol is configured; name some with --symbols BTC/USDT:USDT, "
-                "SYMBOLS=BTCUSDT in the environment, or exchanges.<name>.symbols in a file for --config"
-            )
-        self.settings = settings
-        self._patience_s = patience_s
-        self.events = events or EventBus(log_failed_subscriber)
-        log_events(self.events)
-        self._watch = Watch()
-        self._watch.listen(self.events)
-        integrity = settings.integrity
-        HaltAlarm(self.events, most=integrity.max_critical_errors, window_s=integrity.critical_window_s)
-        levels = max(TOTAL_LEVELS, settings.storage.levels)
-        self.buffer = Buffer(
-            levels_per_row=levels,
-            max_rows=settings.buffer.max_rows,
-            max_bytes=settings.buffer.max_bytes,
-            flush_rows=settings.writer.batch_rows,
-        )
-        self.session = SessionState(
-            session_id=new_id(),
-            started_ns=time.time_ns(),
-            version=__version__,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            wanted=_wanted_text(settings),
-        )
-        self._levels = levels
-        self._segment_ids = SegmentIds()
-        self._ended = SignalSafeEvent()
-        self._on_end = on_end
-        self._store = store or store_of(settings)
-        self.followers = make_followers(settings, self._store, followers, self.session, self.buffer)
-        happened = EventLog(self.session.session_id)
-        for kind in KINDS:
-            self.events.attach(kind, happened.note)
-        self.stream = StreamThread(self._make_feeds, self.events, self._thread_ended)
-        self.writer = make_writer(
-            settings,
-            self.buffer,
-            Preparation(
-                self.session,
-                self.buffer.key,
-                BookRows(self._facts_of, levels, settings.storage.features).settle,
-                most_rows=min(ROWS_A_TRANSACTION, self._store.capabilities.most_rows or ROWS_A_TRANSACTION),
-                market_rows=MarketRows(self._facts_of).portions,
-                beside=happened.take,
-                compare_bars=TradeBars(
-                    self.buffer.key,
-                    open_at_last_close=lambda exchange: exchange_of(exchange).bars_open_at_last_close,
-                ).compare,
-            ),
-            self._store,
-            self.events,
-            session_id=self.session.session_id,
-            followers=self.followers,
-            on_end=self._thread_ended,
-        )
-        self._housekeeping = housekeeping_of(
-            self._store, settings, self.session.session_id, self.writer.tasks.submit
-        )
-        self._subscriptions = []
+        self.session = parts.session
+        self.events = parts.events
+        self.buffer = parts.buffer
+        self.writer = parts.writer
+        self.followers = parts.followers
+        self.stream = parts.stream
+        self.deadline_s = deadline_s
+        self._watch = parts.watch
+        self._store = parts.store
+        self._claims = parts.claims
+        self._housekeeping = parts.housekeeping
+        self._ended = parts.ended
+        self._exchanges = exchanges
+        self._database = database
+        self._subscriptions: list[Callable[[], None]] = []
         if self._housekeeping is not None:
             stepped = self._housekeeping.clock_stepped
             self._subscriptions.append(self.events.subscribe(ClockStep, stepped, name="_housekeeping"))
-        self._claims = Claims(
-            settings, self.session, self._store, self.writer.tasks.submit, self.buffer.hurry
-        )
         self._started_s: float | None = None
         self._report: Report | None = None
 
     def start(self) -> None:
-        """Open the database and start the threads. Raises UserError when something stands in the way."""
+        """Open the database and start the threads. Raises UserError for what prevents it."""
         self._store.open()
         try:
             self.writer.open()
@@ -184,28 +122,28 @@ class Collector:
         self.stream.start()
         if self._housekeeping is not None:
             self._housekeeping.start()
-        log.info("collector.started", session=self.session.session_id, database=self._shown_database())
+        log.info("collector.started", session=self.session.session_id, database=self._database)
 
     @property
     def started(self) -> bool:
-        """Say whether it was started, and so has to be stopped."""
+        """Whether it was started, and so has to be stopped."""
         return self._started_s is not None
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until `interrupt` is called or a thread has ended by itself; False when the time is over."""
+        """Wait until `interrupt` is called or a thread ends; return False on timeout."""
         return self._ended.wait(seconds)
 
     def interrupt(self) -> None:
-        """End a `wait`. Safe in a signal handler."""
+        """End every `wait`. Safe in a signal handler."""
         self._ended.ring()
 
     def stop(self, deadline_s: float | None = None) -> Report:
-        """Stop the stream, drain the buffer, close the database, and account."""
+        """Stop the streams, drain the buffer, close the database, and return the accounting."""
         if self._report is not None:
             return self._report
         if self._started_s is None:
             raise CollectorError("stop before start")
-        until_s = time.monotonic() + (self.settings.shutdown.deadline_s if deadline_s is None else deadline_s)
+        until_s = time.monotonic() + (self.deadline_s if deadline_s is None else deadline_s)
         problems = list(self._refused())
         if self._housekeeping is not None:
             self._housekeeping.ask_to_stop()
@@ -245,23 +183,18 @@ class Collector:
     def subscribe(self, exchange: str, *symbols: str) -> list[StreamKey]:
         """Collect more markets of an exchange while running; returns the streams that are new."""
         feed = self._running_feed(exchange)
-        channels = self.settings.exchanges[exchange].channels
-        self._claims.take(self.stream.call(lambda: feed.meant(symbols, channels), CALL_TIMEOUT_S))
-        return self.stream.call(lambda: feed.add(symbols, channels), CALL_TIMEOUT_S)
+        self._claims.take(self.stream.call(lambda: feed.meant(symbols), CALL_TIMEOUT_S))
+        return self.stream.call(lambda: feed.add(symbols), CALL_TIMEOUT_S)
 
     def unsubscribe(self, exchange: str, *symbols: str) -> list[StreamKey]:
-        """Collect these markets no longer; returns the streams that ended."""
+        """Stop collecting these markets; returns the streams that ended."""
         feed = self._running_feed(exchange)
         return self.stream.call(lambda: feed.remove(symbols), CALL_TIMEOUT_S)
 
     def meaning(self, exchange: str, *symbols: str) -> dict[str, str | None]:
-        """Return by name which market each means; None where that is not known."""
+        """Return the market that each name means; None for a name that means none."""
         feed = self._running_feed(exchange)
         return self.stream.call(lambda: {name: feed.symbol_of(name) for name in symbols}, CALL_TIMEOUT_S)
-
-    def _thread_ended(self) -> None:
-        self._ended.ring()
-        self._on_end()
 
     def _running_feed(self, exchange: str) -> Feed:
         for feed in self.stream.feeds:
@@ -269,23 +202,22 @@ class Collector:
                 if not feed.ready:
                     raise UserError(f"{exchange} has not answered yet: its markets are not known")
                 return feed
-        configured = ", ".join(self.settings.exchanges)
-        raise UserError(f"{exchange} is not collected; expected one of {configured}")
+        raise UserError(f"{exchange} is not collected; expected one of {', '.join(self._exchanges)}")
 
     def accounting(self) -> tuple[AccountingState, ...]:
-        """Return the terms of the identity as they are now: received here, written as committed."""
+        """Return the terms of the identity now: received up to this moment, written as committed."""
         return self.writer.balance.states(lambda: self.buffer.snapshot()[0])
 
     def view(self) -> View:
-        """Show how things stand now. Changes nothing; for any thread but the websocket's."""
-        glances = self.stream.glances(VIEW_TIMEOUT_S)
+        """Return the state of every part now. Changes nothing; for any thread but the websocket's."""
+        streams_now = self.stream.glances(VIEW_TIMEOUT_S)
         committed, watch = self.writer.committed, self._watch
         return View(
             session_id=self.session.session_id,
-            database=self._shown_database(),
+            database=self._database,
             uptime_s=time.monotonic() - (self._started_s or time.monotonic()),
-            answers=glances is not None and self.writer.alive,
-            streams=watch.streams(self.accounting(), glances or ()),
+            answers=streams_now is not None and self.writer.alive,
+            streams=watch.streams(self.accounting(), streams_now or ()),
             connections=dict(watch.connections),
             writer=WriterView(
                 batches=committed.batches,
@@ -329,81 +261,3 @@ class Collector:
             return f"{writer.lost} rows are lost, for want of a database and of a spool: {writer.last_error}"
         failure = str(writer.failure) if isinstance(writer.failure, UserError) else repr(writer.failure)
         return f"the writer failed: {failure}; what it had not written waits in the spool"
-
-    def _shown_database(self) -> str:
-        return str(self.settings.masked()["database"]["url"])
-
-    def _facts_of(self, number: int) -> StreamFacts:
-        key = self.buffer.key(number)
-        if key.symbol == UNKNOWN:
-            return StreamFacts(key, 0, "")  # gives no rows
-        depth = depth_of(key.channel) if key.channel.startswith(BOOK_CHANNELS) else 0
-        source = self.settings.exchanges[key.exchange].stored_data_source
-        return StreamFacts(key, depth, source, self._sampling_of(key), self.buffer.contract(number))
-
-    def _sampling_of(self, key: StreamKey) -> Sampling:
-        sample = self.settings.exchanges[key.exchange].sample
-        symbol_of = next(feed.symbol_of for feed in self.stream.feeds if feed.exchange == key.exchange)
-        for name, one in sample.symbols.items():
-            if key.symbol in (name, symbol_of(name)):
-                return Sampling(one.mode, one.interval_ms or sample.interval_ms)
-        return Sampling(sample.mode, sample.interval_ms)
-
-    def _make_feeds(self, clock: Clock) -> Sequence[Feed]:
-        return [
-            self._feed(name, exchange, clock)
-            for name, exchange in self.settings.exchanges.items()
-            if exchange.symbols
-        ]
-
-    def _feed(self, name: str, exchange: ExchangeSettings, clock: Clock) -> Feed:
-        stream, integrity = self.settings.stream, self.settings.integrity
-        kinds = kinds_in_order(name, exchange.market)
-        return Feed(
-            Wanted(
-                Source(name, exchange.environment, exchange.endpoints, kinds),
-                exchange.symbols,
-                exchange.channels,
-            ),
-            Limits(
-                pace=Pace(
-                    connect_timeout_s=stream.connect_timeout_s,
-                    subscribe_timeout_s=stream.subscribe_timeout_s,
-                    stale_after_s=stream.stale_after_s,
-                    heartbeat_s=stream.heartbeat_s,
-                    backoff=Backoff(stream.backoff_base_s, stream.backoff_max_s),
-                    max_reconnect_attempts=stream.max_reconnect_attempts,
-                    connects_a_second=stream.connects_a_second,
-                    requests_a_second=stream.requests_a_second,
-                    messages_a_connection=stream.messages_a_connection,
-                ),
-                markets_timeout_s=stream.markets_timeout_s,
-                max_mismatches=integrity.max_mismatches,
-                mismatch_window_s=integrity.mismatch_window_s,
-                most_off_s=integrity.max_time_off_s,
-                max_jump=integrity.max_jump,
-                witness_every_s=integrity.witness_every_s,
-                levels_per_row=self._levels,
-                levels_shown=self.settings.storage.levels,
-            ),
-            self.buffer,
-            clock=clock,
-            events=self.events,
-            new_segment_id=self._segment_ids.next,
-            on_unknown=log_unknown(name),
-            claim=self._claims.ask,
-            patience_s=self._patience_s,
-        )
-
-
-def _wanted_text(settings: Settings) -> str:
-    wanted = {
-        name: {
-            "symbols": list(exchange.symbols),
-            "channels": list(exchange.channels),
-            "sample": exchange.sample.model_dump(mode="json"),
-            "features": versions(settings.storage.features),
-        }
-        for name, exchange in settings.exchanges.items()
-    }
-    return json.dumps(wanted, sort_keys=True)

@@ -1,8 +1,8 @@
-"""Do now and then what need not be done at once: prune the bookkeeping, tidy the database.
+"""Run scheduled maintenance: prune the bookkeeping, move old rows into files, tidy the database.
 
-The scheduler's thread owns nothing: it hands slices to the thread that writes, one at a time, and waits for
-each. No watchdog lives here: the scheduler goes by the wall clock, and stands still when that is put back,
-until it is told.
+The scheduler's thread touches no database: it submits slices to the writer thread, one at a time, and waits
+for each. Watchdogs belong elsewhere: the scheduler goes by the wall clock, and when that is put back it
+stops until `clock_stepped` is called.
 """
 
 import threading
@@ -20,11 +20,18 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from collector.database.tables import tables
 from collector.database.url import database_url, sqlite_path
 from collector.errors import CollectorError
-from collector.settings import Settings
+from collector.retention.options import RetentionOptions
 from collector.sinks.contract import Store
-from collector.sinks.sql import upkeep
+from collector.sinks.options import UpkeepOptions
 from collector.sinks.sql.sink import SqlSink
-from collector.sinks.sql.upkeep import Chore, Slice
+from collector.sinks.sql.upkeep import (
+    Chore,
+    Slice,
+    prune_batches,
+    prune_events,
+    prune_rejected,
+    tidy_sqlite,
+)
 from collector.writer.tasks import Task
 
 NS_A_DAY = 86_400 * 10**9
@@ -35,7 +42,7 @@ log = structlog.get_logger()
 
 
 class Housekeeping:
-    """Runs each chore so often, one at a time, slice by slice."""
+    """Runs each chore every `every_s` seconds, one at a time, slice by slice."""
 
     def __init__(self, submit: Callable[[Slice], Future[int]], *, every_s: float) -> None:
         self._submit = submit
@@ -46,7 +53,7 @@ class Housekeeping:
         self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
 
     def add(self, name: str, chore: Chore) -> None:
-        """Have a chore done so often."""
+        """Add a chore to the schedule."""
         self._chores[name] = chore
 
     def start(self) -> None:
@@ -67,22 +74,22 @@ class Housekeeping:
             )
 
     def clock_stepped(self, *_: object) -> None:
-        """Reckon anew by the wall clock as it is now."""
+        """Schedule every chore anew, by the wall clock as it is now."""
         for job in self._scheduler.get_jobs():
             job.modify(next_run_time=datetime.now(UTC) + self._every)
 
     def ask_to_stop(self) -> None:
-        """Begin no slice any more."""
+        """Start no more slices."""
         self._stopping.set()
 
     def stop(self) -> None:
-        """End the threads, once the writer has done or refused what it was asked for. Idempotent."""
+        """Stop the scheduler after the slice that the writer has been given. Idempotent."""
         self._stopping.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
 
     def run(self, name: str) -> int:
-        """Do a chore now; return what its slices came to. What it raises is told, and tried next time."""
+        """Run a chore now; return the sum of its slices' counts. Log an error: the next run tries again."""
         done = 0
         with self._one_at_a_time:
             try:
@@ -99,37 +106,53 @@ class Housekeeping:
 
 
 def housekeeping_of(
-    store: Store[object], settings: Settings, session_id: str, submit: Callable[[Task], Future[int]]
+    store: Store[object],
+    url: str,
+    table_name: str,
+    session_id: str,
+    submit: Callable[[Task], Future[int]],
+    *,
+    upkeep: UpkeepOptions,
+    retention: RetentionOptions,
 ) -> Housekeeping | None:
     """Return the housekeeping of an SQL store, not started; None for a store of another kind."""
     if not isinstance(store, SqlSink):
         return None
-    return make_housekeeping(settings, session_id, lambda one: submit(partial(store.maintain, one)))
+    return make_housekeeping(
+        url,
+        table_name,
+        session_id,
+        lambda one: submit(partial(store.maintain, one)),
+        upkeep=upkeep,
+        retention=retention,
+    )
 
 
 def make_housekeeping(
-    settings: Settings, session_id: str, submit: Callable[[Slice], Future[int]]
+    url: str,
+    table_name: str,
+    session_id: str,
+    submit: Callable[[Slice], Future[int]],
+    *,
+    upkeep: UpkeepOptions,
+    retention: RetentionOptions,
 ) -> Housekeeping:
     """Return the housekeeping of a collector's own database, not started."""
-    wanted = settings.housekeeping
-    known, rows = tables(settings.database.table_name), wanted.slice_rows
-    keeping = Housekeeping(submit, every_s=wanted.every_s)
+    known, rows = tables(table_name), upkeep.slice_rows
+    keeping = Housekeeping(submit, every_s=upkeep.every_s)
 
     def before_ns(days: float) -> int:
         return time.time_ns() - int(days * NS_A_DAY)
 
-    keeping.add(
-        "batches", lambda: upkeep.prune_batches(known, before_ns(wanted.batches_days), session_id, rows)
-    )
-    keeping.add("events", lambda: upkeep.prune_events(known, before_ns(wanted.events_days), rows))
-    keeping.add("rejected", lambda: upkeep.prune_rejected(known, before_ns(wanted.rejected_days), rows))
-    if settings.retention.days is not None:
-        # Only here: it brings pandas and pyarrow.
+    keeping.add("batches", lambda: prune_batches(known, before_ns(upkeep.batches_days), session_id, rows))
+    keeping.add("events", lambda: prune_events(known, before_ns(upkeep.events_days), rows))
+    keeping.add("rejected", lambda: prune_rejected(known, before_ns(upkeep.rejected_days), rows))
+    if retention.days is not None:
+        # Imported only here, as it imports pandas and pyarrow.
         from collector.retention.move import Retention, archive_slices  # noqa: PLC0415
 
-        retention = Retention(settings.retention.days, Path(settings.retention.path), rows)
-        url, name = settings.database.url, settings.database.table_name
-        keeping.add("archive", lambda: archive_slices(url, name, retention))
-    if sqlite_path(database_url(settings.database.url)) is not None:
-        keeping.add("tidy", lambda: upkeep.tidy_sqlite(known, rows))
+        kept = Retention(retention.days, Path(retention.path), rows)
+        keeping.add("archive", lambda: archive_slices(url, table_name, kept))
+    if sqlite_path(database_url(url)) is not None:
+        keeping.add("tidy", lambda: tidy_sqlite(known, rows))
     return keeping

@@ -1,17 +1,9 @@
-"""Set up what the program says: one line for a change of state, for people or for machines."""
+"""Log one line for each change of state that is published on the event bus."""
 
-import atexit
-import logging
-import os
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, TextIO, cast
+from collections.abc import Callable, Sequence
 
 import structlog
-from structlog.typing import EventDict, Processor
 
-from collector.app.log_file import LogFile, Quiet
 from collector.events.bus import EventBus
 from collector.events.notices import (
     ClockStep,
@@ -25,92 +17,16 @@ from collector.events.notices import (
     SystemState,
     WitnessDisagreed,
 )
-from collector.events.subscriber import Failure
-from collector.settings import LoggingSettings
-from collector.settings.secrets import MASK, mask_url, names_a_secret, without
+from collector.events.subscriber import HandlerFailure
 
 log = structlog.get_logger()
 
-FOR_PEOPLE = "%Y-%m-%d %H:%M:%S"
 WITHOUT_NETWORK = "tries go on; `python run.py demo` needs no network"
 MOST_NAMES = 8  # on one line
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-
-
-class _Stderr:
-    """Standard error as it is at the moment of writing: a live table puts itself in its place."""
-
-    def write(self, text: str) -> int:
-        return sys.stderr.write(text)
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
-
-def set_up_logging(
-    settings: LoggingSettings, stream: TextIO | None = None, *, secrets: Iterable[str] = ()
-) -> None:
-    """Write log lines to `stream` (standard error), or to the configured file; `secrets` appear in none."""
-    on_terminal = not settings.file and is_terminal(stream or sys.stderr)
-    for_people = settings.format == "console" or (settings.format == "auto" and on_terminal)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt=FOR_PEOPLE if for_people else "iso", utc=True),
-            structlog.processors.format_exc_info,
-            _Masking(secrets),
-            _for_people(colours=on_terminal) if for_people else structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.level]),
-        logger_factory=structlog.WriteLoggerFactory(_target(settings, stream)),
-        cache_logger_on_first_use=False,
-    )
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Say whether a stream leads to a terminal that can place its cursor."""
-    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
-
-
-class _Masking:
-    """Blot out what is a secret by its name, what is one by its value, and passwords in URLs."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = tuple(secrets)
-
-    def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
-        return {
-            name: MASK if name != "event" and names_a_secret(name) else self._masked(value)
-            for name, value in event.items()
-        }
-
-    def _masked(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return without(mask_url(value) if "://" in value else value, self._secrets)
-        if isinstance(value, list | tuple):
-            return [self._masked(one) for one in value]
-        return value
-
-
-def _for_people(*, colours: bool) -> Processor:
-    return structlog.dev.ConsoleRenderer(
-        colors=colours and "NO_COLOR" not in os.environ,
-        pad_event_to=24,
-        exception_formatter=structlog.dev.plain_traceback,  # the other one shows what variables hold
-    )
-
-
-def _target(settings: LoggingSettings, stream: TextIO | None) -> TextIO:
-    if settings.file:
-        path = Path(settings.file).expanduser()
-        file = LogFile(path, settings.max_bytes, settings.keep_files)
-        atexit.register(file.close)
-        return cast("TextIO", file)
-    return cast("TextIO", Quiet(stream or cast("TextIO", _Stderr())))
 
 
 def log_events(events: EventBus) -> None:
-    """Log one line for each change of state."""
+    """Attach the log to the event bus: one line for each change of state."""
     events.attach(SystemState, _log_state)
     events.attach(SegmentChanged, _log_segment)
     events.attach(PotentialHalt, _log_halt)
@@ -158,7 +74,7 @@ def _log_witness(event: WitnessDisagreed) -> None:
 
 
 def _log_choices(event: MarketsChosen) -> None:
-    """Log in one line what names were taken for, and how to have the other kind."""
+    """Log in one line which markets the names were taken for, and how to choose the other kind."""
     first = event.choices[0]
     other, other_kind = first.others[0]
     log.info(
@@ -193,7 +109,7 @@ def _some(texts: Sequence[str]) -> str:
 
 
 def log_unknown(exchange: str) -> Callable[[str, str, str], None]:
-    """Return what logs the first of each kind of frame that nobody could read."""
+    """Return a function that logs the first of each kind of frame that could not be read."""
 
     def show(reason: str, detail: str, start_of_frame: str) -> None:
         log.warning("frame.rejected", exchange=exchange, reason=reason, detail=detail, frame=start_of_frame)
@@ -201,8 +117,8 @@ def log_unknown(exchange: str) -> Callable[[str, str, str], None]:
     return show
 
 
-def log_failed_subscriber(failure: Failure) -> None:
-    """Log that a subscriber raised: the first time, the tenth, the hundredth ..."""
+def log_failed_subscriber(failure: HandlerFailure) -> None:
+    """Log that a subscriber raised an error: the first time, the tenth, the hundredth ..."""
     count = failure.count
     if count == 10 ** (len(str(count)) - 1):
         event_type, error = type(failure.event).__name__, repr(failure.error)

@@ -1,12 +1,18 @@
-"""Show a running collector as it stands: read-only, for a table, a dashboard, a watchdog."""
+"""Describe the state of a running collector, read-only: for a table, a dashboard, a watchdog."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
-from collector.events.notices import FirstContact, PotentialHalt, SegmentChanged, State, SystemState
-from collector.events.stream_now import StreamNow
+from collector.events.notices import (
+    FirstContact,
+    PotentialHalt,
+    SegmentChanged,
+    State,
+    StreamNow,
+    SystemState,
+)
 from collector.sinks.contract import AccountingState
 from collector.writer.follower import FollowerState
 
@@ -15,7 +21,7 @@ STOPPED_BY_US = {"stop", "unsubscribed"}  # segments end so when somebody asked 
 
 @dataclass(frozen=True, slots=True)
 class StreamView:
-    """One stream: what it says, what became of its events, and what went wrong with it."""
+    """One stream: its latest state, its counts, and its gaps."""
 
     key: StreamKey
     state: str  # verified, syncing, or down: no connection of its exchange stands
@@ -28,7 +34,7 @@ class StreamView:
 
 @dataclass(frozen=True, slots=True)
 class WriterView:
-    """The writer and the database."""
+    """The state of the writer and of the database."""
 
     batches: int
     rows: int
@@ -46,39 +52,39 @@ class WriterView:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A collector at one moment."""
+    """The state of a collector at one moment."""
 
     session_id: str
     database: str
     uptime_s: float
-    answers: bool  # the websocket thread took part in this view, and the writer thread runs
+    answers: bool  # the websocket thread answered in time, and the writer thread runs
     streams: tuple[StreamView, ...]
     connections: dict[str, str]  # the state of each, by name
     writer: WriterView
-    refused: tuple[str, ...]  # what was asked for and is not to be had
+    refused: tuple[str, ...]  # what was asked for and cannot be collected, and why
     halts: int
     last_halt: PotentialHalt | None
-    unreached: tuple[str, ...] = ()  # exchanges that nothing has come from yet, and why
+    unreached: tuple[str, ...] = ()  # exchanges from which nothing has come yet, and why
     followers: tuple[FollowerState, ...] = ()  # sinks behind the database
 
     @property
     def collected(self) -> tuple[StreamView, ...]:
-        """Return the streams that were asked for: without what counts frames that nobody could read."""
+        """Return the streams that were asked for, without those that count unreadable frames."""
         return tuple(stream for stream in self.streams if stream.key.symbol != UNKNOWN)
 
     @property
     def pending(self) -> int:
-        """Count the events that are on their way."""
+        """Return how many events are received and not yet stored."""
         return sum(stream.counts.pending for stream in self.streams)
 
     @property
     def dropped(self) -> int:
-        """Count the events for which there was no room."""
+        """Return how many events were dropped for want of room."""
         return sum(stream.counts.dropped for stream in self.streams)
 
     @property
     def difference(self) -> int:
-        """Count the events that are not accounted for; 0 when the identity holds."""
+        """Return how many events are not accounted for; 0 when the identity holds."""
         return sum(abs(stream.counts.difference) for stream in self.streams)
 
 
@@ -91,7 +97,7 @@ class _Trouble:
 
 @dataclass(slots=True)
 class Watch:
-    """Remembers what the event bus told of streams and connections. Written in the publisher's thread."""
+    """Keeps the state of streams and connections from events. Called in the publisher's thread."""
 
     connections: dict[str, str] = field(default_factory=dict)
     unreached: dict[str, str] = field(default_factory=dict)  # by exchange, why
@@ -102,7 +108,7 @@ class Watch:
     _verified: set[StreamKey] = field(default_factory=set)
 
     def listen(self, events: EventBus) -> None:
-        """Hear what happens from now on."""
+        """Attach to the event bus."""
         events.attach(SystemState, self._on_state)
         events.attach(SegmentChanged, self._on_segment)
         events.attach(PotentialHalt, self._on_halt)
@@ -111,17 +117,19 @@ class Watch:
     def streams(
         self, accounting: Iterable[AccountingState], glances: Iterable[StreamNow]
     ) -> tuple[StreamView, ...]:
-        """Put together what is known of each stream."""
-        seen = {glance.key: glance for glance in glances}
+        """Return the view of each stream: its counts, its state and its gaps."""
+        streams_now = {one.key: one for one in glances}
         up = set(self._connected.copy().values())
         views = []
         for counts in accounting:
-            key = StreamKey(counts.exchange, counts.symbol, counts.channel)
+            key = counts.key
             trouble = self._troubles.get(key) or _Trouble()
             syncing = "syncing" if key.exchange in up else "down"
             state = "verified" if key in self._verified else syncing
             views.append(
-                StreamView(key, state, counts, seen.get(key), trouble.gaps, trouble.cause, trouble.at_ns)
+                StreamView(
+                    key, state, counts, streams_now.get(key), trouble.gaps, trouble.cause, trouble.at_ns
+                )
             )
         return tuple(views)
 
@@ -133,7 +141,7 @@ class Watch:
             self._connected[event.connection] = event.exchange
 
     def _on_segment(self, event: SegmentChanged) -> None:
-        key = StreamKey(event.exchange, event.symbol, event.channel)
+        key = event.key
         if event.verified:
             self._verified.add(key)
             return

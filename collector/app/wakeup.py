@@ -1,24 +1,24 @@
 """Wake a waiting thread, also from within a signal handler.
 
-`threading.Event.set` takes a lock that the very thread which the handler interrupts may hold in `wait`: it
-would wait for itself for ever. `SimpleQueue.put` is reentrant.
+`threading.Event.set` takes a lock that the interrupted thread may hold in `wait`: the handler would then
+wait for ever. `SimpleQueue.put` is reentrant.
 """
 
 from queue import Empty, SimpleQueue
 
 
 class SignalSafeEvent:
-    """Rung once, it stays rung."""
+    """An event that a signal handler may set. Once set, it stays set."""
 
     def __init__(self) -> None:
         self._rung: SimpleQueue[None] = SimpleQueue()
 
     def ring(self) -> None:
-        """End every wait, now and from now on."""
+        """Set the event: end every wait, present and future."""
         self._rung.put(None)
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until it is rung; False when the time is over first."""
+        """Wait until the event is set; return False on timeout."""
         try:
             self._rung.get(timeout=timeout_s)
         except Empty:

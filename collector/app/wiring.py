@@ -1,160 +1,186 @@
-"""Build the store, the writer and the followers from the settings."""
+"""Build a collector from the settings. Only files named `wiring` read Settings; the parts get their share."""
 
-import hashlib
+import json
+import os
+import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-import structlog
-
+from collector.app.alarm import HaltAlarm
+from collector.app.claims import Claims
+from collector.app.collector import Collector, Parts
+from collector.app.housekeeping import housekeeping_of
+from collector.app.logs import log_events, log_failed_subscriber
+from collector.app.view import Watch
+from collector.app.wakeup import SignalSafeEvent
+from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
+from collector.app.wiring_writer import make_followers, make_writer, store_of
 from collector.buffer.buffer import Buffer
-from collector.errors import SpoolError
+from collector.clock import Clock
+from collector.errors import UserError
+from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
-from collector.events.notices import DatabaseState, PotentialHalt
-from collector.retry import Backoff
-from collector.settings import DatabaseSettings, Settings
-from collector.sinks.contract import SessionState, Sink, Store, WriteSet
-from collector.sinks.registry import SinkOptions, make_follower, make_store
-from collector.writer.balance import Balance
-from collector.writer.breaker import Breaker, BreakerState
-from collector.writer.follower import Follower
+from collector.exchanges.registry import exchange_of
+from collector.features.market_rows import MarketRows
+from collector.features.rows import BookRows
+from collector.features.trade_bars import TradeBars
+from collector.ids import SegmentIds, new_id
+from collector.live.feed import Feed
+from collector.live.first_contact import PATIENCE_S
+from collector.live.thread import StreamThread
+from collector.masking import mask_url
+from collector.settings import Settings
+from collector.sinks.contract import SessionState, Sink, Store
+from collector.version import __version__
+from collector.writer.event_log import KINDS, EventLog
 from collector.writer.prepare import Preparation
-from collector.writer.sources import BufferSource
-from collector.writer.spool_file import SpoolFile
-from collector.writer.thread import Limits, WriterThread
 
-SPILL_SHARE = 0.5  # of the buffer, taken at one swap: the database does not keep up
-SPOOLS = 9  # for so many collectors on one server, started in one folder
-
-log = structlog.get_logger()
+ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
 
-def sink_options(database: DatabaseSettings) -> SinkOptions:
-    """Return what the configuration says of sinks of every kind."""
-    return SinkOptions(
-        database.table_name,
-        synchronous=database.synchronous,
-        auto_migrate=database.auto_migrate,
-        busy_timeout_s=database.busy_timeout_s,
-        call_timeout_s=database.call_timeout_s,
+def make_collector(
+    settings: Settings,
+    *,
+    events: EventBus | None = None,
+    store: Store[object] | None = None,  # instead of the one that database.url means
+    followers: Sequence[Sink] = (),  # further sinks, beside those that are configured
+    on_end: Callable[[], None] = lambda: None,  # a thread has ended, by itself or because it was asked to
+    patience_s: float = PATIENCE_S,  # before an exchange from which nothing comes is reported
+) -> Collector:
+    """Build a collector, not started. Raises UserError when there is nothing to collect."""
+    if not any(exchange.symbols for exchange in settings.exchanges.values()):
+        raise UserError(
+            "nothing to collect: no symbol is configured; name some with --symbols BTC/USDT:USDT, "
+            "SYMBOLS=BTCUSDT in the environment, or exchanges.<name>.symbols in a file for --config"
+        )
+    bus = events or EventBus(log_failed_subscriber)
+    watch = _observe(settings, bus)
+    buffer = Buffer(
+        levels_per_row=levels_per_row(settings),
+        max_rows=settings.buffer.max_rows,
+        max_bytes=settings.buffer.max_bytes,
+        flush_rows=settings.writer.batch_rows,
+    )
+    session = _session(settings)
+    store = store or store_of(settings)
+    following = make_followers(settings, store, followers, session, buffer)
+    ended, segment_ids = SignalSafeEvent(), SegmentIds()
+
+    def thread_ended() -> None:
+        ended.ring()
+        on_end()
+
+    def feeds(clock: Clock) -> Sequence[Feed]:
+        return make_feeds(
+            settings,
+            buffer,
+            clock=clock,
+            events=bus,
+            new_segment_id=segment_ids.next,
+            claim=claims.ask,
+            patience_s=patience_s,
+        )
+
+    stream = StreamThread(feeds, bus, thread_ended)
+    writer = make_writer(
+        settings,
+        buffer,
+        _preparation(settings, buffer, session, store, bus, stream),
+        store,
+        bus,
+        session_id=session.session_id,
+        followers=following,
+        on_end=thread_ended,
+    )
+    claims = Claims(_named_streams(settings), session, store, writer.tasks.submit, buffer.hurry)
+    housekeeping = housekeeping_of(
+        store,
+        settings.database.url,
+        settings.database.table_name,
+        session.session_id,
+        writer.tasks.submit,
+        upkeep=settings.housekeeping,
+        retention=settings.retention,
+    )
+    parts = Parts(
+        session, bus, watch, buffer, store, writer, tuple(following), stream, claims, housekeeping, ended
+    )
+    return Collector(
+        parts,
+        exchanges=tuple(settings.exchanges),
+        database=mask_url(settings.database.url),
+        deadline_s=settings.shutdown.deadline_s,
     )
 
 
-def store_of(settings: Settings) -> Store[object]:
-    """Return the store that `database.url` means, not opened."""
-    return make_store(settings.database.url, sink_options(settings.database))
+def _observe(settings: Settings, events: EventBus) -> Watch:
+    """Attach the log, the view and the alarm to the event bus."""
+    log_events(events)
+    watch = Watch()
+    watch.listen(events)
+    integrity = settings.integrity
+    HaltAlarm(events, most=integrity.max_critical_errors, window_s=integrity.critical_window_s)
+    return watch
 
 
-def make_writer(
+def _preparation(
     settings: Settings,
     buffer: Buffer,
-    preparation: Preparation,
-    store: Sink,
+    session: SessionState,
+    store: Store[object],
     events: EventBus,
-    *,
-    session_id: str,
-    followers: Sequence[Follower] = (),
-    on_end: Callable[[], None],
-) -> WriterThread:
-    """Return the store's writer, not started; the followers get what it has committed."""
-
-    def on_change(state: BreakerState, cause: str) -> None:
-        events.publish(DatabaseState(state.value, time.time_ns(), cause))
-
-    def on_commit(write_set: WriteSet) -> None:
-        for follower in followers:
-            follower.offer(write_set)
-
-    def on_refusal(error: SpoolError) -> None:
-        code = "no_room" if error.full else "spool_refused"
-        reason = "what is written now waits in memory; when that is full, it is dropped"
-        events.publish(PotentialHalt("", code, reason, time.time_ns(), detail=str(error)))
-
-    balance = Balance(session_id, buffer.key)
-    behind_at_rows = max(1, int(buffer.capacity_rows * SPILL_SHARE))
-    return WriterThread(
-        BufferSource(buffer, preparation, balance, behind_at_rows=behind_at_rows),
-        store,
-        SpoolFile(*spool_paths(settings, store), max_bytes=settings.spool.max_bytes),
-        _breaker(settings, on_change),
-        balance,
-        _limits(settings),
-        session_id=session_id,
-        on_commit=on_commit,
-        on_end=on_end,
-        on_refusal=on_refusal,
+    stream: StreamThread,
+) -> Preparation:
+    """Build what prepares write sets: rows with their features, segments, and events for their table."""
+    facts = facts_of(settings, buffer, stream)
+    happened = EventLog(session.session_id)
+    for kind in KINDS:
+        events.attach(kind, happened.note)
+    return Preparation(
+        session,
+        buffer.key,
+        BookRows(facts, levels_per_row(settings), settings.storage.features).settle,
+        most_rows=min(ROWS_A_TRANSACTION, store.capabilities.most_rows or ROWS_A_TRANSACTION),
+        market_rows=MarketRows(facts).settle,
+        beside=happened.take,
+        compare_bars=TradeBars(
+            buffer.key, open_at_last_close=lambda exchange: exchange_of(exchange).bars_open_at_last_close
+        ).compare,
     )
 
 
-def make_followers(
-    settings: Settings, store: Sink, more: Sequence[Sink], session: SessionState, buffer: Buffer
-) -> list[Follower]:
-    """Return the followers that are configured, and those of `more`, not started."""
-    configured = [
-        (make_follower(one.url, sink_options(settings.database)), one.spool_max_bytes)
-        for one in settings.followers
-    ]
-    given = [(sink, settings.spool.max_bytes) for sink in more]
-    beside = spool_paths(settings, store)
+def _session(settings: Settings) -> SessionState:
+    return SessionState(
+        session_id=new_id(),
+        started_ns=time.time_ns(),
+        version=__version__,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        wanted=_wanted_text(settings),
+    )
+
+
+def _wanted_text(settings: Settings) -> str:
+    """Return as JSON what the session collects, for the table of sessions."""
+    sampled = settings.model_dump(mode="json")["exchanges"]
+    wanted = {
+        name: {
+            "symbols": list(exchange.symbols),
+            "channels": list(exchange.channels),
+            "sample": sampled[name]["sample"],
+            "features": settings.storage.versions,
+        }
+        for name, exchange in settings.exchanges.items()
+    }
+    return json.dumps(wanted, sort_keys=True)
+
+
+def _named_streams(settings: Settings) -> list[StreamKey]:
+    """Return the configured streams with ccxt's symbols, whose meaning is known before markets are loaded."""
     return [
-        Follower(
-            sink,
-            SpoolFile(*follower_spool_paths(beside, sink), max_bytes=max_bytes),
-            _breaker(settings, _log_changes(sink.name)),
-            Balance(session.session_id, buffer.key),
-            _limits(settings),
-            session=session,
-        )
-        for sink, max_bytes in (*configured, *given)
+        StreamKey(name, symbol, channel)
+        for name, exchange in settings.exchanges.items()
+        for symbol in exchange.symbols
+        for channel in exchange.channels
+        if "/" in symbol
     ]
-
-
-def spool_paths(settings: Settings, store: Sink) -> list[Path]:
-    """Return where the spool may be; the first path that nobody else holds is taken."""
-    if settings.spool.path is not None:
-        return [Path(settings.spool.path).expanduser().absolute()]
-    if store.file is not None:
-        return [store.file.with_name(f"{store.file.name}-spool")]
-    mark = _mark(store)
-    names = [f"collector-{mark}-spool", *(f"collector-{mark}-spool-{n}" for n in range(2, SPOOLS + 1))]
-    return _existing_first(Path(name).absolute() for name in names)
-
-
-def follower_spool_paths(beside: Sequence[Path], sink: Sink) -> list[Path]:
-    """Return where the spool of a follower may be: beside the store's."""
-    return _existing_first(path.with_name(f"{path.name}-follower-{_mark(sink)}") for path in beside)
-
-
-def _existing_first(paths: Iterable[Path]) -> list[Path]:
-    return sorted(paths, key=lambda one: not one.exists())  # what one of them holds is to be brought in
-
-
-def _mark(sink: Sink) -> str:
-    address = sink.name.replace(":***@", "@")  # whether there is a password or not
-    return hashlib.sha256(address.encode()).hexdigest()[:8]
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        interval_s=settings.writer.interval_s,
-        spill_after_s=settings.spool.after_s,
-        call_timeout_s=settings.database.call_timeout_s,
-    )
-
-
-def _breaker(settings: Settings, on_change: Callable[[BreakerState, str], None]) -> Breaker:
-    writer, breaker = settings.writer, settings.breaker
-    return Breaker(
-        breaker.failures,
-        Backoff(writer.retry_base_s, writer.retry_max_s),
-        Backoff(breaker.wait_base_s, breaker.wait_max_s),
-        on_change=on_change,
-    )
-
-
-def _log_changes(name: str) -> Callable[[BreakerState, str], None]:
-    def log_change(state: BreakerState, cause: str) -> None:
-        if state is not BreakerState.HALF_OPEN:
-            log.warning("follower.breaker", sink=name, state=state.value, cause=cause)
-
-    return log_change

@@ -1,1 +1,1 @@
-"""A local order book, and the proof that it is the exchange's."""
+"""Keep a local order book, and prove that it is the exchange's."""

@@ -1,4 +1,4 @@
-"""Open a book by a REST snapshot and join the stream to it; know where the snapshot's sight ends.
+"""Open a book by a REST snapshot, join the stream to it, and keep track of the levels it does not show.
 
 Levels beyond a snapshot's edge are unknown, not empty: they may have rested there since before it, and a
 diff stream never mentions them. Such a book counts only what it has seen, and asks to be fetched again
@@ -9,8 +9,8 @@ stands at its number: no update on the way there is passed over.
 from math import inf
 from typing import NamedTuple, Protocol
 
-from collector.book.book import OrderBook
 from collector.book.kept_deltas import DeltaMemory, KeptDeltas
+from collector.book.order_book import OrderBook
 from collector.book.verified import (
     CONTINUED,
     MERGED,
@@ -45,7 +45,7 @@ class BridgingRule(Rule, Protocol):
         """Judge the first delta on a snapshot: REPEATS is older, CONTINUES joins, BREAKS leaves a hole."""
 
 
-class _Brought(NamedTuple):
+class _Rebuilt(NamedTuple):
     snapshot: Snapshot
     book: OrderBook
     last: Snapshot | Delta  # the last message in it
@@ -73,23 +73,23 @@ class BridgedBook(VerifiedBook):
         self._joined = False  # a delta has joined the snapshot; from then on each follows the one before
         self._bid_edge = 0.0  # the lowest bid and the highest ask that are known for sure
         self._ask_edge = UNLIMITED
-        self._awaited: _Brought | None = None  # a snapshot that the stream has yet to reach
+        self._awaited: _Rebuilt | None = None  # a snapshot that the stream has yet to reach
         self.fetching = 0  # snapshots under way: deltas are kept for them
 
     @property
     def needs_snapshot(self) -> bool:
-        """Say whether a snapshot should be fetched now: none yet, or the price comes near an edge."""
+        """Return whether a snapshot should be fetched now: none yet, or the price comes near an edge."""
         if self.state is not BookState.SYNCED:
             return True
         return self._awaited is None and not self.knows(max(1, int(self._depth * NEAR_THE_EDGE)))
 
     @property
     def awaits_the_stream(self) -> bool:
-        """Say whether a snapshot is there that the stream has yet to reach."""
+        """Return whether a snapshot is there that the stream has yet to reach."""
         return self._awaited is not None
 
     def knows(self, levels: int) -> bool:
-        """Say whether the best `levels` of each side are known for sure."""
+        """Return whether the best `levels` of each side are known for sure."""
         bids, asks = self.book.bids.prices, self.book.asks.prices
         knows_bids = self._bid_edge <= 0.0 or (len(bids) >= levels and bids[-levels] >= self._bid_edge)
         knows_asks = self._ask_edge == UNLIMITED or (
@@ -134,20 +134,20 @@ class BridgedBook(VerifiedBook):
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Build the book anew from a REST snapshot and the deltas since; one that is ahead waits for them."""
-        brought = self._bring_up(snapshot)
-        return brought if isinstance(brought, Outcome) else self._take(brought)
+        rebuilt = self._rebuild(snapshot)
+        return rebuilt if isinstance(rebuilt, Outcome) else self._take(rebuilt)
 
     def compare(self, snapshot: Snapshot) -> str | None:
         """Compare with a snapshot: "" is equal, words name a difference, None is not comparable now."""
-        brought = self._bring_up(snapshot)
-        if self.state is not BookState.SYNCED or isinstance(brought, Outcome):
+        rebuilt = self._rebuild(snapshot)
+        if self.state is not BookState.SYNCED or isinstance(rebuilt, Outcome):
             return None
-        if brought.sequence != self.last_sequence:
+        if rebuilt.sequence != self.last_sequence:
             return None
-        return self._disagreement(brought.book, snapshot) or ""
+        return self._disagreement(rebuilt.book, snapshot) or ""
 
-    def _bring_up(self, snapshot: Snapshot) -> "_Brought | Outcome":
-        """Build a book from a snapshot and the deltas kept since, or say why that cannot be done."""
+    def _rebuild(self, snapshot: Snapshot) -> "_Rebuilt | Outcome":
+        """Build a book from a snapshot and the deltas kept since; an Outcome if that cannot be done."""
         sequence = snapshot.sequence
         if sequence is None:
             return Outcome(Did.REJECTED, "malformed", "a snapshot without a sequence cannot be joined")
@@ -181,24 +181,24 @@ class BridgedBook(VerifiedBook):
                 sequence = delta.sequence or sequence
         except FrameError as error:
             return Outcome(Did.REJECTED, error.reason, error.detail)
-        return _Brought(snapshot, book, last, sequence, joined)
+        return _Rebuilt(snapshot, book, last, sequence, joined)
 
-    def _take(self, brought: "_Brought") -> Outcome:
-        sequence, before = brought.sequence, self.last_sequence
+    def _take(self, rebuilt: "_Rebuilt") -> Outcome:
+        sequence, before = rebuilt.sequence, self.last_sequence
         if self.state is not BookState.SYNCED or before is None:
-            return self._install(brought, OPENED)
+            return self._install(rebuilt, OPENED)
         if sequence < before:
             return Outcome(Did.REJECTED, STALE_SNAPSHOT, f"snapshot reaches {sequence}, the book {before}")
         if sequence > before:
             # The updates up to there are on their way. What waits already is reached before this one.
             if self._awaited is not None:
                 return NOT_KEPT
-            self._awaited = brought
+            self._awaited = rebuilt
             return AWAITED
-        wrong = self._disagreement(brought.book, brought.snapshot)
-        return self._install(brought, MERGED) if wrong is None else self._broke(WITNESS, wrong)
+        wrong = self._disagreement(rebuilt.book, rebuilt.snapshot)
+        return self._install(rebuilt, MERGED) if wrong is None else self._broke(WITNESS, wrong)
 
-    def _approach(self, awaited: "_Brought", delta: Delta) -> Outcome:
+    def _approach(self, awaited: "_Rebuilt", delta: Delta) -> Outcome:
         """Take in the snapshot that waits, if the delta just applied is the one that reaches it.
 
         Sizes are absolute: where the snapshot stands within the delta, both together are the book at the
@@ -216,11 +216,11 @@ class BridgedBook(VerifiedBook):
         wrong = self._disagreement(book, awaited.snapshot)
         if wrong is not None:
             return self._broke(WITNESS, wrong)
-        return self._install(_Brought(awaited.snapshot, book, delta, reached, joined=True), MET)
+        return self._install(_Rebuilt(awaited.snapshot, book, delta, reached, joined=True), MET)
 
-    def _install(self, brought: "_Brought", outcome: Outcome) -> Outcome:
-        """Let a book that was brought up to the stream be the book."""
-        snapshot, self.book, last, sequence, self._joined = brought
+    def _install(self, rebuilt: "_Rebuilt", outcome: Outcome) -> Outcome:
+        """Let a book that was rebuilt up to the stream be the book."""
+        snapshot, self.book, last, sequence, self._joined = rebuilt
         # Fewer levels than asked for are all there are; as many on either side are where it was cut off.
         whole = len(snapshot.bids) != len(snapshot.asks)
         self._bid_edge = 0.0 if whole and len(snapshot.bids) < self._depth else snapshot.bids[-1][0]
@@ -252,7 +252,7 @@ class BridgedBook(VerifiedBook):
         return self._bridge(self.last_sequence, delta)
 
     def _settle(self, message: Snapshot | Delta, outcome: Outcome) -> Outcome:
-        """Settle as any book, but cut late: levels that diffs bring in beyond the depth are known too."""
+        """Settle a message and cut the book late: levels that diffs bring beyond the depth are known too."""
         depth, self._depth = self._depth, self._depth * KEPT_DEPTHS
         try:
             settled = super()._settle(message, outcome)

@@ -1,10 +1,10 @@
-"""Believe a book only while its exchange's own numbers prove it: a small state machine, no I/O, no clock."""
+"""Verify a local book by its exchange's own numbers: a small state machine, no I/O, no clock."""
 
 from enum import Enum, auto
 from math import inf
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from collector.book.book import OrderBook
+from collector.book.order_book import OrderBook
 from collector.errors import FrameError
 from collector.events.messages import Delta, Snapshot
 
@@ -24,7 +24,7 @@ class Rule(Protocol):
 
     @property
     def verification(self) -> str:
-        """Name what proves the book: the word that stands in coverage."""
+        """Return the word for what proves the book, as it stands in coverage."""
 
     def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
         """Judge a snapshot that arrives while the book is synced."""
@@ -41,8 +41,35 @@ class ProvingRule(Rule, Protocol):
         """Return None when the book is right, otherwise what was expected and found."""
 
 
+class WholeBooks:
+    """The rule of a channel that sends the whole book each time: nothing can be missed but news.
+
+    Without `ids_grow` the update ids prove nothing, and every book is taken.
+    """
+
+    def __init__(self, verification: str = "connection", *, ids_grow: bool = True) -> None:
+        self.verification = verification
+        self._ids_grow = ids_grow
+
+    def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
+        """Refuse: such a channel has no deltas."""
+        del last_sequence, delta
+        return Verdict.BREAKS
+
+    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
+        """Judge by the update ids; where there are none, only the levels tell whether anything is new."""
+        sequence = snapshot.sequence
+        if not self._ids_grow:
+            return Verdict.CONTINUES
+        if sequence is None:
+            return Verdict.UNNUMBERED
+        if last_sequence is None or sequence > last_sequence:
+            return Verdict.CONTINUES
+        return Verdict.REPEATS if sequence == last_sequence else Verdict.RESTARTS
+
+
 class BookState(Enum):
-    """Where a book stands."""
+    """The state of a book."""
 
     UNSYNCED = auto()  # no snapshot yet
     SYNCED = auto()
@@ -103,11 +130,11 @@ class VerifiedBook:
 
     @property
     def verification(self) -> str:
-        """Name what proves the book."""
+        """Return the word for what proves the book."""
         return self._rule.verification
 
     def knows(self, levels: int) -> bool:
-        """Say whether the best `levels` of each side are known for sure: as many as were subscribed."""
+        """Return whether the best `levels` of each side are known for sure: as many as were subscribed."""
         return levels <= self._depth
 
     def known_levels(self, most: int) -> int:
@@ -145,7 +172,7 @@ class VerifiedBook:
         return self._settle(delta, outcome)
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
-        """Take a whole book, as the first or in place of what was."""
+        """Replace the book by a snapshot, or open it."""
         outcome = OPENED
         before = None
         if self.state is BookState.SYNCED:
@@ -172,7 +199,7 @@ class VerifiedBook:
         return self._settle(snapshot, outcome)
 
     def doubt(self, reason: str, detail: str) -> Outcome:
-        """Throw the book away, if there is one: something of it was lost that its numbers need not show."""
+        """Discard the book, if there is one: a loss is known that its numbers need not show."""
         if self.state is not BookState.SYNCED:
             return UNSYNCED
         return self._broke(reason, detail)
@@ -216,7 +243,7 @@ class VerifiedBook:
         return outcome
 
     def _broke(self, reason: str, detail: str) -> Outcome:
-        """Throw the book away; one that was never synced goes on waiting for its snapshot."""
+        """Discard the book; one that was never synced goes on waiting for its snapshot."""
         was_synced = self.state is BookState.SYNCED
         self.reset()
         self.state = BookState.RESYNCING if was_synced else BookState.UNSYNCED

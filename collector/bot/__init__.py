@@ -1,1 +1,1 @@
-"""The collector within another program: started, asked and stopped by a bot."""
+"""Run the collector within another program, such as a bot."""

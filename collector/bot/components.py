@@ -1,4 +1,4 @@
-"""Put a program together from named components: made and started in order, stopped in reverse.
+"""Build a program from named components: made and started in order, stopped in reverse.
 
     factory = ComponentFactory()
     register(factory)                                  # what this package brings
@@ -32,7 +32,7 @@ class Registry(Protocol):
     """What a bot's own factory must have, for `register` to add our components to it."""
 
     def register(self, name: str, builder: Builder, /) -> Any:
-        """Remember how a component is made."""
+        """Register a builder."""
 
 
 def register(factory: Registry) -> None:
@@ -43,39 +43,39 @@ def register(factory: Registry) -> None:
 
 
 def build_data_ingestor(config: Mapping[str, Any]) -> DataIngestor:
-    """Make an ingestor from its short keys."""
+    """Build an ingestor from its short keys."""
     return create_data_ingestor(config)
 
 
 def build_tick_store(_config: Mapping[str, Any], *, data_ingestor: DataIngestor) -> TickStore:
-    """Hand out the tick store of the ingestor."""
+    """Return the ingestor's tick store."""
     return data_ingestor.ticks
 
 
 def build_live_bars(config: Mapping[str, Any], *, data_ingestor: DataIngestor) -> LiveBars:
-    """Make bars from the ingestor's trades: `interval`; `symbol` and `exchange` for those of one market."""
+    """Build bars from the ingestor's trades: `interval`; `symbol` and `exchange` for those of one market."""
     return data_ingestor.bars(**config)
 
 
 class ComponentFactory:
-    """Knows how components are made. Names are registered once."""
+    """A registry of builders by name. Names are registered once."""
 
     def __init__(self) -> None:
         self._builders: dict[str, Builder] = {}
 
     def register(self, name: str, builder: Builder) -> None:
-        """Remember how the component `name` is made."""
+        """Register the builder of the component `name`."""
         if name in self._builders:
             raise UserError(f"the component {name!r} is registered already; expected a name of its own")
         self._builders[name] = builder
 
     @property
     def names(self) -> list[str]:
-        """The names that are registered."""
+        """Return the registered names."""
         return list(self._builders)
 
     def create(self, config: Mapping[str, Mapping[str, Any]]) -> "Components":
-        """Make every component that the config has a part for, those first that others need."""
+        """Build every component that the config has a section for, in the order of their needs."""
         made: dict[str, Any] = {}
         builders = {name: self._builder(name, part) for name, part in config.items()}
         for name in _in_order(builders):
@@ -118,7 +118,7 @@ class Components:
             raise
 
     def stop(self) -> list[str]:
-        """Stop all that was started, in reverse; names those that raised, which stops no other."""
+        """Stop all that was started, in reverse; returns the names of those that raised."""
         failed = []
         while self._started:
             name = self._started.pop()
@@ -147,7 +147,7 @@ def _start(name: str, component: Any) -> None:
 
 
 def _needs(builder: Builder) -> dict[str, bool]:
-    """Name the components that a builder takes, and whether it cannot do without."""
+    """List the components that a builder takes, and whether each is required."""
     parameters = inspect.signature(builder).parameters.values()
     return {
         one.name: one.default is inspect.Parameter.empty

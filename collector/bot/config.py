@@ -1,4 +1,4 @@
-"""The short flat keys of an ingestor, and what each means in the full settings."""
+"""Define the short keys of an ingestor, and translate them into the full settings."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final, Self
 
-from collector.bot.wording import Written, in_short_keys
+from collector.bot.wording import WrittenConfig, in_short_keys
 from collector.errors import SettingsError
 from collector.exchanges.exchange import one_of
 from collector.exchanges.meaning import DEFAULT_LEVELS, default_channel, kind_meant, one_kind
@@ -23,7 +23,7 @@ MOST_LEVELS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataIngestorConfig:
-    """What to collect and where to put it. Made wrong, it tells every mistake at once (SettingsError)."""
+    """What to collect and where to store it. Raises SettingsError with every mistake at once."""
 
     exchange: str = DEFAULT_EXCHANGE
     symbol: str | Sequence[str] = "BTC/USDT:USDT"  # one, several separated by commas, or a list
@@ -50,17 +50,17 @@ class DataIngestorConfig:
 
     def __post_init__(self) -> None:
         problems = _own_problems(self)
-        told = {_key_told(text) for text in problems}
+        reported = {_key_in(text) for text in problems}
         try:
             self.to_settings()
         except SettingsError as error:
-            problems += [text for text in error.problems if _key_told(text) not in told]
+            problems += [text for text in error.problems if _key_in(text) not in reported]
         if problems:
             raise SettingsError(sorted(problems))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read a dict; an unknown key is a mistake like any other."""
+        """Build from a dict; an unknown key is a mistake like any other."""
         known = [one.name for one in fields(cls)]
         problems = [_unknown(str(name), known) for name in values if name not in known]
         try:
@@ -72,25 +72,25 @@ class DataIngestorConfig:
         return config
 
     def to_settings(self) -> Settings:
-        """Return the full settings that this comes to; COLLECTOR_ variables set what no short key does."""
+        """Return the full settings; COLLECTOR_ variables set what no short key does."""
         return self.load().settings
 
     def load(self) -> Loaded:
-        """Return the full settings, and what a person should be told of them."""
+        """Return the full settings, and notes on them for a person."""
         more = self.settings if isinstance(self.settings, Mapping) else {}
         try:
             return _load({**_meant(self), **more})
         except SettingsError as error:
             exchange = known_exchange(self)
-            written = Written(
+            written = WrittenConfig(
                 NAME,
                 {one.name: getattr(self, one.name) for one in fields(self)},
                 [(short, path.format(exchange=exchange)) for short, path, _ in TABLE],
                 more,
                 [place for _, place in channels_of(self)],
             )
-            told = in_short_keys(error.problems, written, lambda: _load(more).settings)
-            raise SettingsError(told) from None
+            problems = in_short_keys(error.problems, written, lambda: _load(more).settings)
+            raise SettingsError(problems) from None
 
 
 OPTIONAL: Final = frozenset({"exchange", "environment", "market", "endpoints", "data_source"})
@@ -102,7 +102,7 @@ def _load(overrides: Mapping[str, object]) -> Loaded:
 
 
 def _meant(config: DataIngestorConfig) -> dict[str, object]:
-    """Return the full keys that the short ones come to."""
+    """Return the full keys that the short ones stand for."""
     exchange = known_exchange(config)
     meant = {(short, path.format(exchange=exchange)): mean(config) for short, path, mean in TABLE}
     return {path: to for (short, path), to in meant.items() if to is not None or short not in OPTIONAL}
@@ -117,7 +117,7 @@ def _environment(config: DataIngestorConfig) -> object:
 
 
 def channels_of(config: DataIngestorConfig) -> list[tuple[str, str]]:
-    """Choose the smallest book that holds the levels, and add the others; each by the caller's name too."""
+    """Return the smallest book that holds the levels and the other channels, each with the caller's key."""
     exchange, names = known_exchange(config), _texts(config.symbol)
     try:
         book = default_channel(exchange, names, one_kind(config.market), config.orderbook_depth)
@@ -136,7 +136,7 @@ def _database(config: DataIngestorConfig) -> object:
 
 
 def _texts(value: object) -> Sequence[str]:
-    """Read a list, or names separated by commas; what is neither is told of by itself."""
+    """Read a list, or names separated by commas; anything else is reported elsewhere."""
     if isinstance(value, str):
         return listed(value)
     return [str(one) for one in value] if isinstance(value, list | tuple) else []
@@ -165,13 +165,13 @@ TABLE: Final[tuple[tuple[str, str, Meaning], ...]] = (
 
 
 def known_exchange(config: DataIngestorConfig) -> str:
-    """Return the exchange; in the place of one that is not known, which is told, the default one."""
+    """Return the exchange; the default one for an unknown name, which is reported elsewhere."""
     known = isinstance(config.exchange, str) and is_known(config.exchange)
     return config.exchange if known else DEFAULT_EXCHANGE
 
 
 def _own_problems(config: DataIngestorConfig) -> list[str]:
-    """Check what the full settings cannot be asked about."""
+    """Check what the full settings cannot check."""
     seconds = config.start_timeout
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     known = f"{one_of(list(EXCHANGES))}, or another of ccxt.pro's"
@@ -198,7 +198,7 @@ def _own_problems(config: DataIngestorConfig) -> list[str]:
 
 
 def _depth_problems(config: DataIngestorConfig) -> list[str]:
-    """Hold the levels wanted against the deepest book that the exchange has."""
+    """Compare the levels wanted with the deepest book that the exchange has."""
     exchange, wanted = known_exchange(config), config.orderbook_depth
     meant = {kind_meant(exchange, name, one_kind(config.market)) for name in _texts(config.symbol)}
     deepest = [
@@ -214,7 +214,7 @@ def _nearest_exchange(name: object) -> str:
     return nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
 
 
-def _key_told(text: str) -> str:
+def _key_in(text: str) -> str:
     return text.split(": ")[1]
 
 

@@ -1,4 +1,4 @@
-"""Say whether an ingestor does what it should, and if not, why."""
+"""Report whether an ingestor does what it should, and if not, why."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Health:
 
 
 def reasons_of(view: View) -> Iterator[str]:
-    """Tell what is wrong with a running collector."""
+    """List what is wrong with a running collector."""
     if not view.answers:
         yield "the websocket thread or the writer thread does not answer"
     yield from (f"refused: {text}" for text in view.refused)

@@ -1,4 +1,4 @@
-"""Run a collector within another program: start it, hear from it, ask it, stop it, start it again."""
+"""Run a collector within another program: start, callbacks, questions, stop, and start again."""
 
 import threading
 import time
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import structlog
 
 from collector.app.collector import Collector, Report
-from collector.app.logs import log_failed_subscriber, set_up_logging
+from collector.app.logs import log_failed_subscriber
+from collector.app.wiring import make_collector
 from collector.bot.config import DataIngestorConfig
 from collector.bot.health import Health, reasons_of
 from collector.bot.live_bars import LiveBars
@@ -18,28 +19,29 @@ from collector.bot.tick_store import TickStore
 from collector.errors import CollectorError, IngestorError, UserError
 from collector.events.batch import StreamKey
 from collector.events.bus import MOST_WAITING, EventBus, Subscription
+from collector.events.channel import Channel
 from collector.events.market import L2Update
 from collector.events.notices import PotentialHalt, SegmentChanged, State, SystemState
-from collector.events.subscriber import Failure, in_a_handler
+from collector.events.subscriber import HandlerFailure, in_a_handler
+from collector.log.output import set_up_logging
 from collector.settings import Settings
 
 if TYPE_CHECKING:
     from collector.app.view import View
 
 Phase = Literal["stopped", "starting", "running", "stopping"]
-BOOKS = ("book.", "bbo")
 START_TIMEOUT_S = 30.0  # where full settings are given, which have no such key
 
 log = structlog.get_logger()
 
 
 def create_data_ingestor(config: Mapping[str, Any]) -> "DataIngestor":
-    """Make an ingestor from a dict of short keys. Raises SettingsError with every mistake in it."""
+    """Build an ingestor from a dict of short keys. Raises SettingsError with every mistake in it."""
     return DataIngestor(DataIngestorConfig.from_dict(config))
 
 
 class DataIngestor:
-    """One collector, held by a bot. Callbacks and subscriptions stay over a stop and the next start."""
+    """A collector within a bot. Callbacks and subscriptions outlive a stop and a new start."""
 
     def __init__(self, config: DataIngestorConfig | Settings) -> None:
         if isinstance(config, Settings):
@@ -61,16 +63,16 @@ class DataIngestor:
 
     @property
     def database_url(self) -> str:
-        """Where the rows are: what the loaders take, as they take the ingestor itself."""
+        """Return where the rows are; the loaders take it, or the ingestor itself."""
         return self.settings.database.url
 
     @property
     def phase(self) -> Phase:
-        """Tell whether it is stopped, starting, running or stopping."""
+        """Return whether it is stopped, starting, running or stopping."""
         return self._phase
 
     def start(self, timeout: float | None = None) -> bool:
-        """Collect. True once the first book is verified; False, with `start_failure` saying why, in time.
+        """Start collecting. True once a book is verified; else False, and `start_failure` has the reason.
 
         After False nothing runs. Does nothing while it runs.
         """
@@ -88,7 +90,7 @@ class DataIngestor:
         return failure is None
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Drain, close, account. True when nothing was lost; `report` has the figures. Idempotent.
+        """Stop: drain, close, account. True when nothing was lost; `report` has the figures. Idempotent.
 
         A callback may call it; while another thread stops already, which waits for that callback, it returns
         at once.
@@ -120,7 +122,7 @@ class DataIngestor:
         name: str | None = None,
         most_waiting: int = MOST_WAITING,
     ) -> Subscription:
-        """Call a callback with each state of each book, in a thread of its own. Call the result to end it.
+        """Call a callback with each state of each book, in a thread of its own. Call the result to end that.
 
         One that cannot keep up loses its own oldest updates, counted under `name` in `get_stats`.
         """
@@ -141,7 +143,7 @@ class DataIngestor:
         collector.check_symbols(name, *symbols)
         new = collector.subscribe(name, *symbols)
         kept = self.settings.exchanges[name].symbols
-        self._want(name, (*kept, *dict.fromkeys(key.symbol for key in new)))
+        self._keep_symbols(name, (*kept, *dict.fromkeys(key.symbol for key in new)))
         return new
 
     def unsubscribe(self, *symbols: str, exchange: str | None = None) -> list[StreamKey]:
@@ -152,7 +154,7 @@ class DataIngestor:
         gone = {*symbols, *(key.symbol for key in ended)}
         meant = collector.meaning(name, *self.settings.exchanges[name].symbols)
         kept = tuple(one for one in meant if one not in gone and meant[one] not in gone)
-        self._want(name, kept)
+        self._keep_symbols(name, kept)
         return ended
 
     def bars(self, interval: str, *, symbol: str | None = None, exchange: str | None = None) -> LiveBars:
@@ -162,7 +164,7 @@ class DataIngestor:
         return bars
 
     def is_healthy(self) -> Health:
-        """Say whether all is well: true or false, with `reasons`."""
+        """Return whether all is well: true or false, with `reasons`."""
         collector = self._collector
         if collector is None or self._phase != "running":
             why = f" ({self.start_failure})" if self.start_failure else ""
@@ -170,7 +172,7 @@ class DataIngestor:
         return Health(tuple(reasons_of(collector.view())))
 
     def get_stats(self) -> dict[str, Any]:
-        """Return what it can say of itself, as plain values: streams, the identity's terms, callbacks."""
+        """Return its statistics as plain values: streams, the identity's terms, callbacks."""
         collector = self._collector
         if collector is not None:
             self._last_view = collector.view()
@@ -183,7 +185,7 @@ class DataIngestor:
         until_s = time.monotonic() + timeout_s
         verified = threading.Event()
         channels = {one for exchange in self.settings.exchanges.values() for one in exchange.channels}
-        awaited = {one for one in channels if one.startswith(BOOKS)} or channels
+        awaited = {one for one in channels if Channel.of(one).is_book} or channels
 
         def on_segment(event: SegmentChanged) -> None:
             if event.verified and event.channel in awaited:
@@ -191,7 +193,7 @@ class DataIngestor:
                 collector.interrupt()
 
         try:
-            collector = Collector(self.settings, events=self.events, on_end=self._on_thread_end)
+            collector = make_collector(self.settings, events=self.events, on_end=self._on_thread_end)
             self.events.attach(SegmentChanged, on_segment)
             self.events.attach(PotentialHalt, self._on_halt)
             self.events.attach(SystemState, self._on_state)
@@ -249,7 +251,7 @@ class DataIngestor:
         if event.state is State.DISCONNECTED:
             self._last_trouble = f"{event.connection} disconnected: {event.cause}"
 
-    def _on_failed_subscriber(self, failure: Failure) -> None:
+    def _on_failed_subscriber(self, failure: HandlerFailure) -> None:
         log_failed_subscriber(failure)
         if not isinstance(failure.event, IngestorError):  # told to a broken error callback it would never end
             text = f"{failure.subscriber} raised {failure.error!r}"
@@ -270,8 +272,8 @@ class DataIngestor:
             )
         return names[0] if name is None else name
 
-    def _want(self, exchange: str, symbols: tuple[str, ...]) -> None:
-        """Remember for the next start what is collected now."""
+    def _keep_symbols(self, exchange: str, symbols: tuple[str, ...]) -> None:
+        """Store for the next start what is collected now."""
         of_exchange = self.settings.exchanges[exchange].model_copy(update={"symbols": symbols})
         exchanges = {**self.settings.exchanges, exchange: of_exchange}
         self.settings = self.settings.model_copy(update={"exchanges": exchanges})

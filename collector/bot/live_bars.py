@@ -8,6 +8,7 @@ from collections.abc import Callable
 from collector.bot.symbol_names import Market, is_called
 from collector.errors import UserError
 from collector.events.bus import EventBus, Subscription
+from collector.events.channel import TRADE
 from collector.events.market import Candle, Trade
 from collector.events.notices import SegmentChanged
 
@@ -23,7 +24,7 @@ Listener = Callable[["Bar"], None]
 
 
 class Bar(Candle, frozen=True, gc=False, kw_only=True):
-    """A bar built here. `complete` says that every trade of its interval was seen."""
+    """A bar built of trades. `complete`: every trade of its interval was seen."""
 
     complete: bool
 
@@ -120,7 +121,7 @@ class LiveBars:
         self._listeners["correction"].append(listener)
 
     def listen(self, events: EventBus, *, most_waiting: int = MOST_WAITING) -> Subscription:
-        """Build from what the bus publishes, in a thread of its own. Returns what ends it."""
+        """Build bars of the bus's trades, in a thread of its own. Returns a function that ends it."""
         name = f"bars {self.interval}"
         subscription = events.subscribe(
             (Trade, SegmentChanged), self.take, name=name, most_waiting=most_waiting, alarm=self
@@ -133,7 +134,7 @@ class LiveBars:
         return self._current.get((exchange, symbol))
 
     def take(self, event: Trade | SegmentChanged) -> None:
-        """Take a trade, or the news that a stream of trades has begun or ended."""
+        """Add a trade, or handle the beginning or end of a stream of trades."""
         if isinstance(event, SegmentChanged):
             self._on_segment(event)
             return
@@ -142,7 +143,7 @@ class LiveBars:
         self._end_until(event.received_at_ns / 1e9)  # more may wait that was received before now
 
     def due_in_s(self) -> float | None:
-        """Tell how long it is until the next bar is over."""
+        """Return the time until the next bar is over."""
         if not self._building:
             return None
         due_s = min(self._due_s(market, building) for market, building in self._building.items())
@@ -204,7 +205,7 @@ class LiveBars:
 
     def _on_segment(self, event: SegmentChanged) -> None:
         market = event.exchange, event.symbol
-        if event.channel == "trade" and not event.verified and self._wanted(*market):
+        if event.channel == TRADE and not event.verified and self._wanted(*market):
             self._doubted[market] = True
             if market in self._building:
                 self._building[market].complete = False

@@ -1,4 +1,4 @@
-"""Put what an ingestor can say of itself into plain values, fit for JSON."""
+"""Convert an ingestor's statistics into plain values, fit for JSON."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ TERMS = ("received", "written", "merged", "sampled_out", "rejected_total", "drop
 def stats_of(
     state: str, reasons: Sequence[str], view: View | None, callbacks: Sequence[Delivery]
 ) -> dict[str, Any]:
-    """Return the whole as one dict; `view` is None before the first start."""
+    """Return all statistics as one dict; `view` is None before the first start."""
     streams = [] if view is None else [_stream(one) for one in view.streams]
     stats: dict[str, Any] = {
         "state": state,
@@ -49,7 +49,7 @@ def stats_of(
 
 
 def _stream(view: StreamView) -> dict[str, Any]:
-    glance = view.glance
+    now = view.glance
     return {
         "exchange": view.key.exchange,
         "symbol": view.key.symbol,
@@ -59,7 +59,7 @@ def _stream(view: StreamView) -> dict[str, Any]:
         "rejected": dict(view.counts.rejected),
         "gaps": view.gaps,
         "last_cause": view.last_cause,
-        "bid": None if glance is None else glance.bid,
-        "ask": None if glance is None else glance.ask,
-        "lag_ms": None if glance is None else glance.lag_ms,
+        "bid": None if now is None else now.bid,
+        "ask": None if now is None else now.ask,
+        "lag_ms": None if now is None else now.lag_ms,
     }

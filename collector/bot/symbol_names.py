@@ -20,7 +20,7 @@ class SymbolNames:
         self._loose: dict[str, tuple[Market, ...]] = {}
 
     def add(self, market: Market) -> None:
-        """Learn the spellings of a market."""
+        """Add the spellings of a market."""
         _, symbol = market
         self._exact = _with(self._exact, [symbol.upper()], market)
         self._loose = _with(self._loose, _spellings(symbol), market)
@@ -45,14 +45,14 @@ class SymbolNames:
 
 
 def is_called(symbol: str, name: str) -> bool:
-    """Say whether a name, in any case or form, may mean a symbol."""
+    """Return whether a name, in any case or form, may mean a symbol."""
     return _squeezed(name) in _spellings(symbol)
 
 
 def _with(
     known: dict[str, tuple[Market, ...]], spellings: Iterable[str], market: Market
 ) -> dict[str, tuple[Market, ...]]:
-    """Return the same with one more: whoever reads the old one meanwhile sees it whole."""
+    """Return a copy with one more entry: readers of the old one see it whole."""
     return {**known, **{name: (*known.get(name, ()), market) for name in spellings}}
 
 

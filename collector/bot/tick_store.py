@@ -1,4 +1,4 @@
-"""Keep the latest trade and the latest top of the book of each market, for whoever asks."""
+"""Keep the latest trade and the latest top of the book of each market."""
 
 import threading
 from collections.abc import Callable
@@ -49,7 +49,7 @@ class TickStore:
         self._names = SymbolNames()
 
     def listen(self) -> None:
-        """Keep what the bus publishes from now on; in the publisher's thread, for it is quick."""
+        """Keep what the bus publishes from now on, in the publisher's thread: it is quick."""
         self._events.attach(L2Update, self._on_update)
         self._events.attach(Trade, self._on_trade)
         self._events.attach(SegmentChanged, self._on_segment)
@@ -68,7 +68,7 @@ class TickStore:
         return None if market is None else self._trades.get(market)
 
     def tick(self, symbol: str, exchange: str | None = None) -> Tick:
-        """Return both, of one moment."""
+        """Return the latest top and trade, of one moment."""
         market = self._find(symbol, exchange)
         if market is None:
             return Tick()
@@ -88,7 +88,7 @@ class TickStore:
         name: str | None = None,
         most_waiting: int = MOST_WAITING,
     ) -> Callable[[], None]:
-        """Call a handler with each new top and each trade, in a thread of its own. Returns what ends it."""
+        """Call a handler with each new top and trade, in a thread of its own. Returns what ends it."""
         return self._events.subscribe((Top, Trade), handler, name=name, most_waiting=most_waiting)
 
     def _find(self, symbol: str, exchange: str | None) -> Market | None:

@@ -1,4 +1,4 @@
-"""Tell a mistake of the full settings by the short key that its writer knows, with the limit there."""
+"""Report mistakes of the full settings by the short keys that their writer used, with their limits."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,8 +14,8 @@ MOST_ROWS = 1_000_000  # that may trigger a flush
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What the writer of a config wrote, and what it stands for."""
+class WrittenConfig:
+    """A config as written, and the full settings that it stands for."""
 
     name: str  # what messages call the config
     values: Mapping[str, object]  # by short key
@@ -25,13 +25,15 @@ class Written:
 
 
 def in_short_keys(
-    problems: Sequence[str], written: Written, settings_of: Callable[[], Settings]
+    problems: Sequence[str], written: WrittenConfig, settings_of: Callable[[], Settings]
 ) -> list[str]:
-    """Return the problems as the writer knows the keys; `settings_of` gives the settings beside his own."""
-    return list(dict.fromkeys(_told(problems, written, settings_of)))
+    """Return the problems in short keys; `settings_of` returns the settings beside the written ones."""
+    return list(dict.fromkeys(_reworded(problems, written, settings_of)))
 
 
-def _told(problems: Sequence[str], written: Written, settings_of: Callable[[], Settings]) -> Iterator[str]:
+def _reworded(
+    problems: Sequence[str], written: WrittenConfig, settings_of: Callable[[], Settings]
+) -> Iterator[str]:
     for problem in problems:
         place, _, rest = problem.partition(": ")
         key, separator, text = rest.partition(": ")
@@ -52,12 +54,12 @@ def _told(problems: Sequence[str], written: Written, settings_of: Callable[[], S
         yield f"{place}: {short}: {_worded(text, written)}"
 
 
-def _is_own(key: str, written: Written) -> bool:
-    """Say whether the writer used the full key himself."""
+def _is_own(key: str, written: WrittenConfig) -> bool:
+    """Return whether the full key was written itself."""
     return any(key == own or key.startswith((f"{own}.", f"{own}[")) for own in written.more)
 
 
-def _short(key: str, written: Written) -> str:
+def _short(key: str, written: WrittenConfig) -> str:
     """Return the short key, with what follows it: `symbol[1]` of `exchanges.bybit.symbols[1]`."""
     limits = {"buffer.max_rows": "buffer_size", "stream.backoff_max_s": "reconnect_delay"}
     if key in limits:  # what is told is that it is below the short key's value
@@ -71,8 +73,8 @@ def _short(key: str, written: Written) -> str:
     return key
 
 
-def _worded(text: str, written: Written) -> str:
-    """Put short keys in the place of full ones within a text."""
+def _worded(text: str, written: WrittenConfig) -> str:
+    """Replace full keys within a text by short ones."""
     for short, path in written.places:
         if path not in written.more:
             text = re.sub(rf"{re.escape(path)}(?![\w*])", short, text)
@@ -80,7 +82,7 @@ def _worded(text: str, written: Written) -> str:
 
 
 def _limits(settings_of: Callable[[], Settings]) -> dict[str, str]:
-    """Say what may stand in a short key that another key limits as well."""
+    """Describe what a short key may hold when another key limits it as well."""
     try:
         settings = settings_of()
     except SettingsError:  # told by itself

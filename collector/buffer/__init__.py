@@ -1,1 +1,1 @@
-"""The bounded, locked buffer between the two threads."""
+"""Buffer rows between the two threads: bounded and locked."""

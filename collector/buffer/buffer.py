@@ -1,4 +1,4 @@
-"""Hand rows from the websocket thread to the writer thread: the one object that both touch.
+"""Buffer rows between the websocket thread and the writer thread: the one object that both touch.
 
 One lock, held for an append or a swap, never while anything is computed, read or written. Rows are
 numbers in flat arrays: nothing for the garbage collector to walk, and numpy reads them as they lie.
@@ -38,7 +38,7 @@ NUMBER_BYTES = 8
 
 
 class Buffer:
-    """Bounded in rows and bytes. Full means that a row is counted as dropped, not that anybody waits."""
+    """A buffer bounded in rows and bytes. When it is full, rows are dropped and counted; nobody waits."""
 
     def __init__(
         self, *, levels_per_row: int, max_rows: int, flush_rows: int, max_bytes: int | None = None
@@ -84,7 +84,7 @@ class Buffer:
             return len(self._streams) - 1
 
     def key(self, stream: int) -> StreamKey:
-        """Name a stream by its number."""
+        """Return the stream of a number."""
         return self._streams[stream]
 
     def contract(self, stream: int) -> ContractSize | None:
@@ -92,7 +92,7 @@ class Buffer:
         return self._contracts[stream]
 
     def tally(self, stream: int) -> Tally:
-        """Return what the websocket thread counts a stream's events with, whoever feeds the stream."""
+        """Return the counter of a stream's events, shared by all connections that feed the stream."""
         return self._tallies[stream]
 
     def append(
@@ -106,7 +106,7 @@ class Buffer:
         known_levels: int,
         levels: Sequence[float],
     ) -> bool:
-        """Take a row; False when there is no room and it was counted as dropped.
+        """Append a row; False when there is no room and it was counted as dropped.
 
         `received` is the stream's own count of events so far, this one included: taken over in the same
         breath as the row, so that at any swap the two sides of the identity are of the same moment.
@@ -139,7 +139,7 @@ class Buffer:
         trade_id: str,
         marked: str | None,
     ) -> bool:
-        """Take a trade, its columns as TradeColumns has them; else as `append`."""
+        """Append a trade, its columns as TradeColumns has them; otherwise as `append`."""
         with self._lock:
             counts = self._received(integers[STREAM_COLUMN], received)
             if self._full:
@@ -150,7 +150,7 @@ class Buffer:
             return True
 
     def append_candle(self, received: int, numbers: Sequence[float], integers: Sequence[int]) -> bool:
-        """Take the state of a bar, its columns as CandleColumns has them; else as `append`."""
+        """Append the state of a bar, its columns as CandleColumns has them; otherwise as `append`."""
         with self._lock:
             counts = self._received(integers[STREAM_COLUMN], received)
             if self._full:
@@ -169,75 +169,75 @@ class Buffer:
             self._worth_a_flush.notify_all()
 
     def count_witnessed(self, segment_id: int, compared: int, disagreed: int) -> None:
-        """Note comparisons of an open segment with something independent."""
+        """Count comparisons of an open segment with something independent."""
         with self._lock:
             witnessed = self._witnessed.setdefault(segment_id, Witnessed())
             witnessed.compared += compared
             witnessed.disagreed += disagreed
 
     def count_rejected(self, stream: int, received: int, reason: str) -> None:
-        """Settle an event that gives no row."""
+        """Count an event as rejected."""
         with self._lock:
             rejected = self._received(stream, received).rejected
             rejected[reason] = rejected.get(reason, 0) + 1
 
     def count_merged(self, stream: int, received: int) -> None:
-        """Settle an event that says what a stored row says already."""
+        """Count an event as merged: a stored row says the same."""
         with self._lock:
             self._received(stream, received).merged += 1
 
     def count_dropped(self, stream: int, received: int) -> None:
-        """Settle an event that found no room."""
+        """Count an event as dropped for want of room."""
         with self._lock:
             self._received(stream, received).dropped += 1
 
     def _received(self, stream: int, received: int) -> Counts:
-        """Take over a stream's count of events, the lock being held; what becomes of the last one is next."""
+        """Update a stream's count of events, the lock being held, and return its counts to add to."""
         counts = self._counts[stream]
         counts.received = received
         self._changed.add(stream)
         return counts
 
     def open_segment(self, opened: SegmentOpened) -> None:
-        """Note that a segment begins; its rows come after."""
+        """Record that a segment begins; its rows come after."""
         with self._lock:
             self._opened.append(opened)
             self._open[opened.segment_id] = opened.liveness
 
     def move_segment(self, segment_id: int, liveness: Liveness) -> None:
-        """Note that a segment goes on over another connection."""
+        """Record that a segment goes on over another connection."""
         with self._lock:
             self._open[segment_id] = liveness
 
     def close_segment(self, closed: SegmentClosed) -> None:
-        """Note that a segment ended; its rows came before."""
+        """Record that a segment ended; its rows came before."""
         with self._lock:
             self._closed.append(closed)
             del self._open[closed.segment_id]
 
     @property
     def has_room(self) -> bool:
-        """Say whether a row would be taken."""
+        """Return whether there is room for a row."""
         return not self._full
 
     @property
     def high_rows(self) -> int:
-        """Tell the highest fill so far."""
+        """Return the highest fill so far."""
         return max(self._high_rows, self._rows)
 
     @property
     def capacity_rows(self) -> int:
-        """Tell how many rows there is room for, by their number and by their bytes."""
+        """Return how many rows there is room for in all, by their number and by their bytes."""
         return self._max_rows
 
     def hurry(self) -> None:
-        """Wake the writer now, whatever there is."""
+        """Wake the writer now, however few rows there are."""
         with self._lock:
             self._hurried = True
             self._worth_a_flush.notify_all()
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until a flush is worth it, or the time is over."""
+        """Wait until there are enough rows for a flush, or the time is over."""
         deadline = time.monotonic() + timeout_s
         with self._lock:
             while not self._hurried and self._rows < self._flush_rows:
@@ -247,7 +247,7 @@ class Buffer:
             self._hurried = False
 
     def swap(self) -> Batch:
-        """Take all that came since the last swap."""
+        """Return all that came since the last swap, and begin with empty arrays."""
         with self._lock:
             batch = Batch(
                 levels=self._levels,

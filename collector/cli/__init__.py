@@ -1,4 +1,4 @@
-"""The command line: `python run.py [command]`, or `collector [command]`."""
+"""Run the command line: `python run.py [command]`, or `collector [command]`."""
 
 import sys
 

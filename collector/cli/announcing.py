@@ -1,4 +1,4 @@
-"""Say in a line what a configuration, or the lack of one, comes to."""
+"""Announce in a line what is collected into where."""
 
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ TO_CHANGE = (
 
 
 def announce(loaded: "Loaded") -> None:
-    """Say what is collected into where: on standard error, or in the log where that is for machines alone."""
+    """Print what is collected into where: on standard error, or into the log where only machines read it."""
     text = first_line(loaded)
     if loaded.settings.logging.format != "json":
         print(text, file=sys.stderr, flush=True)
@@ -34,7 +34,7 @@ def log_notes(loaded: "Loaded") -> None:
 
 
 def first_line(loaded: "Loaded") -> str:
-    """Say what is collected into where and, where nobody said what, how to change it."""
+    """Return what is collected into where and, for the defaults, how to change it."""
     settings, notes = loaded.settings, loaded.notes
     said = "; ".join(f"{name} {_what(one)}" for name, one in settings.exchanges.items())
     why = f" ({notes.why})" if notes.why else ""
@@ -45,7 +45,7 @@ def first_line(loaded: "Loaded") -> str:
 
 
 def default_setup(loaded: "Loaded") -> str:
-    """Say that what is spoken of is the default set-up; nothing where somebody configured another."""
+    """Return words for the default set-up; nothing where another is configured."""
     if not loaded.notes.is_default_setup:
         return ""
     names = "; ".join(f"{name} {_some(one.symbols)}" for name, one in loaded.settings.exchanges.items())

@@ -32,8 +32,8 @@ ALWAYS_SHOWN = {"written", "pending"}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One stream as it is drawn."""
+class StreamLine:
+    """A stream as it is drawn."""
 
     view: "StreamView"
     rate: float | None  # updates a second
@@ -47,15 +47,15 @@ class Column:
     heading: str
     width: int
     from_width: int
-    say: Callable[[Line], str]
+    text: Callable[[StreamLine], str]
     left: bool = False
-    style: Callable[[Line], str] = lambda _: ""
+    style: Callable[[StreamLine], str] = lambda _: ""
 
 
 def draw(view: "View", rates: Sequence[float | None], now_ns: int, width: int, height: int) -> Group:
     """Return the table of a view; `rates` are the updates a second of its streams."""
     lines = [
-        Line(stream, rate, (now_ns - stream.last_cause_ns) / 1e9 if stream.gaps else None)
+        StreamLine(stream, rate, (now_ns - stream.last_cause_ns) / 1e9 if stream.gaps else None)
         for stream, rate in zip(view.streams, rates, strict=True)
         if stream.key.symbol != UNKNOWN or stream.counts.received
     ]
@@ -70,7 +70,7 @@ def draw(view: "View", rates: Sequence[float | None], now_ns: int, width: int, h
     return Group(*drawn)
 
 
-def _columns(lines: Sequence[Line], width: int) -> list[Column]:
+def _columns(lines: Sequence[StreamLine], width: int) -> list[Column]:
     longest = max((len(line.view.key.symbol) for line in lines), default=0)
     columns = [
         Column("symbol", min(max(longest, 8), 13 + max(0, width - 80) // 8), 0, _symbol, left=True),
@@ -92,7 +92,7 @@ def _columns(lines: Sequence[Line], width: int) -> list[Column]:
     return [*shown, Column("last cause", room, 0, lambda line: _cause(line, room), left=True)]
 
 
-def _heading(view: "View", lines: Sequence[Line], width: int) -> Text:
+def _heading(view: "View", lines: Sequence[StreamLine], width: int) -> Text:
     verified = sum(line.view.state == "verified" for line in lines)
     minutes, seconds = divmod(int(view.uptime_s), 60)
     clock = f"{minutes // 60:d}:{minutes % 60:02d}:{seconds:02d}"
@@ -115,7 +115,7 @@ def _names(columns: Sequence[Column]) -> Text:
     return Text(" ".join(cells), style="dim underline")
 
 
-def _streams(lines: Sequence[Line], columns: Sequence[Column], room: int) -> list[Text]:
+def _streams(lines: Sequence[StreamLine], columns: Sequence[Column], room: int) -> list[Text]:
     """Draw the streams, exchange by exchange; where there is no room for all, those in trouble first."""
     exchanges = len({line.view.key.exchange for line in lines})
     shown, hidden = list(lines), 0
@@ -136,8 +136,8 @@ def _streams(lines: Sequence[Line], columns: Sequence[Column], room: int) -> lis
     return drawn
 
 
-def _row(line: Line, columns: Sequence[Column]) -> Text:
-    cells = [Text(_cell(column.say(line), column), style=column.style(line)) for column in columns]
+def _row(line: StreamLine, columns: Sequence[Column]) -> Text:
+    cells = [Text(_cell(column.text(line), column), style=column.style(line)) for column in columns]
     return Text(" ").join(cells)
 
 
@@ -183,7 +183,7 @@ def _waiting(view: "View", peak: str) -> Text:
 
 
 def _identity(view: "View") -> Text:
-    """Say whether everything that came in is accounted for; a batch being committed is on its way."""
+    """Draw whether all events are accounted for; those of a batch being committed are on their way."""
     totals = {name: sum(getattr(one.counts, term) for one in view.streams) for name, term in TERMS.items()}
     came = totals["received"] + totals["carried in"]
     settled = [f"{totals[name]:,} {name}" for name in SETTLED if totals[name] or name in ALWAYS_SHOWN]
@@ -198,11 +198,11 @@ def _identity(view: "View") -> Text:
     return text
 
 
-def _symbol(line: Line) -> str:
+def _symbol(line: StreamLine) -> str:
     return line.view.key.symbol
 
 
-def _state_style(line: Line) -> str:
+def _state_style(line: StreamLine) -> str:
     return STATE_STYLES.get(line.view.state, "")
 
 
@@ -212,46 +212,46 @@ def _rate(rate: float | None) -> str:
     return f"{rate:.1f}" if rate < 100 else f"{rate:,.0f}"  # noqa: PLR2004  (three digits say enough)
 
 
-def _lag(line: Line) -> str:
+def _lag(line: StreamLine) -> str:
     lag_ms = line.view.glance.lag_ms if line.view.glance is not None else None
     if lag_ms is None:
         return "-"
     return f"{lag_ms:.1f}" if abs(lag_ms) < 100 else f"{lag_ms:,.0f}"  # noqa: PLR2004
 
 
-def _lag_style(line: Line) -> str:
+def _lag_style(line: StreamLine) -> str:
     lag_ms = line.view.glance.lag_ms if line.view.glance is not None else None
     return "yellow" if lag_ms is not None and abs(lag_ms) > LATE_MS else ""
 
 
-def _sides(line: Line) -> tuple[float, float] | None:
-    glance = line.view.glance
-    if glance is None or glance.bid is None or glance.ask is None:
+def _sides(line: StreamLine) -> tuple[float, float] | None:
+    now = line.view.glance
+    if now is None or now.bid is None or now.ask is None:
         return None
-    return glance.bid, glance.ask
+    return now.bid, now.ask
 
 
-def _mid(line: Line) -> str:
+def _mid(line: StreamLine) -> str:
     sides = _sides(line)
     return "-" if sides is None else price((sides[0] + sides[1]) / 2)
 
 
-def _spread(line: Line) -> str:
+def _spread(line: StreamLine) -> str:
     sides = _sides(line)
     return "-" if sides is None else f"{sides[1] - sides[0]:.6g}"
 
 
-def _bps(line: Line) -> str:
+def _bps(line: StreamLine) -> str:
     sides = _sides(line)
     return "-" if sides is None else f"{(sides[1] - sides[0]) / (sides[0] + sides[1]) * 20_000:.2f}"
 
 
-def _gaps_style(line: Line) -> str:
+def _gaps_style(line: StreamLine) -> str:
     return "yellow" if line.view.gaps else "dim"
 
 
-def _cause(line: Line, room: int) -> str:
-    """Name the last cause, and how long ago it was where there is room for that."""
+def _cause(line: StreamLine, room: int) -> str:
+    """Draw the last cause, and how long ago it was where there is room."""
     if line.age_s is None:
         return ""
     long = f"{line.view.last_cause} {span(line.age_s)} ago"

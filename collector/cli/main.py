@@ -73,11 +73,11 @@ def _root(
         bool, typer.Option("--version", callback=_number, is_eager=True, help="Show the version and leave.")
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Handle the options before a command."""
 
 
 def run(words: list[str]) -> int:
-    """Run the command line and return the exit code; a user's mistake is told without a traceback."""
+    """Run the command line and return the exit code; a user's mistake is printed without a traceback."""
     if not HELP.intersection(words):
         from collector.database.sqlite_file import use_newest_sqlite  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The options that several commands share."""
+"""Define the options that several commands share."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

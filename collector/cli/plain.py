@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(unit: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """Yield what takes (done, total); draws a bar with the time left on a terminal, nothing elsewhere."""
+    """Yield a function that takes (done, total): it draws a bar on a terminal, nothing elsewhere."""
     if not (shown and sys.stderr.isatty()):
         yield lambda _done, _total: None
         return
@@ -57,7 +57,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, left:
 
 
 def width() -> int:
-    """Return how wide a line may be."""
+    """Return the width of a line."""
     return get_terminal_size().columns if sys.stdout.isatty() else WIDTH_IN_A_PIPE
 
 
@@ -85,8 +85,8 @@ def size(count: float) -> str:
     return f"{count:,.3g} TB"
 
 
-def can_say(text: str) -> bool:
-    """Say whether standard output has these characters."""
+def can_print(text: str) -> bool:
+    """Return whether standard output can encode these characters."""
     try:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
@@ -95,8 +95,8 @@ def can_say(text: str) -> bool:
 
 
 def follower_text(state: "FollowerState") -> str:
-    """Word what became of a follower's rows: only what there is to tell."""
-    told = [
+    """Describe what became of a follower's rows, without the counts that are 0."""
+    parts = [
         f"{state.rows:,} rows stored",
         f"{state.in_memory:,} in memory" if state.in_memory else "",
         f"{state.spooled:,} wait in the spool {state.spool}" if state.spooled else "",
@@ -104,4 +104,4 @@ def follower_text(state: "FollowerState") -> str:
         f"{state.dropped:,} DROPPED" if state.dropped else "",
         f"the last error: {state.last_error}" if state.last_error else "",
     ]
-    return f"{state.name}: {', '.join(text for text in told if text)}"
+    return f"{state.name}: {', '.join(text for text in parts if text)}"

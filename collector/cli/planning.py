@@ -1,4 +1,4 @@
-"""Say what a configuration brings: messages and rows a second, gigabytes a day, when the disk is full."""
+"""Estimate what a configuration brings: messages and rows a second, gigabytes a day, days to a full disk."""
 
 import datetime as dt
 import shutil
@@ -19,7 +19,7 @@ LONGEST_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StreamPlan:
     """What one stream brings."""
 
     exchange: str
@@ -35,7 +35,7 @@ class Line:
 class Plan:
     """What all streams bring, and the room there is for it."""
 
-    lines: Sequence[Line]
+    lines: Sequence[StreamPlan]
     folder: Path | None  # of the database; None where it is on a server
     free_bytes: int | None
 
@@ -56,14 +56,14 @@ class Plan:
 
     @property
     def days_until_full(self) -> float | None:
-        """Tell how long the disk lasts; None where that is not known."""
+        """Compute how long the disk lasts; None where that is not known."""
         if self.free_bytes is None or not self.gigabytes_a_day:
             return None
         return self.free_bytes * SPARE / 1e9 / self.gigabytes_a_day
 
 
-def make_plan(settings: "Settings", lines: Sequence[Line]) -> Plan:
-    """Hold what the streams bring against the room for the database."""
+def make_plan(settings: "Settings", lines: Sequence[StreamPlan]) -> Plan:
+    """Compare what the streams bring with the room for the database."""
     from collector.database.url import database_url, sqlite_path  # noqa: PLC0415
 
     path = sqlite_path(database_url(settings.database.url))
@@ -72,8 +72,8 @@ def make_plan(settings: "Settings", lines: Sequence[Line]) -> Plan:
     return Plan(lines, path.parent, shutil.disk_usage(path.parent).free)
 
 
-def expected_lines(settings: "Settings") -> list[Line]:
-    """Return what the exchanges' pages, or busy markets, let expect of each stream."""
+def expected_lines(settings: "Settings") -> list[StreamPlan]:
+    """Estimate each stream by the exchanges' pages and busy markets."""
     from collector.cli.commands.plan_rates import expected  # noqa: PLC0415
     from collector.exchanges.meaning import kind_meant  # noqa: PLC0415
 
@@ -86,7 +86,7 @@ def expected_lines(settings: "Settings") -> list[Line]:
                 kind = kind_meant(name, symbol, one.market)
                 rate = expected(name, kind, channel, deep=deep, most_book_rows_a_s=most)
                 lines.append(
-                    Line(
+                    StreamPlan(
                         *(name, symbol, channel),
                         rate.messages_a_s,
                         sum(rate.rows_a_s.values()),

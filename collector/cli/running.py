@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collector.app.collector import Collector, Report
     from collector.app.view import View
     from collector.cli.screen import Screen
-    from collector.settings import LoggingSettings
+    from collector.log.options import LogOptions
     from collector.sinks.contract import AccountingState
 
 
@@ -62,25 +62,25 @@ def _reasons(state: "AccountingState") -> str:
 
 
 def end_at_once() -> None:
-    """Let Ctrl-C end the process without a word, as it ends a program that is not written in Python."""
+    """End the process at Ctrl-C without a traceback, as programs not written in Python end."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or somebody's
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
-def rung_by_interrupt() -> Iterator[SignalSafeEvent]:
-    """Ring a bell at Ctrl-C meanwhile. An exception could be raised where nobody sees it, and be lost."""
-    bell = SignalSafeEvent()
-    before = signal.signal(signal.SIGINT, lambda *_: bell.ring())
+def set_by_interrupt() -> Iterator[SignalSafeEvent]:
+    """Yield an event that Ctrl-C sets: an exception could be raised where nobody sees it."""
+    interrupted = SignalSafeEvent()
+    before = signal.signal(signal.SIGINT, lambda *_: interrupted.ring())
     try:
-        yield bell
+        yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
-def raised() -> Iterator[None]:
-    """Raise KeyboardInterrupt meanwhile."""
+def interrupt_raises() -> Iterator[None]:
+    """Raise KeyboardInterrupt at Ctrl-C within the block."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -101,10 +101,10 @@ class Face(Protocol):
     every_s: float
 
     def show(self, view: "View") -> None:
-        """Show how things stand."""
+        """Show the present view."""
 
     def stopping(self, deadline_s: float) -> None:
-        """Show that it stops, which may take so long."""
+        """Show that the collector is stopping, and how long that may take."""
 
     def close(self) -> None:
         """Show nothing more. Idempotent."""
@@ -117,7 +117,7 @@ def run_in_foreground(
     manager = ServiceManager()
     faces: list[Face] = [manager] if manager.wanted else []
     faces += [screen] if screen is not None else []
-    deadline_s = collector.settings.shutdown.deadline_s
+    deadline_s = collector.deadline_s
     with _stopped_by_signals(collector, screen):
         try:
             collector.start()
@@ -134,10 +134,10 @@ def run_in_foreground(
     return 0 if report.good else EXIT_LOST
 
 
-def screen_for(logging: "LoggingSettings", *, wanted: bool) -> "Screen | None":
+def screen_for(logging: "LogOptions", *, wanted: bool) -> "Screen | None":
     """Return the live table where there is a terminal to show it on; lines of JSON leave no room for it."""
-    from collector.app.logs import is_terminal  # noqa: PLC0415
     from collector.cli.screen import Screen  # noqa: PLC0415
+    from collector.log.output import is_terminal  # noqa: PLC0415
 
     if not wanted or (logging.format == "json" and logging.file is None):
         return None

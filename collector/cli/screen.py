@@ -1,4 +1,4 @@
-"""Keep a live table on a terminal while a collector runs."""
+"""Show a live table on a terminal while a collector runs."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Rates:
-    """Turns counts that grow into events a second."""
+    """Convert growing counts into events a second."""
 
     def __init__(self) -> None:
         self._last: dict[StreamKey, tuple[float, int]] = {}
@@ -60,7 +60,7 @@ class Screen:
         )
 
     def show(self, view: "View") -> None:
-        """Draw."""
+        """Draw the table."""
         if not self._live.is_started:
             self._live.start()
         size = self._live.console.size
@@ -68,16 +68,16 @@ class Screen:
         self._live.update(table, refresh=True)
 
     def stopping(self, deadline_s: float) -> None:
-        """Give the terminal back: the accounting comes next."""
+        """Restore the terminal: the accounting comes next."""
         self.close()
         text = f"stopping: writing what is held, within {deadline_s:g} s (Ctrl-C again gives that up)"
         print(text, file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Give the terminal back. Idempotent."""
+        """Restore the terminal. Idempotent."""
         if self._live.is_started:
             self._live.stop()
 
     def abandon(self) -> None:
-        """Give the terminal back from within a signal handler: nothing here may wait for a lock."""
+        """Restore the terminal from within a signal handler: nothing here may wait for a lock."""
         os.write(self._stream.fileno(), SHOW_CURSOR)

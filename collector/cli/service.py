@@ -1,4 +1,4 @@
-"""Tell the service manager (systemd) that the collector is ready, alive, and stopping.
+"""Notify the service manager (systemd) that the collector is ready, alive, or stopping.
 
 The protocol is a datagram of NAME=value lines to the socket that NOTIFY_SOCKET names (sd_notify(3)).
 """
@@ -16,7 +16,7 @@ MICROSECONDS = 1_000_000
 
 
 class ServiceManager:
-    """Speaks to the manager that started us; silent where none did."""
+    """Notify the manager that started the process; do nothing where none did."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")
@@ -27,11 +27,11 @@ class ServiceManager:
 
     @property
     def wanted(self) -> bool:
-        """Say whether a manager listens."""
+        """Return whether there is a service manager."""
         return bool(self._address)
 
     def show(self, view: "View") -> None:
-        """Say how it goes; keep still about being alive when a thread does not answer."""
+        """Send the status; no sign of life when a thread does not answer."""
         lines = [f"STATUS={_status(view)}"]
         if not self._is_ready:
             lines.append("READY=1")
@@ -41,11 +41,11 @@ class ServiceManager:
         self._send(*lines)
 
     def stopping(self, deadline_s: float) -> None:
-        """Say that what is held is being written, and how long that may take."""
+        """Notify that the collector is stopping, and how long that may take."""
         self._send("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={int(deadline_s * MICROSECONDS)}")
 
     def close(self) -> None:
-        """Leave nothing open."""
+        """Do nothing: no socket stays open."""
 
     def _send(self, *lines: str) -> None:
         if not self._address:
@@ -61,7 +61,7 @@ class ServiceManager:
 
 
 def _watchdog_s(environ: Mapping[str, str]) -> float | None:
-    """Return within how long the manager wants to hear of us; None when it does not."""
+    """Return the manager's watchdog interval; None when it has none."""
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     try:

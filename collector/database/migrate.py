@@ -34,17 +34,17 @@ _LOCK_TIMEOUT_S = 60
 log = get_logger()
 
 
-class Status(NamedTuple):
+class MigrationStatus(NamedTuple):
     """The revision of a database; `current` is None before the first migration."""
 
     current: str | None
     head: str
 
 
-def status(engine: sa.Engine) -> Status:
+def status(engine: sa.Engine) -> MigrationStatus:
     """Return the revision of the database and the newest one known."""
     with engine.connect() as connection:
-        return Status(_current(connection), _head(_config()))
+        return MigrationStatus(_current(connection), _head(_config()))
 
 
 def bring_to_head(engine: sa.Engine, table_name: str, *, allow: bool) -> bool:
@@ -122,9 +122,9 @@ def _change(connection: sa.Connection, table_name: str, revision: str = "head") 
     command.upgrade(_config(connection, table_name), revision)
 
 
-def _known_position(connection: sa.Connection) -> Status:
+def _known_position(connection: sa.Connection) -> MigrationStatus:
     config = _config()
-    position = Status(_current(connection), _head(config))
+    position = MigrationStatus(_current(connection), _head(config))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if position.current is not None and position.current not in known:
         raise SchemaError(
@@ -173,7 +173,7 @@ def _is_complete(connection: sa.Connection, hot: sa.Table) -> bool:
     return has_indexes and present.issuperset(column.name for column in hot.columns)
 
 
-def _refusal(engine: sa.Engine, position: Status) -> str:
+def _refusal(engine: sa.Engine, position: MigrationStatus) -> str:
     return (
         f"the database {shown(engine.url)} is at schema revision {position.current or 'none'}, the "
         f"collector needs {position.head}; a server is not changed unasked: run\n"

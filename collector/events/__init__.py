@@ -1,1 +1,1 @@
-"""What happened: frozen values that import nothing, and the way they are handed on."""
+"""Define what happened, as frozen values, and hand it on."""

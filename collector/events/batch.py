@@ -1,4 +1,4 @@
-"""What one thread hands to the other: streams, segments, rows, and how each event was settled."""
+"""Define what one thread hands to the other: streams, segments, rows, and how each event was settled."""
 
 from array import array  # noqa: TC003  (a dataclass asks for its annotations at run time)
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ UNKNOWN = "_unknown"  # frames that cannot be mapped to a stream are counted und
 
 
 class StreamKey(NamedTuple):
-    """A stream: one channel of one market of one exchange."""
+    """The identity of a stream: one channel of one market of one exchange."""
 
     exchange: str
     symbol: str
@@ -43,7 +43,7 @@ class StreamKey(NamedTuple):
 
 @dataclass(slots=True)
 class Liveness:
-    """When a connection was last heard of. Written by the websocket thread, read at a swap."""
+    """The time at which a connection last sent something. Written by the websocket thread, read at a swap."""
 
     heard_ns: int = 0
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
-from collector.events.subscriber import Alarm, Delivery, Failure, Subscriber
+from collector.events.subscriber import Alarm, Delivery, HandlerFailure, Subscriber
 
 Event = TypeVar("Event")
 Receiver = Callable[[Any], None]
@@ -15,29 +15,29 @@ STOP_WITHIN_S = 2.0  # for a handler to work off what waits for it
 
 
 class Subscription:
-    """One handler's place on a bus. Call it to take the subscription back."""
+    """A handler's subscription. Call it to end it."""
 
     def __init__(self, bus: "EventBus", subscriber: Subscriber) -> None:
         self._bus = bus
         self._subscriber = subscriber
 
     def __call__(self) -> None:
-        """Call the handler no more; returns once it has. Does nothing the second time."""
+        """End the subscription; returns when the handler has returned. Does nothing the second time."""
         self._bus.remove(self._subscriber)
 
     def delivery(self) -> Delivery:
-        """Tell what became of the events so far."""
+        """Count what became of the events so far."""
         return self._subscriber.delivery()
 
 
 class EventBus:
-    """Hand each event to those who asked for its type.
+    """Deliver each event to the handlers of its type.
 
     `subscribe` is for everybody: a bounded queue and a thread for each handler, from `start` to `stop`.
     `attach` is for parts of ours that are quick and never wait: they are called in the publisher's thread.
     """
 
-    def __init__(self, on_failure: Callable[[Failure], None] = lambda _: None) -> None:
+    def __init__(self, on_failure: Callable[[HandlerFailure], None] = lambda _: None) -> None:
         self._on_failure = on_failure
         self._lock = threading.Lock()
         # Guarded by _lock; publishing reads _receivers, which is replaced as a whole.
@@ -47,16 +47,16 @@ class EventBus:
         self._running = False
 
     def wanted(self, kind: type) -> bool:
-        """Say whether anybody would hear an event of this type."""
+        """Return whether there is a handler for this type of event."""
         return kind in self._receivers
 
     def publish(self, event: object) -> None:
-        """Hand an event on."""
+        """Deliver an event to the handlers of its type."""
         for receive in self._receivers.get(type(event), ()):
             receive(event)
 
     def attach(self, kind: type[Event], handler: Callable[[Event], None]) -> Callable[[], None]:
-        """Call a handler in the publisher's thread: it must be quick. Returns what detaches it."""
+        """Call a handler in the publisher's thread: it must be quick. Returns a function that detaches it."""
         failures = 0
 
         def receive(event: Event) -> None:
@@ -65,7 +65,7 @@ class EventBus:
                 handler(event)
             except Exception as error:  # noqa: BLE001  (the publisher has done nothing wrong)
                 failures += 1
-                self._on_failure(Failure(_name_of(handler), event, error, failures))
+                self._on_failure(HandlerFailure(_name_of(handler), event, error, failures))
 
         with self._lock:
             self._attached.append(receive)
@@ -73,7 +73,7 @@ class EventBus:
         return lambda: self._detach([receive])
 
     def detach_all(self) -> None:
-        """Detach what is attached: its makers have ended. Subscriptions stay."""
+        """Detach all attached handlers. Subscriptions stay."""
         self._detach(list(self._attached))
 
     @overload
@@ -111,11 +111,11 @@ class EventBus:
 
         One that cannot keep up loses its oldest events, and one that raises goes on with the next; both are
         counted under `name` in `deliveries`. An `alarm` rings in the same thread when no event came until it
-        was due. Returns what takes the subscription back.
+        was due. Returns the subscription.
         """
         with self._lock:
             taken = {one.name for one in self._subscribers}
-            name = _unlike(name or _name_of(handler), taken)
+            name = _unique(name or _name_of(handler), taken)
             subscriber = Subscriber(name, handler, most_waiting, self._on_failure, alarm)
             self._subscribers.append(subscriber)
             self._add(_each(kinds), subscriber.put)
@@ -125,7 +125,7 @@ class EventBus:
         return Subscription(self, subscriber)
 
     def remove(self, subscriber: Subscriber) -> None:
-        """Take a subscription back, and end its thread."""
+        """End a subscription and its thread."""
         self._detach([subscriber.put])
         with self._lock:
             if subscriber not in self._subscribers:
@@ -141,7 +141,7 @@ class EventBus:
                 subscriber.start()
 
     def stop(self, timeout_s: float = STOP_WITHIN_S) -> list[str]:
-        """Let the subscribers have what waits and end their threads; names those that did not return.
+        """Deliver what is queued, then end the subscribers' threads; returns the names of those still alive.
 
         Subscriptions stay, for the next start. Does nothing the second time.
         """
@@ -152,7 +152,7 @@ class EventBus:
         return [one.name for one in subscribers if not one.stop(until_s)]
 
     def deliveries(self) -> list[Delivery]:
-        """Tell, subscriber by subscriber, what became of the events."""
+        """Count what became of the events, subscriber by subscriber."""
         with self._lock:
             return [one.delivery() for one in self._subscribers]
 
@@ -178,7 +178,7 @@ def _name_of(handler: Callable[..., Any]) -> str:
     return getattr(handler, "__qualname__", None) or type(handler).__name__
 
 
-def _unlike(name: str, taken: set[str]) -> str:
+def _unique(name: str, taken: set[str]) -> str:
     """Return the name, numbered when another subscriber has it."""
     numbered = (f"{name} #{number}" for number in range(2, len(taken) + 3))
     return name if name not in taken else next(one for one in numbered if one not in taken)

@@ -1,4 +1,4 @@
-"""Trades and bars on their way from one thread to the other: numbers in flat arrays, texts in lists."""
+"""Hold trades and bars in columns: numbers in flat arrays, texts in lists."""
 
 from array import array
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class TradeColumns:
     def append(
         self, numbers: Sequence[float], integers: Sequence[int], trade_id: str, marked: str | None
     ) -> None:
-        """Add one: TRADE_NUMBERS numbers, TRADE_INTEGERS integers."""
+        """Append a trade: TRADE_NUMBERS numbers, TRADE_INTEGERS integers."""
         packed = _pack_trade_numbers(*numbers), _pack_trade_integers(*integers)
         self.numbers.frombytes(packed[0])
         self.integers.frombytes(packed[1])
@@ -60,7 +60,7 @@ class CandleColumns:
         return len(self.integers) // CANDLE_INTEGERS
 
     def append(self, numbers: Sequence[float], integers: Sequence[int]) -> None:
-        """Add one: CANDLE_NUMBERS numbers, CANDLE_INTEGERS integers."""
+        """Append a state of a bar: CANDLE_NUMBERS numbers, CANDLE_INTEGERS integers."""
         packed = _pack_candle_numbers(*numbers), _pack_candle_integers(*integers)
         self.numbers.frombytes(packed[0])
         self.integers.frombytes(packed[1])

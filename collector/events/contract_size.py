@@ -1,4 +1,4 @@
-"""Make sizes that count contracts into base units, exactly: the number that the decimals themselves mean."""
+"""Convert sizes that count contracts into base units, exactly as the decimals say."""
 
 from collections.abc import Sequence
 from decimal import Decimal

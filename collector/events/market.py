@@ -1,4 +1,4 @@
-"""What a bot sees of a market: a state of a verified book, a trade, a bar.
+"""Define what a bot gets of a market: states of a verified book, trades, bars.
 
 Made by the websocket thread when somebody listens (`EventBus.wanted`), hence structs that the garbage
 collector need not walk. A feature is computed when it is read, in the reader's thread, by the formula of
@@ -23,7 +23,7 @@ next_id = count(time.time_ns()).__next__  # grows within a process, and from one
 
 
 class MarketEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What each of them has: where it is from, when the exchange said so and when we heard."""
+    """What all of them have: the market, the exchange's time and the time of receipt."""
 
     exchange: str
     symbol: str
@@ -33,13 +33,13 @@ class MarketEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def received_at(self) -> datetime:
-        """The instant of receipt, UTC, to the microsecond."""
+        """Return the instant of receipt, UTC, to the microsecond."""
         seconds, ns = divmod(self.received_at_ns, 1_000_000_000)
         return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ns // 1000)
 
     @property
     def exchange_time(self) -> datetime | None:
-        """The exchange's own time of it, UTC; None where none was sent."""
+        """Return the exchange's own time of it, UTC; None where none was sent."""
         if self.exchange_ms is None:
             return None
         seconds, ms = divmod(self.exchange_ms, 1000)
@@ -188,7 +188,7 @@ class L2Update(MarketEvent, frozen=True, gc=False, kw_only=True):
         return tuple(level for level in zip(prices, sizes, strict=True) if level[0] == level[0])  # not NaN
 
     def _total(self, quarter: int) -> float | None:
-        """Add up by explicit adds, the best first: `sum` rounds otherwise from Python 3.12 on."""
+        """Add up sizes one by one, the best first: `sum` rounds differently from Python 3.12 on."""
         if not self.ten_known:
             return None
         levels = len(self.numbers) // 4

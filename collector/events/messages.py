@@ -1,4 +1,4 @@
-"""What an exchange said, in one vocabulary for all of them.
+"""Define what an exchange can send, in one vocabulary for all of them.
 
 A mapper makes these from a frame; they live for as long as it takes to apply them. `topic` is the
 exchange's own name of a channel of one market: what was subscribed, and what the frame is routed by.
@@ -63,7 +63,7 @@ class Side(StrEnum):
 
 
 class Trade(msgspec.Struct, frozen=True, gc=False):
-    """A trade as told: whether its numbers make sense is judged where it is taken.
+    """A trade as the exchange sent it; its numbers are checked where it is taken.
 
     `kind` tells id spaces apart (`trade`, `agg`), `marked` names one that is no market trade, `number` is its
     id where ids follow each other without a hole, `past` says that it was sent at a subscription.
@@ -84,7 +84,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
 
 
 class Candle(msgspec.Struct, frozen=True, gc=False):
-    """A bar as told, or the state of one that is not over; `past` says that it was sent at a subscription."""
+    """A bar as the exchange sent it, or the state of one that is not over; `past`: sent at a subscription."""
 
     topic: str
     interval: str

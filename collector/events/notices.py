@@ -1,7 +1,9 @@
-"""What happened, as values for whoever subscribes: the log, a bot, a dashboard."""
+"""Define what is published about collecting (for logs, bots, dashboards), and a stream's present state."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from collector.events.batch import StreamKey
 
 
 class State(StrEnum):
@@ -20,7 +22,7 @@ class State(StrEnum):
 
     @classmethod
     def said(cls, word: str) -> "State":
-        """Read the word that an exchange uses."""
+        """Return the state for an exchange's own word."""
         return cls(word) if word in cls._value2member_map_ else cls.OTHER
 
 
@@ -48,6 +50,11 @@ class SegmentChanged:
     verified: bool
     cause: str = ""
     detail: str = ""
+
+    @property
+    def key(self) -> StreamKey:
+        """Return the stream that it is of."""
+        return StreamKey(self.exchange, self.symbol, self.channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ class ClockStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MarketChoice:
     """Which market a name was taken for, where it could mean several, or was there under another name."""
 
     name: str
@@ -116,7 +123,7 @@ class MarketsChosen:
 
     exchange: str
     at_ns: int
-    choices: tuple[Choice, ...]
+    choices: tuple[MarketChoice, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,25 @@ class FirstContact:
     at_ns: int
     address: str
     why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamNow:
+    """One stream at one moment. Prices are None where there are none."""
+
+    key: StreamKey
+    verified: bool
+    bid: float | None = None
+    ask: float | None = None
+    received_at_ns: int = 0  # receipt of the last message that said something new; 0: none yet
+    exchange_ms: int | None = None  # that message's time by the exchange
+
+    @property
+    def lag_ms(self) -> float | None:
+        """Return how long the last message was on its way; None where the exchange sends no time."""
+        if self.exchange_ms is None or not self.received_at_ns:
+            return None
+        return self.received_at_ns / 1e6 - self.exchange_ms
 
 
 Notice = (

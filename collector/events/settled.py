@@ -1,4 +1,4 @@
-"""What became of events, and the rows that they gave: what features hand to the writer."""
+"""Define what features hand to the writer: rows, and what became of each event."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -49,7 +49,7 @@ class Settled:
         return ((self.table, self.columns), *self.beside) if self.rows else ()
 
     def cut(self, most_rows: int) -> "tuple[Settled, Settled | None]":
-        """Cut after so many rows; None when there is no more than that."""
+        """Split after `most_rows` rows; the rest is None when there are no more."""
         if self.rows <= most_rows:
             return self, None
         end = most_rows
@@ -75,7 +75,7 @@ class Settled:
 
 
 def loads(portions: Iterable[Settled], most_rows: int) -> Iterator[list[Settled]]:
-    """Put portions together, and take them apart, so that each load has at most `most_rows` rows."""
+    """Regroup portions into loads of at most `most_rows` rows."""
     load: list[Settled] = []
     room = most_rows
     for portion in portions:

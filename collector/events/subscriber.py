@@ -1,4 +1,4 @@
-"""Hand events to one handler in a thread of its own, so that a slow one loses its own and stops nobody."""
+"""Deliver events to one handler in a thread of its own, so that a slow one delays nobody."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ LAST_CALL_S = 0.5  # what a handler gets to return in, once what waited for it w
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class HandlerFailure:
     """A handler raised."""
 
     subscriber: str
@@ -33,13 +33,13 @@ class Delivery:
 
 
 class Alarm(Protocol):
-    """What a handler's thread is to do when time has passed, whether or not events come."""
+    """Work that a handler's thread does when it is due, whether or not events come."""
 
     def due_in_s(self) -> float | None:
-        """Tell how long from now until it rings; None for not at all until the next event."""
+        """Return the time until it is due; None: not before the next event."""
 
     def ring(self) -> None:
-        """Do what was due."""
+        """Do what is due."""
 
 
 class Subscriber:
@@ -50,7 +50,7 @@ class Subscriber:
         name: str,
         handler: Callable[[Any], None],
         most_waiting: int,
-        on_failure: Callable[[Failure], None],
+        on_failure: Callable[[HandlerFailure], None],
         alarm: Alarm | None = None,
     ) -> None:
         self.name = name
@@ -87,7 +87,7 @@ class Subscriber:
             self._thread.start()
 
     def stop(self, until_s: float) -> bool:
-        """Let the handler have what waits, then end its thread; False when it did not return in time.
+        """Deliver what is queued, then end the thread; False when the handler did not return in time.
 
         `until_s` is of the monotonic clock; what still waits then is dropped. Called by the handler itself it
         returns at once: the thread ends after it.
@@ -102,7 +102,7 @@ class Subscriber:
         return not thread.is_alive()
 
     def delivery(self) -> Delivery:
-        """Tell what became of the events so far."""
+        """Count what became of the events so far."""
         with self._lock:
             waiting = self._queue.qsize()
             return Delivery(self.name, self._handled, self._failed, self._dropped, waiting)
@@ -118,7 +118,7 @@ class Subscriber:
             return thread, queue
 
     def _drop_all(self, queue: "SimpleQueue[object]") -> None:
-        """Have the thread end after the call it is in."""
+        """Drop what is queued, so that the thread ends after its present call."""
         dropped = 0
         with suppress(Empty):
             while queue.get_nowait() is not _END:
@@ -146,13 +146,13 @@ class Subscriber:
             self._handler(event)
         except Exception as error:  # noqa: BLE001  (whatever a subscriber raises is its own affair)
             self._failed += 1
-            self._on_failure(Failure(self.name, event, error, self._failed))
+            self._on_failure(HandlerFailure(self.name, event, error, self._failed))
         else:
             self._handled += 1
 
 
 def in_a_handler() -> bool:
-    """Say whether the present thread is one that calls a handler."""
+    """Return whether the present thread is one that calls a handler."""
     return getattr(_here, "in_a_handler", False)
 
 

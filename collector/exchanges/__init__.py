@@ -1,1 +1,1 @@
-"""Each exchange: its facts, its frames, its integrity rule. Pure, without ccxt."""
+"""Hold each exchange's facts, frames and integrity rule. Pure, without ccxt."""

@@ -1,33 +1,28 @@
-"""Find the addresses at which an exchange offers its public data, and tell ccxt of them."""
+"""Find the addresses of an exchange's public data, and configure ccxt with them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from ipaddress import ip_address
+from typing import Annotated, Protocol
 from urllib.parse import urlsplit
 
+from collector.bounds import Expected
 from collector.errors import SettingsError
 from collector.exchanges.exchange import KINDS, Environment, MarketKind, Tree
 from collector.exchanges.registry import environment_problem, exchange_of
 
 
-class Endpoints(Protocol):
-    """Base URLs to use instead of the exchange's own; None keeps the exchange's."""
-
-    @property
-    def rest(self) -> str | None:
-        """Base of the REST paths."""
-
-    @property
-    def ws(self) -> str | None:
-        """Base of the websocket paths."""
-
-
 @dataclass(frozen=True, slots=True)
-class OwnAddresses:
-    """No replacement: the exchange's own addresses."""
+class Endpoints:
+    """Base URLs to dial instead of the exchange's own; None keeps the exchange's."""
 
-    rest: None = None
-    ws: None = None
+    rest: Annotated[str | None, Expected("an http:// or https:// URL, or null")] = None
+    ws: Annotated[str | None, Expected("a ws:// or wss:// URL, or null")] = None
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether either of them is on this machine."""
+        return any(url is not None and _is_loopback(url) for url in (self.rest, self.ws))
 
 
 class SwitchesEnvironment(Protocol):
@@ -52,10 +47,10 @@ def apply_environment(exchange_object: SwitchesEnvironment, exchange: str, envir
 def ccxt_config(
     exchange: str,
     environment: Environment,
-    endpoints: Endpoints = OwnAddresses(),
+    endpoints: Endpoints = Endpoints(),
     kinds: Iterable[MarketKind] = KINDS,
 ) -> dict[str, object]:
-    """Return what ccxt's constructor is to be given so that it dials what `dialled` lists."""
+    """Return the configuration with which ccxt dials what `dialled` lists."""
     _check_environment(exchange, environment)
     facts = exchange_of(exchange)
     config: dict[str, object] = {}
@@ -80,7 +75,7 @@ def ccxt_config(
 def dialled(
     exchange: str,
     environment: Environment,
-    endpoints: Endpoints = OwnAddresses(),
+    endpoints: Endpoints = Endpoints(),
     kinds: Iterable[MarketKind] = KINDS,
 ) -> list[str]:
     """List the addresses really dialled for public data, REST first, each once."""
@@ -119,7 +114,7 @@ def websocket(
 
 
 def rebased(urls: Tree, endpoints: Endpoints) -> Tree:
-    """Put other bases before the paths of ccxt's addresses, for an exchange that nobody wrote a table for."""
+    """Replace the bases of ccxt's addresses, for an exchange without a table of its own."""
 
     def moved(url: str) -> str:
         parts = urlsplit(url)
@@ -143,7 +138,15 @@ def _base(url: str) -> str:
 
 
 def _filled(tree: "str | Tree", bases: Mapping[str, str]) -> "str | dict[str, object]":
-    """Put the bases into every address of a tree."""
+    """Fill the bases into every address of a tree."""
     if isinstance(tree, str):
         return tree.format(**bases)
     return {name: _filled(address, bases) for name, address in tree.items()}
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

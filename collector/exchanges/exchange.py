@@ -11,6 +11,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from collector.events.channel import FAMILIES, Channel
+
 if TYPE_CHECKING:
     from collector.book.verified import Rule
     from collector.events.contract_size import ContractSize
@@ -23,7 +25,6 @@ Payload = Mapping[str, object] | str  # text is sent as it stands
 ReadFrame = Callable[[str], Sequence["Message"]]
 
 KINDS: tuple[MarketKind, ...] = ("spot", "linear")
-FAMILIES = ("bbo", "book", "ohlcv", "trade")  # of channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Rate(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WebsocketLimits:
     """What one address of ours may ask of an exchange's websockets, and how much comes from them."""
 
     connects: Rate  # new connections of one address
@@ -75,7 +76,7 @@ class Limits:
         """
         tables = self.messages_a_second
         known = [table for one, table in tables.items() if one == kind] or list(tables.values())
-        family = channel.partition(".")[0]
+        family = Channel.of(channel).family
         return max(table.get(channel, table[family]) for table in known)
 
 
@@ -112,6 +113,29 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """How rows of the past are asked for over REST, and how many of them there are."""
+
+    ccxt_method: str
+    rows: int  # to ask for in a call: the most, or what costs least a row
+    weight: float  # of such a call, in the units of `budget`
+    budget: Rate  # of one address of ours
+    # What the next call goes on from: the id or the time of a row. None: the newest rows are all there is.
+    paging: Literal["id", "time"] | None
+    newest_rows: int | None = None  # older ones cannot be had; None: no such limit is documented
+    newest_days: int | None = None
+    id_kind: Literal["trade", "agg"] | None = None  # whose ids trades have; None: not documented
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What an exchange serves over REST of times when nothing was collected."""
+
+    trades: Mapping[MarketKind, Past]
+    bars: Mapping[MarketKind, Past]
+
+
+@dataclass(frozen=True, slots=True)
 class HttpMeaning:
     """What an exchange means by an HTTP status, where it is not what others mean."""
 
@@ -137,12 +161,13 @@ class Exchange:
     depths: Mapping[MarketKind, Sequence[int]]
     intervals: tuple[str, ...]
     addresses: Addresses
-    limits: Limits
+    limits: WebsocketLimits
     topics: Topics
     families: tuple[str, ...] = FAMILIES  # of channels, that are collected
     is_verified: bool = True  # else ccxt reads its frames and keeps its books
     lifetime_s: float | None = None  # after which the exchange cuts a connection
     rest: Rest | None = None
+    history: History | None = None  # None: nobody looked it up
     # What a book and the best prices of its market share: the numbers of updates, or one across channels.
     shared_numbers: Literal["update", "cross"] | None = None
     numbers_trades: bool = False  # ids of trades follow each other without a hole
@@ -170,17 +195,17 @@ class Exchange:
 
     @property
     def kinds(self) -> tuple[MarketKind, ...]:
-        """The kinds of market it has, in a fixed order."""
+        """Return the kinds of market it has, in a fixed order."""
         return tuple(kind for kind in KINDS if kind in self.depths)
 
     @property
     def environments(self) -> tuple[Environment, ...]:
-        """The environments it has, live first."""
+        """Return the environments it has, live first."""
         return tuple(self.addresses.own)
 
     @property
     def read_frame(self) -> ReadFrame:
-        """The function that maps one frame."""
+        """Return the function that reads one frame."""
         read_frame: ReadFrame = self._module("frames").read_frame
         return read_frame
 
@@ -191,16 +216,6 @@ class Exchange:
 
     def _module(self, name: str) -> Any:
         return import_module(f"{__package__}.{self.name}.{name}")
-
-
-def depth_of(channel: str) -> int:
-    """Return the depth in a channel's name: 50 of `book.50`, 1 of `bbo`."""
-    family, _, depth = channel.partition(".")
-    if family == "bbo":
-        return 1
-    if family != "book":
-        raise ValueError(f"{channel} is no order book")
-    return int(depth)
 
 
 def kind_of(symbol: str) -> str | None:
@@ -221,17 +236,17 @@ def kind_of(symbol: str) -> str | None:
 
 
 def depths_text(depths: Sequence[int]) -> str:
-    """Name the depths offered, for a message."""
+    """Write the depths offered, for a message."""
     if isinstance(depths, range):
         return f"any from {depths[0]} to {depths[-1]}"
     return one_of([str(depth) for depth in depths])
 
 
 def one_of(names: Sequence[str]) -> str:
-    """Word a choice: `a`, or `one of a, b, c`."""
+    """Write a choice: `a`, or `one of a, b, c`."""
     return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
 
 
 def requests_of(most: int) -> Callable[[Sequence[str]], Sequence[Sequence[str]]]:
-    """Return what divides topics among requests of at most so many."""
+    """Return a function that divides topics among requests of at most `most` each."""
     return lambda topics: [topics[first : first + most] for first in range(0, len(topics), most)]

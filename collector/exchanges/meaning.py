@@ -1,4 +1,4 @@
-"""Say what is meant where somebody leaves it open: a kind of market, a book's depth, the markets themselves.
+"""Choose what settings leave open: the kind of a market, a book's depth, the markets themselves.
 
 The facts stand in the folders of the exchanges. No exchange has been asked yet when settings are read: what a
 name is taken for here, `Markets` finds to be so, or else the other kind where the exchange has the name there
@@ -8,6 +8,7 @@ only.
 from collections.abc import Sequence
 
 from collector.errors import SettingsError
+from collector.events.channel import BOOK, Channel
 from collector.exchanges.exchange import KINDS, MarketKind, depths_text, kind_of
 from collector.exchanges.registry import exchange_of, smallest_depth_holding
 
@@ -22,17 +23,17 @@ def kinds_in_order(exchange: str, market: MarketKind | None = None) -> tuple[Mar
 
 
 def one_kind(value: object) -> MarketKind | None:
-    """Read a kind of market; what is none is told of by itself."""
+    """Return a value as a kind of market; None if it is none."""
     return next((kind for kind in KINDS if kind == value), None)
 
 
 def kind_meant(exchange: str, name: str, market: MarketKind | None = None) -> str | None:
-    """Tell which kind of market a name is taken for; None where that cannot be said."""
+    """Return the kind of market that a name is taken for; None where that is not known."""
     return kind_of(name) or next(iter(kinds_in_order(exchange, market)), None)
 
 
 def market_meant(exchange: str, name: str, market: MarketKind | None = None) -> tuple[str, str | None]:
-    """Return what is the same for two names of one market, as far as that can be told without asking."""
+    """Return a key that two names of one market share, as far as that is known without asking."""
     settled = name.partition(":")[2] if kind_of(name) in {"inverse", "option"} else ""
     pair = name if "-" in name else name.partition(":")[0].replace("/", "")
     return (pair + settled).upper(), kind_meant(exchange, name, market)
@@ -41,7 +42,7 @@ def market_meant(exchange: str, name: str, market: MarketKind | None = None) -> 
 def default_channel(
     exchange: str, names: Sequence[str], market: MarketKind | None = None, levels: int = DEFAULT_LEVELS
 ) -> str:
-    """Name the smallest book that holds `levels` levels in every market that the names mean."""
+    """Return the smallest book channel that holds `levels` levels in every market that the names mean."""
     meant = {kind_meant(exchange, name, market) for name in names}
     offered = kinds_in_order(exchange, market)
     kinds = [kind for kind in offered if kind in meant] or offered[:1]
@@ -49,7 +50,7 @@ def default_channel(
 
 
 def default_markets(exchange: str, market: MarketKind | None = None) -> tuple[str, ...]:
-    """Return the markets that are collected where nobody says which; SettingsError if there are none."""
+    """Return the markets that are collected by default; SettingsError if there are none."""
     markets = exchange_of(exchange).bare_markets
     for kind in kinds_in_order(exchange, market):
         if kind in markets:
@@ -58,9 +59,9 @@ def default_markets(exchange: str, market: MarketKind | None = None) -> tuple[st
 
 
 def depth_problem(exchange: str, kind: str | None, channel: str) -> str | None:
-    """Say what is wrong with the depth of a book that is to be collected from a kind of market; or None."""
-    family, _, depth = channel.partition(".")
+    """Describe what is wrong with a book's depth for a kind of market; None if nothing is."""
+    meant = Channel.of(channel)
     depths = next((each for one, each in exchange_of(exchange).depths.items() if one == kind), None)
-    if family != "book" or not depth.isdecimal() or depths is None or int(depth) in depths:
+    if meant.family != BOOK or not meant.is_well_formed or depths is None or meant.depth in depths:
         return None
     return f"a depth that {exchange} does not offer for {kind}, expected {depths_text(depths)}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from collector.errors import SettingsError
+from collector.events.channel import BBO, BOOK, TRADE, Channel
 from collector.exchanges.binance import BINANCE
 from collector.exchanges.bybit import BYBIT
 from collector.exchanges.exchange import Environment, Exchange, MarketKind, one_of
@@ -28,12 +29,12 @@ CURRENCY_ALIASES: Mapping[str, str] = {
 
 
 def is_known(name: str) -> bool:
-    """Say whether anything is collected from there, verified or not."""
+    """Return whether an exchange can be collected, verified or not."""
     return name in EXCHANGES or name in UNVERIFIED_NAMES
 
 
 def exchange_of(name: str) -> Exchange:
-    """Return what is known of an exchange, or raise SettingsError naming those that are known."""
+    """Return the facts of an exchange; SettingsError with the known names if it is not one."""
     if name in EXCHANGES:
         return EXCHANGES[name]
     if name in UNVERIFIED_NAMES:
@@ -42,7 +43,7 @@ def exchange_of(name: str) -> Exchange:
 
 
 def environment_problem(name: str, environment: Environment) -> str | None:
-    """Say why `environment` cannot be had at an exchange, or return None."""
+    """Describe why an exchange has no such environment; None if it has."""
     offered = exchange_of(name).environments
     if environment in offered:
         return None
@@ -62,7 +63,7 @@ def smallest_depth_holding(name: str, kind: MarketKind, levels: int) -> int:
 
 
 def supported_text(name: str | None = None) -> str:
-    """Name what this version collects, from one exchange or from all, for a message."""
+    """List what this version collects, from one exchange or from all, for a message."""
     names = [name] if name is not None and is_known(name) else sorted(EXCHANGES)
     return "; ".join(_supported(each, exchange_of(each)) for each in names)
 
@@ -82,6 +83,7 @@ def problems(exchange: Exchange) -> Iterator[str]:
         yield f"preferred: {exchange.kinds} in some order expected, found {exchange.preferred}"
     for kind in exchange.kinds:
         yield from _problems_of_kind(exchange, kind)
+    yield from _problems_of_history(exchange)
 
 
 def _problems_of_kind(exchange: Exchange, kind: MarketKind) -> Iterator[str]:
@@ -96,7 +98,7 @@ def _problems_of_kind(exchange: Exchange, kind: MarketKind) -> Iterator[str]:
     bars = (f"ohlcv.{interval}" for interval in exchange.intervals)
     same = {frozenset(pair) for pair in exchange.same_channels}
     found: dict[tuple[int, str], str] = {}
-    for channel in (*books, "bbo", "trade", *bars):
+    for channel in (*books, BBO, TRADE, *bars):
         topic = exchange.topics.topic("A-B", "A/B", channel)
         place = exchange.addresses.index(kind, channel)
         if not all(place < len(urls.ws[kind]) for urls in exchange.addresses.own.values()):
@@ -104,9 +106,28 @@ def _problems_of_kind(exchange: Exchange, kind: MarketKind) -> Iterator[str]:
         if exchange.limits.expected_a_second(channel, kind) <= 0:
             yield f"{kind} {channel}: no messages are expected"
         other = found.setdefault((place, exchange.topics.route(topic)), channel)
-        both_are_books = other.startswith("book.") and channel.startswith("book.")
+        both_are_books = Channel.of(other).family == Channel.of(channel).family == BOOK
         if other != channel and not both_are_books and frozenset((other, channel)) not in same:
             yield f"{kind}: frames of {channel} and {other} cannot be told apart"
+
+
+def _problems_of_history(exchange: Exchange) -> Iterator[str]:
+    if exchange.history is None:
+        if exchange.is_verified:
+            yield "no history"
+        return
+    for name, pasts in (("trades", exchange.history.trades), ("bars", exchange.history.bars)):
+        if set(pasts) != set(exchange.kinds):
+            yield f"history of {name}: each of {exchange.kinds} expected, found {set(pasts)}"
+        for kind, past in pasts.items():
+            limits = (one for one in (past.newest_rows, past.newest_days) if one is not None)
+            numbers = (past.rows, past.weight, past.budget.most, past.budget.span_s, *limits)
+            if min(numbers) <= 0:
+                yield f"history of {name}, {kind}: numbers above 0 expected, found {numbers}"
+            if past.weight > past.budget.most:
+                yield f"history of {name}, {kind}: a call of {past.weight} is more than {past.budget.most}"
+            if past.paging is None and past.newest_rows is None:
+                yield f"history of {name}, {kind}: neither paging nor how many rows there are"
 
 
 def _check() -> None:

@@ -1,1 +1,1 @@
-"""Hand stored data to other tools: Parquet, CSV, hftbacktest, each day a file."""
+"""Export stored data for other tools: Parquet, CSV or hftbacktest, one file a day."""

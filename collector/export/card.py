@@ -1,4 +1,4 @@
-"""Write the card of a data set: what it holds, how far it reaches, what is missing."""
+"""Write the card of a data set: its rows, its span, its holes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from collector.export.day_file import whole_file
-from collector.export.hftbacktest import files as replay
+from collector.export.hftbacktest import day as replay
 from collector.query.coverage import holes
 from collector.query.instants import shown
 from collector.version import __version__
@@ -99,9 +99,9 @@ def _events(files: Mapping[str, Mapping[str, Any]]) -> str:
     for entry in (files[path] for path in sorted(files) if "facts" in files[path]):
         facts = entry["facts"]
         numbers = f"{facts['untimed']:,} | {facts['raised']:,} | {facts['split']:,}"
-        told = f"{facts['book']} | {facts['events']:,} | {facts['shift_ns'] / 1e6:,.3f} | {numbers}"
+        counts = f"{facts['book']} | {facts['events']:,} | {facts['shift_ns'] / 1e6:,.3f} | {numbers}"
         names = f"{entry['exchange']} | {entry['symbol']} | {entry['date']}"
-        lines.append(f"| {names} | {told} | {'; '.join(facts['left_out'])} |")
+        lines.append(f"| {names} | {counts} | {'; '.join(facts['left_out'])} |")
     return _EVENTS.format(lines="\n".join(lines)) if lines else ""
 
 

@@ -20,7 +20,7 @@ _BLOCK = 1 << 20
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a name to write to; it becomes the file when all is written, and nothing is left otherwise."""
+    """Yield a name to write to; rename it to the path when all is written, remove it otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.tmp")
     try:

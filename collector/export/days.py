@@ -1,4 +1,4 @@
-"""Find the days of each stream, and a mark by which to tell whether a day has changed."""
+"""Find the days of each stream, and a mark that changes when the rows of a day do."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -30,7 +30,7 @@ class Day:
     last_text: str  # of bars: one that was replaced has a later one
 
     def path(self, ending: str) -> str:
-        """Return where its file stands in an export, as Hive, DuckDB, Spark and pyarrow expect it."""
+        """Return the path of its file in an export, as Hive, DuckDB, Spark and pyarrow expect it."""
         folders = (f"exchange={quote(self.exchange, safe='')}", f"symbol={quote(self.symbol, safe='')}")
         return str(PurePosixPath(self.kind, *folders, f"date={self.date}", f"part-0.{ending}"))
 
@@ -96,7 +96,7 @@ def _first_day(
     own: tuple[sa.ColumnElement[bool], ...],
     after: str | None,
 ) -> str | None:
-    """Leap to the next day that has rows."""
+    """Return the next day that has rows, found by the index."""
     if kind in BARS:
         first_ms = sa.select(sa.func.min(table.c.open_time)).where(*own)
         if after is not None:

@@ -1,4 +1,4 @@
-"""Export a database as files, a day of a symbol each: what is there already and has not changed stays."""
+"""Export a database as files, one for each day of a symbol; files of unchanged days are kept."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from collector.export.card import write_card
 from collector.export.day_file import FORMATS, sha256, whole_file, write_day
 from collector.export.day_rows import LEFT_OUT
 from collector.export.days import KINDS, Day, table_of
-from collector.export.hftbacktest import files as replay
+from collector.export.hftbacktest import day as replay
 from collector.export.stored_days import parts_of, stored_days
 from collector.query.coverage import coverage
 from collector.query.database import Database, extra, located, reading
@@ -27,7 +27,7 @@ FORMS = (*FORMATS, replay.FORM)
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export did."""
+    """The result of an export."""
 
     folder: Path
     files: int
@@ -60,8 +60,8 @@ def export(
     """Write what is stored to `folder/<kind>/exchange=../symbol=../date=../`, with coverage and a card.
 
     With form="hftbacktest" a file has the events of books and trades of a day, and `kinds` says of what it is
-    made. Each file appears whole. One whose day has not changed since is left alone, so that an export which
-    was interrupted, or is run every day, goes on where it stood. `jobs` processes read at the same time.
+    made. Each file appears whole. One whose day has not changed is kept, so that an export which was
+    interrupted, or is run every day, continues where it stopped. `jobs` processes read at the same time.
     """
     if form not in FORMS:
         raise QueryError(f"the format is {form!r}; expected {' or '.join(FORMS)}")

@@ -1,4 +1,4 @@
-"""Find the days of a kind of data wherever their rows are: in the table, in files of the archive, in both."""
+"""Find the days of a kind of data whose rows are in the table, in archive files, or in both."""
 
 from dataclasses import replace
 from itertools import groupby

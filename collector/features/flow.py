@@ -20,7 +20,7 @@ class Steps:
     first: list[bool]  # for each segment of `runs`: its first row in this batch is its first of all
 
     def flow(self) -> Floats:
-        """Return what came to the bid less what came to the ask: rows x levels, in the order of receipt.
+        """Return the order-flow imbalance, bid less ask: rows x levels, in the order of receipt.
 
         NaN for the first row of a segment, and where a side has no such level now or had none before.
         """
@@ -37,7 +37,7 @@ class Steps:
         return received
 
     def moved(self) -> Flags:
-        """Say, in the order of receipt, whether a row's best level is another than the one before had."""
+        """Return, in the order of receipt, which rows have another best level than the row before."""
         now, before = self.now[:, :, 0], self.before[:, :, 0]
         same = (now == before) | (np.isnan(now) & np.isnan(before))
         other: Flags = ~same.all(axis=1)
@@ -48,7 +48,7 @@ class Steps:
 
 
 class LastStates:
-    """Remembers each open segment's last state, so that a batch goes on where the one before ended."""
+    """Keeps the last state of each open segment, for the first row of the next batch."""
 
     def __init__(self, levels: int) -> None:
         self._levels = levels
@@ -65,5 +65,5 @@ class LastStates:
         return Steps(runs, before, now, first)
 
     def forget(self, segment: int) -> None:
-        """Let go of a segment that has ended."""
+        """Forget a segment that has ended."""
         self._last.forget(segment)

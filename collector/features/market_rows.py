@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from collector.events.batch import Batch
+from collector.events.channel import Channel
 from collector.events.columns import (
     CANDLE_INTEGERS,
     CANDLE_NUMBERS,
@@ -17,10 +18,9 @@ from collector.events.columns import (
     TradeColumns,
 )
 from collector.events.settled import Settled, Value
-from collector.features.contracts import in_base
 from collector.features.practical import Floats, Integers
 from collector.features.rows import iso_texts, nullable, nullable_integers
-from collector.features.stream_facts import StreamFacts
+from collector.features.stream_facts import StreamFacts, in_base
 
 
 class MarketRows:
@@ -29,7 +29,7 @@ class MarketRows:
     def __init__(self, facts_of: Callable[[int], StreamFacts]) -> None:
         self._facts_of = facts_of
 
-    def portions(self, batch: Batch) -> Iterator[Settled]:
+    def settle(self, batch: Batch) -> Iterator[Settled]:
         """Yield the rows of each stream."""
         if len(batch.trades):
             yield from self._trades(batch.trades)
@@ -53,14 +53,14 @@ class MarketRows:
                 "side": ["buy" if bought else "sell" for bought in buys.tolist()],
                 "marked": [trades.marks[at] for at in of_stream],
             }
-            yield self._portion("trades", stream, columns, segments, received_at_ns, sequences)
+            yield self._settled("trades", stream, columns, segments, received_at_ns, sequences)
 
     def _candles(self, candles: CandleColumns) -> Iterator[Settled]:
         numbers = np.frombuffer(candles.numbers, dtype=np.float64).reshape(-1, CANDLE_NUMBERS)
         integers = np.frombuffer(candles.integers, dtype=np.int64).reshape(-1, CANDLE_INTEGERS)
         for stream, here in _by_stream(integers):
             received_at_ns, exchange_ms, open_ms, _, segments, confirmed, count = integers[here].T
-            interval = self._facts_of(stream).key.channel.partition(".")[2]
+            interval = Channel.of(self._facts_of(stream).key.channel).interval
             opened, high, low, close, volume, vwap = numbers[here].T
             volume = self._in_base(stream, volume)
             columns: dict[str, Sequence[Value]] = {
@@ -77,7 +77,7 @@ class MarketRows:
                 "confirmed": confirmed.tolist(),
             }
             sequences = np.full(len(here), NO_INT, dtype=np.int64)
-            yield self._portion("ohlcv", stream, columns, segments, received_at_ns, sequences)
+            yield self._settled("ohlcv", stream, columns, segments, received_at_ns, sequences)
 
     def _in_base(self, stream: int, sizes: Floats) -> Floats:
         contract = self._facts_of(stream).contract
@@ -97,7 +97,7 @@ class MarketRows:
             "data_source": [facts.data_source] * rows,
         }
 
-    def _portion(
+    def _settled(
         self,
         table: str,
         stream: int,

@@ -52,7 +52,7 @@ def practical(book: Book, ten_known: Flags) -> Mapping[str, Floats]:
 
 
 def derived(stored: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Return what follows from the best level and the totals, which stand in the table beside it."""
+    """Return the columns that follow from the best level and the totals."""
     bid, bid_size = stored["bid_price_1"], stored["bid_size_1"]
     ask, ask_size = stored["ask_price_1"], stored["ask_size_1"]
     total_bid, total_ask = stored["total_bid_volume_10"], stored["total_ask_volume_10"]
@@ -78,7 +78,7 @@ def total(sizes: Floats, levels: int) -> Floats:
 
 
 def imbalance(total_bid: Floats, total_ask: Floats) -> Floats:
-    """Return what is more on the bid than on the ask, as a share of both; NaN where there is nothing."""
+    """Return (bid - ask) / (bid + ask); NaN where both are empty."""
     both = total_bid + total_ask
     with np.errstate(divide="ignore", invalid="ignore"):
         share: Floats = np.where(both > 0.0, (total_bid - total_ask) / both, np.nan)
@@ -100,7 +100,7 @@ def quality(
     exchange_ms: Floats,
     verified: Flags,
 ) -> Floats:
-    """Return a score in [0, 1] for each row; `exchange_ms` is NaN where not sent."""
+    """Return a score in [0, 1] for each row; `exchange_ms` is NaN where it was not sent."""
     last = min(TOTAL_LEVELS, book.bid_prices.shape[1]) - 1
     thin = np.isnan(book.bid_prices[:, last]) | np.isnan(book.ask_prices[:, last])
     latency_ms = received_at_ns / 1e6 - exchange_ms

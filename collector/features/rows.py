@@ -1,20 +1,19 @@
 """Turn the numbers of a batch into the columns of the hot table, and of the table of levels."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from collector.events.batch import INT_COLUMNS, KNOWN_LEVELS, NO_INT, SEGMENT, STREAM, Batch
 from collector.events.settled import STORED, Columns, Fates, Settled, Value
-from collector.features.contracts import levels_in_base
 from collector.features.deep import deep, only_known
 from collector.features.flow import LastStates
+from collector.features.options import FeatureSet
 from collector.features.practical import TOTAL_LEVELS, Book, Flags, Floats, Integers, practical, quality
 from collector.features.runs import Runs
 from collector.features.sampling import Sampler, States
-from collector.features.stream_facts import StreamFacts, Streams
+from collector.features.stream_facts import StreamFacts, Streams, levels_in_base
 
 
 def nullable(numbers: Floats) -> list[Value]:
@@ -34,18 +33,9 @@ def _with_nulls(numbers: Floats | Integers, missing: npt.NDArray[np.bool_]) -> l
     return values
 
 
-FeatureSet = Literal["practical", "deep"]
-
-# Raised whenever a stored number of the set would come out otherwise; a session says which it stored.
-VERSIONS: Mapping[FeatureSet, int] = {"practical": 1, "deep": 1}
 NO_FLAGS: Flags = np.zeros(0, dtype=np.bool_)
 NOBODY: Integers = np.zeros(0, dtype=np.int64)
 NOTHING = Settled("book", {}, NOBODY, NOBODY, NOBODY, NOBODY)
-
-
-def versions(features: FeatureSet) -> dict[str, int]:
-    """Return the version of each set that is stored; the hot table's always is."""
-    return {name: version for name, version in VERSIONS.items() if name in ("practical", features)}
 
 
 class BookRows:
@@ -79,7 +69,7 @@ class BookRows:
         new = self._states(batch) if len(batch.integers) else None
         held = self._sampler.holds
         if new is not None and not self._streams.sampled:
-            return self._portion(new)
+            return self._settled(new)
         if new is None and not held:
             return NOTHING
         ended = {one.segment_id for one in batch.closed}
@@ -88,7 +78,7 @@ class BookRows:
             return is_last or segment in ended or batch.heard_ns.get(segment, 0) >= until_ns
 
         states, fates = self._sampler.settle(new, self._streams.modes, self._streams.windows_ns, over)
-        return self._portion(states, fates, held)
+        return self._settled(states, fates, held)
 
     def _states(self, batch: Batch) -> States:
         integers = np.frombuffer(batch.integers, dtype=np.int64).reshape(-1, INT_COLUMNS)
@@ -102,7 +92,7 @@ class BookRows:
         moved = steps.moved() if self._streams.sampled else NO_FLAGS
         return States(levels, integers, steps.flow(), moved)
 
-    def _portion(self, states: States, fates: Fates | None = None, held_before: int = 0) -> Settled:
+    def _settled(self, states: States, fates: Fates | None = None, held_before: int = 0) -> Settled:
         received_at_ns, _, sequences, streams, segments, _ = states.integers.T
         stored = states if fates is None else states[fates == STORED]
         columns: Columns = {}

@@ -1,4 +1,4 @@
-"""Sort a batch by segment, and remember a few numbers of each segment from batch to batch."""
+"""Sort a batch by segment, and keep a few numbers of each segment between batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from collector.features.practical import Floats, Integers
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A batch segment by segment: the rows of one stand together, in the order of their receipt."""
+    """The rows of a batch sorted by segment, in the order of receipt within each."""
 
     order: Integers  # row numbers
     starts: Integers  # places in `order` where another segment begins
@@ -30,7 +30,7 @@ class Runs:
 
 
 class Memory:
-    """A few numbers for each open segment, in one array: a batch reads and writes them at once."""
+    """A few numbers of each open segment, in one array that a batch reads and writes at once."""
 
     def __init__(self, shape: tuple[int, ...], fresh: float) -> None:
         self._fresh = fresh
@@ -39,11 +39,11 @@ class Memory:
         self._numbers: Floats = np.empty((0, *shape))
 
     def __contains__(self, segment: int) -> bool:
-        """Say whether anything is remembered of a segment."""
+        """Return whether numbers of a segment are kept."""
         return segment in self._places
 
     def recall(self, segments: Sequence[int]) -> Floats:
-        """Return what is remembered of each; a segment not seen before has fresh numbers."""
+        """Return the numbers of each segment; one not seen before has fresh numbers."""
         places = self._find(segments)  # makes room, so it comes first
         return self._numbers[places]
 
@@ -53,7 +53,7 @@ class Memory:
         self._numbers[places] = numbers
 
     def forget(self, segment: int) -> None:
-        """Let go of a segment that has ended."""
+        """Forget a segment that has ended."""
         place = self._places.pop(segment, None)
         if place is not None:
             self._free.append(place)
@@ -67,7 +67,7 @@ class Memory:
         return [places[segment] for segment in segments]
 
     def _grown(self) -> int:
-        """Make room, and return a place that is free; the others made are kept for later."""
+        """Make room for more segments, and return one of the new places."""
         old = len(self._numbers)
         self._numbers = np.concatenate((self._numbers, np.empty((max(old, 8), *self._numbers.shape[1:]))))
         self._free.extend(range(len(self._numbers) - 1, old, -1))

@@ -1,12 +1,11 @@
 """Choose which rows of a stream are stored: all, those with another best level, or the last of each window.
 
-Order flow goes on through the rows that are not stored: a stored row has the sum over all updates since the
-one stored before it, added up one by one in the order of receipt.
+Rows that are not stored count for order flow: a stored row has the sum over all updates since the stored one
+before it, added up one by one in the order of receipt.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,29 +15,9 @@ from collector.events.settled import HELD, SAMPLED_OUT, STORED, Fates
 from collector.features.practical import Flags, Floats, Integers
 from collector.features.runs import Memory, Runs
 
-Mode = Literal["every", "on_top_change", "interval"]
 Over = Callable[[int, int], bool]  # nothing more will come of this segment before this instant
 
 EVERY, ON_TOP_CHANGE, INTERVAL = range(3)
-NANOSECONDS_A_MS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """What of one stream is stored."""
-
-    mode: Mode = "every"
-    interval_ms: int = 1000
-
-    @property
-    def number(self) -> int:
-        """Return the mode's place among the modes."""
-        return get_args(Mode).index(self.mode)
-
-    @property
-    def window_ns(self) -> int:
-        """Return the length of a window; windows begin at its multiples since the epoch."""
-        return self.interval_ms * NANOSECONDS_A_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +44,7 @@ class States:
 
 
 class Sampler:
-    """Remembers each segment's flow since its last stored row, and the row whose window is not over."""
+    """Keeps each segment's flow since its last stored row, and the row whose window is not over."""
 
     def __init__(self, flow_levels: int) -> None:
         self._since_stored = Memory((flow_levels,), 0.0)
@@ -73,7 +52,7 @@ class Sampler:
 
     @property
     def holds(self) -> int:
-        """Count the rows that wait for their windows to be over."""
+        """Return the number of rows whose windows are not over."""
         return 0 if self._held is None else len(self._held.integers)
 
     def settle(
@@ -93,7 +72,7 @@ class Sampler:
         return replace(states, flow=flow), fates
 
     def forget(self, segment: int) -> None:
-        """Let go of a segment that has ended."""
+        """Forget a segment that has ended."""
         self._since_stored.forget(segment)
 
     def _summed_flow(self, flow: Floats, fates: Fates, runs: Runs) -> Floats:
@@ -115,7 +94,7 @@ class Sampler:
 def _together(held: States | None, new: States | None) -> States:
     if held is None or new is None:
         states = held or new
-        assert states is not None  # noqa: S101  (nobody asks without a row)
+        assert states is not None  # noqa: S101  (there is a row)
         return states
     return new.after(held)
 

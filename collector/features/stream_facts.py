@@ -1,6 +1,6 @@
-"""Keep what every row of a stream has in common, ready to be spread over the rows of a batch."""
+"""Keep what all rows of a stream have in common; turn sizes in contracts into base units."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,18 +8,18 @@ import numpy.typing as npt
 
 from collector.events.batch import StreamKey
 from collector.events.contract_size import ContractSize
-from collector.features.practical import Integers
-from collector.features.sampling import Sampling
+from collector.features.options import Sampling
+from collector.features.practical import Floats, Integers
 
 Texts = npt.NDArray[np.object_]
 
-
+SIZES = slice(1, None, 2)  # of a row's numbers: bid prices, bid sizes, ask prices, ask sizes
 EVERY_ROW = Sampling()
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """What every row of a stream has in common."""
+    """What all rows of a stream have in common."""
 
     key: StreamKey
     depth: int
@@ -44,7 +44,7 @@ class Streams:
         self.contracts: dict[int, ContractSize] = {}  # of those whose sizes count contracts
 
     def learn(self, streams: Integers) -> None:
-        """Ask for the facts of streams not seen before."""
+        """Fetch the facts of streams not seen before."""
         for stream in np.flatnonzero(np.bincount(streams)).tolist():
             if stream not in self._known:
                 self._learn(stream)
@@ -66,3 +66,19 @@ class Streams:
         if facts.contract is not None:
             self.contracts[stream] = facts.contract
         self._known.add(stream)
+
+
+def in_base(sizes: Floats, contract: ContractSize) -> Floats:
+    """Return sizes in base units, each the very double that `ContractSize.in_base` gives."""
+    made: Floats = np.rint(sizes * contract.steps) * contract.numerator / contract.denominator
+    return made
+
+
+def levels_in_base(levels: Floats, streams: Integers, contracts: Mapping[int, ContractSize]) -> Floats:
+    """Return a copy of the levels (row, prices or sizes, level) whose sizes are in base units."""
+    levels = levels.copy()
+    for stream, contract in contracts.items():
+        here = np.flatnonzero(streams == stream)
+        if len(here):
+            levels[here, SIZES] = in_base(levels[here, SIZES], contract)
+    return levels

@@ -1,4 +1,4 @@
-"""Build bars from trades, and hold the exchange's own bars against them. What is built is never stored."""
+"""Build bars from trades, never stored, and compare the exchange's own bars with them."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -8,6 +8,7 @@ from math import isclose
 import numpy as np
 
 from collector.events.batch import Batch, StreamKey, Witnessed
+from collector.events.channel import Channel
 from collector.events.columns import (
     CANDLE_INTEGERS,
     CANDLE_NUMBERS,
@@ -31,7 +32,7 @@ SAME_VOLUME = 1e-9  # sums of the same sizes, added in another order
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar, the exchange's or built."""
+    """One bar, from the exchange or from trades."""
 
     open: float
     high: float
@@ -49,15 +50,15 @@ class _Interval:
     began_ms: int | None = None  # open time of the bar in which the trades of this segment begin
     reached_ms: int = 0  # the newest trade's time
     built: dict[int, Bar] = field(default_factory=dict)  # by open time
-    told: dict[int, tuple[Bar, int]] = field(default_factory=dict)  # confirmed ones, and their segments
+    confirmed: dict[int, tuple[Bar, int]] = field(default_factory=dict)  # the exchange's, and their segments
 
-    def begin_again(self) -> None:
-        """Let go of what was built: trades are missing."""
+    def restart(self) -> None:
+        """Discard the bars built so far: trades are missing."""
         self.began_ms, self.reached_ms = None, 0
         self.built.clear()
 
     def add(self, at_ms: Integers, prices: Floats, sizes: Floats) -> None:
-        """Take trades in the order of their ids."""
+        """Add trades in the order of their ids."""
         opens = at_ms // self.length_ms * self.length_ms
         starts = np.flatnonzero(np.r_[True, opens[1:] != opens[:-1]])
         ends = np.r_[starts[1:], len(opens)]
@@ -86,11 +87,11 @@ class _Interval:
 
     def compared(self, opens_elsewhere: bool) -> Iterator[tuple[int, bool]]:
         """Yield the segment of each bar that can be compared now, and whether it agrees."""
-        for open_ms in sorted(self.told):
+        for open_ms in sorted(self.confirmed):
             end_ms = open_ms + self.length_ms
             if self.began_ms is None or self.reached_ms < end_ms + GRACE_MS:
                 return
-            bar, segment = self.told.pop(open_ms)
+            bar, segment = self.confirmed.pop(open_ms)
             if open_ms > self.began_ms:  # else its first trades may have been before ours
                 yield segment, _agree(bar, self.built.get(open_ms), opens_elsewhere)
 
@@ -110,7 +111,7 @@ class TradeBars:
         self._segments: dict[int, int] = {}  # of the trades of each stream
 
     def compare(self, batch: Batch) -> dict[int, Witnessed]:
-        """Take a batch; return, by segment of bars, how many were compared and how many disagree."""
+        """Add a batch; return, by segment of bars, how many were compared and how many disagree."""
         touched = {*self._take_trades(batch), *self._take_bars(batch)}
         found: dict[int, Witnessed] = {}
         for market in touched:
@@ -137,7 +138,7 @@ class TradeBars:
                 if self._segments.get(stream) != segment:
                     self._segments[stream] = segment
                     for interval in intervals:
-                        interval.begin_again()
+                        interval.restart()
                 here = of_stream & (segments == segment) & of_the_market
                 if here.any():
                     for interval in intervals:
@@ -151,7 +152,7 @@ class TradeBars:
         numbers = np.frombuffer(batch.candles.numbers, dtype=np.float64).reshape(-1, CANDLE_NUMBERS)
         for stream in np.unique(integers[:, 3]).tolist():
             exchange, symbol, channel = self._key_of(stream)
-            name = channel.partition(".")[2]
+            name = Channel.of(channel).interval
             if name not in LENGTHS_MS:
                 continue
             interval = self._markets[exchange, symbol].setdefault(name, _Interval(LENGTHS_MS[name]))
@@ -160,22 +161,22 @@ class TradeBars:
                 count = int(integers[row, 6])
                 opened, high, low, close, volume, _ = numbers[row].tolist()
                 bar = Bar(opened, high, low, close, volume, None if count == NO_INT else count)
-                interval.told[int(integers[row, 2])] = bar, int(integers[row, 4])
-            _trim(interval.told)
+                interval.confirmed[int(integers[row, 2])] = bar, int(integers[row, 4])
+            _trim(interval.confirmed)
             yield exchange, symbol
 
 
-def _agree(told: Bar, built: Bar | None, opens_elsewhere: bool) -> bool:
+def _agree(confirmed: Bar, built: Bar | None, opens_elsewhere: bool) -> bool:
     if built is None:
-        return told.volume == 0.0
+        return confirmed.volume == 0.0
     high, low = built.high, built.low
     if opens_elsewhere:
-        high, low = max(high, told.open), min(low, told.open)
+        high, low = max(high, confirmed.open), min(low, confirmed.open)
     return (
-        (opens_elsewhere or told.open == built.open)
-        and (told.high, told.low, told.close) == (high, low, built.close)
-        and isclose(told.volume, built.volume, rel_tol=SAME_VOLUME)
-        and told.count in {None, built.count}
+        (opens_elsewhere or confirmed.open == built.open)
+        and (confirmed.high, confirmed.low, confirmed.close) == (high, low, built.close)
+        and isclose(confirmed.volume, built.volume, rel_tol=SAME_VOLUME)
+        and confirmed.count in {None, built.count}
     )
 
 

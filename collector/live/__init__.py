@@ -1,1 +1,1 @@
-"""The websocket thread: ccxt.pro connects, we read every frame."""
+"""Run the websocket thread: ccxt.pro connects, we read every frame."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from collector.clock import Clock
@@ -10,24 +11,31 @@ from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import PotentialHalt
 from collector.exchanges.addresses import websocket
-from collector.exchanges.exchange import Limits, MarketKind, kind_of
+from collector.exchanges.exchange import MarketKind, WebsocketLimits, kind_of
 from collector.exchanges.registry import exchange_of
-from collector.live.connection import Address, Connection, Pace
+from collector.live.connection import Connection, Parts
+from collector.live.context import Address, ConnectionContext
+from collector.live.limits import Pace
+from collector.live.requests import ControlMessages, Requests
 from collector.live.resync import Resyncs
-from collector.live.unverified.connection import UnifiedConnection
+from collector.live.topic_subscriptions import TopicSubscriptions
+from collector.live.unverified.books import UnverifiedBooks
+from collector.live.unverified.socket import UnverifiedSocket
+from collector.network.attempts import Attempts
 from collector.network.failures import Failure
 from collector.network.markets import Markets, Source
-from collector.network.pacing import at_most
+from collector.network.pacing import Pacer, at_most
 from collector.network.snapshots import Snapshots
+from collector.network.socket import Heart, Socket
 from collector.network.turnstile import Turnstile
-from collector.streams.router import UnknownFrames
+from collector.streams.router import Router, UnknownFrames
 from collector.streams.stream import Stream
 
 Topics = Iterable[tuple[str, StreamKey]]  # what is subscribed, and the stream that it is for
 
 
-def fits(present: Topics, topic: str, key: StreamKey, limits: Limits, most_a_second: float) -> bool:
-    """Say whether a topic has room beside those present; the only one always has."""
+def fits(present: Topics, topic: str, key: StreamKey, limits: WebsocketLimits, most_a_second: float) -> bool:
+    """Return whether a topic has room beside those present; the first one always has."""
     count, characters, a_second = 0, 0, 0.0
     for name, one in present:
         count += 1
@@ -42,7 +50,7 @@ def fits(present: Topics, topic: str, key: StreamKey, limits: Limits, most_a_sec
 
 
 @dataclass(frozen=True, slots=True)
-class Common:
+class ExchangeContext:
     """What all connections of one exchange share."""
 
     source: Source
@@ -55,16 +63,60 @@ class Common:
     new_resyncs: Callable[[], Resyncs]
 
 
+def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams: Sequence[Stream]) -> Parts:
+    """Build the parts of a connection whose frames we read ourselves."""
+    pace, protocol = shared.pace, context.protocol
+    socket = Socket(
+        shared.source, shared.markets, context.address.url, pace.connect_timeout_s, _pacer(shared, context)
+    )
+    requests = Requests(socket.send, pace.subscribe_timeout_s)
+    control = ControlMessages(context, requests, socket.give_up)
+    router = Router(protocol.read_frame, shared.unknown, context.liveness, control)
+
+    async def beat() -> bool:
+        if protocol.topics.ping is None:
+            await socket.ping()
+        else:
+            ping = protocol.topics.ping(requests.new_id())
+            await socket.send(ping, is_counted=protocol.limits.counts_pings)
+        return True
+
+    return Parts(
+        socket,
+        Heart(pace.heartbeat_s, beat, context.monotonic_s),
+        TopicSubscriptions(streams, context, shared.new_resyncs(), requests, router, shared.snapshots),
+        router.take,
+    )
+
+
+def unverified_parts(shared: ExchangeContext, context: ConnectionContext, streams: Sequence[Stream]) -> Parts:
+    """Build the parts of a connection whose frames ccxt reads; ccxt fetches the snapshots that it needs."""
+    pace = shared.pace
+    socket = UnverifiedSocket(shared.source, shared.markets, pace.connect_timeout_s, _pacer(shared, context))
+    books = UnverifiedBooks(streams, context, shared.new_resyncs(), socket, pace.backoff)
+
+    async def beat() -> bool:
+        await socket.ping()
+        return books.watching  # else there is no socket that could be silent
+
+    return Parts(socket, Heart(pace.heartbeat_s, beat, context.monotonic_s), books, books.take_frame)
+
+
+def _pacer(shared: ExchangeContext, context: ConnectionContext) -> Pacer:
+    documented = context.protocol.limits.requests[context.address.kind]
+    return Pacer(at_most(documented, shared.pace.requests_a_second), context.monotonic_s)
+
+
 class Connections:
     """The connections of one exchange. Lives in the websocket thread's loop."""
 
-    def __init__(self, common: Common, on_end: Callable[[], None]) -> None:
+    def __init__(self, context: ExchangeContext, on_end: Callable[[], None]) -> None:
         self.connections: list[Connection] = []
         self.refused: list[str] = []  # what no connection brings any more, in words
-        self._common = common
+        self._context = context
         self._on_end = on_end
-        self._protocol = exchange_of(common.source.exchange)
-        limits = at_most(self._protocol.limits.connects, common.pace.connects_a_second)
+        self._protocol = exchange_of(context.source.exchange)
+        limits = at_most(self._protocol.limits.connects, context.pace.connects_a_second)
         self._connects = Turnstile(*limits)
         self._started: set[Connection] = set()
         self._running: set[asyncio.Future[None]] = set()
@@ -72,39 +124,38 @@ class Connections:
 
     @property
     def streams(self) -> list[Stream]:
-        """List what is collected."""
+        """Return what is collected."""
         return [stream for one in self.connections for stream in one.subscriptions.streams]
 
     def place(self, stream: Stream) -> None:
-        """Put a stream on a connection with room, where frames can be told apart; or on a new one."""
+        """Put a stream on a connection with room that can tell its frames apart, or on a new one."""
         url = self._url(stream)
         for connection in self.connections:
             is_there = connection.address.url == url and not (connection.stopping or connection.is_leaving)
             if is_there and self._fits(stream, connection):
                 connection.subscriptions.add(stream)
                 return
-        self.new(stream.place.kind, url, [stream])
+        self.new(stream.topic.kind, url, [stream])
 
     def new(self, kind: MarketKind, url: str, streams: list[Stream]) -> Connection:
         """Make a connection for these streams; it waits to be started."""
-        common = self._common
-        source = common.source
+        source, pace = self._context.source, self._context.pace
         name = f"{source.exchange}.{kind}.{next(self._numbers)}"
-        kind_of_connection = Connection if self._protocol.is_verified else UnifiedConnection
-        connection = kind_of_connection(
+        context = ConnectionContext(
             Address(source.exchange, kind, name, url),
-            source,
-            common.markets,
             self._protocol,
-            streams,
-            pace=common.pace,
+            self._context.clock,
+            self._context.events,
+            time.monotonic,
+        )
+        make_parts = verified_parts if self._protocol.is_verified else unverified_parts
+        connection = Connection(
+            context,
+            make_parts(self._context, context, streams),
             connects=self._connects,
+            attempts=Attempts(pace.backoff, host_is_known=source.endpoints.ws is None),
+            alarm_after_attempts=pace.max_reconnect_attempts,
             on_refused=self._refused,
-            clock=common.clock,
-            events=common.events,
-            unknown=common.unknown,
-            resyncs=common.new_resyncs(),
-            snapshots=common.snapshots,
         )
         self.connections.append(connection)
         return connection
@@ -128,27 +179,27 @@ class Connections:
             connection.stop()
 
     def _url(self, stream: Stream) -> str:
-        source, kind = self._common.source, stream.place.kind
+        source, kind = self._context.source, stream.topic.kind
         channel = stream.key.channel
         return websocket(source.exchange, source.environment, source.endpoints, kind, channel)
 
     def _fits(self, stream: Stream, connection: Connection) -> bool:
-        """Say whether a connection has room for a stream, and tells its frames from the others'."""
-        present = ((one.topic, one.key) for one in connection.subscriptions.streams)
-        most_a_second = self._common.pace.messages_a_connection
-        room = fits(present, stream.topic, stream.key, self._protocol.limits, most_a_second)
+        """Return whether a connection has room for a stream, and tells its frames from the others'."""
+        present = ((one.topic.name, one.key) for one in connection.subscriptions.streams)
+        most_a_second = self._context.pace.messages_a_connection
+        room = fits(present, stream.topic.name, stream.key, self._protocol.limits, most_a_second)
         return room and connection.subscriptions.tells_apart(stream)
 
     def _refused(self, connection: Connection, failure: Failure) -> None:
-        """Stop what the exchange refuses for good: that connection, or all when none stands."""
-        exchange = self._common.source.exchange
+        """Stop what the exchange refuses for good: that connection, or everything when no other is open."""
+        exchange = self._context.source.exchange
         others = [one for one in self.connections if one is not connection and one.age_s > 0]
         streams = connection.subscriptions.streams if others else self.streams
         what = ", ".join(f"{one.key.symbol} {one.key.channel}" for one in streams) if others else "everything"
         words = f"{exchange}: {what} refused for good by {connection.address.url}: {failure}"
         self.refused.append(words)
-        self._common.events.publish(
-            PotentialHalt(exchange, "connection_refused", words, self._common.clock.now_ns())
+        self._context.events.publish(
+            PotentialHalt(exchange, "connection_refused", words, self._context.clock.now_ns())
         )
         if others:
             self.connections.remove(connection)

@@ -1,4 +1,4 @@
-"""Tell once, soon after the start, that nothing comes from an exchange, and when it does after all."""
+"""Report once, soon after the start, that an exchange cannot be reached, and when it can after all."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from collector.network.markets import Source
 
 PATIENCE_S = 3.0
 
-WORDS = {
+CAUSES = {
     "dns": "its name cannot be resolved",
     "no_such_host": "its name cannot be resolved",
     "refused": "the connection is refused",
@@ -21,8 +21,8 @@ WORDS = {
 class Contact:
     """The first contact with one exchange. Lives in the websocket thread's loop.
 
-    A failure is told at once; where nothing fails and nothing comes, as with a resolver that hangs, when
-    patience is over.
+    A failure is reported at once; where nothing fails and nothing comes, as with a resolver that hangs, it
+    is reported after `patience_s`.
     """
 
     def __init__(
@@ -34,25 +34,25 @@ class Contact:
         self._patience_s = patience_s
         self._has_markets = False
         self._reached = False
-        self._told: str | None = None  # the address
+        self._reported: str | None = None  # the address
         self._timer: asyncio.TimerHandle | None = None
         events.attach(SystemState, self._on_state)
 
     def begin(self) -> None:
-        """Wait from now on. To be called in the loop."""
-        self._timer = asyncio.get_running_loop().call_later(self._patience_s, self._nothing_came)
+        """Start the timer. Call it in the loop."""
+        self._timer = asyncio.get_running_loop().call_later(self._patience_s, self._on_timeout)
 
     def has_markets(self) -> None:
-        """Note that REST answered: the websocket is next."""
+        """Record that REST answered: the websocket is next."""
         self._has_markets = True
 
     def failed(self, cause: str, detail: str) -> None:
-        """Note that a try failed, and why."""
-        if not self._reached and self._told is None:
-            self._tell(WORDS.get(cause) or f"{cause}: {detail}")
+        """Report a failed attempt, unless one was reported already."""
+        if not self._reached and self._reported is None:
+            self._report(CAUSES.get(cause) or f"{cause}: {detail}")
 
     def end(self) -> None:
-        """Wait no longer."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -62,23 +62,23 @@ class Contact:
         if event.state is State.CONNECTED:
             self._reached = True
             self.end()
-            if self._told is not None:
-                self._publish(self._told, None)
+            if self._reported is not None:
+                self._publish(self._reported, None)
         elif event.state is State.DISCONNECTED and self._has_markets:
             cause, _, detail = event.cause.partition(": ")
             self.failed(cause, detail)
 
-    def _nothing_came(self) -> None:
-        if not self._reached and self._told is None:
-            self._tell(f"no answer yet, {self._patience_s:.1f} s after it was asked")
+    def _on_timeout(self) -> None:
+        if not self._reached and self._reported is None:
+            self._report(f"no answer yet, {self._patience_s:.1f} s after it was asked")
 
-    def _tell(self, why: str) -> None:
+    def _report(self, why: str) -> None:
         self.end()
         source = self._source
         addresses = dialled(source.exchange, source.environment, source.endpoints, source.kinds)
-        asked = [url for url in addresses if url.startswith("ws") == self._has_markets]
-        self._told = " and ".join(asked) or f"the addresses of {source.exchange}"
-        self._publish(self._told, why)
+        urls = [url for url in addresses if url.startswith("ws") == self._has_markets]
+        self._reported = " and ".join(urls) or f"the addresses of {source.exchange}"
+        self._publish(self._reported, why)
 
     def _publish(self, address: str, why: str | None) -> None:
         self._events.publish(FirstContact(self._source.exchange, self._clock.now_ns(), address, why))

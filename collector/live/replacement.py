@@ -14,22 +14,25 @@ HAND_OVER_TICK_S = 0.05
 
 
 def is_old(connection: Connection, lifetime_s: float | None) -> bool:
-    """Say whether a connection should be replaced: its exchange cuts it at `lifetime_s`."""
+    """Return whether a connection should be replaced: its exchange cuts it at `lifetime_s`."""
     return lifetime_s is not None and connection.age_s > lifetime_s * USED_LIFETIME
 
 
 async def replace(
-    old: Connection, fleet: Connections, again: Callable[[Stream], Stream], stopped: asyncio.Event
+    old: Connection,
+    connections: Connections,
+    make_standby: Callable[[Stream], Stream],
+    stopped: asyncio.Event,
 ) -> None:
-    """Bring up a second connection beside one, let it take over stream by stream, stop the first.
+    """Start a second connection beside one, move each stream over to it, stop the first.
 
-    A stream changes hands at a moment when both books stand at the same update. `again` makes a second
-    stream that stores nothing yet.
+    A stream is moved when both books stand at the same update. `make_standby` makes a second stream that
+    stores nothing yet.
     """
     old.is_leaving = True
-    standbys = {stream: again(stream) for stream in old.subscriptions.streams}
-    new = fleet.new(old.address.kind, old.address.url, list(standbys.values()))
-    fleet.start()
+    standbys = {stream: make_standby(stream) for stream in old.subscriptions.streams}
+    new = connections.new(old.address.kind, old.address.url, list(standbys.values()))
+    connections.start()
     waiting = set(standbys)
     deadline_s = time.monotonic() + HAND_OVER_S
     while waiting and time.monotonic() < deadline_s and not stopped.is_set():
@@ -39,7 +42,7 @@ async def replace(
             old.is_leaving = False
             return
         if waiting:
-            await new.news(HAND_OVER_TICK_S)
+            await new.next_frame(HAND_OVER_TICK_S)
     for stream in waiting:
         standbys[stream].stand_in(stream, old.liveness.heard_ns)
-    fleet.retire(old)
+    connections.retire(old)

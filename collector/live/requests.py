@@ -1,4 +1,4 @@
-"""Match an exchange's answers with what was asked."""
+"""Match an exchange's answers with the requests that wait for them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,20 +6,23 @@ from dataclasses import dataclass, field
 
 from collector.errors import StreamError
 from collector.events.messages import Ack
+from collector.events.notices import State
 from collector.exchanges.exchange import Payload
+from collector.live.context import ConnectionContext
+from collector.network.failures import Failure, mistaken
 
 Send = Callable[[Payload], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class _Waiting:
-    all_in: "asyncio.Future[list[Ack]]"
+    all_answers: "asyncio.Future[list[Ack]]"
     expected: int
     answers: list[Ack] = field(default_factory=list)
 
 
 class Requests:
-    """Requests under way on one connection, by their ids."""
+    """The requests under way on one connection, by their ids."""
 
     def __init__(self, send: Send, timeout_s: float) -> None:
         self._send = send
@@ -37,24 +40,45 @@ class Requests:
         waiting = self._waiting[request_id] = _Waiting(asyncio.get_running_loop().create_future(), answers)
         try:
             await self._send(payload)
-            return await asyncio.wait_for(waiting.all_in, self._timeout_s)
+            return await asyncio.wait_for(waiting.all_answers, self._timeout_s)
         except TimeoutError as error:
             raise StreamError(f"no answer to {payload} within {self._timeout_s:g} s") from error
         finally:
             del self._waiting[request_id]
 
     def answered(self, ack: Ack) -> bool:
-        """Hand an answer to whoever waits for it; False when nobody does."""
+        """Match an answer with the request that waits for it; False when none does."""
         waiting = None if ack.request_id is None else self._waiting.get(ack.request_id)
-        if waiting is None or waiting.all_in.done():
+        if waiting is None or waiting.all_answers.done():
             return False
         waiting.answers.append(ack)
         if len(waiting.answers) >= waiting.expected:
-            waiting.all_in.set_result(waiting.answers)
+            waiting.all_answers.set_result(waiting.answers)
         return True
 
     def abandon(self, reason: str) -> None:
-        """Tell all who wait that no answer will come."""
+        """Fail all requests that wait: no answer will come."""
         for waiting in self._waiting.values():
-            if not waiting.all_in.done():
-                waiting.all_in.set_exception(StreamError(reason))
+            if not waiting.all_answers.done():
+                waiting.all_answers.set_exception(StreamError(reason))
+
+
+@dataclass(frozen=True, slots=True)
+class ControlMessages:
+    """What frames hold besides market data: answers, the exchange's own state, mistakes of ours."""
+
+    context: ConnectionContext
+    requests: Requests
+    give_up: Callable[[Failure], None]  # of the socket
+
+    def on_ack(self, ack: Ack) -> bool:
+        """Match an answer with its request; False when none waits for it."""
+        return self.requests.answered(ack)
+
+    def on_status(self, state: State, text: str) -> None:
+        """Publish the state that the exchange reports of itself."""
+        self.context.publish(state, text)
+
+    def on_mistake(self, what: str) -> None:
+        """Give the socket up after a fault of ours: what its frame meant is not known."""
+        self.give_up(mistaken(what))

@@ -1,4 +1,4 @@
-"""Compare books with REST now and then, when nothing else needs the request budget."""
+"""Compare books with REST from time to time, when nothing else needs the request budget."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -17,58 +17,58 @@ PATIENCE_S = 5.0  # for the stream to reach the update at which REST was
 
 
 class RestWitness:
-    """One book of an exchange after the other, each about every so often."""
+    """Compares the books of one exchange one after the other, each every `every_s` or so."""
 
     def __init__(self, snapshots: Snapshots, every_s: float, monotonic_s: Callable[[], float]) -> None:
         self._snapshots = snapshots
         self._every_s = every_s
         self._monotonic_s = monotonic_s
         self._next_s: WeakKeyDictionary[BookStream, float] = WeakKeyDictionary()
-        self._asking: asyncio.Task[Snapshot] | None = None
-        self._asked: BookStream | None = None
+        self._fetch: asyncio.Task[Snapshot] | None = None
+        self._book: BookStream | None = None
         self._until_s = 0.0
 
     def look(self, books: Iterable[BookStream]) -> None:
-        """Go on with the comparison under way, or begin the next that is due."""
-        if self._asked is not None:
-            self._go_on(self._asked)
+        """Continue the comparison under way, or begin the next that is due."""
+        if self._book is not None:
+            self._go_on(self._book)
             return
         now_s = self._monotonic_s()
         for book in books:
             due_s = self._next_s.setdefault(book, now_s + self._every_s * random())  # noqa: S311
-            place = book.place
+            topic = book.topic
             if now_s >= due_s and book.by_rest and book.verified:
                 self._next_s[book] = now_s + self._every_s
-                if self._snapshots.has_time_for(place.market_id, place.kind, place.depth):
-                    self._ask(book)
+                if self._snapshots.has_time_for(topic.market_id, topic.kind, topic.depth):
+                    self._begin(book)
                     return
 
     def stop(self) -> None:
-        """Give up the comparison under way."""
-        if self._asking is not None:
-            self._asking.cancel()
+        """Cancel the comparison under way."""
+        if self._fetch is not None:
+            self._fetch.cancel()
 
-    def _ask(self, book: BookStream) -> None:
-        place = book.place
-        fetch = self._snapshots.fetch(place.market_id, place.kind, place.depth, place.topic)
+    def _begin(self, book: BookStream) -> None:
+        topic = book.topic
+        fetch = self._snapshots.fetch(topic.market_id, topic.kind, topic.depth, topic.name)
         book.expect_snapshot(True)
-        self._asked, self._asking = book, asyncio.ensure_future(fetch)
+        self._book, self._fetch = book, asyncio.ensure_future(fetch)
         self._until_s = 0.0
 
     def _go_on(self, book: BookStream) -> None:
-        asking = self._asking
-        if asking is None or not asking.done():
+        fetch = self._fetch
+        if fetch is None or not fetch.done():
             return
         now_s = self._monotonic_s()
         self._until_s = self._until_s or now_s + PATIENCE_S
-        over = True
+        is_over = True
         with suppress(StreamError, asyncio.CancelledError):  # no answer: the next one will do
-            over = self._settled(book, asking.result()) or now_s > self._until_s
-        if over:
+            is_over = self._compared(book, fetch.result()) or now_s > self._until_s
+        if is_over:
             book.expect_snapshot(False)
-            self._asked = self._asking = None
+            self._book = self._fetch = None
 
-    def _settled(self, book: BookStream, snapshot: Snapshot) -> bool:
+    def _compared(self, book: BookStream, snapshot: Snapshot) -> bool:
         difference = book.compare(snapshot)
         if difference is None:
             return not book.verified

@@ -14,8 +14,7 @@ except ImportError:  # ccxt brings it on CPython, but not on Windows
 from collector.clock import Clock
 from collector.errors import CollectorError
 from collector.events.bus import EventBus
-from collector.events.notices import ClockStep
-from collector.events.stream_now import StreamNow
+from collector.events.notices import ClockStep, StreamNow
 from collector.live.feed import Feed
 
 CLOCK_CHECK_S = 1.0
@@ -49,11 +48,11 @@ class StreamThread:
 
     @property
     def alive(self) -> bool:
-        """Say whether the thread runs."""
+        """Return whether the thread runs."""
         return self._thread.is_alive()
 
     def ask_to_stop(self) -> None:
-        """Let the feeds close their sockets and segments. Returns at once. Idempotent."""
+        """Ask the feeds to close their sockets and segments. Returns at once. Idempotent."""
         with self._lock:
             if self._loop is not None and self._stop is not None:
                 self._loop.call_soon_threadsafe(self._stop.set)
@@ -71,7 +70,7 @@ class StreamThread:
         return asyncio.run_coroutine_threadsafe(run(), loop).result(timeout_s)
 
     def glances(self, timeout_s: float) -> list[StreamNow] | None:
-        """Return how every stream stands; None when the loop does not answer in time, or is over."""
+        """Return the state of every stream; None when the loop does not answer in time, or is over."""
         try:
             return self.call(lambda: [one for feed in self.feeds for one in feed.glances()], timeout_s)
         except (CollectorError, TimeoutError):
@@ -118,7 +117,7 @@ class StreamThread:
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    """Make the loop: uvloop's where it is installed, which takes a fifth off the cost of paced frames."""
+    """Make the loop: uvloop's where it is installed, which makes paced frames a fifth cheaper."""
     return asyncio.new_event_loop() if uvloop is None else uvloop.new_event_loop()
 
 

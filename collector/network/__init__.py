@@ -1,1 +1,1 @@
-"""Network."""
+"""Reach exchanges: sockets, markets, REST snapshots, the pace of requests, the meaning of failures."""

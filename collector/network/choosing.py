@@ -1,21 +1,21 @@
-"""Find the markets that names mean, and what is to be said of the choice. Pure."""
+"""Find the markets that names mean, and the choices made between several. Pure."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from collector.errors import UserError
-from collector.events.notices import Choice
+from collector.events.notices import MarketChoice
 from collector.exchanges.exchange import MarketKind
 from collector.network.markets import Markets
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What names mean."""
+    """The markets that names mean."""
 
     markets: list[tuple[MarketKind, Any]]  # each once
-    choices: list[Choice]  # where a name could mean several
+    choices: list[MarketChoice]  # where a name could mean several
     repeated: dict[str, list[str]]  # symbols that several names mean, with these
     unknown: list[tuple[str, str]]  # names that mean none, and what is wrong with each
 
@@ -24,7 +24,7 @@ def look_up(markets: Markets, names: Sequence[str]) -> Found:
     """Return the markets that the names mean, each once, with its kind."""
     found: dict[str, tuple[MarketKind, Any]] = {}
     named: dict[str, list[str]] = {}
-    choices: list[Choice] = []
+    choices: list[MarketChoice] = []
     unknown: list[tuple[str, str]] = []
     for name in names:
         try:
@@ -38,7 +38,7 @@ def look_up(markets: Markets, names: Sequence[str]) -> Found:
         named.setdefault(symbol, []).append(name)
         if others:
             also = tuple((str(one["symbol"]), markets.kind_of(one)) for one in others)
-            choices.append(Choice(name, symbol, kind, also))
+            choices.append(MarketChoice(name, symbol, kind, also))
     repeated = {symbol: several for symbol, several in named.items() if len(several) > 1}
     return Found(list(found.values()), choices, repeated, unknown)
 

@@ -1,11 +1,11 @@
-"""Hold the one table of what goes wrong beneath us: ccxt's errors, the system's, HTTP statuses, close codes.
+"""Classify every failure in one table: ccxt's errors, the system's, HTTP statuses, close codes.
 
 What each class asks of the caller:
 
 transient   try again with backoff
 rate_limit  try again after `retry_after_s` or, where none is given, a long pause; ask for less
 resync      the connection is good, the book is not: fetch that one again
-permanent   asking again cannot help: stop that stream alone, and say so
+permanent   asking again cannot help: stop that stream alone, and report it
 
 Some answers look transient and seldom are: a geo block is a 403 or a 451, which ccxt calls "not available".
 They are `suspicious`.
@@ -28,7 +28,7 @@ from collector.exchanges.registry import EXCHANGES
 
 
 class FailureClass(StrEnum):
-    """What a failure asks of the caller."""
+    """What a failure requires of the caller."""
 
     TRANSIENT = "transient"
     RATE_LIMIT = "rate_limit"
@@ -54,7 +54,7 @@ _TRANSIENT, _RATE_LIMIT, _RESYNC, _PERMANENT = (
 )
 
 # Every class of ccxt's tree stands here or in INHERITS. One that a later ccxt adds is classed like its
-# nearest ancestor until it is given its own line; a test tells that one is missing.
+# nearest ancestor until it is given its own line; a test finds one that is missing.
 CCXT: Final[Mapping[type[BaseException], FailureEntry]] = MappingProxyType(
     {
         ccxt.BaseError: FailureEntry(_TRANSIENT, "exchange_error", suspicious=True, vague=2),
@@ -94,7 +94,7 @@ CCXT: Final[Mapping[type[BaseException], FailureEntry]] = MappingProxyType(
         ccxt.CancelPending: FailureEntry(_TRANSIENT, "operation_failed"),
         ccxt.UnsubscribeError: FailureEntry(
             _PERMANENT, "unsubscribed"
-        ),  # told to watchers when we unsubscribe
+        ),  # raised in watches when we unsubscribe
     }
 )
 # Classed like their nearest ancestor: to one who neither orders nor pays they say no more.
@@ -128,7 +128,7 @@ OTHERS: Final[Mapping[type[BaseException], FailureEntry]] = MappingProxyType(
         socket.herror: FailureEntry(_TRANSIENT, "dns"),
         TimeoutError: FailureEntry(_TRANSIENT, "timeout"),
         # Not permanent: certificates are renewed and clocks set right without us, and unlike a geo block a
-        # dial a minute until then harms nobody. That nothing comes in is told by the attempts counted.
+        # dial a minute until then harms nobody. The attempts counted raise the alarm.
         ssl.SSLCertVerificationError: FailureEntry(_TRANSIENT, "tls_certificate"),
         ssl.SSLError: FailureEntry(_TRANSIENT, "tls"),
         OSError: FailureEntry(_TRANSIENT, "os_error", vague=2),

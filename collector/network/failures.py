@@ -1,7 +1,7 @@
-"""Class what goes wrong beneath us, by the one table in `failure_table.py`.
+"""Classify failures of the libraries and the network by the table in `failure_table.py`.
 
-The caller counts the suspicious failures of a stream or connection in a row (any success sets the count
-back) and asks `Failure.stops(count)` before it tries again.
+The caller counts the suspicious failures of a stream or connection in a row (any success resets the
+count) and asks `Failure.stops(count)` before it tries again.
 """
 
 import math
@@ -38,7 +38,7 @@ MOST_DETAIL: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One thing that went wrong, classed."""
+    """One failure, classified."""
 
     kind: FailureClass
     cause: str  # a short word out of a bounded set, to count by and to store in coverage
@@ -47,11 +47,11 @@ class Failure:
     suspicious: bool = False  # looks as if it would pass, and often does not
 
     def __str__(self) -> str:
-        """Say the cause and its detail."""
+        """Return the cause and its detail."""
         return f"{self.cause}: {self.detail}" if self.detail else self.cause
 
     def stops(self, suspicious_in_a_row: int) -> bool:
-        """Say whether trying again is over, after so many suspicious failures in a row, this one included."""
+        """Return whether to stop trying, after so many suspicious failures in a row, this one included."""
         if self.kind is FailureClass.PERMANENT:
             return True
         return self.suspicious and suspicious_in_a_row >= MOST_SUSPICIOUS_TRIES
@@ -74,7 +74,7 @@ _SECRET = re.compile(
 def classify(
     error: BaseException, exchange: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Failure:
-    """Class an error; `headers` are those of the REST answer, which ccxt keeps apart from the error."""
+    """Classify an error; `headers` are those of the REST answer, which ccxt keeps apart from the error."""
     chain = list(_chain(error))
     entries = [entry for each in chain if (entry := _entry(each, exchange)) is not None]
     found = min(entries, key=lambda entry: entry.vague, default=INTERNAL)
@@ -91,19 +91,19 @@ def classify(
 
 
 def classify_close(code: int | None) -> Failure:
-    """Class the close of a websocket by its code; None when there was none."""
+    """Classify the close of a websocket by its code; None when there was none."""
     found = _close_entry(code or NO_CODE)
-    said = "without a code" if not code else f"with code {code}"
-    return Failure(found.kind, found.cause, None, f"closed {said}", found.suspicious)
+    ending = "without a code" if not code else f"with code {code}"
+    return Failure(found.kind, found.cause, None, f"closed {ending}", found.suspicious)
 
 
 def mistaken(detail: str) -> Failure:
-    """Class a mistake of ours, or of what we build on."""
+    """Return the failure for a fault of ours, or of a library."""
     return Failure(INTERNAL.kind, INTERNAL.cause, None, detail)
 
 
 def gone(cause: str, detail: str) -> Failure:
-    """Class what we noticed ourselves of a connection: it may be better when made again."""
+    """Return the failure for what we noticed ourselves of a connection: a new one may be better."""
     return Failure(FailureClass.TRANSIENT, cause, None, detail)
 
 
@@ -176,7 +176,7 @@ def _close_code(error: BaseException) -> int | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Walk from an error to all that lies beneath it: ccxt wraps by `from`, by argument, or not at all."""
+    """Yield an error and all errors beneath it: ccxt wraps by `from`, by argument, or not at all."""
     waiting, seen = [error], set[int]()
     while waiting:
         each = waiting.pop(0)
@@ -195,7 +195,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _retry_after_s(headers: object) -> float | None:
-    """Read Retry-After in seconds, as the exchanges send it; a date or nonsense counts as none."""
+    """Return Retry-After in seconds, as the exchanges send it; a date or nonsense counts as none."""
     if not isinstance(headers, Mapping):
         return None
     for name, value in headers.items():

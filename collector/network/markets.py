@@ -10,10 +10,9 @@ import ccxt
 from collector.errors import StreamError, UserError
 from collector.exchanges.addresses import Endpoints, apply_environment, ccxt_config, rebased
 from collector.exchanges.exchange import Environment, MarketKind
-from collector.exchanges.exchange import kind_of as kind_told
+from collector.exchanges.exchange import kind_of as kind_in_name
 from collector.exchanges.registry import UNVERIFIED_NAMES
-from collector.network.attempts import NO_SUCH_HOST
-from collector.network.failure_table import FailureClass
+from collector.network.failure_table import NO_SUCH_HOST, FailureClass
 from collector.network.failures import Failure, classify
 from collector.network.waiting import in_thread
 from collector.retry import Backoff
@@ -50,12 +49,12 @@ class Source:
     kinds: tuple[MarketKind, ...]  # that are collected, the one that a plain name means first
 
     def config(self, timeout_s: float) -> dict[str, Any]:
-        """Return what ccxt's constructor is to be given."""
+        """Return the configuration for ccxt's constructor."""
         config = ccxt_config(self.exchange, self.environment, self.endpoints, self.kinds)
         return {**config, "timeout": int(timeout_s * 1000), "enableRateLimit": True}
 
     def address(self, exchange: Any) -> None:
-        """Turn a freshly made ccxt object to the environment and the addresses wanted."""
+        """Point a freshly made ccxt object at the environment and the addresses wanted."""
         apply_environment(exchange, self.exchange, self.environment)
         if self.exchange in UNVERIFIED_NAMES:
             exchange.urls["api"] = rebased(exchange.urls["api"], self.endpoints)
@@ -75,7 +74,7 @@ class Markets:
         return markets
 
     def share_with(self, exchange: Any) -> None:
-        """Let another ccxt object of the exchange use the very same markets: a copy costs 2 KB a market."""
+        """Give another ccxt object of the exchange these very markets: a copy costs 2 KB a market."""
         exchange.set_markets_from_exchange(self.loaded)
 
     def find(self, name: str) -> Any:
@@ -91,11 +90,11 @@ class Markets:
         unified = self._unified(name)
         if unified is not None:
             return [unified]
-        plain, said = _plain(name), kind_told(name)
+        plain, named_kind = _plain(name), kind_in_name(name)
         found: dict[MarketKind, list[Any]] = {}
         for one in self._offered():
             kind = self.kind_of(one)
-            if said in (None, kind) and plain in _own_names(one):
+            if named_kind in (None, kind) and plain in _own_names(one):
                 found.setdefault(kind, []).append(one)
         if not found:
             near = ", ".join(self._near(plain)) or "none"
@@ -128,7 +127,7 @@ class Markets:
 
 
 def load_markets(source: Source, timeout_s: float) -> Markets:
-    """Ask the exchange for its markets. Blocks: call it in a thread of its own."""
+    """Load the exchange's markets. Blocks: call it in a thread of its own."""
     exchange = strict(getattr(ccxt, source.exchange), source.exchange)(source.config(timeout_s))
     source.address(exchange)
     try:
@@ -145,13 +144,13 @@ def load_markets(source: Source, timeout_s: float) -> Markets:
     return Markets(exchange, source.kinds)
 
 
-def _told(market: Any) -> Mapping[str, Any]:
-    """Return what the exchange itself said of a market; some say it in a list."""
+def _raw(market: Any) -> Mapping[str, Any]:
+    """Return what the exchange itself sent of a market; some send a list."""
     return market["info"] if isinstance(market["info"], Mapping) else {}
 
 
 def _own_names(market: Any) -> set[str]:
-    names = (market["id"], market["symbol"].split(":")[0], _told(market).get("altname"))
+    names = (market["id"], market["symbol"].split(":")[0], _raw(market).get("altname"))
     return {_plain(str(name)) for name in names if name}
 
 
@@ -171,7 +170,7 @@ async def load_until(
     backoff: Backoff,
     on_failure: Callable[[int, StreamError, Failure], None],
 ) -> Markets | None:
-    """Return the markets; None when stopped before, or when asking again cannot help."""
+    """Load the markets, as often as it takes; None when stopped before, or when it cannot succeed."""
     attempt = suspicious = 0
     while not stopped.is_set():
         loading = in_thread("markets", lambda: load_markets(source, timeout_s))
@@ -184,7 +183,7 @@ async def load_until(
             attempt += 1
             failure = classify(error, source.exchange)
             # No network, and no misspelt name: it is the exchange's own.
-            nameless = failure.cause == NO_SUCH_HOST and source.endpoints.rest is None
+            nameless = failure.cause == NO_SUCH_HOST.cause and source.endpoints.rest is None
             suspicious = suspicious + 1 if failure.suspicious and not nameless else 0
             error.permanent = failure.stops(suspicious)
             on_failure(attempt, error, failure)

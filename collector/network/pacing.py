@@ -1,4 +1,4 @@
-"""Pace what is asked of an exchange: never more than it allows in any span of time, and in order."""
+"""Pace the requests to an exchange: never more than it allows in any span of time, and in order."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ class Budget:
             self._left -= weight
 
     def wait_s(self, weight: float) -> float:
-        """Return how long one who wants so much weight has to wait now."""
+        """Return how long a request of so much weight has to wait now."""
         now_s = self._monotonic_s()
         if self._share < WEIGHT_SHARE and now_s - max(self._changed_s, self._closed_until_s) > GROWS_AFTER_S:
             self._share, self._changed_s = self._share * 2.0, now_s
@@ -45,11 +45,11 @@ class Budget:
         return max(self._closed_until_s - now_s, missing / refill_a_second, 0.0)
 
     def used(self, weight_this_minute: float) -> None:
-        """Mind what the exchange says was used by all behind this address."""
+        """Lower the budget to what the exchange reports as used by everybody behind this address."""
         self._left = min(self._left, max(0.0, self._limit - weight_this_minute) * WEIGHT_SHARE)
 
     def refused(self, retry_after_s: float | None) -> float:
-        """Stop asking for as long as the exchange wants, and ask for less then; returns for how long."""
+        """Pause for as long as the exchange wants, and use less afterwards; returns for how long."""
         pause_s = REFUSED_PAUSE_S if retry_after_s is None else max(retry_after_s, 1.0)
         self._closed_until_s = max(self._closed_until_s, self._monotonic_s() + pause_s)
         self._left = 0.0
@@ -59,7 +59,7 @@ class Budget:
 
     @property
     def _most(self) -> float:
-        """Tell how much the bucket holds: half a minute's worth."""
+        """Return how much the bucket holds: half a minute's worth."""
         return self._limit * self._share / 2.0
 
 
@@ -67,7 +67,7 @@ SHARE = 0.8  # of what is allowed: pongs count as well, and clocks differ
 
 
 class Pacer:
-    """Hands out turns. Each who asks is told how long to wait; that turn is then taken."""
+    """Hands out turns: each caller gets the time to wait, and that turn is taken."""
 
     def __init__(self, rates: Sequence[Rate], monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._rates = rates
@@ -75,7 +75,7 @@ class Pacer:
         self._turns: deque[float] = deque(maxlen=max(rate.most for rate in rates))
 
     def reserve_s(self) -> float:
-        """Take the next turn; returns how long to wait for it."""
+        """Reserve the next turn; returns how long to wait for it."""
         now_s = self._monotonic_s()
         turn_s = now_s
         for count, span_s in self._rates:
@@ -86,7 +86,7 @@ class Pacer:
 
 
 def at_most(documented: Rate, wanted_a_second: float) -> tuple[Rate, Rate]:
-    """Return what to keep to: a share of what the exchange allows, and what was configured."""
+    """Return the rates to keep: a share of what the exchange allows, and what was configured."""
     share = Rate(max(1, int(documented.most * SHARE)), documented.span_s)
     count = max(1, int(wanted_a_second))
     return share, Rate(count, count / wanted_a_second)

@@ -1,4 +1,4 @@
-"""Ask an exchange the small questions that tell whether it can be collected from. Each call blocks."""
+"""Check whether an exchange can be collected from: its clock, API keys, websockets. Each call blocks."""
 
 import asyncio
 import time
@@ -18,23 +18,23 @@ from collector.network.markets import Source
 
 @dataclass(frozen=True, slots=True)
 class ClockAnswer:
-    """What asking for the time told."""
+    """The exchange's clock beside ours."""
 
     round_trip_s: float
     ahead_s: float  # by how much the exchange's clock is ahead of ours, as far as one answer can tell
 
 
 def ask_the_time(source: Source, timeout_s: float) -> ClockAnswer:
-    """Ask for the exchange's time by REST. Raises StreamError."""
+    """Request the exchange's time by REST. Raises StreamError."""
     exchange = _exchange(source, timeout_s)
     wall_ns, began_s = time.time_ns(), time.monotonic()
-    theirs_ms = _asked(exchange, source, exchange.fetch_time)
+    theirs_ms = _request(exchange, source, exchange.fetch_time)
     took_s = time.monotonic() - began_s
     return ClockAnswer(took_s, theirs_ms / 1e3 - (wall_ns / 1e9 + took_s / 2))
 
 
 def unchecked_because(source: Source) -> str | None:
-    """Say why keys cannot be checked, or None: a signed request must go where the public ones go."""
+    """Return why keys cannot be checked, or None: a signed request must go where the public ones go."""
     exchange = exchange_of(source.exchange)
     if exchange.credential_question is None:
         return f"which request would tell is not known of {source.exchange}"
@@ -44,7 +44,7 @@ def unchecked_because(source: Source) -> str | None:
 
 
 def check_credentials(source: Source, api_key: str, api_secret: str, timeout_s: float) -> bool:
-    """Make a signed request; say whether the key may only read, as far as the exchange tells.
+    """Make a signed request; return whether the key may only read, as far as the exchange tells.
 
     Raises StreamError, permanent where the exchange refuses the key.
     """
@@ -52,7 +52,7 @@ def check_credentials(source: Source, api_key: str, api_secret: str, timeout_s: 
     assert question is not None  # noqa: S101  (`unchecked_because` says so)
     exchange = _exchange(source, timeout_s)
     exchange.apiKey, exchange.secret = api_key, api_secret
-    return question.only_reads(_asked(exchange, source, getattr(exchange, question.ccxt_method)))
+    return question.only_reads(_request(exchange, source, getattr(exchange, question.ccxt_method)))
 
 
 def dial(source: Source, timeout_s: float) -> int:
@@ -84,7 +84,7 @@ def _exchange(source: Source, timeout_s: float) -> Any:
     return exchange
 
 
-def _asked(exchange: Any, source: Source, question: Any) -> Any:
+def _request(exchange: Any, source: Source, question: Any) -> Any:
     try:
         return question()
     except ccxt.BaseError as error:

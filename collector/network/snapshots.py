@@ -31,7 +31,7 @@ class Snapshots:
         self._one_at_a_time = asyncio.Lock()  # so that the headers read are those of the answer
 
     def has_time_for(self, market_id: str, kind: MarketKind, depth: int) -> bool:
-        """Say whether a book could be asked for at once, with as much left for one that needs it."""
+        """Return whether a book could be fetched at once, with as much left for one that needs it."""
         weight = self._rest.request(market_id, kind, self._rest.depth(kind, depth)).weight
         return self._budgets[kind].wait_s(2 * weight) <= 0.0
 
@@ -55,7 +55,7 @@ class Snapshots:
             raise StreamError(f"a snapshot that cannot be read: {error}") from error
 
     async def close(self) -> None:
-        """Let go of the client."""
+        """Close the client."""
         await self._ccxt.close()
 
     def _failed(self, error: Exception, budget: Budget) -> StreamError:

@@ -1,4 +1,4 @@
-"""Hold one websocket after another to one address: open it, send, hear, let go."""
+"""Hold one websocket after another to one address: open, send, receive, close."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ from collector.exchanges.exchange import Payload
 from collector.network.failures import Failure, gone
 from collector.network.markets import Markets, Source
 from collector.network.pacing import Pacer
-from collector.network.tap import dialler
+from collector.network.tap import TakeText, dialler, drop
 from collector.network.waiting import wait_for_first
 
 SILENT_HEARTBEATS = 2.0  # no frame at all for this many heartbeats: the peer is gone
@@ -21,19 +21,19 @@ class Heart:
     """The watchdog of one socket, on the monotonic clock: ccxt's pings run on the wall clock."""
 
     def __init__(
-        self, heartbeat_s: float, beat: Callable[[], Awaitable[None]], monotonic_s: Callable[[], float]
+        self, heartbeat_s: float, beat: Callable[[], Awaitable[bool]], monotonic_s: Callable[[], float]
     ) -> None:
         self._heartbeat_s = heartbeat_s
-        self._beat = beat
+        self._beat = beat  # sends a ping; False when there is nobody who could answer
         self._monotonic_s = monotonic_s
         self.is_heard = True  # a sign of life came since the last look: set for each frame, hence no call
 
     def heard(self) -> None:
-        """Note a sign of life."""
+        """Record a sign of life."""
         self.is_heard = True
 
     async def watch(self, give_up: Callable[[Failure], None]) -> None:
-        """Beat, and listen, until the peer is found silent or the task is cancelled."""
+        """Ping, and listen, until the peer is found silent or the task is cancelled."""
         heard_s = self._monotonic_s()
         next_beat_s = heard_s + self._heartbeat_s
         while True:
@@ -47,7 +47,8 @@ class Heart:
             if now_s >= next_beat_s:
                 next_beat_s = now_s + self._heartbeat_s
                 try:
-                    await self._beat()
+                    if not await self._beat():
+                        self.is_heard = True
                 except StreamError as error:
                     give_up(gone("disconnected", str(error)))
                     return
@@ -61,17 +62,17 @@ class Reader(Protocol):
     """Who reads what a socket brings. Methods must not raise."""
 
     def on_text(self, text: str) -> bool:
-        """Read a frame; False when ccxt should have it as well."""
+        """Take a frame; False when ccxt should have it as well."""
 
     def on_sign_of_life(self) -> None:
-        """Hear that the peer said something, of whatever kind."""
+        """Take note that the peer sent something, of whatever kind."""
 
     def on_gone(self, failure: Failure) -> None:
-        """Hear, once, that the socket is gone, and why."""
+        """Take, once, the reason why the socket is gone."""
 
 
 class Socket:
-    """What ccxt holds for one connection. Lives in the websocket thread's loop."""
+    """The websocket that ccxt holds for one connection. Lives in the websocket thread's loop."""
 
     def __init__(
         self,
@@ -79,7 +80,6 @@ class Socket:
         markets: Markets,
         url: str,
         connect_timeout_s: float,
-        reader: Reader,
         requests: Pacer,
     ) -> None:
         self.failure: Failure | None = None  # why the socket is gone, once it is
@@ -88,39 +88,42 @@ class Socket:
         self._ccxt: Any = None
         self._url = url
         self._connect_timeout_s = connect_timeout_s
-        self._reader = reader
+        self._reader: Reader | None = None  # once it was dialled
         self._requests = requests
         self._client: Any = None
         self._up = asyncio.Event()
         self._gone = asyncio.Event()
 
-    # What the tap hears. Called by ccxt within the loop; must not raise.
+    # What the tap reports. Called by ccxt within the loop; must not raise.
 
-    def on_frame(self, client: Any, text: str) -> bool:
-        """Hand a frame to the reader; False when ccxt should have it as well."""
-        if client is not self._client:
-            return True  # a replaced socket's last words
-        return self._reader.on_text(text)
+    def reader_of(self, client: Any) -> TakeText:
+        """Return who takes the frames of a new socket: the reader itself, without a step between."""
+        del client
+        return drop if self._reader is None else self._reader.on_text
 
     def on_heartbeat(self, client: Any) -> None:
-        """Hear a ping or a pong of the websocket itself."""
-        if client is self._client:
+        """Report a ping or a pong of the websocket itself."""
+        if client is self._client and self._reader is not None:
             self._reader.on_sign_of_life()
 
     def on_up(self, client: Any) -> None:
-        """Hear that the socket is open."""
+        """End the wait of `open`: the socket is open."""
         if client is self._client:
             self._up.set()
 
     def on_down(self, client: Any, failure: Failure) -> None:
-        """Hear that the socket is gone."""
+        """Give the socket up: it failed or closed."""
         if client is self._client:
             self.give_up(failure)
 
     # What the connection asks for.
 
-    async def open(self) -> None:
-        """Dial. Raises StreamError when there is no connection in time; `failure` says why."""
+    async def open(self, reader: Reader) -> None:
+        """Dial, and pass what comes to the reader.
+
+        Raises StreamError when there is no connection in time; `failure` says why.
+        """
+        self._reader = reader
         self.failure = None
         self._up.clear()
         self._gone.clear()
@@ -137,7 +140,7 @@ class Socket:
     async def send(self, payload: Payload, *, is_counted: bool = True) -> None:
         """Send a request, in its turn where it counts. Raises StreamError when the socket is gone."""
         if is_counted:
-            await self._turn()
+            await self._wait_for_turn()
         self._raise_if_gone()
         try:
             await self._client.send(payload if isinstance(payload, str) else dict(payload))
@@ -146,36 +149,38 @@ class Socket:
 
     async def ping(self) -> None:
         """Send the websocket's own ping. Raises StreamError when the socket is gone."""
-        await self._turn()
+        await self._wait_for_turn()
         try:
             await self._client.connection.ping()
         except (ConnectionError, RuntimeError) as error:
             raise StreamError(f"could not ping: {error}") from error
 
     def give_up(self, failure: Failure) -> None:
-        """Take the socket for gone; the first reason stands."""
+        """Mark the socket as gone; the first reason stands."""
         if self.failure is None:
             self.failure = failure
             self._gone.set()
-            self._reader.on_gone(failure)
+            if self._reader is not None:
+                self._reader.on_gone(failure)
 
-    async def let_go(self) -> None:
+    async def disconnect(self) -> None:
         """Close the socket, whatever is left of it."""
         client, self._client = self._client, None
         if client is None:
             return
+        client.take_text = drop  # it may still have last words
         if self._ccxt.clients.get(self._url) is client:
             del self._ccxt.clients[self._url]
-        # A peer that is gone answers no closing handshake; aiohttp lets go of the socket all the same.
+        # A peer that is gone answers no closing handshake; aiohttp closes the socket all the same.
         with suppress(TimeoutError):
             await asyncio.wait_for(client.aiohttp_close(), CLOSE_TIMEOUT_S)
 
     async def close(self) -> None:
-        """Let go of ccxt's object as well."""
+        """Close ccxt's object as well."""
         if self._ccxt is not None:
             await self._ccxt.close()
 
-    async def _turn(self) -> None:
+    async def _wait_for_turn(self) -> None:
         self._raise_if_gone()
         wait_s = self._requests.reserve_s()
         if wait_s > 0:

@@ -1,10 +1,11 @@
-"""Let ccxt.pro hold the socket, and read every frame before it does.
+"""Read every frame of a socket of ccxt.pro before ccxt does.
 
-A frame passes ccxt's `Client.handle_text_or_binary_message` synchronously and in order; we stand there, at
+A frame passes ccxt's `Client.handle_message` synchronously and in order; `TappedClient` overrides it to take
 the raw text. Nothing may raise out of it: ccxt's receive loop would end in silence, the socket still open.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from time import time_ns
 from typing import Any, Protocol
@@ -17,45 +18,52 @@ from collector.network.failures import Failure, classify, classify_close, mistak
 from collector.network.markets import Markets, Source
 
 TEXT = WSMsgType.TEXT
+TakeText = Callable[[str], bool]  # takes a frame; False when ccxt should have it as well. Must not raise
 
 
 class Tap(Protocol):
-    """Who hears what happens on a socket. Methods must not raise."""
+    """Who takes what happens on a socket. Methods must not raise."""
 
-    def on_frame(self, client: Any, text: str) -> bool:
-        """Take a frame; False when ccxt should have it as well."""
+    def reader_of(self, client: Any) -> TakeText:
+        """Return who takes the frames of a new socket."""
 
     def on_heartbeat(self, client: Any) -> None:
-        """Hear a ping or a pong of the websocket itself."""
+        """Take a ping or a pong of the websocket itself."""
 
     def on_up(self, client: Any) -> None:
-        """Hear that the socket is open."""
+        """Take note that the socket is open."""
 
     def on_down(self, client: Any, failure: Failure) -> None:
-        """Hear that the socket failed or closed, and why."""
+        """Take the reason why the socket failed or closed."""
+
+
+def drop(_text: str) -> bool:
+    """Drop a frame of a socket that was given up."""
+    return True
 
 
 class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
-    """ccxt's websocket client with our ear at the raw text."""
+    """ccxt's websocket client, tapped at the raw text."""
 
     tap: Tap
+    take_text: TakeText
     exchange: Any  # the ccxt object that it belongs to
     pongs: "set[asyncio.Future[None]]"
 
     @property
     def buffer(self) -> Any:
-        """Find aiohttp's queue as ccxt does, in fewer steps: it is asked for twice a frame."""
+        """Return aiohttp's queue as ccxt does, in fewer steps: ccxt reads it twice a frame."""
         try:
             return self.connection._conn.protocol._payload._buffer  # noqa: SLF001
         except AttributeError:
             return None
 
     def handle_message(self, message: Any) -> None:
-        """Hear control frames too, which ccxt answers."""
+        """Pass a text frame on at once, and report control frames, which ccxt answers."""
         kind = message.type
         if kind is TEXT:
             self.last_message_at = time_ns() // 1_000_000
-            if not self.tap.on_frame(self, message.data):
+            if not self.take_text(message.data):
                 self._leave_to_ccxt(message.data)
             return
         if kind is WSMsgType.PING:
@@ -69,14 +77,14 @@ class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
         super().handle_message(message)
 
     async def _pong(self, data: bytes) -> None:
-        """Answer a ping; ccxt's own answer to a socket that just closed is an error that nobody hears."""
+        """Answer a ping; ccxt's own answer to a socket that just closed is an error that nobody catches."""
         with suppress(ConnectionError, RuntimeError):
             await self.connection.pong(data)
 
     def handle_text_or_binary_message(self, data: str | bytes) -> None:
-        """Offer the frame to the tap, and to ccxt if the tap leaves it."""
+        """Pass the frame to the tap, and to ccxt where the tap leaves it."""
         text = data if isinstance(data, str) else data.decode("utf-8", "replace")
-        if not self.tap.on_frame(self, text):
+        if not self.take_text(text):
             self._leave_to_ccxt(data)
 
     def _leave_to_ccxt(self, data: str | bytes) -> None:
@@ -99,6 +107,7 @@ def tapped(
             if not known:
                 client.__class__ = client_class
                 client.tap, client.exchange, client.pongs = tap, self, set()
+                client.take_text = tap.reader_of(client)
             return client
 
         def on_connected(self, client: Any, message: Any = None) -> None:

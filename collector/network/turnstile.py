@@ -1,4 +1,4 @@
-"""Let the connections of an exchange dial in turn, and count each dial as late as the exchange may have.
+"""Pace the dials of an exchange's connections, each counted as late as the exchange may count it.
 
 The exchange counts a dial when it arrives there: after it was begun, and before it is answered. Two dials
 begun far apart may arrive together. So a place within the exchange's limit is free again only when the
@@ -23,57 +23,57 @@ class Turnstile:
         self._wanted = wanted
         self._monotonic_s = monotonic_s
         self._numbers = itertools.count(1)
-        self._line: list[int] = []  # who waits
+        self._queue: list[int] = []  # turns that wait
         self._under_way: set[int] = set()
         self._answered: deque[float] = deque(maxlen=allowed.most)
         self._began: deque[float] = deque(maxlen=wanted.most)
         self._closed_until_s = 0.0
 
     def take_turn(self) -> int:
-        """Stand in line; returns the number of the turn."""
+        """Join the queue; returns the number of the turn."""
         turn = next(self._numbers)
-        self._line.append(turn)
+        self._queue.append(turn)
         return turn
 
     def begin_s(self, turn: int) -> float:
         """Begin a turn if it may; returns how long to wait before asking again, 0 when it has begun."""
         now_s = self._monotonic_s()
-        place = self._line.index(turn)
+        position = self._queue.index(turn)
         counted = [*self._answered, *(now_s for _ in self._under_way)]
         at_s = max(
             now_s,
             self._closed_until_s,
-            _free_at_s(place, self._allowed, counted, now_s),
-            _free_at_s(place, self._wanted, self._began, now_s),
+            _free_at_s(position, self._allowed, counted, now_s),
+            _free_at_s(position, self._wanted, self._began, now_s),
         )
         if at_s <= now_s:
-            self._line.remove(turn)
+            self._queue.remove(turn)
             self._under_way.add(turn)
             self._began.append(now_s)
         return at_s - now_s
 
     def end(self, turn: int) -> None:
-        """Hear that a dial was answered or has failed, or that nobody waits for it any more."""
+        """End a turn: its dial was answered or has failed, or is not wanted any more."""
         if turn in self._under_way:
             self._under_way.remove(turn)
             self._answered.append(self._monotonic_s())
-        elif turn in self._line:
-            self._line.remove(turn)
+        elif turn in self._queue:
+            self._queue.remove(turn)
 
     def close_for(self, wait_s: float) -> None:
-        """Let nobody begin before so long: the exchange asked for it."""
+        """Delay all dials by so long: the exchange asked for it."""
         self._closed_until_s = max(self._closed_until_s, self._monotonic_s() + wait_s)
 
     @property
     def closed_for_s(self) -> float:
-        """Tell for how long nobody may begin."""
+        """Return for how long nobody may dial."""
         return max(0.0, self._closed_until_s - self._monotonic_s())
 
 
-def _free_at_s(place: int, rate: Rate, counted_s: Sequence[float], now_s: float) -> float:
-    """Return from when on there may be room for whoever has so many others before him in line."""
+def _free_at_s(position: int, rate: Rate, counted_s: Sequence[float], now_s: float) -> float:
+    """Return when there is room for a dial with so many others before it in the queue."""
     taken = sorted(at_s + rate.span_s for at_s in counted_s if at_s + rate.span_s > now_s)
-    behind = place + len(taken) - rate.most  # how many must have made room first, less one
+    behind = position + len(taken) - rate.most  # how many must have made room first, less one
     if behind < 0:
         return now_s
     rounds, which = divmod(behind, rate.most)

@@ -1,4 +1,4 @@
-"""Wait for one of several things, for a time to be over, for work in a thread."""
+"""Wait for the first of several things, or for work in a thread."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 async def wait_for_first(*waits: Awaitable[object], timeout_s: float) -> None:
-    """Wait for whichever comes first, at most `timeout_s`; the others are given up."""
+    """Wait for whichever comes first, at most `timeout_s`; the others are cancelled."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
@@ -20,7 +20,7 @@ async def wait_for_first(*waits: Awaitable[object], timeout_s: float) -> None:
 
 
 def in_thread(name: str, work: Callable[[], Result]) -> "asyncio.Future[Result]":
-    """Run blocking work in a thread that holds up nobody's end, unlike one of the loop's own."""
+    """Run blocking work in a daemon thread, which cannot delay the loop's end as its own executor does."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Result] = loop.create_future()
 
@@ -33,7 +33,7 @@ def in_thread(name: str, work: Callable[[], Result]) -> "asyncio.Future[Result]"
         value: Any
         try:
             set_it, value = answer.set_result, work()
-        except Exception as error:  # noqa: BLE001  (handed to whoever waits)
+        except Exception as error:  # noqa: BLE001  (raised where the result is awaited)
             set_it, value = answer.set_exception, error
         with suppress(RuntimeError):  # the loop ended meanwhile: nobody waits
             loop.call_soon_threadsafe(settle, set_it, value)

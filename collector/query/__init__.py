@@ -1,1 +1,1 @@
-"""Read back what was stored, without pretending that a hole was seen."""
+"""Read stored rows, and return holes as holes."""

@@ -11,7 +11,7 @@ from collector.query.database import Database, reading
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which streams are asked for; None leaves it open."""
+    """Which streams to read; None means any."""
 
     symbol: str | None = None
     exchange: str | None = None
@@ -39,12 +39,12 @@ def gaps(
     channel: str | None = None,
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> pd.DataFrame:
-    """Return the holes between the segments of each stream: from, until, and why the covered part ended."""
+    """Return the holes between the segments of each stream: from, until, and why coverage ended."""
     return holes(coverage(db, symbol, exchange=exchange, channel=channel, table_name=table_name))
 
 
 def holes(found: pd.DataFrame) -> pd.DataFrame:
-    """Return what lies between the segments of each stream."""
+    """Return the holes between the segments of each stream."""
     stream = ["exchange", "symbol", "channel"]
     starts = found["start_ns"].astype("Int64")  # a float could not hold the nanoseconds
     following = starts.groupby([found[name] for name in stream]).shift(-1)
@@ -57,19 +57,19 @@ def holes(found: pd.DataFrame) -> pd.DataFrame:
 def segments(connection: sa.Connection, tables: Tables, selection: Selection) -> pd.DataFrame:
     """Read the segments that a selection names."""
     table = tables.coverage
-    question = sa.select(table).order_by(table.c.exchange, table.c.symbol, table.c.channel, table.c.start_ns)
+    query = sa.select(table).order_by(table.c.exchange, table.c.symbol, table.c.channel, table.c.start_ns)
     for name in ("symbol", "exchange", "channel"):
         value = getattr(selection, name)
         if value is not None:
-            question = question.where(table.c[name] == value)
-    rows = connection.execute(question).all()
+            query = query.where(table.c[name] == value)
+    rows = connection.execute(query).all()
     return pd.DataFrame([row._asdict() for row in rows], columns=[column.name for column in table.columns])
 
 
 def alive_until(connection: sa.Connection, tables: Tables, symbol: str, exchange: str) -> dict[int, int]:
     """Return until when each segment of a symbol was known to be alive."""
     table = tables.coverage
-    question = sa.select(table.c.segment_id, table.c.alive_until_ns).where(
+    query = sa.select(table.c.segment_id, table.c.alive_until_ns).where(
         table.c.exchange == exchange, table.c.symbol == symbol
     )
-    return dict(connection.execute(question).all())
+    return dict(connection.execute(query).all())

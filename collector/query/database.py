@@ -1,4 +1,4 @@
-"""Open a database for reading, whatever the caller has in hand."""
+"""Open a database for reading: a path, a URL, an engine or a running ingestor."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -28,11 +28,11 @@ def extra(module: str, name: str) -> Any:
 
 @runtime_checkable
 class HasDatabase(Protocol):
-    """A running ingestor, or anything else that knows its database."""
+    """A running ingestor, or anything else that has a database."""
 
     @property
     def database_url(self) -> str | sa.URL:
-        """Tell where the database is."""
+        """Return the URL of the database."""
 
 
 Database = str | PathLike[str] | sa.URL | sa.Engine | HasDatabase
@@ -42,11 +42,11 @@ Database = str | PathLike[str] | sa.URL | sa.Engine | HasDatabase
 def reading(
     database: Database, table_name: str = DEFAULT_TABLE_NAME
 ) -> Iterator[tuple[sa.Connection, Tables]]:
-    """Yield one read-only transaction, in which all questions see the same moment."""
+    """Yield one read-only transaction, in which all queries see the same moment."""
     engine, is_ours = _engine(database)
     try:
         with engine.connect() as connection:
-            if connection.dialect.name == "postgresql":  # by default each question would see its own moment
+            if connection.dialect.name == "postgresql":  # by default each query would see its own moment
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             known = tables(table_name)
             _check_tables(connection, (known.hot, known.coverage))
@@ -66,7 +66,7 @@ def open_for_reading(database: str | PathLike[str] | sa.URL) -> sa.Engine:
 
 
 def has_table(connection: sa.Connection, table: sa.Table) -> bool:
-    """Say whether the table is there."""
+    """Return whether the table exists."""
     return sa.inspect(connection).has_table(table.name)
 
 
@@ -82,7 +82,7 @@ def needed(connection: sa.Connection, table: sa.Table) -> sa.Table:
 
 
 def located(database: Database) -> sa.URL:
-    """Return where a database is."""
+    """Return the URL of a database."""
     if isinstance(database, sa.Engine):
         return database.url
     if isinstance(database, HasDatabase):

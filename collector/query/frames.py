@@ -1,4 +1,4 @@
-"""Hand out what was read: as a pandas frame, a polars frame or an Arrow table."""
+"""Return rows as a pandas frame, a polars frame or an Arrow table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ from collector.query.rows.stored_stream import Value
 Output = Literal["pandas", "polars", "arrow"]
 SPACING = "every_ns"  # in a frame's attrs: how far its instants are apart
 OUTPUTS = ("pandas", "polars", "arrow")
-Frame = Any  # pandas.DataFrame, polars.DataFrame or pyarrow.Table: the caller knows what was asked for
+Frame = Any  # pandas.DataFrame, polars.DataFrame or pyarrow.Table: the caller chose one
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Columns of one length beside their instants, and what is the same in all of them."""
+    """Columns of one length with their instants, and the values that are the same in all rows."""
 
     at_ns: Integers
     columns: Mapping[str, Array]
@@ -32,14 +32,14 @@ class Rows:
     every_ns: int | None = None
 
     def cut(self, which: "slice | npt.NDArray[np.bool_]") -> "Rows":
-        """Choose rows."""
+        """Return some of the rows."""
         blank = None if self.blank is None else self.blank[which]
         return Rows(
             self.at_ns[which], picked(self.columns, which), self.constants, blank, self.index, self.every_ns
         )
 
     def frame(self, output: Output, order: tuple[str, ...]) -> Frame:
-        """Return the rows as asked for, the columns in this order."""
+        """Return the rows in the form of the output, with the columns in this order."""
         if output == "pandas":
             columns = {name: self._pandas(name) for name in order}
             frame = pd.DataFrame(columns, index=index_of(self.at_ns, self.index), copy=False)
@@ -88,7 +88,7 @@ class Rows:
 
 
 def checked_output(output: str) -> None:
-    """Refuse an output that is not known, and one whose library is missing, before anything is read."""
+    """Raise for an unknown output, and for one whose library is missing, before anything is read."""
     if output not in OUTPUTS:
         raise QueryError(f"output is {output!r}; expected {', '.join(OUTPUTS)}")
     if output != "pandas":

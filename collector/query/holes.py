@@ -1,4 +1,4 @@
-"""Decide what becomes of instants and rows that are not covered."""
+"""Mask, split or refuse instants and rows that are not covered."""
 
 from dataclasses import replace
 from typing import Literal
@@ -17,7 +17,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 def checked_on_gap(on_gap: str) -> None:
-    """Refuse an answer that is not known."""
+    """Raise for an unknown value of on_gap."""
     if on_gap not in ON_GAP:
         raise QueryError(f"on_gap is {on_gap!r}; expected mask, split, raise or ignore")
 
@@ -25,9 +25,9 @@ def checked_on_gap(on_gap: str) -> None:
 def shaped(rows: Rows, good: Flags, seen: Flags, on_gap: OnGap, before: int | None = None) -> list[Rows]:
     """Return one piece, or with "split" one for each unbroken stretch.
 
-    `good` says which rows or instants can be relied on; `seen`, where there is anything at all. A break is
-    what is not good, and a change of segment: what happened in between, be it ever so short, is not known.
-    `before` is the segment of what was read before these, if anything was.
+    `good` says which rows or instants can be relied on, `seen` where there is a state at all. A stretch
+    breaks at what is not good and at a change of segment: what happened in between is not known. `before` is
+    the segment of the rows read before these, if any were.
     """
     segment = rows.columns["segment"]
     if on_gap == "ignore":
@@ -63,5 +63,5 @@ def _refuse(rows: Rows, good: Flags, before: int | None) -> None:
 
 
 def known_segment(segment: npt.NDArray[np.int64]) -> Flags:
-    """Say which rows belong to a segment: of others nothing is known."""
+    """Return which rows belong to a segment; of others nothing is known."""
     return np.asarray(segment != NO_INT)

@@ -1,4 +1,4 @@
-"""Read and write the instants, durations and spans that a person asks for."""
+"""Parse and write instants, durations and spans."""
 
 from dataclasses import dataclass
 
@@ -17,21 +17,21 @@ DAY_NS = 86_400_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What was received in [start, end); None is open."""
+    """The instants in [start, end); None is open."""
 
     start_ns: int | None = None
     end_ns: int | None = None
 
     @classmethod
-    def asked(cls, start: Instant, end: Instant) -> "Span":
-        """Understand what a caller gave."""
+    def of(cls, start: Instant, end: Instant) -> "Span":
+        """Return the span from what a caller gave."""
         span = cls(_ns("start", start), _ns("end", end))
         if span.start_ns is not None and span.end_ns is not None and span.end_ns < span.start_ns:
             raise QueryError(f"end {end!r} is before start {start!r}")
         return span
 
     def holds(self, at_ns: Integers) -> npt.NDArray[np.bool_]:
-        """Say which instants lie in it."""
+        """Return which instants lie in it."""
         inside = np.ones(len(at_ns), dtype=np.bool_)
         if self.start_ns is not None:
             inside &= at_ns >= self.start_ns

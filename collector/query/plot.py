@@ -1,4 +1,4 @@
-"""Draw what was stored: price with microprice, spread, imbalance, and under all of it what was covered."""
+"""Draw stored prices, spread and imbalance, and below them what was covered."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,10 @@ from collector.errors import QueryError
 from collector.query.coverage import coverage
 from collector.query.database import Database, extra
 from collector.query.instants import Instant, Span
-from collector.query.loaders import load_features
+from collector.query.loaders import FEATURES
+from collector.query.loading import load
+from collector.query.request import Lookup, checked_request
+from collector.query.rows.stored_stream import ALL
 
 COLUMNS = ("mid_price", "microprice", "bid_price_1", "ask_price_1", "spread_bps", "order_book_imbalance")
 MOST_POINTS = 20_000
@@ -31,7 +34,7 @@ def plot(
     to: str | Path | None = None,
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> Any:
-    """Draw the span into a file, or into a window where none is named; return the figure.
+    """Draw the span into a file, or into a window where no file is named; return the figure.
 
     A line breaks where nothing was verified. Without `every`, the step is such that about a thousand
     states are drawn.
@@ -39,19 +42,10 @@ def plot(
     matplotlib = extra("matplotlib", "research")
     if to is not None:
         matplotlib.use("Agg")
+    alike = {"depth": depth, "data_source": ALL}
+    rows = Lookup(FEATURES, db, table_name, symbol, exchange, Span.of(start, end), alike)
     segments = coverage(db, symbol, exchange=exchange, table_name=table_name)
-    frame = load_features(
-        db,
-        symbol,
-        exchange=exchange,
-        depth=depth,
-        start=start,
-        end=end,
-        every=every or _step(segments, Span.asked(start, end)),
-        columns=COLUMNS,
-        data_source="*",
-        table_name=table_name,
-    )
+    frame = load(checked_request(rows, COLUMNS, every=every or _step(segments, rows.span)))
     if not frame["segment"].notna().any():
         raise QueryError(f"nothing verified is stored for {symbol!r} in this span")
     if len(frame) > MOST_POINTS:
@@ -102,7 +96,7 @@ def draw(frame: pd.DataFrame, segments: pd.DataFrame, title: str) -> Any:
 
 
 def _draw_ribbon(axes: Any, segments: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> None:
-    """Draw a line a channel: green where it was covered, red where not."""
+    """Draw a bar for each channel: green where it was covered, red where not."""
     dates = extra("matplotlib.dates", "research")
     channels = sorted(set(segments["channel"]))
     for place, channel in enumerate(channels):

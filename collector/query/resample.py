@@ -1,4 +1,4 @@
-"""Take the last verified state at each of evenly spaced instants, from rows that come chunk after chunk.
+"""Return the last verified state at evenly spaced instants, from rows in chunks.
 
 An instant sees what was received at or before it, and only while the segment of the last row was alive
 until that instant: nothing comes from the future, nothing is carried across a hole.
@@ -33,14 +33,14 @@ class States:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """Until when each segment was known to be alive."""
+    """The instant until which each segment was known to be alive."""
 
     segments: Integers  # sorted
     until_ns: Integers
 
     @classmethod
     def of(cls, until_ns: Mapping[int, int]) -> "Alive":
-        """Make the table of some segments."""
+        """Return the table of some segments."""
         segments = np.array(sorted(until_ns), dtype=np.int64)
         return cls(segments, np.array([until_ns[one] for one in segments.tolist()], dtype=np.int64))
 
@@ -53,7 +53,7 @@ class Alive:
 
 
 def is_flow(name: str) -> bool:
-    """Say whether a column is a flow, which adds up, and not a state."""
+    """Return whether a column is a flow, which is summed, and not a state."""
     return name == "ofi" or name.startswith("ofi_")
 
 

@@ -1,4 +1,4 @@
-"""Read the terms of the identity, stream by stream, and which sessions there were."""
+"""Read the terms of the identity of each stream, and the sessions."""
 
 import json
 from typing import Any
@@ -14,18 +14,18 @@ SUMMED = ("received", "written", "merged", "sampled_out", "rejected", "dropped")
 def status(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> list[dict[str, Any]]:
     """Return a dict for each stream: its names, the terms over all sessions, and the reasons of rejection.
 
-    What one session left in the spool another carries in: such rows are `pending` of the first and
+    Rows that one session left in the spool are carried in by another: they are `pending` of the first and
     `carried_in` of the second, so that over all sessions `pending` is what is still on its way and
     `carried_in` is 0, unless it came from a session that is not in this database.
     """
     with reading(database, table_name) as (connection, tables):
         accounting, sessions = tables.accounting, tables.sessions
-        question = (
+        query = (
             sa.select(accounting)
             .outerjoin(sessions, sessions.c.session_id == accounting.c.session_id)
             .order_by(accounting.c.exchange, accounting.c.symbol, accounting.c.channel, sessions.c.started_ns)
         )
-        found = connection.execute(question).mappings().all()
+        found = connection.execute(query).mappings().all()
     streams: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in found:
         key = row["exchange"], row["symbol"], row["channel"]
@@ -36,9 +36,9 @@ def status(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> list[
         for reason, count in json.loads(row["rejected_reasons"]).items():
             stream["reasons"][reason] = stream["reasons"].get(reason, 0) + count
     for stream in streams.values():
-        handed_on = min(stream["pending"], stream["carried_in"])
-        stream["pending"] -= handed_on
-        stream["carried_in"] -= handed_on
+        passed_on = min(stream["pending"], stream["carried_in"])
+        stream["pending"] -= passed_on
+        stream["carried_in"] -= passed_on
     return list(streams.values())
 
 
@@ -54,12 +54,12 @@ def sessions(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> lis
             .group_by(tables.batches.c.session_id)
             .subquery()
         )
-        question = (
+        query = (
             sa.select(tables.sessions, batches.c.batches, batches.c.committed_ns)
             .outerjoin(batches, batches.c.session_id == tables.sessions.c.session_id)
             .order_by(tables.sessions.c.started_ns.desc())
         )
-        return [dict(row) for row in connection.execute(question).mappings()]
+        return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _nothing_yet(key: tuple[str, str, str]) -> dict[str, Any]:

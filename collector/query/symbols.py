@@ -1,4 +1,4 @@
-"""List what is stored: the first question to a database."""
+"""List the symbols that are stored."""
 
 import pandas as pd
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ COLUMNS = ("table", "exchange", "symbol", "first", "last")
 
 
 def symbols(db: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> pd.DataFrame:
-    """Return which symbols of which exchanges each table has, and the span of their rows.
+    """Return the symbols and exchanges in each table, and the span of their rows.
 
     >>> symbols("live.db")  # doctest: +SKIP
     """
@@ -34,7 +34,7 @@ def symbols(db: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> pd.DataFra
     frame = pd.DataFrame(found, columns=list(COLUMNS))
     for name in ("first", "last"):
         frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601").dt.as_unit("ns")
-    # Of what was moved to files the day is known.
+    # Of rows that were moved to files only the day is known.
     return frame.groupby(list(COLUMNS[:3]), as_index=False, sort=False).agg({"first": "min", "last": "max"})
 
 

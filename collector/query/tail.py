@@ -1,4 +1,4 @@
-"""Read the rows of a table as they come, the newest first asked for, then whatever follows."""
+"""Read the newest rows of a table, then those that follow."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from collector.query.database import open_for_reading, reading
 
 TABLES = ("book", "levels", "trades", "ohlcv", "ohlcv_corrections", "rejected", "events")
 MOST_AT_ONCE = 1000
-REVISED_ROWS = 200  # so many of the newest bars are looked at again: a bar changes until it is confirmed
+REVISED_ROWS = 200  # so many of the newest bars are read each time: a bar changes until it is confirmed
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which rows are asked for; None leaves it open."""
+    """Which rows to read; None means any."""
 
     table: str = "book"
     exchange: str | None = None
@@ -25,7 +25,7 @@ class Wanted:
 
 
 class Tail:
-    """Remembers what was shown. Each call of `more` is a short transaction of its own."""
+    """Reads on from the last rows that were read; each call of `more` is one short transaction."""
 
     def __init__(
         self, database: str, wanted: Wanted, *, last: int = 10, table_name: str = DEFAULT_TABLE_NAME
@@ -40,7 +40,7 @@ class Tail:
         self._bars: dict[int, tuple[Any, Any]] = {}  # when each of the newest bars was last updated
 
     def more(self) -> Iterator[dict[str, Any]]:
-        """Yield what is new, oldest first; on the first call the last rows there are."""
+        """Yield the new rows, oldest first; on the first call the last rows of the table."""
         with reading(self._engine, self._table_name) as (connection, tables):
             table = self._table(tables)
             if self._seen is None:
@@ -55,7 +55,7 @@ class Tail:
                 yield from self._following(connection, table)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self._engine.dispose()
 
     def _table(self, tables: Tables) -> sa.Table:
@@ -63,17 +63,17 @@ class Tail:
         table: sa.Table = getattr(tables, name)
         return table
 
-    def _question(self, table: sa.Table) -> sa.Select[Any]:
-        question = sa.select(table)
+    def _query(self, table: sa.Table) -> sa.Select[Any]:
+        query = sa.select(table)
         for name in ("exchange", "symbol"):
             value = getattr(self._wanted, name)
             if value is not None:
-                question = question.where(table.c[name] == value)
-        return question
+                query = query.where(table.c[name] == value)
+        return query
 
     def _newest(self, connection: sa.Connection, table: sa.Table, most: int) -> list[dict[str, Any]]:
-        question = self._question(table).order_by(table.c.id.desc()).limit(most)
-        return [dict(row) for row in connection.execute(question).mappings()][::-1]
+        query = self._query(table).order_by(table.c.id.desc()).limit(most)
+        return [dict(row) for row in connection.execute(query).mappings()][::-1]
 
     def _highest_id(self, connection: sa.Connection, table: sa.Table) -> int:
         return int(connection.execute(sa.select(sa.func.max(table.c.id))).scalar_one() or 0)
@@ -81,14 +81,14 @@ class Tail:
     def _following(self, connection: sa.Connection, table: sa.Table) -> Iterator[dict[str, Any]]:
         """Yield the rows of a higher id. On PostgreSQL ids of one writer become visible in their order."""
         highest = self._highest_id(connection, table)
-        question = self._question(table).where(table.c.id > self._seen, table.c.id <= highest)
-        question = question.order_by(table.c.id).execution_options(yield_per=MOST_AT_ONCE)
-        for row in connection.execute(question).mappings():
+        query = self._query(table).where(table.c.id > self._seen, table.c.id <= highest)
+        query = query.order_by(table.c.id).execution_options(yield_per=MOST_AT_ONCE)
+        for row in connection.execute(query).mappings():
             yield dict(row)
         self._seen = highest
 
     def _changed(self, bars: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the bars that are new or say something new."""
+        """Return the bars that are new or have changed."""
         changed = [
             bar for bar in bars if self._bars.get(bar["id"]) != (bar["received_at_ns"], bar["confirmed"])
         ]

@@ -1,4 +1,4 @@
-"""Cut frames into windows, and give them labels: nothing crosses a hole, and no label looks past one."""
+"""Cut frames into windows and label their rows; no window or label crosses a hole."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from collector.database.market_tables import STORED_LEVELS
 from collector.errors import QueryError
 from collector.query.frames import SPACING
 from collector.query.instants import duration_ns
@@ -14,6 +15,15 @@ from collector.query.instants import duration_ns
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Horizon = str | int
+BASIS_POINTS = 10_000.0
+# DeepLOB's order (Zhang, Zohren, Roberts 2019): ask price, ask size, bid price, bid size, level by level.
+TENSOR_COLUMNS = tuple(
+    f"{side}_{what}_{level}"
+    for level in range(1, STORED_LEVELS + 1)
+    for side in ("ask", "bid")
+    for what in ("price", "size")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +65,20 @@ def windows(
     return Windows(view[last - length + 1].transpose(0, 2, 1), last, chosen)
 
 
+def book_tensor(levels: pd.DataFrame, length: int, step: int = 1) -> npt.NDArray[np.float64]:
+    """Return (samples, length, 40): windows of ten levels in DeepLOB's order; none crosses a hole.
+
+    A window in which a level is missing is left out like one with a hole. Numbers are as stored: normalise
+    with the past only.
+    """
+    missing = sorted(set(TENSOR_COLUMNS) - set(levels.columns))
+    if missing:
+        raise QueryError(f"the frame has no column {missing[0]}; expected one that load_levels made")
+    return windows(levels, length, step, columns=TENSOR_COLUMNS).samples
+
+
 def stretches(frame: pd.DataFrame) -> tuple[Integers, Flags]:
-    """Number the unbroken stretches of a frame, and say which rows belong to any.
+    """Return the number of each row's unbroken stretch, and which rows belong to one.
 
     An instant that was taken out of an evenly spaced frame leaves a break as well.
     """
@@ -83,7 +105,7 @@ def instants(frame: pd.DataFrame) -> Integers:
 
 
 def _every(stretch: Integers, step: int) -> Flags:
-    """Keep the first of each stretch and every step-th after it."""
+    """Return which rows to keep: the first of each stretch and every step-th after it."""
     if not len(stretch):
         return np.empty(0, dtype=np.bool_)
     starts = np.r_[True, stretch[1:] != stretch[:-1]]
@@ -97,10 +119,6 @@ def _numbers(frame: pd.DataFrame) -> list[str]:
         for name in frame.columns
         if name not in {"segment", "corrected"} and pd.api.types.is_numeric_dtype(frame[name])
     ]
-
-
-BASIS_POINTS = 10_000.0
-Horizon = str | int
 
 
 def labels(
@@ -140,7 +158,7 @@ def labels(
 
 @dataclass(frozen=True, slots=True)
 class _Future:
-    """How far each row can see: within its stretch, up to the horizon."""
+    """The rows ahead of each row, within its stretch and up to the horizon."""
 
     price: Floats
     at_ns: Integers
@@ -170,7 +188,7 @@ class _Future:
 
 
 def _first_touch(future: _Future, below: float, above: float) -> tuple[Floats, npt.NDArray[np.float64]]:
-    """Look ahead row by row, all rows at once, those that have touched no more."""
+    """Return which barrier each row touches first and after how long, looking ahead one row at a time."""
     count = len(future.price)
     touched = np.where(future.target >= 0, 0.0, np.nan)
     after_ns = np.full(count, np.nan)

@@ -1,4 +1,4 @@
-"""What the thread that writes does for the archive: small transactions, each whole."""
+"""Record archived days and delete their rows, in small transactions of the writer thread."""
 
 import time
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ Value = str | int | None
 
 
 def claim(connection: sa.Connection, tables: Tables, entry: Mapping[str, Value]) -> int:
-    """Note that a file holds a day's rows: from now on loaders take them from there."""
+    """Record that a file holds a day's rows: from now on loaders read them from there."""
     with connection.begin():
         connection.execute(sa.insert(tables.archive).values(**entry))
     return 0
 
 
 def delete_slice(connection: sa.Connection, tables: Tables, day: Day, rows: int) -> int:
-    """Delete at most so many of the day's rows that a file holds; return how many there were."""
+    """Delete at most `rows` of the day's rows that a file holds; return how many were deleted."""
     table = table_of(tables, day.kind)
     doomed = (
         sa.select(table.c.id)
@@ -36,7 +36,7 @@ def delete_slice(connection: sa.Connection, tables: Tables, day: Day, rows: int)
 
 
 def finish(connection: sa.Connection, tables: Tables, path: str) -> int:
-    """Note that all rows of a file have left the table."""
+    """Record that all rows of a file are deleted from the table."""
     archive = tables.archive
     with connection.begin():
         connection.execute(sa.update(archive).where(archive.c.path == path).values(deleted_ns=time.time_ns()))

@@ -1,4 +1,4 @@
-"""Move the rows of old days to files: write, read back and compare, note, and only then delete."""
+"""Move the rows of old days to files: write, read back and compare, record, and only then delete."""
 
 import json
 import time
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from collector.database.tables import Tables, tables
 from collector.errors import CollectorError
+from collector.events.columns import NO_INT
 from collector.export.day_file import sha256, write_day
 from collector.export.day_rows import day_tables
 from collector.export.days import Day, days, table_of
@@ -23,13 +24,12 @@ from collector.retention.deletion import claim, delete_slice, finish
 
 Slice = Callable[[sa.Connection], int]
 KINDS = ("features", "levels", "trades")  # bars are few, and are changed after they were written
-NO_NUMBER = -(2**63)
 _MOST_DIGITS = 18  # more would not fit
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What stays in the database, and where the rest goes."""
+    """How many days stay in the database, and the folder for the rest."""
 
     days: float
     folder: Path
@@ -39,9 +39,9 @@ class Retention:
 def archive_slices(
     url: str, table_name: str, retention: Retention, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Iterator[Slice]:
-    """Yield what the thread that writes has to do, day after day; files are written in between.
+    """Yield the transactions of the writer thread, day after day; write the files in between.
 
-    It may end anywhere: what is noted is deleted by the next one, and what is not is done again.
+    It may be stopped anywhere: the next call deletes what is recorded, and moves anew what is not.
     """
     known = tables(table_name)
     extra("pyarrow", "parquet")
@@ -84,7 +84,7 @@ def _deletion(known: Tables, entry: dict[str, Any], rows: int) -> Iterator[Slice
 
 
 def _moved(url: str, table_name: str, day: Day, folder: Path) -> dict[str, Any]:
-    """Write the file, read it back, and return the row that notes it."""
+    """Write the file, read it back, and return the row that records it."""
     path = (folder / day.path("parquet")).absolute()
     path = path.with_name(f"part-{day.last_id}.parquet")
     with reading(url, table_name) as (connection, known):
@@ -111,11 +111,11 @@ def _moved(url: str, table_name: str, day: Day, folder: Path) -> dict[str, Any]:
 def _verified(
     connection: sa.Connection, table: sa.Table, day: Day, path: Path
 ) -> tuple[int, dict[int, list[int | None]]]:
-    """Hold every value of the file against the database again; return its rows, and what each segment has."""
+    """Compare every value of the file with the database; return the rows, and sums for each segment."""
     segments: dict[int, list[int | None]] = {}
     rows = 0
-    again = closing(day_tables(connection, table, day, (), are_alike=False))
-    with extra("pyarrow.parquet", "parquet").ParquetFile(path) as file, again as wanted:
+    stored = closing(day_tables(connection, table, day, (), are_alike=False))
+    with extra("pyarrow.parquet", "parquet").ParquetFile(path) as file, stored as wanted:
         for group, expected in enumerate(wanted):
             found = file.read_row_group(group)
             plain = [(one.name, getattr(one.type, "value_type", one.type)) for one in expected.schema]
@@ -123,34 +123,34 @@ def _verified(
             if not found.cast(schema).equals(expected.cast(schema)):
                 raise CollectorError(f"{path} is not what the table holds; nothing is deleted")
             rows += len(found)
-            _note(segments, found, "trade_id" if day.kind == "trades" else "sequence")
+            _add_rows(segments, found, "trade_id" if day.kind == "trades" else "sequence")
     return rows, segments
 
 
-def _note(segments: dict[int, list[int | None]], rows: Any, number: str) -> None:
+def _add_rows(segments: dict[int, list[int | None]], rows: Any, number: str) -> None:
     """Add to each segment: rows, first and last receipt, first and last number, numbered rows."""
     numbers = np.array([_number(value) for value in rows[number].to_pylist()], dtype=np.int64)
     received = rows["received_at_ns"].to_numpy()
     ids = np.array([-1 if one is None else one for one in rows["segment_id"].to_pylist()], dtype=np.int64)
     for segment in np.unique(ids[ids >= 0]).tolist():
         here = ids == segment
-        told = numbers[here]
-        told = told[told != NO_NUMBER]
+        known = numbers[here]
+        known = known[known != NO_INT]
         before = segments.get(segment, [0, None, None, None, None, 0])
         segments[segment] = [
             (before[0] or 0) + int(here.sum()),
             _least(before[1], int(received[here].min())),
             _most(before[2], int(received[here].max())),
-            _least(before[3], int(told.min())) if len(told) else before[3],
-            _most(before[4], int(told.max())) if len(told) else before[4],
-            (before[5] or 0) + len(told),
+            _least(before[3], int(known.min())) if len(known) else before[3],
+            _most(before[4], int(known.max())) if len(known) else before[4],
+            (before[5] or 0) + len(known),
         ]
 
 
 def _number(value: str | int | None) -> int:
     if isinstance(value, str):
-        return int(value) if value.isdecimal() and len(value) <= _MOST_DIGITS else NO_NUMBER
-    return NO_NUMBER if value is None else value
+        return int(value) if value.isdecimal() and len(value) <= _MOST_DIGITS else NO_INT
+    return NO_INT if value is None else value
 
 
 def _least(one: int | None, other: int) -> int:

@@ -1,39 +1,20 @@
-"""Read the configuration: typed, frozen, every mistake told at once.
+"""Read the configuration: typed, frozen, with all mistakes reported at once.
 
-`load_settings` is the way in; `Settings` and its parts are what the rest of the program is handed.
+Call `load_settings`. Most sections are classes of the parts that use them, which import nothing from here.
 """
 
 from collector.settings.load import DEFAULT_ENV_FILE, Loaded, load_settings, load_with_notes
-from collector.settings.model import (
-    BufferSettings,
-    DatabaseSettings,
-    EndpointSettings,
-    ExchangeSettings,
-    IntegritySettings,
-    LoggingSettings,
-    Settings,
-    ShutdownSettings,
-    StorageSettings,
-    StreamSettings,
-    WriterSettings,
-)
+from collector.settings.model import DatabaseSettings, ExchangeSettings, Settings, ShutdownSettings
 from collector.settings.plain import Notes
 
 __all__ = [
     "DEFAULT_ENV_FILE",
-    "BufferSettings",
     "DatabaseSettings",
-    "EndpointSettings",
     "ExchangeSettings",
-    "IntegritySettings",
     "Loaded",
-    "LoggingSettings",
     "Notes",
     "Settings",
     "ShutdownSettings",
-    "StorageSettings",
-    "StreamSettings",
-    "WriterSettings",
     "load_settings",
     "load_with_notes",
 ]

@@ -1,11 +1,12 @@
-"""Find what no value shows alone: contradictions, and what an exchange does not offer."""
+"""Check values against each other, and against what an exchange offers."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from collector.errors import UserError
+from collector.events.channel import OHLCV, Channel
+from collector.exchanges.addresses import Endpoints
 from collector.exchanges.exchange import Exchange, MarketKind, kind_of, one_of
 from collector.exchanges.meaning import depth_problem, kind_meant, market_meant
 from collector.exchanges.registry import (
@@ -18,16 +19,13 @@ from collector.exchanges.registry import (
 )
 from collector.settings.keys import KeyPath, nearest
 from collector.settings.layers import shown
-from collector.settings.model import EndpointSettings, ExchangeSettings, Settings
+from collector.settings.model import ExchangeSettings, Settings
 from collector.sinks import registry
-
-_BOOK = re.compile(r"book\.([1-9][0-9]{0,5})", re.ASCII)
-_OHLCV = re.compile(r"ohlcv\.(\w{1,8})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """What is wrong with the values of `paths` taken together."""
+    """A mistake in the values of `paths` taken together."""
 
     paths: tuple[KeyPath, ...]
     text: str
@@ -111,12 +109,12 @@ def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[
     if not exchange.symbols:
         text = 'found no symbols, expected at least one, like ["BTC/USDT:USDT"]'
         yield Contradiction(((*at, "symbols"),), text)
-    seen: dict[object, str] = {}
+    named_as: dict[object, str] = {}
     for number, symbol in enumerate(exchange.symbols):
         path = (*at, "symbols", number)
         market = market_meant(name, symbol, exchange.market)
-        if market in seen:
-            same = seen[market]
+        if market in named_as:
+            same = named_as[market]
             also = "" if same.upper() == symbol.upper() else f" (as {shown(same)})"
             yield Contradiction(
                 (path,), f"found {shown(symbol)} a second time{also}, expected each symbol once"
@@ -124,7 +122,7 @@ def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[
         elif kind_of(symbol) not in (None, *exchange_of(name).kinds):
             text = f"found {shown(symbol)} ({kind_of(symbol)}), expected what this version collects:"
             yield Contradiction((path,), f"{text} {supported_text(name)}")
-        seen.setdefault(market, symbol)
+        named_as.setdefault(market, symbol)
 
 
 def _of_channels(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
@@ -147,17 +145,17 @@ def _of_channels(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
 
 def _of_sample(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
     named = {market_meant(name, symbol, exchange.market) for symbol in exchange.symbols}
-    seen: dict[object, str] = {}
+    named_as: dict[object, str] = {}
     for symbol, sample in exchange.sample.symbols.items():
         market = market_meant(name, symbol, exchange.market)
         if symbol not in exchange.symbols and market not in named:
             yield Contradiction(
                 ((*at, symbol),), "found a market that symbols does not name, expected one of them"
             )
-        elif market in seen:
-            text = f"found a market a second time (as {shown(seen[market])}), expected it once"
+        elif market in named_as:
+            text = f"found a market a second time (as {shown(named_as[market])}), expected it once"
             yield Contradiction(((*at, symbol),), text)
-        seen.setdefault(market, symbol)
+        named_as.setdefault(market, symbol)
         if sample.interval_ms is not None and sample.mode != "interval":
             text = (
                 f"found {sample.interval_ms}, but mode is {sample.mode}, expected it with mode interval only"
@@ -166,20 +164,20 @@ def _of_sample(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[C
 
 
 def _kinds_meant(name: str, exchange: ExchangeSettings) -> list[MarketKind]:
-    """Return the kinds of market that the symbols are taken for; without any, all that are collected."""
+    """Return the kinds of market that the symbols mean; without symbols, all kinds that can be collected."""
     meant = {kind_meant(name, symbol, exchange.market) for symbol in exchange.symbols}
     return [kind for kind in exchange_of(name).kinds if not meant or kind in meant]
 
 
 def _channel_problem(name: str, channel: str, kinds: Sequence[MarketKind]) -> str | None:
     facts = exchange_of(name)
-    book, ohlcv = _BOOK.fullmatch(channel), _OHLCV.fullmatch(channel)
+    meant = Channel.of(channel)
     found = f"found {shown(channel)}"
-    if not (book or ohlcv or channel in ("bbo", "trade")):
+    if not meant.is_well_formed:
         return f"{found}, expected book.<depth>, bbo, trade or ohlcv.<interval>"
-    if channel.partition(".")[0] not in facts.families:
+    if meant.family not in facts.families:
         return f"{found}, expected what this version collects: {supported_text(name)}"
-    if ohlcv and ohlcv[1] not in facts.intervals:
+    if meant.family == OHLCV and meant.interval not in facts.intervals:
         return (
             f"{found}, an interval that {name} does not offer, expected one of {', '.join(facts.intervals)}"
         )
@@ -187,7 +185,7 @@ def _channel_problem(name: str, channel: str, kinds: Sequence[MarketKind]) -> st
     return next((f"{found}, {problem}" for problem in problems if problem is not None), None)
 
 
-def _of_endpoints(facts: Exchange, endpoints: EndpointSettings, at: KeyPath) -> Iterator[Contradiction]:
+def _of_endpoints(facts: Exchange, endpoints: Endpoints, at: KeyPath) -> Iterator[Contradiction]:
     for name, url, schemes in (
         ("rest", endpoints.rest, ("http", "https")),
         ("ws", endpoints.ws, ("ws", "wss")),

@@ -1,16 +1,17 @@
-"""Know every key of the configuration by its path, from the models."""
+"""List every key of the configuration by its path, from the models and the parts' dataclasses."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from difflib import get_close_matches
 from types import NoneType
-from typing import Literal, get_args, get_origin
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from pydantic.fields import FieldInfo
 
+from collector.bounds import Expected
 from collector.exchanges.exchange import one_of
-from collector.settings.model import ExchangeSettings, Expected, Part, Settings
+from collector.settings.model import ExchangeSettings, Part, Settings
 
 KeyPath = tuple[str | int, ...]
 
@@ -22,7 +23,7 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: what it holds, and how a message words it."""
+    """One key: its type, its default, and what a message expects of its value."""
 
     annotation: object
     expected: str
@@ -35,7 +36,7 @@ class Key:
 
     @property
     def holds_a_mapping(self) -> bool:
-        """Whether its value is a mapping of names that are no keys of ours."""
+        """Whether its value is a mapping whose names are not keys of the configuration."""
         return get_origin(self.annotation) is Mapping
 
     @property
@@ -45,7 +46,7 @@ class Key:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words to choose from, where there are such."""
+        """The words that can be chosen; none where the value is not one of a few words."""
         return _choices(self.annotation)
 
     @property
@@ -56,19 +57,19 @@ class Key:
 
 
 def generic(path: KeyPath) -> KeyPath:
-    """Return `path` with the exchange's name, and an item's number, taken out."""
+    """Return `path` with `*` for the exchange's name, and without item numbers."""
     names = tuple(name for name in path if isinstance(name, str))
     return (names[0], ANY_EXCHANGE, *names[2:]) if len(names) > 1 and names[0] == "exchanges" else names
 
 
 def key_of(path: KeyPath) -> KeyPath:
-    """Return the key that a path leads into: of an item the list, of an entry the mapping."""
+    """Return the key that a path lies in: the list of an item, the mapping of an entry."""
     parts = (path[:length] for length in range(1, len(path) + 1))
     return next((part for part in parts if generic(part) in KEYS), path)
 
 
 def dotted(path: KeyPath) -> str:
-    """Word a path: `exchanges.bybit.symbols[1]`. Names that no key could have are quoted and cut."""
+    """Return a path as text: `exchanges.bybit.symbols[1]`. Quote and shorten names that no key can have."""
     text = ""
     for name in path:
         if isinstance(name, int):
@@ -86,7 +87,7 @@ def nearest(name: str, names: Iterable[str], word: Callable[[str], str] = str) -
 
 
 def nearest_key(path: KeyPath) -> str:
-    """Return `; did you mean X?` for an unknown key: one of its own section, else one of any."""
+    """Return `; did you mean X?` for an unknown key: from its own section, else from any."""
     *section, name = path
     close = nearest(str(name), SECTIONS.get(generic(tuple(section)), []))
     if close:
@@ -112,22 +113,30 @@ def _choices(annotation: object) -> tuple[str, ...]:
     return get_args(literals[0]) if literals else ()
 
 
-def _part_of(field: FieldInfo) -> type[Part] | None:
-    annotation = field.annotation
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Part) else None
+def _fields(section: type) -> dict[str, FieldInfo]:
+    """Return the fields of a section by name, whether it is a model or a dataclass of a part."""
+    if issubclass(section, Part):
+        return section.model_fields
+    hints = get_type_hints(section, include_extras=True)
+    return {name: FieldInfo.from_annotation(hint) for name, hint in hints.items()}
 
 
-def _collect(part: type[Part], path: KeyPath) -> None:
-    SECTIONS[path] = [name for name in part.model_fields if (*path, name) not in NOT_KEYS]
+def _section_in(field: FieldInfo) -> type | None:
+    kind: object = field.annotation
+    if isinstance(kind, type) and (issubclass(kind, Part) or is_dataclass(kind)):
+        return kind
+    return None
+
+
+def _collect(section: type, path: KeyPath) -> None:
+    fields, defaults = _fields(section), section()
+    SECTIONS[path] = [name for name in fields if (*path, name) not in NOT_KEYS]
     for name in SECTIONS[path]:
-        field = part.model_fields[name]
-        inner = _part_of(field)
+        inner = _section_in(fields[name])
         if inner is not None:
             _collect(inner, (*path, name))
         elif (*path, name) != ("exchanges",):
-            KEYS[*path, name] = Key(
-                field.annotation, _expected(field), field.get_default(call_default_factory=True)
-            )
+            KEYS[*path, name] = Key(fields[name].annotation, _expected(fields[name]), getattr(defaults, name))
 
 
 KEYS: dict[KeyPath, Key] = {}

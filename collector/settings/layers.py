@@ -1,10 +1,11 @@
-"""Sort what one source set under the keys of the configuration, remembering where each value stood."""
+"""Collect the values of one source by key, each with the place where it was found."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from collector.exchanges.registry import DEFAULT_EXCHANGE
+from collector.masking import mask_url, names_a_secret
 from collector.settings.keys import KEYS, SECTIONS, Key, KeyPath, dotted, generic, nearest_key
-from collector.settings.secrets import mask_url, names_a_secret
 from collector.settings.yaml_file import Located, plain
 
 _LONGEST_SHOWN = 80
@@ -12,14 +13,14 @@ _LONGEST_SHOWN = 80
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where something was found; places sort as the sources rank, then by line."""
+    """Where something was found. Places sort by the rank of their source, then by line."""
 
     rank: int
     line: int
     source: str
 
     def __str__(self) -> str:
-        """Word it: `live.yaml line 3`."""
+        """Return it as text: `live.yaml line 3`."""
         return f"{self.source} line {self.line}" if self.line else self.source
 
     def at(self, line: int) -> "Place":
@@ -40,20 +41,20 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to mend."""
+    """One mistake in the configuration."""
 
     place: Place
     key: str
     text: str
 
     def __str__(self) -> str:
-        """Word it: place, key, what was found and what was expected."""
+        """Return it as text: place, key, what was found and what was expected."""
         return ": ".join(part for part in (str(self.place), self.key, self.text) if part)
 
 
 @dataclass(slots=True)
 class Layer:
-    """What one source set."""
+    """The values that one source sets, and its mistakes."""
 
     keys: dict[KeyPath, Found] = field(default_factory=dict)
     exchanges: dict[str, Place] = field(default_factory=dict)
@@ -63,11 +64,11 @@ class Layer:
     problems: list[Problem] = field(default_factory=list)
 
     def refuse(self, place: Place, path: KeyPath, text: str) -> None:
-        """Note a problem."""
+        """Add a problem."""
         self.problems.append(Problem(place, dotted(path), text))
 
     def take(self, path: KeyPath, located: Located, place: Place, *, as_text: bool = False) -> None:
-        """Sort a value, or a whole tree, under its keys. `as_text`: values may be text to be read."""
+        """Add a value, or every value of a tree, by its key. With `as_text`, parse values that are text."""
         known = generic(path)
         name = str(path[-1]) if path else ""
         if known[:1] == ("exchanges",) and len(path) > 1:
@@ -91,8 +92,8 @@ class Layer:
     def _refuse_secret(self, path: KeyPath, place: Place) -> None:
         *section, name = path
         shown_path = (*section, name if str(name).isidentifier() else "(a name not shown)")
-        exchange = str(path[1]).upper() if path[0] == "exchanges" and len(path) > 1 else "BYBIT"
-        exchange = exchange if exchange.isidentifier() else "BYBIT"
+        exchange = str(path[1]) if path[0] == "exchanges" and len(path) > 1 else DEFAULT_EXCHANGE
+        exchange = (exchange if exchange.isidentifier() else DEFAULT_EXCHANGE).upper()
         self.refuse(
             place,
             shown_path,
@@ -113,7 +114,7 @@ def _value(key: Key, value: object, *, as_text: bool) -> object:
 
 
 def from_text(key: Key, text: str) -> object:
-    """Turn text into what `key` holds; what cannot be turned stays text, to be refused later."""
+    """Convert text to the type of `key`; return other text as it is, to be refused later."""
     kind = key.annotation
     if key.holds_a_list or key.holds_a_mapping:
         return listed(text) if key.holds_a_list else mapped(text)
@@ -136,7 +137,7 @@ def listed(text: str) -> tuple[str, ...]:
 
 
 def mapped(text: str) -> object:
-    """Read `NAME=mode, NAME=mode:100`; what cannot be read stays text."""
+    """Parse `NAME=mode, NAME=mode:100`; return text that cannot be parsed as it is."""
     found: dict[str, dict[str, object]] = {}
     for item in listed(text):
         name, _, rest = (part.strip() for part in item.partition("="))
@@ -148,7 +149,7 @@ def mapped(text: str) -> object:
 
 
 def kind_of_value(value: object) -> str:
-    """Word the kind of a value without showing it."""
+    """Return words for the kind of a value, without the value itself."""
     kinds: list[tuple[type | tuple[type, ...], str]] = [
         (type(None), "nothing"),
         (Mapping, "a mapping"),
@@ -161,7 +162,7 @@ def kind_of_value(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """Word what was found: quoted, cut, without passwords."""
+    """Return a value as text for a message: quoted, shortened, without passwords."""
     if value is None or isinstance(value, Mapping | list | tuple):
         return kind_of_value(value)
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Put the sources together and check the whole, telling every mistake at once."""
+"""Merge the sources of the configuration, check the result, and report all mistakes at once."""
 
 import os
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from collector.errors import SettingsError
 from collector.exchanges.registry import EXCHANGES
+from collector.masking import without
 from collector.settings.layers import Layer, Problem
 from collector.settings.merged import Merged, credentials_of
 from collector.settings.model import Settings
 from collector.settings.plain import Notes
-from collector.settings.secrets import without
 from collector.settings.sources import (
     Variables,
     env_file_variables,
@@ -22,12 +22,12 @@ from collector.settings.sources import (
 )
 
 DEFAULT_ENV_FILE = Path(".env")
-MOST_TOLD = 100  # nobody reads more at once
+MOST_SHOWN = 100  # nobody reads more at once
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, and what a person should be told of how they came about."""
+    """The settings, and notes for a person on where they come from."""
 
     settings: Settings
     notes: Notes
@@ -41,11 +41,11 @@ def load_settings(
     env_file: Path | None = DEFAULT_ENV_FILE,
     overrides_name: str = "command line",
 ) -> Settings:
-    """Return the settings: overrides before environment, before `.env`, before file, before defaults.
+    """Load the settings: overrides win over the environment, then `.env`, then the file, then the defaults.
 
-    `overrides` has dotted keys (`{"database.url": ...}`), or `symbols` for the one exchange meant,
-    `exchange` to have that one alone, `channels` for all that there are; `overrides_name` is what messages
-    call it. A missing `.env` in the working directory is no mistake. Raises SettingsError with all problems.
+    `overrides` has dotted keys (`{"database.url": ...}`), or `symbols` for the one exchange collected,
+    `exchange` to collect that one only, `channels` for every exchange; messages call them `overrides_name`.
+    A missing `.env` in the working directory is not a mistake. Raises SettingsError with all problems.
     """
     return load_with_notes(
         path, overrides=overrides, environ=environ, env_file=env_file, overrides_name=overrides_name
@@ -62,10 +62,10 @@ def load_with_notes(
     default_setup: bool = False,
     variables_name_exchanges: bool = True,
 ) -> Loaded:
-    """Do what `load_settings` does, and tell what a person should know of it.
+    """Load the settings as `load_settings` does, and return them with notes for a person.
 
-    With `default_setup` an exchange's default markets are collected where nobody names any. Without
-    `variables_name_exchanges` what to collect is for the caller alone to say.
+    With `default_setup`, an exchange's default markets are collected if none are named. Without
+    `variables_name_exchanges`, only the caller chooses what is collected.
     """
     dotenv: Variables = {}
     problems: list[Problem] = []
@@ -86,10 +86,10 @@ def load_with_notes(
     if problems:
         secrets = {str(found.value).strip() for name, found in variables.items() if _holds_a_secret(name)}
         in_order = sorted(problems, key=lambda problem: problem.place)
-        told = [without(str(problem), secrets) for problem in in_order[:MOST_TOLD]]
-        if len(problems) > MOST_TOLD:
-            told.append(f"and {len(problems) - MOST_TOLD} more: mend these first")
-        raise SettingsError(told)
+        lines = [without(str(problem), secrets) for problem in in_order[:MOST_SHOWN]]
+        if len(problems) > MOST_SHOWN:
+            lines.append(f"and {len(problems) - MOST_SHOWN} more: mend these first")
+        raise SettingsError(lines)
     return Loaded(settings, merged.notes)
 
 

@@ -1,4 +1,4 @@
-"""Put the layers of all sources together, and find what is wrong with the whole."""
+"""Merge the layers of all sources, and check the result."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -29,7 +29,7 @@ _Tree = dict[Any, Any]  # nested to a depth that the models know
 
 
 class Merged:
-    """The layers put together; finds the problems of the whole."""
+    """The merged layers, with the problems of the result."""
 
     def __init__(self, layers: list[Layer], variables: Variables, *, default_setup: bool) -> None:
         self.problems: list[Problem] = []
@@ -55,16 +55,16 @@ class Merged:
 
     @property
     def notes(self) -> Notes:
-        """What a person should be told."""
+        """Notes for a person."""
         return Notes(self._is_default_setup, self._why, self._without_effect)
 
     @property
     def wanted(self) -> list[str]:
-        """The exchanges that are to be collected."""
+        """The names of the exchanges that are collected."""
         return [name for name in self.exchanges if self._only is None or name == self._only.value]
 
     def _chosen(self, layers: list[Layer]) -> Found | None:
-        """Return the one exchange that is to be collected, if somebody said so."""
+        """Return the only exchange to collect, if a source chooses one."""
         chosen = next((layer.exchange for layer in reversed(layers) if layer.exchange is not None), None)
         problem = unknown_exchange(chosen) if chosen is not None else None
         if problem is not None:
@@ -72,7 +72,7 @@ class Merged:
         return chosen
 
     def _meant(self) -> str:
-        """Return the exchange of markets that no exchange is named with."""
+        """Return the exchange of markets that are named without one."""
         if self._only is not None:
             self._why = f"{PLAIN_EXCHANGE} is set" if self._only.place.rank < CALLER else ""
             return str(self._only.value)
@@ -83,7 +83,7 @@ class Merged:
         return implied.exchange
 
     def _place_symbols(self, symbols: Found) -> None:
-        """Give plain SYMBOLS to the exchange that is meant: the only one there is, or the default one."""
+        """Assign plain SYMBOLS to the chosen exchange, the only configured one, or the default one."""
         if self._only is None and len(self.exchanges) > 1:
             names = ", ".join(dotted((name,)) for name in self.exchanges)
             text = (
@@ -100,7 +100,7 @@ class Merged:
         self.keys["exchanges", exchange, "symbols"] = symbols
 
     def _set_default_markets(self) -> None:
-        """Collect an exchange's default markets; none where several exchanges are begun and none chosen."""
+        """Set an exchange's default markets; none if several exchanges are configured and none is chosen."""
         if self._only is None and len(self.exchanges) > 1:
             return
         exchange = self._meant()
@@ -116,7 +116,7 @@ class Merged:
         self.keys["exchanges", exchange, "symbols"] = Found(names, DEFAULT)
 
     def _check_only(self) -> None:
-        """Note that the one exchange to be collected is not among those that are configured."""
+        """Add a problem if the chosen exchange is not among those that are configured."""
         if self._only is None or self.problems or not self.exchanges or self.wanted:
             return
         name = self._only.value
@@ -127,7 +127,7 @@ class Merged:
         self.problems.append(Problem(self._only.place, "exchange", text))
 
     def _set_testnets(self) -> Iterator[str]:
-        """Choose the testnet where an exchange's plain variable says so; yields what has no effect."""
+        """Set the testnet of exchanges whose variable chooses it; yield a text for each without effect."""
         for testnet in testnets(self.wanted, self.keys, self._variables):
             if testnet.problem is not None:
                 self.problems.append(testnet.problem)
@@ -138,7 +138,7 @@ class Merged:
                 yield testnet.without_effect
 
     def _set_channels(self, channels: Found | None) -> None:
-        """Give exchanges the caller's channels, or else the smallest book that holds the default's levels."""
+        """Set the channels: the caller's, or else the smallest book with the default number of levels."""
         for exchange in self.exchanges:
             path: KeyPath = ("exchanges", exchange, "channels")
             if channels is not None and exchange in self.wanted:
@@ -152,7 +152,7 @@ class Merged:
             self.keys[path] = Found((channel,), DEFAULT)
 
     def settings(self, credentials: Mapping[str, Mapping[str, str]]) -> Settings:
-        """Return the settings; a value that cannot stand is told in `problems` and left at its default."""
+        """Return the settings; add a problem for each refused value, which keeps its default."""
         bad: set[KeyPath] = set()
         try:
             settings = Settings.model_validate(self._tree(credentials, bad))
@@ -188,7 +188,7 @@ class Merged:
         return tree
 
     def _refuse(self, location: tuple[int | str, ...]) -> KeyPath:
-        """Word pydantic's complaint about a value in our own terms, and return the value's key."""
+        """Add a problem for a value that pydantic refuses, and return the value's key."""
         key = key_of(location)
         known = KEYS[generic(key)]
         found = self.keys[key]
@@ -213,7 +213,7 @@ class Merged:
 
 
 def _inside(value: object, path: KeyPath) -> object:
-    """Return what stands at a path within a mapping; None where nothing does."""
+    """Return the value at a path within a mapping; None if there is none."""
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
@@ -222,7 +222,7 @@ def _inside(value: object, path: KeyPath) -> object:
 def credentials_of(
     merged: Merged, variables: Variables, problems: list[Problem]
 ) -> dict[str, dict[str, str]]:
-    """Find each exchange's key and secret for its environment, BYBIT_API_KEY or BYBIT_TESTNET_API_KEY."""
+    """Return each exchange's key and secret for its environment: BYBIT_API_KEY or BYBIT_TESTNET_API_KEY."""
     credentials: dict[str, dict[str, str]] = {}
     for exchange in merged.exchanges:
         chosen = merged.keys.get(("exchanges", exchange, "environment"))

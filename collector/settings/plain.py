@@ -1,4 +1,4 @@
-"""Read the plain variables, which have no path: which exchange is meant, and whether its testnet."""
+"""Read the variables without a path: EXCHANGE, an exchange's keys, and <EXCHANGE>_TESTNET."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Variables = Mapping[str, Found]
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What a person should be told of how the settings came about."""
+    """Notes for a person on where the settings come from."""
 
     is_default_setup: bool = False  # nobody named a market: the exchange's default markets are collected
     why: str = ""  # why this exchange
@@ -31,14 +31,14 @@ class Notes:
 
 @dataclass(frozen=True, slots=True)
 class Implied:
-    """The exchange that is meant where none is named, and why."""
+    """The exchange that is collected if none is named, and why."""
 
     exchange: str
     why: str = ""
 
 
 def implied_exchange(variables: Variables) -> Implied:
-    """Take the exchange whose keys are there, if they are of exactly one; else the default one."""
+    """Return the exchange whose keys are set, if they are of exactly one; else the default one."""
     with_keys = {name: key for name in EXCHANGES if (key := _key_variable(name, variables)) is not None}
     if len(with_keys) == 1:
         ((name, key),) = with_keys.items()
@@ -50,7 +50,7 @@ def implied_exchange(variables: Variables) -> Implied:
 
 
 def _key_variable(exchange: str, variables: Variables) -> str | None:
-    """Name the variable that holds a key of an exchange; None where none does."""
+    """Return the name of the variable that holds a key of an exchange; None if none does."""
     names = [f"{exchange.upper()}_API_KEY"]
     if _text(variables, testnet_variable(exchange)) == "true":
         names.insert(0, f"{exchange.upper()}_TESTNET_API_KEY")
@@ -58,7 +58,7 @@ def _key_variable(exchange: str, variables: Variables) -> str | None:
 
 
 def unknown_exchange(chosen: Found) -> Problem | None:
-    """Say that the exchange chosen is none that is known; or None."""
+    """Return a problem if the chosen exchange is not known; else None."""
     name = chosen.value
     if isinstance(name, str) and is_known(name):
         return None
@@ -68,13 +68,13 @@ def unknown_exchange(chosen: Found) -> Problem | None:
 
 
 def testnet_variable(exchange: str) -> str:
-    """Name the variable that chooses an exchange's testnet."""
+    """Return the name of the variable that chooses an exchange's testnet."""
     return f"{exchange.upper()}_TESTNET"
 
 
 @dataclass(frozen=True, slots=True)
 class Testnet:
-    """What the testnet variable of one exchange comes to."""
+    """The effect of one exchange's testnet variable."""
 
     exchange: str
     environment: Found | None = None  # to be set
@@ -85,34 +85,34 @@ class Testnet:
 def testnets(
     exchanges: Iterable[str], keys: Mapping[KeyPath, Found], variables: Variables
 ) -> Iterator[Testnet]:
-    """Read `<EXCHANGE>_TESTNET` of the exchanges that are collected, and of those known."""
+    """Yield the effect of each `<EXCHANGE>_TESTNET` that is set, of collected and of known exchanges."""
     collected = tuple(exchanges)
     for exchange in dict.fromkeys([*collected, *EXCHANGES]):
         name = testnet_variable(exchange)
         found, text = variables.get(name), _text(variables, name)
         if found is None or not text:
             continue
-        said = f"found {name}={str(found.value).strip()[:20]}"
+        found_text = f"found {name}={str(found.value).strip()[:20]}"
         if text not in ("true", "false"):
-            yield Testnet(exchange, problem=Problem(found.place, "", f"{said}, expected true or false"))
+            yield Testnet(exchange, problem=Problem(found.place, "", f"{found_text}, expected true or false"))
         elif exchange not in collected:
             yield Testnet(exchange, without_effect=f"{name} has no effect: {exchange} is not collected")
         else:
-            yield _of_collected(exchange, found, keys, said, wanted=text == "true")
+            yield _of_collected(exchange, found, keys, found_text, wanted=text == "true")
 
 
 def _of_collected(
-    exchange: str, found: Found, keys: Mapping[KeyPath, Found], said: str, *, wanted: bool
+    exchange: str, found: Found, keys: Mapping[KeyPath, Found], found_text: str, *, wanted: bool
 ) -> Testnet:
     path: KeyPath = ("exchanges", exchange, "environment")
     elsewhere = keys.get(path)
     none_there = environment_problem(exchange, "testnet") if wanted and is_known(exchange) else None
     if none_there is not None:
-        return Testnet(exchange, problem=Problem(found.place, "", f"{said}, but {none_there}"))
+        return Testnet(exchange, problem=Problem(found.place, "", f"{found_text}, but {none_there}"))
     if elsewhere is not None:
         if elsewhere.value in ("live", "testnet", "demo") and (elsewhere.value == "testnet") != wanted:
             text = (
-                f"{said}, but {dotted(path)} is {elsewhere.value!r} ({elsewhere.place}), "
+                f"{found_text}, but {dotted(path)} is {elsewhere.value!r} ({elsewhere.place}), "
                 "expected both to say the same, or one of them"
             )
             return Testnet(exchange, problem=Problem(found.place, "", text))

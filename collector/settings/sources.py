@@ -1,4 +1,4 @@
-"""Read the four places in which a value may be set, each into a layer."""
+"""Read each of the four sources of values into a layer: file, `.env`, environment, caller."""
 
 from collections.abc import Iterator, Mapping
 from io import StringIO
@@ -7,10 +7,10 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from collector.exchanges.registry import DEFAULT_EXCHANGE
+from collector.masking import names_a_secret, passwords_in
 from collector.settings.keys import KEYS, SECTIONS, KeyPath, generic, nearest
 from collector.settings.layers import Found, Layer, Place, Problem, listed
 from collector.settings.plain import PLAIN_EXCHANGE, PLAIN_SYMBOLS
-from collector.settings.secrets import names_a_secret, passwords_in
 from collector.settings.yaml_file import Located, UnreadableError, read_small_text, read_yaml
 
 PREFIX = "COLLECTOR_"
@@ -24,7 +24,7 @@ Variables = dict[str, Found]
 
 
 def from_file(path: Path) -> Layer:
-    """Read a YAML file."""
+    """Read a YAML file into a layer."""
     layer = Layer()
     place = Place(FILE, 0, str(path))
     read = read_yaml(path)
@@ -73,7 +73,7 @@ def env_file_variables(path: Path, *, must_exist: bool) -> tuple[Variables, list
 
 
 def environment_variables(environ: Mapping[str, str]) -> Variables:
-    """Give each variable of the environment its place."""
+    """Return the variables of the environment, each with its place."""
     return {
         name: Found(text, Place(ENVIRONMENT, 0, f"environment variable {name}"))
         for name, text in environ.items()
@@ -81,7 +81,7 @@ def environment_variables(environ: Mapping[str, str]) -> Variables:
 
 
 def from_variables(variables: Variables, *, of_exchanges: bool = True) -> Layer:
-    """Take what is meant for us from variables; on request without what says what to collect."""
+    """Read the collector's variables into a layer; without `of_exchanges`, skip those on what to collect."""
     layer = Layer()
     for name, found in variables.items():
         text = str(found.value)
@@ -113,7 +113,7 @@ def _nearest_variable(path: KeyPath) -> str:
 
 
 def from_caller(overrides: Mapping[str, object], name: str) -> Layer:
-    """Take what the caller set: dotted keys, with text, values or whole sections."""
+    """Read the caller's overrides into a layer: dotted keys with text, values or whole sections."""
     layer = Layer()
     place = Place(CALLER, 0, name)
     for key, value in overrides.items():

@@ -1,4 +1,4 @@
-"""Read a YAML file into plain values that remember their lines.
+"""Read a YAML file into plain values, each with its line.
 
 Stricter than YAML 1.1: `NO`, `12:30` and `010` stay text instead of turning into false, 750 and 8; a key
 given twice, an alias (the way to a file that unfolds to gigabytes) and a foreign tag are mistakes.
@@ -15,7 +15,7 @@ MOST_BYTES = 1_000_000
 
 
 class UnreadableError(Exception):
-    """A file that cannot be read; the text says why and what was expected."""
+    """Raised for a file that cannot be read; the text says why and what was expected."""
 
 
 def read_small_text(path: Path, expected: str) -> str:
@@ -52,7 +52,7 @@ _READERS: dict[str, Callable[[str], object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A value and the line on which it stands; a mapping holds its values located."""
+    """A value and its line; the values of a mapping are located as well."""
 
     value: object
     line: int = 0
@@ -60,14 +60,14 @@ class Located:
 
 @dataclass(slots=True)
 class YamlRead:
-    """What a file held, and what was wrong with it (line, sentence)."""
+    """The contents of a file, and its mistakes (line, sentence)."""
 
     root: Located | None = None
     mistakes: list[tuple[int, str]] = field(default_factory=list)
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without YAML 1.1's surprises."""
+    """A SafeLoader that reads `NO`, `12:30` and `010` as text."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012  (PyYAML's own way)
     depth = 0
@@ -100,7 +100,7 @@ for _tag, _pattern, _first in (
 
 
 def read_yaml(path: Path) -> YamlRead:
-    """Read a YAML file; whatever is wrong with it is in the answer's `mistakes`."""
+    """Read a YAML file; its mistakes are in `mistakes` of the result."""
     read = YamlRead()
     try:
         root = _Loader(read_small_text(path, "a YAML file")).get_single_node()

@@ -6,6 +6,8 @@ POST /_control/prepare              {"n": 1000}; then /_control/release, flat ou
 POST /_control/pause, /_control/resume
 POST /_control/faults/<name>        the fault's arguments, by name
 GET  /_control/faults, /_control/connections
+GET  /_control/schedule?seconds=600  what a nasty market will do, from its start
+GET  /_control/log?last=100          the send log, where one is kept in memory
 GET  /_control/truth/<books|trades|bars|sent>?exchange=&symbol=&channel=&last=100
 """
 
@@ -21,6 +23,8 @@ from collector.errors import UserError
 from collector.simulator.exchanges.messages import Answer, Connection
 from collector.simulator.faults.faults import Faults, fault_names
 from collector.simulator.market.truth import Truth
+from collector.simulator.nasty import Planned
+from collector.simulator.send_log import SendLog
 from collector.simulator.wire import CONTROL_PATH
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
@@ -36,12 +40,16 @@ class Control:
         faults: Faults,
         symbols: Mapping[str, list[str]],
         connections: Callable[[], list[Connection]],
+        schedule: Callable[[float], list[Planned]],
+        log: SendLog | None,
         commands: Mapping[str, Callable[..., object]],
     ) -> None:
         self._truth = truth
         self._faults = faults
         self._symbols = symbols
         self._connections = connections
+        self._schedule = schedule
+        self._log = log
         self._commands = commands
 
     async def answer(self, method: str, path: str, query: Mapping[str, str], body: str) -> Answer:
@@ -69,6 +77,10 @@ class Control:
                 action = self._list_faults
             case "GET", ["connections"]:
                 action = self._list_connections
+            case "GET", ["schedule"]:
+                action = partial(self._list_schedule, float(query.get("seconds", "600")))
+            case "GET", ["log"]:
+                action = partial(self._list_log, int(query.get("last", "100")))
             case "GET", ["truth", ("books" | "trades" | "bars" | "sent") as name]:
                 action = partial(self._rows, name, query)
             case "POST", [name] if name in self._commands:
@@ -79,6 +91,12 @@ class Control:
 
     def _list_faults(self) -> list[dict[str, Any]]:
         return [asdict(fault) for fault in self._truth.faults()]
+
+    def _list_schedule(self, seconds: float) -> list[dict[str, Any]]:
+        return [planned._asdict() for planned in self._schedule(seconds)]
+
+    def _list_log(self, last: int) -> list[dict[str, Any]]:
+        return [] if self._log is None else [line._asdict() for line in self._log.lines()[-last:]]
 
     def _overview(self) -> dict[str, Any]:
         faults = {name: str(inspect.signature(getattr(Faults, name))) for name in fault_names()}

@@ -5,12 +5,14 @@ Everything here runs on the simulator's loop.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from collector.simulator.exchanges.exchange import Exchange
 from collector.simulator.exchanges.messages import Connection, Outgoing, Topic
-from collector.simulator.faults.tampers import Tamper
+from collector.simulator.faults.tampers import Drop, Tamper
 from collector.simulator.market.truth import Truth
+from collector.simulator.send_log import Logged, SendLog
 from collector.simulator.wire import frame
 
 
@@ -20,8 +22,8 @@ class Listener(Protocol):
     connection: Connection
     exchange: Exchange
 
-    def write(self, data: bytes) -> None:
-        """Put bytes on the wire."""
+    def write(self, data: bytes, note: Callable[[bool], None] | None = None) -> None:
+        """Put bytes on the wire; `note` learns, just before, whether the connection is open."""
 
 
 class Rendered(NamedTuple):
@@ -40,8 +42,12 @@ class Rendered(NamedTuple):
 class Hub:
     """All subscriptions of one simulator."""
 
-    def __init__(self, truth: Truth, wall_ns: Callable[[], int]) -> None:
+    def __init__(self, truth: Truth, wall_ns: Callable[[], int], log: SendLog | None = None) -> None:
         self._truth = truth
+        self._log = log
+        # For each exchange whose diffs of books are sent in batches: how many seconds a batch lasts.
+        self.batch_s: dict[str, float] = {}
+        self._batches: dict[Topic, list[Rendered]] = {}
         self._wall_ns = wall_ns
         self._listeners: dict[Topic, list[Listener]] = {}
         self._topics: dict[tuple[str, str], list[Topic]] = {}
@@ -57,6 +63,7 @@ class Hub:
         listeners.append(listener)
         if len(listeners) == 1:
             self._topics.setdefault((topic.exchange, topic.symbol), []).append(topic)
+        self._log_change("subscribed", listener, topic)
         self._changed()
 
     def unsubscribe(self, listener: Listener, topic: Topic) -> None:
@@ -69,6 +76,7 @@ class Hub:
             del self._listeners[topic]
             self._last_ns.pop(topic, None)
             self._topics[topic.exchange, topic.symbol].remove(topic)
+        self._log_change("unsubscribed", listener, topic)
         self._changed()
 
     async def change(self) -> None:
@@ -100,6 +108,7 @@ class Hub:
         """Make the frames of a topic's messages, faults included."""
         stream = (topic.exchange, topic.symbol, topic.channel)
         if stream in self.stalled:
+            self._log_withheld(stream, messages, "stalled")
             return []
         if self._tampers:
             messages = self._tampered(topic, stream, messages)
@@ -118,11 +127,26 @@ class Hub:
 
     def publish(self, topic: Topic, messages: Iterable[Outgoing]) -> None:
         """Send a topic's messages to all its subscribers."""
-        for rendered in self.render(topic, messages):
+        rendered = self.render(topic, messages)
+        batch_s = self.batch_s.get(topic.exchange) if topic.kind == "book" else None
+        if batch_s is None:
+            self._publish(topic, rendered)
+        elif rendered:
+            if topic not in self._batches:
+                loop = asyncio.get_running_loop()
+                loop.call_at((loop.time() // batch_s + 1) * batch_s, self._end_batch, topic)
+            self._batches.setdefault(topic, []).extend(rendered)
+
+    def _publish(self, topic: Topic, made: Iterable[Rendered]) -> None:
+        for rendered in made:
             self._last_ns[topic] = self._wall_ns()
-            stream = (topic.exchange, topic.symbol, topic.channel)
             for listener in self._listeners.get(topic, ()):
-                self._send(listener, stream, rendered.message, rendered.data_for(listener))
+                listener.write(
+                    rendered.data_for(listener), partial(self._note, listener, topic, rendered.message)
+                )
+
+    def _end_batch(self, topic: Topic) -> None:
+        self._publish(topic, self._batches.pop(topic))
 
     def silent_topics(self, silence_ns: int) -> list[Topic]:
         """List the topics with subscribers on which nothing was sent for so long."""
@@ -139,42 +163,80 @@ class Hub:
 
     def publish_ahead(self, made: Sequence[Rendered], listeners: Mapping[Topic, Sequence[Listener]]) -> None:
         """Send frames made ahead, in one write a listener, to those who were subscribed then."""
-        sent_ns = self._wall_ns()
-        writes: dict[int, tuple[Listener, list[bytes]]] = {}
+        writes: dict[int, tuple[Listener, list[Rendered]]] = {}
         for rendered in made:
-            topic = rendered.topic
-            for listener in listeners[topic]:
-                if topic.wire in listener.connection.topics:
-                    number = listener.connection.number
-                    writes.setdefault(number, (listener, []))[1].append(rendered.data_for(listener))
-                    self._truth.note_sent(
-                        (topic.exchange, topic.symbol, topic.channel),
-                        number,
-                        rendered.message.sequence,
-                        rendered.message.kind,
-                        sent_ns,
-                    )
-        for listener, frames in writes.values():
-            listener.write(b"".join(frames))
+            for listener in listeners[rendered.topic]:
+                if rendered.topic.wire in listener.connection.topics:
+                    writes.setdefault(listener.connection.number, (listener, []))[1].append(rendered)
+        for listener, parts in writes.values():
+            data = b"".join([part.data_for(listener) for part in parts])
+            listener.write(data, partial(self._note_all, listener, parts))
 
     def send_to(self, listener: Listener, topic: Topic, messages: Iterable[Outgoing]) -> None:
         """Send messages to one listener only: its snapshot."""
         stream = (topic.exchange, topic.symbol, topic.channel)
-        if stream not in self.stalled:
-            for message in messages:
-                self._send(listener, stream, message, frame(message.text.encode()))
+        if stream in self.stalled:
+            self._log_withheld(stream, messages, "stalled")
+            return
+        for message in messages:
+            listener.write(frame(message.text.encode()), partial(self._note, listener, topic, message))
 
-    def _send(self, listener: Listener, stream: tuple[str, str, str], message: Outgoing, data: bytes) -> None:
-        sent_ns = self._wall_ns()
-        self._truth.note_sent(stream, listener.connection.number, message.sequence, message.kind, sent_ns)
-        listener.write(data)
+    def _note(self, listener: Listener, topic: Topic, message: Outgoing, is_open: bool) -> None:
+        sent_ns, number = self._wall_ns(), listener.connection.number
+        stream = (topic.exchange, topic.symbol, topic.channel)
+        self._truth.note_sent(stream, number, message.sequence, message.kind, sent_ns)
+        if self._log is not None:
+            self._log.note(
+                Logged(
+                    sent_ns,
+                    message.kind,
+                    topic.exchange,
+                    number,
+                    topic.symbol,
+                    topic.channel,
+                    message.sequence,
+                    message.events,
+                    is_open,
+                )
+            )
+
+    def _note_all(self, listener: Listener, parts: Iterable[Rendered], is_open: bool) -> None:
+        for part in parts:
+            self._note(listener, part.topic, part.message, is_open)
+
+    def _log_change(self, event: str, listener: Listener, topic: Topic) -> None:
+        if self._log is not None:
+            number = listener.connection.number
+            self._log.note(
+                Logged(self._wall_ns(), event, topic.exchange, number, topic.symbol, topic.channel)
+            )
+
+    def _log_withheld(self, stream: tuple[str, str, str], messages: Iterable[Outgoing], why: str) -> None:
+        if self._log is not None:
+            for message in messages:
+                self._log.note(
+                    Logged(
+                        self._wall_ns(),
+                        "withheld",
+                        stream[0],
+                        None,
+                        *stream[1:],
+                        message.sequence,
+                        message.events,
+                        delivered=False,
+                        detail=why,
+                    )
+                )
 
     def _tampered(
         self, topic: Topic, stream: tuple[str, str, str], messages: Iterable[Outgoing]
     ) -> list[Outgoing]:
         out = list(messages)
         for tamper in list(self._tampers.get(stream, ())):
+            before = out
             out = [each for message in out for each in ([message] if tamper.done else tamper(topic, message))]
+            if isinstance(tamper, Drop):
+                self._log_withheld(stream, [each for each in before if each not in out], "dropped")
             if tamper.done:
                 self._tampers[stream].remove(tamper)
         return out

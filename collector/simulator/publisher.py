@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 from collector.simulator.exchanges.exchange import Exchange
@@ -31,7 +32,7 @@ class Publisher:
         hub: Hub,
         feeds: Mapping[tuple[str, str], SymbolFeed],
         lock: threading.RLock,
-        clock_ns: Callable[[], int],
+        clock_ns: Callable[[str], int],
     ) -> None:
         self._hub = hub
         self._feeds = feeds
@@ -50,7 +51,7 @@ class Publisher:
                 self._open_bars[topic] = bars_between(feed, INTERVALS_MS[topic.interval], now_ms, now_ms)[-1]
             replay = self.replays.get((topic.exchange, topic.symbol))
             if replay is None:
-                snapshot = listener.exchange.snapshot(topic, feed, self._clock_ns())
+                snapshot = listener.exchange.snapshot(topic, feed, self._clock_ns(feed.exchange))
             else:
                 snapshot = replay.snapshot(topic)
             self._hub.send_to(listener, topic, snapshot)
@@ -63,6 +64,42 @@ class Publisher:
         with self._lock:
             for topic, messages in self._next_messages(feed, exchange):
                 self._hub.publish(topic, messages)
+
+    def send_unchanged(self, feed: SymbolFeed, exchange: Exchange, channel: str) -> None:
+        """Send an update that changes nothing to the subscribers of a channel."""
+        with self._lock:
+            feed.catch_up()
+            for topic in list(self._hub.topics(feed.exchange, feed.symbol)):
+                if topic.channel == channel:
+                    now_ns = self._clock_ns(feed.exchange)
+                    self._hub.publish(topic, exchange.unchanged(topic, feed, now_ns))
+
+    def step_in_one_frame(self, feed: SymbolFeed, exchange: Exchange, channel: str) -> None:
+        """Take two steps; what they send on a channel goes out in one frame."""
+        with self._lock:
+            steps = [self._next_messages(feed, exchange) for _ in range(2)]
+            for (topic, first), (_, second) in zip(*steps, strict=True):
+                messages = first + second
+                if topic.channel == channel and len(messages) > 1:
+                    messages = [reduce(exchange.join, messages)]
+                self._hub.publish(topic, messages)
+
+    def send_placeholder(self, feed: SymbolFeed, exchange: Exchange) -> None:
+        """Let an id of the market's trades be taken by what is none."""
+        if not exchange.has_placeholders(feed) or not self._is_live(feed):
+            return
+        with self._lock:
+            feed.catch_up()
+            number, now_ms = feed.skip_trade_id(), self._clock_ns(feed.exchange) // 1_000_000
+            for topic in list(self._hub.topics(feed.exchange, feed.symbol)):
+                message = exchange.placeholder(topic, feed, number, now_ms) if topic.kind == "trade" else None
+                if message is not None:
+                    self._hub.publish(topic, [message])
+
+    def channels(self, feed: SymbolFeed, kinds: set[str]) -> list[str]:
+        """List a market's channels of some kinds that have subscribers."""
+        topics = self._hub.topics(feed.exchange, feed.symbol)
+        return sorted({topic.channel for topic in topics if topic.kind in kinds})
 
     def make_ahead(self, feed: SymbolFeed, exchange: Exchange, steps: int) -> Ahead:
         """Take steps of a market whose frames are sent later, to those who are subscribed now."""
@@ -90,13 +127,13 @@ class Publisher:
                 if topic.exchange == exchange.name and self._is_live(feed):
                     with self._lock:
                         feed.catch_up()
-                        self._hub.publish(topic, exchange.repeat(topic, feed, self._clock_ns()))
+                        self._hub.publish(topic, exchange.repeat(topic, feed, self._clock_ns(feed.exchange)))
 
     def _is_live(self, feed: SymbolFeed) -> bool:
         return not feed.delisted and (feed.exchange, feed.symbol) not in self.replays
 
     def _next_messages(self, feed: SymbolFeed, exchange: Exchange) -> list[tuple[Topic, list[Outgoing]]]:
-        now_ms = self._clock_ns() // 1_000_000
+        now_ms = self._clock_ns(feed.exchange) // 1_000_000
         feed.tick(now_ms)
         topics = self._hub.topics(feed.exchange, feed.symbol)
         if not topics:
@@ -120,8 +157,7 @@ class Publisher:
         """Write the present bar after a trade, and each bar that ended."""
         bars = [self._open_bars[topic]]
         roll(bars, now_ms)
-        first = feed.trade_base + len(feed.trades) - len(change.fills)
-        for number, fill in enumerate(change.fills, first):
+        for number, fill in feed.numbered(change):
             bars[-1].add(fill.ticks, fill.lots, number, buys=fill.taker_buys)
         self._open_bars[topic] = bars[-1]
         messages = [exchange.bar(topic, feed, bar, now_ms, confirmed=True) for bar in bars[:-1]]

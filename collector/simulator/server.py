@@ -11,6 +11,7 @@ from aiohttp import web
 from collector.errors import UserError
 from collector.simulator.exchanges.exchange import Exchange
 from collector.simulator.exchanges.messages import Answer, Request
+from collector.simulator.rest_desk import RestDesk
 from collector.simulator.session import Session
 from collector.simulator.wire import CONTROL_PATH, reset
 from collector.simulator.world import World
@@ -33,6 +34,7 @@ class Server:
     ) -> None:
         self.port = port
         self._world = world
+        self._desk = RestDesk(world)
         self._background = background
         self._control: Control | None = None
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
@@ -97,7 +99,7 @@ class Server:
             background.cancel()
             await asyncio.gather(background, return_exceptions=True)
             for session in self._world.sessions():
-                session.close(1001, "the simulator stops")
+                session.close_now(1001, "the simulator stops")
         finally:
             await runner.cleanup()
 
@@ -107,25 +109,11 @@ class Server:
         if request.path.startswith(CONTROL_PATH) and self._control is not None:
             body = await request.text()
             return _response(await self._control(request.method, request.path, request.query, body))
-        now_ms = self._world.clock_ns() // 1_000_000
         asked = Request(request.path, dict(request.query))
         for exchange in self._world.exchanges:
             if request.path.startswith(exchange.rest_prefixes):
-                return _response(await self._answer(exchange, asked, now_ms))
+                return _response(await self._desk.answer(exchange, asked))
         return _response(Answer('{"error":"no exchange has this path"}', 404))
-
-    async def _answer(self, exchange: Exchange, asked: Request, now_ms: int) -> Answer:
-        verdict = self._world.allowances.spend(exchange.name, *exchange.rule(asked), now_ms)
-        if verdict.wait_ms:
-            return exchange.over_limit(verdict)
-        fault = self._world.take_rest_fault(exchange, asked)
-        answer = self._world.rest(exchange, asked, now_ms)
-        answer = answer._replace(headers={**answer.headers, **exchange.used_headers(verdict)})
-        if fault is None:
-            return answer
-        self._world.truth.note_fault(f"{fault.name} applied", exchange.name, detail=asked.path)
-        await asyncio.sleep(fault.delay_s)
-        return fault.change(answer)
 
     async def _socket(self, request: web.BaseRequest) -> web.StreamResponse:
         found = self._exchange_at(request.path)
@@ -138,7 +126,7 @@ class Server:
             if not refusal and request.transport is not None:
                 reset(request.transport)
             return _response(Answer('{"error":"refused"}', refusal or 503))
-        now_ms = self._world.clock_ns() // 1_000_000
+        now_ms = self._world.clock_ns(exchange.name) // 1_000_000
         if not self._world.allowances.admits(exchange.name, exchange.connection_rule, now_ms):
             return _response(Answer('{"error":"too many connections"}', exchange.connection_refusal_status))
         connection = self._world.connect(exchange, market, request.path)

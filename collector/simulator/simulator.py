@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from collector.errors import UserError
 from collector.simulator.control import Control
@@ -14,21 +15,31 @@ from collector.simulator.exchanges.exchange import Exchange
 from collector.simulator.exchanges.messages import Connection
 from collector.simulator.exchanges.registry import chosen_symbols
 from collector.simulator.faults.faults import Faults
+from collector.simulator.lively import set_apart
 from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.nasty import FaultRunner, Planned, schedule
 from collector.simulator.pacer import Pacer
 from collector.simulator.recordings.recording import Recorded, read_recording
 from collector.simulator.recordings.replay import Replay, ReplayHandle
+from collector.simulator.send_log import SendLog
 from collector.simulator.server import Server
 from collector.simulator.world import World
 
 if TYPE_CHECKING:
     from collector.simulator.publisher import Ahead
+    from collector.simulator.tempos import Profile
 
 _BATCH_STEPS = 200
 
+MarketProfile = Literal["steady", "lively", "nasty"]
+
 
 class Simulator:
-    """Simulated exchanges on one local port, with a thread of their own."""
+    """Simulated exchanges on one local port, with a thread of their own.
+
+    A `steady` market is an ideal one; a `lively` one has distance, clocks that are off, bursts and silences;
+    a `nasty` one adds every fault there is, at times that depend on the seed alone.
+    """
 
     def __init__(
         self,
@@ -37,20 +48,41 @@ class Simulator:
         seed: int = 7,
         symbols: Mapping[str, Sequence[str]] | None = None,
         updates_per_s: float | None = 50.0,
+        profile: MarketProfile = "steady",
         bursts: bool = False,
+        send_log: int | str | Path | None = None,
         levels: int = 300,
         remember: int = 1_000_000,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._symbols = chosen_symbols(symbols)
-        self._world = World(self._symbols, seed=seed, levels=levels, remember=remember, clock_ns=clock_ns)
-        self._pacer = Pacer(self._world, updates_per_s or 0.0, seed, bursts=bursts)
+        self.send_log = SendLog.to(send_log)
+        self._world = World(
+            self._symbols,
+            seed=seed,
+            levels=levels,
+            remember=remember,
+            clock_ns=clock_ns,
+            log=self.send_log,
+        )
+        self._seed = seed
+        self._profile = profile
+        is_steady = profile == "steady"
+        rhythm: Profile = "lively" if not is_steady else "bursts" if bursts else "steady"
+        if not is_steady:
+            set_apart(self._world, seed)
+        self._pacer = Pacer(self._world, updates_per_s or 0.0, seed, rhythm)
         self._server = Server(self._world, port, self._pacer.run)
         self._ahead: list[Ahead] = []
         self._started = False
         self._stopped = False
         self.truth = self._world.truth
         self.faults = Faults(self._world, self._server.call)
+        self._runner = (
+            FaultRunner(schedule(seed, self._symbols), self.faults, self.truth)
+            if profile == "nasty"
+            else None
+        )
 
     @property
     def symbols(self) -> dict[str, list[str]]:
@@ -69,6 +101,8 @@ class Simulator:
             faults=self.faults,
             symbols=self.symbols,
             connections=self.connections,
+            schedule=self.schedule,
+            log=self.send_log,
             commands={
                 command.__name__: command
                 for command in (self.publish, self.prepare, self.release, self.pause, self.resume)
@@ -76,12 +110,18 @@ class Simulator:
         )
         self._server.start(control.answer)
         self._started = True
+        if self._runner is not None:
+            self._runner.start()
 
     def stop(self) -> None:
         """Close everything; the truth stays readable. Does nothing the second time."""
         if self._started and not self._stopped:
             self._stopped = True
+            if self._runner is not None:
+                self._runner.stop()
             self._server.stop()
+            if self.send_log is not None:
+                self.send_log.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -97,6 +137,12 @@ class Simulator:
         if exchange not in {each.name for each in self._world.exchanges}:
             raise UserError(f"this simulator has no {exchange}")
         return {"rest": f"http://127.0.0.1:{self.port}", "ws": f"ws://127.0.0.1:{self.port}"}
+
+    def schedule(self, seconds: float = 600.0) -> list[Planned]:
+        """List the faults of a nasty market in so many seconds from the start; the same for the same seed."""
+        if self._profile != "nasty":
+            return []
+        return list(takewhile(lambda each: each.at_s <= seconds, schedule(self._seed, self._symbols)))
 
     def publish(self, n: int, symbol: str | None = None, exchange: str | None = None) -> None:
         """Move the chosen markets n updates on, at once; returns when they are handed to the sockets."""
@@ -159,6 +205,7 @@ class Simulator:
             if step % _BATCH_STEPS == 0:
                 await self._world.drained()
         await self._world.drained()
+        await self._world.arrived()
 
     async def _replay(self, exchange: str, symbol: str, frames: Sequence[Recorded], speed: float) -> Replay:
         replay = Replay(
@@ -189,4 +236,5 @@ class Simulator:
             made = [rendered for step in batch.steps for rendered in step]
             self._world.hub.publish_ahead(made, batch.listeners)
             await self._world.drained()
+        await self._world.arrived()
         return sum(len(batch.steps) for batch in batches)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from collector.errors import UserError
+from collector.simulator.conditions import Conditions
 from collector.simulator.exchanges.exchange import Exchange
 from collector.simulator.exchanges.messages import Answer, Connection, Request
 from collector.simulator.exchanges.registry import EXCHANGES
@@ -17,7 +18,9 @@ from collector.simulator.market.instruments import Instrument
 from collector.simulator.market.symbol_feed import SymbolFeed
 from collector.simulator.market.truth import Truth
 from collector.simulator.publisher import Publisher
+from collector.simulator.send_log import SendLog
 from collector.simulator.session import Session, SessionContext
+from collector.simulator.tempos import Tempos
 
 
 class World:
@@ -31,9 +34,10 @@ class World:
         levels: int,
         remember: int,
         clock_ns: Callable[[], int],
+        log: SendLog | None = None,
     ) -> None:
         self._raw_clock_ns = clock_ns
-        self.clock_offset_ns = 0
+        self.clock_offsets_ns: dict[str, int] = {}
         # Held while the market moves or is looked at: the loop steps it, any thread may read it.
         self.lock = threading.RLock()
         start_ms = clock_ns() // 1_000_000
@@ -57,17 +61,23 @@ class World:
         self.truth = Truth(
             self.feeds, self.lock, remember, lambda name, channel: self.exchange(name).stream_channel(channel)
         )
-        self.hub = Hub(self.truth, time.time_ns)
+        self.truth.log = log
+        self.log = log
+        self.conditions = {each.name: Conditions(f"{seed}:{each.name}:way") for each in self.exchanges}
+        self.hub = Hub(self.truth, time.time_ns, log)
         self.publisher = Publisher(self.hub, self.feeds, self.lock, self.clock_ns)
-        self.session_context = SessionContext(self.hub, self.publisher, self.truth, self.clock_ns)
+        self.session_context = SessionContext(
+            self.hub, self.publisher, self.truth, self.clock_ns, self.conditions, log
+        )
         self.allowances = Allowances()
+        self.tempos = Tempos()
         self.rest_faults: list[RestFault] = []
         self._admissions = {each.name: Admission() for each in self.exchanges}
         self._connection_numbers = itertools.count(1)
 
-    def clock_ns(self) -> int:
-        """Return the exchanges' time, which a fault may have set wrong."""
-        return self._raw_clock_ns() + self.clock_offset_ns
+    def clock_ns(self, exchange: str) -> int:
+        """Return an exchange's time, which a fault may have set wrong."""
+        return self._raw_clock_ns() + self.clock_offsets_ns.get(exchange, 0)
 
     def sessions(self) -> list[Session]:
         """List the sessions that are open now."""
@@ -76,7 +86,7 @@ class World:
     def connect(self, exchange: Exchange, market: str, path: str) -> Connection:
         """Number and name a new connection."""
         number = next(self._connection_numbers)
-        now_ns = self.clock_ns()
+        now_ns = self.clock_ns(exchange.name)
         return Connection(
             number=number,
             exchange=exchange.name,
@@ -125,6 +135,9 @@ class World:
         """Use up the first fault armed for a request."""
         for fault in self.rest_faults:
             if fault.matches(exchange.name, request.path):
+                if fault.after:
+                    fault.after -= 1
+                    continue
                 fault.count -= 1
                 return fault
         return None
@@ -140,11 +153,12 @@ class World:
 
     def beat(self) -> None:
         """Send the heartbeats that are due; close what is idle, or older than its exchange allows."""
-        now_ns, monotonic_ns = self.clock_ns(), time.monotonic_ns()
+        monotonic_ns = time.monotonic_ns()
         for session in self.sessions():
             connection, exchange = session.connection, session.exchange
+            now_ns = self.clock_ns(exchange.name)
             for data in exchange.heartbeat(connection, now_ns):
-                session.write(data)
+                session.write(data, session.note_heartbeat)
             lifetime_ns = exchange.lifetime_ns
             if lifetime_ns is not None and now_ns - connection.opened_ns > lifetime_ns:
                 self.truth.note_fault("expired", exchange.name, connection=connection.number)
@@ -159,6 +173,13 @@ class World:
         for session in self.sessions():
             await session.drained()
 
+    async def arrived(self) -> None:
+        """Wait until what was written so far has had its time on the way."""
+        now_s = asyncio.get_running_loop().time()
+        due_s = max((session.last_due_s for session in self.sessions()), default=now_s)
+        if due_s > now_s:
+            await asyncio.sleep(due_s - now_s)
+
     async def subscribed(self, exchange: str, symbol: str, channel: str, timeout_s: float) -> None:
         """Wait until a channel has a subscriber."""
         async with asyncio.timeout(timeout_s):
@@ -166,10 +187,21 @@ class World:
             while not any(topic.channel == wanted for topic in self.hub.topics(exchange, symbol)):
                 await self.hub.change()
 
+    def enlist(self, exchange: str, symbol: str) -> None:
+        """List a market, new or taken off before."""
+        each = self.exchange(exchange)
+        feed = self.feeds.get((exchange, symbol))
+        if feed is not None:
+            feed.delisted = False
+            return
+        if "/" not in symbol:
+            raise UserError(f"{symbol!r} is no symbol: expected one such as BTC/USDT or BTC/USDT:USDT")
+        each.by_name.add(self._start_market(each.instrument(symbol)))
+
     def _start_market(self, of: Instrument) -> SymbolFeed:
         """Start a market that was only listed so far."""
         with self.lock:
-            feed = self._feed_of(of, self.clock_ns() // 1_000_000)
+            feed = self._feed_of(of, self.clock_ns(of.exchange) // 1_000_000)
             self.feeds[of.exchange, of.symbol] = feed
             self.exchange(of.exchange).feeds[of.symbol] = feed
         return feed

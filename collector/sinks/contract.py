@@ -50,6 +50,11 @@ class SegmentState:
     witnessed: int = 0
     disagreed: int = 0
 
+    @property
+    def key(self) -> StreamKey:
+        """Return the stream that it is of."""
+        return StreamKey(self.exchange, self.symbol, self.channel)
+
 
 @dataclass(frozen=True, slots=True)
 class AccountingState:
@@ -67,6 +72,11 @@ class AccountingState:
     dropped: int = 0
     pending: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)  # by reason
+
+    @property
+    def key(self) -> StreamKey:
+        """Return the stream that it is of."""
+        return StreamKey(self.exchange, self.symbol, self.channel)
 
     @property
     def rejected_total(self) -> int:

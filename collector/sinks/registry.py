@@ -5,23 +5,12 @@ committed; every store can be one as well.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from collector.errors import UserError
 from collector.sinks.contract import Sink, Store
+from collector.sinks.options import SinkOptions
 
 PATH_SCHEME = "sqlite"  # of a text that is no URL: it is a path
-
-
-@dataclass(frozen=True, slots=True)
-class SinkOptions:
-    """What the configuration says of sinks of every kind."""
-
-    table_name: str
-    synchronous: str = "FULL"
-    auto_migrate: bool = False
-    busy_timeout_s: float = 5.0
-    call_timeout_s: float = 30.0
 
 
 MakeStore = Callable[[str, SinkOptions], Store[object]]

@@ -1,1 +1,1 @@
-"""Streams."""
+"""Turn frames into rows, segments, counts and events."""

@@ -1,4 +1,4 @@
-"""Take one stream's book messages to rows, segments and counts."""
+"""Turn the messages of one book into rows, segments and counts."""
 
 from math import isnan, nan
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -8,12 +8,11 @@ from collector.book.verified import CONTINUED, BookState, Did, Outcome, Verified
 from collector.events.batch import Liveness, StreamKey
 from collector.events.market import L2Update
 from collector.events.messages import Delta, MarketData, Snapshot
-from collector.events.notices import WitnessDisagreed
-from collector.events.stream_now import StreamNow
+from collector.events.notices import StreamNow, WitnessDisagreed
 from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 TEN_LEVELS = 10  # as many as features look at
 # How long a stream may take to come to where REST stood. What REST shows already may still be on its way to
@@ -23,7 +22,7 @@ PATIENCE_NS = 30_000_000_000
 
 
 class BookWitness(Protocol):
-    """Who compares a book with other channels of its market."""
+    """Compares a book with other channels of its market."""
 
     def saw(
         self, stream: "BookStream", message: Snapshot | Delta, top: "Sequence[float]", received_at_ns: int
@@ -42,7 +41,7 @@ class BookStream(Stream):
     def __init__(
         self,
         key: StreamKey,
-        place: Topic,
+        topic: Topic,
         outlet: Outlet,
         book: VerifiedBook,
         *,
@@ -50,8 +49,8 @@ class BookStream(Stream):
         levels_shown: int | None = None,
         standby: bool = False,
     ) -> None:
-        super().__init__(key, place, outlet, standby=standby)
-        self.says_when_quiet = False  # the exchange tells a book again that does not change
+        super().__init__(key, topic, outlet, standby=standby)
+        self.repeats_when_quiet = False  # the exchange sends a book again that does not change
         self.in_question = False  # silent for so long that a new snapshot was asked for, to compare
         self._asked_anew = False  # and no snapshot came since
         self._book = book
@@ -61,7 +60,6 @@ class BookStream(Stream):
         self._top: Sequence[float] | None = None  # the last state of this segment, for its order flow
         self.witness: BookWitness | None = None  # who compares this stream with others of its market
         self.is_watched = False  # there is something to compare with
-        self.on_doubt: Callable[[BookStream, Outcome], None] = lambda _stream, _outcome: None
 
     @property
     def sequence(self) -> int | None:
@@ -70,22 +68,22 @@ class BookStream(Stream):
 
     @property
     def verification(self) -> str:
-        """Name what proves the book."""
+        """Return what proves the book."""
         return self._book.verification
 
     @property
     def verified(self) -> bool:
-        """Say whether the book is believed now."""
+        """Return whether the book is believed now."""
         return self._book.state is BookState.SYNCED
 
     @property
     def by_rest(self) -> bool:
-        """Say whether the book's snapshots come by REST."""
+        """Return whether the book's snapshots come by REST."""
         return isinstance(self._book, BridgedBook)
 
     @property
     def near_the_edge(self) -> bool:
-        """Say whether a verified book should be fetched again before it knows too little."""
+        """Return whether a verified book should be fetched again before it knows too few levels."""
         return isinstance(self._book, BridgedBook) and self.verified and self._book.needs_snapshot
 
     def top(self) -> tuple[float, ...]:
@@ -93,19 +91,19 @@ class BookStream(Stream):
         return tuple(self._book.book.top(1))
 
     def glance(self) -> StreamNow:
-        """Show the stream as it stands. Call it in the websocket thread."""
+        """Return the state of the stream. Call it in the websocket thread."""
         bid, _, ask, _ = self._book.book.top(1) if self.verified else (nan,) * 4
         return StreamNow(
             self.key,
             self.verified,
             None if isnan(bid) else bid,
             None if isnan(ask) else ask,
-            self.last_news_at_ns,
+            self.last_update_at_ns,
             self._exchange_ms,
         )
 
     def compare(self, snapshot: Snapshot) -> str | None:
-        """Compare with REST: "" is equal, words name a difference, None cannot be compared now."""
+        """Compare with REST: "" when equal, the difference in words, None when not comparable now."""
         return self._book.compare(snapshot) if isinstance(self._book, BridgedBook) else None
 
     def count_witnessed(self, compared: int, disagreed: int) -> None:
@@ -124,13 +122,13 @@ class BookStream(Stream):
             self.witness.lost(self)
 
     def expect_snapshot(self, expected: bool) -> None:
-        """Have the book keep what the stream sends for a snapshot under way, or no longer."""
+        """Keep the updates that come during a fetch for its snapshot, or stop keeping them."""
         if isinstance(self._book, BridgedBook):
             self._book.fetching += 1 if expected else -1
             self._is_asked |= expected and not self._retired
 
     def asked(self) -> None:
-        """Hear that the subscription is asked for on the socket that stands now."""
+        """Note that the subscription was sent on the present socket."""
         super().asked()
         self._asked_anew = True
 
@@ -163,7 +161,7 @@ class BookStream(Stream):
         else:
             return self._reject(received, "malformed", "a message that is none of a book")
         if outcome is CONTINUED and not in_question and not self._standby:  # nearly always
-            self.last_news_at_ns = received_at_ns
+            self.last_update_at_ns = received_at_ns
             self._store(message, received, received_at_ns, liveness)
         elif outcome.did is Did.AWAITED:
             self.in_question = in_question  # answered when the stream comes there, or does not
@@ -203,8 +201,8 @@ class BookStream(Stream):
     ) -> None:
         """Settle an event that is more than the next row of a segment."""
         did = outcome.did
-        if did is not Did.MERGED or self.says_when_quiet:
-            self.last_news_at_ns = received_at_ns
+        if did is not Did.MERGED or self.repeats_when_quiet:
+            self.last_update_at_ns = received_at_ns
             self._exchange_ms = message.exchange_ms
         if did is Did.REJECTED:
             self._buffer.count_rejected(self.number, received, outcome.reason)
@@ -229,14 +227,14 @@ class BookStream(Stream):
                 self._store(message, received, received_at_ns, liveness)
 
     def doubt(self, reason: str, detail: str) -> Outcome:
-        """Throw the book away: a message about it could not be read, or somebody contradicts it."""
+        """Discard the book: a message about it could not be read, or another source contradicts it."""
         outcome = self._book.doubt(reason, detail)
         if outcome.did is Did.BROKE:
             self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
         return outcome
 
     def take_over(self, other: Stream, liveness: Liveness) -> bool:
-        """Go on with another stream's segment, if both books stand at the same update now."""
+        """Continue another stream's segment, if both books stand at the same update now."""
         assert isinstance(other, BookStream)  # noqa: S101  (a stream is replaced by one of its kind)
         if not (self.verified and other.verified and self._same_state(other)):
             return False
@@ -251,7 +249,7 @@ class BookStream(Stream):
         return ours.last_sequence == theirs.last_sequence
 
     def forget(self) -> None:
-        """Let go of the book."""
+        """Discard the book."""
         self._book.reset()
         self.in_question = False
 
@@ -284,16 +282,16 @@ class BookStream(Stream):
             self.witness.saw(self, message, top, received_at_ns)
         if self._events.wanted(L2Update):  # stored or not: what a bot sees does not hang on the database
             numbers = tuple(top)
-            self._tell(exchange_ms, received_at_ns, known_levels >= TEN_LEVELS, numbers)
+            self._publish_update(exchange_ms, received_at_ns, known_levels >= TEN_LEVELS, numbers)
             self._top = numbers
         else:
             self._top = top
 
-    def _tell(
+    def _publish_update(
         self, exchange_ms: int | None, received_at_ns: int, ten_known: bool, numbers: tuple[float, ...]
     ) -> None:
         exchange, symbol, channel = self.key
-        segment_id, before, contract = self._segment_id, self._top, self.place.contract
+        segment_id, before, contract = self._segment_id, self._top, self.topic.contract
         if contract is not None:
             numbers = contract.levels_in_base(numbers)
             before = None if before is None else contract.levels_in_base(before)

@@ -1,4 +1,4 @@
-"""Take one stream's bars to rows, segments and counts."""
+"""Turn the bars of one stream into rows, segments and counts."""
 
 from dataclasses import dataclass
 
@@ -23,16 +23,16 @@ class CandleRule:
 
 
 class CandleStream(Stream):
-    """The bars of one market at one interval, each told again and again until it is over."""
+    """The bars of one market at one interval, each sent again and again until it is over."""
 
     verification = "connection"
 
     def __init__(
-        self, key: StreamKey, place: Topic, outlet: Outlet, rule: CandleRule, *, standby: bool = False
+        self, key: StreamKey, topic: Topic, outlet: Outlet, rule: CandleRule, *, standby: bool = False
     ) -> None:
-        super().__init__(key, place, outlet, standby=standby)
+        super().__init__(key, topic, outlet, standby=standby)
         self._rule = rule
-        self._last: Candle | None = None  # the newest bar, as it was told last
+        self._last: Candle | None = None  # the newest bar, as it was sent last
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Settle the state of a bar: one row, or one count."""
@@ -46,8 +46,8 @@ class CandleStream(Stream):
             return self._reject(received, *problem)
         last = self._last
         if self._rule.confirms:
-            over = last is not None and (message.open_ms, False) < (last.open_ms, last.confirmed)
-            if over and not message.confirmed:
+            is_over = last is not None and (message.open_ms, False) < (last.open_ms, last.confirmed)
+            if is_over and not message.confirmed:
                 return self._reject(received, "stale", "the bar was over")
         elif last is not None and message.open_ms < last.open_ms and not message.confirmed:
             message = replace(message, confirmed=True)
@@ -58,11 +58,11 @@ class CandleStream(Stream):
             return MERGED
         self._store(message, received, received_at_ns, liveness)
         if last is not None and message.open_ms > last.open_ms and not last.confirmed:
-            self._over(last, received_at_ns, liveness)
+            self._confirm(last, received_at_ns, liveness)
         return CONTINUED
 
     def take_over(self, other: Stream, liveness: Liveness) -> bool:
-        """Go on with another stream's segment, if both were told the same last, or this one nothing."""
+        """Continue another stream's segment, if both received the same bar last, or this one none."""
         assert isinstance(other, CandleStream)  # noqa: S101  (a stream is replaced by one of its kind)
         ours, theirs = self._last, other._last  # noqa: SLF001  (the other of the pair)
         if ours is None:
@@ -75,16 +75,16 @@ class CandleStream(Stream):
         return True
 
     def forget(self) -> None:
-        """Let go of the last bar: how it ended was not seen."""
+        """Forget the last bar: how it ended was not seen."""
         self._last = None
 
-    def _over(self, bar: Candle, received_at_ns: int, liveness: Liveness) -> None:
-        """Confirm a bar because a later one began: an update of its own, which no frame spells out."""
+    def _confirm(self, bar: Candle, received_at_ns: int, liveness: Liveness) -> None:
+        """Store a bar as confirmed because a later one began: an event that no frame holds."""
         if not self._rule.confirms:
             self._store(replace(bar, confirmed=True), self._receive(), received_at_ns, liveness)
 
     def _store(self, bar: Candle, received: int, received_at_ns: int, liveness: Liveness) -> None:
-        self.last_news_at_ns, self._exchange_ms = received_at_ns, bar.exchange_ms
+        self.last_update_at_ns, self._exchange_ms = received_at_ns, bar.exchange_ms
         segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
         if segment_id is None:
             return
@@ -104,7 +104,7 @@ class CandleStream(Stream):
         )
         self._stored(stored, received_at_ns)
         if self._events.wanted(market.Candle):
-            self._events.publish(_event(self.key, bar, received_at_ns, self.place.contract))
+            self._events.publish(_event(self.key, bar, received_at_ns, self.topic.contract))
 
 
 def _state(bar: Candle) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Compare the best bid and ask of a book with those that another channel tells. Pure."""
+"""Compare the best bid and ask of a book with another channel, and with trades. Pure."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class _Slot:
 
 @dataclass(slots=True)
 class TradesAtTheTouch:
-    """One book beside the trades of its market, second by second of receipt."""
+    """Compares one book with the trades of its market, second by second of receipt."""
 
     _slots: dict[int, _Slot] = field(default_factory=dict)
     _touch: tuple[float, float] | None = None
@@ -50,7 +50,7 @@ class TradesAtTheTouch:
         return compared, contradicted
 
     def forget(self) -> None:
-        """Let go of all: the book begins anew."""
+        """Forget everything: the book begins anew."""
         self._slots.clear()
         self._touch = None
         self._far_slots = self._far_trades = 0
@@ -59,7 +59,7 @@ class TradesAtTheTouch:
         slot = self._slots.get(number)
         if slot is None:
             slot = self._slots[number] = _Slot()
-            if self._touch is not None:  # what stood before stands when the second begins
+            if self._touch is not None:  # the last state still holds when the second begins
                 slot.bid, slot.ask = self._touch
             if len(self._slots) > MOST_SLOTS:
                 del self._slots[min(self._slots)]
@@ -89,43 +89,43 @@ MOST_KEPT = 1024  # states that wait to be compared: seconds of a busy market
 
 
 class Comparison(NamedTuple):
-    """What became of comparing one state of a book."""
+    """One state of a book beside the best prices of another channel."""
 
     number: int
     book: Touch
-    told: Touch
+    best_prices: Touch
 
     @property
     def agrees(self) -> bool:
-        """Say whether both told the same."""
-        return self.book == self.told
+        """Return whether both are the same."""
+        return self.book == self.best_prices
 
 
 class Touches(Protocol):
-    """One book beside one channel of best prices."""
+    """Compares one book with one channel of best prices."""
 
     def of_book(self, number: int, touch: Touch) -> list[Comparison]:
         """Take the book's state at an update; returns what could be compared now."""
 
-    def told(self, number: int, touch: Touch) -> list[Comparison]:
-        """Take what the other channel tells of an update."""
+    def of_best_prices(self, number: int, touch: Touch) -> list[Comparison]:
+        """Take the best prices at an update; returns what could be compared now."""
 
     def forget_book(self) -> None:
-        """Let go of the book's states: it begins anew."""
+        """Forget the book's states: it begins anew."""
 
-    def forget_told(self) -> None:
-        """Let go of what was told: something of it may be missing."""
+    def forget_best_prices(self) -> None:
+        """Forget the best prices: some of them may be missing."""
 
 
 class LastNotBeyond:
-    """Where every change of the best prices is told under the number of the update that made it (Binance).
+    """For channels in which every change of the best prices has its update's number (Binance).
 
-    At an update the best prices are those last told not beyond it. That is known once something beyond it
-    is told: the two channels run apart by some messages, either may be ahead.
+    The best prices at an update are the last ones with a number not beyond its own. They are known once one
+    beyond it came: the two channels run apart by some messages, either may be ahead.
     """
 
     def __init__(self) -> None:
-        self._told: deque[tuple[int, Touch]] = deque(maxlen=MOST_KEPT)
+        self._best_prices: deque[tuple[int, Touch]] = deque(maxlen=MOST_KEPT)
         self._waiting: deque[tuple[int, Touch]] = deque(maxlen=MOST_KEPT)
 
     def of_book(self, number: int, touch: Touch) -> list[Comparison]:
@@ -133,58 +133,58 @@ class LastNotBeyond:
         self._waiting.append((number, touch))
         return self._compare()
 
-    def told(self, number: int, touch: Touch) -> list[Comparison]:
+    def of_best_prices(self, number: int, touch: Touch) -> list[Comparison]:
         """Take the best prices from an update on."""
-        if self._told and number <= self._told[-1][0]:
-            self._told.clear()  # numbers that began again
-        self._told.append((number, touch))
+        if self._best_prices and number <= self._best_prices[-1][0]:
+            self._best_prices.clear()  # numbers that began again
+        self._best_prices.append((number, touch))
         return self._compare() if self._waiting else []
 
     def forget_book(self) -> None:
-        """Let go of the book's states."""
+        """Forget the book's states."""
         self._waiting.clear()
 
-    def forget_told(self) -> None:
-        """Let go of what was told."""
-        self._told.clear()
+    def forget_best_prices(self) -> None:
+        """Forget the best prices."""
+        self._best_prices.clear()
 
     def _compare(self) -> list[Comparison]:
-        told, waiting = self._told, self._waiting
+        best_prices, waiting = self._best_prices, self._waiting
         found: list[Comparison] = []
-        while waiting and told and told[-1][0] >= waiting[0][0]:
+        while waiting and best_prices and best_prices[-1][0] >= waiting[0][0]:
             number, touch = waiting.popleft()
-            while len(told) > 1 and told[1][0] <= number:
-                told.popleft()
-            if told[0][0] <= number:
-                found.append(Comparison(number, touch, told[0][1]))
+            while len(best_prices) > 1 and best_prices[1][0] <= number:
+                best_prices.popleft()
+            if best_prices[0][0] <= number:
+                found.append(Comparison(number, touch, best_prices[0][1]))
         return found
 
 
 class SameNumber:
-    """Where each channel puts changes together in its own way: only the same number compares (Bybit)."""
+    """For channels that each join changes in their own way: only the same number compares (Bybit)."""
 
     def __init__(self, most_kept: int = 64) -> None:
         self._most_kept = most_kept
         self._books: dict[int, Touch] = {}
-        self._told: dict[int, Touch] = {}
+        self._best_prices: dict[int, Touch] = {}
 
     def of_book(self, number: int, touch: Touch) -> list[Comparison]:
         """Take the book's state."""
         _keep(self._books, number, touch, self._most_kept)
-        return [Comparison(number, touch, self._told[number])] if number in self._told else []
+        return [Comparison(number, touch, self._best_prices[number])] if number in self._best_prices else []
 
-    def told(self, number: int, touch: Touch) -> list[Comparison]:
+    def of_best_prices(self, number: int, touch: Touch) -> list[Comparison]:
         """Take the best prices."""
-        _keep(self._told, number, touch, self._most_kept)
+        _keep(self._best_prices, number, touch, self._most_kept)
         return [Comparison(number, self._books[number], touch)] if number in self._books else []
 
     def forget_book(self) -> None:
-        """Let go of the book's states."""
+        """Forget the book's states."""
         self._books.clear()
 
-    def forget_told(self) -> None:
-        """Let go of what was told."""
-        self._told.clear()
+    def forget_best_prices(self) -> None:
+        """Forget the best prices."""
+        self._best_prices.clear()
 
 
 def _keep(states: dict[int, Touch], number: int, touch: Touch, most: int) -> None:

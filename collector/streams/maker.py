@@ -1,4 +1,4 @@
-"""Make the streams of one exchange: of a market and a channel, one that knows its topic and its rule."""
+"""Make the streams of one exchange, each with its topic and its rule."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -7,7 +7,8 @@ from collector.book.bridged import BridgedBook, BridgingRule
 from collector.book.kept_deltas import DeltaMemory
 from collector.book.verified import VerifiedBook
 from collector.events.batch import StreamKey
-from collector.exchanges.exchange import MarketKind, depth_of
+from collector.events.channel import BOOK, OHLCV, TRADE, Channel
+from collector.exchanges.exchange import MarketKind
 from collector.exchanges.registry import exchange_of
 from collector.streams.book_stream import BookStream
 from collector.streams.candle_stream import CandleRule, CandleStream
@@ -17,7 +18,7 @@ from collector.streams.trade_stream import TradeRule, TradeStream
 
 
 class StreamMaker:
-    """What all streams of one exchange have in common."""
+    """Makes the streams of one exchange."""
 
     def __init__(
         self,
@@ -42,21 +43,22 @@ class StreamMaker:
         """Make a stream; one on standby follows beside another of the same kind and stores nothing yet."""
         protocol = exchange_of(self._exchange)
         key = StreamKey(self._exchange, market["symbol"], channel)
-        topic = protocol.topics.topic(market["id"], market["symbol"], channel)
-        route, contract = protocol.topics.route(topic), protocol.contract_size(market)
-        place = Topic(topic, route, market["id"], kind, contract=contract)
-        if channel == "trade":
+        name = protocol.topics.topic(market["id"], market["symbol"], channel)
+        route, contract = protocol.topics.route(name), protocol.contract_size(market)
+        topic = Topic(name, route, market["id"], kind, contract=contract)
+        family = Channel.of(channel).family
+        if family == TRADE:
             trades = TradeRule(protocol.numbers_trades, self._most_off_s)
-            stream_of_trades = TradeStream(key, place, self._outlet, trades, standby=standby)
+            stream_of_trades = TradeStream(key, topic, self._outlet, trades, standby=standby)
             stream_of_trades.witness = self._witness(key.symbol)
             return stream_of_trades
-        if channel.startswith("ohlcv."):
+        if family == OHLCV:
             candles = CandleRule(protocol.confirms_bars, self._most_off_s)
-            return CandleStream(key, place, self._outlet, candles, standby=standby)
-        depth = depth_of(channel)
+            return CandleStream(key, topic, self._outlet, candles, standby=standby)
+        depth = Channel.of(channel).depth
         rule = protocol.rule(kind, channel, market)
         book: VerifiedBook
-        if protocol.rest is not None and channel.startswith("book."):
+        if protocol.rest is not None and family == BOOK:
             book = BridgedBook(
                 cast("BridgingRule", rule),
                 protocol.rest.depth(kind, depth),
@@ -67,14 +69,14 @@ class StreamMaker:
             book = VerifiedBook(rule, depth, self._max_jump)
         stream = BookStream(
             key,
-            replace(place, depth=depth),
+            replace(topic, depth=depth),
             self._outlet,
             book,
             levels_per_row=self._levels_per_row,
             levels_shown=self._levels_shown,
             standby=standby,
         )
-        stream.says_when_quiet = protocol.quiet_after_s is not None
+        stream.repeats_when_quiet = protocol.quiet_after_s is not None
         self._witness(key.symbol).watch(stream)
         return stream
 

@@ -1,4 +1,4 @@
-"""Let the channels of one market witness each other: its best prices and its trades against its books."""
+"""Compare the books of one market with its best prices and its trades."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from weakref import WeakKeyDictionary
 
 from collector.book.bridged import WITNESS
 from collector.book.verified import Did
+from collector.events.channel import BBO
 from collector.events.messages import Delta, Snapshot
 from collector.streams.book_stream import BookStream
 from collector.streams.comparisons import Comparison, LastNotBeyond, SameNumber, Touches, TradesAtTheTouch
 
-TOLD_BY = "bbo"
 # What the channels of a market share: the numbers of updates, or one that goes across them.
 KINDS: dict[str, Callable[[], Touches]] = {"update": LastNotBeyond, "cross": SameNumber}
 # Disagreements in a row that end a book. A number across channels is documented as an order in time only: a
@@ -30,7 +30,7 @@ class _Watched:
 
 
 class MarketWitness:
-    """The books of one market beside its best prices and its trades. Lives in the websocket thread."""
+    """Compares the books of one market with its best prices and its trades. Lives in the websocket thread."""
 
     def __init__(self, numbers: str | None) -> None:
         self._by_update = numbers == "update"
@@ -38,23 +38,23 @@ class MarketWitness:
         self._most_in_a_row = MOST_IN_A_ROW.get(numbers or "", 1)
         self._books: WeakKeyDictionary[BookStream, _Watched] = WeakKeyDictionary()
         # Whether best prices and trades come in: before that, nothing is kept for them.
-        self._is_told = self._is_traded = False
+        self._has_best_prices = self._has_trades = False
 
     def watch(self, stream: BookStream) -> None:
-        """Have a book, or the best prices, of the market looked at."""
+        """Compare a book, or the best prices, of the market from now on."""
         stream.witness = self
-        stream.is_watched = stream.key.channel == TOLD_BY or self._is_told or self._is_traded
-        if stream.key.channel != TOLD_BY:
+        stream.is_watched = stream.key.channel == BBO or self._has_best_prices or self._has_trades
+        if stream.key.channel != BBO:
             self._books[stream] = _Watched(None if self._make is None else self._make())
 
     def saw(
         self, stream: BookStream, message: Snapshot | Delta, top: Sequence[float], received_at_ns: int
     ) -> None:
         """Take the state of a stream after a message."""
-        is_book = stream.key.channel != TOLD_BY
-        if not (is_book or self._is_told):
-            self._is_told = True
-            self._look_from_now_on()
+        is_book = stream.key.channel != BBO
+        if not (is_book or self._has_best_prices):
+            self._has_best_prices = True
+            self._watch_all()
         levels = len(top) // 4
         touch = top[0], top[levels], top[2 * levels], top[3 * levels]
         if any(map(isnan, touch)):
@@ -62,20 +62,20 @@ class MarketWitness:
         number = stream.sequence if self._by_update else message.cross_sequence
         if is_book:
             watched = self._books[stream]
-            if self._is_traded:
+            if self._has_trades:
                 watched.trades.of_book(received_at_ns, touch[0], touch[2])
-            if self._is_told and watched.touches is not None and number is not None:
+            if self._has_best_prices and watched.touches is not None and number is not None:
                 self._compared(stream, watched, watched.touches.of_book(number, touch), received_at_ns)
             return
         for book, watched in list(self._books.items()):
             if watched.touches is not None and number is not None:
-                self._compared(book, watched, watched.touches.told(number, touch), received_at_ns)
+                self._compared(book, watched, watched.touches.of_best_prices(number, touch), received_at_ns)
 
     def traded(self, received_at_ns: int, price: float) -> None:
         """Take a trade at the market."""
-        if not self._is_traded:
-            self._is_traded = True
-            self._look_from_now_on()
+        if not self._has_trades:
+            self._has_trades = True
+            self._watch_all()
         for book, watched in list(self._books.items()):
             if book.verified:
                 compared, contradicted = watched.trades.traded(received_at_ns, price)
@@ -84,23 +84,24 @@ class MarketWitness:
                 if contradicted:
                     _doubt(book, f"trades go on far from the best prices, the last at {price!r}")
 
-    def _look_from_now_on(self) -> None:
+    def _watch_all(self) -> None:
         for book in list(self._books):
             book.is_watched = True
 
     def lost(self, stream: BookStream) -> None:
-        """Hear that a stream's segment ended: what comes next does not follow."""
-        if stream.key.channel != TOLD_BY:
+        """Forget what a stream said: its segment ended, and what comes next does not follow."""
+        #'s segment ended: what comes next does not follow."""
+        if stream.key.channel != BBO:
             watched = self._books[stream]
             watched.trades.forget()
             watched.disagreed_in_a_row, watched.is_told = 0, False
             if watched.touches is not None:
                 watched.touches.forget_book()
             return
-        self._is_told = False
+        self._has_best_prices = False
         for watched in list(self._books.values()):
             if watched.touches is not None:
-                watched.touches.forget_told()
+                watched.touches.forget_best_prices()
 
     def _compared(
         self, book: BookStream, watched: _Watched, comparisons: Sequence[Comparison], received_at_ns: int
@@ -114,7 +115,7 @@ class MarketWitness:
                 watched.disagreed_in_a_row = 0
                 continue
             watched.disagreed_in_a_row += 1
-            detail = f"at {one.number}: best prices {one.book} here, {one.told} told"
+            detail = f"at {one.number}: best prices {one.book} here, {one.best_prices} told"
             if watched.disagreed_in_a_row >= self._most_in_a_row:
                 _doubt(book, detail)
                 return

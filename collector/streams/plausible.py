@@ -1,9 +1,9 @@
-"""Judge whether a trade or a bar can be: numbers, and times against ours. Pure."""
+"""Find implausible trades and bars: numbers out of range, times far from our clock. Pure."""
 
 from math import isfinite
 
-from collector.book.ladder import MAX_PRICE, MAX_SIZE
 from collector.events.messages import Candle, Trade
+from collector.events.numbers import MAX_PRICE, MAX_SIZE
 
 NOT_FINITE, OUT_OF_RANGE, TIME_FAR_OFF = "not_finite", "out_of_range", "time_far_off"
 NOT_A_TRADE = "not_a_trade"
@@ -16,7 +16,7 @@ def length_ms(interval: str) -> int:
 
 
 def trade_problem(trade: Trade, received_at_ns: int, most_off_ms: float) -> tuple[str, str] | None:
-    """Return why a trade cannot be, in a word and in words; None if it can."""
+    """Return why a trade is implausible, as a reason and a detail; None if it is not."""
     if trade.is_placeholder:
         return NOT_A_TRADE, f"an id without a trade: {trade.marked}"
     for name, value, limit in (("price", trade.price, MAX_PRICE), ("size", trade.size, MAX_SIZE)):
@@ -29,7 +29,7 @@ def trade_problem(trade: Trade, received_at_ns: int, most_off_ms: float) -> tupl
 
 
 def candle_problem(candle: Candle, received_at_ns: int, most_off_ms: float) -> tuple[str, str] | None:
-    """Return why a bar cannot be, in a word and in words; None if it can."""
+    """Return why a bar is implausible, as a reason and a detail; None if it is not."""
     low, high, vwap = candle.low, candle.high, candle.vwap
     numbers = (candle.open, high, low, candle.close, candle.volume, *(() if vwap is None else (vwap,)))
     words = f"open, high, low, close, volume {numbers}"

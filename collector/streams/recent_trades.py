@@ -1,4 +1,4 @@
-"""Remember which trades were taken lately, so that one sent again is known. Small, whatever is sent."""
+"""Remember which trades were taken lately, to recognize one sent again. Bounded."""
 
 from collections import deque
 from typing import Protocol
@@ -8,24 +8,24 @@ MOST_RUNS = 16
 
 
 class RecentTrades(Protocol):
-    """What was taken of one stream."""
+    """The trades taken lately of one stream."""
 
     def add(self, trade_id: str, number: int | None) -> bool:
-        """Note a trade; False when it was there already."""
+        """Add a trade; False when it was there already."""
 
     def has(self, trade_id: str, number: int | None) -> bool:
-        """Say whether a trade was taken lately."""
+        """Return whether a trade was taken lately."""
 
 
 class SeenIds:
-    """The last ids, where they say nothing of each other."""
+    """The last ids, where one says nothing of another."""
 
     def __init__(self) -> None:
         self._order: deque[str] = deque()
         self._ids: set[str] = set()
 
     def add(self, trade_id: str, number: int | None) -> bool:
-        """Note a trade; False when it was there already."""
+        """Add a trade; False when it was there already."""
         del number
         if trade_id in self._ids:
             return False
@@ -36,7 +36,7 @@ class SeenIds:
         return True
 
     def has(self, trade_id: str, number: int | None) -> bool:
-        """Say whether a trade was taken lately."""
+        """Return whether a trade was taken lately."""
         del number
         return trade_id in self._ids
 
@@ -48,7 +48,7 @@ class SeenNumbers:
         self._runs: list[list[int]] = []  # [first, last], the latest at the end
 
     def add(self, trade_id: str, number: int | None) -> bool:
-        """Note a trade; False when it was there already."""
+        """Add a trade; False when it was there already."""
         if self.has(trade_id, number):
             return False
         number = int(trade_id) if number is None else number
@@ -61,6 +61,6 @@ class SeenNumbers:
         return True
 
     def has(self, trade_id: str, number: int | None) -> bool:
-        """Say whether a trade was taken."""
+        """Return whether a trade was taken."""
         number = int(trade_id) if number is None else number
         return any(first <= number <= last for first, last in reversed(self._runs))

@@ -6,7 +6,7 @@ Live collection, rebuilding and tests use this one object. It knows no socket, n
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from collector.book.verified import Did, Outcome
+from collector.book.verified import Did
 from collector.buffer.buffer import Buffer
 from collector.errors import FrameError
 from collector.events.batch import UNKNOWN, Liveness, StreamKey
@@ -19,7 +19,7 @@ MARKET_DATA = (Delta, Snapshot, Trade, TopOfBook, Candle)
 
 
 class UnknownFrames:
-    """Frames of one exchange that belong to no stream: one event each, rejected under its reason."""
+    """The frames of one exchange that belong to no stream: one event each, rejected under its reason."""
 
     def __init__(
         self, exchange: str, buffer: Buffer, on_first: Callable[[str, str, str], None] | None = None
@@ -31,7 +31,7 @@ class UnknownFrames:
         self.received = 0
 
     def count(self, reason: str, detail: str, text: str) -> None:
-        """Count a frame; the first of each reason is shown to whoever listens."""
+        """Count a frame; the first of each reason is passed to `on_first`."""
         self.received += 1
         self._buffer.count_rejected(self._number, self.received, reason)
         if reason not in self._seen and self._on_first is not None:
@@ -40,23 +40,20 @@ class UnknownFrames:
 
 
 class Listener(Protocol):
-    """Who is told what is not market data. Methods must not raise."""
+    """Who takes what is not market data. Methods must not raise."""
 
     def on_ack(self, ack: Ack) -> bool:
-        """Match an answer with its request; False when nobody waits for it."""
+        """Match an answer with its request; False when none waits for it."""
 
     def on_status(self, state: State, text: str) -> None:
-        """Take what the exchange says of its own state."""
-
-    def on_broken(self, stream: Stream, outcome: Outcome) -> None:
-        """Take a book that is in doubt from now on: it needs a new snapshot."""
+        """Take the state that the exchange reports of itself."""
 
     def on_mistake(self, what: str) -> None:
         """Take a fault of ours: what the frame meant is not known."""
 
 
 class Router:
-    """The streams whose frames come together, found by what their frames are known by. Never raises."""
+    """The streams of one connection by the routes of their frames. Never raises."""
 
     def __init__(
         self,
@@ -73,20 +70,20 @@ class Router:
 
     def add(self, stream: Stream) -> None:
         """Route frames to a stream from now on."""
-        self._routes[stream.place.route] = stream
+        self._routes[stream.topic.route] = stream
 
     def drop(self, stream: Stream) -> None:
         """Route no more frames to a stream."""
-        if self._routes.get(stream.place.route) is stream:
-            del self._routes[stream.place.route]
+        if self._routes.get(stream.topic.route) is stream:
+            del self._routes[stream.topic.route]
 
     def tells_apart(self, stream: Stream) -> bool:
         """Return whether the stream's frames could be told apart from those of the others."""
-        return stream.place.route not in self._routes
+        return stream.topic.route not in self._routes
 
     def take(self, text: str, received_at_ns: int) -> bool:
         """Take a frame; False when something in it is neither market data nor an awaited answer."""
-        ours = True
+        is_ours = True
         try:
             for message in self._read_frame(text):
                 if isinstance(message, MARKET_DATA):
@@ -94,25 +91,25 @@ class Router:
                     if stream is None:
                         self._unknown.count("unknown_topic", message.topic, text)
                         continue
-                    told = _as_book(message) if type(message) is TopOfBook else message
-                    outcome = stream.take(told, received_at_ns, self._liveness)
+                    data = _as_book(message) if type(message) is TopOfBook else message
+                    outcome = stream.take(data, received_at_ns, self._liveness)
                     if outcome.did is Did.BROKE:
-                        self._listener.on_broken(stream, outcome)
+                        stream.on_doubt(stream, outcome)
                 elif isinstance(message, Status):
                     self._listener.on_status(State.said(message.state), message.text or message.state)
                 elif isinstance(message, Ack):
-                    ours = self._listener.on_ack(message)
+                    is_ours = self._listener.on_ack(message)
                 elif isinstance(message, Other):
-                    ours = False
+                    is_ours = False
         except FrameError as error:
             self._unknown.count(error.reason, error.detail, text)
             self._doubt(text, error, received_at_ns)
-            ours = True
+            is_ours = True
         except Exception as error:  # noqa: BLE001  (raised into the receive loop it would end the stream)
             self._unknown.count("internal_error", repr(error), text)
             self._listener.on_mistake(repr(error))
-            ours = True
-        return ours
+            is_ours = True
+        return is_ours
 
     def _doubt(self, text: str, error: FrameError, at_ns: int) -> None:
         """Doubt the streams that an unreadable frame may be about, where no number shows what it left out."""
@@ -124,7 +121,7 @@ class Router:
                 continue
             outcome = stream.doubt(error.reason, error.detail)
             if outcome.did is Did.BROKE:
-                self._listener.on_broken(stream, outcome)
+                stream.on_doubt(stream, outcome)
 
 
 def _as_book(top: TopOfBook) -> Snapshot:

@@ -1,4 +1,4 @@
-"""What the streams of every kind have in common: a place at the exchange, a count, one chain of segments."""
+"""Define what the streams of every kind have in common: a topic, a count, one chain of segments."""
 # ruff: noqa: SLF001  (one stream takes over from another: they look into each other)
 
 from abc import ABC, abstractmethod
@@ -12,21 +12,20 @@ from collector.events.batch import Liveness, SegmentClosed, SegmentOpened, Strea
 from collector.events.bus import EventBus
 from collector.events.contract_size import ContractSize
 from collector.events.messages import MarketData
-from collector.events.notices import SegmentChanged
-from collector.events.stream_now import StreamNow
+from collector.events.notices import SegmentChanged, StreamNow
 from collector.exchanges.exchange import MarketKind
 
 NO_ROOM = "no_room"
 RETIRED = "unsubscribed"
 UNSYNCED = "unsynced"
-WITHOUT_NEWS_NS = 2_000_000_000  # a stream of which both connections are silent for so long changes hands
+SILENT_NS = 2_000_000_000  # a stream of which both connections are silent for so long changes hands
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Where a stream is found at its exchange."""
+    """What a stream is called at its exchange, and what its messages mean there."""
 
-    topic: str  # what is subscribed
+    name: str  # what is subscribed
     route: str  # what its frames are known by
     market_id: str
     kind: MarketKind
@@ -48,11 +47,11 @@ class Stream(ABC):
 
     covers_silence: ClassVar[bool] = True  # nothing said means that nothing happened
 
-    def __init__(self, key: StreamKey, place: Topic, outlet: Outlet, *, standby: bool = False) -> None:
+    def __init__(self, key: StreamKey, topic: Topic, outlet: Outlet, *, standby: bool = False) -> None:
         self.key = key
-        self.place = place
-        self.topic = place.topic
-        self.number = outlet.buffer.register(key, place.contract)
+        self.topic = topic
+        self.on_doubt: Callable[[Stream, Outcome], None] = _ignore  # called by whoever finds it in doubt
+        self.number = outlet.buffer.register(key, topic.contract)
         self._tally = outlet.buffer.tally(self.number)
         self._buffer = outlet.buffer
         self._events = outlet.events
@@ -62,35 +61,35 @@ class Stream(ABC):
         self._standby = standby  # follows beside another that stores: its rows would be the same again
         self._segment_id: int | None = None
         self._last_row_ns = 0
-        self.last_news_at_ns = 0  # receipt of the last message that said something new
+        self.last_update_at_ns = 0  # receipt of the last message that brought something new
         self._exchange_ms: int | None = None  # of that message
-        # When the exchange confirmed it, on the socket that stands, and that socket's signs of life.
+        # When the exchange confirmed it, on the current socket, and that socket's signs of life.
         self._subscribed_ns: int | None = None
         self._liveness = Liveness()
 
     @property
     def verified(self) -> bool:
-        """Say whether the stream is covered now."""
+        """Return whether the stream is covered now."""
         return self._segment_id is not None
 
     @property
     def sees_what_is_lost(self) -> bool:
-        """Say whether the numbers of the next message show that one before it is missing."""
+        """Return whether the numbers of the next message show that one before it is missing."""
         return self.verification == "sequence"
 
     def could_be_meant(self, text: str) -> bool:
-        """Say whether an unreadable frame could be one of this stream's."""
+        """Return whether an unreadable frame could be one of this stream's."""
         market = self.key.symbol.partition(":")[0]
-        return any(f'"{name}"' in text for name in (self.topic, market, self.place.market_id))
+        return any(f'"{name}"' in text for name in (self.topic.name, market, self.topic.market_id))
 
     def glance(self) -> StreamNow:
-        """Show the stream as it stands. Call it in the websocket thread."""
-        return StreamNow(self.key, self.verified, None, None, self.last_news_at_ns, self._exchange_ms)
+        """Return the state of the stream. Call it in the websocket thread."""
+        return StreamNow(self.key, self.verified, None, None, self.last_update_at_ns, self._exchange_ms)
 
     @property
     @abstractmethod
     def verification(self) -> str:
-        """Name what proves that nothing is missing: the word that stands in coverage."""
+        """Return what proves that nothing is missing: the word that stands in coverage."""
 
     @abstractmethod
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
@@ -98,41 +97,41 @@ class Stream(ABC):
 
     @abstractmethod
     def forget(self) -> None:
-        """Let go of what was known: what feeds the stream is gone."""
+        """Forget what was known: what feeds the stream is gone."""
 
     @abstractmethod
     def take_over(self, other: "Stream", liveness: Liveness) -> bool:
-        """Go on with another stream's segment, if nothing is missed by doing so now."""
+        """Continue another stream's segment, if nothing is missed by doing so now."""
 
     def asked(self) -> None:
-        """Hear that the subscription is asked for on the socket that stands now."""
+        """Accept messages from now on: the subscription is asked for on the current socket."""
         self._is_asked = True
 
     def subscribed(self, at_ns: int, liveness: Liveness) -> None:
-        """Hear that the exchange confirmed the subscription: from now on everything is told."""
+        """Cover silence from now on: the exchange confirmed the subscription and sends everything."""
         self._is_asked = True
         self._subscribed_ns, self._liveness = at_ns, liveness
         self._cover_silence(at_ns)
 
     def missed(self, cause: str, detail: str, at_ns: int) -> None:
-        """End what was covered, for something was told that could not be read; cover again from now on."""
+        """End the segment after a message that could not be read, and cover again from now on."""
         self.end_segment(cause, detail, alive_until_ns=None)
         self._cover_silence(at_ns)
 
     def lose(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
-        """End what was covered: what feeds the stream is gone."""
+        """End the segment: what feeds the stream is gone."""
         self.end_segment(cause, detail, alive_until_ns)
         self._subscribed_ns = None
         self._is_asked = False
         self.forget()
 
     def retire(self, heard_ns: int) -> None:
-        """Store nothing from now on: the stream is not wanted any more."""
+        """Store nothing from now on: the stream was removed."""
         self._retired = True
         self.lose(RETIRED, "", heard_ns)
 
     def stand_in(self, other: "Stream", heard_ns: int) -> None:
-        """Store from the next update on, in a segment of its own; the other one stores no more."""
+        """Store from the next update on, in a new segment; the other stream stores no more."""
         other.end_segment("replaced", "the new connection never stood where the old one stood", heard_ns)
         self._standby, other._standby = False, True
         self._cover_silence(self._liveness.heard_ns)
@@ -164,7 +163,7 @@ class Stream(ABC):
         return self._open_segment(received_at_ns, liveness)
 
     def _stored(self, stored: bool, received_at_ns: int) -> None:
-        """Note that a row was taken; one that was not ends the segment, the next row begins another."""
+        """Record whether a row was taken; one that was not ends the segment, the next row begins another."""
         if stored:
             self._last_row_ns = received_at_ns
         else:
@@ -190,9 +189,9 @@ class Stream(ABC):
             self._open_segment(from_ns, self._liveness)
 
     def _silent_since_subscribed(self, liveness: Liveness) -> bool:
-        """Say whether the connection was alive for a while since the subscription was confirmed."""
+        """Return whether the connection was alive for a while since the subscription was confirmed."""
         since_ns = self._subscribed_ns
-        return since_ns is not None and liveness.heard_ns - since_ns > WITHOUT_NEWS_NS
+        return since_ns is not None and liveness.heard_ns - since_ns > SILENT_NS
 
     def _open_segment(self, start_ns: int, liveness: Liveness) -> int:
         segment_id = self._segment_id = self._new_segment_id()
@@ -206,3 +205,7 @@ class Stream(ABC):
 
     def _publish(self, segment_id: int, at_ns: int, cause: str, detail: str, *, verified: bool) -> None:
         self._events.publish(SegmentChanged(*self.key, segment_id, at_ns, verified, cause, detail))
+
+
+def _ignore(_stream: Stream, _outcome: Outcome) -> None:
+    pass

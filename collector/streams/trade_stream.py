@@ -1,4 +1,4 @@
-"""Take one stream's trades to rows, segments and counts."""
+"""Turn the trades of one stream into rows, segments and counts."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +15,7 @@ from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
 
 
 class TradeWitness(Protocol):
-    """Who compares trades with the books of their market."""
+    """Compares trades with the books of their market."""
 
     def traded(self, received_at_ns: int, price: float) -> None:
         """Take a trade."""
@@ -33,17 +33,17 @@ class TradeStream(Stream):
     """The trades of one market. Where ids are numbers without a hole they prove that none is missing."""
 
     def __init__(
-        self, key: StreamKey, place: Topic, outlet: Outlet, rule: TradeRule, *, standby: bool = False
+        self, key: StreamKey, topic: Topic, outlet: Outlet, rule: TradeRule, *, standby: bool = False
     ) -> None:
-        super().__init__(key, place, outlet, standby=standby)
+        super().__init__(key, topic, outlet, standby=standby)
         self._rule = rule
         self._seen: RecentTrades = SeenNumbers() if rule.numbered else SeenIds()
-        self._last: Trade | None = None  # the newest on the socket that stands
-        self.witness: TradeWitness | None = None  # who holds the books of the market against the trades
+        self._last: Trade | None = None  # the newest on the current socket
+        self.witness: TradeWitness | None = None  # who compares the books of the market with the trades
 
     @property
     def verification(self) -> str:
-        """Name what proves that no trade is missing."""
+        """Return what proves that no trade is missing."""
         return "sequence" if self._rule.numbered else "connection"
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
@@ -70,11 +70,11 @@ class TradeStream(Stream):
         if self.witness is not None and message.marked is None and not message.past:
             self.witness.traded(received_at_ns, message.price)
         if self._events.wanted(market.Trade):
-            self._events.publish(_event(self.key, message, received_at_ns, self.place.contract))
+            self._events.publish(_event(self.key, message, received_at_ns, self.topic.contract))
         return CONTINUED
 
     def take_over(self, other: Stream, liveness: Liveness) -> bool:
-        """Go on with another stream's segment, if what this one has seen begins within what that one took.
+        """Continue another stream's segment, if what this one has seen begins within what that one took.
 
         Or if this one saw no trade for a while: then there was none between them either.
         """
@@ -91,11 +91,11 @@ class TradeStream(Stream):
         return True
 
     def forget(self) -> None:
-        """Let go of where the ids stood: trades are missing, and that is known."""
+        """Forget the last id: trades are missing, and that is known."""
         self._last = None
 
     def _newer(self, trade: Trade) -> Trade:
-        """Return this trade or the newest before, whichever has the higher number."""
+        """Return this trade or the newest before it, whichever has the higher number."""
         last = self._last
         if last is None or last.number is None or trade.number is None or trade.number > last.number:
             return trade
@@ -113,7 +113,7 @@ class TradeStream(Stream):
         self._last = self._newer(trade)
 
     def _store(self, trade: Trade, received: int, received_at_ns: int, liveness: Liveness) -> None:
-        self.last_news_at_ns, self._exchange_ms = received_at_ns, trade.exchange_ms
+        self.last_update_at_ns, self._exchange_ms = received_at_ns, trade.exchange_ms
         segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
         if segment_id is None:
             return

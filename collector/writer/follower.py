@@ -15,10 +15,11 @@ from collector.errors import SinkError
 from collector.sinks.contract import Receipt, Rows, SessionState, Sink, Store, WriteSet
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker
+from collector.writer.limits import Limits
 from collector.writer.sources import Inbox
 from collector.writer.spool import unchanged
 from collector.writer.spool_file import SpoolFile
-from collector.writer.thread import Limits, WriterThread
+from collector.writer.thread import WriterThread
 
 MOST_ROWS = 20_000  # in memory, of write sets that neither the sink nor the spool has taken
 

@@ -43,8 +43,8 @@ def sift(write_set: WriteSet, refuses: Refuses, at_ns: int) -> Sifted:
         kept.append(_without(rows, places) if places else rows)
     if not bad:
         return Sifted(write_set, {}, 0)
-    streams = {one.segment_id: _stream(one) for one in write_set.segments}
-    known = {key: one for one in write_set.accounting if one.written for key in [_stream(one)]}
+    streams = {one.segment_id: one.key for one in write_set.segments}
+    known = {one.key: one for one in write_set.accounting if one.written}
     by_row = [_stream_of(one, streams, known) for one in bad]
     counted = [(key, one) for key, one in zip(by_row, bad, strict=True) if one.rows.table in COUNTED]
     rejected = Counter(key for key, _ in counted)
@@ -71,7 +71,7 @@ def without_rows(write_set: WriteSet, reason: str, detail: str) -> WriteSet:
         write_set,
         rows=(),
         segments=tuple(replace(one, rows=0, detail=detail) for one in write_set.segments),
-        accounting=tuple(_moved(one, {_stream(one): one.written}, reason) for one in write_set.accounting),
+        accounting=tuple(_moved(one, {one.key: one.written}, reason) for one in write_set.accounting),
     )
 
 
@@ -111,10 +111,6 @@ def _without(rows: Rows, places: set[int]) -> Rows:
     )
 
 
-def _stream(one: SegmentState | AccountingState) -> StreamKey:
-    return StreamKey(one.exchange, one.symbol, one.channel)
-
-
 def _stream_of(
     bad: _BadRow, streams: Mapping[int, StreamKey], known: Mapping[StreamKey, AccountingState]
 ) -> StreamKey:
@@ -152,7 +148,7 @@ def _left_of(segment: SegmentState, lost: int, kept: list[Rows]) -> SegmentState
 
 
 def _moved(one: AccountingState, rejected: Mapping[StreamKey, int], reason: str = POISON) -> AccountingState:
-    count = rejected.get(_stream(one), 0)
+    count = rejected.get(one.key, 0)
     if not count or not one.written:
         return one
     reasons = {**one.rejected, reason: one.rejected.get(reason, 0) + count}

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from collector.events.batch import StreamKey
-from collector.sinks.contract import AccountingState, WriteSet
+from collector.sinks.contract import WriteSet
 
 
 @dataclass(slots=True)
@@ -20,16 +20,11 @@ class QueuedWrite:
     damage: str = ""  # its rows could not be read back
 
 
-def key_of(state: AccountingState) -> StreamKey:
-    """Return the stream of an increment."""
-    return StreamKey(state.exchange, state.symbol, state.channel)
-
-
 def written(write_set: WriteSet) -> Counter[StreamKey]:
     """Return the number of rows of each stream."""
-    return Counter({key_of(one): one.written for one in write_set.accounting if one.written})
+    return Counter({one.key: one.written for one in write_set.accounting if one.written})
 
 
 def sampled_out(write_set: WriteSet) -> Counter[StreamKey]:
     """Return the number of events of each stream that give no row because they were sampled away."""
-    return Counter({key_of(one): one.sampled_out for one in write_set.accounting if one.sampled_out})
+    return Counter({one.key: one.sampled_out for one in write_set.accounting if one.sampled_out})

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -13,6 +12,7 @@ from collector.sinks.contract import Sink, WriteSet
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.delivery import Step, ToSink, ToSpool
+from collector.writer.limits import Limits
 from collector.writer.spool import Spool, adopted
 from collector.writer.spool_file import SpoolFile
 from collector.writer.tasks import Task, TaskQueue
@@ -23,15 +23,6 @@ SHORTEST_WAIT_S = 0.01
 SHARE_OF_THE_SINK = 0.5  # of the time for stopping; then what is left goes to the spool
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long the writer waits, and for what."""
-
-    interval_s: float  # a write starts at least so often
-    spill_after_s: float  # while a write takes longer, the spool takes what comes
-    call_timeout_s: float  # a call that takes longer is interrupted
 
 
 class WriterThread:
@@ -64,14 +55,14 @@ class WriterThread:
         self._queue = WriteQueue(source)
         self._spool = Spool(spool_file, balance, session_id, adopt=adopt, on_refusal=on_refusal)
         self._watchdog = Watchdog(
-            [(limits.spill_after_s, self._queue.spilling.set), (limits.call_timeout_s, self._break_off)]
+            [(limits.spool.after_s, self._queue.spilling.set), (limits.call_timeout_s, self._break_off)]
         )
         self._to_sink = ToSink(
             self._queue,
             self._spool,
             sink,
             breaker,
-            spill_after_s=limits.spill_after_s,
+            spill_after_s=limits.spool.after_s,
             sink_name=name,
             on_commit=on_commit,
             watched=self._watchdog.watched,
@@ -211,9 +202,9 @@ class WriterThread:
             elif step is Step.REFUSED:
                 self._wait_for_arrival(max(self.breaker.wait_s, SHORTEST_WAIT_S))
             elif self.spilling:
-                self._wait_for_arrival(self._limits.interval_s)
+                self._wait_for_arrival(self._limits.writer.interval_s)
             else:
-                self._source.wait(self._limits.interval_s)
+                self._source.wait(self._limits.writer.interval_s)
                 fetch = True
 
     def _fill_spool(self) -> None:
@@ -224,9 +215,9 @@ class WriterThread:
             if step is Step.MOVED:
                 fetch = False
             elif step is Step.REFUSED or self._queue.durable:
-                self._closed.wait(self._limits.interval_s)
+                self._closed.wait(self._limits.writer.interval_s)
             else:
-                self._source.wait(self._limits.interval_s)
+                self._source.wait(self._limits.writer.interval_s)
                 fetch = True
 
     def _is_over(self) -> bool:

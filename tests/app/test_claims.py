@@ -9,7 +9,6 @@ import pytest
 from collector.app.claims import Claims
 from collector.errors import UserError
 from collector.events.batch import StreamKey
-from collector.settings import load_settings
 from collector.sinks.contract import Capabilities
 
 BTC, NAMED = "BTC/USDT", "ETHUSDT"
@@ -19,18 +18,12 @@ NEW = StreamKey("bybit", "SOL/USDT", "trade")
 
 class Rig:
     def __init__(self, url: str) -> None:
-        overrides: dict[str, object] = {
-            "database.url": url,
-            "exchanges.bybit.symbols": [BTC, NAMED],
-            "exchanges.bybit.channels": ["book.50", "trade"],
-        }
-        settings = load_settings(overrides=overrides, environ={}, env_file=None)
         self.claimed: list[list[StreamKey]] = []
         self.submitted: list[Any] = []
         self.answer: Future[int] = Future()
         self.hurried = 0
         self.capabilities = Capabilities(transactions=True, idempotent=True, shared=url == SHARED)
-        self.claims = Claims(settings, "session", self, self._submit, self._hurry)  # type: ignore[arg-type]
+        self.claims = Claims(OURS, "session", self, self._submit, self._hurry)  # type: ignore[arg-type]
 
     def claim(self, session: str, streams: Any) -> int:
         assert session == "session"

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from collector.app.collector import Collector, Report
-from collector.app.wiring import spool_paths, store_of
+from collector.app.collector import Report
+from collector.app.wiring import make_collector
+from collector.app.wiring_writer import spool_paths, store_of
 from collector.errors import CollectorError, UserError
 from collector.settings import Settings, load_settings
 from collector.simulator import Simulator
@@ -33,7 +34,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("app")
     seen: dict[str, Any] = {"ended": threading.Event()}
     with Simulator(updates_per_s=200.0) as simulator:
-        collector = Collector(
+        collector = make_collector(
             settings_of(simulator, str(folder / "live.db"), **{"exchanges.bybit.sample": {"mode": "every"}}),
             on_end=seen["ended"].set,
         )
@@ -96,9 +97,9 @@ def test_markets_come_and_go_by_their_names(collected: dict[str, Any]) -> None:
 
 def test_what_cannot_be_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to collect: no symbol is configured"):
-        Collector(settings_of(None, str(tmp_path / "live.db")))
+        make_collector(settings_of(None, str(tmp_path / "live.db")))
     with Simulator() as simulator:
-        collector = Collector(settings_of(simulator, str(tmp_path / "live.db")))
+        collector = make_collector(settings_of(simulator, str(tmp_path / "live.db")))
         assert not collector.started
         with pytest.raises(CollectorError, match="stop before start"):
             collector.stop()

@@ -9,7 +9,8 @@ import time_machine
 
 from collector.app.housekeeping import Housekeeping, make_housekeeping
 from collector.errors import CollectorError
-from collector.settings import load_settings
+from collector.retention.options import RetentionOptions
+from collector.sinks.options import UpkeepOptions
 from collector.sinks.sql.upkeep import Slice
 from collector.writer.tasks import TaskQueue
 
@@ -107,7 +108,8 @@ def test_after_the_clock_was_put_back_chores_go_on(writer: TaskQueue) -> None:
 
 @pytest.mark.parametrize(("url", "tidies"), [("./live.db", True), ("postgresql://h/db", False)])
 def test_only_an_sqlite_file_is_tidied(url: str, tidies: bool) -> None:
-    settings = load_settings(None, environ={}, env_file=None, overrides={"database.url": url})
-    keeping = make_housekeeping(settings, "own", lambda _: Future())
+    keeping = make_housekeeping(
+        url, "t", "own", lambda _: Future(), upkeep=UpkeepOptions(), retention=RetentionOptions()
+    )
     assert ("tidy" in keeping._chores) == tidies
     assert {"batches", "events", "rejected"} <= keeping._chores.keys()

@@ -5,8 +5,7 @@ import pytest
 from collector.app.view import StreamView, View, Watch, WriterView
 from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
-from collector.events.notices import PotentialHalt, SegmentChanged, State, SystemState
-from collector.events.stream_now import StreamNow
+from collector.events.notices import PotentialHalt, SegmentChanged, State, StreamNow, SystemState
 from collector.sinks.contract import AccountingState
 
 KEY = StreamKey("bybit", "BTC/USDT", "book.50")

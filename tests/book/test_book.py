@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.book.book import OrderBook
-from collector.book.ladder import Ladder
+from collector.book.order_book import Ladder, OrderBook
 from collector.errors import FrameError
 
 PRICES = st.integers(1, 40).map(float)

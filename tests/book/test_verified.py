@@ -2,10 +2,10 @@
 
 import pytest
 
-from collector.book.verified import MERGED, BookState, Did, Verdict, VerifiedBook
+from collector.book.verified import MERGED, BookState, Did, Verdict, VerifiedBook, WholeBooks
 from collector.events.messages import Delta, Snapshot
 from collector.exchanges.bybit.rule import Continuity, rule_of
-from collector.exchanges.top_of_book import TopOfBookOnly
+from collector.exchanges.registry import exchange_of
 
 BIDS, ASKS = [(100.0, 1.0), (99.0, 1.0)], [(101.0, 1.0), (102.0, 1.0)]
 TOPIC = "orderbook.50.BTCUSDT"
@@ -196,8 +196,38 @@ def test_a_market_with_one_side_only_is_a_book(
 
 @pytest.mark.parametrize("same", [True, False])
 def test_a_whole_message_without_a_number_says_something_new_only_where_its_levels_do(same: bool) -> None:
-    book = VerifiedBook(TopOfBookOnly(), 1)
+    book = VerifiedBook(WholeBooks(), 1)
     assert book.apply_snapshot(Snapshot(TOPIC, None, 1, BIDS[:1], ASKS[:1])).did is Did.OPENED
     again = Snapshot(TOPIC, None, 2, BIDS[:1] if same else [(100.0, 2.0)], ASKS[:1])
     assert book.apply_snapshot(again).did is (Did.MERGED if same else Did.CONTINUED)
     assert book.exchange_ms == 2
+
+
+@pytest.mark.parametrize(
+    ("ids_grow", "last", "sequence", "verdict"),
+    [
+        (True, 10, 11, Verdict.CONTINUES),
+        (True, 10, 99, Verdict.CONTINUES),
+        (True, 10, 10, Verdict.REPEATS),
+        (True, 10, 9, Verdict.RESTARTS),
+        (True, None, 9, Verdict.CONTINUES),
+        (True, 10, None, Verdict.UNNUMBERED),
+        (False, 10, 11, Verdict.CONTINUES),
+        (False, 10, 10, Verdict.CONTINUES),
+        (False, 10, 9, Verdict.CONTINUES),
+    ],
+)
+def test_books_that_come_whole_follow_by_their_ids_where_ids_grow(
+    ids_grow: bool, last: int | None, sequence: int | None, verdict: Verdict
+) -> None:
+    rule = WholeBooks(ids_grow=ids_grow)
+    assert rule.judge_snapshot(last, Snapshot(TOPIC, sequence, 1, BIDS, ASKS)) is verdict
+
+
+def test_a_channel_of_whole_books_has_no_deltas() -> None:
+    assert WholeBooks().judge_delta(10, delta(11)) is Verdict.BREAKS
+
+
+def test_what_proves_whole_books_is_the_connection_or_what_their_exchange_says() -> None:
+    assert WholeBooks().verification == "connection"
+    assert exchange_of("gate").rule("spot", "book.10", {}).verification == "none"

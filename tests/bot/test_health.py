@@ -8,8 +8,7 @@ from collector.app.view import StreamView, View, WriterView
 from collector.bot.health import Health, reasons_of
 from collector.bot.stats import stats_of
 from collector.events.batch import StreamKey
-from collector.events.notices import PotentialHalt
-from collector.events.stream_now import StreamNow
+from collector.events.notices import PotentialHalt, StreamNow
 from collector.events.subscriber import Delivery
 from collector.sinks.contract import AccountingState
 

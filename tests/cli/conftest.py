@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from collector.app.collector import Collector
+from collector.app.wiring import make_collector
 from collector.cli import main
 from collector.database import sqlite_file as sqlite_library
 from collector.settings import load_settings
@@ -103,7 +103,7 @@ def collected(folder: Path, channels: tuple[str, ...], rows: int) -> Path:
     """Collect so many rows of a market in this process."""
     with Simulator(symbols={"bybit": [BTC]}, updates_per_s=500.0) as busy:
         settings = load_settings(Path(config(folder, busy, channels=channels)), environ={}, env_file=None)
-        collector = Collector(settings)
+        collector = make_collector(settings)
         collector.start()
         try:
             deadline_s = time.monotonic() + 60.0

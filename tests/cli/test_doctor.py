@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from collector.cli.commands.doctor import exchanges, machine, storage
-from collector.cli.commands.doctor.verdict import Verdict
+from collector.cli.commands.doctor.check_result import CheckResult
 from collector.database.file_lock import WriterLock
 from collector.network.markets import Source
 from collector.settings import load_settings
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from program import BTC, Run, config
 
 
-def by_name(found: Iterator[Verdict] | list[Verdict]) -> dict[str, Verdict]:
+def by_name(found: Iterator[CheckResult] | list[CheckResult]) -> dict[str, CheckResult]:
     return {one.name: one for one in found}
 
 
@@ -110,12 +110,12 @@ class Keys(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def asked() -> Iterator[Callable[[str], Verdict]]:
+def asked() -> Iterator[Callable[[str], CheckResult]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Keys)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
 
-    def asked(key: str) -> Verdict:
+    def asked(key: str) -> CheckResult:
         settings = load_settings(
             overrides={
                 "exchanges.bybit.symbols": BTC,
@@ -134,7 +134,9 @@ def asked() -> Iterator[Callable[[str], Verdict]]:
 
 
 @pytest.mark.parametrize(("key", "level"), [("reads", "ok"), ("trades", "warn"), ("wrong-key-1", "fail")])
-def test_a_key_is_checked_by_a_signed_request(asked: Callable[[str], Verdict], key: str, level: str) -> None:
+def test_a_key_is_checked_by_a_signed_request(
+    asked: Callable[[str], CheckResult], key: str, level: str
+) -> None:
     found = asked(key)
     assert found.level == level
     assert "a-secret-1" not in found.found + found.advice

@@ -10,19 +10,19 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from line_sink import LineSink
 
 from collector.cli.commands.doctor import storage
-from collector.cli.commands.doctor.verdict import Verdict
+from collector.cli.commands.doctor.check_result import CheckResult
 from collector.settings import load_settings
 from collector.sinks import registry
 from collector.sinks.sql.sink import SqlSink
 
-Look = Callable[..., list[Verdict]]
+Look = Callable[..., list[CheckResult]]
 
 
 @pytest.fixture
 def look(tmp_path: Path) -> Iterator[Look]:
     registry.register_follower("lines", lambda url, _options: LineSink(tmp_path / url.partition("//")[2]))
 
-    def look_at(*urls: str) -> list[Verdict]:
+    def look_at(*urls: str) -> list[CheckResult]:
         settings = load_settings(overrides={"followers": list(urls)}, environ={}, env_file=None)
         return list(storage.followers(settings))
 
@@ -36,7 +36,7 @@ def test_none_is_nothing_to_look_at(look: Look) -> None:
 
 def test_a_database_is_looked_at_and_not_made(look: Look, tmp_path: Path) -> None:
     path = tmp_path / "second.db"
-    assert look(str(path)) == [Verdict("follower", "ok", f"{path} will be made at the start")]
+    assert look(str(path)) == [CheckResult("follower", "ok", f"{path} will be made at the start")]
     assert not path.exists()
     sink = SqlSink(str(path))
     sink.open()
@@ -47,7 +47,7 @@ def test_a_database_is_looked_at_and_not_made(look: Look, tmp_path: Path) -> Non
 
 def test_any_other_sink_is_opened_and_closed(look: Look, tmp_path: Path) -> None:
     good, bad = look("lines://here", "lines://nowhere/lines")
-    assert good == Verdict("follower", "ok", f"lines://{tmp_path}/here can be opened")
+    assert good == CheckResult("follower", "ok", f"lines://{tmp_path}/here can be opened")
     assert (bad.name, bad.level) == ("follower", "fail")
     assert "does not exist" in bad.found
 

@@ -95,7 +95,7 @@ def test_every_purpose_can_be_had_from_every_exchange_and_kind_of_market(
     for symbols in [*([one] for one in every), every]:
         answers = Answers({exchange: symbols}, PURPOSES[wanted], database("./live.db"))
         path = tmp_path_factory.mktemp("init") / "collector.yaml"
-        path.write_text(yaml_text(answers, again="again"))
+        path.write_text(yaml_text(answers, made_by="again"))
         (one,) = load_settings(path, environ={}, env_file=None).exchanges.values()
         assert list(one.symbols) == symbols
         assert one.sample.mode == PURPOSES[wanted].sample_mode
@@ -154,4 +154,4 @@ def test_commands_are_told_as_they_can_be_typed(
     monkeypatch.setenv("PATH", "/nowhere")  # an environment that is not activated
     assert next_steps.program() == words.replace("python ", f"{python} ")
     options = {"--db": "my data.db"}
-    assert next_steps.again(options, Path("x.yaml")).endswith("init --db 'my data.db' --output x.yaml")
+    assert next_steps.same_command(options, Path("x.yaml")).endswith("init --db 'my data.db' --output x.yaml")

@@ -12,8 +12,7 @@ from collector.cli.live_table import draw, price
 from collector.cli.plain import span
 from collector.cli.screen import Rates
 from collector.events.batch import StreamKey
-from collector.events.notices import PotentialHalt
-from collector.events.stream_now import StreamNow
+from collector.events.notices import PotentialHalt, StreamNow
 from collector.sinks.contract import AccountingState
 from collector.writer.follower import FollowerState
 

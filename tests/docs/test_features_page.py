@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 
 from collector.database.tables import ROW_COLUMNS, tables
-from collector.features.rows import VERSIONS
-from collector.features.sampling import Mode
+from collector.features.options import VERSIONS, Mode
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "features.md"
 NAMES_A_ROW = {"timestamp", "symbol", "exchange", "sequence", "exchange_timestamp", "data_source"} | {

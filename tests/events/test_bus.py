@@ -8,7 +8,7 @@ import pytest
 
 from collector.events.bus import EventBus
 from collector.events.notices import ClockStep, SnapshotFailed
-from collector.events.subscriber import Delivery, Failure
+from collector.events.subscriber import Delivery, HandlerFailure
 
 DEADLINE_S = 10.0
 FIRST, SECOND, THIRD = (ClockStep(number, 0.0) for number in range(3))
@@ -36,12 +36,12 @@ class Gate:
 
 
 @pytest.fixture
-def failures() -> list[Failure]:
+def failures() -> list[HandlerFailure]:
     return []
 
 
 @pytest.fixture
-def bus(failures: list[Failure]) -> Iterator[EventBus]:
+def bus(failures: list[HandlerFailure]) -> Iterator[EventBus]:
     bus = EventBus(failures.append)
     bus.start()
     yield bus
@@ -98,7 +98,9 @@ def test_a_slow_subscriber_loses_its_own_oldest_and_holds_up_nobody(bus: EventBu
     assert bus.deliveries() == [Delivery("slow", 3, 0, 97, 0), Delivery("quick", 100, 0, 0, 0)]
 
 
-def test_one_that_raises_is_counted_reported_and_harms_nobody(bus: EventBus, failures: list[Failure]) -> None:
+def test_one_that_raises_is_counted_reported_and_harms_nobody(
+    bus: EventBus, failures: list[HandlerFailure]
+) -> None:
     seen: list[object] = []
     bus.subscribe(ClockStep, broken, name="broken")
     bus.subscribe(ClockStep, seen.append)
@@ -112,7 +114,7 @@ def test_one_that_raises_is_counted_reported_and_harms_nobody(bus: EventBus, fai
     assert bus.deliveries()[0] == Delivery("broken", 0, 2, 0, 0)
 
 
-def test_what_is_attached_is_called_by_the_publisher_and_may_raise(failures: list[Failure]) -> None:
+def test_what_is_attached_is_called_by_the_publisher_and_may_raise(failures: list[HandlerFailure]) -> None:
     bus, seen = EventBus(failures.append), list[object]()
     bus.attach(ClockStep, broken)
     detach = bus.attach(ClockStep, seen.append)
@@ -217,7 +219,7 @@ def test_nothing_is_lost_or_doubled_between_threads(bus: EventBus) -> None:
 
 
 def test_what_an_attached_handler_raised_is_told_with_its_event_and_its_count() -> None:
-    failures: list[Failure] = []
+    failures: list[HandlerFailure] = []
     told = EventBus(failures.append)
     error = ValueError("mine")
 
@@ -230,4 +232,4 @@ def test_what_an_attached_handler_raised_is_told_with_its_event_and_its_count() 
     name = (
         f"{test_what_an_attached_handler_raised_is_told_with_its_event_and_its_count.__name__}.<locals>.fails"
     )
-    assert failures == [Failure(name, FIRST, error, 1), Failure(name, SECOND, error, 2)]
+    assert failures == [HandlerFailure(name, FIRST, error, 1), HandlerFailure(name, SECOND, error, 2)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from collector.book.book import OrderBook
+from collector.book.order_book import OrderBook
 from collector.book.verified import Verdict
 from collector.events.messages import Candle, Delta, Snapshot, TopOfBook, Trade
 from collector.exchanges.binance.frames import read_frame, read_snapshot

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.book.book import OrderBook
+from collector.book.order_book import OrderBook
 from collector.book.verified import Did, Outcome, Verdict, VerifiedBook
 from collector.events.messages import Delta, Snapshot
 from collector.exchanges.kraken.frames import read_frame

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.book.book import OrderBook
+from collector.book.order_book import OrderBook
 from collector.book.verified import Did, Outcome, VerifiedBook
 from collector.events.messages import Delta, Snapshot
 from collector.exchanges.kraken.frames import read_frame

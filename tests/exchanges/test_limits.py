@@ -2,7 +2,7 @@
 
 import pytest
 
-from collector.exchanges.exchange import Limits, Rate
+from collector.exchanges.exchange import Rate, WebsocketLimits
 from collector.exchanges.registry import EXCHANGES
 from collector.exchanges.unverified import UNVERIFIED
 
@@ -25,7 +25,7 @@ def test_an_exchange_whose_limits_nobody_looked_up_is_asked_little() -> None:
 def test_the_limits_are_those_of_the_exchanges_pages(
     name: str, connects: Rate, requests: dict[str, Rate], topics: int, characters: int | None
 ) -> None:
-    limits: Limits = EXCHANGES[name].limits
+    limits: WebsocketLimits = EXCHANGES[name].limits
     found = limits.connects, dict(limits.requests), limits.topics, limits.characters
     assert found == (connects, requests, topics, characters)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.book.verified import Did, VerifiedBook
+from collector.book.verified import Did, VerifiedBook, WholeBooks
 from collector.errors import FrameError, UserError
 from collector.events.contract_size import ContractSize, contract_size
 from collector.events.messages import (
@@ -29,7 +29,6 @@ from collector.exchanges.okx import OKX
 from collector.exchanges.okx.frames import read_frame
 from collector.exchanges.okx.rule import PreviousSequence
 from collector.exchanges.okx.topics import CODES
-from collector.exchanges.top_of_book import TopOfBookOnly
 
 TS = "1597026383085"
 SPOT = "books:BTC-USDT"
@@ -252,9 +251,9 @@ def test_an_update_that_names_no_message_before_it_breaks_the_book() -> None:
     ("channel", "rule", "verification"),
     [
         ("book.400", PreviousSequence, "sequence"),
-        ("book.5", TopOfBookOnly, "connection"),
-        ("book.1", TopOfBookOnly, "connection"),
-        ("bbo", TopOfBookOnly, "connection"),
+        ("book.5", WholeBooks, "connection"),
+        ("book.1", WholeBooks, "connection"),
+        ("bbo", WholeBooks, "connection"),
     ],
 )
 def test_what_proves_each_book(channel: str, rule: type, verification: str) -> None:

@@ -46,6 +46,11 @@ def literals(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
+def names(text: str, name: str) -> bool:
+    """Return whether a program could ask for the exchange by this text; sentences are for people."""
+    return name in text.casefold() and " " not in text.strip()
+
+
 @pytest.mark.parametrize("name", EXCHANGES)
 def test_the_name_of_an_exchange_stands_in_its_folder_only(name: str) -> None:
     found = [
@@ -56,9 +61,29 @@ def test_the_name_of_an_exchange_stands_in_its_folder_only(name: str) -> None:
         and path.parent != FOLDER / name
         and path not in NAMED_ELSEWHERE
         for line, text in literals(path)
-        if text == name
+        if names(text, name)
     ]
     assert not found, f"facts of {name} belong into collector/exchanges/{name}: {found}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'if exchange == "bybit": pass',
+        'KEY = "BYBIT_API_KEY"',
+        'LIMITS = {"bybit book": 10}["bybit" + " book"]',
+        'market = f"bybit:{symbol}"',
+    ],
+)
+def test_a_name_elsewhere_is_seen(line: str, tmp_path: Path) -> None:
+    (tmp_path / "some.py").write_text(line, encoding="utf-8")
+    assert any(names(text, "bybit") for _, text in literals(tmp_path / "some.py"))
+
+
+def test_a_sentence_for_people_and_a_docstring_may_name_one(tmp_path: Path) -> None:
+    lines = '"""bybit"""\nHELP = "From where, with commas: bybit,binance"\n'
+    (tmp_path / "some.py").write_text(lines, encoding="utf-8")
+    assert not any(names(text, "bybit") for _, text in literals(tmp_path / "some.py"))
 
 
 def test_the_registry_imports_nothing_that_takes_long() -> None:

@@ -4,7 +4,7 @@ import ccxt.pro
 import pytest
 
 from collector.errors import SettingsError
-from collector.exchanges.addresses import OwnAddresses, rebased
+from collector.exchanges.addresses import Endpoints, rebased
 from collector.exchanges.registry import EXCHANGES, UNVERIFIED_NAMES, exchange_of
 
 
@@ -29,7 +29,7 @@ def test_each_has_a_book_and_addresses_that_can_be_replaced(name: str) -> None:
         return [each for below in (tree or {}).values() for each in addresses(below)]  # type: ignore[attr-defined]
 
     before, after = exchange.urls["api"], rebased(exchange.urls["api"], Elsewhere())
-    assert rebased(before, OwnAddresses()) == before
+    assert rebased(before, Endpoints()) == before
     for was, is_now in zip(addresses(before), addresses(after), strict=True):
         scheme = was.partition("://")[0]
         if scheme in {"ws", "wss"}:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from collector.export.export import export
 from collector.export.hftbacktest import layout
-from collector.export.hftbacktest.order import ordered, shift_ns
+from collector.export.hftbacktest.layout import ordered, shift_ns
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))

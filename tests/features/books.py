@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 from oracle import Levels, Update
 
-from collector.book.book import OrderBook
+from collector.book.order_book import OrderBook
 from collector.events.batch import NO_INT, Batch, Liveness, SegmentClosed, SegmentOpened
 
 LEVELS_A_ROW = 12  # more than the features look at

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from collector.events.batch import StreamKey
 from collector.events.settled import HELD, SAMPLED_OUT, STORED
+from collector.features.options import Sampling
 from collector.features.rows import BookRows
-from collector.features.sampling import Sampling
 from collector.features.stream_facts import StreamFacts
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -16,15 +16,15 @@ KEYS = [
 AT_NS = 1_700_000_000_123_456_789
 
 
-def portions(trades: TradeColumns | None = None, candles: CandleColumns | None = None) -> list[Settled]:
+def settled(trades: TradeColumns | None = None, candles: CandleColumns | None = None) -> list[Settled]:
     rows = MarketRows(lambda number: StreamFacts(KEYS[number], 0, "replay"))
     nothing = array("d"), array("q"), (), (), {}, {}
-    return list(rows.portions(Batch(*nothing, trades or TradeColumns(), candles or CandleColumns())))
+    return list(rows.settle(Batch(*nothing, trades or TradeColumns(), candles or CandleColumns())))
 
 
-def only_row(portion: Settled) -> dict[str, object]:
-    ((_, columns),) = portion.tables
-    assert len(portion) == 1
+def only_row(rows: Settled) -> dict[str, object]:
+    ((_, columns),) = rows.tables
+    assert len(rows) == 1
     return {name: column[0] for name, column in columns.items()}
 
 
@@ -33,7 +33,7 @@ def test_trades_are_told_apart_by_stream_in_the_order_of_receipt() -> None:
     trades.append((10.5, 2.0), (AT_NS, 7, 4, 0, 70, 0, 0), "4", "ADL")
     trades.append((20.5, 3.0), (AT_NS + 1, 8, NO_INT, 1, 71, 1, 0), "x-y", None)
     trades.append((11.5, 4.0), (AT_NS + 2, 9, 5, 0, 70, 1, 1), "5", None)
-    binance, bybit = portions(trades)
+    binance, bybit = settled(trades)
     assert (binance.stream, bybit.stream) == (KEYS[0], KEYS[1])
     ((table, columns),) = binance.tables
     assert table == "trades"
@@ -61,12 +61,12 @@ def test_trades_are_told_apart_by_stream_in_the_order_of_receipt() -> None:
 def test_what_a_bar_does_not_tell_is_null() -> None:
     candles = CandleColumns()
     candles.append((1.0, 4.0, 0.5, 2.0, 9.0, NO_NUMBER), (AT_NS, NO_INT, 300_000, 2, 72, 1, NO_INT))
-    (portion,) = portions(candles=candles)
-    row = only_row(portion)
+    (bars,) = settled(candles=candles)
+    row = only_row(bars)
     assert (row["interval"], row["open_time"], row["confirmed"]) == ("5m", 300_000, 1)
     assert [row[name] for name in ("open", "high", "low", "close", "volume")] == [1.0, 4.0, 0.5, 2.0, 9.0]
     assert (row["vwap"], row["count"], row["exchange_timestamp"]) == (None, None, None)
 
 
 def test_without_trades_and_bars_there_is_nothing() -> None:
-    assert portions() == []
+    assert settled() == []

@@ -10,7 +10,7 @@ from typing import Any
 from outlet_rig import OutletRig
 
 from collector.book.bridged import BridgedBook
-from collector.book.verified import Outcome, VerifiedBook
+from collector.book.verified import VerifiedBook, WholeBooks
 from collector.clock import Clock
 from collector.errors import FrameError
 from collector.events.batch import Liveness, StreamKey
@@ -19,10 +19,10 @@ from collector.events.notices import PotentialHalt, SnapshotFailed, State
 from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.exchange import Exchange
 from collector.exchanges.registry import EXCHANGES
-from collector.exchanges.unverified.rule import Unproven
+from collector.live.context import Address, ConnectionContext
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
-from collector.live.subscriptions import Subscriptions, Surroundings
+from collector.live.topic_subscriptions import TopicSubscriptions
 from collector.streams.book_stream import BookStream
 from collector.streams.router import Router, UnknownFrames
 from collector.streams.stream import Stream, Topic
@@ -61,7 +61,15 @@ class SubscriptionsRig:
         self.now_s = 1000.0
         self.protocol = protocol
         clock = Clock(lambda: 0, lambda: int(self.now_s * 1e9))
-        self.around = Surroundings("binance", protocol, clock, self.outlet.events, lambda: self.now_s)
+        self.liveness = Liveness(1)
+        self.context = ConnectionContext(
+            Address("binance", "spot", "binance.spot", "ws://nowhere"),
+            protocol,
+            clock,
+            self.outlet.events,
+            lambda: self.now_s,
+            self.liveness,
+        )
         self.requests = Requests(self._send, timeout_s=5.0)
         self.snapshots = FakeSnapshots()
         self.resyncs = Resyncs(
@@ -71,26 +79,27 @@ class SubscriptionsRig:
             max_mismatches=3,
             mismatch_window_s=60.0,
         )
-        self.liveness = Liveness(1)
         self.answer: Callable[[str], Ack | None] = lambda request_id: Ack(request_id, True, "")
-        self.woken = 0
-        self.subscriptions: Subscriptions | None = None
         self._said: Message | FrameError = Other()
         self.unknown = UnknownFrames("binance", self.outlet.buffer)
         self.router = Router(self._read, self.unknown, self.liveness, self)
 
-    def collect(self, *streams: Stream) -> Subscriptions:
-        self.subscriptions = Subscriptions(
+    @property
+    def is_woken(self) -> bool:
+        """Return whether the connection was woken since this was last asked."""
+        woken = self.context.wake.is_set()
+        self.context.wake.clear()
+        return woken
+
+    def collect(self, *streams: Stream) -> TopicSubscriptions:
+        return TopicSubscriptions(
             streams,
-            self.around,
-            self.requests,
+            self.context,
             self.resyncs,
-            self.snapshots,
-            self.liveness,
-            self._wake,  # type: ignore[arg-type]
+            self.requests,
             self.router,
+            self.snapshots,  # type: ignore[arg-type]
         )
-        return self.subscriptions
 
     def hear(self, said: Message | FrameError, text: str = "") -> None:
         """Route a frame that holds one message, or that cannot be read."""
@@ -108,32 +117,28 @@ class SubscriptionsRig:
     def on_status(self, state: State, text: str) -> None:
         pass
 
-    def on_broken(self, stream: Stream, outcome: Outcome) -> None:
-        assert self.subscriptions is not None
-        self.subscriptions.broke(stream, outcome)
-
     def on_mistake(self, what: str) -> None:
         raise AssertionError(what)
 
     def trades(self, symbol: str = "BTC/USDT", *, numbered: bool = False) -> TradeStream:
         name = symbol.replace("/", "")
-        place = Topic(f"{name.lower()}@trade", f"{name.lower()}@trade", name, "spot")
+        topic = Topic(f"{name.lower()}@trade", f"{name.lower()}@trade", name, "spot")
         key = StreamKey("binance", symbol, "trade")
-        return TradeStream(key, place, self.outlet.outlet, TradeRule(numbered, 3600.0))
+        return TradeStream(key, topic, self.outlet.outlet, TradeRule(numbered, 3600.0))
 
     def bridged(self, symbol: str = "BTC/USDT", depth: int = 20) -> BookStream:
         name = symbol.replace("/", "")
-        place = Topic(f"{name.lower()}@depth", f"{name.lower()}@depth", name, "spot", depth)
+        topic = Topic(f"{name.lower()}@depth", f"{name.lower()}@depth", name, "spot", depth)
         book = BridgedBook(SpotContinuity(), depth)
         return BookStream(
-            StreamKey("binance", symbol, f"book.{depth}"), place, self.outlet.outlet, book, levels_per_row=1
+            StreamKey("binance", symbol, f"book.{depth}"), topic, self.outlet.outlet, book, levels_per_row=1
         )
 
     def unnumbered(self, symbol: str) -> BookStream:
-        place = Topic(f"book.10:{symbol}", f"book.10:{symbol}", symbol, "spot", 10)
-        book = VerifiedBook(Unproven(), 10)
+        topic = Topic(f"book.10:{symbol}", f"book.10:{symbol}", symbol, "spot", 10)
+        book = VerifiedBook(WholeBooks("none", ids_grow=False), 10)
         return BookStream(
-            StreamKey("kraken", symbol, "book.10"), place, self.outlet.outlet, book, levels_per_row=1
+            StreamKey("kraken", symbol, "book.10"), topic, self.outlet.outlet, book, levels_per_row=1
         )
 
     async def settled(self) -> None:
@@ -146,9 +151,6 @@ class SubscriptionsRig:
         answer = self.answer(str(self.requests._last_id))
         if answer is not None:
             asyncio.get_running_loop().call_soon(self.requests.answered, answer)
-
-    def _wake(self) -> None:
-        self.woken += 1
 
 
 def levels_around(

@@ -8,21 +8,20 @@ from typing import Any
 
 import pytest
 
-from collector.clock import Clock
 from collector.errors import StreamError
 from collector.events.batch import Liveness
 from collector.events.messages import Ack, Snapshot
 from collector.events.notices import State, SystemState
-from collector.exchanges.addresses import OwnAddresses
 from collector.exchanges.exchange import Rate
-from collector.exchanges.registry import EXCHANGES
-from collector.live.connection import Address, Connection, Pace
+from collector.live.connection import Connection, Parts
+from collector.live.requests import ControlMessages, Requests
+from collector.network.attempts import Attempts
 from collector.network.failure_table import FailureClass
 from collector.network.failures import Failure
-from collector.network.markets import Source
+from collector.network.socket import Heart, Reader
 from collector.network.turnstile import Turnstile
 from collector.retry import Backoff
-from collector.streams.router import UnknownFrames
+from collector.streams.router import Router
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "streams"))
@@ -36,15 +35,17 @@ RESET = Failure(FailureClass.TRANSIENT, "reset")
 class FakeSocket:
     """A socket of which a test says how each dial ends; it accepts every subscription."""
 
-    def __init__(self, reader: Connection, dials: list[Failure | None]) -> None:
+    def __init__(self, dials: list[Failure | None]) -> None:
         self.failure: Failure | None = None
         self.sent: list[Any] = []
         self.dialled = 0
         self.closed = False
-        self._reader = reader
+        self.requests = Requests(self.send, timeout_s=5.0)
+        self._reader: Reader | None = None
         self._dials = dials
 
-    async def open(self) -> None:
+    async def open(self, reader: Reader) -> None:
+        self._reader = reader
         self.dialled += 1
         self.failure = self._dials.pop(0) if self._dials else None
         if self.failure is not None:
@@ -53,17 +54,15 @@ class FakeSocket:
     async def send(self, payload: Any) -> None:
         self.sent.append(payload)
         answer = Ack(str(payload["id"]), True)
-        asyncio.get_running_loop().call_soon(self._reader._requests.answered, answer)
-
-    async def ping(self) -> None:
-        self.sent.append("ping")
+        asyncio.get_running_loop().call_soon(self.requests.answered, answer)
 
     def give_up(self, failure: Failure) -> None:
         if self.failure is None:
             self.failure = failure
-            self._reader.on_gone(failure)
+            if self._reader is not None:
+                self._reader.on_gone(failure)
 
-    async def let_go(self) -> None:
+    async def disconnect(self) -> None:
         pass
 
     async def close(self) -> None:
@@ -74,7 +73,6 @@ class Rig(Connection):
     """A connection of one stream of trades."""
 
     def __init__(self, *dials: Failure | None, most_attempts: int = 10, backoff: Backoff = NO_WAIT) -> None:
-        self.dials = list(dials)
         self.rig = rig = SubscriptionsRig()
         self.states: list[tuple[State, str]] = []
         self.refused: list[Failure] = []
@@ -82,26 +80,26 @@ class Rig(Connection):
         self.halts = rig.halts
         self.stream = rig.trades()
         self.connects = Turnstile(Rate(1000, 1.0), Rate(1000, 1.0), lambda: rig.now_s)
-        pace = Pace(5.0, 5.0, 10.0, 60.0, backoff, most_attempts, 1000.0, 1000.0, 1000.0)
+        self.socket = FakeSocket(list(dials))
+        rig.requests = self.socket.requests
+        control = ControlMessages(rig.context, rig.requests, self.socket.give_up)
+        rig.router = Router(rig.protocol.read_frame, rig.unknown, rig.liveness, control)
         super().__init__(
-            Address("binance", "spot", "binance.spot", "ws://nowhere"),
-            Source("binance", "live", OwnAddresses(), ("spot",)),
-            None,  # type: ignore[arg-type]
-            EXCHANGES["binance"],
-            [self.stream],
-            pace=pace,
+            rig.context,
+            Parts(
+                self.socket,
+                Heart(60.0, self._beat, lambda: rig.now_s),
+                rig.collect(self.stream),
+                rig.router.take,
+            ),
             connects=self.connects,
+            attempts=Attempts(backoff),
+            alarm_after_attempts=most_attempts,
             on_refused=lambda _, failure: self.refused.append(failure),
-            clock=Clock(),
-            events=rig.outlet.events,
-            unknown=UnknownFrames("binance", rig.outlet.buffer),
-            resyncs=rig.resyncs,
-            monotonic_s=lambda: rig.now_s,
         )
 
-    def _new_socket(self, *_: object) -> Any:
-        self.socket = FakeSocket(self, self.dials)
-        return self.socket
+    async def _beat(self) -> bool:
+        return True
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Let the connection run on, turn by turn, until something holds."""
@@ -151,8 +149,9 @@ def test_a_book_whose_stream_does_not_come_to_where_rest_stood_is_given_up() -> 
     async def scene() -> None:
         await rig.until(lambda: rig.stream.verified)
         for number in (100, 105):
-            book.take(Snapshot(book.topic, number, None, *levels_around(1000.0)), number, Liveness(1))
+            book.take(Snapshot(book.topic.name, number, None, *levels_around(1000.0)), number, Liveness(1))
         assert book.verified
+        rig.rig.now_s += 31.0
         rig._wake.set()
         await rig.until(lambda: not book.verified)
 
@@ -199,7 +198,7 @@ def test_a_fault_of_ours_is_told_and_the_connection_is_made_again() -> None:
 
     begin = rig.subscriptions.begin
 
-    async def broken_once() -> None:
+    async def broken_once(_on_connected: Callable[[], None]) -> None:
         rig.subscriptions.begin = begin  # type: ignore[method-assign]
         raise ValueError("ours")
 
@@ -224,17 +223,17 @@ def test_its_age_is_that_of_the_socket_that_stands() -> None:
     assert rig.age_s == 0.0
 
 
-def test_news_are_waited_for_until_a_frame_comes_or_the_time_is_over() -> None:
+def test_the_next_frame_is_waited_for_until_the_time_is_over() -> None:
     rig = Rig()
 
     async def scene() -> None:
         await rig.until(lambda: rig.stream.verified)
-        waiting = asyncio.create_task(rig.news(DEADLINE_S))
+        waiting = asyncio.create_task(rig.next_frame(DEADLINE_S))
         for _ in range(5):
             await asyncio.sleep(0)
         assert not waiting.done()
         rig.on_text("{}")
         await asyncio.wait_for(waiting, DEADLINE_S)
-        await rig.news(0.01)
+        await rig.next_frame(0.01)
 
     run(rig, scene)

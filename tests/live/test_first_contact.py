@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from collector.app.collector import Collector
+from collector.app.wiring import make_collector
 from collector.clock import Clock
 from collector.events.bus import EventBus
 from collector.events.notices import FirstContact, State, SystemState
-from collector.exchanges.addresses import OwnAddresses
+from collector.exchanges.addresses import Endpoints
 from collector.live.first_contact import Contact
 from collector.network.markets import Source
 from collector.settings import load_settings
 
-SOURCE = Source("bybit", "live", OwnAddresses(), ("linear", "spot"))
+SOURCE = Source("bybit", "live", Endpoints(), ("linear", "spot"))
 REST, WEBSOCKETS = (
     "https://api.bybit.com",
     "wss://stream.bybit.com/v5/public/spot and wss://stream.bybit.com/v5/public/linear",
@@ -120,7 +120,7 @@ def test_a_collector_that_reaches_nobody_says_so_once_and_goes_on_trying(
         events, told, failures = EventBus(lambda _: None), [], []
         events.attach(FirstContact, told.append)
         events.attach(SystemState, failures.append)
-        collector = Collector(settings, events=events, patience_s=0.3)
+        collector = make_collector(settings, events=events, patience_s=0.3)
         collector.start()
         try:
             until_s = time.monotonic() + 30

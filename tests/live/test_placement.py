@@ -6,13 +6,13 @@ import pytest
 
 from collector.events.batch import StreamKey
 from collector.exchanges import binance, bybit, kraken
-from collector.exchanges.exchange import Limits
+from collector.exchanges.exchange import WebsocketLimits
 from collector.live.connections import fits
 
 BYBIT, BINANCE, KRAKEN = bybit.BYBIT.limits, binance.BINANCE.limits, kraken.KRAKEN.limits
 
 
-def filled(limits: Limits, channel: str, topic: str, most_a_second: float = 1e9) -> int:
+def filled(limits: WebsocketLimits, channel: str, topic: str, most_a_second: float = 1e9) -> int:
     """Count the streams of a channel that one connection takes."""
     key = StreamKey("any", "A/B", channel)
     present: list[tuple[str, StreamKey]] = []
@@ -24,7 +24,7 @@ def filled(limits: Limits, channel: str, topic: str, most_a_second: float = 1e9)
 @pytest.mark.parametrize(
     ("limits", "channel", "expected"), [(BYBIT, "bbo", 200), (BINANCE, "bbo", 1024), (KRAKEN, "bbo", 100)]
 )
-def test_as_many_topics_as_the_exchange_takes(limits: Limits, channel: str, expected: int) -> None:
+def test_as_many_topics_as_the_exchange_takes(limits: WebsocketLimits, channel: str, expected: int) -> None:
     assert filled(limits, channel, "t") == expected
 
 
@@ -45,7 +45,7 @@ def test_no_more_characters_than_the_exchange_takes() -> None:
         (KRAKEN, "book.10", 2000 // 20),
     ],
 )
-def test_no_more_traffic_than_configured(limits: Limits, channel: str, expected: int) -> None:
+def test_no_more_traffic_than_configured(limits: WebsocketLimits, channel: str, expected: int) -> None:
     assert filled(limits, channel, "t", 2000.0) == expected
 
 

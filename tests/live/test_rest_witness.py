@@ -40,7 +40,7 @@ class Rig:
             book.on_doubt = lambda stream, outcome: self.doubted.append((stream, outcome))
 
     def told(self, book: BookStream, sequence: int, size: float = 1.0) -> Snapshot:
-        return Snapshot(book.topic, sequence, 1, *levels_around(1000.0, size=size))
+        return Snapshot(book.topic.name, sequence, 1, *levels_around(1000.0, size=size))
 
     def later(self, seconds: float = 51.0) -> None:
         self.rig.now_s += seconds
@@ -109,7 +109,7 @@ def test_the_stream_is_waited_for_until_it_stands_where_rest_stood(monkeypatch: 
         rig.later(0.0)
         rig.later(5.0)
         assert rig.witnessed() == []
-        rig.rig.outlet.take(book, Delta(book.topic, 11, 1, [], [], first_sequence=11))
+        rig.rig.outlet.take(book, Delta(book.topic.name, 11, 1, [], [], first_sequence=11))
         rig.later(0.0)
         assert rig.witnessed() == [(1, 0)]
         rig.snapshots.answers = [rig.told(book, 99)]
@@ -118,7 +118,7 @@ def test_the_stream_is_waited_for_until_it_stands_where_rest_stood(monkeypatch: 
         rig.later(0.0)
         rig.later(5.1)  # it never came there
         assert rig.witnessed() == []
-        assert rig.witness._asked is None
+        assert rig.witness._book is None
 
     scene(work)
 
@@ -139,7 +139,7 @@ def test_where_nothing_can_be_compared_nothing_is_said(
         await rig.rig.settled()
         rig.later(0.0)
         assert rig.snapshots.asked == (["BTCUSDT"] if hindrance == "no answer" else [])
-        assert (rig.witnessed(), rig.doubted, rig.witness._asked) == ([], [], None)
+        assert (rig.witnessed(), rig.doubted, rig.witness._book) == ([], [], None)
 
     scene(work)
 

@@ -1,6 +1,7 @@
 """Which books are asked for again, and when."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 from collector.live.resync import Resyncs
 from collector.retry import Backoff
@@ -10,9 +11,9 @@ TOPIC = "orderbook.50.BTCUSDT"
 
 @dataclass
 class Stream:
-    topic: str = TOPIC
+    topic: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(name=TOPIC))
     verified: bool = True
-    last_news_at_ns: int = 0
+    last_update_at_ns: int = 0
     near_the_edge: bool = False
 
 
@@ -67,7 +68,7 @@ def test_snapshots_that_fail_are_asked_for_ever_more_rarely() -> None:
 
 
 def test_a_book_that_was_verified_meanwhile_is_mended_at_once_again() -> None:
-    resyncs, stream = make(), Stream(last_news_at_ns=int(10e9))
+    resyncs, stream = make(), Stream(last_update_at_ns=int(10e9))
     resyncs.asked([TOPIC], 0.0)
     for at_s in (1.0, 2.0):
         resyncs.broke(TOPIC, at_s)
@@ -98,7 +99,7 @@ def test_a_snapshot_that_never_comes_is_asked_for_again() -> None:
 
 
 def test_a_silent_topic_is_questioned_ever_more_rarely() -> None:
-    resyncs, stream = make(), Stream(last_news_at_ns=0)
+    resyncs, stream = make(), Stream(last_update_at_ns=0)
     resyncs.asked([TOPIC], 0.0)
     asked = []
     for now in range(1, 700):
@@ -109,10 +110,10 @@ def test_a_silent_topic_is_questioned_ever_more_rarely() -> None:
 
 
 def test_news_make_a_topic_lively_again() -> None:
-    resyncs, stream = make(), Stream(last_news_at_ns=0)
+    resyncs, stream = make(), Stream(last_update_at_ns=0)
     resyncs.asked([TOPIC], 0.0)
     assert due(resyncs, stream, 11.0)
     resyncs.asked([TOPIC], 11.0)
-    stream.last_news_at_ns = int(12e9)
+    stream.last_update_at_ns = int(12e9)
     assert not due(resyncs, stream, 13.0)
     assert due(resyncs, stream, 23.0)

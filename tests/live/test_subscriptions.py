@@ -44,10 +44,10 @@ def test_an_unreadable_frame_breaks_only_the_book_that_it_names() -> None:
     rig.collect(named, other)
     for book in (named, other):
         levels = levels_around(1000.0)
-        rig.hear(Snapshot(book.topic, None, 1, *levels))
+        rig.hear(Snapshot(book.topic.name, None, 1, *levels))
     rig.hear(FrameError("malformed", "cut off"), '{"channel":"book","data":[{"symbol":"BTC/USD",')
     assert (named.verified, other.verified) == (False, True)
-    assert rig.woken == 1
+    assert rig.is_woken
 
 
 async def opened(rig: SubscriptionsRig) -> tuple[object, object]:
@@ -55,7 +55,7 @@ async def opened(rig: SubscriptionsRig) -> tuple[object, object]:
     book = rig.bridged()
     subscriptions = rig.collect(book)
     rig.snapshots.answers = [snapshot(100)]
-    await subscriptions.begin()
+    await subscriptions.begin(lambda: None)
     await subscriptions.go_on()
     await rig.settled()
     assert book.verified
@@ -89,7 +89,7 @@ def test_a_silent_book_is_in_question_until_its_snapshot_comes() -> None:
         assert book.in_question
         await rig.settled()
         assert (book.in_question, rig.outlet.causes()) == (True, [])  # what REST has may be on its way
-        book.give_up_waiting(rig.around.clock.now_ns() + 3 * 10**9)
+        book.give_up_waiting(rig.context.clock.now_ns() + 3 * 10**9)
         assert (book.in_question, rig.outlet.causes()) == (False, ["stale"])
 
     asyncio.run(scene())
@@ -110,7 +110,7 @@ def test_a_fetch_that_fails_in_any_way_is_told_and_done_again(
         rig = SubscriptionsRig()
         book = rig.bridged()
         subscriptions = rig.collect(book)
-        await subscriptions.begin()
+        await subscriptions.begin(lambda: None)
         rig.snapshots.answers = [answer]
         await subscriptions.go_on()
         await rig.settled()
@@ -133,7 +133,7 @@ def test_a_snapshot_that_does_not_reach_the_stream_is_fetched_again_and_is_no_fa
         rig = SubscriptionsRig()
         book = rig.bridged()
         subscriptions = rig.collect(book)
-        await subscriptions.begin()
+        await subscriptions.begin(lambda: None)
         rig.hear(removed(50, 1.0))
         rig.snapshots.answers = [snapshot(40), snapshot(60)]
         await subscriptions.go_on()
@@ -152,7 +152,7 @@ def test_a_book_that_rest_refuses_for_good_is_no_longer_collected() -> None:
         rig = SubscriptionsRig()
         book, other = rig.bridged(), rig.trades("ETH/USDT")
         subscriptions = rig.collect(book, other)
-        await subscriptions.begin()
+        await subscriptions.begin(lambda: None)
         rig.snapshots.answers = [StreamError("no such market", permanent=True)]
         await subscriptions.go_on()
         await rig.settled()
@@ -168,7 +168,7 @@ def test_a_book_removed_while_its_snapshot_is_under_way_takes_nothing() -> None:
         rig = SubscriptionsRig()
         book = rig.bridged()
         subscriptions = rig.collect(book)
-        await subscriptions.begin()
+        await subscriptions.begin(lambda: None)
         rig.snapshots.answers = [answer]
         await subscriptions.go_on()
         subscriptions.remove(book)
@@ -185,7 +185,7 @@ def test_a_request_refused_as_a_whole_is_tried_topic_by_topic() -> None:
         good, bad = rig.trades("BTC/USDT"), rig.trades("NOPE/USDT")
         subscriptions = rig.collect(good, bad)
         rig.answer = lambda request_id: Ack(request_id, "nopeusdt@trade" not in rig.sent[-1]["params"], "no")
-        await subscriptions.begin()
+        await subscriptions.begin(lambda: None)
         asked = ["btcusdt@trade", "nopeusdt@trade"]
         assert [one["params"] for one in rig.sent] == [asked, asked[:1], asked[1:]]
         assert subscriptions.streams == [good]
@@ -200,7 +200,7 @@ def test_a_subscription_that_is_not_answered_is_an_error() -> None:
         rig.requests._timeout_s = 0.01
         rig.answer = lambda _: None
         with pytest.raises(StreamError, match=r"no answer to .*btcusdt@trade.* within 0.01 s"):
-            await rig.collect(rig.trades()).begin()
+            await rig.collect(rig.trades()).begin(lambda: None)
 
     asyncio.run(scene())
 
@@ -210,19 +210,20 @@ def test_what_is_added_is_subscribed_and_what_is_removed_is_left() -> None:
         rig = SubscriptionsRig()
         first, second = rig.trades("BTC/USDT"), rig.trades("ETH/USDT")
         subscriptions = rig.collect(first)
-        await subscriptions.begin()
+        await subscriptions.begin(lambda: None)
         assert not subscriptions.tells_apart(first)
         assert subscriptions.tells_apart(second)
         subscriptions.add(second)
+        assert rig.is_woken
         subscriptions.remove(first)
-        assert rig.woken == 2
+        assert rig.is_woken
         await subscriptions.go_on()
         assert [(one["method"], one["params"]) for one in rig.sent[1:]] == [
             ("UNSUBSCRIBE", ["btcusdt@trade"]),
             ("SUBSCRIBE", ["ethusdt@trade"]),
         ]
         assert subscriptions.tells_apart(first)
-        rig.hear(Trade(first.topic, "1", 1, 1.0, 1.0, Side.BUY))
+        rig.hear(Trade(first.topic.name, "1", 1, 1.0, 1.0, Side.BUY))
         assert rig.unknown.received == 1  # nobody's any more
         assert rig.outlet.causes() == ["unsubscribed"]
 

@@ -11,8 +11,7 @@ from collector.clock import Clock
 from collector.errors import CollectorError
 from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
-from collector.events.notices import ClockStep
-from collector.events.stream_now import StreamNow
+from collector.events.notices import ClockStep, StreamNow
 from collector.live import thread as module
 from collector.live.thread import StreamThread
 

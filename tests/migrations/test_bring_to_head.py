@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from collector.database.engine import make_engine
 from collector.database.file_lock import WriterLock
-from collector.database.migrate import Status, bring_to_head, downgrade, sql_preview, status, upgrade
+from collector.database.migrate import MigrationStatus, bring_to_head, downgrade, sql_preview, status, upgrade
 from collector.database.tables import tables
 from collector.database.url import database_url
 from collector.errors import DatabaseInUse, SchemaError, UserError
@@ -38,9 +38,9 @@ def table_names(engine: sa.Engine) -> set[str]:
 
 
 def test_an_empty_database_is_brought_to_head_once(engine: sa.Engine) -> None:
-    assert status(engine) == Status(None, HEAD)
+    assert status(engine) == MigrationStatus(None, HEAD)
     assert bring_to_head(engine, NAME, allow=True)
-    assert status(engine) == Status(HEAD, HEAD)
+    assert status(engine) == MigrationStatus(HEAD, HEAD)
     assert table_names(engine) == {*tables(NAME).hot.metadata.tables, "collector_alembic_version"}
     assert not bring_to_head(engine, NAME, allow=True)
 
@@ -78,7 +78,7 @@ def test_a_newer_database_is_refused_politely_and_left_alone(
     argument = {bring_to_head: {"allow": True}, downgrade: {"revision": "0001"}}.get(act, {})
     with pytest.raises(SchemaError, match=rf"revision 0999, which .*newest is {HEAD}.*upgrade the collector"):
         act(engine, NAME, **argument)
-    assert status(engine) == Status("0999", HEAD)
+    assert status(engine) == MigrationStatus("0999", HEAD)
 
 
 def test_processes_that_start_at_once_migrate_once(any_database: str) -> None:
@@ -151,7 +151,7 @@ def test_the_preview_is_what_upgrading_runs_and_changes_nothing(engine: sa.Engin
             lines = [line for line in statement.splitlines() if line and not line.startswith("--")]
             if lines and lines[0] not in {"BEGIN", "COMMIT"}:
                 connection.exec_driver_sql("\n".join(lines))
-    assert status(engine) == Status(HEAD, HEAD)
+    assert status(engine) == MigrationStatus(HEAD, HEAD)
     assert not bring_to_head(engine, NAME, allow=True)
 
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from collector.database.migrate import Status, downgrade, status, upgrade
+from collector.database.migrate import MigrationStatus, downgrade, status, upgrade
 from collector.database.tables import HOT_COLUMNS, tables
 from collector.errors import UserError
 
@@ -130,7 +130,7 @@ def test_down_and_up_again_keeps_every_row_and_value(engine: sa.Engine, bottom: 
         assert everything(engine) == before
         upgrade(engine, NAME)
         assert everything(engine) == before
-    assert status(engine) == Status(HEAD, HEAD)
+    assert status(engine) == MigrationStatus(HEAD, HEAD)
 
 
 def test_rows_written_at_the_first_version_are_kept_on_the_way_up_and_down(engine: sa.Engine) -> None:
@@ -149,7 +149,7 @@ def test_down_takes_away_all_that_is_empty(engine: sa.Engine) -> None:
     upgrade(engine, NAME)
     downgrade(engine, NAME, "base")
     assert everything(engine) == {}
-    assert status(engine) == Status(None, HEAD)
+    assert status(engine) == MigrationStatus(None, HEAD)
 
 
 @pytest.mark.parametrize("name", ["trades", "ohlcv_corrections"])

@@ -22,7 +22,7 @@ def no_such_host() -> Failure:
 
 def in_a_row(attempts: Attempts, failure: Failure, most: int = 100) -> int | None:
     """Fail so often in a row; tells after how many it was over."""
-    return next((tries for tries in range(1, most + 1) if attempts.failed(failure, 0.0).over), None)
+    return next((tries for tries in range(1, most + 1) if attempts.failed(failure, 0.0).is_over), None)
 
 
 def test_a_geo_block_is_over_after_many_in_a_row_and_a_reset_never() -> None:

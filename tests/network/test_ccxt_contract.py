@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from ccxt.async_support.base.exchange import Exchange
 from ccxt.async_support.base.ws.client import Client
 
-from collector.app.collector import Collector
+from collector.app.wiring import make_collector
 from collector.errors import StreamError
 from collector.events.batch import StreamKey
 from collector.events.notices import SegmentChanged
@@ -31,7 +31,7 @@ from collector.exchanges.registry import EXCHANGES
 from collector.network.failures import Failure, classify, classify_close
 from collector.network.markets import Markets, Source, load_markets
 from collector.network.pacing import Budget
-from collector.network.tap import dialler
+from collector.network.tap import TakeText, dialler
 from collector.query.database import reading
 from collector.settings import load_settings
 from collector.simulator import Simulator
@@ -59,9 +59,12 @@ class Ear:
     heartbeats: int = 0
     errors: list[Exception] = field(default_factory=list)  # as ccxt's own hook is told them
 
-    def on_frame(self, client: Any, text: str) -> bool:
-        self.frames.append((client, text))
-        return self.takes
+    def reader_of(self, client: Any) -> TakeText:
+        def take(text: str) -> bool:
+            self.frames.append((client, text))
+            return self.takes
+
+        return take
 
     def on_heartbeat(self, client: Any) -> None:
         del client
@@ -616,7 +619,7 @@ class Collected:
             "stream.backoff_base_s": 0.05,
             "stream.subscribe_timeout_s": 2.0,
         }
-        self.collector = Collector(load_settings(overrides=overrides, environ={}, env_file=None))
+        self.collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
         self.changes: list[SegmentChanged] = []
         self.collector.events.attach(SegmentChanged, self.changes.append)
 

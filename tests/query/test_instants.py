@@ -57,17 +57,17 @@ def test_nothing_at_or_after_the_end_is_loaded(stored_file: str, every: str | No
     ],
 )
 def test_an_instant_may_be_written_in_several_ways(text: str | pd.Timestamp | int | None, at_ns: int) -> None:
-    assert Span.asked(text, None) == Span(at_ns, None)
-    assert Span.asked(None, text) == Span(None, at_ns)
+    assert Span.of(text, None) == Span(at_ns, None)
+    assert Span.of(None, text) == Span(None, at_ns)
 
 
 def test_what_is_no_span_is_refused() -> None:
-    assert Span.asked(5, 5) == Span(5, 5)
+    assert Span.of(5, 5) == Span(5, 5)
     with pytest.raises(QueryError, match="end 4 is before start 5"):
-        Span.asked(5, 4)
+        Span.of(5, 4)
     for wrong in ("yesterday-ish", "NaT"):
         with pytest.raises(QueryError, match=f"end is '{wrong}'; expected an instant"):
-            Span.asked(None, wrong)
+            Span.of(None, wrong)
 
 
 @pytest.mark.parametrize(

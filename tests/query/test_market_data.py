@@ -91,6 +91,13 @@ def test_two_series_of_trade_ids_are_not_mixed(stored_file: str) -> None:
     assert len(load_trades(stored_file, SYMBOL, kind="agg")) == 1
 
 
+def test_any_column_of_trades_can_be_asked_for(stored_file: str) -> None:
+    write_trades(stored_file, Stored([Row(START_NS, FIRST_SEGMENT, 1.0)], {FIRST_SEGMENT: START_NS}))
+    frame = load_trades(stored_file, SYMBOL, columns=["kind", "received_at_ns", "price"])
+    assert list(frame.columns) == ["kind", "received_at_ns", "price", "segment"]
+    assert frame.iloc[0].tolist() == ["trade", START_NS, 1.0, FIRST_SEGMENT]
+
+
 def write_bars(url: str, count: int, interval: str = "1m", *, last_is_open: bool = False) -> None:
     opened = [START_NS + place * MINUTE_NS for place in range(count)]
     columns = {

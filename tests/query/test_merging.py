@@ -28,7 +28,7 @@ def rows(chunks: list[Chunk]) -> list[tuple[int, str]]:
         st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=4), max_size=4), min_size=1, max_size=4
     )
 )
-def test_sources_become_one_in_the_order_of_receipt_and_each_keeps_its_own(
+def test_sources_become_one_in_the_order_of_receipt_and_of_the_sources_at_one_instant(
     times: list[list[list[int]]],
 ) -> None:
     sources: list[list[Chunk]] = []
@@ -42,11 +42,21 @@ def test_sources_become_one_in_the_order_of_receipt_and_each_keeps_its_own(
         )
     found = list(merged([iter(source) for source in sources]))
     assert all(length(one) for one in found)
-    told = rows(found)
-    assert [at for at, _ in told] == sorted(at for at, _ in told)
-    for number, source in enumerate(sources):
-        assert [pair for pair in told if pair[1].startswith(f"{number}.")] == rows(source)
-    assert len(told) == sum(len(rows(source)) for source in sources)
+    expected = [pair for source in sources for pair in rows(source)]
+    assert rows(found) == sorted(expected, key=lambda pair: pair[0])  # sorted is stable
+
+
+def test_rows_of_one_instant_keep_their_order_across_the_end_of_a_chunk() -> None:
+    older = [chunk([1, 5], "older first "), chunk([5, 5], "older then "), chunk([5, 9], "older last ")]
+    newer = [chunk([5], "newer first "), chunk([5, 6], "newer last ")]
+    assert [name for at, name in rows(list(merged([iter(older), iter(newer)]))) if at == 5] == [
+        "older first 1",
+        "older then 0",
+        "older then 1",
+        "older last 0",
+        "newer first 0",
+        "newer last 0",
+    ]
 
 
 @given(st.lists(st.integers(0, 7), max_size=6), st.integers(1, 5))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from collector import book_tensor, labels, windows
 from collector.errors import QueryError
-from collector.query.loaders import TENSOR_COLUMNS
+from collector.query.training import TENSOR_COLUMNS
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import FIRST_SEGMENT, START_NS, STEP_NS

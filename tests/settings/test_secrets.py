@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from collector.masking import mask_url, passwords_in, without
 from collector.settings import Settings
-from collector.settings.secrets import mask_url, passwords_in, without
 
 Load = Callable[..., Settings]
 Problems = Callable[..., list[str]]

@@ -1,6 +1,7 @@
 """Where values come from, and which of them wins."""
 
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
@@ -223,8 +224,10 @@ def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.Monke
 
 def test_nothing_can_be_changed_afterwards(load: Load) -> None:
     settings = load(environ={"SYMBOLS": "BTCUSDT"})
-    with pytest.raises(ValidationError):
+    with pytest.raises(FrozenInstanceError):
         settings.writer.interval_s = 1.0
+    with pytest.raises(ValidationError):
+        settings.writer = settings.writer
     with pytest.raises(TypeError):
         settings.exchanges["bybit"] = None
 

@@ -11,7 +11,7 @@ from collector.database.migrate import bring_to_head
 from collector.database.tables import DEFAULT_TABLE_NAME, tables
 from collector.database.url import database_url
 from collector.sinks.contract import Rows
-from collector.sinks.sql.bar_rows import Written
+from collector.sinks.sql.bar_rows import Inserted
 from collector.sinks.sql.insert import write_rows
 
 TABLES = tables(DEFAULT_TABLE_NAME)
@@ -23,7 +23,7 @@ BAR = {
 }  # fmt: skip
 OVER = {"confirmed": 1}
 MANY = 1_500  # in two statements
-NEW, MERGED = Written(1, 0), Written(0, 1)
+NEW, MERGED = Inserted(1, 0), Inserted(0, 1)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -60,7 +60,7 @@ def bars(*changes: dict[str, Any]) -> Rows:
     return Rows("ohlcv", {name: [state[name] for state in states] for name in BAR})
 
 
-def write(engine: sa.Engine, *changes: dict[str, Any]) -> Written:
+def write(engine: sa.Engine, *changes: dict[str, Any]) -> Inserted:
     with engine.begin() as connection:
         return write_rows(connection, TABLES, bars(*changes))
 
@@ -93,7 +93,7 @@ def test_an_older_state_that_comes_late_changes_nothing(engine: sa.Engine) -> No
     newest = {"received_at_ns": 5, "close": 4.0, "vwap": None, "count": None}
     write(engine, newest)
     assert write(engine, {"received_at_ns": 4, "close": 9.0}) == MERGED
-    assert write(engine, {"received_at_ns": 3}, newest) == Written(0, 2)
+    assert write(engine, {"received_at_ns": 3}, newest) == Inserted(0, 2)
     assert stored(engine) == [BAR | newest]
 
 
@@ -125,7 +125,7 @@ def test_a_confirmation_told_again_changes_nothing(engine: sa.Engine) -> None:
     assert write(engine, OVER) == NEW
     again = {**OVER, "received_at_ns": 900, "timestamp": "later", "segment_id": 8, "exchange_timestamp": 2}
     assert write(engine, again) == MERGED
-    assert write(engine, again, again | {"received_at_ns": 901}) == Written(0, 2)
+    assert write(engine, again, again | {"received_at_ns": 901}) == Inserted(0, 2)
     assert stored(engine) == [BAR | OVER]
     assert corrections(engine) == []
 
@@ -162,7 +162,7 @@ def test_a_confirmation_that_differs_is_kept_beside_the_first(
 
 def test_a_correction_stands_as_it_came(engine: sa.Engine) -> None:
     other = {**OVER, "received_at_ns": 2, "close": 2.5, "vwap": None, "count": None}
-    assert write(engine, OVER, other) == Written(2, 0)
+    assert write(engine, OVER, other) == Inserted(2, 0)
     assert corrections(engine) == [BAR | other]
 
 
@@ -187,8 +187,8 @@ def test_a_correction_that_comes_late_takes_its_place_by_receipt(engine: sa.Engi
 
 def test_two_corrections_of_one_receipt_are_both_kept(engine: sa.Engine) -> None:
     twice = [{**OVER, "received_at_ns": 2, "close": close} for close in (2.5, 2.6)]
-    assert write(engine, OVER, *twice) == Written(3, 0)
-    assert write(engine, *twice) == Written(0, 2)
+    assert write(engine, OVER, *twice) == Inserted(3, 0)
+    assert write(engine, *twice) == Inserted(0, 2)
     assert write(engine, {**OVER, "received_at_ns": 3, "close": 2.6}) == MERGED
     assert [row["close"] for row in corrections(engine)] == [2.5, 2.6]
 
@@ -196,18 +196,18 @@ def test_two_corrections_of_one_receipt_are_both_kept(engine: sa.Engine) -> None
 def test_bars_of_another_interval_symbol_or_exchange_are_other_bars(engine: sa.Engine) -> None:
     write(engine, OVER)
     others = [{**OVER, name: "other", "close": 2.5} for name in ("interval", "symbol", "exchange")]
-    assert write(engine, *others, {**OVER, "open_time": 0}) == Written(4, 0)
-    assert write(engine, *others) == Written(0, 3)
+    assert write(engine, *others, {**OVER, "open_time": 0}) == Inserted(4, 0)
+    assert write(engine, *others) == Inserted(0, 3)
 
 
 def test_many_bars_new_known_and_corrected_are_told_apart(engine: sa.Engine) -> None:
-    assert write(engine, *({**OVER, "open_time": number} for number in range(MANY))) == Written(MANY, 0)
+    assert write(engine, *({**OVER, "open_time": number} for number in range(MANY))) == Inserted(MANY, 0)
     later = [
         {**OVER, "open_time": number, "received_at_ns": 2, "close": 2.0 + number % 2}
         for number in range(5, MANY + 3)
     ]
     odd = len(range(5, MANY, 2))
-    assert write(engine, *later) == Written(odd + 3, MANY - 5 - odd)
+    assert write(engine, *later) == Inserted(odd + 3, MANY - 5 - odd)
     assert [row["open_time"] for row in corrections(engine)] == list(range(5, MANY, 2))
     assert len(stored(engine)) == MANY + 3
 
@@ -216,7 +216,7 @@ def test_what_is_rolled_back_was_never_there(engine: sa.Engine) -> None:
     states = bars(OVER, {**OVER, "received_at_ns": 2, "close": 2.5})
     for _ in range(2):
         with engine.connect() as connection, connection.begin() as transaction:
-            assert write_rows(connection, TABLES, states) == Written(2, 0)
+            assert write_rows(connection, TABLES, states) == Inserted(2, 0)
             transaction.rollback()
     assert stored(engine) == corrections(engine) == []
 

@@ -18,7 +18,7 @@ from collector.errors import UserError
 from collector.events.batch import StreamKey
 from collector.sinks import registry
 from collector.sinks.contract import Receipt, Rows, SessionState, Sink, Store, WriteSet
-from collector.sinks.registry import SinkOptions
+from collector.sinks.options import SinkOptions
 
 OPTIONS = SinkOptions(DEFAULT_TABLE_NAME, auto_migrate=True)
 KEY = StreamKey("bybit", "BTC/USDT:USDT", "book.50")

@@ -13,7 +13,7 @@ from line_sink import LineSink
 from collector.errors import SettingsError, UserError
 from collector.settings import load_settings
 from collector.sinks import registry
-from collector.sinks.registry import SinkOptions
+from collector.sinks.options import SinkOptions
 from collector.sinks.sql.sink import SqlSink
 
 OPTIONS = SinkOptions("books")

@@ -3,19 +3,16 @@
 import pytest
 
 from collector.book.bridged import BridgedBook
-from collector.book.verified import Did, VerifiedBook
+from collector.book.verified import Did, VerifiedBook, WholeBooks
 from collector.buffer.buffer import Buffer
 from collector.events.batch import EXCHANGE_MS, INT_COLUMNS, Liveness, StreamKey
 from collector.events.bus import EventBus
 from collector.events.market import L2Update
 from collector.events.messages import Delta, Side, Snapshot, Trade
-from collector.events.notices import SegmentChanged
-from collector.events.stream_now import StreamNow
+from collector.events.notices import SegmentChanged, StreamNow
 from collector.exchanges.binance.rule import SpotContinuity, UsdmContinuity
 from collector.exchanges.bybit.rule import Continuity
 from collector.exchanges.okx.rule import PreviousSequence
-from collector.exchanges.top_of_book import TopOfBookOnly
-from collector.exchanges.unverified.rule import Unproven
 from collector.ids import SegmentIds
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Outlet, Topic
@@ -94,26 +91,26 @@ def test_a_silent_stream_is_stale_only_if_the_new_snapshot_is_another(
 ) -> None:
     rig = Rig()
     rig.snapshot(5)
-    news_ns = rig.stream.last_news_at_ns
+    news_ns = rig.stream.last_update_at_ns
     rig.stream.in_question = True
     rig.snapshot(sequence)
     assert [one.cause for one in rig.notices] == causes
     assert not rig.stream.in_question
-    assert (rig.stream.last_news_at_ns > news_ns) is (sequence != 5)
+    assert (rig.stream.last_update_at_ns > news_ns) is (sequence != 5)
 
 
-@pytest.mark.parametrize("says_when_quiet", [False, True])
-def test_what_is_told_again_is_news_only_from_an_exchange_that_says_when_a_book_is_quiet(
-    says_when_quiet: bool,
+@pytest.mark.parametrize("repeats_when_quiet", [False, True])
+def test_what_is_sent_again_is_news_only_from_an_exchange_that_repeats_a_quiet_book(
+    repeats_when_quiet: bool,
 ) -> None:
     book = VerifiedBook(PreviousSequence(), 50)
     rig = Rig(book=book)
-    rig.stream.says_when_quiet = says_when_quiet
+    rig.stream.repeats_when_quiet = repeats_when_quiet
     rig.snapshot(5)
     rig.take(Delta(TOPIC, 7, 1, [(100.0, 7.0)], [], previous_sequence=5))
-    news_ns = rig.stream.last_news_at_ns
+    news_ns = rig.stream.last_update_at_ns
     rig.take(Delta(TOPIC, 7, 2, [], [], previous_sequence=7))
-    assert (rig.stream.last_news_at_ns > news_ns) is says_when_quiet
+    assert (rig.stream.last_update_at_ns > news_ns) is repeats_when_quiet
     assert rig.settled() == (3, 2, 1, 0, {})
 
 
@@ -213,11 +210,11 @@ def test_a_second_stream_goes_on_with_the_segment_once_both_books_stand_at_the_s
 
 def test_books_without_numbers_stand_at_the_same_update_when_their_levels_do() -> None:
     rig = Rig()
-    rule = Unproven()
+    rule = WholeBooks("none", ids_grow=False)
     outlet = Outlet(rig.buffer, rig.events, SegmentIds().next)
-    place = Topic(TOPIC, TOPIC, "BTCUSDT", "spot", 50)
+    topic = Topic(TOPIC, TOPIC, "BTCUSDT", "spot", 50)
     old, new = (
-        BookStream(KEY, place, outlet, VerifiedBook(rule, 50), levels_per_row=1, standby=standby)
+        BookStream(KEY, topic, outlet, VerifiedBook(rule, 50), levels_per_row=1, standby=standby)
         for standby in (False, True)
     )
     live = Liveness(5)
@@ -357,11 +354,11 @@ class TestARefreshAheadOfTheStream:
         self, waited_s: int, ended: list[str]
     ) -> None:
         rig = self.rig()
-        news_ns = rig.stream.last_news_at_ns
+        news_ns = rig.stream.last_update_at_ns
         rig.stream.in_question = True
         self.rest(rig, 12)
         assert rig.stream.in_question
-        assert rig.stream.last_news_at_ns == news_ns  # the stream said nothing
+        assert rig.stream.last_update_at_ns == news_ns  # the stream said nothing
         rig.stream.give_up_waiting(rig.now_ns + waited_s * 10**9)
         assert [one.cause for one in rig.notices if not one.verified] == self.doubts == ended
         assert rig.stream.in_question is not bool(ended)
@@ -409,7 +406,7 @@ def test_a_snapshot_that_stands_where_the_stream_does_is_dated_by_the_stream(
 @pytest.mark.parametrize("by_rest", [False, True])
 def test_what_comes_after_the_end_opens_nothing(by_rest: bool) -> None:
     """The last frames of a socket that was given up, or of a collector that stops."""
-    rig = Rig(book=BridgedBook(SpotContinuity(), 50) if by_rest else VerifiedBook(TopOfBookOnly(), 1))
+    rig = Rig(book=BridgedBook(SpotContinuity(), 50) if by_rest else VerifiedBook(WholeBooks(), 1))
     rig.snapshot(5)
     rig.stream.lose("stop", "", rig.now_ns)
     rig.snapshot(6)
@@ -441,7 +438,7 @@ class TestChannelsOfSnapshotsOnly:
     """Best prices: each message is whole, and nothing in the next shows what was missed before it."""
 
     def rig(self) -> Rig:
-        rig = Rig(book=VerifiedBook(TopOfBookOnly(), 1))
+        rig = Rig(book=VerifiedBook(WholeBooks(), 1))
         rig.stream.asked()
         return rig
 

@@ -22,8 +22,8 @@ OPEN_MS = NOW_NS // 10**6 // MINUTE_MS * MINUTE_MS
 
 
 def stream(rig: OutletRig, *, confirms: bool = True, standby: bool = False) -> CandleStream:
-    place = Topic(TOPIC, TOPIC, "BTCUSDT", "spot")
-    return CandleStream(KEY, place, rig.outlet, CandleRule(confirms, 3600.0), standby=standby)
+    topic = Topic(TOPIC, TOPIC, "BTCUSDT", "spot")
+    return CandleStream(KEY, topic, rig.outlet, CandleRule(confirms, 3600.0), standby=standby)
 
 
 def bar(

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from collector.book.verified import Outcome, VerifiedBook
+from collector.book.verified import Outcome, VerifiedBook, WholeBooks
 from collector.buffer.buffer import Buffer
 from collector.events.batch import Liveness, StreamKey
 from collector.events.bus import EventBus
 from collector.events.messages import Snapshot
 from collector.events.notices import SegmentChanged, WitnessDisagreed
-from collector.exchanges.top_of_book import TopOfBookOnly
 from collector.ids import SegmentIds
 from collector.streams.book_stream import BookStream
 from collector.streams.market_witness import MarketWitness
@@ -39,7 +38,7 @@ class Desk:
 
     def _stream(self, channel: str) -> BookStream:
         place = Topic(channel, channel, "BTCUSDT", "linear", 1)
-        book = VerifiedBook(TopOfBookOnly(), 1)
+        book = VerifiedBook(WholeBooks(), 1)
         stream = BookStream(StreamKey("bybit", MARKET, channel), place, self.outlet, book, levels_per_row=1)
         self.witness.watch(stream)
         return stream

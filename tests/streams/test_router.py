@@ -46,8 +46,8 @@ class Desk(OutletRig):
     def on_status(self, state: State, text: str) -> None:
         self.states.append((state, text))
 
-    def on_broken(self, stream: Stream, outcome: Outcome) -> None:
-        self.broken.append((stream.topic, outcome.reason))
+    def _on_doubt(self, stream: Stream, outcome: Outcome) -> None:
+        self.broken.append((stream.topic.name, outcome.reason))
 
     def on_mistake(self, what: str) -> None:
         self.mistakes.append(what)
@@ -55,6 +55,7 @@ class Desk(OutletRig):
     def add(self, market: dict[str, str], channel: str) -> Stream:
         stream = self._maker.make("linear", market, channel)
         self.router.add(stream)
+        stream.on_doubt = self._on_doubt
         stream.asked()
         stream.subscribed(self.now_ns, self.liveness)
         return stream
@@ -128,11 +129,11 @@ def test_an_unreadable_best_price_of_bybit_ends_what_was_covered() -> None:
     desk = Desk()
     bbo, book_of_btc = desk.add(BTC, "bbo"), desk.add(BTC, "book.50")
     desk.hear(book(1, kind="snapshot"))
-    desk.hear(book(5, kind="snapshot", topic=bbo.topic))
-    desk.hear(book(6, kind="snapshot", topic=bbo.topic, bid="abc"))
+    desk.hear(book(5, kind="snapshot", topic=bbo.topic.name))
+    desk.hear(book(6, kind="snapshot", topic=bbo.topic.name, bid="abc"))
     assert (bbo.verified, book_of_btc.verified) == (False, True)
-    assert desk.broken == [(bbo.topic, "malformed")]
-    desk.hear(book(7, kind="snapshot", topic=bbo.topic))
+    assert desk.broken == [(bbo.topic.name, "malformed")]
+    desk.hear(book(7, kind="snapshot", topic=bbo.topic.name))
     assert bbo.verified
     assert desk.causes() == ["malformed"]
 
@@ -142,10 +143,10 @@ def test_a_best_price_of_a_side_without_orders_is_a_state_of_which_that_side_is_
     bbo = desk.add(BTC, "bbo")
     told = iter(
         [
-            TopOfBook(bbo.topic, 5, 1, 100.0, 2.0, 101.0, 3.0),
-            TopOfBook(bbo.topic, 6, 2, 0.0, 0.0, 101.0, 3.0),
-            TopOfBook(bbo.topic, 7, 3, 100.0, 2.0, 0.0, 0.0),
-            TopOfBook(bbo.topic, 8, 4, 100.0, 2.0, 101.0, 3.0),
+            TopOfBook(bbo.topic.name, 5, 1, 100.0, 2.0, 101.0, 3.0),
+            TopOfBook(bbo.topic.name, 6, 2, 0.0, 0.0, 101.0, 3.0),
+            TopOfBook(bbo.topic.name, 7, 3, 100.0, 2.0, 0.0, 0.0),
+            TopOfBook(bbo.topic.name, 8, 4, 100.0, 2.0, 101.0, 3.0),
         ]
     )
     desk.router = Router(lambda _: [next(told)], desk.unknown, desk.liveness, desk)

@@ -18,8 +18,8 @@ TOPIC = "btcusdt@trade"
 
 
 def stream(rig: OutletRig, *, numbered: bool = True, standby: bool = False) -> TradeStream:
-    place = Topic(TOPIC, TOPIC, "BTCUSDT", "spot")
-    return TradeStream(KEY, place, rig.outlet, TradeRule(numbered, 3600.0), standby=standby)
+    topic = Topic(TOPIC, TOPIC, "BTCUSDT", "spot")
+    return TradeStream(KEY, topic, rig.outlet, TradeRule(numbered, 3600.0), standby=standby)
 
 
 def trade(

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from collector.app.collector import Collector, Report
+from collector.app.collector import Report
+from collector.app.wiring import make_collector
 from collector.events.notices import SegmentChanged
 from collector.query.audit import audit
 from collector.query.database import reading
@@ -102,7 +103,7 @@ class Rig:
             environ={},
             env_file=None,
         )
-        self.collector = Collector(self.settings, followers=sinks)
+        self.collector = make_collector(self.settings, followers=sinks)
         self.changes: list[SegmentChanged] = []
         self.collector.events.attach(SegmentChanged, self.changes.append)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from collector.app.collector import Collector
+from collector.app.wiring import make_collector
 from collector.events.notices import PotentialHalt, SegmentChanged
 from collector.query.audit import audit
 from collector.query.database import reading
@@ -38,7 +38,7 @@ class Rig:
             "stream.subscribe_timeout_s": 2.0,
             **{name.replace("__", "."): value for name, value in settings.items()},
         }
-        self.collector = Collector(load_settings(overrides=overrides, environ={}, env_file=None))
+        self.collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
         self.changes: list[SegmentChanged] = []
         self.halts: list[PotentialHalt] = []
         self.collector.events.attach(SegmentChanged, self.changes.append)

@@ -26,7 +26,7 @@ def test_every_update_is_a_row_equal_to_the_truth(tmp_path: Path, market: Market
     with running(tmp_path / "live.db", market=market) as rig:
         wait_for_updates(rig, 100)
         for feed in rig.collector.stream.feeds:
-            for connection in feed._fleet.connections:
+            for connection in feed._connections.connections:
                 assert (
                     not connection._socket._ccxt.orderbooks
                 )  # no frame of a book goes through ccxt's own as well

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from collector.app.collector import Collector
+from collector.app.wiring import make_collector
 from collector.events.bus import EventBus
 from collector.events.notices import MarketRepeated
 from collector.settings import load_settings
@@ -19,7 +20,9 @@ def made(simulator: Simulator, folder: Path, exchange: str, **own: object) -> tu
         f"exchanges.{exchange}": {"endpoints": simulator.endpoints(exchange), **own},
         "database.url": str(folder / "live.db"),
     }
-    return Collector(load_settings(overrides=overrides, environ={}, env_file=None), events=events), events
+    return make_collector(
+        load_settings(overrides=overrides, environ={}, env_file=None), events=events
+    ), events
 
 
 def collected(collector: Collector) -> list[tuple[str, str]]:

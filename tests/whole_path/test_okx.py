@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from collector.app.collector import Collector
+from collector.app.wiring import make_collector
 from collector.events.market import Candle, L2Update, Trade
 from collector.events.notices import SegmentChanged
 from collector.exchanges.exchange import Rate
@@ -47,7 +47,7 @@ class Rig:
             "stream.heartbeat_s": 0.3,
             **{name.replace("__", "."): value for name, value in settings.items()},
         }
-        self.collector = Collector(load_settings(overrides=overrides, environ={}, env_file=None))
+        self.collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
         self.changes: list[SegmentChanged] = []
         self.heard: dict[type, list[Any]] = {L2Update: [], Trade: [], Candle: []}
         self.collector.events.attach(SegmentChanged, self.changes.append)

@@ -83,7 +83,9 @@ def test_bybits_403_leaves_it_alone_for_ten_minutes(tmp_path: Path) -> None:
         rig.simulator.faults.reset("bybit")
         wait_until(lambda: [one for one in states if "403" in one.cause], "refused")
         (feed,) = rig.collector.stream.feeds
-        wait_until(lambda: 590 < feed._fleet._connects.closed_for_s <= 600, "closed for all its connections")
+        wait_until(
+            lambda: 590 < feed._connections._connects.closed_for_s <= 600, "closed for all its connections"
+        )
         assert rig.collector.stop().good  # and stopping waits for none of it
 
 

@@ -14,9 +14,10 @@ from collector.sinks.sql.sink import SqlSink
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker
 from collector.writer.follower import Follower
+from collector.writer.limits import Limits, SpoolLimits, WriterLimits
 from collector.writer.sources import Inbox
 from collector.writer.spool_file import SpoolFile
-from collector.writer.thread import Limits, WriterThread
+from collector.writer.thread import WriterThread
 
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
 SPOOL_BYTES = 1 << 24
@@ -66,7 +67,7 @@ class Rig:
         most_rows: int = 400,
         call_timeout_s: float = 30.0,
     ) -> None:
-        limits = Limits(interval_s=0.02, spill_after_s=0.1, call_timeout_s=call_timeout_s)
+        limits = Limits(WriterLimits(interval_s=0.02), SpoolLimits(after_s=0.1), call_timeout_s)
         state = SessionState(session, 1_000, "0", "host", 1, "{}")
         self.path = folder / "store.db"
         self.store = SqlSink(str(self.path), synchronous="OFF", busy_timeout_s=0.05)

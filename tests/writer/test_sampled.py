@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.events.batch import Batch, Counts, StreamKey
+from collector.features.options import Sampling
 from collector.features.rows import BookRows
-from collector.features.sampling import Sampling
 from collector.features.stream_facts import StreamFacts
 from collector.sinks.contract import SessionState, WriteSet
 from collector.writer.prepare import Preparation

@@ -18,10 +18,11 @@ from collector.features.stream_facts import StreamFacts
 from collector.sinks.contract import SessionState
 from collector.sinks.sql.sink import SqlSink
 from collector.writer.balance import Balance
+from collector.writer.limits import Limits, SpoolLimits, WriterLimits
 from collector.writer.prepare import Preparation
 from collector.writer.sources import BufferSource, Inbox, InTurn
 from collector.writer.spool_file import SpoolFile
-from collector.writer.thread import Limits, WriterThread
+from collector.writer.thread import WriterThread
 from collector.writer.write_queue import WriteQueue
 
 SESSION = SessionState("session-1", 1_000, "0", "host", 1, "{}")
@@ -107,7 +108,7 @@ def test_the_buffer_and_another_source_end_in_one_database(tmp_path: Path) -> No
         SpoolFile(tmp_path / "spool", max_bytes=1 << 24),
         breaker(),
         balance,
-        Limits(interval_s=0.02, spill_after_s=5.0, call_timeout_s=30.0),
+        Limits(WriterLimits(interval_s=0.02), SpoolLimits(after_s=5.0), call_timeout_s=30.0),
         session_id="session-1",
     )
     writer.start()

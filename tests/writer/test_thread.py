@@ -14,10 +14,11 @@ from collector.events.batch import Liveness, SegmentOpened
 from collector.sinks.contract import Receipt, SessionState, WriteSet
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
+from collector.writer.limits import Limits, SpoolLimits, WriterLimits
 from collector.writer.prepare import Preparation
 from collector.writer.sources import BufferSource
 from collector.writer.spool_file import SpoolFile
-from collector.writer.thread import Limits, WriterThread
+from collector.writer.thread import WriterThread
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -68,7 +69,8 @@ class Rig:
         max_rows: int = 10_000,
         retry_s: float = 0.001,
         behind_at_rows: int = 1000,
-        **limits: float,
+        spill_after_s: float = 60.0,
+        call_timeout_s: float = 60.0,
     ) -> None:
         self.database = Hanging()
         self.buffer = Buffer(levels_per_row=1, max_rows=max_rows, flush_rows=5)
@@ -79,14 +81,13 @@ class Rig:
         state = SessionState(session, 1, "0", "host", 1, "{}")
         balance = Balance(session, self.buffer.key)
         preparation = Preparation(state, self.buffer.key, book_rows, most_rows=100)
-        patience = {"interval_s": 0.01, "spill_after_s": 60.0, "call_timeout_s": 60.0, **limits}
         self.writer = WriterThread(
             BufferSource(self.buffer, preparation, balance, behind_at_rows=behind_at_rows),
             self.database,
             self.spool,
             Breaker(2, FullBackoff(retry_s, retry_s), FullBackoff(retry_s, retry_s)),
             balance,
-            Limits(**patience),
+            Limits(WriterLimits(interval_s=0.01), SpoolLimits(after_s=spill_after_s), call_timeout_s),
             session_id=session,
             on_end=self.ended.set,
             on_refusal=self.refusals.append,

@@ -1,1 +1,1 @@
-"""Commands."""
+"""Hold one file a command."""

@@ -1,4 +1,4 @@
-"""The command `archive`."""
+"""Define the command `archive`."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The command `bench`: the measures of `benchmarks/`, which stand in the source tree."""
+"""Define the command `bench`: the measures of `benchmarks/`, which stand in the source tree."""
 
 import os
 import signal

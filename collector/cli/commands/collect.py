@@ -1,4 +1,4 @@
-"""The command `collect`."""
+"""Define the command `collect`."""
 
 import time
 
@@ -28,19 +28,19 @@ def collect(
 
     Exit codes: 0 all is well and accounted for; 1 something accepted was lost; 2 a mistake in what was asked.
     """
-    from collector.app.logs import set_up_logging  # noqa: PLC0415
     from collector.cli.announcing import announce, log_notes  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
+    from collector.log.output import set_up_logging  # noqa: PLC0415
 
     loaded = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
     settings = loaded.settings
     set_up_logging(settings.logging, secrets=settings.secrets())
     announce(loaded)
     log_notes(loaded)
-    from collector.app.collector import Collector  # noqa: PLC0415  (what it imports takes a second)
+    from collector.app.wiring import make_collector  # noqa: PLC0415  (what it imports takes a second)
 
     screen = screen_for(settings.logging, wanted=not plain)
     least_s, most_s = PATIENCE_S
     patience_s = min(max(TOLD_WITHIN_S - (time.monotonic() - BEGAN_S), least_s), most_s)
-    return run_in_foreground(Collector(settings, patience_s=patience_s), seconds, screen=screen)
+    return run_in_foreground(make_collector(settings, patience_s=patience_s), seconds, screen=screen)

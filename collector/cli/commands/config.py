@@ -1,4 +1,4 @@
-"""The commands `config show` and `config check`."""
+"""Define the commands `config show` and `config check`."""
 
 import json
 
@@ -43,7 +43,7 @@ def show(
 
 @config.command("check")
 def check(*, file: ConfigFile = None, as_json: AsJson = False) -> int:
-    """Say whether the configuration can be used, or every mistake in it at once. Starts nothing.
+    """Check the configuration and print every mistake in it at once. Starts nothing.
 
     Example: python run.py config check --config live.yaml
 

@@ -1,4 +1,4 @@
-"""The command `coverage`."""
+"""Define the command `coverage`."""
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, DatabaseUrl, Exchange, TableName
-from collector.cli.plain import SECONDS_NS, can_say, print_table, width
+from collector.cli.plain import SECONDS_NS, can_print, print_table, width
 
 DAY_NS = 86_400 * SECONDS_NS
 LEAST_BAR = 10
@@ -109,7 +109,7 @@ def bar(spans: Iterable[tuple[int, int]], first_ns: int, last_ns: int, cells: in
         begin, end = (start - first_ns) / cell_ns, (until - first_ns) / cell_ns
         for number in range(int(begin), min(int(end) + 1, cells)):
             covered[number] += max(0.0, min(end, number + 1) - max(begin, number))
-    marks = (ALL, MOST, SOME, NONE) if can_say(ALL + MOST + SOME + NONE) else ("#", "+", "-", ".")
+    marks = (ALL, MOST, SOME, NONE) if can_print(ALL + MOST + SOME + NONE) else ("#", "+", "-", ".")
     return "".join(_mark(share, marks) for share in covered)
 
 

@@ -1,4 +1,4 @@
-"""The command `demo`."""
+"""Define the command `demo`."""
 
 import os
 import sys
@@ -28,10 +28,10 @@ def demo(
 
     Example: python run.py demo --seconds 20 --db ./demo.db
     """
-    from collector.app.collector import Collector  # noqa: PLC0415
-    from collector.app.logs import set_up_logging  # noqa: PLC0415
+    from collector.app.wiring import make_collector  # noqa: PLC0415
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
     from collector.exchanges.registry import DEFAULT_EXCHANGE  # noqa: PLC0415
+    from collector.log.output import set_up_logging  # noqa: PLC0415
     from collector.simulator import Simulator  # noqa: PLC0415
 
     markets = demo_markets()
@@ -43,7 +43,7 @@ def demo(
         names = "; ".join(f"{exchange} {', '.join(symbols)}" for exchange, symbols in markets.items())
         print(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
         screen = screen_for(settings.logging, wanted=not plain)
-        code = run_in_foreground(Collector(settings), seconds, screen=screen)
+        code = run_in_foreground(make_collector(settings), seconds, screen=screen)
     print_what_next(shown, markets[DEFAULT_EXCHANGE][0])
     return code
 
@@ -56,7 +56,7 @@ def demo_markets() -> dict[str, tuple[str, ...]]:
 
 
 def demo_settings(simulator: "Simulator", db: str, environ: Mapping[str, str]) -> "Settings":
-    """Return what the demo collects: everything from the simulator, the rest as the environment says."""
+    """Return the demo's settings: exchanges from the simulator, the rest from the environment."""
     from collector.exchanges.registry import EXCHANGES  # noqa: PLC0415
     from collector.settings import load_settings  # noqa: PLC0415
 
@@ -72,7 +72,7 @@ def demo_settings(simulator: "Simulator", db: str, environ: Mapping[str, str]) -
 
 
 def print_what_next(db: str, symbol: str) -> None:
-    """Say where the data is and what to do with it."""
+    """Print where the data is and what to do with it."""
     print(
         f"\nThe data is in {db}. Try:\n"
         f"  python run.py verify --db {db}\n"
@@ -83,6 +83,6 @@ def print_what_next(db: str, symbol: str) -> None:
 
 
 def _without_exchanges(environ: Mapping[str, str]) -> dict[str, str]:
-    """Keep what the environment says of database, logging and the like; the exchange is the simulated one."""
+    """Return the environment's settings without its exchanges: those are simulated."""
     ours = {name: value for name, value in environ.items() if name.upper().startswith("COLLECTOR_")}
     return {name: value for name, value in ours.items() if not name.upper().startswith("COLLECTOR_EXCHANGES")}

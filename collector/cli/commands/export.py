@@ -1,4 +1,4 @@
-"""The command `export`."""
+"""Define the command `export`."""
 
 import json
 import os
@@ -48,8 +48,13 @@ def export(
             table_name=table,
         )
     if as_json:
-        told = {"folder": str(done.folder), "files": done.files, "written": done.written, "rows": done.rows}
-        print(json.dumps(told))
+        summary = {
+            "folder": str(done.folder),
+            "files": done.files,
+            "written": done.written,
+            "rows": done.rows,
+        }
+        print(json.dumps(summary))
     else:
         left = done.files - done.written
         print(f"{done.rows:,} rows in {done.written} files written to {done.folder}, {left} unchanged")

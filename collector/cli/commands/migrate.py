@@ -1,4 +1,4 @@
-"""The commands `migrate up`, `migrate down` and `migrate status`."""
+"""Define the commands `migrate up`, `migrate down` and `migrate status`."""
 
 from typing import TYPE_CHECKING, Annotated
 

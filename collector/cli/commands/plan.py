@@ -1,16 +1,17 @@
-"""The command `plan`."""
+"""Define the command `plan`."""
 
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
-from collector.cli.planning import DAY_S, Line, expected_lines, make_plan, plain_values, print_plan
-from collector.cli.running import raised
+from collector.cli.planning import DAY_S, StreamPlan, expected_lines, make_plan, plain_values, print_plan
+from collector.cli.running import interrupt_raises
 from collector.events.batch import UNKNOWN
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def plan(
     ] = MEASURE_S,
     as_json: AsJson = False,
 ) -> int:
-    """Say what to expect: messages and rows a second, gigabytes a day, and when the disk will be full.
+    """Estimate messages and rows a second, gigabytes a day, and when the disk will be full.
 
     Example: python run.py plan --config live.yaml --measure
 
@@ -59,18 +60,18 @@ def plan(
     return 0
 
 
-def _measured(settings: "Settings", seconds: float) -> list[Line]:
-    """Collect for so long into a throw-away file; bytes are shared out by rows."""
-    from collector.app.collector import Collector  # noqa: PLC0415
-    from collector.app.logs import set_up_logging  # noqa: PLC0415
+def _measured(settings: "Settings", seconds: float) -> list[StreamPlan]:
+    """Collect for `seconds` into a throw-away file; its bytes are divided by rows."""
+    from collector.app.wiring import make_collector  # noqa: PLC0415
     from collector.cli.plain import progress  # noqa: PLC0415
+    from collector.log.output import set_up_logging  # noqa: PLC0415
 
-    quiet = settings.logging.model_copy(update={"level": "warning"})
+    quiet = replace(settings.logging, level="warning")
     set_up_logging(quiet, secrets=settings.secrets())
-    with raised(), tempfile.TemporaryDirectory(prefix="collector-plan-") as folder:
+    with interrupt_raises(), tempfile.TemporaryDirectory(prefix="collector-plan-") as folder:
         file = Path(folder) / "plan.db"
-        throw_away = settings.database.model_copy(update={"url": str(file)})
-        collector = Collector(settings.model_copy(update={"database": throw_away, "followers": ()}))
+        throw_away = replace(settings.database, url=str(file))
+        collector = make_collector(settings.model_copy(update={"database": throw_away, "followers": ()}))
         collector.start()
         try:
             with progress("seconds", shown=True) as show:
@@ -87,7 +88,7 @@ def _measured(settings: "Settings", seconds: float) -> list[Line]:
     rows = sum(state.written for state in states)
     bytes_a_row = file_bytes / rows if rows else 0.0
     return [
-        Line(
+        StreamPlan(
             *(state.exchange, state.symbol, state.channel),
             state.received / report.seconds,
             state.written / report.seconds,

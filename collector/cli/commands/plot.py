@@ -1,4 +1,4 @@
-"""The command `plot`."""
+"""Define the command `plot`."""
 
 from pathlib import Path
 from typing import Annotated

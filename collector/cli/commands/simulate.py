@@ -1,6 +1,8 @@
-"""The command `simulate`: exchanges on this machine, to try a collector on."""
+"""Define the command `simulate`: exchanges on this machine, to try a collector on."""
 
+import random
 import signal
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,16 +14,33 @@ def simulate(
     port: Annotated[
         int, typer.Option(help="Port to listen on, on 127.0.0.1; 0 picks a free one.", min=0, max=65535)
     ] = 8900,
-    seed: Annotated[int, typer.Option(help="Seed of the markets: the same seed, the same prices.")] = 7,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Seed of the markets and faults: the same seed, the same prices. 7; drawn with --nasty."
+        ),
+    ] = None,
     symbol: Annotated[
         list[str] | None,
         typer.Option(help="A market as EXCHANGE:SYMBOL, such as bybit:BTC/USDT:USDT. Repeatable."),
     ] = None,
     rate: Annotated[float, typer.Option(help="Updates a second of each market.", min=0)] = 50.0,
+    steady: Annotated[
+        bool,
+        typer.Option("--steady", help="An ideal market instead: an even pace, no distance, for benchmarks."),
+    ] = False,
+    nasty: Annotated[
+        bool,
+        typer.Option("--nasty", help="Every fault that there is, at times that depend on the seed alone."),
+    ] = False,
     bursts: Annotated[
         bool,
-        typer.Option("--bursts", help="Vary each market's rate: bursts and quiet spells, the same mean."),
+        typer.Option("--bursts", help="With --steady: bursts and quiet spells, the same mean rate."),
     ] = False,
+    send_log: Annotated[
+        Path | None,
+        typer.Option(help="A file for what is really put on each socket, as JSON lines."),
+    ] = None,
     replay: Annotated[
         list[str] | None,
         typer.Option(help="A recording to play in a market's place, as EXCHANGE:SYMBOL=FILE. Repeatable."),
@@ -35,10 +54,19 @@ def simulate(
 ) -> None:
     """Serve simulated exchanges on one local port until Ctrl-C.
 
+    Their markets are lively: bursts and silences, distance, clocks that are a little off.
+
     Example: python run.py simulate --port 8900 --symbol bybit:BTC/USDT:USDT --rate 20
     """
-    from collector.simulator import Simulator  # noqa: PLC0415  (the help must not wait for it)
+    from collector.errors import UserError  # noqa: PLC0415  (the help must not wait for it)
+    from collector.simulator import Simulator  # noqa: PLC0415
 
+    if steady and nasty:
+        raise UserError("--steady and --nasty exclude each other: choose one")
+    if bursts and not steady:
+        raise UserError("--bursts goes with --steady: a lively market has bursts anyway")
+    if seed is None:
+        seed = random.SystemRandom().randrange(1_000_000) if nasty else 7
     recordings = [each.partition("=") for each in replay or []]
     markets = [*(symbol or []), *(market for market, _, _ in recordings)]
     simulator = Simulator(
@@ -46,7 +74,9 @@ def simulate(
         seed=seed,
         symbols=_by_exchange(markets) if markets else None,
         updates_per_s=rate,
+        profile="nasty" if nasty else "steady" if steady else "lively",
         bursts=bursts,
+        send_log=send_log,
     )
     stopping = SignalSafeEvent()
     former = {
@@ -64,6 +94,11 @@ def simulate(
                 endpoints = simulator.endpoints(name)
                 print(f"  {name}:  # {', '.join(symbols)}")
                 print(f"    endpoints: {{rest: {endpoints['rest']}, ws: {endpoints['ws']}}}")
+            if nasty:
+                print(
+                    f"\nNasty market, seed {seed}: --nasty --seed {seed} brings the same faults again;"
+                    f"\nthe faults to come: http://127.0.0.1:{simulator.port}/_control/schedule?seconds=600"
+                )
             print(
                 f"\nFaults and truth: http://127.0.0.1:{simulator.port}/_control   Ctrl-C stops.", flush=True
             )

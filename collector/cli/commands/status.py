@@ -1,4 +1,4 @@
-"""The command `status`."""
+"""Define the command `status`."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The command `tail`."""
+"""Define the command `tail`."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ from collector.cli.options import (
     Seconds,
     TableName,
 )
-from collector.cli.running import rung_by_interrupt
+from collector.cli.running import set_by_interrupt
 
 LOOK_EVERY_S = 0.25
 BARS = (
@@ -72,7 +72,7 @@ def tail(
 
     until_s = None if seconds is None else time.monotonic() + seconds
     reader = Tail(db, Wanted(what, exchange, symbol), last=last, table_name=table)
-    with closing(reader), rung_by_interrupt() as stopped:
+    with closing(reader), set_by_interrupt() as stopped:
         while True:
             for row in reader.more():
                 print(json.dumps(row, default=str) if as_json else _line(row, SHOWN[what]))

@@ -1,4 +1,4 @@
-"""The command `verify`."""
+"""Define the command `verify`."""
 
 import json
 import sys

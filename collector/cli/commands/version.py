@@ -1,4 +1,4 @@
-"""The command `version`."""
+"""Define the command `version`."""
 
 import json
 import platform

@@ -2,21 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from collector.events.channel import OHLCV, Channel
 from collector.exchanges.binance import topics
 from collector.exchanges.exchange import (
     Addresses,
     CredentialQuestion,
     Exchange,
+    History,
     HttpMeaning,
-    Limits,
     MarketKind,
+    Past,
     Rate,
     Rest,
     RestSnapshot,
     Topics,
     Urls,
+    WebsocketLimits,
     requests_of,
 )
 
@@ -35,6 +38,7 @@ SNAPSHOT_WEIGHTS: Mapping[MarketKind, Sequence[tuple[int, int]]] = MappingProxyT
         "linear": ((50, 2), (100, 5), (500, 10), (1000, 20)),
     }
 )
+WEIGHT_A_MINUTE: Mapping[MarketKind, int] = MappingProxyType({"spot": 6000, "linear": 2400})
 LEAST_REST_DEPTH = 1000  # a narrow snapshot would have to be fetched again at every step of the price
 
 
@@ -62,6 +66,11 @@ def _urls(spot_rest: str, linear_rest: str, spot_ws: str, linear_ws: str) -> Url
         rest={"spot": f"{spot_rest}/api/v3", "linear": f"{linear_rest}/fapi/v1"},
         ws={"spot": (spot_ws,), "linear": (f"{linear_ws}/public/ws", f"{linear_ws}/market/ws")},
     )
+
+
+def _past(kind: MarketKind, method: str, rows: int, weight: float, paging: Literal["id", "time"]) -> Past:
+    budget = Rate(WEIGHT_A_MINUTE[kind], 60.0)
+    return Past(method, rows, weight, budget, paging, id_kind="agg" if paging == "id" else None)
 
 
 BINANCE = Exchange(
@@ -101,12 +110,12 @@ BINANCE = Exchange(
         ws_base_never_holds="/stream",
         ccxt_urls_key={"live": "api", "testnet": "test", "demo": "demo"},
         # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
-        index=lambda kind, channel: int(kind == "linear" and channel.startswith("ohlcv.")),
+        index=lambda kind, channel: int(kind == "linear" and Channel.of(channel).family == OHLCV),
     ),
     # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams: 300 connections in 5
     # minutes, 5 messages a second, 1024 streams a connection; USD-M takes 10 messages a second. Changes of a
     # book are pushed each 100 ms.
-    limits=Limits(
+    limits=WebsocketLimits(
         connects=Rate(300, 300.0),
         requests={"spot": Rate(5, 1.0), "linear": Rate(10, 1.0)},
         topics=1024,
@@ -126,7 +135,20 @@ BINANCE = Exchange(
         request=snapshot_request,
         read=_read_snapshot,
         depth=lambda kind, depth: min(max(depth, LEAST_REST_DEPTH), SNAPSHOT_DEPTHS[kind][-1]),
-        weight_a_minute={"spot": 6000.0, "linear": 2400.0},
+        weight_a_minute=WEIGHT_A_MINUTE,
+    ),
+    # Of the addresses of SNAPSHOT_DEPTHS, "Compressed/Aggregate trades list" and "Kline/Candlestick data".
+    # How far back is not documented. Single trades (`historicalTrades`) need a key. Bars of USD-M weigh 1
+    # below 100 rows, 2 below 500, 5 up to 1000, then 10.
+    history=History(
+        trades={
+            "spot": _past("spot", "public_get_aggtrades", 1000, 4.0, "id"),
+            "linear": _past("linear", "fapipublic_get_aggtrades", 1000, 20.0, "id"),
+        },
+        bars={
+            "spot": _past("spot", "public_get_klines", 1000, 2.0, "time"),
+            "linear": _past("linear", "fapipublic_get_klines", 499, 2.0, "time"),
+        },
     ),
     shared_numbers="update",
     numbers_trades=True,

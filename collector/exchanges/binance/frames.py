@@ -1,4 +1,4 @@
-"""Tell Binance's frames apart: market data raw or in a combined stream, answers to requests, and the rest."""
+"""Read Binance's frames: market data raw or in a combined stream, answers to requests, and the rest."""
 
 from collections.abc import Sequence
 
@@ -64,7 +64,7 @@ def _read(text: str) -> Message:
 
 
 def _read_by_keys(text: str) -> Message:
-    """Read a frame whose first characters do not tell what it is."""
+    """Read a frame that its first characters do not identify."""
     if text.lstrip().startswith("["):  # the streams of all markets, such as `!ticker@arr`
         _list_decoder.decode(text)
         return Other()
@@ -91,7 +91,7 @@ def _read_answer(envelope: _Envelope) -> Message:
 
 
 def _is_partial_book(stream: str) -> bool:
-    """Tell `btcusdt@depth20`: on USD-M it sends `depthUpdate` too, but whole levels, not changes."""
+    """Return whether it is `btcusdt@depth20`: on USD-M it sends `depthUpdate` too, but whole levels."""
     return stream.partition("@depth")[2][:1].isdigit()
 
 

@@ -14,7 +14,7 @@ from msgspec import field
 from collector.errors import FrameError
 from collector.events.columns import INT64_MAX
 from collector.events.messages import Candle, Delta, Message, Side, Snapshot, TopOfBook, Trade
-from collector.exchanges.values import check_best, check_whole
+from collector.events.numbers import check_best, check_whole
 
 NO_MESSAGE_BEFORE = -1  # `pu` of a market's first message
 MARKET_TRADE = "MARKET"
@@ -91,7 +91,7 @@ _kline_decoder = msgspec.json.Decoder(_Kline, strict=False)
 
 
 def read_rest_book(text: str, topic: str) -> Snapshot:
-    """Read a book of REST; spot tells no time."""
+    """Read a book of REST; spot sends no time."""
     book = _rest_book_decoder.decode(text)
     check_whole("lastUpdateId", book.update)
     if book.transaction_ms is not None:

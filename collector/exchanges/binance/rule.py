@@ -4,9 +4,9 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams, "H
 book correctly", and the page of the same name of USD-M futures.
 """
 
-from collector.book.verified import Verdict
+from collector.book.verified import Verdict, WholeBooks
+from collector.events.channel import BBO
 from collector.events.messages import Delta, Snapshot
-from collector.exchanges.top_of_book import TopOfBookOnly
 
 
 class _Continuity:
@@ -32,7 +32,7 @@ class SpotContinuity(_Continuity):
         return _repeats_or_breaks(last_sequence, delta)
 
     def bridge(self, snapshot_sequence: int, delta: Delta) -> Verdict:
-        """Judge a delta that shall be the first after a snapshot.
+        """Judge whether a delta can be the first after a snapshot.
 
         REPEATS: the snapshot holds it already, drop it. CONTINUES: it joins. BREAKS: something between was
         not seen, the snapshot is too old, fetch another.
@@ -55,7 +55,7 @@ class UsdmContinuity(_Continuity):
         return _repeats_or_breaks(last_sequence, delta)
 
     def bridge(self, snapshot_sequence: int, delta: Delta) -> Verdict:
-        """Judge a delta that shall be the first after a snapshot; verdicts as on spot.
+        """Judge whether a delta can be the first after a snapshot; verdicts as on spot.
 
         The one that ends where the snapshot ends joins: it changes nothing, and its `u` carries on.
         """
@@ -68,15 +68,15 @@ class UsdmContinuity(_Continuity):
         return Verdict.CONTINUES if joins else Verdict.BREAKS
 
 
-def rule_of(kind: str, channel: str, _market: object) -> SpotContinuity | UsdmContinuity | TopOfBookOnly:
+def rule_of(kind: str, channel: str, _market: object) -> SpotContinuity | UsdmContinuity | WholeBooks:
     """Make the rule of a book. Every depth has the same: the diffs are of the whole book."""
-    if channel == "bbo":
-        return TopOfBookOnly()
+    if channel == BBO:
+        return WholeBooks()
     return SpotContinuity() if kind == "spot" else UsdmContinuity()
 
 
 def _repeats_or_breaks(last_sequence: int | None, delta: Delta) -> Verdict:
-    """Tell the last message once more from a gap.
+    """Distinguish the last message, sent again, from a gap.
 
     Ids that fall further are a gap too: taken for repeats, numbers that began again would freeze the book.
     """

@@ -8,11 +8,13 @@ from collector.exchanges.exchange import (
     Addresses,
     CredentialQuestion,
     Exchange,
+    History,
     HttpMeaning,
-    Limits,
+    Past,
     Rate,
     Topics,
     Urls,
+    WebsocketLimits,
     requests_of,
 )
 
@@ -27,6 +29,15 @@ def _urls(rest: str, ws: str) -> Urls:
 # Pushes of a book: 1 level each 10 ms, 50 each 20 ms, 200 each 100 ms (spot: 200 ms), 1000 each 200 ms.
 _LINEAR = {"book.1": 100.0, "book": 50.0, "book.200": 10.0, "book.1000": 5.0, "bbo": 100.0}
 _BUSY = {"trade": 20.0, "ohlcv": 1.0}
+
+_PER_ADDRESS = Rate(600, 5.0)  # https://bybit-exchange.github.io/docs/v5/rate-limit, "HTTP IP limit"
+
+
+def _newest_trades(rows: int) -> Past:
+    """Describe trades: REST has the newest only, and takes neither an id nor a time."""
+    method = "public_get_v5_market_recent_trade"
+    return Past(method, rows, 1.0, _PER_ADDRESS, paging=None, newest_rows=rows, id_kind="trade")
+
 
 BYBIT = Exchange(
     name="bybit",
@@ -53,7 +64,7 @@ BYBIT = Exchange(
     ),
     # https://bybit-exchange.github.io/docs/v5/ws/connect: 500 connections in 5 minutes, 21,000 characters of
     # topics a connection. No limit of messages is documented.
-    limits=Limits(
+    limits=WebsocketLimits(
         connects=Rate(500, 300.0),
         requests=dict.fromkeys(KINDS, Rate(20, 1.0)),
         topics=200,
@@ -70,6 +81,13 @@ BYBIT = Exchange(
         subscribe=topics.subscribe,
         unsubscribe=topics.unsubscribe,
         ping=topics.ping,
+    ),
+    history=History(
+        # https://bybit-exchange.github.io/docs/v5/market/recent-trade
+        trades={"spot": _newest_trades(60), "linear": _newest_trades(1000)},
+        # https://bybit-exchange.github.io/docs/v5/market/kline: from `start` to `end`; how far back it does
+        # not say.
+        bars=dict.fromkeys(KINDS, Past("public_get_v5_market_kline", 1000, 1.0, _PER_ADDRESS, paging="time")),
     ),
     shared_numbers="cross",
     bars_open_at_last_close=True,  # as recorded: the first trade of a bar may be elsewhere

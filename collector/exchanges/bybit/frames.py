@@ -1,4 +1,4 @@
-"""Tell Bybit v5 public frames apart. https://bybit-exchange.github.io/docs/v5/ws/connect."""
+"""Read Bybit v5 public frames. https://bybit-exchange.github.io/docs/v5/ws/connect."""
 
 from collections.abc import Sequence
 

@@ -15,8 +15,8 @@ import msgspec
 from collector.errors import FrameError
 from collector.events.columns import INT64_MAX
 from collector.events.messages import Candle, Delta, Message, Side, Snapshot, Trade
+from collector.events.numbers import check_whole
 from collector.exchanges.bybit.topics import INTERVALS
-from collector.exchanges.values import check_whole
 
 RESTART_SEQUENCE = 1
 BLOCK_TRADE = "BLOCK"  # agreed outside the book
@@ -107,7 +107,7 @@ def _trade(topic: str, trade: _Trade) -> Trade:
 
 
 def read_bars(text: str) -> Sequence[Message]:
-    """Read bars as they stand. Their topic tells the interval: `kline.1.BTCUSDT`."""
+    """Read bars as they stand. Their topic has the interval: `kline.1.BTCUSDT`."""
     frame = _bars_decoder.decode(text)
     code = frame.topic.split(".")[1] if frame.topic.count(".") > 1 else ""
     if code not in INTERVALS:

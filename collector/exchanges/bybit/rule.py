@@ -3,11 +3,10 @@
 https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook.
 """
 
-from collector.book.verified import Verdict
+from collector.book.verified import Verdict, WholeBooks
+from collector.events.channel import Channel
 from collector.events.messages import Delta, Snapshot
 from collector.exchanges.bybit.topics import TOP_OF_BOOK_DEPTH
-from collector.exchanges.exchange import depth_of
-from collector.exchanges.top_of_book import TopOfBookOnly
 
 
 class Continuity:
@@ -41,9 +40,9 @@ class TopContinuity(Continuity):
 
     def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
         """Judge a snapshot by its `u`, which must not fall."""
-        return TopOfBookOnly().judge_snapshot(last_sequence, snapshot)
+        return WholeBooks().judge_snapshot(last_sequence, snapshot)
 
 
 def rule_of(_kind: str, channel: str, _market: object) -> Continuity:
     """Make the rule of a book."""
-    return TopContinuity() if depth_of(channel) == TOP_OF_BOOK_DEPTH else Continuity()
+    return TopContinuity() if Channel.of(channel).depth == TOP_OF_BOOK_DEPTH else Continuity()

@@ -1,7 +1,9 @@
-"""Name what is collected from Bybit v5, and ask for it. https://bybit-exchange.github.io/docs/v5/ws/connect."""
+"""Build Bybit v5's topics and requests. https://bybit-exchange.github.io/docs/v5/ws/connect."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+
+from collector.events.channel import OHLCV, TRADE, Channel
 
 TOP_OF_BOOK_DEPTH = 1
 # https://bybit-exchange.github.io/docs/v5/enum#interval: minutes, or a letter.
@@ -26,16 +28,14 @@ INTERVALS: Mapping[str, str] = MappingProxyType({code: interval for interval, co
 
 
 def topic(market_id: str, symbol: str, channel: str) -> str:
-    """Name a channel of a market; the best bid and ask are its order book at depth 1."""
+    """Return the topic of a channel of a market; the best bid and ask are its order book at depth 1."""
     del symbol
-    family, _, detail = channel.partition(".")
-    if family == "book" and detail.isdecimal():
-        return f"orderbook.{detail}.{market_id}"
-    if family == "ohlcv" and detail in CODES:
-        return f"kline.{CODES[detail]}.{market_id}"
-    if channel == "bbo":
-        return f"orderbook.{TOP_OF_BOOK_DEPTH}.{market_id}"
-    if channel == "trade":
+    meant = Channel.of(channel)
+    if meant.is_book and meant.is_well_formed:
+        return f"orderbook.{meant.depth}.{market_id}"
+    if meant.family == OHLCV and meant.interval in CODES:
+        return f"kline.{CODES[meant.interval]}.{market_id}"
+    if channel == TRADE:
         return f"publicTrade.{market_id}"
     raise ValueError(
         f"{channel} is no channel of Bybit: book.<depth>, bbo, trade or ohlcv.<interval> expected"
@@ -43,15 +43,15 @@ def topic(market_id: str, symbol: str, channel: str) -> str:
 
 
 def subscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
-    """Make the request that asks for topics."""
+    """Build the request that subscribes topics."""
     return {"op": "subscribe", "req_id": request_id, "args": list(topics)}
 
 
 def unsubscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
-    """Make the request that ends topics."""
+    """Build the request that unsubscribes topics."""
     return {"op": "unsubscribe", "req_id": request_id, "args": list(topics)}
 
 
 def ping(request_id: str) -> dict[str, object]:
-    """Make the request that a living connection answers."""
+    """Build the ping request."""
     return {"op": "ping", "req_id": request_id}

@@ -6,12 +6,17 @@ from collector.exchanges.exchange import (
     Addresses,
     CredentialQuestion,
     Exchange,
-    Limits,
+    History,
+    Past,
     Rate,
     Topics,
     Urls,
+    WebsocketLimits,
 )
 from collector.exchanges.kraken import topics
+
+# As ccxt asks, which found one call a second to be too many.
+_PER_ADDRESS = Rate(1, 1.2)
 
 KRAKEN = Exchange(
     name="kraken",
@@ -28,7 +33,7 @@ KRAKEN = Exchange(
     ),
     # https://docs.kraken.com/api/docs/guides/spot-ws-intro: some 150 connections in 10 minutes, rolling. How
     # many messages are too many is not documented ("Exceeded msg rate"), nor how many topics.
-    limits=Limits(
+    limits=WebsocketLimits(
         connects=Rate(150, 600.0),
         requests={"spot": Rate(5, 1.0)},
         topics=100,
@@ -42,6 +47,13 @@ KRAKEN = Exchange(
         unsubscribe=topics.unsubscribe,
         ping=topics.ping,
         answers_each=True,
+    ),
+    # https://docs.kraken.com/exchange/guides/general/historical-data: 1000 trades a call, paged by `since`
+    # in nanoseconds; https://support.kraken.com/hc/en-us/articles/218198197: all that there ever were. Bars
+    # are the newest 720, whatever `since`: https://docs.kraken.com/api-reference/market-data/get-ohlc-data.
+    history=History(
+        trades={"spot": Past("public_get_trades", 1000, 1.0, _PER_ADDRESS, paging="time", id_kind="trade")},
+        bars={"spot": Past("public_get_ohlc", 720, 1.0, _PER_ADDRESS, paging=None, newest_rows=720)},
     ),
     numbers_trades=True,
     confirms_bars=False,

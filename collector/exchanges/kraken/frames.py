@@ -1,4 +1,4 @@
-"""Tell the frames of Kraken's websocket v2 apart: market data, signs of life, answers to requests, the rest.
+"""Read the frames of Kraken's websocket v2: market data, signs of life, answers to requests, the rest.
 
 https://docs.kraken.com/api/docs/websocket-v2/status and the pages beside it.
 """
@@ -86,7 +86,7 @@ def _ack(envelope: _Envelope, accepted: bool) -> Ack:
 
 
 def _topic(confirmed: _Subscribed) -> str | None:
-    """Name what was confirmed; None where it is nothing that we ask for."""
+    """Return the topic that was confirmed; None where it is none of ours."""
     channel: str | None = None
     if confirmed.channel == "book":
         channel = f"book.{confirmed.depth}"

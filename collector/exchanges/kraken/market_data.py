@@ -14,8 +14,8 @@ import msgspec
 
 from collector.errors import FrameError
 from collector.events.messages import Candle, Delta, Message, Side, Snapshot, TopOfBook, Trade
+from collector.events.numbers import check_best, check_whole
 from collector.exchanges.kraken.topics import INTERVALS, name
-from collector.exchanges.values import check_best, check_whole
 
 SNAPSHOT = "snapshot"
 CRC32_MAX = 2**32 - 1
@@ -164,7 +164,7 @@ def _trade(trade: _Trade, past: bool) -> Trade:
 
 
 def read_bars(text: str) -> list[Message]:
-    """Read bars as they stand: that one is over shows only when a later one is there."""
+    """Read bars as they stand: one is over only when a later one is there."""
     frame = _bars_decoder.decode(text)
     exchange_ms = optional_milliseconds(frame.timestamp)
     past = frame.type == SNAPSHOT

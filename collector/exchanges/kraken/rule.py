@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
-from collector.book.book import OrderBook
-from collector.book.verified import Verdict
+from collector.book.order_book import OrderBook
+from collector.book.verified import Verdict, WholeBooks
+from collector.events.channel import BBO, Channel
 from collector.events.messages import Delta, Levels, Snapshot, Texts
-from collector.exchanges.exchange import depth_of
-from collector.exchanges.top_of_book import TopOfBookOnly
 
 CHECKSUM_LEVELS = 10  # at every subscribed depth
 
@@ -30,7 +29,7 @@ class Checksum:
         self._asks: dict[float, str] = {}
 
     def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
-        """Let every delta be applied: `prove` judges what comes of it."""
+        """Accept every delta: `prove` checks the book that results."""
         del last_sequence, delta
         return Verdict.CONTINUES
 
@@ -79,12 +78,12 @@ class Checksum:
         return crc32("".join(digits).encode())
 
 
-def rule_of(_kind: str, channel: str, market: Mapping[str, Any]) -> Checksum | TopOfBookOnly:
+def rule_of(_kind: str, channel: str, market: Mapping[str, Any]) -> Checksum | WholeBooks:
     """Make the rule of a book, for the decimals that the exchange says its market has."""
-    if channel == "bbo":
-        return TopOfBookOnly()
-    told = market["info"]
-    return Checksum(depth_of(channel), int(told["pair_decimals"]), int(told["lot_decimals"]))
+    if channel == BBO:
+        return WholeBooks()
+    info = market["info"]
+    return Checksum(Channel.of(channel).depth, int(info["pair_decimals"]), int(info["lot_decimals"]))
 
 
 def _keep(kept: dict[float, str], levels: Levels, texts: Texts) -> None:

@@ -1,4 +1,4 @@
-"""Name what is collected from Kraken's spot market, websocket v2, and ask for it.
+"""Build the topics and requests of Kraken's spot market, websocket v2.
 
 A topic is `<channel>:<Kraken's name of the market>`: `book.25:BTC/USD`, `trade:BTC/USD`, `bbo:BTC/USD`,
 `ohlcv.1m:BTC/USD`. Every symbol of a request is answered by itself:
@@ -8,6 +8,8 @@ https://docs.kraken.com/api/docs/guides/spot-ws-intro.
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from collector.events.channel import BBO, BOOK, OHLCV, TRADE, Channel
+
 DEPTHS = (10, 25, 100, 500, 1000)  # https://docs.kraken.com/api/docs/websocket-v2/book
 # https://docs.kraken.com/api/docs/websocket-v2/ohlc
 INTERVALS: Mapping[int, str] = MappingProxyType(
@@ -16,8 +18,8 @@ INTERVALS: Mapping[int, str] = MappingProxyType(
 MINUTES: Mapping[str, int] = MappingProxyType({name: minutes for minutes, name in INTERVALS.items()})
 CHANNELS: tuple[str, ...] = (
     *(f"book.{depth}" for depth in DEPTHS),
-    "bbo",
-    "trade",
+    BBO,
+    TRADE,
     *(f"ohlcv.{interval}" for interval in MINUTES),
 )
 # ccxt renames currencies: its LUNA/USD is Kraken's LUNA2/USD, while Kraken's LUNA/USD is another coin.
@@ -31,7 +33,7 @@ _CHANNEL_NUMBERS = 100
 
 
 def topic(market_id: str, symbol: str, channel: str) -> str:
-    """Name a channel of a market."""
+    """Return the topic of a channel of a market."""
     del market_id  # the ids of REST, such as XXBTZUSD, are not known here
     if channel not in CHANNELS:
         raise ValueError(f"{channel} is no channel of Kraken: one of {', '.join(CHANNELS)} expected")
@@ -40,24 +42,24 @@ def topic(market_id: str, symbol: str, channel: str) -> str:
 
 
 def route(topic: str) -> str:
-    """Return what a frame of a topic is known by: a frame of a book does not tell the subscribed depth."""
+    """Return what routes a topic's frames: a book's frame does not have the subscribed depth."""
     channel, market = split(topic)
-    return name(channel.partition(".")[0], market) if channel.startswith("book.") else topic
+    return name(BOOK, market) if Channel.of(channel).family == BOOK else topic
 
 
 def name(channel: str, market: str) -> str:
-    """Put a topic together."""
+    """Join a topic from its parts."""
     return f"{channel}:{market}"
 
 
 def split(topic: str) -> tuple[str, str]:
-    """Take a topic apart: channel, market."""
+    """Split a topic: channel, market."""
     channel, _, market = topic.partition(":")
     return channel, market
 
 
 def number(request_id: str, channel: str) -> int:
-    """Make the number that goes with a request."""
+    """Build the number that goes with a request."""
     return int(request_id) * _CHANNEL_NUMBERS + CHANNELS.index(channel)
 
 
@@ -68,7 +70,7 @@ def asked(number: int) -> tuple[str, str | None]:
 
 
 def requests(topics: Sequence[str]) -> list[list[str]]:
-    """Put together what one request can ask for: many symbols of one channel, depth or interval."""
+    """Group topics by request: many symbols of one channel, depth or interval."""
     groups: dict[str, list[str]] = {}
     for each in topics:
         groups.setdefault(split(each)[0], []).append(each)
@@ -76,18 +78,18 @@ def requests(topics: Sequence[str]) -> list[list[str]]:
 
 
 def subscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
-    """Make the request that asks for topics of one channel. Raises ValueError when there are several."""
+    """Build the request that subscribes topics of one channel. Raises ValueError when there are several."""
     # Snapshots of trades and bars (the last 50, the last bars) reach over the hole of a short disconnect.
     return _request("subscribe", topics, request_id, {"snapshot": True})
 
 
 def unsubscribe(topics: Sequence[str], request_id: str) -> dict[str, object]:
-    """Make the request that ends topics of one channel. Raises ValueError when there are several."""
+    """Build the request that unsubscribes topics of one channel. Raises ValueError when there are several."""
     return _request("unsubscribe", topics, request_id, {})
 
 
 def ping(request_id: str) -> dict[str, object]:
-    """Make the request that a living connection answers."""
+    """Build the ping request."""
     return {"method": "ping", "req_id": int(request_id)}
 
 
@@ -104,11 +106,11 @@ def _request(
 
 
 def _wire_channel(channel: str) -> dict[str, object]:
-    family, _, detail = channel.partition(".")
-    if family == "book":
-        return {"channel": "book", "depth": int(detail)}
-    if family == "ohlcv":
-        return {"channel": "ohlc", "interval": MINUTES[detail]}
-    if family == "bbo":
+    meant = Channel.of(channel)
+    if meant.family == BOOK:
+        return {"channel": "book", "depth": meant.depth}
+    if meant.family == OHLCV:
+        return {"channel": "ohlc", "interval": MINUTES[meant.interval]}
+    if meant.family == BBO:
         return {"channel": "ticker", "event_trigger": "bbo"}
-    return {"channel": family}
+    return {"channel": "trade"}

@@ -7,8 +7,20 @@ from types import MappingProxyType
 from typing import Any
 
 from collector.errors import UserError
+from collector.events.channel import OHLCV, Channel
 from collector.events.contract_size import ContractSize, contract_size
-from collector.exchanges.exchange import KINDS, Addresses, Exchange, Limits, Rate, Topics, Urls, requests_of
+from collector.exchanges.exchange import (
+    KINDS,
+    Addresses,
+    Exchange,
+    History,
+    Past,
+    Rate,
+    Topics,
+    Urls,
+    WebsocketLimits,
+    requests_of,
+)
 from collector.exchanges.okx import topics
 
 
@@ -18,16 +30,18 @@ def _urls(rest: str, ws: str) -> Urls:
 
 def _contract_size(market: Mapping[str, Any]) -> ContractSize | None:
     """Return what a contract of a swap is worth; spot sizes are in the base currency."""
-    told = market["info"]
+    info = market["info"]
     if not market["contract"]:
         return None
-    if told["ctValCcy"] != market["baseId"]:
-        text = f"a contract is worth {told['ctVal']} {told['ctValCcy']}, expected so many {market['baseId']}"
+    if info["ctValCcy"] != market["baseId"]:
+        text = f"a contract is worth {info['ctVal']} {info['ctValCcy']}, expected so many {market['baseId']}"
         raise UserError(f"{market['symbol']}: sizes cannot be made into the base currency: {text}")
-    return contract_size(Decimal(told["ctVal"]) * Decimal(told["ctMult"]), Decimal(told["lotSz"]))
+    return contract_size(Decimal(info["ctVal"]) * Decimal(info["ctMult"]), Decimal(info["lotSz"]))
 
 
 _BUSY = {"book": 10.0, "bbo": 100.0, "book.1": 100.0, "trade": 20.0, "ohlcv": 2.0}
+
+_PER_ENDPOINT = Rate(20, 2.0)
 
 OKX = Exchange(
     name="okx",
@@ -45,11 +59,11 @@ OKX = Exchange(
         ccxt_rest={"rest": "{rest}"},
         ccxt_ws="{ws}/okx/ws/v5",
         ccxt_urls_key={"live": "api", "testnet": "test"},
-        index=lambda _kind, channel: int(channel.startswith("ohlcv.")),  # 1: business
+        index=lambda _kind, channel: int(Channel.of(channel).family == OHLCV),  # 1: business
     ),
     # "Connect": 3 connections a second of one address; 480 requests to subscribe and the like an hour and
     # connection, pings apart. "Order book channel": fewer than 30 books a connection.
-    limits=Limits(
+    limits=WebsocketLimits(
         connects=Rate(3, 1.0),
         requests=dict.fromkeys(KINDS, Rate(480, 3600.0)),
         counts_pings=False,
@@ -63,6 +77,17 @@ OKX = Exchange(
         subscribe=partial(topics.request, "subscribe"),
         unsubscribe=partial(topics.request, "unsubscribe"),
         ping=lambda _request_id: "ping",  # bare text, answered with `pong`
+    ),
+    # "Trades history": 100 rows, 20 requests in 2 seconds, the last three months, paged by `tradeId` (or by
+    # time, backwards only). "Candlesticks history": 300 rows, 20 requests in 2 seconds, "recent years".
+    history=History(
+        trades=dict.fromkeys(
+            KINDS,
+            Past("public_get_market_history_trades", 100, 1.0, _PER_ENDPOINT, paging="id", newest_days=90),
+        ),
+        bars=dict.fromkeys(
+            KINDS, Past("public_get_market_history_candles", 300, 1.0, _PER_ENDPOINT, paging="time")
+        ),
     ),
     contract_size=_contract_size,
     quiet_after_s=75.0,  # a book that does not change is sent again, or said not to, after about 60 s

@@ -1,4 +1,4 @@
-"""Tell OKX v5 frames apart. https://www.okx.com/docs-v5/en/#overview-websocket."""
+"""Read OKX v5 frames. https://www.okx.com/docs-v5/en/#overview-websocket."""
 
 from collections.abc import Sequence
 

@@ -12,8 +12,8 @@ from msgspec import field
 
 from collector.errors import FrameError
 from collector.events.messages import Candle, Delta, Message, Side, Snapshot, Trade
+from collector.events.numbers import check_whole
 from collector.exchanges.okx.topics import CANDLE, INTERVALS
-from collector.exchanges.values import check_whole
 
 Entry = TypeVar("Entry")
 
@@ -26,7 +26,7 @@ class Argument(msgspec.Struct, gc=False):
 
     @property
     def topic(self) -> str:
-        """The name under which it was subscribed."""
+        """Return the topic under which it was subscribed."""
         return f"{self.channel}:{self.instrument}"
 
 
@@ -92,7 +92,7 @@ def read_trades(text: str) -> Sequence[Message]:
 
 
 def read_bars(text: str) -> Sequence[Message]:
-    """Read bars as they stand. The channel tells the interval: `candle1m`."""
+    """Read bars as they stand. The channel has the interval: `candle1m`."""
     frame = _bars_decoder.decode(text)
     interval = INTERVALS.get(frame.arg.channel.removeprefix(CANDLE))
     if interval is None:

@@ -3,10 +3,9 @@
 https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-channel, "Sequence ID".
 """
 
-from collector.book.verified import Verdict
+from collector.book.verified import Verdict, WholeBooks
 from collector.events.messages import Delta, Snapshot
 from collector.exchanges.okx.topics import BOOK, BOOKS
-from collector.exchanges.top_of_book import TopOfBookOnly
 
 
 class PreviousSequence:
@@ -34,6 +33,6 @@ class PreviousSequence:
         return Verdict.REPEATS if repeats else Verdict.RESTARTS
 
 
-def rule_of(_kind: str, channel: str, _market: object) -> PreviousSequence | TopOfBookOnly:
+def rule_of(_kind: str, channel: str, _market: object) -> PreviousSequence | WholeBooks:
     """Make the rule of a book; the short ones come whole each time."""
-    return PreviousSequence() if BOOKS[channel] == BOOK else TopOfBookOnly()
+    return PreviousSequence() if BOOKS[channel] == BOOK else WholeBooks()

@@ -1,10 +1,12 @@
-"""Name what is collected from OKX v5, and ask for it. https://www.okx.com/docs-v5/en/#overview-websocket.
+"""Build OKX v5's topics and requests. https://www.okx.com/docs-v5/en/#overview-websocket.
 
 A topic is `<OKX's channel>:<instrument>`: `books:BTC-USDT`, `candle1H:BTC-USDT-SWAP`.
 """
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+
+from collector.events.channel import OHLCV, TRADE, Channel
 
 # Bars of six hours and more begin with the day of UTC where the code says so; else with Hong Kong's.
 CODES: Mapping[str, str] = MappingProxyType(
@@ -21,21 +23,21 @@ CANDLE = "candle"
 
 
 def topic(market_id: str, symbol: str, channel: str) -> str:
-    """Name a channel of a market."""
+    """Return the topic of a channel of a market."""
     del symbol
-    family, _, detail = channel.partition(".")
+    meant = Channel.of(channel)
     if channel in BOOKS:
         return f"{BOOKS[channel]}:{market_id}"
-    if channel == "trade":
+    if channel == TRADE:
         return f"trades:{market_id}"
-    if family == "ohlcv" and detail in CODES:
-        return f"{CANDLE}{CODES[detail]}:{market_id}"
+    if meant.family == OHLCV and meant.interval in CODES:
+        return f"{CANDLE}{CODES[meant.interval]}:{market_id}"
     raise ValueError(
         f"{channel} is no channel of OKX: {', '.join(BOOKS)}, trade or ohlcv.<interval> expected"
     )
 
 
 def request(operation: str, topics: Sequence[str], request_id: str) -> dict[str, object]:
-    """Make the request that asks for topics, or ends them."""
+    """Build the request that subscribes topics, or unsubscribes them."""
     arguments = [dict(zip(("channel", "instId"), each.split(":"), strict=True)) for each in topics]
     return {"id": request_id, "op": operation, "args": arguments}

@@ -1,4 +1,4 @@
-"""Collect from any exchange that ccxt.pro knows and nobody wrote a folder for: its books, and no proof."""
+"""Collect books from any exchange of ccxt.pro without a folder of its own, unproven."""
 
 from collector.exchanges.unverified.facts import CCXT_NAMES, UNVERIFIED
 

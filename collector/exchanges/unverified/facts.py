@@ -1,4 +1,4 @@
-"""State what can be had of any other exchange that ccxt.pro knows: its books as ccxt keeps them, unproven.
+"""State the facts of all other exchanges of ccxt.pro: their books as ccxt keeps them, unproven.
 
 How deep a book is the exchange decides; addresses are ccxt's.
 """
@@ -9,11 +9,11 @@ from collector.exchanges.exchange import (
     KINDS,
     Addresses,
     Exchange,
-    Limits,
     Payload,
     Rate,
     Topics,
     Urls,
+    WebsocketLimits,
 )
 
 # Of ccxt.pro 4.5.90, all of them: those with a folder of their own are left out by the registry. A test
@@ -33,7 +33,7 @@ DEEPEST = 1000
 
 
 def _topic(market_id: str, symbol: str, channel: str) -> str:
-    """Name a stream; every channel of a market is read off the one book that ccxt keeps of it."""
+    """Return the name of a stream; all channels of a market are read off the one book that ccxt keeps."""
     del market_id
     return f"{symbol} {channel}"
 
@@ -55,7 +55,7 @@ UNVERIFIED = Exchange(
         ccxt_urls_key={"live": "api"},
     ),
     # Nobody looked up the limits of the others: few enough for all.
-    limits=Limits(
+    limits=WebsocketLimits(
         connects=Rate(60, 300.0),
         requests=dict.fromkeys(KINDS, Rate(2, 1.0)),
         topics=20,

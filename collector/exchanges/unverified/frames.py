@@ -6,6 +6,6 @@ from collector.events.messages import Message, Other
 
 
 def read_frame(text: str) -> Sequence[Message]:
-    """Say that a frame is not ours to read."""
+    """Return `Other`: the frame is ccxt's to read."""
     del text
     return (Other(),)

@@ -1,25 +1,8 @@
-"""Take what ccxt says of an exchange that nobody wrote a folder for: there is no proof of it."""
+"""Accept every book of ccxt as it comes: for these exchanges there is no proof."""
 
-from collector.book.verified import Verdict
-from collector.events.messages import Delta, Snapshot
-
-
-class Unproven:
-    """Each state of the book follows the one before because ccxt says so."""
-
-    verification = "none"
-
-    def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
-        """Refuse: ccxt's books come whole."""
-        del last_sequence, delta
-        return Verdict.BREAKS
-
-    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
-        """Take what comes."""
-        del last_sequence, snapshot
-        return Verdict.CONTINUES
+from collector.book.verified import WholeBooks
 
 
-def rule_of(_kind: str, _channel: str, _market: object) -> Unproven:
-    """Make the rule of a book."""
-    return Unproven()
+def rule_of(_kind: str, _channel: str, _market: object) -> WholeBooks:
+    """Return the rule of a book: ccxt's come whole."""
+    return WholeBooks("none", ids_grow=False)

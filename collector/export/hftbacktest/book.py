@@ -25,12 +25,12 @@ _CHUNK_ROWS = 16_384
 
 def exchange_ns(rows: Chunk) -> npt.NDArray[np.int64]:
     """Return the exchange's time, or NO_INT."""
-    told = rows["exchange_timestamp"]
-    return np.where(told == NO_INT, NO_INT, told * _MS_NS)
+    exchange_ms = rows["exchange_timestamp"]
+    return np.where(exchange_ms == NO_INT, NO_INT, exchange_ms * _MS_NS)
 
 
 class Book:
-    """The events of one stream of books on one day."""
+    """The events of the book of one symbol on one day."""
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class Book:
             if kind in days
         }
         self._depth = choice.depth
-        self.told = "none"
+        self.summary = "none"
 
     def events(self) -> Iterator[Events]:
-        """Yield them in the order of receipt."""
+        """Yield the events in the order of receipt."""
         if "features" not in self._series:
             return
         best = joined(list(self._read("features")), self._series["features"].kinds)
@@ -61,7 +61,7 @@ class Book:
         sources = [self._widened(shallow)]
         if len(deep):
             sources.insert(0, self._levels(best))
-        self.told = _told(len(best["segment_id"]), length(shallow), self._depth)
+        self.summary = _summary(len(best["segment_id"]), length(shallow), self._depth)
         differences = Differences(STORED_LEVELS if len(deep) else 1)
         for rows in merged(sources):
             yield differences.events(rows, exchange_ns(rows))
@@ -80,9 +80,9 @@ class Book:
         """Yield the rows with ten levels, with the exchange's time of the row that belongs to them."""
         for chunk in self._read("levels"):
             place = _matching(chunk, best)
-            told = np.full(len(place), NO_INT)
-            told[place >= 0] = best["exchange_timestamp"][place[place >= 0]]
-            yield {**chunk, "exchange_timestamp": told}
+            exchange_ms = np.full(len(place), NO_INT)
+            exchange_ms[place >= 0] = best["exchange_timestamp"][place[place >= 0]]
+            yield {**chunk, "exchange_timestamp": exchange_ms}
 
     def _widened(self, rows: Chunk) -> Iterator[Chunk]:
         """Yield the rows with one level, the others missing."""
@@ -106,7 +106,7 @@ def _matching(rows: Chunk, best: Chunk) -> npt.NDArray[np.int64]:
         place = place + (differs & (place < end))
 
 
-def _told(rows: int, shallow: int, depth: object) -> str:
+def _summary(rows: int, shallow: int, depth: object) -> str:
     of = "" if depth is None else f" of {depth}"
     if not rows:
         return "none"

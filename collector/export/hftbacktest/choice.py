@@ -23,7 +23,7 @@ _WHAT = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is taken, and how many rows are not."""
+    """The rows that are replayed, and how many are left out."""
 
     source: Value
     depth: Value
@@ -31,7 +31,7 @@ class Choice:
     left_out: tuple[str, ...]
 
     def stream(self, connection: sa.Connection, tables: Tables, day: Day) -> StoredStream:
-        """Return the rows of a day that are taken."""
+        """Return the chosen rows of a day."""
         table = table_of(tables, day.kind)
         given = {"data_source": self.source}
         given |= {"kind": self.kind} if day.kind == "trades" else {"depth": self.depth}
@@ -47,9 +47,9 @@ class Choice:
 
 
 def chosen(connection: sa.Connection, tables: Tables, sources: Sequence[Day]) -> Choice:
-    """Take the source with the most rows, its deepest book up to ten levels, and single trades.
+    """Choose the source with the most rows, its deepest book up to ten levels, and single trades.
 
-    Of books that are as deep the one that has more rows, which changes more often.
+    Of equally deep books, choose the one with more rows.
     """
     counts = {day.kind: _counts(connection, tables, day) for day in sources}
     of_source: Counter[Value] = Counter()
@@ -75,13 +75,13 @@ def _counts(connection: sa.Connection, tables: Tables, day: Day) -> Counts:
     table, names = table_of(tables, day.kind), _WHAT[day.kind]
     parts = parts_of(connection, tables, day)
     columns = [table.c[name] for name in names]
-    question = (
+    query = (
         sa.select(*columns, sa.func.count())
         .where(*beside(table, day, parts), table.c.id <= day.last_id)
         .group_by(*columns)
     )
     found: Counter[tuple[Any, ...]] = Counter()
-    for *values, rows in connection.execute(question):
+    for *values, rows in connection.execute(query):
         found[tuple(values)] += rows
     for part in parts:
         found.update(part.counts(names))

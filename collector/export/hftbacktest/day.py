@@ -1,29 +1,44 @@
-"""Make the events of one symbol's day out of what is stored."""
+"""Make the events of one symbol's day from the stored rows, and write them to a file."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from collector.database.tables import Tables
+from collector.export.day_file import whole_file
 from collector.export.days import Day, midnight_ms
 from collector.export.hftbacktest.book import Book, exchange_ns
 from collector.export.hftbacktest.choice import Choice, chosen
-from collector.export.hftbacktest.layout import BUY, KIND, SELL, TRADE, Events, events
-from collector.export.hftbacktest.order import ordered, shift_ns
+from collector.export.hftbacktest.layout import (
+    BUY,
+    KIND,
+    SELL,
+    TRADE,
+    Events,
+    events,
+    ordered,
+    shift_ns,
+    write_npz,
+)
 from collector.query.instants import DAY_NS, Span
 from collector.query.rows.columns import NO_INT, joined
 from collector.query.rows.series import Series
 
+FORM = "hftbacktest"
+ENDING = "npz"
+KINDS = ("features", "levels", "trades")
 _MS_NS = 1_000_000
 _TRADE_COLUMNS = ("received_at_ns", "segment_id", "exchange_timestamp", "price", "size", "side", "marked")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What stands on the card about one file."""
+    """Facts about one file, for the card of the data set."""
 
     events: int
     book: str
@@ -33,13 +48,34 @@ class Facts:
     split: int  # events that stand apart for exchange and bot
     left_out: tuple[str, ...]
 
-    def told(self) -> dict[str, Any]:
-        """Return them for the manifest."""
+    def entry(self) -> dict[str, Any]:
+        """Return the facts as an entry of the manifest."""
         return {**asdict(self), "left_out": list(self.left_out)}
 
 
+def joined_days(found: Sequence[Day]) -> dict[Day, tuple[Day, ...]]:
+    """Return the days of replay, each with the stored days that it is made of; it changes when they do."""
+    joined = {}
+    for (symbol, exchange, date), days in groupby(sorted(found, key=_key), _key):
+        own = tuple(days)
+        mark = " ".join(f"{day.kind}:{day.rows}:{day.last_id}" for day in own)
+        rows = sum(day.rows for day in own)
+        joined[Day(FORM, exchange, symbol, date, rows, max(day.last_id for day in own), mark)] = own
+    return joined
+
+
+def write_events(
+    connection: sa.Connection, tables: Tables, sources: Sequence[Day], path: Path
+) -> dict[str, Any]:
+    """Write the file of one day, and return the facts about it."""
+    data, facts = day_events(connection, tables, sources)
+    with whole_file(path) as unfinished:
+        write_npz(unfinished, data)
+    return facts.entry()
+
+
 def day_events(connection: sa.Connection, tables: Tables, sources: Sequence[Day]) -> tuple[Events, Facts]:
-    """Return the events in order, and what must be known about them."""
+    """Return the events in order, and the facts about them."""
     choice = chosen(connection, tables, sources)
     begin = midnight_ms(sources[0].date) * _MS_NS
     span = Span(begin, begin + DAY_NS)
@@ -55,7 +91,7 @@ def day_events(connection: sa.Connection, tables: Tables, sources: Sequence[Day]
     whole = ordered(data)
     left_out = (*choice.left_out, *([f"{marked:,} marked trades"] if marked else []))
     facts = Facts(
-        len(whole), book.told, shift, int(is_untimed.sum()), raised, len(whole) - len(data), left_out
+        len(whole), book.summary, shift, int(is_untimed.sum()), raised, len(whole) - len(data), left_out
     )
     return whole, facts
 
@@ -76,9 +112,13 @@ def _trades(
 
 
 def _never_back(data: Events) -> int:
-    """Keep the book's events in order at the exchange too: differences mean nothing in another order."""
+    """Raise exchange times of book events that go back, and count them: differences must keep their order."""
     is_book = data["ev"] & KIND != TRADE
-    told = data["exch_ts"][is_book]
-    raised = np.maximum.accumulate(told) if len(told) else told
+    exchange_ns = data["exch_ts"][is_book]
+    raised = np.maximum.accumulate(exchange_ns) if len(exchange_ns) else exchange_ns
     data["exch_ts"][is_book] = raised
-    return int((raised != told).sum())
+    return int((raised != exchange_ns).sum())
+
+
+def _key(day: Day) -> tuple[str, str, str]:
+    return (day.symbol, day.exchange, day.date)

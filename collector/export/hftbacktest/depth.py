@@ -1,4 +1,4 @@
-"""Turn successive states of a book into what changed from one to the next."""
+"""Turn successive states of a book into the changes between them."""
 
 from dataclasses import dataclass, field
 
@@ -13,13 +13,13 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(slots=True)
 class Differences:
-    """Compares each row with the one before, over the borders of chunks."""
+    """Compares each row with the one before, across the ends of chunks."""
 
     levels: int
     _before: dict[str, Array] = field(default_factory=dict)
 
     def events(self, rows: Chunk, exchange_ns: npt.NDArray[np.int64]) -> Events:
-        """Return the events of some rows: what went, then what came or changed; at a segment's start all."""
+        """Return the events of some rows: removed levels, then new or changed; at a segment's start all."""
         count = length(rows)
         if not count:
             return events([], [], [], [], np.empty(0))

@@ -1,1 +1,1 @@
-"""Unverified."""
+"""Collect the books of exchanges that have no folder of their own, as ccxt keeps them."""

@@ -1,4 +1,4 @@
-"""Audit a database: whether everything that it says of itself holds."""
+"""Audit a database: check its rows and its bookkeeping against each other."""
 
 from collector.query.audit.audit import Audit, Finding, audit
 

@@ -1,4 +1,4 @@
-"""Ask every question of the audit, in one transaction and in memory that does not grow with rows."""
+"""Run all checks of the audit, in one transaction and in memory that does not grow with rows."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ __all__ = ["Audit", "Finding", "audit"]
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was looked at, and what was found."""
+    """The extent of an audit, and its findings."""
 
     rows: int
     segments: int
@@ -25,7 +25,7 @@ class Audit:
 
     @property
     def passed(self) -> bool:
-        """Say whether nothing was found."""
+        """Return whether nothing was found."""
         return not self.findings
 
 
@@ -75,15 +75,15 @@ def _count(connection: sa.Connection, table: sa.Table) -> int:
 
 
 class _Progress:
-    """Adds up what is done over all tables."""
+    """Adds up the rows that are checked, over all tables."""
 
-    def __init__(self, tell: Callable[[int, int], None] | None, total: int) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[int, int], None] | None, total: int) -> None:
+        self._report = report
         self._total = total
         self._done = 0
 
     def add(self, rows: int) -> None:
-        """Note rows looked at."""
+        """Report further rows as checked."""
         self._done += rows
-        if self._tell is not None:
-            self._tell(min(self._done, self._total), self._total)
+        if self._report is not None:
+            self._report(min(self._done, self._total), self._total)

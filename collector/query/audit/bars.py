@@ -1,4 +1,4 @@
-"""Check the bars: in themselves, and against the trades where these are covered all through."""
+"""Check the bars: each by itself, and against the trades where these are covered without a hole."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from collector.database.tables import Tables
+from collector.events.channel import OHLCV, TRADE
 from collector.query.audit.chunks import Chunk, chunks, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
 from collector.query.audit.segments import Segment, Segments
@@ -29,24 +30,24 @@ COLUMNS = (
 def findings(
     connection: sa.Connection, tables: Tables, segments: Segments, done: Callable[[int], None]
 ) -> Iterator[Finding]:
-    """Yield what does not hold in the bars and in their corrections."""
+    """Yield the findings in the bars and in their corrections."""
     trades = _Trades(connection, tables.trades, segments)
-    told = _tables(connection, tables)
-    for table in told:
+    bar_tables = _tables(connection, tables)
+    for table in bar_tables:
         ledger = Ledger(table.name)
-        for chunk in chunks(connection, _question(table, told)):
+        for chunk in chunks(connection, _query(table, bar_tables)):
             _in_themselves(chunk, segments, ledger)
             for bar in _rows(chunk):
-                if table is not told[0] and not (bar["confirmed"] and bar["was_confirmed"]):
+                if table is not bar_tables[0] and not (bar["confirmed"] and bar["was_confirmed"]):
                     ledger.add("corrections", "of no confirmed bar", [bar["id"]])
-                # What the exchange took back is not held against the trades, but what it said instead.
+                # A bar that was corrected is not compared with the trades, but its correction is.
                 built = trades.bar(bar) if bar["confirmed"] and not bar["is_corrected"] else None
                 if built is not None:
                     for text in built.against(bar):
                         ledger.add("bars against trades", text, [bar["id"]])
             done(len(chunk["id"]))
         yield from ledger.findings()
-    yield from _missing(connection, told, segments)
+    yield from _missing(connection, bar_tables, segments)
 
 
 def _tables(connection: sa.Connection, tables: Tables) -> tuple[sa.Table, ...]:
@@ -55,10 +56,12 @@ def _tables(connection: sa.Connection, tables: Tables) -> tuple[sa.Table, ...]:
     return (tables.ohlcv,)  # a database of an earlier version
 
 
-def _question(table: sa.Table, told: tuple[sa.Table, ...]) -> sa.Select[Any]:
-    """Ask for all rows, and of each whether a confirmation received later stands in another one."""
-    first, *others = (one.alias() for one in told)
-    is_later = [_is_later(table, one, told.index(table), place) for place, one in enumerate((first, *others))]
+def _query(table: sa.Table, bar_tables: tuple[sa.Table, ...]) -> sa.Select[Any]:
+    """Select all rows, each with whether another row holds a later confirmation of its bar."""
+    first, *others = (one.alias() for one in bar_tables)
+    is_later = [
+        _is_later(table, one, bar_tables.index(table), place) for place, one in enumerate((first, *others))
+    ]
     was_confirmed = sa.exists().where(*_same_bar(table, first), first.c.confirmed == 1)
     return sa.select(
         *(table.c[name] for name in COLUMNS),
@@ -105,18 +108,20 @@ def _in_themselves(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
     ledger.add("stray rows", "in no coverage segment of their stream", strays)
 
 
-def _missing(connection: sa.Connection, told: tuple[sa.Table, ...], segments: Segments) -> Iterator[Finding]:
-    """Find streams that have fewer bars than their segments say; a bar from elsewhere may make it more."""
+def _missing(
+    connection: sa.Connection, bar_tables: tuple[sa.Table, ...], segments: Segments
+) -> Iterator[Finding]:
+    """Yield streams with fewer bars than their segments say; bars from elsewhere may add to them."""
     there: Counter[tuple[str, str, str]] = Counter()
-    for table in told:
+    for table in bar_tables:
         key = (table.c.exchange, table.c.symbol, table.c.interval)
         for row in connection.execute(sa.select(*key, sa.func.count()).group_by(*key)):
             there[row[0], row[1], f"ohlcv.{row[2]}"] += row[3]
-    said: dict[tuple[str, str, str], int] = {}
+    expected: dict[tuple[str, str, str], int] = {}
     for segment in segments.by_id.values():
-        if segment.channel.startswith("ohlcv."):
-            said[_stream(segment)] = said.get(_stream(segment), 0) + segment.said["rows"]
-    for stream, rows in said.items():
+        if segment.channel.family == OHLCV:
+            expected[_stream(segment)] = expected.get(_stream(segment), 0) + segment.coverage["rows"]
+    for stream, rows in expected.items():
         if there[stream] < rows:
             text = f"{' '.join(stream)}: its segments say {rows} rows, there are {there[stream]}"
             yield Finding("segment rows", text)
@@ -133,7 +138,7 @@ class Built:
     volume: float
 
     def against(self, bar: Mapping[str, Any]) -> Iterator[str]:
-        """Yield what the exchange's bar says otherwise."""
+        """Yield the differences from the exchange's bar."""
         if bar["high"] != self.high or bar["low"] != self.low:
             yield "whose high or low is not that of the trades"
         if bar["open"] not in self.opens or bar["close"] not in self.closes:
@@ -150,13 +155,13 @@ class _Trades:
         self._table = table
         self._covered: dict[tuple[str, str], list[tuple[int, int]]] = {}
         for segment in segments.by_id.values():
-            if segment.channel == "trade" and _complete(segment):
-                said = segment.said
-                market = self._covered.setdefault((said["exchange"], said["symbol"]), [])
-                market.append((said["start_ns"], said["alive_until_ns"]))
+            if segment.channel.family == TRADE and _complete(segment):
+                coverage = segment.coverage
+                market = self._covered.setdefault((coverage["exchange"], coverage["symbol"]), [])
+                market.append((coverage["start_ns"], coverage["alive_until_ns"]))
 
     def bar(self, bar: Mapping[str, Any]) -> Built | None:
-        """Return the bar as its trades make it; None where they are not known to be all there."""
+        """Return the bar built from its trades; None where they may not all be stored."""
         unit = FIXED_MS.get(bar["interval"][-1])
         if unit is None:
             return None
@@ -167,7 +172,7 @@ class _Trades:
         if not any(start <= first_ns and last_ns <= until for start, until in spans):
             return None
         table = self._table
-        question = (
+        query = (
             sa.select(table.c.price, table.c.size, table.c.exchange_timestamp)
             .where(
                 table.c.exchange == bar["exchange"],
@@ -180,7 +185,7 @@ class _Trades:
             )
             .order_by(table.c.timestamp)
         )
-        trades = self._connection.execute(question).all()
+        trades = self._connection.execute(query).all()
         if not trades:
             return None
         first, last = min(row[2] for row in trades), max(row[2] for row in trades)
@@ -194,8 +199,8 @@ class _Trades:
 
 
 def _complete(segment: Segment) -> bool:
-    """Say whether every trade of the stream is a row: nothing was refused in its session."""
-    return not (segment.counted.get("rejected", 0) or segment.counted.get("dropped", 0))
+    """Return whether every trade of the stream is a row: none was rejected or dropped in its session."""
+    return not (segment.accounting.get("rejected", 0) or segment.accounting.get("dropped", 0))
 
 
 def _text(at_ns: int) -> str:
@@ -211,5 +216,5 @@ def _rows(chunk: Chunk) -> Iterator[dict[str, Any]]:
 
 
 def _stream(segment: Segment) -> tuple[str, str, str]:
-    said = segment.said
-    return said["exchange"], said["symbol"], said["channel"]
+    coverage = segment.coverage
+    return coverage["exchange"], coverage["symbol"], coverage["channel"]

@@ -1,4 +1,4 @@
-"""Check the bookkeeping: the identity, what sessions and segments say of themselves and of each other."""
+"""Check the bookkeeping: the identity, the sessions and the segments."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ STREAM = ("exchange", "symbol", "channel")
 
 
 def findings(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    """Yield what does not hold."""
+    """Yield the findings."""
     yield from _identity(connection, tables)
     yield from _written(connection, tables)
     yield from _spans(connection, tables)
@@ -23,7 +23,7 @@ def findings(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 
 
 def _identity(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    """Find streams where what came in is not what is accounted for (the identity of docs/data.md)."""
+    """Check that what came in is accounted for (the identity of docs/data.md)."""
     for row in connection.execute(sa.select(tables.accounting)).mappings():
         settled = sum(row[term] for term in TERMS)
         came = row["received"] + row["carried_in"]
@@ -37,15 +37,15 @@ def _identity(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 
 
 def _written(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    """What accounting calls written is what the segments hold.
+    """Compare the rows that accounting counts as written with those of the segments.
 
     Rows that one session left in the spool are written by another, in segments of the first: where that
-    happened, only the sum over all sessions of a stream says anything.
+    happened, only the sums over all sessions of a stream are compared.
     """
     accounting, coverage = tables.accounting, tables.coverage
     by_session = [coverage.c[name] for name in ("session_id", *STREAM)]
-    question = sa.select(*by_session, sa.func.sum(coverage.c.rows)).group_by(*by_session)
-    held = {tuple(row[:4]): int(row[4]) for row in connection.execute(question)}
+    query = sa.select(*by_session, sa.func.sum(coverage.c.rows)).group_by(*by_session)
+    held = {tuple(row[:4]): int(row[4]) for row in connection.execute(query)}
     sums: dict[tuple[str, ...], list[int]] = {}
     for row in connection.execute(sa.select(accounting)).mappings():
         key = tuple(row[name] for name in STREAM)
@@ -70,7 +70,7 @@ def _written(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 
 
 def _spans(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    """Each segment begins, ends, and is alive, in this order."""
+    """Check that each segment begins before it ends, and is alive until then at least."""
     table = tables.coverage
     wrong = sa.or_(table.c.alive_until_ns < table.c.end_ns, table.c.end_ns < table.c.start_ns)
     for row in connection.execute(sa.select(table).where(wrong)).mappings():
@@ -83,7 +83,7 @@ def _spans(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 
 
 def _overlaps(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    """The segments of one stream follow each other."""
+    """Check that the segments of one stream do not overlap."""
     table = tables.coverage
     order = (*(table.c[name] for name in STREAM), table.c.start_ns)
     before = None
@@ -96,9 +96,9 @@ def _overlaps(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 
 
 def _sessions(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    """Segments belong to a session, are not alive after its end, and have an end when it has."""
+    """Check that segments belong to a session, are not alive after its end, and end when it does."""
     coverage, sessions = tables.coverage, tables.sessions
-    question = (
+    query = (
         sa.select(coverage, sessions.c.ended_ns, sessions.c.session_id.label("known"))
         .outerjoin(sessions, sessions.c.session_id == coverage.c.session_id)
         .where(
@@ -109,7 +109,7 @@ def _sessions(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
             )
         )
     )
-    for row in connection.execute(question).mappings():
+    for row in connection.execute(query).mappings():
         if row["known"] is None:
             yield Finding("sessions", f"{_segment(row)}: its session {row['session_id']} is not known")
         elif row["end_cause"] is None:

@@ -1,16 +1,17 @@
-"""Check the rows of the hot table: their segment, their order, and every column that follows from others."""
+"""Check the rows of the hot table: their segments, their order, and the columns derived from others."""
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import sqlalchemy as sa
 
+from collector.events.channel import BBO
+from collector.events.columns import NO_INT
 from collector.features.flow import LastStates
 from collector.features.practical import derived
 from collector.features.rows import iso_texts
 from collector.features.runs import Runs
 from collector.query.audit.chunks import (
-    NO_INT,
     Chunk,
     Flags,
     Floats,
@@ -37,22 +38,24 @@ COLUMNS = (
 def findings(
     connection: sa.Connection, hot: sa.Table, segments: Segments, done: Callable[[int], None]
 ) -> Iterator[Finding]:
-    """Yield what does not hold in the rows that name a segment; others were written by something else."""
-    question = sa.select(*(hot.c[name] for name in COLUMNS)).where(hot.c.segment_id.is_not(None))
-    look = _Look(segments, Ledger(hot.name))
-    for chunk in chunks(connection, question.order_by(hot.c.id)):
-        look.at(chunk)
+    """Yield the findings in the rows that name a segment; others were written by something else."""
+    query = sa.select(*(hot.c[name] for name in COLUMNS)).where(hot.c.segment_id.is_not(None))
+    check = _Check(segments, Ledger(hot.name))
+    for chunk in chunks(connection, query.order_by(hot.c.id)):
+        check.rows(chunk)
         done(len(chunk["id"]))
-    yield from look.ledger.findings()
+    yield from check.ledger.findings()
 
 
-class _Look:
+class _Check:
+    """Checks chunk after chunk, and keeps the last state of each segment."""
+
     def __init__(self, segments: Segments, ledger: Ledger) -> None:
         self._segments = segments
         self._last = LastStates(1)
         self.ledger = ledger
 
-    def at(self, chunk: Chunk) -> None:
+    def rows(self, chunk: Chunk) -> None:
         """Check rows; they come in the order of their ids."""
         ids = integers(chunk["id"])
         numbers = {name: floats(chunk[name]) for name in NUMBERS}
@@ -69,7 +72,7 @@ class _Look:
         self._flow(ids, numbers, runs, known)
         texts = iso_texts(np.where(received == NO_INT, 0, received))
         stale = np.fromiter(
-            (text != said for text, said in zip(texts, chunk["timestamp"], strict=True)), bool, len(ids)
+            (text != stored for text, stored in zip(texts, chunk["timestamp"], strict=True)), bool, len(ids)
         )
         self.ledger.add("timestamp", "whose timestamp is not the instant of receipt", of(ids, stale))
         self._order(ids, received, integers(chunk["sequence"]), runs, known)
@@ -82,9 +85,9 @@ class _Look:
             if segment is None:
                 stray += ids[here].tolist()
                 continue
-            said = segment.said
-            depth = 1 if segment.channel == "bbo" else segment.channel.removeprefix("book.")
-            stream = said["exchange"], said["symbol"], str(depth)
+            coverage = segment.coverage
+            depth = "1" if segment.channel.family == BBO else segment.channel.detail
+            stream = coverage["exchange"], coverage["symbol"], depth
             stray += [
                 int(ids[at])
                 for at in here
@@ -93,7 +96,7 @@ class _Look:
         self.ledger.add("stray rows", "in no coverage segment of their stream", sorted(stray))
 
     def _values(self, ids: Integers, numbers: dict[str, Floats]) -> None:
-        """Find rows that no believed book can give."""
+        """Find rows that no verified book can give."""
         bid, bid_size, ask, ask_size = (numbers[name] for name in BEST)
         with np.errstate(invalid="ignore"):
             crossed = bid >= ask
@@ -119,7 +122,7 @@ class _Look:
         checked = np.zeros(len(ids), dtype=np.bool_)
         for segment, start, end, first in zip(known, runs.starts, runs.ends, steps.first, strict=True):
             if segment is not None and segment.every_row_is_here:
-                # What came before the first row may be gone with the database that was put back.
+                # The row before the first one may be missing in a database restored from a backup.
                 checked[runs.order[start + first : end + 1]] = True
         wrong = checked & differs(numbers["ofi"], steps.flow()[:, 0])
         self.ledger.add("features", "whose ofi does not follow from the row before", of(ids, wrong))
@@ -127,7 +130,7 @@ class _Look:
     def _order(
         self, ids: Integers, received: Integers, sequences: Integers, runs: Runs, known: list[Segment | None]
     ) -> None:
-        """Find rows that do not come after the one before in their segment; note what each segment holds."""
+        """Find rows that do not come after the one before in their segment, and count all rows."""
         unordered: list[int] = []
         for segment, start, end in zip(known, runs.starts.tolist(), runs.ends.tolist(), strict=True):
             here = runs.order[start : end + 1]
@@ -138,12 +141,12 @@ class _Look:
             if numbered.any():
                 wrong = _not_after(sequences[here][numbered], held.last_sequence, may_repeat=False)
                 unordered += of(ids[here][numbered], wrong)
-            note(held, received[here], sequences[here])
+            count_rows(held, received[here], sequences[here])
         self.ledger.add("order", "not after the row before in sequence and receipt", sorted(set(unordered)))
 
 
-def note(held: Held, received: Integers, sequences: Integers) -> None:
-    """Add rows of a segment to what is known of it."""
+def count_rows(held: Held, received: Integers, sequences: Integers) -> None:
+    """Count rows of a segment into its sums."""
     if not held.rows:
         held.first_ns, held.last_ns = int(received.min()), int(received.max())
     held.rows += len(received)
@@ -158,7 +161,7 @@ def note(held: Held, received: Integers, sequences: Integers) -> None:
 
 
 def _not_after(values: Integers, before: int | None, *, may_repeat: Flags | bool) -> Flags:
-    """Say which values are not above the one before them; some may be the same.
+    """Return which values are not above the one before them; some may be the same.
 
     One frame may bring several updates of a market: without numbers they have nothing that grows.
     """

@@ -7,17 +7,18 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
+from collector.events.columns import NO_INT
+
 ROWS_A_CHUNK = 20_000
-NO_INT = np.iinfo(np.int64).min
 Chunk = Mapping[str, Sequence[Any]]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 
-def chunks(connection: sa.Connection, question: sa.Select[Any]) -> Iterator[Chunk]:
-    """Yield columns of at most so many rows by their names."""
-    result = connection.execute(question.execution_options(yield_per=ROWS_A_CHUNK))
+def chunks(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Chunk]:
+    """Yield columns by name, at most ROWS_A_CHUNK rows at a time."""
+    result = connection.execute(query.execution_options(yield_per=ROWS_A_CHUNK))
     names = list(result.keys())
     for rows in result.partitions():
         yield dict(zip(names, zip(*rows, strict=True), strict=True))
@@ -37,7 +38,7 @@ def integers(values: Sequence[Any]) -> Integers:
 
 
 def differs(stored: Floats, expected: Floats) -> Flags:
-    """Say which numbers are not the same, bit for bit; NULL is the same as NULL."""
+    """Return which numbers differ in any bit; NULL equals NULL."""
     same: Flags = (stored == expected) | (np.isnan(stored) & np.isnan(expected))
     return ~same
 

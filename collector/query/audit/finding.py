@@ -1,4 +1,4 @@
-"""What does not hold, and which rows say so."""
+"""Collect findings, and the rows that they are about."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that does not hold, and which rows say so."""
+    """A check that failed, and the rows or names that it is about."""
 
     check: str
     text: str
@@ -16,20 +16,20 @@ class Finding:
 
 @dataclass(slots=True)
 class Wrong:
-    """Rows of which something does not hold: how many, and the first few."""
+    """Rows that failed a check: how many, and the first few."""
 
     count: int = 0
     first: list[int] = field(default_factory=list)
 
     def add(self, ids: Iterable[int]) -> None:
-        """Note rows."""
+        """Add rows that failed."""
         for one in ids:
             self.count += 1
             if len(self.first) < EXAMPLES:
                 self.first.append(one)
 
     def __str__(self) -> str:
-        """Name them: `7 rows (id 1, 2, 3, 4, 5 and 2 more)`."""
+        """Return them as text: `7 rows (id 1, 2, 3, 4, 5 and 2 more)`."""
         shown = ", ".join(str(one) for one in self.first)
         more = f" and {self.count - EXAMPLES} more" if self.count > EXAMPLES else ""
         return f"{self.count} row{'s'[: self.count != 1]} (id {shown}{more})"
@@ -37,13 +37,13 @@ class Wrong:
 
 @dataclass(slots=True)
 class Ledger:
-    """Wrong rows of one table, check by check."""
+    """Rows of one table that failed, by check."""
 
     table: str
     _wrong: dict[tuple[str, str], Wrong] = field(default_factory=dict)
 
     def add(self, check: str, text: str, ids: Iterable[int]) -> None:
-        """Note rows; `text` goes on from their names."""
+        """Add rows that failed a check; `text` continues "7 rows (id 1, 2 ...)"."""
         self._wrong.setdefault((check, text), Wrong()).add(ids)
 
     def findings(self) -> Iterator[Finding]:

@@ -19,11 +19,11 @@ IMBALANCES = (5, 10)
 def findings(
     connection: sa.Connection, tables: Tables, segments: Segments, done: Callable[[int], None]
 ) -> Iterator[Finding]:
-    """Yield what does not hold in the levels."""
+    """Yield the findings in the levels."""
     hot, table = tables.hot, tables.levels
     ledger = Ledger(table.name)
     held = {one: values[0] for kind, one, values in moved(connection, tables) if kind == "levels"}
-    for chunk in chunks(connection, _question(hot, table)):
+    for chunk in chunks(connection, _query(hot, table)):
         _check(chunk, ledger)
         for segment in chunk["segment_id"]:
             held[segment] = held.get(segment, 0) + 1
@@ -36,8 +36,8 @@ def findings(
             yield Finding("levels", text)
 
 
-def _question(hot: sa.Table, table: sa.Table) -> "sa.Select[tuple[object, ...]]":
-    """Put each row beside the one of the hot table that it belongs to; found by its index.
+def _query(hot: sa.Table, table: sa.Table) -> "sa.Select[tuple[object, ...]]":
+    """Join each row with the row of the hot table that it belongs to, found by the index.
 
     Without numbers, those that came in one frame belong together in the order of their ids.
     """

@@ -1,4 +1,4 @@
-"""Hold what coverage says of each segment against the rows that were found in it."""
+"""Compare what coverage says of each segment with the rows found in it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.database.tables import Tables
+from collector.events.channel import TRADE, Channel
 from collector.query.audit.finding import Finding
 from collector.query.database import has_table
 
@@ -17,7 +18,7 @@ StreamName = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Held:
-    """What the rows of one segment say, as they were met."""
+    """Sums over the rows found in one segment."""
 
     rows: int = 0
     first_ns: int = 0
@@ -29,33 +30,33 @@ class Held:
 
 @dataclass(slots=True)
 class Segment:
-    """A segment as coverage has it, and what the session counted for its stream."""
+    """A segment: its row of coverage, and what its session counted for its stream."""
 
-    said: Mapping[str, Any]
-    counted: Mapping[str, Any]
+    coverage: Mapping[str, Any]
+    accounting: Mapping[str, Any]
     held: Held = field(default_factory=Held)
 
     @property
-    def channel(self) -> str:
-        """Name its channel."""
-        return str(self.said["channel"])
+    def channel(self) -> Channel:
+        """Return its channel."""
+        return Channel.of(str(self.coverage["channel"]))
 
     @property
     def is_book(self) -> bool:
-        """Say whether its rows are book states."""
-        return self.channel.startswith("book.") or self.channel == "bbo"
+        """Return whether its rows are book states."""
+        return self.channel.is_book
 
     @property
     def every_row_is_here(self) -> bool:
-        """Say whether each event of its stream that is no repeat became a row."""
-        poisoned = POISON in json.loads(self.counted.get("rejected_reasons", "{}"))
-        return not (self.counted.get("sampled_out", 0) or poisoned)
+        """Return whether each event of its stream, repeats aside, became a row."""
+        poisoned = POISON in json.loads(self.accounting.get("rejected_reasons", "{}"))
+        return not (self.accounting.get("sampled_out", 0) or poisoned)
 
     @property
     def name(self) -> str:
-        """Name it."""
-        said = self.said
-        return f"segment {said['segment_id']} of {said['exchange']} {said['symbol']} {said['channel']}"
+        """Return its name for a person."""
+        stream = " ".join(str(self.coverage[name]) for name in ("exchange", "symbol", "channel"))
+        return f"segment {self.coverage['segment_id']} of {stream}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,43 +70,47 @@ class Segments:
     def read(cls, connection: sa.Connection, tables: Tables) -> "Segments":
         """Read coverage and accounting."""
         stream = ("session_id", "exchange", "symbol", "channel")
-        counted = {
+        accounting = {
             tuple(row[name] for name in stream): dict(row)
             for row in connection.execute(sa.select(tables.accounting)).mappings()
         }
         found = {}
         for row in connection.execute(sa.select(tables.coverage)).mappings():
-            said = dict(row)
-            found[said["segment_id"]] = Segment(said, counted.get(tuple(said[name] for name in stream), {}))
+            coverage = dict(row)
+            counted = accounting.get(tuple(row[name] for name in stream), {})
+            found[coverage["segment_id"]] = Segment(coverage, counted)
         for kind, segment_id, values in moved(connection, tables):
             if kind != "levels" and segment_id in found:
                 found[segment_id].held = Held(*values)
         names = frozenset(
-            (one.said["exchange"], one.said["symbol"], one.said["channel"]) for one in found.values()
+            (row["exchange"], row["symbol"], row["channel"])
+            for row in (segment.coverage for segment in found.values())
         )
         return cls(found, names)
 
     def findings(self) -> Iterator[Finding]:
-        """Yield where coverage says one thing and the rows another."""
+        """Yield the segments whose coverage and rows differ."""
         for segment in self.by_id.values():
             if segment.is_book:
                 yield from _of_book(segment)
-            elif segment.channel == "trade":
+            elif segment.channel.family == TRADE:
                 yield from _of_trades(segment)
         yield from self._rows_by_stream()
 
     def _rows_by_stream(self) -> Iterator[Finding]:
-        """Hold the rows of trades in all segments of a stream against what these say.
+        """Compare the trades in all segments of a stream with what these say.
 
-        A trade that was there already is taken off the newest segment of its batch, which need not be the
-        one that it belongs to: only the sum over a stream is exact.
+        A trade that was stored already is subtracted from the newest segment of its batch, which need not
+        be its own: only the sum over a stream is exact.
         """
         sums: dict[StreamName, list[int]] = {}
         for segment in self.by_id.values():
-            if segment.channel == "trade":
-                said = segment.said
-                both = sums.setdefault((said["exchange"], said["symbol"], said["channel"]), [0, 0])
-                both[0] += said["rows"]
+            if segment.channel.family == TRADE:
+                coverage = segment.coverage
+                both = sums.setdefault(
+                    (coverage["exchange"], coverage["symbol"], coverage["channel"]), [0, 0]
+                )
+                both[0] += coverage["rows"]
                 both[1] += segment.held.rows
         for stream, (says, has) in sums.items():
             if says != has:
@@ -114,7 +119,7 @@ class Segments:
 
 
 def moved(connection: sa.Connection, tables: Tables) -> Iterator[tuple[str, int, list[Any]]]:
-    """Yield what files hold of each segment: kind, segment, and the values of Held."""
+    """Yield what archive files hold of each segment: kind, segment, and the values of Held."""
     if not has_table(connection, tables.archive):
         return
     sums: dict[tuple[str, int], list[Any]] = {}
@@ -148,14 +153,14 @@ def unfinished(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 
 
 def _of_book(segment: Segment) -> Iterator[Finding]:
-    said, held = segment.said, segment.held
-    if held.rows != said["rows"]:
-        yield Finding("segment rows", f"{segment.name}: says {said['rows']} rows, has {held.rows}")
+    coverage, held = segment.coverage, segment.held
+    if held.rows != coverage["rows"]:
+        yield Finding("segment rows", f"{segment.name}: says {coverage['rows']} rows, has {held.rows}")
         return
     if not held.rows:
         return
-    span, found = (said["start_ns"], said["end_ns"]), (held.first_ns, held.last_ns)
-    sequences = (said["first_sequence"], said["last_sequence"])
+    span, found = (coverage["start_ns"], coverage["end_ns"]), (held.first_ns, held.last_ns)
+    sequences = (coverage["first_sequence"], coverage["last_sequence"])
     found_sequences = (held.first_sequence, held.last_sequence)
     if not segment.every_row_is_here:  # its ends may be rows that are not stored
         if not span[0] <= found[0] <= found[1] <= span[1]:
@@ -168,26 +173,26 @@ def _of_book(segment: Segment) -> Iterator[Finding]:
 
 
 def _of_trades(segment: Segment) -> Iterator[Finding]:
-    """A segment of trades begins with its subscription and covers silence; its rows lie within."""
-    said, held, counted = segment.said, segment.held, segment.counted
+    """Check a segment of trades: it begins with the subscription and covers silence; its rows lie within."""
+    coverage, held, accounting = segment.coverage, segment.held, segment.accounting
     if not held.rows:
         return
-    span, found = (said["start_ns"], said["end_ns"]), (held.first_ns, held.last_ns)
-    nothing_merged = not counted.get("merged", 0)
+    span, found = (coverage["start_ns"], coverage["end_ns"]), (held.first_ns, held.last_ns)
+    nothing_merged = not accounting.get("merged", 0)
     if not span[0] <= found[0] <= found[1] <= span[1] or (nothing_merged and found[1] != span[1]):
         yield Finding("segment span", f"{segment.name}: {_against(span, found)}")
-    if said["verification"] == "sequence" and held.numbers == held.rows:
+    if coverage["verification"] == "sequence" and held.numbers == held.rows:
         assert held.first_sequence is not None  # noqa: S101  (every row has a number)
         assert held.last_sequence is not None  # noqa: S101
         missing = held.last_sequence - held.first_sequence + 1 - held.rows
-        elsewhere = sum(counted.get(term, 0) for term in ("merged", "rejected", "dropped"))
+        elsewhere = sum(accounting.get(term, 0) for term in ("merged", "rejected", "dropped"))
         if missing > elsewhere:
             text = f"{segment.name}: trades {held.first_sequence} to {held.last_sequence}, {missing} missing"
             yield Finding("trade ids", text)
 
 
-def _against(said: tuple[int, int], found: tuple[int, int]) -> str:
-    return f"says {said[0]} to {said[1]}, its rows go from {found[0]} to {found[1]}"
+def _against(stated: tuple[int, int], found: tuple[int, int]) -> str:
+    return f"says {stated[0]} to {stated[1]}, its rows go from {found[0]} to {found[1]}"
 
 
 def _range(ends: tuple[int | None, int | None]) -> str:

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from collector.events.channel import TRADE
+from collector.events.columns import NO_INT
 from collector.features.runs import Runs
-from collector.query.audit.books import note
-from collector.query.audit.chunks import NO_INT, Chunk, chunks, floats, integers, of
+from collector.query.audit.books import count_rows
+from collector.query.audit.chunks import Chunk, chunks, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
 from collector.query.audit.segments import Segments
 
@@ -16,13 +18,13 @@ COLUMNS = (
     *("id", "timestamp", "exchange", "symbol", "kind", "trade_id", "price", "size", "side"),
     *("received_at_ns", "segment_id"),
 )
-MOST_DIGITS = 18  # beyond, an id is no number that could be counted on
+MOST_DIGITS = 18  # a longer id may not fit into 64 bits
 
 
 def findings(
     connection: sa.Connection, table: sa.Table, segments: Segments, done: Callable[[int], None]
 ) -> Iterator[Finding]:
-    """Yield what does not hold in the trades."""
+    """Yield the findings in the trades."""
     ledger = Ledger(table.name)
     for chunk in chunks(connection, sa.select(*(table.c[name] for name in COLUMNS)).order_by(table.c.id)):
         _check(chunk, segments, ledger)
@@ -54,26 +56,26 @@ def _check(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
         if segment is None:
             stray += ids[places[here]].tolist()
             continue
-        note(segment.held, received[here], numbers[here])
-        stream = segment.said["exchange"], segment.said["symbol"], "trade"
+        count_rows(segment.held, received[here], numbers[here])
+        stream = segment.coverage["exchange"], segment.coverage["symbol"], TRADE
         stray += [
             int(ids[at])
             for at in places[here].tolist()
-            if (chunk["exchange"][at], chunk["symbol"][at], segment.channel) != stream
+            if (chunk["exchange"][at], chunk["symbol"][at], segment.channel.family) != stream
         ]
     ledger.add("stray rows", "in no coverage segment of their stream", sorted(stray))
 
 
 def _doubled(connection: sa.Connection, table: sa.Table) -> Iterator[Finding]:
-    """Find trades that are there twice; the unique index forbids it, unless it is gone."""
+    """Find trades that are stored twice, where the unique index is gone."""
     key = [table.c[name] for name in ("exchange", "symbol", "kind", "trade_id")]
     indexes = sa.inspect(connection).get_indexes(table.name)
     constraints = sa.inspect(connection).get_unique_constraints(table.name)
     unique = [one["column_names"] for one in (*indexes, *constraints) if one.get("unique", True)]
     if [column.name for column in key] in unique:
         return
-    question: sa.Select[Any] = sa.select(*key).group_by(*key).having(sa.func.count() > 1).limit(5)
-    twice = [" ".join(map(str, row)) for row in connection.execute(question)]
+    query: sa.Select[Any] = sa.select(*key).group_by(*key).having(sa.func.count() > 1).limit(5)
+    twice = [" ".join(map(str, row)) for row in connection.execute(query)]
     yield Finding("unique trades", f"{table.name}: the unique index is gone")
     if twice:
         yield Finding("unique trades", f"{table.name}: there more than once: {', '.join(twice)}")

@@ -1,1 +1,1 @@
-"""Rows."""
+"""Read the rows of one stream from the table and from archive files."""

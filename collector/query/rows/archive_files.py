@@ -37,13 +37,13 @@ class Part:
         return (date.fromisoformat(self.date) + timedelta(days=1)).isoformat()
 
     def may_hold(self, span: Span) -> bool:
-        """Say whether rows of the span can be in it."""
+        """Return whether rows of the span can be in it."""
         starts_later = span.end_ns is not None and text_of(span.end_ns - 1)[:10] < self.date
         ends_before = span.start_ns is not None and text_of(span.start_ns)[:10] > self.date
         return not (starts_later or ends_before)
 
     def chunks(self, kinds: Mapping[str, Kind]) -> Iterator[Chunk]:
-        """Yield these columns, a row group at a time."""
+        """Yield these columns, one row group at a time."""
         with self._opened() as file:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=list(kinds))
@@ -58,8 +58,8 @@ class Part:
         """Count the rows with each combination of these values."""
         with self._opened() as file:
             rows = file.read(columns=list(names)).to_pandas()
-        told = rows.astype(object).where(rows.notna(), None)
-        return dict(Counter(zip(*(told[name].tolist() for name in names), strict=True)))
+        values = rows.astype(object).where(rows.notna(), None)
+        return dict(Counter(zip(*(values[name].tolist() for name in names), strict=True)))
 
     def _opened(self) -> Any:
         if not self.path.is_file():
@@ -78,12 +78,12 @@ class Archive:
 
     @classmethod
     def read(cls, connection: sa.Connection, tables: Tables, table: sa.Table) -> "Archive":
-        """Ask the database what was moved."""
+        """Return the files that the database lists for a table."""
         kinds = {tables.hot: "features", tables.levels: "levels", tables.trades: "trades"}
         archive = tables.archive
         if table not in kinds or not has_table(connection, archive):
             return cls()
-        question = (
+        query = (
             sa.select(archive)
             .where(archive.c.kind == kinds[table])
             .order_by(archive.c.date, archive.c.last_id)
@@ -99,13 +99,13 @@ class Archive:
                     row["last_id"],
                     row["deleted_ns"] is not None,
                 )
-                for row in connection.execute(question).mappings()
+                for row in connection.execute(query).mappings()
             )
         )
 
     @property
     def symbols(self) -> set[str]:
-        """Return whose rows were moved."""
+        """Return the symbols whose rows were moved."""
         return {part.symbol for part in self.parts}
 
     def exchanges(self, symbol: str) -> set[str]:
@@ -118,7 +118,7 @@ class Archive:
 
 
 def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
-    """Cut a span where days begin and end of which files hold rows, so that each piece is of one kind."""
+    """Cut a span where archived days begin and end, so that each piece is archived or not."""
     cuts = {pd.Timestamp(day, tz="UTC").value for part in parts for day in (part.date, part.next_date)}
     inside = [
         cut

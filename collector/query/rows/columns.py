@@ -1,4 +1,4 @@
-"""Know how each column is held: flat numpy arrays by name, a missing integer as the least one."""
+"""Define how columns are held: flat numpy arrays by name, a missing integer as NO_INT."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -18,7 +18,7 @@ _DTYPES: dict[Kind, npt.DTypeLike] = {"float": np.float64, "int": np.int64, "tex
 
 
 def kind_of(column: sa.ColumnElement[object]) -> Kind:
-    """Say how the values of a column are held."""
+    """Return how the values of a column are held."""
     if isinstance(column.type, sa.Float):  # REAL and DOUBLE PRECISION
         return "float"
     return "int" if isinstance(column.type, sa.Integer) else "text"
@@ -35,7 +35,7 @@ def empty(kinds: Mapping[str, Kind]) -> dict[str, Array]:
 
 
 def joined(chunks: Sequence[Chunk], kinds: Mapping[str, Kind] | None = None) -> dict[str, Array]:
-    """Put chunks one behind the other; where there is none, the kinds say what is missing."""
+    """Join chunks into one; without any, return empty columns of these kinds."""
     if not chunks:
         return empty(kinds or {})
     if len(chunks) == 1:
@@ -44,17 +44,17 @@ def joined(chunks: Sequence[Chunk], kinds: Mapping[str, Kind] | None = None) -> 
 
 
 def picked(chunk: Chunk, which: "npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice") -> dict[str, Array]:
-    """Choose rows."""
+    """Return some of the rows."""
     return {name: values[which] for name, values in chunk.items()}
 
 
 def length(chunk: Chunk) -> int:
-    """Count the rows."""
+    """Return the number of rows."""
     return len(next(iter(chunk.values()), ()))
 
 
 def pandas_column(name: str, values: Array) -> object:
-    """Return what a frame holds for a column: missing integers are NA, words are categories."""
+    """Return the column of a pandas frame: missing integers as NA, words as categories."""
     if values.dtype == np.int64:
         missing = values == NO_INT
         return pd.arrays.IntegerArray(np.where(missing, 0, values), missing)

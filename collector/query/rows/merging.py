@@ -1,4 +1,4 @@
-"""Put several series of chunks, each in the order of receipt, into one."""
+"""Merge sources of chunks, each in the order of receipt, and cut chunks to one length."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,24 +12,18 @@ def merged(sources: Sequence[Iterator[Chunk]]) -> Iterator[Chunk]:
     if len(sources) == 1:
         yield from sources[0]
         return
-    heads: list[tuple[Iterator[Chunk], Chunk]] = []
-    for source in sources:
-        first = next(source, None)
-        if first is not None:
-            heads.append((source, first))
+    heads = [(source, first) for source in sources if (first := next(source, None)) is not None]
     while len(heads) > 1:
-        # As far as the head that ends first, everything is known.
-        until = min(int(chunk["received_at_ns"][-1]) for _, chunk in heads)
+        # Rows up to the end of the head that ends first are all known, once its last instant is read whole.
+        until_ns = min(_last_ns(chunk) for _, chunk in heads)
         taken: list[Chunk] = []
         left: list[tuple[Iterator[Chunk], Chunk]] = []
-        for source, chunk in heads:
-            cut = int(np.searchsorted(chunk["received_at_ns"], until, side="right"))
+        for source, head in heads:
+            chunk = _through(until_ns, head, source)
+            cut = int(np.searchsorted(chunk["received_at_ns"], until_ns, side="right"))
             taken.append(picked(chunk, slice(0, cut)))
-            rest: Chunk | None = picked(chunk, slice(cut, None))
-            if rest is not None and not length(rest):
-                rest = next(source, None)
-            if rest is not None:
-                left.append((source, rest))
+            if cut < length(chunk):
+                left.append((source, picked(chunk, slice(cut, None))))
         whole = joined([chunk for chunk in taken if length(chunk)])
         yield picked(whole, np.argsort(whole["received_at_ns"], kind="stable"))
         heads = left
@@ -38,8 +32,20 @@ def merged(sources: Sequence[Iterator[Chunk]]) -> Iterator[Chunk]:
         yield from source
 
 
+def _through(until_ns: int, head: Chunk, source: Iterator[Chunk]) -> Chunk:
+    """Append chunks of the source to its head until one reaches beyond the instant, or the source ends."""
+    chunks = [head]
+    while _last_ns(chunks[-1]) == until_ns and (following := next(source, None)) is not None:
+        chunks.append(following)
+    return joined(chunks)
+
+
+def _last_ns(chunk: Chunk) -> int:
+    return int(chunk["received_at_ns"][-1])
+
+
 def even(chunks: Iterator[Chunk], rows: int) -> Iterator[Chunk]:
-    """Yield the same rows cut into chunks of one length, whatever they were cut into before."""
+    """Cut the chunks anew, so that all but the last have the same number of rows."""
     held: list[Chunk] = []
     count = 0
     for chunk in chunks:

@@ -1,4 +1,4 @@
-"""Carry the answer of a question from the database into flat arrays, a chunk at a time.
+"""Read the rows of a query into flat arrays, a chunk at a time.
 
 SQLite: the driver's own rows go straight into a record array, and no list of them is ever kept.
 PostgreSQL: binary COPY of columns that all have eight bytes is an array already, in the other byte order.
@@ -22,12 +22,12 @@ _FIELD_BYTES = 12  # its length, then eight bytes
 
 
 def chunks(
-    connection: sa.Connection, question: "sa.Select[Any]", chunk_rows: int = CHUNK_ROWS
+    connection: sa.Connection, query: "sa.Select[Any]", chunk_rows: int = CHUNK_ROWS
 ) -> Generator[dict[str, Array], None, None]:
-    """Yield the columns of the question, so many rows at a time; NULL is NaN, NO_INT or None."""
-    kinds = {column.name: kind_of(column) for column in question.selected_columns}
-    filled = question.with_only_columns(
-        *(_filled(column, connection.dialect.name) for column in question.selected_columns)
+    """Yield the columns of the query, `chunk_rows` rows at a time; NULL is NaN, NO_INT or None."""
+    kinds = {column.name: kind_of(column) for column in query.selected_columns}
+    filled = query.with_only_columns(
+        *(_filled(column, connection.dialect.name) for column in query.selected_columns)
     )
     if connection.dialect.name == "sqlite":
         return _from_sqlite(connection, filled, kinds, chunk_rows)
@@ -37,7 +37,7 @@ def chunks(
 
 
 def _filled(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:
-    """Let no number be NULL where an array cannot hold it."""
+    """Replace NULL where an array cannot hold it."""
     kind = kind_of(column)
     if kind == "int":
         return sa.func.coalesce(column, sa.literal(NO_INT, sa.BIGINT)).label(column.name)
@@ -47,10 +47,10 @@ def _filled(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any
 
 
 def _from_sqlite(
-    connection: sa.Connection, question: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
+    connection: sa.Connection, query: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
 ) -> Generator[dict[str, Array], None, None]:
     record = np.dtype([(name, dtype_of(kind)) for name, kind in kinds.items()])
-    compiled = question.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     values = [compiled.params[name] for name in compiled.positiontup or ()]
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101  (the connection is open)
@@ -64,14 +64,14 @@ def _from_sqlite(
 
 
 def _by_copy(
-    connection: sa.Connection, question: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
+    connection: sa.Connection, query: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
 ) -> Generator[dict[str, Array], None, None]:
     fields = [(name, ">f8" if kind == "float" else ">i8") for name, kind in kinds.items()]
     record = np.dtype(
         [("fields", ">i2")]
         + [part for name, form in fields for part in ((f"{name} bytes", ">i4"), (name, form))]
     )
-    compiled = question.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     driver = cast("psycopg.Connection[tuple[object, ...]]", connection.connection.driver_connection)
     wanted = chunk_rows * record.itemsize
     with driver.cursor() as cursor:
@@ -97,9 +97,9 @@ def _columns(block: bytes, record: np.dtype[np.void], kinds: Mapping[str, Kind])
 
 
 def _by_cursor(
-    connection: sa.Connection, question: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
+    connection: sa.Connection, query: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
 ) -> Generator[dict[str, Array], None, None]:
-    found = connection.execute(question, execution_options={"yield_per": chunk_rows})
+    found = connection.execute(query, execution_options={"yield_per": chunk_rows})
     try:
         for rows in found.partitions():
             columns = zip(*rows, strict=True)

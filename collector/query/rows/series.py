@@ -16,16 +16,16 @@ from collector.query.rows import raw_rows
 from collector.query.rows.archive_files import Part
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, joined, kind_of, length, picked
 from collector.query.rows.merging import merged
-from collector.query.rows.stored_stream import MixedRowsError, StoredStream, mixed
+from collector.query.rows.stored_stream import MixedRowsError, StoredStream, Value, mixed
 
-# Said in place of a row's segment: it has no received_at_ns; it is not like the first row of its stream.
+# Marks in place of a row's segment: it has no received_at_ns; it is not like the first row of its stream.
 _UNTIMED, _OTHER = NO_INT + 1, NO_INT + 2
 _MICROSECOND_NS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What to read of a stream: its columns, always with receipt and segment among them."""
+    """The columns to read of a stream, always with receipt and segment among them."""
 
     stream: StoredStream
     names: tuple[str, ...]
@@ -42,7 +42,7 @@ class Series:
     def read(
         self, connection: sa.Connection, span: Span, chunk_rows: int = raw_rows.CHUNK_ROWS
     ) -> Iterator[Chunk]:
-        """Yield the rows received in the span, in the order of receipt, be they in the table or in files."""
+        """Yield the rows received in the span, in the order of receipt, from the table and from files."""
         parts = [part for part in self.stream.parts if part.may_hold(span)]
         if not parts:
             yield from self._from_table(connection, span, chunk_rows)
@@ -59,13 +59,11 @@ class Series:
         for chunk in part.chunks({name: kind_of(stream.table.c[name]) for name in needed}):
             wanted = span.holds(chunk["received_at_ns"])
             for name, value in stream.given.items():
-                told = NO_INT if value is None and chunk[name].dtype == np.int64 else value
-                wanted &= chunk[name] == told
+                wanted &= chunk[name] == _held(value, chunk[name])
             for name, values in stream.among.items():
                 wanted &= np.isin(chunk[name].astype(str), np.array(values, dtype=str))
             for name, value in stream.alike.items():
-                told = NO_INT if value is None and chunk[name].dtype == np.int64 else value
-                if (chunk[name][wanted] != told).any():
+                if (chunk[name][wanted] != _held(value, chunk[name])).any():
                     text = f"{stream.symbol} is stored with more than one {name}, in {part.path} as well"
                     raise MixedRowsError(f"{text}; say which: {name}=...")
             if wanted.any():
@@ -79,9 +77,9 @@ class Series:
                 yield kept
 
     def piece(self, connection: sa.Connection, span: Span, rows: int) -> tuple[Chunk, int | None]:
-        """Return about so many rows of the span's beginning, and where the next piece begins, if any does."""
-        question = self._within(span).limit(rows)
-        found = list(_ordered(self._checked(connection, question, span, rows), self.stream.symbol))
+        """Return about `rows` rows from the start of the span, and where the next piece begins, or None."""
+        query = self._within(span).limit(rows)
+        found = list(_ordered(self._checked(connection, query, span, rows), self.stream.symbol))
         whole = joined(found, self.kinds)
         next_ns = None
         if length(whole) >= rows:
@@ -92,16 +90,16 @@ class Series:
         return picked(whole, span.holds(whole["received_at_ns"])), next_ns
 
     def last_before(self, connection: sa.Connection, at_ns: int) -> Chunk | None:
-        """Return the newest row whose text of time is before an instant's."""
+        """Return the newest row whose text of time is before that of an instant."""
         at, row_id = self.stream.table.c.timestamp, self.stream.table.c.id
-        question = (
+        query = (
             self._within(Span())
             .where(at < text_of(at_ns))
             .order_by(None)
             .order_by(at.desc(), row_id.desc())
             .limit(1)
         )
-        found = list(self._checked(connection, question, Span(None, at_ns), 1))
+        found = list(self._checked(connection, query, Span(None, at_ns), 1))
         newest = found[0] if found else None
         before_ns = at_ns // _MICROSECOND_NS * _MICROSECOND_NS
         for part in reversed(self.stream.parts):
@@ -131,12 +129,12 @@ class Series:
         return self.stream.between(first, last).where(*moved)
 
     def _checked(
-        self, connection: sa.Connection, question: "sa.Select[Any]", span: Span, chunk_rows: int
+        self, connection: sa.Connection, query: "sa.Select[Any]", span: Span, chunk_rows: int
     ) -> Iterator[Chunk]:
-        """Yield the rows as the database gives them, once they are known to be of one kind."""
+        """Yield the rows as the database returns them, checked to be alike."""
         done = 0
-        told = question.with_only_columns(*self._columns())
-        with closing(raw_rows.chunks(connection, told, chunk_rows)) as chunks:
+        narrowed = query.with_only_columns(*self._columns())
+        with closing(raw_rows.chunks(connection, narrowed, chunk_rows)) as chunks:
             for chunk in chunks:
                 segment = chunk["segment_id"]
                 if (segment == _OTHER).any():
@@ -148,34 +146,39 @@ class Series:
             else:
                 return
         # Something else wrote these rows: the text is all there is.
-        yield from self._by_text(connection, question.offset(done), span, chunk_rows)
+        yield from self._by_text(connection, query.offset(done), span, chunk_rows)
 
     def _by_text(
-        self, connection: sa.Connection, question: "sa.Select[Any]", span: Span, chunk_rows: int
+        self, connection: sa.Connection, query: "sa.Select[Any]", span: Span, chunk_rows: int
     ) -> Iterator[Chunk]:
         added = [] if "timestamp" in self.names else [self.stream.table.c.timestamp]
-        told = question.with_only_columns(*self._columns(), *added)
-        for chunk in raw_rows.chunks(connection, told, chunk_rows):
+        narrowed = query.with_only_columns(*self._columns(), *added)
+        for chunk in raw_rows.chunks(connection, narrowed, chunk_rows):
             if (chunk["segment_id"] == _OTHER).any():
                 raise mixed(connection, self.stream, span)
-            untold = chunk["segment_id"] == _UNTIMED
-            chunk["received_at_ns"][untold] = _parsed(chunk["timestamp"][untold])
-            chunk["segment_id"][untold] = NO_INT
+            is_untimed = chunk["segment_id"] == _UNTIMED
+            chunk["received_at_ns"][is_untimed] = _parsed(chunk["timestamp"][is_untimed])
+            chunk["segment_id"][is_untimed] = NO_INT
             yield {name: chunk[name] for name in self.names}
 
     def _columns(self) -> list["sa.ColumnElement[Any]"]:
         return [self._proven() if name == "segment_id" else self.stream.table.c[name] for name in self.names]
 
     def _proven(self) -> "sa.ColumnElement[int]":
-        """Return the segment, or what is wrong with the row: one value less to read."""
+        """Return the segment, or a mark of what is wrong with the row: one value less to read."""
         table = self.stream.table
         segment = sa.case((table.c.received_at_ns.is_not(None), table.c.segment_id), else_=_UNTIMED)
         same = [table.c[name].is_not_distinct_from(value) for name, value in self.stream.alike.items()]
         return (sa.case((sa.and_(*same), segment), else_=_OTHER) if same else segment).label("segment_id")
 
 
+def _held(value: Value, values: Array) -> Value:
+    """Return a value as an array of these values holds it."""
+    return NO_INT if value is None and values.dtype == np.int64 else value
+
+
 def _ordered(chunks: Iterator[Chunk], symbol: str) -> Iterator[Chunk]:
-    """Put the rows of each microsecond in order: their texts of time are the same."""
+    """Sort the rows of each microsecond, whose texts of time are the same."""
     held: list[Chunk] = []
     reached_ns = NO_INT
     for chunk in chunks:

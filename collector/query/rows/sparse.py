@@ -1,6 +1,6 @@
-"""Read of most rows no more than what resampling needs, and all columns of the few that it keeps.
+"""Read two columns of every row, all columns only of rows that resampling keeps.
 
-SQLite alone: there a value that is carried into Python costs more than its row.
+SQLite alone: there a value that is read into Python costs more than its row.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from collector.query.rows.series import Series
 from collector.query.rows.stored_stream import Source
 
 _WORTH_COLUMNS = 4  # fewer columns are read at once
-_WORTH_ROWS = 5.0  # and so are rows of which every fifth would be kept
+_WORTH_ROWS = 5.0  # and so are rows of which more than every fifth would be kept
 _IDS_A_QUESTION = 2_000
 
 
 def sparse(
     connection: sa.Connection, tables: Tables, series: Series, step_ns: int
 ) -> tuple[Series, Fetch | None]:
-    """Return what to read of every row and how to fetch the rest; the series itself where that is no gain."""
+    """Return what to read of every row and how to fetch the rest; the whole series if nothing is gained."""
     later = [name for name in series.names if not _is_key(name)]
     if series.stream.parts or connection.dialect.name != "sqlite" or len(later) < _WORTH_COLUMNS:
         return series, None
@@ -56,8 +56,8 @@ def _fetcher(connection: sa.Connection, table: Source, names: Sequence[str]) -> 
         found: list[Chunk] = []
         for begin in range(0, len(wanted), _IDS_A_QUESTION):
             listed = ",".join(map(str, wanted[begin : begin + _IDS_A_QUESTION].tolist()))
-            question = sa.select(*columns).where(sa.text(f"id IN ({listed})")).order_by(table.c.id)
-            found += raw_rows.chunks(connection, question)
+            query = sa.select(*columns).where(sa.text(f"id IN ({listed})")).order_by(table.c.id)
+            found += raw_rows.chunks(connection, query)
         rows = joined(found)
         del rows["id"]
         return picked(rows, places)

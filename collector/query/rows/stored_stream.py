@@ -1,4 +1,4 @@
-"""Find the one stream that is asked for, or ask back."""
+"""Find the one stream that is meant, or raise an error that names the choices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,28 +12,28 @@ from collector.query.instants import Span, text_of
 from collector.query.rows.archive_files import Archive, Part
 
 Value = str | int | None
-Source = NamedFromClause  # a table, or a question that stands for one
+Source = NamedFromClause  # a table, or a query that stands for one
 Wanted = str | int | tuple[str, ...] | list[str] | None
-ALL = "*"  # asks for every data source at once
+ALL = "*"  # stands for every data source
 
 _SHOWN = 20
 
 
 class MixedRowsError(QueryError):
-    """Rows that should be alike are not."""
+    """Rows that should be alike differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredStream:
-    """Rows of one symbol of one exchange that are alike in what else tells streams apart."""
+    """Rows of one symbol of one exchange that are alike in everything else that distinguishes streams."""
 
     table: Source
     symbol: str
     exchange: str
-    where: tuple[sa.ColumnElement[bool], ...]  # what was asked for
+    where: tuple[sa.ColumnElement[bool], ...]  # what was wanted
     alike: Mapping[str, Value] = field(default_factory=dict)  # found in the first row; every row must agree
-    given: Mapping[str, Value] = field(default_factory=dict)  # one value asked for, so that every row has it
-    among: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # several values asked for
+    given: Mapping[str, Value] = field(default_factory=dict)  # one value wanted, so that every row has it
+    among: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # several values wanted
     parts: tuple[Part, ...] = ()  # files that hold rows which are no more in the table
 
     @property
@@ -42,14 +42,14 @@ class StoredStream:
         return {"symbol": self.symbol, "exchange": self.exchange, **self.given, **self.alike}
 
     def between(self, start_text: str | None, end_text: str | None) -> "sa.Select[Any]":
-        """Ask for the rows from one text of time to another, both included, in order."""
+        """Select the rows from one text of time to another, both included, in order."""
         at = self.table.c.timestamp
-        question = sa.select(self.table).where(*self.where)
+        query = sa.select(self.table).where(*self.where)
         if start_text is not None:
-            question = question.where(at >= start_text)
+            query = query.where(at >= start_text)
         if end_text is not None:
-            question = question.where(at <= end_text)
-        return question.order_by(at, self.table.c.id)
+            query = query.where(at <= end_text)
+        return query.order_by(at, self.table.c.id)
 
 
 def find_stream(
@@ -61,10 +61,10 @@ def find_stream(
     wanted: Mapping[str, Wanted],
     archive: Archive | None = None,
 ) -> StoredStream:
-    """Return the stream, or raise QueryError asking for what is left open.
+    """Return the stream, or raise QueryError that names what is left open.
 
-    `wanted` has the columns in which all rows must be alike, and what was asked of each; where None was
-    asked, the first row says it and reading proves it of the others.
+    `wanted` has the columns in which all rows must be alike, and the value of each; for None the value of the
+    first row is taken, and reading proves it of the others.
     """
     archive = archive or Archive()
     symbol = _symbol(connection, table, symbol, archive)
@@ -91,7 +91,7 @@ def find_stream(
 
 
 def mixed(connection: sa.Connection, stream: StoredStream, span: Span) -> MixedRowsError:
-    """Return the error that names the choices which the rows of a span leave."""
+    """Return the error that names the values among the rows of a span."""
     for name, value in stream.alike.items():
         column = stream.table.c[name]
         rows = stream.between(*_texts(span)).order_by(None).with_only_columns(column).distinct().limit(_SHOWN)
@@ -128,7 +128,7 @@ def _first_row(
 
 
 def _symbol(connection: sa.Connection, table: Source, symbol: str, archive: Archive) -> str:
-    """Return the stored name; `BTCUSDT` will do where it can mean one market only."""
+    """Return the stored name; `BTCUSDT` is taken where it can mean one market only."""
     if connection.execute(sa.select(table.c.id).where(table.c.symbol == symbol).limit(1)).first():
         return symbol
     stored = sorted({*distinct_values(connection, table.c.symbol), *archive.symbols})
@@ -161,12 +161,12 @@ def _exchange(
 def distinct_values(
     connection: sa.Connection, column: sa.ColumnElement[str], *where: sa.ColumnElement[bool]
 ) -> list[str]:
-    """Return the different values of an indexed column by leaping from one to the next."""
+    """Return the different values of an indexed column, one indexed lookup for each."""
     found: list[str] = []
-    question = sa.select(column).where(*where).order_by(column).limit(1)
+    query = sa.select(column).where(*where).order_by(column).limit(1)
     while True:
-        leap = question.where(column > found[-1]) if found else question.where(column.is_not(None))
-        value = connection.execute(leap).scalar()
+        following = query.where(column > found[-1]) if found else query.where(column.is_not(None))
+        value = connection.execute(following).scalar()
         if value is None:
             return found
         found.append(value)

@@ -34,6 +34,17 @@ class Exchange(ABC):
     lists_both_kinds: ClassVar[bool] = False  # of each pair a spot market and a perpetual
     repeats_after_ns: ClassVar[int | None] = None
     lifetime_ns: ClassVar[int | None] = None
+    # What is answered to a request to subscribe that would be right a moment later.
+    busy_words: ClassVar[str]
+    # Frames about no stream that anybody asked for.
+    stray_frames: ClassVar[Sequence[str]]
+    system: str = "online"
+    batches_diffs: ClassVar[bool] = False
+    limits_by_load: ClassVar[bool] = False
+    joins_updates: ClassVar[bool] = False  # several of one market in a frame, now and then
+    # How busy its markets are, 1.0 on the mean, and how many requests a second a connection may then make.
+    load: float = 1.0
+    message_capacity: int | None = None
 
     def __init__(self, feeds: dict[str, SymbolFeed]) -> None:
         self.feeds = feeds
@@ -110,8 +121,38 @@ class Exchange(ABC):
         """Answer a REST request; None if there is no such path."""
 
     @abstractmethod
-    def reject(self, connection: Connection, text: str, now_ns: int) -> list[Reply]:
-        """Refuse a request to subscribe, whatever it asks for."""
+    def reject(self, connection: Connection, text: str, now_ns: int, words: str | None = None) -> list[Reply]:
+        """Refuse a request to subscribe, whatever it asks for.
+
+        Without words for good, as if the markets did not exist; with words in one answer for all of it.
+        """
+
+    def unchanged(self, topic: Topic, feed: SymbolFeed, now_ns: int) -> list[Outgoing]:
+        """Return an update that changes nothing."""
+        repeated = self.repeat(topic, feed, now_ns)
+        if not repeated:
+            raise ValueError(f"{self.name} sends no update of {topic.channel} that changes nothing")
+        return repeated
+
+    def join(self, first: Outgoing, second: Outgoing) -> Outgoing:
+        """Put two messages of a topic into one frame."""
+        del first, second
+        raise ValueError(f"{self.name} sends one update a frame")
+
+    def shutdown_text(self, now_ms: int) -> str:
+        """Announce that the server will soon close the connection, where the exchange does."""
+        del now_ms
+        raise ValueError(f"{self.name} does not announce that it closes connections")
+
+    def has_placeholders(self, feed: SymbolFeed) -> bool:
+        """Return whether some of a market's trades are none, and only take up an id."""
+        del feed
+        return False
+
+    def placeholder(self, topic: Topic, feed: SymbolFeed, number: int, now_ms: int) -> Outgoing | None:
+        """Write a trade that is none, if the topic shows it."""
+        del topic, feed, number, now_ms
+        return None
 
     def status_text(self, system: str) -> str:
         """Announce a status of the system, where the exchange has such a message."""

@@ -43,6 +43,12 @@ class Listing(Mapping[Name, SymbolFeed]):
     def __len__(self) -> int:
         return len(self._feeds) + len(self._only_listed)
 
+    def add(self, feed: SymbolFeed) -> None:
+        """List a market that has started."""
+        name = _name(feed.instrument)
+        self._only_listed.pop(name, None)
+        self._feeds[name] = feed
+
     def instruments(self, market: str) -> list[Instrument]:
         """List what is traded in one of the markets, by name."""
         started = {name: feed.instrument for name, feed in self._feeds.items() if not feed.delisted}

@@ -32,11 +32,12 @@ class Topic(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """A message about a topic."""
+    """A message about a topic; `events` counts the updates, trades or bars in it."""
 
     text: str
     kind: Kind
     sequence: int | None
+    events: int = 1
 
 
 class Reply(NamedTuple):

@@ -4,18 +4,21 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-_BAN_MS = 120_000
-
 Treatment = Literal["silence", "reject", "ignore"]
 
 
 class Rule(NamedTuple):
-    """An allowance: so much weight a window; after so many refused requests in a row comes a ban."""
+    """An allowance: so much weight a window; after so many refused requests in a row comes a ban.
+
+    Each further ban lasts twice as long as the one before, up to the longest.
+    """
 
     bucket: str
     capacity: int
     window_ms: int
     refused_until_ban: int = 1_000_000
+    ban_ms: int = 120_000
+    longest_ban_ms: int = 120_000
 
 
 class Verdict(NamedTuple):
@@ -39,6 +42,7 @@ class Allowance:
     used: int = 0
     refused: int = 0
     banned_until_ms: int = 0
+    bans: int = 0
 
     def spend(self, rule: Rule, weight: int, now_ms: int) -> Verdict:
         """Subtract a request's weight, or return how long to wait."""
@@ -52,8 +56,10 @@ class Allowance:
             return Verdict(self.used)
         self.refused += 1
         if self.refused > rule.refused_until_ban:
-            self.banned_until_ms = now_ms + _BAN_MS
-            return Verdict(self.used, _BAN_MS, is_ban=True)
+            ban_ms = min(rule.ban_ms << min(self.bans, 20), rule.longest_ban_ms)
+            self.bans += 1
+            self.banned_until_ms = now_ms + ban_ms
+            return Verdict(self.used, ban_ms, is_ban=True)
         return Verdict(self.used, (window + 1) * rule.window_ms - now_ms)
 
 
@@ -63,10 +69,15 @@ class Allowances:
     def __init__(self) -> None:
         self.capacities: dict[str, int] = {}
         self.connection_capacities: dict[str, int] = {}
+        # By exchange and bucket; an empty bucket stands for all of the exchange.
+        self.bans_until_ms: dict[tuple[str, str], int] = {}
         self._used: dict[tuple[str, str], Allowance] = {}
 
     def spend(self, exchange: str, rule: Rule, weight: int, now_ms: int) -> Verdict:
         """Subtract a REST request from the exchange's allowance."""
+        ends_ms = max(self.bans_until_ms.get((exchange, bucket), 0) for bucket in ("", rule.bucket))
+        if now_ms < ends_ms:
+            return Verdict(rule.capacity, ends_ms - now_ms, is_ban=True)
         return self._spend(exchange, rule, self.capacities, weight, now_ms)
 
     def admits(self, exchange: str, rule: Rule, now_ms: int) -> bool:
@@ -81,11 +92,21 @@ class Allowances:
         return allowance.spend(rule, weight, now_ms)
 
 
+@dataclass(slots=True)
+class ArmedWords:
+    """What the next requests to subscribe are refused with; `name` chooses those that name a market."""
+
+    words: str
+    count: int
+    name: str | None
+
+
 class Admission:
     """The faults armed for the next connections and requests to subscribe of one exchange."""
 
     def __init__(self) -> None:
         self._refusals: list[int] = []
+        self._words: list[ArmedWords] = []
         self._armed: Counter[Treatment] = Counter()
 
     def refuse(self, status: int, count: int) -> None:
@@ -95,6 +116,20 @@ class Admission:
     def take_refusal(self) -> int | None:
         """Use up one refusal, if there is one."""
         return self._refusals.pop(0) if self._refusals else None
+
+    def refuse_for_now(self, words: str, count: int, name: str | None) -> None:
+        """Answer the next requests to subscribe with these words; with a name only those that contain it."""
+        self._words.append(ArmedWords(words, count, name))
+
+    def take_words(self, text: str) -> str | None:
+        """Use up one refusal in words that applies to a request, if there is one."""
+        for armed in self._words:
+            if armed.name is None or armed.name.lower() in text.lower():
+                armed.count -= 1
+                if armed.count <= 0:
+                    self._words.remove(armed)
+                return armed.words
+        return None
 
     def arm(self, treatment: Treatment, count: int) -> None:
         """Treat the next connections (silence) or requests to subscribe (reject, ignore) so."""

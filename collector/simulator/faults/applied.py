@@ -1,7 +1,7 @@
 """How a fault takes effect: on the simulator's loop, under the market's lock, on record in the truth."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from collector.errors import UserError
 from collector.simulator.faults.tampers import RestFault, Tamper
@@ -10,6 +10,8 @@ from collector.simulator.market.symbol_feed import SymbolFeed
 from collector.simulator.session import Session
 from collector.simulator.wire import BINARY, TEXT, frame
 from collector.simulator.world import World
+
+_Value = TypeVar("_Value")
 
 
 class AppliedFaults:
@@ -91,3 +93,11 @@ class AppliedFaults:
             return len(chosen)
 
         return self._call(apply())
+
+
+def set_or_forget(values: dict[str, _Value], exchange: str, value: _Value | None) -> None:
+    """Set what holds for an exchange; None stands for what usually holds."""
+    if value is None:
+        values.pop(exchange, None)
+    else:
+        values[exchange] = value

@@ -5,11 +5,12 @@ from collector.simulator.faults.on_contents import ContentFaults
 from collector.simulator.faults.on_frames import FrameFaults
 from collector.simulator.faults.on_markets import MarketFaults
 from collector.simulator.faults.on_rest import RestFaults
+from collector.simulator.faults.on_subscriptions import SubscriptionFaults
 
-_GROUPS = (ConnectionFaults, FrameFaults, ContentFaults, MarketFaults, RestFaults)
+_GROUPS = (ConnectionFaults, SubscriptionFaults, FrameFaults, ContentFaults, MarketFaults, RestFaults)
 
 
-class Faults(ConnectionFaults, FrameFaults, ContentFaults, MarketFaults, RestFaults):
+class Faults(ConnectionFaults, SubscriptionFaults, FrameFaults, ContentFaults, MarketFaults, RestFaults):
     """All that can be made to go wrong. Each method may be called from any thread; the truth records it."""
 
 

@@ -1,11 +1,11 @@
-"""Faults of connections and of subscriptions."""
+"""Faults of connections, and of the way to an exchange."""
 
-from collector.simulator.faults.applied import AppliedFaults
+from collector.simulator.faults.applied import AppliedFaults, set_or_forget
 from collector.simulator.wire import NO_CLOSE_FRAME
 
 
 class ConnectionFaults(AppliedFaults):
-    """What can be made to go wrong with connections and subscriptions."""
+    """What can be made to go wrong with connections."""
 
     def close(
         self,
@@ -41,25 +41,15 @@ class ConnectionFaults(AppliedFaults):
         """Close connections as if they had reached the exchange's limit of age (24 h); returns how many."""
         return self._on_sessions("expire", exchange, None, lambda session: session.close(1001))
 
-    def connection_allowance(self, exchange: str, capacity: int) -> None:
-        """Allow only so many new connections in the window that the exchange counts."""
+    def connection_allowance(self, exchange: str, capacity: int | None) -> None:
+        """Allow only so many new connections in the window that the exchange counts; None: as usual."""
         capacities = self._world.allowances.connection_capacities
         self._do(
             "connection_allowance",
             exchange,
-            lambda: capacities.update({exchange: capacity}),
+            lambda: set_or_forget(capacities, exchange, capacity),
             detail=str(capacity),
         )
-
-    def reject_subscription(self, exchange: str, count: int = 1) -> None:
-        """Answer the next requests to subscribe with the exchange's error."""
-        admission = self._world.admission(exchange)
-        self._do("reject_subscription", exchange, lambda: admission.arm("reject", count))
-
-    def ignore_subscription(self, exchange: str, count: int = 1) -> None:
-        """Never answer the next requests to subscribe."""
-        admission = self._world.admission(exchange)
-        self._do("ignore_subscription", exchange, lambda: admission.arm("ignore", count))
 
     def stall(self, exchange: str, symbol: str, channel: str = "book.50") -> None:
         """Send nothing more of one channel, while pongs and all else go on, until `unstall`."""
@@ -70,3 +60,21 @@ class ConnectionFaults(AppliedFaults):
         """Send a stalled channel again; what it missed stays missed."""
         stream = self._stream(exchange, symbol, channel)
         self._do("unstall", exchange, lambda: self._world.hub.stalled.discard(stream), symbol, channel)
+
+    def latency(self, exchange: str, ms: float, jitter_ms: float = 0.0) -> None:
+        """Set how long messages and answers take one way: never below `ms`, `jitter_ms` more on the mean."""
+        conditions = self._world.conditions[self._world.exchange(exchange).name]
+
+        def apply() -> None:
+            conditions.latency_ms, conditions.jitter_ms = ms, jitter_ms
+
+        self._do("latency", exchange, apply, detail=f"{ms} and {jitter_ms} ms")
+
+    def batch_diffs(self, exchange: str, ms: float | None = 100.0) -> None:
+        """Send changes of books only every so many ms, so that REST is ahead; None: at once (Binance)."""
+        if not self._world.exchange(exchange).batches_diffs:
+            raise ValueError(f"{exchange} sends snapshots of its own: its updates cannot lag behind them")
+        batches = self._world.hub.batch_s
+
+        seconds = ms / 1000 if ms else None
+        self._do("batch_diffs", exchange, lambda: set_or_forget(batches, exchange, seconds), detail=str(ms))

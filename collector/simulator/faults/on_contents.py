@@ -33,7 +33,7 @@ class ContentFaults(AppliedFaults):
 
         def apply() -> None:
             if each.restart_numbers(feed, channel):
-                snapshot = Instead(lambda topic: each.snapshot(topic, feed, self._world.clock_ns()))
+                snapshot = Instead(lambda topic: each.snapshot(topic, feed, self._world.clock_ns(exchange)))
                 self._world.hub.arm(stream, snapshot)
 
         self._do("restart", exchange, apply, symbol, channel)
@@ -64,7 +64,45 @@ class ContentFaults(AppliedFaults):
         self._arm("checksum_without_data", exchange, symbol, channel, Edit(empty_levels))
 
     def status(self, exchange: str, system: str = "maintenance") -> int:
-        """Announce a status of the system: online, cancel_only, post_only, limit_only, maintenance."""
-        return self._send(
-            "status", exchange, None, self._world.exchange(exchange).status_text(system), system
+        """Announce a status: online, cancel_only, post_only, limit_only, maintenance, or a word nobody knows.
+
+        Connections that come later are greeted with it, and REST tells it, until the next one.
+        """
+        each = self._world.exchange(exchange)
+        text = each.status_text(system)
+        self._do("set_status", exchange, lambda: setattr(each, "system", system), detail=system)
+        return self._send("status", exchange, None, text, system)
+
+    def unchanged_update(self, exchange: str, symbol: str, channel: str = "book.10") -> None:
+        """Send an update that changes nothing, its checksum right (Kraken), its numbers too (OKX)."""
+        each, feed = self._world.exchange(exchange), self._feed(exchange, symbol)
+        wanted, publisher = each.stream_channel(channel), self._world.publisher
+        self._do(
+            "unchanged_update",
+            exchange,
+            lambda: publisher.send_unchanged(feed, each, wanted),
+            symbol,
+            channel,
         )
+
+    def two_in_one_frame(self, exchange: str, symbol: str, channel: str = "book.10") -> None:
+        """Take two steps of the market and send what they changed in one frame (Kraken)."""
+        each, feed = self._world.exchange(exchange), self._feed(exchange, symbol)
+        if not each.joins_updates:
+            raise ValueError(f"{exchange} sends one update a frame")
+        wanted, publisher = each.stream_channel(channel), self._world.publisher
+        self._do(
+            "two_in_one_frame",
+            exchange,
+            lambda: publisher.step_in_one_frame(feed, each, wanted),
+            symbol,
+            channel,
+        )
+
+    def placeholder_trade(self, exchange: str, symbol: str) -> None:
+        """Send a trade that is none, which takes up an id: `"p":"0","q":"0","X":"NA"` (Binance USD-M)."""
+        each, feed = self._world.exchange(exchange), self._feed(exchange, symbol)
+        if not each.has_placeholders(feed):
+            raise ValueError(f"{exchange} sends no trades of {symbol} that are none")
+        publisher = self._world.publisher
+        self._do("placeholder_trade", exchange, lambda: publisher.send_placeholder(feed, each), symbol)

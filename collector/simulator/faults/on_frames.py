@@ -18,6 +18,11 @@ class FrameFaults(AppliedFaults):
         """Send a frame that breaks off in the middle of its JSON."""
         return self._send("malformed_frame", exchange, symbol, '{"topic":"orderbook.50.BTCUSDT","type":"del')
 
+    def stray_frame(self, exchange: str, number: int = 0, symbol: str | None = None) -> int:
+        """Send one of the exchange's frames about a stream that nobody asked for."""
+        frames = self._world.exchange(exchange).stray_frames
+        return self._send("stray_frame", exchange, symbol, frames[number % len(frames)], str(number))
+
     def huge_frame(self, exchange: str, size_bytes: int = 50_000_000, symbol: str | None = None) -> int:
         """Send one frame of valid JSON that is far too large."""
         text = '{"pad":"' + "x" * max(0, size_bytes - 10) + '"}'

@@ -1,5 +1,6 @@
 """Faults of the markets themselves and of the exchanges' clock."""
 
+from collector.errors import UserError
 from collector.simulator.faults.applied import AppliedFaults
 from collector.simulator.market.market import Market
 
@@ -19,10 +20,25 @@ class MarketFaults(AppliedFaults):
         """Take a symbol off the exchange: gone from REST, its streams silent, new subscriptions refused."""
         self._set_feed("delist", exchange, symbol, lambda feed: setattr(feed, "delisted", True))
 
-    def clock(self, offset_s: float) -> None:
-        """Set the exchanges' clock ahead, or behind (negative), of the true time."""
+    def enlist(self, exchange: str, symbol: str) -> None:
+        """List a new market while the exchange runs, or one that was taken off it."""
+        self._do("enlist", exchange, lambda: self._world.enlist(exchange, symbol), detail=symbol)
 
-        def apply() -> None:
-            self._world.clock_offset_ns = int(offset_s * 1e9)
+    def tempo(self, exchange: str, symbol: str, factor: float, seconds: float) -> None:
+        """Multiply a market's own pace for so many seconds: 0 is dead quiet, 10 a burst."""
+        self._do(
+            "tempo",
+            exchange,
+            lambda: self._world.tempos.set(exchange, symbol, factor, seconds),
+            symbol,
+            detail=f"{factor} for {seconds} s",
+        )
 
-        self._do("clock", None, apply, detail=str(offset_s))
+    def clock(self, offset_s: float, exchange: str | None = None) -> None:
+        """Set the clock of one exchange, or of all, ahead or behind (negative) of the true time."""
+        world = self._world
+        names = [each.name for each in world.exchanges if exchange in {None, each.name}]
+        if not names:
+            raise UserError(f"this simulator has no exchange {exchange}")
+        offsets = dict.fromkeys(names, int(offset_s * 1e9))
+        self._do("clock", exchange, lambda: world.clock_offsets_ns.update(offsets), detail=str(offset_s))

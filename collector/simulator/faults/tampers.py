@@ -16,7 +16,7 @@ _SIDES = re.compile(r'"(bids|asks)":\[(?:[^\[\]]|\[[^\]]*\])*\]')
 
 @dataclass(slots=True)
 class RestFault:
-    """One armed fault: for the next `count` requests whose path contains `path`."""
+    """One armed fault: for the next `count` requests whose path contains `path`, `after` so many others."""
 
     name: str
     exchange: str | None
@@ -25,6 +25,8 @@ class RestFault:
     delay_s: float = 0.0
     instead: Answer | None = None
     keeps_share: float = 1.0
+    edit: Callable[[str], str] | None = None
+    after: int = 0
 
     def matches(self, exchange: str, path: str) -> bool:
         """Return whether it applies to a request."""
@@ -34,6 +36,8 @@ class RestFault:
         """Return what is answered instead."""
         if self.instead is not None:
             return self.instead
+        if self.edit is not None:
+            return answer._replace(body=self.edit(answer.body))
         return answer._replace(body=answer.body[: int(len(answer.body) * self.keeps_share)])
 
 

@@ -35,6 +35,7 @@ class Bar:
     buy_lots: int = 0
     buy_turnover: int = 0
     first_trade: int = -1
+    last_trade: int = -1
 
     @property
     def end_ms(self) -> int:
@@ -46,6 +47,7 @@ class Bar:
         if not self.count:
             self.open = self.high = self.low = ticks
             self.first_trade = trade
+        self.last_trade = trade
         self.high = max(self.high, ticks)
         self.low = min(self.low, ticks)
         self.close = ticks
@@ -62,6 +64,7 @@ class Bar:
             if not self.count:
                 self.open, self.high, self.low = later.open, later.high, later.low
                 self.first_trade = later.first_trade
+            self.last_trade = later.last_trade
             self.high = max(self.high, later.high)
             self.low = min(self.low, later.low)
         self.close = later.close

@@ -1,7 +1,7 @@
 """Compact memory: rows of integers in typed columns, the oldest half let go when a limit is passed."""
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from threading import Lock
 
@@ -89,6 +89,12 @@ class Numbering:
     def offset(self, index: int) -> int:
         """Return what is added to an index to make its number."""
         return self._offset[bisect_left(self._from, index + 1) - 1]
+
+    def find(self, number: int) -> int:
+        """Return the index of the first message with this number or a higher one; numbers must only grow."""
+        at = bisect_right(range(len(self._from)), number, key=lambda at: self._from[at] + self._offset[at])
+        index = number - self._offset[max(at - 1, 0)]
+        return index if at >= len(self._from) else min(index, self._from[at])
 
     def skip(self, index: int, count: int = 1) -> None:
         """Skip `count` numbers before the message at an index."""

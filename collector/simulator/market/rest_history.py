@@ -21,7 +21,7 @@ def trades_since(feed: SymbolFeed, index: int, limit: int) -> list[PastTrade]:
             result.append(history.minute(at // TRADES_PER_MINUTE)[at % TRADES_PER_MINUTE])
         elif at - PAST_TRADES >= feed.trades.first:
             at_ms, ticks, lots, buys, _ = feed.trades[at - PAST_TRADES]
-            result.append(PastTrade(history.first_number + at, at_ms, ticks, lots, bool(buys)))
+            result.append(PastTrade(feed.trade_ids.at(at - PAST_TRADES), at_ms, ticks, lots, bool(buys)))
     return result
 
 
@@ -42,7 +42,8 @@ def position_at(feed: SymbolFeed, at_ms: int) -> int:
 
 def position_of(feed: SymbolFeed, number: int) -> int:
     """Find the position of a trade id."""
-    return number - feed.history.first_number
+    past = number - feed.history.first_number
+    return past if past < PAST_TRADES else PAST_TRADES + feed.trade_ids.find(number)
 
 
 def bars_between(feed: SymbolFeed, interval_ms: int, start_ms: int, end_ms: int) -> list[Bar]:

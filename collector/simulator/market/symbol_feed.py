@@ -11,7 +11,7 @@ from zlib import crc32
 
 from collector.simulator.market.bars import MINUTE_MS, empty_bar, roll
 from collector.simulator.market.instruments import Instrument
-from collector.simulator.market.market import Change, Frozen, Market
+from collector.simulator.market.market import Change, Fill, Frozen, Market
 from collector.simulator.market.past import History
 from collector.simulator.market.record import Columns, Numbering
 
@@ -40,6 +40,7 @@ class SymbolFeed:
         self.touches = Columns("q", remember)
         self.touches.append(0)
         self.events = Numbering(self.id_base * 10)
+        self.trade_ids = Numbering(self.id_base)
         self.start_ms = start_ms
         self.delisted = False
         self.minutes = [empty_bar(start_ms, MINUTE_MS, instrument.start_ticks)]
@@ -80,6 +81,17 @@ class SymbolFeed:
     def update_id(self, step: int, event: int) -> int:
         """Return the id of one of a step's events."""
         return self.events.offset(step) + event * self.instrument.conventions.ids_per_event
+
+    def numbered(self, change: Change) -> list[tuple[int, Fill]]:
+        """List the trades of the present step with their ids."""
+        first = len(self.trades) - len(change.fills)
+        return [(self.trade_ids.at(index), fill) for index, fill in enumerate(change.fills, first)]
+
+    def skip_trade_id(self) -> int:
+        """Take an id for what is no trade: the next trade has the one after."""
+        number = self.trade_ids.at(len(self.trades))
+        self.trade_ids.skip(len(self.trades))
+        return number
 
     def numbering(self, counter: str) -> Numbering:
         """Return the sequence numbers of one of the exchange's channels."""
@@ -129,9 +141,8 @@ class SymbolFeed:
         roll(self.minutes, at_ms)
         self._group(change)
         for fill in change.fills:
-            self.minutes[-1].add(
-                fill.ticks, fill.lots, self.trade_base + len(self.trades), buys=fill.taker_buys
-            )
+            number = self.trade_ids.at(len(self.trades))
+            self.minutes[-1].add(fill.ticks, fill.lots, number, buys=fill.taker_buys)
             self.trades.append(at_ms, fill.ticks, fill.lots, fill.taker_buys, self.step_count)
         if change.top_changed:
             self.touches.append(self.step_count)

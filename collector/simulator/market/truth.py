@@ -12,6 +12,7 @@ from collector.simulator.market.market import Market
 from collector.simulator.market.record import Columns
 from collector.simulator.market.rest_history import bars_between
 from collector.simulator.market.symbol_feed import SymbolFeed
+from collector.simulator.send_log import Logged, SendLog
 
 Kind = Literal["snapshot", "delta", "trade", "bar", "ticker"]
 KINDS: tuple[Kind, ...] = ("snapshot", "delta", "trade", "bar", "ticker")
@@ -163,6 +164,7 @@ class Truth:
         self._stream_channel = stream_channel
         self._sent: dict[tuple[str, str, str], Columns] = {}
         self._faults: list[Fault] = []
+        self.log: SendLog | None = None
 
     def books(self, exchange: str, symbol: str, channel: str) -> Sequence[BookState]:
         """Return every published state of `book.N` or `bbo`, whether or not anybody was subscribed."""
@@ -179,7 +181,7 @@ class Truth:
         instrument = feed.instrument
         return [
             TradeState(
-                instrument.trade_id(feed.trade_base + rows.first + at),
+                instrument.trade_id(feed.trade_ids.at(rows.first + at)),
                 at_ms,
                 instrument.price(ticks),
                 instrument.size(lots),
@@ -250,7 +252,13 @@ class Truth:
     ) -> None:
         """Record a fault; called where it takes effect."""
         with self._lock:
-            self._faults.append(Fault(name, time.time_ns(), exchange, symbol, channel, connection, detail))
+            fault = Fault(name, time.time_ns(), exchange, symbol, channel, connection, detail)
+            self._faults.append(fault)
+            if self.log is not None:
+                told = f"{name} {detail}".strip()
+                self.log.note(
+                    Logged(fault.at_ns, "fault", exchange, connection, symbol, channel, detail=told)
+                )
 
     def _feed(self, exchange: str, symbol: str) -> SymbolFeed:
         if (exchange, symbol) not in self._feeds:

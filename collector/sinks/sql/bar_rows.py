@@ -18,7 +18,7 @@ _READ = ("open_time", "confirmed", "received_at_ns", *VALUES, *KEPT)
 _BARS_A_QUESTION = 500
 
 
-class Written(NamedTuple):
+class Inserted(NamedTuple):
     """What became of rows."""
 
     new: int  # rows of their own now
@@ -30,7 +30,7 @@ def write_bars(
     table: sa.Table,
     corrections: sa.Table,
     columns: Mapping[str, Sequence[Value]],
-) -> Written:
+) -> Inserted:
     """Write states of bars, in the order in which they came, inside the transaction that is open."""
     _check(table, columns)
     names = tuple(columns)
@@ -43,7 +43,7 @@ def write_bars(
     if settled.replaced:
         ending = replaced(table, names, connection.dialect.identifier_preparer)
         _insert(connection, table, names, settled.replaced.values(), ending)
-    return Written(new, settled.merged)
+    return Inserted(new, settled.merged)
 
 
 def _check(table: sa.Table, columns: Mapping[str, Sequence[Value]]) -> None:

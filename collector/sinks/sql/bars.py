@@ -20,7 +20,7 @@ KEPT = ("vwap", "count")  # not sent by all, and not always
 
 
 @dataclass(slots=True)
-class Settled:
+class SettledBars:
     """What becomes of states, one after the other."""
 
     new: dict[Bar, State] = field(default_factory=dict)
@@ -33,12 +33,12 @@ def settle(
     states: Iterable[State],
     stored: Mapping[Bar, State],
     corrections: MutableMapping[Bar, list[State]],
-) -> Settled:
+) -> SettledBars:
     """Take states in the order in which they came to rows `stored` and their corrections, by id.
 
     New corrections are added to these.
     """
-    settled = Settled()
+    settled = SettledBars()
     for state in states:
         bar = bar_of(state)
         there = settled.new.get(bar, settled.replaced.get(bar, stored.get(bar)))

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from collector.database.tables import Tables
 from collector.sinks.contract import Rows, Value
 from collector.sinks.sql import multi_row
-from collector.sinks.sql.bar_rows import Written, write_bars
+from collector.sinks.sql.bar_rows import Inserted, write_bars
 from collector.sinks.sql.conflicts import first_stays
 
 
@@ -34,7 +34,7 @@ def _check(where: str, values: Sequence[Value]) -> None:
 Columns = Mapping[str, Sequence[Value]]
 
 
-def write_rows(connection: sa.Connection, tables: Tables, rows: Rows) -> Written:
+def write_rows(connection: sa.Connection, tables: Tables, rows: Rows) -> Inserted:
     """Write the rows inside the transaction that is open; return how many are new, and how many merged.
 
     Raises what the database or its driver raises, and OverflowError, TypeError, LookupError or ValueError
@@ -42,20 +42,20 @@ def write_rows(connection: sa.Connection, tables: Tables, rows: Rows) -> Written
     """
     table = _table(tables, rows.table)
     if not len(rows):
-        return Written(0, 0)
+        return Inserted(0, 0)
     check_integers(table, rows.columns)
     match rows.table:
         case "trades":
             new = _write_trades(connection, table, rows.columns)
-            return Written(new, len(rows) - new)  # the statement says nothing of those that it leaves out
+            return Inserted(new, len(rows) - new)  # the statement says nothing of those that it leaves out
         case "ohlcv":
             return write_bars(connection, table, tables.ohlcv_corrections, rows.columns)
     if connection.dialect.name == "sqlite":
-        return Written(multi_row.insert(connection, table, rows.columns), 0)
+        return Inserted(multi_row.insert(connection, table, rows.columns), 0)
     from collector.sinks.sql import postgres_copy  # noqa: PLC0415  (its driver is an extra)
 
     postgres_copy.insert(connection, table, rows.columns)
-    return Written(len(rows), 0)
+    return Inserted(len(rows), 0)
 
 
 def _table(tables: Tables, name: str) -> sa.Table:

@@ -118,8 +118,7 @@ class OpenDatabase:
         """Return the write set in the form that fits this database: it may have been replaced."""
         own = write_set.session if write_set.session.session_id == self._session_id else None
         if self._streams is not None and own is not None:
-            streams = (StreamKey(one.exchange, one.symbol, one.channel) for one in write_set.accounting)
-            self._streams.claim(_driver(connection), own, streams)
+            self._streams.claim(_driver(connection), own, (one.key for one in write_set.accounting))
         if self._was_reopened or (self._streams is not None and self._streams.were_lost):
             self._look_again(connection)
         return self._renumbering.apply(connection, self.tables, write_set)

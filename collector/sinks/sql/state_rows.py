@@ -93,9 +93,7 @@ def moved_to_merged(
     increments: Sequence[AccountingState], merged: Mapping[StreamKey, int]
 ) -> list[AccountingState]:
     """Count as merged, not as written, the rows that were there already."""
-    return [
-        _moved(one, merged.get(StreamKey(one.exchange, one.symbol, one.channel), 0)) for one in increments
-    ]
+    return [_moved(one, merged.get(one.key, 0)) for one in increments]
 
 
 def less_merged(segments: Sequence[SegmentState], merged: Mapping[StreamKey, int]) -> list[SegmentState]:
@@ -103,9 +101,8 @@ def less_merged(segments: Sequence[SegmentState], merged: Mapping[StreamKey, int
     left = Counter(merged)
     found: list[SegmentState] = []
     for one in reversed(segments):
-        key = StreamKey(one.exchange, one.symbol, one.channel)
-        taken = min(left[key], one.rows)
-        left[key] -= taken
+        taken = min(left[one.key], one.rows)
+        left[one.key] -= taken
         found.append(replace(one, rows=one.rows - taken) if taken else one)
     return found[::-1]
 

@@ -1,1 +1,1 @@
-"""The command `doctor`: what stands in the way, before it does."""
+"""Define the command `doctor`: what stands in the way, before it does."""

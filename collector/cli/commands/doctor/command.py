@@ -1,4 +1,4 @@
-"""Run the checks and tell what they found."""
+"""Run the checks and print what they found."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from collector.cli.commands.doctor.verdict import Verdict
+from collector.cli.commands.doctor.check_result import CheckResult
 from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def doctor(
 
     Exit codes: 0 nothing does (there may be warnings); 1 something does; 2 a mistake in what was asked.
     """
-    found: list[Verdict] = []
+    found: list[CheckResult] = []
     for verdict in _verdicts(config, exchange, symbols, channels, db, offline=offline):
         found.append(verdict)
         if not as_json:
@@ -60,7 +60,7 @@ def _verdicts(
     db: str | None,
     *,
     offline: bool,
-) -> Iterator[Verdict]:
+) -> Iterator[CheckResult]:
     from collector.cli.commands.doctor import exchanges, machine, storage  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
     from collector.errors import SettingsError, UserError  # noqa: PLC0415
@@ -74,9 +74,9 @@ def _verdicts(
     try:
         loaded = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
     except SettingsError as error:
-        yield Verdict("configuration", "fail", "; ".join(error.problems), "python run.py config check")
+        yield CheckResult("configuration", "fail", "; ".join(error.problems), "python run.py config check")
     except UserError as error:
-        yield Verdict("configuration", "fail", str(error))
+        yield CheckResult("configuration", "fail", str(error))
     else:
         settings = loaded.settings
         yield from _configuration(loaded)
@@ -86,24 +86,24 @@ def _verdicts(
     yield from storage.followers(settings)
     for name, one in settings.exchanges.items():
         if offline:
-            yield Verdict(name, "skip", "left alone")
+            yield CheckResult(name, "skip", "left alone")
         else:
             yield from exchanges.exchange(name, one)
 
 
-def _configuration(loaded: "Loaded") -> Iterator[Verdict]:
+def _configuration(loaded: "Loaded") -> Iterator[CheckResult]:
     from collector.cli.announcing import default_setup  # noqa: PLC0415
 
     exchanges = loaded.settings.exchanges
     streams = sum(len(one.symbols) * len(one.channels) for one in exchanges.values())
     found = f"{streams} stream{'s'[: streams != 1]} of {', '.join(exchanges)}"
     default = default_setup(loaded)
-    yield Verdict("configuration", "ok", f"{found}; {default}" if default else found)
+    yield CheckResult("configuration", "ok", f"{found}; {default}" if default else found)
     for text in loaded.notes.without_effect:
-        yield Verdict("configuration", "warn", text)
+        yield CheckResult("configuration", "warn", text)
 
 
-def _print(verdict: Verdict) -> None:
+def _print(verdict: CheckResult) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 

@@ -1,9 +1,9 @@
-"""Look at the exchanges: reached by REST and websocket, clock, credentials."""
+"""Check the exchanges: REST and websocket, clock, credentials."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from collector.cli.commands.doctor.verdict import Verdict
+from collector.cli.commands.doctor.check_result import CheckResult
 from collector.errors import StreamError
 from collector.exchanges.meaning import kinds_in_order
 
@@ -17,8 +17,8 @@ CLOCK_OFF_S = 1.5  # an answer in whole seconds, as Kraken's, is off by as much 
 NETWORK_ADVICE = "is there a way out to the network, a proxy, a firewall? Is the exchange up?"
 
 
-def exchange(name: str, settings: "ExchangeSettings") -> Iterator[Verdict]:
-    """Look at one exchange."""
+def exchange(name: str, settings: "ExchangeSettings") -> Iterator[CheckResult]:
+    """Check one exchange."""
     from collector.network.markets import Source  # noqa: PLC0415
     from collector.network.probe import dial  # noqa: PLC0415
 
@@ -27,49 +27,51 @@ def exchange(name: str, settings: "ExchangeSettings") -> Iterator[Verdict]:
     yield from _rest(name, source)
     try:
         count = dial(source, TIMEOUT_S)
-        yield Verdict(f"{name} websocket", "ok", f"{count} address{'es'[: 2 * (count != 1)]} opened")
+        yield CheckResult(f"{name} websocket", "ok", f"{count} address{'es'[: 2 * (count != 1)]} opened")
     except StreamError as error:
-        yield Verdict(f"{name} websocket", "fail", str(error), NETWORK_ADVICE)
+        yield CheckResult(f"{name} websocket", "fail", str(error), NETWORK_ADVICE)
     yield _credentials(name, source, settings)
 
 
-def _rest(name: str, source: "Source") -> Iterator[Verdict]:
+def _rest(name: str, source: "Source") -> Iterator[CheckResult]:
     from collector.network.probe import ask_the_time  # noqa: PLC0415
 
     try:
         answer = ask_the_time(source, TIMEOUT_S)
     except StreamError as error:
-        yield Verdict(f"{name} REST", "fail", str(error), NETWORK_ADVICE)
-        yield Verdict(f"{name} clock", "skip", "not compared: no answer")
+        yield CheckResult(f"{name} REST", "fail", str(error), NETWORK_ADVICE)
+        yield CheckResult(f"{name} clock", "skip", "not compared: no answer")
         return
     found = f"answers in {answer.round_trip_s * 1000:.0f} ms"
     slow = answer.round_trip_s > SLOW_S
-    yield Verdict(f"{name} REST", "warn" if slow else "ok", found, "a slow way there" if slow else "")
+    yield CheckResult(f"{name} REST", "warn" if slow else "ok", found, "a slow way there" if slow else "")
     side = "behind" if answer.ahead_s > 0 else "ahead of"
     found = f"this machine is {abs(answer.ahead_s):.2f} s {side} {name}"
     if abs(answer.ahead_s) - answer.round_trip_s / 2 > CLOCK_OFF_S:
-        yield Verdict(f"{name} clock", "warn", found, "set the clock: run chrony or systemd-timesyncd")
+        yield CheckResult(f"{name} clock", "warn", found, "set the clock: run chrony or systemd-timesyncd")
     else:
-        yield Verdict(f"{name} clock", "ok", found)
+        yield CheckResult(f"{name} clock", "ok", found)
 
 
-def _credentials(name: str, source: "Source", settings: "ExchangeSettings") -> Verdict:
+def _credentials(name: str, source: "Source", settings: "ExchangeSettings") -> CheckResult:
     from collector.network.probe import check_credentials, unchecked_because  # noqa: PLC0415
 
     pair, title = settings.credentials, f"{name} credentials"
     if pair is None:
-        return Verdict(title, "skip", "none given, and none needed")
+        return CheckResult(title, "skip", "none given, and none needed")
     why = unchecked_because(source)
     if why is not None:
-        return Verdict(title, "skip", f"not checked: {why}")
+        return CheckResult(title, "skip", f"not checked: {why}")
     key, secret = pair.api_key.get_secret_value(), pair.api_secret.get_secret_value()
     try:
         only_reads = check_credentials(source, key, secret, TIMEOUT_S)
     except StreamError as error:
         if error.permanent:
             advice = f"make a new key at {name}, or take {name.upper()}_API_KEY away: none is needed"
-            return Verdict(title, "fail", f"refused: {error}", advice)
-        return Verdict(title, "warn", f"could not be checked: {error}")
+            return CheckResult(title, "fail", f"refused: {error}", advice)
+        return CheckResult(title, "warn", f"could not be checked: {error}")
     if not only_reads:
-        return Verdict(title, "warn", "accepted, and may do more than read", "one that only reads will do")
-    return Verdict(title, "ok", "accepted, reads only")
+        return CheckResult(
+            title, "warn", "accepted, and may do more than read", "one that only reads will do"
+        )
+    return CheckResult(title, "ok", "accepted, reads only")

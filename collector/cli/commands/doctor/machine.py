@@ -1,4 +1,4 @@
-"""Look at the machine: Python, SQLite, open files, memory, the disk."""
+"""Check the machine: Python, SQLite, open files, memory, the disk."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from collector.cli.commands.doctor.verdict import Level, Verdict
+from collector.cli.commands.doctor.check_result import CheckResult, Level
 from collector.cli.plain import size
 from collector.version import __version__
 
@@ -26,79 +26,83 @@ STREAM_BYTES = 32 << 20
 MEMORY_SHARE = 0.25
 
 
-def python() -> Verdict:
-    """Look at the version of Python."""
+def python() -> CheckResult:
+    """Check the version of Python."""
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if sys.version_info < OLDEST_PYTHON:
-        return Verdict("python", "fail", found, "install Python 3.11 or newer")
-    return Verdict("python", "ok", found)
+        return CheckResult("python", "fail", found, "install Python 3.11 or newer")
+    return CheckResult("python", "ok", found)
 
 
-def installation() -> Verdict:
+def installation() -> CheckResult:
     """Look for a second distribution that owns the package: removing either takes files of the other."""
     try:
         distribution(FORMER_NAME)
     except PackageNotFoundError:
-        return Verdict("installation", "ok", f"collector {__version__}")
+        return CheckResult("installation", "ok", f"collector {__version__}")
     advice = f"pip uninstall {FORMER_NAME} market-collector, then install this folder again"
-    return Verdict("installation", "warn", f"{FORMER_NAME} is installed, by name another project", advice)
+    return CheckResult("installation", "warn", f"{FORMER_NAME} is installed, by name another project", advice)
 
 
-def sqlite() -> Verdict:
-    """Look at the SQLite that this program uses."""
+def sqlite() -> CheckResult:
+    """Check the version of SQLite."""
     from collector.database.sqlite_file import sqlite_version  # noqa: PLC0415
 
     version = sqlite_version()
     if tuple(map(int, version.split("."))) < SOUND_SQLITE:
         sound = ".".join(map(str, SOUND_SQLITE))
         advice = f"pip install pysqlite3 (where it has a wheel): before {sound} a WAL can break in rare cases"
-        return Verdict("sqlite", "warn", version, advice)
-    return Verdict("sqlite", "ok", version)
+        return CheckResult("sqlite", "warn", version, advice)
+    return CheckResult("sqlite", "ok", version)
 
 
-def open_files() -> Verdict:
-    """Look at how many files and sockets this process may open."""
+def open_files() -> CheckResult:
+    """Check how many files and sockets this process may open."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     found = "no limit" if limit == resource.RLIM_INFINITY else f"{limit} may be open"
     if limit == resource.RLIM_INFINITY or limit >= FILES_WANTED:
-        return Verdict("open files", "ok", found)
+        return CheckResult("open files", "ok", found)
     level: Level = "warn" if limit >= FILES_NEEDED else "fail"
-    return Verdict("open files", level, found, f"ulimit -n {FILES_WANTED}, or LimitNOFILE= of the service")
+    return CheckResult(
+        "open files", level, found, f"ulimit -n {FILES_WANTED}, or LimitNOFILE= of the service"
+    )
 
 
-def memory(buffer_rows: int, levels: int) -> Verdict:
-    """Hold what a full buffer takes against the memory that is free."""
+def memory(buffer_rows: int, levels: int) -> CheckResult:
+    """Compare a full buffer's memory with what is free."""
     most = buffer_rows * (4 * levels * 8 + 48)
     free = _free_memory()
     if free is None:
-        return Verdict("memory", "skip", "this system does not tell how much is free")
+        return CheckResult("memory", "skip", "this system does not tell how much is free")
     found = f"{size(free)} free; a full buffer takes {size(most)}"
     if most > free * MEMORY_SHARE:
-        return Verdict("memory", "warn", found, "lower buffer.max_rows: the rest of the machine needs some")
-    return Verdict("memory", "ok", found)
+        return CheckResult(
+            "memory", "warn", found, "lower buffer.max_rows: the rest of the machine needs some"
+        )
+    return CheckResult("memory", "ok", found)
 
 
-def disk(folder: Path) -> Iterator[Verdict]:
-    """Look at the space and the speed of the disk that the database, or the spool, is on."""
+def disk(folder: Path) -> Iterator[CheckResult]:
+    """Check the space and the speed of the disk of the database, or of the spool."""
     try:
         free = shutil.disk_usage(folder).free
         commit_s, bytes_a_s = _speed(folder)
     except OSError as error:
         advice = "choose another folder with --db, or make this one writable"
-        yield Verdict("disk", "fail", f"{folder}: {error.strerror}", advice)
+        yield CheckResult("disk", "fail", f"{folder}: {error.strerror}", advice)
         return
     found = f"{size(free)} free in {folder}"
     if free < SOME_SPACE:
         level: Level = "fail" if free < LITTLE_SPACE else "warn"
-        yield Verdict("disk space", level, found, "python run.py plan says how long that lasts")
+        yield CheckResult("disk space", level, found, "python run.py plan says how long that lasts")
     else:
-        yield Verdict("disk space", "ok", found)
+        yield CheckResult("disk space", "ok", found)
     found = f"{commit_s * 1000:.2f} ms a commit, {size(bytes_a_s)}/s"
     if commit_s > SLOW_COMMIT_S:
         advice = "every commit waits for this disk: a local SSD, or a longer writer.interval_s"
-        yield Verdict("disk speed", "warn", found, advice)
+        yield CheckResult("disk speed", "warn", found, advice)
     else:
-        yield Verdict("disk speed", "ok", found)
+        yield CheckResult("disk speed", "ok", found)
 
 
 def _speed(folder: Path) -> tuple[float, float]:

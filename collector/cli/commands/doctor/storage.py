@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collector.cli.commands.doctor.verdict import Verdict
+from collector.cli.commands.doctor.check_result import CheckResult
 from collector.errors import CollectorError, DatabaseInUse, UserError
 
 if TYPE_CHECKING:
@@ -21,44 +21,41 @@ SLOW_ANSWER_S = 0.1
 
 def folder_of(settings: "DatabaseSettings") -> Path | None:
     """Return the folder of a database that is a file; None for a server, or where there is no such folder."""
-    from collector.app.wiring import sink_options  # noqa: PLC0415
     from collector.sinks.registry import make_store  # noqa: PLC0415
 
     try:
-        file = make_store(settings.url, sink_options(settings)).file
+        file = make_store(settings.url, settings).file
     except UserError:
         return None
     return file.parent if file is not None else None
 
 
-def database(settings: "DatabaseSettings") -> Verdict:
+def database(settings: "DatabaseSettings") -> CheckResult:
     """Check the database that rows would go to."""
-    from collector.app.wiring import sink_options  # noqa: PLC0415
     from collector.sinks.registry import make_store  # noqa: PLC0415
 
     try:
-        store = make_store(settings.url, sink_options(settings))
+        store = make_store(settings.url, settings)
     except UserError as error:
-        return Verdict("database", "fail", str(error), "choose another one with --db")
+        return CheckResult("database", "fail", str(error), "choose another one with --db")
     return _of_sink("database", store, settings)
 
 
-def followers(settings: "Settings") -> "Iterator[Verdict]":
+def followers(settings: "Settings") -> "Iterator[CheckResult]":
     """Check each sink that follows the database."""
-    from collector.app.wiring import sink_options  # noqa: PLC0415
     from collector.sinks.registry import make_follower  # noqa: PLC0415
 
     for one in settings.followers:
         try:
-            sink = make_follower(one.url, sink_options(settings.database))
+            sink = make_follower(one.url, settings.database)
         except UserError as error:
-            yield Verdict("follower", "fail", str(error), "correct followers in the configuration")
+            yield CheckResult("follower", "fail", str(error), "correct followers in the configuration")
         else:
             yield _of_sink("follower", sink, settings.database)
 
 
-def _of_sink(subject: str, sink: "Sink", settings: "DatabaseSettings") -> Verdict:
-    """Look at an SQL database without changing it; open and close a sink of any other kind."""
+def _of_sink(subject: str, sink: "Sink", settings: "DatabaseSettings") -> CheckResult:
+    """Check an SQL database without changing it; open and close a sink of any other kind."""
     from collector.sinks.sql.sink import SqlSink  # noqa: PLC0415
 
     if isinstance(sink, SqlSink):
@@ -66,33 +63,35 @@ def _of_sink(subject: str, sink: "Sink", settings: "DatabaseSettings") -> Verdic
     try:
         sink.open()
     except CollectorError as error:
-        return Verdict(subject, "fail", str(error))
+        return CheckResult(subject, "fail", str(error))
     finally:
         sink.close()
-    return Verdict(subject, "ok", f"{sink.name} can be opened")
+    return CheckResult(subject, "ok", f"{sink.name} can be opened")
 
 
-def _of_database(subject: str, sink: "SqlSink", settings: "DatabaseSettings") -> Verdict:
+def _of_database(subject: str, sink: "SqlSink", settings: "DatabaseSettings") -> CheckResult:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     from collector.database.engine import make_engine  # noqa: PLC0415
 
     if sink.file is not None and not sink.file.exists():
-        return Verdict(subject, "ok", f"{sink.file} will be made at the start")
+        return CheckResult(subject, "ok", f"{sink.file} will be made at the start")
     engine = make_engine(sink.url, read_only=True)
     try:
         return _reached(subject, engine, settings, sink.file)
     except CollectorError as error:
-        return Verdict(subject, "fail", str(error))
+        return CheckResult(subject, "fail", str(error))
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         advice = "is the server running, and are name and password right?" if sink.file is None else ""
-        return Verdict(subject, "fail", f"{sink.name}: {reason}", advice)
+        return CheckResult(subject, "fail", f"{sink.name}: {reason}", advice)
     finally:
         engine.dispose()
 
 
-def _reached(subject: str, engine: "sa.Engine", settings: "DatabaseSettings", path: Path | None) -> Verdict:
+def _reached(
+    subject: str, engine: "sa.Engine", settings: "DatabaseSettings", path: Path | None
+) -> CheckResult:
     from collector.database.migrate import status  # noqa: PLC0415
     from collector.database.url import shown  # noqa: PLC0415
 
@@ -102,15 +101,15 @@ def _reached(subject: str, engine: "sa.Engine", settings: "DatabaseSettings", pa
     where = shown(engine.url)
     found = f"{where} at revision {position.current or 'none'}, newest {position.head}"
     if position.current != position.head and path is None and not settings.auto_migrate:
-        return Verdict(subject, "fail", found, f"python run.py migrate up --db '{where}'")
+        return CheckResult(subject, "fail", found, f"python run.py migrate up --db '{where}'")
     if path is not None:
         holder = _holder(path)
         if holder:
-            return Verdict(subject, "warn", holder, "a second collector will be refused")
+            return CheckResult(subject, "warn", holder, "a second collector will be refused")
     if path is None and took_s > SLOW_ANSWER_S:
-        return Verdict(subject, "warn", f"{found}; answers in {took_s * 1000:.0f} ms", "a nearer server")
+        return CheckResult(subject, "warn", f"{found}; answers in {took_s * 1000:.0f} ms", "a nearer server")
     later = "" if position.current == position.head else "; it will be brought there at the start"
-    return Verdict(subject, "ok", found + later)
+    return CheckResult(subject, "ok", found + later)
 
 
 def _holder(path: Path) -> str:

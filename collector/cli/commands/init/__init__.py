@@ -1,1 +1,1 @@
-"""The command `init`: four questions, then a configuration file."""
+"""Define the command `init`: four questions, then a configuration file."""

@@ -1,4 +1,4 @@
-"""Understand the answers, from a person or from options: the same words, the same mistakes."""
+"""Parse the answers, typed or given as options, with the same rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the four questions found out."""
+    """The answers to the four questions."""
 
     markets: Mapping[str, Sequence[str]]  # by exchange
     purpose: Purpose

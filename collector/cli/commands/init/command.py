@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_OUTPUT
-from collector.cli.running import raised
+from collector.cli.running import interrupt_raises
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from collector.cli.commands.init.answers import Answers
-    from collector.cli.commands.init.write import Written
+    from collector.cli.commands.init.write import WrittenFile
 
 EXIT_INTERRUPTED = 130
 # What a missing answer would be, in the example of a whole command.
@@ -55,21 +55,21 @@ def init(
     """
     given = {"--exchanges": exchanges, "--markets": markets, "--purpose": purpose, "--db": db}
     try:
-        with raised():
+        with interrupt_raises():
             written = _written(given, output, force=force)
     except (KeyboardInterrupt, EOFError):
         print("\nnothing was written", file=sys.stderr)
         return EXIT_INTERRUPTED
-    from collector.cli.commands.init.write import tell  # noqa: PLC0415
+    from collector.cli.commands.init.write import print_written  # noqa: PLC0415
 
-    tell(written)
+    print_written(written)
     return 0
 
 
-def _written(given: Given, output: Path, *, force: bool) -> "Written":
+def _written(given: Given, output: Path, *, force: bool) -> "WrittenFile":
     from rich.console import Console  # noqa: PLC0415
 
-    from collector.cli.commands.init.file import check_place, exists_already  # noqa: PLC0415
+    from collector.cli.commands.init.file import check_place, exists_error  # noqa: PLC0415
     from collector.cli.commands.init.write import write  # noqa: PLC0415
     from collector.errors import UserError  # noqa: PLC0415
 
@@ -80,22 +80,21 @@ def _written(given: Given, output: Path, *, force: bool) -> "Written":
     check_place(output)
     if output.exists() and not force:
         if not can_ask or not _may_replace(console, output):
-            raise exists_already(output)
+            raise exists_error(output)
         force = True
     return write(_answers(console, given), output, replace=force)
 
 
 def _missing(given: Given, output: Path) -> str:
-    from collector.cli.commands.init.next_steps import again  # noqa: PLC0415
+    from collector.cli.commands.init.next_steps import same_command  # noqa: PLC0415
     from collector.exchanges.registry import DEFAULT_EXCHANGE  # noqa: PLC0415
-    from collector.settings.secrets import mask_url  # noqa: PLC0415
+    from collector.masking import mask_url  # noqa: PLC0415
 
     examples = {"--exchanges": DEFAULT_EXCHANGE, **EXAMPLES}
     missing = ", ".join(option for option, value in given.items() if value is None)
     whole = {option: mask_url(value or examples[option]) for option, value in given.items()}
-    return (
-        f"there is no terminal to ask on, expected {missing} as well, for example:\n  {again(whole, output)}"
-    )
+    example = same_command(whole, output)
+    return f"there is no terminal to ask on, expected {missing} as well, for example:\n  {example}"
 
 
 def _may_replace(console: "Console", output: Path) -> bool:
@@ -105,7 +104,7 @@ def _may_replace(console: "Console", output: Path) -> bool:
 
 
 def _answers(console: "Console", given: Given) -> "Answers":
-    """Read what was given, ask for the rest. What was given is looked at first: a mistake there ends it."""
+    """Parse the options first, so that a mistake there ends it, then ask for the rest."""
     from collector.cli.commands.init import answers  # noqa: PLC0415
     from collector.cli.commands.init.interview import Interview  # noqa: PLC0415
     from collector.cli.commands.init.markets import markets  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Put a file in its place whole, or not at all."""
+"""Write a file whole, or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -9,24 +9,24 @@ from collector.errors import UserError
 
 
 def check_place(path: Path) -> None:
-    """Raise UserError where no file can be put."""
+    """Raise UserError where no file can be written."""
     if path.is_dir():
         raise UserError(f"{path} is a folder, expected the name of a file for --output")
     if not path.parent.is_dir():
         raise UserError(f"the folder {path.parent} for --output does not exist; create it first")
 
 
-def exists_already(path: Path) -> UserError:
-    """Return what to say of a file that nobody allowed to replace."""
+def exists_error(path: Path) -> UserError:
+    """Return the error for a file that must not be replaced."""
     return UserError(f"{path} exists and is left as it is: --force replaces it, --output names another file")
 
 
 @contextmanager
 def written_aside(path: Path, text: str) -> Iterator[Path]:
-    """Write a file beside its place; it is gone at the end, whatever happens."""
+    """Write a temporary file beside its place, and remove it at the end whatever happens."""
     aside = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
-        with _told(path):
+        with _errors_of(path):
             aside.write_text(text, encoding="utf-8")
         yield aside
     finally:
@@ -34,23 +34,23 @@ def written_aside(path: Path, text: str) -> Iterator[Path]:
 
 
 def put_in_place(aside: Path, path: Path, *, replace: bool) -> None:
-    """Give the file its name in one step; without `replace`, never over another that came meanwhile."""
-    with _told(path):
+    """Rename the file into place in one step; without `replace`, never over another that came meanwhile."""
+    with _errors_of(path):
         if replace:
             aside.replace(path)
             return
         try:
             path.hardlink_to(aside)
         except FileExistsError:
-            raise exists_already(path) from None
+            raise exists_error(path) from None
         except OSError:  # a file system without hard links
             if path.exists():
-                raise exists_already(path) from None
+                raise exists_error(path) from None
             aside.replace(path)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _errors_of(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The four questions."""
+"""Ask the four questions."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -16,7 +16,7 @@ Answer = TypeVar("Answer")
 
 
 class Interview:
-    """Asks what is not known yet, and counts."""
+    """Ask what is not known yet, and count the questions."""
 
     def __init__(self, console: Console, *, of: int) -> None:
         self._console = console
@@ -28,7 +28,7 @@ class Interview:
             )
 
     def exchanges(self) -> tuple[str, ...]:
-        """Ask from where."""
+        """Ask which exchanges to collect from."""
         hint = "names or numbers, with commas; any other exchange of ccxt.pro by its name, its books unproven"
         choices = [(name, one.summary) for name, one in EXCHANGES.items()]
         question = Question("From which exchanges?", next(iter(EXCHANGES)), hint, choices)
@@ -49,12 +49,12 @@ class Interview:
         return found
 
     def purpose(self) -> Purpose:
-        """Ask what for."""
+        """Ask what the data is for."""
         choices = [(one.name, one.text) for one in PURPOSES.values()]
         return self._ask(Question("What for?", next(iter(PURPOSES)), "", choices), answers.purpose)
 
     def database(self) -> answers.Database:
-        """Ask where to."""
+        """Ask where to store it."""
         hint = "a path of an SQLite file, or postgresql://user@host/database (a password is not kept)"
         return self._ask(Question("Into which database?", DEFAULT_DATABASE, hint), answers.database)
 

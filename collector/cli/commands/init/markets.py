@@ -1,4 +1,4 @@
-"""Understand the names of markets that a person gives, exchange by exchange."""
+"""Parse the names of markets that a person gives, exchange by exchange."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _WORDS: Mapping[str, str] = MappingProxyType({"spot": "spot", "linear": "perpetu
 
 
 def usual_text(exchange: str) -> str | None:
-    """Say which market of a coin is meant on an exchange when only the coin is named; None: none is."""
+    """Describe the market that a coin alone means on an exchange; None if it means none."""
     usual = exchange_of(exchange).usual_market
     return None if usual is None else f"{_WORDS[usual[0]]} in {usual[1]}"
 

@@ -1,4 +1,4 @@
-"""Word the commands that come next, as they can be typed where the person is."""
+"""Build the commands that come next, as they can be typed where the person is."""
 
 import shutil
 import sys
@@ -27,7 +27,7 @@ def _interpreter() -> str:
     return quote(str(ours))
 
 
-def again(options: dict[str, str], output: Path) -> str:
+def same_command(options: dict[str, str], output: Path) -> str:
     """Return the command that makes the same file without a question."""
     asked = options if output == DEFAULT_OUTPUT else {**options, "--output": str(output)}
     return f"{program()} init {join(word for pair in asked.items() for word in pair)}"

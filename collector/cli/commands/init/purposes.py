@@ -1,4 +1,4 @@
-"""Say what is collected for which purpose: channels and sampling."""
+"""Define what is collected for which purpose: channels and sampling."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Ask a person, again and again until the answer can be used."""
+"""Ask a person, until the answer can be used."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Write the file, show what it will cost, and say what comes next."""
+"""Write the file, and print what it will cost and what comes next."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from collector.cli.commands.init.answers import Answers
 from collector.cli.commands.init.file import put_in_place, written_aside
-from collector.cli.commands.init.next_steps import again, next_commands
+from collector.cli.commands.init.next_steps import next_commands, same_command
 from collector.cli.commands.init.yaml_text import yaml_text
 from collector.cli.planning import Plan, expected_lines, make_plan, print_plan
 from collector.errors import SettingsError
@@ -18,8 +18,8 @@ URL_VARIABLE = "COLLECTOR_DATABASE__URL"
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What is in its place now, and what it brings."""
+class WrittenFile:
+    """The file that was written, and what it brings."""
 
     answers: Answers
     output: Path
@@ -27,19 +27,19 @@ class Written:
     outranked: Sequence[str]  # keys of the file that something else has the last word on
 
 
-def write(answers: Answers, output: Path, *, replace: bool) -> Written:
+def write(answers: Answers, output: Path, *, replace: bool) -> WrittenFile:
     """Write the file, once a plan could be made of it."""
     place = output.resolve()  # a link stays one
-    text = yaml_text(answers, again=again(_options(answers), output))
+    text = yaml_text(answers, made_by=same_command(_options(answers), output))
     with written_aside(place, text) as aside:
         settings = _loaded(aside, output)
         plan = make_plan(settings, expected_lines(settings))
         outranked = _outranked(settings, load_settings(aside, environ={}, env_file=None))
         put_in_place(aside, place, replace=replace)
-    return Written(answers, output, plan, outranked)
+    return WrittenFile(answers, output, plan, outranked)
 
 
-def tell(written: Written) -> None:
+def print_written(written: WrittenFile) -> None:
     """Print what was understood, the plan, and the commands that come next."""
     answers, database = written.answers, written.answers.database
     print()
@@ -86,7 +86,7 @@ def _loaded(aside: Path, output: Path) -> Settings:
 
 
 def _outranked(used: Settings, written: Settings) -> list[str]:
-    """Name the keys of the file that something else has the last word on."""
+    """List the keys of the file that something else overrides."""
     by_file = dict(_values(written.masked()))
     return [key for key, value in _values(used.masked()) if by_file.get(key, value) != value]
 

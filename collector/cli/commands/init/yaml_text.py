@@ -1,10 +1,11 @@
-"""Write the configuration as YAML that says why each line is there."""
+"""Write the configuration as YAML, with a comment for each line."""
 
 import json
 from collections.abc import Sequence
 
 from collector.cli.commands.init.answers import Answers, Database
 from collector.cli.commands.init.purposes import Purpose, channels
+from collector.events.channel import Channel
 from collector.exchanges.registry import EXCHANGES
 
 _CHANNELS = {
@@ -23,11 +24,11 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 _COMMENT_AT = 26
 
 
-def yaml_text(answers: Answers, *, again: str) -> str:
-    """Return the text of the file; `again` is the command that makes it once more."""
+def yaml_text(answers: Answers, *, made_by: str) -> str:
+    """Return the text of the file; `made_by` is the command that writes the same file."""
     lines = [
         f"# For {answers.purpose.text}.",
-        f"# Made by: {again}",
+        f"# Made by: {made_by}",
         "# A file holds only what differs from the defaults. Every key, its unit and its default are in",
         "# docs/configuration.md. Environment variables (COLLECTOR_...) and options outrank what is here.",
         "",
@@ -40,7 +41,7 @@ def yaml_text(answers: Answers, *, again: str) -> str:
 
 
 def _exchange(exchange: str, symbols: Sequence[str], purpose: Purpose, *, is_first: bool) -> list[str]:
-    """Write one exchange; what its sections are is said at the first only."""
+    """Write one exchange; its sections are explained at the first only."""
 
     def section(name: str) -> list[str]:
         return [*([_SECTIONS[name]] if is_first else []), f"    {name}:"]
@@ -52,8 +53,8 @@ def _exchange(exchange: str, symbols: Sequence[str], purpose: Purpose, *, is_fir
     lines += [f"      - {_scalar(symbol)}" for symbol in symbols]
     lines += section("channels")
     for channel in channels(purpose, exchange, symbols):
-        family, _, rest = channel.partition(".")
-        lines.append(_commented(f"      - {channel}", _CHANNELS[family].format(rest=rest)))
+        meant = Channel.of(channel)
+        lines.append(_commented(f"      - {channel}", _CHANNELS[meant.family].format(rest=meant.detail)))
     lines += section("sample")
     lines.append(_commented(f"      mode: {purpose.sample_mode}", purpose.sample_why))
     if purpose.interval_ms is not None:

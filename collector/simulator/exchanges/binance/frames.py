@@ -50,7 +50,7 @@ def best(topic: Topic, feed: SymbolFeed, now_ms: int) -> Outgoing:
 def trades(topic: Topic, feed: SymbolFeed, change: Change, now_ms: int) -> list[Outgoing]:
     """Write each trade of one step."""
     instrument, out = feed.instrument, []
-    for number, fill in enumerate(change.fills, feed.trade_base + len(feed.trades) - len(change.fills)):
+    for number, fill in feed.numbered(change):
         price, size = instrument.price_text(fill.ticks), instrument.size_text(fill.lots)
         maker = "false" if fill.taker_buys else "true"
         core = f'"s":"{instrument.name}","t":{number},"p":"{price}","q":"{size}"'
@@ -60,6 +60,12 @@ def trades(topic: Topic, feed: SymbolFeed, change: Change, now_ms: int) -> list[
             text = f'{{"e":"trade","E":{now_ms},"T":{feed.now_ms},{core},"X":"MARKET","m":{maker}}}'
         out.append(Outgoing(text, "trade", number))
     return out
+
+
+def placeholder(feed: SymbolFeed, number: int, now_ms: int) -> Outgoing:
+    """Write a futures trade without price and size."""
+    core = f'"s":"{feed.instrument.name}","t":{number},"p":"0","q":"0","X":"NA","m":true'
+    return Outgoing(f'{{"e":"trade","E":{now_ms},"T":{now_ms},{core}}}', "trade", number)
 
 
 def aggregates(topic: Topic, feed: SymbolFeed, change: Change, now_ms: int) -> list[Outgoing]:
@@ -90,7 +96,7 @@ def bar(topic: Topic, feed: SymbolFeed, bar: Bar, now_ms: int, *, confirmed: boo
         "s": instrument.name,
         "i": topic.interval,
         "f": bar.first_trade,
-        "L": bar.first_trade + bar.count - 1 if bar.count else -1,
+        "L": bar.last_trade,
         "o": price(bar.open),
         "c": price(bar.close),
         "h": price(bar.high),

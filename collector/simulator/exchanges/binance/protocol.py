@@ -1,7 +1,7 @@
 """Binance, spot and USD-M futures: their websockets as the recorded frames have them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from collector.simulator.exchanges.binance import frames, rest
@@ -33,6 +33,8 @@ _PONG_WITHIN_NS = {"spot": 60 * 10**9, "linear": 600 * 10**9}
 _MESSAGES_PER_S = {"spot": 5, "linear": 10}
 _STREAMS_PER_CONNECTION = 1024
 _POLICY = 1008
+_OVERLOADED = -1008
+_SHORTEST_BAN_MS, _LONGEST_BAN_MS = 2 * 60_000, 3 * 24 * 3600 * 1000
 
 
 class Binance(Exchange):
@@ -46,6 +48,15 @@ class Binance(Exchange):
     connection_rule: ClassVar[Rule] = Rule("connections", 300, 300_000)
     offered_depths: ClassVar[tuple[int, ...]] = (0,)
     lifetime_ns: ClassVar[int | None] = 24 * 3600 * 10**9
+    batches_diffs: ClassVar[bool] = True
+    busy_words: ClassVar[str] = (
+        "-1008 Server is currently overloaded with other requests. Please try again in a few minutes."
+    )
+    stray_frames: ClassVar[Sequence[str]] = (
+        '{"e":"24hrMiniTicker","E":1,"s":"NOBODYUSDT"}',
+        '{"stream":"nobodyusdt@depth@100ms","data":{"e":"depthUpdate"}}',
+        '{"result":["btcusdt@trade"],"id":987654321}',
+    )
 
     @classmethod
     def conventions(cls, pair: Pair) -> Conventions:
@@ -135,15 +146,41 @@ class Binance(Exchange):
         del channel
         feed.events.skip(feed.step_count + 1, count)
 
-    def reject(self, connection: Connection, text: str, now_ns: int) -> list[Reply]:
-        """Refuse a request to subscribe."""
+    def reject(self, connection: Connection, text: str, now_ns: int, words: str | None = None) -> list[Reply]:
+        """Refuse a request to subscribe; words may begin with a code, as in `-1008 Server is busy`."""
         del connection, now_ns
-        return [_refusal(2, "Invalid request: invalid stream", json.loads(text).get("id"))]
+        number = json.loads(text).get("id")
+        if not words:
+            return [_refusal(2, "Invalid request: invalid stream", number)]
+        code, _, note = words.partition(" ")
+        if not code.lstrip("-").isdigit():
+            return [_refusal(_OVERLOADED, words, number)]
+        return [_refusal(int(code), note, number)]
+
+    def shutdown_text(self, now_ms: int) -> str:
+        """Announce that the server is about to be shut down."""
+        return f'{{"e":"serverShutdown","E":{now_ms}}}'
+
+    def has_placeholders(self, feed: SymbolFeed) -> bool:
+        """Return whether this is a market of USD-M futures."""
+        return feed.instrument.is_linear
+
+    def placeholder(self, topic: Topic, feed: SymbolFeed, number: int, now_ms: int) -> Outgoing | None:
+        """Write a trade without price and size on the stream of single trades."""
+        return frames.placeholder(feed, number, now_ms) if topic.wire.endswith("@trade") else None
 
     def rule(self, request: Request) -> tuple[Rule, int]:
         """Allow a weight of 6000 a minute on spot, 2400 on futures, before refusals and then a ban."""
         bucket, capacity = ("spot", 6000) if request.path.startswith("/api/") else ("linear", 2400)
-        return Rule(bucket, capacity, 60_000, refused_until_ban=10), rest.weight(request)
+        rule = Rule(
+            bucket,
+            capacity,
+            60_000,
+            refused_until_ban=10,
+            ban_ms=_SHORTEST_BAN_MS,
+            longest_ban_ms=_LONGEST_BAN_MS,
+        )
+        return rule, rest.weight(request)
 
     def over_limit(self, verdict: Verdict) -> Answer:
         """Refuse as Binance does: 429, then 418, with the seconds to wait."""

@@ -33,9 +33,9 @@ def book(
 
 def trades(topic: Topic, feed: SymbolFeed, change: Change, now_ms: int) -> Outgoing:
     """Write the trades of one step."""
-    first = feed.trade_base + len(feed.trades) - len(change.fills)
+    numbered = feed.numbered(change)
     rows = []
-    for number, fill in enumerate(change.fills, first):
+    for number, fill in numbered:
         price, size = feed.instrument.price_text(fill.ticks), feed.instrument.size_text(fill.lots)
         side, name = "Buy" if fill.taker_buys else "Sell", feed.instrument.name
         if topic.market == "spot":
@@ -54,7 +54,7 @@ def trades(topic: Topic, feed: SymbolFeed, change: Change, now_ms: int) -> Outgo
         f'"ts":{now_ms},"type":"snapshot"' if topic.market == "spot" else f'"type":"snapshot","ts":{now_ms}'
     )
     text = f'{{"topic":"{topic.wire}",{head},"data":[{data}]}}'
-    return Outgoing(text, "trade", first + len(change.fills) - 1)
+    return Outgoing(text, "trade", numbered[-1][0], len(numbered))
 
 
 def bar(topic: Topic, feed: SymbolFeed, bar: Bar, now_ms: int, *, confirmed: bool) -> Outgoing:

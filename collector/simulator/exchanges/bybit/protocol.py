@@ -1,7 +1,7 @@
 """Bybit v5, spot and linear: its websocket as the recorded frames have it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from collector.simulator.exchanges.bybit import frames, rest
@@ -30,6 +30,7 @@ _MARKETS = ("spot", "linear")
 _SILENCE_LIMIT_NS = 600 * 10**9
 _SPOT_TOPICS_PER_REQUEST = 10
 _CHARACTERS_PER_REQUEST = 21_000
+_BAN_MS = 10 * 60_000
 # Offered until 2025; recordings have it.
 _OLD_DEPTH = 500
 
@@ -47,6 +48,12 @@ class Bybit(Exchange):
     repeats_after_ns: ClassVar[int | None] = 3 * 10**9
     connection_refusal_status: ClassVar[int] = 403
     offered_depths: ClassVar[tuple[int, ...]] = (1, 50, 200, 1000)
+    busy_words: ClassVar[str] = "system busy, please try again later"
+    stray_frames: ClassVar[Sequence[str]] = (
+        '{"topic":"liquidation.BTCUSDT","type":"snapshot","ts":1,"data":{}}',
+        '{"topic":"orderbook.50.NOBODYUSDT","type":"delta","ts":1,"data":{"s":"NOBODYUSDT","b":[],"a":[]}}',
+        '{"topic":"tickers.BTCUSDT","type":"delta"}',
+    )
 
     @classmethod
     def conventions(cls, pair: Pair) -> Conventions:
@@ -139,18 +146,17 @@ class Bybit(Exchange):
         """Answer a market-data request."""
         return rest.answer(self.by_name, request, now_ms)
 
-    def reject(self, connection: Connection, text: str, now_ns: int) -> list[Reply]:
-        """Refuse a request to subscribe."""
+    def reject(self, connection: Connection, text: str, now_ns: int, words: str | None = None) -> list[Reply]:
+        """Refuse a request to subscribe, as a whole."""
         del now_ns
         message = json.loads(text)
-        return [
-            _answer(connection, message, f"error:handler not found,topic:{message['args'][0]}", success=False)
-        ]
+        note = words or f"error:handler not found,topic:{message['args'][0]}"
+        return [_answer(connection, message, note, success=False)]
 
     def rule(self, request: Request) -> tuple[Rule, int]:
-        """Allow 600 requests in 5 s."""
+        """Allow 600 requests in 5 s; one more bans the address for ten minutes."""
         del request
-        return Rule("requests", 600, 5_000), 1
+        return Rule("requests", 600, 5_000, 0, _BAN_MS, _BAN_MS), 1
 
     def over_limit(self, verdict: Verdict) -> Answer:
         """Refuse as Bybit does: 403, without saying for how long."""

@@ -58,7 +58,7 @@ def trades(feed: SymbolFeed, kind: str, trades: list[PastTrade]) -> Outgoing:
             f',"timestamp":"{time_text(trade.at_ms * 1000 + nth)}"}}'
         )
     text = f'{{"channel":"trade","type":"{kind}","data":[{",".join(rows)}]}}'
-    return Outgoing(text, "trade", trades[-1].number)
+    return Outgoing(text, "trade", trades[-1].number, len(trades))
 
 
 def bars(feed: SymbolFeed, kind: str, bars: list[Bar], now_ms: int) -> Outgoing:
@@ -76,7 +76,7 @@ def bars(feed: SymbolFeed, kind: str, bars: list[Bar], now_ms: int) -> Outgoing:
         f'{{"channel":"ohlc","type":"{kind}","timestamp":"{time_text(now_ms * 1000)[:-1]}000Z"'
         f',"data":[{",".join(rows)}]}}'
     )
-    return Outgoing(text, "bar", bars[-1].open_ms if bars else None)
+    return Outgoing(text, "bar", bars[-1].open_ms if bars else None, len(bars))
 
 
 def instruments(feeds: Iterable[SymbolFeed]) -> str:

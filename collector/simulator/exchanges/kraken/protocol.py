@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from collector.simulator.exchanges.exchange import Exchange
@@ -33,9 +33,13 @@ from collector.simulator.recordings.dialect import Dialect
 from collector.simulator.wire import frame
 
 _HEARTBEAT = frame(b'{"channel":"heartbeat"}')
+_ONE_INTERVAL = "Already subscribed to one ohlc interval on this symbol"
+_DATA = '"data":['
 _HEARTBEAT_EVERY_NS = 10**9
 _SNAPSHOT_TRADES = 50
 _SNAPSHOT_BARS = 10
+# No number is documented: the more there is to do, the fewer requests a second Kraken takes.
+_REQUESTS_PER_S_AT_REST = 50
 
 
 class Kraken(Exchange):
@@ -48,6 +52,14 @@ class Kraken(Exchange):
     level_pattern: ClassVar[re.Pattern[str]] = re.compile(r'{"price":(?P<price>[^,]*),"qty":(?P<size>[^}]*)}')
     connection_rule: ClassVar[Rule] = Rule("connections", 150, 600_000)
     offered_depths: ClassVar[tuple[int, ...]] = DEPTHS
+    limits_by_load: ClassVar[bool] = True
+    joins_updates: ClassVar[bool] = True
+    busy_words: ClassVar[str] = "Exceeded msg rate"
+    stray_frames: ClassVar[Sequence[str]] = (
+        '{"channel":"ticker","type":"update","data":[]}',
+        '{"channel":"executions","type":"update","data":[{}]}',
+        '{"channel":"book","type":"update","data":[]}',
+    )
 
     @classmethod
     def conventions(cls, pair: Pair) -> Conventions:
@@ -65,7 +77,7 @@ class Kraken(Exchange):
         """Send the system's status."""
         del query
         connection.last_beat_ns = now_ns
-        return [Reply(frames.status_text("online", connection.number))]
+        return [Reply(frames.status_text(self.system, connection.number))]
 
     def receive(self, connection: Connection, text: str, now_ns: int) -> list[Reply]:
         """Answer `ping`, `subscribe` and `unsubscribe`."""
@@ -78,9 +90,10 @@ class Kraken(Exchange):
         method = message.get("method")
         if method == "ping":
             return [_answer({**message, "method": "pong"}, now_ns, bare=True)]
-        parameters = message.get("params")
-        if method not in {"subscribe", "unsubscribe"} or not isinstance(parameters, dict):
-            return [_answer(message, now_ns, error="Unsupported event")]
+        problem = self._problem(connection, message, now_ns)
+        if problem:
+            return [_answer(message, now_ns, error=problem)]
+        parameters = message["params"]
         channel = parameters.get("channel")
         if channel == "instrument":
             result = {
@@ -89,10 +102,9 @@ class Kraken(Exchange):
                 "warnings": ["tick_size is deprecated, use price_increment"],
             }
             return [_answer(message, now_ns, result=result), Reply(frames.instruments(self.feeds.values()))]
-        names = parameters.get("symbol")
-        if not isinstance(names, list) or not names:
-            return [_answer(message, now_ns, error="Symbol(s) must be specified")]
-        return [self._change(connection, message, parameters, str(name), now_ns) for name in names]
+        return [
+            self._change(connection, message, parameters, str(name), now_ns) for name in parameters["symbol"]
+        ]
 
     def snapshot(self, topic: Topic, feed: SymbolFeed, now_ns: int) -> list[Outgoing]:
         """Send the whole book, the ticker, the last trades or the last bars."""
@@ -145,12 +157,14 @@ class Kraken(Exchange):
 
     def rest(self, request: Request, now_ms: int) -> Answer | None:
         """Answer a market-data request."""
-        return rest.answer(self.feeds, request, now_ms)
+        return rest.answer(self.feeds, request, now_ms, self.system)
 
-    def reject(self, connection: Connection, text: str, now_ns: int) -> list[Reply]:
-        """Refuse a request to subscribe, symbol by symbol."""
+    def reject(self, connection: Connection, text: str, now_ns: int, words: str | None = None) -> list[Reply]:
+        """Refuse a request to subscribe, symbol by symbol; with words once, without a symbol."""
         del connection
         message = json.loads(text)
+        if words:
+            return [_answer(message, now_ns, error=words)]
         names = message["params"]["symbol"]
         return [
             _answer(message, now_ns, error=f"Currency pair not supported {name}", symbol=name)
@@ -168,13 +182,45 @@ class Kraken(Exchange):
 
     def over_limit(self, verdict: Verdict) -> Answer:
         """Refuse as Kraken does: 200, and an error."""
-        del verdict
-        return rest.refusal("EGeneral:Too many requests")
+        return rest.refusal("EGeneral:Temporary lockout" if verdict.is_ban else "EGeneral:Too many requests")
 
     def skip_numbers(self, feed: SymbolFeed, channel: str, count: int) -> None:
         """Refuse: there are no numbers to skip, a lost message shows in the checksum only."""
         del feed, channel, count
         raise ValueError("Kraken sends no sequence numbers: drop a frame, or corrupt a checksum")
+
+    def unchanged(self, topic: Topic, feed: SymbolFeed, now_ns: int) -> list[Outgoing]:
+        """Send a level in the size that it has, under the right checksum, or the ticker again."""
+        if topic.kind == "book":
+            return [frames.book(feed, "update", feed.market.bids.top(1), [])]
+        if topic.kind in {"bbo", "ticker"}:
+            return [frames.ticker(feed, "update")]
+        return super().unchanged(topic, feed, now_ns)
+
+    def join(self, first: Outgoing, second: Outgoing) -> Outgoing:
+        """Put the data of two messages into one frame."""
+        begin = second.text.index(_DATA) + len(_DATA)
+        text = f"{first.text.removesuffix(']}')},{second.text[begin:]}"
+        return Outgoing(text, first.kind, second.sequence, first.events + second.events)
+
+    def _problem(self, connection: Connection, message: Mapping[str, Any], now_ns: int) -> str | None:
+        """Return what is wrong with a request as a whole."""
+        parameters = message.get("params")
+        if message.get("method") not in {"subscribe", "unsubscribe"} or not isinstance(parameters, dict):
+            return "Unsupported event"
+        if self._exceeds_rate(connection, now_ns):
+            return self.busy_words
+        names = parameters.get("symbol")
+        if parameters.get("channel") != "instrument" and (not isinstance(names, list) or not names):
+            return "Symbol(s) must be specified"
+        return None
+
+    def _exceeds_rate(self, connection: Connection, now_ns: int) -> bool:
+        """Count a request; return whether it is one too many for the present load."""
+        recent = [at for at in connection.recent_ns if 0 <= now_ns - at < 10**9]
+        connection.recent_ns[:] = [*recent, now_ns]
+        capacity = self.message_capacity or _REQUESTS_PER_S_AT_REST
+        return len(connection.recent_ns) > max(1, int(capacity / max(self.load, 1.0)))
 
     def _change(
         self,
@@ -197,9 +243,18 @@ class Kraken(Exchange):
                 return _answer(message, now_ns, error="Subscription Not Found", symbol=name)
             result.pop("snapshot", None)
             return _answer(message, now_ns, result=result)._replace(unsubscribe=(topic,))
-        if topic.wire in connection.topics:
-            return _answer(message, now_ns, error="Already subscribed", symbol=name)
+        problem = _already(connection, topic)
+        if problem:
+            return _answer(message, now_ns, error=problem, symbol=name)
         return _answer(message, now_ns, result=result)._replace(subscribe=(topic,))
+
+
+def _already(connection: Connection, wanted: Topic) -> str | None:
+    """Return why a topic cannot be subscribed to beside those of the connection."""
+    if wanted.wire in connection.topics:
+        return "Already subscribed"
+    bars = {topic.symbol for topic in connection.topics.values() if topic.kind == "bar"}
+    return _ONE_INTERVAL if wanted.kind == "bar" and wanted.symbol in bars else None
 
 
 def _answer(

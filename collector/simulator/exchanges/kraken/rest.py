@@ -29,10 +29,12 @@ _MOST_LEVELS = 500
 Feeds = Mapping[str, SymbolFeed]
 
 
-def answer(feeds: Feeds, request: Request, now_ms: int) -> Answer | None:
+def answer(feeds: Feeds, request: Request, now_ms: int, system: str = "online") -> Answer | None:
     """Answer a request for market data."""
     name = request.path.removeprefix("/0/public/")
-    whole = {"Time": _time, "SystemStatus": _status, "Assets": _assets, "AssetPairs": _pairs}
+    if name == "SystemStatus":
+        return _ok({"status": system, "timestamp": ""})
+    whole = {"Time": _time, "Assets": _assets, "AssetPairs": _pairs}
     if name in whole:
         return whole[name](feeds, now_ms)
     handler = {"Depth": _depth, "Trades": _trades, "OHLC": _bars}.get(name)
@@ -78,11 +80,6 @@ def pair_key(instrument: Instrument) -> str:
 def _time(feeds: Feeds, now_ms: int) -> Answer:
     del feeds
     return _ok({"unixtime": now_ms // 1000, "rfc1123": ""})
-
-
-def _status(feeds: Feeds, now_ms: int) -> Answer:
-    del feeds, now_ms
-    return _ok({"status": "online", "timestamp": ""})
 
 
 def _assets(feeds: Feeds, now_ms: int) -> Answer:

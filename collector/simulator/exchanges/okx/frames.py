@@ -56,7 +56,7 @@ def trades(topic: Topic, feed: SymbolFeed, change: Change) -> list[Outgoing]:
     instrument, out = feed.instrument, []
     more = f',"count":"1","source":"0","seqId":{feed.last_event}'
     more = more if topic.wire.startswith("trades:") else ',"source":"0"'
-    for number, fill in enumerate(change.fills, feed.trade_base + len(feed.trades) - len(change.fills)):
+    for number, fill in feed.numbered(change):
         data = (
             f'{{"instId":"{instrument.name}","tradeId":"{instrument.trade_id(number)}"'
             f',"px":"{instrument.price_text(fill.ticks)}","sz":"{instrument.size_text(fill.lots)}"'

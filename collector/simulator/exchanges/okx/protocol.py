@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from collector.simulator.exchanges.exchange import Exchange
@@ -36,6 +36,7 @@ _ARGUMENT_CHARACTERS = 64 * 1024
 _CONTRACT_DECIMALS = {"BTC": 2, "ETH": 1, "BNB": 2, "XRP": -2, "ADA": -2, "DOGE": -3, "TRX": -3}
 _LOT_OF_CONTRACT_DECIMALS = 2
 _NO_SUCH_CHANNEL = "60018"
+_BUSY = "50026"
 
 
 class Okx(Exchange):
@@ -50,6 +51,11 @@ class Okx(Exchange):
         r'\["(?P<price>[^"]*)","(?P<size>[^"]*)","0","\d+"\]'
     )
     connection_rule: ClassVar[Rule] = Rule("connections", 3, 1_000)
+    busy_words: ClassVar[str] = "System error. Try again later."
+    stray_frames: ClassVar[Sequence[str]] = (
+        '{"arg":{"channel":"status"},"data":[]}',
+        '{"arg":{"channel":"books","instId":"NOBODY-USDT"},"action":"update","data":[]}',
+    )
     offered_depths: ClassVar[tuple[int, ...]] = (1, 5, 400)
     idle_close: ClassVar[tuple[int, str]] = (4004, "No data received in 30s")
     idle_after_ns: ClassVar[int] = 30 * 10**9
@@ -143,11 +149,18 @@ class Okx(Exchange):
         """Answer a market-data request."""
         return rest.answer(self.by_name, request, now_ms)
 
-    def reject(self, connection: Connection, text: str, now_ns: int) -> list[Reply]:
-        """Refuse a request to subscribe, argument by argument."""
+    def reject(self, connection: Connection, text: str, now_ns: int, words: str | None = None) -> list[Reply]:
+        """Refuse a request to subscribe, argument by argument; with words once, without an argument."""
         del now_ns
         message = json.loads(text)
+        if words:
+            return [_error(connection, message, _BUSY, words)]
         return [_no_such_channel(connection, message, argument) for argument in message["args"]]
+
+    def shutdown_text(self, now_ms: int) -> str:
+        """Announce that the connection will soon be closed, by the notice that OKX has for it."""
+        del now_ms
+        return self.status_text("maintenance")
 
     def status_text(self, system: str) -> str:
         """Announce that the connection will soon be closed for a service upgrade: OKX has no other status."""

@@ -1,4 +1,4 @@
-"""Keep secrets out of everything that is printed."""
+"""Mask secrets in whatever is printed."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _QUERY_PASSWORD = re.compile(r"(?P<name>password=)(?P<password>[^&\s]*)", re.IGN
 
 
 def names_a_secret(name: object) -> bool:
-    """Tell whether a key is named like a secret."""
+    """Return whether a key is named like a secret."""
     plain = re.sub(r"[^a-z]", "", str(name).lower())
     return plain == "key" or any(word in plain for word in _SECRET_WORDS)
 
@@ -34,7 +34,7 @@ def passwords_in(url: str) -> list[str]:
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` with each of the secrets masked, in any case, and also where its end was cut off."""
+    """Return `text` with each of the secrets masked, in any case, and also if its end is cut off."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST_SECRET:
             for form in (secret, repr(secret)[1:-1]):

@@ -1,6 +1,6 @@
-"""Write text to a file that is set aside when it has grown, or to a stream, without ever raising.
+"""Write log lines to a file that is rotated by size, or to a stream, without raising.
 
-A full disk or a closed pipe must not end the thread that had something to say.
+A full disk or a closed pipe must not end the thread that logs.
 """
 
 import threading
@@ -18,7 +18,7 @@ class Quiet:
         self.failures = 0
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
+        """Write text; count a failure instead of raising it."""
         try:
             return self._stream.write(text)
         except (OSError, ValueError):  # ValueError: the stream was closed
@@ -26,7 +26,7 @@ class Quiet:
             return 0
 
     def flush(self) -> None:
-        """Hand on what is held."""
+        """Flush the stream; count a failure instead of raising it."""
         try:
             self._stream.flush()
         except (OSError, ValueError):
@@ -46,7 +46,7 @@ class LogFile:
         self.failures = 0
 
     def write(self, text: str) -> int:
-        """Append a text; another file is begun when it would not fit."""
+        """Append text; begin another file if it would not fit."""
         with self._lock:
             size = len(text.encode("utf-8", "replace"))
             try:

@@ -31,17 +31,17 @@ def numbers(found: list) -> list[tuple[int, bool]]:  # type: ignore[type-arg]
 
 def test_the_book_is_compared_once_something_beyond_it_is_told() -> None:
     touches = LastNotBeyond()
-    assert touches.told(10, A) == []
+    assert touches.of_best_prices(10, A) == []
     assert touches.of_book(12, A) == []  # 11 or 12 may still be told
-    assert numbers(touches.told(13, B)) == [(12, True)]
+    assert numbers(touches.of_best_prices(13, B)) == [(12, True)]
     assert numbers(touches.of_book(14, B)) == []
-    assert numbers(touches.told(14, B)) == [(14, True)]
+    assert numbers(touches.of_best_prices(14, B)) == [(14, True)]
 
 
 def test_the_best_prices_may_run_ahead() -> None:
     touches = LastNotBeyond()
     for number, touch in ((10, A), (12, B), (15, A)):
-        touches.told(number, touch)
+        touches.of_best_prices(number, touch)
     assert numbers(touches.of_book(11, A)) == [(11, True)]
     assert numbers(touches.of_book(14, A)) == [(14, False)]
     assert numbers(touches.of_book(15, A)) == [(15, True)]
@@ -50,31 +50,31 @@ def test_the_best_prices_may_run_ahead() -> None:
 def test_what_was_told_before_anything_is_known_is_not_compared() -> None:
     touches = LastNotBeyond()
     touches.of_book(5, A)
-    assert touches.told(10, B) == []
-    touches.forget_told()
+    assert touches.of_best_prices(10, B) == []
+    touches.forget_best_prices()
     touches.of_book(11, A)
-    assert touches.told(12, B) == []
+    assert touches.of_best_prices(12, B) == []
 
 
 def test_a_book_that_begins_anew_has_nothing_waiting() -> None:
     touches = LastNotBeyond()
-    touches.told(10, A)
+    touches.of_best_prices(10, A)
     touches.of_book(11, B)
     touches.forget_book()
-    assert touches.told(12, A) == []
+    assert touches.of_best_prices(12, A) == []
 
 
 def test_under_a_number_across_channels_only_the_same_compares() -> None:
     touches = SameNumber(most_kept=2)
     assert touches.of_book(5, A) == []
-    assert touches.told(6, B) == []
-    assert numbers(touches.told(5, A)) == [(5, True)]
+    assert touches.of_best_prices(6, B) == []
+    assert numbers(touches.of_best_prices(5, A)) == [(5, True)]
     assert numbers(touches.of_book(6, A)) == [(6, False)]
     touches.of_book(7, A)
     touches.of_book(8, A)
-    assert touches.told(6, A) == []  # let go
+    assert touches.of_best_prices(6, A) == []  # let go
     touches.forget_book()
-    assert touches.told(8, A) == []
+    assert touches.of_best_prices(8, A) == []
 
 
 MADE = {
@@ -137,7 +137,7 @@ def test_nothing_disagrees_but_a_lie(
                 continue
             if isinstance(message, TopOfBook):
                 touch = (message.bid_price, message.bid_size, message.ask_price, message.ask_size)
-                found += touches.told(message.sequence or 0, touch)
+                found += touches.of_best_prices(message.sequence or 0, touch)
                 continue
             if not isinstance(message, Delta):
                 continue

@@ -11,7 +11,7 @@ import pytest
 
 from collector.events.batch import StreamKey
 from collector.exchanges.registry import UNVERIFIED
-from collector.live.unverified.books import MOST_UNANSWERED, UnifiedBooks
+from collector.live.unverified.books import MOST_UNANSWERED, UnverifiedBooks
 from collector.network.failures import Failure
 from collector.retry import Backoff
 from collector.streams.book_stream import BookStream
@@ -58,24 +58,19 @@ class Rig:
         )
         self.streams = [self._stream(symbol, depth) for symbol in symbols or (BTC, ETH) for depth in depths]
         rig = self.rig
-        self.books = UnifiedBooks(
+        self.books = UnverifiedBooks(
             self.streams,
-            rig.around,
-            rig.requests,
+            rig.context,
             rig.resyncs,
-            rig.liveness,
-            lambda: None,
-            rig.router,
-            socket=self.socket,  # type: ignore[arg-type]
-            backoff=Backoff(0.0, 0.0),
-            on_up=self._up,
+            self.socket,  # type: ignore[arg-type]
+            Backoff(0.0, 0.0),
         )
 
     def _stream(self, symbol: str, depth: int) -> BookStream:
         one = self.rig.unnumbered(symbol)
-        place = Topic(f"{symbol} book.{depth}", f"{symbol} book.{depth}", symbol, "spot", depth)
+        topic = Topic(f"{symbol} book.{depth}", f"{symbol} book.{depth}", symbol, "spot", depth)
         key = StreamKey("okx", symbol, f"book.{depth}")
-        return BookStream(key, place, self.rig.outlet.outlet, one._book, levels_per_row=1)
+        return BookStream(key, topic, self.rig.outlet.outlet, one._book, levels_per_row=1)
 
     def _give_up(self, failure: Failure) -> None:
         self.given_up.append(str(failure))
@@ -84,7 +79,7 @@ class Rig:
     async def _until_up(self) -> None:
         pass
 
-    def _up(self) -> None:
+    def up(self) -> None:
         self.ups += 1
 
     def book(self, symbol: str = BTC, nonce: Any = None, size: float = 1.0, **more: Any) -> dict[str, Any]:
@@ -160,7 +155,7 @@ def test_each_market_is_watched_once_and_no_longer_when_nothing_is_read_off_it()
     async def work() -> None:
         rig = Rig(depths=(1, 10))
         assert not rig.books.watching
-        await rig.books.begin()
+        await rig.books.begin(rig.up)
         await turns()
         assert (sorted(rig.exchange.watched), rig.ups, rig.books.watching) == ([BTC, ETH], 1, True)
         rig.books.remove(rig.streams[0])
@@ -183,7 +178,7 @@ def test_a_refusal_that_names_a_market_ends_that_one_alone() -> None:
     async def work() -> None:
         rig = Rig()
         rig.exchange.answers = {one: [ccxt.BadSymbol(f"okx {BTC} does not exist")] for one in (BTC, ETH)}
-        await rig.books.begin()
+        await rig.books.begin(rig.up)
         while len(rig.books.streams) > 1:  # noqa: ASYNC110  (nobody tells of it)
             await asyncio.sleep(0.001)
         assert [one.key.symbol for one in rig.books.streams] == [ETH]
@@ -196,7 +191,7 @@ def test_a_refusal_that_names_a_market_ends_that_one_alone() -> None:
 def test_a_market_whose_book_does_not_come_is_begun_anew_and_then_done_without() -> None:
     async def work() -> None:
         rig = Rig(BTC)
-        await rig.books.begin()
+        await rig.books.begin(rig.up)
         for count in range(1, MOST_UNANSWERED + 1):
             rig.rig.now_s += 31.0
             await rig.books.go_on()
@@ -212,7 +207,7 @@ def test_a_market_whose_book_does_not_come_is_begun_anew_and_then_done_without()
 def test_a_book_that_comes_counts_silences_from_the_beginning() -> None:
     async def work() -> None:
         rig = Rig(BTC)
-        await rig.books.begin()
+        await rig.books.begin(rig.up)
         rig.rig.now_s += 31.0
         await rig.books.go_on()
         rig.take()
@@ -225,7 +220,7 @@ def test_a_book_that_comes_counts_silences_from_the_beginning() -> None:
 def test_a_market_of_which_rest_is_ahead_is_begun_anew() -> None:
     rig = Rig()
     rig.take()
-    rig.books._is_stale(BTC, "silent, and REST has another")
+    rig.books._restart_stale(BTC, "silent, and REST has another")
     assert rig.rig.outlet.causes() == ["stale"]
     assert rig.given_up == [f"stale: {BTC} silent, and REST has another"]
 
@@ -234,12 +229,12 @@ def test_nothing_opens_between_the_end_of_a_socket_and_the_next() -> None:
     rig = Rig(BTC)
 
     async def scene() -> None:
-        await rig.books.begin()
+        await rig.books.begin(rig.up)
         rig.take()
         rig.books.lose_all("disconnect", "")
         rig.take()  # the last of the socket that is gone
         assert not rig.streams[0].verified
-        await rig.books.begin()
+        await rig.books.begin(rig.up)
         rig.take()
         assert rig.streams[0].verified
         rig.books.lose_all("stop", "")

@@ -1,4 +1,4 @@
-"""What a check comes to."""
+"""Define what a check of `doctor` returns."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,8 +7,8 @@ Level = Literal["ok", "warn", "fail", "skip"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One thing that was looked at: how it is, and what to do about it."""
+class CheckResult:
+    """The result of one check: what was found, and what to do about it."""
 
     name: str
     level: Level

@@ -1,16 +1,15 @@
-"""Keep one side of a book: sizes by price, and the prices in order."""
+"""Keep a local order book, a ladder of levels a side, and read its best levels."""
 
 from bisect import bisect_left
 
-from collector.errors import FrameError
 from collector.events.messages import Levels
+from collector.events.numbers import MAX_PRICE, MAX_SIZE, impossible_level
 
-MAX_PRICE = 1e15  # beyond any market; also refuses infinity
-MAX_SIZE = 1e18
+NAN = float("nan")
 
 
 class Ladder:
-    """Prices ascending and their sizes beside them: the best levels are slices of both."""
+    """One side: prices ascending and their sizes beside them, so that the best levels are slices of both."""
 
     __slots__ = ("lots", "prices")
 
@@ -19,7 +18,7 @@ class Ladder:
         self.lots: list[float] = []  # the size at the price of the same place
 
     def __eq__(self, other: object) -> bool:
-        """Say whether the other ladder has the same levels."""
+        """Compare the levels."""
         if not isinstance(other, Ladder):
             return NotImplemented
         return self.prices == other.prices and self.lots == other.lots
@@ -36,7 +35,7 @@ class Ladder:
         return dict(zip(self.prices, self.lots, strict=True))
 
     def replace(self, levels: Levels) -> None:
-        """Forget what was and take these levels."""
+        """Replace all levels by these."""
         self.prices = []
         self.lots = []
         self.update(levels)
@@ -55,14 +54,14 @@ class Ladder:
                     del prices[place], lots[place]
                     count -= 1
                 else:
-                    raise _refused(price, size)
+                    raise impossible_level(price, size)
             elif 0.0 < price < MAX_PRICE and 0.0 <= size < MAX_SIZE:
                 if size:
                     prices.insert(place, price)
                     lots.insert(place, size)
                     count += 1
             else:
-                raise _refused(price, size)
+                raise impossible_level(price, size)
 
     def holds(self, price: float, size: float) -> bool:
         """Say whether a level has this size already; none has the size 0."""
@@ -82,7 +81,46 @@ class Ladder:
             del self.prices[:surplus], self.lots[:surplus]
 
 
-def _refused(price: float, size: float) -> FrameError:
-    finite = all(number == number and abs(number) != float("inf") for number in (price, size))  # noqa: PLR0124
-    reason = "out_of_range" if finite else "not_finite"
-    return FrameError(reason, f"level {price!r} x {size!r}: a price above 0 and a size of 0 or more expected")
+class OrderBook:
+    """Both sides. Knows no exchange and no sequence: only levels."""
+
+    __slots__ = ("asks", "bids")
+
+    def __init__(self) -> None:
+        self.bids = Ladder()
+        self.asks = Ladder()
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the levels of both sides."""
+        if not isinstance(other, OrderBook):
+            return NotImplemented
+        return self.bids == other.bids and self.asks == other.asks
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def replace(self, bids: Levels, asks: Levels) -> None:
+        """Replace all levels of both sides."""
+        self.bids.replace(bids)
+        self.asks.replace(asks)
+
+    def update(self, bids: Levels, asks: Levels) -> None:
+        """Set changed levels of both sides."""
+        self.bids.update(bids)
+        self.asks.update(asks)
+
+    def top(self, levels: int) -> list[float]:
+        """Return the best levels as numbers: bid prices, bid sizes, ask prices, ask sizes, `levels` of each.
+
+        What a side does not have is NaN.
+        """
+        below = -levels - 1
+        bid_prices, bid_sizes = self.bids.prices[:below:-1], self.bids.lots[:below:-1]
+        ask_prices, ask_sizes = self.asks.prices[:levels], self.asks.lots[:levels]
+        if len(bid_prices) == levels == len(ask_prices):
+            return [*bid_prices, *bid_sizes, *ask_prices, *ask_sizes]
+        bid_gap = [NAN] * (levels - len(bid_prices))
+        ask_gap = [NAN] * (levels - len(ask_prices))
+        return [
+            *(*bid_prices, *bid_gap, *bid_sizes, *bid_gap),
+            *(*ask_prices, *ask_gap, *ask_sizes, *ask_gap),
+        ]

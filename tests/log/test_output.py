@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from collector.app.log_file import LogFile, Quiet
-from collector.app.logs import set_up_logging
 from collector.errors import UserError
-from collector.settings import LoggingSettings, load_settings
+from collector.log.log_file import LogFile, Quiet
+from collector.log.options import LogOptions
+from collector.log.output import set_up_logging
+from collector.settings import load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def as_before() -> Iterator[None]:
 
 def test_a_line_of_json_for_machines() -> None:
     out = io.StringIO()
-    set_up_logging(LoggingSettings(), out)
+    set_up_logging(LogOptions(), out)
     structlog.get_logger().info("stream.changed", state="connected")
     line = json.loads(out.getvalue())
     assert (line["event"], line["state"], line["level"]) == ("stream.changed", "connected", "info")
@@ -35,7 +36,7 @@ def test_a_line_of_json_for_machines() -> None:
 
 def test_a_line_for_people_without_colours_where_no_terminal_is() -> None:
     out = io.StringIO()
-    set_up_logging(LoggingSettings(format="console"), out)
+    set_up_logging(LogOptions(format="console"), out)
     structlog.get_logger().warning("database.refused", error="locked")
     assert "database.refused" in out.getvalue()
     assert "\x1b" not in out.getvalue()
@@ -43,7 +44,7 @@ def test_a_line_for_people_without_colours_where_no_terminal_is() -> None:
 
 def test_the_level_is_obeyed() -> None:
     out = io.StringIO()
-    set_up_logging(LoggingSettings(level="warning"), out)
+    set_up_logging(LogOptions(level="warning"), out)
     structlog.get_logger().info("nothing")
     assert out.getvalue() == ""
 
@@ -56,7 +57,7 @@ def test_no_secret_by_name_by_value_in_a_url_or_in_a_traceback(form: str) -> Non
         environ={"BYBIT_API_KEY": "key-of-mine-1", "BYBIT_API_SECRET": "secret-of-mine"},
         env_file=None,
     )
-    set_up_logging(LoggingSettings(format=form), out, secrets=settings.secrets())  # type: ignore[arg-type]
+    set_up_logging(LogOptions(format=form), out, secrets=settings.secrets())  # type: ignore[arg-type]
     log = structlog.get_logger()
     log.info("asked", api_key="anything", url="wss://u:pass-word@host/x", list=["a secret-of-mine b"])
     log.info("told key-of-mine-1", detail="at postgresql://me:hunter2222@host/db")
@@ -74,7 +75,7 @@ def test_no_secret_by_name_by_value_in_a_url_or_in_a_traceback(form: str) -> Non
 
 def test_a_log_file_is_set_aside_when_it_has_grown_and_the_oldest_goes(tmp_path: Path) -> None:
     path = tmp_path / "collector.log"
-    set_up_logging(LoggingSettings(file=str(path), max_bytes=10_000, keep_files=2))
+    set_up_logging(LogOptions(file=str(path), max_bytes=10_000, keep_files=2))
     log = structlog.get_logger()
     for number in range(400):
         log.info("line", number=number)
@@ -111,7 +112,7 @@ def test_a_log_file_that_cannot_be_set_aside_does_no_harm(tmp_path: Path) -> Non
 def test_a_full_disk_or_a_closed_pipe_harms_nobody() -> None:
     with Path("/dev/full").open("w", buffering=1) as full:
         quiet = Quiet(full)
-        set_up_logging(LoggingSettings(), full)
+        set_up_logging(LogOptions(), full)
         structlog.get_logger().info("said into the void")
         quiet.write("text\n")
         assert quiet.failures == 1
@@ -122,11 +123,11 @@ def test_a_full_disk_or_a_closed_pipe_harms_nobody() -> None:
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written"):
-        set_up_logging(LoggingSettings(file=str(tmp_path / "no" / "x.log")))
+        set_up_logging(LogOptions(file=str(tmp_path / "no" / "x.log")))
 
 
 def test_lines_follow_standard_error_wherever_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_up_logging(LoggingSettings(format="json"))
+    set_up_logging(LogOptions(format="json"))
     elsewhere = io.StringIO()
     monkeypatch.setattr(sys, "stderr", elsewhere)
     structlog.get_logger().info("here")

@@ -11,9 +11,9 @@ import pytest
 from collector.errors import StreamError
 from collector.events.messages import Snapshot
 from collector.exchanges.exchange import Rate
-from collector.live.unverified import questions as unified_questions
-from collector.live.unverified.questions import Questions
-from collector.live.unverified.socket import UnifiedSocket
+from collector.live.unverified import rest_checks
+from collector.live.unverified.rest_checks import RestChecks
+from collector.live.unverified.socket import UnverifiedSocket
 from collector.network.failure_table import FailureClass
 from collector.network.failures import Failure
 from collector.network.pacing import Pacer
@@ -43,9 +43,11 @@ class Reader:
         self.heard.append((book, in_frame))
 
 
-def socket(reader: Reader) -> tuple[UnifiedSocket, Any, Any]:
+def socket(reader: Reader) -> tuple[UnverifiedSocket, Any, Any]:
     """Return a socket that stands, a client of its own and one of a dial that was given up."""
-    one = UnifiedSocket(None, None, 0.01, reader, Pacer([Rate(1000, 1.0)]))  # type: ignore[arg-type]
+    one = UnverifiedSocket(None, None, 0.01, Pacer([Rate(1000, 1.0)]))  # type: ignore[arg-type]
+    one.on_book = reader.on_book
+    one._reader = reader
     one._ccxt = SimpleNamespace(clients={})
     return one, SimpleNamespace(exchange=one._ccxt), SimpleNamespace(exchange=SimpleNamespace())
 
@@ -57,11 +59,11 @@ def test_only_the_sockets_of_the_dial_that_stands_are_heard() -> None:
     one.on_heartbeat(other)
     one.on_down(other, RESET)
     one.on_applied(other, "book", "hash")
-    assert one.on_frame(other, "text")
+    assert one.reader_of(other)("text")
     assert reader.heard == []
     one.on_up(ours)
     one.on_heartbeat(ours)
-    assert not one.on_frame(ours, "text")
+    assert not one.reader_of(ours)("text")
     one.on_down(ours, RESET)
     assert reader.heard == ["alive", "alive", "text", RESET]
     assert one.failure is RESET
@@ -142,21 +144,21 @@ OTHER = {"bids": [[99.5, 1.0]], "asks": [[101.0, 2.0]]}
 def test_a_silent_book_is_stale_only_if_rest_has_another_and_nothing_came_meanwhile(
     monkeypatch: pytest.MonkeyPatch, answer: Any, happens: str, stale: bool
 ) -> None:
-    monkeypatch.setattr(unified_questions, "GRACE_S", 0.0)
+    monkeypatch.setattr(rest_checks, "GRACE_S", 0.0)
     rig = SubscriptionsRig()
     book = rig.unnumbered("BTC/USD")
-    rig.outlet.take(book, Snapshot(book.topic, None, 1, *LEVELS))
+    rig.outlet.take(book, Snapshot(book.topic.name, None, 1, *LEVELS))
 
     def meanwhile() -> None:
         if happens == "news":
-            rig.outlet.take(book, Snapshot(book.topic, None, 1, [(98.0, 1.0)], LEVELS[1]))
+            rig.outlet.take(book, Snapshot(book.topic.name, None, 1, [(98.0, 1.0)], LEVELS[1]))
         if happens == "lost":
             book.lose("disconnect", "", None)
 
     async def scene() -> list[tuple[str, str]]:
         told: list[tuple[str, str]] = []
         rest = Rest(answer, meanwhile)
-        Questions(lambda: rig.now_s).ask(book, rest, lambda symbol, detail: told.append((symbol, detail)))
+        RestChecks(lambda: rig.now_s).start(book, rest, lambda symbol, detail: told.append((symbol, detail)))
         await rig.settled()
         assert rest.asked == ["BTC/USD"]
         return told

@@ -1,0 +1,84 @@
+"""Build the feeds from the settings, and look up the configuration of each stream."""
+
+from collections.abc import Callable
+
+from collector.app.logs import log_unknown
+from collector.buffer.buffer import Buffer
+from collector.clock import Clock
+from collector.events.batch import UNKNOWN, StreamKey
+from collector.events.bus import EventBus
+from collector.events.channel import Channel
+from collector.exchanges.meaning import kinds_in_order
+from collector.features.options import Sampling
+from collector.features.practical import TOTAL_LEVELS
+from collector.features.stream_facts import StreamFacts
+from collector.live.feed import Claim, Feed
+from collector.live.limits import Limits, Wanted
+from collector.live.thread import StreamThread
+from collector.network.markets import Source
+from collector.settings import ExchangeSettings, Settings
+
+
+def levels_per_row(settings: Settings) -> int:
+    """Return how many levels of a book the buffer holds: those shown, and at least those of the features."""
+    return max(TOTAL_LEVELS, settings.storage.levels)
+
+
+def make_feeds(
+    settings: Settings,
+    buffer: Buffer,
+    *,
+    clock: Clock,
+    events: EventBus,
+    new_segment_id: Callable[[], int],
+    claim: Claim,
+    patience_s: float,
+) -> list[Feed]:
+    """Build a feed for each exchange with symbols. Call it in the websocket thread."""
+    limits = Limits(settings.stream, settings.integrity, levels_per_row(settings), settings.storage.levels)
+    return [
+        Feed(
+            _wanted(name, exchange),
+            limits,
+            buffer,
+            clock=clock,
+            events=events,
+            new_segment_id=new_segment_id,
+            on_unknown=log_unknown(name),
+            claim=claim,
+            patience_s=patience_s,
+        )
+        for name, exchange in settings.exchanges.items()
+        if exchange.symbols
+    ]
+
+
+def _wanted(name: str, exchange: ExchangeSettings) -> Wanted:
+    kinds = kinds_in_order(name, exchange.market)
+    source = Source(name, exchange.environment, exchange.endpoints, kinds)
+    return Wanted(source, exchange.symbols, exchange.channels)
+
+
+def facts_of(settings: Settings, buffer: Buffer, stream: StreamThread) -> Callable[[int], StreamFacts]:
+    """Return a function that returns the facts of a stream, by its number, that its features need."""
+
+    def facts(number: int) -> StreamFacts:
+        key = buffer.key(number)
+        if key.symbol == UNKNOWN:
+            return StreamFacts(key, 0, "")  # gives no rows
+        channel = Channel.of(key.channel)
+        depth = channel.depth if channel.is_book else 0
+        source = settings.exchanges[key.exchange].stored_data_source
+        return StreamFacts(key, depth, source, _sampling(settings, stream, key), buffer.contract(number))
+
+    return facts
+
+
+def _sampling(settings: Settings, stream: StreamThread, key: StreamKey) -> Sampling:
+    """Return the sampling of a stream: that of its market, under any of its names, or of its exchange."""
+    sample = settings.exchanges[key.exchange].sample
+    symbol_of = next(feed.symbol_of for feed in stream.feeds if feed.exchange == key.exchange)
+    for name, one in sample.symbols.items():
+        if key.symbol in (name, symbol_of(name)):
+            return Sampling(one.mode, one.interval_ms or sample.interval_ms)
+    return Sampling(sample.mode, sample.interval_ms)

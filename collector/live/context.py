@@ -1,0 +1,50 @@
+"""Hold what the parts of one connection share."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from collector.clock import Clock
+from collector.events.batch import Liveness
+from collector.events.bus import EventBus
+from collector.events.notices import PotentialHalt, State, SystemState
+from collector.exchanges.exchange import Exchange, MarketKind
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to connect, as what."""
+
+    exchange: str
+    kind: MarketKind
+    name: str  # of the connection, in logs and events
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionContext:
+    """The values and services that the parts of one connection share."""
+
+    address: Address
+    protocol: Exchange
+    clock: Clock
+    events: EventBus
+    monotonic_s: Callable[[], float]
+    liveness: Liveness = field(default_factory=Liveness)
+    wake: asyncio.Event = field(
+        default_factory=asyncio.Event
+    )  # set when the connection has work to do at once
+
+    @property
+    def exchange(self) -> str:
+        """Return the exchange's name."""
+        return self.address.exchange
+
+    def publish(self, state: State, cause: str = "") -> None:
+        """Publish the state of the connection, or of the exchange as the exchange reports it."""
+        now_ns = self.clock.now_ns()
+        self.events.publish(SystemState(self.exchange, self.address.name, state, now_ns, cause))
+
+    def halt(self, code: str, reason: str, symbol: str | None = None) -> None:
+        """Publish a failure so frequent, or so final, that trading should perhaps stop."""
+        self.events.publish(PotentialHalt(self.exchange, code, reason, self.clock.now_ns(), symbol))

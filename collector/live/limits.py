@@ -1,0 +1,64 @@
+"""Define the times and bounds that collecting from an exchange keeps to, and what is asked of one."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from collector.bounds import Count, PerSecond, Seconds, Share
+from collector.retry import Backoff
+
+if TYPE_CHECKING:  # it brings ccxt, which nobody needs for reading the configuration
+    from collector.network.markets import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How connections are made, watched and made again."""
+
+    connect_timeout_s: Seconds = 10.0
+    subscribe_timeout_s: Seconds = 30.0
+    markets_timeout_s: Seconds = 30.0
+    heartbeat_s: Seconds = 10.0
+    stale_after_s: Seconds = 10.0
+    backoff_base_s: Seconds = 0.2
+    backoff_max_s: Seconds = 60.0
+    max_reconnect_attempts: Count = 10  # in a row, before an alarm
+    connects_a_second: PerSecond = 5.0
+    requests_a_second: PerSecond = 20.0
+    messages_a_connection: PerSecond = 2000.0  # as expected of busy markets
+
+    @property
+    def backoff(self) -> Backoff:
+        """Return the waits between attempts."""
+        return Backoff(self.backoff_base_s, self.backoff_max_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    """What is believed, and when doubts become an alarm."""
+
+    max_mismatches: Count = 3
+    mismatch_window_s: Seconds = 60.0
+    max_time_off_s: Seconds = 3600.0  # between the times of trades and bars and our clock
+    max_jump: Share = 0.2  # of the middle of a book between two messages, as a share of it
+    witness_every_s: Seconds = 900.0  # each book beside REST
+    max_critical_errors: Count = 10  # of one exchange within `critical_window_s`, before an alarm
+    critical_window_s: Seconds = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a feed keeps to."""
+
+    pace: Pace
+    integrity: Integrity
+    levels_per_row: int
+    levels_shown: int  # to subscribers
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of one exchange."""
+
+    source: "Source"
+    symbols: tuple[str, ...]
+    channels: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""Write log lines: where they go, how they look, and without secrets."""

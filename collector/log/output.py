@@ -1,0 +1,89 @@
+"""Set up where log lines go and how they look: for people or for machines, and without secrets."""
+
+import atexit
+import logging
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from collector.log.log_file import LogFile, Quiet
+from collector.log.options import LogOptions
+from collector.masking import MASK, mask_url, names_a_secret, without
+
+FOR_PEOPLE = "%Y-%m-%d %H:%M:%S"
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class _Stderr:
+    """Standard error at the moment of writing: a live table may have replaced it."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def set_up_logging(options: LogOptions, stream: TextIO | None = None, *, secrets: Iterable[str] = ()) -> None:
+    """Send log lines to the configured file, or to `stream` (standard error), with `secrets` masked."""
+    on_terminal = not options.file and is_terminal(stream or sys.stderr)
+    for_people = options.format == "console" or (options.format == "auto" and on_terminal)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt=FOR_PEOPLE if for_people else "iso", utc=True),
+            structlog.processors.format_exc_info,
+            _Masking(secrets),
+            _for_people(colours=on_terminal) if for_people else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[options.level]),
+        logger_factory=structlog.WriteLoggerFactory(_target(options, stream)),
+        cache_logger_on_first_use=False,
+    )
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal that can place its cursor."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+class _Masking:
+    """Mask values of secret names, known secret values, and passwords in URLs."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = tuple(secrets)
+
+    def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
+        return {
+            name: MASK if name != "event" and names_a_secret(name) else self._masked(value)
+            for name, value in event.items()
+        }
+
+    def _masked(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return without(mask_url(value) if "://" in value else value, self._secrets)
+        if isinstance(value, list | tuple):
+            return [self._masked(one) for one in value]
+        return value
+
+
+def _for_people(*, colours: bool) -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=colours and "NO_COLOR" not in os.environ,
+        pad_event_to=24,
+        exception_formatter=structlog.dev.plain_traceback,  # the other one shows what variables hold
+    )
+
+
+def _target(options: LogOptions, stream: TextIO | None) -> TextIO:
+    if options.file:
+        path = Path(options.file).expanduser()
+        file = LogFile(path, options.max_bytes, options.keep_files)
+        atexit.register(file.close)
+        return cast("TextIO", file)
+    return cast("TextIO", Quiet(stream or cast("TextIO", _Stderr())))

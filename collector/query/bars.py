@@ -1,0 +1,74 @@
+"""Load bars: the latest of what the exchange said of each, by when it was known here."""
+
+import numpy as np
+import sqlalchemy as sa
+
+from collector.database.tables import Tables
+from collector.query.database import has_table, needed, reading
+from collector.query.frames import Frame, Rows
+from collector.query.instants import Integers, Span
+from collector.query.request import LoadedTable, Request
+from collector.query.rows.columns import Chunk, joined, picked
+from collector.query.rows.series import Series
+from collector.query.rows.stored_stream import Source, find_stream
+
+NUMBERS = ("open_time", "open", "high", "low", "close", "volume", "vwap", "count", "exchange_timestamp")
+FLAGS = ("confirmed", "corrected")  # 1 or 0
+BARS = LoadedTable(
+    lambda tables: tables.ohlcv, NUMBERS, NUMBERS, ("received_at", "exchange_timestamp", "open_time")
+)
+_MS_NS = 1_000_000
+
+
+def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> Frame:
+    """Return the bars of a request, unconfirmed ones where they are wanted."""
+    rows, index = request.rows, request.index
+    # A bar is received after it began: one that began in the span may be received behind it.
+    receipt = _known(rows.span if index != "open_time" else Span(rows.span.start_ns), as_of_ns)
+    with reading(rows.database, rows.table_name) as (connection, tables):
+        source = _all_versions(connection, tables)
+        stream = find_stream(connection, source, rows.symbol, rows.exchange, receipt, rows.alike)
+        interval = () if "interval" in stream.constants else ("interval",)
+        series = Series(stream, ("received_at_ns", "segment_id", "id", *FLAGS, *interval, *NUMBERS))
+        bars = joined(list(series.read(connection, receipt)), series.kinds)
+    bars = picked(bars, _latest(bars))
+    if not unconfirmed:
+        bars = picked(bars, bars["confirmed"] == 1)
+    at_ns = bars["received_at_ns"] if index == "received_at" else bars[index] * _MS_NS
+    if index == "open_time":
+        order = np.argsort(at_ns, kind="stable")
+        order = order[rows.span.holds(at_ns[order])]
+        bars, at_ns = picked(bars, order), at_ns[order]
+    flags = FLAGS if unconfirmed else ("corrected",)
+    names = (*(name for name in request.columns if name != index), *flags, "segment")
+    columns = {**bars, "segment": bars["segment_id"]}
+    return Rows(at_ns, columns, stream.constants, None, index).frame(request.output, names)
+
+
+def _known(receipt: Span, as_of_ns: int | None) -> Span:
+    """Return the span up to and including an instant."""
+    if as_of_ns is None:
+        return receipt
+    end_ns = as_of_ns + 1 if receipt.end_ns is None else min(receipt.end_ns, as_of_ns + 1)
+    return Span(receipt.start_ns, end_ns)
+
+
+def _all_versions(connection: sa.Connection, tables: Tables) -> Source:
+    """Return all versions of the bars: as they stand or were confirmed first, and the corrections."""
+    table, corrections = needed(connection, tables.ohlcv), tables.ohlcv_corrections
+    first = sa.select(table, sa.literal_column("0", sa.BIGINT()).label("corrected"))
+    if not has_table(connection, corrections):  # a database of an earlier version
+        return first.subquery(table.name)
+    later = sa.select(corrections, sa.literal_column("1", sa.BIGINT()).label("corrected"))
+    return sa.union_all(first, later).subquery(table.name)
+
+
+def _latest(bars: Chunk) -> Integers:
+    """Return the places of the version received last of each bar, in the order of receipt."""
+    interval = bars.get("interval")
+    kinds = np.zeros(0) if interval is None else np.unique(interval.astype(str), return_inverse=True)[1]
+    bar = (bars["open_time"],) if interval is None else (bars["open_time"], kinds)
+    order = np.lexsort((bars["id"], bars["corrected"], bars["received_at_ns"], *bar))
+    is_last = np.ones(len(order), dtype=np.bool_)
+    is_last[:-1] = np.any([one[order][1:] != one[order][:-1] for one in bar], axis=0)
+    return np.sort(order[is_last])

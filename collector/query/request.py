@@ -1,0 +1,92 @@
+"""Check what a caller asks of a loader, before a database is opened."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from collector.database.tables import Tables
+from collector.errors import QueryError
+from collector.query.database import Database
+from collector.query.frames import Output, checked_output
+from collector.query.holes import OnGap, checked_on_gap
+from collector.query.instants import Span, duration_ns
+from collector.query.rows.stored_stream import Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTable:
+    """A table that a loader reads, and what may be chosen of it."""
+
+    choose: Callable[[Tables], sa.Table]
+    columns: tuple[str, ...]
+    default_columns: tuple[str, ...]
+    indexes: tuple[str, ...] = ("received_at", "exchange_timestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Which rows to read: of which table and stream, received in which span."""
+
+    table: LoadedTable
+    database: Database
+    table_name: str
+    symbol: str
+    exchange: str | None
+    span: Span
+    alike: Mapping[str, Wanted]  # the columns in which all rows must be alike, and the values wanted of each
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller wants: which rows, and in what form; `checked_request` makes it."""
+
+    rows: Lookup
+    columns: tuple[str, ...]
+    step_ns: int | None
+    on_gap: OnGap
+    min_quality: float | None
+    index: str
+    output: Output
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Return the columns of the frame."""
+        return tuple(dict.fromkeys([*self.columns, "segment"]))
+
+    @property
+    def read_span(self) -> Span:
+        """Return the span to read; states begin a step earlier, for the flow of the first one."""
+        span = self.rows.span
+        if span.start_ns is None or self.step_ns is None:
+            return span
+        return Span(span.start_ns - self.step_ns, span.end_ns)
+
+
+def checked_request(
+    rows: Lookup,
+    columns: Sequence[str] | None = None,
+    *,
+    every: str | None = None,
+    on_gap: OnGap = "mask",
+    min_quality: float | None = None,
+    index: str = "received_at",
+    output: Output = "pandas",
+) -> Request:
+    """Return the request, or raise QueryError for the first argument that is wrong."""
+    checked_on_gap(on_gap)
+    checked_output(output)
+    table = rows.table
+    chosen = table.default_columns if columns is None else tuple(columns)
+    unknown = sorted(set(chosen) - set(table.columns))
+    if unknown:
+        raise QueryError(f"the table has no column {', '.join(unknown)}; it has {', '.join(table.columns)}")
+    if index not in table.indexes:
+        expected = f"{', '.join(table.indexes[:-1])} or {table.indexes[-1]}"
+        raise QueryError(f"index is {index!r}; expected {expected}")
+    if every is not None and index != "received_at":
+        raise QueryError("every= takes states at instants of receipt: what was known then; leave out index=")
+    if min_quality is not None and not 0.0 <= min_quality <= 1.0:
+        raise QueryError(f"min_quality is {min_quality!r}; expected a number from 0 to 1")
+    step_ns = None if every is None else duration_ns("every", every)
+    return Request(rows, chosen, step_ns, on_gap, min_quality, index, output)

@@ -1,0 +1,177 @@
+"""The log of what was really put on each socket, and of what nobody was sent."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collector.simulator import Simulator
+from collector.simulator.send_log import Logged, SendLog, read_log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.simulator.conftest import Client
+
+BTC = "BTC/USDT:USDT"
+BOOK = "orderbook.50.BTCUSDT"
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=0.0, send_log=10_000) as running:
+        yield running
+
+
+@pytest.fixture
+def client(simulator: Simulator, connect: type[Client]) -> Iterator[Client]:
+    with connect(simulator, "/v5/public/linear") as opened:
+        opened.send(op="subscribe", args=[BOOK])
+        assert opened.receive()["success"]
+        assert opened.receive()["type"] == "snapshot"
+        yield opened
+
+
+def lines(simulator: Simulator) -> list[Logged]:
+    assert simulator.send_log is not None
+    return simulator.send_log.lines()
+
+
+def of(simulator: Simulator, event: str) -> list[Logged]:
+    return [line for line in lines(simulator) if line.event == event]
+
+
+def wait_for(simulator: Simulator, event: str) -> Logged:
+    deadline_s = time.monotonic() + 20
+    while time.monotonic() < deadline_s:
+        found = of(simulator, event)
+        if found:
+            return found[-1]
+        time.sleep(0.005)
+    raise TimeoutError(event)
+
+
+def test_a_connection_from_its_opening_to_its_end(simulator: Simulator, connect: type[Client]) -> None:
+    with connect(simulator, "/v5/public/linear") as client:
+        client.send(op="subscribe", args=[BOOK])
+        for _ in range(2):
+            client.receive()
+        simulator.publish(2)
+        deltas = [client.receive()["data"]["u"] for _ in range(2)]
+        client.send(op="unsubscribe", args=[BOOK])
+        client.receive()
+    wait_for(simulator, "closed")
+    found = lines(simulator)
+    assert [line.event for line in found] == [
+        *("opened", "answer", "snapshot", "subscribed", "delta", "delta", "answer", "unsubscribed", "closed")
+    ]
+    assert json.loads(found[1].detail)["success"]
+    assert [line.sequence for line in found[4:6]] == deltas
+    assert {(line.symbol, line.channel, line.events) for line in found[4:6]} == {(BTC, "book.50", 1)}
+    assert {(line.exchange, line.connection, line.delivered) for line in found} == {("bybit", 1, True)}
+    assert [line.at_ns for line in found] == sorted(line.at_ns for line in found)
+
+
+def test_what_a_stalled_topic_withholds(simulator: Simulator, client: Client) -> None:
+    simulator.faults.stall("bybit", BTC)
+    simulator.publish(3)
+    simulator.faults.unstall("bybit", BTC)
+    simulator.publish(1)
+    after = client.receive()["data"]["u"]
+    withheld = of(simulator, "withheld")
+    assert [line.sequence for line in withheld] == [after - 3, after - 2, after - 1]
+    assert {(line.detail, line.delivered, line.connection) for line in withheld} == {("stalled", False, None)}
+    assert [line.detail for line in of(simulator, "fault")] == ["stall", "unstall"]
+
+
+def test_what_a_fault_loses(simulator: Simulator, client: Client) -> None:
+    simulator.faults.drop_frame("bybit", BTC, count=2)
+    simulator.publish(3)
+    after = client.receive()["data"]["u"]
+    assert [(line.sequence, line.detail) for line in of(simulator, "withheld")] == [
+        (after - 2, "dropped"),
+        (after - 1, "dropped"),
+    ]
+
+
+def test_what_is_put_on_no_open_socket_is_not_delivered(simulator: Simulator, client: Client) -> None:
+    simulator.publish(1)
+    simulator.faults.half_open("bybit")
+    simulator.publish(2)
+    assert [line.delivered for line in of(simulator, "delta")] == [True, False, False]
+    assert client.receive()["type"] == "delta"
+
+
+def test_what_was_on_its_way_at_a_reset_is_not_delivered(simulator: Simulator, client: Client) -> None:
+    simulator.faults.latency("bybit", 60_000.0)
+    feed, each = simulator._world.pairs()[0]
+
+    async def step() -> None:
+        simulator._world.publisher.step(feed, each)
+
+    simulator._server.call(step())
+    assert of(simulator, "delta") == []
+    simulator.faults.reset("bybit")
+    (delta,) = of(simulator, "delta")
+    assert not delta.delivered
+    assert wait_for(simulator, "closed").connection == delta.connection
+    assert client.receive_message().type.name in {"CLOSED", "ERROR"}
+
+
+def test_frames_made_ahead_are_in_it(simulator: Simulator, client: Client) -> None:
+    simulator.prepare(5)
+    assert of(simulator, "delta") == []
+    simulator.release()
+    sequences = [client.receive()["data"]["u"] for _ in range(5)]
+    assert [line.sequence for line in of(simulator, "delta")] == sequences
+
+
+def test_a_refusal_and_heartbeats_and_the_trades_of_one_frame(connect: type[Client]) -> None:
+    with (
+        Simulator(symbols={"kraken": ["BTC/USD"]}, updates_per_s=0.0, send_log=1000) as simulator,
+        connect(simulator, "/kraken/v2") as client,
+    ):
+        client.send(method="subscribe", params={"channel": "trade", "symbol": ["BTC/USD", "NO/BODY"]})
+        wait_for(simulator, "heartbeat")
+        (trades,) = of(simulator, "trade")
+        assert trades.events == 50
+        refusals = [line for line in of(simulator, "answer") if "not supported" in line.detail]
+        assert len(refusals) == 1
+
+
+def test_memory_is_bounded_and_what_is_let_go_is_counted() -> None:
+    log = SendLog(bound=3)
+    for at_ns in range(5):
+        log.note(Logged(at_ns, "delta"))
+    assert [line.at_ns for line in log.lines()] == [2, 3, 4]
+    assert log.dropped == 2
+
+
+def test_a_file_holds_every_line(tmp_path: Path, connect: type[Client]) -> None:
+    path = tmp_path / "sent.jsonl"
+    with (
+        Simulator(symbols={"bybit": [BTC]}, updates_per_s=0.0, send_log=path) as simulator,
+        connect(simulator, "/v5/public/linear") as client,
+    ):
+        client.send(op="subscribe", args=[BOOK])
+        for _ in range(2):
+            client.receive()
+        simulator.publish(500)
+        true = [client.receive()["data"]["u"] for _ in range(500)]
+        sent = simulator.truth.sent("bybit", BTC, "book.50")
+    found = [line for line in read_log(path) if line.event in {"snapshot", "delta"}]
+    assert [line.sequence for line in found[1:]] == true
+    assert [(line.at_ns, line.sequence, line.connection) for line in found] == [
+        (each.sent_ns, each.sequence, each.connection) for each in sent
+    ]
+    assert Counter(line.delivered for line in found) == {True: 501}
+
+
+def test_without_one_nothing_is_kept() -> None:
+    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=0.0) as simulator:
+        assert simulator.send_log is None
