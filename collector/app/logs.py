@@ -16,6 +16,7 @@ from collector.events import (
     SegmentChanged,
     SnapshotFailed,
     SystemState,
+    WitnessDisagreed,
 )
 
 log = structlog.get_logger()
@@ -30,6 +31,7 @@ def log_events(events: EventBus) -> None:
     events.attach(SegmentChanged, _log_segment)
     events.attach(PotentialHalt, _log_halt)
     events.attach(SnapshotFailed, _log_snapshot)
+    events.attach(WitnessDisagreed, _log_witness)
     events.attach(MarketsChosen, _log_choices)
     events.attach(MarketRepeated, _log_repeated)
     events.attach(FirstContact, _log_contact)
@@ -64,6 +66,11 @@ def _log_database(event: DatabaseState) -> None:
 
 def _log_snapshot(event: SnapshotFailed) -> None:
     log.warning("snapshot.failed", exchange=event.exchange, symbol=event.symbol, detail=event.detail)
+
+
+def _log_witness(event: WitnessDisagreed) -> None:
+    stream = {"exchange": event.exchange, "symbol": event.symbol, "channel": event.channel}
+    log.warning("witness.disagreed", **stream, detail=event.detail)
 
 
 def _log_choices(event: MarketsChosen) -> None:

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
-    from collector.book.bridged import STALE_SNAPSHOT, BridgedBook, BridgingRule
+    from collector.book.bridged import (
+        AWAITED,
+        BEHIND,
+        EDGE,
+        MET,
+        STALE_SNAPSHOT,
+        WITNESS,
+        BridgedBook,
+        BridgingRule,
+    )
+    from collector.book.kept_deltas import DeltaMemory
     from collector.book.order_book import OrderBook
     from collector.book.verified import (
         CONTINUED,

@@ -2,13 +2,14 @@
 
 Levels beyond a snapshot's edge are unknown, not empty: they may have rested there since before it, and a
 diff stream never mentions them. Such a book counts only what it has seen, and asks to be fetched again
-before the price comes near an edge.
+before the price comes near an edge. A fresh snapshot that is ahead of the stream waits until the stream
+stands at its number: no update on the way there is passed over.
 """
 
-from collections import deque
 from math import inf
 from typing import NamedTuple, Protocol
 
+from collector.book.kept_deltas import DeltaMemory, KeptDeltas
 from collector.book.order_book import OrderBook
 from collector.book.verified import (
     CONTINUED,
@@ -24,11 +25,17 @@ from collector.book.verified import (
 from collector.errors import FrameError
 from collector.events import Delta, Snapshot
 
-MOST_KEPT = 5000  # deltas kept for a snapshot under way: over eight minutes at ten a second
 NEAR_THE_EDGE = 0.25  # less than this share of the snapshot's depth is left: fetch again
+EDGE = "edge"
+WITNESS = "witness"
 STALE_SNAPSHOT = "stale_snapshot"  # why one is not taken: it does not reach the stream, a later one will
 KEPT_DEPTHS = 2  # levels beyond the edge come in by diffs; a book is cut when it holds this many depths
 UNLIMITED = inf
+
+AWAITED = Outcome(Did.AWAITED)
+NOT_KEPT = Outcome(Did.AWAITED, "another waits")
+BEHIND = Outcome(Did.CONTINUED, "behind")  # the stream has yet to reach the snapshot that waits for it
+MET = Outcome(Did.CONTINUED, "met")  # it stands there, and both agree: the book sees as far as the snapshot
 
 
 class BridgingRule(Rule, Protocol):
@@ -39,6 +46,7 @@ class BridgingRule(Rule, Protocol):
 
 
 class _Rebuilt(NamedTuple):
+    snapshot: Snapshot
     book: OrderBook
     last: Snapshot | Delta  # the last message in it
     sequence: int
@@ -48,21 +56,37 @@ class _Rebuilt(NamedTuple):
 class BridgedBook(VerifiedBook):
     """A book whose snapshot comes by REST while its deltas come by the stream."""
 
-    __slots__ = ("_ask_edge", "_bid_edge", "_bridge", "_joined", "_recent", "fetching")
+    __slots__ = ("_ask_edge", "_awaited", "_bid_edge", "_bridge", "_joined", "_keeps", "_recent", "fetching")
 
-    def __init__(self, rule: BridgingRule, depth: int, max_jump: float = inf) -> None:
+    def __init__(
+        self,
+        rule: BridgingRule,
+        depth: int,
+        max_jump: float = inf,
+        *,
+        memory: DeltaMemory | None = None,  # for deltas, shared with other books
+    ) -> None:
         super().__init__(rule, depth, max_jump)
         self._bridge = rule.bridge
-        self._recent: deque[Delta] = deque(maxlen=MOST_KEPT)
+        self._recent = KeptDeltas(DeltaMemory() if memory is None else memory)
+        self._keeps = False  # there is something in it
         self._joined = False  # a delta has joined the snapshot; from then on each follows the one before
         self._bid_edge = 0.0  # the lowest bid and the highest ask that are known for sure
         self._ask_edge = UNLIMITED
+        self._awaited: _Rebuilt | None = None  # a snapshot that the stream has yet to reach
         self.fetching = 0  # snapshots under way: deltas are kept for them
 
     @property
     def needs_snapshot(self) -> bool:
         """Return whether a snapshot should be fetched now: none yet, or the price comes near an edge."""
-        return self.state is not BookState.SYNCED or not self.knows(max(1, int(self._depth * NEAR_THE_EDGE)))
+        if self.state is not BookState.SYNCED:
+            return True
+        return self._awaited is None and not self.knows(max(1, int(self._depth * NEAR_THE_EDGE)))
+
+    @property
+    def awaits_the_stream(self) -> bool:
+        """Return whether a snapshot is there that the stream has yet to reach."""
+        return self._awaited is not None
 
     def knows(self, levels: int) -> bool:
         """Return whether the best `levels` of each side are known for sure."""
@@ -84,6 +108,7 @@ class BridgedBook(VerifiedBook):
         """Forget the book; what the stream sends from now on is kept for the next snapshot."""
         super().reset()
         self._joined = False
+        self._awaited = None
         self._bid_edge, self._ask_edge = 0.0, UNLIMITED
         self._recent.clear()
 
@@ -91,22 +116,26 @@ class BridgedBook(VerifiedBook):
         """Apply changed levels if they follow what is known; keep them where a snapshot may need them."""
         before = self.last_sequence
         outcome = super().apply_delta(delta)
+        if outcome is CONTINUED:
+            self._joined = True
+            if self._awaited is not None:
+                outcome = self._approach(self._awaited, delta)
+            if not self.knows(1):  # a book that broke knows that it has no edges
+                outcome = self._broke(EDGE, "the price left what the snapshot showed")
+            elif delta.sequence == before:
+                outcome = MERGED  # the update that the snapshot stood at, once more: USD-M joins there
         if self.fetching or self.state is not BookState.SYNCED:
             self._recent.append(delta)
-        elif self._recent:
+            self._keeps = True
+        elif self._keeps:
             self._recent.clear()
-        if outcome.did is Did.CONTINUED:
-            self._joined = True
-            if not self.knows(1):
-                return self._broke("edge", "the price left what the snapshot showed")
-            if delta.sequence == before:
-                return MERGED  # the update that the snapshot stood at, once more: USD-M joins there
+            self._keeps = False
         return outcome
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
-        """Rebuild the book from a REST snapshot and the deltas since."""
+        """Build the book anew from a REST snapshot and the deltas since; one that is ahead waits for them."""
         rebuilt = self._rebuild(snapshot)
-        return rebuilt if isinstance(rebuilt, Outcome) else self._take(snapshot, rebuilt)
+        return rebuilt if isinstance(rebuilt, Outcome) else self._take(rebuilt)
 
     def compare(self, snapshot: Snapshot) -> str | None:
         """Compare with a snapshot: "" is equal, words name a difference, None is not comparable now."""
@@ -126,6 +155,11 @@ class BridgedBook(VerifiedBook):
         # hold only what the stream changed since: another is to be asked for.
         if not snapshot.bids and not snapshot.asks:
             return Outcome(Did.REJECTED, "empty", "a snapshot without a level")
+        lost_to = self._recent.lost_to
+        if lost_to is not None and sequence < lost_to:
+            return Outcome(
+                Did.REJECTED, STALE_SNAPSHOT, f"snapshot {sequence}, deltas kept from {lost_to} on"
+            )
         book = OrderBook()
         joined = False
         last: Snapshot | Delta = snapshot
@@ -135,6 +169,8 @@ class BridgedBook(VerifiedBook):
                 judge = self._rule.judge_delta if joined else self._bridge
                 verdict = judge(sequence, delta)
                 if verdict is Verdict.REPEATS:
+                    if delta.sequence == sequence:
+                        last = delta  # the same state: REST of spot tells no time, the stream does
                     continue
                 if verdict is not Verdict.CONTINUES:
                     return Outcome(
@@ -145,26 +181,51 @@ class BridgedBook(VerifiedBook):
                 sequence = delta.sequence or sequence
         except FrameError as error:
             return Outcome(Did.REJECTED, error.reason, error.detail)
-        return _Rebuilt(book, last, sequence, joined)
+        return _Rebuilt(snapshot, book, last, sequence, joined)
 
-    def _take(self, snapshot: Snapshot, rebuilt: "_Rebuilt") -> Outcome:
-        book, last, sequence, joined = rebuilt
-        was_synced, before = self.state is BookState.SYNCED, self.last_sequence
-        if was_synced and before is not None and sequence < before:
+    def _take(self, rebuilt: "_Rebuilt") -> Outcome:
+        sequence, before = rebuilt.sequence, self.last_sequence
+        if self.state is not BookState.SYNCED or before is None:
+            return self._install(rebuilt, OPENED)
+        if sequence < before:
             return Outcome(Did.REJECTED, STALE_SNAPSHOT, f"snapshot reaches {sequence}, the book {before}")
-        wrong = self._disagreement(book, snapshot) if was_synced and sequence == before else None
+        if sequence > before:
+            # The updates up to there are on their way. What waits already is reached before this one.
+            if self._awaited is not None:
+                return NOT_KEPT
+            self._awaited = rebuilt
+            return AWAITED
+        wrong = self._disagreement(rebuilt.book, rebuilt.snapshot)
+        return self._install(rebuilt, MERGED) if wrong is None else self._broke(WITNESS, wrong)
+
+    def _approach(self, awaited: "_Rebuilt", delta: Delta) -> Outcome:
+        """Take in the snapshot that waits, if the delta just applied is the one that reaches it.
+
+        Sizes are absolute: where the snapshot stands within the delta, both together are the book at the
+        delta's end. Where it stands between two deltas nobody can tell which of them it holds.
+        """
+        book, reached = awaited.book, delta.sequence
+        if reached is None or reached < awaited.sequence:
+            return BEHIND
+        self._awaited = None
+        if reached > awaited.sequence:
+            if self._bridge(awaited.sequence, delta) is not Verdict.CONTINUES:
+                detail = f"the stream came to {reached} without standing at {awaited.sequence} as REST did"
+                return self._broke(EDGE, detail)
+            book.update(delta.bids, delta.asks)
+        wrong = self._disagreement(book, awaited.snapshot)
         if wrong is not None:
-            return self._broke("witness", wrong)
-        self.book = book
+            return self._broke(WITNESS, wrong)
+        return self._install(_Rebuilt(awaited.snapshot, book, delta, reached, joined=True), MET)
+
+    def _install(self, rebuilt: "_Rebuilt", outcome: Outcome) -> Outcome:
+        """Let a book that was rebuilt up to the stream be the book."""
+        snapshot, self.book, last, sequence, self._joined = rebuilt
         # Fewer levels than asked for are all there are; as many on either side are where it was cut off.
         whole = len(snapshot.bids) != len(snapshot.asks)
         self._bid_edge = 0.0 if whole and len(snapshot.bids) < self._depth else snapshot.bids[-1][0]
         self._ask_edge = UNLIMITED if whole and len(snapshot.asks) < self._depth else snapshot.asks[-1][0]
-        self._joined = joined
         self._mid = 0.0  # a fresh snapshot is believed, wherever the price is
-        outcome = OPENED
-        if was_synced:
-            outcome = MERGED if sequence == before else CONTINUED
         outcome = self._settle(last, outcome)
         if outcome.did is not Did.BROKE:
             self.last_sequence = sequence

@@ -62,6 +62,13 @@ class Ladder:
             else:
                 raise impossible_level(price, size)
 
+    def holds(self, price: float, size: float) -> bool:
+        """Say whether a level has this size already; none has the size 0."""
+        place = bisect_left(self.prices, price)
+        if place < len(self.prices) and self.prices[place] == price:
+            return self.lots[place] == size
+        return size == 0.0
+
     def cut_above(self, most: int) -> None:
         """Keep the lowest `most` prices: the best of an ask side."""
         del self.prices[most:], self.lots[most:]

@@ -16,6 +16,7 @@ class Verdict(Enum):
     REPEATS = auto()  # what is already known, once more
     RESTARTS = auto()  # a new beginning, right in itself: a snapshot not joined to what was, or new numbers
     BREAKS = auto()  # something between was not seen
+    UNNUMBERED = auto()  # a whole book that follows, if it is another one
 
 
 class Rule(Protocol):
@@ -56,9 +57,13 @@ class WholeBooks:
         return Verdict.BREAKS
 
     def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
-        """Judge by the update ids, which must not fall where there are any."""
+        """Judge by the update ids; where there are none, only the levels tell whether anything is new."""
         sequence = snapshot.sequence
-        if not self._ids_grow or last_sequence is None or sequence is None or sequence > last_sequence:
+        if not self._ids_grow:
+            return Verdict.CONTINUES
+        if sequence is None:
+            return Verdict.UNNUMBERED
+        if last_sequence is None or sequence > last_sequence:
             return Verdict.CONTINUES
         return Verdict.REPEATS if sequence == last_sequence else Verdict.RESTARTS
 
@@ -78,6 +83,7 @@ class Did(Enum):
     OPENED = auto()  # applied: the first row of a new segment
     REOPENED = auto()  # applied: the segment before ends with `reason`, a new one begins
     MERGED = auto()  # nothing new in it
+    AWAITED = auto()  # a snapshot of what the stream has yet to bring; the book stands as it stood
     REJECTED = auto()  # not applied, for `reason`; the book stands as it stood
     BROKE = auto()  # not applied; the book is doubted from its last update on, and must be fetched again
 
@@ -157,6 +163,8 @@ class VerifiedBook:
                     return MERGED  # the exchange says that nothing changed
                 return Outcome(Did.REJECTED, "stale", f"sequence {delta.sequence} was applied before")
             outcome = Outcome(Did.REOPENED, "restart", detail)
+        elif self._prove is not None and self._changes_nothing(delta):
+            outcome = MERGED  # once it is proven; without numbers only the levels tell what is new
         try:
             self.book.update(delta.bids, delta.asks)
         except FrameError as error:
@@ -173,6 +181,8 @@ class VerifiedBook:
                 return MERGED
             if verdict is Verdict.CONTINUES:
                 outcome = CONTINUED
+            elif verdict is Verdict.UNNUMBERED:
+                outcome, before = CONTINUED, self.book
             else:
                 before = self.book
                 detail = f"snapshot {snapshot.sequence} after {self.last_sequence}"
@@ -193,6 +203,19 @@ class VerifiedBook:
         if self.state is not BookState.SYNCED:
             return UNSYNCED
         return self._broke(reason, detail)
+
+    def _changes_nothing(self, delta: Delta) -> bool:
+        """Say whether every level of a delta is in the book already, or beyond its depth."""
+        bids, asks, depth = self.book.bids, self.book.asks, self._depth
+        for price, size in delta.bids:
+            is_beyond = len(bids.prices) >= depth and price < bids.prices[0]
+            if not (is_beyond or bids.holds(price, size)):
+                return False  # nearly always at the first level
+        for price, size in delta.asks:
+            is_beyond = len(asks.prices) >= depth and price > asks.prices[-1]
+            if not (is_beyond or asks.holds(price, size)):
+                return False
+        return True
 
     def _judge(self, delta: Delta) -> Verdict:
         return self._rule.judge_delta(self.last_sequence, delta)

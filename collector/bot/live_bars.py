@@ -12,7 +12,10 @@ from collector.events import TRADE, Candle, EventBus, SegmentChanged, Subscripti
 UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 MONDAY_MS = 4 * 86_400_000  # the epoch began on a Thursday; weeks begin on Monday
 MOST_WAITING = 100_000  # trades; a bar that missed one says so
-GRACE_S = 0.5  # how long after its end a bar waits for its last trades
+GRACE_S = 0.5  # how long after its end a bar waits for its last trades, at least
+LAGS_WAITED = 2.0  # and twice as long as trades come behind the exchange's clock, by ours
+MOST_LAG_S = 30.0  # beyond, a trade is of the past: some are sent at a subscription
+LAG_DECAY = 0.05  # of what a lag was longer than that of the next trade
 
 Listener = Callable[["Bar"], None]
 
@@ -31,8 +34,10 @@ class _Building:
         "complete",
         "count",
         "dropped",
+        "first_ms",
         "high",
         "last",
+        "last_ms",
         "low",
         "open",
         "open_ms",
@@ -40,23 +45,26 @@ class _Building:
         "volume",
     )
 
-    def __init__(self, trade: Trade, open_ms: int, *, complete: bool, dropped: int) -> None:
+    def __init__(self, trade: Trade, at_ms: int, open_ms: int, *, complete: bool, dropped: int) -> None:
         self.open_ms = open_ms
+        self.first_ms = self.last_ms = at_ms
         self.open = self.high = self.low = trade.price
         self.volume = self.value = 0.0
         self.count = 0
         self.complete = complete
         self.dropped = dropped  # trades lost on the way here when it began
-        self.add(trade)
+        self.add(trade, at_ms)
 
-    def add(self, trade: Trade) -> None:
+    def add(self, trade: Trade, at_ms: int) -> None:
         self.high = max(self.high, trade.price)
         self.low = min(self.low, trade.price)
-        self.close = trade.price
+        if at_ms >= self.last_ms:
+            self.close, self.last, self.last_ms = trade.price, trade, at_ms
+        elif at_ms < self.first_ms:
+            self.open, self.first_ms = trade.price, at_ms
         self.volume += trade.size
         self.value += trade.price * trade.size
         self.count += 1
-        self.last = trade
 
 
 class LiveBars:
@@ -64,8 +72,10 @@ class LiveBars:
 
     Listeners are called in one thread, which is not the websocket's: at a bar's first trade (`on_open`), at
     every trade (`on_change`) and when it is over (`on_close`): at a trade of a later interval, or half a
-    second after its time is up. An interval without a trade has no bar. Trades that are no market trades
-    (`marked`) count in none. One listener that raises harms no other.
+    second after its time is up, longer where trades come later than that. A trade that comes later still is
+    added to the last bar that is over, which is told again (`on_correction`); one of an earlier bar makes
+    the next incomplete. An interval without a trade has no bar. Trades that are no market trades (`marked`)
+    count in none. One listener that raises harms no other.
     """
 
     def __init__(
@@ -83,9 +93,10 @@ class LiveBars:
         self._symbol = symbol
         self._exchange = exchange
         self._now_s = now_s
-        self._listeners: dict[str, list[Listener]] = {"open": [], "change": [], "close": []}
+        self._listeners: dict[str, list[Listener]] = {"open": [], "change": [], "close": [], "correction": []}
+        self._lag_s: dict[Market, float] = {}  # of trades behind the exchange's clock, by ours
         self._building: dict[Market, _Building] = {}
-        self._closed_ms: dict[Market, int] = {}  # the end of the last bar that is over
+        self._closed: dict[Market, _Building] = {}  # the last bar that is over
         self._doubted: dict[Market, bool] = {}  # trades of the bar to come may have been missed
         self._current: dict[Market, Bar] = {}
         self._dropped: Callable[[], int] = lambda: 0
@@ -101,6 +112,10 @@ class LiveBars:
     def on_close(self, listener: Listener) -> None:
         """Call a listener when a bar is over."""
         self._listeners["close"].append(listener)
+
+    def on_correction(self, listener: Listener) -> None:
+        """Call a listener with the last bar that is over, as it is with a trade that came too late for it."""
+        self._listeners["correction"].append(listener)
 
     def listen(self, events: EventBus, *, most_waiting: int = MOST_WAITING) -> Subscription:
         """Build bars of the bus's trades, in a thread of its own. Returns a function that ends it."""
@@ -119,41 +134,67 @@ class LiveBars:
         """Add a trade, or handle the beginning or end of a stream of trades."""
         if isinstance(event, SegmentChanged):
             self._on_segment(event)
-        elif event.marked is None and self._wanted(event.exchange, event.symbol):
+            return
+        if event.marked is None and self._wanted(event.exchange, event.symbol):
             self._on_trade((event.exchange, event.symbol), event)
-        self.ring()
+        self._end_until(event.received_at_ns / 1e9)  # more may wait that was received before now
 
     def due_in_s(self) -> float | None:
         """Return the time until the next bar is over."""
         if not self._building:
             return None
-        end_ms = min(one.open_ms for one in self._building.values()) + self.interval_ms
-        return max(0.0, end_ms / 1000 + GRACE_S - self._now_s())
+        due_s = min(self._due_s(market, building) for market, building in self._building.items())
+        return max(0.0, due_s - self._now_s())
 
     def ring(self) -> None:
-        """End the bars whose time is up."""
-        until_ms = (self._now_s() - GRACE_S) * 1000
+        """End the bars whose time is up. Call it when no trade waits."""
+        self._end_until(self._now_s())
+
+    def _end_until(self, now_s: float) -> None:
         for market, building in list(self._building.items()):
-            if building.open_ms + self.interval_ms <= until_ms:
+            if self._due_s(market, building) <= now_s:
                 self._close(market)
+
+    def _due_s(self, market: Market, building: _Building) -> float:
+        end_s = (building.open_ms + self.interval_ms) / 1000
+        return end_s + max(GRACE_S, LAGS_WAITED * self._lag_s.get(market, 0.0))
+
+    def _measure_lag(self, market: Market, trade: Trade, at_ms: int) -> None:
+        """Follow how far trades come behind: up at once, down slowly."""
+        lag_s = trade.received_at_ns / 1e9 - at_ms / 1e3
+        if lag_s <= MOST_LAG_S:
+            before_s = self._lag_s.get(market, lag_s)
+            self._lag_s[market] = max(lag_s, before_s - LAG_DECAY * (before_s - lag_s))
 
     def _on_trade(self, market: Market, trade: Trade) -> None:
         at_ms = trade.received_at_ns // 1_000_000 if trade.exchange_ms is None else trade.exchange_ms
         open_ms = start_of(at_ms, self.interval_ms)
-        building = self._building.get(market)
-        if open_ms < (building.open_ms if building else self._closed_ms.get(market, -math.inf)):
-            self.late += 1
+        self._measure_lag(market, trade, at_ms)
+        building, closed = self._building.get(market), self._closed.get(market)
+        over_ms = -math.inf if closed is None else closed.open_ms + self.interval_ms
+        if open_ms < (over_ms if building is None else building.open_ms):
+            self._on_late(market, trade, at_ms)
         elif building is not None and building.open_ms == open_ms:
-            building.add(trade)
+            building.add(trade, at_ms)
             self._changed(market, building)
         else:
             self._close(market)
             # Of the interval in which trades began to come in, the first ones were perhaps not seen.
-            complete = market in self._closed_ms and not self._doubted.pop(market, False)
-            building = _Building(trade, open_ms, complete=complete, dropped=self._dropped())
+            complete = market in self._closed and not self._doubted.pop(market, False)
+            building = _Building(trade, at_ms, open_ms, complete=complete, dropped=self._dropped())
             self._building[market] = building
             self._call("open", self._bar(market, building, confirmed=False))
             self._changed(market, building)
+
+    def _on_late(self, market: Market, trade: Trade, at_ms: int) -> None:
+        """Correct the last bar that is over; where it is not that one's trade, say that one was missed."""
+        self.late += 1
+        closed = self._closed.get(market)
+        if closed is not None and 0 <= at_ms - closed.open_ms < self.interval_ms:
+            closed.add(trade, at_ms)
+            self._call("correction", self._bar(market, closed, confirmed=True))
+        else:
+            self._doubt(market)
 
     def _changed(self, market: Market, building: _Building) -> None:
         bar = self._current[market] = self._bar(market, building, confirmed=False)
@@ -166,11 +207,19 @@ class LiveBars:
             if market in self._building:
                 self._building[market].complete = False
 
+    def _doubt(self, market: Market) -> None:
+        """Let the bar that is being built, or the next, say that a trade was missed."""
+        building = self._building.get(market)
+        if building is None:
+            self._doubted[market] = True
+        else:
+            building.complete = False
+
     def _close(self, market: Market) -> None:
         building = self._building.pop(market, None)
         if building is not None:
             building.complete &= building.dropped == self._dropped()
-            self._closed_ms[market] = building.open_ms + self.interval_ms
+            self._closed[market] = building
             self._current.pop(market, None)
             self._call("close", self._bar(market, building, confirmed=True))
 

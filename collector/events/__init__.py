@@ -68,8 +68,16 @@ if TYPE_CHECKING:
         State,
         StreamNow,
         SystemState,
+        WitnessDisagreed,
     )
-    from collector.events.numbers import MAX_PRICE, MAX_SIZE, check_positive, check_whole, impossible_level
+    from collector.events.numbers import (
+        MAX_PRICE,
+        MAX_SIZE,
+        check_best,
+        check_positive,
+        check_whole,
+        impossible_level,
+    )
     from collector.events.settled import (
         HELD,
         SAMPLED_OUT,

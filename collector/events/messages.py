@@ -67,6 +67,7 @@ class TradeMessage(msgspec.Struct, frozen=True, gc=False):
 
     `kind` tells id spaces apart (`trade`, `agg`), `marked` names one that is no market trade, `number` is its
     id where ids follow each other without a hole, `past` says that it was sent at a subscription.
+    `is_placeholder`: the exchange says itself that this id stands for no trade.
     """
 
     topic: str
@@ -79,6 +80,7 @@ class TradeMessage(msgspec.Struct, frozen=True, gc=False):
     marked: str | None = None
     number: int | None = None
     past: bool = False
+    is_placeholder: bool = False
 
 
 class CandleMessage(msgspec.Struct, frozen=True, gc=False):

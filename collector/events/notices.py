@@ -68,6 +68,17 @@ class SnapshotFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessDisagreed:
+    """A book and another channel differ, for the first time in the book's segment, which goes on."""
+
+    exchange: str
+    symbol: str
+    channel: str
+    at_ns: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class PotentialHalt:
     """Something went wrong so often, or so finally, that a trading system should consider stopping."""
 
@@ -154,4 +165,12 @@ class StreamNow:
         return self.received_at_ns / 1e6 - self.exchange_ms
 
 
-Notice = SystemState | SegmentChanged | SnapshotFailed | PotentialHalt | DatabaseState | ClockStep
+Notice = (
+    SystemState
+    | SegmentChanged
+    | SnapshotFailed
+    | WitnessDisagreed
+    | PotentialHalt
+    | DatabaseState
+    | ClockStep
+)

@@ -21,6 +21,13 @@ def check_positive(what: str, number: float, limit: float) -> None:
         raise FrameError(_reason(number), f"{what} {number!r}: more than 0 and less than {limit:g} expected")
 
 
+def check_best(side: str, price: float, size: float) -> None:
+    """Refuse a best price and its size that no market could have; 0 of both is a side without an order."""
+    if price or size:
+        check_positive(f"{side} price", price, MAX_PRICE)
+        check_positive(f"{side} size", size, MAX_SIZE)
+
+
 def impossible_level(price: float, size: float) -> FrameError:
     """Return the error for a level of a book that no market could have."""
     expected = "a price above 0 and a size of 0 or more expected"

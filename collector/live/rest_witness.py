@@ -6,11 +6,11 @@ from contextlib import suppress
 from random import random
 from weakref import WeakKeyDictionary
 
-from collector.book import Did
+from collector.book import WITNESS, Did
 from collector.errors import StreamError
 from collector.events import Snapshot
 from collector.network import Snapshots
-from collector.streams import WITNESS, BookStream
+from collector.streams import BookStream
 
 PATIENCE_S = 5.0  # for the stream to reach the update at which REST was
 

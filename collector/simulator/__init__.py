@@ -10,5 +10,3 @@ if TYPE_CHECKING:
     from collector.simulator.simulator import Simulator
 else:
     __getattr__, __dir__ = face(__name__, __file__)
-
-__all__ = ["BarState", "BookState", "Connection", "Fault", "Sent", "Simulator", "TradeState"]

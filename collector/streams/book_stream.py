@@ -3,15 +3,39 @@
 from math import isnan, nan
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from collector.book import CONTINUED, BookState, BridgedBook, Did, Outcome, VerifiedBook
-from collector.events import Delta, L2Update, Liveness, MarketData, Snapshot, StreamKey, StreamNow
-from collector.streams.stream import RETIRED, Outlet, Stream, Topic
+from collector.book import (
+    AWAITED,
+    BEHIND,
+    CONTINUED,
+    EDGE,
+    MET,
+    WITNESS,
+    BookState,
+    BridgedBook,
+    Did,
+    Outcome,
+    VerifiedBook,
+)
+from collector.events import (
+    Delta,
+    L2Update,
+    Liveness,
+    MarketData,
+    Snapshot,
+    StreamKey,
+    StreamNow,
+    WitnessDisagreed,
+)
+from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WITNESS = "witness"
 TEN_LEVELS = 10  # as many as features look at
+# How long a stream may take to come to where REST stood. What REST shows already may still be on its way to
+# a stream that says nothing; one that speaks may have a backlog, and loses nothing meanwhile.
+SILENT_PATIENCE_NS = 2_000_000_000
+PATIENCE_NS = 30_000_000_000
 
 
 class BookWitness(Protocol):
@@ -45,7 +69,9 @@ class BookStream(Stream):
         super().__init__(key, topic, outlet, standby=standby)
         self.repeats_when_quiet = False  # the exchange sends a book again that does not change
         self.in_question = False  # silent for so long that a new snapshot was asked for, to compare
+        self._asked_anew = False  # and no snapshot came since
         self._book = book
+        self._awaiting_since_ns = 0  # receipt of the snapshot that the stream has yet to reach
         self._levels_per_row = levels_per_row
         self._levels_shown = levels_per_row if levels_shown is None else levels_shown
         self._top: Sequence[float] | None = None  # the last state of this segment, for its order flow
@@ -102,6 +128,10 @@ class BookStream(Stream):
         if self._segment_id is not None:
             self._buffer.count_witnessed(self._segment_id, compared, disagreed)
 
+    def tell_disagreement(self, at_ns: int, detail: str) -> None:
+        """Publish that another channel told something else; the segment goes on."""
+        self._events.publish(WitnessDisagreed(*self.key, at_ns, detail))
+
     def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
         """Close the segment that is open, if one is."""
         super().end_segment(cause, detail, alive_until_ns)
@@ -112,26 +142,69 @@ class BookStream(Stream):
         """Keep the updates that come during a fetch for its snapshot, or stop keeping them."""
         if isinstance(self._book, BridgedBook):
             self._book.fetching += 1 if expected else -1
+            self._is_asked |= expected and not self._retired
+
+    def asked(self) -> None:
+        """Note that the subscription was sent on the present socket."""
+        super().asked()
+        self._asked_anew = True
+
+    def give_up_waiting(self, now_ns: int) -> None:
+        """Doubt a book whose stream does not come to where REST stood, after so long."""
+        book = self._book
+        if not (isinstance(book, BridgedBook) and book.awaits_the_stream):
+            return
+        waited_ns = now_ns - self._awaiting_since_ns
+        if waited_ns <= (SILENT_PATIENCE_NS if self.in_question else PATIENCE_NS):
+            return
+        detail = f"{waited_ns / 1e9:.1f} s after REST answered from further on, at {book.last_sequence}"
+        # A silent stream is asked whether it is only quiet: REST that is and stays ahead says that it is not.
+        cause, self.in_question = "stale" if self.in_question else EDGE, False
+        self.on_doubt(self, self.doubt(cause, detail))
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Apply a message and settle it: exactly one row, or one count, for one event."""
         received = self._tally.received = self._tally.received + 1
-        if self._retired:
-            return self._reject(received, RETIRED)
+        if not self._is_asked:
+            return self._reject(received, RETIRED if self._retired else UNSYNCED)
         in_question = False
         if isinstance(message, Delta):
             outcome = self._book.apply_delta(message)
         elif isinstance(message, Snapshot):
             outcome = self._book.apply_snapshot(message)
-            in_question, self.in_question = self.in_question, False
+            in_question = self.in_question and self._is_answer
+            self.in_question &= not in_question
+            self._asked_anew = False
         else:
             return self._reject(received, "malformed", "a message that is none of a book")
         if outcome is CONTINUED and not in_question and not self._standby:  # nearly always
             self.last_update_at_ns = received_at_ns
             self._store(message, received, received_at_ns, liveness)
+        elif outcome.did is Did.AWAITED:
+            self.in_question = in_question  # answered when the stream comes there, or does not
+            self._wait_for_the_stream(outcome, received, received_at_ns)
         else:
+            if outcome is BEHIND or outcome is MET:
+                self._go_towards_rest(outcome)
             self._settle(message, outcome, received, received_at_ns, liveness, in_question=in_question)
         return outcome
+
+    @property
+    def _is_answer(self) -> bool:
+        """Say whether a snapshot can answer a question: it is no push of the subscription before."""
+        return self._asked_anew or self.by_rest or self.sees_what_is_lost
+
+    def _wait_for_the_stream(self, outcome: Outcome, received: int, received_at_ns: int) -> None:
+        """Count a snapshot whose levels go into a row that the stream has yet to bring."""
+        if outcome is AWAITED:
+            self._awaiting_since_ns = received_at_ns
+        self._buffer.count_merged(self.number, received)
+
+    def _go_towards_rest(self, outcome: Outcome) -> None:
+        """Note that the stream speaks, and that it was compared with REST where it stands there."""
+        self.in_question = False
+        if outcome is MET:
+            self.count_witnessed(1, 0)
 
     def _settle(
         self,
@@ -160,11 +233,8 @@ class BookStream(Stream):
             self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
             self._buffer.count_rejected(self.number, received, outcome.reason)
         else:
-            if did is Did.CONTINUED and in_question and self.by_rest:
-                # The exchange is ahead of a silent stream: it was stale, not quiet.
-                self.end_segment(
-                    "stale", f"silent, and REST is at {self._book.last_sequence}", alive_until_ns=None
-                )
+            if in_question and did is Did.CONTINUED and not self.sees_what_is_lost:
+                self.end_segment("stale", "silent, and something else when asked", alive_until_ns=None)
             if did is Did.REOPENED:
                 cause = "stale" if in_question else outcome.reason
                 self.end_segment(cause, outcome.detail, alive_until_ns=None)

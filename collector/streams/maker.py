@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, cast
 
-from collector.book import BridgedBook, BridgingRule, VerifiedBook
+from collector.book import BridgedBook, BridgingRule, DeltaMemory, VerifiedBook
 from collector.events import BOOK, OHLCV, TRADE, Channel, StreamKey
 from collector.exchanges import MarketKind, exchange_of
 from collector.streams.book_stream import BookStream
@@ -32,6 +32,7 @@ class StreamMaker:
         self._levels_shown = levels_shown
         self._most_off_s = most_off_s
         self._max_jump = max_jump
+        self._memory = DeltaMemory()
         self._witnesses: dict[str, MarketWitness] = {}
 
     def make(self, kind: MarketKind, market: Any, channel: str, *, standby: bool = False) -> Stream:
@@ -54,7 +55,12 @@ class StreamMaker:
         rule = protocol.rule(kind, channel, market)
         book: VerifiedBook
         if protocol.rest is not None and family == BOOK:
-            book = BridgedBook(cast("BridgingRule", rule), protocol.rest.depth(kind, depth), self._max_jump)
+            book = BridgedBook(
+                cast("BridgingRule", rule),
+                protocol.rest.depth(kind, depth),
+                self._max_jump,
+                memory=self._memory,
+            )
         else:
             book = VerifiedBook(rule, depth, self._max_jump)
         stream = BookStream(

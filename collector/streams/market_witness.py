@@ -1,16 +1,30 @@
 """Compare the books of one market with its best prices and its trades."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from math import isnan
 from weakref import WeakKeyDictionary
 
-from collector.book import Did
+from collector.book import WITNESS, Did
 from collector.events import BBO, Delta, Snapshot
-from collector.streams.book_stream import WITNESS, BookStream
+from collector.streams.book_stream import BookStream
 from collector.streams.comparisons import Comparison, LastNotBeyond, SameNumber, Touches, TradesAtTheTouch
 
 # What the channels of a market share: the numbers of updates, or one that goes across them.
 KINDS: dict[str, Callable[[], Touches]] = {"update": LastNotBeyond, "cross": SameNumber}
+# Disagreements in a row that end a book. A number across channels is documented as an order in time only: a
+# market order may show under one number in two states, of which each channel shows another.
+MOST_IN_A_ROW = {"update": 1, "cross": 3}
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What is known of one book."""
+
+    touches: Touches | None
+    trades: TradesAtTheTouch = field(default_factory=TradesAtTheTouch)
+    disagreed_in_a_row: int = 0
+    is_told: bool = False  # that something disagreed in this segment
 
 
 class MarketWitness:
@@ -19,9 +33,8 @@ class MarketWitness:
     def __init__(self, numbers: str | None) -> None:
         self._by_update = numbers == "update"
         self._make = None if numbers is None else KINDS[numbers]
-        self._books: WeakKeyDictionary[BookStream, tuple[Touches | None, TradesAtTheTouch]] = (
-            WeakKeyDictionary()
-        )
+        self._most_in_a_row = MOST_IN_A_ROW.get(numbers or "", 1)
+        self._books: WeakKeyDictionary[BookStream, _Watched] = WeakKeyDictionary()
         # Whether best prices and trades come in: before that, nothing is kept for them.
         self._has_best_prices = self._has_trades = False
 
@@ -30,7 +43,7 @@ class MarketWitness:
         stream.witness = self
         stream.is_watched = stream.key.channel == BBO or self._has_best_prices or self._has_trades
         if stream.key.channel != BBO:
-            self._books[stream] = None if self._make is None else self._make(), TradesAtTheTouch()
+            self._books[stream] = _Watched(None if self._make is None else self._make())
 
     def saw(
         self, stream: BookStream, message: Snapshot | Delta, top: Sequence[float], received_at_ns: int
@@ -46,24 +59,24 @@ class MarketWitness:
             return
         number = stream.sequence if self._by_update else message.cross_sequence
         if is_book:
-            touches, trades = self._books[stream]
+            watched = self._books[stream]
             if self._has_trades:
-                trades.of_book(received_at_ns, touch[0], touch[2])
-            if self._has_best_prices and touches is not None and number is not None:
-                _count(stream, touches.of_book(number, touch))
+                watched.trades.of_book(received_at_ns, touch[0], touch[2])
+            if self._has_best_prices and watched.touches is not None and number is not None:
+                self._compared(stream, watched, watched.touches.of_book(number, touch), received_at_ns)
             return
-        for book, (touches, _) in list(self._books.items()):
-            if touches is not None and number is not None:
-                _count(book, touches.of_best_prices(number, touch))
+        for book, watched in list(self._books.items()):
+            if watched.touches is not None and number is not None:
+                self._compared(book, watched, watched.touches.of_best_prices(number, touch), received_at_ns)
 
     def traded(self, received_at_ns: int, price: float) -> None:
         """Take a trade at the market."""
         if not self._has_trades:
             self._has_trades = True
             self._watch_all()
-        for book, (_, trades) in list(self._books.items()):
+        for book, watched in list(self._books.items()):
             if book.verified:
-                compared, contradicted = trades.traded(received_at_ns, price)
+                compared, contradicted = watched.trades.traded(received_at_ns, price)
                 if compared:
                     book.count_witnessed(compared, int(contradicted))
                 if contradicted:
@@ -75,25 +88,38 @@ class MarketWitness:
 
     def lost(self, stream: BookStream) -> None:
         """Forget what a stream said: its segment ended, and what comes next does not follow."""
+        #'s segment ended: what comes next does not follow."""
         if stream.key.channel != BBO:
-            touches, trades = self._books[stream]
-            trades.forget()
-            if touches is not None:
-                touches.forget_book()
+            watched = self._books[stream]
+            watched.trades.forget()
+            watched.disagreed_in_a_row, watched.is_told = 0, False
+            if watched.touches is not None:
+                watched.touches.forget_book()
             return
         self._has_best_prices = False
-        for touches, _ in list(self._books.values()):
-            if touches is not None:
-                touches.forget_best_prices()
+        for watched in list(self._books.values()):
+            if watched.touches is not None:
+                watched.touches.forget_best_prices()
 
-
-def _count(book: BookStream, comparisons: Sequence[Comparison]) -> None:
-    if not comparisons:
-        return
-    book.count_witnessed(len(comparisons), sum(not one.agrees for one in comparisons))
-    wrong = next((one for one in comparisons if not one.agrees), None)
-    if wrong is not None:
-        _doubt(book, f"at {wrong.number}: best prices {wrong.book} here, {wrong.best_prices} told")
+    def _compared(
+        self, book: BookStream, watched: _Watched, comparisons: Sequence[Comparison], received_at_ns: int
+    ) -> None:
+        """Count comparisons; too many disagreements in a row end the book."""
+        if not comparisons:
+            return
+        book.count_witnessed(len(comparisons), sum(not one.agrees for one in comparisons))
+        for one in comparisons:
+            if one.agrees:
+                watched.disagreed_in_a_row = 0
+                continue
+            watched.disagreed_in_a_row += 1
+            detail = f"at {one.number}: best prices {one.book} here, {one.best_prices} told"
+            if watched.disagreed_in_a_row >= self._most_in_a_row:
+                _doubt(book, detail)
+                return
+            if not watched.is_told:
+                watched.is_told = True
+                book.tell_disagreement(received_at_ns, detail)
 
 
 def _doubt(book: BookStream, detail: str) -> None:

@@ -5,6 +5,7 @@ from math import isfinite
 from collector.events import MAX_PRICE, MAX_SIZE, CandleMessage, TradeMessage
 
 NOT_FINITE, OUT_OF_RANGE, TIME_FAR_OFF = "not_finite", "out_of_range", "time_far_off"
+NOT_A_TRADE = "not_a_trade"
 _UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "M": 31 * 86_400_000}
 
 
@@ -15,6 +16,8 @@ def length_ms(interval: str) -> int:
 
 def trade_problem(trade: TradeMessage, received_at_ns: int, most_off_ms: float) -> tuple[str, str] | None:
     """Return why a trade is implausible, as a reason and a detail; None if it is not."""
+    if trade.is_placeholder:
+        return NOT_A_TRADE, f"an id without a trade: {trade.marked}"
     for name, value, limit in (("price", trade.price, MAX_PRICE), ("size", trade.size, MAX_SIZE)):
         if not 0.0 < value < limit:
             return _reason(value), f"{name} {value!r}: more than 0 and less than {limit:g} expected"

@@ -137,6 +137,7 @@ class Router:
 
 
 def _as_book(top: TopOfBook) -> Snapshot:
-    """Return the best bid and ask as a whole book of one level."""
-    bids, asks = [(top.bid_price, top.bid_size)], [(top.ask_price, top.ask_size)]
+    """Return the best bid and ask as a whole book of one level; a price of 0 is a side without an order."""
+    bids = [(top.bid_price, top.bid_size)] if top.bid_price else []
+    asks = [(top.ask_price, top.ask_size)] if top.ask_price else []
     return Snapshot(top.topic, top.sequence, top.exchange_ms, bids, asks)

@@ -66,6 +66,8 @@ class TradeStream(Stream):
         self._check_number(message, received_at_ns, liveness)
         problem = trade_problem(message, received_at_ns, self._rule.most_off_s * 1e3)
         if problem is not None:
+            if message.is_placeholder:
+                self._seen.add(message.trade_id, message.number)  # the id is used up
             return self._reject(received, *problem)
         if not self._seen.add(message.trade_id, message.number):
             self._buffer.count_merged(self.number, received)

@@ -13,6 +13,7 @@ from collector.events import (
     SegmentChanged,
     SnapshotFailed,
     SystemState,
+    WitnessDisagreed,
 )
 from collector.sinks import Rows, Value
 
@@ -22,6 +23,7 @@ KINDS: tuple[type[Any], ...] = (
     SystemState,
     SegmentChanged,
     SnapshotFailed,
+    WitnessDisagreed,
     PotentialHalt,
     DatabaseState,
     ClockStep,
@@ -73,8 +75,11 @@ def _row(event: Notice) -> Row:
             code = "verified" if event.verified else event.cause
             detail = _joined(event.channel, f"segment {event.segment_id}", event.detail)
             return event.at_ns, "segment", event.exchange, event.symbol, code, detail
-        case SnapshotFailed():
-            return event.at_ns, "snapshot", event.exchange, event.symbol, "failed", _joined(event.detail)
+        case SnapshotFailed() | WitnessDisagreed():
+            kind, code, channel = "snapshot", "failed", ""
+            if isinstance(event, WitnessDisagreed):
+                kind, code, channel = "witness", "disagreed", event.channel
+            return event.at_ns, kind, event.exchange, event.symbol, code, _joined(channel, event.detail)
         case PotentialHalt():
             detail = _joined(event.reason, event.detail)
             return event.at_ns, "potential_halt", event.exchange, event.symbol, event.code, detail

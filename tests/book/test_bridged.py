@@ -173,15 +173,6 @@ def test_a_refresh_of_the_same_moment_says_nothing_new() -> None:
     assert book.apply_snapshot(exchange.snapshot()).did is Did.MERGED
 
 
-def test_a_refresh_ahead_of_the_stream_goes_on_from_there() -> None:
-    exchange, book = synced()
-    first, second = exchange.diff(), exchange.diff()
-    assert book.apply_snapshot(exchange.snapshot()).did is Did.CONTINUED
-    assert [book.apply_delta(delta).reason for delta in (first, second)] == ["stale", "stale"]
-    assert book.apply_delta(exchange.diff()).did is Did.CONTINUED
-    assert agrees(book, exchange)
-
-
 def test_the_update_that_the_snapshot_stood_at_gives_no_second_row() -> None:
     book = BridgedBook(UsdmContinuity(), DEPTH)
     levels = [(99.0, 1.0)], [(101.0, 1.0)]

@@ -4,7 +4,7 @@ import pytest
 
 from collector.book.verified import MERGED, BookState, Did, Verdict, VerifiedBook, WholeBooks
 from collector.events.messages import Delta, Snapshot
-from collector.exchanges.bybit.rule import Continuity
+from collector.exchanges.bybit.rule import Continuity, rule_of
 from collector.exchanges.registry import exchange_of
 
 BIDS, ASKS = [(100.0, 1.0), (99.0, 1.0)], [(101.0, 1.0), (102.0, 1.0)]
@@ -22,20 +22,20 @@ def delta(sequence: int, *bids: tuple[float, float], asks: list[tuple[float, flo
 
 
 def synced(depth: int = 50) -> VerifiedBook:
-    book = VerifiedBook(Continuity(depth), depth)
+    book = VerifiedBook(rule_of("linear", f"book.{depth}", {}), depth)
     book.apply_snapshot(snapshot(10))
     return book
 
 
 def test_deltas_before_a_snapshot_are_not_believed() -> None:
-    book = VerifiedBook(Continuity(50), 50)
+    book = VerifiedBook(Continuity(), 50)
     outcome = book.apply_delta(delta(10, (100.0, 1.0)))
     assert (outcome.did, outcome.reason) == (Did.REJECTED, "unsynced")
     assert book.state is BookState.UNSYNCED
 
 
 def test_a_snapshot_opens_and_the_next_sequence_continues() -> None:
-    book = VerifiedBook(Continuity(50), 50)
+    book = VerifiedBook(Continuity(), 50)
     assert book.apply_snapshot(snapshot(10)).did is Did.OPENED
     assert book.apply_delta(delta(11, (100.0, 7.0))).did is Did.CONTINUED
     assert book.book.top(1) == [100.0, 7.0, 101.0, 1.0]
@@ -104,14 +104,14 @@ def test_a_delta_that_cannot_be_true_breaks_the_book(message: Delta, reason: str
 def test_a_snapshot_that_cannot_be_true_opens_nothing(
     bids: list[tuple[float, float]], asks: list[tuple[float, float]], reason: str
 ) -> None:
-    book = VerifiedBook(Continuity(50), 50)
+    book = VerifiedBook(Continuity(), 50)
     outcome = book.apply_snapshot(snapshot(10, bids, asks))
     assert (outcome.did, outcome.reason) == (Did.BROKE, reason)
     assert book.state is BookState.UNSYNCED
 
 
 def test_the_book_is_cut_to_the_subscribed_depth() -> None:
-    book = VerifiedBook(Continuity(1), 1)
+    book = VerifiedBook(rule_of("linear", "bbo", {}), 1)
     book.apply_snapshot(snapshot(10))
     assert book.book.bids.prices == [100.0]
     assert book.book.asks.prices == [101.0]
@@ -119,7 +119,7 @@ def test_the_book_is_cut_to_the_subscribed_depth() -> None:
 
 class TestAbsurdJumps:
     def book(self) -> VerifiedBook:
-        book = VerifiedBook(Continuity(50), 50, max_jump=0.1)
+        book = VerifiedBook(Continuity(), 50, max_jump=0.1)
         assert book.apply_snapshot(Snapshot("t", 5, 1, [(100.0, 1.0)], [(102.0, 1.0)])).did is Did.OPENED
         return book
 
@@ -144,7 +144,7 @@ class TestAbsurdJumps:
         assert book.apply_delta(Delta("t", 7, 1, [(10.0, 1.0)], [])).reason == "absurd"
 
     def test_without_a_limit_everything_is_believed(self) -> None:
-        book = VerifiedBook(Continuity(50), 50)
+        book = VerifiedBook(Continuity(), 50)
         book.apply_snapshot(Snapshot("t", 5, 1, [(100.0, 1.0)], [(102.0, 1.0)]))
         far = Delta("t", 6, 1, [(100.0, 0.0), (1.0, 1.0)], [(102.0, 0.0), (2.0, 1.0)])
         assert book.apply_delta(far).did is Did.CONTINUED
@@ -189,9 +189,18 @@ class TestWithoutNumbers:
 def test_a_market_with_one_side_only_is_a_book(
     bids: list[tuple[float, float]], asks: list[tuple[float, float]]
 ) -> None:
-    book = VerifiedBook(Continuity(50), 50)
+    book = VerifiedBook(Continuity(), 50)
     assert book.apply_snapshot(snapshot(10, bids, asks)).did is Did.OPENED
     assert (book.book.bids.sizes, book.book.asks.sizes) == (dict(bids), dict(asks))
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_whole_message_without_a_number_says_something_new_only_where_its_levels_do(same: bool) -> None:
+    book = VerifiedBook(WholeBooks(), 1)
+    assert book.apply_snapshot(Snapshot(TOPIC, None, 1, BIDS[:1], ASKS[:1])).did is Did.OPENED
+    again = Snapshot(TOPIC, None, 2, BIDS[:1] if same else [(100.0, 2.0)], ASKS[:1])
+    assert book.apply_snapshot(again).did is (Did.MERGED if same else Did.CONTINUED)
+    assert book.exchange_ms == 2
 
 
 @pytest.mark.parametrize(
@@ -202,7 +211,7 @@ def test_a_market_with_one_side_only_is_a_book(
         (True, 10, 10, Verdict.REPEATS),
         (True, 10, 9, Verdict.RESTARTS),
         (True, None, 9, Verdict.CONTINUES),
-        (True, 10, None, Verdict.CONTINUES),
+        (True, 10, None, Verdict.UNNUMBERED),
         (False, 10, 11, Verdict.CONTINUES),
         (False, 10, 10, Verdict.CONTINUES),
         (False, 10, 9, Verdict.CONTINUES),

@@ -30,6 +30,7 @@ class Rig:
         self.bars.on_open(lambda bar: self.told.append(("open", bar)))
         self.bars.on_change(lambda bar: self.told.append(("change", bar)))
         self.bars.on_close(lambda bar: self.told.append(("close", bar)))
+        self.bars.on_correction(lambda bar: self.told.append(("correction", bar)))
 
     @property
     def moments(self) -> list[str]:
@@ -74,6 +75,92 @@ def test_a_bar_is_over_when_its_time_is_up_and_a_little_more() -> None:
     rig.bars.take(trade(99.0, 1999))  # too late for it
     assert rig.bars.late == 1
     assert len(rig.closed) == 1
+    assert rig.moments[-1] == "correction"
+
+
+@pytest.mark.parametrize("ahead_s", [0.0, 0.6, 1.0, 20.0])
+def test_bars_wait_for_their_trades_where_our_clock_is_ahead(ahead_s: float) -> None:
+    """Trades are placed by the exchange's clock; the lag that is measured says how long ours must wait."""
+    rig = Rig()
+    for at_ms in range(1000, 6100, 100):
+        rig.clock.now_s = at_ms / 1000 + ahead_s
+        rig.bars.ring()
+        rig.bars.take(trade(10.0, at_ms, received_at_ns=int(rig.clock.now_s * 1e9)))
+    assert [(bar.count, bar.complete) for bar in rig.closed] == [(10, False), *[(10, True)] * 4]
+    assert rig.bars.late == 0
+
+
+def test_a_bar_of_a_quiet_market_is_not_waited_for_much_longer_than_trades_lag() -> None:
+    rig = Rig()
+    for at_ms in range(0, 100_000, 1000):
+        rig.clock.now_s = at_ms / 1000 + (3.0 if at_ms == 0 else 0.4)
+        rig.bars.take(trade(10.0, at_ms, received_at_ns=int(rig.clock.now_s * 1e9)))
+    assert rig.bars.due_in_s() == pytest.approx(1.0 + 2 * 0.4 - 0.4, abs=0.1)
+
+
+def test_what_is_sent_of_the_past_at_a_subscription_is_no_lag() -> None:
+    rig = Rig()
+    rig.clock.now_s = 1000.0
+    rig.bars.take(trade(10.0, 1000, received_at_ns=10**12))
+    assert [bar.open_ms for bar in rig.closed] == [1000]
+
+
+def test_trades_that_waited_for_the_listeners_are_not_late() -> None:
+    """Our thread may be far behind: what counts is when a trade was received."""
+    rig = Rig()
+    rig.clock.now_s = 100.0
+    for at_ms in range(1000, 3100, 100):
+        rig.bars.take(trade(10.0, at_ms, received_at_ns=at_ms * 10**6))
+    assert [bar.count for bar in rig.closed] == [10, 10]
+    assert rig.bars.late == 0
+    rig.bars.ring()
+    assert [bar.count for bar in rig.closed] == [10, 10, 1]
+
+
+def test_a_trade_that_comes_late_corrects_the_bar_that_is_over() -> None:
+    rig = Rig()
+    for at_ms, price in ((0, 10.0), (1200, 10.0), (1800, 11.0), (2000, 12.0)):
+        rig.bars.take(trade(price, at_ms))
+    assert shape(rig.closed[-1])[1:5] == (10.0, 11.0, 10.0, 11.0)
+    rig.bars.take(trade(14.0, 1500, size=3.0))
+    moment, corrected = rig.told[-1]
+    assert (moment, corrected.complete, corrected.confirmed) == ("correction", True, True)
+    assert shape(corrected) == (1000, 10.0, 14.0, 10.0, 11.0, 5.0, 63.0 / 5.0, 3)
+    rig.bars.take(trade(9.0, 1100))
+    rig.bars.take(trade(8.0, 1900))
+    assert shape(rig.told[-1][1])[1:5] == (9.0, 14.0, 8.0, 8.0)
+    assert rig.bars.late == 3
+    rig.bars.take(trade(12.0, 3000))
+    assert rig.closed[-1].complete  # the one after it missed none
+
+
+def test_a_late_trade_of_no_bar_that_can_be_corrected_makes_the_market_doubted() -> None:
+    rig = Rig()
+    for at_ms in (0, 1000, 2000, 3000):
+        rig.bars.take(trade(10.0, at_ms))
+    rig.bars.take(trade(10.0, 1500))  # its bar is not the last that is over
+    rig.bars.take(trade(10.0, 4000))
+    rig.bars.take(trade(10.0, 5000))
+    assert [(bar.open_ms, bar.complete) for bar in rig.closed][1:] == [
+        (1000, True),
+        (2000, True),
+        (3000, False),
+        (4000, True),
+    ]
+    assert "correction" not in rig.moments
+    rig.clock.now_s = 60.0
+    rig.bars.ring()
+    rig.bars.take(trade(10.0, 1500))
+    rig.bars.take(trade(10.0, 61_000))
+    rig.bars.take(trade(10.0, 62_000))
+    assert (rig.closed[-1].open_ms, rig.closed[-1].complete) == (61_000, False)
+
+
+def test_the_last_trade_by_the_exchanges_clock_closes_a_bar_in_whatever_order_they_come() -> None:
+    rig = Rig()
+    for at_ms, price in ((1500, 10.0), (1300, 9.0), (1400, 11.0), (2000, 12.0)):
+        rig.bars.take(trade(price, at_ms))
+    assert shape(rig.closed[0])[1:5] == (9.0, 11.0, 9.0, 10.0)
 
 
 def test_an_interval_without_a_trade_has_no_bar_and_markets_have_bars_of_their_own() -> None:

@@ -51,6 +51,10 @@ INSURANCE_TRADE = (
     '{"e":"trade","E":1596034530241,"T":1596034530235,"s":"ETHUSDT","t":73701056,"p":"2366.55",'
     '"q":"0.070","X":"INSURANCE_FUND","m":true}'
 )
+PLACEHOLDER = (
+    '{"e":"trade","E":1721347022956,"T":1721347022956,"s":"BTCUSDT","t":5182005738,"p":"0",'
+    '"q":"0","X":"NA","m":true}'
+)
 AGGREGATE = (
     '{"e":"aggTrade","E":1616176861895,"s":"BTCUSDT","a":640283266,"p":"58942.01000000",'
     '"q":"0.00035600","f":716849523,"l":716849523,"T":1616176861893,"m":false,"M":true}'
@@ -108,10 +112,32 @@ READ = {
         "INSURANCE_FUND",
         number=73701056,
     ),
+    PLACEHOLDER: TradeMessage(
+        "btcusdt@trade",
+        "5182005738",
+        1721347022956,
+        0.0,
+        0.0,
+        Side.SELL,
+        marked="NA",
+        number=5182005738,
+        is_placeholder=True,
+    ),
+    # Only nothing at no price is no trade, and only where it is called that.
+    PLACEHOLDER.replace('"q":"0"', '"q":"2"'): TradeMessage(
+        "btcusdt@trade", "5182005738", 1721347022956, 0.0, 2.0, Side.SELL, marked="NA", number=5182005738
+    ),
+    PLACEHOLDER.replace("NA", "MARKET"): TradeMessage(
+        "btcusdt@trade", "5182005738", 1721347022956, 0.0, 0.0, Side.SELL, number=5182005738
+    ),
     AGGREGATE: TradeMessage(
         "btcusdt@aggTrade", "640283266", 1616176861893, 58942.01, 0.000356, Side.BUY, "agg", number=640283266
     ),
     SPOT_TOP: TopOfBook("ethusdt@bookTicker", 35346513501, None, 2683.8, 3.0292, 2683.81, 31.4395),
+    # A side without an order.
+    SPOT_TOP.replace("2683.80000000", "0.00000000").replace("3.02920000", "0.00000000"): TopOfBook(
+        "ethusdt@bookTicker", 35346513501, None, 0.0, 0.0, 2683.81, 31.4395
+    ),
     USDM_TOP: TopOfBook("btcusdt@bookTicker", 4984028370881, 1721347022507, 63943.9, 46.371, 63944.0, 0.095),
     KLINE: CandleMessage(
         "btcusdt@kline_1m",

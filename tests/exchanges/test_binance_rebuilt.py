@@ -196,9 +196,9 @@ def made_start(kind: MarketKind) -> tuple[made_startup.Heard, dict[str, int]]:
 
 def recorded_start(kind: MarketKind) -> tuple[made_startup.Heard, dict[str, int]]:
     if kind == "spot":
-        counts = {"Snapshot": 4, "Delta": 177, "TopOfBook": 84, "Trade": 2, "Candle": 2}
+        counts = {"Snapshot": 4, "Delta": 177, "TopOfBook": 84, "TradeMessage": 2, "CandleMessage": 2}
         return recordings.start_of_a_client(recordings.BINANCE_START), counts
-    counts = {"Snapshot": 4, "Delta": 764, "TopOfBook": 613, "Trade": 91, "Candle": 67}
+    counts = {"Snapshot": 4, "Delta": 764, "TopOfBook": 613, "TradeMessage": 91, "CandleMessage": 67}
     return recordings.start_of_a_client(recordings.BINANCE_LINEAR_START), counts
 
 

@@ -46,13 +46,13 @@ def test_a_frame_is_read_as_what_it_is(number: int) -> None:
     [
         pytest.param(
             made,
-            {"Delta": 6, "Trade": 8, "TopOfBook": 4, "Candle": 3, "Ack": 2, "Other": 13},
+            {"Delta": 6, "TradeMessage": 8, "TopOfBook": 4, "CandleMessage": 3, "Ack": 2, "Other": 13},
             id="made",
         ),
         *where_recorded(
             pytest.param(
                 recorded,
-                {"Delta": 13, "Trade": 12, "TopOfBook": 8, "Candle": 5, "Ack": 1, "Other": 48},
+                {"Delta": 13, "TradeMessage": 12, "TopOfBook": 8, "CandleMessage": 5, "Ack": 1, "Other": 48},
                 id="recorded",
             )
         ),

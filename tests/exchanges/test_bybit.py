@@ -10,7 +10,7 @@ from collector.book.verified import Verdict
 from collector.errors import FrameError
 from collector.events.messages import Ack, Delta, Heartbeat, Other, Snapshot
 from collector.exchanges.bybit.frames import read_frame
-from collector.exchanges.bybit.rule import Continuity
+from collector.exchanges.bybit.rule import Continuity, rule_of
 
 BOOK = (
     '{"topic":"orderbook.50.BTCUSDT","type":"%s","ts":1700000000123,"data":{"s":"BTCUSDT",'
@@ -110,6 +110,7 @@ def test_garbage_never_raises_anything_else(text: str) -> None:
     ("depth", "last", "sequence", "verdict"),
     [
         (50, None, 5, Verdict.RESTARTS),
+        (1, None, 5, Verdict.CONTINUES),
         (50, 5, None, Verdict.RESTARTS),
         (50, 5, 5, Verdict.REPEATS),
         (50, 5, 6, Verdict.CONTINUES),
@@ -123,7 +124,8 @@ def test_garbage_never_raises_anything_else(text: str) -> None:
 def test_a_snapshot_in_mid_stream_is_joined_where_its_number_follows(
     depth: int, last: int | None, sequence: int | None, verdict: Verdict
 ) -> None:
-    assert Continuity(depth).judge_snapshot(last, Snapshot("t", sequence, 1, [], [])) is verdict
+    rule = rule_of("linear", f"book.{depth}", {})
+    assert rule.judge_snapshot(last, Snapshot("t", sequence, 1, [], [])) is verdict
 
 
 @pytest.mark.parametrize(
@@ -138,4 +140,4 @@ def test_a_snapshot_in_mid_stream_is_joined_where_its_number_follows(
     ],
 )
 def test_a_delta_follows_by_exactly_one(last: int | None, sequence: int | None, verdict: Verdict) -> None:
-    assert Continuity(50).judge_delta(last, Delta("t", sequence, 1, [], [])) is verdict
+    assert Continuity().judge_delta(last, Delta("t", sequence, 1, [], [])) is verdict

@@ -10,7 +10,7 @@ import pytest
 from collector.book.verified import Did, VerifiedBook
 from collector.events.messages import CandleMessage, Delta, Snapshot, TradeMessage
 from collector.exchanges.bybit.frames import read_frame
-from collector.exchanges.bybit.rule import Continuity
+from collector.exchanges.bybit.rule import Continuity, rule_of
 from collector.streams.plausible import candle_problem, trade_problem
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
@@ -53,7 +53,7 @@ def test_books_run_to_their_end_without_a_gap(frames: Frames, books: int, messag
     outcomes = []
     for message in book_messages(frames()):
         depth = int(message.topic.split(".")[1])
-        book = found.setdefault(message.topic, VerifiedBook(Continuity(depth), depth))
+        book = found.setdefault(message.topic, VerifiedBook(rule_of("linear", f"book.{depth}", {}), depth))
         outcomes.append(take(book, message))
         assert len(book.book.bids) <= depth
     assert len(found) == books
@@ -68,7 +68,7 @@ def test_the_book_is_the_makers_level_by_level(make: Callable[[], Made]) -> None
     found: dict[str, VerifiedBook] = {}
     for message in book_messages(made.frames):
         depth = int(message.topic.split(".")[1])
-        book = found.setdefault(message.topic, VerifiedBook(Continuity(depth), depth))
+        book = found.setdefault(message.topic, VerifiedBook(rule_of("linear", f"book.{depth}", {}), depth))
         take(book, message)
         bids, asks = made.books[message.topic, message.sequence]
         assert list(book.book.bids.sizes.items()) == numbers(bids[::-1])
@@ -78,7 +78,7 @@ def test_the_book_is_the_makers_level_by_level(make: Callable[[], Made]) -> None
 @pytest.mark.parametrize("lost", range(1, 80, 7))
 def test_where_one_delta_was_lost_the_book_breaks_at_the_next(lost: int) -> None:
     messages = book_messages(SHALLOW().frames)
-    book = VerifiedBook(Continuity(50), 50)
+    book = VerifiedBook(Continuity(), 50)
     outcomes = [take(book, each) for place, each in enumerate(messages) if place != lost]
     assert outcomes[:lost] == [Did.OPENED, *[Did.CONTINUED] * (lost - 1)]
     assert outcomes[lost] is Did.BROKE
@@ -90,7 +90,7 @@ def test_a_service_that_began_anew_opens_the_book_again() -> None:
         book_messages(SHALLOW().frames),
         book_messages(deep_book(5, depth=50, first_number=1).frames),
     )
-    book = VerifiedBook(Continuity(50), 50)
+    book = VerifiedBook(Continuity(), 50)
     outcomes = [take(book, each) for each in [*before, *after]]
     assert after[0].sequence == 1
     assert outcomes[len(before)] is Did.REOPENED
@@ -99,7 +99,7 @@ def test_a_service_that_began_anew_opens_the_book_again() -> None:
 
 def test_a_snapshot_sent_again_brings_nothing_new() -> None:
     first, *_ = messages = book_messages(TOP_ONLY().frames)
-    book = VerifiedBook(Continuity(1), 1)
+    book = VerifiedBook(rule_of("linear", "book.1", {}), 1)
     assert [take(book, each) for each in (first, first, messages[1])] == [
         Did.OPENED,
         Did.MERGED,
@@ -120,8 +120,8 @@ def test_an_option_has_a_book_of_its_own_form_and_may_have_none(frames: Frames) 
     """An `id` comes first, there is no `seq`, and an option that nobody quotes has `u` 0 and no level."""
     empty, snapshot, delta = book_messages(frames())
     assert (type(empty), empty.sequence, empty.bids, empty.asks) == (Snapshot, 0, [], [])
-    assert VerifiedBook(Continuity(25), 25).apply_snapshot(empty).reason == "empty"
-    book = VerifiedBook(Continuity(25), 25)
+    assert VerifiedBook(Continuity(), 25).apply_snapshot(empty).reason == "empty"
+    book = VerifiedBook(Continuity(), 25)
     assert [take(book, snapshot), take(book, delta)] == [Did.OPENED, Did.CONTINUED]
     assert (snapshot.cross_sequence, len(book.book.bids), len(book.book.asks)) == (None, 1, 1)
 

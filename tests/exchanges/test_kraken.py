@@ -170,6 +170,12 @@ def test_the_best_prices_are_read_with_and_without_a_time() -> None:
     assert read_frame(of("ticker", timed))[0].exchange_ms == 1787610118000
 
 
+def test_a_side_without_an_order_has_no_best_price() -> None:
+    without_asks = TOP.replace("65972.9,", "0.0,").replace("39.67506683", "0.00000000")
+    expected = TopOfBook("bbo:BTC/USD", None, None, 65972.8, 0.1, 0.0, 0.0)
+    assert read_frame(of("ticker", without_asks)) == [expected]
+
+
 @pytest.mark.parametrize("system", ["online", "maintenance", "cancel_only", "post_only", "limit_only"])
 def test_the_exchanges_state_is_read(system: str) -> None:
     entry = f'{{"version":"2.0.10","system":"{system}","api_version":"v2","connection_id":174083909846905}}'

@@ -70,8 +70,36 @@ def test_what_is_wrong_is_told_in_words() -> None:
     )
 
 
-def test_a_message_without_levels_and_with_the_same_checksum_continues() -> None:
-    assert take(worked_book(), message("update")).did is Did.CONTINUED
+BEST_BID, BEST_ASK = WORKED_BIDS[0], WORKED_ASKS[0]
+UNCHANGED = {
+    "no level": ((), ()),
+    "as they are": ((BEST_BID, WORKED_BIDS[3]), (BEST_ASK,)),
+    "none that was not there": (((BEST_BID[0].replace(".", "") + ".9", "0.00000000"),), ()),
+    "beyond the depth": ((("1.0", "5.00000000"),), (("900000.0", "5.00000000"),)),
+}
+
+
+@pytest.mark.parametrize("levels", UNCHANGED.values(), ids=UNCHANGED.keys())
+def test_an_update_that_changes_no_level_is_merged_and_its_checksum_counts_all_the_same(
+    levels: tuple[Side, Side],
+) -> None:
+    book = worked_book()
+    assert take(book, message("update", *levels)).did is Did.MERGED
+    assert (len(book.book.bids), len(book.book.asks)) == (10, 10)
+    outcome = take(book, message("update", *levels, checksum=7))
+    assert (outcome.did, outcome.reason) == (Did.BROKE, "checksum")
+
+
+def test_an_update_of_which_one_level_changes_is_a_state() -> None:
+    level = ((BEST_BID[0], "0.20000000"),)
+    for both in ((WORKED_BIDS[3], *level), (*level, WORKED_BIDS[3])):
+        assert (
+            take(worked_book(), message("update", both, checksum=checksum_after(level))).did is Did.CONTINUED
+        )
+    removed = message(
+        "update", ((BEST_BID[0], "0.00000000"),), checksum=checksum_of(WORKED_BIDS[1:], WORKED_ASKS)
+    )
+    assert take(worked_book(), removed).did is Did.CONTINUED
 
 
 def test_one_lost_delta_shows_at_the_next() -> None:

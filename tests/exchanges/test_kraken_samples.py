@@ -54,14 +54,14 @@ def test_a_frame_is_read_as_what_it_is(number: int) -> None:
             lambda: [text for _, text in SAMPLES],
             {
                 "Ack": 9,
-                "Candle": 4,
+                "CandleMessage": 4,
                 "Delta": 3,
                 "Heartbeat": 2,
                 "Other": 4,  # level3, instrument, the error of a ping
                 "Snapshot": 2,
                 "Status": 6,
                 "TopOfBook": 2,
-                "Trade": 3,
+                "TradeMessage": 3,
             },
             id="made",
         ),
@@ -70,14 +70,14 @@ def test_a_frame_is_read_as_what_it_is(number: int) -> None:
                 lambda: list(recordings.lines(recordings.KRAKEN_SAMPLES)),
                 {
                     "Ack": 8,
-                    "Candle": 2,
+                    "CandleMessage": 2,
                     "Delta": 2,
                     "Heartbeat": 2,
                     "Other": 4,
                     "Snapshot": 1,
                     "Status": 3,
                     "TopOfBook": 2,
-                    "Trade": 4,
+                    "TradeMessage": 4,
                 },
                 id="recorded",
             )

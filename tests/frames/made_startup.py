@@ -35,9 +35,9 @@ def start_of_a_client(kind: str, seed: int) -> tuple[Heard, Counter[str]]:
         rows += [(at_ns - place, None, text) for place, text in enumerate(reversed(bars))]
         counts += Counter(
             Delta=one.deltas,
-            Trade=one.trades + 2,
+            TradeMessage=one.trades + 2,
             Snapshot=1,
-            Candle=len(bars) - 2,
+            CandleMessage=len(bars) - 2,
             TopOfBook=sum('@bookTicker"' in text for _, text in one.texts),
         )
     rows.sort(key=lambda row: row[0])

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from collector.errors import StreamError
-from collector.events.messages import Ack
+from collector.events.batch import Liveness
+from collector.events.messages import Ack, Snapshot
 from collector.events.notices import State, SystemState
 from collector.exchanges.exchange import Rate
 from collector.live.connection import Connection, Parts
@@ -24,7 +25,7 @@ from collector.streams.router import Router
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "streams"))
-from connection_rig import SubscriptionsRig
+from connection_rig import SubscriptionsRig, levels_around
 
 DEADLINE_S = 60.0
 NO_WAIT = Backoff(0.0, 0.0)
@@ -136,6 +137,26 @@ def test_it_dials_subscribes_and_tells_each_state() -> None:
     assert rig.states[3:] == [(State.STOPPED, "stopped")]
     assert rig.socket.closed
     assert rig.rig.outlet.causes() == ["disconnect", "stop"]
+
+
+def test_a_book_whose_stream_does_not_come_to_where_rest_stood_is_given_up() -> None:
+    rig = Rig()
+    book = rig.rig.bridged()
+    rig.subscriptions._snapshots = rig.rig.snapshots  # type: ignore[assignment]
+    rig.rig.snapshots.answers = [StreamError("later")] * 10
+    rig.subscriptions.add(book)
+
+    async def scene() -> None:
+        await rig.until(lambda: rig.stream.verified)
+        for number in (100, 105):
+            book.take(Snapshot(book.topic.name, number, None, *levels_around(1000.0)), number, Liveness(1))
+        assert book.verified
+        rig.rig.now_s += 31.0
+        rig._wake.set()
+        await rig.until(lambda: not book.verified)
+
+    run(rig, scene)
+    assert rig.rig.outlet.causes()[0] == "edge"
 
 
 def test_a_refusal_that_says_how_long_holds_up_all_behind_the_address() -> None:

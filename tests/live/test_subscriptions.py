@@ -88,6 +88,8 @@ def test_a_silent_book_is_in_question_until_its_snapshot_comes() -> None:
         await subscriptions.go_on()
         assert book.in_question
         await rig.settled()
+        assert (book.in_question, rig.outlet.causes()) == (True, [])  # what REST has may be on its way
+        book.give_up_waiting(rig.context.clock.now_ns() + 3 * 10**9)
         assert (book.in_question, rig.outlet.causes()) == (False, ["stale"])
 
     asyncio.run(scene())

@@ -223,3 +223,21 @@ def test_a_market_of_which_rest_is_ahead_is_begun_anew() -> None:
     rig.books._restart_stale(BTC, "silent, and REST has another")
     assert rig.rig.outlet.causes() == ["stale"]
     assert rig.given_up == [f"stale: {BTC} silent, and REST has another"]
+
+
+def test_nothing_opens_between_the_end_of_a_socket_and_the_next() -> None:
+    rig = Rig(BTC)
+
+    async def scene() -> None:
+        await rig.books.begin(rig.up)
+        rig.take()
+        rig.books.lose_all("disconnect", "")
+        rig.take()  # the last of the socket that is gone
+        assert not rig.streams[0].verified
+        await rig.books.begin(rig.up)
+        rig.take()
+        assert rig.streams[0].verified
+        rig.books.lose_all("stop", "")
+
+    asyncio.run(scene())
+    assert rig.rig.outlet.causes() == ["disconnect", "stop"]

@@ -170,3 +170,48 @@ def test_a_bar_begins_at_a_multiple_of_its_interval_where_that_is_fixed(
     damage(path, f"UPDATE {BARS} SET interval = '{interval}', segment_id = NULL")
     told = [one for _, one in found(path) if "multiple" in one]
     assert bool(told) is off
+
+
+UNNUMBERED = (
+    f"UPDATE {HOT} SET sequence = NULL",
+    f"UPDATE {LEVELS} SET sequence = NULL",
+    "UPDATE collector_coverage SET first_sequence = NULL, last_sequence = NULL WHERE segment_id = 11",
+)
+
+
+def received_as(table: str, row: int, other: int) -> str:
+    """Let a row have come in the frame of another."""
+    columns = ("timestamp", "received_at_ns")
+    said = ", ".join(f"{name} = (SELECT {name} FROM {table} WHERE id = {other})" for name in columns)
+    return f"UPDATE {table} SET {said} WHERE id = {row}"
+
+
+def test_two_updates_of_one_frame_that_have_no_numbers_are_in_order(path: Path) -> None:
+    """Kraken may put several updates of a market in a frame: they are rows with one receipt."""
+    damage(path, *UNNUMBERED, received_as(HOT, 3, 2), received_as(LEVELS, 3, 2))
+    assert found(path) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (f"UPDATE {LEVELS} SET bid_price_1 = 98.5 WHERE id = 3", "whose bid_price_1 is not that"),
+        (f"DELETE FROM {LEVELS} WHERE id = 3", "3 rows of levels beside 4 of the book"),
+        (f"DELETE FROM {HOT} WHERE id = 3", "1 row (id 3) that belong to no row of the book"),
+    ],
+)
+def test_each_of_them_is_held_against_its_own_levels(path: Path, change: str, text: str) -> None:
+    damage(path, *UNNUMBERED, received_as(HOT, 3, 2), received_as(LEVELS, 3, 2), change)
+    assert any(text in one for _, one in found(path)), found(path)
+
+
+def test_what_has_numbers_is_not_in_order_at_one_receipt(path: Path) -> None:
+    damage(path, received_as(HOT, 3, 2), received_as(LEVELS, 3, 2))
+    assert f"{HOT}: 1 row (id 3) not after the row before in sequence and receipt" in [
+        one for _, one in found(path)
+    ]
+
+
+def test_an_unnumbered_row_that_came_before_the_one_before_it_is_named(path: Path) -> None:
+    damage(path, *UNNUMBERED, received_as(HOT, 3, 1), received_as(LEVELS, 3, 1))
+    assert ("order", f"{HOT}: 1 row (id 3) not after the row before in sequence and receipt") in found(path)

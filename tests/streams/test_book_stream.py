@@ -10,7 +10,7 @@ from collector.events.bus import EventBus
 from collector.events.market import L2Update
 from collector.events.messages import Delta, Side, Snapshot, TradeMessage
 from collector.events.notices import SegmentChanged, StreamNow
-from collector.exchanges.binance.rule import SpotContinuity
+from collector.exchanges.binance.rule import SpotContinuity, UsdmContinuity
 from collector.exchanges.bybit.rule import Continuity
 from collector.exchanges.okx.rule import PreviousSequence
 from collector.ids import SegmentIds
@@ -31,7 +31,7 @@ class Rig:
             KEY,
             Topic(TOPIC, TOPIC, "BTCUSDT", "linear", 50),
             Outlet(self.buffer, events, SegmentIds().next),
-            VerifiedBook(Continuity(50), 50) if book is None else book,
+            VerifiedBook(Continuity(), 50) if book is None else book,
             levels_per_row=1,
         )
         self.now_ns = 0
@@ -180,9 +180,9 @@ def test_a_book_opened_by_rest_is_dated_by_the_last_update_that_is_in_it(snapsho
 def pair(rig: Rig) -> tuple[BookStream, BookStream]:
     """Return the stream of the rig, and one that follows beside it and stores nothing."""
     outlet = Outlet(rig.buffer, rig.events, SegmentIds().next)
-    topic = Topic(TOPIC, TOPIC, "BTCUSDT", "linear", 50)
-    book = VerifiedBook(Continuity(50), 50)
-    return rig.stream, BookStream(KEY, topic, outlet, book, levels_per_row=1, standby=True)
+    place = Topic(TOPIC, TOPIC, "BTCUSDT", "linear", 50)
+    book = VerifiedBook(Continuity(), 50)
+    return rig.stream, BookStream(KEY, place, outlet, book, levels_per_row=1, standby=True)
 
 
 def told(sequence: int, size: float = 1.0) -> Snapshot:
@@ -292,3 +292,201 @@ def test_a_doubted_book_ends_its_segment_and_one_that_is_none_is_left_alone() ->
     batch = rig.buffer.swap()
     assert [(one.cause, one.detail) for one in batch.closed] == [("witness", "said otherwise")]
     assert [(one.compared, one.disagreed) for one in batch.witnessed.values()] == [(3, 1)]
+
+
+class TestARefreshAheadOfTheStream:
+    """REST stands at 15, the stream at 11."""
+
+    def rig(self) -> Rig:
+        rig = Rig(book=BridgedBook(SpotContinuity(), 50))
+        self.doubts: list[str] = []
+        rig.stream.on_doubt = lambda _, outcome: self.doubts.append(outcome.reason)
+        rig.take(Snapshot(TOPIC, 10, None, [(100.0, 10.0)], [(101.0, 1.0)]))
+        self.delta(rig, 11)
+        return rig
+
+    def delta(self, rig: Rig, sequence: int, size: float | None = None) -> None:
+        levels = [(100.0, float(sequence) if size is None else size)]
+        rig.take(Delta(TOPIC, sequence, sequence, levels, [], first_sequence=sequence))
+
+    def rest(self, rig: Rig, sequence: int = 15) -> None:
+        rig.take(Snapshot(TOPIC, sequence, None, [(100.0, float(sequence))], [(101.0, 1.0)]))
+
+    def test_every_update_up_to_it_and_after_is_a_row_and_the_comparison_counts(self) -> None:
+        rig = self.rig()
+        self.rest(rig)
+        for sequence in range(12, 18):
+            self.delta(rig, sequence)
+        batch = rig.buffer.swap()
+        assert batch.counts[0].rejected == {}
+        assert (batch.rows, batch.counts[0].merged) == (8, 1)
+        assert list(batch.integers[EXCHANGE_MS::INT_COLUMNS])[-3:] == [15, 16, 17]
+        assert [(one.compared, one.disagreed) for one in batch.witnessed.values()] == [(1, 0)]
+        assert [one.cause for one in rig.notices] == [""]
+
+    def test_a_difference_when_it_is_reached_ends_the_segment(self) -> None:
+        rig = self.rig()
+        self.rest(rig)
+        for sequence in range(12, 15):
+            self.delta(rig, sequence)
+        self.delta(rig, 15, 999.0)
+        batch = rig.buffer.swap()
+        assert [one.cause for one in batch.closed] == ["witness"]
+        assert [(one.compared, one.disagreed) for one in batch.witnessed.values()] == [(1, 1)]
+
+    @pytest.mark.parametrize(("waited_s", "ended"), [(30, []), (31, ["edge"])])
+    def test_a_stream_that_does_not_come_there_ends_the_segment(
+        self, waited_s: int, ended: list[str]
+    ) -> None:
+        rig = self.rig()
+        self.rest(rig)
+        asked_ns = rig.now_ns
+        self.delta(rig, 12)
+        self.rest(rig, 16)  # another one does not prolong it
+        rig.stream.give_up_waiting(asked_ns + waited_s * 10**9)
+        assert [one.cause for one in rig.notices if not one.verified] == ended
+        assert self.doubts == ended
+        rig.stream.give_up_waiting(asked_ns + 10**12)
+        assert len(self.doubts) == 1
+
+    @pytest.mark.parametrize(("waited_s", "ended"), [(2, []), (3, ["stale"])])
+    def test_a_silent_stream_that_rest_is_ahead_of_is_stale_unless_it_comes_there(
+        self, waited_s: int, ended: list[str]
+    ) -> None:
+        rig = self.rig()
+        news_ns = rig.stream.last_update_at_ns
+        rig.stream.in_question = True
+        self.rest(rig, 12)
+        assert rig.stream.in_question
+        assert rig.stream.last_update_at_ns == news_ns  # the stream said nothing
+        rig.stream.give_up_waiting(rig.now_ns + waited_s * 10**9)
+        assert [one.cause for one in rig.notices if not one.verified] == self.doubts == ended
+        assert rig.stream.in_question is not bool(ended)
+
+    def test_an_update_that_was_on_its_way_answers_the_question(self) -> None:
+        rig = self.rig()
+        rig.stream.in_question = True
+        self.rest(rig, 12)
+        self.delta(rig, 12)
+        assert not rig.stream.in_question
+        rig.stream.give_up_waiting(rig.now_ns + 10**12)
+        assert [one.cause for one in rig.notices] == [""]
+
+    def test_a_stream_that_speaks_is_not_silent_although_it_is_behind(self) -> None:
+        rig = self.rig()
+        rig.stream.in_question = True
+        self.rest(rig)
+        self.delta(rig, 12)
+        rig.stream.give_up_waiting(rig.now_ns + 10 * 10**9)
+        assert self.doubts == []
+        rig.stream.give_up_waiting(rig.now_ns + 31 * 10**9)
+        assert self.doubts == ["edge"]
+
+
+def test_a_book_that_waits_for_nothing_is_not_given_up() -> None:
+    rig = Rig()
+    rig.snapshot(5)
+    rig.stream.give_up_waiting(10**15)
+    assert rig.stream.verified
+
+
+@pytest.mark.parametrize("rule", [SpotContinuity(), UsdmContinuity()], ids=["spot", "linear"])
+def test_a_snapshot_that_stands_where_the_stream_does_is_dated_by_the_stream(
+    rule: SpotContinuity | UsdmContinuity,
+) -> None:
+    rig = Rig(book=BridgedBook(rule, 50))
+    for number in (10, 11):
+        levels = [(100.0, float(number))]
+        rig.take(Delta(TOPIC, number, number * 1_000, levels, [], number, previous_sequence=number - 1))
+    rig.take(Snapshot(TOPIC, 11, None, [(100.0, 11.0)], [(101.0, 1.0)]))
+    assert list(rig.buffer.swap().integers[EXCHANGE_MS::INT_COLUMNS]) == [11_000]
+    assert rig.stream.sequence == 11
+
+
+@pytest.mark.parametrize("by_rest", [False, True])
+def test_what_comes_after_the_end_opens_nothing(by_rest: bool) -> None:
+    """The last frames of a socket that was given up, or of a collector that stops."""
+    rig = Rig(book=BridgedBook(SpotContinuity(), 50) if by_rest else VerifiedBook(WholeBooks(), 1))
+    rig.snapshot(5)
+    rig.stream.lose("stop", "", rig.now_ns)
+    rig.snapshot(6)
+    assert rig.settled() == (2, 1, 0, 0, {"unsynced": 1})
+    assert [one.cause for one in rig.notices] == ["", "stop"]
+    rig.stream.asked()
+    rig.snapshot(7)
+    assert [one.cause for one in rig.notices] == ["", "stop", ""]
+
+
+def test_a_book_that_is_lost_on_a_socket_that_stands_is_opened_by_the_snapshot_asked_for() -> None:
+    rig = Rig(book=BridgedBook(SpotContinuity(), 50))
+    rig.snapshot(5)
+    rig.stream.lose("stale", "silent", None)
+    rig.stream.expect_snapshot(True)
+    rig.snapshot(6)
+    assert [one.cause for one in rig.notices] == ["", "stale", ""]
+    rig.stream.retire(rig.now_ns)
+    rig.stream.expect_snapshot(True)
+    rig.snapshot(7)
+    assert [one.cause for one in rig.notices] == ["", "stale", "", "unsubscribed"]
+
+
+def best(number: int | None, size: float = 1.0) -> Snapshot:
+    return Snapshot(TOPIC, number, 1, [(100.0, size)], [(101.0, 1.0)])
+
+
+class TestChannelsOfSnapshotsOnly:
+    """Best prices: each message is whole, and nothing in the next shows what was missed before it."""
+
+    def rig(self) -> Rig:
+        rig = Rig(book=VerifiedBook(WholeBooks(), 1))
+        rig.stream.asked()
+        return rig
+
+    def ask(self, rig: Rig) -> None:
+        rig.stream.in_question = True
+        rig.stream.asked()
+
+    @pytest.mark.parametrize(
+        ("before", "answer"), [(best(5), best(9)), (best(None), best(None, 2.0)), (best(5), best(6))]
+    )
+    def test_an_answer_that_shows_something_else_ends_the_segment(
+        self, before: Snapshot, answer: Snapshot
+    ) -> None:
+        rig = self.rig()
+        rig.take(before)
+        self.ask(rig)
+        rig.take(answer)
+        assert [one.cause for one in rig.notices] == ["", "stale", ""]
+        assert rig.settled() == (2, 2, 0, 0, {})
+        assert not rig.stream.in_question
+
+    @pytest.mark.parametrize("number", [5, None])
+    def test_an_answer_that_shows_the_same_gives_no_row(self, number: int | None) -> None:
+        rig = self.rig()
+        rig.take(best(number))
+        for _ in range(3):
+            self.ask(rig)
+            rig.take(best(number))
+            assert not rig.stream.in_question
+        assert [one.cause for one in rig.notices] == [""]
+        assert rig.settled() == (4, 1, 3, 0, {})
+
+    def test_what_the_old_subscription_still_sends_is_no_answer(self) -> None:
+        rig = self.rig()
+        rig.take(best(5))
+        rig.stream.in_question = True
+        rig.take(best(7))  # before the question is out
+        rig.stream.asked()
+        rig.take(best(7))
+        assert [one.cause for one in rig.notices] == [""]
+        self.ask(rig)
+        rig.take(best(8))
+        rig.take(best(9))  # the next one goes on as ever
+        assert [one.cause for one in rig.notices] == ["", "stale", ""]
+
+    def test_a_question_is_needed(self) -> None:
+        rig = self.rig()
+        for number in (5, 7, 12):
+            rig.take(best(number))
+            rig.stream.asked()
+        assert [one.cause for one in rig.notices] == [""]

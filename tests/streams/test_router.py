@@ -2,13 +2,14 @@
 
 import json
 import sys
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from collector.book.verified import Outcome
-from collector.events.messages import Ack
+from collector.events.messages import Ack, TopOfBook
 from collector.events.notices import State
 from collector.exchanges.registry import exchange_of
 from collector.streams.maker import StreamMaker
@@ -121,6 +122,45 @@ def test_an_unreadable_frame_is_doubted_by_every_stream_it_could_mean_and_by_no_
     assert book_of_btc.verified
     assert btc.verified  # covered again from then on
     assert eth.verified
+
+
+def test_an_unreadable_best_price_of_bybit_ends_what_was_covered() -> None:
+    """Each is whole: the number of the next would not show that one was lost."""
+    desk = Desk()
+    bbo, book_of_btc = desk.add(BTC, "bbo"), desk.add(BTC, "book.50")
+    desk.hear(book(1, kind="snapshot"))
+    desk.hear(book(5, kind="snapshot", topic=bbo.topic.name))
+    desk.hear(book(6, kind="snapshot", topic=bbo.topic.name, bid="abc"))
+    assert (bbo.verified, book_of_btc.verified) == (False, True)
+    assert desk.broken == [(bbo.topic.name, "malformed")]
+    desk.hear(book(7, kind="snapshot", topic=bbo.topic.name))
+    assert bbo.verified
+    assert desk.causes() == ["malformed"]
+
+
+def test_a_best_price_of_a_side_without_orders_is_a_state_of_which_that_side_is_unknown() -> None:
+    desk = Desk()
+    bbo = desk.add(BTC, "bbo")
+    told = iter(
+        [
+            TopOfBook(bbo.topic.name, 5, 1, 100.0, 2.0, 101.0, 3.0),
+            TopOfBook(bbo.topic.name, 6, 2, 0.0, 0.0, 101.0, 3.0),
+            TopOfBook(bbo.topic.name, 7, 3, 100.0, 2.0, 0.0, 0.0),
+            TopOfBook(bbo.topic.name, 8, 4, 100.0, 2.0, 101.0, 3.0),
+        ]
+    )
+    desk.router = Router(lambda _: [next(told)], desk.unknown, desk.liveness, desk)
+    desk.router.add(bbo)
+    for _ in range(4):
+        desk.hear("")
+    levels = [None if isnan(one) else one for one in desk.swap().levels]
+    assert [levels[first : first + 4] for first in range(0, 16, 4)] == [
+        [100.0, 2.0, 101.0, 3.0],
+        [None, None, 101.0, 3.0],
+        [100.0, 2.0, None, None],
+        [100.0, 2.0, 101.0, 3.0],
+    ]
+    assert desk.causes() == []
 
 
 def test_an_unreadable_frame_leaves_a_retired_stream_alone() -> None:

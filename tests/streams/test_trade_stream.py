@@ -234,3 +234,24 @@ def test_the_last_words_of_a_socket_that_was_given_up_open_nothing() -> None:
     one.asked()
     rig.take(one, trade(2))  # quicker than the confirmation
     assert len(rig.swap().opened) == 1
+
+
+def test_an_id_that_stands_for_no_trade_is_counted_as_that_and_the_ids_go_on() -> None:
+    rig = OutletRig()
+    one, other = stream(rig), stream(rig, standby=True)
+    one.subscribed(rig.now_ns, rig.liveness)
+    other.subscribed(rig.now_ns, rig.liveness)
+    rig.listen()
+    none = TradeMessage(
+        TOPIC, "2", NOW_NS // 10**6, 0.0, 0.0, Side.SELL, marked="NA", number=2, is_placeholder=True
+    )
+    for told in (trade(1), none):
+        rig.take(one, told)
+        rig.take(other, told)
+    assert other.take_over(one, rig.liveness)  # both stand at it
+    rig.take(other, trade(3))
+    batch = rig.swap()
+    assert batch.counts[0].rejected == {"not_a_trade": 1}
+    assert batch.trades.ids == ["1", "3"]
+    assert [one.trade_id for one in rig.trades] == ["1", "3"]
+    assert rig.causes() == []

@@ -76,6 +76,11 @@ class Scene:
         found = counts.get((self.exchange, symbol, channel))
         return 0 if found is None else found[0].rejected.get(reason, 0)
 
+    def merged(self, symbol: str) -> int:
+        counts, _ = self.rig.collector.buffer.snapshot()
+        found = counts.get((self.exchange, symbol, self.market.channel))
+        return 0 if found is None else found[0].merged
+
     def ended(self, symbol: str) -> list[tuple[float, SegmentChanged]]:
         return [(at_s, one) for at_s, one in self.changes if one.symbol == symbol and not one.verified]
 
@@ -125,6 +130,17 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class Merged:
+    """No hole: it says nothing new, and is counted as that."""
+
+    def noticed(self, scene: Scene) -> bool:
+        return scene.merged(scene.victim) > 0
+
+    def __str__(self) -> str:
+        return "no hole; counted as merged"
+
+
+@dataclass(frozen=True)
 class Told:
     """No hole: somebody is told of it."""
 
@@ -149,7 +165,7 @@ class Harmless:
         return "nothing: every update is a row"
 
 
-Outcome = Hole | Refused | Counted | Told | Harmless
+Outcome = Hole | Refused | Counted | Merged | Told | Harmless
 
 
 @dataclass(frozen=True)

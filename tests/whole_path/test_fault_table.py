@@ -25,6 +25,7 @@ from scene import (
     Fault,
     Harmless,
     Hole,
+    Merged,
     Outcome,
     Refused,
     Scene,
@@ -188,7 +189,7 @@ FAULTS = [
     Fault(
         "duplicate_frame",
         in_book("duplicate_frame"),
-        {**dict.fromkeys(("bybit", "binance"), Counted("stale", of_the_book=True)), "kraken": Harmless()},
+        {**dict.fromkeys(("bybit", "binance"), Counted("stale", of_the_book=True)), "kraken": Merged()},
         AT_ONCE_S,
     ),
     # Content

@@ -60,7 +60,8 @@ def test_in_peace_nobody_disagrees(tmp_path: Path, market: Market) -> None:
             wait_until(lambda symbol=symbol: compared(symbol), f"comparisons of {symbol}")
         assert rig.collector.stop().good
         for symbol in rig.symbols:
-            assert causes(rig, symbol) == ["stop"]
+            # Of the best prices as well: what they still send while the socket ends opens nothing.
+            assert [one["end_cause"] for one in rig.segments(symbol)] == ["stop"] * 3
             (segment,) = books(rig, symbol)
             assert segment["disagreed"] == 0
 
@@ -77,7 +78,9 @@ def test_a_lie_about_the_touch_is_found_by_the_best_prices(tmp_path: Path, marke
         assert "witness" in causes(rig, lied_about)
         assert causes(rig, untouched) == ["stop"]
         segment = next(one for one in books(rig, lied_about) if one["end_cause"] == "witness")
-        assert segment["disagreed"] == 1
+        disagreed = int(str(segment["disagreed"]))
+        # On Bybit three in a row; lies that went away by themselves count beside them.
+        assert disagreed >= 3 if market.exchange == "bybit" else disagreed == 1
         assert segment["alive_until_ns"] == segment["end_ns"]
         assert "told" in str(segment["detail"])
 

@@ -11,6 +11,7 @@ from collector.events.notices import (
     SnapshotFailed,
     State,
     SystemState,
+    WitnessDisagreed,
 )
 from collector.writer.event_log import KINDS, MOST_CHARACTERS, MOST_WAITING, EventLog
 
@@ -41,6 +42,10 @@ def rows_of(log: EventLog) -> list[tuple[object, ...]]:
             (2, "segment", "bybit", "BTC/USDT", "gap", "trade: segment 7: 5 to 7"),
         ),
         (SnapshotFailed("binance", "A/B", 3, "418"), (3, "snapshot", "binance", "A/B", "failed", "418")),
+        (
+            WitnessDisagreed("bybit", "BTC/USDT", "book.50", 4, "at 7: 1 here, 2 told"),
+            (4, "witness", "bybit", "BTC/USDT", "disagreed", "book.50: at 7: 1 here, 2 told"),
+        ),
         (HALT, (5, "potential_halt", "kraken", "BTC/USD", "checksum", "3 mismatches: in 60 s")),
         (ClockStep(6, -3600.0), (6, "clock", None, None, "step", "-3600.000 s")),
     ],

@@ -14,8 +14,6 @@ from msgspec import field
 from collector.errors import FrameError
 from collector.events import (
     INT64_MAX,
-    MAX_PRICE,
-    MAX_SIZE,
     CandleMessage,
     Delta,
     Message,
@@ -23,12 +21,13 @@ from collector.events import (
     Snapshot,
     TopOfBook,
     TradeMessage,
-    check_positive,
+    check_best,
     check_whole,
 )
 
 NO_MESSAGE_BEFORE = -1  # `pu` of a market's first message
 MARKET_TRADE = "MARKET"
+NO_TRADE = "NA"  # of USD-M: an id with price 0 and size 0, some a minute
 
 
 class _Depth(msgspec.Struct, gc=False):
@@ -135,6 +134,7 @@ def read_aggregate(text: str) -> TradeMessage:
 def _trade(frame: _Trade, stream: str, kind: str) -> TradeMessage:
     check_whole("trade id", frame.trade_id)
     check_whole("T", frame.trade_ms)
+    is_placeholder = frame.origin == NO_TRADE and frame.price == frame.size == 0.0
     return TradeMessage(
         f"{_stream_name(frame.symbol)}@{stream}",
         str(frame.trade_id),
@@ -145,6 +145,7 @@ def _trade(frame: _Trade, stream: str, kind: str) -> TradeMessage:
         kind,
         None if frame.origin == MARKET_TRADE else frame.origin,  # INSURANCE_FUND, ADL
         frame.trade_id,
+        is_placeholder=is_placeholder,
     )
 
 
@@ -154,10 +155,8 @@ def read_top(text: str) -> TopOfBook:
     check_whole("u", frame.update)
     if frame.transaction_ms is not None:
         check_whole("T", frame.transaction_ms)
-    check_positive("bid price", frame.bid_price, MAX_PRICE)
-    check_positive("bid size", frame.bid_size, MAX_SIZE)
-    check_positive("ask price", frame.ask_price, MAX_PRICE)
-    check_positive("ask size", frame.ask_size, MAX_SIZE)
+    check_best("bid", frame.bid_price, frame.bid_size)
+    check_best("ask", frame.ask_price, frame.ask_size)
     return TopOfBook(
         f"{_stream_name(frame.symbol)}@bookTicker",
         frame.update,

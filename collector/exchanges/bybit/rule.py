@@ -3,7 +3,7 @@
 https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook.
 """
 
-from collector.book import Verdict
+from collector.book import Verdict, WholeBooks
 from collector.events import Channel, Delta, Snapshot
 from collector.exchanges.bybit.topics import TOP_OF_BOOK_DEPTH
 
@@ -12,9 +12,6 @@ class Continuity:
     """`u` grows by one from message to message; a snapshot begins again."""
 
     verification = "sequence"
-
-    def __init__(self, depth: int) -> None:
-        self._snapshots_only = depth == TOP_OF_BOOK_DEPTH
 
     def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
         """Judge a delta by its `u`."""
@@ -32,10 +29,19 @@ class Continuity:
             return Verdict.RESTARTS
         if sequence == last_sequence:
             return Verdict.REPEATS
-        follows = sequence > last_sequence if self._snapshots_only else sequence == last_sequence + 1
-        return Verdict.CONTINUES if follows else Verdict.RESTARTS
+        return Verdict.CONTINUES if sequence == last_sequence + 1 else Verdict.RESTARTS
+
+
+class TopContinuity(Continuity):
+    """One level: whole messages, under numbers that grow by any amount and so show nothing that was lost."""
+
+    verification = "connection"
+
+    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
+        """Judge a snapshot by its `u`, which must not fall."""
+        return WholeBooks().judge_snapshot(last_sequence, snapshot)
 
 
 def rule_of(_kind: str, channel: str, _market: object) -> Continuity:
     """Make the rule of a book."""
-    return Continuity(Channel.of(channel).depth)
+    return TopContinuity() if Channel.of(channel).depth == TOP_OF_BOOK_DEPTH else Continuity()

@@ -14,8 +14,6 @@ import msgspec
 
 from collector.errors import FrameError
 from collector.events import (
-    MAX_PRICE,
-    MAX_SIZE,
     CandleMessage,
     Delta,
     Message,
@@ -23,7 +21,7 @@ from collector.events import (
     Snapshot,
     TopOfBook,
     TradeMessage,
-    check_positive,
+    check_best,
     check_whole,
 )
 from collector.exchanges.kraken.topics import INTERVALS, name
@@ -217,10 +215,8 @@ def read_tops(text: str) -> list[Message]:
 
 
 def _top(top: _Top) -> TopOfBook:
-    check_positive("bid", top.bid, MAX_PRICE)
-    check_positive("bid_qty", top.bid_qty, MAX_SIZE)
-    check_positive("ask", top.ask, MAX_PRICE)
-    check_positive("ask_qty", top.ask_qty, MAX_SIZE)
+    check_best("bid", top.bid, top.bid_qty)
+    check_best("ask", top.ask, top.ask_qty)
     exchange_ms = optional_milliseconds(top.timestamp)
     return TopOfBook(name("bbo", top.symbol), None, exchange_ms, top.bid, top.bid_qty, top.ask, top.ask_qty)
 

@@ -107,6 +107,8 @@ class UnverifiedBooks(Subscriptions):
         self._resyncs.asked([one.topic.name for one in self.books], now_s)
         for symbol in dict.fromkeys(one.key.symbol for one in self.books):
             self._start_watch(symbol)
+        for stream in self.books:
+            stream.asked()
         if self._watches:
             await self._socket.until_up()
             on_connected()
@@ -157,6 +159,7 @@ class UnverifiedBooks(Subscriptions):
         for stream in self.books:
             if stream.key.symbol == symbol:
                 stream.lose(cause, detail, alive_until_ns=None)
+                stream.asked()  # ccxt goes on watching it
 
     def _start_watch(self, symbol: str) -> None:
         if symbol not in self._watches:

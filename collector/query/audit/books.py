@@ -131,10 +131,11 @@ class _Check:
         for segment, start, end in zip(known, runs.starts.tolist(), runs.ends.tolist(), strict=True):
             here = runs.order[start : end + 1]
             held = segment.held if segment is not None else Held()
-            unordered += of(ids[here], _not_after(received[here], held.last_ns if held.rows else None))
             numbered = sequences[here] != NO_INT
+            before = held.last_ns if held.rows else None
+            unordered += of(ids[here], _not_after(received[here], before, may_repeat=~numbered))
             if numbered.any():
-                wrong = _not_after(sequences[here][numbered], held.last_sequence)
+                wrong = _not_after(sequences[here][numbered], held.last_sequence, may_repeat=False)
                 unordered += of(ids[here][numbered], wrong)
             count_rows(held, received[here], sequences[here])
         self.ledger.add("order", "not after the row before in sequence and receipt", sorted(set(unordered)))
@@ -155,10 +156,13 @@ def count_rows(held: Held, received: Integers, sequences: Integers) -> None:
         held.last_sequence = high if held.last_sequence is None else max(held.last_sequence, high)
 
 
-def _not_after(values: Integers, before: int | None) -> Flags:
-    """Return which values are not above the one before them."""
+def _not_after(values: Integers, before: int | None, *, may_repeat: Flags | bool) -> Flags:
+    """Return which values are not above the one before them; some may be the same.
+
+    One frame may bring several updates of a market: without numbers they have nothing that grows.
+    """
     former = np.empty_like(values)
     former[1:] = values[:-1]
     former[0] = values[0] - 1 if before is None else before
-    not_after: Flags = values <= former
+    not_after: Flags = (values < former) | ((values == former) & np.logical_not(may_repeat))
     return not_after

@@ -37,10 +37,12 @@ def findings(
 
 
 def _query(hot: sa.Table, table: sa.Table) -> "sa.Select[tuple[object, ...]]":
-    """Join each row with the row of the hot table that it belongs to, found by the index."""
-    same_sequence = sa.or_(
-        hot.c.sequence == table.c.sequence, sa.and_(hot.c.sequence.is_(None), table.c.sequence.is_(None))
-    )
+    """Join each row with the row of the hot table that it belongs to, found by the index.
+
+    Without numbers, those that came in one frame belong together in the order of their ids.
+    """
+    unnumbered = sa.and_(hot.c.sequence.is_(None), table.c.sequence.is_(None), _place(hot) == _place(table))
+    same_sequence = sa.or_(hot.c.sequence == table.c.sequence, unnumbered)
     beside = sa.and_(
         hot.c.symbol == table.c.symbol,
         hot.c.exchange == table.c.exchange,
@@ -57,9 +59,23 @@ def _query(hot: sa.Table, table: sa.Table) -> "sa.Select[tuple[object, ...]]":
             *(hot.c[theirs.get(name, name)].label(f"hot_{name}") for name in SHARED),
             *(hot.c[f"total_{side}_volume_10"].label(f"hot_{side}") for side in ("bid", "ask")),
         )
-        .outerjoin(hot, beside)
+        .select_from(table.outerjoin(hot, beside))
         .where(table.c.segment_id.is_not(None))
         .order_by(table.c.id)
+    )
+
+
+def _place(table: sa.Table) -> "sa.ScalarSelect[int]":
+    """Count the rows without a number that came before one in the same frame."""
+    other = table.alias()
+    same = ("symbol", "exchange", "timestamp", "segment_id", "received_at_ns")
+    before = sa.and_(*(other.c[name] == table.c[name] for name in same), other.c.id < table.c.id)
+    return (
+        sa.select(sa.func.count())
+        .select_from(other)
+        .where(before, other.c.sequence.is_(None))
+        .correlate(table)
+        .scalar_subquery()
     )
 
 
