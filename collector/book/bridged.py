@@ -219,7 +219,7 @@ class BridgedBook(VerifiedBook):
         return self._install(_Rebuilt(awaited.snapshot, book, delta, reached, joined=True), MET)
 
     def _install(self, rebuilt: "_Rebuilt", outcome: Outcome) -> Outcome:
-        """Let a book that was rebuilt up to the stream be the book."""
+        """Replace the book by one that was rebuilt up to the stream."""
         snapshot, self.book, last, sequence, self._joined = rebuilt
         # Fewer levels than asked for are all there are; as many on either side are where it was cut off.
         whole = len(snapshot.bids) != len(snapshot.asks)

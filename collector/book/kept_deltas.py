@@ -26,18 +26,18 @@ class DeltaMemory:
         self.held_bytes = 0
 
     def add(self, owner: "KeptDeltas", size_bytes: int) -> int:
-        """Note a delta that was kept; returns its number, by which it is taken out again."""
+        """Count a delta that was kept; return its number, for `remove`."""
         self._number += 1
         self._kept[self._number] = owner, size_bytes
         self.held_bytes += size_bytes
         return self._number
 
     def remove(self, number: int) -> None:
-        """Note that a delta is kept no longer."""
+        """Count a delta no longer."""
         self.held_bytes -= self._kept.pop(number)[1]
 
     def shrink(self) -> None:
-        """Let go of the oldest deltas for as long as all of them take too much."""
+        """Drop the oldest deltas until all of them fit."""
         while self.held_bytes > self._most_bytes:
             owner, _ = self._kept[next(iter(self._kept))]
             owner.drop_oldest()
@@ -72,7 +72,7 @@ class KeptDeltas:
         self._memory.shrink()
 
     def drop_oldest(self) -> None:
-        """Let go of the oldest, and remember up to where something is missing."""
+        """Drop the oldest, and remember up to where something is missing."""
         self.lost_to = self._deltas.popleft().sequence
         self._memory.remove(self._numbers.popleft())
 

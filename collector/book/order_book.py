@@ -63,7 +63,7 @@ class Ladder:
                 raise impossible_level(price, size)
 
     def holds(self, price: float, size: float) -> bool:
-        """Say whether a level has this size already; none has the size 0."""
+        """Return whether a level has this size already; none has the size 0."""
         place = bisect_left(self.prices, price)
         if place < len(self.prices) and self.prices[place] == price:
             return self.lots[place] == size

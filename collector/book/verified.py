@@ -205,7 +205,7 @@ class VerifiedBook:
         return self._broke(reason, detail)
 
     def _changes_nothing(self, delta: Delta) -> bool:
-        """Say whether every level of a delta is in the book already, or beyond its depth."""
+        """Return whether every level of a delta is in the book already, or beyond its depth."""
         bids, asks, depth = self.book.bids, self.book.asks, self._depth
         for price, size in delta.bids:
             is_beyond = len(bids.prices) >= depth and price < bids.prices[0]

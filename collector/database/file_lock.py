@@ -1,4 +1,4 @@
-"""Let one collector write an SQLite file.
+"""Lock an SQLite file for the one collector that writes it.
 
 SQLite would let two take turns, but their coverage and sequence would make no sense together, and a
 single connection that writes and checkpoints is what keeps clear of the WAL faults of older versions. A bot

@@ -191,7 +191,7 @@ class BookStream(Stream):
 
     @property
     def _is_answer(self) -> bool:
-        """Say whether a snapshot can answer a question: it is no push of the subscription before."""
+        """Return whether a snapshot can answer a question: it is no push of the subscription before."""
         return self._asked_anew or self.by_rest or self.sees_what_is_lost
 
     def _wait_for_the_stream(self, outcome: Outcome, received: int, received_at_ns: int) -> None:
@@ -201,7 +201,7 @@ class BookStream(Stream):
         self._buffer.count_merged(self.number, received)
 
     def _go_towards_rest(self, outcome: Outcome) -> None:
-        """Note that the stream speaks, and that it was compared with REST where it stands there."""
+        """Count the comparison of the stream with REST where it stands there."""
         self.in_question = False
         if outcome is MET:
             self.count_witnessed(1, 0)

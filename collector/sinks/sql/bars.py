@@ -59,7 +59,7 @@ def settle(
 
 
 def bar_of(state: State) -> Bar:
-    """Name the bar."""
+    """Return the key of the bar."""
     return tuple(state[name] for name in BAR)
 
 
@@ -87,7 +87,7 @@ def _says_otherwise(state: State, told: list[State]) -> bool:
 
 
 def _agree(one: State, other: State) -> bool:
-    """Say whether two states tell the same; what only one of them tells is no difference."""
+    """Return whether two states are the same; a value that only one of them has is no difference."""
     pairs = [(one.get(name), other.get(name)) for name in KEPT]
     return all(one[name] == other[name] for name in VALUES) and all(
         here is None or there is None or here == there for here, there in pairs

@@ -1,4 +1,4 @@
-"""Say in SQL what becomes of a row that is there already; both databases understand the same words."""
+"""Write the SQL for a row that is there already; both databases understand the same words."""
 
 from collections.abc import Sequence
 

@@ -56,7 +56,7 @@ class Holder:
 
 
 def introduce(connection: "Driver", session: SessionState) -> None:
-    """Name the connection after its session, for other collectors to read."""
+    """Set the connection's application name to the session, for other collectors to read."""
     name = f"collector {session.session_id} {session.pid}@{session.host}"
     connection.execute("SELECT set_config('application_name', %s, false)", (name[:_MAX_NAME_BYTES],))
 
