@@ -13,6 +13,7 @@ from collector.events.messages import Ack, Message
 PUSHED_MOST = 1.3  # times what is documented: pushes that were held up come together
 BUSY_MOST = 10.0  # times what is expected of a busy market
 NOTED = 3.0
+FEW = 10.0  # times fewer than expected of a regular push
 REAL = {"live", "demo"}  # where the largest market is never silent for long
 
 
@@ -33,7 +34,7 @@ def rates(place: Place, lines: Sequence[Line], steady_ns: tuple[int, int], marke
             yield Finding("silent topic", silent, is_note=place.environment not in REAL)
         elif found > expected * (PUSHED_MOST if is_pushed else BUSY_MOST):
             yield Finding("more messages than expected", text)
-        elif found > expected * NOTED or (is_pushed and found * NOTED < expected):
+        elif found > expected * NOTED or (is_pushed and found * FEW < expected):
             yield Finding("update rate", text, is_note=True)
 
 
