@@ -70,7 +70,7 @@ def test_planted_differences_are_found_by_name(tmp_path: Path) -> None:
         simulator.faults.stall("binance", "BTC/USDT", "trade")
         edit_answers(simulator, "kraken", replacing('"time_in":"[^"]*"', '"began":1'))
         edit_rest(simulator, "kraken", "Depth", replacing(r'\["(\d+)', r'["9\1'))
-        edit_rest(simulator, "okx", "market/books", replacing(r'","(\d+)","0"', r'","9\1","0"'))
+        edit_rest(simulator, "okx", "market/books", replacing(r'","([\d.]+)","0"', r'","9\1","0"'))
         edit_rest(simulator, "okx", "public/instruments", replacing('"ctVal":"[^"]*"', '"ctVal":"0.5"'))
         found = checked(simulator, tmp_path)
     texts = {name: [str(each) for each in one.differences] for name, one in found.items()}
