@@ -11,10 +11,10 @@ import pytest
 import structlog
 
 sys.path.insert(0, str(Path(__file__).parent))
-import check
+import check_exchanges
 from checking import report
 from checking.run import run
-from simulated import (
+from simulated_exchanges import (
     edit_answers,
     edit_channel,
     edit_rest,
@@ -99,7 +99,7 @@ def test_without_a_network_everything_is_skipped_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], plain_log: None
 ) -> None:
     monkeypatch.setenv("LIVE_ENDPOINTS", "http://127.0.0.1:1")
-    assert check.main(["--folder", str(tmp_path), "--only", "kraken,okx:spot"]) == 0
+    assert check_exchanges.main(["--folder", str(tmp_path), "--only", "kraken,okx:spot"]) == 0
     said = capsys.readouterr().out
     assert "kraken     spot     live      SKIPPED" in said
     assert "127.0.0.1:1: Connection refused" in said
@@ -110,8 +110,8 @@ def test_without_a_network_everything_is_skipped_by_name(
 
 
 def test_options_that_cannot_be_read(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert check.main(["--only", "bybit:moon"]) == 2
+    assert check_exchanges.main(["--only", "bybit:moon"]) == 2
     assert "moon not known, expected" in capsys.readouterr().err
     monkeypatch.setenv("LIVE_ENDPOINTS", "bybit=ftp://somewhere")
-    assert check.main([]) == 2
+    assert check_exchanges.main([]) == 2
     assert "expected http://127.0.0.1:PORT" in capsys.readouterr().err

@@ -14,25 +14,30 @@ PUSHED_MOST = 1.3  # times what is documented: pushes that were held up come tog
 BUSY_MOST = 10.0  # times what is expected of a busy market
 NOTED = 3.0
 FEW = 10.0  # times fewer than expected of a regular push
+SLACK = 10  # messages that may come together after a pause
+LONG_S = 5.0  # without a message of the largest market: silent
 REAL = {"live", "demo"}  # where the largest market is never silent for long
 
 
-def rates(place: Place, lines: Sequence[Line], steady_ns: tuple[int, int], market: Mapping[str, object]) -> Iterator[Finding]:
+def rates(
+    place: Place, lines: Sequence[Line], steady_ns: tuple[int, int], market: Mapping[str, object]
+) -> Iterator[Finding]:
     """Compare the messages a second of each channel of one market, while nothing was done to it."""
     begin_ns, end_ns = steady_ns
     seconds = (end_ns - begin_ns) / 1e9
     if seconds <= 0:
         return
     counts = _counts(place, lines, steady_ns, market)
+    ever = counts if seconds >= LONG_S else _counts(place, lines, (0, end_ns * 2), market)
     for channel in place.channels:
         expected = place.facts.limits.expected_a_second(channel, place.kind)
         found = counts[channel] / seconds
         text = f"{place.symbols[0]} {channel}: {found:.1f} messages a second, {expected:g} expected"
         is_pushed = Channel.of(channel).family in place.facts.limits.pushed_at_intervals
-        if not counts[channel]:
+        if not ever[channel]:
             silent = f"{place.symbols[0]} {channel}: nothing came for {seconds:.1f} s"
             yield Finding("silent topic", silent, is_note=place.environment not in REAL)
-        elif found > expected * (PUSHED_MOST if is_pushed else BUSY_MOST):
+        elif counts[channel] > expected * seconds * (PUSHED_MOST if is_pushed else BUSY_MOST) + SLACK:
             yield Finding("more messages than expected", text)
         elif found > expected * NOTED or (is_pushed and found * FEW < expected):
             yield Finding("update rate", text, is_note=True)

@@ -28,7 +28,7 @@ LOOK_EVERY_S = 0.02
 CALL_TIMEOUT_S = 10.0
 REST_BOOKS = 3
 MOST_STATES = 5000
-MOST_MARGIN_S = 1.5  # around the answer of REST
+LEAST_MARGIN_S, MOST_MARGIN_S = 0.5, 1.5  # around the answer of REST
 QUIET_S = 0.5  # without a frame of the market that was left
 RESUBSCRIBED = "live_check"  # the cause under which we end a segment on purpose
 
@@ -45,6 +45,7 @@ class Seen:
     report: Report | None = None
     audit: Audit | None = None
     coverage: pd.DataFrame | None = None
+    outage_ns: int = 0  # that we made on purpose
     done: list[str] = field(default_factory=list)  # what was checked, in words
 
     def find(self, name: str, detail: str, *, is_note: bool = False) -> None:
@@ -64,7 +65,7 @@ class Session:
         self._database = database
         self._seconds = seconds
         self._patience_s = max(PATIENCE_S, seconds / 2)
-        self._margin_s = min(MOST_MARGIN_S, seconds / 8)
+        self._margin_s = min(MOST_MARGIN_S, max(LEAST_MARGIN_S, seconds / 8))
         self._first, self._second = place.symbols
         self._states: deque[State] = deque(maxlen=MOST_STATES)
         self._collector: Collector = make_collector(_settings(place, database, seconds))
@@ -131,8 +132,10 @@ class Session:
                 if outcome.did is Did.BROKE:
                     stream.on_doubt(stream, outcome)
 
+        began_ns = time.monotonic_ns()
         self._collector.stream.call(doubt, CALL_TIMEOUT_S)
         if self._wait_for_all("come back after it was asked for anew"):
+            self.seen.outage_ns += time.monotonic_ns() - began_ns
             self.seen.done.append("book asked for anew")
 
     def _book_streams(self, channel: str) -> list[BookStream]:
@@ -165,13 +168,14 @@ class Session:
     def _cut(self) -> None:
         """Cut all sockets under the collector; it has to come back by itself."""
         connected = self._recording.counts()["connect"]
-        cut, began_s = self._recording.cut(), time.monotonic()
+        cut, began_ns = self._recording.cut(), time.monotonic_ns()
         # Counted by new dials: each comes after the streams of its socket were given up.
         if not self._wait(lambda: self._recording.counts()["connect"] >= connected + cut, self._patience_s):
             self.seen.find("cut not noticed", f"{cut} sockets were cut, and not as many dialled anew")
         if self._wait_for_all("come back after its socket was cut"):
-            made = self._recording.counts()["connect"] - connected
-            text = f"{cut} sockets cut, {made} dialled anew, all back after {time.monotonic() - began_s:.1f} s"
+            made, took_ns = self._recording.counts()["connect"] - connected, time.monotonic_ns() - began_ns
+            self.seen.outage_ns += took_ns
+            text = f"{cut} sockets cut, {made} dialled anew, all back after {took_ns / 1e9:.1f} s"
             self.seen.done.append(text)
 
     def _check_health(self) -> None:

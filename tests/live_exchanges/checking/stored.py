@@ -12,7 +12,7 @@ from checking.session import RESUBSCRIBED, Seen
 # What is refused in the course of things: before a snapshot, after a topic was left, past of a subscription.
 USUAL_REJECTIONS = {"unsynced", "stale", "unsubscribed", "unknown_topic", RESUBSCRIBED, "placeholder", "no_trade"}
 USUAL_ENDS = {"stop", "unsubscribed", "disconnect", RESUBSCRIBED, "edge"}
-COVERED = 0.5  # of the time from its first to its last segment, at least
+COVERED = 0.7  # of the time from its first to its last segment, less the outages made on purpose
 
 # What the collector reads of a market as the exchange lists it.
 LISTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -80,14 +80,14 @@ def covered(seen: Seen) -> Iterator[Finding]:
             for cause, detail in zip(part["end_cause"], part["detail"], strict=True):
                 if cause not in USUAL_ENDS:
                     yield Finding("coverage ended", f"{where}: {cause}: {detail}")
-            yield from _amount(part, where, is_first=symbol == seen.place.symbols[0])
+            yield from _amount(part, where, seen.outage_ns) if symbol == seen.place.symbols[0] else ()
             yield from _witnesses(part, where)
 
 
-def _amount(part: pd.DataFrame, where: str, *, is_first: bool) -> Iterator[Finding]:
+def _amount(part: pd.DataFrame, where: str, outage_ns: int) -> Iterator[Finding]:
     held = int((part["alive_until_ns"] - part["start_ns"]).sum())
     whole = int(part["alive_until_ns"].max() - part["start_ns"].min())
-    if is_first and whole and held < COVERED * whole:
+    if held < COVERED * (whole - outage_ns):
         yield Finding("coverage", f"{where}: {held / whole:.0%} of {whole / 1e9:.1f} s")
 
 

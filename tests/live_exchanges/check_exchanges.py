@@ -1,6 +1,6 @@
 """Check the collector against the real exchanges, a minute each, and report in plain words.
 
-    python tests/live_exchanges/check.py [--seconds N] [--only bybit:linear,okx] [--folder DIR] [--json]
+    python tests/live_exchanges/check_exchanges.py [--seconds N] [--only bybit:linear,okx] [--folder DIR] [--json]
 
 Every exchange, kind of market and environment that the collector knows: the exchanges side by side, the places
 of one exchange one after the other. No key is needed. An environment that cannot be reached is SKIPPED by name.
