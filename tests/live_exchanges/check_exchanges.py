@@ -1,13 +1,13 @@
 """Check the collector against the real exchanges, a minute each, and report in plain words.
 
-    python tests/live_exchanges/check_exchanges.py [--seconds N] [--only bybit:linear,okx] [--folder DIR] [--json]
+    python tests/live_exchanges/check_exchanges.py [--seconds N] [--only bybit:linear,okx] [--folder DIR]
 
-Every exchange, kind of market and environment that the collector knows: the exchanges side by side, the places
-of one exchange one after the other. No key is needed. An environment that cannot be reached is SKIPPED by name.
+Every exchange, kind of market and environment that the collector knows: the exchanges side by side, the
+places of one exchange one after the other. No key is needed. What cannot be reached is SKIPPED by name.
 LIVE_ENDPOINTS (`bybit=http://127.0.0.1:PORT,...`, or one base for all) leads it to a simulator instead.
 
-Exit code 0: all that could be reached behaves as documented, or nothing could be reached. 1: differences, each
-by its name. 2: options that cannot be read.
+Exit code 0: all that could be reached behaves as documented, or nothing could be reached. 1: differences,
+each by its name. 2: options that cannot be read.
 """
 
 import argparse
@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from checking import report
 from checking.places import ENDPOINTS, all_places, chosen, read_endpoints
 from checking.run import Result, run
+
 from collector.errors import UserError
 from collector.log.options import LogOptions
 from collector.log.output import set_up_logging

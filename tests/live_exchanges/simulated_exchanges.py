@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from checking.places import Place, all_places, chosen
+
 from collector.exchanges.addresses import Endpoints
 from collector.simulator import Simulator
 from collector.simulator.exchanges.messages import Outgoing, Topic

@@ -17,7 +17,7 @@ from checking import books_check, frames_check, rates, report, stored
 from checking.finding import Finding, counted
 from checking.places import Place
 from checking.recording import Line, Recording
-from checking.rest_books import Book, RestBook, State, compared
+from checking.rest_books import Book, RestBook, State, all_compared, compared
 from checking.run import Result
 from checking.session import RESUBSCRIBED
 
@@ -160,7 +160,13 @@ def rate_names(counts: dict[str, int], seconds: int, place: Place = BYBIT) -> li
     lines = []
     for channel in place.channels:
         topic = place.facts.topics.topic("BTCUSDT", "BTC/USDT:USDT", channel)
-        frame = {"topic": topic, "type": "snapshot", "ts": 1, "cts": 1, "data": {"s": "", "b": [], "a": [], "u": 1}}
+        frame = {
+            "topic": topic,
+            "type": "snapshot",
+            "ts": 1,
+            "cts": 1,
+            "data": {"s": "", "b": [], "a": [], "u": 1},
+        }
         if not topic.startswith("orderbook"):
             frame["data"] = []
         if topic.startswith("publicTrade"):
@@ -206,13 +212,24 @@ def test_books_against_rest(sequence: int | None, rest: Book, found: list[str]) 
     assert names(compared(asked, states, SECOND)) == found
 
 
+def test_one_unlike_answer_may_be_chance_and_most_are_not() -> None:
+    states = [State(5 * SECOND, 7, STOOD)]
+    like, unlike = (RestBook(5 * SECOND, 5 * SECOND + 1, None, book) for book in (STOOD, ELSEWHERE))
+    assert [one.is_note for one in all_compared([like, unlike, like], states, SECOND)] == [True]
+    assert [one.is_note for one in all_compared([unlike, unlike, like], states, SECOND)] == [False] * 2
+    certain = RestBook(5 * SECOND, 5 * SECOND + 1, 7, OTHER)
+    assert [one.is_note for one in all_compared([like, like, certain], states, SECOND)] == [False]
+
+
 def test_a_book_that_cannot_be_compared_is_a_note() -> None:
     (found,) = compared(RestBook(1, 2, None, STOOD), [], SECOND)
     assert found.is_note
 
 
 def seen_of(**values: Any) -> Any:
-    return SimpleNamespace(**{"place": BYBIT, "recording": Recording(), "outage_ns": 0, "report": None} | values)
+    return SimpleNamespace(
+        **{"place": BYBIT, "recording": Recording(), "outage_ns": 0, "report": None} | values
+    )
 
 
 def accounting(**terms: Any) -> AccountingState:
@@ -285,7 +302,10 @@ def test_market_lists() -> None:
     good = {"info": info, "contractSize": 1.0}
     assert names(stored.listed(BYBIT, dict.fromkeys(BYBIT.symbols, good))) == []
     assert names(stored.listed(BYBIT, {BYBIT.symbols[0]: good})) == ["market list"]
-    for other, name in (({**good, "contractSize": 10.0}, "contract size"), ({"info": {**info, "status": ""}}, "market list")):
+    for other, name in (
+        ({**good, "contractSize": 10.0}, "contract size"),
+        ({"info": {**info, "status": ""}}, "market list"),
+    ):
         found = stored.listed(BYBIT, {BYBIT.symbols[0]: good, BYBIT.symbols[1]: other})
         assert names(found) == [name]
 
@@ -304,6 +324,11 @@ def test_the_report_says_what_was_checked_and_what_not() -> None:
     assert "All 1 that could be reached behave as documented. Not checked" in report.words([good, gone])
     words = report.words([good, bad, gone])
     assert "1 difference at okx:linear:live. Not checked, since not reachable: kraken:spot:live." in words
-    for text in ("okx        linear   live      DIFFERENT   62", "- depth: 49 bids", "frames: g.gz", "- note: n: d"):
+    for text in (
+        "okx        linear   live      DIFFERENT   62",
+        "- depth: 49 bids",
+        "frames: g.gz",
+        "- note: n: d",
+    ):
         assert text in words
     assert "NOTHING WAS CHECKED" in report.words([gone])

@@ -15,7 +15,6 @@ from checking.recording import Line
 
 MOST_BOOKS = 400  # whose numbers are looked at; thousands of levels
 ENOUGH_PRICES = 200  # different ones, to tell that a listed step is too fine
-DEEP = {"live", "demo"}  # where markets are real: books of the largest are as deep as one can ask
 
 Pair = tuple[Decimal, Decimal]
 
@@ -38,7 +37,7 @@ def depths(place: Place, lines: Iterable[Line]) -> Iterator[Finding]:
             continue
         for side, levels in (("bids", book.bids), ("asks", book.asks)):
             text = f"{book.market_id}: {len(levels)} {side} in a book of {book.depth} levels"
-            if len(levels) > book.depth or (len(levels) < book.depth and place.environment in DEEP):
+            if len(levels) > book.depth or (len(levels) < book.depth and place.is_real):
                 yield Finding("depth", text)
 
 
@@ -70,7 +69,8 @@ def _of_prices(market: Mapping[str, Any], prices: set[Decimal]) -> Iterator[Find
     if wrong:
         yield Finding("tick size", f"{market['symbol']}: listed as {step:f}, and there is {wrong[0]:f}")
     elif len(prices) >= ENOUGH_PRICES and found > step:
-        text = f"{market['symbol']}: listed as {step:f}, and all of {len(prices)} prices are multiples of {found:f}"
+        more = f"and all of {len(prices)} prices are multiples of {found:f}"
+        text = f"{market['symbol']}: listed as {step:f}, {more}"
         yield Finding("tick size", text)
 
 
@@ -121,7 +121,9 @@ def _of_rest(line: Line) -> Iterator[Shown]:
         yield Shown(query["symbol"], depth, True, _pairs(answer["bids"]), _pairs(answer["asks"]))
 
 
-def _of_frame(kind: str, frame: Any, connection: str, asked: Mapping[tuple[str, str], int]) -> Iterator[Shown]:
+def _of_frame(
+    kind: str, frame: Any, connection: str, asked: Mapping[tuple[str, str], int]
+) -> Iterator[Shown]:
     try:
         if kind == "bybit.orderbook":
             _, depth, name = frame["topic"].split(".")
@@ -132,7 +134,9 @@ def _of_frame(kind: str, frame: Any, connection: str, asked: Mapping[tuple[str, 
         elif kind == "kraken.book":
             for book in frame["data"]:
                 name, is_whole = book["symbol"], frame["type"] == "snapshot"
-                sides = ([(_number(one["price"]), _number(one["qty"])) for one in book[side]] for side in _SIDES)
+                sides = (
+                    [(_number(one["price"]), _number(one["qty"])) for one in book[side]] for side in _SIDES
+                )
                 yield Shown(name, asked.get((connection, name)), is_whole, *sides)
         elif kind in _OKX_DEPTHS:
             is_whole = frame.get("action", "snapshot") == "snapshot"

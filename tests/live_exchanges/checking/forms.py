@@ -1,7 +1,7 @@
 """Tell of what kind a frame is, and where it differs from what is documented. Pure.
 
-`documented.txt` has a frame of each kind. The fields that the collector reads are among them, and so are those
-that it leaves; a field that is not is a change of the exchange that nobody has looked at.
+`documented.txt` has a frame of each kind. The fields that the collector reads are among them, and so are
+those that it leaves; a field that is not is a change of the exchange that nobody has looked at.
 """
 
 import json

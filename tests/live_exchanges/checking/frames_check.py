@@ -96,7 +96,9 @@ def bars(place: Place, lines: Iterable[Line], markets: Mapping[str, Any]) -> Ite
             if not low * 0.999 <= price <= high * 1.001:
                 unit = "1" if contract is None else f"{contract.in_base(1.0):g}"
                 worth = float(bar["turnover"]) / volume / ((low + high) / 2)
-                text = f"{market_id}: a size of 1 is listed as {unit} of the base, by its bars it is {worth:.4g}"
+                text = (
+                    f"{market_id}: a size of 1 is listed as {unit} of the base, by its bars it is {worth:.4g}"
+                )
                 yield Finding("contract size", text)
 
 

@@ -16,6 +16,8 @@ MOST_DEPTHS = 5  # of books, where an exchange has any depth one may ask for
 USUAL_DEPTH = 50
 BARS = "ohlcv.1m"
 CONNECT_TIMEOUT_S = 4.0
+OWN = Endpoints()  # the exchange's own addresses
+REAL = {"live", "demo"}  # where markets are those that people trade; a testnet may be silent and thin
 PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
@@ -26,7 +28,7 @@ class Place:
     exchange: str
     environment: Environment
     kind: MarketKind
-    endpoints: Endpoints = Endpoints()
+    endpoints: Endpoints = OWN
 
     def __str__(self) -> str:
         return f"{self.exchange}:{self.kind}:{self.environment}"
@@ -42,8 +44,13 @@ class Place:
         return Source(self.exchange, self.environment, self.endpoints, (self.kind,))
 
     @property
+    def is_real(self) -> bool:
+        """Return whether its market is the real one: busy, and as deep as one can ask."""
+        return self.environment in REAL
+
+    @property
     def symbols(self) -> tuple[str, ...]:
-        """Return the two markets that are collected: the first one is observed, the second left and joined."""
+        """Return the two markets that are collected: one is observed, the other left and joined."""
         return self.facts.bare_markets[self.kind][:2]
 
     @property
@@ -65,7 +72,7 @@ class Place:
 def all_places(endpoints: Mapping[str, Endpoints]) -> list[Place]:
     """List every kind of market of every environment of every exchange, live first."""
     return [
-        Place(name, environment, kind, endpoints.get(name, endpoints.get("", Endpoints())))
+        Place(name, environment, kind, endpoints.get(name, endpoints.get("", OWN)))
         for name, facts in EXCHANGES.items()
         for environment in facts.environments
         for kind in facts.kinds
@@ -80,7 +87,9 @@ def chosen(places: Sequence[Place], only: str) -> list[Place]:
     wanted = [set(one.split(":")) for one in only.split(",") if one]
     for words in wanted:
         if strange := sorted(words - known):
-            raise UserError(f"--only {only}: {', '.join(strange)} not known, expected {', '.join(sorted(known))}")
+            raise UserError(
+                f"--only {only}: {', '.join(strange)} not known, expected {', '.join(sorted(known))}"
+            )
     found = [place for place in places if any(words <= set(str(place).split(":")) for words in wanted)]
     if not found:
         raise UserError(f"--only {only}: there is no such market; all: {', '.join(map(str, places))}")

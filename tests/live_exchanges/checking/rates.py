@@ -16,7 +16,6 @@ NOTED = 3.0
 FEW = 10.0  # times fewer than expected of a regular push
 SLACK = 10  # messages that may come together after a pause
 LONG_S = 5.0  # without a message of the largest market: silent
-REAL = {"live", "demo"}  # where the largest market is never silent for long
 
 
 def rates(
@@ -36,7 +35,7 @@ def rates(
         is_pushed = Channel.of(channel).family in place.facts.limits.pushed_at_intervals
         if not ever[channel]:
             silent = f"{place.symbols[0]} {channel}: nothing came for {seconds:.1f} s"
-            yield Finding("silent topic", silent, is_note=place.environment not in REAL)
+            yield Finding("silent topic", silent, is_note=not place.is_real)
         elif counts[channel] > expected * seconds * (PUSHED_MOST if is_pushed else BUSY_MOST) + SLACK:
             yield Finding("more messages than expected", text)
         elif found > expected * NOTED or (is_pushed and found * FEW < expected):

@@ -29,7 +29,11 @@ def table(results: Sequence[Result]) -> str:
 
 def words(results: Sequence[Result]) -> str:
     """Return the whole report: the table, what was checked, each difference by name, what it means."""
-    parts = [table(results), *(_of_place(one) for one in results if one.verdict != "SKIPPED"), summary(results)]
+    parts = [
+        table(results),
+        *(_of_place(one) for one in results if one.verdict != "SKIPPED"),
+        summary(results),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -78,4 +82,6 @@ def _of_place(result: Result) -> str:
 
 
 def _wrapped(first: str, text: str) -> Iterator[str]:
-    yield from textwrap.wrap(text, TEXT_WIDTH, initial_indent=f"  {first}", subsequent_indent="    ") or ["  -"]
+    yield from textwrap.wrap(text, TEXT_WIDTH, initial_indent=f"  {first}", subsequent_indent="    ") or [
+        "  -"
+    ]

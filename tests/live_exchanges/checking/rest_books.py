@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import ccxt
@@ -15,7 +15,7 @@ from collector.network.markets import Markets
 
 LEVELS = 10  # a side, that are compared
 ASKED = 50  # levels, as cheap as the fewest everywhere
-ENOUGH = 0.6  # of REST's best levels must have been seen in the stream around the time of the answer
+ENOUGH = 0.5  # of REST's best levels must have been seen in the stream around the time of the answer
 TIMEOUT_S = 10.0
 
 Level = tuple[float, float]
@@ -81,6 +81,24 @@ def state_of(update: L2Update) -> State:
     return State(update.received_at_ns, update.sequence, Book(*(tuple(side) for side in sides)))
 
 
+def all_compared(
+    answers: Sequence[RestBook | Finding], states: Sequence[State], margin_ns: int
+) -> list[Finding]:
+    """Compare every answer; one that differs where no number tells may be chance, most of them are not."""
+    found: list[Finding] = []
+    unlike: list[Finding] = []
+    for answer in answers:
+        if isinstance(answer, Finding):
+            found.append(answer)
+            continue
+        findings = list(compared(answer, states, margin_ns))
+        is_certain = any(one.sequence == answer.sequence is not None for one in states)
+        (found if is_certain else unlike).extend(findings)
+    differing = sum(not one.is_note for one in unlike)
+    is_chance = differing * 2 <= len(answers)
+    return [*found, *(replace(one, is_note=one.is_note or is_chance) for one in unlike)]
+
+
 def compared(rest: RestBook, states: Sequence[State], margin_ns: int) -> Iterator[Finding]:
     """Compare with the state of the same number, or else with all that were there around that time."""
     if not rest.book.bids or not rest.book.asks:
@@ -103,7 +121,9 @@ def compared(rest: RestBook, states: Sequence[State], margin_ns: int) -> Iterato
     share = len(wanted & seen) / len(wanted)
     if share < ENOUGH:
         text = f"{share:.0%} of its best {len(wanted)} levels were in the stream around its time"
-        yield Finding("REST book differs", f"{text}, at least {ENOUGH:.0%} expected; REST: {_shown(rest.book)}")
+        yield Finding(
+            "REST book differs", f"{text}, at least {ENOUGH:.0%} expected; REST: {_shown(rest.book)}"
+        )
 
 
 def _at_the_same_number(rest: RestBook, book: Book) -> Iterator[Finding]:

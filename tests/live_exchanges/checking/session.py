@@ -11,12 +11,13 @@ import pandas as pd
 from checking.finding import Finding
 from checking.places import Place
 from checking.recording import Recording
-from checking.rest_books import RestBook, RestClient, State, compared, state_of
+from checking.rest_books import RestBook, RestClient, State, all_compared, state_of
 from collector.app.collector import Collector, Report
 from collector.app.wiring import make_collector
 from collector.book.verified import Did
 from collector.bot.health import reasons_of
 from collector.events.market import L2Update
+from collector.events.notices import PotentialHalt
 from collector.network.markets import Markets
 from collector.query.audit import Audit, audit
 from collector.query.coverage import coverage
@@ -70,6 +71,8 @@ class Session:
         self._states: deque[State] = deque(maxlen=MOST_STATES)
         self._collector: Collector = make_collector(_settings(place, database, seconds))
         self._collector.events.attach(L2Update, self._keep)
+        self._collector.events.attach(PotentialHalt, self._alarmed)
+        self._wanted = {(symbol, channel) for symbol in place.symbols for channel in place.channels}
 
     def run(self) -> Seen:
         """Go through all stages; what goes wrong in one is found, and the next is tried where it can be."""
@@ -94,6 +97,9 @@ class Session:
         if update.symbol == self._first and update.channel == self._place.deepest_book:
             self._states.append(state_of(update))
 
+    def _alarmed(self, halt: PotentialHalt) -> None:
+        self.seen.find(f"alarm {halt.code}", f"{halt.symbol or ''} {halt.reason}".strip())
+
     # The stages.
 
     def _observe(self, seconds: float) -> None:
@@ -106,11 +112,7 @@ class Session:
             client.close()
         self.seen.steady_ns = began_ns, time.time_ns()
         states, margin_ns = list(self._states), int(self._margin_s * 1e9)
-        for one in answers:
-            if isinstance(one, RestBook):
-                self.seen.findings += compared(one, states, margin_ns)
-            else:
-                self.seen.findings.append(one)
+        self.seen.findings += all_compared(answers, states, margin_ns)
         self.seen.done.append(f"{self._place.deepest_book} held against REST {len(answers)} times")
 
     def _rest_books(self, client: RestClient, seconds: float) -> Iterator[RestBook | Finding]:
@@ -198,19 +200,20 @@ class Session:
 
     def _wait_for_all(self, what: str) -> bool:
         """Wait until every stream is verified; a finding for each that is not in time."""
-        wanted = {(symbol, channel) for symbol in self._place.symbols for channel in self._place.channels}
-        if self._wait(lambda: wanted <= self._verified() or self._is_refused(), self._patience_s):
-            if not self._is_refused():
-                return True
+        began = self._wait(lambda: self._wanted <= self._verified() or self._is_refused(), self._patience_s)
+        if began and not self._is_refused():
+            return True
         view = self._collector.view()
         for text in (*view.refused, *view.unreached):
             self.seen.find("refused", text)
         causes = {stream.key[1:]: stream.last_cause for stream in view.streams}
-        for symbol, channel in sorted(wanted - self._verified()):
+        missing = self._wanted - self._verified()
+        for symbol, channel in sorted(missing):
             cause = causes.get((symbol, channel)) or "nothing came"
             text = f"{symbol} {channel} did not {what} within {self._patience_s:g} s: {cause}"
-            self.seen.find("did not begin", text)
-        return False
+            self.seen.find("did not begin", text, is_note=not self._place.is_real)
+        self._wanted -= missing
+        return not self._place.is_real and bool(self._wanted) and not self._is_refused()
 
     def _verified(self) -> set[tuple[str, str]]:
         view = self._collector.view()

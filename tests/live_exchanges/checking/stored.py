@@ -10,7 +10,15 @@ from checking.places import Place
 from checking.session import RESUBSCRIBED, Seen
 
 # What is refused in the course of things: before a snapshot, after a topic was left, past of a subscription.
-USUAL_REJECTIONS = {"unsynced", "stale", "unsubscribed", "unknown_topic", RESUBSCRIBED, "placeholder", "no_trade"}
+USUAL_REJECTIONS = {
+    "unsynced",
+    "stale",
+    "unsubscribed",
+    "unknown_topic",
+    RESUBSCRIBED,
+    "placeholder",
+    "no_trade",
+}
 USUAL_ENDS = {"stop", "unsubscribed", "disconnect", RESUBSCRIBED, "edge"}
 COVERED = 0.7  # of the time from its first to its last segment, less the outages made on purpose
 
@@ -75,7 +83,7 @@ def covered(seen: Seen) -> Iterator[Finding]:
             part = streams.get((symbol, channel))
             where = f"{symbol} {channel}"
             if part is None:
-                yield Finding("coverage", f"{where}: none")
+                yield Finding("coverage", f"{where}: none", is_note=not seen.place.is_real)
                 continue
             for cause, detail in zip(part["end_cause"], part["detail"], strict=True):
                 if cause not in USUAL_ENDS:
