@@ -20,8 +20,9 @@ MARKETS = {
     "okx": LINEAR,
 }
 PLACES = "bybit:linear:live,binance:spot:live,kraken:spot:live,okx:linear:live"
+QUICK = "bybit:linear:live,binance:spot:live,okx:linear:live"  # Kraken takes its time over five sockets
 LEVELS = 1100  # no fewer than the deepest book that is asked for
-UPDATES_A_SECOND = 4.0  # no more than the slowest channel's documented pushes
+UPDATES_A_SECOND = 8.0  # in a second or two no more than the slack of the documented pushes
 
 Edit = Callable[[str], str]
 

@@ -25,7 +25,9 @@ from collector.live import connections
 from collector.network.failures import Failure
 from collector.network.socket import Reader, Socket
 
-What = Literal["connect", "recv", "send", "http", "control", "down"]
+# `http` are the answers that the collector got, `rest` those that the check asked for beside it.
+What = Literal["connect", "recv", "send", "http", "rest", "control", "down"]
+IS_THE_CHECKS = "is_the_checks"  # set on a ccxt object of the check itself
 
 
 class Line(NamedTuple):
@@ -73,7 +75,7 @@ def _row(line: Line) -> dict[str, object]:
     row: dict[str, object] = {"t": line.what, "conn": line.connection, "ts": line.at_ns / 1e9}
     if line.what == "connect":
         return row | {"addr": line.text}
-    if line.what == "http":
+    if line.what in {"http", "rest"}:
         row |= {"url": line.url, "status": line.status}
     return row | {"data": line.text}
 
@@ -162,7 +164,8 @@ def seams() -> Iterator[None]:
     def noted(self: Any, code: int, reason: Any, url: str, *more: Any) -> Any:
         body = plain(self, code, reason, url, *more)
         if (to := _ACTIVE.get(self.id)) is not None:
-            to.add("http", f"{self.id}.http", body, url, int(code))
+            what: What = "rest" if hasattr(self, IS_THE_CHECKS) else "http"
+            to.add(what, f"{self.id}.{what}", body, url, int(code))
         return body
 
     with (

@@ -9,6 +9,7 @@ import ccxt
 
 from checking.finding import Finding
 from checking.places import Place
+from checking.recording import IS_THE_CHECKS
 from collector.events.contract_size import ContractSize
 from collector.events.market import L2Update
 from collector.network.markets import Markets
@@ -55,6 +56,7 @@ class RestClient:
         self._contract = place.facts.contract_size(markets.by_symbol[symbol])
         self._ccxt: Any = getattr(ccxt, place.exchange)(place.source.config(TIMEOUT_S))
         self._ccxt.enableLastJsonResponse = True
+        setattr(self._ccxt, IS_THE_CHECKS, True)
         place.source.address(self._ccxt)
         markets.share_with(self._ccxt)
 

@@ -146,7 +146,7 @@ def _checked(seen: Seen) -> list[str]:
     rows = 0 if seen.audit is None else seen.audit.rows
     return [
         f"{', '.join(seen.place.channels)} of {' and '.join(seen.place.symbols)}",
-        f"{counts['recv']} frames, {counts['http']} REST answers",
+        f"{counts['recv']} frames, {counts['http'] + counts['rest']} REST answers",
         *seen.done,
         f"{exact}, {rows} rows verified",
     ]

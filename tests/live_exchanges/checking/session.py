@@ -79,14 +79,14 @@ class Session:
         self._collector.start()
         try:
             if self._wait_for_all("begin"):
-                self._observe(self._seconds * 0.4)
+                self._observe(self._seconds * 0.6)
                 self._resubscribe()
                 self._leave_and_join()
                 self._cut()
-                self._observe_on(self._seconds * 0.2)
+                self._pause(self._seconds * 0.3)
                 self._check_health()
             else:
-                self._observe_on(self._seconds * 0.1)
+                self._pause(self._seconds * 0.1)
         finally:
             self._stop()
         self.seen.audit = audit(str(self._database))
@@ -120,9 +120,6 @@ class Session:
             until_s = time.monotonic() + seconds / REST_BOOKS
             yield client.book()
             self._pause(max(self._margin_s, until_s - time.monotonic()))
-
-    def _observe_on(self, seconds: float) -> None:
-        self._pause(seconds)
 
     def _resubscribe(self) -> None:
         """Doubt the deepest book, so that the collector asks for it anew."""
