@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,20 @@ def test_endpoints_are_read_by_exchange_or_for_all() -> None:
     assert read_endpoints("") == {}
     with pytest.raises(UserError, match="expected http"):
         read_endpoints("moon=http://h:1")
+
+
+def test_a_name_that_is_looked_up_for_ever_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_over = threading.Event()
+
+    def hang(*_: object) -> None:
+        is_over.wait(30)
+        raise OSError("over")
+
+    monkeypatch.setattr("checking.places.CONNECT_TIMEOUT_S", -0.9)
+    monkeypatch.setattr("socket.create_connection", hang)
+    why = unreachable(Place("kraken", "live", "spot"))
+    is_over.set()
+    assert why == "api.kraken.com:443: its name was not found within 0.1 s"
 
 
 def test_an_address_that_refuses_is_unreachable() -> None:

@@ -115,6 +115,28 @@ def test_planted_differences_are_found_by_name(tmp_path: Path) -> None:
     assert str(found["okx"].frames) in words
 
 
+def test_an_exchange_that_serves_other_countries_only_is_skipped(tmp_path: Path) -> None:
+    with simulated() as simulator:
+        simulator.faults.rest_status("binance", 451, count=100)
+        (result,) = run(places(simulator, "binance:spot:live"), tmp_path, SECONDS, lambda _one: None)
+    assert (result.verdict, result.why) == ("SKIPPED", "answers 451: does not serve this country")
+
+
+def test_an_error_of_ours_is_a_difference_and_ends_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr("checking.run.load_markets", broken)
+    with simulated() as simulator:
+        results = run(places(simulator, "kraken,okx:spot:live"), tmp_path, SECONDS, lambda _one: None)
+    assert [(one.verdict, one.findings[0].name) for one in results] == [
+        ("DIFFERENT", "the check itself failed")
+    ] * 2
+    assert "RuntimeError: a mistake" in results[0].findings[0].detail
+
+
 @pytest.mark.usefixtures("plain_log")
 def test_without_a_network_everything_is_skipped_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

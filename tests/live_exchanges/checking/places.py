@@ -3,6 +3,8 @@
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from queue import Empty, Queue
+from threading import Thread
 from urllib.parse import urlsplit
 
 from collector.errors import UserError
@@ -123,7 +125,25 @@ def _problems(place: Place) -> Iterator[str]:
         if address in tried:
             continue
         tried.add(address)
+        problem = _dialled(address)
+        if problem is not None:
+            yield f"{address[0]}:{address[1]}: {problem}"
+
+
+def _dialled(address: tuple[str, int]) -> str | None:
+    """Connect in a thread: looking up a name has no timeout of its own."""
+    answers: Queue[str | None] = Queue()
+
+    def dial() -> None:
         try:
             socket.create_connection(address, CONNECT_TIMEOUT_S).close()
         except OSError as error:
-            yield f"{address[0]}:{address[1]}: {error.strerror or error}"
+            answers.put(error.strerror or str(error))
+        else:
+            answers.put(None)
+
+    Thread(target=dial, name="dial", daemon=True).start()
+    try:
+        return answers.get(timeout=CONNECT_TIMEOUT_S + 1.0)
+    except Empty:
+        return f"its name was not found within {CONNECT_TIMEOUT_S + 1.0:g} s"
