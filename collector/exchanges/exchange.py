@@ -89,6 +89,8 @@ class Topics:
     subscribe: Callable[[Sequence[str], str], Payload]  # topics, request id
     unsubscribe: Callable[[Sequence[str], str], Payload]
     route: Callable[[str], str] = lambda topic: topic  # what the frames of a topic are known by
+    # Of the topics that have the same name here, one connection takes one only.
+    one_a_connection: Callable[[str], str] = lambda topic: topic
     ping: Callable[[str], Payload] | None = None  # None: the websocket's own ping frame
     answers_each: bool = False  # one answer for each topic of a request, not one for all
 

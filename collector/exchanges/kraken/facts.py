@@ -42,6 +42,7 @@ KRAKEN = Exchange(
     topics=Topics(
         topic=topics.topic,
         route=topics.route,
+        one_a_connection=topics.one_a_connection,
         requests=topics.requests,
         subscribe=topics.subscribe,
         unsubscribe=topics.unsubscribe,
