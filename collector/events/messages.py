@@ -123,7 +123,13 @@ class Heartbeat(msgspec.Struct, frozen=True, gc=False):
 
 
 class Other(msgspec.Struct, frozen=True, gc=False):
-    """A well-formed frame that is not ours to read: ccxt gets it."""
+    """A well-formed frame that is not ours to read: ccxt gets it.
+
+    `what` says what is known of it where nobody asked for such a frame; it is counted then.
+    """
+
+    reason: str = ""  # the word under which it is counted; none: it is not counted
+    what: str = ""
 
 
 MarketData = Snapshot | Delta | TopOfBook | Trade | Candle  # what a stream takes: it has a topic

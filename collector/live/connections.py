@@ -86,6 +86,7 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
         Heart(pace.heartbeat_s, beat, context.monotonic_s),
         TopicSubscriptions(streams, context, shared.new_resyncs(), requests, router, shared.snapshots),
         router.take,
+        shared.unknown.count,
     )
 
 
@@ -99,7 +100,7 @@ def unverified_parts(shared: ExchangeContext, context: ConnectionContext, stream
         await socket.ping()
         return books.watching  # else there is no socket that could be silent
 
-    return Parts(socket, Heart(pace.heartbeat_s, beat, context.monotonic_s), books, books.take_frame)
+    return Parts(socket, Heart(pace.heartbeat_s, beat, context.monotonic_s), books, books.take_frame, shared.unknown.count)
 
 
 def _pacer(shared: ExchangeContext, context: ConnectionContext) -> Pacer:

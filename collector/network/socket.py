@@ -64,6 +64,9 @@ class Reader(Protocol):
     def on_text(self, text: str) -> bool:
         """Take a frame; False when ccxt should have it as well."""
 
+    def on_unread(self, text: str, error: Exception) -> None:
+        """Take a frame that was left to ccxt, and on which ccxt raised."""
+
     def on_sign_of_life(self) -> None:
         """Take note that the peer sent something, of whatever kind."""
 
@@ -110,6 +113,11 @@ class Socket:
         """End the wait of `open`: the socket is open."""
         if client is self._client:
             self._up.set()
+
+    def on_unread(self, client: Any, text: str, error: Exception) -> None:
+        """Report a frame that ccxt could not read. It was nobody's: the connection goes on."""
+        if client is self._client and self._reader is not None:
+            self._reader.on_unread(text, error)
 
     def on_down(self, client: Any, failure: Failure) -> None:
         """Give the socket up: it failed or closed."""

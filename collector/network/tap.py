@@ -14,7 +14,7 @@ import ccxt.pro
 from aiohttp import WSMsgType
 from ccxt.async_support.base.ws.client import Client
 
-from collector.network.failures import Failure, classify, classify_close, mistaken
+from collector.network.failures import Failure, classify, classify_close
 from collector.network.markets import Markets, Source
 
 TEXT = WSMsgType.TEXT
@@ -32,6 +32,9 @@ class Tap(Protocol):
 
     def on_up(self, client: Any) -> None:
         """Take note that the socket is open."""
+
+    def on_unread(self, client: Any, text: str, error: Exception) -> None:
+        """Take a frame that was left to ccxt, and on which ccxt raised."""
 
     def on_down(self, client: Any, failure: Failure) -> None:
         """Take the reason why the socket failed or closed."""
@@ -91,7 +94,8 @@ class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
         try:
             super().handle_text_or_binary_message(data)
         except Exception as error:  # noqa: BLE001  (see above: an exception here would kill the receive loop)
-            self.tap.on_down(self, mistaken(f"ccxt could not read a frame: {error!r}"))
+            text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+            self.tap.on_unread(self, text, error)
 
 
 def tapped(

@@ -15,6 +15,7 @@ from collector.events.notices import State
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Stream
 
+MOST_TOLD = 100  # kinds of unknown frames; all are counted
 MARKET_DATA = (Delta, Snapshot, Trade, TopOfBook, Candle)
 
 
@@ -27,15 +28,16 @@ class UnknownFrames:
         self._buffer = buffer
         self._number = buffer.register(StreamKey(exchange, UNKNOWN, UNKNOWN))
         self._on_first = on_first
-        self._seen: set[str] = set()
+        self._seen: set[tuple[str, str]] = set()
         self.received = 0
 
-    def count(self, reason: str, detail: str, text: str) -> None:
-        """Count a frame; the first of each reason is passed to `on_first`."""
+    def count(self, reason: str, detail: str, text: str, *, each: bool = False) -> None:
+        """Count a frame; the first of each reason, or of `each` detail of it, is passed to `on_first`."""
         self.received += 1
         self._buffer.count_rejected(self._number, self.received, reason)
-        if reason not in self._seen and self._on_first is not None:
-            self._seen.add(reason)
+        kind = reason, detail if each else ""
+        if kind not in self._seen and self._on_first is not None and len(self._seen) < MOST_TOLD:
+            self._seen.add(kind)
             self._on_first(reason, detail, text[:200])
 
 
@@ -101,6 +103,8 @@ class Router:
                     is_ours = self._listener.on_ack(message)
                 elif isinstance(message, Other):
                     is_ours = False
+                    if message.reason:
+                        self._unknown.count(message.reason, message.what, text, each=True)
         except FrameError as error:
             self._unknown.count(error.reason, error.detail, text)
             self._doubt(text, error, received_at_ns)

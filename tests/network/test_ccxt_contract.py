@@ -57,6 +57,7 @@ class Ear:
     downs: list[tuple[Any, str]] = field(default_factory=list)
     ups: list[Any] = field(default_factory=list)
     heartbeats: int = 0
+    unread: list[tuple[str, Exception]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)  # as ccxt's own hook is told them
 
     def reader_of(self, client: Any) -> TakeText:
@@ -72,6 +73,10 @@ class Ear:
 
     def on_up(self, client: Any) -> None:
         self.ups.append(client)
+
+    def on_unread(self, client: Any, text: str, error: Exception) -> None:
+        del client
+        self.unread.append((text, error))
 
     def on_down(self, client: Any, failure: Failure) -> None:
         self.downs.append((client, str(failure)))
@@ -291,7 +296,9 @@ def test_an_error_in_ccxts_own_handler_is_told_and_does_not_end_the_receiving() 
                     await until(lambda number=number: len(ear.frames) == number, "the next frame")
 
         asyncio.run(run())
-    assert ear.causes[:3] == ["internal_error: ccxt could not read a frame: KeyError('stumbled')"] * 3
+    assert [(text, repr(error)) for text, error in ear.unread] == [
+        ('{"topic":"x"}', "KeyError('stumbled')")
+    ] * 3
 
 
 def _stumble(*_: object) -> None:

@@ -34,6 +34,9 @@ class WritingReader:
         self.frames.append(text)
         return True
 
+    def on_unread(self, text: str, error: Exception) -> None:
+        self.failures.append(repr(error))
+
     def on_sign_of_life(self) -> None:
         pass
 

@@ -72,7 +72,16 @@ def _read(text: str) -> Sequence[Message]:
         return (Heartbeat(),)
     if envelope.method in {"subscribe", "unsubscribe"} and envelope.success is not None:
         return (_ack(envelope, envelope.success),)
-    return (Other(),)
+    return (_other(envelope),)
+
+
+def _other(envelope: _Envelope) -> Other:
+    """Tell a channel that nobody subscribed to, and an error that answers no request of ours."""
+    if envelope.channel is not None:
+        return Other("unknown_channel", envelope.channel)
+    if envelope.error is not None:
+        return Other("exchange_error", envelope.error)
+    return Other()
 
 
 def _ack(envelope: _Envelope, accepted: bool) -> Ack:

@@ -28,7 +28,7 @@ COLUMNS = (
 
 
 def fixed_length_ms(interval: str) -> int | None:
-    """Return the length of bars that begin at its multiples since 1970; None for several days, weeks, months."""
+    """Return the length of bars that begin at its multiples since 1970; None where none is known."""
     unit = UNITS_MS.get(interval[-1])
     if unit is None or (interval[-1] == "d" and interval != "1d"):
         return None
