@@ -238,6 +238,7 @@ class Collector:
             last_halt=watch.last_halt,
             unreached=tuple(watch.unreached.copy().values()),
             followers=self._follower_states(),
+            statuses=watch.statuses.troubles(),
         )
 
     def _follower_states(self) -> tuple[FollowerState, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from collector.app.exchange_status import ExchangeStatuses
 from collector.events.batch import UNKNOWN, StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import (
@@ -66,6 +67,7 @@ class View:
     last_halt: PotentialHalt | None
     unreached: tuple[str, ...] = ()  # exchanges from which nothing has come yet, and why
     followers: tuple[FollowerState, ...] = ()  # sinks behind the database
+    statuses: tuple[str, ...] = ()  # exchanges that say they are not online, in words
 
     @property
     def collected(self) -> tuple[StreamView, ...]:
@@ -101,6 +103,7 @@ class Watch:
 
     connections: dict[str, str] = field(default_factory=dict)
     unreached: dict[str, str] = field(default_factory=dict)  # by exchange, why
+    statuses: ExchangeStatuses = field(default_factory=ExchangeStatuses)
     halts: int = 0
     last_halt: PotentialHalt | None = None
     _connected: dict[str, str] = field(default_factory=dict)  # connections that stand, with their exchange
@@ -135,6 +138,7 @@ class Watch:
 
     def _on_state(self, event: SystemState) -> None:
         self.connections[event.connection] = event.state.value
+        self.statuses.take(event)
         if event.state in (State.DISCONNECTED, State.STOPPED):
             self._connected.pop(event.connection, None)
         elif event.state is State.CONNECTED:

@@ -119,7 +119,12 @@ def _observe(settings: Settings, events: EventBus) -> Watch:
     watch = Watch()
     watch.listen(events)
     integrity = settings.integrity
-    HaltAlarm(events, most=integrity.max_critical_errors, window_s=integrity.critical_window_s)
+    HaltAlarm(
+        events,
+        most=integrity.max_critical_errors,
+        window_s=integrity.critical_window_s,
+        on_status=integrity.alarm_on_status,
+    )
     return watch
 
 

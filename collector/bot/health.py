@@ -31,6 +31,7 @@ def reasons_of(view: View) -> Iterator[str]:
         if stream.state != "verified":
             cause = f", since {stream.last_cause}" if stream.last_cause else ""
             yield f"{' '.join(stream.key)}: {stream.state}{cause}"
+    yield from view.statuses
     if view.writer.last_error is not None:
         yield f"the database refuses: {view.writer.last_error}"
     if view.dropped:
