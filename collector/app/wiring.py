@@ -172,6 +172,7 @@ def _wanted_text(settings: Settings) -> str:
         name: {
             "symbols": list(exchange.symbols),
             "channels": list(exchange.channels),
+            "market": exchange.market,
             "sample": sampled[name]["sample"],
             "features": settings.storage.versions,
         }

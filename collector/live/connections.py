@@ -100,7 +100,13 @@ def unverified_parts(shared: ExchangeContext, context: ConnectionContext, stream
         await socket.ping()
         return books.watching  # else there is no socket that could be silent
 
-    return Parts(socket, Heart(pace.heartbeat_s, beat, context.monotonic_s), books, books.take_frame, shared.unknown.count)
+    return Parts(
+        socket,
+        Heart(pace.heartbeat_s, beat, context.monotonic_s),
+        books,
+        books.take_frame,
+        shared.unknown.count,
+    )
 
 
 def _pacer(shared: ExchangeContext, context: ConnectionContext) -> Pacer:

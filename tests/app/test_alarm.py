@@ -10,9 +10,7 @@ class Rig:
         self.bus, self.now_s = EventBus(), 0.0
         self.halts: list[PotentialHalt] = []
         self.bus.attach(PotentialHalt, self.halts.append)
-        HaltAlarm(
-            self.bus, most=most, window_s=60.0, on_status=on_status, monotonic_s=lambda: self.now_s
-        )
+        HaltAlarm(self.bus, most=most, window_s=60.0, on_status=on_status, monotonic_s=lambda: self.now_s)
 
     def cut(self, exchange: str = "bybit", state: State = State.DISCONNECTED) -> None:
         self.bus.publish(SystemState(exchange, f"{exchange}.0", state, 7, "reset"))

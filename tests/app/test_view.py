@@ -25,7 +25,7 @@ class Rig:
         self.events.publish(SegmentChanged(*KEY, 1, at_ns, verified, cause))
 
     def stream(self, *glances: StreamNow) -> StreamView:
-        (one,) = self.watch.streams([COUNTS], glances)
+        (one,) = self.watch.streams([COUNTS], glances or None, [KEY])
         return one
 
 
