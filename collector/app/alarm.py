@@ -1,4 +1,4 @@
-"""Publish an alarm when an exchange has too many critical errors in a short time, or says it is not online."""
+"""Publish an alarm when an exchange has many critical errors in a short time, or says it is not online."""
 
 import time
 from collections import deque

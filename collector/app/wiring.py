@@ -11,6 +11,7 @@ from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
 from collector.app.housekeeping import housekeeping_of
 from collector.app.logs import log_events, log_failed_subscriber
+from collector.app.recovery import Recovery
 from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
 from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
@@ -114,11 +115,12 @@ def make_collector(
 
 
 def _observe(settings: Settings, events: EventBus) -> Watch:
-    """Attach the log, the view and the alarm to the event bus."""
+    """Attach the log, the view, the alarm and its end to the event bus."""
     log_events(events)
     watch = Watch()
     watch.listen(events)
     integrity = settings.integrity
+    Recovery(events)
     HaltAlarm(
         events,
         most=integrity.max_critical_errors,

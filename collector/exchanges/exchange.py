@@ -44,6 +44,7 @@ class Addresses:
     ccxt_rest: Mapping[str, str]
     ccxt_ws: "str | Tree"
     ccxt_urls_key: Mapping[Environment, str]  # where ccxt keeps the addresses that its switch swaps in
+    whole_ws_ends: tuple[str, ...] = ()  # a configured base that ends so is an address, dialled as it stands
     ws_base_never_holds: str | None = None  # a word in the address by which ccxt tells one kind from another
     # Where a kind of market has several websocket addresses, which one has a channel: kind, channel.
     index: Callable[[MarketKind, str], int] = lambda _kind, _channel: 0

@@ -14,6 +14,7 @@ import ccxt.pro
 from aiohttp import WSMsgType
 from ccxt.async_support.base.ws.client import Client
 
+from collector.exchanges.registry import UNVERIFIED_NAMES
 from collector.network.failures import Failure, classify, classify_close
 from collector.network.markets import Markets, Source
 
@@ -143,8 +144,9 @@ def dialler(
     websocket = {
         "keepAlive": 0,  # ccxt's pings run on the wall clock; ours on the monotonic one
         "connectionTimeout": max(1000, int(connect_timeout_s * 1000)),
-        "compress": 0,  # inflating costs more than the bytes, and a bomb cannot come in
     }
+    if source.exchange not in UNVERIFIED_NAMES:  # a gateway may refuse a handshake that does not offer it
+        websocket["compress"] = 0  # inflating costs more than the bytes, and a bomb cannot come in
     config["options"] = {**config.get("options", {}), "ws": websocket}
     exchange = tapped(source.exchange, config, tap, client_class)
     source.address(exchange)

@@ -10,7 +10,18 @@ from collector.book.verified import Did
 from collector.buffer.buffer import Buffer
 from collector.errors import FrameError
 from collector.events.batch import UNKNOWN, Liveness, StreamKey
-from collector.events.messages import Ack, Candle, Delta, Message, Other, Snapshot, Status, TopOfBook, Trade
+from collector.events.messages import (
+    Ack,
+    Candle,
+    Delta,
+    Heartbeat,
+    Message,
+    Other,
+    Snapshot,
+    Status,
+    TopOfBook,
+    Trade,
+)
 from collector.events.notices import State
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Stream
@@ -97,14 +108,8 @@ class Router:
                     outcome = stream.take(data, received_at_ns, self._liveness)
                     if outcome.did is Did.BROKE:
                         stream.on_doubt(stream, outcome)
-                elif isinstance(message, Status):
-                    self._listener.on_status(State.said(message.state), message.text or message.state)
-                elif isinstance(message, Ack):
-                    is_ours = self._listener.on_ack(message)
-                elif isinstance(message, Other):
-                    is_ours = False
-                    if message.reason:
-                        self._unknown.count(message.reason, message.what, text, each=True)
+                else:
+                    is_ours = self._take_control(message, text)
         except FrameError as error:
             self._unknown.count(error.reason, error.detail, text)
             self._doubt(text, error, received_at_ns)
@@ -114,6 +119,18 @@ class Router:
             self._listener.on_mistake(repr(error))
             is_ours = True
         return is_ours
+
+    def _take_control(self, message: Status | Ack | Heartbeat | Other, text: str) -> bool:
+        """Take what is no market data; False when it is nobody's here."""
+        if isinstance(message, Status):
+            self._listener.on_status(State.said(message.state), message.text or message.state)
+        elif isinstance(message, Ack):
+            return self._listener.on_ack(message)
+        elif isinstance(message, Other):
+            if message.reason:
+                self._unknown.count(message.reason, message.what, text, each=True)
+            return False
+        return True
 
     def _doubt(self, text: str, error: FrameError, at_ns: int) -> None:
         """Doubt the streams that an unreadable frame may be about, where no number shows what it left out."""

@@ -199,7 +199,10 @@ def test_the_exchanges_state_is_read(system: str) -> None:
             '{"error":"Unsupported event","method":"subscribe","success":false}',
             Ack(None, False, "Unsupported event"),
         ),
-        ('{"error":"Unsupported field","method":"ping","req_id":0,"success":false}', Other("exchange_error", "Unsupported field")),
+        (
+            '{"error":"Unsupported field","method":"ping","req_id":0,"success":false}',
+            Other("exchange_error", "Unsupported field"),
+        ),
         ('{"error":"Malformed request","success":false}', Other("exchange_error", "Malformed request")),
         ('{"channel":"level3","type":"update","data":[{"bids":[]}]}', Other("unknown_channel", "level3")),
         (

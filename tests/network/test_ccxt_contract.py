@@ -467,6 +467,28 @@ def test_compression_is_agreed_only_if_it_is_asked_for(changed: dict[str, int], 
         assert asyncio.run(run()) == taken
 
 
+@pytest.mark.parametrize(("exchange", "offered"), [("bybit", False), ("okxus", True)])
+def test_compression_is_offered_where_nobody_knows_whether_the_gateway_asks_for_it(
+    exchange: str, offered: bool
+) -> None:
+    heard: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        bases = Bases(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}")
+        async with server, dialling(bases, Ear(), exchange, "spot") as ccxts:
+            dial(ccxts, bases.ws)
+            await until(lambda: heard, "the handshake")
+
+    asyncio.run(run())
+    assert ("Sec-WebSocket-Extensions: permessage-deflate" in heard[0]) is offered
+
+
 def test_a_websockets_own_ping_is_answered_and_heard() -> None:
     ear = Ear()
     with Simulator(symbols={"binance": [BTC]}, updates_per_s=0.0) as simulator:

@@ -35,7 +35,7 @@ class WritingReader:
         return True
 
     def on_unread(self, text: str, error: Exception) -> None:
-        self.failures.append(repr(error))
+        self.failures.append(f"{text}: {error!r}")
 
     def on_sign_of_life(self) -> None:
         pass
