@@ -121,6 +121,8 @@ class Ack(msgspec.Struct, frozen=True, gc=False):
 class Heartbeat(msgspec.Struct, frozen=True, gc=False):
     """A sign of life that carries no data: a pong, a heartbeat."""
 
+    answers: bool = False  # a ping of ours, where the exchange beats by itself as well
+
 
 class Other(msgspec.Struct, frozen=True, gc=False):
     """A well-formed frame that is not ours to read: ccxt gets it.

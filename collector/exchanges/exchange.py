@@ -180,6 +180,8 @@ class Exchange:
     market_types: Mapping[MarketKind, str] = field(default_factory=lambda: MappingProxyType({}))
     # What a contract is worth, of what ccxt says of the market; None where sizes are in the base currency.
     contract_size: Callable[[Mapping[str, Any]], "ContractSize | None"] = lambda _market: None
+    # Something is pushed at least so often wherever something is subscribed: data, or a heartbeat.
+    pushes_within_s: float | None = None
     quiet_after_s: float | None = (
         None  # a book that does not change is told again, at the latest after so long
     )

@@ -61,6 +61,9 @@ class Listener(Protocol):
     def on_status(self, state: State, text: str) -> None:
         """Take the state that the exchange reports of itself."""
 
+    def on_pong(self) -> None:
+        """Take the answer to a ping of ours, where it proves less than what is pushed."""
+
     def on_mistake(self, what: str) -> None:
         """Take a fault of ours: what the frame meant is not known."""
 
@@ -130,6 +133,8 @@ class Router:
             if message.reason:
                 self._unknown.count(message.reason, message.what, text, each=True)
             return False
+        elif message.answers:
+            self._listener.on_pong()
         return True
 
     def _doubt(self, text: str, error: FrameError, at_ns: int) -> None:

@@ -179,7 +179,7 @@ def test_the_exchanges_state_is_read(system: str) -> None:
     ("text", "expected"),
     [
         ('{"channel":"heartbeat"}', Heartbeat()),
-        ('{"method":"pong","req_id":1,"time_in":"2024-05-20T11:08:49.272922Z"}', Heartbeat()),
+        ('{"method":"pong","req_id":1,"time_in":"2024-05-20T11:08:49.272922Z"}', Heartbeat(answers=True)),
         (answer('"channel":"book","depth":25', '"req_id":301,'), Ack("3", True, "", "book.25:BTC/USD")),
         (answer('"channel":"trade"'), Ack(None, True, "", "trade:BTC/USD")),
         (answer('"channel":"ohlc","interval":60'), Ack(None, True, "", "ohlcv.1h:BTC/USD")),

@@ -92,3 +92,20 @@ def test_an_interval_that_is_being_left_still_takes_its_place() -> None:
     only.subscriptions.remove(only.subscriptions.streams[0])
     connections.place(stream_of("BTC/USD", "ohlcv.5m"))
     assert len(connections.connections) == 2
+
+
+def test_kraken_must_push_where_something_is_subscribed_and_coverage_ends_with_the_last_push() -> None:
+    connections = connections_of("kraken")
+    connections.place(stream_of("BTC/USD", "trade"))
+    (one,) = connections.connections
+    pushes = one._heart._pushes
+    assert pushes is not None
+    assert (pushes.within_s, pushes.are_due()) == (10.0, True)
+    one.on_text('{"method":"pong","req_id":1}')
+    assert one._heart._is_pong
+    heard_ns = one.liveness.heard_ns
+    pushes.on_none(10.5)
+    assert one.liveness.heard_ns < heard_ns - 10e9
+    one.subscriptions.remove(one.subscriptions.streams[0])
+    assert not pushes.are_due()
+    assert connections_of("bybit").new("spot", "ws://nowhere", [])._heart._pushes is None

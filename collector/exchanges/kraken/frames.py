@@ -69,7 +69,7 @@ def _read(text: str) -> Sequence[Message]:
     if envelope.channel == "status":
         return [Status(each.system) for each in _status_decoder.decode(text).data]
     if envelope.channel == "heartbeat" or envelope.method == "pong":
-        return (Heartbeat(),)
+        return (Heartbeat(answers=envelope.method == "pong"),)
     if envelope.method in {"subscribe", "unsubscribe"} and envelope.success is not None:
         return (_ack(envelope, envelope.success),)
     return (_other(envelope),)
