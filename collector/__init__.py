@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collector.errors import CollectorError, IngestorError, SettingsError, UserError
     from collector.events.bus import EventBus
     from collector.events.market import Candle, L2Update, Trade
-    from collector.events.notices import PotentialHalt, State, SystemState
+    from collector.events.notices import BookVerified, PotentialHalt, State, StreamVerified, SystemState
     from collector.query.coverage import coverage, gaps
     from collector.query.loaders import (
         iter_features,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AmbiguousSymbolError",
     "Bar",
+    "BookVerified",
     "Candle",
     "CollectorError",
     "ComponentFactory",
@@ -41,6 +42,7 @@ __all__ = [
     "PotentialHalt",
     "SettingsError",
     "State",
+    "StreamVerified",
     "SystemState",
     "Tick",
     "TickStore",
@@ -66,6 +68,7 @@ __all__ = [
 _HOMES = {
     "AmbiguousSymbolError": "collector.bot.symbol_names",
     "Bar": "collector.bot.live_bars",
+    "BookVerified": "collector.events.notices",
     "Candle": "collector.events.market",
     "CollectorError": "collector.errors",
     "ComponentFactory": "collector.bot.components",
@@ -78,6 +81,7 @@ _HOMES = {
     "PotentialHalt": "collector.events.notices",
     "SettingsError": "collector.errors",
     "State": "collector.events.notices",
+    "StreamVerified": "collector.events.notices",
     "SystemState": "collector.events.notices",
     "Tick": "collector.bot.tick_store",
     "TickStore": "collector.bot.tick_store",

@@ -217,7 +217,7 @@ class Collector:
             database=self._database,
             uptime_s=time.monotonic() - (self._started_s or time.monotonic()),
             answers=streams_now is not None and self.writer.alive,
-            streams=watch.streams(self.accounting(), streams_now or ()),
+            streams=watch.streams(self.accounting(), streams_now, self._expected()),
             connections=dict(watch.connections),
             writer=WriterView(
                 batches=committed.batches,
@@ -238,6 +238,7 @@ class Collector:
             last_halt=watch.last_halt,
             unreached=tuple(watch.unreached.copy().values()),
             followers=self._follower_states(),
+            statuses=watch.statuses.troubles(),
         )
 
     def _follower_states(self) -> tuple[FollowerState, ...]:
@@ -251,6 +252,9 @@ class Collector:
                 log.warning(
                     "follower.not_stopped_well", sink=follower.name, error=follower.state().last_error
                 )
+
+    def _expected(self) -> list[StreamKey]:
+        return [key for feed in self.stream.feeds for key in feed.expected.keys]
 
     def _refused(self) -> Sequence[str]:
         return [text for feed in self.stream.feeds for text in feed.refused]

@@ -58,6 +58,28 @@ class SegmentChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamVerified:
+    """Trades or bars that were in trouble are verified again: they had broken, or an alarm was out."""
+
+    exchange: str
+    symbol: str
+    channel: str
+    at_ns: int  # from when on
+    lost_at_ns: int  # until when it was verified, or when the alarm went out
+    cause: str  # what the trouble was, as in coverage; or the code of the alarm
+
+    @property
+    def key(self) -> StreamKey:
+        """Return the stream that it is of."""
+        return StreamKey(self.exchange, self.symbol, self.channel)
+
+
+@dataclass(frozen=True, slots=True)
+class BookVerified(StreamVerified):
+    """A book, or the best prices of a market, are verified again; published before their first update."""
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotFailed:
     """A snapshot could not be fetched; it is asked for again."""
 

@@ -44,6 +44,7 @@ class Addresses:
     ccxt_rest: Mapping[str, str]
     ccxt_ws: "str | Tree"
     ccxt_urls_key: Mapping[Environment, str]  # where ccxt keeps the addresses that its switch swaps in
+    whole_ws_ends: tuple[str, ...] = ()  # a configured base that ends so is an address, dialled as it stands
     ws_base_never_holds: str | None = None  # a word in the address by which ccxt tells one kind from another
     # Where a kind of market has several websocket addresses, which one has a channel: kind, channel.
     index: Callable[[MarketKind, str], int] = lambda _kind, _channel: 0
@@ -89,6 +90,8 @@ class Topics:
     subscribe: Callable[[Sequence[str], str], Payload]  # topics, request id
     unsubscribe: Callable[[Sequence[str], str], Payload]
     route: Callable[[str], str] = lambda topic: topic  # what the frames of a topic are known by
+    # Of the topics that have the same name here, one connection takes one only.
+    one_a_connection: Callable[[str], str] = lambda topic: topic
     ping: Callable[[str], Payload] | None = None  # None: the websocket's own ping frame
     answers_each: bool = False  # one answer for each topic of a request, not one for all
 
@@ -177,6 +180,8 @@ class Exchange:
     market_types: Mapping[MarketKind, str] = field(default_factory=lambda: MappingProxyType({}))
     # What a contract is worth, of what ccxt says of the market; None where sizes are in the base currency.
     contract_size: Callable[[Mapping[str, Any]], "ContractSize | None"] = lambda _market: None
+    # Something is pushed at least so often wherever something is subscribed: data, or a heartbeat.
+    pushes_within_s: float | None = None
     quiet_after_s: float | None = (
         None  # a book that does not change is told again, at the latest after so long
     )

@@ -45,6 +45,7 @@ class Parts:
     heart: Heart
     subscriptions: Subscriptions
     take_frame: Callable[[str, int], bool]  # text and receipt time in; False when ccxt should have it as well
+    count_unknown: Callable[[str, str, str], None]  # reason, detail, text of a frame that nobody could read
 
 
 class Connection:
@@ -71,6 +72,7 @@ class Connection:
         self._socket = parts.socket
         self._heart = parts.heart
         self._take_frame = parts.take_frame
+        self._count_unknown = parts.count_unknown
         self._connects = connects
         self._turn = 0  # of the dial that is due or under way
         self._attempts = attempts
@@ -127,6 +129,10 @@ class Connection:
         if self._next_frame is not None:
             self._next_frame.set()
         return is_ours
+
+    def on_unread(self, text: str, error: Exception) -> None:
+        """Count a frame that was nobody's, and on which ccxt raised."""
+        self._count_unknown("unread_by_ccxt", repr(error), text)
 
     def on_sign_of_life(self) -> None:
         """Record that the peer sent something, of whatever kind."""

@@ -26,7 +26,7 @@ from collector.network.failures import Failure
 from collector.network.markets import Markets, Source
 from collector.network.pacing import Pacer, at_most
 from collector.network.snapshots import Snapshots
-from collector.network.socket import Heart, Socket
+from collector.network.socket import Heart, Pushes, Socket
 from collector.network.turnstile import Turnstile
 from collector.streams.router import Router, UnknownFrames
 from collector.streams.stream import Stream
@@ -70,8 +70,15 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
         shared.source, shared.markets, context.address.url, pace.connect_timeout_s, _pacer(shared, context)
     )
     requests = Requests(socket.send, pace.subscribe_timeout_s)
-    control = ControlMessages(context, requests, socket.give_up)
+
+    def on_pong() -> None:
+        heart.ponged()
+
+    control = ControlMessages(context, requests, socket.give_up, on_pong)
     router = Router(protocol.read_frame, shared.unknown, context.liveness, control)
+    subscriptions = TopicSubscriptions(
+        streams, context, shared.new_resyncs(), requests, router, shared.snapshots
+    )
 
     async def beat() -> bool:
         if protocol.topics.ping is None:
@@ -81,12 +88,21 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
             await socket.send(ping, is_counted=protocol.limits.counts_pings)
         return True
 
-    return Parts(
-        socket,
-        Heart(pace.heartbeat_s, beat, context.monotonic_s),
-        TopicSubscriptions(streams, context, shared.new_resyncs(), requests, router, shared.snapshots),
-        router.take,
-    )
+    heart = Heart(pace.heartbeat_s, beat, context.monotonic_s, _pushes(context, subscriptions))
+    return Parts(socket, heart, subscriptions, router.take, shared.unknown.count)
+
+
+def _pushes(context: ConnectionContext, subscriptions: TopicSubscriptions) -> Pushes | None:
+    """Return what the exchange pushes at all times; None where nothing of the kind is documented."""
+    within_s = context.protocol.pushes_within_s
+    if within_s is None:
+        return None
+
+    def on_none(since_s: float) -> None:
+        """Take back the signs of life that only pongs gave: coverage ends with the last push."""
+        context.liveness.heard_ns = context.clock.now_ns() - int(since_s * 1e9)
+
+    return Pushes(within_s, lambda: bool(subscriptions.streams), on_none)
 
 
 def unverified_parts(shared: ExchangeContext, context: ConnectionContext, streams: Sequence[Stream]) -> Parts:
@@ -99,7 +115,13 @@ def unverified_parts(shared: ExchangeContext, context: ConnectionContext, stream
         await socket.ping()
         return books.watching  # else there is no socket that could be silent
 
-    return Parts(socket, Heart(pace.heartbeat_s, beat, context.monotonic_s), books, books.take_frame)
+    return Parts(
+        socket,
+        Heart(pace.heartbeat_s, beat, context.monotonic_s),
+        books,
+        books.take_frame,
+        shared.unknown.count,
+    )
 
 
 def _pacer(shared: ExchangeContext, context: ConnectionContext) -> Pacer:

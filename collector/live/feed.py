@@ -25,6 +25,7 @@ from collector.exchanges.exchange import MarketKind
 from collector.exchanges.meaning import depth_problem
 from collector.exchanges.registry import exchange_of
 from collector.live.connections import Connections, ExchangeContext
+from collector.live.expected import Expected
 from collector.live.first_contact import PATIENCE_S, Contact
 from collector.live.limits import Limits, Wanted
 from collector.live.replacement import is_old, replace
@@ -73,6 +74,7 @@ class Feed:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._wanted = wanted
+        self.expected = Expected(wanted.source.exchange, wanted.symbols, wanted.channels)
         self._claim = claim
         self._markets_refused = False
         self._contact = Contact(wanted.source, events, clock, patience_s)
@@ -180,6 +182,7 @@ class Feed:
                 symbols.add(collected(self._markets, name, present))
             except UserError as error:
                 self._refuse(name, "bad_symbol", str(error))
+        self.expected.remove(symbols - {None})
         ended: list[StreamKey] = []
         for connection in self._running().connections:
             for stream in connection.subscriptions.streams:
@@ -291,6 +294,7 @@ class Feed:
         """Return the markets that the names mean, each once, with its kind; publish the choices made."""
         assert self._markets is not None  # noqa: S101  (loaded before anything is looked up)
         found, now_ns = look_up(self._markets, names), self._clock.now_ns()
+        self.expected.add(names, found.meant)
         for name, text in found.unknown:
             self._refuse(name, "bad_symbol", text)
         if found.choices:

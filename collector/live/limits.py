@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collector.bounds import Count, PerSecond, Seconds, Share
+from collector.bounds import Count, Flag, PerSecond, Seconds, Share
 from collector.retry import Backoff
 
 if TYPE_CHECKING:  # it brings ccxt, which nobody needs for reading the configuration
@@ -43,6 +43,7 @@ class Integrity:
     witness_every_s: Seconds = 900.0  # each book beside REST
     max_critical_errors: Count = 10  # of one exchange within `critical_window_s`, before an alarm
     critical_window_s: Seconds = 60.0
+    alarm_on_status: Flag = True  # when an exchange says that it is under maintenance, cancel_only ...
 
 
 @dataclass(frozen=True, slots=True)

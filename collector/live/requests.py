@@ -70,6 +70,7 @@ class ControlMessages:
     context: ConnectionContext
     requests: Requests
     give_up: Callable[[Failure], None]  # of the socket
+    on_pong: Callable[[], None] = lambda: None  # of its heart
 
     def on_ack(self, ack: Ack) -> bool:
         """Match an answer with its request; False when none waits for it."""

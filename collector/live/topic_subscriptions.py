@@ -40,8 +40,11 @@ class TopicSubscriptions(Subscriptions):
             router.add(stream)
 
     def tells_apart(self, stream: Stream) -> bool:
-        """Return whether a stream could be added, its frames told apart from the others'."""
-        return self._router.tells_apart(stream)
+        """Return whether a stream could be added: nothing else that the exchange takes it for is there."""
+        name = self._context.protocol.topics.one_a_connection
+        here = (*self._streams.values(), *self._to_leave)
+        is_single = all(name(one.topic.name) != name(stream.topic.name) for one in here)
+        return is_single and self._router.tells_apart(stream)
 
     def add(self, stream: Stream) -> None:
         """Collect a stream as well; the others are not disturbed."""

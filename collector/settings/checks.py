@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from collector.errors import UserError
 from collector.events.channel import OHLCV, Channel
-from collector.exchanges.addresses import Endpoints
+from collector.exchanges.addresses import Endpoints, is_whole
 from collector.exchanges.exchange import Exchange, MarketKind, kind_of, one_of
 from collector.exchanges.meaning import depth_problem, kind_meant, market_meant
 from collector.exchanges.registry import (
@@ -103,6 +103,10 @@ def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
     yield from _of_channels(name, exchange, at)
     yield from _of_sample(name, exchange, (*at, "sample", "symbols"))
     yield from _of_endpoints(exchange_of(name), exchange.endpoints, (*at, "endpoints"))
+    ws, meant = exchange.endpoints.ws, _kinds_meant(name, exchange)
+    if ws is not None and exchange.symbols and len(meant) > 1 and is_whole(exchange_of(name), ws):
+        text = f"found {shown(ws)}, one address, but markets of {' and '.join(meant)}, expected one kind"
+        yield Contradiction(((*at, "endpoints", "ws"), (*at, "symbols")), text)
 
 
 def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:

@@ -25,7 +25,7 @@ class Rig:
         self.events.publish(SegmentChanged(*KEY, 1, at_ns, verified, cause))
 
     def stream(self, *glances: StreamNow) -> StreamView:
-        (one,) = self.watch.streams([COUNTS], glances)
+        (one,) = self.watch.streams([COUNTS], glances or None, [KEY])
         return one
 
 
@@ -97,3 +97,23 @@ def test_the_whole_adds_up_its_streams() -> None:
 )
 def test_a_lag_needs_both_times(received_at_ns: int, exchange_ms: int | None, lag_ms: float | None) -> None:
     assert StreamNow(KEY, True, received_at_ns=received_at_ns, exchange_ms=exchange_ms).lag_ms == lag_ms
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (State.MAINTENANCE, "bybit is under maintenance"),
+        (State.CANCEL_ONLY, "bybit takes cancellations of orders only"),
+        (State.POST_ONLY, "bybit takes orders that make a market only"),
+        (State.LIMIT_ONLY, "bybit takes limit orders only"),
+        (State.OTHER, "bybit says of itself: error"),
+    ],
+)
+def test_what_an_exchange_says_of_itself_stands_until_it_is_online(state: State, words: str) -> None:
+    rig = Rig()
+    rig.events.publish(SystemState("bybit", "bybit.0", state, 1, "error"))
+    rig.state(State.CONNECTED, "bybit.1")
+    rig.state(State.SHUTTING_DOWN, "bybit.1")
+    assert rig.watch.statuses.troubles() == (words,)
+    rig.state(State.ONLINE, "bybit.1")
+    assert rig.watch.statuses.troubles() == ()

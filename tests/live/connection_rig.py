@@ -117,6 +117,9 @@ class SubscriptionsRig:
     def on_status(self, state: State, text: str) -> None:
         pass
 
+    def on_pong(self) -> None:
+        pass
+
     def on_mistake(self, what: str) -> None:
         raise AssertionError(what)
 

@@ -91,6 +91,7 @@ class Rig(Connection):
                 Heart(60.0, self._beat, lambda: rig.now_s),
                 rig.collect(self.stream),
                 rig.router.take,
+                rig.unknown.count,
             ),
             connects=self.connects,
             attempts=Attempts(backoff),

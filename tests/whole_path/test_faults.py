@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from collector.bot.health import reasons_of
 from collector.events.notices import PotentialHalt, SegmentChanged, State, SystemState
 from collector.simulator import Simulator
 
@@ -92,10 +93,12 @@ def snapshots_sent(rig: Rig, symbol: str) -> int:
 
 def test_what_an_exchange_says_of_itself_is_told(tmp_path: Path) -> None:
     states: list[SystemState] = []
+    halts: list[PotentialHalt] = []
     with Simulator(symbols={"kraken": ["BTC/USD"]}, updates_per_s=100.0) as simulator:
         market = next(one for one in MARKETS if one.exchange == "kraken")
         rig = Rig(simulator, str(tmp_path / "live.db"), ["BTC/USD"], market)
         rig.collector.events.attach(SystemState, states.append)
+        rig.collector.events.attach(PotentialHalt, halts.append)
         rig.collector.start()
         try:
             rig.wait_until_verified(5)
@@ -105,6 +108,13 @@ def test_what_an_exchange_says_of_itself_is_told(tmp_path: Path) -> None:
             simulator.faults.status("kraken", "on_holiday")
             wait_until(lambda: State.OTHER in {one.state for one in states}, "a word that nobody knows")
             assert states[-1].cause == "on_holiday"
+            assert list(reasons_of(rig.collector.view())) == ["kraken says of itself: on_holiday"]
+            assert [(halt.code, halt.reason) for halt in halts] == [
+                ("exchange_status", "kraken is under maintenance"),
+                ("exchange_status", "kraken says of itself: on_holiday"),
+            ]
+            simulator.faults.status("kraken", "online")
+            wait_until(lambda: not list(reasons_of(rig.collector.view())), "well again")
             rig.wait_until_verified(rig.written("BTC/USD") + 5)
         finally:
             report = rig.collector.stop()

@@ -105,9 +105,9 @@ BINANCE = Exchange(
         },
         replaced=_urls("{rest}", "{rest}", "{ws}/stream/ws", "{ws}/fut"),
         ccxt_rest={"public": "{rest}/api/v3", "fapiPublic": "{rest}/fapi/v1", "dapiPublic": "{rest}/dapi/v1"},
-        # ccxt takes every address with "/stream" in it for spot.
         ccxt_ws={"spot": "{ws}/stream/ws", "linear": "{ws}/fut/ws"},
-        ws_base_never_holds="/stream",
+        # Both paths take subscriptions; what comes from `/stream` is wrapped with the stream's name.
+        whole_ws_ends=("/ws", "/stream"),
         ccxt_urls_key={"live": "api", "testnet": "test", "demo": "demo"},
         # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
         index=lambda kind, channel: int(kind == "linear" and Channel.of(channel).family == OHLCV),

@@ -42,6 +42,7 @@ KRAKEN = Exchange(
     topics=Topics(
         topic=topics.topic,
         route=topics.route,
+        one_a_connection=topics.one_a_connection,
         requests=topics.requests,
         subscribe=topics.subscribe,
         unsubscribe=topics.unsubscribe,
@@ -55,6 +56,10 @@ KRAKEN = Exchange(
         trades={"spot": Past("public_get_trades", 1000, 1.0, _PER_ADDRESS, paging="time", id_kind="trade")},
         bars={"spot": Past("public_get_ohlc", 720, 1.0, _PER_ADDRESS, paging=None, newest_rows=720)},
     ),
+    # https://docs.kraken.com/api/docs/websocket-v2/heartbeat: one about every second in the absence of any
+    # other update. https://docs.kraken.com/exchange/guides/websockets/reconnection advises a deadline of 5 s;
+    # twice that bears a machine that stands still for a moment.
+    pushes_within_s=10.0,
     numbers_trades=True,
     confirms_bars=False,
     preferred=("spot",),

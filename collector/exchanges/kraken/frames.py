@@ -69,10 +69,19 @@ def _read(text: str) -> Sequence[Message]:
     if envelope.channel == "status":
         return [Status(each.system) for each in _status_decoder.decode(text).data]
     if envelope.channel == "heartbeat" or envelope.method == "pong":
-        return (Heartbeat(),)
+        return (Heartbeat(answers=envelope.method == "pong"),)
     if envelope.method in {"subscribe", "unsubscribe"} and envelope.success is not None:
         return (_ack(envelope, envelope.success),)
-    return (Other(),)
+    return (_other(envelope),)
+
+
+def _other(envelope: _Envelope) -> Other:
+    """Tell a channel that nobody subscribed to, and an error that answers no request of ours."""
+    if envelope.channel is not None:
+        return Other("unknown_channel", envelope.channel)
+    if envelope.error is not None:
+        return Other("exchange_error", envelope.error)
+    return Other()
 
 
 def _ack(envelope: _Envelope, accepted: bool) -> Ack:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ccxt.async_support.base.ws.order_book import OrderBook
 
 from collector.errors import StreamError
-from collector.network.failures import Failure, gone
+from collector.network.failures import Failure, gone, mistaken
 from collector.network.markets import Markets, Source
 from collector.network.pacing import Pacer
 from collector.network.socket import CLOSE_TIMEOUT_S, Reader, Socket
@@ -117,6 +117,12 @@ class UnverifiedSocket(Socket):
         if self._is_ours(client):
             self._up.set()
             self.on_heartbeat(client)
+
+    def on_unread(self, client: Any, text: str, error: Exception) -> None:
+        """Give all sockets up: what ccxt could not read may have been of a book that it keeps."""
+        if self._is_ours(client) and self._reader is not None:
+            self._reader.on_unread(text, error)
+            self.give_up(mistaken(f"ccxt could not read a frame: {error!r}"))
 
     def on_down(self, client: Any, failure: Failure) -> None:
         """Give all sockets up when one is gone: the books begin anew."""
