@@ -35,7 +35,7 @@ def connections_of(exchange: str) -> Connections:
             mismatch_window_s=60.0,
         ),
     )
-    return Connections(context, lambda: None)
+    return Connections(context)
 
 
 def test_a_verified_exchange_is_read_by_the_router() -> None:
