@@ -1,15 +1,35 @@
 """Keep what is asked of one exchange, by name: what each name means, and why some of it is not collected."""
 
-from collections.abc import Container, Sequence
+import asyncio
+from collections.abc import Callable, Container, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from collector.clock import Clock
-from collector.errors import UserError
+from collector.errors import CollectorError, UserError
+from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
 from collector.events.notices import MarketRepeated, MarketsChosen, MarketsFound, PotentialHalt
 from collector.exchanges.exchange import MarketKind
 from collector.network.choosing import look_up
 from collector.network.markets import Markets
+
+CLAIM_PATIENCE_S = 2.0  # a database that does not answer gets the streams with their first rows
+
+Claim = Callable[[Sequence[StreamKey]], Future[int]]
+
+
+async def refusal(claim: Claim | None, keys: Sequence[StreamKey]) -> str | None:
+    """Claim streams in a database that several collectors share; return why that cannot be, or None."""
+    if claim is None:
+        return None
+    try:
+        await asyncio.wait_for(asyncio.wrap_future(claim(keys)), CLAIM_PATIENCE_S)
+    except UserError as error:
+        return str(error)
+    except (CollectorError, TimeoutError):
+        return None
+    return None
 
 
 class AskedFor:

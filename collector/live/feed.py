@@ -16,8 +16,7 @@ from collector.events.notices import StreamNow
 from collector.exchanges.exchange import MarketKind
 from collector.exchanges.meaning import depth_problem
 from collector.exchanges.registry import exchange_of
-from collector.live.asked_for import AskedFor, symbol_of
-from collector.live.claim import Claim, refusal
+from collector.live.asked_for import AskedFor, Claim, refusal, symbol_of
 from collector.live.connections import Connections, ExchangeContext
 from collector.live.first_contact import PATIENCE_S, Contact
 from collector.live.insisting import insist

@@ -14,7 +14,7 @@ from collector.live.first_contact import Contact
 from collector.live.limits import Pace
 from collector.network.attempts import Attempts, Next
 from collector.network.failures import Failure
-from collector.network.markets import Markets, Source, load_until
+from collector.network.markets import Markets, OnFailure, Source, load_until
 from collector.network.waiting import in_thread, wait_for_first
 
 LEAST_BETWEEN_S = 5.0  # two looks because of a name that nobody knows
@@ -90,9 +90,7 @@ class MarketList:
             await on_refreshed()
         self._settle()
 
-    async def _load(
-        self, stopped: asyncio.Event, on_failure: Callable[[int, StreamError, Failure, Next], None]
-    ) -> Markets | None:
+    async def _load(self, stopped: asyncio.Event, on_failure: OnFailure) -> Markets | None:
         pace, source = self._pace, self._source
         attempts = Attempts(pace.backoff, pace.refused_wait_s, host_is_known=source.endpoints.rest is None)
         return await load_until(stopped, source, pace.markets_timeout_s, attempts, on_failure)

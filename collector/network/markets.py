@@ -1,9 +1,9 @@
 """Load an exchange's markets once, off the streaming loop, and find what a symbol means."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakSet
 
 import ccxt
@@ -176,11 +176,8 @@ def _unlike(market: Any, plain: str) -> tuple[bool, bool]:
     return plain != _plain(market["id"]), market.get("expiry") is not None
 
 
-class OnFailure(Protocol):
-    """Who is told of each load that failed."""
-
-    def __call__(self, attempt: int, error: StreamError, failure: Failure, following: Next) -> None:
-        """Take the failure and what follows from it. Must not raise."""
+# What is told of each load that failed: which in a row, why, and what follows. Must not raise.
+OnFailure = Callable[[int, StreamError, Failure, Next], None]
 
 
 async def load_until(

@@ -166,7 +166,9 @@ def test_a_refusal_is_told_once_and_tried_again_slowly_until_it_is_over() -> Non
 
     async def scene() -> None:
         for dialled in (1, 2):
-            await rig.until(lambda dialled=dialled: rig.socket.dialled == dialled and len(rig.states) == dialled)
+            await rig.until(
+                lambda dialled=dialled: rig.socket.dialled == dialled and len(rig.states) == dialled
+            )
             assert rig.refusal is not None
             rig.rig.now_s += REFUSED_WAIT_S - 1.0
             await rig.woken()

@@ -130,11 +130,18 @@ def test_a_market_that_is_listed_no_longer_is_told_once(monkeypatch: pytest.Monk
         await rig.until(lambda: not rig.feed.refused)
 
     rig.run(scene)
-    assert [(one.code, one.symbol) for one in rig.halts if one.code == "delisted"] == [("delisted", "ETH/USDT")]
+    assert [(one.code, one.symbol) for one in rig.halts if one.code == "delisted"] == [
+        ("delisted", "ETH/USDT")
+    ]
 
 
 def test_a_list_that_cannot_be_refreshed_touches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed: list[Listing | Exception] = [Listing(BTC), KeyError("altname"), StreamError("no"), StreamError("no")]
+    failed: list[Listing | Exception] = [
+        Listing(BTC),
+        KeyError("altname"),
+        StreamError("no"),
+        StreamError("no"),
+    ]
     rig = FeedRig(monkeypatch, "BTC/USDT", answers=[*failed, Listing(BTC, NEW)], pace=OFTEN)
 
     async def scene() -> None:
@@ -180,7 +187,9 @@ def test_who_asked_for_a_look_is_answered_when_the_feed_ends(monkeypatch: pytest
     assert waiting[0].done()
 
 
-def test_a_fault_of_ours_beside_the_connections_is_told_and_they_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_beside_the_connections_is_told_and_they_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     faults = [ValueError("ours"), ValueError("ours")]
 
     def old(*_: object) -> bool:

@@ -183,7 +183,8 @@ def test_twenty_ends_while_others_ask_raise_nothing_but_our_own_error() -> None:
         raised: list[BaseException] = []
         answered = threading.Event()
         askers = [
-            threading.Thread(target=ask_on, args=(rig.thread, raised, answered), daemon=True) for _ in range(3)
+            threading.Thread(target=ask_on, args=(rig.thread, raised, answered), daemon=True)
+            for _ in range(3)
         ]
         for asker in askers:
             asker.start()

@@ -25,7 +25,9 @@ class Bases:
     ws: str | None = None
 
 
-def failures_of(error: Exception, monkeypatch: pytest.MonkeyPatch, rest: str | None) -> list[tuple[Failure, Next]]:
+def failures_of(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, rest: str | None
+) -> list[tuple[Failure, Next]]:
     """Load as often as `TRIES`, and fail each time."""
 
     def fail(source: Source, timeout_s: float) -> Markets:

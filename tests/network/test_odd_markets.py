@@ -40,6 +40,17 @@ def source(simulator: Simulator, exchange: str) -> Source:
     return Source(exchange, "live", Endpoints(ends["rest"], ends["ws"]), kinds)
 
 
+def loaded_or_refused(simulator: Simulator, exchange: str, words: int = 1) -> str | None:
+    """Load and look names up; return the first words of why that cannot be, or None."""
+    try:
+        markets = load_markets(source(simulator, exchange), 5.0)
+    except StreamError as error:
+        return ":".join(str(error).split(":")[:words])
+    assert markets.by_symbol
+    look_up(markets, NAMES)
+    return None
+
+
 WHOLE: dict[str, Fault] = {
     "nothing": lambda simulator, exchange: simulator.faults.rest_nothing(exchange),
     "half": lambda simulator, exchange: simulator.faults.rest_truncated(exchange),
@@ -57,19 +68,13 @@ def test_an_answer_that_is_no_list_raises_a_stream_error_or_leaves_the_rest(
     simulator: Simulator, exchange: str, answer: str
 ) -> None:
     WHOLE[answer](simulator, exchange)
-    try:
-        assert load_markets(source(simulator, exchange), 5.0).by_symbol
-    except StreamError as error:
-        assert str(error).startswith("could not load the markets: ")
+    assert loaded_or_refused(simulator, exchange) in {None, "could not load the markets"}
 
 
 @pytest.mark.parametrize("key", ["altname", "wsname", "base", "pair_decimals", "status", "fees"])
 def test_a_pair_of_kraken_without_one_of_its_keys(simulator: Simulator, key: str) -> None:
     simulator.faults.rest_missing_key("kraken", key, path="AssetPairs")
-    try:
-        look_up(load_markets(source(simulator, "kraken"), 5.0), NAMES)
-    except StreamError as error:
-        assert str(error).startswith("could not load the markets: bad_response: ")
+    assert loaded_or_refused(simulator, "kraken", 2) in {None, "could not load the markets: bad_response"}
 
 
 @pytest.mark.parametrize("exchange", SYMBOLS)
@@ -79,7 +84,7 @@ def test_a_list_with_anything_anywhere_in_it(
     """Keys left out, and values of other types: through ccxt's own parser."""
     answers: dict[str, Any] = {}
     fetch = ccxt.Exchange.fetch
-    chance, odd_url = random.Random(exchange), ""  # noqa: S311  (a test that repeats itself)
+    chance, odd_url = random.Random(exchange), ""
 
     def record(self: Any, url: str, *more: Any) -> Any:
         answers[url] = fetch(self, url, *more)

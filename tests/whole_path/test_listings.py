@@ -17,7 +17,7 @@ NEW = "NEW/USDT:USDT"
 
 
 def test_an_exchange_whose_list_cannot_be_read_costs_the_other_nothing(tmp_path: Path) -> None:
-    """A pair without its name, then a list of none, then half of one: told each time, and taken when it is whole."""
+    """A pair without its name, then a list of none, then half of one: taken when it is whole."""
     halts: list[PotentialHalt] = []
     symbols = {"bybit": [BTC], "kraken": ["BTC/USD"]}
     with Simulator(symbols=symbols, updates_per_s=100.0) as simulator:
