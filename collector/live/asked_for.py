@@ -70,7 +70,7 @@ class AskedFor:
     def refuse(
         self, what: str, code: str, text: str, symbol: str | None = None, *, awaited: bool = False
     ) -> None:
-        """Report, once, why something is not collected; `awaited`: it may be, with the next list of markets."""
+        """Report, once, why something is not collected; `awaited`: the next list of markets may have it."""
         if awaited:
             self.pending[what] = None
         self._refused[what] = f"{self._exchange}: {text}"

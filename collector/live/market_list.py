@@ -92,7 +92,8 @@ class MarketList:
 
     async def _load(self, stopped: asyncio.Event, on_failure: OnFailure) -> Markets | None:
         pace, source = self._pace, self._source
-        attempts = Attempts(pace.backoff, pace.refused_wait_s, host_is_known=source.endpoints.rest is None)
+        is_known = self.markets is not None or source.endpoints.rest is None
+        attempts = Attempts(pace.backoff, pace.refused_wait_s, host_is_known=is_known)
         return await load_until(stopped, source, pace.markets_timeout_s, attempts, on_failure)
 
     def _settle(self) -> None:

@@ -46,7 +46,7 @@ Answer = Listing | Exception
 
 
 class FeedRig:
-    """A feed of spot markets; each load of its markets is answered by the next of `answers`, the last for ever."""
+    """A feed of spot markets; each load is answered by the next of `answers`, the last one for ever."""
 
     def __init__(
         self,
