@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
@@ -75,7 +75,6 @@ class Feed:
         self._list = MarketList(wanted.source, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None
         self._stopped = asyncio.Event()
-        self._collected: dict[str, Any] = {}  # each market as it was listed, for one that is so no longer
         self._asked_for = AskedFor(self.exchange, wanted.symbols, clock=clock, events=events)
 
     async def run(self) -> None:
@@ -103,7 +102,9 @@ class Feed:
                 self._asked_for.alarm(NOTHING_TO_COLLECT, "; ".join(self._asked_for.refused))
             await asyncio.gather(
                 self._insist(lambda: self._supervise(connections, witness)),
-                self._insist(lambda: self._list.keep(self._stopped, self._refreshed)),
+                self._insist(
+                    lambda: self._list.keep(self._stopped, self._markets_collected, self._refreshed)
+                ),
             )
         finally:
             connections.stop()
@@ -130,7 +131,6 @@ class Feed:
                 key = StreamKey(self.exchange, market["symbol"], channel)
                 stream = None if key in present else self._make(kind, market, channel)
                 if stream is not None:
-                    self._collected[stream.key.symbol] = market
                     connections.place(stream)
                     present.add(stream.key)
                     new.append(stream.key)
@@ -233,8 +233,7 @@ class Feed:
     def _standby(self, stream: Stream) -> Stream:
         """Make a second stream of the same kind that stores nothing yet."""
         assert self._list.markets is not None  # noqa: S101  (loaded before anything was connected)
-        symbol = stream.key.symbol
-        market = self._list.markets.by_symbol.get(symbol) or self._collected[symbol]
+        market = self._list.markets.by_symbol[stream.key.symbol]
         return self._maker.make(stream.topic.kind, market, stream.key.channel, standby=True)
 
     def _context(self, markets: Markets, snapshots: Snapshots | None) -> ExchangeContext:
@@ -266,14 +265,18 @@ class Feed:
             return []
         return self.add(names)
 
-    async def _refreshed(self) -> None:
+    def _markets_collected(self) -> dict[str, Any]:
+        assert self._list.markets is not None  # noqa: S101  (loaded before anything is collected)
+        by_symbol = self._list.markets.by_symbol
+        symbols = (stream.key.symbol for stream in self._running().streams)
+        return {symbol: by_symbol[symbol] for symbol in symbols}
+
+    async def _refreshed(self, listed: Container[str]) -> None:
         """Collect what the list of markets has by now, and report what it has no longer."""
         names = list(self._asked_for.pending)
         if names and await self._collect(names):
             self._asked_for.begun(names)
-        assert self._list.markets is not None  # noqa: S101  (it is what was refreshed)
-        symbols = dict.fromkeys(stream.key.symbol for stream in self._running().streams)
-        self._asked_for.note_listed(self._list.markets.by_symbol, list(symbols))
+        self._asked_for.note_listed(listed, list(self._markets_collected()))
 
     def _make(self, kind: MarketKind, market: Any, channel: str) -> Stream | None:
         """Make a stream; None where that is not possible, which is told."""

@@ -3,8 +3,9 @@
 import asyncio
 import gc
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container, Mapping
 from concurrent.futures import Future
+from typing import Any
 
 from collector.clock import Clock
 from collector.errors import StreamError
@@ -47,7 +48,7 @@ class MarketList:
             self.markets = loaded
             gc.freeze()  # markets seldom change: nothing for the collector to walk
         else:
-            self.markets.renew(loaded)
+            self.markets.renew(loaded, {})
         self.trouble = None
         self._contact.has_markets()
         if self._failed_before:
@@ -55,15 +56,23 @@ class MarketList:
             self._publish_state(State.ONLINE)
         return self.markets
 
-    async def keep(self, stopped: asyncio.Event, on_refreshed: Callable[[], Awaitable[None]]) -> None:
-        """Look at the list every `markets_every_s`, and whenever asked to, until stopped."""
+    async def keep(
+        self,
+        stopped: asyncio.Event,
+        collected: Callable[[], Mapping[str, Any]],
+        on_refreshed: Callable[[Container[str]], Awaitable[None]],
+    ) -> None:
+        """Look at the list every `markets_every_s`, and whenever asked to, until stopped.
+
+        Markets that are collected are kept, listed or not: their names go on meaning them. `on_refreshed` is
+        given the symbols that are listed.
+        """
         assert self.markets is not None  # noqa: S101  (`load` comes first)
         try:
             while not stopped.is_set():
                 await wait_for_first(stopped.wait(), self._asked.wait(), timeout_s=self._pace.markets_every_s)
-                self._asked.clear()
                 if not stopped.is_set():
-                    await self._refresh(self.markets, stopped, on_refreshed)
+                    await self._refresh(self.markets, stopped, collected, on_refreshed)
         finally:
             self._settle()
 
@@ -78,16 +87,21 @@ class MarketList:
         return looked
 
     async def _refresh(
-        self, markets: Markets, stopped: asyncio.Event, on_refreshed: Callable[[], Awaitable[None]]
+        self,
+        markets: Markets,
+        stopped: asyncio.Event,
+        collected: Callable[[], Mapping[str, Any]],
+        on_refreshed: Callable[[Container[str]], Awaitable[None]],
     ) -> None:
         later = await self._load(stopped, self._not_refreshed)
         self._looked_s = time.monotonic()
         if later is not None:
             self.trouble = None
+            listed = frozenset(later.by_symbol)
             # Off the loop: thousands of markets are compared. What is equal stays, frozen as it is.
             if await in_thread("markets", lambda: markets.differ_from(later)):
-                markets.renew(later)
-            await on_refreshed()
+                markets.renew(later, collected())
+            await on_refreshed(listed)
         self._settle()
 
     async def _load(self, stopped: asyncio.Event, on_failure: OnFailure) -> Markets | None:
@@ -97,6 +111,7 @@ class MarketList:
         return await load_until(stopped, source, pace.markets_timeout_s, attempts, on_failure)
 
     def _settle(self) -> None:
+        self._asked.clear()
         waiting, self._waiting = self._waiting, []
         for looked in waiting:
             if looked.set_running_or_notify_cancel():

@@ -84,8 +84,9 @@ class Markets:
         """Return whether the exchange lists anything else now."""
         return bool(self.by_symbol != later.by_symbol)
 
-    def renew(self, later: "Markets") -> None:
-        """Take what the exchange lists now, for everybody who shares these markets."""
+    def renew(self, later: "Markets", kept: Mapping[str, Any]) -> None:
+        """Take what the exchange lists now, for all who share these markets; keep some, listed or not."""
+        later.loaded.markets = {**kept, **later.by_symbol}
         for exchange in (self.loaded, *self._sharing):
             exchange.set_markets_from_exchange(later.loaded)
 

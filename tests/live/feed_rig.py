@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from copy import copy
 from typing import Any
 
 import pytest
@@ -118,4 +119,4 @@ class FeedRig:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return Markets(answer, source.kinds)
+        return Markets(copy(answer), source.kinds)  # each load makes an object of its own

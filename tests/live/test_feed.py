@@ -117,7 +117,7 @@ def test_a_name_that_is_wanted_no_longer_is_not_looked_at_again(monkeypatch: pyt
     rig.run(scene)
 
 
-def test_a_market_that_is_listed_no_longer_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_market_that_is_listed_no_longer_is_told_each_time_once(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = FeedRig(monkeypatch, "BTC/USDT", "ETH/USDT", answers=[Listing(BTC, ETH), Listing(BTC)], pace=OFTEN)
 
     async def scene() -> None:
@@ -126,13 +126,16 @@ def test_a_market_that_is_listed_no_longer_is_told_once(monkeypatch: pytest.Monk
         assert len(rig.streams) == 2  # while it sends anything, that is taken
         (one,) = [stream for stream in rig.feed._connections.streams if stream.key.symbol == "ETH/USDT"]
         assert rig.feed._standby(one).key == one.key  # a change of connections does not need the list
+        assert rig.feed.symbol_of("ethusdt") == "ETH/USDT"  # and its name goes on meaning it
         rig.answers = [Listing(BTC, ETH)]
         await rig.until(lambda: not rig.feed.refused)
+        rig.answers = [Listing(BTC)]
+        await rig.until(lambda: rig.feed.refused)
+        assert [key.symbol for key in rig.feed.remove(["ethusdt"])] == ["ETH/USDT"]
+        await rig.until(lambda: not rig.feed.refused and rig.feed.symbol_of("ethusdt") is None)
 
     rig.run(scene)
-    assert [(one.code, one.symbol) for one in rig.halts if one.code == "delisted"] == [
-        ("delisted", "ETH/USDT")
-    ]
+    assert [one.symbol for one in rig.halts if one.code == "delisted"] == ["ETH/USDT"] * 2
 
 
 def test_a_list_that_cannot_be_refreshed_touches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
