@@ -43,7 +43,7 @@ class AskedFor:
         self._events = events
         self._refused: dict[str, str] = {}  # in words, by what was asked for
         self._delisted: dict[str, str] = {}  # in words, by symbol
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()  # what, and under which code
 
     @property
     def refused(self) -> list[str]:
@@ -74,14 +74,15 @@ class AskedFor:
         if awaited:
             self.pending[what] = None
         self._refused[what] = f"{self._exchange}: {text}"
-        if self._refused[what] not in self._told:
-            self._told.add(self._refused[what])
+        if (what, code) not in self._told:
+            self._told.add((what, code))
             self.alarm(code, text, symbol or what)
 
     def forget(self, name: str) -> None:
         """Ask for a name no longer."""
         for one in (self.names, self.pending, self._refused, self._delisted):
             one.pop(name, None)
+        self._told = {told for told in self._told if told[0] != name}
 
     def begun(self, names: Sequence[str]) -> None:
         """Report what can be collected after all."""

@@ -94,6 +94,9 @@ def test_a_name_is_looked_at_again_with_each_list_and_told_once(monkeypatch: pyt
     async def scene() -> None:
         await rig.until(lambda: rig.loads > 3)
         assert rig.streams == ["BTC/USDT"]
+        assert rig.feed.refused[0].endswith("similar names: none")
+        rig.answers = [Listing(BTC, market("NEWER/USDT"))]
+        await rig.until(lambda: rig.feed.refused[0].endswith("similar names: NEWER/USDT"))
         rig.answers = [Listing(BTC, NEW)]
         await rig.until(lambda: rig.streams == ["BTC/USDT", "NEW/USDT"])
         assert rig.feed.refused == []
