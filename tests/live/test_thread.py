@@ -161,6 +161,20 @@ def test_the_thread_ends_only_when_asked_to() -> None:
     assert rig.thread.join(DEADLINE_S)
 
 
+def test_it_is_idle_only_where_no_exchange_has_anything_to_collect() -> None:
+    rig = Rig()
+    assert not rig.thread.is_idle  # there is no feed yet
+    rig.thread.start()
+    try:
+        for idle, together in (((True, False), False), ((False, True), False), ((True, True), True)):
+            for feed, is_idle in zip(rig.feeds, idle, strict=True):
+                feed.is_idle = is_idle
+            assert rig.thread.is_idle is together
+    finally:
+        rig.thread.ask_to_stop()
+        assert rig.thread.join(DEADLINE_S)
+
+
 def test_what_keeps_it_from_beginning_is_kept() -> None:
     error = ValueError("ours")
     ended = threading.Event()
