@@ -11,6 +11,8 @@ from collector.events.notices import (
     FirstContact,
     MarketRepeated,
     MarketsChosen,
+    MarketsFound,
+    MarketsNotRefreshed,
     PotentialHalt,
     SegmentChanged,
     SnapshotFailed,
@@ -34,6 +36,8 @@ def log_events(events: EventBus) -> None:
     events.attach(WitnessDisagreed, _log_witness)
     events.attach(MarketsChosen, _log_choices)
     events.attach(MarketRepeated, _log_repeated)
+    events.attach(MarketsNotRefreshed, _log_not_refreshed)
+    events.attach(MarketsFound, _log_found)
     events.attach(FirstContact, _log_contact)
     events.attach(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
 
@@ -93,6 +97,14 @@ def _log_repeated(event: MarketRepeated) -> None:
     log.warning(
         "markets.repeated", exchange=event.exchange, market=event.symbol, names=names, collected="once"
     )
+
+
+def _log_not_refreshed(event: MarketsNotRefreshed) -> None:
+    log.warning("markets.not_refreshed", exchange=event.exchange, detail=event.detail)
+
+
+def _log_found(event: MarketsFound) -> None:
+    log.info("markets.found", exchange=event.exchange, names=_some(event.names))
 
 
 def _log_contact(event: FirstContact) -> None:

@@ -12,7 +12,8 @@ from collector.exchanges.meaning import kinds_in_order
 from collector.features.options import Sampling
 from collector.features.practical import TOTAL_LEVELS
 from collector.features.stream_facts import StreamFacts
-from collector.live.feed import Claim, Feed
+from collector.live.asked_for import Claim
+from collector.live.feed import Feed
 from collector.live.limits import Limits, Wanted
 from collector.live.thread import StreamThread
 from collector.network.markets import Source

@@ -159,6 +159,24 @@ class MarketRepeated:
 
 
 @dataclass(frozen=True, slots=True)
+class MarketsNotRefreshed:
+    """The list of markets could not be looked at again; what is collected goes on, and so do the tries."""
+
+    exchange: str
+    at_ns: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarketsFound:
+    """Names that meant no market, or none that could be collected, do now: their streams begin."""
+
+    exchange: str
+    at_ns: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FirstContact:
     """An exchange that nothing has come from yet cannot be reached (`why` says so), or now it can (None)."""
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from collector.clock import Clock
 from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
-from collector.events.notices import PotentialHalt
 from collector.exchanges.addresses import websocket
 from collector.exchanges.exchange import MarketKind, WebsocketLimits, kind_of
 from collector.exchanges.registry import exchange_of
@@ -22,7 +21,6 @@ from collector.live.topic_subscriptions import TopicSubscriptions
 from collector.live.unverified.books import UnverifiedBooks
 from collector.live.unverified.socket import UnverifiedSocket
 from collector.network.attempts import Attempts
-from collector.network.failures import Failure
 from collector.network.markets import Markets, Source
 from collector.network.pacing import Pacer, at_most
 from collector.network.snapshots import Snapshots
@@ -132,11 +130,9 @@ def _pacer(shared: ExchangeContext, context: ConnectionContext) -> Pacer:
 class Connections:
     """The connections of one exchange. Lives in the websocket thread's loop."""
 
-    def __init__(self, context: ExchangeContext, on_end: Callable[[], None]) -> None:
+    def __init__(self, context: ExchangeContext) -> None:
         self.connections: list[Connection] = []
-        self.refused: list[str] = []  # what no connection brings any more, in words
         self._context = context
-        self._on_end = on_end
         self._protocol = exchange_of(context.source.exchange)
         limits = at_most(self._protocol.limits.connects, context.pace.connects_a_second)
         self._connects = Turnstile(*limits)
@@ -148,6 +144,12 @@ class Connections:
     def streams(self) -> list[Stream]:
         """Return what is collected."""
         return [stream for one in self.connections for stream in one.subscriptions.streams]
+
+    @property
+    def refused(self) -> list[str]:
+        """Return what the exchange refuses now, in words: whole connections, and streams."""
+        whole = [one.refusal for one in self.connections if one.refusal is not None]
+        return [*whole, *(text for one in self.connections for text in one.subscriptions.refused)]
 
     def place(self, stream: Stream) -> None:
         """Put a stream on a connection with room that can tell its frames apart, or on a new one."""
@@ -175,9 +177,8 @@ class Connections:
             context,
             make_parts(self._context, context, streams),
             connects=self._connects,
-            attempts=Attempts(pace.backoff, host_is_known=source.endpoints.ws is None),
+            attempts=Attempts(pace.backoff, pace.refused_wait_s, host_is_known=source.endpoints.ws is None),
             alarm_after_attempts=pace.max_reconnect_attempts,
-            on_refused=self._refused,
         )
         self.connections.append(connection)
         return connection
@@ -212,22 +213,6 @@ class Connections:
         room = fits(present, stream.topic.name, stream.key, self._protocol.limits, most_a_second)
         return room and connection.subscriptions.tells_apart(stream)
 
-    def _refused(self, connection: Connection, failure: Failure) -> None:
-        """Stop what the exchange refuses for good: that connection, or everything when no other is open."""
-        exchange = self._context.source.exchange
-        others = [one for one in self.connections if one is not connection and one.age_s > 0]
-        streams = connection.subscriptions.streams if others else self.streams
-        what = ", ".join(f"{one.key.symbol} {one.key.channel}" for one in streams) if others else "everything"
-        words = f"{exchange}: {what} refused for good by {connection.address.url}: {failure}"
-        self.refused.append(words)
-        self._context.events.publish(
-            PotentialHalt(exchange, "connection_refused", words, self._context.clock.now_ns())
-        )
-        if others:
-            self.connections.remove(connection)
-        else:
-            self._on_end()
-
     async def ended(self) -> None:
         """Wait until no connection runs any more."""
-        await asyncio.gather(*self._running)
+        await asyncio.gather(*self._running, return_exceptions=True)

@@ -26,6 +26,10 @@ class Expected:
         """Ask no longer for the names that mean these markets."""
         self._meant = {name: symbol for name, symbol in self._meant.items() if symbol not in symbols}
 
+    def forget(self, name: str) -> None:
+        """Ask no longer for a name."""
+        self._meant = {one: symbol for one, symbol in self._meant.items() if one != name}
+
     @property
     def keys(self) -> list[StreamKey]:
         """Return the streams, each once; a market by its name as written while nobody knows what it means."""

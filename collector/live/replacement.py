@@ -38,7 +38,8 @@ async def replace(
     while waiting and time.monotonic() < deadline_s and not stopped.is_set():
         waiting &= set(old.subscriptions.streams)  # some may be wanted no longer
         waiting -= {stream for stream in waiting if standbys[stream].take_over(stream, new.liveness)}
-        if new.stopping:  # refused for good: the old one serves until it is cut
+        if new.stopping or new.refusal is not None:  # the old one serves until it is cut
+            connections.retire(new)
             old.is_leaving = False
             return
         if waiting:

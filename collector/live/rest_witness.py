@@ -62,11 +62,13 @@ class RestWitness:
         now_s = self._monotonic_s()
         self._until_s = self._until_s or now_s + PATIENCE_S
         is_over = True
-        with suppress(StreamError, asyncio.CancelledError):  # no answer: the next one will do
-            is_over = self._compared(book, fetch.result()) or now_s > self._until_s
-        if is_over:
-            book.expect_snapshot(False)
-            self._book = self._fetch = None
+        try:
+            with suppress(StreamError, asyncio.CancelledError):  # no answer: the next one will do
+                is_over = self._compared(book, fetch.result()) or now_s > self._until_s
+        finally:  # also after a fault of ours: the comparison must not be in the way of all others
+            if is_over:
+                book.expect_snapshot(False)
+                self._book = self._fetch = None
 
     def _compared(self, book: BookStream, snapshot: Snapshot) -> bool:
         difference = book.compare(snapshot)

@@ -63,7 +63,7 @@ class Snapshots:
         pause_s = failure.retry_after_s
         if failure.kind is FailureClass.RATE_LIMIT:
             pause_s = budget.refused(failure.retry_after_s)
-        permanent = failure.kind is FailureClass.PERMANENT
+        permanent = failure.kind is FailureClass.PERMANENT and not failure.is_of_access  # access comes back
         return StreamError(f"{failure.cause}: {failure.detail}", permanent=permanent, retry_after_s=pause_s)
 
     def _header(self, name: str) -> float | None:

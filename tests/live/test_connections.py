@@ -37,7 +37,7 @@ def connections_of(exchange: str) -> Connections:
             mismatch_window_s=60.0,
         ),
     )
-    return Connections(context, lambda: None)
+    return Connections(context)
 
 
 def stream_of(symbol: str, channel: str) -> Stream:

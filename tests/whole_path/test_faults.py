@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from collector.bot.health import reasons_of
-from collector.events.notices import PotentialHalt, SegmentChanged, State, SystemState
+from collector.events.notices import PotentialHalt, SegmentChanged, SnapshotFailed, State, SystemState
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -85,6 +85,25 @@ def test_an_exchange_that_cannot_be_reached_stops_cleanly(tmp_path: Path) -> Non
     assert halts[0].reason.startswith("attempt 3: ")
     assert {(one.connection, one.state) for one in states} == {("bybit.markets", State.DISCONNECTED)}
     assert report.good
+
+
+def test_a_rest_that_refuses_access_for_a_while_ends_no_book(tmp_path: Path) -> None:
+    """A key that was not renewed in time, a gateway that wants to be signed in to: it passes."""
+    halts: list[PotentialHalt] = []
+    failed: list[SnapshotFailed] = []
+    market = next(one for one in MARKETS if str(one) == "binance spot")
+    with running(tmp_path / "live.db", market=market) as rig:
+        rig.collector.events.attach(PotentialHalt, halts.append)
+        rig.collector.events.attach(SnapshotFailed, failed.append)
+        victim = market.symbols[0]
+        denied = '{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
+        rig.simulator.faults.rest_status("binance", 401, count=2, path="depth", body=denied)
+        rig.simulator.faults.gap("binance", victim)
+        wait_until(lambda: rig.snapshots(victim) >= 2, "verified again")
+        assert len(failed) == 2
+        assert "-2015" in failed[0].detail
+        assert not halts
+        stop_and_check(rig)
 
 
 def snapshots_sent(rig: Rig, symbol: str) -> int:

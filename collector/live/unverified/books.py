@@ -15,7 +15,7 @@ from collector.live.subscriptions import Subscriptions
 from collector.live.unverified.rest_checks import RestChecks
 from collector.live.unverified.socket import UnverifiedSocket
 from collector.network.failure_table import FailureClass
-from collector.network.failures import Failure, classify, gone, mistaken
+from collector.network.failures import MOST_SUSPICIOUS_TRIES, Failure, classify, gone, mistaken
 from collector.network.waiting import wait_for_first
 from collector.retry import Backoff
 from collector.streams.book_stream import BookStream
@@ -191,13 +191,18 @@ class UnverifiedBooks(Subscriptions):
             failures += 1
 
     def _failed(self, symbol: str, failure: Failure) -> bool:
-        """Handle a failure that ccxt reports of one market; True when asking again cannot help."""
-        if failure.kind is FailureClass.PERMANENT and not self._is_about(symbol, failure):
-            return False
-        count = self._suspicious[symbol] = self._suspicious.get(symbol, 0) + failure.suspicious
-        if failure.stops(count):
+        """Handle a failure that ccxt reports of one market; True when the watch is over."""
+        if failure.is_of_access:
+            self._socket.give_up(failure)  # of us, not of the market: the connection is tried again slowly
+            return True
+        if failure.kind is FailureClass.PERMANENT:
+            if not self._is_about(symbol, failure):
+                return False
             self._refuse_market(symbol, str(failure))
             return True
+        self._suspicious[symbol] = self._suspicious.get(symbol, 0) + failure.suspicious
+        if self._suspicious[symbol] == MOST_SUSPICIOUS_TRIES:
+            self._context.halt("unreachable", f"{failure}; tries go on", symbol)
         if failure.kind is FailureClass.RESYNC:
             self._lose(symbol, failure.cause, failure.detail)
         return False
