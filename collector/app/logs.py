@@ -12,6 +12,7 @@ from collector.events.notices import (
     MarketRepeated,
     MarketsChosen,
     PotentialHalt,
+    RequestRefused,
     SegmentChanged,
     SnapshotFailed,
     SystemState,
@@ -30,6 +31,7 @@ def log_events(events: EventBus) -> None:
     events.attach(SegmentChanged, _log_segment)
     events.attach(PotentialHalt, _log_halt)
     events.attach(SnapshotFailed, _log_snapshot)
+    events.attach(RequestRefused, _log_refusal)
     events.attach(MarketsChosen, _log_choices)
     events.attach(MarketRepeated, _log_repeated)
     events.attach(FirstContact, _log_contact)
@@ -64,6 +66,15 @@ def _log_database(event: DatabaseState) -> None:
 
 def _log_snapshot(event: SnapshotFailed) -> None:
     log.warning("snapshot.failed", exchange=event.exchange, symbol=event.symbol, detail=event.detail)
+
+
+def _log_refusal(event: RequestRefused) -> None:
+    """Log a refusal that is asked about again; one to unsubscribe does no harm."""
+    shown = {"connection": event.connection, "topics": _some(event.topics), "words": event.words}
+    if event.again_in_s is None:
+        log.debug("unsubscribe.refused", **shown)
+    else:
+        log.info("subscription.put_off", **shown, again_in_s=round(event.again_in_s, 3))
 
 
 def _log_choices(event: MarketsChosen) -> None:

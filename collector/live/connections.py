@@ -16,6 +16,7 @@ from collector.exchanges.registry import exchange_of
 from collector.live.connection import Connection, Parts
 from collector.live.context import Address, ConnectionContext
 from collector.live.limits import Pace
+from collector.live.refusals import PutOff, RefusedStreams
 from collector.live.requests import ControlMessages, Requests
 from collector.live.resync import Resyncs
 from collector.live.topic_subscriptions import TopicSubscriptions
@@ -84,7 +85,15 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
     return Parts(
         socket,
         Heart(pace.heartbeat_s, beat, context.monotonic_s),
-        TopicSubscriptions(streams, context, shared.new_resyncs(), requests, router, shared.snapshots),
+        TopicSubscriptions(
+            streams,
+            context,
+            shared.new_resyncs(),
+            requests,
+            router,
+            shared.snapshots,
+            PutOff(pace.backoff, pace.max_reconnect_attempts),
+        ),
         router.take,
     )
 
@@ -113,6 +122,7 @@ class Connections:
     def __init__(self, context: ExchangeContext, on_end: Callable[[], None]) -> None:
         self.connections: list[Connection] = []
         self.refused: list[str] = []  # what no connection brings any more, in words
+        self.refused_streams = RefusedStreams()  # what is refused topic by topic
         self._context = context
         self._on_end = on_end
         self._protocol = exchange_of(context.source.exchange)
@@ -128,6 +138,17 @@ class Connections:
         return [stream for one in self.connections for stream in one.subscriptions.streams]
 
     def place(self, stream: Stream) -> None:
+        """Collect a stream, also one that was refused before."""
+        self.refused_streams.accepted(stream.key)
+        self._place(stream)
+
+    def retry_refused(self) -> None:
+        """Ask once more for the streams refused for good: what markets there are may have changed."""
+        for stream in self.refused_streams.take_given_up(one.key for one in self.streams):
+            self._place(stream)
+        self.start()
+
+    def _place(self, stream: Stream) -> None:
         """Put a stream on a connection with room that can tell its frames apart, or on a new one."""
         url = self._url(stream)
         for connection in self.connections:
@@ -147,6 +168,7 @@ class Connections:
             self._context.clock,
             self._context.events,
             time.monotonic,
+            refused=self.refused_streams,
         )
         make_parts = verified_parts if self._protocol.is_verified else unverified_parts
         connection = Connection(

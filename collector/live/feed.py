@@ -180,6 +180,7 @@ class Feed:
                 symbols.add(collected(self._markets, name, present))
             except UserError as error:
                 self._refuse(name, "bad_symbol", str(error))
+        self._running().refused_streams.forget(symbols | {self.symbol_of(name) for name in names})
         ended: list[StreamKey] = []
         for connection in self._running().connections:
             for stream in connection.subscriptions.streams:
@@ -213,8 +214,7 @@ class Feed:
         """What was asked for and cannot be collected, each with its reason."""
         if self._connections is None:
             return list(self._refused)
-        by_topic = (text for one in self._connections.connections for text in one.subscriptions.refused)
-        return [*self._refused, *self._connections.refused, *by_topic]
+        return [*self._refused, *self._connections.refused, *self._connections.refused_streams.words]
 
     async def _supervise(self, connections: Connections, witness: RestWitness | None) -> None:
         """Replace each connection before the exchange cuts it, and compare books with REST, until stopped."""

@@ -20,6 +20,7 @@ from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.exchange import Exchange
 from collector.exchanges.registry import EXCHANGES
 from collector.live.context import Address, ConnectionContext
+from collector.live.refusals import PutOff
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.topic_subscriptions import TopicSubscriptions
@@ -99,6 +100,7 @@ class SubscriptionsRig:
             self.requests,
             self.router,
             self.snapshots,  # type: ignore[arg-type]
+            PutOff(FullBackoff(1.0, 60.0), 10),
         )
 
     def hear(self, said: Message | FrameError, text: str = "") -> None:

@@ -22,6 +22,7 @@ class _Envelope(msgspec.Struct, gc=False):
     method: str | None = None
     success: bool | None = None
     error: str | None = None
+    refusal: str | None = msgspec.field(name="Error", default=None)  # as the guide writes it, of a rate
     symbol: str | None = None
     req_id: int | None = None
     result: msgspec.Raw = msgspec.Raw()
@@ -70,9 +71,14 @@ def _read(text: str) -> Sequence[Message]:
         return [Status(each.system) for each in _status_decoder.decode(text).data]
     if envelope.channel == "heartbeat" or envelope.method == "pong":
         return (Heartbeat(),)
-    if envelope.method in {"subscribe", "unsubscribe"} and envelope.success is not None:
-        return (_ack(envelope, envelope.success),)
-    return (Other(),)
+    return (_ack(envelope, envelope.success is True) if _is_answer(envelope) else Other(),)
+
+
+def _is_answer(envelope: _Envelope) -> bool:
+    """Return whether it answers a subscription; a refusal does not always say what it refuses."""
+    if envelope.error or envelope.refusal:
+        return envelope.method in {None, "subscribe", "unsubscribe"}
+    return envelope.method in {"subscribe", "unsubscribe"} and envelope.success is not None
 
 
 def _ack(envelope: _Envelope, accepted: bool) -> Ack:
@@ -80,7 +86,7 @@ def _ack(envelope: _Envelope, accepted: bool) -> Ack:
     if not accepted:
         known = channel is not None and envelope.symbol is not None
         topic = name(str(channel), str(envelope.symbol)) if known else None
-        return Ack(request_id, False, envelope.error or "", topic)
+        return Ack(request_id, False, envelope.error or envelope.refusal or "", topic)
     confirmed = _subscribed_decoder.decode(envelope.result)
     return Ack(request_id, True, "; ".join(confirmed.warnings), _topic(confirmed))
 
