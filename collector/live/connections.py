@@ -16,7 +16,8 @@ from collector.exchanges.registry import exchange_of
 from collector.live.connection import Connection, Parts
 from collector.live.context import Address, ConnectionContext
 from collector.live.limits import Pace
-from collector.live.refusals import PutOff, RefusedStreams
+from collector.live.put_off import PutOff, PutOffStreams
+from collector.live.refusals import RefusedStreams
 from collector.live.requests import ControlMessages, Requests
 from collector.live.resync import Resyncs
 from collector.live.topic_subscriptions import TopicSubscriptions
@@ -92,7 +93,7 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
             requests,
             router,
             shared.snapshots,
-            PutOff(pace.backoff, pace.max_reconnect_attempts),
+            PutOffStreams(context, PutOff(pace.backoff, pace.max_reconnect_attempts)),
         ),
         router.take,
     )

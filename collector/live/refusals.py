@@ -1,16 +1,11 @@
-"""Decide what becomes of a refused subscription: asked for again, and when, or given up. No I/O, no clock."""
+"""Read what a refused subscription means, and keep what an exchange refuses. No I/O, no clock."""
 
-from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable
 from enum import Enum, auto
 
 from collector.events.batch import StreamKey
 from collector.exchanges.exchange import RefusalWords
-from collector.retry import Backoff
 from collector.streams.stream import Stream
-
-MOST_UNKNOWN_TRIES = 5  # at the pace of a backoff, after words that nobody knows
-SLOW_RETRY_S = 600.0
 
 # What exchanges say that name no code. An exchange's own words come first.
 ALREADY = ("already subscribed",)
@@ -53,53 +48,6 @@ def meaning_of(words: str, own: RefusalWords) -> Meaning:
 
 def _is_code(one: str) -> bool:
     return one.removeprefix("-").isdigit()
-
-
-@dataclass(slots=True)
-class _Topic:
-    tries: int = 0  # refused in a row
-    due_s: float | None = None  # None: it was asked for, and the answer is awaited
-
-
-class PutOff:
-    """The topics of one connection that were refused and are asked for again later."""
-
-    def __init__(self, backoff: Backoff, alarm_after: int) -> None:
-        self._backoff = backoff
-        self._alarm_after = alarm_after
-        self._topics: dict[str, _Topic] = {}
-
-    def put_off(self, topics: Sequence[str], meaning: Meaning, now_s: float) -> tuple[float, bool]:
-        """Schedule topics refused together to be asked for together; returns the wait and whether to tell."""
-        refused = [self._topics.setdefault(name, _Topic()) for name in topics]
-        before = max(one.tries for one in refused)
-        is_slow = meaning is Meaning.UNKNOWN and before >= MOST_UNKNOWN_TRIES
-        wait_s = SLOW_RETRY_S if is_slow else self._backoff.wait_s(before)
-        for one in refused:
-            one.tries = before + 1
-            one.due_s = now_s + wait_s
-        return wait_s, is_slow or before + 1 >= self._alarm_after
-
-    def waits(self, topic: str) -> bool:
-        """Return whether a topic waits to be asked for again."""
-        waiting = self._topics.get(topic)
-        return waiting is not None and waiting.due_s is not None
-
-    def take_due(self, now_s: float) -> list[str]:
-        """Return the topics to ask for now; their answers are awaited from here on."""
-        due = [name for name, one in self._topics.items() if one.due_s is not None and now_s >= one.due_s]
-        for name in due:
-            self._topics[name].due_s = None
-        return due
-
-    def all_asked(self) -> None:
-        """Record that every topic was asked for, on a new socket; how often each was refused is kept."""
-        for one in self._topics.values():
-            one.due_s = None
-
-    def forget(self, topic: str) -> None:
-        """Forget a topic that was accepted, given up or removed."""
-        self._topics.pop(topic, None)
 
 
 class RefusedStreams:

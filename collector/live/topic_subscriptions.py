@@ -7,9 +7,10 @@ from collector.book.bridged import STALE_SNAPSHOT
 from collector.book.verified import Did
 from collector.errors import StreamError
 from collector.events.messages import Ack, Snapshot
-from collector.events.notices import RequestRefused, SnapshotFailed
+from collector.events.notices import SnapshotFailed
 from collector.live.context import ConnectionContext
-from collector.live.refusals import Meaning, PutOff, meaning_of
+from collector.live.put_off import PutOffStreams
+from collector.live.refusals import Meaning, meaning_of
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions
@@ -30,7 +31,7 @@ class TopicSubscriptions(Subscriptions):
         requests: Requests,
         router: Router,
         snapshots: Snapshots | None,
-        put_off: PutOff,
+        put_off: PutOffStreams,
     ) -> None:
         super().__init__(streams, context, resyncs)
         self._requests = requests
@@ -39,7 +40,6 @@ class TopicSubscriptions(Subscriptions):
         self._put_off = put_off
         self._to_subscribe: list[str] = []
         self._fetches: set[asyncio.Task[None]] = set()
-        self.unsubscribes_refused = 0
         for stream in streams:
             router.add(stream)
 
@@ -56,13 +56,13 @@ class TopicSubscriptions(Subscriptions):
     def remove(self, stream: Stream) -> None:
         """Stop collecting a stream; what it still sends is counted and not stored."""
         super().remove(stream)
-        self._put_off.forget(stream.topic.name)
+        self._put_off.schedule.forget(stream.topic.name)
 
     async def begin(self, on_connected: Callable[[], None]) -> None:
         """Subscribe everything on a new socket, which is open."""
         on_connected()
         self._to_subscribe.clear()
-        self._put_off.all_asked()
+        self._put_off.schedule.all_asked()
         while self._to_leave:  # the new socket never subscribed them
             self._router.drop(self._to_leave.pop())
         await self._subscribe(list(self._streams))
@@ -72,7 +72,7 @@ class TopicSubscriptions(Subscriptions):
         while self._to_leave:
             await self._unsubscribe(self._to_leave[0].topic.name)
             self._router.drop(self._to_leave.pop(0))
-        topics = [*self._to_subscribe, *self._put_off.take_due(self._context.monotonic_s())]
+        topics = [*self._to_subscribe, *self._put_off.schedule.take_due(self._context.monotonic_s())]
         self._to_subscribe.clear()
         await self._subscribe(topics)
         await self._refresh()
@@ -89,7 +89,7 @@ class TopicSubscriptions(Subscriptions):
 
     async def _refresh(self) -> None:
         now_ns, now_s = self._context.clock.now_ns(), self._context.monotonic_s()
-        books = [book for book in self.books if not self._put_off.waits(book.topic.name)]
+        books = [book for book in self.books if not self._put_off.schedule.waits(book.topic.name)]
         for stream in books:
             if stream.in_question and self._resyncs.is_unanswered(stream, now_ns, now_s):
                 stream.lose("stale", "silent, and no snapshot when asked for one", alive_until_ns=None)
@@ -121,8 +121,7 @@ class TopicSubscriptions(Subscriptions):
         refusals = [ack for ack in await self._requests.ask(request_id, request) if not ack.accepted]
         if not refusals:
             return None
-        self.unsubscribes_refused += 1
-        self._publish_refusal([topic], refusals[0].text, None)
+        self._put_off.unsubscribe_refused(topic, refusals[0].text)
         return meaning_of(refusals[0].text, self._context.protocol.refusals)
 
     async def _subscribe(self, topics: Sequence[str]) -> None:
@@ -153,7 +152,7 @@ class TopicSubscriptions(Subscriptions):
         if meaning is None:
             self._accepted(streams)
         elif meaning is Meaning.PASSING:
-            self._put_off_streams(streams, meaning, ack.text)
+            self._put_off.put_off(streams, meaning, ack.text)
         elif len(streams) > 1:  # it does not say which of them it is about
             for topic in topics:
                 await self._subscribe([topic])
@@ -165,35 +164,15 @@ class TopicSubscriptions(Subscriptions):
         elif meaning is Meaning.PERMANENT:
             self._refuse(topics[0], ack.text)
         else:
-            self._put_off_streams(streams, meaning, ack.text)
-
-    def _put_off_streams(self, streams: Sequence[Stream], meaning: Meaning, words: str) -> None:
-        """Ask again later, for all of a request at once; tell it when that does not help."""
-        topics = [stream.topic.name for stream in streams]
-        wait_s, is_lasting = self._put_off.put_off(topics, meaning, self._context.monotonic_s())
-        self._publish_refusal(topics, words, wait_s)
-        for stream in streams:
-            stream.lose("refused", words, alive_until_ns=None)
-        if not is_lasting:
-            return
-        told = [one for one in streams if self._context.refused.tell(one, f"{words}; tries go on")]
-        if told:
-            names = ", ".join(one.topic.name for one in told)
-            symbol = told[0].key.symbol if len(told) == 1 else None
-            self._context.halt("subscription_refused", f"{names}: {words}; tries go on", symbol)
-
-    def _publish_refusal(self, topics: Sequence[str], words: str, again_in_s: float | None) -> None:
-        address, now_ns = self._context.address, self._context.clock.now_ns()
-        self._context.events.publish(
-            RequestRefused(address.exchange, address.name, now_ns, tuple(topics), words, again_in_s)
-        )
+            self._put_off.put_off(streams, meaning, ack.text)
 
     def _accepted(self, streams: Sequence[Stream]) -> None:
         """Open the streams that the exchange confirmed: trades and bars now, books with their snapshots."""
         now_ns, now_s = self._context.clock.now_ns(), self._context.monotonic_s()
         for stream in streams:
-            self._put_off.forget(stream.topic.name)
-            self._context.refused.accepted(stream.key)
+            self._put_off.schedule.forget(stream.topic.name)
+            if not (isinstance(stream, BookStream) and stream.by_rest):  # REST may refuse it yet
+                self._context.refused.accepted(stream.key)
             stream.subscribed(now_ns, self._context.liveness)
         books = [stream for stream in streams if isinstance(stream, BookStream)]
         by_rest = [book.topic.name for book in books if book.by_rest]
@@ -232,6 +211,8 @@ class TopicSubscriptions(Subscriptions):
             self._resyncs.failed(stream.topic.name, self._context.monotonic_s())
         elif outcome.did is Did.REJECTED:
             self._fetch_failed(stream, StreamError(f"{outcome.reason}: {outcome.detail}"))
+        else:
+            self._context.refused.accepted(stream.key)
 
     def _fetch_failed(self, stream: BookStream, error: StreamError) -> None:
         """Publish that a book's snapshot did not come, and schedule another."""
@@ -246,5 +227,5 @@ class TopicSubscriptions(Subscriptions):
 
     def _refuse(self, topic: str, words: str) -> None:
         self._router.drop(self._streams[topic])
-        self._put_off.forget(topic)
+        self._put_off.schedule.forget(topic)
         super()._refuse(topic, words)

@@ -6,14 +6,8 @@ from pathlib import Path
 import pytest
 
 from collector.exchanges.registry import EXCHANGES
-from collector.live.refusals import (
-    MOST_UNKNOWN_TRIES,
-    SLOW_RETRY_S,
-    Meaning,
-    PutOff,
-    RefusedStreams,
-    meaning_of,
-)
+from collector.live.put_off import MOST_UNKNOWN_TRIES, SLOW_RETRY_S, PutOff
+from collector.live.refusals import Meaning, RefusedStreams, meaning_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "streams"))

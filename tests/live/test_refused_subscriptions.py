@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from collector.errors import StreamError
 from collector.events.messages import Ack, Snapshot
 from collector.events.notices import RequestRefused
 from collector.exchanges.registry import EXCHANGES
-from collector.live.refusals import MOST_UNKNOWN_TRIES, SLOW_RETRY_S
+from collector.live.put_off import MOST_UNKNOWN_TRIES, SLOW_RETRY_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,7 +205,7 @@ def test_a_quiet_book_that_cannot_be_asked_about_is_covered_until_it_was_left() 
         assert [method for method, _ in rig.asked] == ["SUBSCRIBE", "UNSUBSCRIBE"]
         assert (book.verified, book.in_question, rig.outlet.causes()) == (True, False, [])
         assert [(one.words, one.again_in_s) for one in rig.published] == [(RATE, None)]
-        assert subscriptions.unsubscribes_refused == 1
+        assert rig.put_off.unsubscribes_refused == 1
         rig.now_s += 1.0
         rig.words = [None, RATE]
         await subscriptions.go_on()  # now left, and not subscribed: what happens there is not seen
@@ -225,7 +226,7 @@ def test_leaving_what_is_not_subscribed_does_no_harm() -> None:
         rig.words = ["Subscription Not Found"]
         await subscriptions.go_on()
         assert [method for method, _ in rig.asked] == ["SUBSCRIBE", "UNSUBSCRIBE", "SUBSCRIBE"]
-        assert subscriptions.unsubscribes_refused == 1
+        assert rig.put_off.unsubscribes_refused == 1
         assert (rig.halts, subscriptions.streams) == ([], [book])
 
     asyncio.run(scene())
@@ -276,5 +277,38 @@ def test_what_was_put_off_and_removed_is_asked_for_no_more() -> None:
         rig.now_s += 100.0
         await subscriptions.go_on()
         assert [method for method, _ in rig.asked] == ["SUBSCRIBE", "UNSUBSCRIBE"]
+
+    asyncio.run(scene())
+
+
+def test_a_second_interval_of_bars_is_refused_for_good_though_it_says_already_subscribed() -> None:
+    async def scene() -> None:
+        rig = Rig("kraken")
+        book = rig.unnumbered("BTC/USD")
+        rig.words = ["Already subscribed to one ohlc interval on this symbol"]
+        subscriptions = await begun(rig, book)
+        assert subscriptions.streams == []
+        assert [one.code for one in rig.halts] == ["subscription_refused"]
+
+    asyncio.run(scene())
+
+
+def test_a_book_that_rest_refuses_again_is_not_told_again() -> None:
+    async def scene() -> None:
+        rig = Rig()
+        book = rig.bridged()
+        subscriptions = await begun(rig)
+        for answer in (StreamError("no such market", permanent=True),) * 2:
+            rig.snapshots.answers = [answer]
+            subscriptions.add(book)
+            await subscriptions.go_on()
+            await rig.settled()
+            assert len(rig.context.refused.words) == 1
+        assert len(rig.halts) == 1
+        rig.snapshots.answers = [Snapshot("btcusdt@depth", 100, 1, *levels_around(1000.0))]
+        subscriptions.add(book)
+        await subscriptions.go_on()
+        await rig.settled()
+        assert (book.verified, rig.context.refused.words) == (True, [])
 
     asyncio.run(scene())
