@@ -72,9 +72,11 @@ class TopicSubscriptions(Subscriptions):
         while self._to_leave:
             await self._unsubscribe(self._to_leave[0].topic.name)
             self._router.drop(self._to_leave.pop(0))
-        topics = [*self._to_subscribe, *self._put_off.schedule.take_due(self._context.monotonic_s())]
-        self._to_subscribe.clear()
-        await self._subscribe(topics)
+        self._to_subscribe += self._put_off.schedule.take_due(self._context.monotonic_s())
+        if self._to_subscribe:
+            topics = [topic for topic in self._to_subscribe if topic in self._streams]
+            self._to_subscribe.clear()
+            await self._subscribe(topics)
         await self._refresh()
 
     def abandon(self, reason: str) -> None:
@@ -95,8 +97,8 @@ class TopicSubscriptions(Subscriptions):
                 stream.lose("stale", "silent, and no snapshot when asked for one", alive_until_ns=None)
         for topic in self._resyncs.due(books, now_ns, now_s):
             due = self._streams.get(topic)
-            if not isinstance(due, BookStream) or topic in self._to_subscribe:
-                continue  # removed while another one's answer was waited for, and perhaps added anew
+            if not isinstance(due, BookStream):
+                continue  # removed while another one's answer was waited for
             due.in_question = due.verified and not due.near_the_edge
             if due.by_rest:
                 self._resyncs.asked([topic], now_s)

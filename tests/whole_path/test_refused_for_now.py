@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from collector.events.notices import PotentialHalt, RequestRefused, State, SystemState
 from collector.simulator import Simulator
@@ -150,6 +151,31 @@ def test_what_is_refused_for_good_is_had_once_it_is_asked_for_again(tmp_path: Pa
         stop_and_check(rig)
         assert len(told.halts) == count
         assert State.DISCONNECTED not in told.states
+
+
+def test_a_market_that_was_refused_and_is_not_wanted_any_more_is_forgotten(tmp_path: Path) -> None:
+    market = MARKETS[0]
+    gone, other = market.symbols
+
+    def refuse(simulator: Simulator) -> None:
+        simulator.faults.reject_subscription(market.exchange, count=2)
+
+    with collecting(tmp_path, market, refuse) as (rig, told):
+        wait_until(lambda: told.halts, "told")
+        wait_until(lambda: rig.written(other) > 5, "the other market")
+        assert len(rig.collector.view().refused) == 1
+        assert rig.collector.unsubscribe(market.exchange, gone) == []
+        assert rig.collector.view().refused == ()
+        retry(rig)
+        before = rig.written(other)
+        wait_until(lambda: rig.written(other) > before + 5, "the other market goes on")
+        assert gone not in {symbol for one in rig.simulator.connections() for symbol in symbols_of(one)}
+        rig.symbols = [other]
+        stop_and_check(rig)
+
+
+def symbols_of(connection: Any) -> set[str]:
+    return {topic.symbol for topic in connection.topics.values()}
 
 
 def retry(rig: Rig) -> None:

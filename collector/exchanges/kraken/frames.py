@@ -13,6 +13,8 @@ from collector.exchanges.kraken.market_data import READERS, read_books
 from collector.exchanges.kraken.topics import INTERVALS, asked, name
 
 BOOK_PREFIX = '{"channel":"book",'
+# Comes without saying what it refuses. https://docs.kraken.com/api/docs/guides/spot-ws-intro
+RATE = "Exceeded msg rate"
 
 
 class _Envelope(msgspec.Struct, gc=False):
@@ -22,7 +24,7 @@ class _Envelope(msgspec.Struct, gc=False):
     method: str | None = None
     success: bool | None = None
     error: str | None = None
-    refusal: str | None = msgspec.field(name="Error", default=None)  # as the guide writes it, of a rate
+    refusal: str | None = msgspec.field(name="Error", default=None)  # as the guide writes it, of `RATE`
     symbol: str | None = None
     req_id: int | None = None
     result: msgspec.Raw = msgspec.Raw()
@@ -71,14 +73,15 @@ def _read(text: str) -> Sequence[Message]:
         return [Status(each.system) for each in _status_decoder.decode(text).data]
     if envelope.channel == "heartbeat" or envelope.method == "pong":
         return (Heartbeat(),)
-    return (_ack(envelope, envelope.success is True) if _is_answer(envelope) else Other(),)
+    return (_answer(envelope),)
 
 
-def _is_answer(envelope: _Envelope) -> bool:
-    """Return whether it answers a subscription; a refusal does not always say what it refuses."""
-    if envelope.error or envelope.refusal:
-        return envelope.method in {None, "subscribe", "unsubscribe"}
-    return envelope.method in {"subscribe", "unsubscribe"} and envelope.success is not None
+def _answer(envelope: _Envelope) -> Message:
+    if envelope.method in {"subscribe", "unsubscribe"} and envelope.success is not None:
+        return _ack(envelope, envelope.success)
+    if envelope.method is None and RATE in {envelope.error, envelope.refusal}:
+        return Ack(None, False, RATE)
+    return Other()
 
 
 def _ack(envelope: _Envelope, accepted: bool) -> Ack:
@@ -86,7 +89,7 @@ def _ack(envelope: _Envelope, accepted: bool) -> Ack:
     if not accepted:
         known = channel is not None and envelope.symbol is not None
         topic = name(str(channel), str(envelope.symbol)) if known else None
-        return Ack(request_id, False, envelope.error or envelope.refusal or "", topic)
+        return Ack(request_id, False, envelope.error or "", topic)
     confirmed = _subscribed_decoder.decode(envelope.result)
     return Ack(request_id, True, "; ".join(confirmed.warnings), _topic(confirmed))
 
