@@ -50,11 +50,6 @@ class PutOff:
             self._topics[name].due_s = None
         return due
 
-    def all_asked(self) -> None:
-        """Record that every topic was asked for, on a new socket; how often each was refused is kept."""
-        for one in self._topics.values():
-            one.due_s = None
-
     def forget(self, topic: str) -> None:
         """Forget a topic that was accepted, given up or removed."""
         self._topics.pop(topic, None)

@@ -62,7 +62,6 @@ class TopicSubscriptions(Subscriptions):
         """Subscribe everything on a new socket, which is open."""
         on_connected()
         self._to_subscribe.clear()
-        self._put_off.schedule.all_asked()
         while self._to_leave:  # the new socket never subscribed them
             self._router.drop(self._to_leave.pop())
         await self._subscribe(list(self._streams))

@@ -281,6 +281,23 @@ def test_what_was_put_off_and_removed_is_asked_for_no_more() -> None:
     asyncio.run(scene())
 
 
+def test_what_was_put_off_and_comes_anew_is_asked_for_once() -> None:
+    async def scene() -> None:
+        rig = Rig()
+        old, new = rig.trades(), rig.trades()
+        rig.words = [BUSY]
+        subscriptions = await begun(rig, old)
+        subscriptions.remove(old)
+        subscriptions.add(new)
+        rig.now_s += 100.0
+        await subscriptions.go_on()
+        asked = ["btcusdt@trade"]
+        assert rig.asked == [("SUBSCRIBE", asked), ("UNSUBSCRIBE", asked), ("SUBSCRIBE", asked)]
+        assert new.verified
+
+    asyncio.run(scene())
+
+
 def test_a_second_interval_of_bars_is_refused_for_good_though_it_says_already_subscribed() -> None:
     async def scene() -> None:
         rig = Rig("kraken")

@@ -183,6 +183,11 @@ def test_a_refusal_that_names_a_market_ends_that_one_alone() -> None:
             await asyncio.sleep(0.001)
         assert [one.key.symbol for one in rig.books.streams] == [ETH]
         assert BTC in rig.rig.context.refused.words[0]
+        (again,) = rig.rig.context.refused.take_given_up([])
+        rig.books.add(again)
+        assert BTC in rig.rig.context.refused.words[0]
+        rig.take()
+        assert (again.verified, rig.rig.context.refused.words) == (True, [])
         rig.books.lose_all("stop", "")
 
     scene(work)

@@ -163,6 +163,9 @@ def test_a_market_that_was_refused_and_is_not_wanted_any_more_is_forgotten(tmp_p
     with collecting(tmp_path, market, refuse) as (rig, told):
         wait_until(lambda: told.halts, "told")
         wait_until(lambda: rig.written(other) > 5, "the other market")
+        rig.simulator.faults.reject_subscription(market.exchange)
+        rig.collector.subscribe(market.exchange, gone)  # who asks for it is told, also a second time
+        wait_until(lambda: len(told.halts) == 2, "told again")
         assert len(rig.collector.view().refused) == 1
         assert rig.collector.unsubscribe(market.exchange, gone) == []
         assert rig.collector.view().refused == ()
