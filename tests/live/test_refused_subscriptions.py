@@ -60,6 +60,13 @@ def markets(request: object) -> list[str]:
     return list(request["params"]["symbol"])  # type: ignore[index]
 
 
+async def worked(rig: Rig, subscriptions: TopicSubscriptions) -> None:
+    """Let the connection do all that is due at this moment."""
+    for _ in range(3):
+        await subscriptions.go_on()
+        await rig.settled()
+
+
 async def begun(rig: Rig, *streams: Stream) -> TopicSubscriptions:
     subscriptions = rig.collect(*streams)
     await subscriptions.begin(lambda: None)
@@ -73,11 +80,11 @@ def test_a_passing_refusal_of_many_is_asked_again_for_all_at_once_and_later() ->
         rig.words = [BUSY, BUSY]
         subscriptions = await begun(rig, *both)
         everything = ("SUBSCRIBE", ["btcusdt@trade", "ethusdt@trade"])
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         assert rig.asked == [everything]
         for seconds in (1.0, 2.0):
             rig.now_s += seconds
-            await subscriptions.go_on()
+            await worked(rig, subscriptions)
         assert rig.asked == [everything] * 3
         assert all(one.verified for one in both)
         assert (rig.halts, rig.context.refused.words) == ([], [])
@@ -95,14 +102,14 @@ def test_a_refusal_that_lasts_is_told_once_and_tries_go_on() -> None:
         subscriptions = await begun(rig, *both)
         for _ in range(13):
             rig.now_s += 60.0
-            await subscriptions.go_on()
+            await worked(rig, subscriptions)
         assert [(one.code, one.symbol) for one in rig.halts] == [("subscription_refused", None)]
         assert rig.halts[0].reason == f"btcusdt@trade, ethusdt@trade: {BUSY}; tries go on"
         assert rig.context.refused.words == [
             f"binance: {symbol} trade refused: {BUSY}; tries go on" for symbol in ("BTC/USDT", "ETH/USDT")
         ]
         rig.now_s += 60.0
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         assert all(one.verified for one in both)
         assert rig.context.refused.words == []
 
@@ -117,15 +124,15 @@ def test_unknown_words_are_tried_topic_by_topic_some_times_and_then_slowly() -> 
         subscriptions = await begun(rig, stream)
         for _ in range(MOST_UNKNOWN_TRIES):
             rig.now_s += 60.0
-            await subscriptions.go_on()
+            await worked(rig, subscriptions)
         assert [(one.code, one.symbol) for one in rig.halts] == [("subscription_refused", "BTC/USDT")]
         before = len(rig.sent)
         rig.now_s += SLOW_RETRY_S - 1.0
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         assert len(rig.sent) == before
         for _ in range(2):
             rig.now_s += SLOW_RETRY_S
-            await subscriptions.go_on()
+            await worked(rig, subscriptions)
         assert stream.verified
         assert len(rig.halts) == 1
 
@@ -153,7 +160,7 @@ def test_what_is_subscribed_already_is_as_good_as_accepted() -> None:
         subscriptions = await begun(rig, book)
         assert (rig.halts, rig.published) == ([], [])
         rig.now_s += 1.0  # no snapshot comes, so that the topic is left and asked for again
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         assert [method for method, _ in rig.asked] == ["SUBSCRIBE", "UNSUBSCRIBE", "SUBSCRIBE"]
         rig.hear(Snapshot("book.10:BTC/USD", None, 1, *levels_around(1000.0)))
         assert book.verified
@@ -181,13 +188,11 @@ def test_a_resync_that_is_refused_for_now_is_done_again() -> None:
         subscriptions, book = await verified_book(rig)
         break_book(rig)
         rig.words = [None, RATE]
-        await subscriptions.go_on()
-        for _ in range(3):
-            await subscriptions.go_on()  # a moment later is too early
+        await worked(rig, subscriptions)
         assert [method for method, _ in rig.asked] == ["SUBSCRIBE", "UNSUBSCRIBE", "SUBSCRIBE"]
         assert subscriptions.streams == [book]
         rig.now_s += 1.0
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         assert [method for method, _ in rig.asked[3:]] == ["SUBSCRIBE"]  # it was left already
         rig.hear(Snapshot("book.10:BTC/USD", None, 1, *levels_around(1000.0)))
         assert (book.verified, rig.halts) == (True, [])
@@ -198,20 +203,21 @@ def test_a_resync_that_is_refused_for_now_is_done_again() -> None:
 def test_a_quiet_book_that_cannot_be_asked_about_is_covered_until_it_was_left() -> None:
     async def scene() -> None:
         rig = Rig("kraken")
+        rig.snapshots = None  # type: ignore[assignment]
         subscriptions, book = await verified_book(rig)
         rig.now_s += 11.0
         rig.words = [RATE]
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         assert [method for method, _ in rig.asked] == ["SUBSCRIBE", "UNSUBSCRIBE"]
         assert (book.verified, book.in_question, rig.outlet.causes()) == (True, False, [])
         assert [(one.words, one.again_in_s) for one in rig.published] == [(RATE, None)]
         assert rig.put_off.unsubscribes_refused == 1
-        rig.now_s += 1.0
+        rig.now_s += 100.0
         rig.words = [None, RATE]
-        await subscriptions.go_on()  # now left, and not subscribed: what happens there is not seen
+        await worked(rig, subscriptions)  # now left, and not subscribed: what happens there is not seen
         assert (book.verified, rig.outlet.causes()) == (False, ["refused"])
         rig.now_s += 1.0
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         rig.hear(Snapshot("book.10:BTC/USD", None, 1, *levels_around(1000.0)))
         assert book.verified
 
@@ -224,7 +230,7 @@ def test_leaving_what_is_not_subscribed_does_no_harm() -> None:
         subscriptions, book = await verified_book(rig)
         break_book(rig)
         rig.words = ["Subscription Not Found"]
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         assert [method for method, _ in rig.asked] == ["SUBSCRIBE", "UNSUBSCRIBE", "SUBSCRIBE"]
         assert rig.put_off.unsubscribes_refused == 1
         assert (rig.halts, subscriptions.streams) == ([], [book])
@@ -240,12 +246,12 @@ def test_what_is_refused_for_good_is_told_once_and_can_be_asked_for_again() -> N
         for _ in range(2):
             rig.words = [NO_SYMBOL]
             subscriptions.add(stream)
-            await subscriptions.go_on()
+            await worked(rig, subscriptions)
             assert subscriptions.streams == [other]
             assert rig.context.refused.take_given_up([]) == [stream]
         assert [(one.code, one.symbol) for one in rig.halts] == [("subscription_refused", "BTC/USDT")]
         subscriptions.add(stream)
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         assert (stream.verified, rig.context.refused.words) == (True, [])
 
     asyncio.run(scene())
@@ -261,7 +267,7 @@ def test_a_new_socket_asks_at_once_for_what_was_put_off() -> None:
         await subscriptions.begin(lambda: None)
         assert stream.verified
         rig.now_s += 100.0
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         assert len(rig.sent) == 2
 
     asyncio.run(scene())
@@ -275,7 +281,7 @@ def test_what_was_put_off_and_removed_is_asked_for_no_more() -> None:
         subscriptions = await begun(rig, stream)
         subscriptions.remove(stream)
         rig.now_s += 100.0
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         assert [method for method, _ in rig.asked] == ["SUBSCRIBE", "UNSUBSCRIBE"]
 
     asyncio.run(scene())
@@ -290,7 +296,7 @@ def test_what_was_put_off_and_comes_anew_is_asked_for_once() -> None:
         subscriptions.remove(old)
         subscriptions.add(new)
         rig.now_s += 100.0
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         asked = ["btcusdt@trade"]
         assert rig.asked == [("SUBSCRIBE", asked), ("UNSUBSCRIBE", asked), ("SUBSCRIBE", asked)]
         assert new.verified
@@ -318,14 +324,12 @@ def test_a_book_that_rest_refuses_again_is_not_told_again() -> None:
         for answer in (StreamError("no such market", permanent=True),) * 2:
             rig.snapshots.answers = [answer]
             subscriptions.add(book)
-            await subscriptions.go_on()
-            await rig.settled()
+            await worked(rig, subscriptions)
             assert len(rig.context.refused.words) == 1
         assert len(rig.halts) == 1
         rig.snapshots.answers = [Snapshot("btcusdt@depth", 100, 1, *levels_around(1000.0))]
         subscriptions.add(book)
-        await subscriptions.go_on()
-        await rig.settled()
+        await worked(rig, subscriptions)
         assert (book.verified, rig.context.refused.words) == (True, [])
 
     asyncio.run(scene())

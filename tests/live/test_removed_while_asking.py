@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_refused_subscriptions import BUSY, NO_SYMBOL, RATE, Rig, begun, break_book, verified_book
+from test_refused_subscriptions import BUSY, NO_SYMBOL, RATE, Rig, begun, break_book, verified_book, worked
 
 
 @pytest.mark.parametrize("words", [None, RATE, "Currency pair not supported BTC/USD", "The moon is full"])
@@ -26,9 +26,9 @@ def test_a_book_removed_during_its_resync_is_gone_whatever_the_answer(
                 subscriptions.remove(book)
 
         rig.before_answer = remove
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         rig.now_s += 100.0
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         assert subscriptions.streams == []
         assert rig.asked[-1][0] == "UNSUBSCRIBE"
         assert (rig.halts, rig.context.refused.words) == ([], [])
@@ -51,8 +51,7 @@ def test_a_refusal_of_one_removed_does_not_touch_what_came_under_its_name(words:
 
         rig.before_answer = exchange_them
         subscriptions.add(old)
-        await subscriptions.go_on()
-        await subscriptions.go_on()
+        await worked(rig, subscriptions)
         assert subscriptions.streams == [new]
         assert (new.verified, old.verified) == (True, False)
         assert [method for method, _ in rig.asked] == ["SUBSCRIBE", "UNSUBSCRIBE", "SUBSCRIBE"]
