@@ -14,6 +14,7 @@ from collector.events.notices import (
     MarketsFound,
     MarketsNotRefreshed,
     PotentialHalt,
+    RequestRefused,
     SegmentChanged,
     SnapshotFailed,
     SystemState,
@@ -34,6 +35,7 @@ def log_events(events: EventBus) -> None:
     events.attach(PotentialHalt, _log_halt)
     events.attach(SnapshotFailed, _log_snapshot)
     events.attach(WitnessDisagreed, _log_witness)
+    events.attach(RequestRefused, _log_refusal)
     events.attach(MarketsChosen, _log_choices)
     events.attach(MarketRepeated, _log_repeated)
     events.attach(MarketsNotRefreshed, _log_not_refreshed)
@@ -75,6 +77,15 @@ def _log_snapshot(event: SnapshotFailed) -> None:
 def _log_witness(event: WitnessDisagreed) -> None:
     stream = {"exchange": event.exchange, "symbol": event.symbol, "channel": event.channel}
     log.warning("witness.disagreed", **stream, detail=event.detail)
+
+
+def _log_refusal(event: RequestRefused) -> None:
+    """Log a refusal that is asked about again; one to unsubscribe does no harm."""
+    shown = {"connection": event.connection, "topics": _some(event.topics), "words": event.words}
+    if event.again_in_s is None:
+        log.debug("unsubscribe.refused", **shown)
+    else:
+        log.info("subscription.put_off", **shown, again_in_s=round(event.again_in_s, 3))
 
 
 def _log_choices(event: MarketsChosen) -> None:

@@ -101,6 +101,18 @@ class WitnessDisagreed:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """An exchange refused to subscribe streams for now, or to unsubscribe one (`again_in_s` is None)."""
+
+    exchange: str
+    connection: str
+    at_ns: int
+    topics: tuple[str, ...]  # as the exchange calls them
+    words: str
+    again_in_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class PotentialHalt:
     """Something went wrong so often, or so finally, that a trading system should consider stopping."""
 

@@ -148,6 +148,18 @@ class HttpMeaning:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusalWords:
+    """What an exchange says when it refuses a subscription, beyond what they all say.
+
+    Each is a code that stands before the text (`-1008`), or a part of the text in small letters.
+    """
+
+    already: tuple[str, ...] = ()  # it is subscribed: as good as accepted
+    passing: tuple[str, ...] = ()  # not now
+    permanent: tuple[str, ...] = ()  # never: what was asked for is not there
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialQuestion:
     """A signed request that changes nothing, and which every key may make."""
 
@@ -194,6 +206,7 @@ class Exchange:
     has_spot_in_dollars: bool = True  # markets such as BTC/USD
     currency_aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # ours: theirs
     http_meanings: Mapping[int, HttpMeaning] = field(default_factory=lambda: MappingProxyType({}))
+    refusals: RefusalWords = RefusalWords()
     credential_question: CredentialQuestion | None = None
     demo_markets: tuple[str, ...] = ()
     demo_channels: tuple[str, ...] = ()

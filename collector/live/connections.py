@@ -15,6 +15,8 @@ from collector.exchanges.registry import exchange_of
 from collector.live.connection import Connection, Parts
 from collector.live.context import Address, ConnectionContext
 from collector.live.limits import Pace
+from collector.live.put_off import PutOff, PutOffStreams
+from collector.live.refusals import RefusedStreams
 from collector.live.requests import ControlMessages, Requests
 from collector.live.resync import Resyncs
 from collector.live.topic_subscriptions import TopicSubscriptions
@@ -75,7 +77,13 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
     control = ControlMessages(context, requests, socket.give_up, on_pong)
     router = Router(protocol.read_frame, shared.unknown, context.liveness, control)
     subscriptions = TopicSubscriptions(
-        streams, context, shared.new_resyncs(), requests, router, shared.snapshots
+        streams,
+        context,
+        shared.new_resyncs(),
+        requests,
+        router,
+        shared.snapshots,
+        PutOffStreams(context, PutOff(pace.backoff, pace.max_reconnect_attempts)),
     )
 
     async def beat() -> bool:
@@ -132,6 +140,7 @@ class Connections:
 
     def __init__(self, context: ExchangeContext) -> None:
         self.connections: list[Connection] = []
+        self.refused_streams = RefusedStreams()  # what is refused topic by topic
         self._context = context
         self._protocol = exchange_of(context.source.exchange)
         limits = at_most(self._protocol.limits.connects, context.pace.connects_a_second)
@@ -149,9 +158,20 @@ class Connections:
     def refused(self) -> list[str]:
         """Return what the exchange refuses now, in words: whole connections, and streams."""
         whole = [one.refusal for one in self.connections if one.refusal is not None]
-        return [*whole, *(text for one in self.connections for text in one.subscriptions.refused)]
+        return [*whole, *self.refused_streams.words]
 
     def place(self, stream: Stream) -> None:
+        """Collect a stream, also one that was refused before."""
+        self.refused_streams.accepted(stream.key)
+        self._place(stream)
+
+    def retry_refused(self) -> None:
+        """Ask once more for the streams refused for good: what markets there are may have changed."""
+        for stream in self.refused_streams.take_given_up(one.key for one in self.streams):
+            self._place(stream)
+        self.start()
+
+    def _place(self, stream: Stream) -> None:
         """Put a stream on a connection with room that can tell its frames apart, or on a new one."""
         url = self._url(stream)
         for connection in self.connections:
@@ -171,6 +191,7 @@ class Connections:
             self._context.clock,
             self._context.events,
             time.monotonic,
+            refused=self.refused_streams,
         )
         make_parts = verified_parts if self._protocol.is_verified else unverified_parts
         connection = Connection(

@@ -9,6 +9,7 @@ from collector.events.batch import Liveness
 from collector.events.bus import EventBus
 from collector.events.notices import PotentialHalt, State, SystemState
 from collector.exchanges.exchange import Exchange, MarketKind
+from collector.live.refusals import RefusedStreams
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class ConnectionContext:
     wake: asyncio.Event = field(
         default_factory=asyncio.Event
     )  # set when the connection has work to do at once
+    refused: RefusedStreams = field(default_factory=RefusedStreams)  # of the whole exchange
 
     @property
     def exchange(self) -> str:

@@ -77,9 +77,7 @@ class Feed:
         self._list = MarketList(wanted.source, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None
         self._stopped = asyncio.Event()
-        self._asked_for = AskedFor(
-            self.exchange, wanted.symbols, self.expected, clock=clock, events=events
-        )
+        self._asked_for = AskedFor(self.exchange, wanted.symbols, self.expected, clock=clock, events=events)
 
     async def run(self) -> None:
         """Collect until stopped."""
@@ -179,6 +177,7 @@ class Feed:
                 if name not in self._asked_for.pending:
                     self._asked_for.refuse(name, "bad_symbol", str(error))
         self.expected.remove(symbols - {None})
+        self._running().refused_streams.forget(symbols | {self.symbol_of(name) for name in names})
         ended: list[StreamKey] = []
         for connection in self._running().connections:
             for stream in connection.subscriptions.streams:
@@ -281,6 +280,7 @@ class Feed:
         names = list(self._asked_for.pending)
         if names and await self._collect(names):
             self._asked_for.begun(names)
+        self._running().retry_refused()
         self._asked_for.note_listed(listed, list(self._markets_collected()))
 
     def _make(self, kind: MarketKind, market: Any, channel: str) -> Stream | None:

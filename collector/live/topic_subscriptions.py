@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from collector.book.bridged import STALE_SNAPSHOT
 from collector.book.verified import Did
 from collector.errors import StreamError
-from collector.events.messages import Snapshot
+from collector.events.messages import Ack, Snapshot
 from collector.events.notices import SnapshotFailed
 from collector.live.context import ConnectionContext
+from collector.live.put_off import PutOffStreams
+from collector.live.refusals import Meaning, meaning_of
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions
@@ -29,11 +31,13 @@ class TopicSubscriptions(Subscriptions):
         requests: Requests,
         router: Router,
         snapshots: Snapshots | None,
+        put_off: PutOffStreams,
     ) -> None:
         super().__init__(streams, context, resyncs)
         self._requests = requests
         self._router = router
         self._snapshots = snapshots
+        self._put_off = put_off
         self._to_subscribe: list[str] = []
         self._fetches: set[asyncio.Task[None]] = set()
         for stream in streams:
@@ -52,6 +56,11 @@ class TopicSubscriptions(Subscriptions):
         self._to_subscribe.append(stream.topic.name)
         super().add(stream)
 
+    def remove(self, stream: Stream) -> None:
+        """Stop collecting a stream; what it still sends is counted and not stored."""
+        super().remove(stream)
+        self._put_off.schedule.forget(stream.topic.name)
+
     async def begin(self, on_connected: Callable[[], None]) -> None:
         """Subscribe everything on a new socket, which is open."""
         on_connected()
@@ -65,6 +74,7 @@ class TopicSubscriptions(Subscriptions):
         while self._to_leave:
             await self._unsubscribe(self._to_leave[0].topic.name)
             self._router.drop(self._to_leave.pop(0))
+        self._to_subscribe += self._put_off.schedule.take_due(self._context.monotonic_s())
         if self._to_subscribe:
             topics = [topic for topic in self._to_subscribe if topic in self._streams]
             self._to_subscribe.clear()
@@ -83,7 +93,7 @@ class TopicSubscriptions(Subscriptions):
 
     async def _refresh(self) -> None:
         now_ns, now_s = self._context.clock.now_ns(), self._context.monotonic_s()
-        books = self.books
+        books = [book for book in self.books if not self._put_off.schedule.waits(book.topic.name)]
         for stream in books:
             if stream.in_question and self._resyncs.is_unanswered(stream, now_ns, now_s):
                 stream.lose("stale", "silent, and no snapshot when asked for one", alive_until_ns=None)
@@ -96,38 +106,77 @@ class TopicSubscriptions(Subscriptions):
                 self._resyncs.asked([topic], now_s)
                 self._start_fetch(due)
             else:
-                await self._unsubscribe(topic)
-                await self._subscribe([topic])
+                await self._resubscribe(due)
 
-    async def _unsubscribe(self, topic: str) -> None:
+    async def _resubscribe(self, stream: BookStream) -> None:
+        """Leave a topic and subscribe it again: that brings a snapshot."""
+        topic = stream.topic.name
+        if await self._unsubscribe(topic) is Meaning.PASSING:
+            if self._collects(stream):  # still subscribed: asked again, it would bring nothing
+                stream.in_question = False
+                self._resyncs.failed(topic, self._context.monotonic_s())
+            return
+        await self._subscribe([topic])
+
+    async def _unsubscribe(self, topic: str) -> Meaning | None:
+        """Leave a topic; returns what a refusal meant, None for none. It does no harm: frames are counted."""
         request_id = self._requests.new_id()
-        await self._requests.ask(request_id, self._context.protocol.topics.unsubscribe([topic], request_id))
+        request = self._context.protocol.topics.unsubscribe([topic], request_id)
+        refusals = [ack for ack in await self._requests.ask(request_id, request) if not ack.accepted]
+        if not refusals:
+            return None
+        self._put_off.unsubscribe_refused(topic, refusals[0].text)
+        return meaning_of(refusals[0].text, self._context.protocol.refusals)
 
     async def _subscribe(self, topics: Sequence[str]) -> None:
-        """Subscribe topics; a request refused as a whole is repeated topic by topic."""
+        """Subscribe those topics that are collected, request by request."""
         wire = self._context.protocol.topics
-        for some in wire.requests(topics):
+        for some in wire.requests([topic for topic in topics if topic in self._streams]):
+            # Some may be removed while answers are waited for, and others come under their names.
+            asked = [self._streams[topic] for topic in some if topic in self._streams]
+            if not asked:
+                continue
+            for stream in asked:
+                stream.asked()
+            names = [stream.topic.name for stream in asked]
             request_id = self._requests.new_id()
-            for topic in some:
-                if topic in self._streams:
-                    self._streams[topic].asked()
-            expected = len(some) if wire.answers_each else 1
-            request = wire.subscribe(some, request_id)
+            request = wire.subscribe(names, request_id)
+            expected = len(names) if wire.answers_each else 1
             for ack in await self._requests.ask(request_id, request, expected):
-                answered = some if ack.topic is None else [ack.topic]
-                if ack.accepted:
-                    self._accepted(answered)
-                elif len(answered) > 1:
-                    for topic in answered:
-                        await self._subscribe([topic])
-                else:
-                    self._refuse(answered[0], ack.text)
+                answered = [one for one in asked if ack.topic in {None, one.topic.name}]
+                asked = [one for one in asked if one not in answered]
+                await self._settle([one for one in answered if self._collects(one)], ack)
 
-    def _accepted(self, topics: Sequence[str]) -> None:
+    async def _settle(self, streams: Sequence[Stream], ack: Ack) -> None:
+        """Do what an answer about these streams calls for."""
+        if not streams:
+            return
+        meaning = None if ack.accepted else meaning_of(ack.text, self._context.protocol.refusals)
+        topics = [stream.topic.name for stream in streams]
+        if meaning is None:
+            self._accepted(streams)
+        elif meaning is Meaning.PASSING:
+            self._put_off.put_off(streams, meaning, ack.text)
+        elif len(streams) > 1:  # it does not say which of them it is about
+            for topic in topics:
+                await self._subscribe([topic])
+        elif meaning is Meaning.ALREADY:
+            self._accepted(streams)
+            for stream in streams:
+                if isinstance(stream, BookStream) and not (stream.verified or stream.by_rest):
+                    self._resyncs.failed(stream.topic.name, self._context.monotonic_s())  # no snapshot comes
+        elif meaning is Meaning.PERMANENT:
+            self._refuse(topics[0], ack.text)
+        else:
+            self._put_off.put_off(streams, meaning, ack.text)
+
+    def _accepted(self, streams: Sequence[Stream]) -> None:
         """Open the streams that the exchange confirmed: trades and bars now, books with their snapshots."""
-        streams = [self._streams[topic] for topic in topics if topic in self._streams]
         now_ns, now_s = self._context.clock.now_ns(), self._context.monotonic_s()
         for stream in streams:
+            self._put_off.schedule.forget(stream.topic.name)
+            if not (isinstance(stream, BookStream) and stream.by_rest):  # REST may refuse it yet
+                self._context.refused.accepted(stream.key)
             stream.subscribed(now_ns, self._context.liveness)
         books = [stream for stream in streams if isinstance(stream, BookStream)]
         by_rest = [book.topic.name for book in books if book.by_rest]
@@ -166,6 +215,8 @@ class TopicSubscriptions(Subscriptions):
             self._resyncs.failed(stream.topic.name, self._context.monotonic_s())
         elif outcome.did is Did.REJECTED:
             self._fetch_failed(stream, StreamError(f"{outcome.reason}: {outcome.detail}"))
+        else:
+            self._context.refused.accepted(stream.key)
 
     def _fetch_failed(self, stream: BookStream, error: StreamError) -> None:
         """Publish that a book's snapshot did not come, and schedule another."""
@@ -180,4 +231,5 @@ class TopicSubscriptions(Subscriptions):
 
     def _refuse(self, topic: str, words: str) -> None:
         self._router.drop(self._streams[topic])
+        self._put_off.schedule.forget(topic)
         super()._refuse(topic, words)

@@ -215,6 +215,8 @@ def test_the_exchanges_state_is_read(system: str) -> None:
             '{"channel":"instrument","type":"snapshot","data":{"assets":[],"pairs":[]}}',
             Other("unknown_channel", "instrument"),
         ),
+        ('{"Error":"Exceeded msg rate"}', Ack(None, False, "Exceeded msg rate")),
+        ('{"error":"Exceeded msg rate","success":false}', Ack(None, False, "Exceeded msg rate")),
         ('{"method":"add_order","result":7,"success":true}', Other()),
         ("{}", Other()),
     ],

@@ -20,6 +20,7 @@ from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.exchange import Exchange
 from collector.exchanges.registry import EXCHANGES
 from collector.live.context import Address, ConnectionContext
+from collector.live.put_off import PutOff, PutOffStreams
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.topic_subscriptions import TopicSubscriptions
@@ -79,6 +80,7 @@ class SubscriptionsRig:
             max_mismatches=3,
             mismatch_window_s=60.0,
         )
+        self.put_off = PutOffStreams(self.context, PutOff(FullBackoff(1.0, 60.0), alarm_after=10))
         self.answer: Callable[[str], Ack | None] = lambda request_id: Ack(request_id, True, "")
         self._said: Message | FrameError = Other()
         self.unknown = UnknownFrames("binance", self.outlet.buffer)
@@ -99,6 +101,7 @@ class SubscriptionsRig:
             self.requests,
             self.router,
             self.snapshots,  # type: ignore[arg-type]
+            self.put_off,
         )
 
     def hear(self, said: Message | FrameError, text: str = "") -> None:

@@ -157,7 +157,7 @@ def test_a_book_that_rest_refuses_for_good_is_no_longer_collected() -> None:
         await subscriptions.go_on()
         await rig.settled()
         assert subscriptions.streams == [other]
-        assert subscriptions.refused == ["binance: BTC/USDT book.20 refused: no such market"]
+        assert rig.context.refused.words == ["binance: BTC/USDT book.20 refused: no such market"]
         assert [(one.code, one.symbol) for one in rig.halts] == [("subscription_refused", "BTC/USDT")]
 
     asyncio.run(scene())
@@ -173,7 +173,7 @@ def test_a_book_removed_while_its_snapshot_is_under_way_takes_nothing() -> None:
         await subscriptions.go_on()
         subscriptions.remove(book)
         await rig.settled()
-        assert (book.verified, rig.failed, subscriptions.refused) == (False, [], [])
+        assert (book.verified, rig.failed, rig.context.refused.words) == (False, [], [])
 
     asyncio.run(scene(snapshot(100)))
     asyncio.run(scene(StreamError("no such market", permanent=True)))
@@ -184,12 +184,14 @@ def test_a_request_refused_as_a_whole_is_tried_topic_by_topic() -> None:
         rig = SubscriptionsRig()
         good, bad = rig.trades("BTC/USDT"), rig.trades("NOPE/USDT")
         subscriptions = rig.collect(good, bad)
-        rig.answer = lambda request_id: Ack(request_id, "nopeusdt@trade" not in rig.sent[-1]["params"], "no")
+        words = "2 Invalid request: invalid stream"
+        rig.answer = lambda number: Ack(number, "nopeusdt@trade" not in rig.sent[-1]["params"], words)
         await subscriptions.begin(lambda: None)
         asked = ["btcusdt@trade", "nopeusdt@trade"]
         assert [one["params"] for one in rig.sent] == [asked, asked[:1], asked[1:]]
         assert subscriptions.streams == [good]
-        assert (good.verified, subscriptions.refused) == (True, ["binance: NOPE/USDT trade refused: no"])
+        assert good.verified
+        assert rig.context.refused.words == [f"binance: NOPE/USDT trade refused: {words}"]
 
     asyncio.run(scene())
 

@@ -182,7 +182,12 @@ def test_a_refusal_that_names_a_market_ends_that_one_alone() -> None:
         while len(rig.books.streams) > 1:  # noqa: ASYNC110  (nobody tells of it)
             await asyncio.sleep(0.001)
         assert [one.key.symbol for one in rig.books.streams] == [ETH]
-        assert BTC in rig.books.refused[0]
+        assert BTC in rig.rig.context.refused.words[0]
+        (again,) = rig.rig.context.refused.take_given_up([])
+        rig.books.add(again)
+        assert BTC in rig.rig.context.refused.words[0]
+        rig.take()
+        assert (again.verified, rig.rig.context.refused.words) == (True, [])
         rig.books.lose_all("stop", "")
 
     scene(work)
@@ -198,7 +203,9 @@ def test_a_market_whose_book_does_not_come_is_begun_anew_and_then_done_without()
             assert len(rig.given_up) == min(count, MOST_UNANSWERED - 1)
             rig.socket.failure = None
         assert rig.given_up[0] == f"no_book: none of {BTC} in time"
-        assert rig.books.refused == [f"okx: {BTC} book.10 refused: no book came, {MOST_UNANSWERED} times"]
+        assert rig.rig.context.refused.words == [
+            f"okx: {BTC} book.10 refused: no book came, {MOST_UNANSWERED} times"
+        ]
         assert not rig.books.watching
 
     scene(work)

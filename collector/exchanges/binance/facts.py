@@ -15,6 +15,7 @@ from collector.exchanges.exchange import (
     MarketKind,
     Past,
     Rate,
+    RefusalWords,
     Rest,
     RestSnapshot,
     Topics,
@@ -163,6 +164,12 @@ BINANCE = Exchange(
         403: HttpMeaning("rate_limit", suspicious=True),
         418: HttpMeaning("rate_limit", retry_after_s=120.0),
     },
+    # https://developers.binance.com/docs/binance-spot-api-docs/errors: 10xx are the server's and the
+    # network's, 11xx faults of the request; 0 to 3 of ".../web-socket-streams", "Error Messages".
+    refusals=RefusalWords(
+        passing=("-1000", "-1001", "-1003", "-1004", "-1006", "-1007", "-1008", "-1015", "-1016", "-1034"),
+        permanent=("0", "1", "2", "3", "-1100", "-1101", "-1102", "-1120", "-1121", "-1122", "-1130"),
+    ),
     credential_question=CredentialQuestion(
         "private_get_account", lambda answer: not answer.get("canTrade", False)
     ),

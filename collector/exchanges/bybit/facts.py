@@ -12,6 +12,7 @@ from collector.exchanges.exchange import (
     HttpMeaning,
     Past,
     Rate,
+    RefusalWords,
     Topics,
     Urls,
     WebsocketLimits,
@@ -100,6 +101,13 @@ BYBIT = Exchange(
     # https://bybit-exchange.github.io/docs/v5/rate-limit and /v5/error: 403 is too many requests of one
     # address, to be left alone for ten minutes at least; or an address in the US, hence suspicious.
     http_meanings={403: HttpMeaning("rate_limit", suspicious=True, retry_after_s=600.0)},
+    # No page has all the words. Clients report `error:handler not found,topic:...` for a topic or a market
+    # that is not there, and `Invalid symbol :[...]`; https://bybit-exchange.github.io/docs/v5/error has
+    # those that pass.
+    refusals=RefusalWords(
+        passing=("too many visits", "frequency protection", "restarting", "system busy"),
+        permanent=("handler not found", "invalid symbol", "args size"),
+    ),
     credential_question=CredentialQuestion(
         "private_get_v5_user_query_api", lambda answer: bool(answer["result"].get("readOnly"))
     ),

@@ -42,5 +42,7 @@ def _control(envelope: _Envelope) -> Message:
     if envelope.op == "pong" or envelope.ret_msg == "pong" or envelope.op == "ping":
         return Heartbeat()
     if envelope.op in {"subscribe", "unsubscribe"} and envelope.success is not None:
-        return Ack(envelope.req_id, envelope.success, envelope.ret_msg or "")
+        return Ack(envelope.req_id or None, envelope.success, envelope.ret_msg or "")
+    if not envelope.op and envelope.success is False:  # of a request that it could not read to its end
+        return Ack(envelope.req_id or None, False, envelope.ret_msg or "")
     return Other()

@@ -9,6 +9,7 @@ from collector.exchanges.exchange import (
     History,
     Past,
     Rate,
+    RefusalWords,
     Topics,
     Urls,
     WebsocketLimits,
@@ -66,6 +67,20 @@ KRAKEN = Exchange(
     bare_markets={"spot": ("BTC/USD", "ETH/USD")},
     usual_market=("spot", "USD"),
     currency_aliases={"BTC": "XBT", "DOGE": "XDG"},
+    # https://docs.kraken.com/api/docs/guides/spot-ws-intro, "Exceeded msg rate": by load, no number is
+    # documented. A second interval of bars of a market is refused on the connection that has one.
+    refusals=RefusalWords(
+        passing=("exceeded msg rate", "eservice:", "egeneral:internal error", "too many requests"),
+        permanent=(
+            "one ohlc interval on this symbol",
+            "currency pair not",
+            "pair(s) not found",
+            "not supported",
+            "malformed request",
+            "subscription name invalid",
+            "must be specified",
+        ),
+    ),
     credential_question=CredentialQuestion(
         "private_post_balance", lambda answer: not answer.get("canTrade", False)
     ),

@@ -13,6 +13,8 @@ from collector.exchanges.kraken.market_data import READERS, read_books
 from collector.exchanges.kraken.topics import INTERVALS, asked, name
 
 BOOK_PREFIX = '{"channel":"book",'
+# Comes without saying what it refuses. https://docs.kraken.com/api/docs/guides/spot-ws-intro
+RATE = "Exceeded msg rate"
 
 
 class _Envelope(msgspec.Struct, gc=False):
@@ -22,6 +24,7 @@ class _Envelope(msgspec.Struct, gc=False):
     method: str | None = None
     success: bool | None = None
     error: str | None = None
+    refusal: str | None = msgspec.field(name="Error", default=None)  # as the guide writes it, of `RATE`
     symbol: str | None = None
     req_id: int | None = None
     result: msgspec.Raw = msgspec.Raw()
@@ -70,13 +73,19 @@ def _read(text: str) -> Sequence[Message]:
         return [Status(each.system) for each in _status_decoder.decode(text).data]
     if envelope.channel == "heartbeat" or envelope.method == "pong":
         return (Heartbeat(answers=envelope.method == "pong"),)
+    return (_answer(envelope),)
+
+
+def _answer(envelope: _Envelope) -> Message:
     if envelope.method in {"subscribe", "unsubscribe"} and envelope.success is not None:
-        return (_ack(envelope, envelope.success),)
-    return (_other(envelope),)
+        return _ack(envelope, envelope.success)
+    if envelope.method is None and RATE in {envelope.error, envelope.refusal}:
+        return Ack(None, False, RATE)
+    return _other(envelope)
 
 
 def _other(envelope: _Envelope) -> Other:
-    """Tell a channel that nobody subscribed to, and an error that answers no request of ours."""
+    """Read a channel that nobody subscribed to, or an error that answers no request of ours."""
     if envelope.channel is not None:
         return Other("unknown_channel", envelope.channel)
     if envelope.error is not None:

@@ -86,6 +86,8 @@ class UnverifiedBooks(Subscriptions):
                 message = Snapshot(
                     topic.name, sequence, exchange_ms, bids[: topic.depth], asks[: topic.depth]
                 )
+                if not stream.verified:
+                    self._context.refused.accepted(stream.key)
                 outcome = stream.take(message, received_at_ns, self._context.liveness)
                 if outcome.did is Did.BROKE:
                     self.broke(stream, outcome)
