@@ -103,6 +103,7 @@ class UnverifiedBooks(Subscriptions):
         """Collect a stream as well; the others are not disturbed."""
         super().add(stream)
         if self._serving:
+            stream.asked()
             self._start_watch(stream.key.symbol)
 
     async def begin(self, on_connected: Callable[[], None]) -> None:
