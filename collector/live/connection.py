@@ -162,6 +162,7 @@ class Connection:
         following = self._attempts.failed(failure, served_s)
         if failure.kind is FailureClass.RATE_LIMIT and failure.retry_after_s is not None:
             self._connects.close_for(failure.retry_after_s)  # it holds for everybody behind our address
+        self.refusal = None
         if following.is_refused:
             self._refused(failure, following)
         elif self._attempts.in_a_row == self._alarm_after_attempts:
@@ -170,7 +171,7 @@ class Connection:
         await self._pause(following.wait_s)
 
     def _refused(self, failure: Failure, following: Next) -> None:
-        """Report that the exchange refuses: once, until it has served again."""
+        """Report that the exchange refuses: once in a row."""
         streams = ", ".join(f"{one.key.symbol} {one.key.channel}" for one in self.subscriptions.streams)
         address = self._context.address
         self.refusal = (
@@ -187,7 +188,9 @@ class Connection:
 
     @property
     def _served_for_s(self) -> float:
-        return 0.0 if self._served_s is None else self._context.monotonic_s() - self._served_s
+        if self._served_s is None or not self.subscriptions.serves:
+            return 0.0
+        return self._context.monotonic_s() - self._served_s
 
     async def _dial(self) -> None:
         self._heart.heard()

@@ -31,6 +31,11 @@ class Subscriptions(ABC):
         """Return the books that are collected."""
         return [stream for stream in self._streams.values() if isinstance(stream, BookStream)]
 
+    @property
+    def serves(self) -> bool:
+        """Return whether what was subscribed is served; where that is confirmed, `begin` has waited for it."""
+        return True
+
     @abstractmethod
     def tells_apart(self, stream: Stream) -> bool:
         """Return whether a stream could be added, its frames told apart from the others'."""

@@ -181,6 +181,16 @@ def test_an_unknown_name_has_the_list_looked_at_again_but_not_all_the_time(
     rig.run(scene)
 
 
+def test_who_asked_for_a_look_is_answered_when_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = FeedRig(monkeypatch, "BTC/USDT", answers=[Listing(BTC), StreamError("no")])
+
+    async def scene() -> None:
+        await rig.until(lambda: rig.streams)
+        await rig.until(rig.feed.look_for(["NEWUSDT"]).done)
+
+    rig.run(scene)
+
+
 def test_who_asked_for_a_look_is_answered_when_the_feed_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = FeedRig(monkeypatch, "BTC/USDT", answers=[Listing(BTC)])
     waiting = []

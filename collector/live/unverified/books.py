@@ -47,6 +47,7 @@ class UnverifiedBooks(Subscriptions):
         self._sequences: dict[str, int] = {}
         self._unnumbered: set[str] = set()  # markets whose numbers turned out to mean nothing
         self._serving = False
+        self._has_book = False  # on this socket
         self._frame_at_ns = 0  # receipt of the last frame
         self._book_at_ns = 0  # receipt of the last book
 
@@ -54,6 +55,11 @@ class UnverifiedBooks(Subscriptions):
     def watching(self) -> bool:
         """Return whether any market is watched."""
         return bool(self._watches)
+
+    @property
+    def serves(self) -> bool:
+        """Return whether any book came on this socket."""
+        return self._has_book
 
     def take_frame(self, text: str, received_at_ns: int) -> bool:
         """Stamp a frame and leave it to ccxt: returns False."""
@@ -79,6 +85,7 @@ class UnverifiedBooks(Subscriptions):
             bids = [(float(level[0]), float(level[1])) for level in book["bids"][:depth]]
             asks = [(float(level[0]), float(level[1])) for level in book["asks"][:depth]]
             sequence, exchange_ms = self._number(symbol, book["nonce"]), _whole(book["timestamp"])
+            self._has_book = True
             self._unanswered.pop(symbol, None)
             self._suspicious.pop(symbol, None)
             for stream in streams:
@@ -109,7 +116,7 @@ class UnverifiedBooks(Subscriptions):
     async def begin(self, on_connected: Callable[[], None]) -> None:
         """Make ccxt watch every market; returns when a socket is open."""
         self._to_leave.clear()
-        self._serving = True
+        self._serving, self._has_book = True, False
         now_s = self._context.monotonic_s()
         self._resyncs.asked([one.topic.name for one in self.books], now_s)
         for symbol in dict.fromkeys(one.key.symbol for one in self.books):
@@ -225,10 +232,14 @@ class UnverifiedBooks(Subscriptions):
         self._socket.give_up(gone("stale", f"{symbol} {detail}"))
 
     def _give_up_without_book(self, stream: BookStream) -> None:
-        """Dial again for a market whose book did not come in time; refuse the market after some times."""
+        """Dial again for a market whose book did not come in time; refuse the market after some times.
+
+        Where no book of any market comes, it is the exchange that does not serve: that passes.
+        """
         symbol = stream.key.symbol
         count = self._unanswered[symbol] = self._unanswered.get(symbol, 0) + 1
-        if count >= MOST_UNANSWERED:
+        others_come = any(one.verified for one in self.books if one.key.symbol != symbol)
+        if count >= MOST_UNANSWERED and others_come:
             self._refuse_market(symbol, f"no book came, {count} times")
         else:
             self._socket.give_up(gone("no_book", f"none of {symbol} in time"))
