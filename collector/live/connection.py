@@ -84,6 +84,11 @@ class Connection:
         """Return how long the current socket has been open; 0 when none is."""
         return 0.0 if self._dialled_s is None else self._context.monotonic_s() - self._dialled_s
 
+    @property
+    def ends_soon(self) -> bool:
+        """Return whether the exchange announced that it closes the current socket."""
+        return self._dialled_s is not None and self._context.ends_soon.is_set()
+
     async def next_frame(self, timeout_s: float) -> None:
         """Wait for the next frame, or for the time to be over."""
         self._next_frame = asyncio.Event()
@@ -169,6 +174,7 @@ class Connection:
 
     def _connected(self) -> None:
         self._connects.end(self._turn)
+        self._context.ends_soon.clear()  # said of the socket before
         self._attempts.connected()
         self._dialled_s = self._context.monotonic_s()
         self._context.publish(State.CONNECTED)

@@ -34,6 +34,9 @@ class ConnectionContext:
     wake: asyncio.Event = field(
         default_factory=asyncio.Event
     )  # set when the connection has work to do at once
+    ends_soon: asyncio.Event = field(
+        default_factory=asyncio.Event
+    )  # set when the exchange announced that it closes the current socket
 
     @property
     def exchange(self) -> str:
