@@ -94,12 +94,13 @@ class PairedBook(PairedStream):
             return
         position = self._position
         is_owner, is_first = self._segment_id is not None, self._nobody_stores
-        place = Place.AHEAD if is_first else stands.place(position, self._book.book)
+        is_next = self._at_head and not position.is_number  # to the state that is stored last: it is new
+        place = Place.AHEAD if is_first or is_next else stands.place(position, self._book.book)
         if place is Place.BEFORE:
             self._buffer.count_rejected(self.number, received, "stale")
         elif place in {Place.BEHIND, Place.SAME}:
-            self._meets(place)
             self._buffer.count_merged(self.number, received)
+            self._meets(place)
         elif is_owner or is_first or (self._joined and self._at_head and not self._held):
             self._store(message, received, received_at_ns, liveness)
             if self._segment_id is not None:  # there was room for it
@@ -126,7 +127,7 @@ class PairedBook(PairedStream):
         if self._at_head and self._stands is not None:
             while self._held:
                 held = cast("HeldState", self._held.popleft())
-                if self._stands.begins_after(held.position):
+                if self._stands.may_precede(held.position):
                     self._reject(self._receive(), UNSYNCED)
                 else:
                     self._buffer.count_merged(self.number, self._receive())
@@ -155,7 +156,8 @@ class PairedBook(PairedStream):
         for one in (self, other):
             if stands is None or not isinstance(one, PairedBook) or one._standby:
                 continue
-            if not one.verified or stands.place(one._position, one._book.book) is not Place.BEHIND:
+            place = stands.place(one._position, one._book.book)
+            if not one.verified or place in {Place.SAME, Place.AHEAD}:  # else it has to catch up
                 one._stands = None
 
     def _compare(self, liveness: Liveness) -> None:
@@ -167,7 +169,7 @@ class PairedBook(PairedStream):
         place = stands.place(self._position, self._book.book)
         if place is Place.AHEAD and not self._position.is_number:
             last_ns = max(self.last_update_at_ns, other.last_update_at_ns)
-            if liveness.heard_ns - last_ns > SILENT_NS and self._book.book == stands.book:
+            if liveness.heard_ns - last_ns > SILENT_NS and stands.is_like(self._book.book):
                 place = Place.SAME  # nothing is under way
         if place in {Place.BEHIND, Place.SAME}:
             self._meets(place)
@@ -195,6 +197,10 @@ class PairedBook(PairedStream):
         )
         self._stored(stored, at_ns)
         self._top = levels
+
+    def _leave_step(self) -> None:
+        super()._leave_step()
+        self._at_head = False
 
     def _go_on_alone(self, after_ns: int) -> None:
         had_held = bool(self._held)

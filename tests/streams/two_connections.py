@@ -61,6 +61,7 @@ class Kind:
         size, at_ms = 1.0 + number % 2, BASE_MS + number
         if self.name.startswith("book"):
             sequence = number if self.name == "book.50" else None
+            at_ms = at_ms if sequence is not None else BASE_MS + number // 2  # two updates in a millisecond
             if begins:
                 return Snapshot("t", sequence, at_ms, [(100.0, size)], [(101.0, 1.0)])
             return Delta("t", sequence, at_ms, [(100.0, size)], [])
@@ -84,6 +85,10 @@ class Kind:
         else:
             integers, width, segment = batch.candles.integers.tolist(), 7, 4
         rows = [integers[at : at + width] for at in range(0, len(integers), width)]
+        if self.name == "book.25":
+            sizes = batch.levels[1::4]
+            numbers = [2 * (row[1] - BASE_MS) + int(size) - 1 for row, size in zip(rows, sizes, strict=True)]
+            return [(row[segment], row[0], number) for row, number in zip(rows, numbers, strict=True)]
         return [(row[segment], row[0], row[1] - BASE_MS) for row in rows]
 
 
