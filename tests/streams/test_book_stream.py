@@ -236,7 +236,9 @@ def test_what_the_second_connection_has_and_the_first_never_brought_is_stored_wh
     new.follow(old, live)
     new.take(told(9), 20, live)  # 6 to 8 are missing
     new.take(Delta(TOPIC, 10, 1, [(100.0, 2.0)], []), 21, live)
-    assert rig.buffer.swap().counts[0].received == 1  # the others are counted when it is known what became of them
+    assert (
+        rig.buffer.swap().counts[0].received == 1
+    )  # the others are counted when it is known what became of them
     old.lose("disconnect", "reset", 30)
     batch = rig.buffer.swap()
     assert batch.integers[2::INT_COLUMNS].tolist() == [9, 10]

@@ -50,7 +50,9 @@ class Kind:
         if self.name.startswith("trade"):
             numbered = TradeRule(self.name == "trade", 1e9)
             return TradeStream(key, TOPIC, rig.outlet, numbered, standby=standby)
-        return CandleStream(key, TOPIC, rig.outlet, CandleRule(confirms=True, most_off_s=1e9), standby=standby)
+        return CandleStream(
+            key, TOPIC, rig.outlet, CandleRule(confirms=True, most_off_s=1e9), standby=standby
+        )
 
     @property
     def begins_with_a_snapshot(self) -> bool:
@@ -74,7 +76,9 @@ class Kind:
 
     def told_by(self, number: int) -> range:
         """Return the events that a row tells: of a bar all before it as well."""
-        return range(number - number % 5, number + 1) if self.name == "ohlcv.1m" else range(number, number + 1)
+        return (
+            range(number - number % 5, number + 1) if self.name == "ohlcv.1m" else range(number, number + 1)
+        )
 
     def rows(self, batch: Batch) -> list[tuple[int, int, int]]:
         """Return each row's segment, its receipt and which event it is."""
@@ -231,6 +235,3 @@ def play(kind: Kind, seed: int) -> World:
             world.batches.append(world.rig.swap())
     world.end()
     return world
-
-
-
