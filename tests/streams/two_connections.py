@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from outlet_rig import NOW_NS, OutletRig
 
-from collector.book.verified import VerifiedBook, Verdict, WholeBooks
+from collector.book.verified import Verdict, VerifiedBook, WholeBooks
 from collector.events.batch import INT_COLUMNS, Batch, Liveness, StreamKey
 from collector.events.messages import Candle, Delta, MarketData, Side, Snapshot, Trade
 from collector.exchanges.bybit.rule import Continuity
@@ -97,7 +97,7 @@ class Kind:
 
 
 @dataclass
-class Side_:
+class Connected:
     """One connection's stream, and how far it has brought the history."""
 
     stream: PairedStream
@@ -118,18 +118,17 @@ class World:
     batches: list[Batch] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.old, self.new = (
-            Side_(self.kind.stream(self.rig, standby=standby), Liveness(NOW_NS)) for standby in (False, True)
-        )
+        self.old = Connected(self.kind.stream(self.rig, standby=False), Liveness(NOW_NS))
+        self.new = Connected(self.kind.stream(self.rig, standby=True), Liveness(NOW_NS))
 
-    def subscribe(self, side: Side_) -> None:
+    def subscribe(self, side: Connected) -> None:
         """Bring what is published from now on, and the state of now where there is one."""
         side.begins = self.kind.begins_with_a_snapshot
         side.next = self.published - side.begins
         side.liveness.heard_ns = self.rig.now_ns
         side.stream.subscribed(self.rig.now_ns, side.liveness)
 
-    def deliver(self, side: Side_) -> None:
+    def deliver(self, side: Connected) -> None:
         """Bring one more event, if it is alive and behind."""
         if side.next is None or side.next >= self.published:
             return
@@ -139,7 +138,7 @@ class World:
         self.delivered[side.next] += 1
         side.next, side.begins = side.next + 1, False
 
-    def die(self, side: Side_, cause: str = "disconnect") -> None:
+    def die(self, side: Connected, cause: str = "disconnect") -> None:
         self.rig.now_ns += 10**6
         side.stream.lose(cause, "", side.liveness.heard_ns)
         side.next = None
@@ -178,7 +177,7 @@ class World:
         self._check_segments(by_segment)
 
     def _in_order(self, rows: Sequence[tuple[int, int, int]]) -> Iterable[list[int]]:
-        """Return what each segment holds, without a trade that came late and the same state of a bar again."""
+        """Return what each segment holds, without late trades and states of a bar that come again."""
         told: dict[int, list[int]] = defaultdict(list)
         newest = -1
         for segment, _, number in rows:
@@ -198,6 +197,27 @@ class World:
             until_ns = max(ends[-1], closed[one.segment_id].alive_until_ns or 0)
 
 
+def happen(world: World, chance: float, *, is_handed_over: bool) -> bool:
+    """Let something happen or not; returns whether the first connection was handed over by now."""
+    old, new = world.old, world.new
+    if chance < 0.02:
+        world.rig.now_ns += 3 * 10**9
+    elif chance < 0.06:
+        world.die(old if chance < 0.05 and not is_handed_over else new)
+    elif chance < 0.20 and new.next is None:
+        world.subscribe(new)
+    elif is_handed_over or new.next is None:
+        pass
+    elif chance < 0.25 and old.next is None:
+        world.subscribe(old)
+    elif chance < 0.27:
+        new.stream.stand_in(old.liveness.heard_ns)
+    elif chance > 0.8 and new.stream.in_step():
+        world.hand_over()
+        return True
+    return is_handed_over
+
+
 def play(kind: Kind, seed: int) -> World:
     """Let two connections bring a history, out of step, with deaths at any moment."""
     rng = random.Random(seed)
@@ -207,7 +227,7 @@ def play(kind: Kind, seed: int) -> World:
     if rng.random() < 0.9:
         world.deliver(old)
     new.stream.follow(old.stream, new.liveness)
-    handed_over = False
+    is_handed_over = False
     paces: Sequence[float] = [rng.choice([0.2, 0.5, 0.9]) for _ in range(3)]
     while world.published < EVENTS:
         if rng.random() < paces[0]:
@@ -216,21 +236,7 @@ def play(kind: Kind, seed: int) -> World:
             while rng.random() < pace:
                 world.deliver(side)
         chance = rng.random()
-        if chance < 0.02:
-            world.rig.now_ns += 3 * 10**9
-        elif chance < 0.05 and not handed_over:
-            world.die(old)
-        elif chance < 0.06:
-            world.die(new)
-        elif chance < 0.20 and new.next is None:
-            world.subscribe(new)
-        elif chance < 0.25 and old.next is None and not handed_over:
-            world.subscribe(old)
-        elif chance < 0.27 and new.next is not None and not handed_over:
-            new.stream.stand_in(old.liveness.heard_ns)
-        elif not handed_over and new.next is not None and new.stream.in_step() and chance > 0.8:
-            world.hand_over()
-            handed_over = True
+        is_handed_over = happen(world, chance, is_handed_over=is_handed_over)
         if chance > 0.97:
             world.batches.append(world.rig.swap())
     world.end()
