@@ -2,8 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +45,9 @@ def check_without_a_hole(rig: Rig) -> None:
     report = rig.collector.stop()
     assert report.good
     for symbol in rig.symbols:
-        (segment,) = rig.segments(symbol)
-        assert segment["end_cause"] == "stop"
+        segments = rig.segments(symbol)
+        assert [one["end_cause"] for one in segments] == ["stop"], segments
+        (segment,) = segments
         rows = rig.rows(symbol)
         assert segment["rows"] == len(rows)
         rig.check_rows(symbol)
@@ -64,15 +64,6 @@ def check_contiguous(rig: Rig, symbol: str, rows: Sequence[dict[str, Any]]) -> N
     published = [as_row(state) for state in truth]
     stored = [tuple(row[name] for name in COMPARED) for row in rows[1:]]
     assert any(published[at : at + len(stored)] == stored for at in range(len(published)))
-
-
-@contextmanager
-def short_lived(market: Market, monkeypatch: pytest.MonkeyPatch, lifetime_s: float = 0.5) -> Iterator[None]:
-    """Have connections replaced half a second after they opened, until told otherwise."""
-    usual = EXCHANGES[market.exchange]
-    monkeypatch.setitem(EXCHANGES, market.exchange, dataclasses.replace(usual, lifetime_s=lifetime_s))
-    yield
-    monkeypatch.setitem(EXCHANGES, market.exchange, usual)
 
 
 @on_markets("binance linear", "kraken spot")
@@ -122,18 +113,17 @@ def test_a_connection_that_is_announced_to_end_is_replaced_before_it_does(tmp_pa
 
 
 def test_a_replacement_that_is_refused_leaves_the_old_connection_and_is_tried_seldom(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     market = next(one for one in MARKETS if str(one) == "binance linear")
     halts: list[PotentialHalt] = []
     with running(tmp_path / "live.db", market=market, updates_per_s=100.0) as rig:
         rig.collector.events.attach(PotentialHalt, halts.append)
         rig.simulator.faults.refuse("binance", 401, count=1000)
-        with short_lived(market, monkeypatch):
-            rig.simulator.faults.server_shutdown("binance", seconds=60.0)
-            wait_until(lambda: halts, "the refusal")
-            before = rig.written(rig.symbols[0])
-            wait_until(lambda: rig.written(rig.symbols[0]) > before + 300, "some seconds")
+        rig.simulator.faults.server_shutdown("binance", seconds=60.0)
+        wait_until(lambda: halts, "the refusal")
+        before = rig.written(rig.symbols[0])
+        wait_until(lambda: rig.written(rig.symbols[0]) > before + 300, "some seconds")
         assert [one.code for one in halts] == ["replacement_refused"]
         assert len(connections_of(rig).connections) == len(connections_of(rig)._running) == 1
         check_without_a_hole(rig)
