@@ -59,6 +59,7 @@ class Connection:
         connects: Turnstile,
         attempts: Attempts,
         alarm_after_attempts: int,
+        refused_code: str = "connection_refused",  # of the alarm when the exchange refuses
     ) -> None:
         self.address = context.address
         self.liveness = context.liveness
@@ -77,6 +78,7 @@ class Connection:
         self._turn = 0  # of the dial that is due or under way
         self._attempts = attempts
         self._alarm_after_attempts = alarm_after_attempts
+        self._refused_code = refused_code
         self._next_frame: asyncio.Event | None = None  # where somebody waits for it
         self._dialled_s: float | None = None  # when the current socket opened
         self._served_s: float | None = None  # since when everything has been subscribed on it
@@ -85,6 +87,11 @@ class Connection:
     def age_s(self) -> float:
         """Return how long the current socket has been open; 0 when none is."""
         return 0.0 if self._dialled_s is None else self._context.monotonic_s() - self._dialled_s
+
+    @property
+    def ends_soon(self) -> bool:
+        """Return whether the exchange announced that it closes the current socket."""
+        return self._dialled_s is not None and self._context.ends_soon.is_set()
 
     async def next_frame(self, timeout_s: float) -> None:
         """Wait for the next frame, or for the time to be over."""
@@ -179,7 +186,7 @@ class Connection:
             f"tried again every {following.wait_s:g} s"
         )
         if following.is_news:
-            self._context.halt("connection_refused", self.refusal)
+            self._context.halt(self._refused_code, self.refusal)
 
     def _mistaken(self, error: Exception) -> None:
         words = mistake_in_words(error)
@@ -198,6 +205,7 @@ class Connection:
 
     def _connected(self) -> None:
         self._connects.end(self._turn)
+        self._context.ends_soon.clear()  # said of the socket before
         self._attempts.connected()
         self._dialled_s = self._context.monotonic_s()
         self._context.publish(State.CONNECTED)

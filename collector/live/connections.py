@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from collector.clock import Clock
 from collector.events.batch import StreamKey
@@ -145,8 +146,7 @@ class Connections:
         self._protocol = exchange_of(context.source.exchange)
         limits = at_most(self._protocol.limits.connects, context.pace.connects_a_second)
         self._connects = Turnstile(*limits)
-        self._started: set[Connection] = set()
-        self._running: set[asyncio.Future[None]] = set()
+        self._running: dict[Connection, asyncio.Task[None]] = {}
         self._numbers = itertools.count()
 
     @property
@@ -181,7 +181,20 @@ class Connections:
                 return
         self.new(stream.topic.kind, url, [stream])
 
-    def new(self, kind: MarketKind, url: str, streams: list[Stream]) -> Connection:
+    def new_beside(self, old: Connection, streams: list[Stream]) -> Connection:
+        """Make a connection that may replace another; nothing else is put on it until it does."""
+        address = old.address
+        connection = self.new(address.kind, address.url, streams, refused_code="replacement_refused")
+        connection.is_leaving = True
+        return connection
+
+    def new(
+        self,
+        kind: MarketKind,
+        url: str,
+        streams: list[Stream],
+        refused_code: str = "connection_refused",
+    ) -> Connection:
         """Make a connection for these streams; it waits to be started."""
         source, pace = self._context.source, self._context.pace
         name = f"{source.exchange}.{kind}.{next(self._numbers)}"
@@ -200,6 +213,7 @@ class Connections:
             connects=self._connects,
             attempts=Attempts(pace.backoff, pace.refused_wait_s, host_is_known=source.endpoints.ws is None),
             alarm_after_attempts=pace.max_reconnect_attempts,
+            refused_code=refused_code,
         )
         self.connections.append(connection)
         return connection
@@ -207,9 +221,14 @@ class Connections:
     def start(self) -> None:
         """Start the connections that do not run yet."""
         for connection in self.connections:
-            if connection not in self._started:
-                self._started.add(connection)
-                self._running.add(asyncio.ensure_future(connection.run()))
+            if connection not in self._running and not connection.stopping:
+                task = self._running[connection] = asyncio.ensure_future(connection.run())
+                task.add_done_callback(partial(self._ran, connection))
+
+    def _ran(self, connection: Connection, task: asyncio.Task[None]) -> None:
+        """Let go of a connection that ended; `ended` raises what a broken one raised."""
+        if not task.cancelled() and task.exception() is None:
+            del self._running[connection]
 
     def retire(self, connection: Connection) -> None:
         """Stop a connection whose streams are collected elsewhere, or no longer."""
@@ -236,4 +255,4 @@ class Connections:
 
     async def ended(self) -> None:
         """Wait until no connection runs any more."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*self._running.values(), return_exceptions=True)

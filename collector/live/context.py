@@ -36,6 +36,8 @@ class ConnectionContext:
         default_factory=asyncio.Event
     )  # set when the connection has work to do at once
     refused: RefusedStreams = field(default_factory=RefusedStreams)  # of the whole exchange
+    # Set when the exchange announced that it closes the current socket.
+    ends_soon: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def exchange(self) -> str:

@@ -23,7 +23,7 @@ from collector.live.first_contact import PATIENCE_S, Contact
 from collector.live.insisting import insist
 from collector.live.limits import Limits, Wanted
 from collector.live.market_list import MarketList
-from collector.live.replacement import is_old, replace
+from collector.live.replacement import Replacements
 from collector.live.rest_witness import RestWitness
 from collector.live.resync import Resyncs
 from collector.network.choosing import collected
@@ -213,7 +213,8 @@ class Feed:
 
     def glances(self) -> list[StreamNow]:
         """Return the state of every stream. Call it in the websocket thread."""
-        return [] if self._connections is None else [stream.glance() for stream in self._connections.streams]
+        streams = [] if self._connections is None else self._connections.streams
+        return [stream.glance() for stream in streams if not stream.is_standby]
 
     @property
     def refused(self) -> list[str]:
@@ -225,14 +226,14 @@ class Feed:
     async def _supervise(self, connections: Connections, witness: RestWitness | None) -> None:
         """Replace each connection before the exchange cuts it, and compare books with REST, until stopped."""
         lifetime_s = exchange_of(self.exchange).lifetime_s
+        replacements = Replacements(connections, self._standby, self._stopped, lifetime_s)
         while not self._stopped.is_set():
-            for connection in list(connections.connections):
-                if is_old(connection, lifetime_s):
-                    await replace(connection, connections, self._standby, self._stopped)
+            replacements.look()
             if witness is not None:
                 witness.look([one for one in connections.streams if isinstance(one, BookStream)])
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), SUPERVISE_S)
+        await replacements.ended()
 
     def _standby(self, stream: Stream) -> Stream:
         """Make a second stream of the same kind that stores nothing yet."""

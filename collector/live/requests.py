@@ -87,6 +87,8 @@ class ControlMessages:
 
     def on_status(self, state: State, text: str) -> None:
         """Publish the state that the exchange reports of itself."""
+        if state is State.SHUTTING_DOWN:
+            self.context.ends_soon.set()
         self.context.publish(state, text)
 
     def on_mistake(self, what: str) -> None:

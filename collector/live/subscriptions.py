@@ -33,7 +33,7 @@ class Subscriptions(ABC):
 
     @property
     def serves(self) -> bool:
-        """Return whether what was subscribed is served; where that is confirmed, `begin` has waited for it."""
+        """Return whether what was subscribed is served; `begin` has waited where that is confirmed."""
         return True
 
     @abstractmethod

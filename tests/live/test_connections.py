@@ -1,9 +1,14 @@
 """What a connection of a verified exchange is given, and one of an unverified exchange."""
 
+import asyncio
+import gc
+import weakref
+
 from collector.buffer.buffer import Buffer
 from collector.clock import Clock
 from collector.events.bus import EventBus
 from collector.exchanges.addresses import Endpoints
+from collector.live.connection import Connection
 from collector.live.connections import Connections, ExchangeContext
 from collector.live.limits import Pace
 from collector.live.resync import Resyncs
@@ -16,6 +21,7 @@ from collector.streams.maker import StreamMaker
 from collector.streams.router import Router, UnknownFrames
 from collector.streams.stream import Outlet, Stream
 
+TIMES = 100
 PACE = Pace(backoff_base_s=0.0, backoff_max_s=0.0)
 
 
@@ -109,3 +115,26 @@ def test_kraken_must_push_where_something_is_subscribed_and_coverage_ends_with_t
     one.subscriptions.remove(one.subscriptions.streams[0])
     assert not pushes.are_due()
     assert connections_of("bybit").new("spot", "ws://nowhere", [])._heart._pushes is None
+
+
+def test_connections_that_were_replaced_and_their_tasks_are_let_go_of() -> None:
+    async def replace_many() -> list[weakref.ref[Connection]]:
+        connections = connections_of("bybit")
+        old = connections.new("spot", "ws://127.0.0.1:1", [])
+        known = [weakref.ref(old)]
+        for _ in range(TIMES):
+            new = connections.new_beside(old, [])
+            connections.start()
+            connections.retire(old)
+            new.is_leaving = False
+            known.append(weakref.ref(new))
+            old = new
+        connections.stop()
+        await connections.ended()
+        await asyncio.sleep(0)  # the callbacks of the last tasks
+        assert connections._running == {}
+        assert connections.connections == [old]
+        gc.collect()
+        return [one for one in known if one() is not None and one() is not old]
+
+    assert asyncio.run(replace_many()) == []

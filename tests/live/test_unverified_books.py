@@ -205,7 +205,9 @@ def test_a_market_whose_book_does_not_come_is_begun_anew_and_then_done_without()
             assert len(rig.given_up) == min(count, MOST_UNANSWERED - 1)
             rig.socket.failure = None
         assert rig.given_up[0] == f"no_book: none of {BTC} in time"
-        assert rig.rig.context.refused.words == [f"okx: {BTC} book.10 refused: no book came, {MOST_UNANSWERED} times"]
+        assert rig.rig.context.refused.words == [
+            f"okx: {BTC} book.10 refused: no book came, {MOST_UNANSWERED} times"
+        ]
         rig.books.lose_all("stop", "")
 
     scene(work)
