@@ -34,7 +34,7 @@ class Subscriptions(ABC):
 
     @property
     def serves(self) -> bool:
-        """Return whether what was subscribed is served; where that is confirmed, `begin` has waited for it."""
+        """Return whether what was subscribed is served; where that is confirmed, `begin` waited for it."""
         return True
 
     @abstractmethod
