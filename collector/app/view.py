@@ -73,9 +73,14 @@ class View:
     statuses: tuple[str, ...] = ()  # exchanges that say they are not online, in words
 
     @property
-    def collected(self) -> tuple[StreamView, ...]:
+    def asked(self) -> tuple[StreamView, ...]:
         """Return the streams that are asked for, whether anything is collected of them or not."""
         return tuple(one for one in self.streams if one.key.symbol != UNKNOWN and one.state != LEFT)
+
+    @property
+    def collected(self) -> tuple[StreamView, ...]:
+        """Return the streams that are asked for and collected, verified now or not."""
+        return tuple(stream for stream in self.asked if stream.state != MISSING)
 
     @property
     def missing(self) -> tuple[StreamView, ...]:

@@ -25,9 +25,9 @@ def reasons_of(view: View) -> Iterator[str]:
         yield "the websocket thread or the writer thread does not answer"
     yield from (f"no answer from {text}" for text in view.unreached)
     yield from (f"refused: {text}" for text in view.refused)
-    if view.answers and not view.collected:
+    if view.answers and not view.asked:
         yield "no stream has begun"
-    for stream in view.collected:
+    for stream in view.asked:
         if stream.state != VERIFIED:
             cause = f", since {stream.last_cause}" if stream.last_cause else ""
             yield f"{' '.join(stream.key)}: {stream.state}{cause}"

@@ -100,7 +100,7 @@ def _columns(lines: Sequence[StreamLine], width: int) -> list[Column]:
 
 
 def _heading(view: "View", lines: Sequence[StreamLine], width: int) -> Text:
-    asked = [stream.state for stream in view.collected]
+    asked = [stream.state for stream in view.asked]
     verified = asked.count("verified")
     minutes, seconds = divmod(int(view.uptime_s), 60)
     clock = f"{minutes // 60:d}:{minutes % 60:02d}:{seconds:02d}"

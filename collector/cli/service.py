@@ -73,8 +73,8 @@ def _watchdog_s(environ: Mapping[str, str]) -> float | None:
 
 def status_text(view: "View") -> str:
     """Return in a line how much of what is asked for is verified, and what is missing."""
-    verified = sum(stream.state == "verified" for stream in view.collected)
-    text = f"{verified} of {len(view.collected)} streams verified, {view.writer.rows} rows written"
+    verified = sum(stream.state == "verified" for stream in view.asked)
+    text = f"{verified} of {len(view.asked)} streams verified, {view.writer.rows} rows written"
     markets = list(dict.fromkeys(f"{one.key.exchange} {one.key.symbol}" for one in view.missing))
     if markets:
         more = len(markets) - MOST_NAMED

@@ -117,3 +117,21 @@ def test_what_an_exchange_says_of_itself_stands_until_it_is_online(state: State,
     assert rig.watch.statuses.troubles() == (words,)
     rig.state(State.ONLINE, "bybit.1")
     assert rig.watch.statuses.troubles() == ()
+
+
+def test_what_is_asked_for_and_not_there_is_missing_and_what_is_asked_for_no_longer_has_left() -> None:
+    rig = Rig()
+    rig.state(State.CONNECTED)
+    other, elsewhere = KEY._replace(symbol="ETH/USDT"), StreamKey("binance", "BTCUSDT", "trade")
+    glances = [StreamNow(other, True)]
+    views = rig.watch.streams([COUNTS], glances, [KEY, elsewhere, other])
+    assert [(one.key, one.state) for one in views] == [
+        (KEY, "missing"),  # counted before, and nobody collects it now
+        (other, "syncing"),
+        (elsewhere, "missing"),
+    ]
+    assert [one.counts.received for one in views] == [10, 0, 0]
+    (left, _) = rig.watch.streams([COUNTS], glances, [other])
+    assert (left.key, left.state) == (KEY, "left")
+    (unanswered,) = rig.watch.streams([COUNTS], None, [KEY])
+    assert unanswered.state == "syncing"

@@ -80,6 +80,13 @@ def edit_answers(simulator: Simulator, exchange: str, edit: Edit) -> None:
     dialect.receive = receive
 
 
+def ignore_leaving(simulator: Simulator, exchange: str) -> None:
+    """Confirm requests to unsubscribe, and go on sending."""
+    dialect: Any = simulator._world.exchange(exchange)
+    plain = dialect.receive
+    dialect.receive = lambda *question: [one._replace(unsubscribe=()) for one in plain(*question)]
+
+
 def edit_snapshots(simulator: Simulator, exchange: str, channel: str, edit: Edit) -> None:
     """Change the snapshots with which a channel begins."""
     dialect: Any = simulator._world.exchange(exchange)

@@ -18,7 +18,7 @@ from checking.finding import Finding, counted
 from checking.places import Place
 from checking.recording import Line, Recording
 from checking.rest_books import Book, RestBook, State, all_compared, compared
-from checking.run import Result
+from checking.run import Result, judge
 from checking.session import RESUBSCRIBED
 
 from collector.sinks.contract import AccountingState
@@ -308,6 +308,33 @@ def test_market_lists() -> None:
     ):
         found = stored.listed(BYBIT, {BYBIT.symbols[0]: good, BYBIT.symbols[1]: other})
         assert names(found) == [name]
+
+
+def test_what_was_stored_is_judged_together_with_the_frames() -> None:
+    """Every check has its part in the verdict; what this one says is proven above."""
+    markets = SimpleNamespace(
+        by_symbol={symbol: {**BYBIT_MARKET, "symbol": symbol} for symbol in BYBIT.symbols}
+    )
+    seen = seen_of(
+        findings=[Finding("planted", "by the session")],
+        markets=markets,
+        steady_ns=(0, 0),
+        report=SimpleNamespace(accounting=[accounting(received=1)]),
+        audit=SimpleNamespace(findings=[SimpleNamespace(check="order", text="1 row")]),
+        coverage=segments(("sequence_gap", 0, 100)),
+    )
+    seen.recording.add("recv", "1", "<html>")
+    seen.recording.add("recv", "1", '{"success":false,"ret_msg":"no","conn_id":"1","op":"subscribe"}')
+    seen.recording.add("send", "1", '{"op":"ping"}')
+    assert {one.name for one in judge(seen)} == {
+        "planted",
+        "identity",
+        "verify: order",
+        "coverage ended",
+        "unreadable frame",
+        "refused by the exchange",
+        "ping not answered",
+    }
 
 
 def test_equal_findings_are_put_together() -> None:

@@ -22,6 +22,7 @@ from simulated_exchanges import (
     edit_channel,
     edit_rest,
     edit_snapshots,
+    ignore_leaving,
     places,
     replacing,
     simulated,
@@ -76,8 +77,11 @@ def test_what_is_as_documented_is_green(tmp_path: Path) -> None:
         assert [text for text in played if "lastUpdateId" not in text] == received
 
 
-def test_planted_differences_are_found_by_name(tmp_path: Path) -> None:
+def test_planted_differences_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("checking.session.SILENT_WITHIN_S", 1.5)
+    monkeypatch.setattr("checking.session.reasons_of", lambda _view: ["planted"])
     with simulated() as simulator:
+        ignore_leaving(simulator, "binance")
         edit_channel(simulator, "bybit", BTC, "trade", replacing('"BT":false', '"BT":false,"newField":1'))
         edit_channel(simulator, "bybit", BTC, "ohlcv.1m", replacing('"turnover":"[^"]*",', ""))
         edit_rest(simulator, "bybit", "instruments-info", replacing('"tickSize":"[^"]*"', '"tickSize":"7"'))
@@ -103,6 +107,8 @@ def test_planted_differences_are_found_by_name(tmp_path: Path) -> None:
     assert is_found("bybit", "missing field in bybit.kline: data[].turnover"), texts
     assert is_found("bybit", f"tick size: {BTC}: listed as 7"), texts
     assert is_found("bybit", "depth: BTCUSDT: 45 bids in a book of 50 levels"), texts
+    assert is_found("binance", "goes on after unsubscribing: ETH/USDT is still sent"), texts
+    assert is_found("binance", "not healthy: planted"), texts
     assert is_found("binance", "silent topic: BTC/USDT trade: nothing came"), texts
     assert is_found("bybit", "REST book differs: at update "), texts
     assert is_found("okx", "missing field in okx.ack: connId"), texts

@@ -41,7 +41,7 @@ def collector_of(simulator: Simulator, database: Path, exchanges: dict[str, list
 
 
 def states(collector: Collector) -> dict[tuple[str, str], str]:
-    return {(one.key.exchange, one.key.symbol): one.state for one in collector.view().collected}
+    return {(one.key.exchange, one.key.symbol): one.state for one in collector.view().asked}
 
 
 def table(collector: Collector) -> str:

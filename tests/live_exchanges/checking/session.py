@@ -24,7 +24,8 @@ from collector.query.coverage import coverage
 from collector.settings import Settings, load_settings
 from collector.streams.book_stream import BookStream
 
-PATIENCE_S = 30.0  # for streams to begin, to come back, to fall silent
+PATIENCE_S = 30.0  # for streams to begin and to come back
+SILENT_WITHIN_S = 10.0  # of leaving a market
 LOOK_EVERY_S = 0.02
 CALL_TIMEOUT_S = 10.0
 REST_BOOKS = 3
@@ -147,7 +148,7 @@ class Session:
         """Unsubscribe the second market, see it fall silent and the first go on, subscribe it again."""
         before = self._gaps()
         self._collector.unsubscribe(self._place.exchange, self._second)
-        if not self._wait(self._is_silent, self._patience_s):
+        if not self._wait(self._is_silent, SILENT_WITHIN_S):
             self.seen.find("goes on after unsubscribing", f"{self._second} is still sent")
         if self._gaps() != before:
             self.seen.find("unsubscribing disturbs", f"{self._first} had a gap when {self._second} was left")
