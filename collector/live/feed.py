@@ -112,8 +112,10 @@ class Feed:
         if self._markets_refused:
             self._publish_state(State.ONLINE)
         gc.freeze()  # markets never change: nothing for the collector to walk
-        rest = exchange_of(source.exchange).rest
-        snapshots = None if rest is None else Snapshots(source, markets, rest, limits.pace.markets_timeout_s)
+        protocol = exchange_of(source.exchange)
+        snapshots = None
+        if protocol.rest is not None or protocol.check is not None:
+            snapshots = Snapshots(source, markets, protocol, limits.pace.markets_timeout_s)
         self._markets, self._connections = markets, Connections(self._context(markets, snapshots), self.stop)
         witness = None
         if snapshots is not None:
