@@ -106,7 +106,8 @@ class Rig(SubscriptionsRig):
             await self.subscriptions.go_on()
             self.rest.most_waiting = max(self.rest.most_waiting, len(self.rest.line))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.context.wake.wait(), tick_s)
+                async with asyncio.timeout(tick_s):
+                    await self.context.wake.wait()
 
     async def live(self, book: BookStream, mean_s: float, seed: int) -> None:
         """Let a market move at random times."""

@@ -26,6 +26,7 @@ from collector.streams.book_stream import BookStream
 QUIET = 60
 ROUND_TRIP_S = 0.1
 TURN_S = 0.25  # Kraken's pace: four requests a second
+PATIENCE_S = 200.0
 SOON_S = 2.0 + 2 * ROUND_TRIP_S
 
 
@@ -74,11 +75,13 @@ class Rig(SubscriptionsRig):
             self.context.wake.clear()
             await self.subscriptions.go_on()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.context.wake.wait(), TICK_S)
+                async with asyncio.timeout(TICK_S):
+                    await self.context.wake.wait()
 
     async def seconds_until(self, condition: Callable[[], object]) -> float:
         began_s = self.loop_s()
         while not condition():  # noqa: ASYNC110  (the clock jumps)
+            assert self.loop_s() - began_s < PATIENCE_S
             await asyncio.sleep(0.01)
         return self.loop_s() - began_s
 
