@@ -80,7 +80,7 @@ class Rig(SubscriptionsRig):
 
     async def seconds_until(self, condition: Callable[[], object]) -> float:
         began_s = self.loop_s()
-        while not condition():  # noqa: ASYNC110  (the clock jumps)
+        while not condition():
             assert self.loop_s() - began_s < PATIENCE_S
             await asyncio.sleep(0.01)
         return self.loop_s() - began_s
