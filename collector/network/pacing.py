@@ -1,6 +1,5 @@
 """Pace the requests to an exchange: never more than it allows in any span of time, and in order."""
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ GROWS_AFTER_S = 300.0  # without a refusal: what is used doubles, up to the whol
 
 
 class Budget:
-    """A bucket of request weight that refills steadily. Those who wait are served in order."""
+    """A bucket of request weight that refills steadily."""
 
     def __init__(self, weight_a_minute: float, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._limit = weight_a_minute
@@ -24,14 +23,6 @@ class Budget:
         self._changed_s = monotonic_s()  # when the share last changed, or was refused
         self._counted_s = monotonic_s()
         self._closed_until_s = 0.0
-        self._turn = asyncio.Lock()
-
-    async def spend(self, weight: float) -> None:
-        """Wait until so much weight may be used, and use it."""
-        async with self._turn:
-            while (wait_s := self.wait_s(weight)) > 0:  # noqa: ASYNC110  (a known moment, no event)
-                await asyncio.sleep(wait_s)
-            self.take(weight)
 
     def take(self, weight: float) -> None:
         """Use so much weight now."""

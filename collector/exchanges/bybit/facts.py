@@ -58,7 +58,7 @@ def _book_request(market_id: str, kind: MarketKind, channel: str) -> RestSnapsho
 
 
 def _read_book(text: str, topic: str) -> "Snapshot":
-    from collector.exchanges.bybit.rest_book import read_rest_book  # noqa: PLC0415  (on first use)
+    from collector.exchanges.bybit.frames import read_rest_book  # noqa: PLC0415  (on first use)
 
     return read_rest_book(text, topic)
 

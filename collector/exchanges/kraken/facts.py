@@ -35,10 +35,10 @@ def _depth_request(market_id: str, _kind: MarketKind, channel: str) -> RestSnaps
     return RestSnapshot("publicGetDepth", {"pair": market_id, "count": str(levels)}, 1.0)
 
 
-def _read_depth(text: str, topic: str) -> "Snapshot":
-    from collector.exchanges.kraken.rest_depth import read_depth  # noqa: PLC0415  (on first use)
+def _read_book(text: str, topic: str) -> "Snapshot":
+    from collector.exchanges.kraken.frames import read_rest_book  # noqa: PLC0415  (on first use)
 
-    return read_depth(text, topic)
+    return read_rest_book(text, topic)
 
 
 KRAKEN = Exchange(
@@ -75,7 +75,7 @@ KRAKEN = Exchange(
     # between leaving and joining would show.
     check=RestCheck(
         _depth_request,
-        _read_depth,
+        _read_book,
         {"spot": _PER_ADDRESS.most / _PER_ADDRESS.span_s * 60.0},
         size_step=0.001,
     ),
