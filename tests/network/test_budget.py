@@ -67,7 +67,7 @@ def test_requests_refused_together_are_one_refusal() -> None:
     other.refused(7.0)
     hand.now_s += 8.0
     for each in (budget, other):
-        each._left = 0.0
+        each._left, each._counted_s = 0.0, hand.now_s
     assert budget.wait_s(50.0) == other.wait_s(50.0) == 50.0 / (6000.0 * WEIGHT_SHARE / 2.0 / 60.0)
 
 
