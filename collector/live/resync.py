@@ -14,14 +14,16 @@ PATIENCE_S = 5.0  # for the stream to reach what REST shows already
 LOOK_S = 1.0  # how late at most a due question is noticed, and an answer that is missing
 
 
-def longest_stall_s(stale_after_s: float, rest_timeout_s: float, stream_timeout_s: float) -> float:
-    """Return for how long a stalled book can be taken for a quiet one, while requests need not wait.
+def longest_stall_s(
+    stale_after_s: float, *, rest_timeout_s: float | None, stream_timeout_s: float | None
+) -> float:
+    """Return for how long a stalled stream can be taken for a quiet one, while no request has to wait.
 
-    The longest wait for a question, an answer of REST that is in time, the patience with the stream, and an
-    answer of the stream that never comes.
+    Before it is found go by: the longest wait for a question, an answer of REST that is just in time and the
+    patience with the stream, where REST is asked, and an answer of the stream that never comes, where that is.
     """
-    longest_wait_s = max(stale_after_s, MOST_QUIET_WAIT_S)
-    return longest_wait_s + rest_timeout_s + PATIENCE_S + stream_timeout_s + LOOK_S
+    by_rest_s = 0.0 if rest_timeout_s is None else rest_timeout_s + PATIENCE_S
+    return max(stale_after_s, MOST_QUIET_WAIT_S) + by_rest_s + (stream_timeout_s or 0.0) + LOOK_S
 
 
 @dataclass(slots=True)

@@ -185,5 +185,7 @@ def test_a_book_that_was_verified_by_itself_is_not_asked_for() -> None:
 
 
 def test_how_long_a_stall_can_hide_is_known() -> None:
-    assert longest_stall_s(10.0, 30.0, 30.0) == 300.0 + 30.0 + 5.0 + 30.0 + 1.0
-    assert longest_stall_s(900.0, 1.0, 2.0) == 900.0 + 1.0 + 5.0 + 2.0 + 1.0
+    both = longest_stall_s(10.0, rest_timeout_s=20.0, stream_timeout_s=40.0)
+    assert both == 300.0 + 20.0 + 5.0 + 40.0 + 1.0
+    assert longest_stall_s(900.0, rest_timeout_s=20.0, stream_timeout_s=None) == 900.0 + 20.0 + 5.0 + 1.0
+    assert longest_stall_s(10.0, rest_timeout_s=None, stream_timeout_s=40.0) == 300.0 + 40.0 + 1.0
