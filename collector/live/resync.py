@@ -19,8 +19,8 @@ def longest_stall_s(
 ) -> float:
     """Return for how long a stalled stream can be taken for a quiet one, while no request has to wait.
 
-    Before it is found go by: the longest wait for a question, an answer of REST that is just in time and the
-    patience with the stream, where REST is asked, and an answer of the stream that never comes, where that is.
+    Until it is found there pass: the longest wait for a question; where REST is asked, an answer that is just
+    in time, and the patience with the stream; where the stream is asked, an answer that never comes.
     """
     by_rest_s = 0.0 if rest_timeout_s is None else rest_timeout_s + PATIENCE_S
     return max(stale_after_s, MOST_QUIET_WAIT_S) + by_rest_s + (stream_timeout_s or 0.0) + LOOK_S
