@@ -133,7 +133,6 @@ class Resyncs:
                 is_due = now_s - topic.asked_s > self._snapshot_timeout_s
             return (Need.BROKEN if topic.was_verified else Need.FIRST) if is_due else None
         topic.failures, topic.was_verified = 0, True
-        topic.due_s = None  # by whatever it was verified
         if now_s < topic.not_before_s:
             return None
         if stream.near_the_edge:

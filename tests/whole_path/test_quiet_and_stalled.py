@@ -75,6 +75,8 @@ def running(path: Path, market: Market, updates_per_s: float) -> Iterator[Rig]:
         try:
             rig.wait_until_verified()
             yield rig
+            simulator.pause()
+            rig.wait_for_all()  # what came after the stop would be no part of a clean end
         finally:
             report = rig.collector.stop()
         assert report.exact
