@@ -82,10 +82,6 @@ def test_an_exchange_that_cannot_be_reached_stops_cleanly(tmp_path: Path) -> Non
     assert report.good
 
 
-def snapshots_sent(rig: Rig, symbol: str) -> int:
-    return sum(one.kind == "snapshot" for one in rig.simulator.truth.sent("bybit", symbol, "book.50"))
-
-
 def test_what_an_exchange_says_of_itself_is_told(tmp_path: Path) -> None:
     states: list[SystemState] = []
     with Simulator(symbols={"kraken": ["BTC/USD"]}, updates_per_s=100.0) as simulator:
