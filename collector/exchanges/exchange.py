@@ -116,6 +116,19 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
+class RestCheck:
+    """How REST is asked for the state of a silent stream, whose market may be quiet.
+
+    Asked of the stream itself, by a new subscription, what changes between leaving and joining is missed.
+    """
+
+    request: Callable[[str, MarketKind, str], RestSnapshot | None]  # market id, kind, channel; None: no such
+    read: Callable[[str, str], "Snapshot"]  # the answer's text, the topic
+    weight_a_minute: Mapping[MarketKind, float]
+    size_step: float = 0.0  # to which REST rounds its sizes; 0: to none
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """How rows of the past are asked for over REST, and how many of them there are."""
 
@@ -182,6 +195,8 @@ class Exchange:
     is_verified: bool = True  # else ccxt reads its frames and keeps its books
     lifetime_s: float | None = None  # after which the exchange cuts a connection
     rest: Rest | None = None
+    check: RestCheck | None = None
+    sends_state: bool = True  # of a book, or of the best prices, at a subscription
     history: History | None = None  # None: nobody looked it up
     # What a book and the best prices of its market share: the numbers of updates, or one across channels.
     shared_numbers: Literal["update", "cross"] | None = None

@@ -92,8 +92,10 @@ class Feed:
         markets = await self._list.load(self._stopped)
         if markets is None:
             return
-        rest = exchange_of(source.exchange).rest
-        snapshots = None if rest is None else Snapshots(source, markets, rest, limits.pace.markets_timeout_s)
+        protocol = exchange_of(source.exchange)
+        snapshots = None
+        if protocol.rest is not None or protocol.check is not None:
+            snapshots = Snapshots(source, markets, protocol, limits.pace.markets_timeout_s)
         connections = self._connections = Connections(self._context(markets, snapshots))
         witness = None
         if snapshots is not None:

@@ -10,10 +10,10 @@ from collector.book.bridged import WITNESS
 from collector.book.verified import Did
 from collector.errors import StreamError
 from collector.events.messages import Snapshot
+from collector.live.resync import PATIENCE_S
+from collector.network.request_line import Need, Turn
 from collector.network.snapshots import Snapshots
 from collector.streams.book_stream import BookStream
-
-PATIENCE_S = 5.0  # for the stream to reach the update at which REST was
 
 
 class RestWitness:
@@ -39,7 +39,8 @@ class RestWitness:
             topic = book.topic
             if now_s >= due_s and book.by_rest and book.verified:
                 self._next_s[book] = now_s + self._every_s
-                if self._snapshots.has_time_for(topic.market_id, topic.kind, topic.depth):
+                is_free = not self._snapshots.holds(book, topic.kind)
+                if is_free and self._snapshots.has_time_for(topic.market_id, topic.kind, topic.depth):
                     self._begin(book)
                     return
 
@@ -50,14 +51,19 @@ class RestWitness:
 
     def _begin(self, book: BookStream) -> None:
         topic = book.topic
-        fetch = self._snapshots.fetch(topic.market_id, topic.kind, topic.depth, topic.name)
+        turn = Turn(book, Need.WITNESS)
+        fetch = self._snapshots.fetch(topic.market_id, topic.kind, topic.depth, topic.name, turn)
         book.expect_snapshot(True)
         self._book, self._fetch = book, asyncio.ensure_future(fetch)
         self._until_s = 0.0
 
     def _go_on(self, book: BookStream) -> None:
         fetch = self._fetch
-        if fetch is None or not fetch.done():
+        if fetch is None:
+            return
+        if not book.verified:
+            fetch.cancel()  # it broke: a request that is needed waits for this one's turn
+        elif not fetch.done():
             return
         now_s = self._monotonic_s()
         self._until_s = self._until_s or now_s + PATIENCE_S

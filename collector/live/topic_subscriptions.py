@@ -1,19 +1,16 @@
-"""Subscribe topics by requests, and fetch the snapshots that the exchange gives by REST only."""
+"""Subscribe topics by requests, each beside the others: nobody waits for another's answer."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
-from collector.book.bridged import STALE_SNAPSHOT
-from collector.book.verified import Did
-from collector.errors import StreamError
-from collector.events.messages import Ack, Snapshot
-from collector.events.notices import SnapshotFailed
+from collector.events.messages import Ack
+from collector.live.book_requests import Acts, BookRequests
 from collector.live.context import ConnectionContext
 from collector.live.put_off import PutOffStreams
 from collector.live.refusals import Meaning, meaning_of
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions
+from collector.live.under_way import UnderWay
 from collector.network.snapshots import Snapshots
 from collector.streams.book_stream import BookStream
 from collector.streams.router import Router
@@ -36,10 +33,11 @@ class TopicSubscriptions(Subscriptions):
         super().__init__(streams, context, resyncs)
         self._requests = requests
         self._router = router
-        self._snapshots = snapshots
         self._put_off = put_off
         self._to_subscribe: list[str] = []
-        self._fetches: set[asyncio.Task[None]] = set()
+        self._wire = UnderWay(context.wake)  # requests whose answers the serve loop does not wait for
+        acts = Acts(self._collects, self.broke, self._refuse, self._resubscribe)
+        self._book_requests = BookRequests(context, resyncs, snapshots, self._wire, acts)
         for stream in streams:
             router.add(stream)
 
@@ -70,16 +68,21 @@ class TopicSubscriptions(Subscriptions):
         await self._subscribe(list(self._streams))
 
     async def go_on(self) -> None:
-        """Subscribe what was added, leave what was removed, fetch again the books that need it now."""
-        while self._to_leave:
-            await self._unsubscribe(self._to_leave[0].topic.name)
-            self._router.drop(self._to_leave.pop(0))
+        """Begin to subscribe what was added, leave what was removed, fetch the books that need it now."""
+        self._wire.raise_failure()
+        for stream in self._to_leave:
+            if isinstance(stream, BookStream):
+                self._book_requests.forget(stream)
+            if stream.topic.name not in self._wire:
+                self._wire.start([stream.topic.name], self._leave(stream))
         self._to_subscribe += self._put_off.schedule.take_due(self._context.monotonic_s())
-        if self._to_subscribe:
-            topics = [topic for topic in self._to_subscribe if topic in self._streams]
-            self._to_subscribe.clear()
-            await self._subscribe(topics)
-        await self._refresh()
+        wanted = [topic for topic in self._to_subscribe if topic in self._streams]
+        self._to_subscribe = [topic for topic in wanted if topic in self._wire]  # once that is over
+        topics = [topic for topic in wanted if topic not in self._wire]
+        if topics:
+            self._wire.start(topics, self._subscribe(topics))
+        put_off = self._put_off.schedule
+        self._book_requests.look([book for book in self.books if not put_off.waits(book.topic.name)])
 
     def abandon(self, reason: str) -> None:
         """Fail the requests that wait for an answer: the socket is gone."""
@@ -87,36 +90,24 @@ class TopicSubscriptions(Subscriptions):
 
     def lose_all(self, cause: str, detail: str) -> None:
         """End the segments of all streams: the socket that fed them is gone."""
-        for task in self._fetches:
-            task.cancel()
+        self._wire.cancel_all()
+        self._book_requests.give_up_all()
         super().lose_all(cause, detail)
 
-    async def _refresh(self) -> None:
-        now_ns, now_s = self._context.clock.now_ns(), self._context.monotonic_s()
-        books = [book for book in self.books if not self._put_off.schedule.waits(book.topic.name)]
-        for stream in books:
-            if stream.in_question and self._resyncs.is_unanswered(stream, now_ns, now_s):
-                stream.lose("stale", "silent, and no snapshot when asked for one", alive_until_ns=None)
-        for topic in self._resyncs.due(books, now_ns, now_s):
-            due = self._streams.get(topic)
-            if not isinstance(due, BookStream):
-                continue  # removed while another one's answer was waited for
-            due.in_question = due.verified and not due.near_the_edge
-            if due.by_rest:
-                self._resyncs.asked([topic], now_s)
-                self._start_fetch(due)
-            else:
-                await self._resubscribe(due)
+    async def _leave(self, stream: Stream) -> None:
+        """Leave the topic of a stream that was removed; its frames are nobody's from then on."""
+        await self._unsubscribe(stream.topic.name)
+        self._router.drop(stream)
+        self._to_leave.remove(stream)
 
-    async def _resubscribe(self, stream: BookStream) -> None:
+    async def _resubscribe(self, stream: BookStream, *, is_question: bool) -> None:
         """Leave a topic and subscribe it again: that brings a snapshot."""
-        topic = stream.topic.name
-        if await self._unsubscribe(topic) is Meaning.PASSING:
+        if await self._unsubscribe(stream.topic.name) is Meaning.PASSING:
             if self._collects(stream):  # still subscribed: asked again, it would bring nothing
-                stream.in_question = False
-                self._resyncs.failed(topic, self._context.monotonic_s())
-            return
-        await self._subscribe([topic])
+                self._resyncs.failed(stream.topic.name, self._context.monotonic_s())
+        elif self._collects(stream):
+            stream.in_question = is_question  # only from now on: what came before was no answer
+            await self._subscribe([stream.topic.name])
 
     async def _unsubscribe(self, topic: str) -> Meaning | None:
         """Leave a topic; returns what a refusal meant, None for none. It does no harm: frames are counted."""
@@ -184,50 +175,6 @@ class TopicSubscriptions(Subscriptions):
         self._resyncs.asked([book.topic.name for book in books if not book.by_rest], now_s)
         if by_rest:
             self._context.wake.set()
-
-    def _start_fetch(self, stream: BookStream) -> None:
-        stream.expect_snapshot(True)
-        task = asyncio.create_task(self._fetch(stream))
-        self._fetches.add(task)
-        task.add_done_callback(self._fetches.discard)
-
-    async def _fetch(self, stream: BookStream) -> None:
-        """Fetch a book's snapshot by REST and join the stream to it; schedule another when anything fails."""
-        assert self._snapshots is not None  # noqa: S101  (the feed makes both or none)
-        topic = stream.topic
-        try:
-            snapshot = await self._snapshots.fetch(topic.market_id, topic.kind, topic.depth, topic.name)
-            if self._collects(stream):
-                self._join(stream, snapshot)
-        except StreamError as error:
-            self._fetch_failed(stream, error)
-        except Exception as error:  # noqa: BLE001  (a fault of ours, or an answer nobody expected)
-            self._context.halt("internal_error", repr(error), stream.key.symbol)
-            self._fetch_failed(stream, StreamError(repr(error)))
-        finally:
-            stream.expect_snapshot(False)
-
-    def _join(self, stream: BookStream, snapshot: Snapshot) -> None:
-        outcome = stream.take(snapshot, self._context.clock.now_ns(), self._context.liveness)
-        if outcome.did is Did.BROKE:
-            self.broke(stream, outcome)
-        elif outcome.did is Did.REJECTED and outcome.reason == STALE_SNAPSHOT:
-            self._resyncs.failed(stream.topic.name, self._context.monotonic_s())
-        elif outcome.did is Did.REJECTED:
-            self._fetch_failed(stream, StreamError(f"{outcome.reason}: {outcome.detail}"))
-        else:
-            self._context.refused.accepted(stream.key)
-
-    def _fetch_failed(self, stream: BookStream, error: StreamError) -> None:
-        """Publish that a book's snapshot did not come, and schedule another."""
-        if not self._collects(stream):
-            return  # removed meanwhile
-        if error.permanent:
-            self._refuse(stream.topic.name, str(error))
-            return
-        self._resyncs.failed(stream.topic.name, self._context.monotonic_s())
-        key, now_ns = stream.key, self._context.clock.now_ns()
-        self._context.events.publish(SnapshotFailed(key.exchange, key.symbol, now_ns, str(error)))
 
     def _refuse(self, topic: str, words: str) -> None:
         self._router.drop(self._streams[topic])

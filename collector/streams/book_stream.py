@@ -4,6 +4,7 @@ from math import isnan, nan
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from collector.book.bridged import AWAITED, BEHIND, EDGE, MET, WITNESS, BridgedBook
+from collector.book.difference import difference
 from collector.book.verified import CONTINUED, Did, Outcome, VerifiedBook
 from collector.events.batch import Liveness, StreamKey
 from collector.events.market import L2Update
@@ -92,6 +93,10 @@ class BookStream(PairedBook):
     def compare(self, snapshot: Snapshot) -> str | None:
         """Compare with REST: "" when equal, the difference in words, None when not comparable now."""
         return self._book.compare(snapshot) if isinstance(self._book, BridgedBook) else None
+
+    def difference(self, snapshot: Snapshot, size_step: float) -> str | None:
+        """Compare with the same book elsewhere, its sizes rounded to a step; words where they differ."""
+        return difference(self._book.book, snapshot, size_step)
 
     def count_witnessed(self, compared: int, disagreed: int) -> None:
         """Count comparisons of the segment that is open."""

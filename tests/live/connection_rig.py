@@ -24,6 +24,7 @@ from collector.live.put_off import PutOff, PutOffStreams
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.topic_subscriptions import TopicSubscriptions
+from collector.network.request_line import Turn
 from collector.streams.book_stream import BookStream
 from collector.streams.router import Router, UnknownFrames
 from collector.streams.stream import Stream, Topic
@@ -39,10 +40,26 @@ class FakeSnapshots:
     def __init__(self) -> None:
         self.answers: list[Snapshot | Exception] = []
         self.asked: list[str] = []
+        self.has_checks = True
+        self.closed = False
 
-    async def fetch(self, market_id: str, kind: str, depth: int, topic: str) -> Snapshot:
+    def holds(self, book: object, kind: str) -> bool:
+        del book, kind
+        return False
+
+    def is_closed(self, kind: str) -> bool:
+        del kind
+        return self.closed
+
+    async def ask(self, market_id: str, kind: str, channel: str, topic: str, turn: Turn) -> Snapshot:
+        del channel
+        return await self.fetch(market_id, kind, 0, topic, turn)
+
+    async def fetch(self, market_id: str, kind: str, depth: int, topic: str, turn: Turn) -> Snapshot:
         del kind, depth, topic
         self.asked.append(market_id)
+        turn.is_sent = True
+        turn.on_sent()
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

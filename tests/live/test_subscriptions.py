@@ -79,22 +79,6 @@ def test_a_book_near_its_edge_is_fetched_again_and_its_segment_goes_on() -> None
     asyncio.run(scene())
 
 
-def test_a_silent_book_is_in_question_until_its_snapshot_comes() -> None:
-    async def scene() -> None:
-        rig = SubscriptionsRig()
-        subscriptions, book = await opened(rig)
-        rig.now_s += 11.0
-        rig.snapshots.answers = [snapshot(105)]
-        await subscriptions.go_on()
-        assert book.in_question
-        await rig.settled()
-        assert (book.in_question, rig.outlet.causes()) == (True, [])  # what REST has may be on its way
-        book.give_up_waiting(rig.context.clock.now_ns() + 3 * 10**9)
-        assert (book.in_question, rig.outlet.causes()) == (False, ["stale"])
-
-    asyncio.run(scene())
-
-
 @pytest.mark.parametrize(
     ("answer", "detail", "halts"),
     [
@@ -116,7 +100,7 @@ def test_a_fetch_that_fails_in_any_way_is_told_and_done_again(
         await rig.settled()
         assert [(one.symbol, one.detail) for one in rig.failed] == [("BTC/USDT", detail)]
         assert [one.code for one in rig.halts] == halts
-        assert subscriptions._fetches == set()
+        assert len(subscriptions._book_requests._by_rest) == 0
         rig.snapshots.answers = [snapshot(100)]
         await subscriptions.go_on()
         assert len(rig.snapshots.asked) == 1  # not before a wait
@@ -220,6 +204,7 @@ def test_what_is_added_is_subscribed_and_what_is_removed_is_left() -> None:
         subscriptions.remove(first)
         assert rig.is_woken
         await subscriptions.go_on()
+        await rig.settled()
         assert [(one["method"], one["params"]) for one in rig.sent[1:]] == [
             ("UNSUBSCRIBE", ["btcusdt@trade"]),
             ("SUBSCRIBE", ["ethusdt@trade"]),

@@ -857,13 +857,13 @@ def test_a_binance_answer_sets_off_no_snapshot_outside_our_budget(
 ) -> None:
     """In ccxt every confirmed subscription sets off a request of its own."""
     budgeted: list[float] = []
-    spend = Budget.spend
+    take = Budget.take
 
-    async def counted(budget: Budget, weight: float) -> None:
+    def counted(budget: Budget, weight: float) -> None:
         budgeted.append(weight)
-        await spend(budget, weight)
+        take(budget, weight)
 
-    monkeypatch.setattr(Budget, "spend", counted)
+    monkeypatch.setattr(Budget, "take", counted)
     asked: list[str] = []
     with collecting(
         tmp_path, "binance", [BTC, ETH], before=lambda sim: depth_requests(sim, asked)

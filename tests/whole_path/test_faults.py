@@ -35,7 +35,7 @@ def test_a_refused_subscription_stops_that_stream_alone_and_says_so(tmp_path: Pa
     assert any(BTC in problem for problem in report.problems)
 
 
-def test_a_stalled_topic_is_found_stale_and_a_quiet_one_is_not(tmp_path: Path) -> None:
+def test_a_stalled_topic_is_found_stale_and_the_others_go_on(tmp_path: Path) -> None:
     with running(tmp_path / "live.db", **FAST, stream__stale_after_s=0.5) as rig:
         ended: list[SegmentChanged] = []
         rig.collector.events.attach(SegmentChanged, ended.append)
@@ -47,10 +47,6 @@ def test_a_stalled_topic_is_found_stale_and_a_quiet_one_is_not(tmp_path: Path) -
         wait_until(lambda: rig.snapshots(BTC) >= 2, "verified again")
         before = rig.received(BTC)
         wait_until(lambda: rig.received(BTC) > before + 20, "updates again")
-        rig.simulator.pause()  # from here on both are quiet
-        quiet = snapshots_sent(rig, BTC), snapshots_sent(rig, ETH)
-        wait_until(lambda: snapshots_sent(rig, BTC) > quiet[0], "questioned")
-        wait_until(lambda: snapshots_sent(rig, ETH) > quiet[1], "questioned")
         stop_and_check(rig)
         assert rig.segments(BTC)[0]["end_cause"] == "stale"
         assert rig.segments(BTC)[0]["alive_until_ns"] == rig.segments(BTC)[0]["end_ns"]

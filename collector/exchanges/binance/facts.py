@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from collector.events.channel import OHLCV, Channel
+from collector.events.channel import BBO, OHLCV, Channel
 from collector.exchanges.binance import topics
 from collector.exchanges.exchange import (
     Addresses,
@@ -17,6 +17,7 @@ from collector.exchanges.exchange import (
     Rate,
     RefusalWords,
     Rest,
+    RestCheck,
     RestSnapshot,
     Topics,
     Urls,
@@ -59,6 +60,25 @@ def _read_snapshot(text: str, topic: str) -> "Snapshot":
     from collector.exchanges.binance.frames import read_snapshot  # noqa: PLC0415  (on first use)
 
     return read_snapshot(text, topic)
+
+
+def _best_prices_request(market_id: str, kind: MarketKind, channel: str) -> RestSnapshot | None:
+    """Describe the request for the best prices. It weighs 2 for one market; books are compared by `rest`.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints and
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api, both under
+    "Symbol Order Book Ticker".
+    """
+    if channel != BBO:
+        return None
+    method = "publicGetTickerBookTicker" if kind == "spot" else "fapiPublicGetTickerBookTicker"
+    return RestSnapshot(method, {"symbol": market_id}, 2.0)
+
+
+def _read_best_prices(text: str, topic: str) -> "Snapshot":
+    from collector.exchanges.binance.frames import read_best_prices  # noqa: PLC0415  (on first use)
+
+    return read_best_prices(text, topic)
 
 
 def _urls(spot_rest: str, linear_rest: str, spot_ws: str, linear_ws: str) -> Urls:
@@ -138,6 +158,8 @@ BINANCE = Exchange(
         depth=lambda kind, depth: min(max(depth, LEAST_REST_DEPTH), SNAPSHOT_DEPTHS[kind][-1]),
         weight_a_minute=WEIGHT_A_MINUTE,
     ),
+    check=RestCheck(_best_prices_request, _read_best_prices, WEIGHT_A_MINUTE),
+    sends_state=False,  # a subscription brings nothing: `bookTicker` begins with the next change
     # Of the addresses of SNAPSHOT_DEPTHS, "Compressed/Aggregate trades list" and "Kline/Candlestick data".
     # How far back is not documented. Single trades (`historicalTrades`) need a key. Bars of USD-M weigh 1
     # below 100 rows, 2 below 500, 5 up to 1000, then 10.

@@ -1,7 +1,9 @@
 """State the facts of Bybit v5: spot and USDT perpetuals."""
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from collector.events.channel import Channel
 from collector.exchanges.bybit import topics
 from collector.exchanges.exchange import (
     KINDS,
@@ -10,14 +12,20 @@ from collector.exchanges.exchange import (
     Exchange,
     History,
     HttpMeaning,
+    MarketKind,
     Past,
     Rate,
     RefusalWords,
+    RestCheck,
+    RestSnapshot,
     Topics,
     Urls,
     WebsocketLimits,
     requests_of,
 )
+
+if TYPE_CHECKING:
+    from collector.events.messages import Snapshot
 
 
 def _urls(rest: str, ws: str) -> Urls:
@@ -38,6 +46,22 @@ def _newest_trades(rows: int) -> Past:
     """Describe trades: REST has the newest only, and takes neither an id nor a time."""
     method = "public_get_v5_market_recent_trade"
     return Past(method, rows, 1.0, _PER_ADDRESS, paging=None, newest_rows=rows, id_kind="trade")
+
+
+_MOST_REST_LEVELS = {"spot": 200, "linear": 500}
+
+
+def _book_request(market_id: str, kind: MarketKind, channel: str) -> RestSnapshot:
+    """Describe the request for a book. https://bybit-exchange.github.io/docs/v5/market/orderbook."""
+    levels = min(Channel.of(channel).depth, _MOST_REST_LEVELS[kind])
+    params = {"category": kind, "symbol": market_id, "limit": str(levels)}
+    return RestSnapshot("public_get_v5_market_orderbook", params, 1.0)
+
+
+def _read_book(text: str, topic: str) -> "Snapshot":
+    from collector.exchanges.bybit.frames import read_rest_book  # noqa: PLC0415  (on first use)
+
+    return read_rest_book(text, topic)
 
 
 BYBIT = Exchange(
@@ -82,6 +106,10 @@ BYBIT = Exchange(
         subscribe=topics.subscribe,
         unsubscribe=topics.unsubscribe,
         ping=topics.ping,
+    ),
+    # A subscription brings the state too, but the updates between leaving and joining are missed.
+    check=RestCheck(
+        _book_request, _read_book, dict.fromkeys(KINDS, _PER_ADDRESS.most / _PER_ADDRESS.span_s * 60.0)
     ),
     history=History(
         # https://bybit-exchange.github.io/docs/v5/market/recent-trade

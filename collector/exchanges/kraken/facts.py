@@ -1,23 +1,46 @@
 """State the facts of Kraken's spot market, websocket v2."""
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from collector.events.channel import Channel
 from collector.exchanges.exchange import (
     Addresses,
     CredentialQuestion,
     Exchange,
     History,
+    MarketKind,
     Past,
     Rate,
     RefusalWords,
+    RestCheck,
+    RestSnapshot,
     Topics,
     Urls,
     WebsocketLimits,
 )
 from collector.exchanges.kraken import topics
 
+if TYPE_CHECKING:
+    from collector.events.messages import Snapshot
+
 # As ccxt asks, which found one call a second to be too many.
 _PER_ADDRESS = Rate(1, 1.2)
+
+_MOST_REST_LEVELS = 500
+
+
+def _depth_request(market_id: str, _kind: MarketKind, channel: str) -> RestSnapshot:
+    """Describe the request for a book. https://docs.kraken.com/api/docs/rest-api/get-order-book."""
+    levels = min(Channel.of(channel).depth, _MOST_REST_LEVELS)
+    return RestSnapshot("publicGetDepth", {"pair": market_id, "count": str(levels)}, 1.0)
+
+
+def _read_book(text: str, topic: str) -> "Snapshot":
+    from collector.exchanges.kraken.frames import read_rest_book  # noqa: PLC0415  (on first use)
+
+    return read_rest_book(text, topic)
+
 
 KRAKEN = Exchange(
     name="kraken",
@@ -49,6 +72,14 @@ KRAKEN = Exchange(
         unsubscribe=topics.unsubscribe,
         ping=topics.ping,
         answers_each=True,
+    ),
+    # Its sizes have three decimals. A subscription brings the state too, but no number by which the changes
+    # between leaving and joining would show.
+    check=RestCheck(
+        _depth_request,
+        _read_book,
+        {"spot": _PER_ADDRESS.most / _PER_ADDRESS.span_s * 60.0},
+        size_step=0.001,
     ),
     # https://docs.kraken.com/exchange/guides/general/historical-data: 1000 trades a call, paged by `since`
     # in nanoseconds; https://support.kraken.com/hc/en-us/articles/218198197: all that there ever were. Bars

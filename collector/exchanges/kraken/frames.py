@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from collector.errors import FrameError
-from collector.events.messages import Ack, Heartbeat, Message, Other, Status
+from collector.events.messages import Ack, Heartbeat, Message, Other, Snapshot, Status
 from collector.exchanges.kraken.market_data import READERS, read_books
 from collector.exchanges.kraken.topics import INTERVALS, asked, name
 
@@ -49,6 +49,21 @@ class _Status(msgspec.Struct, gc=False):
     data: list[_System]
 
 
+class _RestLevel(msgspec.Struct, gc=False, array_like=True):
+    price: float
+    size: float  # after it comes the time of its last change, in seconds
+
+
+class _RestBook(msgspec.Struct, gc=False):
+    bids: list[_RestLevel]
+    asks: list[_RestLevel]
+
+
+class _RestAnswer(msgspec.Struct, gc=False):
+    result: dict[str, _RestBook]  # by REST's name of the market
+
+
+_rest_decoder = msgspec.json.Decoder(_RestAnswer, strict=False)
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 _subscribed_decoder = msgspec.json.Decoder(_Subscribed)
 _status_decoder = msgspec.json.Decoder(_Status)
@@ -60,6 +75,19 @@ def read_frame(text: str) -> Sequence[Message]:
         return read_books(text) if text.startswith(BOOK_PREFIX) else _read(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise FrameError("malformed", str(error)) from error
+
+
+def read_rest_book(text: str, topic: str) -> Snapshot:
+    """Map a book of REST: https://docs.kraken.com/api/docs/rest-api/get-order-book. Raises FrameError."""
+    try:
+        books = list(_rest_decoder.decode(text).result.values())
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise FrameError("malformed", str(error)) from error
+    if len(books) != 1:
+        raise FrameError("malformed", f"{len(books)} books, 1 expected")
+    bids = [(level.price, level.size) for level in books[0].bids]
+    asks = [(level.price, level.size) for level in books[0].asks]
+    return Snapshot(topic, None, None, bids, asks)
 
 
 def _read(text: str) -> Sequence[Message]:

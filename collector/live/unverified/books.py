@@ -137,6 +137,7 @@ class UnverifiedBooks(Subscriptions):
             assert isinstance(stream, BookStream)  # noqa: S101  (`due` was asked about books)
             self._resyncs.asked([topic], now_s)
             if stream.verified:
+                self._resyncs.answered(topic, now_s, quiet=True)  # until REST says otherwise
                 self._rest_checks.start(stream, self._socket.exchange, self._restart_stale)
             else:
                 self._give_up_without_book(stream)
