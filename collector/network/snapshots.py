@@ -120,8 +120,7 @@ class Snapshots:
         # Access that is refused comes back: not permanent.
         return StreamError(
             f"{failure.cause}: {failure.detail}",
-            permanent=failure.kind is FailureClass.PERMANENT
-            and not failure.is_of_access,  # access comes back
+            permanent=failure.kind is FailureClass.PERMANENT and not failure.is_of_access,
             retry_after_s=pause_s,
             unanswered=failure.cause == TIMEOUT,
         )

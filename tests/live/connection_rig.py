@@ -10,7 +10,7 @@ from typing import Any
 from outlet_rig import OutletRig
 
 from collector.book.bridged import BridgedBook
-from collector.book.verified import VerifiedBook, WholeBooks
+from collector.book.verified import Rule, VerifiedBook, WholeBooks
 from collector.clock import Clock
 from collector.errors import FrameError
 from collector.events.batch import Liveness, StreamKey
@@ -157,9 +157,9 @@ class SubscriptionsRig:
             StreamKey("binance", symbol, f"book.{depth}"), topic, self.outlet.outlet, book, levels_per_row=1
         )
 
-    def unnumbered(self, symbol: str) -> BookStream:
+    def unnumbered(self, symbol: str, rule: Rule = WholeBooks("none", ids_grow=False)) -> BookStream:  # noqa: B008
         topic = Topic(f"book.10:{symbol}", f"book.10:{symbol}", symbol, "spot", 10)
-        book = VerifiedBook(WholeBooks("none", ids_grow=False), 10)
+        book = VerifiedBook(rule, 10)
         return BookStream(
             StreamKey("kraken", symbol, "book.10"), topic, self.outlet.outlet, book, levels_per_row=1
         )

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "streams"))
 from connection_rig import SubscriptionsRig, levels_around
 from virtual_loop import run
 
+from collector.book.verified import WholeBooks
 from collector.clock import Clock
 from collector.errors import FrameError
 from collector.events.messages import Ack, Snapshot
@@ -49,7 +50,7 @@ class Rig(SubscriptionsRig):
         self.requests = Requests(self._paced, timeout_s=30.0)
         self.snapshots = None  # type: ignore[assignment]
         self.at: dict[str, float] = {}
-        self.books = [self.unnumbered(f"M{number}/USD") for number in range(QUIET)]
+        self.books = [self.unnumbered(f"M{number}/USD", WholeBooks()) for number in range(QUIET)]
         self.subscriptions = self.collect(*self.books)
 
     async def _paced(self, payload: Mapping[str, Any]) -> None:

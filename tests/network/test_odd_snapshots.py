@@ -10,6 +10,7 @@ from collector.events.messages import Snapshot
 from collector.exchanges.addresses import Endpoints
 from collector.exchanges.registry import EXCHANGES
 from collector.network.markets import Source, load_markets
+from collector.network.request_line import Need, Turn
 from collector.network.snapshots import Snapshots
 from collector.simulator import Simulator
 
@@ -45,23 +46,22 @@ ODD: dict[str, Fault] = {
 def test_an_answer_that_is_no_book_raises_a_stream_error(simulator: Simulator, odd: str) -> None:
     ends = simulator.endpoints("binance")
     source = Source("binance", "live", Endpoints(ends["rest"], ends["ws"]), ("spot",))
-    rest = EXCHANGES["binance"].rest
-    assert rest is not None
+    protocol = EXCHANGES["binance"]
     markets = load_markets(source, 5.0)
     ODD[odd](simulator)
 
     async def fetch() -> Snapshot:
-        snapshots = Snapshots(source, markets, rest, 5.0)
+        snapshots = Snapshots(source, markets, protocol, 5.0)
         try:
             with pytest.raises(StreamError):
-                await snapshots.fetch(MARKET_ID, "spot", 50, TOPIC)
+                await snapshots.fetch(MARKET_ID, "spot", 50, TOPIC, Turn(TOPIC, Need.BROKEN))
             snapshots = await renewed(snapshots)
-            return await snapshots.fetch(MARKET_ID, "spot", 50, TOPIC)
+            return await snapshots.fetch(MARKET_ID, "spot", 50, TOPIC, Turn(TOPIC, Need.BROKEN))
         finally:
             await snapshots.close()
 
     async def renewed(before: Snapshots) -> Snapshots:
         await before.close()  # its budget is closed where the answer was that of a limit
-        return Snapshots(source, markets, rest, 5.0)
+        return Snapshots(source, markets, protocol, 5.0)
 
     assert asyncio.run(fetch()).bids
