@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format proof mutants bench example docs wheel clean
+.PHONY: help setup run test check format proof mutants bench example docs live wheel clean
 
 help:  ## List the chores
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -47,6 +47,9 @@ example: $(STAMP)  ## Make trading_bot_live.db.example anew: a minute of simulat
 
 picture: $(STAMP)  ## Draw docs/pictures/demo.svg anew: the live table after 20 s of the demo
 	$(BIN)/python examples/make_picture.py
+
+live: $(STAMP)  ## Check each real exchange for a minute, as far as it can be reached; OPTIONS="--only okx"
+	$(BIN)/python tests/live_exchanges/check_exchanges.py $(OPTIONS)
 
 docs: $(STAMP)  ## Check that the docs say what the code does
 	$(BIN)/python -m pytest --quiet tests/docs tests/settings

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
         create_data_ingestor,
     )
     from collector.errors import CollectorError, IngestorError, SettingsError, UserError
-    from collector.events import Candle, EventBus, L2Update, PotentialHalt, State, SystemState, Trade
+    from collector.events import (
+        BookVerified,
+        Candle,
+        EventBus,
+        L2Update,
+        PotentialHalt,
+        State,
+        StreamVerified,
+        SystemState,
+        Trade,
+    )
     from collector.query import (
         book_tensor,
         coverage,
@@ -40,6 +50,7 @@ else:
 __all__ = [
     "AmbiguousSymbolError",
     "Bar",
+    "BookVerified",
     "Candle",
     "CollectorError",
     "ComponentFactory",
@@ -52,6 +63,7 @@ __all__ = [
     "PotentialHalt",
     "SettingsError",
     "State",
+    "StreamVerified",
     "SystemState",
     "Tick",
     "TickStore",

@@ -71,11 +71,19 @@ class IngestorError(CollectorError):
 
 
 class StreamError(CollectorError):
-    """A connection or a subscription failed."""
+    """A connection or a subscription failed; `unanswered`: nothing came within the time."""
 
-    def __init__(self, message: str, *, permanent: bool = False, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        retry_after_s: float | None = None,
+        unanswered: bool = False,
+    ) -> None:
         self.permanent = permanent
         self.retry_after_s = retry_after_s
+        self.unanswered = unanswered
         super().__init__(message)
 
 

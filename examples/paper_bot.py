@@ -5,7 +5,8 @@
 
 It goes long where both the microprice and the ten best levels lean up, short where both lean down. An order
 is filled at the price that stands when it would arrive, and pays a taker's fee. At an alarm it goes flat
-and waits. This shows how the parts fit together; it is no advice to trade.
+and waits until the book is verified again, or the exchange online. This shows how the parts fit together;
+it is no advice to trade.
 """
 
 import argparse
@@ -17,7 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from collector import ComponentFactory, DataIngestor, L2Update, PotentialHalt
+from collector import (
+    BookVerified,
+    ComponentFactory,
+    DataIngestor,
+    L2Update,
+    PotentialHalt,
+    State,
+    SystemState,
+)
 from collector.bot.components import register
 from collector.simulator import Simulator
 
@@ -63,12 +72,11 @@ class PaperBot:
     imbalance: float = 0.1  # how uneven the ten best levels must be
     fee_rate: float = 0.00055
     latency_s: float = 0.02
-    pause_s: float = 1.0  # how long it stays away after an alarm
     account: Account = field(default_factory=Account)
     updates: int = 0
     halts: int = 0
     _order: Order | None = None
-    _paused_until_ns: int = 0
+    _halt: PotentialHalt | None = None  # until it is over
     _last: L2Update | None = None
 
     def start(self) -> None:
@@ -76,22 +84,40 @@ class PaperBot:
         path = Path(self.ingestor.database_url)
         self._database = sqlite3.connect(path, timeout=10.0, check_same_thread=False, isolation_level=None)
         self._database.execute(ORDERS)
-        # One subscription for both: an alarm and the updates around it come in their order, in one thread.
-        self._end = self.ingestor.events.subscribe((L2Update, PotentialHalt), self.on_event, name="paper bot")
+        # One subscription for all: an alarm, its end and the updates around them come in their order.
+        kinds = (L2Update, PotentialHalt, BookVerified, SystemState)
+        self._end = self.ingestor.events.subscribe(kinds, self.on_event, name="paper bot")
 
     def stop(self) -> None:
         """Listen no more, and close."""
         self._end()
         self._database.close()
 
-    def on_event(self, event: L2Update | PotentialHalt) -> None:
-        """Take an update or an alarm."""
+    def on_event(self, event: L2Update | PotentialHalt | BookVerified | SystemState) -> None:
+        """Take an update, an alarm, or the end of one."""
         if isinstance(event, L2Update):
             self.on_update(event)
-        else:
-            self.halts += 1
-            self._paused_until_ns = event.at_ns + int(self.pause_s * 1e9)
-            print(f"alarm, going flat: {event.code}: {event.reason}")
+        elif isinstance(event, PotentialHalt):
+            self.on_halt(event)
+        elif self._halt is not None and self._ends(event, self._halt):
+            print(f"the alarm is over: {self._halt.code}")
+            self._halt = None
+
+    def on_halt(self, halt: PotentialHalt) -> None:
+        """Sell or buy back what there is, unless the alarm is about another market."""
+        if halt.symbol not in (None, SYMBOL):
+            return
+        self.halts += 1
+        self._halt = halt
+        print(f"alarm, going flat: {halt.code}: {halt.reason}")
+        if self.account.position and self._last is not None:
+            self._order = Order(-self.account.position, self._last.received_at_ns, "alarm")
+
+    def _ends(self, event: BookVerified | SystemState, halt: PotentialHalt) -> bool:
+        """Return whether an event ends an alarm: a book's by its proof, an exchange's by its word."""
+        if halt.code == "exchange_status":
+            return isinstance(event, SystemState) and event.state is State.ONLINE
+        return isinstance(event, BookVerified) and halt.symbol in (None, event.symbol)
 
     def on_update(self, update: L2Update) -> None:
         """Fill what has arrived by now, then decide."""
@@ -108,7 +134,7 @@ class PaperBot:
 
     def _wanted(self, update: L2Update) -> tuple[float, str]:
         """Return the position to have, and why."""
-        if update.received_at_ns < self._paused_until_ns:
+        if self._halt is not None:
             return 0.0, "alarm"
         microprice, mid, imbalance = update.microprice, update.mid_price, update.order_book_imbalance
         if microprice is None or mid is None or imbalance is None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -12,8 +13,8 @@ from collector.app.view import View, Watch, WriterView
 from collector.app.wakeup import SignalSafeEvent
 from collector.buffer import Buffer
 from collector.errors import CollectorError, UserError
-from collector.events import ClockStep, EventBus, StreamKey
-from collector.live import Feed, StreamThread
+from collector.events import ClockStep, EventBus, PotentialHalt, StreamKey
+from collector.live import NOTHING_TO_COLLECT, Feed, StreamThread
 from collector.sinks import AccountingState, SessionState, Store
 from collector.writer import Follower, FollowerState, WriterThread
 
@@ -96,6 +97,7 @@ class Collector:
         if self._housekeeping is not None:
             stepped = self._housekeeping.clock_stepped
             self._subscriptions.append(self.events.subscribe(ClockStep, stepped, name="_housekeeping"))
+        self._subscriptions.append(self.events.attach(PotentialHalt, self._on_halt))
         self._started_s: float | None = None
         self._report: Report | None = None
 
@@ -126,7 +128,10 @@ class Collector:
         return self._started_s is not None
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until `interrupt` is called or a thread ends; return False on timeout."""
+        """Wait until `interrupt` is called, a thread ends, or nothing asked for can be collected at all.
+
+        Returns False on timeout. Where nothing can be collected it runs on: markets can be subscribed.
+        """
         return self._ended.wait(seconds)
 
     def interrupt(self) -> None:
@@ -172,13 +177,18 @@ class Collector:
         return self._report
 
     def check_symbols(self, exchange: str, *symbols: str) -> None:
-        """Raise UserError for the first name that means no market of an exchange, or several."""
+        """Raise UserError for the first name that means no market of an exchange, or several.
+
+        The exchange's list is looked at again for a name that it did not have.
+        """
         feed = self._running_feed(exchange)
+        self._look_for(feed, symbols)
         self.stream.call(lambda: feed.check(symbols), CALL_TIMEOUT_S)
 
     def subscribe(self, exchange: str, *symbols: str) -> list[StreamKey]:
         """Collect more markets of an exchange while running; returns the streams that are new."""
         feed = self._running_feed(exchange)
+        self._look_for(feed, symbols)
         self._claims.take(self.stream.call(lambda: feed.meant(symbols), CALL_TIMEOUT_S))
         return self.stream.call(lambda: feed.add(symbols), CALL_TIMEOUT_S)
 
@@ -191,6 +201,12 @@ class Collector:
         """Return the market that each name means; None for a name that means none."""
         feed = self._running_feed(exchange)
         return self.stream.call(lambda: {name: feed.symbol_of(name) for name in symbols}, CALL_TIMEOUT_S)
+
+    def _look_for(self, feed: Feed, symbols: Sequence[str]) -> None:
+        """Wait until the exchange was asked for markets that its list did not have: one may be new."""
+        looked = self.stream.call(lambda: feed.look_for(symbols), CALL_TIMEOUT_S)
+        with suppress(CollectorError):  # what is not known then is said of each name
+            self.stream.answer_of(looked, CALL_TIMEOUT_S)
 
     def _running_feed(self, exchange: str) -> Feed:
         for feed in self.stream.feeds:
@@ -213,7 +229,7 @@ class Collector:
             database=self._database,
             uptime_s=time.monotonic() - (self._started_s or time.monotonic()),
             answers=streams_now is not None and self.writer.alive,
-            streams=watch.streams(self.accounting(), streams_now or ()),
+            streams=watch.streams(self.accounting(), streams_now, self._expected()),
             connections=dict(watch.connections),
             writer=WriterView(
                 batches=committed.batches,
@@ -234,7 +250,12 @@ class Collector:
             last_halt=watch.last_halt,
             unreached=tuple(watch.unreached.copy().values()),
             followers=self._follower_states(),
+            statuses=watch.statuses.troubles(),
         )
+
+    def _on_halt(self, event: PotentialHalt) -> None:
+        if event.code == NOTHING_TO_COLLECT and self.stream.is_idle:
+            self._ended.ring()
 
     def _follower_states(self) -> tuple[FollowerState, ...]:
         return tuple(follower.state() for follower in self.followers)
@@ -247,6 +268,9 @@ class Collector:
                 log.warning(
                     "follower.not_stopped_well", sink=follower.name, error=follower.state().last_error
                 )
+
+    def _expected(self) -> list[StreamKey]:
+        return [key for feed in self.stream.feeds for key in feed.expected.keys]
 
     def _refused(self) -> Sequence[str]:
         return [text for feed in self.stream.feeds for text in feed.refused]

@@ -12,7 +12,10 @@ from collector.events import (
     HandlerFailure,
     MarketRepeated,
     MarketsChosen,
+    MarketsFound,
+    MarketsNotRefreshed,
     PotentialHalt,
+    RequestRefused,
     SegmentChanged,
     SnapshotFailed,
     SystemState,
@@ -32,8 +35,11 @@ def log_events(events: EventBus) -> None:
     events.attach(PotentialHalt, _log_halt)
     events.attach(SnapshotFailed, _log_snapshot)
     events.attach(WitnessDisagreed, _log_witness)
+    events.attach(RequestRefused, _log_refusal)
     events.attach(MarketsChosen, _log_choices)
     events.attach(MarketRepeated, _log_repeated)
+    events.attach(MarketsNotRefreshed, _log_not_refreshed)
+    events.attach(MarketsFound, _log_found)
     events.attach(FirstContact, _log_contact)
     events.attach(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
 
@@ -73,6 +79,15 @@ def _log_witness(event: WitnessDisagreed) -> None:
     log.warning("witness.disagreed", **stream, detail=event.detail)
 
 
+def _log_refusal(event: RequestRefused) -> None:
+    """Log a refusal that is asked about again; one to unsubscribe does no harm."""
+    shown = {"connection": event.connection, "topics": _some(event.topics), "words": event.words}
+    if event.again_in_s is None:
+        log.debug("unsubscribe.refused", **shown)
+    else:
+        log.info("subscription.put_off", **shown, again_in_s=round(event.again_in_s, 3))
+
+
 def _log_choices(event: MarketsChosen) -> None:
     """Log in one line which markets the names were taken for, and how to choose the other kind."""
     first = event.choices[0]
@@ -93,6 +108,14 @@ def _log_repeated(event: MarketRepeated) -> None:
     log.warning(
         "markets.repeated", exchange=event.exchange, market=event.symbol, names=names, collected="once"
     )
+
+
+def _log_not_refreshed(event: MarketsNotRefreshed) -> None:
+    log.warning("markets.not_refreshed", exchange=event.exchange, detail=event.detail)
+
+
+def _log_found(event: MarketsFound) -> None:
+    log.info("markets.found", exchange=event.exchange, names=_some(event.names))
 
 
 def _log_contact(event: FirstContact) -> None:

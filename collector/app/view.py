@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from collector.app.exchange_status import ExchangeStatuses
 from collector.events import (
     UNKNOWN,
     EventBus,
@@ -17,6 +18,7 @@ from collector.events import (
 from collector.sinks import AccountingState
 from collector.writer import FollowerState
 
+VERIFIED, SYNCING, DOWN, MISSING, LEFT = "verified", "syncing", "down", "missing", "left"
 STOPPED_BY_US = {"stop", "unsubscribed"}  # segments end so when somebody asked for it
 
 
@@ -25,7 +27,9 @@ class StreamView:
     """One stream: its latest state, its counts, and its gaps."""
 
     key: StreamKey
-    state: str  # verified, syncing, or down: no connection of its exchange stands
+    # verified; syncing; down: no connection of its exchange stands; missing: it is asked for, and nothing
+    # collects it; left: it is asked for no longer.
+    state: str
     counts: AccountingState
     glance: StreamNow | None
     gaps: int  # how often it ceased to be verified
@@ -67,11 +71,22 @@ class View:
     last_halt: PotentialHalt | None
     unreached: tuple[str, ...] = ()  # exchanges from which nothing has come yet, and why
     followers: tuple[FollowerState, ...] = ()  # sinks behind the database
+    statuses: tuple[str, ...] = ()  # exchanges that say they are not online, in words
+
+    @property
+    def asked(self) -> tuple[StreamView, ...]:
+        """Return the streams that are asked for, whether anything is collected of them or not."""
+        return tuple(one for one in self.streams if one.key.symbol != UNKNOWN and one.state != LEFT)
 
     @property
     def collected(self) -> tuple[StreamView, ...]:
-        """Return the streams that were asked for, without those that count unreadable frames."""
-        return tuple(stream for stream in self.streams if stream.key.symbol != UNKNOWN)
+        """Return the streams that are asked for and collected, verified now or not."""
+        return tuple(stream for stream in self.asked if stream.state != MISSING)
+
+    @property
+    def missing(self) -> tuple[StreamView, ...]:
+        """Return the streams that are asked for, and that nothing collects."""
+        return tuple(stream for stream in self.streams if stream.state == MISSING)
 
     @property
     def pending(self) -> int:
@@ -102,6 +117,7 @@ class Watch:
 
     connections: dict[str, str] = field(default_factory=dict)
     unreached: dict[str, str] = field(default_factory=dict)  # by exchange, why
+    statuses: ExchangeStatuses = field(default_factory=ExchangeStatuses)
     halts: int = 0
     last_halt: PotentialHalt | None = None
     _connected: dict[str, str] = field(default_factory=dict)  # connections that stand, with their exchange
@@ -116,26 +132,37 @@ class Watch:
         events.attach(FirstContact, self._on_contact)
 
     def streams(
-        self, accounting: Iterable[AccountingState], glances: Iterable[StreamNow]
+        self,
+        accounting: Iterable[AccountingState],
+        glances: Iterable[StreamNow] | None,  # None: nobody answers
+        expected: Iterable[StreamKey],
     ) -> tuple[StreamView, ...]:
-        """Return the view of each stream: its counts, its state and its gaps."""
-        streams_now = {one.key: one for one in glances}
-        up = set(self._connected.copy().values())
+        """Return the view of each stream that is asked for or was counted, exchange by exchange."""
+        streams_now = None if glances is None else {one.key: one for one in glances}
+        asked, counted = dict.fromkeys(expected), {counts.key: counts for counts in accounting}
+        keys = dict.fromkeys((*counted, *asked))
+        exchanges = list(dict.fromkeys(key.exchange for key in (*asked, *counted)))
         views = []
-        for counts in accounting:
-            key = counts.key
+        for key in sorted(keys, key=lambda key: exchanges.index(key.exchange)):
+            counts = counted.get(key) or AccountingState("", *key)
             trouble = self._troubles.get(key) or _Trouble()
-            syncing = "syncing" if key.exchange in up else "down"
-            state = "verified" if key in self._verified else syncing
-            views.append(
-                StreamView(
-                    key, state, counts, streams_now.get(key), trouble.gaps, trouble.cause, trouble.at_ns
-                )
-            )
+            now = None if streams_now is None else streams_now.get(key)
+            state = self._state(key, is_asked=key in asked, is_there=streams_now is None or now is not None)
+            views.append(StreamView(key, state, counts, now, trouble.gaps, trouble.cause, trouble.at_ns))
         return tuple(views)
+
+    def _state(self, key: StreamKey, *, is_asked: bool, is_there: bool) -> str:
+        if key in self._verified:
+            return VERIFIED
+        if key.symbol != UNKNOWN and not is_asked:
+            return LEFT
+        if key.symbol != UNKNOWN and not is_there:
+            return MISSING
+        return SYNCING if key.exchange in self._connected.copy().values() else DOWN
 
     def _on_state(self, event: SystemState) -> None:
         self.connections[event.connection] = event.state.value
+        self.statuses.take(event)
         if event.state in (State.DISCONNECTED, State.STOPPED):
             self._connected.pop(event.connection, None)
         elif event.state is State.CONNECTED:

@@ -11,6 +11,7 @@ from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
 from collector.app.housekeeping import housekeeping_of
 from collector.app.logs import log_events, log_failed_subscriber
+from collector.app.recovery import Recovery
 from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
 from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
@@ -108,12 +109,18 @@ def make_collector(
 
 
 def _observe(settings: Settings, events: EventBus) -> Watch:
-    """Attach the log, the view and the alarm to the event bus."""
+    """Attach the log, the view, the alarm and its end to the event bus."""
     log_events(events)
     watch = Watch()
     watch.listen(events)
     integrity = settings.integrity
-    HaltAlarm(events, most=integrity.max_critical_errors, window_s=integrity.critical_window_s)
+    Recovery(events)
+    HaltAlarm(
+        events,
+        most=integrity.max_critical_errors,
+        window_s=integrity.critical_window_s,
+        on_status=integrity.alarm_on_status,
+    )
     return watch
 
 
@@ -161,6 +168,7 @@ def _wanted_text(settings: Settings) -> str:
         name: {
             "symbols": list(exchange.symbols),
             "channels": list(exchange.channels),
+            "market": exchange.market,
             "sample": sampled[name]["sample"],
             "features": settings.storage.versions,
         }

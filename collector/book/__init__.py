@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         BridgedBook,
         BridgingRule,
     )
+    from collector.book.compared import difference
     from collector.book.kept_deltas import DeltaMemory
     from collector.book.order_book import OrderBook
     from collector.book.verified import (

@@ -194,9 +194,15 @@ class VerifiedBook:
             self.book.replace(snapshot.bids, snapshot.asks)
         except FrameError as error:
             return self._broke(error.reason, error.detail)
-        if snapshot.sequence is None and before is not None and self.book == before:
+        if snapshot.sequence is None and before is not None and self._is_same(before):
             outcome = MERGED  # without a sequence, the levels themselves say that nothing was missed
         return self._settle(snapshot, outcome)
+
+    def _is_same(self, before: OrderBook) -> bool:
+        """Return whether the new book has the levels of the one before, to the depth that is kept."""
+        self.book.bids.cut_below(self._depth)
+        self.book.asks.cut_above(self._depth)
+        return self.book == before
 
     def doubt(self, reason: str, detail: str) -> Outcome:
         """Discard the book, if there is one: a loss is known that its numbers need not show."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from collector.app import View
+from collector.app import VERIFIED, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,15 @@ def reasons_of(view: View) -> Iterator[str]:
     """List what is wrong with a running collector."""
     if not view.answers:
         yield "the websocket thread or the writer thread does not answer"
+    yield from (f"no answer from {text}" for text in view.unreached)
     yield from (f"refused: {text}" for text in view.refused)
-    streams = [stream for stream in view.streams if stream.glance is not None]
-    if view.answers and not streams:
+    if view.answers and not view.asked:
         yield "no stream has begun"
-    for stream in streams:
-        if stream.state != "verified":
+    for stream in view.asked:
+        if stream.state != VERIFIED:
             cause = f", since {stream.last_cause}" if stream.last_cause else ""
             yield f"{' '.join(stream.key)}: {stream.state}{cause}"
+    yield from view.statuses
     if view.writer.last_error is not None:
         yield f"the database refuses: {view.writer.last_error}"
     if view.dropped:

@@ -37,6 +37,7 @@ def stats_of(
             "database": view.database,
             "uptime_s": view.uptime_s,
             "connections": view.connections,
+            "exchange_status": list(view.statuses),
             "halts": view.halts,
             "last_halt": None
             if view.last_halt is None

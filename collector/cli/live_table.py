@@ -14,7 +14,14 @@ from collector.events import UNKNOWN
 if TYPE_CHECKING:
     from collector.app import StreamView, View
 
-STATE_STYLES = {"verified": "green", "syncing": "yellow", "down": "bold red"}
+STATE_STYLES = {
+    "verified": "green",
+    "syncing": "yellow",
+    "down": "bold red",
+    "missing": "bold red",
+    "left": "dim",
+}
+SETTLED_STATES = {"verified", "left"}
 LATE_MS = 1000.0
 FRAME_LINES = 7  # heading, column names, and what stands below the streams
 TERMS = {
@@ -93,13 +100,14 @@ def _columns(lines: Sequence[StreamLine], width: int) -> list[Column]:
 
 
 def _heading(view: "View", lines: Sequence[StreamLine], width: int) -> Text:
-    verified = sum(line.view.state == "verified" for line in lines)
+    asked = [stream.state for stream in view.asked]
+    verified = asked.count("verified")
     minutes, seconds = divmod(int(view.uptime_s), 60)
     clock = f"{minutes // 60:d}:{minutes % 60:02d}:{seconds:02d}"
     rate = sum(line.rate or 0.0 for line in lines)
     text = Text(f"collecting {clock}", style="bold")
-    style = "green" if lines and verified == len(lines) else "yellow"
-    text.append(f"   {verified} of {len(lines)} streams verified", style=style)
+    style = "green" if asked and verified == len(asked) else "yellow"
+    text.append(f"   {verified} of {len(asked)} streams verified", style=style)
     text.append(f"   {_rate(rate)} updates/s", style="not bold")
     stopped = "   no answer from a thread" if not view.answers else ""
     text.append(stopped, style="bold red")
@@ -121,7 +129,7 @@ def _streams(lines: Sequence[StreamLine], columns: Sequence[Column], room: int) 
     shown, hidden = list(lines), 0
     if len(lines) + exchanges > room:
         most = max(1, room - exchanges - 1)
-        urgent = sorted(range(len(lines)), key=lambda at: (lines[at].view.state == "verified", at))
+        urgent = sorted(range(len(lines)), key=lambda at: (lines[at].view.state in SETTLED_STATES, at))
         shown = [lines[at] for at in sorted(urgent[:most])]
         hidden = len(lines) - len(shown)
     drawn: list[Text] = []
@@ -168,6 +176,7 @@ def _below(view: "View") -> list[Text]:
         halt = view.last_halt
         where = " ".join(filter(None, (halt.exchange, halt.symbol)))
         texts.append(Text(f"alarm {view.halts:<3} {where}: {halt.code}: {halt.reason}", style="yellow"))
+    texts += [Text(f"status    {text}", style="yellow") for text in view.statuses]
     texts += [Text(f"not had   {text}", style="yellow") for text in view.refused[:3]]
     texts += [Text(f"no answer {text}; tries go on", style="yellow") for text in view.unreached[:3]]
     if view.unreached:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MOST_EVERY_S = 10.0
 MICROSECONDS = 1_000_000
+MOST_NAMED = 5  # markets that are missing
 
 
 class ServiceManager:
@@ -32,7 +33,7 @@ class ServiceManager:
 
     def show(self, view: "View") -> None:
         """Send the status; no sign of life when a thread does not answer."""
-        lines = [f"STATUS={_status(view)}"]
+        lines = [f"STATUS={status_text(view)}"]
         if not self._is_ready:
             lines.append("READY=1")
             self._is_ready = True
@@ -70,7 +71,12 @@ def _watchdog_s(environ: Mapping[str, str]) -> float | None:
         return None
 
 
-def _status(view: "View") -> str:
-    verified = sum(stream.state == "verified" for stream in view.collected)
-    text = f"{verified} of {len(view.collected)} streams verified, {view.writer.rows} rows written"
+def status_text(view: "View") -> str:
+    """Return in a line how much of what is asked for is verified, and what is missing."""
+    verified = sum(stream.state == "verified" for stream in view.asked)
+    text = f"{verified} of {len(view.asked)} streams verified, {view.writer.rows} rows written"
+    markets = list(dict.fromkeys(f"{one.key.exchange} {one.key.symbol}" for one in view.missing))
+    if markets:
+        more = len(markets) - MOST_NAMED
+        text += f"; missing: {', '.join(markets[:MOST_NAMED])}" + (f" and {more} more" if more > 0 else "")
     return text if view.writer.last_error is None else f"{text}; database: {view.writer.last_error}"

@@ -6,6 +6,7 @@ and one that dies half-way leaves nothing behind.
 """
 
 import io
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
@@ -30,6 +31,8 @@ from collector.resources import migrations_path
 
 _ADVISORY_LOCK = 0x636F6C6C  # "coll"; the scope of an advisory lock is one database
 _LOCK_TIMEOUT_S = 60
+# Alembic keeps the migration under way in its modules: one at a time in a process, whatever the database.
+_one_migration = threading.Lock()
 
 log = get_logger()
 
@@ -87,7 +90,7 @@ def downgrade(engine: sa.Engine, table_name: str, revision: str) -> None:
 
 def sql_preview(engine: sa.Engine, table_name: str, revision: str = "head") -> str:
     """Return the SQL that upgrade() would run on this database now."""
-    with engine.connect() as connection:
+    with _one_migration, engine.connect() as connection:
         position = _known_position(connection)
         config = _config(connection, make_tables(table_name).hot.name)
         config.output_buffer = buffer = io.StringIO()
@@ -98,7 +101,7 @@ def sql_preview(engine: sa.Engine, table_name: str, revision: str = "head") -> s
 @contextmanager
 def _exclusively(engine: sa.Engine) -> Iterator[sa.Connection]:
     try:
-        with engine.begin() as connection:  # on SQLite this is BEGIN IMMEDIATE
+        with _one_migration, engine.begin() as connection:  # on SQLite this is BEGIN IMMEDIATE
             if engine.dialect.name == "postgresql":
                 # An index over millions of rows takes longer than any batch may.
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0")

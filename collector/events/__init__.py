@@ -55,18 +55,23 @@ if TYPE_CHECKING:
         TradeMessage,
     )
     from collector.events.notices import (
+        BookVerified,
         ClockStep,
         DatabaseState,
         FirstContact,
         MarketChoice,
         MarketRepeated,
         MarketsChosen,
+        MarketsFound,
+        MarketsNotRefreshed,
         Notice,
         PotentialHalt,
+        RequestRefused,
         SegmentChanged,
         SnapshotFailed,
         State,
         StreamNow,
+        StreamVerified,
         SystemState,
         WitnessDisagreed,
     )

@@ -123,9 +123,17 @@ class Ack(msgspec.Struct, frozen=True, gc=False):
 class Heartbeat(msgspec.Struct, frozen=True, gc=False):
     """A sign of life that carries no data: a pong, a heartbeat."""
 
+    answers: bool = False  # a ping of ours, where the exchange beats by itself as well
+
 
 class Other(msgspec.Struct, frozen=True, gc=False):
-    """A well-formed frame that is not ours to read: ccxt gets it."""
+    """A well-formed frame that is not ours to read: ccxt gets it.
+
+    `what` says what is known of it where nobody asked for such a frame; it is counted then.
+    """
+
+    reason: str = ""  # the word under which it is counted; none: it is not counted
+    what: str = ""
 
 
 MarketData = (

@@ -58,6 +58,28 @@ class SegmentChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamVerified:
+    """Trades or bars that were in trouble are verified again: they had broken, or an alarm was out."""
+
+    exchange: str
+    symbol: str
+    channel: str
+    at_ns: int  # from when on
+    lost_at_ns: int  # until when it was verified, or when the alarm went out
+    cause: str  # what the trouble was, as in coverage; or the code of the alarm
+
+    @property
+    def key(self) -> StreamKey:
+        """Return the stream that it is of."""
+        return StreamKey(self.exchange, self.symbol, self.channel)
+
+
+@dataclass(frozen=True, slots=True)
+class BookVerified(StreamVerified):
+    """A book, or the best prices of a market, are verified again; published before their first update."""
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotFailed:
     """A snapshot could not be fetched; it is asked for again."""
 
@@ -76,6 +98,18 @@ class WitnessDisagreed:
     channel: str
     at_ns: int
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """An exchange refused to subscribe streams for now, or to unsubscribe one (`again_in_s` is None)."""
+
+    exchange: str
+    connection: str
+    at_ns: int
+    topics: tuple[str, ...]  # as the exchange calls them
+    words: str
+    again_in_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +167,24 @@ class MarketRepeated:
     exchange: str
     at_ns: int
     symbol: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketsNotRefreshed:
+    """The list of markets could not be looked at again; what is collected goes on, and so do the tries."""
+
+    exchange: str
+    at_ns: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarketsFound:
+    """Names that meant no market, or none that could be collected, do now: their streams begin."""
+
+    exchange: str
+    at_ns: int
     names: tuple[str, ...]
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         apply_environment,
         ccxt_config,
         dialled,
+        is_whole,
         rebased,
         websocket,
     )
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
         MarketKind,
         Payload,
         Rate,
+        RefusalWords,
         Rest,
+        RestSnapshot,
         WebsocketLimits,
         kind_of,
         one_of,

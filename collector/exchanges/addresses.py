@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from collector.bounds import Expected
 from collector.errors import SettingsError
-from collector.exchanges.exchange import KINDS, Environment, MarketKind, Tree
+from collector.exchanges.exchange import KINDS, Environment, Exchange, MarketKind, Tree
 from collector.exchanges.registry import environment_problem, exchange_of
 
 
@@ -61,7 +61,9 @@ def ccxt_config(
         bases = {"rest": _base(endpoints.rest)}
         urls |= {name: _filled(address, bases) for name, address in facts.addresses.ccxt_rest.items()}
     if endpoints.ws is not None:
-        urls["ws"] = _filled(facts.addresses.ccxt_ws, {"ws": _base(endpoints.ws)})
+        urls["ws"] = _filled(
+            facts.addresses.ccxt_ws, {"ws": _base(endpoints.ws)}, facts.addresses.whole_ws_ends
+        )
     if urls:
         config["urls"] = {facts.addresses.ccxt_urls_key[environment]: urls}
     if facts.market_types:
@@ -95,7 +97,7 @@ def dialled(
         if endpoints.ws is None:
             ws.extend(own.ws[kind])
         else:
-            ws.extend(address.format(ws=_base(endpoints.ws)) for address in replaced.ws[kind])
+            ws.extend(_ws_address(facts, endpoints.ws, address) for address in replaced.ws[kind])
     return list(dict.fromkeys([*rest, *ws]))
 
 
@@ -110,7 +112,7 @@ def websocket(
     address_index = facts.addresses.index(kind, channel)
     if endpoints.ws is None:
         return facts.addresses.own[environment].ws[kind][address_index]
-    return facts.addresses.replaced.ws[kind][address_index].format(ws=_base(endpoints.ws))
+    return _ws_address(facts, endpoints.ws, facts.addresses.replaced.ws[kind][address_index])
 
 
 def rebased(urls: Tree, endpoints: Endpoints) -> Tree:
@@ -137,11 +139,23 @@ def _base(url: str) -> str:
     return url.rstrip("/")
 
 
-def _filled(tree: "str | Tree", bases: Mapping[str, str]) -> "str | dict[str, object]":
-    """Fill the bases into every address of a tree."""
+def is_whole(facts: Exchange, ws: str) -> bool:
+    """Return whether a configured base is an address already, dialled as it stands."""
+    return _base(ws).endswith(facts.addresses.whole_ws_ends)
+
+
+def _ws_address(facts: Exchange, ws: str, address: str) -> str:
+    return _base(ws) if is_whole(facts, ws) else address.format(ws=_base(ws))
+
+
+def _filled(
+    tree: "str | Tree", bases: Mapping[str, str], whole_ends: tuple[str, ...] = ()
+) -> "str | dict[str, object]":
+    """Fill the bases into every address of a tree; one that ends so is an address itself."""
     if isinstance(tree, str):
-        return tree.format(**bases)
-    return {name: _filled(address, bases) for name, address in tree.items()}
+        whole = (base for base in bases.values() if base.endswith(whole_ends))
+        return next(whole, None) or tree.format(**bases)
+    return {name: _filled(address, bases, whole_ends) for name, address in tree.items()}
 
 
 def _is_loopback(url: str) -> bool:

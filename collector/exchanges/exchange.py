@@ -43,6 +43,7 @@ class Addresses:
     ccxt_rest: Mapping[str, str]
     ccxt_ws: "str | Tree"
     ccxt_urls_key: Mapping[Environment, str]  # where ccxt keeps the addresses that its switch swaps in
+    whole_ws_ends: tuple[str, ...] = ()  # a configured base that ends so is an address, dialled as it stands
     ws_base_never_holds: str | None = None  # a word in the address by which ccxt tells one kind from another
     # Where a kind of market has several websocket addresses, which one has a channel: kind, channel.
     index: Callable[[MarketKind, str], int] = lambda _kind, _channel: 0
@@ -88,6 +89,8 @@ class Topics:
     subscribe: Callable[[Sequence[str], str], Payload]  # topics, request id
     unsubscribe: Callable[[Sequence[str], str], Payload]
     route: Callable[[str], str] = lambda topic: topic  # what the frames of a topic are known by
+    # Of the topics that have the same name here, one connection takes one only.
+    one_a_connection: Callable[[str], str] = lambda topic: topic
     ping: Callable[[str], Payload] | None = None  # None: the websocket's own ping frame
     answers_each: bool = False  # one answer for each topic of a request, not one for all
 
@@ -109,6 +112,19 @@ class Rest:
     read: Callable[[str, str], "Snapshot"]  # the answer's text, the topic
     depth: Callable[[MarketKind, int], int]  # levels to ask for, for a book of a depth
     weight_a_minute: Mapping[MarketKind, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RestCheck:
+    """How REST is asked for the state of a silent stream, whose market may be quiet.
+
+    Asked of the stream itself, by a new subscription, what changes between leaving and joining is missed.
+    """
+
+    request: Callable[[str, MarketKind, str], RestSnapshot | None]  # market id, kind, channel; None: no such
+    read: Callable[[str, str], "Snapshot"]  # the answer's text, the topic
+    weight_a_minute: Mapping[MarketKind, float]
+    size_step: float = 0.0  # to which REST rounds its sizes; 0: to none
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +160,18 @@ class HttpMeaning:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusalWords:
+    """What an exchange says when it refuses a subscription, beyond what they all say.
+
+    Each is a code that stands before the text (`-1008`), or a part of the text in small letters.
+    """
+
+    already: tuple[str, ...] = ()  # it is subscribed: as good as accepted
+    passing: tuple[str, ...] = ()  # not now
+    permanent: tuple[str, ...] = ()  # never: what was asked for is not there
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialQuestion:
     """A signed request that changes nothing, and which every key may make."""
 
@@ -166,6 +194,8 @@ class Exchange:
     is_verified: bool = True  # else ccxt reads its frames and keeps its books
     lifetime_s: float | None = None  # after which the exchange cuts a connection
     rest: Rest | None = None
+    check: RestCheck | None = None
+    sends_state: bool = True  # of a book, or of the best prices, at a subscription
     history: History | None = None  # None: nobody looked it up
     # What a book and the best prices of its market share: the numbers of updates, or one across channels.
     shared_numbers: Literal["update", "cross"] | None = None
@@ -176,6 +206,8 @@ class Exchange:
     market_types: Mapping[MarketKind, str] = field(default_factory=lambda: MappingProxyType({}))
     # What a contract is worth, of what ccxt says of the market; None where sizes are in the base currency.
     contract_size: Callable[[Mapping[str, Any]], "ContractSize | None"] = lambda _market: None
+    # Something is pushed at least so often wherever something is subscribed: data, or a heartbeat.
+    pushes_within_s: float | None = None
     quiet_after_s: float | None = (
         None  # a book that does not change is told again, at the latest after so long
     )
@@ -188,6 +220,7 @@ class Exchange:
     has_spot_in_dollars: bool = True  # markets such as BTC/USD
     currency_aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # ours: theirs
     http_meanings: Mapping[int, HttpMeaning] = field(default_factory=lambda: MappingProxyType({}))
+    refusals: RefusalWords = RefusalWords()
     credential_question: CredentialQuestion | None = None
     demo_markets: tuple[str, ...] = ()
     demo_channels: tuple[str, ...] = ()

@@ -14,9 +14,11 @@ from collector.network import (
     Failure,
     FailureClass,
     Heart,
+    Next,
     Reader,
     Turnstile,
     gone,
+    mistake_in_words,
     mistaken,
     wait_for_first,
 )
@@ -50,6 +52,7 @@ class Parts:
     heart: Heart
     subscriptions: Subscriptions
     take_frame: Callable[[str, int], bool]  # text and receipt time in; False when ccxt should have it as well
+    count_unknown: Callable[[str, str, str], None]  # reason, detail, text of a frame that nobody could read
 
 
 class Connection:
@@ -63,12 +66,13 @@ class Connection:
         connects: Turnstile,
         attempts: Attempts,
         alarm_after_attempts: int,
-        on_refused: "Callable[[Connection, Failure], None]",
+        refused_code: str = "connection_refused",  # of the alarm when the exchange refuses
     ) -> None:
         self.address = context.address
         self.liveness = context.liveness
         self.subscriptions = parts.subscriptions
-        self.stopping = False  # it was asked to end, or cannot go on
+        self.stopping = False  # it was asked to end
+        self.refusal: str | None = None  # why the exchange refuses it, while it does; tries go on
         self.is_leaving = False  # another takes its place: nothing more is put on it
         self._context = context
         self._now_ns = context.clock.now_ns
@@ -76,18 +80,25 @@ class Connection:
         self._socket = parts.socket
         self._heart = parts.heart
         self._take_frame = parts.take_frame
+        self._count_unknown = parts.count_unknown
         self._connects = connects
         self._turn = 0  # of the dial that is due or under way
         self._attempts = attempts
         self._alarm_after_attempts = alarm_after_attempts
-        self._on_refused = on_refused
+        self._refused_code = refused_code
         self._next_frame: asyncio.Event | None = None  # where somebody waits for it
         self._dialled_s: float | None = None  # when the current socket opened
+        self._served_s: float | None = None  # since when everything has been subscribed on it
 
     @property
     def age_s(self) -> float:
         """Return how long the current socket has been open; 0 when none is."""
         return 0.0 if self._dialled_s is None else self._context.monotonic_s() - self._dialled_s
+
+    @property
+    def ends_soon(self) -> bool:
+        """Return whether the exchange announced that it closes the current socket."""
+        return self._dialled_s is not None and self._context.ends_soon.is_set()
 
     async def next_frame(self, timeout_s: float) -> None:
         """Wait for the next frame, or for the time to be over."""
@@ -100,18 +111,20 @@ class Connection:
     async def run(self) -> None:
         """Connect, serve, and connect again, until stopped."""
         while await self._wait_for_turn():
-            began_s = self._context.monotonic_s()
             try:
                 await self._dial()
                 await self._serve()
             except StreamError as error:
                 self._socket.give_up(gone("lost", str(error)))
             except Exception as error:  # noqa: BLE001  (a fault of ours must not end the stream for good)
-                self._context.halt("internal_error", repr(error))
-                self._socket.give_up(mistaken(repr(error)))
-            await self._disconnect()
+                self._mistaken(error)
+            served_s = self._served_for_s
+            try:
+                await self._disconnect()
+            except Exception as error:  # noqa: BLE001  (nor may one while it lets go of the socket)
+                self._mistaken(error)
             if not self.stopping and self._socket.failure is not None:
-                await self._back_off(self._socket.failure, self._context.monotonic_s() - began_s)
+                await self._back_off(self._socket.failure, served_s)
         await self._socket.close()
 
     def stop(self) -> None:
@@ -132,6 +145,10 @@ class Connection:
         if self._next_frame is not None:
             self._next_frame.set()
         return is_ours
+
+    def on_unread(self, text: str, error: Exception) -> None:
+        """Count a frame that was nobody's, and on which ccxt raised."""
+        self._count_unknown("unread_by_ccxt", repr(error), text)
 
     def on_sign_of_life(self) -> None:
         """Record that the peer sent something, of whatever kind."""
@@ -154,19 +171,40 @@ class Connection:
             self._connects.end(self._turn)
         return not self.stopping
 
-    async def _back_off(self, failure: Failure, lived_s: float) -> None:
-        """Wait before the next attempt, or end where another cannot help."""
-        wait_s, is_over = self._attempts.failed(failure, lived_s)
-        if is_over:
-            self.stopping = True
-            self._on_refused(self, failure)
-            return
+    async def _back_off(self, failure: Failure, served_s: float) -> None:
+        """Wait before the next attempt; long where the exchange refuses."""
+        following = self._attempts.failed(failure, served_s)
         if failure.kind is FailureClass.RATE_LIMIT and failure.retry_after_s is not None:
             self._connects.close_for(failure.retry_after_s)  # it holds for everybody behind our address
-        if self._attempts.in_a_row == self._alarm_after_attempts:
+        self.refusal = None
+        if following.is_refused:
+            self._refused(failure, following)
+        elif self._attempts.in_a_row == self._alarm_after_attempts:
             words = f"{self._attempts.in_a_row} attempts to connect failed; tries go on"
             self._context.halt("unreachable", words)
-        await self._pause(wait_s)
+        await self._pause(following.wait_s)
+
+    def _refused(self, failure: Failure, following: Next) -> None:
+        """Report that the exchange refuses: once in a row."""
+        streams = ", ".join(f"{one.key.symbol} {one.key.channel}" for one in self.subscriptions.streams)
+        address = self._context.address
+        self.refusal = (
+            f"{address.exchange}: {streams or 'nothing'} refused by {address.url}: {failure}; "
+            f"tried again every {following.wait_s:g} s"
+        )
+        if following.is_news:
+            self._context.halt(self._refused_code, self.refusal)
+
+    def _mistaken(self, error: Exception) -> None:
+        words = mistake_in_words(error)
+        self._context.halt("internal_error", words)
+        self._socket.give_up(mistaken(words))
+
+    @property
+    def _served_for_s(self) -> float:
+        if self._served_s is None or not self.subscriptions.serves:
+            return 0.0
+        return self._context.monotonic_s() - self._served_s
 
     async def _dial(self) -> None:
         self._heart.heard()
@@ -174,6 +212,7 @@ class Connection:
 
     def _connected(self) -> None:
         self._connects.end(self._turn)
+        self._context.ends_soon.clear()  # said of the socket before
         self._attempts.connected()
         self._dialled_s = self._context.monotonic_s()
         self._context.publish(State.CONNECTED)
@@ -183,7 +222,7 @@ class Connection:
         watchdog = asyncio.create_task(self._heart.watch(self._socket.give_up))
         try:
             await self.subscriptions.begin(self._connected)
-            self._attempts.served()
+            self._served_s, self.refusal = self._context.monotonic_s(), None
             while self._socket.failure is None:
                 self._wake.clear()
                 for book in self.subscriptions.books:
@@ -196,7 +235,7 @@ class Connection:
 
     async def _disconnect(self) -> None:
         cause = str(self._socket.failure)
-        self._dialled_s = None
+        self._dialled_s = self._served_s = None
         self._connects.end(self._turn)
         self.subscriptions.lose_all("disconnect", cause)
         await self._socket.disconnect()

@@ -5,23 +5,26 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from collector.clock import Clock
-from collector.events import EventBus, PotentialHalt, StreamKey
+from collector.events import EventBus, StreamKey
 from collector.exchanges import MarketKind, WebsocketLimits, exchange_of, kind_of, websocket
 from collector.live.connection import Connection, Parts
 from collector.live.context import Address, ConnectionContext
 from collector.live.limits import Pace
+from collector.live.put_off import PutOff, PutOffStreams
+from collector.live.refusals import RefusedStreams
 from collector.live.requests import ControlMessages, Requests
 from collector.live.resync import Resyncs
 from collector.live.topic_subscriptions import TopicSubscriptions
 from collector.live.unverified import UnverifiedBooks, UnverifiedSocket
 from collector.network import (
     Attempts,
-    Failure,
     Heart,
     Markets,
     Pacer,
+    Pushes,
     Snapshots,
     Socket,
     Source,
@@ -69,8 +72,21 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
         shared.source, shared.markets, context.address.url, pace.connect_timeout_s, _pacer(shared, context)
     )
     requests = Requests(socket.send, pace.subscribe_timeout_s)
-    control = ControlMessages(context, requests, socket.give_up)
+
+    def on_pong() -> None:
+        heart.ponged()
+
+    control = ControlMessages(context, requests, socket.give_up, on_pong)
     router = Router(protocol.read_frame, shared.unknown, context.liveness, control)
+    subscriptions = TopicSubscriptions(
+        streams,
+        context,
+        shared.new_resyncs(),
+        requests,
+        router,
+        shared.snapshots,
+        PutOffStreams(context, PutOff(pace.backoff, pace.max_reconnect_attempts)),
+    )
 
     async def beat() -> bool:
         if protocol.topics.ping is None:
@@ -80,12 +96,21 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
             await socket.send(ping, is_counted=protocol.limits.counts_pings)
         return True
 
-    return Parts(
-        socket,
-        Heart(pace.heartbeat_s, beat, context.monotonic_s),
-        TopicSubscriptions(streams, context, shared.new_resyncs(), requests, router, shared.snapshots),
-        router.take,
-    )
+    heart = Heart(pace.heartbeat_s, beat, context.monotonic_s, _pushes(context, subscriptions))
+    return Parts(socket, heart, subscriptions, router.take, shared.unknown.count)
+
+
+def _pushes(context: ConnectionContext, subscriptions: TopicSubscriptions) -> Pushes | None:
+    """Return what the exchange pushes at all times; None where nothing of the kind is documented."""
+    within_s = context.protocol.pushes_within_s
+    if within_s is None:
+        return None
+
+    def on_none(since_s: float) -> None:
+        """Take back the signs of life that only pongs gave: coverage ends with the last push."""
+        context.liveness.heard_ns = context.clock.now_ns() - int(since_s * 1e9)
+
+    return Pushes(within_s, lambda: bool(subscriptions.streams), on_none)
 
 
 def unverified_parts(shared: ExchangeContext, context: ConnectionContext, streams: Sequence[Stream]) -> Parts:
@@ -98,7 +123,13 @@ def unverified_parts(shared: ExchangeContext, context: ConnectionContext, stream
         await socket.ping()
         return books.watching  # else there is no socket that could be silent
 
-    return Parts(socket, Heart(pace.heartbeat_s, beat, context.monotonic_s), books, books.take_frame)
+    return Parts(
+        socket,
+        Heart(pace.heartbeat_s, beat, context.monotonic_s),
+        books,
+        books.take_frame,
+        shared.unknown.count,
+    )
 
 
 def _pacer(shared: ExchangeContext, context: ConnectionContext) -> Pacer:
@@ -109,16 +140,14 @@ def _pacer(shared: ExchangeContext, context: ConnectionContext) -> Pacer:
 class Connections:
     """The connections of one exchange. Lives in the websocket thread's loop."""
 
-    def __init__(self, context: ExchangeContext, on_end: Callable[[], None]) -> None:
+    def __init__(self, context: ExchangeContext) -> None:
         self.connections: list[Connection] = []
-        self.refused: list[str] = []  # what no connection brings any more, in words
+        self.refused_streams = RefusedStreams()  # what is refused topic by topic
         self._context = context
-        self._on_end = on_end
         self._protocol = exchange_of(context.source.exchange)
         limits = at_most(self._protocol.limits.connects, context.pace.connects_a_second)
         self._connects = Turnstile(*limits)
-        self._started: set[Connection] = set()
-        self._running: set[asyncio.Future[None]] = set()
+        self._running: dict[Connection, asyncio.Task[None]] = {}
         self._numbers = itertools.count()
 
     @property
@@ -126,7 +155,24 @@ class Connections:
         """Return what is collected."""
         return [stream for one in self.connections for stream in one.subscriptions.streams]
 
+    @property
+    def refused(self) -> list[str]:
+        """Return what the exchange refuses now, in words: whole connections, and streams."""
+        whole = [one.refusal for one in self.connections if one.refusal is not None]
+        return [*whole, *self.refused_streams.words]
+
     def place(self, stream: Stream) -> None:
+        """Collect a stream, also one that was refused before."""
+        self.refused_streams.accepted(stream.key)
+        self._place(stream)
+
+    def retry_refused(self) -> None:
+        """Ask once more for the streams refused for good: what markets there are may have changed."""
+        for stream in self.refused_streams.take_given_up(one.key for one in self.streams):
+            self._place(stream)
+        self.start()
+
+    def _place(self, stream: Stream) -> None:
         """Put a stream on a connection with room that can tell its frames apart, or on a new one."""
         url = self._url(stream)
         for connection in self.connections:
@@ -136,7 +182,20 @@ class Connections:
                 return
         self.new(stream.topic.kind, url, [stream])
 
-    def new(self, kind: MarketKind, url: str, streams: list[Stream]) -> Connection:
+    def new_beside(self, old: Connection, streams: list[Stream]) -> Connection:
+        """Make a connection that may replace another; nothing else is put on it until it does."""
+        address = old.address
+        connection = self.new(address.kind, address.url, streams, refused_code="replacement_refused")
+        connection.is_leaving = True
+        return connection
+
+    def new(
+        self,
+        kind: MarketKind,
+        url: str,
+        streams: list[Stream],
+        refused_code: str = "connection_refused",
+    ) -> Connection:
         """Make a connection for these streams; it waits to be started."""
         source, pace = self._context.source, self._context.pace
         name = f"{source.exchange}.{kind}.{next(self._numbers)}"
@@ -146,15 +205,16 @@ class Connections:
             self._context.clock,
             self._context.events,
             time.monotonic,
+            refused=self.refused_streams,
         )
         make_parts = verified_parts if self._protocol.is_verified else unverified_parts
         connection = Connection(
             context,
             make_parts(self._context, context, streams),
             connects=self._connects,
-            attempts=Attempts(pace.backoff, host_is_known=source.endpoints.ws is None),
+            attempts=Attempts(pace.backoff, pace.refused_wait_s, host_is_known=source.endpoints.ws is None),
             alarm_after_attempts=pace.max_reconnect_attempts,
-            on_refused=self._refused,
+            refused_code=refused_code,
         )
         self.connections.append(connection)
         return connection
@@ -162,9 +222,14 @@ class Connections:
     def start(self) -> None:
         """Start the connections that do not run yet."""
         for connection in self.connections:
-            if connection not in self._started:
-                self._started.add(connection)
-                self._running.add(asyncio.ensure_future(connection.run()))
+            if connection not in self._running and not connection.stopping:
+                task = self._running[connection] = asyncio.ensure_future(connection.run())
+                task.add_done_callback(partial(self._ran, connection))
+
+    def _ran(self, connection: Connection, task: asyncio.Task[None]) -> None:
+        """Let go of a connection that ended; `ended` raises what a broken one raised."""
+        if not task.cancelled() and task.exception() is None:
+            del self._running[connection]
 
     def retire(self, connection: Connection) -> None:
         """Stop a connection whose streams are collected elsewhere, or no longer."""
@@ -189,22 +254,6 @@ class Connections:
         room = fits(present, stream.topic.name, stream.key, self._protocol.limits, most_a_second)
         return room and connection.subscriptions.tells_apart(stream)
 
-    def _refused(self, connection: Connection, failure: Failure) -> None:
-        """Stop what the exchange refuses for good: that connection, or everything when no other is open."""
-        exchange = self._context.source.exchange
-        others = [one for one in self.connections if one is not connection and one.age_s > 0]
-        streams = connection.subscriptions.streams if others else self.streams
-        what = ", ".join(f"{one.key.symbol} {one.key.channel}" for one in streams) if others else "everything"
-        words = f"{exchange}: {what} refused for good by {connection.address.url}: {failure}"
-        self.refused.append(words)
-        self._context.events.publish(
-            PotentialHalt(exchange, "connection_refused", words, self._context.clock.now_ns())
-        )
-        if others:
-            self.connections.remove(connection)
-        else:
-            self._on_end()
-
     async def ended(self) -> None:
         """Wait until no connection runs any more."""
-        await asyncio.gather(*self._running)
+        await asyncio.gather(*self._running.values(), return_exceptions=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from collector.clock import Clock
 from collector.events import EventBus, Liveness, PotentialHalt, State, SystemState
 from collector.exchanges import Exchange, MarketKind
+from collector.live.refusals import RefusedStreams
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,9 @@ class ConnectionContext:
     wake: asyncio.Event = field(
         default_factory=asyncio.Event
     )  # set when the connection has work to do at once
+    refused: RefusedStreams = field(default_factory=RefusedStreams)  # of the whole exchange
+    # Set when the exchange announced that it closes the current socket.
+    ends_soon: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def exchange(self) -> str:

@@ -1,55 +1,39 @@
 """Collect from one exchange: load its markets, make its streams, and run their connections."""
 
 import asyncio
-import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
 from collector.buffer import Buffer
 from collector.clock import Clock
-from collector.errors import CollectorError, StreamError, UserError
-from collector.events import (
-    EventBus,
-    MarketRepeated,
-    MarketsChosen,
-    PotentialHalt,
-    State,
-    StreamKey,
-    StreamNow,
-    SystemState,
-)
+from collector.errors import UserError
+from collector.events import EventBus, StreamKey, StreamNow
 from collector.exchanges import MarketKind, depth_problem, exchange_of
+from collector.live.asked_for import AskedFor, Claim, refusal, symbol_of
 from collector.live.connections import Connections, ExchangeContext
+from collector.live.expected import Expected
 from collector.live.first_contact import PATIENCE_S, Contact
+from collector.live.insisting import insist
 from collector.live.limits import Limits, Wanted
-from collector.live.replacement import is_old, replace
+from collector.live.market_list import MarketList
+from collector.live.replacement import Replacements
 from collector.live.rest_witness import RestWitness
 from collector.live.resync import Resyncs
-from collector.network import Failure, Markets, Snapshots, collected, load_until, look_up
+from collector.network import Markets, Snapshots, collected, mistake_in_words
 from collector.streams import BookStream, Outlet, Stream, StreamMaker, UnknownFrames
 
 SUPERVISE_S = 0.5
-CLAIM_PATIENCE_S = 2.0  # a database that does not answer gets the streams with their first rows
-
-Claim = Callable[[Sequence[StreamKey]], Future[int]]
-
-
-async def refusal(claim: Claim, keys: Sequence[StreamKey]) -> str | None:
-    """Claim the streams; return why they cannot be collected, or None."""
-    try:
-        await asyncio.wait_for(asyncio.wrap_future(claim(keys)), CLAIM_PATIENCE_S)
-    except UserError as error:
-        return str(error)
-    except (CollectorError, TimeoutError):
-        return None
-    return None
+NOTHING_TO_COLLECT = "nothing_to_collect"  # the code of the alarm
 
 
 class Feed:
-    """All that is collected from one exchange. Lives in the websocket thread's loop."""
+    """All that is collected from one exchange. Lives in the websocket thread's loop.
+
+    Whatever goes wrong here is told and tried again; other exchanges never notice.
+    """
 
     def __init__(
         self,
@@ -65,8 +49,8 @@ class Feed:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._wanted = wanted
+        self.expected = Expected(wanted.source.exchange, wanted.symbols, wanted.channels)
         self._claim = claim
-        self._markets_refused = False
         self._contact = Contact(wanted.source, events, clock, patience_s)
         self._limits = limits
         self._clock = clock
@@ -80,13 +64,13 @@ class Feed:
             most_off_s=limits.integrity.max_time_off_s,
             max_jump=limits.integrity.max_jump,
         )
-        self._markets: Markets | None = None
+        self._list = MarketList(wanted.source, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None
         self._stopped = asyncio.Event()
-        self._refused: list[str] = []
+        self._asked_for = AskedFor(self.exchange, wanted.symbols, self.expected, clock=clock, events=events)
 
     async def run(self) -> None:
-        """Collect until stopped, or until nothing is left to collect."""
+        """Collect until stopped."""
         try:
             self._contact.begin()
             await self._run()
@@ -95,51 +79,52 @@ class Feed:
 
     async def _run(self) -> None:
         source, limits = self._wanted.source, self._limits
-        markets = await load_until(
-            self._stopped, source, limits.pace.markets_timeout_s, limits.pace.backoff, self._no_markets
-        )
+        markets = await self._list.load(self._stopped)
         if markets is None:
             return
-        self._contact.has_markets()
-        if self._markets_refused:
-            self._publish_state(State.ONLINE)
-        gc.freeze()  # markets never change: nothing for the collector to walk
-        rest = exchange_of(source.exchange).rest
-        snapshots = None if rest is None else Snapshots(source, markets, rest, limits.pace.markets_timeout_s)
-        self._markets, self._connections = markets, Connections(self._context(markets, snapshots), self.stop)
+        protocol = exchange_of(source.exchange)
+        snapshots = None
+        if protocol.rest is not None or protocol.check is not None:
+            snapshots = Snapshots(source, markets, protocol, limits.pace.markets_timeout_s)
+        connections = self._connections = Connections(self._context(markets, snapshots))
         witness = None
         if snapshots is not None:
             witness = RestWitness(snapshots, limits.integrity.witness_every_s, time.monotonic)
         try:
-            if await self._may_collect():
-                self.add(self._wanted.symbols)
-            if self._connections.connections:
-                await self._supervise(self._connections, witness)
-            await self._connections.ended()
+            await self._collect(list(self._asked_for.names))
+            if not connections.streams and self._asked_for.refused:
+                self._asked_for.alarm(NOTHING_TO_COLLECT, "; ".join(self._asked_for.refused))
+            await asyncio.gather(
+                self._insist(lambda: self._supervise(connections, witness)),
+                self._insist(
+                    lambda: self._list.keep(self._stopped, self._markets_collected, self._refreshed)
+                ),
+            )
         finally:
+            connections.stop()
+            await connections.ended()
+            if not self._stopped.is_set():
+                self._connections = None  # after a fault of ours all is made anew
             if witness is not None:
                 witness.stop()
             if snapshots is not None:
                 await snapshots.close()
 
+    async def _insist(self, work: Callable[[], Awaitable[None]]) -> None:
+        on_fault = lambda words: self._asked_for.alarm("internal_error", words)  # noqa: E731
+        await insist(work, self._stopped, self._limits.pace.backoff, on_fault)
+
     def add(self, names: Sequence[str]) -> list[StreamKey]:
         """Collect more markets and return the new streams; a bad name is listed in `refused`."""
         connections = self._running()
+        assert self._list.markets is not None  # noqa: S101  (loaded before anything is collected)
         present = {stream.key for stream in connections.streams}
         new: list[StreamKey] = []
-        for kind, market in self._find(names):
+        for kind, market in self._asked_for.find(self._list.markets, names):
             for channel in self._wanted.channels:
-                problem = depth_problem(self.exchange, kind, channel)
-                if problem is not None:
-                    symbol = market["symbol"]
-                    self._refuse(symbol, "bad_channel", f"{symbol} {channel} refused: {problem}")
-                    continue
-                try:
-                    stream = self._maker.make(kind, market, channel)
-                except UserError as error:
-                    self._refuse(market["symbol"], "bad_symbol", str(error))
-                    continue
-                if stream.key not in present:
+                key = StreamKey(self.exchange, market["symbol"], channel)
+                stream = None if key in present else self._make(kind, market, channel)
+                if stream is not None:
                     connections.place(stream)
                     present.add(stream.key)
                     new.append(stream.key)
@@ -158,26 +143,43 @@ class Feed:
 
     def check(self, names: Sequence[str]) -> None:
         """Raise UserError for the first name that means no market, or several."""
+        markets = self._list.markets
         for name in names:
-            if self._markets is not None:
-                self._markets.kind_of(self._markets.find(name))
+            if markets is not None:
+                markets.kind_of(markets.find(name))
+
+    def look_for(self, names: Sequence[str]) -> "Future[None]":
+        """Look at the exchange's list again where a name means nothing in ours; done when that is over."""
+        if all(self.symbol_of(name) is not None for name in names):
+            known: Future[None] = Future()
+            known.set_result(None)
+            return known
+        return self._list.look_again()
 
     def remove(self, names: Sequence[str]) -> list[StreamKey]:
         """Stop collecting these markets and return the streams that ended; the others go on undisturbed."""
-        assert self._markets is not None  # noqa: S101  (loaded before anything was collected)
+        markets = self._list.markets
+        assert markets is not None  # noqa: S101  (loaded before anything was collected)
         present = {stream.key.symbol for stream in self._running().streams}
         symbols: set[str | None] = set()
         for name in names:
             try:
-                symbols.add(collected(self._markets, name, present))
+                symbols.add(collected(markets, name, present))
             except UserError as error:
-                self._refuse(name, "bad_symbol", str(error))
+                if name not in self._asked_for.pending:
+                    self._asked_for.refuse(name, "bad_symbol", str(error))
+        self.expected.remove(symbols - {None})
+        self._running().refused_streams.forget(symbols | {self.symbol_of(name) for name in names})
         ended: list[StreamKey] = []
         for connection in self._running().connections:
             for stream in connection.subscriptions.streams:
                 if stream.key.symbol in symbols:
                     connection.subscriptions.remove(stream)
                     ended.append(stream.key)
+        for name in [*self._asked_for.names, *self._asked_for.pending]:
+            symbol = self.symbol_of(name)
+            if name in names or (symbol is not None and symbol in symbols):
+                self._asked_for.forget(name)
         return ended
 
     def stop(self) -> None:
@@ -196,34 +198,39 @@ class Feed:
         """Whether the markets are known, so that streams can be added and removed."""
         return self._connections is not None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the markets are known, and nothing of what was asked for can be collected."""
+        return self._connections is not None and not self._connections.streams
+
     def glances(self) -> list[StreamNow]:
         """Return the state of every stream. Call it in the websocket thread."""
-        return [] if self._connections is None else [stream.glance() for stream in self._connections.streams]
+        streams = [] if self._connections is None else self._connections.streams
+        return [stream.glance() for stream in streams if not stream.is_standby]
 
     @property
     def refused(self) -> list[str]:
-        """What was asked for and cannot be collected, each with its reason."""
-        if self._connections is None:
-            return list(self._refused)
-        by_topic = (text for one in self._connections.connections for text in one.subscriptions.refused)
-        return [*self._refused, *self._connections.refused, *by_topic]
+        """What was asked for and cannot be collected now, each with its reason. For any thread."""
+        trouble, connections = self._list.trouble, self._connections
+        ours = [*([] if trouble is None else [trouble]), *self._asked_for.refused]
+        return ours if connections is None else [*ours, *connections.refused]
 
     async def _supervise(self, connections: Connections, witness: RestWitness | None) -> None:
         """Replace each connection before the exchange cuts it, and compare books with REST, until stopped."""
         lifetime_s = exchange_of(self.exchange).lifetime_s
+        replacements = Replacements(connections, self._standby, self._stopped, lifetime_s)
         while not self._stopped.is_set():
-            for connection in list(connections.connections):
-                if is_old(connection, lifetime_s):
-                    await replace(connection, connections, self._standby, self._stopped)
+            replacements.look()
             if witness is not None:
                 witness.look([one for one in connections.streams if isinstance(one, BookStream)])
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), SUPERVISE_S)
+        await replacements.ended()
 
     def _standby(self, stream: Stream) -> Stream:
         """Make a second stream of the same kind that stores nothing yet."""
-        assert self._markets is not None  # noqa: S101  (loaded before anything was connected)
-        market = self._markets.by_symbol[stream.key.symbol]
+        assert self._list.markets is not None  # noqa: S101  (loaded before anything was connected)
+        market = self._list.markets.by_symbol[stream.key.symbol]
         return self._maker.make(stream.topic.kind, market, stream.key.channel, standby=True)
 
     def _context(self, markets: Markets, snapshots: Snapshots | None) -> ExchangeContext:
@@ -246,14 +253,45 @@ class Feed:
             ),
         )
 
-    async def _may_collect(self) -> bool:
-        if self._claim is None:
-            return True
-        taken = await refusal(self._claim, self.meant(self._wanted.symbols))
+    async def _collect(self, names: Sequence[str]) -> list[StreamKey]:
+        """Claim what the names mean, and collect it."""
+        taken = await refusal(self._claim, self.meant(names))
         if taken is not None:
-            self._refused.append(f"{self.exchange}: {taken}")
-            self._alarm("streams_taken", taken)
-        return taken is None
+            for name in names:
+                self._asked_for.refuse(name, "streams_taken", taken, awaited=True)
+            return []
+        return self.add(names)
+
+    def _markets_collected(self) -> dict[str, Any]:
+        assert self._list.markets is not None  # noqa: S101  (loaded before anything is collected)
+        by_symbol = self._list.markets.by_symbol
+        symbols = (stream.key.symbol for stream in self._running().streams)
+        return {symbol: by_symbol[symbol] for symbol in symbols}
+
+    async def _refreshed(self, listed: Container[str]) -> None:
+        """Collect what the list of markets has by now, and report what it has no longer."""
+        names = list(self._asked_for.pending)
+        if names and await self._collect(names):
+            self._asked_for.begun(names)
+        self._running().retry_refused()
+        self._asked_for.note_listed(listed, list(self._markets_collected()))
+
+    def _make(self, kind: MarketKind, market: Any, channel: str) -> Stream | None:
+        """Make a stream; None where that is not possible, which is told."""
+        symbol = market["symbol"]
+        what = f"{symbol} {channel}"
+        problem = depth_problem(self.exchange, kind, channel)
+        if problem is not None:
+            self._asked_for.refuse(what, "bad_channel", f"{what} refused: {problem}", symbol)
+            return None
+        try:
+            return self._maker.make(kind, market, channel)
+        except UserError as error:
+            self._asked_for.refuse(symbol, "bad_symbol", str(error), awaited=True)
+        except Exception as error:  # noqa: BLE001  (the exchange lists it in a form that nobody expected)
+            words = f"{what}: listed in a form that cannot be read: {mistake_in_words(error)}"
+            self._asked_for.refuse(symbol, "bad_market", words, awaited=True)
+        return None
 
     def _running(self) -> Connections:
         assert self._connections is not None  # noqa: S101  (callers check `ready` first)
@@ -261,43 +299,4 @@ class Feed:
 
     def symbol_of(self, name: str) -> str | None:
         """Return ccxt's name of the market that a name means; None where that is not known."""
-        if self._markets is None:
-            return None
-        try:
-            return str(self._markets.find(name)["symbol"])
-        except UserError:
-            return None
-
-    def _no_markets(self, attempt: int, error: StreamError, failure: Failure) -> None:
-        """Publish each failure as a connection's, and an alarm once."""
-        self._contact.failed(failure.cause, failure.detail)
-        words = f"attempt {attempt}: {error}"
-        self._publish_state(State.DISCONNECTED, words)
-        self._markets_refused = True
-        if error.permanent or attempt == self._limits.pace.max_reconnect_attempts:
-            self._alarm("markets", words)
-        if error.permanent:
-            self._refused.append(f"{self.exchange}: {error}")
-
-    def _find(self, names: Sequence[str]) -> list[tuple[MarketKind, Any]]:
-        """Return the markets that the names mean, each once, with its kind; publish the choices made."""
-        assert self._markets is not None  # noqa: S101  (loaded before anything is looked up)
-        found, now_ns = look_up(self._markets, names), self._clock.now_ns()
-        for name, text in found.unknown:
-            self._refuse(name, "bad_symbol", text)
-        if found.choices:
-            self._events.publish(MarketsChosen(self.exchange, now_ns, tuple(found.choices)))
-        for symbol, several in found.repeated.items():
-            self._events.publish(MarketRepeated(self.exchange, now_ns, symbol, tuple(several)))
-        return found.markets
-
-    def _refuse(self, name: str, code: str, text: str) -> None:
-        self._refused.append(f"{self.exchange}: {text}")
-        self._alarm(code, text, name)
-
-    def _publish_state(self, state: State, cause: str = "") -> None:
-        name, now_ns = f"{self.exchange}.markets", self._clock.now_ns()
-        self._events.publish(SystemState(self.exchange, name, state, now_ns, cause))
-
-    def _alarm(self, code: str, reason: str, symbol: str | None = None) -> None:
-        self._events.publish(PotentialHalt(self.exchange, code, reason, self._clock.now_ns(), symbol))
+        return symbol_of(self._list.markets, name)

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collector.bounds import Count, PerSecond, Seconds, Share
+from collector.bounds import Count, Flag, PerSecond, Seconds, Share
 from collector.retry import Backoff
 
 if TYPE_CHECKING:  # it brings ccxt, which nobody needs for reading the configuration
     from collector.network import Source
+
+REFUSED_WAITS = 10.0  # times the longest wait of the backoff: ten minutes by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Pace:
     stale_after_s: Seconds = 10.0
     backoff_base_s: Seconds = 0.2
     backoff_max_s: Seconds = 60.0
+    markets_every_s: Seconds = 3600.0  # the list of markets is looked at again
     max_reconnect_attempts: Count = 10  # in a row, before an alarm
     connects_a_second: PerSecond = 5.0
     requests_a_second: PerSecond = 20.0
@@ -30,6 +33,11 @@ class Pace:
     def backoff(self) -> Backoff:
         """Return the waits between attempts."""
         return Backoff(self.backoff_base_s, self.backoff_max_s)
+
+    @property
+    def refused_wait_s(self) -> float:
+        """Return the wait between attempts while the exchange refuses."""
+        return REFUSED_WAITS * self.backoff_max_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,7 @@ class Integrity:
     witness_every_s: Seconds = 900.0  # each book beside REST
     max_critical_errors: Count = 10  # of one exchange within `critical_window_s`, before an alarm
     critical_window_s: Seconds = 60.0
+    alarm_on_status: Flag = True  # when an exchange says that it is under maintenance, cancel_only ...
 
 
 @dataclass(frozen=True, slots=True)

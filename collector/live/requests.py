@@ -35,7 +35,10 @@ class Requests:
         return str(self._last_id)
 
     async def ask(self, request_id: str, payload: Payload, answers: int = 1) -> list[Ack]:
-        """Send a request and wait for its answers. Raises StreamError when they do not come in time."""
+        """Send a request and wait for its answers. Raises StreamError when they do not come in time.
+
+        A refusal that names no topic stands for all the answers that are missing.
+        """
         waiting = self._waiting[request_id] = _Waiting(asyncio.get_running_loop().create_future(), answers)
         try:
             await self._send(payload)
@@ -47,13 +50,19 @@ class Requests:
 
     def answered(self, ack: Ack) -> bool:
         """Match an answer with the request that waits for it; False when none does."""
-        waiting = None if ack.request_id is None else self._waiting.get(ack.request_id)
+        waiting = self._refused(ack) if ack.request_id is None else self._waiting.get(ack.request_id)
         if waiting is None or waiting.all_answers.done():
             return False
         waiting.answers.append(ack)
-        if len(waiting.answers) >= waiting.expected:
+        is_about_all = not ack.accepted and ack.topic is None
+        if is_about_all or len(waiting.answers) >= waiting.expected:
             waiting.all_answers.set_result(waiting.answers)
         return True
+
+    def _refused(self, ack: Ack) -> _Waiting | None:
+        """Return the request that a refusal without an id is about: answers come in order, so the oldest."""
+        waiting = (one for one in self._waiting.values() if not one.all_answers.done())
+        return None if ack.accepted else next(waiting, None)
 
     def abandon(self, reason: str) -> None:
         """Fail all requests that wait: no answer will come."""
@@ -69,6 +78,7 @@ class ControlMessages:
     context: ConnectionContext
     requests: Requests
     give_up: Callable[[Failure], None]  # of the socket
+    on_pong: Callable[[], None] = lambda: None  # of its heart
 
     def on_ack(self, ack: Ack) -> bool:
         """Match an answer with its request; False when none waits for it."""
@@ -76,6 +86,8 @@ class ControlMessages:
 
     def on_status(self, state: State, text: str) -> None:
         """Publish the state that the exchange reports of itself."""
+        if state is State.SHUTTING_DOWN:
+            self.context.ends_soon.set()
         self.context.publish(state, text)
 
     def on_mistake(self, what: str) -> None:

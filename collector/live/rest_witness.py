@@ -9,10 +9,9 @@ from weakref import WeakKeyDictionary
 from collector.book import WITNESS, Did
 from collector.errors import StreamError
 from collector.events import Snapshot
-from collector.network import Snapshots
+from collector.live.resync import PATIENCE_S
+from collector.network import Need, Snapshots, Turn
 from collector.streams import BookStream
-
-PATIENCE_S = 5.0  # for the stream to reach the update at which REST was
 
 
 class RestWitness:
@@ -38,7 +37,8 @@ class RestWitness:
             topic = book.topic
             if now_s >= due_s and book.by_rest and book.verified:
                 self._next_s[book] = now_s + self._every_s
-                if self._snapshots.has_time_for(topic.market_id, topic.kind, topic.depth):
+                is_free = not self._snapshots.holds(book, topic.kind)
+                if is_free and self._snapshots.has_time_for(topic.market_id, topic.kind, topic.depth):
                     self._begin(book)
                     return
 
@@ -49,23 +49,30 @@ class RestWitness:
 
     def _begin(self, book: BookStream) -> None:
         topic = book.topic
-        fetch = self._snapshots.fetch(topic.market_id, topic.kind, topic.depth, topic.name)
+        turn = Turn(book, Need.WITNESS)
+        fetch = self._snapshots.fetch(topic.market_id, topic.kind, topic.depth, topic.name, turn)
         book.expect_snapshot(True)
         self._book, self._fetch = book, asyncio.ensure_future(fetch)
         self._until_s = 0.0
 
     def _go_on(self, book: BookStream) -> None:
         fetch = self._fetch
-        if fetch is None or not fetch.done():
+        if fetch is None:
+            return
+        if not book.verified:
+            fetch.cancel()  # it broke: a request that is needed waits for this one's turn
+        elif not fetch.done():
             return
         now_s = self._monotonic_s()
         self._until_s = self._until_s or now_s + PATIENCE_S
         is_over = True
-        with suppress(StreamError, asyncio.CancelledError):  # no answer: the next one will do
-            is_over = self._compared(book, fetch.result()) or now_s > self._until_s
-        if is_over:
-            book.expect_snapshot(False)
-            self._book = self._fetch = None
+        try:
+            with suppress(StreamError, asyncio.CancelledError):  # no answer: the next one will do
+                is_over = self._compared(book, fetch.result()) or now_s > self._until_s
+        finally:  # also after a fault of ours: the comparison must not be in the way of all others
+            if is_over:
+                book.expect_snapshot(False)
+                self._book = self._fetch = None
 
     def _compared(self, book: BookStream, snapshot: Snapshot) -> bool:
         difference = book.compare(snapshot)

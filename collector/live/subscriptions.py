@@ -13,7 +13,6 @@ class Subscriptions(ABC):
     """The streams of one connection. Lives in the websocket thread's loop."""
 
     def __init__(self, streams: Sequence[Stream], context: ConnectionContext, resyncs: Resyncs) -> None:
-        self.refused: list[str] = []  # streams that the exchange will not give, in words
         self._streams = {stream.topic.name: stream for stream in streams}
         self._to_leave: list[Stream] = []  # removed, and the exchange still sends them
         self._context = context
@@ -30,6 +29,11 @@ class Subscriptions(ABC):
     def books(self) -> list[BookStream]:
         """Return the books that are collected."""
         return [stream for stream in self._streams.values() if isinstance(stream, BookStream)]
+
+    @property
+    def serves(self) -> bool:
+        """Return whether what was subscribed is served; `begin` has waited where that is confirmed."""
+        return True
 
     @abstractmethod
     def tells_apart(self, stream: Stream) -> bool:
@@ -81,6 +85,6 @@ class Subscriptions(ABC):
         stream = self._streams.pop(topic)
         stream.lose("refused", words, alive_until_ns=None)
         self._resyncs.forget(topic)
-        key = stream.key
-        self.refused.append(f"{key.exchange}: {key.symbol} {key.channel} refused: {words}")
-        self._context.halt("subscription_refused", f"{topic}: {words}", key.symbol)
+        self._context.refused.give_up(stream)
+        if self._context.refused.tell(stream, words):
+            self._context.halt("subscription_refused", f"{topic}: {words}", stream.key.symbol)

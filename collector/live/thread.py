@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 try:
@@ -13,10 +14,14 @@ except ImportError:  # ccxt brings it on CPython, but not on Windows
 
 from collector.clock import Clock
 from collector.errors import CollectorError
-from collector.events import ClockStep, EventBus, StreamNow
+from collector.events import ClockStep, EventBus, PotentialHalt, StreamNow
 from collector.live.feed import Feed
+from collector.live.insisting import insist
+from collector.network import mistake_in_words, wait_for_first
+from collector.retry import Backoff
 
 CLOCK_CHECK_S = 1.0
+FEED_BACKOFF = Backoff(0.5, 60.0)  # between two runs of a feed that a fault of ours ended
 Result = TypeVar("Result")
 
 
@@ -36,7 +41,8 @@ class StreamThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._ready = threading.Event()
-        self._lock = threading.Lock()  # guards the stop request against the end of the loop
+        self._lock = threading.Lock()  # guards calls and the stop request against the end of the loop
+        self._asked: set[Future[Any]] = set()  # calls that wait for their answer
         self.feeds: Sequence[Feed] = ()
         self.failure: BaseException | None = None  # what ended the thread, if nobody asked it to end
 
@@ -57,23 +63,54 @@ class StreamThread:
                 self._loop.call_soon_threadsafe(self._stop.set)
 
     def call(self, work: Callable[[], Result], timeout_s: float) -> Result:
-        """Run something in the loop and return its result. Raises CollectorError when the loop is over."""
+        """Run something in the loop and return its result.
 
-        async def run() -> Result:
-            return work()
+        Raises CollectorError when the loop is over, or ends meanwhile, or does not answer in time.
+        """
+        answer: Future[Result] = Future()
+
+        def run() -> None:
+            if answer.set_running_or_notify_cancel():
+                try:
+                    answer.set_result(work())
+                except Exception as error:  # noqa: BLE001  (raised where the result is awaited)
+                    answer.set_exception(error)
 
         with self._lock:
-            loop = self._loop
-        if loop is None:
-            raise CollectorError("the websocket thread does not run")
-        return asyncio.run_coroutine_threadsafe(run(), loop).result(timeout_s)
+            if self._loop is None:
+                raise CollectorError("the websocket thread does not run")
+            self._asked.add(answer)
+            self._loop.call_soon_threadsafe(run)
+        try:
+            return self.answer_of(answer, timeout_s)
+        finally:
+            with self._lock:
+                self._asked.discard(answer)
+
+    @staticmethod
+    def answer_of(answer: "Future[Result]", timeout_s: float) -> Result:
+        """Wait for what the loop was asked for. Raises CollectorError where `call` does."""
+        try:
+            return answer.result(timeout_s)
+        except CancelledError:
+            raise CollectorError("the websocket thread ended") from None
+        except TimeoutError:
+            if not answer.done():
+                late = f"the websocket thread did not answer within {timeout_s:g} s"
+                raise CollectorError(late) from None
+            return answer.result(0.0)  # it came at the last moment, or the error is the work's own
 
     def glances(self, timeout_s: float) -> list[StreamNow] | None:
         """Return the state of every stream; None when the loop does not answer in time, or is over."""
         try:
             return self.call(lambda: [one for feed in self.feeds for one in feed.glances()], timeout_s)
-        except (CollectorError, TimeoutError):
+        except CollectorError:
             return None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every exchange has answered, and nothing of what was asked for can be collected."""
+        return bool(self.feeds) and all(feed.is_idle for feed in self.feeds)
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread's end; False when it did not come in time."""
@@ -88,37 +125,48 @@ class StreamThread:
             self.failure = error
         finally:
             gc.unfreeze()  # or what a feed froze would stay for as long as the process
-            with self._lock:
-                self._loop = self._stop = None
             self._ready.set()
             self._on_end()
 
     async def _main(self) -> None:
+        """Run the feeds until asked to stop: none of them ends by itself, and none ends another."""
         clock = Clock()
         stop = asyncio.Event()
         with self._lock:
             self._loop, self._stop = asyncio.get_running_loop(), stop
-        self.feeds = self._make_feeds(clock)
-        running = asyncio.ensure_future(asyncio.gather(*(feed.run() for feed in self.feeds)))
-        self._ready.set()
-        stopping = asyncio.create_task(stop.wait())
         try:
-            while not stopping.done() and not running.done():
-                await _first(stopping, running)
+            self.feeds = self._make_feeds(clock)
+            running = asyncio.gather(*(self._keep(feed, stop, clock) for feed in self.feeds))
+            self._ready.set()
+            while not stop.is_set():
+                await wait_for_first(stop.wait(), timeout_s=CLOCK_CHECK_S)
                 step_s = clock.check()
                 if step_s is not None:
                     self._events.publish(ClockStep(clock.now_ns(), step_s))
             for feed in self.feeds:
-                feed.stop()
+                try:
+                    feed.stop()
+                except Exception as error:  # noqa: BLE001  (the others must be stopped as well)
+                    self._report(feed, clock, mistake_in_words(error))
             await running
         finally:
-            stopping.cancel()
+            self._end_calls()
+
+    async def _keep(self, feed: Feed, stop: asyncio.Event, clock: Clock) -> None:
+        await insist(feed.run, stop, FEED_BACKOFF, lambda words: self._report(feed, clock, words))
+
+    def _report(self, feed: Feed, clock: Clock, words: str) -> None:
+        self._events.publish(PotentialHalt(feed.exchange, "internal_error", words, clock.now_ns()))
+
+    def _end_calls(self) -> None:
+        """Take no more calls, and end those that wait, while the loop is not closed yet."""
+        with self._lock:
+            self._loop = self._stop = None
+            asked, self._asked = self._asked, set()
+        for answer in asked:
+            answer.cancel()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
     """Make the loop: uvloop's where it is installed, which makes paced frames a fifth cheaper."""
     return asyncio.new_event_loop() if uvloop is None else uvloop.new_event_loop()
-
-
-async def _first(*either: "asyncio.Future[Any]") -> None:
-    await asyncio.wait(either, timeout=CLOCK_CHECK_S, return_when=asyncio.FIRST_COMPLETED)

@@ -5,17 +5,25 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
-    from collector.network.attempts import Attempts
+    from collector.network.attempts import STABLE_AFTER_S, Attempts, Next
     from collector.network.choosing import collected, look_up
     from collector.network.failure_table import FailureClass
-    from collector.network.failures import Failure, classify, gone, mistaken
-    from collector.network.markets import Markets, Source, load_until
+    from collector.network.failures import (
+        MOST_SUSPICIOUS_TRIES,
+        Failure,
+        classify,
+        gone,
+        mistake_in_words,
+        mistaken,
+    )
+    from collector.network.markets import Markets, OnFailure, Source, load_until
     from collector.network.pacing import Pacer, at_most
     from collector.network.probe import ask_the_time, check_credentials, dial, unchecked_because
+    from collector.network.request_line import Need, Turn
     from collector.network.snapshots import Snapshots
-    from collector.network.socket import CLOSE_TIMEOUT_S, Heart, Reader, Socket
+    from collector.network.socket import CLOSE_TIMEOUT_S, Heart, Pushes, Reader, Socket
     from collector.network.tap import TakeText, TappedClient, dialler
     from collector.network.turnstile import Turnstile
-    from collector.network.waiting import wait_for_first
+    from collector.network.waiting import in_thread, wait_for_first
 else:
     __getattr__, __dir__ = face(__name__, __file__)

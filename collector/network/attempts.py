@@ -1,4 +1,9 @@
-"""Count the failures of one connection, and decide whether and when to try again. No I/O, no clock."""
+"""Count the failures of one connection or load in a row, and decide when to try again. No I/O, no clock.
+
+Trying never ends. What looks like a refusal is tried again at a slow pace: at once where the exchange's
+words leave no doubt (credentials, a geo block), after many in a row where it may pass (403, 404, a policy
+close).
+"""
 
 from typing import NamedTuple
 
@@ -6,7 +11,7 @@ from collector.network.failure_table import NO_SUCH_HOST, FailureClass
 from collector.network.failures import Failure
 from collector.retry import Backoff
 
-STABLE_AFTER_S = 30.0  # a connection that lived this long starts its backoff from the beginning
+STABLE_AFTER_S = 30.0  # service that lasted this long starts the backoff from the beginning
 LIMITED_WAIT_S = 5.0  # at least so long after a refusal for asking too much that does not say how long
 
 
@@ -14,15 +19,18 @@ class Next(NamedTuple):
     """What to do after a failure."""
 
     wait_s: float
-    is_over: bool  # trying again cannot help
+    is_refused: bool  # the exchange refuses: tries go on at the slow pace
+    is_news: bool = False  # it did not before
 
 
 class Attempts:
-    """The failures of one connection, in a row."""
+    """The failures of one connection, or of one load, in a row."""
 
-    def __init__(self, backoff: Backoff, *, host_is_known: bool = False) -> None:
+    def __init__(self, backoff: Backoff, refused_wait_s: float, *, host_is_known: bool = False) -> None:
         self.in_a_row = 0
         self._backoff = backoff
+        self._refused_wait_s = refused_wait_s
+        self._is_refused = False
         self._suspicious = 0
         # The exchange's own host, or one that was there once, has no misspelt name: the resolver fails.
         self._host_is_known = host_is_known
@@ -31,18 +39,24 @@ class Attempts:
         """Record that the socket was open."""
         self._host_is_known = True
 
-    def served(self) -> None:
-        """Record that everything was subscribed: what looked like a refusal was none."""
-        self._suspicious = 0
+    def failed(self, failure: Failure, served_s: float = 0.0) -> Next:
+        """Count the end of a socket, or of an attempt to open one.
 
-    def failed(self, failure: Failure, lived_s: float) -> Next:
-        """Count the end of a socket, or of an attempt to open one."""
-        self.in_a_row = 0 if lived_s > STABLE_AFTER_S else self.in_a_row + 1
+        `served_s` is for how long everything had been subscribed: an exchange that takes the socket and
+        confirms nothing has served for no time at all.
+        """
+        if served_s > STABLE_AFTER_S:
+            self.in_a_row = self._suspicious = 0
+        else:
+            self.in_a_row += 1
         if failure.suspicious and not (failure.cause == NO_SUCH_HOST.cause and self._host_is_known):
             self._suspicious += 1
         else:
             self._suspicious = 0
+        was_refused, self._is_refused = self._is_refused, failure.refuses(self._suspicious)
         wait_s = max(self._backoff.wait_s(max(self.in_a_row - 1, 0)), failure.retry_after_s or 0.0)
         if failure.kind is FailureClass.RATE_LIMIT and failure.retry_after_s is None:
             wait_s = max(wait_s, LIMITED_WAIT_S)
-        return Next(wait_s, is_over=failure.stops(self._suspicious))
+        if self._is_refused:
+            wait_s = max(wait_s, self._refused_wait_s)
+        return Next(wait_s, self._is_refused, is_news=self._is_refused and not was_refused)

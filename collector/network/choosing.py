@@ -18,6 +18,7 @@ class Found:
     choices: list[MarketChoice]  # where a name could mean several
     repeated: dict[str, list[str]]  # symbols that several names mean, with these
     unknown: list[tuple[str, str]]  # names that mean none, and what is wrong with each
+    meant: dict[str, str]  # the symbol that each name means
 
 
 def look_up(markets: Markets, names: Sequence[str]) -> Found:
@@ -40,7 +41,8 @@ def look_up(markets: Markets, names: Sequence[str]) -> Found:
             also = tuple((str(one["symbol"]), markets.kind_of(one)) for one in others)
             choices.append(MarketChoice(name, symbol, kind, also))
     repeated = {symbol: several for symbol, several in named.items() if len(several) > 1}
-    return Found(list(found.values()), choices, repeated, unknown)
+    meant = {name: symbol for symbol, several in named.items() for name in several}
+    return Found(list(found.values()), choices, repeated, unknown, meant)
 
 
 def collected(markets: Markets, name: str, symbols: Container[str]) -> str | None:

@@ -5,7 +5,8 @@ What each class asks of the caller:
 transient   try again with backoff
 rate_limit  try again after `retry_after_s` or, where none is given, a long pause; ask for less
 resync      the connection is good, the book is not: fetch that one again
-permanent   asking again cannot help: stop that stream alone, and report it
+permanent   asking again soon cannot help: stop that stream alone, and report it; where access to the
+            exchange is refused (OF_ACCESS), try again from time to time
 
 Some answers look transient and seldom are: a geo block is a 403 or a 451, which ccxt calls "not available".
 They are `suspicious`.
@@ -108,6 +109,14 @@ INHERITS: Final[frozenset[type[BaseException]]] = frozenset(
         ccxt.OrderImmediatelyFillable,
         ccxt.OrderNotFillable,
         ccxt.DuplicateOrderId,
+    }
+)
+
+# Whatever was asked for. It passes when a ban is lifted, a key renewed, an address repaired.
+OF_ACCESS: Final = frozenset(
+    {
+        *("authentication", "permission_denied", "account_suspended", "manual_interaction", "geo_blocked"),
+        *("proxy_settings", "bad_url", "http_401", "http_407", "close_3000"),
     }
 )
 

@@ -1,12 +1,13 @@
 """Classify failures of the libraries and the network by the table in `failure_table.py`.
 
 The caller counts the suspicious failures of a stream or connection in a row (any success resets the
-count) and asks `Failure.stops(count)` before it tries again.
+count) and asks `Failure.refuses(count)` how soon to try again.
 """
 
 import math
 import re
 import socket
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,7 @@ from collector.network.failure_table import (
     NAMELESS,
     NO_CODE,
     NO_SUCH_HOST,
+    OF_ACCESS,
     FailureClass,
     FailureEntry,
 )
@@ -50,8 +52,16 @@ class Failure:
         """Return the cause and its detail."""
         return f"{self.cause}: {self.detail}" if self.detail else self.cause
 
-    def stops(self, suspicious_in_a_row: int) -> bool:
-        """Return whether to stop trying, after so many suspicious failures in a row, this one included."""
+    @property
+    def is_of_access(self) -> bool:
+        """Return whether we are refused, or cannot get there, whatever was asked for."""
+        return self.kind is FailureClass.PERMANENT and self.cause in OF_ACCESS
+
+    def refuses(self, suspicious_in_a_row: int) -> bool:
+        """Return whether this is a refusal, after so many suspicious failures in a row, this one included.
+
+        It may end all the same: a ban is lifted, a key renewed, an address repaired.
+        """
         if self.kind is FailureClass.PERMANENT:
             return True
         return self.suspicious and suspicious_in_a_row >= MOST_SUSPICIOUS_TRIES
@@ -100,6 +110,26 @@ def classify_close(code: int | None) -> Failure:
 def mistaken(detail: str) -> Failure:
     """Return the failure for a fault of ours, or of a library."""
     return Failure(INTERNAL.kind, INTERNAL.cause, None, detail)
+
+
+def unreadable(error: Exception) -> ccxt.BadResponse:
+    """Return the error for an answer that ccxt's parser stumbled over: a key missing, another type."""
+    bad = ccxt.BadResponse(f"an answer of another form than expected: {error!r}{_place(error)}")
+    bad.__cause__ = error
+    return bad
+
+
+def mistake_in_words(error: BaseException) -> str:
+    """Describe an error that nobody expected: what it is, and where it was raised."""
+    return f"{error!r}{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    last = frames[-1]
+    return f" in {last.name} ({last.filename.rpartition('/')[2]}:{last.lineno})"
 
 
 def gone(cause: str, detail: str) -> Failure:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakSet
 
 import ccxt
 
@@ -18,10 +19,10 @@ from collector.exchanges import (
     rebased,
 )
 from collector.exchanges import kind_of as kind_in_name
-from collector.network.failure_table import NO_SUCH_HOST, FailureClass
-from collector.network.failures import Failure, classify
+from collector.network.attempts import Attempts, Next
+from collector.network.failure_table import FailureClass
+from collector.network.failures import Failure, classify, mistake_in_words, unreadable
 from collector.network.waiting import in_thread
-from collector.retry import Backoff
 
 OK, NOT_OK = 200, 300
 
@@ -72,6 +73,7 @@ class Markets:
 
     loaded: Any  # the ccxt object that asked for them
     kinds: tuple[MarketKind, ...]  # as those of their source
+    _sharing: WeakSet[Any] = field(default_factory=WeakSet, repr=False, compare=False)
 
     @property
     def by_symbol(self) -> dict[str, Any]:
@@ -82,6 +84,17 @@ class Markets:
     def share_with(self, exchange: Any) -> None:
         """Give another ccxt object of the exchange these very markets: a copy costs 2 KB a market."""
         exchange.set_markets_from_exchange(self.loaded)
+        self._sharing.add(exchange)
+
+    def differ_from(self, later: "Markets") -> bool:
+        """Return whether the exchange lists anything else now."""
+        return bool(self.by_symbol != later.by_symbol)
+
+    def renew(self, later: "Markets", kept: Mapping[str, Any]) -> None:
+        """Take what the exchange lists now, for all who share these markets; keep some, listed or not."""
+        later.loaded.markets = {**kept, **later.by_symbol}
+        for exchange in (self.loaded, *self._sharing):
+            exchange.set_markets_from_exchange(later.loaded)
 
     def find(self, name: str) -> Any:
         """Return the market that `name` means: ccxt's symbol, or the exchange's own name for it."""
@@ -138,11 +151,12 @@ def load_markets(source: Source, timeout_s: float) -> Markets:
     source.address(exchange)
     try:
         exchange.load_markets()
-    except ccxt.BaseError as error:
-        failure = classify(error, source.exchange, exchange.last_response_headers)
+    except Exception as error:  # noqa: BLE001  (ccxt's parsers raise whatever an odd answer leads to)
+        found = error if isinstance(error, ccxt.BaseError) else unreadable(error)
+        failure = classify(found, source.exchange, exchange.last_response_headers)
         permanent = failure.kind is FailureClass.PERMANENT
         text = f"could not load the markets: {failure.cause}: {failure.detail}"
-        raise StreamError(text, permanent=permanent, retry_after_s=failure.retry_after_s) from error
+        raise StreamError(text, permanent=permanent, retry_after_s=failure.retry_after_s) from found
     finally:
         exchange.session.close()
     if not exchange.markets:
@@ -169,15 +183,14 @@ def _unlike(market: Any, plain: str) -> tuple[bool, bool]:
     return plain != _plain(market["id"]), market.get("expiry") is not None
 
 
+# What is told of each load that failed: which in a row, why, and what follows. Must not raise.
+OnFailure = Callable[[int, StreamError, Failure, Next], None]
+
+
 async def load_until(
-    stopped: asyncio.Event,
-    source: Source,
-    timeout_s: float,
-    backoff: Backoff,
-    on_failure: Callable[[int, StreamError, Failure], None],
+    stopped: asyncio.Event, source: Source, timeout_s: float, attempts: Attempts, on_failure: OnFailure
 ) -> Markets | None:
-    """Load the markets, as often as it takes; None when stopped before, or when it cannot succeed."""
-    attempt = suspicious = 0
+    """Load the markets, as often as it takes; None when stopped before."""
     while not stopped.is_set():
         loading = in_thread("markets", lambda: load_markets(source, timeout_s))
         await _either(stopped, loading)
@@ -185,18 +198,15 @@ async def load_until(
             break
         try:
             return loading.result()
-        except StreamError as error:
-            attempt += 1
-            failure = classify(error, source.exchange)
-            # No network, and no misspelt name: it is the exchange's own.
-            nameless = failure.cause == NO_SUCH_HOST.cause and source.endpoints.rest is None
-            suspicious = suspicious + 1 if failure.suspicious and not nameless else 0
-            error.permanent = failure.stops(suspicious)
-            on_failure(attempt, error, failure)
-            if error.permanent:
-                break
-            wait_s = max(error.retry_after_s or 0.0, backoff.wait_s(attempt))
-        await _either(stopped, asyncio.create_task(asyncio.sleep(wait_s)))
+        except StreamError as found:
+            error = found
+        except Exception as found:  # noqa: BLE001  (a fault of ours: it must not end an exchange)
+            error = StreamError(f"could not load the markets: {mistake_in_words(found)}")
+            error.__cause__ = found
+        failure = replace(classify(error, source.exchange), retry_after_s=error.retry_after_s)
+        following = attempts.failed(failure)
+        on_failure(attempts.in_a_row, error, failure, following)
+        await _either(stopped, asyncio.create_task(asyncio.sleep(following.wait_s)))
     return None
 
 

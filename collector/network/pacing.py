@@ -1,6 +1,5 @@
 """Pace the requests to an exchange: never more than it allows in any span of time, and in order."""
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ GROWS_AFTER_S = 300.0  # without a refusal: what is used doubles, up to the whol
 
 
 class Budget:
-    """A bucket of request weight that refills steadily. Those who wait are served in order."""
+    """A bucket of request weight that refills steadily."""
 
     def __init__(self, weight_a_minute: float, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._limit = weight_a_minute
@@ -24,14 +23,10 @@ class Budget:
         self._changed_s = monotonic_s()  # when the share last changed, or was refused
         self._counted_s = monotonic_s()
         self._closed_until_s = 0.0
-        self._turn = asyncio.Lock()
 
-    async def spend(self, weight: float) -> None:
-        """Wait until so much weight may be used, and use it."""
-        async with self._turn:
-            while (wait_s := self.wait_s(weight)) > 0:  # noqa: ASYNC110  (a known moment, no event)
-                await asyncio.sleep(wait_s)
-            self._left -= weight
+    def take(self, weight: float) -> None:
+        """Use so much weight now."""
+        self._left -= weight
 
     def wait_s(self, weight: float) -> float:
         """Return how long a request of so much weight has to wait now."""
@@ -49,13 +44,23 @@ class Budget:
         self._left = min(self._left, max(0.0, self._limit - weight_this_minute) * WEIGHT_SHARE)
 
     def refused(self, retry_after_s: float | None) -> float:
-        """Pause for as long as the exchange wants, and use less afterwards; returns for how long."""
+        """Pause for as long as the exchange wants, and use less afterwards; returns for how long.
+
+        Requests that were under way together are refused together: that halves what is used once.
+        """
+        now_s = self._monotonic_s()
         pause_s = REFUSED_PAUSE_S if retry_after_s is None else max(retry_after_s, 1.0)
-        self._closed_until_s = max(self._closed_until_s, self._monotonic_s() + pause_s)
+        if now_s >= self._closed_until_s:
+            self._share = max(LEAST_SHARE, self._share / 2.0)
+        self._closed_until_s = max(self._closed_until_s, now_s + pause_s)
         self._left = 0.0
-        self._share = max(LEAST_SHARE, self._share / 2.0)
-        self._changed_s = self._monotonic_s()
+        self._changed_s = now_s
         return pause_s
+
+    @property
+    def closed_for_s(self) -> float:
+        """Return for how long nothing may be asked: the exchange refused us."""
+        return max(0.0, self._closed_until_s - self._monotonic_s())
 
     @property
     def _most(self) -> float:

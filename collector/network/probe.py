@@ -11,7 +11,7 @@ import ccxt
 from collector.errors import StreamError
 from collector.exchanges import dialled, exchange_of
 from collector.network.failure_table import FailureClass
-from collector.network.failures import classify
+from collector.network.failures import classify, unreadable
 from collector.network.markets import Source
 
 
@@ -86,7 +86,8 @@ def _exchange(source: Source, timeout_s: float) -> Any:
 def _request(exchange: Any, source: Source, question: Any) -> Any:
     try:
         return question()
-    except ccxt.BaseError as error:
-        failure = classify(error, source.exchange, exchange.last_response_headers)
+    except Exception as error:  # noqa: BLE001  (ccxt's parsers raise whatever an odd answer leads to)
+        found = error if isinstance(error, ccxt.BaseError) else unreadable(error)
+        failure = classify(found, source.exchange, exchange.last_response_headers)
         text = f"{failure.cause}: {failure.detail}"
-        raise StreamError(text, permanent=failure.kind is FailureClass.PERMANENT) from error
+        raise StreamError(text, permanent=failure.kind is FailureClass.PERMANENT) from found

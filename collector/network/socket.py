@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from collector.errors import StreamError
@@ -17,32 +18,51 @@ SILENT_HEARTBEATS = 2.0  # no frame at all for this many heartbeats: the peer is
 TICK_S = 0.2  # how often it looks, at least
 
 
+@dataclass(frozen=True, slots=True)
+class Pushes:
+    """What an exchange sends unasked, on a connection on which it should."""
+
+    within_s: float  # data or a heartbeat come
+    are_due: Callable[[], bool]  # whether anything is subscribed
+    on_none: Callable[[float], None]  # called with the seconds since the last, before the socket is given up
+
+
 class Heart:
     """The watchdog of one socket, on the monotonic clock: ccxt's pings run on the wall clock."""
 
     def __init__(
-        self, heartbeat_s: float, beat: Callable[[], Awaitable[bool]], monotonic_s: Callable[[], float]
+        self,
+        heartbeat_s: float,
+        beat: Callable[[], Awaitable[bool]],
+        monotonic_s: Callable[[], float],
+        pushes: "Pushes | None" = None,
     ) -> None:
         self._heartbeat_s = heartbeat_s
         self._beat = beat  # sends a ping; False when there is nobody who could answer
         self._monotonic_s = monotonic_s
+        self._pushes = pushes
+        self._heard_s = self._pushed_s = 0.0
+        self._is_pong = self._is_more = False  # since the last look: a pong came; something came before it
         self.is_heard = True  # a sign of life came since the last look: set for each frame, hence no call
 
     def heard(self) -> None:
         """Record a sign of life."""
         self.is_heard = True
 
+    def ponged(self) -> None:
+        """Record that the frame under way answers a ping: it does not show that data would come."""
+        self._is_more = self._is_more or self.is_heard
+        self._is_pong = True
+
     async def watch(self, give_up: Callable[[Failure], None]) -> None:
         """Ping, and listen, until the peer is found silent or the task is cancelled."""
-        heard_s = self._monotonic_s()
-        next_beat_s = heard_s + self._heartbeat_s
+        self._heard_s = self._pushed_s = self._monotonic_s()
+        next_beat_s = self._heard_s + self._heartbeat_s
         while True:
             now_s = self._monotonic_s()
-            if self.is_heard:
-                heard_s, self.is_heard = now_s, False
-            silent_s = now_s - heard_s
-            if silent_s > SILENT_HEARTBEATS * self._heartbeat_s:
-                give_up(gone("silent", f"neither data nor heartbeat for {silent_s:.1f} s"))
+            silence = self._look(now_s)
+            if silence is not None:
+                give_up(gone("silent", silence))
                 return
             if now_s >= next_beat_s:
                 next_beat_s = now_s + self._heartbeat_s
@@ -54,6 +74,26 @@ class Heart:
                     return
             await asyncio.sleep(min(TICK_S, self._heartbeat_s))
 
+    def _look(self, now_s: float) -> str | None:
+        """Take what was heard since the last look; return in words that the peer is gone, or None."""
+        if self.is_heard:
+            self._heard_s, self.is_heard = now_s, False
+            if self._is_more or not self._is_pong:
+                self._pushed_s = now_s
+            self._is_pong = self._is_more = False
+        silent_s = now_s - self._heard_s
+        if silent_s > SILENT_HEARTBEATS * self._heartbeat_s:
+            return f"neither data nor heartbeat for {silent_s:.1f} s"
+        pushes = self._pushes
+        if pushes is None or not pushes.are_due():
+            self._pushed_s = now_s
+            return None
+        unpushed_s = now_s - self._pushed_s
+        if unpushed_s <= pushes.within_s:
+            return None
+        pushes.on_none(unpushed_s)
+        return f"nothing but answers to pings for {unpushed_s:.1f} s"
+
 
 CLOSE_TIMEOUT_S = 1.0
 
@@ -63,6 +103,9 @@ class Reader(Protocol):
 
     def on_text(self, text: str) -> bool:
         """Take a frame; False when ccxt should have it as well."""
+
+    def on_unread(self, text: str, error: Exception) -> None:
+        """Take a frame that was left to ccxt, and on which ccxt raised."""
 
     def on_sign_of_life(self) -> None:
         """Take note that the peer sent something, of whatever kind."""
@@ -110,6 +153,11 @@ class Socket:
         """End the wait of `open`: the socket is open."""
         if client is self._client:
             self._up.set()
+
+    def on_unread(self, client: Any, text: str, error: Exception) -> None:
+        """Report a frame that ccxt could not read. It was nobody's: the connection goes on."""
+        if client is self._client and self._reader is not None:
+            self._reader.on_unread(text, error)
 
     def on_down(self, client: Any, failure: Failure) -> None:
         """Give the socket up: it failed or closed."""

@@ -14,7 +14,8 @@ import ccxt.pro
 from aiohttp import WSMsgType
 from ccxt.async_support.base.ws.client import Client
 
-from collector.network.failures import Failure, classify, classify_close, mistaken
+from collector.exchanges import UNVERIFIED_NAMES
+from collector.network.failures import Failure, classify, classify_close
 from collector.network.markets import Markets, Source
 
 TEXT = WSMsgType.TEXT
@@ -32,6 +33,9 @@ class Tap(Protocol):
 
     def on_up(self, client: Any) -> None:
         """Take note that the socket is open."""
+
+    def on_unread(self, client: Any, text: str, error: Exception) -> None:
+        """Take a frame that was left to ccxt, and on which ccxt raised."""
 
     def on_down(self, client: Any, failure: Failure) -> None:
         """Take the reason why the socket failed or closed."""
@@ -91,7 +95,8 @@ class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
         try:
             super().handle_text_or_binary_message(data)
         except Exception as error:  # noqa: BLE001  (see above: an exception here would kill the receive loop)
-            self.tap.on_down(self, mistaken(f"ccxt could not read a frame: {error!r}"))
+            text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+            self.tap.on_unread(self, text, error)
 
 
 def tapped(
@@ -139,8 +144,9 @@ def dialler(
     websocket = {
         "keepAlive": 0,  # ccxt's pings run on the wall clock; ours on the monotonic one
         "connectionTimeout": max(1000, int(connect_timeout_s * 1000)),
-        "compress": 0,  # inflating costs more than the bytes, and a bomb cannot come in
     }
+    if source.exchange not in UNVERIFIED_NAMES:  # a gateway may refuse a handshake that does not offer it
+        websocket["compress"] = 0  # inflating costs more than the bytes, and a bomb cannot come in
     config["options"] = {**config.get("options", {}), "ws": websocket}
     exchange = tapped(source.exchange, config, tap, client_class)
     source.address(exchange)

@@ -29,7 +29,7 @@ def status(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> list[
     streams: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in found:
         key = row["exchange"], row["symbol"], row["channel"]
-        stream = streams.setdefault(key, _nothing_yet(key))
+        stream = streams.setdefault(key, nothing_yet(key))
         for term in (*SUMMED, "pending", "carried_in"):
             stream[term] += row[term]
         stream["sessions"] += 1
@@ -62,7 +62,8 @@ def sessions(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> lis
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _nothing_yet(key: tuple[str, str, str]) -> dict[str, Any]:
+def nothing_yet(key: tuple[str, ...]) -> dict[str, Any]:
+    """Return the terms of a stream, exchange, symbol and channel, of which nothing came."""
     names = dict(zip(("exchange", "symbol", "channel"), key, strict=True))
     counts = dict.fromkeys((*SUMMED, "carried_in", "pending"), 0)
     return {**names, **counts, "sessions": 0, "reasons": {}}

@@ -16,6 +16,7 @@ from collector.exchanges import (
     environment_problem,
     exchange_of,
     is_known,
+    is_whole,
     kind_meant,
     kind_of,
     market_meant,
@@ -108,6 +109,10 @@ def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
     yield from _of_channels(name, exchange, at)
     yield from _of_sample(name, exchange, (*at, "sample", "symbols"))
     yield from _of_endpoints(exchange_of(name), exchange.endpoints, (*at, "endpoints"))
+    ws, meant = exchange.endpoints.ws, _kinds_meant(name, exchange)
+    if ws is not None and exchange.symbols and len(meant) > 1 and is_whole(exchange_of(name), ws):
+        text = f"found {shown(ws)}, one address, but markets of {' and '.join(meant)}, expected one kind"
+        yield Contradiction(((*at, "endpoints", "ws"), (*at, "symbols")), text)
 
 
 def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:

@@ -10,11 +10,11 @@ from collector.book import (
     EDGE,
     MET,
     WITNESS,
-    BookState,
     BridgedBook,
     Did,
     Outcome,
     VerifiedBook,
+    difference,
 )
 from collector.events import (
     Delta,
@@ -26,7 +26,8 @@ from collector.events import (
     StreamNow,
     WitnessDisagreed,
 )
-from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
+from collector.streams.paired_book import PairedBook, Row
+from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +50,11 @@ class BookWitness(Protocol):
     def lost(self, stream: "BookStream") -> None:
         """Forget what a book said: its segment ended."""
 
+    def leave(self, stream: "BookStream") -> None:
+        """Compare a book no more."""
 
-class BookStream(Stream):
+
+class BookStream(PairedBook):
     """One book from its mapped messages to the buffer. Lives in the websocket thread."""
 
     covers_silence: ClassVar[bool] = False  # a book must be seen to be covered
@@ -66,32 +70,15 @@ class BookStream(Stream):
         levels_shown: int | None = None,
         standby: bool = False,
     ) -> None:
-        super().__init__(key, topic, outlet, standby=standby)
+        super().__init__(key, topic, outlet, book, standby=standby)
         self.repeats_when_quiet = False  # the exchange sends a book again that does not change
         self.in_question = False  # silent for so long that a new snapshot was asked for, to compare
         self._asked_anew = False  # and no snapshot came since
-        self._book = book
         self._awaiting_since_ns = 0  # receipt of the snapshot that the stream has yet to reach
         self._levels_per_row = levels_per_row
         self._levels_shown = levels_per_row if levels_shown is None else levels_shown
-        self._top: Sequence[float] | None = None  # the last state of this segment, for its order flow
         self.witness: BookWitness | None = None  # who compares this stream with others of its market
         self.is_watched = False  # there is something to compare with
-
-    @property
-    def sequence(self) -> int | None:
-        """Return the exchange's number of the update that the book stands at."""
-        return self._book.last_sequence
-
-    @property
-    def verification(self) -> str:
-        """Return what proves the book."""
-        return self._book.verification
-
-    @property
-    def verified(self) -> bool:
-        """Return whether the book is believed now."""
-        return self._book.state is BookState.SYNCED
 
     @property
     def by_rest(self) -> bool:
@@ -123,6 +110,10 @@ class BookStream(Stream):
         """Compare with REST: "" when equal, the difference in words, None when not comparable now."""
         return self._book.compare(snapshot) if isinstance(self._book, BridgedBook) else None
 
+    def difference(self, snapshot: Snapshot, size_step: float) -> str | None:
+        """Compare with the same book elsewhere, its sizes rounded to a step; words where they differ."""
+        return difference(self._book.book, snapshot, size_step)
+
     def count_witnessed(self, compared: int, disagreed: int) -> None:
         """Count comparisons of the segment that is open."""
         if self._segment_id is not None:
@@ -131,12 +122,6 @@ class BookStream(Stream):
     def tell_disagreement(self, at_ns: int, detail: str) -> None:
         """Publish that another channel told something else; the segment goes on."""
         self._events.publish(WitnessDisagreed(*self.key, at_ns, detail))
-
-    def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
-        """Close the segment that is open, if one is."""
-        super().end_segment(cause, detail, alive_until_ns)
-        if self.witness is not None:
-            self.witness.lost(self)
 
     def expect_snapshot(self, expected: bool) -> None:
         """Keep the updates that come during a fetch for its snapshot, or stop keeping them."""
@@ -177,7 +162,7 @@ class BookStream(Stream):
             self._asked_anew = False
         else:
             return self._reject(received, "malformed", "a message that is none of a book")
-        if outcome is CONTINUED and not in_question and not self._standby:  # nearly always
+        if outcome is CONTINUED and not in_question and self._stands is None:  # nearly always
             self.last_update_at_ns = received_at_ns
             self._store(message, received, received_at_ns, liveness)
         elif outcome.did is Did.AWAITED:
@@ -224,46 +209,39 @@ class BookStream(Stream):
         if did is Did.REJECTED:
             self._buffer.count_rejected(self.number, received, outcome.reason)
         elif did is Did.MERGED:
-            self._buffer.count_merged(self.number, received)
+            self._repeated(received)
             if self.by_rest and isinstance(message, Snapshot):  # compared level by level, and equal
                 self.count_witnessed(1, 0)
         elif did is Did.BROKE:
             if outcome.reason == WITNESS:
                 self.count_witnessed(1, 1)
-            self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
             self._buffer.count_rejected(self.number, received, outcome.reason)
+            self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
+            self._leave_step()
         else:
             if in_question and did is Did.CONTINUED and not self.sees_what_is_lost:
                 self.end_segment("stale", "silent, and something else when asked", alive_until_ns=None)
             if did is Did.REOPENED:
                 cause = "stale" if in_question else outcome.reason
-                self.end_segment(cause, outcome.detail, alive_until_ns=None)
-            if self._standby:
-                self._buffer.count_merged(self.number, received)
-            else:
+                self._begins_again(cause, outcome.detail)
+            if self._stands is None:
                 self._store(message, received, received_at_ns, liveness)
+            else:
+                self._settle_beside(self._stands, message, received_at_ns, liveness)
+
+    def _repeated(self, received: int) -> None:
+        if self._held:  # what it repeats is not stored yet
+            self._buffer.count_rejected(self.number, received, UNSYNCED)
+        else:
+            self._buffer.count_merged(self.number, received)
 
     def doubt(self, reason: str, detail: str) -> Outcome:
         """Discard the book: a message about it could not be read, or another source contradicts it."""
         outcome = self._book.doubt(reason, detail)
         if outcome.did is Did.BROKE:
             self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
+            self._leave_step()
         return outcome
-
-    def take_over(self, other: Stream, liveness: Liveness) -> bool:
-        """Continue another stream's segment, if both books stand at the same update now."""
-        assert isinstance(other, BookStream)  # noqa: S101  (a stream is replaced by one of its kind)
-        if not (self.verified and other.verified and self._same_state(other)):
-            return False
-        self._top = other._top  # noqa: SLF001  (the other of the pair)
-        self._take_segment_of(other, liveness)
-        return True
-
-    def _same_state(self, other: "BookStream") -> bool:
-        ours, theirs = self._book, other._book  # noqa: SLF001  (the other of the pair)
-        if ours.last_sequence is None:
-            return ours.book == theirs.book
-        return ours.last_sequence == theirs.last_sequence
 
     def forget(self) -> None:
         """Discard the book."""
@@ -303,6 +281,22 @@ class BookStream(Stream):
             self._top = numbers
         else:
             self._top = top
+
+    def _lost_track(self) -> None:
+        """Tell who compares the book with others that what it shows next does not follow what it showed."""
+        if self.witness is not None:
+            self.witness.lost(self)
+
+    def leave(self) -> None:
+        """Store nothing from now on, and be compared with nothing."""
+        super().leave()
+        if self.witness is not None:
+            self.witness.leave(self)
+
+    def _row(self) -> Row:
+        """Return the state of the book as it would be stored."""
+        top = tuple(self._book.book.top(self._levels_per_row))
+        return self._book.exchange_ms, self._book.last_sequence, self._book.known_levels(TEN_LEVELS), top
 
     def _publish_update(
         self, exchange_ms: int | None, received_at_ns: int, ten_known: bool, numbers: tuple[float, ...]

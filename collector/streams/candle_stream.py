@@ -1,10 +1,12 @@
 """Turn the bars of one stream into rows, segments and counts."""
 
+from collections import deque
 from dataclasses import dataclass
+from typing import cast
 
 from msgspec.structs import replace
 
-from collector.book import CONTINUED, MERGED, Outcome
+from collector.book import CONTINUED, MERGED, Did, Outcome
 from collector.events import (
     NO_INT,
     NO_NUMBER,
@@ -15,8 +17,11 @@ from collector.events import (
     MarketData,
     StreamKey,
 )
+from collector.streams.paired_stream import Held, PairedStream
 from collector.streams.plausible import candle_problem
-from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
+from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Topic
+
+MOST_BARS = 4  # of which the stored state is remembered: a late correction is of the one before
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class CandleRule:
     most_off_s: float  # between a bar's time and our clock
 
 
-class CandleStream(Stream):
+class CandleStream(PairedStream):
     """The bars of one market at one interval, each sent again and again until it is over."""
 
     verification = "connection"
@@ -38,6 +43,7 @@ class CandleStream(Stream):
         super().__init__(key, topic, outlet, standby=standby)
         self._rule = rule
         self._last: CandleMessage | None = None  # the newest bar, as it was sent last
+        self._states: dict[int, CandleMessage] = {}  # of the newest bars, what is stored
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Settle the state of a bar: one row, or one count."""
@@ -50,34 +56,90 @@ class CandleStream(Stream):
         if problem is not None:
             return self._reject(received, *problem)
         last = self._last
-        if self._rule.confirms:
-            is_over = last is not None and (message.open_ms, False) < (last.open_ms, last.confirmed)
-            if is_over and not message.confirmed:
-                return self._reject(received, "stale", "the bar was over")
-        elif last is not None and message.open_ms < last.open_ms and not message.confirmed:
+        if self._rule.confirms and self._is_over(message):
+            return self._reject(received, "stale", "the bar was over")
+        if (
+            not self._rule.confirms
+            and last is not None
+            and message.open_ms < last.open_ms
+            and not message.confirmed
+        ):
             message = replace(message, confirmed=True)
         if last is None or message.open_ms >= last.open_ms:
             self._last = message
-        if self._standby:
-            self._buffer.count_merged(self.number, received)
-            return MERGED
+        if self._standby or self._beside is not None:
+            outcome = self._settle_beside(message, received, received_at_ns)
+            if outcome is not None:
+                return outcome
+            received = self._tally.received
         self._store(message, received, received_at_ns, liveness)
         if last is not None and message.open_ms > last.open_ms and not last.confirmed:
             self._confirm(last, received_at_ns, liveness)
         return CONTINUED
 
-    def take_over(self, other: Stream, liveness: Liveness) -> bool:
-        """Continue another stream's segment, if both received the same bar last, or this one none."""
-        assert isinstance(other, CandleStream)  # noqa: S101  (a stream is replaced by one of its kind)
-        ours, theirs = self._last, other._last  # noqa: SLF001  (the other of the pair)
-        if ours is None:
-            if not self._silent_since_subscribed(liveness):
-                return False
-            self._last = theirs
-        elif theirs is None or _state(ours) != _state(theirs):
+    def _is_over(self, bar: CandleMessage) -> bool:
+        """Return whether this is an earlier state of a bar that was confirmed, or of one before."""
+        last = self._last
+        was_over = last is not None and (bar.open_ms, False) < (last.open_ms, last.confirmed)
+        return was_over and not bar.confirmed
+
+    def _settle_beside(self, bar: CandleMessage, received: int, received_at_ns: int) -> Outcome | None:
+        """Settle what the other connection's stream stored or may still store; None: store it now."""
+        other = self._beside
+        if other is None:
+            return self._reject(received, UNSYNCED)
+        received = self._count_held_before()
+        if not other._is_fed or self._nobody_stores:  # noqa: SLF001  (the other of the pair)
+            return None
+        if self._is_stored(bar):
+            self._joined = True
+            self._buffer.count_merged(self.number, received)
+            return MERGED
+        if self._states and bar.open_ms < min(self._states):
+            return self._reject(received, "stale", "the bar was over before")
+        if self._segment_id is not None or (self._joined and not self._held):
+            return None
+        self._hold(Held(received_at_ns, bar))
+        return Outcome(Did.REJECTED, UNSYNCED)
+
+    def _is_stored(self, bar: CandleMessage) -> bool:
+        """Return whether this state of a bar, or a later one, is stored."""
+        stored = self._states.get(bar.open_ms)
+        if stored is None:
             return False
-        self._take_segment_of(other, liveness)
-        return True
+        is_older = (bar.volume, bar.confirmed) < (stored.volume, stored.confirmed)
+        return is_older or _state(bar) == _state(stored)
+
+    def _share(self, other: PairedStream) -> None:
+        """Share with the other connection's stream which states are stored."""
+        assert isinstance(other, CandleStream)  # noqa: S101  (a stream is replaced by one of its kind)
+        self._states = other._states  # noqa: SLF001  (the other of the pair)
+
+    def _compare(self, liveness: Liveness) -> None:
+        """Count what was stored meanwhile; a market silent on both connections has nothing under way."""
+        self._count_held()
+        if self._last is None and self._silent_since_subscribed(liveness):
+            self._joined = True
+
+    def _count_held(self) -> None:
+        """Count as merged what the other stream stored meanwhile."""
+        held, self._held = self._held, deque()
+        for one in held:
+            if self._is_stored(cast("CandleMessage", one.message)):
+                self._joined = True
+                self._buffer.count_merged(self.number, self._receive())
+            else:
+                self._held.append(one)
+
+    def _store_held(self, held: Held) -> None:
+        """Store the state of a bar that waited."""
+        self._store(cast("CandleMessage", held.message), self._receive(), held.received_at_ns, self._liveness)
+
+    def _take_segment_of(self, other: PairedStream, liveness: Liveness) -> None:
+        assert isinstance(other, CandleStream)  # noqa: S101  (a stream is replaced by one of its kind)
+        super()._take_segment_of(other, liveness)
+        if self._last is None:
+            self._last = other._last  # noqa: SLF001  (the other of the pair)
 
     def forget(self) -> None:
         """Forget the last bar: how it ended was not seen."""
@@ -108,12 +170,16 @@ class CandleStream(Stream):
             ),
         )
         self._stored(stored, received_at_ns)
+        if stored:
+            self._states[bar.open_ms] = bar
+            if len(self._states) > MOST_BARS:
+                del self._states[min(self._states)]
         if self._events.wanted(Candle):
             self._events.publish(_event(self.key, bar, received_at_ns, self.topic.contract))
 
 
 def _state(bar: CandleMessage) -> tuple[object, ...]:
-    return bar.open_ms, bar.close, bar.volume, bar.confirmed, bar.count
+    return bar.volume, bar.confirmed, bar.close, bar.count
 
 
 def _event(key: StreamKey, bar: CandleMessage, received_at_ns: int, contract: ContractSize | None) -> Candle:

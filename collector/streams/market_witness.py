@@ -45,6 +45,12 @@ class MarketWitness:
         if stream.key.channel != BBO:
             self._books[stream] = _Watched(None if self._make is None else self._make())
 
+    def leave(self, stream: BookStream) -> None:
+        """Compare a stream no more: it is not fed any longer."""
+        self.lost(stream)
+        self._books.pop(stream, None)
+        stream.witness = None
+
     def saw(
         self, stream: BookStream, message: Snapshot | Delta, top: Sequence[float], received_at_ns: int
     ) -> None:

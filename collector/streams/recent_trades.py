@@ -4,6 +4,7 @@ from collections import deque
 from typing import Protocol
 
 MOST_IDS = 128
+MOST_IDS_OF_TWO = 4096  # while two connections bring the same, one of them later
 MOST_RUNS = 16
 
 
@@ -16,6 +17,12 @@ class RecentTrades(Protocol):
     def has(self, trade_id: str, number: int | None) -> bool:
         """Return whether a trade was taken lately."""
 
+    def take_back(self, trade_id: str, number: int | None) -> None:
+        """Remove the trade that was added last: there was no room for it."""
+
+    def keep(self, most_ids: int) -> None:
+        """Remember so many trades from now on, where each is remembered by itself."""
+
 
 class SeenIds:
     """The last ids, where one says nothing of another."""
@@ -23,6 +30,7 @@ class SeenIds:
     def __init__(self) -> None:
         self._order: deque[str] = deque()
         self._ids: set[str] = set()
+        self._most = MOST_IDS
 
     def add(self, trade_id: str, number: int | None) -> bool:
         """Add a trade; False when it was there already."""
@@ -31,7 +39,7 @@ class SeenIds:
             return False
         self._ids.add(trade_id)
         self._order.append(trade_id)
-        if len(self._order) > MOST_IDS:
+        while len(self._order) > self._most:
             self._ids.discard(self._order.popleft())
         return True
 
@@ -39,6 +47,16 @@ class SeenIds:
         """Return whether a trade was taken lately."""
         del number
         return trade_id in self._ids
+
+    def take_back(self, trade_id: str, number: int | None) -> None:
+        """Remove the trade that was added last: there was no room for it."""
+        del number
+        self._ids.discard(trade_id)
+        self._order.pop()
+
+    def keep(self, most_ids: int) -> None:
+        """Remember so many trades from now on."""
+        self._most = most_ids
 
 
 class SeenNumbers:
@@ -64,3 +82,14 @@ class SeenNumbers:
         """Return whether a trade was taken."""
         number = int(trade_id) if number is None else number
         return any(first <= number <= last for first, last in reversed(self._runs))
+
+    def take_back(self, trade_id: str, number: int | None) -> None:
+        """Remove the trade that was added last: there was no room for it."""
+        number = int(trade_id) if number is None else number
+        run = next(one for one in self._runs if one[1] == number)
+        run[1] -= 1
+        if run[1] < run[0]:
+            self._runs.remove(run)
+
+    def keep(self, most_ids: int) -> None:
+        """Do nothing: runs remember them all."""

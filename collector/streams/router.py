@@ -14,6 +14,7 @@ from collector.events import (
     Ack,
     CandleMessage,
     Delta,
+    Heartbeat,
     Liveness,
     Message,
     Other,
@@ -27,6 +28,7 @@ from collector.events import (
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Stream
 
+MOST_TOLD = 100  # kinds of unknown frames; all are counted
 MARKET_DATA = (Delta, Snapshot, TradeMessage, TopOfBook, CandleMessage)
 
 
@@ -39,15 +41,16 @@ class UnknownFrames:
         self._buffer = buffer
         self._number = buffer.register(StreamKey(exchange, UNKNOWN, UNKNOWN))
         self._on_first = on_first
-        self._seen: set[str] = set()
+        self._seen: set[tuple[str, str]] = set()
         self.received = 0
 
-    def count(self, reason: str, detail: str, text: str) -> None:
-        """Count a frame; the first of each reason is passed to `on_first`."""
+    def count(self, reason: str, detail: str, text: str, *, each: bool = False) -> None:
+        """Count a frame; the first of each reason, or of `each` detail of it, is passed to `on_first`."""
         self.received += 1
         self._buffer.count_rejected(self._number, self.received, reason)
-        if reason not in self._seen and self._on_first is not None:
-            self._seen.add(reason)
+        kind = reason, detail if each else ""
+        if kind not in self._seen and self._on_first is not None and len(self._seen) < MOST_TOLD:
+            self._seen.add(kind)
             self._on_first(reason, detail, text[:200])
 
 
@@ -59,6 +62,9 @@ class Listener(Protocol):
 
     def on_status(self, state: State, text: str) -> None:
         """Take the state that the exchange reports of itself."""
+
+    def on_pong(self) -> None:
+        """Take the answer to a ping of ours, where it proves less than what is pushed."""
 
     def on_mistake(self, what: str) -> None:
         """Take a fault of ours: what the frame meant is not known."""
@@ -107,12 +113,8 @@ class Router:
                     outcome = stream.take(data, received_at_ns, self._liveness)
                     if outcome.did is Did.BROKE:
                         stream.on_doubt(stream, outcome)
-                elif isinstance(message, Status):
-                    self._listener.on_status(State.said(message.state), message.text or message.state)
-                elif isinstance(message, Ack):
-                    is_ours = self._listener.on_ack(message)
-                elif isinstance(message, Other):
-                    is_ours = False
+                else:
+                    is_ours = self._take_control(message, text)
         except FrameError as error:
             self._unknown.count(error.reason, error.detail, text)
             self._doubt(text, error, received_at_ns)
@@ -122,6 +124,20 @@ class Router:
             self._listener.on_mistake(repr(error))
             is_ours = True
         return is_ours
+
+    def _take_control(self, message: Status | Ack | Heartbeat | Other, text: str) -> bool:
+        """Take what is no market data; False when it is nobody's here."""
+        if isinstance(message, Status):
+            self._listener.on_status(State.said(message.state), message.text or message.state)
+        elif isinstance(message, Ack):
+            return self._listener.on_ack(message)
+        elif isinstance(message, Other):
+            if message.reason:
+                self._unknown.count(message.reason, message.what, text, each=True)
+            return False
+        elif message.answers:
+            self._listener.on_pong()
+        return True
 
     def _doubt(self, text: str, error: FrameError, at_ns: int) -> None:
         """Doubt the streams that an unreadable frame may be about, where no number shows what it left out."""

@@ -1,5 +1,4 @@
 """Define what the streams of every kind have in common: a topic, a count, one chain of segments."""
-# ruff: noqa: SLF001  (one stream takes over from another: they look into each other)
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from collector.exchanges import MarketKind
 NO_ROOM = "no_room"
 RETIRED = "unsubscribed"
 UNSYNCED = "unsynced"
-SILENT_NS = 2_000_000_000  # a stream of which both connections are silent for so long changes hands
+SILENT_NS = 2_000_000_000  # silent for so long, two connections have nothing under way between them
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Stream(ABC):
         self._new_segment_id = outlet.new_segment_id
         self._retired = False
         self._is_asked = True  # else what comes is the last of a socket that was given up
-        self._standby = standby  # follows beside another that stores: its rows would be the same again
+        self._standby = standby  # another one stores what this one receives
         self._segment_id: int | None = None
         self._last_row_ns = 0
         self.last_update_at_ns = 0  # receipt of the last message that brought something new
@@ -77,6 +76,11 @@ class Stream(ABC):
     def verified(self) -> bool:
         """Return whether the stream is covered now."""
         return self._segment_id is not None
+
+    @property
+    def is_standby(self) -> bool:
+        """Return whether another stream stores what this one receives."""
+        return self._standby
 
     @property
     def sees_what_is_lost(self) -> bool:
@@ -105,10 +109,6 @@ class Stream(ABC):
     def forget(self) -> None:
         """Forget what was known: what feeds the stream is gone."""
 
-    @abstractmethod
-    def take_over(self, other: "Stream", liveness: Liveness) -> bool:
-        """Continue another stream's segment, if nothing is missed by doing so now."""
-
     def asked(self) -> None:
         """Accept messages from now on: the subscription is asked for on the current socket."""
         self._is_asked = True
@@ -136,19 +136,18 @@ class Stream(ABC):
         self._retired = True
         self.lose(RETIRED, "", heard_ns)
 
-    def stand_in(self, other: "Stream", heard_ns: int) -> None:
-        """Store from the next update on, in a new segment; the other stream stores no more."""
-        other.end_segment("replaced", "the new connection never stood where the old one stood", heard_ns)
-        self._standby, other._standby = False, True
-        self._cover_silence(self._liveness.heard_ns)
-
     def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
         """Close the segment that is open, if one is."""
-        if self._segment_id is None:
-            return
+        if self._segment_id is not None:
+            self._close(cause, detail, alive_until_ns)
+
+    def _close(self, cause: str, detail: str, alive_until_ns: int | None) -> int:
+        """Close the segment, which is open; returns until when it covers."""
+        assert self._segment_id is not None  # noqa: S101  (callers look first)
         self._buffer.close_segment(SegmentClosed(self._segment_id, cause, detail, alive_until_ns))
         self._publish(self._segment_id, self._last_row_ns, cause, detail, verified=False)
         self._segment_id = None
+        return max(self._last_row_ns, alive_until_ns or 0)
 
     def _receive(self) -> int:
         """Count an event that came in; returns how many there were."""
@@ -178,15 +177,6 @@ class Stream(ABC):
     def _no_room(self) -> None:
         detail = "the buffer is full: the database does not keep up"
         self.end_segment(NO_ROOM, detail, alive_until_ns=None)
-
-    def _take_segment_of(self, other: "Stream", liveness: Liveness) -> None:
-        self._standby, other._standby = False, True
-        self._segment_id, other._segment_id = other._segment_id, None
-        self._last_row_ns = other._last_row_ns
-        if self._segment_id is not None:
-            self._buffer.move_segment(self._segment_id, liveness)
-        else:
-            self._cover_silence(liveness.heard_ns)
 
     def _cover_silence(self, from_ns: int) -> None:
         """Open a segment without a row, where a confirmed subscription is enough for it."""

@@ -1,9 +1,10 @@
 """Turn the trades of one stream into rows, segments and counts."""
 
+from collections import deque
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
-from collector.book import CONTINUED, MERGED, Outcome
+from collector.book import CONTINUED, MERGED, Did, Outcome
 from collector.events import (
     NO_INT,
     TRADE_KINDS,
@@ -15,9 +16,10 @@ from collector.events import (
     Trade,
     TradeMessage,
 )
+from collector.streams.paired_stream import Held, PairedStream
 from collector.streams.plausible import trade_problem
-from collector.streams.recent_trades import RecentTrades, SeenIds, SeenNumbers
-from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Stream, Topic
+from collector.streams.recent_trades import MOST_IDS, MOST_IDS_OF_TWO, RecentTrades, SeenIds, SeenNumbers
+from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Topic
 
 
 class TradeWitness(Protocol):
@@ -35,7 +37,7 @@ class TradeRule:
     most_off_s: float  # between a trade's time and our clock
 
 
-class TradeStream(Stream):
+class TradeStream(PairedStream):
     """The trades of one market. Where ids are numbers without a hole they prove that none is missing."""
 
     def __init__(
@@ -59,42 +61,115 @@ class TradeStream(Stream):
             return self._reject(received, RETIRED if self._retired else UNSYNCED)
         if not isinstance(message, TradeMessage):
             return self._reject(received, "malformed", "a message that is no trade")
-        if self._standby:
-            self._last = self._newer(message)
-            self._buffer.count_merged(self.number, received)
-            return MERGED
+        if self._standby or self._beside is not None:
+            outcome = self._settle_beside(message, received, received_at_ns)
+            if outcome is not None:
+                return outcome
+            received = self._tally.received
         self._check_number(message, received_at_ns, liveness)
-        problem = trade_problem(message, received_at_ns, self._rule.most_off_s * 1e3)
+        problem = self._problem(message, received_at_ns)
         if problem is not None:
-            if message.is_placeholder:
-                self._seen.add(message.trade_id, message.number)  # the id is used up
             return self._reject(received, *problem)
         if not self._seen.add(message.trade_id, message.number):
             self._buffer.count_merged(self.number, received)
             return MERGED
         self._store(message, received, received_at_ns, liveness)
+        if self._segment_id is None:  # not stored: another connection may bring it when there is room
+            self._seen.take_back(message.trade_id, message.number)
         if self.witness is not None and message.marked is None and not message.past:
             self.witness.traded(received_at_ns, message.price)
         if self._events.wanted(Trade):
             self._events.publish(_event(self.key, message, received_at_ns, self.topic.contract))
         return CONTINUED
 
-    def take_over(self, other: Stream, liveness: Liveness) -> bool:
-        """Continue another stream's segment, if what this one has seen begins within what that one took.
+    def _problem(self, trade: TradeMessage, received_at_ns: int) -> tuple[str, str] | None:
+        """Return why a trade is not stored, as a reason and a detail; None if it is."""
+        if trade.is_placeholder:
+            self._seen.add(trade.trade_id, trade.number)  # the id is used up
+        return trade_problem(trade, received_at_ns, self._rule.most_off_s * 1e3)
 
-        Or if this one saw no trade for a while: then there was none between them either.
-        """
+    def _settle_beside(self, trade: TradeMessage, received: int, received_at_ns: int) -> Outcome | None:
+        """Settle a trade that the other connection's stream stored or may still store; None: store it now."""
+        other = self._beside
+        if other is None:
+            return self._reject(received, UNSYNCED)
+        received = self._count_held_before()
+        follows = self._follows(trade)
+        if self._seen.has(trade.trade_id, trade.number):
+            self._joined = True
+            self._last = self._newer(trade)
+            self._buffer.count_merged(self.number, received)
+            return MERGED
+        if not other._is_fed or self._nobody_stores:  # noqa: SLF001  (the other of the pair)
+            return None
+        self._last = self._newer(trade)
+        if follows and not self._held:
+            self._joined = True
+            return None
+        self._hold(Held(received_at_ns, trade))
+        return Outcome(Did.REJECTED, UNSYNCED)
+
+    def _follows(self, trade: TradeMessage) -> bool:
+        """Return whether nothing lies between what is stored and this trade."""
+        last, is_owner = self._last, self._segment_id is not None
+        if trade.number is None:
+            return self._joined or is_owner
+        if trade.past or self._seen.has(str(trade.number - 1), trade.number - 1):
+            return True
+        if last is None or last.number is None:
+            return is_owner
+        return (self._joined or is_owner) and last.number == trade.number - 1
+
+    def _share(self, other: PairedStream) -> None:
+        """Share with the other connection's stream which trades are stored."""
         assert isinstance(other, TradeStream)  # noqa: S101  (a stream is replaced by one of its kind)
-        last = self._last
-        if last is None:
-            if not self._silent_since_subscribed(liveness):
-                return False
-        elif not other._seen.has(last.trade_id, last.number):  # noqa: SLF001  (the other of the pair)
-            return False
-        self._seen = other._seen  # noqa: SLF001
-        self._last = other._last if last is None else other._newer(last)  # noqa: SLF001
-        self._take_segment_of(other, liveness)
-        return True
+        self._seen = other._seen  # noqa: SLF001  (the other of the pair)
+        self._seen.keep(MOST_IDS_OF_TWO)
+
+    def part(self) -> None:
+        """Go on without the other connection's stream."""
+        super().part()
+        self._seen.keep(MOST_IDS)
+
+    def _compare(self, liveness: Liveness) -> None:
+        """Count what was stored meanwhile; a market silent on both connections has nothing under way."""
+        self._count_held()
+        if self._last is None and self._silent_since_subscribed(liveness):
+            self._joined = True
+
+    def _count_held(self) -> None:
+        """Count as merged what the other stream stored meanwhile."""
+        held, self._held = self._held, deque()
+        for one in held:
+            trade = cast("TradeMessage", one.message)
+            if self._seen.has(trade.trade_id, trade.number):
+                self._joined = True
+                self._buffer.count_merged(self.number, self._receive())
+            else:
+                self._held.append(one)
+
+    def _go_on_alone(self, after_ns: int) -> None:
+        if self._held:
+            self._last = None  # the first of them begins
+        super()._go_on_alone(after_ns)
+
+    def _store_held(self, held: Held) -> None:
+        """Store a trade that waited."""
+        trade, received = cast("TradeMessage", held.message), self._receive()
+        self._check_number(trade, held.received_at_ns, self._liveness)
+        problem = trade_problem(trade, held.received_at_ns, self._rule.most_off_s * 1e3)
+        if problem is not None:
+            self._reject(received, *problem)
+        elif self._seen.add(trade.trade_id, trade.number):
+            self._store(trade, received, held.received_at_ns, self._liveness)
+        else:
+            self._buffer.count_merged(self.number, received)
+
+    def _take_segment_of(self, other: PairedStream, liveness: Liveness) -> None:
+        assert isinstance(other, TradeStream)  # noqa: S101  (a stream is replaced by one of its kind)
+        super()._take_segment_of(other, liveness)
+        if other._last is not None:  # noqa: SLF001  (the other of the pair)
+            self._last = self._newer(other._last)  # noqa: SLF001
 
     def forget(self) -> None:
         """Forget the last id: trades are missing, and that is known."""
@@ -114,7 +189,7 @@ class TradeStream(Stream):
             missing = trade.number - last.number - 1
             if missing > 0 and self._segment_id is not None:
                 detail = f"trade {trade.number} after {last.number}"
-                self.end_segment("sequence_gap", detail, alive_until_ns=None)
+                self._close("sequence_gap", detail, alive_until_ns=None)
                 self._open_segment(received_at_ns, liveness)
         self._last = self._newer(trade)
 

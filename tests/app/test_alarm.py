@@ -6,11 +6,11 @@ from collector.events.notices import PotentialHalt, SegmentChanged, SnapshotFail
 
 
 class Rig:
-    def __init__(self, most: int = 3) -> None:
+    def __init__(self, most: int = 3, *, on_status: bool = True) -> None:
         self.bus, self.now_s = EventBus(), 0.0
         self.halts: list[PotentialHalt] = []
         self.bus.attach(PotentialHalt, self.halts.append)
-        HaltAlarm(self.bus, most=most, window_s=60.0, monotonic_s=lambda: self.now_s)
+        HaltAlarm(self.bus, most=most, window_s=60.0, on_status=on_status, monotonic_s=lambda: self.now_s)
 
     def cut(self, exchange: str = "bybit", state: State = State.DISCONNECTED) -> None:
         self.bus.publish(SystemState(exchange, f"{exchange}.0", state, 7, "reset"))
@@ -55,4 +55,18 @@ def test_what_was_asked_for_or_goes_well_is_no_trouble() -> None:
     rig.cut(state=State.CONNECTED)
     for cause in ("stop", "unsubscribed", "restart", "disconnect", "no_room"):  # a cut is counted as such
         rig.doubt(cause)
+    assert rig.halts == []
+
+
+def test_an_exchange_that_says_it_is_not_online_alarms_once_until_it_is_again() -> None:
+    rig = Rig()
+    for state in (State.ONLINE, State.CANCEL_ONLY, State.CANCEL_ONLY, State.ONLINE, State.CANCEL_ONLY):
+        rig.cut("kraken", state)
+    words = "kraken takes cancellations of orders only"
+    assert rig.halts == [PotentialHalt("kraken", "exchange_status", words, 7)] * 2
+
+
+def test_where_nobody_wants_it_what_an_exchange_says_is_no_alarm() -> None:
+    rig = Rig(on_status=False)
+    rig.cut("kraken", State.MAINTENANCE)
     assert rig.halts == []

@@ -25,7 +25,7 @@ class Rig:
         self.events.publish(SegmentChanged(*KEY, 1, at_ns, verified, cause))
 
     def stream(self, *glances: StreamNow) -> StreamView:
-        (one,) = self.watch.streams([COUNTS], glances)
+        (one,) = self.watch.streams([COUNTS], glances or None, [KEY])
         return one
 
 
@@ -97,3 +97,41 @@ def test_the_whole_adds_up_its_streams() -> None:
 )
 def test_a_lag_needs_both_times(received_at_ns: int, exchange_ms: int | None, lag_ms: float | None) -> None:
     assert StreamNow(KEY, True, received_at_ns=received_at_ns, exchange_ms=exchange_ms).lag_ms == lag_ms
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (State.MAINTENANCE, "bybit is under maintenance"),
+        (State.CANCEL_ONLY, "bybit takes cancellations of orders only"),
+        (State.POST_ONLY, "bybit takes orders that make a market only"),
+        (State.LIMIT_ONLY, "bybit takes limit orders only"),
+        (State.OTHER, "bybit says of itself: error"),
+    ],
+)
+def test_what_an_exchange_says_of_itself_stands_until_it_is_online(state: State, words: str) -> None:
+    rig = Rig()
+    rig.events.publish(SystemState("bybit", "bybit.0", state, 1, "error"))
+    rig.state(State.CONNECTED, "bybit.1")
+    rig.state(State.SHUTTING_DOWN, "bybit.1")
+    assert rig.watch.statuses.troubles() == (words,)
+    rig.state(State.ONLINE, "bybit.1")
+    assert rig.watch.statuses.troubles() == ()
+
+
+def test_what_is_asked_for_and_not_there_is_missing_and_what_is_asked_for_no_longer_has_left() -> None:
+    rig = Rig()
+    rig.state(State.CONNECTED)
+    other, elsewhere = KEY._replace(symbol="ETH/USDT"), StreamKey("binance", "BTCUSDT", "trade")
+    glances = [StreamNow(other, True)]
+    views = rig.watch.streams([COUNTS], glances, [KEY, elsewhere, other])
+    assert [(one.key, one.state) for one in views] == [
+        (KEY, "missing"),  # counted before, and nobody collects it now
+        (other, "syncing"),
+        (elsewhere, "missing"),
+    ]
+    assert [one.counts.received for one in views] == [10, 0, 0]
+    (left, _) = rig.watch.streams([COUNTS], glances, [other])
+    assert (left.key, left.state) == (KEY, "left")
+    (unanswered,) = rig.watch.streams([COUNTS], None, [KEY])
+    assert unanswered.state == "syncing"

@@ -231,3 +231,11 @@ def test_a_channel_of_whole_books_has_no_deltas() -> None:
 def test_what_proves_whole_books_is_the_connection_or_what_their_exchange_says() -> None:
     assert WholeBooks().verification == "connection"
     assert exchange_of("gate").rule("spot", "book.10", {}).verification == "none"
+
+
+def test_a_snapshot_without_a_number_is_compared_to_the_depth_that_is_kept() -> None:
+    deep = [(100.0 - at, 1.0) for at in range(5)], [(101.0 + at, 1.0) for at in range(5)]
+    book = VerifiedBook(WholeBooks(), 3)
+    assert book.apply_snapshot(Snapshot(TOPIC, None, 1, *deep)).did is Did.OPENED
+    assert book.apply_snapshot(Snapshot(TOPIC, None, 2, *deep)).did is Did.MERGED
+    assert (len(book.book.bids), len(book.book.asks)) == (3, 3)

@@ -51,6 +51,7 @@ UNKNOWN = StreamView(
             replace(WELL, streams=(replace(STREAM, state="syncing", last_cause=""),)),
             ["bybit BTC/USDT book.50: syncing"],
         ),
+        (replace(WELL, statuses=("kraken is under maintenance",)), ["kraken is under maintenance"]),
         (
             replace(WELL, writer=replace(WRITER, last_error="disk full")),
             ["the database refuses: disk full"],

@@ -193,6 +193,46 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(
             pass
 
 
+def test_a_wrong_symbol_is_told_at_once_and_not_when_the_time_is_over(tmp_path: Path) -> None:
+    with Simulator() as simulator:
+        ingestor = create_data_ingestor(
+            config(simulator, tmp_path, symbol="NOPE/USDT:USDT", start_timeout=60.0)
+        )
+        began_s = time.monotonic()
+        assert not ingestor.start()
+        assert time.monotonic() - began_s < 45.0
+        assert "'NOPE/USDT:USDT' is not a market there" in str(ingestor.start_failure)
+
+
+def test_who_asks_while_it_stops_is_answered(tmp_path: Path) -> None:
+    """A bot's health check has a thread of its own, and asks at any moment."""
+    raised: list[BaseException] = []
+    over = threading.Event()
+
+    def ask_on(ingestor: Any) -> None:
+        try:
+            while not over.is_set():
+                assert ingestor.get_stats()["state"]
+                str(ingestor.is_healthy())
+        except BaseException as error:  # noqa: BLE001  (the test looks)
+            raised.append(error)
+
+    with Simulator(updates_per_s=50.0) as simulator:
+        ingestor = create_data_ingestor(config(simulator, tmp_path))
+        askers = [threading.Thread(target=ask_on, args=(ingestor,)) for _ in range(2)]
+        for asker in askers:
+            asker.start()
+        try:
+            for _ in range(4):
+                assert ingestor.start(), ingestor.start_failure
+                assert ingestor.stop()
+        finally:
+            over.set()
+            for asker in askers:
+                asker.join(60.0)
+    assert raised == []
+
+
 def test_one_that_could_not_start_starts_once_it_can(tmp_path: Path) -> None:
     with Simulator(updates_per_s=250.0) as simulator:
         first = create_data_ingestor(config(simulator, tmp_path))

@@ -25,8 +25,9 @@ def test_the_paper_bot_trades_survives_an_alarm_and_prints_its_result(tmp_path: 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    alarm, result = done.stdout.splitlines()
+    alarm, end, result = done.stdout.splitlines()
     assert alarm.startswith("alarm, going flat: sequence_gap: ")
+    assert end == "the alarm is over: sequence_gap"
     found = re.fullmatch(r"(\d+) updates, (\d+) fills, (\d+) alarms; .* result [+-][\d.]+ USDT", result)
     assert found is not None, result
     updates, fills, alarms = map(int, found.groups())

@@ -8,7 +8,7 @@ import ccxt.pro
 import pytest
 
 from collector.errors import SettingsError
-from collector.exchanges.addresses import apply_environment, ccxt_config, dialled
+from collector.exchanges.addresses import apply_environment, ccxt_config, dialled, websocket
 from collector.exchanges.exchange import Environment, MarketKind, kind_of
 from collector.exchanges.registry import EXCHANGES, smallest_depth_holding
 
@@ -228,6 +228,30 @@ def test_one_base_alone_replaces_only_its_own() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "base",
+    [
+        "wss://data-stream.binance.vision/ws",
+        "wss://stream.binance.com:443/ws",
+        "wss://stream.binance.com:443/stream",
+        "ws://127.0.0.1:8900/mirror/ws/",
+    ],
+)
+def test_a_base_of_binance_that_is_an_address_is_dialled_as_it_stands(base: str) -> None:
+    address = base.rstrip("/")
+    assert dialled("binance", "live", Bases(ws=base), ["spot"]) == ["https://api.binance.com/api/v3", address]
+    for channel in ("book.50", "ohlcv.1m"):
+        assert websocket("binance", "live", Bases(ws=base), "spot", channel) == address
+        assert websocket("binance", "live", Bases(ws=base), "linear", channel) == address
+    urls = ccxt_config("binance", "live", Bases(ws=base))["urls"]
+    assert urls == {"api": {"ws": {"spot": address, "linear": address}}}
+
+
+def test_a_base_of_another_exchange_that_ends_so_is_a_base() -> None:
+    (url,) = [one for one in dialled("kraken", "live", Bases(ws="ws://127.0.0.1/ws")) if one.startswith("ws")]
+    assert url == "ws://127.0.0.1/ws/kraken/v2"
+
+
 def test_only_the_kinds_asked_for_are_dialled() -> None:
     assert dialled("binance", "live", OWN, ["spot"]) == [
         "https://api.binance.com/api/v3",
@@ -310,4 +334,8 @@ def test_the_kind_that_a_name_tells(symbol: str, kind: str | None) -> None:
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
 def test_intervals_are_those_that_ccxt_knows(exchange: str) -> None:
-    assert set(EXCHANGES[exchange].intervals) <= set(getattr(ccxt.pro, exchange)().timeframes)
+    known = dict(getattr(ccxt.pro, exchange)().timeframes)
+    if exchange == "kraken":
+        known["15d"] = known.pop("2w")
+        assert known["15d"] == 15 * 24 * 60
+    assert set(EXCHANGES[exchange].intervals) <= set(known)

@@ -53,6 +53,10 @@ def test_sequence_one_is_a_whole_book_whatever_the_type_says() -> None:
             '{"success":false,"ret_msg":"error:no handler","conn_id":"x","req_id":"4","op":"subscribe"}',
             Ack("4", False, "error:no handler"),
         ),
+        (
+            '{"success":false,"ret_msg":"error:request error","conn_id":"c","req_id":"","op":""}',
+            Ack(None, False, "error:request error"),
+        ),
         ('{"ret_msg":"","conn_id":"x","req_id":"5","op":"subscribe"}', Other()),
         ('{"success":true,"ret_msg":"pong","conn_id":"x","req_id":"","op":"ping"}', Heartbeat()),
         ('{"req_id":"2","op":"pong","args":["1757405570352"],"conn_id":"x"}', Heartbeat()),

@@ -154,7 +154,10 @@ def test_a_bar_has_the_frames_time_and_is_not_over() -> None:
 
 @pytest.mark.parametrize(
     ("minutes", "interval"),
-    [(1, "1m"), (5, "5m"), (15, "15m"), (30, "30m"), (60, "1h"), (240, "4h"), (1440, "1d"), (10080, "1w")],
+    [
+        *((1, "1m"), (5, "5m"), (15, "15m"), (30, "30m"), (60, "1h"), (240, "4h"), (1440, "1d")),
+        *((10080, "1w"), (21600, "15d")),
+    ],
 )
 def test_intervals_have_the_names_of_all_exchanges(minutes: int, interval: str) -> None:
     (candle,) = read_frame(of("ohlc", BAR.replace('"interval":1', f'"interval":{minutes}')))
@@ -186,7 +189,7 @@ def test_the_exchanges_state_is_read(system: str) -> None:
     ("text", "expected"),
     [
         ('{"channel":"heartbeat"}', Heartbeat()),
-        ('{"method":"pong","req_id":1,"time_in":"2024-05-20T11:08:49.272922Z"}', Heartbeat()),
+        ('{"method":"pong","req_id":1,"time_in":"2024-05-20T11:08:49.272922Z"}', Heartbeat(answers=True)),
         (answer('"channel":"book","depth":25', '"req_id":301,'), Ack("3", True, "", "book.25:BTC/USD")),
         (answer('"channel":"trade"'), Ack(None, True, "", "trade:BTC/USD")),
         (answer('"channel":"ohlc","interval":60'), Ack(None, True, "", "ohlcv.1h:BTC/USD")),
@@ -206,10 +209,18 @@ def test_the_exchanges_state_is_read(system: str) -> None:
             '{"error":"Unsupported event","method":"subscribe","success":false}',
             Ack(None, False, "Unsupported event"),
         ),
-        ('{"error":"Unsupported field","method":"ping","req_id":0,"success":false}', Other()),
-        ('{"error":"Malformed request","success":false}', Other()),
-        ('{"channel":"level3","type":"update","data":[{"bids":[]}]}', Other()),
-        ('{"channel":"instrument","type":"snapshot","data":{"assets":[],"pairs":[]}}', Other()),
+        (
+            '{"error":"Unsupported field","method":"ping","req_id":0,"success":false}',
+            Other("exchange_error", "Unsupported field"),
+        ),
+        ('{"error":"Malformed request","success":false}', Other("exchange_error", "Malformed request")),
+        ('{"channel":"level3","type":"update","data":[{"bids":[]}]}', Other("unknown_channel", "level3")),
+        (
+            '{"channel":"instrument","type":"snapshot","data":{"assets":[],"pairs":[]}}',
+            Other("unknown_channel", "instrument"),
+        ),
+        ('{"Error":"Exceeded msg rate"}', Ack(None, False, "Exceeded msg rate")),
+        ('{"error":"Exceeded msg rate","success":false}', Ack(None, False, "Exceeded msg rate")),
         ('{"method":"add_order","result":7,"success":true}', Other()),
         ("{}", Other()),
     ],

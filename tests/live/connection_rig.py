@@ -10,7 +10,7 @@ from typing import Any
 from outlet_rig import OutletRig
 
 from collector.book.bridged import BridgedBook
-from collector.book.verified import VerifiedBook, WholeBooks
+from collector.book.verified import Rule, VerifiedBook, WholeBooks
 from collector.clock import Clock
 from collector.errors import FrameError
 from collector.events.batch import Liveness, StreamKey
@@ -20,9 +20,11 @@ from collector.exchanges.binance.rule import SpotContinuity
 from collector.exchanges.exchange import Exchange
 from collector.exchanges.registry import EXCHANGES
 from collector.live.context import Address, ConnectionContext
+from collector.live.put_off import PutOff, PutOffStreams
 from collector.live.requests import Requests
 from collector.live.resync import Resyncs
 from collector.live.topic_subscriptions import TopicSubscriptions
+from collector.network.request_line import Turn
 from collector.streams.book_stream import BookStream
 from collector.streams.router import Router, UnknownFrames
 from collector.streams.stream import Stream, Topic
@@ -38,10 +40,26 @@ class FakeSnapshots:
     def __init__(self) -> None:
         self.answers: list[Snapshot | Exception] = []
         self.asked: list[str] = []
+        self.has_checks = True
+        self.closed = False
 
-    async def fetch(self, market_id: str, kind: str, depth: int, topic: str) -> Snapshot:
+    def holds(self, book: object, kind: str) -> bool:
+        del book, kind
+        return False
+
+    def is_closed(self, kind: str) -> bool:
+        del kind
+        return self.closed
+
+    async def ask(self, market_id: str, kind: str, channel: str, topic: str, turn: Turn) -> Snapshot:
+        del channel
+        return await self.fetch(market_id, kind, 0, topic, turn)
+
+    async def fetch(self, market_id: str, kind: str, depth: int, topic: str, turn: Turn) -> Snapshot:
         del kind, depth, topic
         self.asked.append(market_id)
+        turn.is_sent = True
+        turn.on_sent()
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -79,6 +97,7 @@ class SubscriptionsRig:
             max_mismatches=3,
             mismatch_window_s=60.0,
         )
+        self.put_off = PutOffStreams(self.context, PutOff(FullBackoff(1.0, 60.0), alarm_after=10))
         self.answer: Callable[[str], Ack | None] = lambda request_id: Ack(request_id, True, "")
         self._said: Message | FrameError = Other()
         self.unknown = UnknownFrames("binance", self.outlet.buffer)
@@ -99,6 +118,7 @@ class SubscriptionsRig:
             self.requests,
             self.router,
             self.snapshots,  # type: ignore[arg-type]
+            self.put_off,
         )
 
     def hear(self, said: Message | FrameError, text: str = "") -> None:
@@ -115,6 +135,9 @@ class SubscriptionsRig:
         return self.requests.answered(ack)
 
     def on_status(self, state: State, text: str) -> None:
+        pass
+
+    def on_pong(self) -> None:
         pass
 
     def on_mistake(self, what: str) -> None:
@@ -134,9 +157,9 @@ class SubscriptionsRig:
             StreamKey("binance", symbol, f"book.{depth}"), topic, self.outlet.outlet, book, levels_per_row=1
         )
 
-    def unnumbered(self, symbol: str) -> BookStream:
+    def unnumbered(self, symbol: str, rule: Rule = WholeBooks("none", ids_grow=False)) -> BookStream:  # noqa: B008
         topic = Topic(f"book.10:{symbol}", f"book.10:{symbol}", symbol, "spot", 10)
-        book = VerifiedBook(WholeBooks("none", ids_grow=False), 10)
+        book = VerifiedBook(rule, 10)
         return BookStream(
             StreamKey("kraken", symbol, "book.10"), topic, self.outlet.outlet, book, levels_per_row=1
         )

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,11 @@ from collector.streams.router import Router
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "streams"))
 from connection_rig import SubscriptionsRig, levels_around
+from full_backoff import FullBackoff
 
 DEADLINE_S = 60.0
 NO_WAIT = Backoff(0.0, 0.0)
+REFUSED_WAIT_S = 600.0
 RESET = Failure(FailureClass.TRANSIENT, "reset")
 
 
@@ -75,7 +78,6 @@ class Rig(Connection):
     def __init__(self, *dials: Failure | None, most_attempts: int = 10, backoff: Backoff = NO_WAIT) -> None:
         self.rig = rig = SubscriptionsRig()
         self.states: list[tuple[State, str]] = []
-        self.refused: list[Failure] = []
         rig.outlet.events.attach(SystemState, lambda event: self.states.append((event.state, event.cause)))
         self.halts = rig.halts
         self.stream = rig.trades()
@@ -91,15 +93,21 @@ class Rig(Connection):
                 Heart(60.0, self._beat, lambda: rig.now_s),
                 rig.collect(self.stream),
                 rig.router.take,
+                rig.unknown.count,
             ),
             connects=self.connects,
-            attempts=Attempts(backoff),
+            attempts=Attempts(backoff, refused_wait_s=REFUSED_WAIT_S),
             alarm_after_attempts=most_attempts,
-            on_refused=lambda _, failure: self.refused.append(failure),
         )
 
     async def _beat(self) -> bool:
         return True
+
+    async def woken(self) -> None:
+        """Wake the connection, as if time had passed, and let it go on."""
+        self.rig.context.wake.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Let the connection run on, turn by turn, until something holds."""
@@ -173,11 +181,69 @@ def test_a_refusal_that_says_how_long_holds_up_all_behind_the_address() -> None:
     run(rig, scene)
 
 
-def test_a_refusal_for_good_ends_it_and_is_told() -> None:
+def test_a_refusal_is_told_once_and_tried_again_slowly_until_it_is_over() -> None:
+    """Nothing that an exchange says ends a connection: bans are lifted, keys renewed."""
     refusal = Failure(FailureClass.PERMANENT, "authentication")
-    rig = Rig(refusal)
-    asyncio.run(asyncio.wait_for(rig.run(), DEADLINE_S))
-    assert (rig.refused, rig.stopping, rig.socket.dialled) == ([refusal], True, 1)
+    rig = Rig(refusal, refusal)
+
+    async def scene() -> None:
+        for dialled in (1, 2):
+            await rig.until(
+                lambda dialled=dialled: rig.socket.dialled == dialled and len(rig.states) == dialled
+            )
+            assert rig.refusal is not None
+            rig.rig.now_s += REFUSED_WAIT_S - 1.0
+            await rig.woken()
+            assert rig.socket.dialled == dialled
+            rig.rig.now_s += 2.0
+            await rig.woken()
+        await rig.until(lambda: rig.stream.verified)
+        assert rig.refusal is None
+
+    run(rig, scene)
+    assert [one.code for one in rig.halts] == ["connection_refused"]
+    assert rig.halts[0].reason == (
+        "binance: BTC/USDT trade refused by ws://nowhere: authentication; tried again every 600 s"
+    )
+
+
+def test_one_that_opens_and_never_acks_waits_longer_each_time_and_raises_the_alarm() -> None:
+    """How long the socket was open says nothing: all that time nothing was confirmed."""
+    rig = Rig(most_attempts=3, backoff=FullBackoff(1.0, 60.0))
+    dialled_s: list[float] = []
+
+    async def begin(on_connected: Callable[[], None]) -> None:
+        on_connected()
+        dialled_s.append(rig.rig.now_s)
+        rig.rig.now_s += 31.0
+        raise StreamError("no answer within 30 s")
+
+    async def scene() -> None:
+        while len(dialled_s) < 6 and rig.rig.now_s < 2000.0:
+            await rig.woken()
+            rig.rig.now_s += 0.25
+
+    rig.subscriptions.begin = begin  # type: ignore[method-assign]
+    run(rig, scene)
+    waits = [later - earlier - 31.0 for earlier, later in pairwise(dialled_s)]
+    assert waits == pytest.approx([1.0, 2.0, 4.0, 8.0, 16.0], abs=0.3)
+    assert [one.code for one in rig.halts] == ["unreachable"]
+
+
+def test_a_socket_that_cannot_be_let_go_of_ends_nothing() -> None:
+    rig = Rig()
+
+    async def broken() -> None:
+        raise ValueError("ours")
+
+    async def scene() -> None:
+        await rig.until(lambda: rig.stream.verified)
+        rig.socket.disconnect = broken  # type: ignore[method-assign]
+        rig.socket.give_up(RESET)
+        await rig.until(lambda: rig.socket.dialled == 2 and rig.stream.verified)
+
+    run(rig, scene)
+    assert rig.halts[0].reason.startswith("ValueError('ours') in broken (test_connection.py:")
 
 
 def test_too_many_attempts_in_a_row_raise_one_alarm_and_tries_go_on() -> None:
@@ -207,7 +273,9 @@ def test_a_fault_of_ours_is_told_and_the_connection_is_made_again() -> None:
 
     rig.subscriptions.begin = broken_once  # type: ignore[method-assign]
     run(rig, scene)
-    assert [(one.code, one.reason) for one in rig.halts] == [("internal_error", "ValueError('ours')")]
+    (halt,) = rig.halts
+    assert halt.code == "internal_error"
+    assert halt.reason.startswith("ValueError('ours') in broken_once (test_connection.py:")
 
 
 def test_its_age_is_that_of_the_socket_that_stands() -> None:

@@ -1,9 +1,14 @@
 """What a connection of a verified exchange is given, and one of an unverified exchange."""
 
+import asyncio
+import gc
+import weakref
+
 from collector.buffer.buffer import Buffer
 from collector.clock import Clock
 from collector.events.bus import EventBus
 from collector.exchanges.addresses import Endpoints
+from collector.live.connection import Connection
 from collector.live.connections import Connections, ExchangeContext
 from collector.live.limits import Pace
 from collector.live.resync import Resyncs
@@ -12,8 +17,11 @@ from collector.live.unverified.books import UnverifiedBooks
 from collector.live.unverified.socket import UnverifiedSocket
 from collector.network.markets import Markets, Source
 from collector.network.socket import Socket
+from collector.streams.maker import StreamMaker
 from collector.streams.router import Router, UnknownFrames
+from collector.streams.stream import Outlet, Stream
 
+TIMES = 100
 PACE = Pace(backoff_base_s=0.0, backoff_max_s=0.0)
 
 
@@ -35,7 +43,15 @@ def connections_of(exchange: str) -> Connections:
             mismatch_window_s=60.0,
         ),
     )
-    return Connections(context, lambda: None)
+    return Connections(context)
+
+
+def stream_of(symbol: str, channel: str) -> Stream:
+    """Make a stream of Kraken."""
+    buffer = Buffer(levels_per_row=1, max_rows=10, flush_rows=10)
+    outlet = Outlet(buffer, EventBus(), lambda: 1)
+    maker = StreamMaker("kraken", outlet, levels_per_row=1, levels_shown=1, most_off_s=3600.0, max_jump=0.2)
+    return maker.make("spot", {"id": symbol, "symbol": symbol}, channel)
 
 
 def test_a_verified_exchange_is_read_by_the_router() -> None:
@@ -60,3 +76,65 @@ def test_each_connection_has_parts_and_a_name_of_its_own() -> None:
     assert (first.address.name, second.address.name) == ("bybit.spot.0", "bybit.spot.1")
     for part in ("_socket", "_heart", "subscriptions", "liveness", "_wake"):
         assert getattr(first, part) is not getattr(second, part), part
+
+
+def test_bars_of_one_market_are_placed_apart_where_a_connection_takes_one_interval() -> None:
+    connections = connections_of("kraken")
+    for market in ("BTC/USD", "ETH/USD"):
+        for channel in ("trade", "ohlcv.1m", "ohlcv.5m", "ohlcv.1h"):
+            connections.place(stream_of(market, channel))
+    placed = [[stream.topic.name for stream in one.subscriptions.streams] for one in connections.connections]
+    assert placed == [
+        ["trade:BTC/USD", "ohlcv.1m:BTC/USD", "trade:ETH/USD", "ohlcv.1m:ETH/USD"],
+        ["ohlcv.5m:BTC/USD", "ohlcv.5m:ETH/USD"],
+        ["ohlcv.1h:BTC/USD", "ohlcv.1h:ETH/USD"],
+    ]
+
+
+def test_an_interval_that_is_being_left_still_takes_its_place() -> None:
+    connections = connections_of("kraken")
+    connections.place(stream_of("BTC/USD", "ohlcv.1m"))
+    (only,) = connections.connections
+    only.subscriptions.remove(only.subscriptions.streams[0])
+    connections.place(stream_of("BTC/USD", "ohlcv.5m"))
+    assert len(connections.connections) == 2
+
+
+def test_kraken_must_push_where_something_is_subscribed_and_coverage_ends_with_the_last_push() -> None:
+    connections = connections_of("kraken")
+    connections.place(stream_of("BTC/USD", "trade"))
+    (one,) = connections.connections
+    pushes = one._heart._pushes
+    assert pushes is not None
+    assert (pushes.within_s, pushes.are_due()) == (10.0, True)
+    one.on_text('{"method":"pong","req_id":1}')
+    assert one._heart._is_pong
+    heard_ns = one.liveness.heard_ns
+    pushes.on_none(10.5)
+    assert one.liveness.heard_ns < heard_ns - 10e9
+    one.subscriptions.remove(one.subscriptions.streams[0])
+    assert not pushes.are_due()
+    assert connections_of("bybit").new("spot", "ws://nowhere", [])._heart._pushes is None
+
+
+def test_connections_that_were_replaced_and_their_tasks_are_let_go_of() -> None:
+    async def replace_many() -> list[weakref.ref[Connection]]:
+        connections = connections_of("bybit")
+        old = connections.new("spot", "ws://127.0.0.1:1", [])
+        known = [weakref.ref(old)]
+        for _ in range(TIMES):
+            new = connections.new_beside(old, [])
+            connections.start()
+            connections.retire(old)
+            new.is_leaving = False
+            known.append(weakref.ref(new))
+            old = new
+        connections.stop()
+        await connections.ended()
+        await asyncio.sleep(0)  # the callbacks of the last tasks
+        assert connections._running == {}
+        assert connections.connections == [old]
+        gc.collect()
+        return [one for one in known if one() is not None and one() is not old]
+
+    assert asyncio.run(replace_many()) == []

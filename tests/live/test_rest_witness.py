@@ -176,3 +176,25 @@ def test_a_comparison_under_way_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
         assert rig.witnessed() == []
 
     scene(work)
+
+
+def test_an_answer_that_breaks_us_is_passed_on_once_and_in_nobodys_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The feed tells of it; the book is compared again when its turn comes, and so are the others."""
+
+    async def work() -> None:
+        rig = Rig(monkeypatch)
+        (book,) = rig.books
+        rig.witness.look(rig.books)
+        rig.snapshots.answers = [KeyError("bids"), rig.told(book, 10)]
+        rig.later()
+        await rig.rig.settled()
+        with pytest.raises(KeyError):
+            rig.later(0.0)
+        rig.later(101.0)
+        await rig.rig.settled()
+        rig.later(0.0)
+        assert rig.witnessed() == [(1, 0)]
+
+    scene(work)

@@ -79,22 +79,6 @@ def test_a_book_near_its_edge_is_fetched_again_and_its_segment_goes_on() -> None
     asyncio.run(scene())
 
 
-def test_a_silent_book_is_in_question_until_its_snapshot_comes() -> None:
-    async def scene() -> None:
-        rig = SubscriptionsRig()
-        subscriptions, book = await opened(rig)
-        rig.now_s += 11.0
-        rig.snapshots.answers = [snapshot(105)]
-        await subscriptions.go_on()
-        assert book.in_question
-        await rig.settled()
-        assert (book.in_question, rig.outlet.causes()) == (True, [])  # what REST has may be on its way
-        book.give_up_waiting(rig.context.clock.now_ns() + 3 * 10**9)
-        assert (book.in_question, rig.outlet.causes()) == (False, ["stale"])
-
-    asyncio.run(scene())
-
-
 @pytest.mark.parametrize(
     ("answer", "detail", "halts"),
     [
@@ -116,7 +100,7 @@ def test_a_fetch_that_fails_in_any_way_is_told_and_done_again(
         await rig.settled()
         assert [(one.symbol, one.detail) for one in rig.failed] == [("BTC/USDT", detail)]
         assert [one.code for one in rig.halts] == halts
-        assert subscriptions._fetches == set()
+        assert len(subscriptions._book_requests._by_rest) == 0
         rig.snapshots.answers = [snapshot(100)]
         await subscriptions.go_on()
         assert len(rig.snapshots.asked) == 1  # not before a wait
@@ -157,7 +141,7 @@ def test_a_book_that_rest_refuses_for_good_is_no_longer_collected() -> None:
         await subscriptions.go_on()
         await rig.settled()
         assert subscriptions.streams == [other]
-        assert subscriptions.refused == ["binance: BTC/USDT book.20 refused: no such market"]
+        assert rig.context.refused.words == ["binance: BTC/USDT book.20 refused: no such market"]
         assert [(one.code, one.symbol) for one in rig.halts] == [("subscription_refused", "BTC/USDT")]
 
     asyncio.run(scene())
@@ -173,7 +157,7 @@ def test_a_book_removed_while_its_snapshot_is_under_way_takes_nothing() -> None:
         await subscriptions.go_on()
         subscriptions.remove(book)
         await rig.settled()
-        assert (book.verified, rig.failed, subscriptions.refused) == (False, [], [])
+        assert (book.verified, rig.failed, rig.context.refused.words) == (False, [], [])
 
     asyncio.run(scene(snapshot(100)))
     asyncio.run(scene(StreamError("no such market", permanent=True)))
@@ -184,12 +168,14 @@ def test_a_request_refused_as_a_whole_is_tried_topic_by_topic() -> None:
         rig = SubscriptionsRig()
         good, bad = rig.trades("BTC/USDT"), rig.trades("NOPE/USDT")
         subscriptions = rig.collect(good, bad)
-        rig.answer = lambda request_id: Ack(request_id, "nopeusdt@trade" not in rig.sent[-1]["params"], "no")
+        words = "2 Invalid request: invalid stream"
+        rig.answer = lambda number: Ack(number, "nopeusdt@trade" not in rig.sent[-1]["params"], words)
         await subscriptions.begin(lambda: None)
         asked = ["btcusdt@trade", "nopeusdt@trade"]
         assert [one["params"] for one in rig.sent] == [asked, asked[:1], asked[1:]]
         assert subscriptions.streams == [good]
-        assert (good.verified, subscriptions.refused) == (True, ["binance: NOPE/USDT trade refused: no"])
+        assert good.verified
+        assert rig.context.refused.words == [f"binance: NOPE/USDT trade refused: {words}"]
 
     asyncio.run(scene())
 
@@ -218,6 +204,7 @@ def test_what_is_added_is_subscribed_and_what_is_removed_is_left() -> None:
         subscriptions.remove(first)
         assert rig.is_woken
         await subscriptions.go_on()
+        await rig.settled()
         assert [(one["method"], one["params"]) for one in rig.sent[1:]] == [
             ("UNSUBSCRIBE", ["btcusdt@trade"]),
             ("SUBSCRIBE", ["ethusdt@trade"]),

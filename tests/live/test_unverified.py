@@ -33,6 +33,9 @@ class Reader:
         self.heard.append(text)
         return False
 
+    def on_unread(self, text: str, error: Exception) -> None:
+        self.heard.append((text, repr(error)))
+
     def on_sign_of_life(self) -> None:
         self.heard.append("alive")
 
@@ -165,3 +168,13 @@ def test_a_silent_book_is_stale_only_if_rest_has_another_and_nothing_came_meanwh
 
     expected = [("BTC/USD", "silent, and REST has (99.5, 1.0, 101.0, 2.0)")] if stale else []
     assert asyncio.run(scene()) == expected
+
+
+def test_a_frame_that_ccxt_cannot_read_ends_the_dial_as_it_may_be_of_a_book_that_ccxt_keeps() -> None:
+    reader = Reader()
+    one, ours, other = socket(reader)
+    one.on_unread(other, "{}", KeyError("old"))
+    assert reader.heard == []
+    one.on_unread(ours, "{}", KeyError("new"))
+    assert reader.heard[0] == ("{}", "KeyError('new')")
+    assert "ccxt could not read a frame" in str(one.failure)

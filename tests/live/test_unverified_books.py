@@ -182,7 +182,12 @@ def test_a_refusal_that_names_a_market_ends_that_one_alone() -> None:
         while len(rig.books.streams) > 1:  # noqa: ASYNC110  (nobody tells of it)
             await asyncio.sleep(0.001)
         assert [one.key.symbol for one in rig.books.streams] == [ETH]
-        assert BTC in rig.books.refused[0]
+        assert BTC in rig.rig.context.refused.words[0]
+        (again,) = rig.rig.context.refused.take_given_up([])
+        rig.books.add(again)
+        assert BTC in rig.rig.context.refused.words[0]
+        rig.take()
+        assert (again.verified, rig.rig.context.refused.words) == (True, [])
         rig.books.lose_all("stop", "")
 
     scene(work)
@@ -190,16 +195,55 @@ def test_a_refusal_that_names_a_market_ends_that_one_alone() -> None:
 
 def test_a_market_whose_book_does_not_come_is_begun_anew_and_then_done_without() -> None:
     async def work() -> None:
-        rig = Rig(BTC)
+        rig = Rig()
         await rig.books.begin(rig.up)
         for count in range(1, MOST_UNANSWERED + 1):
+            rig.take(symbol=ETH)
             rig.rig.now_s += 31.0
+            rig.take(symbol=ETH)
             await rig.books.go_on()
             assert len(rig.given_up) == min(count, MOST_UNANSWERED - 1)
             rig.socket.failure = None
         assert rig.given_up[0] == f"no_book: none of {BTC} in time"
-        assert rig.books.refused == [f"okx: {BTC} book.10 refused: no book came, {MOST_UNANSWERED} times"]
-        assert not rig.books.watching
+        assert rig.rig.context.refused.words == [
+            f"okx: {BTC} book.10 refused: no book came, {MOST_UNANSWERED} times"
+        ]
+        rig.books.lose_all("stop", "")
+
+    scene(work)
+
+
+def test_an_exchange_that_sends_no_book_at_all_does_not_serve_and_no_market_is_given_up() -> None:
+    async def work() -> None:
+        rig = Rig()
+        for count in range(1, 3 * MOST_UNANSWERED):
+            await rig.books.begin(rig.up)
+            rig.rig.now_s += 31.0
+            await rig.books.go_on()
+            assert len(rig.given_up) == count
+            assert not rig.books.serves
+            rig.books.lose_all("disconnect", "")
+            rig.socket.failure = None
+        assert rig.rig.context.refused.words == []
+        await rig.books.begin(rig.up)
+        rig.take()
+        assert rig.books.serves
+        rig.books.lose_all("stop", "")
+
+    scene(work)
+
+
+def test_access_that_is_refused_is_of_the_connection_and_ends_no_market() -> None:
+    async def work() -> None:
+        rig = Rig()
+        rig.exchange.answers = {BTC: [ccxt.RestrictedLocation("not from there")]}
+        await rig.books.begin(rig.up)
+        while not rig.given_up:  # noqa: ASYNC110  (nobody tells of it)
+            await asyncio.sleep(0.001)
+        assert rig.given_up[0].startswith("geo_blocked: ")
+        assert len(rig.books.streams) == 2
+        assert rig.rig.context.refused.words == []
+        rig.books.lose_all("stop", "")
 
     scene(work)
 

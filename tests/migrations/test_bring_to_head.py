@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,14 @@ def test_what_was_migrated_is_in_the_log_once(sqlite_engine: sa.Engine) -> None:
     (entry,) = logs
     assert (entry["event"], entry["before"], entry["after"]) == ("database.migrated", None, HEAD)
     assert "live.db" in entry["database"]
+
+
+def test_threads_of_one_program_migrate_their_databases_side_by_side(tmp_path: Path) -> None:
+    """Two bots in one process start at once, each with a database of its own."""
+    engines = [make_engine(database_url(str(tmp_path / f"{number}.db"))) for number in range(8)]
+    with ThreadPoolExecutor(len(engines)) as pool:
+        changed = list(pool.map(lambda engine: bring_to_head(engine, NAME, allow=True), engines))
+    assert changed == [True] * len(engines)
+    assert {status(engine).current for engine in engines} == {HEAD}
+    for engine in engines:
+        engine.dispose()

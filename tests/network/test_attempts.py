@@ -1,4 +1,4 @@
-"""When to try again, and when trying again is over."""
+"""When to try again: soon, later and later, or slowly where the exchange refuses; but always."""
 
 import socket
 
@@ -12,6 +12,7 @@ from collector.network.failures import MOST_SUSPICIOUS_TRIES, Failure, classify
 from collector.retry import Backoff
 
 NEVER_WAITS = Backoff(1e-9, 1e-9)
+REFUSED_WAIT_S = 600.0
 GEO_BLOCK = Failure(FailureClass.TRANSIENT, "http_451", suspicious=True)
 RESET = Failure(FailureClass.TRANSIENT, "reset")
 
@@ -20,35 +21,52 @@ def no_such_host() -> Failure:
     return classify(socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
 
 
+def made(*, host_is_known: bool = False) -> Attempts:
+    return Attempts(NEVER_WAITS, REFUSED_WAIT_S, host_is_known=host_is_known)
+
+
 def in_a_row(attempts: Attempts, failure: Failure, most: int = 100) -> int | None:
-    """Fail so often in a row; tells after how many it was over."""
-    return next((tries for tries in range(1, most + 1) if attempts.failed(failure, 0.0).is_over), None)
+    """Fail so often in a row; return after how many it is taken for a refusal."""
+    return next((tries for tries in range(1, most + 1) if attempts.failed(failure).is_refused), None)
 
 
-def test_a_geo_block_is_over_after_many_in_a_row_and_a_reset_never() -> None:
-    assert in_a_row(Attempts(NEVER_WAITS), GEO_BLOCK) == MOST_SUSPICIOUS_TRIES
-    assert in_a_row(Attempts(NEVER_WAITS), RESET) is None
+def test_a_geo_block_is_a_refusal_after_many_in_a_row_and_a_reset_never() -> None:
+    assert in_a_row(made(), GEO_BLOCK) == MOST_SUSPICIOUS_TRIES
+    assert in_a_row(made(), RESET) is None
 
 
 @pytest.mark.parametrize("between", ["another failure", "service"])
 def test_only_refusals_in_a_row_count(between: str) -> None:
-    attempts = Attempts(NEVER_WAITS)
+    attempts = made()
     assert in_a_row(attempts, GEO_BLOCK, MOST_SUSPICIOUS_TRIES - 1) is None
     if between == "service":
-        attempts.served()
+        attempts.failed(GEO_BLOCK, served_s=31.0)
+        assert in_a_row(attempts, GEO_BLOCK) == MOST_SUSPICIOUS_TRIES - 1
     else:
-        attempts.failed(RESET, 0.0)
-    assert in_a_row(attempts, GEO_BLOCK) == MOST_SUSPICIOUS_TRIES
+        attempts.failed(RESET)
+        assert in_a_row(attempts, GEO_BLOCK) == MOST_SUSPICIOUS_TRIES
 
 
-def test_a_permanent_refusal_is_over_at_once() -> None:
-    assert in_a_row(Attempts(NEVER_WAITS), Failure(FailureClass.PERMANENT, "authentication")) == 1
+def test_a_refusal_is_slow_from_the_first_is_news_once_and_never_the_end() -> None:
+    attempts, refusal = made(), Failure(FailureClass.PERMANENT, "authentication")
+    assert attempts.failed(refusal) == (REFUSED_WAIT_S, True, True)
+    for _ in range(1000):
+        assert attempts.failed(refusal) == (REFUSED_WAIT_S, True, False)
+    following = attempts.failed(RESET)
+    assert not following.is_refused
+    assert following.wait_s < 1.0
+    assert attempts.failed(refusal).is_news
 
 
-def test_a_misspelt_host_is_over_and_one_that_was_there_once_is_not() -> None:
-    assert in_a_row(Attempts(NEVER_WAITS), no_such_host()) == MOST_SUSPICIOUS_TRIES
-    assert in_a_row(Attempts(NEVER_WAITS, host_is_known=True), no_such_host()) is None
-    known = Attempts(NEVER_WAITS)
+def test_a_refusal_that_says_for_how_long_is_believed_where_that_is_longer() -> None:
+    banned = Failure(FailureClass.PERMANENT, "http_401", retry_after_s=7200.0)
+    assert made().failed(banned).wait_s == 7200.0
+
+
+def test_a_misspelt_host_is_a_refusal_and_one_that_was_there_once_is_not() -> None:
+    assert in_a_row(made(), no_such_host()) == MOST_SUSPICIOUS_TRIES
+    assert in_a_row(made(host_is_known=True), no_such_host()) is None
+    known = made()
     known.connected()
     assert in_a_row(known, no_such_host()) is None
 
@@ -62,16 +80,18 @@ def test_a_resolver_that_is_away_is_not_a_misspelt_host() -> None:
     assert classify(beneath).cause == "no_such_host"
 
 
-def test_a_connection_that_stood_long_begins_its_backoff_anew() -> None:
-    attempts = Attempts(NEVER_WAITS)
+def test_service_that_lasted_begins_the_backoff_anew_and_an_open_socket_does_not() -> None:
+    attempts = made()
     for _ in range(5):
-        attempts.failed(RESET, 1.0)
+        attempts.failed(RESET, served_s=1.0)
     assert attempts.in_a_row == 5
-    attempts.failed(RESET, 31.0)
+    attempts.failed(RESET, served_s=0.0)  # open for a day, and nothing was ever confirmed
+    assert attempts.in_a_row == 6
+    attempts.failed(RESET, served_s=31.0)
     assert attempts.in_a_row == 0
 
 
 def test_a_refusal_for_asking_too_much_waits_as_long_as_it_says() -> None:
-    attempts = Attempts(NEVER_WAITS)
-    assert attempts.failed(Failure(FailureClass.RATE_LIMIT, "http_429", 17.0), 0.0).wait_s == 17.0
-    assert attempts.failed(Failure(FailureClass.RATE_LIMIT, "close_1013"), 0.0).wait_s == LIMITED_WAIT_S
+    attempts = made()
+    assert attempts.failed(Failure(FailureClass.RATE_LIMIT, "http_429", 17.0)).wait_s == 17.0
+    assert attempts.failed(Failure(FailureClass.RATE_LIMIT, "close_1013")).wait_s == LIMITED_WAIT_S

@@ -1,7 +1,5 @@
 """The request budget: no storm, no starving, and the exchange's word counts."""
 
-import asyncio
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,20 +59,27 @@ def test_a_refusal_closes_the_door_for_as_long_as_asked() -> None:
     assert budget.wait_s(1.0) == 0.0
 
 
-def test_those_who_wait_are_served_in_order() -> None:
-    served: list[int] = []
+def test_requests_refused_together_are_one_refusal() -> None:
+    hand = Hand()
+    budget, other = Budget(6000.0, hand), Budget(6000.0, hand)
+    for _ in range(4):
+        budget.refused(7.0)
+    other.refused(7.0)
+    hand.now_s += 8.0
+    for each in (budget, other):
+        each._left, each._counted_s = 0.0, hand.now_s
+    assert budget.wait_s(50.0) == other.wait_s(50.0) == 50.0 / (6000.0 * WEIGHT_SHARE / 2.0 / 60.0)
 
-    async def ask(budget: Budget, number: int) -> None:
-        await budget.spend(100.0)
-        served.append(number)
 
-    async def everybody() -> None:
-        budget = Budget(600_000.0)  # quick enough for a test
-        budget._left = 0.0
-        await asyncio.gather(*(ask(budget, number) for number in range(10)))
-
-    asyncio.run(everybody())
-    assert served == list(range(10))
+def test_it_tells_for_how_long_it_is_closed() -> None:
+    hand = Hand()
+    budget = Budget(6000.0, hand)
+    assert budget.closed_for_s == 0.0
+    budget.refused(7.0)
+    hand.now_s += 3.0
+    assert budget.closed_for_s == 4.0
+    hand.now_s += 5.0
+    assert budget.closed_for_s == 0.0
 
 
 def test_each_refusal_halves_what_is_asked_for_and_a_long_peace_gives_it_back() -> None:

@@ -57,6 +57,7 @@ class Ear:
     downs: list[tuple[Any, str]] = field(default_factory=list)
     ups: list[Any] = field(default_factory=list)
     heartbeats: int = 0
+    unread: list[tuple[str, Exception]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)  # as ccxt's own hook is told them
 
     def reader_of(self, client: Any) -> TakeText:
@@ -72,6 +73,10 @@ class Ear:
 
     def on_up(self, client: Any) -> None:
         self.ups.append(client)
+
+    def on_unread(self, client: Any, text: str, error: Exception) -> None:
+        del client
+        self.unread.append((text, error))
 
     def on_down(self, client: Any, failure: Failure) -> None:
         self.downs.append((client, str(failure)))
@@ -291,7 +296,9 @@ def test_an_error_in_ccxts_own_handler_is_told_and_does_not_end_the_receiving() 
                     await until(lambda number=number: len(ear.frames) == number, "the next frame")
 
         asyncio.run(run())
-    assert ear.causes[:3] == ["internal_error: ccxt could not read a frame: KeyError('stumbled')"] * 3
+    assert [(text, repr(error)) for text, error in ear.unread] == [
+        ('{"topic":"x"}', "KeyError('stumbled')")
+    ] * 3
 
 
 def _stumble(*_: object) -> None:
@@ -458,6 +465,28 @@ def test_compression_is_agreed_only_if_it_is_asked_for(changed: dict[str, int], 
                 return int(await elsewhere(simulator.faults.bomb, "bybit", 1_000_000))
 
         assert asyncio.run(run()) == taken
+
+
+@pytest.mark.parametrize(("exchange", "offered"), [("bybit", False), ("okxus", True)])
+def test_compression_is_offered_where_nobody_knows_whether_the_gateway_asks_for_it(
+    exchange: str, offered: bool
+) -> None:
+    heard: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        bases = Bases(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}")
+        async with server, dialling(bases, Ear(), exchange, "spot") as ccxts:
+            dial(ccxts, bases.ws)
+            await until(lambda: heard, "the handshake")
+
+    asyncio.run(run())
+    assert ("Sec-WebSocket-Extensions: permessage-deflate" in heard[0]) is offered
 
 
 def test_a_websockets_own_ping_is_answered_and_heard() -> None:
@@ -828,13 +857,13 @@ def test_a_binance_answer_sets_off_no_snapshot_outside_our_budget(
 ) -> None:
     """In ccxt every confirmed subscription sets off a request of its own."""
     budgeted: list[float] = []
-    spend = Budget.spend
+    take = Budget.take
 
-    async def counted(budget: Budget, weight: float) -> None:
+    def counted(budget: Budget, weight: float) -> None:
         budgeted.append(weight)
-        await spend(budget, weight)
+        take(budget, weight)
 
-    monkeypatch.setattr(Budget, "spend", counted)
+    monkeypatch.setattr(Budget, "take", counted)
     asked: list[str] = []
     with collecting(
         tmp_path, "binance", [BTC, ETH], before=lambda sim: depth_requests(sim, asked)

@@ -184,19 +184,19 @@ def test_a_geo_block_in_the_handshake_looks_transient_and_is_suspicious(status: 
     failure = classify(wrapped(handshake(status)), "kraken")
     assert (failure.kind, failure.cause) == (FailureClass.TRANSIENT, f"http_{status}")
     assert failure.suspicious
-    assert not failure.stops(failures.MOST_SUSPICIOUS_TRIES - 1)
-    assert failure.stops(failures.MOST_SUSPICIOUS_TRIES)
+    assert not failure.refuses(failures.MOST_SUSPICIOUS_TRIES - 1)
+    assert failure.refuses(failures.MOST_SUSPICIOUS_TRIES)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 408, 599])
 def test_a_servers_own_trouble_is_never_final(status: int) -> None:
     failure = classify(wrapped(handshake(status)))
     assert classed(failure) == ("transient", f"http_{status}")
-    assert not failure.stops(10_000)
+    assert not failure.refuses(10_000)
 
 
-def test_what_is_permanent_stops_at_once() -> None:
-    assert classify(wrapped(handshake(401))).stops(0)
+def test_what_is_permanent_is_a_refusal_at_once() -> None:
+    assert classify(wrapped(handshake(401))).refuses(0)
 
 
 def test_suspicion_becomes_certainty_after_some_ten_minutes() -> None:

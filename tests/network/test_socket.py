@@ -15,7 +15,7 @@ from collector.exchanges.exchange import Rate
 from collector.network.failures import Failure, gone
 from collector.network.markets import Markets, Source
 from collector.network.pacing import Pacer
-from collector.network.socket import Heart, Socket
+from collector.network.socket import Heart, Pushes, Socket
 from collector.simulator import Simulator
 
 BTC = "BTC/USDT:USDT"
@@ -33,6 +33,9 @@ class WritingReader:
     def on_text(self, text: str) -> bool:
         self.frames.append(text)
         return True
+
+    def on_unread(self, text: str, error: Exception) -> None:
+        self.failures.append(f"{text}: {error!r}")
 
     def on_sign_of_life(self) -> None:
         pass
@@ -134,3 +137,37 @@ def test_silence_counts_only_where_somebody_could_answer(answer_expected: bool) 
 
     asyncio.run(scene())
     assert [one.cause for one in failures] == (["silent"] if answer_expected else [])
+
+
+@pytest.mark.parametrize(
+    ("more", "is_due", "causes"),
+    [(None, True, ["silent"]), ("before", True, []), (None, False, [])],
+    ids=["pongs alone", "data beside pongs", "nothing subscribed"],
+)
+def test_pongs_alone_are_no_life_where_the_exchange_pushes(
+    more: str | None, is_due: bool, causes: list[str]
+) -> None:
+    """The clock goes on by a second at each look, and a pong comes at each."""
+    beats: list[None] = []
+    failures: list[Failure] = []
+    since: list[float] = []
+
+    async def beat() -> bool:
+        beats.append(None)
+        if more is not None:
+            heart.heard()
+        heart.ponged()
+        heart.heard()  # as for every frame, once it was read
+        return True
+
+    async def scene() -> None:
+        watching = asyncio.create_task(heart.watch(failures.append))
+        await until(lambda: failures or len(beats) >= 20)
+        watching.cancel()
+
+    seconds = count()
+    heart = Heart(0.001, beat, lambda: float(next(seconds)), Pushes(10.0, lambda: is_due, since.append))
+    asyncio.run(scene())
+    assert [one.cause for one in failures] == causes
+    assert len(since) == len(causes)
+    assert all(one > 10.0 for one in since)

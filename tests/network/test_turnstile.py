@@ -105,6 +105,17 @@ def test_a_closed_door_lets_nobody_go_before_its_time() -> None:
     assert (turnstile.begin_s(waiting), turnstile.closed_for_s) == (0.0, 0.0)
 
 
+def test_turns_taken_before_a_pause_are_begun_at_the_usual_pace_when_it_is_over() -> None:
+    """A 429 comes while others wait for their turn: they must not all go at the moment that it ends."""
+    world = World(Rate(100, 10.0), Rate(5, 1.0))
+    world.turnstile.close_for(30.0)
+    world.run({number: iter([(0.1, 0.1)]) for number in range(20)})
+    assert len(world.began) == 20
+    assert min(world.began) == 130.0
+    assert most_within(world.began, 1.0) == 5
+    assert max(world.began) == 133.0
+
+
 def test_one_who_stops_waiting_gives_up_his_place_alone() -> None:
     now_s = 100.0
     turnstile = Turnstile(Rate(1, 10.0), Rate(9, 1.0), lambda: now_s)

@@ -163,7 +163,9 @@ def test_a_bar_at_its_bounds_is_a_bar(path: Path, change: str) -> None:
     assert found(path) == []
 
 
-@pytest.mark.parametrize(("interval", "off"), [("1h", True), ("1d", True), ("1m", False), ("1w", False)])
+@pytest.mark.parametrize(
+    ("interval", "off"), [("1h", True), ("1d", True), ("1m", False), ("1w", False), ("15d", False)]
+)
 def test_a_bar_begins_at_a_multiple_of_its_interval_where_that_is_fixed(
     path: Path, interval: str, off: bool
 ) -> None:

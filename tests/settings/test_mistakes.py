@@ -317,6 +317,18 @@ def test_one_mistake_of_an_exchange_has_one_message(problems: Problems, lines: s
     ]
 
 
+def test_one_address_of_binance_takes_markets_of_one_kind(problems: Problems) -> None:
+    text = (
+        "exchanges:\n  binance:\n    symbols: [BTC/USDT{more}]\n"
+        "    endpoints: {{ws: 'wss://data-stream.binance.vision/ws'}}\n"
+    )
+    (problem,) = problems(text.format(more=", ETH/USDT:USDT"))
+    assert problem.endswith(
+        "exchanges.binance.endpoints.ws: found 'wss://data-stream.binance.vision/ws', one address, "
+        "but markets of spot and linear, expected one kind"
+    )
+
+
 def test_an_unknown_exchange_is_told_the_nearest(problems: Problems) -> None:
     assert problems("exchanges: {bybitt: {symbols: [A]}}") == [
         (

@@ -41,6 +41,19 @@ def made_bybit_deep(folder: Path) -> tuple[Path, list[str]]:
     return path, DEEP().frames
 
 
+def raw_binance_linear(folder: Path) -> tuple[Path, list[str]]:
+    """Write JSON lines of frames without the wrapping of a combined stream, and answers of REST."""
+    path, rows = folder / "raw.jsonl", []
+    for at_ns, text in BINANCE().texts:
+        row: dict[str, Any] = {"t": "recv", "conn": "1", "ts": at_ns / 1e9}
+        if "lastUpdateId" in text:
+            row |= {"t": "http", "url": "https://fapi.binance.com/fapi/v1/depth?symbol=BTCUSDT"}
+        data = text[text.index('"data":') + 7 : -1] if "stream" in text else text
+        rows.append(json.dumps(row | {"data": data}))
+    path.write_text("\n".join(rows), encoding="utf-8")
+    return path, BINANCE().frames
+
+
 def made_binance_linear(folder: Path) -> tuple[Path, list[str]]:
     """Write `<nanoseconds> <frame>` lines, packed, the answer of REST among them."""
     path = folder / "usdm.gz"

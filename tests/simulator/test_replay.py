@@ -34,6 +34,7 @@ from recording_files import (
     made_bybit_deep,
     made_bybit_spot,
     made_kraken_book,
+    raw_binance_linear,
     recorded_binance_linear,
     recorded_bybit_deep,
     recorded_bybit_spot,
@@ -110,6 +111,7 @@ def test_a_late_subscriber_gets_the_book_of_that_position(
     ("recording", "is_fetched_first"),
     [
         pytest.param(made_binance_linear, True, id="made"),
+        pytest.param(raw_binance_linear, True, id="raw"),
         *where_recorded(
             pytest.param(thinned_binance_linear, True, id="recorded"),
             pytest.param(recorded_binance_linear, False, id="recorded, long", marks=pytest.mark.proof),

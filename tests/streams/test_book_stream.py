@@ -1,57 +1,21 @@
 """One stream from messages to rows, counts and segments."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from collector.book.bridged import BridgedBook
 from collector.book.verified import Did, VerifiedBook, WholeBooks
-from collector.buffer.buffer import Buffer
-from collector.events.batch import EXCHANGE_MS, INT_COLUMNS, Liveness, StreamKey
-from collector.events.bus import EventBus
+from collector.events.batch import EXCHANGE_MS, INT_COLUMNS, Liveness
 from collector.events.market import L2Update
 from collector.events.messages import Delta, Side, Snapshot, TradeMessage
-from collector.events.notices import SegmentChanged, StreamNow
+from collector.events.notices import StreamNow
 from collector.exchanges.binance.rule import SpotContinuity, UsdmContinuity
-from collector.exchanges.bybit.rule import Continuity
 from collector.exchanges.okx.rule import PreviousSequence
-from collector.ids import SegmentIds
-from collector.streams.book_stream import BookStream
-from collector.streams.stream import Outlet, Topic
 
-KEY = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
-TOPIC = "orderbook.50.BTCUSDT"
-
-
-class Rig:
-    def __init__(self, max_rows: int = 100, book: VerifiedBook | None = None) -> None:
-        self.buffer = Buffer(levels_per_row=1, max_rows=max_rows, flush_rows=1000)
-        self.notices: list[SegmentChanged] = []
-        self.events = events = EventBus()
-        events.attach(SegmentChanged, self.notices.append)
-        self.stream = BookStream(
-            KEY,
-            Topic(TOPIC, TOPIC, "BTCUSDT", "linear", 50),
-            Outlet(self.buffer, events, SegmentIds().next),
-            VerifiedBook(Continuity(), 50) if book is None else book,
-            levels_per_row=1,
-        )
-        self.now_ns = 0
-
-    def snapshot(self, sequence: int) -> None:
-        self.take(Snapshot(TOPIC, sequence, 1, [(100.0, 1.0)], [(101.0, 1.0)]))
-
-    def delta(self, sequence: int) -> None:
-        self.take(Delta(TOPIC, sequence, 1, [(100.0, float(sequence))], []))
-
-    def take(self, message: Snapshot | Delta) -> None:
-        self.now_ns += 10
-        self.stream.take(message, self.now_ns, Liveness(self.now_ns))
-
-    def settled(self) -> tuple[int, int, int, int, dict[str, int]]:
-        """Return received, rows, merged, dropped, rejected; the identity must hold."""
-        batch = self.buffer.swap()
-        counts = batch.counts[0]
-        assert counts.received == batch.rows + counts.merged + counts.dropped + sum(counts.rejected.values())
-        return counts.received, batch.rows, counts.merged, counts.dropped, counts.rejected
+sys.path.insert(0, str(Path(__file__).parent))
+from book_rig import KEY, TOPIC, Rig, told
 
 
 def test_each_message_is_settled_exactly_once() -> None:
@@ -175,68 +139,6 @@ def test_a_book_opened_by_rest_is_dated_by_the_last_update_that_is_in_it(snapsho
     assert list(stored[EXCHANGE_MS::INT_COLUMNS]) == [2_000, 3_000]
     assert [(one.sequence, one.exchange_ms) for one in updates] == [(11, 2_000), (12, 3_000)]
     assert rig.stream.glance().exchange_ms == 3_000
-
-
-def pair(rig: Rig) -> tuple[BookStream, BookStream]:
-    """Return the stream of the rig, and one that follows beside it and stores nothing."""
-    outlet = Outlet(rig.buffer, rig.events, SegmentIds().next)
-    place = Topic(TOPIC, TOPIC, "BTCUSDT", "linear", 50)
-    book = VerifiedBook(Continuity(), 50)
-    return rig.stream, BookStream(KEY, place, outlet, book, levels_per_row=1, standby=True)
-
-
-def told(sequence: int, size: float = 1.0) -> Snapshot:
-    return Snapshot(TOPIC, sequence, 1, [(100.0, size)], [(101.0, 1.0)])
-
-
-def test_a_second_stream_goes_on_with_the_segment_once_both_books_stand_at_the_same_update() -> None:
-    rig = Rig()
-    old, new = pair(rig)
-    live = Liveness(5)
-    old.take(told(5), 10, live)
-    assert not new.take_over(old, live)  # it has no book
-    new.take(told(6), 11, live)
-    assert not new.take_over(old, live)  # its book stands elsewhere
-    old.take(told(6), 12, live)
-    assert new.take_over(old, live)
-    old.take(told(7), 13, live)
-    new.take(Delta(TOPIC, 7, 1, [(100.0, 2.0)], []), 14, live)
-    batch = rig.buffer.swap()
-    assert (batch.rows, batch.counts[0].merged) == (3, 2)
-    assert len(batch.opened) == 1
-    assert not batch.closed
-    assert rig.notices[-1].verified
-
-
-def test_books_without_numbers_stand_at_the_same_update_when_their_levels_do() -> None:
-    rig = Rig()
-    rule = WholeBooks("none", ids_grow=False)
-    outlet = Outlet(rig.buffer, rig.events, SegmentIds().next)
-    topic = Topic(TOPIC, TOPIC, "BTCUSDT", "spot", 50)
-    old, new = (
-        BookStream(KEY, topic, outlet, VerifiedBook(rule, 50), levels_per_row=1, standby=standby)
-        for standby in (False, True)
-    )
-    live = Liveness(5)
-    old.take(Snapshot(TOPIC, None, 1, [(100.0, 1.0)], [(101.0, 1.0)]), 10, live)
-    new.take(Snapshot(TOPIC, None, 1, [(100.0, 2.0)], [(101.0, 1.0)]), 11, live)
-    assert not new.take_over(old, live)
-    new.take(Snapshot(TOPIC, None, 1, [(100.0, 1.0)], [(101.0, 1.0)]), 12, live)
-    assert new.take_over(old, live)
-
-
-def test_one_that_never_stood_where_the_other_did_begins_a_segment_of_its_own() -> None:
-    rig = Rig()
-    old, new = pair(rig)
-    live = Liveness(5)
-    old.take(told(5), 10, live)
-    new.take(told(9), 11, live)
-    new.stand_in(old, 12)
-    new.take(told(10), 13, live)
-    old.take(told(6), 14, live)
-    batch = rig.buffer.swap()
-    assert [(one.cause, one.alive_until_ns) for one in batch.closed] == [("replaced", 12)]
-    assert (batch.rows, len(batch.opened)) == (2, 2)
 
 
 def test_a_stream_shows_itself_as_it_stands() -> None:

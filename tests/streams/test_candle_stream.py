@@ -125,10 +125,11 @@ def test_the_new_connection_takes_over_where_both_were_told_the_same() -> None:
     rig = OutletRig()
     old, new = stream(rig), stream(rig, standby=True)
     rig.take(old, bar())
+    new.follow(old, rig.liveness)
     rig.take(new, bar(close=100.5))
-    assert not new.take_over(old, rig.liveness)
+    assert not new.in_step()
     rig.take(old, bar(close=100.5))
-    assert new.take_over(old, rig.liveness)
+    assert new.in_step()
     rig.take(new, bar(close=100.5, confirmed=True))
     rig.take(old, bar(close=100.5, confirmed=True))
     assert told(rig) == [(0, 101.0, False), (0, 100.5, False), (0, 100.5, True)]

@@ -49,6 +49,9 @@ class Desk(OutletRig):
     def _on_doubt(self, stream: Stream, outcome: Outcome) -> None:
         self.broken.append((stream.topic.name, outcome.reason))
 
+    def on_pong(self) -> None:
+        pass
+
     def on_mistake(self, what: str) -> None:
         self.mistakes.append(what)
 

@@ -164,51 +164,102 @@ class TestReplacement:
         rig = OutletRig()
         old, new = stream(rig, numbered=numbered), stream(rig, numbered=numbered, standby=True)
         old.subscribed(rig.now_ns, rig.liveness)
+        new.follow(old, rig.liveness)
         return rig, old, new
 
+    def left(self, rig: OutletRig, old: TradeStream) -> None:
+        old.lose("stop", "", rig.now_ns)
+        old.leave()
+
     @pytest.mark.parametrize("numbered", [True, False])
-    def test_the_new_one_takes_over_once_the_old_one_has_what_it_saw(self, numbered: bool) -> None:
+    def test_the_new_one_goes_on_once_the_old_one_has_what_it_saw(self, numbered: bool) -> None:
         rig, old, new = self.pair(numbered=numbered)
-        rig.take(old, trade(1))
+        one = trade if numbered else lambda number: text_id(str(number))
+        rig.take(old, one(1))
         new.subscribed(rig.now_ns, rig.liveness)
-        rig.take(new, trade(2))
-        assert not new.take_over(old, rig.liveness)  # 2 is not stored yet
-        rig.take(old, trade(2), trade(3))
-        assert new.take_over(old, rig.liveness)
-        rig.take(new, trade(3), trade(4))
-        rig.take(old, trade(4))
+        rig.take(new, one(3))
+        assert not new.in_step()  # 2 is not stored yet
+        rig.take(old, one(2), one(3))
+        assert new.in_step()
+        rig.take(new, one(4))
+        rig.take(old, one(4))
+        self.left(rig, old)
+        rig.take(new, one(5))
+        rig.take(old, one(5))
         batch = rig.swap()
-        assert batch.trades.ids == ["1", "2", "3", "4"]
+        assert batch.trades.ids == ["1", "2", "3", "4", "5"]
+        assert (batch.counts[0].merged, batch.counts[0].rejected) == (2, {"unsynced": 1})
         assert len(batch.opened) == 1
         assert not rig.causes()
+
+    def test_a_trade_that_the_old_one_never_brought_is_stored_when_it_dies(self) -> None:
+        rig, old, new = self.pair()
+        rig.take(old, trade(1))
+        new.subscribed(rig.now_ns, rig.liveness)
+        rig.take(new, trade(3), trade(4))
+        old.lose("disconnect", "reset", rig.now_ns)
+        batch = rig.swap()
+        assert batch.trades.ids == ["1", "3", "4"]
+        assert batch.counts[0].merged == 0
+        assert rig.causes() == ["disconnect"]
+        (closed,), (_, opened) = batch.closed, batch.opened
+        assert closed.alive_until_ns == opened.start_ns
 
     def test_a_trade_that_neither_saw_shows_after_it_as_well(self) -> None:
         rig, old, new = self.pair()
         rig.take(old, trade(1))
         new.subscribed(rig.now_ns, rig.liveness)
         rig.pass_time(3.0)
-        assert new.take_over(old, rig.liveness)
+        assert new.in_step()
+        self.left(rig, old)
         rig.take(new, trade(3))
         assert rig.causes() == ["sequence_gap"]
 
-    def test_in_a_quiet_market_it_takes_over_after_a_while(self) -> None:
+    def test_in_a_quiet_market_it_goes_on_after_a_while(self) -> None:
         rig, old, new = self.pair()
         rig.take(old, trade(1))
-        assert not new.take_over(old, rig.liveness)  # not confirmed
+        assert not new.in_step()  # not confirmed
         new.subscribed(rig.now_ns, rig.liveness)
-        assert not new.take_over(old, rig.liveness)
+        assert not new.in_step()
         rig.pass_time(3.0)
-        assert new.take_over(old, rig.liveness)
+        assert new.in_step()
+        self.left(rig, old)
         rig.take(new, trade(2))
         assert rig.swap().trades.ids == ["1", "2"]
         assert not rig.causes()
 
     def test_if_nothing_else_helps_it_stands_in_with_a_segment_of_its_own(self) -> None:
-        rig, old, new = self.pair()
+        rig, _, new = self.pair()
         new.subscribed(rig.now_ns, rig.liveness)
-        new.stand_in(old, rig.now_ns)
+        new.stand_in(rig.now_ns)
         assert rig.causes() == ["replaced"]
         assert len(rig.swap().opened) == 2
+
+    @pytest.mark.parametrize("is_new_first", [True, False])
+    def test_whichever_is_confirmed_first_after_both_were_lost_stores(self, is_new_first: bool) -> None:
+        rig, old, new = self.pair()
+        old.lose("disconnect", "reset", rig.now_ns)
+        first, second = (new, old) if is_new_first else (old, new)
+        first.subscribed(rig.now_ns, rig.liveness)
+        second.subscribed(rig.now_ns, rig.liveness)
+        rig.take(first, trade(7))
+        rig.take(second, trade(7))
+        batch = rig.swap()
+        assert (batch.trades.ids, batch.counts[0].merged, len(batch.opened)) == (["7"], 1, 2)
+
+    def test_what_had_no_room_is_stored_when_the_other_brings_it_and_there_is(self) -> None:
+        rig = OutletRig(max_rows=1)
+        old, new = stream(rig), stream(rig, standby=True)
+        old.subscribed(rig.now_ns, rig.liveness)
+        new.follow(old, rig.liveness)
+        new.subscribed(rig.now_ns, rig.liveness)
+        rig.take(old, trade(1))
+        rig.take(new, trade(1))
+        rig.take(old, trade(2))
+        counts = rig.swap().counts[0]
+        assert (counts.merged, counts.dropped) == (1, 1)
+        rig.take(new, trade(2))
+        assert rig.swap().trades.ids == ["2"]
 
 
 def test_a_bot_hears_each_trade_once() -> None:
@@ -241,6 +292,7 @@ def test_an_id_that_stands_for_no_trade_is_counted_as_that_and_the_ids_go_on() -
     one, other = stream(rig), stream(rig, standby=True)
     one.subscribed(rig.now_ns, rig.liveness)
     other.subscribed(rig.now_ns, rig.liveness)
+    other.follow(one, rig.liveness)
     rig.listen()
     none = TradeMessage(
         TOPIC, "2", NOW_NS // 10**6, 0.0, 0.0, Side.SELL, marked="NA", number=2, is_placeholder=True
@@ -248,10 +300,10 @@ def test_an_id_that_stands_for_no_trade_is_counted_as_that_and_the_ids_go_on() -
     for told in (trade(1), none):
         rig.take(one, told)
         rig.take(other, told)
-    assert other.take_over(one, rig.liveness)  # both stand at it
+    assert other.in_step()  # both stand at it
     rig.take(other, trade(3))
     batch = rig.swap()
-    assert batch.counts[0].rejected == {"not_a_trade": 1}
+    assert (batch.counts[0].rejected, batch.counts[0].merged) == ({"not_a_trade": 1}, 2)
     assert batch.trades.ids == ["1", "3"]
     assert [one.trade_id for one in rig.trades] == ["1", "3"]
     assert rig.causes() == []

@@ -227,3 +227,15 @@ def test_a_market_at_several_depths_and_intervals_at_once(tmp_path: Path, market
         for symbol in rig.symbols:
             assert all(written[symbol, channel] > 0 for channel in channels)
             assert not rig.missing(symbol)
+
+
+def test_every_interval_of_a_market_is_collected_where_a_connection_takes_one(tmp_path: Path) -> None:
+    channels = ("trade", "ohlcv.1m", "ohlcv.5m", "ohlcv.1h")
+    with collecting(tmp_path / "live.db", KRAKEN, *channels) as rig:
+        assert len(rig.simulator.connections("kraken")) == 3
+        report = rig.stop()
+        assert not report.problems
+        for symbol in rig.symbols:
+            for channel in channels:
+                (segment,) = rig.segments(symbol, channel)
+                assert segment["end_cause"] == "stop"

@@ -1,9 +1,12 @@
 """A running collector shown as it stands: what the live table, a dashboard and a watchdog read."""
 
 import sys
+import threading
 from pathlib import Path
 
+from collector.app.collector import Collector
 from collector.app.view import StreamView
+from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import BTC, ETH, Rig, running, stop_and_check, wait_until
@@ -64,3 +67,33 @@ def test_a_view_shows_a_stream_without_a_connection_as_down(tmp_path: Path) -> N
         assert shown.last_cause == "disconnect"
         assert shown.glance is not None
         assert shown.glance.bid is None
+
+
+def test_whoever_looks_while_it_stops_is_answered(tmp_path: Path) -> None:
+    """A table or a watchdog of another thread looks at any moment, also while the loop is being closed."""
+    raised: list[BaseException] = []
+
+    def look_on(collector: Collector, over: threading.Event) -> None:
+        try:
+            while not over.is_set():
+                collector.view()
+        except BaseException as error:  # noqa: BLE001  (the test looks)
+            raised.append(error)
+
+    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=50.0) as simulator:
+        for turn in range(5):
+            rig = Rig(simulator, str(tmp_path / f"{turn}.db"), [BTC])
+            over = threading.Event()
+            lookers = [threading.Thread(target=look_on, args=(rig.collector, over)) for _ in range(3)]
+            rig.collector.start()
+            try:
+                for looker in lookers:
+                    looker.start()
+                rig.wait_until_verified()
+            finally:
+                report = rig.collector.stop()
+                over.set()
+                for looker in lookers:
+                    looker.join(60.0)
+            assert report.good
+    assert raised == []

@@ -21,16 +21,26 @@ def status(
 
     Example: python run.py status --db ./demo.db --json
     """
-    from collector.query import sessions  # noqa: PLC0415
+    from collector.query import (  # noqa: PLC0415
+        missing,
+        nothing_yet,
+        sessions,
+    )
     from collector.query import status as read  # noqa: PLC0415
 
-    streams = read(db, table_name=table)
+    absent = dict.fromkeys(map(tuple, missing(db, table_name=table)))
+    known = {tuple(_names(one)): one for one in read(db, table_name=table)}
+    known |= {key: nothing_yet(key) for key in absent if key not in known}
+    streams = [{**one, "missing": key in absent} for key, one in known.items()]
     if as_json:
         print(json.dumps(streams))
         return 0
     shown = [one for one in streams if one["symbol"] != UNKNOWN or one["received"]]
-    rows = [[*_names(one), *(f"{one[term]:,}" for term in TERMS), _reasons(one)] for one in shown]
+    rows = [[*_names(one), *(f"{one[term]:,}" for term in TERMS), _remark(one)] for one in shown]
     print_table(("exchange", "symbol", "channel", *HEADINGS, ""), rows, left=3)
+    if absent:
+        count = len(absent)
+        print(f"{count} stream{'s'[: count != 1]} configured and not collected: marked `missing` above")
     print(_session_text(sessions(db, table_name=table)))
     return 0
 
@@ -39,8 +49,10 @@ def _names(stream: Mapping[str, Any]) -> list[str]:
     return [stream["exchange"], stream["symbol"], stream["channel"]]
 
 
-def _reasons(stream: Mapping[str, Any]) -> str:
-    return " ".join(f"{reason}={count:,}" for reason, count in sorted(stream["reasons"].items()))
+def _remark(stream: Mapping[str, Any]) -> str:
+    """Return why events were rejected, after a word where the last session has nothing of the stream."""
+    reasons = [f"{reason}={count:,}" for reason, count in sorted(stream["reasons"].items())]
+    return " ".join([*(["missing"] if stream["missing"] else []), *reasons])
 
 
 def _session_text(sessions: Sequence[Mapping[str, Any]]) -> str:

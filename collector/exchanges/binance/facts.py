@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from collector.events import OHLCV, Channel
+from collector.events import BBO, OHLCV, Channel
 from collector.exchanges.binance import topics
 from collector.exchanges.exchange import (
     Addresses,
@@ -15,7 +15,9 @@ from collector.exchanges.exchange import (
     MarketKind,
     Past,
     Rate,
+    RefusalWords,
     Rest,
+    RestCheck,
     RestSnapshot,
     Topics,
     Urls,
@@ -58,6 +60,25 @@ def _read_snapshot(text: str, topic: str) -> "Snapshot":
     from collector.exchanges.binance.frames import read_snapshot  # noqa: PLC0415  (on first use)
 
     return read_snapshot(text, topic)
+
+
+def _best_prices_request(market_id: str, kind: MarketKind, channel: str) -> RestSnapshot | None:
+    """Describe the request for the best prices. It weighs 2 for one market; books are compared by `rest`.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints and
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api, both under
+    "Symbol Order Book Ticker".
+    """
+    if channel != BBO:
+        return None
+    method = "publicGetTickerBookTicker" if kind == "spot" else "fapiPublicGetTickerBookTicker"
+    return RestSnapshot(method, {"symbol": market_id}, 2.0)
+
+
+def _read_best_prices(text: str, topic: str) -> "Snapshot":
+    from collector.exchanges.binance.frames import read_best_prices  # noqa: PLC0415  (on first use)
+
+    return read_best_prices(text, topic)
 
 
 def _urls(spot_rest: str, linear_rest: str, spot_ws: str, linear_ws: str) -> Urls:
@@ -105,9 +126,9 @@ BINANCE = Exchange(
         },
         replaced=_urls("{rest}", "{rest}", "{ws}/stream/ws", "{ws}/fut"),
         ccxt_rest={"public": "{rest}/api/v3", "fapiPublic": "{rest}/fapi/v1", "dapiPublic": "{rest}/dapi/v1"},
-        # ccxt takes every address with "/stream" in it for spot.
         ccxt_ws={"spot": "{ws}/stream/ws", "linear": "{ws}/fut/ws"},
-        ws_base_never_holds="/stream",
+        # Both paths take subscriptions; what comes from `/stream` is wrapped with the stream's name.
+        whole_ws_ends=("/ws", "/stream"),
         ccxt_urls_key={"live": "api", "testnet": "test", "demo": "demo"},
         # https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
         index=lambda kind, channel: int(kind == "linear" and Channel.of(channel).family == OHLCV),
@@ -137,6 +158,8 @@ BINANCE = Exchange(
         depth=lambda kind, depth: min(max(depth, LEAST_REST_DEPTH), SNAPSHOT_DEPTHS[kind][-1]),
         weight_a_minute=WEIGHT_A_MINUTE,
     ),
+    check=RestCheck(_best_prices_request, _read_best_prices, WEIGHT_A_MINUTE),
+    sends_state=False,  # a subscription brings nothing: `bookTicker` begins with the next change
     # Of the addresses of SNAPSHOT_DEPTHS, "Compressed/Aggregate trades list" and "Kline/Candlestick data".
     # How far back is not documented. Single trades (`historicalTrades`) need a key. Bars of USD-M weigh 1
     # below 100 rows, 2 below 500, 5 up to 1000, then 10.
@@ -163,6 +186,12 @@ BINANCE = Exchange(
         403: HttpMeaning("rate_limit", suspicious=True),
         418: HttpMeaning("rate_limit", retry_after_s=120.0),
     },
+    # https://developers.binance.com/docs/binance-spot-api-docs/errors: 10xx are the server's and the
+    # network's, 11xx faults of the request; 0 to 3 of ".../web-socket-streams", "Error Messages".
+    refusals=RefusalWords(
+        passing=("-1000", "-1001", "-1003", "-1004", "-1006", "-1007", "-1008", "-1015", "-1016", "-1034"),
+        permanent=("0", "1", "2", "3", "-1100", "-1101", "-1102", "-1120", "-1121", "-1122", "-1130"),
+    ),
     credential_question=CredentialQuestion(
         "private_get_account", lambda answer: not answer.get("canTrade", False)
     ),

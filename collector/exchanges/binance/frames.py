@@ -1,12 +1,12 @@
 """Read Binance's frames: market data raw or in a combined stream, answers to requests, and the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from collector.errors import FrameError
 from collector.events import Ack, Message, Other, Snapshot, Status
-from collector.exchanges.binance.market_data import READERS, read_rest_book, read_top
+from collector.exchanges.binance.market_data import READERS, read_rest_book, read_rest_top, read_top
 
 EVENT_PREFIX = '{"e":"'
 TOP_PREFIX = '{"u":'
@@ -47,8 +47,17 @@ def read_frame(text: str) -> Sequence[Message]:
 
 def read_snapshot(text: str, topic: str) -> Snapshot:
     """Map the answer of REST to a request for a book: it names no market, so the topic is given."""
+    return _of_rest(read_rest_book, text, topic)
+
+
+def read_best_prices(text: str, topic: str) -> Snapshot:
+    """Map the answer of REST to a request for the best prices."""
+    return _of_rest(read_rest_top, text, topic)
+
+
+def _of_rest(read: Callable[[str, str], Snapshot], text: str, topic: str) -> Snapshot:
     try:
-        return read_rest_book(text, topic)
+        return read(text, topic)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise FrameError("malformed", str(error)) from error
 

@@ -48,6 +48,13 @@ class _RestBook(msgspec.Struct, gc=False):
     transaction_ms: int | None = field(name="T", default=None)
 
 
+class _RestTop(msgspec.Struct, gc=False):
+    bid_price: float = field(name="bidPrice")
+    bid_size: float = field(name="bidQty")
+    ask_price: float = field(name="askPrice")
+    ask_size: float = field(name="askQty")
+
+
 class _Top(msgspec.Struct, gc=False):
     symbol: str = field(name="s")
     update: int = field(name="u")
@@ -93,6 +100,7 @@ class _Kline(msgspec.Struct, gc=False):
 # Prices and sizes come as text: read as floats without a Python object for each (strict=False).
 _depth_decoder = msgspec.json.Decoder(_Depth, strict=False)
 _rest_book_decoder = msgspec.json.Decoder(_RestBook, strict=False)
+_rest_top_decoder = msgspec.json.Decoder(_RestTop, strict=False)
 _top_decoder = msgspec.json.Decoder(_Top, strict=False)
 _trade_decoder = msgspec.json.Decoder(_Trade, strict=False)
 _aggregate_decoder = msgspec.json.Decoder(_Aggregate, strict=False)
@@ -106,6 +114,14 @@ def read_rest_book(text: str, topic: str) -> Snapshot:
     if book.transaction_ms is not None:
         check_whole("T", book.transaction_ms)
     return Snapshot(topic, book.update, book.transaction_ms, book.bids, book.asks)
+
+
+def read_rest_top(text: str, topic: str) -> Snapshot:
+    """Read the best bid and ask of REST; a side that is empty has a price of 0."""
+    top = _rest_top_decoder.decode(text)
+    bids = [(top.bid_price, top.bid_size)] if top.bid_price else []
+    asks = [(top.ask_price, top.ask_size)] if top.ask_price else []
+    return Snapshot(topic, None, None, bids, asks)
 
 
 def read_depth(text: str) -> Delta:

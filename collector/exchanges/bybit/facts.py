@@ -1,7 +1,9 @@
 """State the facts of Bybit v5: spot and USDT perpetuals."""
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from collector.events import Channel
 from collector.exchanges.bybit import topics
 from collector.exchanges.exchange import (
     KINDS,
@@ -10,13 +12,20 @@ from collector.exchanges.exchange import (
     Exchange,
     History,
     HttpMeaning,
+    MarketKind,
     Past,
     Rate,
+    RefusalWords,
+    RestCheck,
+    RestSnapshot,
     Topics,
     Urls,
     WebsocketLimits,
     requests_of,
 )
+
+if TYPE_CHECKING:
+    from collector.events import Snapshot
 
 
 def _urls(rest: str, ws: str) -> Urls:
@@ -37,6 +46,22 @@ def _newest_trades(rows: int) -> Past:
     """Describe trades: REST has the newest only, and takes neither an id nor a time."""
     method = "public_get_v5_market_recent_trade"
     return Past(method, rows, 1.0, _PER_ADDRESS, paging=None, newest_rows=rows, id_kind="trade")
+
+
+_MOST_REST_LEVELS = {"spot": 200, "linear": 500}
+
+
+def _book_request(market_id: str, kind: MarketKind, channel: str) -> RestSnapshot:
+    """Describe the request for a book. https://bybit-exchange.github.io/docs/v5/market/orderbook."""
+    levels = min(Channel.of(channel).depth, _MOST_REST_LEVELS[kind])
+    params = {"category": kind, "symbol": market_id, "limit": str(levels)}
+    return RestSnapshot("public_get_v5_market_orderbook", params, 1.0)
+
+
+def _read_book(text: str, topic: str) -> "Snapshot":
+    from collector.exchanges.bybit.frames import read_rest_book  # noqa: PLC0415  (on first use)
+
+    return read_rest_book(text, topic)
 
 
 BYBIT = Exchange(
@@ -82,6 +107,10 @@ BYBIT = Exchange(
         unsubscribe=topics.unsubscribe,
         ping=topics.ping,
     ),
+    # A subscription brings the state too, but the updates between leaving and joining are missed.
+    check=RestCheck(
+        _book_request, _read_book, dict.fromkeys(KINDS, _PER_ADDRESS.most / _PER_ADDRESS.span_s * 60.0)
+    ),
     history=History(
         # https://bybit-exchange.github.io/docs/v5/market/recent-trade
         trades={"spot": _newest_trades(60), "linear": _newest_trades(1000)},
@@ -100,6 +129,13 @@ BYBIT = Exchange(
     # https://bybit-exchange.github.io/docs/v5/rate-limit and /v5/error: 403 is too many requests of one
     # address, to be left alone for ten minutes at least; or an address in the US, hence suspicious.
     http_meanings={403: HttpMeaning("rate_limit", suspicious=True, retry_after_s=600.0)},
+    # No page has all the words. Clients report `error:handler not found,topic:...` for a topic or a market
+    # that is not there, and `Invalid symbol :[...]`; https://bybit-exchange.github.io/docs/v5/error has
+    # those that pass.
+    refusals=RefusalWords(
+        passing=("too many visits", "frequency protection", "restarting", "system busy"),
+        permanent=("handler not found", "invalid symbol", "args size"),
+    ),
     credential_question=CredentialQuestion(
         "private_get_v5_user_query_api", lambda answer: bool(answer["result"].get("readOnly"))
     ),

@@ -1,22 +1,46 @@
 """State the facts of Kraken's spot market, websocket v2."""
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from collector.events import Channel
 from collector.exchanges.exchange import (
     Addresses,
     CredentialQuestion,
     Exchange,
     History,
+    MarketKind,
     Past,
     Rate,
+    RefusalWords,
+    RestCheck,
+    RestSnapshot,
     Topics,
     Urls,
     WebsocketLimits,
 )
 from collector.exchanges.kraken import topics
 
+if TYPE_CHECKING:
+    from collector.events import Snapshot
+
 # As ccxt asks, which found one call a second to be too many.
 _PER_ADDRESS = Rate(1, 1.2)
+
+_MOST_REST_LEVELS = 500
+
+
+def _depth_request(market_id: str, _kind: MarketKind, channel: str) -> RestSnapshot:
+    """Describe the request for a book. https://docs.kraken.com/api/docs/rest-api/get-order-book."""
+    levels = min(Channel.of(channel).depth, _MOST_REST_LEVELS)
+    return RestSnapshot("publicGetDepth", {"pair": market_id, "count": str(levels)}, 1.0)
+
+
+def _read_book(text: str, topic: str) -> "Snapshot":
+    from collector.exchanges.kraken.frames import read_rest_book  # noqa: PLC0415  (on first use)
+
+    return read_rest_book(text, topic)
+
 
 KRAKEN = Exchange(
     name="kraken",
@@ -42,11 +66,20 @@ KRAKEN = Exchange(
     topics=Topics(
         topic=topics.topic,
         route=topics.route,
+        one_a_connection=topics.one_a_connection,
         requests=topics.requests,
         subscribe=topics.subscribe,
         unsubscribe=topics.unsubscribe,
         ping=topics.ping,
         answers_each=True,
+    ),
+    # Its sizes have three decimals. A subscription brings the state too, but no number by which the changes
+    # between leaving and joining would show.
+    check=RestCheck(
+        _depth_request,
+        _read_book,
+        {"spot": _PER_ADDRESS.most / _PER_ADDRESS.span_s * 60.0},
+        size_step=0.001,
     ),
     # https://docs.kraken.com/exchange/guides/general/historical-data: 1000 trades a call, paged by `since`
     # in nanoseconds; https://support.kraken.com/hc/en-us/articles/218198197: all that there ever were. Bars
@@ -55,12 +88,30 @@ KRAKEN = Exchange(
         trades={"spot": Past("public_get_trades", 1000, 1.0, _PER_ADDRESS, paging="time", id_kind="trade")},
         bars={"spot": Past("public_get_ohlc", 720, 1.0, _PER_ADDRESS, paging=None, newest_rows=720)},
     ),
+    # https://docs.kraken.com/api/docs/websocket-v2/heartbeat: one about every second in the absence of any
+    # other update. https://docs.kraken.com/exchange/guides/websockets/reconnection advises a deadline of 5 s;
+    # twice that bears a machine that stands still for a moment.
+    pushes_within_s=10.0,
     numbers_trades=True,
     confirms_bars=False,
     preferred=("spot",),
     bare_markets={"spot": ("BTC/USD", "ETH/USD")},
     usual_market=("spot", "USD"),
     currency_aliases={"BTC": "XBT", "DOGE": "XDG"},
+    # https://docs.kraken.com/api/docs/guides/spot-ws-intro, "Exceeded msg rate": by load, no number is
+    # documented. A second interval of bars of a market is refused on the connection that has one.
+    refusals=RefusalWords(
+        passing=("exceeded msg rate", "eservice:", "egeneral:internal error", "too many requests"),
+        permanent=(
+            "one ohlc interval on this symbol",
+            "currency pair not",
+            "pair(s) not found",
+            "not supported",
+            "malformed request",
+            "subscription name invalid",
+            "must be specified",
+        ),
+    ),
     credential_question=CredentialQuestion(
         "private_post_balance", lambda answer: not answer.get("canTrade", False)
     ),

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 import msgspec
 
 from collector.errors import FrameError
-from collector.events import Ack, Heartbeat, Message, Other, Status
+from collector.events import Ack, Heartbeat, Message, Other, Snapshot, Status
 from collector.exchanges.kraken.market_data import READERS, read_books
 from collector.exchanges.kraken.topics import INTERVALS, asked, name
 
 BOOK_PREFIX = '{"channel":"book",'
+# Comes without saying what it refuses. https://docs.kraken.com/api/docs/guides/spot-ws-intro
+RATE = "Exceeded msg rate"
 
 
 class _Envelope(msgspec.Struct, gc=False):
@@ -22,6 +24,7 @@ class _Envelope(msgspec.Struct, gc=False):
     method: str | None = None
     success: bool | None = None
     error: str | None = None
+    refusal: str | None = msgspec.field(name="Error", default=None)  # as the guide writes it, of `RATE`
     symbol: str | None = None
     req_id: int | None = None
     result: msgspec.Raw = msgspec.Raw()
@@ -46,6 +49,21 @@ class _Status(msgspec.Struct, gc=False):
     data: list[_System]
 
 
+class _RestLevel(msgspec.Struct, gc=False, array_like=True):
+    price: float
+    size: float  # after it comes the time of its last change, in seconds
+
+
+class _RestBook(msgspec.Struct, gc=False):
+    bids: list[_RestLevel]
+    asks: list[_RestLevel]
+
+
+class _RestAnswer(msgspec.Struct, gc=False):
+    result: dict[str, _RestBook]  # by REST's name of the market
+
+
+_rest_decoder = msgspec.json.Decoder(_RestAnswer, strict=False)
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 _subscribed_decoder = msgspec.json.Decoder(_Subscribed)
 _status_decoder = msgspec.json.Decoder(_Status)
@@ -59,6 +77,19 @@ def read_frame(text: str) -> Sequence[Message]:
         raise FrameError("malformed", str(error)) from error
 
 
+def read_rest_book(text: str, topic: str) -> Snapshot:
+    """Map a book of REST: https://docs.kraken.com/api/docs/rest-api/get-order-book. Raises FrameError."""
+    try:
+        books = list(_rest_decoder.decode(text).result.values())
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise FrameError("malformed", str(error)) from error
+    if len(books) != 1:
+        raise FrameError("malformed", f"{len(books)} books, 1 expected")
+    bids = [(level.price, level.size) for level in books[0].bids]
+    asks = [(level.price, level.size) for level in books[0].asks]
+    return Snapshot(topic, None, None, bids, asks)
+
+
 def _read(text: str) -> Sequence[Message]:
     envelope = _envelope_decoder.decode(text)
     if envelope.channel == "book":
@@ -69,10 +100,25 @@ def _read(text: str) -> Sequence[Message]:
     if envelope.channel == "status":
         return [Status(each.system) for each in _status_decoder.decode(text).data]
     if envelope.channel == "heartbeat" or envelope.method == "pong":
-        return (Heartbeat(),)
+        return (Heartbeat(answers=envelope.method == "pong"),)
+    return (_answer(envelope),)
+
+
+def _answer(envelope: _Envelope) -> Message:
     if envelope.method in {"subscribe", "unsubscribe"} and envelope.success is not None:
-        return (_ack(envelope, envelope.success),)
-    return (Other(),)
+        return _ack(envelope, envelope.success)
+    if envelope.method is None and RATE in {envelope.error, envelope.refusal}:
+        return Ack(None, False, RATE)
+    return _other(envelope)
+
+
+def _other(envelope: _Envelope) -> Other:
+    """Read a channel that nobody subscribed to, or an error that answers no request of ours."""
+    if envelope.channel is not None:
+        return Other("unknown_channel", envelope.channel)
+    if envelope.error is not None:
+        return Other("exchange_error", envelope.error)
+    return Other()
 
 
 def _ack(envelope: _Envelope, accepted: bool) -> Ack:

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from collector.events import BBO, BOOK, OHLCV, TRADE, Channel
 
 DEPTHS = (10, 25, 100, 500, 1000)  # https://docs.kraken.com/api/docs/websocket-v2/book
-# https://docs.kraken.com/api/docs/websocket-v2/ohlc
+# https://docs.kraken.com/api/docs/websocket-v2/ohlc; ccxt calls the longest, of 15 days, `2w`.
 INTERVALS: Mapping[int, str] = MappingProxyType(
-    {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d", 10080: "1w"}
+    {1: "1m", 5: "5m", 15: "15m", 30: "30m", 60: "1h", 240: "4h", 1440: "1d", 10080: "1w", 21600: "15d"}
 )
 MINUTES: Mapping[str, int] = MappingProxyType({name: minutes for minutes, name in INTERVALS.items()})
 CHANNELS: tuple[str, ...] = (
@@ -45,6 +45,15 @@ def route(topic: str) -> str:
     """Return what routes a topic's frames: a book's frame does not have the subscribed depth."""
     channel, market = split(topic)
     return name(BOOK, market) if Channel.of(channel).family == BOOK else topic
+
+
+def one_a_connection(topic: str) -> str:
+    """Return what a connection takes once only: bars of one interval a market, its book at one depth.
+
+    A second interval is answered `Already subscribed to one ohlc interval on this symbol`.
+    """
+    channel, market = split(topic)
+    return name(Channel.of(channel).family, market)
 
 
 def name(channel: str, market: str) -> str:

@@ -15,6 +15,7 @@ from collector.exchanges.exchange import (
     History,
     Past,
     Rate,
+    RefusalWords,
     Topics,
     Urls,
     WebsocketLimits,
@@ -86,6 +87,18 @@ OKX = Exchange(
         ),
         bars=dict.fromkeys(
             KINDS, Past("public_get_market_history_candles", 300, 1.0, _PER_ENDPOINT, paging="time")
+        ),
+    ),
+    # "Error Code", "WebSocket": 50xxx and 63999 are the server's, 60014 and 60016 a rate and a full buffer;
+    # 60018 is a channel or an instrument that is not there, 64xxx one that is elsewhere or nobody's.
+    refusals=RefusalWords(
+        passing=(
+            *("50001", "50004", "50005", "50011", "50013", "50026", "50061"),
+            *("60014", "60016", "63999"),
+        ),
+        permanent=(
+            *("60012", "60013", "60017", "60018", "60019", "60027", "60028", "60029", "60030", "51001"),
+            *("64000", "64001", "64002", "64003", "64004"),
         ),
     ),
     contract_size=_contract_size,

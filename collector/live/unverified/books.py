@@ -13,7 +13,15 @@ from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions
 from collector.live.unverified.rest_checks import RestChecks
 from collector.live.unverified.socket import UnverifiedSocket
-from collector.network import Failure, FailureClass, classify, gone, mistaken, wait_for_first
+from collector.network import (
+    MOST_SUSPICIOUS_TRIES,
+    Failure,
+    FailureClass,
+    classify,
+    gone,
+    mistaken,
+    wait_for_first,
+)
 from collector.retry import Backoff
 from collector.streams import BookStream, Stream
 
@@ -43,6 +51,7 @@ class UnverifiedBooks(Subscriptions):
         self._sequences: dict[str, int] = {}
         self._unnumbered: set[str] = set()  # markets whose numbers turned out to mean nothing
         self._serving = False
+        self._has_book = False  # on this socket
         self._frame_at_ns = 0  # receipt of the last frame
         self._book_at_ns = 0  # receipt of the last book
 
@@ -50,6 +59,11 @@ class UnverifiedBooks(Subscriptions):
     def watching(self) -> bool:
         """Return whether any market is watched."""
         return bool(self._watches)
+
+    @property
+    def serves(self) -> bool:
+        """Return whether any book came on this socket."""
+        return self._has_book
 
     def take_frame(self, text: str, received_at_ns: int) -> bool:
         """Stamp a frame and leave it to ccxt: returns False."""
@@ -75,6 +89,7 @@ class UnverifiedBooks(Subscriptions):
             bids = [(float(level[0]), float(level[1])) for level in book["bids"][:depth]]
             asks = [(float(level[0]), float(level[1])) for level in book["asks"][:depth]]
             sequence, exchange_ms = self._number(symbol, book["nonce"]), _whole(book["timestamp"])
+            self._has_book = True
             self._unanswered.pop(symbol, None)
             self._suspicious.pop(symbol, None)
             for stream in streams:
@@ -82,6 +97,8 @@ class UnverifiedBooks(Subscriptions):
                 message = Snapshot(
                     topic.name, sequence, exchange_ms, bids[: topic.depth], asks[: topic.depth]
                 )
+                if not stream.verified:
+                    self._context.refused.accepted(stream.key)
                 outcome = stream.take(message, received_at_ns, self._context.liveness)
                 if outcome.did is Did.BROKE:
                     self.broke(stream, outcome)
@@ -97,12 +114,13 @@ class UnverifiedBooks(Subscriptions):
         """Collect a stream as well; the others are not disturbed."""
         super().add(stream)
         if self._serving:
+            stream.asked()
             self._start_watch(stream.key.symbol)
 
     async def begin(self, on_connected: Callable[[], None]) -> None:
         """Make ccxt watch every market; returns when a socket is open."""
         self._to_leave.clear()
-        self._serving = True
+        self._serving, self._has_book = True, False
         now_s = self._context.monotonic_s()
         self._resyncs.asked([one.topic.name for one in self.books], now_s)
         for symbol in dict.fromkeys(one.key.symbol for one in self.books):
@@ -123,6 +141,7 @@ class UnverifiedBooks(Subscriptions):
             assert isinstance(stream, BookStream)  # noqa: S101  (`due` was asked about books)
             self._resyncs.asked([topic], now_s)
             if stream.verified:
+                self._resyncs.answered(topic, now_s, quiet=True)  # until REST says otherwise
                 self._rest_checks.start(stream, self._socket.exchange, self._restart_stale)
             else:
                 self._give_up_without_book(stream)
@@ -187,13 +206,18 @@ class UnverifiedBooks(Subscriptions):
             failures += 1
 
     def _failed(self, symbol: str, failure: Failure) -> bool:
-        """Handle a failure that ccxt reports of one market; True when asking again cannot help."""
-        if failure.kind is FailureClass.PERMANENT and not self._is_about(symbol, failure):
-            return False
-        count = self._suspicious[symbol] = self._suspicious.get(symbol, 0) + failure.suspicious
-        if failure.stops(count):
+        """Handle a failure that ccxt reports of one market; True when the watch is over."""
+        if failure.is_of_access:
+            self._socket.give_up(failure)  # of us, not of the market: the connection is tried again slowly
+            return True
+        if failure.kind is FailureClass.PERMANENT:
+            if not self._is_about(symbol, failure):
+                return False
             self._refuse_market(symbol, str(failure))
             return True
+        self._suspicious[symbol] = self._suspicious.get(symbol, 0) + failure.suspicious
+        if self._suspicious[symbol] == MOST_SUSPICIOUS_TRIES:
+            self._context.halt("unreachable", f"{failure}; tries go on", symbol)
         if failure.kind is FailureClass.RESYNC:
             self._lose(symbol, failure.cause, failure.detail)
         return False
@@ -213,10 +237,14 @@ class UnverifiedBooks(Subscriptions):
         self._socket.give_up(gone("stale", f"{symbol} {detail}"))
 
     def _give_up_without_book(self, stream: BookStream) -> None:
-        """Dial again for a market whose book did not come in time; refuse the market after some times."""
+        """Dial again for a market whose book did not come in time; refuse the market after some times.
+
+        Where no book of any market comes, it is the exchange that does not serve: that passes.
+        """
         symbol = stream.key.symbol
         count = self._unanswered[symbol] = self._unanswered.get(symbol, 0) + 1
-        if count >= MOST_UNANSWERED:
+        others_come = any(one.verified for one in self.books if one.key.symbol != symbol)
+        if count >= MOST_UNANSWERED and others_come:
             self._refuse_market(symbol, f"no book came, {count} times")
         else:
             self._socket.give_up(gone("no_book", f"none of {symbol} in time"))

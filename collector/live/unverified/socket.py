@@ -24,6 +24,7 @@ from collector.network import (
     TappedClient,
     dialler,
     gone,
+    mistaken,
     wait_for_first,
 )
 
@@ -125,6 +126,12 @@ class UnverifiedSocket(Socket):
         if self._is_ours(client):
             self._up.set()
             self.on_heartbeat(client)
+
+    def on_unread(self, client: Any, text: str, error: Exception) -> None:
+        """Give all sockets up: what ccxt could not read may have been of a book that it keeps."""
+        if self._is_ours(client) and self._reader is not None:
+            self._reader.on_unread(text, error)
+            self.give_up(mistaken(f"ccxt could not read a frame: {error!r}"))
 
     def on_down(self, client: Any, failure: Failure) -> None:
         """Give all sockets up when one is gone: the books begin anew."""

@@ -17,7 +17,7 @@ from collector.query.audit.segments import Segment, Segments
 from collector.query.database import has_table
 
 MINUTE_MS = 60_000
-FIXED_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": 1440 * MINUTE_MS}  # a week or a month has no such grid
+UNITS_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": 1440 * MINUTE_MS}
 MARGIN_NS = 2_000_000_000  # a trade of a bar's last moment is received a little later
 NS_A_MS = 1_000_000
 KEY = ("exchange", "symbol", "interval", "open_time")
@@ -25,6 +25,14 @@ COLUMNS = (
     *("id", "exchange", "symbol", "interval", "open_time", "open", "high", "low", "close", "volume"),
     *("vwap", "count", "confirmed", "received_at_ns", "segment_id"),
 )
+
+
+def fixed_length_ms(interval: str) -> int | None:
+    """Return the length of bars that begin at its multiples since 1970; None where none is known."""
+    unit = UNITS_MS.get(interval[-1])
+    if unit is None or (interval[-1] == "d" and interval != "1d"):
+        return None
+    return int(interval[:-1]) * unit
 
 
 def findings(
@@ -96,8 +104,8 @@ def _in_themselves(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
     ledger.add("values", "whose vwap does not lie between low and high", of(ids, outside))
     strays, off_grid = [], []
     for row in _rows(chunk):
-        unit = FIXED_MS.get(row["interval"][-1])
-        if unit is not None and row["open_time"] % (int(row["interval"][:-1]) * unit):
+        length_ms = fixed_length_ms(row["interval"])
+        if length_ms is not None and row["open_time"] % length_ms:
             off_grid.append(row["id"])
         if row["segment_id"] is not None:
             segment = segments.by_id.get(row["segment_id"])
@@ -162,11 +170,11 @@ class _Trades:
 
     def bar(self, bar: Mapping[str, Any]) -> Built | None:
         """Return the bar built from its trades; None where they may not all be stored."""
-        unit = FIXED_MS.get(bar["interval"][-1])
-        if unit is None:
+        length_ms = fixed_length_ms(bar["interval"])
+        if length_ms is None:
             return None
         begin_ms = bar["open_time"]
-        end_ms = begin_ms + int(bar["interval"][:-1]) * unit
+        end_ms = begin_ms + length_ms
         first_ns, last_ns = begin_ms * NS_A_MS - MARGIN_NS, end_ms * NS_A_MS + MARGIN_NS
         spans = self._covered.get((bar["exchange"], bar["symbol"]), ())
         if not any(start <= first_ns and last_ns <= until for start, until in spans):

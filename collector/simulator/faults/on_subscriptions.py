@@ -25,7 +25,7 @@ class SubscriptionFaults(AppliedFaults):
         """Refuse the next requests to subscribe for a moment, each in one answer that names no stream.
 
         Without words those of the exchange (`system busy, please try again later`, `Exceeded msg rate`);
-        with a symbol only requests that name it. On Binance words may begin with a code: `-1008 Busy`.
+        with a symbol only requests that name it. Words may begin with a code on Binance and OKX: `-1008 No`.
         """
         each, admission = self._world.exchange(exchange), self._world.admission(exchange)
         name = None if symbol is None else self._feed(exchange, symbol).instrument.name

@@ -16,6 +16,7 @@ INTERVALS_MS = {
     "12h": 720 * MINUTE_MS,
     "1d": 1440 * MINUTE_MS,
     "1w": 10080 * MINUTE_MS,
+    "15d": 21600 * MINUTE_MS,
 }
 
 

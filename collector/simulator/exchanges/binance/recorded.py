@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from collector.simulator.dialect import Dialect, Meaning, RecordedBook
 from collector.simulator.market import Kind
@@ -10,7 +10,7 @@ from collector.simulator.messages import Outgoing, Topic, compact_json
 
 
 class BinanceDialect(Dialect):
-    """Binance: combined streams, and REST snapshots between them."""
+    """Binance: streams, combined or each frame by itself, and REST snapshots between them."""
 
     _kinds: ClassVar[Mapping[str, Kind]] = {"trade": "trade", "aggTrade": "trade", "bookTicker": "snapshot"}
 
@@ -28,13 +28,13 @@ class BinanceDialect(Dialect):
             return Meaning(
                 "rest", outgoing, is_book=True, is_snapshot=True, bids=bids, asks=asks, data=number
             )
-        stream = message.get("stream", "")
+        stream = message.get("stream") or _stream_of(message)
         symbol_name, _, channel = stream.partition("@")
         if symbol_name != name.lower():
             return None
-        # Cut, not made again: the payload stays as it was, to the byte.
-        payload = text[text.index('"data":') + len('"data":') : text.rindex("}")]
-        channel, data = channel.partition("@")[0], message["data"]
+        channel, data, payload = channel.partition("@")[0], message, text
+        if "stream" in message:  # cut, not made again: the payload stays as it was, to the byte
+            payload, data = text[text.index('"data":') + len('"data":') : text.rindex("}")], message["data"]
         key = f"{symbol_name}@{channel}"
         if channel == "depth":
             bids, asks = ([(price, size) for price, size in data[side]] for side in ("b", "a"))
@@ -58,3 +58,11 @@ class BinanceDialect(Dialect):
         """Write the book as it stands."""
         answer = {"lastUpdateId": book.number, "bids": book.top_bids(depth), "asks": book.top_asks(depth)}
         return compact_json(answer)
+
+
+def _stream_of(message: Mapping[str, Any]) -> str:
+    """Return the stream of a frame that does not name it: of a socket without combined streams."""
+    channel = {"depthUpdate": "depth", None: "bookTicker"}.get(message.get("e"), message.get("e"))
+    if channel == "kline":
+        channel = f"kline_{message['k']['i']}"
+    return f"{message.get('s', '').lower()}@{channel}"

@@ -23,6 +23,7 @@ INTERVALS = {
     240: "4h",
     1440: "1d",
     10080: "1w",
+    21600: "15d",
 }
 _OWN_NAMES = {"BTC": "XBT", "DOGE": "XDG"}
 _OLD_COINS = {"XBT", "XDG", "ETH", "LTC", "XRP", "XLM", "ETC", "XMR", "ZEC"}

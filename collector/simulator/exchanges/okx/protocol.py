@@ -146,11 +146,13 @@ class Okx(Exchange):
         return rest.answer(self.by_name, request, now_ms)
 
     def reject(self, connection: Connection, text: str, now_ns: int, words: str | None = None) -> list[Reply]:
-        """Refuse a request to subscribe, argument by argument; with words once, without an argument."""
+        """Refuse a request to subscribe, argument by argument; with words (perhaps a code first) once."""
         del now_ns
         message = json.loads(text)
         if words:
-            return [_error(connection, message, _BUSY, words)]
+            code, _, note = words.partition(" ")
+            is_code = code.removeprefix("-").isdigit()
+            return [_error(connection, message, *((code, note) if is_code else (_BUSY, words)))]
         return [_no_such_channel(connection, message, argument) for argument in message["args"]]
 
     def shutdown_text(self, now_ms: int) -> str:
