@@ -229,12 +229,6 @@ class BookStream(PairedBook):
             else:
                 self._settle_beside(self._stands, message, received_at_ns, liveness)
 
-    def _repeated(self, received: int) -> None:
-        if self._held:  # what it repeats is not stored yet
-            self._buffer.count_rejected(self.number, received, UNSYNCED)
-        else:
-            self._buffer.count_merged(self.number, received)
-
     def doubt(self, reason: str, detail: str) -> Outcome:
         """Discard the book: a message about it could not be read, or another source contradicts it."""
         outcome = self._book.doubt(reason, detail)
@@ -321,7 +315,3 @@ class BookStream(PairedBook):
                 before=None if segment_id is None else before,
             )
         )
-
-    def _open_segment(self, start_ns: int, liveness: Liveness) -> int:
-        self._top = None
-        return super()._open_segment(start_ns, liveness)

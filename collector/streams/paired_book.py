@@ -56,6 +56,10 @@ class PairedBook(PairedStream):
         super().end_segment(cause, detail, alive_until_ns)
         self._lost_track()
 
+    def _open_segment(self, start_ns: int, liveness: Liveness) -> int:
+        self._top = None
+        return super()._open_segment(start_ns, liveness)
+
     @abstractmethod
     def _lost_track(self) -> None:
         """Tell who compares the book with others that what it shows next does not follow what it showed."""
@@ -69,6 +73,12 @@ class PairedBook(PairedStream):
     @abstractmethod
     def _row(self) -> Row:
         """Return the state of the book as it would be stored."""
+
+    def _repeated(self, received: int) -> None:
+        if self._held:  # what it repeats is not stored yet
+            self._buffer.count_rejected(self.number, received, UNSYNCED)
+        else:
+            self._buffer.count_merged(self.number, received)
 
     def _begins_again(self, cause: str, detail: str) -> None:
         """End the segment, if this stream stores: the book was begun anew, and follows nothing."""
