@@ -474,8 +474,10 @@ def test_compression_is_offered_where_nobody_knows_whether_the_gateway_asks_for_
     heard: list[str] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        said = (await reader.readuntil(b"\r\n\r\n")).decode()
         writer.close()
+        await writer.wait_closed()
+        heard.append(said)
 
     async def run() -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
