@@ -1,0 +1,111 @@
+"""Find the reason of a hole in coverage in the send log; a hole without one is the collector's own doing."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from send_truth import SendTruth, Stream, Told, sent_as
+from stored import Segment
+
+from collector.simulator.send_log import Logged
+
+NS = 1_000_000_000
+# How long after a fault its effect may come.
+REACH_S = {
+    **dict.fromkeys(("close", "reset", "expire", "expired", "idle", "slow_consumer"), 10.0),
+    **dict.fromkeys(("raw_frame", "malformed_frame", "huge_frame", "deep_frame", "bomb"), 10.0),
+    **dict.fromkeys(("half_open", "accept_silently", "refuse", "connection_allowance"), 45.0),
+    **dict.fromkeys(("reject_subscription", "ignore_subscription", "refuse_subscription"), 45.0),
+    **dict.fromkeys(("message_allowance", "server_shutdown", "status", "delist", "enlist"), 45.0),
+    "clock": 10.0,
+}
+# These wait for the next message of their channel.
+IN_THE_NEXT_MESSAGE = {
+    *("reorder", "bad_number", "corrupt_level", "corrupt_checksum", "checksum_without_data"),
+    *("gap", "restart", "crossed_book", "drop_frame"),
+}
+NEXT_REACH_S = 10.0
+# REST's faults explain why a book that needs REST has none, and nothing else.
+REST_CAUSES = {"edge"}
+REST_REACH_S = 60.0
+REFUSED = re.compile(r'"success":false|"error"|"code":-?\d{4,}|Exceeded')
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Time between two segments of a stream, or after the last."""
+
+    stream: Stream
+    from_ns: int
+    until_ns: int
+    cause: str | None
+    detail: str
+    is_last: bool = False
+
+    def __str__(self) -> str:
+        at = f"{datetime.fromtimestamp(self.from_ns / 1e9, UTC):%H:%M:%S.%f}"
+        lasted_s = (self.until_ns - self.from_ns) / 1e9
+        return f"{' '.join(self.stream)} at {at} for {lasted_s:.3f} s: {self.cause} ({self.detail})"
+
+
+def holes_of(stream: Stream, segments: Sequence[Segment], last_ns: int) -> Iterator[Hole]:
+    """List the holes between a stream's segments."""
+    for segment, following in zip(segments, segments[1:], strict=False):
+        yield Hole(stream, segment.alive_until_ns, following.start_ns, segment.end_cause, segment.detail)
+    last = segments[-1]
+    if last.end_cause != "stop":
+        yield Hole(stream, last.alive_until_ns, last_ns, last.end_cause, last.detail, is_last=True)
+
+
+def is_false(hole: Hole, truth: SendTruth, told: Told | None, recovery_s: float) -> bool:
+    """Return whether nothing in the log explains that the hole began, or that it lasted."""
+    begins_ns, ends_ns = hole.from_ns, hole.until_ns
+    reasons = [at for at in _reasons_ns(hole, truth, told, begins_ns, ends_ns)]
+    if not reasons:
+        return True
+    last_ns = max([*reasons, *_hindrances_ns(hole, truth, begins_ns, ends_ns)])
+    return ends_ns - max(last_ns, begins_ns) > recovery_s * NS
+
+
+def _reasons_ns(
+    hole: Hole, truth: SendTruth, told: Told | None, begins_ns: int, ends_ns: int
+) -> Iterator[int]:
+    exchange, symbol, channel = hole.stream
+    connections = set() if told is None else told.connections
+    for fault in truth.faults.get(exchange, []):
+        if not _concerns(fault, symbol, sent_as(exchange, channel), exchange, connections):
+            continue
+        name = fault.detail.split(" ")[0]
+        from_ns, reach_s = fault.at_ns, REACH_S.get(name)
+        if name in IN_THE_NEXT_MESSAGE:
+            next_ns = None if told is None else told.line_after(fault.at_ns)
+            from_ns, reach_s = next_ns or fault.at_ns, NEXT_REACH_S
+        elif name.startswith("rest_") or name in {"snapshot_edge", "stale_snapshot"}:
+            reach_s = REST_REACH_S if hole.cause in REST_CAUSES else None
+        if reach_s is not None and fault.at_ns <= ends_ns and begins_ns <= from_ns + reach_s * NS:
+            yield from_ns
+    if told is not None:
+        for update in told.updates:
+            if update.missed - {"unheard"} and begins_ns - 60 * NS <= update.made_ns <= ends_ns:
+                yield update.made_ns
+
+
+def _hindrances_ns(hole: Hole, truth: SendTruth, begins_ns: int, ends_ns: int) -> Iterator[int]:
+    """List what may have kept the stream from coming back: any fault of its exchange, and refusals."""
+    exchange = hole.stream[0]
+    for fault in truth.faults.get(exchange, []):
+        if begins_ns <= fault.at_ns <= ends_ns:
+            yield fault.at_ns
+    for answer in truth.answers.get(exchange, []):
+        if begins_ns <= answer.at_ns <= ends_ns and REFUSED.search(answer.detail):
+            yield answer.at_ns
+
+
+def _concerns(fault: Logged, symbol: str, sent: str, exchange: str, connections: set[int]) -> bool:
+    if fault.symbol is not None and fault.connection is None and fault.symbol != symbol:
+        return False
+    if fault.channel is not None and sent_as(exchange, fault.channel) != sent:
+        # Binance and OKX number all channels of a market together.
+        return False
+    return fault.connection is None or fault.connection in connections
