@@ -1,0 +1,187 @@
+"""Let a collector live through a nasty market, let the market heal, and reckon up."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reckoning import Reckoning, reckon
+from send_truth import Stream, read_truth
+from stored import read_stored
+
+from collector.app.collector import Report
+from collector.app.wiring import make_collector
+from collector.events import PotentialHalt, SegmentChanged, SnapshotFailed
+from collector.query.audit import run_audit
+from collector.settings import load_settings
+from collector.simulator import Simulator
+from collector.simulator.exchanges import EXCHANGES
+
+DEADLINE_S = 60.0  # of a condition, as everywhere
+CHANNELS = {
+    "bybit": ("book.50", "bbo", "trade", "ohlcv.1m"),
+    "binance": ("book.50", "bbo", "trade", "ohlcv.1m"),
+    "kraken": ("book.10", "bbo", "trade", "ohlcv.1m"),
+    "okx": ("book.400", "bbo", "trade"),
+}
+# The short form has no time for the waits of life.
+HURRIED = {
+    "stream.heartbeat_s": 1.0,
+    "stream.subscribe_timeout_s": 3.0,
+    "stream.connect_timeout_s": 3.0,
+    "stream.markets_timeout_s": 5.0,
+    "stream.stale_after_s": 2.0,
+    "stream.backoff_base_s": 0.05,
+    "stream.backoff_max_s": 0.5,
+    "writer.interval_s": 0.2,
+}
+
+
+@dataclass
+class Outcome:
+    """What a run came to."""
+
+    seed: int
+    reckoning: Reckoning
+    report: Report
+    problems: list[str] = field(default_factory=list)
+    faults: dict[str, int] = field(default_factory=dict)
+    halts: list[PotentialHalt] = field(default_factory=list)
+    missing: list[Stream] = field(default_factory=list)  # not covered again once the market was well
+    budget: dict[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lines = [
+            f"seed {self.seed}: faults {dict(sorted(self.faults.items()))}",
+            str(self.reckoning),
+            f"not covered once the market was well again: {self.missing}",
+            f"audit and session: {self.problems or 'passed'}",
+            *(f"  HALT {one.exchange} {one.symbol} {one.code}: {one.reason}" for one in self.halts[:10]),
+        ]
+        return "\n".join(lines)
+
+
+class NastyRun:
+    """One collector on all simulated exchanges."""
+
+    def __init__(
+        self,
+        database: str,
+        symbols: Mapping[str, Sequence[str]],
+        seed: int,
+        settings: Mapping[str, object],
+        *,
+        fault_every_s: float,
+        updates_per_s: float,
+        log: int,
+        channels: Mapping[str, Sequence[str]] = CHANNELS,
+    ) -> None:
+        self.seed, self.database, self.symbols = seed, database, symbols
+        self.simulator = Simulator(
+            profile="nasty",
+            seed=seed,
+            symbols=symbols,
+            updates_per_s=updates_per_s,
+            fault_every_s=fault_every_s,
+            send_log=log,
+        )
+        self.simulator.start()
+        overrides: dict[str, object] = {"database.url": database, **settings}
+        for exchange, names in symbols.items():
+            overrides[f"exchanges.{exchange}.symbols"] = list(names)
+            overrides[f"exchanges.{exchange}.channels"] = list(channels[exchange])
+            for kind, address in self.simulator.endpoints(exchange).items():
+                overrides[f"exchanges.{exchange}.endpoints.{kind}"] = address
+        self.wanted = [
+            (exchange, symbol, channel)
+            for exchange, names in symbols.items()
+            for symbol in names
+            for channel in channels[exchange]
+        ]
+        self.patience_s = float(str(overrides.get("stream.stale_after_s", 10.0))) + float(
+            str(overrides.get("stream.subscribe_timeout_s", 30.0))
+        )
+        self.collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
+        self.halts: list[PotentialHalt] = []
+        self.covered: dict[Stream, bool] = {}
+        self.collector.events.attach(PotentialHalt, self.halts.append)
+        self.collector.events.attach(SegmentChanged, self._changed)
+        self.failed_snapshots: list[SnapshotFailed] = []
+        self.collector.events.attach(SnapshotFailed, self.failed_snapshots.append)
+
+    def _changed(self, change: SegmentChanged) -> None:
+        self.covered[change.exchange, change.symbol, change.channel] = change.verified
+
+    def uncovered(self) -> list[Stream]:
+        """List the streams that are not covered now."""
+        return [stream for stream in self.wanted if not self.covered.get(stream)]
+
+    def heal(self) -> None:
+        """Put right what lasts, and let no further fault come."""
+        runner = self.simulator._runner  # noqa: SLF001
+        assert runner is not None
+        runner.stop()
+        faults = self.simulator.faults
+        for exchange, symbol, channel in self.wanted:
+            faults.unstall(exchange, symbol, channel)
+        for exchange, names in self.symbols.items():
+            faults.latency(exchange, 20.0, 3.0)
+            faults.connection_allowance(exchange, None)
+            faults.rest_queue(exchange, 3.0)
+            faults.rest_allowance(exchange, None)
+            for symbol in names:
+                faults.enlist(exchange, symbol)
+                faults.stale_snapshot(exchange, symbol, 0)
+                faults.snapshot_edge(exchange, symbol, None)
+                faults.tempo(exchange, symbol, 1.0, 1.0)
+            _if_it_can(lambda exchange=exchange: faults.message_allowance(exchange, None))
+            _if_it_can(lambda exchange=exchange: faults.batch_diffs(exchange, 100.0))
+            _if_it_can(lambda exchange=exchange: faults.status(exchange, "online"))
+        faults.clock(0.0)
+
+    def finish(self, recovery_s: float) -> Outcome:
+        """Heal, wait until each stream is covered again, stop, and reckon."""
+        self.heal()
+        _wait(lambda: not self.uncovered(), recovery_s)
+        missing = self.uncovered()
+        report = self.collector.stop()
+        self.simulator.stop()
+        log = self.simulator.send_log
+        assert log is not None
+        assert not log.dropped, "the log was too short"
+        truth = read_truth(log.lines(), _trade_key)
+        found = reckon(
+            truth, read_stored(self.database), self.wanted, patience_s=self.patience_s, recovery_s=recovery_s
+        )
+        outcome = Outcome(self.seed, found, report, halts=self.halts, missing=missing)
+        for fault in self.simulator.truth.faults():
+            outcome.faults[fault.name] = outcome.faults.get(fault.name, 0) + 1
+        if not report.exact or report.problems:
+            outcome.problems.append(f"session: {report.problems}, exact: {report.exact}")
+        audit = run_audit(self.database)
+        if not audit.passed:
+            outcome.problems.append(f"verify: {audit.findings}")
+        return outcome
+
+    def close(self) -> None:
+        """Stop both, whatever happened."""
+        try:
+            self.collector.stop()
+        finally:
+            self.simulator.stop()
+
+
+def _if_it_can(action: Callable[[], object]) -> None:
+    with suppress(ValueError):  # the exchange has no such thing
+        action()
+
+
+def _wait(condition: Callable[[], bool], deadline_s: float) -> None:
+    until_s = time.monotonic() + deadline_s
+    while not condition() and time.monotonic() < until_s:
+        time.sleep(0.02)
+
+
+def _trade_key(exchange: str, symbol: str, number: int) -> str:
+    return EXCHANGES[exchange].instrument(symbol).trade_id(number)
