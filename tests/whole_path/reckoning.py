@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from hole_reasons import Hole, holes_of, is_false
 from send_truth import SendTruth, Stream, Told, Update
@@ -16,6 +17,7 @@ from stored import Row, Segment, Stored
 
 SLACK_NS = 500_000_000  # between a message's way onto the socket and its receipt, on a busy machine
 UNSENT_SLACK_NS = 2_500_000_000  # what was withheld is logged before its batch and its way
+FAR_NS = 5_000_000_000  # between a row and an update that has its number by chance
 SHORTEST_LOSS_NS = 1_000_000
 # What no client can see. Kraken's checksum proves the best ten levels: a lost change of a level that the very next
 # updates set again leaves no trace.
@@ -149,11 +151,15 @@ def _placed(told: Told, rows: Sequence[Row]) -> Iterator[tuple[Row, int | None]]
             yield row, None
             continue
         free = [place for place in places if (row.segment_id, place) not in taken] or places
-        place = min(free, key=lambda place, row=row: abs(told.updates[place].last_ns - row.received_at_ns))  # type: ignore[misc]
-        if len(free) > 1 and len({told.updates[one].number[0] for one in free}) == 1:
-            place = free[0]  # several of one millisecond, in order
+        place = min(free, key=partial(_unlikeness, told, row))
         taken.add((row.segment_id, place))
         yield row, place
+
+
+def _unlikeness(told: Told, row: Row, place: int) -> tuple[bool, bool, int]:
+    update = told.updates[place]
+    apart_ns = abs(update.last_ns - row.received_at_ns)
+    return apart_ns > FAR_NS, not update.delivered, apart_ns
 
 
 def _is_from_before(told: Told, row: Row) -> bool:
