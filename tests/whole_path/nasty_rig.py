@@ -1,6 +1,7 @@
 """Let a collector live through a nasty market, let the market heal, and reckon up."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from reckoning import Reckoning, reckon
 from send_truth import Stream, read_truth
+from row_values import wrong_rows
 from stored import read_stored
 
 from collector.app.collector import Report
@@ -16,9 +18,10 @@ from collector.events import PotentialHalt, SegmentChanged, SnapshotFailed
 from collector.query.audit import run_audit
 from collector.settings import load_settings
 from collector.simulator import Simulator
+from collector.simulator.admission import Rule, Verdict
 from collector.simulator.exchanges import EXCHANGES
 
-DEADLINE_S = 60.0  # of a condition, as everywhere
+LOG_LINES = 20_000_000  # of which none may be lost
 CHANNELS = {
     "bybit": ("book.50", "bbo", "trade", "ohlcv.1m"),
     "binance": ("book.50", "bbo", "trade", "ohlcv.1m"),
@@ -49,17 +52,47 @@ class Outcome:
     faults: dict[str, int] = field(default_factory=dict)
     halts: list[PotentialHalt] = field(default_factory=list)
     missing: list[Stream] = field(default_factory=list)  # not covered again once the market was well
-    budget: dict[str, int] = field(default_factory=dict)
+    recovered_s: float = 0.0
+    budget: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [
             f"seed {self.seed}: faults {dict(sorted(self.faults.items()))}",
             str(self.reckoning),
-            f"not covered once the market was well again: {self.missing}",
+            f"covered again {self.recovered_s:.1f} s after the last fault was put right, but for {self.missing}",
             f"audit and session: {self.problems or 'passed'}",
+            *(f"  REST {line}" for line in self.budget),
             *(f"  HALT {one.exchange} {one.symbol} {one.code}: {one.reason}" for one in self.halts[:10]),
         ]
         return "\n".join(lines)
+
+
+class BudgetUse:
+    """Watches what REST requests draw on an exchange's allowances."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._most: dict[tuple[str, str], tuple[int, int]] = {}  # weight in a window, and what is allowed
+        self._refused: Counter[tuple[str, str]] = Counter()
+        allowances = simulator._world.allowances  # noqa: SLF001
+        self._spend = allowances.spend
+        allowances.spend = self.spend  # type: ignore[method-assign]
+
+    def spend(self, exchange: str, rule: Rule, weight: int, now_ms: int) -> Verdict:
+        """Pass a request on, and remember what it found."""
+        verdict = self._spend(exchange, rule, weight, now_ms)
+        bucket = exchange, rule.bucket
+        if verdict.wait_ms:
+            self._refused[bucket] += 1
+        else:
+            self._most[bucket] = max(self._most.get(bucket, (0, 0)), (verdict.used, rule.capacity))
+        return verdict
+
+    def told(self) -> list[str]:
+        """Say for each allowance how much of it was used at most, and what was refused."""
+        return [
+            f"{' '.join(bucket)}: at most {used} of {capacity} in a window, {self._refused[bucket]} refused"
+            for bucket, (used, capacity) in sorted(self._most.items())
+        ]
 
 
 class NastyRun:
@@ -74,7 +107,6 @@ class NastyRun:
         *,
         fault_every_s: float,
         updates_per_s: float,
-        log: int,
         channels: Mapping[str, Sequence[str]] = CHANNELS,
     ) -> None:
         self.seed, self.database, self.symbols = seed, database, symbols
@@ -84,8 +116,9 @@ class NastyRun:
             symbols=symbols,
             updates_per_s=updates_per_s,
             fault_every_s=fault_every_s,
-            send_log=log,
+            send_log=LOG_LINES,
         )
+        self.budget = BudgetUse(self.simulator)
         self.simulator.start()
         overrides: dict[str, object] = {"database.url": database, **settings}
         for exchange, names in symbols.items():
@@ -143,7 +176,9 @@ class NastyRun:
     def finish(self, recovery_s: float) -> Outcome:
         """Heal, wait until each stream is covered again, stop, and reckon."""
         self.heal()
+        healed_s = time.monotonic()
         _wait(lambda: not self.uncovered(), recovery_s)
+        recovered_s = time.monotonic() - healed_s
         missing = self.uncovered()
         report = self.collector.stop()
         self.simulator.stop()
@@ -154,11 +189,14 @@ class NastyRun:
         found = reckon(
             truth, read_stored(self.database), self.wanted, patience_s=self.patience_s, recovery_s=recovery_s
         )
-        outcome = Outcome(self.seed, found, report, halts=self.halts, missing=missing)
+        outcome = Outcome(self.seed, found, report, halts=self.halts, missing=missing, recovered_s=recovered_s)
         for fault in self.simulator.truth.faults():
             outcome.faults[fault.name] = outcome.faults.get(fault.name, 0) + 1
         if not report.exact or report.problems:
             outcome.problems.append(f"session: {report.problems}, exact: {report.exact}")
+        wrong = wrong_rows(self.simulator, self.database, self.wanted)
+        outcome.problems += [f"not of the market: {row}" for row in wrong[:20]]
+        outcome.budget = self.budget.told()
         audit = run_audit(self.database)
         if not audit.passed:
             outcome.problems.append(f"verify: {audit.findings}")

@@ -15,7 +15,7 @@ from collector.simulator import Simulator
 
 BOOK_RULES = {
     "collector.exchanges.bybit.rule": ("Continuity",),
-    "collector.exchanges.okx.rule": ("Continuity",),
+    "collector.exchanges.okx.rule": ("PreviousSequence",),
     "collector.exchanges.binance.rule": ("SpotContinuity", "UsdmContinuity"),
 }
 CLAIMED_TOO_LONG_NS = 3_000_000_000

@@ -23,6 +23,7 @@ SHORTEST_LOSS_NS = 1_000_000
 # updates set again leaves no trace.
 UNPROVABLE_BY_CHECKSUM = 2
 ON_THE_EXCHANGES_SIDE = {"stalled", "dropped"}
+ONE_EVENT_NS = 1_000_000_000
 BY_REST = {"binance"}
 
 
@@ -65,6 +66,21 @@ class Reckoning:
     def lost_s(self) -> float:
         """Covered time that lost an update."""
         return sum(loss.lost_ns for loss in self.losses) / 1e9
+
+    def false_events(self) -> list[list[Hole]]:
+        """Group false holes of one exchange that began together: they are one event."""
+        events: list[list[Hole]] = []
+        for hole in sorted(self.false_holes, key=lambda hole: (hole.stream[0], hole.from_ns)):
+            last = events[-1][-1] if events else None
+            if (
+                last is not None
+                and last.stream[0] == hole.stream[0]
+                and hole.from_ns - last.from_ns < ONE_EVENT_NS
+            ):
+                events[-1].append(hole)
+            else:
+                events.append([hole])
+        return events
 
     def __str__(self) -> str:
         causes = Counter(str(hole.cause) for hole in self.holes)
