@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from collector.errors import UserError
+from collector.simulator.calm import calm, tells_status
 from collector.simulator.control import Control
 from collector.simulator.exchanges import Exchange, chosen_symbols
 from collector.simulator.faults import Faults
@@ -105,7 +106,10 @@ class Simulator:
             log=self.send_log,
             commands={
                 command.__name__: command
-                for command in (self.publish, self.prepare, self.release, self.pause, self.resume)
+                for command in (
+                    *(self.publish, self.prepare, self.release),
+                    *(self.pause, self.resume, self.calm),
+                )
             },
         )
         self._server.start(control.answer)
@@ -187,6 +191,20 @@ class Simulator:
     def wait_for_subscription(self, exchange: str, symbol: str, channel: str, timeout: float = 10.0) -> None:
         """Wait until a channel has a subscriber; raise `TimeoutError` if it gets none in time."""
         self._server.call(self._world.subscribed(exchange, symbol, channel, timeout))
+
+    def calm(self) -> None:
+        """End a nasty market's faults: none comes any more, what lasts is put right, what is armed forgotten."""
+        if self._runner is not None:
+            self._runner.stop()
+        self._server.call(self._calm())
+        for each in self._world.exchanges:
+            if each.system != "online" and tells_status(each):
+                self.faults.status(each.name, "online")
+
+    async def _calm(self) -> None:
+        with self._world.lock:
+            calm(self._world)
+            self.truth.note_fault("calm")
 
     async def _connections(self, exchange: str | None) -> list[Connection]:
         return [session.connection for session in self._world.chosen(exchange, None)]

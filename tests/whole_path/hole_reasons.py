@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from send_truth import SendTruth, Stream, Told, sent_as
 from stored import Segment
 
+from collector.simulator.exchanges import EXCHANGES
 from collector.simulator.send_log import Logged
 
 NS = 1_000_000_000
@@ -29,6 +30,8 @@ NEXT_REACH_S = 10.0
 # REST's faults explain why a book that needs REST has none, and nothing else.
 REST_CAUSES = {"edge"}
 REST_REACH_S = 60.0
+# The exchange says that what was asked for does not exist; whoever is told so need not ask again.
+FOR_GOOD = re.compile(r"handler not found|pair not supported|doesn't exist|invalid stream")
 REFUSED = re.compile(r'"success":false|"error"|"code":-?\d{4,}|Exceeded')
 
 
@@ -61,7 +64,12 @@ def holes_of(stream: Stream, segments: Sequence[Segment], last_ns: int) -> Itera
 def is_false(hole: Hole, truth: SendTruth, told: Told | None, recovery_s: float) -> bool:
     """Return whether nothing in the log explains that the hole began, or that it lasted."""
     begins_ns, ends_ns = hole.from_ns, hole.until_ns
-    reasons = [at for at in _reasons_ns(hole, truth, told, begins_ns, ends_ns)]
+    if any(
+        FOR_GOOD.search(answer.detail) and begins_ns <= answer.at_ns <= ends_ns and _names(answer, hole.stream)
+        for answer in truth.answers.get(hole.stream[0], [])
+    ):
+        return False
+    reasons = list(_reasons_ns(hole, truth, told, begins_ns, ends_ns))
     if not reasons:
         return True
     last_ns = max([*reasons, *_hindrances_ns(hole, truth, begins_ns, ends_ns)])
@@ -89,6 +97,13 @@ def _reasons_ns(
         for update in told.updates:
             if update.missed - {"unheard"} and begins_ns - 60 * NS <= update.made_ns <= ends_ns:
                 yield update.made_ns
+
+
+def _names(answer: Logged, stream: Stream) -> bool:
+    """Return whether an answer is about a market; Binance's do not say which."""
+    exchange, symbol, _ = stream
+    names = (symbol, EXCHANGES[exchange].instrument(symbol).name)
+    return exchange == "binance" or any(name in answer.detail for name in names)
 
 
 def _hindrances_ns(hole: Hole, truth: SendTruth, begins_ns: int, ends_ns: int) -> Iterator[int]:

@@ -3,10 +3,10 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hole_reasons import FOR_GOOD
 from reckoning import Reckoning, reckon
 from send_truth import Stream, read_truth
 from row_values import wrong_rows
@@ -147,35 +147,17 @@ class NastyRun:
         self.covered[change.exchange, change.symbol, change.channel] = change.verified
 
     def uncovered(self) -> list[Stream]:
-        """List the streams that are not covered now."""
-        return [stream for stream in self.wanted if not self.covered.get(stream)]
-
-    def heal(self) -> None:
-        """Put right what lasts, and let no further fault come."""
-        runner = self.simulator._runner  # noqa: SLF001
-        assert runner is not None
-        runner.stop()
-        faults = self.simulator.faults
-        for exchange, symbol, channel in self.wanted:
-            faults.unstall(exchange, symbol, channel)
-        for exchange, names in self.symbols.items():
-            faults.latency(exchange, 20.0, 3.0)
-            faults.connection_allowance(exchange, None)
-            faults.rest_queue(exchange, 3.0)
-            faults.rest_allowance(exchange, None)
-            for symbol in names:
-                faults.enlist(exchange, symbol)
-                faults.stale_snapshot(exchange, symbol, 0)
-                faults.snapshot_edge(exchange, symbol, None)
-                faults.tempo(exchange, symbol, 1.0, 1.0)
-            _if_it_can(lambda exchange=exchange: faults.message_allowance(exchange, None))
-            _if_it_can(lambda exchange=exchange: faults.batch_diffs(exchange, 100.0))
-            _if_it_can(lambda exchange=exchange: faults.status(exchange, "online"))
-        faults.clock(0.0)
+        """List the streams that are not covered now, but for those that the exchange says do not exist."""
+        refused = {(one.exchange, one.symbol) for one in self.halts if FOR_GOOD.search(one.reason)}
+        return [
+            stream
+            for stream in self.wanted
+            if not self.covered.get(stream) and stream[:2] not in refused
+        ]
 
     def finish(self, recovery_s: float) -> Outcome:
         """Heal, wait until each stream is covered again, stop, and reckon."""
-        self.heal()
+        self.simulator.calm()
         healed_s = time.monotonic()
         _wait(lambda: not self.uncovered(), recovery_s)
         recovered_s = time.monotonic() - healed_s
@@ -208,11 +190,6 @@ class NastyRun:
             self.collector.stop()
         finally:
             self.simulator.stop()
-
-
-def _if_it_can(action: Callable[[], object]) -> None:
-    with suppress(ValueError):  # the exchange has no such thing
-        action()
 
 
 def _wait(condition: Callable[[], bool], deadline_s: float) -> None:
