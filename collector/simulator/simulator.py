@@ -79,11 +79,7 @@ class Simulator:
         self._stopped = False
         self.truth = self._world.truth
         self.faults = Faults(self._world, self._server.call)
-        self._runner = (
-            FaultRunner(self._plan(), self.faults, self.truth)
-            if profile == "nasty"
-            else None
-        )
+        self._runner = FaultRunner(self._plan(), self.faults, self.truth) if profile == "nasty" else None
 
     @property
     def symbols(self) -> dict[str, list[str]]:
@@ -193,7 +189,7 @@ class Simulator:
         self._server.call(self._world.subscribed(exchange, symbol, channel, timeout))
 
     def calm(self) -> None:
-        """End a nasty market's faults: none comes any more, what lasts is put right, what is armed forgotten."""
+        """End all faults: none comes by itself any more, what lasts is put right, what is armed forgotten."""
         if self._runner is not None:
             self._runner.stop()
         self._server.call(self._calm())

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from send_truth import SendTruth, Stream, Told, sent_as
 from stored import Segment
@@ -54,7 +55,7 @@ class Hole:
 
 def holes_of(stream: Stream, segments: Sequence[Segment], last_ns: int) -> Iterator[Hole]:
     """List the holes between a stream's segments."""
-    for segment, following in zip(segments, segments[1:], strict=False):
+    for segment, following in pairwise(segments):
         yield Hole(stream, segment.alive_until_ns, following.start_ns, segment.end_cause, segment.detail)
     last = segments[-1]
     if last.end_cause != "stop":
@@ -65,7 +66,9 @@ def is_false(hole: Hole, truth: SendTruth, told: Told | None, recovery_s: float)
     """Return whether nothing in the log explains that the hole began, or that it lasted."""
     begins_ns, ends_ns = hole.from_ns, hole.until_ns
     if any(
-        FOR_GOOD.search(answer.detail) and begins_ns <= answer.at_ns <= ends_ns and _names(answer, hole.stream)
+        FOR_GOOD.search(answer.detail)
+        and begins_ns <= answer.at_ns <= ends_ns
+        and _names(answer, hole.stream)
         for answer in truth.answers.get(hole.stream[0], [])
     ):
         return False

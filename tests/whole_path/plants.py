@@ -67,7 +67,7 @@ def _checksums_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
 
 
 def _doubt_does_not_reach_back(patch: pytest.MonkeyPatch) -> None:
-    """Leave what was claimed while a stream was silent, though its next number shows that something is missing."""
+    """Leave what was claimed while a stream was silent, though its next number shows a loss."""
     buffer = _attribute("collector.buffer.buffer", "Buffer")
     close = buffer.close_segment
 
@@ -95,7 +95,7 @@ def _a_cut_connection_is_claimed_for_longer(patch: pytest.MonkeyPatch) -> None:
 def _rest_jumps_over_what_is_on_its_way(patch: pytest.MonkeyPatch) -> None:
     """Take a snapshot that is ahead of the stream at once: the updates up to it come too late then."""
     module = importlib.import_module("collector.book.bridged")
-    take = module.BridgedBook._take  # noqa: SLF001  (the old behaviour is put back there)
+    take = module.BridgedBook._take
 
     def hurried(self: Any, rebuilt: Any) -> Any:
         before = self.last_sequence

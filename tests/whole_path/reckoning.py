@@ -1,7 +1,7 @@
 """Hold what a collector stored and claims to have covered against what the simulator's send log says.
 
-Covered time is a promise: each update in it was received, and is stored. Here it is taken at its word, from the
-log and the database alone.
+Covered time is a promise: each update in it was received, and is stored. Here it is taken at its word, from
+the log and the database alone.
 """
 
 from bisect import bisect_left, bisect_right
@@ -19,8 +19,8 @@ SLACK_NS = 500_000_000  # between a message's way onto the socket and its receip
 UNSENT_SLACK_NS = 2_500_000_000  # what was withheld is logged before its batch and its way
 FAR_NS = 5_000_000_000  # between a row and an update that has its number by chance
 SHORTEST_LOSS_NS = 1_000_000
-# What no client can see. Kraken's checksum proves the best ten levels: a lost change of a level that the very next
-# updates set again leaves no trace.
+# What no client can see. Kraken's checksum proves the best ten levels: a lost change of a level that the
+# very next updates set again leaves no trace.
 UNPROVABLE_BY_CHECKSUM = 2
 ON_THE_EXCHANGES_SIDE = {"stalled", "dropped"}
 ONE_EVENT_NS = 1_000_000_000
@@ -40,7 +40,7 @@ class Loss:
     def __str__(self) -> str:
         return (
             f"{' '.join(self.stream)} segment {self.segment.segment_id} ({self.segment.end_cause},"
-            f" {self.segment.detail}): update {self.update.number} of {clock(self.update.made_ns)} is not stored"
+            f" {self.segment.detail}): update {self.update.number} of {clock(self.update.made_ns)} is missing"
             f" ({self.where}; delivered {self.update.delivered}, missed {sorted(self.update.missed)});"
             f" covered {clock(self.segment.start_ns)} to {clock(self.segment.alive_until_ns)},"
             f" last proven {clock(self.segment.end_ns)}"
@@ -88,7 +88,8 @@ class Reckoning:
             f"{self.rows} rows, {self.covered_s:.1f} s covered, {self.market_hours:.2f} market-hours",
             f"holes: {len(self.holes)} {dict(causes)}; false: {len(self.false_holes)}",
             f"covered time that lost an update: {self.lost_s:.3f} s in {len(self.losses)} places",
-            f"extra rows: {len(self.extra_rows)}; inexact: {self.inexact}; never covered: {self.never_covered}",
+            f"extra rows: {len(self.extra_rows)}; inexact: {self.inexact}",
+            f"never covered: {self.never_covered}",
             f"lost where no client can know: {dict(self.unknowable)}",
             *(f"  LOST {loss}" for loss in self.losses[:20]),
             *(f"  FALSE {hole}" for hole in self.false_holes[:20]),
@@ -107,8 +108,8 @@ def reckon(
 ) -> Reckoning:
     """Compare.
 
-    `patience_s`: after how long a silent stream is asked about and found stale. `recovery_s`: how long a stream may
-    take to come back once nothing stands in its way.
+    `patience_s`: after how long a silent stream is asked about and found stale. `recovery_s`: how long a
+    stream may take to come back once nothing stands in its way.
     """
     found = Reckoning(inexact={stream: off for stream, off in stored.differences.items() if off})
     for stream in wanted:
@@ -130,7 +131,12 @@ def reckon(
 
 
 def _reckon_rows(
-    found: Reckoning, stream: Stream, told: Told, stored: Stored, segments: Sequence[Segment], patience_s: float
+    found: Reckoning,
+    stream: Stream,
+    told: Told,
+    stored: Stored,
+    segments: Sequence[Segment],
+    patience_s: float,
 ) -> None:
     rows = stored.rows.get(stream, [])
     held: set[int] = set()
@@ -150,9 +156,7 @@ def _reckon_rows(
     for segment in segments:
         places = of_segment.get(segment.segment_id, [])
         missing = [
-            (place, where)
-            for place, where in _inside(told, made_ns, segment, places)
-            if place not in held
+            (place, where) for place, where in _inside(told, made_ns, segment, places) if place not in held
         ]
         for run in _runs(missing):
             _judge(found, stream, told, segment, run, patience_s)
@@ -239,8 +243,8 @@ def _judge(
     waited_s = (ends_ns - updates[0].made_ns) / 1e9
     if unsent and run[0][1] == "after its rows" and waited_s < patience_s:
         found.unknowable["silent when its coverage ended"] += len(run)
-    elif by_exchange and segment.verification == "connection" and (
-        stream[2] != "bbo" or waited_s < patience_s
+    elif (
+        by_exchange and segment.verification == "connection" and (stream[2] != "bbo" or waited_s < patience_s)
     ):
         found.unknowable["without numbers"] += len(run)
     elif unsent and segment.verification == "checksum" and len(run) <= UNPROVABLE_BY_CHECKSUM:

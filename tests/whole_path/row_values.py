@@ -14,7 +14,7 @@ TOTALS = ("total_bid_volume_10", "total_ask_volume_10")
 BOOKS = f"""
 SELECT sequence, exchange_timestamp, received_at_ns, {", ".join((*TOUCH, *TOTALS))}
 FROM l2_training_data_practical WHERE exchange = :exchange AND symbol = :symbol AND depth = :depth
-"""  # noqa: S608  (names of columns, all of them here)
+"""
 TRADES = """
 SELECT trade_id, exchange_timestamp, price, size, side FROM collector_trades
 WHERE exchange = :exchange AND symbol = :symbol
@@ -23,7 +23,7 @@ BAR_NUMBERS = ("open", "high", "low", "close", "volume")
 BARS = f"""
 SELECT open_time, {", ".join(BAR_NUMBERS)} FROM collector_ohlcv
 WHERE exchange = :exchange AND symbol = :symbol AND "interval" = :interval AND confirmed = 1
-"""  # noqa: S608
+"""
 
 
 def wrong_rows(simulator: Simulator, url: str, streams: Sequence[Stream]) -> list[str]:
@@ -41,16 +41,19 @@ def wrong_rows(simulator: Simulator, url: str, streams: Sequence[Stream]) -> lis
             elif kind != "trade":
                 asked["depth"] = int(detail or 1)
             rows = [dict(row) for row in connection.execute(sa.text(question), asked).mappings()]
-            found += [f"{exchange} {symbol} {channel}: {row}" for row in check(simulator, exchange, symbol, channel, rows)]
+            found += [
+                f"{exchange} {symbol} {channel}: {row}"
+                for row in check(simulator, exchange, symbol, channel, rows)
+            ]
     return found
 
 
 def _wrong_books(
     simulator: Simulator, exchange: str, symbol: str, channel: str, rows: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """A row is a state of the market under the same number, or of the same millisecond where there is none."""
+    """List rows that are no state of the market under their number, or of their millisecond."""
     states: dict[int | None, set[tuple[float, ...]]] = defaultdict(set)
-    # A subscription to best prices begins with the present ones, of a step that may have left them as they were.
+    # A subscription to best prices begins with the present ones, whatever the last step left as it was.
     whole = channel != "bbo" or exchange == "bybit"
     for state in simulator.truth.books(exchange, symbol, channel if whole else "book.10"):
         sums = tuple(sum_in_order(side[:10]) for side in (state.bids, state.asks))
@@ -84,7 +87,8 @@ def _wrong_trades(
     return [
         row
         for row in rows
-        if known.get(row["trade_id"]) != tuple(row[name] for name in ("exchange_timestamp", "price", "size", "side"))
+        if known.get(row["trade_id"])
+        != tuple(row[name] for name in ("exchange_timestamp", "price", "size", "side"))
         and not (row["trade_id"] not in known and row["exchange_timestamp"] <= began_ms)
     ]
 

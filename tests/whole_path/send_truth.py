@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from collector.simulator.send_log import Logged
 
 Stream = tuple[str, str, str]  # exchange, symbol, channel
+TradeKey = Callable[[str, str, int], str]
 Key = int | str  # what a stored row shows of its update
 
 MARKET_EVENTS = {"snapshot", "delta", "trade", "bar", "withheld"}
@@ -107,46 +108,46 @@ def sent_as(exchange: str, channel: str) -> str:
     return channel
 
 
-def read_truth(lines: Iterable[Logged], trade_key: Callable[[str, str, int], str]) -> SendTruth:
+def read_truth(lines: Iterable[Logged], trade_key: TradeKey) -> SendTruth:
     """Read the log; `trade_key` turns an exchange's, a market's and a number into the id of a trade."""
     streams: dict[Stream, Told] = defaultdict(Told)
-    faults: dict[str, list[Logged]] = defaultdict(list)
-    closed: dict[str, list[Logged]] = defaultdict(list)
-    answers: dict[str, list[Logged]] = defaultdict(list)
+    others: dict[str, dict[str, list[Logged]]] = {
+        event: defaultdict(list) for event in ("fault", "closed", "answer")
+    }
     times_ns = []
     for line in lines:
         times_ns.append(line.at_ns)
         exchange = line.exchange or ""
-        if line.event == "fault":
-            faults[exchange].append(line)
-            if line.detail.startswith("restart") and line.symbol and line.channel:
-                restarted = sent_as(exchange, line.channel)
-                for (name, symbol, channel), told in streams.items():
-                    # OKX counts all channels of a symbol together.
-                    if (name, symbol) == (exchange, line.symbol) and (
-                        channel == restarted or exchange == "okx"
-                    ):
-                        told.restarts()
-        elif line.event == "closed":
-            closed[exchange].append(line)
-        elif line.event == "answer":
-            answers[exchange].append(line)
+        if line.event in others:
+            others[line.event][exchange].append(line)
+            if line.detail.startswith("restart"):
+                _expect_restart(streams, line)
         elif line.symbol and line.channel:
-            told = streams[exchange, line.symbol, line.channel]
-            if line.connection is not None:
-                told.connections.add(line.connection)
-            if line.event in MARKET_EVENTS:
-                told.line_times_ns.append(line.at_ns)
-                for number, key in _numbers(line, trade_key):
-                    told.note(line, number, key)
+            _add(streams[exchange, line.symbol, line.channel], line, trade_key)
     for told in streams.values():
         told.settle()
-    return SendTruth(
-        dict(streams), faults, closed, answers, min(times_ns, default=0), max(times_ns, default=0)
-    )
+    first_ns, last_ns = min(times_ns, default=0), max(times_ns, default=0)
+    return SendTruth(dict(streams), others["fault"], others["closed"], others["answer"], first_ns, last_ns)
 
 
-def _numbers(line: Logged, trade_key: Callable[[str, str, int], str]) -> list[tuple[int, Key]]:
+def _add(told: Told, line: Logged, trade_key: TradeKey) -> None:
+    if line.connection is not None:
+        told.connections.add(line.connection)
+    if line.event in MARKET_EVENTS:
+        told.line_times_ns.append(line.at_ns)
+        for number, key in _numbers(line, trade_key):
+            told.note(line, number, key)
+
+
+def _expect_restart(streams: dict[Stream, Told], fault: Logged) -> None:
+    """Expect new numbers on the channel of a fault; OKX counts all channels of a market together."""
+    exchange, restarted = fault.exchange or "", sent_as(fault.exchange or "", fault.channel or "")
+    for (name, symbol, channel), told in streams.items():
+        if (name, symbol) == (exchange, fault.symbol) and (channel == restarted or exchange == "okx"):
+            told.restarts()
+
+
+def _numbers(line: Logged, trade_key: TradeKey) -> list[tuple[int, Key]]:
     """List the updates of a line: the number that orders each, and what a stored row shows of it."""
     if line.times_us:
         return [(at_us, at_us // 1000) for at_us in line.times_us]

@@ -13,7 +13,8 @@ FROM l2_training_data_practical ORDER BY id
 TRADES = "SELECT exchange, symbol, trade_id, received_at_ns, segment_id FROM collector_trades"
 BARS = 'SELECT exchange, symbol, "interval", open_time, received_at_ns, segment_id FROM collector_ohlcv'
 SEGMENTS = """
-SELECT segment_id, exchange, symbol, channel, start_ns, end_ns, alive_until_ns, verification, end_cause, detail
+SELECT segment_id, exchange, symbol, channel, start_ns, end_ns, alive_until_ns, verification, end_cause,
+    detail
 FROM collector_coverage ORDER BY start_ns, segment_id
 """
 ACCOUNTS = """

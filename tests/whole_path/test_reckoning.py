@@ -43,7 +43,9 @@ def rows(*numbers: int | str, segment: int = 1) -> list[Row]:
     return [Row(number, int(number) * S + 1000, segment) for number in numbers]
 
 
-def covered(start_s: float, end_s: float, alive_s: float, cause: str | None = "stop", number: int = 1) -> Segment:
+def covered(
+    start_s: float, end_s: float, alive_s: float, cause: str | None = "stop", number: int = 1
+) -> Segment:
     return Segment(number, int(start_s * S), int(end_s * S), int(alive_s * S), "sequence", cause)
 
 
@@ -94,7 +96,10 @@ def test_a_trade_between_the_acknowledgement_and_the_first_row_is_found() -> Non
 
 @pytest.mark.parametrize("why", ["stalled", "dropped", "unheard"])
 def test_numbered_updates_that_nobody_was_sent_must_not_be_covered(why: str) -> None:
-    log = [line if line.sequence not in {18, 19} else withheld(line.sequence, line.sequence, why) for line in STEADY]
+    log = [
+        line if line.sequence not in {18, 19} else withheld(line.sequence, line.sequence, why)
+        for line in STEADY
+    ]
     stored = rows(*(n for n in range(10, 31) if n not in {18, 19}))
     (loss,) = outcome(log, stored, covered(10, 30, 30.5)).losses
     assert loss.update.missed == {why}
@@ -181,7 +186,11 @@ def test_a_hole_without_a_reason_is_false() -> None:
 
 
 def test_a_stream_that_does_not_come_back_is_called_a_hole_falsely() -> None:
-    log = [*STEADY, fault(20.5, "reset", connection=1), *(sent(number, number, ETH) for number in range(31, 60))]
+    log = [
+        *STEADY,
+        fault(20.5, "reset", connection=1),
+        *(sent(number, number, ETH) for number in range(31, 60)),
+    ]
     (hole,) = outcome(log, rows(*range(10, 21)), covered(10, 20, 20, "disconnect")).false_holes
     assert hole.is_last
     again = [*log, fault(45, "refuse 503")]
@@ -203,7 +212,9 @@ def test_numbers_that_begin_again_are_told_apart() -> None:
     found = outcome(log, whole, covered(10, 30, 30.5))
     assert not found.losses
     assert not found.extra_rows
-    (loss,) = outcome(log, [row for row in whole if row.received_at_ns != 25 * S + 1000], covered(10, 30, 30.5)).losses
+    (loss,) = outcome(
+        log, [row for row in whole if row.received_at_ns != 25 * S + 1000], covered(10, 30, 30.5)
+    ).losses
     assert loss.update.number == (1, 5)
 
 
@@ -233,7 +244,9 @@ def test_nothing_of_what_it_judges_has_a_part_in_it(name: str) -> None:
         for imported in (
             [node.module or "", *(f"{node.module}.{one.name}" for one in node.names)]
             if isinstance(node, ast.ImportFrom)
-            else [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            else [one.name for one in node.names]
+            if isinstance(node, ast.Import)
+            else []
         )
     }
     ours = {one for one in imported if one.partition(".")[0] == "collector"}
