@@ -197,7 +197,7 @@ class Hub:
         """Send messages to one listener only: its snapshot."""
         stream = _stream(topic)
         if stream in self.stalled:
-            self._log_withheld(stream, messages, "stalled")
+            self._log_withheld(stream, messages, "stalled snapshot")
             return
         for message in messages:
             listener.write(frame(message.text.encode()), partial(self._note, listener, topic, message))

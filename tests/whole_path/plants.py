@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from reckoning import Reckoning
 
 from collector.simulator import Simulator
 
@@ -29,10 +30,16 @@ class Plant:
     name: str
     put_in: Callable[[pytest.MonkeyPatch], None]
     found_as: str  # the field of the reckoning that must not be empty
+    among: str = ""  # where: part of the name of a stream
     arm: Callable[[Simulator], None] = lambda _simulator: None
 
     def __str__(self) -> str:
         return self.name
+
+    def traces(self, found: Reckoning) -> list[str]:
+        """List what the reckoning found of it."""
+        told = [str(one) for one in getattr(found, self.found_as)]
+        return [one for one in told if self.among in one]
 
 
 def _attribute(module: str, name: str) -> Any:
@@ -193,21 +200,22 @@ def _list_oddly(simulator: Simulator) -> None:
 
 
 PLANTS = [
-    Plant("jumps of books are not seen", _jumps_of_books_are_not_seen, "losses"),
-    Plant("jumps of trades are not seen", _jumps_of_trades_are_not_seen, "losses"),
-    Plant("checksums are not looked at", _checksums_are_not_looked_at, "losses"),
+    Plant("jumps of books are not seen", _jumps_of_books_are_not_seen, "losses", " book."),
+    Plant("jumps of trades are not seen", _jumps_of_trades_are_not_seen, "losses", " trade "),
+    Plant("checksums are not looked at", _checksums_are_not_looked_at, "losses", " book.10 "),
     Plant("doubt does not reach back", _doubt_does_not_reach_back, "losses"),
     Plant("a cut connection is claimed for longer", _a_cut_connection_is_claimed_for_longer, "losses"),
-    Plant("REST jumps over what is on its way", _rest_jumps_over_what_is_on_its_way, "losses"),
+    Plant("REST jumps over what is on its way", _rest_jumps_over_what_is_on_its_way, "losses", "binance"),
     Plant("some rows get lost", _some_rows_get_lost, "losses"),
     Plant("some rows are made up", _some_rows_are_made_up, "extra_rows"),
-    Plant("best prices go on over a stall", _best_prices_go_on_over_a_stall, "losses"),
+    Plant("best prices go on over a stall", _best_prices_go_on_over_a_stall, "losses", " bbo "),
     Plant("quiet is called stale", _quiet_is_called_stale, "false_holes"),
     Plant("each refusal is for good", _each_refusal_is_for_good, "false_holes"),
     Plant(
         "an odd list of markets ends the exchange",
         _an_odd_list_of_markets_ends_the_exchange,
         "never_covered",
+        "kraken",
         _list_oddly,
     ),
 ]

@@ -22,7 +22,7 @@ SHORTEST_LOSS_NS = 1_000_000
 # What no client can see. Kraken's checksum proves the best ten levels: a lost change of a level that the
 # very next updates set again leaves no trace.
 UNPROVABLE_BY_CHECKSUM = 2
-ON_THE_EXCHANGES_SIDE = {"stalled", "dropped"}
+ON_THE_EXCHANGES_SIDE = {"stalled", "stalled snapshot", "dropped"}
 ONE_EVENT_NS = 1_000_000_000
 BY_REST = {"binance"}
 
@@ -156,7 +156,9 @@ def _reckon_rows(
     for segment in segments:
         places = of_segment.get(segment.segment_id, [])
         missing = [
-            (place, where) for place, where in _inside(told, made_ns, segment, places) if place not in held
+            (place, where)
+            for place, where in _inside(told, made_ns, segment, places)
+            if place not in held and told.updates[place].is_change
         ]
         for run in _runs(missing):
             _judge(found, stream, told, segment, run, patience_s)

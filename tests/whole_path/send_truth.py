@@ -14,6 +14,8 @@ Stream = tuple[str, str, str]  # exchange, symbol, channel
 TradeKey = Callable[[str, str, int], str]
 Key = int | str  # what a stored row shows of its update
 
+# Where a subscription to best prices begins with the present ones under the number of the last step.
+BEGIN_WITH_A_STATE = {"kraken", "okx"}
 MARKET_EVENTS = {"snapshot", "delta", "trade", "bar", "withheld"}
 
 
@@ -26,6 +28,7 @@ class Update:
     made_ns: int
     delivered: list[tuple[int, int]] = field(default_factory=list)  # connection, when
     missed: set[str] = field(default_factory=set)  # stalled, dropped, unheard, closed
+    is_change: bool = True  # else only the state that a subscription began with, of a step that left it so
 
     @property
     def last_ns(self) -> int:
@@ -45,6 +48,19 @@ class Told:
         self._epoch = 0
         self._first_number: int | None = None
         self._may_restart = False
+        self._beginning: set[int] = set()  # connections that are sent the present state next
+
+    def begins(self, connection: int) -> None:
+        """Expect the present state on a connection: a subscription begins."""
+        self._beginning.add(connection)
+
+    def _is_beginning(self, line: Logged) -> bool:
+        """Return whether a line of best prices is the state that a subscription begins with."""
+        if line.event == "withheld" or line.connection is None or line.channel != "bbo":
+            return line.detail == "stalled snapshot"
+        begins = line.connection in self._beginning
+        self._beginning.discard(line.connection)
+        return begins
 
     def restarts(self) -> None:
         """Expect the numbers to begin again."""
@@ -58,8 +74,10 @@ class Told:
             self._epoch, self._first_number, self._may_restart = self._epoch + 1, number, False
         place = self._epoch, number
         update = self._found.get(place)
+        begins = self._is_beginning(line)
         if update is None:
-            update = self._found[place] = Update(place, key, line.at_ns)
+            update = self._found[place] = Update(place, key, line.at_ns, is_change=not begins)
+        update.is_change |= not begins
         if line.event == "withheld":
             update.missed.add(line.detail)
         elif line.delivered and line.connection is not None:
@@ -133,6 +151,8 @@ def read_truth(lines: Iterable[Logged], trade_key: TradeKey) -> SendTruth:
 def _add(told: Told, line: Logged, trade_key: TradeKey) -> None:
     if line.connection is not None:
         told.connections.add(line.connection)
+        if line.event == "subscribed" and line.exchange in BEGIN_WITH_A_STATE:
+            told.begins(line.connection)
     if line.event in MARKET_EVENTS:
         told.line_times_ns.append(line.at_ns)
         for number, key in _numbers(line, trade_key):

@@ -132,9 +132,9 @@ def test_a_planted_fault_turns_the_reckoning_red(
         outcome = live_through(
             url, seed, PLANT_S, plant=plant, fault_every_s=PLANT_FAULT_EVERY_S, recovery_s=5.0
         )
-        found = getattr(outcome.reckoning, plant.found_as)
-        if found:
+        traces = plant.traces(outcome.reckoning)
+        if traces:
             with capsys.disabled():
-                print(f"\n{plant}: seed {seed}: {len(found)} {plant.found_as}, first {found[0]}")
+                print(f"\n{plant}: seed {seed}: {len(traces)} {plant.found_as}, the first: {traces[0]}")
             return
     pytest.fail(f"{plant}: not seen with the seeds {list(PLANT_SEEDS)}")

@@ -218,6 +218,20 @@ def test_numbers_that_begin_again_are_told_apart() -> None:
     assert loss.update.number == (1, 5)
 
 
+def test_what_a_subscription_to_best_prices_begins_with_may_be_no_change() -> None:
+    best = ("okx", "BTC/USDT", "bbo")
+    log = [sent(number, number, best) for number in range(10, 31)]
+    begins = sent(19.5, 0, best)._replace(event="subscribed", sequence=None)
+    present = sent(20, 20, best)
+    segment = replace(covered(10, 30, 30.5), verification="connection")
+    stored = rows(*(number for number in range(10, 31) if number != 20))
+    assert not outcome([*log[:10], begins, present, *log[11:]], stored, segment, stream=best).losses
+    again = [*log[:10], begins, present, present, *log[11:]]  # said once more, it is an update as any other
+    (loss,) = outcome(again, stored, segment, stream=best).losses
+    assert loss.update.key == 20
+    assert outcome(log, stored, segment, stream=best).losses
+
+
 def test_updates_without_numbers_are_told_apart_by_the_exchanges_time() -> None:
     def line(number: int, **fields: object) -> Logged:
         times_us = (number // 2 * 2_000_000 + number,)
