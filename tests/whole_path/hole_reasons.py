@@ -20,7 +20,6 @@ REACH_S = {
     **dict.fromkeys(("half_open", "accept_silently", "refuse", "connection_allowance"), 45.0),
     **dict.fromkeys(("reject_subscription", "ignore_subscription", "refuse_subscription"), 45.0),
     **dict.fromkeys(("message_allowance", "server_shutdown", "status", "delist", "enlist"), 45.0),
-    "clock": 10.0,
 }
 # These wait for the next message of their channel.
 IN_THE_NEXT_MESSAGE = {

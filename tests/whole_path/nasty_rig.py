@@ -176,8 +176,9 @@ class NastyRun:
         )
         for fault in self.simulator.truth.faults():
             outcome.faults[fault.name] = outcome.faults.get(fault.name, 0) + 1
-        if not report.exact or report.problems:
-            outcome.problems.append(f"session: {report.problems}, exact: {report.exact}")
+        problems = [one for one in report.problems if not FOR_GOOD.search(one)]
+        if not report.exact or problems:
+            outcome.problems.append(f"session: {problems}, exact: {report.exact}")
         wrong = wrong_rows(self.simulator, self.database, self.wanted)
         outcome.problems += [f"not of the market: {row}" for row in wrong[:20]]
         outcome.budget = self.budget.told()

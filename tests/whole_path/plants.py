@@ -5,14 +5,12 @@ import dataclasses
 import importlib
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from reckoning import Reckoning
-
-from collector.simulator import Simulator
 
 BOOK_RULES = {
     "collector.exchanges.bybit.rule": ("Continuity",),
@@ -23,6 +21,21 @@ CLAIMED_TOO_LONG_NS = 3_000_000_000
 ONE_IN = 400
 
 
+Step = tuple[float, str, dict[str, Any]]  # after how many seconds, which fault, with which arguments
+_ON = {
+    "bybit": {"exchange": "bybit", "symbol": "BTC/USDT"},
+    "binance": {"exchange": "binance", "symbol": "BTC/USDT:USDT"},
+    "kraken": {"exchange": "kraken", "symbol": "BTC/USD"},
+    "okx": {"exchange": "okx", "symbol": "BTC/USDT"},
+}
+
+
+def _stalled(exchange: str, channel: str, from_s: float, until_s: float) -> list[Step]:
+    """Stall a channel for a while."""
+    where = {**_ON[exchange], "channel": channel}
+    return [(from_s, "stall", where), (until_s, "unstall", where)]
+
+
 @dataclass(frozen=True)
 class Plant:
     """One fault: how it is put in, what must be found, and what brings it about for sure."""
@@ -31,7 +44,7 @@ class Plant:
     put_in: Callable[[pytest.MonkeyPatch], None]
     found_as: str  # the field of the reckoning that must not be empty
     among: str = ""  # where: part of the name of a stream
-    arm: Callable[[Simulator], None] = lambda _simulator: None
+    steps: Sequence[Step] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -195,27 +208,74 @@ def _an_odd_list_of_markets_ends_the_exchange(patch: pytest.MonkeyPatch) -> None
     patch.setattr(feed, "load_until", once)
 
 
-def _list_oddly(simulator: Simulator) -> None:
-    simulator.faults.rest_missing_key("kraken", key="altname", count=3)
-
-
 PLANTS = [
-    Plant("jumps of books are not seen", _jumps_of_books_are_not_seen, "losses", " book."),
-    Plant("jumps of trades are not seen", _jumps_of_trades_are_not_seen, "losses", " trade "),
-    Plant("checksums are not looked at", _checksums_are_not_looked_at, "losses", " book.10 "),
-    Plant("doubt does not reach back", _doubt_does_not_reach_back, "losses"),
-    Plant("a cut connection is claimed for longer", _a_cut_connection_is_claimed_for_longer, "losses"),
+    Plant(
+        "jumps of books are not seen",
+        _jumps_of_books_are_not_seen,
+        "losses",
+        " book.",
+        [(3.0, "drop_frame", {**_ON["bybit"], "channel": "book.50", "count": 3})],
+    ),
+    Plant(
+        "jumps of trades are not seen",
+        _jumps_of_trades_are_not_seen,
+        "losses",
+        " trade ",
+        [(3.0, "drop_frame", {**_ON["binance"], "channel": "trade", "count": 3})],
+    ),
+    Plant(
+        "checksums are not looked at",
+        _checksums_are_not_looked_at,
+        "losses",
+        "kraken BTC/USD book.10 ",
+        _stalled("kraken", "book.10", 4.0, 5.5),
+    ),
+    Plant(
+        "doubt does not reach back",
+        _doubt_does_not_reach_back,
+        "losses",
+        "",
+        [*_stalled("bybit", "book.50", 3.0, 8.0), *_stalled("binance", "book", 3.0, 8.0)],
+    ),
+    Plant(
+        "a cut connection is claimed for longer",
+        _a_cut_connection_is_claimed_for_longer,
+        "losses",
+        "",
+        [(4.0, "refuse", {"exchange": "bybit", "count": 8}), (4.1, "reset", {"exchange": "bybit"})],
+    ),
     Plant("REST jumps over what is on its way", _rest_jumps_over_what_is_on_its_way, "losses", "binance"),
     Plant("some rows get lost", _some_rows_get_lost, "losses"),
     Plant("some rows are made up", _some_rows_are_made_up, "extra_rows"),
-    Plant("best prices go on over a stall", _best_prices_go_on_over_a_stall, "losses", " bbo "),
-    Plant("quiet is called stale", _quiet_is_called_stale, "false_holes"),
-    Plant("each refusal is for good", _each_refusal_is_for_good, "false_holes"),
+    Plant(
+        "best prices go on over a stall",
+        _best_prices_go_on_over_a_stall,
+        "losses",
+        " bbo ",
+        _stalled("bybit", "bbo", 2.0, 11.0),
+    ),
+    Plant(
+        "quiet is called stale",
+        _quiet_is_called_stale,
+        "false_holes",
+        "",
+        [(2.0, "tempo", {**_ON[name], "factor": 0.0, "seconds": 9.0}) for name in _ON],
+    ),
+    Plant(
+        "each refusal is for good",
+        _each_refusal_is_for_good,
+        "false_holes",
+        "",
+        [
+            (2.0, "refuse_subscription", {"exchange": "bybit", "count": 3}),
+            (2.1, "reset", {"exchange": "bybit"}),
+        ],
+    ),
     Plant(
         "an odd list of markets ends the exchange",
         _an_odd_list_of_markets_ends_the_exchange,
         "never_covered",
         "kraken",
-        _list_oddly,
+        [(0.0, "rest_missing_key", {"exchange": "kraken", "key": "altname", "count": 3})],
     ),
 ]

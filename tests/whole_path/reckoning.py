@@ -111,7 +111,12 @@ def reckon(
     `patience_s`: after how long a silent stream is asked about and found stale. `recovery_s`: how long a
     stream may take to come back once nothing stands in its way.
     """
-    found = Reckoning(inexact={stream: off for stream, off in stored.differences.items() if off})
+    markets = {stream[:2] for stream in wanted}
+    hours = (truth.last_ns - truth.first_ns) / 3600e9
+    found = Reckoning(
+        market_hours=hours * len(markets),
+        inexact={stream: off for stream, off in stored.differences.items() if off},
+    )
     for stream in wanted:
         segments = stored.segments.get(stream, [])
         if not segments:
@@ -119,7 +124,6 @@ def reckon(
             continue
         told = truth.told(*stream)
         found.covered_s += sum(max(0, one.alive_until_ns - one.start_ns) for one in segments) / 1e9
-        found.market_hours += (truth.last_ns - truth.first_ns) / 3600e9
         found.rows += len(stored.rows.get(stream, []))
         if told is not None:
             _reckon_rows(found, stream, told, stored, segments, patience_s)
