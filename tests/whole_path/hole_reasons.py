@@ -83,8 +83,10 @@ def _reasons_ns(
 ) -> Iterator[int]:
     exchange, symbol, channel = hole.stream
     connections = set() if told is None else told.connections
+    # Two channels of a market were compared: whatever befell either is the reason.
+    sent = None if hole.cause == "witness" else sent_as(exchange, channel)
     for fault in truth.faults.get(exchange, []):
-        if not _concerns(fault, symbol, sent_as(exchange, channel), exchange, connections):
+        if not _concerns(fault, symbol, sent, exchange, connections):
             continue
         name = fault.detail.split(" ")[0]
         from_ns, reach_s = fault.at_ns, REACH_S.get(name)
@@ -95,8 +97,10 @@ def _reasons_ns(
             reach_s = REST_REACH_S if hole.cause in REST_CAUSES else None
         if reach_s is not None and fault.at_ns <= ends_ns and begins_ns <= from_ns + reach_s * NS:
             yield from_ns
-    if told is not None:
-        for update in told.updates:
+    for stream, each in truth.streams.items():
+        if stream[:2] != hole.stream[:2] or sent not in {None, stream[2]}:
+            continue
+        for update in each.updates:
             if update.missed - {"unheard"} and begins_ns - 60 * NS <= update.made_ns <= ends_ns:
                 yield update.made_ns
 
@@ -119,10 +123,9 @@ def _hindrances_ns(hole: Hole, truth: SendTruth, begins_ns: int, ends_ns: int) -
             yield answer.at_ns
 
 
-def _concerns(fault: Logged, symbol: str, sent: str, exchange: str, connections: set[int]) -> bool:
+def _concerns(fault: Logged, symbol: str, sent: str | None, exchange: str, connections: set[int]) -> bool:
     if fault.symbol is not None and fault.connection is None and fault.symbol != symbol:
         return False
-    if fault.channel is not None and sent_as(exchange, fault.channel) != sent:
-        # Binance and OKX number all channels of a market together.
+    if None not in {fault.channel, sent} and sent_as(exchange, fault.channel or "") != sent:
         return False
     return fault.connection is None or fault.connection in connections

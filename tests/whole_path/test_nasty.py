@@ -49,7 +49,7 @@ MARKETS_OF_THE_PROOF: Mapping[str, Sequence[str]] = {
 SHORT_SEED, SHORT_S = 2, 14.0
 PROOF_SEEDS, PROOF_S = (1, 2, 3), 600.0
 PLANT_SEEDS, PLANT_S, PLANT_FAULT_EVERY_S = range(1, 11), 14.0, 0.5
-RECOVERY_S = 60.0
+RECOVERY_S = 90.0  # REST that says 429, and not for how long, is left alone for a minute
 FALSE_HOLES_A_MARKET_HOUR = 1.0
 
 

@@ -172,7 +172,13 @@ def test_a_hole_without_a_reason_is_false() -> None:
     ]
     for excuse in excuses:
         assert not outcome([*STEADY, excuse], parts, *segments).false_holes, excuse
+    witnessed = covered(10, 17, 17, "witness"), segments[1]
+    elsewhere = fault(17, "gap 1", symbol="BTC/USDT", channel="bbo")
+    assert not outcome([*STEADY, elsewhere], parts, *witnessed).false_holes
+    assert not outcome([*STEADY, withheld(17, 99, "dropped", BEST)], parts, *witnessed).false_holes
     others = [
+        elsewhere,
+        withheld(17, 99, "dropped", BEST),
         fault(17, "reset", connection=2),
         fault(17, "gap 1", symbol="ETH/USDT", channel="book.50"),
         fault(17, "gap 1", symbol="BTC/USDT", channel="book.200"),
