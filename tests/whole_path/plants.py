@@ -244,7 +244,16 @@ PLANTS = [
         "",
         [(4.0, "refuse", {"exchange": "bybit", "count": 8}), (4.1, "reset", {"exchange": "bybit"})],
     ),
-    Plant("REST jumps over what is on its way", _rest_jumps_over_what_is_on_its_way, "losses", "binance"),
+    Plant(
+        "REST jumps over what is on its way",
+        _rest_jumps_over_what_is_on_its_way,
+        "losses",
+        "binance",
+        [
+            (0.0, "snapshot_edge", {**_ON["binance"], "levels": 15}),
+            (0.0, "batch_diffs", {"exchange": "binance", "ms": 1000.0}),
+        ],
+    ),
     Plant("some rows get lost", _some_rows_get_lost, "losses"),
     Plant("some rows are made up", _some_rows_are_made_up, "extra_rows"),
     Plant(
