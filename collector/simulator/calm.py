@@ -1,4 +1,7 @@
-"""Put a market right again: what lasts ends, what is armed is forgotten. What was cut or lost stays so."""
+"""Put a market right again: what lasts ends, what waits for clients is forgotten; what was cut stays cut.
+
+What is armed for the next message of a channel still comes: a restart that began owes its snapshot.
+"""
 
 from collector.simulator.exchanges import Exchange
 from collector.simulator.world import World
@@ -13,7 +16,7 @@ def calm(world: World) -> None:
     world.clock_offsets_ns.clear()
     world.allowances.forget()
     world.tempos.forget()
-    world.hub.forget_faults()
+    world.hub.stalled.clear()
     for feed in world.feeds.values():
         feed.delisted = False
         feed.stale_steps, feed.edge_levels = 0, None

@@ -114,11 +114,6 @@ class Hub:
         """Pass the next messages of a channel through a fault before they are sent."""
         self._tampers.setdefault(stream, []).append(tamper)
 
-    def forget_faults(self) -> None:
-        """Send every channel again, and messages as they are."""
-        self.stalled.clear()
-        self._tampers.clear()
-
     def render(self, topic: Topic, messages: Iterable[Outgoing]) -> list[Rendered]:
         """Make the frames of a topic's messages, faults included."""
         stream = _stream(topic)

@@ -189,7 +189,7 @@ class Simulator:
         self._server.call(self._world.subscribed(exchange, symbol, channel, timeout))
 
     def calm(self) -> None:
-        """End all faults: none comes by itself any more, what lasts is put right, what is armed forgotten."""
+        """End all faults: none comes by itself any more, what lasts is put right, clients are let in."""
         if self._runner is not None:
             self._runner.stop()
         self._server.call(self._calm())

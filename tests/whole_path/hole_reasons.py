@@ -31,7 +31,7 @@ NEXT_REACH_S = 10.0
 REST_CAUSES = {"edge"}
 REST_REACH_S = 60.0
 # The exchange says that what was asked for does not exist; whoever is told so need not ask again.
-FOR_GOOD = re.compile(r"handler not found|pair not supported|doesn't exist|invalid stream")
+FOR_GOOD = re.compile(r"Invalid symbol|handler not found|pair not supported|doesn't exist|invalid stream")
 REFUSED = re.compile(r'"success":false|"error"|"code":-?\d{4,}|Exceeded')
 
 
@@ -71,11 +71,31 @@ def is_false(hole: Hole, truth: SendTruth, told: Told | None, recovery_s: float)
         for answer in truth.answers.get(hole.stream[0], [])
     ):
         return False
+    if was_taken_off(truth, hole.stream, begins_ns, ends_ns):
+        return False
     reasons = list(_reasons_ns(hole, truth, told, begins_ns, ends_ns))
     if not reasons:
         return True
     last_ns = max([*reasons, *_hindrances_ns(hole, truth, begins_ns, ends_ns)])
+    if hole.stream[0] == "binance" and hole.stream[2] == "bbo":  # says nothing until something changes
+        last_ns = max(last_ns, _first_delivery_ns(told, last_ns, ends_ns))
     return ends_ns - max(last_ns, begins_ns) > recovery_s * NS
+
+
+def was_taken_off(truth: SendTruth, stream: Stream, begins_ns: int = 0, ends_ns: int | None = None) -> bool:
+    """Return whether a market was taken off its exchange; who was told so looks again in its own time."""
+    return any(
+        fault.detail.startswith("delist")
+        and fault.symbol == stream[1]
+        and begins_ns - REACH_S["delist"] * NS <= fault.at_ns
+        and (ends_ns is None or fault.at_ns <= ends_ns)
+        for fault in truth.faults.get(stream[0], [])
+    )
+
+
+def _first_delivery_ns(told: Told | None, begins_ns: int, ends_ns: int) -> int:
+    times_ns = [at_ns for update in (told.updates if told else ()) for _, at_ns in update.delivered]
+    return min((at_ns for at_ns in times_ns if begins_ns <= at_ns <= ends_ns), default=ends_ns)
 
 
 def _reasons_ns(

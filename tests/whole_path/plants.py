@@ -196,7 +196,9 @@ def _each_refusal_is_for_good(patch: pytest.MonkeyPatch) -> None:
 
 
 def _an_odd_list_of_markets_ends_the_exchange(patch: pytest.MonkeyPatch) -> None:
-    feed = importlib.import_module("collector.live.feed")
+    user = importlib.import_module("collector.live.feed")
+    if not hasattr(user, "load_until"):
+        user = importlib.import_module("collector.live.market_list")
 
     async def once(_stopped: Any, source: Any, timeout_s: float, *_others: Any) -> Any:
         load = _attribute("collector.network.markets", "load_markets")
@@ -205,7 +207,7 @@ def _an_odd_list_of_markets_ends_the_exchange(patch: pytest.MonkeyPatch) -> None
         except Exception:  # noqa: BLE001  (whatever it was: the old way)
             return None
 
-    patch.setattr(feed, "load_until", once)
+    patch.setattr(user, "load_until", once)
 
 
 PLANTS = [

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
-from hole_reasons import Hole, holes_of, is_false
+from hole_reasons import Hole, holes_of, is_false, was_taken_off
 from send_truth import SendTruth, Stream, Told, Update
 from stored import Row, Segment, Stored
 
@@ -119,10 +119,11 @@ def reckon(
     )
     for stream in wanted:
         segments = stored.segments.get(stream, [])
-        if not segments:
-            found.never_covered.append(stream)
-            continue
         told = truth.told(*stream)
+        if not segments:
+            if not was_taken_off(truth, stream):
+                found.never_covered.append(stream)
+            continue
         found.covered_s += sum(max(0, one.alive_until_ns - one.start_ns) for one in segments) / 1e9
         found.rows += len(stored.rows.get(stream, []))
         if told is not None:
@@ -249,6 +250,8 @@ def _judge(
     waited_s = (ends_ns - updates[0].made_ns) / 1e9
     if unsent and run[0][1] == "after its rows" and waited_s < patience_s:
         found.unknowable["silent when its coverage ended"] += len(run)
+    elif by_exchange and stream[2] == "trade" and run[0][1] == "before its rows":
+        found.unknowable["before the first number of a segment"] += len(run)
     elif (
         by_exchange and segment.verification == "connection" and (stream[2] != "bbo" or waited_s < patience_s)
     ):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from hole_reasons import Hole
 from reckoning import Reckoning, reckon
 from send_truth import read_truth
 from stored import Row, Segment, Stored
@@ -134,6 +135,38 @@ def test_what_has_no_numbers_is_excused_for_the_exchanges_faults_alone() -> None
     assert loss.update.key == "22"
     log[8] = withheld(18, 18, "unheard", TRADES)
     assert with_trades(*log, missing=18).losses
+
+
+def test_trades_that_stall_before_the_first_number_leave_no_trace() -> None:
+    log = [sent(number, number, TRADES, event="trade") for number in range(10, 31)]
+    log[5:10] = [withheld(number, number, "stalled", TRADES) for number in range(15, 20)]
+    stored = [replace(row, key=str(row.key)) for row in rows(*range(20, 31))]
+    found = outcome(log, stored, covered(10.5, 30, 30.5), stream=TRADES)
+    assert found.losses[0].update.key == "12"  # what was delivered is owed all the same
+    late = outcome(log, stored, covered(14.5, 30, 30.5), stream=TRADES)
+    assert not late.losses
+    assert late.unknowable["before the first number of a segment"] > 0
+
+
+def test_a_market_that_was_taken_off_may_stay_away() -> None:
+    off = fault(20, "delist", symbol="BTC/USDT")
+    log = [*STEADY, off, *(sent(number, number, ETH) for number in range(31, 90))]
+    assert not outcome(log, rows(*range(10, 21)), covered(10, 20, 20, "refused")).false_holes
+    assert outcome([*STEADY, off], []).never_covered == []
+
+
+def test_best_prices_of_binance_may_be_missing_until_they_change() -> None:
+    best = ("binance", "BTC/USDT", "bbo")
+
+    def holes(*after: int) -> list[Hole]:
+        log = [sent(number, number, best) for number in (*range(10, 21), *after)]
+        log += [fault(20.5, "reset", exchange="binance"), sent(90, 90, ETH)]
+        segment = covered(10, 20, 20, "disconnect")
+        return outcome(log, rows(*range(10, 21)), segment, stream=best).false_holes
+
+    assert holes() == []
+    assert holes(85) == []
+    assert len(holes(40)) == 1
 
 
 def test_best_prices_that_stall_for_longer_than_a_question_takes_must_not_be_covered() -> None:
