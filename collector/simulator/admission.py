@@ -80,6 +80,13 @@ class Allowances:
             return Verdict(rule.capacity, ends_ms - now_ms, is_ban=True)
         return self._spend(exchange, rule, self.capacities, weight, now_ms)
 
+    def forget(self) -> None:
+        """Allow what is usual, and end every ban."""
+        self.capacities.clear()
+        self.connection_capacities.clear()
+        self.bans_until_ms.clear()
+        self._used.clear()
+
     def admits(self, exchange: str, rule: Rule, now_ms: int) -> bool:
         """Return whether one more connection is within the exchange's allowance."""
         return not self._spend(exchange, rule, self.connection_capacities, 1, now_ms).wait_ms
@@ -141,3 +148,9 @@ class Admission:
             return False
         self._armed[treatment] -= 1
         return True
+
+    def forget(self) -> None:
+        """Treat who comes next as usual."""
+        self._refusals.clear()
+        self._words.clear()
+        self._armed.clear()

@@ -53,6 +53,8 @@ class Hub:
         self._topics: dict[tuple[str, str], list[Topic]] = {}
         self._tampers: dict[tuple[str, str, str], list[Tamper]] = {}
         self.stalled: set[tuple[str, str, str]] = set()
+        # With a log: topics that had subscribers and have none now. What they miss is logged.
+        self._former: dict[tuple[str, str], list[Topic]] = {}
         self._last_ns: dict[Topic, int] = {}
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -63,6 +65,8 @@ class Hub:
         listeners.append(listener)
         if len(listeners) == 1:
             self._topics.setdefault((topic.exchange, topic.symbol), []).append(topic)
+            if topic in self._former.get((topic.exchange, topic.symbol), ()):
+                self._former[topic.exchange, topic.symbol].remove(topic)
         self._log_change("subscribed", listener, topic)
         self._changed()
 
@@ -76,6 +80,8 @@ class Hub:
             del self._listeners[topic]
             self._last_ns.pop(topic, None)
             self._topics[topic.exchange, topic.symbol].remove(topic)
+            if self._log is not None:
+                self._former.setdefault((topic.exchange, topic.symbol), []).append(topic)
         self._log_change("unsubscribed", listener, topic)
         self._changed()
 
@@ -100,13 +106,17 @@ class Hub:
         """List the topics of a symbol that have subscribers."""
         return self._topics.get((exchange, symbol), [])
 
+    def followed(self, exchange: str, symbol: str) -> list[Topic]:
+        """List the topics of a symbol whose messages somebody gets, or would be missed in the log."""
+        return self.topics(exchange, symbol) + self._former.get((exchange, symbol), [])
+
     def arm(self, stream: tuple[str, str, str], tamper: Tamper) -> None:
         """Pass the next messages of a channel through a fault before they are sent."""
         self._tampers.setdefault(stream, []).append(tamper)
 
     def render(self, topic: Topic, messages: Iterable[Outgoing]) -> list[Rendered]:
         """Make the frames of a topic's messages, faults included."""
-        stream = (topic.exchange, topic.symbol, topic.channel)
+        stream = _stream(topic)
         if stream in self.stalled:
             self._log_withheld(stream, messages, "stalled")
             return []
@@ -127,6 +137,9 @@ class Hub:
 
     def publish(self, topic: Topic, messages: Iterable[Outgoing]) -> None:
         """Send a topic's messages to all its subscribers."""
+        if topic not in self._listeners:
+            self._log_withheld(_stream(topic), messages, "unheard")
+            return
         rendered = self.render(topic, messages)
         batch_s = self.batch_s.get(topic.exchange) if topic.kind == "book" else None
         if batch_s is None:
@@ -138,6 +151,9 @@ class Hub:
             self._batches.setdefault(topic, []).extend(rendered)
 
     def _publish(self, topic: Topic, made: Iterable[Rendered]) -> None:
+        if topic not in self._listeners:
+            self._log_withheld(_stream(topic), [rendered.message for rendered in made], "unheard")
+            return
         for rendered in made:
             self._last_ns[topic] = self._wall_ns()
             for listener in self._listeners.get(topic, ()):
@@ -174,16 +190,16 @@ class Hub:
 
     def send_to(self, listener: Listener, topic: Topic, messages: Iterable[Outgoing]) -> None:
         """Send messages to one listener only: its snapshot."""
-        stream = (topic.exchange, topic.symbol, topic.channel)
+        stream = _stream(topic)
         if stream in self.stalled:
-            self._log_withheld(stream, messages, "stalled")
+            self._log_withheld(stream, messages, "stalled snapshot")
             return
         for message in messages:
             listener.write(frame(message.text.encode()), partial(self._note, listener, topic, message))
 
     def _note(self, listener: Listener, topic: Topic, message: Outgoing, is_open: bool) -> None:
         sent_ns, number = self._wall_ns(), listener.connection.number
-        stream = (topic.exchange, topic.symbol, topic.channel)
+        stream = _stream(topic)
         self._truth.note_sent(stream, number, message.sequence, message.kind, sent_ns)
         if self._log is not None:
             self._log.note(
@@ -197,6 +213,7 @@ class Hub:
                     message.sequence,
                     message.events,
                     is_open,
+                    times_us=message.times_us,
                 )
             )
 
@@ -225,6 +242,7 @@ class Hub:
                         message.events,
                         delivered=False,
                         detail=why,
+                        times_us=message.times_us,
                     )
                 )
 
@@ -240,3 +258,7 @@ class Hub:
             if tamper.done:
                 self._tampers[stream].remove(tamper)
         return out
+
+
+def _stream(topic: Topic) -> tuple[str, str, str]:
+    return topic.exchange, topic.symbol, topic.channel

@@ -32,12 +32,16 @@ class Topic(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """A message about a topic; `events` counts the updates, trades or bars in it."""
+    """A message about a topic; `events` counts the updates, trades or bars in it.
+
+    `times_us` is the exchange's time of each update, where updates have no number (Kraken's books).
+    """
 
     text: str
     kind: Kind
     sequence: int | None
     events: int = 1
+    times_us: tuple[int, ...] = ()
 
 
 class Reply(NamedTuple):

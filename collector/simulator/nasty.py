@@ -12,7 +12,7 @@ from collector.simulator.faults import Faults
 from collector.simulator.market import Truth
 from collector.simulator.nasty_faults import Draw, Ill, ills
 
-_MEAN_WAIT_S = 2.0
+MEAN_WAIT_S = 2.0
 
 
 class Planned(NamedTuple):
@@ -24,7 +24,7 @@ class Planned(NamedTuple):
 
 
 def schedule(
-    seed: int, markets: Mapping[str, Sequence[str]], *, mean_wait_s: float = _MEAN_WAIT_S
+    seed: int, markets: Mapping[str, Sequence[str]], *, mean_wait_s: float = MEAN_WAIT_S
 ) -> Iterator[Planned]:
     """Plan faults without end, in order; what lasts is put right again. Depends on its arguments alone."""
     draw = random.Random(f"{seed}:nasty")  # noqa: S311  (a repeatable schedule)

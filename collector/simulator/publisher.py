@@ -88,7 +88,7 @@ class Publisher:
         with self._lock:
             feed.catch_up()
             number, now_ms = feed.skip_trade_id(), self._clock_ns(feed.exchange) // 1_000_000
-            for topic in list(self._hub.topics(feed.exchange, feed.symbol)):
+            for topic in self._hub.followed(feed.exchange, feed.symbol):
                 message = exchange.placeholder(topic, feed, number, now_ms) if topic.kind == "trade" else None
                 if message is not None:
                     self._hub.publish(topic, [message])
@@ -108,6 +108,7 @@ class Publisher:
                 [
                     rendered
                     for topic, messages in self._next_messages(feed, exchange)
+                    if topic in listeners
                     for rendered in self._hub.render(topic, messages)
                 ]
                 for _ in range(steps)
@@ -132,7 +133,7 @@ class Publisher:
     def _next_messages(self, feed: SymbolFeed, exchange: Exchange) -> list[tuple[Topic, list[Outgoing]]]:
         now_ms = self._clock_ns(feed.exchange) // 1_000_000
         feed.tick(now_ms)
-        topics = self._hub.topics(feed.exchange, feed.symbol)
+        topics = self._hub.followed(feed.exchange, feed.symbol)
         if not topics:
             return []
         while feed.steps_due > 1:

@@ -4,7 +4,7 @@ import json
 import threading
 from collections import deque
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 
 class Logged(NamedTuple):
@@ -14,6 +14,7 @@ class Logged(NamedTuple):
     market message (snapshot, delta, trade, bar, ticker). `channel` and `sequence` are as in `truth.sent`.
     `events` counts the updates, trades or bars in the message. `delivered` says whether the connection was
     open when the message was put on it. `withheld` is a message that the market made and nobody was sent.
+    `times_us` is the exchange's time of each update of a book without numbers (Kraken's).
     """
 
     at_ns: int
@@ -26,6 +27,7 @@ class Logged(NamedTuple):
     events: int = 0
     delivered: bool = True
     detail: str = ""
+    times_us: tuple[int, ...] = ()
 
 
 class SendLog:
@@ -81,4 +83,8 @@ class SendLog:
 def read_log(path: str | Path) -> list[Logged]:
     """Read a log from its file."""
     with Path(path).open(encoding="utf-8") as lines:
-        return [Logged(**json.loads(line)) for line in lines]
+        return [_logged(json.loads(line)) for line in lines]
+
+
+def _logged(fields: dict[str, Any]) -> Logged:
+    return Logged(**fields | {"times_us": tuple(fields["times_us"])})

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
@@ -10,13 +10,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from collector.errors import UserError
+from collector.simulator.calm import calm, tells_status
 from collector.simulator.control import Control
 from collector.simulator.exchanges import Exchange, chosen_symbols
 from collector.simulator.faults import Faults
 from collector.simulator.lively import set_apart
 from collector.simulator.market import SymbolFeed
 from collector.simulator.messages import Connection
-from collector.simulator.nasty import FaultRunner, Planned, schedule
+from collector.simulator.nasty import MEAN_WAIT_S, FaultRunner, Planned, schedule
 from collector.simulator.pacer import Pacer
 from collector.simulator.recordings import Recorded, Replay, ReplayHandle, read_recording
 from collector.simulator.send_log import SendLog
@@ -47,6 +48,7 @@ class Simulator:
         symbols: Mapping[str, Sequence[str]] | None = None,
         updates_per_s: float | None = 50.0,
         profile: MarketProfile = "steady",
+        fault_every_s: float = MEAN_WAIT_S,
         bursts: bool = False,
         send_log: int | str | Path | None = None,
         levels: int = 300,
@@ -65,6 +67,7 @@ class Simulator:
         )
         self._seed = seed
         self._profile = profile
+        self._fault_every_s = fault_every_s
         is_steady = profile == "steady"
         rhythm: RhythmKind = "lively" if not is_steady else "bursts" if bursts else "steady"
         if not is_steady:
@@ -76,11 +79,7 @@ class Simulator:
         self._stopped = False
         self.truth = self._world.truth
         self.faults = Faults(self._world, self._server.call)
-        self._runner = (
-            FaultRunner(schedule(seed, self._symbols), self.faults, self.truth)
-            if profile == "nasty"
-            else None
-        )
+        self._runner = FaultRunner(self._plan(), self.faults, self.truth) if profile == "nasty" else None
 
     @property
     def symbols(self) -> dict[str, list[str]]:
@@ -103,7 +102,10 @@ class Simulator:
             log=self.send_log,
             commands={
                 command.__name__: command
-                for command in (self.publish, self.prepare, self.release, self.pause, self.resume)
+                for command in (
+                    *(self.publish, self.prepare, self.release),
+                    *(self.pause, self.resume, self.calm),
+                )
             },
         )
         self._server.start(control.answer)
@@ -140,7 +142,7 @@ class Simulator:
         """List the faults of a nasty market in so many seconds from the start; the same for the same seed."""
         if self._profile != "nasty":
             return []
-        return list(takewhile(lambda each: each.at_s <= seconds, schedule(self._seed, self._symbols)))
+        return list(takewhile(lambda each: each.at_s <= seconds, self._plan()))
 
     def publish(self, n: int, symbol: str | None = None, exchange: str | None = None) -> None:
         """Move the chosen markets n updates on, at once; returns when they are handed to the sockets."""
@@ -186,8 +188,25 @@ class Simulator:
         """Wait until a channel has a subscriber; raise `TimeoutError` if it gets none in time."""
         self._server.call(self._world.subscribed(exchange, symbol, channel, timeout))
 
+    def calm(self) -> None:
+        """End all faults: none comes by itself any more, what lasts is put right, clients are let in."""
+        if self._runner is not None:
+            self._runner.stop()
+        self._server.call(self._calm())
+        for each in self._world.exchanges:
+            if each.system != "online" and tells_status(each):
+                self.faults.status(each.name, "online")
+
+    async def _calm(self) -> None:
+        with self._world.lock:
+            calm(self._world)
+            self.truth.note_fault("calm")
+
     async def _connections(self, exchange: str | None) -> list[Connection]:
         return [session.connection for session in self._world.chosen(exchange, None)]
+
+    def _plan(self) -> Iterator[Planned]:
+        return schedule(self._seed, self._symbols, mean_wait_s=self._fault_every_s)
 
     def _pairs(self, symbol: str | None, exchange: str | None) -> list[tuple[SymbolFeed, Exchange]]:
         pairs = self._world.pairs(exchange, symbol)

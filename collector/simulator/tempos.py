@@ -55,3 +55,7 @@ class Tempos:
             return factor
         self._set.pop((exchange, symbol), None)
         return 1.0
+
+    def forget(self) -> None:
+        """Let every market move at its own pace."""
+        self._set.clear()

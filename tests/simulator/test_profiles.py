@@ -220,3 +220,57 @@ def test_the_command_is_lively_unless_told_otherwise() -> None:
     assert run("--steady", "--bursts").returncode == 0
     assert run("--steady", "--nasty").returncode != 0
     assert run("--bursts").returncode != 0
+
+
+def test_faults_come_as_often_as_wanted() -> None:
+    rare, dense = (Simulator(symbols=ALL, profile="nasty", fault_every_s=every_s) for every_s in (20.0, 0.5))
+    assert 10 < len(rare.schedule(600.0)) < 90
+    assert len(dense.schedule(600.0)) > 900
+
+
+def test_calm_puts_right_what_lasts_and_lets_everybody_in() -> None:
+    symbols = {"bybit": ["BTC/USDT", "ETH/USDT"], "kraken": ["BTC/USD"]}
+    with Simulator(symbols=symbols, updates_per_s=0.0, profile="nasty", fault_every_s=3600.0) as simulator:
+        world, faults = simulator._world, simulator.faults
+        faults.stall("bybit", "BTC/USDT")
+        faults.restart("bybit", "BTC/USDT")  # its snapshot is owed
+        faults.latency("bybit", 400.0, 80.0)
+        faults.clock(-1.5, "bybit")
+        faults.delist("bybit", "ETH/USDT")
+        faults.stale_snapshot("bybit", "BTC/USDT", 100)
+        faults.snapshot_edge("bybit", "BTC/USDT", 20)
+        faults.tempo("bybit", "BTC/USDT", 0.0, 3600.0)
+        faults.rest_ban("bybit", 3600.0)
+        faults.rest_status("bybit", 503)
+        faults.rest_allowance("bybit", 1)
+        faults.connection_allowance("bybit", 1)
+        faults.refuse("bybit")
+        faults.refuse_subscription("bybit", count=3)
+        faults.reject_subscription("bybit")
+        faults.message_allowance("kraken", 1)
+        faults.status("kraken", "maintenance")
+        simulator.calm()
+        feed = world.feeds["bybit", "BTC/USDT"]
+        assert (world.hub.stalled, world.rest_faults) == (set(), [])
+        assert [len(each) for each in world.hub._tampers.values()] == [1]
+        assert (feed.stale_steps, feed.edge_levels) == (0, None)
+        assert not world.feeds["bybit", "ETH/USDT"].delisted
+        assert world.clock_offsets_ns == {}
+        assert (world.conditions["bybit"].latency_ms, world.conditions["bybit"].jitter_ms) == (20.0, 3.0)
+        assert world.tempos.factor("bybit", "BTC/USDT") == 1.0
+        allowances = world.allowances
+        assert (allowances.capacities, allowances.connection_capacities, allowances.bans_until_ms) == (
+            {},
+            {},
+            {},
+        )
+        admission = world.admission("bybit")
+        assert admission.take_refusal() is None
+        assert admission.take_words("BTCUSDT") is None
+        assert not admission.take("reject")
+        assert (world.exchange("kraken").message_capacity, world.exchange("kraken").system) == (
+            None,
+            "online",
+        )
+        assert simulator._runner is not None
+        assert not simulator._runner._thread.is_alive()

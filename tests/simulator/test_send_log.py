@@ -215,3 +215,73 @@ def test_a_file_holds_every_line(tmp_path: Path, connect: type[Client]) -> None:
 def test_without_one_nothing_is_kept() -> None:
     with Simulator(symbols={"bybit": [BTC]}, updates_per_s=0.0) as simulator:
         assert simulator.send_log is None
+
+
+def test_what_nobody_listened_to(simulator: Simulator, client: Client) -> None:
+    client.send(op="unsubscribe", args=[BOOK])
+    client.receive()
+    simulator.publish(2)
+    client.send(op="subscribe", args=[BOOK])
+    assert client.receive()["success"]
+    again = client.receive()["data"]["u"]
+    simulator.publish(1)
+    unheard = of(simulator, "withheld")
+    assert [line.sequence for line in unheard] == [again - 1, again]
+    assert {(line.detail, line.channel, line.delivered) for line in unheard} == {
+        ("unheard", "book.50", False)
+    }
+    assert client.receive()["data"]["u"] == again + 1
+
+
+def test_what_a_batch_held_when_the_last_one_left(connect: type[Client]) -> None:
+    symbols = {"binance": ["BTC/USDT"]}
+    with Simulator(symbols=symbols, updates_per_s=0.0, send_log=1000) as simulator:
+        simulator.faults.batch_diffs("binance", 60_000.0)
+        with connect(simulator, "/stream/ws") as client:
+            client.send(method="SUBSCRIBE", params=["btcusdt@depth@100ms"], id=1)
+            client.receive()
+            simulator.publish(3)
+        wait_for(simulator, "closed")
+        (topic,) = simulator._world.hub._batches
+
+        async def end_batch() -> None:
+            simulator._world.hub._end_batch(topic)
+
+        simulator._server.call(end_batch())
+        assert [line.detail for line in of(simulator, "withheld")] == ["unheard"] * 3
+
+
+def test_krakens_updates_are_known_by_their_times(connect: type[Client]) -> None:
+    with (
+        Simulator(symbols={"kraken": ["BTC/USD"]}, updates_per_s=0.0, send_log=1000) as simulator,
+        connect(simulator, "/kraken/v2") as client,
+    ):
+        client.send(method="subscribe", params={"channel": "book", "symbol": ["BTC/USD"], "depth": 10})
+        wait_for(simulator, "snapshot")
+        simulator.publish(2)
+        simulator.faults.two_in_one_frame("kraken", "BTC/USD")
+        *single, both = of(simulator, "delta")
+        assert [len(line.times_us) for line in single] == [1, 1]
+        assert (both.events, len(both.times_us)) == (2, 2)
+        told = []
+        while len(told) < 4:
+            message = client.receive()
+            if message.get("channel") == "book" and message["type"] == "update":
+                told += [each["timestamp"] for each in message["data"]]
+    times_us = [at_us for line in (*single, both) for at_us in line.times_us]
+    assert len(set(times_us)) == 4
+    assert [f"{at_us % 60_000_000 / 1e6:09.6f}Z" for at_us in times_us] == [each[-10:] for each in told]
+
+
+def test_a_trade_that_is_none_counts_for_nothing(connect: type[Client]) -> None:
+    symbols = {"binance": [BTC]}
+    with (
+        Simulator(symbols=symbols, updates_per_s=0.0, send_log=1000) as simulator,
+        connect(simulator, "/fut/ws") as client,
+    ):
+        client.send(method="SUBSCRIBE", params=["btcusdt@trade"], id=1)
+        client.receive()
+        simulator.faults.placeholder_trade("binance", BTC)
+        none = client.receive()
+        (line,) = of(simulator, "trade")
+        assert (line.sequence, line.events) == (none["t"], 0)

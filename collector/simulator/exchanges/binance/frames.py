@@ -61,7 +61,7 @@ def trades(topic: Topic, feed: SymbolFeed, change: Change, now_ms: int) -> list[
 def placeholder(feed: SymbolFeed, number: int, now_ms: int) -> Outgoing:
     """Write a futures trade without price and size."""
     core = f'"s":"{feed.instrument.name}","t":{number},"p":"0","q":"0","X":"NA","m":true'
-    return Outgoing(f'{{"e":"trade","E":{now_ms},"T":{now_ms},{core}}}', "trade", number)
+    return Outgoing(f'{{"e":"trade","E":{now_ms},"T":{now_ms},{core}}}', "trade", number, events=0)
 
 
 def aggregates(topic: Topic, feed: SymbolFeed, change: Change, now_ms: int) -> list[Outgoing]:

@@ -221,7 +221,8 @@ class Binance(Exchange):
     def _topic(self, market: str, name: str) -> Topic | None:
         symbol_name, _, stream = name.partition("@")
         feed = self.by_name.get((market, symbol_name.upper()))
-        if feed is None or feed.delisted or symbol_name != symbol_name.lower():
+        # A market that was taken off is silent until it is listed again, as its streams are.
+        if feed is None or symbol_name != symbol_name.lower():
             return None
         symbol = feed.symbol
         if stream in _DEPTH_SPEEDS[market]:

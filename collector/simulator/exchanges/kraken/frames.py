@@ -31,7 +31,7 @@ def book(
         f',"checksum":{checksum(feed.market.bids, feed.market.asks)}'
         f',"timestamp":"{_step_time(feed)}"}}]}}'
     )
-    return Outgoing(text, "snapshot" if kind == "snapshot" else "delta", None)
+    return _unnumbered(feed, kind, text)
 
 
 def ticker(feed: SymbolFeed, kind: str) -> Outgoing:
@@ -47,7 +47,7 @@ def ticker(feed: SymbolFeed, kind: str) -> Outgoing:
         f',"low":{price(bar.low)},"high":{price(bar.high)},"change":0.0,"change_pct":0.00'
         f',"timestamp":"{_step_time(feed)}"}}]}}'
     )
-    return Outgoing(text, "snapshot" if kind == "snapshot" else "delta", None)
+    return _unnumbered(feed, kind, text)
 
 
 def trades(feed: SymbolFeed, kind: str, trades: list[PastTrade]) -> Outgoing:
@@ -140,9 +140,18 @@ def time_text(at_us: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
 
 
+def _unnumbered(feed: SymbolFeed, kind: str, text: str) -> Outgoing:
+    is_snapshot = kind == "snapshot"
+    return Outgoing(text, "snapshot" if is_snapshot else "delta", None, times_us=(_step_us(feed),))
+
+
 def _step_time(feed: SymbolFeed) -> str:
+    return time_text(_step_us(feed))
+
+
+def _step_us(feed: SymbolFeed) -> int:
     # A few microseconds past the millisecond, so that rounding finds the same one as cutting does.
-    return time_text(feed.now_ms * 1000 + feed.step_count % 400)
+    return feed.now_ms * 1000 + feed.step_count % 400
 
 
 def _vwap_ticks(bar: Bar) -> int:

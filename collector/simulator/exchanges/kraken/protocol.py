@@ -203,7 +203,8 @@ class Kraken(Exchange):
         """Put the data of two messages into one frame."""
         begin = second.text.index(_DATA) + len(_DATA)
         text = f"{first.text.removesuffix(']}')},{second.text[begin:]}"
-        return Outgoing(text, first.kind, second.sequence, first.events + second.events)
+        times_us = first.times_us + second.times_us
+        return Outgoing(text, first.kind, second.sequence, first.events + second.events, times_us)
 
     def _problem(self, connection: Connection, message: Mapping[str, Any], now_ns: int) -> str | None:
         """Return what is wrong with a request as a whole."""

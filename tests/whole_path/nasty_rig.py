@@ -1,0 +1,205 @@
+"""Let a collector live through a nasty market, let the market heal, and reckon up."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hole_reasons import FOR_GOOD
+from reckoning import Reckoning, reckon
+from row_values import wrong_rows
+from send_truth import Stream, read_truth
+from stored import read_stored
+
+from collector.app.collector import Report
+from collector.app.wiring import make_collector
+from collector.events import PotentialHalt, SegmentChanged, SnapshotFailed
+from collector.query.audit import run_audit
+from collector.settings import load_settings
+from collector.simulator import Simulator
+from collector.simulator.admission import Rule, Verdict
+from collector.simulator.exchanges import EXCHANGES
+
+BUSY_S = 2.0  # what a question may lie about on a busy machine
+LOG_LINES = 20_000_000  # of which none may be lost
+CHANNELS = {
+    "bybit": ("book.50", "bbo", "trade", "ohlcv.1m"),
+    "binance": ("book.50", "bbo", "trade", "ohlcv.1m"),
+    "kraken": ("book.10", "bbo", "trade", "ohlcv.1m"),
+    "okx": ("book.400", "bbo", "trade"),
+}
+# The short form has no time for the waits of life.
+HURRIED = {
+    "stream.heartbeat_s": 1.0,
+    "stream.subscribe_timeout_s": 3.0,
+    "stream.connect_timeout_s": 3.0,
+    "stream.markets_timeout_s": 5.0,
+    "stream.stale_after_s": 2.0,
+    "stream.backoff_base_s": 0.05,
+    "stream.backoff_max_s": 0.5,
+    "writer.interval_s": 0.2,
+}
+
+
+@dataclass
+class Outcome:
+    """What a run came to."""
+
+    seed: int
+    reckoning: Reckoning
+    report: Report
+    problems: list[str] = field(default_factory=list)
+    faults: dict[str, int] = field(default_factory=dict)
+    halts: list[PotentialHalt] = field(default_factory=list)
+    missing: list[Stream] = field(default_factory=list)  # not covered again once the market was well
+    recovered_s: float = 0.0
+    budget: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [
+            f"seed {self.seed}: faults {dict(sorted(self.faults.items()))}",
+            str(self.reckoning),
+            f"covered again {self.recovered_s:.1f} s after all was put right, but for {self.missing}",
+            f"audit and session: {self.problems or 'passed'}",
+            *(f"  REST {line}" for line in self.budget),
+            *(f"  HALT {one.exchange} {one.symbol} {one.code}: {one.reason}" for one in self.halts[:10]),
+        ]
+        return "\n".join(lines)
+
+
+class BudgetUse:
+    """Watches what REST requests draw on an exchange's allowances."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._most: dict[tuple[str, str], tuple[int, int]] = {}  # weight in a window, and what is allowed
+        self._refused: Counter[tuple[str, str]] = Counter()
+        allowances = simulator._world.allowances
+        self._spend = allowances.spend
+        allowances.spend = self.spend  # type: ignore[method-assign]
+
+    def spend(self, exchange: str, rule: Rule, weight: int, now_ms: int) -> Verdict:
+        """Pass a request on, and remember what it found."""
+        verdict = self._spend(exchange, rule, weight, now_ms)
+        bucket = exchange, rule.bucket
+        if verdict.wait_ms:
+            self._refused[bucket] += 1
+        else:
+            self._most[bucket] = max(self._most.get(bucket, (0, 0)), (verdict.used, rule.capacity))
+        return verdict
+
+    def told(self) -> list[str]:
+        """Say for each allowance how much of it was used at most, and what was refused."""
+        return [
+            f"{' '.join(bucket)}: at most {used} of {capacity} in a window, {self._refused[bucket]} refused"
+            for bucket, (used, capacity) in sorted(self._most.items())
+        ]
+
+
+class NastyRun:
+    """One collector on all simulated exchanges."""
+
+    def __init__(
+        self,
+        database: str,
+        symbols: Mapping[str, Sequence[str]],
+        seed: int,
+        settings: Mapping[str, object],
+        *,
+        fault_every_s: float,
+        updates_per_s: float,
+        channels: Mapping[str, Sequence[str]] = CHANNELS,
+    ) -> None:
+        self.seed, self.database, self.symbols = seed, database, symbols
+        self.simulator = Simulator(
+            profile="nasty",
+            seed=seed,
+            symbols=symbols,
+            updates_per_s=updates_per_s,
+            fault_every_s=fault_every_s,
+            send_log=LOG_LINES,
+        )
+        self.budget = BudgetUse(self.simulator)
+        self.simulator.start()
+        overrides: dict[str, object] = {"database.url": database, **settings}
+        for exchange, names in symbols.items():
+            overrides[f"exchanges.{exchange}.symbols"] = list(names)
+            overrides[f"exchanges.{exchange}.channels"] = list(channels[exchange])
+            for kind, address in self.simulator.endpoints(exchange).items():
+                overrides[f"exchanges.{exchange}.endpoints.{kind}"] = address
+        self.wanted = [
+            (exchange, symbol, channel)
+            for exchange, names in symbols.items()
+            for symbol in names
+            for channel in channels[exchange]
+        ]
+        self.patience_s = (
+            float(str(overrides.get("stream.stale_after_s", 10.0)))
+            + float(str(overrides.get("stream.subscribe_timeout_s", 30.0)))
+            + BUSY_S
+        )
+        self.collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
+        self.halts: list[PotentialHalt] = []
+        self.covered: dict[Stream, bool] = {}
+        self.collector.events.attach(PotentialHalt, self.halts.append)
+        self.collector.events.attach(SegmentChanged, self._changed)
+        self.failed_snapshots: list[SnapshotFailed] = []
+        self.collector.events.attach(SnapshotFailed, self.failed_snapshots.append)
+
+    def _changed(self, change: SegmentChanged) -> None:
+        self.covered[change.exchange, change.symbol, change.channel] = change.verified
+
+    def uncovered(self) -> list[Stream]:
+        """List the streams that are not covered now, but for those that the exchange says do not exist."""
+        refused = {(one.exchange, one.symbol) for one in self.halts if FOR_GOOD.search(one.reason)}
+        return [
+            stream for stream in self.wanted if not self.covered.get(stream) and stream[:2] not in refused
+        ]
+
+    def finish(self, recovery_s: float) -> Outcome:
+        """Heal, wait until each stream is covered again, stop, and reckon."""
+        self.simulator.calm()
+        healed_s = time.monotonic()
+        _wait(lambda: not self.uncovered(), recovery_s)
+        recovered_s = time.monotonic() - healed_s
+        missing = self.uncovered()
+        report = self.collector.stop()
+        self.simulator.stop()
+        log = self.simulator.send_log
+        assert log is not None
+        assert not log.dropped, "the log was too short"
+        truth = read_truth(log.lines(), _trade_key)
+        found = reckon(
+            truth, read_stored(self.database), self.wanted, patience_s=self.patience_s, recovery_s=recovery_s
+        )
+        outcome = Outcome(
+            self.seed, found, report, halts=self.halts, missing=missing, recovered_s=recovered_s
+        )
+        for fault in self.simulator.truth.faults():
+            outcome.faults[fault.name] = outcome.faults.get(fault.name, 0) + 1
+        problems = [one for one in report.problems if not FOR_GOOD.search(one)]
+        if not report.exact or problems:
+            outcome.problems.append(f"session: {problems}, exact: {report.exact}")
+        wrong = wrong_rows(self.simulator, self.database, self.wanted)
+        outcome.problems += [f"not of the market: {row}" for row in wrong[:20]]
+        outcome.budget = self.budget.told()
+        audit = run_audit(self.database)
+        if not audit.passed:
+            outcome.problems.append(f"verify: {audit.findings}")
+        return outcome
+
+    def close(self) -> None:
+        """Stop both, whatever happened."""
+        try:
+            self.collector.stop()
+        finally:
+            self.simulator.stop()
+
+
+def _wait(condition: Callable[[], bool], deadline_s: float) -> None:
+    until_s = time.monotonic() + deadline_s
+    while not condition() and time.monotonic() < until_s:
+        time.sleep(0.02)
+
+
+def _trade_key(exchange: str, symbol: str, number: int) -> str:
+    return EXCHANGES[exchange].instrument(symbol).trade_id(number)
