@@ -47,6 +47,8 @@ class Requests:
             raise StreamError(f"no answer to {payload} within {self._timeout_s:g} s") from error
         finally:
             del self._waiting[request_id]
+            if waiting.all_answers.done() and not waiting.all_answers.cancelled():
+                waiting.all_answers.exception()  # seen: it was abandoned while it was being sent
 
     def answered(self, ack: Ack) -> bool:
         """Match an answer with the request that waits for it; False when none does."""

@@ -104,6 +104,8 @@ class TopicSubscriptions(Subscriptions):
             if self._collects(stream):  # still subscribed: asked again, it would bring nothing
                 self._resyncs.failed(stream.topic.name, self._context.monotonic_s())
         elif self._collects(stream):
+            if stream.verified and not is_question:  # a whole message mended it before its topic was left
+                stream.lose("restart", "subscribed anew", alive_until_ns=None)
             stream.in_question = is_question  # only from now on: what came before was no answer
             await self._subscribe([stream.topic.name])
 

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "streams"))
+from connection_rig import levels_around
 from test_refused_subscriptions import BUSY, NO_SYMBOL, RATE, Rig, begun, break_book, verified_book, worked
+
+from collector.events.messages import Snapshot
 
 
 @pytest.mark.parametrize("words", [None, RATE, "Currency pair not supported BTC/USD", "The moon is full"])
@@ -56,5 +60,24 @@ def test_a_refusal_of_one_removed_does_not_touch_what_came_under_its_name(words:
         assert (new.verified, old.verified) == (True, False)
         assert [method for method, _ in rig.asked] == ["SUBSCRIBE", "UNSUBSCRIBE", "SUBSCRIBE"]
         assert rig.halts == []
+
+    asyncio.run(scene())
+
+
+def test_what_opens_while_its_topic_is_left_ends_with_it() -> None:
+    """A whole message mends a book before the new subscription goes out: what is missed then is a hole."""
+
+    async def scene() -> None:
+        rig = Rig("kraken")
+        subscriptions, book = await verified_book(rig)
+        break_book(rig)
+        whole = Snapshot("book.10:BTC/USD", None, 1, *levels_around(1001.0))
+        rig.before_answer = lambda: rig.hear(whole) if len(rig.sent) == 2 else None
+        await worked(rig, subscriptions)
+        assert [method for method, _ in rig.asked] == ["SUBSCRIBE", "UNSUBSCRIBE", "SUBSCRIBE"]
+        assert rig.outlet.causes() == ["crossed", "restart"]
+        assert not book.verified
+        rig.hear(whole)
+        assert book.verified
 
     asyncio.run(scene())

@@ -1,6 +1,7 @@
 """Answers find the request that they are about, also those that do not say it."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -74,5 +75,24 @@ def test_an_acceptance_without_an_id_is_about_none() -> None:
         requests.abandon("gone")
         with pytest.raises(StreamError, match="gone"):
             await task
+
+    run(scene)
+
+
+def test_a_request_that_is_still_being_sent_when_the_socket_goes_leaves_nothing_behind() -> None:
+    async def scene(_: Requests) -> None:
+        unseen: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context["message"]))
+
+        async def fails(_payload: object) -> None:
+            requests.abandon("close_1006")
+            raise StreamError("not sent")
+
+        requests = Requests(fails, timeout_s=60.0)
+        with pytest.raises(StreamError, match="not sent"):
+            await requests.ask(requests.new_id(), {})
+        gc.collect()
+        await asyncio.sleep(0)
+        assert unseen == []
 
     run(scene)
