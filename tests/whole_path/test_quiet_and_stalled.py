@@ -37,6 +37,7 @@ STREAMS = [
     Market("kraken", USD, "bbo"),
 ]
 SHORT = {"bybit spot bbo", "binance spot book.50", "binance spot bbo", "kraken spot book.25", "okx spot bbo"}
+QUIET = {"binance spot bbo", "kraken spot book.25"}  # of these: a quiet market takes ten seconds
 OKX = [Market("okx", (BTC, ETH), "book.400"), Market("okx", SPOT, "bbo"), Market("okx", SPOT, "book.5")]
 
 
@@ -64,10 +65,10 @@ def name_of(market: Market) -> str:
     return f"{market} {market.channel}"
 
 
-def on_streams(*streams: Market) -> pytest.MarkDecorator:
+def on_streams(*streams: Market, short: set[str] = SHORT) -> pytest.MarkDecorator:
     """Run a test on one stream of each way to ask; on the others in the long run only."""
     params = [
-        pytest.param(one, id=name_of(one), marks=() if name_of(one) in SHORT else (pytest.mark.proof,))
+        pytest.param(one, id=name_of(one), marks=() if name_of(one) in short else (pytest.mark.proof,))
         for one in streams
     ]
     return pytest.mark.parametrize("market", params)
@@ -92,7 +93,7 @@ def running(path: Path, market: Market, updates_per_s: float) -> Iterator[Rig]:
         assert report.exact
 
 
-@on_streams(*STREAMS)
+@on_streams(*STREAMS, short=QUIET)
 def test_a_market_that_says_little_keeps_its_one_segment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, market: Market
 ) -> None:
