@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "collector"
@@ -13,6 +14,7 @@ def module_files(package: Path = PACKAGE) -> dict[str, Path]:
     return {_name(path, package.parent): path for path in files}
 
 
+@cache
 def imported_names(path: Path) -> set[str]:
     """Return every name that a file imports, anywhere in it: `a`, and `a.b` of `from a import b`."""
     names: set[str] = set()

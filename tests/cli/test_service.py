@@ -39,7 +39,7 @@ class Manager:
                 return message
 
 
-@pytest.fixture(params=["a path", "an abstract name"])
+@pytest.fixture(params=["a path", pytest.param("an abstract name", marks=pytest.mark.proof)])
 def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Manager, str]]:
     abstract = request.param == "an abstract name"
     address = f"@collector-test-{os.getpid()}" if abstract else str(tmp_path / "notify")

@@ -104,7 +104,7 @@ def test_loaders_read_across_both_as_if_it_were_one(
 
 
 @pytest.mark.parametrize(
-    "at_most", [0, 1, *(pytest.param(count, marks=pytest.mark.proof) for count in (2, 4))]
+    "at_most", [1, *(pytest.param(count, marks=pytest.mark.proof) for count in (0, 2, 4))]
 )
 def test_a_stop_anywhere_loses_and_doubles_nothing(filled: str, tmp_path: Path, at_most: int) -> None:
     before = answers(filled)

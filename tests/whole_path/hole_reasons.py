@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from send_truth import SendTruth, Stream, Told, sent_as
-from stored import Segment
+from stored_plainly import Segment
 
 from collector.simulator.exchanges import EXCHANGES
 from collector.simulator.send_log import Logged

@@ -9,7 +9,7 @@ from hole_reasons import FOR_GOOD
 from reckoning import Reckoning, reckon
 from row_values import wrong_rows
 from send_truth import Stream, read_truth
-from stored import read_stored
+from stored_plainly import read_stored
 
 from collector.app.collector import Report
 from collector.app.wiring import make_collector

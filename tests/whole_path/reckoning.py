@@ -13,7 +13,7 @@ from functools import partial
 
 from hole_reasons import Hole, holes_of, is_false, was_taken_off
 from send_truth import SendTruth, Stream, Told, Update
-from stored import Row, Segment, Stored
+from stored_plainly import Row, Segment, Stored
 
 SLACK_NS = 500_000_000  # between a message's way onto the socket and its receipt, on a busy machine
 UNSENT_SLACK_NS = 2_500_000_000  # what was withheld is logged before its batch and its way

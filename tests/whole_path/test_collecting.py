@@ -44,7 +44,7 @@ def test_a_burst_is_stored_whole(tmp_path: Path) -> None:
         assert report.good
 
 
-@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("how", [pytest.param("close", marks=pytest.mark.proof), "reset"])
 def test_a_cut_connection_is_two_segments_and_no_loader_crosses_the_hole(any_database: str, how: str) -> None:
     database = any_database
     with running(database) as rig:

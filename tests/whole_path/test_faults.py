@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from collector.bot.health import reasons_of
 from collector.events.notices import PotentialHalt, SegmentChanged, SnapshotFailed, State, SystemState
 from collector.simulator import Simulator
@@ -35,6 +37,7 @@ def test_a_refused_subscription_stops_that_stream_alone_and_says_so(tmp_path: Pa
     assert any(BTC in problem for problem in report.problems)
 
 
+@pytest.mark.proof  # on each exchange: test_quiet_and_stalled.py
 def test_a_stalled_topic_is_found_stale_and_the_others_go_on(tmp_path: Path) -> None:
     with running(tmp_path / "live.db", **FAST, stream__stale_after_s=0.5) as rig:
         ended: list[SegmentChanged] = []

@@ -36,8 +36,8 @@ STREAMS = [
     Market("kraken", USD, "book.25"),
     Market("kraken", USD, "bbo"),
 ]
-SHORT = {"bybit spot bbo", "binance spot book.50", "binance spot bbo", "kraken spot book.25", "okx spot bbo"}
-QUIET = {"binance spot bbo", "kraken spot book.25"}  # of these: a quiet market takes ten seconds
+SHORT = {"bybit spot bbo", "binance spot bbo", "kraken spot book.25", "okx spot bbo"}
+QUIET = {"kraken spot book.25"}  # of these: a quiet market takes ten seconds
 OKX = [Market("okx", (BTC, ETH), "book.400"), Market("okx", SPOT, "bbo"), Market("okx", SPOT, "book.5")]
 
 

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from hole_reasons import Hole
 from reckoning import Reckoning, reckon
 from send_truth import read_truth
-from stored import Row, Segment, Stored
+from stored_plainly import Row, Segment, Stored
 
 from collector.simulator.send_log import Logged
 
@@ -288,7 +288,7 @@ def test_updates_without_numbers_are_told_apart_by_the_exchanges_time() -> None:
     assert excused.unknowable == {"overwritten under a checksum": 1}
 
 
-@pytest.mark.parametrize("name", ["reckoning", "send_truth", "stored", "hole_reasons"])
+@pytest.mark.parametrize("name", ["reckoning", "send_truth", "stored_plainly", "hole_reasons"])
 def test_nothing_of_what_it_judges_has_a_part_in_it(name: str) -> None:
     tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
     imported = {

@@ -176,7 +176,7 @@ def bybit_bar(bar: told.Candle, volume: float) -> str:
     return json.dumps({"topic": f"kline.1.{name}", "type": "snapshot", "ts": 1, "data": [data]})
 
 
-@on_markets("binance spot", "kraken spot")
+@on_markets("kraken spot")
 def test_a_connection_is_replaced_without_a_hole(
     tmp_path: Path, market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:

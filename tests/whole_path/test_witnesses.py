@@ -45,7 +45,7 @@ def lie_until_found(rig: Rig, symbol: str) -> None:
     wait_until(found, "the lie")
 
 
-@each_market
+@on_markets("bybit linear", "binance spot", "binance linear", "kraken spot", among=MARKETS)
 def test_in_peace_nobody_disagrees(tmp_path: Path, market: Market) -> None:
     every_s = {"integrity__witness_every_s": 0.5}
     collected = channels(market, "bbo", "trade")
