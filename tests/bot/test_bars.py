@@ -50,6 +50,7 @@ def test_a_bar_is_opened_changed_and_closed_by_trades() -> None:
     for price, at_ms, size in ((10.0, 1000, 1.0), (12.0, 1400, 2.0), (9.0, 1999, 1.0), (11.0, 2000, 1.0)):
         rig.bars.take(trade(price, at_ms, size=size))
     assert rig.moments == ["open", "change", "change", "change", "close", "open", "change"]
+    assert [bar.confirmed for moment, bar in rig.told if moment != "close"] == [False] * 6
     (closed,) = rig.closed
     assert shape(closed) == (1000, 10.0, 12.0, 9.0, 9.0, 4.0, 43.0 / 4.0, 3)
     assert (closed.confirmed, closed.interval, closed.symbol) == (True, "1s", "BTC/USDT:USDT")

@@ -163,7 +163,8 @@ def test_config_is_checked(run: Run, tmp_path: Path) -> None:
     assert "interval_s" in done.stderr
     read = run("config", "check", "--config", "bad.yaml", "--json")
     assert read.returncode == 2
-    assert len(json.loads(read.stdout)["problems"]) == 1
+    said = json.loads(read.stdout)
+    assert (said["ok"], len(said["problems"])) == (False, 1)
     assert "can be used: 1 stream" in run("config", "check", SYMBOLS="BTCUSDT").stdout
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import socket
 import subprocess
@@ -43,6 +44,8 @@ def test_the_second_collector_is_told_who_the_first_is(tmp_path: Path) -> None:
         assert "-c collect" in str(caught.value)
         assert "password" not in str(caught.value)
         assert str(database) in str(caught.value)
+        held = next(path for path in tmp_path.iterdir() if path.name.endswith("lock"))
+        assert json.loads(held.read_text())["pid"] == holder.pid
 
 
 def test_the_lock_of_a_killed_holder_is_free(tmp_path: Path) -> None:

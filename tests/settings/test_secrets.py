@@ -173,3 +173,4 @@ def test_a_long_secret_under_a_wrong_key_is_masked(problems: Problems) -> None:
 
 def test_short_words_are_not_taken_for_secrets() -> None:
     assert without("a live book", ["a", "", "live book"]) == "a ****"
+    assert without("the door, opened", ["the", "door"]) == "the ****, opened"
