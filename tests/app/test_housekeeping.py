@@ -113,3 +113,17 @@ def test_only_an_sqlite_file_is_tidied(url: str, tidies: bool) -> None:
     )
     assert ("tidy" in keeping._chores) == tidies
     assert {"batches", "events", "rejected"} <= keeping._chores.keys()
+
+
+@pytest.mark.parametrize("days", [None, 7.0])
+def test_old_rows_are_moved_only_where_retention_is_set(days: float | None) -> None:
+    keeping = make_housekeeping(
+        "./live.db",
+        "t",
+        "own",
+        lambda _: Future(),
+        upkeep=UpkeepOptions(),
+        retention=RetentionOptions(days=days),
+    )
+    assert ("archive" in keeping._chores) == (days is not None)
+    assert all(map(callable, keeping._chores.values()))
