@@ -225,8 +225,6 @@ class Connection:
             self._served_s, self.refusal = self._context.monotonic_s(), None
             while self._socket.failure is None:
                 self._wake.clear()
-                for book in self.subscriptions.books:
-                    book.give_up_waiting(self._context.clock.now_ns())
                 await self.subscriptions.go_on()
                 if self._socket.failure is None:
                     await wait_for_first(self._wake.wait(), timeout_s=TICK_S)

@@ -227,7 +227,7 @@ class Connections:
                 task.add_done_callback(partial(self._ran, connection))
 
     def _ran(self, connection: Connection, task: asyncio.Task[None]) -> None:
-        """Let go of a connection that ended; `ended` raises what a broken one raised."""
+        """Let go of a connection that ended; one that broke is kept until `ended` has taken its error."""
         if not task.cancelled() and task.exception() is None:
             del self._running[connection]
 
@@ -255,5 +255,5 @@ class Connections:
         return room and connection.subscriptions.tells_apart(stream)
 
     async def ended(self) -> None:
-        """Wait until no connection runs any more."""
+        """Wait until no connection runs any more, however each ended."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)

@@ -88,7 +88,7 @@ class Feed:
             snapshots = Snapshots(source, markets, protocol, limits.pace.markets_timeout_s)
         connections = self._connections = Connections(self._context(markets, snapshots))
         witness = None
-        if snapshots is not None:
+        if snapshots is not None and protocol.rest is not None:  # only books opened by REST are compared so
             witness = RestWitness(snapshots, limits.integrity.witness_every_s, time.monotonic)
         try:
             await self._collect(list(self._asked_for.names))

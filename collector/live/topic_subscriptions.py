@@ -67,6 +67,9 @@ class TopicSubscriptions(Subscriptions):
 
     async def go_on(self) -> None:
         """Begin to subscribe what was added, leave what was removed, fetch the books that need it now."""
+        books, now_ns = self.books, self._context.clock.now_ns()
+        for book in books:
+            book.give_up_waiting(now_ns)
         self._wire.raise_failure()
         for stream in self._to_leave:
             if isinstance(stream, BookStream):
@@ -80,7 +83,7 @@ class TopicSubscriptions(Subscriptions):
         if topics:
             self._wire.start(topics, self._subscribe(topics))
         put_off = self._put_off.schedule
-        self._book_requests.look([book for book in self.books if not put_off.waits(book.topic.name)])
+        self._book_requests.look([book for book in books if not put_off.waits(book.topic.name)])
 
     def abandon(self, reason: str) -> None:
         """Fail the requests that wait for an answer: the socket is gone."""

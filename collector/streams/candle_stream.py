@@ -1,6 +1,5 @@
 """Turn the bars of one stream into rows, segments and counts."""
 
-from collections import deque
 from dataclasses import dataclass
 from typing import cast
 
@@ -123,13 +122,7 @@ class CandleStream(PairedStream):
 
     def _count_held(self) -> None:
         """Count as merged what the other stream stored meanwhile."""
-        held, self._held = self._held, deque()
-        for one in held:
-            if self._is_stored(cast("CandleMessage", one.message)):
-                self._joined = True
-                self._buffer.count_merged(self.number, self._receive())
-            else:
-                self._held.append(one)
+        self._count_stored(lambda held: self._is_stored(cast("CandleMessage", held)))
 
     def _store_held(self, held: Held) -> None:
         """Store the state of a bar that waited."""

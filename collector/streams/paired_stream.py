@@ -7,6 +7,7 @@ and counted when the other connection's stream stored it, or when that one ends.
 
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from collector.events import Liveness, MarketData, StreamKey
@@ -155,6 +156,16 @@ class PairedStream(Stream):
             self._go_on_alone(
                 until_ns if owner._segment_id is None else owner._close("replaced", words, None)
             )
+
+    def _count_stored(self, is_stored: Callable[[MarketData], bool]) -> None:
+        """Count as merged those of the held events that are stored; the others stay held."""
+        held, self._held = self._held, deque()
+        for one in held:
+            if is_stored(one.message):
+                self._joined = True
+                self._buffer.count_merged(self.number, self._receive())
+            else:
+                self._held.append(one)
 
     def _count_held_before(self) -> int:
         """Count what was held before the event that is settled now; returns how many came in with that."""

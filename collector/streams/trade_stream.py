@@ -1,6 +1,5 @@
 """Turn the trades of one stream into rows, segments and counts."""
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -95,7 +94,7 @@ class TradeStream(PairedStream):
             return self._reject(received, UNSYNCED)
         received = self._count_held_before()
         follows = self._follows(trade)
-        if self._seen.has(trade.trade_id, trade.number):
+        if self._is_seen(trade):
             self._joined = True
             self._last = self._newer(trade)
             self._buffer.count_merged(self.number, received)
@@ -139,14 +138,10 @@ class TradeStream(PairedStream):
 
     def _count_held(self) -> None:
         """Count as merged what the other stream stored meanwhile."""
-        held, self._held = self._held, deque()
-        for one in held:
-            trade = cast("TradeMessage", one.message)
-            if self._seen.has(trade.trade_id, trade.number):
-                self._joined = True
-                self._buffer.count_merged(self.number, self._receive())
-            else:
-                self._held.append(one)
+        self._count_stored(lambda held: self._is_seen(cast("TradeMessage", held)))
+
+    def _is_seen(self, trade: TradeMessage) -> bool:
+        return self._seen.has(trade.trade_id, trade.number)
 
     def _go_on_alone(self, after_ns: int) -> None:
         if self._held:

@@ -6,11 +6,13 @@ They are nobody's to publish, so they lie beside the project, in `../shared/data
 import gzip
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 ARE_HERE = FOLDER.is_dir()
@@ -56,6 +58,33 @@ KRAKEN_SAMPLES = "kraken/Brendan-Blanchard-kraken-async-rs/frames.jsonl"
 def where_recorded(*parameters: Any) -> list[Any]:
     """Give the parameters of tests on recorded frames, none where there are no recordings."""
     return list(parameters) if ARE_HERE else []
+
+
+def in_two_lengths(
+    recorded: Sequence[tuple[str, tuple[str, ...], int]], of_the_beginning: Callable[[int], int]
+) -> list[Any]:
+    """Give each recording's texts, kind and count: of its beginning; in the long run of all of it as well."""
+    return where_recorded(
+        *(
+            pytest.param(
+                lambda paths=paths: beginning(paths, 8_000),
+                kind,
+                of_the_beginning(count),
+                id=f"recorded {kind}",
+            )
+            for kind, paths, count in recorded
+        ),
+        *(
+            pytest.param(
+                lambda paths=paths: stamped(*paths),
+                kind,
+                count,
+                id=f"recorded {kind}, all of it",
+                marks=pytest.mark.proof,
+            )
+            for kind, paths, count in recorded
+        ),
+    )
 
 
 def lines(path: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any, Self
 
 import aiohttp
@@ -84,3 +85,13 @@ class Client:
 def connect() -> type[Client]:
     """Give the class, so that a test opens as many clients as it needs."""
     return Client
+
+
+@pytest.fixture
+def client(simulator: Simulator, connect: type[Client]) -> Iterator[Client]:
+    """A client with the 50-level book and its snapshot read."""
+    with connect(simulator, "/v5/public/linear") as opened:
+        opened.send(op="subscribe", args=["orderbook.50.BTCUSDT"])
+        assert opened.receive()["success"]
+        assert opened.receive()["type"] == "snapshot"
+        yield opened

@@ -29,15 +29,6 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture
-def client(simulator: Simulator, connect: type[Client]) -> Iterator[Client]:
-    with connect(simulator, "/v5/public/linear") as opened:
-        opened.send(op="subscribe", args=["orderbook.50.BTCUSDT"])
-        assert opened.receive()["success"]
-        assert opened.receive()["type"] == "snapshot"
-        yield opened
-
-
 def test_an_answer_takes_both_ways(simulator: Simulator, client: Client) -> None:
     simulator.faults.latency("bybit", 150.0)
     began_s = time.monotonic()

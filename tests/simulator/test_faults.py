@@ -24,16 +24,6 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture
-def client(simulator: Simulator, connect: type[Client]) -> Iterator[Client]:
-    """A client with the 50-level book and its snapshot read."""
-    with connect(simulator, "/v5/public/linear") as opened:
-        opened.send(op="subscribe", args=["orderbook.50.BTCUSDT"])
-        assert opened.receive()["success"]
-        assert opened.receive()["type"] == "snapshot"
-        yield opened
-
-
 def updates(client: Client, count: int) -> list[int]:
     return [client.receive()["data"]["u"] for _ in range(count)]
 

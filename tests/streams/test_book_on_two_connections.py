@@ -26,12 +26,17 @@ def pair(rig: Rig, book: VerifiedBook | None = None) -> tuple[BookStream, BookSt
     return rig.stream, new
 
 
-def test_a_second_stream_goes_on_with_the_segment_from_where_the_first_one_stands() -> None:
-    rig = Rig()
+def followed() -> tuple[Rig, BookStream, BookStream, Liveness]:
+    """Return a rig with a pair of which the first stands at 5, and the second follows it."""
+    rig, live = Rig(), Liveness(5)
     old, new = pair(rig)
-    live = Liveness(5)
     old.take(told(5), 10, live)
     new.follow(old, live)
+    return rig, old, new, live
+
+
+def test_a_second_stream_goes_on_with_the_segment_from_where_the_first_one_stands() -> None:
+    rig, old, new, live = followed()
     assert not new.in_step()  # it has no book
     new.take(told(6), 11, live)
     assert not new.in_step()  # nothing shows that 6 follows
@@ -50,11 +55,7 @@ def test_a_second_stream_goes_on_with_the_segment_from_where_the_first_one_stand
 
 
 def test_a_row_comes_from_the_connection_that_is_first_and_from_none_twice() -> None:
-    rig = Rig()
-    old, new = pair(rig)
-    live = Liveness(5)
-    old.take(told(5), 10, live)
-    new.follow(old, live)
+    rig, old, new, live = followed()
     new.take(told(5), 11, live)
     for at_ns, (stream, sequence) in enumerate([(new, 6), (new, 7), (old, 6), (old, 7), (old, 8), (new, 8)]):
         stream.take(Delta(TOPIC, sequence, 1, [(100.0, float(sequence))], []), 20 + at_ns, live)
@@ -65,11 +66,7 @@ def test_a_row_comes_from_the_connection_that_is_first_and_from_none_twice() -> 
 
 
 def test_what_the_second_connection_has_and_the_first_never_brought_is_stored_when_that_dies() -> None:
-    rig = Rig()
-    old, new = pair(rig)
-    live = Liveness(5)
-    old.take(told(5), 10, live)
-    new.follow(old, live)
+    rig, old, new, live = followed()
     new.take(told(9), 20, live)  # 6 to 8 are missing
     new.take(Delta(TOPIC, 10, 1, [(100.0, 2.0)], []), 21, live)
     assert (
@@ -85,11 +82,7 @@ def test_what_the_second_connection_has_and_the_first_never_brought_is_stored_wh
 
 
 def test_what_came_before_the_end_of_the_first_connection_is_told_as_not_stored() -> None:
-    rig = Rig()
-    old, new = pair(rig)
-    live = Liveness(5)
-    old.take(told(5), 10, live)
-    new.follow(old, live)
+    rig, old, new, live = followed()
     new.take(told(9), 11, live)
     old.take(told(6), 12, live)
     old.lose("disconnect", "reset", None)
@@ -101,11 +94,7 @@ def test_what_came_before_the_end_of_the_first_connection_is_told_as_not_stored(
 
 
 def test_a_gap_on_one_connection_is_none_where_the_other_goes_on() -> None:
-    rig = Rig()
-    old, new = pair(rig)
-    live = Liveness(5)
-    old.take(told(5), 10, live)
-    new.follow(old, live)
+    rig, old, new, live = followed()
     new.take(told(5), 11, live)
     old.take(Delta(TOPIC, 8, 1, [(100.0, 8.0)], []), 12, live)  # 6 and 7 are missing
     for sequence in (6, 7, 8):
@@ -117,11 +106,7 @@ def test_a_gap_on_one_connection_is_none_where_the_other_goes_on() -> None:
 
 @pytest.mark.parametrize("cause", ["witness", "crossed", "stale"])
 def test_a_doubt_about_what_is_stored_ends_the_segment_whoever_goes_on(cause: str) -> None:
-    rig = Rig()
-    old, new = pair(rig)
-    live = Liveness(5)
-    old.take(told(5), 10, live)
-    new.follow(old, live)
+    rig, old, new, live = followed()
     new.take(told(5), 11, live)
     old.end_segment(cause, "", None)
     new.take(Delta(TOPIC, 6, 1, [(100.0, 2.0)], []), 12, live)
@@ -131,11 +116,7 @@ def test_a_doubt_about_what_is_stored_ends_the_segment_whoever_goes_on(cause: st
 
 
 def test_a_connection_that_brings_nothing_more_is_waited_for_a_few_seconds() -> None:
-    rig = Rig()
-    old, new = pair(rig)
-    live = Liveness(5)
-    old.take(told(5), 10, live)
-    new.follow(old, live)
+    rig, _old, new, live = followed()
     for step, sequence in enumerate(range(9, 17)):
         new.take(told(sequence), 20 + step * 10**9, live)
     batch = rig.buffer.swap()
@@ -172,11 +153,7 @@ def test_books_without_numbers_and_times_stand_together_in_a_market_at_rest() ->
 
 
 def test_one_that_never_stood_where_the_other_did_begins_a_segment_of_its_own() -> None:
-    rig = Rig()
-    old, new = pair(rig)
-    live = Liveness(5)
-    old.take(told(5), 10, live)
-    new.follow(old, live)
+    rig, old, new, live = followed()
     new.stand_in(12)  # it has nothing yet: the other one stays
     new.take(told(9), 11, live)
     new.stand_in(12)

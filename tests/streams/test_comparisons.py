@@ -19,7 +19,6 @@ from collector.streams.comparisons import LastNotBeyond, SameNumber, Touch
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 import recordings
 from made_binance import made
-from recordings import where_recorded
 
 A: Touch = (1.0, 1.0, 2.0, 1.0)
 B: Touch = (1.0, 5.0, 2.0, 1.0)
@@ -95,27 +94,7 @@ RECORDED = [("spot", recordings.BINANCE_SPOT, 6_170), ("linear", recordings.BINA
             pytest.param(lambda make=make: make().texts, make.args[0], 560, id=f"made {name}")
             for name, make in MADE.items()
         ),
-        *where_recorded(
-            *(
-                pytest.param(
-                    lambda paths=paths: recordings.beginning(paths, 8_000),
-                    kind,
-                    count // 20,
-                    id=f"recorded {kind}",
-                )
-                for kind, paths, count in RECORDED
-            ),
-            *(
-                pytest.param(
-                    lambda paths=paths: recordings.stamped(*paths),
-                    kind,
-                    count,
-                    id=f"recorded {kind}, all of it",
-                    marks=pytest.mark.proof,
-                )
-                for kind, paths, count in RECORDED
-            ),
-        ),
+        *recordings.in_two_lengths(RECORDED, lambda count: count // 20),
     ],
 )
 @pytest.mark.parametrize("lie", [False, True])

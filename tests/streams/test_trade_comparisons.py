@@ -18,7 +18,6 @@ from collector.streams.comparisons import SLOT_NS, TradesAtTheTouch
 sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 import recordings
 from made_binance import made
-from recordings import where_recorded
 
 
 def trade_on(touch: TradesAtTheTouch, first_s: int, seconds: int, price: float) -> tuple[int, bool]:
@@ -84,24 +83,7 @@ RECORDED = [("spot", recordings.BINANCE_SPOT, 14_000), ("linear", recordings.BIN
     [
         pytest.param(lambda: made("spot", 41, deltas=500).texts, "spot", 100, id="made spot"),
         pytest.param(lambda: made("linear", 42, deltas=500).texts, "linear", 100, id="made linear"),
-        *where_recorded(
-            *(
-                pytest.param(
-                    lambda paths=paths: recordings.beginning(paths, 8_000), kind, 500, id=f"recorded {kind}"
-                )
-                for kind, paths, _ in RECORDED
-            ),
-            *(
-                pytest.param(
-                    lambda paths=paths: recordings.stamped(*paths),
-                    kind,
-                    count,
-                    id=f"recorded {kind}, all of it",
-                    marks=pytest.mark.proof,
-                )
-                for kind, paths, count in RECORDED
-            ),
-        ),
+        *recordings.in_two_lengths(RECORDED, lambda _: 500),
     ],
 )
 @pytest.mark.parametrize("moved_by", [1.0, 1.02, 0.98])
