@@ -7,17 +7,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
-try:
-    import uvloop
-except ImportError:  # ccxt brings it on CPython, but not on Windows
-    uvloop = None  # type: ignore[assignment]
-
 from collector.clock import Clock
 from collector.errors import CollectorError
 from collector.events import ClockStep, EventBus, PotentialHalt, StreamNow
 from collector.live.feed import Feed
 from collector.live.insisting import insist
-from collector.network import mistake_in_words, wait_for_first
+from collector.network import mistake_in_words, new_loop, wait_for_first
 from collector.retry import Backoff
 
 CLOCK_CHECK_S = 1.0
@@ -119,7 +114,7 @@ class StreamThread:
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=_new_loop) as runner:
+            with asyncio.Runner(loop_factory=new_loop) as runner:
                 runner.run(self._main())
         except Exception as error:  # noqa: BLE001  (kept: the main thread asks for it)
             self.failure = error
@@ -165,8 +160,3 @@ class StreamThread:
             asked, self._asked = self._asked, set()
         for answer in asked:
             answer.cancel()
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """Make the loop: uvloop's where it is installed, which makes paced frames a fifth cheaper."""
-    return asyncio.new_event_loop() if uvloop is None else uvloop.new_event_loop()

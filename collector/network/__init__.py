@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         mistake_in_words,
         mistaken,
     )
+    from collector.network.loop import new_loop
     from collector.network.markets import Markets, OnFailure, Source, load_until
     from collector.network.pacing import Pacer, at_most
     from collector.network.probe import ask_the_time, check_credentials, dial, unchecked_because
