@@ -70,7 +70,13 @@ def lines_of(err: str, event: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("exchange", "symbols", "kind", "other"),
     [
-        ("bybit", ["BTC/USDT:USDT", "ETH/USDT:USDT"], "linear", "market: spot of bybit, or write BTC/USDT"),
+        pytest.param(
+            "bybit",
+            ["BTC/USDT:USDT", "ETH/USDT:USDT"],
+            "linear",
+            "market: spot of bybit, or write BTC/USDT",
+            marks=pytest.mark.proof,
+        ),
         ("binance", ["BTC/USDT", "ETH/USDT"], "spot", "market: linear of binance, or write BTC/USDT:USDT"),
     ],
 )

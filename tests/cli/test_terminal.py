@@ -54,7 +54,11 @@ def test_no_color_means_none(terminal: Open, tmp_path: Path, simulator: Simulato
 
 
 @pytest.mark.parametrize(
-    ("words", "environ"), [((), {"TERM": "dumb"}), (("--plain",), {"NO_COLOR": "1"})], ids=["dumb", "plain"]
+    ("words", "environ"),
+    [
+        pytest.param((), {"TERM": "dumb"}, id="dumb", marks=pytest.mark.proof),
+        pytest.param(("--plain",), {"NO_COLOR": "1"}, id="plain"),
+    ],
 )
 def test_plain_lines_where_a_table_cannot_be_drawn(
     terminal: Open, tmp_path: Path, simulator: Simulator, words: tuple[str, ...], environ: dict[str, str]

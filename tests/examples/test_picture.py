@@ -56,6 +56,7 @@ def test_readme_shows_the_picture_on_its_first_screen() -> None:
     assert first.index("python run.py demo") < first.index("demo.svg") < first.index("python run.py init")
 
 
+@pytest.mark.proof
 def test_the_command_draws_such_a_picture_from_a_run(tmp_path: Path) -> None:
     picture = tmp_path / "pictures" / "demo.svg"
     done = subprocess.run(

@@ -278,8 +278,8 @@ def test_close_codes(code: int | None, kind: str, cause: str, suspicious: bool) 
 
 
 def test_causes_are_so_few_that_each_can_be_counted() -> None:
-    assert len({classify_close(code).cause for code in range(-10, 66_000)}) == len(CLOSE) + 3
-    assert len({classify(handshake(status)).cause for status in range(66_000)}) == 501
+    assert len({classify_close(code).cause for code in range(-10, 5_010)}) == len(CLOSE) + 3
+    assert len({classify(handshake(status)).cause for status in range(1_200)}) == 501
 
 
 # The system's errors and aiohttp's

@@ -36,7 +36,7 @@ from stored import (
 
 Empty = Callable[[str], str]
 EXAMPLES = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 CUTS = st.tuples(st.integers(-2, 30), st.integers(0, 30)) | st.none()
 COLUMNS = ["mid_price", "ofi", "sequence", "data_quality_score", "data_source", "exchange_timestamp"]

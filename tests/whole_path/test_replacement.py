@@ -66,7 +66,7 @@ def check_contiguous(rig: Rig, symbol: str, rows: Sequence[dict[str, Any]]) -> N
     assert any(published[at : at + len(stored)] == stored for at in range(len(published)))
 
 
-@on_markets("binance linear", "kraken spot")
+@on_markets("binance linear")
 def test_what_only_the_new_connection_brings_is_stored_while_the_old_one_is_silent(
     tmp_path: Path, market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:

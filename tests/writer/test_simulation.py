@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from histories import run
 from planted import PLANTS, Plant
 
-FEW, MANY = 250, 4_000
+FEW, MANY = 150, 4_000
 
 
 @pytest.fixture(autouse=True)
