@@ -8,10 +8,9 @@ STEP_NS = 1_000_000_000  # the two clocks differ by more than this: the wall clo
 
 
 class Clock:
-    """Stamp instants in ns since the epoch, UTC, that never run backwards.
+    """Stamp instants in ns since the epoch, UTC, that never run backwards but by a step of the wall clock.
 
-    Owned by one thread. `check` notices a stepped wall clock and anchors anew; a step back makes the
-    stamps stand still (1 ns apart) until the wall clock has caught up, so that order is kept.
+    Owned by one thread. `check` notices a step and anchors anew; stamps go on from there.
     """
 
     def __init__(
@@ -25,17 +24,18 @@ class Clock:
         self._last_ns = 0
 
     def now_ns(self) -> int:
-        """Return the instant, later than every one before."""
+        """Return the instant, later than every one before since the last step."""
         now = self._offset_ns + self._monotonic_ns()
         if now <= self._last_ns:
             now = self._last_ns + 1
         self._last_ns = now
         return now
 
-    def check(self) -> float | None:
-        """Anchor again if the wall clock was stepped; returns the step in seconds, or None."""
+    def check(self) -> int | None:
+        """Anchor again if the wall clock was stepped; returns the step in ns, or None."""
         step_ns = self._wall_ns() - (self._offset_ns + self._monotonic_ns())
         if abs(step_ns) <= STEP_NS:
             return None
         self._offset_ns += step_ns
-        return step_ns / 1e9
+        self._last_ns = 0
+        return step_ns

@@ -172,6 +172,17 @@ class Connections:
             self._place(stream)
         self.start()
 
+    def clock_stepped(self, step_ns: int) -> None:
+        """End all segments on the clock of before, and begin new ones on the new clock."""
+        detail, streams = f"{step_ns / 1e9:+.3f} s", self.streams
+        for connection in self.connections:
+            for stream in connection.subscriptions.streams:
+                stream.end_at_step(step_ns, connection.liveness.heard_ns, detail)
+            connection.liveness.heard_ns += step_ns
+        now_ns = self._context.clock.now_ns()
+        for stream in streams:
+            stream.begin_after_step(now_ns)
+
     def _place(self, stream: Stream) -> None:
         """Put a stream on a connection with room that can tell its frames apart, or on a new one."""
         url = self._url(stream)

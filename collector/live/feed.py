@@ -182,6 +182,11 @@ class Feed:
                 self._asked_for.forget(name)
         return ended
 
+    def clock_stepped(self, step_ns: int) -> None:
+        """End all segments on the clock of before, and go on by the new one."""
+        if self._connections is not None:
+            self._connections.clock_stepped(step_ns)
+
     def stop(self) -> None:
         """Ask all connections to end."""
         self._stopped.set()

@@ -135,9 +135,11 @@ class StreamThread:
             self._ready.set()
             while not stop.is_set():
                 await wait_for_first(stop.wait(), timeout_s=CLOCK_CHECK_S)
-                step_s = clock.check()
-                if step_s is not None:
-                    self._events.publish(ClockStep(clock.now_ns(), step_s))
+                step_ns = clock.check()
+                if step_ns is not None:
+                    self._events.publish(ClockStep(clock.now_ns(), step_ns / 1e9))
+                    for feed in self.feeds:
+                        feed.clock_stepped(step_ns)
             for feed in self.feeds:
                 try:
                     feed.stop()

@@ -1,7 +1,8 @@
 """Turn the messages of one book into rows, segments and counts."""
 
+from collections.abc import Sequence
 from math import isnan, nan
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from collector.book import (
     AWAITED,
@@ -29,9 +30,6 @@ from collector.events import (
 from collector.streams.paired_book import PairedBook, Row
 from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Topic
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 TEN_LEVELS = 10  # as many as features look at
 # How long a stream may take to come to where REST stood. What REST shows already may still be on its way to
 # a stream that says nothing; one that speaks may have a backlog, and loses nothing meanwhile.
@@ -43,7 +41,7 @@ class BookWitness(Protocol):
     """Compares a book with other channels of its market."""
 
     def saw(
-        self, stream: "BookStream", message: Snapshot | Delta, top: "Sequence[float]", received_at_ns: int
+        self, stream: "BookStream", message: Snapshot | Delta, top: Sequence[float], received_at_ns: int
     ) -> None:
         """Take the state of a book after a message."""
 
@@ -236,6 +234,11 @@ class BookStream(PairedBook):
             self.end_segment(outcome.reason, outcome.detail, alive_until_ns=None)
             self._leave_step()
         return outcome
+
+    def end_at_step(self, step_ns: int, heard_ns: int, detail: str) -> None:
+        """End the segment on the clock of before; the book goes on as it stands."""
+        super().end_at_step(step_ns, heard_ns, detail)
+        self._awaiting_since_ns += step_ns
 
     def forget(self) -> None:
         """Discard the book."""

@@ -53,7 +53,7 @@ class CandleStream(PairedStream):
             return self._reject(received, "malformed", "a message that is no bar")
         problem = candle_problem(message, received_at_ns, self._rule.most_off_s * 1e3)
         if problem is not None:
-            return self._reject(received, *problem)
+            return self._reject_implausible(received, received_at_ns, problem)
         last = self._last
         if self._rule.confirms and self._is_over(message):
             return self._reject(received, "stale", "the bar was over")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from collector.events import Liveness, MarketData, StreamKey
-from collector.streams.stream import NO_ROOM, UNSYNCED, Outlet, Stream, Topic
+from collector.streams.stream import CLOCK_STEP, NO_ROOM, UNSYNCED, Outlet, Stream, Topic
 
 MOST_HELD = 1000  # events that wait for the other connection to bring what lies before them
 MOST_WAIT_NS = 5_000_000_000  # then it brings nothing more
@@ -116,7 +116,7 @@ class PairedStream(Stream):
         if self._segment_id is None:
             return
         other = self._beside
-        if other is None or cause == NO_ROOM:
+        if other is None or cause in (NO_ROOM, CLOCK_STEP):
             self._close(cause, detail, alive_until_ns)
             return
         other._compare(other._liveness)
@@ -126,6 +126,11 @@ class PairedStream(Stream):
         if other._held and alive_until_ns is not None:  # from there on this connection missed something
             alive_until_ns = min(alive_until_ns, other._held[0].received_at_ns)
         other._go_on_alone(self._close(cause, detail, alive_until_ns))
+
+    def end_at_step(self, step_ns: int, heard_ns: int, detail: str) -> None:
+        """End the segment on the clock of before; what is held was received by that clock."""
+        self._leave_step()
+        super().end_at_step(step_ns, heard_ns, detail)
 
     def _go_on_alone(self, after_ns: int) -> None:
         """Begin a segment of one's own with what is held, or with the next event."""

@@ -12,6 +12,7 @@ from collector.events import (
     EventBus,
     Liveness,
     MarketData,
+    PotentialHalt,
     SegmentChanged,
     SegmentClosed,
     SegmentOpened,
@@ -19,10 +20,13 @@ from collector.events import (
     StreamNow,
 )
 from collector.exchanges import MarketKind
+from collector.streams.plausible import TIME_FAR_OFF
 
 NO_ROOM = "no_room"
+CLOCK_STEP = "clock_step"
 RETIRED = "unsubscribed"
 UNSYNCED = "unsynced"
+MOST_FAR_OFF = 5  # in a row: that is no odd message but a clock that is wrong, ours or theirs
 SILENT_NS = 2_000_000_000  # silent for so long, two connections have nothing under way between them
 
 
@@ -71,6 +75,8 @@ class Stream(ABC):
         # When the exchange confirmed it, on the current socket, and that socket's signs of life.
         self._subscribed_ns: int | None = None
         self._liveness = Liveness()
+        self._far_off = 0  # events in a row whose time was too far from ours
+        self._resumes = False  # it was covered when the clock stepped, or what it brought looked far off
 
     @property
     def verified(self) -> bool:
@@ -141,6 +147,21 @@ class Stream(ABC):
         if self._segment_id is not None:
             self._close(cause, detail, alive_until_ns)
 
+    def end_at_step(self, step_ns: int, heard_ns: int, detail: str) -> None:
+        """End the segment on the clock of before, and date what is known by the new one."""
+        self._resumes |= self.verified
+        self.end_segment(CLOCK_STEP, detail, heard_ns)
+        if self.last_update_at_ns:
+            self.last_update_at_ns += step_ns
+        if self._subscribed_ns is not None:
+            self._subscribed_ns += step_ns
+
+    def begin_after_step(self, at_ns: int) -> None:
+        """Cover silence again, on the new clock, where it was covered before."""
+        resumes, self._resumes = self._resumes, False
+        if resumes:
+            self._cover_silence(at_ns)
+
     def _close(self, cause: str, detail: str, alive_until_ns: int | None) -> int:
         """Close the segment, which is open; returns until when it covers."""
         assert self._segment_id is not None  # noqa: S101  (callers look first)
@@ -158,6 +179,18 @@ class Stream(ABC):
         self._buffer.count_rejected(self.number, received, reason)
         return Outcome(Did.REJECTED, reason, detail)
 
+    def _reject_implausible(self, received: int, at_ns: int, problem: tuple[str, str]) -> Outcome:
+        """Reject an event; one whose time looks wrong is not there, and coverage does not say that it is."""
+        reason, detail = problem
+        if reason == TIME_FAR_OFF:
+            self._resumes |= self.verified
+            self.end_segment(reason, detail, alive_until_ns=None)
+            self._far_off += 1
+            if self._far_off == MOST_FAR_OFF:
+                words = f"{self.key.channel}: {MOST_FAR_OFF} in a row dated {detail}: compare the clocks"
+                self._events.publish(PotentialHalt(self.key.exchange, reason, words, at_ns, self.key.symbol))
+        return self._reject(received, reason, detail)
+
     def _segment_for_a_row(self, received: int, received_at_ns: int, liveness: Liveness) -> int | None:
         """Return the open segment, or a new one; None when there is no room and the event was dropped."""
         if self._segment_id is not None:
@@ -171,6 +204,7 @@ class Stream(ABC):
         """Record whether a row was taken; one that was not ends the segment, the next row begins another."""
         if stored:
             self._last_row_ns = received_at_ns
+            self._far_off = 0
         else:
             self._no_room()
 

@@ -68,7 +68,7 @@ class TradeStream(PairedStream):
         self._check_number(message, received_at_ns, liveness)
         problem = self._problem(message, received_at_ns)
         if problem is not None:
-            return self._reject(received, *problem)
+            return self._reject_implausible(received, received_at_ns, problem)
         if not self._seen.add(message.trade_id, message.number):
             self._buffer.count_merged(self.number, received)
             return MERGED
@@ -154,7 +154,7 @@ class TradeStream(PairedStream):
         self._check_number(trade, held.received_at_ns, self._liveness)
         problem = trade_problem(trade, held.received_at_ns, self._rule.most_off_s * 1e3)
         if problem is not None:
-            self._reject(received, *problem)
+            self._reject_implausible(received, held.received_at_ns, problem)
         elif self._seen.add(trade.trade_id, trade.number):
             self._store(trade, received, held.received_at_ns, self._liveness)
         else:

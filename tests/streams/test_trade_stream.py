@@ -102,6 +102,19 @@ def test_a_late_trade_fills_the_hole_that_it_left() -> None:
 
 
 @pytest.mark.parametrize(
+    "bad", [trade(6, off_s=3700.0), trade(6, off_s=-3700.0), trade(6, off_s=3700.0, past=True)]
+)
+def test_a_trade_whose_time_is_far_off_is_a_hole(bad: TradeMessage) -> None:
+    rig = OutletRig()
+    one = stream(rig)
+    rig.take(one, trade(5), bad, trade(7))
+    batch = rig.swap()
+    assert batch.trades.ids == ["5", "7"]
+    assert batch.counts[0].rejected == {"time_far_off": 1}
+    assert [closed.cause for closed in batch.closed] == ["time_far_off"]
+
+
+@pytest.mark.parametrize(
     ("bad", "reason"),
     [
         (trade(6, price=0.0), "out_of_range"),
@@ -109,9 +122,6 @@ def test_a_late_trade_fills_the_hole_that_it_left() -> None:
         (trade(6, size=0.0), "out_of_range"),
         (trade(6, size=float("nan")), "not_finite"),
         (trade(6, price=float("inf")), "not_finite"),
-        (trade(6, off_s=3700.0), "time_far_off"),
-        (trade(6, off_s=-3700.0), "time_far_off"),
-        (trade(6, off_s=3700.0, past=True), "time_far_off"),
     ],
 )
 def test_a_trade_that_cannot_be_is_counted_and_leaves_no_hole(bad: TradeMessage, reason: str) -> None:
