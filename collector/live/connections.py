@@ -174,13 +174,14 @@ class Connections:
 
     def clock_stepped(self, step_ns: int) -> None:
         """End all segments on the clock of before, and begin new ones on the new clock."""
-        detail, streams = f"{step_ns / 1e9:+.3f} s", self.streams
+        detail, covered = f"{step_ns / 1e9:+.3f} s", list[Stream]()
         for connection in self.connections:
             for stream in connection.subscriptions.streams:
-                stream.end_at_step(step_ns, connection.liveness.heard_ns, detail)
+                if stream.end_at_step(step_ns, connection.liveness.heard_ns, detail):
+                    covered.append(stream)
             connection.liveness.heard_ns += step_ns
         now_ns = self._context.clock.now_ns()
-        for stream in streams:
+        for stream in covered:
             stream.begin_after_step(now_ns)
 
     def _place(self, stream: Stream) -> None:

@@ -135,19 +135,26 @@ class StreamThread:
             self._ready.set()
             while not stop.is_set():
                 await wait_for_first(stop.wait(), timeout_s=CLOCK_CHECK_S)
-                step_ns = clock.check()
-                if step_ns is not None:
-                    self._events.publish(ClockStep(clock.now_ns(), step_ns / 1e9))
-                    for feed in self.feeds:
-                        feed.clock_stepped(step_ns)
-            for feed in self.feeds:
-                try:
-                    feed.stop()
-                except Exception as error:  # noqa: BLE001  (the others must be stopped as well)
-                    self._report(feed, clock, mistake_in_words(error))
+                self._check(clock)
+            self._tell(clock, lambda feed: feed.stop())
             await running
         finally:
             self._end_calls()
+
+    def _check(self, clock: Clock) -> None:
+        """Look whether the wall clock was stepped."""
+        step_ns = clock.check()
+        if step_ns is not None:
+            self._events.publish(ClockStep(clock.now_ns(), step_ns / 1e9))
+            self._tell(clock, lambda feed: feed.clock_stepped(step_ns))
+
+    def _tell(self, clock: Clock, tell: Callable[[Feed], None]) -> None:
+        """Tell each feed something; one that cannot take it does not keep it from the others."""
+        for feed in self.feeds:
+            try:
+                tell(feed)
+            except Exception as error:  # noqa: BLE001  (whatever it is, the others are told)
+                self._report(feed, clock, mistake_in_words(error))
 
     async def _keep(self, feed: Feed, stop: asyncio.Event, clock: Clock) -> None:
         await insist(feed.run, stop, FEED_BACKOFF, lambda words: self._report(feed, clock, words))

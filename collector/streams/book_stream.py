@@ -235,10 +235,10 @@ class BookStream(PairedBook):
             self._leave_step()
         return outcome
 
-    def end_at_step(self, step_ns: int, heard_ns: int, detail: str) -> None:
+    def end_at_step(self, step_ns: int, heard_ns: int, detail: str) -> bool:
         """End the segment on the clock of before; the book goes on as it stands."""
-        super().end_at_step(step_ns, heard_ns, detail)
         self._awaiting_since_ns += step_ns
+        return super().end_at_step(step_ns, heard_ns, detail)
 
     def forget(self) -> None:
         """Discard the book."""

@@ -127,10 +127,10 @@ class PairedStream(Stream):
             alive_until_ns = min(alive_until_ns, other._held[0].received_at_ns)
         other._go_on_alone(self._close(cause, detail, alive_until_ns))
 
-    def end_at_step(self, step_ns: int, heard_ns: int, detail: str) -> None:
+    def end_at_step(self, step_ns: int, heard_ns: int, detail: str) -> bool:
         """End the segment on the clock of before; what is held was received by that clock."""
         self._leave_step()
-        super().end_at_step(step_ns, heard_ns, detail)
+        return super().end_at_step(step_ns, heard_ns, detail)
 
     def _go_on_alone(self, after_ns: int) -> None:
         """Begin a segment of one's own with what is held, or with the next event."""

@@ -76,7 +76,6 @@ class Stream(ABC):
         self._subscribed_ns: int | None = None
         self._liveness = Liveness()
         self._far_off = 0  # events in a row whose time was too far from ours
-        self._resumes = False  # it was covered when the clock stepped, or what it brought looked far off
 
     @property
     def verified(self) -> bool:
@@ -147,20 +146,19 @@ class Stream(ABC):
         if self._segment_id is not None:
             self._close(cause, detail, alive_until_ns)
 
-    def end_at_step(self, step_ns: int, heard_ns: int, detail: str) -> None:
-        """End the segment on the clock of before, and date what is known by the new one."""
-        self._resumes |= self.verified
+    def end_at_step(self, step_ns: int, heard_ns: int, detail: str) -> bool:
+        """End the segment on the clock of before; returns whether to cover silence again by the new one."""
+        was_covered = self.verified
         self.end_segment(CLOCK_STEP, detail, heard_ns)
         if self.last_update_at_ns:
             self.last_update_at_ns += step_ns
         if self._subscribed_ns is not None:
             self._subscribed_ns += step_ns
+        return was_covered or self._far_off > 0
 
     def begin_after_step(self, at_ns: int) -> None:
-        """Cover silence again, on the new clock, where it was covered before."""
-        resumes, self._resumes = self._resumes, False
-        if resumes:
-            self._cover_silence(at_ns)
+        """Cover silence on the new clock."""
+        self._cover_silence(at_ns)
 
     def _close(self, cause: str, detail: str, alive_until_ns: int | None) -> int:
         """Close the segment, which is open; returns until when it covers."""
@@ -183,7 +181,6 @@ class Stream(ABC):
         """Reject an event; one whose time looks wrong is not there, and coverage does not say that it is."""
         reason, detail = problem
         if reason == TIME_FAR_OFF:
-            self._resumes |= self.verified
             self.end_segment(reason, detail, alive_until_ns=None)
             self._far_off += 1
             if self._far_off == MOST_FAR_OFF:

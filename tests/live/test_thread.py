@@ -31,6 +31,7 @@ class FakeFeed:
         self.stopped = False
         self.ran_in = ""
         self.runs = 0
+        self.steps_ns: list[int] = []
         self._errors = list(errors)
         self._stop = asyncio.Event()
 
@@ -44,6 +45,9 @@ class FakeFeed:
     def stop(self) -> None:
         self.stopped = True
         self._stop.set()
+
+    def clock_stepped(self, step_ns: int) -> None:
+        self.steps_ns.append(step_ns)
 
     def glances(self) -> list[StreamNow]:
         return [StreamNow(KEY, True, 1.0, 2.0)]
@@ -261,3 +265,24 @@ def test_a_wall_clock_that_was_set_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     rig.thread.ask_to_stop()
     assert rig.thread.join(DEADLINE_S)
     assert len(steps) == 1
+    assert rig.thread.failure is None
+    assert [[round(step_ns / 1e9) for step_ns in feed.steps_ns] for feed in rig.feeds] == [[3600], [3600]]
+
+
+def test_a_feed_that_a_step_breaks_does_not_keep_it_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CLOCK_CHECK_S", 0.01)
+    rig = Rig()
+    halts: list[PotentialHalt] = []
+    rig.events.attach(PotentialHalt, halts.append)
+    rig.thread.start()
+
+    def broken(_step_ns: int) -> None:
+        raise ValueError("ours")
+
+    rig.feeds[0].clock_stepped = broken  # type: ignore[method-assign]
+    rig.clocks[0]._wall_ns = lambda: time.time_ns() + 3600 * 10**9
+    wait_until(lambda: rig.feeds[1].steps_ns)
+    rig.thread.ask_to_stop()
+    assert rig.thread.join(DEADLINE_S)
+    assert rig.thread.failure is None
+    assert [one.code for one in halts] == ["internal_error"]

@@ -7,7 +7,7 @@ from collector.events import market
 from collector.events.batch import Batch, Liveness
 from collector.events.bus import EventBus
 from collector.events.messages import MarketData
-from collector.events.notices import SegmentChanged
+from collector.events.notices import PotentialHalt, SegmentChanged
 from collector.ids import SegmentIds
 from collector.streams.stream import Outlet, Stream
 
@@ -22,9 +22,11 @@ class OutletRig:
         self.buffer = Buffer(levels_per_row=1, max_rows=max_rows, flush_rows=max_rows)
         self.events = EventBus()
         self.changes: list[SegmentChanged] = []
+        self.alarms: list[PotentialHalt] = []
         self.trades: list[market.Trade] = []
         self.candles: list[market.Candle] = []
         self.events.attach(SegmentChanged, self.changes.append)
+        self.events.attach(PotentialHalt, self.alarms.append)
         self.outlet = Outlet(self.buffer, self.events, SegmentIds().next)
         self.now_ns = NOW_NS
         self.liveness = Liveness(NOW_NS)
