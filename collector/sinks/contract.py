@@ -31,6 +31,10 @@ class SegmentState:
     The first batch of a segment that a database gets sets its `start_ns` and `first_sequence`. In later
     batches they are those of the batch's own first row, so that a database that lost the beginning of the
     segment claims no more than it holds.
+
+    A segment that ends for one of GIVEN_UP ends before what was lost. If `rows` is 0, its last row is in an
+    earlier batch, and so is how far it covers. Later batches may name it again: what they bring comes after
+    the hole and belongs to a segment of its own.
     """
 
     segment_id: int

@@ -8,10 +8,11 @@ from enum import Enum, auto
 
 import structlog
 
+from collector.database import POISON
 from collector.errors import SinkError, SpoolError
 from collector.sinks import Receipt, Rows, Sink, WriteSet
 from collector.writer.breaker import Breaker, BreakerState
-from collector.writer.poison import POISON, sift
+from collector.writer.poison import sift
 from collector.writer.queued_write import QueuedWrite
 from collector.writer.spool import Spool
 from collector.writer.write_queue import WriteQueue

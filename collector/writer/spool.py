@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import structlog
 
+from collector.database import DAMAGED, POISON
 from collector.errors import SpoolError
 from collector.events import StreamKey
 from collector.sinks import AccountingState, Receipt, Rows, SessionState, WriteSet
 from collector.writer.balance import Balance
-from collector.writer.poison import POISON, sift, without_rows
+from collector.writer.poison import sift, without_rows
 from collector.writer.queued_write import QueuedWrite, written
 from collector.writer.spool_codec import UnfitError, body_of
 from collector.writer.spool_file import Entry, SpoolFile
 
 CRASH = "crash"
-DAMAGED = "damaged"
 
 log = structlog.get_logger()
 
@@ -128,8 +128,11 @@ class Spool:
         """Give up the rows of a write set; keep the whole in the file, if it takes it, for a person."""
         self.put(queued)
         queued.damage = why
-        left = replace(without_rows(queued.write_set, POISON, ""), segments=())
-        self.reject(queued, written(queued.write_set), POISON, left)
+        left = without_rows(queued.write_set, POISON, why)
+        broken = tuple(
+            one for one in left.segments if one.end_cause == POISON
+        )  # the others may be the reason
+        self.reject(queued, written(queued.write_set), POISON, replace(left, segments=broken))
 
     def first(self) -> QueuedWrite | None:
         """Return the oldest write set in the spool, to be settled later; None when there is none now."""

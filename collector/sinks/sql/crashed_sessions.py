@@ -34,14 +34,14 @@ def close_crashed(
     ).rowcount
 
 
-def end_segments(connection: sa.Connection, tables: Tables, session_ids: Collection[str], cause: str) -> None:
-    """End the segments of these sessions that are still open."""
+def end_segments(connection: sa.Connection, tables: Tables, session_ids: Collection[str], cause: str) -> int:
+    """End the segments of these sessions that are still open; return how many there were."""
     coverage = tables.coverage
-    connection.execute(
+    return connection.execute(
         sa.update(coverage)
         .where(coverage.c.end_cause.is_(None), coverage.c.session_id.in_(session_ids))
         .values(end_cause=cause)
-    )
+    ).rowcount
 
 
 def reopen(connection: sa.Connection, tables: Tables, session_id: str) -> bool:

@@ -12,6 +12,7 @@ from structlog import get_logger
 
 from collector.database import (
     DEFAULT_TABLE_NAME,
+    GIVEN_UP,
     break_off,
     make_engine,
     sink_error,
@@ -200,15 +201,29 @@ class SqlSink:
     def _write_states(
         self, connection: sa.Connection, write_set: WriteSet, merged: Mapping[StreamKey, int]
     ) -> None:
-        segments: Sequence[SegmentState] = write_set.segments
+        lost = [one for one in write_set.segments if one.end_cause in GIVEN_UP and not one.rows]
+        segments: Sequence[SegmentState] = [one for one in write_set.segments if one not in lost]
         increments: Sequence[AccountingState] = write_set.accounting
         if merged:
             segments, increments = less_merged(segments, merged), moved_to_merged(increments, merged)
+        self._end_before(connection, lost)
         multi_row.upsert(connection, self._tables.coverage, map(segment_row, segments), rules=SEGMENT_RULES)
         self._add_to_accounting(connection, increments)
         multi_row.upsert(
             connection, self._tables.sessions, [session_row(write_set.session)], rules=SESSION_RULES
         )
+
+    def _end_before(self, connection: sa.Connection, segments: Iterable[SegmentState]) -> None:
+        """End segments where they stand: what came next was given up. One without a row ends as it begins."""
+        coverage = self._tables.coverage
+        for one in segments:
+            ended = (
+                sa.update(coverage)
+                .where(coverage.c.segment_id == one.segment_id)
+                .values(end_cause=one.end_cause, detail=one.detail)
+            )
+            if not connection.execute(ended).rowcount:
+                multi_row.upsert(connection, coverage, [segment_row(one)])
 
     def _writer_of(self, connection: sa.Connection, write_set: WriteSet) -> str:
         ledger = self._tables.batches.c
