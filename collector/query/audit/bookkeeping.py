@@ -88,7 +88,7 @@ def _given_up(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
         if lost and (key if row["carried_in"] else (row["session_id"], *key)) not in told:
             where = f"no segment of session {row['session_id']} ends there"
             text = f"{_name(row)}: {lost} rows were given up, {where}"
-            yield Finding("coverage", text)
+            yield Finding("given up", text)
 
 
 def _spans(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:

@@ -4,10 +4,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from structlog import get_logger
 
 from collector.database import (
@@ -65,22 +65,27 @@ class SqlSink:
         busy_timeout_s: float = 5.0,
         call_timeout_s: float = 30.0,
     ) -> None:
-        make = partial(
-            make_engine,
-            synchronous=synchronous,
-            busy_timeout_s=busy_timeout_s,
-            call_timeout_s=call_timeout_s,
-        )
+
+        def make(url: sa.URL) -> sa.Engine:
+            engine = make_engine(
+                url, synchronous=synchronous, busy_timeout_s=busy_timeout_s, call_timeout_s=call_timeout_s
+            )
+            # Before all else that is done with a new connection: that may hang as well.
+            event.listen(engine, "connect", self._use, insert=True)
+            return engine
+
         self._database = OpenDatabase(url, table_name, make, SegmentIds().next, auto_migrate=auto_migrate)
         self._tables = self._database.tables
         self._synchronous = synchronous
-        self._in_use: object | None = None  # the driver's connection, while a call is under way
+        self._driver: object | None = None  # the driver's connection that was used last
+        self._is_calling = False
 
     def open(self) -> None:
         """Lock the database, migrate it, and close what a crash left open. Idempotent."""
         if self._database.is_open:
             return
-        self._database.open()
+        with self._breakable():
+            self._database.open()
         is_file = self.file is not None
         log.info(
             "database.opened",
@@ -121,9 +126,8 @@ class SqlSink:
 
     def write(self, write_set: WriteSet) -> Receipt:
         """Commit the write set in one transaction, unless its batch id is stored already."""
-        engine = self._database.engine
         try:
-            with engine.begin() as connection, self._breakable(connection):
+            with self._connected() as connection, connection.begin():
                 if not self._claim(connection, write_set):
                     return Receipt(repeated=True, written_by=self._writer_of(connection, write_set))
                 fitted = self._database.fitted(connection, write_set)
@@ -138,9 +142,8 @@ class SqlSink:
 
     def maintain(self, task: Callable[[sa.Connection], int]) -> int:
         """Run the task on a connection; commit the transaction that it leaves open."""
-        engine = self._database.engine
         try:
-            with engine.connect() as connection, self._breakable(connection):
+            with self._connected() as connection:
                 done = task(connection)
                 connection.commit()
                 return done
@@ -151,9 +154,8 @@ class SqlSink:
 
     def refuses(self, rows: Rows) -> str | None:
         """Try the rows in a transaction that is rolled back; return why they cannot be stored, or None."""
-        engine = self._database.engine
         try:
-            with engine.connect() as connection, connection.begin() as trial, self._breakable(connection):
+            with self._connected() as connection, connection.begin() as trial:
                 write_rows(connection, self._tables, rows)
                 trial.rollback()
         except Exception as error:
@@ -165,9 +167,9 @@ class SqlSink:
 
     def abort(self) -> None:
         """Interrupt the call in progress in another thread: it raises SinkError there."""
-        in_use = self._in_use
-        if in_use is not None:
-            break_off(in_use)
+        driver = self._driver
+        if self._is_calling and driver is not None:
+            break_off(driver)
 
     def close(self) -> None:
         """Release everything. Idempotent."""
@@ -182,12 +184,22 @@ class SqlSink:
         return multi_row.upsert(connection, self._tables.batches, [ledger], if_there="skip") == 1
 
     @contextmanager
-    def _breakable(self, connection: sa.Connection) -> Iterator[None]:
-        self._in_use = connection.connection.driver_connection
+    def _connected(self) -> Iterator[sa.Connection]:
+        """Yield a connection. Whatever is done with it can be broken off: from BEGIN to COMMIT, and after."""
+        with self._breakable(), self._database.engine.connect() as connection:
+            self._use(connection.connection.driver_connection)
+            yield connection
+
+    @contextmanager
+    def _breakable(self) -> Iterator[None]:
+        self._is_calling = True
         try:
             yield
         finally:
-            self._in_use = None
+            self._is_calling = False
+
+    def _use(self, driver: object, _record: object = None) -> None:
+        self._driver = driver
 
     def _write_rows(self, connection: sa.Connection, write_set: WriteSet) -> Counter[StreamKey]:
         """Write all rows; count those that gave none of their own, by stream."""
