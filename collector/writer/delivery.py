@@ -100,7 +100,7 @@ class ToSink:
                 return queued
             if not self._spool.empty:
                 return None
-            queued = self._queue.nothing_in_spool()
+            queued = self._queue.nothing_in_spool(lambda: self._spool.empty)
             if queued is not None:
                 return queued
         return self._queue.take(fetch=fetch)
