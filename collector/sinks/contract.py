@@ -140,7 +140,7 @@ class Receipt:
 
     repeated: bool = False  # a batch of this id was committed before; nothing is written again
     written_by: str = ""  # the session that committed it, if it was repeated
-    merged: Mapping[StreamKey, int] = field(default_factory=dict)  # rows found to be there already
+    merged: Mapping[StreamKey, int] = field(default_factory=dict)  # rows that were there before the batch
 
 
 @dataclass(frozen=True, slots=True)

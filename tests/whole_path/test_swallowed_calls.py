@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,8 @@ from collector.errors import SinkError
 from collector.events.batch import StreamKey
 from collector.sinks.contract import AccountingState, Receipt, Rows, SessionState, WriteSet
 from collector.sinks.sql.sink import SqlSink
+from collector.writer.balance import Balance
+from collector.writer.queued_write import QueuedWrite
 from collector.writer.watchdog import Watchdog
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -135,3 +138,41 @@ def test_so_is_the_trial_of_rows(line: Line, word: bytes) -> None:
     assert found == [True]
     assert line.write(2) == Receipt()
     assert line.sequences() == [2]
+
+
+def trades_batch(number: int, *ids: str) -> tuple[WriteSet, StreamKey]:
+    key = StreamKey("bybit", "BTC/USDT:USDT", "trade")
+    columns: dict[str, list[Any]] = {
+        "timestamp": ["2026-01-01T00:00:00.000001Z"] * len(ids),
+        "symbol": [key.symbol] * len(ids),
+        "exchange": [key.exchange] * len(ids),
+        "kind": ["trade"] * len(ids),
+        "trade_id": list(ids),
+        "price": [1.0] * len(ids),
+        "size": [1.0] * len(ids),
+        "side": ["buy"] * len(ids),
+    }
+    account = AccountingState("one", *key, received=len(ids), written=len(ids))
+    return WriteSet(f"t{number}", SESSION, (Rows("trades", columns, key),), (), (account,)), key
+
+
+def test_after_a_commit_of_unknown_outcome_memory_and_database_count_the_same(line: Line) -> None:
+    balance = Balance("one", lambda _: KEY)
+    first, key = trades_batch(1, "a", "b")
+    again, _ = trades_batch(2, "a", "b", "c")
+    for write_set, answer_is_lost in ((first, False), (again, True)):
+        queued = QueuedWrite(1, write_set)
+        balance.took(write_set)
+        if answer_is_lost:
+            line.proxy.cut_at(b"COMMIT")
+            with pytest.raises(SinkError):
+                line.sink.write(write_set)
+        receipt = line.sink.write(write_set)
+        assert receipt.repeated == answer_is_lost
+        balance.committed(queued, receipt)
+    totals = balance.totals()
+    assert (totals.written, totals.merged) == (3, 2)
+    engine = sa.create_engine(line.direct, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        query = sa.text("SELECT written, merged FROM collector_accounting WHERE channel = :channel")
+        assert connection.execute(query, {"channel": key.channel}).all() == [(3, 2)]

@@ -79,6 +79,7 @@ class SqlSink:
         self._synchronous = synchronous
         self._driver: object | None = None  # the driver's connection that was used last
         self._is_calling = False
+        self._merged: dict[str, Counter[StreamKey]] = {}  # of the last batch, should its answer get lost
 
     def open(self) -> None:
         """Lock the database, migrate it, and close what a crash left open. Idempotent."""
@@ -129,10 +130,12 @@ class SqlSink:
         try:
             with self._connected() as connection, connection.begin():
                 if not self._claim(connection, write_set):
-                    return Receipt(repeated=True, written_by=self._writer_of(connection, write_set))
+                    writer = self._writer_of(connection, write_set)
+                    return Receipt(True, writer, self._merged.get(write_set.batch_id, {}))
                 fitted = self._database.fitted(connection, write_set)
                 merged = self._write_rows(connection, fitted)
                 self._write_states(connection, fitted, merged)
+                self._merged = {write_set.batch_id: merged}
         except UserError:
             raise
         except Exception as error:
