@@ -122,6 +122,7 @@ class WriteSet:
     segments: tuple[SegmentState, ...] = ()
     accounting: tuple[AccountingState, ...] = ()
     by: str = ""  # the session that writes it, if not its own: it was left in the spool
+    is_after_loss: bool = False  # a batch of its session was lost before it, of which streams is not known
 
     @property
     def written_by(self) -> str:

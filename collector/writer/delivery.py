@@ -82,6 +82,7 @@ class ToSink:
             return Step.REFUSED
         if queued is None:
             return Step.IDLE
+        self._spool.after_loss(queued)
         began_s = self._now_s()
         try:
             with self._watched():

@@ -82,6 +82,8 @@ class Spool:
         self._now_ns = now_ns
         self._moving = threading.Lock()
         self._in_database: set[int] = set()  # still in the spool, because it could not be changed
+        self._settled: tuple[str, int] | None = None  # session and number of what was settled last
+        self._lost_of = ""  # the session of which a batch is lost with all that was known of it
         self.damaged = 0
         self.last_error: str | None = None
 
@@ -114,6 +116,9 @@ class Spool:
             else:
                 self._balance.committed(queued, receipt)
             queued.settled = True
+            self._settled = queued.write_set.session.session_id, queued.number
+            if self._lost_of == queued.write_set.session.session_id:
+                self._lost_of = ""
             self.last_error = None
             if queued.spooled:
                 self._forget(queued.number, queued.damage)
@@ -123,6 +128,14 @@ class Spool:
         with self._moving:
             self._balance.rejected(queued, rows, reason)
             queued.write_set = left
+
+    def after_loss(self, queued: QueuedWrite) -> None:
+        """Mark a write set before which one of its session is missing: each has the number after the last."""
+        session_id = queued.write_set.session.session_id
+        session_before, before = self._settled or ("", 0)
+        is_missing = session_before == session_id and queued.number != before + 1
+        if is_missing or self._lost_of == session_id:
+            queued.write_set = replace(queued.write_set, is_after_loss=True)
 
     def keep_aside(self, queued: QueuedWrite, why: str) -> None:
         """Give up the rows of a write set; keep the whole in the file, if it takes it, for a person."""
@@ -146,6 +159,7 @@ class Spool:
                         return None
             elif entry.head is None:
                 self._report_damage(entry)
+                self._lost_of = entry.session_id
                 self._file.set_aside(entry.number, entry.damage)
             else:
                 return self._queued_write(entry, entry.head)

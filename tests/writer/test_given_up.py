@@ -153,6 +153,12 @@ class Process:
         for one in batch_ids:
             assert self.file._connection.execute(DAMAGE, (one,)).rowcount == 1
 
+    def destroy(self, batch_id: str) -> None:
+        """Destroy all of a batch in the spool: nobody can tell any more which streams it was of."""
+        assert self.file._connection is not None
+        statement = "UPDATE spool SET head = zeroblob(length(head)) WHERE batch_id = ?"
+        assert self.file._connection.execute(statement, (batch_id,)).rowcount == 1
+
     def end(self) -> None:
         """Leave everything as it is, as a kill does."""
         self.file.close()
@@ -378,3 +384,38 @@ def test_the_audit_finds_a_hole_that_no_segment_tells_of(
     )
     one.take(batch(0), hidden, batch(2, cause="stop"))
     assert any("10 rows were given up" in text for text in findings(any_database))
+
+
+@pytest.mark.parametrize(
+    ("is_gone", "steps"), [(True, 0), (True, 9), (False, 0), (False, 1), (False, 2), (False, 9)]
+)
+def test_a_batch_of_which_nothing_is_left_is_a_hole_of_all_streams_of_its_session(
+    any_database: str, start: Callable[..., Process], is_gone: bool, steps: int
+) -> None:
+    one = start()
+    one.take(batch(0))
+    one.is_away = True
+    one.take(*(batch(number) for number in (1, 2, 3)), batch(4, cause="stop"))
+    if is_gone:
+        one.file.remove(3)
+    else:
+        one.destroy("b2")
+    one.drain(steps)
+    start("two").drain()
+    holes = [(row[0], row[2], row[-1]) for row in covered(any_database)]
+    assert holes == [(0, 19.5, "damaged"), (30, 49.5, "stop")]
+    assert first_flows(any_database) == [0, 30]
+
+
+def test_a_session_that_goes_on_after_such_a_loss_has_new_segments(
+    any_database: str, start: Callable[..., Process]
+) -> None:
+    one = start()
+    one.take(batch(0))
+    one.is_away = True
+    one.take(batch(1))
+    one.destroy("b1")
+    one.drain()
+    one.take(batch(2), batch(3, cause="stop"))
+    holes = [(row[0], row[2], row[-1]) for row in covered(any_database)]
+    assert holes == [(0, 9.5, "damaged"), (20, 39.5, "stop")]

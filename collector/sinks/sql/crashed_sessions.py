@@ -44,6 +44,15 @@ def end_segments(connection: sa.Connection, tables: Tables, session_ids: Collect
     ).rowcount
 
 
+def end_all(connection: sa.Connection, tables: Tables, session_id: str, cause: str) -> None:
+    """End the segments of a session that are open or that only a crash ended: something of them is lost."""
+    coverage = tables.coverage
+    may_go_on = sa.or_(coverage.c.end_cause.is_(None), coverage.c.end_cause == CRASH)
+    connection.execute(
+        sa.update(coverage).where(coverage.c.session_id == session_id, may_go_on).values(end_cause=cause)
+    )
+
+
 def reopen(connection: sa.Connection, tables: Tables, session_id: str) -> bool:
     """Take back what another collector said of a session that it took for dead; return whether it had."""
     for table in (tables.coverage, tables.sessions):

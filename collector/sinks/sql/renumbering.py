@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from collector.database import GIVEN_UP, Tables
+from collector.database import DAMAGED, GIVEN_UP, Tables
 from collector.sinks.contract import Rows, SegmentState, WriteSet
-from collector.sinks.sql.crashed_sessions import CRASH, end_segments
+from collector.sinks.sql.crashed_sessions import CRASH, end_all, end_segments
 
 CAUSE = "database_replaced"
 _OVER = GIVEN_UP | {CAUSE}  # a segment that ended so is never extended
@@ -35,7 +35,11 @@ class Renumbering:
         self, connection: sa.Connection, tables: Tables, write_set: WriteSet, *, is_ours: bool
     ) -> WriteSet:
         """Return the write set with the numbers of this database."""
-        if is_ours and any(one.end_cause in GIVEN_UP for one in write_set.segments):
+        if write_set.is_after_loss:
+            end_all(connection, tables, write_set.session.session_id, DAMAGED)
+        if is_ours and (
+            write_set.is_after_loss or any(one.end_cause in GIVEN_UP for one in write_set.segments)
+        ):
             self._has_holes = True
         if is_ours and not self._has_holes:
             return write_set
