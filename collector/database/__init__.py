@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
+    from collector.database.bookkeeping_tables import DAMAGED, GIVEN_UP, POISON
     from collector.database.engine import Driver, make_engine
     from collector.database.faults import sink_error
     from collector.database.file_lock import WriterLock

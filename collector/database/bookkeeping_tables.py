@@ -4,6 +4,11 @@ import sqlalchemy as sa
 
 from collector.database.market_tables import INTEGER, MOMENT, TEXT
 
+# Why rows were given up: their reason in accounting, and the end of their segment, which shows the hole.
+DAMAGED = "damaged"  # they could not be read back from the spool
+POISON = "poison"  # the database refuses them for their content
+GIVEN_UP = frozenset({DAMAGED, POISON})
+
 
 def sessions(metadata: sa.MetaData) -> sa.Table:
     """Define the table of runs of the program."""

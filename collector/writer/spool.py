@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import structlog
 
+from collector.database import DAMAGED, POISON
 from collector.errors import SpoolError
 from collector.events import StreamKey
 from collector.sinks import AccountingState, Receipt, Rows, SessionState, WriteSet
 from collector.writer.balance import Balance
-from collector.writer.poison import POISON, sift, without_rows
+from collector.writer.poison import sift, without_rows
 from collector.writer.queued_write import QueuedWrite, written
 from collector.writer.spool_codec import UnfitError, body_of
 from collector.writer.spool_file import Entry, SpoolFile
 
 CRASH = "crash"
-DAMAGED = "damaged"
 
 log = structlog.get_logger()
 
@@ -82,6 +82,8 @@ class Spool:
         self._now_ns = now_ns
         self._moving = threading.Lock()
         self._in_database: set[int] = set()  # still in the spool, because it could not be changed
+        self._settled: tuple[str, int] | None = None  # session and number of what was settled last
+        self._lost_of = ""  # the session of which a batch is lost with all that was known of it
         self.damaged = 0
         self.last_error: str | None = None
 
@@ -114,6 +116,9 @@ class Spool:
             else:
                 self._balance.committed(queued, receipt)
             queued.settled = True
+            self._settled = queued.write_set.session.session_id, queued.number
+            if self._lost_of == queued.write_set.session.session_id:
+                self._lost_of = ""
             self.last_error = None
             if queued.spooled:
                 self._forget(queued.number, queued.damage)
@@ -124,12 +129,23 @@ class Spool:
             self._balance.rejected(queued, rows, reason)
             queued.write_set = left
 
+    def after_loss(self, queued: QueuedWrite) -> None:
+        """Mark a write set before which one of its session is missing: each has the number after the last."""
+        session_id = queued.write_set.session.session_id
+        session_before, before = self._settled or ("", 0)
+        is_missing = session_before == session_id and queued.number != before + 1
+        if is_missing or self._lost_of == session_id:
+            queued.write_set = replace(queued.write_set, is_after_loss=True)
+
     def keep_aside(self, queued: QueuedWrite, why: str) -> None:
         """Give up the rows of a write set; keep the whole in the file, if it takes it, for a person."""
         self.put(queued)
         queued.damage = why
-        left = replace(without_rows(queued.write_set, POISON, ""), segments=())
-        self.reject(queued, written(queued.write_set), POISON, left)
+        left = without_rows(queued.write_set, POISON, why)
+        broken = tuple(
+            one for one in left.segments if one.end_cause == POISON
+        )  # the others may be the reason
+        self.reject(queued, written(queued.write_set), POISON, replace(left, segments=broken))
 
     def first(self) -> QueuedWrite | None:
         """Return the oldest write set in the spool, to be settled later; None when there is none now."""
@@ -143,6 +159,7 @@ class Spool:
                         return None
             elif entry.head is None:
                 self._report_damage(entry)
+                self._lost_of = entry.session_id
                 self._file.set_aside(entry.number, entry.damage)
             else:
                 return self._queued_write(entry, entry.head)

@@ -190,6 +190,13 @@ def test_mistakes_of_all_sources_are_told_together_in_the_order_of_the_sources(p
                 "retention, shutdown, logging"
             ),
         ),
+        (
+            "housekeeping: {batches_days: 0.24}",
+            (
+                "line 1: housekeeping.batches_days: found 0.24, "
+                "expected days, from 0.25 to 36500: a batch of unknown outcome is looked up for hours"
+            ),
+        ),
         ("a: \x07", "found characters that YAML does not allow, expected a text file"),
     ],
 )

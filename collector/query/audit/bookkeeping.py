@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from collector.database import Tables
+from collector.database import GIVEN_UP, Tables
 from collector.query.audit.finding import Finding
 
 CLOCKS_DIFFER_NS = 1_000_000_000  # receipt times and the wall clock may differ by this much
@@ -17,6 +17,7 @@ def findings(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     """Yield the findings."""
     yield from _identity(connection, tables)
     yield from _written(connection, tables)
+    yield from _given_up(connection, tables)
     yield from _spans(connection, tables)
     yield from _overlaps(connection, tables)
     yield from _sessions(connection, tables)
@@ -67,6 +68,27 @@ def _written(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
         if rows:
             text = f"{' '.join(stream)}: {rows} rows in segments of session {session}, which counted none"
             yield Finding("written", text)
+
+
+def _given_up(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    """Check that a segment ends where rows were given up: else coverage claims what was lost.
+
+    What a session brought in from the spool of another one is in that one's segments.
+    """
+    accounting, coverage = tables.accounting, tables.coverage
+    ended = sa.select(*(coverage.c[name] for name in ("session_id", *STREAM))).where(
+        coverage.c.end_cause.in_(GIVEN_UP)
+    )
+    told = {tuple(row) for row in connection.execute(ended)}
+    told |= {row[1:] for row in told}
+    for row in connection.execute(sa.select(accounting).where(accounting.c.rejected > 0)).mappings():
+        key = tuple(row[name] for name in STREAM)
+        reasons = json.loads(row["rejected_reasons"])
+        lost = sum(reasons.get(cause, 0) for cause in GIVEN_UP)
+        if lost and (key if row["carried_in"] else (row["session_id"], *key)) not in told:
+            where = f"no segment of session {row['session_id']} ends there"
+            text = f"{_name(row)}: {lost} rows were given up, {where}"
+            yield Finding("given up", text)
 
 
 def _spans(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:

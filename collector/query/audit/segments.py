@@ -12,7 +12,6 @@ from collector.events import TRADE, Channel
 from collector.query.audit.finding import Finding
 from collector.query.database import has_table
 
-POISON = "poison"
 StreamName = tuple[str, str, str]
 
 
@@ -49,8 +48,7 @@ class Segment:
     @property
     def every_row_is_here(self) -> bool:
         """Return whether each event of its stream, repeats aside, became a row."""
-        poisoned = POISON in json.loads(self.accounting.get("rejected_reasons", "{}"))
-        return not (self.accounting.get("sampled_out", 0) or poisoned)
+        return not self.accounting.get("sampled_out", 0)
 
     @property
     def name(self) -> str:

@@ -126,7 +126,8 @@ class OpenDatabase:
             self._streams.claim(_driver(connection), own, (one.key for one in write_set.accounting))
         if self._was_reopened or (self._streams is not None and self._streams.were_lost):
             self._look_again(connection)
-        return self._renumbering.apply(connection, self.tables, write_set)
+        is_ours = self._session_id in {None, write_set.session.session_id}
+        return self._renumbering.apply(connection, self.tables, write_set, is_ours=is_ours)
 
     def stored(self, write_set: WriteSet) -> None:
         """Record that the write set is committed."""
