@@ -1,0 +1,69 @@
+"""What is only tried out takes no row out of a spool that waits for its database, and puts none in."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from collector.cli.commands.demo import demo_markets, demo_settings
+from collector.cli.commands.plan import throw_away
+from collector.settings import load_settings
+from collector.simulator import Simulator
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+from left_spool import leave_rows, left_in
+from program import Run, config
+
+
+def test_what_a_plan_measures_leaves_the_spool_alone(run: Run, tmp_path: Path, simulator: Simulator) -> None:
+    waiting = leave_rows(tmp_path / "live.spool")
+    done = run(
+        *("plan", "--config", config(tmp_path, simulator), "--measure", "--measure-seconds", "1", "--json"),
+        COLLECTOR_SPOOL__PATH=str(waiting),
+    )
+    assert done.returncode == 0, done.stderr
+    assert left_in(waiting) == ["left-1"]
+
+
+def test_what_a_plan_measures_is_neither_archived_nor_sent_on(tmp_path: Path) -> None:
+    overrides = {
+        "spool.path": str(tmp_path / "live.spool"),
+        "spool.after_s": 3.0,
+        "retention.days": 1.0,
+        "followers": [str(tmp_path / "second.db")],
+    }
+    settings = load_settings(overrides=overrides, environ={}, env_file=None)
+    found = throw_away(settings, tmp_path / "plan.db")
+    assert found.database.url == str(tmp_path / "plan.db")
+    assert (found.spool.path, found.spool.after_s) == (None, 3.0)
+    assert (found.retention.days, found.followers) == (None, ())
+
+
+def test_the_demo_heeds_the_environment_s_logging_and_nothing_that_is_the_user_s(tmp_path: Path) -> None:
+    environ = {
+        "COLLECTOR_LOGGING__LEVEL": "warning",
+        "collector_logging__format": "json",
+        "COLLECTOR_SPOOL__PATH": str(tmp_path / "live.spool"),
+        "COLLECTOR_DATABASE__TABLE_NAME": "mine",
+        "COLLECTOR_RETENTION__DAYS": "1",
+        "COLLECTOR_FOLLOWERS": str(tmp_path / "second.db"),
+        "COLLECTOR_EXCHANGES__BYBIT__SYMBOLS": "DOGE/USDT:USDT",
+        "SYMBOLS": "SOLUSDT",
+    }
+    with Simulator(symbols=demo_markets(), updates_per_s=1.0) as simulator:
+        found = demo_settings(simulator, str(tmp_path / "demo.db"), environ)
+        plain = demo_settings(simulator, str(tmp_path / "demo.db"), {})
+    assert (found.logging.level, found.logging.format) == ("warning", "json")
+    assert found.model_copy(update={"logging": plain.logging}) == plain
+
+
+@pytest.mark.parametrize("command", ["doctor", "status"])
+def test_a_look_leaves_the_spool_as_it_was(run: Run, tmp_path: Path, command: str, sound: Path) -> None:
+    database = tmp_path / "live.db"
+    database.write_bytes(sound.read_bytes())
+    waiting = leave_rows(tmp_path / "live.db-spool")
+    before = waiting.read_bytes()
+    options = ("--offline",) if command == "doctor" else ()
+    run(command, "--db", str(database), *options)
+    assert waiting.read_bytes() == before
+    assert list(tmp_path.glob("*spool*")) == [waiting]
