@@ -5,6 +5,16 @@ import sqlalchemy as sa
 from collector.database.market_tables import INTEGER, MOMENT, TEXT
 
 
+def database(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of what the database says of itself."""
+    return sa.Table(
+        "collector_database",
+        metadata,
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("value", TEXT, nullable=False),
+    )
+
+
 def sessions(metadata: sa.MetaData) -> sa.Table:
     """Define the table of runs of the program."""
     return sa.Table(

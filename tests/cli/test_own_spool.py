@@ -10,7 +10,7 @@ from collector.cli.commands.plan import throw_away
 from collector.settings import load_settings
 from collector.simulator import Simulator
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parent))
 from left_spool import leave_rows, left_in
 from program import Run, config
 
