@@ -22,7 +22,7 @@ from collector.sinks import Rows, WriteSet
 from collector.writer.spool_codec import DamagedError, body_of, head_of, read_body, read_head
 from collector.writer.spool_owner import SpoolOwner, Stamp, is_of
 from collector.writer.spool_repair import finish, is_damage, repair
-from collector.writer.spool_tables import connect, set_up, stamp_of, write_copy, write_stamp
+from collector.writer.spool_tables import connect, is_held, set_up, stamp_of, write_copy, write_stamp
 
 _OVERHEAD_BYTES = 256  # of an entry, beside its bytes
 
@@ -296,11 +296,6 @@ class SpoolFile:
             f"the spool {self.path} cannot be opened: {error}; "
             "its folder must exist and be writable, or give spool.path another place"
         )
-
-
-def is_held(error: Exception) -> bool:
-    """Return whether another process has the file open."""
-    return "locked" in str(error)
 
 
 def _entry(number: object, batch: object, session: object, *values: object) -> Entry:

@@ -5,6 +5,7 @@ numbers; those of the others are made distinct by the place of their file.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class SpoolFiles:
         self._owner = owner
         self._synchronous = synchronous
         self._own = self._file(places.own[0])
+        self._is_open = False
+        self._refused: set[Path] = set()  # told already
         self._left: dict[int, SpoolFile] = {}  # replaced as a whole: others read it
         self._began_ns: dict[
             int, tuple[int, int]
@@ -72,16 +75,17 @@ class SpoolFiles:
 
     def open(self) -> None:
         """Open the file to write, and all others that hold rows of this database. Idempotent."""
-        if self._left:
+        if self._is_open:
             return
         self._own = self._opened_first()
         left: dict[int, SpoolFile] = {}
         for path in self._places.found:
-            if path != self._own.path:
+            if path != self._own.path and path not in self._refused:
                 file = self._found(path)
                 if file is not None:
                     left[len(left) + 1] = file
         self._left = left
+        self._is_open = True
 
     def append(self, number: int, write_set: WriteSet) -> None:
         """Store a batch durably. Raises SpoolError, or UnfitError for values that cannot be encoded."""
@@ -128,6 +132,9 @@ class SpoolFiles:
         """Open the first file that can be had; say of those passed over that their rows wait."""
         refusals: list[SpoolRefused] = []
         for path in self._places.own:
+            if path in self._places.named:  # a folder of our own choice; one that is told must be there
+                with suppress(OSError):
+                    path.parent.mkdir(parents=True, exist_ok=True)
             file = self._file(path)
             try:
                 file.open()
@@ -136,6 +143,7 @@ class SpoolFiles:
             else:
                 for refusal in refusals:
                     log.warning("spool.left_alone", reason=str(refusal))
+                self._refused = set(self._places.own[: len(refusals)])
                 return file
         raise refusals[0]
 
@@ -145,8 +153,7 @@ class SpoolFiles:
         try:
             file.open()
         except SpoolRefused as error:
-            if path not in self._places.own:  # told already
-                log.warning("spool.left_alone", reason=str(error))
+            log.warning("spool.left_alone", reason=str(error))
             return None
         if file.entries:
             return file

@@ -38,6 +38,9 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def set_up(connection: sqlite3.Connection, path: Path, synchronous: str) -> None:
     """Make the tables where there are none; take the file for this process alone."""
+    # Two collectors in one spool would take each other's batches. Before the first look: SQLite would make
+    # shared memory otherwise, and leave it.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
     (mark,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables and mark != APPLICATION_ID:
@@ -50,7 +53,6 @@ def set_up(connection: sqlite3.Connection, path: Path, synchronous: str) -> None
         )
     _adjust(
         connection,
-        "locking_mode = EXCLUSIVE",  # two collectors in one spool would take each other's batches
         "journal_mode = WAL",
         f"synchronous = {synchronous}",
         f"wal_autocheckpoint = {_LOG_PAGES}",
@@ -77,6 +79,11 @@ def write_copy(path: Path, entries: Iterable[RawEntry], stamp: Stamp) -> None:
         connection.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)", entries)
         write_stamp(connection, stamp.identity, stamp.address)
         connection.execute("COMMIT")
+
+
+def is_held(error: Exception) -> bool:
+    """Return whether another process has the file open."""
+    return "locked" in str(error)
 
 
 def _adjust(connection: sqlite3.Connection, *pragmas: str) -> None:

@@ -10,8 +10,10 @@ from collector.cli.commands.plan import throw_away
 from collector.settings import load_settings
 from collector.simulator import Simulator
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from left_spool import leave_rows, left_in
+
+sys.path.insert(0, str(Path(__file__).parent))
 from program import Run, config
 
 

@@ -33,7 +33,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spool.open()
     draw = random.Random(7)
     for number in NUMBERS:
-        count = 1500 if number % 10 == 0 else 3
+        count = 1500 if number % 30 == 0 else 3
         rows = Rows("book", {"sequence": list(range(count)), "price": [draw.random() for _ in range(count)]})
         account = AccountingState("session-1", *STREAM, received=count, written=count)
         spool.append(number, WriteSet(f"batch-{number}", SESSION, (rows,), (), (account,)))
@@ -74,7 +74,11 @@ def drained(path: Path) -> Iterator[tuple[int, bool]]:
         spool.close()
 
 
-@pytest.mark.parametrize("how", [None, b"\0", b"\x0d"], ids=["noise", "zeros", "leaves"])
+LONG = pytest.mark.proof
+NOISE, ZEROS = pytest.param(None, id="noise"), pytest.param(b"\0", id="zeros", marks=LONG)
+
+
+@pytest.mark.parametrize("how", [NOISE, ZEROS, pytest.param(b"\x0d", id="leaves", marks=LONG)])
 def test_each_page_in_turn(whole: Path, tmp_path: Path, how: bytes | None) -> None:
     pages = whole.stat().st_size // PAGE
     assert pages > 20
