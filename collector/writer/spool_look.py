@@ -33,6 +33,8 @@ def look(path: Path) -> SpoolLook | None:
     index = Path(f"{path}-shm")
     was_there = index.exists()
     uri = f"file:{quote(str(path))}?mode=ro"
+    if not Path(f"{path}-wal").exists():
+        uri += "&immutable=1"  # nobody has it open: no log would be made to read by
     try:
         with closing(sqlite_library().connect(uri, uri=True, timeout=_WAIT_S)) as connection:
             return _read(path, connection)
