@@ -203,7 +203,6 @@ def test_a_disk_that_is_read_only_is_told_and_can_still_be_read(sound: Path, tmp
     assert "Read-only file system" in done.stderr
     assert "Traceback" not in done.stderr
     assert on_it("verify --db live.db").returncode == 0
-    assert on_it("status --db live.db --json").returncode == 0
     doctor = on_it(f"doctor --offline --symbols {BTC} --db live.db")
     assert doctor.returncode == 1
     assert "make this one writable" in doctor.stdout
@@ -216,9 +215,10 @@ def test_a_disk_that_is_read_only_is_told_and_can_still_be_read(sound: Path, tmp
         ["simulate", "--port", "0"],
         ["tail"],
         ["verify"],
-        ["coverage"],
-        ["doctor", "--offline"],
-        ["bench", "write", "--quick"],
+        *(
+            pytest.param(words, marks=pytest.mark.proof)
+            for words in (["coverage"], ["doctor", "--offline"], ["bench", "write", "--quick"])
+        ),
     ],
     ids=lambda words: words[0],
 )

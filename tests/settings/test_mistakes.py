@@ -292,6 +292,10 @@ def test_one_mistake_has_one_message(problems: Problems, text: str, message: str
             "endpoints.ws: found 'ws://h/?a=1', expected a URL like ws://host:8900",
         ),
         (
+            'endpoints: {ws: "ws://h/\\x7f"}',
+            r"endpoints.ws: found 'ws://h/\x7f', expected a URL like ws://host:8900",
+        ),
+        (
             "endpoints: {ws: 'ws://spot.example'}",
             (
                 "endpoints.ws: found 'ws://spot.example', expected a URL without 'spot' in it: "

@@ -257,7 +257,14 @@ FAULTS = [
 ]
 
 
-LONG = {"rest_allowance"}  # half a minute: the budget is used up, and must come back
+LONG = {
+    "rest_allowance",  # half a minute: the budget is used up, and must come back
+    "connection_allowance",  # seconds of waiting; a storm of connections has its own test
+    "stall, unstall",  # likewise: quiet and stalled topics have theirs
+    # Variants of a fault that stays in the short form:
+    *("close (1001)", "close (1011)", "close (1012)", "close (1013)", "refuse (cut off)"),
+    *("bad_number (price NaN)", "rest_html", "rest_truncated", "rest_slow", "rest_status, 418 (of a book)"),
+}
 
 
 def cells() -> Iterator[object]:
