@@ -1,5 +1,8 @@
 """What collectors leave when they crash while the server is away is brought in by whichever starts next."""
 
+import json
+import random
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +21,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from left_spool import LEFT, leave_rows, left_in, left_write_set
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rig import BTC, Rig, wait_until
+from rig import BTC, ETH, Rig, wait_until
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
+from program import config, start
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +138,43 @@ def test_a_state_folder_that_cannot_be_made_costs_no_start(
     rig.collector.start()
     assert rig.collector.writer.spool_path.parent == here
     assert rig.collector.stop().good
+
+
+@pytest.mark.proof
+def test_starts_at_once_and_kills_in_the_middle_bring_each_row_in_once(
+    postgres_url: str, here: Path, tmp_path: Path
+) -> None:
+    draw, ours, folder = random.Random(5), owner(postgres_url), tmp_path / "state" / "collector"
+    rows = 0
+    with Simulator(symbols={"bybit": [BTC, ETH]}, updates_per_s=20.0) as busy:
+        words = []
+        for number, symbol in enumerate((BTC, ETH)):
+            (tmp_path / str(number)).mkdir()
+            path = Path(config(tmp_path / str(number), busy, symbols=(symbol,)))
+            settings = json.loads(path.read_text())
+            settings["database"] = {"url": postgres_url}
+            path.write_text(json.dumps(settings))
+            words.append(("collect", "--config", str(path)))
+        for turn in range(6):
+            for spool in range(3):
+                first = rows // 2
+                sets = [
+                    left_write_set(one, session=f"s{turn}-{spool}", started_ns=1000 * turn + spool + 1)
+                    for one in range(first, first + 150)
+                ]
+                rows += 300
+                leave_rows(folder / f"collector-{turn}{spool}-spool", *sets, owner=ours)
+            running = [start(*one, cwd=here, XDG_STATE_HOME=str(tmp_path / "state")) for one in words]
+            before = len(sequences(postgres_url))
+            wait_until(lambda b=before: len(sequences(postgres_url)) > b, "begun", deadline_s=60)
+            signal.sigtimedwait([], draw.uniform(0, 0.3))
+            for process in running:
+                process.kill()
+                process.communicate()
+        last = start(*words[0], cwd=here, XDG_STATE_HOME=str(tmp_path / "state"))
+        wait_until(lambda: len(sequences(postgres_url)) >= rows, "all brought in", deadline_s=60)
+        wait_until(lambda: not list(folder.glob("collector-??-spool*")), "all removed", deadline_s=60)
+        last.send_signal(signal.SIGTERM)
+        printed, _ = last.communicate(timeout=60)
+        assert last.returncode == 0, printed
+    assert sorted(sequences(postgres_url)) == list(range(rows))
