@@ -23,6 +23,6 @@ if TYPE_CHECKING:
     )
     from collector.database.sqlite_file import SqliteFile, sqlite_library, sqlite_version, use_newest_sqlite
     from collector.database.tables import DEFAULT_TABLE_NAME, HOT_COLUMNS, Tables, make_tables
-    from collector.database.url import database_url, shown, sqlite_path, without_password
+    from collector.database.url import address_of, database_url, shown, sqlite_path, without_password
 else:
     __getattr__, __dir__ = face(__name__, __file__)

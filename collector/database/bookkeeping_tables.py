@@ -10,6 +10,16 @@ POISON = "poison"  # the database refuses them for their content
 GIVEN_UP = frozenset({DAMAGED, POISON})
 
 
+def database(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of what the database says of itself."""
+    return sa.Table(
+        "collector_database",
+        metadata,
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("value", TEXT, nullable=False),
+    )
+
+
 def sessions(metadata: sa.MetaData) -> sa.Table:
     """Define the table of runs of the program."""
     return sa.Table(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collector.query.chart import plot
     from collector.query.covered import coverage, gaps, holes
     from collector.query.database import Database, extra, has_table, located, needed, reading
-    from collector.query.identity import nothing_yet, sessions, status
+    from collector.query.identity import database_identity, nothing_yet, sessions, status
     from collector.query.instants import DAY_NS, Span, shown
     from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
     from collector.query.missing_streams import missing

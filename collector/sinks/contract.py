@@ -1,6 +1,6 @@
 """Define what a sink is given, what it returns and what it must do."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
@@ -198,6 +198,13 @@ class Store(Sink, Protocol[Handle_co]):
 
     `Handle_co` is what it gives maintenance to work with, such as a database connection.
     """
+
+    @property
+    def identity(self) -> str:
+        """Return what tells it from every other store, wherever it moves; empty until it was open once."""
+
+    def knows(self, sessions: Collection[str]) -> bool:
+        """Return whether one of these sessions, by id, has written here; it is open."""
 
     def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> int:
         """Record the session and reserve these streams for it; return how many they are.

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -15,9 +16,11 @@ from collector.writer.balance import Balance
 from collector.writer.poison import sift, without_rows
 from collector.writer.queued_write import QueuedWrite, written
 from collector.writer.spool_codec import UnfitError, body_of
-from collector.writer.spool_file import Entry, SpoolFile
+from collector.writer.spool_file import Entry
+from collector.writer.spool_files import AnySpool
 
 CRASH = "crash"
+OWN_NUMBERS = 1 << 40  # beyond are those of files that others left
 
 log = structlog.get_logger()
 
@@ -66,7 +69,7 @@ class Spool:
 
     def __init__(
         self,
-        file: SpoolFile,
+        file: AnySpool,
         balance: Balance,
         session_id: str,
         *,
@@ -84,6 +87,8 @@ class Spool:
         self._in_database: set[int] = set()  # still in the spool, because it could not be changed
         self._settled: tuple[str, int] | None = None  # session and number of what was settled last
         self._lost_of = ""  # the session of which a batch is lost with all that was known of it
+        self._in_memory: WeakValueDictionary[int, QueuedWrite] = WeakValueDictionary()  # of what is spooled
+        self._repairs = file.repairs  # of the file, that are counted
         self.damaged = 0
         self.last_error: str | None = None
 
@@ -105,7 +110,9 @@ class Spool:
                 self.last_error = str(error)
                 return False
             self._balance.spooled(queued)
+            self._in_memory[queued.number] = queued
             self.last_error = None
+            self._count_what_is_gone()
             return True
 
     def settle(self, queued: QueuedWrite, receipt: Receipt) -> None:
@@ -151,6 +158,8 @@ class Spool:
         """Return the oldest write set in the spool, to be settled later; None when there is none now."""
         while True:
             entry = self._file.first()
+            with self._moving:
+                self._count_what_is_gone()
             if entry is None:
                 return None
             if entry.number in self._in_database:
@@ -169,6 +178,7 @@ class Spool:
         original = replace(head, rows=entry.rows or ())
         write_set = self._adopt(original, self._session_id) if foreign else original
         queued = QueuedWrite(entry.number, write_set, original, spooled=True, damage=entry.damage)
+        self._in_memory[queued.number] = queued
         if entry.damage:
             self._report_damage(entry)
             self.reject(queued, written(write_set), DAMAGED, without_rows(write_set, DAMAGED, entry.damage))
@@ -194,7 +204,23 @@ class Spool:
             self._in_database.add(number)
             return False
         self._in_database.discard(number)
+        self._in_memory.pop(number, None)
+        self._count_what_is_gone()
         return True
+
+    def _count_what_is_gone(self) -> None:
+        """Count what a damaged file has lost as rejected; what is in memory still is put back."""
+        if self._repairs == self._file.repairs:
+            return
+        self._repairs = self._file.repairs
+        there = set(self._file.numbers())
+        for number, queued in sorted(self._in_memory.items()):
+            if queued.spooled and not queued.settled and number not in there and number < OWN_NUMBERS:
+                self._append(queued)
+        lost = self._balance.gone(self._file.heads(), DAMAGED)
+        self.damaged += 1
+        if lost:
+            log.error("spool.rows_lost", path=str(self._file.path), rows=lost)
 
     def _report_damage(self, entry: Entry) -> None:
         self.damaged += 1

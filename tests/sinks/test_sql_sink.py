@@ -175,7 +175,8 @@ def test_one_bad_row_leaves_no_trace_of_its_batch(
     with pytest.raises(SinkError):
         sink.write(WriteSet("b1", session, (rows,), (SEGMENT,), (ACCOUNT,)))
     for table in TABLES.hot.metadata.sorted_tables:
-        assert stored(any_database, table) == []
+        if table is not TABLES.database:  # what it says of itself is of no batch
+            assert stored(any_database, table) == []
     assert not sink.write(WriteSet("b1", session, (make_rows(1),))).repeated
 
 

@@ -60,6 +60,18 @@ def plan(
     return 0
 
 
+def throw_away(settings: "Settings", file: Path) -> "Settings":
+    """Return the settings for a file that nobody keeps: nothing of theirs is written, read or moved."""
+    return settings.model_copy(
+        update={
+            "database": replace(settings.database, url=str(file)),
+            "followers": (),
+            "spool": replace(settings.spool, path=None),  # beside the file
+            "retention": replace(settings.retention, days=None),
+        }
+    )
+
+
 def _measured(settings: "Settings", seconds: float) -> list[StreamPlan]:
     """Collect for `seconds` into a throw-away file; its bytes are divided by rows."""
     from collector.app import make_collector  # noqa: PLC0415
@@ -70,8 +82,7 @@ def _measured(settings: "Settings", seconds: float) -> list[StreamPlan]:
     set_up_logging(quiet, secrets=settings.secrets())
     with interrupt_raises(), tempfile.TemporaryDirectory(prefix="collector-plan-") as folder:
         file = Path(folder) / "plan.db"
-        throw_away = replace(settings.database, url=str(file))
-        collector = make_collector(settings.model_copy(update={"database": throw_away, "followers": ()}))
+        collector = make_collector(throw_away(settings, file))
         collector.start()
         try:
             with progress("seconds", shown=True) as show:

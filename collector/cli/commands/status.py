@@ -21,12 +21,14 @@ def status(
 
     Example: python run.py status --db ./demo.db --json
     """
+    from collector.cli.waiting import waiting_texts  # noqa: PLC0415
     from collector.query import (  # noqa: PLC0415
         missing,
         nothing_yet,
         sessions,
     )
     from collector.query import status as read  # noqa: PLC0415
+    from collector.sinks import SinkOptions  # noqa: PLC0415
 
     absent = dict.fromkeys(map(tuple, missing(db, table_name=table)))
     known = {tuple(_names(one)): one for one in read(db, table_name=table)}
@@ -42,6 +44,8 @@ def status(
         count = len(absent)
         print(f"{count} stream{'s'[: count != 1]} configured and not collected: marked `missing` above")
     print(_session_text(sessions(db, table_name=table)))
+    for text in waiting_texts(db, SinkOptions(table_name=table)):
+        print(f"{text}: the next start on this database brings them in")
     return 0
 
 

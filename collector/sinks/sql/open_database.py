@@ -21,9 +21,11 @@ from collector.database import (
 )
 from collector.errors import CollectorError, SinkError, UserError
 from collector.events import StreamKey
+from collector.ids import new_id
 from collector.sinks.contract import SessionState, WriteSet
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.crashed_sessions import CRASH, close_crashed, open_sessions, reopen
+from collector.sinks.sql.identity import identity_of
 from collector.sinks.sql.renumbering import Renumbering
 from collector.sinks.sql.state_rows import SESSION_RULES, session_row
 from collector.sinks.sql.stream_locks import StreamLocks, introduce, ownerless
@@ -57,6 +59,7 @@ class OpenDatabase:
         self._streams = None if path else StreamLocks()
         self._renumbering = Renumbering(new_segment_id)
         self._engine: sa.Engine | None = None
+        self.identity = ""  # once it was open; one that replaces it has another, or takes this one
         self._session_id: str | None = None
         self._last_batch_id: str | None = None
         self._was_reopened = False
@@ -156,6 +159,8 @@ class OpenDatabase:
         crashed = self.close_crashed_sessions()
         if crashed:
             log.warning("sessions.closed_after_crash", database=self.name, sessions=crashed)
+        with self._engine.begin() as connection:
+            self.identity = identity_of(connection, self.tables, self.identity or new_id())
         if self._file is not None:
             self._file.remember()
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from collector.sinks.contract import (
 )
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.crashed_sessions import CRASH
+from collector.sinks.sql.identity import knows_any
 from collector.sinks.sql.insert import write_rows
 from collector.sinks.sql.open_database import OpenDatabase
 from collector.sinks.sql.state_rows import (
@@ -109,6 +110,15 @@ class SqlSink:
     def file(self) -> Path | None:
         """Return the SQLite file; None for a server."""
         return sqlite_path(self._database.url)
+
+    @property
+    def identity(self) -> str:
+        """Return the identity of the database; empty until it was open once."""
+        return self._database.identity
+
+    def knows(self, sessions: Collection[str]) -> bool:
+        """Return whether one of these sessions has written here."""
+        return self.maintain(lambda connection: knows_any(connection, self._tables, sessions)) > 0
 
     @property
     def capabilities(self) -> Capabilities:

@@ -83,6 +83,7 @@ def _verdicts(
     yield machine.memory(settings.buffer.max_rows, settings.storage.levels)
     yield from machine.disk(storage.folder_of(settings.database) or Path())
     yield storage.database(settings.database)
+    yield from storage.spools(settings)
     yield from storage.followers(settings)
     for name, one in settings.exchanges.items():
         if offline:

@@ -40,6 +40,20 @@ def database(settings: "DatabaseSettings") -> CheckResult:
     return _of_sink("database", store, settings)
 
 
+def spools(settings: "Settings") -> "Iterator[CheckResult]":
+    """Look for rows that wait in a spool for the database."""
+    from collector.cli.waiting import waiting_texts  # noqa: PLC0415
+
+    try:
+        found = list(waiting_texts(settings.database.url, settings.database, settings.spool.path))
+    except UserError:
+        return  # the check of the database says it
+    if not found:
+        yield CheckResult("spool", "ok", "no rows wait for the database")
+    for text in found:
+        yield CheckResult("spool", "warn", text, "the next start on this database brings them in")
+
+
 def followers(settings: "Settings") -> "Iterator[CheckResult]":
     """Check each sink that follows the database."""
     from collector.sinks import make_follower  # noqa: PLC0415
