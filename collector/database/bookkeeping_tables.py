@@ -4,6 +4,8 @@ import sqlalchemy as sa
 
 from collector.database.market_tables import INTEGER, MOMENT, TEXT
 
+ARCHIVE_KEY = ("table_name", "kind", "exchange", "symbol", "date", "last_id")  # no two files hold one row
+
 
 def sessions(metadata: sa.MetaData) -> sa.Table:
     """Define the table of runs of the program."""
@@ -134,4 +136,6 @@ def archive(metadata: sa.MetaData) -> sa.Table:
         sa.Column("segments", TEXT, nullable=False),
         sa.Column("archived_ns", INTEGER, nullable=False),
         sa.Column("deleted_ns", INTEGER),
+        sa.Column("table_name", TEXT),
+        sa.Index("ux_collector_archive", *ARCHIVE_KEY, unique=True),
     )

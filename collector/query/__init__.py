@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Series,
         StoredStream,
         Value,
+        archived,
         distinct_values,
         even,
         joined,

@@ -16,7 +16,7 @@ from collector.database.engine import make_engine
 from collector.database.url import database_url
 from collector.errors import CollectorError, QueryError
 from collector.query import loading
-from collector.retention import move as module
+from collector.retention import day_archive as module
 from collector.retention.move import Retention, archive_slices
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
@@ -136,8 +136,8 @@ def test_nothing_is_deleted_for_a_file_that_differs(
 ) -> None:
     write_day = module.write_day
 
-    def spoiled(connection: Any, table: Any, day: Any, path: Path, *rest: Any) -> None:
-        write_day(connection, table, day, path, *rest)
+    def spoiled(connection: Any, table: Any, day: Any, path: Path, *rest: Any, **more: Any) -> None:
+        write_day(connection, table, day, path, *rest, **more)
         frame = pd.read_parquet(path, partitioning=None)
         frame.loc[frame.index[-1], "mid_price"] += 1e-9
         schema = parquet.read_schema(path)
