@@ -85,8 +85,16 @@ def _name_tables(live: sa.Connection, *, has_names: bool) -> None:
         name = TABLE_OF.get(file.kind) or _book_of(live, file, books)
         if name is not None and (name, *file[:5]) not in keys:
             keys.add((name, *file[:5]))
-            path = sa.literal(file.path, TEXT)
-            op.execute(sa.update(FILES).where(FILES.c.path == path).values(table_name=sa.literal(name, TEXT)))
+            _record(file.path, name)
+
+
+def _record(path: str, table_name: str) -> None:
+    if context.is_offline_mode():  # a preview, where each value stands in the text, and % for itself
+        path, table_name = ("'" + value.replace("'", "''") + "'" for value in (path, table_name))
+        statement = f"UPDATE {ARCHIVE} SET table_name = {table_name} WHERE path = {path};"
+        op.get_context().impl.static_output(statement)
+    else:
+        op.execute(sa.update(FILES).where(FILES.c.path == path).values(table_name=table_name))
 
 
 def _book_tables(live: sa.Connection) -> list[str]:
