@@ -24,7 +24,7 @@ _MOST_DIGITS = 18  # more would not fit
 
 def archive_day(url: str, table_name: str, day: Day, folder: Path, stop: Stop) -> Entry:
     """Write the file, read it back, and return the row that records it; leave no file on failure."""
-    path = _new_path(url, table_name, day, folder)
+    before, path = _paths(url, table_name, day, folder)
     try:
         with stop.reading(url, table_name) as (connection, known):
             table = table_of(known, day.kind)
@@ -34,8 +34,12 @@ def archive_day(url: str, table_name: str, day: Day, folder: Path, stop: Stop) -
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+    # A run that ended before it could record its file left the same one behind.
+    same = next((one for one in before if sha256(one, stop.check) == checksum), path)
+    if same != path:
+        path.unlink()
     return {
-        "path": str(path),
+        "path": str(same),
         "kind": day.kind,
         "exchange": day.exchange,
         "symbol": day.symbol,
@@ -50,16 +54,20 @@ def archive_day(url: str, table_name: str, day: Day, folder: Path, stop: Stop) -
     }
 
 
-def _new_path(url: str, table_name: str, day: Day, folder: Path) -> Path:
-    """Return a path that is free: other databases, tables and hosts may archive to the same folder."""
+def _paths(url: str, table_name: str, day: Day, folder: Path) -> tuple[list[Path], Path]:
+    """Return the files of this name, and the next name that is free: no file is ever overwritten.
+
+    Other databases, tables and hosts may archive to the same folder, and number their rows from 1 as well.
+    """
     whose = "\0".join((socket.gethostname(), shown(database_url(url)), table_name))
     name = f"part-{hashlib.sha256(whose.encode()).hexdigest()[:8]}-{day.last_id}"
     beside = (folder / day.path("parquet")).absolute()
-    path, number = beside.with_name(f"{name}.parquet"), 1
+    before: list[Path] = []
+    path = beside.with_name(f"{name}.parquet")
     while path.exists():
-        number += 1
-        path = beside.with_name(f"{name}-{number}.parquet")
-    return path
+        before.append(path)
+        path = beside.with_name(f"{name}-{len(before) + 1}.parquet")
+    return before, path
 
 
 def _verified(

@@ -5,7 +5,7 @@ the way of one day is told and costs the others nothing.
 """
 
 import errno
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -44,7 +44,7 @@ def archive_slices(
     retention: Retention,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     stop: Stop | None = None,
-) -> Iterator[Slice]:
+) -> Generator[Slice, None, None]:
     """Yield the transactions of the writer thread, day after day; write the files in between.
 
     It may be stopped anywhere: the next call deletes what is recorded, and moves anew what is not. Raises

@@ -10,6 +10,10 @@ from collector.database import Tables, break_off
 from collector.errors import CollectorError
 from collector.query import reading
 
+_NOTICE = sa.text(  # servers older than 14 lack it
+    "SELECT set_config(name, '1s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
+)
+
 
 class Stopped(CollectorError):  # noqa: N818  (asked for, and no fault)
     """The run was asked to end."""
@@ -38,15 +42,18 @@ class Stop:
     @contextmanager
     def reading(self, url: str, table_name: str) -> Iterator[tuple[sa.Connection, Tables]]:
         """Yield one read-only transaction that a stop breaks off."""
-        with reading(url, table_name) as (connection, tables):
-            with self._lock:
-                self._in_use = connection.connection.driver_connection
-            try:
-                self.check()
-                yield connection, tables
-            except Exception:
-                self.check()  # what was broken off is no failure
-                raise
-            finally:
+        try:
+            with reading(url, table_name) as (connection, tables):
+                if connection.dialect.name == "postgresql":  # what is broken off must not go on there
+                    connection.execute(_NOTICE)
                 with self._lock:
-                    self._in_use = None
+                    self._in_use = connection.connection.driver_connection
+                try:
+                    self.check()
+                    yield connection, tables
+                finally:
+                    with self._lock:
+                        self._in_use = None
+        except Exception:
+            self.check()  # what was broken off is no failure
+            raise

@@ -41,8 +41,8 @@ def fill_days(url: str) -> str:
 def slices_of(
     url: str, folder: Path, *, days: float = 2.0, table: str = TABLE, rows: int = 10
 ) -> Generator[Any, None, None]:
-    """Yield the slices of a run."""
-    yield from archive_slices(url, table, Retention(days, folder, slice_rows=rows), lambda: NOW)
+    """Return the slices of a run."""
+    return archive_slices(url, table, Retention(days, folder, slice_rows=rows), lambda: NOW)
 
 
 def work(url: str, slices: Iterator[Any], *, at_most: int = 10**6) -> int:

@@ -22,6 +22,7 @@ def status(
     Example: python run.py status --db ./demo.db --json
     """
     from collector.query import (  # noqa: PLC0415
+        failing_chores,
         missing,
         nothing_yet,
         sessions,
@@ -42,6 +43,8 @@ def status(
         count = len(absent)
         print(f"{count} stream{'s'[: count != 1]} configured and not collected: marked `missing` above")
     print(_session_text(sessions(db, table_name=table)))
+    for one in failing_chores(db, table_name=table):
+        print(f"housekeeping: {one['chore']} failed {instant(one['at_ns'])}: {one['problem']}")
     return 0
 
 
