@@ -5,20 +5,24 @@ for each. Watchdogs belong elsewhere: the scheduler goes by the wall clock, and 
 stops until `clock_stepped` is called.
 """
 
+import logging
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import structlog
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from collector.database import database_url, make_tables, sqlite_path
-from collector.errors import CollectorError
+from collector.errors import CollectorError, DatabaseInUse
+from collector.events import ChoreState
 from collector.retention import RetentionOptions
 from collector.sinks import (
     Chore,
@@ -36,6 +40,8 @@ from collector.writer import Task
 NS_A_DAY = 86_400 * 10**9
 SLICE_TIMEOUT_S = 120.0
 FIRST_AFTER_S = 60.0  # a start has other things to do
+LOOK_S = 0.1  # whether to stop, while a slice waits for the writer
+LIBRARY = "apscheduler"  # the name of its own logger
 
 log = structlog.get_logger()
 
@@ -43,17 +49,31 @@ log = structlog.get_logger()
 class Housekeeping:
     """Runs each chore every `every_s` seconds, one at a time, slice by slice."""
 
-    def __init__(self, submit: Callable[[Slice], Future[int]], *, every_s: float) -> None:
+    def __init__(
+        self,
+        submit: Callable[[Slice], Future[int]],
+        *,
+        every_s: float,
+        publish: Callable[[ChoreState], None] = lambda _: None,
+    ) -> None:
         self._submit = submit
         self._every = timedelta(seconds=every_s)
+        self._publish = publish
         self._chores: dict[str, Chore] = {}
+        self._break_off: list[Callable[[], None]] = []
+        self._failing: set[str] = set()
         self._one_at_a_time = threading.Lock()
         self._stopping = threading.Event()
         self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
+        self._scheduler.add_listener(_log_overlap, EVENT_JOB_MAX_INSTANCES)
+        # What it would say itself is told here; without a handler it would go to standard error as it is.
+        logging.getLogger(LIBRARY).addHandler(logging.NullHandler())
 
-    def add(self, name: str, chore: Chore) -> None:
-        """Add a chore to the schedule."""
+    def add(self, name: str, chore: Chore, break_off: Callable[[], None] | None = None) -> None:
+        """Add a chore to the schedule; `break_off` ends what it does between two slices."""
         self._chores[name] = chore
+        if break_off is not None:
+            self._break_off.append(break_off)
 
     def start(self) -> None:
         """Start the scheduler's thread."""
@@ -78,30 +98,73 @@ class Housekeeping:
             job.modify(next_run_time=datetime.now(UTC) + self._every)
 
     def ask_to_stop(self) -> None:
-        """Start no more slices."""
+        """Start no more slices, and break off what is done between two of them."""
         self._stopping.set()
+        for break_off in self._break_off:
+            break_off()
 
     def stop(self) -> None:
-        """Stop the scheduler after the slice that the writer has been given. Idempotent."""
-        self._stopping.set()
+        """Stop the scheduler; a slice that the writer has been given is the writer's. Idempotent."""
+        self.ask_to_stop()
+        while not self._one_at_a_time.acquire(timeout=LOOK_S):
+            self.ask_to_stop()  # what it had begun since the last time
+        self._one_at_a_time.release()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
 
     def run(self, name: str) -> int:
-        """Run a chore now; return the sum of its slices' counts. Log an error: the next run tries again."""
-        done = 0
+        """Run a chore now; return the sum of its counts. An error is logged: the next run tries again."""
+        done, problem = 0, ""
         with self._one_at_a_time:
             try:
-                for one in self._chores[name]():
-                    if self._stopping.is_set():
-                        break
-                    done += self._submit(one).result(SLICE_TIMEOUT_S)
-            except (CollectorError, CancelledError, FutureTimeoutError) as error:
+                with closing(_begun(self._chores[name])) as slices:
+                    for one in slices:
+                        if self._stopping.is_set():
+                            break
+                        done += self._result(self._submit(one))
+            except DatabaseInUse as other:
+                log.info("housekeeping.left_to_another", chore=name, reason=str(other))
+            except Exception as error:
+                problem = _words(error)
                 if not self._stopping.is_set():
-                    log.warning("housekeeping.refused", chore=name, error=str(error) or type(error).__name__)
+                    unforeseen = not isinstance(error, CollectorError)
+                    log.exception("housekeeping.failed", chore=name, error=problem, exc_info=unforeseen)
         if done:
             log.info("housekeeping.done", chore=name, count=done)
+        if not self._stopping.is_set():
+            self._tell(name, problem)
         return done
+
+    def _result(self, given: Future[int]) -> int:
+        """Wait for a slice; leave it to the writer when stopping."""
+        deadline_s = time.monotonic() + SLICE_TIMEOUT_S
+        while not wait_for([given], LOOK_S).done:
+            if self._stopping.is_set() or time.monotonic() > deadline_s:
+                given.cancel()
+                raise CollectorError(f"the writer has not done its part within {SLICE_TIMEOUT_S:g} s")
+        return given.result()
+
+    def _tell(self, name: str, problem: str) -> None:
+        """Publish a failure each time, and once that it is over."""
+        if problem or name in self._failing:
+            self._publish(ChoreState(name, time.time_ns(), problem))
+        (self._failing.add if problem else self._failing.discard)(name)
+
+
+def _begun(chore: Chore) -> Generator[Slice, None, None]:
+    yield from chore()
+
+
+def _words(error: Exception) -> str:
+    """Return an error in one line; SQLAlchemy's goes on with the statement and its values."""
+    if isinstance(error, CollectorError):
+        return str(error)
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _log_overlap(event: JobSubmissionEvent) -> None:
+    log.info("housekeeping.still_running", chore=event.job_id)
 
 
 def housekeeping_of(
@@ -113,6 +176,7 @@ def housekeeping_of(
     *,
     upkeep: UpkeepOptions,
     retention: RetentionOptions,
+    publish: Callable[[ChoreState], None] = lambda _: None,
 ) -> Housekeeping | None:
     """Return the housekeeping of an SQL store, not started; None for a store of another kind."""
     if not isinstance(store, SqlSink):
@@ -124,6 +188,7 @@ def housekeeping_of(
         lambda one: submit(partial(store.maintain, one)),
         upkeep=upkeep,
         retention=retention,
+        publish=publish,
     )
 
 
@@ -135,10 +200,14 @@ def make_housekeeping(
     *,
     upkeep: UpkeepOptions,
     retention: RetentionOptions,
+    publish: Callable[[ChoreState], None] = lambda _: None,
 ) -> Housekeeping:
-    """Return the housekeeping of a collector's own database, not started."""
+    """Return the housekeeping of a collector's own database, not started.
+
+    Raises MissingExtra where old rows are to be moved to files, and what writes these is not installed.
+    """
     known, rows = make_tables(table_name), upkeep.slice_rows
-    keeping = Housekeeping(submit, every_s=upkeep.every_s)
+    keeping = Housekeeping(submit, every_s=upkeep.every_s, publish=publish)
 
     def before_ns(days: float) -> int:
         return time.time_ns() - int(days * NS_A_DAY)
@@ -148,10 +217,13 @@ def make_housekeeping(
     keeping.add("rejected", lambda: prune_rejected(known, before_ns(upkeep.rejected_days), rows))
     if retention.days is not None:
         # Imported only here, as it imports pandas and pyarrow.
-        from collector.retention import Retention, archive_slices  # noqa: PLC0415
+        from collector.query import extra  # noqa: PLC0415
+        from collector.retention import Retention, Stop, archive_slices  # noqa: PLC0415
 
-        kept = Retention(retention.days, Path(retention.path), rows)
-        keeping.add("archive", lambda: archive_slices(url, table_name, kept))
+        extra("pyarrow.parquet", "parquet")
+        stop = Stop()
+        kept = Retention(retention.days, Path(retention.path).expanduser(), rows)
+        keeping.add("archive", lambda: archive_slices(url, table_name, kept, stop=stop), stop.ask)
     if sqlite_path(database_url(url)) is not None:
         keeping.add("tidy", lambda: tidy_sqlite(known, rows))
     return keeping

@@ -96,6 +96,7 @@ def make_collector(
         writer.tasks.submit,
         upkeep=settings.housekeeping,
         retention=settings.retention,
+        publish=bus.publish,
     )
     parts = Parts(
         session, bus, watch, buffer, store, writer, tuple(following), stream, claims, housekeeping, ended

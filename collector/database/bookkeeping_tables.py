@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from collector.database.market_tables import INTEGER, MOMENT, TEXT
 
+ARCHIVE_KEY = ("table_name", "kind", "exchange", "symbol", "date", "last_id")  # no two files hold one row
 # Why rows were given up: their reason in accounting, and the end of their segment, which shows the hole.
 DAMAGED = "damaged"  # they could not be read back from the spool
 POISON = "poison"  # the database refuses them for their content
@@ -149,4 +150,6 @@ def archive(metadata: sa.MetaData) -> sa.Table:
         sa.Column("segments", TEXT, nullable=False),
         sa.Column("archived_ns", INTEGER, nullable=False),
         sa.Column("deleted_ns", INTEGER),
+        sa.Column("table_name", TEXT),
+        sa.Index("ux_collector_archive", *ARCHIVE_KEY, unique=True),
     )

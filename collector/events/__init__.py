@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     )
     from collector.events.notices import (
         BookVerified,
+        ChoreState,
         ClockStep,
         DatabaseState,
         FirstContact,

@@ -134,6 +134,15 @@ class DatabaseState:
 
 
 @dataclass(frozen=True, slots=True)
+class ChoreState:
+    """A chore of housekeeping failed, and is tried again; or, without a problem, it works again."""
+
+    chore: str  # batches, events, rejected, archive, tidy
+    at_ns: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ClockStep:
     """The wall clock jumped; receipt times were anchored anew."""
 
@@ -224,5 +233,6 @@ Notice = (
     | WitnessDisagreed
     | PotentialHalt
     | DatabaseState
+    | ChoreState
     | ClockStep
 )

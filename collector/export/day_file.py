@@ -35,11 +35,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.close(folder)
 
 
-def sha256(path: Path) -> str:
-    """Return the checksum of a file."""
+def sha256(path: Path, check: Callable[[], None] = lambda: None) -> str:
+    """Return the checksum of a file; `check` is called again and again, and may raise to end it."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
+            check()
             digest.update(block)
     return digest.hexdigest()
 
@@ -82,13 +83,18 @@ def write_day(
     form: str,
     left_out: tuple[str, ...] = LEFT_OUT,
     parts: tuple[Part, ...] = (),
+    check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write the day's rows, those in the table and those in `parts`; the file appears whole."""
+    """Write the day's rows, those in the table and those in `parts`; the file appears whole.
+
+    `check` is called every few thousand rows, and may raise to end it.
+    """
     columns = schema(table, left_out)
     with whole_file(path) as unfinished:
         try:
-            with closing(day_tables(connection, table, day, left_out, parts)) as rows:
+            with closing(day_tables(connection, table, day, left_out, parts, check)) as rows:
                 FORMATS[form](unfinished, columns, rows)
         except MixedRowsError:
-            with closing(day_tables(connection, table, day, left_out, parts, are_alike=False)) as rows:
+            found = day_tables(connection, table, day, left_out, parts, check, are_alike=False)
+            with closing(found) as rows:
                 FORMATS[form](unfinished, columns, rows)

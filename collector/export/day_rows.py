@@ -1,11 +1,12 @@
 """Read the rows of one day, whole, in order, as an Arrow table a chunk."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
+from collector.errors import QueryError
 from collector.export.utc_days import BARS, Day, within
 from collector.query import (
     CATEGORIES,
@@ -26,6 +27,7 @@ from collector.query import (
 )
 
 LEFT_OUT = ("id", "timestamp", "created_at")  # numbering, the text of received_at_ns, and our own delay
+CHECKED_ROWS = 8_192  # read between two looks at whether to go on: a tenth of a second
 _NEARLY_ALWAYS_ALIKE = ("depth", "data_source")
 
 
@@ -54,6 +56,7 @@ def day_tables(
     day: Day,
     left_out: tuple[str, ...] = LEFT_OUT,
     parts: tuple[Part, ...] = (),
+    check: Callable[[], None] = lambda: None,
     *,
     are_alike: bool = True,
 ) -> Generator[Any, None, None]:
@@ -66,7 +69,7 @@ def day_tables(
     stream = _stream(connection, table, day, parts, are_alike=are_alike)
     constants = stream.constants
     series = Series(stream, tuple(name for name in wanted.names if name not in constants))
-    chunks = series.read(connection, Span())
+    chunks = _checking(series.read(connection, Span(), min(CHECKED_ROWS, CHUNK_ROWS)), check)
     if day.kind in BARS:
         chunks = iter([_by_beginning(joined(list(chunks), series.kinds))])
     for chunk in even(chunks, CHUNK_ROWS):
@@ -80,6 +83,12 @@ def day_tables(
             ],
             schema=wanted,
         )
+
+
+def _checking(chunks: Iterator[Chunk], check: Callable[[], None]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        check()
+        yield chunk
 
 
 def _stream(
@@ -97,6 +106,8 @@ def _stream(
         return stream
     first = stream.between(None, None).with_only_columns(*(table.c[name] for name in names)).limit(1)
     row = connection.execute(first).first()
+    if row is None and not parts:
+        raise QueryError(f"the {day.kind} of {day.symbol} of {day.date} are gone since they were counted")
     alike = parts[0].first_row(names) if row is None else dict(zip(names, row, strict=True))
     return StoredStream(table, day.symbol, day.exchange, where, alike=alike, parts=parts)
 

@@ -39,7 +39,8 @@ def parts_of(connection: sa.Connection, tables: Tables, day: Day) -> tuple[Part,
 def beside(table: sa.Table, day: Day, parts: tuple[Part, ...]) -> tuple[sa.ColumnElement[bool], ...]:
     """Return the conditions that a row of the day is in no file."""
     own = (table.c.symbol == day.symbol, table.c.exchange == day.exchange, *within(table, day.kind, day.date))
-    return (*own, table.c.id > max(part.last_id for part in parts)) if parts else own
+    deleting = [part.last_id for part in parts if not part.is_deleted]
+    return (*own, table.c.id > max(deleting)) if deleting else own
 
 
 def _whole(connection: sa.Connection, table: sa.Table, day: Day, parts: list[Part]) -> Day:
@@ -48,7 +49,7 @@ def _whole(connection: sa.Connection, table: sa.Table, day: Day, parts: list[Par
     return replace(
         day,
         rows=rows + sum(part.rows for part in parts),
-        last_id=max(part.last_id for part in parts) if last_id is None else last_id,
+        last_id=max([last_id or 0, *(part.last_id for part in parts)]),
     )
 
 

@@ -1,6 +1,7 @@
 """Find the days of each stream, and a mark that changes when the rows of a day do."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePosixPath
@@ -8,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
+from structlog import get_logger
 
 from collector.database import Tables
 from collector.query import distinct_values
@@ -15,6 +17,9 @@ from collector.query import distinct_values
 BARS = ("ohlcv", "ohlcv_corrections")  # by when they began, not by when they were received
 KINDS = ("features", "levels", "trades", *BARS)
 DAY_MS = 86_400_000
+_EARLIEST, _LATEST = "1970-01-01", "3"  # no text that begins with a date lies elsewhere
+
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +66,24 @@ def within(table: sa.Table, kind: str, day: str) -> tuple[sa.ColumnElement[bool]
 
 
 def days(
-    connection: sa.Connection, table: sa.Table, kind: str, symbol: str | None, exchange: str | None
+    connection: sa.Connection,
+    table: sa.Table,
+    kind: str,
+    symbol: str | None,
+    exchange: str | None,
+    *,
+    before: str | None = None,
+    last_id: int | None = None,
 ) -> Iterator[Day]:
-    """Yield the days that have rows, stream after stream, in order."""
+    """Yield the days that have rows, stream after stream, in order; those before a day, up to an id.
+
+    Rows whose `timestamp` begins with no date are told of and left out: something else wrote them.
+    """
     for one in [symbol] if symbol is not None else distinct_values(connection, table.c.symbol):
         of_symbol = table.c.symbol == one
         for other in distinct_values(connection, table.c.exchange, of_symbol):
             if exchange in {None, other}:
-                yield from _days_of(connection, table, kind, one, other)
+                yield from _days_of(connection, table, kind, (one, other), before, last_id)
 
 
 def midnight_ms(day: str) -> int:
@@ -77,15 +92,30 @@ def midnight_ms(day: str) -> int:
 
 
 def _days_of(
-    connection: sa.Connection, table: sa.Table, kind: str, symbol: str, exchange: str
+    connection: sa.Connection,
+    table: sa.Table,
+    kind: str,
+    stream: tuple[str, str],
+    before: str | None,
+    last_id: int | None,
 ) -> Iterator[Day]:
-    own = (table.c.symbol == symbol, table.c.exchange == exchange)
+    symbol, exchange = stream
+    own = [table.c.symbol == symbol, table.c.exchange == exchange]
+    if kind not in BARS:
+        outside = sa.or_(table.c.timestamp < _EARLIEST, table.c.timestamp >= _LATEST)
+        undated = connection.execute(sa.select(sa.func.count()).where(*own, outside)).scalar_one()
+        if undated:
+            log.warning(
+                "rows.without_a_date", table=table.name, exchange=exchange, symbol=symbol, rows=undated
+            )
+    if last_id is not None:
+        own.append(table.c.id <= last_id)
     day = _first_day(connection, table, kind, own, None)
-    while day is not None:
+    while day is not None and (before is None or day < before):
         text_of = sa.func.max(table.c.timestamp) if kind in BARS else sa.literal("")
         marks = sa.select(sa.func.count(), sa.func.max(table.c.id), text_of)
-        rows, last_id, text = connection.execute(marks.where(*own, *within(table, kind, day))).one()
-        yield Day(kind, exchange, symbol, day, rows, last_id, text)
+        rows, last, text = connection.execute(marks.where(*own, *within(table, kind, day))).one()
+        yield Day(kind, exchange, symbol, day, rows, last, text)
         day = _first_day(connection, table, kind, own, day)
 
 
@@ -93,7 +123,7 @@ def _first_day(
     connection: sa.Connection,
     table: sa.Table,
     kind: str,
-    own: tuple[sa.ColumnElement[bool], ...],
+    own: Sequence[sa.ColumnElement[bool]],
     after: str | None,
 ) -> str | None:
     """Return the next day that has rows, found by the index."""
@@ -103,9 +133,20 @@ def _first_day(
             first_ms = first_ms.where(table.c.open_time >= midnight_ms(after) + DAY_MS)
         found = connection.execute(first_ms).scalar()
         return None if found is None else datetime.fromtimestamp(found / 1000, UTC).date().isoformat()
-    first = sa.select(sa.func.min(table.c.timestamp)).where(*own)
-    if after is not None:
-        following = (date.fromisoformat(after) + timedelta(days=1)).isoformat()
-        first = first.where(table.c.timestamp >= following)
-    text = connection.execute(first).scalar()
-    return None if text is None else str(text)[:10]
+    earliest = _EARLIEST if after is None else (date.fromisoformat(after) + timedelta(days=1)).isoformat()
+    first = sa.select(sa.func.min(table.c.timestamp)).where(*own, table.c.timestamp < _LATEST)
+    text = connection.execute(first.where(table.c.timestamp >= earliest)).scalar()
+    while text is not None and not _begins_with_a_date(text):
+        log.warning("rows.without_a_date", table=table.name, timestamp=text)
+        text = connection.execute(first.where(table.c.timestamp > text)).scalar()
+    return None if text is None else text[:10]
+
+
+def _begins_with_a_date(text: str) -> bool:
+    if re.match(r"\d{4}-\d\d-\d\d(?!\d)", text) is None:
+        return False
+    try:
+        date.fromisoformat(text[:10])
+    except ValueError:  # the 31st of February
+        return False
+    return True

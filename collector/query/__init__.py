@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Series,
         StoredStream,
         Value,
+        archived,
         distinct_values,
         even,
         joined,
@@ -36,5 +37,6 @@ if TYPE_CHECKING:
     from collector.query.stored_symbols import symbols
     from collector.query.tail import Tail, Wanted
     from collector.query.training import book_tensor, labels, windows
+    from collector.query.upkeep_state import archive_troubles, failing_chores
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -1,28 +1,32 @@
-"""Move the rows of old days to files: write, read back and compare, record, and only then delete."""
+"""Move the rows of old days to files: write, read back and compare, record, and only then delete.
 
-import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+All files of a day and kind are written and recorded before the first of its rows is deleted. What stands in
+the way of one day is told and costs the others nothing.
+"""
+
+import errno
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import sqlalchemy as sa
+from structlog import get_logger
 
 from collector.database import Tables, make_tables
-from collector.errors import CollectorError
-from collector.events import NO_INT
-from collector.export import Day, day_tables, days, sha256, table_of, write_day
-from collector.query import extra, needed, reading
-from collector.retention.deletion import claim, delete_slice, finish
+from collector.errors import UserError
+from collector.export import Day, days, sha256, table_of
+from collector.query import archived, extra, needed
+from collector.retention.day_archive import archive_day
+from collector.retention.deletion import Claim, Entry, Slice, TakeBack, deletion
+from collector.retention.held_ids import held_ids
+from collector.retention.one_archiver import LastFinal, only_archiver
+from collector.retention.stopping import Stop, Stopped
 
-Slice = Callable[[sa.Connection], int]
 KINDS = ("features", "levels", "trades")  # bars are few, and are changed after they were written
-_MOST_DIGITS = 18  # more would not fit
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # no other day would fare better
+
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,125 +39,142 @@ class Retention:
 
 
 def archive_slices(
-    url: str, table_name: str, retention: Retention, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> Iterator[Slice]:
+    url: str,
+    table_name: str,
+    retention: Retention,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    stop: Stop | None = None,
+) -> Generator[Slice, None, None]:
     """Yield the transactions of the writer thread, day after day; write the files in between.
 
-    It may be stopped anywhere: the next call deletes what is recorded, and moves anew what is not.
+    It may be stopped anywhere: the next call deletes what is recorded, and moves anew what is not. Raises
+    DatabaseInUse where another process is at it, and UserError at the end for days that could not be moved.
     """
-    known = make_tables(table_name)
     extra("pyarrow", "parquet")
-    with reading(url, table_name) as (connection, _):
-        unfinished = connection.execute(
-            sa.select(needed(connection, known.archive)).where(known.archive.c.deleted_ns.is_(None))
-        ).mappings()
-        left = [dict(row) for row in unfinished]
-    for entry in left:
-        if sha256(Path(entry["path"])) != entry["sha256"]:
-            raise CollectorError(f"{entry['path']} is not the file that was written; nothing is deleted")
-        yield from _deletion(known, entry, retention.slice_rows)
-    last_date = (now() - timedelta(days=retention.days)).date().isoformat()
-    with reading(url, table_name) as (connection, _):
-        old = [
-            day
-            for kind in KINDS
-            for day in days(connection, table_of(known, kind), kind, None, None)
-            if day.date < last_date
-        ]
-    for day in old:
-        entry = _moved(url, table_name, day, retention.folder)
-        yield partial(claim, tables=known, entry=entry)
-        yield from _deletion(known, entry, retention.slice_rows)
+    stop = stop or Stop()
+    before = (now() - timedelta(days=retention.days)).date().isoformat()
+    run = _Run(url, table_name, retention, stop)
+    with only_archiver(url, stop) as last_final:
+        yield from run.finish_begun()
+        yield from run.move_old(before, last_final)
+    if run.problems:
+        count = len(run.problems)
+        more = f" (and {count - 1} more, each in the log)" if count > 1 else ""
+        raise UserError(f"not everything could be moved to files: {run.problems[0]}{more}")
 
 
-def _deletion(known: Tables, entry: dict[str, Any], rows: int) -> Iterator[Slice]:
-    day = Day(
-        entry["kind"], entry["exchange"], entry["symbol"], entry["date"], entry["rows"], entry["last_id"], ""
-    )
-    deleted = [rows]
+class _Run:
+    """One run over the database."""
 
-    def one(connection: sa.Connection) -> int:
-        deleted.append(delete_slice(connection, known, day, rows))
-        return deleted[-1]
+    def __init__(self, url: str, table_name: str, retention: Retention, stop: Stop) -> None:
+        self._url = url
+        self._table_name = table_name
+        self._retention = retention
+        self._stop = stop
+        self._tables: Tables = make_tables(table_name)
+        self.problems: list[str] = []
 
-    while deleted[-1] >= rows:
-        yield one
-    yield partial(finish, tables=known, path=entry["path"])
+    def finish_begun(self) -> Iterator[Slice]:
+        """Delete what an earlier run has recorded; take back what cannot be read, where no row is gone."""
+        for (kind, date), begun in groupby(self._begun(), lambda entry: (entry["kind"], entry["date"])):
+            readable = []
+            for entry in begun:
+                why = self._unreadable(entry)
+                if not why:
+                    readable.append(entry)
+                    continue
+                back = TakeBack(self._tables, entry)
+                yield back
+                if back.is_done:
+                    log.warning("archive.taken_back", path=entry["path"], reason=why, kind=kind, date=date)
+                else:
+                    self._tell(
+                        f"{entry['path']} {why}, and only {back.rows_there} of its {entry['rows']} rows are "
+                        "in the table: put the file back (is it on another host?); this day is left alone"
+                    )
+            if readable:
+                yield from self._deletion(readable, is_resumed=True)
+
+    def move_old(self, before: str, last_final: LastFinal) -> Iterator[Slice]:
+        """Move the days before a date."""
+        found = [pair for kind in KINDS for pair in self._old(kind, before, last_final)]
+        found.sort(key=lambda pair: (pair[0].date, KINDS.index(pair[0].kind)))
+        for _, of_day in groupby(found, lambda pair: (pair[0].date, pair[0].kind)):
+            recorded = []
+            for day, files_before in of_day:
+                entry = self._archived(day)
+                if entry is None:
+                    continue
+                claim = Claim(self._tables, entry, files_before)
+                yield claim
+                if claim.refused:
+                    Path(str(entry["path"])).unlink(missing_ok=True)
+                    self._tell(f"{_named(day)}: {claim.refused}")
+                else:
+                    recorded.append(entry)
+            if recorded:
+                yield from self._deletion(recorded, is_resumed=False)
+
+    def _begun(self) -> Sequence[Entry]:
+        with self._stop.reading(self._url, self._table_name) as (connection, known):
+            needed(connection, known.archive)
+            found = [
+                dict(row) for kind in KINDS for row in archived(connection, known, table_of(known, kind))
+            ]
+        begun = [entry for entry in found if entry["deleted_ns"] is None]
+        return sorted(begun, key=lambda entry: (entry["date"], KINDS.index(entry["kind"])))
+
+    def _unreadable(self, entry: Entry) -> str:
+        """Return what is wrong with a file; an empty text if it is as it was written."""
+        try:
+            same = sha256(Path(str(entry["path"])), self._stop.check) == entry["sha256"]
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
+        return "" if same else "is not the file that was written"
+
+    def _old(self, kind: str, before: str, last_final: LastFinal) -> list[tuple[Day, int]]:
+        """Return the days of a kind, each with the number of files that hold rows of it already."""
+        try:
+            table = table_of(self._tables, kind)
+            last_id = last_final(table)  # before the transaction that is to see all rows up to it
+            with self._stop.reading(self._url, self._table_name) as (connection, known):
+                files: dict[tuple[str, str, str], list[bool]] = {}
+                for row in archived(connection, known, table):
+                    is_begun = row["deleted_ns"] is None
+                    files.setdefault((row["exchange"], row["symbol"], row["date"]), []).append(is_begun)
+                old = days(connection, table, kind, None, None, before=before, last_id=last_id)
+                found = [(day, files.get((day.exchange, day.symbol, day.date), [])) for day in old]
+        except Stopped:
+            raise
+        except Exception as error:  # noqa: BLE001  (told, and the other kinds go on)
+            self._tell(f"the {kind} cannot be listed: {_words(error)}")
+            return []
+        return [(day, len(begun)) for day, begun in found if not any(begun)]
+
+    def _archived(self, day: Day) -> Entry | None:
+        try:
+            return archive_day(self._url, self._table_name, day, self._retention.folder, self._stop)
+        except Stopped:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise
+            self._tell(f"{_named(day)}: {_words(error)}")
+            return None
+
+    def _deletion(self, entries: Sequence[Entry], *, is_resumed: bool) -> Iterator[Slice]:
+        paths = [Path(str(entry["path"])) for entry in entries]
+        ids = held_ids(paths, self._retention.slice_rows, self._stop.check)
+        return deletion(self._tables, entries, ids, is_resumed=is_resumed)
+
+    def _tell(self, problem: str) -> None:
+        log.warning("archive.day_left", problem=problem)
+        self.problems.append(problem)
 
 
-def _moved(url: str, table_name: str, day: Day, folder: Path) -> dict[str, Any]:
-    """Write the file, read it back, and return the row that records it."""
-    path = (folder / day.path("parquet")).absolute()
-    path = path.with_name(f"part-{day.last_id}.parquet")
-    with reading(url, table_name) as (connection, known):
-        table = table_of(known, day.kind)
-        write_day(connection, table, day, path, "parquet", ())
-        rows, segments = _verified(connection, table, day, path)
-    if rows != day.rows:
-        raise CollectorError(f"{path} holds {rows} rows of {day.rows}; nothing is deleted")
-    return {
-        "path": str(path),
-        "kind": day.kind,
-        "exchange": day.exchange,
-        "symbol": day.symbol,
-        "date": day.date,
-        "rows": rows,
-        "last_id": day.last_id,
-        "sha256": sha256(path),
-        "segments": json.dumps(segments),
-        "archived_ns": time.time_ns(),
-        "deleted_ns": None,
-    }
+def _named(day: Day) -> str:
+    return f"the {day.kind} of {day.exchange} {day.symbol} of {day.date}"
 
 
-def _verified(
-    connection: sa.Connection, table: sa.Table, day: Day, path: Path
-) -> tuple[int, dict[int, list[int | None]]]:
-    """Compare every value of the file with the database; return the rows, and sums for each segment."""
-    segments: dict[int, list[int | None]] = {}
-    rows = 0
-    stored = closing(day_tables(connection, table, day, (), are_alike=False))
-    with extra("pyarrow.parquet", "parquet").ParquetFile(path) as file, stored as wanted:
-        for group, expected in enumerate(wanted):
-            found = file.read_row_group(group)
-            plain = [(one.name, getattr(one.type, "value_type", one.type)) for one in expected.schema]
-            schema = extra("pyarrow", "parquet").schema(plain)
-            if not found.cast(schema).equals(expected.cast(schema)):
-                raise CollectorError(f"{path} is not what the table holds; nothing is deleted")
-            rows += len(found)
-            _add_rows(segments, found, "trade_id" if day.kind == "trades" else "sequence")
-    return rows, segments
-
-
-def _add_rows(segments: dict[int, list[int | None]], rows: Any, number: str) -> None:
-    """Add to each segment: rows, first and last receipt, first and last number, numbered rows."""
-    numbers = np.array([_number(value) for value in rows[number].to_pylist()], dtype=np.int64)
-    received = rows["received_at_ns"].to_numpy()
-    ids = np.array([-1 if one is None else one for one in rows["segment_id"].to_pylist()], dtype=np.int64)
-    for segment in np.unique(ids[ids >= 0]).tolist():
-        here = ids == segment
-        known = numbers[here]
-        known = known[known != NO_INT]
-        before = segments.get(segment, [0, None, None, None, None, 0])
-        segments[segment] = [
-            (before[0] or 0) + int(here.sum()),
-            _least(before[1], int(received[here].min())),
-            _most(before[2], int(received[here].max())),
-            _least(before[3], int(known.min())) if len(known) else before[3],
-            _most(before[4], int(known.max())) if len(known) else before[4],
-            (before[5] or 0) + len(known),
-        ]
-
-
-def _number(value: str | int | None) -> int:
-    if isinstance(value, str):
-        return int(value) if value.isdecimal() and len(value) <= _MOST_DIGITS else NO_INT
-    return NO_INT if value is None else value
-
-
-def _least(one: int | None, other: int) -> int:
-    return other if one is None else min(one, other)
-
-
-def _most(one: int | None, other: int) -> int:
-    return other if one is None else max(one, other)
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".strip()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from collector.bounds import Days
+from collector.bounds import Days, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,4 +10,4 @@ class RetentionOptions:
     """What stays in the database, and where older rows go."""
 
     days: Days | None = None
-    path: str = "./archive"
+    path: Text = "./archive"

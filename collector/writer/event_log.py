@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from collector.events import (
+    ChoreState,
     ClockStep,
     DatabaseState,
     Notice,
@@ -26,6 +27,7 @@ KINDS: tuple[type[Any], ...] = (
     WitnessDisagreed,
     PotentialHalt,
     DatabaseState,
+    ChoreState,
     ClockStep,
 )
 
@@ -83,10 +85,19 @@ def _row(event: Notice) -> Row:
         case PotentialHalt():
             detail = _joined(event.reason, event.detail)
             return event.at_ns, "potential_halt", event.exchange, event.symbol, event.code, detail
+        case DatabaseState() | ChoreState() | ClockStep():
+            kind, code, detail = _of_ourselves(event)
+            return event.at_ns, kind, None, None, code, detail
+
+
+def _of_ourselves(event: DatabaseState | ChoreState | ClockStep) -> tuple[str, str, str]:
+    match event:
         case DatabaseState():
-            return event.at_ns, "database", None, None, event.state, _joined(event.cause)
+            return "database", event.state, _joined(event.cause)
+        case ChoreState():
+            return "housekeeping", event.chore, _joined(event.problem)
         case ClockStep():
-            return event.at_ns, "clock", None, None, "step", f"{event.step_s:+.3f} s"
+            return "clock", "step", f"{event.step_s:+.3f} s"
 
 
 def _joined(*parts: str) -> str:

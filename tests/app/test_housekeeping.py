@@ -1,14 +1,23 @@
 """The scheduler hands slices to the writer, one at a time, and never outlives it."""
 
+import io
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
+import structlog
 import time_machine
+from structlog.testing import capture_logs
 
 from collector.app.housekeeping import Housekeeping, make_housekeeping
-from collector.errors import CollectorError
+from collector.errors import CollectorError, DatabaseInUse, MissingExtra
+from collector.events import ChoreState
+from collector.log.options import LogOptions
+from collector.log.output import set_up_logging
+from collector.query import database as extras
 from collector.retention.options import RetentionOptions
 from collector.sinks.options import UpkeepOptions
 from collector.sinks.sql.upkeep import Slice
@@ -76,6 +85,134 @@ def test_what_a_slice_raises_ends_the_chore_until_next_time(writer: TaskQueue) -
     assert len(tries) == 2
 
 
+FAULTS = (OSError(28, "No space left on device"), ValueError("no date"), IndexError("none"), TimeoutError())
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, CollectorError("away")], ids=lambda fault: type(fault).__name__)
+@pytest.mark.parametrize("where", ["between slices", "in a slice"])
+def test_every_failure_is_in_the_log_and_an_event_until_it_is_over(
+    writer: TaskQueue, fault: Exception, where: str
+) -> None:
+    told: list[ChoreState] = []
+    keeping = Housekeeping(writer.submit, every_s=3600, publish=told.append)
+    failing = [True, True, False, False]
+
+    def fail(_: object = None) -> int:
+        raise fault
+
+    def chore() -> Iterator[Slice]:
+        if failing.pop(0):
+            yield fail if where == "in a slice" else fail()
+        yield lambda _: 1
+
+    keeping.add("archive", chore)
+    with capture_logs() as logs:
+        assert [keeping.run("archive") for _ in range(4)] == [0, 0, 1, 1]
+    words = str(fault) or type(fault).__name__
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["housekeeping.failed"] * 2
+    assert words in logs[0]["error"]
+    assert [(one.chore, words in one.problem) for one in told[:2]] == [("archive", True)] * 2
+    assert told[2:] == [ChoreState("archive", told[2].at_ns)]
+
+
+def test_a_failure_is_one_masked_line_of_json(writer: TaskQueue) -> None:
+    stream = io.StringIO()
+    before = structlog.get_config()
+    set_up_logging(LogOptions(format="json"), stream, secrets=["s3cret"])
+    try:
+        keeping = Housekeeping(writer.submit, every_s=3600)
+
+        def refuse(_: object) -> int:
+            raise OSError("cannot reach postgresql://me:s3cret@host/db")
+
+        keeping.add("archive", lambda: iter([refuse]))
+        keeping.run("archive")
+    finally:
+        structlog.configure(**before)
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line)["event"] == "housekeeping.failed"
+    assert "Traceback" in json.loads(line)["exception"]
+    assert "s3cret" not in line
+
+
+def test_what_another_process_does_is_no_failure(writer: TaskQueue) -> None:
+    told: list[ChoreState] = []
+    keeping = Housekeeping(writer.submit, every_s=3600, publish=told.append)
+
+    def chore() -> Iterator[Slice]:
+        raise DatabaseInUse("moved already by another")
+        yield
+
+    keeping.add("archive", chore)
+    with capture_logs() as logs:
+        assert keeping.run("archive") == 0
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("housekeeping.left_to_another", "info")
+    ]
+    assert told == []
+
+
+def test_a_stop_breaks_off_what_is_done_between_slices(writer: TaskQueue) -> None:
+    begun, asked = threading.Event(), threading.Event()
+    keeping = Housekeeping(writer.submit, every_s=0.01)
+
+    def long_work() -> Iterator[Slice]:
+        begun.set()
+        if not asked.wait(PATIENCE_S):
+            raise AssertionError("nobody asked")
+        raise CollectorError("broken off")
+        yield
+
+    keeping.add("archive", long_work, asked.set)
+    keeping.start()
+    assert begun.wait(PATIENCE_S)
+    with capture_logs() as logs:
+        keeping.stop()
+    assert not [entry for entry in logs if entry["log_level"] == "error"]
+    assert not [one for one in threading.enumerate() if one.name.startswith(("APScheduler", "ThreadPool"))]
+
+
+def test_a_stop_does_not_wait_for_a_slice_that_the_writer_does_not_do() -> None:
+    given: Future[int] = Future()
+    given.set_running_or_notify_cancel()
+    submitted = threading.Event()
+
+    def submit(_: Slice) -> Future[int]:
+        submitted.set()
+        return given
+
+    keeping = Housekeeping(submit, every_s=0.01)
+    keeping.add("long", slices(5, []))
+    keeping.start()
+    assert submitted.wait(PATIENCE_S)
+    keeping.stop()
+    assert not given.done()
+
+
+def test_a_chore_that_is_not_through_when_its_time_comes_is_told_in_the_log_only(
+    writer: TaskQueue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ending, told = threading.Event(), threading.Event()
+
+    def note(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if event["event"] == "housekeeping.still_running":
+            told.set()
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(processors=[note])
+    keeping = Housekeeping(writer.submit, every_s=0.02)
+    keeping.add("long", lambda: iter([lambda _: int(ending.wait(PATIENCE_S))]))
+    keeping.start()
+    try:
+        assert told.wait(PATIENCE_S)
+    finally:
+        ending.set()
+        keeping.stop()
+        structlog.configure(**before)
+    assert "apscheduler" not in capsys.readouterr().err.lower()
+
+
 def test_stopping_begins_no_slice_any_more() -> None:
     asked: list[Slice] = []
 
@@ -127,3 +264,27 @@ def test_old_rows_are_moved_only_where_retention_is_set(days: float | None) -> N
     )
     assert ("archive" in keeping._chores) == (days is not None)
     assert all(map(callable, keeping._chores.values()))
+
+
+def test_retention_without_what_writes_files_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> object:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(extras, "import_module", missing)
+    options = {"upkeep": UpkeepOptions(), "retention": RetentionOptions(days=7.0)}
+    with pytest.raises(MissingExtra, match=r"pip install -e '\.\[parquet\]'"):
+        make_housekeeping("./live.db", "t", "own", lambda _: Future(), **options)
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    kept = []
+    monkeypatch.setattr(
+        "collector.retention.archive_slices", lambda _url, _table, how, **_: kept.append(how) or iter(())
+    )
+    retention = RetentionOptions(days=7.0, path="~/archive")
+    keeping = make_housekeeping(
+        "./live.db", "t", "own", lambda _: Future(), upkeep=UpkeepOptions(), retention=retention
+    )
+    keeping.run("archive")
+    assert [one.folder for one in kept] == [tmp_path / "archive"]

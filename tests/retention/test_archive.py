@@ -1,34 +1,26 @@
 """Old rows move to files, and nobody who reads can tell."""
 
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-import sqlalchemy as sa
 
 from collector import iter_features, load_features, symbols
-from collector.database.engine import make_engine
-from collector.database.url import database_url
 from collector.errors import CollectorError, QueryError
 from collector.query import loading
-from collector.retention import move as module
+from collector.retention import day_archive as module
 from collector.retention.move import Retention, archive_slices
 
+sys.path.insert(0, str(Path(__file__).parent))
+from archiving import DAY_NS, FIRST, MIDNIGHT_NS, NOW, TABLE, fill_days, left, work
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
-from stored import SYMBOL, Facts, Row, Stored, prepare, write
+from stored import SYMBOL, Row, Stored, write
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
-TABLE = "l2_training_data_practical"
-DAY_NS = 86_400_000_000_000
-MIDNIGHT_NS = 1_700_006_400_000_000_000 // DAY_NS * DAY_NS
-NOW = datetime.fromtimestamp((MIDNIGHT_NS + 4.5 * DAY_NS) / 1e9, UTC)
-FIRST = 2**62 + 1
 QUESTIONS: tuple[dict[str, Any], ...] = (
     {},
     {"every": "1h"},
@@ -42,18 +34,7 @@ QUESTIONS: tuple[dict[str, Any], ...] = (
 
 @pytest.fixture
 def filled(any_database: str) -> str:
-    """Four days; segments that reach over midnight, and a hole every day."""
-    url = prepare(any_database)
-    at = np.sort(np.random.default_rng(5).integers(0, 4 * DAY_NS, 120)) + MIDNIGHT_NS
-    rows = [Row(int(at_ns), FIRST + place // 25, float(place), 0.5) for place, at_ns in enumerate(at)]
-    ends = {FIRST + number: rows[min(number * 25 + 24, 119)].at_ns for number in range(5)}
-    write(url, Stored(rows, ends))
-    write(
-        url,
-        Stored([Row(MIDNIGHT_NS + 7, FIRST + 99, 1.0)], {FIRST + 99: MIDNIGHT_NS + 7}),
-        Facts(symbol="ETH/USDT"),
-    )
-    return url
+    return fill_days(any_database)
 
 
 def answers(url: str) -> list[pd.DataFrame]:
@@ -64,28 +45,6 @@ def answers(url: str) -> list[pd.DataFrame]:
 def same(found: list[pd.DataFrame], wanted: list[pd.DataFrame]) -> None:
     for one, other in zip(found, wanted, strict=True):
         pd.testing.assert_frame_equal(one, other, check_categorical=False)
-
-
-def work(url: str, slices: Iterator[Any], *, at_most: int = 10**6) -> int:
-    engine = make_engine(database_url(url), synchronous="OFF")
-    done = 0
-    try:
-        for number, one in enumerate(slices):
-            if number >= at_most:
-                break
-            with engine.connect() as connection:
-                done += one(connection)
-    finally:
-        engine.dispose()
-    return done
-
-
-def left(url: str) -> int:
-    engine = make_engine(database_url(url), synchronous="OFF")
-    with engine.connect() as connection:
-        count = connection.execute(sa.text(f"SELECT count(*) FROM {TABLE}")).scalar_one()
-    engine.dispose()
-    return int(count)
 
 
 def test_loaders_read_across_both_as_if_it_were_one(
@@ -136,8 +95,8 @@ def test_nothing_is_deleted_for_a_file_that_differs(
 ) -> None:
     write_day = module.write_day
 
-    def spoiled(connection: Any, table: Any, day: Any, path: Path, *rest: Any) -> None:
-        write_day(connection, table, day, path, *rest)
+    def spoiled(connection: Any, table: Any, day: Any, path: Path, *rest: Any, **more: Any) -> None:
+        write_day(connection, table, day, path, *rest, **more)
         frame = pd.read_parquet(path, partitioning=None)
         frame.loc[frame.index[-1], "mid_price"] += 1e-9
         schema = parquet.read_schema(path)
@@ -145,7 +104,7 @@ def test_nothing_is_deleted_for_a_file_that_differs(
 
     monkeypatch.setattr(module, "write_day", spoiled)
     count = left(filled)
-    with pytest.raises(CollectorError, match="is not what the table holds; nothing is deleted"):
+    with pytest.raises(CollectorError, match=r"is not what the table holds; nothing is deleted.*2 more"):
         work(filled, archive_slices(filled, TABLE, Retention(2.0, tmp_path / "archive"), lambda: NOW))
     assert left(filled) == count
 

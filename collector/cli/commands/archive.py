@@ -1,5 +1,6 @@
 """Define the command `archive`."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -15,19 +16,25 @@ def archive(
     db: DatabaseUrl = DEFAULT_DATABASE,
     table: TableName = DEFAULT_TABLE,
 ) -> int:
-    """Move old rows to Parquet files, verified before anything is deleted. For a database nobody writes now.
+    """Move old rows to Parquet files, verified before anything is deleted. At rest: nobody else archives.
 
-    A running collector does it by itself: see retention in docs/configuration.md.
+    A running collector does it by itself (see retention in docs/configuration.md): an SQLite file that one
+    writes is refused, and so is a server's database while another process moves rows of it.
 
     Example: python run.py archive --db ./trading_bot_live.db --days 30 --to ./archive
     """
+    from collector.errors import DatabaseInUse  # noqa: PLC0415
     from collector.retention import Retention, archive_slices  # noqa: PLC0415
     from collector.sinks import SqlSink  # noqa: PLC0415
 
     sink = SqlSink(db, table)
-    sink.open()
     try:
-        gone = sum(sink.maintain(one) for one in archive_slices(db, table, Retention(days, to)))
+        sink.open()
+    except DatabaseInUse as error:
+        raise DatabaseInUse(f"{error}; or set retention.days for it, and it moves old rows itself") from None
+    try:
+        with closing(archive_slices(db, table, Retention(days, to.expanduser()))) as slices:
+            gone = sum(map(sink.maintain, slices))
     finally:
         sink.close()
     print(f"{gone:,} rows moved to {to}")

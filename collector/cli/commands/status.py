@@ -23,6 +23,7 @@ def status(
     """
     from collector.cli.waiting import waiting_texts  # noqa: PLC0415
     from collector.query import (  # noqa: PLC0415
+        failing_chores,
         missing,
         nothing_yet,
         sessions,
@@ -46,6 +47,8 @@ def status(
     print(_session_text(sessions(db, table_name=table)))
     for text in waiting_texts(db, SinkOptions(table_name=table)):
         print(f"{text}: the next start on this database brings them in")
+    for one in failing_chores(db, table_name=table):
+        print(f"housekeeping: {one['chore']} failed {instant(one['at_ns'])}: {one['problem']}")
     return 0
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from collector.database import Tables
 from collector.events import TRADE, Channel
 from collector.query.audit.finding import Finding
-from collector.query.database import has_table
+from collector.query.rows import archived
 
 StreamName = tuple[str, str, str]
 
@@ -118,14 +118,12 @@ class Segments:
 
 def moved(connection: sa.Connection, tables: Tables) -> Iterator[tuple[str, int, list[Any]]]:
     """Yield what archive files hold of each segment: kind, segment, and the values of Held."""
-    if not has_table(connection, tables.archive):
-        return
     sums: dict[tuple[str, int], list[Any]] = {}
-    gone = tables.archive.c.deleted_ns.is_not(None)
-    for kind, text in connection.execute(
-        sa.select(tables.archive.c.kind, tables.archive.c.segments).where(gone)
-    ):
-        for name, values in json.loads(text).items():
+    for file in _files(connection, tables):
+        if file["deleted_ns"] is None:
+            continue
+        kind = file["kind"]
+        for name, values in json.loads(file["segments"]).items():
             before = sums.setdefault((kind, int(name)), values)
             if before is not values:
                 sums[kind, int(name)] = [
@@ -142,12 +140,15 @@ def moved(connection: sa.Connection, tables: Tables) -> Iterator[tuple[str, int,
 
 def unfinished(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     """Yield the days that are being moved to files: their rows cannot be counted until that is done."""
-    if has_table(connection, tables.archive):
-        path = tables.archive.c.path
-        for one in connection.execute(sa.select(path).where(tables.archive.c.deleted_ns.is_(None))).scalars():
-            yield Finding(
-                "archive", f"{one}: its rows are still being deleted; audit again when that is done"
-            )
+    for file in _files(connection, tables):
+        if file["deleted_ns"] is None:
+            text = f"{file['path']}: its rows are still being deleted; audit again when that is done"
+            yield Finding("archive", text)
+
+
+def _files(connection: sa.Connection, tables: Tables) -> Iterator[sa.RowMapping]:
+    for table in (tables.hot, tables.levels, tables.trades):
+        yield from archived(connection, tables, table)
 
 
 def _of_book(segment: Segment) -> Iterator[Finding]:

@@ -70,6 +70,23 @@ class Part:
         return extra("pyarrow.parquet", "parquet").ParquetFile(self.path)
 
 
+def archived(connection: sa.Connection, tables: Tables, table: sa.Table) -> Sequence[sa.RowMapping]:
+    """Return what the database lists of the files with rows of a table, day after day."""
+    archive, kind = tables.archive, kind_archived(tables, table)
+    if kind is None or not has_table(connection, archive):
+        return ()
+    query = sa.select(archive).where(archive.c.table_name == table.name)
+    present = {column["name"] for column in sa.inspect(connection).get_columns(archive.name)}
+    if "table_name" not in present:  # an older schema, read and not migrated
+        query = sa.select(*(archive.c[name] for name in present)).where(archive.c.kind == kind)
+    return connection.execute(query.order_by(archive.c.date, archive.c.last_id)).mappings().all()
+
+
+def kind_archived(tables: Tables, table: sa.Table) -> str | None:
+    """Return what the archive calls the rows of a table; None for a table whose rows stay where they are."""
+    return {tables.hot: "features", tables.levels: "levels", tables.trades: "trades"}.get(table)
+
+
 @dataclass(frozen=True, slots=True)
 class Archive:
     """All files with rows of one table."""
@@ -79,15 +96,6 @@ class Archive:
     @classmethod
     def read(cls, connection: sa.Connection, tables: Tables, table: sa.Table) -> "Archive":
         """Return the files that the database lists for a table."""
-        kinds = {tables.hot: "features", tables.levels: "levels", tables.trades: "trades"}
-        archive = tables.archive
-        if table not in kinds or not has_table(connection, archive):
-            return cls()
-        query = (
-            sa.select(archive)
-            .where(archive.c.kind == kinds[table])
-            .order_by(archive.c.date, archive.c.last_id)
-        )
         return cls(
             tuple(
                 Part(
@@ -99,7 +107,7 @@ class Archive:
                     row["last_id"],
                     row["deleted_ns"] is not None,
                 )
-                for row in connection.execute(query).mappings()
+                for row in archived(connection, tables, table)
             )
         )
 

@@ -61,7 +61,7 @@ def _verdicts(
     *,
     offline: bool,
 ) -> Iterator[CheckResult]:
-    from collector.cli.commands.doctor import exchanges, machine, storage  # noqa: PLC0415
+    from collector.cli.commands.doctor import archive, exchanges, machine, storage  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
     from collector.errors import SettingsError, UserError  # noqa: PLC0415
     from collector.settings import Settings  # noqa: PLC0415
@@ -84,6 +84,7 @@ def _verdicts(
     yield from machine.disk(storage.folder_of(settings.database) or Path())
     yield storage.database(settings.database)
     yield from storage.spools(settings)
+    yield from archive.archive(settings.database)
     yield from storage.followers(settings)
     for name, one in settings.exchanges.items():
         if offline:

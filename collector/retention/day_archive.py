@@ -1,0 +1,125 @@
+"""Write one day of a stream to a file of the archive, and read it back to be sure."""
+
+import hashlib
+import json
+import socket
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from collector.database import database_url, shown
+from collector.errors import CollectorError
+from collector.events import NO_INT
+from collector.export import Day, day_tables, sha256, table_of, write_day
+from collector.query import extra
+from collector.retention.deletion import Entry
+from collector.retention.stopping import Stop
+
+_MOST_DIGITS = 18  # more would not fit
+
+
+def archive_day(url: str, table_name: str, day: Day, folder: Path, stop: Stop) -> Entry:
+    """Write the file, read it back, and return the row that records it; leave no file on failure."""
+    before, path = _paths(url, table_name, day, folder)
+    try:
+        with stop.reading(url, table_name) as (connection, known):
+            table = table_of(known, day.kind)
+            write_day(connection, table, day, path, "parquet", (), check=stop.check)
+            segments = _verified(connection, table, day, path, stop)
+        checksum = sha256(path, stop.check)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    # A run that ended before it could record its file left the same one behind.
+    same = next((one for one in before if sha256(one, stop.check) == checksum), path)
+    if same != path:
+        path.unlink()
+    return {
+        "path": str(same),
+        "kind": day.kind,
+        "exchange": day.exchange,
+        "symbol": day.symbol,
+        "date": day.date,
+        "rows": day.rows,
+        "last_id": day.last_id,
+        "sha256": checksum,
+        "segments": json.dumps(segments),
+        "archived_ns": time.time_ns(),
+        "deleted_ns": None,
+        "table_name": table.name,
+    }
+
+
+def _paths(url: str, table_name: str, day: Day, folder: Path) -> tuple[list[Path], Path]:
+    """Return the files of this name, and the next name that is free: no file is ever overwritten.
+
+    Other databases, tables and hosts may archive to the same folder, and number their rows from 1 as well.
+    """
+    whose = "\0".join((socket.gethostname(), shown(database_url(url)), table_name))
+    name = f"part-{hashlib.sha256(whose.encode()).hexdigest()[:8]}-{day.last_id}"
+    beside = (folder / day.path("parquet")).absolute()
+    before: list[Path] = []
+    path = beside.with_name(f"{name}.parquet")
+    while path.exists():
+        before.append(path)
+        path = beside.with_name(f"{name}-{len(before) + 1}.parquet")
+    return before, path
+
+
+def _verified(
+    connection: sa.Connection, table: sa.Table, day: Day, path: Path, stop: Stop
+) -> dict[int, list[int | None]]:
+    """Compare every value of the file with the database; return the sums for each segment."""
+    segments: dict[int, list[int | None]] = {}
+    rows = 0
+    stored = closing(day_tables(connection, table, day, (), (), stop.check, are_alike=False))
+    with extra("pyarrow.parquet", "parquet").ParquetFile(path) as file, stored as wanted:
+        for group, expected in enumerate(wanted):
+            found = file.read_row_group(group)
+            plain = [(one.name, getattr(one.type, "value_type", one.type)) for one in expected.schema]
+            schema = extra("pyarrow", "parquet").schema(plain)
+            if not found.cast(schema).equals(expected.cast(schema)):
+                raise CollectorError(f"{path} is not what the table holds; nothing is deleted")
+            rows += len(found)
+            _add_rows(segments, found, "trade_id" if day.kind == "trades" else "sequence")
+    if rows != day.rows:
+        raise CollectorError(f"{path} holds {rows} rows of {day.rows}; nothing is deleted")
+    return segments
+
+
+def _add_rows(segments: dict[int, list[int | None]], rows: Any, number: str) -> None:
+    """Add to each segment: rows, first and last receipt, first and last number, numbered rows."""
+    numbers = np.array([_number(value) for value in rows[number].to_pylist()], dtype=np.int64)
+    received = rows["received_at_ns"].to_numpy()
+    ids = np.array([-1 if one is None else one for one in rows["segment_id"].to_pylist()], dtype=np.int64)
+    for segment in np.unique(ids[ids >= 0]).tolist():
+        here = ids == segment
+        known = numbers[here]
+        known = known[known != NO_INT]
+        before = segments.get(segment, [0, None, None, None, None, 0])
+        segments[segment] = [
+            (before[0] or 0) + int(here.sum()),
+            _least(before[1], int(received[here].min())),
+            _most(before[2], int(received[here].max())),
+            _least(before[3], int(known.min())) if len(known) else before[3],
+            _most(before[4], int(known.max())) if len(known) else before[4],
+            (before[5] or 0) + len(known),
+        ]
+
+
+def _number(value: str | int | None) -> int:
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() and len(value) <= _MOST_DIGITS else NO_INT
+    return NO_INT if value is None else value
+
+
+def _least(one: int | None, other: int) -> int:
+    return other if one is None else min(one, other)
+
+
+def _most(one: int | None, other: int) -> int:
+    return other if one is None else max(one, other)
