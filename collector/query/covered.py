@@ -1,6 +1,5 @@
 """Read which intervals of a stream are covered, and where its holes are."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +56,7 @@ def holes(found: pd.DataFrame) -> pd.DataFrame:
     }
     for key, own in found.groupby(stream, sort=False):
         last: Any = None  # the segment that reaches furthest
-        rows: Iterable[Any] = own.itertuples(index=False)
+        rows: Any = own.itertuples(index=False)
         for row in rows:
             is_hole = last is not None and row.start_ns > last.alive_until_ns
             if is_hole and (pd.notna(last.end_cause) or row.session_id != last.session_id):

@@ -90,7 +90,7 @@ def test_no_state_is_carried_from_one_stretch_into_the_other(stepped: str, read:
 
 
 def test_a_part_of_both_is_taken_apart_as_well(stepped: str) -> None:
-    span = {"start": START_NS + 32 * STEP_NS, "end": START_NS + 38 * STEP_NS}
+    span: dict[str, Any] = {"start": START_NS + 32 * STEP_NS, "end": START_NS + 38 * STEP_NS}
     after, ahead = load_features(stepped, SYMBOL, on_gap="split", **span)
     assert mids(after) == [317.0 + place for place in range(6)]
     assert mids(ahead) == [202.0, 203.0, 204.0]
@@ -166,7 +166,7 @@ def test_bars_are_known_by_no_clock_that_was_set_back(any_stored: str) -> None:
 
 
 def test_what_was_read_apart_is_not_joined_by_labels(stepped: str) -> None:
-    joined = pd.concat(load_features(stepped, SYMBOL, on_gap="split"))
+    joined: pd.DataFrame = pd.concat(load_features(stepped, SYMBOL, on_gap="split"))
     with pytest.raises(QueryError, match="goes back"):
         labels(joined, "2ms")
 
