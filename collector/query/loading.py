@@ -111,27 +111,28 @@ class _Pieces:
         return self._alive.until(segment_ids)  # of the newest piece: open segments live on
 
     def _chunks(self) -> Iterator[Chunk]:
-        """Yield the rows of the table in pieces, those of days that were moved to files a day at a time."""
-        for part in split_by_days(self._request.read_span, self._series.stream.parts):
-            yield from self._pieces(part)
+        """Yield the rows of the table in pieces, those of days that were moved to files a day at a time.
 
-    def _pieces(self, span: Span) -> Iterator[Chunk]:
-        rows, series = self._request.rows, self._series
+        Each piece sees in one transaction what was moved by then: a day may be while the caller works.
+        """
+        rows, span = self._request.rows, self._request.read_span
         position, is_over = span.start_ns, False
         while not is_over:
             with reading(rows.database, rows.table_name) as (connection, tables):
-                self._alive = _alive(connection, tables, series)
-                rest = Span(position, span.end_ns)
+                self._alive = _alive(connection, tables, self._series)
+                archive = Archive.read(connection, tables, needed(connection, rows.table.choose(tables)))
+                series = self._series.of(self._series.stream.with_files(archive))
+                rest = next(split_by_days(Span(position, span.end_ns), series.stream.parts))
                 if any(part.may_hold(rest) for part in series.stream.parts):
-                    chunks, following = list(series.read(connection, rest)), None
+                    chunks, following = list(series.read(connection, rest)), rest.end_ns
                 else:
-                    chunk, following = series.piece(connection, rest, PIECE_ROWS)
-                    chunks = [chunk]
+                    chunk, next_ns = series.piece(connection, rest, PIECE_ROWS)
+                    chunks, following = [chunk], rest.end_ns if next_ns is None else next_ns
                 if not self._has_begun:
                     chunks = list(_with_state_before(series, connection, self._request, iter(chunks)))
                     self._has_begun = True
             yield from (chunk for chunk in chunks if len(chunk["received_at_ns"]))
-            position, is_over = following, following is None
+            position, is_over = following, following == span.end_ns
 
 
 def _series(connection: sa.Connection, tables: Tables, request: Request) -> Series:

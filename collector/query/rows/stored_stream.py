@@ -42,6 +42,10 @@ class StoredStream:
         """Return the columns that have the same value in every row."""
         return {"symbol": self.symbol, "exchange": self.exchange, **self.given, **self.alike}
 
+    def with_files(self, archive: Archive) -> "StoredStream":
+        """Return the same rows by what was moved to files by now."""
+        return replace(self, parts=archive.of(self.symbol, self.exchange))
+
     def of_segment(self, segment_id: int) -> "StoredStream":
         """Return the rows of one segment."""
         where = (*self.where, self.table.c.segment_id == segment_id)
