@@ -110,6 +110,23 @@ def test_listeners_hear_each_state_with_the_segment_of_its_row_and_the_flow_sinc
     assert {(one.exchange, one.symbol, one.channel) for one in heard} == {KEY}
 
 
+def test_no_flow_is_told_over_a_step_of_the_clock() -> None:
+    rig = Rig()
+    heard: list[L2Update] = []
+    rig.events.attach(L2Update, heard.append)
+    rig.snapshot(5)
+    rig.delta(6)
+    if rig.stream.end_at_step(-7, rig.now_ns, "a step"):
+        rig.now_ns -= 7
+        rig.stream.begin_after_step(rig.now_ns)
+    rig.delta(7)
+    rig.delta(8)
+    assert [(one.sequence, one.before is None, one.ofi) for one in heard] == [
+        *((5, True, None), (6, False, 5.0)),
+        *((7, True, None), (8, False, 1.0)),
+    ]
+
+
 def test_listeners_hear_what_the_buffer_has_no_room_for() -> None:
     rig = Rig(max_rows=1)
     heard: list[L2Update] = []
