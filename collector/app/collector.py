@@ -12,7 +12,7 @@ from collector.app.housekeeping import Housekeeping
 from collector.app.view import View, Watch, WriterView
 from collector.app.wakeup import SignalSafeEvent
 from collector.buffer import Buffer
-from collector.errors import CollectorError, UserError
+from collector.errors import CollectorError, DatabaseAway, SinkError, UserError
 from collector.events import ClockStep, EventBus, PotentialHalt, StreamKey
 from collector.live import NOTHING_TO_COLLECT, Feed, StreamThread
 from collector.sinks import AccountingState, SessionState, Store
@@ -102,15 +102,20 @@ class Collector:
         self._report: Report | None = None
 
     def start(self) -> None:
-        """Open the database and start the threads. Raises UserError for what prevents it."""
+        """Open the database and start the threads. Raises UserError for what prevents it.
+
+        DatabaseAway says that it may be tried again.
+        """
         self._store.open()
         try:
             self.writer.open()
             for follower in self.followers:
                 follower.open()
             self._claims.begin()
-        except CollectorError:
+        except CollectorError as error:
             self._store.close()
+            if isinstance(error, SinkError) and error.transient:
+                raise DatabaseAway(str(error)) from error
             raise
         self._started_s = time.monotonic()
         self.events.start()

@@ -6,7 +6,7 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.database.engine import Driver, make_engine
-    from collector.database.faults import sink_error
+    from collector.database.faults import opening_error, sink_error
     from collector.database.file_lock import WriterLock
     from collector.database.identifiers import check_table_name
     from collector.database.interrupt import break_off

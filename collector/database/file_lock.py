@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from collector.errors import DatabaseInUse, UserError
+from collector.database.faults import opening_error
+from collector.errors import DatabaseInUse
 
 
 class WriterLock:
@@ -34,9 +35,8 @@ class WriterLock:
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise UserError(
-                f"cannot make the lock file {self.path}: {error.strerror}; the folder must be writable"
-            ) from error
+            text = f"cannot make the lock file {self.path}: {error.strerror}; the folder must be writable"
+            raise opening_error(error, text) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._write_holder(descriptor)
@@ -49,7 +49,7 @@ class WriterLock:
             ) from None
         except OSError as error:
             os.close(descriptor)
-            raise UserError(f"cannot lock {self.path}: {error.strerror}") from error
+            raise opening_error(error, f"cannot lock {self.path}: {error.strerror}") from error
         self._descriptor = descriptor
 
     def release(self) -> None:

@@ -2,7 +2,16 @@
 
 import time
 
-from collector.cli.options import Channels, ConfigFile, ConfiguredDatabase, Exchange, Plain, Seconds, Symbols
+from collector.cli.options import (
+    Channels,
+    ConfigFile,
+    ConfiguredDatabase,
+    Exchange,
+    NoWait,
+    Plain,
+    Seconds,
+    Symbols,
+)
 from collector.clock import BEGAN_S
 
 TOLD_WITHIN_S = 4.5  # of the program's start: that nothing comes from an exchange
@@ -18,6 +27,7 @@ def collect(
     db: ConfiguredDatabase = None,
     seconds: Seconds = None,
     plain: Plain = False,
+    no_wait: NoWait = False,
 ) -> int:
     """Collect until stopped; Ctrl-C drains, closes and prints the accounting. A second one forces.
 
@@ -26,7 +36,8 @@ def collect(
 
     Example: python run.py collect --symbols BTC/USDT:USDT --db ./live.db
 
-    Exit codes: 0 all is well and accounted for; 1 something accepted was lost; 2 a mistake in what was asked.
+    Exit codes: 0 all is well and accounted for; 1 something accepted was lost; 2 a mistake in what was asked;
+    75 the database is away and was not waited for (--no-wait, or --seconds were over).
     """
     from collector.cli.announcing import announce, log_notes  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
@@ -43,4 +54,10 @@ def collect(
     screen = screen_for(settings.logging, wanted=not plain)
     least_s, most_s = PATIENCE_S
     patience_s = min(max(TOLD_WITHIN_S - (time.monotonic() - BEGAN_S), least_s), most_s)
-    return run_in_foreground(make_collector(settings, patience_s=patience_s), seconds, screen=screen)
+    return run_in_foreground(
+        make_collector(settings, patience_s=patience_s),
+        seconds,
+        screen=screen,
+        waits=not no_wait,
+        log_is_elsewhere=settings.logging.file is not None,
+    )

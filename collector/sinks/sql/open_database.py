@@ -15,11 +15,12 @@ from collector.database import (
     bring_to_head,
     database_url,
     make_tables,
+    opening_error,
     shown,
     sink_error,
     sqlite_path,
 )
-from collector.errors import CollectorError, SinkError, UserError
+from collector.errors import CollectorError, SinkError
 from collector.events import StreamKey
 from collector.sinks.contract import SessionState, WriteSet
 from collector.sinks.sql import multi_row
@@ -78,7 +79,7 @@ class OpenDatabase:
         except (SQLAlchemyError, OSError) as error:
             self.close()
             reason = getattr(error, "orig", None) or error
-            raise UserError(f"the database {self.name} cannot be opened: {reason}") from error
+            raise opening_error(error, f"the database {self.name} cannot be opened: {reason}") from error
 
     def close(self) -> None:
         """Release everything. Idempotent."""
