@@ -69,12 +69,8 @@ class Start:
         self._alive_s = self._since_s
 
     def once(self) -> Outcome:
-        """Start, or say that the database is away. Raises UserError for what waiting does not mend."""
-        try:
-            self._collector.start()
-        except DatabaseAway as error:
-            print(f"error: {error}", file=sys.stderr)
-            return Outcome.AWAY
+        """Start, or raise UserError: DatabaseAway where waiting may help."""
+        self._collector.start()
         return Outcome.STARTED
 
     def wait(self, until_s: float | None) -> Outcome:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
+    from collector.database.advisory_locks import lock_key, session_key, sessions_with_a_lock
     from collector.database.engine import Driver, make_engine
     from collector.database.faults import opening_error, sink_error
-    from collector.database.file_lock import WriterLock
+    from collector.database.file_lock import WriterLock, file_holder
     from collector.database.identifiers import check_table_name
     from collector.database.interrupt import break_off
     from collector.database.market_tables import BAR, LEVEL_COLUMNS, STORED_LEVELS

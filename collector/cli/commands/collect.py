@@ -1,5 +1,6 @@
 """Define the command `collect`."""
 
+import sys
 import time
 
 from collector.cli.options import (
@@ -42,6 +43,8 @@ def collect(
     from collector.cli.announcing import announce, log_notes  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
+    from collector.cli.start import EXIT_CODES, Outcome  # noqa: PLC0415
+    from collector.errors import DatabaseAway  # noqa: PLC0415
     from collector.log import set_up_logging  # noqa: PLC0415
 
     loaded = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
@@ -54,10 +57,14 @@ def collect(
     screen = screen_for(settings.logging, wanted=not plain)
     least_s, most_s = PATIENCE_S
     patience_s = min(max(TOLD_WITHIN_S - (time.monotonic() - BEGAN_S), least_s), most_s)
-    return run_in_foreground(
-        make_collector(settings, patience_s=patience_s),
-        seconds,
-        screen=screen,
-        waits=not no_wait,
-        log_is_elsewhere=settings.logging.file is not None,
-    )
+    try:
+        return run_in_foreground(
+            make_collector(settings, patience_s=patience_s),
+            seconds,
+            screen=screen,
+            waits=not no_wait,
+            log_is_elsewhere=settings.logging.file is not None,
+        )
+    except DatabaseAway as error:  # only where it is not waited for
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_CODES[Outcome.AWAY]
