@@ -49,6 +49,8 @@ def print_report(report: "Report") -> None:
         print(f"{report.waiting:,} rows wait in the spool {report.spool}: the next start writes them")
     for follower in report.followers:
         print(f"follower {follower_text(follower)}")
+    for note in report.notes:
+        print(f"note: {note}")
     for problem in report.problems:
         print(f"problem: {problem}")
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         drop_table_if_empty,
         serves,
     )
+    from collector.database.moved_file import MovedFile, complete_moved_file
     from collector.database.sqlite_file import SqliteFile, sqlite_library, sqlite_version, use_newest_sqlite
     from collector.database.tables import DEFAULT_TABLE_NAME, HOT_COLUMNS, Tables, make_tables
     from collector.database.url import database_url, shown, sqlite_path, without_password

@@ -104,6 +104,11 @@ class SqlSink:
         return sqlite_path(self._database.url)
 
     @property
+    def incidents(self) -> tuple[str, ...]:
+        """Return what happened to the database that a person has to know of."""
+        return tuple(self._database.incidents)
+
+    @property
     def capabilities(self) -> Capabilities:
         """Return what it can do: an SQLite file is one collector's alone, a server's database is shared."""
         return Capabilities(transactions=True, idempotent=True, shared=self.file is None)
