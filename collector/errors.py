@@ -7,6 +7,7 @@ CollectorError
 │   ├── SchemaError      a database whose tables are not what they must be
 │   ├── DatabaseInUse    another collector holds this database
 │   ├── SpoolRefused     a spool that this collector cannot use; `held`: another one has it
+│   ├── DatabaseAway     a database that cannot be opened now; waiting may help
 │   └── QueryError       a question that the stored data cannot answer as asked
 ├── FrameError           a frame that cannot be used; `reason` is the word under which it is counted
 ├── IngestorError        a running ingestor has trouble, or it did not start; handed to error callbacks
@@ -47,6 +48,10 @@ class SchemaError(UserError):
 
 class DatabaseInUse(UserError):  # noqa: N818  (a state, not a fault)
     """Another collector holds this database."""
+
+
+class DatabaseAway(UserError):  # noqa: N818  (a state, not a fault)
+    """A database that cannot be opened now: away, locked or without room. Waiting may help."""
 
 
 class QueryError(UserError):

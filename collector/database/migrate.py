@@ -21,6 +21,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 from structlog import get_logger
 
+from collector.database.faults import opening_error
 from collector.database.file_lock import WriterLock
 from collector.database.migration_steps import VERSION_TABLE, create_or_complete, serves
 from collector.database.table_check import check_table
@@ -109,9 +110,8 @@ def _exclusively(engine: sa.Engine) -> Iterator[sa.Connection]:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
             yield connection
     except DBAPIError as error:
-        raise UserError(
-            f"the database {shown(engine.url)} cannot be migrated: {error.orig}; nothing was changed"
-        ) from error
+        text = f"the database {shown(engine.url)} cannot be migrated: {error.orig}; nothing was changed"
+        raise opening_error(error, text) from error
     except CommandError as error:
         raise UserError(f"{error}; nothing was changed") from error
 

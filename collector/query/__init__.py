@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         merged,
         picked,
     )
+    from collector.query.session_state import SessionState, sessions_now
     from collector.query.stored_symbols import symbols
     from collector.query.tail import Tail, Wanted
     from collector.query.training import book_tensor, labels, windows

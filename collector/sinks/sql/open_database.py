@@ -9,17 +9,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from structlog import get_logger
 
 from collector.database import (
+    MovedFile,
     SqliteFile,
     Tables,
     WriterLock,
     bring_to_head,
+    complete_moved_file,
     database_url,
     make_tables,
+    opening_error,
     shown,
     sink_error,
+    sqlite_library,
     sqlite_path,
 )
-from collector.errors import CollectorError, SinkError, UserError
+from collector.errors import CollectorError, SinkError
 from collector.events import StreamKey
 from collector.ids import new_id
 from collector.sinks.contract import SessionState, WriteSet
@@ -63,6 +67,7 @@ class OpenDatabase:
         self._session_id: str | None = None
         self._last_batch_id: str | None = None
         self._was_reopened = False
+        self.incidents: list[str] = []  # what a person has to know of, in the end too
 
     @property
     def is_open(self) -> bool:
@@ -81,7 +86,7 @@ class OpenDatabase:
         except (SQLAlchemyError, OSError) as error:
             self.close()
             reason = getattr(error, "orig", None) or error
-            raise UserError(f"the database {self.name} cannot be opened: {reason}") from error
+            raise opening_error(error, f"the database {self.name} cannot be opened: {reason}") from error
 
     def close(self) -> None:
         """Release everything. Idempotent."""
@@ -110,10 +115,13 @@ class OpenDatabase:
             raise RuntimeError("open() comes first")
         if self._file is None or self._file.is_the_same():
             return self._engine
-        log.warning("database.file_changed", path=str(self._file.path))
+        moved = self._completed(self._engine, self._file)
         self._engine.dispose()
         try:
-            self._file.set_stale_log_aside()
+            told = moved.told(self._file.set_stale_log_aside())
+            if told not in self.incidents:  # the same until it can be opened
+                self.incidents.append(told)
+                log.warning("database.file_changed", path=str(self._file.path), what=told)
             self._connect()
         except Exception as error:
             raise sink_error(error, self.name) from error
@@ -121,6 +129,18 @@ class OpenDatabase:
         raise SinkError(
             f"{self._file.path}: the file was deleted or replaced, and is open again", transient=True
         )
+
+    @staticmethod
+    def _completed(engine: sa.Engine, file: SqliteFile) -> MovedFile:
+        """Bring the log that stayed behind into the file that was moved away, over the open connection."""
+        try:
+            connection = engine.raw_connection()
+        except (SQLAlchemyError, sqlite_library().Error):  # no connection is open any more
+            return MovedFile(file.path, None, is_complete=False)
+        try:
+            return complete_moved_file(connection.driver_connection, file.path, file.identity)
+        finally:
+            connection.close()
 
     def fitted(self, connection: sa.Connection, write_set: WriteSet) -> WriteSet:
         """Return the write set in the form that fits this database: it may have been replaced."""

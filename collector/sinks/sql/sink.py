@@ -120,6 +120,10 @@ class SqlSink:
         """Return whether one of these sessions has written here."""
         return self.maintain(lambda connection: knows_any(connection, self._tables, sessions)) > 0
 
+    def incidents(self) -> tuple[str, ...]:
+        """Return what happened to the database that a person has to know of."""
+        return tuple(self._database.incidents)
+
     @property
     def capabilities(self) -> Capabilities:
         """Return what it can do: an SQLite file is one collector's alone, a server's database is shared."""
