@@ -268,39 +268,6 @@ class TestARefreshAheadOfTheStream:
         rig.stream.give_up_waiting(asked_ns + 10**12)
         assert len(self.doubts) == 1
 
-    @pytest.mark.parametrize(("waited_s", "ended"), [(2, []), (3, ["stale"])])
-    def test_a_silent_stream_that_rest_is_ahead_of_is_stale_unless_it_comes_there(
-        self, waited_s: int, ended: list[str]
-    ) -> None:
-        rig = self.rig()
-        news_ns = rig.stream.last_update_at_ns
-        rig.stream.in_question = True
-        self.rest(rig, 12)
-        assert rig.stream.in_question
-        assert rig.stream.last_update_at_ns == news_ns  # the stream said nothing
-        rig.stream.give_up_waiting(rig.now_ns + waited_s * 10**9)
-        assert [one.cause for one in rig.notices if not one.verified] == self.doubts == ended
-        assert rig.stream.in_question is not bool(ended)
-
-    def test_an_update_that_was_on_its_way_answers_the_question(self) -> None:
-        rig = self.rig()
-        rig.stream.in_question = True
-        self.rest(rig, 12)
-        self.delta(rig, 12)
-        assert not rig.stream.in_question
-        rig.stream.give_up_waiting(rig.now_ns + 10**12)
-        assert [one.cause for one in rig.notices] == [""]
-
-    def test_a_stream_that_speaks_is_not_silent_although_it_is_behind(self) -> None:
-        rig = self.rig()
-        rig.stream.in_question = True
-        self.rest(rig)
-        self.delta(rig, 12)
-        rig.stream.give_up_waiting(rig.now_ns + 10 * 10**9)
-        assert self.doubts == []
-        rig.stream.give_up_waiting(rig.now_ns + 31 * 10**9)
-        assert self.doubts == ["edge"]
-
 
 def test_a_book_that_waits_for_nothing_is_not_given_up() -> None:
     rig = Rig()

@@ -1,9 +1,10 @@
 """Let a collector live through a nasty market, let the market heal, and reckon up."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from hole_reasons import FOR_GOOD
 from reckoning import Reckoning, reckon
@@ -18,14 +19,16 @@ from collector.query.audit import run_audit
 from collector.settings import load_settings
 from collector.simulator import Simulator
 from collector.simulator.admission import Rule, Verdict
-from collector.simulator.exchanges import EXCHANGES
+from collector.simulator.exchanges import EXCHANGES, Exchange
+from collector.simulator.messages import Answer, Request
 
 BUSY_S = 2.0  # what a question may lie about on a busy machine
+MOST_ASKED, ASKED_WITHIN_S = 6, 2.0  # of one REST request: what is near its edge is fetched each second
 LOG_LINES = 20_000_000  # of which none may be lost
 CHANNELS = {
     "bybit": ("book.50", "bbo", "trade", "ohlcv.1m"),
     "binance": ("book.50", "bbo", "trade", "ohlcv.1m"),
-    "kraken": ("book.10", "bbo", "trade", "ohlcv.1m"),
+    "kraken": ("book.10", "bbo", "trade", "ohlcv.1m", "ohlcv.5m"),
     "okx": ("book.400", "bbo", "trade"),
 }
 # The short form has no time for the waits of life.
@@ -95,6 +98,31 @@ class BudgetUse:
         ]
 
 
+class AskedAgain:
+    """Watches for REST requests that are sent again and again, though each was answered well."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.found: list[str] = []
+        self._times_s: dict[str, deque[float]] = {}
+        self._feeds = simulator._world.feeds
+        desk = simulator._server._desk
+        self._answer = desk.answer
+        desk.answer = self.answer  # type: ignore[method-assign]
+
+    async def answer(self, exchange: Exchange, asked: Request) -> Answer:
+        """Pass a request on, and note one too many of its kind."""
+        answer = await self._answer(exchange, asked)
+        is_fresh = not any(feed.stale_steps for feed in self._feeds.values())
+        if answer.status == HTTPStatus.OK and is_fresh:
+            what = f"{exchange.name} {asked.path} {sorted(asked.query.items())}"
+            times_s = self._times_s.setdefault(what, deque(maxlen=MOST_ASKED + 1))
+            times_s.append(time.monotonic())
+            if len(times_s) > MOST_ASKED and times_s[-1] - times_s[0] < ASKED_WITHIN_S:
+                self.found.append(what)
+                times_s.clear()
+        return answer
+
+
 class NastyRun:
     """One collector on all simulated exchanges."""
 
@@ -118,7 +146,7 @@ class NastyRun:
             fault_every_s=fault_every_s,
             send_log=LOG_LINES,
         )
-        self.budget = BudgetUse(self.simulator)
+        self.budget, self.asked_again = BudgetUse(self.simulator), AskedAgain(self.simulator)
         self.simulator.start()
         overrides: dict[str, object] = {"database.url": database, **settings}
         for exchange, names in symbols.items():
@@ -171,6 +199,7 @@ class NastyRun:
         found = reckon(
             truth, read_stored(self.database), self.wanted, patience_s=self.patience_s, recovery_s=recovery_s
         )
+        found.asked_again = self.asked_again.found
         outcome = Outcome(
             self.seed, found, report, halts=self.halts, missing=missing, recovered_s=recovered_s
         )

@@ -57,6 +57,7 @@ class Reckoning:
     false_holes: list[Hole] = field(default_factory=list)
     inexact: dict[Stream, int] = field(default_factory=dict)
     never_covered: list[Stream] = field(default_factory=list)
+    asked_again: list[str] = field(default_factory=list)  # of REST, far more often than needed
     unknowable: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     covered_s: float = 0.0
@@ -89,7 +90,7 @@ class Reckoning:
             f"holes: {len(self.holes)} {dict(causes)}; false: {len(self.false_holes)}",
             f"covered time that lost an update: {self.lost_s:.3f} s in {len(self.losses)} places",
             f"extra rows: {len(self.extra_rows)}; inexact: {self.inexact}",
-            f"never covered: {self.never_covered}",
+            f"never covered: {self.never_covered}; asked again and again: {self.asked_again}",
             f"lost where no client can know: {dict(self.unknowable)}",
             *(f"  LOST {loss}" for loss in self.losses[:20]),
             *(f"  FALSE {hole}" for hole in self.false_holes[:20]),

@@ -48,7 +48,7 @@ MARKETS_OF_THE_PROOF: Mapping[str, Sequence[str]] = {
 }
 SHORT_SEED, SHORT_S = 2, 14.0
 PROOF_SEEDS, PROOF_S = (1, 2, 3), 600.0
-PLANT_SEEDS, PLANT_S, PLANT_FAULT_EVERY_S = range(1, 11), 14.0, 0.5
+PLANT_SEEDS, PLANT_S = range(1, 11), 14.0
 RECOVERY_S = 90.0  # REST that says 429, and not for how long, is left alone for a minute
 FALSE_HOLES_A_MARKET_HOUR = 1.0
 
@@ -93,6 +93,7 @@ def check(outcome: Outcome, *, most_false: int = 0) -> None:
     assert found.extra_rows == [], outcome
     assert found.inexact == {}, outcome
     assert found.never_covered == [], outcome
+    assert found.asked_again == [], outcome
     assert outcome.problems == [], outcome
     assert len(found.false_events()) <= most_false, outcome
 
@@ -136,7 +137,7 @@ def test_a_planted_fault_turns_the_reckoning_red(
     for seed in PLANT_SEEDS:
         url = f"sqlite:///{tmp_path / f'{seed}.db'}"
         outcome = live_through(
-            url, seed, PLANT_S, plant=plant, fault_every_s=PLANT_FAULT_EVERY_S, recovery_s=5.0
+            url, seed, PLANT_S, plant=plant, fault_every_s=plant.fault_every_s, recovery_s=5.0
         )
         traces = plant.traces(outcome.reckoning)
         if traces:
