@@ -120,6 +120,7 @@ class SqlSink:
         """Return whether one of these sessions has written here."""
         return self.maintain(lambda connection: knows_any(connection, self._tables, sessions)) > 0
 
+    @property
     def incidents(self) -> tuple[str, ...]:
         """Return what happened to the database that a person has to know of."""
         return tuple(self._database.incidents)
