@@ -87,7 +87,7 @@ def line(postgres_url: str) -> Iterator[Line]:
 
 
 @pytest.mark.parametrize("answer", [False, True], ids=["request", "answer"])
-@pytest.mark.parametrize("word", [b"BEGIN", b"collector_batches", b"COPY", b"COMMIT"])
+@pytest.mark.parametrize("word", [b"BEGIN", b"COPY", b"COMMIT"])
 def test_a_call_whose_words_are_swallowed_is_broken_off_and_made_again(
     line: Line, word: bytes, answer: bool
 ) -> None:

@@ -238,7 +238,7 @@ def test_a_damaged_batch_is_a_hole_for_every_reader(any_database: str, start: Ca
     assert counted(any_database) == [(40, 30, 10, 0)]
 
 
-@pytest.mark.parametrize("steps", range(6))
+@pytest.mark.parametrize("steps", [0, 2, 3])
 def test_the_hole_stays_wherever_the_process_was_killed_and_whoever_goes_on(
     any_database: str, start: Callable[..., Process], steps: int
 ) -> None:
@@ -386,9 +386,7 @@ def test_the_audit_finds_a_hole_that_no_segment_tells_of(
     assert any("10 rows were given up" in text for text in findings(any_database))
 
 
-@pytest.mark.parametrize(
-    ("is_gone", "steps"), [(True, 0), (True, 9), (False, 0), (False, 1), (False, 2), (False, 9)]
-)
+@pytest.mark.parametrize(("is_gone", "steps"), [(True, 0), (False, 0), (False, 2)])
 def test_a_batch_of_which_nothing_is_left_is_a_hole_of_all_streams_of_its_session(
     any_database: str, start: Callable[..., Process], is_gone: bool, steps: int
 ) -> None:
