@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import chain
 from weakref import WeakValueDictionary
 
 import structlog
@@ -17,10 +18,9 @@ from collector.writer.poison import sift, without_rows
 from collector.writer.queued_write import QueuedWrite, written
 from collector.writer.spool_codec import UnfitError, body_of
 from collector.writer.spool_file import Entry
-from collector.writer.spool_files import AnySpool
+from collector.writer.spool_files import NUMBERS, AnySpool
 
 CRASH = "crash"
-OWN_NUMBERS = 1 << 40  # beyond are those of files that others left
 
 log = structlog.get_logger()
 
@@ -210,17 +210,31 @@ class Spool:
 
     def _count_what_is_gone(self) -> None:
         """Count what a damaged file has lost as rejected; what is in memory still is put back."""
-        if self._repairs == self._file.repairs:
+        repairs = self._file.repairs
+        if self._repairs == repairs:
             return
-        self._repairs = self._file.repairs
-        there = set(self._file.numbers())
-        for number, queued in sorted(self._in_memory.items()):
-            if queued.spooled and not queued.settled and number not in there and number < OWN_NUMBERS:
-                self._append(queued)
-        lost = self._balance.gone(self._file.heads(), DAMAGED)
+        try:
+            held = self._put_back(set(self._file.numbers()))
+            lost = self._balance.gone(chain(self._file.heads(), held), DAMAGED)
+        except SpoolError as error:  # counted with the next entry
+            self.last_error = str(error)
+            return
+        self._repairs = repairs
         self.damaged += 1
         if lost:
             log.error("spool.rows_lost", path=str(self._file.path), rows=lost)
+
+    def _put_back(self, there: set[int]) -> list[WriteSet]:
+        """Store what the file has lost and memory has; return what was in a file that is only emptied."""
+        held: list[WriteSet] = []
+        for number, queued in sorted(self._in_memory.items()):
+            if number in there or queued.settled or not queued.spooled:
+                continue
+            if number < NUMBERS:
+                self._append(queued)
+            else:
+                held.append(queued.write_set)
+        return held
 
     def _report_damage(self, entry: Entry) -> None:
         self.damaged += 1

@@ -16,7 +16,7 @@ from collector.sinks import WriteSet
 from collector.writer.spool_file import Entry, SpoolFile
 from collector.writer.spool_owner import SpoolOwner
 
-_NUMBERS = 1 << 40  # more than one file ever has
+NUMBERS = 1 << 40  # more than one file ever has
 
 log = structlog.get_logger()
 
@@ -42,6 +42,7 @@ class SpoolFiles:
         self._synchronous = synchronous
         self._own = self._file(places.own[0])
         self._is_open = False
+        self._repairs_of_former = 0  # files that are empty and closed
         self._refused: set[Path] = set()  # told already
         self._left: dict[int, SpoolFile] = {}  # replaced as a whole: others read it
         self._began_ns: dict[
@@ -71,7 +72,7 @@ class SpoolFiles:
     @property
     def repairs(self) -> int:
         """Return how often a file was damaged, and replaced by what could be read."""
-        return sum(file.repairs for file in self._files())
+        return self._repairs_of_former + sum(file.repairs for file in self._files())
 
     def open(self) -> None:
         """Open the file to write, and all others that hold rows of this database. Idempotent."""
@@ -93,14 +94,12 @@ class SpoolFiles:
 
     def first(self) -> Entry | None:
         """Return the oldest entry: of the session that began first, then by number."""
-        oldest = min(
-            ((self._began(place), place) for place, file in self._by_place() if file.entries), default=None
-        )
-        if oldest is None:
+        waiting = [place for place, file in self._by_place() if file.entries]
+        if not waiting:
             return None
-        place = oldest[1]
+        place = waiting[0] if len(waiting) == 1 else min(waiting, key=self._began)
         entry = self._at(place).first()
-        return entry and replace(entry, number=place * _NUMBERS + entry.number)
+        return entry and replace(entry, number=place * NUMBERS + entry.number)
 
     def heads(self) -> Iterator[WriteSet]:
         """Yield each batch without its rows; batches whose bytes are damaged are left out."""
@@ -109,17 +108,17 @@ class SpoolFiles:
 
     def numbers(self) -> list[int]:
         """Return the numbers of all entries."""
-        return [place * _NUMBERS + one for place, file in self._by_place() for one in file.numbers()]
+        return [place * NUMBERS + one for place, file in self._by_place() for one in file.numbers()]
 
     def remove(self, number: int) -> None:
         """Delete a batch that is in the database."""
-        place, number = divmod(number, _NUMBERS)
+        place, number = divmod(number, NUMBERS)
         self._at(place).remove(number)
         self._let_go(place)
 
     def set_aside(self, number: int, reason: str) -> None:
         """Move an entry out of the way of the others, for a person to look at."""
-        place, number = divmod(number, _NUMBERS)
+        place, number = divmod(number, NUMBERS)
         self._at(place).set_aside(number, reason)
         self._let_go(place)
 
@@ -194,6 +193,7 @@ class SpoolFiles:
         """Close a file that is empty: its name is free for others."""
         if place and not self._left[place].entries:
             file = self._left[place]
+            self._repairs_of_former += file.repairs
             self._left = {one: left for one, left in self._left.items() if one != place}
             file.close()
             log.info("spool.brought_in", path=str(file.path))

@@ -10,7 +10,7 @@ import pytest
 
 from collector.errors import SpoolError
 from collector.events.batch import StreamKey
-from collector.sinks.contract import AccountingState, Rows, SessionState, WriteSet
+from collector.sinks.contract import AccountingState, Receipt, Rows, SessionState, WriteSet
 from collector.writer import spool_repair
 from collector.writer.balance import Balance
 from collector.writer.queued_write import QueuedWrite
@@ -235,3 +235,25 @@ def test_a_kill_at_any_step_loses_nothing(
         else:
             spool.close()
     assert list(drained(path)) == expected
+
+
+def test_what_cannot_be_counted_at_once_is_counted_later(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted.damage(*leaves(counted.file.path)[2:5])
+
+    def full(*_: object) -> list[int]:
+        raise SpoolError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(counted.file, "numbers", full)
+        for number in NUMBERS:
+            counted.spool.settle(QueuedWrite(number, left(number), spooled=True), Receipt(repeated=True))
+        assert counted.spool.last_error == "no space left"
+        assert counted.spool.damaged == 0
+    assert counted.spool.first() is None
+    assert counted.spool.damaged == 1
+
+
+def left(number: int) -> WriteSet:
+    return WriteSet(f"batch-{number}", SESSION)
