@@ -154,6 +154,8 @@ class _WriterSetUp:
 
     def __call__(self, connection: sqlite3.Connection, _record: object) -> None:
         """Prepare one connection."""
+        if not self._path.stat().st_size:  # a file that we make: before its first table, or never
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         mode, reason = self._ask_for_wal(connection)
         if mode != "wal" and not self._has_told:
             self._has_told = True

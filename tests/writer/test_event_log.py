@@ -4,6 +4,7 @@ from typing import get_args
 import pytest
 
 from collector.events.notices import (
+    ChoreState,
     ClockStep,
     Notice,
     PotentialHalt,
@@ -47,6 +48,8 @@ def rows_of(log: EventLog) -> list[tuple[object, ...]]:
             (4, "witness", "bybit", "BTC/USDT", "disagreed", "book.50: at 7: 1 here, 2 told"),
         ),
         (HALT, (5, "potential_halt", "kraken", "BTC/USD", "checksum", "3 mismatches: in 60 s")),
+        (ChoreState("archive", 7, "no room"), (7, "housekeeping", None, None, "archive", "no room")),
+        (ChoreState("archive", 8), (8, "housekeeping", None, None, "archive", "")),
         (ClockStep(6, -3600.0), (6, "clock", None, None, "step", "-3600.000 s")),
     ],
 )

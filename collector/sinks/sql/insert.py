@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from collector.database import Tables
 from collector.sinks.contract import Rows, Value
 from collector.sinks.sql import multi_row
+from collector.sinks.sql.archived_trades import ArchivedTrades
 from collector.sinks.sql.bar_rows import Inserted, write_bars
 from collector.sinks.sql.conflicts import first_stays
 
@@ -46,7 +47,9 @@ def write_rows(connection: sa.Connection, tables: Tables, rows: Rows) -> Inserte
     check_integers(table, rows.columns)
     match rows.table:
         case "trades":
-            new = _write_trades(connection, table, rows.columns)
+            archived = ArchivedTrades(connection, tables, rows.columns)
+            new = _write_trades(connection, table, archived.others())
+            archived.check_again()
             return Inserted(new, len(rows) - new)  # the statement says nothing of those that it leaves out
         case "ohlcv":
             return write_bars(connection, table, tables.ohlcv_corrections, rows.columns)
@@ -76,6 +79,8 @@ def _table(tables: Tables, name: str) -> sa.Table:
 
 
 def _write_trades(connection: sa.Connection, table: sa.Table, columns: Columns) -> int:
+    if not len(next(iter(columns.values()))):
+        return 0
     conflict = first_stays(table, connection.dialect.identifier_preparer)
     if connection.dialect.name == "sqlite":
         return multi_row.insert(connection, table, columns, conflict)
