@@ -57,7 +57,8 @@ _EVENTS = """
 ## Events for hftbacktest
 
 Local time is that of receipt, put forward by the shift (ms) where the exchange's clock was ahead, so that
-nothing arrives before it happened. `untimed` events had no time of the exchange: that of receipt stands
+nothing arrives before it happened. `untimed` events had no time of the exchange, or one that is
+ahead of nearly all others by a second: that of receipt stands
 there. `raised` ones of the book had one before their predecessor's, which they were given. `split` ones stand
 twice, for the exchange and for the bot, for these saw them in another order.
 
