@@ -109,8 +109,8 @@ def _coverage(segments: pd.DataFrame) -> list[str]:
     lines = []
     for (exchange, symbol, channel), own in segments.groupby(["exchange", "symbol", "channel"]):
         begin, end = int(own["start_ns"].min()), int(own["alive_until_ns"].max())
-        covered_s = int((own["alive_until_ns"] - own["start_ns"]).sum()) / 1e9
-        missing = len(holes(own))
+        missing = holes(own)
+        covered_s = (end - begin - int((missing["until_ns"] - missing["from_ns"]).sum())) / 1e9
         names = f"{exchange} | {symbol} | {channel}"
-        lines.append(f"| {names} | {shown(begin)} | {shown(end)} | {covered_s:,.3f} s | {missing} |")
+        lines.append(f"| {names} | {shown(begin)} | {shown(end)} | {covered_s:,.3f} s | {len(missing)} |")
     return lines
