@@ -178,6 +178,20 @@ def test_what_something_else_wrote_is_left_alone(path: Path) -> None:
     assert [check for check, _ in found(path)] == ["segment rows"]
 
 
+@pytest.mark.parametrize("reason", ["damaged", "poison"])
+def test_rows_given_up_within_covered_time_are_told(path: Path, reason: str) -> None:
+    damage(
+        path,
+        "UPDATE collector_accounting SET received = 7, rejected = 3, "
+        f"""rejected_reasons = '{{"{reason}": 3}}' """
+        "WHERE channel = 'book.10'",
+    )
+    words = f"bybit BTC/USDT book.10: 3 rows given up as {reason} in session s, and no segment ended for it"
+    assert found(path) == [("given up", f"{words}: coverage claims them")]
+    damage(path, f"UPDATE collector_coverage SET end_cause = '{reason}' WHERE segment_id = 11")
+    assert found(path) == []
+
+
 def test_many_wrong_rows_are_counted_and_five_named(path: Path) -> None:
     damage(path, f"UPDATE {HOT} SET spread = 77")
     assert (

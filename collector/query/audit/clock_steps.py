@@ -57,11 +57,8 @@ class ClockSteps:
                 word = "set back" if _seconds(detail) < 0 else "put forward"
                 text = f"session {session_id}: its clock was {word} by {detail.lstrip('+-')}"
                 text += f", {times} times" if times > 1 else ""
-                yield Finding(
-                    "clock step",
-                    f"{text}; {count} segments end there, dated by the clock of before",
-                    is_note=True,
-                )
+                text += f"; {count} segments end there, dated by the clock of before"
+                yield Finding("clock step", text, is_note=True)
 
     def _steps(self, session_id: str, segment_id: int) -> Counter[str]:
         """Count the steps by what they are called; a stream that was not covered lacks some of them."""

@@ -25,6 +25,9 @@ class Held:
     first_sequence: int | None = None
     last_sequence: int | None = None
     numbers: int = 0  # of rows with a sequence
+    late_ns: int = (
+        0  # how long after its time of the exchange a row came at most, of those since its beginning
+    )
 
 
 @dataclass(slots=True)
