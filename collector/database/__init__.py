@@ -6,6 +6,7 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.database.advisory_locks import lock_key, session_key, sessions_with_a_lock
+    from collector.database.backup import Backup, back_up
     from collector.database.engine import Driver, make_engine
     from collector.database.faults import opening_error, sink_error
     from collector.database.file_lock import WriterLock, file_holder
