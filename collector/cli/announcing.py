@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collector.settings import ExchangeSettings, Loaded
+    from collector.settings import ExchangeSettings, Loaded, Settings
 
 MOST_NAMES = 4
 TO_CHANGE = (
@@ -51,6 +51,16 @@ def default_setup(loaded: "Loaded") -> str:
     names = "; ".join(f"{name} {_some(one.symbols)}" for name, one in loaded.settings.exchanges.items())
     why = f" ({loaded.notes.why})" if loaded.notes.why else ""
     return f"nothing is configured: this is of the default set-up, {names}{why}"
+
+
+def levels_note(settings: "Settings") -> str:
+    """Return words for more levels than tables keep; nothing where there are none."""
+    from collector.database import STORED_LEVELS  # noqa: PLC0415
+
+    levels = settings.storage.levels
+    if levels <= STORED_LEVELS:
+        return ""
+    return f"storage.levels is {levels}: callbacks see so many, tables keep {STORED_LEVELS}"
 
 
 def _what(settings: "ExchangeSettings") -> str:
