@@ -33,6 +33,22 @@ def log_notes(loaded: "Loaded") -> None:
         structlog.get_logger().warning("variable.without_effect", reason=text)
 
 
+def log_room(settings: "Settings") -> None:
+    """Log how long the disk lasts at the planned rate."""
+    import structlog  # noqa: PLC0415
+
+    from collector.cli.planning import expected_lines, make_plan  # noqa: PLC0415
+    from collector.errors import UserError  # noqa: PLC0415
+
+    try:
+        plan = make_plan(settings, expected_lines(settings))
+    except (UserError, OSError):  # the start says why
+        return
+    if plan.days_until_full is not None:
+        days = round(plan.days_until_full, 1)
+        structlog.get_logger().info("disk.room", free_bytes=plan.free_bytes, days_at_the_planned_rate=days)
+
+
 def first_line(loaded: "Loaded") -> str:
     """Return what is collected into where and, for the defaults, how to change it."""
     settings, notes = loaded.settings, loaded.notes
