@@ -43,7 +43,7 @@ def build_big_indexes(engine: sa.Engine, table: sa.Table, *, big_bytes: int = BI
         )
     if is_server:
         for index in missing:
-            _build_beside_others(engine, index)
+            _build_beside_others(engine, table.name, index)
 
 
 def _missing(connection: sa.Connection, table: sa.Table) -> list[sa.Index]:
@@ -65,13 +65,13 @@ def _size(connection: sa.Connection, table: sa.Table) -> int:
     return int(connection.execute(question).scalar_one())
 
 
-def _build_beside_others(engine: sa.Engine, index: sa.Index) -> None:
+def _build_beside_others(engine: sa.Engine, name_of_table: str, index: sa.Index) -> None:
     name = engine.dialect.identifier_preparer.format_index(index)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         try:
             connection.exec_driver_sql("SET statement_timeout = 0")
             connection.exec_driver_sql("SET lock_timeout = '60s'")
-            for column in _empty_copies(index):
+            for column in _empty_copies(name_of_table, index):
                 added = str(CreateColumn(column).compile(dialect=engine.dialect))
                 table = engine.dialect.identifier_preparer.format_table(column.table)
                 connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {added}")
@@ -87,11 +87,10 @@ def _build_beside_others(engine: sa.Engine, index: sa.Index) -> None:
     log.info("database.index_built", index=index.name)
 
 
-def _empty_copies(index: sa.Index) -> list["sa.Column[object]"]:
+def _empty_copies(table_name: str, index: sa.Index) -> list["sa.Column[object]"]:
     """Return the columns of an index as a migration adds them: without what only a new table can have."""
-    assert index.table is not None
     copies: list[sa.Column[object]] = [
         sa.Column(one.name, one.type, server_default=one.server_default) for one in index.columns
     ]
-    sa.Table(index.table.name, sa.MetaData(), *copies)
+    sa.Table(table_name, sa.MetaData(), *copies)
     return copies

@@ -86,6 +86,7 @@ def _verdicts(
     a_day = 0.0 if folder is None else sum(line.gigabytes_a_day for line in expected_lines(settings)) * 1e9
     yield from machine.disk(folder or Path(), a_day)
     yield storage.database(settings.database)
+    yield from storage.log_held(settings.database)
     yield from storage.followers(settings)
     for name, one in settings.exchanges.items():
         if offline:
