@@ -6,10 +6,12 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.database.advisory_locks import lock_key, session_key, sessions_with_a_lock
+    from collector.database.backup import Backup, back_up
     from collector.database.bookkeeping_tables import DAMAGED, GIVEN_UP, POISON
     from collector.database.engine import Driver, make_engine
     from collector.database.faults import opening_error, sink_error
     from collector.database.file_lock import WriterLock, file_holder
+    from collector.database.held_log import LogReader, log_bytes, log_readers
     from collector.database.identifiers import check_table_name
     from collector.database.interrupt import break_off
     from collector.database.market_tables import BAR, LEVEL_COLUMNS, STORED_LEVELS

@@ -40,7 +40,7 @@ def collect(
     Exit codes: 0 all is well and accounted for; 1 something accepted was lost; 2 a mistake in what was asked;
     75 the database is away and was not waited for (--no-wait, or --seconds were over).
     """
-    from collector.cli.announcing import announce, log_notes  # noqa: PLC0415
+    from collector.cli.announcing import announce, log_notes, log_room  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
     from collector.cli.start import EXIT_CODES, Outcome  # noqa: PLC0415
@@ -52,6 +52,7 @@ def collect(
     set_up_logging(settings.logging, secrets=settings.secrets())
     announce(loaded)
     log_notes(loaded)
+    log_room(settings)
     from collector.app import make_collector  # noqa: PLC0415  (what it imports takes a second)
 
     screen = screen_for(settings.logging, wanted=not plain)

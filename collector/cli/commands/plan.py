@@ -41,7 +41,7 @@ def plan(
 
     Exit codes: 0 said; 1 the measuring lost something; 2 a mistake in what was asked.
     """
-    from collector.cli.announcing import default_setup  # noqa: PLC0415
+    from collector.cli.announcing import default_setup, levels_note  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
     from collector.errors import UserError  # noqa: PLC0415
 
@@ -57,6 +57,8 @@ def plan(
     if text := default_setup(loaded):
         print(text)
     print_plan(found)
+    if text := levels_note(settings):
+        print(text)
     return 0
 
 

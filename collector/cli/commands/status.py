@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, DatabaseUrl, TableName
-from collector.cli.plain import SECONDS_NS, instant, print_table, span
+from collector.cli.plain import SECONDS_NS, instant, print_table, reader_text, span
 from collector.events import UNKNOWN
 
 TERMS = ("received", "written", "merged", "sampled_out", "rejected", "dropped", "pending")
@@ -49,7 +49,7 @@ def status(
     else:
         _show_streams(db, table, as_json=as_json)
         if not as_json:
-            print("\n".join([*_session_lines(found), *_trouble_lines(db, table)]))
+            print("\n".join([*_session_lines(found), *reader_lines(db), *_trouble_lines(db, table)]))
     return exit_code(found) if check else 0
 
 
@@ -88,6 +88,14 @@ def _trouble_lines(db: str, table: str) -> Iterator[str]:
         yield f"{text}: the next start on this database brings them in"
     for one in failing_chores(db, table_name=table):
         yield f"housekeeping: {one['chore']} failed {instant(one['at_ns'])}: {one['problem']}"
+
+
+def reader_lines(db: str) -> list[str]:
+    """Return a line for each process whose long read lets the log of an SQLite file grow."""
+    from collector.database import database_url, log_readers, sqlite_path  # noqa: PLC0415
+
+    path = sqlite_path(database_url(db))
+    return [] if path is None else [reader_text(one) for one in log_readers(path)]
 
 
 def _show_sessions(sessions: Sessions, *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collector.cli.commands.doctor.check_result import CheckResult
+from collector.cli.plain import reader_text
 from collector.errors import CollectorError, DatabaseInUse, UserError
 
 if TYPE_CHECKING:
@@ -27,6 +28,20 @@ def folder_of(settings: "DatabaseSettings") -> Path | None:
     except UserError:
         return None
     return file.parent if file is not None else None
+
+
+def log_held(settings: "DatabaseSettings") -> "Iterator[CheckResult]":
+    """Look for those whose long reads let the log of an SQLite file grow."""
+    from collector.database import log_readers  # noqa: PLC0415
+    from collector.sinks import make_store  # noqa: PLC0415
+
+    try:
+        file = make_store(settings.url, settings).file
+    except UserError:
+        return  # the database's check says why
+    for one in log_readers(file) if file is not None else []:
+        advice = "end it, or let it read in pieces: iter_features, --start and --end"
+        yield CheckResult("database log", "warn", reader_text(one), advice)
 
 
 def database(settings: "DatabaseSettings") -> CheckResult:
