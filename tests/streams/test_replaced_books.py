@@ -19,6 +19,28 @@ KEY = StreamKey("bybit", "BTC/USDT", "book.50")
 TOPIC = "orderbook.50.BTCUSDT"
 
 
+def test_what_a_standby_brings_from_before_it_began_is_stored_already() -> None:
+    buffer = Buffer(levels_per_row=1, max_rows=1000, flush_rows=1000)
+    outlet = Outlet(buffer, EventBus(), SegmentIds().next)
+    topic, live = Topic(TOPIC, TOPIC, "BTCUSDT", "spot", 50), Liveness(1)
+    old, new = (
+        BookStream(KEY, topic, outlet, VerifiedBook(Continuity(), 50), levels_per_row=1, standby=is_standby)
+        for is_standby in (False, True)
+    )
+
+    def bring(stream: BookStream, first: int, last: int) -> None:
+        stream.take(Snapshot(TOPIC, first, 1, [(100.0, float(first))], [(101.0, 1.0)]), first, live)
+        for number in range(first + 1, last + 1):
+            stream.take(Delta(TOPIC, number, 1, [(100.0, float(number))], []), number, live)
+
+    bring(old, 3, 6)
+    new.follow(old, live)
+    bring(new, 2, 6)
+    assert new.in_step()
+    counts = buffer.swap().counts
+    assert (counts[old.number].merged, counts[old.number].rejected) == (4, {"stale": 1})
+
+
 def test_books_that_were_replaced_are_compared_no_more() -> None:
     buffer = Buffer(levels_per_row=1, max_rows=1000, flush_rows=1000)
     outlet = Outlet(buffer, EventBus(), SegmentIds().next)

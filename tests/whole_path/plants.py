@@ -350,9 +350,9 @@ PLANTS = [
         "false_holes",
         "stale (silent at",
         [
-            (0.0, "batch_diffs", {"exchange": "binance", "ms": 1000.0}),
-            (2.0, "tempo", {**_ON["binance"], "factor": 0.02, "seconds": 11.0}),
-            (2.0, "tempo", {"exchange": "binance", "symbol": "BTC/USDT", "factor": 0.02, "seconds": 11.0}),
+            (0.0, "batch_diffs", {"exchange": "binance", "ms": 2400.0}),
+            (2.0, "tempo", {**_ON["binance"], "factor": 0.04, "seconds": 11.0}),
+            (2.0, "tempo", {"exchange": "binance", "symbol": "BTC/USDT", "factor": 0.04, "seconds": 11.0}),
         ],
     ),
     Plant(
