@@ -341,7 +341,7 @@ PLANTS = [
         "asked_again",
         "binance",
         [
-            (0.0, "rest_status", {"exchange": "binance", "status": 429, "retry_after_s": 4, "path": "depth"}),
+            (0.0, "rest_slow", {"exchange": "binance", "delay_s": 8.0, "count": 2, "path": "depth"}),
         ],
     ),
     Plant(
