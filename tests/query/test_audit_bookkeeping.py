@@ -186,8 +186,8 @@ def test_rows_given_up_within_covered_time_are_told(path: Path, reason: str) -> 
         f"""rejected_reasons = '{{"{reason}": 3}}' """
         "WHERE channel = 'book.10'",
     )
-    words = f"bybit BTC/USDT book.10: 3 rows given up as {reason} in session s, and no segment ended for it"
-    assert found(path) == [("given up", f"{words}: coverage claims them")]
+    words = "bybit BTC/USDT book.10: 3 rows were given up, no segment of session s ends there"
+    assert found(path) == [("given up", words)]
     damage(path, f"UPDATE collector_coverage SET end_cause = '{reason}' WHERE segment_id = 11")
     assert found(path) == []
 

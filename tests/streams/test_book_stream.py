@@ -189,7 +189,6 @@ def test_what_is_none_of_a_book_is_counted_and_after_the_end_everything_is() -> 
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        (f'{{"topic":"{TOPIC}"', True),
         ('{"symbol":"BTC/USDT"', True),
         ('{"s":"BTCUSDT"', True),
         ('{"s":"ETHUSDT"', False),

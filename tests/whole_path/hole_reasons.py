@@ -17,8 +17,10 @@ NS = 1_000_000_000
 REACH_S = {
     **dict.fromkeys(("close", "reset", "expire", "expired", "idle", "slow_consumer"), 10.0),
     **dict.fromkeys(("raw_frame", "malformed_frame", "huge_frame", "deep_frame", "bomb"), 10.0),
-    **dict.fromkeys(("half_open", "accept_silently", "refuse", "connection_allowance"), 45.0),
-    **dict.fromkeys(("reject_subscription", "ignore_subscription", "refuse_subscription"), 45.0),
+    **dict.fromkeys(("half_open", "connection_allowance"), 45.0),
+    # These wait for the next connection or request, whose answer is waited for after that.
+    **dict.fromkeys(("accept_silently", "refuse"), 120.0),
+    **dict.fromkeys(("reject_subscription", "ignore_subscription", "refuse_subscription"), 120.0),
     **dict.fromkeys(("message_allowance", "server_shutdown", "status", "delist", "enlist"), 45.0),
 }
 # These wait for the next message of their channel.

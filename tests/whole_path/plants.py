@@ -341,7 +341,7 @@ PLANTS = [
         "asked_again",
         "binance",
         [
-            (0.0, "rest_status", {"exchange": "binance", "status": 429, "retry_after_s": 4, "path": "depth"}),
+            (0.0, "rest_slow", {"exchange": "binance", "delay_s": 8.0, "count": 2, "path": "depth"}),
         ],
     ),
     Plant(
@@ -350,9 +350,9 @@ PLANTS = [
         "false_holes",
         "stale (silent at",
         [
-            (0.0, "batch_diffs", {"exchange": "binance", "ms": 1000.0}),
-            (2.0, "tempo", {**_ON["binance"], "factor": 0.02, "seconds": 11.0}),
-            (2.0, "tempo", {"exchange": "binance", "symbol": "BTC/USDT", "factor": 0.02, "seconds": 11.0}),
+            (0.0, "batch_diffs", {"exchange": "binance", "ms": 2400.0}),
+            (2.0, "tempo", {**_ON["binance"], "factor": 0.04, "seconds": 11.0}),
+            (2.0, "tempo", {"exchange": "binance", "symbol": "BTC/USDT", "factor": 0.04, "seconds": 11.0}),
         ],
     ),
     Plant(

@@ -105,6 +105,23 @@ def test_coverage_is_true_in_a_nasty_market(tmp_path: Path) -> None:
     check(outcome)
 
 
+@pytest.mark.parametrize("name", ["some rows get lost", "some rows are made up"])
+def test_what_is_planted_is_seen(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (plant,) = [one for one in PLANTS if one.name == name]
+    plant.put_in(monkeypatch)
+    outcome = live_through(
+        f"sqlite:///{tmp_path / 'live.db'}",
+        SHORT_SEED,
+        2.5,
+        {"bybit": FEW["bybit"]},
+        plant=plant,
+        updates_per_s=100.0,
+        recovery_s=5.0,
+    )
+    assert plant.traces(outcome.reckoning), outcome
+    assert outcome.reckoning.inexact == {}, outcome
+
+
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", PROOF_SEEDS)
 def test_a_hundred_markets_for_ten_minutes(
@@ -140,6 +157,7 @@ def test_a_planted_fault_turns_the_reckoning_red(
             url, seed, PLANT_S, plant=plant, fault_every_s=plant.fault_every_s, recovery_s=5.0
         )
         traces = plant.traces(outcome.reckoning)
+        assert outcome.reckoning.inexact == {}, outcome
         if traces:
             with capsys.disabled():
                 print(f"\n{plant}: seed {seed}: {len(traces)} {plant.found_as}, the first: {traces[0]}")

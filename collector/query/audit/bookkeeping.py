@@ -12,7 +12,6 @@ from collector.query.audit.finding import EXAMPLES, Finding
 
 CLOCKS_DIFFER_NS = 1_000_000_000  # receipt times and the wall clock may differ by this much
 TERMS = ("written", "merged", "sampled_out", "rejected", "dropped", "pending")
-GIVEN_UP = ("damaged", "poison")  # reasons to reject what had been taken for stored
 STREAM = ("exchange", "symbol", "channel")
 
 
@@ -22,7 +21,6 @@ def findings(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     yield from _written(connection, tables)
     yield from _given_up(connection, tables)
     yield from _spans(connection, tables)
-    yield from _given_up(connection, tables)
     steps = ClockSteps.read(connection, tables)
     yield from steps.notes()
     yield from _overlaps(connection, tables, steps)
@@ -108,22 +106,6 @@ def _spans(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     for row in connection.execute(sa.select(table).where(more)).mappings():
         text = f"{_segment(row)}: {row['disagreed']} of {row['witnessed']} comparisons disagreed"
         yield Finding("witnesses", text)
-
-
-def _given_up(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    """Find rows that were given up where no segment ended for it, so that coverage claims them."""
-    table, ends = tables.coverage, dict[tuple[str, ...], set[str | None]]()
-    columns = [table.c[name] for name in ("session_id", *STREAM)]
-    for *key, cause in connection.execute(sa.select(*columns, table.c.end_cause).distinct()):
-        ends.setdefault(tuple(key), set()).add(cause)
-    for row in connection.execute(sa.select(tables.accounting)).mappings():
-        causes = ends.get(tuple(row[name] for name in ("session_id", *STREAM)), set())
-        reasons = json.loads(row["rejected_reasons"])
-        for reason in GIVEN_UP:
-            if reasons.get(reason) and causes and reason not in causes:
-                text = f"{_name(row)}: {reasons[reason]} rows given up as {reason}"
-                text += f" in session {row['session_id']}"
-                yield Finding("given up", f"{text}, and no segment ended for it: coverage claims them")
 
 
 def _overlaps(connection: sa.Connection, tables: Tables, steps: ClockSteps) -> Iterator[Finding]:
