@@ -211,7 +211,8 @@ def test_many_wrong_rows_are_counted_and_five_named(path: Path) -> None:
 
 
 def archived(path: Path, name: str, kind: str, segments: str, deleted: str = "1") -> None:
-    values = f"'{name}', '{kind}', 'bybit', 'BTC/USDT', '2023-11-14', 1, 1, 'x', '{segments}', 1, {deleted}"
+    key = f"'{kind}', 'bybit', 'BTC/USDT', '2023-11-14', 1, {ord(name)}"
+    values = f"'{name}', {key}, 'x', '{segments}', 1, {deleted}, '{HOT}'"
     damage(path, f"INSERT INTO collector_archive VALUES ({values})")
 
 
