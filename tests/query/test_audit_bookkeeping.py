@@ -197,8 +197,9 @@ def test_many_wrong_rows_are_counted_and_five_named(path: Path) -> None:
 
 
 def archived(path: Path, name: str, kind: str, segments: str, deleted: str = "1") -> None:
-    values = f"'{name}', '{kind}', 'bybit', 'BTC/USDT', '2023-11-14', 1, 1, 'x', '{segments}', 1, {deleted}"
-    damage(path, f"INSERT INTO collector_archive VALUES ({values})")
+    values = f"'{name}', '{kind}', 'bybit', 'BTC/USDT', '2023-11-14', 1, {ord(name)}, 'x', '{segments}', 1, {deleted}"
+    table = {"features": HOT, "levels": LEVELS, "trades": "collector_trades"}[kind]
+    damage(path, f"INSERT INTO collector_archive VALUES ({values}, '{table}')")
 
 
 def test_rows_that_were_moved_to_files_are_counted_with_those_that_are_left(path: Path) -> None:
