@@ -212,7 +212,8 @@ def test_many_wrong_rows_are_counted_and_five_named(path: Path) -> None:
 
 def archived(path: Path, name: str, kind: str, segments: str, deleted: str = "1") -> None:
     key = f"'{kind}', 'bybit', 'BTC/USDT', '2023-11-14', 1, {ord(name)}"
-    values = f"'{name}', {key}, 'x', '{segments}', 1, {deleted}, '{HOT}'"
+    table = {"features": HOT, "levels": LEVELS, "trades": "collector_trades"}[kind]
+    values = f"'{name}', {key}, 'x', '{segments}', 1, {deleted}, '{table}'"
     damage(path, f"INSERT INTO collector_archive VALUES ({values})")
 
 

@@ -499,3 +499,9 @@ def test_a_whole_number_may_be_as_small_and_as_large_as_is_said(
         (message,) = told(wrong)
         assert f"from {least} to {most}" in message
     assert [told(value) for value in (least, most)] == [[], []]
+
+
+def test_an_empty_folder_for_old_rows_is_refused(problems: Problems) -> None:
+    """It would be the working directory."""
+    (found,) = problems('retention: {days: 7.0, path: ""}')
+    assert found == "live.yaml line 1: retention.path: found '', expected text"
