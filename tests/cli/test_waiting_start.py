@@ -75,7 +75,8 @@ def test_a_locked_file_is_waited_for_and_then_collected_into(tmp_path: Path, sim
     assert [line["event"] for line in lines].count("database.answers") == 1
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.proof), signal.SIGTERM])
+@pytest.mark.proof
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_wait_for_a_server_ends_at_once_when_it_is_stopped(tmp_path: Path, number: signal.Signals) -> None:
     process = start("collect", "--symbols", BTC, cwd=tmp_path, COLLECTOR_DATABASE__URL=NOWHERE)
     said = Listening(process)

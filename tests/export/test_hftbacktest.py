@@ -176,6 +176,9 @@ def test_one_source_one_book_one_kind(stored: str, tmp_path: Path) -> None:
         assert told in card
 
 
+@pytest.mark.parametrize(
+    "any_database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.proof)], indirect=True
+)
 def test_day_after_day_resumed_and_the_same_bytes(stored: str, tmp_path: Path) -> None:
     books = random_books(20, 6)
     at = [MIDNIGHT_NS + place * DAY_NS // 8 for place in range(20)]
