@@ -197,7 +197,8 @@ def test_many_wrong_rows_are_counted_and_five_named(path: Path) -> None:
 
 
 def archived(path: Path, name: str, kind: str, segments: str, deleted: str = "1") -> None:
-    values = f"'{name}', '{kind}', 'bybit', 'BTC/USDT', '2023-11-14', 1, {ord(name)}, 'x', '{segments}', 1, {deleted}"
+    day, last = "2023-11-14", ord(name)
+    values = f"'{name}', '{kind}', 'bybit', 'BTC/USDT', '{day}', 1, {last}, 'x', '{segments}', 1, {deleted}"
     table = {"features": HOT, "levels": LEVELS, "trades": "collector_trades"}[kind]
     damage(path, f"INSERT INTO collector_archive VALUES ({values}, '{table}')")
 
