@@ -19,6 +19,12 @@ class Expected:
 Seconds = Annotated[float, Gt(0), Le(3600), Expected("seconds, above 0 and at most 3600")]
 PerSecond = Annotated[float, Gt(0), Le(1_000_000), Expected("a number a second, above 0 and at most 1000000")]
 Days = Annotated[float, Gt(0), Le(36_500), Expected("days, above 0 and at most 36500")]
+LedgerDays = Annotated[  # longer than all waits together that a batch can be of unknown outcome for
+    float,
+    Ge(0.25),
+    Le(36_500),
+    Expected("days, from 0.25 to 36500: a batch of unknown outcome is looked up for hours"),
+]
 Milliseconds = Annotated[
     int, Ge(1), Le(86_400_000), Expected("whole milliseconds, from 1 to 86400000 (a day)")
 ]

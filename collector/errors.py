@@ -6,6 +6,8 @@ CollectorError
 │   ├── SettingsError    a configuration that cannot be used; holds every problem found
 │   ├── SchemaError      a database whose tables are not what they must be
 │   ├── DatabaseInUse    another collector holds this database
+│   ├── SpoolRefused     a spool that this collector cannot use; `held`: another one has it
+│   ├── DatabaseAway     a database that cannot be opened now; waiting may help
 │   └── QueryError       a question that the stored data cannot answer as asked
 ├── FrameError           a frame that cannot be used; `reason` is the word under which it is counted
 ├── IngestorError        a running ingestor has trouble, or it did not start; handed to error callbacks
@@ -48,8 +50,21 @@ class DatabaseInUse(UserError):  # noqa: N818  (a state, not a fault)
     """Another collector holds this database."""
 
 
+class DatabaseAway(UserError):  # noqa: N818  (a state, not a fault)
+    """A database that cannot be opened now: away, locked or without room. Waiting may help."""
+
+
 class QueryError(UserError):
     """A question that the stored data cannot answer as asked."""
+
+
+class SpoolRefused(UserError):  # noqa: N818  (a state, not a fault)
+    """A spool that this collector cannot use."""
+
+    def __init__(self, message: str, *, held: bool = False, of_another: bool = False) -> None:
+        self.held = held
+        self.of_another = of_another  # its rows are meant for another database
+        super().__init__(message)
 
 
 class FrameError(CollectorError):

@@ -12,11 +12,6 @@ def migrations_path() -> Path:
     return _find("migrations")
 
 
-def default_config_path() -> Path:
-    """Return the file that lists every setting with its default."""
-    return _find("config/default.yaml")
-
-
 def _find(name: str) -> Path:
     # The bundled copy first: beside an installed package lie the folders of other packages.
     places = (_PACKAGE / "_bundled" / name, _PACKAGE.parent / name)

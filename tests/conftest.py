@@ -44,6 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    # Spools of databases on servers: none of the user's is looked for, and none of ours is left to them.
+    os.environ.pop("STATE_DIRECTORY", None)
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="collector-state-")
     named = getattr(config, "workerinput", {}).get("server_folder")
     if named is None:
         named = tempfile.mkdtemp(prefix="collector-pg-")
@@ -59,6 +62,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the server's folder once the last process is through; a process that died left it running."""
+    shutil.rmtree(os.environ.get("XDG_STATE_HOME", ""), ignore_errors=True)
     if hasattr(config, "workerinput") or _SERVER_FOLDER not in config.stash:
         return
     folder = config.stash[_SERVER_FOLDER]

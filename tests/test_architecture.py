@@ -1,5 +1,6 @@
 """Imports run one way, and the libraries stay where they belong."""
 
+import functools
 import importlib
 import subprocess
 import sys
@@ -36,7 +37,12 @@ WIRING = "collector.app.wiring"  # and the files whose names begin so: what read
 GATHERED = "collector.cli.commands"  # one file a command; `cli/main.py` names each
 
 FILES = module_files()
-IMPORTS = imports_between(FILES)
+
+
+@functools.cache
+def imports() -> dict[str, set[str]]:
+    """Parse the whole package once, and only in a process that runs these tests."""
+    return imports_between(FILES)
 
 
 def part_of(module: str) -> str:
@@ -66,7 +72,7 @@ def test_every_part_has_its_floor() -> None:
 
 
 def test_imports_run_down_only() -> None:
-    assert upward(IMPORTS) == []
+    assert upward(imports()) == []
 
 
 def test_an_import_that_runs_up_is_seen() -> None:
@@ -76,7 +82,7 @@ def test_an_import_that_runs_up_is_seen() -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    assert circles(IMPORTS) == []
+    assert circles(imports()) == []
 
 
 def test_a_circle_is_seen() -> None:
@@ -163,7 +169,7 @@ def writers_read_by(imports: dict[str, set[str]]) -> list[str]:
 
 
 def test_what_reads_imports_nothing_of_what_writes() -> None:
-    assert writers_read_by(IMPORTS) == []
+    assert writers_read_by(imports()) == []
 
 
 def test_a_reader_that_imports_a_writer_is_seen() -> None:
@@ -187,8 +193,10 @@ def readers_of_settings(imports: dict[str, set[str]]) -> list[str]:
 
 
 def test_only_the_wiring_reads_settings() -> None:
-    assert readers_of_settings(IMPORTS) == []
-    assert any(module.startswith(WIRING) and "collector.settings" in IMPORTS[module] for module in IMPORTS)
+    assert readers_of_settings(imports()) == []
+    assert any(
+        module.startswith(WIRING) and "collector.settings" in imports()[module] for module in imports()
+    )
 
 
 def test_another_reader_of_settings_is_seen() -> None:

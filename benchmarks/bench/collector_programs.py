@@ -1,7 +1,7 @@
 """The collector under measure: its stream layer alone, and the whole of it."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from bench.book_frames import STYLES
 from bench.programs import Setting
@@ -25,6 +25,7 @@ def settings_of(setting: Setting) -> Settings:
             f"{section}.endpoints.rest": setting.endpoints.rest,
             f"{section}.endpoints.ws": setting.endpoints.ws,
             "database.url": str(setting.folder / "collector.db"),
+            "spool.path": str(setting.folder / "spool"),  # none of the user's is looked at
             "writer.interval_s": FLUSH_S,
             "stream.stale_after_s": 3600.0,  # markets are silent between two rounds
         },
@@ -38,6 +39,7 @@ class NoSink:
 
     name = "nowhere"
     file = None
+    identity = "nowhere"
     capabilities = Capabilities(transactions=True, idempotent=True)
 
     def open(self) -> None:
@@ -47,6 +49,11 @@ class NoSink:
         """Take it."""
         del write_set
         return Receipt()
+
+    def knows(self, sessions: Collection[str]) -> bool:
+        """Know every one."""
+        del sessions
+        return True
 
     def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> int:
         """Claim nothing."""

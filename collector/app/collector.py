@@ -12,10 +12,10 @@ from collector.app.housekeeping import Housekeeping
 from collector.app.view import View, Watch, WriterView
 from collector.app.wakeup import SignalSafeEvent
 from collector.buffer import Buffer
-from collector.errors import CollectorError, UserError
+from collector.errors import CollectorError, DatabaseAway, SinkError, UserError
 from collector.events import ClockStep, EventBus, PotentialHalt, StreamKey
 from collector.live import NOTHING_TO_COLLECT, Feed, StreamThread
-from collector.sinks import AccountingState, SessionState, Store
+from collector.sinks import AccountingState, SessionState, SqlSink, Store
 from collector.writer import Follower, FollowerState, WriterThread
 
 CALL_TIMEOUT_S = 10.0
@@ -36,6 +36,8 @@ class Report:
     problems: tuple[str, ...]
     waiting: int = 0  # rows that the spool holds: durable, and brought in at the next start
     spool: str = ""  # its file
+    refused: tuple[str, ...] = ()  # of the problems, markets that are not there: of them nothing was accepted
+    notes: tuple[str, ...] = ()  # what happened to the database that a person has to know of
     followers: tuple[FollowerState, ...] = ()  # sinks behind the database: no part of the identity
 
     @property
@@ -45,10 +47,11 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether nothing that was accepted was lost."""
+        """Whether nothing that was accepted was lost, and not all was refused."""
         pending = sum(state.pending for state in self.accounting)
         lost = pending > self.waiting or any(state.dropped for state in self.accounting)
-        return self.exact and not lost and not self.problems
+        nothing_came = bool(self.refused) and not any(state.received for state in self.accounting)
+        return self.exact and not lost and not nothing_came and set(self.problems) <= set(self.refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +105,20 @@ class Collector:
         self._report: Report | None = None
 
     def start(self) -> None:
-        """Open the database and start the threads. Raises UserError for what prevents it."""
+        """Open the database and start the threads. Raises UserError for what prevents it.
+
+        DatabaseAway says that it may be tried again.
+        """
         self._store.open()
         try:
             self.writer.open()
             for follower in self.followers:
                 follower.open()
             self._claims.begin()
-        except CollectorError:
+        except CollectorError as error:
             self._store.close()
+            if isinstance(error, SinkError) and error.transient:
+                raise DatabaseAway(str(error)) from error
             raise
         self._started_s = time.monotonic()
         self.events.start()
@@ -145,7 +153,8 @@ class Collector:
         if self._started_s is None:
             raise CollectorError("stop before start")
         until_s = time.monotonic() + (self.deadline_s if deadline_s is None else deadline_s)
-        problems = list(self._refused())
+        refused = tuple(self._refused())
+        problems = list(refused)
         if self._housekeeping is not None:
             self._housekeeping.ask_to_stop()
         self.stream.ask_to_stop()
@@ -171,6 +180,8 @@ class Collector:
             problems=tuple(problems),
             waiting=self.writer.balance.rows_in_spool,
             spool=str(self.writer.spool_path),
+            refused=refused,
+            notes=self._store.incidents if isinstance(self._store, SqlSink) else (),
             followers=self._follower_states(),
         )
         log.info("collector.stopped", exact=self._report.exact, problems=problems)

@@ -33,6 +33,7 @@ def log_events(events: EventBus) -> None:
     events.attach(SystemState, _log_state)
     events.attach(SegmentChanged, _log_segment)
     events.attach(PotentialHalt, _log_halt)
+    events.attach(DatabaseState, _log_database)
     events.attach(SnapshotFailed, _log_snapshot)
     events.attach(WitnessDisagreed, _log_witness)
     events.attach(RequestRefused, _log_refusal)
@@ -63,11 +64,9 @@ def _log_halt(event: PotentialHalt) -> None:
 
 
 def _log_database(event: DatabaseState) -> None:
-    if event.state == "half_open":
-        log.debug("database.tried", state=event.state)
-    else:
-        shown = {"cause": event.cause} if event.cause else {}
-        log.warning("database.breaker", state=event.state, **shown)
+    shown = {"cause": event.cause} if event.cause else {}
+    tell = log.warning if event.state == "open" else log.info
+    tell("database.breaker", state=event.state, **shown)
 
 
 def _log_snapshot(event: SnapshotFailed) -> None:

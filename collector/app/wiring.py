@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from collector.app.alarm import HaltAlarm
 from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
+from collector.app.disk_room import DiskRoom
 from collector.app.housekeeping import housekeeping_of
 from collector.app.logs import log_events, log_failed_subscriber
 from collector.app.recovery import Recovery
@@ -98,6 +99,8 @@ def make_collector(
         retention=settings.retention,
         publish=bus.publish,
     )
+    if housekeeping is not None and store.file is not None:
+        housekeeping.add("disk_room", DiskRoom(store.file, bus).chore)
     parts = Parts(
         session, bus, watch, buffer, store, writer, tuple(following), stream, claims, housekeeping, ended
     )

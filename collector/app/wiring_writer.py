@@ -1,12 +1,11 @@
 """Build the store, the writer and the followers from the settings."""
 
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import structlog
 
+from collector.app.spool_places import follower_places_of, owner_of, places_of
 from collector.buffer import Buffer
 from collector.errors import SpoolError
 from collector.events import DatabaseState, EventBus, PotentialHalt
@@ -20,12 +19,11 @@ from collector.writer import (
     Follower,
     Limits,
     Preparation,
-    SpoolFile,
+    SpoolFiles,
     WriterThread,
 )
 
 SPILL_SHARE = 0.5  # of the buffer, taken at one swap: the database does not keep up
-SPOOLS = 9  # for so many collectors on one server, started in one folder
 
 log = structlog.get_logger()
 
@@ -39,7 +37,7 @@ def make_writer(
     settings: Settings,
     buffer: Buffer,
     preparation: Preparation,
-    store: Sink,
+    store: Store[object],
     events: EventBus,
     *,
     session_id: str,
@@ -65,7 +63,7 @@ def make_writer(
     return WriterThread(
         BufferSource(buffer, preparation, balance, behind_at_rows=behind_at_rows),
         store,
-        SpoolFile(*spool_paths(settings, store), max_bytes=settings.spool.max_bytes),
+        spools_of(settings, store),
         _breaker(settings, on_change),
         balance,
         _limits(settings),
@@ -77,18 +75,18 @@ def make_writer(
 
 
 def make_followers(
-    settings: Settings, store: Sink, more: Sequence[Sink], session: SessionState, buffer: Buffer
+    settings: Settings, store: Store[object], more: Sequence[Sink], session: SessionState, buffer: Buffer
 ) -> list[Follower]:
     """Build the configured followers, and one for each sink of `more`, not started."""
     configured = [
         (make_follower(one.url, settings.database), one.spool_max_bytes) for one in settings.followers
     ]
     given = [(sink, settings.spool.max_bytes) for sink in more]
-    beside = spool_paths(settings, store)
+    beside = places_of(settings.spool.path, store)
     return [
         Follower(
             sink,
-            SpoolFile(*follower_spool_paths(beside, sink), max_bytes=max_bytes),
+            SpoolFiles(follower_places_of(beside, sink), max_bytes=max_bytes, owner=owner_of(store, sink)),
             _breaker(settings, _log_changes(sink.name)),
             Balance(session.session_id, buffer.key),
             _limits(settings),
@@ -98,29 +96,10 @@ def make_followers(
     ]
 
 
-def spool_paths(settings: Settings, store: Sink) -> list[Path]:
-    """Return the possible paths of the spool; the first that no other collector holds is used."""
-    if settings.spool.path is not None:
-        return [Path(settings.spool.path).expanduser().absolute()]
-    if store.file is not None:
-        return [store.file.with_name(f"{store.file.name}-spool")]
-    mark = _mark(store)
-    names = [f"collector-{mark}-spool", *(f"collector-{mark}-spool-{n}" for n in range(2, SPOOLS + 1))]
-    return _existing_first(Path(name).absolute() for name in names)
-
-
-def follower_spool_paths(beside: Sequence[Path], sink: Sink) -> list[Path]:
-    """Return the possible paths of a follower's spool, beside the store's."""
-    return _existing_first(path.with_name(f"{path.name}-follower-{_mark(sink)}") for path in beside)
-
-
-def _existing_first(paths: Iterable[Path]) -> list[Path]:
-    return sorted(paths, key=lambda one: not one.exists())  # what one of them holds is to be brought in
-
-
-def _mark(sink: Sink) -> str:
-    address = sink.name.replace(":***@", "@")  # whether there is a password or not
-    return hashlib.sha256(address.encode()).hexdigest()[:8]
+def spools_of(settings: Settings, store: Store[object]) -> SpoolFiles:
+    """Build the spool of the store, not opened: what it writes, and what others left."""
+    places = places_of(settings.spool.path, store)
+    return SpoolFiles(places, max_bytes=settings.spool.max_bytes, owner=owner_of(store, store))
 
 
 def _limits(settings: Settings) -> Limits:

@@ -7,7 +7,6 @@ from collector.face import face
 if TYPE_CHECKING:
     from collector.book.bridged import (
         AWAITED,
-        BEHIND,
         EDGE,
         MET,
         STALE_SNAPSHOT,

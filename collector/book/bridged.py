@@ -34,7 +34,6 @@ UNLIMITED = inf
 
 AWAITED = Outcome(Did.AWAITED)
 NOT_KEPT = Outcome(Did.AWAITED, "another waits")
-BEHIND = Outcome(Did.CONTINUED, "behind")  # the stream has yet to reach the snapshot that waits for it
 MET = Outcome(Did.CONTINUED, "met")  # it stands there, and both agree: the book sees as far as the snapshot
 
 
@@ -206,7 +205,7 @@ class BridgedBook(VerifiedBook):
         """
         book, reached = awaited.book, delta.sequence
         if reached is None or reached < awaited.sequence:
-            return BEHIND
+            return CONTINUED
         self._awaited = None
         if reached > awaited.sequence:
             if self._bridge(awaited.sequence, delta) is not Verdict.CONTINUES:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collector.settings import ExchangeSettings, Loaded
+    from collector.settings import ExchangeSettings, Loaded, Settings
 
 MOST_NAMES = 4
 TO_CHANGE = (
@@ -33,6 +33,22 @@ def log_notes(loaded: "Loaded") -> None:
         structlog.get_logger().warning("variable.without_effect", reason=text)
 
 
+def log_room(settings: "Settings") -> None:
+    """Log how long the disk lasts at the planned rate."""
+    import structlog  # noqa: PLC0415
+
+    from collector.cli.planning import expected_lines, make_plan  # noqa: PLC0415
+    from collector.errors import UserError  # noqa: PLC0415
+
+    try:
+        plan = make_plan(settings, expected_lines(settings))
+    except (UserError, OSError):  # the start says why
+        return
+    if plan.days_until_full is not None:
+        days = round(plan.days_until_full, 1)
+        structlog.get_logger().info("disk.room", free_bytes=plan.free_bytes, days_at_the_planned_rate=days)
+
+
 def first_line(loaded: "Loaded") -> str:
     """Return what is collected into where and, for the defaults, how to change it."""
     settings, notes = loaded.settings, loaded.notes
@@ -51,6 +67,16 @@ def default_setup(loaded: "Loaded") -> str:
     names = "; ".join(f"{name} {_some(one.symbols)}" for name, one in loaded.settings.exchanges.items())
     why = f" ({loaded.notes.why})" if loaded.notes.why else ""
     return f"nothing is configured: this is of the default set-up, {names}{why}"
+
+
+def levels_note(settings: "Settings") -> str:
+    """Return words for more levels than tables keep; nothing where there are none."""
+    from collector.database import STORED_LEVELS  # noqa: PLC0415
+
+    levels = settings.storage.levels
+    if levels <= STORED_LEVELS:
+        return ""
+    return f"storage.levels is {levels}: callbacks see so many, tables keep {STORED_LEVELS}"
 
 
 def _what(settings: "ExchangeSettings") -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from collector.cli.commands.archive import archive
+from collector.cli.commands.backup import backup
 from collector.cli.commands.bench import bench
 from collector.cli.commands.collect import collect
 from collector.cli.commands.config import config
@@ -52,6 +53,7 @@ for command in (
     export,
     plot,
     archive,
+    backup,
     version,
     bench,
 ):

@@ -58,6 +58,9 @@ ConfiguredDatabase = Annotated[
 DatabaseUrl = Annotated[str, typer.Option("--db", help="A path of an SQLite file, or an SQLAlchemy URL.")]
 TableName = Annotated[str, typer.Option("--table", help="The name of the table of book rows.")]
 Seconds = Annotated[float | None, typer.Option("--seconds", min=0.1, help="Stop by itself after this long.")]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="End with exit code 75 where the database is away, locked or full.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 Plain = Annotated[
     bool, typer.Option("--plain", help="Log lines in place of the live table, on a terminal as well.")

@@ -7,6 +7,7 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collector.database import LogReader
     from collector.writer import FollowerState
 
 
@@ -83,6 +84,14 @@ def size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:,.3g} TB"
+
+
+def reader_text(reader: "LogReader") -> str:
+    """Describe who holds the log of an SQLite file."""
+    return (
+        f"process {reader.pid} ({reader.command}) has read in one transaction for at least "
+        f"{reader.for_s:g} s: the log cannot be emptied meanwhile, and has {size(reader.log_bytes)}"
+    )
 
 
 def can_print(text: str) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from collector.app import SignalSafeEvent
 from collector.cli.plain import follower_text
 from collector.cli.service import ServiceManager
+from collector.cli.start import EXIT_CODES, Outcome, Start
 from collector.events import UNKNOWN
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def print_report(report: "Report") -> None:
         print(f"{report.waiting:,} rows wait in the spool {report.spool}: the next start writes them")
     for follower in report.followers:
         print(f"follower {follower_text(follower)}")
+    for note in report.notes:
+        print(f"note: {note}")
     for problem in report.problems:
         print(f"problem: {problem}")
 
@@ -110,7 +113,12 @@ class Face(Protocol):
 
 
 def run_in_foreground(
-    collector: "Collector", seconds: float | None, *, screen: "Screen | None" = None
+    collector: "Collector",
+    seconds: float | None,
+    *,
+    screen: "Screen | None" = None,
+    waits: bool = False,  # for a database that is away
+    log_is_elsewhere: bool = False,  # so that the terminal has to be told by itself
 ) -> int:
     """Collect until a signal, the end of the time, or a failure; then account. Returns the exit code."""
     manager = ServiceManager()
@@ -119,9 +127,13 @@ def run_in_foreground(
     deadline_s = collector.deadline_s
     with _stopped_by_signals(collector, screen):
         try:
-            collector.start()
+            until_s = None if seconds is None else time.monotonic() + seconds
+            start = Start(collector, manager, log_is_elsewhere=log_is_elsewhere)
+            outcome = start.wait(until_s) if waits else start.once()
+            if outcome is not Outcome.STARTED:
+                return EXIT_CODES[outcome]
             try:
-                _show_until_it_ends(collector, seconds, faces)
+                _show_until_it_ends(collector, until_s, faces)
             finally:
                 for face in faces:
                     face.stopping(deadline_s)
@@ -143,8 +155,7 @@ def screen_for(logging: "LogOptions", *, wanted: bool) -> "Screen | None":
     return next((Screen(stream) for stream in (sys.stdout, sys.stderr) if is_terminal(stream)), None)
 
 
-def _show_until_it_ends(collector: "Collector", seconds: float | None, faces: Sequence[Face]) -> None:
-    until_s = None if seconds is None else time.monotonic() + seconds
+def _show_until_it_ends(collector: "Collector", until_s: float | None, faces: Sequence[Face]) -> None:
     due_s = dict.fromkeys(range(len(faces)), time.monotonic())
     while True:
         nexts_s = [*due_s.values(), *([until_s] if until_s is not None else [])]

@@ -41,6 +41,13 @@ class ServiceManager:
             lines.append("WATCHDOG=1")
         self._send(*lines)
 
+    def waiting(self, for_what: str) -> None:
+        """Send that it waits: that is no reason to be restarted, so ready and alive are said as well."""
+        if not self._is_ready:
+            self._is_ready = True
+            self._send("READY=1", f"STATUS=waiting for {for_what}")
+        self._send("WATCHDOG=1")
+
     def stopping(self, deadline_s: float) -> None:
         """Notify that the collector is stopping, and how long that may take."""
         self._send("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={int(deadline_s * MICROSECONDS)}")

@@ -5,9 +5,13 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
+    from collector.database.advisory_locks import lock_key, session_key, sessions_with_a_lock
+    from collector.database.backup import Backup, back_up
+    from collector.database.bookkeeping_tables import DAMAGED, GIVEN_UP, POISON
     from collector.database.engine import Driver, make_engine
-    from collector.database.faults import sink_error
-    from collector.database.file_lock import WriterLock
+    from collector.database.faults import opening_error, sink_error
+    from collector.database.file_lock import WriterLock, file_holder
+    from collector.database.held_log import LogReader, log_bytes, log_readers
     from collector.database.identifiers import check_table_name
     from collector.database.interrupt import break_off
     from collector.database.market_tables import BAR, LEVEL_COLUMNS, STORED_LEVELS
@@ -20,8 +24,9 @@ if TYPE_CHECKING:
         drop_table_if_empty,
         serves,
     )
+    from collector.database.moved_file import MovedFile, complete_moved_file
     from collector.database.sqlite_file import SqliteFile, sqlite_library, sqlite_version, use_newest_sqlite
     from collector.database.tables import DEFAULT_TABLE_NAME, HOT_COLUMNS, Tables, make_tables
-    from collector.database.url import database_url, shown, sqlite_path, without_password
+    from collector.database.url import address_of, database_url, shown, sqlite_path, without_password
 else:
     __getattr__, __dir__ = face(__name__, __file__)

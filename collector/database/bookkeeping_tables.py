@@ -5,6 +5,20 @@ import sqlalchemy as sa
 from collector.database.market_tables import INTEGER, MOMENT, TEXT
 
 ARCHIVE_KEY = ("table_name", "kind", "exchange", "symbol", "date", "last_id")  # no two files hold one row
+# Why rows were given up: their reason in accounting, and the end of their segment, which shows the hole.
+DAMAGED = "damaged"  # they could not be read back from the spool
+POISON = "poison"  # the database refuses them for their content
+GIVEN_UP = frozenset({DAMAGED, POISON})
+
+
+def database(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of what the database says of itself."""
+    return sa.Table(
+        "collector_database",
+        metadata,
+        sa.Column("name", TEXT, primary_key=True),
+        sa.Column("value", TEXT, nullable=False),
+    )
 
 
 def sessions(metadata: sa.MetaData) -> sa.Table:

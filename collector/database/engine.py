@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Driver: TypeAlias = "psycopg.Connection[tuple[object, ...]]"
 SYNCHRONOUS: Final = ("OFF", "NORMAL", "FULL", "EXTRA")
 
-_CONNECT_TIMEOUT_S = 10
+_CONNECT_TIMEOUT_S = 10  # at most; the driver takes 2 for anything less
 _KEEPALIVE_S = {"keepalives_idle": 30, "keepalives_interval": 10}
 _JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024
 _CACHED_STATEMENTS = 16  # a prepared statement of 1,000 rows holds about 2 MB
@@ -68,7 +68,7 @@ def make_engine(
 def _server_engine(url: sa.URL, *, read_only: bool, call_timeout_s: float | None) -> sa.Engine:
     patience_s = call_timeout_s or _KEEPALIVE_S["keepalives_idle"]
     connect_args = {
-        "connect_timeout": _CONNECT_TIMEOUT_S,
+        "connect_timeout": min(_CONNECT_TIMEOUT_S, max(2, int(patience_s))),
         "keepalives": 1,
         **_KEEPALIVE_S,
         "keepalives_count": 3,

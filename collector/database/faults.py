@@ -5,11 +5,12 @@ is kept until the database is. Content: no waiting mends it; the rows that are t
 aside, as they came. What no table knows counts as state, so that nothing good is ever set aside.
 """
 
+import errno
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
-from collector.errors import SinkError
+from collector.errors import DatabaseAway, SinkError, UserError
 
 # Every primary result code of SQLite that is an error (https://www.sqlite.org/rescode.html).
 SQLITE_CONTENT: Final = {
@@ -100,6 +101,8 @@ DRIVER_CONTENT: Final = {
     "psycopg": ("DataError", "IntegrityError", "ProgrammingError"),
 }
 
+_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE}
+
 # Refused by us or by Python while binding: int beyond 64 bits, lone surrogate, ragged or unknown columns.
 PYTHON_CONTENT: Final = (OverflowError, UnicodeError, TypeError, ValueError, LookupError)
 
@@ -113,6 +116,40 @@ def sink_error(error: Exception, database: str) -> SinkError:
     transient = is_cut or not _is_about_content(cause)
     advice = "the batch is kept for another try" if transient else "the batch will not do as it is"
     return SinkError(f"{database}: {_named(cause)}; {advice}", transient=transient)
+
+
+# While a database is opened: states that pass, and of a server's classes those that do.
+_SQLITE_PASSING: Final = {5, 6, 9, 10, 13, 15}  # busy, locked, interrupted, I/O, full, lock protocol
+_SQLSTATE_PASSING: Final = ("08", "40", "53", "55", "57", "58")
+# A refused login has no code: libpq gives only the server's words.
+_REFUSED_LOGIN: Final = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "no password supplied",
+)
+
+
+def may_come_back(error: BaseException) -> bool:
+    """Return whether a database that could not be opened may be there later, with the same settings."""
+    cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
+    if isinstance(cause, SinkError):
+        return cause.transient
+    if isinstance(cause, OSError):
+        return cause.errno in _NO_ROOM
+    sqlite_code: int | None = getattr(cause, "sqlite_errorcode", None)
+    if sqlite_code is not None:
+        return sqlite_code & 0xFF in _SQLITE_PASSING
+    sqlstate: str | None = getattr(cause, "sqlstate", None)
+    if sqlstate is not None:
+        return sqlstate[:2] in _SQLSTATE_PASSING
+    is_servers = type(cause).__module__.partition(".")[0] == "psycopg"
+    return is_servers and not any(words in str(cause) for words in _REFUSED_LOGIN)
+
+
+def opening_error(error: BaseException, text: str) -> UserError:
+    """Return the error for a database that could not be opened: DatabaseAway where waiting may help."""
+    return DatabaseAway(text) if may_come_back(error) else UserError(text)
 
 
 def _is_about_content(error: BaseException) -> bool:

@@ -10,12 +10,16 @@ import json
 import os
 import socket
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from collector.errors import DatabaseInUse, UserError
+from collector.database.faults import opening_error
+from collector.errors import DatabaseInUse
+
+_LOOKED_AT_S = 0.1  # at most, by a reader that asks whether anybody writes
 
 
 class WriterLock:
@@ -34,11 +38,10 @@ class WriterLock:
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise UserError(
-                f"cannot make the lock file {self.path}: {error.strerror}; the folder must be writable"
-            ) from error
+            text = f"cannot make the lock file {self.path}: {error.strerror}; the folder must be writable"
+            raise opening_error(error, text) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
             self._write_holder(descriptor)
         except BlockingIOError:
             holder = _describe(os.pread(descriptor, 4096, 0))
@@ -49,7 +52,7 @@ class WriterLock:
             ) from None
         except OSError as error:
             os.close(descriptor)
-            raise UserError(f"cannot lock {self.path}: {error.strerror}") from error
+            raise opening_error(error, f"cannot lock {self.path}: {error.strerror}") from error
         self._descriptor = descriptor
 
     def release(self) -> None:
@@ -78,6 +81,35 @@ class WriterLock:
         }
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+
+
+def file_holder(database: Path) -> str | None:
+    """Return who writes an SQLite file; None if nobody does. Neither makes a lock file nor keeps a lock."""
+    try:
+        descriptor = os.open(WriterLock(database).path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _describe(os.pread(descriptor, 4096, 0))
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock; let who only looks at it finish. Raises BlockingIOError if a collector has it."""
+    until_s = time.monotonic() + _LOOKED_AT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until_s:
+                raise
+            time.sleep(_LOOKED_AT_S / 10)
+        else:
+            return
 
 
 def _describe(content: bytes) -> str:

@@ -21,6 +21,8 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 from structlog import get_logger
 
+from collector.database.big_indexes import build_big_indexes
+from collector.database.faults import opening_error
 from collector.database.file_lock import WriterLock
 from collector.database.migration_steps import VERSION_TABLE, create_or_complete, serves
 from collector.database.table_check import check_table
@@ -57,6 +59,8 @@ def bring_to_head(engine: sa.Engine, table_name: str, *, allow: bool) -> bool:
     does it, unless `allow`.
     """
     wanted = make_tables(table_name)
+    if allow or engine.dialect.name == "sqlite":
+        _prepare_big_table(engine, wanted)
     with _exclusively(engine) as connection:
         before = _known_position(connection)
         _check_all(connection, wanted)
@@ -75,10 +79,24 @@ def bring_to_head(engine: sa.Engine, table_name: str, *, allow: bool) -> bool:
 
 def upgrade(engine: sa.Engine, table_name: str, revision: str = "head") -> None:
     """Run the migrations up to the revision. No collector may be writing an SQLite file meanwhile."""
+    with _no_writer(engine):
+        _prepare_big_table(engine, make_tables(table_name))
     with _no_writer(engine), _exclusively(engine) as connection:
         _known_position(connection)
         _check_all(connection, make_tables(table_name))
         _change(connection, table_name, revision)
+
+
+def _prepare_big_table(engine: sa.Engine, wanted: Tables) -> None:
+    """Build the missing indexes of a big table outside the one transaction, once it is known to fit."""
+    try:
+        with _one_migration, engine.connect() as connection:
+            _known_position(connection)
+            _check_all(connection, wanted)
+        build_big_indexes(engine, wanted.hot)
+    except DBAPIError as error:
+        text = f"the database {shown(engine.url)} cannot be migrated: {error.orig}; nothing was changed"
+        raise opening_error(error, text) from error
 
 
 def downgrade(engine: sa.Engine, table_name: str, revision: str) -> None:
@@ -109,9 +127,8 @@ def _exclusively(engine: sa.Engine) -> Iterator[sa.Connection]:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
             yield connection
     except DBAPIError as error:
-        raise UserError(
-            f"the database {shown(engine.url)} cannot be migrated: {error.orig}; nothing was changed"
-        ) from error
+        text = f"the database {shown(engine.url)} cannot be migrated: {error.orig}; nothing was changed"
+        raise opening_error(error, text) from error
     except CommandError as error:
         raise UserError(f"{error}; nothing was changed") from error
 

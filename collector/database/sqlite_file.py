@@ -65,14 +65,24 @@ class SqliteFile:
         """Return whether the path still leads to the file that was opened."""
         return self._file is not None and _identity(self.path) == self._file
 
-    def set_stale_log_aside(self) -> None:
-        """Rename the log of the former file, if it is still there and the file is not."""
+    @property
+    def identity(self) -> Identity | None:
+        """Return device and inode of the file that was opened."""
+        return self._file
+
+    def set_stale_log_aside(self) -> Path | None:
+        """Rename the log of the former file, if it is still there and the file is not; an empty one goes."""
         if self.is_the_same() or self._log is None or _identity(self._log_path) != self._log:
-            return
+            return None
+        if not self._log_path.stat().st_size:
+            self._log_path.unlink()
+            Path(f"{self.path}-shm").unlink(missing_ok=True)
+            return None
         aside = self._log_path.with_name(f"{self._log_path.name}.stale-{time.time_ns()}")
         self._log_path.rename(aside)
         Path(f"{self.path}-shm").unlink(missing_ok=True)  # only an index of that log
         log.warning("database.stale_log_set_aside", path=str(aside))
+        return aside
 
 
 def _identity(path: Path) -> Identity | None:

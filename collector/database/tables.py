@@ -35,6 +35,7 @@ class Tables:
     rejected: sa.Table
     events: sa.Table
     archive: sa.Table
+    database: sa.Table
 
 
 @cache
@@ -54,6 +55,7 @@ def make_tables(table_name: str) -> Tables:
         rejected=bookkeeping_tables.rejected(metadata),
         events=bookkeeping_tables.events(metadata),
         archive=bookkeeping_tables.archive(metadata),
+        database=bookkeeping_tables.database(metadata),
     )
 
 

@@ -1,5 +1,6 @@
 """Read the address of a database: a path of an SQLite file, or an SQLAlchemy URL."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from collector.errors import MissingExtra, UserError
 
 _EXPECTED = "expected a path of an SQLite file or postgresql://user:password@host/database"
 _SQLITE = ("sqlite", "sqlite+pysqlite")
+_PORT = 5432
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
@@ -36,6 +38,15 @@ def shown(url: sa.URL) -> str:
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return url.render_as_string(hide_password=True)
+
+
+def address_of(url: sa.URL) -> str:
+    """Return where the database is, the same however the URL is spelt: no user, no password, no options."""
+    path = sqlite_path(url)
+    if path is not None:
+        return os.path.realpath(path)
+    host, port = url.host or url.query.get("host"), url.port or url.query.get("port")
+    return f"{str(host or 'localhost').lower()}:{port or _PORT}/{url.database or url.username or ''}"
 
 
 def without_password(url: sa.URL) -> sa.URL:

@@ -57,7 +57,8 @@ _EVENTS = """
 ## Events for hftbacktest
 
 Local time is that of receipt, put forward by the shift (ms) where the exchange's clock was ahead, so that
-nothing arrives before it happened. `untimed` events had no time of the exchange: that of receipt stands
+nothing arrives before it happened. `untimed` events had no time of the exchange, or one that is
+ahead of nearly all others by a second: that of receipt stands
 there. `raised` ones of the book had one before their predecessor's, which they were given. `split` ones stand
 twice, for the exchange and for the bot, for these saw them in another order.
 
@@ -108,8 +109,8 @@ def _coverage(segments: pd.DataFrame) -> list[str]:
     lines = []
     for (exchange, symbol, channel), own in segments.groupby(["exchange", "symbol", "channel"]):
         begin, end = int(own["start_ns"].min()), int(own["alive_until_ns"].max())
-        covered_s = int((own["alive_until_ns"] - own["start_ns"]).sum()) / 1e9
-        missing = len(holes(own))
+        missing = holes(own)
+        covered_s = (end - begin - int((missing["until_ns"] - missing["from_ns"]).sum())) / 1e9
         names = f"{exchange} | {symbol} | {channel}"
-        lines.append(f"| {names} | {shown(begin)} | {shown(end)} | {covered_s:,.3f} s | {missing} |")
+        lines.append(f"| {names} | {shown(begin)} | {shown(end)} | {covered_s:,.3f} s | {len(missing)} |")
     return lines

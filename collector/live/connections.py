@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from collector.clock import Clock
-from collector.events import EventBus, StreamKey
+from collector.events import EventBus, PotentialHalt, StreamKey
 from collector.exchanges import MarketKind, WebsocketLimits, exchange_of, kind_of, websocket
 from collector.live.connection import Connection, Parts
 from collector.live.context import Address, ConnectionContext
@@ -30,8 +30,11 @@ from collector.network import (
     Source,
     Turnstile,
     at_most,
+    mistake_in_words,
 )
 from collector.streams import Router, Stream, UnknownFrames
+
+RESTART_S = 1.0  # after a fault that ended a connection
 
 Topics = Iterable[tuple[str, StreamKey]]  # what is subscribed, and the stream that it is for
 
@@ -85,7 +88,7 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
         requests,
         router,
         shared.snapshots,
-        PutOffStreams(context, PutOff(pace.backoff, pace.max_reconnect_attempts)),
+        PutOffStreams(context, PutOff(pace.backoff, pace.refused_wait_s, pace.max_reconnect_attempts)),
     )
 
     async def beat() -> bool:
@@ -239,9 +242,16 @@ class Connections:
                 task.add_done_callback(partial(self._ran, connection))
 
     def _ran(self, connection: Connection, task: asyncio.Task[None]) -> None:
-        """Let go of a connection that ended; one that broke is kept until `ended` has taken its error."""
-        if not task.cancelled() and task.exception() is None:
-            del self._running[connection]
+        """Let go of a connection that ended; report at once a fault that ended it, and start it again."""
+        del self._running[connection]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            source, now_ns = self._context.source, self._context.clock.now_ns()
+            words = f"{connection.address.name}: {mistake_in_words(error)}"
+            self._context.events.publish(PotentialHalt(source.exchange, "internal_error", words, now_ns))
+            if not connection.stopping:
+                connection.subscriptions.lose_all("disconnect", words)
+                asyncio.get_running_loop().call_later(RESTART_S, self.start)
 
     def retire(self, connection: Connection) -> None:
         """Stop a connection whose streams are collected elsewhere, or no longer."""

@@ -10,7 +10,6 @@ from collector.retry import Backoff
 from collector.streams import Stream
 
 MOST_UNKNOWN_TRIES = 5  # at the pace of a backoff, after words that nobody knows
-SLOW_RETRY_S = 600.0
 
 
 @dataclass(slots=True)
@@ -22,8 +21,9 @@ class _Topic:
 class PutOff:
     """The topics of one connection that were refused and are asked for again later."""
 
-    def __init__(self, backoff: Backoff, alarm_after: int) -> None:
+    def __init__(self, backoff: Backoff, slow_wait_s: float, alarm_after: int) -> None:
         self._backoff = backoff
+        self._slow_wait_s = slow_wait_s
         self._alarm_after = alarm_after
         self._topics: dict[str, _Topic] = {}
 
@@ -32,7 +32,7 @@ class PutOff:
         refused = [self._topics.setdefault(name, _Topic()) for name in topics]
         before = max(one.tries for one in refused)
         is_slow = meaning is Meaning.UNKNOWN and before >= MOST_UNKNOWN_TRIES
-        wait_s = SLOW_RETRY_S if is_slow else self._backoff.wait_s(before)
+        wait_s = self._slow_wait_s if is_slow else self._backoff.wait_s(before)
         for one in refused:
             one.tries = before + 1
             one.due_s = now_s + wait_s

@@ -4,7 +4,7 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -64,12 +64,22 @@ class _Masking:
             for name, value in event.items()
         }
 
+    def _masked_text(self, text: str) -> str:
+        return without(mask_url(text) if "://" in text else text, self._secrets)
+
     def _masked(self, value: Any) -> Any:
+        if value is None or isinstance(value, bool | int | float):
+            return value
         if isinstance(value, str):
-            return without(mask_url(value) if "://" in value else value, self._secrets)
-        if isinstance(value, list | tuple):
+            return self._masked_text(value)
+        if isinstance(value, Mapping):
+            return {
+                self._masked_text(str(name)): MASK if names_a_secret(name) else self._masked(one)
+                for name, one in value.items()
+            }
+        if isinstance(value, list | tuple | set | frozenset):
             return [self._masked(one) for one in value]
-        return value
+        return self._masked_text(repr(value))  # an exception, or anything else that would be printed as it is
 
 
 def _for_people(*, colours: bool) -> Processor:

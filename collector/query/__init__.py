@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collector.query.chart import plot
     from collector.query.covered import coverage, gaps, holes
     from collector.query.database import Database, extra, has_table, located, needed, reading
-    from collector.query.identity import nothing_yet, sessions, status
+    from collector.query.identity import database_identity, nothing_yet, sessions, status
     from collector.query.instants import DAY_NS, Span, shown
     from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
     from collector.query.missing_streams import missing
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         merged,
         picked,
     )
+    from collector.query.session_state import SessionState, sessions_now
     from collector.query.stored_symbols import symbols
     from collector.query.tail import Tail, Wanted
     from collector.query.training import book_tensor, labels, windows

@@ -4,18 +4,25 @@ import numpy as np
 import sqlalchemy as sa
 
 from collector.database import Tables
+from collector.events import OHLCV
 from collector.query.database import has_table, needed, reading
 from collector.query.frames import Frame, Rows
 from collector.query.instants import Integers, Span
+from collector.query.overlaps import overlapping, refuse
 from collector.query.request import LoadedTable, Request
 from collector.query.rows import Chunk, Series, Source, find_stream, joined, picked
 
 NUMBERS = ("open_time", "open", "high", "low", "close", "volume", "vwap", "count", "exchange_timestamp")
 FLAGS = ("confirmed", "corrected")  # 1 or 0
 BARS = LoadedTable(
-    lambda tables: tables.ohlcv, NUMBERS, NUMBERS, ("received_at", "exchange_timestamp", "open_time")
+    lambda tables: tables.ohlcv,
+    NUMBERS,
+    NUMBERS,
+    lambda channel: channel.family == OHLCV,
+    ("received_at", "exchange_timestamp", "open_time"),
 )
 _MS_NS = 1_000_000
+_HINT = 'index="open_time" does not ask when bars were known, or choose a span without both'
 
 
 def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> Frame:
@@ -27,6 +34,9 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
         source = _all_versions(connection, tables)
         stream = find_stream(connection, source, rows.symbol, rows.exchange, receipt, rows.alike)
         interval = () if "interval" in stream.constants else ("interval",)
+        if index == "received_at" or as_of_ns is not None:
+            keys = Series(stream, ("received_at_ns", "segment_id"))
+            refuse(overlapping(connection, tables, keys, rows), stream.symbol, _HINT)
         series = Series(stream, ("received_at_ns", "segment_id", "id", *FLAGS, *interval, *NUMBERS))
         bars = joined(list(series.read(connection, receipt)), series.kinds)
     bars = picked(bars, _latest(bars))

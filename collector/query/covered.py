@@ -1,6 +1,7 @@
 """Read which intervals of a stream are covered, and where its holes are."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
@@ -44,14 +45,27 @@ def gaps(
 
 
 def holes(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the holes between the segments of each stream."""
+    """Return the holes between the segments of each stream: where none of them covers, in order of time.
+
+    A segment that is open ends in no hole before one of its own session: that one was dated by a clock
+    which was set back since.
+    """
     stream = ["exchange", "symbol", "channel"]
-    starts = found["start_ns"].astype("Int64")  # a float could not hold the nanoseconds
-    following = starts.groupby([found[name] for name in stream]).shift(-1)
-    between = found[following.notna()][[*stream, "alive_until_ns", "end_cause", "detail"]]
-    between = between.rename(columns={"alive_until_ns": "from_ns", "end_cause": "cause"})
-    between.insert(4, "until_ns", following.dropna().astype("int64"))
-    return between[between["until_ns"] > between["from_ns"]].reset_index(drop=True)
+    between: dict[str, list[object]] = {
+        name: [] for name in (*stream, "from_ns", "until_ns", "cause", "detail")
+    }
+    for key, own in found.groupby(stream, sort=False):
+        last: Any = None  # the segment that reaches furthest
+        rows: Any = own.itertuples(index=False)
+        for row in rows:
+            is_hole = last is not None and row.start_ns > last.alive_until_ns
+            if is_hole and (pd.notna(last.end_cause) or row.session_id != last.session_id):
+                hole = (*key, last.alive_until_ns, row.start_ns, last.end_cause, last.detail)
+                for name, value in zip(between, hole, strict=True):
+                    between[name].append(value)
+            if last is None or row.alive_until_ns >= last.alive_until_ns:
+                last = row
+    return pd.DataFrame(between).astype({"from_ns": "int64", "until_ns": "int64"})
 
 
 def segments(connection: sa.Connection, tables: Tables, selection: Selection) -> pd.DataFrame:

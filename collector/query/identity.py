@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.database import DEFAULT_TABLE_NAME
-from collector.query.database import Database, reading
+from collector.query.database import Database, has_table, reading
 
 SUMMED = ("received", "written", "merged", "sampled_out", "rejected", "dropped")
 
@@ -60,6 +60,16 @@ def sessions(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> lis
             .order_by(tables.sessions.c.started_ns.desc())
         )
         return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def database_identity(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> str:
+    """Return what tells the database from every other; empty where no collector has given it one yet."""
+    with reading(database, table_name) as (connection, tables):
+        if not has_table(connection, tables.database):
+            return ""
+        told = tables.database.c
+        found = connection.execute(sa.select(told.value).where(told.name == "identity")).scalar()
+        return str(found or "")
 
 
 def nothing_yet(key: tuple[str, ...]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Parse and write instants, durations and spans."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +10,12 @@ import pandas as pd
 from collector.errors import QueryError
 
 Integers = npt.NDArray[np.int64]
-Instant = str | pd.Timestamp | int | None
+Instant = str | pd.Timestamp | int | float | None
 
 TEXT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 DAY_NS = 86_400_000_000_000
+_YEAR_2000_S = 946_684_800
+_COUNTED = (("microseconds", 1e6), ("milliseconds", 1e3), ("seconds", 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,24 @@ def index_of(at_ns: Integers, name: str = "received_at") -> pd.DatetimeIndex:
     return pd.DatetimeIndex(at_ns.astype("datetime64[ns]"), tz="UTC", name=name)
 
 
+def _number_ns(name: str, number: "int | float | np.integer[Any]") -> int:
+    """Return a number of nanoseconds; raise QueryError for one that counts something longer."""
+    value = float(number)
+    if value >= _YEAR_2000_S * 1e9:
+        return int(number)
+    units = [unit for unit, per_second in _COUNTED if value >= _YEAR_2000_S * per_second]
+    guess = f"it looks like {units[0]} since 1970" if units else "that is before the year 2000"
+    raise QueryError(
+        f"{name} is {number!r}; expected nanoseconds since 1970, and {guess}; "
+        "an instant may be written as text as well: 2026-01-31T12:00Z"
+    )
+
+
 def _ns(name: str, instant: Instant) -> int | None:
-    if instant is None or isinstance(instant, int):
-        return instant
+    if instant is None:
+        return None
+    if isinstance(instant, int | float | np.integer):
+        return _number_ns(name, instant)
     try:
         moment = pd.Timestamp(instant)
     except ValueError:

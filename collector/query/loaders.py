@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from collector.database import DEFAULT_TABLE_NAME, HOT_COLUMNS, LEVEL_COLUMNS, make_tables
+from collector.events import TRADE, Channel
 from collector.query.bars import BARS, load_bars
 from collector.query.database import Database
 from collector.query.frames import Frame, Output
@@ -22,9 +23,16 @@ _LEVELS_COLUMNS = tuple(column.name for column in make_tables(DEFAULT_TABLE_NAME
 _TRADES_COLUMNS = tuple(column.name for column in make_tables(DEFAULT_TABLE_NAME).trades.columns)
 _TRADE = ("trade_id", "price", "size", "side", "marked", "exchange_timestamp")
 
-FEATURES = LoadedTable(lambda tables: tables.hot, HOT_COLUMNS, DEFAULT_COLUMNS)
-LEVELS = LoadedTable(lambda tables: tables.levels, _LEVELS_COLUMNS, LEVEL_COLUMNS)
-TRADES = LoadedTable(lambda tables: tables.trades, _TRADES_COLUMNS, _TRADE)
+
+def _is_book(channel: Channel) -> bool:
+    return channel.is_book
+
+
+FEATURES = LoadedTable(lambda tables: tables.hot, HOT_COLUMNS, DEFAULT_COLUMNS, _is_book)
+LEVELS = LoadedTable(lambda tables: tables.levels, _LEVELS_COLUMNS, LEVEL_COLUMNS, _is_book)
+TRADES = LoadedTable(
+    lambda tables: tables.trades, _TRADES_COLUMNS, _TRADE, lambda channel: channel.family == TRADE
+)
 
 
 def load_features(

@@ -12,6 +12,7 @@ from collector.query.database import needed, reading
 from collector.query.frames import Frame, Rows
 from collector.query.instants import Integers, Span
 from collector.query.on_gap import Flags, known_segment, shaped
+from collector.query.overlaps import apart, overlapping, refuse
 from collector.query.request import Request
 from collector.query.resample import Alive, States, resampled
 from collector.query.rows import (
@@ -33,28 +34,46 @@ _MS_NS = 1_000_000
 
 def load(request: Request) -> Frame:
     """Return the frame of a request; with on_gap="split" a list of frames."""
-    span, step_ns = request.rows.span, request.step_ns
     with reading(request.rows.database, request.rows.table_name) as (connection, tables):
-        series = _series(connection, tables, request)
-        if step_ns is None:
-            rows = _as_stored(series, joined(list(series.read(connection, span)), series.kinds), request)
-        else:
-            until = _alive(connection, tables, series).until
-            read, fetch = sparse(connection, tables, series, step_ns)
-            chunks = read.read(connection, request.read_span)
-            chunks = _with_state_before(read, connection, request, chunks)
-            rows = _at_instants(series, list(resampled(chunks, span, step_ns, until, fetch)), request)
-    frames = [piece.frame(request.output, request.order) for piece in rows.shaped(request, None)]
+        loaded = [_whole(connection, tables, *one) for one in _unmixed(connection, tables, request)]
+    pieces = [piece for rows in loaded for piece in rows.shaped(request, None)]
+    frames = [piece.frame(request.output, request.order) for piece in pieces]
     return frames if request.on_gap == "split" else frames[0]
 
 
 def iterate(request: Request) -> Iterator[Frame]:
     """Yield frames of consecutive pieces; no transaction is open while the caller works."""
+    with reading(request.rows.database, request.rows.table_name) as (connection, tables):
+        unmixed = list(_unmixed(connection, tables, request))
     before: int | None = None
-    for rows in _Pieces(request).rows():
-        for piece in rows.shaped(request, before):
-            yield piece.frame(request.output, request.order)
-        before = int(rows.rows.columns["segment"][-1])
+    for one, series in unmixed:
+        for rows in _Pieces(one, series).rows():
+            for piece in rows.shaped(request, before):
+                yield piece.frame(request.output, request.order)
+            before = int(rows.rows.columns["segment"][-1])
+
+
+def _unmixed(connection: sa.Connection, tables: Tables, request: Request) -> Iterator[tuple[Request, Series]]:
+    """Yield what to read one after the other; raise where a clock was set back, unless that may be split."""
+    series = _series(connection, tables, request)
+    pairs = overlapping(connection, tables, series, request.rows)
+    if not pairs:
+        yield request, series
+    elif request.on_gap != "split":
+        refuse(pairs, series.stream.symbol)
+    else:
+        for stream, span in apart(series.stream, request.rows.span, pairs):
+            yield request.within(span), series.of(stream)
+
+
+def _whole(connection: sa.Connection, tables: Tables, request: Request, series: Series) -> "_Loaded":
+    span, step_ns = request.rows.span, request.step_ns
+    if step_ns is None:
+        return _as_stored(series, joined(list(series.read(connection, span)), series.kinds), request)
+    until = _alive(connection, tables, series).until
+    read, fetch = sparse(connection, tables, series, step_ns)
+    chunks = _with_state_before(read, connection, request, read.read(connection, request.read_span))
+    return _at_instants(series, list(resampled(chunks, span, step_ns, until, fetch)), request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +91,11 @@ class _Loaded:
 class _Pieces:
     """Reads piece after piece, each in a transaction of its own."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, series: Series) -> None:
         self._request = request
+        self._series = series
         self._alive = Alive.of({})
         self._has_begun = False
-        with reading(request.rows.database, request.rows.table_name) as (connection, tables):
-            self._series = _series(connection, tables, request)
 
     def rows(self) -> Iterator[_Loaded]:
         """Yield the pieces."""
@@ -93,27 +111,28 @@ class _Pieces:
         return self._alive.until(segment_ids)  # of the newest piece: open segments live on
 
     def _chunks(self) -> Iterator[Chunk]:
-        """Yield the rows of the table in pieces, those of days that were moved to files a day at a time."""
-        for part in split_by_days(self._request.read_span, self._series.stream.parts):
-            yield from self._pieces(part)
+        """Yield the rows of the table in pieces, those of days that were moved to files a day at a time.
 
-    def _pieces(self, span: Span) -> Iterator[Chunk]:
-        rows, series = self._request.rows, self._series
+        Each piece sees in one transaction what was moved by then: a day may be while the caller works.
+        """
+        rows, span = self._request.rows, self._request.read_span
         position, is_over = span.start_ns, False
         while not is_over:
             with reading(rows.database, rows.table_name) as (connection, tables):
-                self._alive = _alive(connection, tables, series)
-                rest = Span(position, span.end_ns)
+                self._alive = _alive(connection, tables, self._series)
+                archive = Archive.read(connection, tables, needed(connection, rows.table.choose(tables)))
+                series = self._series.of(self._series.stream.with_files(archive))
+                rest = next(split_by_days(Span(position, span.end_ns), series.stream.parts))
                 if any(part.may_hold(rest) for part in series.stream.parts):
-                    chunks, following = list(series.read(connection, rest)), None
+                    chunks, following = list(series.read(connection, rest)), rest.end_ns
                 else:
-                    chunk, following = series.piece(connection, rest, PIECE_ROWS)
-                    chunks = [chunk]
+                    chunk, next_ns = series.piece(connection, rest, PIECE_ROWS)
+                    chunks, following = [chunk], rest.end_ns if next_ns is None else next_ns
                 if not self._has_begun:
                     chunks = list(_with_state_before(series, connection, self._request, iter(chunks)))
                     self._has_begun = True
             yield from (chunk for chunk in chunks if len(chunk["received_at_ns"]))
-            position, is_over = following, following is None
+            position, is_over = following, following == span.end_ns
 
 
 def _series(connection: sa.Connection, tables: Tables, request: Request) -> Series:

@@ -1,12 +1,13 @@
 """Check what a caller asks of a loader, before a database is opened."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.errors import QueryError
+from collector.events import Channel
 from collector.query.database import Database
 from collector.query.frames import Output, checked_output
 from collector.query.instants import Span, duration_ns
@@ -21,6 +22,7 @@ class LoadedTable:
     choose: Callable[[Tables], sa.Table]
     columns: tuple[str, ...]
     default_columns: tuple[str, ...]
+    holds: Callable[[Channel], bool]  # the rows of which channels
     indexes: tuple[str, ...] = ("received_at", "exchange_timestamp")
 
 
@@ -48,6 +50,10 @@ class Request:
     min_quality: float | None
     index: str
     output: Output
+
+    def within(self, span: Span) -> "Request":
+        """Return the same request for another span."""
+        return replace(self, rows=replace(self.rows, span=span))
 
     @property
     def order(self) -> tuple[str, ...]:

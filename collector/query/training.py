@@ -16,6 +16,10 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Horizon = str | int
+_BY_RECEIPT = (
+    "what lies between two rows cannot be told; expected the order of time, as by receipt "
+    '(index="received_at"); take frames from before and after a clock was set back one by one'
+)
 BASIS_POINTS = 10_000.0
 # DeepLOB's order (Zhang, Zohren, Roberts 2019): ask price, ask size, bid price, bid size, level by level.
 TENSOR_COLUMNS = tuple(
@@ -91,17 +95,25 @@ def stretches(frame: pd.DataFrame) -> tuple[Integers, Flags]:
     known = frame["segment"].notna().to_numpy(dtype=np.bool_)
     codes = pd.factorize(frame["segment"])[0]
     changes = np.r_[True, codes[1:] != codes[:-1]]
+    at_ns = instants(frame)
     spacing_ns = frame.attrs.get(SPACING)
     if spacing_ns is not None:
-        changes |= np.r_[False, np.diff(instants(frame)) != spacing_ns]
+        changes |= np.r_[False, np.diff(at_ns) != spacing_ns]
     return np.cumsum(changes).astype(np.int64), known
 
 
 def instants(frame: pd.DataFrame) -> Integers:
-    """Return the index in nanoseconds."""
-    if not isinstance(frame.index, pd.DatetimeIndex):
+    """Return the index in nanoseconds; raise QueryError for one that cannot say what came after what."""
+    index = frame.index
+    if not isinstance(index, pd.DatetimeIndex):
         raise QueryError("the frame is not indexed by time; expected one that a loader made")
-    return frame.index.as_unit("ns").asi8
+    if index.hasnans:
+        raise QueryError(f"the index lacks {np.count_nonzero(index.isna())} instants: {_BY_RECEIPT}")
+    if not index.is_monotonic_increasing:
+        at_ns = index.as_unit("ns").asi8
+        back = index[int(np.flatnonzero(np.diff(at_ns) < 0)[0]) + 1]
+        raise QueryError(f"the index goes back, at {back.isoformat()}: {_BY_RECEIPT}")
+    return index.as_unit("ns").asi8
 
 
 def _every(stretch: Integers, step: int) -> Flags:

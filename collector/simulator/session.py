@@ -62,10 +62,13 @@ class Session:
         self._out, self._in = Way(delay_s), Way(delay_s)
         self._socket = web.WebSocketResponse(autoping=False, autoclose=False, max_msg_size=1024 * 1024)
 
-    async def run(self) -> web.WebSocketResponse:
+    async def run(self) -> web.StreamResponse:
         """Serve the connection until either end closes it."""
-        # `Server` hands out requests of the base class; `prepare` asks for no more than that.
-        await self._socket.prepare(cast("web.Request", self._request))
+        try:
+            # `Server` hands out requests of the base class; `prepare` asks for no more than that.
+            await self._socket.prepare(cast("web.Request", self._request))
+        except ConnectionError:  # the client is gone already
+            return web.Response()
         self._context.open[self.connection.number] = self
         self._log("opened")
         self.connection.last_traffic_ns = time.monotonic_ns()

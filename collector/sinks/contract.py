@@ -1,6 +1,6 @@
 """Define what a sink is given, what it returns and what it must do."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
@@ -31,6 +31,10 @@ class SegmentState:
     The first batch of a segment that a database gets sets its `start_ns` and `first_sequence`. In later
     batches they are those of the batch's own first row, so that a database that lost the beginning of the
     segment claims no more than it holds.
+
+    A segment that ends for one of GIVEN_UP ends before what was lost. If `rows` is 0, its last row is in an
+    earlier batch, and so is how far it covers. Later batches may name it again: what they bring comes after
+    the hole and belongs to a segment of its own.
     """
 
     segment_id: int
@@ -118,6 +122,7 @@ class WriteSet:
     segments: tuple[SegmentState, ...] = ()
     accounting: tuple[AccountingState, ...] = ()
     by: str = ""  # the session that writes it, if not its own: it was left in the spool
+    is_after_loss: bool = False  # a batch of its session was lost before it, of which streams is not known
 
     @property
     def written_by(self) -> str:
@@ -136,7 +141,7 @@ class Receipt:
 
     repeated: bool = False  # a batch of this id was committed before; nothing is written again
     written_by: str = ""  # the session that committed it, if it was repeated
-    merged: Mapping[StreamKey, int] = field(default_factory=dict)  # rows found to be there already
+    merged: Mapping[StreamKey, int] = field(default_factory=dict)  # rows that were there before the batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +198,13 @@ class Store(Sink, Protocol[Handle_co]):
 
     `Handle_co` is what it gives maintenance to work with, such as a database connection.
     """
+
+    @property
+    def identity(self) -> str:
+        """Return what tells it from every other store, wherever it moves; empty until it was open once."""
+
+    def knows(self, sessions: Collection[str]) -> bool:
+        """Return whether one of these sessions, by id, has written here; it is open."""
 
     def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> int:
         """Record the session and reserve these streams for it; return how many they are.

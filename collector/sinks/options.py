@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from collector.bounds import Days, Flag, Rows, Seconds, Text
+from collector.bounds import Days, Flag, LedgerDays, Rows, Seconds, Text
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,6 @@ class UpkeepOptions:
 
     every_s: Seconds = 3600.0
     slice_rows: Rows = 2_000
-    batches_days: Days = 7.0
+    batches_days: LedgerDays = 7.0
     events_days: Days = 90.0
     rejected_days: Days = 30.0

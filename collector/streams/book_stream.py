@@ -6,7 +6,6 @@ from typing import ClassVar, Protocol
 
 from collector.book import (
     AWAITED,
-    BEHIND,
     CONTINUED,
     EDGE,
     MET,
@@ -31,10 +30,7 @@ from collector.streams.paired_book import PairedBook, Row
 from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Topic
 
 TEN_LEVELS = 10  # as many as features look at
-# How long a stream may take to come to where REST stood. What REST shows already may still be on its way to
-# a stream that says nothing; one that speaks may have a backlog, and loses nothing meanwhile.
-SILENT_PATIENCE_NS = 2_000_000_000
-PATIENCE_NS = 30_000_000_000
+PATIENCE_NS = 30_000_000_000  # for the stream to come to where REST stood: it may have a backlog
 
 
 class BookWitness(Protocol):
@@ -70,7 +66,7 @@ class BookStream(PairedBook):
     ) -> None:
         super().__init__(key, topic, outlet, book, standby=standby)
         self.repeats_when_quiet = False  # the exchange sends a book again that does not change
-        self.in_question = False  # silent for so long that a new snapshot was asked for, to compare
+        self.in_question = False  # silent for so long that it was subscribed anew, to compare
         self._asked_anew = False  # and no snapshot came since
         self._awaiting_since_ns = 0  # receipt of the snapshot that the stream has yet to reach
         self._levels_per_row = levels_per_row
@@ -138,12 +134,9 @@ class BookStream(PairedBook):
         if not (isinstance(book, BridgedBook) and book.awaits_the_stream):
             return
         waited_ns = now_ns - self._awaiting_since_ns
-        if waited_ns <= (SILENT_PATIENCE_NS if self.in_question else PATIENCE_NS):
-            return
-        detail = f"{waited_ns / 1e9:.1f} s after REST answered from further on, at {book.last_sequence}"
-        # A silent stream is asked whether it is only quiet: REST that is and stays ahead says that it is not.
-        cause, self.in_question = "stale" if self.in_question else EDGE, False
-        self.on_doubt(self, self.doubt(cause, detail))
+        if waited_ns > PATIENCE_NS:
+            detail = f"{waited_ns / 1e9:.1f} s after REST answered from further on, at {book.last_sequence}"
+            self.on_doubt(self, self.doubt(EDGE, detail))
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Apply a message and settle it: exactly one row, or one count, for one event."""
@@ -164,30 +157,23 @@ class BookStream(PairedBook):
             self.last_update_at_ns = received_at_ns
             self._store(message, received, received_at_ns, liveness)
         elif outcome.did is Did.AWAITED:
-            self.in_question = in_question  # answered when the stream comes there, or does not
             self._wait_for_the_stream(outcome, received, received_at_ns)
         else:
-            if outcome is BEHIND or outcome is MET:
-                self._go_towards_rest(outcome)
+            if outcome is MET:  # the stream stands where REST stood: they are compared, and equal
+                self.count_witnessed(1, 0)
             self._settle(message, outcome, received, received_at_ns, liveness, in_question=in_question)
         return outcome
 
     @property
     def _is_answer(self) -> bool:
         """Return whether a snapshot can answer a question: it is no push of the subscription before."""
-        return self._asked_anew or self.by_rest or self.sees_what_is_lost
+        return self._asked_anew or self.sees_what_is_lost
 
     def _wait_for_the_stream(self, outcome: Outcome, received: int, received_at_ns: int) -> None:
         """Count a snapshot whose levels go into a row that the stream has yet to bring."""
         if outcome is AWAITED:
             self._awaiting_since_ns = received_at_ns
         self._buffer.count_merged(self.number, received)
-
-    def _go_towards_rest(self, outcome: Outcome) -> None:
-        """Count the comparison of the stream with REST where it stands there."""
-        self.in_question = False
-        if outcome is MET:
-            self.count_witnessed(1, 0)
 
     def _settle(
         self,

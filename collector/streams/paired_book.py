@@ -35,6 +35,7 @@ class PairedBook(PairedStream):
         # What is stored, where two connections bring it; one that stores nothing always asks it.
         self._stands = StoredUntil(Position(None, is_number=False), book.book) if standby else None
         self._at_head = False  # this book is the last state that is stored
+        self._began: Position | None = None  # where the rows of the open segment begin
 
     @property
     def verified(self) -> bool:
@@ -57,7 +58,7 @@ class PairedBook(PairedStream):
         self._lost_track()
 
     def _open_segment(self, start_ns: int, liveness: Liveness) -> int:
-        self._top = None
+        self._top, self._began = None, self._position
         return super()._open_segment(start_ns, liveness)
 
     @abstractmethod
@@ -155,7 +156,8 @@ class PairedBook(PairedStream):
     def _share(self, other: PairedStream) -> None:
         """Share with the other connection's stream where the stored rows stand."""
         assert isinstance(other, PairedBook)  # noqa: S101  (a stream is replaced by one of its kind)
-        self._stands = other._stands = StoredUntil(other._position, other._book.book)
+        first = None if other._segment_id is None else other._began
+        self._stands = other._stands = StoredUntil(other._position, other._book.book, first)
         other._at_head = True
 
     def part(self) -> None:
@@ -220,6 +222,6 @@ class PairedBook(PairedStream):
     def _take_segment_of(self, other: PairedStream, liveness: Liveness) -> None:
         assert isinstance(other, PairedBook)  # noqa: S101  (a stream is replaced by one of its kind)
         super()._take_segment_of(other, liveness)
-        self._top = other._top
+        self._top, self._began = other._top, other._began
         self._lost_track()
         other._lost_track()

@@ -141,8 +141,10 @@ class Router:
 
     def _doubt(self, text: str, error: FrameError, at_ns: int) -> None:
         """Doubt the streams that an unreadable frame may be about, where no number shows what it left out."""
-        for stream in list(self._routes.values()):
-            if stream.sees_what_is_lost or not stream.could_be_meant(text):
+        streams = list(self._routes.values())
+        named = [stream for stream in streams if stream.is_named(text)]
+        for stream in named or [stream for stream in streams if stream.could_be_meant(text)]:
+            if stream.sees_what_is_lost:
                 continue
             if not isinstance(stream, BookStream):
                 stream.missed(error.reason, error.detail, at_ns)

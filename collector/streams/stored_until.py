@@ -34,10 +34,11 @@ def levels_of(book: OrderBook) -> Levels:
 class StoredUntil:
     """Where the stored rows of a book begin and stand, while two connections bring it."""
 
-    def __init__(self, position: Position, book: OrderBook) -> None:
-        self._first = self._last = position
+    def __init__(self, position: Position, book: OrderBook, first: Position | None = None) -> None:
+        self._first = position if first is None else first
+        self._last = position
         self._now: list[Levels] = []  # the states of the last time, where there are no numbers
-        self.moved_to(position, book, begins=True)
+        self.moved_to(position, book, begins=False)
 
     def moved_to(self, position: Position, book: OrderBook, *, begins: bool) -> None:
         """Note the row that was stored last, or the first of a segment."""

@@ -92,10 +92,14 @@ class Stream(ABC):
         """Return whether the numbers of the next message show that one before it is missing."""
         return self.verification == "sequence"
 
+    def is_named(self, text: str) -> bool:
+        """Return whether an unreadable frame names this stream's topic."""
+        return f'"{self.topic.name}"' in text
+
     def could_be_meant(self, text: str) -> bool:
-        """Return whether an unreadable frame could be one of this stream's."""
+        """Return whether an unreadable frame, which names no topic, could be one of this stream's."""
         market = self.key.symbol.partition(":")[0]
-        return any(f'"{name}"' in text for name in (self.topic.name, market, self.topic.market_id))
+        return any(f'"{name}"' in text for name in (market, self.topic.market_id))
 
     def glance(self) -> StreamNow:
         """Return the state of the stream. Call it in the websocket thread."""

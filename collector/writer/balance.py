@@ -106,6 +106,18 @@ class Balance:
             self._release(queued, rows)
             self._carried_in -= rows
 
+    def gone(self, heads: Iterable[WriteSet], reason: str) -> int:
+        """Count the rows that should be in the spool, and are not, as rejected; return how many they are."""
+        there: Tally = Counter()
+        for head in heads:
+            there += written(head)
+        with self._lock:
+            lost = self._spooled - there
+            self._spooled -= lost
+            for key, count in lost.items():
+                self._rejected.setdefault(key, Counter())[reason] += count
+            return lost.total()
+
     def give_up(self) -> int:
         """Count what is still in flight as dropped: no room and no time is left. Return how much it was."""
         with self._lock:

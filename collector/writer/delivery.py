@@ -8,10 +8,11 @@ from enum import Enum, auto
 
 import structlog
 
+from collector.database import POISON
 from collector.errors import SinkError, SpoolError
 from collector.sinks import Receipt, Rows, Sink, WriteSet
 from collector.writer.breaker import Breaker, BreakerState
-from collector.writer.poison import POISON, sift
+from collector.writer.poison import sift
 from collector.writer.queued_write import QueuedWrite
 from collector.writer.spool import Spool
 from collector.writer.write_queue import WriteQueue
@@ -81,6 +82,7 @@ class ToSink:
             return Step.REFUSED
         if queued is None:
             return Step.IDLE
+        self._spool.after_loss(queued)
         began_s = self._now_s()
         try:
             with self._watched():
@@ -99,7 +101,7 @@ class ToSink:
                 return queued
             if not self._spool.empty:
                 return None
-            queued = self._queue.nothing_in_spool()
+            queued = self._queue.nothing_in_spool(lambda: self._spool.empty)
             if queued is not None:
                 return queued
         return self._queue.take(fetch=fetch)

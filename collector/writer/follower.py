@@ -18,7 +18,7 @@ from collector.writer.breaker import Breaker
 from collector.writer.limits import Limits
 from collector.writer.sources import Inbox
 from collector.writer.spool import unchanged
-from collector.writer.spool_file import SpoolFile
+from collector.writer.spool_files import AnySpool
 from collector.writer.thread import WriterThread
 
 MOST_ROWS = 20_000  # in memory, of write sets that neither the sink nor the spool has taken
@@ -49,7 +49,7 @@ class Follower:
     def __init__(
         self,
         sink: Sink,
-        spool_file: SpoolFile,
+        spool_file: AnySpool,
         breaker: Breaker,
         balance: Balance,
         limits: Limits,

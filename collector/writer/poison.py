@@ -2,18 +2,20 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from itertools import chain
 
+from collector.database import POISON
 from collector.events import UNKNOWN, StreamKey
-from collector.sinks import AccountingState, Rows, SegmentState, Value, WriteSet
+from collector.ids import SegmentIds
+from collector.sinks import AccountingState, Rows, Value, WriteSet
+from collector.writer.breaks import Break, column_of, ended_before
 from collector.writer.parts import slice_of
 
-POISON = "poison"
 COUNTED = frozenset({"book", "trades", "ohlcv"})  # tables whose rows are events of the identity
 
-_TOLD_BY = ("segment_id", "received_at_ns", "sequence")
+_new_segment_id = SegmentIds().next
 
 Refuses = Callable[[Rows], str | None]  # why these rows cannot be stored; None: they can
 
@@ -27,37 +29,33 @@ class Sifted:
     found: int  # bad rows of all tables
 
 
-def sift(write_set: WriteSet, refuses: Refuses, at_ns: int) -> Sifted:
-    """Remove the rows that are refused: halve until the bad rows are alone."""
-    kept: list[Rows] = []
-    bad: list[_BadRow] = []
-    books: tuple[int, set[int]] = (0, set())  # how many rows, and the places of the bad ones
-    for rows in write_set.rows:
-        found = [_BadRow(rows, place, why) for place, why in _bad_rows(rows, refuses)]
-        bad += found
-        places = {one.place for one in found}
-        if rows.table == "levels" and len(rows) == books[0]:  # a row for each row of the books before
-            places |= books[1]
-        if rows.table == "book":
-            books = len(rows), places
-        kept.append(_without(rows, places) if places else rows)
+def sift(
+    write_set: WriteSet, refuses: Refuses, at_ns: int, new_segment_id: Callable[[], int] = _new_segment_id
+) -> Sifted:
+    """Remove the rows that are refused: halve until they are alone. Their segments end before them."""
+    why = _refused(write_set.rows, refuses)
+    bad = [
+        _BadRow(rows, place, found[place])
+        for rows, found in zip(write_set.rows, why, strict=True)
+        for place in sorted(found)
+    ]
     if not bad:
         return Sifted(write_set, {}, 0)
     streams = {one.segment_id: one.key for one in write_set.segments}
     known = {one.key: one for one in write_set.accounting if one.written}
-    by_row = [_stream_of(one, streams, known) for one in bad]
-    counted = [(key, one) for key, one in zip(by_row, bad, strict=True) if one.rows.table in COUNTED]
+    by_row = [(_stream_of(one, streams, known), one) for one in bad]
+    counted = [(key, one) for key, one in by_row if one.rows.table in COUNTED]
     rejected = Counter(key for key, _ in counted)
-    lost_of = Counter(one.value("segment_id") for _, one in counted)
-    originals = _originals(write_set, list(zip(by_row, bad, strict=True)), at_ns)
+    breaks = _breaks(write_set, counted)
+    kept = _kept(write_set.rows, why, breaks, new_segment_id)
+    segments = (
+        breaks[one.segment_id].states() if one.segment_id in breaks else [one] for one in write_set.segments
+    )
     return Sifted(
         replace(
             write_set,
-            rows=(*kept, originals),
-            segments=tuple(
-                _left_of(one, lost_of[one.segment_id], kept) if lost_of[one.segment_id] else one
-                for one in write_set.segments
-            ),
+            rows=(*kept, _originals(write_set, by_row, at_ns)),
+            segments=tuple(chain.from_iterable(segments)),
             accounting=tuple(_moved(one, rejected) for one in write_set.accounting),
         ),
         rejected,
@@ -66,11 +64,11 @@ def sift(write_set: WriteSet, refuses: Refuses, at_ns: int) -> Sifted:
 
 
 def without_rows(write_set: WriteSet, reason: str, detail: str) -> WriteSet:
-    """Return the write set without its rows, counted as rejected, when none can be stored."""
+    """Return the write set without its rows, counted as rejected; the segments that had any end before it."""
     return replace(
         write_set,
         rows=(),
-        segments=tuple(replace(one, rows=0, detail=detail) for one in write_set.segments),
+        segments=tuple(ended_before(one, reason, _clean(detail)) for one in write_set.segments),
         accounting=tuple(_moved(one, {one.key: one.written}, reason) for one in write_set.accounting),
     )
 
@@ -104,11 +102,80 @@ def _bad_rows(rows: Rows, refuses: Refuses) -> Iterator[tuple[int, str]]:
             waiting += [(middle, end), (first, middle)]
 
 
-def _without(rows: Rows, places: set[int]) -> Rows:
-    keep = [place for place in range(len(rows)) if place not in places]
-    return replace(
-        rows, columns={name: [column[place] for place in keep] for name, column in rows.columns.items()}
-    )
+def _refused(all_rows: Sequence[Rows], refuses: Refuses) -> list[dict[int, str]]:
+    """Return for each table why which of its rows are refused."""
+    found: list[dict[int, str]] = []
+    for rows, book in zip(all_rows, _books(all_rows), strict=True):
+        found.append(dict(_bad_rows(rows, refuses)))
+        if book is not None:  # of the two rows of a state neither stands without the other
+            found[book] = {**found[-1], **found[book]}
+    return found
+
+
+def _books(all_rows: Sequence[Rows]) -> Iterator[int | None]:
+    """Yield for each table of levels the place of the books that it has a row for each of, else None."""
+    book: int | None = None
+    for place, rows in enumerate(all_rows):
+        is_beside = rows.table == "levels" and book is not None and len(rows) == len(all_rows[book])
+        yield book if is_beside else None
+        if rows.table == "book":
+            book = place
+
+
+def _breaks(write_set: WriteSet, bad: Iterable[tuple[StreamKey, "_BadRow"]]) -> dict[int, Break]:
+    """Return the segments with bad rows by their ids: of a row without one, the newest of its stream."""
+    by_id = {one.segment_id: one for one in write_set.segments}
+    newest = {one.key: one for one in write_set.segments}
+    breaks: dict[int, Break] = {}
+    for key, one in bad:
+        number = one.value("segment_id")
+        segment = by_id.get(number) if isinstance(number, int) else None
+        segment = segment or newest.get(key)
+        if segment is not None:
+            breaks.setdefault(segment.segment_id, Break(segment, POISON, _clean(one.why)))
+    return breaks
+
+
+def _kept(
+    all_rows: Sequence[Rows],
+    why: Sequence[Mapping[int, str]],
+    breaks: Mapping[int, Break],
+    new_segment_id: Callable[[], int],
+) -> list[Rows]:
+    """Return the rows that are not refused, in the segments that they belong to now."""
+    numbers: list[Sequence[Value]] = [column_of(rows, "segment_id") for rows in all_rows]
+    kept: list[Rows] = []
+    for rows, book in zip(all_rows, _books(all_rows), strict=True):
+        place = len(kept)
+        lost = why[place] if book is None else {**why[place], **why[book]}
+        if book is not None:
+            numbers[place] = numbers[book]
+        elif rows.table in COUNTED and breaks:
+            numbers[place] = _numbers(rows, lost, breaks, new_segment_id)
+        columns = {**rows.columns}
+        if "segment_id" in columns:
+            columns["segment_id"] = numbers[place]
+        keep = [one for one in range(len(rows)) if one not in lost]
+        kept.append(
+            replace(rows, columns={name: [column[one] for one in keep] for name, column in columns.items()})
+        )
+    return kept
+
+
+def _numbers(
+    rows: Rows, lost: Collection[int], breaks: Mapping[int, Break], new_segment_id: Callable[[], int]
+) -> list[Value]:
+    """Return the segment of each row: after a hole it is another one."""
+    numbers = list(column_of(rows, "segment_id"))
+    told = (column_of(rows, name) for name in ("segment_id", "received_at_ns", "sequence"))
+    for place, (number, at_ns, sequence) in enumerate(zip(*told, strict=True)):
+        found = breaks.get(number) if isinstance(number, int) else None
+        if place in lost:
+            for one in [found] if found is not None else breaks.values():  # of which of them is not known
+                one.lost()
+        elif found is not None:
+            numbers[place] = found.kept(at_ns, sequence, new_segment_id)
+    return numbers
 
 
 def _stream_of(
@@ -125,26 +192,6 @@ def _stream_of(
         if key[:2] == names:
             return key
     return next(iter(known), StreamKey(*[UNKNOWN] * 3))
-
-
-def _left_of(segment: SegmentState, lost: int, kept: list[Rows]) -> SegmentState:
-    """Return the state of a segment for the rows that are left."""
-    left = replace(segment, rows=segment.rows - lost)
-    for rows in kept:
-        if rows.table != "book":
-            continue
-        ids, at_ns, sequences = (cast("Sequence[int]", rows.columns.get(name, ())) for name in _TOLD_BY)
-        places = [place for place, number in enumerate(ids) if number == segment.segment_id]
-        if places and len(at_ns) and len(sequences):
-            first, last = places[0], places[-1]
-            left = replace(
-                left,
-                start_ns=at_ns[first],
-                end_ns=at_ns[last],
-                first_sequence=sequences[first],
-                last_sequence=sequences[last],
-            )
-    return left
 
 
 def _moved(one: AccountingState, rejected: Mapping[StreamKey, int], reason: str = POISON) -> AccountingState:

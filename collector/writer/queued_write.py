@@ -7,7 +7,7 @@ from collector.events import StreamKey
 from collector.sinks import WriteSet
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class QueuedWrite:
     """A write set with its number in the order of all."""
 

@@ -4,20 +4,23 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import chain
+from weakref import WeakValueDictionary
 
 import structlog
 
+from collector.database import DAMAGED, POISON
 from collector.errors import SpoolError
 from collector.events import StreamKey
 from collector.sinks import AccountingState, Receipt, Rows, SessionState, WriteSet
 from collector.writer.balance import Balance
-from collector.writer.poison import POISON, sift, without_rows
+from collector.writer.poison import sift, without_rows
 from collector.writer.queued_write import QueuedWrite, written
 from collector.writer.spool_codec import UnfitError, body_of
-from collector.writer.spool_file import Entry, SpoolFile
+from collector.writer.spool_file import Entry
+from collector.writer.spool_files import NUMBERS, AnySpool
 
 CRASH = "crash"
-DAMAGED = "damaged"
 
 log = structlog.get_logger()
 
@@ -66,7 +69,7 @@ class Spool:
 
     def __init__(
         self,
-        file: SpoolFile,
+        file: AnySpool,
         balance: Balance,
         session_id: str,
         *,
@@ -82,6 +85,10 @@ class Spool:
         self._now_ns = now_ns
         self._moving = threading.Lock()
         self._in_database: set[int] = set()  # still in the spool, because it could not be changed
+        self._settled: tuple[str, int] | None = None  # session and number of what was settled last
+        self._lost_of = ""  # the session of which a batch is lost with all that was known of it
+        self._in_memory: WeakValueDictionary[int, QueuedWrite] = WeakValueDictionary()  # of what is spooled
+        self._repairs = file.repairs  # of the file, that are counted
         self.damaged = 0
         self.last_error: str | None = None
 
@@ -103,7 +110,9 @@ class Spool:
                 self.last_error = str(error)
                 return False
             self._balance.spooled(queued)
+            self._in_memory[queued.number] = queued
             self.last_error = None
+            self._count_what_is_gone()
             return True
 
     def settle(self, queued: QueuedWrite, receipt: Receipt) -> None:
@@ -114,6 +123,9 @@ class Spool:
             else:
                 self._balance.committed(queued, receipt)
             queued.settled = True
+            self._settled = queued.write_set.session.session_id, queued.number
+            if self._lost_of == queued.write_set.session.session_id:
+                self._lost_of = ""
             self.last_error = None
             if queued.spooled:
                 self._forget(queued.number, queued.damage)
@@ -124,17 +136,30 @@ class Spool:
             self._balance.rejected(queued, rows, reason)
             queued.write_set = left
 
+    def after_loss(self, queued: QueuedWrite) -> None:
+        """Mark a write set before which one of its session is missing: each has the number after the last."""
+        session_id = queued.write_set.session.session_id
+        session_before, before = self._settled or ("", 0)
+        is_missing = session_before == session_id and queued.number != before + 1
+        if is_missing or self._lost_of == session_id:
+            queued.write_set = replace(queued.write_set, is_after_loss=True)
+
     def keep_aside(self, queued: QueuedWrite, why: str) -> None:
         """Give up the rows of a write set; keep the whole in the file, if it takes it, for a person."""
         self.put(queued)
         queued.damage = why
-        left = replace(without_rows(queued.write_set, POISON, ""), segments=())
-        self.reject(queued, written(queued.write_set), POISON, left)
+        left = without_rows(queued.write_set, POISON, why)
+        broken = tuple(
+            one for one in left.segments if one.end_cause == POISON
+        )  # the others may be the reason
+        self.reject(queued, written(queued.write_set), POISON, replace(left, segments=broken))
 
     def first(self) -> QueuedWrite | None:
         """Return the oldest write set in the spool, to be settled later; None when there is none now."""
         while True:
             entry = self._file.first()
+            with self._moving:
+                self._count_what_is_gone()
             if entry is None:
                 return None
             if entry.number in self._in_database:
@@ -143,6 +168,7 @@ class Spool:
                         return None
             elif entry.head is None:
                 self._report_damage(entry)
+                self._lost_of = entry.session_id
                 self._file.set_aside(entry.number, entry.damage)
             else:
                 return self._queued_write(entry, entry.head)
@@ -152,6 +178,7 @@ class Spool:
         original = replace(head, rows=entry.rows or ())
         write_set = self._adopt(original, self._session_id) if foreign else original
         queued = QueuedWrite(entry.number, write_set, original, spooled=True, damage=entry.damage)
+        self._in_memory[queued.number] = queued
         if entry.damage:
             self._report_damage(entry)
             self.reject(queued, written(write_set), DAMAGED, without_rows(write_set, DAMAGED, entry.damage))
@@ -177,7 +204,37 @@ class Spool:
             self._in_database.add(number)
             return False
         self._in_database.discard(number)
+        self._in_memory.pop(number, None)
+        self._count_what_is_gone()
         return True
+
+    def _count_what_is_gone(self) -> None:
+        """Count what a damaged file has lost as rejected; what is in memory still is put back."""
+        repairs = self._file.repairs
+        if self._repairs == repairs:
+            return
+        try:
+            held = self._put_back(set(self._file.numbers()))
+            lost = self._balance.gone(chain(self._file.heads(), held), DAMAGED)
+        except SpoolError as error:  # counted with the next entry
+            self.last_error = str(error)
+            return
+        self._repairs = repairs
+        self.damaged += 1
+        if lost:
+            log.error("spool.rows_lost", path=str(self._file.path), rows=lost)
+
+    def _put_back(self, there: set[int]) -> list[WriteSet]:
+        """Store what the file has lost and memory has; return what was in a file that is only emptied."""
+        held: list[WriteSet] = []
+        for number, queued in sorted(self._in_memory.items()):
+            if number in there or queued.settled or not queued.spooled:
+                continue
+            if number < NUMBERS:
+                self._append(queued)
+            else:
+                held.append(queued.write_set)
+        return held
 
     def _report_damage(self, entry: Entry) -> None:
         self.damaged += 1

@@ -8,31 +8,25 @@ on its way to the database goes before those that were taken after it.
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TypeVar
 
 import structlog
 
 from collector.database import SqliteFile, sqlite_library
-from collector.errors import SpoolError, UserError
+from collector.errors import SpoolError, SpoolRefused
 from collector.sinks import Rows, WriteSet
-from collector.writer.spool_codec import FORMAT, DamagedError, body_of, head_of, read_body, read_head
+from collector.writer.spool_codec import DamagedError, body_of, head_of, read_body, read_head
+from collector.writer.spool_owner import SpoolOwner, Stamp, is_of
+from collector.writer.spool_repair import finish, is_damage, repair
+from collector.writer.spool_tables import connect, is_held, set_up, stamp_of, write_copy, write_stamp
 
-_APPLICATION_ID: Final = 0x436C5370  # "ClSp": told by `file`, and no other database is taken for a spool
 _OVERHEAD_BYTES = 256  # of an entry, beside its bytes
-_LOG_PAGES = 1000
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS spool (
-  number INTEGER PRIMARY KEY, batch_id TEXT NOT NULL, session_id TEXT NOT NULL, rows INTEGER NOT NULL,
-  head BLOB NOT NULL, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS aside (
-  number INTEGER, batch_id TEXT, session_id TEXT, rows INTEGER,
-  head BLOB, body BLOB, reason TEXT, at_ns INTEGER);
-"""
+Result = TypeVar("Result")
 
 log = structlog.get_logger()
 
@@ -53,98 +47,120 @@ class Entry:
 class SpoolFile:
     """A file that stays open from start to end, used by this process alone. For any thread, one at a time."""
 
-    def __init__(self, *paths: Path, max_bytes: int, synchronous: str = "FULL") -> None:
-        self._paths = paths  # the first that nobody else holds is taken
-        self.path = paths[0]
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_bytes: int,
+        synchronous: str = "FULL",
+        owner: SpoolOwner | None = None,
+        by_name: bool = False,  # its name is made of the address of its database
+        may_replace: bool = True,  # if it is damaged
+    ) -> None:
+        self.path = path
         self._max_bytes = max_bytes
         self._synchronous = synchronous
-        self._file = SqliteFile(self.path)
+        self._owner = owner or SpoolOwner()
+        self._by_name = by_name
+        self._may_replace = may_replace
+        self._file = SqliteFile(path)
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None  # guarded by _lock, like all below
+        self._is_wanted = False
+        self._stamp = Stamp()  # that the file carries
         self.entries = 0
         self.bytes = 0
         self.last_number = 0
+        self.repairs = 0  # how often it was damaged, and replaced by what could be read
 
     def open(self) -> None:
-        """Open the file, making it if it is not there. Raises UserError when it cannot be had."""
+        """Open the file, making it if it is not there. Raises SpoolRefused when it cannot be had."""
         with self._lock:
             if self._connection is not None:
                 return
-            self._connection = self._open()
-            self._measure(self._connection)
-
-    def _open(self) -> sqlite3.Connection:
-        for path in self._paths:
-            self.path, self._file = path, SqliteFile(path)
             try:
-                return self._connect()
+                self._open()
             except sqlite_library().OperationalError as error:
-                if path is self._paths[-1] or not _is_held(error):
-                    raise UserError(self._why_not(error)) from error
-            except sqlite_library().DatabaseError as error:
-                return self._instead_of_a_damaged_one(error)
-        raise AssertionError("a spool has a path")
-
-    def _instead_of_a_damaged_one(self, error: Exception) -> sqlite3.Connection:
-        aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
-        self.path.rename(aside)
-        log.error("spool.damaged", path=str(self.path), kept_as=str(aside), error=str(error))
-        return self._connect()
+                raise self._refused(error) from error
+            except (SpoolError, OSError) as error:
+                raise SpoolRefused(str(error)) from error
 
     def append(self, number: int, write_set: WriteSet) -> None:
         """Store a batch durably. Raises SpoolError, or UnfitError for values that cannot be encoded."""
         head, body = head_of(write_set), body_of(write_set.rows)
         size = len(head) + len(body) + _OVERHEAD_BYTES
-        with self._using() as connection:
+        row = (number, write_set.batch_id, write_set.session.session_id, write_set.row_count, head, body)
+
+        def append(connection: sqlite3.Connection) -> None:
             if self.bytes + size > self._max_bytes:
                 raise SpoolError(f"{self.path}: the spool is full ({self._max_bytes} bytes)", full=True)
             if not self._file.is_the_same():
-                connection = self._saved(connection)  # noqa: PLW2901
-            connection.execute(
-                "INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)",
-                (number, write_set.batch_id, write_set.session.session_id, write_set.row_count, head, body),
-            )
+                connection = self._saved(connection)
+            if self._stamp.identity != self._owner.identity():
+                self._mark(connection)
+            connection.execute("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)", row)
             self.entries += 1
             self.bytes += size
             self.last_number = max(self.last_number, number)
 
+        self._do(append)
+
     def first(self) -> Entry | None:
         """Return the entry of the smallest number."""
-        with self._using() as connection:
+
+        def first(connection: sqlite3.Connection) -> tuple[object, ...] | None:
             if not self.entries:
                 return None
             row = connection.execute("SELECT * FROM spool ORDER BY number LIMIT 1").fetchone()
-        return _entry(*row)
+            if row is None:
+                raise sqlite_library().DatabaseError("malformed: entries are gone")
+            return tuple(row)
+
+        row = self._do(first)
+        return None if row is None else _entry(*row)
 
     def heads(self) -> Iterator[WriteSet]:
         """Yield each batch without its rows; batches whose bytes are damaged are left out."""
-        with self._using() as connection:
-            numbers = [number for (number,) in connection.execute("SELECT number FROM spool")]
-        for number in numbers:
-            with self._using() as connection:
-                found = connection.execute("SELECT head FROM spool WHERE number = ?", (number,)).fetchone()
+        for number in self.numbers():
+            question = "SELECT head FROM spool WHERE number = ?"
+            found = self._do(lambda connection: connection.execute(question, (number,)).fetchone())  # noqa: B023
+            if found is None:
+                continue
             try:
                 yield read_head(found[0])
             except DamagedError:
                 continue
 
+    def numbers(self) -> list[int]:
+        """Return the numbers of all entries, in order."""
+        question = "SELECT number FROM spool ORDER BY number"
+        return self._do(lambda connection: [number for (number,) in connection.execute(question)])
+
+    def first_number(self) -> int:
+        """Return the smallest number; 0 where there is none."""
+        question = "SELECT COALESCE(MIN(number), 0) FROM spool"
+        return int(self._do(lambda connection: connection.execute(question).fetchone()[0]))
+
     def remove(self, number: int) -> None:
         """Delete a batch that is in the database."""
-        with self._using() as connection:
-            self._delete(connection, number)
+        self._do(lambda connection: self._delete(connection, number))
 
     def set_aside(self, number: int, reason: str) -> None:
         """Move an entry out of the way of the others, for a person to look at."""
-        with self._using() as connection:
+
+        def set_aside(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "INSERT INTO aside SELECT *, ?, ? FROM spool WHERE number = ?",
                 (reason, time.time_ns(), number),
             )
             self._delete(connection, number)
 
+        self._do(set_aside)
+
     def close(self) -> None:
         """Close the file, and remove it if nothing is in it. Idempotent."""
         with self._lock:
+            self._is_wanted = False
             if self._connection is None:
                 return
             connection, self._connection = self._connection, None
@@ -160,55 +176,98 @@ class SpoolFile:
 
     def _delete(self, connection: sqlite3.Connection, number: int) -> None:
         question = "DELETE FROM spool WHERE number = ? RETURNING length(head) + length(body)"
-        for (size,) in connection.execute(question, (number,)).fetchall():
+        sizes = [size for (size,) in connection.execute(question, (number,)).fetchall()]
+        if not sizes:
+            first = connection.execute("SELECT min(number) FROM spool").fetchone()[0]
+            if first == number:
+                raise sqlite_library().DatabaseError(f"malformed: entry {number} cannot be deleted")
+        for size in sizes:
             self.entries -= 1
             self.bytes -= size + _OVERHEAD_BYTES
         if not self.entries:
             connection.executescript("PRAGMA incremental_vacuum")  # `execute` would free one page
 
-    @contextmanager
-    def _using(self) -> Iterator[sqlite3.Connection]:
+    def _do(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Work with the file; replace it once by what can be read of it when it turns out to be damaged."""
         with self._lock:
-            if self._connection is None:
+            if not self._is_wanted:
                 raise SpoolError(f"{self.path}: the spool is not open")
             try:
-                yield self._connection
+                if self._connection is None:  # it could not be replaced the last time
+                    self._open()
+                return work(self._connected())
+            except sqlite_library().Error as error:
+                if not is_damage(error):
+                    raise SpoolError(f"{self.path}: {error}") from error
+                self._replace(error)
+            except SpoolRefused as error:
+                raise SpoolError(str(error)) from error
+            try:
+                return work(self._connected())
             except sqlite_library().Error as error:
                 raise SpoolError(f"{self.path}: {error}") from error
 
-    def _connect(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection = sqlite_library().connect(
-            self.path, timeout=1.0, isolation_level=None, check_same_thread=False
-        )
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise SpoolError(f"{self.path}: the spool is not open")
+        return self._connection
+
+    def _open(self) -> None:
+        self._is_wanted = True
+        finish(self.path)
         try:
-            with _closed_on_error(connection):
-                self._set_up(connection)
+            self._connect()
+        except sqlite_library().DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self._replace(error)
+
+    def _connect(self) -> None:
+        """Open the file as it is, if it is ours."""
+        connection = connect(self.path)
+        try:
+            set_up(connection, self.path, self._synchronous)
+            self._stamp = stamp_of(connection)
+            self._measure(connection)
+            self._check_owner(connection)
+        except BaseException:
+            connection.close()
+            raise
         finally:
             self._file.remember()
-        return connection
+        self._connection = connection
 
-    def _set_up(self, connection: sqlite3.Connection) -> None:
-        (mark,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if tables and mark != _APPLICATION_ID:
-            raise UserError(f"{self.path} is a database, but not a spool; give spool.path another name")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if tables and version != FORMAT:
-            raise UserError(
-                f"{self.path} is a spool of format {version}, this program reads {FORMAT}; "
-                "let the version that wrote it bring it in, or move it away"
+    def _replace(self, error: Exception) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        stamp, identity = self._stamp, self._owner.identity()
+        if not self._may_replace or (stamp.identity and identity and stamp.identity != identity):
+            raise SpoolRefused(f"the spool {self.path} is damaged, and not known to be ours: {error}")
+        if repair(self.path, lambda path, found: write_copy(path, found, stamp), str(error)) is not None:
+            self.repairs += 1
+        self._connect()
+
+    def _check_owner(self, connection: sqlite3.Connection) -> None:
+        stamp = self._stamp
+        question = "SELECT DISTINCT session_id FROM spool"
+        sessions = [str(name) for (name,) in connection.execute(question)] if self.entries else []
+        if sessions and not is_of(self._owner, stamp, sessions, by_name=self._by_name):
+            there = f"{stamp.address or 'that is not named'} (identity {stamp.identity or 'unknown'})"
+            raise SpoolRefused(
+                f"the spool {self.path} holds {self.entries} batches for another database, {there}; "
+                f"this one is {self._owner.address} (identity {self._owner.identity() or 'unknown'}): "
+                "collect into that one to bring them in, give this one another spool.path, or move the "
+                "file away",
+                of_another=True,
             )
-        for pragma in (
-            "auto_vacuum = INCREMENTAL",
-            "locking_mode = EXCLUSIVE",  # two collectors in one spool would take each other's batches
-            "journal_mode = WAL",
-            f"synchronous = {self._synchronous}",
-            f"wal_autocheckpoint = {_LOG_PAGES}",
-            f"application_id = {_APPLICATION_ID}",
-            f"user_version = {FORMAT}",
-        ):
-            connection.execute(f"PRAGMA {pragma}").fetchall()
-        connection.executescript(_SCHEMA)
+        if stamp != Stamp(self._owner.identity(), self._owner.address):
+            self._mark(connection)
+
+    def _mark(self, connection: sqlite3.Connection) -> None:
+        """Let the file say which database it belongs to, as far as that is known."""
+        self._stamp = Stamp(self._owner.identity() or self._stamp.identity, self._owner.address)
+        write_stamp(connection, self._stamp.identity, self._stamp.address)
 
     def _measure(self, connection: sqlite3.Connection) -> None:
         sums = "count(*), COALESCE(SUM(length(head) + length(body)), 0), COALESCE(MAX(number), 0)"
@@ -218,41 +277,35 @@ class SpoolFile:
     def _saved(self, old: sqlite3.Connection) -> sqlite3.Connection:
         """Copy everything into a new file: the one that is open was deleted or moved away."""
         log.warning("spool.file_changed", path=str(self.path))
-        new = self._connect()
+        self._connection = None
+        try:
+            self._connect()
+        finally:
+            self._connection = self._connection or old
+        new = self._connection
         with closing(old):
             old.backup(new)
-        self._connection = new
         self._measure(new)
         return new
 
-    def _why_not(self, error: Exception) -> str:
-        if _is_held(error):
-            return f"the spool {self.path} is in use by another collector; give this one another spool.path"
-        return (
+    def _refused(self, error: Exception) -> SpoolRefused:
+        if is_held(error):
+            text = f"the spool {self.path} is in use by another collector; give this one another spool.path"
+            return SpoolRefused(text, held=True)
+        return SpoolRefused(
             f"the spool {self.path} cannot be opened: {error}; "
             "its folder must exist and be writable, or give spool.path another place"
         )
 
 
-def _is_held(error: Exception) -> bool:
-    """Return whether another process has the file open."""
-    return "locked" in str(error)
-
-
-@contextmanager
-def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        connection.close()
-        raise
-
-
-def _entry(number: int, batch_id: str, session_id: str, count: int, head: bytes, body: bytes) -> Entry:
+def _entry(number: object, batch: object, session: object, *values: object) -> Entry:
+    """Read an entry, whatever its columns hold."""
+    count, head, body = values
+    named = int(str(number)), str(batch), str(session), count if isinstance(count, int) else 0
     read = None
     try:
-        read = read_head(head)
-        rows = read_body(body)
+        read = read_head(head if isinstance(head, bytes) else b"")
+        rows = read_body(body if isinstance(body, bytes) else b"")
     except DamagedError as damage:
-        return Entry(number, batch_id, session_id, count, read, None, str(damage))
-    return Entry(number, batch_id, session_id, count, read, rows)
+        return Entry(*named, read, None, str(damage))
+    return Entry(*named, read, rows)

@@ -14,7 +14,7 @@ from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.delivery import Step, ToSink, ToSpool
 from collector.writer.limits import Limits
 from collector.writer.spool import Spool, adopted
-from collector.writer.spool_file import SpoolFile
+from collector.writer.spool_files import AnySpool
 from collector.writer.tasks import Task, TaskQueue
 from collector.writer.watchdog import Watchdog
 from collector.writer.write_queue import WriteQueue, WriteSource
@@ -32,7 +32,7 @@ class WriterThread:
         self,
         source: WriteSource,
         sink: Sink,
-        spool_file: SpoolFile,
+        spool_file: AnySpool,
         breaker: Breaker,
         balance: Balance,
         limits: Limits,

@@ -5,7 +5,7 @@ thread takes from here, and the writer takes from the spool, oldest first. Nothi
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from collector.sinks import WriteSet
@@ -100,13 +100,17 @@ class WriteQueue:
         with self._lock:
             self.writing = queued
 
-    def nothing_in_spool(self) -> QueuedWrite | None:
-        """Take what was on its way into the empty spool; if there is nothing, stop spilling."""
+    def nothing_in_spool(self, is_empty: Callable[[], bool]) -> QueuedWrite | None:
+        """Take what was on its way into the empty spool; if there is nothing, stop spilling.
+
+        Whether the spool is empty is asked in here: what was on its way may have arrived meanwhile.
+        """
         with self._lock:
             if self.spooling is not None:
                 self.writing, self.spooling = self.spooling, None
                 return self.writing
-            self.spilling.clear()
+            if is_empty():
+                self.spilling.clear()
             return None
 
     def _next(self, *, fetch: bool) -> QueuedWrite | None:

@@ -9,7 +9,6 @@ import pytest
 
 from collector.app.collector import Report
 from collector.app.wiring import make_collector
-from collector.app.wiring_writer import spool_paths, store_of
 from collector.errors import CollectorError, UserError
 from collector.settings import Settings, load_settings
 from collector.simulator import Simulator
@@ -129,24 +128,3 @@ def test_a_session_is_good_if_nothing_that_was_accepted_is_lost(
     found: Report, exact: bool, good: bool
 ) -> None:
     assert (found.exact, found.good) == (exact, good)
-
-
-def paths_of(settings: Settings) -> list[Path]:
-    return spool_paths(settings, store_of(settings))
-
-
-def test_the_spool_stands_beside_its_database_or_where_it_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert paths_of(settings_of(None, str(tmp_path / "live.db"))) == [tmp_path / "live.db-spool"]
-    told = settings_of(None, str(tmp_path / "live.db"), **{"spool.path": str(tmp_path / "other")})
-    assert paths_of(told) == [tmp_path / "other"]
-    monkeypatch.chdir(tmp_path)
-    url = "postgresql://user:secret@host/name"
-    paths = paths_of(settings_of(None, url))
-    assert len(set(paths)) == len(paths) == 9
-    assert {path.parent for path in paths} == {tmp_path}
-    assert paths_of(settings_of(None, url.replace("secret", "another"))) == paths
-    assert paths_of(settings_of(None, url.replace("name", "another"))) != paths
-    paths[3].touch()
-    assert paths_of(settings_of(None, url))[0] == paths[3]  # what it holds is to be brought in

@@ -166,7 +166,7 @@ def test_a_refresh_ahead_of_the_stream_is_taken_in_when_the_stream_stands_there(
     assert book.apply_snapshot(ahead).did is Did.AWAITED
     assert book.awaits_the_stream
     assert book._bid_edge < ahead.bids[-1][0]  # not before
-    assert outcomes(book, first) == [(Did.CONTINUED, "behind")]
+    assert outcomes(book, first) == [(Did.CONTINUED, "")]
     assert outcomes(book, second, third) == [(Did.CONTINUED, "met"), (Did.CONTINUED, "")]
     assert book._bid_edge == ahead.bids[-1][0]
     assert not book.awaits_the_stream

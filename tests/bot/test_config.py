@@ -230,6 +230,16 @@ def test_a_mistake_is_told_by_the_key_the_caller_knows(values: dict[str, Any], p
     assert told == f"config: {problem}" or told.startswith(f"config: {problem}; did you mean ")
 
 
+def test_a_mistake_elsewhere_hides_none_in_the_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLLECTOR_BUFFER__MAX_ROWS", "many")
+    with pytest.raises(SettingsError) as caught:
+        DataIngestorConfig.from_dict({"settings": {"writer.interval_s": "x"}, "max_attempts": "y"})
+    told = " ".join(caught.value.problems)
+    assert len(caught.value.problems) == 3
+    assert "COLLECTOR_BUFFER__MAX_ROWS" in told
+    assert "config: writer.interval_s: found 'x'" in told
+
+
 def test_the_limit_of_a_short_key_is_the_one_that_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLLECTOR_BUFFER__MAX_ROWS", "5000")
     with pytest.raises(SettingsError, match=r"from 1 to 5000 \(buffer.max_rows\)"):

@@ -46,6 +46,21 @@ class Terminal:
         """Press keys."""
         os.write(self._ours, keys.encode())
 
+    def leave(self, key: str) -> int:
+        """Press a key until the program ends, as a person would; return its exit code.
+
+        Python hears no signal that comes between a prompt and the read behind it before the next key.
+        """
+        for _ in range(30):
+            self.type(key)
+            self._read(1.0)
+            try:
+                self.process.wait(1.0)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        return self.end()
+
     def read_until(self, seen: str | Callable[[], bool], deadline_s: float = 30.0) -> None:
         """Read until a text, or a condition, has appeared."""
         until_s = time.monotonic() + deadline_s

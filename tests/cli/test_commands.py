@@ -203,7 +203,6 @@ def test_a_disk_that_is_read_only_is_told_and_can_still_be_read(sound: Path, tmp
     assert "Read-only file system" in done.stderr
     assert "Traceback" not in done.stderr
     assert on_it("verify --db live.db").returncode == 0
-    assert on_it("status --db live.db --json").returncode == 0
     doctor = on_it(f"doctor --offline --symbols {BTC} --db live.db")
     assert doctor.returncode == 1
     assert "make this one writable" in doctor.stdout
@@ -216,9 +215,10 @@ def test_a_disk_that_is_read_only_is_told_and_can_still_be_read(sound: Path, tmp
         ["simulate", "--port", "0"],
         ["tail"],
         ["verify"],
-        ["coverage"],
-        ["doctor", "--offline"],
-        ["bench", "write", "--quick"],
+        *(
+            pytest.param(words, marks=pytest.mark.proof)
+            for words in (["coverage"], ["doctor", "--offline"], ["bench", "write", "--quick"])
+        ),
     ],
     ids=lambda words: words[0],
 )
@@ -250,10 +250,19 @@ def test_a_symbol_that_the_exchange_does_not_have_ends_the_run_with_its_name(
     assert "NOPE/USDT:USDT" in done.stdout
 
 
+def test_a_market_that_is_not_there_beside_one_that_is_loses_nothing(
+    run: Run, tmp_path: Path, simulator: Simulator
+) -> None:
+    path = config(tmp_path, simulator, [BTC, "NOPE/USDT:USDT"])
+    done = run("collect", "--config", path, "--seconds", "2")
+    assert done.returncode == 0, done.stdout
+    assert "problem: bybit: symbol 'NOPE/USDT:USDT' is not a market" in done.stdout
+
+
 def test_a_password_is_shown_nowhere(run: Run) -> None:
     for command in ("demo", "collect"):
-        words = ["--symbols", BTC] if command == "collect" else []
+        words = ["--symbols", BTC, "--no-wait"] if command == "collect" else []
         done = run(command, *words, "--db", "postgresql://someone:hunter2@127.0.0.1:1/none")
-        assert done.returncode == 2
+        assert done.returncode == (75 if command == "collect" else 2)
         assert "hunter2" not in done.stdout + done.stderr
         assert "127.0.0.1" in done.stderr

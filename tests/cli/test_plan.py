@@ -116,3 +116,18 @@ def test_a_plan_counts_with_the_kind_that_a_name_means(run: Run) -> None:
     assert json.loads(run(*words).stdout)["messages_a_s"] == 10.0
     spot = run(*words, COLLECTOR_EXCHANGES__BYBIT__MARKET="spot")
     assert json.loads(spot.stdout)["messages_a_s"] == 5.0
+
+
+def test_levels_beyond_those_of_the_tables_are_said_to_be_for_callbacks(run: Run) -> None:
+    for words in (("plan",), ("config", "check")):
+        more = run(*words, SYMBOLS="BTC/USDT:USDT", COLLECTOR_STORAGE__LEVELS="25")
+        assert more.returncode == 0, more.stderr
+        assert "storage.levels is 25: callbacks see so many, tables keep 10" in more.stdout
+        assert "tables keep" not in run(*words, SYMBOLS="BTC/USDT:USDT").stdout
+
+
+def test_the_room_is_told_by_days(run: Run) -> None:
+    done = run("doctor", "--offline", "--json", SYMBOLS="BTC/USDT:USDT")
+    (space,) = [one for one in json.loads(done.stdout)["verdicts"] if one["name"] == "disk space"]
+    assert "full in" in space["found"]
+    assert "days at the planned rate" in space["found"]

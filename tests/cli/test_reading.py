@@ -28,20 +28,6 @@ def test_status_tells_the_terms_and_the_session(run: Run, run_alone: Run, sound:
     assert "(stop)" in shown
 
 
-def test_status_says_when_a_session_still_runs(run: Run, sound: Path, tmp_path: Path) -> None:
-    database = tmp_path / "live.db"
-    database.write_bytes(sound.read_bytes())
-    with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE collector_sessions SET ended_ns = NULL, end_cause = NULL")
-    connection.close()
-    shown = run("status", "--db", str(database)).stdout
-    assert "one writes since" in shown
-    with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE collector_batches SET committed_ns = committed_ns - 3600000000000")
-    connection.close()
-    assert "does it still run?" in run("status", "--db", str(database)).stdout
-
-
 def test_coverage_as_bar_days_holes_and_json(run: Run, sound: Path) -> None:
     words = ("coverage", "--db", str(sound))
     shown = run(*words).stdout

@@ -45,6 +45,7 @@ def test_a_terminal_shows_the_live_table_and_ctrl_c_the_accounting(
     assert shown.raw.rindex("\x1b[?25h") > shown.raw.rindex("\x1b[?25l")  # the cursor is back
 
 
+@pytest.mark.proof
 def test_no_color_means_none(terminal: Open, tmp_path: Path, simulator: Simulator) -> None:
     shown = terminal("collect", "--config", config(tmp_path, simulator), NO_COLOR="1")
     shown.read_until("1 of 1 streams verified")

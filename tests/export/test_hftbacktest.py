@@ -123,6 +123,29 @@ def test_a_local_clock_that_is_behind_is_put_forward(stored: str, tmp_path: Path
     assert "| 7.000 | 1 |" in (tmp_path / "README.md").read_text()
 
 
+@pytest.mark.parametrize("skew_ms", [0, 5_000])
+def test_one_time_of_the_exchange_that_is_far_ahead_counts_as_none(
+    stored: str, tmp_path: Path, skew_ms: int
+) -> None:
+    """Whether its clock is right or ahead as a whole: the row that is off does not decide for the others."""
+    books = random_books(30, 6)
+    at = [MIDNIGHT_NS + place * 100 * MS for place in range(30)]
+    told = [one // MS - 5 + skew_ms for one in at]
+    told[10] += 3_600_000
+    keep(stored, books, at, [FIRST] * 30, exchange_ms=told)
+    trade(stored, [at[20] + 1], [told[20] + 3_600_000])
+    (data,) = exported(stored, tmp_path)
+    check_order(data)
+    shift = max(0, skew_ms - 5) * MS
+    assert set(data["local_ts"]) == {one + shift for one in [*at, at[20] + 1]}
+    assert data["exch_ts"].max() == max(told[29] * MS, at[20] + 1 + shift)
+    changed = int((data["local_ts"] == at[10] + shift).sum())
+    assert (
+        f"| {len(data):,} | {shift / MS:,.3f} | {changed + 1:,} | 0 | 0 |"
+        in (tmp_path / "README.md").read_text()
+    )
+
+
 def test_a_book_never_goes_back_at_the_exchange(stored: str, tmp_path: Path) -> None:
     books = random_books(4, 4)
     at = [MIDNIGHT_NS + place * 10 * MS for place in range(1, 5)]

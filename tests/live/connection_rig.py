@@ -33,6 +33,8 @@ from collector.streams.trade_stream import TradeRule, TradeStream
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from full_backoff import FullBackoff
 
+SLOW_WAIT_S = 600.0  # between asking again for what is refused in words that nobody knows
+
 
 class FakeSnapshots:
     """REST as a test says: what is fetched next, or what is raised instead."""
@@ -97,7 +99,9 @@ class SubscriptionsRig:
             max_mismatches=3,
             mismatch_window_s=60.0,
         )
-        self.put_off = PutOffStreams(self.context, PutOff(FullBackoff(1.0, 60.0), alarm_after=10))
+        self.put_off = PutOffStreams(
+            self.context, PutOff(FullBackoff(1.0, 60.0), SLOW_WAIT_S, alarm_after=10)
+        )
         self.answer: Callable[[str], Ack | None] = lambda request_id: Ack(request_id, True, "")
         self._said: Message | FrameError = Other()
         self.unknown = UnknownFrames("binance", self.outlet.buffer)

@@ -4,9 +4,12 @@ import asyncio
 import gc
 import weakref
 
+import pytest
+
 from collector.buffer.buffer import Buffer
 from collector.clock import Clock
 from collector.events.bus import EventBus
+from collector.events.notices import PotentialHalt
 from collector.exchanges.addresses import Endpoints
 from collector.live.connection import Connection
 from collector.live.connections import Connections, ExchangeContext
@@ -25,14 +28,14 @@ TIMES = 100
 PACE = Pace(backoff_base_s=0.0, backoff_max_s=0.0)
 
 
-def connections_of(exchange: str) -> Connections:
+def connections_of(exchange: str, events: EventBus | None = None) -> Connections:
     buffer = Buffer(levels_per_row=1, max_rows=10, flush_rows=10)
     context = ExchangeContext(
         Source(exchange, "live", Endpoints(), ("spot",)),
         Markets(None, ("spot",)),
         PACE,
         Clock(),
-        EventBus(),
+        events or EventBus(),
         UnknownFrames(exchange, buffer),
         None,
         new_resyncs=lambda: Resyncs(
@@ -138,3 +141,31 @@ def test_connections_that_were_replaced_and_their_tasks_are_let_go_of() -> None:
         return [one for one in known if one() is not None and one() is not old]
 
     assert asyncio.run(replace_many()) == []
+
+
+def test_a_fault_that_ends_a_connection_is_told_at_once_and_the_connection_begins_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("collector.live.connections.RESTART_S", 0.0)
+    events, halts, begun = EventBus(), list[PotentialHalt](), asyncio.Event()
+
+    async def break_once() -> None:
+        connections = connections_of("bybit", events)
+        connection = connections.new("spot", "ws://127.0.0.1:1", [])
+        ends = iter([ZeroDivisionError("of ours")])
+
+        async def run() -> None:
+            for error in ends:
+                raise error
+            begun.set()
+
+        monkeypatch.setattr(connection, "run", run)
+        connections.start()
+        await asyncio.wait_for(begun.wait(), 5.0)
+        await connections.ended()
+
+    events.attach(PotentialHalt, halts.append)
+    asyncio.run(break_once())
+    ((code, reason),) = [(one.code, one.reason) for one in halts]
+    assert code == "internal_error"
+    assert "ZeroDivisionError('of ours')" in reason

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from collector.exchanges.registry import EXCHANGES
-from collector.live.put_off import MOST_UNKNOWN_TRIES, SLOW_RETRY_S, PutOff
+from collector.live.put_off import MOST_UNKNOWN_TRIES, PutOff
 from collector.live.refusals import Meaning, RefusedStreams, meaning_of
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -62,7 +62,7 @@ def test_no_exchange_writes_its_words_so_that_they_never_match(name: str) -> Non
 
 
 def test_topics_refused_together_are_asked_for_together_each_time_later() -> None:
-    put_off = PutOff(FullBackoff(1.0, 60.0), alarm_after=4)
+    put_off = PutOff(FullBackoff(1.0, 60.0), 600.0, alarm_after=4)
     now_s = 100.0
     for wait_s, tell in ((1.0, False), (2.0, False), (4.0, False), (8.0, True), (16.0, True)):
         assert put_off.put_off(["a", "b"], PASSING, now_s) == (wait_s, tell)
@@ -78,9 +78,9 @@ def test_topics_refused_together_are_asked_for_together_each_time_later() -> Non
 
 
 def test_unknown_words_are_asked_again_some_times_and_then_slowly_for_ever() -> None:
-    put_off = PutOff(FullBackoff(1.0, 60.0), alarm_after=100)
+    put_off = PutOff(FullBackoff(1.0, 60.0), 600.0, alarm_after=100)
     waits = [put_off.put_off(["a"], UNKNOWN, 0.0) for _ in range(MOST_UNKNOWN_TRIES + 3)]
-    assert waits == [*((2.0**n, False) for n in range(MOST_UNKNOWN_TRIES)), *[(SLOW_RETRY_S, True)] * 3]
+    assert waits == [*((2.0**n, False) for n in range(MOST_UNKNOWN_TRIES)), *[(600.0, True)] * 3]
 
 
 def test_what_is_refused_is_told_once_until_it_is_collected() -> None:

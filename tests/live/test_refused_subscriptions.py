@@ -13,7 +13,7 @@ from collector.errors import StreamError
 from collector.events.messages import Ack, Snapshot
 from collector.events.notices import RequestRefused
 from collector.exchanges.registry import EXCHANGES
-from collector.live.put_off import MOST_UNKNOWN_TRIES, SLOW_RETRY_S
+from collector.live.put_off import MOST_UNKNOWN_TRIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "streams"))
-from connection_rig import SubscriptionsRig, levels_around
+from connection_rig import SLOW_WAIT_S, SubscriptionsRig, levels_around
 
 BUSY = "-1008 Server is currently overloaded with other requests."
 NO_SYMBOL = "2 Invalid request: invalid stream"
@@ -127,11 +127,11 @@ def test_unknown_words_are_tried_topic_by_topic_some_times_and_then_slowly() -> 
             await worked(rig, subscriptions)
         assert [(one.code, one.symbol) for one in rig.halts] == [("subscription_refused", "BTC/USDT")]
         before = len(rig.sent)
-        rig.now_s += SLOW_RETRY_S - 1.0
+        rig.now_s += SLOW_WAIT_S - 1.0
         await worked(rig, subscriptions)
         assert len(rig.sent) == before
         for _ in range(2):
-            rig.now_s += SLOW_RETRY_S
+            rig.now_s += SLOW_WAIT_S
             await worked(rig, subscriptions)
         assert stream.verified
         assert len(rig.halts) == 1

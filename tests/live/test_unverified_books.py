@@ -12,6 +12,7 @@ import pytest
 from collector.events.batch import StreamKey
 from collector.exchanges.registry import UNVERIFIED
 from collector.live.unverified.books import MOST_UNANSWERED, UnverifiedBooks
+from collector.network.failure_table import FailureClass
 from collector.network.failures import Failure
 from collector.retry import Backoff
 from collector.streams.book_stream import BookStream
@@ -248,14 +249,16 @@ def test_access_that_is_refused_is_of_the_connection_and_ends_no_market() -> Non
     scene(work)
 
 
-def test_a_book_that_comes_counts_silences_from_the_beginning() -> None:
+def test_a_book_that_comes_counts_silences_and_failures_from_the_beginning() -> None:
     async def work() -> None:
         rig = Rig(BTC)
         await rig.books.begin(rig.up)
         rig.rig.now_s += 31.0
         await rig.books.go_on()
+        rig.books._failed(BTC, Failure(FailureClass.TRANSIENT, "odd", suspicious=True))
+        assert rig.books._suspicious == {BTC: 1}
         rig.take()
-        assert rig.books._unanswered == {}
+        assert rig.books._unanswered == rig.books._suspicious == {}
         rig.books.lose_all("stop", "")
 
     scene(work)

@@ -132,3 +132,18 @@ def test_lines_follow_standard_error_wherever_it_goes(monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "stderr", elsewhere)
     structlog.get_logger().info("here")
     assert "here" in elsewhere.getvalue()
+
+
+def test_secrets_are_masked_in_dicts_and_exceptions_too() -> None:
+    out = io.StringIO()
+    set_up_logging(LogOptions(format="json"), out, secrets=["abcdefghij"])
+    error = ValueError("refused: abcdefghij at postgresql://me:hunter2@db/x")
+    nested = {"apiKey": "short", "deep": [{"why": "abcdefghij"}], "abcdefghij": 1}
+    structlog.get_logger().warning("told", error=error, answer=nested, of={"abcdefghij"}, count=3, none=None)
+    text = out.getvalue()
+    for secret in ("abcdefghij", "hunter2", "short"):
+        assert secret not in text
+    line = json.loads(text)
+    assert line["answer"]["deep"] == [{"why": "****"}]
+    assert "ValueError" in line["error"]
+    assert (line["count"], line["none"]) == (3, None)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import collector
-from collector.resources import default_config_path, migrations_path
+from collector.resources import migrations_path
 
 PACKAGE = Path(collector.__file__).parent
 
@@ -21,14 +21,12 @@ engine = make_engine(database_url(sys.argv[2]))
 assert bring_to_head(engine, "books", allow=False)
 engine.dispose()
 print(collector.resources.migrations_path())
-print(collector.resources.default_config_path())
 """
 
 
 def test_in_a_source_tree_they_stand_beside_the_package() -> None:
     assert migrations_path() == PACKAGE.parent / "migrations"
     assert (migrations_path() / "env.py").is_file()
-    assert default_config_path() == PACKAGE.parent / "config" / "default.yaml"
 
 
 def test_an_installed_package_migrates_with_what_it_brought_along(tmp_path: Path) -> None:
@@ -37,12 +35,7 @@ def test_an_installed_package_migrates_with_what_it_brought_along(tmp_path: Path
     shutil.copytree(PACKAGE, site / "collector", ignore=skip)
     bundled = site / "collector" / "_bundled"
     shutil.copytree(PACKAGE.parent / "migrations", bundled / "migrations", ignore=skip)
-    (bundled / "config").mkdir()
-    shutil.copy(PACKAGE.parent / "config" / "default.yaml", bundled / "config")
     (site / "migrations").mkdir()  # another package's
     command = [sys.executable, "-c", MIGRATE, str(site), str(tmp_path / "live.db")]
     output = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
-    assert output.splitlines()[-2:] == [
-        str(bundled / "migrations"),
-        str(bundled / "config" / "default.yaml"),
-    ]
+    assert output.splitlines()[-1] == str(bundled / "migrations")

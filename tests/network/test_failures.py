@@ -16,13 +16,25 @@ from yarl import URL
 
 from collector.errors import FrameError, StreamError
 from collector.network import failures
-from collector.network.failure_table import CCXT, CLOSE, HTTP, INHERITS, FailureClass
+from collector.network.failure_table import CCXT, CLOSE, HTTP, FailureClass
 from collector.network.failures import Failure, classify, classify_close
 from collector.retry import Backoff
 
 PLACE = ConnectionKey(
     "example.org", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
 )
+
+# To one who neither orders nor pays they say no more than their nearest ancestor.
+INHERITS = {
+    ccxt.NoChange,
+    ccxt.MarginModeAlreadySet,
+    ccxt.AddressPending,
+    ccxt.OrderNotFound,
+    ccxt.OrderNotCached,
+    ccxt.OrderImmediatelyFillable,
+    ccxt.OrderNotFillable,
+    ccxt.DuplicateOrderId,
+}
 
 
 def descendants(root: type[BaseException]) -> Iterator[type[BaseException]]:

@@ -178,6 +178,20 @@ def test_what_something_else_wrote_is_left_alone(path: Path) -> None:
     assert [check for check, _ in found(path)] == ["segment rows"]
 
 
+@pytest.mark.parametrize("reason", ["damaged", "poison"])
+def test_rows_given_up_within_covered_time_are_told(path: Path, reason: str) -> None:
+    damage(
+        path,
+        "UPDATE collector_accounting SET received = 7, rejected = 3, "
+        f"""rejected_reasons = '{{"{reason}": 3}}' """
+        "WHERE channel = 'book.10'",
+    )
+    words = "bybit BTC/USDT book.10: 3 rows were given up, no segment of session s ends there"
+    assert found(path) == [("given up", words)]
+    damage(path, f"UPDATE collector_coverage SET end_cause = '{reason}' WHERE segment_id = 11")
+    assert found(path) == []
+
+
 def test_many_wrong_rows_are_counted_and_five_named(path: Path) -> None:
     damage(path, f"UPDATE {HOT} SET spread = 77")
     assert (
@@ -197,10 +211,10 @@ def test_many_wrong_rows_are_counted_and_five_named(path: Path) -> None:
 
 
 def archived(path: Path, name: str, kind: str, segments: str, deleted: str = "1") -> None:
-    day, last = "2023-11-14", ord(name)
-    values = f"'{name}', '{kind}', 'bybit', 'BTC/USDT', '{day}', 1, {last}, 'x', '{segments}', 1, {deleted}"
+    key = f"'{kind}', 'bybit', 'BTC/USDT', '2023-11-14', 1, {ord(name)}"
     table = {"features": HOT, "levels": LEVELS, "trades": "collector_trades"}[kind]
-    damage(path, f"INSERT INTO collector_archive VALUES ({values}, '{table}')")
+    values = f"'{name}', {key}, 'x', '{segments}', 1, {deleted}, '{table}'"
+    damage(path, f"INSERT INTO collector_archive VALUES ({values})")
 
 
 def test_rows_that_were_moved_to_files_are_counted_with_those_that_are_left(path: Path) -> None:

@@ -156,7 +156,8 @@ def test_the_pieces_are_the_whole(
 ) -> None:
     monkeypatch.setattr(loading, "PIECE_ROWS", piece)
     rows = [replace(row, at_ns=row.at_ns // 1000 * 1000 + place) for place, row in enumerate(history.rows)]
-    write(emptied(stored_file), replace(history, rows=rows))  # many rows of one microsecond
+    alive = {row.segment: row.at_ns for row in rows if row.segment is not None}
+    write(emptied(stored_file), Stored(rows, alive))  # many rows of one microsecond
     span = span_of(cut)
     whole = load_features(stored_file, SYMBOL, every=every, columns=COLUMNS, **span)
     pieces = list(iter_features(stored_file, SYMBOL, every=every, columns=COLUMNS, **span))
@@ -287,7 +288,7 @@ def test_an_ingestor_tells_its_database(small: str) -> None:
         ({"every": "soon"}, "expected a duration"),
         ({"every": "0s"}, "expected a duration"),
         ({"start": "yesterdayish"}, "expected an instant"),
-        ({"start": 2, "end": 1}, "is before start"),
+        ({"start": START_NS + 1, "end": START_NS}, "is before start"),
         ({"min_quality": 7}, "from 0 to 1"),
         ({"output": "excel"}, "expected pandas, polars, arrow"),
         ({"index": "open_time"}, "expected received_at or exchange_timestamp"),

@@ -9,7 +9,10 @@ import pytest
 
 from collector import load_features
 from collector.errors import QueryError
+from collector.query.database import reading
 from collector.query.instants import DAY_NS, Span, duration_ns, index_of, shown, text_of
+from collector.query.rows.series import Series
+from collector.query.rows.stored_stream import find_stream
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import START_NS, SYMBOL, Row, Stored, write
@@ -52,7 +55,9 @@ def test_nothing_at_or_after_the_end_is_loaded(stored_file: str, every: str | No
         ("1970-01-01T02:00:00+02:00", 0),
         ("1970-01-02", DAY_NS),
         (pd.Timestamp(5, tz="UTC"), 5),
-        (7, 7),
+        (START_NS + 7, START_NS + 7),
+        (np.int64(START_NS), START_NS),
+        (float(START_NS), START_NS),
         (None, None),
     ],
 )
@@ -62,12 +67,30 @@ def test_an_instant_may_be_written_in_several_ways(text: str | pd.Timestamp | in
 
 
 def test_what_is_no_span_is_refused() -> None:
-    assert Span.of(5, 5) == Span(5, 5)
-    with pytest.raises(QueryError, match="end 4 is before start 5"):
-        Span.of(5, 4)
+    assert Span.of(START_NS, START_NS) == Span(START_NS, START_NS)
+    with pytest.raises(QueryError, match=f"end {START_NS - 1} is before start {START_NS}"):
+        Span.of(START_NS, START_NS - 1)
     for wrong in ("yesterday-ish", "NaT"):
         with pytest.raises(QueryError, match=f"end is '{wrong}'; expected an instant"):
             Span.of(None, wrong)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (
+            START_NS // 10**9,
+            "start is 1700000000; expected nanoseconds since 1970, and it looks like seconds",
+        ),
+        (START_NS / 1e6, "start is 1700000000000.0; .* looks like milliseconds since 1970"),
+        (np.int64(START_NS // 1000), "looks like microseconds since 1970"),
+        (0, "before the year 2000"),
+        (float("nan"), "start is nan"),
+    ],
+)
+def test_a_number_that_is_not_of_nanoseconds_is_refused_by_name(number: float, words: str) -> None:
+    with pytest.raises(QueryError, match=words):
+        Span.of(number, None)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +111,23 @@ def test_an_instant_is_written_as_the_tables_have_it_and_as_a_person_reads_it() 
     assert shown(1_999) == "1970-01-01T00:00:00.000001999+00:00"
     index = index_of(np.array([5, 7]))
     assert (index.name, index.asi8.tolist(), str(index.tz)) == ("received_at", [5, 7], "UTC")
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_a_start_inside_a_microsecond_finds_what_was_received_just_before(
+    stored_file: str, foreign: bool
+) -> None:
+    rows = [
+        Row(START_NS - 5_000, 1, 1.0),
+        Row(START_NS + 300, 1, 3.0),
+        Row(START_NS + 100, 1, 2.0),
+        Row(START_NS + 700, 1, 4.0),
+    ]
+    bot = [Row(START_NS, None, 9.0)] if foreign else []
+    write(stored_file, Stored(bot + rows, {1: START_NS + 5_000_000}))
+    with reading(stored_file) as (connection, known):
+        stream = find_stream(connection, known.hot, SYMBOL, None, Span(), {})
+        last = Series(stream, ("received_at_ns", "segment_id", "mid_price")).last_before
+        found = [last(connection, START_NS + offset) for offset in (-5_000, 0, 100, 101, 500, 701)]
+    told = [None if one is None else one["mid_price"].item() for one in found]
+    assert told == [None, 1.0, 9.0 if foreign else 1.0, 2.0, 3.0, 4.0]

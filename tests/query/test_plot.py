@@ -49,7 +49,7 @@ def test_the_step_is_that_of_the_span_where_one_is_asked_for() -> None:
 
 
 def test_a_picture_is_written_and_what_cannot_be_drawn_is_refused(stored_file: str, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+    dates = pytest.importorskip("matplotlib.dates")
     rows = [Row(START_NS + place * 10**6, 1, 100.0 + place) for place in range(30)]
     write(stored_file, Stored(rows, {1: rows[-1].at_ns}))
     target = tmp_path / "picture.png"
@@ -59,6 +59,10 @@ def test_a_picture_is_written_and_what_cannot_be_drawn_is_refused(stored_file: s
     assert [axes.get_ylabel() for axes in (price, spread, imbalance)] == ["price", "spread, bps", "imbalance"]
     assert [text.get_text() for text in ribbon.get_yticklabels()] == ["book.50"]
     assert list(price.lines[0].get_ydata()) == [100.0 + place for place in range(30)]
+    assert list(ribbon.get_yticks()) == [0.45]  # in the middle of its bar
+    begin, end = (dates.date2num(pd.Timestamp(row.at_ns).to_numpy()) for row in (rows[0], rows[-1]))
+    (covered_path,) = ribbon.collections[0].get_paths()
+    assert covered_path.get_extents().intervalx == pytest.approx((begin, end), abs=1e-9)
     with pytest.raises(QueryError, match="nothing verified is stored"):
         plot(stored_file, SYMBOL, to=target, every="1ms", start=START_NS - 10**9, end=START_NS - 10**8)
     with pytest.raises(QueryError, match="instants are too many to draw"):

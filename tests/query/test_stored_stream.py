@@ -11,7 +11,8 @@ from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.errors import QueryError
 from collector.query.database import reading
 from collector.query.instants import Span
-from collector.query.rows.stored_stream import StoredStream, find_stream, mixed
+from collector.query.rows.archive_files import Archive, Part
+from collector.query.rows.stored_stream import StoredStream, _symbol, find_stream, mixed
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import START_NS, STEP_NS, SYMBOL, Facts, Row, Stored, write
@@ -152,3 +153,10 @@ def test_rows_come_in_order_from_one_text_of_time_to_another(
         assert mids(texts[1], texts[2]) == [2.0, 1.0]
         assert mids(texts[3], None) == [2.0]
         assert mids(None, texts[0]) == [1.0]
+
+
+def test_a_market_whose_rows_were_all_moved_is_known_by_its_name(stored_file: str) -> None:
+    moved = Archive((Part("bybit", "SOL/USDT:USDT", "2026-03-02", Path("nowhere"), 1, 1, is_deleted=True),))
+    with reading(stored_file) as (connection, known):
+        for name in ("SOL/USDT:USDT", "SOLUSDT"):
+            assert _symbol(connection, known.hot, name, moved) == "SOL/USDT:USDT"

@@ -176,3 +176,26 @@ def test_every_step_th_window_of_each_stretch_is_taken() -> None:
         windows(frame, 2, 0)
     with pytest.raises(QueryError, match="not indexed by time"):
         labels(frame.reset_index(drop=True).assign(mid_price=1.0), 1)
+
+
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        (
+            ["2026-01-01T00:00:02", "2026-01-01T00:00:01", "2026-01-01T00:00:03"],
+            "goes back, at 2026-01-01T00:00:01",
+        ),
+        (["2026-01-01T00:00:01", None, "2026-01-01T00:00:03"], "lacks 1 instants"),
+    ],
+)
+def test_an_index_that_is_in_no_order_of_time_is_refused(index: list[str | None], words: str) -> None:
+    """The exchange's times need not grow from row to row, and need not be there."""
+    at = pd.DatetimeIndex(pd.to_datetime(index), tz="UTC")
+    frame = pd.DataFrame(
+        {"mid_price": [1.0, 2.0, 3.0], "segment": pd.array([1] * 3, dtype="Int64")}, index=at
+    )
+    for ask in (lambda: labels(frame, "1s"), lambda: labels(frame, 1), lambda: windows(frame, 2)):
+        with pytest.raises(QueryError, match=words) as caught:
+            ask()
+        assert 'index="received_at"' in str(caught.value)
+    assert len(windows(frame.iloc[[0, 2]], 2)) == 1

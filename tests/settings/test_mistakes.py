@@ -190,6 +190,13 @@ def test_mistakes_of_all_sources_are_told_together_in_the_order_of_the_sources(p
                 "retention, shutdown, logging"
             ),
         ),
+        (
+            "housekeeping: {batches_days: 0.24}",
+            (
+                "line 1: housekeeping.batches_days: found 0.24, "
+                "expected days, from 0.25 to 36500: a batch of unknown outcome is looked up for hours"
+            ),
+        ),
         ("a: \x07", "found characters that YAML does not allow, expected a text file"),
     ],
 )
@@ -290,6 +297,10 @@ def test_one_mistake_has_one_message(problems: Problems, text: str, message: str
         (
             "endpoints: {ws: 'ws://h/?a=1'}",
             "endpoints.ws: found 'ws://h/?a=1', expected a URL like ws://host:8900",
+        ),
+        (
+            'endpoints: {ws: "ws://h/\\x7f"}',
+            r"endpoints.ws: found 'ws://h/\x7f', expected a URL like ws://host:8900",
         ),
         (
             "endpoints: {ws: 'ws://spot.example'}",

@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import aiohttp
+import aiohttp.web
 import pytest
 
 from collector.simulator import Simulator
@@ -262,3 +263,20 @@ def test_sweep_moves_the_price_past_whole_levels(simulator: Simulator, client: C
     assert len(removed) >= 29
     trades = simulator.truth.trades("bybit", BTC)
     assert [trade.price for trade in trades] == [price for price, _ in before.bids[:30]]
+
+
+def test_a_client_that_is_gone_before_its_handshake_is_no_error(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def gone(*_: object) -> None:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(aiohttp.web.WebSocketResponse, "prepare", gone)
+    with socket.create_connection(("127.0.0.1", simulator.port), 10.0) as client:
+        client.sendall(
+            b"GET /v5/public/linear HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: close\r\n\r\n"
+        )
+        while client.recv(1000):
+            pass
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
+    assert simulator.connections("bybit") == []

@@ -107,7 +107,7 @@ class Stream:
             bars = rows(TABLES.ohlcv, "open_time")
             corrections = rows(TABLES.ohlcv_corrections, "id")
             (counted,) = rows(TABLES.accounting, "symbol")
-            (segment,) = rows(TABLES.coverage, "symbol")
+            segments = rows(TABLES.coverage, "start_ns")
         assert [{name: row[name] for name in told} for row in bars] == [
             {name: state[name] for name in told} for _, state in sorted(oracle.bars.items())
         ]
@@ -115,7 +115,9 @@ class Stream:
         assert [{name: row[name] for name in told} for row in corrections] == [
             {name: state[name] for name in told} for state in oracle.corrections
         ]
-        assert segment["rows"] == counted["written"] == len(bars) + len(corrections) == oracle.written
+        in_segments = sum(segment["rows"] for segment in segments)
+        assert in_segments == counted["written"] == len(bars) + len(corrections) == oracle.written
+        assert any(segment["end_cause"] == "poison" for segment in segments) == (bad > 0)
         assert counted["merged"] == oracle.merged
         assert json.loads(counted["rejected_reasons"]) == ({"poison": bad} if bad else {})
         assert counted["received"] == oracle.written + oracle.merged + bad

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from collector.database.engine import make_engine
 from collector.errors import UserError
 from collector.sinks.sql.open_database import OpenDatabase
 
@@ -37,3 +38,12 @@ def test_what_stands_in_the_way_is_told_without_the_library_s_own_words(
     assert not held.is_open
     with pytest.raises(RuntimeError, match="open\\(\\) comes first"):
         _ = held.engine
+
+
+def test_what_was_closed_is_open_no_longer_and_can_be_opened_again(tmp_path: Path) -> None:
+    held = OpenDatabase(str(tmp_path / "live.db"), "books", make_engine, lambda: 1)
+    for _ in range(2):
+        held.open()
+        assert held.is_open
+        held.close()
+        assert not held.is_open

@@ -118,6 +118,46 @@ def test_a_file_deleted_or_replaced_is_noticed_and_opened_again(
     assert ("from_a_backup" in tables) == (what_happens == "replaced")
 
 
+def batches_of(path: Path) -> list[str]:
+    return [str(one) for (one,) in ask(path, "SELECT batch_id FROM collector_batches ORDER BY committed_ns")]
+
+
+def test_a_file_that_was_moved_away_is_completed_and_nothing_else_is_left(
+    tmp_path: Path, open_sink: OpenSink, make_batch: MakeBatch
+) -> None:
+    """Its log, with the last rows, would stay under the old name."""
+    path, gone = tmp_path / "live.db", tmp_path / "gone.db"
+    sink = open_sink(str(path))
+    sink.write(make_batch("b1"))
+    sink.write(make_batch("b2"))
+    path.rename(gone)
+    with pytest.raises(SinkError):
+        sink.write(make_batch("b3"))
+    sink.write(make_batch("b3"))
+    assert batches_of(gone) == ["b1", "b2"]
+    assert batches_of(path) == ["b3"]
+    assert list(tmp_path.glob("*stale*")) == []
+    (told,) = sink.incidents
+    assert f"moved to {gone}" in told
+    assert "complete up to then" in told
+
+
+def test_a_moved_file_that_somebody_else_has_opened_is_left_and_the_way_is_told(
+    tmp_path: Path, open_sink: OpenSink, make_batch: MakeBatch
+) -> None:
+    path, gone = tmp_path / "live.db", tmp_path / "gone.db"
+    sink = open_sink(str(path))
+    sink.write(make_batch("b1"))
+    path.rename(gone)
+    (tmp_path / "gone.db-wal").write_bytes(b"a log of somebody else's")
+    with pytest.raises(SinkError):
+        sink.write(make_batch("b2"))
+    sink.write(make_batch("b2"))
+    (aside,) = tmp_path.glob("live.db-wal.stale-*")
+    (told,) = sink.incidents
+    assert f"cp {gone} whole.db && cp {aside} whole.db-wal" in told
+
+
 def test_while_the_folder_is_gone_each_try_fails_and_the_first_after_it_succeeds(
     tmp_path: Path, open_sink: OpenSink, make_batch: MakeBatch
 ) -> None:

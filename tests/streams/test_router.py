@@ -127,6 +127,17 @@ def test_an_unreadable_frame_is_doubted_by_every_stream_it_could_mean_and_by_no_
     assert eth.verified
 
 
+def test_an_unreadable_frame_that_names_its_topic_is_doubted_by_no_other_stream_of_its_market() -> None:
+    desk = Desk()
+    desk.add(BTC, "book.50")
+    bbo, trades = desk.add(BTC, "bbo"), desk.add(BTC, "trade")
+    desk.hear(book(1, kind="snapshot"))
+    desk.hear(book(5, kind="snapshot", topic=bbo.topic.name))
+    desk.hear(book(2, bid="1e400"))
+    assert (desk.causes(), bbo.verified, trades.verified) == ([], True, True)
+    assert desk.unknown.received == 1
+
+
 def test_an_unreadable_best_price_of_bybit_ends_what_was_covered() -> None:
     """Each is whole: the number of the next would not show that one was lost."""
     desk = Desk()

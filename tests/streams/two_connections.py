@@ -118,6 +118,7 @@ class World:
     published: int = 1
     delivered: Counter[int] = field(default_factory=Counter)
     batches: list[Batch] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)  # how many batches lie before each step of the clock
 
     def __post_init__(self) -> None:
         self.old = Connected(self.kind.stream(self.rig, standby=False), Liveness(NOW_NS))
@@ -144,6 +145,19 @@ class World:
         self.rig.now_ns += 10**6
         side.stream.lose(cause, "", side.liveness.heard_ns)
         side.next = None
+
+    def step(self, step_ns: int) -> None:
+        """Step the clock, as the connections of a feed are told."""
+        covered = []
+        for side in (self.old, self.new):
+            if side.stream.end_at_step(step_ns, side.liveness.heard_ns, "a step"):
+                covered.append(side.stream)
+            side.liveness.heard_ns += step_ns
+        self.rig.now_ns += step_ns
+        self.batches.append(self.rig.swap())
+        self.steps.append(len(self.batches))
+        for stream in covered:
+            stream.begin_after_step(self.rig.now_ns)
 
     def hand_over(self) -> None:
         """End the first connection, as a replacement does."""
@@ -190,10 +204,12 @@ class World:
         return told.values()
 
     def _check_segments(self, by_segment: dict[int, list[tuple[int, int]]]) -> None:
-        opened = [one for batch in self.batches for one in batch.opened]
+        opened = [(place, one) for place, batch in enumerate(self.batches) for one in batch.opened]
         closed = {one.segment_id: one for batch in self.batches for one in batch.closed}
-        until_ns = 0
-        for one in opened:
+        until_ns = reached = 0
+        for place, one in opened:
+            if sum(step <= place for step in self.steps) > reached:
+                until_ns, reached = 0, sum(step <= place for step in self.steps)
             assert one.start_ns >= until_ns, "two segments at one time"
             ends = [at_ns for _, at_ns in by_segment[one.segment_id]] or [one.start_ns]
             until_ns = max(ends[-1], closed[one.segment_id].alive_until_ns or 0)
@@ -220,7 +236,7 @@ def happen(world: World, chance: float, *, is_handed_over: bool) -> bool:
     return is_handed_over
 
 
-def play(kind: Kind, seed: int) -> World:
+def play(kind: Kind, seed: int, steps: float = 0.0) -> World:
     """Let two connections bring a history, out of step, with deaths at any moment."""
     rng = random.Random(seed)
     world = World(kind, rng)
@@ -237,6 +253,8 @@ def play(kind: Kind, seed: int) -> World:
         for side, pace in ((old, paces[1]), (new, paces[2])):
             while rng.random() < pace:
                 world.deliver(side)
+        if steps and rng.random() < steps:
+            world.step(rng.choice([-1, 1]) * 60 * 10**9)
         chance = rng.random()
         is_handed_over = happen(world, chance, is_handed_over=is_handed_over)
         if chance > 0.97:

@@ -17,8 +17,10 @@ NS = 1_000_000_000
 REACH_S = {
     **dict.fromkeys(("close", "reset", "expire", "expired", "idle", "slow_consumer"), 10.0),
     **dict.fromkeys(("raw_frame", "malformed_frame", "huge_frame", "deep_frame", "bomb"), 10.0),
-    **dict.fromkeys(("half_open", "accept_silently", "refuse", "connection_allowance"), 45.0),
-    **dict.fromkeys(("reject_subscription", "ignore_subscription", "refuse_subscription"), 45.0),
+    **dict.fromkeys(("half_open", "connection_allowance"), 45.0),
+    # These wait for the next connection or request, whose answer is waited for after that.
+    **dict.fromkeys(("accept_silently", "refuse"), 120.0),
+    **dict.fromkeys(("reject_subscription", "ignore_subscription", "refuse_subscription"), 120.0),
     **dict.fromkeys(("message_allowance", "server_shutdown", "status", "delist", "enlist"), 45.0),
 }
 # These wait for the next message of their channel.
@@ -27,6 +29,9 @@ IN_THE_NEXT_MESSAGE = {
     *("gap", "restart", "crossed_book", "drop_frame"),
 }
 NEXT_REACH_S = 10.0
+NOTICE_S = 8.0  # a connection whose end is announced so early is replaced by then, if nothing else happens
+NOTICE_REACH_S = 30.0  # what happened so long before may still keep the new connection from its books
+NOTICE = re.compile(r"server_shutdown after ([\d.]+) s")
 # REST's faults explain why a book that needs REST has none, and nothing else.
 REST_CAUSES = {"edge"}
 REST_REACH_S = 60.0
@@ -73,6 +78,8 @@ def is_false(hole: Hole, truth: SendTruth, told: Told | None, recovery_s: float)
         return False
     if was_taken_off(truth, hole.stream, begins_ns, ends_ns):
         return False
+    if _was_announced(hole, truth.faults.get(hole.stream[0], [])):
+        return True
     reasons = list(_reasons_ns(hole, truth, told, begins_ns, ends_ns))
     if not reasons:
         return True
@@ -123,6 +130,20 @@ def _reasons_ns(
         for update in each.updates:
             if update.missed - {"unheard"} and begins_ns - 60 * NS <= update.made_ns <= ends_ns:
                 yield update.made_ns
+
+
+def _was_announced(hole: Hole, faults: Sequence[Logged]) -> bool:
+    """Return whether a connection was closed as announced, so early that there need be no hole."""
+    for fault in faults:
+        notice = NOTICE.match(fault.detail)
+        if notice is None or float(notice[1]) < NOTICE_S:
+            continue
+        is_end = abs(hole.from_ns - fault.at_ns - float(notice[1]) * NS) < NS
+        from_ns = fault.at_ns - NOTICE_REACH_S * NS
+        others = (one for one in faults if not NOTICE.match(one.detail))
+        if is_end and not any(from_ns <= one.at_ns <= hole.from_ns for one in others):
+            return True
+    return False
 
 
 def _names(answer: Logged, stream: Stream) -> bool:

@@ -45,6 +45,7 @@ class Plant:
     found_as: str  # the field of the reckoning that must not be empty
     among: str = ""  # where: part of the name of a stream
     steps: Sequence[Step] = ()
+    fault_every_s: float = 0.5  # longer where other faults would excuse what it does
 
     def __str__(self) -> str:
         return self.name
@@ -210,6 +211,51 @@ def _an_odd_list_of_markets_ends_the_exchange(patch: pytest.MonkeyPatch) -> None
     patch.setattr(user, "load_until", once)
 
 
+def _a_book_is_fetched_while_it_is_fetched(patch: pytest.MonkeyPatch) -> None:
+    requests = _attribute("collector.live.book_requests", "BookRequests")
+    patch.setattr(requests, "_is_free", lambda self, stream: stream.topic.name not in self._wire)
+
+
+def _questions_have_no_patience(patch: pytest.MonkeyPatch) -> None:
+    """Take for stalled what is only on its way: REST shows it a batch earlier."""
+    patch.setattr(importlib.import_module("collector.live.resync"), "PATIENCE_S", 0.0)
+
+
+def _bars_of_one_market_share_a_connection(patch: pytest.MonkeyPatch) -> None:
+    subscriptions = _attribute("collector.live.topic_subscriptions", "TopicSubscriptions")
+    patch.setattr(subscriptions, "tells_apart", lambda self, stream: self._router.tells_apart(stream))
+
+
+def _a_dead_connection_is_waited_for_while_another_stands_by(patch: pytest.MonkeyPatch) -> None:
+    """Count what only the new connection brings as merged until the old one is well again, or a minute."""
+    paired = _attribute("collector.streams.paired_stream", "PairedStream")
+    stream = _attribute("collector.streams.stream", "Stream")
+    replacement = importlib.import_module("collector.live.replacement")
+    nobody_stores = paired._nobody_stores.fget
+
+    def merged(self: Any, _held: Any) -> None:
+        self._buffer.count_merged(self.number, self._tally.received)
+
+    async def patient(self: Any, _old: Any, new: Any, pairs: dict[Any, Any]) -> bool:
+        until_s = time.monotonic() + replacement.HAND_OVER_S
+        while not self._stopped.is_set() and time.monotonic() < until_s:
+            if all(one.verified and standby.in_step() for one, standby in pairs.items()):
+                return True
+            await new.next_frame(replacement.HAND_OVER_TICK_S)
+        return True
+
+    patch.setattr(paired, "_hold", merged)
+    alone = property(lambda self: not self._standby and nobody_stores(self))
+    patch.setattr(paired, "_nobody_stores", alone)
+    patch.setattr(paired, "end_segment", stream.end_segment)
+    patch.setattr(replacement.Replacements, "_hand_over", patient)
+
+
+def _an_announced_end_is_not_prepared_for(patch: pytest.MonkeyPatch) -> None:
+    connection = _attribute("collector.live.connection", "Connection")
+    patch.setattr(connection, "ends_soon", property(lambda _self: False))
+
+
 PLANTS = [
     Plant(
         "jumps of books are not seen",
@@ -288,5 +334,51 @@ PLANTS = [
         "never_covered",
         "kraken",
         [(0.0, "rest_missing_key", {"exchange": "kraken", "key": "altname", "count": 3})],
+    ),
+    Plant(
+        "a book is fetched while it is fetched",
+        _a_book_is_fetched_while_it_is_fetched,
+        "asked_again",
+        "binance",
+        [
+            (0.0, "rest_slow", {"exchange": "binance", "delay_s": 8.0, "count": 2, "path": "depth"}),
+        ],
+    ),
+    Plant(
+        "questions have no patience",
+        _questions_have_no_patience,
+        "false_holes",
+        "stale (silent at",
+        [
+            (0.0, "batch_diffs", {"exchange": "binance", "ms": 2400.0}),
+            (2.0, "tempo", {**_ON["binance"], "factor": 0.04, "seconds": 11.0}),
+            (2.0, "tempo", {"exchange": "binance", "symbol": "BTC/USDT", "factor": 0.04, "seconds": 11.0}),
+        ],
+    ),
+    Plant(
+        "bars of one market share a connection",
+        _bars_of_one_market_share_a_connection,
+        "never_covered",
+        "ohlcv",
+    ),
+    Plant(
+        "a dead connection is waited for while another stands by",
+        _a_dead_connection_is_waited_for_while_another_stands_by,
+        "false_holes",
+        "binance",
+        [
+            (2.4, "rest_slow", {"exchange": "binance", "delay_s": 3.0, "count": 20, "path": "depth"}),
+            (2.5, "server_shutdown", {"exchange": "binance", "seconds": 2.5}),
+            (4.5, "refuse", {"exchange": "binance", "count": 100}),
+        ],
+        fault_every_s=6.0,
+    ),
+    Plant(
+        "an announced end is not prepared for",
+        _an_announced_end_is_not_prepared_for,
+        "false_holes",
+        "close_1001",
+        [(2.0, "server_shutdown", {"exchange": "binance", "seconds": 9.0})],
+        fault_every_s=10.0,
     ),
 ]

@@ -1,4 +1,4 @@
-"""Stand between a client and a PostgreSQL server, and let the link go bad."""
+"""Stand between a client and a PostgreSQL server, and let the link go bad: stall, be cut, or swallow."""
 
 import selectors
 import socket
@@ -20,7 +20,10 @@ class Proxy:
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._cut_at: bytes | None = None  # guarded by _lock, like all below
+        self._swallow_at: bytes | None = None
+        self._swallows_answer = False
         self.cuts = 0
+        self.swallowed = 0
         self._threads: list[threading.Thread] = []
         self._accepting = threading.Thread(target=self._accept, name="proxy")
 
@@ -51,6 +54,11 @@ class Proxy:
         with self._lock:
             self._cut_at = word
 
+    def swallow_at(self, word: bytes, *, answer: bool = False) -> None:
+        """Let a link go silent and stay open, at a message with this word or once the server has answered."""
+        with self._lock:
+            self._swallow_at, self._swallows_answer = word, answer
+
     def _accept(self) -> None:
         while not self._closed.is_set():
             try:
@@ -76,12 +84,22 @@ class Proxy:
                 if is_dead:
                     self._closed.wait(0.05)
                 for key, _ in events:
-                    if not self._pass_on(key.fileobj, key.data, from_client=key.fileobj is client):  # type: ignore[arg-type]
+                    passed = self._pass_on(key.fileobj, key.data, from_client=key.fileobj is client)  # type: ignore[arg-type]
+                    if passed is None:
+                        is_dead = True
+                        break
+                    if not passed:
                         return
 
-    def _pass_on(self, source: socket.socket, target: socket.socket, *, from_client: bool) -> bool:
+    def _pass_on(self, source: socket.socket, target: socket.socket, *, from_client: bool) -> bool | None:
+        """Return whether the link goes on; None when it is dead, and nobody is told."""
         try:
             content = source.recv(1 << 16)
+            if from_client and self._is_swallowed(content):
+                if self._swallows_answer:
+                    target.sendall(content)
+                    self._wait_for_the_answer(target)
+                return None
             if content:
                 target.sendall(content)
         except OSError:
@@ -93,6 +111,14 @@ class Proxy:
                 self._wait_for_the_answer(target)
                 return False
         return bool(content)
+
+    def _is_swallowed(self, content: bytes) -> bool:
+        with self._lock:
+            if self._swallow_at is None or self._swallow_at not in content:
+                return False
+            self._swallow_at = None
+            self.swallowed += 1
+            return True
 
     @staticmethod
     def _wait_for_the_answer(server: socket.socket) -> None:

@@ -6,7 +6,7 @@ the log and the database alone.
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -57,6 +57,7 @@ class Reckoning:
     false_holes: list[Hole] = field(default_factory=list)
     inexact: dict[Stream, int] = field(default_factory=dict)
     never_covered: list[Stream] = field(default_factory=list)
+    asked_again: list[str] = field(default_factory=list)  # of REST, far more often than needed
     unknowable: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     covered_s: float = 0.0
@@ -89,7 +90,7 @@ class Reckoning:
             f"holes: {len(self.holes)} {dict(causes)}; false: {len(self.false_holes)}",
             f"covered time that lost an update: {self.lost_s:.3f} s in {len(self.losses)} places",
             f"extra rows: {len(self.extra_rows)}; inexact: {self.inexact}",
-            f"never covered: {self.never_covered}",
+            f"never covered: {self.never_covered}; asked again and again: {self.asked_again}",
             f"lost where no client can know: {dict(self.unknowable)}",
             *(f"  LOST {loss}" for loss in self.losses[:20]),
             *(f"  FALSE {hole}" for hole in self.false_holes[:20]),
@@ -104,12 +105,17 @@ def clock(at_ns: int) -> str:
 
 
 def reckon(
-    truth: SendTruth, stored: Stored, wanted: Sequence[Stream], *, patience_s: float, recovery_s: float
+    truth: SendTruth,
+    stored: Stored,
+    wanted: Sequence[Stream],
+    *,
+    patience_s: Mapping[str, float],
+    recovery_s: float,
 ) -> Reckoning:
     """Compare.
 
-    `patience_s`: after how long a silent stream is asked about and found stale. `recovery_s`: how long a
-    stream may take to come back once nothing stands in its way.
+    `patience_s`: after how long a silent stream is asked about and found stale, of each exchange.
+    `recovery_s`: how long a stream may take to come back once nothing stands in its way.
     """
     markets = {stream[:2] for stream in wanted}
     hours = (truth.last_ns - truth.first_ns) / 3600e9
@@ -127,7 +133,7 @@ def reckon(
         found.covered_s += sum(max(0, one.alive_until_ns - one.start_ns) for one in segments) / 1e9
         found.rows += len(stored.rows.get(stream, []))
         if told is not None:
-            _reckon_rows(found, stream, told, stored, segments, patience_s)
+            _reckon_rows(found, stream, told, stored, segments, patience_s[stream[0]])
         for hole in holes_of(stream, segments, truth.last_ns):
             found.holes.append(hole)
             if is_false(hole, truth, told, recovery_s):
@@ -158,11 +164,12 @@ def _reckon_rows(
         if not was_sent and stream[0] not in BY_REST:
             found.extra_rows.append((stream, row))
     made_ns = [update.made_ns for update in told.updates]
+    by_rest = stream[0] in BY_REST and stream[2].startswith("book.")
     for segment in segments:
         places = of_segment.get(segment.segment_id, [])
         missing = [
             (place, where)
-            for place, where in _inside(told, made_ns, segment, places)
+            for place, where in _inside(told, made_ns, segment, places, is_whole_at_first=by_rest)
             if place not in held and told.updates[place].is_change
         ]
         for run in _runs(missing):
@@ -197,9 +204,12 @@ def _is_from_before(told: Told, row: Row) -> bool:
 
 
 def _inside(
-    told: Told, made_ns: Sequence[int], segment: Segment, places: Sequence[int]
+    told: Told, made_ns: Sequence[int], segment: Segment, places: Sequence[int], *, is_whole_at_first: bool
 ) -> Iterator[tuple[int, str]]:
-    """List the updates that a segment claims, and by what: they lie between its rows, or in its time."""
+    """List the updates that a segment claims, and by what: they lie between its rows, or in its time.
+
+    `is_whole_at_first`: the first row shows all updates up to its number, whenever the stream brings them.
+    """
     first, last = (min(places), max(places)) if places else (None, None)
     if first is not None and last is not None:
         for place in range(first + 1, last):
@@ -208,6 +218,8 @@ def _inside(
     end = bisect_right(made_ns, segment.alive_until_ns)
     for place in range(begin, min(end, len(told.updates))):
         if first is not None and last is not None and first <= place <= last:
+            continue
+        if is_whole_at_first and first is not None and place < first:
             continue
         update = told.updates[place]
         slack_ns = SLACK_NS if update.delivered else UNSENT_SLACK_NS

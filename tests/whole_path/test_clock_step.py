@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from collector import load_features
 from collector.clock import Clock
 from collector.events.notices import ClockStep
 from collector.live import thread
+from collector.query.audit import run_audit
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import Market, on_markets, running, wait_until
@@ -37,3 +39,9 @@ def test_books_go_on_over_a_step_back(
         assert before["detail"].startswith("-1800.")
         assert after["alive_until_ns"] < before["start_ns"]
         assert before["alive_until_ns"] - before["start_ns"] < HALF_AN_HOUR_NS // 10
+        audit = run_audit(rig.database)
+        assert audit.passed, audit.findings
+        notes = [one.text for one in audit.notes if one.check == "clock step"]
+        assert len(notes) == 1
+        assert "its clock was set back by 1800." in notes[0]
+        assert load_features(rig.database, market.symbols[0], on_gap="split")

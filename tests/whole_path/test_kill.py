@@ -57,7 +57,7 @@ def wait_at_random(draw: random.Random, most_s: float) -> None:
     signal.sigtimedwait([], draw.uniform(0, most_s))
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("kills", [1, pytest.param(50, marks=pytest.mark.proof)])
 def test_a_kill_loses_no_more_than_what_was_not_written_yet(tmp_path: Path, kills: int) -> None:
     database, draw = tmp_path / "live.db", random.Random(SEED)
     killed_ns: list[int] = []
@@ -67,7 +67,7 @@ def test_a_kill_loses_no_more_than_what_was_not_written_yet(tmp_path: Path, kill
             began_ns = time.time_ns()
             with start(*words, cwd=tmp_path) as process:
                 wait_for_its_rows(database, process, began_ns)
-                if number % 2:  # with the database locked, so that the spool holds what comes
+                if number % 2 == 0:  # with the database locked, so that the spool holds what comes
                     with closing(sqlite3.connect(database, isolation_level=None, timeout=10)) as other:
                         other.execute("BEGIN IMMEDIATE")
                         wait_at_random(draw, 1.5)

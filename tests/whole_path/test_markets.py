@@ -36,7 +36,7 @@ def test_every_update_is_a_row_equal_to_the_truth(tmp_path: Path, market: Market
             assert causes(rig, symbol) == ["stop"]
 
 
-@on_markets("bybit spot", "binance linear", "okx linear", "kraken spot")
+@on_markets("bybit spot", "kraken spot")
 def test_a_burst_is_stored_whole(tmp_path: Path, market: Market) -> None:
     with running(tmp_path / "live.db", market=market) as rig:
         wait_for_updates(rig, 5)

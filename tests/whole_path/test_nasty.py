@@ -48,7 +48,7 @@ MARKETS_OF_THE_PROOF: Mapping[str, Sequence[str]] = {
 }
 SHORT_SEED, SHORT_S = 2, 14.0
 PROOF_SEEDS, PROOF_S = (1, 2, 3), 600.0
-PLANT_SEEDS, PLANT_S, PLANT_FAULT_EVERY_S = range(1, 11), 14.0, 0.5
+PLANT_SEEDS, PLANT_S = range(1, 11), 14.0
 RECOVERY_S = 90.0  # REST that says 429, and not for how long, is left alone for a minute
 FALSE_HOLES_A_MARKET_HOUR = 1.0
 
@@ -93,6 +93,7 @@ def check(outcome: Outcome, *, most_false: int = 0) -> None:
     assert found.extra_rows == [], outcome
     assert found.inexact == {}, outcome
     assert found.never_covered == [], outcome
+    assert found.asked_again == [], outcome
     assert outcome.problems == [], outcome
     assert len(found.false_events()) <= most_false, outcome
 
@@ -102,6 +103,23 @@ def test_coverage_is_true_in_a_nasty_market(tmp_path: Path) -> None:
     assert outcome.reckoning.rows > 1000, outcome
     assert sum(outcome.faults.values()) > 10, outcome
     check(outcome)
+
+
+@pytest.mark.parametrize("name", ["some rows get lost", "some rows are made up"])
+def test_what_is_planted_is_seen(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (plant,) = [one for one in PLANTS if one.name == name]
+    plant.put_in(monkeypatch)
+    outcome = live_through(
+        f"sqlite:///{tmp_path / 'live.db'}",
+        SHORT_SEED,
+        2.5,
+        {"bybit": FEW["bybit"]},
+        plant=plant,
+        updates_per_s=100.0,
+        recovery_s=5.0,
+    )
+    assert plant.traces(outcome.reckoning), outcome
+    assert outcome.reckoning.inexact == {}, outcome
 
 
 @pytest.mark.proof
@@ -136,9 +154,10 @@ def test_a_planted_fault_turns_the_reckoning_red(
     for seed in PLANT_SEEDS:
         url = f"sqlite:///{tmp_path / f'{seed}.db'}"
         outcome = live_through(
-            url, seed, PLANT_S, plant=plant, fault_every_s=PLANT_FAULT_EVERY_S, recovery_s=5.0
+            url, seed, PLANT_S, plant=plant, fault_every_s=plant.fault_every_s, recovery_s=5.0
         )
         traces = plant.traces(outcome.reckoning)
+        assert outcome.reckoning.inexact == {}, outcome
         if traces:
             with capsys.disabled():
                 print(f"\n{plant}: seed {seed}: {len(traces)} {plant.found_as}, the first: {traces[0]}")

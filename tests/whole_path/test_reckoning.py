@@ -21,6 +21,7 @@ KRAKEN_BOOK = ("kraken", "BTC/USD", "book.10")
 TRADES = ("bybit", "BTC/USDT", "trade")
 BEST = ("bybit", "BTC/USDT", "bbo")
 S = 1_000_000_000
+PATIENCE_S = dict.fromkeys(("bybit", "binance", "kraken", "okx"), 5.0)
 FORBIDDEN = ("collector.streams", "collector.book", "collector.query", "collector.live")
 
 
@@ -58,7 +59,7 @@ def outcome(
 ) -> Reckoning:
     stored = Stored(rows={stream: list(stored_rows)}, segments={stream: list(segments)})
     truth = read_truth(log, lambda _exchange, _symbol, number: str(number))
-    return reckon(truth, stored, [stream], patience_s=5.0, recovery_s=20.0)
+    return reckon(truth, stored, [stream], patience_s=PATIENCE_S, recovery_s=20.0)
 
 
 STEADY = [sent(number, number) for number in range(10, 31)]
@@ -234,6 +235,18 @@ def test_a_stream_that_does_not_come_back_is_called_a_hole_falsely() -> None:
     assert hole.is_last
     again = [*log, fault(45, "refuse 503")]
     assert not outcome(again, rows(*range(10, 21)), covered(10, 20, 20, "disconnect")).false_holes
+
+
+def test_what_rest_showed_before_the_stream_brought_it_is_not_missing() -> None:
+    stream = ("binance", "BTC/USDT", "book.50")
+    logged = ("binance", "BTC/USDT", "book")
+    batch = [sent(16.5, number, logged) for number in range(10, 16)]
+    log = [*batch, *(sent(number + 2, number, logged) for number in range(16, 29))]
+    from_rest = [Row(14, 14 * S, 1), *(Row(number, (number + 2) * S, 1) for number in range(16, 29))]
+    (loss,) = outcome(log, from_rest, covered(14, 30, 30.5), stream=stream).losses
+    assert loss.update.key == 15
+    whole = [*from_rest, Row(15, 16 * S + S // 2, 1)]
+    assert not outcome(log, whole, covered(14, 30, 30.5), stream=stream).losses
 
 
 ETH = ("bybit", "ETH/USDT", "book.50")

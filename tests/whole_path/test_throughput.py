@@ -110,5 +110,5 @@ LONG = [pytest.param(updates, marks=pytest.mark.proof) for updates in (20_000, R
 
 @pytest.mark.parametrize("updates", [2_000, *LONG])
 def test_updates_of_five_hundred_symbols_are_all_taken_in(tmp_path: Path, updates: int) -> None:
-    _, lost = memory_by_updates(tmp_path, 500, 2, updates)
+    _, lost = memory_by_updates(tmp_path, 500, 1, updates)
     assert lost == 0

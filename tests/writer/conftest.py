@@ -46,8 +46,8 @@ def open_spool(tmp_path: Path) -> Iterator[Callable[..., SpoolFile]]:
     """Open spools that are closed when the test ends."""
     opened: list[SpoolFile] = []
 
-    def open_one(*names: str, max_bytes: int = 1 << 20) -> SpoolFile:
-        spool = SpoolFile(*(tmp_path / name for name in names or ("spool",)), max_bytes=max_bytes)
+    def open_one(name: str = "spool", max_bytes: int = 1 << 20) -> SpoolFile:
+        spool = SpoolFile(tmp_path / name, max_bytes=max_bytes)
         spool.open()
         opened.append(spool)
         return spool

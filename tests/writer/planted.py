@@ -81,7 +81,7 @@ def dropped_when_the_spool_is_full(patch: pytest.MonkeyPatch) -> None:
 
 
 def live_before_what_is_on_its_way_to_the_spool(patch: pytest.MonkeyPatch) -> None:
-    def nothing_in_spool(self: WriteQueue) -> None:
+    def nothing_in_spool(self: WriteQueue, _is_empty: object) -> None:
         with self._lock:
             self.spilling.clear()
 

@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from collector.errors import SinkError
 from collector.sinks.contract import Receipt, WriteSet
 from collector.writer.delivery import Step
+from collector.writer.queued_write import QueuedWrite
+from collector.writer.write_queue import WriteQueue
 
 sys.path.insert(0, str(Path(__file__).parent))
 from world import World
@@ -91,3 +94,25 @@ def test_refusals_for_longer_than_patience_lasts_have_the_spool_take_what_comes(
     assert world.deliver(fetch=True) is Step.REFUSED
     assert world.queue.spilling.is_set()
     assert world.spool_file.entries == 1
+
+
+def test_what_arrives_in_the_spool_just_before_spilling_ends_is_not_overtaken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = WriteQueue.nothing_in_spool
+
+    def a_batch_arrives_first(queue: WriteQueue, *parts: Any) -> QueuedWrite | None:
+        assert world.relieve(fetch=True) is Step.MOVED
+        return ends(queue, *parts)
+
+    world.queue.spilling.set()
+    world.rows(0, 3)
+    with monkeypatch.context() as interleaved:
+        interleaved.setattr(WriteQueue, "nothing_in_spool", a_batch_arrives_first)
+        world.deliver(fetch=True)
+    world.rows(0, 4)
+    assert world.queue.spilling.is_set()
+    for _ in range(4):
+        step(world)
+    assert world.database.rows == [(0, sequence) for sequence in range(1, 8)]
+    assert (world.spool_file.entries, world.queue.spilling.is_set()) == (0, False)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -34,6 +35,24 @@ def stored(url: str, table: sa.Table) -> list[dict[str, Any]]:
     return found
 
 
+def check_pieces(segments: list[SegmentState], places: range, bad: set[int]) -> None:
+    """Check that there is one segment for each stretch of good rows, and what each says."""
+    pieces = [list(run) for good, run in groupby(places, lambda place: place not in bad) if good]
+    if places[0] in bad:  # nothing of it is stored before the hole
+        first, *segments = segments
+        assert (first.rows, first.start_ns, first.alive_until_ns) == (0, places[0], places[0])
+        assert first.end_cause == "poison"
+    assert [(one.start_ns, one.end_ns, one.alive_until_ns, one.rows) for one in segments] == [
+        (piece[0], piece[-1], piece[-1], len(piece)) for piece in pieces
+    ]
+    assert [(one.first_sequence, one.last_sequence) for one in segments] == [
+        (piece[0], piece[-1]) for piece in pieces
+    ]
+    for one, piece in zip(segments, pieces, strict=True):
+        assert one.end_cause == (None if piece[-1] == places[-1] else "poison")
+    assert len({one.segment_id for one in segments}) == len(segments)
+
+
 @given(st.sets(st.integers(0, 39)))
 def test_exactly_the_bad_rows_are_taken_out(bad: set[int]) -> None:
     columns = {
@@ -52,15 +71,14 @@ def test_exactly_the_bad_rows_are_taken_out(bad: set[int]) -> None:
     found = sift(WriteSet("b", session, (Rows("book", columns),), segments, accounts), refuses, 1)
     assert found.found == len(bad)
     assert found.write_set.rows[0].columns["sequence"] == [place for place in range(40) if place not in bad]
-    for account, segment, places in zip(
-        found.write_set.accounting, found.write_set.segments, (range(20), range(20, 40)), strict=True
-    ):
+    for account, places in zip(found.write_set.accounting, (range(20), range(20, 40)), strict=True):
         left = [place for place in places if place not in bad]
         assert account.difference == 0
-        assert account.written == segment.rows == len(left)
+        assert account.written == len(left)
         assert account.rejected.get("poison", 0) == 20 - len(left)
-        if left:
-            assert (segment.first_sequence, segment.last_sequence) == (left[0], left[-1])
+        check_pieces([one for one in found.write_set.segments if one.key == account.key], places, bad)
+    numbers = found.write_set.rows[0].columns["segment_id"]
+    assert list(numbers) == [one.segment_id for one in found.write_set.segments for _ in range(one.rows)]
     if bad:
         told = [json.loads(str(text))["sequence"] for text in found.write_set.rows[1].columns["original"]]
         assert told == sorted(bad)
@@ -98,8 +116,10 @@ def test_the_rest_of_a_poisoned_batch_is_stored_and_told(
     assert json.loads(rejected["original"])["sequence"] == 123
     (account,) = stored(any_database, known.accounting)
     assert (account["received"], account["written"], account["rejected"]) == (500, 499, 1)
-    (segment,) = stored(any_database, known.coverage)
-    assert segment["rows"] == 499
+    assert sorted((one["rows"], one["end_cause"]) for one in stored(any_database, known.coverage)) == [
+        (123, "poison"),
+        (376, None),
+    ]
 
 
 @pytest.mark.parametrize("value", ["nul \0 here", "\ud800", 2**70])
@@ -138,7 +158,9 @@ def test_a_segment_tells_of_its_book_rows_wherever_their_table_stands() -> None:
     session: Any = type("Session", (), {"session_id": "s"})
     parts = (Rows("trades", trades), Rows("book", book), Rows("levels", levels))
     found = sift(WriteSet("b", session, parts, (segment,), (account,)), refuses, 1)
-    (left,) = found.write_set.segments
+    ended, left = found.write_set.segments
+    assert (ended.segment_id, ended.rows, ended.end_cause) == (1, 0, "poison")
+    assert found.write_set.rows[2].columns["segment_id"] == [left.segment_id] * 2
     assert (left.start_ns, left.end_ns, left.first_sequence, left.last_sequence, left.rows) == (
         50,
         60,
@@ -157,6 +179,24 @@ def test_a_segment_tells_of_its_book_rows_wherever_their_table_stands() -> None:
         "received_at_ns": 40,
         "segment_id": 1,
     }
+
+
+def test_a_state_whose_levels_are_refused_is_lost_as_a_whole() -> None:
+    book = {
+        "timestamp": [GOOD] * 3,
+        "segment_id": [1] * 3,
+        "received_at_ns": [1, 2, 3],
+        "sequence": [4, 5, 6],
+    }
+    levels = {**book, "timestamp": [GOOD, None, GOOD]}
+    segment = SegmentState(1, "s", *BTC, 1, 3, 3, 4, 6, 3, "sequence")
+    account = AccountingState("s", *BTC, received=3, written=3)
+    session: Any = type("Session", (), {"session_id": "s"})
+    parts = (Rows("book", book), Rows("levels", levels))
+    found = sift(WriteSet("b", session, parts, (segment,), (account,)), refuses, 1)
+    assert [rows.columns["sequence"] for rows in found.write_set.rows[:2]] == [[4, 6], [4, 6]]
+    assert found.rejected == {BTC: 1}
+    assert [one.rows for one in found.write_set.segments] == [1, 1]
 
 
 def test_a_bad_row_that_is_nobodys_is_counted_for_whoever_is_there() -> None:

@@ -17,7 +17,7 @@ from power import Disk
 
 from collector.sinks.contract import WriteSet
 from collector.sinks.sql.sink import SqlSink
-from collector.writer import spool_file
+from collector.writer import spool_tables
 from collector.writer.spool_file import SpoolFile
 
 MakeWriteSet = Callable[..., WriteSet]
@@ -128,8 +128,8 @@ class Connected(apsw.Connection):  # type: ignore[misc]
 def test_what_the_spool_keeps_survives(
     tmp_path: Path, disk: Disk, make_write_set: MakeWriteSet, monkeypatch: pytest.MonkeyPatch, cuts: int
 ) -> None:
-    monkeypatch.setattr(spool_file, "sqlite_library", lambda: Library(disk))
-    monkeypatch.setattr(spool_file, "_LOG_PAGES", 20)
+    monkeypatch.setattr(spool_tables, "sqlite_library", lambda: Library(disk))
+    monkeypatch.setattr(spool_tables, "_LOG_PAGES", 20)
     spool = SpoolFile(tmp_path / "file", max_bytes=1 << 24)
     spool.open()
     marks = [len(disk.log)]

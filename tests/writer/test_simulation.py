@@ -12,7 +12,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from histories import run
 from planted import PLANTS, Plant
 
-FEW, MANY = 150, 4_000
+FEW, MANY = 100, 4_000
+FOUND_LATE = (
+    "dropped_when_the_spool_is_full",
+    "live_before_what_is_on_its_way_to_the_spool",
+    "what_the_last_session_had_written_is_carried_in",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +37,14 @@ def test_thousands_of_histories_keep_every_promise() -> None:
     run(MANY, steps=60)
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def plants() -> Iterator[object]:
+    """Each planted fault; those that take hundreds of histories to be found under proof."""
+    for plant in PLANTS:
+        marks = (pytest.mark.proof,) if plant.__name__ in FOUND_LATE else ()
+        yield pytest.param(plant, id=plant.__name__, marks=marks)
+
+
+@pytest.mark.parametrize("plant", list(plants()))
 def test_a_planted_fault_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     with pytest.raises(Exception):  # noqa: B017, PT011  (whatever the promise that is broken first)

@@ -59,6 +59,8 @@ def test_a_wait_for_an_inbox_ends_when_something_comes_or_at_a_hurry(balance: Ba
     for wake in (lambda: inbox.offer(write_set(0)), inbox.hurry):
         waiting = threading.Thread(target=inbox.wait, args=(600.0,))
         waiting.start()
+        waiting.join(0.05)
+        assert waiting.is_alive()  # nothing has come yet
         wake()
         waiting.join(30)
         assert not waiting.is_alive()

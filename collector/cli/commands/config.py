@@ -49,7 +49,7 @@ def check(*, file: ConfigFile = None, as_json: AsJson = False) -> int:
 
     Exit codes: 0 it can be used; 2 it has mistakes.
     """
-    from collector.cli.announcing import default_setup  # noqa: PLC0415
+    from collector.cli.announcing import default_setup, levels_note  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
     from collector.errors import SettingsError  # noqa: PLC0415
 
@@ -66,7 +66,7 @@ def check(*, file: ConfigFile = None, as_json: AsJson = False) -> int:
         print(json.dumps({"ok": True, "problems": [], "streams": streams}))
         return 0
     print(f"the configuration can be used: {streams} streams into {settings.masked()['database']['url']}")
-    for text in (default_setup(loaded), *loaded.notes.without_effect):
+    for text in (default_setup(loaded), levels_note(loaded.settings), *loaded.notes.without_effect):
         if text:
             print(text)
     return 0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collector.simulator import Simulator
 
 DEMO_DATABASE = "./demo.db"
+HEEDED = ("COLLECTOR_LOGGING", "COLLECTOR_SERVE")  # sections of the environment's settings
 
 
 def demo(
@@ -56,7 +57,7 @@ def demo_markets() -> dict[str, tuple[str, ...]]:
 
 
 def demo_settings(simulator: "Simulator", db: str, environ: Mapping[str, str]) -> "Settings":
-    """Return the demo's settings: exchanges from the simulator, the rest from the environment."""
+    """Return the demo's settings: of the environment only what a person sees, nothing of where rows go."""
     from collector.exchanges import EXCHANGES  # noqa: PLC0415
     from collector.settings import load_settings  # noqa: PLC0415
 
@@ -66,9 +67,8 @@ def demo_settings(simulator: "Simulator", db: str, environ: Mapping[str, str]) -
         overrides[f"exchanges.{exchange}.channels"] = list(EXCHANGES[exchange].demo_channels)
         for side, url in simulator.endpoints(exchange).items():
             overrides[f"exchanges.{exchange}.endpoints.{side}"] = url
-    return load_settings(
-        overrides=overrides, environ=_without_exchanges(environ), env_file=None, overrides_name="demo"
-    )
+    heeded = {name: value for name, value in environ.items() if name.upper().startswith(HEEDED)}
+    return load_settings(overrides=overrides, environ=heeded, env_file=None, overrides_name="demo")
 
 
 def print_what_next(db: str, symbol: str) -> None:
@@ -80,9 +80,3 @@ def print_what_next(db: str, symbol: str) -> None:
         '  python -c "from collector import load_features; '
         f"print(load_features('{db}', '{symbol}', every='1s'))\""
     )
-
-
-def _without_exchanges(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment's settings without its exchanges: those are simulated."""
-    ours = {name: value for name, value in environ.items() if name.upper().startswith("COLLECTOR_")}
-    return {name: value for name, value in ours.items() if not name.upper().startswith("COLLECTOR_EXCHANGES")}

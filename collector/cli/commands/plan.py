@@ -41,7 +41,7 @@ def plan(
 
     Exit codes: 0 said; 1 the measuring lost something; 2 a mistake in what was asked.
     """
-    from collector.cli.announcing import default_setup  # noqa: PLC0415
+    from collector.cli.announcing import default_setup, levels_note  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
     from collector.errors import UserError  # noqa: PLC0415
 
@@ -57,7 +57,21 @@ def plan(
     if text := default_setup(loaded):
         print(text)
     print_plan(found)
+    if text := levels_note(settings):
+        print(text)
     return 0
+
+
+def throw_away(settings: "Settings", file: Path) -> "Settings":
+    """Return the settings for a file that nobody keeps: nothing of theirs is written, read or moved."""
+    return settings.model_copy(
+        update={
+            "database": replace(settings.database, url=str(file)),
+            "followers": (),
+            "spool": replace(settings.spool, path=None),  # beside the file
+            "retention": replace(settings.retention, days=None),
+        }
+    )
 
 
 def _measured(settings: "Settings", seconds: float) -> list[StreamPlan]:
@@ -70,8 +84,7 @@ def _measured(settings: "Settings", seconds: float) -> list[StreamPlan]:
     set_up_logging(quiet, secrets=settings.secrets())
     with interrupt_raises(), tempfile.TemporaryDirectory(prefix="collector-plan-") as folder:
         file = Path(folder) / "plan.db"
-        throw_away = replace(settings.database, url=str(file))
-        collector = make_collector(settings.model_copy(update={"database": throw_away, "followers": ()}))
+        collector = make_collector(throw_away(settings, file))
         collector.start()
         try:
             with progress("seconds", shown=True) as show:

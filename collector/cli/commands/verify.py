@@ -15,6 +15,8 @@ def verify(
 
     Example: python run.py verify --db ./demo.db
 
+    What is no fault but should be known is a note: a clock that was stepped, say.
+
     Exit codes: 0 all holds; 1 something does not; 2 it could not be read.
     """
     from collector.cli.plain import progress  # noqa: PLC0415
@@ -23,11 +25,16 @@ def verify(
     with progress("rows", shown=not as_json) as on_progress:
         found = run_audit(db, table_name=table, on_progress=on_progress)
     if as_json:
-        findings = [{"check": one.check, "text": one.text} for one in found.findings]
-        print(json.dumps({"passed": found.passed, "rows": found.rows, "findings": findings}))
+        findings, notes = (
+            [{"check": one.check, "text": one.text} for one in told] for told in (found.findings, found.notes)
+        )
+        told = {"passed": found.passed, "rows": found.rows, "findings": findings, "notes": notes}
+        print(json.dumps(told))
     else:
         for finding in found.findings:
             print(f"{finding.check}: {finding.text}")
+        for note in found.notes:
+            print(f"note, no fault: {note.check}: {note.text}")
         looked_at = f"{found.rows:,} rows, {found.segments:,} segments, {found.streams:,} streams"
         problems = len(found.findings)
         print(

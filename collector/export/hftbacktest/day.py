@@ -20,6 +20,7 @@ from collector.export.hftbacktest.layout import (
     TRADE,
     Events,
     events,
+    far_ahead,
     ordered,
     shift_ns,
     write_npz,
@@ -41,7 +42,7 @@ class Facts:
     events: int
     book: str
     shift_ns: int  # added to every local time
-    untimed: int  # events without a time of the exchange: that of receipt stands there
+    untimed: int  # events without a time of the exchange, or with one far off: that of receipt stands there
     raised: int  # book events whose time of the exchange went back
     split: int  # events that stand apart for exchange and bot
     left_out: tuple[str, ...]
@@ -82,6 +83,7 @@ def day_events(connection: sa.Connection, tables: Tables, sources: Sequence[Day]
     book = Book(connection, tables, choice, of_kind, span)
     data = np.concatenate([traded, *book.events()])
     is_untimed = data["exch_ts"] == NO_INT
+    is_untimed[~is_untimed] = far_ahead(data[~is_untimed])
     shift = shift_ns(data[~is_untimed])
     data["local_ts"] += shift
     data["exch_ts"][is_untimed] = data["local_ts"][is_untimed]

@@ -31,6 +31,8 @@ EVENT = np.dtype(
     ]
 )
 
+_NEARLY_ALL = 0.9
+_OFF_NS = 1_000_000_000
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip file has nothing before
 
 
@@ -47,6 +49,19 @@ def events(
 def shift_ns(data: Events) -> int:
     """Return by how much the local clock must be put forward so that nothing arrives before it happened."""
     return max(0, int((data["exch_ts"] - data["local_ts"]).max())) if len(data) else 0
+
+
+def far_ahead(data: Events) -> npt.NDArray[np.bool_]:
+    """Return which events have an exchange's time that is off: ahead of nearly all others by a second.
+
+    The exchange's clock may be ahead of ours; then all events are, and by the same, but for the distance.
+    """
+    ahead_ns = data["exch_ts"] - data["local_ts"]
+    if not len(ahead_ns):
+        return np.zeros(0, dtype=np.bool_)
+    of_rows = ahead_ns[np.unique(data["local_ts"], return_index=True)[1]]  # a row may make many events
+    usual_ns = np.quantile(of_rows, _NEARLY_ALL, method="lower")
+    return np.asarray(ahead_ns > usual_ns + _OFF_NS)
 
 
 def ordered(data: Events) -> Events:

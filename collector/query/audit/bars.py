@@ -49,9 +49,8 @@ def findings(
                 if table is not bar_tables[0] and not (bar["confirmed"] and bar["was_confirmed"]):
                     ledger.add("corrections", "of no confirmed bar", [bar["id"]])
                 # A bar that was corrected is not compared with the trades, but its correction is.
-                built = trades.bar(bar) if bar["confirmed"] and not bar["is_corrected"] else None
-                if built is not None:
-                    for text in built.against(bar):
+                if bar["confirmed"] and not bar["is_corrected"]:
+                    for text in trades.against(bar):
                         ledger.add("bars against trades", text, [bar["id"]])
             done(len(chunk["id"]))
         yield from ledger.findings()
@@ -161,24 +160,44 @@ class _Trades:
     def __init__(self, connection: sa.Connection, table: sa.Table, segments: Segments) -> None:
         self._connection = connection
         self._table = table
-        self._covered: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        self._covered: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
         for segment in segments.by_id.values():
             if segment.channel.family == TRADE and _complete(segment):
                 coverage = segment.coverage
                 market = self._covered.setdefault((coverage["exchange"], coverage["symbol"]), [])
-                market.append((coverage["start_ns"], coverage["alive_until_ns"]))
+                market.append((coverage["start_ns"], coverage["alive_until_ns"], segment.held.late_ns))
 
-    def bar(self, bar: Mapping[str, Any]) -> Built | None:
-        """Return the bar built from its trades; None where they may not all be stored."""
+    def against(self, bar: Mapping[str, Any]) -> list[str]:
+        """Return how a bar differs from its trades: those stored, however late they were received."""
+        late_ns = self._late_ns(bar)
+        built = None if late_ns is None else self._built(bar, 0)
+        if built is None or not (told := list(built.against(bar))) or not late_ns:
+            return [] if built is None else told
+        # Another look, for trades may have come later than they do as a rule: the many sound bars need none.
+        built = self._built(bar, late_ns)
+        return [] if built is None else list(built.against(bar))
+
+    def _late_ns(self, bar: Mapping[str, Any]) -> int | None:
+        """Return how late trades were in the segment that covers a bar; None if none covers it."""
         length_ms = fixed_length_ms(bar["interval"])
         if length_ms is None:
             return None
+        first_ns = bar["open_time"] * NS_A_MS - MARGIN_NS
+        last_ns = (bar["open_time"] + length_ms) * NS_A_MS + MARGIN_NS
+        spans = self._covered.get((bar["exchange"], bar["symbol"]), ())
+        # Where trades were late, one of the bar's may have been under way when the segment ended.
+        return max(
+            (late for start, until, late in spans if start <= first_ns and last_ns + late <= until),
+            default=None,
+        )
+
+    def _built(self, bar: Mapping[str, Any], late_ns: int) -> Built | None:
+        """Return the bar built from the trades received until so long after the end; None without any."""
+        length_ms = fixed_length_ms(bar["interval"])
+        assert length_ms is not None  # noqa: S101  (callers look first)
         begin_ms = bar["open_time"]
         end_ms = begin_ms + length_ms
-        first_ns, last_ns = begin_ms * NS_A_MS - MARGIN_NS, end_ms * NS_A_MS + MARGIN_NS
-        spans = self._covered.get((bar["exchange"], bar["symbol"]), ())
-        if not any(start <= first_ns and last_ns <= until for start, until in spans):
-            return None
+        first_ns, last_ns = begin_ms * NS_A_MS - MARGIN_NS, end_ms * NS_A_MS + MARGIN_NS + late_ns
         table = self._table
         query = (
             sa.select(table.c.price, table.c.size, table.c.exchange_timestamp)

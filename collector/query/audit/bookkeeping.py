@@ -1,12 +1,14 @@
 """Check the bookkeeping: the identity, the sessions and the segments."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from collector.database import Tables
-from collector.query.audit.finding import Finding
+from collector.database import GIVEN_UP, Tables
+from collector.query.audit.clock_steps import ClockSteps
+from collector.query.audit.finding import EXAMPLES, Finding
 
 CLOCKS_DIFFER_NS = 1_000_000_000  # receipt times and the wall clock may differ by this much
 TERMS = ("written", "merged", "sampled_out", "rejected", "dropped", "pending")
@@ -17,9 +19,12 @@ def findings(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     """Yield the findings."""
     yield from _identity(connection, tables)
     yield from _written(connection, tables)
+    yield from _given_up(connection, tables)
     yield from _spans(connection, tables)
-    yield from _overlaps(connection, tables)
-    yield from _sessions(connection, tables)
+    steps = ClockSteps.read(connection, tables)
+    yield from steps.notes()
+    yield from _overlaps(connection, tables, steps)
+    yield from _sessions(connection, tables, steps)
 
 
 def _identity(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
@@ -69,6 +74,27 @@ def _written(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
             yield Finding("written", text)
 
 
+def _given_up(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+    """Check that a segment ends where rows were given up: else coverage claims what was lost.
+
+    What a session brought in from the spool of another one is in that one's segments.
+    """
+    accounting, coverage = tables.accounting, tables.coverage
+    ended = sa.select(*(coverage.c[name] for name in ("session_id", *STREAM))).where(
+        coverage.c.end_cause.in_(GIVEN_UP)
+    )
+    told = {tuple(row) for row in connection.execute(ended)}
+    told |= {row[1:] for row in told}
+    for row in connection.execute(sa.select(accounting).where(accounting.c.rejected > 0)).mappings():
+        key = tuple(row[name] for name in STREAM)
+        reasons = json.loads(row["rejected_reasons"])
+        lost = sum(reasons.get(cause, 0) for cause in GIVEN_UP)
+        if lost and (key if row["carried_in"] else (row["session_id"], *key)) not in told:
+            where = f"no segment of session {row['session_id']} ends there"
+            text = f"{_name(row)}: {lost} rows were given up, {where}"
+            yield Finding("given up", text)
+
+
 def _spans(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     """Check that each segment begins before it ends, and is alive until then at least."""
     table = tables.coverage
@@ -82,20 +108,57 @@ def _spans(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
         yield Finding("witnesses", text)
 
 
-def _overlaps(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
-    """Check that the segments of one stream do not overlap."""
-    table = tables.coverage
-    order = (*(table.c[name] for name in STREAM), table.c.start_ns)
-    before = None
-    for row in connection.execute(sa.select(table).order_by(*order)).mappings():
-        same = before is not None and all(before[name] == row[name] for name in STREAM)
-        if before is not None and same and before["alive_until_ns"] > row["start_ns"]:
-            pair = f"{before['segment_id']} and {row['segment_id']}"
-            yield Finding("segment overlap", f"segments {pair} of {_name(row)} overlap")
-        before = row
+def _overlaps(connection: sa.Connection, tables: Tables, steps: ClockSteps) -> Iterator[Finding]:
+    """Check that the segments of one stream do not overlap, each placed by the clock that was right.
+
+    Those that overlap by their stamps alone are a note: a clock was set back.
+    """
+    coverage = [dict(row) for row in connection.execute(sa.select(tables.coverage)).mappings()]
+    stamped = _overlapping(coverage)
+    for row in coverage:
+        row["off_ns"] = steps.after_ns(row["session_id"], row["segment_id"])
+    placed = [
+        {
+            **row,
+            "start_ns": row["start_ns"] + row["off_ns"],
+            "alive_until_ns": row["alive_until_ns"] + row["off_ns"],
+        }
+        for row in coverage
+    ]
+    wrong = _overlapping(placed)
+    for pair, name in wrong.items():
+        yield Finding("segment overlap", f"segments {pair[0]} and {pair[1]} of {name} overlap")
+    known = {frozenset(pair) for pair in wrong}
+    told = [
+        f"{pair[0]} and {pair[1]} of {name}" for pair, name in stamped.items() if frozenset(pair) not in known
+    ]
+    if told:
+        shown, more = ", ".join(told[:EXAMPLES]), len(told) - EXAMPLES
+        shown += f" and {more} more pairs" if more > 0 else ""
+        text = f"{shown} overlap in time, for the clock was set back"
+        yield Finding(
+            "segment overlap", f"segments {text}: loaders refuse or split them (on_gap)", is_note=True
+        )
 
 
-def _sessions(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
+def _overlapping(coverage: Sequence[Mapping[str, Any]]) -> dict[tuple[int, int], str]:
+    """Return the pairs of one stream that overlap, each with the one before that reaches furthest."""
+    found: dict[tuple[int, int], str] = {}
+    furthest: Mapping[str, Any] | None = None
+    order = (*STREAM, "start_ns", "segment_id")
+    for row in sorted(coverage, key=lambda one: tuple(one[name] for name in order)):
+        if furthest is None or any(furthest[name] != row[name] for name in STREAM):
+            furthest = row
+            continue
+        differ_ns = CLOCKS_DIFFER_NS if furthest.get("off_ns", 0) != row.get("off_ns", 0) else 0
+        if furthest["alive_until_ns"] > row["start_ns"] + differ_ns:
+            found[furthest["segment_id"], row["segment_id"]] = " ".join(row[name] for name in STREAM)
+        if row["alive_until_ns"] >= furthest["alive_until_ns"]:
+            furthest = row
+    return found
+
+
+def _sessions(connection: sa.Connection, tables: Tables, steps: ClockSteps) -> Iterator[Finding]:
     """Check that segments belong to a session, are not alive after its end, and end when it does."""
     coverage, sessions = tables.coverage, tables.sessions
     query = (
@@ -114,12 +177,16 @@ def _sessions(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
             yield Finding("sessions", f"{_segment(row)}: its session {row['session_id']} is not known")
         elif row["end_cause"] is None:
             yield Finding("sessions", f"{_segment(row)}: open, though its session ended at {row['ended_ns']}")
-        else:
+        elif row["alive_until_ns"] + steps.after_ns(row["session_id"], row["segment_id"]) > (
+            row["ended_ns"] + CLOCKS_DIFFER_NS
+        ):
             span = f"alive until {row['alive_until_ns']}, its session ended at {row['ended_ns']}"
             yield Finding("segment span", f"{_segment(row)}: {span}")
     backwards = sessions.c.ended_ns < sessions.c.started_ns
     for row in connection.execute(sa.select(sessions).where(backwards)).mappings():
-        yield Finding("sessions", f"session {row['session_id']} ended before it began")
+        set_back_ns = -steps.after_ns(row["session_id"])
+        if set_back_ns <= 0 or row["ended_ns"] + set_back_ns + CLOCKS_DIFFER_NS < row["started_ns"]:
+            yield Finding("sessions", f"session {row['session_id']} ended before it began")
 
 
 def _segment(row: sa.RowMapping) -> str:

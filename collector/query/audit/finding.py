@@ -8,10 +8,11 @@ EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A check that failed, and the rows or names that it is about."""
+    """A check that failed, and the rows or names that it is about; or a note of what is no fault."""
 
     check: str
     text: str
+    is_note: bool = False
 
 
 @dataclass(slots=True)

@@ -16,12 +16,13 @@ __all__ = ["Audit", "Finding", "run_audit"]
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The extent of an audit, and its findings."""
+    """The extent of an audit, what is wrong, and what is not but should be known."""
 
     rows: int
     segments: int
     streams: int
     findings: tuple[Finding, ...]
+    notes: tuple[Finding, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -47,8 +48,9 @@ def run_audit(
         count = sum(_count(connection, table) for table in row_tables)
         progress = _Progress(on_progress, count)
         segments = Segments.read(connection, tables)
-        findings = list(_findings(connection, tables, row_tables, segments, progress))
-    return Audit(count, len(segments.by_id), len(segments.streams), tuple(findings))
+        told = list(_findings(connection, tables, row_tables, segments, progress))
+    findings, notes = (tuple(one for one in told if one.is_note is is_note) for is_note in (False, True))
+    return Audit(count, len(segments.by_id), len(segments.streams), findings, notes)
 
 
 def _findings(

@@ -12,7 +12,6 @@ from collector.events import TRADE, Channel
 from collector.query.audit.finding import Finding
 from collector.query.rows import archived
 
-POISON = "poison"
 StreamName = tuple[str, str, str]
 
 
@@ -26,6 +25,9 @@ class Held:
     first_sequence: int | None = None
     last_sequence: int | None = None
     numbers: int = 0  # of rows with a sequence
+    late_ns: int = (
+        0  # how long after its time of the exchange a row came at most, of those since its beginning
+    )
 
 
 @dataclass(slots=True)
@@ -49,8 +51,7 @@ class Segment:
     @property
     def every_row_is_here(self) -> bool:
         """Return whether each event of its stream, repeats aside, became a row."""
-        poisoned = POISON in json.loads(self.accounting.get("rejected_reasons", "{}"))
-        return not (self.accounting.get("sampled_out", 0) or poisoned)
+        return not self.accounting.get("sampled_out", 0)
 
     @property
     def name(self) -> str:

@@ -15,8 +15,9 @@ from collector.query.audit.segments import Segments
 
 COLUMNS = (
     *("id", "timestamp", "exchange", "symbol", "kind", "trade_id", "price", "size", "side"),
-    *("received_at_ns", "segment_id"),
+    *("received_at_ns", "segment_id", "exchange_timestamp"),
 )
+NS_A_MS = 1_000_000
 MOST_DIGITS = 18  # a longer id may not fit into 64 bits
 
 
@@ -46,6 +47,8 @@ def _check(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
     places = np.flatnonzero(ours)
     rows = places.tolist()
     received = integers([chunk["received_at_ns"][at] for at in rows])
+    told_ns = integers([chunk["exchange_timestamp"][at] for at in rows])
+    told_ns = np.where(told_ns == NO_INT, received, told_ns * NS_A_MS)
     numbers = integers([_number(chunk["trade_id"][at]) for at in rows])
     runs = Runs.of(integers([chunk["segment_id"][at] for at in rows]))
     stray: list[int] = []
@@ -56,6 +59,9 @@ def _check(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
             stray += ids[places[here]].tolist()
             continue
         count_rows(segment.held, received[here], numbers[here])
+        late_ns = received[here] - told_ns[here]
+        since = told_ns[here] >= segment.coverage["start_ns"]  # what is sent at a subscription may be old
+        segment.held.late_ns = max(segment.held.late_ns, int(late_ns[since].max(initial=0)))
         stream = segment.coverage["exchange"], segment.coverage["symbol"], TRADE
         stray += [
             int(ids[at])

@@ -5,12 +5,14 @@ PostgreSQL: binary COPY of columns that all have eight bytes is an array already
 """
 
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import sqlalchemy as sa
 
+from collector.database import sqlite_library
 from collector.query.rows.columns import NO_INT, Array, Kind, dtype_of, kind_of
 
 if TYPE_CHECKING:
@@ -60,7 +62,8 @@ def _from_sqlite(
         while len(rows := np.fromiter(islice(cursor, chunk_rows), dtype=record)):
             yield {name: np.ascontiguousarray(rows[name]) for name in kinds}
     finally:
-        cursor.close()
+        with suppress(sqlite_library().ProgrammingError):  # left behind by its reader, and the file is closed
+            cursor.close()
 
 
 def _by_copy(

@@ -35,6 +35,10 @@ class Series:
         """Return how each column is held."""
         return {name: kind_of(self.stream.table.c[name]) for name in self.names}
 
+    def of(self, stream: StoredStream) -> "Series":
+        """Return the same columns of another stream."""
+        return Series(stream, self.names)
+
     def only(self, names: tuple[str, ...]) -> "Series":
         """Return the same rows with these columns."""
         return Series(self.stream, names)
@@ -55,9 +59,9 @@ class Series:
 
     def _from_part(self, part: Part, span: Span) -> Iterator[Chunk]:
         stream = self.stream
-        needed = dict.fromkeys([*self.names, *stream.given, *stream.alike, *stream.among])
+        needed = dict.fromkeys([*self.names, "segment_id", *stream.given, *stream.alike, *stream.among])
         for chunk in part.chunks({name: kind_of(stream.table.c[name]) for name in needed}):
-            wanted = span.holds(chunk["received_at_ns"])
+            wanted = span.holds(chunk["received_at_ns"]) & ~np.isin(chunk["segment_id"], stream.left_out)
             for name, value in stream.given.items():
                 wanted &= chunk[name] == _held(value, chunk[name])
             for name, values in stream.among.items():
@@ -90,22 +94,22 @@ class Series:
         return picked(whole, span.holds(whole["received_at_ns"])), next_ns
 
     def last_before(self, connection: sa.Connection, at_ns: int) -> Chunk | None:
-        """Return the newest row whose text of time is before that of an instant."""
-        at, row_id = self.stream.table.c.timestamp, self.stream.table.c.id
+        """Return the newest row received before an instant."""
+        table, text = self.stream.table, text_of(at_ns)
+        received_ns = sa.func.coalesce(table.c.received_at_ns, sa.literal(_microsecond(at_ns), sa.BIGINT))
         query = (
             self._within(Span())
-            .where(at < text_of(at_ns))
+            .where(table.c.timestamp <= text, sa.or_(table.c.timestamp < text, received_ns < at_ns))
             .order_by(None)
-            .order_by(at.desc(), row_id.desc())
+            .order_by(table.c.timestamp.desc(), received_ns.desc(), table.c.id.desc())
             .limit(1)
         )
         found = list(self._checked(connection, query, Span(None, at_ns), 1))
         newest = found[0] if found else None
-        before_ns = at_ns // _MICROSECOND_NS * _MICROSECOND_NS
         for part in reversed(self.stream.parts):
             if newest is not None and part.date < text_of(int(newest["received_at_ns"][0]))[:10]:
                 break
-            for chunk in self._from_part(part, Span(None, before_ns)):
+            for chunk in self._from_part(part, Span(None, at_ns)):
                 last = picked(chunk, slice(-1, None))
                 if newest is None or last["received_at_ns"][0] > newest["received_at_ns"][0]:
                     newest = last

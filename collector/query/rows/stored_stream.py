@@ -35,11 +35,29 @@ class StoredStream:
     given: Mapping[str, Value] = field(default_factory=dict)  # one value wanted, so that every row has it
     among: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # several values wanted
     parts: tuple[Part, ...] = ()  # files that hold rows which are no more in the table
+    left_out: tuple[int, ...] = ()  # segments that are not wanted
 
     @property
     def constants(self) -> dict[str, Value]:
         """Return the columns that have the same value in every row."""
         return {"symbol": self.symbol, "exchange": self.exchange, **self.given, **self.alike}
+
+    def with_files(self, archive: Archive) -> "StoredStream":
+        """Return the same rows by what was moved to files by now."""
+        return replace(self, parts=archive.of(self.symbol, self.exchange))
+
+    def of_segment(self, segment_id: int) -> "StoredStream":
+        """Return the rows of one segment."""
+        where = (*self.where, self.table.c.segment_id == segment_id)
+        return replace(self, where=where, given={**self.given, "segment_id": segment_id})
+
+    def without(self, segment_ids: tuple[int, ...]) -> "StoredStream":
+        """Return the rows that are of none of these segments."""
+        if not segment_ids:
+            return self
+        segment = self.table.c.segment_id
+        where = (*self.where, sa.or_(segment.is_(None), segment.not_in(segment_ids)))
+        return replace(self, where=where, left_out=segment_ids)
 
     def between(self, start_text: str | None, end_text: str | None) -> "sa.Select[Any]":
         """Select the rows from one text of time to another, both included, in order."""

@@ -34,13 +34,22 @@ def close_crashed(
     ).rowcount
 
 
-def end_segments(connection: sa.Connection, tables: Tables, session_ids: Collection[str], cause: str) -> None:
-    """End the segments of these sessions that are still open."""
+def end_segments(connection: sa.Connection, tables: Tables, session_ids: Collection[str], cause: str) -> int:
+    """End the segments of these sessions that are still open; return how many there were."""
     coverage = tables.coverage
-    connection.execute(
+    return connection.execute(
         sa.update(coverage)
         .where(coverage.c.end_cause.is_(None), coverage.c.session_id.in_(session_ids))
         .values(end_cause=cause)
+    ).rowcount
+
+
+def end_all(connection: sa.Connection, tables: Tables, session_id: str, cause: str) -> None:
+    """End the segments of a session that are open or that only a crash ended: something of them is lost."""
+    coverage = tables.coverage
+    may_go_on = sa.or_(coverage.c.end_cause.is_(None), coverage.c.end_cause == CRASH)
+    connection.execute(
+        sa.update(coverage).where(coverage.c.session_id == session_id, may_go_on).values(end_cause=cause)
     )
 
 

@@ -9,21 +9,27 @@ from sqlalchemy.exc import SQLAlchemyError
 from structlog import get_logger
 
 from collector.database import (
+    MovedFile,
     SqliteFile,
     Tables,
     WriterLock,
     bring_to_head,
+    complete_moved_file,
     database_url,
     make_tables,
+    opening_error,
     shown,
     sink_error,
+    sqlite_library,
     sqlite_path,
 )
-from collector.errors import CollectorError, SinkError, UserError
+from collector.errors import CollectorError, SinkError
 from collector.events import StreamKey
+from collector.ids import new_id
 from collector.sinks.contract import SessionState, WriteSet
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.crashed_sessions import CRASH, close_crashed, open_sessions, reopen
+from collector.sinks.sql.identity import identity_of
 from collector.sinks.sql.renumbering import Renumbering
 from collector.sinks.sql.state_rows import SESSION_RULES, session_row
 from collector.sinks.sql.stream_locks import StreamLocks, introduce, ownerless
@@ -57,9 +63,11 @@ class OpenDatabase:
         self._streams = None if path else StreamLocks()
         self._renumbering = Renumbering(new_segment_id)
         self._engine: sa.Engine | None = None
+        self.identity = ""  # once it was open; one that replaces it has another, or takes this one
         self._session_id: str | None = None
         self._last_batch_id: str | None = None
         self._was_reopened = False
+        self.incidents: list[str] = []  # what a person has to know of, in the end too
 
     @property
     def is_open(self) -> bool:
@@ -78,7 +86,7 @@ class OpenDatabase:
         except (SQLAlchemyError, OSError) as error:
             self.close()
             reason = getattr(error, "orig", None) or error
-            raise UserError(f"the database {self.name} cannot be opened: {reason}") from error
+            raise opening_error(error, f"the database {self.name} cannot be opened: {reason}") from error
 
     def close(self) -> None:
         """Release everything. Idempotent."""
@@ -107,10 +115,13 @@ class OpenDatabase:
             raise RuntimeError("open() comes first")
         if self._file is None or self._file.is_the_same():
             return self._engine
-        log.warning("database.file_changed", path=str(self._file.path))
+        moved = self._completed(self._engine, self._file)
         self._engine.dispose()
         try:
-            self._file.set_stale_log_aside()
+            told = moved.told(self._file.set_stale_log_aside())
+            if told not in self.incidents:  # the same until it can be opened
+                self.incidents.append(told)
+                log.warning("database.file_changed", path=str(self._file.path), what=told)
             self._connect()
         except Exception as error:
             raise sink_error(error, self.name) from error
@@ -119,6 +130,18 @@ class OpenDatabase:
             f"{self._file.path}: the file was deleted or replaced, and is open again", transient=True
         )
 
+    @staticmethod
+    def _completed(engine: sa.Engine, file: SqliteFile) -> MovedFile:
+        """Bring the log that stayed behind into the file that was moved away, over the open connection."""
+        try:
+            connection = engine.raw_connection()
+        except (SQLAlchemyError, sqlite_library().Error):  # no connection is open any more
+            return MovedFile(file.path, None, is_complete=False)
+        try:
+            return complete_moved_file(connection.driver_connection, file.path, file.identity)
+        finally:
+            connection.close()
+
     def fitted(self, connection: sa.Connection, write_set: WriteSet) -> WriteSet:
         """Return the write set in the form that fits this database: it may have been replaced."""
         own = write_set.session if write_set.session.session_id == self._session_id else None
@@ -126,7 +149,8 @@ class OpenDatabase:
             self._streams.claim(_driver(connection), own, (one.key for one in write_set.accounting))
         if self._was_reopened or (self._streams is not None and self._streams.were_lost):
             self._look_again(connection)
-        return self._renumbering.apply(connection, self.tables, write_set)
+        is_ours = self._session_id in {None, write_set.session.session_id}
+        return self._renumbering.apply(connection, self.tables, write_set, is_ours=is_ours)
 
     def stored(self, write_set: WriteSet) -> None:
         """Record that the write set is committed."""
@@ -155,6 +179,8 @@ class OpenDatabase:
         crashed = self.close_crashed_sessions()
         if crashed:
             log.warning("sessions.closed_after_crash", database=self.name, sessions=crashed)
+        with self._engine.begin() as connection:
+            self.identity = identity_of(connection, self.tables, self.identity or new_id())
         if self._file is not None:
             self._file.remember()
 

@@ -1,19 +1,21 @@
-"""Continue under new segment numbers after the database was restored to an older state.
+"""Continue under new segment numbers where something of a segment is missing in this database.
 
-A restored copy holds our segments as they were then, and nothing that was written since. A segment that kept
-its number would claim to cover that hole.
+A segment that kept its number would claim to cover the hole: after the database was restored to an older
+state, which lacks what was written since, or after rows were given up. Which segments are over, and which
+ones continue them, is read in coverage, so that it holds for what a crashed process left in its spool, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import sqlalchemy as sa
 
-from collector.database import Tables
-from collector.sinks.contract import Rows, WriteSet
-from collector.sinks.sql.crashed_sessions import end_segments
+from collector.database import DAMAGED, GIVEN_UP, Tables
+from collector.sinks.contract import Rows, SegmentState, WriteSet
+from collector.sinks.sql.crashed_sessions import CRASH, end_all, end_segments
 
 CAUSE = "database_replaced"
+_OVER = GIVEN_UP | {CAUSE}  # a segment that ended so is never extended
 
 
 class Renumbering:
@@ -21,46 +23,94 @@ class Renumbering:
 
     def __init__(self, new_id: Callable[[], int]) -> None:
         self._new_id = new_id
-        self._numbers: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}  # the last ones that were found; the database has the last word
+        self._has_holes = False  # of our session
 
     def begin(self, connection: sa.Connection, tables: Tables, session_id: str) -> int:
         """End the session's segments that the copy holds as open; they get new numbers from now on."""
-        coverage = tables.coverage
-        is_ours = (coverage.c.session_id == session_id, coverage.c.end_cause.is_(None))
-        ended = set(connection.execute(sa.select(coverage.c.segment_id).where(*is_ours)).scalars())
-        end_segments(connection, tables, [session_id], CAUSE)
-        known = {self._numbers.get(number, number): number for number in self._numbers}
-        for number in ended:
-            self._numbers[known.get(number, number)] = self._new_id()
-        return len(ended)
+        self._has_holes = True
+        return end_segments(connection, tables, [session_id], CAUSE)
 
-    def apply(self, connection: sa.Connection, tables: Tables, write_set: WriteSet) -> WriteSet:
+    def apply(
+        self, connection: sa.Connection, tables: Tables, write_set: WriteSet, *, is_ours: bool
+    ) -> WriteSet:
         """Return the write set with the numbers of this database."""
-        if not self._numbers:
+        if write_set.is_after_loss:
+            end_all(connection, tables, write_set.session.session_id, DAMAGED)
+        if is_ours and (
+            write_set.is_after_loss or any(one.end_cause in GIVEN_UP for one in write_set.segments)
+        ):
+            self._has_holes = True
+        if is_ours and not self._has_holes:
             return write_set
-        segment_id = tables.coverage.c.segment_id
-        query = sa.select(segment_id).where(segment_id.in_(self._numbers.values()))
-        begun = set(connection.execute(query).scalars())
-        segments = (
-            replace(one, segment_id=self._numbers.get(one.segment_id, one.segment_id))
-            for one in write_set.segments
-        )
+        numbers, begun = self._current(connection, tables, write_set)
+        renumbered = (replace(one, segment_id=numbers[one.segment_id]) for one in write_set.segments)
         return replace(
             write_set,
-            segments=tuple(segments),
-            rows=tuple(self._renumbered(rows, begun) for rows in write_set.rows),
+            # One without a row, continued after a hole, begins with its next row.
+            segments=tuple(
+                now
+                for one, now in zip(write_set.segments, renumbered, strict=True)
+                if one.rows or now.segment_id == one.segment_id or now.segment_id in begun
+            ),
+            rows=tuple(_renumbered(rows, numbers, begun) for rows in write_set.rows),
         )
 
-    def _renumbered(self, rows: Rows, begun: set[int]) -> Rows:
-        """Return the rows with new numbers; the first of a segment has no order flow: nothing precedes it."""
-        former = rows.columns.get("segment_id")
-        if former is None:
-            return rows
-        numbers = [self._numbers.get(one, one) if isinstance(one, int) else one for one in former]
-        columns = {**rows.columns, "segment_id": numbers}
-        new = set(self._numbers.values()) - begun
-        firsts = [numbers.index(number) for number in new.intersection(numbers)]
-        for name, values in columns.items():
-            if firsts and name.startswith("ofi"):
-                columns[name] = [None if at in firsts else value for at, value in enumerate(values)]
-        return replace(rows, columns=columns)
+    def _current(
+        self, connection: sa.Connection, tables: Tables, write_set: WriteSet
+    ) -> tuple[dict[int, int], set[int]]:
+        """Return the number of each segment in this database, and which of these it holds already."""
+        former = {one.segment_id: self._numbers.get(one.segment_id) for one in write_set.segments}
+        known = _causes(connection, tables, {*former, *filter(None, former.values())})
+        numbers = {
+            one: number
+            for one, hint in former.items()
+            for number in (hint, one)
+            if number is not None and known.get(number, CAUSE) not in _OVER
+        }
+        begun = set(numbers.values())
+        for one in write_set.segments:
+            if one.segment_id in numbers:
+                continue
+            number: int | None = one.segment_id
+            if number in known:  # and is over
+                number = _open_one(connection, tables, one)
+                if number is not None:
+                    begun.add(number)
+                    self._numbers[one.segment_id] = number
+            numbers[one.segment_id] = number or self._new_id()
+        return numbers, begun
+
+
+def _causes(connection: sa.Connection, tables: Tables, numbers: Collection[int]) -> dict[int, str | None]:
+    """Return why each of these segments ended, of those that there are."""
+    coverage = tables.coverage.c
+    query = sa.select(coverage.segment_id, coverage.end_cause).where(coverage.segment_id.in_(numbers))
+    return {row.segment_id: row.end_cause for row in connection.execute(query)}
+
+
+def _open_one(connection: sa.Connection, tables: Tables, one: SegmentState) -> int | None:
+    """Return the segment that continues this one: of its stream and session, only one can be open."""
+    coverage = tables.coverage.c
+    query = sa.select(coverage.segment_id).where(
+        coverage.exchange == one.exchange,
+        coverage.symbol == one.symbol,
+        coverage.channel == one.channel,
+        coverage.session_id == one.session_id,
+        sa.or_(coverage.end_cause.is_(None), coverage.end_cause == CRASH),
+    )
+    return connection.execute(query).scalars().first()
+
+
+def _renumbered(rows: Rows, numbers: Mapping[int, int], begun: Collection[int]) -> Rows:
+    """Return the rows with new numbers; the first of a segment has no order flow: nothing precedes it."""
+    former = rows.columns.get("segment_id")
+    if former is None:
+        return rows
+    now = [numbers.get(one, one) if isinstance(one, int) else one for one in former]
+    columns = {**rows.columns, "segment_id": now}
+    firsts = {now.index(number) for number in {*numbers.values()}.intersection(now).difference(begun)}
+    for name, values in columns.items():
+        if firsts and name.startswith("ofi"):
+            columns[name] = [None if at in firsts else value for at, value in enumerate(values)]
+    return replace(rows, columns=columns)

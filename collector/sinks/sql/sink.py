@@ -2,16 +2,17 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from structlog import get_logger
 
 from collector.database import (
     DEFAULT_TABLE_NAME,
+    GIVEN_UP,
     break_off,
     make_engine,
     sink_error,
@@ -32,6 +33,7 @@ from collector.sinks.contract import (
 )
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.crashed_sessions import CRASH
+from collector.sinks.sql.identity import knows_any
 from collector.sinks.sql.insert import write_rows
 from collector.sinks.sql.open_database import OpenDatabase
 from collector.sinks.sql.state_rows import (
@@ -64,22 +66,28 @@ class SqlSink:
         busy_timeout_s: float = 5.0,
         call_timeout_s: float = 30.0,
     ) -> None:
-        make = partial(
-            make_engine,
-            synchronous=synchronous,
-            busy_timeout_s=busy_timeout_s,
-            call_timeout_s=call_timeout_s,
-        )
+
+        def make(url: sa.URL) -> sa.Engine:
+            engine = make_engine(
+                url, synchronous=synchronous, busy_timeout_s=busy_timeout_s, call_timeout_s=call_timeout_s
+            )
+            # Before all else that is done with a new connection: that may hang as well.
+            event.listen(engine, "connect", self._use, insert=True)
+            return engine
+
         self._database = OpenDatabase(url, table_name, make, SegmentIds().next, auto_migrate=auto_migrate)
         self._tables = self._database.tables
         self._synchronous = synchronous
-        self._in_use: object | None = None  # the driver's connection, while a call is under way
+        self._driver: object | None = None  # the driver's connection that was used last
+        self._is_calling = False
+        self._merged: dict[str, Counter[StreamKey]] = {}  # of the last batch, should its answer get lost
 
     def open(self) -> None:
         """Lock the database, migrate it, and close what a crash left open. Idempotent."""
         if self._database.is_open:
             return
-        self._database.open()
+        with self._breakable():
+            self._database.open()
         is_file = self.file is not None
         log.info(
             "database.opened",
@@ -104,6 +112,20 @@ class SqlSink:
         return sqlite_path(self._database.url)
 
     @property
+    def identity(self) -> str:
+        """Return the identity of the database; empty until it was open once."""
+        return self._database.identity
+
+    def knows(self, sessions: Collection[str]) -> bool:
+        """Return whether one of these sessions has written here."""
+        return self.maintain(lambda connection: knows_any(connection, self._tables, sessions)) > 0
+
+    @property
+    def incidents(self) -> tuple[str, ...]:
+        """Return what happened to the database that a person has to know of."""
+        return tuple(self._database.incidents)
+
+    @property
     def capabilities(self) -> Capabilities:
         """Return what it can do: an SQLite file is one collector's alone, a server's database is shared."""
         return Capabilities(transactions=True, idempotent=True, shared=self.file is None)
@@ -120,14 +142,15 @@ class SqlSink:
 
     def write(self, write_set: WriteSet) -> Receipt:
         """Commit the write set in one transaction, unless its batch id is stored already."""
-        engine = self._database.engine
         try:
-            with engine.begin() as connection, self._breakable(connection):
+            with self._connected() as connection, connection.begin():
                 if not self._claim(connection, write_set):
-                    return Receipt(repeated=True, written_by=self._writer_of(connection, write_set))
+                    writer = self._writer_of(connection, write_set)
+                    return Receipt(True, writer, self._merged.get(write_set.batch_id, {}))
                 fitted = self._database.fitted(connection, write_set)
                 merged = self._write_rows(connection, fitted)
                 self._write_states(connection, fitted, merged)
+                self._merged = {write_set.batch_id: merged}
         except UserError:
             raise
         except Exception as error:
@@ -137,9 +160,8 @@ class SqlSink:
 
     def maintain(self, task: Callable[[sa.Connection], int]) -> int:
         """Run the task on a connection; commit the transaction that it leaves open."""
-        engine = self._database.engine
         try:
-            with engine.connect() as connection, self._breakable(connection):
+            with self._connected() as connection:
                 done = task(connection)
                 connection.commit()
                 return done
@@ -150,9 +172,8 @@ class SqlSink:
 
     def refuses(self, rows: Rows) -> str | None:
         """Try the rows in a transaction that is rolled back; return why they cannot be stored, or None."""
-        engine = self._database.engine
         try:
-            with engine.connect() as connection, connection.begin() as trial, self._breakable(connection):
+            with self._connected() as connection, connection.begin() as trial:
                 write_rows(connection, self._tables, rows)
                 trial.rollback()
         except Exception as error:
@@ -164,9 +185,9 @@ class SqlSink:
 
     def abort(self) -> None:
         """Interrupt the call in progress in another thread: it raises SinkError there."""
-        in_use = self._in_use
-        if in_use is not None:
-            break_off(in_use)
+        driver = self._driver
+        if self._is_calling and driver is not None:
+            break_off(driver)
 
     def close(self) -> None:
         """Release everything. Idempotent."""
@@ -181,12 +202,22 @@ class SqlSink:
         return multi_row.upsert(connection, self._tables.batches, [ledger], if_there="skip") == 1
 
     @contextmanager
-    def _breakable(self, connection: sa.Connection) -> Iterator[None]:
-        self._in_use = connection.connection.driver_connection
+    def _connected(self) -> Iterator[sa.Connection]:
+        """Yield a connection. Whatever is done with it can be broken off: from BEGIN to COMMIT, and after."""
+        with self._breakable(), self._database.engine.connect() as connection:
+            self._use(connection.connection.driver_connection)
+            yield connection
+
+    @contextmanager
+    def _breakable(self) -> Iterator[None]:
+        self._is_calling = True
         try:
             yield
         finally:
-            self._in_use = None
+            self._is_calling = False
+
+    def _use(self, driver: object, _record: object = None) -> None:
+        self._driver = driver
 
     def _write_rows(self, connection: sa.Connection, write_set: WriteSet) -> Counter[StreamKey]:
         """Write all rows; count those that gave none of their own, by stream."""
@@ -200,15 +231,29 @@ class SqlSink:
     def _write_states(
         self, connection: sa.Connection, write_set: WriteSet, merged: Mapping[StreamKey, int]
     ) -> None:
-        segments: Sequence[SegmentState] = write_set.segments
+        lost = [one for one in write_set.segments if one.end_cause in GIVEN_UP and not one.rows]
+        segments: Sequence[SegmentState] = [one for one in write_set.segments if one not in lost]
         increments: Sequence[AccountingState] = write_set.accounting
         if merged:
             segments, increments = less_merged(segments, merged), moved_to_merged(increments, merged)
+        self._end_before(connection, lost)
         multi_row.upsert(connection, self._tables.coverage, map(segment_row, segments), rules=SEGMENT_RULES)
         self._add_to_accounting(connection, increments)
         multi_row.upsert(
             connection, self._tables.sessions, [session_row(write_set.session)], rules=SESSION_RULES
         )
+
+    def _end_before(self, connection: sa.Connection, segments: Iterable[SegmentState]) -> None:
+        """End segments where they stand: what came next was given up. One without a row ends as it begins."""
+        coverage = self._tables.coverage
+        for one in segments:
+            ended = (
+                sa.update(coverage)
+                .where(coverage.c.segment_id == one.segment_id)
+                .values(end_cause=one.end_cause, detail=one.detail)
+            )
+            if not connection.execute(ended).rowcount:
+                multi_row.upsert(connection, coverage, [segment_row(one)])
 
     def _writer_of(self, connection: sa.Connection, write_set: WriteSet) -> str:
         ledger = self._tables.batches.c

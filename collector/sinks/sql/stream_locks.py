@@ -6,13 +6,13 @@ before it is used. A server may believe for hours that a connection cut half-way
 our own is ended.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from structlog import get_logger
 
+from collector.database import lock_key, session_key
 from collector.errors import DatabaseInUse, SinkError
 from collector.events import UNKNOWN, StreamKey
 from collector.sinks.contract import SessionState
@@ -128,8 +128,8 @@ class StreamLocks:
     ) -> tuple[str, str] | None:
         """Lock all or none, and the session; return the first that somebody else holds, and who that is."""
         schema = _schema(connection)
-        keys = {_key(schema, "session", session.session_id): StreamKey("", "this session", "")}
-        keys |= {_key(schema, *stream): stream for stream in streams}
+        keys = {session_key(schema, session.session_id): StreamKey("", "this session", "")}
+        keys |= {lock_key(schema, *stream): stream for stream in streams}
         refused = _try(connection, list(keys))
         for key in refused:
             holder = holder_of(connection, key)
@@ -150,7 +150,7 @@ class StreamLocks:
 def ownerless(connection: "Driver", session_ids: Sequence[str]) -> list[str]:
     """Return the sessions whose collector has ended, locked until the transaction ends."""
     schema = _schema(connection)
-    keys = {_key(schema, "session", session_id): session_id for session_id in session_ids}
+    keys = {session_key(schema, session_id): session_id for session_id in session_ids}
     query = "SELECT key FROM unnest(%s::bigint[]) AS key WHERE pg_try_advisory_xact_lock(key)"
     return [keys[int(str(row[0]))] for row in connection.execute(query, (list(keys),))]
 
@@ -164,8 +164,3 @@ def _try(connection: "Driver", keys: Sequence[int]) -> list[int]:
 def _schema(connection: "Driver") -> str:
     row = connection.execute("SELECT current_schema()").fetchone()
     return "" if row is None else str(row[0])
-
-
-def _key(*parts: str) -> int:
-    digest = hashlib.blake2b("\0".join(("collector", *parts)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, signed=True)

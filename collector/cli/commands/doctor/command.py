@@ -63,6 +63,7 @@ def _verdicts(
 ) -> Iterator[CheckResult]:
     from collector.cli.commands.doctor import archive, exchanges, machine, storage  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
+    from collector.cli.planning import expected_lines  # noqa: PLC0415
     from collector.errors import SettingsError, UserError  # noqa: PLC0415
     from collector.settings import Settings  # noqa: PLC0415
 
@@ -81,9 +82,13 @@ def _verdicts(
         settings = loaded.settings
         yield from _configuration(loaded)
     yield machine.memory(settings.buffer.max_rows, settings.storage.levels)
-    yield from machine.disk(storage.folder_of(settings.database) or Path())
+    folder = storage.folder_of(settings.database)
+    a_day = 0.0 if folder is None else sum(line.gigabytes_a_day for line in expected_lines(settings)) * 1e9
+    yield from machine.disk(folder or Path(), a_day)
     yield storage.database(settings.database)
+    yield from storage.spools(settings)
     yield from archive.archive(settings.database)
+    yield from storage.log_held(settings.database)
     yield from storage.followers(settings)
     for name, one in settings.exchanges.items():
         if offline:

@@ -20,6 +20,7 @@ FORMER_NAME = "collector"  # of the distribution; on PyPI it is another project'
 SOUND_SQLITE = (3, 51, 3)  # before, a WAL could be corrupted in rare cases (sqlite.org/wal.html)
 FILES_WANTED, FILES_NEEDED = 1024, 64
 LITTLE_SPACE, SOME_SPACE = 1e9, 10e9
+FEW_DAYS = 7.0
 COMMITS, COMMIT_BYTES = 40, 32_768
 SLOW_COMMIT_S = 0.05
 STREAM_BYTES = 32 << 20
@@ -82,8 +83,8 @@ def memory(buffer_rows: int, levels: int) -> CheckResult:
     return CheckResult("memory", "ok", found)
 
 
-def disk(folder: Path) -> Iterator[CheckResult]:
-    """Check the space and the speed of the disk of the database, or of the spool."""
+def disk(folder: Path, bytes_a_day: float = 0.0) -> Iterator[CheckResult]:
+    """Check the space, how long it lasts, and the speed of the disk of the database, or of the spool."""
     try:
         free = shutil.disk_usage(folder).free
         commit_s, bytes_a_s = _speed(folder)
@@ -92,9 +93,17 @@ def disk(folder: Path) -> Iterator[CheckResult]:
         yield CheckResult("disk", "fail", f"{folder}: {error.strerror}", advice)
         return
     found = f"{size(free)} free in {folder}"
-    if free < SOME_SPACE:
+    days = free / bytes_a_day if bytes_a_day else None
+    if days is not None:
+        found += f", full in {days:,.1f} days at the planned rate"
+    if free < SOME_SPACE or (days is not None and days < FEW_DAYS):
         level: Level = "fail" if free < LITTLE_SPACE else "warn"
-        yield CheckResult("disk space", level, found, "python run.py plan says how long that lasts")
+        yield CheckResult(
+            "disk space",
+            level,
+            found,
+            "a larger disk, sampling, or retention.days; python run.py plan says which stream takes what",
+        )
     else:
         yield CheckResult("disk space", "ok", found)
     found = f"{commit_s * 1000:.2f} ms a commit, {size(bytes_a_s)}/s"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collector.cli.commands.doctor.check_result import CheckResult
+from collector.cli.plain import reader_text
 from collector.errors import CollectorError, DatabaseInUse, UserError
 
 if TYPE_CHECKING:
@@ -29,6 +30,20 @@ def folder_of(settings: "DatabaseSettings") -> Path | None:
     return file.parent if file is not None else None
 
 
+def log_held(settings: "DatabaseSettings") -> "Iterator[CheckResult]":
+    """Look for those whose long reads let the log of an SQLite file grow."""
+    from collector.database import log_readers  # noqa: PLC0415
+    from collector.sinks import make_store  # noqa: PLC0415
+
+    try:
+        file = make_store(settings.url, settings).file
+    except UserError:
+        return  # the database's check says why
+    for one in log_readers(file) if file is not None else []:
+        advice = "end it, or let it read in pieces: iter_features, --start and --end"
+        yield CheckResult("database log", "warn", reader_text(one), advice)
+
+
 def database(settings: "DatabaseSettings") -> CheckResult:
     """Check the database that rows would go to."""
     from collector.sinks import make_store  # noqa: PLC0415
@@ -38,6 +53,20 @@ def database(settings: "DatabaseSettings") -> CheckResult:
     except UserError as error:
         return CheckResult("database", "fail", str(error), "choose another one with --db")
     return _of_sink("database", store, settings)
+
+
+def spools(settings: "Settings") -> "Iterator[CheckResult]":
+    """Look for rows that wait in a spool for the database."""
+    from collector.cli.waiting import waiting_texts  # noqa: PLC0415
+
+    try:
+        found = list(waiting_texts(settings.database.url, settings.database, settings.spool.path))
+    except UserError:
+        return  # the check of the database says it
+    if not found:
+        yield CheckResult("spool", "ok", "no rows wait for the database")
+    for text in found:
+        yield CheckResult("spool", "warn", text, "the next start on this database brings them in")
 
 
 def followers(settings: "Settings") -> "Iterator[CheckResult]":

@@ -1,0 +1,43 @@
+"""Say which database a spool belongs to, and refuse it to any other."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+
+def _unknown() -> str:
+    return ""
+
+
+def _knows_all(_sessions: Collection[str]) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolOwner:
+    """The database that the rows of a spool are meant for."""
+
+    address: str = ""  # without a password
+    identity: Callable[[], str] = _unknown  # empty while the database has not been open
+    knows: Callable[[Collection[str]], bool] = _knows_all  # whether one of these sessions has written there
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a spool says of its database; empty in one that an older version has written."""
+
+    identity: str = ""
+    address: str = ""
+
+
+def is_of(owner: SpoolOwner, stamp: Stamp, sessions: Collection[str], *, by_name: bool) -> bool:
+    """Return whether a spool with rows of these sessions belongs to the database.
+
+    One without an identity does if its name or its address says so, or if the database knows a session.
+    `by_name`: its name is made of the address of this database.
+    """
+    identity = owner.identity()
+    if stamp.identity and identity:
+        return stamp.identity == identity
+    if by_name or stamp.address == owner.address:
+        return True
+    return bool(identity) and not stamp.identity and owner.knows(sessions)

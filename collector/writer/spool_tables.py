@@ -1,0 +1,98 @@
+"""Define the tables of a spool, and make the file."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from collector.database import sqlite_library
+from collector.errors import SpoolRefused
+from collector.writer.spool_codec import FORMAT
+from collector.writer.spool_owner import Stamp
+from collector.writer.spool_pages import RawEntry
+
+APPLICATION_ID: Final = 0x436C5370  # "ClSp": told by `file`, and no other database is taken for a spool
+_LOG_PAGES = 1000
+_WAIT_S = 1.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS spool (
+  number INTEGER PRIMARY KEY, batch_id TEXT NOT NULL, session_id TEXT NOT NULL, rows INTEGER NOT NULL,
+  head BLOB NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS aside (
+  number INTEGER, batch_id TEXT, session_id TEXT, rows INTEGER,
+  head BLOB, body BLOB, reason TEXT, at_ns INTEGER);
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a file that may or may not be a spool; nothing of it is read yet."""
+    connection: sqlite3.Connection = sqlite_library().connect(
+        path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+    )
+    connection.text_factory = _text  # damaged bytes are told by a checksum, not by an exception
+    return connection
+
+
+def set_up(connection: sqlite3.Connection, path: Path, synchronous: str) -> None:
+    """Make the tables where there are none; take the file for this process alone."""
+    # Two collectors in one spool would take each other's batches. Before the first look: SQLite would make
+    # shared memory otherwise, and leave it.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if tables and mark != APPLICATION_ID:
+        raise SpoolRefused(f"{path} is a database, but not a spool; give spool.path another name")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if tables and version != FORMAT:
+        raise SpoolRefused(
+            f"{path} is a spool of format {version}, this program reads {FORMAT}; "
+            "let the version that wrote it bring it in, or move it away"
+        )
+    _adjust(
+        connection,
+        "journal_mode = WAL",
+        f"synchronous = {synchronous}",
+        f"wal_autocheckpoint = {_LOG_PAGES}",
+    )
+
+
+def stamp_of(connection: sqlite3.Connection) -> Stamp:
+    """Return what the file says of its database."""
+    told = dict(connection.execute("SELECT name, value FROM about").fetchall())
+    return Stamp(told.get("identity", ""), told.get("address", ""))
+
+
+def write_stamp(connection: sqlite3.Connection, identity: str, address: str) -> None:
+    """Let the file say which database it belongs to."""
+    told = [(name, value) for name, value in (("identity", identity), ("address", address)) if value]
+    connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", told)
+
+
+def write_copy(path: Path, entries: Iterable[RawEntry], stamp: Stamp) -> None:
+    """Make a spool of these entries, all or none."""
+    with closing(connect(path)) as connection:
+        _adjust(connection, "synchronous = FULL")
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)", entries)
+        write_stamp(connection, stamp.identity, stamp.address)
+        connection.execute("COMMIT")
+
+
+def is_held(error: Exception) -> bool:
+    """Return whether another process has the file open."""
+    return "locked" in str(error)
+
+
+def _adjust(connection: sqlite3.Connection, *pragmas: str) -> None:
+    first = "auto_vacuum = INCREMENTAL", *pragmas
+    last = f"application_id = {APPLICATION_ID}", f"user_version = {FORMAT}"
+    for pragma in (*first, *last):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    connection.executescript(_SCHEMA)
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
