@@ -1,6 +1,7 @@
 """Read the rows of one day, whole, in order, as an Arrow table a chunk."""
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def day_tables(
     stream = _stream(connection, table, day, parts, are_alike=are_alike)
     constants = stream.constants
     series = Series(stream, tuple(name for name in wanted.names if name not in constants))
-    chunks = _checking(series.read(connection, Span(), min(CHECKED_ROWS, CHUNK_ROWS)), check)
+    chunks: Iterator[Chunk] = _checking(series, connection, check)
     if day.kind in BARS:
         chunks = iter([_by_beginning(joined(list(chunks), series.kinds))])
     for chunk in even(chunks, CHUNK_ROWS):
@@ -85,10 +86,18 @@ def day_tables(
         )
 
 
-def _checking(chunks: Iterator[Chunk], check: Callable[[], None]) -> Iterator[Chunk]:
-    for chunk in chunks:
-        check()
-        yield chunk
+def _checking(
+    series: Series, connection: sa.Connection, check: Callable[[], None]
+) -> Generator[Chunk, None, None]:
+    # What reads is closed before the connection is, also when the check raises.
+    with closing(_read(series, connection)) as chunks:
+        for chunk in chunks:
+            check()
+            yield chunk
+
+
+def _read(series: Series, connection: sa.Connection) -> Generator[Chunk, None, None]:
+    yield from series.read(connection, Span(), min(CHECKED_ROWS, CHUNK_ROWS))
 
 
 def _stream(

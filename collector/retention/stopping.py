@@ -10,9 +10,7 @@ from collector.database import Tables, break_off
 from collector.errors import CollectorError
 from collector.query import reading
 
-_NOTICE = sa.text(  # servers older than 14 lack it
-    "SELECT set_config(name, '1s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
-)
+_PATIENCE_S = 0.5  # for a server to take the word that a query is to end
 
 
 class Stopped(CollectorError):  # noqa: N818  (asked for, and no fault)
@@ -32,7 +30,7 @@ class Stop:
         self._asked.set()
         with self._lock:
             if self._in_use is not None:
-                break_off(self._in_use)
+                _cancel(self._in_use)
 
     def check(self) -> None:
         """Raise Stopped if the run is to end."""
@@ -44,8 +42,6 @@ class Stop:
         """Yield one read-only transaction that a stop breaks off."""
         try:
             with reading(url, table_name) as (connection, tables):
-                if connection.dialect.name == "postgresql":  # what is broken off must not go on there
-                    connection.execute(_NOTICE)
                 with self._lock:
                     self._in_use = connection.connection.driver_connection
                 try:
@@ -57,3 +53,15 @@ class Stop:
         except Exception:
             self.check()  # what was broken off is no failure
             raise
+
+
+def _cancel(connection: object) -> None:
+    """End the query under way; a server is asked to, so that the connection can be closed in good order."""
+    ask_server = getattr(connection, "cancel_safe", None)
+    if ask_server is None:
+        break_off(connection)
+        return
+    try:
+        ask_server(timeout=_PATIENCE_S)
+    except Exception:  # noqa: BLE001  (each driver says in its own way that it cannot)
+        break_off(connection)

@@ -88,7 +88,7 @@ def cost(folder: Path, rows: int, slice_rows: int) -> tuple[float, int, int]:
 
 def test_a_deleted_row_of_300_bytes_costs_little_and_its_place_is_given_back(tmp_path: Path) -> None:
     """Small as this is, the edges of the slices weigh more than in a day of millions of rows."""
-    a_row, before, after = cost(tmp_path, 12_000, 2_000)
+    a_row, before, after = cost(tmp_path, 6_000, 2_000)
     assert a_row < 2_000
     assert after < 0.6 * before
 
