@@ -225,6 +225,19 @@ def test_a_hole_without_a_reason_is_false() -> None:
         assert outcome([*STEADY, other], parts, *segments).false_holes, other
 
 
+def test_a_loss_is_known_when_the_next_number_comes() -> None:
+    def holes(cause: str, *earlier: int) -> list[Hole]:
+        log = [*STEADY[:11], withheld(21, 21, "dropped"), *(sent(number, number) for number in earlier)]
+        log += [sent(20.1, 20, connection=2), *(sent(number, number) for number in range(60, 71))]
+        parts = [*rows(*range(10, 21)), *rows(*range(60, 71), segment=2)]
+        segments = covered(10, 20, 20, cause), covered(60, 70, 70.5, number=2)
+        return outcome(log, parts, *segments).false_holes
+
+    assert holes("sequence_gap") == []
+    assert len(holes("sequence_gap", 30)) == 1  # it came, and yet the stream stayed away
+    assert len(holes("stale")) == 1
+
+
 def test_a_stream_that_does_not_come_back_is_called_a_hole_falsely() -> None:
     log = [
         *STEADY,
