@@ -32,6 +32,8 @@ NEXT_REACH_S = 10.0
 NOTICE_S = 8.0  # a connection whose end is announced so early is replaced by then, if nothing else happens
 NOTICE_REACH_S = 30.0  # what happened so long before may still keep the new connection from its books
 NOTICE = re.compile(r"server_shutdown after ([\d.]+) s")
+# That something is missing is seen when the next message comes, however late that is in a quiet market.
+SHOWN_BY_THE_NEXT = {"sequence_gap", "checksum"}
 # REST's faults explain why a book that needs REST has none, and nothing else.
 REST_CAUSES = {"edge"}
 REST_REACH_S = 60.0
@@ -84,6 +86,8 @@ def is_false(hole: Hole, truth: SendTruth, told: Told | None, recovery_s: float)
     if not reasons:
         return True
     last_ns = max([*reasons, *_hindrances_ns(hole, truth, begins_ns, ends_ns)])
+    if hole.cause in SHOWN_BY_THE_NEXT:
+        last_ns = max(last_ns, _first_delivery_ns(told, begins_ns, ends_ns))
     if hole.stream[0] == "binance" and hole.stream[2] == "bbo":  # says nothing until something changes
         last_ns = max(last_ns, _first_delivery_ns(told, last_ns, ends_ns))
     return ends_ns - max(last_ns, begins_ns) > recovery_s * NS
@@ -101,8 +105,10 @@ def was_taken_off(truth: SendTruth, stream: Stream, begins_ns: int = 0, ends_ns:
 
 
 def _first_delivery_ns(told: Told | None, begins_ns: int, ends_ns: int) -> int:
-    times_ns = [at_ns for update in (told.updates if told else ()) for _, at_ns in update.delivered]
-    return min((at_ns for at_ns in times_ns if begins_ns <= at_ns <= ends_ns), default=ends_ns)
+    """Return when an update made since was first delivered; one of before may come by a second socket yet."""
+    updates = [update for update in (told.updates if told else ()) if begins_ns < update.made_ns]
+    times_ns = [at_ns for update in updates for _, at_ns in update.delivered]
+    return min((at_ns for at_ns in times_ns if at_ns <= ends_ns), default=ends_ns)
 
 
 def _reasons_ns(

@@ -177,8 +177,12 @@ def _reckon_rows(
 
 
 def _placed(told: Told, rows: Sequence[Row]) -> Iterator[tuple[Row, int | None]]:
-    """Find the update of each row: of several with its number, the nearest in time that has no row yet."""
+    """Find the update of each row: of several with its number the next one, as they were sent in order.
+
+    The first row of a segment has none before it: the nearest in time is its own.
+    """
     taken: set[tuple[int | None, int]] = set()
+    last: dict[int | None, int] = {}  # of each segment
     for row in rows:
         places = told.by_key.get(row.key)
         if places is None:
@@ -186,6 +190,11 @@ def _placed(told: Told, rows: Sequence[Row]) -> Iterator[tuple[Row, int | None]]
             continue
         free = [place for place in places if (row.segment_id, place) not in taken] or places
         place = min(free, key=partial(_unlikeness, told, row))
+        if row.segment_id in last:
+            is_likely = _unlikeness(told, row, place)[:2]
+            likely = [one for one in free if _unlikeness(told, row, one)[:2] == is_likely]
+            place = next((one for one in likely if one > last[row.segment_id]), place)
+        last[row.segment_id] = place
         taken.add((row.segment_id, place))
         yield row, place
 

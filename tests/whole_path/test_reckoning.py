@@ -225,6 +225,19 @@ def test_a_hole_without_a_reason_is_false() -> None:
         assert outcome([*STEADY, other], parts, *segments).false_holes, other
 
 
+def test_a_loss_is_known_when_the_next_number_comes() -> None:
+    def holes(cause: str, *earlier: int) -> list[Hole]:
+        log = [*STEADY[:11], withheld(21, 21, "dropped"), *(sent(number, number) for number in earlier)]
+        log += [sent(20.1, 20, connection=2), *(sent(number, number) for number in range(60, 71))]
+        parts = [*rows(*range(10, 21)), *rows(*range(60, 71), segment=2)]
+        segments = covered(10, 20, 20, cause), covered(60, 70, 70.5, number=2)
+        return outcome(log, parts, *segments).false_holes
+
+    assert holes("sequence_gap") == []
+    assert len(holes("sequence_gap", 30)) == 1  # it came, and yet the stream stayed away
+    assert len(holes("stale")) == 1
+
+
 def test_a_stream_that_does_not_come_back_is_called_a_hole_falsely() -> None:
     log = [
         *STEADY,
@@ -284,21 +297,32 @@ def test_what_a_subscription_to_best_prices_begins_with_may_be_no_change() -> No
     assert outcome(log, stored, segment, stream=best).losses
 
 
-def test_updates_without_numbers_are_told_apart_by_the_exchanges_time() -> None:
-    def line(number: int, **fields: object) -> Logged:
-        times_us = (number // 2 * 2_000_000 + number,)
-        return sent(number, 0, KRAKEN_BOOK)._replace(sequence=None, times_us=times_us, **fields)
+def two_a_millisecond(number: int, **fields: object) -> Logged:
+    times_us = (number // 2 * 2_000_000 + number,)
+    return sent(number, 0, KRAKEN_BOOK)._replace(sequence=None, times_us=times_us, **fields)
 
-    log = [line(number) for number in range(10, 31)]  # two of each millisecond
+
+def test_updates_without_numbers_are_told_apart_by_the_exchanges_time() -> None:
+    log = [two_a_millisecond(number) for number in range(10, 31)]
     segment = replace(covered(10, 30, 30.5), verification="checksum")
     stored = [Row(number // 2 * 2000, number * S + 1000, 1) for number in range(10, 31)]
     assert not outcome(log, stored, segment, stream=KRAKEN_BOOK).losses
     (loss,) = outcome(log, [*stored[:8], *stored[9:]], segment, stream=KRAKEN_BOOK).losses
     assert loss.update.key == 18_000
-    log[8] = line(18, event="withheld", delivered=False, detail="dropped", connection=None)
+    log[8] = two_a_millisecond(18, event="withheld", delivered=False, detail="dropped", connection=None)
     excused = outcome(log, [*stored[:8], *stored[9:]], segment, stream=KRAKEN_BOOK)
     assert not excused.losses
     assert excused.unknowable == {"overwritten under a checksum": 1}
+
+
+def test_a_segment_may_end_or_begin_between_two_updates_of_one_millisecond() -> None:
+    log = [two_a_millisecond(number) for number in range(10, 31)]
+    segment = replace(covered(13, 20.9, 20.9), verification="checksum")
+    stored = [Row(number // 2 * 2000, number * S + 1000, 1) for number in range(13, 20)]
+    late = Row(20_000, int(20.9 * S), 1)  # nearer to when the second was made
+    assert not outcome(log, [*stored, late], segment, stream=KRAKEN_BOOK).losses
+    (loss,) = outcome(log, [*stored[:-1], late], segment, stream=KRAKEN_BOOK).losses
+    assert loss.update.key == 18_000
 
 
 @pytest.mark.parametrize("name", ["reckoning", "send_truth", "stored_plainly", "hole_reasons"])
