@@ -29,6 +29,8 @@ IN_THE_NEXT_MESSAGE = {
     *("gap", "restart", "crossed_book", "drop_frame"),
 }
 NEXT_REACH_S = 10.0
+# Bybit documents that a 403 shuts an address out for ten minutes; who dials again sooner is shut out longer.
+BANS_S = {("bybit", "refuse 403"): REACH_S["refuse"] + 600.0}
 NOTICE_S = 8.0  # a connection whose end is announced so early is replaced by then, if nothing else happens
 NOTICE_REACH_S = 30.0  # what happened so long before may still keep the new connection from its books
 NOTICE = re.compile(r"server_shutdown after ([\d.]+) s")
@@ -88,9 +90,17 @@ def is_false(hole: Hole, truth: SendTruth, told: Told | None, recovery_s: float)
     last_ns = max([*reasons, *_hindrances_ns(hole, truth, begins_ns, ends_ns)])
     if hole.cause in SHOWN_BY_THE_NEXT:
         last_ns = max(last_ns, _first_delivery_ns(told, begins_ns, ends_ns))
+    last_ns = max(last_ns, min(banned_until_ns(truth, hole.stream[0], ends_ns), ends_ns))
     if hole.stream[0] == "binance" and hole.stream[2] == "bbo":  # says nothing until something changes
         last_ns = max(last_ns, _first_delivery_ns(told, last_ns, ends_ns))
     return ends_ns - max(last_ns, begins_ns) > recovery_s * NS
+
+
+def banned_until_ns(truth: SendTruth, exchange: str, before_ns: int) -> int:
+    """Return until when an exchange shuts us out by what it answered before an instant; 0 if it does not."""
+    faults = [fault for fault in truth.faults.get(exchange, []) if fault.at_ns <= before_ns]
+    bans_s = [(fault.at_ns, BANS_S.get((exchange, fault.detail), 0.0)) for fault in faults]
+    return max((at_ns + int(ban_s * NS) for at_ns, ban_s in bans_s if ban_s), default=0)
 
 
 def was_taken_off(truth: SendTruth, stream: Stream, begins_ns: int = 0, ends_ns: int | None = None) -> bool:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import sqlalchemy as sa
-from hole_reasons import FOR_GOOD
+from hole_reasons import FOR_GOOD, banned_until_ns
 from reckoning import ON_THE_EXCHANGES_SIDE, Reckoning, reckon
 from row_values import wrong_rows
 from send_truth import SendTruth, Stream, read_truth
@@ -197,13 +197,14 @@ class NastyRun:
         healed_s = time.monotonic()
         _wait(lambda: not self.uncovered(), recovery_s)
         recovered_s = time.monotonic() - healed_s
-        missing = self.uncovered()
+        missing, stopped_ns = self.uncovered(), time.time_ns()
         report = self.collector.stop()
         self.simulator.stop()
         log = self.simulator.send_log
         assert log is not None
         assert not log.dropped, "the log was too short"
         truth = read_truth(log.lines(), _trade_key)
+        missing = [stream for stream in missing if banned_until_ns(truth, stream[0], stopped_ns) < stopped_ns]
         found = reckon(
             truth, read_stored(self.database), self.wanted, patience_s=self.patience_s, recovery_s=recovery_s
         )

@@ -250,6 +250,19 @@ def test_a_stream_that_does_not_come_back_is_called_a_hole_falsely() -> None:
     assert not outcome(again, rows(*range(10, 21)), covered(10, 20, 20, "disconnect")).false_holes
 
 
+def test_an_exchange_that_shuts_an_address_out_explains_as_long_a_hole() -> None:
+    after = [sent(number, number, ETH) for number in range(31, 800, 9)]
+
+    def holes(detail: str, until_s: int) -> list[Hole]:
+        log = [*STEADY, fault(20.5, "reset", connection=1), fault(21, detail)]
+        log += [one for one in after if one.at_ns < until_s * S]
+        return outcome(log, rows(*range(10, 21)), covered(10, 20, 20, "disconnect")).false_holes
+
+    assert holes("refuse 403", 700) == []
+    assert len(holes("refuse 503", 700)) == 1
+    assert len(holes("refuse 403", 800)) == 1
+
+
 def test_what_rest_showed_before_the_stream_brought_it_is_not_missing() -> None:
     stream = ("binance", "BTC/USDT", "book.50")
     logged = ("binance", "BTC/USDT", "book")
