@@ -1,5 +1,6 @@
 """Two collectors move old days to files while a third process reads: each committed row is there, once."""
 
+import os
 import random
 import signal
 import subprocess
@@ -58,7 +59,10 @@ class Reader:
         wanted = numbers if start_ns is None else numbers[received >= start_ns]
         assert len(np.unique(found)) == len(found), f"{kind}: {repeated(found)} came more than once"
         missing = np.setdiff1d(wanted, found)
-        assert not len(missing), f"{kind}: {len(missing)} of {len(wanted)} rows are missing: {missing[:5]}"
+        if len(missing):
+            again = np.setdiff1d(missing, numbers_read(kind, life, start_ns))
+            told = f"{len(missing)} of {len(wanted)} rows are missing, {len(again)} when read again"
+            pytest.fail(f"{kind} of {life.symbol} from {start_ns}: {told}: {missing[[0, -1]]}")
         if kind != "trades":  # one that was sent again has no place of its own in the order
             assert (np.diff(found) > 0).all(), f"{kind}: rows are out of order"
         self.reads[kind] += 1
@@ -152,15 +156,26 @@ class Processes:
 
     def __init__(self, lives: list[Life]) -> None:
         self._lives = lives
+        self._changing = threading.Lock()
         self._running: list[subprocess.Popen[str]] = []
         for life in lives:
             self._running.append(self._started(life))
 
+    @property
+    def all_run(self) -> bool:
+        """Return whether none has ended by itself; say what one said that has."""
+        with self._changing:
+            for one, life in zip(self._running, self._lives, strict=True):
+                logs = sorted(life.folder.glob(f"{life.symbol[:3]}.*.log"))
+                assert one.poll() is None, logs[-1].read_text()[-2000:]
+        return True
+
     def kill(self, place: int) -> None:
         """End one of them at once, and start another in its place."""
-        self._running[place].kill()
-        self._running[place].communicate()
-        self._running[place] = self._started(self._lives[place])
+        with self._changing:
+            self._running[place].kill()
+            self._running[place].communicate()
+            self._running[place] = self._started(self._lives[place])
 
     def stop(self) -> list[str]:
         """Stop all; return their last words."""
@@ -180,6 +195,7 @@ class Processes:
         with log.open("w") as file:
             return subprocess.Popen(
                 [sys.executable, "-W", "error", SCRIPT, *map(str, words)],
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
                 stdout=subprocess.PIPE,
                 stderr=file,
                 text=True,
@@ -225,12 +241,12 @@ def test_a_reader_sees_each_committed_row_once_for_minutes_while_processes_are_k
         except BaseException as trouble:  # noqa: BLE001
             troubles.append(trouble)
 
-    until(lambda: all(len(life.committed(TRADE)[0]) for life in lives), "rows of both")
+    until(lambda: processes.all_run and all(len(life.committed(TRADE)[0]) for life in lives), "rows of both")
     killer = threading.Thread(target=kill)
     killer.start()
     try:
         until_s = time.monotonic() + seconds
-        while time.monotonic() < until_s and not troubles:
+        while time.monotonic() < until_s and not troubles and processes.all_run:
             reader.read_any()
         is_over.set()
         killer.join()
