@@ -31,6 +31,7 @@ from collector.network import (
     Turnstile,
     at_most,
     mistake_in_words,
+    requests_at_most,
 )
 from collector.streams import Router, Stream, UnknownFrames
 
@@ -137,7 +138,7 @@ def unverified_parts(shared: ExchangeContext, context: ConnectionContext, stream
 
 def _pacer(shared: ExchangeContext, context: ConnectionContext) -> Pacer:
     documented = context.protocol.limits.requests[context.address.kind]
-    return Pacer(at_most(documented, shared.pace.requests_a_second), context.monotonic_s)
+    return Pacer(requests_at_most(documented, shared.pace.requests_a_second), context.monotonic_s)
 
 
 class Connections:

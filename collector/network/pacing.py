@@ -69,6 +69,7 @@ class Budget:
 
 
 SHARE = 0.8  # of what is allowed: pongs count as well, and clocks differ
+ARRIVES_LATE_S = 0.25  # by so much one request may be delayed, here or on its way, and the next one not
 
 
 class Pacer:
@@ -95,3 +96,8 @@ def at_most(documented: Rate, wanted_a_second: float) -> tuple[Rate, Rate]:
     share = Rate(max(1, int(documented.most * SHARE)), documented.span_s)
     count = max(1, int(wanted_a_second))
     return share, Rate(count, count / wanted_a_second)
+
+
+def requests_at_most(documented: Rate, wanted_a_second: float) -> tuple[Rate, Rate]:
+    """Return the rates to keep for requests, which may arrive closer together than they leave."""
+    return at_most(documented._replace(span_s=documented.span_s + ARRIVES_LATE_S), wanted_a_second)

@@ -21,12 +21,12 @@ from collector.exchanges.exchange import Rate
 from collector.exchanges.registry import EXCHANGES
 from collector.live.connection import TICK_S
 from collector.live.requests import Requests
-from collector.network.pacing import Pacer, at_most
+from collector.network.pacing import Pacer, requests_at_most
 from collector.streams.book_stream import BookStream
 
 QUIET = 60
 ROUND_TRIP_S = 0.1
-TURN_S = 0.25  # Kraken's pace: four requests a second
+TURN_S = 1.25 / 4  # Kraken's pace: four requests in a second and a quarter
 PATIENCE_S = 200.0
 SOON_S = 2.0 + 2 * ROUND_TRIP_S
 
@@ -46,7 +46,7 @@ class Rig(SubscriptionsRig):
             loop.time,
             self.liveness,
         )
-        self._pacer = Pacer(at_most(Rate(5, 1.0), 20.0), loop.time)
+        self._pacer = Pacer(requests_at_most(Rate(5, 1.0), 20.0), loop.time)
         self.requests = Requests(self._paced, timeout_s=30.0)
         self.snapshots = None  # type: ignore[assignment]
         self.at: dict[str, float] = {}

@@ -1,10 +1,10 @@
 """Turns are handed out in order, and never more of them than an exchange allows in any span of time."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.exchanges.exchange import Rate
-from collector.network.pacing import Pacer, at_most
+from collector.network.pacing import ARRIVES_LATE_S, SHARE, Pacer, requests_at_most
 
 
 class Hand:
@@ -34,5 +34,14 @@ def test_never_more_than_allowed_within_any_span(pauses: list[float], most: int,
 
 def test_less_than_one_a_second_can_be_configured() -> None:
     hand = Hand()
-    pacer = Pacer(at_most(Rate(500, 300.0), 0.1), hand)
+    pacer = Pacer(requests_at_most(Rate(500, 300.0), 0.1), hand)
     assert [pacer.reserve_s() for _ in range(3)] == [0.0, 10.0, 20.0]
+
+
+@given(st.lists(st.floats(0.0, ARRIVES_LATE_S - 1e-3), min_size=40, max_size=40))
+@example([ARRIVES_LATE_S - 1e-3] * 4 + [0.0] * 36)
+def test_requests_that_arrive_closer_together_than_they_left_are_few_enough(late_s: list[float]) -> None:
+    hand, limit = Hand(), Rate(5, 1.0)
+    pacer = Pacer(requests_at_most(limit, 20.0), hand)
+    arrived = [hand.now_s + pacer.reserve_s() + by_s for by_s in late_s]
+    assert most_within(arrived, limit.span_s) <= limit.most * SHARE
