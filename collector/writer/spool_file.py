@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import structlog
 
-from collector.database import SqliteFile, sqlite_library
+from collector.database import SqliteFile, may_come_back, sqlite_library
 from collector.errors import SpoolError, SpoolRefused
 from collector.sinks import Rows, WriteSet
 from collector.writer.spool_codec import DamagedError, body_of, head_of, read_body, read_head
@@ -85,7 +85,7 @@ class SpoolFile:
             except sqlite_library().OperationalError as error:
                 raise self._refused(error) from error
             except (SpoolError, OSError) as error:
-                raise SpoolRefused(str(error)) from error
+                raise SpoolRefused(str(error), passing=may_come_back(error.__cause__ or error)) from error
 
     def append(self, number: int, write_set: WriteSet) -> None:
         """Store a batch durably. Raises SpoolError, or UnfitError for values that cannot be encoded."""
@@ -297,7 +297,8 @@ class SpoolFile:
             return SpoolRefused(text, held=True)
         return SpoolRefused(
             f"the spool {self.path} cannot be opened: {error}; "
-            "its folder must exist and be writable, or give spool.path another place"
+            "its folder must exist and be writable, or give spool.path another place",
+            passing=may_come_back(error),
         )
 
 
