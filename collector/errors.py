@@ -61,8 +61,11 @@ class QueryError(UserError):
 class SpoolRefused(UserError):  # noqa: N818  (a state, not a fault)
     """A spool that this collector cannot use."""
 
-    def __init__(self, message: str, *, held: bool = False, of_another: bool = False) -> None:
+    def __init__(
+        self, message: str, *, held: bool = False, of_another: bool = False, passing: bool = False
+    ) -> None:
         self.held = held
+        self.passing = passing  # waiting may help: there is no room now
         self.of_another = of_another  # its rows are meant for another database
         super().__init__(message)
 

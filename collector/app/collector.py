@@ -111,10 +111,12 @@ class Collector:
         """
         self._store.open()
         try:
-            self.writer.open()
+            with self.writer.watching():
+                self.writer.open()
             for follower in self.followers:
                 follower.open()
-            self._claims.begin()
+            with self.writer.watching():
+                self._claims.begin()
         except CollectorError as error:
             self._store.close()
             if isinstance(error, SinkError) and error.transient:

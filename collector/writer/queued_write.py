@@ -18,6 +18,7 @@ class QueuedWrite:
     settled: bool = False  # nothing is left to do for it
     sifted: bool = False  # the rows that the sink refuses have been taken out
     damage: str = ""  # its rows could not be read back
+    may_follow_loss: bool = False  # the one before it is missing in the spool, which was repaired
 
 
 def written(write_set: WriteSet) -> Counter[StreamKey]:

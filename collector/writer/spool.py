@@ -140,7 +140,8 @@ class Spool:
         """Mark a write set before which one of its session is missing: each has the number after the last."""
         session_id = queued.write_set.session.session_id
         session_before, before = self._settled or ("", 0)
-        is_missing = session_before == session_id and queued.number != before + 1
+        may_be_missing = session_before == session_id or queued.may_follow_loss
+        is_missing = may_be_missing and queued.number != before + 1
         if is_missing or self._lost_of == session_id:
             queued.write_set = replace(queued.write_set, is_after_loss=True)
 
@@ -177,7 +178,14 @@ class Spool:
         foreign = head.session.session_id != self._session_id
         original = replace(head, rows=entry.rows or ())
         write_set = self._adopt(original, self._session_id) if foreign else original
-        queued = QueuedWrite(entry.number, write_set, original, spooled=True, damage=entry.damage)
+        queued = QueuedWrite(
+            entry.number,
+            write_set,
+            original,
+            spooled=True,
+            damage=entry.damage,
+            may_follow_loss=entry.is_after_loss,
+        )
         self._in_memory[queued.number] = queued
         if entry.damage:
             self._report_damage(entry)

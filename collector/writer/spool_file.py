@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import structlog
 
-from collector.database import SqliteFile, sqlite_library
+from collector.database import SqliteFile, may_come_back, sqlite_library
 from collector.errors import SpoolError, SpoolRefused
 from collector.sinks import Rows, WriteSet
 from collector.writer.spool_codec import DamagedError, body_of, head_of, read_body, read_head
@@ -25,6 +25,7 @@ from collector.writer.spool_repair import finish, is_damage, repair
 from collector.writer.spool_tables import connect, is_held, set_up, stamp_of, write_copy, write_stamp
 
 _OVERHEAD_BYTES = 256  # of an entry, beside its bytes
+_FIRST = "SELECT *, number IN (SELECT number FROM after_loss) FROM spool ORDER BY number LIMIT 1"
 
 Result = TypeVar("Result")
 
@@ -42,6 +43,7 @@ class Entry:
     head: WriteSet | None  # None: its bytes are damaged
     rows: tuple[Rows, ...] | None
     damage: str = ""
+    is_after_loss: bool = False  # the entry before it may have been lost when the file was repaired
 
 
 class SpoolFile:
@@ -83,7 +85,7 @@ class SpoolFile:
             except sqlite_library().OperationalError as error:
                 raise self._refused(error) from error
             except (SpoolError, OSError) as error:
-                raise SpoolRefused(str(error)) from error
+                raise SpoolRefused(str(error), passing=may_come_back(error.__cause__ or error)) from error
 
     def append(self, number: int, write_set: WriteSet) -> None:
         """Store a batch durably. Raises SpoolError, or UnfitError for values that cannot be encoded."""
@@ -111,7 +113,7 @@ class SpoolFile:
         def first(connection: sqlite3.Connection) -> tuple[object, ...] | None:
             if not self.entries:
                 return None
-            row = connection.execute("SELECT * FROM spool ORDER BY number LIMIT 1").fetchone()
+            row = connection.execute(_FIRST).fetchone()
             if row is None:
                 raise sqlite_library().DatabaseError("malformed: entries are gone")
             return tuple(row)
@@ -181,6 +183,7 @@ class SpoolFile:
             first = connection.execute("SELECT min(number) FROM spool").fetchone()[0]
             if first == number:
                 raise sqlite_library().DatabaseError(f"malformed: entry {number} cannot be deleted")
+        connection.execute("DELETE FROM after_loss WHERE number = ?", (number,))
         for size in sizes:
             self.entries -= 1
             self.bytes -= size + _OVERHEAD_BYTES
@@ -294,18 +297,19 @@ class SpoolFile:
             return SpoolRefused(text, held=True)
         return SpoolRefused(
             f"the spool {self.path} cannot be opened: {error}; "
-            "its folder must exist and be writable, or give spool.path another place"
+            "its folder must exist and be writable, or give spool.path another place",
+            passing=may_come_back(error),
         )
 
 
 def _entry(number: object, batch: object, session: object, *values: object) -> Entry:
     """Read an entry, whatever its columns hold."""
-    count, head, body = values
+    count, head, body, is_after_loss = values
     named = int(str(number)), str(batch), str(session), count if isinstance(count, int) else 0
     read = None
     try:
         read = read_head(head if isinstance(head, bytes) else b"")
         rows = read_body(body if isinstance(body, bytes) else b"")
     except DamagedError as damage:
-        return Entry(*named, read, None, str(damage))
-    return Entry(*named, read, rows)
+        return Entry(*named, read, None, str(damage), bool(is_after_loss))
+    return Entry(*named, read, rows, is_after_loss=bool(is_after_loss))

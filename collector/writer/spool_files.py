@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from collector.errors import SpoolRefused
+from collector.errors import DatabaseAway, SpoolRefused
 from collector.sinks import WriteSet
 from collector.writer.spool_file import Entry, SpoolFile
 from collector.writer.spool_owner import SpoolOwner
@@ -75,7 +75,10 @@ class SpoolFiles:
         return self._repairs_of_former + sum(file.repairs for file in self._files())
 
     def open(self) -> None:
-        """Open the file to write, and all others that hold rows of this database. Idempotent."""
+        """Open the file to write, and all others that hold rows of this database. Idempotent.
+
+        Raises DatabaseAway where there is no room for it now, SpoolRefused where waiting does not help.
+        """
         if self._is_open:
             return
         self._own = self._opened_first()
@@ -144,6 +147,9 @@ class SpoolFiles:
                     log.warning("spool.left_alone", reason=str(refusal))
                 self._refused = set(self._places.own[: len(refusals)])
                 return file
+        passing = next((one for one in refusals if one.passing), None)
+        if passing is not None:
+            raise DatabaseAway(str(passing)) from passing
         raise refusals[0]
 
     def _found(self, path: Path) -> SpoolFile | None:

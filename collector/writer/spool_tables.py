@@ -24,7 +24,13 @@ CREATE TABLE IF NOT EXISTS aside (
   number INTEGER, batch_id TEXT, session_id TEXT, rows INTEGER,
   head BLOB, body BLOB, reason TEXT, at_ns INTEGER);
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS after_loss (number INTEGER PRIMARY KEY);
 """
+# A file that is made of a damaged one lacks entries; where, is read from the gaps in the numbers. What was
+# before the first entry nobody knows: it may have been brought in, or lost.
+_AFTER_LOSS = (
+    "INSERT INTO after_loss SELECT number FROM spool WHERE number - 1 NOT IN (SELECT number FROM spool)"
+)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -77,6 +83,7 @@ def write_copy(path: Path, entries: Iterable[RawEntry], stamp: Stamp) -> None:
         _adjust(connection, "synchronous = FULL")
         connection.execute("BEGIN")
         connection.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)", entries)
+        connection.execute(_AFTER_LOSS)
         write_stamp(connection, stamp.identity, stamp.address)
         connection.execute("COMMIT")
 

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -88,6 +89,17 @@ class WriterThread:
     def open(self) -> None:
         """Open the spool, or raise UserError with what prevents it. Idempotent."""
         self._spool_file.open()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Break off a call of the sink in the block that takes too long: before `start`, nobody else does."""
+        watchdog = Watchdog([(self._limits.call_timeout_s, self._break_off)])
+        watchdog.start()
+        try:
+            with watchdog.watched():
+                yield
+        finally:
+            watchdog.stop()
 
     def start(self) -> None:
         """Read what the spool holds, and start the threads."""

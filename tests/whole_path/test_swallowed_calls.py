@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from collector.errors import SinkError
+from collector.app.wiring import make_collector
+from collector.errors import DatabaseAway, SinkError
 from collector.events.batch import StreamKey
+from collector.settings import load_settings
 from collector.sinks.contract import AccountingState, Receipt, Rows, SessionState, WriteSet
 from collector.sinks.sql.sink import SqlSink
 from collector.writer.balance import Balance
@@ -176,3 +178,41 @@ def test_after_a_commit_of_unknown_outcome_memory_and_database_count_the_same(li
     with engine.connect() as connection:
         query = sa.text("SELECT written, merged FROM collector_accounting WHERE channel = :channel")
         assert connection.execute(query, {"channel": key.channel}).all() == [(3, 2)]
+
+
+@pytest.mark.parametrize("word", [b"set_config('application_name'", b"pg_try_advisory_lock", b"COMMIT"])
+def test_so_is_the_claim_with_which_a_session_starts(postgres_url: str, tmp_path: Path, word: bytes) -> None:
+    direct = sa.make_url(postgres_url)
+    empty = SqlSink(direct, auto_migrate=True)
+    empty.open()
+    empty.close()
+    with Proxy(Path(str(direct.query["host"])) / ".s.PGSQL.5432") as proxy:
+        through = direct.set(host="127.0.0.1", port=proxy.port, query={})
+        collector = make_collector(
+            load_settings(
+                overrides={
+                    "database.url": through.render_as_string(hide_password=False),
+                    "database.call_timeout_s": 1.0,
+                    "spool.path": str(tmp_path / "spool"),
+                    "exchanges.bybit.symbols": [KEY.symbol],
+                },
+                environ={},
+                env_file=None,
+            )
+        )
+        found: list[BaseException] = []
+
+        def start() -> None:
+            collector._store.open()
+            proxy.swallow_at(word)
+            try:
+                collector.start()
+            except DatabaseAway as error:
+                found.append(error)
+
+        thread = threading.Thread(target=start, daemon=True)
+        thread.start()
+        thread.join(AT_MOST_S)
+        assert not thread.is_alive(), "the start hangs"
+        assert proxy.swallowed == 1
+        assert found

@@ -24,6 +24,7 @@ from collector.writer.breaker import Breaker
 from collector.writer.delivery import Step, ToSink, ToSpool
 from collector.writer.spool import Spool
 from collector.writer.spool_file import SpoolFile
+from collector.writer.spool_pages import Found
 from collector.writer.write_queue import WriteQueue
 
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
@@ -158,6 +159,19 @@ class Process:
         assert self.file._connection is not None
         statement = "UPDATE spool SET head = zeroblob(length(head)) WHERE batch_id = ?"
         assert self.file._connection.execute(statement, (batch_id,)).rowcount == 1
+
+    def lose_pages(self, *places: int) -> None:
+        """Destroy leaf pages of the spool: those at these places in their order."""
+        assert self.file._connection is not None
+        self.file._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        content, page = bytearray(self.file.path.read_bytes()), 4096
+        leaves = sorted({where for where, _ in Found(self.file.path)._places.values()})
+        for place in places:
+            start = (leaves[place] - 1) * page
+            content[start : start + page] = b"\xff" * page
+        with self.file.path.open("r+b") as file:
+            file.write(content)
+        self.file._connection.execute("PRAGMA shrink_memory")
 
     def end(self) -> None:
         """Leave everything as it is, as a kill does."""
@@ -417,3 +431,61 @@ def test_a_session_that_goes_on_after_such_a_loss_has_new_segments(
     one.take(batch(2), batch(3, cause="stop"))
     holes = [(row[0], row[2], row[-1]) for row in covered(any_database)]
     assert holes == [(0, 9.5, "damaged"), (20, 39.5, "stop")]
+
+
+def holes_between(numbers: Sequence[int], last: int) -> list[tuple[float, float, str | None]]:
+    """Return what is covered where the first ten seconds are stored, and these batches of a repaired file.
+
+    Nobody knows what was in the file before the first of them: a hole is before it in any case.
+    """
+    begins = [0, *(one for one in numbers if one - 1 not in numbers)]
+    ends = [0, *(one for one in numbers if one + 1 not in numbers)]
+    return [
+        (10.0 * begin, 10 * end + 9.5, "stop" if end == last else "damaged")
+        for begin, end in zip(begins, ends, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("is_read", [0, 1], ids=["before", "after"])
+@pytest.mark.parametrize("place", [0, 1], ids=["beginning", "middle"])
+def test_what_the_pages_of_a_damaged_spool_held_is_a_hole_wherever_the_process_was_killed(
+    any_database: str, start: Callable[..., Process], place: int, is_read: int
+) -> None:
+    last = 24
+    one = start()
+    one.take(batch(0))
+    one.is_away = True
+    one.take(*(batch(number) for number in range(1, last)), batch(last, cause="stop"))
+    one.lose_pages(place)
+    two = start("two")
+    numbers = [number - 1 for number in two.file.numbers()]  # the first batch of all has the number 1
+    assert (numbers[0] > 1) == (place == 0)
+    assert last in numbers
+    assert len(numbers) < last
+    before_the_hole = 0 if place == 0 else next(at for at, one in enumerate(numbers, 1) if one != at) - 1
+    two.drain(before_the_hole + is_read)
+    start("three").drain()
+    holes = [(row[0], row[2], row[-1]) for row in covered(any_database)]
+    assert holes == holes_between(numbers, last)
+    assert len(holes) == 2 + place
+    assert first_flows(any_database) == [int(begin) for begin, _, _ in holes]
+    assert findings(any_database) == []
+
+
+def test_a_repair_between_two_batches_of_which_neither_is_lost_makes_no_hole(
+    start: Callable[..., Process], any_database: str
+) -> None:
+    one = start()
+    one.take(batch(0))
+    one.is_away = True
+    one.take(*(batch(number) for number in range(1, 24)))
+    one.drain(2)
+    one.lose_pages(-1)
+    assert one.file.numbers()[0] == 4  # it is repaired here
+    assert one.file.repairs == 1
+    one.drain()
+    one.take(batch(24, cause="stop"))
+    (before, after) = covered(any_database)
+    assert 29.5 < before[2] < 239.5
+    assert (before[0], before[-1]) == (0, "damaged")
+    assert (after[0], after[2], after[-1]) == (240, 249.5, "stop")

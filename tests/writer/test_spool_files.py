@@ -1,13 +1,15 @@
 """What several collectors left is read as one, oldest first; what belongs to others is left where it is."""
 
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from collector.errors import SpoolRefused
+from collector.errors import DatabaseAway, SpoolRefused
 from collector.writer.spool_file import SpoolFile
 from collector.writer.spool_files import SpoolFiles, SpoolPlaces
 from collector.writer.spool_owner import SpoolOwner
@@ -175,3 +177,20 @@ def test_a_file_that_is_no_spool_is_left_alone(open_files: OpenFiles, tmp_path: 
     files = open_files(found=("notes on the spool",))
     assert files.entries == 0
     assert (tmp_path / "notes on the spool").read_text() == "mine" * 2000
+
+
+def test_a_full_disk_at_opening_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = SpoolPlaces([tmp_path / "spool", tmp_path / "spool-2"])
+    files = SpoolFiles(places, max_bytes=1 << 20, owner=SpoolOwner())
+
+    def full(*_: object) -> None:
+        with closing(sqlite3.connect(":memory:")) as disk:
+            disk.execute("PRAGMA max_page_count = 1")
+            disk.execute("CREATE TABLE one (number INTEGER)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("collector.writer.spool_file.set_up", full)
+        with pytest.raises(DatabaseAway, match="cannot be opened: database or disk is full"):
+            files.open()
+    files.open()
+    files.close()
