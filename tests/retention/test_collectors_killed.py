@@ -187,7 +187,7 @@ class Processes:
         for one in self._running:
             if one.poll() is None:
                 one.kill()
-            one.communicate()
+                one.communicate()
 
     def _started(self, life: Life) -> "subprocess.Popen[str]":
         words = (life.url, str(life.folder), life.symbol, life.began_ns, life.day_s, life.rows_a_second)

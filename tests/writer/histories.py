@@ -42,6 +42,21 @@ class Histories(RuleBasedStateMachine):
     def close_segment(self, stream: int) -> None:
         self.world.close_segment(stream)
 
+    @rule(stream=STREAMS, count=st.integers(1, 6))
+    def again(self, stream: int, count: int) -> None:
+        self.world.rows(stream, 1)
+        for _ in range(2):  # or nothing would be there yet, most times
+            self.world.deliver(fetch=True)
+        self.world.again(stream, count)
+
+    @rule(stream=STREAMS, where=st.floats(0, 0.999))
+    def damage(self, stream: int, where: float) -> None:
+        self.world.queue.spilling.set()
+        for _ in range(3):
+            self.world.rows(stream, 4)
+            self.world.relieve(fetch=True)
+        self.world.damage(where)
+
     @rule(fetch=TRUTH, steps=st.integers(1, 4))
     def deliver(self, fetch: bool, steps: int) -> None:
         for _ in range(steps):
@@ -92,7 +107,7 @@ class Histories(RuleBasedStateMachine):
         try:
             self.world.settle()
         finally:
-            self.world.spool_file.close()
+            self.world.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -169,7 +169,25 @@ def a_batch_is_left_out_after_a_lost_answer(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ToSink, "_refused", believe)
 
 
+def what_a_damaged_spool_has_lost_is_not_counted(patch: pytest.MonkeyPatch) -> None:
+    def forget(self: Spool) -> None:
+        self._repairs = self._file.repairs
+
+    patch.setattr(Spool, "_count_what_is_gone", forget)
+
+
+def what_came_again_is_counted_as_written(patch: pytest.MonkeyPatch) -> None:
+    committed = Balance.committed
+
+    def forget(self: Balance, queued: QueuedWrite, receipt: Receipt) -> None:
+        committed(self, queued, replace(receipt, merged={}))
+
+    patch.setattr(Balance, "committed", forget)
+
+
 PLANTS: list[Plant] = [
+    what_a_damaged_spool_has_lost_is_not_counted,
+    what_came_again_is_counted_as_written,
     popped_before_it_is_committed,
     another_id_at_each_try,
     another_id_in_the_spool,
