@@ -124,6 +124,7 @@ def check_at_rest(reader: Reader, lives: list[Life]) -> str:
     )
 
 
+@pytest.mark.proof
 def test_a_reader_sees_each_committed_row_once_while_days_move_and_connections_break(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
