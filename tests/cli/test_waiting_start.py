@@ -130,6 +130,7 @@ def test_what_waiting_does_not_mend_is_a_mistake(tmp_path: Path) -> None:
     assert process.returncode == 2
 
 
+@pytest.mark.proof
 def test_a_service_manager_hears_that_it_waits(tmp_path: Path) -> None:
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

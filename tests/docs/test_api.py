@@ -119,6 +119,7 @@ print(len(seen), len(load_features("./trading_bot_live.db", "BTC/USDT:USDT")))
 """
 
 
+@pytest.mark.proof
 def test_the_example_of_the_design_collects_from_the_simulator(tmp_path: Path) -> None:
     before = """
 import time

@@ -47,6 +47,9 @@ def same(found: list[pd.DataFrame], wanted: list[pd.DataFrame]) -> None:
         pd.testing.assert_frame_equal(one, other, check_categorical=False)
 
 
+@pytest.mark.parametrize(
+    "any_database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.proof)], indirect=True
+)
 def test_loaders_read_across_both_as_if_it_were_one(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +65,9 @@ def test_loaders_read_across_both_as_if_it_were_one(
     assert work(filled, archive_slices(filled, TABLE, retention, lambda: NOW)) == 0
 
 
+@pytest.mark.parametrize(
+    "any_database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.proof)], indirect=True
+)
 @pytest.mark.parametrize(
     "at_most", [1, *(pytest.param(count, marks=pytest.mark.proof) for count in (0, 2, 4))]
 )

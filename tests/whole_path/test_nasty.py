@@ -105,7 +105,9 @@ def test_coverage_is_true_in_a_nasty_market(tmp_path: Path) -> None:
     check(outcome)
 
 
-@pytest.mark.parametrize("name", ["some rows get lost", "some rows are made up"])
+@pytest.mark.parametrize(
+    "name", ["some rows get lost", pytest.param("some rows are made up", marks=pytest.mark.proof)]
+)
 def test_what_is_planted_is_seen(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (plant,) = [one for one in PLANTS if one.name == name]
     plant.put_in(monkeypatch)

@@ -446,6 +446,9 @@ def holes_between(numbers: Sequence[int], last: int) -> list[tuple[float, float,
     ]
 
 
+@pytest.mark.parametrize(
+    "any_database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.proof)], indirect=True
+)
 @pytest.mark.parametrize("is_read", [0, 1], ids=["before", "after"])
 @pytest.mark.parametrize("place", [0, 1], ids=["beginning", "middle"])
 def test_what_the_pages_of_a_damaged_spool_held_is_a_hole_wherever_the_process_was_killed(
