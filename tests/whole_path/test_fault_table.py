@@ -259,7 +259,7 @@ FAULTS = [
 
 
 LONG = {
-    "corrupt_level",  # went unnoticed in 2 of 3 whole runs and in none of 15 alone: its cause is not known yet
+    "corrupt_level",  # unnoticed in 2 of 3 whole runs, in none of 15 alone: not known why
     "rest_allowance",  # half a minute: the budget is used up, and must come back
     "connection_allowance",  # seconds of waiting; a storm of connections has its own test
     "stall, unstall",  # likewise: quiet and stalled topics have theirs
