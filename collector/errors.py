@@ -119,3 +119,9 @@ class SpoolError(CollectorError):
     def __init__(self, message: str, *, full: bool = False) -> None:
         self.full = full
         super().__init__(message)
+
+
+def in_one_line(error: Exception) -> str:
+    """Return an error that is not ours in one line; SQLAlchemy's goes on with statement and values."""
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

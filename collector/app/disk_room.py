@@ -7,6 +7,7 @@ from pathlib import Path
 
 import structlog
 
+from collector.database import database_bytes
 from collector.events import EventBus, PotentialHalt
 from collector.sinks import Slice
 
@@ -35,7 +36,7 @@ class DiskRoom:
         self._free_bytes = free_bytes
         self._monotonic_s = monotonic_s
         self._began_s = monotonic_s()
-        self._began_bytes = _size(file)
+        self._began_bytes = database_bytes(file)
         self._told_s: float | None = None
         self._is_warned = False
 
@@ -54,7 +55,7 @@ class DiskRoom:
         except OSError as error:
             log.warning("disk.room_unknown", folder=str(self._file.parent), reason=str(error))
             return
-        a_day = (_size(self._file) - self._began_bytes) * DAY_S / (now_s - self._began_s)
+        a_day = (database_bytes(self._file) - self._began_bytes) * DAY_S / (now_s - self._began_s)
         days = free / a_day if a_day > 0 else None
         is_little = free < LITTLE_BYTES or (days is not None and days < FEW_DAYS)
         if self._told_s is None or now_s - self._told_s >= DAY_S:
@@ -67,7 +68,3 @@ class DiskRoom:
             reason = f"{free:,} bytes are free in {self._file.parent}{left}; make room, or set retention.days"
             self._events.publish(PotentialHalt("", CODE, reason, time.time_ns()))
         self._is_warned = is_little
-
-
-def _size(file: Path) -> int:
-    return sum(one.stat().st_size for one in (file, Path(f"{file}-wal")) if one.exists())

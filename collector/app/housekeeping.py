@@ -21,7 +21,7 @@ from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from collector.database import database_url, make_tables, sqlite_path
-from collector.errors import CollectorError, DatabaseInUse
+from collector.errors import CollectorError, DatabaseInUse, in_one_line
 from collector.events import ChoreState
 from collector.retention import RetentionOptions
 from collector.sinks import (
@@ -125,7 +125,7 @@ class Housekeeping:
             except DatabaseInUse as other:
                 log.info("housekeeping.left_to_another", chore=name, reason=str(other))
             except Exception as error:
-                problem = _words(error)
+                problem = str(error) if isinstance(error, CollectorError) else in_one_line(error)
                 if not self._stopping.is_set():
                     unforeseen = not isinstance(error, CollectorError)
                     log.exception("housekeeping.failed", chore=name, error=problem, exc_info=unforeseen)
@@ -153,14 +153,6 @@ class Housekeeping:
 
 def _begun(chore: Chore) -> Generator[Slice, None, None]:
     yield from chore()
-
-
-def _words(error: Exception) -> str:
-    """Return an error in one line; SQLAlchemy's goes on with the statement and its values."""
-    if isinstance(error, CollectorError):
-        return str(error)
-    first = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def _log_overlap(event: JobSubmissionEvent) -> None:

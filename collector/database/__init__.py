@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collector.database.engine import Driver, make_engine
     from collector.database.faults import may_come_back, opening_error, sink_error
     from collector.database.file_lock import WriterLock, file_holder
-    from collector.database.held_log import LogReader, log_bytes, log_readers
+    from collector.database.held_log import LogReader, database_bytes, log_bytes, log_readers
     from collector.database.identifiers import check_table_name
     from collector.database.interrupt import break_off
     from collector.database.market_tables import BAR, LEVEL_COLUMNS, STORED_LEVELS

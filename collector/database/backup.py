@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from collector.database.held_log import database_bytes
 from collector.database.sqlite_file import sqlite_library
 from collector.errors import UserError
 
@@ -66,8 +67,7 @@ def _check_room(database: Path, copy: Path) -> None:
         raise _exists_error(copy)
     if not copy.parent.is_dir():
         raise UserError(f"there is no folder {copy.parent}")
-    log = Path(f"{database}-wal")
-    needed = (database.stat().st_size + (log.stat().st_size if log.exists() else 0)) * SPARE
+    needed = database_bytes(database) * SPARE
     free = shutil.disk_usage(copy.parent).free
     if free < needed:
         raise UserError(f"{copy.parent} has {free:,} bytes free, a copy may need {needed:,.0f}")

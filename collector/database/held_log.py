@@ -44,6 +44,11 @@ def log_bytes(database: Path) -> int:
         return 0
 
 
+def database_bytes(database: Path) -> int:
+    """Return the size of a file and its log; 0 where there is none."""
+    return (database.stat().st_size if database.exists() else 0) + log_bytes(database)
+
+
 def _holders(database: Path) -> set[int]:
     try:
         shared = Path(f"{database}-shm").stat()

@@ -9,6 +9,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from collector.database.held_log import log_bytes
 from collector.database.sqlite_file import Identity, sqlite_library
 
 _DESCRIPTORS = Path("/proc/self/fd")
@@ -46,7 +47,7 @@ def complete_moved_file(connection: Any, path: Path, identity: Identity | None) 
     Not where somebody else has opened it under its new name: that one has a log of its own.
     """
     now_at = _name_of(identity)
-    if now_at is None or now_at == path or _size(Path(f"{now_at}-wal")):
+    if now_at is None or now_at == path or log_bytes(now_at):
         return MovedFile(path, now_at, is_complete=False)
     try:
         busy, in_log, moved = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -67,10 +68,3 @@ def _name_of(identity: Identity | None) -> Path | None:
         if (found.st_dev, found.st_ino) == identity and found.st_nlink and name.exists():
             return name
     return None
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -14,7 +14,7 @@ from pathlib import Path
 from structlog import get_logger
 
 from collector.database import Tables, make_tables
-from collector.errors import UserError
+from collector.errors import UserError, in_one_line
 from collector.export import Day, days, sha256, table_of
 from collector.query import archived, extra, needed
 from collector.retention.day_archive import archive_day
@@ -147,7 +147,7 @@ class _Run:
         except Stopped:
             raise
         except Exception as error:  # noqa: BLE001  (told, and the other kinds go on)
-            self._tell(f"the {kind} cannot be listed: {_words(error)}")
+            self._tell(f"the {kind} cannot be listed: {in_one_line(error)}")
             return []
         return [(day, len(begun)) for day, begun in found if not any(begun)]
 
@@ -159,7 +159,7 @@ class _Run:
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise
-            self._tell(f"{_named(day)}: {_words(error)}")
+            self._tell(f"{_named(day)}: {in_one_line(error)}")
             return None
 
     def _deletion(self, entries: Sequence[Entry], *, is_resumed: bool) -> Iterator[Slice]:
@@ -174,7 +174,3 @@ class _Run:
 
 def _named(day: Day) -> str:
     return f"the {day.kind} of {day.exchange} {day.symbol} of {day.date}"
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".strip()

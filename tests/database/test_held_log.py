@@ -1,23 +1,16 @@
 """A reader that holds the log is named; one that is done is not."""
 
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from collector.database.held_log import log_bytes, log_readers
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from long_reader import long_reader
 
-READ = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN")
-connection.execute("SELECT count(*) FROM t").fetchone()
-print("reading", flush=True)
-sys.stdin.readline()
-"""
+from collector.database.held_log import log_bytes, log_readers
 
 
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux tells who holds a lock")
@@ -29,17 +22,12 @@ def test_a_reader_that_stays_is_named_with_what_it_holds_back(tmp_path: Path) ->
         writer.execute("INSERT INTO t VALUES (randomblob(100000))")
         writer.commit()
         assert log_readers(path, watch_s=0.1) == []
-        with subprocess.Popen(
-            [sys.executable, "-c", READ, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as reader:
-            assert reader.stdout is not None
-            assert reader.stdout.readline() == "reading\n"
+        with long_reader(path) as pid:
             (found,) = log_readers(path, watch_s=0.1)
-            assert found.pid == reader.pid
+            assert found.pid == pid
             assert "python" in found.command
             assert found.for_s >= 0.1
             assert found.log_bytes == log_bytes(path) > 100_000
-            reader.communicate("\n")
         assert log_readers(path, watch_s=0.1) == []
 
 
