@@ -7,7 +7,7 @@ from collector.face import face
 if TYPE_CHECKING:
     from collector.app.collector import Collector, Report
     from collector.app.logs import log_failed_subscriber
-    from collector.app.spool_places import age_s, places_of, waiting
+    from collector.app.spool_places import address, age_s, places_of, waiting
     from collector.app.view import VERIFIED, StreamView, View
     from collector.app.wakeup import SignalSafeEvent
     from collector.app.wiring import make_collector

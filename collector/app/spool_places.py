@@ -9,7 +9,7 @@ from pathlib import Path
 from collector.database import address_of
 from collector.errors import SinkError, SpoolRefused
 from collector.sinks import Sink, SqlSink, Store
-from collector.writer import SpoolLook, SpoolOwner, SpoolPlaces, look
+from collector.writer import SpoolLook, SpoolOwner, SpoolPlaces, is_of, look
 
 SPOOLS = 9  # for so many collectors on one server
 FOLLOWER = "-follower-"
@@ -60,7 +60,7 @@ def owner_of(store: Store[object], sink: Sink) -> SpoolOwner:
     return SpoolOwner(address(sink), lambda: store.identity, _asked(store))
 
 
-def waiting(places: SpoolPlaces, identity: str, knows: Callable[[Collection[str]], bool]) -> list[SpoolLook]:
+def waiting(places: SpoolPlaces, owner: SpoolOwner) -> list[SpoolLook]:
     """Return the spools of a database in which rows wait, or which cannot be read. Changes nothing."""
     looks = [look(path) for path in dict.fromkeys((*places.own, *places.found)) if path.exists()]
     return [
@@ -69,14 +69,8 @@ def waiting(places: SpoolPlaces, identity: str, knows: Callable[[Collection[str]
         if one is not None
         and not one.held
         and (one.batches or one.problem)
-        and _is_of(one, identity, knows, by_name=one.path in places.named)
+        and is_of(owner, one.stamp, one.sessions, by_name=one.path in places.named)
     ]
-
-
-def _is_of(one: SpoolLook, identity: str, knows: Callable[[Collection[str]], bool], *, by_name: bool) -> bool:
-    if one.stamp.identity and identity:
-        return one.stamp.identity == identity
-    return by_name or (bool(one.sessions) and knows(one.sessions))
 
 
 def age_s(one: SpoolLook) -> float | None:

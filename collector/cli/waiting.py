@@ -15,9 +15,10 @@ def waiting_texts(url: str, options: "SinkOptions", told: str | None = None) -> 
     """Yield a line for each spool in which rows wait for the database; `told`: the path in the settings."""
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    from collector.app import places_of, waiting  # noqa: PLC0415
+    from collector.app import address, places_of, waiting  # noqa: PLC0415
     from collector.query import database_identity, sessions  # noqa: PLC0415
     from collector.sinks import make_store  # noqa: PLC0415
+    from collector.writer import SpoolOwner  # noqa: PLC0415
 
     store = make_store(url, options)
     try:
@@ -25,7 +26,8 @@ def waiting_texts(url: str, options: "SinkOptions", told: str | None = None) -> 
         known = {str(one["session_id"]) for one in sessions(url, table_name=options.table_name)}
     except (UserError, SQLAlchemyError):  # it cannot be asked: names and addresses say whose they are
         identity, known = "", set()
-    for one in waiting(places_of(told, store), identity, lambda some: not known.isdisjoint(some)):
+    owner = SpoolOwner(address(store), lambda: identity, lambda some: not known.isdisjoint(some))
+    for one in waiting(places_of(told, store), owner):
         yield _text(one)
 
 

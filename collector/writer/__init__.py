@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collector.writer.spool_file import SpoolFile
     from collector.writer.spool_files import SpoolFiles, SpoolPlaces
     from collector.writer.spool_look import SpoolLook, look
-    from collector.writer.spool_owner import SpoolOwner
+    from collector.writer.spool_owner import SpoolOwner, is_of
     from collector.writer.tasks import Task
     from collector.writer.thread import WriterThread
 else:

@@ -108,5 +108,5 @@ def test_a_follower_s_is_beside_the_store_s(environ: dict[str, str], tmp_path: P
 
 def test_nothing_waits_where_there_is_nothing(environ: dict[str, str], tmp_path: Path) -> None:
     places = places_of(None, SqlSink(str(tmp_path / "live.db")), environ)
-    assert waiting(places, "", NEVER) == []
+    assert waiting(places, SpoolOwner(knows=NEVER)) == []
     assert not (tmp_path / "state").exists()
