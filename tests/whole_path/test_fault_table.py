@@ -199,7 +199,7 @@ FAULTS = [
     bad("-1", "price", "out_of_range"),
     bad("1e400", "price", "not_finite", "malformed", "sequence_gap"),
     bad("-1", "size", "out_of_range"),
-    # Several: a checksum is of ten levels, and the one message may change none of them.
+    # Several: the checksum is of ten levels, and of 100 messages 7 change deeper ones that never come up.
     Fault("corrupt_level", then(*[in_book("corrupt_level")] * 5), UNPROVEN, AT_ONCE_S),
     Fault("corrupt_checksum", in_book("corrupt_checksum"), UNPROVEN, AT_ONCE_S),
     Fault("checksum_without_data", in_book("checksum_without_data"), UNPROVEN, AT_ONCE_S),
@@ -259,7 +259,6 @@ FAULTS = [
 
 
 LONG = {
-    "corrupt_level",  # unnoticed in 2 of 3 whole runs, in none of 15 alone: not known why
     "rest_allowance",  # half a minute: the budget is used up, and must come back
     "connection_allowance",  # seconds of waiting; a storm of connections has its own test
     "stall, unstall",  # likewise: quiet and stalled topics have theirs
