@@ -9,7 +9,7 @@ from pathlib import Path
 from collector.database import address_of
 from collector.errors import SinkError, SpoolRefused
 from collector.sinks import Sink, SqlSink, Store
-from collector.writer import SpoolLook, SpoolOwner, SpoolPlaces, is_of, look
+from collector.spool import SpoolLook, SpoolOwner, SpoolPlaces, is_of, look_at
 
 SPOOLS = 9  # for so many collectors on one server
 FOLLOWER = "-follower-"
@@ -62,7 +62,7 @@ def owner_of(store: Store[object], sink: Sink) -> SpoolOwner:
 
 def waiting(places: SpoolPlaces, owner: SpoolOwner) -> list[SpoolLook]:
     """Return the spools of a database in which rows wait, or which cannot be read. Changes nothing."""
-    looks = [look(path) for path in dict.fromkeys((*places.own, *places.found)) if path.exists()]
+    looks = [look_at(path) for path in dict.fromkeys((*places.own, *places.found)) if path.exists()]
     return [
         one
         for one in looks

@@ -6,7 +6,7 @@ import pytest
 
 from collector.app.spool_places import follower_places_of, places_of, state_folder, waiting
 from collector.sinks.sql.sink import SqlSink
-from collector.writer.spool_owner import SpoolOwner
+from collector.spool.owner import SpoolOwner
 
 URL = "postgresql://user:secret@host/name"
 NEVER = SpoolOwner("", lambda: "", lambda _sessions: False).knows

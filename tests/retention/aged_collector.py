@@ -34,12 +34,12 @@ from collector.retry import Backoff
 from collector.sinks.contract import SessionState, WriteSet
 from collector.sinks.sql.sink import SqlSink
 from collector.sinks.sql.upkeep import tidy_sqlite
+from collector.spool.files import SpoolFiles
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker
 from collector.writer.limits import Limits, SpoolLimits, WriterLimits
 from collector.writer.prepare import Preparation
 from collector.writer.sources import BufferSource
-from collector.writer.spool_files import SpoolFiles
 from collector.writer.thread import WriterThread
 
 Integers = npt.NDArray[np.int64]

@@ -21,7 +21,7 @@ from rig import BTC, ETH, Rig, running, stop_and_check, wait_until
 
 from collector.errors import UserError
 from collector.events.notices import DatabaseState, PotentialHalt
-from collector.writer.spool_codec import read_body
+from collector.spool.codec import read_body
 
 IMPATIENT: dict[str, Any] = {
     "spool__after_s": 0.2,

@@ -19,12 +19,12 @@ from collector.query.loaders import load_features
 from collector.retry import Backoff
 from collector.sinks.contract import AccountingState, Receipt, Rows, SegmentState, SessionState, WriteSet
 from collector.sinks.sql.sink import SqlSink
+from collector.spool.file import SpoolFile
+from collector.spool.pages import Found
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker
 from collector.writer.delivery import Step, ToSink, ToSpool
 from collector.writer.spool import Spool
-from collector.writer.spool_file import SpoolFile
-from collector.writer.spool_pages import Found
 from collector.writer.write_queue import WriteQueue
 
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")

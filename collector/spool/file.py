@@ -19,10 +19,10 @@ import structlog
 from collector.database import SqliteFile, may_come_back, sqlite_library
 from collector.errors import SpoolError, SpoolRefused
 from collector.sinks import Rows, WriteSet
-from collector.writer.spool_codec import DamagedError, body_of, head_of, read_body, read_head
-from collector.writer.spool_owner import SpoolOwner, Stamp, is_of
-from collector.writer.spool_repair import finish, is_damage, repair
-from collector.writer.spool_tables import connect, is_held, set_up, stamp_of, write_copy, write_stamp
+from collector.spool.codec import DamagedError, body_of, head_of, read_body, read_head
+from collector.spool.owner import SpoolOwner, Stamp, is_of
+from collector.spool.repair import finish, is_damage, repair
+from collector.spool.tables import connect, is_held, set_up, stamp_of, write_copy, write_stamp
 
 _OVERHEAD_BYTES = 256  # of an entry, beside its bytes
 _FIRST = "SELECT *, number IN (SELECT number FROM after_loss) FROM spool ORDER BY number LIMIT 1"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from collector.writer.spool_codec import DamagedError, read_body, read_head
+from collector.spool.codec import DamagedError, read_body, read_head
 
 _PAGE_BYTES = 4096  # where neither the file nor its log says it
 _MAGIC: Final = b"SQLite format 3\0"

@@ -10,9 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from collector.errors import DatabaseAway, SpoolRefused
-from collector.writer.spool_file import SpoolFile
-from collector.writer.spool_files import SpoolFiles, SpoolPlaces
-from collector.writer.spool_owner import SpoolOwner
+from collector.spool.file import SpoolFile
+from collector.spool.files import SpoolFiles, SpoolPlaces
+from collector.spool.owner import SpoolOwner
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from left_spool import leave_rows, left_in, left_write_set
@@ -189,7 +189,7 @@ def test_a_full_disk_at_opening_is_waited_for(tmp_path: Path, monkeypatch: pytes
             disk.execute("CREATE TABLE one (number INTEGER)")
 
     with monkeypatch.context() as patch:
-        patch.setattr("collector.writer.spool_file.set_up", full)
+        patch.setattr("collector.spool.file.set_up", full)
         with pytest.raises(DatabaseAway, match="cannot be opened: database or disk is full"):
             files.open()
     files.open()

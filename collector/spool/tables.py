@@ -8,9 +8,9 @@ from typing import Final
 
 from collector.database import sqlite_library
 from collector.errors import SpoolRefused
-from collector.writer.spool_codec import FORMAT
-from collector.writer.spool_owner import Stamp
-from collector.writer.spool_pages import RawEntry
+from collector.spool.codec import FORMAT
+from collector.spool.owner import Stamp
+from collector.spool.pages import RawEntry
 
 APPLICATION_ID: Final = 0x436C5370  # "ClSp": told by `file`, and no other database is taken for a spool
 _LOG_PAGES = 1000

@@ -16,7 +16,7 @@ import structlog
 
 from collector.database import sqlite_library
 from collector.errors import SpoolError
-from collector.writer.spool_pages import Found, RawEntry
+from collector.spool.pages import Found, RawEntry
 
 UNFINISHED, FINISHED, KEPT = ".salvaging", ".salvaged", ".damaged-"
 

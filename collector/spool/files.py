@@ -13,8 +13,8 @@ import structlog
 
 from collector.errors import DatabaseAway, SpoolRefused
 from collector.sinks import WriteSet
-from collector.writer.spool_file import Entry, SpoolFile
-from collector.writer.spool_owner import SpoolOwner
+from collector.spool.file import Entry, SpoolFile
+from collector.spool.owner import SpoolOwner
 
 NUMBERS = 1 << 40  # more than one file ever has
 
