@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from collector.database import Tables
 from collector.events import TRADE, Channel
 from collector.query.audit.finding import Finding
+from collector.query.audit.other_tables import segments_elsewhere
 from collector.query.rows import archived
 
 StreamName = tuple[str, str, str]
@@ -37,6 +38,12 @@ class Segment:
     coverage: Mapping[str, Any]
     accounting: Mapping[str, Any]
     held: Held = field(default_factory=Held)
+    has_others: bool = False  # rows in another table of books
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Return whether its rows are in another table of books."""
+        return self.has_others and not self.held.rows
 
     @property
     def channel(self) -> Channel:
@@ -75,11 +82,13 @@ class Segments:
             tuple(row[name] for name in stream): dict(row)
             for row in connection.execute(sa.select(tables.accounting)).mappings()
         }
+        elsewhere = segments_elsewhere(connection, tables)
         found = {}
         for row in connection.execute(sa.select(tables.coverage)).mappings():
             coverage = dict(row)
             counted = accounting.get(tuple(row[name] for name in stream), {})
-            found[coverage["segment_id"]] = Segment(coverage, counted)
+            segment = Segment(coverage, counted, has_others=coverage["segment_id"] in elsewhere)
+            found[coverage["segment_id"]] = segment
         for kind, segment_id, values in moved(connection, tables):
             if kind != "levels" and segment_id in found:
                 found[segment_id].held = Held(*values)
@@ -92,6 +101,8 @@ class Segments:
     def findings(self) -> Iterator[Finding]:
         """Yield the segments whose coverage and rows differ."""
         for segment in self.by_id.values():
+            if segment.is_elsewhere:
+                continue
             if segment.is_book:
                 yield from _of_book(segment)
             elif segment.channel.family == TRADE:
