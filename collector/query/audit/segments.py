@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -31,6 +31,15 @@ class Held:
     )
 
 
+class Moved(NamedTuple):
+    """What an archive file holds of a segment: from which row to which."""
+
+    first_ns: int
+    last_ns: int
+    first_sequence: int | None
+    last_sequence: int | None
+
+
 @dataclass(slots=True)
 class Segment:
     """A segment: its row of coverage, and what its session counted for its stream."""
@@ -38,6 +47,7 @@ class Segment:
     coverage: Mapping[str, Any]
     accounting: Mapping[str, Any]
     held: Held = field(default_factory=Held)
+    moved: list[Moved] = field(default_factory=list)
     has_others: bool = False  # rows in another table of books
 
     @property
@@ -92,6 +102,9 @@ class Segments:
         for kind, segment_id, values in moved(connection, tables):
             if kind != "levels" and segment_id in found:
                 found[segment_id].held = Held(*values)
+        for kind, segment_id, (_, *ends, _) in _moved_by_file(connection, tables):
+            if kind == "features" and segment_id in found:
+                found[segment_id].moved.append(Moved(*ends))
         names = frozenset(
             (row["exchange"], row["symbol"], row["channel"])
             for row in (segment.coverage for segment in found.values())
@@ -133,23 +146,26 @@ class Segments:
 def moved(connection: sa.Connection, tables: Tables) -> Iterator[tuple[str, int, list[Any]]]:
     """Yield what archive files hold of each segment: kind, segment, and the values of Held."""
     sums: dict[tuple[str, int], list[Any]] = {}
-    for file in _files(connection, tables):
-        if file["deleted_ns"] is None:
-            continue
-        kind = file["kind"]
-        for name, values in json.loads(file["segments"]).items():
-            before = sums.setdefault((kind, int(name)), values)
-            if before is not values:
-                sums[kind, int(name)] = [
-                    before[0] + values[0],
-                    min(before[1], values[1]),
-                    max(before[2], values[2]),
-                    min((one for one in (before[3], values[3]) if one is not None), default=None),
-                    max((one for one in (before[4], values[4]) if one is not None), default=None),
-                    before[5] + values[5],
-                ]
+    for kind, segment_id, values in _moved_by_file(connection, tables):
+        before = sums.setdefault((kind, segment_id), values)
+        if before is not values:
+            sums[kind, segment_id] = [
+                before[0] + values[0],
+                min(before[1], values[1]),
+                max(before[2], values[2]),
+                min((one for one in (before[3], values[3]) if one is not None), default=None),
+                max((one for one in (before[4], values[4]) if one is not None), default=None),
+                before[5] + values[5],
+            ]
     for (kind, segment_id), values in sums.items():
         yield kind, segment_id, values
+
+
+def _moved_by_file(connection: sa.Connection, tables: Tables) -> Iterator[tuple[str, int, list[Any]]]:
+    for file in _files(connection, tables):
+        if file["deleted_ns"] is not None:
+            for name, values in json.loads(file["segments"]).items():
+                yield file["kind"], int(name), values
 
 
 def unfinished(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
