@@ -5,6 +5,7 @@ import queue
 import sys
 import threading
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from structlog.testing import capture_logs
 from collector import load_features
 from collector.database.engine import make_engine
 from collector.database.url import database_url
-from collector.errors import CollectorError, DatabaseInUse
+from collector.errors import CollectorError, DatabaseInUse, UserError
 from collector.export.exporter import export
 from collector.retention import one_archiver
 from collector.retention.move import Retention, archive_slices
@@ -87,6 +88,27 @@ def test_even_without_the_lock_a_day_is_recorded_once(
     after = load_features(filled, SYMBOL)
     assert (len(after), after.index.has_duplicates) == (len(before), False)
     assert ask(filled, "SELECT count(*) FROM collector_archive WHERE deleted_ns IS NULL") == 0
+
+
+@pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
+def test_a_file_that_two_have_written_alike_stays_for_the_one_who_recorded_it(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second lost its lock with its connection, and took the first one's file for a former run's."""
+    monkeypatch.setattr(one_archiver, "_TRY_LOCK", sa.text("SELECT CAST(:lock AS bigint) > 0"))
+    before = load_features(filled, SYMBOL)
+    first, second = (slices_of(filled, tmp_path) for _ in range(2))
+    engine = make_engine(database_url(filled))
+    with engine.connect() as connection:
+        for claim in [next(first), next(second)]:  # both have written before one records
+            claim(connection)
+    engine.dispose()
+    for one in (second, first):
+        with suppress(UserError):  # that the other has moved the day already
+            work(filled, one)
+    listed = set(map(str, tmp_path.rglob("*.parquet")))
+    assert ask(filled, "SELECT count(*) FROM collector_archive") == len(listed) == 3
+    assert len(load_features(filled, SYMBOL)) == len(before)
 
 
 def test_a_row_that_another_writer_commits_late_under_an_older_id_is_kept(
