@@ -142,7 +142,7 @@ class SpoolFiles:
                 file.open()
             except SpoolRefused as error:
                 refusals.append(error)
-                if path not in self._places.named and not error.held:
+                if path == self._places.own[0] not in self._places.named and not error.held:
                     break  # it was asked for, and another name would hide what is wrong with it
             else:
                 for refusal in refusals:
