@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -68,12 +69,12 @@ def set_up(connection: sqlite3.Connection, path: Path, synchronous: str) -> None
 def stamp_of(connection: sqlite3.Connection) -> Stamp:
     """Return what the file says of its database."""
     told = dict(connection.execute("SELECT name, value FROM about").fetchall())
-    return Stamp(told.get("identity", ""), told.get("address", ""))
+    return Stamp(told.get("identity", ""), told.get("address", ""), told.get("table", ""))
 
 
-def write_stamp(connection: sqlite3.Connection, identity: str, address: str) -> None:
+def write_stamp(connection: sqlite3.Connection, stamp: Stamp) -> None:
     """Let the file say which database it belongs to."""
-    told = [(name, value) for name, value in (("identity", identity), ("address", address)) if value]
+    told = [(name, value) for name, value in asdict(stamp).items() if value]
     connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", told)
 
 
@@ -84,7 +85,7 @@ def write_copy(path: Path, entries: Iterable[RawEntry], stamp: Stamp) -> None:
         connection.execute("BEGIN")
         connection.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)", entries)
         connection.execute(_AFTER_LOSS)
-        write_stamp(connection, stamp.identity, stamp.address)
+        write_stamp(connection, stamp)
         connection.execute("COMMIT")
 
 
