@@ -1,7 +1,6 @@
 """Define the tables of a spool, and make the file."""
 
 import sqlite3
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from collector.database import sqlite_library
 from collector.errors import SpoolRefused
 from collector.spool.codec import FORMAT
 from collector.spool.owner import Stamp
-from collector.spool.pages import RawEntry
+from collector.spool.pages import Found
 
 APPLICATION_ID: Final = 0x436C5370  # "ClSp": told by `file`, and no other database is taken for a spool
 _LOG_PAGES = 1000
@@ -78,14 +77,15 @@ def write_stamp(connection: sqlite3.Connection, stamp: Stamp) -> None:
     connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", told)
 
 
-def write_copy(path: Path, entries: Iterable[RawEntry], stamp: Stamp) -> None:
-    """Make a spool of these entries, all or none."""
+def write_copy(path: Path, found: Found, stamp: Stamp) -> None:
+    """Make a spool of what was found of another, all or none; `stamp`: what is known to be said in that."""
     with closing(connect(path)) as connection:
         _adjust(connection, "synchronous = FULL")
         connection.execute("BEGIN")
-        connection.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)", entries)
+        connection.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)", found)
         connection.execute(_AFTER_LOSS)
-        write_stamp(connection, stamp)
+        for one in (Stamp(**found.about), stamp):
+            write_stamp(connection, one)
         connection.execute("COMMIT")
 
 

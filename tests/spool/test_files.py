@@ -136,6 +136,17 @@ def test_rows_for_another_table_of_books_are_left_to_who_collects_into_that(tmp_
     books.close()
 
 
+@pytest.mark.parametrize("page", [0, 1, 2])
+def test_whose_a_damaged_one_is_can_be_read_past_the_damage(tmp_path: Path, page: int) -> None:
+    path = leave_rows(tmp_path / "spool", *map(left_write_set, range(9)), owner=of_table("books"))
+    with path.open("r+b") as file:
+        file.seek(page * 4096)
+        file.write(b"\xff" * 4096)
+    for _ in range(2):  # the damaged one, and the one that took its place
+        with pytest.raises(SpoolRefused, match="9 batches for another table of this database, books"):
+            SpoolFile(path, max_bytes=1 << 24, owner=of_table("others")).open()
+
+
 def test_one_that_does_not_say_for_which_table_it_is_says_so_from_then_on(tmp_path: Path) -> None:
     leave_rows(tmp_path / "spool", owner=OURS)
     leave_rows(tmp_path / "spool", owner=of_table("books"))
