@@ -18,7 +18,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import SYMBOL, Facts, Row, Stored, insert, iso, prepare, write
 
 pyarrow = pytest.importorskip("pyarrow")
-duckdb = pytest.importorskip("duckdb")
 DAY_NS = 86_400_000_000_000
 MIDNIGHT_NS = 1_700_006_400_000_000_000 // DAY_NS * DAY_NS
 FIRST = 2**62 + 1
@@ -68,6 +67,7 @@ def test_the_files_hold_the_rows(filled: str, tmp_path: Path) -> None:
 
 
 def test_duckdb_reads_it_in_a_line(filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    duckdb = pytest.importorskip("duckdb")
     export(filled, tmp_path / "out")
     monkeypatch.chdir(tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text()
