@@ -38,7 +38,7 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(2 * cores, MOST_PROCESSES)
 
 
-gc.disable()  # collecting tests makes a million objects, all of which stay: going through them takes half the time
+gc.disable()  # what collecting tests makes stays: going through it again and again takes half the time
 
 
 def pytest_collection_finish() -> None:
