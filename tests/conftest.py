@@ -118,6 +118,19 @@ def postgres_server(pytestconfig: pytest.Config) -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """Make a database for one test. Dropping it fails if the test left a connection open."""
+    with _new_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def postgres_url_of_module(postgres_server: str) -> Iterator[str]:
+    """Make a database for the tests of a module, which must leave it as they found it."""
+    with _new_database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def _new_database(postgres_server: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_NUMBERS)}"
     with _administering(postgres_server) as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
