@@ -12,12 +12,13 @@ from collector.query.audit import run_audit
 sys.path.insert(0, str(Path(__file__).parent.parent / "whole_path"))
 from rig import running, stop_and_check
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import on_a_server
+
 HOT = "l2_training_data_practical"
 
 
-@pytest.mark.parametrize(
-    "any_database", ["postgresql", pytest.param("sqlite", marks=pytest.mark.proof)], indirect=True
-)
+@on_a_server
 def test_verify_holds_while_rows_come(any_database: str) -> None:
     with running(any_database, updates_per_s=200.0) as rig:
         seen = []
