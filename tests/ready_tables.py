@@ -1,7 +1,9 @@
 """The tables of today in a new database, laid in a moment: a test of something else needs no migration."""
 
 import functools
+import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from collector.database.url import database_url, sqlite_path
@@ -29,4 +31,7 @@ def _ready_file() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ready.db"
         _migrate(str(path))
+        with closing(sqlite3.connect(path)) as connection:  # each copy gets an identity of its own
+            connection.execute("DELETE FROM collector_database")
+            connection.commit()
         return path.read_bytes()
