@@ -58,7 +58,8 @@ def follower_places_of(beside: SpoolPlaces, sink: Sink) -> SpoolPlaces:
 
 def owner_of(store: Store[object], sink: Sink) -> SpoolOwner:
     """Return to whom the spool of a sink belongs: rows come from the store's database, and go to the sink."""
-    return SpoolOwner(address(sink), lambda: store.identity, _asked(store))
+    table = sink.table_name if isinstance(sink, SqlSink) else ""
+    return SpoolOwner(address(sink), lambda: store.identity, _asked(store), table)
 
 
 def waiting(places: SpoolPlaces, owner: SpoolOwner) -> list[SpoolLook]:

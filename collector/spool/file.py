@@ -258,21 +258,19 @@ class SpoolFile:
         question = "SELECT DISTINCT session_id FROM spool"
         sessions = [str(name) for (name,) in connection.execute(question)] if self.entries else []
         if sessions and not is_of(self._owner, stamp, sessions, by_name=self._by_name):
-            there = f"{stamp.address or 'that is not named'} (identity {stamp.identity or 'unknown'})"
             raise SpoolRefused(
-                f"the spool {self.path} holds {self.entries} batches for another database, {there}; "
-                f"this one is {self._owner.address} (identity {self._owner.identity() or 'unknown'}): "
+                f"the spool {self.path} holds {self.entries} batches for {self._owner.other(stamp)}: "
                 "collect into that one to bring them in, give this one another spool.path, or move the "
                 "file away",
                 of_another=True,
             )
-        if stamp != Stamp(self._owner.identity(), self._owner.address):
+        if stamp != self._owner.stamp(stamp):
             self._mark(connection)
 
     def _mark(self, connection: sqlite3.Connection) -> None:
         """Let the file say which database it belongs to, as far as that is known."""
-        self._stamp = Stamp(self._owner.identity() or self._stamp.identity, self._owner.address)
-        write_stamp(connection, self._stamp.identity, self._stamp.address)
+        self._stamp = self._owner.stamp(self._stamp)
+        write_stamp(connection, self._stamp)
 
     def _measure(self, connection: sqlite3.Connection) -> None:
         sums = "count(*), COALESCE(SUM(length(head) + length(body)), 0), COALESCE(MAX(number), 0)"

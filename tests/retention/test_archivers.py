@@ -28,6 +28,9 @@ from archiving import FIRST, MIDNIGHT_NS, NOW, TABLE, ask, fill_days, left, slic
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import SYMBOL, Row, Stored, iso, write
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import in_a_file
+
 pytest.importorskip("pyarrow")
 OTHER = "other_books"
 COPIED = "timestamp, symbol, exchange, mid_price, sequence, data_source, received_at_ns, segment_id, depth"
@@ -164,6 +167,7 @@ def other_table(url: str) -> None:
     ask(url, f"INSERT INTO {OTHER} ({COPIED}) SELECT {copied} FROM {TABLE}")
 
 
+@in_a_file
 def test_a_run_for_one_table_leaves_what_another_has_begun(filled: str, tmp_path: Path) -> None:
     other_table(filled)
     own, others = load_features(filled, SYMBOL), load_features(filled, SYMBOL, table_name=OTHER)
@@ -178,6 +182,7 @@ def test_a_run_for_one_table_leaves_what_another_has_begun(filled: str, tmp_path
     assert left(filled) < 121
 
 
+@in_a_file
 def test_two_tables_archive_to_one_folder_and_exports_hold_their_own(filled: str, tmp_path: Path) -> None:
     """Both count their ids from one: nothing may stand under one name."""
     other_table(filled)
@@ -188,6 +193,7 @@ def test_two_tables_archive_to_one_folder_and_exports_hold_their_own(filled: str
     assert load_features(filled, SYMBOL, table_name=OTHER)["mid_price"].min() >= 1e6
 
 
+@in_a_file
 def test_an_unfinished_day_whose_file_is_elsewhere_is_done_again(filled: str, tmp_path: Path) -> None:
     """Another host has recorded it and died: no row is gone yet, and it is moved to another file."""
     before = load_features(filled, SYMBOL)
@@ -200,6 +206,7 @@ def test_an_unfinished_day_whose_file_is_elsewhere_is_done_again(filled: str, tm
     assert load_features(filled, SYMBOL)["mid_price"].tolist() == before["mid_price"].tolist()
 
 
+@in_a_file
 def test_one_whose_rows_are_partly_gone_is_left_and_told_and_other_days_are_moved(
     filled: str, tmp_path: Path
 ) -> None:

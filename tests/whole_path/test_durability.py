@@ -314,7 +314,7 @@ def test_a_damaged_batch_is_set_aside_and_the_rest_brought_in(tmp_path: Path) ->
         kept.close()
 
 
-@pytest.mark.parametrize("frames", [5_000, pytest.param(100_000, marks=LONG)])
+@pytest.mark.parametrize("frames", [2_000, pytest.param(100_000, marks=LONG)])
 def test_a_burst_is_stored_whole(tmp_path: Path, frames: int) -> None:
     # To make so many frames takes a while; a silent book would be asked for anew meanwhile.
     silent = {"stream__stale_after_s": 3600.0}

@@ -263,8 +263,11 @@ LONG = {
     "connection_allowance",  # seconds of waiting; a storm of connections has its own test
     "stall, unstall",  # likewise: quiet and stalled topics have theirs
     # Variants of a fault that stays in the short form:
-    *("close (1001)", "close (1011)", "close (1012)", "close (1013)", "refuse (cut off)"),
-    *("bad_number (price NaN)", "rest_html", "rest_truncated", "rest_slow", "rest_status, 418 (of a book)"),
+    *("close (1000)", "close (1001)", "close (1011)", "close (1012)", "close (1013)", "refuse (cut off)"),
+    *("bad_number (price NaN)", "bad_number (size -1)", "rest_html", "rest_truncated", "rest_slow"),
+    *("rest_status, 418 (of a book)", "rest_html (of a book)", "rest_truncated (of a book)"),
+    "rest_nothing (of a book)",
+    "refuse_subscription",  # test_refused_for_now.py
 }
 
 

@@ -1,6 +1,7 @@
 """Compare what coverage says of each segment with the rows found in it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from collector.query.audit.other_tables import segments_elsewhere
 from collector.query.rows import archived
 
 StreamName = tuple[str, str, str]
+
+_NO_ROW = ("merged", "rejected", "dropped")  # what becomes of events that are no rows
 
 
 @dataclass(slots=True)
@@ -49,6 +52,7 @@ class Segment:
     held: Held = field(default_factory=Held)
     moved: list[Moved] = field(default_factory=list)
     has_others: bool = False  # rows in another table of books
+    carried: Mapping[str, int] = field(default_factory=dict)  # counted by sessions that brought in a spool
 
     @property
     def is_elsewhere(self) -> bool:
@@ -69,6 +73,10 @@ class Segment:
     def every_row_is_here(self) -> bool:
         """Return whether each event of its stream, repeats aside, became a row."""
         return not self.accounting.get("sampled_out", 0)
+
+    def counted(self, term: str) -> int:
+        """Return how many events of its stream are that, for its session or one that brought rows in."""
+        return int(self.accounting.get(term, 0)) + self.carried.get(term, 0)
 
     @property
     def name(self) -> str:
@@ -93,11 +101,20 @@ class Segments:
             for row in connection.execute(sa.select(tables.accounting)).mappings()
         }
         elsewhere = segments_elsewhere(connection, tables)
+        carried: dict[tuple[Any, ...], Counter[str]] = {}
+        for (_, *of_stream), counted in accounting.items():
+            if counted["carried_in"]:
+                sums = carried.setdefault(tuple(of_stream), Counter())
+                sums.update({term: counted[term] for term in _NO_ROW})
         found = {}
         for row in connection.execute(sa.select(tables.coverage)).mappings():
             coverage = dict(row)
-            counted = accounting.get(tuple(row[name] for name in stream), {})
-            segment = Segment(coverage, counted, has_others=coverage["segment_id"] in elsewhere)
+            segment = Segment(
+                coverage,
+                accounting.get(tuple(row[name] for name in stream), {}),
+                has_others=coverage["segment_id"] in elsewhere,
+                carried=carried.get(tuple(row[name] for name in stream[1:]), {}),
+            )
             found[coverage["segment_id"]] = segment
         for kind, segment_id, values in moved(connection, tables):
             if kind != "levels" and segment_id in found:
@@ -203,18 +220,18 @@ def _of_book(segment: Segment) -> Iterator[Finding]:
 
 def _of_trades(segment: Segment) -> Iterator[Finding]:
     """Check a segment of trades: it begins with the subscription and covers silence; its rows lie within."""
-    coverage, held, accounting = segment.coverage, segment.held, segment.accounting
+    coverage, held = segment.coverage, segment.held
     if not held.rows:
         return
     span, found = (coverage["start_ns"], coverage["end_ns"]), (held.first_ns, held.last_ns)
-    nothing_merged = not accounting.get("merged", 0)
+    nothing_merged = not segment.counted("merged")
     if not span[0] <= found[0] <= found[1] <= span[1] or (nothing_merged and found[1] != span[1]):
         yield Finding("segment span", f"{segment.name}: {_against(span, found)}")
     if coverage["verification"] == "sequence" and held.numbers == held.rows:
         assert held.first_sequence is not None  # noqa: S101  (every row has a number)
         assert held.last_sequence is not None  # noqa: S101
         missing = held.last_sequence - held.first_sequence + 1 - held.rows
-        elsewhere = sum(accounting.get(term, 0) for term in ("merged", "rejected", "dropped"))
+        elsewhere = sum(map(segment.counted, _NO_ROW))
         if missing > elsewhere:
             text = f"{segment.name}: trades {held.first_sequence} to {held.last_sequence}, {missing} missing"
             yield Finding("trade ids", text)

@@ -7,7 +7,7 @@ ones continue them, is read in coverage, so that it holds for what a crashed pro
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -83,11 +83,19 @@ class Renumbering:
         return numbers, begun
 
 
-def _known(connection: sa.Connection, tables: Tables, numbers: Collection[int]) -> dict[int, sa.Row[Any]]:
+class _Known(NamedTuple):
+    """A segment in the database."""
+
+    start_ns: int
+    end_cause: str | None
+
+
+def _known(connection: sa.Connection, tables: Tables, numbers: Collection[int]) -> dict[int, _Known]:
     """Return when each of these segments began and why it ended, of those that there are."""
     coverage = tables.coverage.c
     query = sa.select(coverage.segment_id, coverage.start_ns, coverage.end_cause)
-    return {row.segment_id: row for row in connection.execute(query.where(coverage.segment_id.in_(numbers)))}
+    rows = connection.execute(query.where(coverage.segment_id.in_(numbers)))
+    return {number: _Known(*known) for number, *known in rows}
 
 
 def _rest_of(connection: sa.Connection, tables: Tables, one: SegmentState, began_ns: int) -> int | None:
