@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collector.query.instants import DAY_NS, Span, shown
     from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
     from collector.query.missing_streams import missing
+    from collector.query.overlaps import overlapping
     from collector.query.rows import (
         CATEGORIES,
         CHUNK_ROWS,
