@@ -8,7 +8,7 @@ import pandas as pd
 
 from collector.export.day_file import whole_file
 from collector.export.hftbacktest import FORM as HFTBACKTEST
-from collector.query import holes, shown
+from collector.query import holes, shown, union
 from collector.version import __version__
 
 FIRST_PART = "part-0"
@@ -101,9 +101,10 @@ def _events(files: Mapping[str, Mapping[str, Any]]) -> str:
     lines = []
     for path, entry in ((path, files[path]) for path in sorted(files) if "facts" in files[path]):
         facts, part = entry["facts"], PurePosixPath(path).stem
+        day = entry["date"] + (f", {part}" if part != FIRST_PART else "")
         numbers = f"{facts['untimed']:,} | {facts['raised']:,} | {facts['split']:,}"
         counts = f"{facts['book']} | {facts['events']:,} | {facts['shift_ns'] / 1e6:,.3f} | {numbers}"
-        names = f"{entry['exchange']} | {entry['symbol']} | {entry['date']}{'' if part == FIRST_PART else f', {part}'}"
+        names = f"{entry['exchange']} | {entry['symbol']} | {day}"
         lines.append(f"| {names} | {counts} | {'; '.join(facts['left_out'])} |")
     return _EVENTS.format(lines="\n".join(lines)) if lines else ""
 
@@ -112,8 +113,8 @@ def _coverage(segments: pd.DataFrame) -> list[str]:
     lines = []
     for (exchange, symbol, channel), own in segments.groupby(["exchange", "symbol", "channel"]):
         begin, end = int(own["start_ns"].min()), int(own["alive_until_ns"].max())
-        missing = holes(own)
-        covered_s = (end - begin - int((missing["until_ns"] - missing["from_ns"]).sum())) / 1e9
+        spans = zip(own["start_ns"].tolist(), own["alive_until_ns"].tolist(), strict=True)
+        covered_s = sum(until - start for start, until in union(spans)) / 1e9
         names = f"{exchange} | {symbol} | {channel}"
-        lines.append(f"| {names} | {shown(begin)} | {shown(end)} | {covered_s:,.3f} s | {len(missing)} |")
+        lines.append(f"| {names} | {shown(begin)} | {shown(end)} | {covered_s:,.3f} s | {len(holes(own))} |")
     return lines
