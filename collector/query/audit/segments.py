@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.events import TRADE, Channel
+from collector.query.audit.clock_steps import ClockSteps
 from collector.query.audit.finding import Finding
 from collector.query.rows import archived
 
@@ -25,9 +26,9 @@ class Held:
     first_sequence: int | None = None
     last_sequence: int | None = None
     numbers: int = 0  # of rows with a sequence
-    late_ns: int = (
-        0  # how long after its time of the exchange a row came at most, of those since its beginning
-    )
+    # How long after, and before, its time of the exchange a row came at most, of those since its beginning.
+    late_ns: int = 0
+    early_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class Segment:
 
     coverage: Mapping[str, Any]
     accounting: Mapping[str, Any]
+    off_ns: int = 0  # its stamps and this are its time by the clock that its session ended with
     held: Held = field(default_factory=Held)
 
     @property
@@ -76,10 +78,12 @@ class Segments:
             for row in connection.execute(sa.select(tables.accounting)).mappings()
         }
         found = {}
+        steps = ClockSteps.read(connection, tables)
         for row in connection.execute(sa.select(tables.coverage)).mappings():
             coverage = dict(row)
             counted = accounting.get(tuple(row[name] for name in stream), {})
-            found[coverage["segment_id"]] = Segment(coverage, counted)
+            off_ns = steps.after_ns(row["session_id"], row["segment_id"])
+            found[coverage["segment_id"]] = Segment(coverage, counted, off_ns)
         for kind, segment_id, values in moved(connection, tables):
             if kind != "levels" and segment_id in found:
                 found[segment_id].held = Held(*values)
