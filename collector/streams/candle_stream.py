@@ -83,7 +83,9 @@ class CandleStream(PairedStream):
 
     def traded(self, received_at_ns: int, exchange_ms: int) -> None:
         """Take note of a trade that a bar must tell as well."""
-        told_ms = self._exchange_ms or self.last_update_at_ns // NS_A_MS
+        told_ms = self._exchange_ms
+        if told_ms is None:  # by our clock, then
+            told_ms, exchange_ms = (at_ns // NS_A_MS for at_ns in (self.last_update_at_ns, received_at_ns))
         if len(self._untold_ns) < LEAST_TRADES and exchange_ms > told_ms + EARLY_MS:
             self._untold_ns.append(received_at_ns)
 

@@ -22,9 +22,9 @@ from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Topic
 
 
 class TradeWitness(Protocol):
-    """Compares trades with the books of their market."""
+    """Compares trades with the books and bars of their market."""
 
-    def traded(self, received_at_ns: int, price: float) -> None:
+    def traded(self, received_at_ns: int, price: float, exchange_ms: int) -> None:
         """Take a trade."""
 
 

@@ -170,11 +170,11 @@ def _follow_each_other(
 
 def _ids(connection: sa.Connection, table: sa.Table, segment: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return the first and the last number of a segment's rows in a table; None where it has none."""
-    texts = (iso_text(segment[name]) for name in ("start_ns", "alive_until_ns"))
+    begin, end = iso_text(segment["start_ns"]), iso_text(segment["alive_until_ns"])
     query = sa.select(sa.func.min(table.c.id), sa.func.max(table.c.id)).where(
         table.c.symbol == segment["symbol"],
         table.c.exchange == segment["exchange"],
-        table.c.timestamp.between(*texts),
+        table.c.timestamp.between(begin, end),
         table.c.segment_id == segment["segment_id"],
     )
     first, last = connection.execute(query).one()
