@@ -57,7 +57,7 @@ class AskedFor:
 
     @property
     def keys(self) -> list[StreamKey]:
-        """Return the streams, each once; a market by its name while nobody knows what it means. Any thread."""
+        """Return the streams, each once; a market by its name while its meaning is not known. Any thread."""
         symbols = dict.fromkeys(symbol or name for name, symbol in self._meant.items())
         return [
             StreamKey(self._exchange, symbol, channel) for symbol in symbols for channel in self._channels
