@@ -283,7 +283,7 @@ class Collector:
                 )
 
     def _expected(self) -> list[StreamKey]:
-        return [key for feed in self.stream.feeds for key in feed.expected.keys]
+        return [key for feed in self.stream.feeds for key in feed.expected]
 
     def _refused(self) -> Sequence[str]:
         return [text for feed in self.stream.feeds for text in feed.refused]

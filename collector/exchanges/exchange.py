@@ -202,6 +202,7 @@ class Exchange:
     numbers_trades: bool = False  # ids of trades follow each other without a hole
     confirms_bars: bool = True  # says when a bar is over
     bars_open_at_last_close: bool = False  # else at their first trade
+    bars_within_s: float = 5.0  # after a trade its bar is told at the latest
     # What ccxt calls the kinds of market when it is told which to ask for; none: it cannot be told.
     market_types: Mapping[MarketKind, str] = field(default_factory=lambda: MappingProxyType({}))
     # What a contract is worth, of what ccxt says of the market; None where sizes are in the base currency.

@@ -1,16 +1,17 @@
 """Write the card of a data set: its rows, its span, its holes."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
 from collector.export.day_file import whole_file
 from collector.export.hftbacktest import FORM as HFTBACKTEST
-from collector.query import holes, shown
+from collector.query import holes, shown, union
 from collector.version import __version__
 
+FIRST_PART = "part-0"
 _CARD = """\
 # Market data
 
@@ -60,7 +61,8 @@ Local time is that of receipt, put forward by the shift (ms) where the exchange'
 nothing arrives before it happened. `untimed` events had no time of the exchange, or one that is
 ahead of nearly all others by a second: that of receipt stands
 there. `raised` ones of the book had one before their predecessor's, which they were given. `split` ones stand
-twice, for the exchange and for the bot, for these saw them in another order.
+twice, for the exchange and for the bot, for these saw them in another order. A day on which the clock was set
+back has a file for each stretch (`part-1` and so on): their local times overlap, so replay each by itself.
 
 | exchange | symbol | day | book | events | shift | untimed | raised | split | left out |
 |---|---|---|---|---|---|---|---|---|---|
@@ -90,17 +92,19 @@ def _rows(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines = []
     for (kind, exchange, symbol), own in frame.groupby(["kind", "exchange", "symbol"]):
         span = f"{own['date'].min()} | {own['date'].max()}"
-        lines.append(f"| {kind} | {exchange} | {symbol} | {span} | {len(own)} | {own['rows'].sum():,} |")
+        rows = own.drop_duplicates("date")["rows"].sum()  # a day may have several files
+        lines.append(f"| {kind} | {exchange} | {symbol} | {span} | {len(own)} | {rows:,} |")
     return lines
 
 
 def _events(files: Mapping[str, Mapping[str, Any]]) -> str:
     lines = []
-    for entry in (files[path] for path in sorted(files) if "facts" in files[path]):
-        facts = entry["facts"]
+    for path, entry in ((path, files[path]) for path in sorted(files) if "facts" in files[path]):
+        facts, part = entry["facts"], PurePosixPath(path).stem
+        day = entry["date"] + (f", {part}" if part != FIRST_PART else "")
         numbers = f"{facts['untimed']:,} | {facts['raised']:,} | {facts['split']:,}"
         counts = f"{facts['book']} | {facts['events']:,} | {facts['shift_ns'] / 1e6:,.3f} | {numbers}"
-        names = f"{entry['exchange']} | {entry['symbol']} | {entry['date']}"
+        names = f"{entry['exchange']} | {entry['symbol']} | {day}"
         lines.append(f"| {names} | {counts} | {'; '.join(facts['left_out'])} |")
     return _EVENTS.format(lines="\n".join(lines)) if lines else ""
 
@@ -109,8 +113,8 @@ def _coverage(segments: pd.DataFrame) -> list[str]:
     lines = []
     for (exchange, symbol, channel), own in segments.groupby(["exchange", "symbol", "channel"]):
         begin, end = int(own["start_ns"].min()), int(own["alive_until_ns"].max())
-        missing = holes(own)
-        covered_s = (end - begin - int((missing["until_ns"] - missing["from_ns"]).sum())) / 1e9
+        spans = zip(own["start_ns"].tolist(), own["alive_until_ns"].tolist(), strict=True)
+        covered_s = sum(until - start for start, until in union(spans)) / 1e9
         names = f"{exchange} | {symbol} | {channel}"
-        lines.append(f"| {names} | {shown(begin)} | {shown(end)} | {covered_s:,.3f} s | {len(missing)} |")
+        lines.append(f"| {names} | {shown(begin)} | {shown(end)} | {covered_s:,.3f} s | {len(holes(own))} |")
     return lines

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from collector.database import DEFAULT_TABLE_NAME
@@ -84,8 +84,8 @@ def export(
         if not _is_current(target, known, day, form)
     ]
     done = len(found) - len(stale)
-    for entry in _run(stale, jobs):
-        known[entry["path"]] = entry
+    for entries in _run(stale, jobs):
+        _replace(target, known, entries)
         done += 1
         _write_manifest(target, known)
         if on_progress is not None:
@@ -109,28 +109,35 @@ def _found(
     return joined_days(found) if form == HFTBACKTEST else {day: (day,) for day in found}
 
 
-def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[dict[str, Any]]:
+def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[list[dict[str, Any]]]:
     if jobs <= 1 or len(tasks) <= 1:
         yield from map(_export_day, tasks)
         return
     with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
-        waiting: list[Future[dict[str, Any]]] = [pool.submit(_export_day, task) for task in tasks]
+        waiting: list[Future[list[dict[str, Any]]]] = [pool.submit(_export_day, task) for task in tasks]
         for one in as_completed(waiting):
             yield one.result()
 
 
-def _export_day(task: _Task) -> dict[str, Any]:
-    """Write one file and return its entry in the manifest."""
-    name = task.day.path(_ending(task.form))
-    path, facts = task.folder / name, {}
+def _export_day(task: _Task) -> list[dict[str, Any]]:
+    """Write the files of a day, nearly always one, and return their entries in the manifest."""
     with reading(task.url, task.table_name) as (connection, tables):
         if task.form == HFTBACKTEST:
-            facts = {"facts": write_events(connection, tables, task.sources, path)}
-        else:
-            parts = parts_of(connection, tables, task.day)
-            write_day(connection, table_of(tables, task.day.kind), task.day, path, task.form, LEFT_OUT, parts)
+            told = list(write_events(connection, tables, task.sources, lambda part: _path(task, part)))
+            return [_entry(task, part, {"facts": facts}) for part, facts in enumerate(told)]
+        parts, table = parts_of(connection, tables, task.day), table_of(tables, task.day.kind)
+        write_day(connection, table, task.day, _path(task, 0), task.form, LEFT_OUT, parts)
+        return [_entry(task, 0, {})]
+
+
+def _path(task: _Task, part: int) -> Path:
+    return task.folder / task.day.path(_ending(task.form), part)
+
+
+def _entry(task: _Task, part: int, facts: dict[str, Any]) -> dict[str, Any]:
+    path = _path(task, part)
     return {
-        "path": name,
+        "path": task.day.path(_ending(task.form), part),
         **task.day.mark,
         "bytes": path.stat().st_size,
         "sha256": sha256(path),
@@ -140,17 +147,33 @@ def _export_day(task: _Task) -> dict[str, Any]:
     }
 
 
+def _replace(folder: Path, known: dict[str, dict[str, Any]], entries: Sequence[dict[str, Any]]) -> None:
+    """Put the entries of a day in the place of those it had, and remove files that it has no more."""
+    for path in [path for path in known if _is_beside(path, entries[0]["path"])]:
+        del known[path]
+        if all(path != entry["path"] for entry in entries):
+            (folder / path).unlink(missing_ok=True)
+    known.update({entry["path"]: entry for entry in entries})
+
+
+def _is_beside(path: str, other: str) -> bool:
+    return PurePosixPath(path).parent == PurePosixPath(other).parent
+
+
 def _ending(form: str) -> str:
     return HFTBACKTEST_ENDING if form == HFTBACKTEST else form
 
 
 def _is_current(folder: Path, known: dict[str, dict[str, Any]], day: Day, form: str) -> bool:
-    path = day.path(_ending(form))
-    entry = known.get(path)
-    if entry is None or not (folder / path).is_file():
-        return False
-    same = {**entry, **day.mark, "code": __version__, "format": FORMAT_VERSION} == entry
-    return same and (folder / path).stat().st_size == entry["bytes"]
+    first = day.path(_ending(form))
+    made_by = {**day.mark, "code": __version__, "format": FORMAT_VERSION}
+    return first in known and all(
+        {**entry, **made_by} == entry
+        and (folder / path).is_file()
+        and (folder / path).stat().st_size == entry["bytes"]
+        for path, entry in known.items()
+        if _is_beside(path, first)
+    )
 
 
 def _manifest(folder: Path) -> dict[str, dict[str, Any]]:

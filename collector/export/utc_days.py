@@ -34,10 +34,10 @@ class Day:
     last_id: int
     last_text: str  # of bars: one that was replaced has a later one
 
-    def path(self, ending: str) -> str:
+    def path(self, ending: str, part: int = 0) -> str:
         """Return the path of its file in an export, as Hive, DuckDB, Spark and pyarrow expect it."""
         folders = (f"exchange={quote(self.exchange, safe='')}", f"symbol={quote(self.symbol, safe='')}")
-        return str(PurePosixPath(self.kind, *folders, f"date={self.date}", f"part-0.{ending}"))
+        return str(PurePosixPath(self.kind, *folders, f"date={self.date}", f"part-{part}.{ending}"))
 
     @property
     def mark(self) -> dict[str, Any]:

@@ -1,7 +1,11 @@
-"""Keep what is asked of one exchange, by name: what each name means, and why some of it is not collected."""
+"""Keep what is asked of one exchange, by name: what each name means, and why some of it is not collected.
+
+What is asked for is the measure of a collector's health: an exchange whose list of markets never came, or a
+market that is listed no longer, has no stream that could be unwell.
+"""
 
 import asyncio
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -9,7 +13,6 @@ from collector.clock import Clock
 from collector.errors import CollectorError, UserError
 from collector.events import EventBus, MarketRepeated, MarketsChosen, MarketsFound, PotentialHalt, StreamKey
 from collector.exchanges import MarketKind
-from collector.live.expected import Expected
 from collector.network import Markets, look_up
 
 CLAIM_PATIENCE_S = 2.0  # a database that does not answer gets the streams with their first rows
@@ -31,20 +34,34 @@ async def refusal(claim: Claim | None, keys: Sequence[StreamKey]) -> str | None:
 
 
 class AskedFor:
-    """What one exchange is asked for. Lives in the websocket thread's loop."""
+    """What one exchange is asked for: names by channels. Lives in the websocket thread's loop."""
 
     def __init__(
-        self, exchange: str, names: Sequence[str], expected: Expected, *, clock: Clock, events: EventBus
+        self, exchange: str, names: Sequence[str], channels: Sequence[str], *, clock: Clock, events: EventBus
     ) -> None:
-        self.names = dict.fromkeys(names)  # in the words of who asked
+        # By name, in the words of who asked: the market that it means, once known. Replaced as a whole.
+        self._meant: dict[str, str | None] = dict.fromkeys(names)
+        self._channels = channels
         self.pending: dict[str, None] = {}  # what gave no stream: looked at again with the markets
         self._exchange = exchange
-        self._expected = expected
         self._clock = clock
         self._events = events
         self._refused: dict[str, str] = {}  # in words, by what was asked for
         self._delisted: dict[str, str] = {}  # in words, by symbol
         self._told: set[tuple[str, str]] = set()  # what, and under which code
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names."""
+        return list(self._meant)
+
+    @property
+    def keys(self) -> list[StreamKey]:
+        """Return the streams, each once; a market by its name while its meaning is not known. Any thread."""
+        symbols = dict.fromkeys(symbol or name for name, symbol in self._meant.items())
+        return [
+            StreamKey(self._exchange, symbol, channel) for symbol in symbols for channel in self._channels
+        ]
 
     @property
     def refused(self) -> list[str]:
@@ -53,9 +70,8 @@ class AskedFor:
 
     def find(self, markets: Markets, names: Sequence[str]) -> list[tuple[MarketKind, Any]]:
         """Return the markets that the names mean, each once, with its kind; publish the choices made."""
-        self.names.update(dict.fromkeys(names))
         found, now_ns = look_up(markets, names), self._clock.now_ns()
-        self._expected.add(names, found.meant)
+        self.ask(names, found.meant)
         unknown = dict(found.unknown)
         for name in names:
             if name in unknown:
@@ -69,6 +85,10 @@ class AskedFor:
             self._events.publish(MarketRepeated(self._exchange, now_ns, symbol, tuple(several)))
         return found.markets
 
+    def ask(self, names: Sequence[str], meant: Mapping[str, str]) -> None:
+        """Ask for names, and take what each of them means where it means something."""
+        self._meant = {**self._meant, **{name: meant.get(name) for name in names}}
+
     def refuse(
         self, what: str, code: str, text: str, symbol: str | None = None, *, awaited: bool = False
     ) -> None:
@@ -80,12 +100,15 @@ class AskedFor:
             self._told.add((what, code))
             self.alarm(code, text, symbol or what)
 
-    def forget(self, name: str) -> None:
-        """Ask for a name no longer."""
-        for one in (self.names, self.pending, self._refused, self._delisted):
-            one.pop(name, None)
-        self._expected.forget(name)
-        self._told = {told for told in self._told if told[0] != name}
+    def forget(self, names: Container[str], symbols: Container[str]) -> None:
+        """Ask no longer for these names, nor for any that means one of these markets."""
+        gone = {one for one, symbol in self._meant.items() if one in names or symbol in symbols}
+        gone |= {one for one in self.pending if one in names or one in symbols}
+        self._meant = {one: symbol for one, symbol in self._meant.items() if one not in gone}
+        for name in gone:
+            for each in (self.pending, self._refused, self._delisted):
+                each.pop(name, None)
+        self._told = {told for told in self._told if told[0] not in gone}
 
     def begun(self, names: Sequence[str]) -> None:
         """Report what can be collected after all."""

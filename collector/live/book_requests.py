@@ -74,6 +74,7 @@ class BookRequests:
         self._requests: dict[str, _Request] = {}  # to REST
         self._suspects: dict[str, BookStream] = {}  # to be asked about by a new subscription
         self._asked: dict[str, tuple[BookStream, int]] = {}  # so, and since when they were silent
+        self._shown: dict[str, Snapshot] = {}  # by REST, of streams that begin with the next change
 
     def look(self, books: Sequence[BookStream]) -> None:
         """Begin what is due, judge what was asked, give up what lost its point. Raises what failed."""
@@ -92,13 +93,13 @@ class BookRequests:
         """Give up what is under way about a stream that is no longer collected."""
         name = stream.topic.name
         self._give_up(name)
-        self._suspects.pop(name, None)
-        self._asked.pop(name, None)
+        for each in (self._suspects, self._asked, self._shown):
+            each.pop(name, None)
 
     def give_up_all(self) -> None:
         """Give up everything: the socket is gone."""
         self._by_rest.cancel_all()
-        for each in (self._requests, self._suspects, self._asked):
+        for each in (self._requests, self._suspects, self._asked, self._shown):
             each.clear()
 
     def _is_free(self, stream: BookStream) -> bool:
@@ -122,22 +123,27 @@ class BookRequests:
         name = stream.topic.name
         if stream.by_rest:
             self._start(stream, need, self._fetch)
+        elif need is not Need.QUESTION and self._rest_has_states and not self._context.protocol.sends_state:
+            self._start(stream, need, self._look_for_a_change)
         elif need is not Need.QUESTION:
             self._suspects.pop(name, None)
             self._resyncs.asked([name], now_s)
             self._wire.start([name], self._acts.resubscribe(stream, is_question=False))
         elif self._asks_the_stream(stream):
             self._suspects[name] = stream
-        elif self._snapshots is not None and self._snapshots.has_checks:
+        elif self._rest_has_states:
             self._start(stream, need, self._check)
         else:
             self._resyncs.answered(name, now_s, quiet=True)  # nobody can answer: no doubt either
 
+    @property
+    def _rest_has_states(self) -> bool:
+        return self._snapshots is not None and self._snapshots.has_checks
+
     def _asks_the_stream(self, stream: BookStream) -> bool:
         """Return whether a silent stream is asked by a new subscription: REST cannot be asked now."""
-        rest = self._snapshots
-        rest_is_open = rest is not None and rest.has_checks and not rest.is_closed(stream.topic.kind)
-        return self._context.protocol.sends_state and not rest_is_open
+        kind, rest = stream.topic.kind, self._snapshots if self._rest_has_states else None
+        return self._context.protocol.sends_state and (rest is None or rest.is_closed(kind))
 
     def _start(
         self, stream: BookStream, need: Need, work: Callable[[_Request], Coroutine[Any, Any, None]]
@@ -150,7 +156,21 @@ class BookRequests:
 
         request = _Request(stream, Turn(stream, need, sent), stream.last_update_at_ns)
         self._requests[name] = request
-        self._by_rest.start([name], work(request))
+        self._by_rest.start([name], self._guarded(work, request))
+
+    async def _guarded(
+        self, work: Callable[[_Request], Coroutine[Any, Any, None]], request: _Request
+    ) -> None:
+        """Ask REST, and ask again later after a fault of ours, or an answer nobody expected."""
+        stream, name = request.stream, request.stream.topic.name
+        try:
+            await work(request)
+        except Exception as error:  # noqa: BLE001  (it must cost no other book anything)
+            self._context.halt("internal_error", repr(error), stream.key.symbol)
+            self._fetch_failed(stream, StreamError(repr(error)))
+        finally:
+            if self._requests.get(name) is request:
+                del self._requests[name]
 
     async def _fetch(self, request: _Request) -> None:
         """Fetch a book's snapshot by REST and join the stream to it; schedule another when anything fails."""
@@ -170,12 +190,8 @@ class BookRequests:
             if error.unanswered and self._is_still_silent(request):
                 self._stalls(stream, f"silent, and no answer of REST: {error}")
             self._fetch_failed(stream, error)
-        except Exception as error:  # noqa: BLE001  (a fault of ours, or an answer nobody expected)
-            self._context.halt("internal_error", repr(error), stream.key.symbol)
-            self._fetch_failed(stream, StreamError(repr(error)))
         finally:
             stream.expect_snapshot(False)
-            self._is_over(request)
 
     async def _compare(self, request: _Request, snapshot: Snapshot) -> None:
         """Compare a silent book with REST, once the stream had time to bring what REST has already."""
@@ -190,15 +206,27 @@ class BookRequests:
         else:
             self._resyncs.answered(stream.topic.name, self._context.monotonic_s(), quiet=False)
 
+    async def _look_for_a_change(self, request: _Request) -> None:
+        """Subscribe a stream anew that brought nothing yet, though its market moved since the last look."""
+        stream, name = request.stream, request.stream.topic.name
+        try:
+            snapshot = await self._ask(request)
+        except StreamError:
+            self._resyncs.failed(name, self._context.monotonic_s())
+            return
+        before = self._shown.setdefault(name, snapshot)
+        if (snapshot.bids, snapshot.asks) == (before.bids, before.asks):
+            return
+        await asyncio.sleep(resync.PATIENCE_S)
+        self._shown.pop(name, None)
+        if not stream.verified and self._acts.collects(stream) and name not in self._wire:
+            self._wire.start([name], self._acts.resubscribe(stream, is_question=False))
+
     async def _check(self, request: _Request) -> None:
         """Compare a silent stream with the state that REST has; ask the stream itself where they differ."""
-        assert self._snapshots is not None  # noqa: S101  (looked at before)
-        stream, topic = request.stream, request.stream.topic
-        name, words = topic.name, ""
+        stream, name, words = request.stream, request.stream.topic.name, ""
         try:
-            snapshot = await self._snapshots.ask(
-                topic.market_id, topic.kind, stream.key.channel, name, request.turn
-            )
+            snapshot = await self._ask(request)
             request.is_answered = True
             check = self._context.protocol.check
             difference = stream.difference(snapshot, 0.0 if check is None else check.size_step)
@@ -212,12 +240,6 @@ class BookRequests:
             if not (self._context.protocol.sends_state or error.unanswered):
                 self._resyncs.failed(name, self._context.monotonic_s())
                 return
-        except Exception as error:  # noqa: BLE001  (a fault of ours, or an answer nobody expected)
-            self._context.halt("internal_error", repr(error), stream.key.symbol)
-            self._resyncs.failed(name, self._context.monotonic_s())
-            return
-        finally:
-            self._is_over(request)
         if not self._is_still_silent(request):
             self._resyncs.answered(name, self._context.monotonic_s(), quiet=False)
         elif self._context.protocol.sends_state:
@@ -225,10 +247,11 @@ class BookRequests:
         else:
             self._stalls(stream, words)
 
-    def _is_over(self, request: _Request) -> None:
-        name = request.stream.topic.name
-        if self._requests.get(name) is request:
-            del self._requests[name]
+    async def _ask(self, request: _Request) -> Snapshot:
+        """Return the state of a stream as REST has it."""
+        assert self._snapshots is not None  # noqa: S101  (looked at before)
+        topic, channel = request.stream.topic, request.stream.key.channel
+        return await self._snapshots.ask(topic.market_id, topic.kind, channel, topic.name, request.turn)
 
     def _is_still_silent(self, request: _Request) -> bool:
         stream = request.stream

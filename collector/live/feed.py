@@ -14,7 +14,6 @@ from collector.events import EventBus, StreamKey, StreamNow
 from collector.exchanges import MarketKind, depth_problem, exchange_of
 from collector.live.asked_for import AskedFor, Claim, refusal, symbol_of
 from collector.live.connections import Connections, ExchangeContext
-from collector.live.expected import Expected
 from collector.live.first_contact import PATIENCE_S, Contact
 from collector.live.insisting import insist
 from collector.live.limits import Limits, Wanted
@@ -49,7 +48,6 @@ class Feed:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._wanted = wanted
-        self.expected = Expected(wanted.source.exchange, wanted.symbols, wanted.channels)
         self._claim = claim
         self._contact = Contact(wanted.source, events, clock, patience_s)
         self._limits = limits
@@ -67,7 +65,7 @@ class Feed:
         self._list = MarketList(wanted.source, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None
         self._stopped = asyncio.Event()
-        self._asked_for = AskedFor(self.exchange, wanted.symbols, self.expected, clock=clock, events=events)
+        self._asked_for = AskedFor(self.exchange, wanted.symbols, wanted.channels, clock=clock, events=events)
 
     async def run(self) -> None:
         """Collect until stopped."""
@@ -91,7 +89,7 @@ class Feed:
         if snapshots is not None and protocol.rest is not None:  # only books opened by REST are compared so
             witness = RestWitness(snapshots, limits.integrity.witness_every_s, time.monotonic)
         try:
-            await self._collect(list(self._asked_for.names))
+            await self._collect(self._asked_for.names)
             if not connections.streams and self._asked_for.refused:
                 self._asked_for.alarm(NOTHING_TO_COLLECT, "; ".join(self._asked_for.refused))
             await asyncio.gather(
@@ -168,7 +166,6 @@ class Feed:
             except UserError as error:
                 if name not in self._asked_for.pending:
                     self._asked_for.refuse(name, "bad_symbol", str(error))
-        self.expected.remove(symbols - {None})
         self._running().refused_streams.forget(symbols | {self.symbol_of(name) for name in names})
         ended: list[StreamKey] = []
         for connection in self._running().connections:
@@ -176,10 +173,7 @@ class Feed:
                 if stream.key.symbol in symbols:
                     connection.subscriptions.remove(stream)
                     ended.append(stream.key)
-        for name in [*self._asked_for.names, *self._asked_for.pending]:
-            symbol = self.symbol_of(name)
-            if name in names or (symbol is not None and symbol in symbols):
-                self._asked_for.forget(name)
+        self._asked_for.forget(names, symbols - {None})
         return ended
 
     def clock_stepped(self, step_ns: int) -> None:
@@ -212,6 +206,11 @@ class Feed:
         """Return the state of every stream. Call it in the websocket thread."""
         streams = [] if self._connections is None else self._connections.streams
         return [stream.glance() for stream in streams if not stream.is_standby]
+
+    @property
+    def expected(self) -> list[StreamKey]:
+        """The streams that are asked for, whether or not anything is collected of them. For any thread."""
+        return self._asked_for.keys
 
     @property
     def refused(self) -> list[str]:

@@ -53,7 +53,7 @@ class Resyncs:
     ) -> None:
         self._backoff = backoff
         self._snapshot_timeout_s = snapshot_timeout_s
-        self._stale_after_s = stale_after_s
+        self.stale_after_s = stale_after_s
         self._max_mismatches = max_mismatches
         self._mismatch_window_s = mismatch_window_s
         self._topics: dict[str, _Topic] = {}
@@ -122,7 +122,7 @@ class Resyncs:
 
     def is_silent(self, stream: BookStream, now_ns: int) -> bool:
         """Return whether a topic has been silent for as long as makes it suspicious."""
-        return _quiet_s(stream, now_ns) > self._stale_after_s
+        return _quiet_s(stream, now_ns) > self.stale_after_s
 
     def _need(self, stream: BookStream, now_ns: int, now_s: float) -> Need | None:
         topic = self._topics.setdefault(stream.topic.name, _Topic(asked_s=now_s))
@@ -149,8 +149,8 @@ class Resyncs:
             topic.silent_s = now_s
         elif now_s - topic.silent_s > MOST_QUIET_WAIT_S:
             topic.quiet_answers = 0
-        longest_s = max(self._stale_after_s, MOST_QUIET_WAIT_S)
-        wait_s = min(longest_s, self._stale_after_s * 2.0**topic.quiet_answers)
+        longest_s = max(self.stale_after_s, MOST_QUIET_WAIT_S)
+        wait_s = min(longest_s, self.stale_after_s * 2.0**topic.quiet_answers)
         return now_s - topic.asked_s > wait_s and _quiet_s(stream, now_ns) > wait_s
 
 

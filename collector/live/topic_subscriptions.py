@@ -12,7 +12,7 @@ from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions
 from collector.live.under_way import UnderWay
 from collector.network import Snapshots
-from collector.streams import BookStream, Router, Stream
+from collector.streams import BookStream, CandleStream, Router, Stream
 
 
 class TopicSubscriptions(Subscriptions):
@@ -71,6 +71,9 @@ class TopicSubscriptions(Subscriptions):
         for book in books:
             book.give_up_waiting(now_ns)
         self._wire.raise_failure()
+        for stream in self._streams.values():
+            if isinstance(stream, CandleStream) and stream.topic.name not in self._wire:
+                self._look_at_bars(stream, now_ns)
         for stream in self._to_leave:
             if isinstance(stream, BookStream):
                 self._book_requests.forget(stream)
@@ -100,6 +103,17 @@ class TopicSubscriptions(Subscriptions):
         await self._unsubscribe(stream.topic.name)
         self._router.drop(stream)
         self._to_leave.remove(stream)
+
+    def _look_at_bars(self, stream: CandleStream, now_ns: int) -> None:
+        """Doubt bars that tell nothing of the trades of their market, and subscribe them anew."""
+        patience_s = self._resyncs.stale_after_s + self._context.protocol.bars_within_s
+        if stream.stalls(now_ns, patience_s):
+            stream.lose("stale", "silent, though the market trades", alive_until_ns=None)
+            self._wire.start([stream.topic.name], self._subscribe_anew(stream))
+
+    async def _subscribe_anew(self, stream: CandleStream) -> None:
+        await self._unsubscribe(stream.topic.name)
+        await self._subscribe([stream.topic.name])  # if it is collected still
 
     async def _resubscribe(self, stream: BookStream, *, is_question: bool) -> None:
         """Leave a topic and subscribe it again: that brings a snapshot."""

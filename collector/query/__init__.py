@@ -7,12 +7,13 @@ from collector.face import face
 if TYPE_CHECKING:
     from collector.query.audit import run_audit
     from collector.query.chart import plot
-    from collector.query.covered import coverage, gaps, holes
+    from collector.query.covered import coverage, gaps, holes, union
     from collector.query.database import Database, extra, has_table, located, needed, reading
     from collector.query.identity import database_identity, nothing_yet, sessions, status
     from collector.query.instants import DAY_NS, Span, shown
     from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
     from collector.query.missing_streams import missing
+    from collector.query.overlaps import overlapping
     from collector.query.rows import (
         CATEGORIES,
         CHUNK_ROWS,

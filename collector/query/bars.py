@@ -36,7 +36,7 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
         interval = () if "interval" in stream.constants else ("interval",)
         if index == "received_at" or as_of_ns is not None:
             keys = Series(stream, ("received_at_ns", "segment_id"))
-            refuse(overlapping(connection, tables, keys, rows), stream.symbol, _HINT)
+            refuse(overlapping(connection, tables, keys, rows.table.holds, rows.span), stream.symbol, _HINT)
         series = Series(stream, ("received_at_ns", "segment_id", "id", *FLAGS, *interval, *NUMBERS))
         bars = joined(list(series.read(connection, receipt)), series.kinds)
     bars = picked(bars, _latest(bars))

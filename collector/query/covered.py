@@ -1,5 +1,6 @@
 """Read which intervals of a stream are covered, and where its holes are."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,17 @@ def holes(found: pd.DataFrame) -> pd.DataFrame:
             if last is None or row.alive_until_ns >= last.alive_until_ns:
                 last = row
     return pd.DataFrame(between).astype({"from_ns": "int64", "until_ns": "int64"})
+
+
+def union(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join spans that overlap or touch: what two segments cover is covered once."""
+    joined: list[tuple[int, int]] = []
+    for start, until in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(until, joined[-1][1])
+        else:
+            joined.append((start, until))
+    return joined
 
 
 def segments(connection: sa.Connection, tables: Tables, selection: Selection) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def iterate(request: Request) -> Iterator[Frame]:
 def _unmixed(connection: sa.Connection, tables: Tables, request: Request) -> Iterator[tuple[Request, Series]]:
     """Yield what to read one after the other; raise where a clock was set back, unless that may be split."""
     series = _series(connection, tables, request)
-    pairs = overlapping(connection, tables, series, request.rows)
+    pairs = overlapping(connection, tables, series, request.rows.table.holds, request.rows.span)
     if not pairs:
         yield request, series
     elif request.on_gap != "split":

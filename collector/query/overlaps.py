@@ -4,7 +4,7 @@ They do where a clock was set back: what was received later bears earlier stamps
 stamps the rows of both stand mixed.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -14,7 +14,6 @@ from collector.database import Tables
 from collector.errors import QueryError
 from collector.events import Channel
 from collector.query.instants import Span, shown
-from collector.query.request import Lookup
 from collector.query.rows import Series, StoredStream
 
 SPLIT_HINT = 'on_gap="split" takes them apart, or choose a span without both'
@@ -32,13 +31,17 @@ class Stretch:
 
 
 def overlapping(
-    connection: sa.Connection, tables: Tables, series: Series, asked: Lookup
+    connection: sa.Connection, tables: Tables, series: Series, holds: Callable[[Channel], bool], span: Span
 ) -> list[tuple[Stretch, Stretch]]:
-    """Return the pairs of segments that overlap within the span and have rows in the series."""
-    found = _pairs(_stretches(connection, tables, series.stream, asked), asked.span)
+    """Return the pairs of segments that overlap within the span and have rows in the series.
+
+    `holds` says of a channel whether its rows may be in it.
+    """
+    stretches = _stretches(connection, tables, series.stream, span)
+    found = _pairs((one for one in stretches if holds(Channel.of(one.chain[0]))), span)
     own = {one: _source(connection, series, one) for one in dict.fromkeys(chain.from_iterable(found))}
     kept = [replace(one, chain=(*one.chain, source)) for one, source in own.items() if source is not None]
-    return _pairs(sorted(kept, key=lambda one: one.start_ns), asked.span)
+    return _pairs(sorted(kept, key=lambda one: one.start_ns), span)
 
 
 def refuse(pairs: Sequence[tuple[Stretch, Stretch]], symbol: str, hint: str = SPLIT_HINT) -> None:
@@ -72,21 +75,18 @@ def apart(
 
 
 def _stretches(
-    connection: sa.Connection, tables: Tables, stream: StoredStream, asked: Lookup
+    connection: sa.Connection, tables: Tables, stream: StoredStream, span: Span
 ) -> Iterator[Stretch]:
-    """Yield the segments of the channels that are meant, in the order of their beginning."""
+    """Yield the segments of a symbol, in the order of their beginning."""
     table = tables.coverage
     query = sa.select(table).where(table.c.exchange == stream.exchange, table.c.symbol == stream.symbol)
-    if asked.span.start_ns is not None:
-        query = query.where(table.c.alive_until_ns > asked.span.start_ns)
-    if asked.span.end_ns is not None:
-        query = query.where(table.c.start_ns < asked.span.end_ns)
+    if span.start_ns is not None:
+        query = query.where(table.c.alive_until_ns > span.start_ns)
+    if span.end_ns is not None:
+        query = query.where(table.c.start_ns < span.end_ns)
     for row in connection.execute(query.order_by(table.c.start_ns, table.c.segment_id)).mappings():
-        if asked.table.holds(Channel.of(row["channel"])):
-            is_open = row["end_cause"] is None
-            yield Stretch(
-                row["segment_id"], (row["channel"],), row["start_ns"], row["alive_until_ns"], is_open
-            )
+        is_open = row["end_cause"] is None
+        yield Stretch(row["segment_id"], (row["channel"],), row["start_ns"], row["alive_until_ns"], is_open)
 
 
 def _pairs(stretches: Iterable[Stretch], span: Span) -> list[tuple[Stretch, Stretch]]:

@@ -6,6 +6,7 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.streams.book_stream import WITNESS, BookStream
+    from collector.streams.candle_stream import CandleStream
     from collector.streams.maker import StreamMaker
     from collector.streams.paired_stream import PairedStream
     from collector.streams.router import Router, UnknownFrames

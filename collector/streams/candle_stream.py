@@ -20,6 +20,9 @@ from collector.streams.paired_stream import Held, PairedStream
 from collector.streams.plausible import candle_problem
 from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Topic
 
+EARLY_MS = 2_000  # a bar may come before the trade that it tells of, on another connection
+LEAST_TRADES = 3  # that no bar tells of, until the stream is suspicious: single ones may belong to no bar
+NS_A_MS, NS_A_S = 1_000_000, 1_000_000_000
 MOST_BARS = 4  # of which the stored state is remembered: a late correction is of the one before
 
 
@@ -43,6 +46,7 @@ class CandleStream(PairedStream):
         self._rule = rule
         self._last: CandleMessage | None = None  # the newest bar, as it was sent last
         self._states: dict[int, CandleMessage] = {}  # of the newest bars, what is stored
+        self._untold_ns: list[int] = []  # receipt of the first trades of which no bar told
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Settle the state of a bar: one row, or one count."""
@@ -51,6 +55,7 @@ class CandleStream(PairedStream):
             return self._reject(received, RETIRED if self._retired else UNSYNCED)
         if not isinstance(message, CandleMessage):
             return self._reject(received, "malformed", "a message that is no bar")
+        self._untold_ns.clear()
         problem = candle_problem(message, received_at_ns, self._rule.most_off_s * 1e3)
         if problem is not None:
             return self._reject_implausible(received, received_at_ns, problem)
@@ -75,6 +80,24 @@ class CandleStream(PairedStream):
         if last is not None and message.open_ms > last.open_ms and not last.confirmed:
             self._confirm(last, received_at_ns, liveness)
         return CONTINUED
+
+    def traded(self, received_at_ns: int, exchange_ms: int) -> None:
+        """Take note of a trade that a bar must tell as well."""
+        told_ms = self._exchange_ms
+        if told_ms is None:  # by our clock, then
+            told_ms, exchange_ms = (at_ns // NS_A_MS for at_ns in (self.last_update_at_ns, received_at_ns))
+        if len(self._untold_ns) < LEAST_TRADES and exchange_ms > told_ms + EARLY_MS:
+            self._untold_ns.append(received_at_ns)
+
+    def stalls(self, now_ns: int, patience_s: float) -> bool:
+        """Return whether the stream, covered as it is, has told nothing of trades for so long."""
+        is_suspicious = self.verified and len(self._untold_ns) == LEAST_TRADES
+        return is_suspicious and now_ns - self._untold_ns[-1] > patience_s * NS_A_S
+
+    def end_at_step(self, step_ns: int, heard_ns: int, detail: str) -> bool:
+        """End the segment on the clock of before, by which trades were received as well."""
+        self._untold_ns.clear()
+        return super().end_at_step(step_ns, heard_ns, detail)
 
     def _is_over(self, bar: CandleMessage) -> bool:
         """Return whether this is an earlier state of a bar that was confirmed, or of one before."""
@@ -137,6 +160,7 @@ class CandleStream(PairedStream):
     def forget(self) -> None:
         """Forget the last bar: how it ended was not seen."""
         self._last = None
+        self._untold_ns.clear()
 
     def _confirm(self, bar: CandleMessage, received_at_ns: int, liveness: Liveness) -> None:
         """Store a bar as confirmed because a later one began: an event that no frame holds."""

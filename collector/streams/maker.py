@@ -50,7 +50,9 @@ class StreamMaker:
             return stream_of_trades
         if family == OHLCV:
             candles = CandleRule(protocol.confirms_bars, self._most_off_s)
-            return CandleStream(key, topic, self._outlet, candles, standby=standby)
+            bars = CandleStream(key, topic, self._outlet, candles, standby=standby)
+            self._witness(key.symbol).watch_bars(bars)
+            return bars
         depth = Channel.of(channel).depth
         rule = protocol.rule(kind, channel, market)
         book: VerifiedBook

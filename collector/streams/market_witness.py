@@ -1,13 +1,14 @@
-"""Compare the books of one market with its best prices and its trades."""
+"""Compare the books of one market with its best prices and its trades, and its bars with these."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isnan
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from collector.book import WITNESS, Did
 from collector.events import BBO, Delta, Snapshot
 from collector.streams.book_stream import BookStream
+from collector.streams.candle_stream import CandleStream
 from collector.streams.comparisons import Comparison, LastNotBeyond, SameNumber, Touches, TradesAtTheTouch
 
 # What the channels of a market share: the numbers of updates, or one that goes across them.
@@ -35,6 +36,7 @@ class MarketWitness:
         self._make = None if numbers is None else KINDS[numbers]
         self._most_in_a_row = MOST_IN_A_ROW.get(numbers or "", 1)
         self._books: WeakKeyDictionary[BookStream, _Watched] = WeakKeyDictionary()
+        self._bars: WeakSet[CandleStream] = WeakSet()
         # Whether best prices and trades come in: before that, nothing is kept for them.
         self._has_best_prices = self._has_trades = False
 
@@ -44,6 +46,10 @@ class MarketWitness:
         stream.is_watched = stream.key.channel == BBO or self._has_best_prices or self._has_trades
         if stream.key.channel != BBO:
             self._books[stream] = _Watched(None if self._make is None else self._make())
+
+    def watch_bars(self, stream: CandleStream) -> None:
+        """Tell a stream of bars of each trade."""
+        self._bars.add(stream)
 
     def leave(self, stream: BookStream) -> None:
         """Compare a stream no more: it is not fed any longer."""
@@ -75,8 +81,10 @@ class MarketWitness:
             if watched.touches is not None and number is not None:
                 self._compared(book, watched, watched.touches.of_best_prices(number, touch), received_at_ns)
 
-    def traded(self, received_at_ns: int, price: float) -> None:
-        """Take a trade at the market."""
+    def traded(self, received_at_ns: int, price: float, exchange_ms: int) -> None:
+        """Take a trade at the market, which its bars must tell as well."""
+        for bars in list(self._bars):
+            bars.traded(received_at_ns, exchange_ms)
         if not self._has_trades:
             self._has_trades = True
             self._watch_all()

@@ -22,9 +22,9 @@ from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Topic
 
 
 class TradeWitness(Protocol):
-    """Compares trades with the books of their market."""
+    """Compares trades with the books and bars of their market."""
 
-    def traded(self, received_at_ns: int, price: float) -> None:
+    def traded(self, received_at_ns: int, price: float, exchange_ms: int) -> None:
         """Take a trade."""
 
 
@@ -76,7 +76,7 @@ class TradeStream(PairedStream):
         if self._segment_id is None:  # not stored: another connection may bring it when there is room
             self._seen.take_back(message.trade_id, message.number)
         if self.witness is not None and message.marked is None and not message.past:
-            self.witness.traded(received_at_ns, message.price)
+            self.witness.traded(received_at_ns, message.price, message.exchange_ms)
         if self._events.wanted(Trade):
             self._events.publish(_event(self.key, message, received_at_ns, self.topic.contract))
         return CONTINUED

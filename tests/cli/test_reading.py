@@ -4,6 +4,7 @@ import json
 import signal
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,32 @@ def test_days_are_cut_at_midnight_utc() -> None:
         ("1970-01-10", 5.0, 1),
         ("1970-01-11", 7.0, 1),
     ]
+
+
+def test_what_two_segments_cover_is_covered_once(sound: Path, tmp_path: Path, run: Run) -> None:
+    """A clock was set back: the second half of the time is covered by two, a part of it by three."""
+    database = tmp_path / "live.db"
+    database.write_bytes(sound.read_bytes())
+    begin, end = 10 * DAY - 10 * S, 10 * DAY + 10 * S
+    with closing(sqlite3.connect(database)) as connection, connection:
+        names = [row[1] for row in connection.execute("PRAGMA table_info(collector_coverage)")]
+        others = ", ".join(name for name in names if name not in ("segment_id", "start_ns", "alive_until_ns"))
+        spans = (
+            (begin, end - 12 * S),
+            (begin + 5 * S, end - 11 * S),
+            (begin + 6 * S, end),
+            (end + 20 * S, end + 30 * S),
+        )
+        for start, until in spans:
+            connection.execute(
+                f"INSERT INTO collector_coverage (segment_id, start_ns, alive_until_ns, {others}) "
+                f"SELECT max(segment_id) + 1, {start}, {until}, {others} FROM collector_coverage"
+            )
+        connection.execute(f"DELETE FROM collector_coverage WHERE start_ns > {end + 20 * S}")
+    shown = run("coverage", "--db", str(database)).stdout
+    assert " 60.000%" in shown
+    days_of = json.loads(run("coverage", "--db", str(database), "--by-day", "--json").stdout)
+    assert [(one["covered_s"], one["segments"]) for one in days_of] == [(10.0, 3), (20.0, 2)]
 
 
 def test_tail_shows_the_last_rows_and_those_that_come(sound: Path, tmp_path: Path, run: Run) -> None:

@@ -139,7 +139,7 @@ def check_order(data: Any) -> None:
     assert (data["exch_ts"] <= data["local_ts"]).all()
 
 
-def move(url: str, folder: Path, now_ns: int) -> None:
+def move(url: str, folder: Path, now_ns: int, *, files: int = 6) -> None:
     """Move the days that are older than one."""
     engine = make_engine(database_url(url), synchronous="OFF")
     now = datetime.fromtimestamp(now_ns / 1e9, UTC)
@@ -149,4 +149,17 @@ def move(url: str, folder: Path, now_ns: int) -> None:
                 one(connection)
     finally:
         engine.dispose()
-    assert len(list(folder.rglob("*.parquet"))) == 6
+    assert len(list(folder.rglob("*.parquet"))) == files
+
+
+def cover(url: str, spans: dict[int, tuple[str, int, int]], session: str = "s") -> None:
+    """Store segments: the channel of each, and from when to when it was alive."""
+    count = len(spans)
+    alike = {"session_id": session, "exchange": "bybit", "symbol": SYMBOL, "verification": "sequence"}
+    columns: dict[str, list[Any]] = {name: [value] * count for name, value in alike.items()}
+    columns |= {name: [0] * count for name in ("rows", "witnessed", "disagreed")}
+    columns |= {"segment_id": list(spans), "channel": [channel for channel, _, _ in spans.values()]}
+    columns |= {"start_ns": [start for _, start, _ in spans.values()], "end_cause": ["clock_step"] * count}
+    untils = [until for _, _, until in spans.values()]
+    columns |= {"end_ns": untils, "alive_until_ns": untils}
+    insert(url, "coverage", columns)

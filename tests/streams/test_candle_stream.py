@@ -162,3 +162,52 @@ def test_a_bar_that_comes_after_the_end_is_told_from_one_that_was_not_asked_for(
     one.retire(rig.now_ns)
     rig.take(one, bar(close=100.6))
     assert rig.swap().counts[0].rejected == {"unsynced": 1, "unsubscribed": 1}
+
+
+@pytest.mark.parametrize("tells_times", [True, False])
+def test_bars_that_tell_nothing_of_trades_stall(*, tells_times: bool) -> None:
+    rig = OutletRig()
+    one = stream(rig)
+    one.subscribed(rig.now_ns, rig.liveness)
+    present = bar() if tells_times else msgspec.structs.replace(bar(), exchange_ms=None)
+    rig.take(one, present)
+    trade_ms = OPEN_MS + 1 + 2_001
+    rig.pass_time(2.001)
+    for _ in range(2):
+        one.traded(rig.now_ns, trade_ms)
+    assert not one.stalls(rig.now_ns + 60 * 10**9, 15.0)  # one or two may belong to no bar
+    one.traded(rig.now_ns, trade_ms)
+    assert not one.stalls(rig.now_ns + 15 * 10**9, 15.0)
+    assert one.stalls(rig.now_ns + 15 * 10**9 + 1, 15.0)
+    rig.take(one, present)
+    assert not one.stalls(rig.now_ns + 60 * 10**9, 15.0)
+
+
+def test_trades_of_which_a_bar_told_before_they_came_are_told() -> None:
+    rig = OutletRig()
+    one = stream(rig)
+    one.subscribed(rig.now_ns, rig.liveness)
+    rig.take(one, bar())
+    rig.pass_time(20.0)
+    for trade_ms in (OPEN_MS, OPEN_MS + 1, OPEN_MS + 2_001):
+        one.traded(rig.now_ns, trade_ms)
+    assert not one.stalls(rig.now_ns + 60 * 10**9, 15.0)
+
+
+@pytest.mark.parametrize("end", ["lost", "stepped"])
+def test_trades_of_before_say_nothing_of_what_begins_anew(end: str) -> None:
+    rig = OutletRig()
+    one = stream(rig)
+    one.subscribed(rig.now_ns, rig.liveness)
+    rig.take(one, bar())
+    for _ in range(3):
+        one.traded(rig.now_ns, OPEN_MS + 5_000)
+    if end == "lost":
+        one.lose("disconnect", "", None)
+        assert not one.stalls(rig.now_ns + 60 * 10**9, 15.0)
+        one.subscribed(rig.now_ns, rig.liveness)
+    else:
+        one.end_at_step(-(10**12), rig.now_ns, "-1000.000 s")
+        one.begin_after_step(rig.now_ns - 10**12)
+    assert one.verified
+    assert not one.stalls(rig.now_ns + 60 * 10**9, 15.0)

@@ -113,7 +113,7 @@ def test_books_that_were_replaced_are_compared_no_more() -> None:
             new.follow(old, live)
             new.take(Snapshot(TOPIC, number - 1, 1, [(100.0, 1.0)], [(101.0, 1.0)]), number, live)
             new.take(Delta(TOPIC, number, 1, [(100.0, float(number))], []), number, live)
-            witness.traded(number, 100.0)
+            witness.traded(number, 100.0, number)
             assert new.in_step()
             old.lose("stop", "", number)
             old.leave()

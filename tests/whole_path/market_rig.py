@@ -178,6 +178,11 @@ class MarketRig:
         of_stream = [one for one in self.rig.changes if (one.symbol, one.channel) == (symbol, channel)]
         return [one.cause for one in of_stream if not one.verified]
 
+    def is_covered(self, symbol: str, channel: str) -> bool:
+        """Return whether a stream is covered now."""
+        of_stream = [one for one in self.rig.changes if (one.symbol, one.channel) == (symbol, channel)]
+        return bool(of_stream) and of_stream[-1].verified
+
     def causes(self, symbol: str, channel: str = "trade") -> list[str | None]:
         return [one["end_cause"] for one in self.segments(symbol, channel)]
 

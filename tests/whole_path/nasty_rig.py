@@ -173,6 +173,7 @@ class NastyRun:
         self.patience_s = {
             name: max(stale_s, exchange_of(name).quiet_after_s or 0.0) + answer_s + BUSY_S for name in symbols
         }
+        self.bar_patience_s = {name: stale_s + exchange_of(name).bars_within_s + BUSY_S for name in symbols}
         self.collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
         self.halts: list[PotentialHalt] = []
         self.covered: dict[Stream, bool] = {}
@@ -206,7 +207,12 @@ class NastyRun:
         truth = read_truth(log.lines(), _trade_key)
         missing = [stream for stream in missing if banned_until_ns(truth, stream[0], stopped_ns) < stopped_ns]
         found = reckon(
-            truth, read_stored(self.database), self.wanted, patience_s=self.patience_s, recovery_s=recovery_s
+            truth,
+            read_stored(self.database),
+            self.wanted,
+            patience_s=self.patience_s,
+            recovery_s=recovery_s,
+            bar_patience_s=self.bar_patience_s,
         )
         found.asked_again = self.asked_again.found
         outcome = Outcome(

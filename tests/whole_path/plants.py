@@ -167,6 +167,10 @@ def _best_prices_go_on_over_a_stall(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(stream, "sees_what_is_lost", property(lambda _self: True))
 
 
+def _bars_may_stand_still(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_attribute("collector.streams.candle_stream", "CandleStream"), "stalls", lambda *_: False)
+
+
 def _quiet_is_called_stale(patch: pytest.MonkeyPatch) -> None:
     subscriptions = _attribute("collector.live.topic_subscriptions", "TopicSubscriptions")
     go_on = subscriptions.go_on
@@ -310,6 +314,14 @@ PLANTS = [
         "losses",
         " bbo ",
         _stalled("bybit", "bbo", 2.0, 11.0),
+    ),
+    Plant(
+        "bars may stand still",
+        _bars_may_stand_still,
+        "losses",
+        "kraken BTC/USD ohlcv.1m",
+        _stalled("kraken", "ohlcv.1m", 0.5, 13.5),
+        fault_every_s=10.0,
     ),
     Plant(
         "quiet is called stale",

@@ -24,6 +24,8 @@ SHORTEST_LOSS_NS = 1_000_000
 UNPROVABLE_BY_CHECKSUM = 2
 ON_THE_EXCHANGES_SIDE = {"stalled", "stalled snapshot", "dropped"}
 ONE_EVENT_NS = 1_000_000_000
+# A bar that is withheld shows by the trades that come meanwhile; one may be told of before, or be in no bar.
+TRADES_OF_A_STALL, EARLY_NS = 3, 2_000_000_000
 BY_REST = {"binance"}
 
 
@@ -111,10 +113,12 @@ def reckon(
     *,
     patience_s: Mapping[str, float],
     recovery_s: float,
+    bar_patience_s: Mapping[str, float] | None = None,
 ) -> Reckoning:
     """Compare.
 
-    `patience_s`: after how long a silent stream is asked about and found stale, of each exchange.
+    `patience_s`: after how long a silent stream is asked about and found stale, of each exchange;
+    `bar_patience_s`: for how long its bars may tell nothing of trades.
     `recovery_s`: how long a stream may take to come back once nothing stands in its way.
     """
     markets = {stream[:2] for stream in wanted}
@@ -134,6 +138,9 @@ def reckon(
         found.rows += len(stored.rows.get(stream, []))
         if told is not None:
             _reckon_rows(found, stream, told, stored, segments, patience_s[stream[0]])
+            trades = truth.told(*stream[:2], "trade") if (*stream[:2], "trade") in wanted else None
+            if bar_patience_s is not None and trades is not None:
+                _reckon_stalls(found, stream, told, trades, segments, bar_patience_s[stream[0]])
         for hole in holes_of(stream, segments, truth.last_ns):
             found.holes.append(hole)
             if is_false(hole, truth, told, recovery_s):
@@ -174,6 +181,26 @@ def _reckon_rows(
         ]
         for run in _runs(missing):
             _judge(found, stream, told, segment, run, patience_s)
+
+
+def _reckon_stalls(
+    found: Reckoning,
+    stream: Stream,
+    told: Told,
+    trades: Told,
+    segments: Sequence[Segment],
+    patience_s: float,
+) -> None:
+    """Find covered time in which bars were withheld, for longer than it takes to see that by the trades."""
+    traded_ns = [update.delivered[0][1] for update in trades.updates if update.delivered]
+    for begins_ns, *ends_ns in told.stalls_ns:
+        for segment in segments:
+            since_ns = max(begins_ns, segment.start_ns) + EARLY_NS
+            ends = min([segment.alive_until_ns, *ends_ns])
+            seen_ns = [at_ns for at_ns in traded_ns if since_ns <= at_ns < ends][:TRADES_OF_A_STALL]
+            if len(seen_ns) == TRADES_OF_A_STALL and ends - seen_ns[-1] > patience_s * 1e9:
+                update = Update((0, 0), 0, begins_ns, missed={"stalled"})
+                found.losses.append(Loss(stream, segment, update, ends - begins_ns, "bars withheld"))
 
 
 def _placed(told: Told, rows: Sequence[Row]) -> Iterator[tuple[Row, int | None]]:

@@ -43,6 +43,7 @@ class Told:
         self.updates: list[Update] = []  # in the order of making, once `settle` was called
         self.connections: set[int] = set()
         self.line_times_ns: list[int] = []
+        self.stalls_ns: list[list[int]] = []  # of bars: from the first that is withheld to the next sent
         self.by_key: dict[Key, list[int]] = {}
         self._found: dict[tuple[int, int], Update] = {}
         self._epoch = 0
@@ -84,6 +85,14 @@ class Told:
             update.delivered.append((line.connection, line.at_ns))
         else:
             update.missed.add("closed")
+
+    def note_bar(self, line: Logged) -> None:
+        """Note whether bars are withheld, and since when."""
+        is_stalled = bool(self.stalls_ns) and len(self.stalls_ns[-1]) == 1
+        if line.event != "withheld" and line.delivered and is_stalled:
+            self.stalls_ns[-1].append(line.at_ns)
+        elif line.event == "withheld" and line.detail == "stalled" and not is_stalled:
+            self.stalls_ns.append([line.at_ns])
 
     def settle(self) -> None:
         """Put the updates in order."""
@@ -155,6 +164,8 @@ def _add(told: Told, line: Logged, trade_key: TradeKey) -> None:
             told.begins(line.connection)
     if line.event in MARKET_EVENTS:
         told.line_times_ns.append(line.at_ns)
+        if line.channel and line.channel.startswith("ohlcv."):
+            told.note_bar(line)
         for number, key in _numbers(line, trade_key):
             told.note(line, number, key)
 

@@ -1,22 +1,26 @@
-"""The wall clock is stepped while books are collected: no event is lost, and no segment spans the step."""
+"""The wall clock is stepped while books are collected, or between two runs: nothing is lost or mixed."""
 
 import functools
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from collector import load_features
+from collector import gaps, load_features
 from collector.clock import Clock
+from collector.errors import QueryError
 from collector.events.notices import ClockStep
 from collector.live import thread
 from collector.query.audit import run_audit
+from collector.writer.sources import BufferSource
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rig import Market, on_markets, running, wait_until
+from rig import Market, on_markets, running, stop_and_check, wait_until
 
-HALF_AN_HOUR_NS = 1800 * 10**9
+HALF_AN_HOUR_NS, MINUTE_NS = 1800 * 10**9, 60 * 10**9
 
 
 @on_markets("binance linear", "kraken spot")
@@ -45,3 +49,43 @@ def test_books_go_on_over_a_step_back(
         assert len(notes) == 1
         assert "its clock was set back by 1800." in notes[0]
         assert load_features(rig.database, market.symbols[0], on_gap="split")
+
+
+def test_a_step_back_between_two_runs_is_like_one_within(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, right_ns = tmp_path / "live.db", time.time_ns
+    ahead_ns = [0]
+
+    def wall_ns() -> int:
+        return right_ns() + ahead_ns[0]
+
+    monkeypatch.setattr(time, "time_ns", wall_ns)
+    monkeypatch.setattr(thread, "Clock", functools.partial(Clock, wall_ns))
+    monkeypatch.setitem(BufferSource.__init__.__kwdefaults__, "now_ns", wall_ns)
+    ahead_ns[0] = HALF_AN_HOUR_NS
+    with running(path) as rig:
+        stop_and_check(rig)
+    symbol = rig.symbols[0]
+    (first,) = rig.segments(symbol)
+    with closing(sqlite3.connect(path)) as connection, connection:  # the market was quiet for a minute more
+        connection.execute(f"UPDATE collector_coverage SET alive_until_ns = alive_until_ns + {MINUTE_NS}")
+        connection.execute(f"UPDATE collector_sessions SET ended_ns = ended_ns + {MINUTE_NS}")
+    for now_ns in (first["end_ns"] + 1, right_ns()):
+        ahead_ns[0] = now_ns - right_ns()
+        with running(path) as rig:
+            stop_and_check(rig)  # with what `verify` says of it
+    last, first, second = rig.segments(symbol)
+    assert last["alive_until_ns"] < first["start_ns"] < second["start_ns"] < first["alive_until_ns"]
+    notes = [one.text for one in run_audit(path).notes]
+    assert len(notes) == 1
+    assert "overlap in time, for the clock was set back" in notes[0]
+    with pytest.raises(QueryError, match="the clock was set back"):
+        load_features(path, symbol)
+    parts = load_features(path, symbol, on_gap="split")
+    of_segment = {part["segment"].iloc[0]: len(part) for part in parts}
+    assert of_segment == {one["segment_id"]: one["rows"] for one in (last, first, second)}
+    hole = gaps(path, symbol).to_dict(orient="records")
+    assert [(one["from_ns"], one["until_ns"]) for one in hole] == [
+        (last["alive_until_ns"], first["start_ns"])
+    ]

@@ -2,17 +2,23 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from collector.events import Snapshot
 from collector.exchanges.registry import EXCHANGES
 from collector.live import resync
 from collector.live.resync import Resyncs, longest_stall_s
+from collector.live.topic_subscriptions import TopicSubscriptions
+from collector.network import Snapshots
 from collector.simulator import Simulator
+from collector.streams import BookStream
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import BTC, DEADLINE_S, ETH, Market, Rig, wait_until
@@ -143,3 +149,52 @@ def test_a_stream_that_stalls_is_found_within_the_time_that_is_documented(
     (first, *_) = rig.segments(stalled)
     assert (first["end_cause"], first["alive_until_ns"]) == ("stale", first["end_ns"])
     assert [one["end_cause"] for one in rig.segments(other)] == ["stop"]
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the looks at REST and the new subscriptions, by market."""
+    counts: Counter[str] = Counter()
+    ask, resubscribe = Snapshots.ask, TopicSubscriptions._resubscribe
+
+    async def asked(snapshots: Snapshots, market_id: str, *others: Any) -> Snapshot:
+        counts[f"looks at {market_id}"] += 1
+        return await ask(snapshots, market_id, *others)
+
+    async def subscribed(subscriptions: TopicSubscriptions, stream: BookStream, *, is_question: bool) -> None:
+        counts[f"subscribes {stream.topic.market_id}"] += 1
+        await resubscribe(subscriptions, stream, is_question=is_question)
+
+    monkeypatch.setattr(Snapshots, "ask", asked)
+    monkeypatch.setattr(TopicSubscriptions, "_resubscribe", subscribed)
+    monkeypatch.setattr(resync, "PATIENCE_S", PATIENCE_S)
+    return counts
+
+
+@pytest.mark.parametrize("market", [Market("binance", SPOT, "bbo")], ids=name_of)
+def test_best_prices_after_a_reconnect_begin_with_the_next_change(
+    tmp_path: Path, done: Counter[str], market: Market
+) -> None:
+    """A quiet market is not subscribed again and again; one that moves, without a word of it, is."""
+    moving, quiet = market.symbols
+    with running(tmp_path, market, updates_per_s=20.0) as rig:
+        rig.simulator.pause()
+        rig.wait_for_all()
+        done.clear()
+        rig.simulator.faults.reset("binance")
+        wait_until(lambda: done["looks at BTCUSDT"] >= 3 or done["subscribes BTCUSDT"], "something is done")
+        wait_until(lambda: done["looks at ETHUSDT"] >= 3 or done["subscribes ETHUSDT"], "something is done")
+        assert done["subscribes BTCUSDT"] == done["subscribes ETHUSDT"] == 0
+        rig.simulator.faults.stall("binance", moving, "bbo")
+        rig.simulator.resume()
+        wait_until(lambda: rig.snapshots(quiet) >= 2, "the first change")
+        wait_until(lambda: done["subscribes BTCUSDT"], "the one that stalls is subscribed anew")
+        assert rig.snapshots(moving) == 1
+        rig.simulator.faults.unstall("binance", moving, "bbo")
+        wait_until(lambda: rig.snapshots(moving) >= 2, "seen again")
+    for symbol in market.symbols:
+        before, after = rig.segments(symbol)
+        assert (before["end_cause"], after["end_cause"]) == ("disconnect", "stop")
+        assert after["start_ns"] == min(
+            row["received_at_ns"] for row in rig.rows(symbol) if row["segment_id"] == after["segment_id"]
+        )

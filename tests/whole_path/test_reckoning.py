@@ -20,6 +20,7 @@ BOOK = ("bybit", "BTC/USDT", "book.50")
 KRAKEN_BOOK = ("kraken", "BTC/USD", "book.10")
 TRADES = ("bybit", "BTC/USDT", "trade")
 BEST = ("bybit", "BTC/USDT", "bbo")
+BARS = ("bybit", "BTC/USDT", "ohlcv.1m")
 S = 1_000_000_000
 PATIENCE_S = dict.fromkeys(("bybit", "binance", "kraken", "okx"), 5.0)
 FORBIDDEN = ("collector.streams", "collector.book", "collector.query", "collector.live")
@@ -355,3 +356,45 @@ def test_nothing_of_what_it_judges_has_a_part_in_it(name: str) -> None:
     ours = {one for one in imported if one.partition(".")[0] == "collector"}
     assert not {one for one in ours if one.startswith(FORBIDDEN)}
     assert all(one.startswith("collector.simulator") for one in ours)
+
+
+def of_bars(stall: Sequence[Logged], traded_s: Sequence[float], *segments: Segment) -> Reckoning:
+    """Reckon a stream of bars beside trades that are stored whole."""
+    bars = [sent(second, 60_000, BARS, event="bar") for second in (10, 11)]
+    trades = [sent(second, 100 + place, TRADES, event="trade") for place, second in enumerate(traded_s)]
+    log = sorted([*bars, *stall, *trades], key=lambda line: line.at_ns)
+    stored = Stored(
+        rows={
+            TRADES: [Row(str(100 + place), int(at * S), 9) for place, at in enumerate(traded_s)],
+            BARS: [Row(60_000, 11 * S, 1)],
+        },
+        segments={TRADES: [covered(10, 40, 40, number=9)], BARS: list(segments)},
+    )
+    truth = read_truth(log, lambda _exchange, _symbol, number: str(number))
+    wanted = [TRADES, BARS]
+    return reckon(truth, stored, wanted, patience_s=PATIENCE_S, recovery_s=20.0, bar_patience_s=PATIENCE_S)
+
+
+WITHHELD = [withheld(second, 60_000, "stalled", BARS) for second in (12, 13, 20)]
+
+
+def test_bars_that_are_withheld_while_the_market_trades_are_found() -> None:
+    found = of_bars(WITHHELD, [14.5, 15, 16, 20], covered(10, 11, 30))
+    (loss,) = found.losses
+    assert (loss.stream, loss.lost_ns, loss.where) == (BARS, 18 * S, "bars withheld")
+    assert found.lost_s == 18.0
+
+
+@pytest.mark.parametrize(
+    ("stall", "traded_s", "alive_s"),
+    [
+        (WITHHELD, [14.5, 15, 16], 21),  # within the time that it takes
+        (WITHHELD, [12, 13, 14.5, 15], 30),  # trades of which a bar may have told before, and too few others
+        ([*WITHHELD, sent(20.5, 60_000, BARS, event="bar")], [14.5, 15, 16], 30),  # it goes on
+        ([withheld(12, 60_000, "unheard", BARS)], [14.5, 15, 16], 30),
+    ],
+)
+def test_bars_whose_end_nobody_can_know_yet_are_no_loss(
+    stall: Sequence[Logged], traded_s: Sequence[float], alive_s: float
+) -> None:
+    assert of_bars(stall, traded_s, covered(10, 11, alive_s)).losses == []

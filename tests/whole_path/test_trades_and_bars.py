@@ -12,6 +12,7 @@ import pytest
 from collector import load_ohlcv
 from collector.events import market as told
 from collector.exchanges.registry import EXCHANGES
+from collector.query.audit import run_audit
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -72,6 +73,27 @@ def test_a_lost_connection_is_a_hole_and_nothing_is_doubled(tmp_path: Path, mark
         for symbol in rig.symbols:
             assert rig.causes(symbol) == ["disconnect", "stop"]
             assert rig.causes(symbol, "ohlcv.1m") == ["disconnect", "stop"]
+
+
+@on_markets("kraken spot", "okx spot")
+def test_bars_that_stop_while_their_market_trades_are_subscribed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, market: Market
+) -> None:
+    quick = dataclasses.replace(EXCHANGES[market.exchange], bars_within_s=0.2, quiet_after_s=None)
+    monkeypatch.setitem(EXCHANGES, market.exchange, quick)
+    with collecting(tmp_path / "live.db", market, stream__stale_after_s=0.3) as rig:
+        stalled, untouched = rig.symbols
+        rig.simulator.faults.stall(market.exchange, stalled, "ohlcv.1m")
+        wait_until(lambda: rig.causes_so_far(stalled, "ohlcv.1m"), "found stale")
+        rig.simulator.faults.unstall(market.exchange, stalled, "ohlcv.1m")
+        rig.wait_for_trades()
+        wait_until(lambda: rig.is_covered(stalled, "ohlcv.1m"), "seen again")
+        assert rig.collector.stop().good  # not all that was made of the bars was sent
+        assert run_audit(rig.rig.database).passed
+        assert set(rig.causes(stalled, "ohlcv.1m")) == {"stale", "stop"}
+        assert rig.causes(untouched, "ohlcv.1m") == rig.causes(stalled) == ["stop"]
+        first = rig.segments(stalled, "ohlcv.1m")[0]
+        assert first["alive_until_ns"] == first["end_ns"]
 
 
 @on_markets("binance linear", "kraken spot", among=NUMBERED)

@@ -1,6 +1,7 @@
 """Define the command `coverage`."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Annotated, Any
@@ -88,6 +89,8 @@ def _print_days(rows: Sequence[Row]) -> None:
 
 def _print_bars(rows: Sequence[Row]) -> None:
     """Draw a line for each stream over the time from the first to the last of them all."""
+    from collector.query import union  # noqa: PLC0415
+
     if not rows:
         print("nothing is covered yet")
         return
@@ -96,7 +99,7 @@ def _print_bars(rows: Sequence[Row]) -> None:
     widest = max(len(name) for name, _ in streams)
     cells = max(LEAST_BAR, width() - widest - 12)
     for name, group in streams:
-        spans = [(row["start_ns"], row["alive_until_ns"]) for row in group]
+        spans = union((row["start_ns"], row["alive_until_ns"]) for row in group)
         covered = sum(until - start for start, until in spans) / max(last - first, 1)
         print(f"{name:{widest}}  {bar(spans, first, last, cells)}  {covered:8.3%}")
     print(f"{'':{widest}}  {_from_to(first, last)}\n")
@@ -123,25 +126,29 @@ def _mark(share: float, marks: Sequence[str]) -> str:
 
 
 def days(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
-    """Add up each stream's segments by day, UTC."""
+    """Add up what each stream's segments cover by day, UTC."""
+    from collector.query import union  # noqa: PLC0415
+
     names = ("exchange", "symbol", "channel")
     for key, group in groupby(rows, key=lambda row: tuple(row[name] for name in names)):
-        found: dict[int, list[int]] = {}
-        for row in group:
-            start, until = int(row["start_ns"]), int(row["alive_until_ns"])
-            for day in range(start // DAY_NS, until // DAY_NS + 1):
-                covered = min(until, (day + 1) * DAY_NS) - max(start, day * DAY_NS)
-                sums = found.setdefault(day, [0, 0])
-                sums[0] += covered
-                sums[1] += 1
-        for day, (covered, segments) in sorted(found.items()):
+        spans = [(int(row["start_ns"]), int(row["alive_until_ns"])) for row in group]
+        covered_ns = Counter[int]()
+        for start, until in union(spans):
+            for day in _days_of(start, until):
+                covered_ns[day] += min(until, (day + 1) * DAY_NS) - max(start, day * DAY_NS)
+        segments = Counter(day for span in spans for day in _days_of(*span))
+        for day in sorted(segments):
             date = dt.date.fromordinal(dt.date(1970, 1, 1).toordinal() + day)
             yield {
                 "day": date.isoformat(),
                 **dict(zip(names, key, strict=True)),
-                "covered_s": covered / SECONDS_NS,
-                "segments": segments,
+                "covered_s": covered_ns[day] / SECONDS_NS,
+                "segments": segments[day],
             }
+
+
+def _days_of(start_ns: int, until_ns: int) -> range:
+    return range(start_ns // DAY_NS, until_ns // DAY_NS + 1)
 
 
 def _name(row: Row) -> str:

@@ -119,6 +119,7 @@ BYBIT = Exchange(
         bars=dict.fromkeys(KINDS, Past("public_get_v5_market_kline", 1000, 1.0, _PER_ADDRESS, paging="time")),
     ),
     shared_numbers="cross",
+    bars_within_s=60.0,  # documented: pushed every 1 to 60 s
     bars_open_at_last_close=True,  # as recorded: the first trade of a bar may be elsewhere
     same_channels=(("bbo", "book.1"),),
     market_types={"spot": "spot", "linear": "linear"},

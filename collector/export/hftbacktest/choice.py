@@ -28,6 +28,8 @@ class Choice:
     depth: Value
     kind: Value
     left_out: tuple[str, ...]
+    only: tuple[int, ...] | None = None  # of these segments
+    without: tuple[int, ...] = ()  # of none of these
 
     def stream(self, connection: sa.Connection, tables: Tables, day: Day) -> StoredStream:
         """Return the chosen rows of a day."""
@@ -40,9 +42,9 @@ class Choice:
             table.c.id <= day.last_id,
             *(table.c[name] == value for name, value in given.items()),
         )
-        return StoredStream(
-            table, day.symbol, day.exchange, where, given=given, parts=parts_of(connection, tables, day)
-        )
+        parts = parts_of(connection, tables, day)
+        stream = StoredStream(table, day.symbol, day.exchange, where, given=given, parts=parts)
+        return (stream if self.only is None else stream.of_segments(self.only)).without(self.without)
 
 
 def chosen(connection: sa.Connection, tables: Tables, sources: Sequence[Day]) -> Choice:

@@ -1,6 +1,6 @@
 """Make the events of one symbol's day from the stored rows, and write them to a file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +13,7 @@ from collector.database import Tables
 from collector.export.day_file import whole_file
 from collector.export.hftbacktest.book import Book, exchange_ns
 from collector.export.hftbacktest.choice import Choice, chosen
+from collector.export.hftbacktest.clocks import by_clock
 from collector.export.hftbacktest.layout import (
     BUY,
     KIND,
@@ -64,21 +65,24 @@ def joined_days(found: Sequence[Day]) -> dict[Day, tuple[Day, ...]]:
 
 
 def write_events(
-    connection: sa.Connection, tables: Tables, sources: Sequence[Day], path: Path
-) -> dict[str, Any]:
-    """Write the file of one day, and return the facts about it."""
-    data, facts = day_events(connection, tables, sources)
-    with whole_file(path) as unfinished:
-        write_npz(unfinished, data)
-    return facts.entry()
-
-
-def day_events(connection: sa.Connection, tables: Tables, sources: Sequence[Day]) -> tuple[Events, Facts]:
-    """Return the events in order, and the facts about them."""
+    connection: sa.Connection, tables: Tables, sources: Sequence[Day], path_of: Callable[[int], Path]
+) -> Iterator[dict[str, Any]]:
+    """Write the files of one day, one for each stretch of its clock, and yield the facts about each."""
     choice = chosen(connection, tables, sources)
     begin = midnight_ms(sources[0].date) * _MS_NS
     span = Span(begin, begin + DAY_NS)
     of_kind = {day.kind: day for day in sources}
+    for part, own in enumerate(by_clock(connection, tables, choice, of_kind, span)):
+        data, facts = _events(connection, tables, own, of_kind, span)
+        with whole_file(path_of(part)) as unfinished:
+            write_npz(unfinished, data)
+        yield facts.entry()
+
+
+def _events(
+    connection: sa.Connection, tables: Tables, choice: Choice, of_kind: Mapping[str, Day], span: Span
+) -> tuple[Events, Facts]:
+    """Return the events in order, and the facts about them."""
     traded, marked = _trades(connection, tables, choice, of_kind.get("trades"), span)
     book = Book(connection, tables, choice, of_kind, span)
     data = np.concatenate([traded, *book.events()])

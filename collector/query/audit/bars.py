@@ -1,5 +1,6 @@
 """Check the bars: each by itself, and against the trades where these are covered without a hole."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ MINUTE_MS = 60_000
 UNITS_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": 1440 * MINUTE_MS}
 MARGIN_NS = 2_000_000_000  # a trade of a bar's last moment is received a little later
 NS_A_MS = 1_000_000
+NOT_A_TRADE, FAR_OFF = "not_a_trade", "time_far_off"  # reasons of the identity
+Window = tuple[int, int]  # stamps, from and until
 KEY = ("exchange", "symbol", "interval", "open_time")
 COLUMNS = (
     *("id", "exchange", "symbol", "interval", "open_time", "open", "high", "low", "close", "volume"),
@@ -39,11 +42,12 @@ def findings(
     connection: sa.Connection, tables: Tables, segments: Segments, done: Callable[[int], None]
 ) -> Iterator[Finding]:
     """Yield the findings in the bars and in their corrections."""
-    trades = _Trades(connection, tables.trades, segments)
+    trades = _Trades(connection, tables, segments)
     bar_tables = _tables(connection, tables)
+    offs_ns = {number: one.off_ns for number, one in segments.by_id.items() if one.off_ns}
     for table in bar_tables:
         ledger = Ledger(table.name)
-        for chunk in chunks(connection, _query(table, bar_tables)):
+        for chunk in chunks(connection, _query(table, bar_tables, offs_ns)):
             _in_themselves(chunk, segments, ledger)
             for bar in _rows(chunk):
                 if table is not bar_tables[0] and not (bar["confirmed"] and bar["was_confirmed"]):
@@ -63,11 +67,16 @@ def _tables(connection: sa.Connection, tables: Tables) -> tuple[sa.Table, ...]:
     return (tables.ohlcv,)  # a database of an earlier version
 
 
-def _query(table: sa.Table, bar_tables: tuple[sa.Table, ...]) -> sa.Select[Any]:
-    """Select all rows, each with whether another row holds a later confirmation of its bar."""
+def _query(table: sa.Table, bar_tables: tuple[sa.Table, ...], offs_ns: Mapping[int, int]) -> sa.Select[Any]:
+    """Select all rows, each with whether another row holds a later confirmation of its bar.
+
+    `offs_ns`: what is to be added to the stamps of a segment, for its clock was stepped since.
+    """
     first, *others = (one.alias() for one in bar_tables)
+    own_place, own_ns = bar_tables.index(table), _at_ns(table, offs_ns)
     is_later = [
-        _is_later(table, one, bar_tables.index(table), place) for place, one in enumerate((first, *others))
+        _is_later(table, own_ns, other, _at_ns(other, offs_ns), own_place - place)
+        for place, other in enumerate((first, *others))
     ]
     was_confirmed = sa.exists().where(*_same_bar(table, first), first.c.confirmed == 1)
     return sa.select(
@@ -77,11 +86,23 @@ def _query(table: sa.Table, bar_tables: tuple[sa.Table, ...]) -> sa.Select[Any]:
     ).order_by(table.c.id)
 
 
+def _at_ns(table: NamedFromClause, offs_ns: Mapping[int, int]) -> sa.ColumnElement[int]:
+    """Return when a row was received by the clock that was right."""
+    received_ns = sa.func.coalesce(table.c.received_at_ns, 0)
+    if not offs_ns:
+        return received_ns
+    off_ns = {number: sa.literal(off, sa.BIGINT) for number, off in offs_ns.items()}
+    return received_ns + sa.case(off_ns, value=table.c.segment_id, else_=0)
+
+
 def _is_later(
-    table: sa.Table, other: NamedFromClause, place: int, place_of_other: int
+    table: sa.Table,
+    at_ns: sa.ColumnElement[int],
+    other: NamedFromClause,
+    other_ns: sa.ColumnElement[int],
+    places_before: int,
 ) -> sa.ColumnElement[bool]:
-    at_ns, other_ns = (sa.func.coalesce(one.c.received_at_ns, 0) for one in (table, other))
-    id_is_later = other.c.id > table.c.id if place == place_of_other else sa.literal(place < place_of_other)
+    id_is_later = other.c.id > table.c.id if not places_before else sa.literal(places_before < 0)
     is_later = sa.or_(other_ns > at_ns, sa.and_(other_ns == at_ns, id_is_later))
     return sa.exists().where(*_same_bar(table, other), is_later)
 
@@ -154,60 +175,88 @@ class Built:
             yield "whose volume is not the sum of the trades"
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A segment of trades: its time by the clock that was right, and how far from theirs its trades came."""
+
+    start_ns: int
+    until_ns: int
+    off_ns: int  # what was added to its stamps
+    early_ns: int
+    late_ns: int
+
+    @classmethod
+    def of(cls, segment: Segment) -> "_Span":
+        """Return that of a segment."""
+        start_ns, until_ns = (
+            segment.coverage[name] + segment.off_ns for name in ("start_ns", "alive_until_ns")
+        )
+        return cls(start_ns, until_ns, segment.off_ns, segment.held.early_ns, segment.held.late_ns)
+
+    def windows(self, first_ns: int, last_ns: int) -> list[Window]:
+        """Return the stamps among which to look for the trades of a time; none if it does not cover that.
+
+        The first of them will do for nearly all: few trades come later than they do as a rule.
+        """
+        first_ns, last_ns = first_ns - MARGIN_NS + self.early_ns, last_ns + MARGIN_NS
+        # Where trades were late, one of the last may have been under way when the segment ended.
+        if self.start_ns > first_ns or last_ns + self.late_ns > self.until_ns:
+            return []
+        ends_ns = dict.fromkeys((last_ns, last_ns + self.late_ns))
+        return [(first_ns - self.off_ns, end_ns - self.off_ns) for end_ns in ends_ns]
+
+
 class _Trades:
     """Builds bars of trades that are known to be complete."""
 
-    def __init__(self, connection: sa.Connection, table: sa.Table, segments: Segments) -> None:
+    def __init__(self, connection: sa.Connection, tables: Tables, segments: Segments) -> None:
         self._connection = connection
-        self._table = table
-        self._covered: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+        self._table = tables.trades
+        self._covered: dict[tuple[str, str], list[_Span]] = {}
+        far_off = {
+            (*_stream(one), one.coverage["session_id"])
+            for one in segments.by_id.values()
+            if one.coverage["end_cause"] == FAR_OFF
+        }
         for segment in segments.by_id.values():
-            if segment.channel.family == TRADE and _complete(segment):
-                coverage = segment.coverage
-                market = self._covered.setdefault((coverage["exchange"], coverage["symbol"]), [])
-                market.append((coverage["start_ns"], coverage["alive_until_ns"], segment.held.late_ns))
+            is_told = (*_stream(segment), segment.coverage["session_id"]) in far_off
+            # One without a trade does not show how far its clock was from the exchange's.
+            if segment.channel.family == TRADE and segment.held.rows and _complete(segment, is_told=is_told):
+                self._covered.setdefault(_stream(segment)[:2], []).append(_Span.of(segment))
 
     def against(self, bar: Mapping[str, Any]) -> list[str]:
         """Return how a bar differs from its trades: those stored, however late they were received."""
-        late_ns = self._late_ns(bar)
-        built = None if late_ns is None else self._built(bar, 0)
-        if built is None or not (told := list(built.against(bar))) or not late_ns:
-            return [] if built is None else told
-        # Another look, for trades may have come later than they do as a rule: the many sound bars need none.
-        built = self._built(bar, late_ns)
-        return [] if built is None else list(built.against(bar))
+        told: list[str] = []
+        for window in self._windows(bar):
+            built = self._built(bar, window)
+            told = [] if built is None else list(built.against(bar))
+            if built is not None and not told:
+                break
+        return told
 
-    def _late_ns(self, bar: Mapping[str, Any]) -> int | None:
-        """Return how late trades were in the segment that covers a bar; None if none covers it."""
+    def _windows(self, bar: Mapping[str, Any]) -> list[Window]:
         length_ms = fixed_length_ms(bar["interval"])
         if length_ms is None:
-            return None
-        first_ns = bar["open_time"] * NS_A_MS - MARGIN_NS
-        last_ns = (bar["open_time"] + length_ms) * NS_A_MS + MARGIN_NS
+            return []
+        span = bar["open_time"] * NS_A_MS, (bar["open_time"] + length_ms) * NS_A_MS
         spans = self._covered.get((bar["exchange"], bar["symbol"]), ())
-        # Where trades were late, one of the bar's may have been under way when the segment ended.
-        return max(
-            (late for start, until, late in spans if start <= first_ns and last_ns + late <= until),
-            default=None,
-        )
+        return next((found for one in spans if (found := one.windows(*span))), [])
 
-    def _built(self, bar: Mapping[str, Any], late_ns: int) -> Built | None:
-        """Return the bar built from the trades received until so long after the end; None without any."""
+    def _built(self, bar: Mapping[str, Any], window: Window) -> Built | None:
+        """Return the bar built from the trades received in a window; None without any."""
         length_ms = fixed_length_ms(bar["interval"])
         assert length_ms is not None  # noqa: S101  (callers look first)
         begin_ms = bar["open_time"]
-        end_ms = begin_ms + length_ms
-        first_ns, last_ns = begin_ms * NS_A_MS - MARGIN_NS, end_ms * NS_A_MS + MARGIN_NS + late_ns
         table = self._table
         query = (
             sa.select(table.c.price, table.c.size, table.c.exchange_timestamp)
             .where(
                 table.c.exchange == bar["exchange"],
                 table.c.symbol == bar["symbol"],
-                table.c.timestamp >= _text(first_ns),
-                table.c.timestamp < _text(last_ns),
+                table.c.timestamp >= _text(window[0]),
+                table.c.timestamp < _text(window[1]),
                 table.c.exchange_timestamp >= begin_ms,
-                table.c.exchange_timestamp < end_ms,
+                table.c.exchange_timestamp < begin_ms + length_ms,
                 table.c.marked.is_(None),
             )
             .order_by(table.c.timestamp)
@@ -225,9 +274,16 @@ class _Trades:
         )
 
 
-def _complete(segment: Segment) -> bool:
-    """Return whether every trade of the stream is a row: none was rejected or dropped in its session."""
-    return not (segment.accounting.get("rejected", 0) or segment.accounting.get("dropped", 0))
+def _complete(segment: Segment, *, is_told: bool) -> bool:
+    """Return whether every trade of the stream in its segments is a row.
+
+    None was rejected or dropped in its session, but for ids without a trade, and for trades far off in time
+    where it is told that they ended their segment.
+    """
+    counted = segment.accounting
+    reasons = json.loads(counted.get("rejected_reasons") or "{}")
+    harmless = reasons.get(NOT_A_TRADE, 0) + (reasons.get(FAR_OFF, 0) if is_told else 0)
+    return counted.get("rejected", 0) <= harmless and not counted.get("dropped", 0)
 
 
 def _text(at_ns: int) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.database import GIVEN_UP, Tables
+from collector.events import OHLCV, TRADE, Channel
+from collector.features import iso_text
 from collector.query.audit.clock_steps import ClockSteps
 from collector.query.audit.finding import EXAMPLES, Finding
 
@@ -111,7 +113,7 @@ def _spans(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
 def _overlaps(connection: sa.Connection, tables: Tables, steps: ClockSteps) -> Iterator[Finding]:
     """Check that the segments of one stream do not overlap, each placed by the clock that was right.
 
-    Those that overlap by their stamps alone are a note: a clock was set back.
+    Those that overlap by their stamps alone are a note: a clock was set back, in a session or between two.
     """
     coverage = [dict(row) for row in connection.execute(sa.select(tables.coverage)).mappings()]
     stamped = _overlapping(coverage)
@@ -125,7 +127,12 @@ def _overlaps(connection: sa.Connection, tables: Tables, steps: ClockSteps) -> I
         }
         for row in coverage
     ]
-    wrong = _overlapping(placed)
+    by_id = {row["segment_id"]: row for row in coverage}
+    wrong = {
+        pair: name
+        for pair, name in _overlapping(placed).items()
+        if not _follow_each_other(connection, tables, *(by_id[one] for one in pair))
+    }
     for pair, name in wrong.items():
         yield Finding("segment overlap", f"segments {pair[0]} and {pair[1]} of {name} overlap")
     known = {frozenset(pair) for pair in wrong}
@@ -139,6 +146,39 @@ def _overlaps(connection: sa.Connection, tables: Tables, steps: ClockSteps) -> I
         yield Finding(
             "segment overlap", f"segments {text}: loaders refuse or split them (on_gap)", is_note=True
         )
+
+
+def _follow_each_other(
+    connection: sa.Connection, tables: Tables, one: Mapping[str, Any], other: Mapping[str, Any]
+) -> bool:
+    """Return whether a session wrote one of two segments after another session had written the other.
+
+    Rows are numbered in the order in which they are stored; those that a spool held come late, and bars are
+    replaced where they are.
+    """
+    if one["session_id"] == other["session_id"]:
+        return False
+    of_stream = [tables.accounting.c[name] == one[name] for name in STREAM]
+    carried_in = sa.select(sa.func.max(tables.accounting.c.carried_in)).where(*of_stream)
+    channel = Channel.of(one["channel"])
+    if channel.family == OHLCV or connection.execute(carried_in).scalar():
+        return True
+    table = tables.trades if channel.family == TRADE else tables.hot
+    first, second = (_ids(connection, table, row) for row in (one, other))
+    return None in (*first, *second) or first[1] < second[0] or second[1] < first[0]
+
+
+def _ids(connection: sa.Connection, table: sa.Table, segment: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the first and the last number of a segment's rows in a table; None where it has none."""
+    begin, end = iso_text(segment["start_ns"]), iso_text(segment["alive_until_ns"])
+    query = sa.select(sa.func.min(table.c.id), sa.func.max(table.c.id)).where(
+        table.c.symbol == segment["symbol"],
+        table.c.exchange == segment["exchange"],
+        table.c.timestamp.between(begin, end),
+        table.c.segment_id == segment["segment_id"],
+    )
+    first, last = connection.execute(query).one()
+    return first, last
 
 
 def _overlapping(coverage: Sequence[Mapping[str, Any]]) -> dict[tuple[int, int], str]:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.events import TRADE, Channel
+from collector.query.audit.clock_steps import ClockSteps
 from collector.query.audit.finding import Finding
 from collector.query.audit.other_tables import segments_elsewhere
 from collector.query.rows import archived
@@ -29,9 +30,9 @@ class Held:
     first_sequence: int | None = None
     last_sequence: int | None = None
     numbers: int = 0  # of rows with a sequence
-    late_ns: int = (
-        0  # how long after its time of the exchange a row came at most, of those since its beginning
-    )
+    # How long after, and before, its time of the exchange a row came at most, of those since its beginning.
+    late_ns: int = 0
+    early_ns: int = 0
 
 
 class Moved(NamedTuple):
@@ -49,6 +50,7 @@ class Segment:
 
     coverage: Mapping[str, Any]
     accounting: Mapping[str, Any]
+    off_ns: int = 0  # its stamps and this are its time by the clock that its session ended with
     held: Held = field(default_factory=Held)
     moved: list[Moved] = field(default_factory=list)
     has_others: bool = False  # rows in another table of books
@@ -107,11 +109,13 @@ class Segments:
                 sums = carried.setdefault(tuple(of_stream), Counter())
                 sums.update({term: counted[term] for term in _NO_ROW})
         found = {}
+        steps = ClockSteps.read(connection, tables)
         for row in connection.execute(sa.select(tables.coverage)).mappings():
             coverage = dict(row)
             segment = Segment(
                 coverage,
                 accounting.get(tuple(row[name] for name in stream), {}),
+                steps.after_ns(row["session_id"], row["segment_id"]),
                 has_others=coverage["segment_id"] in elsewhere,
                 carried=carried.get(tuple(row[name] for name in stream[1:]), {}),
             )

@@ -59,9 +59,11 @@ def _check(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
             stray += ids[places[here]].tolist()
             continue
         count_rows(segment.held, received[here], numbers[here])
-        late_ns = received[here] - told_ns[here]
-        since = told_ns[here] >= segment.coverage["start_ns"]  # what is sent at a subscription may be old
-        segment.held.late_ns = max(segment.held.late_ns, int(late_ns[since].max(initial=0)))
+        late_ns = received[here] + segment.off_ns - told_ns[here]
+        # What is sent at a subscription may be old.
+        late_ns = late_ns[told_ns[here] >= segment.coverage["start_ns"] + segment.off_ns]
+        segment.held.late_ns = max(segment.held.late_ns, int(late_ns.max(initial=0)))
+        segment.held.early_ns = min(segment.held.early_ns, int(late_ns.min(initial=0)))
         stream = segment.coverage["exchange"], segment.coverage["symbol"], TRADE
         stray += [
             int(ids[at])

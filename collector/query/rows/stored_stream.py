@@ -51,6 +51,11 @@ class StoredStream:
         where = (*self.where, self.table.c.segment_id == segment_id)
         return replace(self, where=where, given={**self.given, "segment_id": segment_id})
 
+    def of_segments(self, segment_ids: tuple[int, ...]) -> "StoredStream":
+        """Return the rows of some segments."""
+        where = (*self.where, self.table.c.segment_id.in_(segment_ids))
+        return replace(self, where=where, among={**self.among, "segment_id": segment_ids})
+
     def without(self, segment_ids: tuple[int, ...]) -> "StoredStream":
         """Return the rows that are of none of these segments."""
         if not segment_ids:
