@@ -16,7 +16,7 @@ from collector.errors import CollectorError, DatabaseAway, SinkError, UserError
 from collector.events import ClockStep, EventBus, PotentialHalt, StreamKey
 from collector.live import NOTHING_TO_COLLECT, Feed, StreamThread
 from collector.sinks import AccountingState, SessionState, SqlSink, Store
-from collector.writer import Follower, FollowerState, WriterThread
+from collector.writer import Follower, FollowerState, Watched, WriterThread
 
 CALL_TIMEOUT_S = 10.0
 VIEW_TIMEOUT_S = 1.0
@@ -109,19 +109,8 @@ class Collector:
 
         DatabaseAway says that it may be tried again.
         """
-        self._store.open()
-        try:
-            with self.writer.watching():
-                self.writer.open()
-            for follower in self.followers:
-                follower.open()
-            with self.writer.watching():
-                self._claims.begin()
-        except CollectorError as error:
-            self._store.close()
-            if isinstance(error, SinkError) and error.transient:
-                raise DatabaseAway(str(error)) from error
-            raise
+        with self.writer.watching() as watched:
+            self._open(watched)
         self._started_s = time.monotonic()
         self.events.start()
         for follower in self.followers:
@@ -131,6 +120,19 @@ class Collector:
         if self._housekeeping is not None:
             self._housekeeping.start()
         log.info("collector.started", session=self.session.session_id, database=self._database)
+
+    def _open(self, watched: Watched) -> None:
+        try:
+            for step in (self._store.open, *(one.open for one in (self.writer, *self.followers))):
+                with watched():  # a spool may ask the database whose it is
+                    step()
+            with watched():
+                self._claims.begin()
+        except CollectorError as error:
+            self._store.close()
+            if isinstance(error, SinkError) and error.transient:
+                raise DatabaseAway(str(error)) from error
+            raise
 
     @property
     def started(self) -> bool:

@@ -10,7 +10,7 @@ from collector.buffer import Buffer
 from collector.errors import SpoolError
 from collector.events import DatabaseState, EventBus, PotentialHalt
 from collector.settings import Settings
-from collector.sinks import SessionState, Sink, Store, WriteSet, make_follower, make_store
+from collector.sinks import SessionState, Sink, SqlSink, Store, WriteSet, make_follower, make_store
 from collector.spool import SpoolFiles
 from collector.writer import (
     Balance,
@@ -68,6 +68,7 @@ def make_writer(
         balance,
         _limits(settings),
         session_id=session_id,
+        gets_on=lambda within_s: isinstance(store, SqlSink) and store.gets_on(within_s),
         on_commit=on_commit,
         on_end=on_end,
         on_refusal=on_refusal,

@@ -4,6 +4,8 @@ In it an index over millions of rows would keep everybody who writes the table w
 beside them (CONCURRENTLY). SQLite cannot: there it is said before it begins how long it may take.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import sqlalchemy as sa
@@ -21,7 +23,13 @@ BYTES_A_S: Final = 18_000_000  # of a table, on two busy cores
 log = get_logger()
 
 
-def build_big_indexes(engine: sa.Engine, table: sa.Table, *, big_bytes: int = BIG_BYTES) -> None:
+def build_big_indexes(
+    engine: sa.Engine,
+    table: sa.Table,
+    *,
+    big_bytes: int = BIG_BYTES,
+    changing: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> None:
     """Say which indexes of a big table are missing, and on a server build them without stopping writers.
 
     Columns that they need come first: a new one is empty, and costs nothing.
@@ -42,8 +50,9 @@ def build_big_indexes(engine: sa.Engine, table: sa.Table, *, big_bytes: int = BI
             meanwhile="others go on writing" if is_server else "nobody else can write this file",
         )
     if is_server:
-        for index in missing:
-            _build_beside_others(engine, table.name, index)
+        with changing():
+            for index in missing:
+                _build_beside_others(engine, table.name, index)
 
 
 def _missing(connection: sa.Connection, table: sa.Table) -> list[sa.Index]:

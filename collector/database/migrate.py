@@ -8,8 +8,8 @@ and one that dies half-way leaves nothing behind.
 import functools
 import io
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -53,16 +53,22 @@ def status(engine: sa.Engine) -> MigrationStatus:
         return MigrationStatus(_current(connection), _head(_scripts()))
 
 
-def bring_to_head(engine: sa.Engine, table_name: str, *, allow: bool) -> bool:
+def bring_to_head(
+    engine: sa.Engine,
+    table_name: str,
+    *,
+    allow: bool,
+    changing: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> bool:
     """Make the database fit to be written; return whether anything had to be changed.
 
     An SQLite file is migrated without asking. A server is shared: it is refused, with the command that
-    does it, unless `allow`.
+    does it, unless `allow`. What is done in `changing` takes as long as it takes; a look does not.
     """
     wanted = make_tables(table_name)
     if allow or engine.dialect.name == "sqlite":
-        _prepare_big_table(engine, wanted)
-    with _exclusively(engine) as connection:
+        _prepare_big_table(engine, wanted, changing)
+    with ExitStack() as until_it_is_committed, _exclusively(engine) as connection:
         before = _known_position(connection)
         _check_all(connection, wanted)
         if before.current == before.head and _is_complete(connection, wanted.hot):
@@ -70,6 +76,7 @@ def bring_to_head(engine: sa.Engine, table_name: str, *, allow: bool) -> bool:
             return False
         if not allow and engine.dialect.name != "sqlite":
             raise SchemaError(_refusal(engine, before))
+        until_it_is_committed.enter_context(changing())
         _change(connection, table_name)
         with Operations.context(MigrationContext.configure(connection)):
             create_or_complete(connection, wanted.hot)
@@ -88,13 +95,17 @@ def upgrade(engine: sa.Engine, table_name: str, revision: str = "head") -> None:
         _change(connection, table_name, revision)
 
 
-def _prepare_big_table(engine: sa.Engine, wanted: Tables) -> None:
+def _prepare_big_table(
+    engine: sa.Engine,
+    wanted: Tables,
+    changing: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> None:
     """Build the missing indexes of a big table outside the one transaction, once it is known to fit."""
     try:
         with _one_migration, engine.connect() as connection:
             _known_position(connection)
             _check_all(connection, wanted)
-        build_big_indexes(engine, wanted.hot)
+        build_big_indexes(engine, wanted.hot, changing=changing)
     except DBAPIError as error:
         text = f"the database {shown(engine.url)} cannot be migrated: {error.orig}; nothing was changed"
         raise opening_error(error, text) from error

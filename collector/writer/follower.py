@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from collector.errors import SinkError
-from collector.sinks import Receipt, Rows, SessionState, Sink, Store, WriteSet
+from collector.sinks import Receipt, Rows, SessionState, Sink, SqlSink, Store, WriteSet
 from collector.spool import AnySpool
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker
@@ -76,6 +76,7 @@ class Follower:
             balance,
             limits,
             session_id=session.session_id,
+            gets_on=lambda within_s: isinstance(sink, SqlSink) and sink.gets_on(within_s),
             name=sink.name,
             adopt=unchanged,
         )

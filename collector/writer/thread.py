@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import structlog
@@ -19,6 +19,8 @@ from collector.writer.spool import Spool, adopted
 from collector.writer.tasks import Task, TaskQueue
 from collector.writer.watchdog import Watchdog
 from collector.writer.write_queue import WriteQueue, WriteSource
+
+Watched = Callable[[], AbstractContextManager[None]]  # to be entered around a call
 
 SHORTEST_WAIT_S = 0.01
 SHARE_OF_THE_SINK = 0.5  # of the time for stopping; then what is left goes to the spool
@@ -39,6 +41,7 @@ class WriterThread:
         limits: Limits,
         *,
         session_id: str,
+        gets_on: Callable[[float], bool] = lambda _within_s: False,  # what is under way is many calls
         name: str = "",  # of a follower, for its threads and in its log lines
         adopt: Callable[[WriteSet, str], WriteSet] = adopted,
         on_commit: Callable[[WriteSet], None] = lambda _write_set: None,  # must neither block nor raise
@@ -50,6 +53,7 @@ class WriterThread:
         self._spool_file = spool_file
         self._limits = limits
         self._on_end = on_end
+        self._gets_on = gets_on
         self._log = log.bind(sink=name) if name else log
         self.breaker = breaker
         self.balance = balance
@@ -91,13 +95,12 @@ class WriterThread:
         self._spool_file.open()
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Break off a call of the sink in the block that takes too long: before `start`, nobody else does."""
+    def watching(self) -> Iterator[Watched]:
+        """Yield what breaks off a call of the sink that takes too long: before `start`, nobody else does."""
         watchdog = Watchdog([(self._limits.call_timeout_s, self._break_off)])
         watchdog.start()
         try:
-            with watchdog.watched():
-                yield
+            yield watchdog.watched
         finally:
             watchdog.stop()
 
@@ -186,6 +189,8 @@ class WriterThread:
         self._arrived.set()
 
     def _break_off(self) -> None:
+        if self._gets_on(self._limits.call_timeout_s):
+            return
         self.broken_off += 1
         self._log.warning("database.call_broken_off", after_s=self._limits.call_timeout_s)
         self._sink.abort()

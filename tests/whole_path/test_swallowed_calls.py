@@ -2,15 +2,17 @@
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from collector.app.collector import Collector
 from collector.app.wiring import make_collector
-from collector.errors import DatabaseAway, SinkError
+from collector.errors import CollectorError, DatabaseAway, SinkError
 from collector.events.batch import StreamKey
 from collector.settings import load_settings
 from collector.sinks.contract import AccountingState, Receipt, Rows, SessionState, WriteSet
@@ -21,6 +23,9 @@ from collector.writer.watchdog import Watchdog
 
 sys.path.insert(0, str(Path(__file__).parent))
 from proxy import Proxy
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from left_spool import leave_rows, left_write_set
 
 CALL_TIMEOUT_S = 0.25
 AT_MOST_S = 20.0  # on a busy machine
@@ -40,6 +45,23 @@ def book_batch(number: int) -> WriteSet:
     return WriteSet(f"b{number}", SESSION, (Rows("book", columns),), (), (account,))
 
 
+def outcome_of(call: Callable[[], object]) -> object:
+    """Return what a call comes to, its result or its error, in a thread; fail when it does not end."""
+    found: list[object] = []
+
+    def run() -> None:
+        try:
+            found.append(call())
+        except CollectorError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(AT_MOST_S)
+    assert not thread.is_alive(), "the call hangs"
+    return found[0]
+
+
 class Line:
     """A sink behind a proxy, whose calls are watched as the writer's are."""
 
@@ -49,24 +71,24 @@ class Line:
         self.direct = direct
         through = direct.set(host="127.0.0.1", port=proxy.port, query={})
         self.sink = SqlSink(through, auto_migrate=True, call_timeout_s=30.0)  # the server must not help
-        self.watchdog = Watchdog([(CALL_TIMEOUT_S, self.sink.abort)])
+        self.watchdog = Watchdog([(CALL_TIMEOUT_S, self._abort)])
 
-    def write(self, number: int) -> Receipt | SinkError:
-        """Write a batch in a thread of its own; fail when that does not end."""
-        found: list[Receipt | SinkError] = []
+    def _abort(self) -> None:
+        if self.proxy.swallowed:  # a busy machine is no silent link
+            self.sink.abort()
 
-        def write() -> None:
-            try:
-                with self.watchdog.watched():
-                    found.append(self.sink.write(book_batch(number)))
-            except SinkError as error:
-                found.append(error)
+    def write(self, number: int) -> object:
+        return outcome_of(lambda: self.sink.write(book_batch(number)))
 
-        thread = threading.Thread(target=write, daemon=True)
-        thread.start()
-        thread.join(AT_MOST_S)
-        assert not thread.is_alive(), "the call hangs"
-        return found[0]
+    def write_watched(self, number: int) -> object:
+        return self.watched(lambda: self.sink.write(book_batch(number)))
+
+    def watched(self, call: Callable[[], object]) -> object:
+        def run() -> object:
+            with self.watchdog.watched():
+                return call()
+
+        return outcome_of(run)
 
     def sequences(self) -> list[int]:
         """Return the rows that the server has."""
@@ -95,7 +117,7 @@ def test_a_call_whose_words_are_swallowed_is_broken_off_and_made_again(
 ) -> None:
     assert line.write(1) == Receipt()
     line.proxy.swallow_at(word, answer=answer)
-    refused = line.write(2)
+    refused = line.write_watched(2)
     assert isinstance(refused, SinkError)
     assert refused.transient
     assert line.proxy.swallowed == 1
@@ -112,7 +134,7 @@ def test_so_is_one_that_gets_lost_while_a_new_connection_is_set_up(line: Line, w
     line.proxy.cut_at(b"COPY")
     assert isinstance(line.write(2), SinkError)
     line.proxy.swallow_at(word)
-    refused = line.write(2)
+    refused = line.write_watched(2)
     assert isinstance(refused, SinkError)
     assert refused.transient
     assert line.proxy.swallowed == 1
@@ -122,22 +144,11 @@ def test_so_is_one_that_gets_lost_while_a_new_connection_is_set_up(line: Line, w
 
 @pytest.mark.parametrize("word", [b"BEGIN", b"COPY", b"ROLLBACK"])
 def test_so_is_the_trial_of_rows(line: Line, word: bytes) -> None:
-    found: list[object] = []
-
-    def refuses() -> None:
-        try:
-            with line.watchdog.watched():
-                found.append(line.sink.refuses(book_batch(1).rows[0]))
-        except SinkError as error:
-            found.append(error.transient)
-
     line.proxy.swallow_at(word)
-    thread = threading.Thread(target=refuses, daemon=True)
-    thread.start()
-    thread.join(AT_MOST_S)
-    assert not thread.is_alive(), "the call hangs"
+    refused = line.watched(lambda: line.sink.refuses(book_batch(1).rows[0]))
     assert line.proxy.swallowed == 1
-    assert found == [True]
+    assert isinstance(refused, SinkError)
+    assert refused.transient
     assert line.write(2) == Receipt()
     assert line.sequences() == [2]
 
@@ -180,39 +191,80 @@ def test_after_a_commit_of_unknown_outcome_memory_and_database_count_the_same(li
         assert connection.execute(query, {"channel": key.channel}).all() == [(3, 2)]
 
 
-@pytest.mark.parametrize("word", [b"set_config('application_name'", b"pg_try_advisory_lock", b"COMMIT"])
-def test_so_is_the_claim_with_which_a_session_starts(postgres_url: str, tmp_path: Path, word: bytes) -> None:
+class Starting:
+    """A collector whose database is behind a proxy, and was made before."""
+
+    def __init__(self, direct: sa.URL, proxy: Proxy, folder: Path) -> None:
+        self.proxy = proxy
+        self.url = direct.set(host="127.0.0.1", port=proxy.port, query={})
+        self.spool = folder / "spool"
+
+    @cached_property
+    def collector(self) -> Collector:
+        """Return it, which has looked for spools."""
+        overrides = {
+            "database.url": self.url.render_as_string(hide_password=False),
+            "database.call_timeout_s": 1.0,
+            "database.auto_migrate": True,
+            "spool.path": str(self.spool),
+            "exchanges.bybit.symbols": [KEY.symbol],
+        }
+        return make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
+
+    def with_swallowed(self, word: bytes) -> object:
+        """Return what a start comes to, of whose words the link swallows one."""
+        self.proxy.swallow_at(word)
+        return outcome_of(self.collector.start)
+
+
+@pytest.fixture
+def starting(postgres_url: str, tmp_path: Path) -> Iterator[Starting]:
     direct = sa.make_url(postgres_url)
     empty = SqlSink(direct, auto_migrate=True)
     empty.open()
     empty.close()
     with Proxy(Path(str(direct.query["host"])) / ".s.PGSQL.5432") as proxy:
-        through = direct.set(host="127.0.0.1", port=proxy.port, query={})
-        collector = make_collector(
-            load_settings(
-                overrides={
-                    "database.url": through.render_as_string(hide_password=False),
-                    "database.call_timeout_s": 1.0,
-                    "spool.path": str(tmp_path / "spool"),
-                    "exchanges.bybit.symbols": [KEY.symbol],
-                },
-                environ={},
-                env_file=None,
-            )
-        )
-        found: list[BaseException] = []
+        yield Starting(direct, proxy, tmp_path)
 
-        def start() -> None:
-            collector._store.open()
-            proxy.swallow_at(word)
-            try:
-                collector.start()
-            except DatabaseAway as error:
-                found.append(error)
 
-        thread = threading.Thread(target=start, daemon=True)
-        thread.start()
-        thread.join(AT_MOST_S)
-        assert not thread.is_alive(), "the start hangs"
-        assert proxy.swallowed == 1
-        assert found
+OPENING = [
+    b"pg_catalog.version",  # the library's own first question
+    b"statement_timeout",
+    b"pg_advisory_xact_lock",
+    b"pg_catalog.pg_class",  # whether the tables are what they must be
+    b"collector_sessions",  # what a crash left open
+    b"INSERT INTO collector_database",
+]
+CLAIMING = [b"set_config('application_name'", b"pg_try_advisory_lock", b"INSERT INTO collector_sessions"]
+
+
+def test_a_start_of_which_a_word_is_swallowed_ends_and_can_be_made_again(starting: Starting) -> None:
+    for times, word in enumerate((*OPENING, *CLAIMING), 1):
+        found = starting.with_swallowed(word)
+        assert starting.proxy.swallowed == times, word
+        assert isinstance(found, DatabaseAway), found
+    assert outcome_of(starting.collector.start) is None
+    assert starting.collector.stop(10.0).exact
+
+
+def test_so_does_one_that_asks_whose_a_spool_is(starting: Starting) -> None:
+    """A spool of an older version, which does not say it, is left alone then."""
+    leave_rows(starting.spool.with_name("other-spool"), left_write_set(1, session="of-an-older-version"))
+    assert starting.with_swallowed(b"of-an-older-version") is None
+    assert starting.proxy.swallowed == 1
+    assert starting.collector.stop(10.0).exact
+
+
+def test_a_change_of_the_tables_takes_as_long_as_it_takes(starting: Starting, postgres_url: str) -> None:
+    """It waits for somebody who reads the table, three times as long as a call may take."""
+    engine = sa.create_engine(postgres_url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE l2_training_data_practical DROP COLUMN segment_id"))
+    with engine.begin() as reader:
+        reader.execute(sa.text("LOCK TABLE l2_training_data_practical IN ACCESS SHARE MODE"))
+        releases = threading.Timer(3.0, reader.commit)
+        releases.start()
+        assert outcome_of(starting.collector.start) is None
+        releases.join()
+    assert starting.collector.writer.broken_off == 0
+    assert starting.collector.stop(10.0).exact

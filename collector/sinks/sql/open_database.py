@@ -1,6 +1,9 @@
 """Hold a database open: lock the SQLite file, or our streams in PostgreSQL; detect its replacement."""
 
-from collections.abc import Callable, Iterable
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import sqlalchemy as sa
@@ -67,12 +70,17 @@ class OpenDatabase:
         self._session_id: str | None = None
         self._last_batch_id: str | None = None
         self._was_reopened = False
+        self._heard_s = -math.inf  # while it is opened: the last answer; inf while tables are changed
         self.incidents: list[str] = []  # what a person has to know of, in the end too
 
     @property
     def is_open(self) -> bool:
         """Return whether it is open."""
         return self._engine is not None
+
+    def gets_on(self, within_s: float) -> bool:
+        """Return whether it is being opened and heard from within this time, or changes its tables."""
+        return time.monotonic() < self._heard_s + within_s
 
     def open(self) -> None:
         """Lock the database, migrate it, and close what a crash left open."""
@@ -175,14 +183,36 @@ class OpenDatabase:
         self._engine = self._make_engine(self.url)
         if self._streams is not None:
             event.listen(self._engine, "connect", self._streams.take_again)
-        bring_to_head(self._engine, self.tables.hot.name, allow=self._auto_migrate)
-        crashed = self.close_crashed_sessions()
-        if crashed:
-            log.warning("sessions.closed_after_crash", database=self.name, sessions=crashed)
-        with self._engine.begin() as connection:
-            self.identity = identity_of(connection, self.tables, self.identity or new_id())
+        with self._opening(self._engine):
+            hot, allow = self.tables.hot.name, self._auto_migrate
+            bring_to_head(self._engine, hot, allow=allow, changing=self._changing)
+            crashed = self.close_crashed_sessions()
+            if crashed:
+                log.warning("sessions.closed_after_crash", database=self.name, sessions=crashed)
+            with self._engine.begin() as connection:
+                self.identity = identity_of(connection, self.tables, self.identity or new_id())
         if self._file is not None:
             self._file.remember()
+
+    @contextmanager
+    def _opening(self, engine: sa.Engine) -> Iterator[None]:
+        event.listen(engine, "after_cursor_execute", self._heard)
+        try:
+            yield
+        finally:
+            event.remove(engine, "after_cursor_execute", self._heard)
+            self._heard_s = -math.inf
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        self._heard_s = math.inf
+        try:
+            yield
+        finally:
+            self._heard_s = time.monotonic()
+
+    def _heard(self, *_: object) -> None:
+        self._heard_s = max(self._heard_s, time.monotonic())
 
     def _look_again(self, connection: sa.Connection) -> None:
         """Check the state of our session in a database that others could change meanwhile."""

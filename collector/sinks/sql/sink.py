@@ -135,6 +135,13 @@ class SqlSink:
         """Return what it can do: an SQLite file is one collector's alone, a server's database is shared."""
         return Capabilities(transactions=True, idempotent=True, shared=self.file is None)
 
+    def gets_on(self, within_s: float) -> bool:
+        """Return whether it is being opened, which is many calls, and had an answer within this time.
+
+        To change its tables takes as long as it takes. For any thread.
+        """
+        return self._database.gets_on(within_s)
+
     def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> int:
         """Record the session and reserve these streams; raise DatabaseInUse naming who holds one of them."""
         wanted = tuple(streams)
