@@ -34,5 +34,6 @@ def _application(shown: Shown, access: Access, limits: HttpLimits) -> "Asgi":
     """Make the application in the server's thread, which pays for what it imports."""
     from collector.serve.application import make_application  # noqa: PLC0415
     from collector.serve.health_routes import health_routes  # noqa: PLC0415
+    from collector.serve.metric_routes import metric_routes  # noqa: PLC0415
 
-    return make_application(access, limits, [health_routes(shown)])
+    return make_application(access, limits, [health_routes(shown), metric_routes(shown)])
