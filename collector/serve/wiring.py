@@ -7,27 +7,28 @@ from collector.serve.access import Access
 from collector.serve.limits import HttpLimits
 from collector.serve.server import Server
 from collector.serve.shown import Shown, ShownCollector
-from collector.settings import ServeSettings
+from collector.settings import Settings
 
 if TYPE_CHECKING:
     from collector.serve.gate import Asgi
 
 
-def server_of(settings: ServeSettings, collector: Collector, *, by_default: bool) -> Server | None:
+def server_of(settings: Settings, collector: Collector, *, by_default: bool) -> Server | None:
     """Return the server of a collector, not started; None where none is wanted.
 
     `by_default`: whether there is one where the settings do not say.
     """
-    if not (by_default if settings.enabled is None else settings.enabled):
+    serve = settings.serve
+    if not (by_default if serve.enabled is None else serve.enabled):
         return None
-    shown = ShownCollector(collector)
-    token = None if settings.token is None else settings.token.get_secret_value()
-    access = Access(settings.host, settings.hosts, token)
+    shown = ShownCollector(collector, settings.secrets())
+    token = None if serve.token is None else serve.token.get_secret_value()
+    access = Access(serve.host, serve.hosts, token)
 
     def make(limits: HttpLimits) -> "Asgi":
         return _application(shown, access, limits)
 
-    return Server(make, settings.host, settings.port)
+    return Server(make, serve.host, serve.port)
 
 
 def _application(shown: Shown, access: Access, limits: HttpLimits) -> "Asgi":

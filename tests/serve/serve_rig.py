@@ -51,6 +51,9 @@ class MadeUp:
     loop_ended: bool = False
     events: EventBus = field(default_factory=EventBus)
 
+    def masked(self, text: str) -> str:
+        return text.replace(TOKEN, "****")
+
 
 def http_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == "http"}
