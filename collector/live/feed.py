@@ -64,6 +64,7 @@ class Feed:
         )
         self._list = MarketList(wanted.source, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None
+        self._snapshots: Snapshots | None = None
         self._stopped = asyncio.Event()
         self._asked_for = AskedFor(self.exchange, wanted.symbols, wanted.channels, clock=clock, events=events)
 
@@ -84,6 +85,7 @@ class Feed:
         snapshots = None
         if protocol.rest is not None or protocol.check is not None:
             snapshots = Snapshots(source, markets, protocol, limits.pace.markets_timeout_s)
+        self._snapshots = snapshots
         connections = self._connections = Connections(self._context(markets, snapshots))
         witness = None
         if snapshots is not None and protocol.rest is not None:  # only books opened by REST are compared so
@@ -211,6 +213,11 @@ class Feed:
     def expected(self) -> list[StreamKey]:
         """The streams that are asked for, whether or not anything is collected of them. For any thread."""
         return self._asked_for.keys
+
+    @property
+    def budget_used(self) -> float | None:
+        """The share of the request budget that is used now; None where REST is not asked. For any thread."""
+        return None if self._snapshots is None else self._snapshots.budget_used
 
     @property
     def refused(self) -> list[str]:
