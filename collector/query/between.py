@@ -1,4 +1,4 @@
-"""Find the holes between the segments of one stream. Pure."""
+"""Find what the segments of one stream cover, and the holes between them. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -21,3 +21,13 @@ def holes_between(segments: Iterable[Segment]) -> Iterator[Hole]:
                 yield last["alive_until_ns"], one["start_ns"], last["end_cause"], last["detail"]
         if last is None or one["alive_until_ns"] >= last["alive_until_ns"]:
             last = one
+
+
+def covered_ns(segments: Iterable[Segment], start_ns: int, end_ns: int) -> int:
+    """Return how much of a span is covered; segments that overlap, on a clock set back, count once."""
+    total_ns, reached_ns = 0, start_ns
+    for one in segments:
+        until_ns = min(one["alive_until_ns"], end_ns)
+        total_ns += max(0, until_ns - max(one["start_ns"], reached_ns))
+        reached_ns = max(reached_ns, until_ns)
+    return total_ns

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.errors import QueryError
-from collector.query.between import holes_between
+from collector.query.between import covered_ns, holes_between
 
 MOST_SEGMENTS = 5_000  # of one page
 STREAM = ("exchange", "symbol", "channel")
@@ -117,14 +117,8 @@ def _stream(
     key: Sequence[str], rows: Sequence[Row], holes: list[dict[str, Any]], asked: CoverageAsked
 ) -> dict[str, Any]:
     """Return one stream; `covered` is the share that is covered of the time that it was wanted in."""
-    covered_ns, reached_ns = 0, asked.start_ns
-    for row in rows:
-        begin_ns = max(row["start_ns"], reached_ns)
-        until_ns = min(row["alive_until_ns"], asked.end_ns)
-        covered_ns += max(0, until_ns - begin_ns)
-        reached_ns = max(reached_ns, until_ns)
-    missing_ns = sum(hole["end_ns"] - hole["start_ns"] for hole in holes)
-    total_ns = covered_ns + missing_ns
+    own_ns = covered_ns(rows, asked.start_ns, asked.end_ns)
+    total_ns = own_ns + sum(hole["end_ns"] - hole["start_ns"] for hole in holes)
     segments = [
         {
             "id": str(row["segment_id"]),
@@ -138,5 +132,5 @@ def _stream(
         }
         for row in rows
     ]
-    covered = None if total_ns == 0 else covered_ns / total_ns
+    covered = None if total_ns == 0 else own_ns / total_ns
     return {**dict(zip(STREAM, key, strict=True)), "covered": covered, "segments": segments, "holes": holes}
