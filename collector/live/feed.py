@@ -66,6 +66,7 @@ class Feed:
         )
         self._list = MarketList(wanted.source, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None
+        self._snapshots: Snapshots | None = None
         self._stopped = asyncio.Event()
         self._asked_for = AskedFor(self.exchange, wanted.symbols, self.expected, clock=clock, events=events)
 
@@ -86,6 +87,7 @@ class Feed:
         snapshots = None
         if protocol.rest is not None or protocol.check is not None:
             snapshots = Snapshots(source, markets, protocol, limits.pace.markets_timeout_s)
+        self._snapshots = snapshots
         connections = self._connections = Connections(self._context(markets, snapshots))
         witness = None
         if snapshots is not None and protocol.rest is not None:  # only books opened by REST are compared so
@@ -212,6 +214,11 @@ class Feed:
         """Return what is collected, each stream once. Call it in the websocket thread."""
         streams = [] if self._connections is None else self._connections.streams
         return [stream for stream in streams if not stream.is_standby]
+
+    @property
+    def budget_used(self) -> float | None:
+        """The share of the request budget that is used now; None where REST is not asked. For any thread."""
+        return None if self._snapshots is None else self._snapshots.budget_used
 
     @property
     def refused(self) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
@@ -40,6 +41,8 @@ class StreamThread:
         self._lock = threading.Lock()  # guards calls and the stop request against the end of the loop
         self._asked: set[Future[Any]] = set()  # calls that wait for their answer
         self.feeds: Sequence[Feed] = ()
+        self._turned_s: float | None = None  # when the loop last turned
+        self._asked_to_stop = False
         self.failure: BaseException | None = None  # what ended the thread, if nobody asked it to end
 
     def start(self) -> None:
@@ -55,6 +58,7 @@ class StreamThread:
     def ask_to_stop(self) -> None:
         """Ask the feeds to close their sockets and segments. Returns at once. Idempotent."""
         with self._lock:
+            self._asked_to_stop = True
             if self._loop is not None and self._stop is not None:
                 self._loop.call_soon_threadsafe(self._stop.set)
 
@@ -129,6 +133,22 @@ class StreamThread:
             if isinstance(stream, BookStream) and stream.key in levels
         ]
 
+    def budgets(self) -> dict[str, float]:
+        """Return by exchange the share of the request budget that is used, where there is one."""
+        used = {feed.exchange: feed.budget_used for feed in self.feeds}
+        return {exchange: share for exchange, share in used.items() if share is not None}
+
+    @property
+    def silent_s(self) -> float:
+        """Return how long ago the loop last turned, which it does every second. Waits for nothing."""
+        turned_s = self._turned_s
+        return 0.0 if turned_s is None else max(0.0, time.monotonic() - turned_s)
+
+    @property
+    def ended_unasked(self) -> bool:
+        """Return whether the thread ran, and has ended though nobody asked it to."""
+        return self._turned_s is not None and not self._asked_to_stop and not self._thread.is_alive()
+
     @property
     def is_idle(self) -> bool:
         """Whether every exchange has answered, and nothing of what was asked for can be collected."""
@@ -161,6 +181,7 @@ class StreamThread:
             running = asyncio.gather(*(self._keep(feed, stop, clock) for feed in self.feeds))
             self._ready.set()
             while not stop.is_set():
+                self._turned_s = time.monotonic()
                 await wait_for_first(stop.wait(), timeout_s=CLOCK_CHECK_S)
                 self._check(clock)
             self._tell(clock, lambda feed: feed.stop())
