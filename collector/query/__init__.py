@@ -17,7 +17,13 @@ if TYPE_CHECKING:
         needed,
         reading,
     )
-    from collector.query.identity import database_identity, nothing_yet, sessions, status
+    from collector.query.identity import (
+        database_identity,
+        nothing_yet,
+        sessions,
+        status,
+        summed_accounting,
+    )
     from collector.query.instants import DAY_NS, Span, shown
     from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
     from collector.query.missing_streams import missing

@@ -70,7 +70,6 @@ def test_pages_of_states_give_each_row_once_in_either_order(any_stored: str) -> 
         ("binance", START_NS + 2 * STEP_NS, START_NS + 9 * STEP_NS),
         ("bybit", START_NS, START_NS + 9 * STEP_NS),
     ]
-    reads.close()
 
 
 def test_the_deepest_book_is_read_unless_another_is_asked_for(stored_file: str) -> None:
@@ -88,7 +87,6 @@ def test_a_long_span_is_shown_by_the_last_state_before_each_instant(any_stored: 
     with reads.reading() as (connection, tables):
         asked = Asked("bybit", SYMBOL, START_NS, START_NS + 20 * STEP_NS)
         page = last_states(connection, tables, asked, points=4)
-    reads.close()
     assert column(page, "at_ns") == [START_NS + step * STEP_NS for step in (5, 10, 20)]
     assert column(page, "mid_price") == [102.0, 105.0, 119.0]
 
@@ -172,7 +170,6 @@ def test_coverage_is_cut_to_the_span_and_a_hole_may_reach_into_it(any_stored: st
     reads = ShortReads(any_stored)
     with reads.reading() as (connection, tables):
         ((stream,), following) = coverage_page(connection, tables, CoverageAsked(at(4), at(16)))
-    reads.close()
     assert following is None
     assert [(one["start_ns"], one["end_ns"]) for one in stream["holes"]] == [(at(4), at(6)), (at(8), at(9))]
     assert {one["cause"] for one in stream["holes"]} == {"sequence_gap"}
@@ -247,7 +244,6 @@ def test_a_question_that_takes_too_long_is_given_up(any_stored: str) -> None:
     assert time.monotonic() - began_s < 30.0  # unlimited it takes minutes
     with reads.reading() as (connection, tables):
         assert stored_streams(connection, tables) == []  # and the next question is answered
-    reads.close()
 
 
 def test_a_database_that_is_damaged_or_gone_is_said_so(stored_file: str) -> None:

@@ -8,7 +8,12 @@ if TYPE_CHECKING:
     from collector.query.pages.asked import MOST_ROWS, Asked, Cursor, Page
     from collector.query.pages.paged_bars import bars_page, intervals_stored
     from collector.query.pages.paged_coverage import MOST_SEGMENTS, CoverageAsked, coverage_page
-    from collector.query.pages.paged_lists import events_page, latest_trade, sessions_page, stored_streams
+    from collector.query.pages.paged_lists import (
+        events_page,
+        latest_trade,
+        sessions_page,
+        stored_streams,
+    )
     from collector.query.pages.paged_rows import FEATURES, TRADES, last_states, rows_page
     from collector.query.pages.short_reads import READ_LIMIT_S, ShortReads
 else:

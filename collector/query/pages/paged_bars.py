@@ -9,7 +9,7 @@ from collector.query.database import distinct_values, has_table, needed
 from collector.query.pages.asked import Asked, Cursor, Page
 
 BARS = (
-    *("open_time", "open", "high", "low", "close", "volume", "vwap", "count", "confirmed"),
+    *("open_time", "timestamp", "open", "high", "low", "close", "volume", "vwap", "count", "confirmed"),
     *("received_at_ns", "segment_id"),
 )
 _NS_A_MS = 1_000_000

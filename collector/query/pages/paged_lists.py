@@ -32,7 +32,7 @@ def events_page(
         query = query.where(table.c.at_ns >= start_ns)
     if end_ns is not None:
         query = query.where(table.c.at_ns < end_ns)
-    found = [dict(row) for row in connection.execute(query).mappings()]
+    found = _dicts(connection, query)
     return found[:limit], found[limit - 1]["id"] if len(found) > limit else None
 
 
@@ -50,7 +50,7 @@ def sessions_page(
     query = sa.select(*columns).order_by(table.c.started_ns.desc()).limit(limit + 1)
     if before_ns is not None:
         query = query.where(table.c.started_ns < before_ns)
-    found = [dict(row) for row in connection.execute(query).mappings()]
+    found = _dicts(connection, query)
     for one in found:
         one["wanted"] = json.loads(one["wanted"])
     return found[:limit], found[limit - 1]["started_ns"] if len(found) > limit else None
@@ -69,7 +69,7 @@ def stored_streams(connection: sa.Connection, tables: Tables) -> list[dict[str, 
         .group_by(*names)
         .order_by(*names)
     )
-    return [dict(row) for row in connection.execute(query).mappings()]
+    return _dicts(connection, query)
 
 
 def latest_trade(
@@ -83,6 +83,7 @@ def latest_trade(
         table.c.trade_id,
         table.c.price,
         table.c.size,
+        table.c.side,
         table.c.exchange_timestamp,
         table.c.received_at_ns,
     )
@@ -92,5 +93,11 @@ def latest_trade(
         .order_by(table.c.timestamp.desc(), table.c.id.desc())
         .limit(1)
     )
-    row = connection.execute(query).mappings().first()
-    return None if row is None else dict(row)
+    return next(iter(_dicts(connection, query)), None)
+
+
+def _dicts(connection: sa.Connection, query: "sa.Select[Any]") -> list[dict[str, Any]]:
+    """Return rows by name, as plain text: SQLAlchemy's own names are more than that."""
+    found = connection.execute(query)
+    names = [str(name) for name in found.keys()]  # noqa: SIM118  (no dict)
+    return [dict(zip(names, row, strict=True)) for row in found]

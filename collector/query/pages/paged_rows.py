@@ -12,14 +12,14 @@ from collector.query.database import needed
 from collector.query.pages.asked import Asked, Cursor, Page
 
 FEATURES = (
-    *("received_at_ns", "exchange_timestamp", "sequence", "segment_id", "depth"),
+    *("timestamp", "received_at_ns", "exchange_timestamp", "sequence", "segment_id", "depth"),
     *("bid_price_1", "bid_size_1", "ask_price_1", "ask_size_1", "mid_price", "spread", "spread_bps"),
     *("microprice", "order_book_imbalance", "total_bid_volume_10", "total_ask_volume_10", "ofi"),
     "data_quality_score",
 )
 TRADES = (
-    *("received_at_ns", "exchange_timestamp", "trade_id", "price", "size", "side", "kind", "marked"),
-    "segment_id",
+    *("timestamp", "received_at_ns", "exchange_timestamp", "trade_id", "price", "size", "side", "kind"),
+    *("marked", "segment_id"),
 )
 
 
@@ -40,11 +40,11 @@ def rows_page(
     if asked.cursor is not None:
         where += _behind(table, asked.cursor, newest_first=asked.newest_first)
     order = (at.desc(), table.c.id.desc()) if asked.newest_first else (at, table.c.id)
-    columns = (at, table.c.id, *(table.c[name] for name in names))
+    columns = (at, table.c.id, *(table.c[name] for name in names if name != "timestamp"))
     found = connection.execute(
         sa.select(*columns).where(*where).order_by(*order).limit(asked.limit + 1)
     ).all()
-    rows = [list(row[2:]) for row in found[: asked.limit]]
+    rows = [[row[0], *row[2:]] for row in found[: asked.limit]]
     return Page(names, rows, _next(found, asked.limit))
 
 
@@ -107,4 +107,4 @@ def _behind(table: sa.Table, cursor: Cursor, *, newest_first: bool) -> list[sa.C
 
 
 def _next(found: Sequence[sa.Row[Any]], limit: int) -> str | None:
-    return str(Cursor(*found[limit - 1][:2])) if len(found) > limit else None
+    return str(Cursor(found[limit - 1][0], found[limit - 1][1])) if len(found) > limit else None

@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from collector.database import DEFAULT_TABLE_NAME, Tables, sqlite_path
+from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.errors import DatabaseAway, ReadTooLong, in_one_line
-from collector.query.database import Database, located, open_for_reading, reading
+from collector.query.database import Database, located, reading
 
 READ_LIMIT_S = 1.0
 _STEPS = 10_000  # of SQLite's virtual machine, between two looks at the time: about a tenth of a millisecond
@@ -18,8 +18,7 @@ _STEPS = 10_000  # of SQLite's virtual machine, between two looks at the time: a
 class ShortReads:
     """Reads one database. For any thread; several may read at once.
 
-    An SQLite file is opened anew each time, so that one that was replaced is seen; connections to a server
-    are kept.
+    It is opened anew each time, so that a file that was replaced is seen and no connection stays.
     """
 
     def __init__(
@@ -28,8 +27,6 @@ class ShortReads:
         self._url = located(database)
         self._table_name = table_name
         self._limit_s = limit_s
-        is_file = sqlite_path(self._url) is not None
-        self._engine = None if is_file else open_for_reading(self._url)
 
     @contextmanager
     def reading(self) -> Iterator[tuple[sa.Connection, Tables]]:
@@ -40,7 +37,7 @@ class ShortReads:
         until_s = time.monotonic() + self._limit_s
         try:
             with (
-                reading(self._engine or self._url, self._table_name) as (connection, tables),
+                reading(self._url, self._table_name) as (connection, tables),
                 _limited(connection, until_s, self._limit_s),
             ):
                 yield connection, tables
@@ -52,11 +49,6 @@ class ShortReads:
                 ) from None
             words = in_one_line(error if error.orig is None else Exception(str(error.orig)))
             raise DatabaseAway(f"the database cannot be read now: {words}") from None
-
-    def close(self) -> None:
-        """Close the connections. Idempotent."""
-        if self._engine is not None:
-            self._engine.dispose()
 
 
 @contextmanager
