@@ -71,7 +71,10 @@ class Listener:
         self.events: list[dict[str, Any]] = []
 
     def say(self, **command: Any) -> None:
-        self._connection.send(json.dumps(command))
+        self.send(json.dumps(command))
+
+    def send(self, text: str) -> None:
+        self._connection.send(text)
 
     def until(self, *types: str) -> dict[str, Any]:
         """Return the next event of one of these types; those before it are kept as well."""
