@@ -1,5 +1,6 @@
 """The API of a running collector on the simulator: ticks, books, changes, pushes; cut off, and wedged."""
 
+import asyncio
 import http.client
 import json
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websockets.asyncio.client
 from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -176,6 +178,36 @@ def test_a_slow_client_loses_its_oldest_and_is_told_how_many(
         rig.simulator.publish(200, BTC)
         assert client.until("lost")["count"] > 0
         client.until("tick")
+
+
+async def crowd(port: int, clients: int) -> int:
+    """Connect so many clients at once; return how many got both a tick and a book."""
+    together = asyncio.Barrier(clients)
+
+    async def one() -> bool:
+        async with websockets.asyncio.client.connect(f"ws://127.0.0.1:{port}/ws", proxy=None) as connection:
+            for channel in ("ticks", "books"):
+                await connection.send(json.dumps({"op": "subscribe", "channel": channel}))
+            missing = {"tick", "book"}
+            while missing:
+                missing -= {event["type"] for event in json.loads(await connection.recv())}
+            await together.wait()  # all of them are there
+            return True
+
+    async with asyncio.timeout(90.0):
+        return sum(await asyncio.gather(*(one() for _ in range(clients))))
+
+
+@pytest.mark.parametrize("clients", [20, pytest.param(500, marks=pytest.mark.proof)])
+def test_many_clients_are_served_at_once_and_collecting_goes_on(
+    served: tuple[Rig, int], clients: int
+) -> None:
+    rig, port = served
+    written = rig.written(BTC)
+    assert asyncio.run(crowd(port, clients)) == clients
+    wait_until(lambda: rig.written(BTC) > written, "rows meanwhile")
+    assert get(port, "/api/stats")["total"]["dropped"] == 0
+    wait_until(lambda: asked(port, "/api/ticks").status == 200, "an answer for the next")
 
 
 def test_the_same_is_pushed_as_server_sent_events(served: tuple[Rig, int]) -> None:
