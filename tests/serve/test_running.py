@@ -16,14 +16,16 @@ import pytest
 from collector.bot import create_data_ingestor
 from collector.events.notices import PotentialHalt
 from collector.serve.server import Server
+from collector.serve.shown import ShownCollector
 from collector.serve.wiring import server_of
-from collector.settings import ServeSettings
+from collector.settings import ServeSettings, load_settings
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "whole_path"))
 from rig import BTC, Rig, running, wait_until
 
 ON = ServeSettings(port=0)
+PASSWORD = "pp-Word-0123456789"
 
 
 def get(server: Server, path: str) -> tuple[int, Any]:
@@ -44,7 +46,8 @@ def get_url(url: str, path: str) -> tuple[int, Any]:
 
 @contextmanager
 def served(rig: Rig) -> Iterator[Server]:
-    server = server_of(ON, rig.collector, by_default=True)
+    settings = rig.settings.model_copy(update={"serve": ON})
+    server = server_of(settings, rig.collector, by_default=True)
     assert server is not None
     assert server.start()
     try:
@@ -109,7 +112,7 @@ def test_only_a_wedged_loop_is_not_alive_and_it_is_told_by_another_loop(tmp_path
         over.wait(60.0)
 
     with (
-        running(tmp_path / "live.db", [BTC], health__every_s=0.1, health__wedged_after_s=1.5) as rig,
+        running(tmp_path / "live.db", [BTC], health__every_s=0.1, health__wedged_after_s=2.0) as rig,
         served(rig) as server,
     ):
         wait_until(lambda: get(server, "/live")[0] == 200, "alive")
@@ -143,6 +146,16 @@ def test_a_threshold_raises_one_alarm(tmp_path: Path, monkeypatch: pytest.Monkey
         _, body = get(server, "/ready")
     assert [one.code for one in heard] == ["health_memory"]
     assert "more than 65,536" in body["parts"]["memory"]["reason"]
+
+
+def test_secrets_of_the_settings_are_masked(tmp_path: Path) -> None:
+    with Simulator() as simulator:
+        rig = Rig(simulator, str(tmp_path / "live.db"), [BTC])
+        url = f"postgresql://collector:{PASSWORD}@127.0.0.1/x"
+        shown = ShownCollector(
+            rig.collector, load_settings(overrides={"database.url": url}, environ={}, env_file=None).secrets()
+        )
+        assert shown.masked(f"refused: {url}") == "refused: postgresql://collector:****@127.0.0.1/x"
 
 
 def test_before_the_start_it_is_alive_and_not_ready(tmp_path: Path) -> None:

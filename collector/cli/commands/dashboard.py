@@ -45,12 +45,11 @@ def dashboard(
 
     loaded = configured(config).settings
     set_up_logging(loaded.logging, secrets=loaded.secrets())
-    settings = loaded.serve
     if port is not None:
-        settings = replace(settings, port=port)
+        loaded = loaded.model_copy(update={"serve": replace(loaded.serve, port=port)})
     with ShortReads(db, table).reading():
         pass  # it can be read, or the error says why not
-    server = server_of_database(settings, db, table)
+    server = server_of_database(loaded, db, table)
     stopping = SignalSafeEvent()
     with ExitStack() as after:
         for number in STOPPING:
@@ -58,8 +57,8 @@ def dashboard(
         after.callback(server.close)
         if not server.start():
             raise UserError(
-                f"port {settings.port} of {settings.host} cannot be listened on; expected one that is free: "
-                "--port 0 takes any"
+                f"port {loaded.serve.port} of {loaded.serve.host} cannot be listened on; expected one that is "
+                "free: --port 0 takes any"
             )
         print(f"{db} is shown at {server.url} until Ctrl-C; the API is at {server.url}/docs", flush=True)
         stopping.wait(seconds)
