@@ -57,8 +57,8 @@ def dashboard(
         after.callback(server.close)
         if not server.start():
             raise UserError(
-                f"port {loaded.serve.port} of {loaded.serve.host} cannot be listened on; expected one that is "
-                "free: --port 0 takes any"
+                f"port {loaded.serve.port} of {loaded.serve.host} cannot be listened on; "
+                "expected one that is free: --port 0 takes any"
             )
         print(f"{db} is shown at {server.url} until Ctrl-C; the API is at {server.url}/docs", flush=True)
         stopping.wait(seconds)
