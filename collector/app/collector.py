@@ -18,6 +18,7 @@ from collector.buffer import Buffer
 from collector.errors import CollectorError, DatabaseAway, SinkError, UserError
 from collector.events import ClockStep, EventBus, PotentialHalt, StreamKey
 from collector.live import NOTHING_TO_COLLECT, Feed, StreamThread
+from collector.masking import mask_url
 from collector.sinks import AccountingState, SessionState, SqlSink, Store
 from collector.writer import Follower, FollowerState, Watched, WriterThread
 
@@ -84,7 +85,8 @@ class Collector:
         parts: Parts,
         *,
         exchanges: tuple[str, ...],  # that are configured
-        database: str,  # as it may be shown: without a password
+        database_url: str,
+        table_name: str,
         deadline_s: float,  # for stopping
     ) -> None:
         self.session = parts.session
@@ -102,7 +104,9 @@ class Collector:
         self.monitor = parts.monitor
         self._ended = parts.ended
         self._exchanges = exchanges
-        self._database = database
+        self.database_url = database_url
+        self.table_name = table_name
+        self._database = mask_url(database_url)
         self._subscriptions: list[Callable[[], None]] = []
         if self._housekeeping is not None:
             stepped = self._housekeeping.clock_stepped

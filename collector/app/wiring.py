@@ -29,7 +29,6 @@ from collector.exchanges import exchange_of
 from collector.features import BookRows, MarketRows, TradeBars
 from collector.ids import SegmentIds, new_id
 from collector.live import PATIENCE_S, Feed, StreamThread
-from collector.masking import mask_url
 from collector.settings import Settings
 from collector.sinks import SessionState, Sink, Store
 from collector.version import __version__
@@ -131,7 +130,8 @@ def make_collector(
     return Collector(
         parts,
         exchanges=tuple(settings.exchanges),
-        database=mask_url(settings.database.url),
+        database_url=settings.database.url,
+        table_name=settings.database.table_name,
         deadline_s=settings.shutdown.deadline_s,
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
-from collector.events import EventBus, StreamKey, StreamNow
+from collector.events import EventBus, StreamKey
 from collector.exchanges import MarketKind, depth_problem, exchange_of
 from collector.live.asked_for import AskedFor, Claim, refusal, symbol_of
 from collector.live.connections import Connections, ExchangeContext
@@ -204,10 +204,10 @@ class Feed:
         """Whether the markets are known, and nothing of what was asked for can be collected."""
         return self._connections is not None and not self._connections.streams
 
-    def glances(self) -> list[StreamNow]:
-        """Return the state of every stream. Call it in the websocket thread."""
+    def streams(self) -> list[Stream]:
+        """Return what is collected, each stream once. Call it in the websocket thread."""
         streams = [] if self._connections is None else self._connections.streams
-        return [stream.glance() for stream in streams if not stream.is_standby]
+        return [stream for stream in streams if not stream.is_standby]
 
     @property
     def expected(self) -> list[StreamKey]:

@@ -4,17 +4,18 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from collector.clock import Clock
 from collector.errors import CollectorError
-from collector.events import ClockStep, EventBus, PotentialHalt, StreamNow
+from collector.events import BookNow, ClockStep, EventBus, PotentialHalt, StreamKey, StreamNow
 from collector.live.feed import Feed
 from collector.live.insisting import insist
 from collector.network import mistake_in_words, new_loop, wait_for_first
 from collector.retry import Backoff
+from collector.streams import BookStream
 
 CLOCK_CHECK_S = 1.0
 FEED_BACKOFF = Backoff(0.5, 60.0)  # between two runs of a feed that a fault of ours ended
@@ -66,6 +67,17 @@ class StreamThread:
 
         Raises CollectorError when the loop is over, or ends meanwhile, or does not answer in time.
         """
+        answer = self.ask(work)
+        try:
+            return self.answer_of(answer, timeout_s)
+        finally:
+            self.forget(answer)
+
+    def ask(self, work: Callable[[], Result]) -> "Future[Result]":
+        """Have something run in the loop, and return at once. Raises CollectorError when the loop is over.
+
+        Give what is returned to `forget` when it is done, or waited for no longer.
+        """
         answer: Future[Result] = Future()
 
         def run() -> None:
@@ -80,11 +92,13 @@ class StreamThread:
                 raise CollectorError("the websocket thread does not run")
             self._asked.add(answer)
             self._loop.call_soon_threadsafe(run)
-        try:
-            return self.answer_of(answer, timeout_s)
-        finally:
-            with self._lock:
-                self._asked.discard(answer)
+        return answer
+
+    def forget(self, answer: "Future[Any]") -> None:
+        """Have no interest in an answer any more; what was not begun is left out."""
+        answer.cancel()
+        with self._lock:
+            self._asked.discard(answer)
 
     @staticmethod
     def answer_of(answer: "Future[Result]", timeout_s: float) -> Result:
@@ -102,9 +116,22 @@ class StreamThread:
     def glances(self, timeout_s: float) -> list[StreamNow] | None:
         """Return the state of every stream; None when the loop does not answer in time, or is over."""
         try:
-            return self.call(lambda: [one for feed in self.feeds for one in feed.glances()], timeout_s)
+            return self.call(self.glances_now, timeout_s)
         except CollectorError:
             return None
+
+    def glances_now(self) -> list[StreamNow]:
+        """Return the state of every stream. Call it in the websocket thread."""
+        return [stream.glance() for feed in self.feeds for stream in feed.streams()]
+
+    def books_now(self, levels: Mapping[StreamKey, int]) -> list[BookNow]:
+        """Copy so many levels of some books. Call it in the websocket thread."""
+        return [
+            BookNow(stream.key, stream.verification, stream.book_now(levels[stream.key]))
+            for feed in self.feeds
+            for stream in feed.streams()
+            if isinstance(stream, BookStream) and stream.key in levels
+        ]
 
     def budgets(self) -> dict[str, float]:
         """Return by exchange the share of the request budget that is used, where there is one."""

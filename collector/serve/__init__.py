@@ -9,6 +9,6 @@ if TYPE_CHECKING:
     from collector.serve.limits import HttpLimits
     from collector.serve.server import Server
     from collector.serve.shown import Phase, Shown
-    from collector.serve.wiring import server_of
+    from collector.serve.wiring import server_of, server_of_database
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -37,7 +37,7 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
     if error.status_code == HTTPStatus.NOT_FOUND and not given:
         content |= {
             "reason": "nothing is served at this path",
-            "expected": "/health, /ready, /live or /metrics",
+            "expected": "/health, /ready, /live, /metrics, or a path that /docs lists",
         }
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         content |= {"reason": "not with this method", "expected": (error.headers or {}).get("allow", "GET")}

@@ -28,7 +28,11 @@ class BoundedConfig(Config):
         super().__init__(
             app,
             http=BoundedConnection,
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=limits.websocket_bytes,
+            ws_ping_interval=limits.ping_s,
+            ws_ping_timeout=limits.ping_s,
+            ws_per_message_deflate=False,  # what is pushed to hundreds would be packed for each of them
             lifespan="off",
             interface="asgi3",
             log_config=None,

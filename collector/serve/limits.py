@@ -13,4 +13,6 @@ class HttpLimits:
     stalled_s: float = 10.0  # of an answer that the client does not read
     header_bytes: int = 16_384
     body_bytes: int = 65_536
+    ping_s: float = 20.0  # between two pings of a websocket, and for the answer
+    websocket_bytes: int = 8_192  # of a message that a client sends
     stop_s: float = 1.0  # for answers under way when the server is stopped

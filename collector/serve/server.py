@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -12,8 +13,6 @@ import structlog
 from collector.serve.limits import HttpLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from uvicorn import Server as UvicornServer
 
     from collector.serve.gate import Asgi
@@ -36,11 +35,13 @@ class Server:
         port: int,
         *,
         limits: HttpLimits | None = None,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self._make_application = make_application
         self._host = host
         self._port = port
         self._limits = limits or HttpLimits()
+        self._on_close = on_close
         self._stopping = threading.Event()
         self._server: UvicornServer | None = None
         self._thread: threading.Thread | None = None
@@ -83,6 +84,7 @@ class Server:
                 log.warning("serve.not_ended", within_s=ENDS_WITHIN_S)
             self._thread = None
         self.port = None
+        self._on_close()
 
     def _run(self, listener: socket.socket) -> None:
         try:

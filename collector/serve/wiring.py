@@ -1,15 +1,18 @@
-"""Build the HTTP server of a collector from the settings."""
+"""Build the HTTP server of a collector, or of a database, from the settings."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from collector.app import Collector
 from collector.serve.access import Access
 from collector.serve.limits import HttpLimits
 from collector.serve.server import Server
-from collector.serve.shown import Shown, ShownCollector
-from collector.settings import Settings
+from collector.serve.shown import ShownCollector
+from collector.settings import ServeSettings, Settings
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from collector.serve.gate import Asgi
 
 
@@ -21,20 +24,52 @@ def server_of(settings: Settings, collector: Collector, *, by_default: bool) -> 
     serve = settings.serve
     if not (by_default if serve.enabled is None else serve.enabled):
         return None
+    from collector.serve.recent_events import RecentEvents  # noqa: PLC0415  (only where it is served)
+
+    access, recent = _access(serve), RecentEvents(collector.events)
     shown = ShownCollector(collector, settings.secrets())
-    token = None if serve.token is None else serve.token.get_secret_value()
-    access = Access(serve.host, serve.hosts, token)
+
+    def routers() -> "list[APIRouter]":
+        from collector.query import ShortReads  # noqa: PLC0415
+        from collector.serve.api import LiveSource, api_routers  # noqa: PLC0415
+        from collector.serve.health_routes import health_routes  # noqa: PLC0415
+        from collector.serve.metric_routes import metric_routes  # noqa: PLC0415
+
+        reads = ShortReads(collector.database_url, collector.table_name)
+        source = LiveSource(collector, shown, reads, recent)
+        of_api = api_routers(source, access, collector.events)
+        return [health_routes(shown), metric_routes(shown), *of_api]
+
+    return _server(serve, access, routers, recent.close)
+
+
+def server_of_database(settings: Settings, database: str, table_name: str) -> Server:
+    """Return the server of a database that nobody writes now, not started."""
+    access = _access(settings.serve)
+
+    def routers() -> "list[APIRouter]":
+        from collector.serve.api import StoredSource, api_routers  # noqa: PLC0415
+
+        return api_routers(StoredSource(database, table_name), access)
+
+    return _server(settings.serve, access, routers)
+
+
+def _access(serve: ServeSettings) -> Access:
+    return Access(serve.host, serve.hosts, None if serve.token is None else serve.token.get_secret_value())
+
+
+def _server(
+    serve: ServeSettings,
+    access: Access,
+    routers: "Callable[[], list[APIRouter]]",
+    on_close: Callable[[], None] = lambda: None,
+) -> Server:
+    """Return a server whose application is made in its own thread, which pays for what it imports."""
 
     def make(limits: HttpLimits) -> "Asgi":
-        return _application(shown, access, limits)
+        from collector.serve.application import make_application  # noqa: PLC0415
 
-    return Server(make, serve.host, serve.port)
+        return make_application(access, limits, routers())
 
-
-def _application(shown: Shown, access: Access, limits: HttpLimits) -> "Asgi":
-    """Make the application in the server's thread, which pays for what it imports."""
-    from collector.serve.application import make_application  # noqa: PLC0415
-    from collector.serve.health_routes import health_routes  # noqa: PLC0415
-    from collector.serve.metric_routes import metric_routes  # noqa: PLC0415
-
-    return make_application(access, limits, [health_routes(shown), metric_routes(shown)])
+    return Server(make, serve.host, serve.port, on_close=on_close)
