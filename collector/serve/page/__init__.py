@@ -1,0 +1,10 @@
+"""The dashboard: files that a browser runs, without a build step, and the routes that give them out."""
+
+from typing import TYPE_CHECKING
+
+from collector.face import face
+
+if TYPE_CHECKING:
+    from collector.serve.page.router import PREFIX, PageFile, page_files, page_router
+else:
+    __getattr__, __dir__ = face(__name__, __file__)

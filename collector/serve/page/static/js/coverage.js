@@ -1,0 +1,55 @@
+// Keep what the collector covered in the last hours, by stream; fetched seldom, and again after a change.
+
+import { readAll } from "./api.js";
+
+const REFRESH_MS = 30_000;
+const AFTER_CHANGE_MS = 1_500; // the segment's end is stored with the next batch
+const MOST_STREAMS = 1_000;
+
+export class CoverageStore {
+  byKey = new Map();
+  #dueAt = 0;
+  #busy = false;
+  #states = "";
+
+  constructor(keyOf, onChange) {
+    this.keyOf = keyOf;
+    this.onChange = onChange;
+  }
+
+  /** Fetch if it is time to, or soon after a stream changed its state. */
+  check(now, streams) {
+    const states = streams.map((stream) => stream.state).join();
+    if (states !== this.#states) {
+      this.#states = states;
+      this.#dueAt = Math.min(this.#dueAt, now + AFTER_CHANGE_MS);
+    }
+    if (now >= this.#dueAt && !this.#busy) this.#fetch(now);
+  }
+
+  async #fetch(now) {
+    this.#busy = true;
+    this.#dueAt = now + REFRESH_MS;
+    try {
+      this.take(await readAll("/api/coverage", {}, "streams", MOST_STREAMS));
+    } catch {
+      // What is shown stays; the link says that nobody answers.
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  take(document) {
+    const { start_ns, end_ns } = document;
+    const grouped = new Map();
+    for (const one of document.streams) {
+      const known = grouped.get(this.keyOf(one)); // a long list may be cut within a stream
+      if (known) {
+        known.segments.push(...one.segments);
+        known.holes.push(...one.holes);
+      } else grouped.set(this.keyOf(one), { ...one, start_ns, end_ns });
+    }
+    this.byKey = grouped;
+    this.onChange();
+  }
+}
