@@ -31,24 +31,28 @@ export class Chart {
     this.holder.setAttribute("role", "img");
     figure.append(caption, this.holder);
     parent.append(figure);
+    new ResizeObserver(([{ contentRect }]) => this.#fit(contentRect.width)).observe(this.holder);
   }
 
   /** Show [times in s, ...values]; `range` fixes the time axis. */
   set(data, range = null) {
     this.#data = data;
     this.range = range;
-    const width = this.holder.clientWidth;
-    if (!width) return; // not visible
-    if (width !== this.#width) this.redraw();
-    else this.#plot.setData(data);
+    if (this.#plot) this.#plot.setData(data);
+    else this.redraw();
     this.#read(null);
+  }
+
+  #fit(width) {
+    if (width === this.#width) return;
+    this.#width = width; // 0 while it is hidden
+    this.redraw();
   }
 
   /** Make the plot anew: the theme or the width changed. */
   redraw() {
     this.#plot?.destroy();
     this.#plot = null;
-    this.#width = this.holder.clientWidth;
     if (this.#width && this.#data) this.#plot = new window.uPlot(this.#options(), this.#data, this.holder);
   }
 
@@ -65,7 +69,7 @@ export class Chart {
       tzDate: (s) => window.uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
       scales: { x: { range: (_plot, least, most) => this.range ?? [Math.min(least, most - 60), most] } },
       axes: [
-        { ...line, font, size: 22, values: (_plot, marks) => clockMarks(marks) },
+        { ...line, font, size: 22, space: 72, values: (_plot, marks) => clockMarks(marks) },
         { ...line, font, size, values: (_plot, marks) => marks.map((mark) => this.format(mark)) },
       ],
       series: [

@@ -18,20 +18,23 @@ export class CoverageStore {
   }
 
   /** Fetch if it is time to, or soon after a stream changed its state. */
-  check(now, streams) {
+  check(now, overview) {
+    const { streams } = overview;
     const states = streams.map((stream) => stream.state).join();
     if (states !== this.#states) {
       this.#states = states;
       this.#dueAt = Math.min(this.#dueAt, now + AFTER_CHANGE_MS);
     }
-    if (now >= this.#dueAt && !this.#busy) this.#fetch(now);
+    if (now >= this.#dueAt && !this.#busy) this.#fetch(now, overview);
   }
 
-  async #fetch(now) {
+  async #fetch(now, overview) {
     this.#busy = true;
     this.#dueAt = now + REFRESH_MS;
     try {
-      this.take(await readAll("/api/coverage", {}, "streams", MOST_STREAMS));
+      // Of a database that nobody writes, all of it; else what the API gives unasked, the last hours.
+      const range = overview.live ? {} : { start: overview.started_ns, end: overview.at_ns };
+      this.take(await readAll("/api/coverage", range, "streams", MOST_STREAMS));
     } catch {
       // What is shown stays; the link says that nobody answers.
     } finally {

@@ -64,7 +64,8 @@ export class Day {
       const coverage = await readAll("/api/coverage", { exchange, symbol, channel, ...range }, "streams", 50);
       if (!isWanted()) return;
       this.onCoverage(coverage, `Coverage on ${this.input.value}`);
-      const points = await this.#points(startS, isWanted);
+      const segments = coverage.streams.flatMap((one) => one.segments);
+      const points = await this.#points(startS, segments, isWanted);
       if (!isWanted()) return;
       for (const [column, chart] of this.charts) {
         const values = points.map((point) => point?.[column] ?? null);
@@ -78,10 +79,14 @@ export class Day {
   }
 
   /** Read the first row of each five minutes: a day's rows are too many for a page. */
-  async #points(startS, isWanted) {
+  async #points(startS, segments, isWanted) {
     const points = new Array(POINTS).fill(null);
     const stepNs = (DAY_S / POINTS) * NS_PER_S;
-    const slots = points.keys();
+    const isCovered = (slot) => {
+      const start = startS * NS_PER_S + slot * stepNs;
+      return segments.some((one) => one.start_ns < start + stepNs && one.end_ns >= start);
+    };
+    const slots = [...points.keys()].filter(isCovered).values();
     const take = async () => {
       for (const slot of slots) {
         if (!isWanted()) return;

@@ -25,10 +25,10 @@ export class Detail {
       mid: "Mid",
       microprice: "Microprice",
       spread: "Spread",
+      basis: "Spread, bp",
       imbalance: "Imbalance",
       rate: "Updates/s",
       lag: "Lag",
-      last: "Last price",
       age: "Last update",
     });
     this.ladder = new Ladder();
@@ -46,7 +46,7 @@ export class Detail {
   render(stream, nowNs, isNow) {
     const changed = !this.stream || keyOf(this.stream) !== keyOf(stream);
     this.stream = stream;
-    if (changed) this.#book = null;
+    if (changed && this.#asked !== keyOf(stream)) this.#book = null;
     this.digits = this.table.decimals(stream) + 1;
     write(byId("detail-title"), `${stream.symbol} · ${stream.exchange}`);
     mark(byId("detail-state"), stream.state);
@@ -108,15 +108,16 @@ export class Detail {
 
   #numbers(stream) {
     const { values, digits } = this;
-    const bp = spreadBp(stream);
-    write(values.mid, fixed(stream.mid, digits));
+    const hasMid = stream.kind === BOOK;
+    write(values.mid.previousElementSibling, hasMid ? "Mid" : "Last price");
+    write(values.mid, hasMid ? fixed(stream.mid, digits) : fixed(stream.last_price, digits - 1));
     write(values.microprice, fixed(stream.microprice, digits));
-    write(values.spread, bp === null ? "–" : `${fixed(stream.spread, digits - 1)} (${fixed(bp, 2)} bp)`);
+    write(values.spread, fixed(stream.spread, digits - 1));
+    write(values.basis, fixed(spreadBp(stream), 2));
     write(values.imbalance, isNumber(stream.imbalance) ? fixed(stream.imbalance, 3).replace("-", "−") : "–");
     write(values.rate, fixed(stream.updates_per_s, 1));
     write(values.lag, span(stream.lag_s));
-    write(values.last, fixed(stream.last_price, digits - 1));
-    write(values.age, stream.age_s === null ? "–" : `${span(stream.age_s)} ago`);
+    write(values.age, isNumber(stream.age_s) ? `${span(stream.age_s)} ago` : "–");
   }
 
   #depth(stream) {
@@ -128,24 +129,23 @@ export class Detail {
     this.ladder.render(this.#book, this.digits - 1);
     const best = `best ${size(stream.bid_size)} bid, ${size(stream.ask_size)} asked`;
     this.ladder.note(this.#book ? `${this.#book.verification || this.#book.state} · ${best}` : "");
-    this.#ask(stream);
   }
 
-  async #ask(stream) {
+  /** Fetch the stream's book, for the next rendering. */
+  async ask(stream) {
     const key = keyOf(stream);
-    if (this.#asking && this.#asked === key) return;
+    if (stream.kind !== BOOK || (this.#asking && this.#asked === key)) return;
     this.#asking = true;
     this.#asked = key;
     try {
       const path = `/api/books/${encodeURIComponent(stream.symbol)}`;
       const book = await read(path, { exchange: stream.exchange, depth: DEPTH });
-      if (keyOf(this.stream) === key) this.#book = book;
+      if (this.#asked === key) this.#book = book;
     } catch {
-      if (keyOf(this.stream) === key) this.#book = null; // no book stands, or nobody answers: the state says which
+      if (this.#asked === key) this.#book = null; // no book stands, or nobody answers: the state says which
     } finally {
       if (this.#asked === key) this.#asking = false;
     }
-    if (keyOf(this.stream) === key) this.ladder.render(this.#book, this.digits - 1);
   }
 }
 

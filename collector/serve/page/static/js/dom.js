@@ -51,15 +51,22 @@ export const childrenOf = (parent, count, create) => {
 };
 
 export const bar = () => {
-  const outer = make("span", "meter");
-  outer.append(make("span"));
-  outer.setAttribute("aria-hidden", "true");
-  return outer;
+  const meter = make("span", "meter");
+  meter.setAttribute("aria-hidden", "true");
+  return meter;
 };
 
-/** Set a bar's length. A transform costs no layout. */
-export const fill = (outer, share) => {
-  const scale = `scaleX(${Math.min(1, Math.max(0, share)).toFixed(3)})`;
-  const inner = outer.firstElementChild;
-  if (inner.style.transform !== scale) inner.style.transform = scale;
+/** Set a bar's length, from 0 to 1. */
+export const fill = (meter, share) => {
+  const size = `${(Math.min(1, Math.max(0, share)) * 100).toFixed(1)}% 100%`;
+  if (meter.style.backgroundSize !== size) meter.style.backgroundSize = size;
+};
+
+/** Let a bar lean to either side of its middle, by a number from -1 to 1. */
+export const lean = (meter, value) => {
+  const long = Math.min(1, Math.abs(value)) / 2;
+  const start = value < 0 ? 0.5 - long : 0.5;
+  fill(meter, long);
+  const place = `${((start / (1 - long)) * 100).toFixed(1)}% 0`; // a percentage of the room that is left
+  if (meter.style.backgroundPosition !== place) meter.style.backgroundPosition = place;
 };

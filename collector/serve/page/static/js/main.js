@@ -14,6 +14,8 @@ import { readColours } from "./ribbon.js";
 import { keyOf, StreamTable } from "./streams.js";
 import { Summary } from "./summary.js";
 
+const LATE_MS = 1500;
+const LONGEST_FOR_BOOK_MS = 200;
 const LEAST_BETWEEN_MS = 900; // at most about once a second, however fast overviews come
 const HISTORY_FIELD = { spread_bp: spreadBp };
 
@@ -65,12 +67,23 @@ class Page {
       HISTORY_FIELD[field] ? HISTORY_FIELD[field](stream) : stream[field],
     );
     if (isFirst && !overview.live) this.#tab(false);
-    if (performance.now() - this.#renderedAt >= LEAST_BETWEEN_MS) this.#render();
+    if (performance.now() - this.#renderedAt >= LEAST_BETWEEN_MS) this.#renderWithBook();
+  }
+
+  /** Wait a little for the book of the same moment: one rendering is cheaper than two, and agrees with itself. */
+  async #renderWithBook() {
+    const stream = this.#stream();
+    if (document.hidden) return;
+    if (stream && this.#isNow) {
+      const late = new Promise((resolve) => setTimeout(resolve, LONGEST_FOR_BOOK_MS));
+      await Promise.race([this.detail.ask(stream), late]);
+    }
+    this.#render();
   }
 
   #tick() {
     this.link.check(performance.now());
-    if (performance.now() - this.#renderedAt >= LEAST_BETWEEN_MS) this.#render();
+    if (performance.now() - this.#renderedAt >= LATE_MS) this.#render(); // nothing comes: say so
   }
 
   #linked() {
@@ -87,8 +100,8 @@ class Page {
     this.summary.render(this.overview, ageS);
     if (!this.overview || (this.link.state !== "open" && ageS > 2)) return;
     const { streams, writer, identity, at_ns } = this.overview;
-    this.table.render(streams, this.#choice(streams));
-    this.coverage.check(now, streams);
+    this.table.render(this.overview, this.#choice(streams));
+    this.coverage.check(now, this.overview);
     this.#renderDetail(at_ns);
     this.writer.render(writer);
     this.identity.render(identity);
@@ -122,7 +135,7 @@ class Page {
     this.#chosen = key;
     this.#dayCoverage = null;
     history.replaceState(null, "", `#${encodeURIComponent(key)}`);
-    this.#render();
+    this.#renderWithBook();
   }
 
   #hole(stream, hole) {

@@ -1,7 +1,7 @@
 // The writer, the identity and the events.
 
 import { bar, byId, childrenOf, fill, glyph, make, mark, readouts, show, write } from "./dom.js";
-import { moment, span, time, whole } from "./format.js";
+import { isNumber, moment, span, time, whole } from "./format.js";
 
 const TERMS = {
   received: "received",
@@ -41,7 +41,7 @@ export class WriterPanel {
     fill(this.meter, share);
     mark(this.meter, share > 0.8 ? "unhealthy" : share > 0.5 ? "degraded" : "healthy");
     write(values.commit, span(writer.last_commit_s));
-    write(values.age, writer.last_commit_age_s === null ? "none yet" : `${span(writer.last_commit_age_s)} ago`);
+    write(values.age, isNumber(writer.last_commit_age_s) ? `${span(writer.last_commit_age_s)} ago` : "none yet");
     write(values.batches, whole(writer.batches));
     write(values.breaker, writer.breaker.replace("_", " "));
     mark(values.breaker, writer.breaker === "closed" ? "healthy" : writer.breaker === "open" ? "unhealthy" : "degraded");

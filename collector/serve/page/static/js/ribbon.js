@@ -14,10 +14,27 @@ export const readColours = () => {
   colours = { ok: named("--ok-fill"), bad: named("--bad"), none: named("--track") };
 };
 
+// A size that is asked for while the document is being written costs a layout each time.
+const sizes = new WeakMap();
+const watcher = new ResizeObserver((changes) => {
+  for (const { target, contentRect } of changes) {
+    const shown = sizes.get(target);
+    Object.assign(shown, { width: contentRect.width, height: contentRect.height });
+    paint(target, shown.coverage);
+  }
+});
+
+/** Draw the coverage, now and whenever the canvas changes its size. */
 export const paint = (canvas, coverage) => {
+  if (!sizes.has(canvas)) {
+    sizes.set(canvas, { width: 0, height: 0 });
+    watcher.observe(canvas);
+  }
+  const shown = sizes.get(canvas);
+  shown.coverage = coverage;
   const ratio = window.devicePixelRatio || 1;
-  const width = Math.round(canvas.clientWidth * ratio);
-  const height = Math.round(canvas.clientHeight * ratio);
+  const width = Math.round(shown.width * ratio);
+  const height = Math.round(shown.height * ratio);
   if (!width || !height) return;
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   if (!colours) readColours();

@@ -1,6 +1,6 @@
 // The table of streams. Rows are made once; only those on the screen are written, and only what changed.
 
-import { bar, byId, glyph, make, mark, show, write } from "./dom.js";
+import { bar, byId, glyph, lean, make, mark, show, write } from "./dom.js";
 import { decimalsOf, fixed, isNumber, percent, plural, span, spreadBp, whole } from "./format.js";
 import { attend, paint } from "./ribbon.js";
 
@@ -38,7 +38,10 @@ export class StreamTable {
     return most;
   }
 
-  render(streams, chosen) {
+  render({ streams, live }, chosen) {
+    this.isPast = !live;
+    write(byId("rate-head"), live ? "Upd/s" : "Rows");
+    write(byId("ribbon-head"), live ? "Last 6 h" : "From the first to the last");
     const keys = streams.map(keyOf).join("\n");
     if (keys !== this.#keys) this.#build(streams, keys);
     for (const stream of streams) {
@@ -80,15 +83,16 @@ export class StreamTable {
 
   #row(stream) {
     const key = keyOf(stream);
-    const element = make("tr");
+    const element = withRole(make("tr"), "row"); // laid out as a grid, it would be a row no longer
     element.dataset.key = key;
     const row = { key, stream, element, cells: {}, drawn: null };
     for (const name of CELLS) {
-      const cell = make(name === "stream" ? "th" : "td", `c-${name}${WIDE.has(name) ? " wide" : ""}${NUMBERS.has(name) ? " n" : ""}`);
+      const looks = `c-${name}${WIDE.has(name) ? " wide" : ""}${NUMBERS.has(name) ? " n" : ""}`;
+      const isName = name === "stream";
+      const cell = withRole(make(isName ? "th" : "td", looks), isName ? "rowheader" : "cell");
       row.cells[name] = cell;
       element.append(cell);
     }
-    row.cells.stream.scope = "row";
     row.word = make("span", "word");
     row.cells.state.append(glyph(), row.word);
     row.button = make("button", "choose");
@@ -97,11 +101,9 @@ export class StreamTable {
     row.cells.stream.append(row.button);
     row.cells.channel.textContent = stream.channel;
     row.meter = bar();
-    row.meter.classList.add("both-ways");
     row.imbalance = make("span", "n");
     row.cells.imbalance.append(row.meter, row.imbalance);
-    row.canvas = make("canvas", "ribbon");
-    row.canvas.setAttribute("role", "img");
+    row.canvas = withRole(make("canvas", "ribbon"), "img");
     row.cells.ribbon.append(row.canvas);
     attend(row.canvas, () => this.coverage.byKey.get(key), (hole) => this.onHole(row.stream, hole));
     element.addEventListener("click", () => this.onChoose(key));
@@ -115,8 +117,9 @@ export class StreamTable {
     write(cells.price, isNumber(stream.mid) ? fixed(stream.mid, digits + 1) : fixed(stream.last_price, digits));
     write(cells.spread, fixed(spreadBp(stream), 2));
     write(row.imbalance, fixed(stream.imbalance, 2).replace("-", "−"));
-    lean(row.meter, stream.imbalance);
-    write(cells.rate, fixed(stream.updates_per_s, 1));
+    row.meter.classList.toggle("none", !isNumber(stream.imbalance));
+    lean(row.meter, stream.imbalance ?? 0);
+    write(cells.rate, this.isPast ? whole(stream.counts?.written) : fixed(stream.updates_per_s, 1));
     write(cells.lag, span(stream.lag_s));
     write(cells.gaps, whole(stream.gaps));
     const covered = this.coverage.byKey.get(row.key);
@@ -170,10 +173,7 @@ export class StreamTable {
   }
 }
 
-/** Let a bar lean to either side of its middle, by a number from -1 to 1. */
-const lean = (meter, value) => {
-  const share = isNumber(value) ? Math.max(-1, Math.min(1, value)) : 0;
-  const inner = meter.firstElementChild;
-  const scale = `scaleX(${share.toFixed(2)})`;
-  if (inner.style.transform !== scale) inner.style.transform = scale;
+const withRole = (element, role) => {
+  element.setAttribute("role", role);
+  return element;
 };

@@ -1,7 +1,7 @@
 // The banner and the parts: is everything fine, since when, and what is not.
 
 import { byId, childrenOf, glyph, make, mark, write } from "./dom.js";
-import { fixed, moment, NS_PER_S, span, whole } from "./format.js";
+import { fixed, isNumber, moment, NS_PER_S, span, whole } from "./format.js";
 import { FINE } from "./streams.js";
 
 const WORDS = { healthy: "Healthy", degraded: "Degraded", unhealthy: "Unhealthy" };
@@ -17,6 +17,7 @@ export class Summary {
   render(overview, ageS) {
     const old = this.#old(overview, ageS);
     document.body.classList.toggle("old", Boolean(overview) && old);
+    document.body.classList.toggle("past", overview?.live === false);
     this.#link(overview, ageS, old);
     if (!overview) return this.#nothingYet();
     const past = !overview.live;
@@ -69,10 +70,11 @@ export class Summary {
     return wrong.map((part) => `${part.name}: ${part.reason || part.state}`).join(" · ");
   }
 
-  #facts({ streams, identity, writer }) {
+  #facts({ streams, identity, writer, live }) {
     const verified = streams.filter((stream) => stream.state === FINE).length;
-    write(byId("fact-verified"), `${whole(verified)} of ${whole(streams.length)}`);
-    mark(byId("fact-verified"), verified === streams.length ? "healthy" : "degraded");
+    write(byId("fact-verified-name"), live ? "Streams verified" : "Streams");
+    write(byId("fact-verified"), live ? `${whole(verified)} of ${whole(streams.length)}` : whole(streams.length));
+    mark(byId("fact-verified"), !live || verified === streams.length ? "healthy" : "degraded");
     const rate = streams.reduce((sum, stream) => sum + (stream.updates_per_s ?? 0), 0);
     write(byId("fact-rate"), fixed(rate, rate < 1000 ? 1 : 0));
     write(byId("fact-rows"), whole(writer?.rows ?? identity?.written));
@@ -113,7 +115,7 @@ export class Summary {
       write(name.lastElementChild, exchange.exchange);
       write(verified, `${whole(exchange.verified)}/${whole(exchange.streams)}`);
       write(lag, span(exchange.lag_s));
-      write(age, exchange.age_s === null ? "–" : `${span(exchange.age_s)} ago`);
+      write(age, isNumber(exchange.age_s) ? `${span(exchange.age_s)} ago` : "–");
       write(word, exchange.status || exchange.state || "–");
     });
   }
