@@ -9,6 +9,7 @@ CollectorError
 │   ├── SpoolRefused     a spool that this collector cannot use; `held`: another one has it
 │   ├── DatabaseAway     a database that cannot be opened now; waiting may help
 │   └── QueryError       a question that the stored data cannot answer as asked
+│       └── ReadTooLong  a question that takes longer than reading may
 ├── FrameError           a frame that cannot be used; `reason` is the word under which it is counted
 ├── IngestorError        a running ingestor has trouble, or it did not start; handed to error callbacks
 ├── StreamError          a connection or subscription failed; `permanent` says whether a retry can help
@@ -56,6 +57,10 @@ class DatabaseAway(UserError):  # noqa: N818  (a state, not a fault)
 
 class QueryError(UserError):
     """A question that the stored data cannot answer as asked."""
+
+
+class ReadTooLong(QueryError):  # noqa: N818  (a state, not a fault)
+    """A question that takes longer than a reader may keep the database."""
 
 
 class SpoolRefused(UserError):  # noqa: N818  (a state, not a fault)

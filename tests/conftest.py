@@ -47,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Spools of databases on servers: none of the user's is looked for, and none of ours is left to them.
     os.environ.pop("STATE_DIRECTORY", None)
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="collector-state-")
+    # Programs that tests start would all listen on one port, and each would import what serving takes.
+    os.environ["COLLECTOR_SERVE__ENABLED"] = "false"
     named = getattr(config, "workerinput", {}).get("server_folder")
     if named is None:
         named = tempfile.mkdtemp(prefix="collector-pg-")

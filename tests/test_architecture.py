@@ -15,8 +15,9 @@ from imports import circles, face_of, imported_names, imports_between, module_fi
 
 # From top to bottom: each part may import only what stands below it.
 FLOORS = [
-    *("cli", "simulator", "__init__", "bot", "app", "settings", "retention", "export", "query"),
-    *("live", "streams", "network", "writer", "spool", "features", "buffer", "log", "exchanges", "book"),
+    *("cli", "simulator", "__init__", "bot", "serve", "app", "settings", "retention", "export", "query"),
+    *("health", "live", "streams", "network", "writer", "spool", "features", "buffer", "log", "exchanges"),
+    "book",
     *("sinks", "migration", "database", "events", "ids", "clock", "resources", "retry"),
     *("masking", "bounds", "errors", "version", "face"),
 ]
@@ -25,14 +26,21 @@ ONLY_IN = {
     "sqlalchemy": {"database", "sinks.sql", "query", "export", "retention", "migration"},
     "alembic": {"database", "migration"},
     "apscheduler": {"app"},
+    **{library: {"serve"} for library in ("fastapi", "starlette", "uvicorn", "prometheus_client")},
 }
-NEVER_IN = {"streams": {"ccxt", "asyncio", "time"}, "exchanges": {"ccxt", "asyncio"}, "book": {"asyncio"}}
+NEVER_IN = {
+    "streams": {"ccxt", "asyncio", "time"},
+    "exchanges": {"ccxt", "asyncio"},
+    "book": {"asyncio"},
+    "health": {"time"},
+}
 READS = {"query", "export", "retention"}
 WRITES = {"app", "buffer", "live", "network", "sinks", "spool", "streams", "writer"}
 # What a person is told of an engine's error, or of the libraries there are, is the command line's business.
 COMMAND_LINE = {"sqlalchemy": {"cli"}, "ccxt": {"cli"}}
 MAKE_SETTINGS = {"settings", "cli", "bot"}  # what a person or a bot wrote becomes Settings there
-WIRING = "collector.app.wiring"  # and the files whose names begin so: what reads Settings for all other parts
+# What reads Settings for all other parts: these files, and those whose names begin so.
+WIRING = ("collector.app.wiring", "collector.serve.wiring")
 
 GATHERED = "collector.cli.commands"  # one file a command; `cli/main.py` names each
 

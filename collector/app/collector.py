@@ -3,18 +3,22 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 
 import structlog
 
 from collector.app.claims import Claims
+from collector.app.commit_measures import CommitMeasures
 from collector.app.housekeeping import Housekeeping
-from collector.app.view import View, Watch, WriterView
+from collector.app.monitor import Monitor
+from collector.app.view import View, Watch, view_of_writer
 from collector.app.wakeup import SignalSafeEvent
 from collector.buffer import Buffer
 from collector.errors import CollectorError, DatabaseAway, SinkError, UserError
 from collector.events import ClockStep, EventBus, PotentialHalt, StreamKey
 from collector.live import NOTHING_TO_COLLECT, Feed, StreamThread
+from collector.masking import mask_url
 from collector.sinks import AccountingState, SessionState, SqlSink, Store
 from collector.writer import Follower, FollowerState, WriterThread
 
@@ -68,6 +72,8 @@ class Parts:
     stream: StreamThread
     claims: Claims
     housekeeping: Housekeeping | None
+    measures: CommitMeasures
+    monitor: Monitor
     ended: SignalSafeEvent  # set when a thread has ended
 
 
@@ -79,7 +85,8 @@ class Collector:
         parts: Parts,
         *,
         exchanges: tuple[str, ...],  # that are configured
-        database: str,  # as it may be shown: without a password
+        database_url: str,
+        table_name: str,
         deadline_s: float,  # for stopping
     ) -> None:
         self.session = parts.session
@@ -93,9 +100,13 @@ class Collector:
         self._store = parts.store
         self._claims = parts.claims
         self._housekeeping = parts.housekeeping
+        self._measures = parts.measures
+        self.monitor = parts.monitor
         self._ended = parts.ended
         self._exchanges = exchanges
-        self._database = database
+        self.database_url = database_url
+        self.table_name = table_name
+        self._database = mask_url(database_url)
         self._subscriptions: list[Callable[[], None]] = []
         if self._housekeeping is not None:
             stepped = self._housekeeping.clock_stepped
@@ -103,6 +114,7 @@ class Collector:
         self._subscriptions.append(self.events.attach(PotentialHalt, self._on_halt))
         self._started_s: float | None = None
         self._report: Report | None = None
+        self._is_stopping = False
 
     def start(self) -> None:
         """Open the database and start the threads. Raises UserError for what prevents it.
@@ -130,12 +142,18 @@ class Collector:
         self.stream.start()
         if self._housekeeping is not None:
             self._housekeeping.start()
+        self.monitor.start(self.view)
         log.info("collector.started", session=self.session.session_id, database=self._database)
 
     @property
     def started(self) -> bool:
         """Whether it was started, and so has to be stopped."""
         return self._started_s is not None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it drains, or has ended."""
+        return self._is_stopping
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until `interrupt` is called, a thread ends, or nothing asked for can be collected at all.
@@ -155,8 +173,10 @@ class Collector:
         if self._started_s is None:
             raise CollectorError("stop before start")
         until_s = time.monotonic() + (self.deadline_s if deadline_s is None else deadline_s)
+        self._is_stopping = True
         refused = tuple(self._refused())
         problems = list(refused)
+        self.monitor.ask_to_stop()
         if self._housekeeping is not None:
             self._housekeeping.ask_to_stop()
         self.stream.ask_to_stop()
@@ -170,6 +190,7 @@ class Collector:
         if self._housekeeping is not None:
             self._housekeeping.stop()
         self._store.close()
+        self.monitor.stop()
         for name in self.events.stop():
             log.warning("subscriber.stuck", subscriber=name)
         for unsubscribe in self._subscriptions:  # the bus may live longer than this
@@ -236,34 +257,21 @@ class Collector:
     def view(self) -> View:
         """Return the state of every part now. Changes nothing; for any thread but the websocket's."""
         streams_now = self.stream.glances(VIEW_TIMEOUT_S)
-        committed, watch = self.writer.committed, self._watch
+        watch = self._watch
         return View(
             session_id=self.session.session_id,
             database=self._database,
             uptime_s=time.monotonic() - (self._started_s or time.monotonic()),
             answers=streams_now is not None and self.writer.alive,
             streams=watch.streams(self.accounting(), streams_now, self._expected()),
-            connections=dict(watch.connections),
-            writer=WriterView(
-                batches=committed.batches,
-                rows=committed.rows,
-                retries=committed.retries,
-                last_commit_s=committed.last_commit_s,
-                last_error=self.writer.last_error,
-                buffer_high_rows=self.buffer.high_rows,
-                buffer_max_rows=self.buffer.capacity_rows,
-                spooled_rows=self.writer.balance.rows_in_spool,
-                spilling=self.writer.spilling,
-                breaker=self.writer.breaker.state.value,
-                poison=committed.poison,
-                broken_off=self.writer.broken_off,
-            ),
+            writer=view_of_writer(self.writer, self.buffer),
             refused=tuple(self._refused()),
-            halts=watch.halts,
-            last_halt=watch.last_halt,
-            unreached=tuple(watch.unreached.copy().values()),
             followers=self._follower_states(),
-            statuses=watch.statuses.troubles(),
+            loop_silent_s=self.stream.silent_s,
+            loop_ended=self.stream.ended_unasked,
+            budgets=self.stream.budgets(),
+            commits=copy(self._measures),  # its values are replaced, never changed
+            **watch.remembered(),
         )
 
     def _on_halt(self, event: PotentialHalt) -> None:

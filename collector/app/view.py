@@ -1,11 +1,16 @@
 """Describe the state of a running collector, read-only: for a table, a dashboard, a watchdog."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypedDict
 
+from collector.app.commit_measures import CommitMeasures
 from collector.app.exchange_status import ExchangeStatuses
+from collector.buffer import Buffer
 from collector.events import (
     UNKNOWN,
+    ChoreState,
+    ClockStep,
     EventBus,
     FirstContact,
     PotentialHalt,
@@ -15,8 +20,9 @@ from collector.events import (
     StreamNow,
     SystemState,
 )
+from collector.network import class_of_cause
 from collector.sinks import AccountingState
-from collector.writer import FollowerState
+from collector.writer import FollowerState, WriterThread
 
 VERIFIED, SYNCING, DOWN, MISSING, LEFT = "verified", "syncing", "down", "missing", "left"
 STOPPED_BY_US = {"stop", "unsubscribed"}  # segments end so when somebody asked for it
@@ -53,6 +59,11 @@ class WriterView:
     breaker: str = "closed"  # closed, open or half_open: whether the database is tried
     poison: int = 0  # rows refused for what they are
     broken_off: int = 0  # calls of the database that took too long
+    alive: bool = True  # its thread runs
+    last_commit_ns: int = 0  # when; 0: nothing is committed yet
+    buffer_rows: int = 0  # now
+    spool_bytes: int = 0
+    spool_max_bytes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,15 @@ class View:
     unreached: tuple[str, ...] = ()  # exchanges from which nothing has come yet, and why
     followers: tuple[FollowerState, ...] = ()  # sinks behind the database
     statuses: tuple[str, ...] = ()  # exchanges that say they are not online, in words
+    loop_silent_s: float = 0.0  # since the loop that collects last turned; it does so every second
+    loop_ended: bool = False  # its thread has ended, and nobody asked it to
+    failing_chores: tuple[tuple[str, str], ...] = ()  # of housekeeping, each with its problem
+    clock_stepped_ns: int = 0  # when the wall clock was last stepped; 0: never
+    clock_steps: int = 0
+    reconnects: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by exchange and class of cause
+    holes: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by exchange and cause
+    budgets: Mapping[str, float] = field(default_factory=dict)  # by exchange, the share of it that is used
+    commits: CommitMeasures = field(default_factory=CommitMeasures)
 
     @property
     def asked(self) -> tuple[StreamView, ...]:
@@ -104,6 +124,45 @@ class View:
         return sum(abs(stream.counts.difference) for stream in self.streams)
 
 
+class Remembered(TypedDict):
+    """The part of a view that comes from events."""
+
+    connections: dict[str, str]
+    halts: int
+    last_halt: PotentialHalt | None
+    unreached: tuple[str, ...]
+    statuses: tuple[str, ...]
+    failing_chores: tuple[tuple[str, str], ...]
+    clock_stepped_ns: int
+    clock_steps: int
+    reconnects: Mapping[tuple[str, str], int]
+    holes: Mapping[tuple[str, str], int]
+
+
+def view_of_writer(writer: WriterThread, buffer: Buffer) -> WriterView:
+    """Return the state of the writer, of its spool, and of the buffer."""
+    committed = writer.committed
+    return WriterView(
+        batches=committed.batches,
+        rows=committed.rows,
+        retries=committed.retries,
+        last_commit_s=committed.last_commit_s,
+        last_error=writer.last_error,
+        buffer_high_rows=buffer.high_rows,
+        buffer_max_rows=buffer.capacity_rows,
+        spooled_rows=writer.balance.rows_in_spool,
+        spilling=writer.spilling,
+        breaker=writer.breaker.state.value,
+        poison=committed.poison,
+        broken_off=writer.broken_off,
+        alive=writer.alive,
+        last_commit_ns=committed.last_commit_ns,
+        buffer_rows=buffer.rows,
+        spool_bytes=writer.spool_bytes,
+        spool_max_bytes=writer.spool_max_bytes,
+    )
+
+
 @dataclass(slots=True)
 class _Trouble:
     gaps: int = 0
@@ -120,6 +179,11 @@ class Watch:
     statuses: ExchangeStatuses = field(default_factory=ExchangeStatuses)
     halts: int = 0
     last_halt: PotentialHalt | None = None
+    failing_chores: dict[str, str] = field(default_factory=dict)
+    clock_stepped_ns: int = 0
+    clock_steps: int = 0
+    reconnects: dict[tuple[str, str], int] = field(default_factory=dict)
+    holes: dict[tuple[str, str], int] = field(default_factory=dict)
     _connected: dict[str, str] = field(default_factory=dict)  # connections that stand, with their exchange
     _troubles: dict[StreamKey, _Trouble] = field(default_factory=dict)
     _verified: set[StreamKey] = field(default_factory=set)
@@ -130,6 +194,23 @@ class Watch:
         events.attach(SegmentChanged, self._on_segment)
         events.attach(PotentialHalt, self._on_halt)
         events.attach(FirstContact, self._on_contact)
+        events.attach(ChoreState, self._on_chore)
+        events.attach(ClockStep, self._on_clock_step)
+
+    def remembered(self) -> "Remembered":
+        """Return what it keeps of connections and events, copied."""
+        return Remembered(
+            connections=dict(self.connections),
+            halts=self.halts,
+            last_halt=self.last_halt,
+            unreached=tuple(self.unreached.copy().values()),
+            statuses=self.statuses.troubles(),
+            failing_chores=tuple(self.failing_chores.copy().items()),
+            clock_stepped_ns=self.clock_stepped_ns,
+            clock_steps=self.clock_steps,
+            reconnects=self.reconnects.copy(),
+            holes=self.holes.copy(),
+        )
 
     def streams(
         self,
@@ -165,6 +246,8 @@ class Watch:
         self.statuses.take(event)
         if event.state in (State.DISCONNECTED, State.STOPPED):
             self._connected.pop(event.connection, None)
+            if event.state is State.DISCONNECTED:
+                _count(self.reconnects, (event.exchange, class_of_cause(event.exchange, event.cause)))
         elif event.state is State.CONNECTED:
             self._connected[event.connection] = event.exchange
 
@@ -178,6 +261,7 @@ class Watch:
             trouble = self._troubles.setdefault(key, _Trouble())
             trouble.gaps += 1
             trouble.cause, trouble.at_ns = event.cause, event.at_ns
+            _count(self.holes, (event.exchange, event.cause))
 
     def _on_halt(self, event: PotentialHalt) -> None:
         self.halts += 1
@@ -188,3 +272,18 @@ class Watch:
             self.unreached.pop(event.exchange, None)
         else:
             self.unreached[event.exchange] = f"{event.exchange} at {event.address}: {event.why}"
+
+    def _on_chore(self, event: ChoreState) -> None:
+        if event.problem:
+            self.failing_chores[event.chore] = event.problem
+        else:
+            self.failing_chores.pop(event.chore, None)
+
+    def _on_clock_step(self, event: ClockStep) -> None:
+        self.clock_stepped_ns = event.at_ns
+        self.clock_steps += 1
+
+
+def _count(counts: dict[tuple[str, str], int], key: tuple[str, str]) -> None:
+    """Count one more. Each exchange's events come from one thread."""
+    counts[key] = counts.get(key, 0) + 1

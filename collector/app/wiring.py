@@ -5,13 +5,17 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from collector.app.alarm import HaltAlarm
 from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
+from collector.app.commit_measures import CommitMeasures
 from collector.app.disk_room import DiskRoom
 from collector.app.housekeeping import housekeeping_of
 from collector.app.logs import log_events, log_failed_subscriber
+from collector.app.machine import Machine
+from collector.app.monitor import Monitor
 from collector.app.recovery import Recovery
 from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
@@ -25,11 +29,10 @@ from collector.exchanges import exchange_of
 from collector.features import BookRows, MarketRows, TradeBars
 from collector.ids import SegmentIds, new_id
 from collector.live import PATIENCE_S, Feed, StreamThread
-from collector.masking import mask_url
 from collector.settings import Settings
 from collector.sinks import SessionState, Sink, Store
 from collector.version import __version__
-from collector.writer import KINDS, EventLog, Preparation
+from collector.writer import KINDS, EventLog, Follower, Preparation, WriterThread
 
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
@@ -78,6 +81,7 @@ def make_collector(
         )
 
     stream = StreamThread(feeds, bus, thread_ended)
+    measures = CommitMeasures()
     writer = make_writer(
         settings,
         buffer,
@@ -86,6 +90,7 @@ def make_collector(
         bus,
         session_id=session.session_id,
         followers=following,
+        measures=measures,
         on_end=thread_ended,
     )
     claims = Claims(_named_streams(settings), session, store, writer.tasks.submit, buffer.hurry)
@@ -101,15 +106,40 @@ def make_collector(
     )
     if housekeeping is not None and store.file is not None:
         housekeeping.add("disk_room", DiskRoom(store.file, bus).chore)
+    monitor = Monitor(
+        settings.health,
+        Machine(_written_files(store, writer, following)),
+        tuple(settings.exchanges),
+        bus.publish,
+    )
     parts = Parts(
-        session, bus, watch, buffer, store, writer, tuple(following), stream, claims, housekeeping, ended
+        session,
+        bus,
+        watch,
+        buffer,
+        store,
+        writer,
+        tuple(following),
+        stream,
+        claims,
+        housekeeping,
+        measures,
+        monitor,
+        ended,
     )
     return Collector(
         parts,
         exchanges=tuple(settings.exchanges),
-        database=mask_url(settings.database.url),
+        database_url=settings.database.url,
+        table_name=settings.database.table_name,
         deadline_s=settings.shutdown.deadline_s,
     )
+
+
+def _written_files(store: Store[object], writer: WriterThread, followers: Sequence[Follower]) -> list[Path]:
+    """Return the files of this machine that grow: databases and spools."""
+    files = [store.file, writer.spool_path, *(Path(one.state().spool) for one in followers)]
+    return [file for file in files if file is not None]
 
 
 def _observe(settings: Settings, events: EventBus) -> Watch:

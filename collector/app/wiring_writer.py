@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from collector.app.commit_measures import CommitMeasures
 from collector.app.spool_places import follower_places_of, owner_of, places_of
 from collector.buffer import Buffer
 from collector.errors import SpoolError
@@ -42,6 +43,7 @@ def make_writer(
     *,
     session_id: str,
     followers: Sequence[Follower] = (),
+    measures: CommitMeasures,
     on_end: Callable[[], None],
 ) -> WriterThread:
     """Build the store's writer, not started; it offers committed write sets to the followers."""
@@ -49,7 +51,8 @@ def make_writer(
     def on_change(state: BreakerState, cause: str) -> None:
         events.publish(DatabaseState(state.value, time.time_ns(), cause))
 
-    def on_commit(write_set: WriteSet) -> None:
+    def on_commit(write_set: WriteSet, took_s: float) -> None:
+        measures.committed(write_set, took_s)
         for follower in followers:
             follower.offer(write_set)
 

@@ -53,6 +53,7 @@ class DataIngestorConfig:
     max_critical_errors: int = 10  # cuts, failed snapshots and doubts of an exchange in a minute before one
     start_timeout: float = 30.0  # seconds for the first verified book
     stop_timeout: float = 10.0  # seconds to drain and close
+    serve_port: int | None = None  # health and metrics over HTTP on 127.0.0.1; 0: any free port; None: none
     settings: Mapping[str, Any] = field(default_factory=lambda: NOTHING)  # more: {"stream.heartbeat_s": 5}
 
     def __post_init__(self) -> None:
@@ -100,7 +101,7 @@ class DataIngestorConfig:
             raise SettingsError(problems) from None
 
 
-OPTIONAL: Final = frozenset({"exchange", "environment", "market", "endpoints", "data_source"})
+OPTIONAL: Final = frozenset({"exchange", "environment", "market", "endpoints", "data_source", "serve_port"})
 Meaning = Callable[[DataIngestorConfig], object]
 
 
@@ -167,6 +168,8 @@ TABLE: Final[tuple[tuple[str, str, Meaning], ...]] = (
     ("max_mismatches", "integrity.max_mismatches", lambda config: config.max_mismatches),
     ("max_critical_errors", "integrity.max_critical_errors", lambda config: config.max_critical_errors),
     ("stop_timeout", "shutdown.deadline_s", lambda config: config.stop_timeout),
+    ("serve_port", "serve.enabled", lambda config: None if config.serve_port is None else True),
+    ("serve_port", "serve.port", lambda config: config.serve_port),
     ("exchange", "exchanges.{exchange}", lambda _: None),  # the others' place; last, for it begins theirs
 )
 

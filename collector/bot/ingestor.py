@@ -30,6 +30,7 @@ from collector.events import (
     in_a_handler,
 )
 from collector.log import set_up_logging
+from collector.serve import Server, server_of
 from collector.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class DataIngestor:
         self._life = threading.Lock()  # held by whoever starts or stops
         self._phase: Phase = "stopped"
         self._collector: Collector | None = None
+        self._server: Server | None = None
         self._last_view: View | None = None
         self._last_trouble = ""
 
@@ -71,6 +73,12 @@ class DataIngestor:
     def database_url(self) -> str:
         """Return where the rows are; the loaders take it, or the ingestor itself."""
         return self.settings.database.url
+
+    @property
+    def serve_url(self) -> str | None:
+        """Return where health and metrics are served; None where they are not: see `serve_port`."""
+        server = self._server
+        return None if server is None else server.url
 
     @property
     def phase(self) -> Phase:
@@ -205,6 +213,9 @@ class DataIngestor:
             self.events.attach(SystemState, self._on_state)
             self.ticks.listen()
             self._collector = collector
+            self._server = server_of(self.settings.serve, collector, by_default=False)
+            if self._server is not None:
+                self._server.start()
             collector.start()
             collector.wait(max(0.0, until_s - time.monotonic()))
             failure = None if verified.is_set() else self._why_nothing_came(collector, timeout_s)
@@ -237,6 +248,9 @@ class DataIngestor:
         if collector is not None and collector.started:
             self.report = collector.stop(timeout)
             self._last_view = collector.view()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
         self.events.stop()
         self.events.detach_all()
 

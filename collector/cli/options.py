@@ -58,6 +58,9 @@ ConfiguredDatabase = Annotated[
 DatabaseUrl = Annotated[str, typer.Option("--db", help="A path of an SQLite file, or an SQLAlchemy URL.")]
 TableName = Annotated[str, typer.Option("--table", help="The name of the table of book rows.")]
 Seconds = Annotated[float | None, typer.Option("--seconds", min=0.1, help="Stop by itself after this long.")]
+NoServe = Annotated[
+    bool, typer.Option("--no-serve", help="No HTTP server: no health, no metrics, no dashboard.")
+]
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="End with exit code 75 where the database is away, locked or full.")
 ]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collector.app import Collector, Report, View
     from collector.cli.screen import Screen
     from collector.log import LogOptions
+    from collector.serve import Server
     from collector.sinks import AccountingState
 
 
@@ -117,6 +118,7 @@ def run_in_foreground(
     seconds: float | None,
     *,
     screen: "Screen | None" = None,
+    server: "Server | None" = None,
     waits: bool = False,  # for a database that is away
     log_is_elsewhere: bool = False,  # so that the terminal has to be told by itself
 ) -> int:
@@ -127,6 +129,8 @@ def run_in_foreground(
     deadline_s = collector.deadline_s
     with _stopped_by_signals(collector, screen):
         try:
+            if server is not None:
+                server.start()
             until_s = None if seconds is None else time.monotonic() + seconds
             start = Start(collector, manager, log_is_elsewhere=log_is_elsewhere)
             outcome = start.wait(until_s) if waits else start.once()
@@ -139,6 +143,8 @@ def run_in_foreground(
                     face.stopping(deadline_s)
                 report = collector.stop()
         finally:
+            if server is not None:
+                server.close()
             for face in faces:
                 face.close()
     print_report(report)

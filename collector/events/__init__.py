@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         TradeColumns,
     )
     from collector.events.contracts import ContractSize, contract_size
-    from collector.events.market import Candle, L2Update, Trade
+    from collector.events.market import TOTAL_LEVELS, Candle, L2Update, Trade
     from collector.events.messages import (
         Ack,
         CandleMessage,
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         TradeMessage,
     )
     from collector.events.notices import (
+        BookNow,
         BookVerified,
         ChoreState,
         ClockStep,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from collector.events.batch import StreamKey
+from collector.events.market import L2Update, Trade
 
 
 class State(StrEnum):
@@ -217,6 +218,9 @@ class StreamNow:
     ask: float | None = None
     received_at_ns: int = 0  # receipt of the last message that said something new; 0: none yet
     exchange_ms: int | None = None  # that message's time by the exchange
+    book: L2Update | None = None  # the verified book now, its best ten levels
+    trade: Trade | None = None  # the latest
+    market_id: str = ""  # what the exchange calls the market
 
     @property
     def lag_ms(self) -> float | None:
@@ -224,6 +228,15 @@ class StreamNow:
         if self.exchange_ms is None or not self.received_at_ns:
             return None
         return self.received_at_ns / 1e6 - self.exchange_ms
+
+
+@dataclass(frozen=True, slots=True)
+class BookNow:
+    """One book at one moment. `book` is None while it is not verified."""
+
+    key: StreamKey
+    verification: str
+    book: L2Update | None
 
 
 Notice = (

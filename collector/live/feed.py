@@ -10,7 +10,7 @@ from typing import Any
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
-from collector.events import EventBus, StreamKey, StreamNow
+from collector.events import EventBus, StreamKey
 from collector.exchanges import MarketKind, depth_problem, exchange_of
 from collector.live.asked_for import AskedFor, Claim, refusal, symbol_of
 from collector.live.connections import Connections, ExchangeContext
@@ -66,6 +66,7 @@ class Feed:
         )
         self._list = MarketList(wanted.source, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None
+        self._snapshots: Snapshots | None = None
         self._stopped = asyncio.Event()
         self._asked_for = AskedFor(self.exchange, wanted.symbols, self.expected, clock=clock, events=events)
 
@@ -86,6 +87,7 @@ class Feed:
         snapshots = None
         if protocol.rest is not None or protocol.check is not None:
             snapshots = Snapshots(source, markets, protocol, limits.pace.markets_timeout_s)
+        self._snapshots = snapshots
         connections = self._connections = Connections(self._context(markets, snapshots))
         witness = None
         if snapshots is not None and protocol.rest is not None:  # only books opened by REST are compared so
@@ -208,10 +210,15 @@ class Feed:
         """Whether the markets are known, and nothing of what was asked for can be collected."""
         return self._connections is not None and not self._connections.streams
 
-    def glances(self) -> list[StreamNow]:
-        """Return the state of every stream. Call it in the websocket thread."""
+    def streams(self) -> list[Stream]:
+        """Return what is collected, each stream once. Call it in the websocket thread."""
         streams = [] if self._connections is None else self._connections.streams
-        return [stream.glance() for stream in streams if not stream.is_standby]
+        return [stream for stream in streams if not stream.is_standby]
+
+    @property
+    def budget_used(self) -> float | None:
+        """The share of the request budget that is used now; None where REST is not asked. For any thread."""
+        return None if self._snapshots is None else self._snapshots.budget_used
 
     @property
     def refused(self) -> list[str]:

@@ -3,17 +3,19 @@
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from collector.clock import Clock
 from collector.errors import CollectorError
-from collector.events import ClockStep, EventBus, PotentialHalt, StreamNow
+from collector.events import BookNow, ClockStep, EventBus, PotentialHalt, StreamKey, StreamNow
 from collector.live.feed import Feed
 from collector.live.insisting import insist
 from collector.network import mistake_in_words, new_loop, wait_for_first
 from collector.retry import Backoff
+from collector.streams import BookStream
 
 CLOCK_CHECK_S = 1.0
 FEED_BACKOFF = Backoff(0.5, 60.0)  # between two runs of a feed that a fault of ours ended
@@ -39,6 +41,8 @@ class StreamThread:
         self._lock = threading.Lock()  # guards calls and the stop request against the end of the loop
         self._asked: set[Future[Any]] = set()  # calls that wait for their answer
         self.feeds: Sequence[Feed] = ()
+        self._turned_s: float | None = None  # when the loop last turned
+        self._asked_to_stop = False
         self.failure: BaseException | None = None  # what ended the thread, if nobody asked it to end
 
     def start(self) -> None:
@@ -54,6 +58,7 @@ class StreamThread:
     def ask_to_stop(self) -> None:
         """Ask the feeds to close their sockets and segments. Returns at once. Idempotent."""
         with self._lock:
+            self._asked_to_stop = True
             if self._loop is not None and self._stop is not None:
                 self._loop.call_soon_threadsafe(self._stop.set)
 
@@ -61,6 +66,17 @@ class StreamThread:
         """Run something in the loop and return its result.
 
         Raises CollectorError when the loop is over, or ends meanwhile, or does not answer in time.
+        """
+        answer = self.ask(work)
+        try:
+            return self.answer_of(answer, timeout_s)
+        finally:
+            self.forget(answer)
+
+    def ask(self, work: Callable[[], Result]) -> "Future[Result]":
+        """Have something run in the loop, and return at once. Raises CollectorError when the loop is over.
+
+        Give what is returned to `forget` when it is done, or waited for no longer.
         """
         answer: Future[Result] = Future()
 
@@ -76,11 +92,13 @@ class StreamThread:
                 raise CollectorError("the websocket thread does not run")
             self._asked.add(answer)
             self._loop.call_soon_threadsafe(run)
-        try:
-            return self.answer_of(answer, timeout_s)
-        finally:
-            with self._lock:
-                self._asked.discard(answer)
+        return answer
+
+    def forget(self, answer: "Future[Any]") -> None:
+        """Have no interest in an answer any more; what was not begun is left out."""
+        answer.cancel()
+        with self._lock:
+            self._asked.discard(answer)
 
     @staticmethod
     def answer_of(answer: "Future[Result]", timeout_s: float) -> Result:
@@ -98,9 +116,38 @@ class StreamThread:
     def glances(self, timeout_s: float) -> list[StreamNow] | None:
         """Return the state of every stream; None when the loop does not answer in time, or is over."""
         try:
-            return self.call(lambda: [one for feed in self.feeds for one in feed.glances()], timeout_s)
+            return self.call(self.glances_now, timeout_s)
         except CollectorError:
             return None
+
+    def glances_now(self) -> list[StreamNow]:
+        """Return the state of every stream. Call it in the websocket thread."""
+        return [stream.glance() for feed in self.feeds for stream in feed.streams()]
+
+    def books_now(self, levels: Mapping[StreamKey, int]) -> list[BookNow]:
+        """Copy so many levels of some books. Call it in the websocket thread."""
+        return [
+            BookNow(stream.key, stream.verification, stream.book_now(levels[stream.key]))
+            for feed in self.feeds
+            for stream in feed.streams()
+            if isinstance(stream, BookStream) and stream.key in levels
+        ]
+
+    def budgets(self) -> dict[str, float]:
+        """Return by exchange the share of the request budget that is used, where there is one."""
+        used = {feed.exchange: feed.budget_used for feed in self.feeds}
+        return {exchange: share for exchange, share in used.items() if share is not None}
+
+    @property
+    def silent_s(self) -> float:
+        """Return how long ago the loop last turned, which it does every second. Waits for nothing."""
+        turned_s = self._turned_s
+        return 0.0 if turned_s is None else max(0.0, time.monotonic() - turned_s)
+
+    @property
+    def ended_unasked(self) -> bool:
+        """Return whether the thread ran, and has ended though nobody asked it to."""
+        return self._turned_s is not None and not self._asked_to_stop and not self._thread.is_alive()
 
     @property
     def is_idle(self) -> bool:
@@ -134,6 +181,7 @@ class StreamThread:
             running = asyncio.gather(*(self._keep(feed, stop, clock) for feed in self.feeds))
             self._ready.set()
             while not stop.is_set():
+                self._turned_s = time.monotonic()
                 await wait_for_first(stop.wait(), timeout_s=CLOCK_CHECK_S)
                 self._check(clock)
             self._tell(clock, lambda feed: feed.stop())

@@ -7,7 +7,7 @@ from collector.face import face
 if TYPE_CHECKING:
     from collector.network.attempts import STABLE_AFTER_S, Attempts, Next
     from collector.network.choosing import collected, look_up
-    from collector.network.failure_table import FailureClass
+    from collector.network.failure_table import FailureClass, class_of_cause
     from collector.network.failures import (
         MOST_SUSPICIOUS_TRIES,
         Failure,

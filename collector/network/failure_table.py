@@ -14,6 +14,7 @@ They are `suspicious`.
 
 import asyncio
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -245,3 +246,23 @@ CLOSE: Final[Mapping[int, tuple[FailureClass, bool]]] = MappingProxyType(
         3008: (_TRANSIENT, False),  # timeout
     }
 )
+
+
+_BY_CAUSE: Final[Mapping[str, FailureClass]] = MappingProxyType(
+    {entry.cause: entry.kind for entry in (*BY_CLASS.values(), *ERRNO.values(), DNS, NO_SUCH_HOST, INTERNAL)}
+    | {f"http_{status}": kind for status, (kind, _) in HTTP.items()}
+    | {f"close_{code}": kind for code, (kind, _) in CLOSE.items()}
+)
+_ATTEMPT = re.compile(r"attempt \d+: ")
+
+
+def class_of_cause(exchange: str, words: str) -> FailureClass:
+    """Return the class of a failure that was told in words, which begin with its cause.
+
+    A cause that is in no table, such as an exchange's own closing code, passes as a rule.
+    """
+    cause = _ATTEMPT.sub("", words, count=1).partition(":")[0]
+    status = cause.removeprefix("http_")
+    if status != cause and status.isdecimal() and (exchange, int(status)) in HTTP_OF:
+        return HTTP_OF[exchange, int(status)].kind
+    return _BY_CAUSE.get(cause, FailureClass.TRANSIENT)

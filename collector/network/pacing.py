@@ -58,6 +58,18 @@ class Budget:
         return pause_s
 
     @property
+    def used_share(self) -> float:
+        """Return how much of what the bucket holds is used now; 1 while the exchange refuses us.
+
+        Changes nothing, so that any thread may ask.
+        """
+        if self.closed_for_s > 0.0:
+            return 1.0
+        most, refill_a_second = self._most, self._limit * self._share / 60.0
+        left = self._left + (self._monotonic_s() - self._counted_s) * refill_a_second
+        return 1.0 - min(max(left, 0.0), most) / most
+
+    @property
     def closed_for_s(self) -> float:
         """Return for how long nothing may be asked: the exchange refused us."""
         return max(0.0, self._closed_until_s - self._monotonic_s())

@@ -51,6 +51,11 @@ class Snapshots:
         """Return whether the state of a silent stream can be asked for."""
         return self._check is not None
 
+    @property
+    def budget_used(self) -> float:
+        """Return the share of the request budget that is used now, of the kind that has the least left."""
+        return max((line.budget.used_share for line in self._lines.values()), default=0.0)
+
     def waiting(self) -> int:
         """Return how many requests wait or are under way."""
         return sum(map(len, self._lines.values()))

@@ -8,11 +8,46 @@ if TYPE_CHECKING:
     from collector.query.audit import run_audit
     from collector.query.chart import plot
     from collector.query.covered import coverage, gaps, holes
-    from collector.query.database import Database, extra, has_table, located, needed, reading
-    from collector.query.identity import database_identity, nothing_yet, sessions, status
+    from collector.query.database import (
+        Database,
+        distinct_values,
+        extra,
+        has_table,
+        located,
+        needed,
+        reading,
+    )
+    from collector.query.identity import (
+        database_identity,
+        nothing_yet,
+        sessions,
+        status,
+        summed_accounting,
+    )
     from collector.query.instants import DAY_NS, Span, shown
     from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
     from collector.query.missing_streams import missing
+    from collector.query.pages import (
+        FEATURES,
+        MOST_ROWS,
+        MOST_SEGMENTS,
+        READ_LIMIT_S,
+        TRADES,
+        Asked,
+        CoverageAsked,
+        Cursor,
+        Page,
+        ShortReads,
+        bars_page,
+        coverage_page,
+        events_page,
+        intervals_stored,
+        last_states,
+        latest_trade,
+        rows_page,
+        sessions_page,
+        stored_streams,
+    )
     from collector.query.rows import (
         CATEGORIES,
         CHUNK_ROWS,
@@ -26,7 +61,6 @@ if TYPE_CHECKING:
         StoredStream,
         Value,
         archived,
-        distinct_values,
         even,
         joined,
         kind_of,

@@ -7,6 +7,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from collector.database import DEFAULT_TABLE_NAME, Tables
+from collector.query.between import holes_between
 from collector.query.database import Database, reading
 
 
@@ -45,26 +46,16 @@ def gaps(
 
 
 def holes(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the holes between the segments of each stream: where none of them covers, in order of time.
-
-    A segment that is open ends in no hole before one of its own session: that one was dated by a clock
-    which was set back since.
-    """
+    """Return the holes between the segments of each stream: where none of them covers, in order of time."""
     stream = ["exchange", "symbol", "channel"]
     between: dict[str, list[object]] = {
         name: [] for name in (*stream, "from_ns", "until_ns", "cause", "detail")
     }
     for key, own in found.groupby(stream, sort=False):
-        last: Any = None  # the segment that reaches furthest
-        rows: Any = own.itertuples(index=False)
-        for row in rows:
-            is_hole = last is not None and row.start_ns > last.alive_until_ns
-            if is_hole and (pd.notna(last.end_cause) or row.session_id != last.session_id):
-                hole = (*key, last.alive_until_ns, row.start_ns, last.end_cause, last.detail)
-                for name, value in zip(between, hole, strict=True):
-                    between[name].append(value)
-            if last is None or row.alive_until_ns >= last.alive_until_ns:
-                last = row
+        rows: Any = own.to_dict(orient="records")
+        for hole in holes_between(rows):
+            for name, value in zip(between, (*key, *hole), strict=True):
+                between[name].append(value)
     return pd.DataFrame(between).astype({"from_ns": "int64", "until_ns": "int64"})
 
 

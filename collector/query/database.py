@@ -87,6 +87,20 @@ def needed(connection: sa.Connection, table: sa.Table) -> sa.Table:
     return table
 
 
+def distinct_values(
+    connection: sa.Connection, column: sa.ColumnElement[str], *where: sa.ColumnElement[bool]
+) -> list[str]:
+    """Return the different values of an indexed column, one indexed lookup for each."""
+    found: list[str] = []
+    query = sa.select(column).where(*where).order_by(column).limit(1)
+    while True:
+        following = query.where(column > found[-1]) if found else query.where(column.is_not(None))
+        value = connection.execute(following).scalar()
+        if value is None:
+            return found
+        found.append(value)
+
+
 def located(database: Database) -> sa.URL:
     """Return the URL of a database."""
     if isinstance(database, sa.Engine):

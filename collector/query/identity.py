@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from collector.database import DEFAULT_TABLE_NAME
+from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.query.database import Database, has_table, reading
 
 SUMMED = ("received", "written", "merged", "sampled_out", "rejected", "dropped")
@@ -19,13 +19,18 @@ def status(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> list[
     `carried_in` is 0, unless it came from a session that is not in this database.
     """
     with reading(database, table_name) as (connection, tables):
-        accounting, sessions = tables.accounting, tables.sessions
-        query = (
-            sa.select(accounting)
-            .outerjoin(sessions, sessions.c.session_id == accounting.c.session_id)
-            .order_by(accounting.c.exchange, accounting.c.symbol, accounting.c.channel, sessions.c.started_ns)
-        )
-        found = connection.execute(query).mappings().all()
+        return summed_accounting(connection, tables)
+
+
+def summed_accounting(connection: sa.Connection, tables: Tables) -> list[dict[str, Any]]:
+    """Return the terms of each stream, added up over all sessions."""
+    accounting, sessions = tables.accounting, tables.sessions
+    query = (
+        sa.select(accounting)
+        .outerjoin(sessions, sessions.c.session_id == accounting.c.session_id)
+        .order_by(accounting.c.exchange, accounting.c.symbol, accounting.c.channel, sessions.c.started_ns)
+    )
+    found = connection.execute(query).mappings().all()
     streams: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in found:
         key = row["exchange"], row["symbol"], row["channel"]

@@ -4,8 +4,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from collector.database import DEFAULT_TABLE_NAME
-from collector.query.database import Database, has_table, reading
-from collector.query.rows import Archive, distinct_values
+from collector.query.database import Database, distinct_values, has_table, reading
+from collector.query.rows import Archive
 
 COLUMNS = ("table", "exchange", "symbol", "first", "last")
 

@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from collector.settings.keys import nearest
     from collector.settings.layers import listed, shown
     from collector.settings.load import DEFAULT_ENV_FILE, Loaded, load_settings, load_with_notes
-    from collector.settings.model import DatabaseSettings, ExchangeSettings, Settings, ShutdownSettings
+    from collector.settings.model import (
+        DatabaseSettings,
+        ExchangeSettings,
+        ServeSettings,
+        Settings,
+        ShutdownSettings,
+    )
     from collector.settings.plain import Notes
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from collector.errors import UserError
@@ -25,7 +26,7 @@ from collector.exchanges import (
 )
 from collector.settings.keys import KeyPath, nearest
 from collector.settings.layers import shown
-from collector.settings.model import ExchangeSettings, Settings
+from collector.settings.model import ExchangeSettings, ServeSettings, Settings
 from collector.sinks import expected_of_follower, expected_of_store, is_follower, is_store
 
 
@@ -43,6 +44,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
         yield from _of_exchange(name, exchange, ("exchanges", name))
     yield from _of_database(settings)
     yield from _of_followers(settings)
+    yield from _of_serve(settings.serve)
     yield from _not_above(settings, ("writer", "batch_rows"), ("buffer", "max_rows"))
     yield from _not_above(settings, ("writer", "retry_base_s"), ("writer", "retry_max_s"))
     yield from _not_above(settings, ("breaker", "wait_base_s"), ("breaker", "wait_max_s"))
@@ -77,6 +79,21 @@ def _of_followers(settings: Settings) -> Iterator[Contradiction]:
             yield Contradiction((path,), f"found {shown(url)}, which is database.url, expected another sink")
         elif url in urls[:number]:
             yield Contradiction((path,), f"found {shown(url)} a second time, expected each follower once")
+
+
+def _of_serve(serve: ServeSettings) -> Iterator[Contradiction]:
+    try:
+        is_loopback = serve.host == "localhost" or ip_address(serve.host).is_loopback
+    except ValueError:
+        text = f"found {shown(serve.host)}, expected an address, like 127.0.0.1, ::1 or 0.0.0.0"
+        yield Contradiction((("serve", "host"),), text)
+        return
+    if not is_loopback and serve.token is None and serve.enabled is not False:
+        text = (
+            f"found {shown(serve.host)}, where others can reach it, but no token, expected one in "
+            "COLLECTOR_SERVE__TOKEN of the environment, or 127.0.0.1"
+        )
+        yield Contradiction((("serve", "host"),), text)
 
 
 def _table_name_problem(table_name: str) -> str | None:

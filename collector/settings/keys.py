@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, is_dataclass
 from difflib import get_close_matches
 from types import NoneType
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 from pydantic.fields import FieldInfo
 
@@ -16,7 +16,9 @@ from collector.settings.model import ExchangeSettings, Part, Settings
 KeyPath = tuple[str | int, ...]
 
 ANY_EXCHANGE = "*"
-NOT_KEYS = frozenset({("exchanges", ANY_EXCHANGE, "credentials")})  # set by the loader itself
+NOT_KEYS = frozenset(  # set by the loader itself
+    {("exchanges", ANY_EXCHANGE, "credentials"), ("serve", "token")}
+)
 
 _LONGEST_NAME = 60
 
@@ -28,6 +30,12 @@ class Key:
     annotation: object
     expected: str
     default: object
+
+    @property
+    def kind(self) -> object:
+        """Its type, without bounds and without null."""
+        kinds = [one for one in (get_args(self.annotation) or (self.annotation,)) if one is not NoneType]
+        return get_args(kinds[0])[0] if get_origin(kinds[0]) is Annotated else kinds[0]
 
     @property
     def holds_a_list(self) -> bool:
@@ -101,11 +109,13 @@ def _marked(marks: list[object] | tuple[object, ...]) -> str | None:
 
 
 def _expected(field: FieldInfo) -> str:
-    marked = _marked(field.metadata)
+    may_be_null = NoneType in get_args(field.annotation)
+    within = [mark for one in get_args(field.annotation) for mark in getattr(one, "__metadata__", ())]
+    marked = _marked([*field.metadata, *within])
     if marked is not None:
-        return marked
+        return f"{marked}, or null" if within and may_be_null else marked
     choices = one_of(_choices(field.annotation))
-    return f"{choices}, or null" if NoneType in get_args(field.annotation) else choices
+    return f"{choices}, or null" if may_be_null else choices
 
 
 def _choices(annotation: object) -> tuple[str, ...]:

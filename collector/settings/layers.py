@@ -94,11 +94,13 @@ class Layer:
         shown_path = (*section, name if str(name).isidentifier() else "(a name not shown)")
         exchange = str(path[1]) if path[0] == "exchanges" and len(path) > 1 else DEFAULT_EXCHANGE
         exchange = (exchange if exchange.isidentifier() else DEFAULT_EXCHANGE).upper()
+        names = f"environment variables such as {exchange}_API_KEY and {exchange}_API_SECRET"
+        if path == ("serve", "token"):
+            names = "the environment variable COLLECTOR_SERVE__TOKEN"
         self.refuse(
             place,
             shown_path,
-            "found a secret (not shown), expected none here: set it by environment variables such as "
-            f"{exchange}_API_KEY and {exchange}_API_SECRET",
+            f"found a secret (not shown), expected none here: set it by {names}",
         )
 
 
@@ -115,7 +117,7 @@ def _value(key: Key, value: object, *, as_text: bool) -> object:
 
 def from_text(key: Key, text: str) -> object:
     """Convert text to the type of `key`; return other text as it is, to be refused later."""
-    kind = key.annotation
+    kind = key.kind
     if key.holds_a_list or key.holds_a_mapping:
         return listed(text) if key.holds_a_list else mapped(text)
     text = text.strip()

@@ -13,12 +13,14 @@ from collector.settings.merged import Merged, credentials_of
 from collector.settings.model import Settings
 from collector.settings.plain import Notes
 from collector.settings.sources import (
+    SERVE_TOKEN,
     Variables,
     env_file_variables,
     environment_variables,
     from_caller,
     from_file,
     from_variables,
+    token_of,
 )
 
 DEFAULT_ENV_FILE = Path(".env")
@@ -81,7 +83,7 @@ def load_with_notes(
     variables = dotenv | environment
     merged = Merged(layers, variables, default_setup=default_setup)
     problems += [problem for layer in layers for problem in layer.problems]
-    settings = merged.settings(credentials_of(merged, variables, problems))
+    settings = merged.settings(credentials_of(merged, variables, problems), token_of(variables, problems))
     problems += merged.problems
     if problems:
         secrets = {str(found.value).strip() for name, found in variables.items() if _holds_a_secret(name)}
@@ -95,4 +97,6 @@ def load_with_notes(
 
 def _holds_a_secret(variable: str) -> bool:
     exchanges = tuple(f"{exchange.upper()}_" for exchange in EXCHANGES)
+    if variable.upper() == SERVE_TOKEN:
+        return True
     return variable.upper().startswith(exchanges) and variable.upper().endswith(("_API_KEY", "_API_SECRET"))

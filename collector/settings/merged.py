@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from collector.errors import SettingsError
 from collector.exchanges import default_channel, default_markets, is_known, one_kind
@@ -150,15 +150,15 @@ class Merged:
             channel = default_channel(exchange, [str(one) for one in texts], kind)
             self.keys[path] = Found((channel,), DEFAULT)
 
-    def settings(self, credentials: Mapping[str, Mapping[str, str]]) -> Settings:
+    def settings(self, credentials: Mapping[str, Mapping[str, str]], token: str | None = None) -> Settings:
         """Return the settings; add a problem for each refused value, which keeps its default."""
         bad: set[KeyPath] = set()
         try:
-            settings = Settings.model_validate(self._tree(credentials, bad))
+            settings = Settings.model_validate(self._tree(credentials, token, bad))
         except ValidationError as error:
             for details in error.errors(include_url=False, include_context=False, include_input=False):
                 bad.add(self._refuse(details["loc"]))
-            settings = Settings.model_validate(self._tree(credentials, bad))
+            settings = Settings.model_validate(self._tree(credentials, token, bad))
         for contradiction in contradictions(settings):
             keys = [key_of(path) for path in contradiction.paths]
             section, *names = keys[0]
@@ -172,11 +172,15 @@ class Merged:
         wanted = {name: settings.exchanges[name] for name in self.wanted if name in settings.exchanges}
         return settings.model_copy(update={"exchanges": MappingProxyType(wanted)})
 
-    def _tree(self, credentials: Mapping[str, Mapping[str, str]], bad: set[KeyPath]) -> _Tree:
+    def _tree(
+        self, credentials: Mapping[str, Mapping[str, str]], token: str | None, bad: set[KeyPath]
+    ) -> _Tree:
         exchanges: _Tree = {name: {} for name in self.exchanges}
         for name, pair in credentials.items():
             exchanges[name]["credentials"] = dict(pair)
         tree: _Tree = {"exchanges": exchanges}
+        if token is not None:
+            tree["serve"] = {"token": SecretStr(token)}
         for path, found in self.keys.items():
             if path in bad:
                 continue

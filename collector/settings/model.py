@@ -21,10 +21,11 @@ from pydantic import (
     model_validator,
 )
 
-from collector.bounds import Bytes, Expected, Milliseconds, Seconds
+from collector.bounds import Bytes, Expected, Flag, Milliseconds, Seconds
 from collector.buffer import BufferLimits
 from collector.exchanges import Endpoints, Environment, MarketKind
 from collector.features import Mode, Sampling, StorageOptions
+from collector.health import HealthLimits
 from collector.live import Integrity, Pace
 from collector.log import LogOptions
 from collector.masking import MASK, mask_url, passwords_in
@@ -37,6 +38,15 @@ Symbol = Annotated[
     str, Field(pattern=r"^[^\s,]{1,64}$"), Expected("the name of a market, like BTC/USDT:USDT")
 ]
 Channel = Annotated[str, Field(min_length=1), Expected("a channel, like book.50")]
+Host = Annotated[
+    str, Field(pattern=r"^[0-9A-Za-z.:-]{1,253}$"), Expected("an address, like 127.0.0.1 or ::1")
+]
+HostName = Annotated[
+    str,
+    Field(pattern=r"^[0-9A-Za-z.-]{1,253}$"),
+    Expected("a host's name, like metrics.example"),
+]
+Port = Annotated[int, Field(ge=0, le=65_535), Expected("a port from 1 to 65535, or 0: any that is free")]
 DatabaseUrl = Annotated[
     str,
     Field(min_length=1),
@@ -177,6 +187,17 @@ class ShutdownSettings(Part):
     deadline_s: Seconds = 10.0
 
 
+@dataclass(frozen=True)
+class ServeSettings:
+    """How the running collector is shown over HTTP."""
+
+    enabled: Flag | None = None
+    host: Host = "127.0.0.1"
+    port: Port = 8000
+    hosts: Annotated[tuple[HostName, ...], Expected("a list of names, like [metrics.example]")] = ()
+    token: SecretStr | None = field(default=None, repr=False)  # not a key of the configuration: see `load`
+
+
 class Settings(Part):
     """The whole configuration."""
 
@@ -200,6 +221,8 @@ class Settings(Part):
     housekeeping: UpkeepOptions = UpkeepOptions()
     retention: RetentionOptions = RetentionOptions()
     shutdown: ShutdownSettings = ShutdownSettings()
+    serve: ServeSettings = ServeSettings()
+    health: HealthLimits = HealthLimits()
     logging: LogOptions = LogOptions()
 
     def masked(self) -> dict[str, Any]:
@@ -208,11 +231,15 @@ class Settings(Part):
         for exchange in plain["exchanges"].values():
             if exchange["credentials"] is not None:
                 exchange["credentials"] = dict.fromkeys(exchange["credentials"], MASK)
+        if plain["serve"]["token"] is not None:
+            plain["serve"]["token"] = MASK
         return plain
 
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value, to be kept out of texts."""
         keys = [one.credentials for one in self.exchanges.values() if one.credentials is not None]
         values = [secret.get_secret_value() for pair in keys for secret in (pair.api_key, pair.api_secret)]
+        if self.serve.token is not None:
+            values.append(self.serve.token.get_secret_value())
         urls = [self.database.url, *(one.url for one in self.followers)]
         return (*values, *(password for url in urls for password in passwords_in(url)))

@@ -1,5 +1,6 @@
 """Read each of the four sources of values into a layer: file, `.env`, environment, caller."""
 
+import re
 from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
@@ -8,13 +9,17 @@ from dotenv.parser import parse_stream
 
 from collector.exchanges import DEFAULT_EXCHANGE
 from collector.masking import names_a_secret, passwords_in
-from collector.settings.keys import KEYS, SECTIONS, KeyPath, generic, nearest
+from collector.settings.keys import KEYS, SECTIONS, KeyPath, dotted, generic, nearest
 from collector.settings.layers import Found, Layer, Place, Problem, listed
 from collector.settings.plain import PLAIN_EXCHANGE, PLAIN_SYMBOLS
 from collector.settings.yaml_file import Located, UnreadableError, read_small_text, read_yaml
 
 PREFIX = "COLLECTOR_"
 OF_EXCHANGES = f"{PREFIX}EXCHANGES"
+SERVE_TOKEN = f"{PREFIX}SERVE__TOKEN"
+SHORTEST_TOKEN = 16
+TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+", re.ASCII)  # what RFC 6750 lets a bearer's token be
+TOKEN_WORDS = f"at least {SHORTEST_TOKEN} letters, digits and ._~+/=-, as `openssl rand -hex 24` prints"
 FILE, ENV_FILE, ENVIRONMENT, CALLER = range(4)  # each outranks those before it
 
 _DATABASE_URL: KeyPath = ("database", "url")
@@ -93,6 +98,8 @@ def from_variables(variables: Variables, *, of_exchanges: bool = True) -> Layer:
             continue
         if not of_exchanges and name.upper().startswith(OF_EXCHANGES):
             continue
+        if name.upper() == SERVE_TOKEN:  # a secret: see `token_of`
+            continue
         path: KeyPath = tuple(name[len(PREFIX) :].lower().split("__"))
         known = generic(path)
         if path in layer.keys:
@@ -103,6 +110,19 @@ def from_variables(variables: Variables, *, of_exchanges: bool = True) -> Layer:
         else:
             layer.refuse(found.place, (), f"found a variable that sets no key{_nearest_variable(path)}")
     return layer
+
+
+def token_of(variables: Variables, problems: list[Problem]) -> str | None:
+    """Return the token that requests from elsewhere must bring; None where there is none."""
+    found = next((found for name, found in variables.items() if name.upper() == SERVE_TOKEN), None)
+    token = "" if found is None else str(found.value).strip()
+    if found is None or not token:
+        return None
+    if len(token) < SHORTEST_TOKEN or not TOKEN.fullmatch(token):
+        text = f"found a token (not shown) that is too short, or has other characters, expected {TOKEN_WORDS}"
+        problems.append(Problem(found.place, dotted(("serve", "token")), text))
+        return None
+    return token
 
 
 def _nearest_variable(path: KeyPath) -> str:

@@ -1,7 +1,7 @@
 """Turn the messages of one book into rows, segments and counts."""
 
 from collections.abc import Sequence
-from math import isnan, nan
+from dataclasses import replace
 from typing import ClassVar, Protocol
 
 from collector.book import (
@@ -90,15 +90,9 @@ class BookStream(PairedBook):
 
     def glance(self) -> StreamNow:
         """Return the state of the stream. Call it in the websocket thread."""
-        bid, _, ask, _ = self._book.book.top(1) if self.verified else (nan,) * 4
-        return StreamNow(
-            self.key,
-            self.verified,
-            None if isnan(bid) else bid,
-            None if isnan(ask) else ask,
-            self.last_update_at_ns,
-            self._exchange_ms,
-        )
+        book = self.book_now(TEN_LEVELS)
+        bid, ask = (None, None) if book is None else (book.best_bid, book.best_ask)
+        return replace(super().glance(), bid=bid, ask=ask, book=book)
 
     def compare(self, snapshot: Snapshot) -> str | None:
         """Compare with REST: "" when equal, the difference in words, None when not comparable now."""

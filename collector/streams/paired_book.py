@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from collector.book import BookState, VerifiedBook
-from collector.events import Delta, Liveness, Snapshot, StreamKey
+from collector.events import TOTAL_LEVELS, Delta, L2Update, Liveness, Snapshot, StreamKey
 from collector.streams.paired_stream import Held, PairedStream
 from collector.streams.stored_until import Place, Position, StoredUntil
 from collector.streams.stream import SILENT_NS, UNSYNCED, Outlet, Topic
@@ -51,6 +51,25 @@ class PairedBook(PairedStream):
     def verification(self) -> str:
         """Return what proves the book."""
         return self._book.verification
+
+    def book_now(self, levels: int) -> L2Update | None:
+        """Copy the best levels of a verified book; None while it is not. Call it in the websocket thread."""
+        if not self.verified:
+            return None
+        book, contract = self._book, self.topic.contract
+        numbers = tuple(book.book.top(max(levels, TOTAL_LEVELS)))
+        return L2Update(
+            exchange=self.key.exchange,
+            symbol=self.key.symbol,
+            exchange_ms=book.exchange_ms,
+            received_at_ns=self.last_update_at_ns,
+            channel=self.key.channel,
+            sequence=book.last_sequence,
+            segment_id=self._segment_id,
+            shown=book.known_levels(levels),
+            ten_known=book.known_levels(TOTAL_LEVELS) >= TOTAL_LEVELS,
+            numbers=numbers if contract is None else contract.levels_in_base(numbers),
+        )
 
     def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
         """Close the segment that is open, unless the other connection's stream can continue it."""

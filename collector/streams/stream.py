@@ -103,7 +103,13 @@ class Stream(ABC):
 
     def glance(self) -> StreamNow:
         """Return the state of the stream. Call it in the websocket thread."""
-        return StreamNow(self.key, self.verified, None, None, self.last_update_at_ns, self._exchange_ms)
+        return StreamNow(
+            self.key,
+            self.verified,
+            received_at_ns=self.last_update_at_ns,
+            exchange_ms=self._exchange_ms,
+            market_id=self.topic.market_id,
+        )
 
     @property
     @abstractmethod

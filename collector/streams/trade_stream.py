@@ -1,6 +1,6 @@
 """Turn the trades of one stream into rows, segments and counts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from collector.book import CONTINUED, MERGED, Did, Outcome
@@ -12,6 +12,7 @@ from collector.events import (
     MarketData,
     Side,
     StreamKey,
+    StreamNow,
     Trade,
     TradeMessage,
 )
@@ -46,12 +47,19 @@ class TradeStream(PairedStream):
         self._rule = rule
         self._seen: RecentTrades = SeenNumbers() if rule.numbered else SeenIds()
         self._last: TradeMessage | None = None  # the newest on the current socket
+        self._shown: TradeMessage | None = None  # the latest, received at `last_update_at_ns`
         self.witness: TradeWitness | None = None  # who compares the books of the market with the trades
 
     @property
     def verification(self) -> str:
         """Return what proves that no trade is missing."""
         return "sequence" if self._rule.numbered else "connection"
+
+    def glance(self) -> StreamNow:
+        """Return the state of the stream, with its latest trade. Call it in the websocket thread."""
+        at_ns, contract = self.last_update_at_ns, self.topic.contract
+        trade = None if self._shown is None else _event(self.key, self._shown, at_ns, contract)
+        return replace(super().glance(), trade=trade)
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Settle a trade: one row, or one count."""
@@ -189,7 +197,7 @@ class TradeStream(PairedStream):
         self._last = self._newer(trade)
 
     def _store(self, trade: TradeMessage, received: int, received_at_ns: int, liveness: Liveness) -> None:
-        self.last_update_at_ns, self._exchange_ms = received_at_ns, trade.exchange_ms
+        self.last_update_at_ns, self._exchange_ms, self._shown = received_at_ns, trade.exchange_ms, trade
         segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
         if segment_id is None:
             return

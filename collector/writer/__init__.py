@@ -7,7 +7,7 @@ from collector.face import face
 if TYPE_CHECKING:
     from collector.writer.balance import Balance
     from collector.writer.breaker import Breaker, BreakerState
-    from collector.writer.event_log import KINDS, EventLog
+    from collector.writer.event_log import KINDS, EventLog, event_row
     from collector.writer.follower import Follower, FollowerState
     from collector.writer.limits import BreakerLimits, Limits, SpoolLimits, WriterLimits
     from collector.writer.prepare import Preparation

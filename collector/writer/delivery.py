@@ -37,6 +37,7 @@ class Committed:
     retries: int = 0
     poison: int = 0  # rows that the sink refused for their content
     last_commit_s: float = 0.0  # how long the last commit took
+    last_commit_ns: int = 0  # when it ended; 0: there was none
     last_error: str | None = None
 
 
@@ -52,7 +53,8 @@ class ToSink:
         *,
         spill_after_s: float,
         sink_name: str = "",  # in log lines, where there are several
-        on_commit: Callable[[WriteSet], None] = lambda _write_set: None,  # must neither block nor raise
+        # Called with what was stored and how long that took; must neither block nor raise.
+        on_commit: Callable[[WriteSet, float], None] = lambda _write_set, _took_s: None,
         watched: Callable[[], AbstractContextManager[None]] = nullcontext,
         now_ns: Callable[[], int] = time.time_ns,
         now_s: Callable[[], float] = time.monotonic,
@@ -107,7 +109,7 @@ class ToSink:
         return self._queue.take(fetch=fetch)
 
     def _stored(self, queued: QueuedWrite, receipt: Receipt, took_s: float) -> None:
-        self._on_commit(_as_committed(queued, receipt))
+        self._on_commit(_as_committed(queued, receipt), took_s)
         self._spool.settle(queued, receipt)
         self._queue.hold(None)
         self._breaker.succeeded()
@@ -119,6 +121,7 @@ class ToSink:
         committed.batches += 1
         committed.rows += queued.write_set.row_count
         committed.last_commit_s = took_s
+        committed.last_commit_ns = self._now_ns()
 
     def _refused(self, queued: QueuedWrite, error: SinkError) -> None:
         self.committed.retries += 1

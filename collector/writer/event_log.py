@@ -50,7 +50,7 @@ class EventLog:
         """Add an event; only count it when too many wait."""
         with self._lock:
             if len(self._rows) < MOST_WAITING:
-                self._rows.append(_row(event))
+                self._rows.append(event_row(event))
             else:
                 self._left_out += 1
 
@@ -68,7 +68,8 @@ class EventLog:
         return (Rows("events", columns),)
 
 
-def _row(event: Notice) -> Row:
+def event_row(event: Notice) -> Row:
+    """Return an event as it stands in the table: at_ns, kind, exchange, symbol, code, detail."""
     match event:
         case SystemState():
             detail = _joined(event.connection, event.cause, event.detail)

@@ -41,7 +41,8 @@ class WriterThread:
         session_id: str,
         name: str = "",  # of a follower, for its threads and in its log lines
         adopt: Callable[[WriteSet, str], WriteSet] = adopted,
-        on_commit: Callable[[WriteSet], None] = lambda _write_set: None,  # must neither block nor raise
+        # Called with what was stored and how long that took; must neither block nor raise.
+        on_commit: Callable[[WriteSet, float], None] = lambda _write_set, _took_s: None,
         on_end: Callable[[], None] = lambda: None,
         on_refusal: Callable[[SpoolError], None] = lambda _error: None,
     ) -> None:
@@ -123,6 +124,16 @@ class WriterThread:
     def spool_path(self) -> Path:
         """Return the path of the spool."""
         return self._spool_file.path
+
+    @property
+    def spool_bytes(self) -> int:
+        """Return how large the spool is."""
+        return self._spool_file.bytes
+
+    @property
+    def spool_max_bytes(self) -> int:
+        """Return how large the spool may become."""
+        return self._limits.spool.max_bytes
 
     @property
     def spilling(self) -> bool:

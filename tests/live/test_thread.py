@@ -21,6 +21,11 @@ DEADLINE_S = 60.0
 KEY = StreamKey("bybit", "BTC/USDT", "book.50")
 
 
+class FakeStream:
+    def glance(self) -> StreamNow:
+        return StreamNow(KEY, True, 1.0, 2.0)
+
+
 class FakeFeed:
     """A feed that runs until it is stopped, once it has raised what it has to raise."""
 
@@ -49,8 +54,8 @@ class FakeFeed:
     def clock_stepped(self, step_ns: int) -> None:
         self.steps_ns.append(step_ns)
 
-    def glances(self) -> list[StreamNow]:
-        return [StreamNow(KEY, True, 1.0, 2.0)]
+    def streams(self) -> list["FakeStream"]:
+        return [FakeStream()]
 
 
 class Rig:

@@ -160,18 +160,31 @@ def test_a_book_opened_by_rest_is_dated_by_the_last_update_that_is_in_it(snapsho
 
 def test_a_stream_shows_itself_as_it_stands() -> None:
     rig = Rig()
-    assert rig.stream.glance() == StreamNow(KEY, False)
+    market_id = rig.stream.topic.market_id
+    assert rig.stream.glance() == StreamNow(KEY, False, market_id=market_id)
     assert (rig.stream.verification, rig.stream.by_rest, rig.stream.sees_what_is_lost) == (
         "sequence",
         False,
         True,
     )
     rig.snapshot(5)
-    assert rig.stream.glance() == StreamNow(KEY, True, 100.0, 101.0, 10, 1)
+    now = rig.stream.glance()
+    assert (now.verified, now.bid, now.ask, now.received_at_ns, now.exchange_ms) == (
+        True,
+        100.0,
+        101.0,
+        10,
+        1,
+    )
+    assert now.book is not None
+    assert (now.book.bids, now.book.asks, now.book.sequence) == (((100.0, 1.0),), ((101.0, 1.0),), 5)
     assert (rig.stream.sequence, rig.stream.top()) == (5, (100.0, 1.0, 101.0, 1.0))
     assert rig.stream.compare(told(5)) is None  # nothing to compare with by REST
     rig.take(Snapshot(TOPIC, 6, 1, [], [(101.0, 1.0)]))
-    assert rig.stream.glance() == StreamNow(KEY, True, None, 101.0, 20, 1)
+    now = rig.stream.glance()
+    assert (now.bid, now.ask, now.received_at_ns) == (None, 101.0, 20)
+    assert now.book is not None
+    assert (now.book.bids, now.book.mid_price) == ((), None)
     rig.stream.lose("disconnect", "", None)
     assert not rig.stream.glance().verified
 

@@ -90,7 +90,7 @@ class Rig:
             self.balance,
             limits,
             session_id=session,
-            on_commit=self.follower.offer,
+            on_commit=lambda write_set, _took_s: self.follower.offer(write_set),
         )
         self._session = state
 

@@ -8,6 +8,7 @@ from collector.cli.options import (
     ConfigFile,
     ConfiguredDatabase,
     Exchange,
+    NoServe,
     NoWait,
     Plain,
     Seconds,
@@ -28,6 +29,7 @@ def collect(
     db: ConfiguredDatabase = None,
     seconds: Seconds = None,
     plain: Plain = False,
+    no_serve: NoServe = False,
     no_wait: NoWait = False,
 ) -> int:
     """Collect until stopped; Ctrl-C drains, closes and prints the accounting. A second one forces.
@@ -54,15 +56,18 @@ def collect(
     log_notes(loaded)
     log_room(settings)
     from collector.app import make_collector  # noqa: PLC0415  (what it imports takes a second)
+    from collector.serve import server_of  # noqa: PLC0415
 
     screen = screen_for(settings.logging, wanted=not plain)
     least_s, most_s = PATIENCE_S
     patience_s = min(max(TOLD_WITHIN_S - (time.monotonic() - BEGAN_S), least_s), most_s)
     try:
+        collector = make_collector(settings, patience_s=patience_s)
         return run_in_foreground(
-            make_collector(settings, patience_s=patience_s),
+            collector,
             seconds,
             screen=screen,
+            server=None if no_serve else server_of(settings.serve, collector, by_default=True),
             waits=not no_wait,
             log_is_elsewhere=settings.logging.file is not None,
         )

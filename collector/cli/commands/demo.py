@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from collector.cli.options import Plain, Seconds
+from collector.cli.options import NoServe, Plain, Seconds
 
 if TYPE_CHECKING:
     from collector.settings import Settings
@@ -24,6 +24,7 @@ def demo(
     ] = DEMO_DATABASE,
     seconds: Seconds = None,
     plain: Plain = False,
+    no_serve: NoServe = False,
 ) -> int:
     """Collect from simulated exchanges on this machine: no network, no configuration, no account.
 
@@ -33,6 +34,7 @@ def demo(
     from collector.cli.running import run_in_foreground, screen_for  # noqa: PLC0415
     from collector.exchanges import DEFAULT_EXCHANGE  # noqa: PLC0415
     from collector.log import set_up_logging  # noqa: PLC0415
+    from collector.serve import server_of  # noqa: PLC0415
     from collector.simulator import Simulator  # noqa: PLC0415
 
     markets = demo_markets()
@@ -44,7 +46,9 @@ def demo(
         names = "; ".join(f"{exchange} {', '.join(symbols)}" for exchange, symbols in markets.items())
         print(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
         screen = screen_for(settings.logging, wanted=not plain)
-        code = run_in_foreground(make_collector(settings), seconds, screen=screen)
+        collector = make_collector(settings)
+        server = None if no_serve else server_of(settings.serve, collector, by_default=True)
+        code = run_in_foreground(collector, seconds, screen=screen, server=server)
     print_what_next(shown, markets[DEFAULT_EXCHANGE][0])
     return code
 

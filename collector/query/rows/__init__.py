@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         StoredStream,
         Value,
         Wanted,
-        distinct_values,
         find_stream,
     )
 else:

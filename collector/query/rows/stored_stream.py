@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from collector.errors import QueryError
+from collector.query.database import distinct_values
 from collector.query.instants import Span, text_of
 from collector.query.rows.archive_files import Archive, Part
 
@@ -174,20 +175,6 @@ def _exchange(
     if exchange is None:
         raise QueryError(f"{symbol} is stored with more than one exchange: {listed}; say which: exchange=...")
     raise QueryError(f"nothing is stored for {symbol!r} of {exchange!r}; its exchanges here: {listed}")
-
-
-def distinct_values(
-    connection: sa.Connection, column: sa.ColumnElement[str], *where: sa.ColumnElement[bool]
-) -> list[str]:
-    """Return the different values of an indexed column, one indexed lookup for each."""
-    found: list[str] = []
-    query = sa.select(column).where(*where).order_by(column).limit(1)
-    while True:
-        following = query.where(column > found[-1]) if found else query.where(column.is_not(None))
-        value = connection.execute(following).scalar()
-        if value is None:
-            return found
-        found.append(value)
 
 
 def _letters(symbol: str) -> str:

@@ -1,0 +1,172 @@
+"""Check a running collector again and again, and keep the last result for whoever asks.
+
+Readers take what was kept: a hundred of them cost the collector no more than none.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from collector.app.machine import Machine
+from collector.app.view import MISSING, View
+from collector.events import PotentialHalt
+from collector.health import (
+    Facts,
+    Health,
+    HealthAlarms,
+    HealthLimits,
+    MachineFacts,
+    Part,
+    StreamFact,
+    Verdict,
+    judge,
+)
+
+NS_A_SECOND = 1e9
+STOP_WITHIN_S = 2.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The result of one check."""
+
+    view: View
+    machine: MachineFacts
+    health: Health
+    at_ns: int
+    since_ns: int  # since when the whole is in this state
+
+
+class Monitor:
+    """A thread that checks every so often. `latest` is for any thread and waits for nobody."""
+
+    def __init__(
+        self,
+        limits: HealthLimits,
+        machine: Machine,
+        exchanges: tuple[str, ...],  # that are configured
+        publish: Callable[[PotentialHalt], None],
+    ) -> None:
+        self.limits = limits
+        self.latest: Checked | None = None  # replaced as a whole
+        self._machine = machine
+        self._exchanges = exchanges
+        self._publish = publish
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._checked_s: float | None = None
+        self._alarms = HealthAlarms(self._alarm, self._tell_end, time.monotonic())
+        self._failed = False
+
+    def start(self, look: Callable[[], View]) -> None:
+        """Start the thread."""
+        self._alarms.began_s = time.monotonic()
+        self._thread = threading.Thread(target=self._run, args=(look,), name="health", daemon=True)
+        self._thread.start()
+
+    @property
+    def checked_ago_s(self) -> float | None:
+        """Return how long ago the last check was; None before the first."""
+        return None if self._checked_s is None else max(0.0, time.monotonic() - self._checked_s)
+
+    def ask_to_stop(self) -> None:
+        """Make no more checks."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """End the thread. Idempotent."""
+        self.ask_to_stop()
+        if self._thread is not None:
+            self._thread.join(STOP_WITHIN_S)
+
+    def check(self, view: View) -> Checked:
+        """Judge a view, raise the alarms that are due, and keep the result."""
+        machine, now_ns = self._machine.measure(), time.time_ns()
+        health = judge(facts_of(view, machine, self._exchanges, now_ns), self.limits)
+        before = self.latest
+        is_same = before is not None and before.health.state == health.state
+        since_ns = before.since_ns if before is not None and is_same else now_ns
+        if not is_same:
+            _log_change(before, health)
+        self._alarms.look(health, time.monotonic())
+        self.latest = Checked(view, machine, health, now_ns, since_ns)
+        self._checked_s = time.monotonic()
+        return self.latest
+
+    def _run(self, look: Callable[[], View]) -> None:
+        while not self._stopping.wait(self.limits.every_s if self.latest or self._failed else 0.0):
+            try:
+                self.check(look())
+                self._failed = False
+            except Exception:
+                if not self._failed:  # one line, however long it lasts
+                    log.exception("health.check_failed")
+                self._failed = True
+
+    def _alarm(self, part: Part) -> None:
+        self._publish(PotentialHalt("", f"health_{part.name}", part.reason, time.time_ns()))
+
+    def _tell_end(self, part: Part) -> None:
+        log.info("health.well_again", part=part.name)
+
+
+def _log_change(before: Checked | None, health: Health) -> None:
+    """Log one line when the whole changes its state; the first moments of a start are no change."""
+    if before is not None:
+        tell = log.info if health.state is not Verdict.UNHEALTHY else log.warning
+        tell("health.changed", state=health.state.value, reasons="; ".join(health.reasons))
+
+
+def facts_of(view: View, machine: MachineFacts, exchanges: tuple[str, ...], now_ns: int) -> Facts:
+    """Return what the rules of health look at."""
+    writer = view.writer
+    step_ns = view.clock_stepped_ns
+    return Facts(
+        exchanges=exchanges,
+        streams=tuple(_stream_facts(view, now_ns)),
+        loop_silent_s=view.loop_silent_s,
+        loop_ended=view.loop_ended,
+        writer_alive=writer.alive,
+        unreached=view.unreached,
+        refused=view.refused,
+        statuses=view.statuses,
+        pending=view.pending,
+        dropped=view.dropped,
+        difference=view.difference,
+        commit_age_s=_age_s(writer.last_commit_ns, now_ns),
+        database_error=writer.last_error,
+        breaker=writer.breaker,
+        buffer_rows=writer.buffer_rows,
+        buffer_max_rows=writer.buffer_max_rows,
+        spooled_rows=writer.spooled_rows,
+        spilling=writer.spilling,
+        spool_bytes=writer.spool_bytes,
+        spool_max_bytes=writer.spool_max_bytes,
+        chores=dict(view.failing_chores),
+        followers={one.name: one.last_error for one in view.followers if one.last_error is not None},
+        clock_step_age_s=_age_s(step_ns, now_ns),
+        machine=machine,
+    )
+
+
+def _stream_facts(view: View, now_ns: int) -> list[StreamFact]:
+    facts = []
+    for one in view.asked:
+        now = one.glance
+        age_s = None if now is None else _age_s(now.received_at_ns, now_ns)
+        lag_s = None if now is None or now.lag_ms is None else now.lag_ms / 1000.0
+        is_timed = not one.key.channel.startswith("ohlcv")  # a bar's time is that of its interval
+        cause = "" if one.state == MISSING else one.last_cause
+        name = " ".join(one.key)
+        facts.append(StreamFact(name, one.key.exchange, one.state, cause, age_s, lag_s if is_timed else None))
+    return facts
+
+
+def _age_s(at_ns: int, now_ns: int) -> float | None:
+    """Return how long ago it was; None for 0, which is never."""
+    return max(0.0, (now_ns - at_ns) / NS_A_SECOND) if at_ns else None

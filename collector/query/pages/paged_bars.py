@@ -1,0 +1,74 @@
+"""Read bars of one market page by page, each as it was told last."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from collector.database import Tables
+from collector.query.database import distinct_values, has_table, needed
+from collector.query.pages.asked import Asked, Cursor, Page
+
+BARS = (
+    *("open_time", "timestamp", "open", "high", "low", "close", "volume", "vwap", "count", "confirmed"),
+    *("received_at_ns", "segment_id"),
+)
+_NS_A_MS = 1_000_000
+
+
+def intervals_stored(connection: sa.Connection, tables: Tables, exchange: str, symbol: str) -> list[str]:
+    """Return the intervals of which a market has bars."""
+    table = needed(connection, tables.ohlcv)
+    return distinct_values(
+        connection, table.c.interval, table.c.symbol == symbol, table.c.exchange == exchange
+    )
+
+
+def bars_page(connection: sa.Connection, tables: Tables, asked: Asked, interval: str) -> Page:
+    """Return a page of bars in the order of their opening; `open_time` is in ms."""
+    table = needed(connection, tables.ohlcv)
+    where = [*_of(table, asked, interval), *_within(table, asked)]
+    opened = table.c.open_time
+    order = opened.desc() if asked.newest_first else opened
+    query = sa.select(*(table.c[name] for name in BARS)).where(*where).order_by(order).limit(asked.limit + 1)
+    found = [list(row) for row in connection.execute(query)]
+    rows = found[: asked.limit]
+    if rows and has_table(connection, tables.ohlcv_corrections):
+        _correct(connection, tables.ohlcv_corrections, asked, interval, rows)
+    following = str(Cursor(str(rows[-1][0]), rows[-1][0])) if len(found) > asked.limit else None
+    return Page(BARS, rows, following)
+
+
+def _of(table: sa.Table, asked: Asked, interval: str) -> list[sa.ColumnElement[bool]]:
+    return [
+        table.c.symbol == asked.symbol,
+        table.c.exchange == asked.exchange,
+        table.c.interval == interval,
+    ]
+
+
+def _within(table: sa.Table, asked: Asked) -> list[sa.ColumnElement[bool]]:
+    opened = table.c.open_time
+    where: list[sa.ColumnElement[bool]] = []
+    if asked.start_ns is not None:
+        where.append(opened >= -(-asked.start_ns // _NS_A_MS))
+    if asked.end_ns is not None:
+        where.append(opened < -(-asked.end_ns // _NS_A_MS))
+    if asked.cursor is not None:
+        behind = asked.cursor.row_id
+        where.append(opened < behind if asked.newest_first else opened > behind)
+    return where
+
+
+def _correct(
+    connection: sa.Connection, table: sa.Table, asked: Asked, interval: str, rows: list[list[Any]]
+) -> None:
+    """Replace bars by what was told of them later."""
+    first, last = sorted((rows[0][0], rows[-1][0]))
+    query = (
+        sa.select(*(table.c[name] for name in BARS))
+        .where(*_of(table, asked, interval), table.c.open_time.between(first, last))
+        .order_by(table.c.received_at_ns, table.c.id)
+    )
+    later = {row.open_time: list(row) for row in connection.execute(query)}
+    for place, row in enumerate(rows):
+        rows[place] = later.get(row[0], row)

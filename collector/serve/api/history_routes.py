@@ -1,0 +1,156 @@
+"""Serve what is stored: features, trades, bars, page by page."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from collector.errors import QueryError
+from collector.query import (
+    Asked,
+    Cursor,
+    Page,
+    bars_page,
+    intervals_stored,
+    last_states,
+    rows_page,
+)
+from collector.serve.api import documents, shapes
+from collector.serve.api.answers import Reading, answers_with, json_answer
+from collector.serve.api.asked import (
+    CursorText,
+    End,
+    Exchange,
+    Kind,
+    Limit,
+    Order,
+    Start,
+    Symbol,
+    refusal_of,
+    refused,
+    span_ns,
+)
+from collector.serve.api.known_markets import KnownMarkets
+from collector.serve.api.names import Market
+
+MOST_POINTS = 2_000
+Depth = Annotated[
+    int | None, Query(ge=1, le=100_000, description="The book of this depth; else the deepest.")
+]
+Points = Annotated[
+    int | None,
+    Query(ge=1, le=MOST_POINTS, description="The last state before each of so many even instants instead."),
+]
+Interval = Annotated[
+    str | None, Query(min_length=1, max_length=8, description="Like 1m; needed where there are several.")
+]
+
+
+def history_routes(reading: Reading, known: KnownMarkets) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(tags=["stored"])
+
+    @router.get("/api/features/{symbol:path}", responses=answers_with(shapes.Rows))
+    async def features(
+        symbol: Symbol,
+        exchange: Exchange = None,
+        market: Kind = None,
+        start: Start = None,
+        end: End = None,
+        limit: Limit = 500,
+        order: Order = None,
+        cursor: CursorText = None,
+        depth: Depth = None,
+        points: Points = None,
+    ) -> Response:
+        """Return the stored states of a market's book with their features."""
+        asked = _asked(await known.find(symbol, exchange, market), start, end, limit, order, cursor)
+
+        def read(connection: Any, tables: Any) -> Page:
+            if points is not None:
+                return last_states(connection, tables, asked, points, depth=depth)
+            return rows_page(connection, tables, asked, depth=depth)
+
+        if points is not None and (asked.start_ns is None or asked.end_ns is None):
+            raise refused(HTTPStatus.BAD_REQUEST, "points without a span", "start and end as well")
+        return json_answer(documents.rows(await reading(read)))
+
+    @router.get("/api/trades/{symbol:path}", responses=answers_with(shapes.Rows))
+    async def trades(
+        symbol: Symbol,
+        exchange: Exchange = None,
+        market: Kind = None,
+        start: Start = None,
+        end: End = None,
+        limit: Limit = 500,
+        order: Order = None,
+        cursor: CursorText = None,
+    ) -> Response:
+        """Return the stored trades of a market."""
+        asked = _asked(await known.find(symbol, exchange, market), start, end, limit, order, cursor)
+        page = await reading(lambda connection, tables: rows_page(connection, tables, asked, trades=True))
+        return json_answer(documents.rows(page))
+
+    @router.get("/api/ohlcv/{symbol:path}", responses=answers_with(shapes.Rows))
+    async def ohlcv(
+        symbol: Symbol,
+        interval: Interval = None,
+        exchange: Exchange = None,
+        market: Kind = None,
+        start: Start = None,
+        end: End = None,
+        limit: Limit = 500,
+        order: Order = None,
+        cursor: CursorText = None,
+    ) -> Response:
+        """Return the stored bars of a market, each as it was told last."""
+        found = await known.find(symbol, exchange, market)
+        asked = _asked(found, start, end, limit, order, cursor)
+
+        def read(connection: Any, tables: Any) -> Page:
+            stored = intervals_stored(connection, tables, found.exchange, found.symbol)
+            return bars_page(connection, tables, asked, _interval(found, interval, stored))
+
+        return json_answer(documents.rows(await reading(read)))
+
+    return router
+
+
+def _asked(
+    market: Market,
+    start: str | None,
+    end: str | None,
+    limit: int,
+    order: str | None,
+    cursor: str | None,
+) -> Asked:
+    start_ns, end_ns = span_ns(start, end)
+    return Asked(
+        market.exchange,
+        market.symbol,
+        start_ns,
+        end_ns,
+        limit,
+        newest_first=order == "newest" or (order is None and start is None),
+        cursor=None if cursor is None else cursor_of(cursor),
+    )
+
+
+def cursor_of(text: str) -> Cursor:
+    """Return a cursor; a refusal where it is none."""
+    try:
+        return Cursor.of(text)
+    except QueryError as error:
+        raise refusal_of(error) from None
+
+
+def _interval(market: Market, wanted: str | None, stored: list[str]) -> str:
+    if wanted in stored and wanted is not None:
+        return wanted
+    if wanted is None and len(stored) == 1:
+        return stored[0]
+    what = f"no bars of {market.symbol} are stored" if not stored else "the interval is not said"
+    reason = what if wanted is None or not stored else f"no bars of {wanted} are stored"
+    expected = f"interval={' or '.join(stored)}" if stored else "a market with a channel ohlcv"
+    raise refused(HTTPStatus.NOT_FOUND, reason, expected)

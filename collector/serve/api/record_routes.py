@@ -1,0 +1,132 @@
+"""Serve what the database tells of collecting: coverage, holes, events, sessions, symbols."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from collector.errors import CollectorError
+from collector.query import CoverageAsked, coverage_page, events_page, sessions_page
+from collector.serve.api import documents, shapes
+from collector.serve.api.answers import Reading, answers_with, json_answer
+from collector.serve.api.asked import CursorText, End, Exchange, Start, refusal_of, refused, span_ns
+from collector.serve.api.happened import described
+from collector.serve.api.known_markets import KnownMarkets, find
+from collector.serve.api.source import Source
+
+HOURS_SHOWN_NS = 6 * 3600 * 1_000_000_000  # where no span is asked for
+MOST_LISTED = 1_000
+
+SymbolName = Annotated[str | None, Query(max_length=100, description="Of this market only.")]
+ChannelName = Annotated[str | None, Query(max_length=40, description="Of this channel only, like book.50.")]
+Few = Annotated[int, Query(ge=1, le=MOST_LISTED, description="So many at most.")]
+
+
+def record_routes(source: Source, reading: Reading, known: KnownMarkets) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(tags=["stored"])
+
+    async def covered(
+        exchange: str | None,
+        symbol: str | None,
+        channel: str | None,
+        start: str | None,
+        end: str | None,
+        cursor: str | None,
+    ) -> tuple[CoverageAsked, list[dict[str, Any]], str | None]:
+        start_ns, end_ns = span_ns(start, end)
+        if end_ns is None:
+            end_ns = (await known.now()).at_ns
+        if start_ns is None:
+            start_ns = end_ns - HOURS_SHOWN_NS
+        if symbol is not None:
+            exchange, symbol = find(await known.all(), symbol, exchange, None)[:2]
+        behind = None if cursor is None else _behind(cursor)
+        asked = CoverageAsked(start_ns, end_ns, exchange, symbol, channel, behind)
+        streams, following = await reading(
+            lambda connection, tables: coverage_page(connection, tables, asked)
+        )
+        return asked, streams, following
+
+    @router.get("/api/coverage", responses=answers_with(shapes.Coverage))
+    async def coverage(
+        exchange: Exchange = None,
+        symbol: SymbolName = None,
+        channel: ChannelName = None,
+        start: Start = None,
+        end: End = None,
+        cursor: CursorText = None,
+    ) -> Response:
+        """Return what is covered, and the holes in it; by default of the last six hours."""
+        asked, streams, following = await covered(exchange, symbol, channel, start, end, cursor)
+        span = {"start_ns": asked.start_ns, "end_ns": asked.end_ns}
+        return json_answer({**span, "streams": streams, "next": following})
+
+    @router.get("/api/gaps", responses=answers_with(shapes.Gaps))
+    async def gaps(
+        exchange: Exchange = None,
+        symbol: SymbolName = None,
+        channel: ChannelName = None,
+        start: Start = None,
+        end: End = None,
+        cursor: CursorText = None,
+    ) -> Response:
+        """Return the holes alone; by default of the last six hours."""
+        asked, streams, following = await covered(exchange, symbol, channel, start, end, cursor)
+        names = ("exchange", "symbol", "channel")
+        found = [{**{name: one[name] for name in names}, **hole} for one in streams for hole in one["holes"]]
+        span = {"start_ns": asked.start_ns, "end_ns": asked.end_ns}
+        return json_answer({**span, "gaps": found, "next": following})
+
+    @router.get("/api/events", responses=answers_with(shapes.Events))
+    async def events(
+        before: CursorText = None,
+        cursor: CursorText = None,
+        start: Start = None,
+        end: End = None,
+        limit: Few = 100,
+    ) -> Response:
+        """Return what happened, the newest first; `before` is the id to end before, as is `cursor`."""
+        start_ns, end_ns = span_ns(start, end)
+        end_id = _number(before or cursor)
+        found, following = await reading(
+            lambda *both: events_page(*both, before=end_id, limit=limit, start_ns=start_ns, end_ns=end_ns)
+        )
+        return json_answer({"events": described(found), "next": _text(following)})
+
+    @router.get("/api/sessions", responses=answers_with(shapes.Sessions))
+    async def sessions(cursor: CursorText = None, limit: Few = 50) -> Response:
+        """Return the runs of the program, the newest first, and what each was to collect."""
+        before_ns = _number(cursor)
+        found, following = await reading(lambda *both: sessions_page(*both, before_ns=before_ns, limit=limit))
+        listed = documents.sessions(found, source.session_id)
+        return json_answer({"sessions": listed, "next": _text(following)})
+
+    @router.get("/api/symbols", responses=answers_with(shapes.Symbols))
+    async def symbols() -> Response:
+        """Return the markets that are collected now or stored, and the names that they have here."""
+        now, stored = await known.now(), await known.stored()
+        collected = now.streams if source.is_live else ()
+        return json_answer(documents.symbols(stored, collected, await known.all()))
+
+    return router
+
+
+def _behind(cursor: str) -> tuple[str, str, str, int]:
+    try:
+        return CoverageAsked.cursor_of(cursor)
+    except CollectorError as error:
+        raise refusal_of(error) from None
+
+
+def _number(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):  # noqa: PLR2004  (of 64 bits)
+        raise refused(HTTPStatus.BAD_REQUEST, "the cursor is none of ours", "the `next` of the page before")
+    return int(text)
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)

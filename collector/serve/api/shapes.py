@@ -1,0 +1,206 @@
+"""Define the shape of every answer, as it stands in the OpenAPI document."""
+
+from typing import Any
+
+from typing_extensions import TypedDict
+
+
+class ErrorShape(TypedDict):
+    """Why there is no answer, and what was expected."""
+
+    error: str
+    reason: str
+    expected: str
+
+
+class Tick(TypedDict):
+    """The latest trade of a market; where no trade is collected, the middle of its book without the rest."""
+
+    symbol: str
+    price: float
+    quantity: float | None
+    timestamp: int | None  # ms, the exchange's
+    trade_id: str | None
+
+
+class Book(TypedDict):
+    """A book at one moment. No levels are shown while it is not verified."""
+
+    exchange: str
+    symbol: str
+    name: str
+    channel: str
+    state: str
+    sequence: int | None
+    at_ns: int
+    verification: str
+    bids: list[tuple[float, float]]
+    asks: list[tuple[float, float]]
+
+
+class Rows(TypedDict):
+    """Rows, column by column named, and the cursor of the next page."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    next: str | None
+
+
+class Segment(TypedDict):
+    """A stretch without a hole."""
+
+    id: str
+    start_ns: int
+    end_ns: int
+    cause: str | None
+    detail: str
+    verification: str
+    rows: int
+    open: bool
+
+
+class Hole(TypedDict):
+    """A stretch in which something may be missing, and why."""
+
+    start_ns: int
+    end_ns: int
+    cause: str | None
+    detail: str
+
+
+class StreamCoverage(TypedDict):
+    """What is covered of one stream; `covered` is a share of the time in which it was wanted."""
+
+    exchange: str
+    symbol: str
+    channel: str
+    covered: float | None
+    segments: list[Segment]
+    holes: list[Hole]
+
+
+class Coverage(TypedDict):
+    """What is covered within a span."""
+
+    start_ns: int
+    end_ns: int
+    streams: list[StreamCoverage]
+    next: str | None
+
+
+class Gap(Hole):
+    """A hole of a stream."""
+
+    exchange: str
+    symbol: str
+    channel: str
+
+
+class Gaps(TypedDict):
+    """The holes within a span."""
+
+    start_ns: int
+    end_ns: int
+    gaps: list[Gap]
+    next: str | None
+
+
+class Event(TypedDict):
+    """Something that happened."""
+
+    id: int
+    at_ns: int
+    kind: str
+    level: str
+    exchange: str | None
+    symbol: str | None
+    channel: str | None
+    text: str
+
+
+class Events(TypedDict):
+    """What happened, the newest first."""
+
+    events: list[Event]
+    next: str | None
+
+
+class Session(TypedDict):
+    """A run of the program; `state` is running, ended, crashed, or open where nobody has closed it."""
+
+    session_id: str
+    state: str
+    started_ns: int
+    ended_ns: int | None
+    end_cause: str | None
+    written_ns: int | None
+    version: str
+    host: str
+    pid: int
+    wanted: dict[str, Any]
+
+
+class Sessions(TypedDict):
+    """Runs of the program, the newest first."""
+
+    sessions: list[Session]
+    next: str | None
+
+
+class SymbolRow(TypedDict):
+    """A market, the names that it has here, and what is or was collected of it."""
+
+    exchange: str
+    symbol: str
+    name: str
+    key: str
+    market: str | None
+    collected: bool
+    channels: list[str]
+    first_ns: int | None
+    last_ns: int | None
+
+
+class Symbols(TypedDict):
+    """The markets that are collected or stored."""
+
+    symbols: list[SymbolRow]
+
+
+class Identity(TypedDict):
+    """What became of every event. `difference` is what nobody accounts for: 0."""
+
+    received: int
+    carried_in: int
+    written: int
+    merged: int
+    sampled_out: int
+    rejected: int
+    dropped: int
+    pending: int
+    difference: int
+
+
+class StreamStats(Identity):
+    """The same of one stream, and the reasons of rejections."""
+
+    exchange: str
+    symbol: str
+    channel: str
+    reasons: dict[str, int]
+
+
+class Stats(TypedDict):
+    """What became of every event, altogether and stream by stream."""
+
+    total: Identity
+    streams: list[StreamStats]
+
+
+class Changed(TypedDict):
+    """The streams that begin or end, until the next start."""
+
+    exchange: str
+    symbol: str
+    streams: list[str]
+    lasts: str

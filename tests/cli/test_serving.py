@@ -1,0 +1,50 @@
+"""The commands that collect serve health on the way, and say where."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+ROOT = Path(__file__).parents[2]
+ANSWERS_WITHIN_S = 60.0
+
+
+def demo(folder: Path, *options: str, **variables: str) -> "subprocess.Popen[str]":
+    environ = {
+        **os.environ,
+        "COLLECTOR_SERVE__ENABLED": "null",
+        "COLLECTOR_LOGGING__FORMAT": "json",
+        **variables,
+    }
+    command = [sys.executable, str(ROOT / "run.py"), "demo", "--db", str(folder / "demo.db"), *options]
+    return subprocess.Popen(
+        command, cwd=folder, env=environ, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_the_demo_serves_and_says_where(tmp_path: Path) -> None:
+    with demo(tmp_path, COLLECTOR_SERVE__PORT="0") as running:
+        try:
+            assert running.stderr is not None
+            lines = (json.loads(line) for line in running.stderr if line.startswith("{"))
+            url = next(line["url"] for line in lines if line["event"] == "serve.listening")
+            with urlopen(f"{url}/live", timeout=ANSWERS_WITHIN_S) as answer:
+                assert json.load(answer) == {"status": "healthy"}
+        finally:
+            running.send_signal(signal.SIGINT)
+            running.communicate(timeout=ANSWERS_WITHIN_S)
+    assert running.returncode == 0
+
+
+def test_a_port_in_use_costs_nobody_the_data(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        with demo(tmp_path, "--seconds", "3", COLLECTOR_SERVE__PORT=port) as running:
+            out, log = running.communicate(timeout=ANSWERS_WITHIN_S)
+    events = {json.loads(line)["event"] for line in log.splitlines() if line.startswith("{")}
+    assert (running.returncode, "serve.not_listening" in events) == (0, True)
+    assert "identity: exact" in out
