@@ -10,9 +10,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from collector.serve.access import PAGE_FILES, PAGE_PATH
+
 STATIC = Path(__file__).parent / "static"
 INDEX = "index.html"
-PREFIX = "/page/"
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -49,7 +50,7 @@ def _read(folder: Path) -> Iterator[tuple[str, PageFile]]:
         name = path.relative_to(folder).as_posix()
         body = path.read_bytes()
         tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        yield "/" if name == INDEX else PREFIX + name, PageFile(body, MEDIA_TYPES[path.suffix], tag)
+        yield PAGE_PATH if name == INDEX else PAGE_FILES + name, PageFile(body, MEDIA_TYPES[path.suffix], tag)
 
 
 def _sender(file: PageFile) -> Callable[[Request], Awaitable[Response]]:

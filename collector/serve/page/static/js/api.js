@@ -34,6 +34,12 @@ export const readAll = async (path, query, listName, most) => {
   return first;
 };
 
+/** Read stored states of a stream's market, each row by the names of its columns. */
+export const readRows = async ({ exchange, symbol }, query) => {
+  const { columns, rows } = await read(`/api/features/${encodeURIComponent(symbol)}`, { exchange, ...query });
+  return rows.map((row) => Object.fromEntries(columns.map((column, index) => [column, row[index]])));
+};
+
 /** Exchange the token for a cookie that scripts cannot read. */
 export const openSession = async (token) => {
   const headers = { "Content-Type": "application/json" };

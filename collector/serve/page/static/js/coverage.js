@@ -1,6 +1,6 @@
 // Keep what the collector covered in the last hours, by stream; fetched seldom, and again after a change.
 
-import { readAll } from "./api.js";
+import { read, readAll } from "./api.js";
 
 const REFRESH_MS = 30_000;
 const AFTER_CHANGE_MS = 1_500; // the segment's end is stored with the next batch
@@ -33,7 +33,7 @@ export class CoverageStore {
     this.#dueAt = now + REFRESH_MS;
     try {
       // Of a database that nobody writes, all of it; else what the API gives unasked, the last hours.
-      const range = overview.live ? {} : { start: overview.started_ns, end: overview.at_ns };
+      const range = overview.live ? {} : { start: await firstOfAll(overview), end: overview.at_ns };
       this.take(await readAll("/api/coverage", range, "streams", MOST_STREAMS));
     } catch {
       // What is shown stays; the link says that nobody answers.
@@ -56,3 +56,9 @@ export class CoverageStore {
     this.onChange();
   }
 }
+
+const firstOfAll = async (overview) => {
+  const { symbols } = await read("/api/symbols");
+  const known = symbols.map((symbol) => symbol.first_ns).filter(Number.isFinite);
+  return Math.min(overview.started_ns ?? overview.at_ns, ...known);
+};

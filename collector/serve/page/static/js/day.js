@@ -1,16 +1,13 @@
 // One day of a stream, from the database: price and spread, coverage, and the rows at a hole's edges.
 
-import { read, readAll } from "./api.js";
+import { readAll, readRows } from "./api.js";
 import { Chart, DAY_S } from "./charts.js";
 import { byId, make, show, write } from "./dom.js";
-import { fixed, isNumber, NS_PER_S, time } from "./format.js";
+import { fixed, isNumber, NS_PER_MS, NS_PER_S, time } from "./format.js";
 import { keyOf } from "./streams.js";
 
 const POINTS = 288; // one each five minutes
-const AT_ONCE = 4;
-const EDGE_NS = 10 * NS_PER_S;
 const EDGE_ROWS = 5;
-const EDGE_MOST = 1000;
 const EDGE_COLUMNS = ["timestamp", "bid_price_1", "ask_price_1", "mid_price", "spread_bps", "sequence"];
 
 export class Day {
@@ -64,55 +61,29 @@ export class Day {
       const coverage = await readAll("/api/coverage", { exchange, symbol, channel, ...range }, "streams", 50);
       if (!isWanted()) return;
       this.onCoverage(coverage, `Coverage on ${this.input.value}`);
-      const segments = coverage.streams.flatMap((one) => one.segments);
-      const points = await this.#points(startS, segments, isWanted);
+      const points = await readRows(this.stream, { ...range, points: POINTS });
       if (!isWanted()) return;
+      const slots = evenly(points, startS);
       for (const [column, chart] of this.charts) {
-        const values = points.map((point) => point?.[column] ?? null);
-        chart.set([points.map((_, index) => startS + (index * DAY_S) / POINTS), values], [startS, startS + DAY_S]);
+        const values = slots.map(({ row }) => row?.[column] ?? null);
+        chart.set([slots.map(({ atS }) => atS), values], [startS, startS + DAY_S]);
       }
-      const found = points.filter(Boolean).length;
-      write(byId("day-note"), found ? "A row each five minutes" : "No rows on this day");
+      write(byId("day-note"), points.length ? "The last state of each five minutes" : "No rows on this day");
     } catch (error) {
       if (isWanted()) write(byId("day-note"), `Not read: ${error.message}`);
     }
-  }
-
-  /** Read the first row of each five minutes: a day's rows are too many for a page. */
-  async #points(startS, segments, isWanted) {
-    const points = new Array(POINTS).fill(null);
-    const stepNs = (DAY_S / POINTS) * NS_PER_S;
-    const isCovered = (slot) => {
-      const start = startS * NS_PER_S + slot * stepNs;
-      return segments.some((one) => one.start_ns < start + stepNs && one.end_ns >= start);
-    };
-    const slots = [...points.keys()].filter(isCovered).values();
-    const take = async () => {
-      for (const slot of slots) {
-        if (!isWanted()) return;
-        const start = startS * NS_PER_S + slot * stepNs;
-        const [row] = await this.#rows(start, start + stepNs, 1);
-        points[slot] = row ?? null;
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, take));
-    return points;
-  }
-
-  async #rows(start, end, limit) {
-    const { exchange, symbol } = this.stream;
-    const { columns, rows } = await read(`/api/features/${encodeURIComponent(symbol)}`, { exchange, start, end, limit });
-    return rows.map((row) => Object.fromEntries(columns.map((column, index) => [column, row[index]])));
   }
 
   /** Show the last rows before a hole and the first after it. */
   async edgesOf(hole) {
     this.#edges("Reading …");
     try {
-      const before = await this.#rows(hole.start_ns - EDGE_NS, hole.start_ns + 1, EDGE_MOST);
-      const after = await this.#rows(hole.end_ns, hole.end_ns + EDGE_NS, EDGE_ROWS);
+      const limit = EDGE_ROWS;
+      // Not exact to the nanosecond here: numbers of a browser end at 53 bits.
+      const before = await readRows(this.stream, { end: hole.start_ns + NS_PER_MS, limit, order: "newest" });
+      const after = await readRows(this.stream, { start: hole.end_ns - NS_PER_MS, limit, order: "oldest" });
       const lasted = `${time(hole.start_ns)} – ${time(hole.end_ns)} UTC: ${hole.cause}`;
-      this.#edges("", [...before.slice(-EDGE_ROWS), lasted, ...after]);
+      this.#edges("", [...before.reverse(), lasted, ...after]);
     } catch (error) {
       this.#edges(`Not read: ${error.message}`);
     }
@@ -149,5 +120,13 @@ export class Day {
     return element;
   }
 }
+
+/** Return a point for each slot of the day, with the row that is its last state, or none. */
+const evenly = (points, startS) => {
+  const stepS = DAY_S / POINTS;
+  const slots = Array.from({ length: POINTS }, (_, index) => ({ atS: startS + (index + 1) * stepS, row: null }));
+  for (const row of points) slots[Math.round((row.at_ns / NS_PER_S - startS) / stepS) - 1].row = row;
+  return slots;
+};
 
 const dateOf = (ns) => new Date(ns / 1e6).toISOString().slice(0, 10);

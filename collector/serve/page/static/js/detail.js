@@ -1,14 +1,16 @@
 // One stream as it is now: numbers, depth, charts, coverage.
 
-import { read } from "./api.js";
+import { read, readRows } from "./api.js";
 import { Chart } from "./charts.js";
 import { byId, childrenOf, make, mark, readouts, show, write } from "./dom.js";
-import { fixed, isNumber, moment, percent, plural, shortTime, size, span, spreadBp } from "./format.js";
+import { fixed, isNumber, moment, NS_PER_S, percent, plural, shortTime, size, span, spreadBp } from "./format.js";
 import { DEPTH, Ladder } from "./ladder.js";
 import { attend, causeText, holeText, paint } from "./ribbon.js";
 import { keyOf } from "./streams.js";
 
-const BOOK = "book";
+const WITH_BOOK = new Set(["book", "bbo"]);
+const EARLIER_S = 900;
+const EARLIER_POINTS = 180;
 const MOST_HOLES_LISTED = 200;
 
 export class Detail {
@@ -57,6 +59,21 @@ export class Detail {
     this.#numbers(stream);
     this.#depth(stream);
     this.draw();
+  }
+
+  /** Fetch the last minutes from the database, once a stream: what was before this page was opened. */
+  async earlier(stream, nowNs) {
+    const key = keyOf(stream);
+    if (!WITH_BOOK.has(stream.kind) || this.history.has(key)) return;
+    this.history.fill(key, []);
+    const range = { start: nowNs - EARLIER_S * NS_PER_S, end: nowNs, points: EARLIER_POINTS };
+    try {
+      const rows = await readRows(stream, range);
+      const point = (row) => ({ at_s: row.at_ns / NS_PER_S, mid: row.mid_price, microprice: row.microprice, spread_bp: row.spread_bps });
+      this.history.fill(key, rows.map(point));
+    } catch {
+      // The charts begin with this page, then.
+    }
   }
 
   draw() {
@@ -108,7 +125,7 @@ export class Detail {
 
   #numbers(stream) {
     const { values, digits } = this;
-    const hasMid = stream.kind === BOOK;
+    const hasMid = WITH_BOOK.has(stream.kind);
     write(values.mid.previousElementSibling, hasMid ? "Mid" : "Last price");
     write(values.mid, hasMid ? fixed(stream.mid, digits) : fixed(stream.last_price, digits - 1));
     write(values.microprice, fixed(stream.microprice, digits));
@@ -121,7 +138,7 @@ export class Detail {
   }
 
   #depth(stream) {
-    const hasBook = stream.kind === BOOK;
+    const hasBook = WITH_BOOK.has(stream.kind);
     if (!hasBook) {
       this.ladder.render(null, 0);
       return this.ladder.note("This channel has no book.");
@@ -134,7 +151,7 @@ export class Detail {
   /** Fetch the stream's book, for the next rendering. */
   async ask(stream) {
     const key = keyOf(stream);
-    if (stream.kind !== BOOK || (this.#asking && this.#asked === key)) return;
+    if (!WITH_BOOK.has(stream.kind) || (this.#asking && this.#asked === key)) return;
     this.#asking = true;
     this.#asked = key;
     try {

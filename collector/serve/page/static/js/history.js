@@ -7,6 +7,7 @@ export class History {
   #times = new Float64Array(POINTS);
   #count = 0; // of points ever taken
   #rings = new Map();
+  #before = new Map(); // by stream: stored points, of the time before this page was opened
 
   /** Take one overview's numbers. `valueOf(stream, field)` is null where there is none. */
   take(atS, streams, keyOf, valueOf) {
@@ -25,15 +26,27 @@ export class History {
   of(key, fields) {
     const ring = this.#rings.get(key);
     const shown = Math.min(this.#count, POINTS);
+    const firstS = shown ? this.#times[(this.#count - shown) % POINTS] : Infinity;
+    const before = (this.#before.get(key) ?? []).filter((point) => point.at_s < firstS);
+    const names = ["at_s", ...fields];
     const columns = [this.#times, ...fields.map((field) => ring?.[field])];
-    return columns.map((column) => {
+    return columns.map((column, number) => {
       const list = new Array(shown);
       for (let index = 0; index < shown; index++) {
         const value = column?.[(this.#count - shown + index) % POINTS];
         list[index] = Number.isNaN(value) ? null : (value ?? null);
       }
-      return list;
+      return before.length ? before.map((point) => point[names[number]] ?? null).concat(list) : list;
     });
+  }
+
+  has(key) {
+    return this.#before.has(key);
+  }
+
+  /** Take what was stored of a stream before: [{at_s, mid, ...}], oldest first. */
+  fill(key, points) {
+    this.#before.set(key, points);
   }
 
   #ring(key) {

@@ -11,7 +11,7 @@ import { History } from "./history.js";
 import { Link } from "./link.js";
 import { IdentityPanel, WriterPanel } from "./panels.js";
 import { readColours } from "./ribbon.js";
-import { keyOf, StreamTable } from "./streams.js";
+import { FINE, keyOf, StreamTable } from "./streams.js";
 import { Summary } from "./summary.js";
 
 const LATE_MS = 1500;
@@ -76,6 +76,7 @@ class Page {
     if (document.hidden) return;
     if (stream && this.#isNow) {
       const late = new Promise((resolve) => setTimeout(resolve, LONGEST_FOR_BOOK_MS));
+      this.detail.earlier(stream, this.overview.at_ns);
       await Promise.race([this.detail.ask(stream), late]);
     }
     this.#render();
@@ -121,7 +122,7 @@ class Page {
   /** Return the chosen stream's key: the first with a book, where the chosen one is not there. */
   #choice(streams) {
     if (!streams.some((stream) => keyOf(stream) === this.#chosen)) {
-      const first = streams.find((stream) => stream.kind === "book") ?? streams[0];
+      const first = streams.find((stream) => stream.kind === "book" && stream.state === FINE) ?? streams.find((stream) => stream.kind === "book") ?? streams[0];
       this.#chosen = first ? keyOf(first) : null;
     }
     return this.#chosen;
