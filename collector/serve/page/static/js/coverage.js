@@ -1,13 +1,16 @@
 // Keep what the collector covered in the last hours, by stream; fetched seldom, and again after a change.
 
 import { read, readAll } from "./api.js";
+import { NS_PER_S } from "./format.js";
 
 const REFRESH_MS = 30_000;
 const AFTER_CHANGE_MS = 1_500; // the segment's end is stored with the next batch
 const MOST_STREAMS = 1_000;
+const SHORTEST_NS = 600 * NS_PER_S;
 
 export class CoverageStore {
   byKey = new Map();
+  span_s = null; // how much time a ribbon shows
   #dueAt = 0;
   #busy = false;
   #states = "";
@@ -43,7 +46,11 @@ export class CoverageStore {
   }
 
   take(document) {
-    const { start_ns, end_ns } = document;
+    const { end_ns } = document;
+    // What was before anything was collected is left out: a young collector's minutes would be a pixel of hours.
+    const firsts = document.streams.flatMap((one) => one.segments.map((segment) => segment.start_ns));
+    const start_ns = Math.max(document.start_ns, Math.min(end_ns - SHORTEST_NS, ...firsts));
+    this.span_s = (end_ns - start_ns) / NS_PER_S;
     const grouped = new Map();
     for (const one of document.streams) {
       const known = grouped.get(this.keyOf(one)); // a long list may be cut within a stream

@@ -125,6 +125,7 @@ export class Detail {
 
   #numbers(stream) {
     const { values, digits } = this;
+    stream = { ...stream, ...touchOf(this.#book) }; // of the moment of the ladder, not of the overview
     const hasMid = WITH_BOOK.has(stream.kind);
     write(values.mid.previousElementSibling, hasMid ? "Mid" : "Last price");
     write(values.mid, hasMid ? fixed(stream.mid, digits) : fixed(stream.last_price, digits - 1));
@@ -165,6 +166,17 @@ export class Detail {
     }
   }
 }
+
+/** Return what the book's levels say, by the formulas of the stored features; nothing of an empty side. */
+const touchOf = (book) => {
+  const [bid, bidSize] = book?.bids[0] ?? [];
+  const [ask, askSize] = book?.asks[0] ?? [];
+  if (!isNumber(bid) || !isNumber(ask)) return {};
+  const total = (levels) => levels.slice(0, DEPTH).reduce((sum, [, amount]) => sum + amount, 0);
+  const [bids, asks] = [total(book.bids), total(book.asks)];
+  const touch = { mid: (bid + ask) / 2, microprice: (bid * askSize + ask * bidSize) / (bidSize + askSize), spread: ask - bid };
+  return book.bids.length < DEPTH || book.asks.length < DEPTH ? touch : { ...touch, imbalance: (bids - asks) / (bids + asks) };
+};
 
 export const showTab = (isNow) => {
   show(byId("now"), isNow);

@@ -35,6 +35,13 @@ export const span = (seconds) => {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 };
 
+/** Return a span of time in its largest unit, rounded up: for a heading. */
+export const roughly = (seconds) => {
+  if (!isNumber(seconds)) return NOTHING;
+  if (seconds <= 5400) return `${Math.ceil(seconds / 60)} min`;
+  return seconds <= 2 * 86400 ? `${Math.ceil(seconds / 3600)} h` : `${Math.ceil(seconds / 86400)} days`;
+};
+
 export const time = (ns) => (isNumber(ns) ? TIME.format(ns / NS_PER_MS) : NOTHING);
 
 export const shortTime = (ns) => (isNumber(ns) ? SHORT_TIME.format(ns / NS_PER_MS) : NOTHING);

@@ -6,7 +6,7 @@ import { Day } from "./day.js";
 import { Detail, showTab } from "./detail.js";
 import { byId, show } from "./dom.js";
 import { Events } from "./events.js";
-import { NS_PER_S, spreadBp } from "./format.js";
+import { NS_PER_S, roughly, spreadBp } from "./format.js";
 import { History } from "./history.js";
 import { Link } from "./link.js";
 import { IdentityPanel, WriterPanel } from "./panels.js";
@@ -115,7 +115,7 @@ class Page {
     this.detail.render(stream, atNs, this.#isNow);
     if (!this.#isNow) this.day.render(stream, lastOf(this.overview));
     const hours = this.coverage.byKey.get(this.#chosen) ?? null;
-    if (this.#isNow) this.detail.cover(hours, "Last 6 h");
+    if (this.#isNow) this.detail.cover(hours, `Last ${roughly(this.coverage.span_s)}`);
     else this.detail.cover(this.#dayCoverage?.coverage ?? null, this.#dayCoverage?.title ?? "Coverage");
   }
 

@@ -50,7 +50,7 @@ export const paint = (canvas, coverage) => {
     context.fillRect(Math.min(left, width - wide), 0, wide, height);
   };
   context.fillStyle = colours.ok;
-  for (const segment of coverage.segments) draw(segment, 0);
+  for (const segment of coverage.segments) draw(segment, ratio);
   context.fillStyle = colours.bad;
   for (const hole of coverage.holes) draw(hole, NARROWEST_HOLE_PX * ratio);
 };

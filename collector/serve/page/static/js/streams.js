@@ -1,7 +1,7 @@
 // The table of streams. Rows are made once; only those on the screen are written, and only what changed.
 
 import { bar, byId, glyph, lean, make, mark, show, write } from "./dom.js";
-import { decimalsOf, fixed, isNumber, percent, plural, span, spreadBp, whole } from "./format.js";
+import { decimalsOf, fixed, isNumber, percent, plural, roughly, span, spreadBp, whole } from "./format.js";
 import { attend, paint } from "./ribbon.js";
 
 export const keyOf = (one) => `${one.exchange} ${one.symbol} ${one.channel}`;
@@ -41,7 +41,7 @@ export class StreamTable {
   render({ streams, live }, chosen) {
     this.isPast = !live;
     write(byId("rate-head"), live ? "Upd/s" : "Rows");
-    write(byId("ribbon-head"), live ? "Last 6 h" : "From the first to the last");
+    write(byId("ribbon-head"), `${live ? "Last" : "All"} ${roughly(this.coverage.span_s)}`);
     const keys = streams.map(keyOf).join("\n");
     if (keys !== this.#keys) this.#build(streams, keys);
     for (const stream of streams) {

@@ -8,6 +8,8 @@ const WORDS = { healthy: "Healthy", degraded: "Degraded", unhealthy: "Unhealthy"
 const SIGNS = { healthy: "●", degraded: "▲", unhealthy: "■", unknown: "○" };
 const SILENT_S = 5; // an overview comes every second
 
+const reasonOf = (part) => `${part.name}: ${part.reason || part.state}`;
+
 export class Summary {
   constructor(link) {
     this.link = link;
@@ -67,7 +69,7 @@ export class Summary {
     if (!live) return "Choose a stream, then a day.";
     const wrong = health.parts.filter((part) => part.state !== "healthy");
     if (!wrong.length) return "Nothing is wrong.";
-    return wrong.map((part) => `${part.name}: ${part.reason || part.state}`).join(" · ");
+    return wrong.map(reasonOf).join(" · ");
   }
 
   #facts({ streams, identity, writer, live }) {
@@ -85,18 +87,21 @@ export class Summary {
   #parts(parts) {
     const tiles = childrenOf(byId("parts"), parts.length, () => {
       const tile = make("li");
-      tile.append(glyph(), make("span", "name"), make("span", "word"), make("span", "reason"));
+      tile.append(glyph(), make("span", "name"), make("span", "word"));
       return tile;
     });
     parts.forEach((part, index) => {
       const tile = tiles[index];
       mark(tile, part.state);
-      const [, name, word, reason] = tile.children;
+      const [, name, word] = tile.children;
       write(name, part.name);
       write(word, part.state);
-      write(reason, part.reason || " ");
       if (tile.title !== (part.reason ?? "")) tile.title = part.reason ?? "";
     });
+    const wrong = parts.filter((part) => part.state !== "healthy");
+    const lines = childrenOf(byId("reasons"), Math.max(1, wrong.length), () => make("li"));
+    if (!wrong.length) write(lines[0], "Every part is healthy.");
+    wrong.forEach((part, index) => write(lines[index], reasonOf(part)));
   }
 
   #exchanges(exchanges) {
