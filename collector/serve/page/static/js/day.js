@@ -68,7 +68,7 @@ export class Day {
         const values = slots.map(({ row }) => row?.[column] ?? null);
         chart.set([slots.map(({ atS }) => atS), values], [startS, startS + DAY_S]);
       }
-      write(byId("day-note"), points.length ? "The last state of each five minutes" : "No rows on this day");
+      write(byId("day-note"), points.length ? "One state each 5 min" : "No rows on this day");
     } catch (error) {
       if (isWanted()) write(byId("day-note"), `Not read: ${error.message}`);
     }

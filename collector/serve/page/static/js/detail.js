@@ -70,7 +70,7 @@ export class Detail {
     try {
       const rows = await readRows(stream, range);
       const point = (row) => ({ at_s: row.at_ns / NS_PER_S, mid: row.mid_price, microprice: row.microprice, spread_bp: row.spread_bps });
-      this.history.fill(key, rows.map(point));
+      this.history.fill(key, broken(rows.map(point)));
     } catch {
       // The charts begin with this page, then.
     }
@@ -166,6 +166,13 @@ export class Detail {
     }
   }
 }
+
+/** Return the points with one of nothing wherever some are missing, so that no line bridges a hole. */
+const broken = (points) =>
+  points.flatMap((point, index) => {
+    const gapS = index ? point.at_s - points[index - 1].at_s : 0;
+    return gapS > (1.5 * EARLIER_S) / EARLIER_POINTS ? [{ at_s: point.at_s - 1 }, point] : [point];
+  });
 
 /** Return what the book's levels say, by the formulas of the stored features; nothing of an empty side. */
 const touchOf = (book) => {

@@ -36,7 +36,7 @@ export class Summary {
     this.#parts(overview.health.parts);
     this.#exchanges(overview.exchanges);
     write(byId("foot-version"), `Collector ${overview.version ?? ""}`);
-    write(byId("foot-session"), overview.session_id ? `session ${overview.session_id}, up ${span(overview.uptime_s)}` : "");
+    write(byId("foot-session"), overview.session_id ? `session ${overview.session_id}${past ? "" : `, up ${span(overview.uptime_s)}`}` : "");
     write(byId("foot-database"), overview.database ?? "");
   }
 
