@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format proof mutants bench example docs live wheel clean
+.PHONY: help setup run test check format proof mutants bench example docs live vendor wheel clean
 
 help:  ## List the chores
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -53,6 +53,18 @@ live: $(STAMP)  ## Check each real exchange for a minute, as far as it can be re
 
 docs: $(STAMP)  ## Check that the docs say what the code does
 	$(BIN)/python -m pytest --quiet tests/docs tests/settings
+
+UPLOT = 1.6.32
+UPLOT_SHA512 = KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw==
+VENDORED = collector/serve/page/static/vendor
+
+vendor:  ## Fetch the dashboard's charts (uPlot) anew by npm, and check them against their hash
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \
+	&& npm pack --silent --pack-destination "$$folder" uplot@$(UPLOT) >/dev/null \
+	&& test "$$(openssl dgst -sha512 -binary "$$folder/uplot-$(UPLOT).tgz" | base64 -w0)" = "$(UPLOT_SHA512)" \
+	&& tar -xzf "$$folder/uplot-$(UPLOT).tgz" -C "$$folder" \
+	&& cp "$$folder/package/dist/uPlot.iife.min.js" "$$folder/package/dist/uPlot.min.css" $(VENDORED)/ \
+	&& cp "$$folder/package/LICENSE" $(VENDORED)/uPlot-LICENSE
 
 wheel: $(STAMP)  ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel

@@ -136,7 +136,8 @@ class Collector:
 
     def _open(self, watched: Watched) -> None:
         try:
-            for step in (self._store.open, *(one.open for one in (self.writer, *self.followers))):
+            spools = [self.writer.open, *(one.open for one in self.followers)]
+            for step in [self._store.open, *spools]:
                 with watched():  # a spool may ask the database whose it is
                     step()
             with watched():

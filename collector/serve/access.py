@@ -11,6 +11,10 @@ from urllib.parse import urlsplit
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 # For whoever watches over the process from outside, who knows neither a name nor a token: a word is told.
 OPEN_PATHS = frozenset({"/live", "/ready"})
+# The page that asks for the token, and where it hands it in: nothing of the data is there.
+PAGE_PATH, PAGE_FILES, SESSION_PATH = "/", "/page/", "/api/session"
+COOKIE = "collector_session"
+_COOKIE_FOR = b"a cookie of the collector's dashboard"
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]{2,45}\]|[a-z0-9.-]{1,253})(?::\d{1,5})?", re.ASCII)
 
 Header = tuple[bytes, bytes]
@@ -31,6 +35,9 @@ class Access:
         self.is_local = is_loopback(host)
         self.names = LOOPBACK_NAMES | {one.lower() for one in names} | _own_name(host)
         self._digest = None if token is None else sha256(token.encode()).digest()
+        # The cookie is made from the token, so that it outlives the server, and does not tell the token.
+        made_from = None if token is None else hmac.new(token.encode(), _COOKIE_FOR, sha256)
+        self.cookie = None if made_from is None else made_from.hexdigest()
 
     @property
     def has_token(self) -> bool:
@@ -55,12 +62,26 @@ class Access:
         if self._digest is None or len(found) != 1:
             return False
         scheme, _, token = found[0].partition(" ")
-        is_right = hmac.compare_digest(sha256(token.strip().encode()).digest(), self._digest)
-        return scheme.lower() == "bearer" and is_right
+        return scheme.lower() == "bearer" and self.is_token(token.strip())
+
+    def is_token(self, text: str) -> bool:
+        """Return whether this is the token, compared in constant time."""
+        return self._digest is not None and hmac.compare_digest(sha256(text.encode()).digest(), self._digest)
+
+    def brings_cookie(self, headers: Iterable[Header]) -> bool:
+        """Return whether the request brings the cookie that the token was exchanged for."""
+        if self.cookie is None:
+            return False
+        pairs = [one.partition("=") for line in values(headers, b"cookie") for one in line.split(";")]
+        found = [value.strip() for name, _, value in pairs if name.strip() == COOKIE]
+        return any(hmac.compare_digest(value.encode(), self.cookie.encode()) for value in found)
 
     def is_trusted(self, headers: Sequence[Header]) -> bool:
         """Return whether the request may read everything."""
-        return self.knows_host(headers) and (self.is_local or self.brings_token(headers))
+        return self.knows_host(headers) and self._may_read(headers)
+
+    def _may_read(self, headers: Sequence[Header]) -> bool:
+        return self.is_local or self.brings_token(headers) or self.brings_cookie(headers)
 
     def refusal(self, path: str, headers: Sequence[Header]) -> Refusal | None:
         """Return why a request is refused; None if it is not."""
@@ -70,7 +91,8 @@ class Access:
             return Refusal(
                 421, "called by a name that this server does not have", "a name of serve.hosts, or localhost"
             )
-        if not self.is_local and not self.brings_token(headers):
+        is_page = path in (PAGE_PATH, SESSION_PATH) or path.startswith(PAGE_FILES)
+        if not is_page and not self._may_read(headers):
             return Refusal(401, "no token, or another one", "the header Authorization: Bearer <token>")
         return None
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client import Metric as Family
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -36,15 +37,15 @@ class Exposition:
     def add(self, name: str, value: float | None, *labels: str) -> None:
         """Add a sample; None is not known and gives none."""
         if value is not None:
-            family = self._family(BY_NAME[name], labels)
-            family.add_metric(labels, float(value))  # type: ignore[attr-defined]  (each kind of family has it)
+            family: Any = self._family(BY_NAME[name], labels)
+            family.add_metric(labels, float(value))
 
     def add_histogram(self, name: str, values: Histogram, *labels: str) -> None:
         """Add a histogram."""
-        family = self._family(BY_NAME[name], labels)
+        family: Any = self._family(BY_NAME[name], labels)
         edges = [*map(_edge, values.edges), "+Inf"]
         buckets = list(zip(edges, map(float, accumulate(values.counts)), strict=True))
-        family.add_metric(labels, buckets, values.total)  # type: ignore[attr-defined]  (a histogram's has it)
+        family.add_metric(labels, buckets, values.total)
 
     def word(self, name: str, text: str) -> str:
         """Return a label's value that came from elsewhere: a word of a bounded set, or `other`."""

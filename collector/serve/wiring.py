@@ -69,7 +69,8 @@ def _server(
 
     def make(limits: HttpLimits) -> "Asgi":
         from collector.serve.application import make_application  # noqa: PLC0415
+        from collector.serve.page import page_router, session_router  # noqa: PLC0415
 
-        return make_application(access, limits, routers())
+        return make_application(access, limits, [page_router(), session_router(access), *routers()])
 
     return Server(make, serve.host, serve.port, on_close=on_close)
