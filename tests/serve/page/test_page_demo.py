@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, over the demo: prices move, an exchange is cut and comes back, a restart."""
+"""The dashboard in a browser, over the demo: prices move, an exchange is cut and comes back, a restart."""
 
 import sys
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def test_prices_move_and_an_exchange_is_cut_and_recovers(browser: Any, tmp_path:
         tab.wait_for_text("#state-word", "Healthy")
         assert tab.page.title().startswith("● Healthy")
         before = tab.page.evaluate(MID)
-        tab.wait(f"before => {MID} !== before && /^[\\d.]+$/.test({MID})", arg=before)
+        tab.wait(f"{MID} !== arg && /^[\\d.]+$/.test({MID})", arg=before)
         tab.wait("document.querySelector('#ladder .price.bid').textContent.length > 3")
         assert tab.text("#identity .difference td") == "0"
 
@@ -91,15 +91,16 @@ def test_prices_move_and_an_exchange_is_cut_and_recovers(browser: Any, tmp_path:
 def test_the_page_outlives_the_server(browser: Any, tmp_path: Path) -> None:
     with demo(tmp_path) as (_, settings, collector):
         server = _server(settings, collector, 0)
-        assert server.url is not None
-        assert server.port is not None
-        with seen(browser, server.url) as tab:
+        url, port = server.url, server.port
+        assert url is not None
+        assert port is not None
+        with seen(browser, url) as tab:
             tab.wait_for_text("#link-word", "live")
             server.close()
             tab.wait_for_text("#state-word", "No answer")
             tab.wait_for_text("#since", "ago")
             assert tab.page.get_attribute("body", "class") == "old"
-            with serving_demo(settings, collector, server.port):
+            with serving_demo(settings, collector, port):
                 tab.wait_for_text("#state-word", "Healthy")
                 tab.wait("document.body.className === ''")
 

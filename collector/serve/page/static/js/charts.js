@@ -29,6 +29,7 @@ export class Chart {
     this.holder = make("div", "plot");
     this.holder.style.height = `${height}px`;
     this.holder.setAttribute("role", "img");
+    this.holder.setAttribute("aria-label", `${title}: nothing yet`);
     figure.append(caption, this.holder);
     parent.append(figure);
     new ResizeObserver(([{ contentRect }]) => this.#fit(contentRect.width)).observe(this.holder);
@@ -83,7 +84,8 @@ export class Chart {
   #read(index) {
     const shown = this.values.map((value, number) => {
       const column = this.#data?.[number + 1] ?? [];
-      const found = column[index ?? column.length - 1] ?? null;
+      const last = this.range ? column.findLast((value) => value !== null) : column.at(-1);
+      const found = (index === null ? last : column[index]) ?? null;
       const text = found === null ? "–" : this.format(found);
       write(value, text);
       return `${this.series[number].label} ${text}`;

@@ -10,6 +10,7 @@ export class Link {
   state = "connecting"; // connecting, open, lost, locked
   expectsNews = true; // of a database that nobody writes none come
   retryAt = 0; // of performance.now()
+  reason = ""; // why the server answers, and gives nothing
   lost = 0; // updates that the server left out because this page was slow
   #source = null;
   #attempt = 0;
@@ -57,10 +58,12 @@ export class Link {
   }
 
   async #isLocked() {
+    this.reason = "";
     try {
       await read("/api/overview");
       return false;
     } catch (error) {
+      if (error.status && error.status !== 401) this.reason = error.message;
       return error.status === 401;
     }
   }

@@ -48,7 +48,8 @@ export class Summary {
     if (this.link.state === "locked") return "The collector asks for its token.";
     if (this.link.state === "open") return "The connection stands, and nothing comes.";
     const wait = (this.link.retryAt - performance.now()) / 1000;
-    return wait > 0 ? `The collector does not answer. Trying again in ${Math.ceil(wait)} s.` : "The collector does not answer. Trying now.";
+    const what = this.link.reason || "The collector does not answer.";
+    return `${what} Trying ${wait > 0 ? `again in ${Math.ceil(wait)} s` : "now"}.`;
   }
 
   #link(overview, ageS, old) {
@@ -61,7 +62,7 @@ export class Summary {
 
   #nothingYet() {
     const { state } = this.link;
-    write(byId("state-word"), { locked: "Locked", lost: "No answer" }[state] ?? "Connecting");
+    write(byId("state-word"), { locked: "Locked", lost: this.link.reason ? "No data" : "No answer" }[state] ?? "Connecting");
     write(byId("why"), state === "connecting" ? " " : this.#retrying());
   }
 
