@@ -10,6 +10,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -146,6 +147,25 @@ def test_a_threshold_raises_one_alarm(tmp_path: Path, monkeypatch: pytest.Monkey
         _, body = get(server, "/ready")
     assert [one.code for one in heard] == ["health_memory"]
     assert "more than 65,536" in body["parts"]["memory"]["reason"]
+
+
+def test_answers_wait_for_no_lock_of_the_path(tmp_path: Path) -> None:
+    """Who asks gets what was found last, though buffer, writer and bus are all held."""
+    with running(tmp_path / "live.db", [BTC], health__every_s=0.1) as rig, served(rig) as server:
+        wait_until(lambda: state_is(server, "healthy"), "healthy")
+        collector = rig.collector
+        with (
+            collector.buffer._lock,
+            collector.writer.balance._lock,
+            collector.writer._queue._lock,
+            collector.stream._lock,
+            collector.events._lock,
+        ):
+            statuses = [get(server, path)[0] for path in ("/live", "/ready", "/health")]
+            assert statuses == [200, 200, 200]
+            assert server.url is not None
+            with urlopen(f"{server.url}/metrics", timeout=30.0) as answer:
+                assert b"messages_received_total" in answer.read()
 
 
 def test_secrets_of_the_settings_are_masked(tmp_path: Path) -> None:
