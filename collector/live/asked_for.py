@@ -100,9 +100,9 @@ class AskedFor:
             self._told.add((what, code))
             self.alarm(code, text, symbol or what)
 
-    def forget(self, names: Container[str], symbols: Container[str]) -> None:
+    def forget(self, names: Container[str], symbols: Container[str | None]) -> None:
         """Ask no longer for these names, nor for any that means one of these markets."""
-        gone = {one for one, symbol in self._meant.items() if one in names or symbol in symbols}
+        gone = {one for one, symbol in self._meant.items() if one in names or (symbol and symbol in symbols)}
         gone |= {one for one in self.pending if one in names or one in symbols}
         self._meant = {one: symbol for one, symbol in self._meant.items() if one not in gone}
         for name in gone:

@@ -175,7 +175,7 @@ class Feed:
                 if stream.key.symbol in symbols:
                     connection.subscriptions.remove(stream)
                     ended.append(stream.key)
-        self._asked_for.forget(names, {one for one in symbols if one is not None})
+        self._asked_for.forget(names, symbols)
         return ended
 
     def clock_stepped(self, step_ns: int) -> None:
