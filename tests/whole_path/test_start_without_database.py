@@ -57,9 +57,9 @@ def held(database: Path) -> Iterator[sqlite3.Connection]:
 
 def collect_into_the_spool(rig: Rig, rows: int = 20) -> None:
     rig.collector.start(without_database=True)
+    assert rig.collector.view().writer.breaker in {"open", "half_open"}
     balance = rig.collector.writer.balance
     wait_until(lambda: balance.rows_in_spool >= rows, "rows in the spool")
-    assert rig.collector.view().writer.breaker in {"open", "half_open"}
     assert rig.collector.writer.committed.rows == 0
 
 
