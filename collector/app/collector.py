@@ -11,16 +11,18 @@ import structlog
 from collector.app.claims import Claims
 from collector.app.commit_measures import CommitMeasures
 from collector.app.housekeeping import Housekeeping
+from collector.app.known_database import KnownDatabase
 from collector.app.monitor import Monitor
+from collector.app.opening import Opening
 from collector.app.view import View, Watch, view_of_writer
 from collector.app.wakeup import SignalSafeEvent
 from collector.buffer import Buffer
-from collector.errors import CollectorError, DatabaseAway, SinkError, UserError
+from collector.errors import CollectorError, UserError
 from collector.events import ClockStep, EventBus, PotentialHalt, StreamKey
 from collector.live import NOTHING_TO_COLLECT, Feed, StreamThread
 from collector.masking import mask_url
 from collector.sinks import AccountingState, SessionState, SqlSink, Store
-from collector.writer import Follower, FollowerState, Watched, WriterThread
+from collector.writer import Follower, FollowerState, WriterThread
 
 CALL_TIMEOUT_S = 10.0
 VIEW_TIMEOUT_S = 1.0
@@ -67,6 +69,7 @@ class Parts:
     watch: Watch
     buffer: Buffer
     store: Store[object]
+    known: KnownDatabase
     writer: WriterThread
     followers: tuple[Follower, ...]
     stream: StreamThread
@@ -98,6 +101,7 @@ class Collector:
         self.deadline_s = deadline_s
         self._watch = parts.watch
         self._store = parts.store
+        self._opening = Opening(parts.store, parts.known, parts.writer, parts.followers, parts.claims)
         self._claims = parts.claims
         self._housekeeping = parts.housekeeping
         self._measures = parts.measures
@@ -116,37 +120,30 @@ class Collector:
         self._report: Report | None = None
         self._is_stopping = False
 
-    def start(self) -> None:
+    def start(self, *, without_database: bool = False) -> None:
         """Open the database and start the threads. Raises UserError for what prevents it.
 
-        DatabaseAway says that it may be tried again.
+        DatabaseAway says that it may be tried again. `without_database`: start without one that is away but
+        known; the spool takes what comes until it is back.
         """
-        with self.writer.watching() as watched:
-            self._open(watched)
+        away = self._opening.begin(without_database=without_database)
         self._started_s = time.monotonic()
         self.events.start()
         for follower in self.followers:
             follower.start()
-        self.writer.start()
+        self.writer.start(self._opening.late if away else None, away)
         self.stream.start()
         if self._housekeeping is not None:
             self._housekeeping.start()
         self.monitor.start(self.view)
+        if away:
+            log.warning(
+                "database.away_at_start",
+                reason=away,
+                what_next="it is known here, and what comes goes to the spool until it answers",
+                spool=str(self.writer.spool_path),
+            )
         log.info("collector.started", session=self.session.session_id, database=self._database)
-
-    def _open(self, watched: Watched) -> None:
-        try:
-            spools = [self.writer.open, *(one.open for one in self.followers)]
-            for step in [self._store.open, *spools]:
-                with watched():  # a spool may ask the database whose it is
-                    step()
-            with watched():
-                self._claims.begin()
-        except CollectorError as error:
-            self._store.close()
-            if isinstance(error, SinkError) and error.transient:
-                raise DatabaseAway(str(error)) from error
-            raise
 
     @property
     def started(self) -> bool:

@@ -13,7 +13,8 @@ from collector.spool import SpoolLook, SpoolOwner, SpoolPlaces, is_of, look_at
 
 SPOOLS = 9  # for so many collectors on one server
 FOLLOWER = "-follower-"
-NO_SPOOLS = ("-wal", "-shm", "-journal", ".salvaging")  # what stands beside one
+KNOWN = ".known"  # a note of the database
+NO_SPOOLS = ("-wal", "-shm", "-journal", ".salvaging", KNOWN)  # what stands beside one
 FINISHED = ".salvaged"  # takes the place of a damaged one at its next opening
 
 
@@ -56,10 +57,16 @@ def follower_places_of(beside: SpoolPlaces, sink: Sink) -> SpoolPlaces:
     return SpoolPlaces(own, found, frozenset((*own, *found)))
 
 
-def owner_of(store: Store[object], sink: Sink) -> SpoolOwner:
+def note_places(places: SpoolPlaces) -> list[Path]:
+    """Return where the database of the store's spools is noted: the first that can be written."""
+    name = places.own[0].name.removesuffix("-spool") + KNOWN
+    return [folder / name for folder in dict.fromkeys(path.parent for path in places.own)]
+
+
+def owner_of(store: Store[object], sink: Sink, identity: Callable[[], str] | None = None) -> SpoolOwner:
     """Return to whom the spool of a sink belongs: rows come from the store's database, and go to the sink."""
     table = sink.table_name if isinstance(sink, SqlSink) else ""
-    return SpoolOwner(address(sink), lambda: store.identity, _asked(store), table)
+    return SpoolOwner(address(sink), identity or (lambda: store.identity), _asked(store), table)
 
 
 def waiting(places: SpoolPlaces, owner: SpoolOwner) -> list[SpoolLook]:

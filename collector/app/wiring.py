@@ -20,7 +20,7 @@ from collector.app.recovery import Recovery
 from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
 from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
-from collector.app.wiring_writer import make_followers, make_writer, store_of
+from collector.app.wiring_writer import known_database_of, make_followers, make_writer, store_of
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
@@ -62,7 +62,8 @@ def make_collector(
     )
     session = _session(settings)
     store = store or store_of(settings)
-    following = make_followers(settings, store, followers, session, buffer)
+    known = known_database_of(settings, store)
+    following = make_followers(settings, store, followers, session, buffer, known.identity)
     ended, segment_ids = SignalSafeEvent(), SegmentIds()
 
     def thread_ended() -> None:
@@ -89,6 +90,7 @@ def make_collector(
         store,
         bus,
         session_id=session.session_id,
+        identity=known.identity,
         followers=following,
         measures=measures,
         on_end=thread_ended,
@@ -118,6 +120,7 @@ def make_collector(
         watch,
         buffer,
         store,
+        known,
         writer,
         tuple(following),
         stream,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from collector.app.commit_measures import CommitMeasures
+from collector.app.known_database import KnownDatabase
 from collector.app.spool_places import follower_places_of, owner_of, places_of
 from collector.buffer import Buffer
 from collector.errors import SpoolError
@@ -42,6 +43,7 @@ def make_writer(
     events: EventBus,
     *,
     session_id: str,
+    identity: Callable[[], str],  # of the database, also of one that is away
     followers: Sequence[Follower] = (),
     measures: CommitMeasures,
     on_end: Callable[[], None],
@@ -66,7 +68,7 @@ def make_writer(
     return WriterThread(
         BufferSource(buffer, preparation, balance, behind_at_rows=behind_at_rows),
         store,
-        spools_of(settings, store),
+        _spools_of(settings, store, identity),
         _breaker(settings, on_change),
         balance,
         _limits(settings),
@@ -79,7 +81,12 @@ def make_writer(
 
 
 def make_followers(
-    settings: Settings, store: Store[object], more: Sequence[Sink], session: SessionState, buffer: Buffer
+    settings: Settings,
+    store: Store[object],
+    more: Sequence[Sink],
+    session: SessionState,
+    buffer: Buffer,
+    identity: Callable[[], str],  # of the database, also of one that is away
 ) -> list[Follower]:
     """Build the configured followers, and one for each sink of `more`, not started."""
     configured = [
@@ -90,7 +97,9 @@ def make_followers(
     return [
         Follower(
             sink,
-            SpoolFiles(follower_places_of(beside, sink), max_bytes=max_bytes, owner=owner_of(store, sink)),
+            SpoolFiles(
+                follower_places_of(beside, sink), max_bytes=max_bytes, owner=owner_of(store, sink, identity)
+            ),
             _breaker(settings, _log_changes(sink.name)),
             Balance(session.session_id, buffer.key),
             _limits(settings),
@@ -100,10 +109,15 @@ def make_followers(
     ]
 
 
-def spools_of(settings: Settings, store: Store[object]) -> SpoolFiles:
+def known_database_of(settings: Settings, store: Store[object]) -> KnownDatabase:
+    """Build what knows the store's database while it is away, if it was open here before."""
+    return KnownDatabase(places_of(settings.spool.path, store), store, settings.database.table_name)
+
+
+def _spools_of(settings: Settings, store: Store[object], identity: Callable[[], str]) -> SpoolFiles:
     """Build the spool of the store, not opened: what it writes, and what others left."""
     places = places_of(settings.spool.path, store)
-    return SpoolFiles(places, max_bytes=settings.spool.max_bytes, owner=owner_of(store, store))
+    return SpoolFiles(places, max_bytes=settings.spool.max_bytes, owner=owner_of(store, store, identity))
 
 
 def _limits(settings: Settings) -> Limits:

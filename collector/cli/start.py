@@ -45,7 +45,7 @@ class _Attempt:
 
     def _run(self) -> None:
         try:
-            self._collector.start()
+            self._collector.start(without_database=True)
         except BaseException as error:  # noqa: BLE001  (raised again in the main thread)
             self.error = error
 
@@ -125,7 +125,10 @@ class Start:
             return
         is_first, self._told_s = self._told_s is None, now_s
         if is_first:
-            what_next = "collecting begins when it answers; --no-wait ends instead, with exit code 75"
+            what_next = (
+                "nothing is collected until it answers, for it was not open here before at this version; "
+                "--no-wait ends instead, with exit code 75"
+            )
             log.warning("database.waited_for", reason=reason, what_next=what_next)
         else:
             log.warning("database.still_waited_for", reason=reason, since=span(now_s - self._since_s))

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from collector.database.identifiers import check_table_name
     from collector.database.interrupt import break_off
     from collector.database.market_tables import BAR, LEVEL_COLUMNS, STORED_LEVELS
-    from collector.database.migrate import bring_to_head, downgrade, sql_preview, status, upgrade
+    from collector.database.migrate import (
+        bring_to_head,
+        downgrade,
+        newest_revision,
+        sql_preview,
+        status,
+        upgrade,
+    )
     from collector.database.migration_steps import (
         VERSION_TABLE,
         add_columns,

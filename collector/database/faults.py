@@ -120,7 +120,7 @@ def sink_error(error: Exception, database: str) -> SinkError:
 
 # While a database is opened: states that pass, and of a server's classes those that do.
 _SQLITE_PASSING: Final = {5, 6, 9, 10, 13, 15}  # busy, locked, interrupted, I/O, full, lock protocol
-_SQLSTATE_PASSING: Final = ("08", "40", "53", "55", "57", "58")
+_SQLSTATE_PASSING: Final = ("08", "25", "40", "53", "55", "57", "58")
 # A refused login has no code: libpq gives only the server's words.
 _REFUSED_LOGIN: Final = (
     "authentication failed",

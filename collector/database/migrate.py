@@ -53,6 +53,11 @@ def status(engine: sa.Engine) -> MigrationStatus:
         return MigrationStatus(_current(connection), _head(_scripts()))
 
 
+def newest_revision() -> str:
+    """Return the revision of the tables that this version of the program writes."""
+    return _head(_config())
+
+
 def bring_to_head(
     engine: sa.Engine,
     table_name: str,

@@ -13,6 +13,6 @@ if TYPE_CHECKING:
     from collector.writer.prepare import Preparation
     from collector.writer.sources import BufferSource
     from collector.writer.tasks import Task
-    from collector.writer.thread import Watched, WriterThread
+    from collector.writer.thread import WriterThread
 else:
     __getattr__, __dir__ = face(__name__, __file__)

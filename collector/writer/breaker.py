@@ -71,6 +71,11 @@ class Breaker:
             self.openings += self.state is BreakerState.CLOSED
             self._become(BreakerState.OPEN, cause)
 
+    def open(self, cause: str) -> None:
+        """Record that the sink is known to take nothing now."""
+        self.failures = self._most_failures - 1
+        self.failed(cause)
+
     def _become(self, state: BreakerState, cause: str) -> None:
         self.state = state
         self._on_change(state, cause)

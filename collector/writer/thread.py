@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from collector.errors import SpoolError, UserError
+from collector.errors import DatabaseAway, SpoolError, UserError
 from collector.sinks import Sink, WriteSet
 from collector.spool import AnySpool
 from collector.writer.balance import Balance
@@ -19,8 +19,6 @@ from collector.writer.spool import Spool, adopted
 from collector.writer.tasks import Task, TaskQueue
 from collector.writer.watchdog import Watchdog
 from collector.writer.write_queue import WriteQueue, WriteSource
-
-Watched = Callable[[], AbstractContextManager[None]]  # to be entered around a call
 
 SHORTEST_WAIT_S = 0.01
 SHARE_OF_THE_SINK = 0.5  # of the time for stopping; then what is left goes to the spool
@@ -80,6 +78,7 @@ class WriterThread:
         self.tasks = TaskQueue()
         self._leaving = threading.Event()  # no more time for the sink
         self._closed = threading.Event()
+        self._open_late: Callable[[], None] | None = None
         self._thread = threading.Thread(
             target=self._run, args=(self._write,), name=name or "writer", daemon=True
         )
@@ -96,7 +95,7 @@ class WriterThread:
         self._spool_file.open()
 
     @contextmanager
-    def watching(self) -> Iterator[Watched]:
+    def watching(self) -> Iterator[Callable[[], AbstractContextManager[None]]]:
         """Yield what breaks off a call of the sink that takes too long: before `start`, nobody else does."""
         watchdog = Watchdog([(self._limits.call_timeout_s, self._break_off)])
         watchdog.start()
@@ -105,9 +104,17 @@ class WriterThread:
         finally:
             watchdog.stop()
 
-    def start(self) -> None:
-        """Read what the spool holds, and start the threads."""
+    def start(self, open_late: Callable[[], None] | None = None, away: str = "") -> None:
+        """Read what the spool holds, and start the threads.
+
+        `open_late`: opens a sink that is `away`; until that succeeds the spool takes what comes.
+        """
         self.open()
+        if open_late is not None:
+            self._open_late = open_late
+            self.committed.last_error = away
+            self.breaker.open(away)
+            self.spill()
         if self._spool_file.entries:
             self._log.warning(
                 "spool.found", path=str(self._spool_file.path), batches=self._spool_file.entries
@@ -222,6 +229,9 @@ class WriterThread:
     def _write(self) -> None:
         fetch = False
         while not self._is_over():
+            if self._open_late is not None and not self._opened(self._open_late):
+                self._wait_for_arrival(max(self.breaker.wait_s, SHORTEST_WAIT_S))
+                continue
             if not self.spilling and self.tasks.do_one(self._run_task):
                 continue
             step = self._to_sink.step(fetch=fetch)
@@ -234,6 +244,23 @@ class WriterThread:
             else:
                 self._source.wait(self._limits.writer.interval_s)
                 fetch = True
+
+    def _opened(self, open_late: Callable[[], None]) -> bool:
+        """Try to open the sink, if it is time for that; return whether it is open."""
+        if not self.breaker.ready():
+            return False
+        try:
+            with self._watchdog.watched():
+                open_late()
+        except DatabaseAway as error:
+            self.committed.last_error = str(error)
+            self.breaker.failed(str(error))
+            return False
+        self._open_late = None
+        self.committed.last_error = None
+        self.breaker.succeeded()
+        self._log.info("database.answers", spooled_batches=self._spool_file.entries)
+        return True
 
     def _fill_spool(self) -> None:
         fetch = False

@@ -93,16 +93,29 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return collected(tmp_path_factory.mktemp("sound"), ("book.50",), rows=400)
 
 
+@pytest.fixture
+def sound_server(postgres_url: str, tmp_path: Path) -> str:
+    """Return the URL of a database on a server that a collector left."""
+    told = {
+        "database.url": postgres_url,
+        "database.auto_migrate": True,
+        "spool.path": str(tmp_path / "spool"),
+    }
+    collected(tmp_path, ("book.50",), 200, **told)
+    return postgres_url
+
+
 @pytest.fixture(scope="session")
 def sound_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a database of books, best prices, trades and bars, in which all holds. Copy it to change it."""
     return collected(tmp_path_factory.mktemp("market"), ("book.50", "bbo", "trade", "ohlcv.1m"), rows=600)
 
 
-def collected(folder: Path, channels: tuple[str, ...], rows: int) -> Path:
+def collected(folder: Path, channels: tuple[str, ...], rows: int, **overrides: object) -> Path:
     """Collect so many rows of a market in this process."""
     with Simulator(symbols={"bybit": [BTC]}, updates_per_s=500.0) as busy:
-        settings = load_settings(Path(config(folder, busy, channels=channels)), environ={}, env_file=None)
+        path = Path(config(folder, busy, channels=channels))
+        settings = load_settings(path, overrides=overrides, environ={}, env_file=None)
         collector = make_collector(settings)
         collector.start()
         try:

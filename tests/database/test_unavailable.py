@@ -3,9 +3,12 @@
 import sqlite3
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from collector.database.faults import may_come_back
+from collector.errors import DatabaseAway
+from collector.sinks.sql.sink import SqlSink
 
 
 class AnsweredError(Exception):
@@ -45,6 +48,7 @@ def test_a_file_that_cannot_be_used_is_a_mistake(code: int) -> None:
         AnsweredError("the database system is starting up", "57P03"),
         AnsweredError("canceling statement due to lock timeout", "55P03"),
         AnsweredError("no space left on device", "53100"),
+        AnsweredError("terminating connection due to idle-in-transaction timeout", "25P03"),
     ],
 )
 def test_a_server_that_is_away_is_waited_for(error: Exception) -> None:
@@ -64,3 +68,23 @@ def test_a_server_that_is_away_is_waited_for(error: Exception) -> None:
 )
 def test_a_server_that_refuses_us_is_a_mistake(error: Exception) -> None:
     assert not may_come_back(OperationalError("SELECT 1", {}, error))
+
+
+def test_so_is_one_that_may_only_be_read(postgres_url: str) -> None:
+    """As a standby is until it takes over: before its tables are made, and when they are there."""
+    engine = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+    def read_only(is_so: str) -> None:
+        with engine.connect() as connection:
+            name = engine.url.database
+            connection.exec_driver_sql("SET default_transaction_read_only = off")
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = {is_so}")
+
+    sink = SqlSink(postgres_url, auto_migrate=True)
+    for _ in ("empty", "with tables"):
+        read_only("on")
+        with pytest.raises(DatabaseAway, match="read-only transaction"):
+            sink.open()
+        read_only("off")
+        sink.open()
+        sink.close()

@@ -47,14 +47,15 @@ def backup(
 
 
 def _for_a_server(url: "URL", file: Path) -> str:
-    """Return words with the command that copies a database on a server."""
+    """Return words with the commands that copy a database on a server, and bring it back."""
     from collector.database import without_password  # noqa: PLC0415
 
-    plain = without_password(url.set(drivername="postgresql")).render_as_string()
-    command = f"pg_dump --format=custom --file={quote(str(file))} --dbname={quote(plain)}"
+    plain, copy = without_password(url), quote(str(file))
+    database, beside = (quote(one.render_as_string()) for one in (plain, plain.set(database="postgres")))
     return (
         "the database is on a server, whose own program copies it, also while a collector writes:\n"
-        f"  {command}\n"
-        "  pg_restore --create --clean --if-exists --dbname=postgres FILE brings it back\n"
-        "(a password: PGPASSWORD in the environment, or ~/.pgpass)"
+        f"  pg_dump --format=custom --file={copy} --dbname={database}\n"
+        "and this brings it back, in the place of what is there (no collector may run):\n"
+        f"  pg_restore --create --clean --if-exists --dbname={beside} {copy}\n"
+        "(of the server's version or newer; a password: PGPASSWORD in the environment, or ~/.pgpass)"
     )

@@ -84,8 +84,7 @@ class OpenDatabase:
 
     def open(self) -> None:
         """Lock the database, migrate it, and close what a crash left open."""
-        if self._lock is not None:
-            self._lock.acquire()
+        self.reserve()
         try:
             self._connect()
         except CollectorError:
@@ -95,6 +94,11 @@ class OpenDatabase:
             self.close()
             reason = getattr(error, "orig", None) or error
             raise opening_error(error, f"the database {self.name} cannot be opened: {reason}") from error
+
+    def reserve(self) -> None:
+        """Keep others from a file that cannot be opened yet, until `close`, or raise DatabaseInUse."""
+        if self._lock is not None:
+            self._lock.acquire()
 
     def close(self) -> None:
         """Release everything. Idempotent."""

@@ -96,6 +96,10 @@ class SqlSink:
             synchronous=self._synchronous if is_file else None,
         )
 
+    def reserve(self) -> None:
+        """Keep other collectors from an SQLite file that cannot be opened yet, until `close`."""
+        self._database.reserve()
+
     @property
     def name(self) -> str:
         """Return the path of the file, or the URL without its password."""
