@@ -74,6 +74,7 @@ def test_sigterm_under_load_drains_and_accounts(tmp_path: Path, simulator: Simul
     assert "identity: exact" in out
 
 
+@pytest.mark.proof  # in the short form: whole_path/test_kill.py
 def test_kill_9_loses_no_committed_row_and_coverage_says_crash(
     run: Run, tmp_path: Path, simulator: Simulator
 ) -> None:
