@@ -213,7 +213,7 @@ class DataIngestor:
             self.events.attach(SystemState, self._on_state)
             self.ticks.listen()
             self._collector = collector
-            self._server = server_of(self.settings.serve, collector, by_default=False)
+            self._server = server_of(self.settings, collector, by_default=False)
             if self._server is not None:
                 self._server.start()
             collector.start()

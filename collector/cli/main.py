@@ -12,6 +12,7 @@ from collector.cli.commands.bench import bench
 from collector.cli.commands.collect import collect
 from collector.cli.commands.config import config
 from collector.cli.commands.coverage import coverage
+from collector.cli.commands.dashboard import dashboard
 from collector.cli.commands.demo import demo
 from collector.cli.commands.doctor.command import doctor
 from collector.cli.commands.export import export
@@ -52,6 +53,7 @@ for command in (
     tail,
     export,
     plot,
+    dashboard,
     archive,
     backup,
     version,

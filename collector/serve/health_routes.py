@@ -12,6 +12,7 @@ from collector.serve.gate import TRUSTED
 from collector.serve.shown import Phase, Shown
 
 NS_A_SECOND = 1e9
+METHODS = ["GET", "HEAD"]
 LATE_CHECKS = 10  # so many that did not come in time, and at least as long as one waits for an answer
 LEAST_LATE_S = 10.0
 
@@ -20,18 +21,18 @@ def health_routes(shown: Shown) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
 
-    @router.get("/live")
+    @router.api_route("/live", methods=METHODS)
     async def live() -> JSONResponse:
         """Tell whether the process is worth keeping: 503 only while the loop that collects is wedged."""
         return _answer(live_state(shown), {})
 
-    @router.get("/ready")
+    @router.api_route("/ready", methods=METHODS)
     async def ready(request: Request) -> JSONResponse:
         """Tell whether data is collected and kept; degraded is."""
         body = health_body(shown)
         return _answer(Verdict(body["status"]), body if request.scope["state"][TRUSTED] else {})
 
-    @router.get("/health")
+    @router.api_route("/health", methods=METHODS)
     async def health() -> JSONResponse:
         """Tell the state of each part, and why it is so."""
         body = health_body(shown)
@@ -65,9 +66,9 @@ def health_body(shown: Shown) -> dict[str, Any]:
         "checked_s_ago": round(age_s, 3),
         "uptime_s": round(latest.view.uptime_s, 3),
         "session": latest.view.session_id,
-        "reasons": reasons,
+        "reasons": [shown.masked(text) for text in reasons],
         "parts": {
-            part.name: {"status": part.state.value, "reason": part.reason, **part.figures}
+            part.name: {"status": part.state.value, "reason": shown.masked(part.reason), **part.figures}
             for part in latest.health.parts
         },
     }

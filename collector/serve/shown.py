@@ -1,11 +1,13 @@
 """Define what the HTTP side sees of a collector: values that are there already, and nothing to wait for."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
 from collector.app import Checked, Collector
 from collector.events import EventBus
 from collector.health import HealthLimits
+from collector.masking import without
 
 
 class Phase(StrEnum):
@@ -47,12 +49,16 @@ class Shown(Protocol):
     def events(self) -> EventBus:
         """Return the bus on which everything that happens is published."""
 
+    def masked(self, text: str) -> str:
+        """Return a text that came from elsewhere, such as a driver's error, without any secret in it."""
+
 
 class ShownCollector:
     """A running collector."""
 
-    def __init__(self, collector: Collector) -> None:
+    def __init__(self, collector: Collector, secrets: Sequence[str] = ()) -> None:
         self._collector = collector
+        self._secrets = secrets
         self.limits = collector.monitor.limits
         self.events = collector.events
 
@@ -82,3 +88,7 @@ class ShownCollector:
     def loop_ended(self) -> bool:
         """Return whether the thread that collects has ended, and nobody asked it to."""
         return self._collector.stream.ended_unasked
+
+    def masked(self, text: str) -> str:
+        """Return a text without the secrets of the settings."""
+        return without(text, self._secrets)

@@ -8,7 +8,7 @@ from collector.serve.access import Access
 from collector.serve.limits import HttpLimits
 from collector.serve.server import Server
 from collector.serve.shown import ShownCollector
-from collector.settings import ServeSettings
+from collector.settings import ServeSettings, Settings
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -16,48 +16,51 @@ if TYPE_CHECKING:
     from collector.serve.gate import Asgi
 
 
-def server_of(settings: ServeSettings, collector: Collector, *, by_default: bool) -> Server | None:
+def server_of(settings: Settings, collector: Collector, *, by_default: bool) -> Server | None:
     """Return the server of a collector, not started; None where none is wanted.
 
     `by_default`: whether there is one where the settings do not say.
     """
-    if not (by_default if settings.enabled is None else settings.enabled):
+    serve = settings.serve
+    if not (by_default if serve.enabled is None else serve.enabled):
         return None
     from collector.serve.recent_events import RecentEvents  # noqa: PLC0415  (only where it is served)
 
-    access, recent = _access(settings), RecentEvents(collector.events)
+    access, recent = _access(serve), RecentEvents(collector.events)
+    shown = ShownCollector(collector, settings.secrets())
 
     def routers() -> "list[APIRouter]":
         from collector.query import ShortReads  # noqa: PLC0415
         from collector.serve.api import LiveSource, api_routers  # noqa: PLC0415
         from collector.serve.health_routes import health_routes  # noqa: PLC0415
+        from collector.serve.metric_routes import metric_routes  # noqa: PLC0415
 
         reads = ShortReads(collector.database_url, collector.table_name)
-        source = LiveSource(collector, reads, recent)
-        return [health_routes(ShownCollector(collector)), *api_routers(source, access, collector.events)]
+        source = LiveSource(collector, shown, reads, recent)
+        of_api = api_routers(source, access, collector.events)
+        return [health_routes(shown), metric_routes(shown), *of_api]
 
-    return _server(settings, access, routers, recent.close)
+    return _server(serve, access, routers, recent.close)
 
 
-def server_of_database(settings: ServeSettings, database: str, table_name: str) -> Server:
+def server_of_database(settings: Settings, database: str, table_name: str) -> Server:
     """Return the server of a database that nobody writes now, not started."""
-    access = _access(settings)
+    access = _access(settings.serve)
 
     def routers() -> "list[APIRouter]":
         from collector.serve.api import StoredSource, api_routers  # noqa: PLC0415
 
         return api_routers(StoredSource(database, table_name), access)
 
-    return _server(settings, access, routers)
+    return _server(settings.serve, access, routers)
 
 
-def _access(settings: ServeSettings) -> Access:
-    token = None if settings.token is None else settings.token.get_secret_value()
-    return Access(settings.host, settings.hosts, token)
+def _access(serve: ServeSettings) -> Access:
+    return Access(serve.host, serve.hosts, None if serve.token is None else serve.token.get_secret_value())
 
 
 def _server(
-    settings: ServeSettings,
+    serve: ServeSettings,
     access: Access,
     routers: "Callable[[], list[APIRouter]]",
     on_close: Callable[[], None] = lambda: None,
@@ -70,4 +73,4 @@ def _server(
 
         return make_application(access, limits, [page_router(), session_router(access), *routers()])
 
-    return Server(make, settings.host, settings.port, on_close=on_close)
+    return Server(make, serve.host, serve.port, on_close=on_close)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from websockets.sync.client import ClientConnection, connect
 
 from collector.serve import Server, server_of, server_of_database
-from collector.settings import ServeSettings
+from collector.settings import ServeSettings, Settings, load_settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from serve_rig import Answer, ask
@@ -31,7 +31,9 @@ def port_of(server: Server) -> int:
 @contextmanager
 def serving_database(path: Path, **settings: Any) -> Iterator[int]:
     """Serve a database that nobody writes; yields the port."""
-    server = server_of_database(ServeSettings(port=0, **settings), str(path), TABLE)
+    server = server_of_database(
+        _settings(load_settings(environ={}, env_file=None), settings), str(path), TABLE
+    )
     assert server.start()
     try:
         yield port_of(server)
@@ -42,13 +44,17 @@ def serving_database(path: Path, **settings: Any) -> Iterator[int]:
 @contextmanager
 def serving_collector(rig: Rig, **settings: Any) -> Iterator[int]:
     """Serve a collector that runs; yields the port."""
-    server = server_of(ServeSettings(port=0, **settings), rig.collector, by_default=True)
+    server = server_of(_settings(rig.settings, settings), rig.collector, by_default=True)
     assert server is not None
     assert server.start()
     try:
         yield port_of(server)
     finally:
         server.close()
+
+
+def _settings(settings: Settings, serve: dict[str, Any]) -> Settings:
+    return settings.model_copy(update={"serve": ServeSettings(port=0, **serve)})
 
 
 def get(port: int, path: str, **query: Any) -> Any:
@@ -71,7 +77,10 @@ class Listener:
         self.events: list[dict[str, Any]] = []
 
     def say(self, **command: Any) -> None:
-        self._connection.send(json.dumps(command))
+        self.send(json.dumps(command))
+
+    def send(self, text: str) -> None:
+        self._connection.send(text)
 
     def until(self, *types: str) -> dict[str, Any]:
         """Return the next event of one of these types; those before it are kept as well."""

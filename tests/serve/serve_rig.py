@@ -18,6 +18,7 @@ from collector.serve.access import Access
 from collector.serve.application import make_application
 from collector.serve.health_routes import health_routes
 from collector.serve.limits import HttpLimits
+from collector.serve.metric_routes import metric_routes
 from collector.serve.server import Server
 from collector.serve.shown import Phase
 
@@ -50,6 +51,9 @@ class MadeUp:
     loop_ended: bool = False
     events: EventBus = field(default_factory=EventBus)
 
+    def masked(self, text: str) -> str:
+        return text.replace(TOKEN, "****")
+
 
 def http_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == "http"}
@@ -68,7 +72,9 @@ def serving(
     one = shown or MadeUp()
 
     def make(limits: HttpLimits) -> Any:
-        return make_application(access or Access(host), limits, [health_routes(one), *routers])
+        return make_application(
+            access or Access(host), limits, [health_routes(one), metric_routes(one), *routers]
+        )
 
     before = http_threads()
     server = Server(make, host, 0, limits=limits)

@@ -55,10 +55,26 @@ def test_health_names_each_part_with_its_state_reason_and_figures() -> None:
     assert (body["since_s"], body["checked_s_ago"]) == (7.2, 0.2)
 
 
+def test_no_reason_tells_a_secret() -> None:
+    """An error of a driver may hold what it was given."""
+    refusing = replace(FACTS, database_error=f"no access with {TOKEN}")
+    with serving(MadeUp(latest=checked_of(refusing))) as port:
+        answer = ask(port, "/health")
+    assert answer.json["reasons"] == ["database: it refuses: no access with ****"]
+    assert TOKEN.encode() not in answer.raw
+
+
+def test_who_asks_for_the_head_gets_it() -> None:
+    with serving() as port:
+        answer = ask(port, "/live", method="HEAD")
+    assert (answer.status, answer.body) == (200, b"")
+
+
 def test_a_stranger_is_told_a_word_and_no_more() -> None:
     """A probe from outside knows neither the server's name nor a token."""
     with serving(access=Access("0.0.0.0", token=TOKEN)) as port:
         live, ready = ask(port, "/live", host="10.1.2.3"), ask(port, "/ready", host="pod.example:8000")
+        without = ask(port, "/ready", host="localhost")
         known = ask(port, "/ready", f"Authorization: Bearer {TOKEN}")
-    assert (live.json, ready.json) == ({"status": "healthy"}, {"status": "healthy"})
+    assert live.json == ready.json == without.json == {"status": "healthy"}
     assert "parts" in known.json

@@ -120,6 +120,8 @@ TOKENS: list[tuple[str, str, tuple[str, ...], str, int]] = [
     ("twice", "/health", (f"Authorization: Bearer {TOKEN}",) * 2, "localhost", 401),
     ("in the address", f"/health?token={TOKEN}", (), "localhost", 401),
     ("none, to be told a word", "/live", (), "evil.example", 200),
+    ("none, for metrics", "/metrics", (), "localhost", 401),
+    ("the right one, for metrics", "/metrics", (f"Authorization: Bearer {TOKEN}",), "10.0.0.1", 200),
     ("none, for what is not there", "/nothing", (), "localhost", 401),
 ]
 

@@ -10,20 +10,23 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
 from collector.bot import create_data_ingestor
 from collector.events.notices import PotentialHalt
 from collector.serve.server import Server
+from collector.serve.shown import ShownCollector
 from collector.serve.wiring import server_of
-from collector.settings import ServeSettings
+from collector.settings import ServeSettings, load_settings
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "whole_path"))
 from rig import BTC, Rig, running, wait_until
 
 ON = ServeSettings(port=0)
+PASSWORD = "pp-Word-0123456789"
 
 
 def get(server: Server, path: str) -> tuple[int, Any]:
@@ -44,7 +47,8 @@ def get_url(url: str, path: str) -> tuple[int, Any]:
 
 @contextmanager
 def served(rig: Rig) -> Iterator[Server]:
-    server = server_of(ON, rig.collector, by_default=True)
+    settings = rig.settings.model_copy(update={"serve": ON})
+    server = server_of(settings, rig.collector, by_default=True)
     assert server is not None
     assert server.start()
     try:
@@ -109,7 +113,7 @@ def test_only_a_wedged_loop_is_not_alive_and_it_is_told_by_another_loop(tmp_path
         over.wait(60.0)
 
     with (
-        running(tmp_path / "live.db", [BTC], health__every_s=0.1, health__wedged_after_s=1.5) as rig,
+        running(tmp_path / "live.db", [BTC], health__every_s=0.1, health__wedged_after_s=2.0) as rig,
         served(rig) as server,
     ):
         wait_until(lambda: get(server, "/live")[0] == 200, "alive")
@@ -143,6 +147,35 @@ def test_a_threshold_raises_one_alarm(tmp_path: Path, monkeypatch: pytest.Monkey
         _, body = get(server, "/ready")
     assert [one.code for one in heard] == ["health_memory"]
     assert "more than 65,536" in body["parts"]["memory"]["reason"]
+
+
+def test_answers_wait_for_no_lock_of_the_path(tmp_path: Path) -> None:
+    """Who asks gets what was found last, though buffer, writer and bus are all held."""
+    with running(tmp_path / "live.db", [BTC], health__every_s=0.1) as rig, served(rig) as server:
+        wait_until(lambda: state_is(server, "healthy"), "healthy")
+        collector = rig.collector
+        with (
+            collector.buffer._lock,
+            collector.writer.balance._lock,
+            collector.writer._queue._lock,
+            collector.stream._lock,
+            collector.events._lock,
+        ):
+            statuses = [get(server, path)[0] for path in ("/live", "/ready", "/health")]
+            assert statuses == [200, 200, 200]
+            assert server.url is not None
+            with urlopen(f"{server.url}/metrics", timeout=30.0) as answer:
+                assert b"messages_received_total" in answer.read()
+
+
+def test_secrets_of_the_settings_are_masked(tmp_path: Path) -> None:
+    with Simulator() as simulator:
+        rig = Rig(simulator, str(tmp_path / "live.db"), [BTC])
+        url = f"postgresql://collector:{PASSWORD}@127.0.0.1/x"
+        shown = ShownCollector(
+            rig.collector, load_settings(overrides={"database.url": url}, environ={}, env_file=None).secrets()
+        )
+        assert shown.masked(f"refused: {url}") == "refused: postgresql://collector:****@127.0.0.1/x"
 
 
 def test_before_the_start_it_is_alive_and_not_ready(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def collect(
             collector,
             seconds,
             screen=screen,
-            server=None if no_serve else server_of(settings.serve, collector, by_default=True),
+            server=None if no_serve else server_of(settings, collector, by_default=True),
             waits=not no_wait,
             log_is_elsewhere=settings.logging.file is not None,
         )

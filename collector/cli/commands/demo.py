@@ -47,7 +47,7 @@ def demo(
         print(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
         screen = screen_for(settings.logging, wanted=not plain)
         collector = make_collector(settings)
-        server = None if no_serve else server_of(settings.serve, collector, by_default=True)
+        server = None if no_serve else server_of(settings, collector, by_default=True)
         code = run_in_foreground(collector, seconds, screen=screen, server=server)
     print_what_next(shown, markets[DEFAULT_EXCHANGE][0])
     return code

@@ -106,5 +106,5 @@ def _behind(table: sa.Table, cursor: Cursor, *, newest_first: bool) -> list[sa.C
     return [at >= cursor.at, sa.or_(at > cursor.at, row_id > cursor.row_id)]
 
 
-def _next(found: Sequence[sa.Row[Any]], limit: int) -> str | None:
+def _next(found: Sequence[Any], limit: int) -> str | None:
     return str(Cursor(found[limit - 1][0], found[limit - 1][1])) if len(found) > limit else None

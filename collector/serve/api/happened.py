@@ -1,6 +1,6 @@
 """Describe what happened, for a person: events of the running collector, or of the table. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from collector.events import Channel
@@ -12,12 +12,12 @@ GRAVE = {"potential_halt"}
 Row = Mapping[str, Any]  # id, at_ns, kind, exchange, symbol, code, detail: a row of the table of events
 
 
-def described(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Return events as documents."""
-    return [_described(row) for row in rows]
+def described(rows: Iterable[Row], masked: Callable[[str], str] = str) -> list[dict[str, Any]]:
+    """Return events as documents; `masked` takes secrets out of what drivers and exchanges said."""
+    return [_described(row, masked) for row in rows]
 
 
-def _described(row: Row) -> dict[str, Any]:
+def _described(row: Row, masked: Callable[[str], str]) -> dict[str, Any]:
     code, detail = row["code"] or "", row["detail"] or ""
     first, _, rest = detail.partition(": ")
     channel = first if row["exchange"] and Channel.of(first).is_well_formed else None
@@ -30,7 +30,7 @@ def _described(row: Row) -> dict[str, Any]:
         "exchange": row["exchange"],
         "symbol": row["symbol"],
         "channel": channel,
-        "text": f"{code}: {text}" if code and text else code or text,
+        "text": masked(f"{code}: {text}" if code and text else code or text),
     }
 
 

@@ -16,6 +16,7 @@ from collector.serve.api.happened import described
 from collector.serve.api.overview import exchange_rows, stream_rows
 from collector.serve.api.source import Now
 from collector.serve.recent_events import RecentEvents
+from collector.serve.shown import ShownCollector
 from collector.version import __version__
 
 ANSWER_S = 1.0  # for the loop that collects to copy what is asked for
@@ -31,9 +32,12 @@ class LiveSource:
 
     is_live = True
 
-    def __init__(self, collector: Collector, reads: ShortReads, recent: RecentEvents) -> None:
+    def __init__(
+        self, collector: Collector, shown: ShownCollector, reads: ShortReads, recent: RecentEvents
+    ) -> None:
         self.reads = reads
         self._collector = collector
+        self._shown = shown
         self._recent = recent
         self._lock = asyncio.Lock()  # one asks the loop, the others wait for its answer
         self._now: Now | None = None
@@ -45,6 +49,10 @@ class LiveSource:
     def session_id(self) -> str:
         """Return the session that runs."""
         return self._collector.session.session_id
+
+    def masked(self, text: str) -> str:
+        """Return a text without the secrets of the settings."""
+        return self._shown.masked(text)
 
     async def now(self) -> Now:
         """Return the state of all streams."""
@@ -67,8 +75,8 @@ class LiveSource:
         """Return what was checked last, made once however many ask."""
         checked = self._latest()
         if checked is not self._checked:
-            self._overview = overview(checked, self._checked, self._collector.session.started_ns)
-            self._overview["events"] = described(self._recent.rows())
+            self._overview = overview(checked, self._checked, self._collector.session.started_ns, self.masked)
+            self._overview["events"] = described(self._recent.rows(), self.masked)
             self._checked = checked
         return self._overview
 
@@ -105,17 +113,19 @@ class LiveSource:
             self._collector.stream.forget(answer)
 
     def _latest(self) -> Checked:
-        latest = self._collector.monitor.latest
+        latest = self._shown.latest
         if latest is None:
             raise CollectorError("nothing is known yet: the collector starts")
         return latest
 
     def _states(self) -> dict[StreamKey, str]:
-        latest = self._collector.monitor.latest
+        latest = self._shown.latest
         return {} if latest is None else {one.key: one.state for one in latest.view.streams}
 
 
-def overview(checked: Checked, before: Checked | None, started_ns: int) -> dict[str, Any]:
+def overview(
+    checked: Checked, before: Checked | None, started_ns: int, masked: Callable[[str], str]
+) -> dict[str, Any]:
     """Return what was found at a check; `before` is the one before, from which rates are taken."""
     view, writer, at_ns = checked.view, checked.view.writer, checked.at_ns
     asked = view.asked
@@ -133,7 +143,7 @@ def overview(checked: Checked, before: Checked | None, started_ns: int) -> dict[
             "state": checked.health.state.value,
             "since_ns": checked.since_ns,
             "parts": [
-                {"name": part.name, "state": part.state.value, "reason": part.reason}
+                {"name": part.name, "state": part.state.value, "reason": masked(part.reason)}
                 for part in checked.health.parts
             ],
         },
@@ -148,9 +158,9 @@ def overview(checked: Checked, before: Checked | None, started_ns: int) -> dict[
             "buffer_max_rows": writer.buffer_max_rows,
             "spooled_rows": writer.spooled_rows,
             "spilling": writer.spilling,
-            "last_error": writer.last_error,
+            "last_error": None if writer.last_error is None else masked(writer.last_error),
         },
-        "exchanges": exchange_rows(asked, at_ns, view.statuses),
+        "exchanges": exchange_rows(asked, at_ns, map(masked, view.statuses)),
         "streams": stream_rows(asked, at_ns, rates),
     }
 

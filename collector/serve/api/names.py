@@ -94,11 +94,10 @@ def _listed(markets: Sequence[Market], names: Names) -> str:
 
 
 def _spellings(market: Market) -> set[str]:
-    pair = market.symbol.partition(":")[0].upper()
-    base, _, quote = pair.partition("/")
-    names = {market.symbol, pair, market.name, market.market_id}
+    names = {market.symbol, market.name, market.market_id}
+    base = market.symbol.upper().partition("/")[0]
     if base in CURRENCY_ALIASES:
-        names.add(f"{CURRENCY_ALIASES[base]}/{quote}")
+        names.add(market.name.upper().replace(base, CURRENCY_ALIASES[base], 1))
     return {_squeezed(name) for name in names if name}
 
 

@@ -72,9 +72,9 @@ def now_routes(source: Source, known: KnownMarkets) -> APIRouter:
 def state_of(states: Mapping[StreamKey, str], key: StreamKey, *, is_verified: bool) -> str:
     """Return the state of a book that was just copied: what was told of its stream may be a second old."""
     told = states.get(key, "syncing")
-    if told in ("verified", "syncing", "down"):
-        return "verified" if is_verified else ("syncing" if told == "verified" else told)
-    return told
+    if is_verified and told != "left":
+        return "verified"
+    return told if told in ("down", "left") else "syncing"
 
 
 def _depth(key: StreamKey) -> int:

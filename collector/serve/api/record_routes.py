@@ -93,7 +93,7 @@ def record_routes(source: Source, reading: Reading, known: KnownMarkets) -> APIR
         found, following = await reading(
             lambda *both: events_page(*both, before=end_id, limit=limit, start_ns=start_ns, end_ns=end_ns)
         )
-        return json_answer({"events": described(found), "next": _text(following)})
+        return json_answer({"events": described(found, source.masked), "next": _text(following)})
 
     @router.get("/api/sessions", responses=answers_with(shapes.Sessions))
     async def sessions(cursor: CursorText = None, limit: Few = 50) -> Response:

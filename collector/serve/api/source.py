@@ -33,6 +33,9 @@ class Source(Protocol):
     def reads(self) -> ShortReads:
         """Return what reads the database."""
 
+    def masked(self, text: str) -> str:
+        """Return a text that came from elsewhere, such as a driver's error, without any secret in it."""
+
     async def now(self) -> Now:
         """Return the state of all streams, some tenths of a second old at most."""
 

@@ -12,6 +12,7 @@ from collector.app import StreamView
 from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.errors import UserError
 from collector.events import BookNow, Channel, L2Update, Side, StreamKey, StreamNow, Trade
+from collector.masking import passwords_in, without
 from collector.query import (
     Asked,
     Database,
@@ -44,10 +45,16 @@ class StoredSource:
 
     def __init__(self, database: Database, table_name: str = DEFAULT_TABLE_NAME) -> None:
         self.reads = ShortReads(database, table_name)
-        self._shown = located(database).render_as_string(hide_password=True)
+        url = located(database)
+        self._shown = url.render_as_string(hide_password=True)
+        self._secrets = passwords_in(url.render_as_string(hide_password=False))
         self._lock = asyncio.Lock()  # one reads, the others wait for what it finds
         self._now: Now | None = None
         self._read_s = 0.0
+
+    def masked(self, text: str) -> str:
+        """Return a text without the password of the database."""
+        return without(text, self._secrets)
 
     async def now(self) -> Now:
         """Return the last that is stored of each stream; its moment is that of the last of all."""
@@ -89,7 +96,7 @@ class StoredSource:
             "writer": None,
             "exchanges": exchange_rows(views, now.at_ns),
             "streams": stream_rows(views, now.at_ns),
-            "events": described(events),
+            "events": described(events, self.masked),
         }
 
     async def change(self, exchange: str | None, name: str, *, collect: bool) -> shapes.Changed:

@@ -1,6 +1,6 @@
 """Turn what the collector publishes into messages, each made once however many clients want it. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from collector.events import Candle, L2Update, SegmentChanged, SystemState, Trade
@@ -20,7 +20,7 @@ class Addressed(NamedTuple):
     message: Message
 
 
-def addressed(published: Iterable[Published]) -> Iterator[Addressed]:
+def addressed(published: Iterable[Published], masked: Callable[[str], str] = str) -> Iterator[Addressed]:
     """Yield the messages; of a bar that is not over only its last state."""
     events = list(published)
     last = {
@@ -37,7 +37,7 @@ def addressed(published: Iterable[Published]) -> Iterator[Addressed]:
                 if one.confirmed or is_last:
                     yield _bar(one)
             case SegmentChanged() | SystemState():
-                yield _state(one)
+                yield _state(one, masked)
 
 
 def book_messages(update: L2Update) -> tuple[Addressed, Addressed]:
@@ -72,10 +72,10 @@ def _bar(bar: Candle) -> Addressed:
     return Addressed(frozenset(covering("bars", bar.exchange, bar.symbol, bar.interval)), message)
 
 
-def _state(event: SegmentChanged | SystemState) -> Addressed:
+def _state(event: SegmentChanged | SystemState, masked: Callable[[str], str]) -> Addressed:
     """Return that a stream is verified or not any more, or what a connection or an exchange is."""
     told: dict[str, object] = {"exchange": event.exchange, "at_ns": event.at_ns}
-    told |= {"cause": event.cause, "detail": event.detail}
+    told |= {"cause": masked(event.cause), "detail": masked(event.detail)}
     symbol: str | None = None
     if isinstance(event, SegmentChanged):
         symbol = event.symbol

@@ -139,7 +139,7 @@ class Hub:
         with suppress(IndexError):
             while True:
                 happened.append(self._happened.popleft())
-        for one in addressed(happened):
+        for one in addressed(happened, self._source.masked):
             self._send(one.wants, one.message)
         await self._push_overview()
         await self._push_books()

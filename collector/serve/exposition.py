@@ -1,0 +1,185 @@
+"""Turn the last check of a collector into metrics. Pure: nothing is counted here, it was before."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
+
+from prometheus_client import Metric as Family
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+from collector.app import Checked, CommitMeasures, Histogram, View
+from collector.health import Health, MachineFacts, Verdict
+from collector.serve.metric_names import BY_NAME, METRICS, Metric
+from collector.version import __version__
+
+NS_A_SECOND = 1e9
+BREAKER_STATES = ("closed", "open", "half_open")
+STATES = ("verified", "syncing", "down", "missing")
+TERMS = ("received", "written", "merged", "sampled_out", "dropped")
+OTHER = "other"
+MOST_WORDS = 64  # reasons or causes of one metric: they are words of ours, and few
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+_MAKE: Mapping[str, Callable[..., Family]] = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
+
+
+class Exposition:
+    """Families of samples, in the order of the table of names."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, Family] = {}
+        self._words: dict[str, set[str]] = {}
+
+    def add(self, name: str, value: float | None, *labels: str) -> None:
+        """Add a sample; None is not known and gives none."""
+        if value is not None:
+            family = self._family(BY_NAME[name], labels)
+            family.add_metric(labels, float(value))  # type: ignore[attr-defined]  (each kind of family has it)
+
+    def add_histogram(self, name: str, values: Histogram, *labels: str) -> None:
+        """Add a histogram."""
+        family = self._family(BY_NAME[name], labels)
+        edges = [*map(_edge, values.edges), "+Inf"]
+        buckets = list(zip(edges, map(float, accumulate(values.counts)), strict=True))
+        family.add_metric(labels, buckets, values.total)  # type: ignore[attr-defined]  (a histogram's has it)
+
+    def word(self, name: str, text: str) -> str:
+        """Return a label's value that came from elsewhere: a word of a bounded set, or `other`."""
+        known = self._words.setdefault(name, set())
+        if text in known or (_WORD.fullmatch(text) and len(known) < MOST_WORDS):
+            known.add(text)
+            return text
+        return OTHER
+
+    def collect(self) -> Iterator[Family]:
+        """Yield the families that have samples; what prometheus_client asks a registry for."""
+        return (self._families[one.name] for one in METRICS if one.name in self._families)
+
+    def _family(self, metric: Metric, labels: tuple[str, ...]) -> Family:
+        assert len(labels) == len(metric.labels), metric.name  # noqa: S101  (each by the labels that it names)
+        if metric.name not in self._families:
+            name = metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name
+            self._families[metric.name] = _MAKE[metric.kind](name, metric.says, labels=metric.labels)
+        return self._families[metric.name]
+
+
+def _edge(value: float) -> str:
+    return repr(value)
+
+
+def metrics_of(checked: Checked | None) -> Exposition:
+    """Return every metric; before the first check only what is known without one."""
+    out = Exposition()
+    out.add("collector_build_info", 1, __version__)
+    if checked is None:
+        out.add("collector_health_state", _number(Verdict.UNHEALTHY), "all")
+        return out
+    view = checked.view
+    out.add("collector_last_check_timestamp_seconds", checked.at_ns / NS_A_SECOND)
+    _add_identity(out, view)
+    _add_streams(out, checked)
+    _add_commits(out, view.commits)
+    _add_writer(out, view)
+    _add_whole(out, view, checked.health)
+    _add_machine(out, checked.machine)
+    return out
+
+
+def _add_identity(out: Exposition, view: View) -> None:
+    for one in view.streams:
+        counts, key = one.counts, one.key
+        for term in TERMS:
+            out.add(f"messages_{term}_total", getattr(counts, term), *key)
+        out.add("messages_carried_in", counts.carried_in, *key)
+        out.add("messages_pending", counts.pending, *key)
+        out.add("messages_unaccounted", counts.difference, *key)
+        rejected: dict[str, int] = {}
+        for reason, count in counts.rejected.items():
+            word = out.word("reason", reason)
+            rejected[word] = rejected.get(word, 0) + count
+        for word, count in rejected.items():
+            out.add("messages_rejected_total", count, *key, word)
+
+
+def _add_streams(out: Exposition, checked: Checked) -> None:
+    view = checked.view
+    exchanges = dict.fromkeys(one.key.exchange for one in view.asked)
+    for one in view.asked:
+        out.add("collector_stream_verified", one.state == STATES[0], *one.key)
+    for exchange in exchanges:
+        streams = [one for one in view.asked if one.key.exchange == exchange]
+        for state in STATES:
+            out.add("collector_streams", sum(one.state == state for one in streams), exchange, state)
+        last_ns = max((one.glance.received_at_ns for one in streams if one.glance is not None), default=0)
+        age_s = max(0.0, (checked.at_ns - last_ns) / NS_A_SECOND) if last_ns else None
+        out.add("collector_last_message_age_seconds", age_s, exchange)
+    _add_by_word(out, "websocket_reconnection_count_total", view.reconnects)
+    _add_by_word(out, "collector_holes_total", view.holes)
+    for exchange, share in view.budgets.items():
+        out.add("collector_request_budget_used_ratio", share, exchange)
+    out.add("collector_clock_steps_total", view.clock_steps)
+
+
+def _add_by_word(out: Exposition, name: str, counts: Mapping[tuple[str, str], int]) -> None:
+    folded: dict[tuple[str, str], int] = {}
+    for (exchange, text), count in counts.items():
+        key = exchange, out.word(name, text)
+        folded[key] = folded.get(key, 0) + count
+    for key, count in folded.items():
+        out.add(name, count, *key)
+
+
+def _add_commits(out: Exposition, commits: CommitMeasures) -> None:
+    out.add_histogram("collector_batch_rows", commits.batch_rows)
+    out.add_histogram("collector_commit_seconds", commits.commit_s)
+    for exchange, latency_s in commits.latency_s.items():
+        out.add_histogram("message_processing_latency_seconds", latency_s, exchange)
+    for exchange, lag_s in commits.lag_s.items():
+        out.add_histogram("exchange_lag_seconds", lag_s, exchange)
+    for exchange, least_s in commits.least_lag_s.items():
+        out.add("collector_clock_offset_seconds", least_s, exchange)
+    for table, rows in commits.rows.items():
+        out.add("collector_rows_committed_total", rows, table)
+    for exchange, (compared, differed) in commits.compared.items():
+        out.add("collector_witness_comparisons_total", compared, exchange)
+        out.add("collector_witness_mismatches_total", differed, exchange)
+
+
+def _add_writer(out: Exposition, view: View) -> None:
+    writer = view.writer
+    out.add("collector_commit_retries_total", writer.retries)
+    out.add("collector_last_commit_timestamp_seconds", writer.last_commit_ns / NS_A_SECOND)
+    out.add("collector_buffer_rows", writer.buffer_rows)
+    out.add("collector_buffer_capacity_rows", writer.buffer_max_rows)
+    for state in BREAKER_STATES:
+        out.add("collector_breaker_state", writer.breaker == state, state)
+    out.add("collector_spool_rows", writer.spooled_rows)
+    out.add("collector_spool_bytes", writer.spool_bytes)
+    out.add("collector_spool_capacity_bytes", writer.spool_max_bytes)
+    for one in view.followers:
+        out.add("collector_follower_pending_rows", one.in_memory + one.spooled, one.name)
+        out.add("collector_follower_dropped_rows_total", one.dropped + one.rejected, one.name)
+
+
+def _add_whole(out: Exposition, view: View, health: Health) -> None:
+    out.add("collector_health_state", _number(health.state), "all")
+    for part in health.parts:
+        out.add("collector_health_state", _number(part.state), part.name)
+    out.add("collector_halts_total", view.halts)
+    out.add("collector_loop_silent_seconds", view.loop_silent_s)
+    out.add("collector_uptime_seconds", view.uptime_s)
+
+
+def _add_machine(out: Exposition, machine: MachineFacts) -> None:
+    out.add("process_resident_memory_bytes", machine.memory_bytes)
+    out.add("process_cpu_seconds_total", machine.cpu_s)
+    out.add("collector_disk_free_bytes", machine.disk_free_bytes)
+    out.add("collector_network_receive_bytes_total", machine.network_received_bytes)
+    out.add("collector_network_transmit_bytes_total", machine.network_sent_bytes)
+
+
+def _number(state: Verdict) -> int:
+    return tuple(Verdict).index(state)

@@ -1,0 +1,56 @@
+"""The command that shows a database over HTTP while nobody collects."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "trading_bot_live.db.example"
+ANSWERS_WITHIN_S = 60.0
+
+
+def command(folder: Path, *options: str) -> list[str]:
+    return [sys.executable, str(ROOT / "run.py"), "dashboard", "--db", str(folder / "live.db"), *options]
+
+
+def test_a_database_is_shown_and_not_written(tmp_path: Path) -> None:
+    path = Path(shutil.copy(EXAMPLE, tmp_path / "live.db"))
+    before = path.read_bytes()
+    with subprocess.Popen(
+        command(tmp_path, "--port", "0"), cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as running:
+        try:
+            assert running.stdout is not None
+            line = next(line for line in running.stdout if "is shown at" in line)
+            url = line.split(" is shown at ")[1].split()[0]
+            with urlopen(f"{url}/api/overview", timeout=ANSWERS_WITHIN_S) as answer:
+                assert json.load(answer)["live"] is False
+        finally:
+            running.send_signal(signal.SIGTERM)
+            running.communicate(timeout=ANSWERS_WITHIN_S)
+    assert running.returncode == 0
+    assert path.read_bytes() == before
+
+
+def test_what_stands_in_the_way_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from collector.cli.main import run  # noqa: PLC0415  (the other test starts it as a program)
+
+    monkeypatch.chdir(tmp_path)
+    assert run(["dashboard", "--db", "none.db", "--port", "0"]) == 2
+    assert "there is no database at" in capsys.readouterr().err
+    shutil.copy(EXAMPLE, tmp_path / "live.db")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert run(["dashboard", "--db", "live.db", "--port", port]) == 2
+    assert f"port {port} of 127.0.0.1 cannot be listened on" in capsys.readouterr().err
+    assert run(["dashboard", "--db", "live.db", "--port", "0", "--seconds", "0.1"]) == 0
+    assert "is shown at http://127.0.0.1:" in capsys.readouterr().out
