@@ -55,7 +55,7 @@ def status(engine: sa.Engine) -> MigrationStatus:
 
 def newest_revision() -> str:
     """Return the revision of the tables that this version of the program writes."""
-    return _head(_config())
+    return _head(_scripts())
 
 
 def bring_to_head(

@@ -125,7 +125,7 @@ class AgedCollector:
         stop = Stop()
         kept = Retention(life.kept_days, life.folder / "archive", slice_rows=500)
         submit = lambda one: self.writer.tasks.submit(partial(self.sink.maintain, one))  # noqa: E731
-        self.housekeeping = Housekeeping(submit, every_s=life.day_s / 2)
+        self.housekeeping = Housekeeping(submit, every_s=min(life.day_s / 2, 2.0))  # lives are short
         self.housekeeping.add(
             "archive",
             lambda: archive_slices(life.url, TABLE, kept, lambda: _date(life.now_ns()), stop),
