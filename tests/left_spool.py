@@ -5,8 +5,8 @@ from typing import Any
 
 from collector.events.batch import StreamKey
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, WriteSet
-from collector.writer.spool_file import SpoolFile
-from collector.writer.spool_owner import SpoolOwner
+from collector.spool.file import SpoolFile
+from collector.spool.owner import SpoolOwner
 
 LEFT = StreamKey("bybit", "SOL/USDT:USDT", "book.50")
 

@@ -12,6 +12,7 @@ from collector.errors import SpoolError
 from collector.events import DatabaseState, EventBus, PotentialHalt
 from collector.settings import Settings
 from collector.sinks import SessionState, Sink, Store, WriteSet, make_follower, make_store
+from collector.spool import SpoolFiles
 from collector.writer import (
     Balance,
     Breaker,
@@ -20,7 +21,6 @@ from collector.writer import (
     Follower,
     Limits,
     Preparation,
-    SpoolFiles,
     WriterThread,
 )
 

@@ -8,7 +8,7 @@ from collector.errors import UserError
 
 if TYPE_CHECKING:
     from collector.sinks import SinkOptions
-    from collector.writer import SpoolLook
+    from collector.spool import SpoolLook
 
 
 def waiting_texts(url: str, options: "SinkOptions", told: str | None = None) -> Iterator[str]:
@@ -18,7 +18,7 @@ def waiting_texts(url: str, options: "SinkOptions", told: str | None = None) -> 
     from collector.app import address, places_of, waiting  # noqa: PLC0415
     from collector.query import database_identity, sessions  # noqa: PLC0415
     from collector.sinks import make_store  # noqa: PLC0415
-    from collector.writer import SpoolOwner  # noqa: PLC0415
+    from collector.spool import SpoolOwner  # noqa: PLC0415
 
     store = make_store(url, options)
     try:
@@ -26,7 +26,9 @@ def waiting_texts(url: str, options: "SinkOptions", told: str | None = None) -> 
         known = {str(one["session_id"]) for one in sessions(url, table_name=options.table_name)}
     except (UserError, SQLAlchemyError):  # it cannot be asked: names and addresses say whose they are
         identity, known = "", set()
-    owner = SpoolOwner(address(store), lambda: identity, lambda some: not known.isdisjoint(some))
+    owner = SpoolOwner(
+        address(store), lambda: identity, lambda some: not known.isdisjoint(some), options.table_name
+    )
     for one in waiting(places_of(told, store), owner):
         yield _text(one)
 

@@ -12,10 +12,6 @@ if TYPE_CHECKING:
     from collector.writer.limits import BreakerLimits, Limits, SpoolLimits, WriterLimits
     from collector.writer.prepare import Preparation
     from collector.writer.sources import BufferSource
-    from collector.writer.spool_file import SpoolFile
-    from collector.writer.spool_files import SpoolFiles, SpoolPlaces
-    from collector.writer.spool_look import SpoolLook, look
-    from collector.writer.spool_owner import SpoolOwner, is_of
     from collector.writer.tasks import Task
     from collector.writer.thread import WriterThread
 else:

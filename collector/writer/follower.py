@@ -13,12 +13,12 @@ import structlog
 
 from collector.errors import SinkError
 from collector.sinks import Receipt, Rows, SessionState, Sink, Store, WriteSet
+from collector.spool import AnySpool
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker
 from collector.writer.limits import Limits
 from collector.writer.sources import Inbox
 from collector.writer.spool import unchanged
-from collector.writer.spool_files import AnySpool
 from collector.writer.thread import WriterThread
 
 MOST_ROWS = 20_000  # in memory, of write sets that neither the sink nor the spool has taken

@@ -13,12 +13,10 @@ from collector.database import DAMAGED, POISON
 from collector.errors import SpoolError
 from collector.events import StreamKey
 from collector.sinks import AccountingState, Receipt, Rows, SessionState, WriteSet
+from collector.spool import NUMBERS, AnySpool, Entry, UnfitError, body_of
 from collector.writer.balance import Balance
 from collector.writer.poison import sift, without_rows
 from collector.writer.queued_write import QueuedWrite, written
-from collector.writer.spool_codec import UnfitError, body_of
-from collector.writer.spool_file import Entry
-from collector.writer.spool_files import NUMBERS, AnySpool
 
 CRASH = "crash"
 

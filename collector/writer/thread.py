@@ -10,12 +10,12 @@ import structlog
 
 from collector.errors import SpoolError, UserError
 from collector.sinks import Sink, WriteSet
+from collector.spool import AnySpool
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.delivery import Step, ToSink, ToSpool
 from collector.writer.limits import Limits
 from collector.writer.spool import Spool, adopted
-from collector.writer.spool_files import AnySpool
 from collector.writer.tasks import Task, TaskQueue
 from collector.writer.watchdog import Watchdog
 from collector.writer.write_queue import WriteQueue, WriteSource

@@ -11,9 +11,9 @@ from collector.cli.commands.demo import demo_markets, demo_settings
 from collector.cli.commands.plan import throw_away
 from collector.settings import load_settings
 from collector.simulator import Simulator
-from collector.writer.spool_file import SpoolFile
-from collector.writer.spool_look import look
-from collector.writer.spool_owner import SpoolOwner
+from collector.spool.file import SpoolFile
+from collector.spool.look import look_at
+from collector.spool.owner import SpoolOwner
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from left_spool import leave_rows, left_in, left_write_set
@@ -88,11 +88,11 @@ def test_rows_in_the_log_of_a_process_that_was_killed_are_seen(tmp_path: Path) -
     spool = SpoolFile(tmp_path / "running", max_bytes=1 << 24)
     spool.open()
     spool.append(1, left_write_set(1))
-    assert (found := look(spool.path)) is not None
+    assert (found := look_at(spool.path)) is not None
     assert (found.held, found.rows) == (True, 0)
     for suffix in ("", "-wal"):
         shutil.copy(f"{spool.path}{suffix}", f"{tmp_path / 'killed'}{suffix}")
     spool.close()
-    assert (found := look(tmp_path / "killed")) is not None
+    assert (found := look_at(tmp_path / "killed")) is not None
     assert (found.batches, found.rows, found.sessions) == (1, 2, ("left",))
     assert {path.name for path in tmp_path.iterdir()} == {"running", "killed", "killed-wal"}

@@ -21,8 +21,8 @@ from collector.errors import SinkError
 from collector.events.batch import StreamKey
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, WriteSet
 from collector.sinks.sql.sink import SqlSink
+from collector.spool.codec import body_of, read_body
 from collector.writer.poison import sift
-from collector.writer.spool_codec import body_of, read_body
 
 TABLES = make_tables(DEFAULT_TABLE_NAME)
 SESSION = SessionState("s", 1, "0", "h", 1, "{}")

@@ -15,7 +15,7 @@ from collector.errors import SpoolRefused
 from collector.query.database import reading
 from collector.simulator import Simulator
 from collector.sinks.sql.sink import SqlSink
-from collector.writer.spool_owner import SpoolOwner
+from collector.spool.owner import SpoolOwner
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from left_spool import LEFT, leave_rows, left_in, left_write_set

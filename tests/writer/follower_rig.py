@@ -11,12 +11,12 @@ from collector.events.batch import StreamKey
 from collector.retry import Backoff
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Sink, WriteSet
 from collector.sinks.sql.sink import SqlSink
+from collector.spool.file import SpoolFile
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker
 from collector.writer.follower import Follower
 from collector.writer.limits import Limits, SpoolLimits, WriterLimits
 from collector.writer.sources import Inbox
-from collector.writer.spool_file import SpoolFile
 from collector.writer.thread import WriterThread
 
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")

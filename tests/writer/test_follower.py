@@ -24,7 +24,7 @@ from collector.database.url import database_url
 from collector.errors import SinkError
 from collector.sinks.contract import Sink
 from collector.sinks.sql.sink import SqlSink
-from collector.writer.spool_file import SpoolFile
+from collector.spool.file import SpoolFile
 
 StartRig = Callable[..., Rig]
 

@@ -1,14 +1,18 @@
 """Rows that a database refuses for what they are go aside; the rest is stored once; to find them is cheap."""
 
 import json
-from collections.abc import Callable
+import sys
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from one_segment import make_write_set
 
 from collector.database.engine import make_engine
 from collector.database.tables import make_tables
@@ -18,7 +22,6 @@ from collector.sinks.contract import AccountingState, Receipt, Rows, SegmentStat
 from collector.sinks.sql.sink import SqlSink
 from collector.writer.poison import sift
 
-MakeWriteSet = Callable[..., WriteSet]
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
 GOOD = "2026-01-01T00:00:00.000001Z"
 
@@ -84,7 +87,7 @@ def test_exactly_the_bad_rows_are_taken_out(bad: set[int]) -> None:
         assert told == sorted(bad)
 
 
-def test_one_bad_row_of_thousands_costs_a_few_tries(make_write_set: MakeWriteSet) -> None:
+def test_one_bad_row_of_thousands_costs_a_few_tries() -> None:
     tries = []
 
     def counted(rows: Rows) -> str | None:
@@ -98,7 +101,7 @@ def test_one_bad_row_of_thousands_costs_a_few_tries(make_write_set: MakeWriteSet
 
 
 def test_the_rest_of_a_poisoned_batch_is_stored_and_told(
-    any_database: str, make_write_set: MakeWriteSet
+    any_database: str,
 ) -> None:
     sink = SqlSink(any_database, auto_migrate=True)
     sink.open()
@@ -123,9 +126,7 @@ def test_the_rest_of_a_poisoned_batch_is_stored_and_told(
 
 
 @pytest.mark.parametrize("value", ["nul \0 here", "\ud800", 2**70])
-def test_values_that_a_database_cannot_hold_are_found(
-    any_database: str, make_write_set: MakeWriteSet, value: object
-) -> None:
+def test_values_that_a_database_cannot_hold_are_found(any_database: str, value: object) -> None:
     column = "sequence" if isinstance(value, int) else "data_source"
     sink = SqlSink(any_database, auto_migrate=True)
     sink.open()

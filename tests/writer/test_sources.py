@@ -17,11 +17,11 @@ from collector.features.rows import BookRows
 from collector.features.stream_facts import StreamFacts
 from collector.sinks.contract import SessionState
 from collector.sinks.sql.sink import SqlSink
+from collector.spool.file import SpoolFile
 from collector.writer.balance import Balance
 from collector.writer.limits import Limits, SpoolLimits, WriterLimits
 from collector.writer.prepare import Preparation
 from collector.writer.sources import BufferSource, Inbox, InTurn
-from collector.writer.spool_file import SpoolFile
 from collector.writer.thread import WriterThread
 from collector.writer.write_queue import WriteQueue
 

@@ -12,12 +12,12 @@ from collector.buffer.buffer import Buffer
 from collector.errors import SinkError, SpoolError, UserError
 from collector.events.batch import Liveness, SegmentOpened
 from collector.sinks.contract import Receipt, SessionState, WriteSet
+from collector.spool.file import SpoolFile
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.limits import Limits, SpoolLimits, WriterLimits
 from collector.writer.prepare import Preparation
 from collector.writer.sources import BufferSource
-from collector.writer.spool_file import SpoolFile
 from collector.writer.thread import WriterThread
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -28,14 +28,14 @@ from collector.sinks.contract import (
     WriteSet,
 )
 from collector.sinks.sql.state_rows import less_merged, moved_to_merged
+from collector.spool.codec import DamagedError, read_body
+from collector.spool.file import SpoolFile
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.delivery import Step, ToSink, ToSpool
 from collector.writer.prepare import Preparation
 from collector.writer.sources import BufferSource
 from collector.writer.spool import Spool
-from collector.writer.spool_codec import DamagedError, read_body
-from collector.writer.spool_file import SpoolFile
 from collector.writer.write_queue import WriteQueue
 
 KEYS = [StreamKey("bybit", symbol, "book.50") for symbol in ("BTC/USDT:USDT", "ETH/USDT:USDT")]

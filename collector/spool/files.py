@@ -13,8 +13,8 @@ import structlog
 
 from collector.errors import DatabaseAway, SpoolRefused
 from collector.sinks import WriteSet
-from collector.writer.spool_file import Entry, SpoolFile
-from collector.writer.spool_owner import SpoolOwner
+from collector.spool.file import Entry, SpoolFile
+from collector.spool.owner import SpoolOwner
 
 NUMBERS = 1 << 40  # more than one file ever has
 
@@ -142,6 +142,8 @@ class SpoolFiles:
                 file.open()
             except SpoolRefused as error:
                 refusals.append(error)
+                if path == self._places.own[0] not in self._places.named and not error.held:
+                    break  # it was asked for, and another name would hide what is wrong with it
             else:
                 for refusal in refusals:
                     log.warning("spool.left_alone", reason=str(refusal))

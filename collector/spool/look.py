@@ -7,9 +7,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from collector.database import sqlite_library
-from collector.writer.spool_codec import DamagedError, read_head
-from collector.writer.spool_owner import Stamp
-from collector.writer.spool_tables import APPLICATION_ID, is_held, stamp_of
+from collector.spool.codec import DamagedError, read_head
+from collector.spool.owner import Stamp
+from collector.spool.tables import APPLICATION_ID, is_held, stamp_of
 
 _WAIT_S = 0.2  # a collector that starts meanwhile waits for us
 
@@ -28,7 +28,7 @@ class SpoolLook:
     problem: str = ""  # why it cannot be read
 
 
-def look(path: Path) -> SpoolLook | None:
+def look_at(path: Path) -> SpoolLook | None:
     """Return what a file holds; None if it is no spool."""
     index = Path(f"{path}-shm")
     was_there = index.exists()

@@ -3,21 +3,24 @@
 import os
 import random
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from one_segment import make_write_set
+
 from collector.errors import SpoolError
 from collector.events.batch import StreamKey
 from collector.sinks.contract import AccountingState, Receipt, Rows, SessionState, WriteSet
-from collector.writer import spool_repair
+from collector.spool import repair as spool_repair
+from collector.spool.file import SpoolFile
 from collector.writer.balance import Balance
 from collector.writer.queued_write import QueuedWrite
 from collector.writer.spool import Spool
-from collector.writer.spool_file import SpoolFile
 
-MakeWriteSet = Callable[..., WriteSet]
 PAGE = 4096
 BATCHES = 60
 NUMBERS = list(range(1, BATCHES + 1))
@@ -107,7 +110,7 @@ def test_half_of_the_pages_at_once_and_the_first_with_them(whole: Path, tmp_path
 
 
 def test_the_log_of_a_process_that_was_killed_is_read_as_well(
-    open_spool: Callable[..., SpoolFile], make_write_set: MakeWriteSet, tmp_path: Path
+    open_spool: Callable[..., SpoolFile], tmp_path: Path
 ) -> None:
     spool = open_spool("running")
     for number in (1, 2, 3):
@@ -193,7 +196,7 @@ def test_a_damaged_file_that_cannot_be_replaced_is_tried_again(
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr("collector.writer.spool_file.write_copy", full)
+        patch.setattr("collector.spool.file.write_copy", full)
         for _ in range(2):
             with pytest.raises(SpoolError, match=r"is damaged .* cannot be replaced: no space left"):
                 counted.file.numbers()

@@ -3,6 +3,7 @@
 import math
 import os
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.errors import SpoolError, UserError
-from collector.sinks.contract import Rows, WriteSet
-from collector.writer.spool_codec import DamagedError, UnfitError, body_of, head_of, read_body, read_head
-from collector.writer.spool_file import SpoolFile
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from one_segment import make_write_set
 
-MakeWriteSet = Callable[..., WriteSet]
+from collector.errors import SpoolError, UserError
+from collector.sinks.contract import Rows
+from collector.spool.codec import DamagedError, UnfitError, body_of, head_of, read_body, read_head
+from collector.spool.file import SpoolFile
+
 OpenSpool = Callable[..., SpoolFile]
 
 VALUES = st.none() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text()
@@ -38,7 +41,7 @@ def test_what_is_no_number_comes_back_as_it_was() -> None:
     assert math.copysign(1, zero) == -1  # type: ignore[arg-type]
 
 
-def test_a_write_set_without_its_rows_is_its_head(make_write_set: MakeWriteSet) -> None:
+def test_a_write_set_without_its_rows_is_its_head() -> None:
     write_set = make_write_set()
     head = read_head(head_of(write_set))
     assert head.rows == ()
@@ -70,9 +73,7 @@ def test_any_changed_byte_is_noticed(data: st.DataObject) -> None:
         read_body(bytes(sealed))
 
 
-def test_batches_come_back_in_the_order_of_their_numbers(
-    open_spool: OpenSpool, make_write_set: MakeWriteSet
-) -> None:
+def test_batches_come_back_in_the_order_of_their_numbers(open_spool: OpenSpool) -> None:
     spool = open_spool()
     for number in (3, 1, 2):
         spool.append(number, make_write_set(f"batch-{number}"))
@@ -85,9 +86,7 @@ def test_batches_come_back_in_the_order_of_their_numbers(
     assert spool.entries == spool.bytes == 0
 
 
-def test_another_start_finds_what_the_last_one_kept(
-    open_spool: OpenSpool, make_write_set: MakeWriteSet
-) -> None:
+def test_another_start_finds_what_the_last_one_kept(open_spool: OpenSpool) -> None:
     first = open_spool()
     first.append(5, make_write_set())
     size = first.bytes
@@ -97,9 +96,7 @@ def test_another_start_finds_what_the_last_one_kept(
     assert [head.batch_id for head in second.heads()] == ["batch-1"]
 
 
-def test_an_empty_spool_leaves_no_file(
-    open_spool: OpenSpool, make_write_set: MakeWriteSet, tmp_path: Path
-) -> None:
+def test_an_empty_spool_leaves_no_file(open_spool: OpenSpool, tmp_path: Path) -> None:
     spool = open_spool()
     spool.append(1, make_write_set())
     spool.remove(1)
@@ -108,9 +105,7 @@ def test_an_empty_spool_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_spool_says_so_and_takes_again_when_there_is_room(
-    open_spool: OpenSpool, make_write_set: MakeWriteSet
-) -> None:
+def test_a_full_spool_says_so_and_takes_again_when_there_is_room(open_spool: OpenSpool) -> None:
     spool = open_spool(max_bytes=65_536)
 
     def fill() -> None:
@@ -125,7 +120,7 @@ def test_a_full_spool_says_so_and_takes_again_when_there_is_room(
     spool.append(10_000, make_write_set())
 
 
-def test_the_file_shrinks_when_it_is_empty_again(open_spool: OpenSpool, make_write_set: MakeWriteSet) -> None:
+def test_the_file_shrinks_when_it_is_empty_again(open_spool: OpenSpool) -> None:
     spool = open_spool(max_bytes=1 << 24)
     for number in range(1, 40):
         spool.append(number, make_write_set(count=500, symbol=[os.urandom(20).hex() for _ in range(500)]))
@@ -157,18 +152,14 @@ def test_a_folder_that_is_not_there_is_told(open_spool: OpenSpool) -> None:
         open_spool("nowhere/spool")
 
 
-def test_a_file_that_is_no_database_is_kept_and_replaced(
-    open_spool: OpenSpool, make_write_set: MakeWriteSet, tmp_path: Path
-) -> None:
+def test_a_file_that_is_no_database_is_kept_and_replaced(open_spool: OpenSpool, tmp_path: Path) -> None:
     (tmp_path / "spool").write_bytes(b"not a database" * 1000)
     open_spool().append(1, make_write_set())
     (kept,) = tmp_path.glob("spool.damaged-*")
     assert kept.read_bytes().startswith(b"not a database")
 
 
-def test_a_deleted_file_is_written_anew_with_all_that_it_held(
-    open_spool: OpenSpool, make_write_set: MakeWriteSet, tmp_path: Path
-) -> None:
+def test_a_deleted_file_is_written_anew_with_all_that_it_held(open_spool: OpenSpool, tmp_path: Path) -> None:
     spool = open_spool()
     spool.append(1, make_write_set("batch-1"))
     for path in tmp_path.iterdir():
@@ -178,9 +169,7 @@ def test_a_deleted_file_is_written_anew_with_all_that_it_held(
     assert [head.batch_id for head in open_spool().heads()] == ["batch-1", "batch-2"]
 
 
-def test_damaged_bytes_are_told_and_can_be_set_aside(
-    open_spool: OpenSpool, make_write_set: MakeWriteSet
-) -> None:
+def test_damaged_bytes_are_told_and_can_be_set_aside(open_spool: OpenSpool) -> None:
     spool = open_spool()
     spool.append(1, make_write_set("batch-1"))
     spool.append(2, make_write_set("batch-2"))

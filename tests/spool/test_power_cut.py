@@ -3,7 +3,7 @@
 import random
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).parent))
 from power import Disk
 
-from collector.sinks.contract import WriteSet
-from collector.sinks.sql.sink import SqlSink
-from collector.writer import spool_tables
-from collector.writer.spool_file import SpoolFile
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from one_segment import make_write_set
 
-MakeWriteSet = Callable[..., WriteSet]
+from collector.sinks.sql.sink import SqlSink
+from collector.spool import tables as spool_tables
+from collector.spool.file import SpoolFile
+
 BATCHES = 30
 CUTS = [60, pytest.param(300, marks=pytest.mark.proof)]
 SETTINGS = ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "wal_autocheckpoint = 20")
@@ -56,7 +57,7 @@ def cut(
     return lost, damaged
 
 
-def statements(url: str, make_write_set: MakeWriteSet) -> list[list[tuple[str, Any]]]:
+def statements(url: str) -> list[list[tuple[str, Any]]]:
     """Return what the sink sends for each batch."""
     sink = SqlSink(url)
     sink.open()
@@ -78,15 +79,13 @@ def statements(url: str, make_write_set: MakeWriteSet) -> list[list[tuple[str, A
 
 @pytest.mark.parametrize("cuts", CUTS)
 @pytest.mark.parametrize("synchronous", ["FULL", "OFF"])
-def test_what_the_sink_commits_survives(
-    tmp_path: Path, disk: Disk, make_write_set: MakeWriteSet, synchronous: str, cuts: int
-) -> None:
+def test_what_the_sink_commits_survives(tmp_path: Path, disk: Disk, synchronous: str, cuts: int) -> None:
     empty = tmp_path / "empty.db"
     sink = SqlSink(str(empty))
     sink.open()
     sink.close()
     base = {"file": empty.read_bytes()}
-    batches = statements(str(empty), make_write_set)
+    batches = statements(str(empty))
     (tmp_path / "file").write_bytes(base["file"])
     connection = apsw.Connection(str(tmp_path / "file"), vfs=disk.name)
     for setting in (*SETTINGS, f"synchronous = {synchronous}"):
@@ -126,7 +125,7 @@ class Connected(apsw.Connection):  # type: ignore[misc]
 
 @pytest.mark.parametrize("cuts", CUTS)
 def test_what_the_spool_keeps_survives(
-    tmp_path: Path, disk: Disk, make_write_set: MakeWriteSet, monkeypatch: pytest.MonkeyPatch, cuts: int
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, cuts: int
 ) -> None:
     monkeypatch.setattr(spool_tables, "sqlite_library", lambda: Library(disk))
     monkeypatch.setattr(spool_tables, "_LOG_PAGES", 20)
