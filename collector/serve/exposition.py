@@ -3,9 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
-from typing import Any
 
-from prometheus_client import Metric as Family
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from collector.app import Checked, CommitMeasures, Histogram, View
@@ -20,6 +18,7 @@ TERMS = ("received", "written", "merged", "sampled_out", "dropped")
 OTHER = "other"
 MOST_WORDS = 64  # reasons or causes of one metric: they are words of ours, and few
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 _MAKE: Mapping[str, Callable[..., Family]] = {
     "counter": CounterMetricFamily,
     "gauge": GaugeMetricFamily,
@@ -37,14 +36,16 @@ class Exposition:
     def add(self, name: str, value: float | None, *labels: str) -> None:
         """Add a sample; None is not known and gives none."""
         if value is not None:
-            family: Any = self._family(BY_NAME[name], labels)
+            family = self._family(BY_NAME[name], labels)
+            assert not isinstance(family, HistogramMetricFamily)  # noqa: S101  (it takes buckets)
             family.add_metric(labels, float(value))
 
     def add_histogram(self, name: str, values: Histogram, *labels: str) -> None:
         """Add a histogram."""
-        family: Any = self._family(BY_NAME[name], labels)
+        family = self._family(BY_NAME[name], labels)
         edges = [*map(_edge, values.edges), "+Inf"]
         buckets = list(zip(edges, map(float, accumulate(values.counts)), strict=True))
+        assert isinstance(family, HistogramMetricFamily)  # noqa: S101  (nothing else takes buckets)
         family.add_metric(labels, buckets, values.total)
 
     def word(self, name: str, text: str) -> str:
