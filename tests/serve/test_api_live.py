@@ -253,7 +253,7 @@ def test_nothing_is_listened_to_once_the_last_client_has_gone(served: tuple[Rig,
 def test_a_server_that_is_closed_lets_its_clients_go(served: tuple[Rig, int]) -> None:
     rig, _ = served
     bus = rig.collector.events
-    before = set(threading.enumerate())
+    before, attached = set(threading.enumerate()), len(bus._attached)
     for _ in range(2):
         with ExitStack() as open_ones:
             with serving_collector(rig) as port:
@@ -271,6 +271,7 @@ def test_a_server_that_is_closed_lets_its_clients_go(served: tuple[Rig, int]) ->
             with pytest.raises(ConnectionClosed):
                 client.until("never")
         assert not bus.wanted(Trade)
+    assert len(bus._attached) == attached
     ours = [one for one in set(threading.enumerate()) - before if "websockets" not in one.name]
     wait_until(lambda: not any(one.is_alive() for one in ours), "no thread stays")
 
