@@ -14,7 +14,6 @@ They are `suspicious`.
 
 import asyncio
 import errno
-import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -253,16 +252,21 @@ _BY_CAUSE: Final[Mapping[str, FailureClass]] = MappingProxyType(
     | {f"http_{status}": kind for status, (kind, _) in HTTP.items()}
     | {f"close_{code}": kind for code, (kind, _) in CLOSE.items()}
 )
-_ATTEMPT = re.compile(r"attempt \d+: ")
+_PREFIXES = 2  # "attempt 3: could not load the markets: " may stand before a cause
 
 
 def class_of_cause(exchange: str, words: str) -> FailureClass:
-    """Return the class of a failure that was told in words, which begin with its cause.
+    """Return the class of a failure that was told in words: of the first of them that is a cause.
 
-    A cause that is in no table, such as an exchange's own closing code, passes as a rule.
+    What is in no table, such as an exchange's own closing code, passes as a rule.
     """
-    cause = _ATTEMPT.sub("", words, count=1).partition(":")[0]
+    causes = words.split(": ")[: _PREFIXES + 1]
+    kinds = (_class_of(exchange, cause) for cause in causes)
+    return next((kind for kind in kinds if kind is not None), FailureClass.TRANSIENT)
+
+
+def _class_of(exchange: str, cause: str) -> FailureClass | None:
     status = cause.removeprefix("http_")
     if status != cause and status.isdecimal() and (exchange, int(status)) in HTTP_OF:
         return HTTP_OF[exchange, int(status)].kind
-    return _BY_CAUSE.get(cause, FailureClass.TRANSIENT)
+    return _BY_CAUSE.get(cause)

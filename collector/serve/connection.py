@@ -5,16 +5,18 @@ comes in one piece.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import h11
-from uvicorn import Config
+from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from collector.serve.access import Refusal
 from collector.serve.gate import NO_STORE, SECURITY_HEADERS, body_of
 from collector.serve.limits import HttpLimits
 
+LOOK_S = 1.0  # how often connections are looked at
 PIECE_BYTES = 4096  # of what came, looked at before the next is
 BUSY = Refusal(503, "too many connections", "fewer at once")
 MALFORMED = Refusal(400, "not a request of HTTP/1.1, or a head that is too large", "a smaller, correct one")
@@ -43,6 +45,37 @@ class BoundedConfig(Config):
             timeout_graceful_shutdown=max(1, round(limits.stop_s)),
             h11_max_incomplete_event_size=limits.header_bytes,
         )
+
+
+class BoundedServer(Server):
+    """uvicorn's server, which looks at its connections, rests in between, and ends as soon as it is told."""
+
+    def __init__(self, config: BoundedConfig) -> None:
+        super().__init__(config)
+        self._loop = asyncio.get_running_loop()
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """End, from any thread."""
+        self.should_exit = True
+        with suppress(RuntimeError):  # its loop is closed already
+            self._loop.call_soon_threadsafe(self._ending.set)
+
+    async def main_loop(self) -> None:
+        """Cut connections that take too long, until told to end."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), LOOK_S)
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, BoundedConnection):  # a websocket is not
+                    connection.look()
+
+    async def drop_all(self) -> None:
+        """Cut what is left once it has ended."""
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(0)  # for the transports to be let go of
 
 
 class BoundedConnection(H11Protocol):

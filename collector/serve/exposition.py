@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 
-from prometheus_client import Metric as Family
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from collector.app import Checked, CommitMeasures, Histogram, View
@@ -19,6 +18,7 @@ TERMS = ("received", "written", "merged", "sampled_out", "dropped")
 OTHER = "other"
 MOST_WORDS = 64  # reasons or causes of one metric: they are words of ours, and few
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 _MAKE: Mapping[str, Callable[..., Family]] = {
     "counter": CounterMetricFamily,
     "gauge": GaugeMetricFamily,
@@ -37,14 +37,16 @@ class Exposition:
         """Add a sample; None is not known and gives none."""
         if value is not None:
             family = self._family(BY_NAME[name], labels)
-            family.add_metric(labels, float(value))  # type: ignore[attr-defined]  (each kind of family has it)
+            assert not isinstance(family, HistogramMetricFamily)  # noqa: S101  (it takes buckets)
+            family.add_metric(labels, float(value))
 
     def add_histogram(self, name: str, values: Histogram, *labels: str) -> None:
         """Add a histogram."""
         family = self._family(BY_NAME[name], labels)
         edges = [*map(_edge, values.edges), "+Inf"]
         buckets = list(zip(edges, map(float, accumulate(values.counts)), strict=True))
-        family.add_metric(labels, buckets, values.total)  # type: ignore[attr-defined]  (a histogram's has it)
+        assert isinstance(family, HistogramMetricFamily)  # noqa: S101  (nothing else takes buckets)
+        family.add_metric(labels, buckets, values.total)
 
     def word(self, name: str, text: str) -> str:
         """Return a label's value that came from elsewhere: a word of a bounded set, or `other`."""

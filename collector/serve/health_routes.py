@@ -12,7 +12,6 @@ from collector.serve.gate import TRUSTED
 from collector.serve.shown import Phase, Shown
 
 NS_A_SECOND = 1e9
-METHODS = ["GET", "HEAD"]
 LATE_CHECKS = 10  # so many that did not come in time, and at least as long as one waits for an answer
 LEAST_LATE_S = 10.0
 
@@ -21,18 +20,21 @@ def health_routes(shown: Shown) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
 
-    @router.api_route("/live", methods=METHODS)
+    @router.head("/live", include_in_schema=False)
+    @router.get("/live")
     async def live() -> JSONResponse:
         """Tell whether the process is worth keeping: 503 only while the loop that collects is wedged."""
         return _answer(live_state(shown), {})
 
-    @router.api_route("/ready", methods=METHODS)
+    @router.head("/ready", include_in_schema=False)
+    @router.get("/ready")
     async def ready(request: Request) -> JSONResponse:
         """Tell whether data is collected and kept; degraded is."""
         body = health_body(shown)
         return _answer(Verdict(body["status"]), body if request.scope["state"][TRUSTED] else {})
 
-    @router.api_route("/health", methods=METHODS)
+    @router.head("/health", include_in_schema=False)
+    @router.get("/health")
     async def health() -> JSONResponse:
         """Tell the state of each part, and why it is so."""
         body = health_body(shown)

@@ -1,24 +1,21 @@
 """Run the HTTP server in a thread and a loop of its own. What it takes to import is imported there."""
 
 import asyncio
-import contextlib
 import logging
 import socket
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
 from collector.serve.limits import HttpLimits
 
 if TYPE_CHECKING:
-    from uvicorn import Server as UvicornServer
-
+    from collector.serve.connection import BoundedServer
     from collector.serve.gate import Asgi
 
 LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
-LOOK_S = 1.0  # how often connections are looked at
 ENDS_WITHIN_S = 5.0
 BACKLOG = 128
 
@@ -43,7 +40,7 @@ class Server:
         self._limits = limits or HttpLimits()
         self._on_close = on_close
         self._stopping = threading.Event()
-        self._server: UvicornServer | None = None
+        self._server: BoundedServer | None = None
         self._thread: threading.Thread | None = None
         self.port: int | None = None  # that it listens on; None: it does not
 
@@ -77,7 +74,7 @@ class Server:
         """Stop answering and end the thread. Idempotent."""
         self._stopping.set()
         if self._server is not None:
-            self._server.should_exit = True
+            self._server.end()
         if self._thread is not None:
             self._thread.join(ENDS_WITHIN_S)
             if self._thread.is_alive():
@@ -96,35 +93,17 @@ class Server:
             listener.close()
 
     async def _serve(self, listener: socket.socket) -> None:
-        from uvicorn import Server as UvicornServer  # noqa: PLC0415  (costs what it imports)
-
-        from collector.serve.connection import BoundedConfig  # noqa: PLC0415
+        from collector.serve.connection import BoundedConfig, BoundedServer  # noqa: PLC0415  (costs its imports)
 
         _silence_uvicorn()
         config = BoundedConfig(self._make_application(self._limits), self._limits)
-        server = self._server = UvicornServer(config)
-        server.should_exit = self._stopping.is_set()
-        watching = asyncio.create_task(_watch(server))
+        server = self._server = BoundedServer(config)
+        if self._stopping.is_set():
+            server.end()
         try:
             await server.serve([listener])
         finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
-            for connection in list(server.server_state.connections):
-                if connection.transport is not None:
-                    connection.transport.abort()
-            await asyncio.sleep(0)  # for the transports to be let go of
-
-
-async def _watch(server: "UvicornServer") -> None:
-    """Cut connections that take too long."""
-    while True:
-        await asyncio.sleep(LOOK_S)
-        for connection in list(server.server_state.connections):
-            look: Any = getattr(connection, "look", None)  # a websocket's has none
-            if look is not None:
-                look()
+            await server.drop_all()
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -5,7 +5,15 @@ import pytest
 from collector.app.view import StreamView, View, Watch, WriterView
 from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
-from collector.events.notices import PotentialHalt, SegmentChanged, State, StreamNow, SystemState
+from collector.events.notices import (
+    ChoreState,
+    ClockStep,
+    PotentialHalt,
+    SegmentChanged,
+    State,
+    StreamNow,
+    SystemState,
+)
 from collector.sinks.contract import AccountingState
 
 KEY = StreamKey("bybit", "BTC/USDT", "book.50")
@@ -135,3 +143,35 @@ def test_what_is_asked_for_and_not_there_is_missing_and_what_is_asked_for_no_lon
     assert (left.key, left.state) == (KEY, "left")
     (unanswered,) = rig.watch.streams([COUNTS], None, [KEY])
     assert unanswered.state == "syncing"
+
+
+def test_reconnects_are_counted_by_the_class_of_their_cause_and_holes_by_theirs() -> None:
+    rig = Rig()
+    for cause in (
+        "close_1006",
+        "http_429: slow down",
+        "attempt 3: could not load the markets: http_451: no",
+        "close_1013: busy",
+        "what?",
+    ):
+        rig.events.publish(SystemState("bybit", "bybit.0", State.DISCONNECTED, 1, cause))
+    rig.state(State.STOPPED)
+    for cause in ("checksum", "disconnect", "checksum", "stop"):
+        rig.segment(verified=False, cause=cause)
+    kept = rig.watch.remembered()
+    assert kept["reconnects"] == {("bybit", "transient"): 3, ("bybit", "rate_limit"): 2}
+    assert kept["holes"] == {("bybit", "checksum"): 2, ("bybit", "disconnect"): 1}
+
+
+def test_a_chore_that_fails_is_remembered_until_it_works_and_a_step_of_the_clock_for_good() -> None:
+    rig = Rig()
+    rig.events.publish(ChoreState("archive", 1, "no room"))
+    rig.events.publish(ClockStep(7, 3600.0))
+    kept = rig.watch.remembered()
+    assert (kept["failing_chores"], kept["clock_stepped_ns"], kept["clock_steps"]) == (
+        (("archive", "no room"),),
+        7,
+        1,
+    )
+    rig.events.publish(ChoreState("archive", 2))
+    assert rig.watch.remembered()["failing_chores"] == ()

@@ -100,3 +100,20 @@ def test_each_refusal_halves_what_is_asked_for_and_a_long_peace_gives_it_back() 
         hand.now_s += GROWS_AFTER_S + 1.0
         budget.wait_s(1.0)
         assert a_minute() == pytest.approx(whole / share)
+
+
+def test_the_share_in_use_is_told_without_a_change() -> None:
+    hand = Hand()
+    budget = Budget(6000.0, hand)
+    full = 6000.0 * WEIGHT_SHARE / 2.0
+    assert budget.used_share == 0.0
+    budget.take(full / 4)
+    assert budget.used_share == budget.used_share == 0.25
+    hand.now_s += 7.5  # an eighth of a minute refills a quarter of the bucket
+    assert budget.used_share == 0.0
+    budget.take(2 * full)
+    assert budget.used_share == 1.0
+    hand.now_s += 1000.0
+    assert budget.wait_s(0.0) == budget.used_share == 0.0
+    budget.refused(10.0)
+    assert budget.used_share == 1.0

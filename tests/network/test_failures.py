@@ -16,7 +16,7 @@ from yarl import URL
 
 from collector.errors import FrameError, StreamError
 from collector.network import failures
-from collector.network.failure_table import CCXT, CLOSE, HTTP, FailureClass
+from collector.network.failure_table import CCXT, CLOSE, HTTP, FailureClass, class_of_cause
 from collector.network.failures import Failure, classify, classify_close
 from collector.retry import Backoff
 
@@ -366,3 +366,32 @@ def test_details_are_one_short_line_without_secrets() -> None:
     spoken = classify(ccxt.ExchangeError("bybit \x1b[31m signature=abc123\nsecond line"))
     assert spoken.detail == "ExchangeError: bybit ?[31m signature=***"
     assert len(classify(ccxt.ExchangeError("x" * 10_000_000)).detail) == failures.MOST_DETAIL
+
+
+@pytest.mark.parametrize(
+    ("exchange", "words", "expected"),
+    [
+        ("bybit", "close_1006: cut off", "transient"),
+        ("binance", "close_1008: too many", "rate_limit"),
+        ("binance", "http_418", "rate_limit"),
+        ("bybit", "http_403: access too frequent", "rate_limit"),
+        ("kraken", "http_403: forbidden", "transient"),
+        ("kraken", "attempt 12: could not load the markets: authentication: no such key", "permanent"),
+        ("okx", "checksum: differs", "resync"),
+        ("okx", "close_4007: its own", "transient"),
+        ("okx", "", "transient"),
+    ],
+)
+def test_words_that_begin_with_a_cause_have_its_class(exchange: str, words: str, expected: str) -> None:
+    assert class_of_cause(exchange, words) == expected
+
+
+def test_a_failure_in_words_has_the_class_that_it_had() -> None:
+    for error in (
+        ccxt.AuthenticationError("x"),
+        ccxt.RateLimitExceeded("x"),
+        ConnectionRefusedError(),
+        TimeoutError(),
+    ):
+        failure = classify(error, "kraken")
+        assert class_of_cause("kraken", f"attempt 1: {failure}") == failure.kind

@@ -5,7 +5,9 @@ import http.client
 import json
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,14 @@ from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 sys.path.insert(0, str(Path(__file__).parent))
-from api_rig import asked, get, listening, serving_collector
+from api_rig import asked, get, listening, port_of, serving_collector
 from serve_rig import TOKEN
 
+from collector.events import PotentialHalt, Trade
+from collector.serve import server_of
 from collector.serve.api.push import websocket_route
 from collector.serve.api.push.outbox import Outbox
+from collector.settings import ServeSettings
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "whole_path"))
@@ -93,6 +98,14 @@ def test_everything_is_taken_in_at_a_glance(served: tuple[Rig, int]) -> None:
     ]
     assert {one["kind"] for one in overview["events"]} >= {"segment", "system_state"}
     assert [one["state"] for one in get(port, "/api/sessions")["sessions"]] == ["running"]
+
+
+def test_the_document_has_health_and_metrics_beside_the_api(served: tuple[Rig, int]) -> None:
+    _, port = served
+    paths = get(port, "/openapi.json")["paths"]
+    assert set(paths) >= {"/live", "/health", "/metrics", "/api/ticks", "/api/symbols/{symbol}"}
+    assert set(paths["/api/symbols/{symbol}"]) == {"post", "delete"}
+    assert asked(port, "/docs").status == 200
 
 
 def test_a_client_gets_what_it_asks_for_and_nothing_else(served: tuple[Rig, int]) -> None:
@@ -228,8 +241,6 @@ def test_the_same_is_pushed_as_server_sent_events(served: tuple[Rig, int]) -> No
 
 
 def test_nothing_is_listened_to_once_the_last_client_has_gone(served: tuple[Rig, int]) -> None:
-    from collector.events import Trade  # noqa: PLC0415
-
     rig, port = served
     bus = rig.collector.events
     with listening(port) as client:
@@ -237,6 +248,75 @@ def test_nothing_is_listened_to_once_the_last_client_has_gone(served: tuple[Rig,
         client.until("ready")
         assert bus.wanted(Trade)
     wait_until(lambda: not bus.wanted(Trade), "no handler of trades")
+
+
+def test_a_server_that_is_closed_lets_its_clients_go(served: tuple[Rig, int]) -> None:
+    rig, _ = served
+    bus = rig.collector.events
+    before = set(threading.enumerate())
+    for _ in range(2):
+        with ExitStack() as open_ones:
+            with serving_collector(rig) as port:
+                client = open_ones.enter_context(listening(port))
+                client.say(op="subscribe", channel="ticks")
+                client.until("ready")
+                stream = http.client.HTTPConnection("127.0.0.1", port, timeout=30.0)
+                open_ones.callback(stream.close)
+                stream.request("GET", "/api/stream?channels=bars")
+                stream.getresponse().readline()
+                get(port, "/api/events")
+                assert bus.wanted(Trade)
+                began_s = time.monotonic()
+            assert time.monotonic() - began_s < 30.0
+            with pytest.raises(ConnectionClosed):
+                client.until("never")
+        assert not bus.wanted(Trade)
+    ours = [one for one in set(threading.enumerate()) - before if "websockets" not in one.name]
+    wait_until(lambda: not any(one.is_alive() for one in ours), "no thread stays")
+
+
+def test_no_secret_is_in_an_answer(tmp_path: Path) -> None:
+    """A driver's error may hold the password of its database."""
+    with Simulator(updates_per_s=50.0) as simulator:
+        rig = Rig(simulator, str(tmp_path / "live.db"), [BTC], health__every_s=0.1)
+        secret = "hunter2-secret"
+        settings = rig.settings.model_copy(update={"serve": ServeSettings(port=0, token=SecretStr(secret))})
+        server = server_of(settings, rig.collector, by_default=True)
+        assert server is not None
+        assert server.start()
+        rig.collector.start()
+        try:
+            port = port_of(server)
+            halt = PotentialHalt("", "database", f"no way in with {secret}", 1)
+            rig.collector.events.publish(halt)
+            told = [event["text"] for event in wait_for_halt(port)]
+            assert told == ["database: no way in with ****"]
+            wait_until(
+                lambda: [
+                    one for one in get(port, "/api/events")["events"] if one["kind"] == "potential_halt"
+                ],
+                "its row",
+            )
+            for path in ("/api/events", "/api/overview", "/openapi.json"):
+                answer = asked(port, path)
+                assert answer.status == 200
+                assert secret not in answer.body.decode()
+        finally:
+            rig.collector.stop()
+            server.close()
+
+
+def wait_for_halt(port: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+
+    def is_there() -> bool:
+        answer = asked(port, "/api/overview")
+        events = answer.json["events"] if answer.status == 200 else []
+        found[:] = [one for one in events if one["kind"] == "potential_halt"]
+        return bool(found)
+
+    wait_until(is_there, "the halt among the events")
+    return found
 
 
 def test_markets_are_collected_and_left_until_the_next_start(served: tuple[Rig, int]) -> None:
