@@ -44,6 +44,9 @@ def test_the_wheel_is_named_as_the_distribution_and_brings_the_command(wheel: Pa
 def test_the_wheel_holds_migrations_defaults_and_types(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert "collector/py.typed" in names
+    assert {"index.html", "style.css", "vendor/uPlot.iife.min.js", "vendor/uPlot-LICENSE"} <= {
+        name.removeprefix("collector/serve/page/static/") for name in names
+    }
     assert "collector/_bundled/config/default.yaml" in names
     for migration in (ROOT / "migrations" / "versions").glob("*.py"):
         assert f"collector/_bundled/migrations/versions/{migration.name}" in names

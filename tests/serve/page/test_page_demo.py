@@ -11,7 +11,7 @@ import pytest
 from collector.app import Collector, make_collector
 from collector.cli.commands.demo import demo_markets, demo_settings
 from collector.serve import Server, server_of
-from collector.settings import Settings
+from collector.settings import ServeSettings, Settings
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -46,8 +46,8 @@ def serving_demo(settings: Settings, collector: Collector, port: int = 0) -> Ite
 
 
 def _server(settings: Settings, collector: Collector, port: int) -> Server:
-    serve = settings.serve.__class__(port=port)
-    server = server_of(serve, collector, by_default=True)
+    listening = settings.model_copy(update={"serve": ServeSettings(port=port)})
+    server = server_of(listening, collector, by_default=True)
     assert server is not None
     assert server.start()
     return server

@@ -64,18 +64,21 @@ export class Chart {
     return {
       width: this.#width,
       height: this.height,
-      padding: [6, 8, 0, 0],
+      padding: [6, 17, 0, 0],
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { size: 5 } },
       tzDate: (s) => window.uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
-      scales: { x: { range: (_plot, least, most) => this.range ?? [Math.min(least, most - 60), most] } },
+      scales: {
+        x: { range: (_plot, least, most) => this.range ?? [Math.min(least, most - 60), most] },
+        y: { range: (_plot, least, most) => around(least, most) },
+      },
       axes: [
         { ...line, font, size: 22, space: 72, values: (_plot, marks) => clockMarks(marks) },
         { ...line, font, size, values: (_plot, marks) => marks.map((mark) => this.format(mark)) },
       ],
       series: [
         {},
-        ...this.series.map(({ colour }) => ({ stroke: named(colour), width: 1.25, points: { show: false }, spanGaps: false })),
+        ...this.series.map(({ colour }) => ({ stroke: named(colour), width: 1.25, points: { show: true, size: 3, filter: alone }, spanGaps: false })),
       ],
       hooks: { setCursor: [(plot) => this.#read(plot.cursor.idx)] },
     };
@@ -93,6 +96,20 @@ export class Chart {
     if (index === null) this.holder.setAttribute("aria-label", `${this.title}: ${shown.join(", ")}`);
   }
 }
+
+/** Return a range with some room; one number alone is its middle. */
+const around = (least, most) => {
+  if (least === null) return [0, 1];
+  const room = (most - least) * 0.1 || Math.abs(most) * 0.001 || 1;
+  return [least - room, most + room];
+};
+
+/** Return the points that no line leads to. */
+const alone = (plot, number) => {
+  const values = plot.data[number];
+  const isThere = (index) => values[index] !== null && values[index] !== undefined;
+  return values.map((_, index) => index).filter((index) => isThere(index) && !isThere(index - 1) && !isThere(index + 1));
+};
 
 const clockMarks = (marks) => {
   const short = marks.length > 1 && marks[1] - marks[0] < 60;

@@ -6,7 +6,7 @@ import { NS_PER_S } from "./format.js";
 const REFRESH_MS = 30_000;
 const AFTER_CHANGE_MS = 1_500; // the segment's end is stored with the next batch
 const MOST_STREAMS = 1_000;
-const SHORTEST_NS = 600 * NS_PER_S;
+const SHORTEST_NS = 120 * NS_PER_S;
 
 export class CoverageStore {
   byKey = new Map();
@@ -50,7 +50,7 @@ export class CoverageStore {
     // What was before anything was collected is left out: a young collector's minutes would be a pixel of hours.
     const firsts = document.streams.flatMap((one) => one.segments.map((segment) => segment.start_ns));
     const start_ns = Math.max(document.start_ns, Math.min(end_ns - SHORTEST_NS, ...firsts));
-    this.span_s = (end_ns - start_ns) / NS_PER_S;
+    this.span_s = document.streams.length ? (end_ns - start_ns) / NS_PER_S : null;
     const grouped = new Map();
     for (const one of document.streams) {
       const known = grouped.get(this.keyOf(one)); // a long list may be cut within a stream

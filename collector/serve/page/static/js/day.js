@@ -8,7 +8,7 @@ import { keyOf } from "./streams.js";
 
 const POINTS = 288; // one each five minutes
 const EDGE_ROWS = 5;
-const EDGE_COLUMNS = ["timestamp", "bid_price_1", "ask_price_1", "mid_price", "spread_bps", "sequence"];
+const EDGE_COLUMNS = { timestamp: "Time", bid_price_1: "Bid", ask_price_1: "Ask", spread_bps: "Spread bp", sequence: "Sequence" };
 
 export class Day {
   #shown = "";
@@ -94,8 +94,8 @@ export class Day {
     show(byId("edge-note"), Boolean(note));
     show(byId("edge-table"), rows.length > 0);
     const head = make("tr");
-    for (const column of EDGE_COLUMNS) {
-      const cell = make("th", "n", column.replaceAll("_", " "));
+    for (const title of Object.values(EDGE_COLUMNS)) {
+      const cell = make("th", "n", title);
       cell.scope = "col";
       head.append(cell);
     }
@@ -107,11 +107,11 @@ export class Day {
     const element = make("tr", typeof row === "string" ? "gap" : "");
     if (typeof row === "string") {
       const cell = make("td", "", row);
-      cell.colSpan = EDGE_COLUMNS.length;
+      cell.colSpan = Object.keys(EDGE_COLUMNS).length;
       element.append(cell);
       return element;
     }
-    for (const column of EDGE_COLUMNS) {
+    for (const column of Object.keys(EDGE_COLUMNS)) {
       const value = row[column];
       const isPrice = column.includes("price");
       const text = isNumber(value) ? (isPrice ? fixed(value, this.digits) : column === "spread_bps" ? fixed(value, 2) : String(value)) : String(value ?? "–").slice(11, 26) || "–";

@@ -159,8 +159,8 @@ export class Detail {
       const path = `/api/books/${encodeURIComponent(stream.symbol)}`;
       const book = await read(path, { exchange: stream.exchange, depth: DEPTH });
       if (this.#asked === key) this.#book = book;
-    } catch {
-      if (this.#asked === key) this.#book = null; // no book stands, or nobody answers: the state says which
+    } catch (error) {
+      if (this.#asked === key && error.status) this.#book = null; // no book stands; if nobody answers, the last is shown
     } finally {
       if (this.#asked === key) this.#asking = false;
     }

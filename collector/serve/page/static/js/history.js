@@ -1,6 +1,7 @@
 // Remember each stream's last minutes, one point a second, for the charts.
 
 const POINTS = 900;
+const BREAK_S = 5;
 const FIELDS = ["mid", "microprice", "spread_bp", "lag_s", "updates_per_s"];
 
 export class History {
@@ -12,6 +13,12 @@ export class History {
   /** Take one overview's numbers. `valueOf(stream, field)` is null where there is none. */
   take(atS, streams, keyOf, valueOf) {
     if (this.#count && atS <= this.#times[(this.#count - 1) % POINTS]) return;
+    const lastS = this.#count ? this.#times[(this.#count - 1) % POINTS] : atS;
+    if (atS - lastS > BREAK_S) this.#put(lastS + 1, [], keyOf, valueOf); // no line bridges what was not heard
+    this.#put(atS, streams, keyOf, valueOf);
+  }
+
+  #put(atS, streams, keyOf, valueOf) {
     const place = this.#count % POINTS;
     this.#times[place] = atS;
     for (const ring of this.#rings.values()) for (const field of FIELDS) ring[field][place] = NaN;

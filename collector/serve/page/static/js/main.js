@@ -115,7 +115,7 @@ class Page {
     this.detail.render(stream, atNs, this.#isNow);
     if (!this.#isNow) this.day.render(stream, lastOf(this.overview));
     const hours = this.coverage.byKey.get(this.#chosen) ?? null;
-    if (this.#isNow) this.detail.cover(hours, `Last ${roughly(this.coverage.span_s)}`);
+    if (this.#isNow) this.detail.cover(hours, hours ? `Last ${roughly(this.coverage.span_s)}` : "Coverage");
     else this.detail.cover(this.#dayCoverage?.coverage ?? null, this.#dayCoverage?.title ?? "Coverage");
   }
 

@@ -41,7 +41,8 @@ export class StreamTable {
   render({ streams, live }, chosen) {
     this.isPast = !live;
     write(byId("rate-head"), live ? "Upd/s" : "Rows");
-    write(byId("ribbon-head"), `${live ? "Last" : "All"} ${roughly(this.coverage.span_s)}`);
+    const { span_s } = this.coverage;
+    write(byId("ribbon-head"), span_s ? `${live ? "Last" : "All"} ${roughly(span_s)}` : "Coverage");
     const keys = streams.map(keyOf).join("\n");
     if (keys !== this.#keys) this.#build(streams, keys);
     for (const stream of streams) {

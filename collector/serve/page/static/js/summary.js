@@ -66,8 +66,8 @@ export class Summary {
     write(byId("why"), state === "connecting" ? " " : this.#retrying());
   }
 
-  #why({ health, live }) {
-    if (!live) return "Choose a stream, then a day.";
+  #why({ health, live, streams }) {
+    if (!live) return streams.length ? "Choose a stream, then a day." : "Nothing was collected into it.";
     const wrong = health.parts.filter((part) => part.state !== "healthy");
     if (!wrong.length) return "Nothing is wrong.";
     return wrong.map(reasonOf).join(" · ");
