@@ -44,12 +44,12 @@ def back_up(database: Path, copy: Path, show: Callable[[int, int], None]) -> Bac
     try:
         rows = _copied(database, partial, show)
         _verify(partial, rows)
-        _make_durable(partial)
+        make_durable(partial)
         try:
             os.link(partial, copy)  # unlike a rename it replaces nothing
         except FileExistsError:
             raise _exists_error(copy) from None
-        _make_durable(copy.parent)
+        make_durable(copy.parent)
     except sqlite_library().Error as error:
         raise UserError(f"{database} cannot be copied to {copy}: {error}; nothing is left of it") from error
     except OSError as error:
@@ -125,7 +125,8 @@ def _opened(path: Path, mode: str) -> Iterator[Any]:
         yield connection
 
 
-def _make_durable(path: Path) -> None:
+def make_durable(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

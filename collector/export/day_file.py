@@ -1,7 +1,6 @@
 """Write the file of one day."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from collector.database import make_durable
 from collector.export.day_rows import LEFT_OUT, day_tables, schema
 from collector.export.utc_days import Day
 from collector.query import MixedRowsError, Part, extra
@@ -23,16 +23,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.tmp")
     try:
         yield beside
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
+        make_durable(beside)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    make_durable(path.parent)
 
 
 def sha256(path: Path, check: Callable[[], None] = lambda: None) -> str:

@@ -50,6 +50,14 @@ def test_the_spelling_of_a_url_does_not_matter(spelt: str, environ: dict[str, st
     assert places_of(None, SqlSink(spelt), environ).own == places_of(None, SqlSink(URL), environ).own
 
 
+def test_what_stands_beside_a_spool_is_none(environ: dict[str, str], tmp_path: Path) -> None:
+    told = tmp_path / "my.spool"
+    beside = [tmp_path / f"my.spool{end}" for end in ("-wal", "-shm", "-journal", ".known", ".damaged-1")]
+    for path in (told, *beside):
+        path.touch()
+    assert places_of(str(told), SqlSink(URL), environ).found == [told]
+
+
 @pytest.mark.parametrize("other", ["postgresql://host/other", "postgresql://host:5433/name"])
 def test_another_database_has_another_name(other: str, environ: dict[str, str]) -> None:
     assert set(places_of(None, SqlSink(other), environ).own).isdisjoint(

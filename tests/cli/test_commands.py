@@ -263,6 +263,27 @@ def test_a_symbol_that_the_exchange_does_not_have_ends_the_run_with_its_name(
     assert "NOPE/USDT:USDT" in done.stdout
 
 
+def test_the_last_words_say_where_a_file_is_that_was_moved_away(tmp_path: Path, simulator: Simulator) -> None:
+    database, gone = tmp_path / "live.db", tmp_path / "gone.db"
+    process = start("collect", "--config", config(tmp_path, simulator), cwd=tmp_path)
+    wait_for_rows(database, process, 20)
+    database.rename(gone)
+    wait_for_rows(database, process, 20)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out
+    (note,) = [line for line in out.splitlines() if line.startswith("note: ")]
+    assert note.startswith(
+        f"note: {database} was moved to {gone} while it was written: that file is complete"
+    )
+    assert err.count("database.file_changed") == 1
+    (written,) = [
+        int(line.split()[4].replace(",", "")) for line in out.splitlines() if f"{BTC} book.50" in line
+    ]
+    assert count_rows(gone) + count_rows(database) == written
+    assert sorted(path.name for path in tmp_path.glob("*.stale*")) == []
+
+
 def test_a_market_that_is_not_there_beside_one_that_is_loses_nothing(
     run: Run, tmp_path: Path, simulator: Simulator
 ) -> None:
