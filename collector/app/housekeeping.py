@@ -20,7 +20,7 @@ import structlog
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from collector.database import database_url, make_tables, sqlite_path
+from collector.database import database_url, make_tables, may_come_back, sqlite_path
 from collector.errors import CollectorError, DatabaseInUse, in_one_line
 from collector.events import ChoreState
 from collector.retention import RetentionOptions
@@ -127,7 +127,7 @@ class Housekeeping:
             except Exception as error:
                 problem = str(error) if isinstance(error, CollectorError) else in_one_line(error)
                 if not self._stopping.is_set():
-                    unforeseen = not isinstance(error, CollectorError)
+                    unforeseen = not (isinstance(error, CollectorError) or may_come_back(error))
                     log.exception("housekeeping.failed", chore=name, error=problem, exc_info=unforeseen)
         if done:
             log.info("housekeeping.done", chore=name, count=done)

@@ -39,8 +39,9 @@ def places_of(told: str | None, store: Sink, environ: Mapping[str, str] = os.env
         named = [path for path in found if path.name.startswith((former, names[0]))]
     own = default
     if told is not None:
-        own = [Path(told).expanduser().absolute()]
-        found += _spools(own[0].parent.glob("*spool*"))
+        path = Path(told).expanduser().absolute()
+        own = [path.with_name(f"{path.name}{suffix}") for suffix in _suffixes()]
+        found += _spools([*path.parent.glob("*spool*"), *(one for one in own if one.exists())])
     found = [path for path in dict.fromkeys(found) if FOLLOWER not in path.name]
     return SpoolPlaces(own, found, frozenset((*default, *named)))
 
@@ -57,7 +58,8 @@ def follower_places_of(beside: SpoolPlaces, sink: Sink) -> SpoolPlaces:
 
 def owner_of(store: Store[object], sink: Sink) -> SpoolOwner:
     """Return to whom the spool of a sink belongs: rows come from the store's database, and go to the sink."""
-    return SpoolOwner(address(sink), lambda: store.identity, _asked(store))
+    table = sink.table_name if isinstance(sink, SqlSink) else ""
+    return SpoolOwner(address(sink), lambda: store.identity, _asked(store), table)
 
 
 def waiting(places: SpoolPlaces, owner: SpoolOwner) -> list[SpoolLook]:

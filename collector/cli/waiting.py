@@ -26,7 +26,9 @@ def waiting_texts(url: str, options: "SinkOptions", told: str | None = None) -> 
         known = {str(one["session_id"]) for one in sessions(url, table_name=options.table_name)}
     except (UserError, SQLAlchemyError):  # it cannot be asked: names and addresses say whose they are
         identity, known = "", set()
-    owner = SpoolOwner(address(store), lambda: identity, lambda some: not known.isdisjoint(some))
+    owner = SpoolOwner(
+        address(store), lambda: identity, lambda some: not known.isdisjoint(some), options.table_name
+    )
     for one in waiting(places_of(told, store), owner):
         yield _text(one)
 

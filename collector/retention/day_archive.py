@@ -6,6 +6,7 @@ import socket
 import time
 from contextlib import closing
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -55,19 +56,16 @@ def archive_day(url: str, table_name: str, day: Day, folder: Path, stop: Stop) -
 
 
 def _paths(url: str, table_name: str, day: Day, folder: Path) -> tuple[list[Path], Path]:
-    """Return the files of this name, and the next name that is free: no file is ever overwritten.
+    """Return the files that may hold the same, and a name that nobody else has: no file is ever overwritten.
 
     Other databases, tables and hosts may archive to the same folder, and number their rows from 1 as well.
+    Another archiver of this database may be at it, too: the lock that keeps it out is lost with a connection.
     """
     whose = "\0".join((socket.gethostname(), shown(database_url(url)), table_name))
     name = f"part-{hashlib.sha256(whose.encode()).hexdigest()[:8]}-{day.last_id}"
     beside = (folder / day.path("parquet")).absolute()
-    before: list[Path] = []
-    path = beside.with_name(f"{name}.parquet")
-    while path.exists():
-        before.append(path)
-        path = beside.with_name(f"{name}-{len(before) + 1}.parquet")
-    return before, path
+    before = sorted(beside.parent.glob(f"{name}[-.]*parquet"))
+    return before, beside.with_name(f"{name}-{token_hex(4)}.parquet")
 
 
 def _verified(

@@ -6,6 +6,7 @@ is deleted is what a file holds, by id, over all symbols in one order, so that w
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -31,8 +32,12 @@ class Claim:
         self.refused = ""  # why nothing was recorded
 
     def __call__(self, connection: sa.Connection) -> int:
-        """Record it, unless files or rows of the day are others than they were."""
+        """Record it, unless files or rows of the day are others than they were; then remove the file.
+
+        Not if it is listed: an archiver that lost its lock with its connection may have met the same file.
+        """
         archive, entry = self._tables.archive, self._entry
+        path = Path(str(entry["path"]))
         with connection.begin():
             _lock(connection, archive)
             of_day = [archive.c[name] == entry[name] for name in _NAMES_OF_A_DAY]
@@ -42,8 +47,13 @@ class Claim:
                 self.refused = "it was archived meanwhile by another process"
             elif rows != entry["rows"]:
                 self.refused = f"its rows were changed: the file holds {entry['rows']}, there are {rows}"
+            elif not path.exists():
+                self.refused = f"{path} is gone: another process has removed it"
             else:
                 connection.execute(sa.insert(archive).values(**entry))
+            listed = sa.select(sa.func.count()).where(archive.c.path == entry["path"])
+            if self.refused and not connection.execute(listed).scalar_one():
+                path.unlink(missing_ok=True)
         return 0
 
 

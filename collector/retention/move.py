@@ -108,7 +108,6 @@ class _Run:
                 claim = Claim(self._tables, entry, files_before)
                 yield claim
                 if claim.refused:
-                    Path(str(entry["path"])).unlink(missing_ok=True)
                     self._tell(f"{_named(day)}: {claim.refused}")
                 else:
                     recorded.append(entry)

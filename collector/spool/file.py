@@ -23,6 +23,7 @@ from collector.spool.codec import DamagedError, body_of, head_of, read_body, rea
 from collector.spool.owner import SpoolOwner, Stamp, is_of
 from collector.spool.repair import finish, is_damage, repair
 from collector.spool.tables import connect, is_held, set_up, stamp_of, write_copy, write_stamp
+from collector.spool.turns import nothing_opened, nothing_removed
 
 _OVERHEAD_BYTES = 256  # of an entry, beside its bytes
 _FIRST = "SELECT *, number IN (SELECT number FROM after_loss) FROM spool ORDER BY number LIMIT 1"
@@ -81,7 +82,8 @@ class SpoolFile:
             if self._connection is not None:
                 return
             try:
-                self._open()
+                with nothing_removed(self.path.parent):
+                    self._open()
             except sqlite_library().OperationalError as error:
                 raise self._refused(error) from error
             except (SpoolError, OSError) as error:
@@ -161,7 +163,7 @@ class SpoolFile:
 
     def close(self) -> None:
         """Close the file, and remove it if nothing is in it. Idempotent."""
-        with self._lock:
+        with self._lock, nothing_opened(self.path.parent) as may_remove:
             self._is_wanted = False
             if self._connection is None:
                 return
@@ -169,7 +171,7 @@ class SpoolFile:
             kept = self.entries
             try:
                 kept += connection.execute("SELECT count(*) FROM aside").fetchone()[0]
-                if not kept and self._file.is_the_same():
+                if may_remove and not kept and self._file.is_the_same():
                     self.path.unlink()
                     Path(f"{self.path}-wal").unlink(missing_ok=True)
             except (sqlite_library().Error, OSError) as error:
@@ -256,21 +258,19 @@ class SpoolFile:
         question = "SELECT DISTINCT session_id FROM spool"
         sessions = [str(name) for (name,) in connection.execute(question)] if self.entries else []
         if sessions and not is_of(self._owner, stamp, sessions, by_name=self._by_name):
-            there = f"{stamp.address or 'that is not named'} (identity {stamp.identity or 'unknown'})"
             raise SpoolRefused(
-                f"the spool {self.path} holds {self.entries} batches for another database, {there}; "
-                f"this one is {self._owner.address} (identity {self._owner.identity() or 'unknown'}): "
+                f"the spool {self.path} holds {self.entries} batches for {self._owner.other(stamp)}: "
                 "collect into that one to bring them in, give this one another spool.path, or move the "
                 "file away",
                 of_another=True,
             )
-        if stamp != Stamp(self._owner.identity(), self._owner.address):
+        if stamp != self._owner.stamp(stamp):
             self._mark(connection)
 
     def _mark(self, connection: sqlite3.Connection) -> None:
         """Let the file say which database it belongs to, as far as that is known."""
-        self._stamp = Stamp(self._owner.identity() or self._stamp.identity, self._owner.address)
-        write_stamp(connection, self._stamp.identity, self._stamp.address)
+        self._stamp = self._owner.stamp(self._stamp)
+        write_stamp(connection, self._stamp)
 
     def _measure(self, connection: sqlite3.Connection) -> None:
         sums = "count(*), COALESCE(SUM(length(head) + length(body)), 0), COALESCE(MAX(number), 0)"

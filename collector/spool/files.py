@@ -142,6 +142,8 @@ class SpoolFiles:
                 file.open()
             except SpoolRefused as error:
                 refusals.append(error)
+                if path == self._places.own[0] not in self._places.named and not error.held:
+                    break  # it was asked for, and another name would hide what is wrong with it
             else:
                 for refusal in refusals:
                     log.warning("spool.left_alone", reason=str(refusal))

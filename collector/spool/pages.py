@@ -20,7 +20,11 @@ _LEAF = 0x0D  # the first byte of a leaf of a table
 _INTEGER_BYTES: Final = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}  # by the type of the value
 _BYTES, _TEXT = 12, 13  # types of values from these on: even ones are bytes, odd ones texts, of a length
 _COLUMNS = 6
+_ABOUT = ("name", "value")
+_NAMES: Final = (b"identity", b"address", b"table")
 _LONGEST_VARINT = 9
+
+About = tuple[str, str]
 
 
 class RawEntry(NamedTuple):
@@ -50,22 +54,25 @@ class Found:
     def __init__(self, path: Path) -> None:
         self._pages = _Pages(path)
         self._places: dict[int, tuple[int, int]] = {}  # page and cell of each entry
+        self.about: dict[str, str] = {}  # what the file says of itself
         free = self._pages.free()
         for page in range(1, self._pages.count + 1):
             if free is not None and page in free:
                 continue
-            for place, entry in _entries_on(self._pages, page):
+            for place, found in _rows_on(self._pages, page):
+                if not isinstance(found, RawEntry):
+                    self.about.update([found])
                 # Where it is not known which pages are free, one may show what was removed long ago.
-                if entry.is_sound or (free is not None and entry.number not in self._places):
-                    self._places[entry.number] = page, place
+                elif found.is_sound or (free is not None and found.number not in self._places):
+                    self._places[found.number] = page, place
         self.numbers = sorted(self._places)
 
     def __iter__(self) -> Iterator[RawEntry]:
         """Read the entries again, in the order of their numbers."""
         for number in self.numbers:
             page, place = self._places[number]
-            entry = _entry_at(self._pages, self._pages[page], place)
-            if entry is not None:
+            entry = _row_at(self._pages, self._pages[page], place)
+            if isinstance(entry, RawEntry):
                 yield entry
 
 
@@ -130,7 +137,7 @@ def _content(path: Path) -> bytes | mmap.mmap:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _entries_on(pages: _Pages, number: int) -> Iterator[tuple[int, RawEntry]]:
+def _rows_on(pages: _Pages, number: int) -> Iterator[tuple[int, RawEntry | About]]:
     """Yield what the page holds, each with the place of its cell."""
     page = pages[number]
     start = _HEADER_BYTES if number == 1 else 0
@@ -140,14 +147,14 @@ def _entries_on(pages: _Pages, number: int) -> Iterator[tuple[int, RawEntry]]:
     for pointer in range(start + 8, min(start + 8 + 2 * count, pages.size - 1), 2):
         place = int.from_bytes(page[pointer : pointer + 2])
         try:
-            entry = _entry_at(pages, page, place)
+            row = _row_at(pages, page, place)
         except (IndexError, UnicodeDecodeError):
             continue
-        if entry is not None:
-            yield place, entry
+        if row is not None:
+            yield place, row
 
 
-def _entry_at(pages: _Pages, page: bytes, place: int) -> RawEntry | None:
+def _row_at(pages: _Pages, page: bytes, place: int) -> RawEntry | About | None:
     size, place = _varint(page, place)
     number, place = _varint(page, place)
     payload = _payload(pages, page, place, size)
@@ -156,10 +163,21 @@ def _entry_at(pages: _Pages, page: bytes, place: int) -> RawEntry | None:
     while place < header_bytes:
         kind, place = _varint(payload, place)
         kinds.append(kind)
-    return _row(number, payload, header_bytes, kinds)
+    if len(kinds) == len(_ABOUT):
+        return _about(payload, header_bytes, kinds)
+    return _entry(number, payload, header_bytes, kinds)
 
 
-def _row(number: int, payload: bytes, place: int, kinds: list[int]) -> RawEntry | None:
+def _about(payload: bytes, place: int, kinds: list[int]) -> About | None:
+    """Return the pair, if it is one of those by which a file says whose it is: two texts."""
+    if not all(kind > _TEXT and kind % 2 for kind in kinds):
+        return None
+    middle = place + (kinds[0] - _TEXT) // 2
+    name, value = payload[place:middle], payload[middle : middle + (kinds[1] - _TEXT) // 2]
+    return (name.decode(), value.decode()) if name in _NAMES else None
+
+
+def _entry(number: int, payload: bytes, place: int, kinds: list[int]) -> RawEntry | None:
     """Return the entry, if its columns are those of the table: the key, two texts, a number, bytes twice."""
     if len(kinds) != _COLUMNS:
         return None

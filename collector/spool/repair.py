@@ -7,7 +7,7 @@ start goes on from there.
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ import structlog
 
 from collector.database import sqlite_library
 from collector.errors import SpoolError
-from collector.spool.pages import Found, RawEntry
+from collector.spool.pages import Found
 
 UNFINISHED, FINISHED, KEPT = ".salvaging", ".salvaged", ".damaged-"
 
@@ -40,10 +40,10 @@ def is_damage(error: Exception) -> bool:
     )
 
 
-def repair(path: Path, set_up: Callable[[Path, Iterable[RawEntry]], None], why: str) -> Repair | None:
+def repair(path: Path, set_up: Callable[[Path, Found], None], why: str) -> Repair | None:
     """Replace the file, which nobody has open; None if another process did. Raises SpoolError if it fails.
 
-    `set_up` makes a spool at a path, with these entries in it.
+    `set_up` makes a spool at a path, with what was found in it.
     """
     try:
         with _locked(path) as is_ours:

@@ -1,8 +1,8 @@
 """Define the tables of a spool, and make the file."""
 
 import sqlite3
-from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,7 @@ from collector.database import sqlite_library
 from collector.errors import SpoolRefused
 from collector.spool.codec import FORMAT
 from collector.spool.owner import Stamp
-from collector.spool.pages import RawEntry
+from collector.spool.pages import Found
 
 APPLICATION_ID: Final = 0x436C5370  # "ClSp": told by `file`, and no other database is taken for a spool
 _LOG_PAGES = 1000
@@ -68,23 +68,24 @@ def set_up(connection: sqlite3.Connection, path: Path, synchronous: str) -> None
 def stamp_of(connection: sqlite3.Connection) -> Stamp:
     """Return what the file says of its database."""
     told = dict(connection.execute("SELECT name, value FROM about").fetchall())
-    return Stamp(told.get("identity", ""), told.get("address", ""))
+    return Stamp(told.get("identity", ""), told.get("address", ""), told.get("table", ""))
 
 
-def write_stamp(connection: sqlite3.Connection, identity: str, address: str) -> None:
+def write_stamp(connection: sqlite3.Connection, stamp: Stamp) -> None:
     """Let the file say which database it belongs to."""
-    told = [(name, value) for name, value in (("identity", identity), ("address", address)) if value]
+    told = [(name, value) for name, value in asdict(stamp).items() if value]
     connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", told)
 
 
-def write_copy(path: Path, entries: Iterable[RawEntry], stamp: Stamp) -> None:
-    """Make a spool of these entries, all or none."""
+def write_copy(path: Path, found: Found, stamp: Stamp) -> None:
+    """Make a spool of what was found of another, all or none; `stamp`: what is known to be said in that."""
     with closing(connect(path)) as connection:
         _adjust(connection, "synchronous = FULL")
         connection.execute("BEGIN")
-        connection.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)", entries)
+        connection.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)", found)
         connection.execute(_AFTER_LOSS)
-        write_stamp(connection, stamp.identity, stamp.address)
+        for one in (Stamp(**found.about), stamp):
+            write_stamp(connection, one)
         connection.execute("COMMIT")
 
 

@@ -1,12 +1,16 @@
 """Where the spools of a database are: the same wherever the process runs and however its URL is spelt."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from collector.app.spool_places import follower_places_of, places_of, state_folder, waiting
+from collector.app.spool_places import follower_places_of, owner_of, places_of, state_folder, waiting
 from collector.sinks.sql.sink import SqlSink
 from collector.spool.owner import SpoolOwner
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from left_spool import leave_rows
 
 URL = "postgresql://user:secret@host/name"
 NEVER = SpoolOwner("", lambda: "", lambda _sessions: False).knows
@@ -86,13 +90,13 @@ def test_a_file_s_is_beside_it_whatever_name_leads_there(environ: dict[str, str]
     assert set(places.found) == {tmp_path / "data" / "live.db-spool-2", tmp_path / "link.db-spool"}
 
 
-def test_one_that_is_told_is_the_only_one_written_and_its_folder_is_looked_through(
+def test_one_that_is_told_is_the_first_to_be_written_and_its_folder_is_looked_through(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "other.spool").touch()
     (tmp_path / "live.db-spool").touch()
     places = places_of(str(tmp_path / "my.spool"), SqlSink(str(tmp_path / "live.db")), environ)
-    assert places.own == [tmp_path / "my.spool"]
+    assert places.own[:2] == [tmp_path / "my.spool", tmp_path / "my.spool-2"]
     assert set(places.found) == {tmp_path / "live.db-spool", tmp_path / "other.spool"}
 
 
@@ -104,6 +108,21 @@ def test_a_follower_s_is_beside_the_store_s(environ: dict[str, str], tmp_path: P
     places.own[1].touch()
     assert follower_places_of(beside, SqlSink(str(tmp_path / "second.db"))).found == [places.own[1]]
     assert follower_places_of(beside, SqlSink(str(tmp_path / "third.db"))).found == []
+
+
+def test_what_waits_for_one_table_of_books_waits_for_no_other(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    path = str(tmp_path / "live.db")
+    sinks = [SqlSink(path, name, auto_migrate=True) for name in ("books", "other_books")]
+    for sink in sinks:
+        sink.open()
+        sink.close()
+    books, others = (owner_of(sink, sink) for sink in sinks)
+    places = places_of(None, sinks[0], environ)
+    leave_rows(places.own[0], owner=books)
+    assert waiting(places, others) == []
+    assert [one.rows for one in waiting(places, books)] == [2]
 
 
 def test_nothing_waits_where_there_is_nothing(environ: dict[str, str], tmp_path: Path) -> None:

@@ -58,10 +58,10 @@ def test_an_update_says_bit_for_bit_what_its_row_says(tmp_path: Path, exchange: 
         ingestor = create_data_ingestor(config(simulator, tmp_path, exchange=exchange, symbol=symbol))
         ingestor.add_update_callback(seen.append)
         assert ingestor.start()
-        wait_until(lambda: len(seen) > 200, "updates")
+        wait_until(lambda: len(seen) > 100, "updates")
         assert ingestor.stop()
     stored_rows = rows(tmp_path / "trading_bot_live.db", symbol)
-    assert len(seen) == len(stored_rows) > 200
+    assert len(seen) == len(stored_rows) > 100
     for update, row in zip(seen, stored_rows, strict=True):
         assert {name: getattr(update, name) for name in FEATURES} == {name: row[name] for name in FEATURES}
         assert (update.exchange, update.symbol, update.sequence) == (exchange, symbol, row["sequence"])
@@ -130,7 +130,7 @@ def rounds_leave_nothing(tmp_path: Path, rounds: int) -> None:
 
 
 def test_rounds_of_start_and_stop_leave_no_thread_and_no_socket(tmp_path: Path) -> None:
-    rounds_leave_nothing(tmp_path, 6)
+    rounds_leave_nothing(tmp_path, 4)
 
 
 @pytest.mark.proof
@@ -223,7 +223,7 @@ def test_who_asks_while_it_stops_is_answered(tmp_path: Path) -> None:
         for asker in askers:
             asker.start()
         try:
-            for _ in range(4):
+            for _ in range(2):
                 assert ingestor.start(), ingestor.start_failure
                 assert ingestor.stop()
         finally:
@@ -368,7 +368,7 @@ def slow_callback(tmp_path: Path, updates: int, most_waiting: int) -> None:
 
 
 def test_a_callback_that_sleeps_loses_its_own_and_collection_is_unharmed(tmp_path: Path) -> None:
-    slow_callback(tmp_path, 10_000, 1000)
+    slow_callback(tmp_path, 5_000, 500)
 
 
 @pytest.mark.proof

@@ -137,7 +137,9 @@ def test_without_a_terminal_the_missing_options_are_named_with_a_command_that_wo
     message, command = done.stderr.splitlines()
     assert "no terminal to ask on, expected --markets, --purpose, --db as well" in message
     assert list(tmp_path.iterdir()) == []
-    subprocess.run(command, shell=True, cwd=tmp_path, env=CLEAN, check=True, capture_output=True)
+    *_, program = (words := shlex.split(command))[: words.index("init")]
+    assert program.endswith("run.py")
+    assert run(*words[words.index("init") :]).returncode == 0
     assert list(loaded(tmp_path / "k.yaml").exchanges) == ["kraken"]
 
 
@@ -234,7 +236,9 @@ def test_enter_takes_what_is_offered_and_only_what_is_missing_is_asked(
     assert settings.database.url == "./trading_bot_live.db"
 
 
-@pytest.mark.parametrize(("key", "word"), [("\x03", "Ctrl-C"), ("\x04", "Ctrl-D")])
+@pytest.mark.parametrize(
+    ("key", "word"), [("\x03", "Ctrl-C"), pytest.param("\x04", "Ctrl-D", marks=pytest.mark.proof)]
+)
 def test_leaving_writes_nothing(terminal: Open, tmp_path: Path, key: str, word: str) -> None:
     shown = terminal("init")
     answer(shown, "1/4", "kraken")
@@ -245,7 +249,10 @@ def test_leaving_writes_nothing(terminal: Open, tmp_path: Path, key: str, word: 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("typed", "code", "is_kept"), [("", 2, True), ("n", 2, True), ("y", 0, False)])
+@pytest.mark.parametrize(
+    ("typed", "code", "is_kept"),
+    [("", 2, True), pytest.param("n", 2, True, marks=pytest.mark.proof), ("y", 0, False)],
+)
 def test_a_person_is_asked_before_a_file_is_replaced(
     terminal: Open, tmp_path: Path, typed: str, code: int, is_kept: bool
 ) -> None:
@@ -258,6 +265,7 @@ def test_a_person_is_asked_before_a_file_is_replaced(
     assert (path.read_text() == "mine") is is_kept
 
 
+@pytest.mark.proof
 def test_no_color_means_none(terminal: Open) -> None:
     shown = terminal("init", NO_COLOR="1")
     shown.read_until("(bybit) > ")

@@ -14,7 +14,7 @@ from collector.cli.service import ServiceManager
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import config, start
+from program import Run, config, start
 
 
 class Manager:
@@ -72,14 +72,10 @@ def test_ready_alive_and_stopping_are_told(
     assert sum("READY" in message for message in listening.heard) == 1
 
 
-def test_nobody_there_is_no_harm(tmp_path: Path, simulator: Simulator) -> None:
-    process = start(
-        *("collect", "--config", config(tmp_path, simulator), "--seconds", "1"),
-        cwd=tmp_path,
-        NOTIFY_SOCKET=str(tmp_path / "nobody"),
-    )
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
+def test_nobody_there_is_no_harm(run: Run, tmp_path: Path, simulator: Simulator) -> None:
+    words = ("collect", "--config", config(tmp_path, simulator), "--seconds", "1")
+    done = run(*words, NOTIFY_SOCKET=str(tmp_path / "nobody"))
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

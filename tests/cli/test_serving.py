@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from urllib.request import urlopen
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 ANSWERS_WITHIN_S = 60.0
 
@@ -40,6 +42,7 @@ def test_the_demo_serves_and_says_where(tmp_path: Path) -> None:
     assert running.returncode == 0
 
 
+@pytest.mark.proof
 def test_a_port_in_use_costs_nobody_the_data(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])

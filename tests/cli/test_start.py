@@ -143,6 +143,7 @@ def test_without_a_network_it_says_so_within_seconds_and_goes_on(tmp_path: Path)
     assert "Traceback" not in rest
 
 
+@pytest.mark.proof
 def test_without_a_network_a_terminal_shows_it_with_the_table(tmp_path: Path) -> None:
     shown = Terminal(cwd=tmp_path, columns=160, **NOWHERE)
     try:

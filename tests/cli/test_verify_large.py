@@ -12,13 +12,17 @@ from collector.query.audit import run_audit
 sys.path.insert(0, str(Path(__file__).parent.parent / "whole_path"))
 from rig import running, stop_and_check
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import on_a_server
+
 HOT = "l2_training_data_practical"
 
 
+@on_a_server
 def test_verify_holds_while_rows_come(any_database: str) -> None:
     with running(any_database, updates_per_s=200.0) as rig:
         seen = []
-        for _ in range(6):
+        for _ in range(4):
             found = run_audit(any_database)
             assert found.passed, found.findings
             seen.append(found.rows)

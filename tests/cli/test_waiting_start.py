@@ -104,6 +104,7 @@ def test_it_ends_at_once_even_while_an_attempt_hangs(tmp_path: Path) -> None:
         assert time.monotonic() - began_s < 5.0
 
 
+@pytest.mark.proof  # in the short form: test_commands.py, where no password is shown
 def test_without_waiting_the_exit_code_says_try_again(tmp_path: Path) -> None:
     process = start("collect", "--no-wait", "--symbols", BTC, cwd=tmp_path, COLLECTOR_DATABASE__URL=NOWHERE)
     _, err = process.communicate(timeout=60)

@@ -93,8 +93,7 @@ def test_a_bot_written_from_the_readme_works_at_first_try(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(re.findall(r"^BTC/USDT:USDT \d+\.\d+ ", done.stdout, re.MULTILINE)) > 50
     assert "running" in done.stdout
-    with_rows = "from collector import load_features; print(len(load_features('bot.db', 'BTC/USDT:USDT')))"
-    assert int(run(with_rows, tmp_path).stdout) > 50
+    assert len(collector.load_features(tmp_path / "bot.db", "BTC/USDT:USDT")) > 50
 
 
 SEVEN_LINES = """

@@ -10,11 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytest.importorskip("duckdb")
-pytest.importorskip("pyarrow")
-
 
 def test_the_examples_run_one_after_the_other(tmp_path: Path) -> None:
+    for needed in ("duckdb", "pyarrow"):
+        pytest.importorskip(needed)
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     demo = [sys.executable, str(ROOT / "run.py"), "demo", "--seconds", "2", "--db", "demo.db"]
     subprocess.run(demo, cwd=tmp_path, check=True, capture_output=True, env=environ)

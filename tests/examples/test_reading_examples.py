@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from collector.cli.main import app
+
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
 
@@ -48,7 +50,11 @@ def test_the_notebook_runs_from_top_to_bottom(folder: Path) -> None:
     assert (folder / "book.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_plot_command_draws(folder: Path) -> None:
-    told = run(folder, ROOT / "run.py", "plot", "BTC/USDT:USDT", "--db", "demo.db", "--to", "a.png")
-    assert told == "drawn: a.png\n"
+def test_the_plot_command_draws(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    words = ["plot", "BTC/USDT:USDT", "--db", "demo.db", "--to", "a.png"]
+    assert not app(words, standalone_mode=False)
+    assert capsys.readouterr().out == "drawn: a.png\n"
     assert (folder / "a.png").read_bytes().startswith(b"\x89PNG")

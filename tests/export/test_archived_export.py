@@ -18,6 +18,9 @@ from collector.retention.move import Retention, archive_slices
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import SYMBOL, Facts, Row, Stored, prepare, write
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import in_a_file
+
 pytest.importorskip("pyarrow")
 TABLE = "l2_training_data_practical"
 DAY_NS = 86_400_000_000_000
@@ -70,6 +73,7 @@ def test_the_same_bytes_before_and_after(filled: str, tmp_path: Path, form: str,
     assert export(filled, tmp_path / "before", form=form).written == 0
 
 
+@in_a_file
 def test_rows_that_came_late_stand_among_the_moved_ones(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +101,7 @@ def test_only_what_is_asked_for_comes_from_the_archive(filled: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("form", ["parquet", "hftbacktest"])
+@in_a_file
 def test_a_file_that_is_gone_is_named(filled: str, tmp_path: Path, form: str) -> None:
     export(filled, tmp_path / "old", form=form)
     move(filled, tmp_path / "archive")

@@ -17,8 +17,10 @@ from collector.query import database as extras
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import SYMBOL, Facts, Row, Stored, insert, iso, prepare, write
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import in_a_file
+
 pyarrow = pytest.importorskip("pyarrow")
-duckdb = pytest.importorskip("duckdb")
 DAY_NS = 86_400_000_000_000
 MIDNIGHT_NS = 1_700_006_400_000_000_000 // DAY_NS * DAY_NS
 FIRST = 2**62 + 1
@@ -67,7 +69,9 @@ def test_the_files_hold_the_rows(filled: str, tmp_path: Path) -> None:
     assert pyarrow.types.is_dictionary(schema.field("symbol").type)
 
 
+@in_a_file
 def test_duckdb_reads_it_in_a_line(filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    duckdb = pytest.importorskip("duckdb")
     export(filled, tmp_path / "out")
     monkeypatch.chdir(tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text()
@@ -80,6 +84,7 @@ def test_duckdb_reads_it_in_a_line(filled: str, tmp_path: Path, monkeypatch: pyt
     assert sorted(segments["segment_id"] - FIRST) == [0, 1, 2, 10, 11]
 
 
+@in_a_file
 def test_interrupted_and_resumed_gives_identical_files(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +108,7 @@ def test_interrupted_and_resumed_gives_identical_files(
     assert files(tmp_path / "cut") == before
 
 
+@in_a_file
 def test_only_the_day_that_changed_is_written_again(filled: str, tmp_path: Path) -> None:
     export(filled, tmp_path / "out")
     late = Row(MIDNIGHT_NS + DAY_NS + 5, FIRST + 1, 3.0)
@@ -122,6 +128,7 @@ def test_a_mix_is_written_as_it_is(filled: str, tmp_path: Path) -> None:
     assert set(frame["depth"]) == {25, 50, 200}
 
 
+@in_a_file
 def test_checksums_on_the_card_hold(filled: str, tmp_path: Path) -> None:
     export(filled, tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text().partition("```text\n")[2].partition("```")[0]
@@ -131,6 +138,7 @@ def test_checksums_on_the_card_hold(filled: str, tmp_path: Path) -> None:
         assert hashlib.sha256((tmp_path / "out" / name).read_bytes()).hexdigest() == digest
 
 
+@in_a_file
 def test_csv(filled: str, tmp_path: Path) -> None:
     export(filled, tmp_path / "out", form="csv", symbol=SYMBOL)
     paths = sorted((tmp_path / "out").rglob("*.csv"))

@@ -30,6 +30,9 @@ from replaying import (
 )
 from stored import prepare
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import in_a_file
+
 pytest.importorskip("pyarrow")
 
 
@@ -55,6 +58,7 @@ def test_the_book_is_the_one_that_was_stored(stored: str, tmp_path: Path) -> Non
     assert "best 10 of 50" in (tmp_path / "README.md").read_text()
 
 
+@in_a_file
 def test_best_level_where_no_more_is_stored(stored: str, tmp_path: Path) -> None:
     books = random_books(30, 2)
     at = [MIDNIGHT_NS + place * MS for place in range(30)]
@@ -94,6 +98,7 @@ def test_trades(stored: str, tmp_path: Path) -> None:
     assert "| none | 3 | 0.000 | 1 | 0 | 0 | 1 marked trades |" in card
 
 
+@in_a_file
 def test_a_trade_comes_before_the_book_that_it_changed(stored: str, tmp_path: Path) -> None:
     """The bot heard of the book first; at the exchange the trade was what changed it."""
     books = random_books(3, 3)
@@ -113,6 +118,7 @@ def test_a_trade_comes_before_the_book_that_it_changed(stored: str, tmp_path: Pa
     assert len(data) == len(by_bot) + 2
 
 
+@in_a_file
 def test_a_local_clock_that_is_behind_is_put_forward(stored: str, tmp_path: Path) -> None:
     at = [MIDNIGHT_NS + place * 10 * MS for place in range(1, 4)]
     trade(stored, at, [at[0] // MS + 7, at[1] // MS + 2, None])
@@ -124,6 +130,7 @@ def test_a_local_clock_that_is_behind_is_put_forward(stored: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("skew_ms", [0, 5_000])
+@in_a_file
 def test_one_time_of_the_exchange_that_is_far_ahead_counts_as_none(
     stored: str, tmp_path: Path, skew_ms: int
 ) -> None:
@@ -146,6 +153,7 @@ def test_one_time_of_the_exchange_that_is_far_ahead_counts_as_none(
     )
 
 
+@in_a_file
 def test_a_book_never_goes_back_at_the_exchange(stored: str, tmp_path: Path) -> None:
     books = random_books(4, 4)
     at = [MIDNIGHT_NS + place * 10 * MS for place in range(1, 5)]
@@ -176,9 +184,7 @@ def test_one_source_one_book_one_kind(stored: str, tmp_path: Path) -> None:
         assert told in card
 
 
-@pytest.mark.parametrize(
-    "any_database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.proof)], indirect=True
-)
+@in_a_file
 def test_day_after_day_resumed_and_the_same_bytes(stored: str, tmp_path: Path) -> None:
     books = random_books(20, 6)
     at = [MIDNIGHT_NS + place * DAY_NS // 8 for place in range(20)]
@@ -219,6 +225,7 @@ def test_any_order_becomes_both_orders(rows: list[tuple[int, int, bool]]) -> Non
         assert sorted(found["px"][found["ev"] & flag != 0].tolist()) == list(range(len(rows)))
 
 
+@in_a_file
 def test_the_exchange_s_time_is_of_the_same_update(stored: str, tmp_path: Path) -> None:
     """Three updates in one nanosecond, and one that says nothing of where it is from."""
     books = random_books(4, 7)

@@ -120,7 +120,7 @@ def test_an_id_is_never_given_twice(engine: sa.Engine) -> None:
     assert [row["id"] for row in everything(engine)[NAME]] == [2]
 
 
-@pytest.mark.parametrize("bottom", ["0001", "base"])
+@pytest.mark.parametrize("bottom", [pytest.param("0001", marks=pytest.mark.proof), "base"])
 def test_down_and_up_again_keeps_every_row_and_value(engine: sa.Engine, bottom: str) -> None:
     upgrade(engine, NAME)
     fill(engine)

@@ -1,6 +1,8 @@
 """Histories with holes: made up, stored in a real database, and answered slowly and obviously."""
 
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,7 +12,9 @@ from collector.database.engine import make_engine
 from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.database.url import database_url
 from collector.sinks.sql import multi_row
-from collector.sinks.sql.sink import SqlSink
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 SYMBOL = "BTC/USDT:USDT"
 START_NS = 1_700_000_000_000_000_000
@@ -49,10 +53,7 @@ def iso(at_ns: int) -> str:
 
 def prepare(url: str) -> str:
     """Make the tables."""
-    sink = SqlSink(url, synchronous="OFF", auto_migrate=True)
-    sink.open()
-    sink.close()
-    return url
+    return lay_tables(url)
 
 
 def insert(url: str, table: str, columns: dict[str, list[Any]]) -> None:

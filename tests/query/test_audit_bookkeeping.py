@@ -230,6 +230,28 @@ def test_rows_that_were_moved_to_files_are_counted_with_those_that_are_left(path
     assert ("archive", "b: its rows are still being deleted; audit again when that is done") in told
 
 
+def between_two_files(path: Path) -> None:
+    """Leave the second and the last row of the segment in the table: those days could not be moved."""
+    damage(path, f"DELETE FROM {HOT} WHERE id IN (1, 3)", f"DELETE FROM {LEVELS} WHERE id IN (1, 3)")
+    first, third = (AT, 5), (AT + 20_000_000, 7)
+    for name, (at_ns, sequence) in (("a", first), ("b", third)):
+        archived(path, name, "features", f'{{"11": [1, {at_ns}, {at_ns}, {sequence}, {sequence}, 1]}}')
+        archived(path, name.upper(), "levels", f'{{"11": [1, {at_ns}, {at_ns}, null, null, 0]}}')
+
+
+def test_rows_that_are_left_between_those_of_files_are_in_order(path: Path) -> None:
+    """A day that could not be moved does not hold up the next one, and a segment may reach over both."""
+    between_two_files(path)
+    assert found(path) == []
+
+
+def test_no_row_is_left_among_those_of_a_file(path: Path) -> None:
+    between_two_files(path)
+    damage(path, "UPDATE collector_archive SET segments = replace(segments, '5, 5', '5, 6')")
+    wrong = f"{HOT}: 1 row (id 2) not after the row before in sequence and receipt"
+    assert ("order", wrong) in found(path)
+
+
 def test_files_whose_rows_have_no_numbers_are_added_up_as_well(path: Path) -> None:
     damage(path, f"DELETE FROM {TRADES}")
     archived(path, "a", "trades", f'{{"12": [1, {AT}, {AT + 5}, null, null, 0]}}')

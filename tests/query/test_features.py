@@ -36,7 +36,7 @@ from stored import (
 
 Empty = Callable[[str], str]
 EXAMPLES = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 CUTS = st.tuples(st.integers(-2, 30), st.integers(0, 30)) | st.none()
 COLUMNS = ["mid_price", "ofi", "sequence", "data_quality_score", "data_source", "exchange_timestamp"]
@@ -67,7 +67,14 @@ def expected(edges: list[int], history: Stored, wanted: Callable[[State], bool])
     }
 
 
-@pytest.mark.parametrize("route", ["dense", "sparse"])
+@pytest.mark.parametrize(
+    ("any_database", "route"),
+    [
+        *(("sqlite", "dense"), ("sqlite", "sparse"), ("postgresql", "sparse")),
+        pytest.param("postgresql", "dense", marks=pytest.mark.proof),
+    ],
+    indirect=["any_database"],
+)
 @EXAMPLES
 @given(history=histories(), cut=CUTS, least=st.sampled_from([None, 0.5]))
 def test_states_equal_the_oracle(
@@ -142,7 +149,7 @@ def test_rows_are_those_of_the_half_open_interval(
     ]
 
 
-@pytest.mark.parametrize("every", [None, "1ms", "7ms"])
+@pytest.mark.parametrize("every", [None, pytest.param("1ms", marks=pytest.mark.proof), "7ms"])
 @EXAMPLES
 @given(history=histories(), cut=CUTS, piece=st.integers(2, 9))
 def test_the_pieces_are_the_whole(

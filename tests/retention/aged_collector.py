@@ -73,6 +73,11 @@ class Life:
     def journals(self, channel: str) -> list[Path]:
         return sorted(self.folder.glob(f"{self.symbol[:3]}.{channel}.*.journal"))
 
+    def last_to_note_ns(self) -> int:
+        """Return when the youngest of those lives began that have committed anything."""
+        pattern = f"*.{self.symbol[:3]}-*.journal"
+        return max((int(path.stem.rpartition("-")[2]) for path in self.folder.glob(pattern)), default=0)
+
     def committed(self, channel: str) -> tuple[Integers, Integers]:
         """Return what is known to be committed: numbers, ascending, and when each was received first."""
         pairs = [np.zeros(0, dtype=np.int64)]
@@ -80,6 +85,7 @@ class Life:
             content = path.read_bytes()
             pairs.append(np.frombuffer(content[: len(content) // 16 * 16], dtype=np.int64))
         known = np.concatenate(pairs).reshape(-1, 2)
+        known = known[np.argsort(known[:, 1], kind="stable")]
         numbers, first = np.unique(known[:, 0], return_index=True)
         return numbers, known[first, 1]
 
@@ -95,10 +101,7 @@ class AgedCollector:
         for key in self._keys:
             self._buffer.register(key)
         self.sink = SqlSink(life.url, auto_migrate=True, synchronous="OFF", call_timeout_s=20.0)
-        self._journal = {
-            channel: life.folder / f"{life.symbol[:3]}.{channel}.{time.time_ns()}.journal"
-            for channel in (BOOK, TRADE)
-        }
+        self._began_ns = time.time_ns()  # in the names of our journals
         places = places_of(str(life.folder / f"{life.symbol[:3]}-spool"), self.sink)
         balance = Balance(self._session.session_id, self._buffer.key)
         facts = self._facts
@@ -191,14 +194,17 @@ class AgedCollector:
             buffer.close_segment(SegmentClosed(segment, "stop", "", None))
 
     def _note(self, write_set: WriteSet) -> None:
-        """Note what is committed: its number and when it was received."""
+        """Note what is committed: its number and when it was received.
+
+        It may be another collector's: who starts brings in every spool of the database that nobody holds.
+        """
         for rows in write_set.rows:
-            channel, name = {"book": (BOOK, "sequence"), "trades": (TRADE, "trade_id")}.get(
-                rows.table, ("", "")
-            )
-            if channel:
+            if rows.table in NUMBERED:
+                channel, name = NUMBERED[rows.table]
                 pairs = zip(map(int, rows.columns[name]), rows.columns["received_at_ns"], strict=True)
-                with self._journal[channel].open("ab", buffering=0) as file:
+                symbol = str(rows.columns["symbol"][0])  # all are of one session, which has one
+                whose = f"{symbol[:3]}.{channel}.{self.life.symbol[:3]}-{self._began_ns}"
+                with (self.life.folder / f"{whose}.journal").open("ab", buffering=0) as file:
                     file.write(array("q", itertools.chain.from_iterable(pairs)).tobytes())
 
 

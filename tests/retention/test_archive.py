@@ -19,6 +19,9 @@ from archiving import DAY_NS, FIRST, MIDNIGHT_NS, NOW, TABLE, fill_days, left, w
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import SYMBOL, Row, Stored, write
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import in_a_file
+
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 QUESTIONS: tuple[dict[str, Any], ...] = (
@@ -47,9 +50,7 @@ def same(found: list[pd.DataFrame], wanted: list[pd.DataFrame]) -> None:
         pd.testing.assert_frame_equal(one, other, check_categorical=False)
 
 
-@pytest.mark.parametrize(
-    "any_database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.proof)], indirect=True
-)
+@in_a_file
 def test_loaders_read_across_both_as_if_it_were_one(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,9 +66,7 @@ def test_loaders_read_across_both_as_if_it_were_one(
     assert work(filled, archive_slices(filled, TABLE, retention, lambda: NOW)) == 0
 
 
-@pytest.mark.parametrize(
-    "any_database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.proof)], indirect=True
-)
+@in_a_file
 @pytest.mark.parametrize(
     "at_most", [1, *(pytest.param(count, marks=pytest.mark.proof) for count in (0, 2, 4))]
 )
@@ -96,6 +95,7 @@ def test_a_row_that_comes_late_stands_beside_the_file_and_moves_next_time(
         work(filled, archive_slices(filled, TABLE, retention, lambda: NOW))
 
 
+@in_a_file
 def test_nothing_is_deleted_for_a_file_that_differs(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +115,7 @@ def test_nothing_is_deleted_for_a_file_that_differs(
     assert left(filled) == count
 
 
+@in_a_file
 def test_a_file_that_is_gone_is_named(filled: str, tmp_path: Path) -> None:
     work(filled, archive_slices(filled, TABLE, Retention(2.0, tmp_path / "archive"), lambda: NOW))
     for path in (tmp_path / "archive").rglob("*.parquet"):

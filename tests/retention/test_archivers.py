@@ -5,6 +5,7 @@ import queue
 import sys
 import threading
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from structlog.testing import capture_logs
 from collector import load_features
 from collector.database.engine import make_engine
 from collector.database.url import database_url
-from collector.errors import CollectorError, DatabaseInUse
+from collector.errors import CollectorError, DatabaseInUse, UserError
 from collector.export.exporter import export
 from collector.retention import one_archiver
 from collector.retention.move import Retention, archive_slices
@@ -26,6 +27,9 @@ from archiving import FIRST, MIDNIGHT_NS, NOW, TABLE, ask, fill_days, left, slic
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import SYMBOL, Row, Stored, iso, write
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import in_a_file
 
 pytest.importorskip("pyarrow")
 OTHER = "other_books"
@@ -89,6 +93,27 @@ def test_even_without_the_lock_a_day_is_recorded_once(
     assert ask(filled, "SELECT count(*) FROM collector_archive WHERE deleted_ns IS NULL") == 0
 
 
+@pytest.mark.parametrize("any_database", ["postgresql"], indirect=True)
+def test_a_file_that_two_have_written_alike_stays_for_the_one_who_recorded_it(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second lost its lock with its connection, and took the first one's file for a former run's."""
+    monkeypatch.setattr(one_archiver, "_TRY_LOCK", sa.text("SELECT CAST(:lock AS bigint) > 0"))
+    before = load_features(filled, SYMBOL)
+    first, second = (slices_of(filled, tmp_path) for _ in range(2))
+    engine = make_engine(database_url(filled))
+    with engine.connect() as connection:
+        for claim in [next(first), next(second)]:  # both have written before one records
+            claim(connection)
+    engine.dispose()
+    for one in (second, first):
+        with suppress(UserError):  # that the other has moved the day already
+            work(filled, one)
+    listed = set(map(str, tmp_path.rglob("*.parquet")))
+    assert ask(filled, "SELECT count(*) FROM collector_archive") == len(listed) == 3
+    assert len(load_features(filled, SYMBOL)) == len(before)
+
+
 def test_a_row_that_another_writer_commits_late_under_an_older_id_is_kept(
     postgres_url: str, tmp_path: Path
 ) -> None:
@@ -142,6 +167,7 @@ def other_table(url: str) -> None:
     ask(url, f"INSERT INTO {OTHER} ({COPIED}) SELECT {copied} FROM {TABLE}")
 
 
+@in_a_file
 def test_a_run_for_one_table_leaves_what_another_has_begun(filled: str, tmp_path: Path) -> None:
     other_table(filled)
     own, others = load_features(filled, SYMBOL), load_features(filled, SYMBOL, table_name=OTHER)
@@ -156,6 +182,7 @@ def test_a_run_for_one_table_leaves_what_another_has_begun(filled: str, tmp_path
     assert left(filled) < 121
 
 
+@in_a_file
 def test_two_tables_archive_to_one_folder_and_exports_hold_their_own(filled: str, tmp_path: Path) -> None:
     """Both count their ids from one: nothing may stand under one name."""
     other_table(filled)
@@ -166,6 +193,7 @@ def test_two_tables_archive_to_one_folder_and_exports_hold_their_own(filled: str
     assert load_features(filled, SYMBOL, table_name=OTHER)["mid_price"].min() >= 1e6
 
 
+@in_a_file
 def test_an_unfinished_day_whose_file_is_elsewhere_is_done_again(filled: str, tmp_path: Path) -> None:
     """Another host has recorded it and died: no row is gone yet, and it is moved to another file."""
     before = load_features(filled, SYMBOL)
@@ -178,6 +206,7 @@ def test_an_unfinished_day_whose_file_is_elsewhere_is_done_again(filled: str, tm
     assert load_features(filled, SYMBOL)["mid_price"].tolist() == before["mid_price"].tolist()
 
 
+@in_a_file
 def test_one_whose_rows_are_partly_gone_is_left_and_told_and_other_days_are_moved(
     filled: str, tmp_path: Path
 ) -> None:

@@ -21,6 +21,9 @@ from archiving import DAY_NS, MIDNIGHT_NS, ask, slices_of, work
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import SYMBOL, iso
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import in_a_file
+
 pytest.importorskip("pyarrow")
 FIFTY = range(50)
 SESSION = SessionState("s", 1, "1", "host", 1, "{}")
@@ -75,6 +78,7 @@ def test_trades_sent_again_after_their_day_was_archived_are_merged(store: Any, t
     assert export(url, tmp_path / "out", kinds=("trades",)).rows == 50
 
 
+@in_a_file
 def test_only_what_a_file_holds_is_left_out_and_the_accounting_is_exact(store: Any, tmp_path: Path) -> None:
     url, send = store
     send("first", trades_of(range(40)))
@@ -93,6 +97,7 @@ def test_only_what_a_file_holds_is_left_out_and_the_accounting_is_exact(store: A
     assert ask(url, query) == 10
 
 
+@in_a_file
 def test_a_day_that_is_half_deleted_knows_its_trades_too(store: Any, tmp_path: Path) -> None:
     url, send = store
     send("first", trades_of(FIFTY))
@@ -104,6 +109,7 @@ def test_a_day_that_is_half_deleted_knows_its_trades_too(store: Any, tmp_path: P
     assert len(load_trades(url, SYMBOL)) == 50
 
 
+@in_a_file
 def test_a_file_that_is_elsewhere_is_told_and_the_trades_are_stored(store: Any, tmp_path: Path) -> None:
     url, send = store
     send("first", trades_of(FIFTY))

@@ -24,6 +24,9 @@ from archiving import MIDNIGHT_NS, NOW, TABLE, ask, fill_days, left, slices_of, 
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import SYMBOL, Row, Stored, iso, write
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import in_a_file
+
 pytest.importorskip("pyarrow")
 ENDLESS = {
     "sqlite": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n",
@@ -42,6 +45,7 @@ def foreign(url: str, *timestamps: str) -> None:
     ask(url, f"INSERT INTO {TABLE} (timestamp, symbol, exchange, data_source) VALUES {values}")
 
 
+@in_a_file
 def test_rows_without_a_date_block_neither_archive_nor_export(filled: str, tmp_path: Path) -> None:
     foreign(filled, "yesterday", "", "1700000000", "2023-11-15", "20231116", "2023-02-31 12:00")
     ask(filled, f"DELETE FROM {TABLE} WHERE timestamp = '2023-11-15'")
@@ -53,6 +57,7 @@ def test_rows_without_a_date_block_neither_archive_nor_export(filled: str, tmp_p
     assert export(filled, tmp_path / "out", kinds=("features",)).rows == 121
 
 
+@in_a_file
 def test_one_day_that_cannot_be_read_is_told_and_the_others_move(filled: str, tmp_path: Path) -> None:
     foreign(filled, iso(MIDNIGHT_NS)[:10] + " and a bit")
     count = left(filled)
@@ -83,6 +88,7 @@ def test_a_full_disk_ends_the_run_at_once(
     assert left(filled) == 121
 
 
+@in_a_file
 def test_a_file_that_was_changed_is_not_trusted(filled: str, tmp_path: Path) -> None:
     work(filled, slices_of(filled, tmp_path / "a"), at_most=1)
     path = next((tmp_path / "a").rglob("*BTC*/*/*.parquet"))
@@ -94,6 +100,7 @@ def test_a_file_that_was_changed_is_not_trusted(filled: str, tmp_path: Path) -> 
     assert len(load_features(filled, SYMBOL, start=MIDNIGHT_NS + 86_400 * 10**9)) == len(before)
 
 
+@in_a_file
 def test_a_file_that_was_written_and_not_recorded_is_taken_up(filled: str, tmp_path: Path) -> None:
     slices = slices_of(filled, tmp_path)
     next(slices)

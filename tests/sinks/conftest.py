@@ -1,6 +1,8 @@
 """Batches to write, and a sink that is closed again."""
 
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,9 @@ import pytest
 from collector.database.tables import ROW_COLUMNS
 from collector.sinks.contract import Rows, SessionState, Value, WriteSet
 from collector.sinks.sql.sink import SqlSink
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 SESSION = SessionState("session-1", 1_000, "0.1.0", "host", 42, '["bybit BTC/USDT:USDT book.50"]')
 ROW: dict[str, Value] = {
@@ -60,6 +65,8 @@ def open_sink() -> Iterator[Callable[..., SqlSink]]:
     opened: list[SqlSink] = []
 
     def open_one(url: str, table_name: str = "l2_training_data_practical", **options: Any) -> SqlSink:
+        if url.startswith("sqlite"):
+            lay_tables(url)
         sink = SqlSink(url, table_name, auto_migrate=True, **options)
         opened.append(sink)
         sink.open()

@@ -30,12 +30,27 @@ BAR = {
 MANY = 1_500  # by COPY on PostgreSQL, in two statements on SQLite
 
 
-@pytest.fixture
-def engine(any_database: str) -> Iterator[sa.Engine]:
-    engine = make_engine(database_url(any_database))
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def kept_engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[sa.Engine]:
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url_of_module")
+    else:
+        url = str(tmp_path_factory.mktemp("routes") / "live.db")
+    engine = make_engine(database_url(url))
     bring_to_head(engine, DEFAULT_TABLE_NAME, allow=True)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def engine(kept_engine: sa.Engine) -> Iterator[sa.Engine]:
+    """Return an engine of empty tables."""
+    yield kept_engine
+    with kept_engine.begin() as connection:
+        for table in TABLES.hot.metadata.sorted_tables:
+            connection.execute(sa.delete(table))
 
 
 def rows(table: str, like: dict[str, Any], count: int = 1, **columns: Sequence[Any]) -> Rows:

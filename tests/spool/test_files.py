@@ -112,6 +112,48 @@ def test_a_name_of_ours_that_holds_another_database_s_rows_is_passed_over(
     assert files.path == tmp_path / "own-2"
 
 
+def of_table(table: str) -> SpoolOwner:
+    return SpoolOwner("here", lambda: "ours", lambda _sessions: True, table)
+
+
+def test_rows_for_another_table_of_books_are_left_to_who_collects_into_that(tmp_path: Path) -> None:
+    """A row in a spool does not say of which table it is: whoever brings it in writes it to his own."""
+    leave_rows(tmp_path / "spool", owner=of_table("books"))
+    own = SpoolFiles(SpoolPlaces([tmp_path / "spool"]), max_bytes=1 << 24, owner=of_table("others"))
+    told = r"another table of this database, books; this one is others: .*spool\.path"
+    with pytest.raises(SpoolRefused, match=told):
+        own.open()
+    places = SpoolPlaces([tmp_path / "own"], [tmp_path / "spool"], frozenset([tmp_path / "spool"]))
+    others = SpoolFiles(places, max_bytes=1 << 24, owner=of_table("others"))
+    with capture_logs() as logs:
+        others.open()
+    assert [(one["event"], "another table" in one["reason"]) for one in logs] == [("spool.left_alone", True)]
+    assert others.entries == 0
+    others.close()
+    books = SpoolFiles(places, max_bytes=1 << 24, owner=of_table("books"))
+    books.open()
+    assert brought_in(books) == ["left-1"]
+    books.close()
+
+
+@pytest.mark.parametrize("page", [0, 1, 2])
+def test_whose_a_damaged_one_is_can_be_read_past_the_damage(tmp_path: Path, page: int) -> None:
+    path = leave_rows(tmp_path / "spool", *map(left_write_set, range(9)), owner=of_table("books"))
+    with path.open("r+b") as file:
+        file.seek(page * 4096)
+        file.write(b"\xff" * 4096)
+    for _ in range(2):  # the damaged one, and the one that took its place
+        with pytest.raises(SpoolRefused, match="9 batches for another table of this database, books"):
+            SpoolFile(path, max_bytes=1 << 24, owner=of_table("others")).open()
+
+
+def test_one_that_does_not_say_for_which_table_it_is_says_so_from_then_on(tmp_path: Path) -> None:
+    leave_rows(tmp_path / "spool", owner=OURS)
+    leave_rows(tmp_path / "spool", owner=of_table("books"))
+    with pytest.raises(SpoolRefused, match="2 batches for another table of this database, books"):
+        SpoolFile(tmp_path / "spool", max_bytes=1 << 24, owner=of_table("others")).open()
+
+
 def test_an_empty_one_of_another_database_is_taken(open_files: OpenFiles, tmp_path: Path) -> None:
     spool = SpoolFile(tmp_path / "own", max_bytes=1 << 24, owner=THEIRS)
     spool.open()

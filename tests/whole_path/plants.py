@@ -18,7 +18,7 @@ BOOK_RULES = {
     "collector.exchanges.binance.rule": ("SpotContinuity", "UsdmContinuity"),
 }
 CLAIMED_TOO_LONG_NS = 3_000_000_000
-ONE_IN = 400
+ONE_IN = 100
 
 
 Step = tuple[float, str, dict[str, Any]]  # after how many seconds, which fault, with which arguments

@@ -1,5 +1,6 @@
 """Run the whole program against the simulated exchange, and hold what it stored against the truth."""
 
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,9 @@ from collector.query.database import reading
 from collector.settings import load_settings
 from collector.simulator import Simulator
 from collector.sinks.contract import Sink
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 DEADLINE_S = 60.0  # of a condition: what fails to come does so on the busiest machine
@@ -103,6 +107,8 @@ class Rig:
             environ={},
             env_file=None,
         )
+        if not database.startswith("postgresql"):
+            lay_tables(database)
         self.collector = make_collector(self.settings, followers=sinks)
         self.changes: list[SegmentChanged] = []
         self.collector.events.attach(SegmentChanged, self.changes.append)

@@ -13,11 +13,15 @@ from collector.errors import QueryError
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import BTC, ETH, Rig, running, stop_and_check, wait_until
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import in_a_file, on_a_server
+
 
 def sequences(rig: Rig, symbol: str) -> list[int]:
     return [row["sequence"] for row in rig.rows(symbol)]
 
 
+@on_a_server  # in a file: test_markets.py
 def test_every_update_is_a_row_equal_to_the_truth(any_database: str) -> None:
     with running(any_database) as rig:
         wait_until(lambda: rig.received(BTC) > 150, "some updates")
@@ -36,14 +40,15 @@ def test_every_update_is_a_row_equal_to_the_truth(any_database: str) -> None:
 
 def test_a_burst_is_stored_whole(tmp_path: Path) -> None:
     with running(tmp_path / "live.db", [BTC], updates_per_s=0.0) as rig:
-        rig.simulator.publish(5000, BTC)
+        rig.simulator.publish(2500, BTC)
         report = stop_and_check(rig)
         stored = sequences(rig, BTC)
-        assert len(stored) == 5001
-        assert stored == list(range(stored[0], stored[0] + 5001))
+        assert len(stored) == 2501
+        assert stored == list(range(stored[0], stored[0] + 2501))
         assert report.good
 
 
+@in_a_file
 @pytest.mark.parametrize("how", [pytest.param("close", marks=pytest.mark.proof), "reset"])
 def test_a_cut_connection_is_two_segments_and_no_loader_crosses_the_hole(any_database: str, how: str) -> None:
     database = any_database

@@ -61,7 +61,7 @@ def wait_at_random(draw: random.Random, most_s: float) -> None:
 def test_a_kill_loses_no_more_than_what_was_not_written_yet(tmp_path: Path, kills: int) -> None:
     database, draw = tmp_path / "live.db", random.Random(SEED)
     killed_ns: list[int] = []
-    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=500.0) as simulator:
+    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=100.0) as simulator:
         words = ("collect", "--config", configured(tmp_path, simulator))
         for number in range(kills):
             began_ns = time.time_ns()

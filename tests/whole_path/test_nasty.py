@@ -46,7 +46,7 @@ MARKETS_OF_THE_PROOF: Mapping[str, Sequence[str]] = {
     "kraken": [f"{coin}/USD" for coin in COINS],
     "okx": [f"{coin}/USDT" for coin in COINS[:10]],
 }
-SHORT_SEED, SHORT_S = 2, 14.0
+SHORT_SEED, SHORT_S = 2, 10.0
 PROOF_SEEDS, PROOF_S = (1, 2, 3), 600.0
 PLANT_SEEDS, PLANT_S = range(1, 11), 14.0
 RECOVERY_S = 90.0  # REST that says 429, and not for how long, is left alone for a minute

@@ -12,7 +12,6 @@ from collector.simulator import Simulator
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import MARKETS, Market, Rig, on_markets, stop_and_check, wait_until
 
-EACH = on_markets("bybit linear", "binance spot", "okx linear", "kraken spot")
 BY_STREAM = [market for market in MARKETS if not market.by_rest]
 
 
@@ -53,7 +52,7 @@ def collecting(
             rig.collector.stop()
 
 
-@EACH
+@on_markets("bybit linear", "binance spot", "okx linear", "kraken spot")
 def test_at_the_start(tmp_path: Path, market: Market) -> None:
     def refuse(simulator: Simulator) -> None:
         simulator.faults.refuse_subscription(market.exchange, count=3)
@@ -86,7 +85,7 @@ def test_during_a_resync(tmp_path: Path, market: Market) -> None:
         assert len(rig.segments(broken)) == 2
 
 
-@EACH
+@on_markets("binance spot", "okx linear")
 def test_of_a_market_that_is_added(tmp_path: Path, market: Market) -> None:
     first, second = market.symbols
     with Simulator(symbols={market.exchange: [first, second]}, updates_per_s=100.0) as simulator:
@@ -106,7 +105,7 @@ def test_of_a_market_that_is_added(tmp_path: Path, market: Market) -> None:
         told.check()
 
 
-@EACH
+@on_markets("bybit linear", "kraken spot")
 def test_words_that_nobody_knows_are_no_end_either(tmp_path: Path, market: Market) -> None:
     def refuse(simulator: Simulator) -> None:
         simulator.faults.refuse_subscription(market.exchange, "-9 The moon is full", count=3)
@@ -130,7 +129,7 @@ def test_what_is_subscribed_already_is_left_and_asked_for_again(tmp_path: Path) 
         told.check()
 
 
-@EACH
+@on_markets("bybit linear", "okx linear", "kraken spot")
 def test_what_is_refused_for_good_is_had_once_it_is_asked_for_again(tmp_path: Path, market: Market) -> None:
     gone, other = market.symbols
 

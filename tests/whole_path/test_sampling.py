@@ -145,7 +145,16 @@ def test_a_window_that_is_not_over_is_pending_and_not_covered(tmp_path: Path) ->
         assert segment["rows"] == 1
 
 
-@pytest.mark.parametrize("mode", ["every", "on_top_change"])
+@pytest.mark.parametrize(
+    ("any_database", "mode"),
+    [
+        ("postgresql", "every"),
+        ("sqlite", "on_top_change"),
+        pytest.param("postgresql", "on_top_change", marks=pytest.mark.proof),
+        pytest.param("sqlite", "every", marks=pytest.mark.proof),
+    ],
+    indirect=["any_database"],
+)
 def test_deep_rows_stand_beside_each_stored_row(any_database: str, mode: str) -> None:
     overrides = {"storage__features": "deep", "exchanges__bybit__sample__mode": mode}
     with running(any_database, **overrides) as rig:

@@ -22,7 +22,7 @@ NUMBERED = [market for market in MARKETS if EXCHANGES[market.exchange].numbers_t
 KRAKEN = MARKETS[-1]
 
 
-@pytest.mark.parametrize("market", MARKETS, ids=str)
+@on_markets("bybit spot", "binance linear", "okx linear", "kraken spot")
 def test_trades_and_bars_equal_the_truth(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market) as rig:
         collects_and_stores_all(rig)

@@ -3,14 +3,11 @@
 import sys
 from pathlib import Path
 
-import pytest
-
 from collector.exchanges.registry import EXCHANGES
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import MARKETS, Market, Rig, on_markets, running, wait_until
 
-each_market = pytest.mark.parametrize("market", MARKETS, ids=str)
 WITNESSED = [market for market in MARKETS if EXCHANGES[market.exchange].shared_numbers is not None]
 BY_REST = [market for market in MARKETS if market.by_rest]
 
@@ -45,7 +42,7 @@ def lie_until_found(rig: Rig, symbol: str) -> None:
     wait_until(found, "the lie")
 
 
-@on_markets("bybit linear", "binance spot", "binance linear", "kraken spot", among=MARKETS)
+@on_markets("bybit linear", "binance linear", "kraken spot")
 def test_in_peace_nobody_disagrees(tmp_path: Path, market: Market) -> None:
     every_s = {"integrity__witness_every_s": 0.5}
     collected = channels(market, "bbo", "trade")

@@ -1,5 +1,6 @@
 """What is given up is a hole: coverage, loaders and the audit see it, on any database, after any restart."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,9 @@ from collector.writer.breaker import Breaker
 from collector.writer.delivery import Step, ToSink, ToSpool
 from collector.writer.spool import Spool
 from collector.writer.write_queue import WriteQueue
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import in_a_file
 
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
 TRADES = StreamKey("bybit", "BTC/USDT:USDT", "trade")
@@ -270,6 +274,7 @@ def test_the_hole_stays_wherever_the_process_was_killed_and_whoever_goes_on(
     assert first_flows(any_database) == [0, 30]
 
 
+@in_a_file
 def test_the_first_batch_of_a_segment_may_be_the_lost_one_and_so_may_the_last(
     any_database: str, start: Callable[..., Process]
 ) -> None:
@@ -285,6 +290,7 @@ def test_the_first_batch_of_a_segment_may_be_the_lost_one_and_so_may_the_last(
     assert first_flows(any_database) == [10]
 
 
+@in_a_file
 def test_every_second_batch_lost_gives_as_many_holes(
     any_database: str, start: Callable[..., Process]
 ) -> None:
@@ -317,6 +323,7 @@ def test_poisoned_rows_are_holes_inside_of_their_batch(
     assert findings(any_database) == []
 
 
+@in_a_file
 def test_poison_at_the_ends_of_batches_is_a_hole_too(
     any_database: str, start: Callable[..., Process]
 ) -> None:
@@ -332,6 +339,7 @@ def test_poison_at_the_ends_of_batches_is_a_hole_too(
     assert findings(any_database) == []
 
 
+@in_a_file
 def test_a_batch_put_aside_as_a_whole_is_a_hole(
     any_database: str, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,6 +358,7 @@ def test_a_batch_put_aside_as_a_whole_is_a_hole(
     assert first_flows(any_database) == [0, 20]
 
 
+@in_a_file
 def test_streams_that_lost_nothing_go_on(any_database: str, start: Callable[..., Process]) -> None:
     one = start()
     quiet = SegmentState(
@@ -371,6 +380,7 @@ def test_streams_that_lost_nothing_go_on(any_database: str, start: Callable[...,
     assert ask(any_database, query) == [(BEGIN_NS + 29 * S, None)]
 
 
+@in_a_file
 def test_a_segment_that_goes_on_silently_after_the_hole_claims_nothing_until_a_row(
     any_database: str, start: Callable[..., Process]
 ) -> None:
@@ -388,6 +398,7 @@ def test_a_segment_that_goes_on_silently_after_the_hole_claims_nothing_until_a_r
     assert covered(any_database) == [(0, 9, 9.5, 0, 9, 10, "damaged"), (30, 39, 39.5, 30, 39, 10, None)]
 
 
+@in_a_file
 def test_the_audit_finds_a_hole_that_no_segment_tells_of(
     any_database: str, start: Callable[..., Process]
 ) -> None:
@@ -401,6 +412,7 @@ def test_the_audit_finds_a_hole_that_no_segment_tells_of(
 
 
 @pytest.mark.parametrize(("is_gone", "steps"), [(True, 0), (False, 0), (False, 2)])
+@in_a_file
 def test_a_batch_of_which_nothing_is_left_is_a_hole_of_all_streams_of_its_session(
     any_database: str, start: Callable[..., Process], is_gone: bool, steps: int
 ) -> None:
@@ -419,6 +431,7 @@ def test_a_batch_of_which_nothing_is_left_is_a_hole_of_all_streams_of_its_sessio
     assert first_flows(any_database) == [0, 30]
 
 
+@in_a_file
 def test_a_session_that_goes_on_after_such_a_loss_has_new_segments(
     any_database: str, start: Callable[..., Process]
 ) -> None:
@@ -446,9 +459,7 @@ def holes_between(numbers: Sequence[int], last: int) -> list[tuple[float, float,
     ]
 
 
-@pytest.mark.parametrize(
-    "any_database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.proof)], indirect=True
-)
+@in_a_file
 @pytest.mark.parametrize("is_read", [0, 1], ids=["before", "after"])
 @pytest.mark.parametrize("place", [0, 1], ids=["beginning", "middle"])
 def test_what_the_pages_of_a_damaged_spool_held_is_a_hole_wherever_the_process_was_killed(
@@ -475,6 +486,7 @@ def test_what_the_pages_of_a_damaged_spool_held_is_a_hole_wherever_the_process_w
     assert findings(any_database) == []
 
 
+@in_a_file
 def test_a_repair_between_two_batches_of_which_neither_is_lost_makes_no_hole(
     start: Callable[..., Process], any_database: str
 ) -> None:

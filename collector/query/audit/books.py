@@ -1,6 +1,7 @@
 """Check the rows of the hot table: their segments, their order, and the columns derived from others."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import sqlalchemy as sa
@@ -43,12 +44,21 @@ def findings(
     yield from check.ledger.findings()
 
 
+@dataclass(slots=True)
+class _End:
+    """The last row of a segment so far."""
+
+    at_ns: int | None = None
+    sequence: int | None = None
+
+
 class _Check:
     """Checks chunk after chunk, and keeps the last state of each segment."""
 
     def __init__(self, segments: Segments, ledger: Ledger) -> None:
         self._segments = segments
         self._last = LastStates(1)
+        self._ends: dict[int, _End] = {}  # of the rows seen, by segment
         self.ledger = ledger
 
     def rows(self, chunk: Chunk) -> None:
@@ -65,7 +75,7 @@ class _Check:
         for name, expected in follows.items():
             wrong = of(ids, differs(numbers[name], expected))
             self.ledger.add("features", f"whose {name} does not follow from the stored columns", wrong)
-        self._flow(ids, numbers, runs, known)
+        self._flow(ids, received, numbers, runs, known)
         texts = iso_texts(np.where(received == NO_INT, 0, received))
         stale = np.fromiter(
             (text != stored for text, stored in zip(texts, chunk["timestamp"], strict=True)), bool, len(ids)
@@ -110,7 +120,12 @@ class _Check:
         self.ledger.add("values", "whose data_quality_score is not in [0, 1]", of(ids, off))
 
     def _flow(
-        self, ids: Integers, numbers: dict[str, Floats], runs: Runs, known: list[Segment | None]
+        self,
+        ids: Integers,
+        received: Integers,
+        numbers: dict[str, Floats],
+        runs: Runs,
+        known: list[Segment | None],
     ) -> None:
         """Find rows whose order flow is not that against the row before; where each state is a row."""
         states = np.stack([numbers[name] for name in BEST], axis=1)[:, :, np.newaxis]
@@ -119,7 +134,9 @@ class _Check:
         for segment, start, end, first in zip(known, runs.starts, runs.ends, steps.first, strict=True):
             if segment is not None and segment.every_row_is_here:
                 # The row before the first one may be missing in a database restored from a backup.
-                checked[runs.order[start + first : end + 1]] = True
+                here = runs.order[start : end + 1]
+                checked[here[first:]] = True
+                checked[here] &= ~self._follows_moved(segment, received[here])
         wrong = checked & differs(numbers["ofi"], steps.flow()[:, 0])
         self.ledger.add("features", "whose ofi does not follow from the row before", of(ids, wrong))
 
@@ -128,17 +145,41 @@ class _Check:
     ) -> None:
         """Find rows that do not come after the one before in their segment, and count all rows."""
         unordered: list[int] = []
-        for segment, start, end in zip(known, runs.starts.tolist(), runs.ends.tolist(), strict=True):
+        for segment, number, start, end in zip(
+            known, runs.segments, runs.starts.tolist(), runs.ends.tolist(), strict=True
+        ):
             here = runs.order[start : end + 1]
-            held = segment.held if segment is not None else Held()
             numbered = sequences[here] != NO_INT
-            before = held.last_ns if held.rows else None
-            unordered += of(ids[here], _not_after(received[here], before, may_repeat=~numbered))
+            before = self._ends.setdefault(number, _End())
+            unordered += of(ids[here], _not_after(received[here], before.at_ns, may_repeat=~numbered))
+            before.at_ns = int(received[here][-1])
             if numbered.any():
-                wrong = _not_after(sequences[here][numbered], held.last_sequence, may_repeat=False)
+                wrong = _not_after(sequences[here][numbered], before.sequence, may_repeat=False)
                 unordered += of(ids[here][numbered], wrong)
-            count_rows(held, received[here], sequences[here])
+                before.sequence = int(sequences[here][numbered][-1])
+            if segment is not None:
+                unordered += of(ids[here], _among_moved(segment, received[here], sequences[here]))
+                count_rows(segment.held, received[here], sequences[here])
         self.ledger.add("order", "not after the row before in sequence and receipt", sorted(set(unordered)))
+
+    def _follows_moved(self, segment: Segment, received: Integers) -> Flags:
+        """Return which rows stand behind rows in a file: the row before them is not in the table."""
+        files = np.sort([one.last_ns for one in segment.moved])
+        before = self._ends.get(int(segment.coverage["segment_id"]), _End()).at_ns
+        earlier = received[0] if before is None else before
+        passed = np.searchsorted(files, np.concatenate([[earlier], received]), side="right")
+        follows: Flags = np.diff(passed) > 0
+        return follows
+
+
+def _among_moved(segment: Segment, received: Integers, sequences: Integers) -> Flags:
+    """Return which rows lie between the rows of a file: a file has all that there were."""
+    among = np.zeros(len(received), dtype=np.bool_)
+    for one in segment.moved:
+        among |= (received > one.first_ns) & (received < one.last_ns)
+        if one.first_sequence is not None and one.last_sequence is not None:
+            among |= (sequences >= one.first_sequence) & (sequences <= one.last_sequence)
+    return among
 
 
 def count_rows(held: Held, received: Integers, sequences: Integers) -> None:

@@ -27,15 +27,16 @@ def findings(
     moved_days = {
         (part.exchange, part.symbol, part.date) for part in Archive.read(connection, tables, hot).parts
     }
+    elsewhere = {number for number, one in segments.by_id.items() if one.is_elsewhere}
     for chunk in chunks(connection, _query(hot, table)):
-        _check(chunk, ledger, moved_days)
+        _check(chunk, ledger, moved_days, elsewhere)
         for segment in chunk["segment_id"]:
             held[segment] = held.get(segment, 0) + 1
         done(len(chunk["id"]))
     yield from ledger.findings()
     for segment_id, rows in held.items():
         segment = segments.by_id.get(segment_id)
-        if segment is not None and rows != segment.held.rows:
+        if segment is not None and rows != segment.held.rows and not segment.is_elsewhere:
             text = f"{segment.name}: {rows} rows of levels beside {segment.held.rows} of the book"
             yield Finding("levels", text)
 
@@ -83,13 +84,14 @@ def _place(table: sa.Table) -> "sa.ScalarSelect[int]":
     )
 
 
-def _check(chunk: Chunk, ledger: Ledger, moved_days: set[tuple[str, str, str]]) -> None:
+def _check(chunk: Chunk, ledger: Ledger, moved_days: set[tuple[str, str, str]], elsewhere: set[int]) -> None:
     """Check rows. Of a day whose rows of the book were moved first, only the number is compared."""
     ids = integers(chunk["id"])
     lonely = np.array([one is None for one in chunk["hot_id"]], dtype=np.bool_)
     days = zip(chunk["exchange"], chunk["symbol"], (text[:10] for text in chunk["timestamp"]), strict=True)
     is_left = np.array([day not in moved_days for day in days], dtype=np.bool_)
-    ledger.add("levels", "that belong to no row of the book", of(ids, lonely & is_left))
+    is_here = np.array([one not in elsewhere for one in chunk["segment_id"]], dtype=np.bool_)
+    ledger.add("levels", "that belong to no row of the book", of(ids, lonely & is_left & is_here))
     for name in SHARED:
         wrong = ~lonely & differs(floats(chunk[name]), floats(chunk[f"hot_{name}"]))
         ledger.add("levels", f"whose {name} is not that of the book's row", of(ids, wrong))

@@ -1,18 +1,22 @@
 """Compare what coverage says of each segment with the rows found in it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.events import TRADE, Channel
 from collector.query.audit.finding import Finding
+from collector.query.audit.other_tables import segments_elsewhere
 from collector.query.rows import archived
 
 StreamName = tuple[str, str, str]
+
+_NO_ROW = ("merged", "rejected", "dropped")  # what becomes of events that are no rows
 
 
 @dataclass(slots=True)
@@ -30,6 +34,15 @@ class Held:
     )
 
 
+class Moved(NamedTuple):
+    """What an archive file holds of a segment: from which row to which."""
+
+    first_ns: int
+    last_ns: int
+    first_sequence: int | None
+    last_sequence: int | None
+
+
 @dataclass(slots=True)
 class Segment:
     """A segment: its row of coverage, and what its session counted for its stream."""
@@ -37,6 +50,14 @@ class Segment:
     coverage: Mapping[str, Any]
     accounting: Mapping[str, Any]
     held: Held = field(default_factory=Held)
+    moved: list[Moved] = field(default_factory=list)
+    has_others: bool = False  # rows in another table of books
+    carried: Mapping[str, int] = field(default_factory=dict)  # counted by sessions that brought in a spool
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Return whether its rows are in another table of books."""
+        return self.has_others and not self.held.rows
 
     @property
     def channel(self) -> Channel:
@@ -52,6 +73,10 @@ class Segment:
     def every_row_is_here(self) -> bool:
         """Return whether each event of its stream, repeats aside, became a row."""
         return not self.accounting.get("sampled_out", 0)
+
+    def counted(self, term: str) -> int:
+        """Return how many events of its stream are that, for its session or one that brought rows in."""
+        return int(self.accounting.get(term, 0)) + self.carried.get(term, 0)
 
     @property
     def name(self) -> str:
@@ -75,14 +100,28 @@ class Segments:
             tuple(row[name] for name in stream): dict(row)
             for row in connection.execute(sa.select(tables.accounting)).mappings()
         }
+        elsewhere = segments_elsewhere(connection, tables)
+        carried: dict[tuple[Any, ...], Counter[str]] = {}
+        for (_, *of_stream), counted in accounting.items():
+            if counted["carried_in"]:
+                sums = carried.setdefault(tuple(of_stream), Counter())
+                sums.update({term: counted[term] for term in _NO_ROW})
         found = {}
         for row in connection.execute(sa.select(tables.coverage)).mappings():
             coverage = dict(row)
-            counted = accounting.get(tuple(row[name] for name in stream), {})
-            found[coverage["segment_id"]] = Segment(coverage, counted)
+            segment = Segment(
+                coverage,
+                accounting.get(tuple(row[name] for name in stream), {}),
+                has_others=coverage["segment_id"] in elsewhere,
+                carried=carried.get(tuple(row[name] for name in stream[1:]), {}),
+            )
+            found[coverage["segment_id"]] = segment
         for kind, segment_id, values in moved(connection, tables):
             if kind != "levels" and segment_id in found:
                 found[segment_id].held = Held(*values)
+        for kind, segment_id, (_, *ends, _) in _moved_by_file(connection, tables):
+            if kind == "features" and segment_id in found:
+                found[segment_id].moved.append(Moved(*ends))
         names = frozenset(
             (row["exchange"], row["symbol"], row["channel"])
             for row in (segment.coverage for segment in found.values())
@@ -92,6 +131,8 @@ class Segments:
     def findings(self) -> Iterator[Finding]:
         """Yield the segments whose coverage and rows differ."""
         for segment in self.by_id.values():
+            if segment.is_elsewhere:
+                continue
             if segment.is_book:
                 yield from _of_book(segment)
             elif segment.channel.family == TRADE:
@@ -122,23 +163,26 @@ class Segments:
 def moved(connection: sa.Connection, tables: Tables) -> Iterator[tuple[str, int, list[Any]]]:
     """Yield what archive files hold of each segment: kind, segment, and the values of Held."""
     sums: dict[tuple[str, int], list[Any]] = {}
-    for file in _files(connection, tables):
-        if file["deleted_ns"] is None:
-            continue
-        kind = file["kind"]
-        for name, values in json.loads(file["segments"]).items():
-            before = sums.setdefault((kind, int(name)), values)
-            if before is not values:
-                sums[kind, int(name)] = [
-                    before[0] + values[0],
-                    min(before[1], values[1]),
-                    max(before[2], values[2]),
-                    min((one for one in (before[3], values[3]) if one is not None), default=None),
-                    max((one for one in (before[4], values[4]) if one is not None), default=None),
-                    before[5] + values[5],
-                ]
+    for kind, segment_id, values in _moved_by_file(connection, tables):
+        before = sums.setdefault((kind, segment_id), values)
+        if before is not values:
+            sums[kind, segment_id] = [
+                before[0] + values[0],
+                min(before[1], values[1]),
+                max(before[2], values[2]),
+                min((one for one in (before[3], values[3]) if one is not None), default=None),
+                max((one for one in (before[4], values[4]) if one is not None), default=None),
+                before[5] + values[5],
+            ]
     for (kind, segment_id), values in sums.items():
         yield kind, segment_id, values
+
+
+def _moved_by_file(connection: sa.Connection, tables: Tables) -> Iterator[tuple[str, int, list[Any]]]:
+    for file in _files(connection, tables):
+        if file["deleted_ns"] is not None:
+            for name, values in json.loads(file["segments"]).items():
+                yield file["kind"], int(name), values
 
 
 def unfinished(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
@@ -176,18 +220,18 @@ def _of_book(segment: Segment) -> Iterator[Finding]:
 
 def _of_trades(segment: Segment) -> Iterator[Finding]:
     """Check a segment of trades: it begins with the subscription and covers silence; its rows lie within."""
-    coverage, held, accounting = segment.coverage, segment.held, segment.accounting
+    coverage, held = segment.coverage, segment.held
     if not held.rows:
         return
     span, found = (coverage["start_ns"], coverage["end_ns"]), (held.first_ns, held.last_ns)
-    nothing_merged = not accounting.get("merged", 0)
+    nothing_merged = not segment.counted("merged")
     if not span[0] <= found[0] <= found[1] <= span[1] or (nothing_merged and found[1] != span[1]):
         yield Finding("segment span", f"{segment.name}: {_against(span, found)}")
     if coverage["verification"] == "sequence" and held.numbers == held.rows:
         assert held.first_sequence is not None  # noqa: S101  (every row has a number)
         assert held.last_sequence is not None  # noqa: S101
         missing = held.last_sequence - held.first_sequence + 1 - held.rows
-        elsewhere = sum(accounting.get(term, 0) for term in ("merged", "rejected", "dropped"))
+        elsewhere = sum(map(segment.counted, _NO_ROW))
         if missing > elsewhere:
             text = f"{segment.name}: trades {held.first_sequence} to {held.last_sequence}, {missing} missing"
             yield Finding("trade ids", text)

@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -134,6 +135,13 @@ class Instrument:
         """Return the double nearest to the size in units of the base."""
         decimals = self.conventions.lot_decimals
         return lots / int(10 ** max(decimals, 0)) * int(10 ** max(-decimals, 0))
+
+    def levels(self, side: Iterable[tuple[int, int]]) -> tuple[tuple[float, float], ...]:
+        """Return what `price` and `size` say of each (key, lots) of a side; a bid's key is negative."""
+        a_price = int(10**self.tick_decimals)
+        decimals = self.conventions.lot_decimals
+        parts, whole = int(10 ** max(decimals, 0)), int(10 ** max(-decimals, 0))
+        return tuple([(abs(key) / a_price, lots / parts * whole) for key, lots in side])
 
     def turnover(self, tick_lots: int) -> float:
         """Return the turnover in the quote of so many tick-lots."""

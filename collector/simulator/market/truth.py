@@ -136,15 +136,8 @@ class Books(Sequence[BookState]):
         return BookState(
             sequence,
             self._times.column(0)[step - self._times.first],
-            tuple(
-                [
-                    (instrument.price(-key), instrument.size(lots))
-                    for key, lots in market.bids.top(self._depth)
-                ]
-            ),
-            tuple(
-                [(instrument.price(key), instrument.size(lots)) for key, lots in market.asks.top(self._depth)]
-            ),
+            instrument.levels(market.bids.top(self._depth)),
+            instrument.levels(market.asks.top(self._depth)),
         )
 
 

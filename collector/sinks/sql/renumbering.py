@@ -7,6 +7,7 @@ ones continue them, is read in coverage, so that it holds for what a crashed pro
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -61,12 +62,12 @@ class Renumbering:
     ) -> tuple[dict[int, int], set[int]]:
         """Return the number of each segment in this database, and which of these it holds already."""
         former = {one.segment_id: self._numbers.get(one.segment_id) for one in write_set.segments}
-        known = _causes(connection, tables, {*former, *filter(None, former.values())})
+        known = _known(connection, tables, {*former, *filter(None, former.values())})
         numbers = {
             one: number
             for one, hint in former.items()
             for number in (hint, one)
-            if number is not None and known.get(number, CAUSE) not in _OVER
+            if number is not None and number in known and known[number].end_cause not in _OVER
         }
         begun = set(numbers.values())
         for one in write_set.segments:
@@ -74,7 +75,7 @@ class Renumbering:
                 continue
             number: int | None = one.segment_id
             if number in known:  # and is over
-                number = _open_one(connection, tables, one)
+                number = _rest_of(connection, tables, one, known[number].start_ns)
                 if number is not None:
                     begun.add(number)
                     self._numbers[one.segment_id] = number
@@ -82,24 +83,37 @@ class Renumbering:
         return numbers, begun
 
 
-def _causes(connection: sa.Connection, tables: Tables, numbers: Collection[int]) -> dict[int, str | None]:
-    """Return why each of these segments ended, of those that there are."""
+class _Known(NamedTuple):
+    """A segment in the database."""
+
+    start_ns: int
+    end_cause: str | None
+
+
+def _known(connection: sa.Connection, tables: Tables, numbers: Collection[int]) -> dict[int, _Known]:
+    """Return when each of these segments began and why it ended, of those that there are."""
     coverage = tables.coverage.c
-    query = sa.select(coverage.segment_id, coverage.end_cause).where(coverage.segment_id.in_(numbers))
-    return {row.segment_id: row.end_cause for row in connection.execute(query)}
+    query = sa.select(coverage.segment_id, coverage.start_ns, coverage.end_cause)
+    rows = connection.execute(query.where(coverage.segment_id.in_(numbers)))
+    return {number: _Known(*known) for number, *known in rows}
 
 
-def _open_one(connection: sa.Connection, tables: Tables, one: SegmentState) -> int | None:
-    """Return the segment that continues this one: of its stream and session, only one can be open."""
+def _rest_of(connection: sa.Connection, tables: Tables, one: SegmentState, began_ns: int) -> int | None:
+    """Return the segment that continues this one, which began then.
+
+    Those before and after it may have no end yet either: a batch in several transactions tells ends in the
+    last. The rest of it began behind its hole, and not after what is told of it now.
+    """
     coverage = tables.coverage.c
     query = sa.select(coverage.segment_id).where(
         coverage.exchange == one.exchange,
         coverage.symbol == one.symbol,
         coverage.channel == one.channel,
         coverage.session_id == one.session_id,
+        coverage.start_ns.between(began_ns, one.end_ns),
         sa.or_(coverage.end_cause.is_(None), coverage.end_cause == CRASH),
     )
-    return connection.execute(query).scalars().first()
+    return connection.execute(query.order_by(coverage.start_ns.desc())).scalars().first()
 
 
 def _renumbered(rows: Rows, numbers: Mapping[int, int], begun: Collection[int]) -> Rows:

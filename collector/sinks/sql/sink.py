@@ -107,6 +107,11 @@ class SqlSink:
         return self._database.url
 
     @property
+    def table_name(self) -> str:
+        """Return the table that books go to."""
+        return str(self._tables.hot.name)
+
+    @property
     def file(self) -> Path | None:
         """Return the SQLite file; None for a server."""
         return sqlite_path(self._database.url)
