@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from collector.database import GIVEN_UP, Tables
 from collector.events import OHLCV, TRADE, Channel
 from collector.features import iso_text
-from collector.query.audit.clock_steps import ClockSteps
 from collector.query.audit.finding import EXAMPLES, Finding
+from collector.query.clock_steps import ClockSteps, step_s
 
 CLOCKS_DIFFER_NS = 1_000_000_000  # receipt times and the wall clock may differ by this much
 TERMS = ("written", "merged", "sampled_out", "rejected", "dropped", "pending")
@@ -24,7 +24,7 @@ def findings(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     yield from _given_up(connection, tables)
     yield from _spans(connection, tables)
     steps = ClockSteps.read(connection, tables)
-    yield from steps.notes()
+    yield from _steps(steps)
     yield from _overlaps(connection, tables, steps)
     yield from _sessions(connection, tables, steps)
 
@@ -108,6 +108,18 @@ def _spans(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     for row in connection.execute(sa.select(table).where(more)).mappings():
         text = f"{_segment(row)}: {row['disagreed']} of {row['witnessed']} comparisons disagreed"
         yield Finding("witnesses", text)
+
+
+def _steps(steps: ClockSteps) -> Iterator[Finding]:
+    """Yield a note for each step."""
+    for session_id, ends in steps.ends.items():
+        for detail, times in steps.count(session_id).items():
+            count = sum(one.detail == detail for one in ends)
+            word = "set back" if step_s(detail) < 0 else "put forward"
+            text = f"session {session_id}: its clock was {word} by {detail.lstrip('+-')}"
+            text += f", {times} times" if times > 1 else ""
+            text += f"; {count} segments end there, dated by the clock of before"
+            yield Finding("clock step", text, is_note=True)
 
 
 def _overlaps(connection: sa.Connection, tables: Tables, steps: ClockSteps) -> Iterator[Finding]:
