@@ -125,7 +125,8 @@ def _steps(steps: ClockSteps) -> Iterator[Finding]:
 def _overlaps(connection: sa.Connection, tables: Tables, steps: ClockSteps) -> Iterator[Finding]:
     """Check that the segments of one stream do not overlap, each placed by the clock that was right.
 
-    Those that overlap by their stamps alone are a note: a clock was set back, in a session or between two.
+    Those that overlap by their stamps alone are a note: a clock was set back, in a session or between two; so
+    are those of a spool, which another collector may have written while this one had the stream.
     """
     coverage = [dict(row) for row in connection.execute(sa.select(tables.coverage)).mappings()]
     stamped = _overlapping(coverage)
@@ -154,7 +155,7 @@ def _overlaps(connection: sa.Connection, tables: Tables, steps: ClockSteps) -> I
     if told:
         shown, more = ", ".join(told[:EXAMPLES]), len(told) - EXAMPLES
         shown += f" and {more} more pairs" if more > 0 else ""
-        text = f"{shown} overlap in time, for the clock was set back"
+        text = f"{shown} overlap in time, for the clock was set back or two collectors had the stream"
         yield Finding(
             "segment overlap", f"segments {text}: loaders refuse or split them (on_gap)", is_note=True
         )
