@@ -1,10 +1,13 @@
 """Load bars: the latest of what the exchange said of each, by when it was known here."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.events import OHLCV
+from collector.query.clock_steps import ClockSteps
 from collector.query.database import has_table, needed, reading
 from collector.query.frames import Frame, Rows
 from collector.query.instants import Integers, Span
@@ -39,7 +42,11 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
             refuse(overlapping(connection, tables, keys, rows.table.holds, rows.span), stream.symbol, _HINT)
         series = Series(stream, ("received_at_ns", "segment_id", "id", *FLAGS, *interval, *NUMBERS))
         bars = joined(list(series.read(connection, receipt)), series.kinds)
-    bars = picked(bars, _latest(bars))
+        offs_ns: Mapping[int, int] = {}
+        if index != "received_at" and as_of_ns is None and bars["corrected"].any():
+            steps = ClockSteps.read(connection, tables)
+            offs_ns = steps.offs_ns(connection, tables, stream.exchange, stream.symbol)
+    bars = picked(bars, _latest(bars, offs_ns))
     if not unconfirmed:
         bars = picked(bars, bars["confirmed"] == 1)
     at_ns = bars["received_at_ns"] if index == "received_at" else bars[index] * _MS_NS
@@ -71,12 +78,18 @@ def _all_versions(connection: sa.Connection, tables: Tables) -> Source:
     return sa.union_all(first, later).subquery(table.name)
 
 
-def _latest(bars: Chunk) -> Integers:
-    """Return the places of the version received last of each bar, in the order of receipt."""
+def _latest(bars: Chunk, offs_ns: Mapping[int, int]) -> Integers:
+    """Return the places of the version received last of each bar, in the order of receipt.
+
+    `offs_ns`: what is to be added to the stamps of a segment, for its clock was stepped since.
+    """
+    received_ns = bars["received_at_ns"].copy()
+    for segment_id, off_ns in offs_ns.items():
+        received_ns[bars["segment_id"] == segment_id] += off_ns
     interval = bars.get("interval")
     kinds = np.zeros(0) if interval is None else np.unique(interval.astype(str), return_inverse=True)[1]
     bar = (bars["open_time"],) if interval is None else (bars["open_time"], kinds)
-    order = np.lexsort((bars["id"], bars["corrected"], bars["received_at_ns"], *bar))
+    order = np.lexsort((bars["id"], bars["corrected"], received_ns, *bar))
     is_last = np.ones(len(order), dtype=np.bool_)
     is_last[:-1] = np.any([one[order][1:] != one[order][:-1] for one in bar], axis=0)
     return np.sort(order[is_last])

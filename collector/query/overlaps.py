@@ -1,7 +1,8 @@
 """Find segments of one stream that overlap in time, and take them apart.
 
-They do where a clock was set back: what was received later bears earlier stamps, and in the order of the
-stamps the rows of both stand mixed.
+They do where a clock was set back, for what was received later bears earlier stamps, and where a collector
+whose database was away had a stream that another took. In the order of the stamps the rows of both stand
+mixed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,7 +51,8 @@ def refuse(pairs: Sequence[tuple[Stretch, Stretch]], symbol: str, hint: str = SP
         from_ns, until_ns = other.start_ns, min(one.until_ns, other.until_ns)
         raise QueryError(
             f"from {shown(from_ns)} to {shown(until_ns)} two segments of {symbol} {one.chain[0]} overlap, "
-            f"{one.segment_id} and {other.segment_id}: the clock was set back; {hint}"
+            f"{one.segment_id} and {other.segment_id}: the clock was set back, "
+            f"or two collectors had the stream; {hint}"
         )
 
 

@@ -22,7 +22,7 @@ from collector.sinks import Rows, WriteSet
 from collector.spool.codec import DamagedError, body_of, head_of, read_body, read_head
 from collector.spool.owner import SpoolOwner, Stamp, is_of
 from collector.spool.repair import finish, is_damage, repair
-from collector.spool.tables import connect, is_held, set_up, stamp_of, write_copy, write_stamp
+from collector.spool.tables import connect, is_held, is_spool, set_up, stamp_of, write_copy, write_stamp
 from collector.spool.turns import nothing_opened, nothing_removed
 
 _OVERHEAD_BYTES = 256  # of an entry, beside its bytes
@@ -70,6 +70,7 @@ class SpoolFile:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None  # guarded by _lock, like all below
         self._is_wanted = False
+        self._was_open = False
         self._stamp = Stamp()  # that the file carries
         self.entries = 0
         self.bytes = 0
@@ -240,7 +241,7 @@ class SpoolFile:
             raise
         finally:
             self._file.remember()
-        self._connection = connection
+        self._connection, self._was_open = connection, True
 
     def _replace(self, error: Exception) -> None:
         if self._connection is not None:
@@ -249,6 +250,8 @@ class SpoolFile:
         stamp, identity = self._stamp, self._owner.identity()
         if not self._may_replace or (stamp.identity and identity and stamp.identity != identity):
             raise SpoolRefused(f"the spool {self.path} is damaged, and not known to be ours: {error}")
+        if not (self._was_open or self._by_name or is_spool(self.path)):
+            raise SpoolRefused(f"{self.path} is there, and is not a spool; give spool.path another name")
         if repair(self.path, lambda path, found: write_copy(path, found, stamp), str(error)) is not None:
             self.repairs += 1
         self._connect()

@@ -15,6 +15,7 @@ from collector.errors import DatabaseAway, SpoolRefused
 from collector.sinks import WriteSet
 from collector.spool.file import Entry, SpoolFile
 from collector.spool.owner import SpoolOwner
+from collector.spool.tables import is_spool
 
 NUMBERS = 1 << 40  # more than one file ever has
 
@@ -156,7 +157,7 @@ class SpoolFiles:
 
     def _found(self, path: Path) -> SpoolFile | None:
         """Open a spool that may hold rows of this database; None if there is nothing for us in it."""
-        file = self._file(path, may_replace=path in self._places.named)
+        file = self._file(path, may_replace=path in self._places.named and is_spool(path))
         try:
             file.open()
         except SpoolRefused as error:

@@ -76,6 +76,18 @@ class Found:
                 yield entry
 
 
+def mark_of(path: Path) -> int | None:
+    """Return the application id that the first page tells; None where it is not the first of a database."""
+    header = _Pages(path)[1]
+    return int.from_bytes(header[68:72]) if header[: len(_MAGIC)] == _MAGIC else None
+
+
+def is_blank(path: Path) -> bool:
+    """Return whether a file holds nothing but zeros."""
+    with path.open("rb") as file:
+        return not any(chunk.strip(b"\0") for chunk in iter(lambda: file.read(1 << 20), b""))
+
+
 class _Pages:
     """The newest state of each page, from the file or from its log."""
 

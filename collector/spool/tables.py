@@ -10,7 +10,7 @@ from collector.database import sqlite_library
 from collector.errors import SpoolRefused
 from collector.spool.codec import FORMAT
 from collector.spool.owner import Stamp
-from collector.spool.pages import Found
+from collector.spool.pages import Found, is_blank, mark_of
 
 APPLICATION_ID: Final = 0x436C5370  # "ClSp": told by `file`, and no other database is taken for a spool
 _LOG_PAGES = 1000
@@ -40,6 +40,17 @@ def connect(path: Path) -> sqlite3.Connection:
     )
     connection.text_factory = _text  # damaged bytes are told by a checksum, not by an exception
     return connection
+
+
+def is_spool(path: Path) -> bool:
+    """Return whether a file is a spool, or what damage left of one: something in it says so.
+
+    One of zeros is what a power cut leaves of a new file; nobody else would miss it.
+    """
+    if mark_of(path) == APPLICATION_ID or is_blank(path):
+        return True
+    found = Found(path)
+    return bool({"identity", "address"} & set(found.about)) or any(entry.is_sound for entry in found)
 
 
 def set_up(connection: sqlite3.Connection, path: Path, synchronous: str) -> None:

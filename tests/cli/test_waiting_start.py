@@ -74,7 +74,25 @@ def test_a_locked_file_is_waited_for_and_then_collected_into(tmp_path: Path, sim
     assert "database is locked" in waiting["reason"]
     assert "nothing is collected" in waiting["what_next"]
     assert [line["event"] for line in lines].count("database.answers") == 1
+    ends_at_once_where_it_is_not_to_wait(tmp_path, simulator, database)
     collects_while_it_is_locked(tmp_path, simulator, database)
+
+
+def ends_at_once_where_it_is_not_to_wait(folder: Path, simulator: Simulator, database: Path) -> None:
+    """A database that is known is no reason to begin: no socket, no spool, no row."""
+    rows, sent = count_rows(database), len(simulator.truth.sent("bybit", BTC, "book.50"))
+    assert (folder / "live.db.known").exists()
+    with held(database) as holder:
+        words = ("collect", "--no-wait", "--seconds", "2", "--config", config(folder, simulator))
+        process = start(*words, cwd=folder, COLLECTOR_DATABASE__BUSY_TIMEOUT_S="0.1")
+        _, err = process.communicate(timeout=60)
+        holder.execute("COMMIT")
+    assert process.returncode == 75
+    assert "database is locked" in err
+    assert "collector.started" not in err
+    assert len(simulator.truth.sent("bybit", BTC, "book.50")) == sent
+    assert not list(folder.glob("*spool*"))
+    assert count_rows(database) == rows
 
 
 def collects_while_it_is_locked(folder: Path, simulator: Simulator, database: Path) -> None:

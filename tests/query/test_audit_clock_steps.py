@@ -43,7 +43,7 @@ def test_a_step_is_told_and_no_fault(path: Path, step_s: float, word: str) -> No
     assert told[0] == ("clock step", f"{words}dated by the clock of before")
     words = (
         "segments 11 and 111 of bybit BTC/USDT book.10, 12 and 112 of bybit BTC/USDT trade overlap in time, "
-        "for the clock was set back: loaders refuse or split them (on_gap)"
+        "for the clock was set back or two collectors had the stream: loaders refuse or split them (on_gap)"
     )
     assert told[1:] == ([("segment overlap", words)] if step_s == -60.0 else [])
 

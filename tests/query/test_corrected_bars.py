@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from collector import load_ohlcv, windows
 from collector.errors import QueryError
+from collector.query import Asked, ShortReads
+from collector.query.pages import bars_page
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import START_NS, SYMBOL, insert, iso
@@ -121,6 +123,40 @@ def test_bars_equal_the_oracle(
         assert (list(found) if index == "open_time" else sorted(found)) == (
             expected if index == "open_time" else sorted(expected)
         )
+
+
+def step(url: str, detail: str) -> None:
+    """Store the segments of bars before and after a step of the clock, 1 and 2."""
+    count = {"witnessed": [0] * 2, "disagreed": [0] * 2, "rows": [1] * 2, "verification": ["connection"] * 2}
+    stream = {"session_id": ["s"] * 2, "exchange": ["bybit"] * 2, "symbol": [SYMBOL] * 2}
+    times = {name: [at(60), at(3)] for name in ("start_ns", "end_ns", "alive_until_ns")}
+    causes = {"end_cause": ["clock_step", "stop"], "detail": [detail, ""]}
+    own = {"segment_id": [1, 2], "channel": ["ohlcv.1m"] * 2}
+    insert(url, "coverage", {**own, **stream, **count, **times, **causes})
+
+
+def paged(url: str) -> list[float]:
+    with ShortReads(url).reading() as (connection, tables):
+        page = bars_page(connection, tables, Asked("bybit", SYMBOL, limit=9), "1m")
+    return [row[page.columns.index("close")] for row in page.rows]
+
+
+def test_a_correction_is_the_later_one_also_where_the_clock_was_set_back(any_stored: str) -> None:
+    """It bears an earlier stamp than what it corrects."""
+    store(any_stored, FIRST, (0, 60, 1.0), (1, 60, 2.0))
+    store(any_stored, CORRECTIONS, (0, 5, 1.5), segment_id=2)
+    step(any_stored, "-3600.000 s")
+    chart = load_ohlcv(any_stored, SYMBOL, index="open_time")
+    assert chart["close"].tolist() == paged(any_stored) == [1.5, 2.0]
+    assert chart["corrected"].tolist() == [1, 0]
+
+
+def test_what_came_late_does_not_take_the_place_of_what_is_newer(any_stored: str) -> None:
+    """A spool was brought in by which a bar was told before: there as a correction, and not the latest."""
+    store(any_stored, FIRST, (0, 60, 1.0), (1, 60, 2.0))
+    store(any_stored, CORRECTIONS, (0, 5, 1.5))
+    chart = load_ohlcv(any_stored, SYMBOL, index="open_time")
+    assert chart["close"].tolist() == paged(any_stored) == [1.0, 2.0]
 
 
 def test_two_intervals_are_not_mixed_by_their_corrections(any_stored: str) -> None:

@@ -58,9 +58,9 @@ def damaged(path: Path, page: int, how: bytes | None = None) -> Path:
     return path
 
 
-def drained(path: Path) -> Iterator[tuple[int, bool]]:
+def drained(path: Path, *, by_name: bool = True) -> Iterator[tuple[int, bool]]:
     """Yield the number of each entry that comes, and whether it is whole; the spool is empty then."""
-    spool = SpoolFile(path, max_bytes=1 << 24, synchronous="OFF", by_name=True)
+    spool = SpoolFile(path, max_bytes=1 << 24, synchronous="OFF", by_name=by_name)
     spool.open()
     try:
         for _ in range(3 * BATCHES):
@@ -98,6 +98,19 @@ def test_each_page_in_turn(whole: Path, tmp_path: Path, how: bytes | None) -> No
         kept = list(tmp_path.glob(f"spool-{page}.damaged-*"))
         assert not lost or kept or path.exists(), f"page {page}: nothing is left for a person to look at"
     assert worst > 1  # small batches share a page
+
+
+@pytest.mark.parametrize("pages", [(1,), (1, 2, 3, 4, 5)])
+def test_one_at_a_path_of_the_user_s_is_known_by_what_is_left_of_it(
+    whole: Path, tmp_path: Path, pages: tuple[int, ...]
+) -> None:
+    path = tmp_path / "mine"
+    shutil.copy(whole, path)
+    for page in pages:
+        damaged(path, page)
+    numbers = [number for number, is_whole in drained(path, by_name=False) if is_whole]
+    assert len(numbers) > BATCHES // 2
+    assert list(tmp_path.glob("mine.damaged-*"))
 
 
 def test_half_of_the_pages_at_once_and_the_first_with_them(whole: Path, tmp_path: Path) -> None:

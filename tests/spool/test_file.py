@@ -2,9 +2,11 @@
 
 import math
 import os
+import random
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -152,9 +154,51 @@ def test_a_folder_that_is_not_there_is_told(open_spool: OpenSpool) -> None:
         open_spool("nowhere/spool")
 
 
-def test_a_file_that_is_no_database_is_kept_and_replaced(open_spool: OpenSpool, tmp_path: Path) -> None:
+def someone_s_database(path: Path) -> bytes:
+    """Return the content of a database that SQLite finds damaged."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE mine (a)")
+        other.execute("PRAGMA application_id = 77")
+    content = bytearray(path.read_bytes())
+    content[100:200] = b"\xff" * 100
+    path.unlink()
+    return bytes(content)
+
+
+@pytest.mark.parametrize("what", ["a letter", "a word", "a photograph", "a damaged database"])
+def test_a_file_of_another_kind_is_refused_and_left_as_it_is(
+    open_spool: OpenSpool, tmp_path: Path, what: str
+) -> None:
+    path = tmp_path / "spool"
+    content = {
+        "a letter": b"not a database" * 1000,
+        "a word": b"mine",
+        "a photograph": b"\xff\xd8" + random.Random(1).randbytes(50_000),
+        "a damaged database": someone_s_database(path),
+    }[what]
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"spool is there, and is not a spool; .* another name"):
+        open_spool()
+    assert [one.name for one in tmp_path.iterdir()] == ["spool"]
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 8192])
+def test_a_file_without_content_is_taken(open_spool: OpenSpool, tmp_path: Path, content: bytes) -> None:
+    """One that was made by hand, and one of which a power cut left the length."""
+    (tmp_path / "spool").write_bytes(content)
+    spool = open_spool()
+    spool.append(1, make_write_set())
+    assert spool.numbers() == [1]
+
+
+def test_one_that_is_named_after_its_database_is_kept_and_replaced(tmp_path: Path) -> None:
+    """Nobody else gives a file that name: it was a spool, whatever is left of it."""
     (tmp_path / "spool").write_bytes(b"not a database" * 1000)
-    open_spool().append(1, make_write_set())
+    spool = SpoolFile(tmp_path / "spool", max_bytes=1 << 20, by_name=True)
+    spool.open()
+    spool.append(1, make_write_set())
+    spool.close()
     (kept,) = tmp_path.glob("spool.damaged-*")
     assert kept.read_bytes().startswith(b"not a database")
 

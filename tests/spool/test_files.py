@@ -221,6 +221,15 @@ def test_a_file_that_is_no_spool_is_left_alone(open_files: OpenFiles, tmp_path: 
     assert (tmp_path / "notes on the spool").read_text() == "mine" * 2000
 
 
+def test_so_is_one_whose_name_only_begins_like_that_of_a_spool(open_files: OpenFiles, tmp_path: Path) -> None:
+    (tmp_path / "own-notes.txt").write_text("mine" * 2000)
+    files = open_files("own", found=("own-notes.txt",), named=("own", "own-notes.txt"))
+    assert files.entries == 0
+    files.close()
+    assert [one.name for one in tmp_path.iterdir()] == ["own-notes.txt"]
+    assert (tmp_path / "own-notes.txt").read_text() == "mine" * 2000
+
+
 def test_a_full_disk_at_opening_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     places = SpoolPlaces([tmp_path / "spool", tmp_path / "spool-2"])
     files = SpoolFiles(places, max_bytes=1 << 20, owner=SpoolOwner())

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from collector import iter_features, load_features
 from collector.app.wiring_writer import known_database_of, store_of
-from collector.errors import DatabaseAway, DatabaseInUse
+from collector.errors import DatabaseAway, DatabaseInUse, QueryError
+from collector.query.audit import run_audit
 from collector.query.database import reading
 from collector.simulator import Simulator
 
@@ -117,6 +119,49 @@ def test_so_does_a_server_that_is_away(simulator: Simulator, postgres_url: str, 
         collect_into_the_spool(rig)
         proxy.recover()
         check_all_is_there(rig)
+
+
+def test_rows_of_a_time_in_which_another_collected_too_are_told_apart_by_loaders(
+    simulator: Simulator, postgres_url: str, tmp_path: Path
+) -> None:
+    """The first has no claim while it cannot reach the server: a second one takes its streams."""
+    direct = sa.make_url(postgres_url)
+    with Proxy(Path(str(direct.query["host"])) / ".s.PGSQL.5432") as proxy:
+        through = direct.set(host="127.0.0.1", port=proxy.port, query={})
+        url = through.render_as_string(hide_password=False)
+        first = rig_of(simulator, url, spool__path=str(tmp_path / "spool"))
+        open_once(first)
+        proxy.stall()
+        collect_into_the_spool(first)
+        second = rig_of(simulator, postgres_url, spool__path=str(tmp_path / "other"))
+        second.collector.start()
+        try:
+            second.wait_until_verified(20)
+            proxy.recover()
+            assert "collected into this database already" in failure_of(first)
+        finally:
+            report = second.collector.stop()
+    assert report.good
+    waiting = first.collector.stop().waiting
+    third = rig_of(simulator, postgres_url, spool__path=str(tmp_path / "spool"))
+    third.collector.start()
+    wait_until(lambda: not third.collector.writer.spilling, "brought in")
+    assert sum(terms.carried_in for terms in third.collector.stop().accounting) == waiting
+    for read in (load_features, lambda *of: list(iter_features(*of))):
+        with pytest.raises(QueryError, match=r"segments of .* overlap, .* two collectors had the stream"):
+            read(postgres_url, BTC)
+    told: list[tuple[int, int]] = []
+    for part in load_features(postgres_url, BTC, on_gap="split", columns=["sequence"]):
+        (segment,) = set(part["segment"])
+        assert part["sequence"].is_monotonic_increasing
+        told += [(segment, sequence) for sequence in part["sequence"]]
+    stored = [(row["segment_id"], row["sequence"]) for row in second.rows(BTC)]
+    assert sorted(told) == sorted(stored)
+    found = run_audit(postgres_url)
+    assert found.passed, found.findings
+    assert "overlap in time" in found.notes[0].text
+    sessions = {one["session_id"] for one in second.segments(BTC) if one["rows"]}
+    assert {rig.collector.session.session_id for rig in (first, second)} <= sessions
 
 
 def test_stopped_before_it_is_back_the_next_start_brings_it_in(simulator: Simulator, tmp_path: Path) -> None:

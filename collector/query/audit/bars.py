@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from math import isclose
 from typing import Any
 
@@ -16,11 +17,13 @@ from collector.query.audit.chunks import Chunk, chunks, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
 from collector.query.audit.segments import Segment, Segments
 from collector.query.database import has_table
+from collector.query.rows import archived
 
 MINUTE_MS = 60_000
 UNITS_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": 1440 * MINUTE_MS}
 MARGIN_NS = 2_000_000_000  # a trade of a bar's last moment is received a little later
 NS_A_MS = 1_000_000
+DAY_NS = 1440 * MINUTE_MS * NS_A_MS
 NOT_A_TRADE, FAR_OFF = "not_a_trade", "time_far_off"  # reasons of the identity
 Window = tuple[int, int]  # stamps, from and until
 KEY = ("exchange", "symbol", "interval", "open_time")
@@ -213,6 +216,10 @@ class _Trades:
         self._connection = connection
         self._table = tables.trades
         self._covered: dict[tuple[str, str], list[_Span]] = {}
+        self._moved = {
+            (row["exchange"], row["symbol"], _day(row["date"]))
+            for row in archived(connection, tables, tables.trades)
+        }
         far_off = {
             (*_stream(one), one.coverage["session_id"])
             for one in segments.by_id.values()
@@ -240,7 +247,13 @@ class _Trades:
             return []
         span = bar["open_time"] * NS_A_MS, (bar["open_time"] + length_ms) * NS_A_MS
         spans = self._covered.get((bar["exchange"], bar["symbol"]), ())
-        return next((found for one in spans if (found := one.windows(*span))), [])
+        found = next((found for one in spans if (found := one.windows(*span))), [])
+        return [] if any(self._is_moved(bar, *window) for window in found) else found
+
+    def _is_moved(self, bar: Mapping[str, Any], begin_ns: int, end_ns: int) -> bool:
+        """Return whether trades received in a window, or some of them, are in a file of the archive."""
+        days = range(begin_ns // DAY_NS, (end_ns - 1) // DAY_NS + 1)
+        return any((bar["exchange"], bar["symbol"], day) in self._moved for day in days)
 
     def _built(self, bar: Mapping[str, Any], window: Window) -> Built | None:
         """Return the bar built from the trades received in a window; None without any."""
@@ -284,6 +297,10 @@ def _complete(segment: Segment, *, is_told: bool) -> bool:
     reasons = json.loads(counted.get("rejected_reasons") or "{}")
     harmless = reasons.get(NOT_A_TRADE, 0) + (reasons.get(FAR_OFF, 0) if is_told else 0)
     return counted.get("rejected", 0) <= harmless and not counted.get("dropped", 0)
+
+
+def _day(text: str) -> int:
+    return date.fromisoformat(text).toordinal() - date(1970, 1, 1).toordinal()
 
 
 def _text(at_ns: int) -> str:

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from collector.database import GIVEN_UP, Tables
 from collector.events import OHLCV, TRADE, Channel
 from collector.features import iso_text
-from collector.query.audit.clock_steps import ClockSteps
 from collector.query.audit.finding import EXAMPLES, Finding
+from collector.query.clock_steps import ClockSteps, step_s
 
 CLOCKS_DIFFER_NS = 1_000_000_000  # receipt times and the wall clock may differ by this much
 TERMS = ("written", "merged", "sampled_out", "rejected", "dropped", "pending")
@@ -24,7 +24,7 @@ def findings(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
     yield from _given_up(connection, tables)
     yield from _spans(connection, tables)
     steps = ClockSteps.read(connection, tables)
-    yield from steps.notes()
+    yield from _steps(steps)
     yield from _overlaps(connection, tables, steps)
     yield from _sessions(connection, tables, steps)
 
@@ -110,10 +110,23 @@ def _spans(connection: sa.Connection, tables: Tables) -> Iterator[Finding]:
         yield Finding("witnesses", text)
 
 
+def _steps(steps: ClockSteps) -> Iterator[Finding]:
+    """Yield a note for each step."""
+    for session_id, ends in steps.ends.items():
+        for detail, times in steps.count(session_id).items():
+            count = sum(one.detail == detail for one in ends)
+            word = "set back" if step_s(detail) < 0 else "put forward"
+            text = f"session {session_id}: its clock was {word} by {detail.lstrip('+-')}"
+            text += f", {times} times" if times > 1 else ""
+            text += f"; {count} segments end there, dated by the clock of before"
+            yield Finding("clock step", text, is_note=True)
+
+
 def _overlaps(connection: sa.Connection, tables: Tables, steps: ClockSteps) -> Iterator[Finding]:
     """Check that the segments of one stream do not overlap, each placed by the clock that was right.
 
-    Those that overlap by their stamps alone are a note: a clock was set back, in a session or between two.
+    Those that overlap by their stamps alone are a note: a clock was set back, in a session or between two; so
+    are those of a spool, which another collector may have written while this one had the stream.
     """
     coverage = [dict(row) for row in connection.execute(sa.select(tables.coverage)).mappings()]
     stamped = _overlapping(coverage)
@@ -142,7 +155,7 @@ def _overlaps(connection: sa.Connection, tables: Tables, steps: ClockSteps) -> I
     if told:
         shown, more = ", ".join(told[:EXAMPLES]), len(told) - EXAMPLES
         shown += f" and {more} more pairs" if more > 0 else ""
-        text = f"{shown} overlap in time, for the clock was set back"
+        text = f"{shown} overlap in time, for the clock was set back or two collectors had the stream"
         yield Finding(
             "segment overlap", f"segments {text}: loaders refuse or split them (on_gap)", is_note=True
         )

@@ -1,10 +1,12 @@
 """Read bars of one market page by page, each as it was told last."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from collector.database import Tables
+from collector.query.clock_steps import ClockSteps
 from collector.query.database import distinct_values, has_table, needed
 from collector.query.pages.asked import Asked, Cursor, Page
 
@@ -33,7 +35,7 @@ def bars_page(connection: sa.Connection, tables: Tables, asked: Asked, interval:
     found = [list(row) for row in connection.execute(query)]
     rows = found[: asked.limit]
     if rows and has_table(connection, tables.ohlcv_corrections):
-        _correct(connection, tables.ohlcv_corrections, asked, interval, rows)
+        _correct(connection, tables, asked, interval, rows)
     following = str(Cursor(str(rows[-1][0]), rows[-1][0])) if len(found) > asked.limit else None
     return Page(BARS, rows, following)
 
@@ -60,15 +62,28 @@ def _within(table: sa.Table, asked: Asked) -> list[sa.ColumnElement[bool]]:
 
 
 def _correct(
-    connection: sa.Connection, table: sa.Table, asked: Asked, interval: str, rows: list[list[Any]]
+    connection: sa.Connection, tables: Tables, asked: Asked, interval: str, rows: list[list[Any]]
 ) -> None:
-    """Replace bars by what was told of them later."""
+    """Replace bars by what was told of them later, by the clock that was right."""
+    table = tables.ohlcv_corrections
     first, last = sorted((rows[0][0], rows[-1][0]))
     query = (
         sa.select(*(table.c[name] for name in BARS))
         .where(*_of(table, asked, interval), table.c.open_time.between(first, last))
-        .order_by(table.c.received_at_ns, table.c.id)
+        .order_by(table.c.id)
     )
-    later = {row.open_time: list(row) for row in connection.execute(query)}
-    for place, row in enumerate(rows):
-        rows[place] = later.get(row[0], row)
+    told = [list(row) for row in connection.execute(query)]
+    if not told:
+        return
+    steps = ClockSteps.read(connection, tables)
+    offs_ns = steps.offs_ns(connection, tables, asked.exchange, asked.symbol)
+    places = {row[0]: place for place, row in enumerate(rows)}
+    for row in told:
+        place = places.get(row[0])
+        if place is not None and _received_ns(row, offs_ns) >= _received_ns(rows[place], offs_ns):
+            rows[place] = row
+
+
+def _received_ns(row: list[Any], offs_ns: Mapping[int, int]) -> int:
+    received_ns, segment_id = row[-2:]
+    return (received_ns or 0) + offs_ns.get(segment_id, 0)

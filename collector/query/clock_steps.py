@@ -2,13 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from collector.database import Tables
-from collector.query.audit.finding import Finding
 
 CLOCK_STEP = "clock_step"
 _STEP = re.compile(r"([+-]\d+\.\d+) s")  # the detail of a segment that ended there
@@ -46,19 +45,25 @@ class ClockSteps:
         A segment's stamps and this sum are its time by the clock that the session ended with.
         """
         return round(
-            sum(_seconds(step) * times for step, times in self._steps(session_id, segment_id).items()) * _NS
+            sum(step_s(step) * times for step, times in self._steps(session_id, segment_id).items()) * _NS
         )
 
-    def notes(self) -> Iterator[Finding]:
-        """Yield a note for each step."""
-        for session_id, ends in self.ends.items():
-            for detail, times in self._steps(session_id, 0).items():
-                count = sum(one.detail == detail for one in ends)
-                word = "set back" if _seconds(detail) < 0 else "put forward"
-                text = f"session {session_id}: its clock was {word} by {detail.lstrip('+-')}"
-                text += f", {times} times" if times > 1 else ""
-                text += f"; {count} segments end there, dated by the clock of before"
-                yield Finding("clock step", text, is_note=True)
+    def count(self, session_id: str) -> Counter[str]:
+        """Count the steps of a session by what they are called."""
+        return self._steps(session_id, 0)
+
+    def offs_ns(
+        self, connection: sa.Connection, tables: Tables, exchange: str, symbol: str
+    ) -> Mapping[int, int]:
+        """Return what is to be added to the stamps of those segments of a market that a step followed."""
+        if not self.ends:
+            return {}
+        table = tables.coverage
+        query = sa.select(table.c.segment_id, table.c.session_id).where(
+            table.c.exchange == exchange, table.c.symbol == symbol, table.c.session_id.in_(list(self.ends))
+        )
+        offs = {number: self.after_ns(session, number) for number, session in connection.execute(query)}
+        return {number: off_ns for number, off_ns in offs.items() if off_ns}
 
     def _steps(self, session_id: str, segment_id: int) -> Counter[str]:
         """Count the steps by what they are called; a stream that was not covered lacks some of them."""
@@ -72,7 +77,8 @@ class ClockSteps:
         return found
 
 
-def _seconds(detail: str) -> float:
+def step_s(detail: str) -> float:
+    """Return by how much a step of this name went forward."""
     match = _STEP.match(detail)
     assert match is not None  # noqa: S101  (others are not read)
     return float(match[1])
