@@ -23,6 +23,7 @@ from serve_rig import TOKEN
 
 from collector.events import PotentialHalt, Trade
 from collector.serve import server_of
+from collector.serve.access import COOKIE, Access
 from collector.serve.api.push import websocket_route
 from collector.serve.api.push.outbox import Outbox
 from collector.settings import ServeSettings
@@ -33,6 +34,7 @@ from rig import BTC, ETH, Rig, wait_until
 
 CHANNELS = ["book.50", "trade", "ohlcv.1m"]
 BEARER = f"Authorization: Bearer {TOKEN}"
+READS = f"Cookie: {COOKIE}={Access('127.0.0.1', (), TOKEN).cookie}"  # by which a browser may read
 
 
 @pytest.fixture(scope="module")
@@ -322,9 +324,11 @@ def wait_for_halt(port: int) -> list[dict[str, Any]]:
 
 def test_markets_are_collected_and_left_until_the_next_start(served: tuple[Rig, int]) -> None:
     rig, port = served
-    for headers in ((), ("Authorization: Bearer another",)):
-        answer = asked(port, "/api/symbols/ETHUSDT", *headers, method="POST")
-        assert (answer.status, answer.json["reason"]) == (401, "no token, or another one")
+    for headers in ((), ("Authorization: Bearer another",), (READS,)):
+        for method, name in (("POST", "ETHUSDT"), ("DELETE", "BTCUSDT")):
+            answer = asked(port, f"/api/symbols/{name}", *headers, method=method)
+            assert (answer.status, answer.json["reason"]) == (401, "no token, or another one")
+    assert list(get(port, "/api/ticks")) == ["BTCUSDT"]
     begun = asked(port, "/api/symbols/ETHUSDT", BEARER, method="POST").json
     assert (begun["symbol"], sorted(begun["streams"])) == (ETH, sorted(CHANNELS))
     assert begun["lasts"].startswith("until the next start")
