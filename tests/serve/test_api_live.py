@@ -252,11 +252,12 @@ def test_nothing_is_listened_to_once_the_last_client_has_gone(served: tuple[Rig,
     wait_until(lambda: not bus.wanted(Trade), "no handler of trades")
 
 
-def test_a_server_that_is_closed_lets_its_clients_go(served: tuple[Rig, int]) -> None:
+@pytest.mark.parametrize("starts", [1, pytest.param(20, marks=pytest.mark.proof)])
+def test_a_server_that_is_closed_lets_its_clients_go(served: tuple[Rig, int], starts: int) -> None:
     rig, _ = served
     bus = rig.collector.events
     before, attached = set(threading.enumerate()), len(bus._attached)
-    for _ in range(2):
+    for _ in range(starts):
         with ExitStack() as open_ones:
             with serving_collector(rig) as port:
                 client = open_ones.enter_context(listening(port))
@@ -336,10 +337,11 @@ def test_markets_are_collected_and_left_until_the_next_start(served: tuple[Rig, 
     ended = asked(port, "/api/symbols/BYBIT:ETHUSDT", BEARER, method="DELETE").json
     assert (ended["symbol"], sorted(ended["streams"])) == (ETH, sorted(CHANNELS))
     wait_until(lambda: "ETHUSDT" not in get(port, "/api/ticks"), "it is left")
-    refused = asked(port, "/api/symbols/NOPEUSDT", BEARER, method="POST")
-    assert refused.status == 400
-    assert "NOPEUSDT" in refused.json["reason"]
-    assert rig.collector.session.session_id
+    for method in ("POST", "DELETE"):
+        refused = asked(port, "/api/symbols/NOPEUSDT", BEARER, method=method)
+        assert refused.status == 400
+        assert "NOPEUSDT" in refused.json["reason"]
+    assert rig.collector.view().refused == ()  # a name that was mistyped is no trouble of what is collected
 
 
 def test_without_a_token_nothing_can_be_changed(tmp_path: Path) -> None:
