@@ -23,6 +23,7 @@ from serve_rig import TOKEN
 
 from collector.events import PotentialHalt, Trade
 from collector.serve import server_of
+from collector.serve.access import COOKIE, Access
 from collector.serve.api.push import websocket_route
 from collector.serve.api.push.outbox import Outbox
 from collector.settings import ServeSettings
@@ -33,6 +34,7 @@ from rig import BTC, ETH, Rig, wait_until
 
 CHANNELS = ["book.50", "trade", "ohlcv.1m"]
 BEARER = f"Authorization: Bearer {TOKEN}"
+READS = f"Cookie: {COOKIE}={Access('127.0.0.1', (), TOKEN).cookie}"  # by which a browser may read
 
 
 @pytest.fixture(scope="module")
@@ -250,11 +252,12 @@ def test_nothing_is_listened_to_once_the_last_client_has_gone(served: tuple[Rig,
     wait_until(lambda: not bus.wanted(Trade), "no handler of trades")
 
 
-def test_a_server_that_is_closed_lets_its_clients_go(served: tuple[Rig, int]) -> None:
+@pytest.mark.parametrize("starts", [1, pytest.param(20, marks=pytest.mark.proof)])
+def test_a_server_that_is_closed_lets_its_clients_go(served: tuple[Rig, int], starts: int) -> None:
     rig, _ = served
     bus = rig.collector.events
     before, attached = set(threading.enumerate()), len(bus._attached)
-    for _ in range(2):
+    for _ in range(starts):
         with ExitStack() as open_ones:
             with serving_collector(rig) as port:
                 client = open_ones.enter_context(listening(port))
@@ -322,9 +325,11 @@ def wait_for_halt(port: int) -> list[dict[str, Any]]:
 
 def test_markets_are_collected_and_left_until_the_next_start(served: tuple[Rig, int]) -> None:
     rig, port = served
-    for headers in ((), ("Authorization: Bearer another",)):
-        answer = asked(port, "/api/symbols/ETHUSDT", *headers, method="POST")
-        assert (answer.status, answer.json["reason"]) == (401, "no token, or another one")
+    for headers in ((), ("Authorization: Bearer another",), (READS,)):
+        for method, name in (("POST", "ETHUSDT"), ("DELETE", "BTCUSDT")):
+            answer = asked(port, f"/api/symbols/{name}", *headers, method=method)
+            assert (answer.status, answer.json["reason"]) == (401, "no token, or another one")
+    assert list(get(port, "/api/ticks")) == ["BTCUSDT"]
     begun = asked(port, "/api/symbols/ETHUSDT", BEARER, method="POST").json
     assert (begun["symbol"], sorted(begun["streams"])) == (ETH, sorted(CHANNELS))
     assert begun["lasts"].startswith("until the next start")
@@ -332,10 +337,11 @@ def test_markets_are_collected_and_left_until_the_next_start(served: tuple[Rig, 
     ended = asked(port, "/api/symbols/BYBIT:ETHUSDT", BEARER, method="DELETE").json
     assert (ended["symbol"], sorted(ended["streams"])) == (ETH, sorted(CHANNELS))
     wait_until(lambda: "ETHUSDT" not in get(port, "/api/ticks"), "it is left")
-    refused = asked(port, "/api/symbols/NOPEUSDT", BEARER, method="POST")
-    assert refused.status == 400
-    assert "NOPEUSDT" in refused.json["reason"]
-    assert rig.collector.session.session_id
+    for method in ("POST", "DELETE"):
+        refused = asked(port, "/api/symbols/NOPEUSDT", BEARER, method=method)
+        assert refused.status == 400
+        assert "NOPEUSDT" in refused.json["reason"]
+    assert rig.collector.view().refused == ()  # a name that was mistyped is no trouble of what is collected
 
 
 def test_without_a_token_nothing_can_be_changed(tmp_path: Path) -> None:
