@@ -61,6 +61,9 @@ def dashboard(
                 f"port {loaded.serve.port} of {loaded.serve.host} cannot be listened on; "
                 "expected one that is free: --port 0 takes any"
             )
-        print(f"{mask_url(db)} is shown at {server.url} until Ctrl-C; the API is at {server.url}/docs", flush=True)
+        print(
+            f"{mask_url(db)} is shown at {server.url} until Ctrl-C; the API is at {server.url}/docs",
+            flush=True,
+        )
         stopping.wait(seconds)
     return 0

@@ -1,7 +1,7 @@
-"""Answer with JSON, and turn errors of ours into refusals."""
+"""Answer with JSON, and read the database for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import orjson
@@ -9,10 +9,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from collector.database import Tables
-from collector.errors import CollectorError, DatabaseAway
+from collector.errors import DatabaseAway
 from collector.query import ShortReads
 from collector.serve.api import shapes
-from collector.serve.api.asked import refusal_of
 
 READS_AT_ONCE = 4  # of the database; more wait
 Result = TypeVar("Result")
@@ -31,14 +30,6 @@ def json_answer(document: object, status: int = 200) -> Response:
 def answers_with(model: Any) -> dict[int | str, dict[str, Any]]:
     """Describe what a route answers, for the OpenAPI document."""
     return {200: {"model": model}, **ERRORS}
-
-
-async def awaited(work: Awaitable[Result]) -> Result:
-    """Await something; an error of ours is a refusal."""
-    try:
-        return await work
-    except CollectorError as error:
-        raise refusal_of(error) from None
 
 
 class Reading:
@@ -60,4 +51,4 @@ class Reading:
                 raise DatabaseAway(self._masked(str(error))) from None
 
         async with self._turns:
-            return await awaited(run_in_threadpool(read))
+            return await run_in_threadpool(read)
