@@ -9,7 +9,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from collector.database import Tables
-from collector.errors import DatabaseAway
 from collector.query import ShortReads
 from collector.serve.api import shapes
 
@@ -35,20 +34,16 @@ def answers_with(model: Any) -> dict[int | str, dict[str, Any]]:
 class Reading:
     """Reads the database in threads, so that the server's loop goes on."""
 
-    def __init__(self, reads: ShortReads, masked: Callable[[str], str] = str) -> None:
+    def __init__(self, reads: ShortReads) -> None:
         self._reads = reads
-        self._masked = masked
         self._turns = asyncio.Semaphore(READS_AT_ONCE)
 
     async def __call__(self, ask: Callable[[Any, Tables], Result]) -> Result:
         """Ask something of one transaction. Its result must not need the transaction any more."""
 
         def read() -> Result:
-            try:
-                with self._reads.reading() as (connection, tables):
-                    return ask(connection, tables)
-            except DatabaseAway as error:
-                raise DatabaseAway(self._masked(str(error))) from None
+            with self._reads.reading() as (connection, tables):
+                return ask(connection, tables)
 
         async with self._turns:
             return await run_in_threadpool(read)
