@@ -105,8 +105,8 @@ class LiveSource:
         except TimeoutError:
             raise CollectorError(f"the loop that collects did not answer within {ANSWER_S:g} s") from None
         except asyncio.CancelledError:
-            if not answer.cancelled():
-                raise  # it is the client that has gone
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise  # it is we who are asked to end
             raise CollectorError("the loop that collects has ended") from None
         finally:
             self._collector.stream.forget(answer)
