@@ -21,12 +21,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from api_rig import asked, get, listening, port_of, serving_collector
 from serve_rig import TOKEN
 
-from collector.events import PotentialHalt, Trade
+from collector.events import PotentialHalt, SegmentChanged, Trade
 from collector.query import ShortReads
 from collector.serve import server_of
 from collector.serve.api import LiveSource
 from collector.serve.api.push import websocket_route
-from collector.serve.api.push.outbox import Outbox
+from collector.serve.api.push.hub import Hub
+from collector.serve.api.push.outbox import Message, Outbox
+from collector.serve.api.push.wants import Want
 from collector.serve.recent_events import RecentEvents
 from collector.serve.shown import ShownCollector
 from collector.settings import ServeSettings
@@ -252,6 +254,37 @@ def test_nothing_is_listened_to_once_the_last_client_has_gone(served: tuple[Rig,
         client.until("ready")
         assert bus.wanted(Trade)
     wait_until(lambda: not bus.wanted(Trade), "no handler of trades")
+
+
+def test_a_client_that_comes_later_gets_nothing_of_what_others_had(served: tuple[Rig, int]) -> None:
+    """What was queued or shown when the last one went is old by then."""
+    rig, _ = served
+    collector = rig.collector
+
+    async def come_and_go() -> list[str]:
+        recent = RecentEvents(collector.events)
+        shown, reads = ShownCollector(collector), ShortReads(collector.database_url)
+        hub = Hub(LiveSource(collector, shown, reads, recent), collector.events)
+        first, second = Outbox(), Outbox()
+        hub.join(first)
+        hub.want(first, [Want("overview"), Want("books")])
+        told: set[str] = set()
+        while not told >= {"overview", "book"}:
+            told |= {one.event for one in await first.take()}
+        hub.want(first, [Want("states")])
+        collector.events.publish(SegmentChanged("bybit", BTC, "book.50", 1, 1, verified=True))
+        hub.leave(first)
+        hub.join(second)
+        hub.want(second, [Want("overview"), Want("books"), Want("states")])
+        second.put(Message.of("end", {}))
+        seen = [one.event for one in await second.take()]
+        await hub._turn()
+        later = [one.event for one in await second.take()] if second._filled.is_set() else []
+        hub.leave(second)
+        recent.close()
+        return [*seen, *(one for one in later if one == "state")]
+
+    assert asyncio.run(come_and_go()) == ["end"]
 
 
 def test_a_server_that_is_closed_lets_its_clients_go(served: tuple[Rig, int]) -> None:

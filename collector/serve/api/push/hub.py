@@ -43,7 +43,8 @@ class Hub:
         self._wanted: dict[Want, set[Outbox]] = {}
         self._clients: dict[Outbox, set[Want]] = {}
         self._happened: deque[Published] = deque()  # threads that collect append
-        self._left_out = 0
+        self._left_out = 0  # altogether; threads that collect count
+        self._told_left_out = 0
         self._attached: dict[str, list[Callable[[], None]]] = {}
         # Of each book that somebody wants: the state that was pushed last, and its messages.
         self._shown: dict[StreamKey, tuple[int, int | None]] = {}
@@ -70,6 +71,14 @@ class Hub:
         if not self._clients and self._running is not None:
             self._running.cancel()
             self._running = None
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget what happened and what was shown: it is old when somebody comes again."""
+        self._happened.clear()
+        self._told_left_out = self._left_out
+        self._shown, self._messages = {}, {}
+        self._overview = self._document = None
 
     def wants(self, outbox: Outbox) -> set[Want]:
         """Return what a client wants."""
@@ -115,15 +124,19 @@ class Hub:
             self._left_out += 1
 
     async def _run(self) -> None:
+        is_failing = False
         spent_s, at_s = time.thread_time(), time.monotonic()
         while True:
             await asyncio.sleep(self.turn_s)
             try:
                 await self._turn()
+                is_failing = False
             except CollectorError:
                 pass  # the loop that collects does not answer now: health says so
             except Exception:
-                log.exception("serve.push_failed")
+                if not is_failing:  # one line, however long it lasts
+                    log.exception("serve.push_failed")
+                is_failing = True
                 self.turn_s = LONGEST_TURN_S
             now_spent_s, now_s = time.thread_time(), time.monotonic()
             is_much = now_spent_s - spent_s > SHARE * (now_s - at_s)
@@ -133,8 +146,10 @@ class Hub:
 
     async def _turn(self) -> None:
         happened: list[Published] = []
-        if self._left_out:
-            lost, self._left_out = Message.of("lost", {"count": self._left_out}), 0
+        left_out = self._left_out
+        if left_out > self._told_left_out:
+            lost = Message.of("lost", {"count": left_out - self._told_left_out})
+            self._told_left_out = left_out
             self._send([one for one in self._wanted if one.channel in OF_CHANNEL], lost)
         with suppress(IndexError):
             while True:
