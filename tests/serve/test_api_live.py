@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import sqlite3
 import sys
 import threading
 import time
@@ -335,7 +336,17 @@ def test_no_secret_is_in_an_answer(tmp_path: Path) -> None:
                 ],
                 "its row",
             )
-            for path in ("/api/events", "/api/overview", "/openapi.json"):
+            wait_until(lambda: get(port, "/api/coverage")["streams"], "a segment")
+            with sqlite3.connect(tmp_path / "live.db", timeout=30.0) as connection:
+                changed = connection.execute(
+                    "INSERT INTO collector_coverage SELECT segment_id + 1, session_id, exchange, 'X/Y', "
+                    "channel, start_ns, end_ns, alive_until_ns, first_sequence, last_sequence, rows, "
+                    "witnessed, disagreed, verification, 'poison', ? FROM collector_coverage LIMIT 1",
+                    (halt.reason,),
+                ).rowcount
+            connection.close()
+            assert changed == 1
+            for path in ("/api/events", "/api/overview", "/api/coverage", "/api/gaps", "/openapi.json"):
                 answer = asked(port, path)
                 assert answer.status == 200
                 assert secret not in answer.body.decode()

@@ -46,6 +46,8 @@ def record_routes(source: Source, reading: Reading, known: KnownMarkets) -> APIR
         streams, following = await reading(
             lambda connection, tables: coverage_page(connection, tables, asked)
         )
+        for part in (part for one in streams for part in (*one["segments"], *one["holes"])):
+            part["detail"] = source.masked(part["detail"])
         return asked, streams, following
 
     @router.get("/api/coverage", responses=answers_with(shapes.Coverage))
