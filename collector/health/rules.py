@@ -126,12 +126,18 @@ def _is_of(exchange: str, text: str) -> bool:
     return text.split(" ", 1)[0].rstrip(":") == exchange
 
 
+def _lags_s(facts: Facts, limits: HealthLimits) -> Iterator[tuple[str, float]]:
+    """Yield the exchange and the lag of each stream that says something now; old messages tell of then."""
+    for one in facts.streams:
+        if one.lag_s is not None and one.age_s is not None and one.age_s <= limits.silent_after_s:
+            yield one.exchange, one.lag_s
+
+
 def _lag(facts: Facts, limits: HealthLimits) -> Part:
     """Compare the middle lag of each exchange's live streams with the limit."""
     lags_s: dict[str, list[float]] = {}
-    for one in facts.streams:
-        if one.lag_s is not None and one.age_s is not None and one.age_s <= limits.silent_after_s:
-            lags_s.setdefault(one.exchange, []).append(one.lag_s)
+    for exchange, lag_s in _lags_s(facts, limits):
+        lags_s.setdefault(exchange, []).append(lag_s)
     middle_s = {name: median(values) for name, values in lags_s.items()}
     late = [
         f"{name} is {lag_s:.1f} s late, more than {limits.lag_s:g} s"
@@ -144,8 +150,7 @@ def _lag(facts: Facts, limits: HealthLimits) -> Part:
 
 def _clock(facts: Facts, limits: HealthLimits) -> Part:
     """Find a clock that is behind: messages come before they were sent."""
-    lags_s = [one.lag_s for one in facts.streams if one.lag_s is not None]
-    least_s = min(lags_s, default=None)
+    least_s = min((lag_s for _, lag_s in _lags_s(facts, limits)), default=None)
     step_s = facts.clock_step_age_s
     figures = {"least_lag_s": None if least_s is None else round(least_s, 3)}
     if least_s is not None and -least_s > limits.clock_off_s:

@@ -5,7 +5,7 @@ market that is listed no longer, has no stream that could be unwell.
 """
 
 import asyncio
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -100,15 +100,15 @@ class AskedFor:
             self._told.add((what, code))
             self.alarm(code, text, symbol or what)
 
-    def forget(self, names: Container[str], symbols: Container[str | None]) -> None:
+    def forget(self, names: Iterable[str], symbols: Iterable[str | None]) -> None:
         """Ask no longer for these names, nor for any that means one of these markets."""
-        gone = {one for one, symbol in self._meant.items() if one in names or (symbol and symbol in symbols)}
-        gone |= {one for one in self.pending if one in names or one in symbols}
-        self._meant = {one: symbol for one, symbol in self._meant.items() if one not in gone}
-        for name in gone:
-            for each in (self.pending, self._refused, self._delisted):
-                each.pop(name, None)
-        self._told = {told for told in self._told if told[0] not in gone}
+        gone = {*names, *filter(None, symbols)}
+        gone |= {name for name, symbol in self._meant.items() if symbol in gone}
+        self._meant = {name: symbol for name, symbol in self._meant.items() if name not in gone}
+        for each in (self.pending, self._refused, self._delisted):
+            for what in [one for one in each if _market_in(one) in gone]:
+                del each[what]
+        self._told = {told for told in self._told if _market_in(told[0]) not in gone}
 
     def begun(self, names: Sequence[str]) -> None:
         """Report what can be collected after all."""
@@ -129,6 +129,11 @@ class AskedFor:
     def alarm(self, code: str, reason: str, symbol: str | None = None) -> None:
         """Publish a potential halt."""
         self._events.publish(PotentialHalt(self._exchange, code, reason, self._clock.now_ns(), symbol))
+
+
+def _market_in(what: str) -> str:
+    """Return the name or symbol in what is told of: it may be one with a channel."""
+    return what.partition(" ")[0]
 
 
 def symbol_of(markets: Markets | None, name: str) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 import h11
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from collector.serve.access import Refusal
 from collector.serve.gate import NO_STORE, SECURITY_HEADERS, body_of
@@ -30,7 +31,7 @@ class BoundedConfig(Config):
         super().__init__(
             app,
             http=BoundedConnection,
-            ws="websockets-sansio",
+            ws=BoundedWebsocket,
             ws_max_size=limits.websocket_bytes,
             ws_ping_interval=limits.ping_s,
             ws_ping_timeout=limits.ping_s,
@@ -67,7 +68,7 @@ class BoundedServer(Server):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), LOOK_S)
             for connection in list(self.server_state.connections):
-                if isinstance(connection, BoundedConnection):  # a websocket is not
+                if isinstance(connection, BoundedConnection | BoundedWebsocket):
                     connection.look()
 
     async def drop_all(self) -> None:
@@ -76,6 +77,23 @@ class BoundedServer(Server):
             if connection.transport is not None:
                 connection.transport.abort()
         await asyncio.sleep(0)  # for the transports to be let go of
+
+
+class BoundedWebsocket(WebSocketsSansIOProtocol):
+    """One websocket. It is cut where it is closed, and what still waits in it is not read."""
+
+    def __init__(self, config: BoundedConfig, *more: Any, **named: Any) -> None:
+        super().__init__(config, *more, **named)
+        self._stalled_s = config.limits.stalled_s
+        self._closing_since_s: float | None = None
+
+    def look(self) -> None:
+        """Cut the connection if its end takes too long."""
+        if self.transport.is_closing():
+            now_s = self.loop.time()
+            self._closing_since_s = self._closing_since_s or now_s
+            if now_s - self._closing_since_s > self._stalled_s:
+                self.transport.abort()
 
 
 class BoundedConnection(H11Protocol):

@@ -89,6 +89,7 @@ CASES: list[tuple[str, Facts, str, str, str]] = [
     ("an exchange is late", lags(6.0, 6.0, 0.1), "lag", "degraded", "bybit is 6.0 s late, more than 5 s"),
     ("lag of old messages", lags(60.0, age_s=301.0), "lag", "healthy", ""),
     ("the clock is behind", lags(0.1, -1.5), "clock", "degraded", "1.5 s behind"),
+    ("the clock was behind, by old messages", lags(-1.5, age_s=301.0), "clock", "healthy", ""),
     ("the clock is a little behind", lags(0.1, -1.0), "clock", "healthy", ""),
     ("a step just now", replace(WELL, clock_step_age_s=3.0), "clock", "degraded", "stepped 3 s ago"),
     ("a step long ago", replace(WELL, clock_step_age_s=601.0), "clock", "healthy", ""),

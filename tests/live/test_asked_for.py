@@ -35,3 +35,15 @@ def test_a_name_without_a_market_is_forgotten_with_what_was_told_of_it() -> None
     assert asked.refused == ["bybit: no such market"]
     asked.forget(["GONE"], set())
     assert (asked.names, asked.refused, list(asked.pending)) == (["ETHUSDT"], [], [])
+
+
+def test_nothing_is_told_of_a_market_that_is_left() -> None:
+    """Else health would stay degraded for a market that nobody wants."""
+    asked = asked_for(["BTCUSDT"])
+    asked.ask(["BTCUSDT"], {"BTCUSDT": "BTC/USDT"})
+    asked.note_listed([], ["BTC/USDT"])
+    asked.refuse("BTC/USDT book.7", "bad_channel", "no such depth", "BTC/USDT")
+    asked.refuse("NEVER", "bad_symbol", "no such market")  # asked to leave what was never collected
+    assert len(asked.refused) == 3
+    asked.forget(["BTCUSDT", "NEVER"], {"BTC/USDT", None})
+    assert asked.refused == []

@@ -192,15 +192,10 @@ def test_coverage_of_many_segments_goes_on_in_the_middle_of_a_stream(stored_file
     assert found == [(SYMBOL, ["1", "2"], 1), (SYMBOL, ["3"], 1), ("ETH/USDT:USDT", ["4"], 0)]
 
 
-@pytest.mark.parametrize(
-    ("ended", "hole"), [(None, (at(5), at(9))), (at(7), (at(5), at(7)))], ids=["runs", "ended"]
-)
-def test_a_stream_that_broke_has_a_hole_while_its_session_wanted_it(
-    stored_file: str, ended: int | None, hole: tuple[int, int]
-) -> None:
-    write(stored_file, *history((1, 0, 5)))
+def begun(url: str, *, ended: int | None) -> None:
+    """Store the session of a history."""
     insert(
-        stored_file,
+        url,
         "sessions",
         {
             "session_id": ["s"],
@@ -212,11 +207,46 @@ def test_a_stream_that_broke_has_a_hole_while_its_session_wanted_it(
             "ended_ns": [ended],
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("ended", "hole"), [(None, (at(5), at(9))), (at(7), (at(5), at(7)))], ids=["runs", "ended"]
+)
+def test_a_stream_that_broke_has_a_hole_while_its_session_wanted_it(
+    stored_file: str, ended: int | None, hole: tuple[int, int]
+) -> None:
+    write(stored_file, *history((1, 0, 5)))
+    begun(stored_file, ended=ended)
     with ShortReads(stored_file).reading() as (connection, tables):
         ((stream,), _) = coverage_page(connection, tables, CoverageAsked(at(0), at(9)))
         found, following = sessions_page(connection, tables, before_ns=None, limit=5)
     assert [(one["start_ns"], one["end_ns"]) for one in stream["holes"]] == [hole]
     assert (found[0]["wanted"], following) == ({"bybit": {"symbols": []}}, None)
+
+
+@pytest.mark.parametrize(("ended", "until"), [(None, 9), (8, 8), (6, None)], ids=["runs", "ended", "before"])
+def test_a_stream_that_broke_before_the_span_is_a_hole_in_it(
+    any_stored: str, ended: int | None, until: int | None
+) -> None:
+    """An exchange that has been away for longer than is looked at must not look as if there were none."""
+    write(any_stored, *history((1, 0, 2), (2, 3, 5)))
+    write(any_stored, *history((3, 0, 9), symbol="ETH/USDT:USDT"))
+    begun(any_stored, ended=None if ended is None else at(ended))
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    for _ in range(2):
+        with ShortReads(any_stored).reading() as (connection, tables):
+            behind = None if cursor is None else CoverageAsked.cursor_of(cursor)
+            streams, cursor = coverage_page(
+                connection, tables, CoverageAsked(at(6), at(9), cursor=behind), most=1
+            )
+        found += streams
+    assert cursor is None
+    holes = {one["symbol"]: [(hole["start_ns"], hole["end_ns"]) for hole in one["holes"]] for one in found}
+    broken = {} if until is None else {SYMBOL: [(at(6), at(until))]}
+    assert holes == {**broken, "ETH/USDT:USDT": []}
+    assert [one["id"] for one in found[-1]["segments"]] == ["3"]
+    assert found[0]["covered"] == (0.0 if broken else 1.0)
 
 
 def test_events_come_newest_first_in_pages(stored_file: str) -> None:

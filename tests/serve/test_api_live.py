@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import sqlite3
 import sys
 import threading
 import time
@@ -21,13 +22,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 from api_rig import asked, get, listening, port_of, serving_collector
 from serve_rig import TOKEN
 
-from collector.events import PotentialHalt, Trade
+from collector.events import PotentialHalt, SegmentChanged, Trade
 from collector.query import ShortReads
 from collector.serve import server_of
 from collector.serve.access import COOKIE, Access
 from collector.serve.api import LiveSource
 from collector.serve.api.push import websocket_route
-from collector.serve.api.push.outbox import Outbox
+from collector.serve.api.push.hub import Hub
+from collector.serve.api.push.outbox import Message, Outbox
+from collector.serve.api.push.wants import Want
 from collector.serve.recent_events import RecentEvents
 from collector.serve.shown import ShownCollector
 from collector.settings import ServeSettings
@@ -256,6 +259,37 @@ def test_nothing_is_listened_to_once_the_last_client_has_gone(served: tuple[Rig,
     wait_until(lambda: not bus.wanted(Trade), "no handler of trades")
 
 
+def test_a_client_that_comes_later_gets_nothing_of_what_others_had(served: tuple[Rig, int]) -> None:
+    """What was queued or shown when the last one went is old by then."""
+    rig, _ = served
+    collector = rig.collector
+
+    async def come_and_go() -> list[str]:
+        recent = RecentEvents(collector.events)
+        shown, reads = ShownCollector(collector), ShortReads(collector.database_url)
+        hub = Hub(LiveSource(collector, shown, reads, recent), collector.events)
+        first, second = Outbox(), Outbox()
+        hub.join(first)
+        hub.want(first, [Want("overview"), Want("books")])
+        told: set[str] = set()
+        while not told >= {"overview", "book"}:
+            told |= {one.event for one in await first.take()}
+        hub.want(first, [Want("states")])
+        collector.events.publish(SegmentChanged("bybit", BTC, "book.50", 1, 1, verified=True))
+        hub.leave(first)
+        hub.join(second)
+        hub.want(second, [Want("overview"), Want("books"), Want("states")])
+        second.put(Message.of("end", {}))
+        seen = [one.event for one in await second.take()]
+        await hub._turn()
+        later = [one.event for one in await second.take()] if second._filled.is_set() else []
+        hub.leave(second)
+        recent.close()
+        return [*seen, *(one for one in later if one == "state")]
+
+    assert asyncio.run(come_and_go()) == ["end"]
+
+
 @pytest.mark.parametrize("starts", [1, pytest.param(20, marks=pytest.mark.proof)])
 def test_a_server_that_is_closed_lets_its_clients_go(served: tuple[Rig, int], starts: int) -> None:
     rig, _ = served
@@ -305,7 +339,17 @@ def test_no_secret_is_in_an_answer(tmp_path: Path) -> None:
                 ],
                 "its row",
             )
-            for path in ("/api/events", "/api/overview", "/openapi.json"):
+            wait_until(lambda: get(port, "/api/coverage")["streams"], "a segment")
+            with sqlite3.connect(tmp_path / "live.db", timeout=30.0) as connection:
+                changed = connection.execute(
+                    "INSERT INTO collector_coverage SELECT segment_id + 1, session_id, exchange, 'X/Y', "
+                    "channel, start_ns, end_ns, alive_until_ns, first_sequence, last_sequence, rows, "
+                    "witnessed, disagreed, verification, 'poison', ? FROM collector_coverage LIMIT 1",
+                    (halt.reason,),
+                ).rowcount
+            connection.close()
+            assert changed == 1
+            for path in ("/api/events", "/api/overview", "/api/coverage", "/api/gaps", "/openapi.json"):
                 answer = asked(port, path)
                 assert answer.status == 200
                 assert secret not in answer.body.decode()

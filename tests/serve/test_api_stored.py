@@ -1,5 +1,6 @@
 """The API over a database that nobody writes: documents, names, pages, refusals."""
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from api_rig import EXAMPLE, asked, get, listening, serving_database
 from serve_rig import TOKEN
 
 from collector.query import load_features
+from collector.serve.api import StoredSource
 from collector.sinks import SqlSink
 
 BTC = "BTC/USDT:USDT"
@@ -99,6 +101,17 @@ def test_the_rest_of_what_is_stored_is_listed(port: int) -> None:
     assert listed["BTCUSD"]["channels"] == ["book.25", "ohlcv.1m", "trade"]
     book = get(port, "/api/books/ETHUSDT", depth=3)
     assert (book["state"], len(book["bids"]), len(book["asks"])) == ("left", 1, 1)
+
+
+def test_however_often_it_is_looked_at_a_database_is_read_now_and_then() -> None:
+    """The page asks several times a second: what is made anew would be pushed to everybody each time."""
+
+    async def looked_at_twice() -> None:
+        source = StoredSource(EXAMPLE)
+        first, *others = await asyncio.gather(*(source.overview() for _ in range(3)))
+        assert all(one is first for one in (*others, await source.overview()))
+
+    asyncio.run(looked_at_twice())
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,18 @@
 """What a hostile client, or a page led here, gets: over bare sockets, case by case."""
 
+import asyncio
 import sys
 import time
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, WebSocket
 from starlette.responses import Response
+from websockets.sync.client import connect as websocket
 
 from collector.serve.access import Access
 from collector.serve.gate import SECURITY_HEADERS
@@ -211,6 +215,14 @@ def more_routes() -> APIRouter:
     async def echo(request: Request) -> Response:
         return Response(str(len(await request.body())))
 
+    @router.websocket("/flood")
+    async def flood(websocket: WebSocket) -> None:
+        await websocket.accept()
+        with suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout(0.3):
+                    await websocket.send_text("x" * 1_000_000)
+
     @router.get("/broken")
     async def broken() -> Response:
         raise RuntimeError(TOKEN)
@@ -229,6 +241,19 @@ def test_an_answer_that_nobody_reads_is_given_up() -> None:
         except ConnectionResetError:
             pass
     assert len(got) < 30_000_000
+
+
+def test_a_websocket_that_nobody_reads_is_given_up() -> None:
+    """It holds one of the connections that there are, until it is cut: what waits for it is never sent."""
+    few = replace(SHORT, connections=1)
+    with (
+        serving(limits=few, routers=[more_routes()]) as port,
+        websocket(f"ws://127.0.0.1:{port}/flood", proxy=None, max_size=None, max_queue=1),
+    ):
+        until_s = time.monotonic() + ANSWERS_WITHIN_S
+        while (status := ask(port).status) == 503 and time.monotonic() < until_s:
+            time.sleep(0.1)
+        assert status == 200
 
 
 def test_a_body_without_a_length_is_bounded_as_it_comes() -> None:

@@ -47,34 +47,49 @@ def coverage_page(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return the streams with their segments and holes within the span, and the cursor of the next page.
 
-    A stream of which one page cannot hold all segments goes on, under the same name, on the next.
+    A stream of which one page cannot hold all segments goes on, under the same name, on the next. One that
+    broke before the span, and has not come back, is nothing but a hole.
     """
     found = _segments(connection, tables, asked, most + 1)
-    following = None
+    following, cut = None, None  # the stream that goes on, on the next page
     if len(found) > most:
         last = found[most - 1]
-        following = _SEPARATOR.join([*(last[name] for name in STREAM), str(last["start_ns"])])
+        following = _SEPARATOR.join([*_names(last), str(last["start_ns"])])
+        cut = _names(found[most])
         found = found[:most]
     ends = _session_ends(connection, tables, {row["session_id"] for row in found})
     streams = []
-    for key, group in groupby(found, key=lambda row: tuple(row[name] for name in STREAM)):
+    for key, group in groupby(found, key=_names):
         rows = list(group)
-        is_cut = following is not None and rows[-1] is found[-1]
         before = _before(connection, tables, key, rows[0]["start_ns"])
         own = [*before, *rows]
-        holes = [*_clipped(holes_between(own), asked), *([] if is_cut else _after(rows[-1], ends, asked))]
-        streams.append(_stream(key, rows, holes, asked))
+        furthest = max(rows, key=lambda row: row["alive_until_ns"])
+        holes = [*_clipped(holes_between(own), asked), *([] if key == cut else _after(furthest, ends, asked))]
+        within = [row for row in rows if row["alive_until_ns"] > asked.start_ns]
+        if within or holes:
+            streams.append(_stream(key, within, holes, asked))
     return streams, following
 
 
+def _names(row: Row) -> tuple[str, ...]:
+    return tuple(row[name] for name in STREAM)
+
+
 def _segments(connection: sa.Connection, tables: Tables, asked: CoverageAsked, limit: int) -> list[Row]:
+    """Return the segments that reach into the span, and the last one of each stream before its end."""
     table = tables.coverage
-    order = (*(table.c[name] for name in STREAM), table.c.start_ns)
-    query = sa.select(table).where(table.c.alive_until_ns > asked.start_ns, table.c.start_ns < asked.end_ns)
-    for name in STREAM:
-        value = getattr(asked, name)
-        if value is not None:
-            query = query.where(table.c[name] == value)
+    names = tuple(table.c[name] for name in STREAM)
+    order = (*names, table.c.start_ns)
+    wanted = [table.c[name] == value for name in STREAM if (value := getattr(asked, name)) is not None]
+    wanted.append(table.c.start_ns < asked.end_ns)
+    last = sa.select(*names, sa.func.max(table.c.start_ns).label("start_ns")).where(*wanted).group_by(*names)
+    latest = last.subquery("latest")
+    is_latest = sa.and_(*(latest.c[one.name] == one for one in order))
+    query = (
+        sa.select(table)
+        .outerjoin(latest, is_latest)
+        .where(*wanted, sa.or_(table.c.alive_until_ns > asked.start_ns, latest.c.start_ns.is_not(None)))
+    )
     if asked.cursor is not None:
         query = query.where(sa.tuple_(*order) > sa.tuple_(*map(sa.literal, asked.cursor)))
     return [dict(row) for row in connection.execute(query.order_by(*order).limit(limit)).mappings()]
@@ -98,12 +113,13 @@ def _session_ends(connection: sa.Connection, tables: Tables, session_ids: set[st
 
 
 def _after(last: Row, ends: Mapping[str, int | None], asked: CoverageAsked) -> Iterator[dict[str, Any]]:
-    """Yield the hole after the last segment, while its session wanted the stream."""
+    """Yield the hole after the last segment, within the span and while its session wanted the stream."""
     if last["end_cause"] is None or last["end_cause"] in ASKED_FOR:
         return
     until_ns = min(asked.end_ns, ends.get(last["session_id"], last["alive_until_ns"]) or asked.end_ns)
-    if until_ns > last["alive_until_ns"]:
-        yield _hole(last["alive_until_ns"], until_ns, last["end_cause"], last["detail"])
+    since_ns = max(asked.start_ns, last["alive_until_ns"])
+    if until_ns > since_ns:
+        yield _hole(since_ns, until_ns, last["end_cause"], last["detail"])
 
 
 def _clipped(holes: Iterator[tuple[int, int, Any, Any]], asked: CoverageAsked) -> Iterator[dict[str, Any]]:

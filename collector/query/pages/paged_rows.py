@@ -51,7 +51,7 @@ def rows_page(
 def last_states(
     connection: sa.Connection, tables: Tables, asked: Asked, points: int, *, depth: int | None = None
 ) -> Page:
-    """Return the last state at or before each of some even instants: one look into the index for each.
+    """Return the last state before each of some even instants: one look into the index for each.
 
     `at_ns` is the instant. An instant is left out where the last state before it is older than the step.
     """

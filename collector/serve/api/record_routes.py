@@ -1,5 +1,6 @@
 """Serve what the database tells of collecting: coverage, holes, events, sessions, symbols."""
 
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -46,6 +47,7 @@ def record_routes(source: Source, reading: Reading, known: KnownMarkets) -> APIR
         streams, following = await reading(
             lambda connection, tables: coverage_page(connection, tables, asked)
         )
+        _mask(streams, source.masked)
         return asked, streams, following
 
     @router.get("/api/coverage", responses=answers_with(shapes.Coverage))
@@ -110,6 +112,11 @@ def record_routes(source: Source, reading: Reading, known: KnownMarkets) -> APIR
         return json_answer(documents.symbols(stored, collected, await known.all()))
 
     return router
+
+
+def _mask(streams: Iterable[dict[str, Any]], masked: Callable[[str], str]) -> None:
+    for part in (part for one in streams for part in (*one["segments"], *one["holes"])):
+        part["detail"] = masked(part["detail"])
 
 
 def _number(text: str | None) -> int | None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from math import nan
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-
 from collector.app import StreamView
 from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.errors import UserError
@@ -26,6 +24,7 @@ from collector.query import (
     summed_accounting,
 )
 from collector.serve.api import documents, shapes
+from collector.serve.api.answers import Reading
 from collector.serve.api.happened import described
 from collector.serve.api.overview import exchange_rows, stream_rows
 from collector.serve.api.source import Now
@@ -48,9 +47,13 @@ class StoredSource:
         url = located(database)
         self._shown = url.render_as_string(hide_password=True)
         self._secrets = passwords_in(url.render_as_string(hide_password=False))
+        self._reading = Reading(self.reads)
         self._lock = asyncio.Lock()  # one reads, the others wait for what it finds
         self._now: Now | None = None
         self._read_s = 0.0
+        self._overview_lock = asyncio.Lock()
+        self._shown_now: Now | None = None  # of which the overview is made
+        self._overview: dict[str, Any] = {}
 
     def masked(self, text: str) -> str:
         """Return a text without the password of the database."""
@@ -60,7 +63,7 @@ class StoredSource:
         """Return the last that is stored of each stream; its moment is that of the last of all."""
         async with self._lock:
             if self._now is None or time.monotonic() - self._read_s > KEPT_S:
-                self._now = await run_in_threadpool(self._read)
+                self._now = await self._reading(_state_of_all)
                 self._read_s = time.monotonic()
             return self._now
 
@@ -71,18 +74,25 @@ class StoredSource:
 
     async def stats(self) -> shapes.Stats:
         """Return what became of every event of all sessions."""
-        return documents.stats(await run_in_threadpool(self._accounting))
+        return documents.stats(await self._reading(_accounting))
 
     async def overview(self) -> dict[str, Any]:
         """Return what is stored at a glance, in the form in which a running collector is shown."""
-        now = await self.now()
-        states = await run_in_threadpool(self._accounting)
+        async with self._overview_lock:
+            now = await self.now()
+            if now is not self._shown_now:
+                self._overview = await self._made(now)
+                self._shown_now = now
+            return self._overview
+
+    async def _made(self, now: Now) -> dict[str, Any]:
+        states = await self._reading(_accounting)
         counts = {one.key: one for one in states}
         views = [
             StreamView(one.key, LEFT, counts.get(one.key) or AccountingState("", *one.key), one, 0, "", 0)
             for one in now.streams
         ]
-        session, events = await run_in_threadpool(self._last_session_and_events)
+        session, events = await self._reading(_last_session_and_events)
         return {
             "at_ns": now.at_ns,
             "live": False,
@@ -104,23 +114,22 @@ class StoredSource:
         del exchange, name, collect
         raise UserError("nobody collects here; expected a running collector")
 
-    def _read(self) -> Now:
-        with self.reads.reading() as (connection, tables):
-            stored = stored_streams(connection, tables)
-            at_ns = max((one["last_ns"] for one in stored), default=time.time_ns())
-            streams = tuple(_stream(connection, tables, one) for one in stored)
-        return Now(at_ns, streams, dict.fromkeys((one.key for one in streams), LEFT))
 
-    def _accounting(self) -> list[AccountingState]:
-        with self.reads.reading() as (connection, tables):
-            found = summed_accounting(connection, tables)
-        return [_state(one) for one in found]
+def _state_of_all(connection: Any, tables: Tables) -> Now:
+    stored = stored_streams(connection, tables)
+    at_ns = max((one["last_ns"] for one in stored), default=time.time_ns())
+    streams = tuple(_stream(connection, tables, one) for one in stored)
+    return Now(at_ns, streams, dict.fromkeys((one.key for one in streams), LEFT))
 
-    def _last_session_and_events(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        with self.reads.reading() as (connection, tables):
-            sessions, _ = sessions_page(connection, tables, before_ns=None, limit=1)
-            events, _ = events_page(connection, tables, before=None, limit=EVENTS_SHOWN)
-        return next(iter(sessions), {}), events
+
+def _accounting(connection: Any, tables: Tables) -> list[AccountingState]:
+    return [_state(one) for one in summed_accounting(connection, tables)]
+
+
+def _last_session_and_events(connection: Any, tables: Tables) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    sessions, _ = sessions_page(connection, tables, before_ns=None, limit=1)
+    events, _ = events_page(connection, tables, before=None, limit=EVENTS_SHOWN)
+    return next(iter(sessions), {}), events
 
 
 def _state(summed: Mapping[str, Any]) -> AccountingState:

@@ -43,7 +43,8 @@ class Hub:
         self._wanted: dict[Want, set[Outbox]] = {}
         self._clients: dict[Outbox, set[Want]] = {}
         self._happened: deque[Published] = deque()  # threads that collect append
-        self._left_out = 0
+        self._left_out = 0  # altogether; threads that collect count
+        self._told_left_out = 0
         self._attached: dict[str, list[Callable[[], None]]] = {}
         # Of each book that somebody wants: the state that was pushed last, and its messages.
         self._shown: dict[StreamKey, tuple[int, int | None]] = {}
@@ -117,7 +118,7 @@ class Hub:
             self._shown, self._messages = {}, {}
         if not self._attached:
             self._happened.clear()
-            self._left_out = 0
+            self._told_left_out = self._left_out
 
     def _note(self, event: Published) -> None:
         """Queue an event. Called by threads that collect: it must be quick."""
@@ -127,15 +128,19 @@ class Hub:
             self._left_out += 1
 
     async def _run(self) -> None:
+        is_failing = False
         spent_s, at_s = time.thread_time(), time.monotonic()
         while True:
             await asyncio.sleep(self.turn_s)
             try:
                 await self._turn()
+                is_failing = False
             except CollectorError:
                 pass  # the loop that collects does not answer now: health says so
             except Exception:
-                log.exception("serve.push_failed")
+                if not is_failing:  # one line, however long it lasts
+                    log.exception("serve.push_failed")
+                is_failing = True
                 self.turn_s = LONGEST_TURN_S
             now_spent_s, now_s = time.thread_time(), time.monotonic()
             is_much = now_spent_s - spent_s > SHARE * (now_s - at_s)
@@ -146,8 +151,10 @@ class Hub:
     async def _turn(self) -> None:
         self._forget_unwanted()  # also what came while its last client went
         happened: list[Published] = []
-        if self._left_out:
-            lost, self._left_out = Message.of("lost", {"count": self._left_out}), 0
+        left_out = self._left_out
+        if left_out > self._told_left_out:
+            lost = Message.of("lost", {"count": left_out - self._told_left_out})
+            self._told_left_out = left_out
             self._send([one for one in self._wanted if one.channel in OF_CHANNEL], lost)
         with suppress(IndexError):
             while True:
