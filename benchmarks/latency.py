@@ -10,13 +10,12 @@ server in another, which notes the instant at which it writes each frame to its 
 
 import argparse
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.book_frames import CYCLE
 from bench.listeners import Bare, Callback, Listening, StockLoop
-from bench.report import Report, run
+from bench.report import Report, quantile, run
 from bench.server import BookServer
 
 STYLE = "bybit linear"
@@ -65,12 +64,6 @@ def add(report: Report, name: str, per_s: float, updates: int, took: list[float]
         p99_us=quantile(took, 0.99),
         most_us=max(took),
     )
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """Return the value that so large a share of them does not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 if __name__ == "__main__":

@@ -98,6 +98,12 @@ def lost(use: Use) -> int:
     return use.sent - use.seen
 
 
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return the value that so large a share of them does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
 def _text(value: Cell) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}" if value < 10 else f"{value:,.1f}"  # noqa: PLR2004  (three digits are enough)

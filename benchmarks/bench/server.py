@@ -61,10 +61,13 @@ class BookServer:
         self._process.join(STOP_TIMEOUT_S)
         self._process.kill()
 
-    def prepare(self, updates: int, changed: int) -> None:
-        """Make frames for those who are subscribed now: `updates` in all, of so many changed levels each."""
+    def prepare(self, updates: int, changed: int) -> list[str]:
+        """Make frames for those who are subscribed now: `updates` in all, of so many changed levels each.
+
+        Returns their symbols, in the order in which each gets its next update.
+        """
         self._pipe.send(("prepare", updates, changed))
-        self._pipe.recv()
+        return cast("list[str]", self._pipe.recv())
 
     def release(self, per_s: float | None) -> Sent:
         """Send what was prepared, flat out or one by one; returns once it is handed to the sockets."""
@@ -119,7 +122,7 @@ class _Process:
         while (order := await asyncio.to_thread(self._pipe.recv)) is not None:
             if order[0] == "prepare":
                 self._prepare(*order[1:])
-                self._pipe.send(None)
+                self._pipe.send(list(self._hearers))
             elif order[0] == "sent":
                 self._pipe.send(self._sent_ns)
             else:

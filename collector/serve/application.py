@@ -9,7 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from collector.errors import CollectorError
 from collector.serve.access import Access
+from collector.serve.api import refusal_of
 from collector.serve.gate import FAULT, Gate, body_of
 from collector.serve.limits import HttpLimits
 from collector.version import __version__
@@ -21,6 +23,7 @@ def make_application(access: Access, limits: HttpLimits, routers: Sequence[APIRo
     for router in routers:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(CollectorError, _not_answered)
     app.add_exception_handler(RequestValidationError, _mistaken)
     app.add_exception_handler(Exception, _failed)
     return Gate(app, access, body_bytes=limits.body_bytes)
@@ -42,6 +45,12 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         content |= {"reason": "not with this method", "expected": (error.headers or {}).get("allow", "GET")}
     return JSONResponse(content, error.status_code, headers=error.headers)
+
+
+async def _not_answered(request: Request, error: Exception) -> JSONResponse:
+    """Answer where an error of ours says why there is no answer."""
+    assert isinstance(error, CollectorError)  # noqa: S101  (registered for these)
+    return await _refused(request, refusal_of(error))
 
 
 async def _mistaken(_request: Request, error: Exception) -> JSONResponse:

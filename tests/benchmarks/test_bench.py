@@ -75,7 +75,15 @@ def test_latency_hears_every_update_where_nobody_skips() -> None:
     assert all(0 < row["p50_us"] <= row["p99_us"] <= row["most_us"] for row in rows)
 
 
+@pytest.mark.proof
+def test_serve_loses_nothing_while_a_hundred_watch() -> None:
+    alone, watched = measured("serve")
+    assert (alone["clients"], watched["clients"]) == (0, 100)
+    assert alone["heard"] == alone["sent"] == watched["heard"] == watched["sent"]
+    assert watched["pushed_per_s"] > 100  # ten times a second each, on a quiet machine
+
+
 def test_an_unknown_benchmark_is_named_with_those_there_are() -> None:
     done = bench("nothing")
     assert done.returncode == 2
-    assert "latency, path, read, simulator, stream, write" in done.stderr
+    assert "latency, path, read, serve, simulator, stream, write" in done.stderr

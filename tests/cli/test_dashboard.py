@@ -10,6 +10,10 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+import sqlalchemy as sa
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "trading_bot_live.db.example"
@@ -54,3 +58,18 @@ def test_what_stands_in_the_way_is_said(
     assert f"port {port} of 127.0.0.1 cannot be listened on" in capsys.readouterr().err
     assert run(["dashboard", "--db", "live.db", "--port", "0", "--seconds", "0.1"]) == 0
     assert "is shown at http://127.0.0.1:" in capsys.readouterr().out
+
+
+def test_the_password_of_a_database_is_not_printed(
+    postgres_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from collector.cli.main import run  # noqa: PLC0415  (the first test starts it as a program)
+
+    monkeypatch.chdir(tmp_path)
+    lay_tables(postgres_url)
+    url = sa.make_url(postgres_url).set(password="hunter2-and-more")
+    told = url.render_as_string(hide_password=False)
+    assert run(["dashboard", "--db", told, "--port", "0", "--seconds", "0.1"]) == 0
+    printed = capsys.readouterr()
+    assert "is shown at http://127.0.0.1:" in printed.out
+    assert "hunter2" not in printed.out + printed.err

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.book.order_book import OrderBook
@@ -126,6 +126,7 @@ def test_one_digit_changed_in_the_best_ten_is_found(data: st.DataObject) -> None
     assert take(book, message("snapshot", sides["bids"], sides["asks"])).did is Did.BROKE
 
 
+@example(WORKED_BIDS[0], WORKED_BIDS[0][1])
 @given(
     st.sampled_from((*WORKED_BIDS, *WORKED_ASKS)),
     st.integers(0, 10**12).map(lambda lots: f"{lots // 10**8}.{lots % 10**8:08d}"),
@@ -135,7 +136,7 @@ def test_a_level_flipped_by_a_delta_is_found_when_it_is_among_the_best_ten(
 ) -> None:
     changed = ((level[0], size),)
     delta = message("update", *((changed, ()) if level in WORKED_BIDS else ((), changed)))
-    expected = Did.CONTINUED if size == level[1] else Did.BROKE
+    expected = Did.MERGED if size == level[1] else Did.BROKE
     assert take(worked_book(), delta).did is expected
 
 

@@ -23,7 +23,7 @@ from collector.query.pages import (
 )
 
 sys.path.insert(0, str(Path(__file__).parent))
-from stored import START_NS, STEP_NS, SYMBOL, Facts, Row, Stored, insert, iso, write
+from stored import START_NS, STEP_NS, SYMBOL, Facts, Row, Stored, insert, iso, prepare, write
 
 MS = START_NS // 1_000_000
 MINUTE_MS = 60_000
@@ -246,6 +246,36 @@ def test_a_question_that_takes_too_long_is_given_up(any_stored: str) -> None:
         assert stored_streams(connection, tables) == []  # and the next question is answered
 
 
+def ask_for(seconds: float, connection: sa.Connection) -> None:
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        connection.execute(sa.text("SELECT 1"))
+
+
+def test_many_short_questions_are_given_up_as_well(any_stored: str) -> None:
+    reads = ShortReads(any_stored, limit_s=0.1)
+    with pytest.raises(ReadTooLong), reads.reading() as (connection, _):
+        ask_for(10.0, connection)
+
+
+def test_a_value_that_a_database_does_not_take_is_the_questions_fault(postgres_url: str) -> None:
+    prepare(postgres_url)
+    asked = CoverageAsked(at(0), at(9), exchange="by\0bit")
+    with (
+        pytest.raises(QueryError, match="does not take"),
+        ShortReads(postgres_url).reading() as (connection, tables),
+    ):
+        coverage_page(connection, tables, asked)
+
+
+def test_the_words_of_a_driver_do_not_tell_the_password(postgres_url: str) -> None:
+    url = sa.make_url(prepare(postgres_url)).set(password="hunter2-and-more")
+    words = Exception("no way in with hunter2-and-more")
+    with pytest.raises(DatabaseAway) as told, ShortReads(url).reading():
+        raise sa.exc.OperationalError("SELECT", {}, words)
+    assert str(told.value).endswith("no way in with ****")
+
+
 def test_a_database_that_is_damaged_or_gone_is_said_so(stored_file: str) -> None:
     reads = ShortReads(stored_file)
     path = Path(stored_file)
@@ -263,3 +293,8 @@ def test_a_cursor_that_is_none_is_refused(text: str) -> None:
         Cursor.of(text)
     with pytest.raises(QueryError, match="the `next` of the page before"):
         CoverageAsked.cursor_of(text)
+
+
+def test_a_cursor_of_more_than_64_bits_is_refused() -> None:
+    with pytest.raises(QueryError, match="the `next` of the page before"):
+        CoverageAsked.cursor_of("bybit~BTC/USDT:USDT~trade~" + "9" * 19)

@@ -19,6 +19,7 @@ from serve_rig import Answer, ask
 sys.path.insert(0, str(Path(__file__).parents[1] / "whole_path"))
 from rig import Rig
 
+EXAMPLE = Path(__file__).parents[2] / "trading_bot_live.db.example"
 TABLE = "l2_training_data_practical"
 TEXT_WITHIN_S = 30.0
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,14 @@ from api_rig import asked, get, listening, port_of, serving_collector
 from serve_rig import TOKEN
 
 from collector.events import PotentialHalt, Trade
+from collector.query import ShortReads
 from collector.serve import server_of
+from collector.serve.access import COOKIE, Access
+from collector.serve.api import LiveSource
 from collector.serve.api.push import websocket_route
 from collector.serve.api.push.outbox import Outbox
+from collector.serve.recent_events import RecentEvents
+from collector.serve.shown import ShownCollector
 from collector.settings import ServeSettings
 from collector.simulator import Simulator
 
@@ -33,6 +38,7 @@ from rig import BTC, ETH, Rig, wait_until
 
 CHANNELS = ["book.50", "trade", "ohlcv.1m"]
 BEARER = f"Authorization: Bearer {TOKEN}"
+READS = f"Cookie: {COOKIE}={Access('127.0.0.1', (), TOKEN).cookie}"  # by which a browser may read
 
 
 @pytest.fixture(scope="module")
@@ -250,11 +256,12 @@ def test_nothing_is_listened_to_once_the_last_client_has_gone(served: tuple[Rig,
     wait_until(lambda: not bus.wanted(Trade), "no handler of trades")
 
 
-def test_a_server_that_is_closed_lets_its_clients_go(served: tuple[Rig, int]) -> None:
+@pytest.mark.parametrize("starts", [1, pytest.param(20, marks=pytest.mark.proof)])
+def test_a_server_that_is_closed_lets_its_clients_go(served: tuple[Rig, int], starts: int) -> None:
     rig, _ = served
     bus = rig.collector.events
     before, attached = set(threading.enumerate()), len(bus._attached)
-    for _ in range(2):
+    for _ in range(starts):
         with ExitStack() as open_ones:
             with serving_collector(rig) as port:
                 client = open_ones.enter_context(listening(port))
@@ -322,9 +329,11 @@ def wait_for_halt(port: int) -> list[dict[str, Any]]:
 
 def test_markets_are_collected_and_left_until_the_next_start(served: tuple[Rig, int]) -> None:
     rig, port = served
-    for headers in ((), ("Authorization: Bearer another",)):
-        answer = asked(port, "/api/symbols/ETHUSDT", *headers, method="POST")
-        assert (answer.status, answer.json["reason"]) == (401, "no token, or another one")
+    for headers in ((), ("Authorization: Bearer another",), (READS,)):
+        for method, name in (("POST", "ETHUSDT"), ("DELETE", "BTCUSDT")):
+            answer = asked(port, f"/api/symbols/{name}", *headers, method=method)
+            assert (answer.status, answer.json["reason"]) == (401, "no token, or another one")
+    assert list(get(port, "/api/ticks")) == ["BTCUSDT"]
     begun = asked(port, "/api/symbols/ETHUSDT", BEARER, method="POST").json
     assert (begun["symbol"], sorted(begun["streams"])) == (ETH, sorted(CHANNELS))
     assert begun["lasts"].startswith("until the next start")
@@ -332,10 +341,11 @@ def test_markets_are_collected_and_left_until_the_next_start(served: tuple[Rig, 
     ended = asked(port, "/api/symbols/BYBIT:ETHUSDT", BEARER, method="DELETE").json
     assert (ended["symbol"], sorted(ended["streams"])) == (ETH, sorted(CHANNELS))
     wait_until(lambda: "ETHUSDT" not in get(port, "/api/ticks"), "it is left")
-    refused = asked(port, "/api/symbols/NOPEUSDT", BEARER, method="POST")
-    assert refused.status == 400
-    assert "NOPEUSDT" in refused.json["reason"]
-    assert rig.collector.session.session_id
+    for method in ("POST", "DELETE"):
+        refused = asked(port, "/api/symbols/NOPEUSDT", BEARER, method=method)
+        assert refused.status == 400
+        assert "NOPEUSDT" in refused.json["reason"]
+    assert rig.collector.view().refused == ()  # a name that was mistyped is no trouble of what is collected
 
 
 def test_without_a_token_nothing_can_be_changed(tmp_path: Path) -> None:
@@ -374,21 +384,31 @@ def test_a_book_that_is_not_verified_shows_nothing_and_is_told(tmp_path: Path) -
             rig.collector.stop()
 
 
+@contextmanager
+def wedged(rig: Rig) -> Iterator[None]:
+    """Hold up the loop that collects."""
+    begun, over = threading.Event(), threading.Event()
+
+    def wedge() -> None:
+        begun.set()
+        over.wait(60.0)
+
+    caller = threading.Thread(target=rig.collector.stream.call, args=(wedge, 60.0))
+    caller.start()
+    try:
+        assert begun.wait(30.0)
+        yield
+    finally:
+        over.set()
+        caller.join()
+
+
 def test_a_wedged_loop_is_waited_for_a_second_and_what_is_stored_is_still_given(
     served: tuple[Rig, int],
 ) -> None:
     rig, port = served
-    wedged, over = threading.Event(), threading.Event()
-
-    def wedge() -> None:
-        wedged.set()
-        over.wait(60.0)
-
     get(port, "/api/features/BTCUSDT", limit=1)
-    caller = threading.Thread(target=rig.collector.stream.call, args=(wedge, 60.0))
-    caller.start()
-    try:
-        assert wedged.wait(30.0)
+    with wedged(rig):
         answer = asked(port, "/api/books/BTCUSDT")
         assert (answer.status, answer.json["reason"]) == (
             503,
@@ -396,7 +416,39 @@ def test_a_wedged_loop_is_waited_for_a_second_and_what_is_stored_is_still_given(
         )
         assert get(port, "/api/events", limit=1)["events"]
         assert get(port, "/api/overview")["live"] is True
-    finally:
-        over.set()
-        caller.join()
     wait_until(lambda: asked(port, "/api/books/BTCUSDT").status == 200, "an answer again")
+
+
+def test_a_task_that_is_cancelled_while_the_loop_is_asked_ends(served: tuple[Rig, int]) -> None:
+    """What pushes is cancelled when its last client goes: it must not take that for an answer, and go on."""
+    rig, _ = served
+    collector = rig.collector
+
+    async def cancelled() -> None:
+        recent = RecentEvents(collector.events)
+        shown, reads = ShownCollector(collector), ShortReads(collector.database_url)
+        source = LiveSource(collector, shown, reads, recent)
+        asking = asyncio.create_task(source.now())
+        while not source._lock.locked():  # noqa: ASYNC110  (there is no event for that)
+            await asyncio.sleep(0)
+        asking.cancel()
+        recent.close()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    with wedged(rig):
+        asyncio.run(cancelled())
+
+
+def test_a_command_is_answered_while_the_loop_is_wedged(served: tuple[Rig, int]) -> None:
+    rig, port = served
+    with listening(port) as client:
+        client.say(op="subscribe", channel="ticks")
+        client.until("ready")
+        with wedged(rig):
+            wait_until(lambda: asked(port, "/api/ticks").status == 503, "nothing that is remembered")
+            client.say(op="subscribe", channel="ticks", symbol="BTCUSDT")
+            error = client.until("error")
+        assert error["reason"] == "the loop that collects did not answer within 1 s"
+        client.say(op="subscribe", channel="ticks", symbol="BTCUSDT")
+        client.until("ready")

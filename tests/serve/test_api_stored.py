@@ -1,30 +1,24 @@
 """The API over a database that nobody writes: documents, names, pages, refusals."""
 
-import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 sys.path.insert(0, str(Path(__file__).parent))
-from api_rig import asked, get, listening, serving_database
+from api_rig import EXAMPLE, asked, get, listening, serving_database
 from serve_rig import TOKEN
 
 from collector.query import load_features
 from collector.sinks import SqlSink
 
-EXAMPLE = Path(__file__).parents[2] / "trading_bot_live.db.example"
 BTC = "BTC/USDT:USDT"
 
 
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    path = shutil.copy(EXAMPLE, tmp_path_factory.mktemp("example") / "live.db")
-    with serving_database(Path(path)) as port:
-        yield port
+@pytest.fixture
+def port(stored_port: int) -> int:
+    return stored_port
 
 
 def test_ticks_are_named_as_the_exchange_does_where_one_market_has_the_name(port: int) -> None:
@@ -143,12 +137,10 @@ def test_the_document_of_the_api_is_read_by_programs_and_by_people(port: int) ->
     assert asked(port, "/docs.css").status == 200
 
 
-def test_nobody_collects_for_a_database(tmp_path: Path) -> None:
-    path = Path(shutil.copy(EXAMPLE, tmp_path / "live.db"))
-    with serving_database(path, token=SecretStr(TOKEN)) as port:
-        header = f"Authorization: Bearer {TOKEN}"
-        answer = asked(port, "/api/symbols/BTCUSDT", header, method="POST", exchange="bybit")
-        assert (answer.status, answer.json["reason"]) == (400, "nobody collects here")
+def test_nobody_collects_for_a_database(port: int) -> None:
+    header = f"Authorization: Bearer {TOKEN}"
+    answer = asked(port, "/api/symbols/BTCUSDT", header, method="POST", exchange="bybit")
+    assert (answer.status, answer.json["reason"]) == (400, "nobody collects here")
 
 
 def test_what_is_pushed_of_a_database_is_its_overview(port: int) -> None:

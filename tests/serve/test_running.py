@@ -135,16 +135,20 @@ def test_only_a_wedged_loop_is_not_alive_and_it_is_told_by_another_loop(tmp_path
 def test_a_threshold_raises_one_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collector.health.alarms.STARTS_WITHIN_S", 0.3)
     heard: list[PotentialHalt] = []
-    with (
-        running(tmp_path / "live.db", [BTC], health__every_s=0.1, health__memory_bytes=65_536) as rig,
-        served(rig) as server,
-    ):
-        rig.collector.events.attach(PotentialHalt, heard.append)
-        wait_until(lambda: heard, "an alarm")
-        after = rig.collector.monitor.latest.at_ns
-        wait_until(lambda: rig.collector.monitor.latest.at_ns > after + 500_000_000, "more checks")
-        assert state_is(server, "degraded")
-        _, body = get(server, "/ready")
+    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=50.0) as simulator:
+        limits = {"health__every_s": 0.1, "health__memory_bytes": 65_536}
+        rig = Rig(simulator, str(tmp_path / "live.db"), [BTC], **limits)
+        rig.collector.events.attach(PotentialHalt, heard.append)  # before there can be one
+        rig.collector.start()
+        try:
+            with served(rig) as server:
+                wait_until(lambda: heard, "an alarm")
+                after = rig.collector.monitor.latest.at_ns
+                wait_until(lambda: rig.collector.monitor.latest.at_ns > after + 500_000_000, "more checks")
+                assert state_is(server, "degraded")
+                _, body = get(server, "/ready")
+        finally:
+            rig.collector.stop()
     assert [one.code for one in heard] == ["health_memory"]
     assert "more than 65,536" in body["parts"]["memory"]["reason"]
 

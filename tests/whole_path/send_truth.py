@@ -43,6 +43,7 @@ class Told:
         self.updates: list[Update] = []  # in the order of making, once `settle` was called
         self.connections: set[int] = set()
         self.line_times_ns: list[int] = []
+        self.has_times = False  # instead of numbers
         self.stalls_ns: list[list[int]] = []  # of bars: from the first that is withheld to the next sent
         self.by_key: dict[Key, list[int]] = {}
         self._found: dict[tuple[int, int], Update] = {}
@@ -96,11 +97,16 @@ class Told:
 
     def settle(self) -> None:
         """Put the updates in order."""
-        self.updates = [self._found[place] for place in sorted(self._found)]
+        self.updates = sorted(self._found.values(), key=self._order)
         found: dict[Key, list[int]] = defaultdict(list)
         for place, update in enumerate(self.updates):
             found[update.key].append(place)
         self.by_key = dict(found)
+
+    def _order(self, update: Update) -> tuple[int, int, int]:
+        """Return what puts updates in order; microseconds begin again where a clock stands still for long."""
+        epoch, number = update.number
+        return (epoch, number // 1000, update.made_ns) if self.has_times else (epoch, number, 0)
 
     def line_after(self, at_ns: int) -> int | None:
         """Return when the log next says something of the stream."""
@@ -164,6 +170,7 @@ def _add(told: Told, line: Logged, trade_key: TradeKey) -> None:
             told.begins(line.connection)
     if line.event in MARKET_EVENTS:
         told.line_times_ns.append(line.at_ns)
+        told.has_times |= bool(line.times_us)
         if line.channel and line.channel.startswith("ohlcv."):
             told.note_bar(line)
         for number, key in _numbers(line, trade_key):

@@ -329,6 +329,17 @@ def test_updates_without_numbers_are_told_apart_by_the_exchanges_time() -> None:
     assert excused.unknowable == {"overwritten under a checksum": 1}
 
 
+def test_microseconds_that_begin_again_while_a_clock_stands_still_are_in_the_order_of_sending() -> None:
+    log = [
+        two_a_millisecond(number)._replace(times_us=(77_000 + (number * 90 + 500) % 1000,))
+        for number in range(10, 31)
+    ]
+    segment = replace(covered(15, 30, 30.5), verification="checksum")
+    stored = [Row(77, number * S + 1000, 1) for number in range(15, 31)]
+    found = outcome(log, stored, segment, stream=KRAKEN_BOOK)
+    assert (found.losses, found.extra_rows) == ([], [])
+
+
 def test_a_segment_may_end_or_begin_between_two_updates_of_one_millisecond() -> None:
     log = [two_a_millisecond(number) for number in range(10, 31)]
     segment = replace(covered(13, 20.9, 20.9), verification="checksum")

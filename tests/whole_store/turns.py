@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -155,11 +156,11 @@ def _made_small() -> Iterator[None]:
     """Let pieces be small and patience short, and look once only whether a table has to be migrated."""
     migrate, migrated = open_database.bring_to_head, set[tuple[sa.URL, str]]()
 
-    def migrate_once(engine: sa.Engine, table_name: str, *, allow: bool) -> bool:
+    def migrate_once(engine: sa.Engine, table_name: str, **how: Any) -> bool:
         if (engine.url, table_name) in migrated:
             return False
         migrated.add((engine.url, table_name))
-        return migrate(engine, table_name, allow=allow)
+        return migrate(engine, table_name, **how)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(open_database, "bring_to_head", migrate_once)

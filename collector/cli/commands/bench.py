@@ -17,7 +17,9 @@ FOLDER = Path(__file__).resolve().parents[3] / "benchmarks"
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="What to measure: stream, path, write, latency or simulator.")],
+    name: Annotated[
+        str, typer.Argument(help="What to measure: stream, path, write, read, latency, serve or simulator.")
+    ],
     *,
     quick: Annotated[
         bool, typer.Option("--quick", help="A short form, under half a minute: less exact.")

@@ -40,6 +40,7 @@ def dashboard(
     from collector.app import SignalSafeEvent  # noqa: PLC0415
     from collector.errors import UserError  # noqa: PLC0415
     from collector.log import set_up_logging  # noqa: PLC0415
+    from collector.masking import mask_url  # noqa: PLC0415
     from collector.query import ShortReads  # noqa: PLC0415
     from collector.serve import server_of_database  # noqa: PLC0415
 
@@ -60,6 +61,9 @@ def dashboard(
                 f"port {loaded.serve.port} of {loaded.serve.host} cannot be listened on; "
                 "expected one that is free: --port 0 takes any"
             )
-        print(f"{db} is shown at {server.url} until Ctrl-C; the API is at {server.url}/docs", flush=True)
+        print(
+            f"{mask_url(db)} is shown at {server.url} until Ctrl-C; the API is at {server.url}/docs",
+            flush=True,
+        )
         stopping.wait(seconds)
     return 0

@@ -1,5 +1,6 @@
 """Read coverage of many streams over a span, with the holes in it, page by page."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,6 +16,8 @@ MOST_SEGMENTS = 5_000  # of one page
 STREAM = ("exchange", "symbol", "channel")
 ASKED_FOR = frozenset({"stop", "unsubscribed", "filled", "takeover"})  # after these nothing is missed
 _SEPARATOR = "~"  # in a cursor; no name has it
+_CURSOR = re.compile(r"(?P<exchange>[^~]*)~(?P<symbol>[^~]*)~(?P<channel>[^~]*)~(?P<start>[0-9]{1,19})")
+_LARGEST = 2**63 - 1  # that a column holds
 
 Row = Mapping[str, Any]
 
@@ -33,10 +36,10 @@ class CoverageAsked:
     @staticmethod
     def cursor_of(text: str) -> tuple[str, str, str, int]:
         """Return the cursor that a client gave back."""
-        parts = text.split(_SEPARATOR)
-        if len(parts) != 4 or not (parts[3].isascii() and parts[3].isdecimal() and len(parts[3]) < 20):  # noqa: PLR2004
+        match = _CURSOR.fullmatch(text)
+        if match is None or int(match["start"]) > _LARGEST:
             raise QueryError("the cursor is none of ours; expected the `next` of the page before")
-        return parts[0], parts[1], parts[2], int(parts[3])
+        return match["exchange"], match["symbol"], match["channel"], int(match["start"])
 
 
 def coverage_page(

@@ -1,7 +1,7 @@
-"""Answer with JSON, and turn errors of ours into refusals."""
+"""Answer with JSON, and read the database for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import orjson
@@ -9,10 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from collector.database import Tables
-from collector.errors import CollectorError, DatabaseAway
 from collector.query import ShortReads
 from collector.serve.api import shapes
-from collector.serve.api.asked import refusal_of
 
 READS_AT_ONCE = 4  # of the database; more wait
 Result = TypeVar("Result")
@@ -33,31 +31,19 @@ def answers_with(model: Any) -> dict[int | str, dict[str, Any]]:
     return {200: {"model": model}, **ERRORS}
 
 
-async def awaited(work: Awaitable[Result]) -> Result:
-    """Await something; an error of ours is a refusal."""
-    try:
-        return await work
-    except CollectorError as error:
-        raise refusal_of(error) from None
-
-
 class Reading:
     """Reads the database in threads, so that the server's loop goes on."""
 
-    def __init__(self, reads: ShortReads, masked: Callable[[str], str] = str) -> None:
+    def __init__(self, reads: ShortReads) -> None:
         self._reads = reads
-        self._masked = masked
         self._turns = asyncio.Semaphore(READS_AT_ONCE)
 
     async def __call__(self, ask: Callable[[Any, Tables], Result]) -> Result:
         """Ask something of one transaction. Its result must not need the transaction any more."""
 
         def read() -> Result:
-            try:
-                with self._reads.reading() as (connection, tables):
-                    return ask(connection, tables)
-            except DatabaseAway as error:
-                raise DatabaseAway(self._masked(str(error))) from None
+            with self._reads.reading() as (connection, tables):
+                return ask(connection, tables)
 
         async with self._turns:
-            return await awaited(run_in_threadpool(read))
+            return await run_in_threadpool(read)

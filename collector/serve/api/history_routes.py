@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from collector.errors import QueryError
 from collector.query import (
     Asked,
     Cursor,
@@ -27,7 +26,6 @@ from collector.serve.api.asked import (
     Order,
     Start,
     Symbol,
-    refusal_of,
     refused,
     span_ns,
 )
@@ -133,16 +131,8 @@ def _asked(
         end_ns,
         limit,
         newest_first=order == "newest" or (order is None and start is None),
-        cursor=None if cursor is None else cursor_of(cursor),
+        cursor=None if cursor is None else Cursor.of(cursor),
     )
-
-
-def cursor_of(text: str) -> Cursor:
-    """Return a cursor; a refusal where it is none."""
-    try:
-        return Cursor.of(text)
-    except QueryError as error:
-        raise refusal_of(error) from None
 
 
 def _interval(market: Market, wanted: str | None, stored: list[str]) -> str:

@@ -4,10 +4,8 @@ import asyncio
 import time
 from typing import Any
 
-from collector.errors import CollectorError
 from collector.query import stored_streams
 from collector.serve.api.answers import Reading
-from collector.serve.api.asked import refusal_of
 from collector.serve.api.documents import markets_of
 from collector.serve.api.names import Market, Names
 from collector.serve.api.source import Now, Source
@@ -40,19 +38,8 @@ class KnownMarkets:
 
     async def now(self) -> Now:
         """Return the state of all streams."""
-        try:
-            return await self._source.now()
-        except CollectorError as error:
-            raise refusal_of(error) from None
+        return await self._source.now()
 
     async def find(self, name: str, exchange: str | None, market: str | None) -> Market:
-        """Return the market meant, collected or stored; a refusal names the choice."""
-        return find(await self.all(), name, exchange, market)
-
-
-def find(names: Names, name: str, exchange: str | None, market: str | None) -> Market:
-    """Return the market meant; a refusal names the choice."""
-    try:
-        return names.find(name, exchange, market)
-    except CollectorError as error:
-        raise refusal_of(error) from None
+        """Return the market meant, collected or stored; UserError names the choice."""
+        return (await self.all()).find(name, exchange, market)

@@ -87,8 +87,7 @@ class LiveSource:
         if where is None:
             raise UserError(f"{name} on which exchange is not said; expected ?exchange={' or '.join(known)}")
         work = self._collector.subscribe if collect else self._collector.unsubscribe
-        if collect:
-            await run_in_threadpool(self._collector.check_symbols, where, name)
+        await run_in_threadpool(self._collector.check_symbols, where, name)
         meaning = await run_in_threadpool(self._collector.meaning, where, name)
         keys = await run_in_threadpool(work, where, name)
         symbol = keys[0].symbol if keys else meaning[name]
@@ -106,8 +105,8 @@ class LiveSource:
         except TimeoutError:
             raise CollectorError(f"the loop that collects did not answer within {ANSWER_S:g} s") from None
         except asyncio.CancelledError:
-            if not answer.cancelled():
-                raise  # it is the client that has gone
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise  # it is we who are asked to end
             raise CollectorError("the loop that collects has ended") from None
         finally:
             self._collector.stream.forget(answer)

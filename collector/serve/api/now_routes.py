@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from collector.events import Channel, StreamKey
 from collector.serve.api import documents, shapes
-from collector.serve.api.answers import answers_with, awaited, json_answer
+from collector.serve.api.answers import answers_with, json_answer
 from collector.serve.api.asked import Exchange, Kind, Symbol, refused
-from collector.serve.api.known_markets import KnownMarkets, find
+from collector.serve.api.known_markets import KnownMarkets
 from collector.serve.api.names import Names
 from collector.serve.api.source import Source
 
@@ -26,12 +26,12 @@ def now_routes(source: Source, known: KnownMarkets) -> APIRouter:
     @router.get("/api/overview", responses=answers_with(dict[str, Any]))
     async def overview() -> Response:
         """Return everything at a glance: health, streams, the writer, the identity, the last events."""
-        return json_answer(await awaited(source.overview()))
+        return json_answer(await source.overview())
 
     @router.get("/api/stats", responses=answers_with(shapes.Stats))
     async def stats() -> Response:
         """Return what became of every event: of this session, or of all sessions of a database."""
-        return json_answer(await awaited(source.stats()))
+        return json_answer(await source.stats())
 
     @router.get("/api/ticks", responses=answers_with(dict[str, shapes.Tick]))
     async def ticks(exchange: Exchange = None, market: Kind = None) -> Response:
@@ -45,7 +45,7 @@ def now_routes(source: Source, known: KnownMarkets) -> APIRouter:
         """Return the latest trade of one market."""
         now = await known.now()
         names = Names(documents.markets_of(now.streams))
-        found = find(names, symbol, exchange, market)
+        found = names.find(symbol, exchange, market)
         for one in documents.ticks(now.streams, names, [found]).values():
             return json_answer(one)
         raise refused(HTTPStatus.NOT_FOUND, f"{found.symbol} has no price yet", "the same question, later")
@@ -56,12 +56,12 @@ def now_routes(source: Source, known: KnownMarkets) -> APIRouter:
     ) -> Response:
         """Return the verified book of a market as it stands now, the deepest that is collected."""
         now = await known.now()
-        found = find(Names(documents.markets_of(now.streams)), symbol, exchange, market)
+        found = Names(documents.markets_of(now.streams)).find(symbol, exchange, market)
         own = [one.key for one in now.streams if one.key[:2] == found[:2]]
         key = max((one for one in own if Channel.of(one.channel).is_book), key=_depth, default=None)
         if key is None:
             raise refused(HTTPStatus.NOT_FOUND, f"no book of {found.symbol} is collected", "a channel book.N")
-        for one in await awaited(source.books({key: depth})):
+        for one in await source.books({key: depth}):
             state = state_of(now.states, key, is_verified=one.book is not None)
             return json_answer(documents.book(one, found, state, depth))
         raise refused(HTTPStatus.NOT_FOUND, f"{found.symbol} is left", "a market that is collected")

@@ -6,13 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from collector.errors import CollectorError
 from collector.query import CoverageAsked, coverage_page, events_page, sessions_page
 from collector.serve.api import documents, shapes
 from collector.serve.api.answers import Reading, answers_with, json_answer
-from collector.serve.api.asked import CursorText, End, Exchange, Start, refusal_of, refused, span_ns
+from collector.serve.api.asked import CursorText, End, Exchange, Start, refused, span_ns
 from collector.serve.api.happened import described
-from collector.serve.api.known_markets import KnownMarkets, find
+from collector.serve.api.known_markets import KnownMarkets
 from collector.serve.api.source import Source
 
 HOURS_SHOWN_NS = 6 * 3600 * 1_000_000_000  # where no span is asked for
@@ -41,8 +40,8 @@ def record_routes(source: Source, reading: Reading, known: KnownMarkets) -> APIR
         if start_ns is None:
             start_ns = end_ns - HOURS_SHOWN_NS
         if symbol is not None:
-            exchange, symbol = find(await known.all(), symbol, exchange, None)[:2]
-        behind = None if cursor is None else _behind(cursor)
+            exchange, symbol = (await known.find(symbol, exchange, None))[:2]
+        behind = None if cursor is None else CoverageAsked.cursor_of(cursor)
         asked = CoverageAsked(start_ns, end_ns, exchange, symbol, channel, behind)
         streams, following = await reading(
             lambda connection, tables: coverage_page(connection, tables, asked)
@@ -111,13 +110,6 @@ def record_routes(source: Source, reading: Reading, known: KnownMarkets) -> APIR
         return json_answer(documents.symbols(stored, collected, await known.all()))
 
     return router
-
-
-def _behind(cursor: str) -> tuple[str, str, str, int]:
-    try:
-        return CoverageAsked.cursor_of(cursor)
-    except CollectorError as error:
-        raise refusal_of(error) from None
 
 
 def _number(text: str | None) -> int | None:

@@ -16,7 +16,7 @@ from collector.serve.api.symbols_routes import Tokens, symbols_routes
 
 def api_routers(source: Source, tokens: Tokens, bus: EventBus | None = None) -> list[APIRouter]:
     """Return the routers of one source, in the server's loop; `bus` is where what happens is published."""
-    reading = Reading(source.reads, source.masked)
+    reading = Reading(source.reads)
     known = KnownMarkets(source, reading)
     hub = Hub(source, bus)
     return [

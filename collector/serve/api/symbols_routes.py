@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from collector.exchanges import is_known
 from collector.serve.api import shapes
-from collector.serve.api.answers import answers_with, awaited, json_answer
+from collector.serve.api.answers import answers_with, json_answer
 from collector.serve.api.asked import Exchange, Symbol, refused
 from collector.serve.api.source import Source
 
@@ -34,14 +34,14 @@ def symbols_routes(source: Source, tokens: Tokens) -> APIRouter:
         """Collect one more market until the next start; wants the token, on loopback as well."""
         _check(request, tokens)
         where, name = _placed(symbol, exchange)
-        return json_answer(await awaited(source.change(where, name, collect=True)))
+        return json_answer(await source.change(where, name, collect=True))
 
     @router.delete("/api/symbols/{symbol:path}", responses=answers_with(shapes.Changed))
     async def leave(request: Request, symbol: Symbol, exchange: Exchange = None) -> Response:
         """Collect a market no more until the next start; wants the token, on loopback as well."""
         _check(request, tokens)
         where, name = _placed(symbol, exchange)
-        return json_answer(await awaited(source.change(where, name, collect=False)))
+        return json_answer(await source.change(where, name, collect=False))
 
     return router
 

@@ -13,6 +13,7 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDE, PHONE = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
+POINTER_STEP_PX = 8  # a hole is told of within four pixels of it
 WITHIN_MS = 60_000.0  # what fails to come does so on the busiest machine
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -70,6 +71,31 @@ class Seen:
 
     def wait_for_text(self, selector: str, part: str) -> None:
         self.wait("document.querySelector(arg[0])?.innerText.includes(arg[1])", arg=[selector, part])
+
+    def press(self, key: str) -> None:
+        self.page.keyboard.press(key)
+
+    def tab_to(self, selector: str, *, most: int) -> None:
+        """Press Tab until an element has the focus, so often at most; it must be seen to have it."""
+        passed = []
+        for _ in range(most):
+            self.press("Tab")
+            if self.page.evaluate("wanted => document.activeElement.matches(wanted)", selector):
+                outline = self.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+                assert outline != "none", f"{selector} does not show that it has the focus"
+                return
+            passed.append(self.page.evaluate("document.activeElement.outerHTML.slice(0, 80)"))
+        raise AssertionError(f"no {selector} within {most} Tabs: {passed}")
+
+    def along(self, selector: str) -> list[str]:
+        """Move the pointer along an element; return what the tooltip said on the way."""
+        self.page.locator(selector).scroll_into_view_if_needed()
+        box = self.page.locator(selector).bounding_box()
+        told = []
+        for x in range(2, int(box["width"]), POINTER_STEP_PX):
+            self.page.mouse.move(box["x"] + x, box["y"] + box["height"] / 2)
+            told.append(self.text("#tip"))
+        return told
 
     def violations(self) -> list[str]:
         """Return what axe-core finds against the page as it stands."""

@@ -25,6 +25,8 @@ from browser_rig import PHONE, browsing, seen
 
 EXAMPLE = Path(__file__).parents[3] / "trading_bot_live.db.example"
 HOSTILE = "<img src=x onerror=\"document.title='caught'\"><b>bold</b>"
+ROW = '#rows tr[data-key="bybit ETH/USDT:USDT book.50"]'  # the stream that was cut off once
+ROWS_SHOWN = "[...document.querySelectorAll('#rows tr')].filter(row => !row.hidden).length"
 HERE = Access("127.0.0.1")
 FROM_ELSEWHERE = Access("0.0.0.0", (), TOKEN)  # as if other machines could reach it
 
@@ -72,7 +74,16 @@ def test_the_token_is_exchanged_for_a_cookie_that_reads_and_no_more(stored: Path
         pair = f"Cookie: other=1; {cookie.partition(';')[0]}"
         assert ask(port, "/api/overview", pair).status == 200
         assert ask(port, "/api/overview", f"Cookie: {COOKIE}={'0' * 64}").status == 401
-        assert ask(port, "/api/symbols/BTCUSDT", pair, method="DELETE").status in (401, 403)
+        for method in ("POST", "DELETE"):
+            for path in (
+                "/api/symbols/BTCUSDT?exchange=bybit",
+                "/api/symbols/BTC%2FUSDT:USDT?exchange=bybit",
+            ):
+                by_cookie = ask(port, path, pair, method=method)
+                assert (by_cookie.status, by_cookie.json["reason"]) == (401, "no token, or another one")
+                assert "Authorization: Bearer" in by_cookie.json["expected"]
+                by_header = ask(port, path, pair, f"Authorization: Bearer {TOKEN}", method=method)
+                assert (by_header.status, by_header.json["reason"]) == (400, "nobody collects here")
 
 
 def test_without_a_token_there_is_nothing_to_exchange(stored: Path) -> None:
@@ -136,3 +147,45 @@ def test_text_from_an_exchange_stays_text(browser: Any, stored: Path) -> None:
             tab.wait_for_text("#rows", HOSTILE)
             assert tab.page.locator("img, #events b, #rows b").count() == 0
             assert "caught" not in tab.page.title()
+
+
+def test_everything_is_reached_by_the_keyboard(browser: Any, stored: Path) -> None:
+    with serving_stored(stored, HERE) as port, seen(browser, f"http://127.0.0.1:{port}/") as tab:
+        tab.wait("document.querySelectorAll('#rows tr').length > 2")
+
+        tab.tab_to(".skip", most=1)
+        tab.press("Enter")
+        tab.wait("document.activeElement.id === 'streams'")
+        tab.tab_to("#filter", most=2)
+        tab.page.keyboard.type("eth book")
+        tab.wait(f"{ROWS_SHOWN} === 1")
+        assert tab.page.get_attribute(f"{ROW} button", "aria-pressed") == "false"
+        tab.tab_to(f"{ROW} button", most=2)
+        tab.press("Enter")
+        tab.wait(f"document.querySelector('{ROW} button').ariaPressed === 'true'")
+        tab.wait_for_text("#detail-title", "ETH/USDT:USDT")
+
+        tab.wait("document.querySelectorAll('#holes button').length === 1")
+        tab.tab_to("#holes button", most=12)
+        tab.press("Enter")
+        tab.wait_for_text("#events-title", "Events around")
+        tab.wait("document.activeElement.id === 'events-title'")  # a screen reader reads on from there
+        tab.wait_for_text("#events", "disconnect")
+        tab.tab_to("#events-back", most=1)
+        tab.press("Enter")
+        tab.wait_for_text("#events-title", "Last events")
+
+
+def test_a_ribbon_tells_a_hole_s_cause_under_the_pointer(browser: Any, stored: Path) -> None:
+    with serving_stored(stored, HERE) as port, seen(browser, f"http://127.0.0.1:{port}/") as tab:
+        tab.wait("document.querySelectorAll('#rows tr').length > 2")
+        tab.page.click(f"{ROW} button")
+        in_table, of_day = f"{ROW} canvas", "#large-ribbon"
+        for ribbon in (in_table, of_day):
+            tab.wait("document.querySelector(arg).ariaLabel.includes('1 hole')", arg=ribbon)
+            told = tab.along(ribbon)
+            (hole,) = {text for text in told if text.startswith("Hole, ")}
+            assert "disconnect" in hole
+            assert of_day == ribbon or any(text.startswith("Verified, ") for text in told)
+            tab.page.mouse.move(0, 0)
+            tab.wait("document.querySelector('#tip').hidden")

@@ -106,6 +106,18 @@ class Hub:
             elif channel not in channels:
                 for detach in self._attached.pop(channel, ()):
                     detach()
+        self._forget_unwanted()
+
+    def _forget_unwanted(self) -> None:
+        """Forget what nobody wants now: it grows old, and who wants it later must not get it."""
+        channels = {one.channel for one in self._wanted}
+        if "overview" not in channels:
+            self._overview = self._document = None
+        if not channels.intersection(BOOKS):
+            self._shown, self._messages = {}, {}
+        if not self._attached:
+            self._happened.clear()
+            self._left_out = 0
 
     def _note(self, event: Published) -> None:
         """Queue an event. Called by threads that collect: it must be quick."""
@@ -132,6 +144,7 @@ class Hub:
             spent_s, at_s = now_spent_s, now_s
 
     async def _turn(self) -> None:
+        self._forget_unwanted()  # also what came while its last client went
         happened: list[Published] = []
         if self._left_out:
             lost, self._left_out = Message.of("lost", {"count": self._left_out}), 0
@@ -146,7 +159,6 @@ class Hub:
 
     async def _push_overview(self) -> None:
         if Want("overview") not in self._wanted:
-            self._overview = self._document = None
             return
         document = await self._source.overview()
         if document is not self._document:
@@ -157,7 +169,6 @@ class Hub:
     async def _push_books(self) -> None:
         """Push the books that somebody wants and that have changed."""
         if not any(one.channel in BOOKS for one in self._wanted):
-            self._shown, self._messages = {}, {}
             return
         now = await self._source.now()
         wanted = [one.key for one in now.streams if self._is_wanted(one.key)]

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
-from collector.errors import CollectorError
 from collector.serve.api.answers import ERRORS
-from collector.serve.api.asked import Exchange, refusal_of, refused
+from collector.serve.api.asked import Exchange, refused
 from collector.serve.api.documents import markets_of
 from collector.serve.api.known_markets import KnownMarkets
 from collector.serve.api.names import Names
@@ -50,10 +49,7 @@ def stream_routes(hub: Hub, known: KnownMarkets) -> APIRouter:
         if hub.clients >= MOST_CLIENTS:
             raise refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many clients", "fewer at once")
         names = Names(markets_of((await known.now()).streams))
-        try:
-            wants = wants_of(_listed(channels), names, exchange, _listed(symbol or ""), interval)
-        except CollectorError as error:
-            raise refusal_of(error) from None
+        wants = wants_of(_listed(channels), names, exchange, _listed(symbol or ""), interval)
         return StreamingResponse(_events(hub, wants), media_type="text/event-stream", headers=HEADERS)
 
     return router
