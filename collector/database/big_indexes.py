@@ -59,11 +59,24 @@ def _missing(connection: sa.Connection, table: sa.Table) -> list[sa.Index]:
     inspector = sa.inspect(connection)
     if not inspector.has_table(table.name):
         return []
-    present = inspector.get_indexes(table.name)
+    broken = _broken_off(connection, table)
+    present = [one for one in inspector.get_indexes(table.name) if one["name"] not in broken]
     return sorted(
         (index for index in table.indexes if not any(serves(there, index) for there in present)),
         key=lambda index: str(index.name),
     )
+
+
+def _broken_off(connection: sa.Connection, table: sa.Table) -> set[str]:
+    """Return the indexes that a server began to build and did not finish: nothing is found by them."""
+    if connection.engine.dialect.name != "postgresql":
+        return set()
+    text = """
+        SELECT one.relname FROM pg_index JOIN pg_class one ON one.oid = indexrelid
+        JOIN pg_class owner ON owner.oid = indrelid
+        WHERE owner.relname = :name AND pg_table_is_visible(owner.oid) AND NOT indisvalid
+    """
+    return set(connection.execute(sa.text(text), {"name": table.name}).scalars())
 
 
 def _size(connection: sa.Connection, table: sa.Table) -> int:

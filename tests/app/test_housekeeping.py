@@ -168,6 +168,7 @@ def test_a_stop_breaks_off_what_is_done_between_slices(writer: TaskQueue) -> Non
     assert begun.wait(PATIENCE_S)
     with capture_logs() as logs:
         keeping.stop()
+    assert asked.is_set()
     assert not [entry for entry in logs if entry["log_level"] == "error"]
     assert not [one for one in threading.enumerate() if one.name.startswith(("APScheduler", "ThreadPool"))]
 

@@ -4,6 +4,7 @@ import json
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,7 +23,7 @@ from program import BTC, Run, config, start, wait_for_rows
 
 from collector.simulator import Simulator
 
-NOW_NS = 1_700_000_000_000_000_000
+BEGAN_NS = time.time_ns() - 60 * 10**9
 
 
 def states(run: Run, database: Path | str) -> list[str]:
@@ -85,16 +86,20 @@ def test_on_a_server_each_session_is_told_by_its_own_lock(
     run: Run, postgres_url: str, sinks: ExitStack
 ) -> None:
     """Two write; one of them dies; a third comes after it, closes it as crashed, and goes in order."""
-    begun(sinks, postgres_url, "steady", NOW_NS, BTC)
-    dying = begun(sinks, postgres_url, "dying", NOW_NS + 1, "ETH/USDT:USDT")
+    begun(sinks, postgres_url, "steady", BEGAN_NS, BTC)
+    dying = begun(sinks, postgres_url, "dying", BEGAN_NS + 1, "ETH/USDT:USDT")
     assert [one["state"] for one in sessions_now(postgres_url)] == ["writing", "writing"]
     assert run("status", "--db", postgres_url, "--check").returncode == 0
     dying.close()  # the connection goes, and nobody has ended the session
     assert [one["state"] for one in sessions_now(postgres_url)] == ["dead", "writing"]
     assert run("status", "--db", postgres_url, "--check").returncode == 3
-    begun(sinks, postgres_url, "third", NOW_NS + 2, "SOL/USDT:USDT").close()
+    begun(sinks, postgres_url, "third", BEGAN_NS + 2, "SOL/USDT:USDT").close()
     found = {one["session_id"]: one for one in sessions_now(postgres_url)}
     assert (found["steady"]["state"], found["dying"]["state"]) == ("writing", "crashed")
+    assert [one["session_id"] for one in found.values() if one["missed"]] == ["third", "dying"]
+    assert run("status", "--db", postgres_url, "--check").returncode == 3
+    begun(sinks, postgres_url, "heir", BEGAN_NS + 3, "ETH/USDT:USDT")  # collects what the dead one was to
+    assert "dying" not in [one["session_id"] for one in sessions_now(postgres_url) if one["missed"]]
 
 
 def test_who_asks_whether_anybody_writes_refuses_no_collector(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from collector.database import big_indexes
 from collector.database.engine import make_engine
 from collector.database.migrate import bring_to_head
+from collector.database.tables import range_index_name
 from collector.database.url import database_url
 
 NAME = "l2_training_data_practical"
@@ -50,6 +51,20 @@ def test_on_a_server_the_index_is_built_beside_those_who_write(server: sa.Engine
         valid = connection.exec_driver_sql("SELECT bool_and(indisvalid) FROM pg_index").scalar()
         timeout = connection.exec_driver_sql("SHOW statement_timeout").scalar()
     assert (valid, timeout) == (True, "30s")
+
+
+def test_what_a_try_that_was_broken_off_has_left_is_no_index(server: sa.Engine) -> None:
+    name = range_index_name(NAME)
+    with server.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {NAME} ADD COLUMN exchange TEXT")
+        connection.exec_driver_sql(f"CREATE INDEX {name} ON {NAME} (symbol, exchange, timestamp)")
+        connection.exec_driver_sql(
+            f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass"
+        )
+    assert bring_to_head(server, NAME, allow=True)
+    with server.connect() as connection:
+        question = f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{name}'::regclass"
+        assert connection.exec_driver_sql(question).scalar() is True
 
 
 def test_of_a_file_it_is_said_before_it_begins(tmp_path_factory: pytest.TempPathFactory) -> None:
