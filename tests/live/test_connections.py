@@ -197,6 +197,26 @@ def test_a_refused_replacement_is_tried_again_after_a_minute_then_two_and_so_on_
     assert asyncio.run(waits_s(9)) == [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0, 3600.0]
 
 
+def test_what_is_known_of_replaced_connections_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def replace_many() -> list[weakref.ref[Connection]]:
+        replacing = Replacing(monkeypatch)
+        known: list[weakref.ref[Connection]] = []
+        for turn in range(TIMES):
+            known.append(weakref.ref(replacing.only))
+            replacing.refused = "401" if turn % 2 == 0 else None
+            await replacing.look_until_done()
+            replacing.now_s += 3600.0
+        assert replacing.tried == TIMES
+        replacing.refused = "401"
+        await replacing.look_until_done()
+        of_connections = (replacing._not_before_s, replacing._not_told_before_s, replacing._failed)
+        assert [list(one) for one in of_connections] == [[replacing.only]] * 3
+        gc.collect()
+        return [one for one in known if one() is not None and one() is not replacing.only]
+
+    assert asyncio.run(replace_many()) == []
+
+
 def test_a_fault_that_ends_a_connection_is_told_at_once_and_the_connection_begins_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
