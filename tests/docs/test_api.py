@@ -22,6 +22,7 @@ FACES = [
     *(collector.TickStore, collector.Top, collector.LiveBars, collector.EventBus, collector.ComponentFactory),
     Components,
 ]
+EVENTS = (collector.SystemState, collector.PotentialHalt, collector.BookVerified, collector.StreamVerified)
 # Parts of ours speak to each other by these.
 OURS = {
     "listen",
@@ -69,6 +70,14 @@ def test_every_public_name_stands_in_an_example() -> None:
 def test_every_public_part_of_a_face_stands_on_the_page(face: type) -> None:
     names = {name for name in dir(face) if not name.startswith("_")} - OURS
     assert {name for name in names if not re.search(rf"\b{name}\b", PAGE)} == set()
+
+
+def test_the_table_of_events_has_the_fields_of_each() -> None:
+    rows = re.findall(r"^\| (\w+) \| [^|]+ \| (`exchange`[^|]*|the same) \|$", PAGE, re.MULTILINE)
+    told: dict[str, list[str]] = {}
+    for name, cell in rows:
+        told[name] = told[rows[len(told) - 1][0]] if cell == "the same" else re.findall(r"`(\w+)`", cell)
+    assert told == {event.__name__: [one.name for one in dataclasses.fields(event)] for event in EVENTS}
 
 
 def test_the_table_of_short_keys_holds_all_of_them_with_their_defaults() -> None:

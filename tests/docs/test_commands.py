@@ -46,3 +46,11 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
     )
     ours = [line for line in done.stderr.splitlines() if "collector.service" in line]
     assert ours == []
+
+
+def test_the_unit_waits_for_the_network_and_for_a_clock_that_is_set() -> None:
+    """Where nothing wants `time-sync.target` it is reached at once, whatever comes after it."""
+    text = (ROOT / "deploy" / "collector.service").read_text(encoding="utf-8")
+    for key in ("Wants", "After"):
+        units = {name for line in re.findall(rf"^{key}=(.*)$", text, re.MULTILINE) for name in line.split()}
+        assert {"network-online.target", "time-sync.target"} <= units, key

@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import weakref
+from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,9 +13,11 @@ from collector.clock import Clock
 from collector.events.bus import EventBus
 from collector.events.notices import PotentialHalt
 from collector.exchanges.addresses import Endpoints
+from collector.live import replacement
 from collector.live.connection import Connection
 from collector.live.connections import Connections, ExchangeContext
 from collector.live.limits import Pace
+from collector.live.replacement import Replacements
 from collector.live.resync import Resyncs
 from collector.live.topic_subscriptions import TopicSubscriptions
 from collector.live.unverified.books import UnverifiedBooks
@@ -139,6 +143,76 @@ def test_connections_that_were_replaced_and_their_tasks_are_let_go_of() -> None:
         assert connections.connections == [old]
         gc.collect()
         return [one for one in known if one() is not None and one() is not old]
+
+    assert asyncio.run(replace_many()) == []
+
+
+class Replacing(Replacements):
+    """Replaces connections of Bybit that are never dialled, one an hour old, on a clock that a test moves."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now_s = 1000.0
+        self.refused: str | None = None  # why the exchange refuses each new connection
+        self.tried = 0
+        self.all = connections_of("bybit")
+        self._new_beside = self.all.new_beside
+        patch.setattr(self.all, "start", lambda: None)
+        patch.setattr(self.all, "new_beside", self._told)
+        patch.setattr(replacement, "time", SimpleNamespace(monotonic=lambda: self.now_s))
+        super().__init__(self.all, lambda stream: stream, asyncio.Event(), lifetime_s=3600.0)
+        self.all.new("spot", "ws://nowhere", [])
+
+    @property
+    def only(self) -> Connection:
+        (connection,) = self.all.connections
+        return connection
+
+    async def look_until_done(self) -> None:
+        self.only._dialled_s = self.only._context.monotonic_s() - 3600.0
+        self.look()
+        await self.ended()
+        await asyncio.sleep(0)  # the callbacks of the tasks
+
+    def _told(self, old: Connection, streams: list[Stream]) -> Connection:
+        self.tried += 1
+        new = self._new_beside(old, streams)
+        new.refusal = self.refused
+        return new
+
+
+def test_a_refused_replacement_is_tried_again_after_a_minute_then_two_and_so_on_up_to_an_hour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def waits_s(count: int) -> list[float]:
+        replacing = Replacing(monkeypatch)
+        replacing.refused = "401"
+        tries_s: list[float] = []
+        while len(tries_s) <= count:
+            await replacing.look_until_done()
+            if replacing.tried > len(tries_s):
+                tries_s.append(replacing.now_s)
+            replacing.now_s += 30.0
+        return [after_s - before_s for before_s, after_s in pairwise(tries_s)]
+
+    assert asyncio.run(waits_s(9)) == [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0, 3600.0]
+
+
+def test_what_is_known_of_replaced_connections_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def replace_many() -> list[weakref.ref[Connection]]:
+        replacing = Replacing(monkeypatch)
+        known: list[weakref.ref[Connection]] = []
+        for turn in range(TIMES):
+            known.append(weakref.ref(replacing.only))
+            replacing.refused = "401" if turn % 2 == 0 else None
+            await replacing.look_until_done()
+            replacing.now_s += 3600.0
+        assert replacing.tried == TIMES
+        replacing.refused = "401"
+        await replacing.look_until_done()
+        of_connections = (replacing._not_before_s, replacing._not_told_before_s, replacing._failed)
+        assert [list(one) for one in of_connections] == [[replacing.only]] * 3
+        gc.collect()
+        return [one for one in known if one() is not None and one() is not replacing.only]
 
     assert asyncio.run(replace_many()) == []
 

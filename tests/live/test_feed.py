@@ -8,9 +8,13 @@ from pathlib import Path
 import ccxt
 import pytest
 
+from collector.book.bridged import BridgedBook
+from collector.book.kept_deltas import DELTA_BYTES, LEVEL_BYTES
 from collector.errors import StreamError
+from collector.events.messages import Delta
 from collector.events.notices import State
 from collector.live import market_list
+from collector.streams.book_stream import BookStream
 
 sys.path.insert(0, str(Path(__file__).parent))
 from feed_rig import PACE, FeedRig, Listing, market
@@ -225,6 +229,33 @@ def test_a_fault_of_ours_beside_the_connections_is_told_and_they_go_on(
 
     rig.run(scene)
     assert [one for one in rig.codes() if one != "critical_errors"] == ["internal_error"] * 2
+
+
+def test_all_books_of_a_feed_keep_deltas_in_one_memory_of_64_mib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those on standby as well: during a replacement every book is there twice."""
+    rig = FeedRig(
+        monkeypatch,
+        "BTC/USDT",
+        "ETH/USDT",
+        answers=[Listing(BTC, ETH, exchange="binance")],
+        exchange="binance",
+    )
+
+    async def scene() -> None:
+        await rig.until(lambda: len(rig.streams) == 2)
+        assert rig.feed._connections is not None
+        first, second = rig.feed._connections.streams
+        books = [
+            one._book for one in (first, second, rig.feed._standby(first)) if isinstance(one, BookStream)
+        ]
+        memories = [book._recent._memory for book in books if isinstance(book, BridgedBook)]
+        assert len(memories) == 3
+        for book in books:
+            book.apply_delta(Delta("any", 2, 1, [(1.0, 1.0)], [], first_sequence=1))
+        assert {one.held_bytes for one in memories} == {3 * (DELTA_BYTES + LEVEL_BYTES)}
+        assert {one._most_bytes for one in memories} == {64 * 2**20}
+
+    rig.run(scene)
 
 
 def test_the_first_wait_for_a_list_obeys_its_base(monkeypatch: pytest.MonkeyPatch) -> None:

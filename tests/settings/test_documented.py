@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from collector.errors import SettingsError
+from collector.exchanges import EXCHANGES
 from collector.settings import Settings, load_settings
 from collector.settings.keys import ANY_EXCHANGE, KEYS
 
@@ -53,6 +54,11 @@ def test_the_page_has_every_key_and_default_of_the_code() -> None:
     page = {row["key"].replace("<exchange>", ANY_EXCHANGE): yaml.safe_load(row["default"]) for row in rows}
     assert page == of_code()
     assert len(rows) == len(page)
+
+
+def test_the_page_names_every_verified_exchange_and_no_other() -> None:
+    (listed,) = re.findall(r"`<exchange>` is (`.+?), or another of ccxt\.pro's", PAGE.read_text())
+    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(EXCHANGES)
 
 
 def test_the_page_gives_the_unit_that_the_name_ends_in() -> None:
