@@ -4,6 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from math import inf
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,6 +15,7 @@ from collector.database import Tables
 CLOCK_STEP = "clock_step"
 _STEP = re.compile(r"([+-]\d+\.\d+) s")  # the detail of a segment that ended there
 _NS = 1_000_000_000
+CLOCKS_DIFFER_NS = _NS  # receipt times and the wall clock may differ by this much
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,7 @@ class _End:
     segment_id: int
     stream: tuple[str, str, str]
     detail: str
+    was_earlier: bool = False  # it ended before the step, which is the next thing known of its stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,20 @@ class ClockSteps:
     @classmethod
     def read(cls, connection: sa.Connection, tables: Tables) -> "ClockSteps":
         """Read the segments that ended at a step."""
-        table, ends = tables.coverage, dict[str, list[_End]]()
-        for row in connection.execute(sa.select(table).where(table.c.end_cause == CLOCK_STEP)).mappings():
-            if _STEP.match(row["detail"] or ""):
-                stream = row["exchange"], row["symbol"], row["channel"]
-                ends.setdefault(row["session_id"], []).append(_End(row["segment_id"], stream, row["detail"]))
-        return cls(ends)
+        table, sessions = tables.coverage, tables.sessions
+        stepped = sa.select(table.c.session_id).where(table.c.end_cause == CLOCK_STEP)
+        query = (
+            sa.select(table, sessions.c.ended_ns)
+            .outerjoin(sessions, sessions.c.session_id == table.c.session_id)
+            .where(table.c.session_id.in_(stepped))
+            .order_by(table.c.session_id, table.c.segment_id)
+        )
+        rows = connection.execute(query).mappings()
+        by_session = {
+            name: _ends([dict(row) for row in own])
+            for name, own in groupby(rows, lambda row: row["session_id"])
+        }
+        return cls({name: ends for name, ends in by_session.items() if ends})
 
     def after_ns(self, session_id: str, segment_id: int = 0) -> int:
         """Return by how much the clock was stepped since a segment began; by default since the session did.
@@ -75,6 +88,44 @@ class ClockSteps:
         for own in steps.values():
             found |= own
         return found
+
+
+def _ends(segments: Sequence[Mapping[str, Any]]) -> list[_End]:
+    """Return where the segments of a session, in the order of their beginnings, end at its steps.
+
+    A stream that was not covered at a step has no segment that ends there. Where its last one began after
+    all those that do, and before any that follows them, its stamps tell that the clock was set back since.
+    """
+    following: dict[int, Mapping[str, Any]] = {}
+    last: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    ends: list[_End] = []
+    for row in segments:
+        stream = row["exchange"], row["symbol"], row["channel"]
+        if stream in last:
+            following[last[stream]["segment_id"]] = row
+        last[stream] = row
+        if row["end_cause"] == CLOCK_STEP and _STEP.match(row["detail"] or ""):
+            ends.append(_End(row["segment_id"], stream, row["detail"]))
+    steps_back: dict[str, tuple[int, float]] = {}  # the latest that ended there, the first that followed
+    for one in ends:
+        if step_s(one.detail) < 0.0:
+            latest, until = steps_back.get(one.detail, (0, inf))
+            after = following.get(one.segment_id, {}).get("segment_id", inf)
+            steps_back[one.detail] = max(latest, one.segment_id), min(until, after)
+    earlier = [
+        _End(row["segment_id"], (row["exchange"], row["symbol"], row["channel"]), detail, was_earlier=True)
+        for row in segments
+        if row["end_cause"] not in {None, CLOCK_STEP} and _is_set_back(row, following.get(row["segment_id"]))
+        for detail, (latest, until) in steps_back.items()
+        if latest < row["segment_id"] < until
+    ]
+    return [*ends, *earlier]
+
+
+def _is_set_back(row: Mapping[str, Any], following: Mapping[str, Any] | None) -> bool:
+    """Return whether the next segment of its stream, or the end of its session, is stamped before its end."""
+    next_ns = row["ended_ns"] if following is None else following["start_ns"]
+    return next_ns is not None and bool(row["alive_until_ns"] > next_ns + CLOCKS_DIFFER_NS)
 
 
 def step_s(detail: str) -> float:

@@ -9,7 +9,7 @@ import pytest
 from collector.query.audit import run_audit
 
 sys.path.insert(0, str(Path(__file__).parent))
-from audited import damage, found
+from audited import OF_TRADES, TRADES, damage, found
 
 S = 1_000_000_000
 COPIED = "session_id, exchange, symbol, channel, verification, witnessed, disagreed"
@@ -64,4 +64,20 @@ def test_a_session_that_was_set_back_before_its_beginning_is_no_fault(path: Path
     with sqlite3.connect(path) as connection:
         assert connection.execute(text).fetchone() == (1,)
     connection.close()
+    assert found(path) == []
+
+
+@pytest.mark.parametrize("step_s", [-60.0, -7200.0])
+def test_what_ended_before_a_step_is_before_it_also_where_it_began_after_all_that_ended_there(
+    path: Path, step_s: float
+) -> None:
+    """Trades that are not covered when the clock is set have no segment that ends there."""
+    step(path, step_s)
+    damage(
+        path,
+        "UPDATE collector_coverage SET segment_id = 14, rows = 0, end_cause = 'time_far_off', detail = '', "
+        f"end_ns = start_ns WHERE segment_id = {OF_TRADES}",
+        f"DELETE FROM {TRADES}",
+        "UPDATE collector_accounting SET written = 0, received = received - written WHERE channel = 'trade'",
+    )
     assert found(path) == []

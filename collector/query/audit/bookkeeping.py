@@ -10,9 +10,8 @@ from collector.database import GIVEN_UP, Tables
 from collector.events import OHLCV, TRADE, Channel
 from collector.features import iso_text
 from collector.query.audit.finding import EXAMPLES, Finding
-from collector.query.clock_steps import ClockSteps, step_s
+from collector.query.clock_steps import CLOCKS_DIFFER_NS, ClockSteps, step_s
 
-CLOCKS_DIFFER_NS = 1_000_000_000  # receipt times and the wall clock may differ by this much
 TERMS = ("written", "merged", "sampled_out", "rejected", "dropped", "pending")
 STREAM = ("exchange", "symbol", "channel")
 
@@ -114,7 +113,7 @@ def _steps(steps: ClockSteps) -> Iterator[Finding]:
     """Yield a note for each step."""
     for session_id, ends in steps.ends.items():
         for detail, times in steps.count(session_id).items():
-            count = sum(one.detail == detail for one in ends)
+            count = sum(one.detail == detail and not one.was_earlier for one in ends)
             word = "set back" if step_s(detail) < 0 else "put forward"
             text = f"session {session_id}: its clock was {word} by {detail.lstrip('+-')}"
             text += f", {times} times" if times > 1 else ""
