@@ -33,9 +33,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # run in the background: 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Start two test processes a core: most tests wait, for a socket or a disk or the time, and need none."""
+    """Start three test processes a core: most tests wait, for a socket or a disk or the time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(2 * cores, MOST_PROCESSES)
+    return min(3 * cores, MOST_PROCESSES)
 
 
 gc.disable()  # what collecting tests makes stays: going through it again and again takes half the time

@@ -32,6 +32,7 @@ def measured(name: str) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.proof
 def test_three_programs_are_measured_none_of_which_loses_anything(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

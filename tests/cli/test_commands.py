@@ -188,6 +188,7 @@ def test_a_port_that_is_taken_is_told(run: Run, simulator: Simulator) -> None:
     assert f"port {simulator.port} is taken: choose another, or 0" in done.stderr
 
 
+@pytest.mark.proof
 def test_a_disk_that_is_read_only_is_told_and_can_still_be_read(sound: Path, tmp_path: Path) -> None:
     """In a mount namespace of its own: nothing of it stays."""
     (tmp_path / "live.db").write_bytes(sound.read_bytes())
@@ -263,6 +264,7 @@ def test_a_symbol_that_the_exchange_does_not_have_ends_the_run_with_its_name(
     assert "NOPE/USDT:USDT" in done.stdout
 
 
+@pytest.mark.proof
 def test_the_last_words_say_where_a_file_is_that_was_moved_away(tmp_path: Path, simulator: Simulator) -> None:
     database, gone = tmp_path / "live.db", tmp_path / "gone.db"
     process = start("collect", "--config", config(tmp_path, simulator), cwd=tmp_path)

@@ -58,7 +58,10 @@ def held(database: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def test_a_locked_file_is_waited_for_and_then_collected_into(tmp_path: Path, simulator: Simulator) -> None:
+@pytest.mark.parametrize("without_waiting", [False, pytest.param(True, marks=pytest.mark.proof)])
+def test_a_locked_file_is_waited_for_and_then_collected_into(
+    tmp_path: Path, simulator: Simulator, without_waiting: bool
+) -> None:
     database = tmp_path / "live.db"
     with held(database) as holder:
         process = start("collect", "--config", config(tmp_path, simulator), cwd=tmp_path)
@@ -74,7 +77,8 @@ def test_a_locked_file_is_waited_for_and_then_collected_into(tmp_path: Path, sim
     assert "database is locked" in waiting["reason"]
     assert "nothing is collected" in waiting["what_next"]
     assert [line["event"] for line in lines].count("database.answers") == 1
-    ends_at_once_where_it_is_not_to_wait(tmp_path, simulator, database)
+    if without_waiting:
+        ends_at_once_where_it_is_not_to_wait(tmp_path, simulator, database)
     collects_while_it_is_locked(tmp_path, simulator, database)
 
 
@@ -124,6 +128,7 @@ def test_a_wait_for_a_server_ends_at_once_when_it_is_stopped(tmp_path: Path, num
     assert "hunter2" not in said.end()
 
 
+@pytest.mark.proof
 def test_it_ends_at_once_even_while_an_attempt_hangs(tmp_path: Path) -> None:
     """A server that takes the connection and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

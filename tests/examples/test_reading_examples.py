@@ -41,6 +41,7 @@ def test_the_training_example_tells_an_honest_score(folder: Path) -> None:
     assert beats != ("no better than guessing" in told)
 
 
+@pytest.mark.proof
 def test_the_notebook_runs_from_top_to_bottom(folder: Path) -> None:
     notebook = json.loads((ROOT / "examples" / "explore.ipynb").read_text(encoding="utf-8"))
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]

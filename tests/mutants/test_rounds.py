@@ -65,6 +65,7 @@ def plants() -> dict[tuple[str, str], Plant]:
     return {(one.before, one.after): one for one in found}
 
 
+@pytest.mark.proof
 def test_faults_are_caught_by_tests_that_run_them_or_survive(project: Path, tmp_path: Path) -> None:
     pytest.importorskip("coverage")
     lines = learn(project, "thing", project / "kept")

@@ -70,8 +70,8 @@ def expected(edges: list[int], history: Stored, wanted: Callable[[State], bool])
 @pytest.mark.parametrize(
     ("any_database", "route"),
     [
-        *(("sqlite", "dense"), ("sqlite", "sparse"), ("postgresql", "sparse")),
-        pytest.param("postgresql", "dense", marks=pytest.mark.proof),
+        *(("sqlite", "dense"), ("sqlite", "sparse")),
+        *(pytest.param("postgresql", route, marks=pytest.mark.proof) for route in ("dense", "sparse")),
     ],
     indirect=["any_database"],
 )

@@ -203,6 +203,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.proof
 def test_the_command_tells_the_seed_of_a_nasty_market(tmp_path: Path) -> None:
     path = tmp_path / "sent.jsonl"
     ran = run("--nasty", "--send-log", str(path))

@@ -67,6 +67,20 @@ class Answers:
         return min(map(len, self.quiet.values())) if len(self.quiet) == len(SPOT) else 0
 
 
+def wait_for_the_last(rig: Rig) -> None:
+    """Wait until the last update that was sent is a row: what was sent to nobody's topic never comes."""
+    market = rig.market
+    for symbol in rig.symbols:
+        last = rig.simulator.truth.sent(market.exchange, symbol, market.channel)[-1]
+        if last.sequence is None:
+            rig.wait_for_all()
+        else:
+            wait_until(
+                lambda symbol=symbol, last=last: rig.rows(symbol)[-1]["sequence"] >= last.sequence,
+                f"the last of {symbol}",
+            )
+
+
 def name_of(market: Market) -> str:
     return f"{market} {market.channel}"
 
@@ -93,7 +107,7 @@ def running(path: Path, market: Market, updates_per_s: float) -> Iterator[Rig]:
             rig.wait_until_verified()
             yield rig
             simulator.pause()
-            rig.wait_for_all()  # what came after the stop would be no part of a clean end
+            wait_for_the_last(rig)  # what came after the stop would be no part of a clean end
         finally:
             report = rig.collector.stop()
         assert report.exact

@@ -75,7 +75,7 @@ def test_a_lost_connection_is_a_hole_and_nothing_is_doubled(tmp_path: Path, mark
             assert rig.causes(symbol, "ohlcv.1m") == ["disconnect", "stop"]
 
 
-@on_markets("kraken spot", "okx spot")
+@on_markets("kraken spot")
 def test_bars_that_stop_while_their_market_trades_are_subscribed_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, market: Market
 ) -> None:

@@ -122,6 +122,7 @@ def test_an_empty_database_is_said_to_be_empty(browser: Any, tmp_path: Path) -> 
         assert tab.violations() == []
 
 
+@pytest.mark.proof
 def test_a_file_that_is_no_database_of_ours_is_told_of(browser: Any, tmp_path: Path) -> None:
     (tmp_path / "other.db").touch()
     with (
@@ -176,6 +177,7 @@ def test_everything_is_reached_by_the_keyboard(browser: Any, stored: Path) -> No
         tab.wait_for_text("#events-title", "Last events")
 
 
+@pytest.mark.proof
 def test_a_ribbon_tells_a_hole_s_cause_under_the_pointer(browser: Any, stored: Path) -> None:
     with serving_stored(stored, HERE) as port, seen(browser, f"http://127.0.0.1:{port}/") as tab:
         tab.wait("document.querySelectorAll('#rows tr').length > 2")
