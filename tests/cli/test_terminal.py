@@ -54,6 +54,7 @@ def test_no_color_means_none(terminal: Open, tmp_path: Path, simulator: Simulato
     assert not COLOURS.search(shown.raw)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("words", "environ"),
     [
@@ -72,6 +73,7 @@ def test_plain_lines_where_a_table_cannot_be_drawn(
     assert "\x1b" not in shown.raw
 
 
+@pytest.mark.proof
 def test_a_second_ctrl_c_forces_and_what_was_committed_stays(
     terminal: Open, tmp_path: Path, simulator: Simulator
 ) -> None:

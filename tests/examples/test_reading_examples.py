@@ -33,6 +33,7 @@ def run(folder: Path, *words: str | Path) -> str:
     return done.stdout
 
 
+@pytest.mark.proof
 def test_the_training_example_tells_an_honest_score(folder: Path) -> None:
     told = run(folder, ROOT / "examples" / "train_model.py", "demo.db", "--every", "20ms", "--horizon", "5")
     for line in ("model", "most frequent", "same as before"):

@@ -3,8 +3,8 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,8 +31,9 @@ def test_every_folder_is_registered() -> None:
     assert {path.parent.name for path in FOLDER.glob("*/facts.py")} == {*EXCHANGES, "unverified"}
 
 
-def literals(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the texts in a file, with their lines; docstrings are for people and left out."""
+@cache
+def literals(path: Path) -> list[tuple[int, str]]:
+    """List the texts in a file, with their lines; docstrings are for people and left out."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     docstrings = {
         id(node.body[0].value)
@@ -41,9 +42,11 @@ def literals(path: Path) -> Iterator[tuple[int, str]]:
         and node.body
         and isinstance(node.body[0], ast.Expr)
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            yield node.lineno, node.value
+    return [
+        (node.lineno, node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
+    ]
 
 
 def names(text: str, name: str) -> bool:

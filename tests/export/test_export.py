@@ -147,6 +147,7 @@ def test_csv(filled: str, tmp_path: Path) -> None:
     assert frame["mid_price"].tolist() == [row.mid for row in history(3).rows]
 
 
+@pytest.mark.proof
 def test_processes_write_the_same_files(stored_file: str, tmp_path: Path) -> None:
     write(stored_file, history(3))
     export(stored_file, tmp_path / "one")

@@ -184,6 +184,7 @@ def test_one_source_one_book_one_kind(stored: str, tmp_path: Path) -> None:
         assert told in card
 
 
+@pytest.mark.proof
 @in_a_file
 def test_day_after_day_resumed_and_the_same_bytes(stored: str, tmp_path: Path) -> None:
     books = random_books(20, 6)

@@ -216,6 +216,7 @@ def test_the_command_tells_the_seed_of_a_nasty_market(tmp_path: Path) -> None:
     assert f"Nasty market, seed {found[1]}" in again.stdout
 
 
+@pytest.mark.proof
 def test_the_command_is_lively_unless_told_otherwise() -> None:
     assert "(seed 7)" in run().stdout
     assert run("--steady", "--bursts").returncode == 0

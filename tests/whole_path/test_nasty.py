@@ -114,7 +114,7 @@ def test_what_is_planted_is_seen(tmp_path: Path, name: str, monkeypatch: pytest.
     outcome = live_through(
         f"sqlite:///{tmp_path / 'live.db'}",
         SHORT_SEED,
-        2.5,
+        6.0,
         {"bybit": FEW["bybit"]},
         plant=plant,
         updates_per_s=100.0,

@@ -95,7 +95,7 @@ def test_a_lie_about_a_deep_level_is_found_by_rest(tmp_path: Path, market: Marke
         assert causes(rig, untouched) == ["stop"]
 
 
-@on_markets("bybit spot", "binance linear", "kraken spot")
+@on_markets("bybit spot", "binance linear")
 def test_an_absurd_jump_is_no_row_until_a_fresh_snapshot_confirms_it(tmp_path: Path, market: Market) -> None:
     """Markets jump by themselves as well, though not so far."""
     with running(tmp_path / "live.db", market=market, integrity__max_jump=0.0009) as rig:
