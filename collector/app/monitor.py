@@ -139,6 +139,7 @@ def facts_of(view: View, machine: MachineFacts, exchanges: tuple[str, ...], now_
         dropped=view.dropped,
         difference=view.difference,
         commit_age_s=_age_s(writer.last_commit_ns, now_ns),
+        uptime_s=view.uptime_s,
         database_error=writer.last_error,
         breaker=writer.breaker,
         buffer_rows=writer.buffer_rows,

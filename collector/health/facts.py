@@ -47,6 +47,7 @@ class Facts:
     dropped: int = 0
     difference: int = 0
     commit_age_s: float | None = None  # None: nothing is committed yet
+    uptime_s: float = 0.0
     database_error: str | None = None
     breaker: str = "closed"
     buffer_rows: int = 0

@@ -167,9 +167,12 @@ def _commit(facts: Facts, limits: HealthLimits) -> Part:
     figures = {"age_s": None if age_s is None else round(age_s, 3), "pending": facts.pending}
     if not facts.writer_alive:
         return Part("writer", _UNHEALTHY, "the writer thread has ended", figures)
-    if age_s is not None and facts.pending and age_s > limits.commit_after_s:
-        reason = f"{facts.pending} events wait, and the last commit was {age_s:.0f} s ago"
-        return Part("writer", _DEGRADED, reason, figures)
+    without_s = facts.uptime_s if age_s is None else age_s
+    if facts.pending and without_s > limits.commit_after_s:
+        last = f"since the start {without_s:.0f} s ago nothing was committed"
+        if age_s is not None:
+            last = f"the last commit was {age_s:.0f} s ago"
+        return Part("writer", _DEGRADED, f"{facts.pending} events wait, and {last}", figures)
     return Part("writer", figures=figures)
 
 

@@ -101,6 +101,14 @@ CASES: list[tuple[str, Facts, str, str, str]] = [
         "degraded",
         "9 events wait",
     ),
+    (
+        "none ever came",
+        replace(WELL, pending=9, commit_age_s=None, uptime_s=31.0),
+        "writer",
+        "degraded",
+        "since the start 31 s ago nothing was committed",
+    ),
+    ("none came yet", replace(WELL, pending=9, commit_age_s=None, uptime_s=29.0), "writer", "healthy", ""),
     ("nothing to commit", replace(WELL, commit_age_s=999.0), "writer", "healthy", ""),
     ("the writer ended", replace(WELL, writer_alive=False), "writer", "unhealthy", "has ended"),
     (
