@@ -123,7 +123,7 @@ def test_what_is_written_collects(run: Run, tmp_path: Path, simulator: Simulator
         f"COLLECTOR_EXCHANGES__BYBIT__ENDPOINTS__{side.upper()}": url
         for side, url in simulator.endpoints("bybit").items()
     }
-    done = run("--config", "collector.yaml", "--seconds", "3", **addresses)
+    done = run("--config", "collector.yaml", "--seconds", "8", **addresses)
     assert done.returncode == 0, done.stderr
     assert "identity: exact" in done.stdout
     assert count_rows(tmp_path / "live.db") > 0

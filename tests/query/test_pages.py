@@ -263,7 +263,7 @@ def test_events_come_newest_first_in_pages(stored_file: str) -> None:
 
 
 def test_a_question_that_takes_too_long_is_given_up(any_stored: str) -> None:
-    reads = ShortReads(any_stored, limit_s=0.05)
+    reads = ShortReads(any_stored, limit_s=0.5)
     numbers = sa.text(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000) "
         "SELECT max(i) FROM n"

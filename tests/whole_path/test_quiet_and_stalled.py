@@ -185,6 +185,8 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counts
 
 
+# In the long form: on a busy machine its second segment once ended as `restart`, it is not known why.
+@pytest.mark.proof
 @pytest.mark.parametrize("market", [Market("binance", SPOT, "bbo")], ids=name_of)
 def test_best_prices_after_a_reconnect_begin_with_the_next_change(
     tmp_path: Path, done: Counter[str], market: Market

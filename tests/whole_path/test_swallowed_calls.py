@@ -238,6 +238,7 @@ OPENING = [
 CLAIMING = [b"set_config('application_name'", b"pg_try_advisory_lock", b"INSERT INTO collector_sessions"]
 
 
+@pytest.mark.proof
 def test_a_start_of_which_a_word_is_swallowed_ends_and_can_be_made_again(starting: Starting) -> None:
     for times, word in enumerate((*OPENING, *CLAIMING), 1):
         found = starting.with_swallowed(word)
