@@ -185,7 +185,8 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counts
 
 
-# In the long form: on a busy machine its second segment once ended as `restart`, it is not known why.
+# In the long form: on a busy machine a word may come while the topic is being subscribed anew. It opens a
+# segment, which the new subscription ends as `restart`: nobody knows what was sent in between.
 @pytest.mark.proof
 @pytest.mark.parametrize("market", [Market("binance", SPOT, "bbo")], ids=name_of)
 def test_best_prices_after_a_reconnect_begin_with_the_next_change(
