@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from collector.query import (
@@ -30,7 +30,6 @@ from collector.serve.api.asked import (
     span_ns,
 )
 from collector.serve.api.known_markets import KnownMarkets
-from collector.serve.api.names import Market
 
 MOST_POINTS = 2_000
 Depth = Annotated[
@@ -49,8 +48,7 @@ def history_routes(reading: Reading, known: KnownMarkets) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["stored"])
 
-    @router.get("/api/features/{symbol:path}", responses=answers_with(shapes.Rows))
-    async def features(
+    async def asked_for(
         symbol: Symbol,
         exchange: Exchange = None,
         market: Kind = None,
@@ -59,11 +57,17 @@ def history_routes(reading: Reading, known: KnownMarkets) -> APIRouter:
         limit: Limit = 500,
         order: Order = None,
         cursor: CursorText = None,
-        depth: Depth = None,
-        points: Points = None,
+    ) -> Asked:
+        found = await known.find(symbol, exchange, market)
+        newest_first = order == "newest" or (order is None and start is None)
+        behind = None if cursor is None else Cursor.of(cursor)
+        return Asked(found.exchange, found.symbol, *span_ns(start, end), limit, newest_first, behind)
+
+    @router.get("/api/features/{symbol:path}", responses=answers_with(shapes.Rows))
+    async def features(
+        asked: Annotated[Asked, Depends(asked_for)], depth: Depth = None, points: Points = None
     ) -> Response:
         """Return the stored states of a market's book with their features."""
-        asked = _asked(await known.find(symbol, exchange, market), start, end, limit, order, cursor)
 
         def read(connection: Any, tables: Any) -> Page:
             if points is not None:
@@ -75,72 +79,30 @@ def history_routes(reading: Reading, known: KnownMarkets) -> APIRouter:
         return json_answer(documents.rows(await reading(read)))
 
     @router.get("/api/trades/{symbol:path}", responses=answers_with(shapes.Rows))
-    async def trades(
-        symbol: Symbol,
-        exchange: Exchange = None,
-        market: Kind = None,
-        start: Start = None,
-        end: End = None,
-        limit: Limit = 500,
-        order: Order = None,
-        cursor: CursorText = None,
-    ) -> Response:
+    async def trades(asked: Annotated[Asked, Depends(asked_for)]) -> Response:
         """Return the stored trades of a market."""
-        asked = _asked(await known.find(symbol, exchange, market), start, end, limit, order, cursor)
         page = await reading(lambda connection, tables: rows_page(connection, tables, asked, trades=True))
         return json_answer(documents.rows(page))
 
     @router.get("/api/ohlcv/{symbol:path}", responses=answers_with(shapes.Rows))
-    async def ohlcv(
-        symbol: Symbol,
-        interval: Interval = None,
-        exchange: Exchange = None,
-        market: Kind = None,
-        start: Start = None,
-        end: End = None,
-        limit: Limit = 500,
-        order: Order = None,
-        cursor: CursorText = None,
-    ) -> Response:
+    async def ohlcv(asked: Annotated[Asked, Depends(asked_for)], interval: Interval = None) -> Response:
         """Return the stored bars of a market, each as it was told last."""
-        found = await known.find(symbol, exchange, market)
-        asked = _asked(found, start, end, limit, order, cursor)
 
         def read(connection: Any, tables: Any) -> Page:
-            stored = intervals_stored(connection, tables, found.exchange, found.symbol)
-            return bars_page(connection, tables, asked, _interval(found, interval, stored))
+            stored = intervals_stored(connection, tables, asked.exchange, asked.symbol)
+            return bars_page(connection, tables, asked, _interval(asked.symbol, interval, stored))
 
         return json_answer(documents.rows(await reading(read)))
 
     return router
 
 
-def _asked(
-    market: Market,
-    start: str | None,
-    end: str | None,
-    limit: int,
-    order: str | None,
-    cursor: str | None,
-) -> Asked:
-    start_ns, end_ns = span_ns(start, end)
-    return Asked(
-        market.exchange,
-        market.symbol,
-        start_ns,
-        end_ns,
-        limit,
-        newest_first=order == "newest" or (order is None and start is None),
-        cursor=None if cursor is None else Cursor.of(cursor),
-    )
-
-
-def _interval(market: Market, wanted: str | None, stored: list[str]) -> str:
+def _interval(symbol: str, wanted: str | None, stored: list[str]) -> str:
     if wanted in stored and wanted is not None:
         return wanted
     if wanted is None and len(stored) == 1:
         return stored[0]
-    what = f"no bars of {market.symbol} are stored" if not stored else "the interval is not said"
+    what = f"no bars of {symbol} are stored" if not stored else "the interval is not said"
     reason = what if wanted is None or not stored else f"no bars of {wanted} are stored"
     expected = f"interval={' or '.join(stored)}" if stored else "a market with a channel ohlcv"
     raise refused(HTTPStatus.NOT_FOUND, reason, expected)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from collector.query import CoverageAsked, coverage_page, events_page, sessions_page
@@ -22,19 +22,21 @@ SymbolName = Annotated[str | None, Query(max_length=100, description="Of this ma
 ChannelName = Annotated[str | None, Query(max_length=40, description="Of this channel only, like book.50.")]
 Few = Annotated[int, Query(ge=1, le=MOST_LISTED, description="So many at most.")]
 
+Covered = tuple[dict[str, int], list[dict[str, Any]], str | None]  # the span, its streams, the next page
+
 
 def record_routes(source: Source, reading: Reading, known: KnownMarkets) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["stored"])
 
     async def covered(
-        exchange: str | None,
-        symbol: str | None,
-        channel: str | None,
-        start: str | None,
-        end: str | None,
-        cursor: str | None,
-    ) -> tuple[CoverageAsked, list[dict[str, Any]], str | None]:
+        exchange: Exchange = None,
+        symbol: SymbolName = None,
+        channel: ChannelName = None,
+        start: Start = None,
+        end: End = None,
+        cursor: CursorText = None,
+    ) -> Covered:
         start_ns, end_ns = span_ns(start, end)
         if end_ns is None:
             end_ns = (await known.now()).at_ns
@@ -48,37 +50,21 @@ def record_routes(source: Source, reading: Reading, known: KnownMarkets) -> APIR
             lambda connection, tables: coverage_page(connection, tables, asked)
         )
         _mask(streams, source.masked)
-        return asked, streams, following
+        return {"start_ns": start_ns, "end_ns": end_ns}, streams, following
 
     @router.get("/api/coverage", responses=answers_with(shapes.Coverage))
-    async def coverage(
-        exchange: Exchange = None,
-        symbol: SymbolName = None,
-        channel: ChannelName = None,
-        start: Start = None,
-        end: End = None,
-        cursor: CursorText = None,
-    ) -> Response:
+    async def coverage(found: Annotated[Covered, Depends(covered)]) -> Response:
         """Return what is covered, and the holes in it; by default of the last six hours."""
-        asked, streams, following = await covered(exchange, symbol, channel, start, end, cursor)
-        span = {"start_ns": asked.start_ns, "end_ns": asked.end_ns}
+        span, streams, following = found
         return json_answer({**span, "streams": streams, "next": following})
 
     @router.get("/api/gaps", responses=answers_with(shapes.Gaps))
-    async def gaps(
-        exchange: Exchange = None,
-        symbol: SymbolName = None,
-        channel: ChannelName = None,
-        start: Start = None,
-        end: End = None,
-        cursor: CursorText = None,
-    ) -> Response:
+    async def gaps(found: Annotated[Covered, Depends(covered)]) -> Response:
         """Return the holes alone; by default of the last six hours."""
-        asked, streams, following = await covered(exchange, symbol, channel, start, end, cursor)
+        span, streams, following = found
         names = ("exchange", "symbol", "channel")
-        found = [{**{name: one[name] for name in names}, **hole} for one in streams for hole in one["holes"]]
-        span = {"start_ns": asked.start_ns, "end_ns": asked.end_ns}
-        return json_answer({**span, "gaps": found, "next": following})
+        holes = [{**{name: one[name] for name in names}, **hole} for one in streams for hole in one["holes"]]
+        return json_answer({**span, "gaps": holes, "next": following})
 
     @router.get("/api/events", responses=answers_with(shapes.Events))
     async def events(
