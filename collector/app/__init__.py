@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collector.app.logs import log_failed_subscriber
     from collector.app.monitor import Checked, Monitor
     from collector.app.spool_places import address, age_s, places_of, waiting
-    from collector.app.view import VERIFIED, StreamView, View
+    from collector.app.view import DOWN, LEFT, MISSING, SYNCING, VERIFIED, StreamView, View
     from collector.app.wakeup import SignalSafeEvent
     from collector.app.wiring import make_collector
 else:

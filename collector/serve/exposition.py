@@ -6,14 +6,23 @@ from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-from collector.app import Checked, CommitMeasures, Histogram, View
+from collector.app import (
+    DOWN,
+    MISSING,
+    SYNCING,
+    VERIFIED,
+    Checked,
+    CommitMeasures,
+    Histogram,
+    View,
+)
 from collector.health import Health, MachineFacts, Verdict
 from collector.serve.metric_names import BY_NAME, METRICS, Metric
 from collector.version import __version__
+from collector.writer import BreakerState
 
 NS_A_SECOND = 1e9
-BREAKER_STATES = ("closed", "open", "half_open")
-STATES = ("verified", "syncing", "down", "missing")
+STATES = (VERIFIED, SYNCING, DOWN, MISSING)
 TERMS = ("received", "written", "merged", "sampled_out", "dropped")
 OTHER = "other"
 MOST_WORDS = 64  # reasons or causes of one metric: they are words of ours, and few
@@ -110,7 +119,7 @@ def _add_streams(out: Exposition, checked: Checked) -> None:
     view = checked.view
     exchanges = dict.fromkeys(one.key.exchange for one in view.asked)
     for one in view.asked:
-        out.add("collector_stream_verified", one.state == STATES[0], *one.key)
+        out.add("collector_stream_verified", one.state == VERIFIED, *one.key)
     for exchange in exchanges:
         streams = [one for one in view.asked if one.key.exchange == exchange]
         for state in STATES:
@@ -156,7 +165,7 @@ def _add_writer(out: Exposition, view: View) -> None:
     out.add("collector_last_commit_timestamp_seconds", writer.last_commit_ns / NS_A_SECOND)
     out.add("collector_buffer_rows", writer.buffer_rows)
     out.add("collector_buffer_capacity_rows", writer.buffer_max_rows)
-    for state in BREAKER_STATES:
+    for state in BreakerState:
         out.add("collector_breaker_state", writer.breaker == state, state)
     out.add("collector_spool_rows", writer.spooled_rows)
     out.add("collector_spool_bytes", writer.spool_bytes)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from collector.app import DOWN, LEFT, SYNCING, VERIFIED
 from collector.events import Channel, StreamKey
 from collector.serve.api import documents, shapes
 from collector.serve.api.answers import answers_with, json_answer
@@ -72,9 +73,9 @@ def now_routes(source: Source, known: KnownMarkets) -> APIRouter:
 def state_of(states: Mapping[StreamKey, str], key: StreamKey, *, is_verified: bool) -> str:
     """Return the state of a book that was just copied: what was told of its stream may be a second old."""
     told = states.get(key, "syncing")
-    if is_verified and told != "left":
-        return "verified"
-    return told if told in ("down", "left") else "syncing"
+    if is_verified and told != LEFT:
+        return VERIFIED
+    return told if told in (DOWN, LEFT) else SYNCING
 
 
 def _depth(key: StreamKey) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import nan
 from typing import Any
 
-from collector.app import StreamView
+from collector.app import LEFT, StreamView
 from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.errors import UserError
 from collector.events import BookNow, Channel, L2Update, Side, StreamKey, StreamNow, Trade
@@ -33,7 +33,6 @@ from collector.version import __version__
 
 KEPT_S = 5.0  # nobody writes, as far as is known
 EVENTS_SHOWN = 50
-LEFT = "left"
 
 
 class StoredSource:

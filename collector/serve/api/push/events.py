@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from collector.app import SYNCING, VERIFIED
 from collector.events import Candle, L2Update, SegmentChanged, SystemState, Trade
 from collector.serve.api import documents
 from collector.serve.api.names import Market
@@ -46,7 +47,7 @@ def book_messages(update: L2Update) -> tuple[Addressed, Addressed]:
     moment = {"sequence": update.sequence, "at_ns": update.received_at_ns, "exchange_ms": update.exchange_ms}
     levels = {"bids": update.bids[:LEVELS_SHOWN], "asks": update.asks[:LEVELS_SHOWN]}
     return (
-        _to("books", update, Message.of("book", {**place, **moment, "state": "verified", **levels})),
+        _to("books", update, Message.of("book", {**place, **moment, "state": VERIFIED, **levels})),
         _to("features", update, Message.of("feature", {**place, **moment, **documents.features(update)})),
     )
 
@@ -79,7 +80,7 @@ def _state(event: SegmentChanged | SystemState, masked: Callable[[str], str]) ->
     symbol: str | None = None
     if isinstance(event, SegmentChanged):
         symbol = event.symbol
-        state = "verified" if event.verified else "syncing"
+        state = VERIFIED if event.verified else SYNCING
         told |= {"symbol": symbol, "channel": event.channel, "state": state}
     else:
         told |= {"symbol": None, "connection": event.connection, "state": event.state.value}
