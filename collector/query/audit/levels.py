@@ -9,7 +9,7 @@ from collector.database import Tables
 from collector.features import TOTAL_LEVELS, imbalance, total
 from collector.query.audit.chunks import Chunk, Flags, chunks, differs, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
-from collector.query.audit.segments import Segments, moved
+from collector.query.audit.segments import Segments, moved_by_file, summed
 from collector.query.rows import Archive
 
 SIDES = ("bid_price", "bid_size", "ask_price", "ask_size")
@@ -23,7 +23,8 @@ def findings(
     """Yield the findings in the levels."""
     hot, table = tables.hot, tables.levels
     ledger = Ledger(table.name)
-    held = {one: values[0] for kind, one, values in moved(connection, tables) if kind == "levels"}
+    by_file = moved_by_file(connection, tables)
+    held = {one: values[0] for kind, one, values in summed(by_file) if kind == "levels"}
     moved_days = {
         (part.exchange, part.symbol, part.date) for part in Archive.read(connection, tables, hot).parts
     }

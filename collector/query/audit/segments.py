@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from collector.query.clock_steps import ClockSteps
 from collector.query.rows import archived
 
 StreamName = tuple[str, str, str]
+InFile = tuple[str, int, list[Any]]  # kind, segment, and the values of Held
 
 _NO_ROW = ("merged", "rejected", "dropped")  # what becomes of events that are no rows
 
@@ -120,10 +121,11 @@ class Segments:
                 carried=carried.get(tuple(row[name] for name in stream[1:]), {}),
             )
             found[coverage["segment_id"]] = segment
-        for kind, segment_id, values in moved(connection, tables):
+        by_file = list(moved_by_file(connection, tables))
+        for kind, segment_id, values in summed(by_file):
             if kind != "levels" and segment_id in found:
                 found[segment_id].held = Held(*values)
-        for kind, segment_id, (_, *ends, _) in _moved_by_file(connection, tables):
+        for kind, segment_id, (_, *ends, _) in by_file:
             if kind == "features" and segment_id in found:
                 found[segment_id].moved.append(Moved(*ends))
         names = frozenset(
@@ -164,10 +166,10 @@ class Segments:
                 yield Finding("segment rows", text)
 
 
-def moved(connection: sa.Connection, tables: Tables) -> Iterator[tuple[str, int, list[Any]]]:
-    """Yield what archive files hold of each segment: kind, segment, and the values of Held."""
+def summed(by_file: Iterable[InFile]) -> Iterator[InFile]:
+    """Yield what all files together hold of each segment."""
     sums: dict[tuple[str, int], list[Any]] = {}
-    for kind, segment_id, values in _moved_by_file(connection, tables):
+    for kind, segment_id, values in by_file:
         before = sums.setdefault((kind, segment_id), values)
         if before is not values:
             sums[kind, segment_id] = [
@@ -182,7 +184,8 @@ def moved(connection: sa.Connection, tables: Tables) -> Iterator[tuple[str, int,
         yield kind, segment_id, values
 
 
-def _moved_by_file(connection: sa.Connection, tables: Tables) -> Iterator[tuple[str, int, list[Any]]]:
+def moved_by_file(connection: sa.Connection, tables: Tables) -> Iterator[InFile]:
+    """Yield what each archive file holds of each segment."""
     for file in _files(connection, tables):
         if file["deleted_ns"] is not None:
             for name, values in json.loads(file["segments"]).items():
