@@ -4,7 +4,13 @@ import time
 from collections.abc import Callable
 
 BEGAN_S = time.monotonic()  # about when the process began: the command line imports this first
+NS_A_SECOND = 1e9
 STEP_NS = 1_000_000_000  # the two clocks differ by more than this: the wall clock was stepped
+
+
+def seconds_since(at_ns: int, now_ns: int) -> float | None:
+    """Return how long ago an instant was, at least 0; None for 0, which is never."""
+    return max(0.0, (now_ns - at_ns) / NS_A_SECOND) if at_ns else None
 
 
 class Clock:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from collector.clock import NS_A_SECOND
 from collector.sinks import Rows, SegmentState, WriteSet
 
-NS_A_SECOND = 1e9
 MEASURED = ("book", "trades", "ohlcv")  # one row an event
 TIMED = ("book", "trades")  # whose exchange time is that of the event; a bar's is that of its interval
 

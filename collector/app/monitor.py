@@ -12,6 +12,7 @@ import structlog
 
 from collector.app.machine import Machine
 from collector.app.view import MISSING, View
+from collector.clock import seconds_since
 from collector.events import PotentialHalt
 from collector.health import (
     Facts,
@@ -25,7 +26,6 @@ from collector.health import (
     judge,
 )
 
-NS_A_SECOND = 1e9
 STOP_WITHIN_S = 2.0
 
 log = structlog.get_logger()
@@ -138,7 +138,7 @@ def facts_of(view: View, machine: MachineFacts, exchanges: tuple[str, ...], now_
         pending=view.pending,
         dropped=view.dropped,
         difference=view.difference,
-        commit_age_s=_age_s(writer.last_commit_ns, now_ns),
+        commit_age_s=seconds_since(writer.last_commit_ns, now_ns),
         uptime_s=view.uptime_s,
         database_error=writer.last_error,
         breaker=writer.breaker,
@@ -150,7 +150,7 @@ def facts_of(view: View, machine: MachineFacts, exchanges: tuple[str, ...], now_
         spool_max_bytes=writer.spool_max_bytes,
         chores=dict(view.failing_chores),
         followers={one.name: one.last_error for one in view.followers if one.last_error is not None},
-        clock_step_age_s=_age_s(step_ns, now_ns),
+        clock_step_age_s=seconds_since(step_ns, now_ns),
         machine=machine,
     )
 
@@ -159,15 +159,10 @@ def _stream_facts(view: View, now_ns: int) -> list[StreamFact]:
     facts = []
     for one in view.asked:
         now = one.glance
-        age_s = None if now is None else _age_s(now.received_at_ns, now_ns)
+        age_s = None if now is None else seconds_since(now.received_at_ns, now_ns)
         lag_s = None if now is None or now.lag_ms is None else now.lag_ms / 1000.0
         is_timed = not one.key.channel.startswith("ohlcv")  # a bar's time is that of its interval
         cause = "" if one.state == MISSING else one.last_cause
         name = " ".join(one.key)
         facts.append(StreamFact(name, one.key.exchange, one.state, cause, age_s, lag_s if is_timed else None))
     return facts
-
-
-def _age_s(at_ns: int, now_ns: int) -> float | None:
-    """Return how long ago it was; None for 0, which is never."""
-    return max(0.0, (now_ns - at_ns) / NS_A_SECOND) if at_ns else None

@@ -16,12 +16,12 @@ from collector.app import (
     Histogram,
     View,
 )
+from collector.clock import NS_A_SECOND, seconds_since
 from collector.health import Health, MachineFacts, Verdict
 from collector.serve.metric_names import BY_NAME, METRICS, Metric
 from collector.version import __version__
 from collector.writer import BreakerState
 
-NS_A_SECOND = 1e9
 STATES = (VERIFIED, SYNCING, DOWN, MISSING)
 TERMS = ("received", "written", "merged", "sampled_out", "dropped")
 OTHER = "other"
@@ -125,8 +125,7 @@ def _add_streams(out: Exposition, checked: Checked) -> None:
         for state in STATES:
             out.add("collector_streams", sum(one.state == state for one in streams), exchange, state)
         last_ns = max((one.glance.received_at_ns for one in streams if one.glance is not None), default=0)
-        age_s = max(0.0, (checked.at_ns - last_ns) / NS_A_SECOND) if last_ns else None
-        out.add("collector_last_message_age_seconds", age_s, exchange)
+        out.add("collector_last_message_age_seconds", seconds_since(last_ns, checked.at_ns), exchange)
     _add_by_word(out, "websocket_reconnection_count_total", view.reconnects)
     _add_by_word(out, "collector_holes_total", view.holes)
     for exchange, share in view.budgets.items():

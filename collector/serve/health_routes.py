@@ -7,11 +7,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from collector.clock import NS_A_SECOND
 from collector.health import Verdict, is_wedged
 from collector.serve.gate import TRUSTED
 from collector.serve.shown import Phase, Shown
 
-NS_A_SECOND = 1e9
 LATE_CHECKS = 10  # so many that did not come in time, and at least as long as one waits for an answer
 LEAST_LATE_S = 10.0
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from starlette.concurrency import run_in_threadpool
 
 from collector.app import Checked, Collector, View
+from collector.clock import seconds_since
 from collector.errors import CollectorError, UserError
 from collector.events import BookNow, StreamKey
 from collector.query import ShortReads
@@ -21,7 +22,6 @@ from collector.version import __version__
 
 ANSWER_S = 1.0  # for the loop that collects to copy what is asked for
 KEPT_S = 0.1  # however many ask, it is asked so often at most
-NS_A_SECOND = 1e9
 UNTIL_THE_NEXT_START = "until the next start: the configuration is as it was"
 
 Result = TypeVar("Result")
@@ -129,7 +129,6 @@ def overview(
     view, writer, at_ns = checked.view, checked.view.writer, checked.at_ns
     asked = view.asked
     rates = {} if before is None else rates_between(before.view, view)
-    commit_age_s = max(0.0, (at_ns - writer.last_commit_ns) / NS_A_SECOND) if writer.last_commit_ns else None
     return {
         "at_ns": at_ns,
         "live": True,
@@ -151,7 +150,7 @@ def overview(
             "batches": writer.batches,
             "rows": writer.rows,
             "last_commit_s": writer.last_commit_s,
-            "last_commit_age_s": commit_age_s,
+            "last_commit_age_s": seconds_since(writer.last_commit_ns, at_ns),
             "breaker": writer.breaker,
             "buffer_rows": writer.buffer_rows,
             "buffer_max_rows": writer.buffer_max_rows,

@@ -6,11 +6,11 @@ from types import MappingProxyType
 from typing import Any
 
 from collector.app import VERIFIED, StreamView
+from collector.clock import seconds_since
 from collector.events import OHLCV, Channel, StreamKey
 from collector.serve.api.documents import finite, identity
 from collector.serve.api.names import Market
 
-NS_A_SECOND = 1e9
 NOBODY: Mapping[StreamKey, float] = MappingProxyType({})
 
 
@@ -91,6 +91,4 @@ def _lag_s(view: StreamView) -> float | None:
 
 
 def _age_s(view: StreamView, at_ns: int) -> float | None:
-    if view.glance is None or not view.glance.received_at_ns:
-        return None
-    return max(0.0, (at_ns - view.glance.received_at_ns) / NS_A_SECOND)
+    return None if view.glance is None else seconds_since(view.glance.received_at_ns, at_ns)
