@@ -4,12 +4,10 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,9 @@ from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
 from program import BTC, config, count_rows, start, wait_for_rows
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from held_file import held
 
 NOWHERE = "postgresql://somebody:hunter2@127.0.0.1:1/nothing"
 
@@ -31,7 +32,7 @@ class Listening:
         self._thread = threading.Thread(target=self._read, args=(process.stderr,), daemon=True)  # type: ignore[attr-defined]
         self._thread.start()
 
-    def _read(self, stream: "Iterator[str]") -> None:
+    def _read(self, stream: Iterator[str]) -> None:
         for line in stream:
             with self._come:
                 self.lines.append(line)
@@ -45,17 +46,6 @@ class Listening:
     def end(self) -> str:
         self._thread.join(60.0)
         return "".join(self.lines)
-
-
-@contextmanager
-def held(database: Path) -> Iterator[sqlite3.Connection]:
-    """Hold an SQLite file as a backup or a VACUUM does."""
-    connection = sqlite3.connect(database, isolation_level=None)
-    connection.execute("BEGIN EXCLUSIVE")
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize("without_waiting", [False, pytest.param(True, marks=pytest.mark.proof)])

@@ -3,10 +3,13 @@
 import selectors
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import sqlalchemy as sa
 
 
 class Proxy:
@@ -126,3 +129,12 @@ class Proxy:
         server.settimeout(5)
         with suppress(OSError):
             server.recv(1 << 16)
+
+
+@contextmanager
+def through_a_proxy(url: str) -> Iterator[tuple[Proxy, str]]:
+    """Yield a proxy before a server that listens on a socket file, and the URL through it."""
+    direct = sa.make_url(url)
+    with Proxy(Path(str(direct.query["host"])) / ".s.PGSQL.5432") as proxy:
+        through = direct.set(host="127.0.0.1", port=proxy.port, query={})
+        yield proxy, through.render_as_string(hide_password=False)

@@ -8,7 +8,6 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parent))
-from proxy import Proxy
+from proxy import through_a_proxy
 from rig import BTC, ETH, Rig, running, stop_and_check, wait_until
 
 from collector.errors import UserError
@@ -84,15 +83,6 @@ def own_server() -> Iterator[Any]:
         server.ensure_postgres_running()
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def through_a_proxy(url: str) -> Iterator[tuple[Proxy, str]]:
-    """Yield a proxy before a server that listens on a socket file, and the URL through it."""
-    direct = sa.make_url(url)
-    with Proxy(Path(str(direct.query["host"])) / ".s.PGSQL.5432") as proxy:
-        through = direct.set(host="127.0.0.1", port=proxy.port, query={})
-        yield proxy, through.render_as_string(hide_password=False)
 
 
 @AWAY

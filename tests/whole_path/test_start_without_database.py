@@ -3,7 +3,6 @@
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,11 @@ from collector.query.database import reading
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from proxy import Proxy
+from proxy import through_a_proxy
 from rig import BTC, Rig, stop_and_check, wait_until
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from held_file import held
 
 IMPATIENT: dict[str, object] = {
     "breaker__wait_base_s": 0.05,
@@ -44,17 +46,6 @@ def open_once(rig: Rig) -> None:
     store.open()
     known_database_of(rig.settings, store).remember()
     store.close()
-
-
-@contextmanager
-def held(database: Path) -> Iterator[sqlite3.Connection]:
-    """Hold a file as a backup or a VACUUM does."""
-    connection = sqlite3.connect(database, isolation_level=None)
-    connection.execute("BEGIN EXCLUSIVE")
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def collect_into_the_spool(rig: Rig, rows: int = 20) -> None:
@@ -109,10 +100,7 @@ def test_a_file_that_is_locked_at_the_start_gets_all_in_the_end(simulator: Simul
 
 
 def test_so_does_a_server_that_is_away(simulator: Simulator, postgres_url: str, tmp_path: Path) -> None:
-    direct = sa.make_url(postgres_url)
-    with Proxy(Path(str(direct.query["host"])) / ".s.PGSQL.5432") as proxy:
-        through = direct.set(host="127.0.0.1", port=proxy.port, query={})
-        url = through.render_as_string(hide_password=False)
+    with through_a_proxy(postgres_url) as (proxy, url):
         rig = rig_of(simulator, url, spool__path=str(tmp_path / "spool"))
         open_once(rig)
         proxy.stall()
@@ -125,10 +113,7 @@ def test_rows_of_a_time_in_which_another_collected_too_are_told_apart_by_loaders
     simulator: Simulator, postgres_url: str, tmp_path: Path
 ) -> None:
     """The first has no claim while it cannot reach the server: a second one takes its streams."""
-    direct = sa.make_url(postgres_url)
-    with Proxy(Path(str(direct.query["host"])) / ".s.PGSQL.5432") as proxy:
-        through = direct.set(host="127.0.0.1", port=proxy.port, query={})
-        url = through.render_as_string(hide_password=False)
+    with through_a_proxy(postgres_url) as (proxy, url):
         first = rig_of(simulator, url, spool__path=str(tmp_path / "spool"))
         open_once(first)
         proxy.stall()
