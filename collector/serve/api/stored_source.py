@@ -33,6 +33,7 @@ from collector.version import __version__
 
 KEPT_S = 5.0  # nobody writes, as far as is known
 EVENTS_SHOWN = 50
+NS_A_MICROSECOND = 1_000  # as far as the index over the times tells them apart
 
 
 class StoredSource:
@@ -140,7 +141,8 @@ def _state(summed: Mapping[str, Any]) -> AccountingState:
 def _stream(connection: Any, tables: Tables, stored: Mapping[str, Any]) -> StreamNow:
     key = StreamKey(stored["exchange"], stored["symbol"], stored["channel"])
     channel = Channel.of(key.channel)
-    book = _last_book(connection, tables, key, channel.depth) if channel.is_book else None
+    last_ns = stored["last_ns"]
+    book = _last_book(connection, tables, key, channel.depth, last_ns) if channel.is_book else None
     trade = _last_trade(connection, tables, key) if channel.family == "trade" else None
     last = book or trade
     return StreamNow(
@@ -148,15 +150,16 @@ def _stream(connection: Any, tables: Tables, stored: Mapping[str, Any]) -> Strea
         False,
         None if book is None else book.best_bid,
         None if book is None else book.best_ask,
-        stored["last_ns"] if last is None else last.received_at_ns,
+        last_ns if last is None else last.received_at_ns,
         None if last is None else last.exchange_ms,
         book,
         trade,
     )
 
 
-def _last_book(connection: Any, tables: Tables, key: StreamKey, depth: int) -> L2Update | None:
-    asked = Asked(key.exchange, key.symbol, limit=1, newest_first=True)
+def _last_book(connection: Any, tables: Tables, key: StreamKey, depth: int, last_ns: int) -> L2Update | None:
+    """Read the last state; from its own end on, or a depth that ended long ago is looked for in all since."""
+    asked = Asked(key.exchange, key.symbol, end_ns=last_ns + NS_A_MICROSECOND, limit=1, newest_first=True)
     page = rows_page(connection, tables, asked, depth=depth)
     if not page.rows:
         return None
