@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
-    from collector.simulator.market import BarState, BookState, Fault, Sent, TradeState
+    from collector.simulator.market import (
+        AggregateState,
+        BarState,
+        BookState,
+        Fault,
+        Outage,
+        Sent,
+        TradeState,
+    )
     from collector.simulator.messages import Connection
     from collector.simulator.simulator import Simulator
 else:

@@ -80,6 +80,7 @@ class Request(NamedTuple):
 
     path: str
     query: Mapping[str, str]
+    headers: Mapping[str, str] = {}
 
 
 class Answer(NamedTuple):

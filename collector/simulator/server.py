@@ -109,7 +109,7 @@ class Server:
         if request.path.startswith(CONTROL_PATH) and self._control is not None:
             body = await request.text()
             return _response(await self._control(request.method, request.path, request.query, body))
-        asked = Request(request.path, dict(request.query))
+        asked = Request(request.path, dict(request.query), request.headers)
         for exchange in self._world.exchanges:
             if request.path.startswith(exchange.rest_prefixes):
                 return _response(await self._desk.answer(exchange, asked))

@@ -15,7 +15,7 @@ from collector.simulator.control import Control
 from collector.simulator.exchanges import Exchange, chosen_symbols
 from collector.simulator.faults import Faults
 from collector.simulator.lively import set_apart
-from collector.simulator.market import SymbolFeed
+from collector.simulator.market import HISTORY_DAYS, TRADES_A_MINUTE, Outage, PastPlan, SymbolFeed
 from collector.simulator.messages import Connection
 from collector.simulator.nasty import MEAN_WAIT_S, FaultRunner, Planned, schedule
 from collector.simulator.pacer import Pacer
@@ -54,8 +54,14 @@ class Simulator:
         levels: int = 300,
         remember: int = 1_000_000,
         clock_ns: Callable[[], int] = time.time_ns,
+        history_days: float = HISTORY_DAYS,
+        trades_a_minute: int = TRADES_A_MINUTE,
+        outages: Sequence[Outage] = (),
     ) -> None:
         self._symbols = chosen_symbols(symbols)
+        for outage in outages:
+            if not any(outage.is_of(name, each) for name, chosen in self._symbols.items() for each in chosen):
+                raise UserError(f"no simulated market is {outage.symbol or 'any'} on {outage.exchange}")
         self.send_log = SendLog.to(send_log)
         self._world = World(
             self._symbols,
@@ -64,6 +70,7 @@ class Simulator:
             remember=remember,
             clock_ns=clock_ns,
             log=self.send_log,
+            past=PastPlan(history_days, trades_a_minute, tuple(outages)),
         )
         self._seed = seed
         self._profile = profile

@@ -11,7 +11,7 @@ from collector.simulator.admission import Admission, Allowances
 from collector.simulator.conditions import Conditions
 from collector.simulator.exchanges import EXCHANGES, Exchange
 from collector.simulator.hub import Hub
-from collector.simulator.market import Instrument, SymbolFeed, Truth
+from collector.simulator.market import Instrument, PastPlan, SymbolFeed, Truth
 from collector.simulator.messages import Answer, Connection, Request
 from collector.simulator.publisher import Publisher
 from collector.simulator.send_log import SendLog
@@ -32,6 +32,7 @@ class World:
         remember: int,
         clock_ns: Callable[[], int],
         log: SendLog | None = None,
+        past: PastPlan | None = None,
     ) -> None:
         self._raw_clock_ns = clock_ns
         self.clock_offsets_ns: dict[str, int] = {}
@@ -40,7 +41,15 @@ class World:
         start_ms = clock_ns() // 1_000_000
 
         def feed_of(of: Instrument, start_ms: int) -> SymbolFeed:
-            return SymbolFeed(of, seed, levels=levels, remember=remember, start_ms=start_ms)
+            return SymbolFeed(
+                of,
+                seed,
+                levels=levels,
+                remember=remember,
+                start_ms=start_ms,
+                past=past,
+                bars_in_outages=EXCHANGES[of.exchange].bars_in_outages,
+            )
 
         self._feed_of = feed_of
         self.feeds = {

@@ -48,8 +48,10 @@ class Client:
     def receive(self, timeout_s: float = TIMEOUT_S) -> Any:
         return json.loads(self.receive_text(timeout_s))
 
-    def get(self, path: str, timeout_s: float = TIMEOUT_S) -> tuple[int, dict[str, str], str]:
-        return self._runner.run(asyncio.wait_for(self._get(path), timeout_s))
+    def get(
+        self, path: str, timeout_s: float = TIMEOUT_S, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], str]:
+        return self._runner.run(asyncio.wait_for(self._get(path, headers), timeout_s))
 
     async def _open(self) -> None:
         self._session = aiohttp.ClientSession()
@@ -66,9 +68,9 @@ class Client:
     async def _receive(self, timeout_s: float) -> aiohttp.WSMessage:
         return await self._socket.receive(timeout=timeout_s)
 
-    async def _get(self, path: str) -> tuple[int, dict[str, str], str]:
+    async def _get(self, path: str, headers: dict[str, str] | None) -> tuple[int, dict[str, str], str]:
         url = self._url.split("/", 3)
-        async with self._session.get(f"http://{url[2]}{path}") as response:
+        async with self._session.get(f"http://{url[2]}{path}", headers=headers) as response:
             return response.status, dict(response.headers), await response.text()
 
     @staticmethod

@@ -2,12 +2,16 @@
 
 import random
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from collector.app import SignalSafeEvent
+
+if TYPE_CHECKING:
+    from collector.simulator import Outage
 
 
 def simulate(
@@ -48,6 +52,16 @@ def simulate(
     speed: Annotated[
         float, typer.Option(help="How many times as fast as recorded to play; 0 is flat out.", min=0)
     ] = 1.0,
+    history_days: Annotated[
+        float, typer.Option(help="How many days of trades and bars lie before the start.", min=0.001)
+    ] = 2.0,
+    outage: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Whole minutes of that past without trades, as EXCHANGE=START/END in UTC, such as "
+            "binance=2026-06-28T02:00/2026-06-28T05:30. Repeatable."
+        ),
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option(help="Stop by itself after so many seconds.", min=0)
     ] = None,
@@ -77,6 +91,8 @@ def simulate(
         profile="nasty" if nasty else "steady" if steady else "lively",
         bursts=bursts,
         send_log=send_log,
+        history_days=history_days,
+        outages=[_outage(each) for each in outage or []],
     )
     stopping = SignalSafeEvent()
     former = {
@@ -106,6 +122,19 @@ def simulate(
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _outage(text: str) -> "Outage":
+    from collector.errors import UserError  # noqa: PLC0415  (the help must not wait for it)
+    from collector.simulator import Outage  # noqa: PLC0415
+
+    exchange, _, times = text.partition("=")
+    try:
+        start, end = (datetime.fromisoformat(time).replace(tzinfo=UTC) for time in times.split("/"))
+    except ValueError:
+        wanted = "EXCHANGE=START/END, such as binance=2026-06-28T02:00/2026-06-28T05:30"
+        raise UserError(f"{text!r} is no outage: expected {wanted}") from None
+    return Outage(exchange, int(start.timestamp() * 1000), int(end.timestamp() * 1000))
 
 
 def _by_exchange(markets: list[str]) -> dict[str, list[str]]:

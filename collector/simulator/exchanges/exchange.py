@@ -14,6 +14,7 @@ from collector.simulator.dialect import Dialect
 from collector.simulator.exchanges.listing import Listing, market_of
 from collector.simulator.market import (
     Bar,
+    BarsInOutages,
     Change,
     Conventions,
     Instrument,
@@ -48,6 +49,7 @@ class Exchange(ABC):
     batches_diffs: ClassVar[bool] = False
     limits_by_load: ClassVar[bool] = False
     joins_updates: ClassVar[bool] = False  # several of one market in a frame, now and then
+    bars_in_outages: ClassVar[BarsInOutages] = "flat"
     # How busy its markets are, 1.0 on the mean, and how many requests a second a connection may then make.
     load: float = 1.0
     message_capacity: int | None = None

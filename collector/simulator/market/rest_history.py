@@ -3,66 +3,86 @@
 Live trades go on with the next id after the past; bars are made of both alike.
 """
 
-from bisect import bisect_left
+from collections.abc import Iterator
 
 from collector.simulator.market.bars import MINUTE_MS, Bar, empty_bar
-from collector.simulator.market.past import HISTORY_MINUTES, TRADES_PER_MINUTE, PastTrade
+from collector.simulator.market.past import PastTrade
 from collector.simulator.market.symbol_feed import SymbolFeed
-
-PAST_TRADES = HISTORY_MINUTES * TRADES_PER_MINUTE
 
 
 def trades_since(feed: SymbolFeed, index: int, limit: int) -> list[PastTrade]:
     """List trades from a position on, the oldest first; position 0 is the first trade of the past."""
-    history, result = feed.history, []
-    last = min(index + limit, PAST_TRADES + len(feed.trades))
-    for at in range(max(0, index), last):
-        if at < PAST_TRADES:
-            result.append(history.minute(at // TRADES_PER_MINUTE)[at % TRADES_PER_MINUTE])
-        elif at - PAST_TRADES >= feed.trades.first:
-            at_ms, ticks, lots, buys, _ = feed.trades[at - PAST_TRADES]
-            result.append(PastTrade(feed.trade_ids.at(at - PAST_TRADES), at_ms, ticks, lots, bool(buys)))
+    past = feed.history.trade_count
+    first, end = max(0, index), min(index + limit, trade_count(feed))
+    result = list(feed.history.trades(first, min(end, past)))
+    for at in range(max(first - past, feed.trades.first), end - past):
+        at_ms, ticks, lots, buys, _ = feed.trades[at]
+        result.append(PastTrade(feed.trade_ids.at(at), at_ms, ticks, lots, bool(buys)))
     return result
 
 
 def trade_count(feed: SymbolFeed) -> int:
     """Count the trades of the past and since."""
-    return PAST_TRADES + len(feed.trades)
+    return feed.history.trade_count + len(feed.trades)
 
 
 def position_at(feed: SymbolFeed, at_ms: int) -> int:
     """Find the position of the first trade not before a time."""
-    history = feed.history
-    if at_ms >= history.end_ms:
-        return PAST_TRADES + feed.trades.find(at_ms)
-    minute = max(0, (at_ms - history.begin_ms) // MINUTE_MS)
-    times = [trade.at_ms for trade in history.minute(minute)]
-    return minute * TRADES_PER_MINUTE + bisect_left(times, at_ms)
+    if at_ms >= feed.history.end_ms:
+        return feed.history.trade_count + feed.trades.find(at_ms)
+    return feed.history.position_at(at_ms)
 
 
 def position_of(feed: SymbolFeed, number: int) -> int:
     """Find the position of a trade id."""
-    past = number - feed.history.first_number
-    return past if past < PAST_TRADES else PAST_TRADES + feed.trade_ids.find(number)
+    past = feed.history.position_of(number)
+    count = feed.history.trade_count
+    return past if past < count else count + feed.trade_ids.find(number)
 
 
 def bars_between(feed: SymbolFeed, interval_ms: int, start_ms: int, end_ms: int) -> list[Bar]:
-    """List the bars that open within [start, end], the oldest first; the present one is the last there is."""
-    history = feed.history
-    start_ms = max(start_ms, history.begin_ms) // interval_ms * interval_ms
+    """List the bars that hold a moment of [start, end], the oldest first; the present one is the last."""
+    return list(bars_from(feed, interval_ms, start_ms // interval_ms * interval_ms, end_ms))
+
+
+def bars_from(feed: SymbolFeed, interval_ms: int, start_ms: int, end_ms: int) -> Iterator[Bar]:
+    """Make the bars that open within [start, end], the oldest first."""
+    for open_ms in _opens(feed, interval_ms, start_ms, end_ms):
+        bar = _bar(feed, interval_ms, open_ms)
+        if bar is not None:
+            yield bar
+
+
+def bars_back(feed: SymbolFeed, interval_ms: int, start_ms: int, end_ms: int) -> Iterator[Bar]:
+    """Make the bars that open within [start, end], the newest first."""
+    for open_ms in reversed(_opens(feed, interval_ms, start_ms, end_ms)):
+        bar = _bar(feed, interval_ms, open_ms)
+        if bar is not None:
+            yield bar
+
+
+def _opens(feed: SymbolFeed, interval_ms: int, start_ms: int, end_ms: int) -> range:
+    """List when bars open; the first holds the beginning of the past, the last the present."""
+    begin_ms = feed.history.begin_ms // interval_ms * interval_ms
+    start_ms = max(begin_ms, -(-start_ms // interval_ms) * interval_ms)
+    return range(start_ms, min(end_ms, feed.minutes[-1].open_ms) + 1, interval_ms)
+
+
+def _bar(feed: SymbolFeed, interval_ms: int, open_ms: int) -> Bar | None:
+    bar: Bar | None = None
+    for minute in _minutes(feed, open_ms, open_ms + interval_ms):
+        if bar is None:
+            bar = empty_bar(open_ms, interval_ms, minute.open)
+        bar.merge(minute)
+    return bar
+
+
+def _minutes(feed: SymbolFeed, start_ms: int, end_ms: int) -> Iterator[Bar]:
+    history, live = feed.history, feed.minutes
     first = max(0, (start_ms - history.begin_ms) // MINUTE_MS)
-    end_of_last_ms = end_ms // interval_ms * interval_ms + interval_ms
-    bars: list[Bar] = []
-    for minute in _minutes(feed, first, end_of_last_ms):
-        if not bars or minute.open_ms >= bars[-1].end_ms:
-            bars.append(empty_bar(minute.open_ms, interval_ms, minute.open))
-        bars[-1].merge(minute)
-    return bars
-
-
-def _minutes(feed: SymbolFeed, first: int, before_ms: int) -> list[Bar]:
-    history = feed.history
-    past = min(HISTORY_MINUTES, max(0, (before_ms - history.begin_ms + MINUTE_MS - 1) // MINUTE_MS))
-    minutes = [history.bar(index) for index in range(first, past)]
-    minutes += [bar for bar in feed.minutes[max(0, first - HISTORY_MINUTES) :] if bar.open_ms < before_ms]
-    return minutes
+    end = (end_ms - history.begin_ms) // MINUTE_MS
+    for index in range(first, min(end, history.minutes)):
+        bar = history.bar(index)
+        if bar is not None:
+            yield bar
+    yield from live[max(0, first - history.minutes) : max(0, end - history.minutes)]

@@ -12,7 +12,8 @@ from zlib import crc32
 from collector.simulator.market.bars import MINUTE_MS, empty_bar, roll
 from collector.simulator.market.instruments import Instrument
 from collector.simulator.market.market import Change, Fill, Frozen, Market
-from collector.simulator.market.past import History
+from collector.simulator.market.outages import BarsInOutages
+from collector.simulator.market.past import History, PastPlan
 from collector.simulator.market.record import Columns, Numbering
 
 CHECKPOINT_STEPS = 8_192
@@ -26,7 +27,15 @@ class SymbolFeed:
     """The published life of one symbol."""
 
     def __init__(
-        self, instrument: Instrument, seed: int, *, levels: int, remember: int, start_ms: int
+        self,
+        instrument: Instrument,
+        seed: int,
+        *,
+        levels: int,
+        remember: int,
+        start_ms: int,
+        past: PastPlan | None = None,
+        bars_in_outages: BarsInOutages = "flat",
     ) -> None:
         self.instrument = instrument
         self.seed = f"{seed}:{instrument.exchange}:{instrument.symbol}"
@@ -46,8 +55,16 @@ class SymbolFeed:
         self.start_ms = start_ms
         self.delisted = False
         self.minutes = [empty_bar(start_ms, MINUTE_MS, instrument.start_ticks)]
+        plan = past or PastPlan()
         self.history = History(
-            self.seed, start_ms, instrument.start_ticks, instrument.typical_lots, self.trade_base
+            self.seed,
+            plan,
+            start_ms=start_ms,
+            start_ticks=instrument.start_ticks,
+            typical_lots=instrument.typical_lots,
+            first_trade=self.trade_base,
+            outages=tuple(each for each in plan.outages if each.is_of(self.exchange, self.symbol)),
+            bars_in_outages=bars_in_outages,
         )
         self._numberings: dict[str, Numbering] = {}
         self._checkpoints: dict[int, Frozen] = {0: self.market.freeze()}

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Literal, overload
 
 from collector.errors import UserError
-from collector.simulator.market.bars import INTERVALS_MS
+from collector.simulator.market.aggregates import aggregate_position_at, aggregates_since
+from collector.simulator.market.bars import INTERVALS_MS, Bar
 from collector.simulator.market.market import Market
+from collector.simulator.market.outages import Outage
+from collector.simulator.market.past import PastTrade
 from collector.simulator.market.record import Columns
-from collector.simulator.market.rest_history import bars_between
+from collector.simulator.market.rest_history import bars_between, bars_from, position_at, trades_since
 from collector.simulator.market.symbol_feed import SymbolFeed
 from collector.simulator.send_log import Logged, SendLog
 
@@ -38,6 +41,15 @@ class TradeState:
     price: float
     size: float
     side: Literal["buy", "sell"]
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateState:
+    """One aggregate, with an id of its own, and the ids of its first and last trade."""
+
+    first_id: int
+    last_id: int
+    trade: TradeState
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +183,50 @@ class Truth:
         with self._lock:
             feed = self._feed(exchange, symbol)
             rows = feed.trades.frozen()
-        instrument = feed.instrument
         return [
-            TradeState(
-                instrument.trade_id(feed.trade_ids.at(rows.first + at)),
-                at_ms,
-                instrument.price(ticks),
-                instrument.size(lots),
-                "buy" if buys else "sell",
-            )
+            _trade(feed, PastTrade(feed.trade_ids.at(rows.first + at), at_ms, ticks, lots, buys=bool(buys)))
             for at, (at_ms, ticks, lots, buys, _) in enumerate(rows)
         ]
+
+    def trades_between(self, exchange: str, symbol: str, start_ms: int, end_ms: int) -> Sequence[TradeState]:
+        """Return every trade of [start, end), of before the start too; all have an id of their own."""
+        with self._lock:
+            feed = self._feed(exchange, symbol)
+            first, end = position_at(feed, start_ms), position_at(feed, end_ms)
+            return [_trade(feed, each) for each in trades_since(feed, first, end - first)]
+
+    def aggregates_between(
+        self, exchange: str, symbol: str, start_ms: int, end_ms: int
+    ) -> Sequence[AggregateState]:
+        """Return every aggregate of [start, end), of before the start too."""
+        with self._lock:
+            feed = self._feed(exchange, symbol)
+            first, end = aggregate_position_at(feed, start_ms), aggregate_position_at(feed, end_ms)
+            rows = list(aggregates_since(feed, first, end - first))
+        return [
+            AggregateState(
+                each.first, each.last, _trade(feed, PastTrade(each.number, *each[3:]), is_named=False)
+            )
+            for each in rows
+        ]
+
+    def bars_between(
+        self, exchange: str, symbol: str, channel: str, start_ms: int, end_ms: int
+    ) -> Sequence[BarState]:
+        """Return every bar that opens in [start, end), of before the start too, as REST has them.
+
+        Of a longer stretch than some days ask piece by piece: each minute is made anew.
+        """
+        with self._lock:
+            feed = self._feed(exchange, symbol)
+            interval_ms = INTERVALS_MS[channel.removeprefix("ohlcv.")]
+            bars = list(bars_from(feed, interval_ms, start_ms, end_ms - 1))
+            return [_bar(feed, bar, feed.now_ms) for bar in bars]
+
+    def outages(self, exchange: str, symbol: str) -> Sequence[Outage]:
+        """Return the stretches of the past in which nobody traded."""
+        with self._lock:
+            return tuple(self._feed(exchange, symbol).history.quiet.outages)
 
     def bars(self, exchange: str, symbol: str, channel: str = "ohlcv.1m") -> Sequence[BarState]:
         """Return every bar from that of the start on, also those without a trade; the last is unconfirmed.
@@ -193,21 +238,7 @@ class Truth:
             feed = self._feed(exchange, symbol)
             interval_ms = INTERVALS_MS[channel.removeprefix("ohlcv.")]
             bars = bars_between(feed, interval_ms, feed.start_ms, feed.now_ms)
-            now_ms = feed.now_ms
-        instrument = feed.instrument
-        return [
-            BarState(
-                bar.open_ms,
-                instrument.price(bar.open),
-                instrument.price(bar.high),
-                instrument.price(bar.low),
-                instrument.price(bar.close),
-                instrument.size(bar.lots),
-                bar.count,
-                confirmed=bar.end_ms <= now_ms,
-            )
-            for bar in bars
-        ]
+            return [_bar(feed, bar, feed.now_ms) for bar in bars]
 
     def sent(self, exchange: str, symbol: str, channel: str) -> Sequence[Sent]:
         """Return every message of a channel on any wire, in order; Binance has one channel for all depths."""
@@ -259,3 +290,24 @@ class Truth:
         feed = self._feeds[exchange, symbol]
         feed.catch_up()
         return feed
+
+
+def _trade(feed: SymbolFeed, trade: PastTrade, *, is_named: bool = True) -> TradeState:
+    of = feed.instrument
+    number = of.trade_id(trade.number) if is_named else str(trade.number)
+    side: Literal["buy", "sell"] = "buy" if trade.buys else "sell"
+    return TradeState(number, trade.at_ms, of.price(trade.ticks), of.size(trade.lots), side)
+
+
+def _bar(feed: SymbolFeed, bar: Bar, now_ms: int) -> BarState:
+    of = feed.instrument
+    return BarState(
+        bar.open_ms,
+        of.price(bar.open),
+        of.price(bar.high),
+        of.price(bar.low),
+        of.price(bar.close),
+        of.size(bar.lots),
+        bar.count,
+        confirmed=bar.end_ms <= now_ms,
+    )

@@ -2,8 +2,15 @@
 
 from typing import Any
 
-from collector.simulator.exchanges.binance import rest
-from collector.simulator.market import Bar, Change, Instrument, SymbolFeed, whole_side_delta
+from collector.simulator.exchanges.binance import rest_past
+from collector.simulator.market import (
+    Bar,
+    Change,
+    Instrument,
+    SymbolFeed,
+    live_aggregates,
+    whole_side_delta,
+)
 from collector.simulator.messages import Outgoing, Topic, compact_json
 
 
@@ -66,26 +73,18 @@ def placeholder(feed: SymbolFeed, number: int, now_ms: int) -> Outgoing:
 
 def aggregates(topic: Topic, feed: SymbolFeed, change: Change, now_ms: int) -> list[Outgoing]:
     """Write the trades of one step, those of one price and side as one."""
-    out = []
-    count = len(feed.trades)
-    group = len(feed.groups)
-    ends = [count]
-    while group and feed.groups[group - 1][0] >= count - len(change.fills):
-        group -= 1
-        ends.append(feed.groups[group][0])
-    for number, (first, end) in enumerate(zip(ends[:0:-1], ends[-2::-1], strict=True), group):
-        aggregate = rest.aggregate(feed, number, first, end)
-        out.append(
-            Outgoing(compact_json(_agg_message(topic, feed, aggregate, now_ms)), "trade", aggregate["a"])
-        )
-    return out
+    rows = [
+        rest_past.aggregate_row(feed.instrument, each)
+        for each in live_aggregates(feed, len(feed.trades) - len(change.fills))
+    ]
+    return [Outgoing(compact_json(_agg_message(topic, feed, row, now_ms)), "trade", row["a"]) for row in rows]
 
 
 def bar(topic: Topic, feed: SymbolFeed, bar: Bar, now_ms: int, *, confirmed: bool) -> Outgoing:
     """Write a bar in its present state."""
     instrument = feed.instrument
     price, size = instrument.price_text, instrument.size_text
-    turnover, buy_turnover = rest.turnover_texts(instrument, bar)
+    turnover, buy_turnover = rest_past.turnover_texts(instrument, bar)
     k = {
         "t": bar.open_ms,
         "T": bar.end_ms - 1,

@@ -9,7 +9,15 @@ from collector.simulator.dialect import Dialect
 from collector.simulator.exchanges.binance import frames, rest
 from collector.simulator.exchanges.binance.recorded import BinanceDialect
 from collector.simulator.exchanges.exchange import Exchange
-from collector.simulator.market import INTERVALS_MS, Bar, Change, Conventions, Pair, SymbolFeed
+from collector.simulator.market import (
+    INTERVALS_MS,
+    Bar,
+    BarsInOutages,
+    Change,
+    Conventions,
+    Pair,
+    SymbolFeed,
+)
 from collector.simulator.messages import (
     Answer,
     Connection,
@@ -46,6 +54,7 @@ class Binance(Exchange):
     offered_depths: ClassVar[tuple[int, ...]] = (0,)
     lifetime_ns: ClassVar[int | None] = 24 * 3600 * 10**9
     batches_diffs: ClassVar[bool] = True
+    bars_in_outages: ClassVar[BarsInOutages] = "missing"  # as recorded: BTCUSDT, 2020-06-28 02:00 to 05:00
     busy_words: ClassVar[str] = (
         "-1008 Server is currently overloaded with other requests. Please try again in a few minutes."
     )

@@ -3,25 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from collector.simulator.exchanges.binance import rest_past
+from collector.simulator.exchanges.binance.rest_past import refusal
 from collector.simulator.exchanges.listing import Listing
-from collector.simulator.market import (
-    INTERVALS_MS,
-    PAST_TRADES,
-    Bar,
-    Instrument,
-    SymbolFeed,
-    bars_between,
-    position_at,
-    position_of,
-    trade_count,
-    trades_since,
-)
+from collector.simulator.market import Instrument, SymbolFeed
 from collector.simulator.messages import Answer, Request, compact_json
 
 _DEPTHS = {"linear": (5, 10, 20, 50, 100, 500, 1000)}
 _MOST_SPOT_DEPTH = 5000
-_MOST_TRADES = 1000
-_HOUR_MS = 3_600_000
+
+KEY_HEADER = "X-MBX-APIKEY"
 
 Handler = Callable[[SymbolFeed, str, Mapping[str, str], int], Answer]
 
@@ -36,6 +27,8 @@ def answer(feeds: Listing, request: Request, now_ms: int) -> Answer | None:
         return _answer({"serverTime": now_ms})
     if name == "exchangeInfo":
         return _exchange_info(feeds, market, now_ms)
+    if name == "historicalTrades" and market != "spot" and not request.headers.get(KEY_HEADER):
+        return refusal(-2014, "API-key format invalid.", 401)
     handler = _HANDLERS.get(name)
     return handler and _about_symbol(handler, feeds, market, request.query, now_ms)
 
@@ -70,42 +63,9 @@ def weight(request: Request) -> int:
         return next((cost for most, cost in steps if size <= most), steps[-1][1])
     if name == "klines" and not is_spot:
         return next((cost for most, cost in ((99, 1), (499, 2), (1000, 5)) if size <= most), 10)
-    costs = {"exchangeInfo": (20, 1), "klines": (2, 5), "trades": (25, 5), "historicalTrades": (25, 20)}
+    costs = {"exchangeInfo": (20, 1), "klines": (2, 5), "trades": (25, 5), "historicalTrades": (25, 200)}
     costs |= {"aggTrades": (4, 20), "ticker/bookTicker": (2, 2)}
     return costs.get(name, (1, 1))[0 if is_spot else 1]
-
-
-def refusal(code: int, note: str, status: int = 400, headers: Mapping[str, str] | None = None) -> Answer:
-    """Refuse a request as Binance does."""
-    return Answer(compact_json({"code": code, "msg": note}), status, headers or {})
-
-
-def turnover_texts(instrument: Instrument, bar: Bar) -> tuple[str, str]:
-    """Write a bar's turnover, and that of its taker buys."""
-    unit, decimals = 10 ** (instrument.tick_decimals + instrument.lot_decimals), instrument.price_decimals
-    decimals = max(decimals, 5)
-    return f"{bar.turnover / unit:.{decimals}f}", f"{bar.buy_turnover / unit:.{decimals}f}"
-
-
-def aggregate(feed: SymbolFeed, group: int, first: int, end: int) -> dict[str, Any]:
-    """Describe the live trades [first, end) as one aggregate."""
-    rows = [feed.trades[at] for at in range(first, end)]
-    at_ms, ticks, _, buys, _ = rows[0]
-    return {
-        "a": aggregate_base(feed) + group,
-        "p": feed.instrument.price_text(ticks),
-        "q": feed.instrument.size_text(sum(row[2] for row in rows)),
-        "f": feed.trade_ids.at(first),
-        "l": feed.trade_ids.at(end - 1),
-        "T": at_ms,
-        "m": not buys,
-        "M": True,
-    }
-
-
-def aggregate_base(feed: SymbolFeed) -> int:
-    """Return the id of the first live aggregate: a numbering of its own, well below that of trades."""
-    return feed.trade_base * 3 // 4
 
 
 def _exchange_info(feeds: Listing, market: str, now_ms: int) -> Answer:
@@ -190,102 +150,6 @@ def _depth(feed: SymbolFeed, market: str, query: Mapping[str, str], now_ms: int)
     return _answer({"lastUpdateId": book.update_id, **times, "bids": sides[0], "asks": sides[1]})
 
 
-def _trades(feed: SymbolFeed, market: str, query: Mapping[str, str], now_ms: int) -> Answer:
-    del now_ms
-    limit = min(_MOST_TRADES, int(query.get("limit", "500")))
-    start = position_of(feed, int(query["fromId"])) if "fromId" in query else trade_count(feed) - limit
-    instrument, rows = feed.instrument, []
-    for trade in trades_since(feed, start, limit):
-        value = trade.ticks * trade.lots / 10 ** (instrument.tick_decimals + instrument.lot_decimals)
-        row = {
-            "id": trade.number,
-            "price": instrument.price_text(trade.ticks),
-            "qty": instrument.size_text(trade.lots),
-            "quoteQty": f"{value:.{instrument.price_decimals}f}",
-            "time": trade.at_ms,
-            "isBuyerMaker": not trade.buys,
-        }
-        rows.append(row | {"isBestMatch": True} if market == "spot" else row)
-    return _answer(rows)
-
-
-def _aggregates(feed: SymbolFeed, market: str, query: Mapping[str, str], now_ms: int) -> Answer:
-    limit = min(_MOST_TRADES, int(query.get("limit", "500")))
-    count = PAST_TRADES + len(feed.groups)
-    end_ms = int(query.get("endTime", now_ms))
-    if "fromId" in query:
-        start = int(query["fromId"]) - aggregate_base(feed) + PAST_TRADES
-    elif "startTime" in query:
-        start = _group_at(feed, int(query["startTime"]))
-        if "endTime" in query and end_ms - int(query["startTime"]) > _HOUR_MS and market == "linear":
-            return refusal(-4166, "Search window is restricted to recent 1 hour.")
-    elif "endTime" in query:
-        start = _group_at(feed, end_ms + 1) - limit
-    else:
-        start = count - limit
-    rows = [_group(feed, at) for at in range(max(0, start), min(count, start + limit))]
-    if market == "linear":
-        for row in rows:
-            del row["M"]
-    return _answer([row for row in rows if row["T"] <= end_ms])
-
-
-def _group_at(feed: SymbolFeed, at_ms: int) -> int:
-    """Find the first aggregate not before a time; in the past every trade is one."""
-    position = position_at(feed, at_ms)
-    return position if position < PAST_TRADES else PAST_TRADES + feed.groups.find(position - PAST_TRADES)
-
-
-def _group(feed: SymbolFeed, at: int) -> dict[str, Any]:
-    group = at - PAST_TRADES
-    if group >= 0:
-        end = feed.groups[group + 1][0] if group + 1 < len(feed.groups) else len(feed.trades)
-        return aggregate(feed, group, feed.groups[group][0], end)
-    trade = trades_since(feed, at, 1)[0]
-    return {
-        "a": aggregate_base(feed) + group,
-        "p": feed.instrument.price_text(trade.ticks),
-        "q": feed.instrument.size_text(trade.lots),
-        "f": trade.number,
-        "l": trade.number,
-        "T": trade.at_ms,
-        "m": not trade.buys,
-        "M": True,
-    }
-
-
-def _bars(feed: SymbolFeed, market: str, query: Mapping[str, str], now_ms: int) -> Answer:
-    interval = query.get("interval", "")
-    if interval not in INTERVALS_MS:
-        return refusal(-1120, "Invalid interval.")
-    limit = min(1000 if market == "spot" else 1500, int(query.get("limit", "500")))
-    step_ms = INTERVALS_MS[interval]
-    end_ms = min(int(query.get("endTime", now_ms)), now_ms)
-    # With a start the oldest `limit` bars from there, without one the newest up to the end.
-    if "startTime" in query:
-        start_ms = -(-int(query["startTime"]) // step_ms) * step_ms
-    else:
-        start_ms = end_ms // step_ms * step_ms - (limit - 1) * step_ms
-    bars = bars_between(feed, step_ms, start_ms, end_ms)[:limit]
-    return _answer([_bar_row(feed.instrument, bar) for bar in bars])
-
-
-def _bar_row(instrument: Instrument, bar: Bar) -> list[Any]:
-    price, size = instrument.price_text, instrument.size_text
-    turnover, buy_turnover = turnover_texts(instrument, bar)
-    return [
-        bar.open_ms,
-        *(price(ticks) for ticks in (bar.open, bar.high, bar.low, bar.close)),
-        size(bar.lots),
-        bar.end_ms - 1,
-        turnover,
-        bar.count,
-        size(bar.buy_lots),
-        buy_turnover,
-        "0",
-    ]
-
-
 def _best(feed: SymbolFeed, market: str, query: Mapping[str, str], now_ms: int) -> Answer:
     del query
     instrument = feed.instrument
@@ -306,9 +170,9 @@ def _answer(value: object) -> Answer:
 
 _HANDLERS: dict[str, Handler] = {
     "depth": _depth,
-    "trades": _trades,
-    "historicalTrades": _trades,
-    "aggTrades": _aggregates,
-    "klines": _bars,
+    "trades": rest_past.newest_trades,
+    "historicalTrades": rest_past.trades_from_id,
+    "aggTrades": rest_past.aggregates,
+    "klines": rest_past.bars,
     "ticker/bookTicker": _best,
 }

@@ -1,6 +1,7 @@
 """Bybit v5 over REST: what `load_markets`, a snapshot and a back-fill ask for."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from collector.simulator.exchanges.listing import Listing
@@ -9,7 +10,9 @@ from collector.simulator.market import (
     Bar,
     Instrument,
     SymbolFeed,
+    bars_back,
     bars_between,
+    bars_from,
     trade_count,
     trades_since,
 )
@@ -181,14 +184,14 @@ def _bars(feed: SymbolFeed, category: str, query: Mapping[str, str], now_ms: int
         return _error(_BAD_PARAMETER, "Invalid period!" if interval is None else "Invalid limit", now_ms)
     step_ms = INTERVALS_MS[interval]
     end_ms = min(int(query.get("end", now_ms)), now_ms)
-    start_ms = -(-int(query.get("start", 0)) // step_ms) * step_ms
+    start_ms = int(query.get("start", 0))
     if "start" in query and "end" not in query:
-        end_ms = min(end_ms, start_ms + (limit - 1) * step_ms)
+        bars = list(islice(bars_from(feed, step_ms, start_ms, end_ms), limit))[::-1]
     else:
         # The newest `limit` bars up to `end`: a window that is too wide loses its beginning.
-        start_ms = max(start_ms, end_ms // step_ms * step_ms - (limit - 1) * step_ms)
+        bars = list(islice(bars_back(feed, step_ms, start_ms, end_ms), limit))
     rows = []
-    for bar in reversed(bars_between(feed, step_ms, start_ms, end_ms)):
+    for bar in bars:
         texts = bar_texts(feed.instrument, bar)
         rows.append(
             [

@@ -11,8 +11,6 @@ from collector.simulator.market import (
     PastTrade,
     Side,
     SymbolFeed,
-    position_at,
-    position_of,
 )
 from collector.simulator.messages import Outgoing, compact_json
 
@@ -52,15 +50,14 @@ def ticker(feed: SymbolFeed, kind: str) -> Outgoing:
 
 def trades(feed: SymbolFeed, kind: str, trades: list[PastTrade]) -> Outgoing:
     """Write trades, the oldest first."""
-    instrument, rows = feed.instrument, []
-    for trade in trades:
-        nth = position_of(feed, trade.number) - position_at(feed, trade.at_ms)
-        rows.append(
-            f'{{"symbol":"{feed.symbol}","side":"{"buy" if trade.buys else "sell"}"'
-            f',"price":{instrument.price_text(trade.ticks)},"qty":{instrument.size_text(trade.lots)}'
-            f',"ord_type":"{"market" if trade.number % 3 else "limit"}","trade_id":{trade.number}'
-            f',"timestamp":"{time_text(trade.at_ms * 1000 + nth)}"}}'
-        )
+    instrument = feed.instrument
+    rows = [
+        f'{{"symbol":"{feed.symbol}","side":"{"buy" if trade.buys else "sell"}"'
+        f',"price":{instrument.price_text(trade.ticks)},"qty":{instrument.size_text(trade.lots)}'
+        f',"ord_type":"{"market" if trade.number % 3 else "limit"}","trade_id":{trade.number}'
+        f',"timestamp":"{time_text(trade.at_ms * 1000)}"}}'
+        for trade in trades
+    ]
     text = f'{{"channel":"trade","type":"{kind}","data":[{",".join(rows)}]}}'
     return Outgoing(text, "trade", trades[-1].number, len(trades))
 

@@ -1,13 +1,15 @@
 """Kraken over REST: assets, pairs, depth, trades, bars, under the names of its older days."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from collector.simulator.market import (
     INTERVALS_MS,
     Instrument,
+    PastTrade,
     SymbolFeed,
-    bars_between,
+    bars_back,
     position_at,
     trade_count,
     trades_since,
@@ -154,24 +156,14 @@ def _depth(feed: SymbolFeed, query: Mapping[str, str], now_ms: int) -> Answer:
 
 def _trades(feed: SymbolFeed, query: Mapping[str, str], now_ms: int) -> Answer:
     del now_ms
-    count = min(_MOST_TRADES, int(query.get("count", "1000")))
+    count = int(query.get("count", "1000"))
+    if not 1 <= count <= _MOST_TRADES:
+        raise ValueError(count)
     since_ns = int(query.get("since", "0"))
     if since_ns < 10**12:
         since_ns *= 10**9  # seconds are taken too
-    if since_ns:
-        start = position_at(feed, since_ns // 1_000_000)
-        # Trades of one millisecond are told apart by the microseconds: only those after `since` follow.
-        rows = [
-            (trade, _time_ns(feed, position, trade.at_ms))
-            for position, trade in enumerate(trades_since(feed, start, count + _MOST_TRADES), start)
-        ]
-        rows = [row for row in rows if row[1] > since_ns][:count]
-    else:
-        start = max(0, trade_count(feed) - count)
-        rows = [
-            (trade, _time_ns(feed, position, trade.at_ms))
-            for position, trade in enumerate(trades_since(feed, start, count), start)
-        ]
+    start = _position_after(feed, since_ns) if "since" in query else max(0, trade_count(feed) - count)
+    rows = list(_with_times(feed, start, trades_since(feed, start, count)))
     price, size = feed.instrument.price_text, feed.instrument.size_text
     # Times are numbers with a fixed count of decimals, which `json` would not keep.
     texts = [
@@ -185,8 +177,23 @@ def _trades(feed: SymbolFeed, query: Mapping[str, str], now_ms: int) -> Answer:
     )
 
 
-def _time_ns(feed: SymbolFeed, position: int, at_ms: int) -> int:
-    return at_ms * 1_000_000 + (position - position_at(feed, at_ms)) * 1000
+def _position_after(feed: SymbolFeed, since_ns: int) -> int:
+    """Find the first trade after `since`.
+
+    The n-th trade of a millisecond is n nanoseconds later: `last` tells them apart, their shown times do not.
+    """
+    at_ms, within_ns = divmod(since_ns, 1_000_000)
+    start = position_at(feed, at_ms)
+    return min(start + within_ns + 1, position_at(feed, at_ms + 1))
+
+
+def _with_times(feed: SymbolFeed, start: int, trades: Iterable[PastTrade]) -> Iterator[tuple[PastTrade, int]]:
+    at_ms, first = -1, 0
+    for position, trade in enumerate(trades, start):
+        if trade.at_ms != at_ms:
+            at_ms = trade.at_ms
+            first = position if position > start else position_at(feed, at_ms)
+        yield trade, at_ms * 1_000_000 + position - first
 
 
 def _bars(feed: SymbolFeed, query: Mapping[str, str], now_ms: int) -> Answer:
@@ -194,9 +201,10 @@ def _bars(feed: SymbolFeed, query: Mapping[str, str], now_ms: int) -> Answer:
     if interval is None:
         return refusal("EGeneral:Invalid arguments")
     step_ms = INTERVALS_MS[interval]
-    # Whatever `since` says, there are never more than the last 720.
-    oldest_ms = now_ms // step_ms * step_ms - (_MOST_BARS - 1) * step_ms
-    bars = bars_between(feed, step_ms, max(oldest_ms, int(query.get("since", "0")) * 1000), now_ms)
+    since_ms = int(query.get("since", "-1")) * 1000
+    # Never more than the last 720; the last one, which is still open, whatever `since` says.
+    newest = list(islice(bars_back(feed, step_ms, 0, now_ms), _MOST_BARS))[::-1]
+    bars = [bar for bar in newest if bar.open_ms > since_ms or bar is newest[-1]]
     instrument = feed.instrument
     rows = [
         [
@@ -208,7 +216,7 @@ def _bars(feed: SymbolFeed, query: Mapping[str, str], now_ms: int) -> Answer:
         ]
         for bar in bars
     ]
-    return _ok({pair_key(instrument): rows, "last": rows[-2][0] if len(rows) > 1 else 0})
+    return _ok({pair_key(instrument): rows, "last": newest[-2].open_ms // 1000 if len(newest) > 1 else 0})
 
 
 def _ok(result: object) -> Answer:

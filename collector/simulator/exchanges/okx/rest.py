@@ -1,6 +1,7 @@
 """OKX v5 over REST: instruments, books, trades and candles, the newest first."""
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from collector.simulator.admission import Rule
@@ -11,7 +12,7 @@ from collector.simulator.market import (
     Instrument,
     RestBook,
     SymbolFeed,
-    bars_between,
+    bars_back,
     position_at,
     position_of,
     trade_count,
@@ -48,6 +49,7 @@ _ALLOWED = {
 _WINDOW_MS = 2_000
 _RECENT_BARS = 1_440
 _MOST_BARS = 300
+_MOST_TRADES_MS = 90 * 24 * 3_600_000
 _SINCE_BY_ID, _SINCE_BY_TIME = "1", "2"
 
 Handler = Callable[[SymbolFeed, Mapping[str, str], int], Answer]
@@ -171,15 +173,16 @@ def _trades(feed: SymbolFeed, query: Mapping[str, str], now_ms: int) -> Answer:
 
 def _past_trades(feed: SymbolFeed, query: Mapping[str, str], now_ms: int) -> Answer:
     """List the trades before (`after`) an id or a time, or those newer than an id (`before`)."""
-    del now_ms
     limit = _number(query, "limit", 100, most=100)
-    end = trade_count(feed)
+    oldest, end = position_at(feed, now_ms - _MOST_TRADES_MS), trade_count(feed)
     if query.get("type", _SINCE_BY_ID) == _SINCE_BY_TIME:
         end = position_at(feed, int(query["after"])) if "after" in query else end
-        return _trade_rows(feed, end - limit, limit)
-    end = position_of(feed, int(query["after"])) if "after" in query else end
-    start = position_of(feed, int(query["before"])) + 1 if "before" in query else 0
-    start = max(start, end - limit)
+        start = end - limit
+    else:
+        end = position_of(feed, int(query["after"])) if "after" in query else end
+        after = position_of(feed, int(query["before"]) + 1) if "before" in query else 0
+        start = max(after, end - limit)
+    start = max(start, oldest)
     return _trade_rows(feed, start, end - start)
 
 
@@ -218,12 +221,9 @@ def _bars(feed: SymbolFeed, query: Mapping[str, str], oldest_ms: int, newest_ms:
     interval_ms = _interval_ms(query)
     limit = _number(query, "limit", 100, most=_MOST_BARS)
     newest_ms = min(newest_ms, int(query.get("after", newest_ms + 1)) - 1)
-    start_ms = max(oldest_ms, int(query.get("before", -1)) + 1, newest_ms - limit * interval_ms)
-    start_ms = -(-start_ms // interval_ms) * interval_ms
-    if start_ms > newest_ms:
-        return _ok([])
-    bars = bars_between(feed, interval_ms, start_ms, newest_ms)[-limit:]
-    return _ok([candle_row(feed.instrument, bar, confirmed=bar.end_ms <= now_ms) for bar in reversed(bars)])
+    start_ms = max(oldest_ms, int(query.get("before", -1)) + 1)
+    bars = islice(bars_back(feed, interval_ms, start_ms, newest_ms), limit)
+    return _ok([candle_row(feed.instrument, bar, confirmed=bar.end_ms <= now_ms) for bar in bars])
 
 
 def _interval_ms(query: Mapping[str, str]) -> int:
