@@ -127,6 +127,15 @@ class RestCheck:
     size_step: float = 0.0  # to which REST rounds its sizes; 0: to none
 
 
+class Bound(NamedTuple):
+    """A parameter that says from where on, or up to where, rows of the past are wanted."""
+
+    name: str
+    includes: bool  # a row that lies just there
+    a_second: int = 1000  # a time counts so many a second
+    also: tuple[str, str] | None = None  # a parameter that must come with it
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """How rows of the past are asked for over REST, and how many of them there are."""
@@ -140,6 +149,18 @@ class Past:
     newest_rows: int | None = None  # older ones cannot be had; None: no such limit is documented
     newest_days: int | None = None
     id_kind: Literal["trade", "agg"] | None = None  # whose ids trades have; None: not documented
+    needs_key: bool = False  # the exchange refuses whoever sends none, or ccxt does
+    # By time (of bars: when they open) and by id. None: there is no such parameter.
+    since: Bound | None = None
+    until: Bound | None = None
+    from_id: Bound | None = None
+    to_id: Bound | None = None
+    limit: str | None = "limit"  # the parameter for `rows`; None: as many come as there are
+    widest_s: float | None = None  # between `since` and `until`, where both are given
+    newest_first: bool = False  # in an answer
+    # Which are left of more rows than fit. None: not documented, ask for no more than fit.
+    keeps: Literal["oldest", "newest"] | None = None
+    has_open_bar: bool = False  # a bar that is not over may be among the rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +169,8 @@ class History:
 
     trades: Mapping[MarketKind, Past]
     bars: Mapping[MarketKind, Past]
+    # Single trades, where `trades` are aggregates.
+    single_trades: Mapping[MarketKind, Past] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

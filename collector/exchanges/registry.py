@@ -6,7 +6,7 @@ from collector.errors import SettingsError
 from collector.events import BBO, BOOK, TRADE, Channel
 from collector.exchanges.binance import BINANCE
 from collector.exchanges.bybit import BYBIT
-from collector.exchanges.exchange import Environment, Exchange, MarketKind, one_of
+from collector.exchanges.exchange import Environment, Exchange, MarketKind, Past, one_of
 from collector.exchanges.kraken import KRAKEN
 from collector.exchanges.okx import OKX
 from collector.exchanges.unverified import CCXT_NAMES, UNVERIFIED
@@ -112,22 +112,35 @@ def _problems_of_kind(exchange: Exchange, kind: MarketKind) -> Iterator[str]:
 
 
 def _problems_of_history(exchange: Exchange) -> Iterator[str]:
-    if exchange.history is None:
+    history = exchange.history
+    if history is None:
         if exchange.is_verified:
             yield "no history"
         return
-    for name, pasts in (("trades", exchange.history.trades), ("bars", exchange.history.bars)):
+    for name, pasts in (("trades", history.trades), ("bars", history.bars)):
         if set(pasts) != set(exchange.kinds):
             yield f"history of {name}: each of {exchange.kinds} expected, found {set(pasts)}"
+    if not set(history.single_trades) <= set(exchange.kinds):
+        found = set(history.single_trades)
+        yield f"history of single trades: some of {exchange.kinds} expected, found {found}"
+    named = (("trades", history.trades), ("bars", history.bars), ("single trades", history.single_trades))
+    for name, pasts in named:
         for kind, past in pasts.items():
-            limits = (one for one in (past.newest_rows, past.newest_days) if one is not None)
-            numbers = (past.rows, past.weight, past.budget.most, past.budget.span_s, *limits)
-            if min(numbers) <= 0:
-                yield f"history of {name}, {kind}: numbers above 0 expected, found {numbers}"
-            if past.weight > past.budget.most:
-                yield f"history of {name}, {kind}: a call of {past.weight} is more than {past.budget.most}"
-            if past.paging is None and past.newest_rows is None:
-                yield f"history of {name}, {kind}: neither paging nor how many rows there are"
+            yield from (f"history of {name}, {kind}: {problem}" for problem in _problems_of_past(past))
+
+
+def _problems_of_past(past: Past) -> Iterator[str]:
+    limits = (one for one in (past.newest_rows, past.newest_days, past.widest_s) if one is not None)
+    numbers = (past.rows, past.weight, past.budget.most, past.budget.span_s, *limits)
+    if min(numbers) <= 0:
+        yield f"numbers above 0 expected, found {numbers}"
+    if past.weight > past.budget.most:
+        yield f"a call of {past.weight} is more than {past.budget.most}"
+    if past.paging is None and past.newest_rows is None:
+        yield "neither paging nor how many rows there are"
+    bounds = {"id": (past.from_id, past.to_id), "time": (past.since, past.until)}
+    if past.paging is not None and not any(bounds[past.paging]):
+        yield f"pages by {past.paging}, and no parameter that says from where"
 
 
 def _check() -> None:

@@ -1,12 +1,13 @@
 """What each exchange has of the past over REST: the figures of its pages, by calls that ccxt has."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ccxt
 import pytest
 
-from collector.exchanges.exchange import Exchange, History, Past, Rate
+from collector.exchanges.exchange import Bound, Exchange, History, Past, Rate
 from collector.exchanges.registry import EXCHANGES, problems
 from collector.exchanges.unverified import UNVERIFIED
 
@@ -15,7 +16,11 @@ PASTS = [
     pytest.param(name, past, id=f"{name} {what} {kind}")
     for name, exchange in EXCHANGES.items()
     if exchange.history is not None
-    for what, pasts in (("trades", exchange.history.trades), ("bars", exchange.history.bars))
+    for what, pasts in (
+        ("trades", exchange.history.trades),
+        ("bars", exchange.history.bars),
+        ("single trades", exchange.history.single_trades),
+    )
     for kind, past in pasts.items()
 ]
 
@@ -23,6 +28,12 @@ PASTS = [
 def history_of(exchange: Exchange) -> History:
     assert exchange.history is not None
     return exchange.history
+
+
+def every_past(exchange: Exchange) -> list[Past]:
+    history = history_of(exchange)
+    pasts = (history.trades, history.bars, history.single_trades)
+    return [past for by_kind in pasts for past in by_kind.values()]
 
 
 @pytest.mark.parametrize(("name", "past"), PASTS)
@@ -78,15 +89,61 @@ def test_how_far_back_is_told_where_it_is_documented() -> None:
         ("bybit", "trades", "spot"): (60, None),
         ("bybit", "trades", "linear"): (1000, None),
         ("kraken", "bars", "spot"): (720, None),
+        ("binance", "trades", "linear"): (None, 1),
         ("okx", "trades", "spot"): (None, 90),
         ("okx", "trades", "linear"): (None, 90),
     }
 
 
+def test_single_trades_of_binance_come_by_id_to_who_has_a_key() -> None:
+    singles = history_of(EXCHANGES["binance"]).single_trades
+    found = {kind: (past.rows, past.weight, past.newest_days, past.id_kind) for kind, past in singles.items()}
+    assert found == {"spot": (1000, 25.0, None, "trade"), "linear": (500, 200.0, 90, "trade")}
+    assert all(past.needs_key for past in singles.values())
+    needing = {name for name, one in EXCHANGES.items() for past in every_past(one) if past.needs_key}
+    assert needing == {"binance"}
+
+
+def test_a_key_is_asked_for_where_ccxt_sends_nothing_without_one() -> None:
+    """Nothing is sent: what ccxt signs is looked at."""
+    exchange: Any = ccxt.binance({"enableRateLimit": False})
+    exchange.fetch = lambda url, *_arguments: url
+    for past in every_past(EXCHANGES["binance"]):
+        ask = partial(getattr(exchange, past.ccxt_method), {"symbol": "BTCUSDT"})
+        if past.needs_key:
+            with pytest.raises(ccxt.AuthenticationError, match="apiKey"):
+                ask()
+        else:
+            assert ask().endswith("?symbol=BTCUSDT")
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "by", "newest_first", "open_bar"),
+    [
+        ("binance", "trades", "startTime= endTime= fromId=", False, False),
+        ("binance", "bars", "startTime= endTime=", False, True),
+        ("binance", "single_trades", "fromId=", False, False),
+        ("bybit", "trades", "", True, False),
+        ("bybit", "bars", "start= end=", True, True),
+        ("kraken", "trades", "since", False, False),
+        ("kraken", "bars", "since", False, True),
+        ("okx", "trades", "after before after", True, False),
+        ("okx", "bars", "before after", True, True),
+    ],
+)
+def test_how_pages_are_asked_for(name: str, what: str, by: str, newest_first: bool, open_bar: bool) -> None:
+    """An = stands behind a parameter that includes what lies just there."""
+    for past in getattr(history_of(EXCHANGES[name]), what).values():
+        bounds = [bound for bound in (past.since, past.until, past.from_id, past.to_id) if bound]
+        assert " ".join(f"{bound.name}{'=' * bound.includes}" for bound in bounds) == by
+        assert (past.newest_first, past.has_open_bar) == (newest_first, open_bar)
+
+
 def test_both_sides_of_binance_spend_one_budget() -> None:
     exchange = EXCHANGES["binance"]
     assert exchange.rest is not None
-    for pasts in (history_of(exchange).trades, history_of(exchange).bars):
+    history = history_of(exchange)
+    for pasts in (history.trades, history.bars, history.single_trades):
         for kind, past in pasts.items():
             assert past.budget == Rate(int(exchange.rest.weight_a_minute[kind]), 60.0)
 
@@ -116,6 +173,12 @@ def with_trades(**changes: Any) -> Exchange:
         (with_trades(newest_days=0), "history of trades, linear: numbers above 0 expected"),
         (with_trades(weight=601.0), "history of trades, spot: a call of 601.0 is more than 600"),
         (with_trades(newest_rows=None), "history of trades, spot: neither paging nor how many rows"),
+        (with_trades(widest_s=0.0), "history of trades, linear: numbers above 0 expected"),
+        (with_trades(paging="time"), "history of trades, spot: pages by time, and no parameter"),
+        (
+            with_trades(paging="id", since=Bound("start", True)),
+            "history of trades, spot: pages by id, and no parameter",
+        ),
     ],
 )
 def test_a_history_that_cannot_be_is_told(wrong: Exchange, words: str) -> None:

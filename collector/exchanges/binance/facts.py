@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from collector.events import BBO, OHLCV, Channel
 from collector.exchanges.binance import topics
 from collector.exchanges.exchange import (
     Addresses,
+    Bound,
     CredentialQuestion,
     Exchange,
     History,
@@ -89,9 +90,68 @@ def _urls(spot_rest: str, linear_rest: str, spot_ws: str, linear_ws: str) -> Url
     )
 
 
-def _past(kind: MarketKind, method: str, rows: int, weight: float, paging: Literal["id", "time"]) -> Past:
-    budget = Rate(WEIGHT_A_MINUTE[kind], 60.0)
-    return Past(method, rows, weight, budget, paging, id_kind="agg" if paging == "id" else None)
+# https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints and, of USD-M,
+# https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api. Rows come the
+# oldest first. Both ends of a time, and `fromId`, are inclusive: so the pages of aggregates, and so was
+# recorded of bars, of which a call that more bars match returns the oldest.
+_SINCE, _UNTIL, _FROM_ID = Bound("startTime", True), Bound("endTime", True), Bound("fromId", True)
+
+
+def _aggregates(kind: MarketKind, method: str, weight: float) -> Past:
+    """Describe `aggTrades`, under "Compressed/Aggregate trades list".
+
+    Of USD-M: less than an hour between both times, and nothing that is older than 24 hours.
+    """
+    is_linear = kind == "linear"
+    return Past(
+        method,
+        1000,
+        weight,
+        Rate(WEIGHT_A_MINUTE[kind], 60.0),
+        paging="id",
+        newest_days=1 if is_linear else None,
+        id_kind="agg",
+        since=_SINCE,
+        until=_UNTIL,
+        from_id=_FROM_ID,
+        widest_s=3600.0 if is_linear else None,
+        keeps="oldest",
+    )
+
+
+def _singles(kind: MarketKind, method: str, rows: int, weight: float, newest_days: int | None) -> Past:
+    """Describe `historicalTrades`, under "Old Trades Lookup": by id only.
+
+    USD-M asks for a key (`MARKET_DATA`) and has the last three months; spot asks for none since 2023, but
+    ccxt sends nothing without one. That USD-M weighs 200 ccxt has from the changelog of 2026-07-29.
+    """
+    return Past(
+        method,
+        rows,
+        weight,
+        Rate(WEIGHT_A_MINUTE[kind], 60.0),
+        paging="id",
+        newest_days=newest_days,
+        id_kind="trade",
+        needs_key=True,
+        from_id=_FROM_ID,
+        keeps="oldest",
+    )
+
+
+def _bars(kind: MarketKind, method: str, rows: int) -> Past:
+    """Describe `klines`, under "Kline/Candlestick data": by when they open, the open one among them."""
+    return Past(
+        method,
+        rows,
+        2.0,
+        Rate(WEIGHT_A_MINUTE[kind], 60.0),
+        paging="time",
+        since=_SINCE,
+        until=_UNTIL,
+        keeps="oldest",
+        has_open_bar=True,
+    )
 
 
 BINANCE = Exchange(
@@ -160,17 +220,20 @@ BINANCE = Exchange(
     ),
     check=RestCheck(_best_prices_request, _read_best_prices, WEIGHT_A_MINUTE),
     sends_state=False,  # a subscription brings nothing: `bookTicker` begins with the next change
-    # Of the addresses of SNAPSHOT_DEPTHS, "Compressed/Aggregate trades list" and "Kline/Candlestick data".
-    # How far back is not documented. Single trades (`historicalTrades`) need a key. Bars of USD-M weigh 1
-    # below 100 rows, 2 below 500, 5 up to 1000, then 10.
+    # How far back is documented of USD-M's trades only. Bars of USD-M weigh 1 below 100 rows, 2 below 500, 5
+    # up to 1000, then 10 (up to 1500).
     history=History(
         trades={
-            "spot": _past("spot", "public_get_aggtrades", 1000, 4.0, "id"),
-            "linear": _past("linear", "fapipublic_get_aggtrades", 1000, 20.0, "id"),
+            "spot": _aggregates("spot", "public_get_aggtrades", 4.0),
+            "linear": _aggregates("linear", "fapipublic_get_aggtrades", 20.0),
         },
         bars={
-            "spot": _past("spot", "public_get_klines", 1000, 2.0, "time"),
-            "linear": _past("linear", "fapipublic_get_klines", 499, 2.0, "time"),
+            "spot": _bars("spot", "public_get_klines", 1000),
+            "linear": _bars("linear", "fapipublic_get_klines", 499),
+        },
+        single_trades={
+            "spot": _singles("spot", "public_get_historicaltrades", 1000, 25.0, None),
+            "linear": _singles("linear", "fapipublic_get_historicaltrades", 500, 200.0, 90),
         },
     ),
     shared_numbers="update",

@@ -8,6 +8,7 @@ from collector.exchanges.bybit import topics
 from collector.exchanges.exchange import (
     KINDS,
     Addresses,
+    Bound,
     CredentialQuestion,
     Exchange,
     History,
@@ -45,7 +46,17 @@ _PER_ADDRESS = Rate(600, 5.0)  # https://bybit-exchange.github.io/docs/v5/rate-l
 def _newest_trades(rows: int) -> Past:
     """Describe trades: REST has the newest only, and takes neither an id nor a time."""
     method = "public_get_v5_market_recent_trade"
-    return Past(method, rows, 1.0, _PER_ADDRESS, paging=None, newest_rows=rows, id_kind="trade")
+    return Past(
+        method,
+        rows,
+        1.0,
+        _PER_ADDRESS,
+        paging=None,
+        newest_rows=rows,
+        id_kind="trade",
+        newest_first=True,
+        keeps="newest",
+    )
 
 
 _MOST_REST_LEVELS = {"spot": 200, "linear": 500}
@@ -114,9 +125,23 @@ BYBIT = Exchange(
     history=History(
         # https://bybit-exchange.github.io/docs/v5/market/recent-trade
         trades={"spot": _newest_trades(60), "linear": _newest_trades(1000)},
-        # https://bybit-exchange.github.io/docs/v5/market/kline: from `start` to `end`; how far back it does
-        # not say.
-        bars=dict.fromkeys(KINDS, Past("public_get_v5_market_kline", 1000, 1.0, _PER_ADDRESS, paging="time")),
+        # https://bybit-exchange.github.io/docs/v5/market/kline: from `start` to `end`, in its example both
+        # included, the newest first, also the one that is open; how far back it does not say, nor what comes
+        # of a longer stretch than `limit`.
+        bars=dict.fromkeys(
+            KINDS,
+            Past(
+                "public_get_v5_market_kline",
+                1000,
+                1.0,
+                _PER_ADDRESS,
+                paging="time",
+                since=Bound("start", True),
+                until=Bound("end", True),
+                newest_first=True,
+                has_open_bar=True,
+            ),
+        ),
     ),
     shared_numbers="cross",
     bars_within_s=60.0,  # documented: pushed every 1 to 60 s

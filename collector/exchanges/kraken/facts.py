@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from collector.events import Channel
 from collector.exchanges.exchange import (
     Addresses,
+    Bound,
     CredentialQuestion,
     Exchange,
     History,
@@ -81,12 +82,41 @@ KRAKEN = Exchange(
         {"spot": _PER_ADDRESS.most / _PER_ADDRESS.span_s * 60.0},
         size_step=0.001,
     ),
-    # https://docs.kraken.com/exchange/guides/general/historical-data: 1000 trades a call, paged by `since`
-    # in nanoseconds; https://support.kraken.com/hc/en-us/articles/218198197: all that there ever were. Bars
-    # are the newest 720, whatever `since`: https://docs.kraken.com/api-reference/market-data/get-ohlc-data.
+    # https://docs.kraken.com/exchange/guides/general/historical-data and
+    # https://docs.kraken.com/api-reference/market-data/get-recent-trades: 1000 trades a call, paged by
+    # `since` in nanoseconds. What an answer calls `last` is the `since` of the next: it tells trades apart
+    # whose times, which have seven decimals, are equal. https://support.kraken.com/hc/en-us/articles/218198197:
+    # all that there ever were. Bars are the newest 720 whatever `since`, which is in seconds and exclusive
+    # (ccxt asks for one bar more), the open one always among them:
+    # https://docs.kraken.com/api-reference/market-data/get-ohlc-data.
     history=History(
-        trades={"spot": Past("public_get_trades", 1000, 1.0, _PER_ADDRESS, paging="time", id_kind="trade")},
-        bars={"spot": Past("public_get_ohlc", 720, 1.0, _PER_ADDRESS, paging=None, newest_rows=720)},
+        trades={
+            "spot": Past(
+                "public_get_trades",
+                1000,
+                1.0,
+                _PER_ADDRESS,
+                paging="time",
+                id_kind="trade",
+                since=Bound("since", False, a_second=10**9),
+                limit="count",
+                keeps="oldest",
+            )
+        },
+        bars={
+            "spot": Past(
+                "public_get_ohlc",
+                720,
+                1.0,
+                _PER_ADDRESS,
+                paging=None,
+                newest_rows=720,
+                since=Bound("since", False, a_second=1),
+                limit=None,
+                keeps="newest",
+                has_open_bar=True,
+            )
+        },
     ),
     # https://docs.kraken.com/api/docs/websocket-v2/heartbeat: one about every second in the absence of any
     # other update. https://docs.kraken.com/exchange/guides/websockets/reconnection advises a deadline of 5 s;

@@ -11,6 +11,7 @@ from collector.events import OHLCV, Channel, ContractSize, contract_size
 from collector.exchanges.exchange import (
     KINDS,
     Addresses,
+    Bound,
     Exchange,
     History,
     Past,
@@ -79,14 +80,40 @@ OKX = Exchange(
         ping=lambda _request_id: "ping",  # bare text, answered with `pong`
     ),
     # "Trades history": 100 rows, 20 requests in 2 seconds, the last three months, paged by `tradeId` (or by
-    # time, backwards only). "Candlesticks history": 300 rows, 20 requests in 2 seconds, "recent years".
+    # time, backwards only). "Candlesticks history": 300 rows, 20 requests in 2 seconds, "recent years"; each
+    # row says whether its bar is over. `after` is "earlier than", `before` "newer than", and alone it brings
+    # the newest; both have the newest first.
     history=History(
         trades=dict.fromkeys(
             KINDS,
-            Past("public_get_market_history_trades", 100, 1.0, _PER_ENDPOINT, paging="id", newest_days=90),
+            Past(
+                "public_get_market_history_trades",
+                100,
+                1.0,
+                _PER_ENDPOINT,
+                paging="id",
+                newest_days=90,
+                until=Bound("after", False, also=("type", "2")),
+                from_id=Bound("before", False),
+                to_id=Bound("after", False),
+                newest_first=True,
+                keeps="newest",
+            ),
         ),
         bars=dict.fromkeys(
-            KINDS, Past("public_get_market_history_candles", 300, 1.0, _PER_ENDPOINT, paging="time")
+            KINDS,
+            Past(
+                "public_get_market_history_candles",
+                300,
+                1.0,
+                _PER_ENDPOINT,
+                paging="time",
+                since=Bound("before", False),
+                until=Bound("after", False),
+                newest_first=True,
+                keeps="newest",
+                has_open_bar=True,
+            ),
         ),
     ),
     # "Error Code", "WebSocket": 50xxx and 63999 are the server's, 60014 and 60016 a rate and a full buffer;
