@@ -125,6 +125,16 @@ class History:
         length = 2 if nth == _ORDER - 2 and first + 1 < self.a_minute else 1
         return traded * self.a_minute + first, traded * self.a_minute + first + length
 
+    @property
+    def last_ticks(self) -> int:
+        """The price of the last trade: the one at which the live market begins, but for an outage."""
+        outage = self.quiet.outage_at(self.minutes - 1)
+        return self._start_ticks if outage is None else self._last_ticks(outage)
+
+    def _last_ticks(self, outage: Outage) -> int:
+        before = (outage.start_ms - self.begin_ms) // MINUTE_MS - 1
+        return self.minute(before)[-1].ticks if before >= 0 else self._price(self.minutes)
+
     def _bar(self, minute: int) -> Bar | None:
         """Make the bar of one minute; None where the exchange has none, of an outage."""
         open_ms = self.begin_ms + minute * MINUTE_MS
@@ -132,9 +142,7 @@ class History:
         if outage is not None:
             if (outage.bars or self._bars_in_outages) == "missing":
                 return None
-            before = (outage.start_ms - self.begin_ms) // MINUTE_MS - 1
-            last_ticks = self.minute(before)[-1].ticks if before >= 0 else self._price(self.minutes)
-            return empty_bar(open_ms, MINUTE_MS, last_ticks)
+            return empty_bar(open_ms, MINUTE_MS, self._last_ticks(outage))
         bar = empty_bar(open_ms, MINUTE_MS, 0)
         for number, _, ticks, lots, buys in self.minute(minute):
             bar.add(ticks, lots, number, buys=buys)

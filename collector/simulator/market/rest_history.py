@@ -37,7 +37,7 @@ def position_of(feed: SymbolFeed, number: int) -> int:
     """Find the position of a trade id."""
     past = feed.history.position_of(number)
     count = feed.history.trade_count
-    return past if past < count else count + feed.trade_ids.find(number)
+    return past if past < count else count + max(0, feed.trade_ids.find(number))
 
 
 def bars_between(feed: SymbolFeed, interval_ms: int, start_ms: int, end_ms: int) -> list[Bar]:

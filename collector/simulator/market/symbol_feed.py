@@ -54,7 +54,6 @@ class SymbolFeed:
         self.trade_ids = Numbering(self.id_base)
         self.start_ms = start_ms
         self.delisted = False
-        self.minutes = [empty_bar(start_ms, MINUTE_MS, instrument.start_ticks)]
         plan = past or PastPlan()
         self.history = History(
             self.seed,
@@ -66,6 +65,7 @@ class SymbolFeed:
             outages=tuple(each for each in plan.outages if each.is_of(self.exchange, self.symbol)),
             bars_in_outages=bars_in_outages,
         )
+        self.minutes = [empty_bar(start_ms, MINUTE_MS, self.history.last_ticks)]
         self._numberings: dict[str, Numbering] = {}
         self._checkpoints: dict[int, Frozen] = {0: self.market.freeze()}
         self._planned: dict[int, Callable[[Market], Change]] = {}
