@@ -154,6 +154,15 @@ MISTAKES = {
     "an unknown option": (["collect", "--sybmols", BTC], "--sybmols"),
     "a port that is none": (["simulate", "--port", "99999"], "--port"),
     "a market that is none": (["simulate", "--symbol", "bybit"], "expected EXCHANGE:SYMBOL"),
+    "an outage that is none": (["simulate", "--outage", "bybit=noon"], "expected EXCHANGE=START/END"),
+    "an outage of nobody": (
+        ["simulate", "--outage", "nobody=2020-06-28T02:00/2020-06-28T05:30"],
+        "no simulated market is any on nobody",
+    ),
+    "an outage before the past": (
+        ["simulate", "--outage", "bybit=2020-06-28T02:00/2020-06-28T05:30"],
+        "an outage lies in the past",
+    ),
     "a recording that is not there": (
         ["simulate", "--replay", "bybit:BTC/USDT=x.gz"],
         "no recording at x.gz",

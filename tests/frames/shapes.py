@@ -46,6 +46,17 @@ def differences(found: Any, wanted: Any, at: str = "") -> list[str]:
     return [] if kinds[0] == kinds[1] else [f"{at}: {kinds[0]} {found!r}, {kinds[1]} expected"]
 
 
+def by_column(value: Any) -> Any:
+    """Turn rows whose columns are of several kinds into objects, so that each column is compared."""
+    if isinstance(value, dict):
+        return {key: by_column(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        if len(value) > 1 and not isinstance(value[0], dict | list):
+            return dict(enumerate(value))
+        return [by_column(inner) for inner in value]
+    return value
+
+
 def _kind(value: Any) -> str:
     if isinstance(value, Number):
         is_time = re.fullmatch(r"1[4-9]\d{11}", value)

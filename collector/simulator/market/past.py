@@ -90,6 +90,7 @@ class History:
         self._draws = struct.Struct(f"<{4 * self.a_minute}H")
         self.minute = lru_cache(maxsize=64)(self._minute)
         self.bar = lru_cache(maxsize=2 * MINUTES_A_DAY)(self._bar)
+        self._price = lru_cache(maxsize=64)(self._made_price)
         self._displacement = lru_cache(maxsize=4096)(self._made_displacement)
 
     def trades(self, start: int, end: int) -> Iterator[PastTrade]:
@@ -174,7 +175,7 @@ class History:
             trades.append(PastTrade(number + at, at_ms, ticks, lots, side < _ONE // 2))
         return tuple(trades)
 
-    def _price(self, ago: int) -> int:
+    def _made_price(self, ago: int) -> int:
         """Find the price so many minutes before the end."""
         low, high, low_value, high_value = 0, _WALK_MINUTES, 0.0, self._displacement(_WALK_MINUTES)
         while low < ago < high:

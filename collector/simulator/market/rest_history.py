@@ -34,10 +34,12 @@ def position_at(feed: SymbolFeed, at_ms: int) -> int:
 
 
 def position_of(feed: SymbolFeed, number: int) -> int:
-    """Find the position of a trade id."""
+    """Find the position of a trade id; of the trade after it, where nobody has it."""
     past = feed.history.position_of(number)
     count = feed.history.trade_count
-    return past if past < count else count + max(0, feed.trade_ids.find(number))
+    if past < count:
+        return past
+    return count + min(len(feed.trades), max(0, feed.trade_ids.find(number)))
 
 
 def bars_between(feed: SymbolFeed, interval_ms: int, start_ms: int, end_ms: int) -> list[Bar]:
