@@ -205,7 +205,7 @@ async def _trades(simulator: Simulator, name: str, symbol: str, past: Past, firs
         ask = past.from_id or past.since
         if past.to_id is not None:
             at, ask = 10**18, past.to_id
-        while True:
+        for _ in range(100):  # enough for a walk that ends
             answer = await call(base | (bound(ask, at) if ask else {}))
             page = [ID_OF[name](row) for row in rows_of(answer, newest_first=past.newest_first)]
             found = page + found if past.newest_first else found + page
