@@ -65,8 +65,14 @@ def _reasons(state: "AccountingState") -> str:
 
 
 def end_at_once() -> None:
-    """End the process at Ctrl-C without a traceback, as programs not written in Python end."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or somebody's
+    """End the process at Ctrl-C without a traceback, as programs not written in Python end.
+
+    The kernel spares the first process of a container (number 1) every signal that it has no handler for.
+    """
+    if os.getpid() == FIRST_PROCESS:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, _: os._exit(SIGNALLED + number))
+    elif signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or somebody's
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -94,6 +100,8 @@ def interrupt_raises() -> Iterator[None]:
 
 
 EXIT_LOST = 1
+FIRST_PROCESS = 1
+SIGNALLED = 128  # and the signal's number: what a shell makes of a process that a signal ended
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FORCED = b"\nforced to stop: what was not written is lost; the database says how far it got\n"
 
@@ -191,6 +199,7 @@ def _stopped_by_signals(collector: "Collector", screen: "Screen | None") -> Iter
             os.write(2, FORCED)  # no buffered writer: it may be what we were interrupted in
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
+            os._exit(SIGNALLED + number)  # still here: the first process of a container
         asked.append(number)
         collector.interrupt()
 
