@@ -25,6 +25,7 @@ ONLY_IN = {
     "sqlalchemy": {"database", "sinks.sql", "query", "export", "retention", "migration"},
     "alembic": {"database", "migration"},
     "apscheduler": {"app"},
+    "fastavro": {"sinks.avro"},
     **{library: {"serve"} for library in ("fastapi", "starlette", "uvicorn", "prometheus_client")},
 }
 NEVER_IN = {
