@@ -185,13 +185,13 @@ def _read(field: Field, values: Sequence[Value], code: str) -> tuple["array[Any]
     """Return the numbers of a column, 0 for null, and where it is null."""
     try:
         try:
-            return array(code, values), []  # type: ignore[call-overload]
+            return array(code, values), []
         except TypeError:  # nulls among them, or worse
             nulls = [place for place, value in enumerate(values) if value is None]
             if nulls and not field.nullable:
                 raise Unfit(f"{field.path} is missing") from None
             filled = [0 if value is None else value for value in values]
-            return array(code, filled), nulls  # type: ignore[call-overload]
+            return array(code, filled), nulls
     except OverflowError:
         raise Unfit(f"{field.path}: a number beyond 64 bits") from None
     except TypeError:

@@ -13,7 +13,8 @@ from collector.errors import UnfitRow
 from collector.events import OHLCV, TRADE, iso_texts
 from collector.sinks.avro.columnar import Coded, Column, Encoder, Same, Unfit
 from collector.sinks.avro.layout import LAYOUTS, Layout
-from collector.sinks.avro.parts import Chunk, Part
+from collector.sinks.avro.markets import Chunk
+from collector.sinks.avro.parts import Part
 from collector.sinks.avro.schemas import schemas
 from collector.sinks.contract import SegmentState, Value
 

@@ -1,12 +1,20 @@
 """Split a write set into parts: at most 1,000 rows of one market, with their coverage and counts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from collector.events import UNKNOWN
-from collector.sinks.avro.layout import LAYOUTS, PLAIN, SHARED
+from collector.sinks.avro.markets import (
+    NO_MARKET,
+    Chunk,
+    Market,
+    by_market,
+    events_of,
+    known_market,
+    market_of,
+    plain_rows,
+)
 from collector.sinks.avro.states import divide
-from collector.sinks.contract import AccountingState, Rows, SegmentState, Value, WriteSet
+from collector.sinks.contract import AccountingState, SegmentState, Value, WriteSet
 
 MOST_ROWS = 1_000  # events and other rows in a part
 MOST_BYTES = 1 << 20  # a record with its key, as Kinesis takes it
@@ -15,24 +23,6 @@ _ROOM_BYTES = (
 )
 _NUMBER_BYTES, _BASE_BYTES = 9, 200
 _MOST_KEY = 256
-
-Market = tuple[str, str]  # exchange and symbol; empty: what is no market's
-NO_MARKET: Market = ("", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Some events of one market, side by side in the tables that have a row of each."""
-
-    layout: str
-    tables: tuple[Rows, ...]
-    places: Sequence[int]  # of the events in those tables
-
-    @property
-    def channel(self) -> str | None:
-        """Return the one channel that all are of, where their table says it."""
-        stream = self.tables[0].stream
-        return None if stream is None else stream.channel
 
 
 @dataclass(slots=True)
@@ -68,85 +58,21 @@ class Part:
 def parts_of(write_set: WriteSet) -> list[Part]:
     """Split the write set. A write set that comes again gives the same parts, by the same ids."""
     content: dict[Market, list[Chunk]] = {}
-    for layout, tables in _events(write_set.rows):
-        for market, places in _by_market(tables[0]).items():
+    for layout, tables in events_of(write_set.rows):
+        for market, places in by_market(tables[0]).items():
             content.setdefault(market, []).append(Chunk(layout, tables, places))
     plain: dict[Market, list[tuple[str, dict[str, Value]]]] = {}
-    for table, row in _plain_rows(write_set.rows):
-        plain.setdefault(_market_of(row), []).append((table, row))
-    states = [_known((one.exchange, one.symbol)) for one in (*write_set.segments, *write_set.accounting)]
+    for table, row in plain_rows(write_set.rows):
+        plain.setdefault(market_of(row), []).append((table, row))
+    states = [
+        known_market(one.key[:2]) for told in (write_set.segments, write_set.accounting) for one in told
+    ]
     parts: list[Part] = []
     for market in dict.fromkeys((*content, *plain, *states)) or (NO_MARKET,):
         of_market = _cut(write_set, market, content.get(market, ()), plain.get(market, ()))
         _divide_states(write_set, market, of_market)
         parts += of_market
     return parts
-
-
-def _events(all_rows: Sequence[Rows]) -> Iterator[tuple[str, tuple[Rows, ...]]]:
-    """Yield the tables of events; a table of levels belongs to the books before it."""
-    filled = [rows for rows in all_rows if len(rows) and rows.table not in PLAIN]
-    place = 0
-    while place < len(filled):
-        rows = filled[place]
-        beside = filled[place + 1] if place + 1 < len(filled) else None
-        place += 1
-        if beside is not None and _are_of_the_same(rows, beside):
-            place += 1
-            yield "book+levels", (rows, beside)
-        elif rows.table in LAYOUTS:
-            yield rows.table, (rows,)
-        else:
-            raise LookupError(f"no schema for rows of the kind {rows.table!r}")
-
-
-def _are_of_the_same(book: Rows, levels: Rows) -> bool:
-    return (
-        (book.table, levels.table) == ("book", "levels")
-        and len(book) == len(levels)
-        and all(
-            name in book.columns and list(book.columns[name]) == list(levels.columns.get(name, ()))
-            for name in SHARED
-        )
-    )
-
-
-def _by_market(rows: Rows) -> Mapping[Market, Sequence[int]]:
-    """Return where the rows of each market stand."""
-    nobody = [None] * len(rows)
-    told = zip(rows.columns.get("exchange", nobody), rows.columns.get("symbol", nobody), strict=True)
-    names: list[tuple[Value, Value]] = list(told)
-    first = dict.fromkeys(names)
-    if len(first) == 1:
-        return {_text_names(names[0]): range(len(rows))}
-    found: dict[tuple[Value, Value], list[int]] = {one: [] for one in first}
-    for place, one in enumerate(names):
-        found[one].append(place)
-    return {_text_names(one): places for one, places in found.items()}
-
-
-def _text_names(names: tuple[Value, Value]) -> Market:
-    """Return the names as text; what is none is refused when the rows are encoded."""
-    exchange, symbol = names
-    return (exchange if isinstance(exchange, str) else "", symbol if isinstance(symbol, str) else "")
-
-
-def _plain_rows(all_rows: Sequence[Rows]) -> Iterator[tuple[str, dict[str, Value]]]:
-    for rows in all_rows:
-        if rows.table in PLAIN:
-            for values in zip(*rows.columns.values(), strict=True):
-                yield rows.table, dict(zip(rows.columns, values, strict=True))
-
-
-def _market_of(row: Mapping[str, Value]) -> Market:
-    exchange, symbol = row.get("exchange"), row.get("symbol")
-    if isinstance(exchange, str) and isinstance(symbol, str) and symbol:
-        return _known((exchange, symbol))
-    return NO_MARKET
-
-
-def _known(market: Market) -> Market:
-    return NO_MARKET if market[1] == UNKNOWN else market
 
 
 def _cut(
@@ -206,8 +132,8 @@ def _event_bytes(chunk: Chunk, key: int) -> int:
 
 
 def _divide_states(write_set: WriteSet, market: Market, parts: Sequence[Part]) -> None:
-    segments = [one for one in write_set.segments if _known((one.exchange, one.symbol)) == market]
-    accounting = [one for one in write_set.accounting if _known((one.exchange, one.symbol)) == market]
+    segments = [one for one in write_set.segments if known_market(one.key[:2]) == market]
+    accounting = [one for one in write_set.accounting if known_market(one.key[:2]) == market]
     divided = divide(segments, accounting, [one.chunks for one in parts])
     for part, states in zip(parts, divided, strict=True):
         part.segments, part.accounting = states

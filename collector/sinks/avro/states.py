@@ -7,12 +7,10 @@ there hold.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from collector.sinks.avro.markets import Chunk
 from collector.sinks.contract import AccountingState, SegmentState, Value
-
-if TYPE_CHECKING:
-    from collector.sinks.avro.parts import Chunk
 
 _COUNTED = {"book", "trades", "ohlcv"}  # tables whose rows are events of the identity
 
@@ -36,7 +34,7 @@ class _PartRows:
 def divide(
     segments: Sequence[SegmentState],
     accounting: Sequence[AccountingState],
-    parts: "Sequence[Sequence[Chunk]]",
+    parts: Sequence[Sequence[Chunk]],
 ) -> list[States]:
     """Return for each part the segments and the counts that go with it."""
     if len(parts) == 1:
@@ -55,7 +53,7 @@ def divide(
     return [(tuple(states), tuple(increments)) for states, increments in found]
 
 
-def _rows_of(chunks: "Iterable[Chunk]", channels: dict[int, str]) -> _PartRows:
+def _rows_of(chunks: Iterable[Chunk], channels: dict[int, str]) -> _PartRows:
     found = _PartRows()
     for chunk in chunks:
         rows = chunk.tables[0]
@@ -89,14 +87,14 @@ def _divided_segment(
         if left < segment.rows:  # what came before it is in an earlier part
             begin = replace(
                 segment,
-                start_ns=_or(rows[0].received_at_ns, segment.end_ns),
-                first_sequence=_or(rows[0].sequence, None),
+                start_ns=_at_ns(rows[0], segment.end_ns),
+                first_sequence=_whole(rows[0].sequence),
             )
         left -= len(rows)
         if not left:
             yield place, replace(begin, rows=len(rows))
             return
-        last_ns = _or(rows[-1].received_at_ns, begin.start_ns)
+        last_ns = _at_ns(rows[-1], begin.start_ns)
         yield (
             place,
             replace(
@@ -104,7 +102,7 @@ def _divided_segment(
                 rows=len(rows),
                 end_ns=last_ns,
                 alive_until_ns=last_ns,
-                last_sequence=_or(rows[-1].sequence, None),
+                last_sequence=_whole(rows[-1].sequence),
                 end_cause=None,
                 detail=None,
             ),
@@ -146,5 +144,10 @@ def _divided_account(
     yield len(parts) - 1, left
 
 
-def _or(value: Value, otherwise: "int | None") -> "int":
-    return value if isinstance(value, int) else otherwise  # type: ignore[return-value]
+def _whole(value: Value) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _at_ns(row: _Row, otherwise: int) -> int:
+    found = _whole(row.received_at_ns)
+    return otherwise if found is None else found
