@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     )
     from collector.sinks.sql import (
         Chore,
+        ShardPosition,
         Slice,
         SqlSink,
+        StreamStore,
         prune_batches,
         prune_events,
         prune_rejected,
