@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from collector.sinks.sql import (
         Chore,
+        Loss,
         ShardPosition,
         Slice,
         SqlSink,

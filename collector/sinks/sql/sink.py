@@ -169,7 +169,8 @@ class SqlSink:
         try:
             with self._connected() as connection, connection.begin():
                 if progress is not None:
-                    take_up(connection, self._tables, progress)
+                    for session_id in take_up(connection, self._tables, progress):
+                        log.warning("session.heard_again", session=session_id)
                 receipts = [self._write_one(connection, one, merged) for one in write_sets]
                 if progress is not None:
                     settle(connection, self._tables, progress)

@@ -1,12 +1,12 @@
 """Keep how far a stream is read, and the sessions that came of it, beside the rows that were read."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from collector.database import Tables
+from collector.database import DAMAGED, Tables
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.crashed_sessions import (
     CRASH,
@@ -15,6 +15,8 @@ from collector.sinks.sql.crashed_sessions import (
     extend_to_last_sign,
     reopen,
 )
+
+_FORGOTTEN_AFTER_NS = 366 * 86_400 * 10**9  # no stream keeps anything longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,16 @@ class StreamProgress:
 
     source: str
     positions: Mapping[str, ShardPosition] = field(default_factory=dict)  # by shard
-    heard_ns: Mapping[str, int] = field(
-        default_factory=dict
-    )  # by session: when its last came into the stream
+    heard_ns: Mapping[str, int] = field(default_factory=dict)  # by session: when its last arrived
+    losses: Sequence["Loss"] = ()  # behind the write sets, before what comes next
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something of the stream that is known to be missing."""
+
+    detail: str
+    market: tuple[str, str] | None = None  # exchange and symbol; None: of which is not known
 
 
 def positions_of(connection: sa.Connection, tables: Tables, source: str) -> dict[str, ShardPosition]:
@@ -71,6 +80,8 @@ def settle(connection: sa.Connection, tables: Tables, progress: StreamProgress) 
     if dead := list(connection.execute(query).scalars()):
         end_segments(connection, tables, dead, CRASH)
         extend_to_last_sign(connection, tables, dead)
+    for loss in progress.losses:
+        _end_before(connection, tables, progress.source, loss)
     now_ns = time.time_ns()
     rows = [
         {
@@ -83,6 +94,18 @@ def settle(connection: sa.Connection, tables: Tables, progress: StreamProgress) 
         for shard, one in progress.positions.items()
     ]
     multi_row.upsert(connection, tables.stream_positions, rows)
+
+
+def _end_before(connection: sa.Connection, tables: Tables, source: str, loss: Loss) -> None:
+    """End the segments that may have lost something: what comes next of them is in segments of its own."""
+    coverage, heard = tables.coverage, tables.stream_sessions.c
+    of_the_stream = sa.select(heard.session_id).where(heard.source == source)
+    may_go_on = sa.or_(coverage.c.end_cause.is_(None), coverage.c.end_cause == CRASH)
+    ended = sa.update(coverage).where(coverage.c.session_id.in_(of_the_stream), may_go_on)
+    if loss.market is not None:
+        exchange, symbol = loss.market
+        ended = ended.where(coverage.c.exchange == exchange, coverage.c.symbol == symbol)
+    connection.execute(ended.values(end_cause=DAMAGED, detail=loss.detail))
 
 
 def close_silent(connection: sa.Connection, tables: Tables, source: str, before_ns: int) -> int:
@@ -100,7 +123,8 @@ def close_silent(connection: sa.Connection, tables: Tables, source: str, before_
     silent = list(connection.execute(are_open).scalars())
     close_crashed(connection, tables, quiet)  # what an ended one left open is over as well
     connection.execute(sa.update(heard).where(heard.c.session_id.in_(silent)).values(silent=1))
-    # An end that its own collector told is never taken back.
-    ended = [one for one in quiet if one not in silent]
-    connection.execute(sa.delete(heard).where(heard.c.session_id.in_(ended)))
+    # An end that its own collector told is never taken back, and nobody comes back after so long.
+    is_ended = heard.c.session_id.in_([one for one in quiet if one not in silent])
+    is_old = sa.and_(heard.c.source == source, heard.c.heard_ns < before_ns - _FORGOTTEN_AFTER_NS)
+    connection.execute(sa.delete(heard).where(sa.or_(is_ended, is_old)))
     return len(silent)

@@ -7,9 +7,15 @@ import sqlalchemy as sa
 from collector.database import make_tables
 from collector.errors import DatabaseInUse
 from collector.events import StreamKey
-from collector.sinks.contract import Receipt, SessionState, WriteSet
+from collector.sinks.contract import Receipt, Rows, SessionState, WriteSet
 from collector.sinks.sql.sink import SqlSink
-from collector.sinks.sql.stream_progress import ShardPosition, StreamProgress, close_silent, positions_of
+from collector.sinks.sql.stream_progress import (
+    Loss,
+    ShardPosition,
+    StreamProgress,
+    close_silent,
+    positions_of,
+)
 
 _CONSUMED = "consumed"  # in the place of a channel: the lock of a stream that is read
 
@@ -50,9 +56,14 @@ class StreamStore:
         write_sets: Sequence[WriteSet],
         positions: Mapping[str, ShardPosition],
         heard_ns: Mapping[str, int],
+        losses: Sequence[Loss] = (),
     ) -> list[Receipt]:
-        """Commit in one transaction what is not stored yet of the write sets, and the positions behind them."""
-        return self._sink.write_all(write_sets, StreamProgress(self.source, positions, heard_ns))
+        """Commit in one transaction what of the write sets is not stored yet, and the positions behind it."""
+        return self._sink.write_all(write_sets, StreamProgress(self.source, positions, heard_ns, losses))
+
+    def refuses(self, rows: Rows) -> str | None:
+        """Return why these rows cannot be stored, or None if they can be. Stores nothing."""
+        return self._sink.refuses(rows)
 
     def stored(self, batch_ids: Collection[str]) -> set[str]:
         """Return which of these batches are stored."""
