@@ -13,41 +13,46 @@ from collector.sinks import ShardPosition
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
-    number: int
+class Taken:
+    """A record that was taken, or the end of a shard."""
+
     shard: str
-    sequence_number: str  # empty: the end of the shard
+    sequence_number: str  # empty: the end
+    arrived_ns: int = 0
 
 
 class Checkpoints:
     """What was taken from all shards and is not settled. A place is the text of a number that grows."""
 
     def __init__(self) -> None:
-        self._taken: deque[_Taken] = deque()
+        self._taken: deque[Taken] = deque()
+        self._first = 1  # the number of the first of them
         self._last: dict[str, str] = {}  # the position of each shard of which something was settled
-        self._number = 0
 
     def __len__(self) -> int:
         """Return how many records wait to be settled."""
         return len(self._taken)
 
-    def take(self, shard: str, sequence_number: str) -> str:
+    def take(self, taken: Taken) -> str:
         """Note a record, and return its place."""
-        self._number += 1
-        self._taken.append(_Taken(self._number, shard, sequence_number))
-        return str(self._number)
+        self._taken.append(taken)
+        return str(self._first + len(self._taken) - 1)
+
+    def at(self, place: str) -> Taken:
+        """Return what was taken at a place that is not settled."""
+        return self._taken[int(place) - self._first]
 
     def end(self, shard: str, position: str) -> None:
-        """Note that a shard was read to its end; `position`: where it stood before anything of it was read."""
+        """Note that a shard was read to its end; `position`: where the reading of it began."""
         self._last.setdefault(shard, position)
-        self.take(shard, "")
+        self.take(Taken(shard, ""))
 
-    def settled(self, earliest_open: str | None) -> dict[str, ShardPosition]:
+    def settled(self, earliest_open: int | None) -> dict[str, ShardPosition]:
         """Return the new positions of shards, now that all before this place is done with; None: all."""
-        stop = self._number + 1 if earliest_open is None else int(earliest_open)
         found: dict[str, ShardPosition] = {}
-        while self._taken and self._taken[0].number < stop:
+        while self._taken and (earliest_open is None or self._first < earliest_open):
             one = self._taken.popleft()
+            self._first += 1
             if one.sequence_number:
                 self._last[one.shard] = after(one.sequence_number)
             found[one.shard] = ShardPosition(self._last[one.shard], finished=not one.sequence_number)

@@ -65,7 +65,7 @@ class Committer:
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._store = store
-        self._counts = counts
+        self.counts = counts
         self._watched = watched
         self._now_ns = now_ns
 
@@ -80,11 +80,11 @@ class Committer:
             self._write([], positions, group.heard_ns, group.losses)
         for write_set, receipt in zip(group.write_sets, receipts, strict=True):
             if receipt.repeated:
-                self._counts.repeated += 1
+                self.counts.repeated += 1
             else:
-                self._counts.parts += 1
-                self._counts.rows += write_set.row_count
-        self._counts.losses += len(group.losses)
+                self.counts.parts += 1
+                self.counts.rows += write_set.row_count
+        self.counts.losses += len(group.losses)
 
     def _alone(self, write_set: WriteSet, heard_ns: Mapping[str, int]) -> Receipt:
         """Store one write set, if need be without the rows that are refused, or without any."""
@@ -96,7 +96,7 @@ class Committer:
             refused = str(error)
         with self._watched():
             sifted = sift(write_set, self._store.refuses, self._now_ns())
-        self._counts.poison += sifted.found
+        self.counts.poison += sifted.found
         log.error("rows.rejected", batch=write_set.batch_id, rows=sifted.found, error=refused)
         try:
             return self._write([sifted.write_set], {}, heard_ns)[0]

@@ -8,19 +8,17 @@ from dataclasses import dataclass, field
 import structlog
 
 from collector.aws import AwsError, Failure
-from collector.consume.checkpoints import Checkpoints
 from collector.consume.committer import Committer, Counts, Group
 from collector.consume.dead_letters import DeadLetters
+from collector.consume.intake import Intake
 from collector.consume.limits import ConsumeLimits
 from collector.consume.shard_reader import ShardReader
 from collector.consume.shard_set import ShardSet
-from collector.consume.stream import Fetched, Stream, StreamRecord
+from collector.consume.stream import Fetched, Stream
 from collector.errors import SinkError, UserError
 from collector.sinks import Loss, ShardPosition, StreamStore
-from collector.sinks.avro import Assembler, BadRecord
 
 _NS = 1_000_000_000
-_SESSION_KEY = "session"  # of what is no market's: events, and ends of sessions
 
 log = structlog.get_logger()
 
@@ -54,7 +52,6 @@ class Consumer:
     ) -> None:
         self.progress = Progress()
         self._store = store
-        self._dead_letters = dead_letters
         self._limits = limits
         self._begin = begin
         self._wait = wait
@@ -63,9 +60,7 @@ class Consumer:
         self._now_s = now_s
         self._shards = ShardSet(stream, limits, now_s, now_ns)
         self._committer = Committer(store, self.progress.counts, watched, now_ns)
-        self._assembler = Assembler()
-        self._checkpoints = Checkpoints()
-        self._group = Group()
+        self._intake = Intake(store, dead_letters, self._committer, watched)
         self._failures = 0  # of the database, or of listing the shards, one after the other
         self._has_positions = False  # those of the database
         self._last_record_s = now_s()
@@ -110,7 +105,7 @@ class Consumer:
         """Go on from what the database says: it has the last word, whatever was read meanwhile."""
         with self._watched():
             positions = self._store.positions()
-        self._assembler, self._checkpoints, self._group = Assembler(), Checkpoints(), Group()
+        self._intake.begin()
         self._shards.recall(positions)
         self._has_positions = True
         if self._failures:
@@ -123,9 +118,8 @@ class Consumer:
             self._committer.commit(Group(), first)
         for shard in gone:
             log.error("consume.trimmed", shard=shard, what="it was not read to its end, and is gone")
-            self._commit()
-            self._group.lose(Loss(f"shard {shard} was gone before it was read to its end"))
-            self._commit({shard: ShardPosition(self._shards.position_of(shard), finished=True)})
+            self._intake.lose(Loss(f"shard {shard} was gone before it was read to its end"))
+            self._intake.commit({shard: ShardPosition(self._shards.position_of(shard), finished=True)})
 
     def _read(self, reader: ShardReader) -> None:
         try:
@@ -136,60 +130,28 @@ class Consumer:
             return
         if reader.was_trimmed:
             reader.was_trimmed = False
-            log.error("consume.trimmed", shard=reader.shard, what="its position is not in the stream any more")
-            self._group.lose(Loss(f"of shard {reader.shard} something was gone before it was read"))
+            log.error("consume.trimmed", shard=reader.shard, what="its position is gone from the stream")
+            self._intake.lose(Loss(f"of shard {reader.shard} something was gone before it was read"))
         if fetched is not None and not self._take(reader.shard, fetched):
             return
         if fetched is not None and fetched.iterator is None:
-            self._checkpoints.end(reader.shard, self._shards.position_of(reader.shard))
+            self._intake.end(reader.shard, self._shards.position_of(reader.shard))
             self._shards.finish(reader.shard)
-        self._commit()
+        self._intake.commit()
 
     def _take(self, shard: str, fetched: Fetched) -> bool:
         """Take records; return False if it is to end before the last of them."""
-        if fetched.records:
-            self._last_record_s = self._now_s()
         for record in fetched.records:
-            self.progress.counts.records += 1
-            place = self._checkpoints.take(shard, record.sequence_number)
-            try:
-                write_set = self._assembler.take(record.data, place)
-            except BadRecord as error:
-                self._give_up(shard, record, str(error))
-                continue
-            self._shards.arrived(shard, record.arrived_ns)
-            if write_set is None:
-                continue
-            if self._group.losses or self._group.rows >= self._limits.rows_a_commit:
-                self._commit()
+            if self._intake.rows >= self._limits.rows_a_commit:
+                self._intake.commit()
                 if self._wait(0.0):
                     return False
-            self._group.add(write_set, record.arrived_ns)
+            self._intake.take(shard, record)
+            self._shards.arrived(shard, record.arrived_ns)
+            self.progress.counts.records += 1
+        if fetched.records:
+            self._last_record_s = self._now_s()
         return True
-
-    def _give_up(self, shard: str, record: StreamRecord, reason: str) -> None:
-        """Keep a record that cannot be stored aside; what it was of has a hole."""
-        if self._dead_letters.add(self._store.source, shard, record, reason):
-            self.progress.counts.dead += 1
-            log.error(
-                "consume.dead_letter",
-                shard=shard,
-                sequence_number=record.sequence_number,
-                key=record.partition_key,
-                reason=reason,
-                file=str(self._dead_letters.path),
-            )
-        exchange, _, symbol = record.partition_key.partition(":")
-        if symbol and exchange != _SESSION_KEY:
-            self._group.lose(Loss(f"a record of the stream is unreadable: {reason}", (exchange, symbol)))
-
-    def _commit(self, ended: dict[str, ShardPosition] | None = None) -> None:
-        """Store what was taken, and how far that is; dead letters first, as a position passes them."""
-        positions = self._checkpoints.settled(self._assembler.earliest_open) | (ended or {})
-        group, self._group = self._group, Group()
-        self._dead_letters.flush()
-        if group or positions:
-            self._committer.commit(group, positions)
 
     def _close_silent(self) -> None:
         """End the sessions of which nothing came for long; looked for a few times within that time."""
@@ -200,6 +162,7 @@ class Consumer:
         before_ns = read_up_to_ns - int(self._limits.silent_after_s * _NS)
         with self._watched():
             closed = self._store.close_silent(before_ns)
+        self._intake.give_up_old_parts(before_ns)
         if closed:
             log.warning("consume.sessions_silent", sessions=closed, after_s=self._limits.silent_after_s)
 

@@ -33,7 +33,7 @@ class ShardReader:
         self._failures = 0
 
     def fetch(self) -> Fetched | None:
-        """Return what comes next; None when that has to be tried again, later. Raises AwsError: it is gone."""
+        """Return what comes next; None: it has to be tried again, later. Raises AwsError when it is gone."""
         try:
             if self._iterator is None:
                 self._iterator = self._stream.iterator(self.shard, self._position)

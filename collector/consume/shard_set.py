@@ -127,7 +127,5 @@ class ShardSet:
         for shard in readable(self._listed, self._finished):
             if shard not in self._readers:
                 position = self.position_of(shard)
-                self._readers[shard] = ShardReader(
-                    self._stream, shard, position, self._limits, self._now_s
-                )
+                self._readers[shard] = ShardReader(self._stream, shard, position, self._limits, self._now_s)
                 log.info("consume.shard_begun", shard=shard, position=position)

@@ -43,9 +43,7 @@ def vanished(shards: Iterable[Shard], positions: Mapping[str, ShardPosition]) ->
     """Return the shards that were not read to their ends and are gone: what was left of them is lost."""
     listed = {one.shard_id for one in shards}
     return sorted(
-        shard_id
-        for shard_id, one in positions.items()
-        if shard_id not in listed and not one.finished
+        shard_id for shard_id, one in positions.items() if shard_id not in listed and not one.finished
     )
 
 

@@ -142,5 +142,3 @@ class KinesisStream:
                 raise IteratorExpired(str(error)) from error
             raise failure_of(error) from error
         return answer
-
-

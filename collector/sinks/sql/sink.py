@@ -190,7 +190,7 @@ class SqlSink:
         batch_id = write_set.batch_id
         if not self._claim(connection, write_set):
             writer = self._writer_of(connection, write_set)
-            return Receipt(True, writer, merged.get(batch_id) or self._merged.get(batch_id, {}))
+            return Receipt(True, writer, {**self._merged, **merged}.get(batch_id, {}))
         fitted = self._database.fitted(connection, write_set)
         merged[batch_id] = self._write_rows(connection, fitted)
         self._write_states(connection, fitted, merged[batch_id])

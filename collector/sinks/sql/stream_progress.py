@@ -15,6 +15,7 @@ from collector.sinks.sql.crashed_sessions import (
     extend_to_last_sign,
     reopen,
 )
+from collector.sinks.sql.state_rows import Row
 
 _FORGOTTEN_AFTER_NS = 366 * 86_400 * 10**9  # no stream keeps anything longer
 
@@ -63,7 +64,7 @@ def take_up(connection: sa.Connection, tables: Tables, progress: StreamProgress)
     silent = list(connection.execute(query).scalars())
     for session_id in silent:
         reopen(connection, tables, session_id)
-    rows = [
+    rows: list[Row] = [
         {"session_id": session_id, "source": progress.source, "heard_ns": heard_ns, "silent": 0}
         for session_id, heard_ns in progress.heard_ns.items()
     ]
@@ -83,7 +84,7 @@ def settle(connection: sa.Connection, tables: Tables, progress: StreamProgress) 
     for loss in progress.losses:
         _end_before(connection, tables, progress.source, loss)
     now_ns = time.time_ns()
-    rows = [
+    rows: list[Row] = [
         {
             "source": progress.source,
             "shard": shard,
