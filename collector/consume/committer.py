@@ -27,6 +27,11 @@ class Counts:
     losses: int = 0  # times that something is known to be missing
     poison: int = 0  # rows that the database refused for their content
 
+    @property
+    def is_something_missing(self) -> bool:
+        """Return whether something of the stream is not in the database."""
+        return bool(self.dead or self.losses or self.poison)
+
 
 @dataclass(slots=True)
 class Group:

@@ -131,7 +131,7 @@ class Intake:
         with self._watched():
             if is_part and self._store.stored([batch_id]):
                 raise UserError(
-                    f"session {session_id} writes into this database itself, and its rows would be there twice; "
+                    f"session {session_id} writes into this database itself: its rows would be there twice; "
                     "read the stream into another database"
                 )
         self._sessions.add(session_id)

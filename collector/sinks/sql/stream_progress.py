@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -15,7 +16,9 @@ from collector.sinks.sql.crashed_sessions import (
     extend_to_last_sign,
     reopen,
 )
-from collector.sinks.sql.state_rows import Row
+
+if TYPE_CHECKING:
+    from collector.sinks.sql.state_rows import Row
 
 _FORGOTTEN_AFTER_NS = 366 * 86_400 * 10**9  # no stream keeps anything longer
 
