@@ -16,8 +16,8 @@ from imports import circles, face_of, imported_names, imports_between, module_fi
 # From top to bottom: each part may import only what stands below it.
 FLOORS = [
     *("cli", "simulator", "__init__", "bot", "serve", "app", "settings", "retention", "export", "query"),
-    *("health", "live", "streams", "network", "writer", "spool", "features", "buffer", "log", "exchanges"),
-    *("book", "sinks", "migration", "database", "events", "ids", "clock", "resources", "retry"),
+    *("health", "consume", "live", "streams", "network", "writer", "spool", "features", "buffer", "log"),
+    *("exchanges", "book", "sinks", "migration", "database", "events", "ids", "clock", "resources", "retry"),
     *("masking", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {
@@ -35,7 +35,7 @@ NEVER_IN = {
     "health": {"time"},
 }
 READS = {"query", "export", "retention"}
-WRITES = {"app", "buffer", "live", "network", "sinks", "spool", "streams", "writer"}
+WRITES = {"app", "buffer", "consume", "live", "network", "sinks", "spool", "streams", "writer"}
 # What a person is told of an engine's error, or of the libraries there are, is the command line's business.
 COMMAND_LINE = {"sqlalchemy": {"cli"}, "ccxt": {"cli"}}
 MAKE_SETTINGS = {"settings", "cli", "bot"}  # what a person or a bot wrote becomes Settings there

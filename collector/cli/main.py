@@ -11,6 +11,7 @@ from collector.cli.commands.backup import backup
 from collector.cli.commands.bench import bench
 from collector.cli.commands.collect import collect
 from collector.cli.commands.config import config
+from collector.cli.commands.consume import consume
 from collector.cli.commands.coverage import coverage
 from collector.cli.commands.dashboard import dashboard
 from collector.cli.commands.demo import demo
@@ -54,6 +55,7 @@ for command in (
     export,
     plot,
     dashboard,
+    consume,
     archive,
     backup,
     version,

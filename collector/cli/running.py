@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from shutil import get_terminal_size
 from types import FrameType
@@ -188,6 +188,29 @@ def _show_until_it_ends(collector: "Collector", until_s: float | None, faces: Se
 
 
 @contextmanager
+def rung_by_signals(event: SignalSafeEvent) -> Iterator[None]:
+    """Ring the event at a signal that asks the program to end; a second one ends it at once."""
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        event.ring()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    for number in _not_ignored(before):
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in _not_ignored(before):
+            signal.signal(number, before[number])
+
+
+def _not_ignored(handlers: Mapping[int, object]) -> list[int]:
+    """Return the signals to be handled: under nohup SIGHUP is ignored, and stays so."""
+    return [number for number in handlers if number != signal.SIGHUP or handlers[number] != signal.SIG_IGN]
+
+
+@contextmanager
 def _stopped_by_signals(collector: "Collector", screen: "Screen | None") -> Iterator[None]:
     """End the wait at the first signal, the process at the second."""
     asked: list[int] = []
@@ -204,8 +227,7 @@ def _stopped_by_signals(collector: "Collector", screen: "Screen | None") -> Iter
         collector.interrupt()
 
     before = {number: signal.getsignal(number) for number in STOPPING}
-    # Under nohup SIGHUP is ignored, and stays so.
-    taken = [number for number in STOPPING if number != signal.SIGHUP or before[number] != signal.SIG_IGN]
+    taken = _not_ignored(before)
     for number in taken:
         signal.signal(number, on_signal)
     try:

@@ -154,3 +154,28 @@ def archive(metadata: sa.MetaData) -> sa.Table:
         sa.Column("table_name", TEXT),
         sa.Index("ux_collector_archive", *ARCHIVE_KEY, unique=True),
     )
+
+
+def stream_positions(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of how far the shards of a stream are read into this database."""
+    return sa.Table(
+        "collector_stream_positions",
+        metadata,
+        sa.Column("source", TEXT, primary_key=True),
+        sa.Column("shard", TEXT, primary_key=True),
+        sa.Column("position", TEXT, nullable=False),
+        sa.Column("finished", INTEGER, nullable=False),
+        sa.Column("updated_ns", INTEGER, nullable=False),
+    )
+
+
+def stream_sessions(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of the sessions whose rows came of a stream: their collectors do not write here."""
+    return sa.Table(
+        "collector_stream_sessions",
+        metadata,
+        sa.Column("session_id", TEXT, primary_key=True),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("heard_ns", INTEGER, nullable=False),
+        sa.Column("silent", INTEGER, nullable=False),
+    )

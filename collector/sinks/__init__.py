@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     )
     from collector.sinks.sql import (
         Chore,
+        Loss,
+        ShardPosition,
         Slice,
         SqlSink,
+        StreamStore,
         prune_batches,
         prune_events,
         prune_rejected,
