@@ -52,7 +52,7 @@ def standing_in(tmp_path_factory: pytest.TempPathFactory) -> Image:
     (place / "bin" / "collector").write_text(ENTRY_POINT, encoding="utf-8")
     (place / "bin" / "collector").chmod(0o755)
     see(image, Path(sys.prefix, "lib"), "/opt/collector/lib")
-    for name in ("collector", "migrations", "config"):
+    for name in ("collector", "migrations", "config", "schemas"):
         see(image, ROOT / name, f"/src/{name}")
     for one in read_dockerfile(FILE).stages[-1].instructions:
         if one.name != "COPY":
