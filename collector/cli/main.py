@@ -18,6 +18,8 @@ from collector.cli.commands.demo import demo
 from collector.cli.commands.doctor.command import doctor
 from collector.cli.commands.export import export
 from collector.cli.commands.init.command import init
+from collector.cli.commands.kinesis import kinesis
+from collector.cli.commands.local.command import local
 from collector.cli.commands.migrate import migrate
 from collector.cli.commands.plan import plan
 from collector.cli.commands.plot import plot
@@ -46,6 +48,8 @@ for command in (
     init,
     demo,
     simulate,
+    local,
+    kinesis,
     doctor,
     plan,
     status,

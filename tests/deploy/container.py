@@ -20,7 +20,16 @@ from dockerfile import Dockerfile, Instruction, Stage, filled
 
 BASE_PATH = "/base/bin:/usr/local/bin:/usr/bin:/bin"
 OF_MACHINE = ("usr", "bin", "sbin", "lib", "lib64", "etc")
-OF_NETWORK = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT", "http_proxy", "https_proxy", "no_proxy")
+OF_NETWORK = (
+    "PIP_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
 ENTER = """
 set -e
 root=$1 user=$2 folder=$3 volume=$4
@@ -159,7 +168,9 @@ def copy(one: Instruction, source: Path, image: Image) -> None:
 class Container:
     """A program that runs in an image, as an engine would run it."""
 
-    def __init__(self, image: Image, stage: Stage, environ: Mapping[str, str], words: Sequence[str] = ()) -> None:
+    def __init__(
+        self, image: Image, stage: Stage, environ: Mapping[str, str], words: Sequence[str] = ()
+    ) -> None:
         self._stage = stage
         self._image = image
         self._environ = {**image.environ, **environ}
@@ -186,7 +197,17 @@ class Container:
         user, _, group = self._image.user.partition(":")
         enter = ["nsenter", "--target", str(self._inner()), "--mount", "--pid", "--root", "--wd"]
         variables = [f"{name}={value}" for name, value in self._environ.items()]
-        command = [*enter, "--setuid", user, "--setgid", group, "env", "--ignore-environment", *variables, *words]
+        command = [
+            *enter,
+            "--setuid",
+            user,
+            "--setgid",
+            group,
+            "env",
+            "--ignore-environment",
+            *variables,
+            *words,
+        ]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
     def check_health(self) -> int:

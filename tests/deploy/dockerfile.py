@@ -92,7 +92,9 @@ def instruction_of(line: str) -> Instruction:
 
 def read_dockerfile(path: Path) -> Dockerfile:
     """Read a file: comments left out, lines that go on joined."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.lstrip().startswith("#")]
+    lines = [
+        line for line in path.read_text(encoding="utf-8").splitlines() if not line.lstrip().startswith("#")
+    ]
     joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
     found = Dockerfile({}, [])
     for line in filter(None, map(str.strip, joined.splitlines())):

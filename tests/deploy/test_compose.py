@@ -29,7 +29,9 @@ EXAMPLE = DEPLOY / "compose.env.example"
 
 def variables() -> dict[str, str]:
     """Return what the example of the variables sets, with a value for each secret."""
-    lines = [line for line in EXAMPLE.read_text(encoding="utf-8").splitlines() if "=" in line and line[0] != "#"]
+    lines = [
+        line for line in EXAMPLE.read_text(encoding="utf-8").splitlines() if "=" in line and line[0] != "#"
+    ]
     pairs = dict(line.split("=", 1) for line in lines)
     return {name: value or TOKEN for name, value in pairs.items()}
 
@@ -75,7 +77,10 @@ def seconds(text: str) -> float:
 
 def test_it_is_a_compose_file(project: dict[str, Any]) -> None:
     schema = json.loads((Path(__file__).parent / "schemas" / "compose.json").read_text(encoding="utf-8"))
-    errors = [f"{one.instance_path}: {one.message}" for one in jsonschema_rs.Draft7Validator(schema).iter_errors(project)]
+    errors = [
+        f"{one.instance_path}: {one.message}"
+        for one in jsonschema_rs.Draft7Validator(schema).iter_errors(project)
+    ]
     assert errors == []
     project["services"]["collector"]["porst"] = []
     try:
@@ -86,7 +91,10 @@ def test_it_is_a_compose_file(project: dict[str, Any]) -> None:
 
 def test_the_client_of_docker_takes_it(tmp_path: Path) -> None:
     words = ["docker", "compose"]
-    if not shutil.which("docker") or subprocess.run([*words, "version"], capture_output=True, check=False).returncode:
+    if (
+        not shutil.which("docker")
+        or subprocess.run([*words, "version"], capture_output=True, check=False).returncode
+    ):
         pytest.skip("no docker compose here")
     known = tmp_path / "env"
     known.write_text("".join(f"{name}={value}\n" for name, value in variables().items()))
@@ -97,12 +105,18 @@ def test_the_client_of_docker_takes_it(tmp_path: Path) -> None:
 
 def test_no_secret_is_in_it() -> None:
     text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
-    secrets = [line.partition("=")[0] for line in EXAMPLE.read_text(encoding="utf-8").splitlines() if line.endswith("=")]
+    secrets = [
+        line.partition("=")[0]
+        for line in EXAMPLE.read_text(encoding="utf-8").splitlines()
+        if line.endswith("=")
+    ]
     assert secrets == ["POSTGRES_PASSWORD", "COLLECTOR_SERVE__TOKEN", "GRAFANA_PASSWORD"]
     for name in secrets:
         assert f"${{{name}:?" in text, f"it begins without {name}"
     given = re.findall(r"^\s+(\w*(?:PASSWORD|TOKEN|SECRET\w*)): (.*)$", text, re.MULTILINE)
-    assert [value for name, value in given if not value.startswith("${") and name != "AWS_SECRET_ACCESS_KEY"] == []
+    assert [
+        value for name, value in given if not value.startswith("${") and name != "AWS_SECRET_ACCESS_KEY"
+    ] == []
     assert "AWS_SECRET_ACCESS_KEY: local\n" in text  # of a Kinesis that takes any
     assert "\n.env\n" in (ROOT / ".gitignore").read_text(encoding="utf-8")
 
@@ -197,7 +211,9 @@ def test_prometheus_asks_the_collector_with_its_token(
     assert project["secrets"][secret] == {"environment": "COLLECTOR_SERVE__TOKEN"}
     mounted = [volume.split(":")[1] for volume in services["prometheus"]["volumes"]]
     assert set(asked["rule_files"]) <= set(mounted)
-    (config,) = [word.partition("=")[2] for word in services["prometheus"]["command"] if "config.file" in word]
+    (config,) = [
+        word.partition("=")[2] for word in services["prometheus"]["command"] if "config.file" in word
+    ]
     assert config in mounted
 
 
@@ -210,9 +226,13 @@ def test_promtool_takes_both_files(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN)
     text = (DEPLOY / "prometheus.yml").read_text(encoding="utf-8")
     config = tmp_path / "prometheus.yml"
-    text = text.replace("/etc/prometheus/alerts.yml", str(rules)).replace("/run/secrets/serve_token", str(tmp_path / "token"))
+    text = text.replace("/etc/prometheus/alerts.yml", str(rules)).replace(
+        "/run/secrets/serve_token", str(tmp_path / "token")
+    )
     config.write_text(text, encoding="utf-8")
-    done = subprocess.run([promtool, "check", "config", str(config)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [promtool, "check", "config", str(config)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -223,8 +243,12 @@ def test_grafana_finds_the_dashboard_and_its_data(services: dict[str, Any]) -> N
     provider = yaml.safe_load((provisioning / "dashboards" / "collector.yml").read_text(encoding="utf-8"))
     (one,) = provider["providers"]
     assert str(Path(mounted["./grafana/collector.json"]).parent) == one["options"]["path"]
-    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text(encoding="utf-8"))["datasources"]
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text(encoding="utf-8"))[
+        "datasources"
+    ]
     assert source["url"] == "http://prometheus:9090"
     assert "127.0.0.1:9090:9090" in services["prometheus"]["ports"]
-    wanted = json.loads((DEPLOY / "grafana" / "collector.json").read_text(encoding="utf-8"))["templating"]["list"][0]
+    wanted = json.loads((DEPLOY / "grafana" / "collector.json").read_text(encoding="utf-8"))["templating"][
+        "list"
+    ][0]
     assert (source["type"], source["isDefault"]) == (wanted["query"], True)

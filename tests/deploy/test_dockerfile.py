@@ -180,9 +180,20 @@ def test_the_builder_is_sent_what_is_copied_and_nothing_else(recipe: Dockerfile)
     for source in [name for names in sources for name in names]:
         path = ROOT / source
         assert path.exists(), source
-        inside = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file() and "__pycache__" not in one.parts]
+        inside = (
+            [path]
+            if path.is_file()
+            else [one for one in path.rglob("*") if one.is_file() and "__pycache__" not in one.parts]
+        )
         assert all(sent(lines, str(one.relative_to(ROOT))) for one in inside), source
-    for name in (".env", "live.db", "deploy/.env", "tests/conftest.py", ".git/config", "collector/__pycache__/a.pyc"):
+    for name in (
+        ".env",
+        "live.db",
+        "deploy/.env",
+        "tests/conftest.py",
+        ".git/config",
+        "collector/__pycache__/a.pyc",
+    ):
         assert not sent(lines, name), name
 
 

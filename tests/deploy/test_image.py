@@ -100,7 +100,9 @@ def works_as_a_container(start: Start, image: Image) -> None:
     wait_until(lambda: container.check_health() == 0, container.process, "it never became ready")
     assert container.run(["id", "-u"]).stdout == "10001\n"
     assert container.run(["cat", "/proc/1/comm"]).stdout.strip() in ("collector", "python")
-    places = container.run(["sh", "-c", "for one in / /opt/collector /usr /etc; do touch $one/x; done; touch /tmp/x /data/x"])
+    places = container.run(
+        ["sh", "-c", "for one in / /opt/collector /usr /etc; do touch $one/x; done; touch /tmp/x /data/x"]
+    )
     assert places.stderr.count("Read-only file system") == 4, places.stderr
     assert len(places.stderr.splitlines()) == 4, places.stderr
     code, out, err = container.stop()

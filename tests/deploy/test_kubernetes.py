@@ -29,7 +29,10 @@ MANIFESTS = {
     for path in sorted(FOLDER.glob("*.yaml"))
     if path.name != "kustomization.yaml"
 }
-SECRETS = {"COLLECTOR_SERVE__TOKEN": "0123456789abcdef", "COLLECTOR_DATABASE__URL": "postgresql://me:word@db/market"}
+SECRETS = {
+    "COLLECTOR_SERVE__TOKEN": "0123456789abcdef",
+    "COLLECTOR_DATABASE__URL": "postgresql://me:word@db/market",
+}
 
 
 def complaints(manifest: dict[str, Any]) -> list[str]:
@@ -93,7 +96,10 @@ def test_the_labels_lead_from_one_to_the_other() -> None:
     assert MANIFESTS["service.yaml"]["spec"]["selector"] == labels
     assert MANIFESTS["network-policy.yaml"]["spec"]["podSelector"]["matchLabels"] == labels
     assert spec["serviceName"] == MANIFESTS["service.yaml"]["metadata"]["name"]
-    assert spec["template"]["spec"]["serviceAccountName"] == MANIFESTS["service-account.yaml"]["metadata"]["name"]
+    assert (
+        spec["template"]["spec"]["serviceAccountName"]
+        == MANIFESTS["service-account.yaml"]["metadata"]["name"]
+    )
 
 
 def test_there_is_one_of_it() -> None:
@@ -116,7 +122,9 @@ def test_it_may_do_little(pod: dict[str, Any], container_of_pod: dict[str, Any])
     assert container_of_pod["resources"]["limits"]["memory"]
 
 
-def test_probes_ask_what_is_served_to_all(container_of_pod: dict[str, Any], settings_of_pod: Settings) -> None:
+def test_probes_ask_what_is_served_to_all(
+    container_of_pod: dict[str, Any], settings_of_pod: Settings
+) -> None:
     served = {route.path for route in health_routes(Shown.__new__(Shown)).routes if isinstance(route, Route)}
     (port,) = container_of_pod["ports"]
     assert port["containerPort"] == settings_of_pod.serve.port

