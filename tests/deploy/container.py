@@ -1,8 +1,8 @@
 """Carry out a Dockerfile without a container engine: in folders, by chroot, in namespaces of its own.
 
-The base image is stood in for by this machine's programs and Python, which the folder sees and cannot change. What
-is ours is as in a container: the files that COPY and RUN left, the environment, the user, a root that cannot be
-written to, the number 1 for the program, SIGTERM. It takes root, and a kernel that lets it mount.
+The base image is stood in for by this machine's programs and Python, which the folder sees and cannot change.
+What is ours is as in a container: the files that COPY and RUN left, the environment, the user, a root that
+cannot be written to, the number 1 for the program, SIGTERM. It takes root, and a kernel that lets it mount.
 """
 
 import os
@@ -180,7 +180,7 @@ class Container:
         )
 
     def _inner(self) -> int:
-        """Return the number, seen from outside, of the program whose own number is 1; once it is the program."""
+        """Return the number, seen from outside, of the program whose own number is 1, once it runs."""
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         user = int(self._image.user.partition(":")[0])
         until_s = time.monotonic() + 30.0

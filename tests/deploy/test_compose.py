@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from collector.errors import SettingsError
 from collector.serve.metric_routes import metric_routes
+from collector.serve.server import ENDS_WITHIN_S
 from collector.serve.shown import Shown
 from collector.settings import Settings, load_settings
 
@@ -172,7 +173,7 @@ def test_the_settings_know_every_variable(services: dict[str, Any], settings: Se
     assert settings.serve.token.get_secret_value() == TOKEN
     assert settings.database.url == f"postgresql://collector:{TOKEN}@postgres:5432/market_data"
     assert settings.database.auto_migrate is True
-    assert [name for name in settings.exchanges] == ["bybit"]
+    assert list(settings.exchanges) == ["bybit"]
     assert settings.logging.format == "json"
     environ = {**services["collector"]["environment"], "COLLECTOR_SERVE__TOKN": TOKEN}
     with pytest.raises(SettingsError):
@@ -190,8 +191,6 @@ def test_hosts_are_services(services: dict[str, Any], settings: Settings) -> Non
 
 
 def test_it_is_given_time_to_drain(services: dict[str, Any], settings: Settings) -> None:
-    from collector.serve.server import ENDS_WITHIN_S
-
     grace_s = seconds(services["collector"]["stop_grace_period"])
     assert grace_s >= settings.shutdown.deadline_s + ENDS_WITHIN_S + 10.0
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -31,42 +32,55 @@ def image(recipe: Dockerfile) -> Stage:
     return recipe.stages[-1]
 
 
+def of_run(step: str) -> Iterator[str]:
+    """Yield what is wrong with a step."""
+    if "apt-get install" in step and "--no-install-recommends" not in step:
+        yield "apt-get installs what is only recommended"
+    if "apt-get install" in step and "rm -rf /var/lib/apt/lists" not in step:
+        yield "the lists of apt-get stay in the image"
+    if ";" in step or "|" in step.replace("||", ""):
+        yield f"a step that fails would not be seen: {step}"
+    if COMPILERS.search(step):
+        yield f"a compiler: {step}"
+
+
+def of_base(base: str) -> Iterator[str]:
+    """Yield what is wrong with a base image."""
+    if "@sha256:" not in base and not re.match(r"\d+\.\d+", base.partition(":")[2]):
+        yield f"the base {base} has no tag with a version"
+    if "/" in base:
+        yield f"the base {base} names a registry"
+
+
+def of_image(image: Stage) -> Iterator[str]:
+    """Yield what is wrong with the stage that is kept."""
+    for name in ("ENTRYPOINT", "CMD"):
+        if not image.last(name).is_exec:
+            yield f"{name} is not in exec form"
+    user = image.last("USER").rest
+    if not re.fullmatch(r"[1-9]\d*:[1-9]\d*", user):
+        yield "the user is not a number other than 0, with a group"
+    for one in image.all("COPY"):
+        if one.flags.get("chown", "").partition(":")[0] in ("", user.partition(":")[0]):
+            yield f"COPY {one.rest} does not say that the files are another's than the user's"
+    names = [one.name for one in image.instructions]
+    if {"RUN", "COPY"} & set(names[names.index("USER") :]):
+        yield "something is built as the user"
+
+
 def objections(recipe: Dockerfile) -> list[str]:
     """Return what is wrong with a recipe, whatever it makes."""
-    found = []
-    names = {stage.name for stage in recipe.stages}
-    for stage in recipe.stages:
-        tag = stage.base.partition("@")[0].partition(":")[2]
-        if stage.base not in names and "@sha256:" not in stage.base and not re.match(r"\d+\.\d+", tag):
-            found.append(f"the base {stage.base} has no tag with a version")
-        if "/" in stage.base:
-            found.append(f"the base {stage.base} names a registry")
-        for one in stage.instructions:
-            if one.name in ("ENV", "ARG") and any(map(names_a_secret, re.findall(r"(\w+)=?", one.rest))):
-                found.append(f"{one.name} {one.rest} has a secret's name: it would be in the image")
-            if one.name == "RUN" and "apt-get install" in one.rest:
-                if "--no-install-recommends" not in one.rest:
-                    found.append("apt-get installs what is only recommended")
-                if "rm -rf /var/lib/apt/lists" not in one.rest:
-                    found.append("the lists of apt-get stay in the image")
-            if one.name == "RUN" and (";" in one.rest or "|" in one.rest.replace("||", "")):
-                found.append(f"a step that fails would not be seen: {one.rest}")
-            if one.name == "RUN" and COMPILERS.search(one.rest):
-                found.append(f"a compiler: {one.rest}")
-            if one.name == "COPY" and one.words[0] in (".", "./"):
-                found.append("COPY . takes whatever lies about")
-    last = recipe.stages[-1]
-    found += [f"{name} is not in exec form" for name in ("ENTRYPOINT", "CMD") if not last.last(name).is_exec]
-    if not re.fullmatch(r"[1-9]\d*:[1-9]\d*", last.last("USER").rest):
-        found.append("the user is not a number other than 0, with a group")
-    user = last.last("USER").rest.partition(":")[0]
-    for one in last.all("COPY"):
-        if one.flags.get("chown", "").partition(":")[0] in ("", user):
-            found.append(f"COPY {one.rest} does not say that the files are another's than the user's")
-    after = [one.name for one in last.instructions]
-    if "RUN" in after[after.index("USER") :] or "COPY" in after[after.index("USER") :]:
-        found.append("something is built as the user")
-    return found
+    steps = [one for stage in recipe.stages for one in stage.instructions]
+    found = [text for stage in recipe.stages for text in of_base(stage.base)]
+    found += [text for one in steps if one.name == "RUN" for text in of_run(one.rest)]
+    found += [
+        f"{one.name} {one.rest} has a secret's name: it would be in the image"
+        for one in steps
+        if one.name in ("ENV", "ARG") and any(map(names_a_secret, re.findall(r"(\w+)=?", one.rest)))
+    ]
+    if any(one.name == "COPY" and one.words[0] in (".", "./") for one in steps):
+        found.append("COPY . takes whatever lies about")
+    return [*found, *of_image(recipe.stages[-1])]
 
 
 def test_nothing_is_to_be_objected(recipe: Dockerfile) -> None:

@@ -44,7 +44,7 @@ class Child:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[bytes] = log.open("wb")
         # A session of its own: Ctrl-C goes to all of a terminal's, and this one has to outlive a drain.
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  (this program)
             [sys.executable, "-c", _PROGRAM.format(source=_SOURCE, parent=os.getpid()), *words],
             stdin=subprocess.DEVNULL,
             stdout=self._file,

@@ -43,7 +43,7 @@ def local(
 ) -> int:
     """Run everything on this machine until Ctrl-C: exchanges, database, Kinesis, collector, dashboard.
 
-    Exchanges are simulated, Kinesis is moto's (extra `local`), in memory. No network, no account, no container.
+    Exchanges are simulated, Kinesis is moto's (extra `local`), in memory. No network, no account.
 
     Example: python run.py local --consume --seconds 60
     """
@@ -145,7 +145,7 @@ def collect(settings: "Settings", seconds: float | None, *, plain: bool) -> int:
 
 
 def read_the_rest(reader: "Child", words: list[str]) -> int:
-    """End the reader, and read what it has not: then both databases have the same rows. Return an exit code."""
+    """End the reader, and read what it has not: then both databases have the same rows."""
     from collector.cli.commands.local.children import Child  # noqa: PLC0415
 
     code = reader.stop()
