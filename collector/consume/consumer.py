@@ -91,14 +91,11 @@ class Consumer:
         if reader is not None:
             self._read(reader)
         self._tell()
+        self._close_silent()
+        if idle_s is not None and self._shards.is_at_tip and self._now_s() - self._last_record_s >= idle_s:
+            return True
         if reader is None:
-            if self._shards.is_at_tip:
-                self._close_silent()
-                if idle_s is not None and self._now_s() - self._last_record_s >= idle_s:
-                    return True
             self._wait(self._shards.wait_s)
-        elif not self._shards.is_at_tip:
-            self._close_silent()
         return False
 
     def _recall(self) -> None:
