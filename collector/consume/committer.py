@@ -9,8 +9,8 @@ import structlog
 
 from collector.database import POISON
 from collector.errors import SinkError
-from collector.sinks import Loss, Receipt, ShardPosition, StreamStore, WriteSet
-from collector.writer import sift, without_rows
+from collector.sinks import Loss, Receipt, ShardPosition, StreamStore, WriteSet, without_rows
+from collector.writer import sift
 
 log = structlog.get_logger()
 

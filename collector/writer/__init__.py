@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collector.writer.event_log import KINDS, EventLog, event_row
     from collector.writer.follower import Follower, FollowerState
     from collector.writer.limits import BreakerLimits, Limits, SpoolLimits, WriterLimits
-    from collector.writer.poison import sift, without_rows
+    from collector.writer.poison import sift
     from collector.writer.prepare import Preparation
     from collector.writer.sources import BufferSource
     from collector.writer.tasks import Task
