@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -88,7 +89,7 @@ def local(
         if reader is not None:
             code = read_the_rest(reader, reading) or code
         stream.fail_if_ended()
-    print(what_is_left(settings, consumed=consume))
+    print(what_is_left(settings, postgres=postgres, consumed=consume))
     return code
 
 
@@ -167,7 +168,7 @@ def what_runs(settings: "Settings", url: str, *, consumed: bool) -> str:
         f"Collecting {names}, all simulated, until Ctrl-C.",
         f"  dashboard  {dashboard}",
         f"  database   {shown}",
-        f"             python run.py tail book --db {shown}",
+        f"             python run.py tail book --db {quote(shown)}",
         f"  stream     {url}",
     ]
     if consumed:
@@ -177,11 +178,11 @@ def what_runs(settings: "Settings", url: str, *, consumed: bool) -> str:
     return "\n".join([*lines, f"  logs       {FOLDER}/"])
 
 
-def what_is_left(settings: "Settings", *, consumed: bool) -> str:
+def what_is_left(settings: "Settings", *, postgres: bool, consumed: bool) -> str:
     """Return where the data is, and what to do with it."""
     shown = settings.masked()["database"]["url"]
-    lines = [f"\nThe data is in {shown}; the stream was in memory and is gone. Try:"]
-    lines.append(f"  python run.py verify --db {shown}")
-    if consumed:
-        lines.append(f"  python run.py verify --db {CONSUMED}")
-    return "\n".join(lines)
+    place = f"./{FOLDER}/postgres, for the next `local --postgres`" if postgres else shown
+    databases = [*([] if postgres else [shown]), *([CONSUMED] if consumed else [])]
+    words = [f"  python run.py verify --db {quote(one)}" for one in databases]
+    said = f"\nThe data is in {place}; the stream was in memory and is gone."
+    return "\n".join([f"{said} Try:" if words else said, *words])
