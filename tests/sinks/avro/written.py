@@ -1,4 +1,4 @@
-"""Write sets as the writer makes them: books, levels, trades, bars, events and rejected rows of some markets."""
+"""Write sets as the writer makes them: books, levels, trades, bars, events and rejected rows."""
 
 import random
 from collections import Counter
