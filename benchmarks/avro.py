@@ -27,7 +27,9 @@ from collector.sinks.avro.schemas import schemas
 from collector.sinks.contract import SessionState, WriteSet
 from collector.writer.prepare import Preparation
 
-SESSION = SessionState("019a-bench", time.time_ns(), "0", "host", 1, json.dumps({"bybit": ["X000/USDT:USDT"]}))
+SESSION = SessionState(
+    "019a-bench", time.time_ns(), "0", "host", 1, json.dumps({"bybit": ["X000/USDT:USDT"]})
+)
 ROUNDS = 3
 Records = Sequence[bytes]
 
