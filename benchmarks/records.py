@@ -1,6 +1,6 @@
 """What records cost: CPU and bytes an event, made and read, beside JSON and Avro row by row.
 
-    python benchmarks/avro.py [--quick] [--json]
+    python benchmarks/records.py [--quick] [--json]
 
 No network: write sets as the writer hands them over become records of each form and are read back, at many
 and at few events a part. The baselines are what a plain program does: a JSON text an event, and fastavro with
@@ -19,6 +19,7 @@ import fastavro
 import zstandard
 from bench.report import Report, run
 from bench.row_writers import LEVELS, batches, key_of
+
 from collector.features.options import FeatureSet
 from collector.features.rows import BookRows
 from collector.features.stream_facts import StreamFacts
