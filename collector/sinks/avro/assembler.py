@@ -50,7 +50,7 @@ class OpenPart:
 
     @property
     def told(self) -> list[Mapping[str, Any]]:
-        """Return the events that its end tells of, in their order: what was refused it does not."""
+        """Return the events that its end tells of, in order; it tells of none that the stream refused."""
         records = 0 if self.end is None else self.end["records"]
         return [self.events[row] for row in sorted(self.events) if row < records]
 
