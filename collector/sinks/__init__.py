@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
+    from collector.sinks.avro import Assembler, OpenPart
     from collector.sinks.contract import (
         AccountingState,
         Examined,
