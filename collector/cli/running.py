@@ -205,7 +205,7 @@ def rung_by_signals(event: SignalSafeEvent) -> Iterator[None]:
             signal.signal(number, before[number])
 
 
-def _not_ignored(handlers: Mapping[int, object]) -> list[int]:
+def _not_ignored(handlers: Mapping[signal.Signals, object]) -> list[signal.Signals]:
     """Return the signals to be handled: under nohup SIGHUP is ignored, and stays so."""
     return [number for number in handlers if number != signal.SIGHUP or handlers[number] != signal.SIG_IGN]
 

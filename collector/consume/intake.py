@@ -11,8 +11,7 @@ from collector.consume.committer import Committer, Group
 from collector.consume.dead_letters import DeadLetters
 from collector.consume.stream import StreamRecord
 from collector.errors import BadRecord, UserError
-from collector.sinks import Loss, ShardPosition, StreamStore, WriteSet
-from collector.sinks.avro import Assembler, OpenPart
+from collector.sinks import Assembler, Loss, OpenPart, ShardPosition, StreamStore, WriteSet
 
 MOST_OPEN_ROWS = 100_000  # of parts in single form that are not complete; then the oldest are given up
 

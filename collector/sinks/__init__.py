@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
+    from collector.sinks.avro import Assembler, OpenPart
     from collector.sinks.contract import (
         AccountingState,
         Examined,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collector.sinks.registry import (
         expected_of_follower,
         expected_of_store,
+        follower_problem,
         is_follower,
         is_store,
         make_follower,

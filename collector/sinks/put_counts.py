@@ -1,4 +1,4 @@
-"""Count what a sink has put into a stream. Values: each put gives new ones, so that any thread may read them."""
+"""Count what a sink has put into a stream. Each put gives a new value, which any thread may read."""
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace
@@ -33,12 +33,15 @@ class Histogram:
         return sum(self.counts)
 
 
+_NO_SIZES, _NO_TIMES = Histogram.of(BATCH_SIZES), Histogram.of(PUT_TIMES_S)
+
+
 @dataclass(frozen=True, slots=True)
 class PutCounts:
     """What became of the requests, and of the records in them."""
 
-    batch_sizes: Histogram = Histogram.of(BATCH_SIZES)  # records in a request
-    put_times_s: Histogram = Histogram.of(PUT_TIMES_S)  # until the answer of a request
+    batch_sizes: Histogram = _NO_SIZES  # records in a request
+    put_times_s: Histogram = _NO_TIMES  # until the answer of a request
     records: int = 0  # that the stream has taken
     rows: int = 0  # in them
     bytes: int = 0  # of them, with their keys

@@ -44,15 +44,13 @@ class OpenPart:
     end: Mapping[str, Any] | None = None
 
     @property
-    def is_complete(self) -> bool:
-        """Return whether nothing is missing."""
-        if self.end is None or len(self.events) < self.end["records"]:
-            return False
-        return len(self.told) == self.end["records"]
+    def missing(self) -> int | None:
+        """Return how many events have not come; None as long as its end has not."""
+        return None if self.end is None else int(self.end["records"]) - len(self.told)
 
     @property
     def told(self) -> list[Mapping[str, Any]]:
-        """Return the events that its end tells of, in their order: what was refused it does not."""
+        """Return the events that its end tells of, in order; it tells of none that the stream refused."""
         records = 0 if self.end is None else self.end["records"]
         return [self.events[row] for row in sorted(self.events) if row < records]
 
@@ -145,6 +143,8 @@ class Assembler:
             return None
         if not 0 <= row < self._most_rows:
             raise BadRecord(f"event {row:,} of a part; at most {self._most_rows:,} are read")
+        if self._open_rows >= self._most_open_rows:
+            raise BadRecord("too many parts are open: who wrote them has coverage off (coverage: false)?")
         part = self._part(part_id, position)
         if row not in part.events:
             part.events[row] = event
@@ -165,9 +165,7 @@ class Assembler:
         return self._open.setdefault(part_id, OpenPart(part_id, position))
 
     def _completed(self, part: OpenPart) -> WriteSet | None:
-        if part.end is None or not part.is_complete:
-            if self._open_rows > self._most_open_rows:
-                raise BadRecord("too many parts are open: who wrote them has coverage off (coverage: false)?")
+        if part.end is None or part.missing:
             return None
         self._close(part.part_id)
         return _write_set(part.end, part.told)
