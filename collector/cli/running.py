@@ -65,15 +65,21 @@ def _reasons(state: "AccountingState") -> str:
 
 
 def end_at_once() -> None:
-    """End the process at Ctrl-C without a traceback, as programs not written in Python end.
+    """End the process at Ctrl-C without a traceback, as programs not written in Python end."""
+    if os.getpid() == FIRST_PROCESS:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            _let_end(number)
+    elif signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or somebody's
+        _let_end(signal.SIGINT)
+
+
+def _let_end(number: int) -> None:
+    """Have a signal end the process at once.
 
     The kernel spares the first process of a container (number 1) every signal that it has no handler for.
     """
-    if os.getpid() == FIRST_PROCESS:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, _: os._exit(SIGNALLED + number))
-    elif signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or somebody's
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    is_first = os.getpid() == FIRST_PROCESS
+    signal.signal(number, (lambda number, _: os._exit(SIGNALLED + number)) if is_first else signal.SIG_DFL)
 
 
 @contextmanager
@@ -192,8 +198,8 @@ def rung_by_signals(event: SignalSafeEvent) -> Iterator[None]:
     """Ring the event at a signal that asks the program to end; a second one ends it at once."""
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
+        _let_end(number)  # first: the next one may come at any time
         event.ring()
-        signal.signal(number, signal.SIG_DFL)
 
     before = {number: signal.getsignal(number) for number in STOPPING}
     for number in _not_ignored(before):
@@ -220,9 +226,8 @@ def _stopped_by_signals(collector: "Collector", screen: "Screen | None") -> Iter
             if screen is not None:
                 screen.abandon()
             os.write(2, FORCED)  # no buffered writer: it may be what we were interrupted in
-            signal.signal(number, signal.SIG_DFL)
+            _let_end(number)
             signal.raise_signal(number)
-            os._exit(SIGNALLED + number)  # still here: the first process of a container
         asked.append(number)
         collector.interrupt()
 

@@ -12,7 +12,10 @@ import jsonschema_rs
 import pytest
 import yaml
 from starlette.routing import Route
+from typer.main import get_command
 
+from collector.aws import StreamAddress
+from collector.cli.main import app
 from collector.errors import SettingsError
 from collector.serve.metric_routes import metric_routes
 from collector.serve.server import ENDS_WITHIN_S
@@ -188,6 +191,21 @@ def test_hosts_are_services(services: dict[str, Any], settings: Settings) -> Non
     assert settings.database.url.endswith(f"/{database['POSTGRES_DB']}")
     assert f"//{database['POSTGRES_USER']}:" in settings.database.url
     assert set(services["collector"]["depends_on"]) <= set(services)
+
+
+def test_the_commands_are_ones_that_the_program_has(services: dict[str, Any], settings: Settings) -> None:
+    known = get_command(app).commands  # type: ignore[attr-defined]
+    asked = {}
+    for name in ("collector", "kinesis"):
+        word, *rest = services[name]["command"]
+        asked[name] = known[word].make_context(word, rest).params  # refuses an option that there is not
+    (follower,) = settings.followers
+    address = StreamAddress.parse(follower.url)
+    stream = asked["kinesis"]
+    assert (address.region, [address.stream]) == (stream["region"], stream["stream"])
+    assert address.endpoint == f"http://kinesis:{stream['port']}"
+    assert services["kinesis"]["ports"] == [f"127.0.0.1:{stream['port']}:{stream['port']}"]
+    assert f"{stream['port']}" in services["kinesis"]["healthcheck"]["test"][-1]
 
 
 def test_it_is_given_time_to_drain(services: dict[str, Any], settings: Settings) -> None:

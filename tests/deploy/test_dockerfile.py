@@ -217,3 +217,39 @@ def test_the_wheel_finds_all_that_it_is_built_of(recipe: Dockerfile) -> None:
     wanted = {*wheel["packages"], *wheel["force-include"], "pyproject.toml", "README.md", "LICENSE"}
     copied = {name for one in recipe.stages[0].all("COPY") for name in one.words[:-1]}
     assert {name for name in wanted if not any(Path(name).is_relative_to(one) for one in copied)} == set()
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_every_package_has_a_wheel(recipe: Dockerfile, tmp_path: Path, machine: str, version: str) -> None:
+    """So that nothing is compiled, whatever the image is built for. Asks the registry, installs nothing."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (extras,) = [one.rest.partition("=")[2] for one in recipe.stages[0].all("ARG")]
+    wanted = [
+        *project["dependencies"],
+        *(one for extra in extras.split(",") for one in project["optional-dependencies"][extra]),
+    ]
+    # pip asks markers of this machine, so that of another one is left out by hand.
+    elsewhere = [one for one in wanted if "platform_machine" in one and machine not in one]
+    assert [re.split(r"\W", one)[0] for one in elsewhere] == (["pysqlite3"] if machine == "aarch64" else [])
+    words = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed"]
+    words += [
+        "--only-binary",
+        ":all:",
+        "--constraint",
+        str(ROOT / "constraints.txt"),
+        "--target",
+        str(tmp_path),
+    ]
+    words += ["--python-version", version, "--implementation", "cp", "--abi", f"cp{version.replace('.', '')}"]
+    words += ["--abi", "abi3", "--abi", "none"]
+    for glibc in ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34"):
+        words += ["--platform", f"{glibc}_{machine}"]
+    done = subprocess.run(
+        [*words, *(one for one in wanted if one not in elsewhere)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -123,19 +123,26 @@ def test_it_is_not_ready_where_nothing_answers(start: Start, standing_in: Image)
 FIRST = """
 import os, sys, time
 from contextlib import nullcontext
-from collector.cli.running import _stopped_by_signals, end_at_once
+from collector.cli.running import _stopped_by_signals, end_at_once, rung_by_signals
 end_at_once()
-class Collector:
+class Asked:
     def interrupt(self): print("asked", flush=True)
+    ring = interrupt
 assert os.getpid() == 1
-with _stopped_by_signals(Collector(), None) if sys.argv[1] == "runs" else nullcontext():
+places = {
+    "begins": nullcontext,
+    "collects": lambda: _stopped_by_signals(Asked(), None),
+    "reads": lambda: rung_by_signals(Asked()),
+}
+with places[sys.argv[1]]():
     print("there", flush=True)
+    time.sleep(60)
     time.sleep(60)
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("what", ["begins", "runs"])
+@pytest.mark.parametrize("what", ["begins", "collects", "reads"])
 def test_a_first_process_is_ended_by_signals_too(what: str, number: signal.Signals) -> None:
     """The kernel spares a container's first process the signals that it has no handler for."""
     words = ["unshare", "--pid", "--fork", sys.executable, "-u", "-c", FIRST, what]
@@ -145,7 +152,7 @@ def test_a_first_process_is_ended_by_signals_too(what: str, number: signal.Signa
         (inner,) = map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
         try:
             os.kill(inner, number)
-            if what == "runs":  # the first asks, the second forces
+            if what != "begins":  # the first asks, the second forces
                 assert process.stdout.readline() == "asked\n"
                 os.kill(inner, number)
             assert process.wait(DEADLINE_S) == 128 + number

@@ -9,7 +9,9 @@ import jsonschema_rs
 import pytest
 import yaml
 from starlette.routing import Route
+from typer.main import get_command
 
+from collector.cli.main import app
 from collector.errors import SettingsError
 from collector.serve.access import OPEN_PATHS
 from collector.serve.health_routes import health_routes
@@ -186,8 +188,12 @@ def test_what_is_written_is_on_the_claim(
     assert Path(settings_of_pod.retention.path).is_relative_to(stage.last("VOLUME").rest)
     assert {one["name"] for one in pod["volumes"]} | {claim["metadata"]["name"]} == set(mounts)
     assert mounts["config"]["readOnly"] is True
-    config = container_of_pod["args"][container_of_pod["args"].index("--config") + 1]
-    assert config == f"{mounts['config']['mountPath']}/{next(iter(MANIFESTS['config.yaml']['data']))}"
+    word, *rest = container_of_pod["args"]
+    asked = get_command(app).commands[word].make_context(word, rest).params  # type: ignore[attr-defined]
+    assert (
+        str(asked["config"])
+        == f"{mounts['config']['mountPath']}/{next(iter(MANIFESTS['config.yaml']['data']))}"
+    )
     (volume,) = [one for one in pod["volumes"] if one["name"] == "config"]
     assert volume["configMap"]["name"] == MANIFESTS["config.yaml"]["metadata"]["name"]
     free = int(claim["spec"]["resources"]["requests"]["storage"].removesuffix("Gi")) * 2**30
