@@ -217,7 +217,7 @@ class Container:
     def stop(self) -> tuple[int, str, str]:
         """Send what the image wants to be stopped by; return the exit code and what was printed."""
         os.kill(self._inner(), signal.Signals[self._stage.last("STOPSIGNAL").rest])
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=90)
         return self.process.returncode, out, err
 
     def end(self) -> None:

@@ -92,7 +92,7 @@ def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]", 
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until_s, words
-        time.sleep(0.1)
+        time.sleep(0.3)  # each look starts a Python
 
 
 def works_as_a_container(start: Start, image: Image) -> None:
