@@ -21,6 +21,11 @@ $(STAMP): pyproject.toml constraints.txt
 run: $(STAMP)  ## Collect from the simulated exchange for 20 s into demo.db
 	$(BIN)/python run.py demo --seconds 20
 
+DATABASE = $(if $(filter postgres,$(DB)),--postgres,$(if $(DB),--db '$(DB)'))
+
+local: $(STAMP)  ## Run it all here: simulator, database, Kinesis, dashboard; DB=postgres OPTIONS=--consume
+	$(BIN)/python run.py local $(DATABASE) $(OPTIONS)
+
 test: $(STAMP)  ## Run the tests
 	$(BIN)/python -m pytest
 

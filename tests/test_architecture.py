@@ -16,15 +16,17 @@ from imports import circles, face_of, imported_names, imports_between, module_fi
 # From top to bottom: each part may import only what stands below it.
 FLOORS = [
     *("cli", "simulator", "__init__", "bot", "serve", "app", "settings", "retention", "export", "query"),
-    *("health", "live", "streams", "network", "writer", "spool", "features", "buffer", "log", "exchanges"),
-    *("book", "sinks", "migration", "database", "events", "ids", "clock", "resources", "retry"),
-    *("masking", "bounds", "errors", "version", "face"),
+    *("health", "consume", "live", "streams", "network", "writer", "spool", "features", "buffer", "log"),
+    *("exchanges", "book", "sinks", "migration", "database", "aws", "events", "ids", "clock", "resources"),
+    *("retry", "masking", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {
     "ccxt": {"network", "live.unverified"},
     "sqlalchemy": {"database", "sinks.sql", "query", "export", "retention", "migration"},
     "alembic": {"database", "migration"},
     "apscheduler": {"app"},
+    **{library: {"aws"} for library in ("boto3", "botocore")},
+    "fastavro": {"sinks.avro"},
     **{library: {"serve"} for library in ("fastapi", "starlette", "uvicorn", "prometheus_client")},
 }
 NEVER_IN = {
@@ -34,7 +36,7 @@ NEVER_IN = {
     "health": {"time"},
 }
 READS = {"query", "export", "retention"}
-WRITES = {"app", "buffer", "live", "network", "sinks", "spool", "streams", "writer"}
+WRITES = {"app", "buffer", "consume", "live", "network", "sinks", "spool", "streams", "writer"}
 # What a person is told of an engine's error, or of the libraries there are, is the command line's business.
 COMMAND_LINE = {"sqlalchemy": {"cli"}, "ccxt": {"cli"}}
 MAKE_SETTINGS = {"settings", "cli", "bot"}  # what a person or a bot wrote becomes Settings there
@@ -228,6 +230,7 @@ SMALL_FOR_A_REASON = {
     "resources": "a leaf: where the files are that travel with the code",
     "retry": "a leaf: how long to wait",
     "version": "a leaf: read by the build as well",
+    "events.instants": "a leaf: how a time is written, for all who write or read one",
     "app.wakeup": "one trap of threading with its explanation",
     "cli.commands.doctor.check_result": "what every check returns; in any of them it would close a circle",
     "exchanges.unverified.frames": "each exchange's folder has a file of this name",

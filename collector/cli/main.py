@@ -11,12 +11,15 @@ from collector.cli.commands.backup import backup
 from collector.cli.commands.bench import bench
 from collector.cli.commands.collect import collect
 from collector.cli.commands.config import config
+from collector.cli.commands.consume import consume
 from collector.cli.commands.coverage import coverage
 from collector.cli.commands.dashboard import dashboard
 from collector.cli.commands.demo import demo
 from collector.cli.commands.doctor.command import doctor
 from collector.cli.commands.export import export
 from collector.cli.commands.init.command import init
+from collector.cli.commands.kinesis import kinesis
+from collector.cli.commands.local.command import local
 from collector.cli.commands.migrate import migrate
 from collector.cli.commands.plan import plan
 from collector.cli.commands.plot import plot
@@ -45,6 +48,8 @@ for command in (
     init,
     demo,
     simulate,
+    local,
+    kinesis,
     doctor,
     plan,
     status,
@@ -54,6 +59,7 @@ for command in (
     export,
     plot,
     dashboard,
+    consume,
     archive,
     backup,
     version,

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from shutil import get_terminal_size
 from types import FrameType
@@ -66,8 +66,20 @@ def _reasons(state: "AccountingState") -> str:
 
 def end_at_once() -> None:
     """End the process at Ctrl-C without a traceback, as programs not written in Python end."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or somebody's
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if os.getpid() == FIRST_PROCESS:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            _let_end(number)
+    elif signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or somebody's
+        _let_end(signal.SIGINT)
+
+
+def _let_end(number: int) -> None:
+    """Have a signal end the process at once.
+
+    The kernel spares the first process of a container (number 1) every signal that it has no handler for.
+    """
+    is_first = os.getpid() == FIRST_PROCESS
+    signal.signal(number, (lambda number, _: os._exit(SIGNALLED + number)) if is_first else signal.SIG_DFL)
 
 
 @contextmanager
@@ -94,6 +106,8 @@ def interrupt_raises() -> Iterator[None]:
 
 
 EXIT_LOST = 1
+FIRST_PROCESS = 1
+SIGNALLED = 128  # and the signal's number: what a shell makes of a process that a signal ended
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FORCED = b"\nforced to stop: what was not written is lost; the database says how far it got\n"
 
@@ -180,6 +194,29 @@ def _show_until_it_ends(collector: "Collector", until_s: float | None, faces: Se
 
 
 @contextmanager
+def rung_by_signals(event: SignalSafeEvent) -> Iterator[None]:
+    """Ring the event at a signal that asks the program to end; a second one ends it at once."""
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        _let_end(number)  # first: the next one may come at any time
+        event.ring()
+
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    for number in _not_ignored(before):
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in _not_ignored(before):
+            signal.signal(number, before[number])
+
+
+def _not_ignored(handlers: Mapping[signal.Signals, object]) -> list[signal.Signals]:
+    """Return the signals to be handled: under nohup SIGHUP is ignored, and stays so."""
+    return [number for number in handlers if number != signal.SIGHUP or handlers[number] != signal.SIG_IGN]
+
+
+@contextmanager
 def _stopped_by_signals(collector: "Collector", screen: "Screen | None") -> Iterator[None]:
     """End the wait at the first signal, the process at the second."""
     asked: list[int] = []
@@ -189,14 +226,13 @@ def _stopped_by_signals(collector: "Collector", screen: "Screen | None") -> Iter
             if screen is not None:
                 screen.abandon()
             os.write(2, FORCED)  # no buffered writer: it may be what we were interrupted in
-            signal.signal(number, signal.SIG_DFL)
+            _let_end(number)
             signal.raise_signal(number)
         asked.append(number)
         collector.interrupt()
 
     before = {number: signal.getsignal(number) for number in STOPPING}
-    # Under nohup SIGHUP is ignored, and stays so.
-    taken = [number for number in STOPPING if number != signal.SIGHUP or before[number] != signal.SIG_IGN]
+    taken = _not_ignored(before)
     for number in taken:
         signal.signal(number, on_signal)
     try:

@@ -8,7 +8,8 @@ ARCHIVE_KEY = ("table_name", "kind", "exchange", "symbol", "date", "last_id")  #
 # Why rows were given up: their reason in accounting, and the end of their segment, which shows the hole.
 DAMAGED = "damaged"  # they could not be read back from the spool
 POISON = "poison"  # the database refuses them for their content
-GIVEN_UP = frozenset({DAMAGED, POISON})
+NO_ROOM = "no_room"  # a follower had neither memory nor room in its spool for them
+GIVEN_UP = frozenset({DAMAGED, POISON, NO_ROOM})
 
 
 def database(metadata: sa.MetaData) -> sa.Table:
@@ -152,4 +153,29 @@ def archive(metadata: sa.MetaData) -> sa.Table:
         sa.Column("deleted_ns", INTEGER),
         sa.Column("table_name", TEXT),
         sa.Index("ux_collector_archive", *ARCHIVE_KEY, unique=True),
+    )
+
+
+def stream_positions(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of how far the shards of a stream are read into this database."""
+    return sa.Table(
+        "collector_stream_positions",
+        metadata,
+        sa.Column("source", TEXT, primary_key=True),
+        sa.Column("shard", TEXT, primary_key=True),
+        sa.Column("position", TEXT, nullable=False),
+        sa.Column("finished", INTEGER, nullable=False),
+        sa.Column("updated_ns", INTEGER, nullable=False),
+    )
+
+
+def stream_sessions(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of the sessions whose rows came of a stream: their collectors do not write here."""
+    return sa.Table(
+        "collector_stream_sessions",
+        metadata,
+        sa.Column("session_id", TEXT, primary_key=True),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("heard_ns", INTEGER, nullable=False),
+        sa.Column("silent", INTEGER, nullable=False),
     )

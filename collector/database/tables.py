@@ -36,6 +36,8 @@ class Tables:
     events: sa.Table
     archive: sa.Table
     database: sa.Table
+    stream_positions: sa.Table
+    stream_sessions: sa.Table
 
 
 @cache
@@ -56,6 +58,8 @@ def make_tables(table_name: str) -> Tables:
         events=bookkeeping_tables.events(metadata),
         archive=bookkeeping_tables.archive(metadata),
         database=bookkeeping_tables.database(metadata),
+        stream_positions=bookkeeping_tables.stream_positions(metadata),
+        stream_sessions=bookkeeping_tables.stream_sessions(metadata),
     )
 
 

@@ -5,8 +5,16 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from collector.database import DEFAULT_TABLE_NAME, file_holder, sessions_with_a_lock, sqlite_path
-from collector.query.database import Database, located, reading
+import sqlalchemy as sa
+
+from collector.database import (
+    DEFAULT_TABLE_NAME,
+    Tables,
+    file_holder,
+    sessions_with_a_lock,
+    sqlite_path,
+)
+from collector.query.database import Database, has_table, located, reading
 from collector.query.identity import sessions
 
 STALE_S = 30.0  # a session that runs and has committed nothing for so long deserves a word
@@ -45,10 +53,18 @@ def _held(database: Database, unended: list[str], table_name: str) -> set[str]:
     if not unended:
         return set()
     path = sqlite_path(located(database))
-    if path is not None:  # who takes the lock closes all sessions that others left open
-        return set(unended) if file_holder(path) is not None else set()
-    with reading(database, table_name) as (connection, _tables):
-        return sessions_with_a_lock(connection, unended)
+    if path is not None and file_holder(path) is not None:
+        return set(unended)  # who takes the lock closes all sessions that others left open
+    with reading(database, table_name) as (connection, tables):
+        held = set[str]() if path is not None else sessions_with_a_lock(connection, unended)
+        return held | _from_streams(connection, tables).intersection(unended)
+
+
+def _from_streams(connection: sa.Connection, tables: Tables) -> set[str]:
+    """Return the sessions whose rows come of a stream: who reads it ends them when nothing comes any more."""
+    if not has_table(connection, tables.stream_sessions):
+        return set()
+    return set(connection.execute(sa.select(tables.stream_sessions.c.session_id)).scalars())
 
 
 def _state(session: Mapping[str, Any], held: set[str], now_ns: int) -> SessionState:

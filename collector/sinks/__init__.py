@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
+    from collector.sinks.avro import Assembler, OpenPart
     from collector.sinks.contract import (
         AccountingState,
+        Examined,
         Receipt,
         Rows,
         SegmentState,
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
         Value,
         WriteSet,
     )
-    from collector.sinks.options import SinkOptions, UpkeepOptions
+    from collector.sinks.given_up import as_rejected, ended_before, storable, without_rows
+    from collector.sinks.options import SinkOptions, StreamOptions, UpkeepOptions
+    from collector.sinks.put_counts import Histogram, PutCounts, Puts
     from collector.sinks.registry import (
         expected_of_follower,
         expected_of_store,
+        follower_problem,
         is_follower,
         is_store,
         make_follower,
@@ -27,8 +32,11 @@ if TYPE_CHECKING:
     )
     from collector.sinks.sql import (
         Chore,
+        Loss,
+        ShardPosition,
         Slice,
         SqlSink,
+        StreamStore,
         prune_batches,
         prune_events,
         prune_rejected,

@@ -152,6 +152,7 @@ class Capabilities:
     idempotent: bool  # a write set whose batch id was stored before changes nothing
     shared: bool = False  # several collectors may write to it at once, each its own streams
     most_rows: int | None = None  # in one write; larger write sets are split; None: any number
+    linger_s: float = 0.0  # write sets that come within this time reach a follower as one
 
 
 class Sink(Protocol):
@@ -190,6 +191,14 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Release everything. Idempotent."""
+
+
+@runtime_checkable
+class Examined(Sink, Protocol):
+    """A sink that can say whether it could be written to."""
+
+    def examine(self) -> str:
+        """Return what was found, in words; it is open. Raises SinkError with what prevents writing."""
 
 
 @runtime_checkable

@@ -18,6 +18,18 @@ class SinkOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How a follower that is a stream gets its records."""
+
+    records: Literal["batch", "single"] = "batch"
+    coverage: Flag = True
+    dead_letters: str | None = None  # a file or a stream's URL
+
+
+AS_A_RULE = StreamOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class UpkeepOptions:
     """How often the bookkeeping is pruned, and what of it is kept."""
 

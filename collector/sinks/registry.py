@@ -6,15 +6,16 @@ committed; every store can be one as well.
 
 from collections.abc import Callable
 
+from collector.aws import KINESIS, StreamAddress
 from collector.errors import UserError
 from collector.sinks.contract import Sink, Store
-from collector.sinks.options import SinkOptions
+from collector.sinks.options import AS_A_RULE, SinkOptions, StreamOptions
 
 PATH_SCHEME = "sqlite"  # of a text that is no URL: it is a path
 
 
 MakeStore = Callable[[str, SinkOptions], Store[object]]
-MakeFollower = Callable[[str, SinkOptions], Sink]
+MakeFollower = Callable[[str, SinkOptions, StreamOptions], Sink]
 
 
 def _sql(url: str, options: SinkOptions) -> Store[object]:
@@ -34,7 +35,18 @@ _STORES: dict[str, MakeStore] = {
     "sqlite": _sql,
     "postgresql": _sql,
 }
-_FOLLOWERS: dict[str, MakeFollower] = {}
+
+
+def _kinesis(url: str, options: SinkOptions, stream: StreamOptions) -> Sink:
+    from collector.aws import check_installed  # noqa: PLC0415
+
+    check_installed()
+    from collector.sinks.kinesis import KinesisSink  # noqa: PLC0415  (needs the extra)
+
+    return KinesisSink(url, stream, call_timeout_s=options.call_timeout_s)
+
+
+_FOLLOWERS: dict[str, MakeFollower] = {KINESIS: _kinesis}
 
 
 def register_store(scheme: str, make: MakeStore) -> None:
@@ -79,6 +91,18 @@ def is_follower(url: str) -> bool:
     return scheme_of(url) in _STORES or scheme_of(url) in _FOLLOWERS
 
 
+def follower_problem(url: str) -> str | None:
+    """Return what is wrong with the URL of a follower, without a part of it that may be secret; or None."""
+    if not is_follower(url):
+        return f"expected {expected_of_follower()}"
+    if scheme_of(url) == KINESIS:
+        try:
+            StreamAddress.parse(url)
+        except UserError as error:
+            return str(error)
+    return None
+
+
 def make_store(url: str, options: SinkOptions) -> Store[object]:
     """Return the store that the URL means, not opened, or raise UserError with what was expected."""
     make = _STORES.get(scheme_of(url))
@@ -87,12 +111,14 @@ def make_store(url: str, options: SinkOptions) -> Store[object]:
     return make(url, options)
 
 
-def make_follower(url: str, options: SinkOptions) -> Sink:
+def make_follower(url: str, options: SinkOptions, stream: StreamOptions = AS_A_RULE) -> Sink:
     """Return the follower that the URL means, not opened, or raise UserError with what was expected."""
-    make = _FOLLOWERS.get(scheme_of(url)) or _STORES.get(scheme_of(url))
-    if make is None:
-        raise UserError(f"{scheme_of(url)}:// is no kind of follower; expected {expected_of_follower()}")
-    return make(url, options)
+    scheme = scheme_of(url)
+    if scheme in _FOLLOWERS:
+        return _FOLLOWERS[scheme](url, options, stream)
+    if scheme not in _STORES:
+        raise UserError(f"{scheme}:// is no kind of follower; expected {expected_of_follower()}")
+    return _STORES[scheme](url, options)
 
 
 def _expected(schemes: list[str]) -> str:

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from collector.writer.event_log import KINDS, EventLog, event_row
     from collector.writer.follower import Follower, FollowerState
     from collector.writer.limits import BreakerLimits, Limits, SpoolLimits, WriterLimits
+    from collector.writer.poison import sift
     from collector.writer.prepare import Preparation
     from collector.writer.sources import BufferSource
     from collector.writer.tasks import Task
     from collector.writer.thread import WriterThread
+    from collector.writer.watchdog import Watchdog
 else:
     __getattr__, __dir__ = face(__name__, __file__)

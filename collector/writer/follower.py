@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from collector.errors import SinkError
-from collector.sinks import Receipt, Rows, SessionState, Sink, SqlSink, Store, WriteSet
+from collector.sinks import PutCounts, Puts, Receipt, Rows, SessionState, Sink, SqlSink, Store, WriteSet
 from collector.spool import AnySpool
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker
@@ -41,6 +41,7 @@ class FollowerState:
     breaker: str  # closed, open or half_open: whether its sink is tried
     spool: str  # the file
     last_error: str | None
+    puts: PutCounts | None = None  # of one that puts records into a stream
 
 
 class Follower:
@@ -67,6 +68,7 @@ class Follower:
             most_rows=most_rows,
             behind_at_rows=max(1, most_rows // 2),
             rows_a_write=sink.capabilities.most_rows,
+            linger_s=sink.capabilities.linger_s,
         )
         self._writer = WriterThread(
             self._inbox,
@@ -89,9 +91,12 @@ class Follower:
         """Start the threads: what the spool holds comes first."""
         self._writer.start()
 
-    def offer(self, write_set: WriteSet) -> None:
-        """Take what the store has committed. Neither blocks nor raises; what finds no room is counted."""
-        is_taken = self._inbox.offer(write_set)
+    def offer(self, write_set: WriteSet, *, was_spooled: bool = False) -> None:
+        """Take what the store has committed. Neither blocks nor raises; what finds no room is counted.
+
+        One that was in the store's spool comes again if the process dies before it has left it.
+        """
+        is_taken = self._inbox.offer(write_set, is_alone=was_spooled)
         if self._inbox.is_behind:
             self._writer.spill()
         if not is_taken and not self._is_dropping:
@@ -115,18 +120,21 @@ class Follower:
     def state(self) -> FollowerState:
         """Return what became of everything so far."""
         totals, committed = self._balance.totals(), self._writer.committed
+        puts = self._sink.put_counts if isinstance(self._sink, Puts) else None
+        dead_rows = 0 if puts is None else puts.dead_rows
         return FollowerState(
             name=self.name,
             batches=committed.batches,
-            rows=totals.written + totals.merged,
+            rows=totals.written + totals.merged - dead_rows,
             in_memory=totals.in_flight,
             spooled=totals.spooled,
             dropped=totals.dropped,
-            rejected=committed.poison,
+            rejected=committed.poison + dead_rows,
             spilling=self._writer.spilling,
             breaker=self._breaker.state.value,
             spool=str(self._writer.spool_path),
             last_error=self._problem(),
+            puts=puts,
         )
 
     def _problem(self) -> str | None:

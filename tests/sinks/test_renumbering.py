@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from collector.events.batch import StreamKey
-from collector.sinks.contract import SegmentState, SessionState, WriteSet
+from collector.sinks.contract import Rows, SegmentState, SessionState, WriteSet
+from collector.sinks.sql.renumbering import _all_renumbered
 from collector.sinks.sql.sink import SqlSink
 
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
@@ -96,3 +97,20 @@ def test_the_end_of_a_segment_with_nothing_behind_its_hole_ends_no_other(
         (BROKEN, 20, 23, 2, "poison"),
         (AFTER, 40, 41, 1, no_end),
     ]
+
+
+def test_of_a_new_segment_in_several_blocks_the_first_row_alone_has_no_order_flow() -> None:
+    """A write set that was joined from several has a block of each for a table."""
+    numbers = {BEFORE: AFTER, BROKEN: BROKEN}
+    blocks = [
+        Rows("levels", {"segment_id": [BEFORE], "level": [1]}),
+        Rows("book", {"segment_id": [BEFORE, BROKEN, BEFORE], "ofi": [0.5, 1.5, 2.5]}),
+        Rows("book", {"segment_id": [BEFORE, BROKEN], "ofi": [3.5, 4.5]}),
+    ]
+    found = list(_all_renumbered(blocks, numbers, begun={BROKEN}))
+    assert [rows.columns["segment_id"] for rows in found] == [
+        [AFTER],
+        [AFTER, BROKEN, AFTER],
+        [AFTER, BROKEN],
+    ]
+    assert [rows.columns["ofi"] for rows in found[1:]] == [[None, 1.5, 2.5], [3.5, 4.5]]

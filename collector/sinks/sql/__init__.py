@@ -6,6 +6,8 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.sinks.sql.sink import SqlSink
+    from collector.sinks.sql.stream_progress import Loss, ShardPosition
+    from collector.sinks.sql.stream_store import StreamStore
     from collector.sinks.sql.upkeep import (
         Chore,
         Slice,

@@ -10,9 +10,10 @@ CRASH = "crash"
 
 
 def open_sessions(connection: sa.Connection, tables: Tables) -> list[str]:
-    """Return the sessions without an end."""
-    sessions = tables.sessions
-    query = sa.select(sessions.c.session_id).where(sessions.c.ended_ns.is_(None))
+    """Return the sessions without an end whose collectors write here, not into a stream that is read."""
+    sessions, from_stream = tables.sessions, tables.stream_sessions
+    is_from_stream = sa.exists().where(from_stream.c.session_id == sessions.c.session_id)
+    query = sa.select(sessions.c.session_id).where(sessions.c.ended_ns.is_(None), ~is_from_stream)
     return list(connection.execute(query).scalars())
 
 
@@ -20,18 +21,29 @@ def close_crashed(
     connection: sa.Connection, tables: Tables, session_ids: Collection[str], cause: str = CRASH
 ) -> int:
     """End these sessions and their segments; return how many there were."""
-    sessions, coverage = tables.sessions, tables.coverage
-    last_alive = (
-        sa.select(sa.func.max(coverage.c.alive_until_ns))
-        .where(coverage.c.session_id == sessions.c.session_id)
-        .scalar_subquery()
-    )
+    sessions, last_alive = tables.sessions, _last_alive(tables)
     end_segments(connection, tables, session_ids, cause)
     return connection.execute(
         sa.update(sessions)
         .where(sessions.c.ended_ns.is_(None), sessions.c.session_id.in_(session_ids))
         .values(ended_ns=sa.func.coalesce(last_alive, sessions.c.started_ns), end_cause=cause)
     ).rowcount
+
+
+def extend_to_last_sign(connection: sa.Connection, tables: Tables, session_ids: Collection[str]) -> None:
+    """Let these sessions, which have ended, end no earlier than the last sign of their life."""
+    sessions, last_alive = tables.sessions, _last_alive(tables)
+    connection.execute(
+        sa.update(sessions)
+        .where(sessions.c.session_id.in_(session_ids), sessions.c.ended_ns < last_alive)
+        .values(ended_ns=last_alive)
+    )
+
+
+def _last_alive(tables: Tables) -> sa.ScalarSelect[int]:
+    coverage = tables.coverage.c
+    query = sa.select(sa.func.max(coverage.alive_until_ns))
+    return query.where(coverage.session_id == tables.sessions.c.session_id).scalar_subquery()
 
 
 def end_segments(connection: sa.Connection, tables: Tables, session_ids: Collection[str], cause: str) -> int:

@@ -5,7 +5,7 @@ state, which lacks what was written since, or after rows were given up. Which se
 ones continue them, is read in coverage, so that it holds for what a crashed process left in its spool, too.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ class Renumbering:
                 for one, now in zip(write_set.segments, renumbered, strict=True)
                 if one.rows or now.segment_id == one.segment_id or now.segment_id in begun
             ),
-            rows=tuple(_renumbered(rows, numbers, begun) for rows in write_set.rows),
+            rows=tuple(_all_renumbered(write_set.rows, numbers, begun)),
         )
 
     def _current(
@@ -114,6 +114,18 @@ def _rest_of(connection: sa.Connection, tables: Tables, one: SegmentState, began
         sa.or_(coverage.end_cause.is_(None), coverage.end_cause == CRASH),
     )
     return connection.execute(query.order_by(coverage.start_ns.desc())).scalars().first()
+
+
+def _all_renumbered(
+    blocks: Iterable[Rows], numbers: Mapping[int, int], begun: Collection[int]
+) -> Iterator[Rows]:
+    """Yield blocks of rows with new numbers; of write sets that were joined a table has several."""
+    there: dict[str, set[int]] = {}
+    for rows in blocks:
+        known = there.setdefault(rows.table, set(begun))
+        renumbered = _renumbered(rows, numbers, known)
+        known.update(one for one in renumbered.columns.get("segment_id", ()) if isinstance(one, int))
+        yield renumbered
 
 
 def _renumbered(rows: Rows, numbers: Mapping[int, int], begun: Collection[int]) -> Rows:

@@ -49,6 +49,7 @@ from collector.sinks.sql.state_rows import (
     session_row,
     with_reasons_so_far,
 )
+from collector.sinks.sql.stream_progress import StreamProgress, settle, take_up
 
 log = get_logger()
 
@@ -80,7 +81,7 @@ class SqlSink:
         self._synchronous = synchronous
         self._driver: object | None = None  # the driver's connection that was used last
         self._is_calling = False
-        self._merged: dict[str, Counter[StreamKey]] = {}  # of the last batch, should its answer get lost
+        self._merged: dict[str, Counter[StreamKey]] = {}  # of the last batches, should its answer get lost
 
     def open(self) -> None:
         """Lock the database, migrate it, and close what a crash left open. Idempotent."""
@@ -158,21 +159,42 @@ class SqlSink:
 
     def write(self, write_set: WriteSet) -> Receipt:
         """Commit the write set in one transaction, unless its batch id is stored already."""
+        return self.write_all([write_set])[0]
+
+    def write_all(
+        self, write_sets: Sequence[WriteSet], progress: StreamProgress | None = None
+    ) -> list[Receipt]:
+        """Commit in one transaction what is not stored yet, and how far its stream is read."""
+        merged: dict[str, Counter[StreamKey]] = {}
         try:
             with self._connected() as connection, connection.begin():
-                if not self._claim(connection, write_set):
-                    writer = self._writer_of(connection, write_set)
-                    return Receipt(True, writer, self._merged.get(write_set.batch_id, {}))
-                fitted = self._database.fitted(connection, write_set)
-                merged = self._write_rows(connection, fitted)
-                self._write_states(connection, fitted, merged)
-                self._merged = {write_set.batch_id: merged}
+                if progress is not None:
+                    for session_id in take_up(connection, self._tables, progress):
+                        log.warning("session.heard_again", session=session_id)
+                receipts = [self._write_one(connection, one, merged) for one in write_sets]
+                if progress is not None:
+                    settle(connection, self._tables, progress)
+                self._merged = merged or self._merged
         except UserError:
             raise
         except Exception as error:
             raise sink_error(error, self._database.name) from error
-        self._database.stored(write_set)
-        return Receipt(merged=merged)
+        for write_set in write_sets:
+            if write_set.batch_id in merged:
+                self._database.stored(write_set)
+        return receipts
+
+    def _write_one(
+        self, connection: sa.Connection, write_set: WriteSet, merged: dict[str, Counter[StreamKey]]
+    ) -> Receipt:
+        batch_id = write_set.batch_id
+        if not self._claim(connection, write_set):
+            writer = self._writer_of(connection, write_set)
+            return Receipt(True, writer, {**self._merged, **merged}.get(batch_id, {}))
+        fitted = self._database.fitted(connection, write_set)
+        merged[batch_id] = self._write_rows(connection, fitted)
+        self._write_states(connection, fitted, merged[batch_id])
+        return Receipt(merged=merged[batch_id])
 
     def maintain(self, task: Callable[[sa.Connection], int]) -> int:
         """Run the task on a connection; commit the transaction that it leaves open."""

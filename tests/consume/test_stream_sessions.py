@@ -1,0 +1,178 @@
+"""Sessions whose rows come of a stream are alive as long as something comes of them."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.errors import DatabaseInUse
+from collector.query.session_state import sessions_now
+from collector.sinks.contract import WriteSet
+from collector.sinks.sql.sink import SqlSink
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import in_a_file
+from histories import history, stored_in, write_directly
+from reading import Reading, fill, reading_stream
+from stand_in_stream import StandInStream
+
+MINUTE_NS = 60 * 10**9
+
+
+@pytest.fixture
+def direct(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'direct.db'}"
+
+
+def session_of(url: str) -> tuple[Any, Any]:
+    (session,) = stored_in(url)["collector_sessions"]
+    return session["ended_ns"], session["end_cause"]
+
+
+def ends_of(url: str) -> set[Any]:
+    return {row["end_cause"] for row in stored_in(url)["collector_coverage"]}
+
+
+def open_and_close(url: str) -> None:
+    sink = SqlSink(url)
+    sink.open()
+    sink.close()
+
+
+def test_whoever_opens_the_database_does_not_take_them_for_dead(
+    any_database: str, direct: str, tmp_path: Path
+) -> None:
+    write_sets = history(1)
+    write_directly(direct, write_sets)
+    stream = StandInStream()
+    fill(stream, write_sets[:6])
+    with reading_stream(stream, any_database, tmp_path / "dead") as reading:
+        reading.read_all()
+        if any_database.startswith("postgresql"):
+            open_and_close(any_database)
+    open_and_close(any_database)
+    assert session_of(any_database) == (None, None)
+    assert None in ends_of(any_database)
+    (state,) = [one for one in sessions_now(any_database) if "consume" not in one["wanted"]]
+    assert state["state"] in ("writing", "stale")
+    fill(stream, write_sets[6:])
+    with reading_stream(stream, any_database, tmp_path / "dead") as reading:
+        reading.read_all()
+    assert stored_in(any_database) == stored_in(direct)
+
+
+def read_later(reading: Reading, stream: StandInStream, minutes: float) -> None:
+    """Let time pass in the stream, and read what there is."""
+    stream.now_ns += int(minutes * MINUTE_NS)
+    reading.consumer._look_for_silent_s = 0.0
+    reading.read_all()
+
+
+@in_a_file
+def test_one_of_which_nothing_comes_has_crashed_and_may_come_back(
+    any_database: str, direct: str, tmp_path: Path
+) -> None:
+    write_sets = history(2)
+    write_directly(direct, write_sets)
+    stream = StandInStream()
+    fill(stream, write_sets[:6])
+    with reading_stream(stream, any_database, tmp_path / "dead") as reading:
+        reading.read_all()
+        read_later(reading, stream, 9.9)
+        assert session_of(any_database) == (None, None)
+        read_later(reading, stream, 0.2)
+        last_alive_ns = max(row["alive_until_ns"] for row in stored_in(any_database)["collector_coverage"])
+        assert session_of(any_database) == (last_alive_ns, "crash")
+        assert ends_of(any_database) == {"disconnect", "crash"}
+        fill(stream, write_sets[6:])
+        reading.read_all()
+    assert stored_in(any_database) == stored_in(direct)
+
+
+@in_a_file
+def test_what_was_not_read_yet_is_no_silence(any_database: str, tmp_path: Path) -> None:
+    """A reader that was away for an hour has not heard anything for an hour."""
+    write_sets = history(3)
+    stream = StandInStream(shards=2)
+    fill(stream, write_sets[:6])
+    with reading_stream(stream, any_database, tmp_path / "dead") as reading:
+        reading.read_all()
+    stream.now_ns += 60 * MINUTE_NS
+    fill(stream, write_sets[6:9])
+    with reading_stream(stream, any_database, tmp_path / "dead") as reading:
+        reading.read_all()
+    assert session_of(any_database) == (None, None)
+
+
+@in_a_file
+def test_one_that_died_ends_as_in_a_database_that_was_written_directly(
+    any_database: str, direct: str, tmp_path: Path
+) -> None:
+    write_sets = history(4, is_ended=False)
+    write_directly(direct, write_sets)
+    open_and_close(direct)
+    stream = StandInStream()
+    fill(stream, write_sets)
+    with reading_stream(stream, any_database, tmp_path / "dead") as reading:
+        reading.read_all()
+        read_later(reading, stream, 11)
+    assert session_of(any_database)[1] == "crash"
+    assert stored_in(any_database) == stored_in(direct)
+
+
+def adopted_by_another(write_set: WriteSet) -> WriteSet:
+    """Return a write set as the next session brings it in out of the spool."""
+    last_ns = max(one.alive_until_ns for one in write_set.segments)
+    return replace(
+        write_set,
+        session=replace(write_set.session, ended_ns=last_ns, end_cause="crash"),
+        segments=tuple(replace(one, end_cause=one.end_cause or "crash") for one in write_set.segments),
+        by="session-b",
+    )
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["in order", "before what other shards still hold"])
+@in_a_file
+def test_what_the_next_session_brings_in_ends_it(
+    any_database: str, direct: str, tmp_path: Path, is_late: bool
+) -> None:
+    write_sets = history(5, is_ended=False)
+    last = adopted_by_another(write_sets[-1])
+    write_directly(direct, write_sets[:-1])
+    sink = SqlSink(direct)
+    sink.open()
+    sink.write(last)
+    sink.close()
+    stream = StandInStream()
+    before = write_sets[-4:-1] if is_late else []
+    fill(stream, [*write_sets[: len(write_sets) - 1 - len(before)], last, *before])
+    with reading_stream(stream, any_database, tmp_path / "dead") as reading:
+        reading.read_all()
+        if not is_late:
+            assert stored_in(any_database) == stored_in(direct)
+        assert session_of(any_database) == session_of(direct)
+        assert None not in ends_of(any_database)
+        read_later(reading, stream, 11)
+    assert session_of(any_database) == session_of(direct)
+
+
+def test_a_second_reader_of_a_stream_is_refused(any_database: str, tmp_path: Path) -> None:
+    stream, other = StandInStream(), StandInStream(created="2026-02-02T00:00:00Z")
+    fill(stream, history(6))
+    fill(other, history(7, name="c"))
+    with reading_stream(stream, any_database, tmp_path / "dead") as reading:
+        with (
+            pytest.raises(DatabaseInUse, match=r"by another (process already|collector)"),
+            reading_stream(stream, any_database, tmp_path / "dead"),
+        ):
+            pass
+        if any_database.startswith("postgresql"):  # of another stream it is no matter
+            with reading_stream(other, any_database, tmp_path / "dead other") as beside:
+                beside.read_all()
+        reading.read_all()
+    with reading_stream(stream, any_database, tmp_path / "dead") as reading:
+        reading.read_all()
+        assert reading.counts.records == 0
