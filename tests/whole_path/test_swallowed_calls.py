@@ -196,6 +196,7 @@ class Starting:
 
     def __init__(self, direct: sa.URL, proxy: Proxy, folder: Path) -> None:
         self.proxy = proxy
+        self.direct = direct
         self.url = direct.set(host="127.0.0.1", port=proxy.port, query={})
         self.spool = folder / "spool"
 
