@@ -21,9 +21,13 @@ import hypothesis
 import pytest
 import sqlalchemy as sa
 
+sys.path.insert(0, str(Path(__file__).parent))
+import ready_tables
+
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("unhurried")
 _NUMBERS = itertools.count()
+SERVER_BYTES = 4_000_000_000  # more than its logs and databases ever take
 MOST_PROCESSES = 8  # they share one PostgreSQL, which takes a hundred connections
 _SERVER_FOLDER = pytest.StashKey[Path]()
 
@@ -63,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["COLLECTOR_SERVE__ENABLED"] = "false"
     named = getattr(config, "workerinput", {}).get("server_folder")
     if named is None:
-        named = tempfile.mkdtemp(prefix="collector-pg-")
+        named = tempfile.mkdtemp(prefix="collector-pg-", dir=_memory())
         Path(named).chmod(0o755)  # run by root, the server becomes a user of its own, who must get in
     config.stash[_SERVER_FOLDER] = Path(named)
 
@@ -109,7 +113,7 @@ def postgres_server(pytestconfig: pytest.Config) -> Iterator[str]:
     url: str = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
     try:
         with _administering(url) as connection:  # nothing here outlives the run: no disk need be waited for
-            for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            for name in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum"):
                 connection.exec_driver_sql(f"ALTER SYSTEM SET {name} = off")
             connection.exec_driver_sql("SELECT pg_reload_conf()")
         yield url
@@ -117,37 +121,78 @@ def postgres_server(pytestconfig: pytest.Config) -> Iterator[str]:
         server.cleanup()  # the last one stops it
 
 
+@pytest.fixture(scope="session")
+def database_with_tables(postgres_server: str) -> str:
+    """Make, once a run, the database that others are copies of; return its name."""
+    with _administering(postgres_server) as connection:
+        connection.exec_driver_sql("SELECT pg_advisory_lock(1)")  # until it is closed
+        if connection.exec_driver_sql("SELECT 1 FROM pg_database WHERE datname = 'ready'").first() is None:
+            connection.exec_driver_sql("DROP DATABASE IF EXISTS half_ready")
+            connection.exec_driver_sql("CREATE DATABASE half_ready")
+            ready_tables.migrate(_url_of(postgres_server, "half_ready"))
+            connection.exec_driver_sql("ALTER DATABASE half_ready RENAME TO ready")
+    return "ready"
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """Make a database for one test. Dropping it fails if the test left a connection open."""
+def postgres_url(postgres_server: str, database_with_tables: str) -> Iterator[str]:
+    """Make a database for one test, with its tables. Dropping it fails if a connection was left open."""
+    with _new_database(postgres_server, database_with_tables) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    """Make a database for one test in which there is nothing yet."""
     with _new_database(postgres_server) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def postgres_url_of_module(postgres_server: str) -> Iterator[str]:
+def postgres_url_of_module(postgres_server: str, database_with_tables: str) -> Iterator[str]:
     """Make a database for the tests of a module, which must leave it as they found it."""
-    with _new_database(postgres_server) as url:
+    with _new_database(postgres_server, database_with_tables) as url:
         yield url
 
 
 @contextmanager
-def _new_database(postgres_server: str) -> Iterator[str]:
+def _new_database(postgres_server: str, template: str = "template1") -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_NUMBERS)}"
     with _administering(postgres_server) as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield sa.make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+        # To copy the files costs half of writing them to the log.
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield _url_of(postgres_server, name)
     with _administering(postgres_server) as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give the URL of an empty database, once of each kind."""
+    """Give the URL of a database with its tables, once of each kind."""
     if request.param == "postgresql":
         url: str = request.getfixturevalue("postgres_url")
         return url
+    return ready_tables.lay_tables(f"sqlite:///{tmp_path / 'live.db'}")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of a database in which there is nothing yet, once of each kind."""
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("empty_postgres_url")
+        return url
     return f"sqlite:///{tmp_path / 'live.db'}"
+
+
+def _memory() -> str | None:
+    """Return a folder in memory, where there is one with room for the server: making files costs less."""
+    folder = Path("/dev/shm")
+    has_room = folder.is_dir() and shutil.disk_usage(folder).free > SERVER_BYTES
+    return str(folder) if has_room and os.access(folder, os.W_OK) else None
+
+
+def _url_of(postgres_server: str, name: str) -> str:
+    return sa.make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
 
 
 def _import_pgserver() -> ModuleType:

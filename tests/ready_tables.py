@@ -1,28 +1,28 @@
 """The tables of today in a new database, laid in a moment: a test of something else needs no migration."""
 
 import functools
-import sqlite3
 import tempfile
-from contextlib import closing
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from collector.database.url import database_url, sqlite_path
 from collector.sinks.sql.sink import SqlSink
 
 
 def lay_tables(url: str) -> str:
-    """Make the tables, as a first start does; an SQLite file is a copy of one made before."""
+    """Make an SQLite file with the tables unless it is there; on the server, fixtures make such databases."""
     path = sqlite_path(database_url(url))
-    if path is None:
-        _migrate(url)
-    elif not Path(path).exists():
+    if path is not None and not Path(path).exists():
         Path(path).write_bytes(_ready_file())
     return url
 
 
-def _migrate(url: str) -> None:
+def migrate(url: str) -> None:
+    """Make the tables as a first start does, in a database to be copied: each copy gets its own identity."""
     sink = SqlSink(url, synchronous="OFF", auto_migrate=True)
     sink.open()
+    sink.maintain(lambda connection: connection.execute(sa.text("DELETE FROM collector_database")).rowcount)
     sink.close()
 
 
@@ -30,8 +30,5 @@ def _migrate(url: str) -> None:
 def _ready_file() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ready.db"
-        _migrate(str(path))
-        with closing(sqlite3.connect(path)) as connection:  # each copy gets an identity of its own
-            connection.execute("DELETE FROM collector_database")
-            connection.commit()
+        migrate(str(path))
         return path.read_bytes()

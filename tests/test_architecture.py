@@ -222,6 +222,16 @@ def test_settings_bring_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_status_and_verify_bring_no_pandas() -> None:
+    """It would double the time until they begin."""
+    program = (
+        "import sys; from collector.query import failing_chores, run_audit, sessions_now; "
+        "print(sorted({'pandas'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 MOST_LINES, FEWEST_LINES = 320, 30
 # A package's face, and the options or limits of a part, which its maker fills in.
 SMALL_BY_NATURE = {"__init__.py", "options.py", "limits.py"}

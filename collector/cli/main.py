@@ -86,12 +86,21 @@ def _root(
     """Handle the options before a command."""
 
 
+def _set_up_libraries() -> None:
+    """Set up the libraries: this process is ours alone."""
+    from collector.database import use_newest_sqlite  # noqa: PLC0415
+    from collector.network import import_ccxt_in_parts  # noqa: PLC0415
+
+    use_newest_sqlite()
+    import_ccxt_in_parts()
+    # To look for plugins of pydantic is to read what every installed package tells of itself.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
 def run(words: list[str]) -> int:
     """Run the command line and return the exit code; a user's mistake is printed without a traceback."""
     if not HELP.intersection(words):
-        from collector.database import use_newest_sqlite  # noqa: PLC0415
-
-        use_newest_sqlite()  # this process is ours alone
+        _set_up_libraries()
     try:
         code = app(words, standalone_mode=False)
     except UserError as error:

@@ -59,7 +59,7 @@ def _missing(connection: sa.Connection, table: sa.Table) -> list[sa.Index]:
     inspector = sa.inspect(connection)
     if not inspector.has_table(table.name):
         return []
-    broken = _broken_off(connection, table)
+    broken = broken_off(connection, table)
     present = [one for one in inspector.get_indexes(table.name) if one["name"] not in broken]
     return sorted(
         (index for index in table.indexes if not any(serves(there, index) for there in present)),
@@ -67,7 +67,7 @@ def _missing(connection: sa.Connection, table: sa.Table) -> list[sa.Index]:
     )
 
 
-def _broken_off(connection: sa.Connection, table: sa.Table) -> set[str]:
+def broken_off(connection: sa.Connection, table: sa.Table) -> set[str]:
     """Return the indexes that a server began to build and did not finish: nothing is found by them."""
     if connection.engine.dialect.name != "postgresql":
         return set()

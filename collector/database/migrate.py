@@ -22,11 +22,11 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 from structlog import get_logger
 
-from collector.database.big_indexes import build_big_indexes
+from collector.database.big_indexes import broken_off, build_big_indexes
 from collector.database.faults import opening_error
 from collector.database.file_lock import WriterLock
 from collector.database.migration_steps import VERSION_TABLE, create_or_complete, serves
-from collector.database.table_check import check_table
+from collector.database.table_check import FoundTables, check_table, find_tables
 from collector.database.tables import Tables, make_tables
 from collector.database.url import shown, sqlite_path
 from collector.errors import SchemaError, UserError
@@ -71,13 +71,13 @@ def bring_to_head(
     does it, unless `allow`. What is done in `changing` takes as long as it takes; a look does not.
     """
     wanted = make_tables(table_name)
+    if _is_ready(engine, wanted):
+        return False
     if allow or engine.dialect.name == "sqlite":
-        _prepare_big_table(engine, wanted, changing)
+        _build_big_indexes(engine, wanted, changing)
     with ExitStack() as until_it_is_committed, _exclusively(engine) as connection:
         before = _known_position(connection)
-        _check_all(connection, wanted)
-        if before.current == before.head and _is_complete(connection, wanted.hot):
-            _check_all(connection, wanted, is_complete=True)
+        if _needs_nothing(connection, wanted, before):
             return False
         if not allow and engine.dialect.name != "sqlite":
             raise SchemaError(_refusal(engine, before))
@@ -85,35 +85,51 @@ def bring_to_head(
         _change(connection, table_name)
         with Operations.context(MigrationContext.configure(connection)):
             create_or_complete(connection, wanted.hot)
-        _check_all(connection, wanted, is_complete=True)
+        _find_and_check(connection, wanted, is_complete=True)
     log.info("database.migrated", database=shown(engine.url), before=before.current, after=before.head)
     return True
 
 
 def upgrade(engine: sa.Engine, table_name: str, revision: str = "head") -> None:
     """Run the migrations up to the revision. No collector may be writing an SQLite file meanwhile."""
+    wanted = make_tables(table_name)
     with _no_writer(engine):
-        _prepare_big_table(engine, make_tables(table_name))
+        _is_ready(engine, wanted)  # refuses what does not fit
+        _build_big_indexes(engine, wanted)
     with _no_writer(engine), _exclusively(engine) as connection:
         _known_position(connection)
-        _check_all(connection, make_tables(table_name))
+        _find_and_check(connection, wanted)
         _change(connection, table_name, revision)
 
 
-def _prepare_big_table(
+def _is_ready(engine: sa.Engine, wanted: Tables) -> bool:
+    """Look, without keeping others away, whether all is there; raise SchemaError for what does not fit.
+
+    So ends the usual start. If not, it is looked again under the lock.
+    """
+    try:
+        with _one_migration, engine.connect() as connection:
+            position = _known_position(connection)
+            return _needs_nothing(connection, wanted, position) and not broken_off(connection, wanted.hot)
+    except DBAPIError as error:
+        raise _failed(engine, error) from error
+
+
+def _build_big_indexes(
     engine: sa.Engine,
     wanted: Tables,
     changing: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> None:
-    """Build the missing indexes of a big table outside the one transaction, once it is known to fit."""
+    """Build the missing indexes of a big table, which is known to fit, outside the one transaction."""
     try:
-        with _one_migration, engine.connect() as connection:
-            _known_position(connection)
-            _check_all(connection, wanted)
         build_big_indexes(engine, wanted.hot, changing=changing)
     except DBAPIError as error:
-        text = f"the database {shown(engine.url)} cannot be migrated: {error.orig}; nothing was changed"
-        raise opening_error(error, text) from error
+        raise _failed(engine, error) from error
+
+
+def _failed(engine: sa.Engine, error: DBAPIError) -> UserError:
+    text = f"the database {shown(engine.url)} cannot be migrated: {error.orig}; nothing was changed"
+    return opening_error(error, text)
 
 
 def downgrade(engine: sa.Engine, table_name: str, revision: str) -> None:
@@ -144,8 +160,7 @@ def _exclusively(engine: sa.Engine) -> Iterator[sa.Connection]:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
             yield connection
     except DBAPIError as error:
-        text = f"the database {shown(engine.url)} cannot be migrated: {error.orig}; nothing was changed"
-        raise opening_error(error, text) from error
+        raise _failed(engine, error) from error
     except CommandError as error:
         raise UserError(f"{error}; nothing was changed") from error
 
@@ -205,17 +220,26 @@ def _config(connection: sa.Connection | None = None, table_name: str | None = No
     return config
 
 
-def _check_all(connection: sa.Connection, wanted: Tables, *, is_complete: bool = False) -> None:
+def _needs_nothing(connection: sa.Connection, wanted: Tables, position: MigrationStatus) -> bool:
+    found = find_tables(connection, wanted.hot.metadata.sorted_tables)
+    is_complete = position.current == position.head and _is_complete(found, wanted.hot)
+    _check_all(connection, wanted, found, is_complete=is_complete)
+    return is_complete
+
+
+def _find_and_check(connection: sa.Connection, wanted: Tables, *, is_complete: bool = False) -> None:
+    found = find_tables(connection, wanted.hot.metadata.sorted_tables)
+    _check_all(connection, wanted, found, is_complete=is_complete)
+
+
+def _check_all(connection: sa.Connection, wanted: Tables, found: FoundTables, *, is_complete: bool) -> None:
     for table in wanted.hot.metadata.sorted_tables:
-        check_table(connection, table, is_complete=is_complete)
+        check_table(connection, table, found, is_complete=is_complete)
 
 
-def _is_complete(connection: sa.Connection, hot: sa.Table) -> bool:
-    inspector = sa.inspect(connection)
-    if not inspector.has_table(hot.name):
-        return False
-    present = {column["name"] for column in inspector.get_columns(hot.name)}
-    indexes = inspector.get_indexes(hot.name)
+def _is_complete(found: FoundTables, hot: sa.Table) -> bool:
+    present = {column["name"] for column in found.columns.get(hot.name, ())}
+    indexes = found.indexes.get(hot.name, ())
     has_indexes = all(any(serves(there, wanted) for there in indexes) for wanted in hot.indexes)
     return has_indexes and present.issuperset(column.name for column in hot.columns)
 

@@ -13,7 +13,6 @@ import pytest
 import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from ready_tables import lay_tables
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "trading_bot_live.db.example"
@@ -66,7 +65,6 @@ def test_the_password_of_a_database_is_not_printed(
     from collector.cli.main import run  # noqa: PLC0415  (the first test starts it as a program)
 
     monkeypatch.chdir(tmp_path)
-    lay_tables(postgres_url)
     url = sa.make_url(postgres_url).set(password="hunter2-and-more")
     told = url.render_as_string(hide_password=False)
     assert run(["dashboard", "--db", told, "--port", "0", "--seconds", "0.1"]) == 0

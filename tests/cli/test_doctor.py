@@ -202,13 +202,15 @@ def test_a_schema_of_a_newer_version_is_told(tmp_path: Path) -> None:
     assert "will be brought there at the start" in found.found
 
 
-def test_a_server_behind_is_told_with_the_command(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_behind_is_told_with_the_command(
+    empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(storage, "SLOW_ANSWER_S", 60.0)  # a busy machine's answer is late, and told so
-    found = storage.database(DatabaseSettings(url=postgres_url))
+    found = storage.database(DatabaseSettings(url=empty_postgres_url))
     assert found.level == "fail"
     assert "migrate up" in found.advice
-    assert storage.database(DatabaseSettings(url=postgres_url, auto_migrate=True)).level == "ok"
-    wrong = sa.make_url(postgres_url).set(database="nothing").render_as_string(hide_password=False)
+    assert storage.database(DatabaseSettings(url=empty_postgres_url, auto_migrate=True)).level == "ok"
+    wrong = sa.make_url(empty_postgres_url).set(database="nothing").render_as_string(hide_password=False)
     found = storage.database(DatabaseSettings(url=wrong))
     assert found.level == "fail"
     assert "does not exist" in found.found

@@ -168,7 +168,9 @@ def test_a_writer_has_one_connection_to_a_server_watched_by_the_kernel(postgres_
     engine.dispose()
 
 
-def test_migrating_is_not_held_to_a_batch_s_time(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_migrating_is_not_held_to_a_batch_s_time(
+    empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
     change = migrate._change
 
@@ -177,7 +179,7 @@ def test_migrating_is_not_held_to_a_batch_s_time(postgres_url: str, monkeypatch:
         change(connection, *names)
 
     monkeypatch.setattr(migrate, "_change", look)
-    engine = make_engine(database_url(postgres_url), call_timeout_s=20)
+    engine = make_engine(database_url(empty_postgres_url), call_timeout_s=20)
     migrate.bring_to_head(engine, "books", allow=True)
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "20s"

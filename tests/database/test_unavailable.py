@@ -70,9 +70,9 @@ def test_a_server_that_refuses_us_is_a_mistake(error: Exception) -> None:
     assert not may_come_back(OperationalError("SELECT 1", {}, error))
 
 
-def test_so_is_one_that_may_only_be_read(postgres_url: str) -> None:
+def test_so_is_one_that_may_only_be_read(empty_postgres_url: str) -> None:
     """As a standby is until it takes over: before its tables are made, and when they are there."""
-    engine = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    engine = sa.create_engine(empty_postgres_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
 
     def read_only(is_so: str) -> None:
         with engine.connect() as connection:
@@ -80,7 +80,7 @@ def test_so_is_one_that_may_only_be_read(postgres_url: str) -> None:
             connection.exec_driver_sql("SET default_transaction_read_only = off")
             connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = {is_so}")
 
-    sink = SqlSink(postgres_url, auto_migrate=True)
+    sink = SqlSink(empty_postgres_url, auto_migrate=True)
     for _ in ("empty", "with tables"):
         read_only("on")
         with pytest.raises(DatabaseAway, match="read-only transaction"):

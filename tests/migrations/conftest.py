@@ -25,9 +25,9 @@ def open_engine() -> Iterator[Callable[[str], sa.Engine]]:
 
 
 @pytest.fixture
-def engine(any_database: str, open_engine: Callable[[str], sa.Engine]) -> sa.Engine:
+def engine(any_empty_database: str, open_engine: Callable[[str], sa.Engine]) -> sa.Engine:
     """Give an engine on an empty database, once of each kind."""
-    return open_engine(any_database)
+    return open_engine(any_empty_database)
 
 
 @pytest.fixture
@@ -37,6 +37,6 @@ def sqlite_engine(tmp_path: Path, open_engine: Callable[[str], sa.Engine]) -> sa
 
 
 @pytest.fixture
-def postgres_engine(postgres_url: str, open_engine: Callable[[str], sa.Engine]) -> sa.Engine:
+def postgres_engine(empty_postgres_url: str, open_engine: Callable[[str], sa.Engine]) -> sa.Engine:
     """Give an engine on an empty database of a PostgreSQL server."""
-    return open_engine(postgres_url)
+    return open_engine(empty_postgres_url)

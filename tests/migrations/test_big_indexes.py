@@ -21,8 +21,8 @@ def every_table_is_big(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server(postgres_url: str) -> Iterator[sa.Engine]:
-    engine = make_engine(database_url(postgres_url), call_timeout_s=30.0)
+def server(empty_postgres_url: str) -> Iterator[sa.Engine]:
+    engine = make_engine(database_url(empty_postgres_url), call_timeout_s=30.0)
     with engine.begin() as connection:
         connection.exec_driver_sql(
             f"CREATE TABLE {NAME} (id BIGSERIAL PRIMARY KEY, timestamp TEXT NOT NULL, symbol TEXT NOT NULL)"

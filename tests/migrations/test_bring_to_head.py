@@ -60,9 +60,9 @@ def test_an_sqlite_file_needs_no_leave_and_a_server_does(engine: sa.Engine) -> N
 
 
 def test_a_password_is_not_in_the_command_to_run(
-    postgres_url: str, open_engine: Callable[[str], sa.Engine]
+    empty_postgres_url: str, open_engine: Callable[[str], sa.Engine]
 ) -> None:
-    url = sa.make_url(postgres_url).set(password="secret").render_as_string(hide_password=False)
+    url = sa.make_url(empty_postgres_url).set(password="secret").render_as_string(hide_password=False)
     with pytest.raises(SchemaError) as caught:
         bring_to_head(open_engine(url), NAME, allow=False)
     assert "secret" not in str(caught.value)
@@ -82,8 +82,8 @@ def test_a_newer_database_is_refused_politely_and_left_alone(
     assert status(engine) == MigrationStatus("0999", HEAD)
 
 
-def test_processes_that_start_at_once_migrate_once(any_database: str) -> None:
-    command = [sys.executable, "-c", START, any_database]
+def test_processes_that_start_at_once_migrate_once(any_empty_database: str) -> None:
+    command = [sys.executable, "-c", START, any_empty_database]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]

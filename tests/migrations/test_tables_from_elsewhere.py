@@ -42,7 +42,7 @@ def refusal(engine: sa.Engine) -> str:
 
 
 def test_missing_columns_and_the_index_are_added_and_the_rows_kept(
-    engine: sa.Engine, any_database: str
+    engine: sa.Engine, any_empty_database: str
 ) -> None:
     create(engine, f"{KEY[engine.dialect.name]}, {MINIMAL}, mine TEXT")
     with engine.begin() as connection:
@@ -56,7 +56,7 @@ def test_missing_columns_and_the_index_are_added_and_the_rows_kept(
             index["column_names"] for index in inspector.get_indexes(NAME)
         ]
     engine.dispose()
-    sink = SqlSink(any_database, auto_migrate=True)
+    sink = SqlSink(any_empty_database, auto_migrate=True)
     sink.open()
     rows = Rows("book", {"timestamp": ["u"], "symbol": ["s"]})
     assert not sink.write(WriteSet("b", SessionState("s", 1, "0", "h", 1, "[]"), (rows,))).repeated

@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 import requests
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from schemathesis.generation import GenerationMode
 
 sys.path.insert(0, str(Path(__file__).parent))
 from api_rig import asked, get, serving_collector
@@ -26,13 +24,17 @@ ENDLESS = "/api/stream"
 BEARER = f"Authorization: Bearer {TOKEN}"
 TEXTS = {"/metrics"}
 FEW, SOME, MANY = 2, 25, 100
+RIGHT, WRONG = "positive", "negative"  # the library's words for questions
 
 
-def ask_everything(port: int, examples: int, *modes: GenerationMode, most_unavailable: int = 0) -> set[str]:
+def ask_everything(port: int, examples: int, *modes: str, most_unavailable: int = 0) -> set[str]:
     """Ask each path in ways that are made up, right ones and wrong ones; returns the paths.
 
     So many answers may be that it cannot be said now.
     """
+    import schemathesis  # noqa: PLC0415  (half a second in each process that collects tests)
+    from schemathesis.generation import GenerationMode  # noqa: PLC0415
+
     document = get(port, "/openapi.json")
     del document["paths"][ENDLESS]
     schema = schemathesis.openapi.from_dict(document)
@@ -41,7 +43,9 @@ def ask_everything(port: int, examples: int, *modes: GenerationMode, most_unavai
     with requests.Session() as session:
         session.headers["Authorization"] = BEARER.partition(": ")[2]
         for operation in operations:
-            cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in modes))
+            cases = st.one_of(
+                *(operation.as_strategy(generation_mode=GenerationMode(mode)) for mode in modes)
+            )
 
             @settings(
                 max_examples=examples,
@@ -68,13 +72,13 @@ def ask_everything(port: int, examples: int, *modes: GenerationMode, most_unavai
 
 
 def test_no_question_is_a_fault(stored_port: int) -> None:
-    assert "/api/features/{symbol}" in ask_everything(stored_port, FEW, GenerationMode.POSITIVE)
+    assert "/api/features/{symbol}" in ask_everything(stored_port, FEW, RIGHT)
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 def test_no_question_of_many_is_a_fault(stored_port: int) -> None:
-    assert ask_everything(stored_port, MANY, GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    assert ask_everything(stored_port, MANY, RIGHT, WRONG)
 
 
 @pytest.mark.proof
@@ -89,7 +93,7 @@ def test_no_question_of_a_running_collector_is_a_fault_and_it_goes_on(tmp_path: 
             try:
                 rig.wait_until_verified()
                 wait_until(lambda: get(port, "/api/overview")["streams"], "something to tell")
-                modes = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+                modes = RIGHT, WRONG
                 paths = ask_everything(port, SOME, *modes, most_unavailable=SOME)
                 assert paths >= {"/health", "/metrics", "/api/books/{symbol}", "/api/symbols/{symbol}"}
                 # BTCUSDT, which the document has as its example, was among what was to be left.

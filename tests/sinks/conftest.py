@@ -65,8 +65,7 @@ def open_sink() -> Iterator[Callable[..., SqlSink]]:
     opened: list[SqlSink] = []
 
     def open_one(url: str, table_name: str = "l2_training_data_practical", **options: Any) -> SqlSink:
-        if url.startswith("sqlite"):
-            lay_tables(url)
+        lay_tables(url)
         sink = SqlSink(url, table_name, auto_migrate=True, **options)
         opened.append(sink)
         sink.open()

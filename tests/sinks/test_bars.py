@@ -31,7 +31,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """Make the tables, once for all tests here."""
     url = str(tmp_path_factory.mktemp("bars") / "live.db")
     if request.param == "postgresql":
-        url = make_database(request.getfixturevalue("postgres_server"))
+        url = request.getfixturevalue("postgres_url_of_module")
     engine = make_engine(database_url(url), synchronous="OFF")
     bring_to_head(engine, DEFAULT_TABLE_NAME, allow=True)
     yield engine
@@ -45,14 +45,6 @@ def engine(database: sa.Engine) -> sa.Engine:
         connection.execute(sa.delete(TABLES.ohlcv))
         connection.execute(sa.delete(TABLES.ohlcv_corrections))
     return database
-
-
-def make_database(server: str) -> str:
-    """Make a database for this file on the server; it goes with the server."""
-    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with admin.connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE bars")
-    return sa.make_url(server).set(database="bars").render_as_string(hide_password=False)
 
 
 def bars(*changes: dict[str, Any]) -> Rows:

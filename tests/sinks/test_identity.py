@@ -25,7 +25,7 @@ def seen(url: str, table: str = "books") -> str:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "live.db")
-    return str(request.getfixturevalue("postgres_url"))
+    return str(request.getfixturevalue("empty_postgres_url"))
 
 
 def test_it_is_the_same_at_each_opening_and_for_each_table(url: str) -> None:
@@ -34,13 +34,13 @@ def test_it_is_the_same_at_each_opening_and_for_each_table(url: str) -> None:
     assert seen(url, "other_books") == found
 
 
-def test_two_that_begin_at_once_see_one(postgres_url: str) -> None:
+def test_two_that_begin_at_once_see_one(empty_postgres_url: str) -> None:
     found: list[str] = []
     both = threading.Barrier(4)
 
     def begin() -> None:
         both.wait(20.0)
-        found.append(seen(postgres_url))
+        found.append(seen(empty_postgres_url))
 
     threads = [threading.Thread(target=begin) for _ in range(4)]
     for thread in threads:

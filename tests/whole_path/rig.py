@@ -107,8 +107,7 @@ class Rig:
             environ={},
             env_file=None,
         )
-        if not database.startswith("postgresql"):
-            lay_tables(database)
+        lay_tables(database)
         self.collector = make_collector(self.settings, followers=sinks)
         self.changes: list[SegmentChanged] = []
         self.collector.events.attach(SegmentChanged, self.changes.append)

@@ -99,8 +99,8 @@ def test_a_file_that_is_locked_at_the_start_gets_all_in_the_end(simulator: Simul
     check_all_is_there(rig)
 
 
-def test_so_does_a_server_that_is_away(simulator: Simulator, postgres_url: str, tmp_path: Path) -> None:
-    with through_a_proxy(postgres_url) as (proxy, url):
+def test_so_does_a_server_that_is_away(simulator: Simulator, empty_postgres_url: str, tmp_path: Path) -> None:
+    with through_a_proxy(empty_postgres_url) as (proxy, url):
         rig = rig_of(simulator, url, spool__path=str(tmp_path / "spool"))
         open_once(rig)
         proxy.stall()

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.errors import QueryError
 from collector.query.database import extra, has_table
-from collector.query.instants import Span, text_of
+from collector.query.instants import Span, midnight_ns, text_of
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind
 
 
@@ -127,7 +126,7 @@ class Archive:
 
 def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
     """Cut a span where archived days begin and end, so that each piece is archived or not."""
-    cuts = {pd.Timestamp(day, tz="UTC").value for part in parts for day in (part.date, part.next_date)}
+    cuts = {midnight_ns(day) for part in parts for day in (part.date, part.next_date)}
     inside = [
         cut
         for cut in sorted(cuts)

@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import sqlalchemy as sa
 
 Array = npt.NDArray[Any]  # of float64, int64 or objects, as its kind says
@@ -55,6 +54,8 @@ def length(chunk: Chunk) -> int:
 
 def pandas_column(name: str, values: Array) -> object:
     """Return the column of a pandas frame: missing integers as NA, words as categories."""
+    import pandas as pd  # noqa: PLC0415  (for those who load frames)
+
     if values.dtype == np.int64:
         missing = values == NO_INT
         return pd.arrays.IntegerArray(np.where(missing, 0, values), missing)

@@ -7,7 +7,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import sqlalchemy as sa
 
 from collector.errors import QueryError
@@ -161,7 +160,8 @@ class Series:
             if (chunk["segment_id"] == _OTHER).any():
                 raise mixed(connection, self.stream, span)
             is_untimed = chunk["segment_id"] == _UNTIMED
-            chunk["received_at_ns"][is_untimed] = _parsed(chunk["timestamp"][is_untimed])
+            if is_untimed.any():
+                chunk["received_at_ns"][is_untimed] = _parsed(chunk["timestamp"][is_untimed])
             chunk["segment_id"][is_untimed] = NO_INT
             yield {name: chunk[name] for name in self.names}
 
@@ -209,6 +209,8 @@ def _sorted(rows: Chunk) -> Chunk:
 
 
 def _parsed(texts: Array) -> Integers:
+    import pandas as pd  # noqa: PLC0415  (rows of other programs only)
+
     moments = pd.DatetimeIndex(pd.to_datetime(texts, utc=True, format="ISO8601"))
     return moments.as_unit("ns").asi8
 
