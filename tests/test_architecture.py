@@ -17,7 +17,7 @@ from imports import circles, face_of, imported_names, imports_between, module_fi
 FLOORS = [
     *("cli", "simulator", "__init__", "bot", "serve", "app", "settings", "retention", "export", "query"),
     *("health", "live", "streams", "network", "writer", "spool", "features", "buffer", "log", "exchanges"),
-    *("book", "sinks", "migration", "database", "events", "ids", "clock", "resources", "retry"),
+    *("book", "sinks", "migration", "database", "events", "histogram", "ids", "clock", "resources", "retry"),
     *("masking", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {

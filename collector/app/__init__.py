@@ -6,7 +6,7 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.app.collector import Collector, Report
-    from collector.app.commit_measures import CommitMeasures, Histogram
+    from collector.app.commit_measures import CommitMeasures
     from collector.app.logs import log_failed_subscriber
     from collector.app.monitor import Checked, Monitor
     from collector.app.spool_places import address, age_s, places_of, waiting

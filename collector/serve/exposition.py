@@ -13,12 +13,13 @@ from collector.app import (
     VERIFIED,
     Checked,
     CommitMeasures,
-    Histogram,
     View,
 )
 from collector.clock import NS_A_SECOND, seconds_since
 from collector.health import Health, MachineFacts, Verdict
+from collector.histogram import Histogram
 from collector.serve.metric_names import BY_NAME, METRICS, Metric
+from collector.sinks import PutCounts
 from collector.version import __version__
 from collector.writer import BreakerState
 
@@ -172,6 +173,18 @@ def _add_writer(out: Exposition, view: View) -> None:
     for one in view.followers:
         out.add("collector_follower_pending_rows", one.in_memory + one.spooled, one.name)
         out.add("collector_follower_dropped_rows_total", one.dropped + one.rejected, one.name)
+        if one.puts is not None:
+            _add_puts(out, one.name, one.puts)
+
+
+def _add_puts(out: Exposition, follower: str, puts: PutCounts) -> None:
+    out.add_histogram("collector_kinesis_batch_size", puts.batch_size, follower)
+    out.add_histogram("collector_kinesis_put_seconds", puts.put_s, follower)
+    out.add("collector_kinesis_records_total", puts.records, follower)
+    out.add("collector_kinesis_bytes_total", puts.bytes, follower)
+    out.add("collector_kinesis_partial_failures_total", puts.partial_failures, follower)
+    out.add("collector_kinesis_throttles_total", puts.throttles, follower)
+    out.add("collector_kinesis_dead_letters_total", puts.dead_letters, follower)
 
 
 def _add_whole(out: Exposition, view: View, health: Health) -> None:

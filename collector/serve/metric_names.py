@@ -6,6 +6,7 @@ from typing import Literal
 Kind = Literal["counter", "gauge", "histogram"]
 STREAM = ("exchange", "symbol", "channel")
 BY_EXCHANGE = ("exchange",)
+FOLLOWER = ("follower",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +139,36 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         "rows",
         "Rows that a further sink has not taken",
-        ("follower",),
+        FOLLOWER,
+    ),
+    Metric("collector_follower_dropped_rows_total", "counter", "rows", "Rows it will never have", FOLLOWER),
+    # What a further sink puts into a stream of Kinesis.
+    Metric("collector_kinesis_batch_size", "histogram", "records", "Records of a PutRecords call", FOLLOWER),
+    Metric("collector_kinesis_put_seconds", "histogram", "seconds", "How long such a call took", FOLLOWER),
+    Metric(
+        "collector_kinesis_records_total", "counter", "records", "Records that the stream has taken", FOLLOWER
+    ),
+    Metric("collector_kinesis_bytes_total", "counter", "bytes", "Of these, with their keys", FOLLOWER),
+    Metric(
+        "collector_kinesis_partial_failures_total",
+        "counter",
+        "calls",
+        "Calls of which the stream took only a part; the rest is sent again",
+        FOLLOWER,
     ),
     Metric(
-        "collector_follower_dropped_rows_total", "counter", "rows", "Rows it will never have", ("follower",)
+        "collector_kinesis_throttles_total",
+        "counter",
+        "calls",
+        "Calls that were refused, whole or in part, for their rate",
+        FOLLOWER,
+    ),
+    Metric(
+        "collector_kinesis_dead_letters_total",
+        "counter",
+        "records",
+        "Records that were refused for good and set aside",
+        FOLLOWER,
     ),
     # The whole.
     Metric(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         WriteSet,
     )
     from collector.sinks.options import SinkOptions, UpkeepOptions
+    from collector.sinks.put_counts import CountsPuts, PutCounts
     from collector.sinks.registry import (
         expected_of_follower,
         expected_of_store,

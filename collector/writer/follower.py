@@ -12,7 +12,17 @@ from dataclasses import dataclass
 import structlog
 
 from collector.errors import SinkError
-from collector.sinks import Receipt, Rows, SessionState, Sink, SqlSink, Store, WriteSet
+from collector.sinks import (
+    CountsPuts,
+    PutCounts,
+    Receipt,
+    Rows,
+    SessionState,
+    Sink,
+    SqlSink,
+    Store,
+    WriteSet,
+)
 from collector.spool import AnySpool
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker
@@ -41,6 +51,7 @@ class FollowerState:
     breaker: str  # closed, open or half_open: whether its sink is tried
     spool: str  # the file
     last_error: str | None
+    puts: PutCounts | None = None  # of a sink that puts records into a stream
 
 
 class Follower:
@@ -127,6 +138,7 @@ class Follower:
             breaker=self._breaker.state.value,
             spool=str(self._writer.spool_path),
             last_error=self._problem(),
+            puts=self._sink.put_counts if isinstance(self._sink, CountsPuts) else None,
         )
 
     def _problem(self) -> str | None:

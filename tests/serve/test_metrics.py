@@ -12,16 +12,18 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_strictly
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from collector.app.commit_measures import CommitMeasures, Histogram
+from collector.app.commit_measures import CommitMeasures
 from collector.app.monitor import Checked
 from collector.app.view import StreamView, WriterView
 from collector.events.batch import StreamKey
 from collector.events.notices import StreamNow
 from collector.health.facts import MachineFacts
+from collector.histogram import Histogram
 from collector.serve.exposition import MOST_WORDS, metrics_of
 from collector.serve.metric_names import BY_NAME, METRICS, markdown
 from collector.serve.metric_routes import choose_encoder
 from collector.sinks.contract import AccountingState
+from collector.sinks.put_counts import PutCounts
 from collector.writer.follower import FollowerState
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -45,7 +47,8 @@ def everything() -> Checked:
     stream = StreamView(
         KEY, "verified", counts, StreamNow(KEY, True, 1.0, 2.0, 8_000_000_000, 7_990), 0, "", 0
     )
-    follower = FollowerState("./second.db", 1, 2, 3, 4, 5, 6, False, "closed", "./spool", None)
+    puts = PutCounts(7, 8, 9, 10, 11, one, one)
+    follower = FollowerState("./second.db", 1, 2, 3, 4, 5, 6, False, "closed", "./spool", None, puts)
     checked = checked_of(
         streams=(stream,),
         writer=WriterView(1, 2, 3, 0.01, None, 1, 1000, 5, False, "half_open", last_commit_ns=7_000_000_000),
@@ -105,6 +108,19 @@ def test_values_are_those_of_the_check() -> None:
         ("bybit", "+Inf"): 3,
     }
     assert found["collector_follower_dropped_rows_total"] == {("./second.db",): 11.0}
+    put = {
+        name: values[("./second.db",)]
+        for name, values in found.items()
+        if name.endswith("_total") and "kinesis" in name
+    }
+    assert put == {
+        "collector_kinesis_records_total": 7.0,
+        "collector_kinesis_bytes_total": 8.0,
+        "collector_kinesis_partial_failures_total": 9.0,
+        "collector_kinesis_throttles_total": 10.0,
+        "collector_kinesis_dead_letters_total": 11.0,
+    }
+    assert found["collector_kinesis_batch_size_count"] == {("./second.db",): 3.0}
     assert found["collector_health_state"][("all",)] == 0.0
 
 

@@ -1,0 +1,34 @@
+"""Count values by size, in buckets. A histogram is replaced, never changed: any thread may read it."""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts of values by bucket, each up to its edge and the last one above all; and their sum."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    total: float = 0.0
+
+    @classmethod
+    def of(cls, edges: tuple[float, ...]) -> "Histogram":
+        """Return an empty one."""
+        return cls(edges, (0,) * (len(edges) + 1))
+
+    def plus(self, values: npt.NDArray[np.float64]) -> "Histogram":
+        """Return it with more values."""
+        places = np.searchsorted(self.edges, values, side="left")
+        more = np.bincount(places, minlength=len(self.counts)).tolist()
+        counts = tuple(had + new for had, new in zip(self.counts, more, strict=True))
+        return Histogram(self.edges, counts, self.total + float(values.sum()))
+
+    def plus_one(self, value: float) -> "Histogram":
+        """Return it with one value more."""
+        place = bisect_left(self.edges, value)
+        counts = (*self.counts[:place], self.counts[place] + 1, *self.counts[place + 1 :])
+        return Histogram(self.edges, counts, self.total + value)
