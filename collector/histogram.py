@@ -32,3 +32,10 @@ class Histogram:
         place = bisect_left(self.edges, value)
         counts = (*self.counts[:place], self.counts[place] + 1, *self.counts[place + 1 :])
         return Histogram(self.edges, counts, self.total + value)
+
+    def minus(self, before: "Histogram") -> "Histogram":
+        """Return what was added since; all of it if the earlier one is none of the same kind."""
+        added = tuple(now - had for now, had in zip(self.counts, before.counts, strict=False))
+        if before.edges != self.edges or min(added) < 0:
+            return self
+        return Histogram(self.edges, added, self.total - before.total)

@@ -150,6 +150,7 @@ def facts_of(view: View, machine: MachineFacts, exchanges: tuple[str, ...], now_
         spool_max_bytes=writer.spool_max_bytes,
         chores=dict(view.failing_chores),
         followers={one.name: one.last_error for one in view.followers if one.last_error is not None},
+        reports={one.name: one.trouble for one in view.reports if one.trouble is not None},
         clock_step_age_s=seconds_since(step_ns, now_ns),
         machine=machine,
     )

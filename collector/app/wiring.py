@@ -17,6 +17,7 @@ from collector.app.logs import log_events, log_failed_subscriber
 from collector.app.machine import Machine
 from collector.app.monitor import Monitor
 from collector.app.recovery import Recovery
+from collector.app.reporting import Reporters
 from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
 from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
@@ -128,6 +129,7 @@ def make_collector(
         housekeeping,
         measures,
         monitor,
+        Reporters(),
         ended,
     )
     return Collector(

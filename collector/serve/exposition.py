@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -36,10 +37,20 @@ _MAKE: Mapping[str, Callable[..., Family]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of a metric, with the values of its labels."""
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: float | Histogram
+
+
 class Exposition:
     """Families of samples, in the order of the table of names."""
 
     def __init__(self) -> None:
+        self.samples: list[Sample] = []  # the same, one by one, for whom families are of no use
         self._families: dict[str, Family] = {}
         self._words: dict[str, set[str]] = {}
 
@@ -49,6 +60,7 @@ class Exposition:
             family = self._family(BY_NAME[name], labels)
             assert not isinstance(family, HistogramMetricFamily)  # noqa: S101  (it takes buckets)
             family.add_metric(labels, float(value))
+            self.samples.append(Sample(BY_NAME[name], labels, float(value)))
 
     def add_histogram(self, name: str, values: Histogram, *labels: str) -> None:
         """Add a histogram."""
@@ -57,6 +69,7 @@ class Exposition:
         buckets = list(zip(edges, map(float, accumulate(values.counts)), strict=True))
         assert isinstance(family, HistogramMetricFamily)  # noqa: S101  (nothing else takes buckets)
         family.add_metric(labels, buckets, values.total)
+        self.samples.append(Sample(BY_NAME[name], labels, values))
 
     def word(self, name: str, text: str) -> str:
         """Return a label's value that came from elsewhere: a word of a bounded set, or `other`."""
@@ -191,6 +204,9 @@ def _add_whole(out: Exposition, view: View, health: Health) -> None:
     out.add("collector_health_state", _number(health.state), "all")
     for part in health.parts:
         out.add("collector_health_state", _number(part.state), part.name)
+    for one in view.reports:
+        out.add("collector_reports_sent_total", one.sent, one.name)
+        out.add("collector_reports_failed_total", one.failed, one.name)
     out.add("collector_halts_total", view.halts)
     out.add("collector_loop_silent_seconds", view.loop_silent_s)
     out.add("collector_uptime_seconds", view.uptime_s)

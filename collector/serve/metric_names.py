@@ -170,6 +170,21 @@ METRICS: tuple[Metric, ...] = (
         "Records that were refused for good and set aside",
         FOLLOWER,
     ),
+    # Reports on all this to somewhere else.
+    Metric(
+        "collector_reports_sent_total",
+        "counter",
+        "reports",
+        "Reports that have arrived, by kind",
+        ("report",),
+    ),
+    Metric(
+        "collector_reports_failed_total",
+        "counter",
+        "reports",
+        "Reports that have not; what they would have said is in the next",
+        ("report",),
+    ),
     # The whole.
     Metric(
         "collector_health_state",
