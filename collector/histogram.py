@@ -20,18 +20,23 @@ class Histogram:
         """Return an empty one."""
         return cls(edges, (0,) * (len(edges) + 1))
 
-    def plus(self, values: npt.NDArray[np.float64]) -> "Histogram":
+    def plus_all(self, values: npt.NDArray[np.float64]) -> "Histogram":
         """Return it with more values."""
         places = np.searchsorted(self.edges, values, side="left")
         more = np.bincount(places, minlength=len(self.counts)).tolist()
         counts = tuple(had + new for had, new in zip(self.counts, more, strict=True))
         return Histogram(self.edges, counts, self.total + float(values.sum()))
 
-    def plus_one(self, value: float) -> "Histogram":
+    def plus(self, value: float) -> "Histogram":
         """Return it with one value more."""
         place = bisect_left(self.edges, value)
         counts = (*self.counts[:place], self.counts[place] + 1, *self.counts[place + 1 :])
         return Histogram(self.edges, counts, self.total + value)
+
+    @property
+    def count(self) -> int:
+        """Return how many values there are."""
+        return sum(self.counts)
 
     def minus(self, before: "Histogram") -> "Histogram":
         """Return what was added since; all of it if the earlier one is none of the same kind."""

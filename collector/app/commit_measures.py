@@ -39,8 +39,8 @@ class CommitMeasures:
     def committed(self, write_set: WriteSet, took_s: float, now_ns: int | None = None) -> None:
         """Add a write set that is committed now."""
         at_ns = time.time_ns() if now_ns is None else now_ns
-        self.batch_rows = self.batch_rows.plus_one(write_set.row_count)
-        self.commit_s = self.commit_s.plus_one(took_s)
+        self.batch_rows = self.batch_rows.plus(write_set.row_count)
+        self.commit_s = self.commit_s.plus(took_s)
         counted = dict(self.rows)
         for rows in write_set.rows:
             counted[rows.table] = counted.get(rows.table, 0) + len(rows)
@@ -96,4 +96,4 @@ def _by_exchange(rows: Rows) -> list[tuple[str, Any]]:
 def _added(
     had: Mapping[str, Histogram], exchange: str, edges: tuple[float, ...], values: npt.NDArray[np.float64]
 ) -> Mapping[str, Histogram]:
-    return {**had, exchange: had.get(exchange, Histogram.of(edges)).plus(values)}
+    return {**had, exchange: had.get(exchange, Histogram.of(edges)).plus_all(values)}

@@ -191,12 +191,14 @@ def _add_writer(out: Exposition, view: View) -> None:
 
 
 def _add_puts(out: Exposition, follower: str, puts: PutCounts) -> None:
-    out.add_histogram("collector_kinesis_batch_size", puts.batch_size, follower)
-    out.add_histogram("collector_kinesis_put_seconds", puts.put_s, follower)
+    out.add_histogram("collector_kinesis_batch_size", puts.batch_sizes, follower)
+    out.add_histogram("collector_kinesis_put_seconds", puts.put_times_s, follower)
     out.add("collector_kinesis_records_total", puts.records, follower)
+    out.add("collector_kinesis_rows_total", puts.rows, follower)
     out.add("collector_kinesis_bytes_total", puts.bytes, follower)
     out.add("collector_kinesis_partial_failures_total", puts.partial_failures, follower)
     out.add("collector_kinesis_throttles_total", puts.throttles, follower)
+    out.add("collector_kinesis_errors_total", puts.errors, follower)
     out.add("collector_kinesis_dead_letters_total", puts.dead_letters, follower)
 
 

@@ -148,7 +148,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "collector_kinesis_records_total", "counter", "records", "Records that the stream has taken", FOLLOWER
     ),
-    Metric("collector_kinesis_bytes_total", "counter", "bytes", "Of these, with their keys", FOLLOWER),
+    Metric("collector_kinesis_rows_total", "counter", "rows", "Rows in these", FOLLOWER),
+    Metric("collector_kinesis_bytes_total", "counter", "bytes", "Bytes of these, with their keys", FOLLOWER),
     Metric(
         "collector_kinesis_partial_failures_total",
         "counter",
@@ -161,6 +162,13 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "calls",
         "Calls that were refused, whole or in part, for their rate",
+        FOLLOWER,
+    ),
+    Metric(
+        "collector_kinesis_errors_total",
+        "counter",
+        "calls",
+        "Calls that failed as a whole for another reason",
         FOLLOWER,
     ),
     Metric(

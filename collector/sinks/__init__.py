@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         WriteSet,
     )
     from collector.sinks.options import SinkOptions, UpkeepOptions
-    from collector.sinks.put_counts import CountsPuts, PutCounts
+    from collector.sinks.put_counts import PutCounts, Puts
     from collector.sinks.registry import (
         expected_of_follower,
         expected_of_store,

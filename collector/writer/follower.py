@@ -13,8 +13,8 @@ import structlog
 
 from collector.errors import SinkError
 from collector.sinks import (
-    CountsPuts,
     PutCounts,
+    Puts,
     Receipt,
     Rows,
     SessionState,
@@ -138,7 +138,7 @@ class Follower:
             breaker=self._breaker.state.value,
             spool=str(self._writer.spool_path),
             last_error=self._problem(),
-            puts=self._sink.put_counts if isinstance(self._sink, CountsPuts) else None,
+            puts=self._sink.put_counts if isinstance(self._sink, Puts) else None,
         )
 
     def _problem(self) -> str | None:

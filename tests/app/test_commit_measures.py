@@ -46,12 +46,12 @@ def filled(histogram: Histogram) -> dict[float, int]:
 
 
 def test_a_value_falls_into_the_bucket_whose_edge_it_does_not_pass() -> None:
-    found = Histogram.of((1.0, 2.0)).plus(np.array([0.0, 1.0, 1.5, 2.0, 2.1])).plus(np.array([9.0]))
+    found = Histogram.of((1.0, 2.0)).plus_all(np.array([0.0, 1.0, 1.5, 2.0, 2.1])).plus_all(np.array([9.0]))
     assert found.counts == (2, 2, 2)
     assert found.total == 15.6
     one_by_one = Histogram.of((1.0, 2.0))
     for value in (0.0, 1.0, 1.5, 2.0, 2.1, 9.0):
-        one_by_one = one_by_one.plus_one(value)
+        one_by_one = one_by_one.plus(value)
     assert one_by_one == found
 
 

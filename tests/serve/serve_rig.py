@@ -51,7 +51,7 @@ def checked_of(facts: Facts = FACTS, **more: Any) -> Checked:
 
 def everything() -> Checked:
     """Return a check in which nothing is empty."""
-    one = Histogram.of((0.1, 1.0)).plus(np.array([0.05, 0.5, 5.0]))
+    one = Histogram.of((0.1, 1.0)).plus_all(np.array([0.05, 0.5, 5.0]))
     commits = CommitMeasures(
         one, one, {"bybit": one}, {"bybit": one}, {"bybit": -0.2}, {"book": 7}, {"bybit": (9, 1)}
     )
@@ -59,7 +59,9 @@ def everything() -> Checked:
     stream = StreamView(
         KEY, "verified", counts, StreamNow(KEY, True, 1.0, 2.0, 8_000_000_000, 7_990), 0, "", 0
     )
-    puts = PutCounts(7, 8, 9, 10, 11, one, one)
+    puts = PutCounts(
+        one, one, records=7, rows=70, bytes=8, partial_failures=9, throttles=10, dead_letters=11, errors=12
+    )
     follower = FollowerState("./second.db", 1, 2, 3, 4, 5, 6, False, "closed", "./spool", None, puts)
     checked = checked_of(
         streams=(stream,),

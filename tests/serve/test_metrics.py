@@ -81,9 +81,11 @@ def test_values_are_those_of_the_check() -> None:
     }
     assert put == {
         "collector_kinesis_records_total": 7.0,
+        "collector_kinesis_rows_total": 70.0,
         "collector_kinesis_bytes_total": 8.0,
         "collector_kinesis_partial_failures_total": 9.0,
         "collector_kinesis_throttles_total": 10.0,
+        "collector_kinesis_errors_total": 12.0,
         "collector_kinesis_dead_letters_total": 11.0,
     }
     assert found["collector_kinesis_batch_size_count"] == {("./second.db",): 3.0}
