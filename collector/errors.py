@@ -14,7 +14,9 @@ CollectorError
 ├── IngestorError        a running ingestor has trouble, or it did not start; handed to error callbacks
 ├── StreamError          a connection or subscription failed; `permanent` says whether a retry can help
 ├── SinkError            a sink refused a batch; `transient` says whether a retry can help
-└── SpoolError           the spool refused a batch; `full` says that its cap is reached
+├── SpoolError           the spool refused a batch; `full` says that its cap is reached
+├── UnfitRow             a row that a record cannot hold; `table` says of which table
+└── BadRecord            a record of a stream that cannot be read; `reason` says why
 """
 
 
@@ -124,6 +126,23 @@ class SpoolError(CollectorError):
     def __init__(self, message: str, *, full: bool = False) -> None:
         self.full = full
         super().__init__(message)
+
+
+class UnfitRow(CollectorError):  # noqa: N818  (a state, not a fault)
+    """A row that a record cannot hold."""
+
+    def __init__(self, table: str, reason: str) -> None:
+        self.table = table
+        self.reason = reason
+        super().__init__(f"{table}: {reason}")
+
+
+class BadRecord(CollectorError):  # noqa: N818  (a state, not a fault)
+    """A record of a stream that cannot be read."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 def in_one_line(error: Exception) -> str:

@@ -12,6 +12,11 @@ def migrations_path() -> Path:
     return _find("migrations")
 
 
+def schemas_path() -> Path:
+    """Return the folder that holds the schemas of the records that leave the program."""
+    return _find("schemas")
+
+
 def _find(name: str) -> Path:
     # The bundled copy first: beside an installed package lie the folders of other packages.
     places = (_PACKAGE / "_bundled" / name, _PACKAGE.parent / name)

@@ -25,6 +25,7 @@ ONLY_IN = {
     "sqlalchemy": {"database", "sinks.sql", "query", "export", "retention", "migration"},
     "alembic": {"database", "migration"},
     "apscheduler": {"app"},
+    "fastavro": {"sinks.avro"},
     **{library: {"serve"} for library in ("fastapi", "starlette", "uvicorn", "prometheus_client")},
 }
 NEVER_IN = {
@@ -228,6 +229,7 @@ SMALL_FOR_A_REASON = {
     "resources": "a leaf: where the files are that travel with the code",
     "retry": "a leaf: how long to wait",
     "version": "a leaf: read by the build as well",
+    "events.instants": "a leaf: how a time is written, for all who write or read one",
     "app.wakeup": "one trap of threading with its explanation",
     "cli.commands.doctor.check_result": "what every check returns; in any of them it would close a circle",
     "exchanges.unverified.frames": "each exchange's folder has a file of this name",

@@ -18,7 +18,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    for name in ("collector", "migrations", "config"):
+    for name in ("collector", "migrations", "schemas", "config"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
@@ -50,6 +50,8 @@ def test_the_wheel_holds_migrations_defaults_and_types(wheel: Path) -> None:
     assert "collector/_bundled/config/default.yaml" in names
     for migration in (ROOT / "migrations" / "versions").glob("*.py"):
         assert f"collector/_bundled/migrations/versions/{migration.name}" in names
+    for schema in (ROOT / "schemas").rglob("*.avsc"):
+        assert f"collector/_bundled/{schema.relative_to(ROOT)}" in names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
 
 

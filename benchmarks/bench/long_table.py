@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from collector.database.engine import make_engine
 from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.database.url import database_url
-from collector.features.rows import iso_texts
+from collector.events.instants import iso_texts
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.sink import SqlSink
 

@@ -53,10 +53,10 @@ def make_writer(
     def on_change(state: BreakerState, cause: str) -> None:
         events.publish(DatabaseState(state.value, time.time_ns(), cause))
 
-    def on_commit(write_set: WriteSet, took_s: float) -> None:
+    def on_commit(write_set: WriteSet, took_s: float, was_spooled: bool) -> None:
         measures.committed(write_set, took_s)
         for follower in followers:
-            follower.offer(write_set)
+            follower.offer(write_set, was_spooled=was_spooled)
 
     def on_refusal(error: SpoolError) -> None:
         code = "no_room" if error.full else "spool_refused"

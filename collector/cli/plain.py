@@ -64,7 +64,7 @@ def width() -> int:
 
 def instant(at_ns: int) -> str:
     """Write an instant to the second, UTC."""
-    from collector.features import iso_text  # noqa: PLC0415  (numpy: not for the help)
+    from collector.events import iso_text  # noqa: PLC0415  (numpy: not for the help)
 
     return iso_text(at_ns)[:19] + "Z"
 

@@ -8,7 +8,8 @@ ARCHIVE_KEY = ("table_name", "kind", "exchange", "symbol", "date", "last_id")  #
 # Why rows were given up: their reason in accounting, and the end of their segment, which shows the hole.
 DAMAGED = "damaged"  # they could not be read back from the spool
 POISON = "poison"  # the database refuses them for their content
-GIVEN_UP = frozenset({DAMAGED, POISON})
+NO_ROOM = "no_room"  # a follower had neither memory nor room in its spool for them
+GIVEN_UP = frozenset({DAMAGED, POISON, NO_ROOM})
 
 
 def database(metadata: sa.MetaData) -> sa.Table:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         TradeColumns,
     )
     from collector.events.contracts import ContractSize, contract_size
+    from collector.events.instants import iso_text, iso_texts
     from collector.events.market import TOTAL_LEVELS, Candle, L2Update, Trade
     from collector.events.messages import (
         Ack,

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collector.features.market_rows import MarketRows
     from collector.features.options import Mode, Sampling, StorageOptions
     from collector.features.practical import TOTAL_LEVELS, derived, imbalance, total
-    from collector.features.rows import BookRows, iso_text, iso_texts
+    from collector.features.rows import BookRows
     from collector.features.runs import Runs
     from collector.features.stream_facts import StreamFacts
     from collector.features.trade_bars import TradeBars

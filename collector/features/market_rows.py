@@ -18,9 +18,10 @@ from collector.events import (
     Settled,
     TradeColumns,
     Value,
+    iso_texts,
 )
 from collector.features.practical import Floats, Integers
-from collector.features.rows import iso_texts, nullable, nullable_integers
+from collector.features.rows import nullable, nullable_integers
 from collector.features.stream_facts import StreamFacts, in_base
 
 

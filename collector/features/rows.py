@@ -17,6 +17,7 @@ from collector.events import (
     Fates,
     Settled,
     Value,
+    iso_texts,
 )
 from collector.features.deep import deep, only_known
 from collector.features.flow import LastStates
@@ -155,18 +156,6 @@ class BookRows:
             "data_quality_score": score.tolist(),
             "ofi": nullable(stored.flow[:, 0]),
         }
-
-
-def iso_texts(at_ns: Integers) -> list[Value]:
-    """Write instants as `YYYY-MM-DDTHH:MM:SS.ffffffZ`."""
-    microseconds = (at_ns // 1000).astype("datetime64[us]")
-    texts: list[Value] = np.datetime_as_string(microseconds, unit="us", timezone="UTC").tolist()
-    return texts
-
-
-def iso_text(at_ns: int) -> str:
-    """Write one instant as `YYYY-MM-DDTHH:MM:SS.ffffffZ`."""
-    return str(iso_texts(np.array([at_ns], dtype=np.int64))[0])
 
 
 def _nullables(columns: Mapping[str, Floats]) -> dict[str, list[Value]]:

@@ -152,6 +152,7 @@ class Capabilities:
     idempotent: bool  # a write set whose batch id was stored before changes nothing
     shared: bool = False  # several collectors may write to it at once, each its own streams
     most_rows: int | None = None  # in one write; larger write sets are split; None: any number
+    linger_s: float = 0.0  # write sets that come within this time reach a follower as one
 
 
 class Sink(Protocol):

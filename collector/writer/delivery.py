@@ -17,6 +17,9 @@ from collector.writer.queued_write import QueuedWrite
 from collector.writer.spool import Spool
 from collector.writer.write_queue import WriteQueue
 
+# Called with what was stored, how long that took, and whether it was in the spool; neither blocks nor raises.
+OnCommit = Callable[[WriteSet, float, bool], None]
+
 log = structlog.get_logger()
 
 
@@ -53,8 +56,7 @@ class ToSink:
         *,
         spill_after_s: float,
         sink_name: str = "",  # in log lines, where there are several
-        # Called with what was stored and how long that took; must neither block nor raise.
-        on_commit: Callable[[WriteSet, float], None] = lambda _write_set, _took_s: None,
+        on_commit: OnCommit = lambda _write_set, _took_s, _was_spooled: None,
         watched: Callable[[], AbstractContextManager[None]] = nullcontext,
         now_ns: Callable[[], int] = time.time_ns,
         now_s: Callable[[], float] = time.monotonic,
@@ -109,7 +111,7 @@ class ToSink:
         return self._queue.take(fetch=fetch)
 
     def _stored(self, queued: QueuedWrite, receipt: Receipt, took_s: float) -> None:
-        self._on_commit(_as_committed(queued, receipt), took_s)
+        self._on_commit(_as_committed(queued, receipt), took_s, queued.spooled)
         self._spool.settle(queued, receipt)
         self._queue.hold(None)
         self._breaker.succeeded()

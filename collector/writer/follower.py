@@ -78,6 +78,7 @@ class Follower:
             most_rows=most_rows,
             behind_at_rows=max(1, most_rows // 2),
             rows_a_write=sink.capabilities.most_rows,
+            linger_s=sink.capabilities.linger_s,
         )
         self._writer = WriterThread(
             self._inbox,
@@ -100,9 +101,12 @@ class Follower:
         """Start the threads: what the spool holds comes first."""
         self._writer.start()
 
-    def offer(self, write_set: WriteSet) -> None:
-        """Take what the store has committed. Neither blocks nor raises; what finds no room is counted."""
-        is_taken = self._inbox.offer(write_set)
+    def offer(self, write_set: WriteSet, *, was_spooled: bool = False) -> None:
+        """Take what the store has committed. Neither blocks nor raises; what finds no room is counted.
+
+        One that was in the store's spool comes again if the process dies before it has left it.
+        """
+        is_taken = self._inbox.offer(write_set, is_alone=was_spooled)
         if self._inbox.is_behind:
             self._writer.spill()
         if not is_taken and not self._is_dropping:

@@ -9,11 +9,13 @@ from typing import Protocol
 from collector.events import Batch
 from collector.sinks import WriteSet
 from collector.writer.balance import Balance
+from collector.writer.joining import hole, joined, may_join
 from collector.writer.parts import in_parts
 from collector.writer.prepare import Preparation
 from collector.writer.write_queue import WriteSource
 
 ALIVE_EVERY_S = 1.0
+GATHERED_ROWS = 5_000  # so many wait no longer for others to go out with
 
 
 class SwapsBatches(Protocol):
@@ -74,31 +76,49 @@ class BufferSource:
 
 
 class Inbox:
-    """Holds write sets that another thread offers, up to so many rows. Offering never blocks."""
+    """Holds write sets that another thread offers, up to so many rows. Offering never blocks.
+
+    With `linger_s`, those that come within that time go out as one, unless so many rows have come before.
+    """
 
     def __init__(
-        self, balance: Balance, *, most_rows: int, behind_at_rows: int, rows_a_write: int | None = None
+        self,
+        balance: Balance,
+        *,
+        most_rows: int,
+        behind_at_rows: int,
+        rows_a_write: int | None = None,
+        linger_s: float = 0.0,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._balance = balance
         self._rows_a_write = rows_a_write
         self._most_rows = most_rows
         self._behind_at_rows = behind_at_rows
+        self._linger_s = linger_s
+        self._linger_rows = min(GATHERED_ROWS, behind_at_rows)
+        self._now_s = now_s
         self._changed = threading.Condition()
         # Guarded by _changed: all below.
-        self._waiting: deque[WriteSet] = deque()
+        self._waiting: deque[tuple[WriteSet, bool]] = deque()  # and whether it goes out alone
         self._rows = 0
+        self._since_s = 0.0  # the oldest has waited
         self._hurried = False
+        self._holes: dict[tuple[str, str], WriteSet] = {}  # by session: what was dropped, and is not told yet
 
-    def offer(self, write_set: WriteSet) -> bool:
-        """Take a write set; False, and its rows count as dropped, when it is full."""
+    def offer(self, write_set: WriteSet, *, is_alone: bool = False) -> bool:
+        """Take a write set; False, and its rows count as dropped, when it is full.
+
+        One that `is_alone` may come again under its id, so that it must not go out under another one's.
+        """
         rows = write_set.row_count
         with self._changed:
             if self._waiting and self._rows + rows > self._most_rows:
                 self._balance.refused(write_set)
+                self._note_hole(write_set)
                 return False
-            self._balance.took(write_set)
-            self._waiting.append(write_set)
-            self._rows += rows
+            self._tell_holes()
+            self._append(write_set, is_alone=is_alone)
             self._changed.notify()
             return True
 
@@ -108,10 +128,15 @@ class Inbox:
         return self._rows >= self._behind_at_rows
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until something is in it, or the time is over."""
+        """Wait until something is to go out, or the time is over."""
         with self._changed:
-            if not self._waiting and not self._hurried:
-                self._changed.wait(timeout_s)
+            until_s = self._now_s() + timeout_s
+            while not self._hurried and not self._is_due():
+                left_s = until_s - self._now_s()
+                if left_s <= 0:
+                    break
+                due_s = self._since_s + self._linger_s - self._now_s() if self._waiting else left_s
+                self._changed.wait(min(left_s, due_s))
             self._hurried = False
 
     def hurry(self) -> None:
@@ -122,15 +147,56 @@ class Inbox:
 
     def write_sets(self, *, is_last: bool) -> Iterator[WriteSet]:
         """Take out what is in it when the first is taken, one after the other, the oldest first."""
-        del is_last  # it ends no session
-        for _ in range(len(self._waiting)):
+        with self._changed:
+            if is_last:
+                self._tell_holes()
+            elif not self._is_due():
+                return
+            left = len(self._waiting)
+        while left:
             with self._changed:
-                write_set = self._waiting.popleft()
-                self._rows -= write_set.row_count
-            yield from in_parts(write_set, self._rows_a_write)
+                gathered = self._gathered(left)
+                self._rows -= sum(one.row_count for one in gathered)
+            left -= len(gathered)
+            yield from in_parts(joined(gathered), self._rows_a_write)
 
     def abandon(self) -> None:
         """Do nothing: what it holds counts as in flight already."""
+
+    def _append(self, write_set: WriteSet, *, is_alone: bool) -> None:
+        if not self._waiting:
+            self._since_s = self._now_s()
+        self._balance.took(write_set)
+        self._waiting.append((write_set, is_alone))
+        self._rows += write_set.row_count
+
+    def _is_due(self) -> bool:
+        if not self._waiting:
+            return False
+        return self._rows >= self._linger_rows or self._now_s() >= self._since_s + self._linger_s
+
+    def _gathered(self, most: int) -> list[WriteSet]:
+        """Take out the oldest, and those after it that may go out with it."""
+        write_set, is_alone = self._waiting.popleft()
+        found, rows = [write_set], write_set.row_count
+        while self._linger_s and not is_alone and len(found) < most and rows < GATHERED_ROWS:
+            following, is_alone = self._waiting[0]
+            if is_alone or not may_join(found[-1], following):
+                break
+            found.append(self._waiting.popleft()[0])
+            rows += following.row_count
+        return found
+
+    def _note_hole(self, dropped: WriteSet) -> None:
+        key = dropped.session.session_id, dropped.by
+        before = self._holes.get(key)
+        self._holes[key] = hole([dropped] if before is None else [before, dropped])
+
+    def _tell_holes(self) -> None:
+        """Put in what is to be told of what was dropped, before what comes after it."""
+        for one in self._holes.values():
+            self._append(one, is_alone=True)
+        self._holes.clear()
 
 
 class InTurn:

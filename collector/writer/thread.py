@@ -13,7 +13,7 @@ from collector.sinks import Sink, WriteSet
 from collector.spool import AnySpool
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker, BreakerState
-from collector.writer.delivery import Step, ToSink, ToSpool
+from collector.writer.delivery import OnCommit, Step, ToSink, ToSpool
 from collector.writer.limits import Limits
 from collector.writer.spool import Spool, adopted
 from collector.writer.tasks import Task, TaskQueue
@@ -42,8 +42,7 @@ class WriterThread:
         gets_on: Callable[[float], bool] = lambda _within_s: False,  # what is under way is many calls
         name: str = "",  # of a follower, for its threads and in its log lines
         adopt: Callable[[WriteSet, str], WriteSet] = adopted,
-        # Called with what was stored and how long that took; must neither block nor raise.
-        on_commit: Callable[[WriteSet, float], None] = lambda _write_set, _took_s: None,
+        on_commit: OnCommit = lambda _write_set, _took_s, _was_spooled: None,
         on_end: Callable[[], None] = lambda: None,
         on_refusal: Callable[[SpoolError], None] = lambda _error: None,
     ) -> None:

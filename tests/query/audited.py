@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from collector.database.tables import ROW_COLUMNS
-from collector.features.rows import iso_text
+from collector.events.instants import iso_text
 from collector.query.audit import run_audit
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
 from collector.sinks.sql.sink import SqlSink

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from collector.events.batch import StreamKey
-from collector.features.rows import iso_text
+from collector.events.instants import iso_text
 from collector.query.audit import run_audit
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
 from collector.sinks.sql.sink import SqlSink

@@ -120,7 +120,7 @@ class AgedCollector:
             balance,
             Limits(WriterLimits(interval_s=0.05), SpoolLimits(after_s=0.2), 20.0),
             session_id=self._session.session_id,
-            on_commit=lambda write_set, _took_s: self._note(write_set),
+            on_commit=lambda write_set, *_: self._note(write_set),
         )
         stop = Stop()
         kept = Retention(life.kept_days, life.folder / "archive", slice_rows=500)

@@ -174,7 +174,7 @@ class Collector:
             self.sink,
             self.breaker,
             spill_after_s=1.0,
-            on_commit=lambda write_set, _took_s: self._on_commit(write_set),
+            on_commit=lambda write_set, *_: self._on_commit(write_set),
             now_ns=self._now_ns,
             now_s=self._now_s,
         )

@@ -90,7 +90,9 @@ class Rig:
             self.balance,
             limits,
             session_id=session,
-            on_commit=lambda write_set, _took_s: self.follower.offer(write_set),
+            on_commit=lambda write_set, _took_s, was_spooled: self.follower.offer(
+                write_set, was_spooled=was_spooled
+            ),
         )
         self._session = state
 

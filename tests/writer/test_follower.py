@@ -1,5 +1,6 @@
 """A follower gets what the store has committed, and whatever becomes of it, the store does not notice."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -15,13 +16,15 @@ from structlog.testing import capture_logs
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from follower_rig import Rig, wait_until, write_set
+from follower_rig import Rig, ask, wait_until, write_set
+from held_file import held
 from line_sink import LineSink, lines_of
 
 from collector.database.engine import make_engine
 from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.database.url import database_url
 from collector.errors import SinkError
+from collector.query.audit import run_audit
 from collector.sinks.contract import Sink
 from collector.sinks.put_counts import PutCounts
 from collector.sinks.sql.sink import SqlSink
@@ -182,6 +185,39 @@ def test_with_its_spool_full_a_follower_drops_its_own_and_counts(start: StartRig
         rig.give(range(80, 82))
     assert ("follower.takes_again", state.dropped) in [(one["event"], one.get("dropped")) for one in logs]
     wait_until(lambda: ids(lines)[-2:] == names(range(80, 82)), "it follows again")
+
+
+def test_what_a_follower_dropped_is_a_hole_there_and_counted(start: StartRig, tmp_path: Path) -> None:
+    second = tmp_path / "second.db"
+    sink = SqlSink(str(second), auto_migrate=True, busy_timeout_s=0.05, synchronous="OFF")
+    rig = start(sink, spool_max_bytes=65_536, most_rows=40)
+    rig.give(range(2))
+    wait_until(lambda: rig.follower.state().rows == 8, "followed")
+    filler = os.urandom(4_000).hex()
+    with held(second):
+        rig.give(range(2, 60), filler=filler)
+        wait_until(lambda: rig.follower.state().dropped > 80, "dropped")
+    wait_until(lambda: rig.follower.state().spooled == 0, "the rest brought in")
+    rig.give(range(60, 62))
+    rig.stop()
+    state, found = rig.follower.state(), run_audit(str(second))
+    assert {one.check for one in found.findings} <= {"timestamp"}, found.findings  # made up by the rig
+    assert (state.in_memory, state.spooled, state.rows) == (0, 0, 248 - state.dropped)
+    (written, rejected, reasons) = ask(
+        second, "SELECT written, rejected, rejected_reasons FROM collector_accounting"
+    )[0]
+    assert (written, rejected, json.loads(reasons)) == (state.rows, state.dropped, {"no_room": state.dropped})
+    segments = ask(
+        second,
+        "SELECT segment_id, first_sequence, last_sequence, rows, end_cause FROM collector_coverage "
+        "WHERE rows > 0 ORDER BY start_ns",
+    )
+    assert len(segments) > 1
+    assert {one[4] for one in segments[:-1]} == {"no_room"}
+    for number, first, last, rows, _ in segments:
+        question = f"SELECT sequence FROM {DEFAULT_TABLE_NAME} WHERE segment_id = {number} ORDER BY id"
+        assert [one for (one,) in ask(second, question)] == list(range(first, last + 1))
+        assert rows == last - first + 1
 
 
 def test_refusals_open_its_breaker_and_are_tried_again(start: StartRig, lines: LineSink) -> None:

@@ -51,7 +51,11 @@ def test_an_inbox_gives_what_it_was_offered_in_order_and_refuses_what_is_too_muc
     assert [one.batch_id for one in inbox.write_sets(is_last=False)] == ["batch-0000", "batch-0001"]
     assert not inbox.is_behind
     assert inbox.offer(write_set(4, rows=50))  # larger than the whole: alone it is taken
-    assert list(inbox.write_sets(is_last=True)) == [write_set(4, rows=50)]
+    told, taken = inbox.write_sets(is_last=True)
+    assert taken == write_set(4, rows=50)
+    (ended,), (counted,) = told.segments, told.accounting  # what became of the two in between
+    assert (told.batch_id, told.row_count, ended.end_cause, ended.rows) == ("batch-0002", 0, "no_room", 0)
+    assert (counted.received, counted.written, counted.rejected) == (8, 0, {"no_room": 8})
 
 
 def test_a_wait_for_an_inbox_ends_when_something_comes_or_at_a_hurry(balance: Balance) -> None:

@@ -160,6 +160,6 @@ def _detail(row: Row) -> str:
 
 
 def _from_to(begin_ns: int, end_ns: int) -> str:
-    from collector.features import iso_text  # noqa: PLC0415
+    from collector.events import iso_text  # noqa: PLC0415
 
     return f"{iso_text(begin_ns)} to {iso_text(end_ns)}  {(end_ns - begin_ns) / SECONDS_NS:,.3f} s"

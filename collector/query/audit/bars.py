@@ -304,7 +304,7 @@ def _day(text: str) -> int:
 
 
 def _text(at_ns: int) -> str:
-    from collector.features import iso_text  # noqa: PLC0415
+    from collector.events import iso_text  # noqa: PLC0415
 
     return iso_text(at_ns)
 

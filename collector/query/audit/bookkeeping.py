@@ -7,8 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.database import GIVEN_UP, Tables
-from collector.events import OHLCV, TRADE, Channel
-from collector.features import iso_text
+from collector.events import OHLCV, TRADE, Channel, iso_text
 from collector.query.audit.finding import EXAMPLES, Finding
 from collector.query.clock_steps import CLOCKS_DIFFER_NS, ClockSteps, step_s
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
-from collector.events import BBO, NO_INT
-from collector.features import LastStates, Runs, derived, iso_texts
+from collector.events import BBO, NO_INT, iso_texts
+from collector.features import LastStates, Runs, derived
 from collector.query.audit.chunks import (
     Chunk,
     Flags,

@@ -6,8 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.database import Tables
-from collector.events import Channel
-from collector.features import iso_text
+from collector.events import Channel, iso_text
 from collector.query.database import needed
 from collector.query.pages.asked import Asked, Cursor, Page
 
