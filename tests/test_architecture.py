@@ -17,7 +17,19 @@ from imports import circles, face_of, imported_names, imports_between, module_fi
 FLOORS = [
     *("cli", "simulator", "__init__", "bot", "serve", "app", "settings", "retention", "export", "query"),
     *("health", "live", "streams", "network", "writer", "spool", "features", "buffer", "log", "exchanges"),
-    *("book", "sinks", "migration", "database", "events", "histogram", "ids", "clock", "resources", "retry"),
+    *(
+        "book",
+        "sinks",
+        "migration",
+        "database",
+        "aws",
+        "events",
+        "histogram",
+        "ids",
+        "clock",
+        "resources",
+        "retry",
+    ),
     *("masking", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {
@@ -26,6 +38,8 @@ ONLY_IN = {
     "alembic": {"database", "migration"},
     "apscheduler": {"app"},
     "fastavro": {"sinks.avro"},
+    "boto3": {"aws"},
+    "botocore": {"aws"},
     **{library: {"serve"} for library in ("fastapi", "starlette", "uvicorn", "prometheus_client")},
 }
 NEVER_IN = {

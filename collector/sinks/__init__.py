@@ -7,6 +7,7 @@ from collector.face import face
 if TYPE_CHECKING:
     from collector.sinks.contract import (
         AccountingState,
+        Examined,
         Receipt,
         Rows,
         SegmentState,
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
         Value,
         WriteSet,
     )
-    from collector.sinks.options import SinkOptions, UpkeepOptions
+    from collector.sinks.given_up import as_rejected, ended_before, storable, without_rows
+    from collector.sinks.options import SinkOptions, StreamOptions, UpkeepOptions
     from collector.sinks.put_counts import PutCounts, Puts
     from collector.sinks.registry import (
         expected_of_follower,

@@ -194,6 +194,14 @@ class Sink(Protocol):
 
 
 @runtime_checkable
+class Examined(Sink, Protocol):
+    """A sink that can say whether it could be written to."""
+
+    def examine(self) -> str:
+        """Return what was found, in words; it is open. Raises SinkError or UserError with what is in the way."""
+
+
+@runtime_checkable
 class Store(Sink, Protocol[Handle_co]):
     """The one sink that holds coverage and accounting: each batch exactly once.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from collector.bounds import Days, Flag, LedgerDays, Rows, Seconds, Text
+from collector.bounds import Days, FilePath, Flag, LedgerDays, Rows, Seconds, Text
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,15 @@ class SinkOptions:
     synchronous: Literal["full", "normal"] = "full"
     busy_timeout_s: Seconds = 5.0
     call_timeout_s: Seconds = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How a follower that is a stream gets its records."""
+
+    records: Literal["batch", "single"] = "batch"
+    coverage: Flag = True
+    dead_letters: FilePath = None
 
 
 @dataclass(frozen=True, slots=True)

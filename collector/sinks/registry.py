@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 from collector.errors import UserError
 from collector.sinks.contract import Sink, Store
-from collector.sinks.options import SinkOptions
+from collector.sinks.options import SinkOptions, StreamOptions
 
 PATH_SCHEME = "sqlite"  # of a text that is no URL: it is a path
 
 
 MakeStore = Callable[[str, SinkOptions], Store[object]]
-MakeFollower = Callable[[str, SinkOptions], Sink]
+MakeFollower = Callable[[str, SinkOptions, StreamOptions], Sink]
 
 
 def _sql(url: str, options: SinkOptions) -> Store[object]:
@@ -34,7 +34,18 @@ _STORES: dict[str, MakeStore] = {
     "sqlite": _sql,
     "postgresql": _sql,
 }
-_FOLLOWERS: dict[str, MakeFollower] = {}
+
+
+def _kinesis(url: str, options: SinkOptions, stream: StreamOptions) -> Sink:
+    from collector.aws import check_installed  # noqa: PLC0415
+
+    check_installed()
+    from collector.sinks.kinesis import KinesisSink  # noqa: PLC0415  (needs the extra)
+
+    return KinesisSink(url, stream, call_timeout_s=options.call_timeout_s)
+
+
+_FOLLOWERS: dict[str, MakeFollower] = {"kinesis": _kinesis}
 
 
 def register_store(scheme: str, make: MakeStore) -> None:
@@ -87,12 +98,14 @@ def make_store(url: str, options: SinkOptions) -> Store[object]:
     return make(url, options)
 
 
-def make_follower(url: str, options: SinkOptions) -> Sink:
+def make_follower(url: str, options: SinkOptions, stream: StreamOptions = StreamOptions()) -> Sink:
     """Return the follower that the URL means, not opened, or raise UserError with what was expected."""
-    make = _FOLLOWERS.get(scheme_of(url)) or _STORES.get(scheme_of(url))
-    if make is None:
-        raise UserError(f"{scheme_of(url)}:// is no kind of follower; expected {expected_of_follower()}")
-    return make(url, options)
+    scheme = scheme_of(url)
+    if scheme in _FOLLOWERS:
+        return _FOLLOWERS[scheme](url, options, stream)
+    if scheme not in _STORES:
+        raise UserError(f"{scheme}:// is no kind of follower; expected {expected_of_follower()}")
+    return _STORES[scheme](url, options)
 
 
 def _expected(schemes: list[str]) -> str:

@@ -3,23 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from collector.sinks import Rows, SegmentState, Value
-
-
-def ended_before(segment: SegmentState, cause: str, detail: str) -> SegmentState:
-    """Return the state of a segment of whose rows in this batch none is stored; unchanged if it has none."""
-    if not segment.rows:
-        return segment
-    return replace(
-        segment,
-        end_ns=segment.start_ns,
-        alive_until_ns=segment.start_ns,
-        first_sequence=None,
-        last_sequence=None,
-        rows=0,
-        end_cause=cause,
-        detail=detail,
-    )
+from collector.sinks import Rows, SegmentState, Value, ended_before
 
 
 @dataclass(slots=True)

@@ -6,8 +6,7 @@ from dataclasses import replace
 from itertools import chain
 
 from collector.database import GIVEN_UP, NO_ROOM
-from collector.sinks import AccountingState, SegmentState, WriteSet
-from collector.writer.poison import without_rows
+from collector.sinks import AccountingState, SegmentState, WriteSet, without_rows
 
 _TERMS = ("received", "carried_in", "written", "merged", "sampled_out", "dropped", "pending")
 

@@ -9,8 +9,8 @@ from itertools import chain
 from collector.database import POISON
 from collector.events import UNKNOWN, StreamKey
 from collector.ids import SegmentIds
-from collector.sinks import AccountingState, Rows, Value, WriteSet
-from collector.writer.breaks import Break, column_of, ended_before
+from collector.sinks import AccountingState, Rows, Value, WriteSet, as_rejected, storable
+from collector.writer.breaks import Break, column_of
 from collector.writer.parts import slice_of
 
 COUNTED = frozenset({"book", "trades", "ohlcv"})  # tables whose rows are events of the identity
@@ -56,20 +56,10 @@ def sift(
             write_set,
             rows=(*kept, _originals(write_set, by_row, at_ns)),
             segments=tuple(chain.from_iterable(segments)),
-            accounting=tuple(_moved(one, rejected) for one in write_set.accounting),
+            accounting=tuple(as_rejected(one, rejected, POISON) for one in write_set.accounting),
         ),
         rejected,
         len(bad),
-    )
-
-
-def without_rows(write_set: WriteSet, reason: str, detail: str) -> WriteSet:
-    """Return the write set without its rows, counted as rejected; the segments that had any end before it."""
-    return replace(
-        write_set,
-        rows=(),
-        segments=tuple(ended_before(one, reason, _clean(detail)) for one in write_set.segments),
-        accounting=tuple(_moved(one, {one.key: one.written}, reason) for one in write_set.accounting),
     )
 
 
@@ -132,7 +122,7 @@ def _breaks(write_set: WriteSet, bad: Iterable[tuple[StreamKey, "_BadRow"]]) -> 
         segment = by_id.get(number) if isinstance(number, int) else None
         segment = segment or newest.get(key)
         if segment is not None:
-            breaks.setdefault(segment.segment_id, Break(segment, POISON, _clean(one.why)))
+            breaks.setdefault(segment.segment_id, Break(segment, POISON, storable(one.why)))
     return breaks
 
 
@@ -194,14 +184,6 @@ def _stream_of(
     return next(iter(known), StreamKey(*[UNKNOWN] * 3))
 
 
-def _moved(one: AccountingState, rejected: Mapping[StreamKey, int], reason: str = POISON) -> AccountingState:
-    count = rejected.get(one.key, 0)
-    if not count or not one.written:
-        return one
-    reasons = {**one.rejected, reason: one.rejected.get(reason, 0) + count}
-    return replace(one, written=one.written - count, rejected=reasons)
-
-
 def _originals(write_set: WriteSet, bad: list[tuple[StreamKey, _BadRow]], at_ns: int) -> Rows:
     keys = [key for key, _ in bad]
     return Rows(
@@ -213,12 +195,8 @@ def _originals(write_set: WriteSet, bad: list[tuple[StreamKey, _BadRow]], at_ns:
             "symbol": [key.symbol for key in keys],
             "channel": [key.channel for key in keys],
             "reason": [POISON] * len(bad),
-            "detail": [_clean(one.why) for _, one in bad],
+            "detail": [storable(one.why) for _, one in bad],
             "original": [one.text() for _, one in bad],
             "at_ns": [at_ns] * len(bad),
         },
     )
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

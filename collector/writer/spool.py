@@ -12,10 +12,10 @@ import structlog
 from collector.database import DAMAGED, POISON
 from collector.errors import SpoolError
 from collector.events import StreamKey
-from collector.sinks import AccountingState, Receipt, Rows, SessionState, WriteSet
+from collector.sinks import AccountingState, Receipt, Rows, SessionState, WriteSet, without_rows
 from collector.spool import NUMBERS, AnySpool, Entry, UnfitError, body_of
 from collector.writer.balance import Balance
-from collector.writer.poison import sift, without_rows
+from collector.writer.poison import sift
 from collector.writer.queued_write import QueuedWrite, written
 
 CRASH = "crash"

@@ -20,7 +20,7 @@ Look = Callable[..., list[CheckResult]]
 
 @pytest.fixture
 def look(tmp_path: Path) -> Iterator[Look]:
-    registry.register_follower("lines", lambda url, _options: LineSink(tmp_path / url.partition("//")[2]))
+    registry.register_follower("lines", lambda url, *_: LineSink(tmp_path / url.partition("//")[2]))
 
     def look_at(*urls: str) -> list[CheckResult]:
         settings = load_settings(overrides={"followers": list(urls)}, environ={}, env_file=None)

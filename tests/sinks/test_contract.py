@@ -50,7 +50,7 @@ def count_of_table(url: str) -> int:
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
     if request.param == SCHEME:
         path = tmp_path / "lines"
-        registry.register_follower(SCHEME, lambda _url, _options: LineSink(path))
+        registry.register_follower(SCHEME, lambda *_: LineSink(path))
         yield Kind(f"{SCHEME}://", lambda: sum(len(line["sequences"]) for line in lines_of(path)))
         registry.unregister(SCHEME)
         return

@@ -21,7 +21,7 @@ OPTIONS = SinkOptions("books")
 
 @pytest.fixture
 def registered(tmp_path: Path) -> Iterator[str]:
-    registry.register_follower("lines", lambda _url, _options: LineSink(tmp_path / "lines"))
+    registry.register_follower("lines", lambda *_: LineSink(tmp_path / "lines"))
     yield "lines"
     registry.unregister("lines")
 

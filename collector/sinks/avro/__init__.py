@@ -8,6 +8,6 @@ if TYPE_CHECKING:
     from collector.errors import BadRecord, UnfitRow
     from collector.sinks.avro.assembler import Assembler, OpenPart
     from collector.sinks.avro.parts import MOST_BYTES, MOST_ROWS
-    from collector.sinks.avro.records import Form, Record, records_of, why_unfit
+    from collector.sinks.avro.records import Form, Record, record_without_rows, records_of, why_unfit
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -1,0 +1,42 @@
+"""Make clients: the standard chain finds credentials and endpoint, and nothing is tried again unseen."""
+
+from typing import Any
+
+from collector.errors import MissingExtra, UserError
+
+EXTRA = "aws"
+CONNECT_S = 5.0  # at most, for each address of a name
+SHARE_OF_A_CALL = 0.4  # of the time for a call: its end is seen before it is broken off
+
+
+def check_installed() -> None:
+    """Raise MissingExtra where the packages for AWS are not installed."""
+    try:
+        import boto3  # noqa: F401, PLC0415  (costs what it imports)
+    except ImportError as error:
+        raise MissingExtra("boto3", EXTRA) from error
+
+
+def make_client(service: str, region: str, endpoint: str | None, *, call_timeout_s: float) -> Any:
+    """Return a client of a service. Raises UserError with what prevents it. Asks nobody anything yet.
+
+    Its retries are off: whoever calls decides whether and when to try again, counts it, and tells of it.
+    """
+    check_installed()
+    import boto3.session  # noqa: PLC0415  (costs what it imports)
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+    config = Config(
+        connect_timeout=min(CONNECT_S, call_timeout_s * SHARE_OF_A_CALL),
+        read_timeout=call_timeout_s * SHARE_OF_A_CALL,
+        retries={"total_max_attempts": 1},
+        tcp_keepalive=True,
+    )
+    try:
+        session = boto3.session.Session()
+        return session.client(service, region_name=region, endpoint_url=endpoint, config=config)
+    except (BotoCoreError, ValueError) as error:  # a profile that there is not, an endpoint that is no URL
+        from collector.aws.failures import failure_of  # noqa: PLC0415
+
+        raise UserError(f"AWS: {failure_of(error).text}") from error
