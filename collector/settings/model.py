@@ -30,6 +30,7 @@ from collector.live import Integrity, Pace
 from collector.log import LogOptions
 from collector.masking import MASK, mask_url, passwords_in
 from collector.retention import RetentionOptions
+from collector.settings.reports import CloudwatchSettings
 from collector.sinks import SinkOptions, UpkeepOptions
 from collector.writer import BreakerLimits, SpoolLimits, WriterLimits
 
@@ -198,6 +199,12 @@ class ServeSettings:
     token: SecretStr | None = field(default=None, repr=False)  # not a key of the configuration: see `load`
 
 
+class MetricsSettings(Part):
+    """Where metrics go, beside `/metrics`."""
+
+    cloudwatch: CloudwatchSettings = CloudwatchSettings()
+
+
 class Settings(Part):
     """The whole configuration."""
 
@@ -222,6 +229,7 @@ class Settings(Part):
     retention: RetentionOptions = RetentionOptions()
     shutdown: ShutdownSettings = ShutdownSettings()
     serve: ServeSettings = ServeSettings()
+    metrics: MetricsSettings = MetricsSettings()
     health: HealthLimits = HealthLimits()
     logging: LogOptions = LogOptions()
 
