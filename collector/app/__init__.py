@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collector.app.collector import Collector, Report
     from collector.app.commit_measures import CommitMeasures
     from collector.app.logs import log_failed_subscriber
-    from collector.app.monitor import Checked, Monitor
+    from collector.app.monitor import Checked, Monitor, health_now
     from collector.app.reporting import Moment, Phase, Reporter
     from collector.app.spool_places import address, age_s, places_of, waiting
     from collector.app.view import DOWN, LEFT, MISSING, SYNCING, VERIFIED, ReporterState, StreamView, View

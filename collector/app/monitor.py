@@ -27,6 +27,8 @@ from collector.health import (
 )
 
 STOP_WITHIN_S = 2.0
+LATE_CHECKS = 10  # so many that did not come in time, and at least as long as one waits for an answer
+LEAST_LATE_S = 10.0
 
 log = structlog.get_logger()
 
@@ -113,6 +115,14 @@ class Monitor:
 
     def _tell_end(self, part: Part) -> None:
         log.info("health.well_again", part=part.name)
+
+
+def health_now(checked: Checked, ago_s: float, every_s: float) -> tuple[Verdict, list[str]]:
+    """Return the state that a check found, and why; unhealthy if it is too old to tell of now."""
+    reasons = list(checked.health.reasons)
+    if ago_s > max(LEAST_LATE_S, LATE_CHECKS * every_s):
+        return Verdict.UNHEALTHY, [f"the last check was {ago_s:.0f} s ago: what follows is old", *reasons]
+    return checked.health.state, reasons
 
 
 def _log_change(before: Checked | None, health: Health) -> None:

@@ -42,6 +42,7 @@ class Moment:
     checked: Checked
     checked_ago_s: float
     phase: Phase
+    every_s: float = 1.0  # so often it is checked
 
 
 class Reporter:
@@ -152,7 +153,7 @@ class Reporters:
 def moment_of(monitor: Monitor, phase: Phase) -> Moment | None:
     """Return what there is to report now; None before the first check."""
     checked, ago_s = monitor.latest, monitor.checked_ago_s
-    return None if checked is None else Moment(checked, ago_s or 0.0, phase)
+    return None if checked is None else Moment(checked, ago_s or 0.0, phase, monitor.limits.every_s)
 
 
 def last_moment_of(monitor: Monitor, view: View) -> Moment | None:
@@ -160,4 +161,6 @@ def last_moment_of(monitor: Monitor, view: View) -> Moment | None:
     checked = monitor.latest
     if checked is None:
         return None
-    return Moment(replace(checked, view=view, at_ns=time.time_ns()), 0.0, Phase.STOPPED)
+    return Moment(
+        replace(checked, view=view, at_ns=time.time_ns()), 0.0, Phase.STOPPED, monitor.limits.every_s
+    )

@@ -30,7 +30,7 @@ from collector.live import Integrity, Pace
 from collector.log import LogOptions
 from collector.masking import MASK, mask_url, passwords_in
 from collector.retention import RetentionOptions
-from collector.settings.reports import CloudwatchSettings
+from collector.settings.reports import CloudwatchSettings, HeartbeatSettings
 from collector.sinks import SinkOptions, UpkeepOptions
 from collector.writer import BreakerLimits, SpoolLimits, WriterLimits
 
@@ -168,6 +168,7 @@ class FollowerSettings(Part):
 
     url: DatabaseUrl
     spool_max_bytes: Bytes = 1_073_741_824
+    heartbeat: HeartbeatSettings | None = HeartbeatSettings()  # of one that is a stream of Kinesis
 
     def __repr_args__(self) -> Any:
         """Yield what a traceback shows: without the password that the URL may hold."""
@@ -178,7 +179,10 @@ class FollowerSettings(Part):
 FollowerText = Annotated[
     FollowerSettings,
     BeforeValidator(_with_url),
-    Expected("a URL, or a mapping with url and spool_max_bytes (a whole number of bytes from 65536)"),
+    Expected(
+        "a URL, or a mapping with url, spool_max_bytes (a whole number of bytes from 65536) "
+        "and heartbeat ({stream: NAME, every_s: SECONDS}, or null)"
+    ),
 ]
 
 

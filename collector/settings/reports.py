@@ -31,6 +31,19 @@ MetricNames = Annotated[
 ]
 
 
+Stream = Annotated[
+    str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,128}$"), Expected("1 to 128 letters, digits and ._-")
+]
+
+
+@dataclass(frozen=True)
+class HeartbeatSettings:
+    """Where a follower that is a stream gets a second one from: signs of life of the collector."""
+
+    stream: Stream = "ingestor-heartbeat"
+    every_s: Seconds = 10.0
+
+
 @dataclass(frozen=True)
 class CloudwatchSettings:
     """Whether and how metrics go to CloudWatch."""

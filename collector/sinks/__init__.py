@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
+    from collector.sinks.avro import HealthPart, Heartbeat, encoded_heartbeat
     from collector.sinks.contract import (
         AccountingState,
         Examined,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         is_store,
         make_follower,
         make_store,
+        scheme_of,
     )
     from collector.sinks.sql import (
         Chore,
