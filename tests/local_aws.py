@@ -374,6 +374,17 @@ def fails_at_random(share: float, seed: int = 7) -> Fault:
     return partial_failure(lambda _place: chance.random() < share)
 
 
+def refuses_records(bad: Callable[[dict[str, Any]], bool], kind: str = "InvalidArgumentException") -> Fault:
+    """Refuse every request with a record that is bad, as a whole, and without saying which."""
+    refuse = refusal(400, kind, "a record is not valid")
+
+    def answer(request: Request, forward: Forward, proxy: FaultyAws) -> Answer:
+        is_bad = any(map(bad, request.body.get("Records", ())))
+        return refuse(request, forward, proxy) if is_bad else forward(request)
+
+    return answer
+
+
 def lost_answer(request: Request, forward: Forward, _proxy: FaultyAws) -> Answer:
     """Do what is asked and cut the connection: the client cannot know that it was done."""
     forward(request)

@@ -72,13 +72,20 @@ _CODES: dict[str, _Meaning] = {
     **dict.fromkeys(
         (
             *("ProvisionedThroughputExceededException", "ThrottlingException", "Throttling"),
-            *("ThrottledException", "RequestThrottledException", "RequestThrottled", "TooManyRequestsException"),
+            *(
+                "ThrottledException",
+                "RequestThrottledException",
+                "RequestThrottled",
+                "TooManyRequestsException",
+            ),
             *("RequestLimitExceeded", "BandwidthLimitExceeded", "LimitExceededException", "SlowDown"),
             "KMSThrottlingException",
         ),
         _THROTTLED,
     ),
-    **dict.fromkeys(("ExpiredTokenException", "ExpiredToken", "RequestExpired", "TokenRefreshRequired"), _EXPIRED),
+    **dict.fromkeys(
+        ("ExpiredTokenException", "ExpiredToken", "RequestExpired", "TokenRefreshRequired"), _EXPIRED
+    ),
     **dict.fromkeys(
         (
             *("UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId"),
@@ -106,7 +113,12 @@ _CODES: dict[str, _Meaning] = {
     **dict.fromkeys(
         (
             *("InvalidArgumentException", "ValidationException", "ValidationError", "SerializationException"),
-            *("InvalidParameterValue", "InvalidParameterCombination", "MissingParameter", "RequestEntityTooLarge"),
+            *(
+                "InvalidParameterValue",
+                "InvalidParameterCombination",
+                "MissingParameter",
+                "RequestEntityTooLarge",
+            ),
         ),
         _REFUSED,
     ),
@@ -123,12 +135,14 @@ _LOCAL: dict[str, _Meaning] = {
     ),
     "PartialCredentialsError": _INVALID,
     **dict.fromkeys(
-        ("SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError", "LoginRefreshRequired"), _EXPIRED
+        ("SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError", "LoginRefreshRequired"),
+        _EXPIRED,
     ),
     **dict.fromkeys(
         ("CredentialRetrievalError", "NoAuthTokenError", "SSOError", "LoginError", "MetadataRetrievalError"),
         _Meaning(
-            Failure.CREDENTIALS, "the credentials could not be fetched from where AWS_PROFILE or the role says",
+            Failure.CREDENTIALS,
+            "the credentials could not be fetched from where AWS_PROFILE or the role says",
             is_quoted=False,
         ),
     ),

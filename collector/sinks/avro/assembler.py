@@ -46,7 +46,15 @@ class OpenPart:
     @property
     def is_complete(self) -> bool:
         """Return whether nothing is missing."""
-        return self.end is not None and len(self.events) >= self.end["records"]
+        if self.end is None or len(self.events) < self.end["records"]:
+            return False
+        return len(self.told) == self.end["records"]
+
+    @property
+    def told(self) -> list[Mapping[str, Any]]:
+        """Return the events that its end tells of, in their order: what was refused it does not."""
+        records = 0 if self.end is None else self.end["records"]
+        return [self.events[row] for row in sorted(self.events) if row < records]
 
 
 class Assembler:
@@ -162,7 +170,7 @@ class Assembler:
                 raise BadRecord("too many parts are open: who wrote them has coverage off (coverage: false)?")
             return None
         self._close(part.part_id)
-        return _write_set(part.end, [part.events[row] for row in sorted(part.events)])
+        return _write_set(part.end, part.told)
 
     def _close(self, part_id: str) -> None:
         part = self._open.pop(part_id, None)

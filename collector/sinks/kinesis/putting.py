@@ -130,7 +130,12 @@ class Putting:
     def _give_up(self, work: Work, record: Record, error: AwsError) -> None:
         name = self.dead_letters.name
         letter = DeadLetter(
-            error.text, record.data, record.partition_key, time.time_ns(), str(self.address), {"rows": record.rows}
+            error.text,
+            record.data,
+            record.partition_key,
+            time.time_ns(),
+            str(self.address),
+            {"rows": record.rows},
         )
         self.dead_letters.put(letter, self.calls)
         rows = self.told_instead(work, record, error.text)

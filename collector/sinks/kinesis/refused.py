@@ -29,7 +29,9 @@ def instead_of(records: Sequence[Record], refused: Record, why: str) -> tuple[li
         if any(each is refused for each in one.records):
             stripped = without_rows(one.part, POISON, why)
             is_last = place == len(made) - 1
-            return one.records, [record_without_rows(stripped, refused.partition_key, one.after, is_last=is_last)]
+            return one.records, [
+                record_without_rows(stripped, refused.partition_key, one.after, is_last=is_last)
+            ]
     return [refused], []
 
 
