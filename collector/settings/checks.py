@@ -70,7 +70,7 @@ def _of_database(settings: Settings) -> Iterator[Contradiction]:
 
 def _of_followers(settings: Settings) -> Iterator[Contradiction]:
     urls = [one.url for one in settings.followers]
-    for number, url in enumerate(urls):
+    for number, (one, url) in enumerate(zip(settings.followers, urls, strict=True)):
         path: KeyPath = ("followers", number, "url")
         if not url.isprintable() or not is_follower(url):
             text = f"found {shown(url)}, expected {expected_of_follower()}"
@@ -79,6 +79,9 @@ def _of_followers(settings: Settings) -> Iterator[Contradiction]:
             yield Contradiction((path,), f"found {shown(url)}, which is database.url, expected another sink")
         elif url in urls[:number]:
             yield Contradiction((path,), f"found {shown(url)} a second time, expected each follower once")
+        elif one.heartbeat is not None and "heartbeat" in one.model_fields_set and is_store(url):
+            text = f"found it with {shown(url)}, expected it of a follower that is a stream, kinesis://..."
+            yield Contradiction((("followers", number, "heartbeat"),), text)
 
 
 def _of_serve(serve: ServeSettings) -> Iterator[Contradiction]:

@@ -30,7 +30,7 @@ from collector.live import Integrity, Pace
 from collector.log import LogOptions
 from collector.masking import MASK, mask_url, passwords_in
 from collector.retention import RetentionOptions
-from collector.settings.reports import CloudwatchSettings, HeartbeatSettings
+from collector.settings.reports import CloudwatchSettings, Stream
 from collector.sinks import SinkOptions, UpkeepOptions
 from collector.writer import BreakerLimits, SpoolLimits, WriterLimits
 
@@ -161,6 +161,13 @@ class DatabaseSettings(SinkOptions, _Located):
 
 def _with_url(value: object) -> object:
     return {"url": value} if isinstance(value, str) else value
+
+
+class HeartbeatSettings(Part):
+    """Signs of life of the collector, into a stream of their own."""
+
+    stream: Stream = "ingestor-heartbeat"
+    every_s: Seconds = 10.0
 
 
 class FollowerSettings(Part):

@@ -37,14 +37,6 @@ Stream = Annotated[
 
 
 @dataclass(frozen=True)
-class HeartbeatSettings:
-    """Where a follower that is a stream gets a second one from: signs of life of the collector."""
-
-    stream: Stream = "ingestor-heartbeat"
-    every_s: Seconds = 10.0
-
-
-@dataclass(frozen=True)
 class CloudwatchSettings:
     """Whether and how metrics go to CloudWatch."""
 
