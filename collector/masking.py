@@ -10,7 +10,10 @@ _TELLING = 12  # so much of a secret's beginning is taken for the secret
 _SECRET_WORDS = ("apikey", "secret", "password", "passwd", "passphrase", "privatekey", "token", "credential")
 # The first colon that does not belong to `scheme://` starts the password; the last @ ends it.
 _URL_PASSWORD = re.compile(r":(?!//)(?P<password>.*)@", re.DOTALL)
-_QUERY_PASSWORD = re.compile(r"(?P<name>password=)(?P<password>[^&\s]*)", re.IGNORECASE)
+_QUERY_PASSWORD = re.compile(
+    r"(?P<name>(?:password|(?<=[?&])[\w-]*(?:secret|token|access_?key)[\w-]*)=)(?P<password>[^&\s'\"]*)",
+    re.IGNORECASE,
+)
 
 
 def names_a_secret(name: object) -> bool:
@@ -20,7 +23,7 @@ def names_a_secret(name: object) -> bool:
 
 
 def mask_url(url: str) -> str:
-    """Return a database URL with its password masked."""
+    """Return a URL with what is secret in it masked."""
     masked = _URL_PASSWORD.sub(f":{MASK}@", url)
     return _QUERY_PASSWORD.sub(rf"\g<name>{MASK}", masked)
 

@@ -17,29 +17,16 @@ from imports import circles, face_of, imported_names, imports_between, module_fi
 FLOORS = [
     *("cli", "simulator", "__init__", "bot", "serve", "app", "settings", "retention", "export", "query"),
     *("health", "live", "streams", "network", "writer", "spool", "features", "buffer", "log", "exchanges"),
-    *(
-        "book",
-        "sinks",
-        "migration",
-        "database",
-        "aws",
-        "events",
-        "histogram",
-        "ids",
-        "clock",
-        "resources",
-        "retry",
-    ),
-    *("masking", "bounds", "errors", "version", "face"),
+    *("book", "sinks", "migration", "database", "aws", "events", "histogram", "ids", "clock", "resources"),
+    *("retry", "masking", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {
     "ccxt": {"network", "live.unverified"},
     "sqlalchemy": {"database", "sinks.sql", "query", "export", "retention", "migration"},
     "alembic": {"database", "migration"},
     "apscheduler": {"app"},
+    **{library: {"aws"} for library in ("boto3", "botocore")},
     "fastavro": {"sinks.avro"},
-    "boto3": {"aws"},
-    "botocore": {"aws"},
     **{library: {"serve"} for library in ("fastapi", "starlette", "uvicorn", "prometheus_client")},
 }
 NEVER_IN = {

@@ -14,6 +14,7 @@ from collector.spool import SpoolLook, SpoolOwner, SpoolPlaces, is_of, look_at
 SPOOLS = 9  # for so many collectors on one server
 FOLLOWER = "-follower-"
 KNOWN = ".known"  # a note of the database
+DEAD_LETTERS = "-dead-letters.jsonl"
 NO_SPOOLS = ("-wal", "-shm", "-journal", ".salvaging", KNOWN)  # what stands beside one
 FINISHED = ".salvaged"  # takes the place of a damaged one at its next opening
 
@@ -55,6 +56,11 @@ def follower_places_of(beside: SpoolPlaces, sink: Sink) -> SpoolPlaces:
     patterns = [f"*{FOLLOWER}{mark}*" for mark in marks]
     found = _spools(path for folder in folders for pattern in patterns for path in folder.glob(pattern))
     return SpoolPlaces(own, found, frozenset((*own, *found)))
+
+
+def dead_letters_place(places: SpoolPlaces) -> Path:
+    """Return the file for what followers refuse for good: beside the store's spool."""
+    return places.own[0].with_name(places.own[0].name.removesuffix("-spool") + DEAD_LETTERS)
 
 
 def note_places(places: SpoolPlaces) -> list[Path]:

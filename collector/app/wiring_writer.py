@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
 from collector.app.commit_measures import CommitMeasures
 from collector.app.known_database import KnownDatabase
-from collector.app.spool_places import follower_places_of, owner_of, places_of
+from collector.app.spool_places import dead_letters_place, follower_places_of, owner_of, places_of
 from collector.buffer import Buffer
 from collector.errors import SpoolError
 from collector.events import DatabaseState, EventBus, PotentialHalt
-from collector.settings import Settings
+from collector.settings import FollowerSettings, Settings
 from collector.sinks import SessionState, Sink, SqlSink, Store, WriteSet, make_follower, make_store
 from collector.spool import SpoolFiles
 from collector.writer import (
@@ -89,9 +90,7 @@ def make_followers(
     identity: Callable[[], str],  # of the database, also of one that is away
 ) -> list[Follower]:
     """Build the configured followers, and one for each sink of `more`, not started."""
-    configured = [
-        (make_follower(one.url, settings.database), one.spool_max_bytes) for one in settings.followers
-    ]
+    configured = [(follower_of(settings, one, store), one.spool_max_bytes) for one in settings.followers]
     given = [(sink, settings.spool.max_bytes) for sink in more]
     beside = places_of(settings.spool.path, store)
     return [
@@ -107,6 +106,15 @@ def make_followers(
         )
         for sink, max_bytes in (*configured, *given)
     ]
+
+
+def follower_of(settings: Settings, follower: FollowerSettings, store: Store[object]) -> Sink:
+    """Build a configured follower, not opened; what it refuses for good goes beside the store's spool."""
+    stream = follower.stream
+    if stream.dead_letters is None:
+        place = dead_letters_place(places_of(settings.spool.path, store))
+        stream = replace(stream, dead_letters=str(place))
+    return make_follower(follower.url, settings.database, stream)
 
 
 def known_database_of(settings: Settings, store: Store[object]) -> KnownDatabase:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from collector.errors import UserError
 from collector.aws.failures import AwsError, Failure, failure_of
+from collector.errors import UserError
 
 Result = TypeVar("Result")
 

@@ -47,7 +47,7 @@ class _Meaning:
 _THROTTLED = _Meaning(Failure.THROTTLED)
 _EXPIRED = _Meaning(
     Failure.CREDENTIALS,
-    "the credentials have expired; renew them (`aws sso login`, a new session token, or a role that renews itself)",
+    "the credentials have expired; renew them (`aws sso login`, a new session token), or use a role",
     is_quoted=False,
 )
 _INVALID = _Meaning(

@@ -16,6 +16,7 @@ def configured(
     symbols: str | None = None,
     channels: str | None = None,
     db: str | None = None,
+    followers: list[str] | None = None,
 ) -> "Loaded":
     """Return the settings; with `exchange` of that one only, as configured or as the other options say.
 
@@ -26,6 +27,8 @@ def configured(
     overrides: dict[str, object] = {}
     if db is not None:
         overrides["database.url"] = db
+    if followers:
+        overrides["followers"] = followers
     if exchange is not None:
         overrides["exchange"] = exchange
     if symbols is not None:
@@ -63,6 +66,14 @@ NoServe = Annotated[
 ]
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="End with exit code 75 where the database is away, locked or full.")
+]
+Followers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--follower",
+        help="Send what the database has committed here as well: kinesis://REGION/STREAM, a path, or a URL. "
+        "May be given several times; stands in for the configured ones.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 Plain = Annotated[

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collector.settings.model import (
         DatabaseSettings,
         ExchangeSettings,
+        FollowerSettings,
         ServeSettings,
         Settings,
         ShutdownSettings,

@@ -27,7 +27,13 @@ from collector.exchanges import (
 from collector.settings.keys import KeyPath, nearest
 from collector.settings.layers import shown
 from collector.settings.model import ExchangeSettings, ServeSettings, Settings
-from collector.sinks import expected_of_follower, expected_of_store, is_follower, is_store
+from collector.sinks import (
+    StreamOptions,
+    expected_of_follower,
+    expected_of_store,
+    follower_problem,
+    is_store,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +78,19 @@ def _of_followers(settings: Settings) -> Iterator[Contradiction]:
     urls = [one.url for one in settings.followers]
     for number, (one, url) in enumerate(zip(settings.followers, urls, strict=True)):
         path: KeyPath = ("followers", number, "url")
-        if not url.isprintable() or not is_follower(url):
-            text = f"found {shown(url)}, expected {expected_of_follower()}"
-            yield Contradiction((path,), text)
+        problem = follower_problem(url) if url.isprintable() else f"expected {expected_of_follower()}"
+        if problem is not None:
+            yield Contradiction((path,), f"found {shown(url)}, {problem}")
         elif url == settings.database.url:
             yield Contradiction((path,), f"found {shown(url)}, which is database.url, expected another sink")
         elif url in urls[:number]:
             yield Contradiction((path,), f"found {shown(url)} a second time, expected each follower once")
-        elif one.heartbeat is not None and "heartbeat" in one.model_fields_set and is_store(url):
-            text = f"found it with {shown(url)}, expected it of a follower that is a stream, kinesis://..."
-            yield Contradiction((("followers", number, "heartbeat"),), text)
+        if is_store(url) and settings.followers[number].stream != StreamOptions():
+            text = "found records, coverage or dead_letters, expected them only of a stream like kinesis://"
+            yield Contradiction((("followers", number),), text)
+        if is_store(url) and one.heartbeat is not None and "heartbeat" in one.model_fields_set:
+            text = "found a heartbeat, expected one only of a stream like kinesis://"
+            yield Contradiction((("followers", number),), text)
 
 
 def _of_serve(serve: ServeSettings) -> Iterator[Contradiction]:

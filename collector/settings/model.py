@@ -31,7 +31,7 @@ from collector.log import LogOptions
 from collector.masking import MASK, mask_url, passwords_in
 from collector.retention import RetentionOptions
 from collector.settings.reports import CloudwatchSettings, Stream
-from collector.sinks import SinkOptions, UpkeepOptions
+from collector.sinks import SinkOptions, StreamOptions, UpkeepOptions
 from collector.writer import BreakerLimits, SpoolLimits, WriterLimits
 
 DataSource = Literal["live_trading", "testnet", "demo", "simulator"]
@@ -53,6 +53,11 @@ DatabaseUrl = Annotated[
     Field(min_length=1),
     PlainSerializer(mask_url),
     Expected("a path of an SQLite file, or a URL that begins with sqlite:// or postgresql://"),
+]
+
+
+DeadLetterPlace = Annotated[
+    str | None, Field(min_length=1), Expected("the path of a file, a stream's URL, or null: beside the spool")
 ]
 
 
@@ -175,7 +180,15 @@ class FollowerSettings(Part):
 
     url: DatabaseUrl
     spool_max_bytes: Bytes = 1_073_741_824
-    heartbeat: HeartbeatSettings | None = HeartbeatSettings()  # of one that is a stream of Kinesis
+    records: Literal["batch", "single"] = "batch"  # this and what follows: of a stream
+    coverage: Flag = True
+    dead_letters: DeadLetterPlace = None
+    heartbeat: HeartbeatSettings | None = HeartbeatSettings()
+
+    @property
+    def stream(self) -> StreamOptions:
+        """Return how a stream gets its records."""
+        return StreamOptions(self.records, self.coverage, self.dead_letters)
 
     def __repr_args__(self) -> Any:
         """Yield what a traceback shows: without the password that the URL may hold."""
@@ -187,8 +200,9 @@ FollowerText = Annotated[
     FollowerSettings,
     BeforeValidator(_with_url),
     Expected(
-        "a URL, or a mapping with url, spool_max_bytes (a whole number of bytes from 65536) "
-        "and heartbeat ({stream: NAME, every_s: SECONDS}, or null)"
+        "a URL, or a mapping with url, spool_max_bytes (a whole number of bytes from 65536) and, of a "
+        "stream, records (batch or single), coverage (true or false), dead_letters (a file or a stream's "
+        "URL), heartbeat ({stream: NAME, every_s: SECONDS} or null)"
     ),
 ]
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collector.sinks.registry import (
         expected_of_follower,
         expected_of_store,
+        follower_problem,
         is_follower,
         is_store,
         make_follower,

@@ -198,7 +198,7 @@ class Examined(Sink, Protocol):
     """A sink that can say whether it could be written to."""
 
     def examine(self) -> str:
-        """Return what was found, in words; it is open. Raises SinkError or UserError with what is in the way."""
+        """Return what was found, in words; it is open. Raises SinkError with what prevents writing."""
 
 
 @runtime_checkable

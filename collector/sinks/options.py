@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from collector.bounds import Days, FilePath, Flag, LedgerDays, Rows, Seconds, Text
+from collector.bounds import Days, Flag, LedgerDays, Rows, Seconds, Text
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,10 @@ class StreamOptions:
 
     records: Literal["batch", "single"] = "batch"
     coverage: Flag = True
-    dead_letters: FilePath = None
+    dead_letters: str | None = None  # a file or a stream's URL
+
+
+AS_A_RULE = StreamOptions()
 
 
 @dataclass(frozen=True, slots=True)

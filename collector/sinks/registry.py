@@ -6,9 +6,10 @@ committed; every store can be one as well.
 
 from collections.abc import Callable
 
+from collector.aws import KINESIS, StreamAddress
 from collector.errors import UserError
 from collector.sinks.contract import Sink, Store
-from collector.sinks.options import SinkOptions, StreamOptions
+from collector.sinks.options import AS_A_RULE, SinkOptions, StreamOptions
 
 PATH_SCHEME = "sqlite"  # of a text that is no URL: it is a path
 
@@ -45,7 +46,7 @@ def _kinesis(url: str, options: SinkOptions, stream: StreamOptions) -> Sink:
     return KinesisSink(url, stream, call_timeout_s=options.call_timeout_s)
 
 
-_FOLLOWERS: dict[str, MakeFollower] = {"kinesis": _kinesis}
+_FOLLOWERS: dict[str, MakeFollower] = {KINESIS: _kinesis}
 
 
 def register_store(scheme: str, make: MakeStore) -> None:
@@ -90,6 +91,18 @@ def is_follower(url: str) -> bool:
     return scheme_of(url) in _STORES or scheme_of(url) in _FOLLOWERS
 
 
+def follower_problem(url: str) -> str | None:
+    """Return what is wrong with the URL of a follower, without a part of it that may be secret; or None."""
+    if not is_follower(url):
+        return f"expected {expected_of_follower()}"
+    if scheme_of(url) == KINESIS:
+        try:
+            StreamAddress.parse(url)
+        except UserError as error:
+            return str(error)
+    return None
+
+
 def make_store(url: str, options: SinkOptions) -> Store[object]:
     """Return the store that the URL means, not opened, or raise UserError with what was expected."""
     make = _STORES.get(scheme_of(url))
@@ -98,7 +111,7 @@ def make_store(url: str, options: SinkOptions) -> Store[object]:
     return make(url, options)
 
 
-def make_follower(url: str, options: SinkOptions, stream: StreamOptions = StreamOptions()) -> Sink:
+def make_follower(url: str, options: SinkOptions, stream: StreamOptions = AS_A_RULE) -> Sink:
     """Return the follower that the URL means, not opened, or raise UserError with what was expected."""
     scheme = scheme_of(url)
     if scheme in _FOLLOWERS:

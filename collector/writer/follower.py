@@ -12,17 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from collector.errors import SinkError
-from collector.sinks import (
-    PutCounts,
-    Puts,
-    Receipt,
-    Rows,
-    SessionState,
-    Sink,
-    SqlSink,
-    Store,
-    WriteSet,
-)
+from collector.sinks import PutCounts, Puts, Receipt, Rows, SessionState, Sink, SqlSink, Store, WriteSet
 from collector.spool import AnySpool
 from collector.writer.balance import Balance
 from collector.writer.breaker import Breaker
@@ -51,7 +41,7 @@ class FollowerState:
     breaker: str  # closed, open or half_open: whether its sink is tried
     spool: str  # the file
     last_error: str | None
-    puts: PutCounts | None = None  # of a sink that puts records into a stream
+    puts: PutCounts | None = None  # of one that puts records into a stream
 
 
 class Follower:
@@ -130,19 +120,21 @@ class Follower:
     def state(self) -> FollowerState:
         """Return what became of everything so far."""
         totals, committed = self._balance.totals(), self._writer.committed
+        puts = self._sink.put_counts if isinstance(self._sink, Puts) else None
+        dead_rows = 0 if puts is None else puts.dead_rows
         return FollowerState(
             name=self.name,
             batches=committed.batches,
-            rows=totals.written + totals.merged,
+            rows=totals.written + totals.merged - dead_rows,
             in_memory=totals.in_flight,
             spooled=totals.spooled,
             dropped=totals.dropped,
-            rejected=committed.poison,
+            rejected=committed.poison + dead_rows,
             spilling=self._writer.spilling,
             breaker=self._breaker.state.value,
             spool=str(self._writer.spool_path),
             last_error=self._problem(),
-            puts=self._sink.put_counts if isinstance(self._sink, Puts) else None,
+            puts=puts,
         )
 
     def _problem(self) -> str | None:

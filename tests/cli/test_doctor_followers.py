@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from line_sink import LineSink
+from local_aws import CREDENTIALS, FaultyAws, moto_server, refusal
 
 from collector.cli.commands.doctor import storage
 from collector.cli.commands.doctor.check_result import CheckResult
@@ -55,3 +56,38 @@ def test_any_other_sink_is_opened_and_closed(look: Look, tmp_path: Path) -> None
 def test_what_cannot_be_made_is_told(look: Look, tmp_path: Path) -> None:
     (found,) = look(str(tmp_path / "nowhere" / "second.db"))
     assert (found.level, "does not exist" in found.found) == ("fail", True)
+
+
+STREAM = "kinesis://eu-central-1/market?endpoint="
+
+
+def test_a_stream_is_asked_whether_it_is_there_and_takes_records(
+    look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with moto_server() as aws, FaultyAws(aws.url) as proxy:
+        (missing,) = look(STREAM + proxy.url)
+        assert missing.level == "fail"
+        assert "Stream market under account" in missing.found
+        assert "not found.; create the stream, or correct region and name in the URL" in missing.found
+        aws.make_stream("market", shards=3)
+        (good,) = look(STREAM + proxy.url)
+        assert (good.level, good.found) == (
+            "ok",
+            f"{STREAM}{proxy.url} is ACTIVE, with 3 shards, and takes records from here",
+        )
+        proxy.plan(refusal(400, "AccessDeniedException", "not authorized"), action="PutRecord")
+        (denied,) = look(STREAM + proxy.url)
+        assert (denied.level, "deploy/aws/ has the policies" in denied.found) == ("fail", True)
+        assert aws.records("market") == []
+
+
+def test_without_the_extra_a_stream_says_which_it_needs(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    (found,) = look("kinesis://eu-central-1")
+    assert found == CheckResult(
+        "follower",
+        "fail",
+        "kinesis://eu-central-1: this needs boto3: run `pip install -e '.[aws]'` in the source folder",
+    )

@@ -6,6 +6,7 @@ import pytest
 
 from collector.errors import SettingsError
 from collector.settings import Settings, load_settings
+from collector.sinks import StreamOptions
 
 POSTGRES = "postgresql://me:hidden-word@host/market"
 
@@ -65,11 +66,11 @@ def test_a_password_is_shown_nowhere_and_stands_in_no_file(tmp_path: Path) -> No
         ),
         (
             "followers: [{url: 'kinesis://eu-central-1/x', heartbeat: {stream: 'a b'}}]",
-            r"followers\[0\]\.heartbeat\.stream: found 'a b', expected a URL, or a mapping .* and heartbeat",
+            r"followers\[0\]\.heartbeat\.stream: found 'a b', expected a URL, or a mapping .*, heartbeat \(",
         ),
         (
             "followers: [{url: ./two.db, heartbeat: {every_s: 5}}]",
-            r"followers\[0\]\.heartbeat: found it with '\./two\.db', expected it of a follower that is",
+            r"followers\[0\]: found a heartbeat, expected one only of a stream like kinesis://",
         ),
         ("followers: ['mysql://x']", r"followers\[0\]\.url: found 'mysql://x', expected a path of an SQLite"),
         ("followers: [a.db, a.db]", r"followers\[1\]\.url: found 'a\.db' a second time"),
@@ -82,3 +83,40 @@ def test_a_password_is_shown_nowhere_and_stands_in_no_file(tmp_path: Path) -> No
 def test_mistakes_are_told(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         load(text, tmp_path)
+
+
+STREAM = "kinesis://eu-central-1/market"
+
+
+def test_how_a_stream_gets_its_records(tmp_path: Path) -> None:
+    text = (
+        f"followers:\n  - url: {STREAM}\n    records: single\n    coverage: false\n"
+        "    dead_letters: ./dead.jsonl\n  - kinesis://eu-central-1\n"
+    )
+    told, plain = load(text, tmp_path).followers
+    assert told.stream == StreamOptions("single", coverage=False, dead_letters="./dead.jsonl")
+    assert plain.stream == StreamOptions("batch", coverage=True, dead_letters=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            f"followers: [{{url: '{STREAM}', records: many}}]",
+            r"followers\[0\]\.records: found 'many', expected",
+        ),
+        (
+            "followers: [{url: a.db, coverage: false}]",
+            r"followers\[0\]: found records, coverage or dead_letters",
+        ),
+        ("followers: ['kinesis://Frankfurt/x']", r"followers\[0\]\.url: .*found the region 'Frankfurt'"),
+        (
+            "followers: ['kinesis://eu-central-1/x?aws_session_token=hidden-word']",
+            r"followers\[0\]\.url: .*found 'aws_session_token' in the URL of a stream",
+        ),
+    ],
+)
+def test_mistakes_in_a_stream_are_told(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        load(text, tmp_path)
+    assert "hidden-word" not in str(caught.value)

@@ -8,6 +8,7 @@ from collector.cli.options import (
     ConfigFile,
     ConfiguredDatabase,
     Exchange,
+    Followers,
     NoServe,
     NoWait,
     Plain,
@@ -27,6 +28,7 @@ def collect(
     symbols: Symbols = None,
     channels: Channels = None,
     db: ConfiguredDatabase = None,
+    follower: Followers = None,
     seconds: Seconds = None,
     plain: Plain = False,
     no_serve: NoServe = False,
@@ -49,7 +51,9 @@ def collect(
     from collector.errors import DatabaseAway  # noqa: PLC0415
     from collector.log import set_up_logging  # noqa: PLC0415
 
-    loaded = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
+    loaded = configured(
+        config, exchange=exchange, symbols=symbols, channels=channels, db=db, followers=follower
+    )
     settings = loaded.settings
     set_up_logging(settings.logging, secrets=settings.secrets())
     announce(loaded)

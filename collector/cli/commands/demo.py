@@ -2,12 +2,12 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from collector.cli.options import NoServe, Plain, Seconds
+from collector.cli.options import Followers, NoServe, Plain, Seconds
 
 if TYPE_CHECKING:
     from collector.settings import Settings
@@ -22,6 +22,7 @@ def demo(
     db: Annotated[
         str, typer.Option("--db", help="Where to write: a path of an SQLite file, or an SQLAlchemy URL.")
     ] = DEMO_DATABASE,
+    follower: Followers = None,
     seconds: Seconds = None,
     plain: Plain = False,
     no_serve: NoServe = False,
@@ -39,7 +40,7 @@ def demo(
 
     markets = demo_markets()
     with Simulator(symbols=markets) as simulator:
-        settings = demo_settings(simulator, db, os.environ)
+        settings = demo_settings(simulator, db, os.environ, follower or ())
         set_up_logging(settings.logging, secrets=settings.secrets())
         until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
         shown = settings.masked()["database"]["url"]
@@ -60,12 +61,14 @@ def demo_markets() -> dict[str, tuple[str, ...]]:
     return {name: one.demo_markets for name, one in EXCHANGES.items() if one.demo_markets}
 
 
-def demo_settings(simulator: "Simulator", db: str, environ: Mapping[str, str]) -> "Settings":
+def demo_settings(
+    simulator: "Simulator", db: str, environ: Mapping[str, str], followers: Sequence[str] = ()
+) -> "Settings":
     """Return the demo's settings: of the environment only what a person sees, nothing of where rows go."""
     from collector.exchanges import EXCHANGES  # noqa: PLC0415
     from collector.settings import load_settings  # noqa: PLC0415
 
-    overrides: dict[str, object] = {"database.url": db}
+    overrides: dict[str, object] = {"database.url": db, "followers": list(followers)}
     for exchange, symbols in demo_markets().items():
         overrides[f"exchanges.{exchange}.symbols"] = list(symbols)
         overrides[f"exchanges.{exchange}.channels"] = list(EXCHANGES[exchange].demo_channels)

@@ -48,7 +48,7 @@ class OpenPart:
         """Return whether nothing is missing."""
         if self.end is None or len(self.events) < self.end["records"]:
             return False
-        return len(self.told) == self.end["records"]
+        return len(self.told) == int(self.end["records"])
 
     @property
     def told(self) -> list[Mapping[str, Any]]:

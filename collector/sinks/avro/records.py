@@ -8,8 +8,8 @@ from itertools import chain
 from collector.errors import UnfitRow
 from collector.sinks.avro.container import container
 from collector.sinks.avro.events import encoded_events
-from collector.sinks.avro.part_end import encoded_end
 from collector.sinks.avro.markets import NO_MARKET
+from collector.sinks.avro.part_end import encoded_end
 from collector.sinks.avro.parts import MOST_BYTES, Part, parts_of
 from collector.sinks.contract import Rows, SessionState, WriteSet
 
@@ -67,8 +67,9 @@ def _checked(part: Part, data: bytes, rows: int) -> Record:
 
 def record_without_rows(part: WriteSet, key: str, after: str, *, is_last: bool) -> Record:
     """Return what closes a part, by its id, of which no event is to be read, whether it came or not."""
-    markets = ((one.exchange, one.symbol) for one in (*part.segments, *part.accounting))
-    made = Part(part.batch_id, key, next(markets, NO_MARKET), after, is_last)
+    keys = [one.key for one in (*part.segments, *part.accounting)]
+    market = keys[0][:2] if keys else NO_MARKET
+    made = Part(part.batch_id, key, market, after, is_last)
     made.segments, made.accounting = part.segments, part.accounting
     return _checked(made, encoded_end(made, part), 0)
 

@@ -117,9 +117,10 @@ class Putting:
             return
         (record,) = request
         self._refusals += 1
+        if not self._has_taken and self._refusals < MOST_REFUSALS:
+            work.pending.put_back(request)
+            raise AwsError(Failure.UNUSABLE, f"it refuses every record: {error.text}")
         try:
-            if not self._has_taken and self._refusals < MOST_REFUSALS:
-                raise AwsError(Failure.UNUSABLE, f"it refuses every record: {error.text}")
             self._give_up(work, record, error)
         except BaseException:
             work.pending.put_back(request)

@@ -14,7 +14,7 @@ from collector.sinks.kinesis.dead_letters import dead_letters_at
 from collector.sinks.kinesis.putting import Putting, Work
 from collector.sinks.kinesis.refused import instead_of
 from collector.sinks.kinesis.requests import Pending
-from collector.sinks.options import StreamOptions
+from collector.sinks.options import AS_A_RULE, StreamOptions
 from collector.sinks.put_counts import PutCounts
 
 LINGER_S = 1.0
@@ -44,7 +44,7 @@ class KinesisSink:
     def __init__(
         self,
         url: str,
-        options: StreamOptions = StreamOptions(),
+        options: StreamOptions = AS_A_RULE,
         *,
         call_timeout_s: float = 30.0,
         backoff: Backoff = BACKOFF,

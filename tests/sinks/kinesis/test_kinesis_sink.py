@@ -295,6 +295,6 @@ def test_it_asks_for_the_stream_and_the_right_to_put_and_leaves_no_record(
         sink.examine()
     assert aws.records(stream) == []
     missing = sink_at(proxy.url, "no-such-stream")
-    with pytest.raises(SinkError, match="no-such-stream.* not found.*; create the stream"):
+    with pytest.raises(SinkError, match=r"no-such-stream.* not found.*; create the stream"):
         missing.examine()
     missing.close()

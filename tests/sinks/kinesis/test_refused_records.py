@@ -1,4 +1,4 @@
-"""A record that the stream refuses for good is kept with its reason, the rest goes on, and the hole is told."""
+"""A record that the stream refuses for good is kept with its reason; the rest goes on, the hole is told."""
 
 import base64
 import json
@@ -110,7 +110,7 @@ def test_a_large_one_goes_to_a_stream_in_pieces(
     bad = records_of(of_markets(1), Form.BATCH)[0]
     proxy.plan(refuses_records(is_one_of([bad.data])), times=None)
     proxy.plan(refusal(503, "ServiceUnavailable", "busy"), action="PutRecord")
-    with pytest.raises(SinkError, match="the stream of dead letters .*ServiceUnavailable: busy"):
+    with pytest.raises(SinkError, match=r"the stream of dead letters .*ServiceUnavailable: busy"):
         sink.write(of_markets(1))
     assert aws.records(dead) == []
     sink.write(of_markets(1))
@@ -163,7 +163,7 @@ def test_a_file_that_cannot_be_written_keeps_the_record_pending(
     sink.write(of_markets(0))
     bad = records_of(of_markets(1), Form.BATCH)[0]
     proxy.plan(refuses_records(is_one_of([bad.data])), times=None)
-    with pytest.raises(SinkError, match="file of dead letters .* cannot be written: No such file") as caught:
+    with pytest.raises(SinkError, match=r"file of dead letters .* cannot be written: No such file") as caught:
         sink.write(of_markets(1))
     assert caught.value.transient
     (tmp_path / "later").mkdir()

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collector.cli.commands.doctor.check_result import CheckResult
-from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
+from collector.cli.options import (
+    AsJson,
+    Channels,
+    ConfigFile,
+    ConfiguredDatabase,
+    Exchange,
+    Followers,
+    Symbols,
+)
 
 if TYPE_CHECKING:
     from collector.settings import Loaded
@@ -26,6 +34,7 @@ def doctor(
     symbols: Symbols = None,
     channels: Channels = None,
     db: ConfiguredDatabase = None,
+    follower: Followers = None,
     offline: Annotated[bool, typer.Option("--offline", help="Leave the exchanges alone.")] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -36,7 +45,7 @@ def doctor(
     Exit codes: 0 nothing does (there may be warnings); 1 something does; 2 a mistake in what was asked.
     """
     found: list[CheckResult] = []
-    for verdict in _verdicts(config, exchange, symbols, channels, db, offline=offline):
+    for verdict in _verdicts(config, exchange, symbols, channels, db, follower, offline=offline):
         found.append(verdict)
         if not as_json:
             _print(verdict)
@@ -58,6 +67,7 @@ def _verdicts(
     symbols: str | None,
     channels: str | None,
     db: str | None,
+    followers: list[str] | None,
     *,
     offline: bool,
 ) -> Iterator[CheckResult]:
@@ -73,7 +83,9 @@ def _verdicts(
     yield machine.open_files()
     settings = Settings.model_validate({})  # what is looked at where there is no other
     try:
-        loaded = configured(config, exchange=exchange, symbols=symbols, channels=channels, db=db)
+        loaded = configured(
+            config, exchange=exchange, symbols=symbols, channels=channels, db=db, followers=followers
+        )
     except SettingsError as error:
         yield CheckResult("configuration", "fail", "; ".join(error.problems), "python run.py config check")
     except UserError as error:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from collector.cli.commands.doctor.check_result import CheckResult
 from collector.cli.plain import reader_text
-from collector.errors import CollectorError, DatabaseInUse, UserError
+from collector.errors import CollectorError, DatabaseInUse, MissingExtra, UserError
+from collector.masking import mask_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,9 @@ def followers(settings: "Settings") -> "Iterator[CheckResult]":
 
     for one in settings.followers:
         try:
-            sink = make_follower(one.url, settings.database)
+            sink = make_follower(one.url, settings.database, one.stream)
+        except MissingExtra as error:
+            yield CheckResult("follower", "fail", f"{mask_url(one.url)}: {error}")
         except UserError as error:
             yield CheckResult("follower", "fail", str(error), "correct followers in the configuration")
         else:
@@ -84,17 +87,18 @@ def followers(settings: "Settings") -> "Iterator[CheckResult]":
 
 def _of_sink(subject: str, sink: "Sink", settings: "DatabaseSettings") -> CheckResult:
     """Check an SQL database without changing it; open and close a sink of any other kind."""
-    from collector.sinks import SqlSink  # noqa: PLC0415
+    from collector.sinks import Examined, SqlSink  # noqa: PLC0415
 
     if isinstance(sink, SqlSink):
         return _of_database(subject, sink, settings)
     try:
         sink.open()
+        found = sink.examine() if isinstance(sink, Examined) else f"{sink.name} can be opened"
     except CollectorError as error:
         return CheckResult(subject, "fail", str(error))
     finally:
         sink.close()
-    return CheckResult(subject, "ok", f"{sink.name} can be opened")
+    return CheckResult(subject, "ok", found)
 
 
 def _of_database(subject: str, sink: "SqlSink", settings: "DatabaseSettings") -> CheckResult:
