@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from collector.app.monitor import health_now
 from collector.app.reporting import Moment
 from collector.app.view import VERIFIED
-from collector.aws import failure_of
+from collector.aws import Failure, failure_of
 from collector.clock import NS_A_SECOND
 from collector.sinks import SessionState
 
@@ -51,7 +51,10 @@ class Heartbeats:
         try:
             self._client.put_record(StreamName=self._stream, PartitionKey=heartbeat.host, Data=data)
         except Exception as error:
-            raise failure_of(error) from error
+            failure = failure_of(error)
+            if failure.kind is Failure.CREDENTIALS:
+                self.close()  # another client looks for them anew
+            raise failure from error
 
     def close(self) -> None:
         """Close the connections. Idempotent."""

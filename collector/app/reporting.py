@@ -98,8 +98,8 @@ class Reporter:
                     due_s = max(due_s + self._every_s, time.monotonic())
                 else:
                     due_s = time.monotonic() + self._backoff.wait_s(self._state.failures_in_a_row - 1)
-            if self._last is not None:
-                self._try(self._last)
+            if self._last is not None and not self._try(self._last):
+                log.warning("report.last_not_sent", report=self.name, error=self._state.last_error)
         finally:
             self._close()
 
@@ -143,7 +143,7 @@ class Reporters:
             one.ask_to_stop(last)
         for one in self._reporters:
             if not one.stop(until_s - time.monotonic()):
-                log.warning("report.last_not_sent", report=one.name)
+                log.warning("report.last_not_sent", report=one.name, error="it takes too long")
 
     def states(self) -> tuple[ReporterState, ...]:
         """Return what became of the reports of each."""

@@ -64,10 +64,9 @@ def report_metrics(settings: Settings, collector: Collector) -> None:
     wanted = settings.metrics.cloudwatch
     if wanted.mode is None:
         return
-    from collector.serve.cloudwatch import Changes, MetricsByCalls, MetricsInLog, checked_names  # noqa: PLC0415
+    from collector.serve.cloudwatch import Changes, MetricsByCalls, MetricsInLog, dimensions_of  # noqa: PLC0415
 
-    named = dict(one.split("=", 1) for one in wanted.dimensions)
-    dimensions = checked_names({"instance": socket.gethostname(), **named})
+    dimensions = dimensions_of(wanted.dimensions, socket.gethostname())
     changes = Changes(dimensions, wanted.only, settings.secrets())
     if wanted.mode == "log":
         in_log = MetricsInLog(wanted.namespace, changes)

@@ -45,7 +45,7 @@ class CloudwatchSettings:
     every_s: Seconds = 60.0
     region: Region | None = None
     dimensions: Annotated[
-        tuple[Dimension, ...], Field(max_length=5), Expected("a list of at most five, like [instance=eu-1]")
+        tuple[Dimension, ...], Field(max_length=4), Expected("a list of at most four, like [instance=eu-1]")
     ] = ()
     only: Annotated[
         tuple[MetricNames, ...], Expected("a list of names of metrics, like [collector_*, messages_*]")

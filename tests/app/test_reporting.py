@@ -159,6 +159,17 @@ def test_an_error_of_any_kind_ends_no_reports(elsewhere: Elsewhere) -> None:
     assert reporter.state.failed == 2
 
 
+def test_a_last_one_that_fails_is_told(elsewhere: Elsewhere) -> None:
+    reporter = elsewhere.reporter(every_s=3600.0)
+    reporter.start(lambda: NOW)
+    wait_until(lambda: elsewhere.got, "the first report")
+    elsewhere.trouble = Refusing()
+    with capture_logs() as logs:
+        reporter.ask_to_stop(LAST)
+        assert reporter.stop(10.0)
+    assert [(one["event"], one["error"]) for one in logs] == [("report.last_not_sent", "it is away")]
+
+
 def test_waits_between_failures_are_drawn_and_grow() -> None:
     """Full jitter: each wait is between 0 and a ceiling that doubles, up to six times the interval."""
     backoff = Elsewhere().reporter(every_s=60.0)._backoff

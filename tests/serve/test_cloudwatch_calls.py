@@ -230,6 +230,18 @@ def test_a_refusal_tells_what_to_do_and_no_credential(aws: FaultyAws, reporting:
     assert CREDENTIALS["AWS_ACCESS_KEY_ID"] not in text
 
 
+def test_credentials_that_are_renewed_are_taken(
+    aws: FaultyAws, reporting: MetricsByCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.plan(refusal(400, "ExpiredTokenException", "expired"), action=PUT)
+    with pytest.raises(AwsError, match="the credentials have expired"):
+        reporting(received(1))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIARENEWED0001")
+    reporting(received(1))
+    keys = [request.headers["Authorization"] for request in aws.requests]
+    assert ["AKIARENEWED0001" in key for key in keys] == [False, True]
+
+
 def test_without_a_region_the_message_says_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)

@@ -19,7 +19,7 @@ from collector.errors import UserError
 from collector.events.batch import StreamKey
 from collector.histogram import Histogram
 from collector.log import LogOptions, set_up_logging
-from collector.serve.cloudwatch.changes import Changes, checked_names, spread
+from collector.serve.cloudwatch.changes import Changes, dimensions_of, spread
 from collector.serve.cloudwatch.documents import MetricsInLog, documents, drawn
 from collector.serve.exposition import Sample
 from collector.serve.metric_names import BY_NAME
@@ -99,7 +99,8 @@ class Lines:
 
     def __init__(self, **options: Any) -> None:
         self.texts: list[str] = []
-        changes = Changes(options.pop("dimensions", {"instance": "here"}), **options)
+        self.own = options.pop("dimensions", {"instance": "here"})
+        changes = Changes(self.own, **options)
         self.report = MetricsInLog("Collector", changes, self.texts.append)
 
     def of(self, checked: Any) -> dict[tuple[str, ...], Any]:
@@ -111,7 +112,7 @@ class Lines:
             root = check_document(text)
             (directive,) = root["_aws"]["CloudWatchMetrics"]
             ((*names,),) = directive["Dimensions"]
-            labels = tuple(root[name] for name in names if name != "instance")
+            labels = tuple(root[name] for name in names if name not in self.own)
             for metric in directive["Metrics"]:
                 assert (metric["Name"], *labels) not in found
                 found[metric["Name"], *labels] = root[metric["Name"]]
@@ -267,12 +268,22 @@ def test_dimensions_are_plain_and_hold_no_secret() -> None:
     assert '"empty"' not in text
 
 
-@pytest.mark.parametrize("name", ["exchange", "follower", "messages_pending", "event", "_aws", "timestamp"])
+@pytest.mark.parametrize("name", ["exchange", "follower", "messages_pending", "event", "timestamp"])
 def test_a_dimension_by_the_name_of_something_else_is_refused(name: str) -> None:
-    with pytest.raises(
-        UserError, match=rf"metrics\.cloudwatch\.dimensions: found {name}, which metrics have"
-    ):
-        checked_names({"instance": "here", name: "x"})
+    with pytest.raises(UserError, match=rf"cloudwatch\.dimensions: found {name}, which metrics have"):
+        dimensions_of(["team=data", f"{name}=x"], "host")
+
+
+def test_a_dimension_is_named_once_and_instance_is_the_host_unless_it_is_told() -> None:
+    assert dimensions_of(["team=a=b"], "host") == {"instance": "host", "team": "a=b"}
+    assert dimensions_of(["instance=eu-1"], "host") == {"instance": "eu-1"}
+    with pytest.raises(UserError, match="found team twice"):
+        dimensions_of(["team=a", "team=b"], "host")
+
+
+def test_with_all_dimensions_that_may_be_told_no_line_has_too_many() -> None:
+    named = dimensions_of([f"d{number}=x" for number in range(4)], "host")
+    assert len(Lines(dimensions=named).of(everything())) > 70
 
 
 @pytest.mark.parametrize("level", ["info", "error"])

@@ -6,7 +6,7 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.serve.cloudwatch.calls import MetricsByCalls
-    from collector.serve.cloudwatch.changes import Changes, checked_names
+    from collector.serve.cloudwatch.changes import Changes, dimensions_of
     from collector.serve.cloudwatch.documents import MetricsInLog
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from collector.app import Moment
-from collector.aws import failure_of, make_client, region_named
+from collector.aws import Failure, failure_of, make_client, region_named
 from collector.clock import NS_A_SECOND
 from collector.serve.cloudwatch.changes import Changes, Datum
 from collector.serve.exposition import metrics_of
@@ -45,7 +45,10 @@ class MetricsByCalls:
         try:
             self._client.put_metric_data(Namespace=self._namespace, MetricData=metric_data)
         except Exception as error:
-            raise failure_of(error) from error
+            failure = failure_of(error)
+            if failure.kind is Failure.CREDENTIALS:
+                self.close()  # another client looks for them anew
+            raise failure from error
 
 
 Call = list[tuple[Datum, dict[str, Any]]]

@@ -46,11 +46,18 @@ class Datum:
     sample: Sample
 
 
-def checked_names(dimensions: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the dimensions, or raise UserError for a name that something else in a line of the log has."""
+def dimensions_of(texts: Sequence[str], host: str) -> Mapping[str, str]:
+    """Return the dimensions that tell collectors apart, of texts like `team=data`.
+
+    Raises UserError for a name that something else in a line of the log has, or that comes twice.
+    """
+    named = [text.split("=", 1) for text in texts]
+    dimensions = {"instance": host, **dict(named)}
     labels = {label for one in METRICS for label in one.labels}
     taken = {*labels, *(one.name for one in METRICS), *OWN_MEMBERS}
-    for name in dimensions:
+    for number, (name, _) in enumerate(named):
+        if name in [before for before, _ in named[:number]]:
+            raise UserError(f"metrics.cloudwatch.dimensions: found {name} twice, expected it once")
         if name in taken:
             raise UserError(
                 f"metrics.cloudwatch.dimensions: found {name}, which metrics have already, "
