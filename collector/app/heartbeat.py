@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any
 from collector.app.monitor import health_now
 from collector.app.reporting import Moment
 from collector.app.view import VERIFIED
-from collector.aws import Failure, failure_of
+from collector.aws import (
+    KINESIS,
+    AwsError,
+    Failure,
+    StreamAddress,
+    failure_of,
+    kind_of_code,
+    without_credentials,
+)
 from collector.clock import NS_A_SECOND
-from collector.sinks import SessionState
+from collector.sinks import SessionState, scheme_of
 
 if TYPE_CHECKING:
     from collector.sinks import Heartbeat
@@ -49,18 +57,34 @@ class Heartbeats:
         if self._client is None:  # made in the thread that reports, for it takes long
             self._client = self._connect()
         try:
-            self._client.put_record(StreamName=self._stream, PartitionKey=heartbeat.host, Data=data)
+            self._put({"PartitionKey": heartbeat.host, "Data": data})
         except Exception as error:
             failure = failure_of(error)
             if failure.kind is Failure.CREDENTIALS:
                 self.close()  # another client looks for them anew
             raise failure from error
 
+    def _put(self, record: dict[str, Any]) -> None:
+        """Put one record, by the call that needs the same right as those of the data."""
+        (result,) = self._client.put_records(StreamName=self._stream, Records=[record])["Records"]
+        code = result.get("ErrorCode")
+        if code:
+            text = without_credentials(str(result.get("ErrorMessage", "")))
+            raise AwsError(kind_of_code(str(code)), f"{code}: {text}")
+
     def close(self) -> None:
         """Close the connections. Idempotent."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
+
+
+def heartbeat_url(follower: str, stream: str) -> str | None:
+    """Return the URL of the stream for heartbeats beside that of a follower; None if that is no stream."""
+    if scheme_of(follower) != KINESIS:
+        return None
+    address = StreamAddress.parse(follower)
+    return str(StreamAddress(address.region, stream, address.endpoint))
 
 
 def heartbeat_of(

@@ -3,27 +3,25 @@
 from collections.abc import Iterator
 from functools import partial
 
-from collector.app.heartbeat import CALL_TIMEOUT_S, Heartbeats
+from collector.app.heartbeat import CALL_TIMEOUT_S, Heartbeats, heartbeat_url
 from collector.app.reporting import Reporter
 from collector.aws import KINESIS, StreamAddress, make_client
 from collector.masking import without
 from collector.settings import Settings
-from collector.sinks import SessionState, scheme_of
+from collector.sinks import SessionState
 
 
 def heartbeats_of(settings: Settings, session: SessionState) -> Iterator[Reporter]:
     """Yield what puts heartbeats into the streams that followers name, each stream once."""
-    seen: set[StreamAddress] = set()
+    seen: set[str] = set()
     secrets = settings.secrets()
     for follower in settings.followers:
         wanted = follower.heartbeat
-        if wanted is None or scheme_of(follower.url) != KINESIS:
+        url = None if wanted is None else heartbeat_url(follower.url, wanted.stream)
+        if wanted is None or url is None or url in seen:
             continue
-        address = StreamAddress.parse(follower.url)
-        into = StreamAddress(address.region, wanted.stream, address.endpoint)
-        if into in seen:
-            continue
-        seen.add(into)
+        seen.add(url)
+        into = StreamAddress.parse(url)
         connect = partial(make_client, KINESIS, into.region, into.endpoint, call_timeout_s=CALL_TIMEOUT_S)
         heartbeats = Heartbeats(
             into.stream, session, wanted.every_s, connect, lambda text: without(text, secrets)

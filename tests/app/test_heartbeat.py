@@ -25,14 +25,13 @@ from collector.sinks.contract import AccountingState, SessionState
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "whole_path"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from local_aws import CREDENTIALS, REGION, FaultyAws, LocalAws, hang, moto_server, refusal
+from local_aws import CREDENTIALS, REGION, FaultyAws, LocalAws, hang, moto_server, partial_failure, refusal
 from rig import BTC, Rig, wait_until
 
 SESSION = SessionState("session-1", 1_000, "1.2.3", "host-1", 77, "{}")
 KEY = StreamKey("bybit", BTC, "book.50")
 TRADES = StreamKey("bybit", BTC, "trade")
 WRITER = WriterView(1, 2, 0, 0.01, None, 1, 1000)
-PUT = "PutRecord"
 AT_MS = 1_790_000_000_123
 
 
@@ -104,15 +103,16 @@ def test_one_that_does_not_arrive_is_missing_in_the_numbers(aws: LocalAws) -> No
         one(moment(WELL))
         for fault, words in (
             (refusal(400, "ProvisionedThroughputExceededException"), "Rate exceeded"),
+            (partial_failure([0]), "ProvisionedThroughputExceededException: Rate exceeded"),
             (hang, "ReadTimeoutError"),
         ):
-            proxy.plan(fault, action=PUT)
+            proxy.plan(fault)
             with pytest.raises(AwsError, match=words):
                 one(moment(WELL))
         one(moment(WELL))
         one.close()
     got = aws.records(stream)
-    assert [read_heartbeat(record.data)["number"] for record in got] == [1, 4]
+    assert [read_heartbeat(record.data)["number"] for record in got] == [1, 5]
     assert {record.key for record in got} == {"host-1"}
 
 

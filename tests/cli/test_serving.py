@@ -56,9 +56,7 @@ def test_a_port_in_use_costs_nobody_the_data(tmp_path: Path) -> None:
     assert "identity: exact" in out
 
 
-def test_metrics_by_calls_without_a_region_are_refused_before_the_start(
-    run: Run, tmp_path: Path
-) -> None:
+def test_metrics_by_calls_without_a_region_are_refused_before_the_start(run: Run, tmp_path: Path) -> None:
     """So is seen that what is asked for is heeded: nothing else asks for a region."""
     asked = {"COLLECTOR_METRICS__CLOUDWATCH__MODE": "put", "AWS_CONFIG_FILE": "/nowhere"}
     none = {"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}
