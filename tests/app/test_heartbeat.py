@@ -116,6 +116,20 @@ def test_one_that_does_not_arrive_is_missing_in_the_numbers(aws: LocalAws) -> No
     assert {record.key for record in got} == {"host-1"}
 
 
+def test_credentials_that_are_renewed_are_looked_for(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = aws.make_stream()
+    with FaultyAws(aws.url) as proxy:
+        one = heartbeats(proxy, stream)
+        proxy.plan(refusal(400, "ExpiredTokenException", "expired"))
+        with pytest.raises(AwsError, match="the credentials have expired"):
+            one(moment(WELL))
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIARENEWED0002")
+        one(moment(WELL))
+        one.close()
+        used = ["AKIARENEWED0002" in request.headers["Authorization"] for request in proxy.requests]
+    assert used == [False, True]
+
+
 def test_a_stream_that_is_not_there_is_told_with_what_to_do(aws: LocalAws) -> None:
     with FaultyAws(aws.url) as proxy:
         one = heartbeats(proxy, "no-such-stream")

@@ -4,15 +4,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from collector.app.monitor import Checked
+from collector.app.monitor import Checked, facts_of
 from collector.app.reporting import LAST_WITHIN_S, Moment, Phase, Reporter, Reporters
-from collector.app.view import TOLD_AFTER, View, WriterView
+from collector.app.view import TOLD_AFTER, ReporterState, View, WriterView
 from collector.errors import CollectorError
 from collector.health.facts import MachineFacts
 from collector.health.rules import Health
@@ -188,6 +188,22 @@ def test_hanging_reports_take_one_second_together_of_a_stop_that_has_none_left(
     assert time.monotonic() - began_s >= LAST_WITHIN_S[0]  # all had their chance
     assert [one["event"] for one in logs] == ["report.last_not_sent"] * 3
     assert all(thread.daemon for thread in threading.enumerate() if thread.name == "report")
+
+
+def test_a_stop_with_much_time_left_does_not_give_it_to_a_hanging_report(
+    released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.app.reporting.LAST_WITHIN_S", (0.01, 0.1))
+    reporters = Reporters(Elsewhere(trouble=released.wait).reporter())
+    reporters.start(lambda: NOW)
+    reporters.stop(LAST, 3600.0)
+    assert not released.is_set()
+
+
+def test_health_is_told_of_reports_that_do_not_arrive() -> None:
+    states = (ReporterState("one", 5, 9, TOLD_AFTER, "away"), ReporterState("two", 5, 1, 1, "away once"))
+    facts = facts_of(replace(VIEW, reports=states), MachineFacts(), (), 1)
+    assert facts.reports == {"one": "away"}
 
 
 def test_a_collector_reports_until_all_is_counted_and_a_hanging_report_holds_nothing_up(

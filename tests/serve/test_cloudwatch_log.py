@@ -232,6 +232,9 @@ def test_more_than_a_document_holds_goes_into_several() -> None:
     ]
     texts = list(documents(Changes({}).since([*samples, *lots]), "Collector", 1_700_000_000_123_456_789))
     roots = [check_document(text) for text in texts]
+    assert (
+        max(map(len, texts)) < MOST_BYTES / 2
+    )  # none larger can be: these names are longer than any of ours
     assert {root["_aws"]["Timestamp"] for root in roots} == {1_700_000_000_123}
     named = [metric["Name"] for root in roots for metric in root["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
     assert len(named) == len(set(named)) == 250 + 3 * 300

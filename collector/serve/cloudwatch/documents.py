@@ -16,9 +16,8 @@ from collector.log import write_line
 from collector.serve.cloudwatch.changes import Changes, Datum, Dimensions
 from collector.serve.exposition import metrics_of
 
-MOST_METRICS = 100  # of a document
+MOST_METRICS = 100  # of a document; a third of them can be arrays, so that it is far below 256 KB
 MOST_VALUES = 100  # of an array
-MOST_BYTES = 262_144 - 1024  # of a log event; the rest is for what a shipper adds
 
 Entry = tuple[str, str, float | list[float]]  # name, unit, value
 
@@ -47,17 +46,7 @@ def documents(data: Iterable[Datum], namespace: str, at_ns: int) -> Iterator[str
         by_dimensions.setdefault(one.dimensions, []).extend(_entries(one))
     for dimensions, entries in by_dimensions.items():
         for start in range(0, len(entries), MOST_METRICS):
-            yield from _fitting(entries[start : start + MOST_METRICS], dimensions, namespace, at_ns)
-
-
-def _fitting(entries: Sequence[Entry], dimensions: Dimensions, namespace: str, at_ns: int) -> Iterator[str]:
-    text = _document(entries, dimensions, namespace, at_ns)
-    if len(text) <= MOST_BYTES or len(entries) == 1:  # it is ASCII
-        yield text
-        return
-    half = len(entries) // 2
-    yield from _fitting(entries[:half], dimensions, namespace, at_ns)
-    yield from _fitting(entries[half:], dimensions, namespace, at_ns)
+            yield _document(entries[start : start + MOST_METRICS], dimensions, namespace, at_ns)
 
 
 def _document(entries: Sequence[Entry], dimensions: Dimensions, namespace: str, at_ns: int) -> str:
