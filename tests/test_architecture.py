@@ -18,6 +18,8 @@ FLOORS = [
     *("cli", "simulator", "__init__", "bot", "serve", "app", "settings", "retention", "export", "query"),
     *("health", "consume", "live", "streams", "network", "writer", "spool", "features", "buffer", "log"),
     *("exchanges", "book", "sinks", "migration", "database", "aws", "events", "ids", "clock", "resources"),
+    *("health", "live", "streams", "network", "writer", "spool", "features", "buffer", "log", "exchanges"),
+    *("book", "sinks", "migration", "database", "aws", "events", "histogram", "ids", "clock", "resources"),
     *("retry", "masking", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {

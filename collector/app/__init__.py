@@ -6,11 +6,13 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.app.collector import Collector, Report
-    from collector.app.commit_measures import CommitMeasures, Histogram
+    from collector.app.commit_measures import CommitMeasures
+    from collector.app.heartbeat import heartbeat_url
     from collector.app.logs import log_failed_subscriber
-    from collector.app.monitor import Checked, Monitor
+    from collector.app.monitor import Checked, Monitor, health_now
+    from collector.app.reporting import Moment, Phase, Reporter
     from collector.app.spool_places import address, age_s, places_of, waiting
-    from collector.app.view import DOWN, LEFT, MISSING, SYNCING, VERIFIED, StreamView, View
+    from collector.app.view import DOWN, LEFT, MISSING, SYNCING, VERIFIED, ReporterState, StreamView, View
     from collector.app.wakeup import SignalSafeEvent
     from collector.app.wiring import make_collector
     from collector.app.wiring_consume import consuming

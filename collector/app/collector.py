@@ -14,6 +14,7 @@ from collector.app.housekeeping import Housekeeping
 from collector.app.known_database import KnownDatabase
 from collector.app.monitor import Monitor
 from collector.app.opening import Opening
+from collector.app.reporting import Phase, Reporters, last_moment_of, moment_of
 from collector.app.view import View, Watch, view_of_writer
 from collector.app.wakeup import SignalSafeEvent
 from collector.buffer import Buffer
@@ -77,6 +78,7 @@ class Parts:
     housekeeping: Housekeeping | None
     measures: CommitMeasures
     monitor: Monitor
+    reporters: Reporters
     ended: SignalSafeEvent  # set when a thread has ended
 
 
@@ -106,6 +108,7 @@ class Collector:
         self._housekeeping = parts.housekeeping
         self._measures = parts.measures
         self.monitor = parts.monitor
+        self.reporters = parts.reporters
         self._ended = parts.ended
         self._exchanges = exchanges
         self.database_url = database_url
@@ -136,6 +139,7 @@ class Collector:
         if self._housekeeping is not None:
             self._housekeeping.start()
         self.monitor.start(self.view)
+        self.reporters.start(lambda: moment_of(self.monitor, self.phase))
         if away:
             log.warning(
                 "database.away_at_start",
@@ -151,9 +155,11 @@ class Collector:
         return self._started_s is not None
 
     @property
-    def stopping(self) -> bool:
-        """Whether it drains, or has ended."""
-        return self._is_stopping
+    def phase(self) -> Phase:
+        """Return where it is in its life; stopping also once it has ended."""
+        if self._is_stopping:
+            return Phase.STOPPING
+        return Phase.RUNNING if self.started else Phase.STARTING
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until `interrupt` is called, a thread ends, or nothing asked for can be collected at all.
@@ -191,6 +197,7 @@ class Collector:
             self._housekeeping.stop()
         self._store.close()
         self.monitor.stop()
+        self.reporters.stop(last_moment_of(self.monitor, self.view()), until_s - time.monotonic())
         for name in self.events.stop():
             log.warning("subscriber.stuck", subscriber=name)
         for unsubscribe in self._subscriptions:  # the bus may live longer than this
@@ -271,6 +278,7 @@ class Collector:
             loop_ended=self.stream.ended_unasked,
             budgets=self.stream.budgets(),
             commits=copy(self._measures),  # its values are replaced, never changed
+            reports=self.reporters.states(),
             **watch.remembered(),
         )
 

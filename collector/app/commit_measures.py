@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collector.clock import NS_A_SECOND
+from collector.histogram import Histogram
 from collector.sinks import Rows, SegmentState, WriteSet
 
 MEASURED = ("book", "trades", "ohlcv")  # one row an event
@@ -18,27 +19,6 @@ LATENCY_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 LAG_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 COMMIT_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 BATCH_ROWS = (0.0, 1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """Counts of values by bucket, each up to its edge and the last one above all; and their sum."""
-
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
-    total: float = 0.0
-
-    @classmethod
-    def of(cls, edges: tuple[float, ...]) -> "Histogram":
-        """Return an empty one."""
-        return cls(edges, (0,) * (len(edges) + 1))
-
-    def plus(self, values: npt.NDArray[np.float64]) -> "Histogram":
-        """Return it with more values."""
-        places = np.searchsorted(self.edges, values, side="left")
-        more = np.bincount(places, minlength=len(self.counts)).tolist()
-        counts = tuple(had + new for had, new in zip(self.counts, more, strict=True))
-        return Histogram(self.edges, counts, self.total + float(values.sum()))
 
 
 @dataclass(slots=True)
@@ -59,8 +39,8 @@ class CommitMeasures:
     def committed(self, write_set: WriteSet, took_s: float, now_ns: int | None = None) -> None:
         """Add a write set that is committed now."""
         at_ns = time.time_ns() if now_ns is None else now_ns
-        self.batch_rows = self.batch_rows.plus(np.array([write_set.row_count], dtype=np.float64))
-        self.commit_s = self.commit_s.plus(np.array([took_s]))
+        self.batch_rows = self.batch_rows.plus(write_set.row_count)
+        self.commit_s = self.commit_s.plus(took_s)
         counted = dict(self.rows)
         for rows in write_set.rows:
             counted[rows.table] = counted.get(rows.table, 0) + len(rows)
@@ -116,4 +96,4 @@ def _by_exchange(rows: Rows) -> list[tuple[str, Any]]:
 def _added(
     had: Mapping[str, Histogram], exchange: str, edges: tuple[float, ...], values: npt.NDArray[np.float64]
 ) -> Mapping[str, Histogram]:
-    return {**had, exchange: had.get(exchange, Histogram.of(edges)).plus(values)}
+    return {**had, exchange: had.get(exchange, Histogram.of(edges)).plus_all(values)}

@@ -27,6 +27,8 @@ from collector.health import (
 )
 
 STOP_WITHIN_S = 2.0
+LATE_CHECKS = 10  # so many that did not come in time, and at least as long as one waits for an answer
+LEAST_LATE_S = 10.0
 
 log = structlog.get_logger()
 
@@ -115,6 +117,14 @@ class Monitor:
         log.info("health.well_again", part=part.name)
 
 
+def health_now(checked: Checked, ago_s: float, every_s: float) -> tuple[Verdict, list[str]]:
+    """Return the state that a check found, and why; unhealthy if it is too old to tell of now."""
+    reasons = list(checked.health.reasons)
+    if ago_s > max(LEAST_LATE_S, LATE_CHECKS * every_s):
+        return Verdict.UNHEALTHY, [f"the last check was {ago_s:.0f} s ago: what follows is old", *reasons]
+    return checked.health.state, reasons
+
+
 def _log_change(before: Checked | None, health: Health) -> None:
     """Log one line when the whole changes its state; the first moments of a start are no change."""
     if before is not None:
@@ -150,6 +160,7 @@ def facts_of(view: View, machine: MachineFacts, exchanges: tuple[str, ...], now_
         spool_max_bytes=writer.spool_max_bytes,
         chores=dict(view.failing_chores),
         followers={one.name: one.last_error for one in view.followers if one.last_error is not None},
+        reports={one.name: one.trouble for one in view.reports if one.trouble is not None},
         clock_step_age_s=seconds_since(step_ns, now_ns),
         machine=machine,
     )

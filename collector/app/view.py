@@ -25,6 +25,7 @@ from collector.sinks import AccountingState
 from collector.writer import FollowerState, WriterThread
 
 VERIFIED, SYNCING, DOWN, MISSING, LEFT = "verified", "syncing", "down", "missing", "left"
+TOLD_AFTER = 3  # failures of a report in a row: one alone is no trouble
 STOPPED_BY_US = {"stop", "unsubscribed"}  # segments end so when somebody asked for it
 
 
@@ -67,6 +68,22 @@ class WriterView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReporterState:
+    """What became of the reports so far."""
+
+    name: str
+    sent: int
+    failed: int
+    failures_in_a_row: int = 0
+    last_error: str | None = None  # of these
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why it fails, if it has done so several times in a row."""
+        return self.last_error if self.failures_in_a_row >= TOLD_AFTER else None
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """The state of a collector at one moment."""
 
@@ -92,6 +109,7 @@ class View:
     holes: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by exchange and cause
     budgets: Mapping[str, float] = field(default_factory=dict)  # by exchange, the share of it that is used
     commits: CommitMeasures = field(default_factory=CommitMeasures)
+    reports: tuple[ReporterState, ...] = ()  # on the collector, to somewhere else
 
     @property
     def asked(self) -> tuple[StreamView, ...]:

@@ -17,9 +17,11 @@ from collector.app.logs import log_events, log_failed_subscriber
 from collector.app.machine import Machine
 from collector.app.monitor import Monitor
 from collector.app.recovery import Recovery
+from collector.app.reporting import Reporters
 from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
 from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
+from collector.app.wiring_reports import heartbeats_of
 from collector.app.wiring_writer import known_database_of, make_followers, make_writer, store_of
 from collector.buffer import Buffer
 from collector.clock import Clock
@@ -128,6 +130,7 @@ def make_collector(
         housekeeping,
         measures,
         monitor,
+        Reporters(*heartbeats_of(settings, session)),
         ended,
     )
     return Collector(

@@ -1,5 +1,6 @@
 """Make clients: the standard chain finds credentials and endpoint, and nothing is tried again unseen."""
 
+import os
 from typing import Any
 
 from collector.errors import MissingExtra, UserError
@@ -15,6 +16,18 @@ def check_installed() -> None:
         import boto3  # noqa: F401, PLC0415  (costs what it imports)
     except ImportError as error:
         raise MissingExtra("boto3", EXTRA) from error
+
+
+def region_named(region: str | None, key: str) -> str:
+    """Return the region, or that of AWS' own settings; raises UserError, naming the key, without any."""
+    check_installed()
+    import boto3.session  # noqa: PLC0415  (costs what it imports)
+
+    # boto3 reads AWS_DEFAULT_REGION and the profile; containers and AWS' other tools have AWS_REGION.
+    found = region or os.environ.get("AWS_REGION") or boto3.session.Session().region_name
+    if not found:
+        raise UserError(f"{key}: no region is named, expected one there, in AWS_REGION or in the profile")
+    return str(found)
 
 
 def make_client(service: str, region: str, endpoint: str | None, *, call_timeout_s: float) -> Any:

@@ -30,7 +30,7 @@ from collector.events import (
     in_a_handler,
 )
 from collector.log import set_up_logging
-from collector.serve import Server, server_of
+from collector.serve import Server, report_metrics, server_of
 from collector.settings import Settings
 
 if TYPE_CHECKING:
@@ -213,6 +213,7 @@ class DataIngestor:
             self.events.attach(SystemState, self._on_state)
             self.ticks.listen()
             self._collector = collector
+            report_metrics(self.settings, collector)
             self._server = server_of(self.settings, collector, by_default=False)
             if self._server is not None:
                 self._server.start()

@@ -58,5 +58,6 @@ class Facts:
     spool_max_bytes: int = 1
     chores: Mapping[str, str] = field(default_factory=lambda: NOTHING)  # that fail, and why
     followers: Mapping[str, str] = field(default_factory=lambda: NOTHING)  # that refuse, and why
+    reports: Mapping[str, str] = field(default_factory=lambda: NOTHING)  # that do not arrive, and why
     clock_step_age_s: float | None = None  # since the wall clock was last stepped; None: never
     machine: MachineFacts = MachineFacts()

@@ -225,6 +225,11 @@ def _followers(facts: Facts, _limits: HealthLimits) -> Part:
     return Part("followers", _DEGRADED if reasons else _OK, _listed(reasons))
 
 
+def _reports(facts: Facts, _limits: HealthLimits) -> Part:
+    reasons = [f"{name} does not arrive: {why}" for name, why in facts.reports.items()]
+    return Part("reports", _DEGRADED if reasons else _OK, _listed(reasons))
+
+
 def _disk(facts: Facts, limits: HealthLimits) -> Part:
     free = facts.machine.disk_free_bytes
     figures = {"free_bytes": free}
@@ -254,7 +259,7 @@ def _cpu(facts: Facts, limits: HealthLimits) -> Part:
 
 RULES: Sequence[Callable[[Facts, HealthLimits], Part]] = (
     *(_loop, _streams, _lag, _clock, _commit, _database, _buffer, _spool, _identity),
-    *(_housekeeping, _followers, _disk, _memory, _cpu),
+    *(_housekeeping, _followers, _reports, _disk, _memory, _cpu),
 )
 
 

@@ -6,6 +6,6 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.log.options import LogOptions
-    from collector.log.output import is_terminal, set_up_logging
+    from collector.log.output import is_terminal, set_up_logging, write_line
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -47,6 +47,11 @@ def set_up_logging(options: LogOptions, stream: TextIO | None = None, *, secrets
     )
 
 
+def write_line(text: str) -> None:
+    """Write a line as it is to where log lines go, whatever level they must have."""
+    structlog.get_config()["logger_factory"]().info(text)
+
+
 def is_terminal(stream: TextIO) -> bool:
     """Return whether a stream is a terminal that can place its cursor."""
     return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")

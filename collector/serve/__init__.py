@@ -1,4 +1,4 @@
-"""Show a running collector over HTTP: health and metrics, read-only, in a thread of its own."""
+"""Show a running collector, read-only: over HTTP in a thread of its own, and its metrics in CloudWatch."""
 
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,6 @@ if TYPE_CHECKING:
     from collector.serve.limits import HttpLimits
     from collector.serve.server import Server
     from collector.serve.shown import Phase, Shown
-    from collector.serve.wiring import server_of, server_of_database
+    from collector.serve.wiring import report_metrics, server_of, server_of_database
 else:
     __getattr__, __dir__ = face(__name__, __file__)

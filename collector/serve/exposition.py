@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -13,12 +14,13 @@ from collector.app import (
     VERIFIED,
     Checked,
     CommitMeasures,
-    Histogram,
     View,
 )
 from collector.clock import NS_A_SECOND, seconds_since
 from collector.health import Health, MachineFacts, Verdict
+from collector.histogram import Histogram
 from collector.serve.metric_names import BY_NAME, METRICS, Metric
+from collector.sinks import PutCounts
 from collector.version import __version__
 from collector.writer import BreakerState
 
@@ -35,10 +37,20 @@ _MAKE: Mapping[str, Callable[..., Family]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of a metric, with the values of its labels."""
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: float | Histogram
+
+
 class Exposition:
     """Families of samples, in the order of the table of names."""
 
     def __init__(self) -> None:
+        self.samples: list[Sample] = []  # the same, one by one, for whom families are of no use
         self._families: dict[str, Family] = {}
         self._words: dict[str, set[str]] = {}
 
@@ -48,6 +60,7 @@ class Exposition:
             family = self._family(BY_NAME[name], labels)
             assert not isinstance(family, HistogramMetricFamily)  # noqa: S101  (it takes buckets)
             family.add_metric(labels, float(value))
+            self.samples.append(Sample(BY_NAME[name], labels, float(value)))
 
     def add_histogram(self, name: str, values: Histogram, *labels: str) -> None:
         """Add a histogram."""
@@ -56,6 +69,7 @@ class Exposition:
         buckets = list(zip(edges, map(float, accumulate(values.counts)), strict=True))
         assert isinstance(family, HistogramMetricFamily)  # noqa: S101  (nothing else takes buckets)
         family.add_metric(labels, buckets, values.total)
+        self.samples.append(Sample(BY_NAME[name], labels, values))
 
     def word(self, name: str, text: str) -> str:
         """Return a label's value that came from elsewhere: a word of a bounded set, or `other`."""
@@ -172,12 +186,29 @@ def _add_writer(out: Exposition, view: View) -> None:
     for one in view.followers:
         out.add("collector_follower_pending_rows", one.in_memory + one.spooled, one.name)
         out.add("collector_follower_dropped_rows_total", one.dropped + one.rejected, one.name)
+        if one.puts is not None:
+            _add_puts(out, one.name, one.puts)
+
+
+def _add_puts(out: Exposition, follower: str, puts: PutCounts) -> None:
+    out.add_histogram("collector_kinesis_batch_size", puts.batch_sizes, follower)
+    out.add_histogram("collector_kinesis_put_seconds", puts.put_times_s, follower)
+    out.add("collector_kinesis_records_total", puts.records, follower)
+    out.add("collector_kinesis_rows_total", puts.rows, follower)
+    out.add("collector_kinesis_bytes_total", puts.bytes, follower)
+    out.add("collector_kinesis_partial_failures_total", puts.partial_failures, follower)
+    out.add("collector_kinesis_throttles_total", puts.throttles, follower)
+    out.add("collector_kinesis_errors_total", puts.errors, follower)
+    out.add("collector_kinesis_dead_letters_total", puts.dead_letters, follower)
 
 
 def _add_whole(out: Exposition, view: View, health: Health) -> None:
     out.add("collector_health_state", _number(health.state), "all")
     for part in health.parts:
         out.add("collector_health_state", _number(part.state), part.name)
+    for one in view.reports:
+        out.add("collector_reports_sent_total", one.sent, one.name)
+        out.add("collector_reports_failed_total", one.failed, one.name)
     out.add("collector_halts_total", view.halts)
     out.add("collector_loop_silent_seconds", view.loop_silent_s)
     out.add("collector_uptime_seconds", view.uptime_s)

@@ -7,13 +7,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from collector.app import health_now
 from collector.clock import NS_A_SECOND
 from collector.health import Verdict, is_wedged
 from collector.serve.gate import TRUSTED
 from collector.serve.shown import Phase, Shown
-
-LATE_CHECKS = 10  # so many that did not come in time, and at least as long as one waits for an answer
-LEAST_LATE_S = 10.0
 
 
 def health_routes(shown: Shown) -> APIRouter:
@@ -56,11 +54,8 @@ def health_body(shown: Shown) -> dict[str, Any]:
     latest, phase = shown.latest, shown.phase
     if latest is None or phase is not Phase.RUNNING:
         return {"status": Verdict.UNHEALTHY.value, "phase": phase.value, "reasons": [f"it is {phase.value}"]}
-    state, reasons = latest.health.state, list(latest.health.reasons)
     age_s = shown.checked_ago_s or 0.0
-    if age_s > max(LEAST_LATE_S, LATE_CHECKS * shown.limits.every_s):
-        state = Verdict.UNHEALTHY
-        reasons.insert(0, f"the last check was {age_s:.0f} s ago: what follows is old")
+    state, reasons = health_now(latest, age_s, shown.limits.every_s)
     return {
         "status": state.value,
         "phase": phase.value,

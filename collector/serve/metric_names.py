@@ -6,6 +6,7 @@ from typing import Literal
 Kind = Literal["counter", "gauge", "histogram"]
 STREAM = ("exchange", "symbol", "channel")
 BY_EXCHANGE = ("exchange",)
+FOLLOWER = ("follower",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +139,59 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         "rows",
         "Rows that a further sink has not taken",
-        ("follower",),
+        FOLLOWER,
+    ),
+    Metric("collector_follower_dropped_rows_total", "counter", "rows", "Rows it will never have", FOLLOWER),
+    # What a further sink puts into a stream of Kinesis.
+    Metric("collector_kinesis_batch_size", "histogram", "records", "Records of a PutRecords call", FOLLOWER),
+    Metric("collector_kinesis_put_seconds", "histogram", "seconds", "How long such a call took", FOLLOWER),
+    Metric(
+        "collector_kinesis_records_total", "counter", "records", "Records that the stream has taken", FOLLOWER
+    ),
+    Metric("collector_kinesis_rows_total", "counter", "rows", "Rows in these", FOLLOWER),
+    Metric("collector_kinesis_bytes_total", "counter", "bytes", "Bytes of these, with their keys", FOLLOWER),
+    Metric(
+        "collector_kinesis_partial_failures_total",
+        "counter",
+        "calls",
+        "Calls of which the stream took only a part; the rest is sent again",
+        FOLLOWER,
     ),
     Metric(
-        "collector_follower_dropped_rows_total", "counter", "rows", "Rows it will never have", ("follower",)
+        "collector_kinesis_throttles_total",
+        "counter",
+        "calls",
+        "Calls that were refused, whole or in part, for their rate",
+        FOLLOWER,
+    ),
+    Metric(
+        "collector_kinesis_errors_total",
+        "counter",
+        "calls",
+        "Calls that failed as a whole for another reason",
+        FOLLOWER,
+    ),
+    Metric(
+        "collector_kinesis_dead_letters_total",
+        "counter",
+        "records",
+        "Records that were refused for good and set aside",
+        FOLLOWER,
+    ),
+    # Reports on all this to somewhere else.
+    Metric(
+        "collector_reports_sent_total",
+        "counter",
+        "reports",
+        "Reports that have arrived, by kind",
+        ("report",),
+    ),
+    Metric(
+        "collector_reports_failed_total",
+        "counter",
+        "reports",
+        "Reports that have not; what they would have said is in the next",
+        ("report",),
     ),
     # The whole.
     Metric(

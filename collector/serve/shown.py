@@ -1,21 +1,12 @@
 """Define what the HTTP side sees of a collector: values that are there already, and nothing to wait for."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Protocol
 
-from collector.app import Checked, Collector
+from collector.app import Checked, Collector, Phase
 from collector.events import EventBus
 from collector.health import HealthLimits
 from collector.masking import without
-
-
-class Phase(StrEnum):
-    """Where a collector is in its life."""
-
-    STARTING = "starting"  # waits for its database, or opens it
-    RUNNING = "running"
-    STOPPING = "stopping"  # drains
 
 
 class Shown(Protocol):
@@ -65,9 +56,7 @@ class ShownCollector:
     @property
     def phase(self) -> Phase:
         """Return where it is in its life."""
-        if self._collector.stopping:
-            return Phase.STOPPING
-        return Phase.RUNNING if self._collector.started else Phase.STARTING
+        return self._collector.phase
 
     @property
     def latest(self) -> Checked | None:

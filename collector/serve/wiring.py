@@ -1,9 +1,10 @@
-"""Build the HTTP server of a collector, or of a database, from the settings."""
+"""Build from the settings what shows a collector: its HTTP server, that of a database, and CloudWatch."""
 
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from collector.app import Collector
+from collector.app import Collector, Reporter
 from collector.serve.access import Access
 from collector.serve.limits import HttpLimits
 from collector.serve.server import Server
@@ -53,6 +54,26 @@ def server_of_database(settings: Settings, database: str, table_name: str) -> Se
         return api_routers(StoredSource(database, table_name), access)
 
     return _server(settings.serve, access, routers)
+
+
+def report_metrics(settings: Settings, collector: Collector) -> None:
+    """Let a collector send its metrics to CloudWatch while it runs, if that is wanted.
+
+    Raises UserError for what prevents it, MissingExtra where the extra for it is not installed.
+    """
+    wanted = settings.metrics.cloudwatch
+    if wanted.mode is None:
+        return
+    from collector.serve.cloudwatch import Changes, MetricsByCalls, MetricsInLog, dimensions_of  # noqa: PLC0415
+
+    dimensions = dimensions_of(wanted.dimensions, socket.gethostname())
+    changes = Changes(dimensions, wanted.only, settings.secrets())
+    if wanted.mode == "log":
+        in_log = MetricsInLog(wanted.namespace, changes)
+        collector.reporters.add(Reporter("cloudwatch log", wanted.every_s, in_log))
+        return
+    by_calls = MetricsByCalls(wanted.namespace, changes, wanted.region)
+    collector.reporters.add(Reporter("cloudwatch", wanted.every_s, by_calls, by_calls.close))
 
 
 def _access(serve: ServeSettings) -> Access:

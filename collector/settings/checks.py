@@ -76,7 +76,7 @@ def _of_database(settings: Settings) -> Iterator[Contradiction]:
 
 def _of_followers(settings: Settings) -> Iterator[Contradiction]:
     urls = [one.url for one in settings.followers]
-    for number, url in enumerate(urls):
+    for number, (one, url) in enumerate(zip(settings.followers, urls, strict=True)):
         path: KeyPath = ("followers", number, "url")
         problem = follower_problem(url) if url.isprintable() else f"expected {expected_of_follower()}"
         if problem is not None:
@@ -87,6 +87,9 @@ def _of_followers(settings: Settings) -> Iterator[Contradiction]:
             yield Contradiction((path,), f"found {shown(url)} a second time, expected each follower once")
         if is_store(url) and settings.followers[number].stream != StreamOptions():
             text = "found records, coverage or dead_letters, expected them only of a stream like kinesis://"
+            yield Contradiction((("followers", number),), text)
+        if is_store(url) and one.heartbeat is not None and "heartbeat" in one.model_fields_set:
+            text = "found a heartbeat, expected one only of a stream like kinesis://"
             yield Contradiction((("followers", number),), text)
 
 

@@ -30,6 +30,7 @@ from collector.live import Integrity, Pace
 from collector.log import LogOptions
 from collector.masking import MASK, mask_url, passwords_in
 from collector.retention import RetentionOptions
+from collector.settings.reports import CloudwatchSettings, Stream
 from collector.sinks import SinkOptions, StreamOptions, UpkeepOptions
 from collector.writer import BreakerLimits, SpoolLimits, WriterLimits
 
@@ -167,6 +168,13 @@ def _with_url(value: object) -> object:
     return {"url": value} if isinstance(value, str) else value
 
 
+class HeartbeatSettings(Part):
+    """Signs of life of the collector, into a stream of their own."""
+
+    stream: Stream = "ingestor-heartbeat"
+    every_s: Seconds = 10.0
+
+
 class FollowerSettings(Part):
     """A further sink, which gets what the database has committed, at its own pace."""
 
@@ -175,6 +183,7 @@ class FollowerSettings(Part):
     records: Literal["batch", "single"] = "batch"  # this and what follows: of a stream
     coverage: Flag = True
     dead_letters: DeadLetterPlace = None
+    heartbeat: HeartbeatSettings | None = HeartbeatSettings()
 
     @property
     def stream(self) -> StreamOptions:
@@ -192,7 +201,8 @@ FollowerText = Annotated[
     BeforeValidator(_with_url),
     Expected(
         "a URL, or a mapping with url, spool_max_bytes (a whole number of bytes from 65536) and, of a "
-        "stream, records (batch or single), coverage (true or false), dead_letters (a file or a stream's URL)"
+        "stream, records (batch or single), coverage (true or false), dead_letters (a file or a stream's "
+        "URL), heartbeat ({stream: NAME, every_s: SECONDS} or null)"
     ),
 ]
 
@@ -212,6 +222,12 @@ class ServeSettings:
     port: Port = 8000
     hosts: Annotated[tuple[HostName, ...], Expected("a list of names, like [metrics.example]")] = ()
     token: SecretStr | None = field(default=None, repr=False)  # not a key of the configuration: see `load`
+
+
+class MetricsSettings(Part):
+    """Where metrics go, beside `/metrics`."""
+
+    cloudwatch: CloudwatchSettings = CloudwatchSettings()
 
 
 class Settings(Part):
@@ -238,6 +254,7 @@ class Settings(Part):
     retention: RetentionOptions = RetentionOptions()
     shutdown: ShutdownSettings = ShutdownSettings()
     serve: ServeSettings = ServeSettings()
+    metrics: MetricsSettings = MetricsSettings()
     health: HealthLimits = HealthLimits()
     logging: LogOptions = LogOptions()
 

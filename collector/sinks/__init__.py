@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
-    from collector.sinks.avro import Assembler, OpenPart
+    from collector.sinks.avro import Assembler, HealthPart, Heartbeat, OpenPart, encoded_heartbeat
     from collector.sinks.contract import (
         AccountingState,
         Examined,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from collector.sinks.given_up import as_rejected, ended_before, storable, without_rows
     from collector.sinks.options import SinkOptions, StreamOptions, UpkeepOptions
-    from collector.sinks.put_counts import Histogram, PutCounts, Puts
+    from collector.sinks.put_counts import PutCounts, Puts
     from collector.sinks.registry import (
         expected_of_follower,
         expected_of_store,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         is_store,
         make_follower,
         make_store,
+        scheme_of,
     )
     from collector.sinks.sql import (
         Chore,

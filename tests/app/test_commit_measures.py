@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from collector.app.commit_measures import LAG_S, LATENCY_S, CommitMeasures, Histogram
+from collector.app.commit_measures import LAG_S, LATENCY_S, CommitMeasures
 from collector.events.batch import StreamKey
+from collector.histogram import Histogram
 from collector.sinks.contract import Rows, SegmentState, SessionState, WriteSet
 
 SESSION = SessionState("s", 1, "0", "host", 1, "{}")
@@ -45,9 +46,13 @@ def filled(histogram: Histogram) -> dict[float, int]:
 
 
 def test_a_value_falls_into_the_bucket_whose_edge_it_does_not_pass() -> None:
-    found = Histogram.of((1.0, 2.0)).plus(np.array([0.0, 1.0, 1.5, 2.0, 2.1])).plus(np.array([9.0]))
+    found = Histogram.of((1.0, 2.0)).plus_all(np.array([0.0, 1.0, 1.5, 2.0, 2.1])).plus_all(np.array([9.0]))
     assert found.counts == (2, 2, 2)
     assert found.total == 15.6
+    one_by_one = Histogram.of((1.0, 2.0))
+    for value in (0.0, 1.0, 1.5, 2.0, 2.1, 9.0):
+        one_by_one = one_by_one.plus(value)
+    assert one_by_one == found
 
 
 def test_latency_and_lag_are_told_apart_by_exchange() -> None:

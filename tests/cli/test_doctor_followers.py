@@ -67,18 +67,22 @@ def test_a_stream_is_asked_whether_it_is_there_and_takes_records(
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     with moto_server() as aws, FaultyAws(aws.url) as proxy:
-        (missing,) = look(STREAM + proxy.url)
+        missing, none_beside = look(STREAM + proxy.url)
+        assert (none_beside.name, none_beside.level) == ("heartbeat", "fail")
+        assert "Stream ingestor-heartbeat under account" in none_beside.found
+        aws.make_stream("ingestor-heartbeat")
         assert missing.level == "fail"
         assert "Stream market under account" in missing.found
         assert "not found.; create the stream, or correct region and name in the URL" in missing.found
         aws.make_stream("market", shards=3)
-        (good,) = look(STREAM + proxy.url)
+        good, beats = look(STREAM + proxy.url)
+        assert (beats.name, beats.level) == ("heartbeat", "ok")
         assert (good.level, good.found) == (
             "ok",
             f"{STREAM}{proxy.url} is ACTIVE, with 3 shards, and takes records from here",
         )
         proxy.plan(refusal(400, "AccessDeniedException", "not authorized"), action="PutRecord")
-        (denied,) = look(STREAM + proxy.url)
+        denied, _ = look(STREAM + proxy.url)
         assert (denied.level, "deploy/aws/ has the policies" in denied.found) == ("fail", True)
         assert aws.records("market") == []
 

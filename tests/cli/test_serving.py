@@ -11,6 +11,9 @@ from urllib.request import urlopen
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+from program import Run
+
 ROOT = Path(__file__).parents[2]
 ANSWERS_WITHIN_S = 60.0
 
@@ -51,3 +54,13 @@ def test_a_port_in_use_costs_nobody_the_data(tmp_path: Path) -> None:
     events = {json.loads(line)["event"] for line in log.splitlines() if line.startswith("{")}
     assert (running.returncode, "serve.not_listening" in events) == (0, True)
     assert "identity: exact" in out
+
+
+def test_metrics_by_calls_without_a_region_are_refused_before_the_start(run: Run, tmp_path: Path) -> None:
+    """So is seen that what is asked for is heeded: nothing else asks for a region."""
+    asked = {"COLLECTOR_METRICS__CLOUDWATCH__MODE": "put", "AWS_CONFIG_FILE": "/nowhere"}
+    none = {"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}
+    done = run("collect", "--no-serve", "--seconds", "1", "--db", str(tmp_path / "live.db"), **asked, **none)
+    assert done.returncode == 2
+    assert "metrics.cloudwatch.region: no region is named" in done.stderr
+    assert not (tmp_path / "live.db").exists()

@@ -139,6 +139,7 @@ CASES: list[tuple[str, Facts, str, str, str]] = [
         "archive fails: no",
     ),
     ("a follower refuses", replace(WELL, followers={"x": "no"}), "followers", "degraded", "x refuses: no"),
+    ("reports fail", replace(WELL, reports={"x": "no"}), "reports", "degraded", "x does not arrive: no"),
     ("little room", machine(disk_free_bytes=999_999_999), "disk", "degraded", "999,999,999 bytes are free"),
     ("enough room", machine(disk_free_bytes=1_000_000_000), "disk", "healthy", ""),
     ("much memory", machine(memory_bytes=2_147_483_649), "memory", "degraded", "more than 2,147,483,648"),

@@ -5,15 +5,21 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
+from collector.app.commit_measures import CommitMeasures
 from collector.app.monitor import Checked
-from collector.app.view import View, WriterView
+from collector.app.view import ReporterState, StreamView, View, WriterView
+from collector.events.batch import StreamKey
 from collector.events.bus import EventBus
+from collector.events.notices import StreamNow
 from collector.health.facts import Facts, MachineFacts, StreamFact
 from collector.health.limits import HealthLimits
 from collector.health.rules import judge
+from collector.histogram import Histogram
 from collector.serve.access import Access
 from collector.serve.application import make_application
 from collector.serve.health_routes import health_routes
@@ -21,11 +27,15 @@ from collector.serve.limits import HttpLimits
 from collector.serve.metric_routes import metric_routes
 from collector.serve.server import Server
 from collector.serve.shown import Phase
+from collector.sinks.contract import AccountingState
+from collector.sinks.put_counts import PutCounts
+from collector.writer.follower import FollowerState
 
 TOKEN = "0123456789abcdef-secret"
 ANSWERS_WITHIN_S = 20.0
 WRITER = WriterView(1, 2, 0, 0.01, None, 1, 1000)
 BOOK = StreamFact("bybit BTC/USDT book.50", "bybit", "verified", age_s=0.1, lag_s=0.05)
+KEY = StreamKey("bybit", "BTC/USDT", "book.50")
 FACTS = Facts(("bybit",), (BOOK,), commit_age_s=0.1, buffer_max_rows=1000)
 
 
@@ -37,6 +47,34 @@ def view_of(**more: Any) -> View:
 def checked_of(facts: Facts = FACTS, **more: Any) -> Checked:
     machine = MachineFacts(memory_bytes=1000, cpu_cores=0.1)
     return Checked(view_of(**more), machine, judge(facts, HealthLimits()), 9_000_000_000, 2_000_000_000)
+
+
+def everything() -> Checked:
+    """Return a check in which nothing is empty."""
+    one = Histogram.of((0.1, 1.0)).plus_all(np.array([0.05, 0.5, 5.0]))
+    commits = CommitMeasures(
+        one, one, {"bybit": one}, {"bybit": one}, {"bybit": -0.2}, {"book": 7}, {"bybit": (9, 1)}
+    )
+    counts = AccountingState("s", *KEY, 10, 1, 4, 2, 1, 1, 1, {"stale": 2})
+    stream = StreamView(
+        KEY, "verified", counts, StreamNow(KEY, True, 1.0, 2.0, 8_000_000_000, 7_990), 0, "", 0
+    )
+    puts = PutCounts(
+        one, one, records=7, rows=70, bytes=8, partial_failures=9, throttles=10, dead_letters=11, errors=12
+    )
+    follower = FollowerState("./second.db", 1, 2, 3, 4, 5, 6, False, "closed", "./spool", None, puts)
+    checked = checked_of(
+        streams=(stream,),
+        writer=WriterView(1, 2, 3, 0.01, None, 1, 1000, 5, False, "half_open", last_commit_ns=7_000_000_000),
+        commits=commits,
+        reconnects={("bybit", "transient"): 3},
+        holes={("bybit", "checksum"): 2},
+        budgets={"bybit": 0.25},
+        followers=(follower,),
+        clock_steps=1,
+        reports=(ReporterState("cloudwatch", 12, 13),),
+    )
+    return replace(checked, machine=MachineFacts(1, 0.5, 2.0, 3, 4, 5))
 
 
 @dataclass

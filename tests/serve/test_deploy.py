@@ -16,7 +16,7 @@ SUFFIXES = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("",), "gauge
 EXPOSED = {one.name + suffix: one for one in METRICS for suffix in SUFFIXES[one.kind]}
 OF_PROMETHEUS = {"up"}
 WORDS = {
-    *("sum", "max", "count", "by", "on", "and", "or", "rate", "increase", "deriv", "abs", "time"),
+    *("sum", "min", "max", "count", "by", "on", "and", "or", "rate", "increase", "deriv", "abs", "time"),
     *("histogram_quantile", "label_values"),
 }
 COUNTED = {"rate", "increase"}  # what takes a counter, or a histogram's, and nothing else

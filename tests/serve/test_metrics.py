@@ -7,56 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_strictly
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from collector.app.commit_measures import CommitMeasures, Histogram
 from collector.app.monitor import Checked
-from collector.app.view import StreamView, WriterView
-from collector.events.batch import StreamKey
-from collector.events.notices import StreamNow
-from collector.health.facts import MachineFacts
+from collector.app.view import StreamView
 from collector.serve.exposition import MOST_WORDS, metrics_of
 from collector.serve.metric_names import BY_NAME, METRICS, markdown
 from collector.serve.metric_routes import choose_encoder
 from collector.sinks.contract import AccountingState
-from collector.writer.follower import FollowerState
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "whole_path"))
 from rig import BTC, ETH, running, wait_until
-from serve_rig import MadeUp, ask, checked_of, serving
+from serve_rig import KEY, MadeUp, ask, everything, serving
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
-KEY = StreamKey("bybit", "BTC/USDT", "book.50")
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 Samples = dict[str, dict[tuple[str, ...], float]]
-
-
-def everything() -> Checked:
-    """Return a check in which nothing is empty."""
-    one = Histogram.of((0.1, 1.0)).plus(np.array([0.05, 0.5, 5.0]))
-    commits = CommitMeasures(
-        one, one, {"bybit": one}, {"bybit": one}, {"bybit": -0.2}, {"book": 7}, {"bybit": (9, 1)}
-    )
-    counts = AccountingState("s", *KEY, 10, 1, 4, 2, 1, 1, 1, {"stale": 2})
-    stream = StreamView(
-        KEY, "verified", counts, StreamNow(KEY, True, 1.0, 2.0, 8_000_000_000, 7_990), 0, "", 0
-    )
-    follower = FollowerState("./second.db", 1, 2, 3, 4, 5, 6, False, "closed", "./spool", None)
-    checked = checked_of(
-        streams=(stream,),
-        writer=WriterView(1, 2, 3, 0.01, None, 1, 1000, 5, False, "half_open", last_commit_ns=7_000_000_000),
-        commits=commits,
-        reconnects={("bybit", "transient"): 3},
-        holes={("bybit", "checksum"): 2},
-        budgets={"bybit": 0.25},
-        followers=(follower,),
-        clock_steps=1,
-    )
-    return replace(checked, machine=MachineFacts(1, 0.5, 2.0, 3, 4, 5))
 
 
 def text_of(checked: Checked | None, accept: str = "") -> str:
@@ -105,6 +74,21 @@ def test_values_are_those_of_the_check() -> None:
         ("bybit", "+Inf"): 3,
     }
     assert found["collector_follower_dropped_rows_total"] == {("./second.db",): 11.0}
+    put = {
+        name: values[("./second.db",)]
+        for name, values in found.items()
+        if name.endswith("_total") and "kinesis" in name
+    }
+    assert put == {
+        "collector_kinesis_records_total": 7.0,
+        "collector_kinesis_rows_total": 70.0,
+        "collector_kinesis_bytes_total": 8.0,
+        "collector_kinesis_partial_failures_total": 9.0,
+        "collector_kinesis_throttles_total": 10.0,
+        "collector_kinesis_errors_total": 12.0,
+        "collector_kinesis_dead_letters_total": 11.0,
+    }
+    assert found["collector_kinesis_batch_size_count"] == {("./second.db",): 3.0}
     assert found["collector_health_state"][("all",)] == 0.0
 
 

@@ -29,6 +29,21 @@ def test_from_a_variable(tmp_path: Path) -> None:
     assert [one.url for one in settings.followers] == ["./two.db", POSTGRES]
 
 
+def test_a_stream_gets_heartbeats_into_a_second_one_unless_it_is_told_otherwise(tmp_path: Path) -> None:
+    text = """
+followers:
+  - kinesis://eu-central-1/one
+  - {url: "kinesis://eu-central-1/two", heartbeat: {every_s: 2}}
+  - {url: "kinesis://eu-central-1/three", heartbeat: {stream: signs-of-life}}
+  - {url: "kinesis://eu-central-1/four", heartbeat: null}
+"""
+    found = [
+        one.heartbeat and (one.heartbeat.stream, one.heartbeat.every_s)
+        for one in load(text, tmp_path).followers
+    ]
+    assert found == [("ingestor-heartbeat", 10.0), ("ingestor-heartbeat", 2.0), ("signs-of-life", 10.0), None]
+
+
 def test_a_password_is_shown_nowhere_and_stands_in_no_file(tmp_path: Path) -> None:
     settings = load("", tmp_path, COLLECTOR_FOLLOWERS=POSTGRES)
     assert "hidden-word" not in str(settings.masked()) + repr(settings)
@@ -48,6 +63,14 @@ def test_a_password_is_shown_nowhere_and_stands_in_no_file(tmp_path: Path) -> No
         (
             "followers: [{url: ./two.db, spool_max_bytes: 1}]",
             r"followers\[0\]\.spool_max_bytes: found 1, expected a URL, or a mapping .* from 65536",
+        ),
+        (
+            "followers: [{url: 'kinesis://eu-central-1/x', heartbeat: {stream: 'a b'}}]",
+            r"followers\[0\]\.heartbeat\.stream: found 'a b', expected a URL, or a mapping .*, heartbeat \(",
+        ),
+        (
+            "followers: [{url: ./two.db, heartbeat: {every_s: 5}}]",
+            r"followers\[0\]: found a heartbeat, expected one only of a stream like kinesis://",
         ),
         ("followers: ['mysql://x']", r"followers\[0\]\.url: found 'mysql://x', expected a path of an SQLite"),
         ("followers: [a.db, a.db]", r"followers\[1\]\.url: found 'a\.db' a second time"),

@@ -26,6 +26,7 @@ from collector.database.url import database_url
 from collector.errors import SinkError
 from collector.query.audit import run_audit
 from collector.sinks.contract import Sink
+from collector.sinks.put_counts import PutCounts
 from collector.sinks.sql.sink import SqlSink
 from collector.spool.file import SpoolFile
 
@@ -91,6 +92,24 @@ def test_a_second_database_holds_the_same(any_database: str, start: StartRig, tm
     state = rig.follower.state()
     assert (state.batches, state.in_memory, state.spooled, state.dropped) == (25, 0, 0, 0)
     assert [path.name for path in tmp_path.iterdir() if "spool" in path.name] == []
+
+
+class CountingSink(LineSink):
+    """Counts what it puts, as a sink of a stream does."""
+
+    put_counts = PutCounts(records=3)
+
+
+def test_its_state_has_the_counts_of_a_sink_that_counts(start: StartRig, tmp_path: Path) -> None:
+    counting = CountingSink(tmp_path / "counted")
+    rig = start(counting)
+    before = rig.follower.state().puts
+    counting.put_counts = PutCounts(records=4)
+    assert (before, rig.follower.state().puts) == (PutCounts(records=3), PutCounts(records=4))
+
+
+def test_a_sink_that_counts_nothing_has_none(start: StartRig) -> None:
+    assert start().follower.state().puts is None
 
 
 def test_another_collector_at_its_database_does_not_take_it_for_dead(

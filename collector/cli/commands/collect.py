@@ -60,13 +60,14 @@ def collect(
     log_notes(loaded)
     log_room(settings)
     from collector.app import make_collector  # noqa: PLC0415  (what it imports takes a second)
-    from collector.serve import server_of  # noqa: PLC0415
+    from collector.serve import report_metrics, server_of  # noqa: PLC0415
 
     screen = screen_for(settings.logging, wanted=not plain)
     least_s, most_s = PATIENCE_S
     patience_s = min(max(TOLD_WITHIN_S - (time.monotonic() - BEGAN_S), least_s), most_s)
     try:
         collector = make_collector(settings, patience_s=patience_s)
+        report_metrics(settings, collector)
         return run_in_foreground(
             collector,
             seconds,

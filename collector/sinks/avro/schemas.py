@@ -73,6 +73,7 @@ def load_schemas(folder: Path) -> Schemas:
     found = [
         make_schema(path.name.partition(".")[0], json.loads(path.read_text(encoding="utf-8")))
         for path in sorted(folder.glob("*.avsc")) + sorted(folder.glob("versions/*.avsc"))
+        if path.name.partition(".")[0] in (MARKET_DATA, PART_END)  # heartbeats are in another stream
     ]
     current = {one.name: one for one in reversed(found)}  # the first of each name stays
     return Schemas(current[MARKET_DATA], current[PART_END], {one.fingerprint: one for one in reversed(found)})

@@ -72,6 +72,7 @@ def spools(settings: "Settings") -> "Iterator[CheckResult]":
 
 def followers(settings: "Settings") -> "Iterator[CheckResult]":
     """Check each sink that follows the database."""
+    from collector.app import heartbeat_url  # noqa: PLC0415
     from collector.sinks import make_follower  # noqa: PLC0415
 
     for one in settings.followers:
@@ -83,6 +84,9 @@ def followers(settings: "Settings") -> "Iterator[CheckResult]":
             yield CheckResult("follower", "fail", str(error), "correct followers in the configuration")
         else:
             yield _of_sink("follower", sink, settings.database)
+            into = one.heartbeat and heartbeat_url(one.url, one.heartbeat.stream)
+            if into:
+                yield _of_sink("heartbeat", make_follower(into, settings.database), settings.database)
 
 
 def _of_sink(subject: str, sink: "Sink", settings: "DatabaseSettings") -> CheckResult:
