@@ -17,10 +17,8 @@ from imports import circles, face_of, imported_names, imports_between, module_fi
 FLOORS = [
     *("cli", "simulator", "__init__", "bot", "serve", "app", "settings", "retention", "export", "query"),
     *("health", "consume", "live", "streams", "network", "writer", "spool", "features", "buffer", "log"),
-    *("exchanges", "book", "sinks", "migration", "database", "aws", "events", "ids", "clock", "resources"),
-    *("health", "live", "streams", "network", "writer", "spool", "features", "buffer", "log", "exchanges"),
-    *("book", "sinks", "migration", "database", "aws", "events", "histogram", "ids", "clock", "resources"),
-    *("retry", "masking", "bounds", "errors", "version", "face"),
+    *("exchanges", "book", "sinks", "migration", "database", "aws", "events", "histogram", "ids", "clock"),
+    *("resources", "retry", "masking", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {
     "ccxt": {"network", "live.unverified"},
