@@ -24,10 +24,11 @@ from local_aws import (
     refusal,
     throttling,
 )
-from stream_rig import MARKETS, expected_ids, of_markets, parts_of_stream, sink_at, trade_ids
+from stream_rig import MARKETS, REGION, expected_ids, of_markets, parts_of_stream, sink_at, trade_ids
 
 from collector.errors import SinkError
 from collector.sinks.kinesis.sink import KinesisSink
+from collector.sinks.options import StreamOptions
 
 Make = Callable[..., KinesisSink]
 
@@ -294,3 +295,15 @@ def test_it_asks_for_the_stream_and_the_right_to_put_and_leaves_no_record(
     with pytest.raises(SinkError, match=r"no-such-stream.* not found.*; create the stream"):
         missing.examine()
     missing.close()
+
+
+def test_the_endpoint_may_stand_in_the_environment(
+    aws: LocalAws, stream: str, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make()  # for its credentials
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KINESIS", aws.url)
+    sink = KinesisSink(f"kinesis://{REGION}/{stream}", StreamOptions(dead_letters=str(tmp_path / "dead")))
+    assert sink.name == f"kinesis://{REGION}/{stream}"
+    sink.write(of_markets(0))
+    sink.close()
+    check(aws, stream, range(1))
