@@ -67,7 +67,7 @@ def _checked(part: Part, data: bytes, rows: int) -> Record:
 
 def record_without_rows(part: WriteSet, key: str, after: str, *, is_last: bool) -> Record:
     """Return what closes a part, by its id, of which no event is to be read, whether it came or not."""
-    keys = [one.key for one in (*part.segments, *part.accounting)]
+    keys = [one.key for one in part.segments] + [one.key for one in part.accounting]
     market = keys[0][:2] if keys else NO_MARKET
     made = Part(part.batch_id, key, market, after, is_last)
     made.segments, made.accounting = part.segments, part.accounting
