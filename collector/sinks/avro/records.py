@@ -1,7 +1,7 @@
 """Turn a write set into records of a stream."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 
@@ -30,17 +30,21 @@ class Record:
     rows: int  # of tables
 
 
-def records_of(write_set: WriteSet, form: Form, *, coverage: bool = True) -> list[Record]:
+def records_of(
+    write_set: WriteSet, form: Form, *, coverage: bool = True, after_loss: Callable[[str], bool] | None = None
+) -> list[Record]:
     """Return the records of a write set, those of one key in order. The same ones each time.
 
     Without `coverage` there are events alone: who reads them can neither rebuild coverage and counts nor
-    tell which parts are complete. Raises UnfitRow for what a record cannot hold.
+    tell which parts are complete. `after_loss` says by its key whether a part comes after a loss, where that
+    is not as the write set says. Raises UnfitRow for what a record cannot hold.
     """
     parts = parts_of(write_set)
     events = encoded_events(parts, write_set.segments, single=form is Form.SINGLE)
     records: list[Record] = []
     for part, chunks in zip(parts, events, strict=True):
-        end = encoded_end(part, write_set) if coverage else None
+        told = write_set if after_loss is None else replace(write_set, is_after_loss=after_loss(part.key))
+        end = encoded_end(part, told) if coverage else None
         records += _of_part(part, chunks, end, form)
     return records
 

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -307,3 +308,19 @@ def test_the_endpoint_may_stand_in_the_environment(
     sink.write(of_markets(0))
     sink.close()
     check(aws, stream, range(1))
+
+
+def test_each_market_is_told_of_a_loss_with_the_next_that_it_gets(
+    aws: LocalAws, stream: str, make: Make
+) -> None:
+    """Each may be in another shard, read at another time: what one is told the others do not know."""
+    btc, eth, _ = MARKETS
+    sink = make()
+    sink.write(of_markets(0, markets=[btc, eth]))
+    sink.write(replace(of_markets(1, markets=[btc]), is_after_loss=True))
+    sink.write(of_markets(2, markets=[btc, eth]))
+    sink.write(of_markets(3, markets=[btc, eth]))
+    sink.write(of_markets(4, markets=[btc, eth], session="session-2"))
+    parts = parts_of_stream(aws.records(stream))
+    assert [one.is_after_loss for one in parts[f"bybit:{btc}"]] == [False, True, False, False, False]
+    assert [one.is_after_loss for one in parts[f"bybit:{eth}"]] == [False, True, False, False]
