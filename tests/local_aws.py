@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import closing as _closing
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -51,6 +52,7 @@ class LocalAws:
     """A moto server, by its address."""
 
     url: str
+    _clients: dict[str, Any] = field(default_factory=dict)  # to make one takes a tenth of a second
 
     def client(self, service: str = "kinesis", region: str = REGION) -> Any:
         """Return a client that talks to the server itself, past any proxy."""
@@ -64,22 +66,31 @@ class LocalAws:
             aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         )
 
+    def close(self) -> None:
+        """Close the connections of those that were shared."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    def _shared(self, region: str) -> Any:
+        if region not in self._clients:
+            self._clients[region] = self.client(region=region)
+        return self._clients[region]
+
     def make_stream(self, name: str | None = None, *, shards: int = 1, region: str = REGION) -> str:
         """Create a stream that takes records at once, and return its name: one of its own if not told."""
         name = name or f"stream-{os.getpid()}-{next(_NUMBERS)}"
-        with closing_client(self.client(region=region)) as client:
-            client.create_stream(StreamName=name, ShardCount=shards)
-            client.get_waiter("stream_exists").wait(
-                StreamName=name,
-                WaiterConfig={"Delay": 0.05, "MaxAttempts": 100},  # moto: at once
-            )
+        client = self._shared(region)
+        client.create_stream(StreamName=name, ShardCount=shards)
+        waiting = {"Delay": 0.05, "MaxAttempts": 100}  # moto: at once
+        client.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig=waiting)
         return name
 
     def records(self, name: str, *, region: str = REGION) -> list[Got]:
         """Return all that is in a stream, shard after shard, each in its order."""
-        with closing_client(self.client(region=region)) as client:
-            shards = [one["ShardId"] for one in client.list_shards(StreamName=name)["Shards"]]
-            return [got for shard in shards for got in _records_of(client, name, shard)]
+        client = self._shared(region)
+        shards = [one["ShardId"] for one in client.list_shards(StreamName=name)["Shards"]]
+        return [got for shard in shards for got in _records_of(client, name, shard)]
 
 
 def _records_of(client: Any, name: str, shard: str) -> Iterator[Got]:
@@ -111,7 +122,8 @@ def moto_server() -> Iterator[LocalAws]:
     server.start()
     try:
         host, port = server.get_host_and_port()
-        yield LocalAws(f"http://{host}:{port}")
+        with _closing(LocalAws(f"http://{host}:{port}")) as aws:
+            yield aws
     finally:
         server.stop()
 
@@ -135,7 +147,8 @@ def moto_process() -> Iterator[LocalAws]:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            yield LocalAws(f"http://127.0.0.1:{int(process.stdout.readline())}")
+            with _closing(LocalAws(f"http://127.0.0.1:{int(process.stdout.readline())}")) as aws:
+                yield aws
         finally:
             process.terminate()  # it has nothing to bring to an end
 

@@ -14,8 +14,8 @@ from bench.programs import Setting
 from bench.server import Sent
 from collector.database.engine import make_engine
 from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
-from collector.exchanges.addresses import ccxt_config
 from collector.events.instants import iso_text
+from collector.exchanges.addresses import ccxt_config
 
 if TYPE_CHECKING:
     from collector.exchanges.exchange import MarketKind

@@ -84,7 +84,23 @@ def test_serve_loses_nothing_while_a_hundred_watch() -> None:
     assert watched["pushed_per_s"] > 100  # ten times a second each, on a quiet machine
 
 
+@pytest.mark.proof
+def test_records_read_back_every_event() -> None:
+    rows = [row for row in measured("records") if "way" in row]
+    assert {row["way"] for row in rows} == {"JSON", "Avro, row by row", "ours, batch", "ours, single"}
+    assert all(row["read_back"] == row["events"] for row in rows)
+
+
+@pytest.mark.proof
+def test_a_follower_loses_nothing_whatever_its_stream_does() -> None:
+    rows = measured("follower")
+    assert {row["stream"] for row in rows} == {"none", "answers", "dead", "hangs"}
+    for row in rows:
+        wanted = 0 if row["stream"] == "none" else row["sent"]
+        assert (row["put"] + row["spooled"], row["dropped"]) == (wanted, 0)
+
+
 def test_an_unknown_benchmark_is_named_with_those_there_are() -> None:
     done = bench("nothing")
     assert done.returncode == 2
-    assert "latency, path, read, serve, simulator, stream, write" in done.stderr
+    assert "follower, latency, path, read, records, serve, simulator, stream, write" in done.stderr

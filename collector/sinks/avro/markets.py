@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from collector.errors import UnfitRow
 from collector.events import UNKNOWN
 from collector.sinks.avro.layout import LAYOUTS, PLAIN, SHARED
 from collector.sinks.contract import Rows, Value
@@ -40,7 +41,7 @@ def events_of(all_rows: Sequence[Rows]) -> Iterator[tuple[str, tuple[Rows, ...]]
         elif rows.table in LAYOUTS:
             yield rows.table, (rows,)
         else:
-            raise LookupError(f"no schema for rows of the kind {rows.table!r}")
+            raise UnfitRow(rows.table, "the schema has no place for rows of this kind")
 
 
 def _are_of_the_same(book: Rows, levels: Rows) -> bool:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from itertools import islice
@@ -50,8 +50,8 @@ def encoded_end(part: Part, write_set: WriteSet) -> bytes:
             }
             for chunk in part.chunks
         ],
-        "segments": [asdict(one) for one in part.segments],
-        "accounting": [{**asdict(one), "rejected": dict(one.rejected)} for one in part.accounting],
+        "segments": [_values(one) for one in part.segments],
+        "accounting": [_values(one) for one in part.accounting],
         **{table: part.plain.get(table, []) for table in PLAIN},
     }
     for table, rows in part.plain.items():
@@ -68,7 +68,12 @@ def encoded_end(part: Part, write_set: WriteSet) -> bytes:
 
 
 def _session_record(session: SessionState) -> dict[str, Any]:
-    return {**asdict(session), "wanted": _deflated(session.wanted)}
+    return {**_values(session), "wanted": _deflated(session.wanted)}
+
+
+def _values(state: SessionState | SegmentState | AccountingState) -> dict[str, Any]:
+    """Return the fields of a state; `asdict` copies deeply, which costs as much as all the rest."""
+    return {name: getattr(state, name) for name in state.__slots__}
 
 
 @lru_cache(maxsize=8)

@@ -1,7 +1,8 @@
 """Split a write set into parts: at most 1,000 rows of one market, with their coverage and counts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from collector.sinks.avro.markets import (
     NO_MARKET,
@@ -22,7 +23,9 @@ _ROOM_BYTES = (
     1_000_000  # of it for rows, however badly they compress; the rest is for what the part says of them
 )
 _NUMBER_BYTES, _BASE_BYTES = 9, 200
-_MOST_KEY = 256
+_MOST_KEY = 256  # characters, as Kinesis takes it
+
+State = TypeVar("State", SegmentState, AccountingState)
 
 
 @dataclass(slots=True)
@@ -64,15 +67,22 @@ def parts_of(write_set: WriteSet) -> list[Part]:
     plain: dict[Market, list[tuple[str, dict[str, Value]]]] = {}
     for table, row in plain_rows(write_set.rows):
         plain.setdefault(market_of(row), []).append((table, row))
-    states = [
-        known_market(one.key[:2]) for told in (write_set.segments, write_set.accounting) for one in told
-    ]
+    segments, accounting = _of_markets(write_set.segments), _of_markets(write_set.accounting)
     parts: list[Part] = []
-    for market in dict.fromkeys((*content, *plain, *states)) or (NO_MARKET,):
+    for market in dict.fromkeys((*content, *plain, *segments, *accounting)) or (NO_MARKET,):
         of_market = _cut(write_set, market, content.get(market, ()), plain.get(market, ()))
-        _divide_states(write_set, market, of_market)
+        told = segments.get(market, ()), accounting.get(market, ())
+        for part, states in zip(of_market, divide(*told, [one.chunks for one in of_market]), strict=True):
+            part.segments, part.accounting = states
         parts += of_market
     return parts
+
+
+def _of_markets(states: Iterable[State]) -> Mapping[Market, Sequence[State]]:
+    found: dict[Market, list[State]] = {}
+    for one in states:
+        found.setdefault(known_market((one.exchange, one.symbol)), []).append(one)
+    return found
 
 
 def _cut(
@@ -129,11 +139,3 @@ def _event_bytes(chunk: Chunk, key: int) -> int:
             else:
                 size += _NUMBER_BYTES
     return min(size, _ROOM_BYTES)
-
-
-def _divide_states(write_set: WriteSet, market: Market, parts: Sequence[Part]) -> None:
-    segments = [one for one in write_set.segments if known_market(one.key[:2]) == market]
-    accounting = [one for one in write_set.accounting if known_market(one.key[:2]) == market]
-    divided = divide(segments, accounting, [one.chunks for one in parts])
-    for part, states in zip(parts, divided, strict=True):
-        part.segments, part.accounting = states

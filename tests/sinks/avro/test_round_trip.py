@@ -82,7 +82,7 @@ def check(write_set: WriteSet, form: Form) -> None:
     st.booleans(),
     st.booleans(),
 )
-@settings(max_examples=25)
+@settings(max_examples=20)
 def test_all_that_the_writer_makes_comes_back(
     seed: int, events: list[int], form: Form, deep: bool, sampled: bool
 ) -> None:
@@ -94,7 +94,7 @@ def test_all_that_the_writer_makes_comes_back(
 @pytest.mark.parametrize("form", Form)
 @pytest.mark.parametrize("deep", [False, True])
 def test_more_rows_than_a_part_holds_come_back_in_several(form: Form, deep: bool) -> None:
-    (write_set, *_) = some_write_sets(3, [7_000 if not deep else 3_500], deep=deep, markets=1)
+    (write_set, *_) = some_write_sets(3, [4_500 if not deep else 3_500], deep=deep, markets=1)
     parts = read_back(records_of(write_set, form))
     assert len({one.batch_id for one in parts}) > 2
     check(write_set, form)

@@ -1,5 +1,6 @@
-"""Write sets as the writer makes them: books, levels, trades, bars, events and rejected rows of some markets."""
+"""Write sets as the writer makes them: books, levels, trades, bars, events and rejected rows."""
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ MARKETS = (
     ("bybit", "ЮЛЯ/USDT"),  # a name beyond ASCII
     ("kraken", "BTC/USDT:USDT"),
 )
+NEW_SEGMENTS = itertools.count(2**61)  # after a hole
 CHANNELS = ("book.50", "trade", "ohlcv.1m")
 
 
@@ -160,7 +162,6 @@ def some_write_sets(seed: int, events: Sequence[int], **how: Any) -> Iterator[Wr
 
 def sifted(write_set: WriteSet, bad: int) -> WriteSet:
     """Return the write set as the writer leaves it once a database has refused some of its rows."""
-    ids = iter(range(2**61, 2**62))
 
     def refuses(rows: Rows) -> str | None:
         found = [
@@ -168,7 +169,7 @@ def sifted(write_set: WriteSet, bad: int) -> WriteSet:
         ]
         return "refused" if found else None
 
-    return sift(write_set, refuses, START_NS, ids.__next__).write_set
+    return sift(write_set, refuses, START_NS, NEW_SEGMENTS.__next__).write_set
 
 
 def carried_in(write_set: WriteSet) -> WriteSet:
