@@ -1,6 +1,10 @@
 """A segment in which rows were given up goes on under a new number: under which one, coverage tells."""
 
+import sqlite3
+import sys
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,9 @@ import sqlalchemy as sa
 from collector.events.batch import StreamKey
 from collector.sinks.contract import SegmentState, SessionState, WriteSet
 from collector.sinks.sql.sink import SqlSink
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from one_segment import make_write_set
 
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
 BEFORE, BROKEN, REST, AFTER = range(2**62 + 1, 2**62 + 5)
@@ -96,3 +103,19 @@ def test_the_end_of_a_segment_with_nothing_behind_its_hole_ends_no_other(
         (BROKEN, 20, 23, 2, "poison"),
         (AFTER, 40, 41, 1, no_end),
     ]
+
+
+def test_a_segment_that_begins_in_two_tables_of_one_write_set_has_one_first_row(tmp_path: Path) -> None:
+    """Two write sets that went out as one, and are written by another process than their own."""
+    first = make_write_set("b1", 3, ofi=[None, 1.0, 2.0])
+    second = make_write_set("b1", 2, ofi=[3.0, 4.0], received_at_ns=[103, 104])
+    path = tmp_path / "live.db"
+    sink = SqlSink(str(path), auto_migrate=True, synchronous="OFF")
+    sink.open()
+    sink.claim(SESSION, [])
+    sink.write(replace(first, rows=(*first.rows, *second.rows)))
+    sink.write(replace(second, batch_id="b2", rows=(make_write_set("b2", 1, ofi=[5.0]).rows)))
+    sink.close()
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT ofi FROM l2_training_data_practical ORDER BY id").fetchall()
+    assert [ofi for (ofi,) in found] == [None, 1.0, 2.0, 3.0, 4.0, 5.0]
