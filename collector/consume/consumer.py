@@ -93,6 +93,9 @@ class Consumer:
         reader = self._shards.due()
         if reader is not None:
             self._read(reader)
+        if self._failures and (self._intake.has_stored or self._shards.is_at_tip):
+            log.info("consume.goes_on", failures=self._failures)
+            self._failures = 0
         self._tell()
         self._close_silent()
         self._prune()
@@ -109,9 +112,6 @@ class Consumer:
         self._intake.begin()
         self._shards.recall(positions)
         self._has_positions = True
-        if self._failures:
-            log.info("consume.goes_on", failures=self._failures)
-        self._failures = 0
 
     def _look(self) -> None:
         first, gone = self._shards.look(self._begin)
