@@ -17,7 +17,7 @@ from collector.sinks.avro.schemas import MARKET_DATA, PART_END, SINGLE_OBJECT, S
 from collector.sinks.contract import WriteSet
 
 MOST_BYTES = 16 << 20  # of a part when it is decompressed
-MOST_OPEN_ROWS = 200_000  # of parts that are not complete, over all of them
+MOST_OPEN_RECORDS = 200_000  # of parts that are not complete, over all of them
 _REMEMBERED = 10_000  # ids of parts that are complete: what comes of them again is left out
 
 _FINGERPRINT_BYTES = 8
@@ -64,15 +64,15 @@ class Assembler:
         *,
         most_bytes: int = MOST_BYTES,
         most_rows: int = MOST_ROWS,
-        most_open_rows: int = MOST_OPEN_ROWS,
+        most_open_records: int = MOST_OPEN_RECORDS,
     ) -> None:
         self._known = known or schemas()
         self._by_text = {one.text.encode(): one for one in self._known.by_fingerprint.values()}
         self._most_bytes = most_bytes
         self._most_rows = most_rows
-        self._most_open_rows = most_open_rows
+        self._most_open_records = most_open_records
         self._open: OrderedDict[str, OpenPart] = OrderedDict()
-        self._open_rows = 0
+        self._open_records = 0
         self._complete: OrderedDict[str, None] = OrderedDict()
 
     @property
@@ -143,12 +143,11 @@ class Assembler:
             return None
         if not 0 <= row < self._most_rows:
             raise BadRecord(f"event {row:,} of a part; at most {self._most_rows:,} are read")
-        if self._open_rows >= self._most_open_rows:
-            raise BadRecord("too many parts are open: who wrote them has coverage off (coverage: false)?")
+        known = self._open.get(part_id)
+        if known is not None and row in known.events:
+            return None
         part = self._part(part_id, position)
-        if row not in part.events:
-            part.events[row] = event
-            self._open_rows += 1
+        part.events[row] = event
         return self._completed(part)
 
     def _end(self, end: Mapping[str, Any], position: str) -> WriteSet | None:
@@ -157,11 +156,18 @@ class Assembler:
             return None
         if not 0 <= end["records"] <= self._most_rows:
             raise BadRecord(f"a part of {end['records']:,} events; at most {self._most_rows:,} are read")
+        known = self._open.get(part_id)
+        if known is not None and known.end is not None:
+            return None
         part = self._part(part_id, position)
         part.end = end
         return self._completed(part)
 
     def _part(self, part_id: str, position: str) -> OpenPart:
+        """Return the part that a further record is of."""
+        if self._open_records >= self._most_open_records:
+            raise BadRecord("too many parts are open: who wrote them has coverage off (coverage: false)?")
+        self._open_records += 1
         return self._open.setdefault(part_id, OpenPart(part_id, position))
 
     def _completed(self, part: OpenPart) -> WriteSet | None:
@@ -172,7 +178,8 @@ class Assembler:
 
     def _close(self, part_id: str) -> None:
         part = self._open.pop(part_id, None)
-        self._open_rows -= 0 if part is None else len(part.events)
+        if part is not None:
+            self._open_records -= len(part.events) + (part.end is not None)
         self._complete[part_id] = None
         while len(self._complete) > _REMEMBERED:
             self._complete.popitem(last=False)

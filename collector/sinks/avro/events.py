@@ -106,7 +106,7 @@ def _encode(layout: Layout, table: _Table, part_ids: Sequence[str], *, single: b
     rows = len(table.numbers)
     columns: dict[str, Column] = {
         **table.columns,
-        "received_at": _received_at(table.columns, rows),
+        "received_at": _received_at(table.columns),
         "timestamp": _timestamps(table.columns, rows),
         "symbol": _mapped(table.columns.get("market_symbol"), _symbol),
         "source": _mapped(table.columns.get("data_source", [None] * rows), _source),
@@ -127,24 +127,18 @@ def _encoder(*, single: bool) -> Encoder:
     return Encoder(schema.definition, STORED_LEVELS, schema.prefix if single else b"")
 
 
-def _received_at(columns: Mapping[str, Sequence[Value]], rows: int) -> Column:
-    """Return the times of receipt as text where they do not follow from the nanoseconds."""
+def _received_at(columns: Mapping[str, Sequence[Value]]) -> Column:
+    """Return the times of receipt as text, unless all of them follow from the nanoseconds."""
     texts, at_ns = columns.get("received_at"), columns.get("received_at_ns")
     if texts is None:
         return Same(None)
     if None in texts:
         raise UnfitRow("", "timestamp is missing")
     try:
-        derived = iso_texts(np.array([0 if one is None else one for one in at_ns or ()], dtype=np.int64))
-    except (OverflowError, ValueError, TypeError):
+        numbers = np.array([at or 0 for at in at_ns or ()], dtype=np.int64)
+    except (OverflowError, ValueError, TypeError):  # it is refused where it is encoded itself
         return list(texts)
-    if derived == texts and None not in (at_ns or ()):
-        return Same(None)
-    derived = derived or [None] * rows
-    return [
-        None if text == one and ns is not None else text
-        for text, one, ns in zip(texts, derived, at_ns or [None] * rows, strict=True)
-    ]
+    return Same(None) if iso_texts(numbers) == texts else list(texts)
 
 
 def _timestamps(columns: Mapping[str, Sequence[Value]], rows: int) -> Sequence[Value]:

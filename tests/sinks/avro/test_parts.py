@@ -73,9 +73,11 @@ def test_no_part_claims_more_than_there_is_up_to_it(seed: int, markets: int) -> 
                 received.setdefault(segment, []).append(int(at_ns or 0))
     held: Counter[Value] = Counter()
     told: Counter[Value] = Counter()
+    over: set[Value] = set()
     for part in parts(write_set):
         for rows in part.rows:
             if rows.table in {"book", "trades", "ohlcv"}:
+                assert not over.intersection(rows.columns["segment_id"]), "rows of a segment that is over"
                 held.update(rows.columns["segment_id"])
         written: Counter[StreamKey] = Counter()
         for one in part.segments:
@@ -87,8 +89,10 @@ def test_no_part_claims_more_than_there_is_up_to_it(seed: int, markets: int) -> 
             ]
             assert len(until) == held[one.segment_id], "rows before its end that are not there"
             assert one.start_ns <= one.end_ns <= one.alive_until_ns
+            over |= {one.segment_id} if one.end_cause else set()
         assert written == Counter({one.key: one.written for one in part.accounting if one.written})
     assert held == told
+    assert len(over) > 2
 
 
 def test_a_part_tells_which_one_stands_before_it() -> None:
@@ -104,6 +108,16 @@ def test_a_part_tells_which_one_stands_before_it() -> None:
     assert [one["part_id"] for one in told] == names
     assert [one["after"] for one in told] == ["", *names[:-1]]
     assert [one["is_last"] for one in told] == [name == names[-1] for name in names]
+
+
+def test_a_part_has_at_most_a_thousand_rows_whatever_they_are() -> None:
+    (write_set, *_) = some_write_sets(8, [2_500], markets=1)
+    events = Rows("events", {"at_ns": list(range(1_200)), "exchange": ["bybit"] * 1_200,
+                             "symbol": ["BTC/USDT:USDT"] * 1_200})  # fmt: skip
+    found = parts(replace(write_set, rows=(*write_set.rows, events)))
+    assert [one.row_count for one in found if "session:" not in one.batch_id][:-1] == [1_000] * (
+        len(found) - 2
+    )
 
 
 def test_long_texts_make_smaller_parts_not_larger_records() -> None:

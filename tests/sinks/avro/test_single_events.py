@@ -75,13 +75,31 @@ def test_of_how_many_events_a_part_is_that_has_not_ended_is_not_known() -> None:
 
 def test_events_whose_part_never_ends_do_not_fill_the_memory() -> None:
     """As of a writer that leaves coverage out."""
-    assembler = Assembler(most_open_rows=20)
+    assembler = Assembler(most_open_records=20)
     alone = [one for number in range(5) for one in records_of(
         make_write_set(f"batch-{number}", ROWS), Form.SINGLE, coverage=False)]  # fmt: skip
     assert len(alone) == 5 * ROWS
     with pytest.raises(BadRecord, match=r"coverage off \(coverage: false\)"):
         taken(assembler, alone)
-    assert sum(len(one.events) for one in assembler.open_parts) <= 20
+    assert sum(len(one.events) for one in assembler.open_parts) == 20
+    assert all(one.events for one in assembler.open_parts)
+
+
+def test_ends_whose_events_never_come_do_not_either() -> None:
+    ends = [events(2, f"batch-{number}")[-1] for number in range(4)]
+    assembler = Assembler(most_open_records=3)
+    with pytest.raises(BadRecord, match="too many parts are open"):
+        taken(assembler, ends)
+    assert len(assembler.open_parts) == 3
+    assembler.forget(assembler.open_parts[0].part_id)
+    assert taken(assembler, ends[3:]) == []
+    assert assembler.earliest_open == "1"
+
+
+def test_an_event_that_comes_again_and_again_takes_no_more_room() -> None:
+    records = events()
+    found = taken(Assembler(most_open_records=ROWS + 1), [*records[:-1] * 5, records[-1]])
+    assert [one.row_count for one in found] == [ROWS]
 
 
 def test_without_coverage_a_container_is_refused_with_the_reason() -> None:
