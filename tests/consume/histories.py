@@ -104,7 +104,7 @@ class _Maker:
             alive_until_ns=self._ns,
             first_sequence=sequences[0] if sequences else segment.first_sequence,
             last_sequence=sequences[-1] if sequences else segment.last_sequence,
-            rows=len(made[0]) if made else 0,
+            rows=sum(len(rows) for rows in made if rows.table != "levels"),
             end_cause="disconnect" if is_over else None,
             detail="it was cut" if is_over else None,
         )
@@ -122,6 +122,8 @@ class _Maker:
                 for name, column in rows.columns.items():
                     if name.startswith("ofi"):
                         cast("list[Value]", column)[0] = None
+        if count > 1 and self._chance.random() < 0.5:  # as where two write sets went out as one
+            return [*_cut(book, levels, slice(0, 2)), *_cut(book, levels, slice(2, None))]
         return [book, levels]
 
     def _table(
@@ -176,6 +178,13 @@ class _Maker:
                 "detail": [f"number {number}"],
             }
             yield Rows("events", columns)
+
+
+def _cut(book: Rows, levels: Rows, part: slice) -> list[Rows]:
+    return [
+        replace(rows, columns={name: values[part] for name, values in rows.columns.items()})
+        for rows in (book, levels)
+    ]
 
 
 def write_directly(url: str, write_sets: Sequence[WriteSet]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from collector.aws import AwsError, Failure
 from collector.consume.limits import ConsumeLimits
@@ -286,3 +287,31 @@ def test_a_wait_that_ends_it_leaves_nothing_half_done(tmp_path: Path) -> None:
     assert 0 < rows[0] < rows[1]
     assert sum(rows) == sum(one.row_count for one in write_sets)
     assert stored_in(url) == stored_in(direct)
+
+
+def test_an_outage_is_a_line_when_it_begins_and_one_when_it_ends(tmp_path: Path) -> None:
+    """Of the database, though it can be read meanwhile, and of the stream."""
+    stream = StandInStream()
+    fill(stream, history(9, batches=3))
+    left = iter(range(5))
+
+    def fail() -> None:
+        if next(left, None) is not None:
+            raise SinkError("disk full", transient=True)
+
+    url = f"sqlite:///{tmp_path / 'live.db'}"
+    wrap: Any = lambda store: FailingStore(store, fail, lambda: None)  # noqa: E731
+    with capture_logs() as logs, reading_stream(stream, url, tmp_path / "dead", wrap=wrap) as reading:
+        reading.read_all()
+        assert reading.consumer.progress.problem == ""
+        stream.faults += [AwsError(Failure.AWAY, "no answer")] * 3
+        reading.consumer._shards.list_due_s = 0.0
+        reading.read_all()
+    told = [(one["event"], one.get("failures")) for one in logs if one["event"].startswith("consume.")]
+    names = {"consume.database_refused", "consume.stream_refused", "consume.goes_on"}
+    assert [one for one in told if one[0] in names] == [
+        ("consume.database_refused", None),
+        ("consume.goes_on", 5),
+        ("consume.stream_refused", None),
+        ("consume.goes_on", 3),
+    ]
