@@ -1,8 +1,10 @@
 """Write sets as sessions leave them, with their truth: a database that was written directly."""
 
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -14,6 +16,9 @@ from collector.events import StreamKey
 from collector.events.instants import iso_text
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
 from collector.sinks.sql.sink import SqlSink
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 TABLES = make_tables(DEFAULT_TABLE_NAME)
 BEGAN_NS = 1_767_225_600 * 10**9
@@ -188,7 +193,7 @@ def _cut(book: Rows, levels: Rows, part: slice) -> list[Rows]:
 
 
 def write_directly(url: str, write_sets: Sequence[WriteSet]) -> None:
-    sink = SqlSink(url, synchronous="OFF", auto_migrate=True)
+    sink = SqlSink(lay_tables(url), synchronous="OFF")
     sink.open()
     for write_set in write_sets:
         sink.write(write_set)

@@ -32,6 +32,7 @@ def seeds(count: int, in_the_long_form: int = 40) -> list[Any]:
 
 
 in_each_form = pytest.mark.parametrize("form", list(Form))
+in_batches = pytest.mark.parametrize("form", [Form.BATCH, pytest.param(Form.SINGLE, marks=pytest.mark.proof)])
 
 
 class Killed(BaseException):
@@ -82,7 +83,7 @@ def reshard(stream: StandInStream, chance: random.Random) -> None:
         stream.split(shards[place])
 
 
-@in_each_form
+@in_batches
 def test_what_is_read_equals_what_is_written_directly(
     any_database: str, direct: str, tmp_path: Path, form: Form
 ) -> None:
@@ -98,7 +99,7 @@ def test_what_is_read_equals_what_is_written_directly(
     assert stored_in(any_database) == stored_in(direct)
 
 
-@in_each_form
+@in_batches
 @in_a_file
 def test_two_collectors_fill_one_stream_and_one_database(
     any_database: str, direct: str, tmp_path: Path, form: Form
@@ -120,7 +121,7 @@ def test_two_collectors_fill_one_stream_and_one_database(
 
 
 @in_each_form
-@pytest.mark.parametrize("seed", seeds(4))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_shards_split_and_merge_while_they_are_filled_and_read(tmp_path: Path, form: Form, seed: int) -> None:
     chance = random.Random(seed)
     write_sets = history(seed, batches=8)
@@ -151,13 +152,17 @@ def test_shards_split_and_merge_while_they_are_filled_and_read(tmp_path: Path, f
 
 
 @in_each_form
-@pytest.mark.parametrize("seed", seeds(3))
+@pytest.mark.parametrize("seed", seeds(1))
 def test_killed_anywhere_it_goes_on_where_it_was(tmp_path: Path, form: Form, seed: int) -> None:
     killed_many_times(f"sqlite:///{tmp_path / 'live.db'}", tmp_path, form, seed)
 
 
-def test_killed_anywhere_it_goes_on_where_it_was_on_a_server(postgres_url: str, tmp_path: Path) -> None:
-    killed_many_times(postgres_url, tmp_path, Form.SINGLE, 1)
+@pytest.mark.proof
+@in_each_form
+def test_killed_anywhere_it_goes_on_where_it_was_on_a_server(
+    postgres_url: str, tmp_path: Path, form: Form
+) -> None:
+    killed_many_times(postgres_url, tmp_path, form, 1)
 
 
 def killed_many_times(url: str, tmp_path: Path, form: Form, seed: int) -> None:
@@ -199,7 +204,7 @@ def vars_of(limits: ConsumeLimits) -> dict[str, Any]:
     return {name: getattr(limits, name) for name in ConsumeLimits.__dataclass_fields__}
 
 
-@in_each_form
+@in_batches
 def test_a_database_that_fails_is_asked_again_from_what_it_holds(tmp_path: Path, form: Form) -> None:
     """Before a commit and after one, whose answer is lost then."""
     chance = random.Random(5)

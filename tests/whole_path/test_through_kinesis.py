@@ -105,7 +105,7 @@ def drain(rig: Rig) -> None:
     assert (state.in_memory, state.spooled, state.dropped, state.rejected) == (0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("form", ["batch", "single"])
+@pytest.mark.parametrize("form", ["batch", pytest.param("single", marks=pytest.mark.proof)])
 def test_what_is_consumed_equals_what_was_collected(
     form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
