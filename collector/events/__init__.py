@@ -69,6 +69,8 @@ if TYPE_CHECKING:
         Notice,
         PotentialHalt,
         RequestRefused,
+        RequestsPaused,
+        RequestsWait,
         SegmentChanged,
         SnapshotFailed,
         State,

@@ -83,6 +83,9 @@ def problems(exchange: Exchange) -> Iterator[str]:
         yield f"preferred: {exchange.kinds} in some order expected, found {exchange.preferred}"
     for kind in exchange.kinds:
         yield from _problems_of_kind(exchange, kind)
+    if exchange.is_verified and set(exchange.rest_limits) != set(exchange.kinds):
+        yield f"limits of REST: each of {exchange.kinds} expected, found {set(exchange.rest_limits)}"
+        return
     yield from _problems_of_history(exchange)
 
 
@@ -126,6 +129,8 @@ def _problems_of_history(exchange: Exchange) -> Iterator[str]:
                 yield f"history of {name}, {kind}: numbers above 0 expected, found {numbers}"
             if past.weight > past.budget.most:
                 yield f"history of {name}, {kind}: a call of {past.weight} is more than {past.budget.most}"
+            if past.budget not in exchange.rest_limits[kind].weight:
+                yield f"history of {name}, {kind}: {past.budget} is not among the limits of REST"
             if past.paging is None and past.newest_rows is None:
                 yield f"history of {name}, {kind}: neither paging nor how many rows there are"
 

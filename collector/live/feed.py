@@ -10,7 +10,7 @@ from typing import Any
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
-from collector.events import EventBus, StreamKey
+from collector.events import EventBus, RequestsPaused, RequestsWait, StreamKey
 from collector.exchanges import MarketKind, depth_problem, exchange_of
 from collector.live.asked_for import AskedFor, Claim, refusal, symbol_of
 from collector.live.connections import Connections, ExchangeContext
@@ -21,7 +21,15 @@ from collector.live.market_list import MarketList
 from collector.live.replacement import Replacements
 from collector.live.rest_witness import RestWitness
 from collector.live.resync import Resyncs
-from collector.network import Markets, Snapshots, collected, mistake_in_words
+from collector.network import (
+    BudgetClosed,
+    BudgetNews,
+    BudgetNow,
+    Markets,
+    Snapshots,
+    collected,
+    mistake_in_words,
+)
 from collector.streams import BookStream, Outlet, Stream, StreamMaker, UnknownFrames
 
 SUPERVISE_S = 0.5
@@ -64,17 +72,20 @@ class Feed:
         )
         self._list = MarketList(wanted.source, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None
-        self._snapshots: Snapshots | None = None
+        self._budgets = list(dict.fromkeys(wanted.source.budgets().values()))  # kept while it is collected
         self._stopped = asyncio.Event()
         self._asked_for = AskedFor(self.exchange, wanted.symbols, wanted.channels, clock=clock, events=events)
 
     async def run(self) -> None:
         """Collect until stopped."""
+        deaf = [budget.listen(self._tell) for budget in self._budgets]
         try:
             self._contact.begin()
             await self._run()
         finally:
             self._contact.end()
+            for stop_listening in deaf:
+                stop_listening()
 
     async def _run(self) -> None:
         source, limits = self._wanted.source, self._limits
@@ -85,7 +96,6 @@ class Feed:
         snapshots = None
         if protocol.rest is not None or protocol.check is not None:
             snapshots = Snapshots(source, markets, protocol, limits.pace.markets_timeout_s)
-        self._snapshots = snapshots
         connections = self._connections = Connections(self._context(markets, snapshots))
         witness = None
         if snapshots is not None and protocol.rest is not None:  # only books opened by REST are compared so
@@ -215,9 +225,9 @@ class Feed:
         return self._asked_for.keys
 
     @property
-    def budget_used(self) -> float | None:
-        """The share of the request budget that is used now; None where REST is not asked. For any thread."""
-        return None if self._snapshots is None else self._snapshots.budget_used
+    def budgets(self) -> list[BudgetNow]:
+        """The state of the request budget of each REST address. For any thread."""
+        return [budget.now() for budget in self._budgets]
 
     @property
     def refused(self) -> list[str]:
@@ -225,6 +235,17 @@ class Feed:
         trouble, connections = self._list.trouble, self._connections
         ours = [*([] if trouble is None else [trouble]), *self._asked_for.refused]
         return ours if connections is None else [*ours, *connections.refused]
+
+    def _tell(self, news: BudgetNews) -> None:
+        """Publish what happened to a budget, whoever asked for it, and in whichever thread."""
+        now_ns = self._clock.now_ns()
+        if isinstance(news, BudgetClosed):
+            until_ns = now_ns + round(news.for_s * 1e9)
+            self._events.publish(RequestsPaused(self.exchange, now_ns, until_ns, news.cause))
+        else:
+            self._events.publish(
+                RequestsWait(self.exchange, now_ns, news.need.name.lower(), news.waited_s, news.waiting)
+            )
 
     async def _supervise(self, connections: Connections, witness: RestWitness | None) -> None:
         """Replace each connection before the exchange cuts it, and compare books with REST, until stopped."""

@@ -83,14 +83,6 @@ def test_how_far_back_is_told_where_it_is_documented() -> None:
     }
 
 
-def test_both_sides_of_binance_spend_one_budget() -> None:
-    exchange = EXCHANGES["binance"]
-    assert exchange.rest is not None
-    for pasts in (history_of(exchange).trades, history_of(exchange).bars):
-        for kind, past in pasts.items():
-            assert past.budget == Rate(int(exchange.rest.weight_a_minute[kind]), 60.0)
-
-
 def test_nobody_looked_up_the_others() -> None:
     assert UNVERIFIED.history is None
     assert not list(problems(replace(BYBIT, is_verified=False, history=None)))
@@ -115,6 +107,11 @@ def with_trades(**changes: Any) -> Exchange:
         (with_trades(budget=Rate(600, 0.0)), "history of trades, linear: numbers above 0 expected"),
         (with_trades(newest_days=0), "history of trades, linear: numbers above 0 expected"),
         (with_trades(weight=601.0), "history of trades, spot: a call of 601.0 is more than 600"),
+        (
+            with_trades(budget=Rate(601, 5.0)),
+            "history of trades, spot: Rate(most=601, span_s=5.0) is no",
+        ),
+        (replace(BYBIT, rest_limits={}), "limits of REST: each of ('spot', 'linear') expected"),
         (with_trades(newest_rows=None), "history of trades, spot: neither paging nor how many rows"),
     ],
 )

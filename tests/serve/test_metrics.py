@@ -18,6 +18,7 @@ from collector.app.view import StreamView, WriterView
 from collector.events.batch import StreamKey
 from collector.events.notices import StreamNow
 from collector.health.facts import MachineFacts
+from collector.network.budget import BudgetNow
 from collector.serve.exposition import MOST_WORDS, metrics_of
 from collector.serve.metric_names import BY_NAME, METRICS, markdown
 from collector.serve.metric_routes import choose_encoder
@@ -52,7 +53,7 @@ def everything() -> Checked:
         commits=commits,
         reconnects={("bybit", "transient"): 3},
         holes={("bybit", "checksum"): 2},
-        budgets={"bybit": 0.25},
+        budgets={"bybit": (BudgetNow(0.25, 0.0, "", 0, 3, 1.5), BudgetNow(1.0, 7.0, "http_429", 1, 1, 2.0))},
         followers=(follower,),
         clock_steps=1,
     )
@@ -95,6 +96,10 @@ def test_values_are_those_of_the_check() -> None:
     assert found["messages_rejected_total"] == {(*KEY, "stale"): 2.0}
     assert found["messages_unaccounted"] == {tuple(KEY): 0.0}
     assert found["websocket_reconnection_count_total"] == {("bybit", "transient"): 3.0}
+    assert found["collector_request_budget_used_ratio"] == {("bybit",): 1.0}
+    assert found["collector_request_waits_total"] == {("bybit",): 4.0}
+    assert found["collector_request_waited_seconds_total"] == {("bybit",): 3.5}
+    assert found["collector_request_pause_seconds"] == {("bybit",): 7.0}
     assert found["collector_breaker_state"] == {("closed",): 0.0, ("open",): 0.0, ("half_open",): 1.0}
     assert found["collector_last_message_age_seconds"] == {("bybit",): 1.0}
     assert found["collector_last_commit_timestamp_seconds"] == {(): 7.0}
