@@ -10,7 +10,7 @@ from typing import Any
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
-from collector.events import EventBus, RequestsPaused, RequestsWait, StreamKey
+from collector.events import EventBus, StreamKey
 from collector.exchanges import MarketKind, depth_problem, exchange_of
 from collector.live.asked_for import AskedFor, Claim, refusal, symbol_of
 from collector.live.connections import Connections, ExchangeContext
@@ -21,15 +21,8 @@ from collector.live.market_list import MarketList
 from collector.live.replacement import Replacements
 from collector.live.rest_witness import RestWitness
 from collector.live.resync import Resyncs
-from collector.network import (
-    BudgetClosed,
-    BudgetNews,
-    BudgetNow,
-    Markets,
-    Snapshots,
-    collected,
-    mistake_in_words,
-)
+from collector.live.shared_budgets import SharedBudgets
+from collector.network import BudgetNow, Markets, Snapshots, collected, mistake_in_words
 from collector.streams import BookStream, Outlet, Stream, StreamMaker, UnknownFrames
 
 SUPERVISE_S = 0.5
@@ -72,20 +65,18 @@ class Feed:
         )
         self._list = MarketList(wanted.source, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None
-        self._budgets = list(dict.fromkeys(wanted.source.budgets().values()))  # kept while it is collected
+        self._budgets = SharedBudgets(wanted.source, events)
         self._stopped = asyncio.Event()
         self._asked_for = AskedFor(self.exchange, wanted.symbols, wanted.channels, clock=clock, events=events)
 
     async def run(self) -> None:
         """Collect until stopped."""
-        deaf = [budget.listen(self._tell) for budget in self._budgets]
-        try:
-            self._contact.begin()
-            await self._run()
-        finally:
-            self._contact.end()
-            for stop_listening in deaf:
-                stop_listening()
+        with self._budgets.told():
+            try:
+                self._contact.begin()
+                await self._run()
+            finally:
+                self._contact.end()
 
     async def _run(self) -> None:
         source, limits = self._wanted.source, self._limits
@@ -227,7 +218,7 @@ class Feed:
     @property
     def budgets(self) -> list[BudgetNow]:
         """The state of the request budget of each REST address. For any thread."""
-        return [budget.now() for budget in self._budgets]
+        return self._budgets.now()
 
     @property
     def refused(self) -> list[str]:
@@ -235,17 +226,6 @@ class Feed:
         trouble, connections = self._list.trouble, self._connections
         ours = [*([] if trouble is None else [trouble]), *self._asked_for.refused]
         return ours if connections is None else [*ours, *connections.refused]
-
-    def _tell(self, news: BudgetNews) -> None:
-        """Publish what happened to a budget, whoever asked for it, and in whichever thread."""
-        now_ns = self._clock.now_ns()
-        if isinstance(news, BudgetClosed):
-            until_ns = now_ns + round(news.for_s * 1e9)
-            self._events.publish(RequestsPaused(self.exchange, now_ns, until_ns, news.cause))
-        else:
-            self._events.publish(
-                RequestsWait(self.exchange, now_ns, news.need.name.lower(), news.waited_s, news.waiting)
-            )
 
     async def _supervise(self, connections: Connections, witness: RestWitness | None) -> None:
         """Replace each connection before the exchange cuts it, and compare books with REST, until stopped."""

@@ -69,7 +69,7 @@ class Allowance:
         self._dearest = 0.0  # of the requests that cannot wait
         self._changed_s = now_s  # when the share last changed, or was refused
         self._owed: Waiting | None = None  # who goes next for having been passed over
-        self._owed_s = now_s - PATIENCE_S  # when somebody last did
+        self._owed_s = now_s  # when somebody last did
 
     def expect(self, weight: float, need: Need) -> None:
         """Note what a request that cannot wait may weigh: so much is left for the next one."""

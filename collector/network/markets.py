@@ -198,7 +198,7 @@ class _Budgeted:
             return self._send(url, *request)
         budget, name = self._budgets[kind], self._source.exchange
         if budget.closed_for_s > self._patience_s:
-            raise _LeftAlone(name, budget.closed_for_s)
+            raise _left_alone(name, budget.closed_for_s)
         with budget.turn_here(exchange_of(name).list_weight.get(kind, 1.0), Need.MARKETS):
             try:
                 answer = self._send(url, *request)
@@ -209,12 +209,11 @@ class _Budgeted:
             return answer
 
 
-class _LeftAlone(ccxt.RateLimitExceeded):
-    """The exchange refused a request before this one, which was not sent."""
-
-    def __init__(self, exchange: str, wait_s: float) -> None:
-        super().__init__(f"{exchange} refused us: nothing is asked for {wait_s:.0f} s")
-        self.headers = {"Retry-After": f"{wait_s:.1f}"}
+def _left_alone(exchange: str, wait_s: float) -> ccxt.BaseError:
+    """Return the error for a request that was not sent, since the exchange refused one before it."""
+    error = ccxt.RateLimitExceeded(f"{exchange} refused a request: none is sent for {wait_s:.0f} s")
+    error.headers = {"Retry-After": f"{wait_s:.1f}"}
+    return error
 
 
 def _raw(market: Any) -> Mapping[str, Any]:
