@@ -70,6 +70,8 @@ if TYPE_CHECKING:
         Notice,
         PotentialHalt,
         RequestRefused,
+        RequestsPaused,
+        RequestsWait,
         SegmentChanged,
         SnapshotFailed,
         State,
