@@ -142,7 +142,11 @@ sys.stdin.read()  # until whoever started us goes
 def moto_process() -> Iterator[LocalAws]:
     """Run moto's server as a process of its own, where its CPU would distort what is measured."""
     with subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # a line a request
+        text=True,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -21,8 +21,13 @@ from collector.app.reporting import Reporters
 from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
 from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
-from collector.app.wiring_reports import heartbeats_of
-from collector.app.wiring_writer import known_database_of, make_followers, make_writer, store_of
+from collector.app.wiring_writer import (
+    heartbeats_of,
+    known_database_of,
+    make_followers,
+    make_writer,
+    store_of,
+)
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError

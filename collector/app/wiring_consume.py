@@ -20,6 +20,8 @@ from collector.sinks import SessionState, SqlSink, StreamStore
 from collector.version import __version__
 from collector.writer import Watchdog
 
+DAY_S = 86_400.0
+
 log = structlog.get_logger()
 
 
@@ -38,7 +40,10 @@ def consuming(
 
     Raises UserError: DatabaseAway where waiting may help; AwsError for what the stream says.
     """
-    limits = limits or ConsumeLimits()
+    kept = settings.housekeeping
+    limits = limits or ConsumeLimits(
+        prune_every_s=kept.every_s, prune_rows=kept.slice_rows, batches_kept_s=kept.batches_days * DAY_S
+    )
     sink = store_of(settings)
     if not isinstance(sink, SqlSink):
         raise UserError(f"a stream is read into SQLite or PostgreSQL, not into {sink.name}")

@@ -1,17 +1,22 @@
-"""Build the store, the writer and the followers from the settings."""
+"""Build the store, the writer, the followers and their heartbeats from the settings."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
 from collector.app.commit_measures import CommitMeasures
+from collector.app.heartbeat import CALL_TIMEOUT_S, Heartbeats, heartbeat_url
 from collector.app.known_database import KnownDatabase
+from collector.app.reporting import Reporter
 from collector.app.spool_places import dead_letters_place, follower_places_of, owner_of, places_of
+from collector.aws import KINESIS, StreamAddress, make_client
 from collector.buffer import Buffer
 from collector.errors import SpoolError
 from collector.events import DatabaseState, EventBus, PotentialHalt
+from collector.masking import without
 from collector.settings import FollowerSettings, Settings
 from collector.sinks import SessionState, Sink, SqlSink, Store, WriteSet, make_follower, make_store
 from collector.spool import SpoolFiles
@@ -115,6 +120,24 @@ def follower_of(settings: Settings, follower: FollowerSettings, store: Store[obj
         place = dead_letters_place(places_of(settings.spool.path, store))
         stream = replace(stream, dead_letters=str(place))
     return make_follower(follower.url, settings.database, stream)
+
+
+def heartbeats_of(settings: Settings, session: SessionState) -> Iterator[Reporter]:
+    """Yield what puts heartbeats into the streams that followers name, each stream once."""
+    seen: set[str] = set()
+    secrets = settings.secrets()
+    for follower in settings.followers:
+        wanted = follower.heartbeat
+        url = None if wanted is None else heartbeat_url(follower.url, wanted.stream)
+        if wanted is None or url is None or url in seen:
+            continue
+        seen.add(url)
+        into = StreamAddress.parse(url)
+        connect = partial(make_client, KINESIS, into.region, into.endpoint, call_timeout_s=CALL_TIMEOUT_S)
+        heartbeats = Heartbeats(
+            into.stream, session, wanted.every_s, connect, lambda text: without(text, secrets)
+        )
+        yield Reporter(f"heartbeat {into}", wanted.every_s, heartbeats, heartbeats.close)
 
 
 def known_database_of(settings: Settings, store: Store[object]) -> KnownDatabase:

@@ -42,6 +42,10 @@ class Checkpoints:
         """Return what was taken at a place that is not settled."""
         return self._taken[int(place) - self._first]
 
+    def since(self, place: str) -> int:
+        """Return how many were taken from this place on."""
+        return self._first + len(self._taken) - int(place)
+
     def end(self, shard: str, position: str) -> None:
         """Note that a shard was read to its end; `position`: where the reading of it began."""
         self._last.setdefault(shard, position)

@@ -1,7 +1,7 @@
 """Read a stream into a database: each part once, with the position behind it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -58,6 +58,7 @@ class Consumer:
         self._watched = watched
         self._on_progress = on_progress
         self._now_s = now_s
+        self._now_ns = now_ns
         self._shards = ShardSet(stream, limits, now_s, now_ns)
         self._committer = Committer(store, self.progress.counts, watched, now_ns)
         self._intake = Intake(store, dead_letters, self._committer, watched)
@@ -65,6 +66,8 @@ class Consumer:
         self._has_positions = False  # those of the database
         self._last_record_s = now_s()
         self._look_for_silent_s = now_s()
+        self._prune_s = now_s()
+        self._pruning: Iterator[int] = iter(())
 
     def run(self, *, idle_s: float | None = None) -> None:
         """Read until `wait` says that it is to end; with `idle_s` until nothing came for so long.
@@ -90,8 +93,12 @@ class Consumer:
         reader = self._shards.due()
         if reader is not None:
             self._read(reader)
+        if self._failures and (self._intake.has_stored or self._shards.is_at_tip):
+            log.info("consume.goes_on", failures=self._failures)
+            self._failures = 0
         self._tell()
         self._close_silent()
+        self._prune()
         if idle_s is not None and self._shards.is_at_tip and self._now_s() - self._last_record_s >= idle_s:
             return True
         if reader is None:
@@ -105,9 +112,6 @@ class Consumer:
         self._intake.begin()
         self._shards.recall(positions)
         self._has_positions = True
-        if self._failures:
-            log.info("consume.goes_on", failures=self._failures)
-        self._failures = 0
 
     def _look(self) -> None:
         first, gone = self._shards.look(self._begin)
@@ -162,6 +166,15 @@ class Consumer:
         self._intake.give_up_old_parts(before_ns)
         if closed:
             log.warning("consume.sessions_silent", sessions=closed, after_s=self._limits.silent_after_s)
+
+    def _prune(self) -> None:
+        """Delete old batch ids, a slice at a time."""
+        if self._now_s() >= self._prune_s:
+            self._prune_s = self._now_s() + self._limits.prune_every_s
+            before_ns = self._now_ns() - int(self._limits.batches_kept_s * _NS)
+            self._pruning = self._store.prune(before_ns, self._limits.prune_rows)
+        with self._watched():
+            next(self._pruning, None)
 
     def _lost(self, error: SinkError) -> None:
         """Wait for the database, and go on from what it says then."""

@@ -13,7 +13,9 @@ from collector.consume.stream import StreamRecord
 from collector.errors import BadRecord, UserError
 from collector.sinks import Assembler, Loss, OpenPart, ShardPosition, StreamStore, WriteSet
 
-MOST_OPEN_ROWS = 100_000  # of parts in single form that are not complete; then the oldest are given up
+# Then the oldest parts in single form that are not complete are given up:
+MOST_OPEN_ROWS = 100_000  # of theirs are held
+MOST_WAITING = 1_000_000  # records were read since the oldest of them began
 
 _NUMBER = re.compile(r"(?P<before>.*)/(?P<number>\d+)", re.DOTALL)  # a part's id: batch, key, number
 _NO_MARKET = "session"  # begins the key of what is no market's: events, and ends of sessions
@@ -44,6 +46,7 @@ class Intake:
         self._assembler = Assembler()
         self._checkpoints = Checkpoints()
         self._group = Group()
+        self.has_stored = False  # anything since then
         self._stuck = ""  # the place that held back the positions when they were last stored
 
     @property
@@ -81,19 +84,22 @@ class Intake:
         `before`: the place of a record that is taken, but is not in what is stored.
         """
         self._forget_stored_parts()
+        self.give_up_old_parts(before_ns=0)
         places = [int(one) for one in (before, self._assembler.earliest_open) if one is not None]
         positions = self._checkpoints.settled(min(places, default=None)) | dict(ended or {})
         group, self._group = self._group, Group()
         self._dead_letters.flush()
         if group or positions:
             self._committer.commit(group, positions)
+            self.has_stored = True
 
     def give_up_old_parts(self, before_ns: int) -> None:
         """Give up the parts that began before then, or are too many: the rest of them does not come."""
         open_rows = sum(len(one.events) for one in self._assembler.open_parts)
         for part in self._assembler.open_parts:
             taken = self._checkpoints.at(part.position)
-            if taken.arrived_ns >= before_ns and open_rows <= MOST_OPEN_ROWS:
+            is_old = taken.arrived_ns < before_ns or self._checkpoints.since(part.position) > MOST_WAITING
+            if not is_old and open_rows <= MOST_OPEN_ROWS:
                 break
             open_rows -= len(part.events)
             self._give_up_part(part, taken)

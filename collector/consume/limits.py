@@ -16,4 +16,7 @@ class ConsumeLimits:
     list_every_s: float = 60.0  # the shards: somebody may split or merge them
     silent_after_s: float = 600.0  # time of the stream; then a session of which nothing comes has crashed
     call_timeout_s: float = 30.0
+    prune_every_s: float = 3600.0
+    prune_rows: int = 2_000  # in one transaction
+    batches_kept_s: float = 7 * 86_400.0  # ids of what is stored, to know what comes again
     retry: Backoff = field(default=Backoff(0.5, 30.0))

@@ -12,7 +12,7 @@ from collector.app.heartbeat import Heartbeats, heartbeat_of
 from collector.app.monitor import Checked
 from collector.app.reporting import Moment, Phase
 from collector.app.view import StreamView, View, WriterView
-from collector.app.wiring_reports import heartbeats_of
+from collector.app.wiring_writer import heartbeats_of
 from collector.aws import AwsError, make_client
 from collector.events.batch import StreamKey
 from collector.health.facts import Facts, MachineFacts
@@ -91,7 +91,7 @@ def test_an_old_check_is_none_of_now() -> None:
 
 def heartbeats(proxy: FaultyAws, stream: str) -> Heartbeats:
     def connect() -> Any:
-        return make_client("kinesis", REGION, proxy.url, call_timeout_s=0.5)
+        return make_client("kinesis", REGION, proxy.url, call_timeout_s=4.0)
 
     return Heartbeats(stream, SESSION, 10.0, connect, str)
 

@@ -91,7 +91,16 @@ def test_records_read_back_every_event() -> None:
     assert all(row["read_back"] == row["events"] for row in rows)
 
 
+@pytest.mark.proof
+def test_a_follower_loses_nothing_whatever_its_stream_does() -> None:
+    rows = measured("follower")
+    assert {row["stream"] for row in rows} == {"none", "answers", "dead", "hangs"}
+    for row in rows:
+        wanted = 0 if row["stream"] == "none" else row["sent"]
+        assert (row["put"] + row["spooled"], row["dropped"]) == (wanted, 0)
+
+
 def test_an_unknown_benchmark_is_named_with_those_there_are() -> None:
     done = bench("nothing")
     assert done.returncode == 2
-    assert "latency, path, read, records, serve, simulator, stream, write" in done.stderr
+    assert "follower, latency, path, read, records, serve, simulator, stream, write" in done.stderr

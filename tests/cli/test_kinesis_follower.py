@@ -57,7 +57,8 @@ def test_stopped_in_an_outage_it_delivers_the_rest_at_the_next_start(
     words = (*WORDS, "--config", config(tmp_path, simulator))
     with FaultyAws(aws.url) as proxy:
         url = f"kinesis://eu-central-1?endpoint={proxy.url}"
-        process = start(*words, "--follower", url, cwd=tmp_path, **CREDENTIALS)
+        debug = {**CREDENTIALS, "COLLECTOR_LOGGING__LEVEL": "debug"}
+        process = start(*words, "--follower", url, cwd=tmp_path, **debug)
         wait_for_rows(database, process, 50)
         while not proxy.puts():
             assert process.poll() is None, process.communicate()

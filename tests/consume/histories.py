@@ -1,8 +1,10 @@
 """Write sets as sessions leave them, with their truth: a database that was written directly."""
 
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -14,6 +16,9 @@ from collector.events import StreamKey
 from collector.events.instants import iso_text
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
 from collector.sinks.sql.sink import SqlSink
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 TABLES = make_tables(DEFAULT_TABLE_NAME)
 BEGAN_NS = 1_767_225_600 * 10**9
@@ -104,7 +109,7 @@ class _Maker:
             alive_until_ns=self._ns,
             first_sequence=sequences[0] if sequences else segment.first_sequence,
             last_sequence=sequences[-1] if sequences else segment.last_sequence,
-            rows=len(made[0]) if made else 0,
+            rows=sum(len(rows) for rows in made if rows.table != "levels"),
             end_cause="disconnect" if is_over else None,
             detail="it was cut" if is_over else None,
         )
@@ -122,6 +127,8 @@ class _Maker:
                 for name, column in rows.columns.items():
                     if name.startswith("ofi"):
                         cast("list[Value]", column)[0] = None
+        if count > 1 and self._chance.random() < 0.5:  # as where two write sets went out as one
+            return [*_cut(book, levels, slice(0, 2)), *_cut(book, levels, slice(2, None))]
         return [book, levels]
 
     def _table(
@@ -178,8 +185,15 @@ class _Maker:
             yield Rows("events", columns)
 
 
+def _cut(book: Rows, levels: Rows, part: slice) -> list[Rows]:
+    return [
+        replace(rows, columns={name: values[part] for name, values in rows.columns.items()})
+        for rows in (book, levels)
+    ]
+
+
 def write_directly(url: str, write_sets: Sequence[WriteSet]) -> None:
-    sink = SqlSink(url, synchronous="OFF", auto_migrate=True)
+    sink = SqlSink(lay_tables(url), synchronous="OFF")
     sink.open()
     for write_set in write_sets:
         sink.write(write_set)

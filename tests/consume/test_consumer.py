@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from collector.aws import AwsError, Failure
 from collector.consume.limits import ConsumeLimits
@@ -31,6 +32,7 @@ def seeds(count: int, in_the_long_form: int = 40) -> list[Any]:
 
 
 in_each_form = pytest.mark.parametrize("form", list(Form))
+in_batches = pytest.mark.parametrize("form", [Form.BATCH, pytest.param(Form.SINGLE, marks=pytest.mark.proof)])
 
 
 class Killed(BaseException):
@@ -81,7 +83,7 @@ def reshard(stream: StandInStream, chance: random.Random) -> None:
         stream.split(shards[place])
 
 
-@in_each_form
+@in_batches
 def test_what_is_read_equals_what_is_written_directly(
     any_database: str, direct: str, tmp_path: Path, form: Form
 ) -> None:
@@ -97,7 +99,7 @@ def test_what_is_read_equals_what_is_written_directly(
     assert stored_in(any_database) == stored_in(direct)
 
 
-@in_each_form
+@in_batches
 @in_a_file
 def test_two_collectors_fill_one_stream_and_one_database(
     any_database: str, direct: str, tmp_path: Path, form: Form
@@ -119,7 +121,7 @@ def test_two_collectors_fill_one_stream_and_one_database(
 
 
 @in_each_form
-@pytest.mark.parametrize("seed", seeds(4))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_shards_split_and_merge_while_they_are_filled_and_read(tmp_path: Path, form: Form, seed: int) -> None:
     chance = random.Random(seed)
     write_sets = history(seed, batches=8)
@@ -150,13 +152,17 @@ def test_shards_split_and_merge_while_they_are_filled_and_read(tmp_path: Path, f
 
 
 @in_each_form
-@pytest.mark.parametrize("seed", seeds(3))
+@pytest.mark.parametrize("seed", seeds(1))
 def test_killed_anywhere_it_goes_on_where_it_was(tmp_path: Path, form: Form, seed: int) -> None:
     killed_many_times(f"sqlite:///{tmp_path / 'live.db'}", tmp_path, form, seed)
 
 
-def test_killed_anywhere_it_goes_on_where_it_was_on_a_server(postgres_url: str, tmp_path: Path) -> None:
-    killed_many_times(postgres_url, tmp_path, Form.SINGLE, 1)
+@pytest.mark.proof
+@in_each_form
+def test_killed_anywhere_it_goes_on_where_it_was_on_a_server(
+    postgres_url: str, tmp_path: Path, form: Form
+) -> None:
+    killed_many_times(postgres_url, tmp_path, form, 1)
 
 
 def killed_many_times(url: str, tmp_path: Path, form: Form, seed: int) -> None:
@@ -198,7 +204,7 @@ def vars_of(limits: ConsumeLimits) -> dict[str, Any]:
     return {name: getattr(limits, name) for name in ConsumeLimits.__dataclass_fields__}
 
 
-@in_each_form
+@in_batches
 def test_a_database_that_fails_is_asked_again_from_what_it_holds(tmp_path: Path, form: Form) -> None:
     """Before a commit and after one, whose answer is lost then."""
     chance = random.Random(5)
@@ -286,3 +292,31 @@ def test_a_wait_that_ends_it_leaves_nothing_half_done(tmp_path: Path) -> None:
     assert 0 < rows[0] < rows[1]
     assert sum(rows) == sum(one.row_count for one in write_sets)
     assert stored_in(url) == stored_in(direct)
+
+
+def test_an_outage_is_a_line_when_it_begins_and_one_when_it_ends(tmp_path: Path) -> None:
+    """Of the database, though it can be read meanwhile, and of the stream."""
+    stream = StandInStream()
+    fill(stream, history(9, batches=3))
+    left = iter(range(5))
+
+    def fail() -> None:
+        if next(left, None) is not None:
+            raise SinkError("disk full", transient=True)
+
+    url = f"sqlite:///{tmp_path / 'live.db'}"
+    wrap: Any = lambda store: FailingStore(store, fail, lambda: None)  # noqa: E731
+    with capture_logs() as logs, reading_stream(stream, url, tmp_path / "dead", wrap=wrap) as reading:
+        reading.read_all()
+        assert reading.consumer.progress.problem == ""
+        stream.faults += [AwsError(Failure.AWAY, "no answer")] * 3
+        reading.consumer._shards.list_due_s = 0.0
+        reading.read_all()
+    told = [(one["event"], one.get("failures")) for one in logs if one["event"].startswith("consume.")]
+    names = {"consume.database_refused", "consume.stream_refused", "consume.goes_on"}
+    assert [one for one in told if one[0] in names] == [
+        ("consume.database_refused", None),
+        ("consume.goes_on", 5),
+        ("consume.stream_refused", None),
+        ("consume.goes_on", 3),
+    ]

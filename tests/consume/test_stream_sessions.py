@@ -15,7 +15,7 @@ from collector.sinks.sql.sink import SqlSink
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from any_database import in_a_file
-from histories import history, stored_in, write_directly
+from histories import cell, history, stored_in, write_directly
 from reading import Reading, fill, reading_stream
 from stand_in_stream import StandInStream
 
@@ -176,3 +176,25 @@ def test_a_second_reader_of_a_stream_is_refused(any_database: str, tmp_path: Pat
     with reading_stream(stream, any_database, tmp_path / "dead") as reading:
         reading.read_all()
         assert reading.counts.records == 0
+
+
+@in_a_file
+def test_batch_ids_go_when_their_session_was_heard_long_after(any_database: str, tmp_path: Path) -> None:
+    """What came again of it then would have come before what was heard."""
+    stream = StandInStream()
+    write_sets = history(8)
+    fill(stream, write_sets[:6])
+    with reading_stream(stream, any_database, tmp_path / "dead") as reading:
+        reading.read_all()
+        committed_ns = int(cell(any_database, "SELECT max(committed_ns) FROM collector_batches"))
+        count = cell(any_database, "SELECT count(*) FROM collector_batches")
+        stream.now_ns = committed_ns + 8 * 24 * 60 * MINUTE_NS
+        reading.consumer._prune_s = 0.0
+        reading.read_all()
+        assert cell(any_database, "SELECT count(*) FROM collector_batches") == count
+        fill(stream, write_sets[6:8])
+        reading.read_all()
+        reading.consumer._prune_s = 0.0
+        reading.read_all()
+        old = f"SELECT count(*) FROM collector_batches WHERE committed_ns <= {committed_ns}"
+        assert cell(any_database, old) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,15 @@ def test_states_can_be_read_at_random_and_nobody_need_listen(simulator: Simulato
     assert list(books[5:9]) == list(books)[5:9]
     with pytest.raises(IndexError):
         books[51]
+
+
+@pytest.mark.parametrize("channel", ["book.10", "bbo"])
+def test_states_are_the_same_with_fewer_levels(simulator: Simulator, channel: str) -> None:
+    simulator.publish(20)
+    whole = simulator.truth.books("bybit", SYMBOL, channel)
+    for levels in (1, 3, 10, 50):
+        cut = [dataclasses.replace(one, bids=one.bids[:levels], asks=one.asks[:levels]) for one in whole]
+        assert list(simulator.truth.books("bybit", SYMBOL, channel, levels=levels)) == cut
 
 
 RUNS = {

@@ -1,15 +1,21 @@
 """A segment in which rows were given up goes on under a new number: under which one, coverage tells."""
 
+import sqlite3
+import sys
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from collector.events.batch import StreamKey
-from collector.sinks.contract import Rows, SegmentState, SessionState, WriteSet
-from collector.sinks.sql.renumbering import _all_renumbered
+from collector.sinks.contract import SegmentState, SessionState, WriteSet
 from collector.sinks.sql.sink import SqlSink
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from one_segment import make_write_set
 
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
 BEFORE, BROKEN, REST, AFTER = range(2**62 + 1, 2**62 + 5)
@@ -99,18 +105,17 @@ def test_the_end_of_a_segment_with_nothing_behind_its_hole_ends_no_other(
     ]
 
 
-def test_of_a_new_segment_in_several_blocks_the_first_row_alone_has_no_order_flow() -> None:
-    """A write set that was joined from several has a block of each for a table."""
-    numbers = {BEFORE: AFTER, BROKEN: BROKEN}
-    blocks = [
-        Rows("levels", {"segment_id": [BEFORE], "level": [1]}),
-        Rows("book", {"segment_id": [BEFORE, BROKEN, BEFORE], "ofi": [0.5, 1.5, 2.5]}),
-        Rows("book", {"segment_id": [BEFORE, BROKEN], "ofi": [3.5, 4.5]}),
-    ]
-    found = list(_all_renumbered(blocks, numbers, begun={BROKEN}))
-    assert [rows.columns["segment_id"] for rows in found] == [
-        [AFTER],
-        [AFTER, BROKEN, AFTER],
-        [AFTER, BROKEN],
-    ]
-    assert [rows.columns["ofi"] for rows in found[1:]] == [[None, 1.5, 2.5], [3.5, 4.5]]
+def test_a_segment_that_begins_in_two_tables_of_one_write_set_has_one_first_row(tmp_path: Path) -> None:
+    """Two write sets that went out as one, and are written by another process than their own."""
+    first = make_write_set("b1", 3, ofi=[None, 1.0, 2.0])
+    second = make_write_set("b1", 2, ofi=[3.0, 4.0], received_at_ns=[103, 104])
+    path = tmp_path / "live.db"
+    sink = SqlSink(str(path), auto_migrate=True, synchronous="OFF")
+    sink.open()
+    sink.claim(SESSION, [])
+    sink.write(replace(first, rows=(*first.rows, *second.rows)))
+    sink.write(replace(second, batch_id="b2", rows=(make_write_set("b2", 1, ofi=[5.0]).rows)))
+    sink.close()
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT ofi FROM l2_training_data_practical ORDER BY id").fetchall()
+    assert [ofi for (ofi,) in found] == [None, 1.0, 2.0, 3.0, 4.0, 5.0]

@@ -200,7 +200,8 @@ class Rig:
         market = self.market
         published: dict[int | None, set[tuple[float, ...]]] = defaultdict(set)
         times_ms: dict[int | None, int] = {}
-        for state in self.simulator.truth.books(market.exchange, symbol, market.channel):
+        books = self.simulator.truth.books(market.exchange, symbol, market.channel, levels=SUMMED)
+        for state in books:
             published[state.sequence].add(as_row(state))
             times_ms.setdefault(state.sequence, state.exchange_ms)
         session = self.collector.session.session_id
@@ -222,7 +223,7 @@ class Rig:
             )
 
 
-TOUCH = 4
+TOUCH, SUMMED = 4, 10
 COMPARED = (
     *("bid_price_1", "bid_size_1", "ask_price_1", "ask_size_1"),
     *("total_bid_volume_10", "total_ask_volume_10"),
@@ -232,9 +233,9 @@ COMPARED = (
 def as_row(state: Any) -> tuple[float, ...]:
     """Return what a row must say of a published state, by explicit adds, best first."""
     total_bid = total_ask = 0.0
-    for _, size in state.bids[:10]:
+    for _, size in state.bids[:SUMMED]:
         total_bid += size
-    for _, size in state.asks[:10]:
+    for _, size in state.asks[:SUMMED]:
         total_ask += size
     return (*state.bids[0], *state.asks[0], total_bid, total_ask)
 

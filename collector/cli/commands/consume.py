@@ -172,9 +172,13 @@ def _summary(progress: "Progress") -> str:
     counts = progress.counts
     parts = [
         f"{counts.records:,} records read, {counts.rows:,} rows stored in {counts.parts:,} parts",
-        f"{counts.repeated:,} parts were stored before" if counts.repeated else "",
-        f"{counts.dead:,} records are among the dead letters" if counts.dead else "",
-        f"{counts.poison:,} rows were refused by the database" if counts.poison else "",
+        f"{_number(counts.repeated, 'part')} stored before" if counts.repeated else "",
+        f"{_number(counts.dead, 'record')} among the dead letters" if counts.dead else "",
+        f"{_number(counts.poison, 'row')} refused by the database" if counts.poison else "",
         f"{counts.losses:,} times something is missing: coverage shows the holes" if counts.losses else "",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _number(count: int, what: str) -> str:
+    return f"1 {what} is" if count == 1 else f"{count:,} {what}s are"

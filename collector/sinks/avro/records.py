@@ -1,7 +1,7 @@
 """Turn a write set into records of a stream."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 
@@ -30,17 +30,21 @@ class Record:
     rows: int  # of tables
 
 
-def records_of(write_set: WriteSet, form: Form, *, coverage: bool = True) -> list[Record]:
+def records_of(
+    write_set: WriteSet, form: Form, *, coverage: bool = True, after_loss: Callable[[str], bool] | None = None
+) -> list[Record]:
     """Return the records of a write set, those of one key in order. The same ones each time.
 
     Without `coverage` there are events alone: who reads them can neither rebuild coverage and counts nor
-    tell which parts are complete. Raises UnfitRow for what a record cannot hold.
+    tell which parts are complete. `after_loss` says by its key whether a part comes after a loss, where that
+    is not as the write set says. Raises UnfitRow for what a record cannot hold.
     """
     parts = parts_of(write_set)
     events = encoded_events(parts, write_set.segments, single=form is Form.SINGLE)
     records: list[Record] = []
     for part, chunks in zip(parts, events, strict=True):
-        end = encoded_end(part, write_set) if coverage else None
+        told = write_set if after_loss is None else replace(write_set, is_after_loss=after_loss(part.key))
+        end = encoded_end(part, told) if coverage else None
         records += _of_part(part, chunks, end, form)
     return records
 
@@ -67,7 +71,7 @@ def _checked(part: Part, data: bytes, rows: int) -> Record:
 
 def record_without_rows(part: WriteSet, key: str, after: str, *, is_last: bool) -> Record:
     """Return what closes a part, by its id, of which no event is to be read, whether it came or not."""
-    keys = [one.key for one in (*part.segments, *part.accounting)]
+    keys = [one.key for one in part.segments] + [one.key for one in part.accounting]
     market = keys[0][:2] if keys else NO_MARKET
     made = Part(part.batch_id, key, market, after, is_last)
     made.segments, made.accounting = part.segments, part.accounting

@@ -1,7 +1,7 @@
 """Put write sets into a Kinesis stream, at least once and in order; what reads them makes it exactly once."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,9 +18,10 @@ from collector.sinks.options import AS_A_RULE, StreamOptions
 from collector.sinks.put_counts import PutCounts
 
 LINGER_S = 1.0
-MOST_ROWS = 50_000  # in one write: what is encoded of it is held in memory
+MOST_ROWS = 10_000  # in one write: its records are held in memory, and are put within the time for a call
 BACKOFF = Backoff(0.1, 5.0)
 SHARE_OF_A_WRITE = 0.4  # of the time for one, in which it goes on when the stream slows it down
+MOST_SESSIONS = 100  # whose losses are remembered
 NO_HASH_KEY = "9" * 39  # beyond the last: the record is refused, after the right to put it was asked for
 
 
@@ -34,6 +35,33 @@ class _Outline:
     @classmethod
     def of(cls, write_set: WriteSet) -> "_Outline":
         return cls(replace(write_set, rows=()), tuple((one.table, len(one)) for one in write_set.rows))
+
+
+class _Losses:
+    """The keys that were told that something before them was lost, by session.
+
+    Of which markets it was is not known, and each market has a reader of its own: each is told with the next
+    part that it gets, be it much later.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[str, set[str]] = {}
+
+    def marks(self, write_set: WriteSet) -> Callable[[str], bool] | None:
+        """Return what says of a key whether it is to be told; None where nothing was lost."""
+        session = write_set.session.session_id
+        if write_set.is_after_loss:
+            self._told[session] = set()
+            while len(self._told) > MOST_SESSIONS:
+                self._told.pop(next(iter(self._told)))
+        told = self._told.get(session)
+        return None if told is None else lambda key: key not in told
+
+    def put(self, write_set: WriteSet, records: Sequence[Record]) -> None:
+        """Note the keys that the records of a write set have told."""
+        told = self._told.get(write_set.session.session_id)
+        if told is not None:
+            told.update(one.partition_key for one in records)
 
 
 class KinesisSink:
@@ -71,6 +99,7 @@ class KinesisSink:
             now_s,
         )
         self._client: Any = None
+        self._losses = _Losses()
         self._begun: tuple[_Outline, Work] | None = None  # a write set of which records are still to be put
 
     def open(self) -> None:
@@ -88,12 +117,14 @@ class KinesisSink:
         self._calls.begin()
         try:
             self.open()
-            self._putting.put_all(self._client, self._work_of(write_set))
+            work = self._work_of(write_set)
+            self._putting.put_all(self._client, work)
         except UnfitRow as unfit:
             raise SinkError(str(unfit), transient=False) from unfit
         except AwsError as error:
             self._forget_credentials(error)
             raise SinkError(f"{self.name}: {error.text}", transient=True) from error
+        self._losses.put(write_set, work.records)
         self._begun = None
         return Receipt()
 
@@ -136,7 +167,8 @@ class KinesisSink:
     def _work_of(self, write_set: WriteSet) -> Work:
         outline = _Outline.of(write_set)
         if self._begun is None or self._begun[0] != outline:
-            records = records_of(write_set, self._form, coverage=self._coverage)
+            after_loss = self._losses.marks(write_set)
+            records = records_of(write_set, self._form, coverage=self._coverage, after_loss=after_loss)
             pending = Pending(records, one_of_a_key=self._form is Form.BATCH)
             self._begun = outline, Work(records, pending)
         return self._begun[1]

@@ -54,7 +54,7 @@ class Renumbering:
                 for one, now in zip(write_set.segments, renumbered, strict=True)
                 if one.rows or now.segment_id == one.segment_id or now.segment_id in begun
             ),
-            rows=tuple(_all_renumbered(write_set.rows, numbers, begun)),
+            rows=tuple(_renumbered_all(write_set.rows, numbers, begun)),
         )
 
     def _current(
@@ -116,26 +116,29 @@ def _rest_of(connection: sa.Connection, tables: Tables, one: SegmentState, began
     return connection.execute(query.order_by(coverage.start_ns.desc())).scalars().first()
 
 
-def _all_renumbered(
-    blocks: Iterable[Rows], numbers: Mapping[int, int], begun: Collection[int]
+def _renumbered_all(
+    all_rows: Iterable[Rows], numbers: Mapping[int, int], begun: Collection[int]
 ) -> Iterator[Rows]:
-    """Yield blocks of rows with new numbers; of write sets that were joined a table has several."""
-    there: dict[str, set[int]] = {}
-    for rows in blocks:
-        known = there.setdefault(rows.table, set(begun))
-        renumbered = _renumbered(rows, numbers, known)
-        known.update(one for one in renumbered.columns.get("segment_id", ()) if isinstance(one, int))
-        yield renumbered
+    """Return all rows with new numbers; several may be of one table, and the first has a segment's first."""
+    fresh: dict[str, set[int]] = {}
+    for rows in all_rows:
+        left = fresh.setdefault(rows.table, set(numbers.values()).difference(begun))
+        yield _renumbered(rows, numbers, left)
+        left.difference_update(numbers.get(one, one) for one in _segments_in(rows))
 
 
-def _renumbered(rows: Rows, numbers: Mapping[int, int], begun: Collection[int]) -> Rows:
+def _segments_in(rows: Rows) -> set[int]:
+    return {one for one in rows.columns.get("segment_id", ()) if isinstance(one, int)}
+
+
+def _renumbered(rows: Rows, numbers: Mapping[int, int], fresh: Collection[int]) -> Rows:
     """Return the rows with new numbers; the first of a segment has no order flow: nothing precedes it."""
     former = rows.columns.get("segment_id")
     if former is None:
         return rows
     now = [numbers.get(one, one) if isinstance(one, int) else one for one in former]
     columns = {**rows.columns, "segment_id": now}
-    firsts = {now.index(number) for number in {*numbers.values()}.intersection(now).difference(begun)}
+    firsts = {now.index(number) for number in fresh if number in now}
     for name, values in columns.items():
         if firsts and name.startswith("ofi"):
             columns[name] = [None if at in firsts else value for at, value in enumerate(values)]

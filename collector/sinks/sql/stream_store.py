@@ -1,6 +1,6 @@
 """Store what is read from a stream, with how far it is read: both or neither."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -16,6 +16,7 @@ from collector.sinks.sql.stream_progress import (
     close_silent,
     positions_of,
 )
+from collector.sinks.sql.upkeep import prune_batches
 
 _CONSUMED = "consumed"  # in the place of a channel: the lock of a stream that is read
 
@@ -77,6 +78,11 @@ class StreamStore:
         if batch_ids:
             self._sink.maintain(read)
         return found
+
+    def prune(self, before_ns: int, rows: int) -> Iterator[int]:
+        """Delete old batch ids, a slice at each step; yield how many are gone."""
+        for chore in prune_batches(self._tables, before_ns, "", rows):
+            yield self._sink.maintain(chore)
 
     def close_silent(self, before_ns: int) -> int:
         """End the sessions of the stream of which nothing came since then; return how many were open."""

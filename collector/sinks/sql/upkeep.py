@@ -23,12 +23,16 @@ _LOG_PAGES = 4096  # a write-ahead log beyond these is emptied and cut
 
 def prune_batches(tables: Tables, before_ns: int, own_session: str, rows: int) -> Iterator[Slice]:
     """Delete batch ids committed before that time, but for the last of each session that is not our own."""
-    ledger, sessions = tables.batches, tables.sessions
+    ledger, sessions, from_stream = tables.batches, tables.sessions, tables.stream_sessions
     may_go = sa.or_(
         ledger.c.session_id == own_session,
         sa.exists().where(
             sessions.c.session_id == ledger.c.session_id,
             sessions.c.ended_ns > ledger.c.committed_ns + LAST_OF_A_SESSION_NS,
+        ),
+        sa.exists().where(
+            from_stream.c.session_id == ledger.c.session_id,
+            from_stream.c.heard_ns > ledger.c.committed_ns + LAST_OF_A_SESSION_NS,
         ),
     )
     return _prune(ledger, ledger.c.batch_id, ledger.c.committed_ns, before_ns, rows, may_go)

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,11 @@ from local_aws import (
     refusal,
     throttling,
 )
-from stream_rig import MARKETS, expected_ids, of_markets, parts_of_stream, sink_at, trade_ids
+from stream_rig import MARKETS, REGION, expected_ids, of_markets, parts_of_stream, sink_at, trade_ids
 
 from collector.errors import SinkError
 from collector.sinks.kinesis.sink import KinesisSink
+from collector.sinks.options import StreamOptions
 
 Make = Callable[..., KinesisSink]
 
@@ -294,3 +296,31 @@ def test_it_asks_for_the_stream_and_the_right_to_put_and_leaves_no_record(
     with pytest.raises(SinkError, match=r"no-such-stream.* not found.*; create the stream"):
         missing.examine()
     missing.close()
+
+
+def test_the_endpoint_may_stand_in_the_environment(
+    aws: LocalAws, stream: str, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make()  # for its credentials
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KINESIS", aws.url)
+    sink = KinesisSink(f"kinesis://{REGION}/{stream}", StreamOptions(dead_letters=str(tmp_path / "dead")))
+    assert sink.name == f"kinesis://{REGION}/{stream}"
+    sink.write(of_markets(0))
+    sink.close()
+    check(aws, stream, range(1))
+
+
+def test_each_market_is_told_of_a_loss_with_the_next_that_it_gets(
+    aws: LocalAws, stream: str, make: Make
+) -> None:
+    """Each may be in another shard, read at another time: what one is told the others do not know."""
+    btc, eth, _ = MARKETS
+    sink = make()
+    sink.write(of_markets(0, markets=[btc, eth]))
+    sink.write(replace(of_markets(1, markets=[btc]), is_after_loss=True))
+    sink.write(of_markets(2, markets=[btc, eth]))
+    sink.write(of_markets(3, markets=[btc, eth]))
+    sink.write(of_markets(4, markets=[btc, eth], session="session-2"))
+    parts = parts_of_stream(aws.records(stream))
+    assert [one.is_after_loss for one in parts[f"bybit:{btc}"]] == [False, True, False, False, False]
+    assert [one.is_after_loss for one in parts[f"bybit:{eth}"]] == [False, True, False, False]
