@@ -93,7 +93,7 @@ class MarketRows:
         return sizes if contract is None else in_base(sizes, contract)
 
     def _at_ns(self, stream: int, received_at_ns: Integers, exchange_ms: Integers) -> Integers:
-        """Return where rows stand in time: at their receipt, or at the exchange's time if REST brought them."""
+        """Return where rows stand: at their receipt, or at the exchange's time if REST brought them."""
         if self._facts_of(stream).origin != REST:
             return received_at_ns
         return np.where(exchange_ms == NO_INT, received_at_ns, exchange_ms * NANOSECONDS_A_MS)
