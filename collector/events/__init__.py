@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from collector.events.columns import (
         CANDLE_INTEGERS,
         CANDLE_NUMBERS,
+        FILLED,
         INT64_MAX,
         NO_INT,
         NO_NUMBER,
+        REST,
         STREAM_COLUMN,
         TRADE_INTEGERS,
         TRADE_KINDS,
