@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         dialled,
         is_whole,
         rebased,
+        rest_address,
         websocket,
     )
     from collector.exchanges.exchange import (
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
         Payload,
         Rate,
         RefusalWords,
+        RequestLimits,
         Rest,
         RestSnapshot,
+        Told,
         WebsocketLimits,
         kind_of,
         one_of,

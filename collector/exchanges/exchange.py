@@ -81,6 +81,25 @@ class WebsocketLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What one address of ours may ask of a REST host: each rate holds in every span of its length."""
+
+    weight: tuple[Rate, ...]
+    requests: tuple[Rate, ...] = ()  # whatever each weighs
+
+
+class Told(NamedTuple):
+    """What an answer says of all requests behind our address."""
+
+    used: Mapping[float, float] = MappingProxyType({})  # weight, by the span of its rate in seconds
+    wait_s: float = 0.0  # nothing may be asked for so long
+
+
+def _tells_nothing(_headers: Mapping[str, str], _now_ms: float) -> Told:
+    return Told()
+
+
+@dataclass(frozen=True, slots=True)
 class Topics:
     """How streams are named, asked for and left."""
 
@@ -111,7 +130,6 @@ class Rest:
     request: Callable[[str, MarketKind, int], RestSnapshot]  # market id, kind, depth
     read: Callable[[str, str], "Snapshot"]  # the answer's text, the topic
     depth: Callable[[MarketKind, int], int]  # levels to ask for, for a book of a depth
-    weight_a_minute: Mapping[MarketKind, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +141,6 @@ class RestCheck:
 
     request: Callable[[str, MarketKind, str], RestSnapshot | None]  # market id, kind, channel; None: no such
     read: Callable[[str, str], "Snapshot"]  # the answer's text, the topic
-    weight_a_minute: Mapping[MarketKind, float]
     size_step: float = 0.0  # to which REST rounds its sizes; 0: to none
 
 
@@ -216,6 +233,13 @@ class Exchange:
     families: tuple[str, ...] = FAMILIES  # of channels, that are collected
     is_verified: bool = True  # else ccxt reads its frames and keeps its books
     lifetime_s: float | None = None  # after which the exchange cuts a connection
+    # By kind of market; kinds at one address share one budget. None: nobody looked it up.
+    rest_limits: Mapping[MarketKind, RequestLimits] = field(default_factory=lambda: MappingProxyType({}))
+    # The headers of an answer, their names in small letters, and the time in ms.
+    told: Callable[[Mapping[str, str], float], Told] = _tells_nothing
+    # Patterns of answers that mean too many requests, where ccxt does not know; a group is a time in s.
+    limit_words: tuple[str, ...] = ()
+    list_weight: Mapping[MarketKind, float] = field(default_factory=lambda: MappingProxyType({}))  # else 1
     rest: Rest | None = None
     check: RestCheck | None = None
     sends_state: bool = True  # of a book, or of the best prices, at a subscription

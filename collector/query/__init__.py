@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         length,
         merged,
         picked,
+        places,
     )
     from collector.query.session_state import SessionState, sessions_now
     from collector.query.stored_symbols import symbols

@@ -8,7 +8,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from collector.database import DEFAULT_TABLE_NAME, Tables
-from collector.query.between import holes_between
+from collector.query.between import holes_between, is_filled
 from collector.query.database import Database, reading
 
 
@@ -29,7 +29,10 @@ def coverage(
     channel: str | None = None,
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> pd.DataFrame:
-    """Return the coverage segments, a row each, in the order of their beginning."""
+    """Return the coverage segments, a row each, in the order of their beginning.
+
+    `how` says whether what it covers came `live`, or REST `filled` it afterwards.
+    """
     with reading(db, table_name) as (connection, tables):
         return segments(connection, tables, Selection(symbol, exchange, channel))
 
@@ -79,8 +82,11 @@ def segments(connection: sa.Connection, tables: Tables, selection: Selection) ->
         value = getattr(selection, name)
         if value is not None:
             query = query.where(table.c[name] == value)
-    rows = connection.execute(query).all()
-    return pd.DataFrame([row._asdict() for row in rows], columns=[column.name for column in table.columns])
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    names = [column.name for column in table.columns]
+    return pd.DataFrame(
+        [{**row, "how": "filled" if is_filled(row) else "live"} for row in rows], columns=[*names, "how"]
+    )
 
 
 def alive_until(connection: sa.Connection, tables: Tables, symbol: str, exchange: str) -> dict[int, int]:
