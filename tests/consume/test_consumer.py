@@ -189,7 +189,7 @@ def killed_many_times(url: str, tmp_path: Path, form: Form, seed: int) -> None:
                 url,
                 tmp_path / "dead",
                 limits=limits,
-                wrap=lambda store: FailingStore(store, perhaps, perhaps),  # type: ignore[arg-type,return-value]
+                wrap=lambda store: FailingStore(store, perhaps, perhaps),
             ) as reading:
                 reading.read_all()
             break
