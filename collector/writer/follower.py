@@ -125,7 +125,7 @@ class Follower:
         return FollowerState(
             name=self.name,
             batches=committed.batches,
-            rows=totals.written + totals.merged - dead_rows,
+            rows=max(0, totals.written + totals.merged - dead_rows),  # counted before their batch is
             in_memory=totals.in_flight,
             spooled=totals.spooled,
             dropped=totals.dropped,

@@ -13,6 +13,7 @@ from collector.query.rows import archive_files
 from collector.query.rows.stored_stream import StoredStream
 from collector.retention import move, one_archiver
 from collector.retention.deletion import Claim, Entry, Slice
+from collector.sinks import given_up
 from collector.sinks.contract import SegmentState, WriteSet
 from collector.sinks.sql import bar_rows
 from collector.sinks.sql.archived_trades import ArchivedTrades, Columns
@@ -48,7 +49,7 @@ def a_batch_that_is_given_up_leaves_no_hole(patch: pytest.MonkeyPatch) -> None:
     def go_on(segment: SegmentState, *_: str) -> SegmentState:
         return segment
 
-    patch.setattr(poison, "ended_before", go_on)
+    patch.setattr(given_up, "ended_before", go_on)
 
 
 def rows_that_are_given_up_leave_no_hole(patch: pytest.MonkeyPatch) -> None:

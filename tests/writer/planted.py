@@ -10,11 +10,12 @@ import pytest
 from collector.errors import SinkError, SpoolError
 from collector.events.batch import StreamKey
 from collector.sinks.contract import Receipt, WriteSet
+from collector.sinks.given_up import without_rows
 from collector.writer import delivery
 from collector.writer import spool as spool_module
 from collector.writer.balance import Balance
 from collector.writer.delivery import ToSink
-from collector.writer.poison import Sifted, sift, without_rows
+from collector.writer.poison import Sifted, sift
 from collector.writer.queued_write import QueuedWrite, written
 from collector.writer.spool import Spool
 from collector.writer.write_queue import WriteQueue

@@ -18,7 +18,7 @@ from collector.sinks.options import AS_A_RULE, StreamOptions
 from collector.sinks.put_counts import PutCounts
 
 LINGER_S = 1.0
-MOST_ROWS = 50_000  # in one write: what is encoded of it is held in memory
+MOST_ROWS = 10_000  # in one write: its records are held in memory, and are put within the time for a call
 BACKOFF = Backoff(0.1, 5.0)
 SHARE_OF_A_WRITE = 0.4  # of the time for one, in which it goes on when the stream slows it down
 MOST_SESSIONS = 100  # whose losses are remembered

@@ -85,7 +85,9 @@ def test_no_part_claims_more_than_there_is_up_to_it(seed: int, markets: int) -> 
             written[one.key] += one.rows
             assert told[one.segment_id] == held[one.segment_id]
             until = [
-                at for at in received.get(one.segment_id, ()) if isinstance(at, int) and at <= one.end_ns
+                at
+                for at in received.get(one.segment_id, ())
+                if isinstance(at, int) and at <= one.alive_until_ns
             ]
             assert len(until) == held[one.segment_id], "rows before its end that are not there"
             assert one.start_ns <= one.end_ns <= one.alive_until_ns
