@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         market_meant,
         one_kind,
     )
+    from collector.exchanges.past import Bound, Page, Past, PastPages
     from collector.exchanges.registry import (
         CURRENCY_ALIASES,
         DEFAULT_EXCHANGE,
