@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from collector.errors import DatabaseInUse
 from collector.query.session_state import sessions_now
@@ -102,9 +103,10 @@ def test_what_was_not_read_yet_is_no_silence(any_database: str, tmp_path: Path) 
         reading.read_all()
     stream.now_ns += 60 * MINUTE_NS
     fill(stream, write_sets[6:9])
-    with reading_stream(stream, any_database, tmp_path / "dead") as reading:
+    with capture_logs() as logs, reading_stream(stream, any_database, tmp_path / "dead") as reading:
         reading.read_all()
     assert session_of(any_database) == (None, None)
+    assert not {"consume.sessions_silent", "session.heard_again"} & {one["event"] for one in logs}
 
 
 @in_a_file
