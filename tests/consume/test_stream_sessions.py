@@ -102,10 +102,12 @@ def test_what_was_not_read_yet_is_no_silence(any_database: str, tmp_path: Path) 
     with reading_stream(stream, any_database, tmp_path / "dead") as reading:
         reading.read_all()
     stream.now_ns += 60 * MINUTE_NS
+    fill(stream, history(4, name="b"))  # which is read first
     fill(stream, write_sets[6:9])
     with capture_logs() as logs, reading_stream(stream, any_database, tmp_path / "dead") as reading:
         reading.read_all()
-    assert session_of(any_database) == (None, None)
+    ends = {one["session_id"]: one["end_cause"] for one in stored_in(any_database)["collector_sessions"]}
+    assert ends == {"session-a": None, "session-b": "stop"}
     assert not {"consume.sessions_silent", "session.heard_again"} & {one["event"] for one in logs}
 
 
