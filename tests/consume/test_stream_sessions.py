@@ -205,3 +205,16 @@ def test_batch_ids_go_when_their_session_was_heard_long_after(any_database: str,
         reading.read_all()
         old = f"SELECT count(*) FROM collector_batches WHERE committed_ns <= {committed_ns}"
         assert cell(any_database, old) == 0
+
+
+def test_one_that_crashed_ends_no_earlier_than_its_last_sign_of_life(tmp_path: Path) -> None:
+    """What the next session brings in of it may tell of an earlier one."""
+    url = f"sqlite:///{tmp_path / 'live.db'}"
+    write_sets = history(9, is_ended=False)
+    dead = replace(write_sets[0].session, ended_ns=write_sets[0].session.started_ns, end_cause="crash")
+    stream = StandInStream()
+    fill(stream, [*write_sets, WriteSet("last", dead, by="session-b")])
+    with reading_stream(stream, url, tmp_path / "dead") as reading:
+        reading.read_all()
+    last_alive_ns = max(row["alive_until_ns"] for row in stored_in(url)["collector_coverage"])
+    assert session_of(url) == (last_alive_ns, "crash")
