@@ -49,7 +49,11 @@ def compare(direct: str, consumed: str) -> int:
             *(TABLES.coverage, TABLES.accounting, TABLES.events, TABLES.rejected, TABLES.sessions),
         ):
             columns = [column for column in table.columns if column.name not in NOT_COMPARED]
-            names = [table.c[name] for name in ("exchange", "symbol") if name in table.columns]
+            names = [
+                sa.func.coalesce(table.c[name], "")  # NULLs come first in one database, last in the other
+                for name in ("exchange", "symbol")
+                if name in table.columns
+            ]
             query = sa.select(*columns).order_by(*names, *table.primary_key.columns)
             if table is TABLES.sessions:
                 query = query.where(table.c.wanted.not_like('%"consume"%'))
@@ -63,9 +67,11 @@ def compare(direct: str, consumed: str) -> int:
 @contextmanager
 def engine_of(url: str) -> Iterator[sa.Connection]:
     engine = make_engine(database_url(url), read_only=True)
-    with engine.connect() as connection:
-        yield connection.execution_options(stream_results=True)
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            yield connection.execution_options(stream_results=True)
+    finally:
+        engine.dispose()
 
 
 def symbols(count: int) -> list[str]:
