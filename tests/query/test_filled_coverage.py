@@ -85,6 +85,16 @@ def test_the_page_tells_both_and_what_is_still_missing(both: TwoOrigins) -> None
     assert len(page(both, BEGIN_MS + 60 * S)["holes"]) == 1  # where neither reaches into the span
 
 
+def test_why_a_stream_broke_is_found_behind_all_that_was_filled_since(both: TwoOrigins) -> None:
+    broken_and_filled(both, BEGIN_MS + 30 * S)
+    more = both.open(TRADES, BEGIN_MS + 30 * S, "rest")
+    both.close(more, BEGIN_MS + 40 * S, "filled")
+    both.flush()
+    ((hole,), told) = page(both, BEGIN_MS + 60 * S)["holes"], page(both)["holes"]
+    assert (hole["cause"], hole["end_ns"]) == ("disconnect", END_MS * NS_A_MS)
+    assert [one["cause"] for one in told] == ["disconnect"]
+
+
 def test_the_command_tells_them_apart(both: TwoOrigins, capsys: pytest.CaptureFixture[str]) -> None:
     broken_and_filled(both, BEGIN_MS + 40 * S)
     coverage(db=both.url, table="l2_training_data_practical")
