@@ -1,14 +1,13 @@
-"""Find in coverage what REST filled of a market's trades: with which kind, and what has no hole between."""
+"""Find in coverage what REST filled of a market: what has no hole between, and trades of which kind."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.events import TRADE, Channel
-from collector.query.between import chains, is_filled
+from collector.query.between import Segment, chains, is_filled
 from collector.query.covered import union
 from collector.query.instants import Span
 from collector.query.rows import PLACE, Fillings, Series, StoredStream, first_row, place_name
@@ -16,23 +15,17 @@ from collector.query.rows import PLACE, Fillings, Series, StoredStream, first_ro
 _AGGREGATE, _SINGLE = "agg", "trade"
 
 
-def segments_of_trades(
-    connection: sa.Connection, tables: Tables, exchange: str, symbol: str
-) -> list[Mapping[str, Any]]:
-    """Return the segments of a market's trades, in the order of their beginning."""
-    table = tables.coverage
-    query = (
-        sa.select(table)
-        .where(table.c.exchange == exchange, table.c.symbol == symbol)
-        .order_by(table.c.start_ns, table.c.segment_id)
-    )
-    rows = connection.execute(query).mappings()
-    return [dict(row) for row in rows if Channel.of(row["channel"]).family == TRADE]
-
-
-def chains_of_trades(connection: sa.Connection, tables: Tables, stream: StoredStream) -> dict[int, int]:
-    """Return for each segment the first one that it goes on from without a hole."""
-    return chains(segments_of_trades(connection, tables, stream.exchange, stream.symbol))
+def chains_of(connection: sa.Connection, tables: Tables, stream: StoredStream, family: str) -> dict[int, int]:
+    """Return for each segment that goes on from another without a hole the first of them."""
+    if place_name(stream.table) != PLACE:
+        return {}  # nothing of the table can be filled
+    found: dict[int, int] = {}
+    by_channel: dict[str, list[Segment]] = {}
+    for one in _segments(connection, tables, stream, family):
+        by_channel.setdefault(one["channel"], []).append(one)
+    for own in by_channel.values():
+        found.update(chains(own))
+    return {number: first for number, first in found.items() if number != first}
 
 
 def with_fillings(
@@ -55,7 +48,7 @@ def with_fillings(
 
 def fillings(connection: sa.Connection, tables: Tables, stream: StoredStream) -> Fillings | None:
     """Return the aggregates that REST brought of a market, if any, and where it is covered without them."""
-    segments = segments_of_trades(connection, tables, stream.exchange, stream.symbol)
+    segments = _segments(connection, tables, stream, TRADE)
     own = tuple(_aggregates(connection, stream, segments))
     if not own:
         return None
@@ -63,9 +56,7 @@ def fillings(connection: sa.Connection, tables: Tables, stream: StoredStream) ->
     return Fillings(own, tuple(union((one["start_ns"], one["alive_until_ns"]) for one in others)))
 
 
-def _aggregates(
-    connection: sa.Connection, stream: StoredStream, segments: list[Mapping[str, Any]]
-) -> Iterator[int]:
+def _aggregates(connection: sa.Connection, stream: StoredStream, segments: list[Segment]) -> Iterator[int]:
     """Yield the filled segments whose rows are aggregates: all rows of one are of one kind."""
     for one in segments:
         if is_filled(one) and one["rows"]:
@@ -74,3 +65,15 @@ def _aggregates(
             first = next((chunk for chunk in rows.read(connection, span, 1)), None)
             if first is not None and first["kind"][0] == _AGGREGATE:
                 yield one["segment_id"]
+
+
+def _segments(connection: sa.Connection, tables: Tables, stream: StoredStream, family: str) -> list[Segment]:
+    """Return the segments of a market's trades or bars, in the order of their beginning."""
+    table = tables.coverage
+    query = (
+        sa.select(table)
+        .where(table.c.exchange == stream.exchange, table.c.symbol == stream.symbol)
+        .order_by(table.c.start_ns, table.c.segment_id)
+    )
+    rows = connection.execute(query).mappings()
+    return [dict(row) for row in rows if Channel.of(row["channel"]).family == family]
