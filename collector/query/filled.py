@@ -1,6 +1,5 @@
 """Find in coverage what REST filled of a market: what has no hole between, and trades of which kind."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -47,24 +46,26 @@ def with_fillings(
 
 
 def fillings(connection: sa.Connection, tables: Tables, stream: StoredStream) -> Fillings | None:
-    """Return the aggregates that REST brought of a market, if any, and where it is covered without them."""
+    """Return the aggregates that REST brought of a market, if any, and where single trades are covered."""
     segments = _segments(connection, tables, stream, TRADE)
-    own = tuple(_aggregates(connection, stream, segments))
+    # One that brought nothing new, for all of it was there, says nothing of either kind.
+    filled = [one for one in segments if is_filled(one) and one["rows"]]
+    kinds = {one["segment_id"]: _kind_of(connection, stream, one) for one in filled}
+    own = tuple(number for number, kind in kinds.items() if kind == _AGGREGATE)
     if not own:
         return None
-    others = [one for one in segments if one["segment_id"] not in own]
-    return Fillings(own, tuple(union((one["start_ns"], one["alive_until_ns"]) for one in others)))
+    single = [
+        one for one in segments if not is_filled(one) or kinds.get(one["segment_id"], _AGGREGATE) == _SINGLE
+    ]
+    return Fillings(own, tuple(union((one["start_ns"], one["alive_until_ns"]) for one in single)))
 
 
-def _aggregates(connection: sa.Connection, stream: StoredStream, segments: list[Segment]) -> Iterator[int]:
-    """Yield the filled segments whose rows are aggregates: all rows of one are of one kind."""
-    for one in segments:
-        if is_filled(one) and one["rows"]:
-            rows = Series(replace(stream, alike={}).of_segment(one["segment_id"]), ("kind",))
-            span = Span(one["start_ns"], one["alive_until_ns"] + 1)
-            first = next((chunk for chunk in rows.read(connection, span, 1)), None)
-            if first is not None and first["kind"][0] == _AGGREGATE:
-                yield one["segment_id"]
+def _kind_of(connection: sa.Connection, stream: StoredStream, segment: Segment) -> str | None:
+    """Return the kind of a segment's rows, which are all of one; None where there is none any more."""
+    rows = Series(replace(stream, alike={}).of_segment(segment["segment_id"]), ("kind",))
+    span = Span(segment["start_ns"], segment["alive_until_ns"] + 1)
+    first = next(iter(rows.read(connection, span, 1)), None)
+    return None if first is None else str(first["kind"][0])
 
 
 def _segments(connection: sa.Connection, tables: Tables, stream: StoredStream, family: str) -> list[Segment]:

@@ -127,6 +127,16 @@ def test_aggregates_count_where_single_trades_are_missing_and_only_there(both: T
     assert ids(load_trades(both.url, SYMBOL, kind="agg")) == list(range(9_010, 9_022))
 
 
+def test_aggregates_that_are_fetched_again_still_count(both: TwoOrigins) -> None:
+    """A second fill of the same stretch finds all of it there: it covers no single trade."""
+    broken(both)
+    for _ in range(2):
+        fill(both, range(10, 22), "agg", first=9_000)
+    assert ids(load_trades(both.url, SYMBOL)) == [*range(1, 11), *range(9_011, 9_021), *range(21, 31)]
+    fill(both, range(10, 22))  # and once the single trades are there, they are taken
+    assert ids(load_trades(both.url, SYMBOL)) == list(range(1, 31))
+
+
 def test_aggregates_that_came_live_beside_trades_are_asked_for(both: TwoOrigins) -> None:
     broken(both)
     aggregates = both.open(TRADES, LATER_MS)
