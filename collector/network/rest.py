@@ -28,13 +28,19 @@ class RestClient:
     """
 
     def __init__(
-        self, source: Source, timeout_s: float, markets: Markets | None = None, budgets: Budgets = BUDGETS
+        self,
+        source: Source,
+        timeout_s: float,
+        markets: Markets | None = None,
+        budgets: Budgets = BUDGETS,
+        api_key: str = "",  # sent where an exchange asks for one; nothing is signed
     ) -> None:
         self.budgets = source.budgets(budgets)
         # Our budget knows the published weights; ccxt's own queue would only add to the waiting.
         config = {**source.config(timeout_s), "enableRateLimit": False}
         self._ccxt: Any = strict(getattr(ccxt.pro, source.exchange), source.exchange)(config)
         self._ccxt.on_rest_response = _keep_headers
+        self._ccxt.apiKey = api_key
         source.address(self._ccxt)
         if markets is not None:
             markets.share_with(self._ccxt)
