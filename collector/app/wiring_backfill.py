@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from collector.app.wiring_writer import store_of
@@ -23,9 +24,10 @@ from collector.backfilling import (
     make_plan,
 )
 from collector.buffer import Buffer
+from collector.database import database_url, sqlite_path
 from collector.errors import DatabaseAway, DatabaseInUse, QueryError, SinkError, StreamError, UserError
 from collector.events import REST, Channel, ContractSize, StreamKey
-from collector.exchanges import exchange_of, kinds_in_order
+from collector.exchanges import KINDS, MarketKind, exchange_of, kind_of, kinds_in_order
 from collector.features import BookRows, MarketRows, StreamFacts
 from collector.ids import SegmentIds, new_id
 from collector.network import BUDGETS, Attempts, Budgets, Markets, RestClient, Source, load_until, look_up
@@ -72,16 +74,22 @@ class Backfill:
         self._contracts: dict[StreamKey, ContractSize | None] = {}
         self.notes: list[str] = []
 
-    async def plan(self) -> Plan:
-        """Plan what to ask for. Raises UserError for a market that is none, and where nothing can be had."""
+    async def plan(self, *, is_dry: bool = False) -> Plan:
+        """Plan what to ask for. Raises UserError for a market that is none.
+
+        A dry plan asks no exchange, where all markets have unified names.
+        """
         exchanges = [(name, one) for name, one in self._settings.exchanges.items() if one.symbols]
         if not exchanges:
             raise UserError(
                 "nothing to ask for: no symbol is configured; name some with --symbols BTC/USDT:USDT"
             )
-        loaded = await asyncio.gather(*(self._load(name, one) for name, one in exchanges))
-        self._markets = {name: one for (name, _), one in zip(exchanges, loaded, strict=True)}
-        wanted = [one for name, settings in exchanges for one in self._wanted(name, settings)]
+        if is_dry and all(map(_is_unified, (name for _, one in exchanges for name in one.symbols))):
+            wanted = [one for name, settings in exchanges for one in _unchecked(name, settings)]
+        else:
+            loaded = await asyncio.gather(*(self._load(name, one) for name, one in exchanges))
+            self._markets = {name: one for (name, _), one in zip(exchanges, loaded, strict=True)}
+            wanted = [one for name, settings in exchanges for one in self._wanted(name, settings)]
         spans = self._covered([one.key for one in wanted])
         found = make_plan(
             wanted,
@@ -128,14 +136,6 @@ class Backfill:
             await storing.call(sink.close)
             storing.close()
 
-    def fetcher(self, exchange: str) -> Fetcher:
-        """Return what asks an exchange, for a caller that stores nothing; its client is to be closed."""
-        return self._fetcher(exchange)
-
-    def contract(self, key: StreamKey) -> ContractSize | None:
-        """Return what the sizes of a planned stream count; None: the base currency."""
-        return self._contracts[key]
-
     async def _load(self, name: str, settings: ExchangeSettings) -> Markets:
         stopped, failed = asyncio.Event(), list[StreamError]()
 
@@ -165,6 +165,9 @@ class Backfill:
 
     def _covered(self, keys: Sequence[StreamKey]) -> dict[StreamKey, list[Span]]:
         database, asked = self._settings.database, self._asked
+        path = sqlite_path(database_url(database.url))
+        if path is not None and not Path(path).is_file():
+            return {}
         try:
             found = covered_spans(
                 database.url, keys, asked.start_ms * NS_A_MS, asked.end_ms * NS_A_MS, database.table_name
@@ -216,6 +219,20 @@ class Backfill:
         )
 
 
+def _is_unified(symbol: str) -> bool:
+    return kind_of(symbol) in KINDS
+
+
+def _unchecked(name: str, settings: ExchangeSettings) -> Iterator[Wanted]:
+    """Yield what is configured as if each market were there."""
+    for symbol in settings.symbols:
+        for channel in settings.channels:
+            kind: MarketKind = "spot" if kind_of(symbol) == "spot" else "linear"
+            if kind not in exchange_of(name).kinds:
+                raise UserError(f"{name}: {symbol} is a market of a kind that is not collected from there")
+            yield Wanted(StreamKey(name, symbol, channel), kind, symbol, settings.credentials is not None)
+
+
 def _source(name: str, settings: ExchangeSettings) -> Source:
     return Source(name, settings.environment, settings.endpoints, kinds_in_order(name, settings.market))
 
@@ -253,7 +270,7 @@ def backfill(
 
     async def run() -> Report:
         job = Backfill(settings, asked, now_ns=now_ns, budgets=budgets)
-        planned = await job.plan()
+        planned = await job.plan(is_dry=is_dry)
         on_plan(planned)
         if is_dry or not planned.stretches:
             return planned, None
