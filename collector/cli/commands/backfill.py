@@ -119,7 +119,8 @@ def _print_plan(planned: "Plan") -> None:
         rows.append(
             ["all", f"{streams:,}", f"{whole.requests:,}", _minutes(whole.seconds), f"{whole.rows:,}"]
         )
-    print_table(["exchange", "streams", "requests", "minutes", "rows"], [[*row, ""] for row in rows], left=1)
+    headings = ["exchange", "streams", "requests", "minutes", "rows", ""]
+    print_table(headings, [[*row, ""] for row in rows], left=1)
     print("at most about: trades are counted as those of a busy market")
 
 
