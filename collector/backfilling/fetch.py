@@ -44,7 +44,6 @@ class Fetcher:
 
     client: RestClient
     now_ns: Callable[[], int] = time.time_ns
-    backoff: Backoff = RETRY
     asked: Asked = field(default_factory=Asked)
 
     async def portions(self, stretch: Stretch) -> AsyncGenerator[Portion]:
@@ -104,4 +103,4 @@ class Fetcher:
             raise StreamError(f"{text}{error}") from error
         log.info("backfill.retry", exchange=exchange, symbol=stretch.key.symbol, cause=failure.cause)
         # The budget itself waits for the end of a pause.
-        return 0.0 if pause_s else self.backoff.wait_s(failures - 1)
+        return 0.0 if pause_s else RETRY.wait_s(failures - 1)
