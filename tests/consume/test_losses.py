@@ -19,9 +19,9 @@ from collector.sinks.sql.stream_store import StreamStore
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from any_database import in_a_file
-from stream_histories import BEGAN_NS, MARKETS, cell, history, stored_in, write_directly
 from reading import FAST, fill, reading_stream
 from stand_in_stream import StandInStream
+from stream_histories import BEGAN_NS, MARKETS, cell, history, stored_in, write_directly
 
 BTC = ":".join(MARKETS[0])
 SHARD = "shardId-000000000000"

@@ -16,9 +16,9 @@ from collector.sinks.sql.sink import SqlSink
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from any_database import in_a_file
-from stream_histories import cell, history, stored_in, write_directly
 from reading import Reading, fill, reading_stream
 from stand_in_stream import StandInStream
+from stream_histories import cell, history, stored_in, write_directly
 
 MINUTE_NS = 60 * 10**9
 

@@ -28,10 +28,10 @@ from collector.settings import load_settings
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "consume"))
-from stream_histories import NOT_COMPARED, TABLES
 from local_aws import CREDENTIALS, REGION, FaultyAws, LocalAws, fails_at_random, moto_process, throttling
 from real_shards import merge, resharding_aws, split
 from rig import BYBIT_LINEAR, DEADLINE_S, Rig, running, wait_until
+from stream_histories import NOT_COMPARED, TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNELS = ["book.50", "trade", "ohlcv.1m"]
