@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from collector.query.between import union
     from collector.query.chart import plot
     from collector.query.covered import coverage, gaps, holes
-    from collector.query.covered_spans import CoveredSpan, covered_spans
     from collector.query.database import (
         Database,
         distinct_values,
@@ -73,6 +72,7 @@ if TYPE_CHECKING:
         places,
     )
     from collector.query.session_state import SessionState, sessions_now
+    from collector.query.spans_covered import CoveredSpan, covered_spans
     from collector.query.stored_symbols import symbols
     from collector.query.tail import Tail, Wanted
     from collector.query.training import book_tensor, labels, windows
