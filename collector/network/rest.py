@@ -60,7 +60,7 @@ class RestClient:
         _answer_headers.set({})
         try:
             answer = await getattr(self._ccxt, request.ccxt_method)(dict(request.params))
-        except Exception as error:  # noqa: BLE001  (ccxt's parsers raise whatever an odd answer leads to)
+        except Exception as error:
             found = error if isinstance(error, ccxt.BaseError) else unreadable(error)
             failure = heed_failure(budget, found, exchange, _answer_headers.get())
             # Access that is refused comes back: not permanent.

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +48,8 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def past() -> Iterator[tuple[int, int]]:
-    yield whole_past()
+def past() -> tuple[int, int]:
+    return whole_past()
 
 
 def check(simulator: Any, path: Path, names: Any, past: tuple[int, int], *, aggregates: bool = True) -> None:
@@ -100,7 +99,7 @@ def test_an_exchange_that_bans_is_left_alone_and_the_others_go_on(
         assert "goes on where it ended" in problem
         path = tmp_path / "past.db"
         check(simulator, path, ("bybit", "binance", "kraken"), past)
-        assert 0 < len(trades_in(path, "okx", "BTC/USDT"))
+        assert len(trades_in(path, "okx", "BTC/USDT")) > 0
         _, progress = brought_in(settings, *past, budgets=NoLimits())
         assert progress is not None
         assert not progress.problems
@@ -169,7 +168,9 @@ def test_the_newest_trades_of_bybit_are_covered_as_far_as_they_reach(tmp_path: P
         true = true_trades(simulator, "bybit", "BTC/USDT", now_ms - 30 * MINUTE_MS, now_ms - 10_000)
         assert 30 < len(stored) < 60
         assert stored == true[-len(stored) :]
-    assert planned.notes == ("bybit spot, trade: the exchange has the newest 60 trades only, whenever they were",)
+    assert planned.notes == (
+        "bybit spot, trade: the exchange has the newest 60 trades only, whenever they were",
+    )
     ((start_ns, *_),) = rows_of(tmp_path / "past.db", COVERAGE)
     assert start_ns // NS_A_MS == true[-len(stored) - 1][1] + 1
 

@@ -11,7 +11,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from backfill_rig import (
     HOUR_MS,
     KEY,
-    MINUTE_MS,
     NS_A_MS,
     SYMBOLS,
     bars_in,
@@ -88,9 +87,9 @@ def test_a_back_fill_that_is_killed_five_times_brings_in_what_is_true(tmp_path: 
 def test_a_day_of_bars_and_an_hour_of_trades_of_ten_symbols_each(tmp_path: Path) -> None:
     bases = ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "LTC", "LINK", "DOT", "AVAX")
     spot, linear = [f"{one}/USDT" for one in bases[:5]], [f"{one}/USDT:USDT" for one in bases[5:]]
-    symbols = {name: spot + linear for name in ("bybit", "binance", "okx")}
+    symbols = dict.fromkeys(("bybit", "binance", "okx"), spot + linear)
     symbols["kraken"] = [f"{one}/USD" for one in bases]
-    start_ms, end_ms = whole_past()
+    _, end_ms = whole_past()
     with simulated(symbols) as simulator:
         path = tmp_path / "past.db"
         for channel, begin_ms in (("ohlcv.1m", end_ms - 11 * HOUR_MS), ("trade", end_ms - HOUR_MS)):
