@@ -5,7 +5,7 @@ what came, in the order of time. It knows neither network nor database, so that 
 a frame and a test alike.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -49,6 +49,8 @@ Walk = Generator[RestSnapshot | Portion, Page | None, None]
 Found = TypeVar("Found")
 Seeking = Generator[RestSnapshot | Portion, Page | None, Found]  # a part of a walk that finds something
 
+LooksWhole = Callable[[Page], bool]
+
 
 def bounded(bound: Bound, value: int) -> dict[str, str]:
     """Return the parameters for rows from, or up to, a time in ms or an id, itself included.
@@ -66,3 +68,17 @@ def ask(stretch: Stretch, past: Past, more: Mapping[str, str], rows: int | None 
     if past.newest_first:
         return page._replace(trades=page.trades[::-1], bars=page.bars[::-1], singles=page.singles[::-1])
     return page
+
+
+def ask_surely(
+    stretch: Stretch, past: Past, more: Mapping[str, str], looks_whole: LooksWhole
+) -> Seeking[Page]:
+    """Ask for a page, and once more where something seems to be missing: an answer may be empty by mistake.
+
+    What two answers do not have, the exchange does not have.
+    """
+    page = yield from ask(stretch, past, more)
+    if looks_whole(page):
+        return page
+    again = yield from ask(stretch, past, more)
+    return max(page, again, key=lambda one: len(one.trades) + len(one.bars))

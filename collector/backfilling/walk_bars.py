@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from collector.backfilling.pages import Lack, Portion, Rows, Stretch, Walk, ask, bounded
+from collector.backfilling.pages import Lack, Portion, Rows, Stretch, Walk, ask_surely, bounded
 from collector.events import CandleMessage, Channel
 from collector.exchanges import Past
 from collector.features import ends_ms
@@ -53,7 +53,10 @@ def walk_bars(stretch: Stretch, now_ms: int) -> Walk:
     at_ms = first_open_ms(stretch.start_ms, interval)
     while at_ms < end_ms:
         asked, last_ms = _window(stretch.past, at_ms, step_ms, end_ms)
-        page = yield from ask(stretch, stretch.past, asked)
+        due = (min(last_ms, now_ms - step_ms) - at_ms) // step_ms + 1 if regular else 1
+        page = yield from ask_surely(
+            stretch, stretch.past, asked, lambda page, due=due: len(page.bars) >= due
+        )
         bars = [bar for bar in page.bars if at_ms <= bar.open_ms <= last_ms]
         over = [bar for bar in bars if bar.confirmed and end_of(bar.open_ms, interval) <= now_ms]
         wanted = [bar for bar in over if end_of(bar.open_ms, interval) > stretch.start_ms]

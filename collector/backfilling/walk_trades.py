@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from collector.backfilling.pages import Lack, Portion, Rows, Seeking, Stretch, Walk, ask, bounded
+from collector.backfilling.pages import Lack, Portion, Rows, Seeking, Stretch, Walk, ask, ask_surely, bounded
 from collector.errors import FrameError
 from collector.events import TradeMessage
+from collector.exchanges import Page
 
 MOST_STEPS = 64  # of a search: each halves what is left of it, or nearly
 NS_A_MS = 1_000_000
@@ -24,7 +25,7 @@ def walk_trades(stretch: Stretch) -> Walk:
 
 def _newest(stretch: Stretch) -> Walk:
     """Take what there is: whatever was traded in the moment of the oldest one may be missing."""
-    page = yield from ask(stretch, stretch.past, {})
+    page = yield from ask_surely(stretch, stretch.past, {}, lambda page: bool(page.trades))
     is_full = len(page.trades) >= stretch.past.rows
     reaches_ms = page.trades[0].exchange_ms + 1 if is_full else stretch.start_ms
     if reaches_ms <= stretch.end_ms:
@@ -38,16 +39,16 @@ def _from_id(stretch: Stretch) -> Walk:
     past, pager = stretch.past, _Pager(stretch)
     assert past.from_id is not None  # noqa: S101  (the registry checks it)
     if past.since is not None:
-        page = yield from ask(stretch, past, bounded(past.since, stretch.start_ms))
+        asked = bounded(past.since, stretch.start_ms)
     else:
-        number = yield from _sought(stretch)
-        page = yield from ask(stretch, past, bounded(past.from_id, number))
+        asked = bounded(past.from_id, (yield from _sought(stretch)))
     while True:
-        is_last = len(page.trades) < past.rows or page.trades[-1].exchange_ms > stretch.end_ms
+        page = yield from ask_surely(stretch, past, asked, pager.goes_on_or_ends)
+        is_last = pager.ends(page) or len(page.trades) < past.rows
         yield pager.portion(page.trades, is_last=is_last)
         if is_last:
             return
-        page = yield from ask(stretch, past, bounded(past.from_id, _number(page.trades[-1]) + 1))
+        asked = bounded(past.from_id, _number(page.trades[-1]) + 1)
 
 
 def _sought(stretch: Stretch) -> Seeking[int]:
@@ -94,8 +95,8 @@ def _from_time(stretch: Stretch) -> Walk:
     assert past.since is not None  # noqa: S101  (the registry checks it)
     cursor = stretch.start_ms * past.since.a_second // 1000 - (not past.since.includes)
     while True:
-        page = yield from ask(stretch, past, bounded(past.since, cursor))
-        is_last = len(page.trades) < past.rows or page.trades[-1].exchange_ms > stretch.end_ms
+        page = yield from ask_surely(stretch, past, bounded(past.since, cursor), pager.goes_on_or_ends)
+        is_last = pager.ends(page) or len(page.trades) < past.rows
         if not is_last and (page.next is None or page.next <= cursor):
             raise FrameError("malformed", f"a page after {cursor} that goes on from {page.next}")
         yield pager.portion(page.trades, is_last=is_last)
@@ -122,7 +123,8 @@ def _in_windows(stretch: Stretch) -> Walk:
     while at < end:
         reach = min(at + past.rows, end)
         asked = bounded(past.from_id, at) | bounded(past.to_id, reach + 1)
-        page = yield from ask(stretch, past, asked)
+        due = reach - at
+        page = yield from ask_surely(stretch, past, asked, lambda page, due=due: len(page.trades) >= due)
         at = reach
         yield pager.portion(page.trades, is_last=at >= end)
 
@@ -130,7 +132,7 @@ def _in_windows(stretch: Stretch) -> Walk:
 def _last_id_before(stretch: Stretch, at_ms: int) -> Seeking[int | None]:
     past = stretch.past
     assert past.until is not None  # noqa: S101  (where ids go in windows, a time says where to begin)
-    page = yield from ask(stretch, past, bounded(past.until, at_ms), rows=1)
+    page = yield from ask_surely(stretch, past, bounded(past.until, at_ms), lambda page: bool(page.trades))
     return _number(page.trades[-1]) if page.trades else None
 
 
@@ -154,6 +156,14 @@ class _Pager:
         self._stretch = stretch
         self._last: TradeMessage | None = None
         self._until_ms = stretch.start_ms
+
+    def ends(self, page: Page) -> bool:
+        """Return whether a page reaches beyond the stretch."""
+        return bool(page.trades) and page.trades[-1].exchange_ms > self._stretch.end_ms
+
+    def goes_on_or_ends(self, page: Page) -> bool:
+        """Return whether a page is full, or reaches beyond the stretch: else it may lack something."""
+        return len(page.trades) >= self._stretch.past.rows or self.ends(page)
 
     def portion(self, trades: Sequence[TradeMessage], *, is_last: bool) -> Portion:
         """Return what of a page lies in the stretch, and how far it is whole with it."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +32,20 @@ SYMBOLS = {
     "okx": ["BTC/USDT", "BTC/USDT:USDT"],
 }
 CHANNELS = ("trade", "ohlcv.1m")
-FREE = Budget(RequestLimits((Rate(10**9, 1.0),)))
 KEY = {"BINANCE_API_KEY": "any", "BINANCE_API_SECRET": "any"}
 
 
 class NoLimits(Budgets):
-    """Budgets that never keep anybody waiting."""
+    """Budgets that keep nobody waiting but whom the exchange refuses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: dict[str, Budget] = {}
 
     def of(self, exchange: str, environment: Any, endpoints: Any, kinds: Sequence[MarketKind]) -> Any:
-        del exchange, environment, endpoints
-        return dict.fromkeys(kinds, FREE)
+        del environment, endpoints
+        free = self._kept.setdefault(exchange, Budget(RequestLimits((Rate(10**9, 1.0),))))
+        return dict.fromkeys(kinds, free)
 
 
 @contextmanager
@@ -136,7 +141,7 @@ def true_trades(
     return sorted(found, key=lambda one: (one[1], len(one[0]), one[0]))
 
 
-def killed_on_the_way(run: Callable[[Callable[[], None]], None], kills: Sequence[int]) -> None:
+def killed_on_the_way(run: Callable[[Callable[[], object]], None], kills: Sequence[int]) -> None:
     """Run in forked processes: kill -9 each after so many pages; the last one comes to its end.
 
     Call it in a process that has one thread.
@@ -146,7 +151,7 @@ def killed_on_the_way(run: Callable[[Callable[[], None]], None], kills: Sequence
         child = os.fork()
         if child == 0:
             os.close(reading)
-            run(lambda: os.write(writing, b".") and None)
+            run(partial(os.write, writing, b"."))
             os._exit(0)
         os.close(writing)
         seen = 0

@@ -22,7 +22,7 @@ def main(config: str, start_ms: str, end_ms: str, rows: str, *kills: str) -> Non
     for name in EXCHANGES:  # read once, and not in each child
         assert getattr(ccxt, name) is not getattr(ccxt.pro, name)
 
-    def run(on_page: Callable[[], None]) -> None:
+    def run(on_page: Callable[[], object]) -> None:
         _, progress = brought_in(
             settings, int(start_ms), int(end_ms), on_progress=lambda _progress: on_page()
         )

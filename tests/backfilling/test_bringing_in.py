@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +48,8 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def past() -> Iterator[tuple[int, int]]:
-    yield whole_past()
+def past() -> tuple[int, int]:
+    return whole_past()
 
 
 def check(simulator: Any, path: Path, names: Any, past: tuple[int, int], *, aggregates: bool = True) -> None:

@@ -89,7 +89,7 @@ def test_a_day_of_bars_and_an_hour_of_trades_of_ten_symbols_each(tmp_path: Path)
     spot, linear = [f"{one}/USDT" for one in bases[:5]], [f"{one}/USDT:USDT" for one in bases[5:]]
     symbols = dict.fromkeys(("bybit", "binance", "okx"), spot + linear)
     symbols["kraken"] = [f"{one}/USD" for one in bases]
-    start_ms, end_ms = whole_past()
+    _, end_ms = whole_past()
     with simulated(symbols) as simulator:
         path = tmp_path / "past.db"
         for channel, begin_ms in (("ohlcv.1m", end_ms - 11 * HOUR_MS), ("trade", end_ms - HOUR_MS)):
