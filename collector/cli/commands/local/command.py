@@ -76,9 +76,9 @@ def local(
             refuse_taken(settings.serve.host, settings.serve.port, "COLLECTOR_SERVE__PORT")
         refuse_taken("127.0.0.1", kinesis_port, "--kinesis-port")
         running.enter_context(exchanges_of(settings, config))
-        stream = Child(
-            ["kinesis", "--port", str(kinesis_port), "--stream", DEFAULT_STREAM], FOLDER / "kinesis.log"
-        )
+        beats = [one.heartbeat.stream for one in settings.followers if one.heartbeat is not None]
+        names = [word for name in (DEFAULT_STREAM, *beats) for word in ("--stream", name)]
+        stream = Child(["kinesis", "--port", str(kinesis_port), *names], FOLDER / "kinesis.log")
         running.enter_context(stream)
         wait_until_ready(stream)
         letters = str(FOLDER / "consume-dead-letters.jsonl")
