@@ -118,7 +118,7 @@ def _end_before(connection: sa.Connection, tables: Tables, source: str, loss: Lo
     if loss.market is not None:
         exchange, symbol = loss.market
         ended = ended.where(coverage.c.exchange == exchange, coverage.c.symbol == symbol)
-    connection.execute(ended.values(end_cause=DAMAGED, detail=loss.detail))
+    connection.execute(ended.values(end_cause=DAMAGED, detail=loss.detail.replace("\0", "\\0")))
 
 
 def close_silent(connection: sa.Connection, tables: Tables, source: str, before_ns: int) -> int:
