@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from collector.backfilling import (
     Fetcher,
     Filling,
     Plan,
+    Portion,
     Progress,
     Span,
     Storing,
@@ -53,6 +54,7 @@ class Asked:
     start_ms: int
     end_ms: int
     only_holes: bool = False
+    whole: bool = False  # also what is stored already
 
 
 class Backfill:
@@ -136,6 +138,17 @@ class Backfill:
             await storing.call(sink.close)
             storing.close()
 
+    async def rows(self, planned: Plan) -> AsyncGenerator[tuple[ContractSize | None, Portion]]:
+        """Yield what comes, with what its sizes count, for a caller to keep. Raises StreamError."""
+        for name, stretches in planned.by_exchange().items():
+            fetcher = self._fetcher(name)
+            try:
+                for stretch in stretches:
+                    async for portion in fetcher.portions(stretch):
+                        yield self._contracts[stretch.key], portion
+            finally:
+                await fetcher.client.close()
+
     async def _load(self, name: str, settings: ExchangeSettings) -> Markets:
         stopped, failed = asyncio.Event(), list[StreamError]()
 
@@ -166,7 +179,7 @@ class Backfill:
     def _covered(self, keys: Sequence[StreamKey]) -> dict[StreamKey, list[Span]]:
         database, asked = self._settings.database, self._asked
         path = sqlite_path(database_url(database.url))
-        if path is not None and not Path(path).is_file():
+        if asked.whole or (path is not None and not Path(path).is_file()):
             return {}
         try:
             found = covered_spans(
