@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from collector.app import Asked, Backfill
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NS_A_MS = 1_000_000
+NO_SETTINGS: Mapping[str, object] = MappingProxyType({})  # any key of the configuration
 Result = TypeVar("Result")
 ConfigFile = str | PathLike[str]
 Row = dict[str, Any]
@@ -36,6 +38,7 @@ def backfill(
     holes: bool = False,
     dry_run: bool = False,
     config: ConfigFile | None = None,
+    settings: Mapping[str, object] = NO_SETTINGS,
     database: str | None = None,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
 ) -> tuple[Plan, Progress | None]:
@@ -44,9 +47,10 @@ def backfill(
     Returns what was planned, with notes on what cannot be had, and what came of it: None where nothing was
     to be asked for, or `dry_run` says not to ask. Without an end: until now.
     """
-    settings = _settings(config, exchange, symbols, channels, database)
+    wanted = {"exchange": exchange, "symbols": symbols, "channels": channels, "database.url": database}
+    loaded = _settings(config, settings, wanted)
     asked = _asked(start, end, only_holes=holes)
-    return _in_own_thread(lambda: bring_in(settings, asked, is_dry=dry_run, on_progress=on_progress))
+    return _in_own_thread(lambda: bring_in(loaded, asked, is_dry=dry_run, on_progress=on_progress))
 
 
 def fetch_ohlcv(
@@ -57,13 +61,14 @@ def fetch_ohlcv(
     start: Instant,
     end: Instant = None,
     config: ConfigFile | None = None,
+    settings: Mapping[str, object] = NO_SETTINGS,
 ) -> "pd.DataFrame":
     """Return the bars of a market that were over after the start, and opened before the end, from REST.
 
     The index is when they opened. `attrs` has `notes` on what cannot be had, and what the exchange lacks.
     """
-    settings = _settings(config, exchange, symbol, f"ohlcv.{interval}", None)
-    return _frame(settings, _asked(start, end, whole=True), _bar, "open_time")
+    wanted = {"exchange": exchange, "symbols": symbol, "channels": f"ohlcv.{interval}"}
+    return _frame(_settings(config, settings, wanted), _asked(start, end, whole=True), _bar, "open_time")
 
 
 def fetch_trades(
@@ -73,25 +78,23 @@ def fetch_trades(
     start: Instant,
     end: Instant = None,
     config: ConfigFile | None = None,
+    settings: Mapping[str, object] = NO_SETTINGS,
 ) -> "pd.DataFrame":
     """Return the trades of a market of a time, both ends included, from REST.
 
     The index is the exchange's time. `kind` is `agg` where it gives trades of one order put together.
     `attrs` has `notes` on what cannot be had, and what the exchange lacks.
     """
-    settings = _settings(config, exchange, symbol, "trade", None)
-    return _frame(settings, _asked(start, end, whole=True), _trade, "exchange_time")
+    wanted = {"exchange": exchange, "symbols": symbol, "channels": "trade"}
+    return _frame(
+        _settings(config, settings, wanted), _asked(start, end, whole=True), _trade, "exchange_time"
+    )
 
 
 def _settings(
-    config: ConfigFile | None,
-    exchange: str | None,
-    symbols: str | None,
-    channels: str | None,
-    url: str | None,
+    config: ConfigFile | None, more: Mapping[str, object], wanted: Mapping[str, object]
 ) -> Settings:
-    wanted = {"exchange": exchange, "symbols": symbols, "channels": channels, "database.url": url}
-    overrides: dict[str, object] = {name: value for name, value in wanted.items() if value is not None}
+    overrides = {**more, **{name: value for name, value in wanted.items() if value is not None}}
     path = None if config is None else Path(config)
     return load_with_notes(path, overrides=overrides, default_setup=True).settings
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collector.query.audit import run_audit
     from collector.query.chart import plot
     from collector.query.covered import coverage, gaps, holes, union
-    from collector.query.covered_spans import CoveredSpan, covered_spans
+    from collector.query.covered_spans import CoveredSpan, spans_covered
     from collector.query.database import (
         Database,
         distinct_values,

@@ -92,7 +92,7 @@ def test_an_exchange_that_bans_is_left_alone_and_the_others_go_on(
 ) -> None:
     with simulated() as simulator:
         settings = configured(simulator, tmp_path)
-        ban = {"path": "history-trades", "retry_after_s": 7200, "after": 3, "body": TOO_MANY}
+        ban: dict[str, Any] = {"path": "history-trades", "retry_after_s": 7200, "after": 3, "body": TOO_MANY}
         simulator.faults.rest_status("okx", 429, **ban)
         _, progress = brought_in(settings, *past)
         assert progress is not None

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,11 +11,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from backfill_rig import MINUTE_MS, configured, simulated, true_bars, true_trades, whole_past
 
+from collector.backfilling.plan import Plan
+from collector.backfilling.run import Progress
 from collector.bot.past import backfill, fetch_ohlcv, fetch_trades
 from collector.errors import UserError
 
 
-def moments(past: tuple[int, int]) -> dict[str, pd.Timestamp]:
+def moments(past: tuple[int, int]) -> dict[str, Any]:
     return dict(zip(("start", "end"), pd.to_datetime(past, unit="ms", utc=True), strict=True))
 
 
@@ -40,13 +43,14 @@ def test_a_program_with_a_loop_of_its_own_fills_a_database(tmp_path: Path) -> No
     past = whole_past()
     with simulated({"kraken": ["BTC/USD"]}) as simulator:
         configured(simulator, tmp_path)
-        more = {"config": tmp_path / "past.yaml", "channels": "ohlcv.1m"}
+        more: dict[str, Any] = {"config": tmp_path / "past.yaml", "channels": "ohlcv.1m"}
 
-        async def notebook() -> object:
+        async def notebook() -> tuple[Plan, Progress | None]:
             return backfill(*moments(past).values(), **more)
 
-        planned, progress = asyncio.run(notebook())  # type: ignore[misc]
+        planned, progress = asyncio.run(notebook())
         assert len(planned.stretches) == 1
+        assert progress is not None
         assert progress.rows == len(true_bars(simulator, "kraken", "BTC/USD", *past))
 
 

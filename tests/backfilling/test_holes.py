@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_a_hole_in_live_trades_closes(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(run_audit(path).findings) == []
 
 
-def store_live(path: Path, start_ms: int, hole_ms: tuple[int, int], end_ms: int, true: list[tuple]) -> None:
+def store_live(path: Path, start_ms: int, hole_ms: tuple[int, int], end_ms: int, true: list[Any]) -> None:
     """Store what a collector would have that was not connected for a while."""
     live = TwoOrigins(str(path))
     for first_ms, last_ms in ((start_ms, hole_ms[0]), (hole_ms[1], end_ms)):
