@@ -1,8 +1,8 @@
 """Live rows and rows that REST brought of one market, through buffer, preparation and sink."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
 
 from collector.buffer.buffer import Buffer
 from collector.events.batch import Liveness, SegmentClosed, SegmentOpened, StreamKey
@@ -29,7 +29,7 @@ class TwoOrigins:
 
     url: str
     session_id: str = "session-1"
-    ids: Any = field(default_factory=lambda: count(101))
+    ids: Iterator[int] = field(default_factory=lambda: count(101))
 
     def __post_init__(self) -> None:
         self.buffer = Buffer(levels_per_row=1, max_rows=100_000, flush_rows=100)
@@ -46,6 +46,7 @@ class TwoOrigins:
         self.sink.claim(session, [TRADES, MINUTES])
         self._liveness: dict[int, Liveness] = {}
         self._received: dict[int, int] = {}
+        self._is_stopped = False
 
     def _facts(self, number: int) -> StreamFacts:
         return StreamFacts(self.buffer.key(number), 0, "simulator", origin=self.buffer.origin(number))
@@ -111,7 +112,10 @@ class TwoOrigins:
         return [self.sink.write(one) for one in self.preparation.write_sets(batch, extend_alive=True)]
 
     def stop(self) -> None:
-        """Commit the rest and end the session, some while after everything."""
+        """Commit the rest and end the session, some while after everything. Idempotent."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
         self.flush()
         self.sink.write(self.preparation.ended((BEGIN_MS + 100 * 24 * 3_600_000) * NS_A_MS, "stopped"))
         self.sink.close()

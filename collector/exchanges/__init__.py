@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Rest,
         RestSnapshot,
         Told,
+        Used,
         WebsocketLimits,
         kind_of,
         one_of,

@@ -85,10 +85,17 @@ class RequestLimits:
     requests: tuple[Rate, ...] = ()  # whatever each weighs
 
 
+class Used(NamedTuple):
+    """The weight that all requests behind our address used, and for how long it counts still."""
+
+    weight: float
+    for_s: float
+
+
 class Told(NamedTuple):
     """What an answer says of all requests behind our address."""
 
-    used: Mapping[float, float] = MappingProxyType({})  # weight, by the span of its rate in seconds
+    used: Mapping[float, Used] = MappingProxyType({})  # by the span of its rate in seconds
     wait_s: float = 0.0  # nothing may be asked for so long
 
 

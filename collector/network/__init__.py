@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collector.network.attempts import STABLE_AFTER_S, Attempts, Next
     from collector.network.budget import Budget, BudgetClosed, BudgetNews, BudgetNow, LongWait
     from collector.network.budgets import BUDGETS, Budgets
-    from collector.network.ccxt_in_parts import import_ccxt_in_parts
+    from collector.network.ccxt_in_parts import import_ccxt_in_parts, import_exchange
     from collector.network.choosing import collected, look_up
     from collector.network.failure_table import FailureClass, class_of_cause
     from collector.network.failures import (

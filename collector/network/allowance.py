@@ -117,9 +117,9 @@ class Allowance:
         for (bucket, each), (window, _) in zip(self._buckets, self._windows, strict=True):
             used = None if each else told.used.get(window.span_s)
             if used is not None:
-                window.used(used, now_s)
+                window.used(used.weight, used.for_s, now_s)
                 bucket.refill(now_s, self._share)
-                bucket.lower(max(0.0, window.published - used) * WEIGHT_SHARE)
+                bucket.lower(max(0.0, window.published - used.weight) * WEIGHT_SHARE)
         self.closed_until_s = max(self.closed_until_s, now_s + told.wait_s)
 
     def refused(self, retry_after_s: float | None, now_s: float) -> float:
@@ -134,6 +134,8 @@ class Allowance:
         for bucket, _ in self._buckets:
             bucket.refill(now_s, self._share)
             bucket.lower(0.0)
+        for window, _ in self._windows:
+            window.forget_others(self.closed_until_s)  # the exchange said when to ask again
         self._changed_s = now_s
         return pause_s
 

@@ -37,10 +37,14 @@ class Window:
         self._ended.append((now_s, weight))
         self._sum += weight
 
-    def used(self, weight: float, now_s: float) -> None:
-        """Note how much everybody used, as the other side counts."""
+    def used(self, weight: float, for_s: float, now_s: float) -> None:
+        """Note how much everybody used, as the other side counts, and for how long that counts still."""
         self._others = max(0.0, weight - self.total(now_s))
-        self._others_until_s = now_s + self.span_s
+        self._others_until_s = now_s + for_s
+
+    def forget_others(self, at_s: float) -> None:
+        """Count what others used no longer than until then."""
+        self._others_until_s = min(self._others_until_s, at_s)
 
     def total(self, now_s: float) -> float:
         """Return how much of ours counts now."""

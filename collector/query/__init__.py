@@ -6,8 +6,9 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.query.audit import run_audit
+    from collector.query.between import union
     from collector.query.chart import plot
-    from collector.query.covered import coverage, gaps, holes, union
+    from collector.query.covered import coverage, gaps, holes
     from collector.query.covered_spans import CoveredSpan, spans_covered
     from collector.query.database import (
         Database,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
         places,
     )
     from collector.query.session_state import SessionState, sessions_now
+    from collector.query.spans_covered import CoveredSpan, covered_spans
     from collector.query.stored_symbols import symbols
     from collector.query.tail import Tail, Wanted
     from collector.query.training import book_tensor, labels, windows

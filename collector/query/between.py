@@ -62,3 +62,14 @@ def covered_ns(segments: Iterable[Segment], start_ns: int, end_ns: int) -> int:
         total_ns += max(0, until_ns - max(one["start_ns"], reached_ns))
         reached_ns = max(reached_ns, until_ns)
     return total_ns
+
+
+def union(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join spans that overlap or touch: what two segments cover is covered once."""
+    joined: list[tuple[int, int]] = []
+    for start, until in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(until, joined[-1][1])
+        else:
+            joined.append((start, until))
+    return joined

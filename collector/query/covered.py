@@ -1,6 +1,5 @@
 """Read which intervals of a stream are covered, and where its holes are."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,17 +60,6 @@ def holes(found: pd.DataFrame) -> pd.DataFrame:
             for name, value in zip(between, (*key, *hole), strict=True):
                 between[name].append(value)
     return pd.DataFrame(between).astype({"from_ns": "int64", "until_ns": "int64"})
-
-
-def union(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join spans that overlap or touch: what two segments cover is covered once."""
-    joined: list[tuple[int, int]] = []
-    for start, until in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(until, joined[-1][1])
-        else:
-            joined.append((start, until))
-    return joined
 
 
 def segments(connection: sa.Connection, tables: Tables, selection: Selection) -> pd.DataFrame:

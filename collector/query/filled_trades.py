@@ -8,8 +8,7 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.events import TRADE, Channel
-from collector.query.between import chains, is_filled
-from collector.query.covered import union
+from collector.query.between import chains, is_filled, union
 from collector.query.instants import Span
 from collector.query.rows import PLACE, Fillings, Series, StoredStream, first_row, place_name
 

@@ -8,7 +8,7 @@ import pytest
 
 from collector.errors import StreamError
 from collector.exchanges.addresses import Endpoints
-from collector.exchanges.exchange import Told
+from collector.exchanges.exchange import Told, Used
 from collector.exchanges.registry import EXCHANGES
 from collector.network.allowance import REFUSED_PAUSE_S, Need
 from collector.network.answers import classify_answer, heed, heed_failure
@@ -29,11 +29,11 @@ AWAY = ccxt.ExchangeNotAvailable("kraken GET https://x 503 no {}")
 @pytest.mark.parametrize(
     ("exchange", "headers", "told"),
     [
-        ("binance", {"x-mbx-used-weight-1m": "70", "x-mbx-used-weight": "70"}, Told({60.0: 70.0})),
+        ("binance", {"x-mbx-used-weight-1m": "70", "x-mbx-used-weight": "70"}, Told({60.0: Used(70.0, 7.0)})),
         (
             "binance",
             {"x-mbx-used-weight-10s": "7", "x-mbx-used-weight-1h": "8"},
-            Told({10.0: 7.0, 3600.0: 8.0}),
+            Told({10.0: Used(7.0, 7.0), 3600.0: Used(8.0, 1867.0)}),
         ),
         ("binance", {"x-mbx-used-weight-1m": "nonsense", "x-mbx-order-count-1m": "5"}, Told({})),
         ("bybit", {"x-bapi-limit": "100", "x-bapi-limit-status": "99"}, Told()),

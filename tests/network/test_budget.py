@@ -7,6 +7,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "live"))
 from virtual_loop import run
 
 from collector.exchanges.addresses import Endpoints
-from collector.exchanges.exchange import Rate, RequestLimits, Told
+from collector.exchanges.exchange import Rate, RequestLimits, Told, Used
 from collector.exchanges.registry import EXCHANGES
 from collector.network.allowance import (
     BUCKET_S,
@@ -69,6 +70,7 @@ class World:
     asks: list[Ask]
     refusals: list[tuple[float, float]] = field(default_factory=list)  # when, and for how long
     reports: list[tuple[float, float]] = field(default_factory=list)  # when, and how much everybody used
+    closed: list[tuple[float, float]] = field(default_factory=list)  # from when to when
 
     def run(self) -> "World":
         run(self._run())
@@ -89,10 +91,14 @@ class World:
             await asyncio.sleep(at_s)
             what()
 
+        async def refuse(at_s: float, for_s: float) -> None:
+            await asyncio.sleep(at_s)
+            self.closed.append((loop.time(), loop.time() + budget.refused(for_s, "http_429")))
+
         await asyncio.gather(
             *map(ask, self.asks),
-            *(tell(at_s, lambda s=for_s: budget.refused(s, "http_429")) for at_s, for_s in self.refusals),
-            *(tell(at_s, lambda u=used: budget.told(Told({60.0: u}))) for at_s, used in self.reports),
+            *(refuse(*one) for one in self.refusals),
+            *(tell(at_s, partial(budget.told, Told({60.0: Used(u, 7.0)}))) for at_s, u in self.reports),
         )
         assert (budget.now().waiting, budget._allowance._under_way) == (0, 0)
 
@@ -162,8 +168,8 @@ def test_no_published_limit_is_exceeded_in_any_span_whoever_asks(
         assert world.most_within(rate.span_s, lambda one: one.weight) <= rate.most
     for rate in limits.requests:
         assert world.most_within(rate.span_s, lambda _one: 1.0) <= rate.most
-    for at_s, for_s in refusals:
-        assert not [one for one in world.went_out if at_s < (one.began_s or 0.0) < at_s + max(for_s, 1.0)]
+    for from_s, to_s in world.closed:
+        assert not [one for one in world.went_out if from_s < (one.began_s or 0.0) < to_s]
     for one in world.asks:
         assert one.began_s is not None or one.patience_s < 1e9
 
@@ -328,11 +334,21 @@ def test_a_full_bucket_is_spent_at_once_and_then_refills_steadily() -> None:
 def test_what_the_exchange_reports_counts_more_than_our_own_count() -> None:
     hand = Hand()
     budget = Budget(SPOT, hand)
-    budget.told(Told({60.0: 5900.0, 3600.0: 9e9}))  # of a span that has no limit
+    budget.told(Told({60.0: Used(5900.0, 40.0), 3600.0: Used(9e9, 9e9)}))  # of a span that has no limit
     assert waits_s(budget, 100.0) == pytest.approx(1.0)
-    assert waits_s(budget, 101.0) == 60.0  # all but 100 of this minute is used, by whomever
-    hand.now_s += 60.0
+    assert waits_s(budget, 101.0) == 40.0  # all but 100 of this minute is used, by whomever
+    hand.now_s += 40.0
     assert waits_s(budget, 101.0) == 0.0
+
+
+def test_when_to_ask_again_is_the_exchanges_word_also_where_all_is_used() -> None:
+    hand = Hand()
+    budget = Budget(SPOT, hand)
+    budget.told(Told({60.0: Used(6000.0, 40.0)}))
+    budget.refused(2.0, "http_418")
+    assert waits_s(budget, 1.0) == 2.0
+    hand.now_s += 2.0
+    assert waits_s(budget, 1.0) == 0.0
 
 
 def test_an_answer_may_ask_to_wait() -> None:

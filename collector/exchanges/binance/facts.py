@@ -25,6 +25,7 @@ from collector.exchanges.exchange import (
     Told,
     Topics,
     Urls,
+    Used,
     WebsocketLimits,
     requests_of,
 )
@@ -89,16 +90,22 @@ _SPAN_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _USED_WEIGHT = re.compile(r"x-mbx-used-weight-(\d+)([smhd])")
 
 
-def _told(headers: Mapping[str, str], _now_ms: float) -> Told:
+_CLOCKS_DIFFER_S = 1.0
+
+
+def _told(headers: Mapping[str, str], now_ms: float) -> Told:
     """Read the used weight of our address: X-MBX-USED-WEIGHT-(intervalNum)(intervalLetter).
 
-    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits, "IP Limits".
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits, "IP Limits"; intervals begin
+    with the clock's: https://developers.binance.com/docs/binance-spot-api-docs/websocket-api/rate-limits.
     """
-    used: dict[float, float] = {}
+    used: dict[float, Used] = {}
     for name, value in headers.items():
         found = _USED_WEIGHT.fullmatch(name)
         if found is not None and value.isdecimal():
-            used[int(found[1]) * _SPAN_S[found[2]]] = float(value)
+            span_s = int(found[1]) * _SPAN_S[found[2]]
+            left_s = span_s - now_ms / 1000.0 % span_s + _CLOCKS_DIFFER_S
+            used[span_s] = Used(float(value), min(left_s, span_s))
     return Told(used)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     )
     from collector.query.rows.fillings import Fillings
     from collector.query.rows.merging import even, merged
-    from collector.query.rows.places import PLACE, RECEIPT, place, place_name, places
+    from collector.query.rows.placing import PLACE, RECEIPT, place, place_name, places
     from collector.query.rows.raw_rows import CHUNK_ROWS, chunks
     from collector.query.rows.series import Series
     from collector.query.rows.stored_stream import (

@@ -16,7 +16,7 @@ from collector.errors import QueryError
 from collector.query.database import extra, has_table
 from collector.query.instants import Span, midnight_ns, text_of
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind
-from collector.query.rows.places import ORIGIN, PLACE, RECEIPT, TOLD, places
+from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, TOLD, places
 
 
 @dataclass(frozen=True, slots=True)

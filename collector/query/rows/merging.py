@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from collector.query.rows.columns import Chunk, joined, length, picked
-from collector.query.rows.places import RECEIPT
+from collector.query.rows.placing import RECEIPT
 
 
 def merged(sources: Sequence[Iterator[Chunk]], at: str = RECEIPT) -> Iterator[Chunk]:

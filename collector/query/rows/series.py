@@ -20,7 +20,7 @@ from collector.query.rows import raw_rows
 from collector.query.rows.archive_files import Part
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, joined, kind_of, length, picked
 from collector.query.rows.merging import merged
-from collector.query.rows.places import ORIGIN, PLACE, RECEIPT, place, place_name
+from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, place, place_name
 from collector.query.rows.stored_stream import MixedRowsError, StoredStream, Value, mixed
 
 # Marks in place of a row's segment: it has no received_at_ns; it is not like the first row of its stream.

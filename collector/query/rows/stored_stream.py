@@ -13,7 +13,7 @@ from collector.query.database import distinct_values
 from collector.query.instants import Span, text_of
 from collector.query.rows.archive_files import Archive, Part
 from collector.query.rows.fillings import Fillings
-from collector.query.rows.places import ORIGIN
+from collector.query.rows.placing import ORIGIN
 
 Value = str | int | None
 Source = NamedFromClause  # a table, or a query that stands for one
@@ -47,7 +47,10 @@ class StoredStream:
     @property
     def constants(self) -> dict[str, Value]:
         """Return the columns that have the same value in every row."""
-        return {"symbol": self.symbol, "exchange": self.exchange, **self.given, **self.alike}
+        alike = dict(self.alike)
+        if self.fillings is not None:
+            del alike["kind"]
+        return {"symbol": self.symbol, "exchange": self.exchange, **self.given, **alike}
 
     def with_files(self, archive: Archive) -> "StoredStream":
         """Return the same rows by what was moved to files by now."""
