@@ -19,7 +19,7 @@ class CoveredSpan(NamedTuple):
     is_filled: bool
 
 
-def spans_covered(
+def covered_spans(
     database: Database,
     streams: Collection[StreamKey],
     start_ns: int,
