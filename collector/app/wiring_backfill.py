@@ -131,6 +131,10 @@ class Backfill:
                 planned, fetchers, storing, filling, is_stopping=is_stopping, on_progress=on_progress
             )
             await storing.call(lambda: sink.write(preparation.ended(self._now_ns(), "stop")))
+        except SinkError as error:
+            text = "what is stored stays; the same command goes on there"
+            raise DatabaseAway(f"{error}\n{text}") from error
+        else:
             return progress
         finally:
             for one in fetchers.values():

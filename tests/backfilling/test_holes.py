@@ -24,21 +24,37 @@ from backfill_rig import (
 )
 from two_origins import LAG_NS, NS_A_MS, TRADES, TwoOrigins
 
+from collector.events.batch import StreamKey
 from collector.query.audit.run_checks import run_audit
 from collector.query.covered import gaps
 from collector.query.loaders import load_trades
 
 
-def store_live(path: Path, spans: list[tuple[int, int]], true: list[Any]) -> int:
+def store_live(
+    path: Path,
+    spans: list[tuple[int, int]],
+    true: list[Any],
+    key: StreamKey = TRADES,
+    *,
+    aggregates: bool = False,
+) -> int:
     """Store what a collector would have that was connected in these times only; returns how many trades."""
     live, count = TwoOrigins(str(path)), 0
     for first_ms, last_ms in spans:
-        segment = live.open(TRADES, first_ms)
-        stream = live.buffer.register(TRADES)
+        segment = live.open(key, first_ms)
+        stream = live.buffer.register(key)
         for trade_id, at_ms, price, size, side in true:
             received_ns = at_ms * NS_A_MS + LAG_NS
             if first_ms * NS_A_MS <= at_ms * NS_A_MS and received_ns <= last_ms * NS_A_MS:
-                integers = (received_ns, at_ms, int(trade_id), stream, segment, int(side == "buy"), 0)
+                integers = (
+                    received_ns,
+                    at_ms,
+                    int(trade_id),
+                    stream,
+                    segment,
+                    int(side == "buy"),
+                    aggregates,
+                )
                 live.buffer.append_trade(live._count(stream), (price, size), integers, trade_id, None)
                 count += 1
         live.close(segment, last_ms, "closed")
@@ -115,3 +131,30 @@ def test_without_a_key_aggregates_close_holes_in_single_trades(tmp_path: Path) -
     loaded = load_trades(path, "BTC/USDT", columns=["kind", "trade_id", "size"])
     assert set(loaded["kind"]) == {"trade", "agg"}
     assert loaded["size"].sum() == pytest.approx(sum(one[3] for one in true))
+
+
+def test_single_trades_close_holes_in_aggregates(tmp_path: Path) -> None:
+    """What comes live of OKX is put together by order, what REST brings is not."""
+    past = whole_past()
+    path, key = tmp_path / "past.db", StreamKey("okx", "BTC/USDT", "trade")
+    with simulated({"okx": ["BTC/USDT"]}) as simulator:
+        true = true_trades(simulator, "okx", "BTC/USDT", *past)
+        together = put_together(true)
+        store_live(path, cut(*past, true), together, key, aggregates=True)
+        _, progress = brought_in(configured(simulator, tmp_path, ["trade"]), *past, only_holes=True)
+        assert progress is not None
+        assert progress.problems == []
+    loaded = load_trades(path, "BTC/USDT", columns=["kind", "size"])
+    assert set(loaded["kind"]) == {"trade", "agg"}
+    assert loaded["size"].sum() == pytest.approx(sum(one[3] for one in true))
+
+
+def put_together(true: list[Any]) -> list[Any]:
+    """Put trades of one time and price together, under the last one's id."""
+    found: list[Any] = []
+    for trade_id, at_ms, price, size, side in true:
+        if found and (found[-1][1], found[-1][2]) == (at_ms, price):
+            found.append((trade_id, at_ms, price, found.pop()[3] + size, side))
+        else:
+            found.append((trade_id, at_ms, price, size, side))
+    return found

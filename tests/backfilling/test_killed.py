@@ -123,7 +123,8 @@ def test_a_year_of_bars_takes_no_more_memory_than_a_month(tmp_path: Path) -> Non
         configured(simulator, tmp_path, ["ohlcv.1m"])
         for days in (30, 365):
             script = (
-                "import resource, sys; sys.path.insert(0, sys.argv[1]); import killed; killed.main(*sys.argv[2:]);"
+                "import resource, sys; sys.path.insert(0, sys.argv[1]); import killed;"
+                "killed.main(*sys.argv[2:]);"
                 "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
             )
             words = (SCRIPT.parent, tmp_path / "past.yaml", now_ms - days * 24 * HOUR_MS, now_ms, 1000)
