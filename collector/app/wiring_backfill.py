@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from collector.backfilling import (
     Fetcher,
     Filling,
     Plan,
+    Portion,
     Progress,
     Span,
     Storing,
@@ -31,7 +32,7 @@ from collector.exchanges import KINDS, MarketKind, exchange_of, kind_of, kinds_i
 from collector.features import BookRows, MarketRows, StreamFacts
 from collector.ids import SegmentIds, new_id
 from collector.network import BUDGETS, Attempts, Budgets, Markets, RestClient, Source, load_until, look_up
-from collector.query import covered_spans
+from collector.query import spans_covered
 from collector.retry import Backoff
 from collector.settings import ExchangeSettings, Settings
 from collector.sinks import SessionState, SqlSink
@@ -53,6 +54,7 @@ class Asked:
     start_ms: int
     end_ms: int
     only_holes: bool = False
+    whole: bool = False  # also what is stored already
 
 
 class Backfill:
@@ -136,6 +138,17 @@ class Backfill:
             await storing.call(sink.close)
             storing.close()
 
+    async def rows(self, planned: Plan) -> AsyncGenerator[tuple[ContractSize | None, Portion]]:
+        """Yield what comes, with what its sizes count, for a caller to keep. Raises StreamError."""
+        for name, stretches in planned.by_exchange().items():
+            fetcher = self._fetcher(name)
+            try:
+                for stretch in stretches:
+                    async for portion in fetcher.portions(stretch):
+                        yield self._contracts[stretch.key], portion
+            finally:
+                await fetcher.client.close()
+
     async def _load(self, name: str, settings: ExchangeSettings) -> Markets:
         stopped, failed = asyncio.Event(), list[StreamError]()
 
@@ -166,10 +179,10 @@ class Backfill:
     def _covered(self, keys: Sequence[StreamKey]) -> dict[StreamKey, list[Span]]:
         database, asked = self._settings.database, self._asked
         path = sqlite_path(database_url(database.url))
-        if path is not None and not Path(path).is_file():
+        if asked.whole or (path is not None and not Path(path).is_file()):
             return {}
         try:
-            found = covered_spans(
+            found = spans_covered(
                 database.url, keys, asked.start_ms * NS_A_MS, asked.end_ms * NS_A_MS, database.table_name
             )
         except QueryError as error:  # none yet, or another's: to open it for writing tells
