@@ -32,7 +32,7 @@ from collector.exchanges import KINDS, MarketKind, exchange_of, kind_of, kinds_i
 from collector.features import BookRows, MarketRows, StreamFacts
 from collector.ids import SegmentIds, new_id
 from collector.network import BUDGETS, Attempts, Budgets, Markets, RestClient, Source, load_until, look_up
-from collector.query import covered_spans
+from collector.query import spans_covered
 from collector.retry import Backoff
 from collector.settings import ExchangeSettings, Settings
 from collector.sinks import SessionState, SqlSink
@@ -186,7 +186,7 @@ class Backfill:
         if asked.whole or (path is not None and not Path(path).is_file()):
             return {}
         try:
-            found = covered_spans(
+            found = spans_covered(
                 database.url, keys, asked.start_ms * NS_A_MS, asked.end_ms * NS_A_MS, database.table_name
             )
         except QueryError as error:  # none yet, or another's: to open it for writing tells

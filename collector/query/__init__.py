@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collector.query.between import union
     from collector.query.chart import plot
     from collector.query.covered import coverage, gaps, holes
+    from collector.query.covered_spans import CoveredSpan, spans_covered
     from collector.query.database import (
         Database,
         distinct_values,

@@ -91,6 +91,7 @@ def test_a_back_fill_that_is_killed_five_times_brings_in_what_is_true(tmp_path: 
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(1800)
 def test_a_day_of_bars_and_an_hour_of_trades_of_ten_symbols_each(tmp_path: Path) -> None:
     """Of Kraken, which has 720 bars, half a day; of Bybit, which has no trades of the past, only bars."""
     bases = ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "LTC", "LINK", "DOT", "AVAX")
@@ -120,6 +121,7 @@ def test_a_day_of_bars_and_an_hour_of_trades_of_ten_symbols_each(tmp_path: Path)
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(1800)
 def test_a_year_of_bars_takes_no_more_memory_than_a_month(tmp_path: Path) -> None:
     names = {"binance": ["BTC/USDT", "ETH/USDT", "SOL/USDT"]}
     now_ms = time.time_ns() // NS_A_MS // MINUTE_MS * MINUTE_MS
