@@ -82,7 +82,7 @@ def test_a_back_fill_that_is_killed_five_times_brings_in_what_is_true(tmp_path: 
     with simulated(FEW) as simulator:
         configured(simulator, tmp_path)
         path = tmp_path / "past.db"
-        bring_in(tmp_path, start_ms, end_ms, 60, 1, 4, 9, 2, 7)
+        bring_in(tmp_path, start_ms, end_ms, 30, 1, 5, 12, 3, 9)
         check_against_truth(simulator, path, start_ms, end_ms)
     check_coverage(path, start_ms, end_ms)
     ended = [cause for (cause,) in rows_of(path, "SELECT end_cause FROM collector_sessions")]
@@ -126,7 +126,7 @@ def test_a_year_of_bars_takes_no_more_memory_than_a_month(tmp_path: Path) -> Non
     names = {"binance": ["BTC/USDT", "ETH/USDT", "SOL/USDT"]}
     now_ms = time.time_ns() // NS_A_MS // MINUTE_MS * MINUTE_MS
     peaks = []
-    with simulated(names, history_days=370.0) as simulator:
+    with simulated(names, history_days=370.0, trades_a_minute=1) as simulator:
         configured(simulator, tmp_path, ["ohlcv.1m"])
         for days in (30, 365):
             script = (
