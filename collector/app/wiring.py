@@ -190,7 +190,9 @@ def _preparation(
         market_rows=MarketRows(facts).settle,
         beside=happened.take,
         compare_bars=TradeBars(
-            buffer.key, open_at_last_close=lambda exchange: exchange_of(exchange).bars_open_at_last_close
+            buffer.key,
+            open_at_last_close=lambda exchange: exchange_of(exchange).bars_open_at_last_close,
+            origin_of=buffer.origin,
         ).compare,
     )
 

@@ -63,7 +63,8 @@ def facts_of(settings: Settings, buffer: Buffer, stream: StreamThread) -> Callab
         channel = Channel.of(key.channel)
         depth = channel.depth if channel.is_book else 0
         source = settings.exchanges[key.exchange].stored_data_source
-        return StreamFacts(key, depth, source, _sampling(settings, stream, key), buffer.contract(number))
+        sampling = _sampling(settings, stream, key)
+        return StreamFacts(key, depth, source, sampling, buffer.contract(number), buffer.origin(number))
 
     return facts
 

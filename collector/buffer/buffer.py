@@ -61,6 +61,7 @@ class Buffer:
         self._open: dict[int, Liveness] = {}
         self._streams: list[StreamKey] = []
         self._contracts: list[ContractSize | None] = []  # of each stream
+        self._origins: list[str | None] = []  # of each stream: how its rows come
         self._counts: list[Counts] = []
         self._tallies: list[Tally] = []
         self._changed: set[int] = set()
@@ -68,16 +69,21 @@ class Buffer:
         self._hurried = False
         self._high_rows = 0
 
-    def register(self, key: StreamKey, contract: ContractSize | None = None) -> int:
+    def register(
+        self, key: StreamKey, contract: ContractSize | None = None, origin: str | None = None
+    ) -> int:
         """Return the number of a stream, by which its rows and counts are kept.
 
         `contract` is what its sizes count, where that is not the base currency: they are kept as they came.
+        `origin` is how its rows come, None: live. What REST brings of a stream has a number of its own.
         """
         with self._lock:
-            if key in self._streams:
-                return self._streams.index(key)
+            for number, known in enumerate(zip(self._streams, self._origins, strict=True)):
+                if known == (key, origin):
+                    return number
             self._streams.append(key)
             self._contracts.append(contract)
+            self._origins.append(origin)
             self._counts.append(Counts())
             self._tallies.append(Tally())
             return len(self._streams) - 1
@@ -89,6 +95,10 @@ class Buffer:
     def contract(self, stream: int) -> ContractSize | None:
         """Return what the sizes of a stream count; None is the base currency."""
         return self._contracts[stream]
+
+    def origin(self, stream: int) -> str | None:
+        """Return how the rows of a stream come: REST where they are fetched afterwards, None: live."""
+        return self._origins[stream]
 
     def tally(self, stream: int) -> Tally:
         """Return the counter of a stream's events, shared by all connections that feed the stream."""
@@ -288,4 +298,8 @@ class Buffer:
             counts = [(key, self._counts[number].copy()) for number, key in enumerate(self._streams)]
             high_rows = max(self._high_rows, self._rows)
         waiting = Counter(chain.from_iterable(streams))
-        return {key: (count, waiting[number]) for number, (key, count) in enumerate(counts)}, high_rows
+        found: dict[StreamKey, tuple[Counts, int]] = {}
+        for number, (key, count) in enumerate(counts):
+            known, rows = found.get(key, (Counts(), 0))
+            found[key] = known + count, rows + waiting[number]
+        return found, high_rows

@@ -40,6 +40,7 @@ def trades(metadata: sa.MetaData) -> sa.Table:
         sa.Column("received_at_ns", INTEGER),
         sa.Column("segment_id", INTEGER),
         sa.Column("data_source", TEXT),
+        sa.Column("origin", TEXT),
         sa.Column("created_at", MOMENT, server_default=sa.func.current_timestamp()),
         sa.Index("ux_collector_trades", "exchange", "symbol", "kind", "trade_id", unique=True),
         sa.Index("ix_collector_trades_symbol_exchange_timestamp", "symbol", "exchange", "timestamp"),
@@ -92,6 +93,7 @@ def _bar_columns() -> list[sa.Column[object]]:
         sa.Column("received_at_ns", INTEGER),
         sa.Column("segment_id", INTEGER),
         sa.Column("data_source", TEXT),
+        sa.Column("origin", TEXT),
         sa.Column("created_at", MOMENT, server_default=sa.func.current_timestamp()),
     ]
 

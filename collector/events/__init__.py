@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         INT64_MAX,
         NO_INT,
         NO_NUMBER,
+        REST,
         STREAM_COLUMN,
         TRADE_INTEGERS,
         TRADE_KINDS,

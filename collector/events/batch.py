@@ -1,6 +1,7 @@
 """Define what one thread hands to the other: streams, segments, rows, and how each event was settled."""
 
 from array import array  # noqa: TC003  (a dataclass asks for its annotations at run time)
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -97,6 +98,16 @@ class Counts:
     def copy(self) -> "Counts":
         """Return a copy that later events do not change."""
         return Counts(self.received, self.merged, self.dropped, dict(self.rejected))
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Return the counts of both: of what came live and what REST brought of one stream."""
+        rejected = Counter(self.rejected) + Counter(other.rejected)
+        return Counts(
+            self.received + other.received,
+            self.merged + other.merged,
+            self.dropped + other.dropped,
+            dict(rejected),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,15 @@ STORED, SAMPLED_OUT, HELD = range(3)  # a row; none, by the mode of sampling; to
 class Settled:
     """Events in the order of receipt, and the rows of one table that they gave, column by column.
 
-    The arrays say of each event whose it is, in which segment, and when it came.
+    The arrays say of each event whose it is, in which segment, and where it stands in time: at its receipt,
+    or, where REST brought it afterwards, at its exchange time.
     """
 
     table: str
     columns: Columns
     streams: Integers
     segments: Integers
-    received_at_ns: Integers
+    at_ns: Integers
     sequences: Integers
     stream: StreamKey | None = None  # whose all the rows are, in a table with a unique key
     fates: Fates | None = None  # what became of each event; None: each is a row
@@ -66,7 +67,7 @@ class Settled:
             columns=_sliced(self.columns, rows),
             streams=self.streams[events],
             segments=self.segments[events],
-            received_at_ns=self.received_at_ns[events],
+            at_ns=self.at_ns[events],
             sequences=self.sequences[events],
             fates=None if self.fates is None else self.fates[events],
             held_before=held_before,

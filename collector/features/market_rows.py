@@ -8,6 +8,7 @@ from collector.events import (
     CANDLE_INTEGERS,
     CANDLE_NUMBERS,
     NO_INT,
+    REST,
     STREAM_COLUMN,
     TRADE_INTEGERS,
     TRADE_KINDS,
@@ -20,6 +21,8 @@ from collector.events import (
     Value,
     iso_texts,
 )
+from collector.features.bar_ends import ends_ms
+from collector.features.options import NANOSECONDS_A_MS
 from collector.features.practical import Floats, Integers
 from collector.features.rows import nullable, nullable_integers
 from collector.features.stream_facts import StreamFacts, in_base
@@ -43,11 +46,12 @@ class MarketRows:
         integers = np.frombuffer(trades.integers, dtype=np.int64).reshape(-1, TRADE_INTEGERS)
         for stream, here in _by_stream(integers):
             received_at_ns, exchange_ms, sequences, _, segments, buys, kinds = integers[here].T
+            at_ns = self._at_ns(stream, received_at_ns, exchange_ms)
             price, size = numbers[here].T
             size = self._in_base(stream, size)
             of_stream = here.tolist()
             columns: dict[str, Sequence[Value]] = {
-                **self._common(stream, received_at_ns, exchange_ms, segments),
+                **self._common(stream, at_ns, received_at_ns, exchange_ms, segments),
                 "kind": [TRADE_KINDS[kind] for kind in kinds.tolist()],
                 "trade_id": [trades.ids[at] for at in of_stream],
                 "price": price.tolist(),
@@ -55,18 +59,22 @@ class MarketRows:
                 "side": ["buy" if bought else "sell" for bought in buys.tolist()],
                 "marked": [trades.marks[at] for at in of_stream],
             }
-            yield self._settled("trades", stream, columns, segments, received_at_ns, sequences)
+            yield self._settled("trades", stream, columns, segments, at_ns, sequences)
 
     def _candles(self, candles: CandleColumns) -> Iterator[Settled]:
         numbers = np.frombuffer(candles.numbers, dtype=np.float64).reshape(-1, CANDLE_NUMBERS)
         integers = np.frombuffer(candles.integers, dtype=np.int64).reshape(-1, CANDLE_INTEGERS)
         for stream, here in _by_stream(integers):
             received_at_ns, exchange_ms, open_ms, _, segments, confirmed, count = integers[here].T
-            interval = Channel.of(self._facts_of(stream).key.channel).interval
+            facts = self._facts_of(stream)
+            interval = Channel.of(facts.key.channel).interval
+            if facts.origin == REST:  # tells no time of its own: it is what was known at the bar's end
+                exchange_ms = ends_ms(open_ms, interval)
+            at_ns = self._at_ns(stream, received_at_ns, exchange_ms)
             opened, high, low, close, volume, vwap = numbers[here].T
             volume = self._in_base(stream, volume)
             columns: dict[str, Sequence[Value]] = {
-                **self._common(stream, received_at_ns, exchange_ms, segments),
+                **self._common(stream, at_ns, received_at_ns, exchange_ms, segments),
                 "interval": [interval] * len(here),
                 "open_time": open_ms.tolist(),
                 "open": opened.tolist(),
@@ -79,18 +87,29 @@ class MarketRows:
                 "confirmed": confirmed.tolist(),
             }
             sequences = np.full(len(here), NO_INT, dtype=np.int64)
-            yield self._settled("ohlcv", stream, columns, segments, received_at_ns, sequences)
+            yield self._settled("ohlcv", stream, columns, segments, at_ns, sequences)
 
     def _in_base(self, stream: int, sizes: Floats) -> Floats:
         contract = self._facts_of(stream).contract
         return sizes if contract is None else in_base(sizes, contract)
 
+    def _at_ns(self, stream: int, received_at_ns: Integers, exchange_ms: Integers) -> Integers:
+        """Return where rows stand in time: at their receipt, or at the exchange's time if REST brought them."""
+        if self._facts_of(stream).origin != REST:
+            return received_at_ns
+        return np.where(exchange_ms == NO_INT, received_at_ns, exchange_ms * NANOSECONDS_A_MS)
+
     def _common(
-        self, stream: int, received_at_ns: Integers, exchange_ms: Integers, segments: Integers
+        self,
+        stream: int,
+        at_ns: Integers,
+        received_at_ns: Integers,
+        exchange_ms: Integers,
+        segments: Integers,
     ) -> dict[str, Sequence[Value]]:
         facts, rows = self._facts_of(stream), len(received_at_ns)
-        return {
-            "timestamp": iso_texts(received_at_ns),
+        columns: dict[str, Sequence[Value]] = {
+            "timestamp": iso_texts(at_ns),
             "exchange": [facts.key.exchange] * rows,
             "symbol": [facts.key.symbol] * rows,
             "exchange_timestamp": nullable_integers(exchange_ms),
@@ -98,6 +117,9 @@ class MarketRows:
             "segment_id": segments.tolist(),
             "data_source": [facts.data_source] * rows,
         }
+        if facts.origin is not None:  # the column is NULL of what is live, at no cost
+            columns["origin"] = [facts.origin] * rows
+        return columns
 
     def _settled(
         self,
@@ -105,12 +127,12 @@ class MarketRows:
         stream: int,
         columns: dict[str, Sequence[Value]],
         segments: Integers,
-        received_at_ns: Integers,
+        at_ns: Integers,
         sequences: Integers,
     ) -> Settled:
         streams = np.full(len(segments), stream, dtype=np.int64)
         key = self._facts_of(stream).key
-        return Settled(table, columns, streams, segments, received_at_ns, sequences, key)
+        return Settled(table, columns, streams, segments, at_ns, sequences, key)
 
 
 def _by_stream(integers: Integers) -> Iterator[tuple[int, Integers]]:

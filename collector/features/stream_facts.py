@@ -25,6 +25,7 @@ class StreamFacts:
     data_source: str
     sampling: Sampling = EVERY_ROW
     contract: ContractSize | None = None  # what sizes count, where that is not the base currency
+    origin: str | None = None  # how its rows come: REST where they are fetched afterwards, None: live
 
 
 class Streams:

@@ -11,6 +11,7 @@ from collector.events import (
     CANDLE_INTEGERS,
     CANDLE_NUMBERS,
     NO_INT,
+    REST,
     TRADE_INTEGERS,
     TRADE_NUMBERS,
     Batch,
@@ -106,8 +107,10 @@ class TradeBars:
         key_of: Callable[[int], StreamKey],
         *,
         open_at_last_close: Callable[[str], bool] = lambda _exchange: False,
+        origin_of: Callable[[int], str | None] = lambda _stream: None,
     ) -> None:
         self._key_of = key_of
+        self._origin_of = origin_of  # what REST brought is of another time than what is live
         self._open_at_last_close = open_at_last_close  # of an exchange: its bars begin where the last ended
         self._markets: dict[tuple[str, str], dict[str, _Interval]] = defaultdict(dict)
         self._segments: dict[int, int] = {}  # of the trades of each stream
@@ -132,7 +135,7 @@ class TradeBars:
         numbers = np.frombuffer(batch.trades.numbers, dtype=np.float64).reshape(-1, TRADE_NUMBERS)
         of_the_market = np.array([mark is None for mark in batch.trades.marks])
         streams, segments = integers[:, 3], integers[:, 4]
-        for stream in np.unique(streams).tolist():
+        for stream in self._live(streams):
             market = self._key_of(stream)[:2]
             intervals = self._markets[market].values()
             of_stream = streams == stream
@@ -147,12 +150,15 @@ class TradeBars:
                         interval.add(integers[here, 1], numbers[here, 0], numbers[here, 1])
             yield market
 
+    def _live(self, streams: Integers) -> list[int]:
+        return [stream for stream in np.unique(streams).tolist() if self._origin_of(stream) != REST]
+
     def _take_bars(self, batch: Batch) -> Iterator[tuple[str, str]]:
         if not len(batch.candles):
             return
         integers = np.frombuffer(batch.candles.integers, dtype=np.int64).reshape(-1, CANDLE_INTEGERS)
         numbers = np.frombuffer(batch.candles.numbers, dtype=np.float64).reshape(-1, CANDLE_NUMBERS)
-        for stream in np.unique(integers[:, 3]).tolist():
+        for stream in self._live(integers[:, 3]):
             exchange, symbol, channel = self._key_of(stream)
             name = Channel.of(channel).interval
             if name not in LENGTHS_MS:

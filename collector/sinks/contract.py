@@ -1,7 +1,8 @@
 """Define what a sink is given, what it returns and what it must do."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -92,6 +93,20 @@ class AccountingState:
         """Return how many events are not accounted for: 0 when the identity holds."""
         settled = self.written + self.merged + self.sampled_out + self.rejected_total + self.dropped
         return self.received + self.carried_in - settled - self.pending
+
+    def __add__(self, other: "AccountingState") -> "AccountingState":
+        """Return the sum of two counts of one session and stream."""
+        return replace(
+            self,
+            received=self.received + other.received,
+            carried_in=self.carried_in + other.carried_in,
+            written=self.written + other.written,
+            merged=self.merged + other.merged,
+            sampled_out=self.sampled_out + other.sampled_out,
+            dropped=self.dropped + other.dropped,
+            pending=self.pending + other.pending,
+            rejected=Counter(self.rejected) + Counter(other.rejected),
+        )
 
 
 @dataclass(frozen=True, slots=True)

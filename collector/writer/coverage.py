@@ -62,14 +62,14 @@ class Coverage:
             self._changed[opened.segment_id] = self._segments[opened.segment_id]
 
     def extend(self, updates: Settled) -> None:
-        """Extend segments by updates in order of receipt: those with a row, and those sampled away."""
-        segments, received_at_ns, sequences = updates.segments, updates.received_at_ns, updates.sequences
+        """Extend segments by updates in their order in time: those with a row, and those sampled away."""
+        segments, at_ns, sequences = updates.segments, updates.at_ns, updates.sequences
         rows = np.ones(len(segments), dtype=np.bool_)
         if updates.fates is not None:
             settled = updates.fates != HELD
-            segments, received_at_ns, sequences = (
+            segments, at_ns, sequences = (
                 segments[settled],
-                received_at_ns[settled],
+                at_ns[settled],
                 sequences[settled],
             )
             rows = updates.fates[settled] == STORED
@@ -78,12 +78,12 @@ class Coverage:
             if not segment.untold:
                 segment.first_sequence = _sequence(sequences, place.first)
                 if segment.told:
-                    segment.first_ns = int(received_at_ns[place.first])
+                    segment.first_ns = int(at_ns[place.first])
             segment.last_sequence = _sequence(sequences, place.last)
             segment.rows += place.rows
             segment.untold_rows += place.rows
             segment.untold += place.updates
-            segment.end_ns = int(received_at_ns[place.last])
+            segment.end_ns = int(at_ns[place.last])
             segment.alive_until_ns = max(segment.alive_until_ns, segment.end_ns)
             if segment.covers:
                 self._changed[place.segment] = segment

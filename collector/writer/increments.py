@@ -21,7 +21,7 @@ class Increments:
 
     def part(self, updates: Sequence[Settled]) -> tuple[AccountingState, ...]:
         """Return what some updates of a batch add; more of the batch follows."""
-        return tuple(
+        return _one_a_key(
             AccountingState(
                 self._session_id,
                 *self._key_of(stream),
@@ -41,7 +41,7 @@ class Increments:
         `received` is as the buffer counted it, less what the `earlier` updates have added already.
         """
         told, moves = _moves(earlier), _moves(last)
-        return tuple(
+        return _one_a_key(
             self._increment(stream, counts.get(stream), told.get(stream, UNMOVED), moves.get(stream, UNMOVED))
             for stream in {**counts, **moves}
         )
@@ -62,6 +62,15 @@ class Increments:
             pending=last.pending,
             rejected={reason: count for reason, count in reasons.items() if count},
         )
+
+
+def _one_a_key(increments: Iterable[AccountingState]) -> tuple[AccountingState, ...]:
+    """Add up the increments of one stream: of what came live, and of what REST brought."""
+    found: dict[StreamKey, AccountingState] = {}
+    for one in increments:
+        known = found.get(one.key)
+        found[one.key] = one if known is None else known + one
+    return tuple(found.values())
 
 
 class Moves(NamedTuple):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from collector.database import POISON
-from collector.events import UNKNOWN, StreamKey
+from collector.events import REST, UNKNOWN, StreamKey
 from collector.ids import SegmentIds
 from collector.sinks import AccountingState, Rows, Value, WriteSet, as_rejected, storable
 from collector.writer.breaks import Break, column_of
@@ -157,7 +157,7 @@ def _numbers(
 ) -> list[Value]:
     """Return the segment of each row: after a hole it is another one."""
     numbers = list(column_of(rows, "segment_id"))
-    told = (column_of(rows, name) for name in ("segment_id", "received_at_ns", "sequence"))
+    told = (column_of(rows, "segment_id"), _at_ns(rows), column_of(rows, "sequence"))
     for place, (number, at_ns, sequence) in enumerate(zip(*told, strict=True)):
         found = breaks.get(number) if isinstance(number, int) else None
         if place in lost:
@@ -166,6 +166,17 @@ def _numbers(
         elif found is not None:
             numbers[place] = found.kept(at_ns, sequence, new_segment_id)
     return numbers
+
+
+def _at_ns(rows: Rows) -> Sequence[Value]:
+    """Return where rows stand in time: at their receipt, or at the exchange's time if REST brought them."""
+    received, exchange, origins = (
+        column_of(rows, name) for name in ("received_at_ns", "exchange_timestamp", "origin")
+    )
+    return [
+        int(exchange_ms) * 1_000_000 if origin == REST and exchange_ms is not None else at_ns
+        for at_ns, exchange_ms, origin in zip(received, exchange, origins, strict=True)
+    ]
 
 
 def _stream_of(

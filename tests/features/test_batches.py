@@ -99,7 +99,7 @@ class Run:
     ) -> None:
         settled = self.rows.settle(batch(updates, closed=closed, heard_ns=heard), is_last=is_last)
         fates = [STORED] * len(settled) if settled.fates is None else settled.fates.tolist()
-        received = settled.received_at_ns.tolist()
+        received = settled.at_ns.tolist()
         assert received == sorted(received)
         assert settled.held_before == self.fates[HELD]
         told = [one for one, fate in zip(settled.sequences.tolist(), fates, strict=True) if fate == STORED]

@@ -235,6 +235,7 @@ def trades(*ids: str) -> Rows:
     common = {"timestamp": "2026-01-01T00:00:00.000001Z", "exchange": "bybit", "symbol": "BTC/USDT:USDT"}
     common |= {"kind": "trade", "side": "buy"}
     columns: dict[str, list[Value]] = {name: [value] * len(ids) for name, value in common.items()}
+    columns["segment_id"] = [SEGMENT.segment_id] * len(ids)
     numbers: dict[str, list[Value]] = {"price": [1.0] * len(ids), "size": [2.0] * len(ids)}
     return Rows("trades", {**columns, **numbers, "trade_id": list(ids)}, STREAM)
 

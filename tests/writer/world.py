@@ -105,6 +105,7 @@ class Database:
         """Store a batch; return by stream how many of its rows were there already."""
         self.last_batch = write_set.batch_id
         merged: Counter[StreamKey] = Counter()
+        there: list[tuple[list[Value], int]] = []
         self.ledger[write_set.batch_id] = write_set.written_by
         session = write_set.session
         self.sessions[session.session_id] = session.end_cause or self.sessions.get(session.session_id)
@@ -115,6 +116,7 @@ class Database:
             for row, segment in zip(rows_of(rows), column_of(rows), strict=True):
                 if row in self.came_again and row in self.segment_of:
                     merged[KEYS[row[0]]] += 1
+                    there.append(([segment], 1))
                     continue
                 self.rows.append(row)
                 self.segment_of[row] = segment
@@ -124,7 +126,7 @@ class Database:
             for term in ("received", "carried_in", "written", "merged", "dropped", "pending"):
                 terms[term] += getattr(one, term)
             terms["rejected"] += one.rejected_total
-        for state in less_merged(write_set.segments, merged):
+        for state in less_merged(write_set.segments, there):
             known = self.segments.setdefault(state.segment_id, {"rows": 0, "start_ns": state.start_ns})
             known["rows"] += state.rows
             known["key"] = state.key

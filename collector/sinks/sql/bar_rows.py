@@ -16,6 +16,7 @@ from collector.sinks.sql.conflicts import replaced
 
 _READ = ("open_time", "confirmed", "received_at_ns", *VALUES, *KEPT)
 _BARS_A_QUESTION = 500
+ORIGIN = "origin"
 
 
 class Inserted(NamedTuple):
@@ -33,6 +34,8 @@ def write_bars(
 ) -> Inserted:
     """Write states of bars, in the order in which they came, inside the transaction that is open."""
     _check(table, columns)
+    if ORIGIN not in columns:  # said in any case: a live state may take the place of what REST brought
+        columns = {**columns, ORIGIN: [None] * len(columns["open_time"])}
     names = tuple(columns)
     states = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     stored = {bar: found[0] for bar, found in _read(connection, table, _bars(columns)).items()}

@@ -29,6 +29,7 @@ from collector.sinks.contract import (
     Rows,
     SegmentState,
     SessionState,
+    Value,
     WriteSet,
 )
 from collector.sinks.sql import multi_row
@@ -192,8 +193,13 @@ class SqlSink:
             writer = self._writer_of(connection, write_set)
             return Receipt(True, writer, {**self._merged, **merged}.get(batch_id, {}))
         fitted = self._database.fitted(connection, write_set)
-        merged[batch_id] = self._write_rows(connection, fitted)
-        self._write_states(connection, fitted, merged[batch_id])
+        there = self._write_rows(connection, fitted)
+        merged[batch_id] = Counter()
+        for rows, count in there:
+            if rows.stream is not None:
+                merged[batch_id][rows.stream] += count
+        taken = [(set(rows.columns.get("segment_id", ())), count) for rows, count in there]
+        self._write_states(connection, fitted, merged[batch_id], taken)
         return Receipt(merged=merged[batch_id])
 
     def maintain(self, task: Callable[[sa.Connection], int]) -> int:
@@ -257,23 +263,23 @@ class SqlSink:
     def _use(self, driver: object, _record: object = None) -> None:
         self._driver = driver
 
-    def _write_rows(self, connection: sa.Connection, write_set: WriteSet) -> Counter[StreamKey]:
-        """Write all rows; count those that gave none of their own, by stream."""
-        merged: Counter[StreamKey] = Counter()
-        for rows in write_set.rows:
-            written = write_rows(connection, self._tables, rows)
-            if written.merged and rows.stream is not None:
-                merged[rows.stream] += written.merged
-        return merged
+    def _write_rows(self, connection: sa.Connection, write_set: WriteSet) -> list[tuple[Rows, int]]:
+        """Write all rows; return how many of which gave none of their own."""
+        written = [(rows, write_rows(connection, self._tables, rows).merged) for rows in write_set.rows]
+        return [(rows, merged) for rows, merged in written if merged and rows.stream is not None]
 
     def _write_states(
-        self, connection: sa.Connection, write_set: WriteSet, merged: Mapping[StreamKey, int]
+        self,
+        connection: sa.Connection,
+        write_set: WriteSet,
+        merged: Mapping[StreamKey, int],
+        taken: Sequence[tuple[Collection[Value], int]],
     ) -> None:
         lost = [one for one in write_set.segments if one.end_cause in GIVEN_UP and not one.rows]
         segments: Sequence[SegmentState] = [one for one in write_set.segments if one not in lost]
         increments: Sequence[AccountingState] = write_set.accounting
         if merged:
-            segments, increments = less_merged(segments, merged), moved_to_merged(increments, merged)
+            segments, increments = less_merged(segments, taken), moved_to_merged(increments, merged)
         self._end_before(connection, lost)
         multi_row.upsert(connection, self._tables.coverage, map(segment_row, segments), rules=SEGMENT_RULES)
         self._add_to_accounting(connection, increments)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -96,15 +96,26 @@ def moved_to_merged(
     return [_moved(one, merged.get(one.key, 0)) for one in increments]
 
 
-def less_merged(segments: Sequence[SegmentState], merged: Mapping[StreamKey, int]) -> list[SegmentState]:
-    """Take the rows that were there already off those that the segments add, the newest first."""
-    left = Counter(merged)
-    found: list[SegmentState] = []
-    for one in reversed(segments):
-        taken = min(left[one.key], one.rows)
-        left[one.key] -= taken
-        found.append(replace(one, rows=one.rows - taken) if taken else one)
-    return found[::-1]
+def less_merged(
+    segments: Sequence[SegmentState], merged: Iterable[tuple[Collection[Value], int]]
+) -> list[SegmentState]:
+    """Take the rows that were there already off those that the segments add, the newest first.
+
+    Of such rows it is known how many they are, and of which segments: live ones and those that REST brought
+    of one stream may come together.
+    """
+    rows = {one.segment_id: one.rows for one in segments}
+    for numbers, count in merged:
+        left = count
+        for number in reversed(rows):
+            if number in numbers:
+                taken = min(left, rows[number])
+                rows[number] -= taken
+                left -= taken
+    return [
+        one if rows[one.segment_id] == one.rows else replace(one, rows=rows[one.segment_id])
+        for one in segments
+    ]
 
 
 def _moved(one: AccountingState, rows: int) -> AccountingState:
