@@ -18,6 +18,7 @@ from collector.cli.commands.demo import demo
 from collector.cli.commands.doctor.command import doctor
 from collector.cli.commands.export import export
 from collector.cli.commands.init.command import init
+from collector.cli.commands.jobs import jobs
 from collector.cli.commands.kinesis import kinesis
 from collector.cli.commands.local.command import local
 from collector.cli.commands.migrate import migrate
@@ -67,6 +68,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(migrate)
+app.add_typer(jobs)
 app.add_typer(config)
 
 

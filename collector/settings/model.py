@@ -207,6 +207,17 @@ FollowerText = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class JobSettings:
+    """What is done now and then, beside housekeeping and retention; null: never."""
+
+    timeout_s: Seconds = 3600.0
+    checkpoint_every_s: Seconds | None = 300.0
+    clock_every_s: Seconds | None = 3600.0
+    heartbeat_every_s: Seconds | None = 300.0
+    quality: Flag = True
+
+
 class ShutdownSettings(Part):
     """How the program ends."""
 
@@ -252,6 +263,7 @@ class Settings(Part):
     storage: StorageOptions = StorageOptions()
     housekeeping: UpkeepOptions = UpkeepOptions()
     retention: RetentionOptions = RetentionOptions()
+    jobs: JobSettings = JobSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     serve: ServeSettings = ServeSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Slice,
         SqlSink,
         StreamStore,
+        empty_log,
         prune_batches,
         prune_events,
         prune_rejected,

@@ -197,6 +197,32 @@ class Stats(TypedDict):
     streams: list[StreamStats]
 
 
+class Job(TypedDict):
+    """Something done now and then, and what is known of its runs; times that are not there yet are null."""
+
+    name: str
+    what: str
+    due: str
+    running: bool
+    runs: int
+    failures: int
+    last_start_ns: int | None
+    last_s: float | None
+    last_result: str | None  # done, failed, out_of_time, stopped, left_to_another
+    last_text: str
+    last_error: str
+    last_error_ns: int | None
+    next_ns: int | None
+    timeout_s: float
+
+
+class Jobs(TypedDict):
+    """The jobs of a running collector; none where nobody collects."""
+
+    session_id: str | None
+    jobs: list[Job]
+
+
 class Changed(TypedDict):
     """The streams that begin or end, until the next start."""
 

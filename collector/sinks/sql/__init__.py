@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collector.sinks.sql.upkeep import (
         Chore,
         Slice,
+        empty_log,
         prune_batches,
         prune_events,
         prune_rejected,

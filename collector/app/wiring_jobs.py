@@ -1,0 +1,124 @@
+"""Build the jobs of a collector, and those of a database that nobody writes, from the settings."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
+
+from collector.app.clock_check import Ask, ClockCheck
+from collector.app.disk_room import DiskRoom
+from collector.app.housekeeping import Housekeeping, housekeeping_of
+from collector.app.jobs import Every, Job, Jobs
+from collector.app.log_heartbeat import LogHeartbeat
+from collector.app.machine import Machine
+from collector.app.monitor import Monitor
+from collector.app.wiring_feeds import source_of
+from collector.app.wiring_writer import store_of
+from collector.errors import UserError
+from collector.events import EventBus, PotentialHalt
+from collector.ids import new_id
+from collector.settings import ExchangeSettings, Settings
+from collector.sinks import SqlSink, Store
+from collector.writer import Task
+
+SHORT_S = 60.0  # for a job that waits for nothing
+ANSWER_S = 10.0  # for an exchange to tell its time
+
+Submit = Callable[[Task], Future[int]]
+
+
+def jobs_of(
+    settings: Settings,
+    store: Store[object],
+    session_id: str,
+    submit: Submit,
+    events: EventBus,
+    monitor: Monitor,
+) -> Jobs:
+    """Build the jobs of a collector, not started."""
+    housekeeping = _housekeeping_of(settings, store, session_id, submit)
+    if housekeeping is not None and store.file is not None:
+        housekeeping.add(
+            "disk_room", "tell how long the disk lasts, and warn before", DiskRoom(store.file, events).chore
+        )
+    jobs = Jobs(_of_any_database(settings, housekeeping, events.publish), publish=events.publish)
+    every_s = settings.jobs.heartbeat_every_s
+    if every_s is not None:
+        beat = LogHeartbeat(monitor).beat
+        jobs.add(Job("heartbeat", "log what is collected", beat, Every(every_s), SHORT_S, quiet=True))
+    return jobs
+
+
+def configured_jobs(settings: Settings) -> list[dict[str, str]]:
+    """Return what a collector of these settings would do now and then: name, due and what. Opens nothing."""
+    monitor = Monitor(settings.health, Machine([]), (), lambda _: None)
+    jobs = jobs_of(settings, store_of(settings), "", _nobody_writes, EventBus(), monitor)
+    return [{"name": one.name, "due": one.due, "what": one.what} for one in jobs.states()]
+
+
+@contextmanager
+def jobs_of_database(settings: Settings) -> Iterator[Jobs]:
+    """Yield the jobs of a database that nobody writes, to be run by hand; they write it in this thread.
+
+    Raises DatabaseInUse where a collector writes it, UserError where it cannot be opened.
+    """
+    store = store_of(settings)
+    if not isinstance(store, SqlSink):
+        raise UserError(f"there are jobs of SQLite and PostgreSQL only, not of {store.name}")
+    store.open()
+    try:
+        housekeeping = _housekeeping_of(settings, store, new_id(), _in_this_thread)
+        yield Jobs(_of_any_database(settings, housekeeping))
+    finally:
+        store.close()
+
+
+def _of_any_database(
+    settings: Settings,
+    housekeeping: Housekeeping | None,
+    publish: Callable[[PotentialHalt], None] = lambda _: None,
+) -> Iterator[Job]:
+    """Yield what can be done whether or not somebody collects."""
+    if housekeeping is not None:
+        yield from housekeeping.jobs
+    every_s = settings.jobs.clock_every_s
+    asks = {name: _asks_time(name, one) for name, one in settings.exchanges.items() if one.symbols}
+    if every_s is not None and asks:
+        check = ClockCheck(asks, most_off_s=settings.health.clock_off_s, publish=publish).check
+        what = "compare this clock with the exchanges'"
+        yield Job("clock", what, check, Every(every_s), SHORT_S + ANSWER_S * len(asks))
+
+
+def _asks_time(name: str, exchange: ExchangeSettings) -> Ask:
+    from collector.network import ask_the_time  # noqa: PLC0415
+
+    return partial(ask_the_time, source_of(name, exchange), ANSWER_S)
+
+
+def _housekeeping_of(
+    settings: Settings, store: Store[object], session_id: str, submit: Submit
+) -> Housekeeping | None:
+    return housekeeping_of(
+        store,
+        settings.database.url,
+        settings.database.table_name,
+        session_id,
+        submit,
+        upkeep=settings.housekeeping,
+        retention=settings.retention,
+        timeout_s=settings.jobs.timeout_s,
+        checkpoint_every_s=settings.jobs.checkpoint_every_s,
+    )
+
+
+def _in_this_thread(task: Task) -> "Future[int]":
+    done: Future[int] = Future()
+    try:
+        done.set_result(task())
+    except Exception as error:  # noqa: BLE001  (raised where the result is awaited)
+        done.set_exception(error)
+    return done
+
+
+def _nobody_writes(_task: Task) -> "Future[int]":
+    raise AssertionError("a job that is only listed was run")
