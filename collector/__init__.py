@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         SystemState,
         Trade,
     )
+    from collector.network import RateLimiter
     from collector.query import (
         book_tensor,
         coverage,
@@ -61,6 +62,7 @@ __all__ = [
     "L2Update",
     "LiveBars",
     "PotentialHalt",
+    "RateLimiter",
     "SettingsError",
     "State",
     "StreamVerified",

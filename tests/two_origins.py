@@ -46,6 +46,7 @@ class TwoOrigins:
         self.sink.claim(session, [TRADES, MINUTES])
         self._liveness: dict[int, Liveness] = {}
         self._received: dict[int, int] = {}
+        self._is_stopped = False
 
     def _facts(self, number: int) -> StreamFacts:
         return StreamFacts(self.buffer.key(number), 0, "simulator", origin=self.buffer.origin(number))
@@ -111,7 +112,10 @@ class TwoOrigins:
         return [self.sink.write(one) for one in self.preparation.write_sets(batch, extend_alive=True)]
 
     def stop(self) -> None:
-        """Commit the rest and end the session, some while after everything."""
+        """Commit the rest and end the session, some while after everything. Idempotent."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
         self.flush()
         self.sink.write(self.preparation.ended((BEGIN_MS + 100 * 24 * 3_600_000) * NS_A_MS, "stopped"))
         self.sink.close()

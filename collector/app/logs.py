@@ -1,6 +1,7 @@
 """Log one line for each change of state that is published on the event bus."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 import structlog
 
@@ -16,6 +17,8 @@ from collector.events import (
     MarketsNotRefreshed,
     PotentialHalt,
     RequestRefused,
+    RequestsPaused,
+    RequestsWait,
     SegmentChanged,
     SnapshotFailed,
     SystemState,
@@ -37,6 +40,8 @@ def log_events(events: EventBus) -> None:
     events.attach(SnapshotFailed, _log_snapshot)
     events.attach(WitnessDisagreed, _log_witness)
     events.attach(RequestRefused, _log_refusal)
+    events.attach(RequestsPaused, _log_pause)
+    events.attach(RequestsWait, _log_wait)
     events.attach(MarketsChosen, _log_choices)
     events.attach(MarketRepeated, _log_repeated)
     events.attach(MarketsNotRefreshed, _log_not_refreshed)
@@ -85,6 +90,23 @@ def _log_refusal(event: RequestRefused) -> None:
         log.debug("unsubscribe.refused", **shown)
     else:
         log.info("subscription.put_off", **shown, again_in_s=round(event.again_in_s, 3))
+
+
+def _log_pause(event: RequestsPaused) -> None:
+    """Log once until when nothing is asked over REST."""
+    until = datetime.fromtimestamp(event.until_ns / 1e9, UTC).isoformat(timespec="seconds")
+    for_s = round((event.until_ns - event.at_ns) / 1e9, 1)
+    log.warning("requests.paused", exchange=event.exchange, cause=event.cause, for_s=for_s, until=until)
+
+
+def _log_wait(event: RequestsWait) -> None:
+    log.info(
+        "requests.wait",
+        exchange=event.exchange,
+        need=event.need,
+        waited_s=round(event.waited_s, 1),
+        others=event.waiting,
+    )
 
 
 def _log_choices(event: MarketsChosen) -> None:

@@ -21,7 +21,7 @@ from collector.events import (
     StreamNow,
     SystemState,
 )
-from collector.network import class_of_cause
+from collector.network import BudgetNow, class_of_cause
 from collector.sinks import AccountingState
 from collector.writer import FollowerState, WriterThread
 
@@ -108,7 +108,7 @@ class View:
     clock_steps: int = 0
     reconnects: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by exchange and class of cause
     holes: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by exchange and cause
-    budgets: Mapping[str, float] = field(default_factory=dict)  # by exchange, the share of it that is used
+    budgets: Mapping[str, tuple[BudgetNow, ...]] = field(default_factory=dict)  # of REST, by exchange
     commits: CommitMeasures = field(default_factory=CommitMeasures)
     reports: tuple[ReporterState, ...] = ()  # on the collector, to somewhere else
     jobs: tuple[JobState, ...] = ()
@@ -127,6 +127,16 @@ class View:
     def missing(self) -> tuple[StreamView, ...]:
         """Return the streams that are asked for, and that nothing collects."""
         return tuple(stream for stream in self.streams if stream.state == MISSING)
+
+    @property
+    def paused(self) -> tuple[str, ...]:
+        """Return which exchanges refused a request over REST, and for how long none is made, in words."""
+        return tuple(
+            f"{exchange}: no request over REST for {one.closed_for_s:.0f} s, it refused one ({one.cause})"
+            for exchange, budgets in self.budgets.items()
+            for one in budgets
+            if one.closed_for_s > 0.0
+        )
 
     @property
     def pending(self) -> int:

@@ -35,6 +35,7 @@ from collector.exchanges import exchange_of
 from collector.features import BookRows, MarketRows, TradeBars
 from collector.ids import SegmentIds, new_id
 from collector.live import PATIENCE_S, Feed, StreamThread
+from collector.network import import_exchange
 from collector.settings import Settings
 from collector.sinks import SessionState, Sink, Store
 from collector.version import __version__
@@ -53,11 +54,14 @@ def make_collector(
     patience_s: float = PATIENCE_S,  # before an exchange from which nothing comes is reported
 ) -> Collector:
     """Build a collector, not started. Raises UserError when there is nothing to collect."""
-    if not any(exchange.symbols for exchange in settings.exchanges.values()):
+    exchanges = [name for name, exchange in settings.exchanges.items() if exchange.symbols]
+    if not exchanges:
         raise UserError(
             "nothing to collect: no symbol is configured; name some with --symbols BTC/USDT:USDT, "
             "SYMBOLS=BTCUSDT in the environment, or exchanges.<name>.symbols in a file for --config"
         )
+    for name in exchanges:
+        import_exchange(name)
     bus = events or EventBus(log_failed_subscriber)
     watch = _observe(settings, bus)
     buffer = Buffer(

@@ -1,6 +1,7 @@
 """Make clients: the standard chain finds credentials and endpoint, and nothing is tried again unseen."""
 
 import os
+from functools import cache
 from typing import Any
 
 from collector.errors import MissingExtra, UserError
@@ -30,13 +31,21 @@ def region_named(region: str | None, key: str) -> str:
     return str(found)
 
 
+@cache
+def _loader() -> Any:
+    """Return what reads the descriptions of the services: each once, and no more for the next client."""
+    from botocore.loaders import create_loader  # noqa: PLC0415
+
+    return create_loader()
+
+
 def make_client(service: str, region: str, endpoint: str | None, *, call_timeout_s: float) -> Any:
     """Return a client of a service. Raises UserError with what prevents it. Asks nobody anything yet.
 
     Its retries are off: whoever calls decides whether and when to try again, counts it, and tells of it.
     """
     check_installed()
-    import boto3.session  # noqa: PLC0415  (costs what it imports)
+    import botocore.session  # noqa: PLC0415  (costs what it imports)
     from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
@@ -47,8 +56,9 @@ def make_client(service: str, region: str, endpoint: str | None, *, call_timeout
         tcp_keepalive=True,
     )
     try:
-        session = boto3.session.Session()
-        return session.client(service, region_name=region, endpoint_url=endpoint, config=config)
+        session = botocore.session.Session()  # a new one: credentials are looked for anew
+        session.register_component("data_loader", _loader())
+        return session.create_client(service, region_name=region, endpoint_url=endpoint, config=config)
     except (BotoCoreError, ValueError) as error:  # a profile that there is not, an endpoint that is no URL
         from collector.aws.failures import failure_of  # noqa: PLC0415
 

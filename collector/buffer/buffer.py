@@ -9,6 +9,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from struct import Struct
 
@@ -209,8 +210,9 @@ class Buffer:
 
     def open_segment(self, opened: SegmentOpened) -> None:
         """Record that a segment begins; its rows come after."""
+        origin = self._origins[opened.stream]
         with self._lock:
-            self._opened.append(opened)
+            self._opened.append(opened if origin is None else replace(opened, origin=origin))
             self._open[opened.segment_id] = opened.liveness
 
     def move_segment(self, segment_id: int, liveness: Liveness) -> None:

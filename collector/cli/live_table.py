@@ -177,6 +177,7 @@ def _below(view: "View") -> list[Text]:
         where = " ".join(filter(None, (halt.exchange, halt.symbol)))
         texts.append(Text(f"alarm {view.halts:<3} {where}: {halt.code}: {halt.reason}", style="yellow"))
     texts += [Text(f"status    {text}", style="yellow") for text in view.statuses]
+    texts += [Text(f"paused    {text}", style="yellow") for text in view.paused]
     texts += [Text(f"not had   {text}", style="yellow") for text in view.refused[:3]]
     texts += [Text(f"no answer {text}; tries go on", style="yellow") for text in view.unreached[:3]]
     if view.unreached:

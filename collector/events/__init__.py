@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collector.events.columns import (
         CANDLE_INTEGERS,
         CANDLE_NUMBERS,
+        FILLED,
         INT64_MAX,
         NO_INT,
         NO_NUMBER,
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
         Notice,
         PotentialHalt,
         RequestRefused,
+        RequestsPaused,
+        RequestsWait,
         SegmentChanged,
         SnapshotFailed,
         State,

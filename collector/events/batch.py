@@ -59,6 +59,7 @@ class SegmentOpened:
     verification: str
     liveness: Liveness
     covers_silence: bool = False  # nothing said means that nothing happened: covered without a row
+    origin: str | None = None  # of its stream, as the buffer knows it
 
 
 @dataclass(frozen=True, slots=True)

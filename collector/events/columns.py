@@ -10,6 +10,7 @@ NO_INT = -(2**63)  # stands for NULL in an integer column
 NO_NUMBER = float("nan")  # stands for NULL in a column of numbers
 
 REST = "rest"  # the origin of rows that were fetched afterwards; NULL and `ws` are live
+FILLED = "filled"  # why segments of such rows end
 TRADE_KINDS = ("trade", "agg")  # id spaces; a trade has the place of its own in here
 TRADE_NUMBERS = 2  # price, size
 # received_at_ns, exchange_ms, number or NO_INT, stream, segment_id, 1 if the taker bought, place of the kind

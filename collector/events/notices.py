@@ -114,6 +114,27 @@ class RequestRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestsPaused:
+    """An exchange refused a request over REST, and is asked for nothing more there until `until_ns`."""
+
+    exchange: str
+    at_ns: int
+    until_ns: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsWait:
+    """A request over REST had to wait long for want of budget; published once a spell."""
+
+    exchange: str
+    at_ns: int
+    need: str  # broken, first, edge, question, markets, witness or backfill
+    waited_s: float
+    waiting: int  # others
+
+
+@dataclass(frozen=True, slots=True)
 class PotentialHalt:
     """Something went wrong so often, or so finally, that a trading system should consider stopping."""
 

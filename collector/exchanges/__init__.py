@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         dialled,
         is_whole,
         rebased,
+        rest_address,
         websocket,
     )
     from collector.exchanges.exchange import (
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
         Payload,
         Rate,
         RefusalWords,
+        RequestLimits,
         Rest,
         RestSnapshot,
+        Told,
+        Used,
         WebsocketLimits,
         kind_of,
         one_of,
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
         market_meant,
         one_kind,
     )
+    from collector.exchanges.past import Bound, Page, Past, PastPages
     from collector.exchanges.registry import (
         CURRENCY_ALIASES,
         DEFAULT_EXCHANGE,

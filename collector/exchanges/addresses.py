@@ -90,15 +90,20 @@ def dialled(
     rest: list[str] = []
     ws: list[str] = []
     for kind in (kind for kind in facts.kinds if kind in wanted):
-        if endpoints.rest is None:
-            rest.append(own.rest[kind])
-        else:
-            rest.append(replaced.rest[kind].format(rest=_base(endpoints.rest)))
+        rest.append(rest_address(exchange, environment, endpoints, kind))
         if endpoints.ws is None:
             ws.extend(own.ws[kind])
         else:
             ws.extend(_ws_address(facts, endpoints.ws, address) for address in replaced.ws[kind])
     return list(dict.fromkeys([*rest, *ws]))
+
+
+def rest_address(exchange: str, environment: Environment, endpoints: Endpoints, kind: MarketKind) -> str:
+    """Return the address at which REST is asked for a kind of market of a verified exchange."""
+    addresses = exchange_of(exchange).addresses
+    if endpoints.rest is None:
+        return addresses.own[environment].rest[kind]
+    return addresses.replaced.rest[kind].format(rest=_base(endpoints.rest))
 
 
 def websocket(

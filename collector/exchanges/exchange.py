@@ -11,19 +11,47 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from collector.events import FAMILIES, Channel
+from collector.events import FAMILIES
+from collector.exchanges.limits import KINDS, MarketKind, Rate, WebsocketLimits
+from collector.exchanges.past import Bound, History, Past, PastPages
 
 if TYPE_CHECKING:
     from collector.book import Rule
     from collector.events import ContractSize, Message, Snapshot
 
+__all__ = [  # what stands in this file, and what facts are made of beside it
+    "KINDS",
+    "Addresses",
+    "Bound",
+    "CredentialQuestion",
+    "Environment",
+    "Exchange",
+    "History",
+    "HttpMeaning",
+    "MarketKind",
+    "Past",
+    "Payload",
+    "Rate",
+    "RefusalWords",
+    "RequestLimits",
+    "Rest",
+    "RestCheck",
+    "RestSnapshot",
+    "Told",
+    "Topics",
+    "Tree",
+    "Urls",
+    "WebsocketLimits",
+    "depths_text",
+    "kind_of",
+    "one_of",
+    "requests_of",
+]
+
 Environment = Literal["live", "testnet", "demo"]
-MarketKind = Literal["spot", "linear"]
 Tree = Mapping[str, "str | Tree"]
 Payload = Mapping[str, object] | str  # text is sent as it stands
 ReadFrame = Callable[[str], Sequence["Message"]]
-
-KINDS: tuple[MarketKind, ...] = ("spot", "linear")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +77,30 @@ class Addresses:
     index: Callable[[MarketKind, str], int] = lambda _kind, _channel: 0
 
 
-class Rate(NamedTuple):
-    """At most so many in any span of so many seconds."""
-
-    most: int
-    span_s: float
-
-
 @dataclass(frozen=True, slots=True)
-class WebsocketLimits:
-    """What one address of ours may ask of an exchange's websockets, and how much comes from them."""
+class RequestLimits:
+    """What one address of ours may ask of a REST host: each rate holds in every span of its length."""
 
-    connects: Rate  # new connections of one address
-    requests: Mapping[MarketKind, Rate]  # messages sent on one connection
-    topics: int  # subscribed on one connection
-    # That a busy market sends, by channel or family of channels.
-    messages_a_second: Mapping[MarketKind, Mapping[str, float]]
-    characters: int | None = None  # of all topics of one connection together
-    pushed_at_intervals: frozenset[str] = frozenset()  # families of which no more than that can come
-    counts_pings: bool = True  # among the requests
+    weight: tuple[Rate, ...]
+    requests: tuple[Rate, ...] = ()  # whatever each weighs
 
-    def expected_a_second(self, channel: str, kind: str | None = None) -> float:
-        """Return how many messages a second to expect of a channel of a busy market.
 
-        Where the kind of market is not known, the busiest counts.
-        """
-        tables = self.messages_a_second
-        known = [table for one, table in tables.items() if one == kind] or list(tables.values())
-        family = Channel.of(channel).family
-        return max(table.get(channel, table[family]) for table in known)
+class Used(NamedTuple):
+    """The weight that all requests behind our address used, and for how long it counts still."""
+
+    weight: float
+    for_s: float
+
+
+class Told(NamedTuple):
+    """What an answer says of all requests behind our address."""
+
+    used: Mapping[float, Used] = MappingProxyType({})  # by the span of its rate in seconds
+    wait_s: float = 0.0  # nothing may be asked for so long
+
+
+def _tells_nothing(_headers: Mapping[str, str], _now_ms: float) -> Told:
+    return Told()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +134,6 @@ class Rest:
     request: Callable[[str, MarketKind, int], RestSnapshot]  # market id, kind, depth
     read: Callable[[str, str], "Snapshot"]  # the answer's text, the topic
     depth: Callable[[MarketKind, int], int]  # levels to ask for, for a book of a depth
-    weight_a_minute: Mapping[MarketKind, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,54 +145,7 @@ class RestCheck:
 
     request: Callable[[str, MarketKind, str], RestSnapshot | None]  # market id, kind, channel; None: no such
     read: Callable[[str, str], "Snapshot"]  # the answer's text, the topic
-    weight_a_minute: Mapping[MarketKind, float]
     size_step: float = 0.0  # to which REST rounds its sizes; 0: to none
-
-
-class Bound(NamedTuple):
-    """A parameter that says from where on, or up to where, rows of the past are wanted."""
-
-    name: str
-    includes: bool  # a row that lies just there
-    a_second: int = 1000  # a time counts so many a second
-    also: tuple[str, str] | None = None  # a parameter that must come with it
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """How rows of the past are asked for over REST, and how many of them there are."""
-
-    ccxt_method: str
-    rows: int  # to ask for in a call: the most, or what costs least a row
-    weight: float  # of such a call, in the units of `budget`
-    budget: Rate  # of one address of ours
-    # What the next call goes on from: the id or the time of a row. None: the newest rows are all there is.
-    paging: Literal["id", "time"] | None
-    newest_rows: int | None = None  # older ones cannot be had; None: no such limit is documented
-    newest_days: int | None = None
-    id_kind: Literal["trade", "agg"] | None = None  # whose ids trades have; None: not documented
-    needs_key: bool = False  # the exchange refuses whoever sends none, or ccxt does
-    # By time (of bars: when they open) and by id. None: there is no such parameter.
-    since: Bound | None = None
-    until: Bound | None = None
-    from_id: Bound | None = None
-    to_id: Bound | None = None
-    limit: str | None = "limit"  # the parameter for `rows`; None: as many come as there are
-    widest_s: float | None = None  # between `since` and `until`, where both are given
-    newest_first: bool = False  # in an answer
-    # Which are left of more rows than fit. None: not documented, ask for no more than fit.
-    keeps: Literal["oldest", "newest"] | None = None
-    has_open_bar: bool = False  # a bar that is not over may be among the rows
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What an exchange serves over REST of times when nothing was collected."""
-
-    trades: Mapping[MarketKind, Past]
-    bars: Mapping[MarketKind, Past]
-    # Single trades, where `trades` are aggregates.
-    single_trades: Mapping[MarketKind, Past] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +191,13 @@ class Exchange:
     families: tuple[str, ...] = FAMILIES  # of channels, that are collected
     is_verified: bool = True  # else ccxt reads its frames and keeps its books
     lifetime_s: float | None = None  # after which the exchange cuts a connection
+    # By kind of market; kinds at one address share one budget. None: nobody looked it up.
+    rest_limits: Mapping[MarketKind, RequestLimits] = field(default_factory=lambda: MappingProxyType({}))
+    # The headers of an answer, their names in small letters, and the time in ms.
+    told: Callable[[Mapping[str, str], float], Told] = _tells_nothing
+    # Patterns of answers that mean too many requests, where ccxt does not know; a group is a time in s.
+    limit_words: tuple[str, ...] = ()
+    list_weight: Mapping[MarketKind, float] = field(default_factory=lambda: MappingProxyType({}))  # else 1
     rest: Rest | None = None
     check: RestCheck | None = None
     sends_state: bool = True  # of a book, or of the best prices, at a subscription
@@ -264,6 +246,12 @@ class Exchange:
         """Return the function that reads one frame."""
         read_frame: ReadFrame = self._module("frames").read_frame
         return read_frame
+
+    @property
+    def past_pages(self) -> PastPages:
+        """Return what names a stream in a request for its past, and reads the answer."""
+        pages: PastPages = self._module("history")
+        return pages
 
     def rule(self, kind: MarketKind, channel: str, market: Mapping[str, Any]) -> "Rule":
         """Make the integrity rule of a book; `market` is what ccxt says of it."""

@@ -83,6 +83,9 @@ def problems(exchange: Exchange) -> Iterator[str]:
         yield f"preferred: {exchange.kinds} in some order expected, found {exchange.preferred}"
     for kind in exchange.kinds:
         yield from _problems_of_kind(exchange, kind)
+    if exchange.is_verified and set(exchange.rest_limits) != set(exchange.kinds):
+        yield f"limits of REST: each of {exchange.kinds} expected, found {set(exchange.rest_limits)}"
+        return
     yield from _problems_of_history(exchange)
 
 
@@ -127,6 +130,8 @@ def _problems_of_history(exchange: Exchange) -> Iterator[str]:
     for name, pasts in named:
         for kind, past in pasts.items():
             yield from (f"history of {name}, {kind}: {problem}" for problem in _problems_of_past(past))
+            if past.budget not in exchange.rest_limits[kind].weight:
+                yield f"history of {name}, {kind}: {past.budget} is not among the limits of REST"
 
 
 def _problems_of_past(past: Past) -> Iterator[str]:

@@ -24,6 +24,7 @@ from collector.query import (
     extra,
     joined,
     kind_of,
+    length,
     picked,
 )
 
@@ -61,7 +62,7 @@ def day_tables(
     *,
     are_alike: bool = True,
 ) -> Generator[Any, None, None]:
-    """Yield the day's rows in the order of receipt, bars in that of their beginning.
+    """Yield the day's rows in the order of time, bars in that of their beginning.
 
     What nearly always is the same in all rows is proven and not read, which fails with MixedRowsError.
     """
@@ -74,7 +75,7 @@ def day_tables(
     if day.kind in BARS:
         chunks = iter([_by_beginning(joined(list(chunks), series.kinds))])
     for chunk in even(chunks, CHUNK_ROWS):
-        rows = len(chunk["received_at_ns"])
+        rows = length(chunk)
         yield arrow.table(
             [
                 _array(chunk[one.name], one.type)

@@ -1,6 +1,8 @@
 """Turn the trades and bars of a batch into the columns of their tables, stream by stream."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -21,11 +23,14 @@ from collector.events import (
     Value,
     iso_texts,
 )
-from collector.features.bar_ends import ends_ms
 from collector.features.options import NANOSECONDS_A_MS
 from collector.features.practical import Floats, Integers
 from collector.features.rows import nullable, nullable_integers
 from collector.features.stream_facts import StreamFacts, in_base
+
+_Unit = Literal["s", "m", "h", "D", "W", "M"]
+_UNITS: dict[str, _Unit] = {"s": "s", "m": "m", "h": "h", "d": "D", "w": "W", "M": "M"}
+_INTERVAL = re.compile(r"([1-9][0-9]{0,4})([smhdwM])")
 
 
 class MarketRows:
@@ -94,7 +99,7 @@ class MarketRows:
         return sizes if contract is None else in_base(sizes, contract)
 
     def _at_ns(self, stream: int, received_at_ns: Integers, exchange_ms: Integers) -> Integers:
-        """Return where rows stand in time: at their receipt, or at the exchange's time if REST brought them."""
+        """Return where rows stand: at their receipt, or at the exchange's time if REST brought them."""
         if self._facts_of(stream).origin != REST:
             return received_at_ns
         return np.where(exchange_ms == NO_INT, received_at_ns, exchange_ms * NANOSECONDS_A_MS)
@@ -140,3 +145,19 @@ def _by_stream(integers: Integers) -> Iterator[tuple[int, Integers]]:
     streams = integers[:, STREAM_COLUMN]
     for stream in np.unique(streams).tolist():
         yield stream, np.flatnonzero(streams == stream)
+
+
+def ends_ms(open_ms: Integers, interval: str) -> Integers:
+    """Return the ends of bars that open at these times; a month is no multiple of anything."""
+    named = _INTERVAL.fullmatch(interval)
+    if named is None:
+        raise ValueError(f"the length of bars of {interval!r} is not known")
+    count, unit = int(named[1]), _UNITS[named[2]]
+    opens = open_ms.astype("datetime64[ms]")
+    if unit == "M":
+        months = opens.astype("datetime64[M]")
+        ends = opens + ((months + count).astype("datetime64[ms]") - months.astype("datetime64[ms]"))
+    else:
+        ends = opens + np.timedelta64(count, unit)
+    found: Integers = ends.astype(np.int64)
+    return found

@@ -21,7 +21,8 @@ from collector.live.market_list import MarketList
 from collector.live.replacement import Replacements
 from collector.live.rest_witness import RestWitness
 from collector.live.resync import Resyncs
-from collector.network import Markets, Snapshots, collected, mistake_in_words
+from collector.live.shared_budgets import SharedBudgets
+from collector.network import BudgetNow, Markets, Snapshots, collected, mistake_in_words
 from collector.streams import BookStream, Outlet, Stream, StreamMaker, UnknownFrames
 
 SUPERVISE_S = 0.5
@@ -64,17 +65,18 @@ class Feed:
         )
         self._list = MarketList(wanted.source, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None
-        self._snapshots: Snapshots | None = None
+        self._budgets = SharedBudgets(wanted.source, events)
         self._stopped = asyncio.Event()
         self._asked_for = AskedFor(self.exchange, wanted.symbols, wanted.channels, clock=clock, events=events)
 
     async def run(self) -> None:
         """Collect until stopped."""
-        try:
-            self._contact.begin()
-            await self._run()
-        finally:
-            self._contact.end()
+        with self._budgets.told():
+            try:
+                self._contact.begin()
+                await self._run()
+            finally:
+                self._contact.end()
 
     async def _run(self) -> None:
         source, limits = self._wanted.source, self._limits
@@ -85,7 +87,6 @@ class Feed:
         snapshots = None
         if protocol.rest is not None or protocol.check is not None:
             snapshots = Snapshots(source, markets, protocol, limits.pace.markets_timeout_s)
-        self._snapshots = snapshots
         connections = self._connections = Connections(self._context(markets, snapshots))
         witness = None
         if snapshots is not None and protocol.rest is not None:  # only books opened by REST are compared so
@@ -215,9 +216,9 @@ class Feed:
         return self._asked_for.keys
 
     @property
-    def budget_used(self) -> float | None:
-        """The share of the request budget that is used now; None where REST is not asked. For any thread."""
-        return None if self._snapshots is None else self._snapshots.budget_used
+    def budgets(self) -> list[BudgetNow]:
+        """The state of the request budget of each REST address. For any thread."""
+        return self._budgets.now()
 
     @property
     def refused(self) -> list[str]:

@@ -13,7 +13,7 @@ from collector.errors import CollectorError
 from collector.events import BookNow, ClockStep, EventBus, PotentialHalt, StreamKey, StreamNow
 from collector.live.feed import Feed
 from collector.live.insisting import insist
-from collector.network import mistake_in_words, new_loop, wait_for_first
+from collector.network import BudgetNow, mistake_in_words, new_loop, wait_for_first
 from collector.retry import Backoff
 from collector.streams import BookStream
 
@@ -133,10 +133,10 @@ class StreamThread:
             if isinstance(stream, BookStream) and stream.key in levels
         ]
 
-    def budgets(self) -> dict[str, float]:
-        """Return by exchange the share of the request budget that is used, where there is one."""
-        used = {feed.exchange: feed.budget_used for feed in self.feeds}
-        return {exchange: share for exchange, share in used.items() if share is not None}
+    def budgets(self) -> dict[str, tuple[BudgetNow, ...]]:
+        """Return by exchange the state of its request budgets, where it has any."""
+        states = {feed.exchange: tuple(feed.budgets) for feed in self.feeds}
+        return {exchange: found for exchange, found in states.items() if found}
 
     @property
     def silent_s(self) -> float:

@@ -28,6 +28,12 @@ def import_ccxt_in_parts() -> None:
         sys.meta_path.insert(0, _Finder())
 
 
+def import_exchange(exchange_id: str) -> None:
+    """Import an exchange of ccxt, if ccxt knows it: when it is first used, a connection waits for it."""
+    for package in ("ccxt", "ccxt.pro"):
+        getattr(importlib.import_module(package), exchange_id, None)
+
+
 class _Finder(MetaPathFinder):
     """Find the packages that are to be imported in parts."""
 
@@ -68,7 +74,7 @@ class _Package(ModuleType):
                     return found
         with _one_at_a_time:
             if type(self) is _Package:
-                self.__class__ = ModuleType
+                object.__setattr__(self, "__class__", ModuleType)
                 self.__spec__.loader.whole.exec_module(self)  # type: ignore[union-attr]
         return getattr(self, name)
 

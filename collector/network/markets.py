@@ -1,6 +1,7 @@
 """Load an exchange's markets once, off the streaming loop, and find what a symbol means."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,10 +17,16 @@ from collector.exchanges import (
     MarketKind,
     apply_environment,
     ccxt_config,
+    exchange_of,
     rebased,
+    rest_address,
 )
 from collector.exchanges import kind_of as kind_in_name
-from collector.network.attempts import Attempts, Next
+from collector.network.allowance import Need
+from collector.network.answers import classify_answer, heed, heed_failure
+from collector.network.attempts import LIMITED_WAIT_S, Attempts, Next
+from collector.network.budget import Budget
+from collector.network.budgets import BUDGETS, Budgets
 from collector.network.failure_table import FailureClass
 from collector.network.failures import Failure, classify, mistake_in_words, unreadable
 from collector.network.waiting import in_thread
@@ -65,6 +72,14 @@ class Source:
         apply_environment(exchange, self.exchange, self.environment)
         if self.exchange in UNVERIFIED_NAMES:
             exchange.urls["api"] = rebased(exchange.urls["api"], self.endpoints)
+
+    def rest_address(self, kind: MarketKind) -> str:
+        """Return the address at which REST is asked for a kind of market of a verified exchange."""
+        return rest_address(self.exchange, self.environment, self.endpoints, kind)
+
+    def budgets(self, among: Budgets = BUDGETS) -> dict[MarketKind, Budget]:
+        """Return the budget of each kind of market, while nobody keeps it a new one."""
+        return among.of(self.exchange, self.environment, self.endpoints, self.kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,23 +160,60 @@ class Markets:
         return [one["symbol"] for one in near][:SUGGESTIONS]
 
 
-def load_markets(source: Source, timeout_s: float) -> Markets:
-    """Load the exchange's markets. Blocks: call it in a thread of its own."""
+def load_markets(source: Source, timeout_s: float, budgets: Budgets = BUDGETS) -> Markets:
+    """Load the exchange's markets within its budgets. Blocks: call it in a thread of its own."""
     exchange = strict(getattr(ccxt, source.exchange), source.exchange)(source.config(timeout_s))
     source.address(exchange)
+    exchange.fetch = _Budgeted(source, exchange, timeout_s, budgets)
     try:
         exchange.load_markets()
     except Exception as error:  # noqa: BLE001  (ccxt's parsers raise whatever an odd answer leads to)
         found = error if isinstance(error, ccxt.BaseError) else unreadable(error)
-        failure = classify(found, source.exchange, exchange.last_response_headers)
+        failure = classify_answer(found, source.exchange, exchange.last_response_headers, time.time())
         permanent = failure.kind is FailureClass.PERMANENT
         text = f"could not load the markets: {failure.cause}: {failure.detail}"
         raise StreamError(text, permanent=permanent, retry_after_s=failure.retry_after_s) from found
     finally:
         exchange.session.close()
+        del exchange.fetch  # its reference to the object would be a circle
     if not exchange.markets:
         raise StreamError("could not load the markets: the list is empty")
     return Markets(exchange, source.kinds)
+
+
+class _Budgeted:
+    """The function by which ccxt sends each request of a load, within the budget of its address."""
+
+    def __init__(self, source: Source, exchange: Any, timeout_s: float, budgets: Budgets) -> None:
+        self._source = source
+        self._exchange = exchange
+        self._send = exchange.fetch
+        self._patience_s = timeout_s
+        self._budgets = source.budgets(budgets)
+
+    def __call__(self, url: str, *request: Any) -> Any:
+        """Send a request in its turn. Raises as ccxt does, also while the exchange wants to be left alone."""
+        kind = next((one for one in self._budgets if url.startswith(self._source.rest_address(one))), None)
+        if kind is None:
+            return self._send(url, *request)
+        budget, name = self._budgets[kind], self._source.exchange
+        if budget.closed_for_s > self._patience_s:
+            raise _left_alone(name, budget.closed_for_s)
+        with budget.turn_here(exchange_of(name).list_weight.get(kind, 1.0), Need.MARKETS):
+            try:
+                answer = self._send(url, *request)
+            except ccxt.BaseError as error:
+                heed_failure(budget, error, name, self._exchange.last_response_headers, LIMITED_WAIT_S)
+                raise
+            heed(budget, name, self._exchange.last_response_headers or {})
+            return answer
+
+
+def _left_alone(exchange: str, wait_s: float) -> ccxt.BaseError:
+    """Return the error for a request that was not sent, since the exchange refused one before it."""
+    error = ccxt.RateLimitExceeded(f"{exchange} refused a request: none is sent for {wait_s:.0f} s")
+    error.headers = {"Retry-After": f"{wait_s:.1f}"}
+    return error
 
 
 def _raw(market: Any) -> Mapping[str, Any]:

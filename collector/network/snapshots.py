@@ -1,27 +1,16 @@
 """Ask REST for the books of one exchange, within its budget, what is needed most first."""
 
-import time
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from typing import Any
+from collections.abc import Callable
 
-import ccxt.pro
 import msgspec
 
 from collector.errors import FrameError, StreamError
 from collector.events import Snapshot
 from collector.exchanges import Exchange, MarketKind, RestSnapshot
-from collector.network.failure_table import FailureClass
-from collector.network.failures import classify
-from collector.network.markets import Markets, Source, strict
-from collector.network.pacing import Budget
+from collector.network.budgets import BUDGETS, Budgets
+from collector.network.markets import Markets, Source
 from collector.network.request_line import RequestLine, Turn
-
-USED_WEIGHT_HEADERS = ("x-mbx-used-weight-1m",)
-TIMEOUT = "timeout"  # the cause of a request that was not answered in time
-
-# Of the answer to the request of this task: several may be under way, and ccxt keeps the last one's only.
-_answer_headers: ContextVar[Mapping[str, str]] = ContextVar("answer_headers")
+from collector.network.rest import RestClient
 
 
 class Snapshots:
@@ -33,28 +22,16 @@ class Snapshots:
         markets: Markets,
         protocol: Exchange,
         timeout_s: float,
-        monotonic_s: Callable[[], float] = time.monotonic,
+        budgets: Budgets = BUDGETS,
     ) -> None:
         self._rest, self._check = protocol.rest, protocol.check
-        # Our budget knows the published weights; ccxt's own queue would only add to the waiting.
-        config = {**source.config(timeout_s), "enableRateLimit": False}
-        self._ccxt: Any = strict(getattr(ccxt.pro, source.exchange), source.exchange)(config)
-        self._ccxt.on_rest_response = _keep_headers
-        source.address(self._ccxt)
-        markets.share_with(self._ccxt)
-        asked = self._rest or self._check
-        weights = {} if asked is None else asked.weight_a_minute
-        self._lines = {kind: RequestLine(Budget(weight, monotonic_s)) for kind, weight in weights.items()}
+        self._client = RestClient(source, timeout_s, markets, budgets)
+        self._lines = {kind: RequestLine(budget) for kind, budget in self._client.budgets.items()}
 
     @property
     def has_checks(self) -> bool:
         """Return whether the state of a silent stream can be asked for."""
         return self._check is not None
-
-    @property
-    def budget_used(self) -> float:
-        """Return the share of the request budget that is used now, of the kind that has the least left."""
-        return max((line.budget.used_share for line in self._lines.values()), default=0.0)
 
     def waiting(self) -> int:
         """Return how many requests wait or are under way."""
@@ -87,7 +64,7 @@ class Snapshots:
 
     async def close(self) -> None:
         """Close the client."""
-        await self._ccxt.close()
+        await self._client.close()
 
     def _request(self, market_id: str, kind: MarketKind, depth: int) -> RestSnapshot:
         assert self._rest is not None  # noqa: S101  (only such books are opened by it)
@@ -101,48 +78,9 @@ class Snapshots:
         topic: str,
         turn: Turn,
     ) -> Snapshot:
-        line = self._lines[kind]
-        async with line.go(turn, request.weight):
-            _answer_headers.set({})
-            try:
-                answer = await getattr(self._ccxt, request.ccxt_method)(dict(request.params))
-            except ccxt.BaseError as error:
-                raise self._failed(error, line.budget) from error
-            for name in USED_WEIGHT_HEADERS:
-                used = _header(name)
-                if used is not None:
-                    line.budget.used(used)
+        async with self._lines[kind].go(turn, request.weight):
+            answer = await self._client.answer(request, kind)
         try:
             return read(msgspec.json.encode(answer).decode(), topic)
         except FrameError as error:
             raise StreamError(f"a snapshot that cannot be read: {error}") from error
-
-    def _failed(self, error: Exception, budget: Budget) -> StreamError:
-        failure = classify(error, self._ccxt.id, _answer_headers.get())
-        pause_s = failure.retry_after_s
-        if failure.kind is FailureClass.RATE_LIMIT:
-            pause_s = budget.refused(failure.retry_after_s)
-        # Access that is refused comes back: not permanent.
-        return StreamError(
-            f"{failure.cause}: {failure.detail}",
-            permanent=failure.kind is FailureClass.PERMANENT and not failure.is_of_access,
-            retry_after_s=pause_s,
-            unanswered=failure.cause == TIMEOUT,
-        )
-
-
-def _keep_headers(*answer: Any) -> Any:
-    """Keep the headers of an answer for the task that asked; ccxt wants the body back."""
-    _code, _reason, _url, _method, headers, body, *_request = answer
-    _answer_headers.set(headers)
-    return body
-
-
-def _header(name: str) -> float | None:
-    for key, value in _answer_headers.get().items():
-        if key.lower() == name:
-            try:
-                return float(value)
-            except ValueError:
-                return None
-    return None

@@ -6,8 +6,9 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.query.audit import run_audit
+    from collector.query.between import union
     from collector.query.chart import plot
-    from collector.query.covered import coverage, gaps, holes, union
+    from collector.query.covered import coverage, gaps, holes
     from collector.query.database import (
         Database,
         distinct_values,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
         length,
         merged,
         picked,
+        places,
     )
     from collector.query.session_state import SessionState, sessions_now
     from collector.query.stored_symbols import symbols

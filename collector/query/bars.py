@@ -8,21 +8,22 @@ import sqlalchemy as sa
 from collector.database import Tables
 from collector.events import OHLCV
 from collector.query.clock_steps import ClockSteps
-from collector.query.database import has_table, needed, reading
+from collector.query.database import as_stored, has_table, needed, reading
 from collector.query.frames import Frame, Rows
 from collector.query.instants import Integers, Span
 from collector.query.overlaps import overlapping, refuse
-from collector.query.request import LoadedTable, Request
-from collector.query.rows import Chunk, Series, Source, find_stream, joined, picked
+from collector.query.request import PLACE as PLACE_INDEX
+from collector.query.request import RECEIVED_AT, LoadedTable, Request
+from collector.query.rows import RECEIPT, Chunk, Series, Source, find_stream, joined, picked
 
 NUMBERS = ("open_time", "open", "high", "low", "close", "volume", "vwap", "count", "exchange_timestamp")
 FLAGS = ("confirmed", "corrected")  # 1 or 0
 BARS = LoadedTable(
     lambda tables: tables.ohlcv,
-    NUMBERS,
+    (*NUMBERS, "origin"),
     NUMBERS,
     lambda channel: channel.family == OHLCV,
-    ("received_at", "exchange_timestamp", "open_time"),
+    (PLACE_INDEX, RECEIVED_AT, "exchange_timestamp", "open_time"),
 )
 _MS_NS = 1_000_000
 _HINT = 'index="open_time" does not ask when bars were known, or choose a span without both'
@@ -32,24 +33,34 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
     """Return the bars of a request, unconfirmed ones where they are wanted."""
     rows, index = request.rows, request.index
     # A bar is received after it began: one that began in the span may be received behind it.
-    receipt = _known(rows.span if index != "open_time" else Span(rows.span.start_ns), as_of_ns)
+    known = _known(rows.span if index != "open_time" else Span(rows.span.start_ns), as_of_ns)
     with reading(rows.database, rows.table_name) as (connection, tables):
         source = _all_versions(connection, tables)
-        stream = find_stream(connection, source, rows.symbol, rows.exchange, receipt, rows.alike)
+        stream = find_stream(connection, source, rows.symbol, rows.exchange, known, rows.alike)
+        if rows.origin is not None:
+            stream = stream.of_origin(rows.origin)
         interval = () if "interval" in stream.constants else ("interval",)
-        if index == "received_at" or as_of_ns is not None:
-            keys = Series(stream, ("received_at_ns", "segment_id"))
+        is_by_clock = index in {PLACE_INDEX, RECEIVED_AT}
+        if is_by_clock or as_of_ns is not None:
+            keys = Series(stream, ())
             refuse(overlapping(connection, tables, keys, rows.table.holds, rows.span), stream.symbol, _HINT)
-        series = Series(stream, ("received_at_ns", "segment_id", "id", *FLAGS, *interval, *NUMBERS))
-        bars = joined(list(series.read(connection, receipt)), series.kinds)
+        more = [name for name in request.columns if name not in NUMBERS and name in source.c]
+        series = Series(stream, (RECEIPT, "id", *FLAGS, *interval, *NUMBERS, *more))
+        if index == RECEIVED_AT:
+            bars = series.by_receipt(connection, known)
+        else:
+            bars = joined(list(series.read(connection, known)), series.kinds)
+        if as_of_ns is not None:
+            bars = picked(bars, bars[RECEIPT] <= as_of_ns)
         offs_ns: Mapping[int, int] = {}
-        if index != "received_at" and as_of_ns is None and bars["corrected"].any():
+        if not is_by_clock and as_of_ns is None and bars["corrected"].any():
             steps = ClockSteps.read(connection, tables)
             offs_ns = steps.offs_ns(connection, tables, stream.exchange, stream.symbol)
     bars = picked(bars, _latest(bars, offs_ns))
     if not unconfirmed:
         bars = picked(bars, bars["confirmed"] == 1)
-    at_ns = bars["received_at_ns"] if index == "received_at" else bars[index] * _MS_NS
+    clock = {PLACE_INDEX: series.at, RECEIVED_AT: RECEIPT}
+    at_ns = bars[clock[index]] if is_by_clock else bars[index] * _MS_NS
     if index == "open_time":
         order = np.argsort(at_ns, kind="stable")
         order = order[rows.span.holds(at_ns[order])]
@@ -70,7 +81,7 @@ def _known(receipt: Span, as_of_ns: int | None) -> Span:
 
 def _all_versions(connection: sa.Connection, tables: Tables) -> Source:
     """Return all versions of the bars: as they stand or were confirmed first, and the corrections."""
-    table, corrections = needed(connection, tables.ohlcv), tables.ohlcv_corrections
+    table, corrections = needed(connection, tables.ohlcv), as_stored(connection, tables.ohlcv_corrections)
     first = sa.select(table, sa.literal_column("0", sa.BIGINT()).label("corrected"))
     if not has_table(connection, corrections):  # a database of an earlier version
         return first.subquery(table.name)

@@ -19,7 +19,7 @@ from collector.query.rows import ALL
 COLUMNS = ("mid_price", "microprice", "bid_price_1", "ask_price_1", "spread_bps", "order_book_imbalance")
 MOST_POINTS = 20_000
 _STEPS_MS = (1, 5, 10, 50, 100, 250, 500, 1_000, 5_000, 15_000, 60_000, 300_000, 900_000, 3_600_000)
-_COVERED, _HOLE = "#2a9d5c", "#d1495b"
+_COVERED, _FILLED, _HOLE = "#2a9d5c", "#4f8fd0", "#d1495b"
 
 
 def plot(
@@ -104,11 +104,12 @@ def _draw_ribbon(axes: Any, segments: pd.DataFrame, first: pd.Timestamp, last: p
         own = segments[segments["channel"] == channel]
         begin = dates.date2num(pd.to_datetime(own["start_ns"]).to_numpy())
         end = dates.date2num(pd.to_datetime(own["alive_until_ns"]).to_numpy())
-        axes.broken_barh(list(zip(begin, end - begin, strict=True)), (place, 0.9), color=_COVERED, lw=0)
+        colours = [_FILLED if how == "filled" else _COVERED for how in own["how"]]
+        axes.broken_barh(list(zip(begin, end - begin, strict=True)), (place, 0.9), color=colours, lw=0)
     axes.set_yticks(np.arange(len(channels)) + 0.45, channels)
     axes.set_ylim(0, max(len(channels), 1))
     axes.set_xlim(first, last)
-    axes.set_xlabel("green: covered, red: a hole (UTC)")
+    axes.set_xlabel("green: covered, blue: filled afterwards, red: a hole (UTC)")
 
 
 def _step(segments: pd.DataFrame, span: Span) -> str:

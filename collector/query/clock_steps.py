@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.database import Tables
+from collector.query.between import is_filled
 
 CLOCK_STEP = "clock_step"
 _STEP = re.compile(r"([+-]\d+\.\d+) s")  # the detail of a segment that ended there
@@ -45,9 +46,9 @@ class ClockSteps:
             .where(table.c.session_id.in_(stepped))
             .order_by(table.c.session_id, table.c.segment_id)
         )
-        rows = connection.execute(query).mappings()
+        rows = [dict(row) for row in connection.execute(query).mappings()]
         by_session = {
-            name: _ends([dict(row) for row in own])
+            name: _ends([row for row in own if not is_filled(row)])  # those are in no clock's time
             for name, own in groupby(rows, lambda row: row["session_id"])
         }
         return cls({name: ends for name, ends in by_session.items() if ends})

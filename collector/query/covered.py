@@ -1,6 +1,5 @@
 """Read which intervals of a stream are covered, and where its holes are."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +7,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from collector.database import DEFAULT_TABLE_NAME, Tables
-from collector.query.between import holes_between
+from collector.query.between import holes_between, is_filled
 from collector.query.database import Database, reading
 
 
@@ -29,7 +28,10 @@ def coverage(
     channel: str | None = None,
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> pd.DataFrame:
-    """Return the coverage segments, a row each, in the order of their beginning."""
+    """Return the coverage segments, a row each, in the order of their beginning.
+
+    `how` says whether what it covers came `live`, or REST `filled` it afterwards.
+    """
     with reading(db, table_name) as (connection, tables):
         return segments(connection, tables, Selection(symbol, exchange, channel))
 
@@ -60,17 +62,6 @@ def holes(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(between).astype({"from_ns": "int64", "until_ns": "int64"})
 
 
-def union(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join spans that overlap or touch: what two segments cover is covered once."""
-    joined: list[tuple[int, int]] = []
-    for start, until in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(until, joined[-1][1])
-        else:
-            joined.append((start, until))
-    return joined
-
-
 def segments(connection: sa.Connection, tables: Tables, selection: Selection) -> pd.DataFrame:
     """Read the segments that a selection names."""
     table = tables.coverage
@@ -79,8 +70,11 @@ def segments(connection: sa.Connection, tables: Tables, selection: Selection) ->
         value = getattr(selection, name)
         if value is not None:
             query = query.where(table.c[name] == value)
-    rows = connection.execute(query).all()
-    return pd.DataFrame([row._asdict() for row in rows], columns=[column.name for column in table.columns])
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    names = [column.name for column in table.columns]
+    return pd.DataFrame(
+        [{**row, "how": "filled" if is_filled(row) else "live"} for row in rows], columns=[*names, "how"]
+    )
 
 
 def alive_until(connection: sa.Connection, tables: Tables, symbol: str, exchange: str) -> dict[int, int]:

@@ -20,6 +20,8 @@ from collector.database import (
 )
 from collector.errors import MissingExtra, QueryError
 
+LATER_COLUMNS = ("origin",)  # an older database is read without them, and not migrated for that
+
 
 def extra(module: str, name: str) -> Any:
     """Return the module; MissingExtra names the extra that brings it."""
@@ -84,7 +86,24 @@ def needed(connection: sa.Connection, table: sa.Table) -> sa.Table:
             f"{where} has no table {table.name}: an older version wrote it. "
             f"To bring it up to date: python run.py migrate up --db {where}"
         )
-    return table
+    return as_stored(connection, table)
+
+
+def as_stored(connection: sa.Connection, table: sa.Table) -> sa.Table:
+    """Return the table without the columns that came later, where an older version made it."""
+    later = [name for name in LATER_COLUMNS if name in table.c]
+    if not later or not has_table(connection, table):
+        return table
+    present = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+    if present.issuperset(later):
+        return table
+    known = [sa.Column(column.name, column.type) for column in table.columns if column.name in present]
+    return sa.Table(table.name, sa.MetaData(), *known)
+
+
+def column_or_null(table: sa.Table, name: str) -> "sa.ColumnElement[Any]":
+    """Return a column, or NULL where an older version made the table without it."""
+    return table.c[name] if name in table.c else sa.null().label(name)
 
 
 def distinct_values(

@@ -11,11 +11,12 @@ from collector.query.frames import Frame, Output
 from collector.query.instants import Instant, Span, instant_ns
 from collector.query.loading import iterate, load
 from collector.query.on_gap import OnGap
-from collector.query.request import LoadedTable, Lookup, checked_request
-from collector.query.rows import Wanted
+from collector.query.request import PLACE, RECEIVED_AT, LoadedTable, Lookup, checked_request
+from collector.query.rows import Origin, Wanted
 
 Index = Literal["received_at", "exchange_timestamp"]
-BarIndex = Literal["received_at", "exchange_timestamp", "open_time"]
+TradeIndex = Literal["place", "received_at", "exchange_timestamp"]
+BarIndex = Literal["place", "received_at", "exchange_timestamp", "open_time"]
 
 _NOT_LOADED = ("id", "timestamp", "symbol", "exchange", "created_at", "received_at_ns", "segment_id", "depth")
 DEFAULT_COLUMNS = tuple(name for name in HOT_COLUMNS if name not in _NOT_LOADED)
@@ -31,7 +32,11 @@ def _is_book(channel: Channel) -> bool:
 FEATURES = LoadedTable(lambda tables: tables.hot, HOT_COLUMNS, DEFAULT_COLUMNS, _is_book)
 LEVELS = LoadedTable(lambda tables: tables.levels, _LEVELS_COLUMNS, LEVEL_COLUMNS, _is_book)
 TRADES = LoadedTable(
-    lambda tables: tables.trades, _TRADES_COLUMNS, _TRADE, lambda channel: channel.family == TRADE
+    lambda tables: tables.trades,
+    _TRADES_COLUMNS,
+    _TRADE,
+    lambda channel: channel.family == TRADE,
+    (PLACE, RECEIVED_AT, "exchange_timestamp"),
 )
 
 
@@ -138,20 +143,26 @@ def load_trades(
     columns: Sequence[str] | None = None,
     on_gap: OnGap = "mask",
     data_source: Wanted = None,
-    index: Index = "received_at",
+    origin: Origin | None = None,
+    index: TradeIndex = "place",
     output: Output = "pandas",
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> Frame:
-    """Return the trades received in [start, end), with their `segment`; `side` is the taker's.
+    """Return the trades in [start, end), with their `segment`; `side` is the taker's.
 
-    `kind` is "trade" or "agg" (Binance's aggregates): asked for where both are stored. `on_gap` acts on
-    segments: "split" returns a list of frames, "raise" refuses a hole, "mask" and "ignore" take the trades
-    as they are. A trade with `marked` is not one of the market.
+    Trades stand at their receipt, those that REST brought afterwards at the exchange's time, and the index is
+    that place. `index="received_at"` places all at their receipt instead, and [start, end) is of that: what
+    REST brought was not known before. `origin` is "live" or "rest"; None takes both.
+
+    `kind` is "trade" or "agg" (Binance's aggregates): asked for where both are stored, unless the
+    aggregates fill holes of the trades. Then they count where no single trade is covered, and nowhere else.
+    `on_gap` acts on holes: "split" returns a list of frames, "raise" refuses a hole, "mask" and "ignore" take
+    the trades as they are. A trade with `marked` is not one of the market.
 
     >>> load_trades("live.db", "BTC/USDT:USDT")  # doctest: +SKIP
     """
     alike = {"kind": kind, "data_source": data_source}
-    rows = Lookup(TRADES, db, table_name, symbol, exchange, Span.of(start, end), alike)
+    rows = Lookup(TRADES, db, table_name, symbol, exchange, Span.of(start, end), alike, origin)
     return load(checked_request(rows, columns, on_gap=on_gap, index=index, output=output))
 
 
@@ -163,17 +174,22 @@ def load_ohlcv(
     exchange: str | None = None,
     start: Instant = None,
     end: Instant = None,
+    columns: Sequence[str] | None = None,
     unconfirmed: bool = False,
     as_of: Instant = None,
     data_source: Wanted = None,
-    index: BarIndex = "received_at",
+    origin: Origin | None = None,
+    index: BarIndex = "place",
     output: Output = "pandas",
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> Frame:
     """Return the bars that the exchange called finished, indexed by when that was known here.
 
-    Of a bar that the exchange corrected later, the latest is returned, at the time when that was received,
-    with `corrected` 1; only what was received in [start, end) counts. `as_of` returns what was known at that
+    What REST brought afterwards stands at the end of the bar, as if it had come at once.
+    `index="received_at"` places all at their receipt instead. `origin` is "live" or "rest"; None takes both.
+
+    Of a bar that the exchange corrected later, the latest is returned, at the place of the correction,
+    with `corrected` 1; only what stands in [start, end) counts. `as_of` returns what was known at that
     instant: what was received at or before it.
 
     `index="open_time"` gives the beginning of each bar instead, for charts, and [start, end) is then of
@@ -184,6 +200,6 @@ def load_ohlcv(
     >>> load_ohlcv("live.db", "BTC/USDT:USDT", interval="1m")  # doctest: +SKIP
     """
     alike = {"interval": interval, "data_source": data_source}
-    rows = Lookup(BARS, db, table_name, symbol, exchange, Span.of(start, end), alike)
-    request = checked_request(rows, index=index, output=output)
+    rows = Lookup(BARS, db, table_name, symbol, exchange, Span.of(start, end), alike, origin)
+    request = checked_request(rows, columns, index=index, output=output)
     return load_bars(request, instant_ns("as_of", as_of), unconfirmed=unconfirmed)

@@ -9,20 +9,26 @@ import sqlalchemy as sa
 from collector.database import Tables
 from collector.query.covered import alive_until
 from collector.query.database import needed, reading
+from collector.query.filled_trades import chains_of_trades, with_fillings
 from collector.query.frames import Frame, Rows
 from collector.query.instants import Integers, Span
 from collector.query.on_gap import Flags, known_segment, shaped
 from collector.query.overlaps import apart, overlapping, refuse
-from collector.query.request import Request
+from collector.query.request import RECEIVED_AT, Request
 from collector.query.resample import Alive, States, resampled
 from collector.query.rows import (
     NO_INT,
+    PLACE,
+    RECEIPT,
     Archive,
     Array,
     Chunk,
     Series,
+    StoredStream,
     find_stream,
     joined,
+    length,
+    place_name,
     split_by_days,
 )
 from collector.query.sparse_rows import sparse
@@ -50,7 +56,7 @@ def iterate(request: Request) -> Iterator[Frame]:
         for rows in _Pieces(one, series).rows():
             for piece in rows.shaped(request, before):
                 yield piece.frame(request.output, request.order)
-            before = int(rows.rows.columns["segment"][-1])
+            before = int(rows.chain[-1])
 
 
 def _unmixed(connection: sa.Connection, tables: Tables, request: Request) -> Iterator[tuple[Request, Series]]:
@@ -68,8 +74,11 @@ def _unmixed(connection: sa.Connection, tables: Tables, request: Request) -> Ite
 
 def _whole(connection: sa.Connection, tables: Tables, request: Request, series: Series) -> "_Loaded":
     span, step_ns = request.rows.span, request.step_ns
+    if step_ns is None and request.index == RECEIVED_AT:
+        return _as_stored(series, series.by_receipt(connection, span), request)
     if step_ns is None:
-        return _as_stored(series, joined(list(series.read(connection, span)), series.kinds), request)
+        columns = joined(list(series.read(connection, span)), series.kinds)
+        return _as_stored(series, columns, request, _chains(connection, tables, request, series.stream))
     until = _alive(connection, tables, series).until
     read, fetch = sparse(connection, tables, series, step_ns)
     chunks = _with_state_before(read, connection, request, read.read(connection, request.read_span))
@@ -83,9 +92,10 @@ class _Loaded:
     rows: Rows
     good: Flags
     seen: Flags
+    chain: Integers  # of segments that go on without a hole
 
     def shaped(self, request: Request, before: int | None) -> list[Rows]:
-        return shaped(self.rows, self.good, self.seen, request.on_gap, before)
+        return shaped(self.rows, self.good, self.seen, self.chain, request.on_gap, before)
 
 
 class _Pieces:
@@ -131,7 +141,7 @@ class _Pieces:
                 if not self._has_begun:
                     chunks = list(_with_state_before(series, connection, self._request, iter(chunks)))
                     self._has_begun = True
-            yield from (chunk for chunk in chunks if len(chunk["received_at_ns"]))
+            yield from (chunk for chunk in chunks if length(chunk))
             position, is_over = following, following == span.end_ns
 
 
@@ -140,13 +150,26 @@ def _series(connection: sa.Connection, tables: Tables, request: Request) -> Seri
     table = needed(connection, rows.table.choose(tables))
     archive = Archive.read(connection, tables, table)
     stream = find_stream(connection, table, rows.symbol, rows.exchange, rows.span, rows.alike, archive)
-    names = ["received_at_ns", "segment_id", *request.columns]
+    stream = with_fillings(connection, tables, stream, rows.span)
+    if rows.origin is not None:
+        stream = stream.of_origin(rows.origin)
+    names = [place_name(table), "segment_id", *request.columns]
     if request.min_quality is not None:
         names.append(QUALITY)
     if request.index == "exchange_timestamp":
         names.append("exchange_timestamp")
     constants = stream.constants
-    return Series(stream, tuple(name for name in dict.fromkeys(names) if name not in constants))
+    known = {*table.columns.keys(), place_name(table)}  # an older database lacks what came later
+    return Series(stream, tuple(one for one in dict.fromkeys(names) if one in known and one not in constants))
+
+
+def _chains(
+    connection: sa.Connection, tables: Tables, request: Request, stream: StoredStream
+) -> dict[int, int]:
+    """Return for each segment that REST may have filled a hole beside the first one of its chain."""
+    if request.on_gap not in {"split", "raise"} or place_name(stream.table) != PLACE:
+        return {}
+    return chains_of_trades(connection, tables, stream)
 
 
 def _alive(connection: sa.Connection, tables: Tables, series: Series) -> Alive:
@@ -165,11 +188,20 @@ def _with_state_before(
     yield from chunks
 
 
-def _as_stored(series: Series, columns: dict[str, Array], request: Request) -> _Loaded:
+def _as_stored(
+    series: Series, columns: dict[str, Array], request: Request, chains: Mapping[int, int] | None = None
+) -> _Loaded:
     good = seen = _good(columns, request)
+    segment = columns["segment_id"]
     if request.on_gap in {"split", "raise"}:
-        good = good & known_segment(columns["segment_id"])
-    return _Loaded(_rows(series, columns["received_at_ns"], columns, request), good, seen)
+        good = good & known_segment(segment)
+    chain = segment
+    if chains:
+        numbers, places = np.unique(segment, return_inverse=True)
+        first = np.array([chains.get(number, number) for number in numbers.tolist()], dtype=np.int64)
+        chain = first[places]
+    at_ns = columns[RECEIPT if request.index == RECEIVED_AT else series.at]
+    return _Loaded(_rows(series, at_ns, columns, request), good, seen, chain)
 
 
 def _at_instants(series: Series, found: list[States], request: Request) -> _Loaded:
@@ -181,12 +213,12 @@ def _at_instants(series: Series, found: list[States], request: Request) -> _Load
     quality = _good(columns, request)
     good = np.concatenate([states.covered for states in found]) & quality
     seen = np.concatenate([states.seen for states in found]) & quality
-    return _Loaded(_rows(series, at_ns, columns, request), good, seen)
+    return _Loaded(_rows(series, at_ns, columns, request), good, seen, columns["segment_id"])
 
 
 def _good(columns: Mapping[str, Array], request: Request) -> Flags:
     if request.min_quality is None:
-        return np.ones(len(columns["received_at_ns"]), dtype=np.bool_)
+        return np.ones(length(columns), dtype=np.bool_)
     return np.asarray(columns[QUALITY] >= request.min_quality)
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from collector.errors import QueryError
 from collector.query.frames import Rows
-from collector.query.instants import shown
+from collector.query.instants import Integers, shown
 from collector.query.rows import NO_INT
 
 OnGap = Literal["mask", "split", "raise", "ignore"]
@@ -22,18 +22,19 @@ def checked_on_gap(on_gap: str) -> None:
         raise QueryError(f"on_gap is {on_gap!r}; expected mask, split, raise or ignore")
 
 
-def shaped(rows: Rows, good: Flags, seen: Flags, on_gap: OnGap, before: int | None = None) -> list[Rows]:
+def shaped(
+    rows: Rows, good: Flags, seen: Flags, chain: Integers, on_gap: OnGap, before: int | None = None
+) -> list[Rows]:
     """Return one piece, or with "split" one for each unbroken stretch.
 
     `good` says which rows or instants can be relied on, `seen` where there is a state at all. A stretch
-    breaks at what is not good and at a change of segment: what happened in between is not known. `before` is
-    the segment of the rows read before these, if any were.
+    breaks at what is not good and at a change of `chain`, of segments without a hole between them: what
+    happened in between is not known. `before` is the chain of the rows read before these, if any were.
     """
-    segment = rows.columns["segment"]
     if on_gap == "ignore":
         return [rows.cut(seen) if not seen.all() else rows]
     if on_gap == "split":
-        changes = np.r_[True, segment[1:] != segment[:-1]] if len(segment) else np.zeros(0, dtype=np.bool_)
+        changes = np.r_[True, chain[1:] != chain[:-1]] if len(chain) else np.zeros(0, dtype=np.bool_)
         starts = changes | ~good | np.r_[True, ~good[:-1]][: len(good)]
         stretch = np.cumsum(starts)
         places = np.flatnonzero(good)
@@ -42,21 +43,20 @@ def shaped(rows: Rows, good: Flags, seen: Flags, on_gap: OnGap, before: int | No
         parts = np.split(places, np.flatnonzero(np.diff(stretch[places])) + 1)
         return [rows.cut(slice(int(part[0]), int(part[-1]) + 1)) for part in parts]
     if on_gap == "raise":
-        _refuse(rows, good, before)
+        _refuse(rows, good, chain, before)
     if good.all():
         return [rows]
     return [replace(rows, blank=~good)]
 
 
-def _refuse(rows: Rows, good: Flags, before: int | None) -> None:
+def _refuse(rows: Rows, good: Flags, chain: Integers, before: int | None) -> None:
     hint = "see on_gap, and gaps() for all holes"
     if not good.all():
         where = shown(int(rows.at_ns[int(np.flatnonzero(~good)[0])]))
         raise QueryError(f"{where} is not covered, or of too low a quality; {hint}")
-    segment = rows.columns["segment"]
     if before is not None:
-        segment = np.r_[before, segment]
-    breaks = np.flatnonzero(segment[1:] != segment[:-1])
+        chain = np.r_[before, chain]
+    breaks = np.flatnonzero(chain[1:] != chain[:-1])
     if len(breaks):
         where = shown(int(rows.at_ns[int(breaks[0]) + (before is None)]))
         raise QueryError(f"there is a hole before {where}; {hint}")

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from collector.database import Tables
 from collector.errors import QueryError
 from collector.events import Channel
+from collector.query.between import is_filled
 from collector.query.instants import Span, shown
 from collector.query.rows import Series, StoredStream
 
@@ -87,6 +88,8 @@ def _stretches(
     if span.end_ns is not None:
         query = query.where(table.c.start_ns < span.end_ns)
     for row in connection.execute(query.order_by(table.c.start_ns, table.c.segment_id)).mappings():
+        if is_filled(dict(row)):  # lies in exchange time, and meets what is live by rows that are stored once
+            continue
         is_open = row["end_cause"] is None
         yield Stretch(row["segment_id"], (row["channel"],), row["start_ns"], row["alive_until_ns"], is_open)
 
@@ -113,9 +116,8 @@ def _meets(span: Span, from_ns: int, until_ns: int) -> bool:
 
 def _source(connection: sa.Connection, series: Series, stretch: Stretch) -> str | None:
     """Return the source of a segment's rows, "" where all have one; None if none is in the series."""
-    keys = ("received_at_ns", "segment_id")
     more = () if "data_source" in series.stream.constants else ("data_source",)
-    own = Series(series.stream.of_segment(stretch.segment_id), (*keys, *more))
+    own = Series(series.stream.of_segment(stretch.segment_id), more)
     for chunk in own.read(connection, Span(stretch.start_ns, stretch.until_ns + 1)):
         return str(chunk["data_source"][0]) if "data_source" in chunk else ""
     return None

@@ -12,7 +12,9 @@ from collector.query.database import Database
 from collector.query.frames import Output, checked_output
 from collector.query.instants import Span, duration_ns
 from collector.query.on_gap import OnGap, checked_on_gap
-from collector.query.rows import Wanted
+from collector.query.rows import Origin, Wanted
+
+PLACE, RECEIVED_AT = "place", "received_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class LoadedTable:
     columns: tuple[str, ...]
     default_columns: tuple[str, ...]
     holds: Callable[[Channel], bool]  # the rows of which channels
-    indexes: tuple[str, ...] = ("received_at", "exchange_timestamp")
+    indexes: tuple[str, ...] = (RECEIVED_AT, "exchange_timestamp")  # the first is the default
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Lookup:
     exchange: str | None
     span: Span
     alike: Mapping[str, Wanted]  # the columns in which all rows must be alike, and the values wanted of each
+    origin: Origin | None = None  # how they came; None: in either way
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def checked_request(
     every: str | None = None,
     on_gap: OnGap = "mask",
     min_quality: float | None = None,
-    index: str = "received_at",
+    index: str = RECEIVED_AT,
     output: Output = "pandas",
 ) -> Request:
     """Return the request, or raise QueryError for the first argument that is wrong."""
@@ -90,7 +93,9 @@ def checked_request(
     if index not in table.indexes:
         expected = f"{', '.join(table.indexes[:-1])} or {table.indexes[-1]}"
         raise QueryError(f"index is {index!r}; expected {expected}")
-    if every is not None and index != "received_at":
+    if rows.origin not in {None, "live", "rest"}:
+        raise QueryError(f"origin is {rows.origin!r}; expected live or rest, or None for both")
+    if every is not None and index != RECEIVED_AT:
         raise QueryError("every= takes states at instants of receipt: what was known then; leave out index=")
     if min_quality is not None and not 0.0 <= min_quality <= 1.0:
         raise QueryError(f"min_quality is {min_quality!r}; expected a number from 0 to 1")

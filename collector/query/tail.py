@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.errors import QueryError
-from collector.query.database import open_for_reading, reading
+from collector.query.database import as_stored, open_for_reading, reading
 
 TABLES = ("book", "levels", "trades", "ohlcv", "ohlcv_corrections", "rejected", "events")
 MOST_AT_ONCE = 1000
@@ -42,7 +42,7 @@ class Tail:
     def more(self) -> Iterator[dict[str, Any]]:
         """Yield the new rows, oldest first; on the first call the last rows of the table."""
         with reading(self._engine, self._table_name) as (connection, tables):
-            table = self._table(tables)
+            table = self._table(connection, tables)
             if self._seen is None:
                 rows = self._newest(connection, table, self._last)
                 self._seen = self._highest_id(connection, table)
@@ -58,10 +58,10 @@ class Tail:
         """Close the connections to the database."""
         self._engine.dispose()
 
-    def _table(self, tables: Tables) -> sa.Table:
+    def _table(self, connection: sa.Connection, tables: Tables) -> sa.Table:
         name = "hot" if self._wanted.table == "book" else self._wanted.table
         table: sa.Table = getattr(tables, name)
-        return table
+        return as_stored(connection, table)
 
     def _query(self, table: sa.Table) -> sa.Select[Any]:
         query = sa.select(table)

@@ -16,7 +16,8 @@ from collector.database import database_url, shown
 from collector.errors import CollectorError
 from collector.events import NO_INT
 from collector.export import Day, day_tables, sha256, table_of, write_day
-from collector.query import extra
+from collector.query import NO_INT as MISSING
+from collector.query import extra, places
 from collector.retention.deletion import Entry
 from collector.retention.stopping import Stop
 
@@ -90,9 +91,9 @@ def _verified(
 
 
 def _add_rows(segments: dict[int, list[int | None]], rows: Any, number: str) -> None:
-    """Add to each segment: rows, first and last receipt, first and last number, numbered rows."""
+    """Add to each segment: rows, first and last place in time, first and last number, numbered rows."""
     numbers = np.array([_number(value) for value in rows[number].to_pylist()], dtype=np.int64)
-    received = rows["received_at_ns"].to_numpy()
+    stands = _places(rows)
     ids = np.array([-1 if one is None else one for one in rows["segment_id"].to_pylist()], dtype=np.int64)
     for segment in np.unique(ids[ids >= 0]).tolist():
         here = ids == segment
@@ -101,12 +102,23 @@ def _add_rows(segments: dict[int, list[int | None]], rows: Any, number: str) -> 
         before = segments.get(segment, [0, None, None, None, None, 0])
         segments[segment] = [
             (before[0] or 0) + int(here.sum()),
-            _least(before[1], int(received[here].min())),
-            _most(before[2], int(received[here].max())),
+            _least(before[1], int(stands[here].min())),
+            _most(before[2], int(stands[here].max())),
             _least(before[3], int(known.min())) if len(known) else before[3],
             _most(before[4], int(known.max())) if len(known) else before[4],
             (before[5] or 0) + len(known),
         ]
+
+
+def _places(rows: Any) -> Any:
+    """Return where rows stand in time: at their receipt, or at the exchange's time if REST brought them."""
+    if "origin" not in rows.column_names:
+        return rows["received_at_ns"].to_numpy()
+    told = rows["exchange_timestamp"].fill_null(MISSING).to_numpy()
+    origins = np.array(rows["origin"].to_pylist(), dtype=np.object_)
+    return places(
+        {"received_at_ns": rows["received_at_ns"].to_numpy(), "exchange_timestamp": told, "origin": origins}
+    )
 
 
 def _number(value: str | int | None) -> int:

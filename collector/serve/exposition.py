@@ -142,8 +142,11 @@ def _add_streams(out: Exposition, checked: Checked) -> None:
         out.add("collector_last_message_age_seconds", seconds_since(last_ns, checked.at_ns), exchange)
     _add_by_word(out, "websocket_reconnection_count_total", view.reconnects)
     _add_by_word(out, "collector_holes_total", view.holes)
-    for exchange, share in view.budgets.items():
-        out.add("collector_request_budget_used_ratio", share, exchange)
+    for exchange, budgets in view.budgets.items():
+        out.add("collector_request_budget_used_ratio", max(one.used_share for one in budgets), exchange)
+        out.add("collector_request_waits_total", sum(one.waits for one in budgets), exchange)
+        out.add("collector_request_waited_seconds_total", sum(one.waited_s for one in budgets), exchange)
+        out.add("collector_request_pause_seconds", max(one.closed_for_s for one in budgets), exchange)
     out.add("collector_clock_steps_total", view.clock_steps)
 
 

@@ -103,6 +103,27 @@ METRICS: tuple[Metric, ...] = (
         BY_EXCHANGE,
     ),
     Metric(
+        "collector_request_waits_total",
+        "counter",
+        "requests",
+        "Over REST, that had to wait for the budget",
+        BY_EXCHANGE,
+    ),
+    Metric(
+        "collector_request_waited_seconds_total",
+        "counter",
+        "seconds",
+        "All these waits together",
+        BY_EXCHANGE,
+    ),
+    Metric(
+        "collector_request_pause_seconds",
+        "gauge",
+        "seconds",
+        "For how long nothing is asked over REST, since the exchange refused; 0: it is asked",
+        BY_EXCHANGE,
+    ),
+    Metric(
         "collector_clock_offset_seconds",
         "gauge",
         "seconds",

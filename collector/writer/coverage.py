@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from collector.events import (
+    FILLED,
     HELD,
     NO_INT,
+    REST,
     STORED,
     Integers,
     SegmentClosed,
@@ -123,6 +125,7 @@ class Coverage:
         return tuple(self._state(segment) for segment in changed.values())
 
     def _state(self, segment: _Segment) -> SegmentState:
+        """Return the state; what REST fills is whole as far as it goes, whatever becomes of its session."""
         opened = segment.opened
         rows, segment.untold_rows, segment.untold, segment.told = segment.untold_rows, 0, 0, True
         key = self._key_of(opened.stream)
@@ -139,7 +142,7 @@ class Coverage:
             last_sequence=segment.last_sequence,
             rows=rows,
             verification=opened.verification,
-            end_cause=segment.end_cause,
+            end_cause=segment.end_cause or (FILLED if opened.origin == REST else None),
             detail=segment.detail,
             witnessed=segment.witnessed,
             disagreed=segment.disagreed,

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from collector.app.logs import log_events
 from collector.events.bus import EventBus
-from collector.events.notices import DatabaseState, RequestRefused
+from collector.events.notices import DatabaseState, RequestRefused, RequestsPaused, RequestsWait
 from collector.log.options import LogOptions
 from collector.log.output import set_up_logging
 from collector.retry import Backoff
@@ -41,6 +41,32 @@ def test_a_refusal_for_now_is_a_line_and_one_to_unsubscribe_is_for_those_who_loo
             **shown,
         },
         {"event": "unsubscribe.refused", "log_level": "debug", "topics": "book.10:A/B", **shown},
+    ]
+
+
+def test_a_pause_of_requests_is_a_line_with_its_end_and_a_long_wait_one_with_its_reason() -> None:
+    events = EventBus()
+    log_events(events)
+    with capture_logs() as lines:
+        events.publish(RequestsPaused("binance", 10**9, 121 * 10**9, "http_418"))
+        events.publish(RequestsWait("binance", 1, "backfill", 12.34, 3))
+    assert lines == [
+        {
+            "event": "requests.paused",
+            "log_level": "warning",
+            "exchange": "binance",
+            "cause": "http_418",
+            "for_s": 120.0,
+            "until": "1970-01-01T00:02:01+00:00",
+        },
+        {
+            "event": "requests.wait",
+            "log_level": "info",
+            "exchange": "binance",
+            "need": "backfill",
+            "waited_s": 12.3,
+            "others": 3,
+        },
     ]
 
 

@@ -1,9 +1,11 @@
 """The command `consume` against a stream on this machine."""
 
 import json
+import os
 import signal
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -79,25 +81,42 @@ def test_what_is_unreadable_is_told_and_makes_the_exit_code(aws: LocalAws, tmp_p
     assert line["level"] == "error"
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.proof)])
-def test_a_signal_ends_it_and_the_next_one_goes_on(
-    aws: LocalAws, tmp_path: Path, run: Run, how: signal.Signals
-) -> None:
+@pytest.fixture
+def half_read(aws: LocalAws, tmp_path: Path, run: Run) -> Iterator[tuple[str, ...]]:
+    """Fill half a stream; once somebody has read that, the rest is put and must be read by the next one."""
     direct, database = f"sqlite:///{tmp_path / 'direct.db'}", f"sqlite:///{tmp_path / 'live.db'}"
-    write_sets = history(23, batches=12)
+    write_sets = history(23)
     write_directly(direct, write_sets)
     stream = aws.make_stream()
-    put(aws, stream, write_sets[:6])
+    put(aws, stream, write_sets[:5])
     words = ("consume", at(aws.url, stream), "--db", "live.db")
-    process = start(*words, cwd=tmp_path, **CREDENTIALS)
-    wait_for_parts(tmp_path / "live.db")
-    process.send_signal(how)
-    out, log = process.communicate(timeout=60)
-    assert process.returncode == (0 if how == signal.SIGTERM else -how), log
-    assert ("records read" in out) == (how == signal.SIGTERM)
-    put(aws, stream, write_sets[6:])
+    yield words
+    put(aws, stream, write_sets[5:])
     assert run(*words, "--once", **CREDENTIALS).returncode == 0
     assert stored_in(database) == stored_in(direct)
+
+
+def test_sigterm_ends_it_in_order(half_read: tuple[str, ...], tmp_path: Path, run: Run) -> None:
+    def end() -> None:
+        wait_for_parts(tmp_path / "live.db")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    done = run(*half_read, **CREDENTIALS)
+    thread.join()
+    assert done.returncode == 0, done.stderr
+    assert "records read" in done.stdout
+    told = "SELECT end_cause FROM collector_sessions WHERE wanted LIKE '%consume%'"
+    assert cell(f"sqlite:///{tmp_path / 'live.db'}", told) == "stop"
+
+
+@pytest.mark.proof
+def test_a_kill_costs_nothing(half_read: tuple[str, ...], tmp_path: Path) -> None:
+    process = start(*half_read, cwd=tmp_path, **CREDENTIALS)
+    wait_for_parts(tmp_path / "live.db")
+    process.kill()
+    process.communicate(timeout=60)
 
 
 def wait_for_parts(path: Path) -> None:

@@ -13,6 +13,7 @@ from collector.cli.plain import span
 from collector.cli.screen import Rates
 from collector.events.batch import StreamKey
 from collector.events.notices import PotentialHalt, StreamNow
+from collector.network.budget import BudgetNow
 from collector.sinks.contract import AccountingState
 from collector.writer.follower import FollowerState
 
@@ -110,6 +111,9 @@ def test_trouble_is_told() -> None:
         halts=3,
         last_halt=halt,
         refused=("bybit: symbol 'NOPE' is not a market there",),
+        budgets={
+            "binance": (BudgetNow(0.3, 0.0, "", 0, 0, 0.0), BudgetNow(1.0, 118.2, "http_418", 2, 0, 0.0))
+        },
         writer=WriterView(12, 1490, 4, 0.0021, "disk I/O error", 340, 200_000, spooled_rows=7000),
     )
     text = "\n".join(drawn(shown, 140))
@@ -121,6 +125,7 @@ def test_trouble_is_told() -> None:
         "4 retries",
         "unreachable: 10 attempts to connect failed",
         "symbol 'NOPE' is not a market there",
+        "paused    binance: no request over REST for 118 s, it refused one (http_418)",
     ):
         assert told in text
 

@@ -26,7 +26,7 @@ MARKETS = (("bybit", "BTC/USDT:USDT"), ("bybit", "ETH/USDT:USDT"), ("kraken", "B
 NOT_COMPARED = {"id", "created_at", "updated_ns"}
 
 
-def history(seed: int, *, name: str = "a", batches: int = 12, is_ended: bool = True) -> list[WriteSet]:
+def history(seed: int, *, name: str = "a", batches: int = 9, is_ended: bool = True) -> list[WriteSet]:
     """Return the write sets of one session."""
     chance = random.Random(seed)
     made = _Maker(f"session-{name}", chance, 1_000_000 * (1 + sum(map(ord, name))))
@@ -56,7 +56,7 @@ class _Maker:
                 continue
             for channel in ("book.50", "trade"):
                 key = StreamKey(*market, channel)
-                count = self._chance.choice([0, 1, 3, 40])
+                count = self._chance.choice([0, 1, 3, 15])
                 segment = self._segment(key)
                 made = self._rows(key, count, segment)
                 rows += made

@@ -59,7 +59,7 @@ def reading_stream(
     wait: Callable[[float], bool] = lambda _seconds: False,
     now_ns: Callable[[], int] | None = None,
     now_s: Callable[[], float] | None = None,
-    wrap: Callable[[StreamStore], StreamStore] = lambda store: store,
+    wrap: Callable[[StreamStore], Any] = lambda store: store,
 ) -> Iterator[Reading]:
     sink = SqlSink(lay_tables(url) if url.startswith("sqlite") else url, synchronous="OFF", auto_migrate=True)
     store = StreamStore(sink, stream.source())

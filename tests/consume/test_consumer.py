@@ -174,7 +174,7 @@ def killed_many_times(url: str, tmp_path: Path, form: Form, seed: int) -> None:
     put_with_reshards(stream, write_sets, form, chance, share=0.03)
     # A part in single form is many records: one that is killed within each never gets on.
     records, share = (7, 0.25) if form is Form.BATCH else (25, 0.08)
-    limits = ConsumeLimits(**{**vars_of(FAST), "rows_a_commit": 60, "records_a_call": records})
+    limits = ConsumeLimits(**{**vars_of(FAST), "rows_a_commit": 25, "records_a_call": records})
 
     def perhaps() -> None:
         if chance.random() < share:
@@ -189,7 +189,7 @@ def killed_many_times(url: str, tmp_path: Path, form: Form, seed: int) -> None:
                 url,
                 tmp_path / "dead",
                 limits=limits,
-                wrap=lambda store: FailingStore(store, perhaps, perhaps),  # type: ignore[arg-type,return-value]
+                wrap=lambda store: FailingStore(store, perhaps, perhaps),
             ) as reading:
                 reading.read_all()
             break
@@ -279,7 +279,7 @@ def test_a_wait_that_ends_it_leaves_nothing_half_done(tmp_path: Path) -> None:
     write_directly(direct, write_sets)
     stream = StandInStream()
     fill(stream, write_sets)
-    limits = ConsumeLimits(**{**vars_of(FAST), "rows_a_commit": 30, "records_a_call": 1000})
+    limits = ConsumeLimits(**{**vars_of(FAST), "rows_a_commit": 12, "records_a_call": 1000})
     rows = []
     for asked in (3, 10**6):
         calls = iter(range(asked))

@@ -14,6 +14,7 @@ from collector.errors import UserError
 from collector.sinks.avro import Form, Record, records_of
 from collector.sinks.contract import WriteSet
 from collector.sinks.sql.sink import SqlSink
+from collector.sinks.sql.stream_store import StreamStore
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -82,6 +83,43 @@ def test_a_broken_record_ends_the_segments_of_its_market_alone(
     for row in ended:  # what comes after the hole is in a segment that begins after it
         later = [one for one in segments if one["start_ns"] > row["start_ns"] and one is not row]
         assert all(one["start_ns"] > row["end_ns"] for one in later if one["channel"] == row["channel"])
+
+
+def test_killed_behind_a_loss_nothing_else_is_lost(url: str, direct: str, tmp_path: Path) -> None:
+    """What comes behind an unreadable record is not in the transaction that says so, nor is it passed."""
+    write_sets = history(11, batches=4)
+    write_directly(direct, write_sets)
+    stream = StandInStream()
+    for write_set in write_sets:
+        for record in records_of(write_set, Form.BATCH):
+            stream.put("nobody:at all", b"garbage")
+            stream.put(record.partition_key, record.data)
+    kills = 0
+    while True:
+        try:
+            with reading_stream(stream, url, tmp_path / "dead", wrap=KilledAfterWrite) as reading:
+                reading.read_all()
+            break
+        except KeyboardInterrupt:
+            kills += 1
+    assert kills > 4
+    assert stored_in(url) == stored_in(direct)
+
+
+class KilledAfterWrite:
+    """A store whose process ends behind each commit that stores something."""
+
+    def __init__(self, store: StreamStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def write(self, write_sets: Any, positions: Any, heard_ns: Any, losses: Any = ()) -> Any:
+        receipts = self._store.write(write_sets, positions, heard_ns, losses)
+        if losses:
+            raise KeyboardInterrupt
+        return receipts
 
 
 def test_a_letter_is_written_once_however_often_its_record_is_read(url: str, tmp_path: Path) -> None:

@@ -124,5 +124,9 @@ def test_a_shard_is_finished_when_all_that_was_taken_before_its_end_is_done_with
 
 def test_an_empty_shard_that_ends_is_finished_where_it_began() -> None:
     checkpoints = Checkpoints()
-    checkpoints.end("parent", "AT_TIMESTAMP 1.000")
-    assert checkpoints.settled(None) == {"parent": ShardPosition("AT_TIMESTAMP 1.000", finished=True)}
+    checkpoints.end("empty", "AT_TIMESTAMP 1.000")
+    assert checkpoints.settled(None) == {"empty": ShardPosition("AT_TIMESTAMP 1.000", finished=True)}
+    checkpoints.take(Taken("other", "7"))
+    checkpoints.settled(None)
+    checkpoints.end("other", "AT_TIMESTAMP 1.000")
+    assert checkpoints.settled(None) == {"other": ShardPosition("AFTER_SEQUENCE_NUMBER 7", finished=True)}

@@ -141,11 +141,10 @@ def test_how_pages_are_asked_for(name: str, what: str, by: str, newest_first: bo
 
 def test_both_sides_of_binance_spend_one_budget() -> None:
     exchange = EXCHANGES["binance"]
-    assert exchange.rest is not None
     history = history_of(exchange)
     for pasts in (history.trades, history.bars, history.single_trades):
         for kind, past in pasts.items():
-            assert past.budget == Rate(int(exchange.rest.weight_a_minute[kind]), 60.0)
+            assert past.budget == exchange.rest_limits[kind].weight[0]
 
 
 def test_nobody_looked_up_the_others() -> None:
@@ -172,6 +171,11 @@ def with_trades(**changes: Any) -> Exchange:
         (with_trades(budget=Rate(600, 0.0)), "history of trades, linear: numbers above 0 expected"),
         (with_trades(newest_days=0), "history of trades, linear: numbers above 0 expected"),
         (with_trades(weight=601.0), "history of trades, spot: a call of 601.0 is more than 600"),
+        (
+            with_trades(budget=Rate(601, 5.0)),
+            "history of trades, spot: Rate(most=601, span_s=5.0) is no",
+        ),
+        (replace(BYBIT, rest_limits={}), "limits of REST: each of ('spot', 'linear') expected"),
         (with_trades(newest_rows=None), "history of trades, spot: neither paging nor how many rows"),
         (with_trades(widest_s=0.0), "history of trades, linear: numbers above 0 expected"),
         (with_trades(paging="time"), "history of trades, spot: pages by time, and no parameter"),

@@ -9,13 +9,14 @@ from connection_rig import SubscriptionsRig, levels_around
 from collector.clock import Clock
 from collector.errors import StreamError
 from collector.events.messages import Delta, Snapshot
+from collector.exchanges.exchange import Rate, RequestLimits
 from collector.exchanges.registry import EXCHANGES
 from collector.live.connection import TICK_S
-from collector.network.pacing import Budget
+from collector.network.budget import Budget
 from collector.network.request_line import RequestLine, Turn
 from collector.streams.book_stream import BookStream
 
-LIMIT = 6000.0  # weight a minute, of Binance spot
+LIMIT = 6000  # weight a minute, of Binance spot
 WEIGHT = 50.0  # of a book
 REQUEST_S = 0.3
 BEGAN_NS = 1_700_000_000_000_000_000
@@ -27,7 +28,7 @@ class SimulatedRest:
     def __init__(self, rig: "Rig") -> None:
         self._rig = rig
         self._now_s = asyncio.get_running_loop().time
-        self.line = RequestLine(Budget(LIMIT, self._now_s))
+        self.line = RequestLine(Budget(RequestLimits((Rate(LIMIT, 60.0),)), self._now_s))
         self.has_checks = True
         self.refuses: tuple[float, float] | None = None  # from when, for how long
         self.went_out: list[tuple[float, str]] = []
@@ -54,7 +55,7 @@ class SimulatedRest:
                 from_s, for_s = self.refuses
                 left_s = from_s + for_s - self._now_s()
                 if self._now_s() >= from_s and left_s > 0.0:
-                    self.line.budget.refused(left_s)
+                    self.line.budget.refused(left_s, "http_429")
                     raise StreamError("too_many_requests: 429", retry_after_s=left_s)
         return Snapshot(topic, self._rig.at[market_id], 1, *levels_around(1000.0))
 

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "streams"))
 from market_by_rest import LIMIT, REQUEST_S, Rig, Scene
 from virtual_loop import run
 
-from collector.network.pacing import WEIGHT_SHARE
+from collector.network.allowance import WEIGHT_SHARE
 
 SOON_S = 2.0 + REQUEST_S
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 from collector.live.resync import Resyncs, longest_stall_s
-from collector.network.request_line import Need
+from collector.network.allowance import Need
 from collector.retry import Backoff
 
 TOPIC = "orderbook.50.BTCUSDT"

@@ -28,10 +28,11 @@ from collector.events.notices import SegmentChanged
 from collector.exchanges.addresses import dialled
 from collector.exchanges.exchange import MarketKind
 from collector.exchanges.registry import EXCHANGES
+from collector.network.allowance import Allowance, Need
 from collector.network.failures import Failure, classify, classify_close
 from collector.network.markets import Markets, Source, load_markets
-from collector.network.pacing import Budget
 from collector.network.tap import TakeText, dialler
+from collector.network.turn_queue import Waiting
 from collector.query.database import reading
 from collector.settings import load_settings
 from collector.simulator import Simulator
@@ -859,13 +860,14 @@ def test_a_binance_answer_sets_off_no_snapshot_outside_our_budget(
 ) -> None:
     """In ccxt every confirmed subscription sets off a request of its own."""
     budgeted: list[float] = []
-    take = Budget.take
+    begin = Allowance.begin
 
-    def counted(budget: Budget, weight: float) -> None:
-        budgeted.append(weight)
-        take(budget, weight)
+    def counted(allowance: Allowance, one: Waiting, now_s: float) -> None:
+        if one.priority != Need.MARKETS:
+            budgeted.append(one.weight)
+        begin(allowance, one, now_s)
 
-    monkeypatch.setattr(Budget, "take", counted)
+    monkeypatch.setattr(Allowance, "begin", counted)
     asked: list[str] = []
     with collecting(
         tmp_path, "binance", [BTC, ETH], before=lambda sim: depth_requests(sim, asked)

@@ -10,6 +10,14 @@ from collector.cli.main import run
 assert run(["version"]) == 0
 assert "ccxt" not in sys.modules
 
+from collector.app import make_collector
+from collector.settings import load_settings
+
+chosen = {"exchanges.kraken.symbols": ["BTC/USD"]}
+make_collector(load_settings(overrides=chosen, environ={}, env_file=None))
+assert {"ccxt.kraken", "ccxt.pro.kraken"} <= sys.modules.keys()  # before a connection needs it
+assert "ccxt.pro.okx" not in sys.modules
+
 import ccxt.pro
 
 OURS = ("bybit", "binance", "binanceusdm", "binancecoinm", "kraken", "okx", "okxus")

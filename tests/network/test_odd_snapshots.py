@@ -9,8 +9,10 @@ from collector.errors import StreamError
 from collector.events.messages import Snapshot
 from collector.exchanges.addresses import Endpoints
 from collector.exchanges.registry import EXCHANGES
+from collector.network.allowance import Need
+from collector.network.budgets import Budgets
 from collector.network.markets import Source, load_markets
-from collector.network.request_line import Need, Turn
+from collector.network.request_line import Turn
 from collector.network.snapshots import Snapshots
 from collector.simulator import Simulator
 
@@ -51,7 +53,7 @@ def test_an_answer_that_is_no_book_raises_a_stream_error(simulator: Simulator, o
     ODD[odd](simulator)
 
     async def fetch() -> Snapshot:
-        snapshots = Snapshots(source, markets, protocol, 5.0)
+        snapshots = Snapshots(source, markets, protocol, 5.0, Budgets())
         try:
             with pytest.raises(StreamError):
                 await snapshots.fetch(MARKET_ID, "spot", 50, TOPIC, Turn(TOPIC, Need.BROKEN))
@@ -62,6 +64,6 @@ def test_an_answer_that_is_no_book_raises_a_stream_error(simulator: Simulator, o
 
     async def renewed(before: Snapshots) -> Snapshots:
         await before.close()  # its budget is closed where the answer was that of a limit
-        return Snapshots(source, markets, protocol, 5.0)
+        return Snapshots(source, markets, protocol, 5.0, Budgets())
 
     assert asyncio.run(fetch()).bids

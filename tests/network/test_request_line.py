@@ -10,8 +10,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "live"))
 from virtual_loop import run
 
-from collector.network.pacing import Budget
-from collector.network.request_line import Need, RequestLine, Turn
+from collector.exchanges.exchange import Rate, RequestLimits
+from collector.network.allowance import WEIGHT_SHARE, Need
+from collector.network.budget import Budget
+from collector.network.request_line import RequestLine, Turn
 
 A_SECOND = 50.0  # what the budget refills: half of 6000 a minute
 REQUEST_S = 0.1
@@ -20,7 +22,7 @@ REQUEST_S = 0.1
 class Rig:
     def __init__(self) -> None:
         self.loop_s = asyncio.get_running_loop().time
-        self.line = RequestLine(Budget(6000.0, self.loop_s))
+        self.line = RequestLine(Budget(RequestLimits((Rate(6000, 60.0),)), self.loop_s))
         self.sent: list[tuple[str, float]] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.most = 0
@@ -42,7 +44,13 @@ class Rig:
 
     def empty(self) -> None:
         """Spend what is in the bucket."""
-        self.line.budget._left = 0.0
+        self.leave(0.0)
+
+    def leave(self, weight: float) -> None:
+        """Leave so much in the bucket."""
+        ((bucket, _),) = self.line.budget._allowance._buckets
+        bucket.refill(self.loop_s(), WEIGHT_SHARE)
+        bucket.left = weight
 
     @property
     def order(self) -> list[str]:
@@ -139,7 +147,7 @@ def test_what_is_cancelled_leaves_and_lets_the_next_one_go() -> None:
 
 def test_a_closed_budget_lets_nobody_go_before_its_time() -> None:
     async def work(rig: Rig) -> None:
-        rig.line.budget.refused(25.0)
+        rig.line.budget.refused(25.0, "http_429")
         rig.ask("broken", Need.BROKEN)
         assert not rig.line.has_time_for(1.0)
         await rig.all_done()
@@ -152,9 +160,9 @@ def test_a_closed_budget_lets_nobody_go_before_its_time() -> None:
 def test_there_is_time_for_what_nobody_needs_only_when_nobody_waits() -> None:
     async def work(rig: Rig) -> None:
         assert rig.line.has_time_for(50.0)
-        rig.line.budget._left = 99.0
+        rig.leave(99.0)
         assert not rig.line.has_time_for(50.0)
-        rig.line.budget._left = 1000.0
+        rig.leave(1000.0)
         for number in range(5):
             rig.ask(f"{number}", Need.BROKEN)
         await asyncio.sleep(0.01)

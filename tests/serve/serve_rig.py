@@ -20,6 +20,7 @@ from collector.health.facts import Facts, MachineFacts, StreamFact
 from collector.health.limits import HealthLimits
 from collector.health.rules import judge
 from collector.histogram import Histogram
+from collector.network.budget import BudgetNow
 from collector.serve.access import Access
 from collector.serve.application import make_application
 from collector.serve.health_routes import health_routes
@@ -69,7 +70,7 @@ def everything() -> Checked:
         commits=commits,
         reconnects={("bybit", "transient"): 3},
         holes={("bybit", "checksum"): 2},
-        budgets={"bybit": 0.25},
+        budgets={"bybit": (BudgetNow(0.25, 0.0, "", 0, 3, 1.5), BudgetNow(1.0, 7.0, "http_429", 1, 1, 2.0))},
         followers=(follower,),
         clock_steps=1,
         reports=(ReporterState("cloudwatch", 12, 13),),

@@ -64,6 +64,10 @@ def test_values_are_those_of_the_check() -> None:
     assert found["messages_rejected_total"] == {(*KEY, "stale"): 2.0}
     assert found["messages_unaccounted"] == {tuple(KEY): 0.0}
     assert found["websocket_reconnection_count_total"] == {("bybit", "transient"): 3.0}
+    assert found["collector_request_budget_used_ratio"] == {("bybit",): 1.0}
+    assert found["collector_request_waits_total"] == {("bybit",): 4.0}
+    assert found["collector_request_waited_seconds_total"] == {("bybit",): 3.5}
+    assert found["collector_request_pause_seconds"] == {("bybit",): 7.0}
     assert found["collector_breaker_state"] == {("closed",): 0.0, ("open",): 0.0, ("half_open",): 1.0}
     assert found["collector_last_message_age_seconds"] == {("bybit",): 1.0}
     assert found["collector_last_commit_timestamp_seconds"] == {(): 7.0}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from collector.events import Snapshot
+from collector.exchanges.exchange import Rate, RequestLimits
 from collector.exchanges.registry import EXCHANGES
 from collector.live import resync
 from collector.live.resync import Resyncs, longest_stall_s
@@ -118,10 +119,9 @@ def test_a_market_that_says_little_keeps_its_one_segment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, market: Market
 ) -> None:
     answers = Answers(monkeypatch)
-    check = EXCHANGES[market.exchange].check
-    assert check is not None
-    often = replace(check, weight_a_minute=dict.fromkeys(check.weight_a_minute, 6000.0))  # for Kraken's sake
-    monkeypatch.setitem(EXCHANGES, market.exchange, replace(EXCHANGES[market.exchange], check=often))
+    exchange = EXCHANGES[market.exchange]
+    often = dict.fromkeys(exchange.rest_limits, RequestLimits((Rate(6000, 60.0),)))  # for Kraken's sake
+    monkeypatch.setitem(EXCHANGES, market.exchange, replace(exchange, rest_limits=often))
     with running(tmp_path, market, updates_per_s=1.5) as rig:
         wait_until(lambda: answers.least() >= QUESTIONS, "questions about each stream")
         rig.simulator.pause()  # for longer than an answer may take

@@ -83,6 +83,16 @@ def test_a_filled_segment_lies_in_exchange_time(both: TwoOrigins) -> None:
     assert (segment["verification"], segment["end_cause"]) == ("rest", "filled")
 
 
+def test_a_filled_segment_is_whole_as_far_as_it_goes_at_any_moment(both: TwoOrigins) -> None:
+    """No kill leaves one that looks as if a live stream had broken."""
+    filled = both.open(TRADES, BEGIN_MS, "rest", "sequence")
+    both.trades(filled, [(2, BEGIN_MS + 1_000)], LATER_MS)
+    both.flush()
+    (segment,) = rows(both, "collector_coverage", "segment_id")
+    assert (segment["verification"], segment["end_cause"]) == ("sequence", "filled")
+    assert segment["alive_until_ns"] == (BEGIN_MS + 1_000) * NS_A_MS
+
+
 def test_what_is_there_live_is_merged_and_taken_off_the_segment_that_brought_it_again(
     both: TwoOrigins,
 ) -> None:

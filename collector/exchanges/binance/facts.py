@@ -1,5 +1,6 @@
 """State the facts of Binance: spot and USD-M perpetuals."""
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -17,11 +18,14 @@ from collector.exchanges.exchange import (
     Past,
     Rate,
     RefusalWords,
+    RequestLimits,
     Rest,
     RestCheck,
     RestSnapshot,
+    Told,
     Topics,
     Urls,
+    Used,
     WebsocketLimits,
     requests_of,
 )
@@ -80,6 +84,29 @@ def _read_best_prices(text: str, topic: str) -> "Snapshot":
     from collector.exchanges.binance.frames import read_best_prices  # noqa: PLC0415  (on first use)
 
     return read_best_prices(text, topic)
+
+
+_SPAN_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_USED_WEIGHT = re.compile(r"x-mbx-used-weight-(\d+)([smhd])")
+
+
+_CLOCKS_DIFFER_S = 1.0
+
+
+def _told(headers: Mapping[str, str], now_ms: float) -> Told:
+    """Read the used weight of our address: X-MBX-USED-WEIGHT-(intervalNum)(intervalLetter).
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits, "IP Limits"; intervals begin
+    with the clock's: https://developers.binance.com/docs/binance-spot-api-docs/websocket-api/rate-limits.
+    """
+    used: dict[float, Used] = {}
+    for name, value in headers.items():
+        found = _USED_WEIGHT.fullmatch(name)
+        if found is not None and value.isdecimal():
+            span_s = int(found[1]) * _SPAN_S[found[2]]
+            left_s = span_s - now_ms / 1000.0 % span_s + _CLOCKS_DIFFER_S
+            used[span_s] = Used(float(value), min(left_s, span_s))
+    return Told(used)
 
 
 def _urls(spot_rest: str, linear_rest: str, spot_ws: str, linear_ws: str) -> Urls:
@@ -212,13 +239,21 @@ BINANCE = Exchange(
         unsubscribe=topics.unsubscribe,
     ),
     lifetime_s=24 * 3600.0,  # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+    # As `exchangeInfo` lists under "rateLimits"; spot counts raw requests too.
+    rest_limits={
+        "spot": RequestLimits((Rate(WEIGHT_A_MINUTE["spot"], 60.0),), (Rate(61_000, 300.0),)),
+        "linear": RequestLimits((Rate(WEIGHT_A_MINUTE["linear"], 60.0),)),
+    },
+    told=_told,
+    # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/general-endpoints, "Exchange
+    # information"; that of USD-M weighs 1.
+    list_weight={"spot": 20.0},
     rest=Rest(
         request=snapshot_request,
         read=_read_snapshot,
         depth=lambda kind, depth: min(max(depth, LEAST_REST_DEPTH), SNAPSHOT_DEPTHS[kind][-1]),
-        weight_a_minute=WEIGHT_A_MINUTE,
     ),
-    check=RestCheck(_best_prices_request, _read_best_prices, WEIGHT_A_MINUTE),
+    check=RestCheck(_best_prices_request, _read_best_prices),
     sends_state=False,  # a subscription brings nothing: `bookTicker` begins with the next change
     # How far back is documented of USD-M's trades only. Bars of USD-M weigh 1 below 100 rows, 2 below 500, 5
     # up to 1000, then 10 (up to 1500).

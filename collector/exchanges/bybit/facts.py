@@ -1,5 +1,6 @@
 """State the facts of Bybit v5: spot and USDT perpetuals."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ from collector.exchanges.exchange import (
     Past,
     Rate,
     RefusalWords,
+    RequestLimits,
     RestCheck,
     RestSnapshot,
+    Told,
     Topics,
     Urls,
     WebsocketLimits,
@@ -41,6 +44,21 @@ _LINEAR = {"book.1": 100.0, "book": 50.0, "book.200": 10.0, "book.1000": 5.0, "b
 _BUSY = {"trade": 20.0, "ohlcv": 1.0}
 
 _PER_ADDRESS = Rate(600, 5.0)  # https://bybit-exchange.github.io/docs/v5/rate-limit, "HTTP IP limit"
+
+
+_LONGEST_WAIT_S = 10.0  # the window is a second: more is a clock that is wrong
+
+
+def _told(headers: Mapping[str, str], now_ms: float) -> Told:
+    """Read what is left of the endpoint's limit, and when it is whole again.
+
+    https://bybit-exchange.github.io/docs/v5/rate-limit: X-Bapi-Limit-Status is what remains, and once that is
+    used up X-Bapi-Limit-Reset-Timestamp says in ms when it resets.
+    """
+    left, whole_ms = headers.get("x-bapi-limit-status", ""), headers.get("x-bapi-limit-reset-timestamp", "")
+    if not left.isdecimal() or int(left) > 0 or not whole_ms.isdecimal():
+        return Told()
+    return Told(wait_s=min(max((int(whole_ms) - now_ms) / 1000.0, 0.0), _LONGEST_WAIT_S))
 
 
 def _newest_trades(rows: int) -> Past:
@@ -119,9 +137,9 @@ BYBIT = Exchange(
         ping=topics.ping,
     ),
     # A subscription brings the state too, but the updates between leaving and joining are missed.
-    check=RestCheck(
-        _book_request, _read_book, dict.fromkeys(KINDS, _PER_ADDRESS.most / _PER_ADDRESS.span_s * 60.0)
-    ),
+    check=RestCheck(_book_request, _read_book),
+    rest_limits=dict.fromkeys(KINDS, RequestLimits((_PER_ADDRESS,))),
+    told=_told,
     history=History(
         # https://bybit-exchange.github.io/docs/v5/market/recent-trade
         trades={"spot": _newest_trades(60), "linear": _newest_trades(1000)},

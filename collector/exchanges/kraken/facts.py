@@ -14,6 +14,7 @@ from collector.exchanges.exchange import (
     Past,
     Rate,
     RefusalWords,
+    RequestLimits,
     RestCheck,
     RestSnapshot,
     Topics,
@@ -76,12 +77,11 @@ KRAKEN = Exchange(
     ),
     # Its sizes have three decimals. A subscription brings the state too, but no number by which the changes
     # between leaving and joining would show.
-    check=RestCheck(
-        _depth_request,
-        _read_book,
-        {"spot": _PER_ADDRESS.most / _PER_ADDRESS.span_s * 60.0},
-        size_step=0.001,
-    ),
+    check=RestCheck(_depth_request, _read_book, size_step=0.001),
+    # https://docs.kraken.com/exchange/guides/rest/ratelimits: "EService: Throttled: [UNIX timestamp]" where
+    # there are too many at once. No header says what is used, and its call counter is that of a key.
+    rest_limits={"spot": RequestLimits((_PER_ADDRESS,))},
+    limit_words=(r"EService: ?Throttled(?:: ?(\d{10,}))?",),
     # https://docs.kraken.com/exchange/guides/general/historical-data and
     # https://docs.kraken.com/api-reference/market-data/get-recent-trades: 1000 trades a call, paged by
     # `since` in nanoseconds. What an answer calls `last` is the `since` of the next: it tells trades apart

@@ -17,6 +17,7 @@ from collector.exchanges.exchange import (
     Past,
     Rate,
     RefusalWords,
+    RequestLimits,
     Topics,
     Urls,
     WebsocketLimits,
@@ -79,6 +80,10 @@ OKX = Exchange(
         unsubscribe=partial(topics.request, "unsubscribe"),
         ping=lambda _request_id: "ping",  # bare text, answered with `pong`
     ),
+    # Limits are an endpoint's; one budget for all of them keeps each. "Error Code": 50011 and 50061 are rate
+    # limits, of which ccxt knows the first.
+    rest_limits=dict.fromkeys(KINDS, RequestLimits((_PER_ENDPOINT,))),
+    limit_words=(r'"code": ?"50061"',),
     # "Trades history": 100 rows, 20 requests in 2 seconds, the last three months, paged by `tradeId` (or by
     # time, backwards only). "Candlesticks history": 300 rows, 20 requests in 2 seconds, "recent years"; each
     # row says whether its bar is over. `after` is "earlier than", `before` "newer than", and alone it brings

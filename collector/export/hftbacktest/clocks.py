@@ -11,8 +11,6 @@ from collector.export.hftbacktest.choice import Choice
 from collector.export.utc_days import Day
 from collector.query import Series, Span, overlapping
 
-_KEYS = ("received_at_ns", "segment_id")
-
 
 def by_clock(
     connection: sa.Connection, tables: Tables, choice: Choice, days: Mapping[str, Day], span: Span
@@ -37,7 +35,7 @@ def _pairs(
 ) -> Iterator[tuple[int, int]]:
     for kind, holds in (("features", _is_book), ("trades", _is_trade)):
         if kind in days:
-            series = Series(choice.stream(connection, tables, days[kind]), _KEYS)
+            series = Series(choice.stream(connection, tables, days[kind]), ())
             for one, other in overlapping(connection, tables, series, holds, span):
                 yield one.segment_id, other.segment_id
 

@@ -33,7 +33,7 @@ FORM = "hftbacktest"
 ENDING = "npz"
 KINDS = ("features", "levels", "trades")
 _MS_NS = 1_000_000
-_TRADE_COLUMNS = ("received_at_ns", "segment_id", "exchange_timestamp", "price", "size", "side", "marked")
+_TRADE_COLUMNS = ("exchange_timestamp", "price", "size", "side", "marked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _trades(
     is_market = np.array([mark is None for mark in rows["marked"].tolist()], dtype=np.bool_)
     side = rows["side"]
     flag = np.where(side == "buy", BUY, np.where(side == "sell", SELL, 0))
-    made = events(flag | TRADE, exchange_ns(rows), rows["received_at_ns"], rows["price"], rows["size"])
+    made = events(flag | TRADE, exchange_ns(rows), rows[series.at], rows["price"], rows["size"])
     return made[is_market], int((~is_market).sum())
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from collector.database import GIVEN_UP, Tables
 from collector.events import OHLCV, TRADE, Channel, iso_text
 from collector.query.audit.finding import EXAMPLES, Finding
+from collector.query.between import is_filled
 from collector.query.clock_steps import CLOCKS_DIFFER_NS, ClockSteps, step_s
 
 TERMS = ("written", "merged", "sampled_out", "rejected", "dropped", "pending")
@@ -126,7 +127,9 @@ def _overlaps(connection: sa.Connection, tables: Tables, steps: ClockSteps) -> I
     Those that overlap by their stamps alone are a note: a clock was set back, in a session or between two; so
     are those of a spool, which another collector may have written while this one had the stream.
     """
-    coverage = [dict(row) for row in connection.execute(sa.select(tables.coverage)).mappings()]
+    found = [dict(row) for row in connection.execute(sa.select(tables.coverage)).mappings()]
+    # What REST filled meets the live segments around it, by rows that are stored once.
+    coverage = [row for row in found if not is_filled(row)]
     stamped = _overlapping(coverage)
     for row in coverage:
         row["off_ns"] = steps.after_ns(row["session_id"], row["segment_id"])

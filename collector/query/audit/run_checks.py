@@ -9,7 +9,7 @@ from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.query.audit import bars, bookkeeping, books, levels, trades
 from collector.query.audit.finding import Finding
 from collector.query.audit.segments import Segments, unfinished
-from collector.query.database import Database, reading
+from collector.query.database import Database, as_stored, reading
 
 __all__ = ["Audit", "Finding", "run_audit"]
 
@@ -65,7 +65,8 @@ def _findings(
     if tables.levels in row_tables:
         yield from levels.findings(connection, tables, segments, progress.add)
     if tables.trades in row_tables:
-        yield from trades.findings(connection, tables.trades, segments, progress.add)
+        table = as_stored(connection, tables.trades)
+        yield from trades.findings(connection, table, segments, progress.add)
     if tables.ohlcv in row_tables:
         yield from bars.findings(connection, tables, segments, progress.add)
     yield from segments.findings()

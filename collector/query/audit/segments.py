@@ -12,6 +12,7 @@ from collector.database import Tables
 from collector.events import TRADE, Channel
 from collector.query.audit.finding import Finding
 from collector.query.audit.other_tables import segments_elsewhere
+from collector.query.between import is_filled
 from collector.query.clock_steps import ClockSteps
 from collector.query.rows import archived
 
@@ -56,6 +57,11 @@ class Segment:
     moved: list[Moved] = field(default_factory=list)
     has_others: bool = False  # rows in another table of books
     carried: Mapping[str, int] = field(default_factory=dict)  # counted by sessions that brought in a spool
+
+    @property
+    def is_filled(self) -> bool:
+        """Return whether REST brought it afterwards, so that it lies in exchange time."""
+        return is_filled(self.coverage)
 
     @property
     def is_elsewhere(self) -> bool:
@@ -116,7 +122,7 @@ class Segments:
             segment = Segment(
                 coverage,
                 accounting.get(tuple(row[name] for name in stream), {}),
-                steps.after_ns(row["session_id"], row["segment_id"]),
+                0 if is_filled(coverage) else steps.after_ns(row["session_id"], row["segment_id"]),
                 has_others=coverage["segment_id"] in elsewhere,
                 carried=carried.get(tuple(row[name] for name in stream[1:]), {}),
             )

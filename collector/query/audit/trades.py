@@ -6,16 +6,18 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from collector.events import NO_INT, TRADE
+from collector.events import NO_INT, REST, TRADE
 from collector.features import Runs
 from collector.query.audit.books import count_rows
 from collector.query.audit.chunks import Chunk, chunks, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
 from collector.query.audit.segments import Segments
+from collector.query.database import column_or_null
+from collector.query.rows import place
 
 COLUMNS = (
     *("id", "timestamp", "exchange", "symbol", "kind", "trade_id", "price", "size", "side"),
-    *("received_at_ns", "segment_id", "exchange_timestamp"),
+    *("received_at_ns", "segment_id", "exchange_timestamp", "origin"),
 )
 NS_A_MS = 1_000_000
 MOST_DIGITS = 18  # a longer id may not fit into 64 bits
@@ -26,7 +28,9 @@ def findings(
 ) -> Iterator[Finding]:
     """Yield the findings in the trades."""
     ledger = Ledger(table.name)
-    for chunk in chunks(connection, sa.select(*(table.c[name] for name in COLUMNS)).order_by(table.c.id)):
+    stands = place(table).label("at_ns")
+    query = sa.select(*(column_or_null(table, name) for name in COLUMNS), stands).order_by(table.c.id)
+    for chunk in chunks(connection, query):
         _check(chunk, segments, ledger)
         done(len(chunk["id"]))
     yield from ledger.findings()
@@ -46,19 +50,22 @@ def _check(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
         return
     places = np.flatnonzero(ours)
     rows = places.tolist()
+    stands = integers([chunk["at_ns"][at] for at in rows])
     received = integers([chunk["received_at_ns"][at] for at in rows])
+    came_live = np.array([chunk["origin"][at] != REST for at in rows], dtype=np.bool_)
     told_ns = integers([chunk["exchange_timestamp"][at] for at in rows])
     told_ns = np.where(told_ns == NO_INT, received, told_ns * NS_A_MS)
     numbers = integers([_number(chunk["trade_id"][at]) for at in rows])
     runs = Runs.of(integers([chunk["segment_id"][at] for at in rows]))
     stray: list[int] = []
     for segment_id, start, end in zip(runs.segments, runs.starts.tolist(), runs.ends.tolist(), strict=True):
-        here = runs.order[start : end + 1]
+        own = here = runs.order[start : end + 1]
         segment = segments.by_id.get(segment_id)
         if segment is None:
-            stray += ids[places[here]].tolist()
+            stray += ids[places[own]].tolist()
             continue
-        count_rows(segment.held, received[here], numbers[here])
+        count_rows(segment.held, stands[here], numbers[here])
+        here = here[came_live[here]]  # what REST brought shows nothing of how late a stream is
         late_ns = received[here] + segment.off_ns - told_ns[here]
         # What is sent at a subscription may be old.
         late_ns = late_ns[told_ns[here] >= segment.coverage["start_ns"] + segment.off_ns]
@@ -67,7 +74,7 @@ def _check(chunk: Chunk, segments: Segments, ledger: Ledger) -> None:
         stream = segment.coverage["exchange"], segment.coverage["symbol"], TRADE
         stray += [
             int(ids[at])
-            for at in places[here].tolist()
+            for at in places[own].tolist()
             if (chunk["exchange"][at], chunk["symbol"][at], segment.channel.family) != stream
         ]
     ledger.add("stray rows", "in no coverage segment of their stream", sorted(stray))

@@ -7,12 +7,12 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.query.clock_steps import ClockSteps
-from collector.query.database import distinct_values, has_table, needed
+from collector.query.database import as_stored, column_or_null, distinct_values, has_table, needed
 from collector.query.pages.asked import Asked, Cursor, Page
 
 BARS = (
     *("open_time", "timestamp", "open", "high", "low", "close", "volume", "vwap", "count", "confirmed"),
-    *("received_at_ns", "segment_id"),
+    *("origin", "received_at_ns", "segment_id"),
 )
 _NS_A_MS = 1_000_000
 
@@ -31,7 +31,12 @@ def bars_page(connection: sa.Connection, tables: Tables, asked: Asked, interval:
     where = [*_of(table, asked, interval), *_within(table, asked)]
     opened = table.c.open_time
     order = opened.desc() if asked.newest_first else opened
-    query = sa.select(*(table.c[name] for name in BARS)).where(*where).order_by(order).limit(asked.limit + 1)
+    query = (
+        sa.select(*(column_or_null(table, name) for name in BARS))
+        .where(*where)
+        .order_by(order)
+        .limit(asked.limit + 1)
+    )
     found = [list(row) for row in connection.execute(query)]
     rows = found[: asked.limit]
     if rows and has_table(connection, tables.ohlcv_corrections):
@@ -65,10 +70,10 @@ def _correct(
     connection: sa.Connection, tables: Tables, asked: Asked, interval: str, rows: list[list[Any]]
 ) -> None:
     """Replace bars by what was told of them later, by the clock that was right."""
-    table = tables.ohlcv_corrections
+    table = as_stored(connection, tables.ohlcv_corrections)
     first, last = sorted((rows[0][0], rows[-1][0]))
     query = (
-        sa.select(*(table.c[name] for name in BARS))
+        sa.select(*(column_or_null(table, name) for name in BARS))
         .where(*_of(table, asked, interval), table.c.open_time.between(first, last))
         .order_by(table.c.id)
     )

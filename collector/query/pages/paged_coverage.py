@@ -10,11 +10,12 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.errors import QueryError
-from collector.query.between import covered_ns, holes_between
+from collector.events import FILLED, REST
+from collector.query.between import covered_ns, holes_between, is_filled
 
 MOST_SEGMENTS = 5_000  # of one page
 STREAM = ("exchange", "symbol", "channel")
-ASKED_FOR = frozenset({"stop", "unsubscribed", "filled", "takeover"})  # after these nothing is missed
+ASKED_FOR = frozenset({"stop", "unsubscribed", FILLED, "takeover"})  # after these nothing is missed
 _SEPARATOR = "~"  # in a cursor; no name has it
 _CURSOR = re.compile(r"(?P<exchange>[^~]*)~(?P<symbol>[^~]*)~(?P<channel>[^~]*)~(?P<start>[0-9]{1,19})")
 _LARGEST = 2**63 - 1  # that a column holds
@@ -63,8 +64,10 @@ def coverage_page(
         rows = list(group)
         before = _before(connection, tables, key, rows[0]["start_ns"])
         own = [*before, *rows]
-        furthest = max(rows, key=lambda row: row["alive_until_ns"])
-        holes = [*_clipped(holes_between(own), asked), *([] if key == cut else _after(furthest, ends, asked))]
+        if unknown := {row["session_id"] for row in before} - ends.keys():
+            ends |= _session_ends(connection, tables, unknown)
+        after = [] if key == cut else _after(own, ends, asked)
+        holes = [*_clipped(holes_between(own), asked), *after]
         within = [row for row in rows if row["alive_until_ns"] > asked.start_ns]
         if within or holes:
             streams.append(_stream(key, within, holes, asked))
@@ -96,13 +99,16 @@ def _segments(connection: sa.Connection, tables: Tables, asked: CoverageAsked, l
 
 
 def _before(connection: sa.Connection, tables: Tables, key: Sequence[str], start_ns: int) -> list[Row]:
-    """Return the segment before the first: a hole may reach into the span."""
+    """Return the segment before the first, for a hole may reach into the span, and the last live one."""
     table = tables.coverage
     own = [table.c[name] == value for name, value in zip(STREAM, key, strict=True)]
-    query = (
-        sa.select(table).where(*own, table.c.start_ns < start_ns).order_by(table.c.start_ns.desc()).limit(1)
-    )
-    return [dict(row) for row in connection.execute(query).mappings()]
+    query = sa.select(table).where(*own, table.c.start_ns < start_ns).order_by(table.c.start_ns.desc())
+    live = query.where(table.c.verification != REST, table.c.end_cause.is_distinct_from(FILLED))
+    found = {}
+    for one in (live, query):
+        for row in connection.execute(one.limit(1)).mappings():
+            found[row["segment_id"]] = dict(row)
+    return list(found.values())
 
 
 def _session_ends(connection: sa.Connection, tables: Tables, session_ids: set[str]) -> dict[str, int | None]:
@@ -112,12 +118,18 @@ def _session_ends(connection: sa.Connection, tables: Tables, session_ids: set[st
     return {row.session_id: row.ended_ns for row in connection.execute(query)}
 
 
-def _after(last: Row, ends: Mapping[str, int | None], asked: CoverageAsked) -> Iterator[dict[str, Any]]:
-    """Yield the hole after the last segment, within the span and while its session wanted the stream."""
+def _after(
+    rows: Sequence[Row], ends: Mapping[str, int | None], asked: CoverageAsked
+) -> Iterator[dict[str, Any]]:
+    """Yield the hole after the last segment, within the span and while a session wanted the stream live."""
+    live = [row for row in rows if not is_filled(row)]
+    if not live:
+        return
+    last = max(live, key=lambda row: row["alive_until_ns"])
     if last["end_cause"] is None or last["end_cause"] in ASKED_FOR:
         return
     until_ns = min(asked.end_ns, ends.get(last["session_id"], last["alive_until_ns"]) or asked.end_ns)
-    since_ns = max(asked.start_ns, last["alive_until_ns"])
+    since_ns = max(asked.start_ns, *(row["alive_until_ns"] for row in rows))
     if until_ns > since_ns:
         yield _hole(since_ns, until_ns, last["end_cause"], last["detail"])
 
@@ -135,8 +147,12 @@ def _hole(start_ns: int, end_ns: int, cause: str | None, detail: str | None) -> 
 def _stream(
     key: Sequence[str], rows: Sequence[Row], holes: list[dict[str, Any]], asked: CoverageAsked
 ) -> dict[str, Any]:
-    """Return one stream; `covered` is the share that is covered of the time that it was wanted in."""
+    """Return one stream; `covered` is the share that is covered of the time that it was wanted in.
+
+    `filled` is the share of that which REST brought afterwards.
+    """
     own_ns = covered_ns(rows, asked.start_ns, asked.end_ns)
+    live_ns = covered_ns((row for row in rows if not is_filled(row)), asked.start_ns, asked.end_ns)
     total_ns = own_ns + sum(hole["end_ns"] - hole["start_ns"] for hole in holes)
     segments = [
         {
@@ -148,8 +164,11 @@ def _stream(
             "verification": row["verification"],
             "rows": row["rows"],
             "open": row["end_cause"] is None,
+            "filled": is_filled(row),
         }
         for row in rows
     ]
     covered = None if total_ns == 0 else own_ns / total_ns
-    return {**dict(zip(STREAM, key, strict=True)), "covered": covered, "segments": segments, "holes": holes}
+    filled = None if total_ns == 0 else (own_ns - live_ns) / total_ns
+    shares = {"covered": covered, "filled": filled}
+    return {**dict(zip(STREAM, key, strict=True)), **shares, "segments": segments, "holes": holes}

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.events import Channel, iso_text
-from collector.query.database import needed
+from collector.query.database import column_or_null, needed
 from collector.query.pages.asked import Asked, Cursor, Page
 
 FEATURES = (
@@ -18,7 +18,7 @@ FEATURES = (
 )
 TRADES = (
     *("timestamp", "received_at_ns", "exchange_timestamp", "trade_id", "price", "size", "side", "kind"),
-    *("marked", "segment_id"),
+    *("marked", "segment_id", "origin"),
 )
 
 
@@ -39,7 +39,7 @@ def rows_page(
     if asked.cursor is not None:
         where += _behind(table, asked.cursor, newest_first=asked.newest_first)
     order = (at.desc(), table.c.id.desc()) if asked.newest_first else (at, table.c.id)
-    columns = (at, table.c.id, *(table.c[name] for name in names if name != "timestamp"))
+    columns = (at, table.c.id, *(column_or_null(table, name) for name in names if name != "timestamp"))
     found = connection.execute(
         sa.select(*columns).where(*where).order_by(*order).limit(asked.limit + 1)
     ).all()

@@ -17,17 +17,21 @@ if TYPE_CHECKING:
         pandas_column,
         picked,
     )
+    from collector.query.rows.fillings import Fillings
     from collector.query.rows.merging import even, merged
+    from collector.query.rows.placing import PLACE, RECEIPT, place, place_name, places
     from collector.query.rows.raw_rows import CHUNK_ROWS, chunks
     from collector.query.rows.series import Series
     from collector.query.rows.stored_stream import (
         ALL,
         MixedRowsError,
+        Origin,
         Source,
         StoredStream,
         Value,
         Wanted,
         find_stream,
+        first_row,
     )
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -16,6 +16,7 @@ from collector.errors import QueryError
 from collector.query.database import extra, has_table
 from collector.query.instants import Span, midnight_ns, text_of
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind
+from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, TOLD, places
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,20 @@ class Part:
     def chunks(self, kinds: Mapping[str, Kind]) -> Iterator[Chunk]:
         """Yield these columns, one row group at a time."""
         with self._opened() as file:
+            there = set(file.schema_arrow.names)
+            wanted = dict(kinds)
+            if wanted.pop(PLACE, None) is not None:
+                wanted = {RECEIPT: "int", TOLD: "int", ORIGIN: "text", **wanted}
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=list(kinds))
-                yield {name: _array(table[name], kind) for name, kind in kinds.items()}
+                # Files of an earlier version have no origin: their rows are live.
+                table = file.read_row_group(group, columns=[one for one in wanted if one in there])
+                rows = {
+                    name: np.full(len(table), None, dtype=np.object_)
+                    if name == ORIGIN and ORIGIN not in there
+                    else _array(table[name], kind)
+                    for name, kind in wanted.items()
+                }
+                yield {name: places(rows) if name == PLACE else rows[name] for name in kinds}
 
     def first_row(self, names: Sequence[str]) -> dict[str, str | int | None]:
         """Return some values of the first row."""
@@ -83,7 +95,8 @@ def archived(connection: sa.Connection, tables: Tables, table: sa.Table) -> Sequ
 
 def kind_archived(tables: Tables, table: sa.Table) -> str | None:
     """Return what the archive calls the rows of a table; None for a table whose rows stay where they are."""
-    return {tables.hot: "features", tables.levels: "levels", tables.trades: "trades"}.get(table)
+    named = {tables.hot.name: "features", tables.levels.name: "levels", tables.trades.name: "trades"}
+    return named.get(table.name)
 
 
 @dataclass(frozen=True, slots=True)

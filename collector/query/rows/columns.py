@@ -12,7 +12,7 @@ Chunk = Mapping[str, Array]
 Kind = Literal["float", "int", "text"]
 
 NO_INT = 1 - 2**63  # the least of all has no literal in PostgreSQL
-CATEGORIES = ("exchange", "symbol", "kind", "side", "marked", "data_source", "interval")
+CATEGORIES = ("exchange", "symbol", "kind", "side", "marked", "data_source", "origin", "interval")
 _DTYPES: dict[Kind, npt.DTypeLike] = {"float": np.float64, "int": np.int64, "text": np.object_}
 
 

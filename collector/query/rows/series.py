@@ -1,4 +1,7 @@
-"""Read the rows of one stream in the order of their receipt, a chunk at a time, in flat memory."""
+"""Read the rows of one stream in the order of time, a chunk at a time, in flat memory.
+
+That is the order of their receipt; what REST brought afterwards stands at its exchange time.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -7,14 +10,17 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 
 from collector.errors import QueryError
+from collector.events import REST
 from collector.query.instants import Integers, Span, shown, text_of
 from collector.query.rows import raw_rows
 from collector.query.rows.archive_files import Part
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, joined, kind_of, length, picked
 from collector.query.rows.merging import merged
+from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, place, place_name
 from collector.query.rows.stored_stream import MixedRowsError, StoredStream, Value, mixed
 
 # Marks in place of a row's segment: it has no received_at_ns; it is not like the first row of its stream.
@@ -24,15 +30,28 @@ _MICROSECOND_NS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The columns to read of a stream, always with receipt and segment among them."""
+    """The columns to read of a stream; in each chunk are its place in time and the segment as well."""
 
     stream: StoredStream
     names: tuple[str, ...]
 
     @property
+    def at(self) -> str:
+        """Return the column of a chunk that says where its rows stand in time."""
+        return place_name(self.stream.table)
+
+    @property
+    def read_names(self) -> tuple[str, ...]:
+        """Return the columns of a chunk."""
+        return tuple(dict.fromkeys((*self.names, self.at, "segment_id")))
+
+    @property
     def kinds(self) -> dict[str, Kind]:
         """Return how each column is held."""
-        return {name: kind_of(self.stream.table.c[name]) for name in self.names}
+        return {name: self._kind(name) for name in self.read_names}
+
+    def _kind(self, name: str) -> Kind:
+        return "int" if name == PLACE else kind_of(self.stream.table.c[name])
 
     def of(self, stream: StoredStream) -> "Series":
         """Return the same columns of another stream."""
@@ -45,7 +64,7 @@ class Series:
     def read(
         self, connection: sa.Connection, span: Span, chunk_rows: int = raw_rows.CHUNK_ROWS
     ) -> Iterator[Chunk]:
-        """Yield the rows received in the span, in the order of receipt, from the table and from files."""
+        """Yield the rows that stand in the span, in the order of time, from the table and from files."""
         parts = [part for part in self.stream.parts if part.may_hold(span)]
         if not parts:
             yield from self._from_table(connection, span, chunk_rows)
@@ -53,64 +72,92 @@ class Series:
         by_day: dict[str, list[Part]] = {}
         for part in parts:
             by_day.setdefault(part.date, []).append(part)
-        days = (merged([self._from_part(part, span) for part in own]) for own in by_day.values())
-        yield from merged([chain.from_iterable(days), self._from_table(connection, span, chunk_rows)])
+        days = (merged([self._from_part(part, span) for part in own], self.at) for own in by_day.values())
+        table = self._from_table(connection, span, chunk_rows)
+        yield from merged([chain.from_iterable(days), table], self.at)
+
+    def by_receipt(self, connection: sa.Connection, span: Span) -> dict[str, Array]:
+        """Return the rows received in the span, in the order of receipt: what REST brought later is later."""
+        stream = self.stream
+        if self.at == RECEIPT:
+            return joined(list(self.read(connection, span)), self.kinds)
+        of_each = {
+            one: Series(stream.of_origin(one), (*self.names, RECEIPT))
+            for one in ("live", "rest")
+            if stream.origin in {None, one}
+        }
+        found: list[Chunk] = []
+        if "live" in of_each:
+            found += of_each["live"].read(connection, span)
+        if "rest" in of_each:
+            rest = of_each["rest"].of(of_each["rest"].stream.received_within(span))
+            within = Span(None, span.end_ns)  # nothing is received before it happened
+            found += [picked(one, span.holds(one[RECEIPT])) for one in rest.read(connection, within)]
+        rows = joined(found, next(iter(of_each.values())).kinds)
+        return picked(rows, np.argsort(rows[RECEIPT], kind="stable"))
 
     def _from_part(self, part: Part, span: Span) -> Iterator[Chunk]:
         stream = self.stream
-        needed = dict.fromkeys([*self.names, "segment_id", *stream.given, *stream.alike, *stream.among])
-        for chunk in part.chunks({name: kind_of(stream.table.c[name]) for name in needed}):
-            wanted = span.holds(chunk["received_at_ns"]) & ~np.isin(chunk["segment_id"], stream.left_out)
-            for name, value in stream.given.items():
-                wanted &= chunk[name] == _held(value, chunk[name])
-            for name, values in stream.among.items():
-                wanted &= np.isin(chunk[name].astype(str), np.array(values, dtype=str))
+        needed = dict.fromkeys([*self.read_names, *stream.given, *stream.alike, *stream.among])
+        if stream.origin is not None:
+            needed[ORIGIN] = None
+        for chunk in part.chunks({name: self._kind(name) for name in needed}):
+            wanted = span.holds(chunk[self.at]) & _are_wanted(stream, chunk)
             for name, value in stream.alike.items():
-                if (chunk[name][wanted] != _held(value, chunk[name])).any():
+                differs = wanted & (chunk[name] != _held(value, chunk[name]))
+                if name == "kind" and stream.fillings is not None:
+                    differs &= ~stream.fillings.are_of(chunk["segment_id"])
+                if differs.any():
                     text = f"{stream.symbol} is stored with more than one {name}, in {part.path} as well"
                     raise MixedRowsError(f"{text}; say which: {name}=...")
+            if stream.fillings is not None:
+                wanted &= stream.fillings.count(chunk["segment_id"], chunk[self.at])
             if wanted.any():
-                yield {name: chunk[name][wanted] for name in self.names}
+                yield {name: chunk[name][wanted] for name in self.read_names}
 
     def _from_table(self, connection: sa.Connection, span: Span, chunk_rows: int) -> Iterator[Chunk]:
         found = self._checked(connection, self._within(span), span, chunk_rows)
-        for chunk in _ordered(found, self.stream.symbol):
-            kept = picked(chunk, span.holds(chunk["received_at_ns"]))
+        fillings = self.stream.fillings
+        for chunk in _ordered(found, self.stream.symbol, self.at):
+            wanted = span.holds(chunk[self.at])
+            if fillings is not None:
+                wanted &= fillings.count(chunk["segment_id"], chunk[self.at])
+            kept = picked(chunk, wanted)
             if length(kept):
                 yield kept
 
     def piece(self, connection: sa.Connection, span: Span, rows: int) -> tuple[Chunk, int | None]:
         """Return about `rows` rows from the start of the span, and where the next piece begins, or None."""
         query = self._within(span).limit(rows)
-        found = list(_ordered(self._checked(connection, query, span, rows), self.stream.symbol))
+        found = list(_ordered(self._checked(connection, query, span, rows), self.stream.symbol, self.at))
         whole = joined(found, self.kinds)
         next_ns = None
         if length(whole) >= rows:
-            next_ns = _microsecond(int(whole["received_at_ns"][-1]))
-            if next_ns == _microsecond(int(whole["received_at_ns"][0])):  # more of them in one microsecond
+            next_ns = _microsecond(int(whole[self.at][-1]))
+            if next_ns == _microsecond(int(whole[self.at][0])):  # more of them in one microsecond
                 return self.piece(connection, span, 2 * rows)
-            whole = picked(whole, whole["received_at_ns"] < next_ns)
-        return picked(whole, span.holds(whole["received_at_ns"])), next_ns
+            whole = picked(whole, whole[self.at] < next_ns)
+        return picked(whole, span.holds(whole[self.at])), next_ns
 
     def last_before(self, connection: sa.Connection, at_ns: int) -> Chunk | None:
-        """Return the newest row received before an instant."""
+        """Return the newest row that stands before an instant."""
         table, text = self.stream.table, text_of(at_ns)
-        received_ns = sa.func.coalesce(table.c.received_at_ns, sa.literal(_microsecond(at_ns), sa.BIGINT))
+        stands_ns = sa.func.coalesce(place(table), sa.literal(_microsecond(at_ns), sa.BIGINT))
         query = (
             self._within(Span())
-            .where(table.c.timestamp <= text, sa.or_(table.c.timestamp < text, received_ns < at_ns))
+            .where(table.c.timestamp <= text, sa.or_(table.c.timestamp < text, stands_ns < at_ns))
             .order_by(None)
-            .order_by(table.c.timestamp.desc(), received_ns.desc(), table.c.id.desc())
+            .order_by(table.c.timestamp.desc(), stands_ns.desc(), table.c.id.desc())
             .limit(1)
         )
         found = list(self._checked(connection, query, Span(None, at_ns), 1))
         newest = found[0] if found else None
         for part in reversed(self.stream.parts):
-            if newest is not None and part.date < text_of(int(newest["received_at_ns"][0]))[:10]:
+            if newest is not None and part.date < text_of(int(newest[self.at][0]))[:10]:
                 break
             for chunk in self._from_part(part, Span(None, at_ns)):
                 last = picked(chunk, slice(-1, None))
-                if newest is None or last["received_at_ns"][0] > newest["received_at_ns"][0]:
+                if newest is None or last[self.at][0] > newest[self.at][0]:
                     newest = last
         return newest
 
@@ -154,26 +201,45 @@ class Series:
     def _by_text(
         self, connection: sa.Connection, query: "sa.Select[Any]", span: Span, chunk_rows: int
     ) -> Iterator[Chunk]:
-        added = [] if "timestamp" in self.names else [self.stream.table.c.timestamp]
+        added = [] if "timestamp" in self.read_names else [self.stream.table.c.timestamp]
         narrowed = query.with_only_columns(*self._columns(), *added)
         for chunk in raw_rows.chunks(connection, narrowed, chunk_rows):
             if (chunk["segment_id"] == _OTHER).any():
                 raise mixed(connection, self.stream, span)
             is_untimed = chunk["segment_id"] == _UNTIMED
             if is_untimed.any():
-                chunk["received_at_ns"][is_untimed] = _parsed(chunk["timestamp"][is_untimed])
+                chunk[self.at][is_untimed] = _parsed(chunk["timestamp"][is_untimed])
             chunk["segment_id"][is_untimed] = NO_INT
-            yield {name: chunk[name] for name in self.names}
+            yield {name: chunk[name] for name in self.read_names}
 
     def _columns(self) -> list["sa.ColumnElement[Any]"]:
-        return [self._proven() if name == "segment_id" else self.stream.table.c[name] for name in self.names]
+        table = self.stream.table
+        made = {"segment_id": self._proven(), PLACE: place(table)}
+        return [made[name] if name in made else table.c[name] for name in self.read_names]
 
     def _proven(self) -> "sa.ColumnElement[int]":
         """Return the segment, or a mark of what is wrong with the row: one value less to read."""
         table = self.stream.table
         segment = sa.case((table.c.received_at_ns.is_not(None), table.c.segment_id), else_=_UNTIMED)
         same = [table.c[name].is_not_distinct_from(value) for name, value in self.stream.alike.items()]
+        if self.stream.fillings is not None:
+            own = {name: value for name, value in self.stream.alike.items() if name != "kind"}
+            same = [table.c[name].is_not_distinct_from(value) for name, value in own.items()]
+            is_alike = table.c.kind == self.stream.alike["kind"]
+            same.append(sa.or_(is_alike, table.c.segment_id.in_(self.stream.fillings.segments)))
         return (sa.case((sa.and_(*same), segment), else_=_OTHER) if same else segment).label("segment_id")
+
+
+def _are_wanted(stream: StoredStream, chunk: Chunk) -> "npt.NDArray[np.bool_]":
+    """Return which rows of a file are those that the table would be asked for."""
+    wanted: npt.NDArray[np.bool_] = ~np.isin(chunk["segment_id"], stream.left_out)
+    if stream.origin is not None:
+        wanted &= (chunk[ORIGIN] == REST) == (stream.origin == REST)
+    for name, value in stream.given.items():
+        wanted &= chunk[name] == _held(value, chunk[name])
+    for name, values in stream.among.items():
+        wanted &= np.isin(chunk[name].astype(str), np.array(values, dtype=str))
+    return wanted
 
 
 def _held(value: Value, values: Array) -> Value:
@@ -181,31 +247,31 @@ def _held(value: Value, values: Array) -> Value:
     return NO_INT if value is None and values.dtype == np.int64 else value
 
 
-def _ordered(chunks: Iterator[Chunk], symbol: str) -> Iterator[Chunk]:
+def _ordered(chunks: Iterator[Chunk], symbol: str, at: str) -> Iterator[Chunk]:
     """Sort the rows of each microsecond, whose texts of time are the same."""
     held: list[Chunk] = []
     reached_ns = NO_INT
     for chunk in chunks:
-        rows = _sorted(joined([*held, chunk]))
-        received = rows["received_at_ns"]
-        if received[0] < reached_ns:
+        rows = _sorted(joined([*held, chunk]), at)
+        stands = rows[at]
+        if stands[0] < reached_ns:
             raise QueryError(
-                f"rows of {symbol} around {shown(int(received[0]))} are not in the order of their "
+                f"rows of {symbol} around {shown(int(stands[0]))} are not in the order of their "
                 "`timestamp`: something else wrote it in another form; pandas.read_sql can read them"
             )
-        reached_ns = _microsecond(int(received[-1]))
-        cut = int(np.searchsorted(received, reached_ns))
+        reached_ns = _microsecond(int(stands[-1]))
+        cut = int(np.searchsorted(stands, reached_ns))
         held = [picked(rows, slice(cut, None))]
         if cut:
             yield picked(rows, slice(0, cut))
     yield from held
 
 
-def _sorted(rows: Chunk) -> Chunk:
-    received = rows["received_at_ns"]
-    if (received[1:] >= received[:-1]).all():
+def _sorted(rows: Chunk, at: str) -> Chunk:
+    stands = rows[at]
+    if (stands[1:] >= stands[:-1]).all():
         return rows
-    return picked(rows, np.argsort(received, kind="stable"))
+    return picked(rows, np.argsort(stands, kind="stable"))
 
 
 def _parsed(texts: Array) -> Integers:

@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from collector.errors import QueryError
+from collector.events import REST
 from collector.query.database import distinct_values
 from collector.query.instants import Span, text_of
 from collector.query.rows.archive_files import Archive, Part
+from collector.query.rows.fillings import Fillings
+from collector.query.rows.placing import ORIGIN
 
 Value = str | int | None
 Source = NamedFromClause  # a table, or a query that stands for one
+Origin = Literal["live", "rest"]
 Wanted = str | int | tuple[str, ...] | list[str] | None
 ALL = "*"  # stands for every data source
 
@@ -37,15 +41,38 @@ class StoredStream:
     among: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # several values wanted
     parts: tuple[Part, ...] = ()  # files that hold rows which are no more in the table
     left_out: tuple[int, ...] = ()  # segments that are not wanted
+    origin: Origin | None = None  # how the rows wanted came; None: in either way
+    fillings: Fillings | None = None  # aggregates that stand among single trades, where none of these are
 
     @property
     def constants(self) -> dict[str, Value]:
         """Return the columns that have the same value in every row."""
-        return {"symbol": self.symbol, "exchange": self.exchange, **self.given, **self.alike}
+        alike = dict(self.alike)
+        if self.fillings is not None:
+            del alike["kind"]
+        return {"symbol": self.symbol, "exchange": self.exchange, **self.given, **alike}
 
     def with_files(self, archive: Archive) -> "StoredStream":
         """Return the same rows by what was moved to files by now."""
         return replace(self, parts=archive.of(self.symbol, self.exchange))
+
+    def of_origin(self, origin: Origin) -> "StoredStream":
+        """Return the rows that came live, or those that REST brought."""
+        column = self.table.c.get(ORIGIN)
+        if column is None:  # an older database: all of it is live
+            is_wanted: sa.ColumnElement[bool] = sa.true() if origin == "live" else sa.false()
+        else:
+            is_wanted = column == REST if origin == REST else column.is_distinct_from(REST)
+        return replace(self, where=(*self.where, is_wanted), origin=origin)
+
+    def received_within(self, span: Span) -> "StoredStream":
+        """Return the rows in the table whose receipt is in the span."""
+        received, where = self.table.c.received_at_ns, list(self.where)
+        if span.start_ns is not None:
+            where.append(received >= span.start_ns)
+        if span.end_ns is not None:
+            where.append(received < span.end_ns)
+        return replace(self, where=tuple(where))
 
     def of_segment(self, segment_id: int) -> "StoredStream":
         """Return the rows of one segment."""
@@ -110,7 +137,7 @@ def find_stream(
     stream = StoredStream(table, symbol, exchange, tuple(where), {}, given, among, parts)
     if not left_open:
         return stream
-    first = _first_row(connection, stream, span, left_open)
+    first = first_row(connection, stream, span, left_open)
     return replace(stream, alike=first)
 
 
@@ -138,9 +165,10 @@ def _texts(span: Span) -> tuple[str | None, str | None]:
     )
 
 
-def _first_row(
+def first_row(
     connection: sa.Connection, stream: StoredStream, span: Span, names: list[str]
 ) -> dict[str, Value]:
+    """Return some values of the first row in a span; nothing where there is none."""
     columns = [stream.table.c[name] for name in names]
     row = connection.execute(stream.between(*_texts(span)).with_only_columns(*columns).limit(1)).first()
     if row is not None:

@@ -57,6 +57,7 @@ class Segment(TypedDict):
     verification: str
     rows: int
     open: bool
+    filled: bool  # REST brought it afterwards
 
 
 class Hole(TypedDict):
@@ -69,12 +70,13 @@ class Hole(TypedDict):
 
 
 class StreamCoverage(TypedDict):
-    """What is covered of one stream; `covered` is a share of the time in which it was wanted."""
+    """What is covered of one stream, live and filled; both are shares of the time in which it was wanted."""
 
     exchange: str
     symbol: str
     channel: str
     covered: float | None
+    filled: float | None
     segments: list[Segment]
     holes: list[Hole]
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from collector.database import Tables
+from collector.events import FILLED, REST
 
 CRASH = "crash"
 
@@ -43,6 +44,8 @@ def extend_to_last_sign(connection: sa.Connection, tables: Tables, session_ids: 
 def _last_alive(tables: Tables) -> sa.ScalarSelect[int]:
     coverage = tables.coverage.c
     query = sa.select(sa.func.max(coverage.alive_until_ns))
+    # What REST filled lies in the past.
+    query = query.where(coverage.verification != REST, coverage.end_cause.is_distinct_from(FILLED))
     return query.where(coverage.session_id == tables.sessions.c.session_id).scalar_subquery()
 
 

@@ -3,9 +3,9 @@
 import { read, readRows } from "./api.js";
 import { Chart } from "./charts.js";
 import { byId, childrenOf, make, mark, readouts, show, write } from "./dom.js";
-import { fixed, isNumber, moment, NS_PER_S, percent, plural, shortTime, size, span, spreadBp } from "./format.js";
+import { fixed, isNumber, moment, NS_PER_S, plural, shortTime, size, span, spreadBp } from "./format.js";
 import { DEPTH, Ladder } from "./ladder.js";
-import { attend, causeText, holeText, paint } from "./ribbon.js";
+import { attend, causeText, coveredText, holeText, paint } from "./ribbon.js";
 import { keyOf } from "./streams.js";
 
 const WITH_BOOK = new Set(["book", "bbo"]);
@@ -88,13 +88,13 @@ export class Detail {
 
   /** Show the coverage and its holes; nothing is written when it is the same. */
   cover(coverage, title) {
-    write(byId("coverage-title"), coverage ? `${title}: ${percent(coverage.covered)} covered` : title);
+    write(byId("coverage-title"), coverage ? `${title}: ${coveredText(coverage)}` : title);
     if (coverage === this.#holes) return;
     this.#holes = this.coverage = coverage;
     const ribbon = byId("large-ribbon");
     paint(ribbon, coverage);
     const holes = [...(coverage?.holes ?? [])].reverse();
-    ribbon.setAttribute("aria-label", coverage ? `${title}: ${percent(coverage.covered)} covered, ${plural(holes.length, "hole")}, listed below` : title);
+    ribbon.setAttribute("aria-label", coverage ? `${title}: ${coveredText(coverage)}, ${plural(holes.length, "hole")}, listed below` : title);
     const middle = coverage ? (coverage.start_ns + coverage.end_ns) / 2 : null;
     for (const [id, ns] of [["start", coverage?.start_ns], ["middle", middle], ["end", coverage?.end_ns]])
       write(byId(`ruler-${id}`), shortTime(ns));

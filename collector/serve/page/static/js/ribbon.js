@@ -1,6 +1,6 @@
 // Draw a stream's coverage over time on a canvas; say on hover what a hole was, and pass a click on.
 
-import { moment, NS_PER_S, span, time } from "./format.js";
+import { moment, NS_PER_S, percent, span, time } from "./format.js";
 import { byId } from "./dom.js";
 
 const NARROWEST_HOLE_PX = 2; // a hole of a second in six hours would be a twentieth of a pixel
@@ -11,7 +11,7 @@ let colours = null;
 export const readColours = () => {
   const style = getComputedStyle(document.documentElement);
   const named = (name) => style.getPropertyValue(name).trim();
-  colours = { ok: named("--ok-fill"), bad: named("--bad"), none: named("--track") };
+  colours = { ok: named("--ok-fill"), filled: named("--filled"), bad: named("--bad"), none: named("--track") };
 };
 
 // A size that is asked for while the document is being written costs a layout each time.
@@ -49,11 +49,17 @@ export const paint = (canvas, coverage) => {
     const wide = Math.max(least, right - left);
     context.fillRect(Math.min(left, width - wide), 0, wide, height);
   };
-  context.fillStyle = colours.ok;
-  for (const segment of coverage.segments) draw(segment, ratio);
+  for (const filled of [true, false]) {
+    context.fillStyle = filled ? colours.filled : colours.ok;
+    for (const segment of coverage.segments) if (segment.filled === filled) draw(segment, ratio);
+  }
   context.fillStyle = colours.bad;
   for (const hole of coverage.holes) draw(hole, NARROWEST_HOLE_PX * ratio);
 };
+
+/** Say how much is covered, and how much of that was filled afterwards. */
+export const coveredText = ({ covered, filled }) =>
+  `${percent(covered)} covered${filled ? ` (${percent(filled)} filled afterwards)` : ""}`;
 
 /** Return the hole under the pointer, or the nearest one within reach. */
 export const holeAt = (coverage, x, width) => {
@@ -86,11 +92,12 @@ export const attend = (canvas, coverageOf, onHole) => {
     const { coverage, box, x } = found;
     const hole = holeAt(coverage, x, box.width);
     const atNs = coverage.start_ns + (x / box.width) * (coverage.end_ns - coverage.start_ns);
-    const inside = coverage.segments.find((one) => one.start_ns <= atNs && atNs <= one.end_ns);
+    const here = coverage.segments.filter((one) => one.start_ns <= atNs && atNs <= one.end_ns);
+    const inside = here.find((one) => !one.filled) ?? here[0];
     tip.textContent = hole
       ? `Hole, ${holeText(hole, coverage.end_ns)}`
       : inside
-        ? `Verified, ${time(inside.start_ns)} – ${inside.open ? "now" : time(inside.end_ns)} UTC`
+        ? `${inside.filled ? "Filled afterwards" : "Verified"}, ${time(inside.start_ns)} – ${inside.open ? "now" : time(inside.end_ns)} UTC`
         : `${time(atNs)} UTC: not collected`;
     tip.hidden = false;
     const left = Math.min(event.clientX + 12, window.innerWidth - tip.offsetWidth - 8);

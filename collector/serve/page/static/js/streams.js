@@ -2,7 +2,7 @@
 
 import { bar, byId, glyph, lean, make, mark, show, write } from "./dom.js";
 import { decimalsOf, fixed, isNumber, percent, plural, roughly, span, spreadBp, whole } from "./format.js";
-import { attend, paint } from "./ribbon.js";
+import { attend, coveredText, paint } from "./ribbon.js";
 
 export const keyOf = (one) => `${one.exchange} ${one.symbol} ${one.channel}`;
 export const FINE = "verified";
@@ -131,7 +131,7 @@ export class StreamTable {
   #ribbon(row) {
     row.drawn = this.coverage.byKey.get(row.key);
     paint(row.canvas, row.drawn);
-    const covered = row.drawn ? `covered ${percent(row.drawn.covered)}, ${plural(row.drawn.holes.length, "hole")}` : "coverage not known";
+    const covered = row.drawn ? `${coveredText(row.drawn)}, ${plural(row.drawn.holes.length, "hole")}` : "coverage not known";
     row.canvas.setAttribute("aria-label", covered);
   }
 
