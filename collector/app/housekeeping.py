@@ -74,12 +74,12 @@ class Housekeeping:
             for one in slices:
                 if ending.is_asked:
                     break
-                done += _result(self._submit(one), ending)
+                done += result_of(self._submit(one), ending)
         return done
 
 
-def _result(given: Future[int], ending: Ending) -> int:
-    """Wait for a slice; leave it to the writer when the run is to end."""
+def result_of(given: Future[int], ending: Ending) -> int:
+    """Wait for what the writer was given; leave it to the writer when the run is to end."""
     deadline_s = time.monotonic() + SLICE_TIMEOUT_S
     while not wait_for([given], LOOK_S).done:
         if ending.is_asked or time.monotonic() > deadline_s:

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from functools import partial
 
 from collector.app.clock_check import Ask, ClockCheck
+from collector.app.daily_quality import DailyQuality
 from collector.app.disk_room import DiskRoom
 from collector.app.housekeeping import Housekeeping, housekeeping_of
-from collector.app.jobs import Every, Job, Jobs
+from collector.app.jobs import Daily, Every, Job, Jobs
 from collector.app.log_heartbeat import LogHeartbeat
 from collector.app.machine import Machine
 from collector.app.monitor import Monitor
@@ -23,6 +24,7 @@ from collector.writer import Task
 
 SHORT_S = 60.0  # for a job that waits for nothing
 ANSWER_S = 10.0  # for an exchange to tell its time
+REPORT_AFTER_S = 900.0  # midnight: a day is finished some minutes after its end
 
 Submit = Callable[[Task], Future[int]]
 
@@ -41,7 +43,9 @@ def jobs_of(
         housekeeping.add(
             "disk_room", "tell how long the disk lasts, and warn before", DiskRoom(store.file, events).chore
         )
-    jobs = Jobs(_of_any_database(settings, housekeeping, events.publish), publish=events.publish)
+    jobs = Jobs(
+        _of_any_database(settings, store, submit, housekeeping, events.publish), publish=events.publish
+    )
     every_s = settings.jobs.heartbeat_every_s
     if every_s is not None:
         beat = LogHeartbeat(monitor).beat
@@ -68,19 +72,26 @@ def jobs_of_database(settings: Settings) -> Iterator[Jobs]:
     store.open()
     try:
         housekeeping = _housekeeping_of(settings, store, new_id(), _in_this_thread)
-        yield Jobs(_of_any_database(settings, housekeeping))
+        yield Jobs(_of_any_database(settings, store, _in_this_thread, housekeeping))
     finally:
         store.close()
 
 
 def _of_any_database(
     settings: Settings,
+    store: Store[object],
+    submit: Submit,
     housekeeping: Housekeeping | None,
     publish: Callable[[PotentialHalt], None] = lambda _: None,
 ) -> Iterator[Job]:
     """Yield what can be done whether or not somebody collects."""
     if housekeeping is not None:
         yield from housekeeping.jobs
+    if settings.jobs.quality and isinstance(store, SqlSink):
+        where = settings.database.url, settings.database.table_name
+        keep = DailyQuality(*where, lambda one: submit(partial(store.maintain, one))).keep
+        what = "keep a row for each stream of each finished day: how good it was"
+        yield Job("quality", what, keep, Daily(REPORT_AFTER_S), settings.jobs.timeout_s)
     every_s = settings.jobs.clock_every_s
     asks = {name: _asks_time(name, one) for name, one in settings.exchanges.items() if one.symbols}
     if every_s is not None and asks:

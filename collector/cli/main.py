@@ -24,6 +24,7 @@ from collector.cli.commands.local.command import local
 from collector.cli.commands.migrate import migrate
 from collector.cli.commands.plan import plan
 from collector.cli.commands.plot import plot
+from collector.cli.commands.report import report
 from collector.cli.commands.simulate import simulate
 from collector.cli.commands.status import status
 from collector.cli.commands.tail import tail
@@ -55,6 +56,7 @@ for command in (
     plan,
     status,
     coverage,
+    report,
     verify,
     tail,
     export,

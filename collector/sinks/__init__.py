@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         SqlSink,
         StreamStore,
         empty_log,
+        keep_quality,
         prune_batches,
         prune_events,
         prune_rejected,

@@ -1,6 +1,7 @@
 """Jobs of a running collector: listed, and run at once by HTTP and by the command."""
 
 import json
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import structlog
 from pydantic import SecretStr
 
 sys.path.insert(0, str(Path(__file__).parent))
-from api_rig import asked, get, serving_collector
+from api_rig import EXAMPLE, asked, get, serving_collector, serving_database
 from serve_rig import TOKEN
 
 from collector.cli.main import run as run_command
@@ -169,3 +170,20 @@ def test_of_a_file_that_nobody_holds_the_command_does_it_itself(
     assert "expected one of batches" in capsys.readouterr().err
     assert run_command(["jobs", "--config", str(config)]) == 0
     assert "no collector that writes" in capsys.readouterr().out
+
+
+def test_the_report_of_a_finished_day_is_given_out(tmp_path: Path) -> None:
+    copied = Path(shutil.copy(EXAMPLE, tmp_path / "live.db"))
+    with serving_database(copied) as port:
+        assert get(port, "/api/quality") == {"days": []}
+    config = tmp_path / "own.yaml"
+    config.write_text(json.dumps({"database": {"url": str(copied)}, "serve": {"port": 1}}))
+    assert run_command(["jobs", "run", "quality", "--config", str(config)]) == 0
+    with serving_database(copied) as port:
+        rows = get(port, "/api/quality")["days"]
+        assert get(port, "/api/quality", day=rows[0]["day"], days=3)["days"] == rows
+        assert get(port, "/api/quality", day="2001-01-01") == {"days": []}
+        assert asked(port, "/api/quality", day="yesterday").status == 422
+    book = next(one for one in rows if one["channel"] == "book.50" and one["holes"])
+    assert set(book["holes_by_cause"]) == {"disconnect"}
+    assert book["rows"] > 0

@@ -1,24 +1,33 @@
-"""Serve what is done now and then, and have it done at once."""
+"""Serve what is done now and then, and have it done at once; and the daily report that comes of it."""
 
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from collector.app import JobState
+from collector.query import kept_quality
 from collector.serve.api import shapes
-from collector.serve.api.answers import ERRORS, answers_with, json_answer
+from collector.serve.api.answers import ERRORS, Reading, answers_with, json_answer
 from collector.serve.api.asked import Tokens, check_token, refused
 from collector.serve.api.source import Source
+
+MOST_DAYS = 31
 
 JobName = Annotated[
     str, Path(max_length=40, description="A job, as `/api/jobs` names it.", examples=["tidy"])
 ]
 
 
-def job_routes(source: Source, tokens: Tokens) -> APIRouter:
+DayName = Annotated[
+    str | None, Query(pattern=r"^\d{4}-\d{2}-\d{2}$", description="This day of UTC, like 2026-01-31.")
+]
+Days = Annotated[int, Query(ge=1, le=MOST_DAYS, description="So many days at most, where none is named.")]
+
+
+def job_routes(source: Source, tokens: Tokens, reading: Reading) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
 
@@ -44,6 +53,12 @@ def job_routes(source: Source, tokens: Tokens) -> APIRouter:
         if source.is_live and name not in known:
             raise refused(HTTPStatus.NOT_FOUND, "there is no such job", f"one of {', '.join(known)}")
         return json_answer(job_of(await source.begin_job(name), source), int(HTTPStatus.ACCEPTED))
+
+    @router.get("/api/quality", tags=["stored"], responses=answers_with(shapes.Quality))
+    async def quality(day: DayName = None, days: Days = 1) -> Response:
+        """Return the report of a finished day, or of the last ones that have one, the newest first."""
+        found = await reading(lambda *both: kept_quality(*both, day=day, days=days))
+        return json_answer({"days": found})
 
     return router
 

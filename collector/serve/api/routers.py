@@ -26,7 +26,7 @@ def api_routers(source: Source, tokens: Tokens, bus: EventBus | None = None) -> 
         history_routes(reading, known),
         record_routes(source, reading, known),
         symbols_routes(source, tokens),
-        job_routes(source, tokens),
+        job_routes(source, tokens, reading),
         stream_routes(hub, known),
         websocket_routes(hub, known),
         docs_routes(),

@@ -199,6 +199,43 @@ class Stats(TypedDict):
     streams: list[StreamStats]
 
 
+class Missing(TypedDict):
+    """How many holes had one cause, and how long they were together."""
+
+    holes: int
+    seconds: float
+
+
+class DayQuality(TypedDict):
+    """How good the day of a stream was; what cannot be told is null."""
+
+    day: str
+    exchange: str
+    symbol: str
+    channel: str
+    rows: int | None
+    bytes: int | None
+    covered_s: float
+    covered: float | None
+    filled: float | None
+    holes: int
+    holes_s: float
+    holes_by_cause: dict[str, Missing]
+    resyncs: int
+    witnessed: int
+    disagreed: int
+    lag_p50_ms: float | None
+    lag_p95_ms: float | None
+    lag_p99_ms: float | None
+    computed_ns: int
+
+
+class Quality(TypedDict):
+    """The report of some finished days, the newest day first."""
+
+    days: list[DayQuality]
+
+
 class Job(TypedDict):
     """Something done now and then, and what is known of its runs; times that are not there yet are null."""
 

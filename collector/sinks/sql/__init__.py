@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         Chore,
         Slice,
         empty_log,
+        keep_quality,
         prune_batches,
         prune_events,
         prune_rejected,
