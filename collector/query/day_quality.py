@@ -114,16 +114,19 @@ def kept_quality(
     newest = sa.select(table.c.day).distinct().order_by(table.c.day.desc()).limit(days)
     is_wanted = table.c.day.in_(newest) if day is None else table.c.day == day
     query = sa.select(table).where(is_wanted).order_by(table.c.day.desc(), *(table.c[one] for one in KEY[1:]))
-    return [
-        {**row, "holes_by_cause": json.loads(row["holes_by_cause"])}
-        for row in connection.execute(query).mappings()
-    ]
+    rows = _dicts(connection, query)
+    return [{**row, "holes_by_cause": json.loads(row["holes_by_cause"])} for row in rows]
 
 
 def _kept(connection: sa.Connection, tables: Tables, day: str) -> list[Row]:
     table = tables.quality
     query = sa.select(table).where(table.c.day == day).order_by(*(table.c[name] for name in KEY))
-    return [{**row, "kept": True} for row in connection.execute(query).mappings()]
+    return [{**row, "kept": True} for row in _dicts(connection, query)]
+
+
+def _dicts(connection: sa.Connection, query: "sa.Select[Any]") -> list[Row]:
+    """Return rows by name, as plain text: SQLAlchemy's own names are more than that."""
+    return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]
 
 
 def _covered(stream: Mapping[str, Any], start_ns: int, end_ns: int) -> Row:
