@@ -112,7 +112,7 @@ def make_collector(
         tuple(settings.exchanges),
         bus.publish,
     )
-    jobs = jobs_of(settings, store, session.session_id, writer.tasks.submit, bus, monitor)
+    jobs = jobs_of(settings, store, session.session_id, writer.tasks.submit, bus, monitor, stream)
     parts = Parts(
         session,
         bus,

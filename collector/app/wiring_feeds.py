@@ -48,7 +48,7 @@ def make_feeds(
 
 
 def _wanted(name: str, exchange: ExchangeSettings) -> Wanted:
-    return Wanted(source_of(name, exchange), exchange.symbols, exchange.channels)
+    return Wanted(source_of(name, exchange), exchange.symbols, exchange.channels, looks_by_itself=False)
 
 
 def source_of(name: str, exchange: ExchangeSettings) -> Source:

@@ -12,12 +12,14 @@ from collector.app.housekeeping import Housekeeping, housekeeping_of
 from collector.app.jobs import Daily, Every, Job, Jobs
 from collector.app.log_heartbeat import LogHeartbeat
 from collector.app.machine import Machine
+from collector.app.markets_look import MarketsLook
 from collector.app.monitor import Monitor
 from collector.app.wiring_feeds import source_of
 from collector.app.wiring_writer import store_of
 from collector.errors import UserError
 from collector.events import EventBus, PotentialHalt
 from collector.ids import new_id
+from collector.live import StreamThread
 from collector.settings import ExchangeSettings, Settings
 from collector.sinks import SqlSink, Store
 from collector.writer import Task
@@ -36,6 +38,7 @@ def jobs_of(
     submit: Submit,
     events: EventBus,
     monitor: Monitor,
+    stream: StreamThread | None = None,  # None: the jobs are only listed
 ) -> Jobs:
     """Build the jobs of a collector, not started."""
     housekeeping = _housekeeping_of(settings, store, session_id, submit)
@@ -46,6 +49,10 @@ def jobs_of(
     jobs = Jobs(
         _of_any_database(settings, store, submit, housekeeping, events.publish), publish=events.publish
     )
+    look = MarketsLook(stream, settings.stream.markets_timeout_s).look
+    due = Every(settings.stream.markets_every_s)
+    timeout_s = SHORT_S + settings.stream.markets_timeout_s
+    jobs.add(Job("markets", "look at what the exchanges list by now", look, due, timeout_s, quiet=True))
     every_s = settings.jobs.heartbeat_every_s
     if every_s is not None:
         beat = LogHeartbeat(monitor).beat
