@@ -73,7 +73,7 @@ class StoredDay:
     ) -> list[sa.ColumnElement[bool]]:
         """Return what holds for the rows of the day; all but the depth of a book is in an index."""
         known = Channel.of(channel)
-        own = [table.c.symbol == symbol, table.c.exchange == exchange]
+        own: list[sa.ColumnElement[bool]] = [table.c.symbol == symbol, table.c.exchange == exchange]
         if known.family == OHLCV:  # a bar is of the day in which it opens
             first_ms = self._start_ns // 10**6
             opens = table.c.open_time
