@@ -16,7 +16,19 @@ from imports import circles, face_of, imported_names, imports_between, module_fi
 # From top to bottom: each part may import only what stands below it.
 FLOORS = [
     *("cli", "simulator", "__init__", "bot", "serve", "app", "settings", "retention", "export", "query"),
-    *("health", "consume", "live", "streams", "network", "writer", "spool", "features", "buffer", "log"),
+    *(
+        "health",
+        "consume",
+        "backfilling",
+        "live",
+        "streams",
+        "network",
+        "writer",
+        "spool",
+        "features",
+        "buffer",
+        "log",
+    ),
     *("exchanges", "book", "sinks", "migration", "database", "aws", "events", "histogram", "ids", "clock"),
     *("resources", "retry", "masking", "bounds", "errors", "version", "face"),
 ]

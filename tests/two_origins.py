@@ -1,8 +1,8 @@
 """Live rows and rows that REST brought of one market, through buffer, preparation and sink."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
 
 from collector.buffer.buffer import Buffer
 from collector.events.batch import Liveness, SegmentClosed, SegmentOpened, StreamKey
@@ -29,7 +29,7 @@ class TwoOrigins:
 
     url: str
     session_id: str = "session-1"
-    ids: Any = field(default_factory=lambda: count(101))
+    ids: Iterator[int] = field(default_factory=lambda: count(101))
 
     def __post_init__(self) -> None:
         self.buffer = Buffer(levels_per_row=1, max_rows=100_000, flush_rows=100)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from collector.cli.commands.archive import archive
+from collector.cli.commands.backfill import backfill
 from collector.cli.commands.backup import backup
 from collector.cli.commands.bench import bench
 from collector.cli.commands.collect import collect
@@ -63,6 +64,7 @@ for command in (
     plot,
     dashboard,
     consume,
+    backfill,
     archive,
     backup,
     version,

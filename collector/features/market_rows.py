@@ -1,8 +1,6 @@
 """Turn the trades and bars of a batch into the columns of their tables, stream by stream."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -23,14 +21,10 @@ from collector.events import (
     Value,
     iso_texts,
 )
-from collector.features.options import NANOSECONDS_A_MS
+from collector.features.bar_ends import ends_ms, placed_ns
 from collector.features.practical import Floats, Integers
 from collector.features.rows import nullable, nullable_integers
 from collector.features.stream_facts import StreamFacts, in_base
-
-_Unit = Literal["s", "m", "h", "D", "W", "M"]
-_UNITS: dict[str, _Unit] = {"s": "s", "m": "m", "h": "h", "d": "D", "w": "W", "M": "M"}
-_INTERVAL = re.compile(r"([1-9][0-9]{0,4})([smhdwM])")
 
 
 class MarketRows:
@@ -51,7 +45,7 @@ class MarketRows:
         integers = np.frombuffer(trades.integers, dtype=np.int64).reshape(-1, TRADE_INTEGERS)
         for stream, here in _by_stream(integers):
             received_at_ns, exchange_ms, sequences, _, segments, buys, kinds = integers[here].T
-            at_ns = self._at_ns(stream, received_at_ns, exchange_ms)
+            at_ns = placed_ns(self._facts_of(stream).origin, received_at_ns, exchange_ms)
             price, size = numbers[here].T
             size = self._in_base(stream, size)
             of_stream = here.tolist()
@@ -75,7 +69,7 @@ class MarketRows:
             interval = Channel.of(facts.key.channel).interval
             if facts.origin == REST:  # tells no time of its own: it is what was known at the bar's end
                 exchange_ms = ends_ms(open_ms, interval)
-            at_ns = self._at_ns(stream, received_at_ns, exchange_ms)
+            at_ns = placed_ns(facts.origin, received_at_ns, exchange_ms)
             opened, high, low, close, volume, vwap = numbers[here].T
             volume = self._in_base(stream, volume)
             columns: dict[str, Sequence[Value]] = {
@@ -97,12 +91,6 @@ class MarketRows:
     def _in_base(self, stream: int, sizes: Floats) -> Floats:
         contract = self._facts_of(stream).contract
         return sizes if contract is None else in_base(sizes, contract)
-
-    def _at_ns(self, stream: int, received_at_ns: Integers, exchange_ms: Integers) -> Integers:
-        """Return where rows stand: at their receipt, or at the exchange's time if REST brought them."""
-        if self._facts_of(stream).origin != REST:
-            return received_at_ns
-        return np.where(exchange_ms == NO_INT, received_at_ns, exchange_ms * NANOSECONDS_A_MS)
 
     def _common(
         self,
@@ -145,19 +133,3 @@ def _by_stream(integers: Integers) -> Iterator[tuple[int, Integers]]:
     streams = integers[:, STREAM_COLUMN]
     for stream in np.unique(streams).tolist():
         yield stream, np.flatnonzero(streams == stream)
-
-
-def ends_ms(open_ms: Integers, interval: str) -> Integers:
-    """Return the ends of bars that open at these times; a month is no multiple of anything."""
-    named = _INTERVAL.fullmatch(interval)
-    if named is None:
-        raise ValueError(f"the length of bars of {interval!r} is not known")
-    count, unit = int(named[1]), _UNITS[named[2]]
-    opens = open_ms.astype("datetime64[ms]")
-    if unit == "M":
-        months = opens.astype("datetime64[M]")
-        ends = opens + ((months + count).astype("datetime64[ms]") - months.astype("datetime64[ms]"))
-    else:
-        ends = opens + np.timedelta64(count, unit)
-    found: Integers = ends.astype(np.int64)
-    return found

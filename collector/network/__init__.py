@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
-    from collector.network.allowance import Need
+    from collector.network.allowance import WEIGHT_SHARE, Need
     from collector.network.attempts import STABLE_AFTER_S, Attempts, Next
     from collector.network.budget import Budget, BudgetClosed, BudgetNews, BudgetNow, LongWait
     from collector.network.budgets import BUDGETS, Budgets

@@ -12,6 +12,7 @@ from collector.network.allowance import Need
 from collector.network.answers import heed, heed_failure
 from collector.network.budgets import BUDGETS, Budgets
 from collector.network.failure_table import FailureClass
+from collector.network.failures import unreadable
 from collector.network.markets import Markets, Source, strict
 
 TIMEOUT = "timeout"  # the cause of a request that was not answered in time
@@ -28,13 +29,19 @@ class RestClient:
     """
 
     def __init__(
-        self, source: Source, timeout_s: float, markets: Markets | None = None, budgets: Budgets = BUDGETS
+        self,
+        source: Source,
+        timeout_s: float,
+        markets: Markets | None = None,
+        budgets: Budgets = BUDGETS,
+        api_key: str = "",  # sent where an exchange asks for one; nothing is signed
     ) -> None:
         self.budgets = source.budgets(budgets)
         # Our budget knows the published weights; ccxt's own queue would only add to the waiting.
         config = {**source.config(timeout_s), "enableRateLimit": False}
         self._ccxt: Any = strict(getattr(ccxt.pro, source.exchange), source.exchange)(config)
         self._ccxt.on_rest_response = _keep_headers
+        self._ccxt.apiKey = api_key
         source.address(self._ccxt)
         if markets is not None:
             markets.share_with(self._ccxt)
@@ -53,8 +60,9 @@ class RestClient:
         _answer_headers.set({})
         try:
             answer = await getattr(self._ccxt, request.ccxt_method)(dict(request.params))
-        except ccxt.BaseError as error:
-            failure = heed_failure(budget, error, exchange, _answer_headers.get())
+        except Exception as error:
+            found = error if isinstance(error, ccxt.BaseError) else unreadable(error)
+            failure = heed_failure(budget, found, exchange, _answer_headers.get())
             # Access that is refused comes back: not permanent.
             raise StreamError(
                 f"{failure.cause}: {failure.detail}",

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         places,
     )
     from collector.query.session_state import SessionState, sessions_now
+    from collector.query.spans_covered import CoveredSpan, covered_spans
     from collector.query.stored_symbols import symbols
     from collector.query.tail import Tail, Wanted
     from collector.query.training import book_tensor, labels, windows

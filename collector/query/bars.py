@@ -9,6 +9,7 @@ from collector.database import Tables
 from collector.events import OHLCV
 from collector.query.clock_steps import ClockSteps
 from collector.query.database import as_stored, has_table, needed, reading
+from collector.query.filled import chains_of
 from collector.query.frames import Frame, Rows
 from collector.query.instants import Integers, Span
 from collector.query.overlaps import overlapping, refuse
@@ -52,6 +53,7 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
             bars = joined(list(series.read(connection, known)), series.kinds)
         if as_of_ns is not None:
             bars = picked(bars, bars[RECEIPT] <= as_of_ns)
+        chains = {} if index == RECEIVED_AT else chains_of(connection, tables, stream, OHLCV)
         offs_ns: Mapping[int, int] = {}
         if not is_by_clock and as_of_ns is None and bars["corrected"].any():
             steps = ClockSteps.read(connection, tables)
@@ -68,7 +70,8 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
     flags = FLAGS if unconfirmed else ("corrected",)
     names = (*(name for name in request.columns if name != index), *flags, "segment")
     columns = {**bars, "segment": bars["segment_id"]}
-    return Rows(at_ns, columns, stream.constants, None, index).frame(request.output, names)
+    found = Rows(at_ns, columns, stream.constants, None, index, chains=chains)
+    return found.frame(request.output, names)
 
 
 def _known(receipt: Span, as_of_ns: int | None) -> Span:

@@ -1,7 +1,7 @@
 """Return rows as a pandas frame, a polars frame or an Arrow table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from collector.query.rows import CATEGORIES, NO_INT, Array, Value, pandas_column
 
 Output = Literal["pandas", "polars", "arrow"]
 SPACING = "every_ns"  # in a frame's attrs: how far its instants are apart
+CHAINS = "segments_without_a_hole"  # and which segments go on from which, since REST filled what was between
 OUTPUTS = ("pandas", "polars", "arrow")
 Frame = Any  # pandas.DataFrame, polars.DataFrame or pyarrow.Table: the caller chose one
 
@@ -29,13 +30,12 @@ class Rows:
     blank: npt.NDArray[np.bool_] | None = None  # where everything is missing
     index: str = "received_at"
     every_ns: int | None = None
+    chains: Mapping[int, int] = field(default_factory=dict)  # segments, and the first each goes on from
 
     def cut(self, which: "slice | npt.NDArray[np.bool_]") -> "Rows":
         """Return some of the rows."""
         blank = None if self.blank is None else self.blank[which]
-        return Rows(
-            self.at_ns[which], picked(self.columns, which), self.constants, blank, self.index, self.every_ns
-        )
+        return replace(self, at_ns=self.at_ns[which], columns=picked(self.columns, which), blank=blank)
 
     def frame(self, output: Output, order: tuple[str, ...]) -> Frame:
         """Return the rows in the form of the output, with the columns in this order."""
@@ -44,6 +44,8 @@ class Rows:
             frame = pd.DataFrame(columns, index=index_of(self.at_ns, self.index), copy=False)
             if self.every_ns is not None:
                 frame.attrs[SPACING] = self.every_ns
+            if self.chains:
+                frame.attrs[CHAINS] = dict(self.chains)
             return frame
         table = self._arrow(order)
         return extra("polars", "research").from_arrow(table) if output == "polars" else table

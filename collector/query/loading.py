@@ -1,15 +1,16 @@
 """Load states and trades: read the rows, take the states at even instants, mark what is not covered."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sqlalchemy as sa
 
 from collector.database import Tables
+from collector.events import TRADE
 from collector.query.covered import alive_until
 from collector.query.database import needed, reading
-from collector.query.filled_trades import chains_of_trades, with_fillings
+from collector.query.filled import chains_of, with_fillings
 from collector.query.frames import Frame, Rows
 from collector.query.instants import Integers, Span
 from collector.query.on_gap import Flags, known_segment, shaped
@@ -18,13 +19,11 @@ from collector.query.request import RECEIVED_AT, Request
 from collector.query.resample import Alive, States, resampled
 from collector.query.rows import (
     NO_INT,
-    PLACE,
     RECEIPT,
     Archive,
     Array,
     Chunk,
     Series,
-    StoredStream,
     find_stream,
     joined,
     length,
@@ -78,7 +77,7 @@ def _whole(connection: sa.Connection, tables: Tables, request: Request, series: 
         return _as_stored(series, series.by_receipt(connection, span), request)
     if step_ns is None:
         columns = joined(list(series.read(connection, span)), series.kinds)
-        return _as_stored(series, columns, request, _chains(connection, tables, request, series.stream))
+        return _as_stored(series, columns, request, chains_of(connection, tables, series.stream, TRADE))
     until = _alive(connection, tables, series).until
     read, fetch = sparse(connection, tables, series, step_ns)
     chunks = _with_state_before(read, connection, request, read.read(connection, request.read_span))
@@ -163,15 +162,6 @@ def _series(connection: sa.Connection, tables: Tables, request: Request) -> Seri
     return Series(stream, tuple(one for one in dict.fromkeys(names) if one in known and one not in constants))
 
 
-def _chains(
-    connection: sa.Connection, tables: Tables, request: Request, stream: StoredStream
-) -> dict[int, int]:
-    """Return for each segment that REST may have filled a hole beside the first one of its chain."""
-    if request.on_gap not in {"split", "raise"} or place_name(stream.table) != PLACE:
-        return {}
-    return chains_of_trades(connection, tables, stream)
-
-
 def _alive(connection: sa.Connection, tables: Tables, series: Series) -> Alive:
     return Alive.of(alive_until(connection, tables, series.stream.symbol, series.stream.exchange))
 
@@ -201,7 +191,8 @@ def _as_stored(
         first = np.array([chains.get(number, number) for number in numbers.tolist()], dtype=np.int64)
         chain = first[places]
     at_ns = columns[RECEIPT if request.index == RECEIVED_AT else series.at]
-    return _Loaded(_rows(series, at_ns, columns, request), good, seen, chain)
+    rows = replace(_rows(series, at_ns, columns, request), chains=chains or {})
+    return _Loaded(rows, good, seen, chain)
 
 
 def _at_instants(series: Series, found: list[States], request: Request) -> _Loaded:

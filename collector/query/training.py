@@ -9,7 +9,7 @@ import pandas as pd
 
 from collector.database import STORED_LEVELS
 from collector.errors import QueryError
-from collector.query.frames import SPACING
+from collector.query.frames import CHAINS, SPACING
 from collector.query.instants import duration_ns
 
 Floats = npt.NDArray[np.float64]
@@ -93,7 +93,10 @@ def stretches(frame: pd.DataFrame) -> tuple[Integers, Flags]:
     if not len(frame):
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_)
     known = frame["segment"].notna().to_numpy(dtype=np.bool_)
-    codes = pd.factorize(frame["segment"])[0]
+    segment = frame["segment"]
+    if going_on := frame.attrs.get(CHAINS):
+        segment = segment.map(lambda number: going_on.get(number, number), na_action="ignore")
+    codes = pd.factorize(segment)[0]
     changes = np.r_[True, codes[1:] != codes[:-1]]
     at_ns = instants(frame)
     spacing_ns = frame.attrs.get(SPACING)

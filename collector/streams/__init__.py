@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collector.streams.candle_stream import CandleStream
     from collector.streams.maker import StreamMaker
     from collector.streams.paired_stream import PairedStream
+    from collector.streams.plausible import candle_problem, trade_problem
     from collector.streams.router import Router, UnknownFrames
     from collector.streams.stream import RETIRED, Outlet, Stream
 else:

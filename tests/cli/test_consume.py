@@ -19,10 +19,10 @@ from collector.sinks.contract import WriteSet
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "consume"))
-from histories import cell, history, stored_in, write_directly
 from local_aws import CREDENTIALS, REGION, FaultyAws, LocalAws, closing_client, refusal
 from program import Run, start
 from real_shards import merge, resharding_aws, split
+from stream_histories import cell, history, stored_in, write_directly
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """`init` asks four questions, or takes their answers as options, and writes a file that can be used."""
 
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from collector.settings import Settings, load_settings
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import CLEAN, Run, count_rows
+from program import CLEAN, Run, start, wait_for_rows
 from terminal import COLOURS, Terminal
 
 Open = Callable[..., Terminal]
@@ -123,10 +124,12 @@ def test_what_is_written_collects(run: Run, tmp_path: Path, simulator: Simulator
         f"COLLECTOR_EXCHANGES__BYBIT__ENDPOINTS__{side.upper()}": url
         for side, url in simulator.endpoints("bybit").items()
     }
-    done = run("--config", "collector.yaml", "--seconds", "8", **addresses)
-    assert done.returncode == 0, done.stderr
-    assert "identity: exact" in done.stdout
-    assert count_rows(tmp_path / "live.db") > 0
+    process = start("--config", "collector.yaml", cwd=tmp_path, **addresses)
+    wait_for_rows(tmp_path / "live.db", process, 1)
+    process.send_signal(signal.SIGTERM)
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "identity: exact" in said
 
 
 def test_without_a_terminal_the_missing_options_are_named_with_a_command_that_works(

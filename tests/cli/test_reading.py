@@ -56,7 +56,7 @@ def test_a_bar_shows_what_is_covered() -> None:
 
 def test_days_are_cut_at_midnight_utc() -> None:
     row = {"exchange": "bybit", "symbol": BTC, "channel": "book.50"}
-    segment = {**row, "start_ns": 10 * DAY - 5 * S, "alive_until_ns": 10 * DAY + 7 * S}
+    segment = {**row, "start_ns": 10 * DAY - 5 * S, "alive_until_ns": 10 * DAY + 7 * S, "how": "live"}
     found = list(days([segment]))
     assert [(one["day"], one["covered_s"], one["segments"]) for one in found] == [
         ("1970-01-10", 5.0, 1),

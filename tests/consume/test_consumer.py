@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import itertools
 
 from any_database import in_a_file
-from histories import cell, history, stored_in, write_directly
 from reading import FAST, fill, reading_stream
 from stand_in_stream import StandInStream
+from stream_histories import cell, history, stored_in, write_directly
 
 
 def seeds(count: int, in_the_long_form: int = 40) -> list[Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from collector.errors import DatabaseInUse
 from collector.query.session_state import sessions_now
@@ -15,9 +16,9 @@ from collector.sinks.sql.sink import SqlSink
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from any_database import in_a_file
-from histories import cell, history, stored_in, write_directly
 from reading import Reading, fill, reading_stream
 from stand_in_stream import StandInStream
+from stream_histories import cell, history, stored_in, write_directly
 
 MINUTE_NS = 60 * 10**9
 
@@ -87,7 +88,11 @@ def test_one_of_which_nothing_comes_has_crashed_and_may_come_back(
         last_alive_ns = max(row["alive_until_ns"] for row in stored_in(any_database)["collector_coverage"])
         assert session_of(any_database) == (last_alive_ns, "crash")
         assert ends_of(any_database) == {"disconnect", "crash"}
-        fill(stream, write_sets[6:])
+        fill(stream, write_sets[6:8])
+        reading.read_all()
+        assert session_of(any_database) == (None, None)
+        assert ends_of(any_database) == {"disconnect", None}
+        fill(stream, write_sets[8:])
         reading.read_all()
     assert stored_in(any_database) == stored_in(direct)
 
@@ -95,16 +100,18 @@ def test_one_of_which_nothing_comes_has_crashed_and_may_come_back(
 @in_a_file
 def test_what_was_not_read_yet_is_no_silence(any_database: str, tmp_path: Path) -> None:
     """A reader that was away for an hour has not heard anything for an hour."""
-    write_sets = history(3)
-    stream = StandInStream(shards=2)
+    write_sets = history(3, batches=12)
+    stream = StandInStream()
     fill(stream, write_sets[:6])
     with reading_stream(stream, any_database, tmp_path / "dead") as reading:
         reading.read_all()
-    stream.now_ns += 60 * MINUTE_NS
-    fill(stream, write_sets[6:9])
-    with reading_stream(stream, any_database, tmp_path / "dead") as reading:
+    for write_set in write_sets[6:12]:
+        stream.now_ns += 9 * MINUTE_NS
+        fill(stream, [write_set])
+    with capture_logs() as logs, reading_stream(stream, any_database, tmp_path / "dead") as reading:
         reading.read_all()
     assert session_of(any_database) == (None, None)
+    assert not {"consume.sessions_silent", "session.heard_again"} & {one["event"] for one in logs}
 
 
 @in_a_file
@@ -198,3 +205,16 @@ def test_batch_ids_go_when_their_session_was_heard_long_after(any_database: str,
         reading.read_all()
         old = f"SELECT count(*) FROM collector_batches WHERE committed_ns <= {committed_ns}"
         assert cell(any_database, old) == 0
+
+
+def test_one_that_crashed_ends_no_earlier_than_its_last_sign_of_life(tmp_path: Path) -> None:
+    """What the next session brings in of it may tell of an earlier one."""
+    url = f"sqlite:///{tmp_path / 'live.db'}"
+    write_sets = history(9, is_ended=False)
+    dead = replace(write_sets[0].session, ended_ns=write_sets[0].session.started_ns, end_cause="crash")
+    stream = StandInStream()
+    fill(stream, [*write_sets, WriteSet("last", dead, by="session-b")])
+    with reading_stream(stream, url, tmp_path / "dead") as reading:
+        reading.read_all()
+    last_alive_ns = max(row["alive_until_ns"] for row in stored_in(url)["collector_coverage"])
+    assert session_of(url) == (last_alive_ns, "crash")

@@ -19,7 +19,7 @@ def test_the_examples_run_one_after_the_other(tmp_path: Path) -> None:
     subprocess.run(demo, cwd=tmp_path, check=True, capture_output=True, env=environ)
     page = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
     examples = re.findall(r"<!-- example -->\n```python\n(.*?)```", page, re.DOTALL)
-    assert len(examples) == 6
+    assert len(examples) == 7
     checks = (
         "assert len(ticks) and len(bars) and len(trades) and rows and len(frame)\n"
         "assert len(inputs) == len(targets) and len(table)\n"

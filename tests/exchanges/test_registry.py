@@ -14,7 +14,7 @@ from collector.exchanges.registry import EXCHANGES, problems
 
 PACKAGE = Path(__file__).resolve().parents[2] / "collector"
 FOLDER = PACKAGE / "exchanges"
-FILES = {"__init__.py", "facts.py", "frames.py", "market_data.py", "rule.py", "topics.py"}
+FILES = {"__init__.py", "facts.py", "frames.py", "history.py", "market_data.py", "rule.py", "topics.py"}
 NAMED_ELSEWHERE = {
     # What a row has whose writer did not say, as the table's creator defined it.
     PACKAGE / "database" / "tables.py",

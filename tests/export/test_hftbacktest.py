@@ -28,7 +28,7 @@ from replaying import (
     replayed,
     trade,
 )
-from stored import prepare
+from stored import iso, prepare
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from any_database import in_a_file
@@ -96,6 +96,14 @@ def test_trades(stored: str, tmp_path: Path) -> None:
     assert data["exch_ts"].tolist() == [at[0] - 3 * MS, at[0] - 2 * MS, at[2]]
     card = (tmp_path / "README.md").read_text()
     assert "| none | 3 | 0.000 | 1 | 0 | 0 | 1 marked trades |" in card
+
+
+@in_a_file
+def test_a_trade_that_rest_brought_is_replayed_where_it_stands(stored: str, tmp_path: Path) -> None:
+    at, day_later = MIDNIGHT_NS + 7 * MS, [MIDNIGHT_NS + DAY_NS]
+    trade(stored, day_later, [at // MS], timestamp=[iso(at)], origin=["rest"])
+    (data,) = exported(stored, tmp_path)
+    assert (data["exch_ts"].tolist(), data["local_ts"].tolist()) == ([at], [at])
 
 
 @in_a_file

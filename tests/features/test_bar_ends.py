@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from collector.features.market_rows import ends_ms
+from collector.features.bar_ends import ends_ms
 
 
 def ms(text: str) -> int:

@@ -12,23 +12,33 @@ from collector.features.trade_bars import TradeBars
 MINUTE_MS = 60_000
 START_MS = 1_700_000_040_000 // MINUTE_MS * MINUTE_MS
 BARS_SEGMENT = 900
+PAST_TRADES = 2  # the stream of those that REST brings
 
 
 class Rig:
     def __init__(self, exchange: str = "binance", *, open_at_last_close: bool = False) -> None:
-        keys = [StreamKey(exchange, "BTC/USDT", channel) for channel in ("trade", "ohlcv.1m")]
+        keys = [StreamKey(exchange, "BTC/USDT", channel) for channel in ("trade", "ohlcv.1m", "trade")]
         self.bars = TradeBars(
-            keys.__getitem__, open_at_last_close=lambda name: open_at_last_close and name == exchange
+            keys.__getitem__,
+            open_at_last_close=lambda name: open_at_last_close and name == exchange,
+            origin_of=lambda stream: "rest" if stream == PAST_TRADES else None,
         )
         self.found = (0, 0)
         self.tell(-10, (1.0, 1.0, 1.0, 1.0, 1.0))  # from now on it is known which bars are wanted
 
     def trade(
-        self, at_s: float, price: float, size: float = 1.0, *, segment: int = 1, marked: str | None = None
+        self,
+        at_s: float,
+        price: float,
+        size: float = 1.0,
+        *,
+        segment: int = 1,
+        marked: str | None = None,
+        stream: int = 0,
     ) -> None:
         trades = TradeColumns()
         at_ms = START_MS + int(at_s * 1000)
-        trades.append((price, size), (at_ms * 10**6, at_ms, NO_INT, 0, segment, 1, 0), "1", marked)
+        trades.append((price, size), (at_ms * 10**6, at_ms, NO_INT, stream, segment, 1, 0), "1", marked)
         self._take(trades=trades)
 
     def tell(
@@ -140,4 +150,15 @@ def test_bars_of_bybit_begin_at_the_last_close() -> None:
     rig = Rig("bybit", open_at_last_close=True)
     traded(rig)
     rig.tell(1, (100.0, 103.0, 100.0, 102.0, 4.5))
+    assert rig.found == (1, 0)
+
+
+def test_what_rest_brings_of_another_time_disturbs_no_comparison() -> None:
+    rig = Rig()
+    rig.trade(50.0, 100.0)
+    rig.trade(60.0, 101.0, 2.0)
+    rig.trade(-5_000.0, 90.0, segment=7, stream=PAST_TRADES)
+    rig.trade(70.0, 103.0)
+    rig.trade(121.5, 102.5)
+    rig.tell(1, (101.0, 103.0, 101.0, 103.0, 3.0), 2)
     assert rig.found == (1, 0)

@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from ready_tables import lay_tables
 from two_origins import BEGIN_MS, LAG_NS, MINUTE_MS, MINUTES, NS_A_MS, SYMBOL, TRADES, TwoOrigins
 
-from collector import coverage, gaps, load_ohlcv, load_trades
+from collector import coverage, gaps, labels, load_ohlcv, load_trades, windows
 from collector.errors import QueryError
+from collector.query.training import instants
 
 S = 1_000
 LATER_MS = BEGIN_MS + 24 * 3_600 * S
@@ -55,7 +56,7 @@ def ids(frame: pd.DataFrame) -> list[int]:
 
 
 def at_ms(frame: pd.DataFrame) -> list[float]:
-    return [one / NS_A_MS - BEGIN_MS for one in frame.index.asi8.tolist()]
+    return [one / NS_A_MS - BEGIN_MS for one in instants(frame).tolist()]
 
 
 def test_loaders_cross_from_live_to_filled_and_back(both: TwoOrigins) -> None:
@@ -94,7 +95,7 @@ def test_by_receipt_nothing_was_filled_before_it_came(both: TwoOrigins) -> None:
     assert ids(told) == [*range(1, 11), *range(21, 31)]
     told = load_trades(both.url, SYMBOL, index="received_at")
     assert ids(told) == [*range(1, 11), *range(21, 31), *range(11, 21)]
-    assert set(told.index.asi8[-10:]) == {LATER_MS * NS_A_MS}
+    assert set(instants(told)[-10:].tolist()) == {LATER_MS * NS_A_MS}
     told = load_trades(both.url, SYMBOL, index="received_at", start=LATER_MS * NS_A_MS)
     assert ids(told) == list(range(11, 21))
 
@@ -112,8 +113,8 @@ def test_either_origin_may_be_chosen(both: TwoOrigins) -> None:
 def test_a_span_is_of_where_rows_stand(both: TwoOrigins) -> None:
     broken(both)
     fill(both, range(10, 22))
-    span = {"start": (BEGIN_MS + 15 * S) * NS_A_MS, "end": (BEGIN_MS + 22 * S) * NS_A_MS}
-    assert ids(load_trades(both.url, SYMBOL, **span)) == list(range(15, 22))
+    start, end = (BEGIN_MS + 15 * S) * NS_A_MS, (BEGIN_MS + 22 * S) * NS_A_MS
+    assert ids(load_trades(both.url, SYMBOL, start=start, end=end)) == list(range(15, 22))
 
 
 def test_aggregates_count_where_single_trades_are_missing_and_only_there(both: TwoOrigins) -> None:
@@ -126,6 +127,16 @@ def test_aggregates_count_where_single_trades_are_missing_and_only_there(both: T
     assert ids(load_trades(both.url, SYMBOL, kind="agg")) == list(range(9_010, 9_022))
 
 
+def test_aggregates_that_are_fetched_again_still_count(both: TwoOrigins) -> None:
+    """A second fill of the same stretch finds all of it there: it covers no single trade."""
+    broken(both)
+    for _ in range(2):
+        fill(both, range(10, 22), "agg", first=9_000)
+    assert ids(load_trades(both.url, SYMBOL)) == [*range(1, 11), *range(9_011, 9_021), *range(21, 31)]
+    fill(both, range(10, 22))  # and once the single trades are there, they are taken
+    assert ids(load_trades(both.url, SYMBOL)) == list(range(1, 31))
+
+
 def test_aggregates_that_came_live_beside_trades_are_asked_for(both: TwoOrigins) -> None:
     broken(both)
     aggregates = both.open(TRADES, LATER_MS)
@@ -134,6 +145,21 @@ def test_aggregates_that_came_live_beside_trades_are_asked_for(both: TwoOrigins)
     fill(both, range(10, 22), "agg", first=9_000)
     with pytest.raises(QueryError, match="say which: kind="):
         load_trades(both.url, SYMBOL)
+
+
+def test_windows_and_labels_go_over_a_seam_and_over_no_hole(both: TwoOrigins) -> None:
+    broken(both)
+    with_hole = load_trades(both.url, SYMBOL)
+    assert windows(with_hole, 5, columns=["price"]).last.tolist() == [*range(4, 10), *range(14, 20)]
+    fill(both, range(10, 22))
+    frame = load_trades(both.url, SYMBOL)
+    assert windows(frame, 5, columns=["price"]).last.tolist() == list(range(4, 30))
+    assert labels(frame, 5, price="price")["move_bps"].notna().sum() == 25
+    by_receipt = load_trades(both.url, SYMBOL, index="received_at")
+    assert windows(by_receipt, 5, columns=["price"]).last.tolist() == [
+        *(*range(4, 10), *range(14, 20)),
+        *range(24, 30),
+    ]
 
 
 def bars_of(frame: pd.DataFrame) -> list[tuple[int, float]]:
@@ -172,4 +198,4 @@ def test_a_correction_by_rest_is_known_from_its_receipt(both: TwoOrigins) -> Non
     assert (latest["close"], latest["corrected"]) == (103.0, 1)
     before = load_ohlcv(both.url, SYMBOL, as_of=LATER_MS * NS_A_MS - 1)
     assert bars_of(before) == [(0, 100.0)]
-    assert before.index.asi8.tolist() == [(BEGIN_MS + MINUTE_MS) * NS_A_MS + LAG_NS]
+    assert instants(before).tolist() == [(BEGIN_MS + MINUTE_MS) * NS_A_MS + LAG_NS]

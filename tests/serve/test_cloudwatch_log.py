@@ -19,6 +19,7 @@ from collector.errors import UserError
 from collector.events.batch import StreamKey
 from collector.histogram import Histogram
 from collector.log import LogOptions, set_up_logging
+from collector.network.budget import BudgetNow
 from collector.serve.cloudwatch.changes import Changes, dimensions_of, spread
 from collector.serve.cloudwatch.documents import MetricsInLog, documents, drawn
 from collector.serve.exposition import Sample
@@ -252,7 +253,14 @@ def test_only_the_names_that_are_asked_for() -> None:
 def test_what_no_metric_may_hold_is_left_out() -> None:
     one = everything()
     commits = replace(one.view.commits, least_lag_s={"bybit": float("nan")})
-    found = Lines().of(replace(one, view=replace(one.view, commits=commits, budgets={"bybit": 2.0**361})))
+    found = Lines().of(
+        replace(
+            one,
+            view=replace(
+                one.view, commits=commits, budgets={"bybit": (BudgetNow(2.0**361, 0.0, "", 0, 0, 0.0),)}
+            ),
+        )
+    )
     assert not {"collector_clock_offset_seconds", "collector_request_budget_used_ratio"} & {
         n for n, *_ in found
     }

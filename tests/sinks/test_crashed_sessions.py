@@ -41,3 +41,27 @@ def test_only_what_was_called_a_crash_is_taken_back(
 
     sink.maintain(read)
     assert kept == {"dead": (None, None), "stopped": ("stop", 5), "alive": (None, None)}
+
+
+def test_a_session_that_died_while_it_filled_ends_no_earlier_than_it_began(
+    any_database: str, open_sink: Callable[..., SqlSink]
+) -> None:
+    sink = open_sink(any_database)
+    add(sink, "filling", None)
+    stream = {"exchange": "kraken", "symbol": "BTC/USD", "channel": "trade"}
+    span = {"start_ns": -9, "end_ns": -5, "alive_until_ns": -5, "rows": 1}
+    segment = {"segment_id": 1, "session_id": "filling", "verification": "sequence", "end_cause": "filled"}
+    counts = {"witnessed": 0, "disagreed": 0}
+    row = {**stream, **span, **segment, **counts}
+    sink.maintain(lambda connection: connection.execute(sa.insert(TABLES.coverage), [row]).rowcount)
+    assert sink.close_crashed_sessions() == 1
+    found: list[object] = []
+
+    def read(connection: sa.Connection) -> int:
+        sessions, coverage = TABLES.sessions.c, TABLES.coverage.c
+        found.extend(connection.execute(sa.select(sessions.ended_ns, sessions.end_cause)).one())
+        found.extend(connection.execute(sa.select(coverage.end_cause)).one())
+        return 0
+
+    sink.maintain(read)
+    assert found == [0, CRASH, "filled"]

@@ -28,10 +28,10 @@ from collector.settings import load_settings
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "consume"))
-from histories import NOT_COMPARED, TABLES
 from local_aws import CREDENTIALS, REGION, FaultyAws, LocalAws, fails_at_random, moto_process, throttling
 from real_shards import merge, resharding_aws, split
 from rig import BYBIT_LINEAR, DEADLINE_S, Rig, running, wait_until
+from stream_histories import NOT_COMPARED, TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNELS = ["book.50", "trade", "ohlcv.1m"]
@@ -49,7 +49,11 @@ def compare(direct: str, consumed: str) -> int:
             *(TABLES.coverage, TABLES.accounting, TABLES.events, TABLES.rejected, TABLES.sessions),
         ):
             columns = [column for column in table.columns if column.name not in NOT_COMPARED]
-            names = [table.c[name] for name in ("exchange", "symbol") if name in table.columns]
+            names = [
+                sa.func.coalesce(table.c[name], "")  # NULLs come first in one database, last in the other
+                for name in ("exchange", "symbol")
+                if name in table.columns
+            ]
             query = sa.select(*columns).order_by(*names, *table.primary_key.columns)
             if table is TABLES.sessions:
                 query = query.where(table.c.wanted.not_like('%"consume"%'))
@@ -63,9 +67,11 @@ def compare(direct: str, consumed: str) -> int:
 @contextmanager
 def engine_of(url: str) -> Iterator[sa.Connection]:
     engine = make_engine(database_url(url), read_only=True)
-    with engine.connect() as connection:
-        yield connection.execution_options(stream_results=True)
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            yield connection.execution_options(stream_results=True)
+    finally:
+        engine.dispose()
 
 
 def symbols(count: int) -> list[str]:

@@ -224,3 +224,24 @@ def test_a_table_of_as_many_rows_as_the_book_loses_none_of_its_own() -> None:
     )
     assert found.write_set.rows[1].columns == trades
     assert found.found == 1
+
+
+def test_segments_of_what_rest_brought_end_and_begin_in_exchange_time() -> None:
+    trades = StreamKey("binance", "BTC/USDT", "trade")
+    columns: dict[str, list[Any]] = {
+        "timestamp": [GOOD, None, GOOD, GOOD],
+        "received_at_ns": [9_000_000_000] * 4,
+        "exchange_timestamp": [10, 20, 30, 40],
+        "segment_id": [7] * 4,
+        "sequence": [None] * 4,
+        "origin": ["rest"] * 4,
+    }
+    segment = SegmentState(
+        7, "s", *trades, 5_000_000, 40_000_000, 40_000_000, None, None, 4, "rest", "filled"
+    )
+    account = AccountingState("s", *trades, received=4, written=4)
+    rows = Rows("trades", columns, trades)
+    session = make_write_set().session
+    sifted = sift(WriteSet("b", session, (rows,), (segment,), (account,)), refuses, 1)
+    spans = [(one.start_ns, one.end_ns, one.rows) for one in sifted.write_set.segments]
+    assert spans == [(5_000_000, 10_000_000, 1), (30_000_000, 40_000_000, 2)]

@@ -15,7 +15,7 @@ from collector.query.audit.chunks import integers
 from collector.query.audit.segments import Segment, Segments
 from collector.query.between import chains
 from collector.query.database import as_stored
-from collector.query.filled_trades import fillings
+from collector.query.filled import fillings
 from collector.query.rows import Archive, Fillings, StoredStream, archived, place
 
 MINUTE_MS = 60_000

@@ -67,6 +67,7 @@ class OpenDatabase:
         self._renumbering = Renumbering(new_segment_id)
         self._engine: sa.Engine | None = None
         self.identity = ""  # once it was open; one that replaces it has another, or takes this one
+        self._origin = ""
         self._session_id: str | None = None
         self._last_batch_id: str | None = None
         self._was_reopened = False
@@ -108,11 +109,17 @@ class OpenDatabase:
         if self._lock is not None:
             self._lock.release()
 
-    def claim(self, connection: sa.Connection, session: SessionState, streams: Iterable[StreamKey]) -> None:
-        """Record the session and lock these streams as well, or raise DatabaseInUse naming who holds one."""
+    def claim(
+        self, connection: sa.Connection, session: SessionState, streams: Iterable[StreamKey], origin: str = ""
+    ) -> None:
+        """Record the session and lock these streams as well, or raise DatabaseInUse naming who holds one.
+
+        Of another `origin` they are not those that come live: both are written at the same time.
+        """
+        self._origin = origin
         if self._streams is not None:
             introduce(_driver(connection), session)
-            self._streams.claim(_driver(connection), session, streams)
+            self._streams.claim(_driver(connection), session, map(self._locked, streams))
         row = session_row(session)
         multi_row.upsert(connection, self.tables.sessions, [row], rules=SESSION_RULES)
         self._session_id = session.session_id
@@ -158,11 +165,17 @@ class OpenDatabase:
         """Return the write set in the form that fits this database: it may have been replaced."""
         own = write_set.session if write_set.session.session_id == self._session_id else None
         if self._streams is not None and own is not None:
-            self._streams.claim(_driver(connection), own, (one.key for one in write_set.accounting))
+            self._streams.claim(
+                _driver(connection), own, (self._locked(one.key) for one in write_set.accounting)
+            )
         if self._was_reopened or (self._streams is not None and self._streams.were_lost):
             self._look_again(connection)
         is_ours = self._session_id in {None, write_set.session.session_id}
         return self._renumbering.apply(connection, self.tables, write_set, is_ours=is_ours)
+
+    def _locked(self, key: StreamKey) -> StreamKey:
+        """Return what is locked for a stream."""
+        return key._replace(channel=f"{key.channel} {self._origin}") if self._origin else key
 
     def stored(self, write_set: WriteSet) -> None:
         """Record that the write set is committed."""

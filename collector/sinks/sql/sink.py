@@ -148,12 +148,15 @@ class SqlSink:
         """
         return self._database.gets_on(within_s)
 
-    def claim(self, session: SessionState, streams: Iterable[StreamKey]) -> int:
-        """Record the session and reserve these streams; raise DatabaseInUse naming who holds one of them."""
+    def claim(self, session: SessionState, streams: Iterable[StreamKey], origin: str = "") -> int:
+        """Record the session and reserve these streams; raise DatabaseInUse naming who holds one of them.
+
+        With REST as their `origin` it is their past that is reserved.
+        """
         wanted = tuple(streams)
 
         def claim(connection: sa.Connection) -> int:
-            self._database.claim(connection, session, wanted)
+            self._database.claim(connection, session, wanted, origin)
             return len(wanted)
 
         return self.maintain(claim)

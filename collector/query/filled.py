@@ -1,0 +1,79 @@
+"""Find in coverage what REST filled of a market: what has no hole between, and trades of which kind."""
+
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from collector.database import Tables
+from collector.events import TRADE, Channel
+from collector.query.between import Segment, chains, is_filled, union
+from collector.query.instants import Span
+from collector.query.rows import PLACE, Fillings, Series, StoredStream, first_row, place_name
+
+_AGGREGATE, _SINGLE = "agg", "trade"
+
+
+def chains_of(connection: sa.Connection, tables: Tables, stream: StoredStream, family: str) -> dict[int, int]:
+    """Return for each segment that goes on from another without a hole the first of them."""
+    if place_name(stream.table) != PLACE:
+        return {}  # nothing of the table can be filled
+    found: dict[int, int] = {}
+    by_channel: dict[str, list[Segment]] = {}
+    for one in _segments(connection, tables, stream, family):
+        by_channel.setdefault(one["channel"], []).append(one)
+    for own in by_channel.values():
+        found.update(chains(own))
+    return {number: first for number, first in found.items() if number != first}
+
+
+def with_fillings(
+    connection: sa.Connection, tables: Tables, stream: StoredStream, span: Span
+) -> StoredStream:
+    """Return the single trades with the aggregates that fill their holes, where it was not said which kind.
+
+    The stream is returned as it is where no aggregate fills a hole, or there are no single trades.
+    """
+    if "kind" not in stream.alike or place_name(stream.table) != PLACE:
+        return stream
+    found = fillings(connection, tables, stream)
+    if found is None:
+        return stream
+    first = first_row(connection, stream.without(found.segments), span, ["kind"])
+    if first.get("kind") != _SINGLE:
+        return stream
+    return replace(stream, alike={**stream.alike, "kind": _SINGLE}, fillings=found)
+
+
+def fillings(connection: sa.Connection, tables: Tables, stream: StoredStream) -> Fillings | None:
+    """Return the aggregates that REST brought of a market, if any, and where single trades are covered."""
+    segments = _segments(connection, tables, stream, TRADE)
+    # One that brought nothing new, for all of it was there, says nothing of either kind.
+    filled = [one for one in segments if is_filled(one) and one["rows"]]
+    kinds = {one["segment_id"]: _kind_of(connection, stream, one) for one in filled}
+    own = tuple(number for number, kind in kinds.items() if kind == _AGGREGATE)
+    if not own:
+        return None
+    single = [
+        one for one in segments if not is_filled(one) or kinds.get(one["segment_id"], _AGGREGATE) == _SINGLE
+    ]
+    return Fillings(own, tuple(union((one["start_ns"], one["alive_until_ns"]) for one in single)))
+
+
+def _kind_of(connection: sa.Connection, stream: StoredStream, segment: Segment) -> str | None:
+    """Return the kind of a segment's rows, which are all of one; None where there is none any more."""
+    rows = Series(replace(stream, alike={}).of_segment(segment["segment_id"]), ("kind",))
+    span = Span(segment["start_ns"], segment["alive_until_ns"] + 1)
+    first = next(iter(rows.read(connection, span, 1)), None)
+    return None if first is None else str(first["kind"][0])
+
+
+def _segments(connection: sa.Connection, tables: Tables, stream: StoredStream, family: str) -> list[Segment]:
+    """Return the segments of a market's trades or bars, in the order of their beginning."""
+    table = tables.coverage
+    query = (
+        sa.select(table)
+        .where(table.c.exchange == stream.exchange, table.c.symbol == stream.symbol)
+        .order_by(table.c.start_ns, table.c.segment_id)
+    )
+    rows = connection.execute(query).mappings()
+    return [dict(row) for row in rows if Channel.of(row["channel"]).family == family]
