@@ -112,7 +112,7 @@ def make_collector(
         tuple(settings.exchanges),
         bus.publish,
     )
-    jobs = jobs_of(settings, store, session.session_id, writer.tasks.submit, bus, monitor, stream)
+    jobs = jobs_of(settings, store, session, writer.tasks.submit, bus, monitor, stream, segment_ids)
     parts = Parts(
         session,
         bus,

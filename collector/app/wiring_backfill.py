@@ -20,6 +20,7 @@ from collector.backfilling import (
     Storing,
     Stretch,
     Wanted,
+    Writes,
     fill,
     make_plan,
 )
@@ -116,25 +117,54 @@ class Backfill:
         buffer = Buffer(levels_per_row=1, max_rows=ROWS, flush_rows=ROWS)
         preparation = self._preparation(session, buffer)
         storing = Storing(buffer, preparation, sink, self._now_ns)
-        fetchers: dict[str, Fetcher] = {}
-        segment_ids = SegmentIds()
-
-        def filling(stretch: Stretch) -> Filling:
-            return Filling(stretch, buffer, segment_ids.next, self._contracts[stretch.key])
-
         try:
             await storing.call(lambda: _open(sink, session, planned))
-            fetchers = {name: self._fetcher(name) for name in planned.by_exchange()}
-            progress = await fill(
-                planned, fetchers, storing, filling, is_stopping=is_stopping, on_progress=on_progress
-            )
+            progress = await self._fill(planned, buffer, storing, is_stopping, on_progress)
             await storing.call(lambda: sink.write(preparation.ended(self._now_ns(), "stop")))
             return progress
         finally:
-            for one in fetchers.values():
-                await one.client.close()
             await storing.call(sink.close)
             storing.close()
+
+    async def run_within(
+        self,
+        session: SessionState,
+        writes: Writes,
+        planned: Plan,
+        is_stopping: Callable[[], bool],
+        segment_ids: SegmentIds,
+    ) -> Progress:
+        """Bring in what is planned in the session of a collector that runs, and that writes it."""
+        buffer = Buffer(levels_per_row=1, max_rows=ROWS, flush_rows=ROWS)
+        storing = Storing(buffer, self._preparation(session, buffer), writes, self._now_ns)
+        try:
+            return await self._fill(planned, buffer, storing, is_stopping, lambda _: None, segment_ids)
+        finally:
+            storing.close()
+
+    async def _fill(
+        self,
+        planned: Plan,
+        buffer: Buffer,
+        storing: Storing,
+        is_stopping: Callable[[], bool],
+        on_progress: Callable[[Progress], None],
+        segment_ids: SegmentIds | None = None,
+    ) -> Progress:
+        fetchers: dict[str, Fetcher] = {}
+        new_segment_id = (segment_ids or SegmentIds()).next
+
+        def filling(stretch: Stretch) -> Filling:
+            return Filling(stretch, buffer, new_segment_id, self._contracts[stretch.key])
+
+        try:
+            fetchers = {name: self._fetcher(name) for name in planned.by_exchange()}
+            return await fill(
+                planned, fetchers, storing, filling, is_stopping=is_stopping, on_progress=on_progress
+            )
+        finally:
+            for one in fetchers.values():
+                await one.client.close()
 
     async def _load(self, name: str, settings: ExchangeSettings) -> Markets:
         stopped, failed = asyncio.Event(), list[StreamError]()

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from collector.bounds import Bytes, Expected, Flag, Milliseconds, Seconds
+from collector.bounds import Bytes, Days, Expected, Flag, Milliseconds, Seconds
 from collector.buffer import BufferLimits
 from collector.exchanges import Endpoints, Environment, MarketKind
 from collector.features import Mode, Sampling, StorageOptions
@@ -216,6 +216,8 @@ class JobSettings:
     clock_every_s: Seconds | None = 3600.0
     heartbeat_every_s: Seconds | None = 300.0
     quality: Flag = True
+    fill_holes_every_s: Seconds | None = 600.0
+    fill_holes_days: Days = 7.0
 
 
 class ShutdownSettings(Part):

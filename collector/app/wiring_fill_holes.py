@@ -1,0 +1,117 @@
+"""Close the holes of a running collector's trades and bars by REST, in its session, by its writer."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+
+from collector.app.jobs import Ending
+from collector.app.wiring_backfill import NS_A_MS, Asked, Backfill
+from collector.backfilling import Plan, Progress, Stretch
+from collector.errors import CollectorError, SinkError
+from collector.events import Channel, StreamKey
+from collector.ids import SegmentIds
+from collector.query import CoveredSpan, covered_spans
+from collector.settings import Settings
+from collector.sinks import Receipt, SessionState, SqlSink, WriteSet
+from collector.writer import Task
+
+DAY_MS = 86_400_000
+UNTIL_NOW_MS = 30_000  # what is younger may still be under way, and is not in coverage yet
+WRITE_TIMEOUT_S = 120.0  # for the writer to come to it
+
+Submit = Callable[[Task], Future[int]]
+Spans = Mapping[StreamKey, Sequence[CoveredSpan]]
+
+
+class ThroughWriter:
+    """Has write sets stored by the thread that writes the database of a collector, between two of its own."""
+
+    def __init__(self, store: SqlSink, submit: Submit) -> None:
+        self._store = store
+        self._submit = submit
+
+    def write(self, write_set: WriteSet) -> Receipt:
+        """Store a write set. Raises SinkError; what was stored though nobody said so is not stored again."""
+        receipts: list[Receipt] = []
+        given = self._submit(partial(self._write, write_set, receipts))
+        try:
+            given.result(WRITE_TIMEOUT_S)
+        except SinkError:
+            raise
+        except (CollectorError, TimeoutError) as error:  # it is busy, or the database is away
+            given.cancel()
+            reason = str(error) or f"the writer did not come to it within {WRITE_TIMEOUT_S:g} s"
+            raise SinkError(reason, transient=True) from error
+        return receipts[0]
+
+    def _write(self, write_set: WriteSet, receipts: list[Receipt]) -> int:
+        receipts.append(self._store.write(write_set))
+        return write_set.row_count
+
+
+class HoleFilling:
+    """Looks for holes between what is covered, and brings in what belongs there."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        session: SessionState,
+        store: SqlSink,
+        submit: Submit,
+        collected: Sequence[StreamKey],
+        segment_ids: SegmentIds,
+    ) -> None:
+        self._settings = settings
+        self._session = session
+        self._writes = ThroughWriter(store, submit)
+        self._collected = collected
+        self._segment_ids = segment_ids
+
+    def fill(self, ending: Ending) -> str:
+        """Close holes, and return how many. Raises CollectorError for what did not come."""
+        settings, end_ms = self._settings, time.time_ns() // NS_A_MS - UNTIL_NOW_MS
+        asked = Asked(end_ms - round(settings.jobs.fill_holes_days * DAY_MS), end_ms, only_holes=True)
+        keys = [key for key in self._collected if not Channel.of(key.channel).is_book]
+        span_ns = asked.start_ms * NS_A_MS, asked.end_ms * NS_A_MS
+        database = settings.database
+        spans = covered_spans(database.url, keys, *span_ns, database.table_name)
+        if not any(map(has_hole, spans.values())):
+            return ""
+        stretches, progress = asyncio.run(self._fill(asked, spans, ending))
+        if progress.problems and not ending.is_asked:
+            raise CollectorError("; ".join(progress.problems))
+        streams = len({one.key for one in stretches})
+        return (
+            f"{progress.rows:,} rows came for {len(stretches)} holes of {streams} streams" if streams else ""
+        )
+
+    async def _fill(self, asked: Asked, spans: Spans, ending: Ending) -> tuple[tuple[Stretch, ...], Progress]:
+        """Fill what lies between spans: before the first nothing was wanted, after the last it may come."""
+        backfill = Backfill(self._settings, asked)
+        planned = await backfill.plan()
+        between = tuple(one for one in planned.stretches if lies_between(one, spans.get(one.key, ())))
+        return between, await backfill.run_within(
+            self._session,
+            self._writes,
+            Plan(between, planned.notes),
+            lambda: ending.is_asked,
+            self._segment_ids,
+        )
+
+
+def has_hole(spans: Sequence[CoveredSpan]) -> bool:
+    """Return whether something lies between spans, which come in the order of their beginning."""
+    reached_ns = spans[0].until_ns if spans else 0
+    for one in spans:
+        if one.start_ns > reached_ns:
+            return True
+        reached_ns = max(reached_ns, one.until_ns)
+    return False
+
+
+def lies_between(stretch: Stretch, spans: Sequence[CoveredSpan]) -> bool:
+    """Return whether a stretch lies between two spans; it may reach a little into both."""
+    middle_ns = (stretch.start_ms + stretch.end_ms) // 2 * NS_A_MS
+    return any(one.until_ns <= middle_ns for one in spans) and any(one.start_ns >= middle_ns for one in spans)
