@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 
+from collector.app.housekeeping import result_of
 from collector.app.jobs import Ending
 from collector.app.wiring_backfill import NS_A_MS, Asked, Backfill
 from collector.backfilling import Plan, Progress, Stretch
@@ -19,7 +20,6 @@ from collector.writer import Task
 
 DAY_MS = 86_400_000
 UNTIL_NOW_MS = 30_000  # what is younger may still be under way, and is not in coverage yet
-WRITE_TIMEOUT_S = 120.0  # for the writer to come to it
 
 Submit = Callable[[Task], Future[int]]
 Spans = Mapping[StreamKey, Sequence[CoveredSpan]]
@@ -28,22 +28,21 @@ Spans = Mapping[StreamKey, Sequence[CoveredSpan]]
 class ThroughWriter:
     """Has write sets stored by the thread that writes the database of a collector, between two of its own."""
 
-    def __init__(self, store: SqlSink, submit: Submit) -> None:
+    def __init__(self, store: SqlSink, submit: Submit, ending: Ending) -> None:
         self._store = store
         self._submit = submit
+        self._ending = ending
 
     def write(self, write_set: WriteSet) -> Receipt:
         """Store a write set. Raises SinkError; what was stored though nobody said so is not stored again."""
         receipts: list[Receipt] = []
         given = self._submit(partial(self._write, write_set, receipts))
         try:
-            given.result(WRITE_TIMEOUT_S)
+            result_of(given, self._ending)
         except SinkError:
             raise
-        except (CollectorError, TimeoutError) as error:  # it is busy, or the database is away
-            given.cancel()
-            reason = str(error) or f"the writer did not come to it within {WRITE_TIMEOUT_S:g} s"
-            raise SinkError(reason, transient=True) from error
+        except CollectorError as error:  # it is busy, or the database is away; or it is time to end
+            raise SinkError(str(error), transient=not self._ending.is_asked) from error
         return receipts[0]
 
     def _write(self, write_set: WriteSet, receipts: list[Receipt]) -> int:
@@ -65,7 +64,8 @@ class HoleFilling:
     ) -> None:
         self._settings = settings
         self._session = session
-        self._writes = ThroughWriter(store, submit)
+        self._store = store
+        self._submit = submit
         self._collected = collected
         self._segment_ids = segment_ids
 
@@ -94,7 +94,7 @@ class HoleFilling:
         between = tuple(one for one in planned.stretches if lies_between(one, spans.get(one.key, ())))
         return between, await backfill.run_within(
             self._session,
-            self._writes,
+            ThroughWriter(self._store, self._submit, ending),
             Plan(between, planned.notes),
             lambda: ending.is_asked,
             self._segment_ids,

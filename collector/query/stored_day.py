@@ -124,10 +124,11 @@ class StoredDay:
         """Return the lags of some rows of each quarter of an hour: as long a look, however many there are."""
         table = self._table(channel)
         own = self._of_day(table, exchange, symbol, channel)
-        known = [table.c.received_at_ns.is_not(None), table.c.exchange_timestamp.is_not(None)]
+        received, told = table.c.received_at_ns, table.c.exchange_timestamp
+        known: list[sa.ColumnElement[bool]] = [received.is_not(None), told.is_not(None)]
         if "origin" in table.c:  # what REST brought afterwards is not late
             known.append(sa.func.coalesce(table.c.origin, "") != REST)
-        query = sa.select(table.c.received_at_ns, table.c.exchange_timestamp).where(*own, *known)
+        query = sa.select(received, told).where(*own, *known)
         found: list[float] = []
         for since_ns in range(self._start_ns, midnight_ns(self._next_day), QUARTER_NS):
             within = (
@@ -135,7 +136,7 @@ class StoredDay:
                 table.c.timestamp < text_of(since_ns + QUARTER_NS),
             )
             few = query.where(*within).order_by(table.c.timestamp).limit(OF_A_QUARTER)
-            found += [received / NS_A_MS - told for received, told in self._connection.execute(few)]
+            found += [at_ns / NS_A_MS - told_ms for at_ns, told_ms in self._connection.execute(few)]
         return found
 
 

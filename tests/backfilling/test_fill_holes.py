@@ -2,6 +2,7 @@
 
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import insert
 
 from collector.app import wiring_fill_holes
-from collector.app.jobs.job import Result
+from collector.app.jobs.job import Ending, Result
 from collector.backfilling import plan as planning
 from collector.backfilling.pages import Stretch
+from collector.errors import CollectorError, SinkError
 from collector.query.audit.run_checks import run_audit
 from collector.query.covered import gaps
 from collector.query.spans_covered import CoveredSpan
 from collector.simulator import Simulator
+from collector.sinks.contract import SessionState, WriteSet
+from collector.sinks.sql.sink import SqlSink
 
 SYMBOL = "BTC/USDT"
 OKX = Market("okx", (SYMBOL, "ETH/USDT"), "trade")
@@ -131,3 +135,18 @@ def test_only_what_lies_between_two_spans_is_a_hole() -> None:
     assert between(18, 42)  # a little into both
     assert not between(0, 10)
     assert not between(50, 60)
+
+
+def test_a_stop_waits_for_no_writer_that_takes_nothing_any_more() -> None:
+    refused: Future[int] = Future()
+    refused.set_exception(CollectorError("the writer takes no more work now"))
+    ending = Ending()
+    writes = wiring_fill_holes.ThroughWriter(SqlSink("./unused.db"), lambda _: refused, ending)
+    session = SessionState("s", 1, "0", "host", 1, "{}")
+    with pytest.raises(SinkError) as busy:
+        writes.write(WriteSet("batch", session))
+    assert busy.value.transient  # it is tried again
+    ending.ask(Result.STOPPED)
+    with pytest.raises(SinkError) as over:
+        writes.write(WriteSet("batch", session))
+    assert not over.value.transient
