@@ -17,7 +17,7 @@ LOOK_S = 0.1
 class MarketsLook:
     """Asks every exchange that is collected, all at the same time."""
 
-    def __init__(self, stream: StreamThread | None, timeout_s: float) -> None:
+    def __init__(self, stream: StreamThread, timeout_s: float) -> None:
         self._stream = stream
         self._timeout_s = timeout_s
 
@@ -27,11 +27,9 @@ class MarketsLook:
         What an exchange answers later counts as well: its list is asked for until it comes. An exchange
         that has given none yet is at it already.
         """
-        stream = self._stream
-        if stream is None:
-            raise CollectorError("nobody collects; expected a running collector")
-        asked = stream.call(
-            lambda: [(feed, feed.look_again()) for feed in stream.feeds if feed.ready], CALL_TIMEOUT_S
+        feeds = self._stream.feeds
+        asked = self._stream.call(
+            lambda: [(feed, feed.look_again()) for feed in feeds if feed.ready], CALL_TIMEOUT_S
         )
         until_s = time.monotonic() + self._timeout_s
         while not all(looked.done() for _, looked in asked):
@@ -44,4 +42,5 @@ class MarketsLook:
         silent = ", ".join(feed.exchange for feed, looked in asked if not looked.done())
         if silent:
             raise CollectorError(f"{silent}: no list of markets yet; it is asked for until it comes")
-        return ", ".join(f"{feed.exchange} lists {feed.listed:,}" for feed, _ in asked)
+        listed = {feed.exchange: len(feed.markets.by_symbol) for feed, _ in asked if feed.markets}
+        return ", ".join(f"{exchange} lists {count:,}" for exchange, count in listed.items())

@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,9 @@ class Backfill:
         *,
         now_ns: Callable[[], int] = time.time_ns,
         budgets: Budgets = BUDGETS,
+        markets: Mapping[str, Markets] | None = None,  # by exchange, where they are known already
     ) -> None:
+        self._known = markets or {}
         self._settings = settings
         self._asked = asked
         self._now_ns = now_ns
@@ -167,6 +169,8 @@ class Backfill:
                 await one.client.close()
 
     async def _load(self, name: str, settings: ExchangeSettings) -> Markets:
+        if name in self._known:
+            return self._known[name]
         stopped, failed = asyncio.Event(), list[StreamError]()
 
         def on_failure(number: int, error: StreamError, *_: object) -> None:

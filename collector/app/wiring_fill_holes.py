@@ -2,17 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 
 from collector.app.housekeeping import result_of
 from collector.app.jobs import Ending
 from collector.app.wiring_backfill import NS_A_MS, Asked, Backfill
-from collector.backfilling import Plan, Progress, Stretch
+from collector.backfilling import Plan, Stretch
 from collector.errors import CollectorError, SinkError
 from collector.events import Channel, StreamKey
 from collector.ids import SegmentIds
+from collector.live import StreamThread
+from collector.network import Markets
 from collector.query import CoveredSpan, covered_spans
 from collector.settings import Settings
 from collector.sinks import Receipt, SessionState, SqlSink, WriteSet
@@ -22,6 +24,9 @@ DAY_MS = 86_400_000
 UNTIL_NOW_MS = 30_000  # what is younger may still be under way, and is not in coverage yet
 
 Submit = Callable[[Task], Future[int]]
+CALL_TIMEOUT_S = 10.0  # for the loop that collects to say what it does
+
+Hole = tuple[StreamKey, int, int]
 Spans = Mapping[StreamKey, Sequence[CoveredSpan]]
 
 
@@ -51,7 +56,7 @@ class ThroughWriter:
 
 
 class HoleFilling:
-    """Looks for holes between what is covered, and brings in what belongs there."""
+    """Looks for holes between what is covered, and asks for what belongs there: once, it may not be there."""
 
     def __init__(
         self,
@@ -59,46 +64,76 @@ class HoleFilling:
         session: SessionState,
         store: SqlSink,
         submit: Submit,
-        collected: Sequence[StreamKey],
+        stream: StreamThread,
         segment_ids: SegmentIds,
     ) -> None:
         self._settings = settings
         self._session = session
         self._store = store
         self._submit = submit
-        self._collected = collected
+        self._stream = stream
         self._segment_ids = segment_ids
+        self._tried: set[Hole] = set()
 
     def fill(self, ending: Ending) -> str:
         """Close holes, and return how many. Raises CollectorError for what did not come."""
-        settings, end_ms = self._settings, time.time_ns() // NS_A_MS - UNTIL_NOW_MS
-        asked = Asked(end_ms - round(settings.jobs.fill_holes_days * DAY_MS), end_ms, only_holes=True)
-        keys = [key for key in self._collected if not Channel.of(key.channel).is_book]
-        span_ns = asked.start_ms * NS_A_MS, asked.end_ms * NS_A_MS
-        database = settings.database
-        spans = covered_spans(database.url, keys, *span_ns, database.table_name)
-        if not any(map(has_hole, spans.values())):
-            return ""
-        stretches, progress = asyncio.run(self._fill(asked, spans, ending))
-        if progress.problems and not ending.is_asked:
-            raise CollectorError("; ".join(progress.problems))
-        streams = len({one.key for one in stretches})
-        return (
-            f"{progress.rows:,} rows came for {len(stretches)} holes of {streams} streams" if streams else ""
-        )
+        jobs, end_ms = self._settings.jobs, time.time_ns() // NS_A_MS - UNTIL_NOW_MS
+        asked = Asked(end_ms - round(jobs.fill_holes_days * DAY_MS), end_ms, only_holes=True)
+        now = self._stream.glances(CALL_TIMEOUT_S) or ()
+        keys = [one.key for one in now if not Channel.of(one.key.channel).is_book]
+        database, span_ns = self._settings.database, (asked.start_ms * NS_A_MS, asked.end_ms * NS_A_MS)
+        found = covered_spans(database.url, keys, *span_ns, database.table_name)
+        spans = {key: one for key, one in found.items() if has_hole(one)}
+        return asyncio.run(self._fill(asked, spans, ending)) if spans else ""
 
-    async def _fill(self, asked: Asked, spans: Spans, ending: Ending) -> tuple[tuple[Stretch, ...], Progress]:
+    async def _fill(self, asked: Asked, spans: Spans, ending: Ending) -> str:
         """Fill what lies between spans: before the first nothing was wanted, after the last it may come."""
-        backfill = Backfill(self._settings, asked)
+        markets = {
+            feed.exchange: Markets(
+                feed.markets.loaded, feed.markets.kinds
+            )  # shared with clients of this loop
+            for feed in self._stream.feeds
+            if feed.markets is not None
+        }
+        backfill = Backfill(self._settings_of(spans), asked, markets=markets)
         planned = await backfill.plan()
-        between = tuple(one for one in planned.stretches if lies_between(one, spans.get(one.key, ())))
-        return between, await backfill.run_within(
+        holes = tuple(
+            one
+            for one in planned.stretches
+            if lies_between(one, spans.get(one.key, ())) and hole_of(one) not in self._tried
+        )
+        if not holes:
+            return ""
+        progress = await backfill.run_within(
             self._session,
             ThroughWriter(self._store, self._submit, ending),
-            Plan(between, planned.notes),
+            Plan(holes, planned.notes),
             lambda: ending.is_asked,
             self._segment_ids,
         )
+        if ending.is_asked:
+            return ""
+        if progress.problems:
+            raise CollectorError("; ".join(progress.problems))
+        self._tried |= set(map(hole_of, holes))
+        streams = len({one.key for one in holes})
+        return f"{progress.rows:,} rows came for {len(holes)} holes of {streams} streams"
+
+    def _settings_of(self, keys: Iterable[StreamKey]) -> Settings:
+        """Return the settings with these markets alone: other names may mean nothing by now."""
+        symbols: dict[str, dict[str, None]] = {}
+        for key in keys:
+            symbols.setdefault(key.exchange, {})[key.symbol] = None
+        exchanges = {
+            name: self._settings.exchanges[name].model_copy(update={"symbols": tuple(own)})
+            for name, own in symbols.items()
+        }
+        return self._settings.model_copy(update={"exchanges": exchanges})
+
+
+def hole_of(stretch: Stretch) -> Hole:
+    """Return what tells a hole from another."""
+    return stretch.key, stretch.start_ms, stretch.end_ms
 
 
 def has_hole(spans: Sequence[CoveredSpan]) -> bool:

@@ -9,12 +9,13 @@ from collector.app.clock_check import Ask, ClockCheck
 from collector.app.daily_quality import DailyQuality
 from collector.app.disk_room import DiskRoom
 from collector.app.housekeeping import Housekeeping, housekeeping_of
-from collector.app.jobs import Daily, Ending, Every, Job, Jobs
+from collector.app.jobs import Daily, Every, Job, Jobs
 from collector.app.log_heartbeat import LogHeartbeat
 from collector.app.machine import Machine
 from collector.app.markets_look import MarketsLook
 from collector.app.monitor import Monitor
 from collector.app.wiring_feeds import source_of
+from collector.app.wiring_fill_holes import HoleFilling
 from collector.app.wiring_writer import store_of
 from collector.errors import UserError
 from collector.events import EventBus, PotentialHalt
@@ -39,7 +40,7 @@ def jobs_of(
     submit: Submit,
     events: EventBus,
     monitor: Monitor,
-    stream: StreamThread | None = None,  # None: the jobs are only listed
+    stream: StreamThread,
     segment_ids: SegmentIds | None = None,
 ) -> Jobs:
     """Build the jobs of a collector, not started."""
@@ -57,7 +58,7 @@ def jobs_of(
     jobs.add(Job("markets", "look at what the exchanges list by now", look, due, timeout_s, quiet=True))
     every_s = settings.jobs.fill_holes_every_s
     if every_s is not None and isinstance(store, SqlSink):
-        fill = partial(_fill_holes, settings, session, store, submit, stream, segment_ids or SegmentIds())
+        fill = HoleFilling(settings, session, store, submit, stream, segment_ids or SegmentIds()).fill
         what = "close holes of trades and bars by REST"
         jobs.add(Job("fill_holes", what, fill, Every(every_s), settings.jobs.timeout_s))
     every_s = settings.jobs.heartbeat_every_s
@@ -69,8 +70,9 @@ def jobs_of(
 
 def configured_jobs(settings: Settings) -> list[dict[str, str]]:
     """Return what a collector of these settings would do now and then: name, due and what. Opens nothing."""
-    monitor = Monitor(settings.health, Machine([]), (), lambda _: None)
-    jobs = jobs_of(settings, store_of(settings), NOBODY, _nobody_writes, EventBus(), monitor)
+    monitor, events = Monitor(settings.health, Machine([]), (), lambda _: None), EventBus()
+    stream = StreamThread(lambda _: (), events)
+    jobs = jobs_of(settings, store_of(settings), NOBODY, _nobody_writes, events, monitor, stream)
     return [{"name": one.name, "due": one.due, "what": one.what} for one in jobs.states()]
 
 
@@ -112,23 +114,6 @@ def _of_any_database(
         check = ClockCheck(asks, most_off_s=settings.health.clock_off_s, publish=publish).check
         what = "compare this clock with the exchanges'"
         yield Job("clock", what, check, Every(every_s), SHORT_S + ANSWER_S * len(asks))
-
-
-def _fill_holes(
-    settings: Settings,
-    session: SessionState,
-    store: SqlSink,
-    submit: Submit,
-    stream: StreamThread | None,
-    segment_ids: SegmentIds,
-    ending: Ending,
-) -> str:
-    """Close holes. What it takes to ask for the past is imported in the job's thread."""
-    from collector.app.wiring_fill_holes import HoleFilling  # noqa: PLC0415
-
-    feeds = () if stream is None else stream.feeds
-    collected = [key for feed in feeds for key in feed.expected]
-    return HoleFilling(settings, session, store, submit, collected, segment_ids).fill(ending)
 
 
 def _asks_time(name: str, exchange: ExchangeSettings) -> Ask:

@@ -200,9 +200,9 @@ class Feed:
         return self._connections is not None
 
     @property
-    def listed(self) -> int:
-        """How many markets the exchange lists. For any thread."""
-        return 0 if self._list.markets is None else len(self._list.markets.by_symbol)
+    def markets(self) -> Markets | None:
+        """The exchange's markets, once they are known; to be read only. For any thread."""
+        return self._list.markets
 
     @property
     def is_idle(self) -> bool:
