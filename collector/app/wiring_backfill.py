@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from collector.backfilling import (
     Fetcher,
     Filling,
     Plan,
+    Portion,
     Progress,
     Span,
     Storing,
     Stretch,
     Wanted,
-    Writes,
     fill,
     make_plan,
 )
@@ -32,7 +32,7 @@ from collector.exchanges import KINDS, MarketKind, exchange_of, kind_of, kinds_i
 from collector.features import BookRows, MarketRows, StreamFacts
 from collector.ids import SegmentIds, new_id
 from collector.network import BUDGETS, Attempts, Budgets, Markets, RestClient, Source, load_until, look_up
-from collector.query import covered_spans
+from collector.query import spans_covered
 from collector.retry import Backoff
 from collector.settings import ExchangeSettings, Settings
 from collector.sinks import SessionState, SqlSink
@@ -54,6 +54,7 @@ class Asked:
     start_ms: int
     end_ms: int
     only_holes: bool = False
+    whole: bool = False  # also what is stored already
 
 
 class Backfill:
@@ -66,9 +67,7 @@ class Backfill:
         *,
         now_ns: Callable[[], int] = time.time_ns,
         budgets: Budgets = BUDGETS,
-        markets: Mapping[str, Markets] | None = None,  # by exchange, where they are known already
     ) -> None:
-        self._known = markets or {}
         self._settings = settings
         self._asked = asked
         self._now_ns = now_ns
@@ -128,22 +127,6 @@ class Backfill:
             await storing.call(sink.close)
             storing.close()
 
-    async def run_within(
-        self,
-        session: SessionState,
-        writes: Writes,
-        planned: Plan,
-        is_stopping: Callable[[], bool],
-        segment_ids: SegmentIds,
-    ) -> Progress:
-        """Bring in what is planned in the session of a collector that runs, and that writes it."""
-        buffer = Buffer(levels_per_row=1, max_rows=ROWS, flush_rows=ROWS)
-        storing = Storing(buffer, self._preparation(session, buffer), writes, self._now_ns)
-        try:
-            return await self._fill(planned, buffer, storing, is_stopping, lambda _: None, segment_ids)
-        finally:
-            storing.close()
-
     async def _fill(
         self,
         planned: Plan,
@@ -168,9 +151,18 @@ class Backfill:
             for one in fetchers.values():
                 await one.client.close()
 
+    async def rows(self, planned: Plan) -> AsyncGenerator[tuple[ContractSize | None, Portion]]:
+        """Yield what comes, with what its sizes count, for a caller to keep. Raises StreamError."""
+        for name, stretches in planned.by_exchange().items():
+            fetcher = self._fetcher(name)
+            try:
+                for stretch in stretches:
+                    async for portion in fetcher.portions(stretch):
+                        yield self._contracts[stretch.key], portion
+            finally:
+                await fetcher.client.close()
+
     async def _load(self, name: str, settings: ExchangeSettings) -> Markets:
-        if name in self._known:
-            return self._known[name]
         stopped, failed = asyncio.Event(), list[StreamError]()
 
         def on_failure(number: int, error: StreamError, *_: object) -> None:
@@ -200,10 +192,10 @@ class Backfill:
     def _covered(self, keys: Sequence[StreamKey]) -> dict[StreamKey, list[Span]]:
         database, asked = self._settings.database, self._asked
         path = sqlite_path(database_url(database.url))
-        if path is not None and not Path(path).is_file():
+        if asked.whole or (path is not None and not Path(path).is_file()):
             return {}
         try:
-            found = covered_spans(
+            found = spans_covered(
                 database.url, keys, asked.start_ms * NS_A_MS, asked.end_ms * NS_A_MS, database.table_name
             )
         except QueryError as error:  # none yet, or another's: to open it for writing tells

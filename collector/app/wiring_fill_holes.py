@@ -8,15 +8,16 @@ from functools import partial
 
 from collector.app.housekeeping import result_of
 from collector.app.jobs import Ending
-from collector.app.wiring_backfill import NS_A_MS, Asked, Backfill
-from collector.backfilling import Plan, Stretch
+from collector.app.wiring_backfill import NS_A_MS, ROWS, Asked, Backfill
+from collector.backfilling import Plan, Progress, Storing, Stretch, Writes
+from collector.buffer import Buffer
 from collector.errors import CollectorError, SinkError
 from collector.events import Channel, StreamKey
 from collector.ids import SegmentIds
 from collector.live import StreamThread
 from collector.network import Markets
 from collector.query import CoveredSpan, covered_spans
-from collector.settings import Settings
+from collector.settings import ExchangeSettings, Settings
 from collector.sinks import Receipt, SessionState, SqlSink, WriteSet
 from collector.writer import Task
 
@@ -53,6 +54,33 @@ class ThroughWriter:
     def _write(self, write_set: WriteSet, receipts: list[Receipt]) -> int:
         receipts.append(self._store.write(write_set))
         return write_set.row_count
+
+
+class BackfillWithin(Backfill):
+    """The past of what a collector collects: brought in in its session, by its writer, with its markets."""
+
+    def __init__(self, settings: Settings, asked: Asked, markets: Mapping[str, Markets]) -> None:
+        super().__init__(settings, asked)
+        self._known = markets
+
+    async def run_within(
+        self,
+        session: SessionState,
+        writes: Writes,
+        planned: Plan,
+        is_stopping: Callable[[], bool],
+        segment_ids: SegmentIds,
+    ) -> Progress:
+        """Bring in what is planned."""
+        buffer = Buffer(levels_per_row=1, max_rows=ROWS, flush_rows=ROWS)
+        storing = Storing(buffer, self._preparation(session, buffer), writes, self._now_ns)
+        try:
+            return await self._fill(planned, buffer, storing, is_stopping, lambda _: None, segment_ids)
+        finally:
+            storing.close()
+
+    async def _load(self, name: str, settings: ExchangeSettings) -> Markets:
+        return self._known[name] if name in self._known else await super()._load(name, settings)
 
 
 class HoleFilling:
@@ -95,7 +123,7 @@ class HoleFilling:
             for feed in self._stream.feeds
             if feed.markets is not None
         }
-        backfill = Backfill(self._settings_of(spans), asked, markets=markets)
+        backfill = BackfillWithin(self._settings_of(spans), asked, markets)
         planned = await backfill.plan()
         holes = tuple(
             one

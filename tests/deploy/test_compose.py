@@ -202,7 +202,9 @@ def test_the_commands_are_ones_that_the_program_has(services: dict[str, Any], se
     (follower,) = settings.followers
     address = StreamAddress.parse(follower.url)
     stream = asked["kinesis"]
-    assert (address.region, [address.stream]) == (stream["region"], stream["stream"])
+    assert follower.heartbeat is not None
+    wanted = [address.stream, follower.heartbeat.stream]
+    assert (address.region, wanted) == (stream["region"], stream["stream"])
     assert address.endpoint == f"http://kinesis:{stream['port']}"
     assert services["kinesis"]["ports"] == [f"127.0.0.1:{stream['port']}:{stream['port']}"]
     assert f"{stream['port']}" in services["kinesis"]["healthcheck"]["test"][-1]
