@@ -16,7 +16,7 @@ from collector.events import Channel, StreamKey
 from collector.ids import SegmentIds
 from collector.live import StreamThread
 from collector.network import Markets
-from collector.query import CoveredSpan, covered_spans
+from collector.query import CoveredSpan, spans_covered
 from collector.settings import ExchangeSettings, Settings
 from collector.sinks import Receipt, SessionState, SqlSink, WriteSet
 from collector.writer import Task
@@ -110,7 +110,7 @@ class HoleFilling:
         now = self._stream.glances(CALL_TIMEOUT_S) or ()
         keys = [one.key for one in now if not Channel.of(one.key.channel).is_book]
         database, span_ns = self._settings.database, (asked.start_ms * NS_A_MS, asked.end_ms * NS_A_MS)
-        found = covered_spans(database.url, keys, *span_ns, database.table_name)
+        found = spans_covered(database.url, keys, *span_ns, database.table_name)
         spans = {key: one for key, one in found.items() if has_hole(one)}
         return asyncio.run(self._fill(asked, spans, ending)) if spans else ""
 

@@ -23,7 +23,7 @@ from collector.backfilling.pages import Stretch
 from collector.errors import CollectorError, SinkError
 from collector.query.audit.run_checks import run_audit
 from collector.query.covered import gaps
-from collector.query.spans_covered import CoveredSpan
+from collector.query.covered_spans import CoveredSpan
 from collector.simulator import Simulator
 from collector.sinks.contract import SessionState, WriteSet
 from collector.sinks.sql.sink import SqlSink
