@@ -83,7 +83,17 @@ class StoredDay:
                 opens >= first_ms,
                 opens < first_ms + 86_400_000,
             ]
-        own += [table.c.timestamp >= self._day, table.c.timestamp < self._next_day]
+        return [
+            *self._of_stream(table, exchange, symbol, channel),
+            *(table.c.timestamp >= self._day, table.c.timestamp < self._next_day),
+        ]
+
+    def _of_stream(
+        self, table: sa.Table, exchange: str, symbol: str, channel: str
+    ) -> list[sa.ColumnElement[bool]]:
+        """Return what holds for the rows of a stream that is no stream of bars."""
+        known = Channel.of(channel)
+        own: list[sa.ColumnElement[bool]] = [table.c.symbol == symbol, table.c.exchange == exchange]
         if known.is_book and self._books[exchange, symbol] > 1:
             own.append(table.c.depth == known.depth)
         return own
@@ -123,7 +133,8 @@ class StoredDay:
     def _lags_ms(self, exchange: str, symbol: str, channel: str) -> list[float]:
         """Return the lags of some rows of each quarter of an hour: as long a look, however many there are."""
         table = self._table(channel)
-        own = self._of_day(table, exchange, symbol, channel)
+        # Not with the day's bounds as well: SQLite would walk from there to each quarter.
+        own = self._of_stream(table, exchange, symbol, channel)
         received, told = table.c.received_at_ns, table.c.exchange_timestamp
         known: list[sa.ColumnElement[bool]] = [received.is_not(None), told.is_not(None)]
         if "origin" in table.c:  # what REST brought afterwards is not late
