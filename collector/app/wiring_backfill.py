@@ -118,18 +118,9 @@ class Backfill:
         buffer = Buffer(levels_per_row=1, max_rows=ROWS, flush_rows=ROWS)
         preparation = self._preparation(session, buffer)
         storing = Storing(buffer, preparation, sink, self._now_ns)
-        fetchers: dict[str, Fetcher] = {}
-        segment_ids = SegmentIds()
-
-        def filling(stretch: Stretch) -> Filling:
-            return Filling(stretch, buffer, segment_ids.next, self._contracts[stretch.key])
-
         try:
             await storing.call(lambda: _open(sink, session, planned))
-            fetchers = {name: self._fetcher(name) for name in planned.by_exchange()}
-            progress = await fill(
-                planned, fetchers, storing, filling, is_stopping=is_stopping, on_progress=on_progress
-            )
+            progress = await self._fill(planned, buffer, storing, is_stopping, on_progress)
             await storing.call(lambda: sink.write(preparation.ended(self._now_ns(), "stop")))
         except SinkError as error:
             text = "what is stored stays; the same command goes on there"
@@ -137,10 +128,32 @@ class Backfill:
         else:
             return progress
         finally:
-            for one in fetchers.values():
-                await one.client.close()
             await storing.call(sink.close)
             storing.close()
+
+    async def _fill(
+        self,
+        planned: Plan,
+        buffer: Buffer,
+        storing: Storing,
+        is_stopping: Callable[[], bool],
+        on_progress: Callable[[Progress], None],
+        segment_ids: SegmentIds | None = None,
+    ) -> Progress:
+        fetchers: dict[str, Fetcher] = {}
+        new_segment_id = (segment_ids or SegmentIds()).next
+
+        def filling(stretch: Stretch) -> Filling:
+            return Filling(stretch, buffer, new_segment_id, self._contracts[stretch.key])
+
+        try:
+            fetchers = {name: self._fetcher(name) for name in planned.by_exchange()}
+            return await fill(
+                planned, fetchers, storing, filling, is_stopping=is_stopping, on_progress=on_progress
+            )
+        finally:
+            for one in fetchers.values():
+                await one.client.close()
 
     async def rows(self, planned: Plan) -> AsyncGenerator[tuple[ContractSize | None, Portion]]:
         """Yield what comes, with what its sizes count, for a caller to keep. Raises StreamError."""

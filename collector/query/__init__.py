@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         needed,
         reading,
     )
+    from collector.query.day_quality import day_text, days_due, kept_quality, quality, quality_of_day
     from collector.query.identity import (
         database_identity,
         nothing_yet,
