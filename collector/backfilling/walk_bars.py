@@ -45,6 +45,9 @@ def walk_bars(stretch: Stretch, now_ms: int) -> Walk:
     interval, end_ms = Channel.of(stretch.key.channel).interval, stretch.end_ms
     step_ms, regular = shortest_ms(interval), is_regular(interval)
     at_ms = first_open_ms(stretch.start_ms, interval)
+    open_ms = now_ms // step_ms * step_ms  # of the first bar that may change still
+    if regular and open_ms + step_ms <= end_ms:
+        end_ms = max(stretch.start_ms, open_ms)
     while at_ms < end_ms:
         asked, last_ms = _window(stretch.past, at_ms, step_ms, end_ms)
         due = (min(last_ms, now_ms - step_ms) - at_ms) // step_ms + 1 if regular else 1
@@ -54,7 +57,7 @@ def walk_bars(stretch: Stretch, now_ms: int) -> Walk:
         wanted = [bar for bar in over if bar_end_ms(bar.open_ms, interval) > stretch.start_ms]
         parts: list[Rows | Lack] = [wanted] if wanted else []
         if regular:
-            due_ms = min(last_ms, now_ms // step_ms * step_ms - 1)
+            due_ms = min(last_ms, open_ms - 1)
             parts = list(_with_lacks(wanted, at_ms, due_ms, step_ms))
             newest = parts[-1] if parts else None
             if isinstance(newest, Lack) and newest.end_ms > now_ms - SETTLED_MS:

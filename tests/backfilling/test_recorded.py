@@ -93,3 +93,19 @@ def test_real_single_trades_are_read() -> None:
         0.0158,
         1679280337591,
     )
+
+
+def test_a_bar_that_is_not_over_is_not_covered() -> None:
+    key = StreamKey("binance", "BTC/USDT", "ohlcv.1h")
+    start_ms = ms("2020-06-11T14:00")
+    (stretch,) = make_plan(
+        [Wanted(key, "spot", "BTCUSDT")], start_ms, start_ms + 9 * HOUR_MS, NOW_MS
+    ).stretches
+    (page,) = answers("/api/v3/klines", "interval=1h", "startTime=1591880400000")
+
+    def read(_params: dict[str, str]) -> Any:
+        return read_page(json.dumps(page[:9]), key.channel, stretch.past)
+
+    (portion,) = walked(walk_bars(stretch, start_ms + 5 * HOUR_MS + 1), read)
+    assert portion.until_ms == start_ms + 5 * HOUR_MS
+    assert [one.open_ms for one in portion.parts[0]] == [start_ms + n * HOUR_MS for n in range(5)]  # type: ignore[union-attr]
