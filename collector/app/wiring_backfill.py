@@ -122,6 +122,10 @@ class Backfill:
             await storing.call(lambda: _open(sink, session, planned))
             progress = await self._fill(planned, buffer, storing, is_stopping, on_progress)
             await storing.call(lambda: sink.write(preparation.ended(self._now_ns(), "stop")))
+        except SinkError as error:
+            text = "what is stored stays; the same command goes on there"
+            raise DatabaseAway(f"{error}\n{text}") from error
+        else:
             return progress
         finally:
             await storing.call(sink.close)

@@ -12,7 +12,7 @@ KINESIS = "kinesis"
 DEFAULT_STREAM = "bitcoin-market-data"
 EXPECTED = "kinesis://REGION/STREAM, like kinesis://eu-central-1/bitcoin-market-data"
 
-_REGION = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+")  # a new region needs no new version of this program
+_REGION = re.compile(r"[a-z]{2,}(-[a-z0-9]+)*-[0-9]+")  # a new region needs no new version of this program
 _STREAM = re.compile(r"[a-zA-Z0-9_.-]{1,128}")  # as the API says
 _ENDPOINT = "endpoint"
 

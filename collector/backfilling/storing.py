@@ -42,6 +42,7 @@ class Storing:
         self._now_ns = now_ns
         self._writer = ThreadPoolExecutor(1, "backfill writer")
         self._in_order = asyncio.Lock()
+        self._failed: SinkError | None = None
 
     async def put(self, filling: Filling, portion: Portion) -> None:
         """Commit a portion."""
@@ -68,6 +69,8 @@ class Storing:
             await asyncio.shield(loop.run_in_executor(self._writer, self._write, self._buffer.swap()))
 
     def _write(self, batch: Batch) -> None:
+        if self._failed is not None:  # what came before is not stored: nothing after it may be
+            raise self._failed
         for write_set in self._preparation.write_sets(batch, extend_alive=True):
             self._insist(write_set)
 
@@ -79,6 +82,7 @@ class Storing:
                 self._sink.write(write_set)
             except SinkError as error:
                 if not error.transient or time.monotonic() > until_s:
+                    self._failed = error
                     raise
                 log.warning("backfill.database_away", error=str(error))
                 time.sleep(RETRY.wait_s(attempt))

@@ -59,5 +59,7 @@ class Checkpoints:
             self._first += 1
             if one.sequence_number:
                 self._last[one.shard] = after(one.sequence_number)
-            found[one.shard] = ShardPosition(self._last[one.shard], finished=not one.sequence_number)
+            found[one.shard] = ShardPosition(
+                self._last[one.shard], finished=not one.sequence_number, read_up_to_ns=one.arrived_ns
+            )
         return found

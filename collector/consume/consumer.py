@@ -67,6 +67,7 @@ class Consumer:
         self._last_record_s = now_s()
         self._look_for_silent_s = now_s()
         self._prune_s = now_s()
+        self._note_tip_s = now_s()
         self._pruning: Iterator[int] = iter(())
 
     def run(self, *, idle_s: float | None = None) -> None:
@@ -98,6 +99,7 @@ class Consumer:
             self._failures = 0
         self._tell()
         self._close_silent()
+        self._note_tip()
         self._prune()
         if idle_s is not None and self._shards.is_at_tip and self._now_s() - self._last_record_s >= idle_s:
             return True
@@ -153,6 +155,16 @@ class Consumer:
         if fetched.records:
             self._last_record_s = self._now_s()
         return True
+
+    def _note_tip(self) -> None:
+        """Store now and then that nothing is unread: what is older is not missed when it is forgotten."""
+        if self._now_s() < self._note_tip_s:
+            return
+        at_ns = self._shards.note_tip()
+        if at_ns is not None:
+            self._note_tip_s = self._now_s() + self._limits.note_tip_every_s
+            with self._watched():
+                self._store.read_up_to(at_ns)
 
     def _close_silent(self) -> None:
         """End the sessions of which nothing came for long; looked for a few times within that time."""

@@ -161,7 +161,7 @@ class Intake:
         """Keep a record that cannot be stored aside; what it was of has a hole."""
         self._add_dead_letter(shard, record, reason)
         exchange, _, symbol = record.partition_key.partition(":")
-        if symbol and exchange != _NO_MARKET:
+        if symbol and exchange != _NO_MARKET and record.partition_key.isprintable():  # or it names none
             self._group.lose(Loss(f"a record of the stream is unreadable: {reason}", (exchange, symbol)))
 
     def _add_dead_letter(self, shard: str, record: StreamRecord, reason: str) -> None:

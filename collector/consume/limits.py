@@ -15,6 +15,7 @@ class ConsumeLimits:
     rows_a_commit: int = 5_000  # a longer transaction would hold the database, and a retry, for too long
     list_every_s: float = 60.0  # the shards: somebody may split or merge them
     silent_after_s: float = 600.0  # time of the stream; then a session of which nothing comes has crashed
+    note_tip_every_s: float = 300.0  # that nothing is unread, also where nothing comes
     call_timeout_s: float = 30.0
     prune_every_s: float = 3600.0
     prune_rows: int = 2_000  # in one transaction

@@ -6,7 +6,7 @@ import structlog
 
 from collector.aws import AwsError, Failure
 from collector.consume.limits import ConsumeLimits
-from collector.consume.shards import TRIM_HORIZON, after
+from collector.consume.shards import AFTER_SEQUENCE_NUMBER, TRIM_HORIZON, after
 from collector.consume.stream import Fetched, IteratorExpired, Stream
 
 log = structlog.get_logger()
@@ -16,7 +16,14 @@ class ShardReader:
     """The reading of one shard. `fetch` makes at most one call that gives records."""
 
     def __init__(
-        self, stream: Stream, shard: str, position: str, limits: ConsumeLimits, now_s: Callable[[], float]
+        self,
+        stream: Stream,
+        shard: str,
+        position: str,
+        limits: ConsumeLimits,
+        now_s: Callable[[], float],
+        *,
+        is_forgotten: Callable[[str], bool] = lambda _shard: False,
     ) -> None:
         self.shard = shard
         self.began_at = position
@@ -29,6 +36,7 @@ class ShardReader:
         self._position = position
         self._limits = limits
         self._now_s = now_s
+        self._is_forgotten = is_forgotten
         self._iterator: str | None = None
         self._failures = 0
 
@@ -36,11 +44,14 @@ class ShardReader:
         """Return what comes next; None: it has to be tried again, later. Raises AwsError when it is gone."""
         try:
             if self._iterator is None:
+                if self._is_forgotten(self.shard):
+                    self._begin_anew()
                 self._iterator = self._stream.iterator(self.shard, self._position)
             self.due_s = self._now_s() + self._limits.call_every_s
             fetched = self._stream.fetch(self._iterator, self._limits.records_a_call)
         except IteratorExpired:
             self._iterator = None  # the next one begins where this one stood
+            self.is_at_tip = False  # minutes have passed
             return None
         except AwsError as error:
             self._failed(error)
@@ -58,10 +69,11 @@ class ShardReader:
     def _failed(self, error: AwsError) -> None:
         if error.kind is Failure.MISSING:
             raise error
-        if error.kind is Failure.REFUSED and self._iterator is None and self._position != TRIM_HORIZON:
-            self.was_trimmed = True
-            self._position = TRIM_HORIZON
+        is_of_position = error.kind is Failure.REFUSED and self._iterator is None
+        if is_of_position and self._position.startswith(AFTER_SEQUENCE_NUMBER):  # a time is waited for
+            self._begin_anew()
             return
+        self.is_at_tip = False  # nobody knows what has come meanwhile
         wait_s = self._limits.retry.wait_s(self._failures)
         self._failures += 1
         self._iterator = None if error.kind is Failure.REFUSED else self._iterator
@@ -69,6 +81,10 @@ class ShardReader:
         if not self.error:  # a line when it begins, and one when it ends
             log.warning("consume.shard_refused", shard=self.shard, kind=str(error.kind), error=error.text)
         self.error = error.text
+
+    def _begin_anew(self) -> None:
+        self.was_trimmed = True
+        self._position = TRIM_HORIZON
 
     def _succeeded(self) -> None:
         if self.error:

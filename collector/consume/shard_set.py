@@ -35,27 +35,30 @@ class ShardSet:
         self._finished: set[str] = set()
         self._readers: dict[str, ShardReader] = {}
         self._arrived_ns: dict[str, int] = {}  # the last record of each shard
+        self._known_ns: dict[str, int] = {}  # when nothing of a shard was unread
+        self._keeps_ns = 0  # how long the stream keeps a record
         self.list_due_s = -math.inf
 
     def recall(self, positions: Mapping[str, ShardPosition]) -> None:
-        """Begin where these positions say, as the database has them."""
+        """Begin where these positions say, as the database has them. Raises AwsError."""
+        self._keeps_ns = int(self._stream.keeps_s() * _NS)
         self._positions = dict(positions)
+        self._known_ns = {shard: one.read_up_to_ns for shard, one in positions.items()}
         self._finished = {shard for shard, one in positions.items() if one.finished}
         self._readers.clear()
         self._arrived_ns.clear()
         self.list_due_s = -math.inf
 
     def look(self, begin: str) -> tuple[dict[str, ShardPosition], list[str]]:
-        """List the shards; return positions to be stored at a first start, and what is lost with its shard.
+        """List the shards; return the positions of new ones, to be stored, and what is lost with its shard.
 
         Shards that come later are read from their first record. Raises AwsError.
         """
         self._listed = self._stream.shards()
         self.list_due_s = self._now_s() + self._limits.list_every_s
-        first: dict[str, ShardPosition] = {}
-        if not self._positions:
-            first = {one.shard_id: ShardPosition(begin) for one in self._listed}
-            self._positions = dict(first)
+        position = ShardPosition(TRIM_HORIZON if self._positions else begin)
+        first = {one.shard_id: position for one in self._listed if one.shard_id not in self._positions}
+        self._positions.update(first)
         gone = [one for one in vanished(self._listed, self._positions) if one not in self._finished]
         self._finished.update(gone)
         for shard in gone:
@@ -79,7 +82,15 @@ class ShardSet:
 
     def arrived(self, shard: str, at_ns: int) -> None:
         """Note when the last record that was read of a shard had come into the stream."""
-        self._arrived_ns[shard] = at_ns
+        self._arrived_ns[shard] = self._known_ns[shard] = at_ns
+
+    def note_tip(self) -> int | None:
+        """Return when nothing of any shard was unread, if that is now."""
+        if not self.is_at_tip:
+            return None
+        now_ns = self._now_ns()
+        self._known_ns = dict.fromkeys(self._positions, now_ns)
+        return now_ns
 
     def due(self) -> ShardReader | None:
         """Return the reader that waits longest among those that may be asked now."""
@@ -127,5 +138,20 @@ class ShardSet:
         for shard in readable(self._listed, self._finished):
             if shard not in self._readers:
                 position = self.position_of(shard)
-                self._readers[shard] = ShardReader(self._stream, shard, position, self._limits, self._now_s)
+                self._readers[shard] = ShardReader(
+                    self._stream,
+                    shard,
+                    position,
+                    self._limits,
+                    self._now_s,
+                    is_forgotten=self._is_forgotten,
+                )
                 log.info("consume.shard_begun", shard=shard, position=position)
+
+    def _is_forgotten(self, shard: str) -> bool:
+        """Return whether the stream may have forgotten something unread: nothing refuses a position then."""
+        known_ns = self._known_ns.get(shard)
+        if known_ns is None or self._now_ns() - known_ns <= self._keeps_ns:
+            return False
+        del self._known_ns[shard]
+        return True

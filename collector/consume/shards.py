@@ -59,7 +59,10 @@ def beginning(told: str, now_s: float) -> str:
     """
     if told == OLDEST:
         return TRIM_HORIZON
-    return f"{AT_TIMESTAMP} {now_s if told == NEWEST else _seconds(told):.3f}"
+    begin_s = now_s if told == NEWEST else _seconds(told)
+    if begin_s > now_s:
+        raise UserError(f"--from: {told} is in the future; expected {OLDEST}, {NEWEST} or a past time")
+    return f"{AT_TIMESTAMP} {max(0.0, begin_s):.3f}"
 
 
 def _seconds(told: str) -> float:

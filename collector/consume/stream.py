@@ -46,6 +46,9 @@ class Stream(Protocol):
     def source(self) -> str:
         """Return what tells it from every other, also from one that had its name before."""
 
+    def keeps_s(self) -> float:
+        """Return how long it keeps a record."""
+
     def shards(self) -> list[Shard]:
         """List the shards, with those that are closed and still hold records."""
 
@@ -75,10 +78,18 @@ class KinesisStream:
 
     def source(self) -> str:
         """Return region, name and the second in which it was created."""
-        answer = self._call("describe_stream_summary", StreamName=self._stream.stream)
-        created: datetime = answer["StreamDescriptionSummary"]["StreamCreationTimestamp"]
+        created: datetime = self._summary()["StreamCreationTimestamp"]
         at = created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return f"kinesis://{self._stream.region}/{self._stream.stream}@{at}"
+
+    def keeps_s(self) -> float:
+        """Return how long it keeps a record."""
+        return float(self._summary()["RetentionPeriodHours"]) * 3600.0
+
+    def _summary(self) -> dict[str, Any]:
+        answer = self._call("describe_stream_summary", StreamName=self._stream.stream)
+        found: dict[str, Any] = answer["StreamDescriptionSummary"]
+        return found
 
     def shards(self) -> list[Shard]:
         """List the shards, with those that are closed and still hold records."""

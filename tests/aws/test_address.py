@@ -45,6 +45,7 @@ def test_a_url_names_region_stream_and_endpoint(
         ("sqs://eu-central-1/market", "expected kinesis://REGION/STREAM"),
         ("kinesis:///market", "found the region ''"),
         ("kinesis://Frankfurt/market", "found the region 'Frankfurt'"),
+        ("kinesis://bitcoin-market-data", "found the region 'bitcoin-market-data'"),
         ("kinesis://eu-central-1/a/b", "found the stream 'a/b', expected 1 to 128 letters"),
         ("kinesis://eu-central-1/m?endpoint=here", "the endpoint of a stream is not usable"),
         (

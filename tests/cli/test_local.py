@@ -177,6 +177,7 @@ def both(tmp_path: Path) -> Iterator[Terminal]:
         program.read_until(lambda: bool(rows(tmp_path / "consumed.db")), DEADLINE_S)
         assert f"http://127.0.0.1:{serve['COLLECTOR_SERVE__PORT']}/" in program.text
         assert f"endpoint=http://127.0.0.1:{words[-1]}" in program.text
+        assert "/ingestor-heartbeat?" in (tmp_path / "local" / "kinesis.log").read_text(encoding="utf-8")
         yield program
     finally:
         program.close()

@@ -27,6 +27,7 @@ class _Held:
     records: list[StreamRecord] = field(default_factory=list)
     is_open: bool = True
     first_place: int = 0  # of the records that are kept still
+    tells_trimmed: bool = True
 
 
 class StandInStream:
@@ -39,6 +40,7 @@ class StandInStream:
         self.now_ns = 1_767_225_600 * 10**9
         self.faults: list[CollectorError] = []  # what the next calls raise
         self.before_fetch: Callable[[str], None] = lambda _shard: None
+        self.refuses_future = False  # a time to begin at that is not yet, as the service does
         self.asked: list[str] = []  # shards, in the order in which records were asked for
         self._numbers = itertools.count(FIRST_NUMBER)
         self._held: dict[str, _Held] = {}
@@ -85,6 +87,11 @@ class StandInStream:
         """Forget the oldest records of a shard."""
         self._held[shard].first_place = count
 
+    def trim_in_silence(self, shard: str, count: int) -> None:
+        """Forget the oldest records of a shard, and refuse no position for that, as the service does."""
+        self._held[shard].first_place = count
+        self._held[shard].tells_trimmed = False
+
     def forget(self, shard: str) -> None:
         """Forget a shard that was closed long ago."""
         del self._held[shard]
@@ -95,6 +102,10 @@ class StandInStream:
     def source(self) -> str:
         self._fail()
         return f"{self.address}@{self.created}"
+
+    def keeps_s(self) -> float:
+        self._fail()
+        return 86_400.0
 
     def shards(self) -> list[Shard]:
         self._fail()
@@ -109,10 +120,12 @@ class StandInStream:
             case "TRIM_HORIZON":
                 place = held.first_place
             case "AT_TIMESTAMP":
+                if self.refuses_future and float(value) * 10**9 > self.now_ns:
+                    raise AwsError(Failure.REFUSED, "InvalidArgumentException: a time that is not yet")
                 earlier = (one.arrived_ns < float(value) * 10**9 for one in held.records)
                 place = max(sum(earlier), held.first_place)
             case "AFTER_SEQUENCE_NUMBER":
-                if int(value) not in numbers[held.first_place :]:
+                if int(value) not in numbers[held.first_place * held.tells_trimmed :]:
                     raise AwsError(Failure.REFUSED, "InvalidArgumentException: no such sequence number")
                 place = numbers.index(int(value)) + 1
             case _:

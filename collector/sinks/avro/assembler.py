@@ -11,7 +11,7 @@ import fastavro
 from collector.errors import BadRecord
 from collector.sinks.avro.columnar import varint
 from collector.sinks.avro.container import MAGIC, read_container
-from collector.sinks.avro.part_end import Misfit, write_set_of
+from collector.sinks.avro.part_end import NUL, Misfit, write_set_of
 from collector.sinks.avro.parts import MOST_ROWS
 from collector.sinks.avro.schemas import MARKET_DATA, PART_END, SINGLE_OBJECT, Schema, Schemas, schemas
 from collector.sinks.contract import WriteSet
@@ -111,6 +111,8 @@ class Assembler:
         name, told = self._object(end)
         if name != PART_END:
             raise BadRecord(f"a container whose part is told by a record {name}; expected {PART_END}")
+        if NUL in told["part_id"]:
+            raise BadRecord("a NUL in the id of its part")
         events = self._decoded(schema, varint(count) + content + _ARRAY_END, many=True) if count else []
         return _write_set(told, events)
 
@@ -165,6 +167,8 @@ class Assembler:
 
     def _part(self, part_id: str, position: str) -> OpenPart:
         """Return the part that a further record is of."""
+        if NUL in part_id:
+            raise BadRecord("a NUL in the id of its part")
         if self._open_records >= self._most_open_records:
             raise BadRecord("too many parts are open: who wrote them has coverage off (coverage: false)?")
         self._open_records += 1

@@ -18,6 +18,7 @@ from collector.sinks.avro.parts import Part
 from collector.sinks.avro.schemas import schemas
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, WriteSet
 
+NUL = "\0"
 MOST_WANTED_BYTES = 4 << 20  # of the streams that a session asked for, as JSON
 
 
@@ -112,15 +113,27 @@ def write_set_of(end: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) ->
     for table, names in PLAIN.items():
         if end[table]:
             rows.append(Rows(table, {name: [row[name] for row in end[table]] for name in names}))
+    session = SessionState(**{**end["session"], "wanted": _inflated(end["session"]["wanted"])})
+    segments = tuple(SegmentState(**one) for one in end["segments"])
+    accounting = tuple(AccountingState(**one) for one in end["accounting"])
+    for state in (session, *segments, *accounting):
+        _refuse_nul(state)
     return WriteSet(
         end["part_id"],
-        SessionState(**{**end["session"], "wanted": _inflated(end["session"]["wanted"])}),
+        session,
         tuple(rows),
-        tuple(SegmentState(**one) for one in end["segments"]),
-        tuple(AccountingState(**one) for one in end["accounting"]),
+        segments,
+        accounting,
         by=end["by"],
         is_after_loss=end["is_after_loss"],
     )
+
+
+def _refuse_nul(state: SessionState | SegmentState | AccountingState) -> None:
+    """Refuse names with a character that PostgreSQL has no place for: no row that is left out helps there."""
+    for name, value in _values(state).items():
+        if isinstance(value, str) and NUL in value and name != "detail":  # that one is written anew
+            raise Misfit(f"a NUL in {name}")
 
 
 def _inflated(content: bytes) -> str:

@@ -68,7 +68,11 @@ class FileOfDeadLetters:
         """Append it, on the disk when this returns."""
         del calls  # a disk is not broken off
         try:
-            with self._lock, self._path.open("ab") as file:
+            with self._lock, self._path.open("ab+") as file:
+                if file.seek(0, os.SEEK_END):
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":  # a full disk or a kill broke a line off
+                        file.write(b"\n")
                 file.writelines(line + b"\n" for line in letter.lines())
                 file.flush()
                 os.fsync(file.fileno())

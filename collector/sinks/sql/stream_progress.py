@@ -29,6 +29,7 @@ class ShardPosition:
 
     position: str
     finished: bool = False  # it is closed and read to its end
+    read_up_to_ns: int = field(default=0, compare=False)  # all that had come by then was read; 0: by now
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,16 @@ class Loss:
 def positions_of(connection: sa.Connection, tables: Tables, source: str) -> dict[str, ShardPosition]:
     """Return how far each shard of the stream is read."""
     table = tables.stream_positions.c
-    query = sa.select(table.shard, table.position, table.finished).where(table.source == source)
-    return {row.shard: ShardPosition(row.position, bool(row.finished)) for row in connection.execute(query)}
+    columns = (table.shard, table.position, table.finished, table.updated_ns)
+    found = connection.execute(sa.select(*columns).where(table.source == source))
+    return {row.shard: ShardPosition(row.position, bool(row.finished), row.updated_ns) for row in found}
+
+
+def read_up_to(connection: sa.Connection, tables: Tables, source: str, at_ns: int) -> int:
+    """Note that of no shard anything was unread at this time; return of how many."""
+    table = tables.stream_positions
+    of_the_stream = sa.and_(table.c.source == source, table.c.finished == 0)
+    return connection.execute(sa.update(table).where(of_the_stream).values(updated_ns=at_ns)).rowcount
 
 
 def take_up(connection: sa.Connection, tables: Tables, progress: StreamProgress) -> list[str]:
@@ -93,7 +102,7 @@ def settle(connection: sa.Connection, tables: Tables, progress: StreamProgress) 
             "shard": shard,
             "position": one.position,
             "finished": int(one.finished),
-            "updated_ns": now_ns,
+            "updated_ns": one.read_up_to_ns or now_ns,
         }
         for shard, one in progress.positions.items()
     ]
@@ -109,7 +118,7 @@ def _end_before(connection: sa.Connection, tables: Tables, source: str, loss: Lo
     if loss.market is not None:
         exchange, symbol = loss.market
         ended = ended.where(coverage.c.exchange == exchange, coverage.c.symbol == symbol)
-    connection.execute(ended.values(end_cause=DAMAGED, detail=loss.detail))
+    connection.execute(ended.values(end_cause=DAMAGED, detail=loss.detail.replace("\0", "\\0")))
 
 
 def close_silent(connection: sa.Connection, tables: Tables, source: str, before_ns: int) -> int:

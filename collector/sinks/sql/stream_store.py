@@ -15,6 +15,7 @@ from collector.sinks.sql.stream_progress import (
     StreamProgress,
     close_silent,
     positions_of,
+    read_up_to,
 )
 from collector.sinks.sql.upkeep import prune_batches
 
@@ -61,6 +62,10 @@ class StreamStore:
     ) -> list[Receipt]:
         """Commit in one transaction what of the write sets is not stored yet, and the positions behind it."""
         return self._sink.write_all(write_sets, StreamProgress(self.source, positions, heard_ns, losses))
+
+    def read_up_to(self, at_ns: int) -> None:
+        """Note that of no shard anything was unread at this time."""
+        self._sink.maintain(lambda connection: read_up_to(connection, self._tables, self.source, at_ns))
 
     def refuses(self, rows: Rows) -> str | None:
         """Return why these rows cannot be stored, or None if they can be. Stores nothing."""

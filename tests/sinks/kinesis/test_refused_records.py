@@ -15,9 +15,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from local_aws import CREDENTIALS, FaultyAws, LocalAws, data_of, moto_server, refusal, refuses_records
 from stream_rig import MARKETS, expected_ids, of_markets, parts_of_stream, sink_at, trade_ids
 
+from collector.aws import Calls
 from collector.errors import SinkError
 from collector.sinks.avro import Form, records_of
 from collector.sinks.contract import WriteSet
+from collector.sinks.kinesis.dead_letters import DeadLetter, dead_letters_at
 from collector.sinks.kinesis.putting import MOST_REFUSALS
 from collector.sinks.kinesis.sink import KinesisSink
 
@@ -98,6 +100,14 @@ def test_a_refused_record_is_a_dead_letter_and_a_hole_on_the_other_side(
     counts = sink.put_counts
     assert counts.dead_letters == 1
     assert 0 < counts.dead_rows <= 4
+
+
+def test_a_line_that_was_broken_off_spoils_none_after_it(tmp_path: Path) -> None:
+    (tmp_path / "dead").write_bytes(b'{"at_ns": 17')
+    letters = dead_letters_at(str(tmp_path / "dead"), call_timeout_s=1.0)
+    for _ in range(2):
+        letters.put(DeadLetter("why", b"data", "key", 1, "where"), Calls("none"))
+    assert len(letters_in((tmp_path / "dead").read_bytes().splitlines()[1:])) == 2
 
 
 def test_a_large_one_goes_to_a_stream_in_pieces(
