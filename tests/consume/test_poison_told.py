@@ -40,6 +40,22 @@ def test_a_part_whose_own_words_the_database_refuses_holds_nothing_up(
         assert cell(postgres_url, query) == f"AFTER_SEQUENCE_NUMBER {last}"
 
 
+def test_why_a_segment_ended_is_stored_as_far_as_the_database_takes_it(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """An exchange may say anything; here when no row is left to be taken out."""
+    write_sets = history(1, batches=12)
+    segments = tuple(replace(one, rows=0, end_cause="stale", detail="a\0b") for one in write_sets[5].segments)
+    write_sets[5] = replace(write_sets[5], rows=(), accounting=(), segments=segments)
+    stream = StandInStream()
+    fill(stream, write_sets)
+    with reading_stream(stream, postgres_url, tmp_path / "dead") as reading:
+        reading.read_all()
+        assert reading.counts.dead == reading.counts.poison == 0
+    assert cell(postgres_url, "SELECT count(*) FROM collector_coverage WHERE detail = 'a\\0b'") > 0
+    )
+
+
 def test_one_that_reads_what_is_there_and_ends_gives_up_old_parts_as_well(tmp_path: Path) -> None:
     """A second start, hours later: what is given up has its letter and is passed before the end."""
     url = f"sqlite:///{tmp_path / 'live.db'}"
