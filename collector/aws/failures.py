@@ -146,6 +146,9 @@ _LOCAL: dict[str, _Meaning] = {
             is_quoted=False,
         ),
     ),
+    "EndpointConnectionError": _Meaning(
+        Failure.AWAY, "check the network, and the region or endpoint in the URL"
+    ),
     "ParamValidationError": _REFUSED,
     "ProfileNotFound": _Meaning(Failure.CREDENTIALS, "check AWS_PROFILE"),
 }

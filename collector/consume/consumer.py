@@ -30,6 +30,7 @@ class Progress:
     counts: Counts = field(default_factory=Counts)
     shards: int = 0  # that are read now
     behind_s: float | None = None  # how much older than the newest is what was read last
+    waiting: int = 0  # events of parts that are not complete; they are read again at the next start
     problem: str = ""  # why nothing, or not all, gets on now
 
 
@@ -97,15 +98,16 @@ class Consumer:
         if self._failures and (self._intake.has_stored or self._shards.is_at_tip):
             log.info("consume.goes_on", failures=self._failures)
             self._failures = 0
+        is_idle = idle_s is not None and self._shards.is_at_tip
+        is_last = is_idle and self._now_s() - self._last_record_s >= (idle_s or 0.0)
+        if is_last or self._now_s() >= self._look_for_silent_s:
+            self._close_silent()
         self._tell()
-        self._close_silent()
         self._note_tip()
         self._prune()
-        if idle_s is not None and self._shards.is_at_tip and self._now_s() - self._last_record_s >= idle_s:
-            return True
-        if reader is None:
+        if reader is None and not is_last:
             self._wait(self._shards.wait_s)
-        return False
+        return is_last
 
     def _recall(self) -> None:
         """Go on from what the database says: it has the last word, whatever was read meanwhile."""
@@ -169,13 +171,14 @@ class Consumer:
     def _close_silent(self) -> None:
         """End the sessions of which nothing came for long; looked for a few times within that time."""
         read_up_to_ns = self._shards.read_up_to_ns
-        if read_up_to_ns is None or self._now_s() < self._look_for_silent_s:
+        if read_up_to_ns is None:
             return
         self._look_for_silent_s = self._now_s() + self._limits.silent_after_s / 10
         before_ns = read_up_to_ns - int(self._limits.silent_after_s * _NS)
         with self._watched():
             closed = self._store.close_silent(before_ns)
         self._intake.give_up_old_parts(before_ns)
+        self._intake.commit()  # there may be no other: nothing comes, and it is to end
         if closed:
             log.warning("consume.sessions_silent", sessions=closed, after_s=self._limits.silent_after_s)
 
@@ -214,5 +217,6 @@ class Consumer:
     def _tell(self) -> None:
         self.progress.shards = self._shards.reading
         self.progress.behind_s = self._shards.behind_s
+        self.progress.waiting = self._intake.waiting
         self.progress.problem = self._shards.error
         self._on_progress(self.progress)

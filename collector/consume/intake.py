@@ -54,6 +54,11 @@ class Intake:
         """Return how many rows wait to be committed."""
         return self._group.rows
 
+    @property
+    def waiting(self) -> int:
+        """Return how many events are of parts that are not complete."""
+        return sum(len(one.events) for one in self._assembler.open_parts)
+
     def take(self, shard: str, record: StreamRecord) -> None:
         """Take a record. Raises SinkError where the database is away, UserError for what must not go on."""
         place = self._checkpoints.take(Taken(shard, record.sequence_number, record.arrived_ns))
@@ -95,7 +100,7 @@ class Intake:
 
     def give_up_old_parts(self, before_ns: int) -> None:
         """Give up the parts that began before then, or are too many: the rest of them does not come."""
-        open_rows = sum(len(one.events) for one in self._assembler.open_parts)
+        open_rows = self.waiting
         for part in self._assembler.open_parts:
             taken = self._checkpoints.at(part.position)
             is_old = taken.arrived_ns < before_ns or self._checkpoints.since(part.position) > MOST_WAITING

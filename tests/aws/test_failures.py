@@ -40,6 +40,14 @@ def test_the_names_of_local_errors_are_those_of_the_client() -> None:
     assert {name for name in _LOCAL if not hasattr(exceptions, name)} == set()
 
 
+def test_where_nobody_listens_the_region_may_be_wrong() -> None:
+    error = failure_of(
+        exceptions.EndpointConnectionError(endpoint_url="https://kinesis.eu-centrl-1.amazonaws.com/")
+    )
+    assert error.kind is Failure.AWAY
+    assert "check the network, and the region or endpoint in the URL" in error.text
+
+
 @pytest.mark.parametrize(
     ("code", "status", "kind"),
     [

@@ -175,6 +175,9 @@ def _summary(progress: "Progress") -> str:
         f"{_number(counts.repeated, 'part')} stored before" if counts.repeated else "",
         f"{_number(counts.dead, 'record')} among the dead letters" if counts.dead else "",
         f"{_number(counts.poison, 'row')} refused by the database" if counts.poison else "",
+        f"{_number(progress.waiting, 'event')} of parts that are not complete yet, to be read again"
+        if progress.waiting
+        else "",
         f"{counts.losses:,} times something is missing: coverage shows the holes" if counts.losses else "",
     ]
     return "\n".join(part for part in parts if part)

@@ -17,6 +17,7 @@ from collector.sinks.avro.layout import LAYOUTS, PLAIN
 from collector.sinks.avro.parts import Part
 from collector.sinks.avro.schemas import schemas
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, WriteSet
+from collector.sinks.given_up import storable
 
 NUL = "\0"
 MOST_WANTED_BYTES = 4 << 20  # of the streams that a session asked for, as JSON
@@ -114,10 +115,14 @@ def write_set_of(end: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) ->
         if end[table]:
             rows.append(Rows(table, {name: [row[name] for row in end[table]] for name in names}))
     session = SessionState(**{**end["session"], "wanted": _inflated(end["session"]["wanted"])})
-    segments = tuple(SegmentState(**one) for one in end["segments"])
+    segments = tuple(
+        SegmentState(**{**one, "detail": one["detail"] and storable(one["detail"])})
+        for one in end["segments"]
+    )
     accounting = tuple(AccountingState(**one) for one in end["accounting"])
-    for state in (session, *segments, *accounting):
-        _refuse_nul(state)
+    _refuse_nul((session,))
+    _refuse_nul(segments)
+    _refuse_nul(accounting)
     return WriteSet(
         end["part_id"],
         session,
@@ -129,11 +134,12 @@ def write_set_of(end: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) ->
     )
 
 
-def _refuse_nul(state: SessionState | SegmentState | AccountingState) -> None:
+def _refuse_nul(states: Sequence[SessionState | SegmentState | AccountingState]) -> None:
     """Refuse names with a character that PostgreSQL has no place for: no row that is left out helps there."""
-    for name, value in _values(state).items():
-        if isinstance(value, str) and NUL in value and name != "detail":  # that one is written anew
-            raise Misfit(f"a NUL in {name}")
+    for state in states:
+        for name, value in _values(state).items():
+            if isinstance(value, str) and NUL in value:
+                raise Misfit(f"a NUL in {name}")
 
 
 def _inflated(content: bytes) -> str:

@@ -49,6 +49,9 @@ class DeadLetters(Protocol):
     def name(self) -> str:
         """Return what to call it in messages."""
 
+    def examine(self) -> None:
+        """Raise AwsError where it is plain that nothing could be kept. Keeps nothing."""
+
     def put(self, letter: DeadLetter, calls: Calls) -> None:
         """Keep it durably, or raise AwsError."""
 
@@ -63,6 +66,13 @@ class FileOfDeadLetters:
         self._path = path
         self._lock = threading.Lock()
         self.name = str(path)
+
+    def examine(self) -> None:
+        """Look at the file, or where it would be."""
+        place = self._path if self._path.exists() else self._path.absolute().parent
+        is_fit = self._path.is_file() if place is self._path else place.is_dir()
+        if not is_fit or not os.access(place, os.W_OK):
+            raise AwsError(Failure.UNUSABLE, f"the file of dead letters {self._path} cannot be written")
 
     def put(self, letter: DeadLetter, calls: Calls) -> None:
         """Append it, on the disk when this returns."""
@@ -92,6 +102,9 @@ class StreamOfDeadLetters:
         self._make = make
         self._client: Any = None
         self.name = str(address)
+
+    def examine(self) -> None:
+        """Do nothing: a stream is asked only when there is a letter."""
 
     def put(self, letter: DeadLetter, calls: Calls) -> None:
         """Put it, and wait for the answer."""

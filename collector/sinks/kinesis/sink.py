@@ -139,6 +139,7 @@ class KinesisSink:
             self.open()
             state = self._state()
             self._try_to_put()
+            self._dead_letters.examine()
         except AwsError as error:
             self._forget_credentials(error)
             raise SinkError(f"{self.name}: {error.text}", transient=True) from error

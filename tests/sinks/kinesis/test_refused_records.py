@@ -110,6 +110,16 @@ def test_a_line_that_was_broken_off_spoils_none_after_it(tmp_path: Path) -> None
     assert len(letters_in((tmp_path / "dead").read_bytes().splitlines()[1:])) == 2
 
 
+@pytest.mark.parametrize("place", ["nowhere/dead", "folder"])
+def test_a_file_that_cannot_be_written_is_told_before_it_is_needed(
+    make: Callable[..., Any], tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    _, sink = make(dead_letters=str(tmp_path / place))
+    with pytest.raises(SinkError, match=f"the file of dead letters .*{place} cannot be written"):
+        sink.examine()
+
+
 def test_a_large_one_goes_to_a_stream_in_pieces(
     aws: LocalAws, proxy: FaultyAws, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
