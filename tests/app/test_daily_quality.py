@@ -19,7 +19,7 @@ from stored import insert, iso
 
 from collector.app.daily_quality import DailyQuality
 from collector.app.jobs.job import Ending, Result
-from collector.cli.main import run as run_command
+from collector.cli.program import run as run_command
 from collector.database.engine import make_engine
 from collector.database.tables import DEFAULT_TABLE_NAME
 from collector.database.url import database_url
@@ -207,7 +207,7 @@ def test_a_run_that_is_broken_off_keeps_no_half_day(sink: SqlSink) -> None:
 def test_the_command_prints_the_last_day_and_others_within_eighty_columns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("collector.cli.main._set_up_libraries", lambda: None)
+    monkeypatch.setattr("collector.cli.program._set_up_libraries", lambda: None)
     sink = SqlSink(str(tmp_path / "live.db"), synchronous="OFF")
     sink.open()
     write_day(str(tmp_path / "live.db"))

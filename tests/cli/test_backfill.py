@@ -12,7 +12,7 @@ from backfill_rig import bars_in, configured, simulated, small_pages, true_bars,
 
 from collector.app import wiring_backfill
 from collector.backfilling import plan as planning
-from collector.cli.main import run
+from collector.cli.program import run
 from collector.events.instants import iso_text
 from collector.sinks.sql.sink import SqlSink
 

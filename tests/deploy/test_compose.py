@@ -15,7 +15,7 @@ from starlette.routing import Route
 from typer.main import get_command
 
 from collector.aws import StreamAddress
-from collector.cli.main import app
+from collector.cli.program import app
 from collector.errors import SettingsError
 from collector.serve.metric_routes import metric_routes
 from collector.serve.server import ENDS_WITHIN_S

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from api_rig import EXAMPLE, asked, get, serving_collector, serving_database
 from serve_rig import TOKEN
 
-from collector.cli.main import run as run_command
+from collector.cli.program import run as run_command
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "whole_path"))
@@ -51,7 +51,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Rig, int,
 @pytest.fixture(autouse=True)
 def as_a_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let commands run in this process, and leave its log as it was."""
-    monkeypatch.setattr("collector.cli.main._set_up_libraries", lambda: None)
+    monkeypatch.setattr("collector.cli.program._set_up_libraries", lambda: None)
     monkeypatch.setenv("COLLECTOR_SERVE__ENABLED", "true")
     before = structlog.get_config()
     yield
