@@ -53,7 +53,6 @@ def test_why_a_segment_ended_is_stored_as_far_as_the_database_takes_it(
         reading.read_all()
         assert reading.counts.dead == reading.counts.poison == 0
     assert cell(postgres_url, "SELECT count(*) FROM collector_coverage WHERE detail = 'a\\0b'") > 0
-    )
 
 
 def test_one_that_reads_what_is_there_and_ends_gives_up_old_parts_as_well(tmp_path: Path) -> None:
