@@ -16,7 +16,10 @@ if TYPE_CHECKING:
         Tick,
         TickStore,
         Top,
+        backfill,
         create_data_ingestor,
+        fetch_ohlcv,
+        fetch_trades,
     )
     from collector.errors import CollectorError, IngestorError, SettingsError, UserError
     from collector.events import (
@@ -73,9 +76,12 @@ __all__ = [
     "Trade",
     "UserError",
     "__version__",
+    "backfill",
     "book_tensor",
     "coverage",
     "create_data_ingestor",
+    "fetch_ohlcv",
+    "fetch_trades",
     "gaps",
     "iter_features",
     "labels",

@@ -55,7 +55,7 @@ MAKE_SETTINGS = {"settings", "cli", "bot"}  # what a person or a bot wrote becom
 # What reads Settings for all other parts: these files, and those whose names begin so.
 WIRING = ("collector.app.wiring", "collector.serve.wiring")
 
-GATHERED = "collector.cli.commands"  # one file a command; `cli/main.py` names each
+GATHERED = "collector.cli.commands"  # one file a command; `cli/program.py` names each
 
 FILES = module_files()
 

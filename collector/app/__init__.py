@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collector.app.collector import Collector, Report
     from collector.app.commit_measures import CommitMeasures
     from collector.app.heartbeat import heartbeat_url
+    from collector.app.jobs import Jobs, JobState
     from collector.app.logs import log_failed_subscriber
     from collector.app.monitor import Checked, Monitor, health_now
     from collector.app.reporting import Moment, Phase, Reporter
@@ -17,5 +18,6 @@ if TYPE_CHECKING:
     from collector.app.wiring import make_collector
     from collector.app.wiring_backfill import Asked, Backfill, backfill
     from collector.app.wiring_consume import consuming
+    from collector.app.wiring_jobs import configured_jobs, jobs_of_database
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -10,7 +10,7 @@ import structlog
 
 from collector.app.claims import Claims
 from collector.app.commit_measures import CommitMeasures
-from collector.app.housekeeping import Housekeeping
+from collector.app.jobs import Jobs
 from collector.app.known_database import KnownDatabase
 from collector.app.monitor import Monitor
 from collector.app.opening import Opening
@@ -19,7 +19,7 @@ from collector.app.view import View, Watch, view_of_writer
 from collector.app.wakeup import SignalSafeEvent
 from collector.buffer import Buffer
 from collector.errors import CollectorError, UserError
-from collector.events import ClockStep, EventBus, PotentialHalt, StreamKey
+from collector.events import EventBus, PotentialHalt, StreamKey
 from collector.live import NOTHING_TO_COLLECT, Feed, StreamThread
 from collector.masking import mask_url
 from collector.sinks import AccountingState, SessionState, SqlSink, Store
@@ -27,6 +27,7 @@ from collector.writer import Follower, FollowerState, WriterThread
 
 CALL_TIMEOUT_S = 10.0
 VIEW_TIMEOUT_S = 1.0
+LEAST_FOR_JOBS_S = 2.0  # to end, whatever stopping took before
 SHARE_OF_THE_STORE = 0.8  # of the time for stopping; the rest is for the followers
 
 log = structlog.get_logger()
@@ -75,7 +76,7 @@ class Parts:
     followers: tuple[Follower, ...]
     stream: StreamThread
     claims: Claims
-    housekeeping: Housekeeping | None
+    jobs: Jobs
     measures: CommitMeasures
     monitor: Monitor
     reporters: Reporters
@@ -105,7 +106,7 @@ class Collector:
         self._store = parts.store
         self._opening = Opening(parts.store, parts.known, parts.writer, parts.followers, parts.claims)
         self._claims = parts.claims
-        self._housekeeping = parts.housekeeping
+        self.jobs = parts.jobs
         self._measures = parts.measures
         self.monitor = parts.monitor
         self.reporters = parts.reporters
@@ -115,9 +116,6 @@ class Collector:
         self.table_name = table_name
         self._database = mask_url(database_url)
         self._subscriptions: list[Callable[[], None]] = []
-        if self._housekeeping is not None:
-            stepped = self._housekeeping.clock_stepped
-            self._subscriptions.append(self.events.subscribe(ClockStep, stepped, name="_housekeeping"))
         self._subscriptions.append(self.events.attach(PotentialHalt, self._on_halt))
         self._started_s: float | None = None
         self._report: Report | None = None
@@ -136,8 +134,7 @@ class Collector:
             follower.start()
         self.writer.start(self._opening.late if away else None, away)
         self.stream.start()
-        if self._housekeeping is not None:
-            self._housekeeping.start()
+        self.jobs.start()
         self.monitor.start(self.view)
         self.reporters.start(lambda: moment_of(self.monitor, self.phase))
         if away:
@@ -183,8 +180,7 @@ class Collector:
         refused = tuple(self._refused())
         problems = list(refused)
         self.monitor.ask_to_stop()
-        if self._housekeeping is not None:
-            self._housekeeping.ask_to_stop()
+        self.jobs.ask_to_stop()
         self.stream.ask_to_stop()
         if not self.stream.join(max(0.0, until_s - time.monotonic())):
             problems.append("the websocket thread did not end in time")
@@ -193,8 +189,7 @@ class Collector:
         if not self.writer.stop((until_s - time.monotonic()) * (SHARE_OF_THE_STORE if self.followers else 1)):
             problems.append(self._writer_problem())
         self._stop_followers(until_s)
-        if self._housekeeping is not None:
-            self._housekeeping.stop()
+        self.jobs.stop(max(LEAST_FOR_JOBS_S, until_s - time.monotonic()))
         self._store.close()
         self.monitor.stop()
         self.reporters.stop(last_moment_of(self.monitor, self.view()), until_s - time.monotonic())
@@ -279,6 +274,7 @@ class Collector:
             budgets=self.stream.budgets(),
             commits=copy(self._measures),  # its values are replaced, never changed
             reports=self.reporters.states(),
+            jobs=self.jobs.states(),
             **watch.remembered(),
         )
 

@@ -1,28 +1,20 @@
-"""Run scheduled maintenance: prune the bookkeeping, move old rows into files, tidy the database.
+"""Maintain the database: prune the bookkeeping, move old rows into files, tidy.
 
-The scheduler's thread touches no database: it submits slices to the writer thread, one at a time, and waits
-for each. Watchdogs belong elsewhere: the scheduler goes by the wall clock, and when that is put back it
-stops until `clock_stepped` is called.
+The thread that does so touches no database: it submits slices to the writer thread, one at a time, and waits
+for each.
 """
 
-import logging
-import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-import structlog
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
-from apscheduler.schedulers.background import BackgroundScheduler
-
-from collector.database import database_url, make_tables, may_come_back, sqlite_path
-from collector.errors import CollectorError, DatabaseInUse, in_one_line
-from collector.events import ChoreState
+from collector.app.jobs import Ending, Every, Job
+from collector.database import database_url, make_tables, sqlite_path
+from collector.errors import CollectorError
 from collector.retention import RetentionOptions
 from collector.sinks import (
     Chore,
@@ -30,6 +22,7 @@ from collector.sinks import (
     SqlSink,
     Store,
     UpkeepOptions,
+    empty_log,
     prune_batches,
     prune_events,
     prune_rejected,
@@ -39,124 +32,64 @@ from collector.writer import Task
 
 NS_A_DAY = 86_400 * 10**9
 SLICE_TIMEOUT_S = 120.0
-FIRST_AFTER_S = 60.0  # a start has other things to do
 LOOK_S = 0.1  # whether to stop, while a slice waits for the writer
-LIBRARY = "apscheduler"  # the name of its own logger
-
-log = structlog.get_logger()
+TURN = "housekeeping"
 
 
 class Housekeeping:
-    """Runs each chore every `every_s` seconds, one at a time, slice by slice."""
+    """The chores of one database, each a job: one at a time, slice by slice."""
 
     def __init__(
-        self,
-        submit: Callable[[Slice], Future[int]],
-        *,
-        every_s: float,
-        publish: Callable[[ChoreState], None] = lambda _: None,
+        self, submit: Callable[[Slice], Future[int]], *, every_s: float, timeout_s: float = 3600.0
     ) -> None:
         self._submit = submit
-        self._every = timedelta(seconds=every_s)
-        self._publish = publish
-        self._chores: dict[str, Chore] = {}
-        self._break_off: list[Callable[[], None]] = []
-        self._failing: set[str] = set()
-        self._one_at_a_time = threading.Lock()
-        self._stopping = threading.Event()
-        self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
-        self._scheduler.add_listener(_log_overlap, EVENT_JOB_MAX_INSTANCES)
-        # What it would say itself is told here; without a handler it would go to standard error as it is.
-        logging.getLogger(LIBRARY).addHandler(logging.NullHandler())
+        self._every_s = every_s
+        self._timeout_s = timeout_s
+        self.jobs: list[Job] = []
 
-    def add(self, name: str, chore: Chore, break_off: Callable[[], None] | None = None) -> None:
-        """Add a chore to the schedule; `break_off` ends what it does between two slices."""
-        self._chores[name] = chore
-        if break_off is not None:
-            self._break_off.append(break_off)
+    def add(
+        self,
+        name: str,
+        what: str,
+        chore: Chore,
+        *,
+        did: str = "rows gone",
+        every_s: float | None = None,
+        quiet: bool = False,
+        break_off: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Add a chore; `break_off` ends what it does between two slices, `did` says what it counts."""
 
-    def start(self) -> None:
-        """Start the scheduler's thread."""
-        first = datetime.now(UTC) + min(self._every, timedelta(seconds=FIRST_AFTER_S))
-        self._scheduler.start()
-        for name in self._chores:
-            self._scheduler.add_job(
-                self.run,
-                "interval",
-                [name],
-                seconds=self._every.total_seconds(),
-                id=name,
-                next_run_time=first,
-                coalesce=True,
-                max_instances=1,
-                misfire_grace_time=None,  # late is better than never
-            )
+        def work(ending: Ending) -> str:
+            count = self.run(chore, ending)
+            return f"{count:,} {did}" if count else ""
 
-    def clock_stepped(self, *_: object) -> None:
-        """Schedule every chore anew, by the wall clock as it is now."""
-        for job in self._scheduler.get_jobs():
-            job.modify(next_run_time=datetime.now(UTC) + self._every)
+        due = Every(self._every_s if every_s is None else every_s)
+        self.jobs.append(Job(name, what, work, due, self._timeout_s, TURN, break_off, quiet))
 
-    def ask_to_stop(self) -> None:
-        """Start no more slices, and break off what is done between two of them."""
-        self._stopping.set()
-        for break_off in self._break_off:
-            break_off()
-
-    def stop(self) -> None:
-        """Stop the scheduler; a slice that the writer has been given is the writer's. Idempotent."""
-        self.ask_to_stop()
-        while not self._one_at_a_time.acquire(timeout=LOOK_S):
-            self.ask_to_stop()  # what it had begun since the last time
-        self._one_at_a_time.release()
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=True)
-
-    def run(self, name: str) -> int:
-        """Run a chore now; return the sum of its counts. An error is logged: the next run tries again."""
-        done, problem = 0, ""
-        with self._one_at_a_time:
-            try:
-                with closing(_begun(self._chores[name])) as slices:
-                    for one in slices:
-                        if self._stopping.is_set():
-                            break
-                        done += self._result(self._submit(one))
-            except DatabaseInUse as other:
-                log.info("housekeeping.left_to_another", chore=name, reason=str(other))
-            except Exception as error:
-                problem = str(error) if isinstance(error, CollectorError) else in_one_line(error)
-                if not self._stopping.is_set():
-                    unforeseen = not (isinstance(error, CollectorError) or may_come_back(error))
-                    log.exception("housekeeping.failed", chore=name, error=problem, exc_info=unforeseen)
-        if done:
-            log.info("housekeeping.done", chore=name, count=done)
-        if not self._stopping.is_set():
-            self._tell(name, problem)
+    def run(self, chore: Chore, ending: Ending) -> int:
+        """Run a chore, slice by slice until it is to end; return the sum of its counts."""
+        done = 0
+        with closing(_begun(chore)) as slices:
+            for one in slices:
+                if ending.is_asked:
+                    break
+                done += result_of(self._submit(one), ending)
         return done
 
-    def _result(self, given: Future[int]) -> int:
-        """Wait for a slice; leave it to the writer when stopping."""
-        deadline_s = time.monotonic() + SLICE_TIMEOUT_S
-        while not wait_for([given], LOOK_S).done:
-            if self._stopping.is_set() or time.monotonic() > deadline_s:
-                given.cancel()
-                raise CollectorError(f"the writer has not done its part within {SLICE_TIMEOUT_S:g} s")
-        return given.result()
 
-    def _tell(self, name: str, problem: str) -> None:
-        """Publish a failure each time, and once that it is over."""
-        if problem or name in self._failing:
-            self._publish(ChoreState(name, time.time_ns(), problem))
-        (self._failing.add if problem else self._failing.discard)(name)
+def result_of(given: Future[int], ending: Ending) -> int:
+    """Wait for what the writer was given; leave it to the writer when the run is to end."""
+    deadline_s = time.monotonic() + SLICE_TIMEOUT_S
+    while not wait_for([given], LOOK_S).done:
+        if ending.is_asked or time.monotonic() > deadline_s:
+            given.cancel()
+            raise CollectorError(f"the writer has not done its part within {SLICE_TIMEOUT_S:g} s")
+    return given.result()
 
 
 def _begun(chore: Chore) -> Generator[Slice, None, None]:
     yield from chore()
-
-
-def _log_overlap(event: JobSubmissionEvent) -> None:
-    log.info("housekeeping.still_running", chore=event.job_id)
 
 
 def housekeeping_of(
@@ -168,7 +101,8 @@ def housekeeping_of(
     *,
     upkeep: UpkeepOptions,
     retention: RetentionOptions,
-    publish: Callable[[ChoreState], None] = lambda _: None,
+    timeout_s: float = 3600.0,
+    checkpoint_every_s: float | None = None,
 ) -> Housekeeping | None:
     """Return the housekeeping of an SQL store, not started; None for a store of another kind."""
     if not isinstance(store, SqlSink):
@@ -180,7 +114,8 @@ def housekeeping_of(
         lambda one: submit(partial(store.maintain, one)),
         upkeep=upkeep,
         retention=retention,
-        publish=publish,
+        timeout_s=timeout_s,
+        checkpoint_every_s=checkpoint_every_s,
     )
 
 
@@ -192,30 +127,81 @@ def make_housekeeping(
     *,
     upkeep: UpkeepOptions,
     retention: RetentionOptions,
-    publish: Callable[[ChoreState], None] = lambda _: None,
+    timeout_s: float = 3600.0,
+    checkpoint_every_s: float | None = None,
 ) -> Housekeeping:
     """Return the housekeeping of a collector's own database, not started.
 
     Raises MissingExtra where old rows are to be moved to files, and what writes these is not installed.
     """
     known, rows = make_tables(table_name), upkeep.slice_rows
-    keeping = Housekeeping(submit, every_s=upkeep.every_s, publish=publish)
+    keeping = Housekeeping(submit, every_s=upkeep.every_s, timeout_s=timeout_s)
 
     def before_ns(days: float) -> int:
         return time.time_ns() - int(days * NS_A_DAY)
 
-    keeping.add("batches", lambda: prune_batches(known, before_ns(upkeep.batches_days), session_id, rows))
-    keeping.add("events", lambda: prune_events(known, before_ns(upkeep.events_days), rows))
-    keeping.add("rejected", lambda: prune_rejected(known, before_ns(upkeep.rejected_days), rows))
+    keeping.add(
+        "batches",
+        "forget which batches are in, after housekeeping.batches_days",
+        lambda: prune_batches(known, before_ns(upkeep.batches_days), session_id, rows),
+    )
+    keeping.add(
+        "events",
+        "forget what happened, after housekeeping.events_days",
+        lambda: prune_events(known, before_ns(upkeep.events_days), rows),
+    )
+    keeping.add(
+        "rejected",
+        "forget what was refused, after housekeeping.rejected_days",
+        lambda: prune_rejected(known, before_ns(upkeep.rejected_days), rows),
+    )
     if retention.days is not None:
-        # Imported only here, as it imports pandas and pyarrow.
-        from collector.query import extra  # noqa: PLC0415
-        from collector.retention import Retention, Stop, archive_slices  # noqa: PLC0415
-
-        extra("pyarrow.parquet", "parquet")
-        stop = Stop()
-        kept = Retention(retention.days, Path(retention.path).expanduser(), rows)
-        keeping.add("archive", lambda: archive_slices(url, table_name, kept, stop=stop), stop.ask)
+        _add_archive(keeping, url, table_name, retention, rows)
     if sqlite_path(database_url(url)) is not None:
-        keeping.add("tidy", lambda: tidy_sqlite(known, rows))
+        keeping.add(
+            "tidy",
+            "renew the statistics of an SQLite file, and free its empty pages",
+            lambda: tidy_sqlite(known, rows),
+            did="pages written or freed",
+        )
+        if checkpoint_every_s is not None:
+            keeping.add(
+                "checkpoint",
+                "copy the log of an SQLite file into it, and cut a long one",
+                lambda: iter([empty_log]),
+                did="pages in the log",
+                every_s=checkpoint_every_s,
+                quiet=True,
+            )
     return keeping
+
+
+def _add_archive(
+    keeping: Housekeeping, url: str, table_name: str, retention: RetentionOptions, rows: int
+) -> None:
+    """Add the chore that moves old rows into files."""
+    # Imported only here, as it imports pandas and pyarrow.
+    from collector.query import extra  # noqa: PLC0415
+    from collector.retention import Retention, Stop, archive_slices  # noqa: PLC0415
+
+    assert retention.days is not None  # noqa: S101  (the caller looks)
+    extra("pyarrow.parquet", "parquet")
+    kept = Retention(retention.days, Path(retention.path).expanduser(), rows)
+    under_way: list[Stop] = []  # of the run, if there is one: each run has its own
+
+    def archive() -> Iterator[Slice]:
+        stop = Stop()
+        under_way[:] = [stop]
+        return archive_slices(url, table_name, kept, stop=stop)
+
+    def break_off() -> None:
+        for stop in under_way:
+            stop.ask()
+
+    keeping.add(
+        "archive",
+        "move rows older than retention.days into files",
+        archive,
+        did="rows moved",
+        break_off=break_off,
+    )

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from collector.app.commit_measures import CommitMeasures
 from collector.app.exchange_status import ExchangeStatuses
+from collector.app.jobs import JobState
 from collector.buffer import Buffer
 from collector.events import (
     UNKNOWN,
@@ -110,6 +111,7 @@ class View:
     budgets: Mapping[str, tuple[BudgetNow, ...]] = field(default_factory=dict)  # of REST, by exchange
     commits: CommitMeasures = field(default_factory=CommitMeasures)
     reports: tuple[ReporterState, ...] = ()  # on the collector, to somewhere else
+    jobs: tuple[JobState, ...] = ()
 
     @property
     def asked(self) -> tuple[StreamView, ...]:

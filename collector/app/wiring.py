@@ -11,8 +11,6 @@ from collector.app.alarm import HaltAlarm
 from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
 from collector.app.commit_measures import CommitMeasures
-from collector.app.disk_room import DiskRoom
-from collector.app.housekeeping import housekeeping_of
 from collector.app.logs import log_events, log_failed_subscriber
 from collector.app.machine import Machine
 from collector.app.monitor import Monitor
@@ -21,6 +19,7 @@ from collector.app.reporting import Reporters
 from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
 from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
+from collector.app.wiring_jobs import jobs_of
 from collector.app.wiring_writer import (
     heartbeats_of,
     known_database_of,
@@ -107,24 +106,13 @@ def make_collector(
         on_end=thread_ended,
     )
     claims = Claims(_named_streams(settings), session, store, writer.tasks.submit, buffer.hurry)
-    housekeeping = housekeeping_of(
-        store,
-        settings.database.url,
-        settings.database.table_name,
-        session.session_id,
-        writer.tasks.submit,
-        upkeep=settings.housekeeping,
-        retention=settings.retention,
-        publish=bus.publish,
-    )
-    if housekeeping is not None and store.file is not None:
-        housekeeping.add("disk_room", DiskRoom(store.file, bus).chore)
     monitor = Monitor(
         settings.health,
         Machine(_written_files(store, writer, following)),
         tuple(settings.exchanges),
         bus.publish,
     )
+    jobs = jobs_of(settings, store, session, writer.tasks.submit, bus, monitor, stream, segment_ids)
     parts = Parts(
         session,
         bus,
@@ -136,7 +124,7 @@ def make_collector(
         tuple(following),
         stream,
         claims,
-        housekeeping,
+        jobs,
         measures,
         monitor,
         Reporters(*heartbeats_of(settings, session)),

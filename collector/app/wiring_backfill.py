@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from collector.backfilling import (
     Fetcher,
     Filling,
     Plan,
+    Portion,
     Progress,
     Span,
     Storing,
@@ -31,7 +32,7 @@ from collector.exchanges import KINDS, MarketKind, exchange_of, kind_of, kinds_i
 from collector.features import BookRows, MarketRows, StreamFacts
 from collector.ids import SegmentIds, new_id
 from collector.network import BUDGETS, Attempts, Budgets, Markets, RestClient, Source, load_until, look_up
-from collector.query import covered_spans
+from collector.query import spans_covered
 from collector.retry import Backoff
 from collector.settings import ExchangeSettings, Settings
 from collector.sinks import SessionState, SqlSink
@@ -53,6 +54,7 @@ class Asked:
     start_ms: int
     end_ms: int
     only_holes: bool = False
+    whole: bool = False  # also what is stored already
 
 
 class Backfill:
@@ -116,25 +118,53 @@ class Backfill:
         buffer = Buffer(levels_per_row=1, max_rows=ROWS, flush_rows=ROWS)
         preparation = self._preparation(session, buffer)
         storing = Storing(buffer, preparation, sink, self._now_ns)
-        fetchers: dict[str, Fetcher] = {}
-        segment_ids = SegmentIds()
-
-        def filling(stretch: Stretch) -> Filling:
-            return Filling(stretch, buffer, segment_ids.next, self._contracts[stretch.key])
-
         try:
             await storing.call(lambda: _open(sink, session, planned))
+            progress = await self._fill(planned, buffer, storing, is_stopping, on_progress)
+            await storing.call(lambda: sink.write(preparation.ended(self._now_ns(), "stop")))
+        except SinkError as error:
+            text = "what is stored stays; the same command goes on there"
+            raise DatabaseAway(f"{error}\n{text}") from error
+        else:
+            return progress
+        finally:
+            await storing.call(sink.close)
+            storing.close()
+
+    async def _fill(
+        self,
+        planned: Plan,
+        buffer: Buffer,
+        storing: Storing,
+        is_stopping: Callable[[], bool],
+        on_progress: Callable[[Progress], None],
+        segment_ids: SegmentIds | None = None,
+    ) -> Progress:
+        fetchers: dict[str, Fetcher] = {}
+        new_segment_id = (segment_ids or SegmentIds()).next
+
+        def filling(stretch: Stretch) -> Filling:
+            return Filling(stretch, buffer, new_segment_id, self._contracts[stretch.key])
+
+        try:
             fetchers = {name: self._fetcher(name) for name in planned.by_exchange()}
-            progress = await fill(
+            return await fill(
                 planned, fetchers, storing, filling, is_stopping=is_stopping, on_progress=on_progress
             )
-            await storing.call(lambda: sink.write(preparation.ended(self._now_ns(), "stop")))
-            return progress
         finally:
             for one in fetchers.values():
                 await one.client.close()
-            await storing.call(sink.close)
-            storing.close()
+
+    async def rows(self, planned: Plan) -> AsyncGenerator[tuple[ContractSize | None, Portion]]:
+        """Yield what comes, with what its sizes count, for a caller to keep. Raises StreamError."""
+        for name, stretches in planned.by_exchange().items():
+            fetcher = self._fetcher(name)
+            try:
+                for stretch in stretches:
+                    async for portion in fetcher.portions(stretch):
+                        yield self._contracts[stretch.key], portion
+            finally:
+                await fetcher.client.close()
 
     async def _load(self, name: str, settings: ExchangeSettings) -> Markets:
         stopped, failed = asyncio.Event(), list[StreamError]()
@@ -166,10 +196,10 @@ class Backfill:
     def _covered(self, keys: Sequence[StreamKey]) -> dict[StreamKey, list[Span]]:
         database, asked = self._settings.database, self._asked
         path = sqlite_path(database_url(database.url))
-        if path is not None and not Path(path).is_file():
+        if asked.whole or (path is not None and not Path(path).is_file()):
             return {}
         try:
-            found = covered_spans(
+            found = spans_covered(
                 database.url, keys, asked.start_ms * NS_A_MS, asked.end_ms * NS_A_MS, database.table_name
             )
         except QueryError as error:  # none yet, or another's: to open it for writing tells

@@ -48,9 +48,12 @@ def make_feeds(
 
 
 def _wanted(name: str, exchange: ExchangeSettings) -> Wanted:
-    kinds = kinds_in_order(name, exchange.market)
-    source = Source(name, exchange.environment, exchange.endpoints, kinds)
-    return Wanted(source, exchange.symbols, exchange.channels)
+    return Wanted(source_of(name, exchange), exchange.symbols, exchange.channels, looks_by_itself=False)
+
+
+def source_of(name: str, exchange: ExchangeSettings) -> Source:
+    """Return where an exchange is asked."""
+    return Source(name, exchange.environment, exchange.endpoints, kinds_in_order(name, exchange.market))
 
 
 def facts_of(settings: Settings, buffer: Buffer, stream: StreamThread) -> Callable[[int], StreamFacts]:

@@ -10,6 +10,6 @@ if TYPE_CHECKING:
     from collector.backfilling.pages import Lack, Portion, Stretch
     from collector.backfilling.plan import Estimate, Plan, Span, Wanted, estimate, make_plan
     from collector.backfilling.run import Progress, fill
-    from collector.backfilling.storing import Storing
+    from collector.backfilling.storing import Storing, Writes
 else:
     __getattr__, __dir__ = face(__name__, __file__)

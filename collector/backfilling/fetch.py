@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
+from collector.backfilling import plan as planning
 from collector.backfilling.pages import Portion, Stretch, Walk
-from collector.backfilling.plan import NOT_YET_MS
 from collector.backfilling.walk_bars import walk_bars
 from collector.backfilling.walk_trades import walk_trades
 from collector.errors import FrameError, StreamError
@@ -64,7 +64,7 @@ class Fetcher:
 
     def _walk(self, stretch: Stretch) -> Walk:
         if Channel.of(stretch.key.channel).family == OHLCV:
-            return walk_bars(stretch, self.now_ns() // NS_A_MS - NOT_YET_MS)
+            return walk_bars(stretch, self.now_ns() // NS_A_MS - planning.NOT_YET_MS)
         return walk_trades(stretch)
 
     async def _page(self, request: RestSnapshot, stretch: Stretch) -> Page:

@@ -60,6 +60,11 @@ def bounded(bound: Bound, value: int) -> dict[str, str]:
     return {bound.name: str(value)} | dict([bound.also] if bound.also else [])
 
 
+def holds(rows: int, page: Page) -> bool:
+    """Return whether a page has so many rows."""
+    return len(page.trades) + len(page.bars) >= rows
+
+
 def ask(stretch: Stretch, past: Past, more: Mapping[str, str], rows: int | None = None) -> Seeking[Page]:
     """Ask for a page, and return it with the oldest row first."""
     limit = {past.limit: str(rows or past.rows)} if past.limit else {}

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -14,7 +14,7 @@ from collector.buffer import Buffer
 from collector.errors import SinkError
 from collector.events import Batch
 from collector.retry import Backoff
-from collector.sinks import Sink, WriteSet
+from collector.sinks import Receipt, WriteSet
 from collector.writer import Preparation
 
 PATIENCE_S = 300.0  # with a database that is away
@@ -23,11 +23,18 @@ RETRY = Backoff(0.5, 15.0)
 log = structlog.get_logger()
 
 
+class Writes(Protocol):
+    """Stores a write set, and returns when it is safe; a sink does, or who writes for one."""
+
+    def write(self, write_set: WriteSet) -> Receipt:
+        """Store the write set once. Raises SinkError."""
+
+
 class Storing:
     """Writes what several fillings put into one buffer. Its sink is used by a thread of its own."""
 
     def __init__(
-        self, buffer: Buffer, preparation: Preparation, sink: Sink, now_ns: Callable[[], int]
+        self, buffer: Buffer, preparation: Preparation, sink: Writes, now_ns: Callable[[], int]
     ) -> None:
         self._buffer = buffer
         self._preparation = preparation
@@ -35,6 +42,7 @@ class Storing:
         self._now_ns = now_ns
         self._writer = ThreadPoolExecutor(1, "backfill writer")
         self._in_order = asyncio.Lock()
+        self._failed: SinkError | None = None
 
     async def put(self, filling: Filling, portion: Portion) -> None:
         """Commit a portion."""
@@ -61,6 +69,8 @@ class Storing:
             await asyncio.shield(loop.run_in_executor(self._writer, self._write, self._buffer.swap()))
 
     def _write(self, batch: Batch) -> None:
+        if self._failed is not None:  # what came before is not stored: nothing after it may be
+            raise self._failed
         for write_set in self._preparation.write_sets(batch, extend_alive=True):
             self._insist(write_set)
 
@@ -72,6 +82,7 @@ class Storing:
                 self._sink.write(write_set)
             except SinkError as error:
                 if not error.transient or time.monotonic() > until_s:
+                    self._failed = error
                     raise
                 log.warning("backfill.database_away", error=str(error))
                 time.sleep(RETRY.wait_s(attempt))

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 
-import numpy as np
-
-from collector.backfilling.pages import Lack, Portion, Rows, Stretch, Walk, ask_surely, bounded
+from collector.backfilling.pages import Lack, Portion, Rows, Stretch, Walk, ask_surely, bounded, holds
 from collector.events import CandleMessage, Channel
 from collector.exchanges import Past
-from collector.features import ends_ms
+from collector.features import end_ms as bar_end_ms
 
 UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000, "M": 28 * 86_400_000}
 LONGEST_MONTH_MS = 31 * 86_400_000
@@ -32,11 +31,6 @@ def is_regular(interval: str) -> bool:
     return _REGULAR.fullmatch(interval) is not None
 
 
-def end_of(open_ms: int, interval: str) -> int:
-    """Return when a bar is over."""
-    return int(ends_ms(np.array([open_ms], dtype=np.int64), interval)[0])
-
-
 def first_open_ms(at_ms: int, interval: str) -> int:
     """Return when the first bar opens that is over after a time; a time before it where that is not known."""
     step_ms = longest_ms(interval)
@@ -51,18 +45,19 @@ def walk_bars(stretch: Stretch, now_ms: int) -> Walk:
     interval, end_ms = Channel.of(stretch.key.channel).interval, stretch.end_ms
     step_ms, regular = shortest_ms(interval), is_regular(interval)
     at_ms = first_open_ms(stretch.start_ms, interval)
+    open_ms = now_ms // step_ms * step_ms  # of the first bar that may change still
+    if regular and open_ms + step_ms <= end_ms:
+        end_ms = max(stretch.start_ms, open_ms)
     while at_ms < end_ms:
         asked, last_ms = _window(stretch.past, at_ms, step_ms, end_ms)
         due = (min(last_ms, now_ms - step_ms) - at_ms) // step_ms + 1 if regular else 1
-        page = yield from ask_surely(
-            stretch, stretch.past, asked, lambda page, due=due: len(page.bars) >= due
-        )
+        page = yield from ask_surely(stretch, stretch.past, asked, partial(holds, due))
         bars = [bar for bar in page.bars if at_ms <= bar.open_ms <= last_ms]
-        over = [bar for bar in bars if bar.confirmed and end_of(bar.open_ms, interval) <= now_ms]
-        wanted = [bar for bar in over if end_of(bar.open_ms, interval) > stretch.start_ms]
+        over = [bar for bar in bars if bar.confirmed and bar_end_ms(bar.open_ms, interval) <= now_ms]
+        wanted = [bar for bar in over if bar_end_ms(bar.open_ms, interval) > stretch.start_ms]
         parts: list[Rows | Lack] = [wanted] if wanted else []
         if regular:
-            due_ms = min(last_ms, now_ms // step_ms * step_ms - 1)
+            due_ms = min(last_ms, open_ms - 1)
             parts = list(_with_lacks(wanted, at_ms, due_ms, step_ms))
             newest = parts[-1] if parts else None
             if isinstance(newest, Lack) and newest.end_ms > now_ms - SETTLED_MS:

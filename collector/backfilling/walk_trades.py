@@ -1,8 +1,20 @@
 """Walk through the trades of the past, as each exchange pages them: by id, by time, or the newest. Pure."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
-from collector.backfilling.pages import Lack, Portion, Rows, Seeking, Stretch, Walk, ask, ask_surely, bounded
+from collector.backfilling.pages import (
+    Lack,
+    Portion,
+    Rows,
+    Seeking,
+    Stretch,
+    Walk,
+    ask,
+    ask_surely,
+    bounded,
+    holds,
+)
 from collector.errors import FrameError
 from collector.events import TradeMessage
 from collector.exchanges import Page
@@ -25,7 +37,7 @@ def walk_trades(stretch: Stretch) -> Walk:
 
 def _newest(stretch: Stretch) -> Walk:
     """Take what there is: whatever was traded in the moment of the oldest one may be missing."""
-    page = yield from ask_surely(stretch, stretch.past, {}, lambda page: bool(page.trades))
+    page = yield from ask_surely(stretch, stretch.past, {}, partial(holds, 1))
     is_full = len(page.trades) >= stretch.past.rows
     reaches_ms = page.trades[0].exchange_ms + 1 if is_full else stretch.start_ms
     if reaches_ms <= stretch.end_ms:
@@ -124,7 +136,7 @@ def _in_windows(stretch: Stretch) -> Walk:
         reach = min(at + past.rows, end)
         asked = bounded(past.from_id, at) | bounded(past.to_id, reach + 1)
         due = reach - at
-        page = yield from ask_surely(stretch, past, asked, lambda page, due=due: len(page.trades) >= due)
+        page = yield from ask_surely(stretch, past, asked, partial(holds, due))
         at = reach
         yield pager.portion(page.trades, is_last=at >= end)
 
@@ -132,7 +144,7 @@ def _in_windows(stretch: Stretch) -> Walk:
 def _last_id_before(stretch: Stretch, at_ms: int) -> Seeking[int | None]:
     past = stretch.past
     assert past.until is not None  # noqa: S101  (where ids go in windows, a time says where to begin)
-    page = yield from ask_surely(stretch, past, bounded(past.until, at_ms), lambda page: bool(page.trades))
+    page = yield from ask_surely(stretch, past, bounded(past.until, at_ms), partial(holds, 1))
     return _number(page.trades[-1]) if page.trades else None
 
 

@@ -15,6 +15,6 @@ def main(arguments: list[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or (words[0].startswith("-") and words[0] not in ALONE):
         words.insert(0, "collect")
-    from collector.cli.main import run  # noqa: PLC0415  (a broken install is told in words, not by import)
+    from collector.cli.program import run  # noqa: PLC0415  (a broken install is told in words, not by import)
 
     sys.exit(run(words))

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from collector.database.market_tables import INTEGER, MOMENT, TEXT
+from collector.database.market_tables import INTEGER, MOMENT, REAL, TEXT
 
 ARCHIVE_KEY = ("table_name", "kind", "exchange", "symbol", "date", "last_id")  # no two files hold one row
 # Why rows were given up: their reason in accounting, and the end of their segment, which shows the hole.
@@ -178,4 +178,28 @@ def stream_sessions(metadata: sa.MetaData) -> sa.Table:
         sa.Column("source", TEXT, nullable=False),
         sa.Column("heard_ns", INTEGER, nullable=False),
         sa.Column("silent", INTEGER, nullable=False),
+    )
+
+
+def quality(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of the daily report: how good the day of a stream was."""
+    return sa.Table(
+        "collector_quality",
+        metadata,
+        *(sa.Column(name, TEXT, primary_key=True) for name in ("day", "exchange", "symbol", "channel")),
+        sa.Column("rows", INTEGER),
+        sa.Column("bytes", INTEGER),
+        sa.Column("covered_s", REAL, nullable=False),
+        sa.Column("covered", REAL),
+        sa.Column("filled", REAL),
+        sa.Column("holes", INTEGER, nullable=False),
+        sa.Column("holes_s", REAL, nullable=False),
+        sa.Column("holes_by_cause", TEXT, nullable=False),
+        sa.Column("resyncs", INTEGER, nullable=False),
+        sa.Column("witnessed", INTEGER, nullable=False),
+        sa.Column("disagreed", INTEGER, nullable=False),
+        sa.Column("lag_p50_ms", REAL),
+        sa.Column("lag_p95_ms", REAL),
+        sa.Column("lag_p99_ms", REAL),
+        sa.Column("computed_ns", INTEGER, nullable=False),
     )

@@ -38,6 +38,7 @@ class Tables:
     database: sa.Table
     stream_positions: sa.Table
     stream_sessions: sa.Table
+    quality: sa.Table
 
 
 @cache
@@ -60,6 +61,7 @@ def make_tables(table_name: str) -> Tables:
         database=bookkeeping_tables.database(metadata),
         stream_positions=bookkeeping_tables.stream_positions(metadata),
         stream_sessions=bookkeeping_tables.stream_sessions(metadata),
+        quality=bookkeeping_tables.quality(metadata),
     )
 
 

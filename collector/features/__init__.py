@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
-    from collector.features.bar_ends import ends_ms
+    from collector.features.bar_ends import end_ms
     from collector.features.flow import LastStates
     from collector.features.market_rows import MarketRows
     from collector.features.options import Mode, Sampling, StorageOptions

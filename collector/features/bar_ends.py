@@ -35,3 +35,8 @@ def ends_ms(open_ms: Integers, interval: str) -> Integers:
         ends = opens + np.timedelta64(count, unit)
     found: Integers = ends.astype(np.int64)
     return found
+
+
+def end_ms(open_ms: int, interval: str) -> int:
+    """Return the end of one bar."""
+    return int(ends_ms(np.array([open_ms], dtype=np.int64), interval)[0])

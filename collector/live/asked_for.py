@@ -15,6 +15,7 @@ from collector.events import EventBus, MarketRepeated, MarketsChosen, MarketsFou
 from collector.exchanges import MarketKind
 from collector.network import Markets, look_up
 
+DELISTED = "delisted"  # the code of the alarm, and the cause for which streams end
 CLAIM_PATIENCE_S = 2.0  # a database that does not answer gets the streams with their first rows
 
 Claim = Callable[[Sequence[StreamKey]], Future[int]]
@@ -48,12 +49,17 @@ class AskedFor:
         self._events = events
         self._refused: dict[str, str] = {}  # in words, by what was asked for
         self._delisted: dict[str, str] = {}  # in words, by symbol
+        self._ended: set[str] = set()  # symbols that were collected until they were listed no longer
         self._told: set[tuple[str, str]] = set()  # what, and under which code
 
     @property
     def names(self) -> list[str]:
         """Return the names."""
         return list(self._meant)
+
+    def asks(self, name: str) -> bool:
+        """Return whether a name, or the market that it is, is asked for, collected or not."""
+        return name in self.pending or name in self._meant or name in self._meant.values()
 
     @property
     def keys(self) -> list[StreamKey]:
@@ -102,12 +108,14 @@ class AskedFor:
 
     def forget(self, names: Iterable[str], symbols: Iterable[str | None]) -> None:
         """Ask no longer for these names, nor for any that means one of these markets."""
-        gone = {*names, *filter(None, symbols)}
+        named = list(names)
+        gone = {*named, *filter(None, [*symbols, *(self._meant.get(name) for name in named)])}
         gone |= {name for name, symbol in self._meant.items() if symbol in gone}
         self._meant = {name: symbol for name, symbol in self._meant.items() if name not in gone}
         for each in (self.pending, self._refused, self._delisted):
             for what in [one for one in each if _market_in(one) in gone]:
                 del each[what]
+        self._ended -= gone
         self._told = {told for told in self._told if _market_in(told[0]) not in gone}
 
     def begun(self, names: Sequence[str]) -> None:
@@ -116,15 +124,29 @@ class AskedFor:
         if found:
             self._events.publish(MarketsFound(self._exchange, self._clock.now_ns(), found))
 
-    def note_listed(self, listed: Container[str], collected: Sequence[str]) -> None:
-        """Report which of the markets collected the exchange lists no longer: once, until it does again."""
-        for symbol in collected:
-            if symbol not in listed and symbol not in self._delisted:
+    def note_listed(self, listed: Container[str], collected: Sequence[str]) -> list[str]:
+        """Report which of the markets collected the exchange lists no longer: once, until it does again.
+
+        Returns those that two lists in a row did not have: nothing is collected of them any more. One list
+        may be wrong.
+        """
+        gone = [symbol for symbol in collected if symbol not in listed]
+        again = [symbol for symbol in gone if symbol in self._delisted]
+        for symbol in gone:
+            if symbol not in self._delisted:
                 words = f"{symbol} is not listed any more"
                 self._delisted[symbol] = f"{self._exchange}: {words}"
-                self.alarm("delisted", words, symbol)
-        for symbol in [one for one in self._delisted if one in listed or one not in collected]:
+                self.alarm(DELISTED, words, symbol)
+        self._ended |= set(again)
+        for symbol in [one for one in self._delisted if one in listed]:
             del self._delisted[symbol]
+        return again
+
+    def listed_again(self, listed: Container[str]) -> list[str]:
+        """Return the names of markets whose streams ended with their listing, and that are listed again."""
+        back = {symbol for symbol in self._ended if symbol in listed}
+        self._ended -= back
+        return [name for name, symbol in self._meant.items() if symbol in back]
 
     def alarm(self, code: str, reason: str, symbol: str | None = None) -> None:
         """Publish a potential halt."""

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,7 +33,7 @@ from collector.network import (
     mistake_in_words,
     requests_at_most,
 )
-from collector.streams import Router, Stream, UnknownFrames
+from collector.streams import RETIRED, Router, Stream, UnknownFrames
 
 RESTART_S = 1.0  # after a fault that ended a connection
 
@@ -253,6 +253,16 @@ class Connections:
             if not connection.stopping:
                 connection.subscriptions.lose_all("disconnect", words)
                 asyncio.get_running_loop().call_later(RESTART_S, self.start)
+
+    def remove(self, symbols: Container[str | None], cause: str = RETIRED) -> list[StreamKey]:
+        """Stop collecting markets, for a cause; return the streams that ended."""
+        ended: list[StreamKey] = []
+        for connection in self.connections:
+            for stream in connection.subscriptions.streams:
+                if stream.key.symbol in symbols:
+                    connection.subscriptions.remove(stream, cause)
+                    ended.append(stream.key)
+        return ended
 
     def retire(self, connection: Connection) -> None:
         """Stop a connection whose streams are collected elsewhere, or no longer."""

@@ -12,7 +12,7 @@ from collector.clock import Clock
 from collector.errors import UserError
 from collector.events import EventBus, StreamKey
 from collector.exchanges import MarketKind, depth_problem, exchange_of
-from collector.live.asked_for import AskedFor, Claim, refusal, symbol_of
+from collector.live.asked_for import DELISTED, AskedFor, Claim, refusal, symbol_of
 from collector.live.connections import Connections, ExchangeContext
 from collector.live.first_contact import PATIENCE_S, Contact
 from collector.live.insisting import insist
@@ -63,7 +63,7 @@ class Feed:
             most_off_s=limits.integrity.max_time_off_s,
             max_jump=limits.integrity.max_jump,
         )
-        self._list = MarketList(wanted.source, limits.pace, clock=clock, events=events, contact=self._contact)
+        self._list = MarketList(wanted, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None
         self._budgets = SharedBudgets(wanted.source, events)
         self._stopped = asyncio.Event()
@@ -167,17 +167,16 @@ class Feed:
             try:
                 symbols.add(collected(markets, name, present))
             except UserError as error:
-                if name not in self._asked_for.pending:
+                if not self._asked_for.asks(name):
                     self._asked_for.refuse(name, "bad_symbol", str(error))
         self._running().refused_streams.forget(symbols | {self.symbol_of(name) for name in names})
-        ended: list[StreamKey] = []
-        for connection in self._running().connections:
-            for stream in connection.subscriptions.streams:
-                if stream.key.symbol in symbols:
-                    connection.subscriptions.remove(stream)
-                    ended.append(stream.key)
+        ended = self._running().remove(symbols)
         self._asked_for.forget(names, symbols)
         return ended
+
+    def look_again(self) -> "Future[None]":
+        """Look at the exchange's list of markets now; done when that is over, well or not."""
+        return self._list.look_again(at_once=True)
 
     def clock_stepped(self, step_ns: int) -> None:
         """End all segments on the clock of before, and go on by the new one."""
@@ -199,6 +198,11 @@ class Feed:
     def ready(self) -> bool:
         """Whether the markets are known, so that streams can be added and removed."""
         return self._connections is not None
+
+    @property
+    def markets(self) -> Markets | None:
+        """The exchange's markets, once they are known; to be read only. For any thread."""
+        return self._list.markets
 
     @property
     def is_idle(self) -> bool:
@@ -282,11 +286,12 @@ class Feed:
 
     async def _refreshed(self, listed: Container[str]) -> None:
         """Collect what the list of markets has by now, and report what it has no longer."""
-        names = list(self._asked_for.pending)
+        names = [*self._asked_for.pending, *self._asked_for.listed_again(listed)]
         if names and await self._collect(names):
             self._asked_for.begun(names)
         self._running().retry_refused()
-        self._asked_for.note_listed(listed, list(self._markets_collected()))
+        gone = self._asked_for.note_listed(listed, list(self._markets_collected()))
+        self._running().remove(gone, DELISTED)
 
     def _make(self, kind: MarketKind, market: Any, channel: str) -> Stream | None:
         """Make a stream; None where that is not possible, which is told."""

@@ -71,3 +71,4 @@ class Wanted:
     source: "Source"
     symbols: tuple[str, ...]
     channels: tuple[str, ...]
+    looks_by_itself: bool = True  # at the list of markets, every `markets_every_s`; else only when asked to

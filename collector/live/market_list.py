@@ -11,14 +11,13 @@ from collector.clock import Clock
 from collector.errors import StreamError
 from collector.events import EventBus, MarketsNotRefreshed, PotentialHalt, State, SystemState
 from collector.live.first_contact import Contact
-from collector.live.limits import Pace
+from collector.live.limits import Pace, Wanted
 from collector.network import (
     Attempts,
     Failure,
     Markets,
     Next,
     OnFailure,
-    Source,
     in_thread,
     load_until,
     wait_for_first,
@@ -31,15 +30,16 @@ class MarketList:
     """The list of one exchange's markets. Lives in the websocket thread's loop."""
 
     def __init__(
-        self, source: Source, pace: Pace, *, clock: Clock, events: EventBus, contact: Contact
+        self, wanted: Wanted, pace: Pace, *, clock: Clock, events: EventBus, contact: Contact
     ) -> None:
         self.markets: Markets | None = None  # once they are loaded
         self.trouble: str | None = None  # why the exchange refuses to give them, while it does
-        self._source = source
+        self._source = wanted.source
         self._pace = pace
         self._clock = clock
         self._events = events
         self._contact = contact
+        self._every_s = pace.markets_every_s if wanted.looks_by_itself else None
         self._failed_before = False
         self._looked_s = float("-inf")
         self._asked = asyncio.Event()
@@ -68,7 +68,7 @@ class MarketList:
         collected: Callable[[], Mapping[str, Any]],
         on_refreshed: Callable[[Container[str]], Awaitable[None]],
     ) -> None:
-        """Look at the list every `markets_every_s`, and whenever asked to, until stopped.
+        """Look at the list whenever asked to, and by itself every `markets_every_s`, until stopped.
 
         Markets that are collected are kept, listed or not: their names go on meaning them. `on_refreshed` is
         given the symbols that are listed.
@@ -76,16 +76,20 @@ class MarketList:
         assert self.markets is not None  # noqa: S101  (`load` comes first)
         try:
             while not stopped.is_set():
-                await wait_for_first(stopped.wait(), self._asked.wait(), timeout_s=self._pace.markets_every_s)
+                await wait_for_first(stopped.wait(), self._asked.wait(), timeout_s=self._every_s)
                 if not stopped.is_set():
                     await self._refresh(self.markets, stopped, collected, on_refreshed)
         finally:
             self._settle()
 
-    def look_again(self) -> "Future[None]":
-        """Look at the list soon; the future is done when that has happened, well or not."""
+    def look_again(self, *, at_once: bool = False) -> "Future[None]":
+        """Look at the list soon; the future is done when that has happened, well or not.
+
+        Not so soon after the last look, unless `at_once`.
+        """
         looked: Future[None] = Future()
-        if self.markets is None or time.monotonic() - self._looked_s < LEAST_BETWEEN_S:
+        is_soon = not at_once and time.monotonic() - self._looked_s < LEAST_BETWEEN_S
+        if self.markets is None or is_soon:
             looked.set_result(None)
         else:
             self._waiting.append(looked)

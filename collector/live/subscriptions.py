@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from collector.book import Outcome
 from collector.live.context import ConnectionContext
 from collector.live.resync import Resyncs
-from collector.streams import BookStream, Stream
+from collector.streams import RETIRED, BookStream, Stream
 
 
 class Subscriptions(ABC):
@@ -45,11 +45,11 @@ class Subscriptions(ABC):
         stream.on_doubt = self.broke
         self._context.wake.set()
 
-    def remove(self, stream: Stream) -> None:
+    def remove(self, stream: Stream, cause: str = RETIRED) -> None:
         """Stop collecting a stream; what it still sends is counted and not stored."""
         del self._streams[stream.topic.name]
         self._resyncs.forget(stream.topic.name)
-        stream.retire(self._context.liveness.heard_ns)
+        stream.retire(self._context.liveness.heard_ns, cause)
         self._to_leave.append(stream)
         self._context.wake.set()
 

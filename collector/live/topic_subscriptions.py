@@ -12,7 +12,7 @@ from collector.live.resync import Resyncs
 from collector.live.subscriptions import Subscriptions
 from collector.live.under_way import UnderWay
 from collector.network import Snapshots
-from collector.streams import BookStream, CandleStream, Router, Stream
+from collector.streams import RETIRED, BookStream, CandleStream, Router, Stream
 
 
 class TopicSubscriptions(Subscriptions):
@@ -52,9 +52,9 @@ class TopicSubscriptions(Subscriptions):
         self._to_subscribe.append(stream.topic.name)
         super().add(stream)
 
-    def remove(self, stream: Stream) -> None:
+    def remove(self, stream: Stream, cause: str = RETIRED) -> None:
         """Stop collecting a stream; what it still sends is counted and not stored."""
-        super().remove(stream)
+        super().remove(stream, cause)
         self._put_off.schedule.forget(stream.topic.name)
 
     async def begin(self, on_connected: Callable[[], None]) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collector.network.loop import new_loop
     from collector.network.markets import Markets, OnFailure, Source, load_until
     from collector.network.pacing import Pacer, at_most, requests_at_most
-    from collector.network.probe import ask_the_time, check_credentials, dial, unchecked_because
+    from collector.network.probe import ClockAnswer, ask_the_time, check_credentials, dial, unchecked_because
     from collector.network.request_line import Turn
     from collector.network.rest import RestClient
     from collector.network.snapshots import Snapshots

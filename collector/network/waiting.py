@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-async def wait_for_first(*waits: Awaitable[object], timeout_s: float) -> None:
-    """Wait for whichever comes first, at most `timeout_s`; the others are cancelled."""
+async def wait_for_first(*waits: Awaitable[object], timeout_s: float | None) -> None:
+    """Wait for whichever comes first, at most `timeout_s` unless that is None; the others are cancelled."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collector.query.between import union
     from collector.query.chart import plot
     from collector.query.covered import coverage, gaps, holes
+    from collector.query.covered_spans import CoveredSpan, spans_covered
     from collector.query.database import (
         Database,
         distinct_values,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         needed,
         reading,
     )
+    from collector.query.day_quality import day_text, days_due, kept_quality, quality, quality_of_day
     from collector.query.identity import (
         database_identity,
         nothing_yet,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
         status,
         summed_accounting,
     )
-    from collector.query.instants import DAY_NS, Span, shown
+    from collector.query.instants import DAY_NS, Instant, Span, instant_ns, shown
     from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
     from collector.query.missing_streams import missing
     from collector.query.overlaps import overlapping
@@ -72,7 +74,6 @@ if TYPE_CHECKING:
         places,
     )
     from collector.query.session_state import SessionState, sessions_now
-    from collector.query.spans_covered import CoveredSpan, covered_spans
     from collector.query.stored_symbols import symbols
     from collector.query.tail import Tail, Wanted
     from collector.query.training import book_tensor, labels, windows

@@ -10,7 +10,7 @@ from collector.query.between import Segment, chains, is_filled, union
 from collector.query.instants import Span
 from collector.query.rows import PLACE, Fillings, Series, StoredStream, first_row, place_name
 
-_AGGREGATE, _SINGLE = "agg", "trade"
+_SINGLE = "trade"
 
 
 def chains_of(connection: sa.Connection, tables: Tables, stream: StoredStream, family: str) -> dict[int, int]:
@@ -29,9 +29,9 @@ def chains_of(connection: sa.Connection, tables: Tables, stream: StoredStream, f
 def with_fillings(
     connection: sa.Connection, tables: Tables, stream: StoredStream, span: Span
 ) -> StoredStream:
-    """Return the single trades with the aggregates that fill their holes, where it was not said which kind.
+    """Return the trades with those of the other kind that fill their holes, where it was not said which kind.
 
-    The stream is returned as it is where no aggregate fills a hole, or there are no single trades.
+    The stream is returned as it is where none of the other kind fills a hole, or there are no others.
     """
     if "kind" not in stream.alike or place_name(stream.table) != PLACE:
         return stream
@@ -39,24 +39,30 @@ def with_fillings(
     if found is None:
         return stream
     first = first_row(connection, stream.without(found.segments), span, ["kind"])
-    if first.get("kind") != _SINGLE:
+    if first.get("kind") != found.counts:
         return stream
-    return replace(stream, alike={**stream.alike, "kind": _SINGLE}, fillings=found)
+    return replace(stream, alike={**stream.alike, "kind": found.counts}, fillings=found)
 
 
 def fillings(connection: sa.Connection, tables: Tables, stream: StoredStream) -> Fillings | None:
-    """Return the aggregates that REST brought of a market, if any, and where single trades are covered."""
+    """Return what REST brought of the other kind than came live, if any, and where that is covered.
+
+    Where nothing came live, single trades count before aggregates.
+    """
     segments = _segments(connection, tables, stream, TRADE)
     # One that brought nothing new, for all of it was there, says nothing of either kind.
     filled = [one for one in segments if is_filled(one) and one["rows"]]
     kinds = {one["segment_id"]: _kind_of(connection, stream, one) for one in filled}
-    own = tuple(number for number, kind in kinds.items() if kind == _AGGREGATE)
+    if not kinds:
+        return None
+    live = (_kind_of(connection, stream, one) for one in segments if not is_filled(one) and one["rows"])
+    counts = next((kind for kind in live if kind is not None), _SINGLE)
+    own = tuple(number for number, kind in kinds.items() if kind not in {counts, None})
     if not own:
         return None
-    single = [
-        one for one in segments if not is_filled(one) or kinds.get(one["segment_id"], _AGGREGATE) == _SINGLE
-    ]
-    return Fillings(own, tuple(union((one["start_ns"], one["alive_until_ns"]) for one in single)))
+    covering = [one for one in segments if not is_filled(one) or kinds.get(one["segment_id"]) == counts]
+    spans = union((one["start_ns"], one["alive_until_ns"]) for one in covering)
+    return Fillings(own, tuple(spans), counts)
 
 
 def _kind_of(connection: sa.Connection, stream: StoredStream, segment: Segment) -> str | None:

@@ -209,6 +209,12 @@ def _add_whole(out: Exposition, view: View, health: Health) -> None:
     out.add("collector_health_state", _number(health.state), "all")
     for part in health.parts:
         out.add("collector_health_state", _number(part.state), part.name)
+    for job in view.jobs:
+        out.add("collector_job_runs_total", job.runs, job.name)
+        out.add("collector_job_failures_total", job.failures, job.name)
+        out.add("collector_job_last_run_seconds", job.last_s, job.name)
+        began_s = job.last_start_ns / NS_A_SECOND if job.last_start_ns else None
+        out.add("collector_job_last_start_timestamp_seconds", began_s, job.name)
     for one in view.reports:
         out.add("collector_reports_sent_total", one.sent, one.name)
         out.add("collector_reports_failed_total", one.failed, one.name)

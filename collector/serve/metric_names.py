@@ -214,6 +214,15 @@ METRICS: tuple[Metric, ...] = (
         "Reports that have not; what they would have said is in the next",
         ("report",),
     ),
+    # What is done now and then.
+    Metric("collector_job_runs_total", "counter", "runs", "Runs of a job that have ended", ("name",)),
+    Metric(
+        "collector_job_failures_total", "counter", "runs", "Those that failed or took too long", ("name",)
+    ),
+    Metric("collector_job_last_run_seconds", "gauge", "seconds", "How long the last one took", ("name",)),
+    Metric(
+        "collector_job_last_start_timestamp_seconds", "gauge", "seconds", "When the last one began", ("name",)
+    ),
     # The whole.
     Metric(
         "collector_health_state",

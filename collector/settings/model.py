@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from collector.bounds import Bytes, Expected, Flag, Milliseconds, Seconds
+from collector.bounds import Bytes, Days, Expected, Flag, Milliseconds, Seconds
 from collector.buffer import BufferLimits
 from collector.exchanges import Endpoints, Environment, MarketKind
 from collector.features import Mode, Sampling, StorageOptions
@@ -207,6 +207,19 @@ FollowerText = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class JobSettings:
+    """What is done now and then, beside housekeeping and retention; null: never."""
+
+    timeout_s: Seconds = 3600.0
+    checkpoint_every_s: Seconds | None = 300.0
+    clock_every_s: Seconds | None = 3600.0
+    heartbeat_every_s: Seconds | None = 300.0
+    quality: Flag = True
+    fill_holes_every_s: Seconds | None = 600.0
+    fill_holes_days: Days = 7.0
+
+
 class ShutdownSettings(Part):
     """How the program ends."""
 
@@ -252,6 +265,7 @@ class Settings(Part):
     storage: StorageOptions = StorageOptions()
     housekeeping: UpkeepOptions = UpkeepOptions()
     retention: RetentionOptions = RetentionOptions()
+    jobs: JobSettings = JobSettings()
     shutdown: ShutdownSettings = ShutdownSettings()
     serve: ServeSettings = ServeSettings()
     metrics: MetricsSettings = MetricsSettings()

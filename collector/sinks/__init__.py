@@ -38,6 +38,8 @@ if TYPE_CHECKING:
         Slice,
         SqlSink,
         StreamStore,
+        empty_log,
+        keep_quality,
         prune_batches,
         prune_events,
         prune_rejected,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from collector.events import Liveness, MarketData, StreamKey
-from collector.streams.stream import CLOCK_STEP, NO_ROOM, UNSYNCED, Outlet, Stream, Topic
+from collector.streams.stream import CLOCK_STEP, NO_ROOM, RETIRED, UNSYNCED, Outlet, Stream, Topic
 
 MOST_HELD = 1000  # events that wait for the other connection to bring what lies before them
 MOST_WAIT_NS = 5_000_000_000  # then it brings nothing more
@@ -106,10 +106,10 @@ class PairedStream(Stream):
         super().lose(cause, detail, alive_until_ns)
         self._leave_step()
 
-    def retire(self, heard_ns: int) -> None:
+    def retire(self, heard_ns: int, cause: str = RETIRED) -> None:
         """Store nothing from now on: the stream was removed."""
         self.leave()
-        super().retire(heard_ns)
+        super().retire(heard_ns, cause)
 
     def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
         """Close the segment that is open, unless the other connection's stream can continue it."""

@@ -146,10 +146,10 @@ class Stream(ABC):
         self._is_asked = False
         self.forget()
 
-    def retire(self, heard_ns: int) -> None:
+    def retire(self, heard_ns: int, cause: str = RETIRED) -> None:
         """Store nothing from now on: the stream was removed."""
         self._retired = True
-        self.lose(RETIRED, "", heard_ns)
+        self.lose(cause, "", heard_ns)
 
     def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:
         """Close the segment that is open, if one is."""

@@ -1,4 +1,4 @@
-"""The scheduler hands slices to the writer, one at a time, and never outlives it."""
+"""Chores hand slices to the writer, one at a time, and the scheduler never outlives it."""
 
 import io
 import json
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import structlog
-import time_machine
 from structlog.testing import capture_logs
 
 from collector.app.housekeeping import Housekeeping, make_housekeeping
+from collector.app.jobs.jobs import Jobs
 from collector.errors import CollectorError, DatabaseInUse, MissingExtra
 from collector.events import ChoreState
 from collector.log.options import LogOptions
@@ -51,37 +51,52 @@ def slices(count: int, seen: list[str]) -> Callable[[], Iterator[Slice]]:
     return chore
 
 
+def jobs_running(keeping: Housekeeping, told: list[ChoreState] | None = None) -> Jobs:
+    return Jobs(keeping.jobs, publish=([] if told is None else told).append)
+
+
+def keeping_one(writer: TaskQueue, chore: Callable[[], Iterator[Slice]], every_s: float = 3600) -> Jobs:
+    keeping = Housekeeping(writer.submit, every_s=every_s)
+    keeping.add("archive", "what it does", chore)
+    return jobs_running(keeping)
+
+
+def scheduler_threads() -> list[threading.Thread]:
+    ours = ("APScheduler", "ThreadPool", "jobs-watch")
+    return [one for one in threading.enumerate() if one.name.startswith(ours)]
+
+
 def test_a_chore_is_done_slice_by_slice_in_the_writer_s_thread(writer: TaskQueue) -> None:
-    keeping, seen = Housekeeping(writer.submit, every_s=3600), []
-    keeping.add("three", slices(3, seen))
-    assert keeping.run("three") == 6
+    seen: list[str] = []
+    state = keeping_one(writer, slices(3, seen)).run("archive")
+    assert (state.last_result, state.last_text) == ("done", "6 rows gone")
     assert len(seen) == 3
     assert threading.current_thread().name not in seen
 
 
 def test_chores_are_done_by_the_scheduler_so_often(writer: TaskQueue) -> None:
     keeping, done, names = Housekeeping(writer.submit, every_s=0.05), threading.Semaphore(0), []
-    keeping.add("count", lambda: iter([lambda _: done.release() or 1]))
-    keeping.add("name", slices(1, names))
-    keeping.start()
+    keeping.add("count", "counts", lambda: iter([lambda _: done.release() or 1]))
+    keeping.add("name", "names", slices(1, names))
+    jobs = jobs_running(keeping)
+    jobs.start()
     for _ in range(3):
         assert done.acquire(timeout=PATIENCE_S)
-    keeping.stop()
-    keeping.stop()
+    jobs.stop()
+    jobs.stop()
     assert names
-    assert not [one for one in threading.enumerate() if one.name.startswith(("APScheduler", "ThreadPool"))]
+    assert not scheduler_threads()
 
 
 def test_what_a_slice_raises_ends_the_chore_until_next_time(writer: TaskQueue) -> None:
-    keeping, tries = Housekeeping(writer.submit, every_s=3600), []
+    tries = []
 
     def refuse(_: object) -> int:
         tries.append(1)
         raise CollectorError("the database is locked")
 
-    keeping.add("refused", lambda: iter([refuse, refuse]))
-    assert keeping.run("refused") == 0
-    assert keeping.run("refused") == 0
+    jobs = keeping_one(writer, lambda: iter([refuse, refuse]))
+    assert [jobs.run("archive").last_result for _ in range(2)] == ["failed"] * 2
     assert len(tries) == 2
 
 
@@ -94,7 +109,6 @@ def test_every_failure_is_in_the_log_and_an_event_until_it_is_over(
     writer: TaskQueue, fault: Exception, where: str
 ) -> None:
     told: list[ChoreState] = []
-    keeping = Housekeeping(writer.submit, every_s=3600, publish=told.append)
     failing = [True, True, False, False]
 
     def fail(_: object = None) -> int:
@@ -105,50 +119,51 @@ def test_every_failure_is_in_the_log_and_an_event_until_it_is_over(
             yield fail if where == "in a slice" else fail()
         yield lambda _: 1
 
-    keeping.add("archive", chore)
+    keeping = Housekeeping(writer.submit, every_s=3600)
+    keeping.add("archive", "what it does", chore)
+    jobs = jobs_running(keeping, told)
     with capture_logs() as logs:
-        assert [keeping.run("archive") for _ in range(4)] == [0, 0, 1, 1]
+        results = [jobs.run("archive").last_result for _ in range(4)]
+    assert results == ["failed", "failed", "done", "done"]
     words = str(fault) or type(fault).__name__
-    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["housekeeping.failed"] * 2
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["job.failed"] * 2
     assert words in logs[0]["error"]
     assert [(one.chore, words in one.problem) for one in told[:2]] == [("archive", True)] * 2
     assert told[2:] == [ChoreState("archive", told[2].at_ns)]
+    state = jobs.state("archive")
+    assert (state.runs, state.failures, state.last_result) == (4, 2, "done")
+    assert words in state.last_error
 
 
 def test_a_failure_is_one_masked_line_of_json(writer: TaskQueue) -> None:
     stream = io.StringIO()
     before = structlog.get_config()
     set_up_logging(LogOptions(format="json"), stream, secrets=["s3cret"])
+
+    def refuse(_: object) -> int:
+        raise OSError("cannot reach postgresql://me:s3cret@host/db")
+
     try:
-        keeping = Housekeeping(writer.submit, every_s=3600)
-
-        def refuse(_: object) -> int:
-            raise OSError("cannot reach postgresql://me:s3cret@host/db")
-
-        keeping.add("archive", lambda: iter([refuse]))
-        keeping.run("archive")
+        keeping_one(writer, lambda: iter([refuse])).run("archive")
     finally:
         structlog.configure(**before)
     (line,) = stream.getvalue().splitlines()
-    assert json.loads(line)["event"] == "housekeeping.failed"
+    assert json.loads(line)["event"] == "job.failed"
     assert "Traceback" in json.loads(line)["exception"]
     assert "s3cret" not in line
 
 
 def test_what_another_process_does_is_no_failure(writer: TaskQueue) -> None:
-    told: list[ChoreState] = []
-    keeping = Housekeeping(writer.submit, every_s=3600, publish=told.append)
-
     def chore() -> Iterator[Slice]:
         raise DatabaseInUse("moved already by another")
         yield
 
-    keeping.add("archive", chore)
+    told: list[ChoreState] = []
+    keeping = Housekeeping(writer.submit, every_s=3600)
+    keeping.add("archive", "what it does", chore)
     with capture_logs() as logs:
-        assert keeping.run("archive") == 0
-    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
-        ("housekeeping.left_to_another", "info")
-    ]
+        assert jobs_running(keeping, told).run("archive").last_result == "left_to_another"
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("job.left_to_another", "info")]
     assert told == []
 
 
@@ -163,14 +178,16 @@ def test_a_stop_breaks_off_what_is_done_between_slices(writer: TaskQueue) -> Non
         raise CollectorError("broken off")
         yield
 
-    keeping.add("archive", long_work, asked.set)
-    keeping.start()
+    keeping.add("archive", "what it does", long_work, break_off=asked.set)
+    jobs = jobs_running(keeping)
+    jobs.start()
     assert begun.wait(PATIENCE_S)
     with capture_logs() as logs:
-        keeping.stop()
+        jobs.stop()
     assert asked.is_set()
+    assert jobs.state("archive").last_result == "stopped"
     assert not [entry for entry in logs if entry["log_level"] == "error"]
-    assert not [one for one in threading.enumerate() if one.name.startswith(("APScheduler", "ThreadPool"))]
+    assert not scheduler_threads()
 
 
 def test_a_stop_does_not_wait_for_a_slice_that_the_writer_does_not_do() -> None:
@@ -183,35 +200,12 @@ def test_a_stop_does_not_wait_for_a_slice_that_the_writer_does_not_do() -> None:
         return given
 
     keeping = Housekeeping(submit, every_s=0.01)
-    keeping.add("long", slices(5, []))
-    keeping.start()
+    keeping.add("long", "takes long", slices(5, []))
+    jobs = jobs_running(keeping)
+    jobs.start()
     assert submitted.wait(PATIENCE_S)
-    keeping.stop()
+    jobs.stop()
     assert not given.done()
-
-
-def test_a_chore_that_is_not_through_when_its_time_comes_is_told_in_the_log_only(
-    writer: TaskQueue, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ending, told = threading.Event(), threading.Event()
-
-    def note(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        if event["event"] == "housekeeping.still_running":
-            told.set()
-        raise structlog.DropEvent
-
-    before = structlog.get_config()
-    structlog.configure(processors=[note])
-    keeping = Housekeeping(writer.submit, every_s=0.02)
-    keeping.add("long", lambda: iter([lambda _: int(ending.wait(PATIENCE_S))]))
-    keeping.start()
-    try:
-        assert told.wait(PATIENCE_S)
-    finally:
-        ending.set()
-        keeping.stop()
-        structlog.configure(**before)
-    assert "apscheduler" not in capsys.readouterr().err.lower()
 
 
 def test_stopping_begins_no_slice_any_more() -> None:
@@ -219,29 +213,20 @@ def test_stopping_begins_no_slice_any_more() -> None:
 
     def submit(one: Slice) -> Future[int]:
         asked.append(one)
-        keeping.ask_to_stop()
+        jobs.ask_to_stop()
         future: Future[int] = Future()
-        future.cancel()
+        future.set_result(1)
         return future
 
     keeping = Housekeeping(submit, every_s=3600)
-    keeping.add("long", slices(5, []))
-    assert keeping.run("long") == 0
+    keeping.add("long", "takes long", slices(5, []))
+    jobs = jobs_running(keeping)
+    assert jobs.run("long").last_result == "stopped"
     assert len(asked) == 1
 
 
-def test_after_the_clock_was_put_back_chores_go_on(writer: TaskQueue) -> None:
-    done = threading.Event()
-    keeping = Housekeeping(writer.submit, every_s=0.2)
-    keeping.add("mark", lambda: iter([lambda _: done.set() or 1]))
-    with time_machine.travel("2030-01-01T00:00:00Z") as traveller:
-        keeping.start()
-        assert done.wait(PATIENCE_S)
-        traveller.move_to("2029-12-31T23:00:00Z")
-        done.clear()
-        keeping.clock_stepped()
-        assert done.wait(PATIENCE_S)
-        keeping.stop()
+def names_of(keeping: Housekeeping) -> set[str]:
+    return {job.name for job in keeping.jobs}
 
 
 @pytest.mark.parametrize(("url", "tidies"), [("./live.db", True), ("postgresql://h/db", False)])
@@ -249,8 +234,8 @@ def test_only_an_sqlite_file_is_tidied(url: str, tidies: bool) -> None:
     keeping = make_housekeeping(
         url, "t", "own", lambda _: Future(), upkeep=UpkeepOptions(), retention=RetentionOptions()
     )
-    assert ("tidy" in keeping._chores) == tidies
-    assert {"batches", "events", "rejected"} <= keeping._chores.keys()
+    assert ("tidy" in names_of(keeping)) == tidies
+    assert {"batches", "events", "rejected"} <= names_of(keeping)
 
 
 @pytest.mark.parametrize("days", [None, 7.0])
@@ -263,8 +248,7 @@ def test_old_rows_are_moved_only_where_retention_is_set(days: float | None) -> N
         upkeep=UpkeepOptions(),
         retention=RetentionOptions(days=days),
     )
-    assert ("archive" in keeping._chores) == (days is not None)
-    assert all(map(callable, keeping._chores.values()))
+    assert ("archive" in names_of(keeping)) == (days is not None)
 
 
 def test_retention_without_what_writes_files_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,5 +271,5 @@ def test_the_home_folder_may_be_written_as_a_tilde(tmp_path: Path, monkeypatch: 
     keeping = make_housekeeping(
         "./live.db", "t", "own", lambda _: Future(), upkeep=UpkeepOptions(), retention=retention
     )
-    keeping.run("archive")
+    jobs_running(keeping).run("archive")
     assert [one.folder for one in kept] == [tmp_path / "archive"]

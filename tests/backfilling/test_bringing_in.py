@@ -36,6 +36,7 @@ from collector.retry import Backoff
 from collector.simulator import Outage
 
 PATHS = {"binance": "aggTrades", "bybit": "kline", "kraken": "Trades", "okx": "history-trades"}
+TOO_MANY = '{"code":"50011","msg":"Too Many Requests"}'
 COVERAGE = "SELECT start_ns, alive_until_ns, rows, verification, detail FROM collector_coverage"
 
 
@@ -91,7 +92,8 @@ def test_an_exchange_that_bans_is_left_alone_and_the_others_go_on(
 ) -> None:
     with simulated() as simulator:
         settings = configured(simulator, tmp_path)
-        simulator.faults.rest_status("okx", 429, count=1, path="history-trades", retry_after_s=7200, after=3)
+        ban: dict[str, Any] = {"path": "history-trades", "retry_after_s": 7200, "after": 3, "body": TOO_MANY}
+        simulator.faults.rest_status("okx", 429, **ban)
         _, progress = brought_in(settings, *past)
         assert progress is not None
         (problem,) = progress.problems

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from backfill_rig import (
     HOUR_MS,
     KEY,
+    MINUTE_MS,
     NS_A_MS,
-    SYMBOLS,
     bars_in,
     configured,
     rows_of,
@@ -26,6 +27,12 @@ from backfill_rig import (
 from collector.query.audit.run_checks import run_audit
 from collector.simulator import Simulator
 
+FEW = {
+    "bybit": ["BTC/USDT:USDT"],
+    "binance": ["BTC/USDT"],
+    "kraken": ["BTC/USD"],
+    "okx": ["BTC/USDT:USDT"],
+}
 ROOT, SCRIPT = Path(__file__).parents[2], Path(__file__).with_name("killed.py")
 
 
@@ -67,15 +74,15 @@ def check_coverage(path: Path, start_ms: int, end_ms: int) -> None:
         reached[stream] = max(reached[stream], until_ns)
     for stream, until_ns in reached.items():
         assert until_ns >= end_ms * NS_A_MS, stream
-    assert len(reached) == 2 * sum(map(len, SYMBOLS.values())) - len(SYMBOLS["bybit"])
+    assert len(reached) == 2 * len(FEW) - 1, "all but Bybit's trades"
 
 
 def test_a_back_fill_that_is_killed_five_times_brings_in_what_is_true(tmp_path: Path) -> None:
     start_ms, end_ms = whole_past()
-    with simulated() as simulator:
+    with simulated(FEW) as simulator:
         configured(simulator, tmp_path)
         path = tmp_path / "past.db"
-        bring_in(tmp_path, start_ms, end_ms, 60, 1, 4, 9, 2, 7)
+        bring_in(tmp_path, start_ms, end_ms, 30, 1, 5, 12, 3, 9)
         check_against_truth(simulator, path, start_ms, end_ms)
     check_coverage(path, start_ms, end_ms)
     ended = [cause for (cause,) in rows_of(path, "SELECT end_cause FROM collector_sessions")]
@@ -84,21 +91,59 @@ def test_a_back_fill_that_is_killed_five_times_brings_in_what_is_true(tmp_path: 
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(1800)
 def test_a_day_of_bars_and_an_hour_of_trades_of_ten_symbols_each(tmp_path: Path) -> None:
+    """Of Kraken, which has 720 bars, half a day; of Bybit, which has no trades of the past, only bars."""
     bases = ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "LTC", "LINK", "DOT", "AVAX")
     spot, linear = [f"{one}/USDT" for one in bases[:5]], [f"{one}/USDT:USDT" for one in bases[5:]]
-    symbols = dict.fromkeys(("bybit", "binance", "okx"), spot + linear)
-    symbols["kraken"] = [f"{one}/USD" for one in bases]
-    _, end_ms = whole_past()
+    symbols = dict.fromkeys(("bybit", "binance", "okx"), spot + linear) | {
+        "kraken": [f"{one}/USD" for one in bases]
+    }
+    path, (_, end_ms) = tmp_path / "past.db", whole_past()
+    asked = [
+        (["bybit", "binance", "okx"], "ohlcv.1m", end_ms - 24 * HOUR_MS),
+        (["kraken"], "ohlcv.1m", end_ms - 11 * HOUR_MS),
+        (["binance", "okx", "kraken"], "trade", end_ms - HOUR_MS),
+    ]
     with simulated(symbols) as simulator:
-        path = tmp_path / "past.db"
-        for channel, begin_ms in (("ohlcv.1m", end_ms - 11 * HOUR_MS), ("trade", end_ms - HOUR_MS)):
-            configured(simulator, tmp_path, [channel])
-            bring_in(tmp_path, begin_ms, end_ms, 100, 3, 40, 20, 60, 30)
-        for exchange, own in symbols.items():
-            for symbol in own:
-                bars = true_bars(simulator, exchange, symbol, end_ms - 11 * HOUR_MS, end_ms)
-                assert bars_in(path, exchange, symbol) == bars
-                trades = true_trades(simulator, exchange, symbol, end_ms - HOUR_MS, end_ms)
-                assert exchange == "bybit" or trades_in(path, exchange, symbol) == trades
+        for names, channel, start_ms in asked:
+            configured(simulator, tmp_path, [channel], names)
+            bring_in(tmp_path, start_ms, end_ms, 100, 3, 40, 20, 60, 30)
+            for name in names:
+                for symbol in symbols[name]:
+                    if channel == "trade":
+                        true = true_trades(simulator, name, symbol, start_ms, end_ms)
+                        assert trades_in(path, name, symbol) == true, (name, symbol)
+                    else:
+                        true = true_bars(simulator, name, symbol, start_ms, end_ms)
+                        assert bars_in(path, name, symbol) == true, (name, symbol)
     assert list(run_audit(path).findings) == []
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1800)
+def test_a_year_of_bars_takes_no_more_memory_than_a_month(tmp_path: Path) -> None:
+    names = {"binance": ["BTC/USDT", "ETH/USDT", "SOL/USDT"]}
+    now_ms = time.time_ns() // NS_A_MS // MINUTE_MS * MINUTE_MS
+    peaks = []
+    with simulated(names, history_days=370.0, trades_a_minute=1) as simulator:
+        configured(simulator, tmp_path, ["ohlcv.1m"])
+        for days in (30, 365):
+            script = (
+                "import resource, sys; sys.path.insert(0, sys.argv[1]); import killed;"
+                "killed.main(*sys.argv[2:]);"
+                "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
+            )
+            words = (SCRIPT.parent, tmp_path / "past.yaml", now_ms - days * 24 * HOUR_MS, now_ms, 1000)
+            done = subprocess.run(
+                [sys.executable, "-c", script, *map(str, words)],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=1800,
+            )
+            peaks.append(int(done.stdout.split()[-1]))
+    ((count,),) = rows_of(tmp_path / "past.db", "SELECT count(*) FROM collector_ohlcv")
+    assert count >= 3 * 365 * 24 * 60 - 3
+    assert peaks[1] < peaks[0] + 20, peaks  # MB

@@ -54,10 +54,10 @@ def test_status_and_doctor_name_a_chore_that_fails_until_it_works(run: Run, copi
     newest = "(SELECT session_id FROM collector_sessions ORDER BY started_ns DESC LIMIT 1)"
     told = "INSERT INTO collector_events (session_id, at_ns, kind, code, detail) VALUES"
     change(copied, f"{told} ({newest}, 5, 'housekeeping', 'archive', 'OSError: no room')")
-    assert "housekeeping: archive failed 1970" in run("status", "--db", str(copied)).stdout
+    assert "job archive failed 1970" in run("status", "--db", str(copied)).stdout
     assert "archive failed last: OSError: no room" in run("doctor", "--offline", "--db", str(copied)).stdout
     change(copied, f"{told} ({newest}, 6, 'housekeeping', 'archive', '')")
-    assert "housekeeping" not in run("status", "--db", str(copied)).stdout
+    assert "job archive" not in run("status", "--db", str(copied)).stdout
 
 
 def test_doctor_names_files_that_need_a_person(run: Run, copied: Path, tmp_path: Path) -> None:

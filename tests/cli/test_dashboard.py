@@ -45,7 +45,7 @@ def test_a_database_is_shown_and_not_written(tmp_path: Path) -> None:
 def test_what_stands_in_the_way_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from collector.cli.main import run  # noqa: PLC0415  (the other test starts it as a program)
+    from collector.cli.program import run  # noqa: PLC0415  (the other test starts it as a program)
 
     monkeypatch.chdir(tmp_path)
     assert run(["dashboard", "--db", "none.db", "--port", "0"]) == 2
@@ -62,7 +62,7 @@ def test_what_stands_in_the_way_is_said(
 def test_the_password_of_a_database_is_not_printed(
     postgres_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from collector.cli.main import run  # noqa: PLC0415  (the first test starts it as a program)
+    from collector.cli.program import run  # noqa: PLC0415  (the first test starts it as a program)
 
     monkeypatch.chdir(tmp_path)
     url = sa.make_url(postgres_url).set(password="hunter2-and-more")

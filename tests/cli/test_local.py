@@ -192,6 +192,9 @@ def test_ctrl_c_on_a_terminal_ends_it_all_and_both_databases_have_the_same_rows(
     both.type("\x03")
     assert both.end(DEADLINE_S) == 0, both.text
     assert "identity: exact" in both.text
+    assert "records read" in both.text
+    assert "not_sent" not in both.text, "the stream of heartbeats is there as well"
+    assert "ingestor-heartbeat" in (tmp_path / "local" / "kinesis.log").read_text()
     assert rows(tmp_path / "local.db") == rows(tmp_path / "consumed.db") != []
     assert not any(map(is_alive, begun))
     for name in ("local.db", "consumed.db"):

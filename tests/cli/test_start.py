@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.cli.main import app
+from collector.cli.program import app
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from typer.main import get_command
 
 from collector.aws import StreamAddress
-from collector.cli.main import app
+from collector.cli.program import app
 from collector.errors import SettingsError
 from collector.serve.metric_routes import metric_routes
 from collector.serve.server import ENDS_WITHIN_S
@@ -203,8 +203,8 @@ def test_the_commands_are_ones_that_the_program_has(services: dict[str, Any], se
     address = StreamAddress.parse(follower.url)
     stream = asked["kinesis"]
     assert follower.heartbeat is not None
-    streams = [address.stream, follower.heartbeat.stream]
-    assert (address.region, streams) == (stream["region"], stream["stream"])
+    wanted = [address.stream, follower.heartbeat.stream]
+    assert (address.region, wanted) == (stream["region"], stream["stream"])
     assert address.endpoint == f"http://kinesis:{stream['port']}"
     assert services["kinesis"]["ports"] == [f"127.0.0.1:{stream['port']}:{stream['port']}"]
     assert f"{stream['port']}" in services["kinesis"]["healthcheck"]["test"][-1]

@@ -11,7 +11,7 @@ import yaml
 from starlette.routing import Route
 from typer.main import get_command
 
-from collector.cli.main import app
+from collector.cli.program import app
 from collector.errors import SettingsError
 from collector.serve.access import OPEN_PATHS
 from collector.serve.health_routes import health_routes

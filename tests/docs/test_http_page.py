@@ -27,7 +27,8 @@ def test_the_page_names_every_path() -> None:
     for router in api_routers(StoredSource(example), Access("127.0.0.1")):
         app.include_router(router)
     served = set(app.openapi()["paths"])
-    assert served == (cells("# The API") - {"/ws"}) | {"/api/symbols/{symbol}"}
+    assert served == (cells("# The API") - {"/ws"}) | {"/api/symbols/{symbol}", "/api/jobs/{name}"}
+    assert "`/api/jobs/{name}`" in PAGE
     assert "`/api/symbols/{symbol}?exchange=...`" in PAGE
 
 

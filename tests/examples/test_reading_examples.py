@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.cli.main import app
+from collector.cli.program import app
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}

@@ -124,25 +124,51 @@ def test_a_name_that_is_wanted_no_longer_is_not_looked_at_again(monkeypatch: pyt
     rig.run(scene)
 
 
-def test_a_market_that_is_listed_no_longer_is_told_each_time_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = FeedRig(monkeypatch, "BTC/USDT", "ETH/USDT", answers=[Listing(BTC, ETH), Listing(BTC)], pace=OFTEN)
+def test_a_market_that_one_list_lacks_is_told_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    both, one_of_them = Listing(BTC, ETH), Listing(BTC)
+    rig = FeedRig(monkeypatch, "BTC/USDT", "ETH/USDT", answers=[both, one_of_them, both, one_of_them, both])
 
     async def scene() -> None:
-        await rig.until(lambda: rig.loads > 4)
-        assert rig.feed.refused == ["bybit: ETH/USDT is not listed any more"]
-        assert len(rig.streams) == 2  # while it sends anything, that is taken
-        (one,) = [stream for stream in rig.feed._connections.streams if stream.key.symbol == "ETH/USDT"]
-        assert rig.feed._standby(one).key == one.key  # a change of connections does not need the list
-        assert rig.feed.symbol_of("ethusdt") == "ETH/USDT"  # and its name goes on meaning it
-        rig.answers = [Listing(BTC, ETH)]
-        await rig.until(lambda: not rig.feed.refused)
-        rig.answers = [Listing(BTC)]
-        await rig.until(lambda: rig.feed.refused)
-        assert [key.symbol for key in rig.feed.remove(["ethusdt"])] == ["ETH/USDT"]
-        await rig.until(lambda: not rig.feed.refused and rig.feed.symbol_of("ethusdt") is None)
+        await rig.until(lambda: len(rig.streams) == 2)
+        for _ in range(2):
+            await rig.until(rig.feed.look_again().done)
+            assert rig.feed.refused == ["bybit: ETH/USDT is not listed any more"]
+            assert len(rig.streams) == 2  # that list may have been wrong
+            (one,) = [stream for stream in rig.feed._connections.streams if stream.key.symbol == "ETH/USDT"]
+            assert rig.feed._standby(one).key == one.key  # a change of connections does not need the list
+            assert rig.feed.symbol_of("ethusdt") == "ETH/USDT"  # and its name goes on meaning it
+            await rig.until(rig.feed.look_again().done)
+            assert rig.feed.refused == []
 
     rig.run(scene)
     assert [one.symbol for one in rig.halts if one.code == "delisted"] == ["ETH/USDT"] * 2
+
+
+def test_a_market_that_two_lists_lack_ends_and_begins_again_when_it_is_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = FeedRig(monkeypatch, "BTC/USDT", "ETHUSDT", answers=[Listing(BTC, ETH), Listing(BTC)], pace=OFTEN)
+
+    async def scene() -> None:
+        await rig.until(lambda: rig.streams == ["BTC/USDT"])
+        loads = rig.loads
+        await rig.until(lambda: rig.loads > loads + 2)
+        assert rig.feed.refused == ["bybit: ETH/USDT is not listed any more"]
+        assert [key.symbol for key in rig.feed.expected] == ["BTC/USDT", "ETH/USDT"]  # still asked for
+        rig.answers = [Listing(BTC, ETH)]
+        await rig.until(lambda: len(rig.streams) == 2 and not rig.feed.refused)
+        rig.answers = [Listing(BTC)]
+        await rig.until(lambda: rig.streams == ["BTC/USDT"])
+        assert rig.feed.remove(["ETHUSDT"]) == []
+        assert rig.feed.refused == []
+        rig.answers = [Listing(BTC, ETH)]
+        loads = rig.loads
+        await rig.until(lambda: rig.loads > loads + 2)
+        assert rig.streams == ["BTC/USDT"]  # nobody wants it any more
+
+    rig.run(scene)
+    assert [one.symbol for one in rig.halts if one.code == "delisted"] == ["ETH/USDT"] * 2
+    assert [one.names for one in rig.found] == [("ETHUSDT",)]
 
 
 def test_a_list_that_cannot_be_refreshed_touches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from collector.database.url import database_url
 from collector.errors import DatabaseInUse, SchemaError, UserError
 
 NAME = "l2_training_data_practical"
-HEAD = "0009"
+HEAD = "0010"
 
 START = """
 import sys

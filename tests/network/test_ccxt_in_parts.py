@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys
-from collector.cli.main import run
+from collector.cli.program import run
 
 assert run(["version"]) == 0
 assert "ccxt" not in sys.modules

@@ -11,6 +11,7 @@ import pytest
 
 from collector.errors import StreamError, UserError
 from collector.exchanges.addresses import Endpoints
+from collector.network.budgets import Budgets
 from collector.network.choosing import look_up
 from collector.network.markets import Source, load_markets
 from collector.simulator import Simulator
@@ -43,7 +44,7 @@ def source(simulator: Simulator, exchange: str) -> Source:
 def loaded_or_refused(simulator: Simulator, exchange: str, words: int = 1) -> str | None:
     """Load and look names up; return the first words of why that cannot be, or None."""
     try:
-        markets = load_markets(source(simulator, exchange), 5.0)
+        markets = load_markets(source(simulator, exchange), 5.0, Budgets())
     except StreamError as error:
         return ":".join(str(error).split(":")[:words])
     assert markets.by_symbol
@@ -96,13 +97,13 @@ def test_a_list_with_anything_anywhere_in_it(
 
     monkeypatch.setattr(ccxt.Exchange, "throttle", lambda *_: None)
     monkeypatch.setattr(ccxt.Exchange, "fetch", record)
-    load_markets(source(simulator, exchange), 5.0)
+    load_markets(source(simulator, exchange), 5.0, Budgets())
     monkeypatch.setattr(ccxt.Exchange, "fetch", answer)
     loaded = failed = 0
     for _ in range(TRIES):
         odd_url = chance.choice(list(answers))
         try:
-            markets = load_markets(source(simulator, exchange), 5.0)
+            markets = load_markets(source(simulator, exchange), 5.0, Budgets())
         except StreamError:
             failed += 1
             continue

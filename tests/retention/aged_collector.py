@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from collector.app.housekeeping import Housekeeping
+from collector.app.jobs.jobs import Jobs
 from collector.app.spool_places import owner_of, places_of
 from collector.buffer.buffer import Buffer
 from collector.database.tables import make_tables
@@ -125,14 +126,16 @@ class AgedCollector:
         stop = Stop()
         kept = Retention(life.kept_days, life.folder / "archive", slice_rows=500)
         submit = lambda one: self.writer.tasks.submit(partial(self.sink.maintain, one))  # noqa: E731
-        self.housekeeping = Housekeeping(submit, every_s=min(life.day_s / 2, 2.0))  # lives are short
-        self.housekeeping.add(
+        housekeeping = Housekeeping(submit, every_s=min(life.day_s / 2, 2.0))  # lives are short
+        housekeeping.add(
             "archive",
+            "moves old rows into files",
             lambda: archive_slices(life.url, TABLE, kept, lambda: _date(life.now_ns()), stop),
-            stop.ask,
+            break_off=stop.ask,
         )
         if self.sink.file is not None:
-            self.housekeeping.add("tidy", lambda: tidy_sqlite(make_tables(TABLE), 500))
+            housekeeping.add("tidy", "tidies", lambda: tidy_sqlite(make_tables(TABLE), 500))
+        self.jobs = Jobs(housekeeping.jobs)
         self._stopping = threading.Event()
         self._feed = threading.Thread(target=self._run, name=f"feed {life.symbol}", daemon=True)
 
@@ -142,16 +145,16 @@ class AgedCollector:
         self.writer.open()
         self.sink.claim(self._session, self._keys)
         self.writer.start()
-        self.housekeeping.start()
+        self.jobs.start()
         self._feed.start()
 
     def stop(self) -> bool:
         """Stop in an orderly way; return whether everything is durable and accounted for."""
         self._stopping.set()
         self._feed.join()
-        self.housekeeping.ask_to_stop()
+        self.jobs.ask_to_stop()
         whole = self.writer.stop(30.0)
-        self.housekeeping.stop()
+        self.jobs.stop()
         self.sink.close()
         return whole
 

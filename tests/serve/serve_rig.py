@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from collector.app.commit_measures import CommitMeasures
+from collector.app.jobs.job import JobState
 from collector.app.monitor import Checked
 from collector.app.view import ReporterState, StreamView, View, WriterView
 from collector.events.batch import StreamKey
@@ -74,6 +75,7 @@ def everything() -> Checked:
         followers=(follower,),
         clock_steps=1,
         reports=(ReporterState("cloudwatch", 12, 13),),
+        jobs=(JobState("tidy", "", "", 60.0, runs=14, failures=15, last_start_ns=7_500_000_000, last_s=0.7),),
     )
     return replace(checked, machine=MachineFacts(1, 0.5, 2.0, 3, 4, 5))
 

@@ -94,6 +94,13 @@ def test_values_are_those_of_the_check() -> None:
     }
     assert found["collector_kinesis_batch_size_count"] == {("./second.db",): 3.0}
     assert found["collector_health_state"][("all",)] == 0.0
+    jobs = {name: values[("tidy",)] for name, values in found.items() if name.startswith("collector_job_")}
+    assert jobs == {
+        "collector_job_runs_total": 14.0,
+        "collector_job_failures_total": 15.0,
+        "collector_job_last_run_seconds": 0.7,
+        "collector_job_last_start_timestamp_seconds": 7.5,
+    }
 
 
 def test_before_the_first_check_little_is_known_and_that_is_said() -> None:

@@ -179,7 +179,7 @@ def test_mistakes_of_all_sources_are_told_together_in_the_order_of_the_sources(p
             (
                 "found text, expected a section with exchanges, database, followers, buffer, writer, spool, "
                 "breaker, stream, integrity, storage, housekeeping, "
-                "retention, shutdown, serve, metrics, health, logging"
+                "retention, jobs, shutdown, serve, metrics, health, logging"
             ),
         ),
         (
@@ -187,7 +187,7 @@ def test_mistakes_of_all_sources_are_told_together_in_the_order_of_the_sources(p
             (
                 "found a list, expected a section with exchanges, database, followers, buffer, writer, "
                 "spool, breaker, stream, integrity, storage, housekeeping, "
-                "retention, shutdown, serve, metrics, health, logging"
+                "retention, jobs, shutdown, serve, metrics, health, logging"
             ),
         ),
         (

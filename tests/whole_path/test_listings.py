@@ -117,8 +117,11 @@ def test_a_name_that_was_none_is_collected_once_it_is_listed_and_a_delisted_mark
             simulator.faults.delist("bybit", ETH)
             wait_until(lambda: [one for one in halts if one.code == "delisted"], "told")
             assert "bybit: ETH/USDT:USDT is not listed any more" in rig.collector.view().refused
+            wait_until(lambda: rig.segments(ETH)[-1]["end_cause"] is not None, "its end")
             before = rig.written(BTC)
             wait_until(lambda: rig.written(BTC) > before + 20, "the other goes on")
+            state = rig.collector.jobs.state("markets")
+            assert (state.runs > 2, state.failures, state.last_text[:12]) == (True, 0, "bybit lists ")
         finally:
             report = rig.collector.stop()
     assert report.exact
@@ -127,3 +130,4 @@ def test_a_name_that_was_none_is_collected_once_it_is_listed_and_a_delisted_mark
         ("delisted", ETH),
     ]
     assert [one["end_cause"] for one in rig.segments(BTC)] == ["stop"]
+    assert rig.segments(ETH)[-1]["end_cause"] == "delisted"

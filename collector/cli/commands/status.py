@@ -87,7 +87,7 @@ def _trouble_lines(db: str, table: str) -> Iterator[str]:
     for text in waiting_texts(db, SinkOptions(table_name=table)):
         yield f"{text}: the next start on this database brings them in"
     for one in failing_chores(db, table_name=table):
-        yield f"housekeeping: {one['chore']} failed {instant(one['at_ns'])}: {one['problem']}"
+        yield f"job {one['chore']} failed {instant(one['at_ns'])}: {one['problem']}"
 
 
 def reader_lines(db: str) -> list[str]:

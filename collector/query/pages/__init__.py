@@ -7,7 +7,7 @@ from collector.face import face
 if TYPE_CHECKING:
     from collector.query.pages.asked import MOST_ROWS, Asked, Cursor, Page
     from collector.query.pages.paged_bars import bars_page, intervals_stored
-    from collector.query.pages.paged_coverage import MOST_SEGMENTS, CoverageAsked, coverage_page
+    from collector.query.pages.paged_coverage import ASKED_FOR, MOST_SEGMENTS, CoverageAsked, coverage_page
     from collector.query.pages.paged_lists import (
         events_page,
         latest_trade,

@@ -12,10 +12,11 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Fillings:
-    """The segments of aggregates that REST brought, and where their market is covered without them."""
+    """The segments that REST brought of the other kind, and where their market is covered without them."""
 
     segments: tuple[int, ...]
     covered: tuple[tuple[int, int], ...]  # from and until, both included; in order, and none meets another
+    counts: str = "trade"  # the kind that counts where both are
 
     def are_of(self, segments: Integers) -> Flags:
         """Return which rows are such aggregates, by their segments."""

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from fastapi import HTTPException, Path, Query
+from starlette.requests import Request
 
 from collector.errors import CollectorError, DatabaseAway, ReadTooLong, UserError
 from collector.exchanges import MarketKind
@@ -39,9 +40,30 @@ Order = Annotated[
 ]
 
 
+class Tokens(Protocol):
+    """Knows the token of this server."""
+
+    @property
+    def has_token(self) -> bool:
+        """Return whether there is one."""
+
+    def brings_token(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Return whether a request brings it in its header; a cookie is not enough."""
+
+
 def refused(status: HTTPStatus, reason: str, expected: str) -> HTTPException:
     """Return a refusal in the form that every one has."""
     return HTTPException(int(status), {"reason": reason, "expected": expected})
+
+
+def check_token(request: Request, tokens: Tokens) -> None:
+    """Raise the refusal of a request without the token; it is wanted on loopback as well."""
+    if not tokens.has_token:
+        reason = "nothing can be changed by HTTP: no token is configured"
+        raise refused(HTTPStatus.FORBIDDEN, reason, "COLLECTOR_SERVE__TOKEN in the collector's environment")
+    if not tokens.brings_token(request.headers.raw):
+        reason = "no token, or another one"
+        raise refused(HTTPStatus.UNAUTHORIZED, reason, "the header Authorization: Bearer <token>")
 
 
 def refusal_of(error: CollectorError) -> HTTPException:

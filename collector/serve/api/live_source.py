@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from collector.app import Checked, Collector, View
+from collector.app import Checked, Collector, JobState, View
 from collector.clock import seconds_since
 from collector.errors import CollectorError, UserError
 from collector.events import BookNow, StreamKey
@@ -79,6 +79,14 @@ class LiveSource:
             self._overview["events"] = described(self._recent.rows(), self.masked)
             self._checked = checked
         return self._overview
+
+    def jobs(self) -> tuple[JobState, ...]:
+        """Return what is known of each job."""
+        return self._collector.jobs.states()
+
+    async def begin_job(self, name: str) -> JobState:
+        """Have a job run as soon as its turn comes."""
+        return await run_in_threadpool(self._collector.jobs.begin, name)
 
     async def change(self, exchange: str | None, name: str, *, collect: bool) -> shapes.Changed:
         """Collect one more market, or one fewer."""

@@ -199,6 +199,69 @@ class Stats(TypedDict):
     streams: list[StreamStats]
 
 
+class Missing(TypedDict):
+    """How many holes had one cause, and how long they were together."""
+
+    holes: int
+    seconds: float
+
+
+class DayQuality(TypedDict):
+    """How good the day of a stream was; what cannot be told is null."""
+
+    day: str
+    exchange: str
+    symbol: str
+    channel: str
+    rows: int | None
+    bytes: int | None
+    covered_s: float
+    covered: float | None
+    filled: float | None
+    holes: int
+    holes_s: float
+    holes_by_cause: dict[str, Missing]
+    resyncs: int
+    witnessed: int
+    disagreed: int
+    lag_p50_ms: float | None
+    lag_p95_ms: float | None
+    lag_p99_ms: float | None
+    computed_ns: int
+
+
+class Quality(TypedDict):
+    """The report of some finished days, the newest day first."""
+
+    days: list[DayQuality]
+
+
+class Job(TypedDict):
+    """Something done now and then, and what is known of its runs; times that are not there yet are null."""
+
+    name: str
+    what: str
+    due: str
+    running: bool
+    runs: int
+    failures: int
+    last_start_ns: int | None
+    last_s: float | None
+    last_result: str | None  # done, failed, out_of_time, stopped, left_to_another
+    last_text: str
+    last_error: str
+    last_error_ns: int | None
+    next_ns: int | None
+    timeout_s: float
+
+
+class Jobs(TypedDict):
+    """The jobs of a running collector; none where nobody collects."""
+
+    session_id: str | None
+    jobs: list[Job]
+
+
 class Changed(TypedDict):
     """The streams that begin or end, until the next start."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from collector.app import JobState
 from collector.events import BookNow, StreamKey, StreamNow
 from collector.query import ShortReads
 from collector.serve.api import shapes
@@ -47,6 +48,12 @@ class Source(Protocol):
 
     async def stats(self) -> shapes.Stats:
         """Return what became of every event."""
+
+    def jobs(self) -> tuple[JobState, ...]:
+        """Return what is known of each job."""
+
+    async def begin_job(self, name: str) -> JobState:
+        """Have a job run as soon as its turn comes. Raises UserError if it cannot be."""
 
     async def change(self, exchange: str | None, name: str, *, collect: bool) -> shapes.Changed:
         """Collect one more market, or one fewer, until the next start. Raises UserError if it cannot be."""

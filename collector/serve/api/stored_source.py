@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import nan
 from typing import Any
 
-from collector.app import LEFT, StreamView
+from collector.app import LEFT, JobState, StreamView
 from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.errors import UserError
 from collector.events import BookNow, Channel, L2Update, Side, StreamKey, StreamNow, Trade
@@ -108,6 +108,14 @@ class StoredSource:
             "streams": stream_rows(views, now.at_ns),
             "events": described(events, self.masked),
         }
+
+    def jobs(self) -> tuple[JobState, ...]:
+        """Return none: nothing runs here."""
+        return ()
+
+    async def begin_job(self, name: str) -> JobState:
+        """Refuse: nothing runs here."""
+        raise UserError(f"nobody collects here, so {name} cannot run; expected the command: jobs run {name}")
 
     async def change(self, exchange: str | None, name: str, *, collect: bool) -> shapes.Changed:
         """Refuse: nothing is collected."""

@@ -1,8 +1,5 @@
 """Serve the requests that change something: collect one market more or fewer, until the next start."""
 
-from http import HTTPStatus
-from typing import Protocol
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,19 +7,8 @@ from starlette.responses import Response
 from collector.exchanges import is_known
 from collector.serve.api import shapes
 from collector.serve.api.answers import answers_with, json_answer
-from collector.serve.api.asked import Exchange, Symbol, refused
+from collector.serve.api.asked import Exchange, Symbol, Tokens, check_token
 from collector.serve.api.source import Source
-
-
-class Tokens(Protocol):
-    """Knows the token of this server."""
-
-    @property
-    def has_token(self) -> bool:
-        """Return whether there is one."""
-
-    def brings_token(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        """Return whether a request brings it in its header; a cookie is not enough."""
 
 
 def symbols_routes(source: Source, tokens: Tokens) -> APIRouter:
@@ -32,27 +18,18 @@ def symbols_routes(source: Source, tokens: Tokens) -> APIRouter:
     @router.post("/api/symbols/{symbol:path}", responses=answers_with(shapes.Changed))
     async def collect(request: Request, symbol: Symbol, exchange: Exchange = None) -> Response:
         """Collect one more market until the next start; wants the token, on loopback as well."""
-        _check(request, tokens)
+        check_token(request, tokens)
         where, name = _placed(symbol, exchange)
         return json_answer(await source.change(where, name, collect=True))
 
     @router.delete("/api/symbols/{symbol:path}", responses=answers_with(shapes.Changed))
     async def leave(request: Request, symbol: Symbol, exchange: Exchange = None) -> Response:
         """Collect a market no more until the next start; wants the token, on loopback as well."""
-        _check(request, tokens)
+        check_token(request, tokens)
         where, name = _placed(symbol, exchange)
         return json_answer(await source.change(where, name, collect=False))
 
     return router
-
-
-def _check(request: Request, tokens: Tokens) -> None:
-    if not tokens.has_token:
-        reason = "nothing can be changed by HTTP: no token is configured"
-        raise refused(HTTPStatus.FORBIDDEN, reason, "COLLECTOR_SERVE__TOKEN in the collector's environment")
-    if not tokens.brings_token(request.headers.raw):
-        reason = "no token, or another one"
-        raise refused(HTTPStatus.UNAUTHORIZED, reason, "the header Authorization: Bearer <token>")
 
 
 def _placed(symbol: str, exchange: str | None) -> tuple[str | None, str]:

@@ -10,15 +10,15 @@ import numpy as np
 
 from collector.database import STORED_LEVELS
 from collector.errors import UnfitRow
-from collector.events import OHLCV, TRADE, iso_texts
+from collector.events import OHLCV, REST, TRADE, iso_texts
 from collector.sinks.avro.columnar import Coded, Column, Encoder, Same, Unfit
-from collector.sinks.avro.layout import LAYOUTS, Layout
+from collector.sinks.avro.layout import LAYOUTS, ORIGIN, Layout
 from collector.sinks.avro.markets import Chunk
 from collector.sinks.avro.parts import Part
 from collector.sinks.avro.schemas import schemas
 from collector.sinks.contract import SegmentState, Value
 
-REST = "rest_backfill"  # the data source of what was asked for, not streamed
+_FROM_REST = "rest"  # as the schema has it
 _MS_NS = 1_000_000
 
 
@@ -109,7 +109,7 @@ def _encode(layout: Layout, table: _Table, part_ids: Sequence[str], *, single: b
         "received_at": _received_at(table.columns),
         "timestamp": _timestamps(table.columns, rows),
         "symbol": _mapped(table.columns.get("market_symbol"), _symbol),
-        "source": _mapped(table.columns.get("data_source", [None] * rows), _source),
+        ORIGIN: _mapped(table.columns.get(ORIGIN, [None] * rows), _source),
         "event_type": Same(layout.event_type),
         "channel": table.channels,
         "batch_id": Coded(part_ids, np.array(table.batch_ids)),
@@ -165,8 +165,8 @@ def _symbol(market_symbol: Value) -> Value:
     return market_symbol.partition(":")[0].replace("/", "")
 
 
-def _source(data_source: Value) -> str:
-    return "rest" if data_source == REST else "websocket"
+def _source(origin: Value) -> str:
+    return _FROM_REST if origin == REST else "websocket"
 
 
 def rows_of_events(
@@ -178,6 +178,8 @@ def rows_of_events(
         columns = {
             name: _column(events, path) for name, path in fields.items() if f"{table}.{name}" not in left_out
         }
+        if "origin" in columns:
+            columns["origin"] = [REST if one == _FROM_REST else None for one in columns["origin"]]
         if "timestamp" in columns:
             columns["timestamp"] = _receipt_texts(events)
         yield table, columns

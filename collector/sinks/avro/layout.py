@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from collector.database import STORED_LEVELS
 
+ORIGIN = "source"  # a word of its own for what is NULL or `ws` in the tables: what came live
 ANY_TABLE = {
     "timestamp": "received_at",  # null where it is the text of received_at_ns
     "exchange": "exchange",
@@ -67,6 +68,7 @@ _LEVELS = {
 _TRADES = {
     **ANY_TABLE,
     "exchange_timestamp": "exchange_timestamp",
+    "origin": ORIGIN,
     "price": "price",
     "size": "volume",
     **{name: f"trade.{name}" for name in ("kind", "trade_id", "side", "marked")},
@@ -74,6 +76,7 @@ _TRADES = {
 _OHLCV = {
     **ANY_TABLE,
     "exchange_timestamp": "exchange_timestamp",
+    "origin": ORIGIN,
     "close": "price",
     "volume": "volume",
     **{

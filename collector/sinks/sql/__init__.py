@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collector.sinks.sql.upkeep import (
         Chore,
         Slice,
+        empty_log,
+        keep_quality,
         prune_batches,
         prune_events,
         prune_rejected,

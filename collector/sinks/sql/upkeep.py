@@ -4,12 +4,14 @@ A chore yields slices until it is done; each begins and ends a transaction of it
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 import sqlalchemy as sa
 
 from collector.database import Tables
+from collector.sinks.contract import Value
+from collector.sinks.sql import multi_row
 
 Slice = Callable[[sa.Connection], int]  # returns how many rows, or pages, are gone
 Chore = Callable[[], Iterator[Slice]]
@@ -46,6 +48,16 @@ def prune_events(tables: Tables, before_ns: int, rows: int) -> Iterator[Slice]:
 def prune_rejected(tables: Tables, before_ns: int, rows: int) -> Iterator[Slice]:
     """Delete originals rejected before that time; their number stays in accounting."""
     return _prune(tables.rejected, tables.rejected.c.id, tables.rejected.c.at_ns, before_ns, rows)
+
+
+def keep_quality(tables: Tables, rows: Sequence[Mapping[str, Value]]) -> Slice:
+    """Return what writes rows of the daily report; those of the same day and stream are replaced."""
+
+    def keep(connection: sa.Connection) -> int:
+        with connection.begin():
+            return multi_row.upsert(connection, tables.quality, rows)
+
+    return keep
 
 
 def tidy_sqlite(tables: Tables, rows: int) -> Iterator[Slice]:

@@ -131,3 +131,21 @@ def test_what_a_session_wanted_may_be_long() -> None:
     (record,) = records_of(WriteSet("b", session), Form.BATCH)
     assert len(record.data) < 10_000
     assert read_back([record])[0].session == session
+
+
+def of_rest(rows: Rows) -> Rows:
+    """Return the rows as REST brings them afterwards: they stand at the exchange's time."""
+    if rows.table not in {"trades", "ohlcv"}:
+        return rows
+    columns = {
+        **rows.columns,
+        "origin": ["rest"] * len(rows),
+        "timestamp": ["2026-01-01T00:00:00.000000Z"] * len(rows),
+    }
+    return replace(rows, columns=columns)
+
+
+@pytest.mark.parametrize("form", Form)
+def test_what_rest_brought_stays_told_from_what_came_live(form: Form) -> None:
+    for one in some_write_sets(7, [40]):
+        check(replace(one, rows=tuple(map(of_rest, one.rows))), form)

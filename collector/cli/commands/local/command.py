@@ -76,9 +76,9 @@ def local(
             refuse_taken(settings.serve.host, settings.serve.port, "COLLECTOR_SERVE__PORT")
         refuse_taken("127.0.0.1", kinesis_port, "--kinesis-port")
         running.enter_context(exchanges_of(settings, config))
-        beats = [one.heartbeat.stream for one in settings.followers if one.heartbeat is not None]
-        names = [word for name in (DEFAULT_STREAM, *beats) for word in ("--stream", name)]
-        stream = Child(["kinesis", "--port", str(kinesis_port), *names], FOLDER / "kinesis.log")
+        names = dict.fromkeys([DEFAULT_STREAM, *heartbeat_streams(settings)])
+        named = [word for name in names for word in ("--stream", name)]
+        stream = Child(["kinesis", "--port", str(kinesis_port), *named], FOLDER / "kinesis.log")
         running.enter_context(stream)
         wait_until_ready(stream)
         letters = str(FOLDER / "consume-dead-letters.jsonl")
@@ -121,6 +121,11 @@ def exchanges_of(settings: "Settings", config: Path) -> "Simulator":
     return Simulator(port=place[1], symbols=symbols, profile="lively")
 
 
+def heartbeat_streams(settings: "Settings") -> list[str]:
+    """Return the streams that the followers' heartbeats go to."""
+    return [one.heartbeat.stream for one in settings.followers if one.heartbeat is not None]
+
+
 def wait_until_ready(stream: "Child") -> None:
     """Wait until Kinesis has its streams; raise UserError where it ends before."""
     from collector.errors import UserError  # noqa: PLC0415
@@ -149,13 +154,18 @@ def read_the_rest(reader: "Child", words: list[str]) -> int:
     """End the reader, and read what it has not: then both databases have the same rows."""
     from collector.cli.commands.local.children import Child  # noqa: PLC0415
 
-    code = reader.stop()
+    code, told = reader.stop(), reader.said()
     if code == 0:
         with Child([*words, "--once"], reader.log.with_name("consume-rest.log")) as rest:
             code = rest.wait(LAST_READ_S)
-            reader = rest
-    print(reader.said().strip().splitlines()[-1] if code == 0 else f"consume: {code}, see {reader.log}")
+            told, reader = f"{last_line(told)}; after the end of collecting {last_line(rest.said())}", rest
+    print(f"consumer {last_line(told)}" if code == 0 else f"consume: {code}, see {reader.log}")
     return code
+
+
+def last_line(text: str) -> str:
+    """Return the last line of a program's output."""
+    return text.strip().splitlines()[-1]
 
 
 def what_runs(settings: "Settings", url: str, *, consumed: bool) -> str:

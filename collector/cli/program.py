@@ -19,11 +19,13 @@ from collector.cli.commands.demo import demo
 from collector.cli.commands.doctor.command import doctor
 from collector.cli.commands.export import export
 from collector.cli.commands.init.command import init
+from collector.cli.commands.jobs import jobs
 from collector.cli.commands.kinesis import kinesis
 from collector.cli.commands.local.command import local
 from collector.cli.commands.migrate import migrate
 from collector.cli.commands.plan import plan
 from collector.cli.commands.plot import plot
+from collector.cli.commands.report import report
 from collector.cli.commands.simulate import simulate
 from collector.cli.commands.status import status
 from collector.cli.commands.tail import tail
@@ -55,6 +57,7 @@ for command in (
     plan,
     status,
     coverage,
+    report,
     verify,
     tail,
     export,
@@ -69,6 +72,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(migrate)
+app.add_typer(jobs)
 app.add_typer(config)
 
 

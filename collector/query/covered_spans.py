@@ -19,7 +19,7 @@ class CoveredSpan(NamedTuple):
     is_filled: bool
 
 
-def covered_spans(
+def spans_covered(
     database: Database,
     streams: Collection[StreamKey],
     start_ns: int,

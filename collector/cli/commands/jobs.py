@@ -1,0 +1,149 @@
+"""Define the commands `jobs` and `jobs run`."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from collector.cli.options import AsJson, ConfigFile, ConfiguredDatabase
+from collector.cli.plain import instant, print_table
+
+if TYPE_CHECKING:
+    from collector.settings import Settings
+
+EXIT_FAILED = 1
+POLL_S = 0.2
+NO_ANSWER = 20  # polls in a row: it stops, or is gone
+TOKEN = "COLLECTOR_SERVE__TOKEN"  # noqa: S105  (its name)
+
+jobs = typer.Typer(
+    name="jobs", help="Show what is done now and then; run it at once.", invoke_without_command=True
+)
+
+
+@jobs.callback()
+def show(
+    context: typer.Context,
+    *,
+    config: ConfigFile = None,
+    db: ConfiguredDatabase = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show what is done now and then: by the collector that runs, or by one of this configuration.
+
+    Example: python run.py jobs --config live.yaml
+
+    `jobs run NAME` has one of them done at once.
+    """
+    if context.invoked_subcommand is not None:
+        return 0
+    from collector.app import configured_jobs  # noqa: PLC0415
+    from collector.cli.options import configured  # noqa: PLC0415
+    from collector.cli.running_api import jobs_of_running  # noqa: PLC0415
+    from collector.masking import mask_url  # noqa: PLC0415
+
+    settings = configured(config, db=db).settings
+    running = jobs_of_running(settings)
+    listed = configured_jobs(settings) if running is None else running
+    if as_json:
+        print(json.dumps({"running": running is not None, "jobs": listed}))
+        return 0
+    if running is None:
+        rows = [[one["name"], one["due"], one["what"]] for one in listed]
+        print_table(("job", "due", "does"), rows, left=2)
+        print(f"configured; no collector that writes {mask_url(settings.database.url)} answers")
+        return 0
+    rows = [[one["name"], one["due"], *_of_runs(one), _came(one)] for one in listed]
+    print_table(("job", "due", "runs", "failed", "last", "next", "what came of it"), rows, left=2)
+    return 0
+
+
+@jobs.command("run")
+def run(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A job, as `jobs` names it.")],
+    *,
+    config: ConfigFile = None,
+    db: ConfiguredDatabase = None,
+) -> int:
+    """Have a job done at once: by the collector that runs on the database, or else by this process.
+
+    Example: python run.py jobs run tidy --db ./demo.db
+
+    A running collector is asked over HTTP, which wants COLLECTOR_SERVE__TOKEN, the same here and there.
+
+    Exit codes: 0 done; 1 it failed; 2 it cannot be run now, and why.
+    """
+    from collector.cli.options import configured  # noqa: PLC0415
+    from collector.cli.running_api import jobs_of_running  # noqa: PLC0415
+    from collector.log import set_up_logging  # noqa: PLC0415
+
+    settings = configured(config, db=db).settings
+    set_up_logging(settings.logging, secrets=settings.secrets())
+    before = jobs_of_running(settings)
+    if before is not None:
+        return _ask(settings, name, before)
+    return _run_here(settings, name)
+
+
+def _ask(settings: "Settings", name: str, before: Sequence[Mapping[str, Any]]) -> int:
+    """Have the running collector do it, and wait until it is done."""
+    from collector.cli.running_api import jobs_of_running, running_api  # noqa: PLC0415
+    from collector.errors import UserError  # noqa: PLC0415
+
+    known = [one["name"] for one in before]
+    if name not in known:
+        raise UserError(f"there is no job {name!r}; expected one of {', '.join(known)}")
+    api = running_api(settings)
+    assert api is not None  # noqa: S101  (it answered)
+    if api.token is None:
+        raise UserError(
+            f"a collector that runs writes the database, and is asked at {api.address} only with its token; "
+            f"expected {TOKEN} in the environment, the same as the collector's"
+        )
+    began = api.post(f"/api/jobs/{name}")
+    unanswered = 0
+    while began is not None and unanswered < NO_ANSWER:
+        time.sleep(POLL_S)
+        now = next((one for one in jobs_of_running(settings) or [] if one["name"] == name), None)
+        unanswered = unanswered + 1 if now is None else 0
+        if now is not None and now["runs"] > began["runs"]:
+            return _tell(name, now["last_result"], now["last_text"], now["last_s"])
+    raise UserError(f"the collector at {api.address} answers no longer; whether {name} is done is not known")
+
+
+def _run_here(settings: "Settings", name: str) -> int:
+    from collector.app import jobs_of_database  # noqa: PLC0415
+    from collector.cli.running_api import running_api  # noqa: PLC0415
+    from collector.errors import DatabaseInUse  # noqa: PLC0415
+
+    try:
+        with jobs_of_database(settings) as found:
+            state = found.run(name)
+    except DatabaseInUse as error:
+        api = running_api(settings)
+        where = "serve.enabled is false, or serve.port 0" if api is None else f"nor answers at {api.address}"
+        raise DatabaseInUse(f"{error}; it cannot be asked to run {name}: {where}") from None
+    return _tell(name, state.last_result, state.last_text, state.last_s)
+
+
+def _tell(name: str, result: str, text: str, took_s: float | None) -> int:
+    print(f"{name}: {result.replace('_', ' ')}, {text or 'nothing to do'} ({took_s or 0.0:.2f} s)")
+    return 0 if result == "done" else EXIT_FAILED
+
+
+def _of_runs(job: Mapping[str, Any]) -> list[str]:
+    last = "running" if job["running"] else _instant(job["last_start_ns"])
+    return [f"{job['runs']:,}", f"{job['failures']:,}", last, _instant(job["next_ns"])]
+
+
+def _came(job: Mapping[str, Any]) -> str:
+    if job["last_result"] is None:
+        return ""
+    took = f"{job['last_s']:.2f} s"
+    return ", ".join(filter(None, [job["last_result"].replace("_", " "), took, job["last_text"]]))
+
+
+def _instant(at_ns: int | None) -> str:
+    return "" if at_ns is None else instant(at_ns)
