@@ -9,12 +9,16 @@ from collector.consume.stream import StreamRecord
 from collector.errors import UserError
 
 
+# What comes twice was read after the last position that was stored: these are the newest.
+MOST_KNOWN = 100_000
+
+
 class DeadLetters:
     """A file with a line for each record that is given up, each once. Used by one thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._known: set[tuple[str, str, str]] = set()
+        self._known: dict[tuple[str, str, str], None] = {}  # in the order in which they came
         self._lines: list[str] = []
 
     def open(self) -> None:
@@ -23,7 +27,7 @@ class DeadLetters:
             with self.path.open("a+", encoding="utf-8") as file:
                 file.seek(0)
                 for line in file:
-                    self._known.add(_name_of(line))
+                    self._learn(_name_of(line))
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"the file of dead letters {self.path} cannot be used: {error}") from error
 
@@ -32,7 +36,7 @@ class DeadLetters:
         name = source, shard, record.sequence_number
         if name in self._known:
             return False
-        self._known.add(name)
+        self._learn(name)
         line = {
             "source": source,
             "shard": shard,
@@ -44,6 +48,11 @@ class DeadLetters:
         }
         self._lines.append(json.dumps(line) + "\n")
         return True
+
+    def _learn(self, name: tuple[str, str, str]) -> None:
+        self._known[name] = None
+        if len(self._known) > MOST_KNOWN:
+            del self._known[next(iter(self._known))]
 
     def flush(self) -> None:
         """Make durable what was taken, or raise UserError. Before the position that passes it is stored."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from collector.consume.dead_letters import DeadLetters
+from collector.consume.stream import StreamRecord
 from collector.errors import UserError
 from collector.sinks.avro import Form, Record, records_of
 from collector.sinks.contract import WriteSet
@@ -348,3 +350,20 @@ def test_what_a_session_has_written_itself_is_not_read_into_the_same_database(
         pytest.raises(UserError, match="would be there twice; read the stream into another database"),
     ):
         reading.read_all()
+
+
+def test_the_names_of_ever_so_many_letters_take_no_more_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.consume.dead_letters.MOST_KNOWN", 10)
+    record = StreamRecord("0", "key", b"x", 1)
+    for letters in (DeadLetters(tmp_path / "letters"), DeadLetters(tmp_path / "letters")):
+        letters.open()
+        added = [
+            letters.add("s", "shard", replace(record, sequence_number=str(number)), "odd")
+            for number in range(30)
+        ]
+        letters.flush()
+        assert all(added[:20]), "those of long ago are not known any more"
+        assert len(letters._known) == 10
+    assert not letters.add("s", "shard", replace(record, sequence_number="29"), "odd")
