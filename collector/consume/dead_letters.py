@@ -8,7 +8,6 @@ from pathlib import Path
 from collector.consume.stream import StreamRecord
 from collector.errors import UserError
 
-
 # What comes twice was read after the last position that was stored: these are the newest.
 MOST_KNOWN = 100_000
 
