@@ -18,7 +18,6 @@ from stored import insert
 
 from collector.app import wiring_fill_holes
 from collector.app.jobs.job import Ending, Result
-from collector.backfilling import fetch
 from collector.backfilling import plan as planning
 from collector.backfilling.pages import Stretch
 from collector.errors import CollectorError, SinkError
@@ -114,7 +113,7 @@ def check_truth(rig: Rig, path: Path, cut_ms: int, ran_ms: int) -> None:
     stored = [one for one in trades_in(path, "okx", SYMBOL) if cut_ms <= one[1] <= live_ms]
     assert stored == true
     assert len(true) > 50
-    over_ms = min(live_ms, ran_ms - fetch.NOT_YET_MS) // MINUTE_MS * MINUTE_MS
+    over_ms = min(live_ms, ran_ms) // MINUTE_MS * MINUTE_MS
     bars = true_bars(rig.simulator, "okx", SYMBOL, cut_ms, over_ms)
     stored_bars = [one for one in bars_in(path, "okx", SYMBOL) if one[0] >= cut_ms]
     assert stored_bars[: len(bars)] == bars

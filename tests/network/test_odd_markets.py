@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from collector.errors import StreamError, UserError
 from collector.exchanges.addresses import Endpoints
-from collector.network.budgets import Budgets
+from collector.network.budget import Budget
 from collector.network.choosing import look_up
 from collector.network.markets import Source, load_markets
 from collector.simulator import Simulator
@@ -26,6 +27,12 @@ ODD: list[Any] = [None, {}, [], "", 0, -1, "x", True, float("inf"), [[]], {"a": 
 NAMES = ("BTCUSDT", "BTC/USDT", "XBTUSD", "NOPE")
 TRIES = 60
 Fault = Callable[[Simulator, str], None]
+
+
+@pytest.fixture(autouse=True)
+def _without_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask without waiting for a turn: what is asked here goes to us."""
+    monkeypatch.setattr(Budget, "turn_here", lambda *_: nullcontext())
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +51,7 @@ def source(simulator: Simulator, exchange: str) -> Source:
 def loaded_or_refused(simulator: Simulator, exchange: str, words: int = 1) -> str | None:
     """Load and look names up; return the first words of why that cannot be, or None."""
     try:
-        markets = load_markets(source(simulator, exchange), 5.0, Budgets())
+        markets = load_markets(source(simulator, exchange), 5.0)
     except StreamError as error:
         return ":".join(str(error).split(":")[:words])
     assert markets.by_symbol
@@ -97,13 +104,13 @@ def test_a_list_with_anything_anywhere_in_it(
 
     monkeypatch.setattr(ccxt.Exchange, "throttle", lambda *_: None)
     monkeypatch.setattr(ccxt.Exchange, "fetch", record)
-    load_markets(source(simulator, exchange), 5.0, Budgets())
+    load_markets(source(simulator, exchange), 5.0)
     monkeypatch.setattr(ccxt.Exchange, "fetch", answer)
     loaded = failed = 0
     for _ in range(TRIES):
         odd_url = chance.choice(list(answers))
         try:
-            markets = load_markets(source(simulator, exchange), 5.0, Budgets())
+            markets = load_markets(source(simulator, exchange), 5.0)
         except StreamError:
             failed += 1
             continue
