@@ -93,6 +93,7 @@ def test_kill_9_loses_no_committed_row_and_coverage_says_crash(
     assert causes == ["crash", "stop"]
 
 
+@pytest.mark.proof
 def test_a_second_collector_on_the_same_file_is_refused_by_name(
     run: Run, tmp_path: Path, simulator: Simulator
 ) -> None:
@@ -295,6 +296,7 @@ def test_the_last_words_say_where_a_file_is_that_was_moved_away(tmp_path: Path, 
     assert sorted(path.name for path in tmp_path.glob("*.stale*")) == []
 
 
+@pytest.mark.proof
 def test_a_market_that_is_not_there_beside_one_that_is_loses_nothing(
     tmp_path: Path, simulator: Simulator
 ) -> None:

@@ -49,6 +49,7 @@ def sequences_of(aws: LocalAws) -> list[object]:
     return found
 
 
+@pytest.mark.proof
 def test_stopped_in_an_outage_it_delivers_the_rest_at_the_next_start(
     aws: LocalAws, simulator: Simulator, tmp_path: Path
 ) -> None:

@@ -73,7 +73,7 @@ def test_ready_alive_and_stopping_are_told(
 
 
 def test_nobody_there_is_no_harm(run: Run, tmp_path: Path, simulator: Simulator) -> None:
-    words = ("collect", "--config", config(tmp_path, simulator), "--seconds", "1")
+    words = ("collect", "--config", config(tmp_path, simulator), "--seconds", "4")
     done = run(*words, NOTIFY_SOCKET=str(tmp_path / "nobody"))
     assert done.returncode == 0, done.stderr
 

@@ -31,6 +31,7 @@ def states(run: Run, database: Path | str) -> list[str]:
     return [one["state"] for one in shown]
 
 
+@pytest.mark.proof
 def test_a_killed_collector_is_dead_and_a_stopped_one_ended(
     run: Run, tmp_path: Path, simulator: Simulator
 ) -> None:

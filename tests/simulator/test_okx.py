@@ -292,6 +292,7 @@ def test_an_upgrade_is_announced(simulator: Simulator, books: Client) -> None:
         simulator.faults.status("okx", "online")
 
 
+@pytest.mark.proof
 def test_who_is_silent_is_ended_and_who_pings_is_not(
     simulator: Simulator, connect: type[Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
