@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 
@@ -23,6 +23,7 @@ _LOCK = 0x61726368  # "arch"; with the schema's name it is the key of the lock
 _PATIENCE_S = 5.0  # for transactions that write while we look
 _LOOK_AGAIN_S = 0.05
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:lock, hashtext(current_schema()))")
+_UNLOCK = sa.text("SELECT pg_advisory_unlock(:lock, hashtext(current_schema()))")
 _HOLDER = sa.text(
     "SELECT coalesce(activity.application_name, '') FROM pg_locks AS held "
     "LEFT JOIN pg_stat_activity AS activity USING (pid) "
@@ -57,7 +58,11 @@ def only_archiver(url: str, stop: Stop) -> Iterator[LastFinal]:
                     f"old rows of {shown(where)} are being moved to files already, by "
                     f"{holder or 'another process'}; one at a time does that: wait until it is through"
                 )
-            yield lambda table: _last_final(connection, table, stop)
+            try:
+                yield lambda table: _last_final(connection, table, stop)
+            finally:  # the server lets go of what a closed connection held a moment later only
+                with suppress(sa.exc.DBAPIError, sa.exc.InvalidRequestError):
+                    connection.execute(_UNLOCK, {"lock": _LOCK})
     finally:
         engine.dispose()
 

@@ -20,6 +20,7 @@ from collector.errors import CollectorError, DatabaseInUse, UserError
 from collector.export.exporter import export
 from collector.retention import one_archiver
 from collector.retention.move import Retention, archive_slices
+from collector.retention.stopping import Stop
 from collector.sinks.sql.sink import SqlSink
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -77,6 +78,27 @@ def test_who_archives_already_is_named(postgres_url: str, tmp_path: Path) -> Non
         next(slices_of(postgres_url, tmp_path / "b"))
     first.close()
     assert work(postgres_url, slices_of(postgres_url, tmp_path / "b")) > 0  # the lock is free again
+
+
+def test_who_comes_when_one_has_just_ended_is_not_refused(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server notices a moment later only that a connection was closed: the lock is given back before."""
+    dispose, held = sa.Engine.dispose, list[int]()
+
+    def close(engine: sa.Engine) -> None:
+        here = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        query = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = {here}"
+        other = make_engine(database_url(postgres_url))
+        with other.connect() as connection:
+            held.append(connection.exec_driver_sql(query).scalar_one())
+        dispose(other)
+        dispose(engine)
+
+    monkeypatch.setattr(sa.Engine, "dispose", close)
+    with one_archiver.only_archiver(postgres_url, Stop()):
+        pass
+    assert held == [0]
 
 
 def test_even_without_the_lock_a_day_is_recorded_once(
