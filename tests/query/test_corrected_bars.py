@@ -136,7 +136,7 @@ def step(url: str, detail: str) -> None:
 
 
 def paged(url: str) -> list[float]:
-    with ShortReads(url).reading() as (connection, tables):
+    with ShortReads(url, limit_s=30.0).reading() as (connection, tables):
         page = bars_page(connection, tables, Asked("bybit", SYMBOL, limit=9), "1m")
     return [row[page.columns.index("close")] for row in page.rows]
 

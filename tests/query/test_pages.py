@@ -56,7 +56,7 @@ def test_pages_of_states_give_each_row_once_in_either_order(any_stored: str) -> 
     same = rows_at(3)[0]  # three rows of one instant, cut by a page
     write(any_stored, Stored([*rows_at(0, 1), same, same, same, *rows_at(4, 5)], {1: START_NS + 9 * STEP_NS}))
     write(any_stored, Stored(rows_at(2, segment=2), {2: START_NS + 9 * STEP_NS}), Facts(exchange="binance"))
-    reads = ShortReads(any_stored)
+    reads = ShortReads(any_stored, limit_s=30.0)
     expected = [100.0, 101.0, 103.0, 103.0, 103.0, 104.0, 105.0]
     assert all_mids(reads, newest_first=False) == expected
     assert all_mids(reads, newest_first=True) == expected[::-1]
@@ -75,7 +75,7 @@ def test_pages_of_states_give_each_row_once_in_either_order(any_stored: str) -> 
 def test_the_deepest_book_is_read_unless_another_is_asked_for(stored_file: str) -> None:
     write(stored_file, Stored(rows_at(0, 1), {1: START_NS}), Facts(depth=50))
     write(stored_file, Stored(rows_at(2, segment=2), {2: START_NS}), Facts(depth=200))
-    with ShortReads(stored_file).reading() as (connection, tables):
+    with ShortReads(stored_file, limit_s=30.0).reading() as (connection, tables):
         asked = Asked("bybit", SYMBOL)
         assert column(rows_page(connection, tables, asked), "mid_price") == [102.0]
         assert column(rows_page(connection, tables, asked, depth=50), "mid_price") == [100.0, 101.0]
@@ -83,7 +83,7 @@ def test_the_deepest_book_is_read_unless_another_is_asked_for(stored_file: str) 
 
 def test_a_long_span_is_shown_by_the_last_state_before_each_instant(any_stored: str) -> None:
     write(any_stored, Stored(rows_at(0, 1, 2, 5, 19), {1: START_NS}))
-    reads = ShortReads(any_stored)
+    reads = ShortReads(any_stored, limit_s=30.0)
     with reads.reading() as (connection, tables):
         asked = Asked("bybit", SYMBOL, START_NS, START_NS + 20 * STEP_NS)
         page = last_states(connection, tables, asked, points=4)
@@ -107,7 +107,7 @@ def test_trades_come_in_pages_and_the_newest_alone(stored_file: str) -> None:
             "received_at_ns": [START_NS + place * STEP_NS for place in range(count)],
         },
     )
-    with ShortReads(stored_file).reading() as (connection, tables):
+    with ShortReads(stored_file, limit_s=30.0).reading() as (connection, tables):
         first = rows_page(connection, tables, Asked("bybit", SYMBOL, limit=3, newest_first=True), trades=True)
         assert first.next is not None
         rest = Asked("bybit", SYMBOL, limit=3, newest_first=True, cursor=Cursor.of(first.next))
@@ -139,7 +139,7 @@ def bars(closes: list[float], *, first: int = 0) -> dict[str, list[Any]]:
 def test_bars_come_in_pages_as_they_were_told_last(stored_file: str) -> None:
     insert(stored_file, "ohlcv", bars([1.0, 2.0, 3.0, 4.0]))
     insert(stored_file, "ohlcv_corrections", bars([2.5], first=1))
-    with ShortReads(stored_file).reading() as (connection, tables):
+    with ShortReads(stored_file, limit_s=30.0).reading() as (connection, tables):
         assert intervals_stored(connection, tables, "bybit", SYMBOL) == ["1m"]
         first = bars_page(connection, tables, Asked("bybit", SYMBOL, limit=3), "1m")
         assert column(first, "close") == [1.0, 2.5, 3.0]
@@ -167,7 +167,7 @@ def at(step: float) -> int:
 
 def test_coverage_is_cut_to_the_span_and_a_hole_may_reach_into_it(any_stored: str) -> None:
     write(any_stored, *history((1, 0, 2), (2, 6, 8), (3, 9, 20)))
-    reads = ShortReads(any_stored)
+    reads = ShortReads(any_stored, limit_s=30.0)
     with reads.reading() as (connection, tables):
         ((stream,), following) = coverage_page(connection, tables, CoverageAsked(at(4), at(16)))
     assert following is None
@@ -183,7 +183,7 @@ def test_coverage_of_many_segments_goes_on_in_the_middle_of_a_stream(stored_file
     found: list[tuple[str, list[str], int]] = []
     cursor: str | None = None
     for _ in range(2):
-        with ShortReads(stored_file).reading() as (connection, tables):
+        with ShortReads(stored_file, limit_s=30.0).reading() as (connection, tables):
             behind = None if cursor is None else CoverageAsked.cursor_of(cursor)
             asked = CoverageAsked(at(0), at(5), cursor=behind)
             streams, cursor = coverage_page(connection, tables, asked, most=2)
@@ -217,7 +217,7 @@ def test_a_stream_that_broke_has_a_hole_while_its_session_wanted_it(
 ) -> None:
     write(stored_file, *history((1, 0, 5)))
     begun(stored_file, ended=ended)
-    with ShortReads(stored_file).reading() as (connection, tables):
+    with ShortReads(stored_file, limit_s=30.0).reading() as (connection, tables):
         ((stream,), _) = coverage_page(connection, tables, CoverageAsked(at(0), at(9)))
         found, following = sessions_page(connection, tables, before_ns=None, limit=5)
     assert [(one["start_ns"], one["end_ns"]) for one in stream["holes"]] == [hole]
@@ -235,7 +235,7 @@ def test_a_stream_that_broke_before_the_span_is_a_hole_in_it(
     found: list[dict[str, Any]] = []
     cursor: str | None = None
     for _ in range(2):
-        with ShortReads(any_stored).reading() as (connection, tables):
+        with ShortReads(any_stored, limit_s=30.0).reading() as (connection, tables):
             behind = None if cursor is None else CoverageAsked.cursor_of(cursor)
             streams, cursor = coverage_page(
                 connection, tables, CoverageAsked(at(6), at(9), cursor=behind), most=1
@@ -253,7 +253,7 @@ def test_events_come_newest_first_in_pages(stored_file: str) -> None:
     names = ("session_id", "kind", "code", "detail")
     columns: dict[str, list[Any]] = {name: ["x"] * 5 for name in names}
     insert(stored_file, "events", {"at_ns": [at(place) for place in range(5)], **columns})
-    with ShortReads(stored_file).reading() as (connection, tables):
+    with ShortReads(stored_file, limit_s=30.0).reading() as (connection, tables):
         first, before = events_page(connection, tables, before=None, limit=3)
         second, end = events_page(connection, tables, before=before, limit=3)
         spanned, _ = events_page(connection, tables, before=None, limit=9, start_ns=at(1), end_ns=at(3))
@@ -293,7 +293,7 @@ def test_a_value_that_a_database_does_not_take_is_the_questions_fault(postgres_u
     asked = CoverageAsked(at(0), at(9), exchange="by\0bit")
     with (
         pytest.raises(QueryError, match="does not take"),
-        ShortReads(postgres_url).reading() as (connection, tables),
+        ShortReads(postgres_url, limit_s=30.0).reading() as (connection, tables),
     ):
         coverage_page(connection, tables, asked)
 
@@ -307,7 +307,7 @@ def test_the_words_of_a_driver_do_not_tell_the_password(postgres_url: str) -> No
 
 
 def test_a_database_that_is_damaged_or_gone_is_said_so(stored_file: str) -> None:
-    reads = ShortReads(stored_file)
+    reads = ShortReads(stored_file, limit_s=30.0)
     path = Path(stored_file)
     path.write_bytes(b"nothing of a database" * 200)
     with pytest.raises((DatabaseAway, QueryError), match="cannot be read"), reads.reading():
