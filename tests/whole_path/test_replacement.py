@@ -31,7 +31,7 @@ def test_a_connection_is_replaced_without_a_hole(
         wait_until(lambda: len(rig.simulator.connections(market.exchange)) <= 2, "the old ones gone")
         assert len(connections_of(rig)._running) <= 2
         connections = connections_of(rig).connections
-        # A stop in the middle of a hand-over may leave what only the new connection has in a segment of its own.
+        # Stopped in the middle of one, what only the new connection has may be left in a segment of its own.
         wait_until(lambda: not any(one.is_leaving for one in connections), "no replacement under way")
         check_without_a_hole(rig)
 
