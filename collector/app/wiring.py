@@ -1,9 +1,6 @@
 """Build a collector from the settings. Only files named `wiring` read Settings; the parts get their share."""
 
 import json
-import os
-import socket
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,6 +22,7 @@ from collector.app.wiring_writer import (
     known_database_of,
     make_followers,
     make_writer,
+    new_session,
     store_of,
 )
 from collector.buffer import Buffer
@@ -33,12 +31,11 @@ from collector.errors import UserError
 from collector.events import EventBus, StreamKey
 from collector.exchanges import exchange_of
 from collector.features import BookRows, MarketRows, TradeBars
-from collector.ids import SegmentIds, new_id
+from collector.ids import SegmentIds
 from collector.live import PATIENCE_S, Feed, StreamThread
 from collector.network import import_exchange
 from collector.settings import Settings
 from collector.sinks import SessionState, Sink, Store
-from collector.version import __version__
 from collector.writer import KINDS, EventLog, Follower, Preparation, WriterThread
 
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
@@ -70,7 +67,7 @@ def make_collector(
         max_bytes=settings.buffer.max_bytes,
         flush_rows=settings.writer.batch_rows,
     )
-    session = _session(settings)
+    session = new_session(_wanted_text(settings))
     store = store or store_of(settings)
     known = known_database_of(settings, store)
     following = make_followers(settings, store, followers, session, buffer, known.identity)
@@ -186,17 +183,6 @@ def _preparation(
             open_at_last_close=lambda exchange: exchange_of(exchange).bars_open_at_last_close,
             origin_of=buffer.origin,
         ).compare,
-    )
-
-
-def _session(settings: Settings) -> SessionState:
-    return SessionState(
-        session_id=new_id(),
-        started_ns=time.time_ns(),
-        version=__version__,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        wanted=_wanted_text(settings),
     )
 
 

@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-import os
-import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from collector.app.wiring_writer import store_of
+from collector.app.wiring_writer import new_session, store_of
 from collector.backfilling import (
     Fetcher,
     Filling,
@@ -30,13 +28,12 @@ from collector.errors import DatabaseAway, DatabaseInUse, QueryError, SinkError,
 from collector.events import REST, Channel, ContractSize, StreamKey
 from collector.exchanges import KINDS, MarketKind, exchange_of, kind_of, kinds_in_order
 from collector.features import BookRows, MarketRows, StreamFacts
-from collector.ids import SegmentIds, new_id
+from collector.ids import SegmentIds
 from collector.network import BUDGETS, Attempts, Budgets, Markets, RestClient, Source, load_until, look_up
 from collector.query import spans_covered
 from collector.retry import Backoff
 from collector.settings import ExchangeSettings, Settings
 from collector.sinks import SessionState, SqlSink
-from collector.version import __version__
 from collector.writer import Preparation
 
 TIMEOUT_S = 30.0
@@ -239,14 +236,8 @@ class Backfill:
 
     def _session(self) -> SessionState:
         asked = self._asked
-        return SessionState(
-            session_id=new_id(),
-            started_ns=self._now_ns(),
-            version=__version__,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            wanted=json.dumps({"backfill": f"{asked.start_ms} to {asked.end_ms}"}),
-        )
+        wanted = json.dumps({"backfill": f"{asked.start_ms} to {asked.end_ms}"})
+        return new_session(wanted, started_ns=self._now_ns())
 
 
 def _is_unified(symbol: str) -> bool:

@@ -1,8 +1,6 @@
 """Build what reads a stream into a database, from the settings."""
 
 import json
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,13 +9,11 @@ from pathlib import Path
 
 import structlog
 
-from collector.app.wiring_writer import store_of
+from collector.app.wiring_writer import new_session, store_of
 from collector.consume import ConsumeLimits, Consumer, DeadLetters, KinesisStream, Progress
 from collector.errors import CollectorError, DatabaseAway, SinkError, UserError
-from collector.ids import new_id
 from collector.settings import Settings
 from collector.sinks import SessionState, SqlSink, StreamStore
-from collector.version import __version__
 from collector.writer import Watchdog
 
 DAY_S = 86_400.0
@@ -54,7 +50,7 @@ def consuming(
     try:
         store = StreamStore(sink, stream.source())
         watchdog.start()
-        session = _session(stream.address)
+        session = new_session(json.dumps({"consume": stream.address}))
         try:
             with watchdog.watched():
                 sink.open()
@@ -86,17 +82,6 @@ def _abort(sink: SqlSink, after_s: float) -> Callable[[], None]:
             sink.abort()
 
     return abort
-
-
-def _session(address: str) -> SessionState:
-    return SessionState(
-        session_id=new_id(),
-        started_ns=time.time_ns(),
-        version=__version__,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        wanted=json.dumps({"consume": address}),
-    )
 
 
 def _end(store: StreamStore, session: SessionState) -> None:

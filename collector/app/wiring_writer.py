@@ -1,5 +1,7 @@
 """Build the store, the writer, the followers and their heartbeats from the settings."""
 
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -16,10 +18,12 @@ from collector.aws import KINESIS, StreamAddress, make_client
 from collector.buffer import Buffer
 from collector.errors import SpoolError
 from collector.events import DatabaseState, EventBus, PotentialHalt
+from collector.ids import new_id
 from collector.masking import without
 from collector.settings import FollowerSettings, Settings
 from collector.sinks import SessionState, Sink, SqlSink, Store, WriteSet, make_follower, make_store
 from collector.spool import SpoolFiles
+from collector.version import __version__
 from collector.writer import (
     Balance,
     Breaker,
@@ -39,6 +43,18 @@ log = structlog.get_logger()
 def store_of(settings: Settings) -> Store[object]:
     """Build the store of `database.url`, not opened."""
     return make_store(settings.database.url, settings.database)
+
+
+def new_session(wanted: str, *, started_ns: int | None = None) -> SessionState:
+    """Make the session of this process; `wanted` says as JSON what it is for."""
+    return SessionState(
+        session_id=new_id(),
+        started_ns=time.time_ns() if started_ns is None else started_ns,
+        version=__version__,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        wanted=wanted,
+    )
 
 
 def make_writer(
