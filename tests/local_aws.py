@@ -129,7 +129,7 @@ def moto_server() -> Iterator[LocalAws]:
 
 
 _PROGRAM = """
-import sys, threading
+import sys
 from moto.server import ThreadedMotoServer
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
@@ -139,10 +139,13 @@ sys.stdin.read()  # until whoever started us goes
 
 
 @contextmanager
-def moto_process() -> Iterator[LocalAws]:
-    """Run moto's server as a process of its own, where its CPU would distort what is measured."""
+def moto_process(before: str = "") -> Iterator[LocalAws]:
+    """Run moto's server as a process of its own, where its CPU would distort what is measured.
+
+    `before`: a program for it to begin with.
+    """
     with subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM],
+        [sys.executable, "-c", before + _PROGRAM],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # a line a request

@@ -3,7 +3,6 @@
 In moto a closed shard goes on taking records, its children get what it held, and reading it never ends.
 """
 
-import subprocess
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -12,37 +11,21 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from local_aws import LocalAws, closing_client
+from local_aws import LocalAws, closing_client, moto_process
 
-_PROGRAM = f"""
+_MENDED = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from real_shards import mend_moto
 mend_moto()
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()  # until whoever started us goes
 """
 
 
 @contextmanager
 def resharding_aws() -> Iterator[LocalAws]:
     """Run the server as a process of its own."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # a line a request
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield LocalAws(f"http://127.0.0.1:{int(process.stdout.readline())}")
-        finally:
-            process.terminate()  # it has nothing to bring to an end
+    with moto_process(before=_MENDED) as aws:
+        yield aws
 
 
 def split(aws: LocalAws, stream: str) -> None:
