@@ -16,6 +16,7 @@ from ccxt.async_support.base.ws.client import Client
 
 from collector.exchanges import UNVERIFIED_NAMES
 from collector.network.failures import Failure, classify, classify_close
+from collector.network.inline import make_sockets_inline, read_inline
 from collector.network.markets import Markets, Source
 
 TEXT = WSMsgType.TEXT
@@ -115,8 +116,13 @@ def tapped(
                 client.take_text = tap.reader_of(client)
             return client
 
+        def open(self, lazy: bool = False) -> None:
+            super().open(lazy)
+            make_sockets_inline(self.session)
+
         def on_connected(self, client: Any, message: Any = None) -> None:
             super().on_connected(client, message)
+            read_inline(client)
             tap.on_up(client)
 
         def on_error(self, client: Any, error: Any) -> None:
