@@ -50,7 +50,6 @@ class Increments:
         told = self._told.get(stream) or Counts()
         now = now or told
         self._told[stream] = now
-        reasons = {reason: count - told.rejected.get(reason, 0) for reason, count in now.rejected.items()}
         return AccountingState(
             self._session_id,
             *self._key_of(stream),
@@ -60,8 +59,14 @@ class Increments:
             sampled_out=last.sampled_out,
             dropped=now.dropped - told.dropped,
             pending=last.pending,
-            rejected={reason: count for reason, count in reasons.items() if count},
+            rejected={} if now.rejected == told.rejected else _new_rejections(now, told),
         )
+
+
+def _new_rejections(now: Counts, told: Counts) -> dict[str, int]:
+    """Return by reason what was rejected since."""
+    reasons = {reason: count - told.rejected.get(reason, 0) for reason, count in now.rejected.items()}
+    return {reason: count for reason, count in reasons.items() if count}
 
 
 def _one_a_key(increments: Iterable[AccountingState]) -> tuple[AccountingState, ...]:

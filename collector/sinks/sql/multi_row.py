@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from collector.sinks.contract import Value
 
 IfThere = Literal["fail", "skip", "replace"]  # what to do about a row whose primary key is there already
-Rule = Literal["newest", "largest", "add", "keep"]  # how a value replaces the one that is there
+Rule = Literal["newest", "largest", "add", "keep", "never"]  # how a value replaces the one that is there
 Rules = tuple[tuple[str, Rule], ...]  # by column; "newest" unless said
 
 NO_RULES: Rules = ()
@@ -100,7 +100,7 @@ def _conflict(
     return f" ON CONFLICT ({keys}) DO UPDATE SET " + ", ".join(
         _replacement(table, table.columns[name], quote, rules.get(name, "newest"))
         for name in names
-        if not table.columns[name].primary_key
+        if not table.columns[name].primary_key and rules.get(name) != "never"
     )
 
 

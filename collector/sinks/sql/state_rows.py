@@ -18,9 +18,14 @@ _STREAM = ("session_id", "exchange", "symbol", "channel")
 _TERMS = ("received", "carried_in", "written", "merged", "sampled_out", "rejected", "dropped", "pending")
 
 SESSION_RULES: Rules = (("ended_ns", "largest"),)
-SEGMENT_RULES: Rules = (("rows", "add"), ("start_ns", "keep"), ("first_sequence", "keep"))
+# What never changes is not set again: SQLite would write the index anew that holds it.
+SEGMENT_RULES: Rules = (
+    ("rows", "add"),
+    ("first_sequence", "keep"),
+    *((name, "never") for name in (*_STREAM, "start_ns")),
+)
 REASONS_RULES: Rules = tuple((term, "add") for term in _TERMS)
-ACCOUNTING_RULES: Rules = (*REASONS_RULES, ("rejected_reasons", "keep"))
+ACCOUNTING_RULES: Rules = (*REASONS_RULES, ("rejected_reasons", "never"))
 
 
 def ledger_row(write_set: WriteSet, committed_ns: int) -> Row:
@@ -68,7 +73,7 @@ def accounting_row(state: AccountingState, updated_ns: int, reasons: Reasons | N
         "merged": state.merged,
         "sampled_out": state.sampled_out,
         "rejected": state.rejected_total,
-        "rejected_reasons": json.dumps(dict(reasons or {}), sort_keys=True),
+        "rejected_reasons": json.dumps(dict(reasons), sort_keys=True) if reasons else "{}",
         "dropped": state.dropped,
         "pending": state.pending,
         "updated_ns": updated_ns,
