@@ -28,6 +28,7 @@ LedgerDays = Annotated[  # longer than all waits together that a batch can be of
 Milliseconds = Annotated[
     int, Ge(1), Le(86_400_000), Expected("whole milliseconds, from 1 to 86400000 (a day)")
 ]
+Nap = Annotated[float, Ge(0), Le(100), Expected("milliseconds, from 0 (never) to 100")]
 Count = Annotated[int, Ge(1), Le(1_000_000), Expected("a whole number from 1 to 1000000")]
 Rows = Annotated[int, Ge(1), Le(10_000_000), Expected("a whole number from 1 to 10000000")]
 Bytes = Annotated[

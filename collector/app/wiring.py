@@ -88,7 +88,7 @@ def make_collector(
             patience_s=patience_s,
         )
 
-    stream = StreamThread(feeds, bus, thread_ended)
+    stream = StreamThread(feeds, bus, thread_ended, coalesce_ms=settings.stream.coalesce_ms)
     measures = CommitMeasures()
     writer = make_writer(
         settings,
@@ -196,6 +196,7 @@ def _wanted_text(settings: Settings) -> str:
             "market": exchange.market,
             "sample": sampled[name]["sample"],
             "features": settings.storage.versions,
+            "coalesce_ms": settings.stream.coalesce_ms,  # by so much a receipt time may be late
         }
         for name, exchange in settings.exchanges.items()
     }

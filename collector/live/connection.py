@@ -73,6 +73,7 @@ class Connection:
         self.subscriptions = parts.subscriptions
         self.stopping = False  # it was asked to end
         self.refusal: str | None = None  # why the exchange refuses it, while it does; tries go on
+        self.frames = 0  # that came, over all its sockets
         self.is_leaving = False  # another takes its place: nothing more is put on it
         self._context = context
         self._now_ns = context.clock.now_ns
@@ -139,6 +140,7 @@ class Connection:
     def on_text(self, text: str) -> bool:
         """Take a frame; False when ccxt should have it as well."""
         received_at_ns = self._now_ns()
+        self.frames += 1
         is_ours = self._take_frame(text, received_at_ns)
         self._heart.is_heard = True
         self.liveness.heard_ns = received_at_ns

@@ -209,6 +209,11 @@ class Feed:
         """Whether the markets are known, and nothing of what was asked for can be collected."""
         return self._connections is not None and not self._connections.streams
 
+    @property
+    def frames(self) -> int:
+        """The number of frames that its connections have brought. Call it in the websocket thread."""
+        return 0 if self._connections is None else sum(one.frames for one in self._connections.connections)
+
     def streams(self) -> list[Stream]:
         """Return what is collected, each stream once. Call it in the websocket thread."""
         streams = [] if self._connections is None else self._connections.streams

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collector.bounds import Count, Flag, PerSecond, Seconds, Share
+from collector.bounds import Count, Flag, Nap, PerSecond, Seconds, Share
 from collector.retry import Backoff
 
 if TYPE_CHECKING:  # it brings ccxt, which nobody needs for reading the configuration
@@ -28,6 +28,7 @@ class Pace:
     connects_a_second: PerSecond = 5.0
     requests_a_second: PerSecond = 20.0
     messages_a_connection: PerSecond = 2000.0  # as expected of busy markets
+    coalesce_ms: Nap = 5.0  # where frames come fast, many are read in one turn of the loop
 
     @property
     def backoff(self) -> Backoff:

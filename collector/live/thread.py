@@ -10,7 +10,18 @@ from typing import Any, TypeVar
 
 from collector.clock import Clock
 from collector.errors import CollectorError
-from collector.events import BookNow, ClockStep, EventBus, PotentialHalt, StreamKey, StreamNow
+from collector.events import (
+    BookNow,
+    Candle,
+    ClockStep,
+    EventBus,
+    L2Update,
+    PotentialHalt,
+    StreamKey,
+    StreamNow,
+    Trade,
+)
+from collector.live.coalescing import Coalescing
 from collector.live.feed import Feed
 from collector.live.insisting import insist
 from collector.network import BudgetNow, mistake_in_words, new_loop, wait_for_first
@@ -30,10 +41,13 @@ class StreamThread:
         make_feeds: Callable[[Clock], Sequence[Feed]],
         events: EventBus,
         on_end: Callable[[], None] = lambda: None,
+        *,
+        coalesce_ms: float = 0.0,
     ) -> None:
         self._make_feeds = make_feeds
         self._events = events
         self._on_end = on_end
+        self._coalesce_ms = coalesce_ms
         self._thread = threading.Thread(target=self._run, name="websocket", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -179,15 +193,24 @@ class StreamThread:
         try:
             self.feeds = self._make_feeds(clock)
             running = asyncio.gather(*(self._keep(feed, stop, clock) for feed in self.feeds))
+            coalescing = asyncio.ensure_future(self._coalescing(stop).run())
             self._ready.set()
             while not stop.is_set():
                 self._turned_s = time.monotonic()
                 await wait_for_first(stop.wait(), timeout_s=CLOCK_CHECK_S)
                 self._check(clock)
             self._tell(clock, lambda feed: feed.stop())
-            await running
+            await asyncio.gather(running, coalescing)
         finally:
             self._end_calls()
+
+    def _coalescing(self, stop: asyncio.Event) -> Coalescing:
+        return Coalescing(
+            self._coalesce_ms / 1e3,
+            lambda: sum(feed.frames for feed in self.feeds),
+            lambda: any(self._events.wanted(kind) for kind in (L2Update, Trade, Candle)),
+            stop,
+        )
 
     def _check(self, clock: Clock) -> None:
         """Look whether the wall clock was stepped."""

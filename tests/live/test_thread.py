@@ -54,6 +54,8 @@ class FakeFeed:
     def clock_stepped(self, step_ns: int) -> None:
         self.steps_ns.append(step_ns)
 
+    frames = 0
+
     def streams(self) -> list["FakeStream"]:
         return [FakeStream()]
 
