@@ -31,6 +31,11 @@ class WriterLock:
         self.path = Path(os.path.realpath(database) + ".lock")
         self._descriptor: int | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it is ours."""
+        return self._descriptor is not None
+
     def acquire(self) -> None:
         """Take the lock, or raise DatabaseInUse naming who holds it. Idempotent."""
         if self._descriptor is not None:

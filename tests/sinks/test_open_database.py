@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from collector.database.engine import make_engine
-from collector.errors import UserError
+from collector.database.file_lock import WriterLock
+from collector.errors import DatabaseInUse, UserError
 from collector.sinks.sql.open_database import OpenDatabase
 
 
@@ -47,3 +48,22 @@ def test_what_was_closed_is_open_no_longer_and_can_be_opened_again(tmp_path: Pat
         assert held.is_open
         held.close()
         assert not held.is_open
+
+
+def test_a_reserved_file_stays_reserved_however_often_it_cannot_be_opened(tmp_path: Path) -> None:
+    """A collector that waits for its database tries it again and again; another must not get in between."""
+
+    def refuse(_url: sa.URL) -> sa.Engine:
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "live.db"
+    waiting = OpenDatabase(str(path), "books", refuse, lambda: 1)
+    waiting.reserve()
+    for _ in range(2):
+        with pytest.raises(UserError, match="Permission denied"):
+            waiting.open()
+        with pytest.raises(DatabaseInUse):
+            WriterLock(path).acquire()
+    waiting.close()
+    with WriterLock(path):
+        pass

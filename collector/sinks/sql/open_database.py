@@ -84,15 +84,20 @@ class OpenDatabase:
         return time.monotonic() < self._heard_s + within_s
 
     def open(self) -> None:
-        """Lock the database, migrate it, and close what a crash left open."""
+        """Lock the database, migrate it, and close what a crash left open.
+
+        One that was reserved stays so when it cannot be opened.
+        """
+        was_reserved = self._lock is not None and self._lock.is_held
+        let_go = self._disconnect if was_reserved else self.close
         self.reserve()
         try:
             self._connect()
         except CollectorError:
-            self.close()
+            let_go()
             raise
         except (SQLAlchemyError, OSError) as error:
-            self.close()
+            let_go()
             reason = getattr(error, "orig", None) or error
             raise opening_error(error, f"the database {self.name} cannot be opened: {reason}") from error
 
@@ -103,11 +108,14 @@ class OpenDatabase:
 
     def close(self) -> None:
         """Release everything. Idempotent."""
+        self._disconnect()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _disconnect(self) -> None:
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
-        if self._lock is not None:
-            self._lock.release()
 
     def claim(
         self, connection: sa.Connection, session: SessionState, streams: Iterable[StreamKey], origin: str = ""
