@@ -19,7 +19,14 @@ if TYPE_CHECKING:
         needed,
         reading,
     )
-    from collector.query.day_quality import day_text, days_due, kept_quality, quality, quality_of_day
+    from collector.query.day_quality import (
+        day_text,
+        days_due,
+        kept_days,
+        kept_quality,
+        quality,
+        quality_of_day,
+    )
     from collector.query.identity import (
         database_identity,
         nothing_yet,

@@ -118,6 +118,14 @@ def kept_quality(
     return [{**row, "holes_by_cause": json.loads(row["holes_by_cause"])} for row in rows]
 
 
+def kept_days(connection: sa.Connection, tables: Tables) -> list[str]:
+    """Return the days that have a report, the newest first, a year of them at most."""
+    if not has_table(connection, tables.quality):
+        return []
+    day = tables.quality.c.day
+    return list(connection.scalars(sa.select(day).distinct().order_by(day.desc()).limit(MOST_DAYS)))
+
+
 def _kept(connection: sa.Connection, tables: Tables, day: str) -> list[Row]:
     table = tables.quality
     query = sa.select(table).where(table.c.day == day).order_by(*(table.c[name] for name in KEY))

@@ -1,14 +1,14 @@
 """Serve what is done now and then, and have it done at once; and the daily report that comes of it."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from collector.app import JobState
-from collector.query import kept_quality
+from collector.query import kept_days, kept_quality
 from collector.serve.api import shapes
 from collector.serve.api.answers import ERRORS, Reading, answers_with, json_answer
 from collector.serve.api.asked import Tokens, check_token, refused
@@ -56,9 +56,15 @@ def job_routes(source: Source, tokens: Tokens, reading: Reading) -> APIRouter:
 
     @router.get("/api/quality", tags=["stored"], responses=answers_with(shapes.Quality))
     async def quality(day: DayName = None, days: Days = 1) -> Response:
-        """Return the report of a finished day, or of the last ones that have one, the newest first."""
-        found = await reading(lambda *both: kept_quality(*both, day=day, days=days))
-        return json_answer({"days": found})
+        """Return the report of a finished day, or of the last ones that have one, the newest first.
+
+        `kept` names the days that have one, the newest first.
+        """
+
+        def found(*both: Any) -> dict[str, Any]:
+            return {"days": kept_quality(*both, day=day, days=days), "kept": kept_days(*both)}
+
+        return json_answer(await reading(found))
 
     return router
 

@@ -231,9 +231,10 @@ class DayQuality(TypedDict):
 
 
 class Quality(TypedDict):
-    """The report of some finished days, the newest day first."""
+    """The report of some finished days, the newest day first; and which days have one, a year at most."""
 
     days: list[DayQuality]
+    kept: list[str]
 
 
 class Job(TypedDict):
