@@ -203,3 +203,21 @@ def quality(metadata: sa.MetaData) -> sa.Table:
         sa.Column("lag_p99_ms", REAL),
         sa.Column("computed_ns", INTEGER, nullable=False),
     )
+
+
+def jobs(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of the last run of each job."""
+    return sa.Table(
+        "collector_jobs",
+        metadata,
+        *(sa.Column(name, TEXT, primary_key=True) for name in ("table_name", "name")),
+        sa.Column("what", TEXT, nullable=False),
+        sa.Column("due", TEXT, nullable=False),
+        sa.Column("session_id", TEXT),
+        sa.Column("last_start_ns", INTEGER, nullable=False),
+        sa.Column("last_s", REAL),
+        sa.Column("last_result", TEXT, nullable=False),
+        sa.Column("last_text", TEXT, nullable=False),
+        sa.Column("last_error", TEXT, nullable=False),
+        sa.Column("last_error_ns", INTEGER, nullable=False),
+    )

@@ -169,7 +169,16 @@ def test_of_a_file_that_nobody_holds_the_command_does_it_itself(
     assert run_command(["jobs", "run", "heartbeat", "--config", str(config)]) == 2
     assert "expected one of batches" in capsys.readouterr().err
     assert run_command(["jobs", "--config", str(config)]) == 0
-    assert "no collector that writes" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "no collector that writes" in told
+    (line,) = [line for line in told.splitlines() if line.startswith("events")]
+    assert "1 rows gone" in line  # the last run, kept in the database
+    assert run_command(["status", "--db", str(tmp_path / "own.db")]) == 0
+    assert "jobs ran last: events 20" in capsys.readouterr().out
+    with serving_database(tmp_path / "own.db") as port:
+        (shown,) = get(port, "/api/jobs")["jobs"]
+    assert (shown["name"], shown["last_result"], shown["runs"]) == ("events", "done", 0)
+    assert (shown["last_text"], shown["next_ns"], shown["timeout_s"]) == ("1 rows gone", None, None)
 
 
 def test_the_report_of_a_finished_day_is_given_out(tmp_path: Path) -> None:

@@ -33,8 +33,11 @@ def job_routes(source: Source, tokens: Tokens, reading: Reading) -> APIRouter:
 
     @router.get("/api/jobs", tags=["now"], responses=answers_with(shapes.Jobs))
     async def jobs() -> Response:
-        """Return what is done now and then: when it ran, what came of it, when it runs again."""
-        listed = [job_of(one, source) for one in source.jobs()]
+        """Return what is done now and then: when it ran, what came of it, when it runs again.
+
+        The last run may be of before the start; where nobody collects it is all that is known.
+        """
+        listed = [job_of(one, source) for one in await source.jobs()]
         return json_answer({"session_id": source.session_id, "jobs": listed})
 
     @router.post(
@@ -49,7 +52,7 @@ def job_routes(source: Source, tokens: Tokens, reading: Reading) -> APIRouter:
         What is returned is its state before: the run is over when `runs` has grown.
         """
         check_token(request, tokens)
-        known = [one.name for one in source.jobs()]
+        known = [one.name for one in await source.jobs()]
         if source.is_live and name not in known:
             raise refused(HTTPStatus.NOT_FOUND, "there is no such job", f"one of {', '.join(known)}")
         return json_answer(job_of(await source.begin_job(name), source), int(HTTPStatus.ACCEPTED))
@@ -85,5 +88,5 @@ def job_of(state: JobState, source: Source) -> shapes.Job:
         "last_error": source.masked(state.last_error),
         "last_error_ns": state.last_error_ns or None,
         "next_ns": state.next_ns or None,
-        "timeout_s": state.timeout_s,
+        "timeout_s": state.timeout_s or None,
     }
