@@ -19,6 +19,7 @@ def report_of(number: int, day: str, *, cause: str | None = None) -> dict[str, A
     holes = number // HOLE_EVERY if number % HOLE_EVERY == 0 else 0
     told = cause or CAUSES[number % len(CAUSES)]
     return {
+        "table_name": DEFAULT_TABLE_NAME,
         "day": day,
         "exchange": ("bybit", "binance", "kraken", "okx")[number % 4],
         "symbol": f"C{number:03d}/USDT:USDT",
