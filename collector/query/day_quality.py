@@ -159,7 +159,7 @@ def _told(tables: Tables) -> "sa.Select[Any]":
 
 
 def _first_day(connection: sa.Connection, tables: Tables) -> date:
-    """Return from which day on a book table reports: the oldest from the first, others from their first row."""
+    """Return from which day a book table reports: the oldest from the start, others from their first row."""
     own = _first_row(connection, tables.hot)
     others = [make_tables(name).hot for name in other_book_tables(connection, tables.hot)]
     is_oldest = not any("" < _first_row(connection, other) < own for other in others)
