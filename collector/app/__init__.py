@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collector.app.collector import Collector, Report
     from collector.app.commit_measures import CommitMeasures
     from collector.app.heartbeat import heartbeat_url
-    from collector.app.jobs import Jobs, JobState
+    from collector.app.jobs import KEPT_OF_A_JOB, Jobs, JobState
     from collector.app.logs import log_failed_subscriber
     from collector.app.monitor import Checked, Monitor, health_now
     from collector.app.reporting import Moment, Phase, Reporter

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from collector.app.jobs import Ending, Every, Job
@@ -25,6 +26,7 @@ from collector.sinks import (
     empty_log,
     prune_batches,
     prune_events,
+    prune_job_runs,
     prune_rejected,
     tidy_sqlite,
 )
@@ -148,7 +150,10 @@ def make_housekeeping(
     keeping.add(
         "events",
         "forget what happened, after housekeeping.events_days",
-        lambda: prune_events(known, before_ns(upkeep.events_days), rows),
+        lambda: chain(
+            prune_events(known, before_ns(upkeep.events_days), rows),
+            prune_job_runs(known, before_ns(upkeep.events_days)),
+        ),
     )
     keeping.add(
         "rejected",

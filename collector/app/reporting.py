@@ -54,11 +54,13 @@ class Reporter:
         every_s: float,
         report: Callable[[Moment], object],  # raises what prevents it
         close: Callable[[], None] = lambda: None,
+        refused: Callable[[], int] = lambda: 0,  # how much is left out of the reports
     ) -> None:
         self.name = name
         self._every_s = every_s
         self._report = report
         self._close = close
+        self._refused = refused
         self._backoff = Backoff(min(BASE_WAIT_S, every_s), MOST_WAITS * every_s)
         self._stopping = threading.Event()
         self._last: Moment | None = None
@@ -110,11 +112,12 @@ class Reporter:
         except Exception as error:  # noqa: BLE001  (whatever it is, it must not end the reports)
             text = str(error) if isinstance(error, CollectorError) else in_one_line(error)
             in_a_row = before.failures_in_a_row + 1
-            self._state = ReporterState(self.name, before.sent, before.failed + 1, in_a_row, text)
+            failed = before.failed + 1
+            self._state = ReporterState(self.name, before.sent, failed, in_a_row, text, self._refused())
             if in_a_row == TOLD_AFTER:
                 log.warning("report.fails", report=self.name, error=text)
             return False
-        self._state = ReporterState(self.name, before.sent + 1, before.failed)
+        self._state = ReporterState(self.name, before.sent + 1, before.failed, refused=self._refused())
         if before.failures_in_a_row >= TOLD_AFTER:
             log.info("report.works_again", report=self.name, failed=before.failed)
         return True

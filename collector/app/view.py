@@ -77,6 +77,7 @@ class ReporterState:
     failed: int
     failures_in_a_row: int = 0
     last_error: str | None = None  # of these
+    refused: int = 0  # metrics that are left out of them, since they are refused
 
     @property
     def trouble(self) -> str | None:

@@ -114,7 +114,7 @@ class Backfill:
         session = self._session()
         buffer = Buffer(levels_per_row=1, max_rows=ROWS, flush_rows=ROWS)
         preparation = self._preparation(session, buffer)
-        storing = Storing(buffer, preparation, sink, self._now_ns)
+        storing = Storing(buffer, preparation, sink, self._now_ns, is_stopping)
         try:
             await storing.call(lambda: _open(sink, session, planned))
             progress = await self._fill(planned, buffer, storing, is_stopping, on_progress)

@@ -73,7 +73,7 @@ class BackfillWithin(Backfill):
     ) -> Progress:
         """Bring in what is planned."""
         buffer = Buffer(levels_per_row=1, max_rows=ROWS, flush_rows=ROWS)
-        storing = Storing(buffer, self._preparation(session, buffer), writes, self._now_ns)
+        storing = Storing(buffer, self._preparation(session, buffer), writes, self._now_ns, is_stopping)
         try:
             return await self._fill(planned, buffer, storing, is_stopping, lambda _: None, segment_ids)
         finally:

@@ -9,7 +9,7 @@ from collector.app.clock_check import Ask, ClockCheck
 from collector.app.daily_quality import DailyQuality
 from collector.app.disk_room import DiskRoom
 from collector.app.housekeeping import Housekeeping, housekeeping_of
-from collector.app.jobs import Daily, Every, Job, Jobs
+from collector.app.jobs import Daily, Every, Job, Jobs, LastRuns
 from collector.app.log_heartbeat import LogHeartbeat
 from collector.app.machine import Machine
 from collector.app.markets_look import MarketsLook
@@ -17,6 +17,7 @@ from collector.app.monitor import Monitor
 from collector.app.wiring_feeds import source_of
 from collector.app.wiring_fill_holes import HoleFilling
 from collector.app.wiring_writer import store_of
+from collector.database import make_tables
 from collector.errors import UserError
 from collector.events import EventBus, PotentialHalt
 from collector.ids import SegmentIds, new_id
@@ -50,7 +51,9 @@ def jobs_of(
             "disk_room", "tell how long the disk lasts, and warn before", DiskRoom(store.file, events).chore
         )
     jobs = Jobs(
-        _of_any_database(settings, store, submit, housekeeping, events.publish), publish=events.publish
+        _of_any_database(settings, store, submit, housekeeping, events.publish),
+        publish=events.publish,
+        last_runs=_last_runs_of(settings, store, session.session_id, submit),
     )
     look = MarketsLook(stream, settings.stream.markets_timeout_s).look
     due = Every(settings.stream.markets_every_s)
@@ -88,7 +91,10 @@ def jobs_of_database(settings: Settings) -> Iterator[Jobs]:
     store.open()
     try:
         housekeeping = _housekeeping_of(settings, store, new_id(), _in_this_thread)
-        yield Jobs(_of_any_database(settings, store, _in_this_thread, housekeeping))
+        last_runs = _last_runs_of(settings, store, None, _in_this_thread)
+        jobs = Jobs(_of_any_database(settings, store, _in_this_thread, housekeeping), last_runs=last_runs)
+        jobs.recall()
+        yield jobs
     finally:
         store.close()
 
@@ -114,6 +120,15 @@ def _of_any_database(
         check = ClockCheck(asks, most_off_s=settings.health.clock_off_s, publish=publish).check
         what = "compare this clock with the exchanges'"
         yield Job("clock", what, check, Every(every_s), SHORT_S + ANSWER_S * len(asks))
+
+
+def _last_runs_of(
+    settings: Settings, store: Store[object], session_id: str | None, submit: Submit
+) -> LastRuns | None:
+    if not isinstance(store, SqlSink):
+        return None
+    tables = make_tables(settings.database.table_name)
+    return LastRuns(tables, session_id, lambda one: submit(partial(store.maintain, one)))
 
 
 def _asks_time(name: str, exchange: ExchangeSettings) -> Ask:

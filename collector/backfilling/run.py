@@ -15,7 +15,7 @@ from collector.backfilling.plan import Plan, estimate
 from collector.errors import StreamError
 
 LOOKS_EVERY_S = 0.2  # whether to stop
-A_PAGE_S = 5.0  # that is under way may take so long still
+A_PAGE_S = 1.0  # that is under way may take so long still
 
 log = structlog.get_logger()
 

@@ -18,6 +18,7 @@ from collector.sinks import Receipt, WriteSet
 from collector.writer import Preparation
 
 PATIENCE_S = 300.0  # with a database that is away
+LOOKS_EVERY_S = 0.1  # whether to stop, while it is
 RETRY = Backoff(0.5, 15.0)
 
 log = structlog.get_logger()
@@ -34,12 +35,18 @@ class Storing:
     """Writes what several fillings put into one buffer. Its sink is used by a thread of its own."""
 
     def __init__(
-        self, buffer: Buffer, preparation: Preparation, sink: Writes, now_ns: Callable[[], int]
+        self,
+        buffer: Buffer,
+        preparation: Preparation,
+        sink: Writes,
+        now_ns: Callable[[], int],
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._buffer = buffer
         self._preparation = preparation
         self._sink = sink
         self._now_ns = now_ns
+        self._is_stopping = is_stopping
         self._writer = ThreadPoolExecutor(1, "backfill writer")
         self._in_order = asyncio.Lock()
         self._failed: SinkError | None = None
@@ -75,17 +82,31 @@ class Storing:
             self._insist(write_set)
 
     def _insist(self, write_set: WriteSet) -> None:
-        """Write, again and again while the database is away for a moment: a batch is stored once."""
+        """Write, again and again while the database is away for a moment: a batch is stored once.
+
+        A stop ends that: what is not stored is asked for again by the next run.
+        """
         until_s, attempt = time.monotonic() + PATIENCE_S, 0
         while True:
             try:
                 self._sink.write(write_set)
             except SinkError as error:
-                if not error.transient or time.monotonic() > until_s:
-                    self._failed = error
-                    raise
-                log.warning("backfill.database_away", error=str(error))
-                time.sleep(RETRY.wait_s(attempt))
-                attempt += 1
+                if error.transient and time.monotonic() < until_s:
+                    log.warning("backfill.database_away", error=str(error))
+                    if self._wait(RETRY.wait_s(attempt)):
+                        attempt += 1
+                        continue
+                self._failed = error
+                raise
             else:
                 return
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait before the next try; return whether there is to be one."""
+        until_s = time.monotonic() + seconds
+        while not self._is_stopping():
+            left_s = until_s - time.monotonic()
+            if left_s <= 0.0:
+                return True
+            time.sleep(min(LOOKS_EVERY_S, left_s))
+        return False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collector.cli.plain import print_table, size
+from collector.cli.stream_plan import FollowerPlan, follower_plans, follower_text
 
 if TYPE_CHECKING:
     from collector.settings import ExchangeSettings, Settings
@@ -38,6 +39,7 @@ class Plan:
     lines: Sequence[StreamPlan]
     folder: Path | None  # of the database; None where it is on a server
     free_bytes: int | None
+    followers: Sequence[FollowerPlan] = ()  # streams beside the database
 
     @property
     def messages_a_s(self) -> float:
@@ -66,10 +68,11 @@ def make_plan(settings: "Settings", lines: Sequence[StreamPlan]) -> Plan:
     """Compare what the streams bring with the room for the database."""
     from collector.database import database_url, sqlite_path  # noqa: PLC0415
 
+    followers = follower_plans(settings, lines)
     path = sqlite_path(database_url(settings.database.url))
     if path is None:
-        return Plan(lines, None, None)
-    return Plan(lines, path.parent, shutil.disk_usage(path.parent).free)
+        return Plan(lines, None, None, followers)
+    return Plan(lines, path.parent, shutil.disk_usage(path.parent).free, followers)
 
 
 def expected_lines(settings: "Settings") -> list[StreamPlan]:
@@ -115,6 +118,7 @@ def plain_values(plan: Plan) -> dict[str, Any]:
         "gigabytes_a_day": plan.gigabytes_a_day,
         "free_bytes": plan.free_bytes,
         "days_until_full": plan.days_until_full,
+        "followers": [asdict(one) for one in plan.followers],
     }
 
 
@@ -138,6 +142,8 @@ def print_plan(plan: Plan) -> None:
     if plan.messages_a_s > SUSTAINED_A_S:
         print(f"more than {SUSTAINED_A_S:,} messages/s: divide the markets between several collectors")
     _print_room(plan)
+    for one in plan.followers:
+        print(follower_text(one))
 
 
 def _print_room(plan: Plan) -> None:

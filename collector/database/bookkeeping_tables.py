@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from collector.database.market_tables import INTEGER, MOMENT, REAL, TEXT
 
 ARCHIVE_KEY = ("table_name", "kind", "exchange", "symbol", "date", "last_id")  # no two files hold one row
+QUALITY_KEY = ("table_name", "day", "exchange", "symbol", "channel")
 # Why rows were given up: their reason in accounting, and the end of their segment, which shows the hole.
 DAMAGED = "damaged"  # they could not be read back from the spool
 POISON = "poison"  # the database refuses them for their content
@@ -184,9 +185,9 @@ def stream_sessions(metadata: sa.MetaData) -> sa.Table:
 def quality(metadata: sa.MetaData) -> sa.Table:
     """Define the table of the daily report: how good the day of a stream was."""
     return sa.Table(
-        "collector_quality",
+        "collector_day_quality",
         metadata,
-        *(sa.Column(name, TEXT, primary_key=True) for name in ("day", "exchange", "symbol", "channel")),
+        *(sa.Column(name, TEXT, primary_key=True) for name in QUALITY_KEY),
         sa.Column("rows", INTEGER),
         sa.Column("bytes", INTEGER),
         sa.Column("covered_s", REAL, nullable=False),
@@ -202,4 +203,22 @@ def quality(metadata: sa.MetaData) -> sa.Table:
         sa.Column("lag_p95_ms", REAL),
         sa.Column("lag_p99_ms", REAL),
         sa.Column("computed_ns", INTEGER, nullable=False),
+    )
+
+
+def jobs(metadata: sa.MetaData) -> sa.Table:
+    """Define the table of the last run of each job."""
+    return sa.Table(
+        "collector_jobs",
+        metadata,
+        *(sa.Column(name, TEXT, primary_key=True) for name in ("table_name", "name")),
+        sa.Column("what", TEXT, nullable=False),
+        sa.Column("due", TEXT, nullable=False),
+        sa.Column("session_id", TEXT),
+        sa.Column("last_start_ns", INTEGER, nullable=False),
+        sa.Column("last_s", REAL),
+        sa.Column("last_result", TEXT, nullable=False),
+        sa.Column("last_text", TEXT, nullable=False),
+        sa.Column("last_error", TEXT, nullable=False),
+        sa.Column("last_error_ns", INTEGER, nullable=False),
     )

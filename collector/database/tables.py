@@ -39,6 +39,7 @@ class Tables:
     stream_positions: sa.Table
     stream_sessions: sa.Table
     quality: sa.Table
+    jobs: sa.Table
 
 
 @cache
@@ -62,6 +63,7 @@ def make_tables(table_name: str) -> Tables:
         stream_positions=bookkeeping_tables.stream_positions(metadata),
         stream_sessions=bookkeeping_tables.stream_sessions(metadata),
         quality=bookkeeping_tables.quality(metadata),
+        jobs=bookkeeping_tables.jobs(metadata),
     )
 
 

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
         needed,
         reading,
     )
-    from collector.query.day_quality import day_text, days_due, kept_quality, quality, quality_of_day
+    from collector.query.day_quality import (
+        day_text,
+        days_due,
+        kept_days,
+        kept_quality,
+        quality,
+        quality_of_day,
+    )
     from collector.query.identity import (
         database_identity,
         nothing_yet,
@@ -77,6 +84,6 @@ if TYPE_CHECKING:
     from collector.query.stored_symbols import symbols
     from collector.query.tail import Tail, Wanted
     from collector.query.training import book_tensor, labels, windows
-    from collector.query.upkeep_state import archive_troubles, failing_chores
+    from collector.query.upkeep_state import archive_troubles, failing_chores, job_runs, last_job_runs
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -1,7 +1,7 @@
 """Say how good a day of each stream was: what is stored, covered and missing, how late it came.
 
-A day is one of UTC. What was computed of a finished day stands in `collector_quality`; of any other day it is
-computed from what the database has now.
+A day is one of UTC. What was computed of a finished day stands in `collector_day_quality`, for each
+book table its own rows; of any other day it is computed from what the database has now.
 """
 
 import json
@@ -12,14 +12,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from collector.database import DEFAULT_TABLE_NAME, Tables
+from collector.database import DEFAULT_TABLE_NAME, Tables, make_tables
+from collector.events import Channel
 from collector.query.between import union
 from collector.query.database import Database, has_table, reading
 from collector.query.instants import DAY_NS, midnight_ns
+from collector.query.other_tables import other_book_tables
 from collector.query.pages import ASKED_FOR, CoverageAsked, coverage_page
 from collector.query.stored_day import StoredDay
 
-KEY = ("day", "exchange", "symbol", "channel")
+KEY = ("day", "exchange", "symbol", "channel")  # of one book table
 GRACE_NS = 600 * 10**9  # after midnight: what waits is written by then
 MOST_DAYS = 366  # that are made up
 _ALL = 1_000_000  # segments of a day
@@ -41,13 +43,13 @@ def days_due(connection: sa.Connection, tables: Tables, now_ns: int) -> list[str
     if not has_table(connection, tables.quality):
         return []
     coverage, quality = tables.coverage, tables.quality
-    last = connection.execute(sa.select(sa.func.max(quality.c.day))).scalar()
+    last = connection.execute(sa.select(sa.func.max(quality.c.day)).where(_of_table(tables))).scalar()
     first_ns = connection.execute(sa.select(sa.func.min(coverage.c.start_ns))).scalar()
     until = date.fromisoformat(day_text(now_ns - GRACE_NS))  # this one is not over, or only just
     if last is not None:
         begin = date.fromisoformat(last) + timedelta(days=1)
     elif first_ns is not None:
-        begin = date.fromisoformat(day_text(first_ns))
+        begin = max(date.fromisoformat(day_text(first_ns)), _first_day(connection, tables))
     else:
         return []
     begin = max(begin, until - timedelta(days=MOST_DAYS))
@@ -60,11 +62,15 @@ def quality_of_day(connection: sa.Connection, tables: Tables, day: str, now_ns: 
     end_ns = min(start_ns + DAY_NS, max(now_ns, start_ns))
     streams, _ = coverage_page(connection, tables, CoverageAsked(start_ns, end_ns), _ALL)
     ended = _ended(connection, tables, start_ns, end_ns)
-    stored = StoredDay(
-        connection, tables, day, [(one["exchange"], one["symbol"], one["channel"]) for one in streams]
-    )
-    for one in streams:
-        key = one["exchange"], one["symbol"], one["channel"]
+    keys = [(one["exchange"], one["symbol"], one["channel"]) for one in streams]
+    stored = StoredDay(connection, tables, day, keys)
+    elsewhere = [
+        StoredDay(connection, make_tables(name), day, keys)
+        for name in other_book_tables(connection, tables.hot)
+    ]
+    for key, one in zip(keys, streams, strict=True):
+        if elsewhere and Channel.of(key[2]).is_book and _is_of_another(stored, elsewhere, key):
+            continue
         rows, size = stored.rows(*key)
         yield {
             **dict(zip(KEY, (day, *key), strict=True)),
@@ -93,7 +99,11 @@ def quality(
         there = has_table(connection, tables.quality)
         if days is None:
             last = (
-                connection.execute(sa.select(sa.func.max(tables.quality.c.day))).scalar() if there else None
+                connection.execute(
+                    sa.select(sa.func.max(tables.quality.c.day)).where(_of_table(tables))
+                ).scalar()
+                if there
+                else None
             )
             days = [last or day_text(now_ns)]
         return [
@@ -111,22 +121,64 @@ def kept_quality(
     table = tables.quality
     if not has_table(connection, table):
         return []
-    newest = sa.select(table.c.day).distinct().order_by(table.c.day.desc()).limit(days)
+    newest = (
+        sa.select(table.c.day).where(_of_table(tables)).distinct().order_by(table.c.day.desc()).limit(days)
+    )
     is_wanted = table.c.day.in_(newest) if day is None else table.c.day == day
-    query = sa.select(table).where(is_wanted).order_by(table.c.day.desc(), *(table.c[one] for one in KEY[1:]))
+    query = _told(tables).where(is_wanted).order_by(table.c.day.desc(), *(table.c[one] for one in KEY[1:]))
     rows = _dicts(connection, query)
     return [{**row, "holes_by_cause": json.loads(row["holes_by_cause"])} for row in rows]
 
 
+def kept_days(connection: sa.Connection, tables: Tables) -> list[str]:
+    """Return the days that have a report, the newest first, a year of them at most."""
+    if not has_table(connection, tables.quality):
+        return []
+    day = tables.quality.c.day
+    return list(
+        connection.scalars(
+            sa.select(day).where(_of_table(tables)).distinct().order_by(day.desc()).limit(MOST_DAYS)
+        )
+    )
+
+
 def _kept(connection: sa.Connection, tables: Tables, day: str) -> list[Row]:
     table = tables.quality
-    query = sa.select(table).where(table.c.day == day).order_by(*(table.c[name] for name in KEY))
+    query = _told(tables).where(table.c.day == day).order_by(*(table.c[name] for name in KEY))
     return [{**row, "kept": True} for row in _dicts(connection, query)]
+
+
+def _of_table(tables: Tables) -> "sa.ColumnElement[bool]":
+    return tables.quality.c.table_name == tables.hot.name
+
+
+def _told(tables: Tables) -> "sa.Select[Any]":
+    """Return the question for the rows of this book table, without its name."""
+    columns = [one for one in tables.quality.columns if one.name != "table_name"]
+    return sa.select(*columns).where(_of_table(tables))
+
+
+def _first_day(connection: sa.Connection, tables: Tables) -> date:
+    """Return from which day a book table reports: the oldest from the start, others from their first row."""
+    own = _first_row(connection, tables.hot)
+    others = [make_tables(name).hot for name in other_book_tables(connection, tables.hot)]
+    is_oldest = not any("" < _first_row(connection, other) < own for other in others)
+    return date.min if is_oldest else date.fromisoformat(own[: len("2026-01-31")])
+
+
+def _first_row(connection: sa.Connection, hot: sa.Table) -> str:
+    """Return when the first row of a book table was received, as text; empty where there is none."""
+    return connection.execute(sa.select(hot.c.timestamp).order_by(hot.c.id).limit(1)).scalar() or ""
 
 
 def _dicts(connection: sa.Connection, query: "sa.Select[Any]") -> list[Row]:
     """Return rows by name, as plain text: SQLAlchemy's own names are more than that."""
     return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]
+
+
+def _is_of_another(stored: StoredDay, elsewhere: Sequence[StoredDay], key: tuple[str, str, str]) -> bool:
+    """Return whether a book went to another table, whose report has it."""
+    return not stored.has_rows(*key) and any(other.has_rows(*key) for other in elsewhere)
 
 
 def _covered(stream: Mapping[str, Any], start_ns: int, end_ns: int) -> Row:

@@ -32,10 +32,10 @@ class StoredDay:
         self._start_ns = midnight_ns(day)
         self._next_day = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
         self._archives: dict[str, Archive] = {}
-        self._books: dict[tuple[str, str], int] = {}  # how many books of a market have rows in one table
+        self._depths: dict[tuple[str, str], list[int]] = {}  # of the books that a market has in one table
         for exchange, symbol, channel in streams:
             if Channel.of(channel).is_book:
-                self._books[exchange, symbol] = self._books.get((exchange, symbol), 0) + 1
+                self._depths.setdefault((exchange, symbol), []).append(Channel.of(channel).depth)
 
     def rows(self, exchange: str, symbol: str, channel: str) -> tuple[int | None, int | None]:
         """Return how many rows there are, and about how many bytes they take, without indexes.
@@ -44,7 +44,7 @@ class StoredDay:
         """
         table = self._table(channel)
         own = self._of_day(table, exchange, symbol, channel)
-        is_one = not Channel.of(channel).is_book or self._books[exchange, symbol] == 1
+        is_one = not Channel.of(channel).is_book or len(self._depths[exchange, symbol]) == 1
         count = self._count(table, exchange, symbol, own, is_one=is_one)
         if count is None:
             return None, None
@@ -55,6 +55,14 @@ class StoredDay:
             more = self._count(levels, exchange, symbol, beside, is_one=is_one)
             size += (more or 0) * self._row_bytes(levels, beside)
         return count, round(size)
+
+    def has_rows(self, exchange: str, symbol: str, channel: str) -> bool:
+        """Return whether there is any row of a stream, in the table or in a file."""
+        table = self._table(channel)
+        if any(one.date == self._day for one in self._archive(table).of(symbol, exchange)):
+            return True
+        own = self._of_day(table, exchange, symbol, channel)
+        return self._connection.execute(sa.select(sa.literal(1)).where(*own).limit(1)).first() is not None
 
     def lag(self, exchange: str, symbol: str, channel: str) -> Mapping[str, float | None]:
         """Return how late rows came: receipt less the exchange's time. None for bars, and where none says."""
@@ -94,8 +102,17 @@ class StoredDay:
         """Return what holds for the rows of a stream that is no stream of bars."""
         known = Channel.of(channel)
         own: list[sa.ColumnElement[bool]] = [table.c.symbol == symbol, table.c.exchange == exchange]
-        if known.is_book and self._books[exchange, symbol] > 1:
+        if not known.is_book:
+            return own
+        depths = self._depths[exchange, symbol]
+        if len(depths) > 1:
             own.append(table.c.depth == known.depth)
+        if depths.count(known.depth) > 1:  # such as bbo and book.1: their segments tell them apart
+            covered = self._tables.coverage.c
+            theirs = sa.select(covered.segment_id).where(
+                covered.exchange == exchange, covered.symbol == symbol, covered.channel == channel
+            )
+            own.append(table.c.segment_id.in_(theirs))
         return own
 
     def _count(

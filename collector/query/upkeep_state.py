@@ -5,14 +5,41 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from collector.database import DEFAULT_TABLE_NAME
+from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.query.database import Database, has_table, reading
 from collector.query.rows import archived
 
+TROUBLE = ("failed", "out_of_time")  # results of a run that somebody should look at
+
+
+def job_runs(connection: sa.Connection, tables: Tables) -> list[dict[str, Any]]:
+    """Return the last run of each job of this table's collectors, as they stand in the database."""
+    jobs = tables.jobs
+    if not has_table(connection, jobs):
+        return []
+    query = sa.select(jobs).where(jobs.c.table_name == tables.hot.name).order_by(jobs.c.name)
+    return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]
+
+
+def last_job_runs(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> list[dict[str, Any]]:
+    """Return the last run of each job: when it began, how long it took, what came of it."""
+    with reading(database, table_name) as both:
+        return job_runs(*both)
+
 
 def failing_chores(database: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> list[dict[str, Any]]:
-    """Return the chores that failed when the newest session ran them last: chore, at_ns and problem."""
+    """Return the jobs that failed when they ran last: chore, at_ns and problem.
+
+    An older version kept no runs: there it is told by what happened in its newest session.
+    """
     with reading(database, table_name) as (connection, tables):
+        kept = job_runs(connection, tables)
+        if kept:
+            return [
+                {"chore": one["name"], "at_ns": one["last_error_ns"], "problem": one["last_error"]}
+                for one in kept
+                if one["last_result"] in TROUBLE
+            ]
         events, sessions = tables.events, tables.sessions
         if not has_table(connection, events):
             return []

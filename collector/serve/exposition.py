@@ -218,6 +218,7 @@ def _add_whole(out: Exposition, view: View, health: Health) -> None:
     for one in view.reports:
         out.add("collector_reports_sent_total", one.sent, one.name)
         out.add("collector_reports_failed_total", one.failed, one.name)
+        out.add("collector_reports_refused_metrics_total", one.refused, one.name)
     out.add("collector_halts_total", view.halts)
     out.add("collector_loop_silent_seconds", view.loop_silent_s)
     out.add("collector_uptime_seconds", view.uptime_s)

@@ -214,6 +214,13 @@ METRICS: tuple[Metric, ...] = (
         "Reports that have not; what they would have said is in the next",
         ("report",),
     ),
+    Metric(
+        "collector_reports_refused_metrics_total",
+        "counter",
+        "metrics",
+        "Metrics that were refused for what they are, and are left out since",
+        ("report",),
+    ),
     # What is done now and then.
     Metric("collector_job_runs_total", "counter", "runs", "Runs of a job that have ended", ("name",)),
     Metric(

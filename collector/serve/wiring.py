@@ -73,7 +73,9 @@ def report_metrics(settings: Settings, collector: Collector) -> None:
         collector.reporters.add(Reporter("cloudwatch log", wanted.every_s, in_log))
         return
     by_calls = MetricsByCalls(wanted.namespace, changes, wanted.region)
-    collector.reporters.add(Reporter("cloudwatch", wanted.every_s, by_calls, by_calls.close))
+    collector.reporters.add(
+        Reporter("cloudwatch", wanted.every_s, by_calls, by_calls.close, lambda: by_calls.refused)
+    )
 
 
 def _access(serve: ServeSettings) -> Access:

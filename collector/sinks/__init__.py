@@ -39,9 +39,12 @@ if TYPE_CHECKING:
         SqlSink,
         StreamStore,
         empty_log,
+        forget_job_runs,
+        keep_job_runs,
         keep_quality,
         prune_batches,
         prune_events,
+        prune_job_runs,
         prune_rejected,
         tidy_sqlite,
     )

@@ -21,7 +21,7 @@ from collector.app.daily_quality import DailyQuality
 from collector.app.jobs.job import Ending, Result
 from collector.cli.program import run as run_command
 from collector.database.engine import make_engine
-from collector.database.tables import DEFAULT_TABLE_NAME
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.database.url import database_url
 from collector.query import quality
 from collector.query.instants import midnight_ns
@@ -40,11 +40,17 @@ def same(count: int, **values: Any) -> dict[str, list[Any]]:
     return {name: [value] * count for name, value in values.items()}
 
 
-def cover(url: str, channel: str, *segments: tuple[int, int, str | None], witnessed: int = 3) -> None:
+def cover(
+    url: str,
+    channel: str,
+    *segments: tuple[int, int, str | None],
+    witnessed: int = 3,
+    segment: int | None = None,
+) -> None:
     """Cover from one second of the day to another, with the cause for which each segment ended."""
     starts, ends, causes = zip(*segments, strict=True)
     count = len(segments)
-    first = abs(hash((channel, starts))) % 2**40
+    first = segment or abs(hash((channel, starts))) % 2**40
     insert(
         url,
         "coverage",
@@ -76,14 +82,14 @@ def write_trades(url: str, at_s: Sequence[float], lags_ms: Sequence[int], origin
     )
 
 
-def write_books(url: str, at_s: Sequence[float], depth: int) -> None:
+def write_books(url: str, at_s: Sequence[float], depth: int, segment: int | None = None) -> None:
     at_ns = [BEGAN_NS + round(one * S) for one in at_s]
     insert(
         url,
         "hot",
         {
             "timestamp": [iso(one) for one in at_ns],
-            **same(len(at_ns), **WHERE, depth=depth, mid_price=1.0),
+            **same(len(at_ns), **WHERE, depth=depth, mid_price=1.0, segment_id=segment),
             "exchange_timestamp": [one // MS - depth for one in at_ns],
             "received_at_ns": at_ns,
         },
@@ -116,21 +122,21 @@ def sink(any_database: str) -> Iterator[SqlSink]:
     one.close()
 
 
-def keeper(sink: SqlSink, now_ns: int) -> DailyQuality:
+def keeper(sink: SqlSink, now_ns: int, table_name: str = DEFAULT_TABLE_NAME) -> DailyQuality:
     def submit(one: Slice) -> Future[int]:
         done: Future[int] = Future()
         done.set_result(sink.maintain(one))
         return done
 
     url = sink.url.render_as_string(hide_password=False)
-    return DailyQuality(url, DEFAULT_TABLE_NAME, submit, lambda: now_ns)
+    return DailyQuality(url, table_name, submit, lambda: now_ns)
 
 
 def kept(sink: SqlSink) -> list[dict[str, Any]]:
     engine = make_engine(database_url(sink.url), read_only=True)
     try:
         with engine.connect() as connection:
-            query = sa.text("SELECT * FROM collector_quality ORDER BY day, exchange, symbol, channel")
+            query = sa.text("SELECT * FROM collector_day_quality ORDER BY day, exchange, symbol, channel")
             return [dict(row) for row in connection.execute(query).mappings()]
     finally:
         engine.dispose()
@@ -184,13 +190,59 @@ def test_days_that_were_missed_are_made_up_and_none_is_done_twice(sink: SqlSink)
 
 
 @in_a_file
+def test_two_channels_of_one_depth_have_each_their_own_rows(sink: SqlSink) -> None:
+    """The best bid and ask by either of its names, one after the other."""
+    url = sink.url.render_as_string(hide_password=False)
+    for channel, segment, rows, hour in (("bbo", 71, 3, 1), ("book.1", 72, 5, 3)):
+        cover(url, channel, (hour * HOUR_S, (hour + 1) * HOUR_S, "stop"), segment=segment)
+        write_books(url, [hour * HOUR_S + one for one in range(rows)], 1, segment)
+    found = quality(sink.url, [DAY], now_ns=BEGAN_NS + DAY_S * S)
+    assert {one["channel"]: one["rows"] for one in found} == {"bbo": 3, "book.1": 5}
+
+
+def test_each_book_table_has_its_own_report(sink: SqlSink) -> None:
+    """One book is collected into a table of its own, from the second day on."""
+    url = sink.url.render_as_string(hide_password=False)
+    write_day(url)
+    now_ns = BEGAN_NS + (2 * DAY_S + HOUR_S) * S
+    other = SqlSink(url, "deep_books", synchronous="OFF", auto_migrate=True)
+    sink.close()  # a file has one writer
+    other.open()
+    try:
+        cover(url, "book.50", (DAY_S + HOUR_S, DAY_S + 2 * HOUR_S, "stop"), segment=81)
+        cover(url, "book.500", (DAY_S + HOUR_S, DAY_S + 2 * HOUR_S, "stop"), segment=82)
+        write_books(url, [DAY_S + HOUR_S + one for one in range(4)], 50, 81)
+        rows = [BEGAN_NS + (DAY_S + HOUR_S + one) * S for one in range(6)]
+        with other._database.engine.begin() as connection:
+            connection.execute(
+                sa.insert(make_tables("deep_books").hot),
+                [{**WHERE, "timestamp": iso(one), "depth": 500, "received_at_ns": one} for one in rows],
+            )
+        assert keeper(other, now_ns, "deep_books").keep(Ending()) == f"1 day up to {NEXT_DAY}"
+        assert keeper(other, now_ns, "deep_books").keep(Ending()) == ""
+    finally:
+        other.close()
+    sink.open()
+    assert keeper(sink, now_ns).keep(Ending()) == f"3 days up to {NEXT_DAY}"
+    books = {
+        name: {
+            one["channel"]: one["rows"]
+            for one in quality(sink.url, [NEXT_DAY], table_name=name)
+            if one["channel"].startswith("book") and one["kept"]
+        }
+        for name in (DEFAULT_TABLE_NAME, "deep_books")
+    }
+    assert books == {DEFAULT_TABLE_NAME: {"book.50": 4}, "deep_books": {"book.500": 6}}
+
+
+@in_a_file
 def test_what_is_computed_again_is_the_same(sink: SqlSink) -> None:
     write_day(sink.url.render_as_string(hide_password=False))
     now_ns = BEGAN_NS + (DAY_S + HOUR_S) * S
     keeper(sink, now_ns).keep(Ending())
     before = kept(sink)
     with sink._database.engine.begin() as connection:
-        connection.execute(sa.text("DELETE FROM collector_quality"))
+        connection.execute(sa.text("DELETE FROM collector_day_quality"))
     keeper(sink, now_ns).keep(Ending())
     assert kept(sink) == before
 

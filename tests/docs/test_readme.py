@@ -2,8 +2,12 @@
 
 import os
 import re
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from collector.version import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROWS_WITHIN_S = 100.0
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -19,19 +24,35 @@ def fenced(mark: str) -> list[str]:
     return re.findall(rf"<!-- {mark} -->\n```\w+\n(.*?)```", README, re.DOTALL)
 
 
+def wait_for_rows(demo: "subprocess.Popen[bytes]", path: Path) -> None:
+    """Wait until each table that the examples read has rows of their market."""
+    tables = ("l2_training_data_practical", "collector_trades", "collector_ohlcv")
+    query = " + ".join(f"(SELECT count(*) > 0 FROM {one} WHERE symbol = 'BTC/USDT:USDT')" for one in tables)
+    deadline_s = time.monotonic() + ROWS_WITHIN_S
+    found = 0
+    while found < len(tables):
+        assert demo.poll() is None, "the demo has ended by itself"
+        assert time.monotonic() < deadline_s, f"only {found} of {tables} have rows"
+        time.sleep(0.05)
+        with (
+            suppress(sqlite3.OperationalError),
+            closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as open_file,
+        ):
+            ((found,),) = open_file.execute(f"SELECT {query}").fetchall()
+
+
 def test_the_examples_run_on_what_the_run_command_leaves(tmp_path: Path) -> None:
     (command,) = fenced("run command")
     words = command.split("&&")[1].split()
     assert words[:2] == ["python", "run.py"]
-    words[words.index("--seconds") + 1] = "2"
+    seconds = words.index("--seconds")
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(
-        [sys.executable, str(ROOT / "run.py"), *words[2:]],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        env=environ,
-    )
+    # Not for so many seconds, but until there is what the examples read; then as Ctrl-C ends it.
+    program = [sys.executable, str(ROOT / "run.py"), *words[2:seconds], *words[seconds + 2 :]]
+    with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.DEVNULL, env=environ) as demo:
+        wait_for_rows(demo, tmp_path / "demo.db")
+        demo.send_signal(signal.SIGINT)
+    assert demo.returncode == 0
     examples = fenced("example")
     assert len(examples) == 2
     check = "\nassert len(globals().get('ticks', globals().get('frame')))\n"

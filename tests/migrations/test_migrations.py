@@ -12,7 +12,7 @@ from collector.database.tables import HOT_COLUMNS, make_tables
 from collector.errors import UserError
 
 NAME = "l2_training_data_practical"
-HEAD = "0010"
+HEAD = "0012"
 TABLES = make_tables(NAME)
 ADDED = ["received_at_ns", "segment_id", "depth", "ofi"]
 
@@ -143,6 +143,22 @@ def test_rows_written_at_the_first_version_are_kept_on_the_way_up_and_down(engin
     assert [row[name] for name in ADDED] == [None] * 4
     downgrade(engine, NAME, "0001")
     assert everything(engine) == before
+
+
+def test_reports_of_before_are_those_of_the_book_table(engine: sa.Engine) -> None:
+    upgrade(engine, NAME, "0010")
+    named = "'2026-01-31', 'bybit', 'BTC/USDT', 'trade'"
+    columns = (
+        "day, exchange, symbol, channel, covered_s, holes, holes_s, holes_by_cause, resyncs, witnessed, "
+    )
+    values = f"{named}, 86400, 0, 0, '{{}}', 2, 3, 4, 5"
+    run(engine, f"INSERT INTO collector_quality ({columns} disagreed, computed_ns) VALUES ({values})")
+    for _ in range(2):
+        upgrade(engine, NAME)
+        (row,) = everything(engine)["collector_day_quality"]
+        assert (row["table_name"], row["day"], row["channel"]) == (NAME, "2026-01-31", "trade")
+        assert (row["rows"], row["covered_s"], row["resyncs"], row["computed_ns"]) == (None, 86400, 2, 5)
+        downgrade(engine, NAME, "0010")
 
 
 def test_down_takes_away_all_that_is_empty(engine: sa.Engine) -> None:

@@ -153,7 +153,7 @@ class AgedCollector:
         self._stopping.set()
         self._feed.join()
         self.jobs.ask_to_stop()
-        whole = self.writer.stop(30.0)
+        whole = self.writer.stop(60.0)
         self.jobs.stop()
         self.sink.close()
         return whole

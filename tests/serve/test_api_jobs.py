@@ -128,7 +128,7 @@ def test_the_command_asks_the_collector_that_runs(served: tuple[Rig, int, Path],
     (line,) = [line for line in text.splitlines() if line.startswith("checkpoint")]
     assert (code, "every 300 s" in line, "done" in line) == (0, True, True)
     code, text = command("--json")
-    assert json.loads(text)["running"]
+    assert json.loads(text.splitlines()[0])["running"]  # below it stands what the collector here logs
     code, text = command("run", "vacuum")
     assert (code, "no job 'vacuum'" in text) == (2, True)
 
@@ -169,20 +169,31 @@ def test_of_a_file_that_nobody_holds_the_command_does_it_itself(
     assert run_command(["jobs", "run", "heartbeat", "--config", str(config)]) == 2
     assert "expected one of batches" in capsys.readouterr().err
     assert run_command(["jobs", "--config", str(config)]) == 0
-    assert "no collector that writes" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "no collector that writes" in told
+    (line,) = [line for line in told.splitlines() if line.startswith("events")]
+    assert "1 rows gone" in line  # the last run, kept in the database
+    assert run_command(["status", "--db", str(tmp_path / "own.db")]) == 0
+    assert "jobs ran last: events 20" in capsys.readouterr().out
+    with serving_database(tmp_path / "own.db") as port:
+        (shown,) = get(port, "/api/jobs")["jobs"]
+    assert (shown["name"], shown["last_result"], shown["runs"]) == ("events", "done", 0)
+    assert (shown["last_text"], shown["next_ns"], shown["timeout_s"]) == ("1 rows gone", None, None)
 
 
 def test_the_report_of_a_finished_day_is_given_out(tmp_path: Path) -> None:
     copied = Path(shutil.copy(EXAMPLE, tmp_path / "live.db"))
     with serving_database(copied) as port:
-        assert get(port, "/api/quality") == {"days": []}
+        assert get(port, "/api/quality") == {"days": [], "kept": []}
     config = tmp_path / "own.yaml"
     config.write_text(json.dumps({"database": {"url": str(copied)}, "serve": {"port": 1}}))
     assert run_command(["jobs", "run", "quality", "--config", str(config)]) == 0
     with serving_database(copied) as port:
-        rows = get(port, "/api/quality")["days"]
+        document = get(port, "/api/quality")
+        rows, kept = document["days"], document["kept"]
+        assert kept[0] == rows[0]["day"]
         assert get(port, "/api/quality", day=rows[0]["day"], days=3)["days"] == rows
-        assert get(port, "/api/quality", day="2001-01-01") == {"days": []}
+        assert get(port, "/api/quality", day="2001-01-01") == {"days": [], "kept": kept}
         assert asked(port, "/api/quality", day="yesterday").status == 422
     book = next(one for one in rows if one["channel"] == "book.50" and one["holes"])
     assert set(book["holes_by_cause"]) == {"disconnect"}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 
 from collector.app.commit_measures import LAG_S
 from collector.app.monitor import Checked
@@ -19,7 +20,7 @@ from collector.aws import AwsError
 from collector.errors import MissingExtra, UserError
 from collector.events.batch import StreamKey
 from collector.histogram import Histogram
-from collector.serve.cloudwatch.calls import MOST_METRICS, MetricsByCalls
+from collector.serve.cloudwatch.calls import MOST_METRICS, MOST_REFUSALS, MetricsByCalls
 from collector.serve.cloudwatch.changes import Changes
 from collector.sinks.contract import AccountingState
 
@@ -217,6 +218,54 @@ def test_of_several_calls_those_that_arrived_are_not_counted_again(
         "SampleCount": 1.0,
         "Maximum": 7.0,
     }
+
+
+def refusing(metric: str | None) -> Fault:
+    """Refuse each call that has this metric; None: each call."""
+
+    def fault(request: Request, forward: Forward, proxy: FaultyAws) -> Answer:
+        names = [one["MetricName"] for one in put(proxy)[-1]["MetricData"]]
+        if metric is not None and metric not in names:
+            return forward(request)
+        return refusal(400, "InvalidParameterValue", "A value is invalid.")(request, forward, proxy)
+
+    return fault
+
+
+def test_a_metric_that_is_refused_is_left_out_and_the_others_go_on(
+    aws: FaultyAws, server: LocalAws, reporting: MetricsByCalls, request: pytest.FixtureRequest
+) -> None:
+    bad = "messages_pending"
+    aws.plan(refusing(bad), times=None, action=PUT)
+    with structlog.testing.capture_logs() as logs:
+        reporting(received(10))
+        first = len(put(aws))
+        reporting(received(17))
+        reporting(received(20))
+    assert first > 3  # looked for by halves
+    assert len(put(aws)) == first + 2  # and known from then on
+    told = [one for one in logs if one["event"] == "report.metric_refused"]
+    assert [(one["metric"], one["log_level"]) for one in told] == [(bad, "warning")]
+    assert "InvalidParameterValue" in told[0]["error"]
+    assert reporting.refused == 1
+    labels = KEY._asdict()
+    assert stored(server, request.node.name, "messages_received_total", **labels)["Sum"] == 20.0
+    assert stored(server, request.node.name, "exchange_lag_seconds", exchange="bybit")["SampleCount"] == 3.0
+
+
+def test_where_everything_is_refused_nothing_is_left_out_and_few_calls_are_made(
+    aws: FaultyAws, server: LocalAws, reporting: MetricsByCalls, request: pytest.FixtureRequest
+) -> None:
+    """Such as for the name of the namespace."""
+    aws.plan(refusing(None), times=None, action=PUT)
+    for number in (10, 13):
+        with pytest.raises(AwsError, match="InvalidParameterValue"):
+            reporting(received(number))
+    assert len(put(aws)) <= 2 * MOST_REFUSALS
+    assert reporting.refused == 0
+    aws.be_well()
+    reporting(received(17))
+    assert stored(server, request.node.name, "messages_received_total", **KEY._asdict())["Sum"] == 17.0
 
 
 def test_a_refusal_tells_what_to_do_and_no_credential(aws: FaultyAws, reporting: MetricsByCalls) -> None:

@@ -68,7 +68,7 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class Daily:
-    """Due once a day, so long after midnight, UTC; and at the start, for the days that were missed."""
+    """Due once a day, so long after midnight, UTC; and after a start where that was missed."""
 
     after_midnight_s: float
 
@@ -77,6 +77,11 @@ class Daily:
         today_s = (now - now.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
         wait_s = self.after_midnight_s - today_s
         return wait_s if wait_s > 0 else wait_s + DAY_S
+
+    def is_missed(self, last: "JobState", now: datetime) -> bool:
+        """Return whether nothing was done since it was due last; a run in the future is none."""
+        due = now + timedelta(seconds=self.wait_s(now) - DAY_S)
+        return last.last_result != Result.DONE or not ns_of(due) <= last.last_start_ns <= ns_of(now)
 
     def __str__(self) -> str:
         """Return it in words."""

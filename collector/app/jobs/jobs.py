@@ -8,9 +8,10 @@ their time. A job touches the database only through who writes it, or by reading
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
@@ -18,6 +19,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from collector.app.jobs.job import Daily, Ending, Job, JobState, Result, ns_of
+from collector.app.jobs.last_runs import LastRuns
 from collector.clock import Clock
 from collector.database import may_come_back
 from collector.errors import CollectorError, DatabaseInUse, UserError, in_one_line
@@ -36,9 +38,14 @@ class Jobs:
     """Runs each job when it is due, or when asked to; no job runs twice at once."""
 
     def __init__(
-        self, jobs: Iterable[Job] = (), *, publish: Callable[[ChoreState], None] = lambda _: None
+        self,
+        jobs: Iterable[Job] = (),
+        *,
+        publish: Callable[[ChoreState], None] = lambda _: None,
+        last_runs: LastRuns | None = None,  # keeps them for the next start
     ) -> None:
         self._publish = publish
+        self._last_runs = last_runs
         self._jobs: dict[str, Job] = {}
         self._turns: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -66,7 +73,7 @@ class Jobs:
         self._scheduler.start()
         now = datetime.now(UTC)
         for name, job in self._jobs.items():
-            # A daily one at once as well: days may have been missed.
+            # A daily one soon as well, until it is known whether it was missed.
             first_s = FIRST_AFTER_S if isinstance(job.due, Daily) else min(job.due.seconds, FIRST_AFTER_S)
             self._scheduler.add_job(
                 self._run_scheduled,
@@ -79,6 +86,14 @@ class Jobs:
                 misfire_grace_time=None,  # late is better than never
             )
         self._watch.start()
+        self.recall()
+        if self._last_runs is not None:
+            self._last_runs.forget_others(list(self._jobs))
+
+    def recall(self) -> None:
+        """Take over the last runs before this start, as soon as the database tells them."""
+        if self._last_runs is not None:
+            self._last_runs.recall(self._take_over)
 
     def states(self) -> tuple[JobState, ...]:
         """Return what is known of each job. For any thread."""
@@ -152,6 +167,21 @@ class Jobs:
         if self._watch.ident is not None:
             self._watch.join()
 
+    def _take_over(self, before: Mapping[str, Mapping[str, Any]]) -> None:
+        """Know of earlier runs: a daily job that was missed runs soon, another waits for its time."""
+        with self._lock:
+            for name, state in self._states.items():
+                if name in before and not state.last_start_ns:
+                    self._states[name] = replace(state, **before[name])
+            states = dict(self._states)
+        now = datetime.now(UTC)
+        for name, job in self._jobs.items():
+            scheduled = self._scheduler.get_job(name) if isinstance(job.due, Daily) else None
+            if scheduled is not None and isinstance(job.due, Daily):
+                is_missed = job.due.is_missed(states[name], now)
+                wait_s = FIRST_AFTER_S if is_missed else job.due.wait_s(now)
+                scheduled.modify(next_run_time=now + timedelta(seconds=wait_s))
+
     def _known(self, name: str) -> Job:
         if name not in self._jobs:
             known = ", ".join(self._jobs) or "none"
@@ -209,6 +239,8 @@ class Jobs:
                 now_ns = time.time_ns()
                 after = replace(after, failures=before.failures + 1, last_error=text, last_error_ns=now_ns)
             self._states[name] = after
+        if self._last_runs is not None and result is not Result.STOPPED:  # the writer stops as well
+            self._last_runs.note(after)
         if result is Result.LEFT_TO_ANOTHER:
             log.info("job.left_to_another", job=name, reason=text)
         elif result is Result.DONE and text:

@@ -33,6 +33,8 @@ def show(
 ) -> int:
     """Show what is done now and then: by the collector that runs, or by one of this configuration.
 
+    The last run of each is kept in the database, and shown after a restart as well.
+
     Example: python run.py jobs --config live.yaml
 
     `jobs run NAME` has one of them done at once.
@@ -46,13 +48,13 @@ def show(
 
     settings = configured(config, db=db).settings
     running = jobs_of_running(settings)
-    listed = configured_jobs(settings) if running is None else running
+    listed = _with_last_runs(configured_jobs(settings), settings) if running is None else running
     if as_json:
         print(json.dumps({"running": running is not None, "jobs": listed}))
         return 0
     if running is None:
-        rows = [[one["name"], one["due"], one["what"]] for one in listed]
-        print_table(("job", "due", "does"), rows, left=2)
+        rows = [[one["name"], one["due"], _instant(one["last_start_ns"]), _came(one)] for one in listed]
+        print_table(("job", "due", "last", "what came of it"), rows, left=2)
         print(f"configured; no collector that writes {mask_url(settings.database.url)} answers")
         return 0
     rows = [[one["name"], one["due"], *_of_runs(one), _came(one)] for one in listed]
@@ -85,6 +87,21 @@ def run(
     if before is not None:
         return _ask(settings, name, before)
     return _run_here(settings, name)
+
+
+def _with_last_runs(jobs: Sequence[Mapping[str, Any]], settings: "Settings") -> list[dict[str, Any]]:
+    """Return the jobs with their last run, as the database has it."""
+    from collector.errors import CollectorError  # noqa: PLC0415
+    from collector.query import last_job_runs  # noqa: PLC0415
+
+    try:
+        found = last_job_runs(settings.database.url, table_name=settings.database.table_name)
+    except CollectorError:
+        found = []  # there is no database yet, or it is away
+    kept = {one["name"]: one for one in found}
+    names = ("last_start_ns", "last_s", "last_result", "last_text", "last_error", "last_error_ns")
+    never = dict.fromkeys(names)
+    return [{**job, **{name: kept.get(job["name"], never)[name] for name in names}} for job in jobs]
 
 
 def _ask(settings: "Settings", name: str, before: Sequence[Mapping[str, Any]]) -> int:

@@ -81,13 +81,16 @@ def _show_streams(db: str, table: str, *, as_json: bool) -> None:
 
 def _trouble_lines(db: str, table: str) -> Iterator[str]:
     from collector.cli.waiting import waiting_texts  # noqa: PLC0415
-    from collector.query import failing_chores  # noqa: PLC0415
+    from collector.query import failing_chores, last_job_runs  # noqa: PLC0415
     from collector.sinks import SinkOptions  # noqa: PLC0415
 
     for text in waiting_texts(db, SinkOptions(table_name=table)):
         yield f"{text}: the next start on this database brings them in"
     for one in failing_chores(db, table_name=table):
         yield f"job {one['chore']} failed {instant(one['at_ns'])}: {one['problem']}"
+    ran = [f"{one['name']} {instant(one['last_start_ns'])}" for one in last_job_runs(db, table_name=table)]
+    if ran:
+        yield f"jobs ran last: {', '.join(ran)}"
 
 
 def reader_lines(db: str) -> list[str]:

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from collector.database import Tables
 from collector.events import TRADE, Channel
 from collector.query.audit.finding import Finding
-from collector.query.audit.other_tables import segments_elsewhere
 from collector.query.between import is_filled
 from collector.query.clock_steps import ClockSteps
+from collector.query.other_tables import segments_elsewhere
 from collector.query.rows import archived
 
 StreamName = tuple[str, str, str]

@@ -1,14 +1,14 @@
 """Serve what is done now and then, and have it done at once; and the daily report that comes of it."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from collector.app import JobState
-from collector.query import kept_quality
+from collector.query import kept_days, kept_quality
 from collector.serve.api import shapes
 from collector.serve.api.answers import ERRORS, Reading, answers_with, json_answer
 from collector.serve.api.asked import Tokens, check_token, refused
@@ -33,8 +33,11 @@ def job_routes(source: Source, tokens: Tokens, reading: Reading) -> APIRouter:
 
     @router.get("/api/jobs", tags=["now"], responses=answers_with(shapes.Jobs))
     async def jobs() -> Response:
-        """Return what is done now and then: when it ran, what came of it, when it runs again."""
-        listed = [job_of(one, source) for one in source.jobs()]
+        """Return what is done now and then: when it ran, what came of it, when it runs again.
+
+        The last run may be of before the start; where nobody collects it is all that is known.
+        """
+        listed = [job_of(one, source) for one in await source.jobs()]
         return json_answer({"session_id": source.session_id, "jobs": listed})
 
     @router.post(
@@ -49,16 +52,22 @@ def job_routes(source: Source, tokens: Tokens, reading: Reading) -> APIRouter:
         What is returned is its state before: the run is over when `runs` has grown.
         """
         check_token(request, tokens)
-        known = [one.name for one in source.jobs()]
+        known = [one.name for one in await source.jobs()]
         if source.is_live and name not in known:
             raise refused(HTTPStatus.NOT_FOUND, "there is no such job", f"one of {', '.join(known)}")
         return json_answer(job_of(await source.begin_job(name), source), int(HTTPStatus.ACCEPTED))
 
     @router.get("/api/quality", tags=["stored"], responses=answers_with(shapes.Quality))
     async def quality(day: DayName = None, days: Days = 1) -> Response:
-        """Return the report of a finished day, or of the last ones that have one, the newest first."""
-        found = await reading(lambda *both: kept_quality(*both, day=day, days=days))
-        return json_answer({"days": found})
+        """Return the report of a finished day, or of the last ones that have one, the newest first.
+
+        `kept` names the days that have one, the newest first.
+        """
+
+        def found(*both: Any) -> dict[str, Any]:
+            return {"days": kept_quality(*both, day=day, days=days), "kept": kept_days(*both)}
+
+        return json_answer(await reading(found))
 
     return router
 
@@ -79,5 +88,5 @@ def job_of(state: JobState, source: Source) -> shapes.Job:
         "last_error": source.masked(state.last_error),
         "last_error_ns": state.last_error_ns or None,
         "next_ns": state.next_ns or None,
-        "timeout_s": state.timeout_s,
+        "timeout_s": state.timeout_s or None,
     }

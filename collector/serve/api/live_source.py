@@ -80,7 +80,7 @@ class LiveSource:
             self._checked = checked
         return self._overview
 
-    def jobs(self) -> tuple[JobState, ...]:
+    async def jobs(self) -> tuple[JobState, ...]:
         """Return what is known of each job."""
         return self._collector.jobs.states()
 

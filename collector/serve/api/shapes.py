@@ -231,9 +231,10 @@ class DayQuality(TypedDict):
 
 
 class Quality(TypedDict):
-    """The report of some finished days, the newest day first."""
+    """The report of some finished days, the newest day first; and which days have one, a year at most."""
 
     days: list[DayQuality]
+    kept: list[str]
 
 
 class Job(TypedDict):
@@ -243,8 +244,8 @@ class Job(TypedDict):
     what: str
     due: str
     running: bool
-    runs: int
-    failures: int
+    runs: int  # since the start
+    failures: int  # of these
     last_start_ns: int | None
     last_s: float | None
     last_result: str | None  # done, failed, out_of_time, stopped, left_to_another
@@ -252,11 +253,11 @@ class Job(TypedDict):
     last_error: str
     last_error_ns: int | None
     next_ns: int | None
-    timeout_s: float
+    timeout_s: float | None
 
 
 class Jobs(TypedDict):
-    """The jobs of a running collector; none where nobody collects."""
+    """The jobs of a running collector; where nobody collects, those of which a run is known."""
 
     session_id: str | None
     jobs: list[Job]

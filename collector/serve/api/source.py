@@ -49,8 +49,8 @@ class Source(Protocol):
     async def stats(self) -> shapes.Stats:
         """Return what became of every event."""
 
-    def jobs(self) -> tuple[JobState, ...]:
-        """Return what is known of each job."""
+    async def jobs(self) -> tuple[JobState, ...]:
+        """Return what is known of each job, with its last run before the start."""
 
     async def begin_job(self, name: str) -> JobState:
         """Have a job run as soon as its turn comes. Raises UserError if it cannot be."""

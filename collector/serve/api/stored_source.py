@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import nan
 from typing import Any
 
-from collector.app import LEFT, JobState, StreamView
+from collector.app import KEPT_OF_A_JOB, LEFT, JobState, StreamView
 from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.errors import UserError
 from collector.events import BookNow, Channel, L2Update, Side, StreamKey, StreamNow, Trade
@@ -16,6 +16,7 @@ from collector.query import (
     Database,
     ShortReads,
     events_page,
+    job_runs,
     latest_trade,
     located,
     rows_page,
@@ -109,9 +110,10 @@ class StoredSource:
             "events": described(events, self.masked),
         }
 
-    def jobs(self) -> tuple[JobState, ...]:
-        """Return none: nothing runs here."""
-        return ()
+    async def jobs(self) -> tuple[JobState, ...]:
+        """Return the last run of each job, as it is stored; none runs now, and none is due."""
+        stored = await self._reading(job_runs)
+        return tuple(JobState(timeout_s=0.0, **{name: one[name] for name in KEPT_OF_A_JOB}) for one in stored)
 
     async def begin_job(self, name: str) -> JobState:
         """Refuse: nothing runs here."""

@@ -1,11 +1,14 @@
 """Send metrics to CloudWatch by PutMetricData, as few calls as its limits allow."""
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import structlog
+
 from collector.app import Moment
-from collector.aws import Failure, failure_of, make_client, region_named
+from collector.aws import AwsError, Failure, failure_of, make_client, region_named
 from collector.clock import NS_A_SECOND
 from collector.serve.cloudwatch.changes import Changes, Datum
 from collector.serve.exposition import metrics_of
@@ -13,33 +16,78 @@ from collector.serve.exposition import metrics_of
 MOST_METRICS = 1000  # of a call
 MOST_BYTES = 950_000  # of 1 MB; names and credentials take the rest
 CALL_TIMEOUT_S = 10.0
+MOST_REFUSALS = 40  # of calls in one report, while what is refused is looked for by halves
 BYTES_A_FIELD = 50  # at most, of a field's name, where a client writes forms instead of JSON
 
 
+log = structlog.get_logger()
+
+
 class MetricsByCalls:
-    """Sends all that is new at each report. What did not arrive is in the next one, counted once."""
+    """Sends all that is new at each report. What did not arrive is in the next one, counted once.
+
+    What is refused for its content is left out from then on, and the rest goes on.
+    """
 
     def __init__(self, namespace: str, changes: Changes, region: str | None) -> None:
         self._namespace = namespace
         self._changes = changes
         self._region = region_named(region, "metrics.cloudwatch.region")
         self._client: Any = None
+        self.refused = 0  # metrics that are left out
 
     def __call__(self, moment: Moment) -> None:
         """Send the metrics of a moment, or raise what prevents it."""
         if self._client is None:  # made in the thread that reports, for it takes long
             self._client = make_client("cloudwatch", self._region, None, call_timeout_s=CALL_TIMEOUT_S)
         data = self._changes.since(metrics_of(moment.checked).samples)
-        for call in calls(data, moment.checked.at_ns):
-            self._put([metric_datum for _, metric_datum in call])
-            for datum, _ in call:
-                self._changes.sent(datum.sample)
+        self._deliver(deque(calls(data, moment.checked.at_ns)))
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
+
+    def _deliver(self, waiting: "deque[Call]") -> None:
+        """Make the calls; one that is refused is made by halves, until what is refused stands alone."""
+        alone: list[tuple[Datum, AwsError]] = []
+        refusals, some_arrived = 0, False
+        try:
+            while waiting:
+                call = waiting.popleft()
+                try:
+                    self._put([metric_datum for _, metric_datum in call])
+                except AwsError as failure:
+                    refusals += 1
+                    if failure.kind is not Failure.REFUSED or refusals >= MOST_REFUSALS:
+                        raise
+                    if len(call) == 1:
+                        alone.append((call[0][0], failure))
+                    else:
+                        middle = len(call) // 2
+                        waiting.extendleft((call[middle:], call[:middle]))
+                else:
+                    some_arrived = True
+                    for datum, _ in call:
+                        self._changes.sent(datum.sample)
+            if alone and not some_arrived:  # then it is not for what one of them is
+                raise alone[0][1]
+        finally:
+            for datum, failure in alone if some_arrived else ():
+                self._leave_out(datum, failure)
+
+    def _leave_out(self, datum: Datum, failure: AwsError) -> None:
+        self._changes.leave_out(datum.sample)
+        self.refused += 1
+        log.warning(
+            "report.metric_refused",
+            report="cloudwatch",
+            metric=datum.name,
+            dimensions=dict(datum.dimensions),
+            error=str(failure),
+            what_next="it is left out until the next start",
+        )
 
     def _put(self, metric_data: list[dict[str, Any]]) -> None:
         try:

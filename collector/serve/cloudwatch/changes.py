@@ -79,11 +79,14 @@ class Changes:
         self._only = only
         self._secrets = secrets
         self._sent: dict[Key, float | Histogram] = {}
+        self._left_out: set[Key] = set()
 
     def since(self, samples: Iterable[Sample]) -> Iterator[Datum]:
         """Yield what there is to be sent."""
         for one in samples:
             name = one.metric.name
+            if _key(one) in self._left_out:
+                continue
             if self._only and not any(fnmatchcase(name, pattern) for pattern in self._only):
                 continue
             if name in OF_THE_MACHINE and _key(one) not in self._sent:
@@ -98,6 +101,10 @@ class Changes:
         """Remember that a sample has arrived: from now on only what comes after it is new."""
         if sample.metric.kind != "gauge":
             self._sent[_key(sample)] = sample.value
+
+    def leave_out(self, sample: Sample) -> None:
+        """Send no more of a metric with these labels: it is refused, and would hold up the others."""
+        self._left_out.add(_key(sample))
 
     def _new(self, one: Sample) -> tuple[tuple[float, ...], tuple[int, ...], float]:
         before = self._sent.get(_key(one))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
+    from collector.sinks.sql.job_runs import forget_job_runs, keep_job_runs, prune_job_runs
     from collector.sinks.sql.sink import SqlSink
     from collector.sinks.sql.stream_progress import Loss, ShardPosition
     from collector.sinks.sql.stream_store import StreamStore

@@ -51,11 +51,12 @@ def prune_rejected(tables: Tables, before_ns: int, rows: int) -> Iterator[Slice]
 
 
 def keep_quality(tables: Tables, rows: Sequence[Mapping[str, Value]]) -> Slice:
-    """Return what writes rows of the daily report; those of the same day and stream are replaced."""
+    """Return what writes rows of the daily report; those of the same table, day and stream are replaced."""
+    own = {"table_name": tables.hot.name}
 
     def keep(connection: sa.Connection) -> int:
         with connection.begin():
-            return multi_row.upsert(connection, tables.quality, rows)
+            return multi_row.upsert(connection, tables.quality, [own | dict(row) for row in rows])
 
     return keep
 

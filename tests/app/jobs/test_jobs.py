@@ -9,7 +9,7 @@ import structlog
 import time_machine
 
 from collector.app.jobs import jobs as module
-from collector.app.jobs.job import Daily, Ending, Every, Job, Result
+from collector.app.jobs.job import Daily, Ending, Every, Job, JobState, Result
 from collector.app.jobs.jobs import Jobs
 from collector.errors import CollectorError, UserError
 from collector.events.notices import ChoreState
@@ -93,6 +93,25 @@ def test_a_daily_job_is_due_at_its_time_of_day() -> None:
     assert Daily(600.0).wait_s(NOON.replace(hour=0, minute=0)) == 600.0
     assert Daily(600.0).wait_s(NOON) == 12 * 3600.0 + 600.0
     assert str(Daily(600.0)) == "daily at 00:10 UTC"
+
+
+@pytest.mark.parametrize(
+    ("result", "began", "is_missed"),
+    [
+        ("done", timedelta(hours=-11), False),
+        ("done", timedelta(hours=-12), True),  # before it was due
+        ("stopped", timedelta(hours=-11), True),
+        ("failed", timedelta(hours=-11), True),
+        ("done", timedelta(hours=1), True),
+        ("", timedelta(days=-10_000), True),
+    ],
+)
+def test_a_daily_job_is_missed_when_nothing_was_done_since_it_was_due(
+    result: str, began: timedelta, is_missed: bool
+) -> None:
+    at_ns = round((NOON + began).timestamp()) * 10**9
+    last = JobState("report", "", "", 1.0, last_result=result, last_start_ns=at_ns)
+    assert Daily(900.0).is_missed(last, NOON) is is_missed
 
 
 def test_a_run_over_its_time_is_broken_off_and_the_next_one_goes_on(

@@ -105,6 +105,24 @@ def test_the_page_outlives_the_server(browser: Any, tmp_path: Path) -> None:
                 tab.wait("document.body.className === ''")
 
 
+def test_the_jobs_tell_what_came_of_a_run(browser: Any, tmp_path: Path) -> None:
+    job = "[...document.querySelectorAll('#jobs-rows tr')].find(row => row.innerText.includes('tidy'))"
+    with (
+        demo(tmp_path) as (_, settings, collector),
+        serving_demo(settings, collector) as url,
+        seen(browser, url) as tab,
+    ):
+        tab.wait_for_text("#state-word", "Healthy")
+        assert tab.page.locator("#jobs-rows tr").count() == 0  # not asked for while nobody looks
+        tab.page.locator("#jobs").scroll_into_view_if_needed()
+        tab.wait(f"{job}?.innerText.includes('not yet')")
+        collector.jobs.begin("tidy")
+        tab.wait(f"{job}.dataset.state === 'healthy' && {job}.innerText.includes('done')")
+        assert tab.page.evaluate(f"() => {job}.innerText.includes('every 3600 s')")
+        assert "jobs run NAME" in tab.text("#jobs")
+        assert tab.violations() == []
+
+
 def test_nothing_is_found_against_the_page(browser: Any, tmp_path: Path) -> None:
     with demo(tmp_path) as (_, settings, collector), serving_demo(settings, collector) as url:
         for size, scheme in ((WIDE, "dark"), (PHONE, "light")):
@@ -115,5 +133,7 @@ def test_nothing_is_found_against_the_page(browser: Any, tmp_path: Path) -> None
                 tab.page.click("#theme")  # from the system's to the light one
                 tab.wait_for_text("#day-note", "5 min")
                 assert tab.violations() == []
+                tab.page.locator("#jobs").scroll_into_view_if_needed()
+                tab.wait_for_text("#jobs-rows", "heartbeat")
                 wide_px = tab.page.evaluate("document.documentElement.scrollWidth")
                 assert wide_px == size["width"], "the page is wider than the window"

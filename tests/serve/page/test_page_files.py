@@ -13,7 +13,7 @@ from collector.serve.page.router import STATIC, page_files, page_router
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from serve_rig import ask, serving
 
-MOST_BYTES = 150_000
+MOST_BYTES = 175_000
 FILES = page_files()
 OURS = {address: file.body.decode() for address, file in FILES.items() if "/vendor/" not in address}
 SCRIPTS = {address: text for address, text in OURS.items() if address.endswith(".js")}

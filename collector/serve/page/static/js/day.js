@@ -37,6 +37,11 @@ export class Day {
     if (this.#shown !== `${keyOf(stream)} ${this.input.value}`) this.#read();
   }
 
+  /** Show this day from the next rendering on. */
+  choose(date) {
+    this.input.value = date;
+  }
+
   redraw() {
     for (const [, chart] of this.charts) chart.redraw();
   }

@@ -73,3 +73,13 @@ export const spreadBp = (stream) =>
   isNumber(stream.spread) && stream.mid ? (stream.spread / stream.mid) * 10_000 : null;
 
 export const plural = (count, one, many = `${one}s`) => `${whole(count)} ${count === 1 ? one : many}`;
+
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+export const bytes = (value) => {
+  if (!isNumber(value)) return NOTHING;
+  const step = Math.min(UNITS.length - 1, Math.floor(Math.log10(Math.max(1, value)) / 3));
+  return `${(value / 1000 ** step).toFixed(step ? 1 : 0)} ${UNITS[step]}`;
+};
+
+export const milliseconds = (value) => (isNumber(value) ? `${whole(value)} ms` : NOTHING);

@@ -9,7 +9,9 @@ import { Events } from "./events.js";
 import { NS_PER_S, roughly, spreadBp } from "./format.js";
 import { History } from "./history.js";
 import { Link } from "./link.js";
+import { JobsPanel } from "./jobs.js";
 import { IdentityPanel, WriterPanel } from "./panels.js";
+import { QualityPanel } from "./quality.js";
 import { readColours } from "./ribbon.js";
 import { FINE, keyOf, StreamTable } from "./streams.js";
 import { Summary } from "./summary.js";
@@ -39,6 +41,8 @@ class Page {
     this.writer = new WriterPanel();
     this.identity = new IdentityPanel();
     this.events = new Events();
+    this.quality = new QualityPanel({ onDay: (key, date) => this.#openDay(key, date) });
+    this.jobs = new JobsPanel({ onRun: (name) => name === "quality" && this.quality.expire() });
     this.#chosen = decodeURIComponent(location.hash.slice(1)) || null;
   }
 
@@ -107,6 +111,8 @@ class Page {
     this.writer.render(writer);
     this.identity.render(identity);
     this.events.render(this.overview);
+    this.quality.check(now, new Set(streams.map(keyOf)));
+    this.jobs.check(now, at_ns);
   }
 
   #renderDetail(atNs) {
@@ -149,6 +155,15 @@ class Page {
     this.#isNow = isNow;
     showTab(isNow);
     this.#render();
+  }
+
+  /** Show a stream's day, as the daily report names both. */
+  #openDay(key, date) {
+    this.day.choose(date);
+    this.#choose(key);
+    this.#tab(false);
+    byId("detail-title").focus({ preventScroll: true });
+    byId("detail").scrollIntoView({ block: "nearest" });
   }
 
   #covered() {

@@ -1,4 +1,4 @@
-"""Find the segments whose rows are in another table of books: a database may have several."""
+"""Find other tables of books, and the segments whose rows are there: a database may have several."""
 
 import json
 
@@ -13,7 +13,7 @@ _OURS = "collector_"  # so begin the names of all tables but those of books
 def segments_elsewhere(connection: sa.Connection, tables: Tables) -> frozenset[int]:
     """Return the segments of which another table of books, or a file with rows of it, has rows."""
     found: set[int] = set()
-    for name in _book_tables(connection, tables.hot):
+    for name in other_book_tables(connection, tables.hot):
         others = make_tables(name)
         query = sa.select(others.hot.c.segment_id).distinct().where(others.hot.c.segment_id.is_not(None))
         found.update(connection.execute(query).scalars())
@@ -22,8 +22,8 @@ def segments_elsewhere(connection: sa.Connection, tables: Tables) -> frozenset[i
     return frozenset(found)
 
 
-def _book_tables(connection: sa.Connection, hot: sa.Table) -> list[str]:
-    """Return the tables beside this one that have all its columns."""
+def other_book_tables(connection: sa.Connection, hot: sa.Table) -> list[str]:
+    """Return the tables of books beside this one: those that have all its columns."""
     inspector = sa.inspect(connection)
     return [
         name
