@@ -14,7 +14,7 @@ from collector.buffer import Buffer
 from collector.errors import CollectorError, SinkError
 from collector.events import Channel, StreamKey
 from collector.ids import SegmentIds
-from collector.live import StreamThread
+from collector.live import StreamThread, Universe
 from collector.network import Markets
 from collector.query import CoveredSpan, spans_covered
 from collector.settings import ExchangeSettings, Settings
@@ -153,7 +153,9 @@ class HoleFilling:
         for key in keys:
             symbols.setdefault(key.exchange, {})[key.symbol] = None
         exchanges = {
-            name: self._settings.exchanges[name].model_copy(update={"symbols": tuple(own)})
+            name: self._settings.exchanges[name].model_copy(
+                update={"symbols": tuple(own), "universe": Universe()}
+            )
             for name, own in symbols.items()
         }
         return self._settings.model_copy(update={"exchanges": exchanges})

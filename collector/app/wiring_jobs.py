@@ -109,7 +109,7 @@ def _of_any_database(
         what = "keep a row for each stream of each finished day: how good it was"
         yield Job("quality", what, keep, Daily(REPORT_AFTER_S), settings.jobs.timeout_s)
     every_s = settings.jobs.clock_every_s
-    asks = {name: _asks_time(name, one) for name, one in settings.exchanges.items() if one.symbols}
+    asks = {name: _asks_time(name, one) for name, one in settings.exchanges.items() if one.is_collected}
     if every_s is not None and asks:
         check = ClockCheck(asks, most_off_s=settings.health.clock_off_s, publish=publish).check
         what = "compare this clock with the exchanges'"
