@@ -18,7 +18,7 @@ from collector.database.url import database_url
 from collector.errors import DatabaseInUse, SchemaError, UserError
 
 NAME = "l2_training_data_practical"
-HEAD = "0010"
+HEAD = "0011"
 
 START = """
 import sys

@@ -12,7 +12,7 @@ from collector.database.tables import HOT_COLUMNS, make_tables
 from collector.errors import UserError
 
 NAME = "l2_training_data_practical"
-HEAD = "0010"
+HEAD = "0011"
 TABLES = make_tables(NAME)
 ADDED = ["received_at_ns", "segment_id", "depth", "ofi"]
 
