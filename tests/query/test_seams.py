@@ -4,6 +4,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
 from pathlib import Path
@@ -18,7 +19,9 @@ from ready_tables import lay_tables
 from two_origins import BEGIN_MS, NS_A_MS, SYMBOL, TRADES, TwoOrigins
 
 from collector import load_trades
+from collector.database import DEFAULT_TABLE_NAME, database_url, make_engine
 from collector.query.audit import run_audit
+from collector.retention.move import Retention, archive_slices
 
 FIRST_ID, FIRST_AGGREGATE = 50_000, 9_000
 BEYOND_MS = 10_000  # REST is asked for so much at both ends of a hole
@@ -162,6 +165,19 @@ def test_a_part_of_the_time_shows_the_same(one_order: tuple[str, list[Single]]) 
     start_ns = (trades[1].at_ms - 1) * NS_A_MS
     found = loaded(url, start=start_ns, end=start_ns + 200 * NS_A_MS)
     assert found == {1: Decimal("0.15")}
+
+
+def test_the_same_is_read_from_the_archive(one_order: tuple[str, list[Single]], tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    url, trades = one_order
+    now = datetime.fromtimestamp(BEGIN_MS / 1e3, UTC) + timedelta(days=5)
+    engine = make_engine(database_url(url), synchronous="OFF")
+    with engine.connect() as connection:
+        slices = archive_slices(url, DEFAULT_TABLE_NAME, Retention(1.0, tmp_path / "archive"), lambda: now)
+        moved = sum(one(connection) for one in slices)
+    engine.dispose()
+    assert moved >= len(trades)
+    assert loaded(url) == true(trades)
 
 
 def test_without_ids_their_time_decides(one_order: tuple[str, list[Single]]) -> None:
