@@ -9,7 +9,7 @@ from collector.database import Tables
 from collector.events import TRADE, Channel
 from collector.query.between import Segment, chains, is_filled, union
 from collector.query.instants import Span
-from collector.query.rows import FIRST, PLACE, Fillings, Series, StoredStream, first_row, place_name
+from collector.query.rows import FIRST, PLACE, Fillings, Series, StoredStream, place_name
 from collector.query.seams import cut_at_seams
 
 _SINGLE = "trade"
@@ -41,8 +41,9 @@ def with_fillings(
     found = fillings(connection, tables, stream, span)
     if found is None:
         return stream
-    first = first_row(connection, stream.without(found.segments), span, ["kind"])
-    if first.get("kind") != found.counts:
+    others = Series(replace(stream, alike={}).without(found.segments), ("kind",))
+    first = next(iter(others.read(connection, span, 1)), None)
+    if first is None or first["kind"][0] != found.counts:
         return stream
     return replace(stream, alike={**stream.alike, "kind": found.counts}, fillings=found)
 

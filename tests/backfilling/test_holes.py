@@ -64,9 +64,7 @@ def store_live(
     return count
 
 
-def cut(
-    start_ms: int, end_ms: int, true: list[Any], *, is_under_way: bool = False
-) -> list[tuple[int, int]]:
+def cut(start_ms: int, end_ms: int, true: list[Any], *, is_under_way: bool = False) -> list[tuple[int, int]]:
     """Return a time with three holes in it, of five minutes, two seconds and a minute and a half.
 
     A trade is under way when each begins, or none is.

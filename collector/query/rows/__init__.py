@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         Value,
         Wanted,
         find_stream,
-        first_row,
     )
 else:
     __getattr__, __dir__ = face(__name__, __file__)
