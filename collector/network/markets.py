@@ -36,11 +36,18 @@ OK, NOT_OK = 200, 300
 
 
 def strict(base: Any, exchange_id: str) -> Any:
-    """Return ccxt's class of an exchange, raising BadResponse for an answer that is no JSON."""
+    """Return ccxt's class of an exchange, raising BadResponse for an answer that is no JSON.
+
+    Each error that follows from an answer has its `http_status`.
+    """
 
     class Strict(base):  # type: ignore[misc]  # the base is known at run time only
         def handle_errors(self, code: int, reason: Any, url: Any, method: Any, *more: Any) -> Any:
-            found = super().handle_errors(code, reason, url, method, *more)
+            try:
+                found = super().handle_errors(code, reason, url, method, *more)
+            except ccxt.BaseError as error:  # of a body that it does not know the status would be lost
+                error.http_status = code
+                raise
             _headers, _body, response, *_ = more
             if response is None and OK <= code < NOT_OK:
                 raise ccxt.BadResponse(f"{exchange_id} {method} {url} answered what is no JSON")
