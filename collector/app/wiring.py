@@ -110,7 +110,9 @@ def make_collector(
         tuple(settings.exchanges),
         bus.publish,
     )
-    jobs = jobs_of(settings, store, session, writer.tasks.submit, bus, monitor, stream, segment_ids)
+    jobs = jobs_of(
+        settings, store, session, writer.tasks.submit, bus, monitor, stream, segment_ids, following
+    )
     parts = Parts(
         session,
         bus,
