@@ -171,9 +171,9 @@ def _of_universe(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
     if universe.top is None:
         return
     if kinds_in_order(name, exchange.market)[0] not in exchange_of(name).tickers:
-        able = one_of([one for one, facts in EXCHANGES.items() if facts.tickers])
-        text = f"found {universe.top}, but what is traded at {name} was not looked up, expected null; {able}"
-        yield Contradiction(((*at, "top"),), f"{text} can have a universe")
+        able = ", ".join(one for one, facts in EXCHANGES.items() if facts.tickers)
+        text = f"found {universe.top}, but how {name} tells what is traded was not looked up, expected null"
+        yield Contradiction(((*at, "top"),), f"{text} (a universe can be of {able})")
     if not universe.quote.isalnum() or not universe.quote.isascii():
         yield Contradiction(
             ((*at, "quote"),), f"found {shown(universe.quote)}, expected a currency, like USDT"
