@@ -185,5 +185,5 @@ def test_markets_named_on_the_command_line_are_those_alone(tmp_path: Path) -> No
 def test_an_exchange_whose_tickers_nobody_looked_up_has_no_universe(tmp_path: Path) -> None:
     file = tmp_path / "live.yaml"
     file.write_text("exchanges: {gate: {channels: [book.50], universe: {top: 3}}}")
-    with pytest.raises(SettingsError, match="expected null; one of bybit, .* can have a universe"):
+    with pytest.raises(SettingsError, match=r"expected null \(a universe can be of bybit, "):
         load_settings(file, environ={}, env_file=None)
