@@ -12,7 +12,7 @@ from collector.app import Collector, Report, log_failed_subscriber, make_collect
 from collector.bot.config import DataIngestorConfig
 from collector.bot.health import Health, reasons_of
 from collector.bot.live_bars import LiveBars
-from collector.bot.stats import stats_of
+from collector.bot.stats import NO_TIMES, IngestorStats, Known, last_messages, rates_of, stats_of
 from collector.bot.tick_store import TickStore
 from collector.errors import CollectorError, IngestorError, UserError
 from collector.events import (
@@ -30,6 +30,7 @@ from collector.events import (
     in_a_handler,
 )
 from collector.log import set_up_logging
+from collector.masking import mask_url
 from collector.serve import Server, report_metrics, server_of
 from collector.settings import Settings
 
@@ -67,6 +68,7 @@ class DataIngestor:
         self._collector: Collector | None = None
         self._server: Server | None = None
         self._last_view: View | None = None
+        self._last_messages: Mapping[StreamKey, int] = NO_TIMES
         self._last_trouble = ""
 
     @property
@@ -185,13 +187,22 @@ class DataIngestor:
             return Health((f"not running: {self._phase}{why}",))
         return Health(tuple(reasons_of(collector.view())))
 
-    def get_stats(self) -> dict[str, Any]:
-        """Return its statistics as plain values: streams, the identity's terms, callbacks."""
-        collector = self._collector
+    def get_stats(self) -> IngestorStats:
+        """Return its statistics as plain values, under the same keys at any moment."""
+        collector, rates = self._collector, None
         if collector is not None:
-            self._last_view = collector.view()
+            self._look_at(collector)
+            rates = rates_of(collector.monitor.before, collector.monitor.latest)
         callbacks = [one for one in self.events.deliveries() if not one.subscriber.startswith("_")]
-        return stats_of(self._phase, self.is_healthy().reasons, self._last_view, callbacks)
+        known = Known(
+            mask_url(self.database_url),
+            self._asked,
+            self._last_view,
+            rates or {},
+            self._last_messages,
+            self._last_trouble,
+        )
+        return stats_of(self._phase, self.is_healthy().reasons, known, callbacks)
 
     # Starting and stopping, _life being held.
 
@@ -247,8 +258,9 @@ class DataIngestor:
         collector, self._collector = self._collector, None
         self.events.start()  # what was to be told of a start that failed is told as well
         if collector is not None and collector.started:
+            self._look_at(collector)  # while the streams can still say when they heard something
             self.report = collector.stop(timeout)
-            self._last_view = collector.view()
+            self._look_at(collector)
         server, self._server = self._server, None
         if server is not None:
             server.close()
@@ -279,6 +291,20 @@ class DataIngestor:
             self.events.publish(IngestorError("callback_failed", text, cause=failure.error))
 
     # Small pieces.
+
+    @property
+    def _asked(self) -> list[StreamKey]:
+        """Return the streams that are configured, each market by the name that it was given."""
+        return [
+            StreamKey(name, symbol, channel)
+            for name, exchange in self.settings.exchanges.items()
+            for symbol in exchange.symbols
+            for channel in exchange.channels
+        ]
+
+    def _look_at(self, collector: Collector) -> None:
+        view = collector.view()
+        self._last_view, self._last_messages = view, last_messages(view, self._last_messages)
 
     def _running(self) -> Collector:
         if self._collector is None or self._phase != "running":
