@@ -1,4 +1,4 @@
-"""Convert an ingestor's statistics into plain values, fit for JSON: the same keys at any moment of its life."""
+"""Convert an ingestor's statistics into plain values, fit for JSON: the same keys at any moment."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
