@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         symbols,
         windows,
     )
+    from collector.settings import load_settings
 else:
     # Loaded when first asked for: `python run.py --help` must not pay for pandas and SQLAlchemy.
     __getattr__, __dir__ = face(__name__, __file__)
@@ -90,6 +91,7 @@ __all__ = [
     "load_features",
     "load_levels",
     "load_ohlcv",
+    "load_settings",
     "load_trades",
     "symbols",
     "windows",
