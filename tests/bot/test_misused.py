@@ -189,7 +189,7 @@ def misuse(simulator: Simulator, folder: Path) -> tuple[list[str], list[Ingestor
 def test_everything_that_can_be_done_wrong_is_told_and_leaves_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with Simulator(updates_per_s=100.0) as simulator:
+    with Simulator(updates_per_s=50.0) as simulator:
         with create_data_ingestor(config(simulator, tmp_path)):
             pass
         before = descriptors()  # with those that a process opens once
