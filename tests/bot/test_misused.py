@@ -52,7 +52,7 @@ def polled(ingestor: DataIngestor, odd: list[str]) -> Iterator[None]:
         try:
             while not over.is_set():
                 stats = ingestor.get_stats()
-                time.sleep(0.005)
+                time.sleep(0.02)
                 if stats.keys() != IngestorStats.__annotations__.keys():
                     odd.append(f"keys {stats.keys()}")
                 if stats["healthy"] and not all(one["state"] == "verified" for one in stats["streams"]):
