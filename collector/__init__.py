@@ -9,10 +9,13 @@ if TYPE_CHECKING:
     from collector.bot import (
         AmbiguousSymbolError,
         Bar,
+        BookNotVerifiedError,
         ComponentFactory,
         DataIngestor,
         DataIngestorConfig,
+        IngestorStats,
         LiveBars,
+        LocalBook,
         Tick,
         TickStore,
         Top,
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
         symbols,
         windows,
     )
+    from collector.settings import load_settings
 else:
     # Loaded when first asked for: `python run.py --help` must not pay for pandas and SQLAlchemy.
     __getattr__, __dir__ = face(__name__, __file__)
@@ -54,6 +58,7 @@ else:
 __all__ = [
     "AmbiguousSymbolError",
     "Bar",
+    "BookNotVerifiedError",
     "BookVerified",
     "Candle",
     "CollectorError",
@@ -62,8 +67,10 @@ __all__ = [
     "DataIngestorConfig",
     "EventBus",
     "IngestorError",
+    "IngestorStats",
     "L2Update",
     "LiveBars",
+    "LocalBook",
     "PotentialHalt",
     "RateLimiter",
     "SettingsError",
@@ -88,6 +95,7 @@ __all__ = [
     "load_features",
     "load_levels",
     "load_ohlcv",
+    "load_settings",
     "load_trades",
     "symbols",
     "windows",

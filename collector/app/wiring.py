@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import structlog
+
 from collector.app.alarm import HaltAlarm
 from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
@@ -39,6 +41,8 @@ from collector.settings import ExchangeSettings, Settings
 from collector.sinks import SessionState, Sink, Store
 from collector.writer import KINDS, EventLog, Follower, Preparation, WriterThread
 
+log = structlog.get_logger()
+
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
 
@@ -60,6 +64,7 @@ def make_collector(
         )
     for name in exchanges:
         import_exchange(name)
+    _tell_unused_keys(settings, exchanges)
     bus = events or EventBus(log_failed_subscriber)
     watch = _observe(settings, bus)
     buffer = Buffer(
@@ -137,6 +142,14 @@ def make_collector(
         table_name=settings.database.table_name,
         deadline_s=settings.shutdown.deadline_s,
     )
+
+
+def _tell_unused_keys(settings: Settings, exchanges: Sequence[str]) -> None:
+    """Log that keys of exchanges do nothing here, where some are configured."""
+    having = [name for name in exchanges if settings.exchanges[name].credentials is not None]
+    if having:
+        used_by = "`doctor`, and back-filling the old trades of Binance"
+        log.info("api_keys.not_used", exchanges=having, reason="collecting needs none", used_by=used_by)
 
 
 def _written_files(store: Store[object], writer: WriterThread, followers: Sequence[Follower]) -> list[Path]:
