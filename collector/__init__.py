@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         DataIngestor,
         DataIngestorConfig,
         LiveBars,
+        MarketNow,
         Tick,
         TickStore,
         Top,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
         fetch_ohlcv,
         fetch_trades,
     )
-    from collector.errors import CollectorError, IngestorError, SettingsError, UserError
+    from collector.errors import CollectorError, IngestorError, SettingsError, TickError, UserError
     from collector.events import (
         BookVerified,
         Candle,
@@ -64,6 +65,7 @@ __all__ = [
     "IngestorError",
     "L2Update",
     "LiveBars",
+    "MarketNow",
     "PotentialHalt",
     "RateLimiter",
     "SettingsError",
@@ -71,6 +73,7 @@ __all__ = [
     "StreamVerified",
     "SystemState",
     "Tick",
+    "TickError",
     "TickStore",
     "Top",
     "Trade",

@@ -8,6 +8,7 @@ CollectorError
 │   ├── DatabaseInUse    another collector holds this database
 │   ├── SpoolRefused     a spool that this collector cannot use; `held`: another one has it
 │   ├── DatabaseAway     a database that cannot be opened now; waiting may help
+│   ├── TickError        a tick that cannot be made of what was given
 │   └── QueryError       a question that the stored data cannot answer as asked
 │       └── ReadTooLong  a question that takes longer than reading may
 ├── FrameError           a frame that cannot be used; `reason` is the word under which it is counted
@@ -43,6 +44,10 @@ class SettingsError(UserError):
         self.problems = problems
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''} in the configuration"
         super().__init__("\n".join([f"{count}:", *(f"  {problem}" for problem in problems)]))
+
+
+class TickError(UserError, ValueError):
+    """A tick that cannot be made of what was given."""
 
 
 class SchemaError(UserError):

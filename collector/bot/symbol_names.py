@@ -49,6 +49,11 @@ def is_called(symbol: str, name: str) -> bool:
     return _squeezed(name) in _spellings(symbol)
 
 
+def begins_with(name: str, symbol: str) -> bool:
+    """Return whether an exchange's own name of a market begins as a symbol does: BTCUSD_PERP, BTC/USD:BTC."""
+    return _squeezed(name).startswith(_squeezed(symbol.partition(":")[0]))
+
+
 def _with(
     known: dict[str, tuple[Market, ...]], spellings: Iterable[str], market: Market
 ) -> dict[str, tuple[Market, ...]]:

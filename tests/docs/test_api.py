@@ -19,7 +19,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 FACES = [
     *(collector.DataIngestor, collector.L2Update, collector.Trade, collector.Candle, collector.Bar),
-    *(collector.TickStore, collector.Top, collector.LiveBars, collector.EventBus, collector.ComponentFactory),
+    *(collector.Tick, collector.MarketNow, collector.TickStore, collector.Top),
+    *(collector.LiveBars, collector.EventBus, collector.ComponentFactory),
     Components,
 ]
 EVENTS = (collector.SystemState, collector.PotentialHalt, collector.BookVerified, collector.StreamVerified)
