@@ -8,7 +8,7 @@ from collector.exchanges import CURRENCY_ALIASES
 Market = tuple[str, str]  # exchange, ccxt's symbol
 
 
-class AmbiguousSymbolError(UserError):
+class AmbiguousSymbolError(UserError, ValueError):
     """A name that means several markets."""
 
 
