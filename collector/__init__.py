@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         SystemState,
         Trade,
     )
+    from collector.exchanges import bar_intervals
     from collector.network import RateLimiter
     from collector.query import (
         book_tensor,
@@ -80,6 +81,7 @@ __all__ = [
     "UserError",
     "__version__",
     "backfill",
+    "bar_intervals",
     "book_tensor",
     "coverage",
     "create_data_ingestor",

@@ -3,19 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import isfinite
 from typing import Any, Self
 
 import msgspec
 
 from collector.bot.symbol_names import begins_with
-from collector.errors import TickError
+from collector.errors import FrameError, TickError
 from collector.events import Trade
+from collector.exchanges import BINANCE, read_binance_trade
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECONDS_FROM = 10**14  # a time from here on is in microseconds: in milliseconds it is the year 5138
-LATEST_US = 4_102_444_800 * 10**6  # 2100
-IDS = {"trade": "t", "aggTrade": "a"}  # by the type of a message of Binance: the key of the trade's id
 LONGEST_SHOWN = 60
 
 
@@ -59,65 +56,14 @@ class Tick:
 
         Raises TickError for anything else, and for a message of another market.
         """
-        message = _message(data)
-        key = _id_key(message)
-        if "s" in message and not begins_with(str(message["s"]), symbol):
-            raise TickError(f"s: found a message of {_shown(message['s'])}, expected one of {symbol}")
-        return cls(
-            symbol,
-            _number(message, "p"),
-            _number(message, "q"),
-            _time(message.get("T", message.get("E"))),
-            _trade_id(message, key),
-            "binance",
-        )
-
-
-def _message(data: object) -> Mapping[str, Any]:
-    if isinstance(data, str | bytes):
         try:
-            data = msgspec.json.decode(data)
-        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-            raise TickError(f"found {_shown(data)}, expected a message in JSON: {error}") from error
-    if isinstance(data, Mapping) and isinstance(data.get("data"), Mapping):
-        data = data["data"]  # a combined stream's envelope
-    if not isinstance(data, Mapping):
-        raise TickError(f"found {_shown(data)}, expected a message of Binance, like {{'e': 'trade', ...}}")
-    return data
-
-
-def _id_key(message: Mapping[str, Any]) -> str:
-    """Return the key of the id: `a` of an old trade message is the id of an order."""
-    kind = message.get("e", "trade" if "t" in message else "aggTrade")
-    if not isinstance(kind, str) or kind not in IDS:
-        raise TickError(f"e: found {_shown(kind)}, expected a message of type {' or '.join(IDS)}")
-    return IDS[kind]
-
-
-def _trade_id(message: Mapping[str, Any], key: str) -> str:
-    found = message.get(key)
-    if isinstance(found, bool) or not isinstance(found, int | str) or found == "":
-        raise TickError(f"{key}: found {_shown(found)}, expected the id of a trade")
-    return str(found)
-
-
-def _number(message: Mapping[str, Any], key: str) -> float:
-    found = message.get(key)
-    try:
-        number = float(found) if isinstance(found, str | int | float) else float("nan")
-    except (ValueError, OverflowError):
-        number = float("nan")
-    if isinstance(found, bool) or not isfinite(number) or number <= 0:
-        raise TickError(f"{key}: found {_shown(found)}, expected a number above 0")
-    return number
-
-
-def _time(found: object) -> datetime:
-    if isinstance(found, int) and not isinstance(found, bool) and found > 0:
-        at_us = found if found >= MICROSECONDS_FROM else found * 1000
-        if at_us < LATEST_US:
-            return EPOCH + timedelta(microseconds=at_us)
-    raise TickError(f"T: found {_shown(found)}, expected the time in milliseconds since 1970")
+            trade = read_binance_trade(data)
+            trade_id, at = trade.trade_id, EPOCH + timedelta(microseconds=trade.time_us)
+        except (msgspec.MsgspecError, FrameError, RecursionError, UnicodeError) as error:
+            raise TickError(f"found {_shown(data)}, expected a trade or aggTrade message: {error}") from error
+        if trade.symbol is not None and not begins_with(trade.symbol, symbol):
+            raise TickError(f"symbol: found a message of {_shown(trade.symbol)}, expected one of {symbol}")
+        return cls(symbol, trade.price, trade.size, at, trade_id, BINANCE.name)
 
 
 def _shown(value: object) -> str:
