@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collector.app.spool_places import address, age_s, places_of, waiting
     from collector.app.view import DOWN, LEFT, MISSING, SYNCING, VERIFIED, ReporterState, StreamView, View
     from collector.app.wakeup import SignalSafeEvent
-    from collector.app.wiring import make_collector
+    from collector.app.wiring import make_collector, make_listener
     from collector.app.wiring_backfill import Asked, Backfill, backfill
     from collector.app.wiring_consume import consuming
     from collector.app.wiring_jobs import configured_jobs, jobs_of_database

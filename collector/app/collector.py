@@ -204,7 +204,7 @@ class Collector:
             seconds=time.monotonic() - self._started_s,
             problems=tuple(problems),
             waiting=self.writer.balance.rows_in_spool,
-            spool=str(self.writer.spool_path),
+            spool=str(self.writer.spool_path or ""),
             refused=refused,
             notes=self._store.incidents if isinstance(self._store, SqlSink) else (),
             followers=self._follower_states(),

@@ -31,12 +31,12 @@ from collector.clock import Clock
 from collector.errors import UserError
 from collector.events import EventBus, StreamKey
 from collector.exchanges import exchange_of
-from collector.features import BookRows, MarketRows, TradeBars
+from collector.features import BookRows, MarketRows, TradeBars, unstored_books, unstored_market
 from collector.ids import SegmentIds
 from collector.live import PATIENCE_S, Feed, StreamThread
 from collector.network import import_exchange
 from collector.settings import Settings
-from collector.sinks import SessionState, Sink, Store
+from collector.sinks import Nowhere, SessionState, Sink, Store
 from collector.writer import KINDS, EventLog, Follower, Preparation, WriterThread
 
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
@@ -132,10 +132,18 @@ def make_collector(
     return Collector(
         parts,
         exchanges=tuple(settings.exchanges),
-        database_url=settings.database.url,
+        database_url=store.name if isinstance(store, Nowhere) else settings.database.url,
         table_name=settings.database.table_name,
         deadline_s=settings.shutdown.deadline_s,
     )
+
+
+def make_listener(
+    settings: Settings, *, events: EventBus, on_end: Callable[[], None] = lambda: None
+) -> Collector:
+    """Build a collector that publishes what it sees and stores nothing: no database, no file, no follower."""
+    alone = settings.model_copy(update={"followers": ()})
+    return make_collector(alone, events=events, store=Nowhere(), on_end=on_end)
 
 
 def _written_files(store: Store[object], writer: WriterThread, followers: Sequence[Follower]) -> list[Path]:
@@ -169,6 +177,11 @@ def _preparation(
     stream: StreamThread,
 ) -> Preparation:
     """Build what prepares write sets: rows with their features, segments, and events for their table."""
+    most_rows = min(ROWS_A_TRANSACTION, store.capabilities.most_rows or ROWS_A_TRANSACTION)
+    if isinstance(store, Nowhere):
+        return Preparation(
+            session, buffer.key, unstored_books, most_rows=most_rows, market_rows=unstored_market
+        )
     facts = facts_of(settings, buffer, stream)
     happened = EventLog(session.session_id)
     for kind in KINDS:
@@ -177,7 +190,7 @@ def _preparation(
         session,
         buffer.key,
         BookRows(facts, levels_per_row(settings), settings.storage.features).settle,
-        most_rows=min(ROWS_A_TRANSACTION, store.capabilities.most_rows or ROWS_A_TRANSACTION),
+        most_rows=most_rows,
         market_rows=MarketRows(facts).settle,
         beside=happened.take,
         compare_bars=TradeBars(

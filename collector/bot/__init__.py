@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collector.bot.components import ComponentFactory
     from collector.bot.config import DataIngestorConfig
     from collector.bot.ingestor import DataIngestor, create_data_ingestor
+    from collector.bot.listener import Listener
     from collector.bot.live_bars import Bar, LiveBars
     from collector.bot.past import backfill, fetch_ohlcv, fetch_trades
     from collector.bot.symbol_names import AmbiguousSymbolError

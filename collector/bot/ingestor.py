@@ -50,6 +50,8 @@ def create_data_ingestor(config: Mapping[str, Any]) -> "DataIngestor":
 class DataIngestor:
     """A collector within a bot. Callbacks and subscriptions outlive a stop and a new start."""
 
+    _make_collector = staticmethod(make_collector)
+
     def __init__(self, config: DataIngestorConfig | Settings) -> None:
         if isinstance(config, Settings):
             self.settings, self._start_timeout_s = config, START_TIMEOUT_S
@@ -207,7 +209,7 @@ class DataIngestor:
                 collector.interrupt()
 
         try:
-            collector = make_collector(self.settings, events=self.events, on_end=self._on_thread_end)
+            collector = self._make_collector(self.settings, events=self.events, on_end=self._on_thread_end)
             self.events.attach(SegmentChanged, on_segment)
             self.events.attach(PotentialHalt, self._on_halt)
             self.events.attach(SystemState, self._on_state)

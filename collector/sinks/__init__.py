@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         WriteSet,
     )
     from collector.sinks.given_up import as_rejected, ended_before, storable, without_rows
+    from collector.sinks.nowhere import Nowhere
     from collector.sinks.options import SinkOptions, StreamOptions, UpkeepOptions
     from collector.sinks.put_counts import PutCounts, Puts
     from collector.sinks.registry import (

@@ -18,7 +18,14 @@ PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 FACES = [
-    *(collector.DataIngestor, collector.L2Update, collector.Trade, collector.Candle, collector.Bar),
+    *(
+        collector.DataIngestor,
+        collector.Listener,
+        collector.L2Update,
+        collector.Trade,
+        collector.Candle,
+        collector.Bar,
+    ),
     *(collector.Tick, collector.MarketNow, collector.TickStore, collector.Top),
     *(collector.LiveBars, collector.EventBus, collector.ComponentFactory),
     Components,

@@ -1,0 +1,48 @@
+"""Listen to exchanges without a database: events, ticks and bars, and nothing is stored."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from collector.app import make_listener
+from collector.bot.config import DataIngestorConfig
+from collector.bot.ingestor import DataIngestor
+from collector.bot.tick import Tick
+from collector.errors import UserError
+from collector.events import MOST_WAITING
+from collector.settings import Settings
+
+
+class Listener(DataIngestor):
+    """A `DataIngestor` without a database: the same events, proven the same way, and no file is made.
+
+    What a config says of storing has no effect here. In `get_stats` what came and was right is
+    `sampled_out`: it is counted, and stored nowhere.
+    """
+
+    _make_collector = staticmethod(make_listener)
+
+    def __init__(self, config: DataIngestorConfig | Settings | Mapping[str, Any]) -> None:
+        super().__init__(DataIngestorConfig.from_dict(config) if isinstance(config, Mapping) else config)
+
+    @property
+    def database_url(self) -> str:
+        """Raise UserError: there is none."""
+        raise UserError("a Listener has no database; expected a DataIngestor, which stores what it sees")
+
+    def add_tick_callback(
+        self, callback: Callable[[Tick], None], *, name: str | None = None, most_waiting: int = MOST_WAITING
+    ) -> Callable[[], None]:
+        """Call a callback with each tick, in a thread of its own: `channels` must have `trade`.
+
+        Call the result to end that. One that cannot keep up loses its own oldest ticks, counted under `name`.
+        """
+        return self.ticks.subscribe(callback, name=name, most_waiting=most_waiting)
+
+    def process_tick(self, tick: Tick) -> None:
+        """Take a tick that comes from elsewhere: kept as the latest, and handed to the tick callbacks."""
+        self.ticks.update(tick)
+
+    def get_stats(self) -> dict[str, Any]:
+        """Return the statistics of an ingestor; nothing is committed."""
+        stats = super().get_stats()
+        return {**stats, "commits": 0, "last_commit_s": 0.0}
