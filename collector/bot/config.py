@@ -20,7 +20,7 @@ from collector.exchanges import (
     one_kind,
     one_of,
 )
-from collector.settings import Loaded, Settings, listed, load_with_notes, nearest, shown
+from collector.settings import Loaded, Settings, found_elsewhere, listed, load_with_notes, nearest, shown
 
 NAME = "config"  # what messages call it
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -229,5 +229,13 @@ def _key_in(text: str) -> str:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    close = nearest(name, known) or f", expected one of {', '.join(known)}"
+    """Answer a key that is none of ours with the short key that means the same, or the full one."""
+    found = found_elsewhere(["data_ingestor", *name.split(".")])
+    close = nearest(name, known)
+    if found is not None:
+        full = found.ours.replace("<exchange>", "{exchange}")
+        short = next((short for short, path, _ in TABLE if path == full), None)
+        is_key = " " not in found.ours and "." in found.ours
+        close = f"; did you mean {short or (f'settings={{{found.ours!r}: ...}}' if is_key else found.ours)}?"
+    close = close or f", expected one of {', '.join(known)}"
     return f"{NAME}: {name[:60]!r}: found a key that an ingestor does not have{close}"
