@@ -54,12 +54,17 @@ class Report:
         return all(state.difference == 0 for state in self.accounting)
 
     @property
-    def good(self) -> bool:
-        """Whether nothing that was accepted was lost, and not all was refused."""
+    def lost_nothing(self) -> bool:
+        """Whether all that was accepted is stored, or waits in the spool, and nothing failed."""
         pending = sum(state.pending for state in self.accounting)
         lost = pending > self.waiting or any(state.dropped for state in self.accounting)
+        return self.exact and not lost and set(self.problems) <= set(self.refused)
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing that was accepted was lost, and not all was refused."""
         nothing_came = bool(self.refused) and not any(state.received for state in self.accounting)
-        return self.exact and not lost and not nothing_came and set(self.problems) <= set(self.refused)
+        return self.lost_nothing and not nothing_came
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +182,7 @@ class Collector:
             raise CollectorError("stop before start")
         until_s = time.monotonic() + (self.deadline_s if deadline_s is None else deadline_s)
         self._is_stopping = True
-        refused = tuple(self._refused())
+        refused = self.refused
         problems = list(refused)
         self.monitor.ask_to_stop()
         self.jobs.ask_to_stop()
@@ -265,9 +270,9 @@ class Collector:
             database=self._database,
             uptime_s=time.monotonic() - (self._started_s or time.monotonic()),
             answers=streams_now is not None and self.writer.alive,
-            streams=watch.streams(self.accounting(), streams_now, self._expected()),
+            streams=watch.streams(self.accounting(), streams_now, self.expected),
             writer=view_of_writer(self.writer, self.buffer),
-            refused=tuple(self._refused()),
+            refused=self.refused,
             followers=self._follower_states(),
             loop_silent_s=self.stream.silent_s,
             loop_ended=self.stream.ended_unasked,
@@ -277,6 +282,16 @@ class Collector:
             jobs=self.jobs.states(),
             **watch.remembered(),
         )
+
+    @property
+    def expected(self) -> list[StreamKey]:
+        """The streams that are asked for, whether or not anything is collected of them. For any thread."""
+        return [key for feed in self.stream.feeds for key in feed.expected]
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """What was asked for and cannot be collected now, each with its reason. For any thread."""
+        return tuple(text for feed in self.stream.feeds for text in feed.refused)
 
     def _on_halt(self, event: PotentialHalt) -> None:
         if event.code == NOTHING_TO_COLLECT and self.stream.is_idle:
@@ -293,12 +308,6 @@ class Collector:
                 log.warning(
                     "follower.not_stopped_well", sink=follower.name, error=follower.state().last_error
                 )
-
-    def _expected(self) -> list[StreamKey]:
-        return [key for feed in self.stream.feeds for key in feed.expected]
-
-    def _refused(self) -> Sequence[str]:
-        return [text for feed in self.stream.feeds for text in feed.refused]
 
     def _writer_problem(self) -> str:
         writer = self.writer

@@ -5,7 +5,7 @@ Readers take what was kept: a hundred of them cost the collector no more than no
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -13,7 +13,7 @@ import structlog
 from collector.app.machine import Machine
 from collector.app.view import MISSING, View
 from collector.clock import seconds_since
-from collector.events import PotentialHalt
+from collector.events import PotentialHalt, StreamKey
 from collector.health import (
     Facts,
     Health,
@@ -56,6 +56,7 @@ class Monitor:
     ) -> None:
         self.limits = limits
         self.latest: Checked | None = None  # replaced as a whole
+        self.before: Checked | None = None  # the one before it
         self._machine = machine
         self._exchanges = exchanges
         self._publish = publish
@@ -96,7 +97,7 @@ class Monitor:
         if not is_same:
             _log_change(before, health)
         self._alarms.look(health, time.monotonic())
-        self.latest = Checked(view, machine, health, now_ns, since_ns)
+        self.before, self.latest = before, Checked(view, machine, health, now_ns, since_ns)
         self._checked_s = time.monotonic()
         return self.latest
 
@@ -115,6 +116,16 @@ class Monitor:
 
     def _tell_end(self, part: Part) -> None:
         log.info("health.well_again", part=part.name)
+
+
+def rates_between(before: View, after: View) -> dict[StreamKey, float]:
+    """Return how many events a second each stream received between two views."""
+    passed_s = after.uptime_s - before.uptime_s
+    if passed_s <= 0.0:
+        return {}
+    had: Mapping[StreamKey, int] = {one.key: one.counts.received for one in before.streams}
+    new: Iterable[tuple[StreamKey, int]] = ((one.key, one.counts.received) for one in after.streams)
+    return {key: max(0, received - had.get(key, received)) / passed_s for key, received in new}
 
 
 def health_now(checked: Checked, ago_s: float, every_s: float) -> tuple[Verdict, list[str]]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collector.bot.listener import Listener
     from collector.bot.live_bars import Bar, LiveBars
     from collector.bot.past import backfill, fetch_ohlcv, fetch_trades
+    from collector.bot.stats import IngestorStats, StreamStats
     from collector.bot.symbol_names import AmbiguousSymbolError
     from collector.bot.tick import Tick
     from collector.bot.tick_store import MarketNow, TickStore, Top

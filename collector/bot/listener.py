@@ -6,10 +6,12 @@ from typing import Any
 from collector.app import make_listener
 from collector.bot.config import DataIngestorConfig
 from collector.bot.ingestor import DataIngestor
+from collector.bot.stats import IngestorStats
 from collector.bot.tick import Tick
 from collector.errors import UserError
-from collector.events import MOST_WAITING
+from collector.events import MOST_WAITING, EventBus, Loop
 from collector.settings import Settings
+from collector.sinks import Nowhere
 
 
 class Listener(DataIngestor):
@@ -21,8 +23,11 @@ class Listener(DataIngestor):
 
     _make_collector = staticmethod(make_listener)
 
-    def __init__(self, config: DataIngestorConfig | Settings | Mapping[str, Any]) -> None:
-        super().__init__(DataIngestorConfig.from_dict(config) if isinstance(config, Mapping) else config)
+    def __init__(
+        self, config: DataIngestorConfig | Settings | Mapping[str, Any], *, events: EventBus | None = None
+    ) -> None:
+        known = DataIngestorConfig.from_dict(config) if isinstance(config, Mapping) else config
+        super().__init__(known, events=events)
 
     @property
     def database_url(self) -> str:
@@ -30,19 +35,27 @@ class Listener(DataIngestor):
         raise UserError("a Listener has no database; expected a DataIngestor, which stores what it sees")
 
     def add_tick_callback(
-        self, callback: Callable[[Tick], None], *, name: str | None = None, most_waiting: int = MOST_WAITING
+        self,
+        callback: Callable[[Tick], object],
+        *,
+        name: str | None = None,
+        most_waiting: int = MOST_WAITING,
+        loop: Loop | None = None,
     ) -> Callable[[], None]:
-        """Call a callback with each tick, in a thread of its own: `channels` must have `trade`.
+        """Call a callback, plain or async, with each tick, in a thread of its own: `channels` has `trade`.
 
         Call the result to end that. One that cannot keep up loses its own oldest ticks, counted under `name`.
         """
-        return self.ticks.subscribe(callback, name=name, most_waiting=most_waiting)
+        return self.ticks.subscribe(callback, name=name, most_waiting=most_waiting, loop=loop)
 
     def process_tick(self, tick: Tick) -> None:
         """Take a tick that comes from elsewhere: kept as the latest, and handed to the tick callbacks."""
         self.ticks.update(tick)
 
-    def get_stats(self) -> dict[str, Any]:
+    def get_stats(self) -> IngestorStats:
         """Return the statistics of an ingestor; nothing is committed."""
-        stats = super().get_stats()
-        return {**stats, "commits": 0, "last_commit_s": 0.0}
+        return {**super().get_stats(), "commits": 0, "last_commit_s": 0.0, "last_commit_ns": None}
+
+    @property
+    def _database_shown(self) -> str:
+        return Nowhere.name

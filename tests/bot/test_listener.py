@@ -1,5 +1,6 @@
 """A listener has an ingestor's events and ticks, makes no file, and keeps nothing of what came."""
 
+import asyncio
 import sys
 import threading
 import tracemalloc
@@ -127,6 +128,25 @@ def test_what_needs_a_database_is_answered_in_words(simulator: Simulator) -> Non
         load_features(listener, BTC)
     with pytest.raises(SettingsError, match="did you mean symbol"):
         Listener({"symbols": BTC})
+
+
+def test_coroutines_are_run_on_the_loop_in_which_it_is_entered(simulator: Simulator) -> None:
+    async def listen() -> list[Tick]:
+        ticks, enough = list[Tick](), asyncio.Event()
+
+        async def keep(tick: Tick) -> None:
+            ticks.append(tick)
+            if len(ticks) == 3:
+                enough.set()
+
+        async with listening(simulator) as listener:
+            listener.add_tick_callback(keep)
+            async with asyncio.timeout(20.0):
+                await enough.wait()
+        return ticks
+
+    assert len(asyncio.run(listen())) >= 3
+    assert threads() == []
 
 
 def test_it_starts_again_after_a_stop(simulator: Simulator) -> None:
