@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         SystemState,
         Trade,
     )
-    from collector.exchanges import bar_intervals
+    from collector.exchanges import bar_intervals, register_exchange
     from collector.network import RateLimiter
     from collector.query import (
         book_tensor,
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         symbols,
         windows,
     )
+    from collector.sinks import register_sink
 else:
     # Loaded when first asked for: `python run.py --help` must not pay for pandas and SQLAlchemy.
     __getattr__, __dir__ = face(__name__, __file__)
@@ -98,6 +99,8 @@ __all__ = [
     "load_levels",
     "load_ohlcv",
     "load_trades",
+    "register_exchange",
+    "register_sink",
     "symbols",
     "windows",
 ]

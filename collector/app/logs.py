@@ -24,6 +24,8 @@ from collector.events import (
     SystemState,
     WitnessDisagreed,
 )
+from collector.exchanges import PLUGINS as EXCHANGE_PLUGINS
+from collector.sinks import PLUGINS as SINK_PLUGINS
 
 log = structlog.get_logger()
 
@@ -48,6 +50,12 @@ def log_events(events: EventBus) -> None:
     events.attach(MarketsFound, _log_found)
     events.attach(FirstContact, _log_contact)
     events.attach(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
+
+
+def log_plugins() -> None:
+    """Log what the settings made us load of other distributions."""
+    for one in (*EXCHANGE_PLUGINS.loaded, *SINK_PLUGINS.loaded):
+        log.info("plugin.loaded", group=one.group, name=one.name, of=one.origin)
 
 
 def _log_state(event: SystemState) -> None:

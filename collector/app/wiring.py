@@ -9,7 +9,7 @@ from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
 from collector.app.commit_measures import CommitMeasures
 from collector.app.dead_threads import DeadThreads
-from collector.app.logs import log_events, log_failed_subscriber
+from collector.app.logs import log_events, log_failed_subscriber, log_plugins
 from collector.app.machine import Machine
 from collector.app.monitor import Monitor
 from collector.app.recovery import Recovery
@@ -30,7 +30,7 @@ from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
 from collector.events import EventBus, StreamKey
-from collector.exchanges import exchange_of
+from collector.exchanges import ccxt_id_of, exchange_of
 from collector.features import BookRows, MarketRows, TradeBars, unstored_books, unstored_market
 from collector.ids import SegmentIds
 from collector.live import PATIENCE_S, Feed, StreamThread
@@ -59,7 +59,8 @@ def make_collector(
             "SYMBOLS=BTCUSDT in the environment, or exchanges.<name>.symbols in a file for --config"
         )
     for name in exchanges:
-        import_exchange(name)
+        import_exchange(ccxt_id_of(name))
+    log_plugins()
     bus = events or EventBus(log_failed_subscriber)
     watch = _observe(settings, bus)
     buffer = Buffer(

@@ -19,6 +19,7 @@ from collector.exchanges import (
     kind_meant,
     one_kind,
     one_of,
+    plugin_problem,
 )
 from collector.settings import Loaded, Settings, found_elsewhere, listed, load_with_notes, nearest, shown
 
@@ -221,6 +222,9 @@ def _depth_problems(config: DataIngestorConfig) -> list[str]:
 
 
 def _nearest_exchange(name: object) -> str:
+    plugin = plugin_problem(name) if isinstance(name, str) else None
+    if plugin is not None:
+        return f"; {plugin}"
     return nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
 
 

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import structlog
 
@@ -21,7 +21,7 @@ from collector.serve import Server, report_metrics, server_of
 from collector.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from collector.app import View
 
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 class Lifecycle:
     """A session after the other, of one configuration. Callbacks and subscriptions outlive them."""
 
-    _make_collector = staticmethod(make_collector)
+    _make_collector: ClassVar[Callable[..., Collector]] = staticmethod(make_collector)
 
     def __init__(
         self, settings: Settings, start_timeout_s: float, notes: tuple[str, ...], events: EventBus | None

@@ -1,9 +1,9 @@
 """Listen to exchanges without a database: events, ticks and bars, and nothing is stored."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from collector.app import make_listener
+from collector.app import Collector, make_listener
 from collector.bot.config import DataIngestorConfig
 from collector.bot.ingestor import DataIngestor
 from collector.bot.stats import IngestorStats
@@ -21,7 +21,7 @@ class Listener(DataIngestor):
     `sampled_out`: it is counted, and stored nowhere.
     """
 
-    _make_collector = staticmethod(make_listener)
+    _make_collector: ClassVar[Callable[..., Collector]] = staticmethod(make_listener)
 
     def __init__(
         self, config: DataIngestorConfig | Settings | Mapping[str, Any], *, events: EventBus | None = None

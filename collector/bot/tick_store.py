@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 import structlog
@@ -135,7 +135,7 @@ class TickStore:
         is ended, and runs on `loop` or on the one that runs here.
         """
         if self._is_alone and not is_async(callback):
-            return self._events.attach(Tick, callback)
+            return self._events.attach(Tick, cast("Callable[[Tick], None]", callback))
         end = self._events.subscribe(Tick, callback, name=name, most_waiting=most_waiting, loop=loop)
         if self._is_alone:
             self._events.start()

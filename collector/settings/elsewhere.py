@@ -80,6 +80,9 @@ Databases
   storage.path | database.url
   storage.format | retention.path | rows go to SQL; days of Parquet by `retention` or `export`
   sqlalchemy.url | database.url
+  redis.host | register_sink | a sink of one's own (docs/plugins.md)
+  kafka.bootstrap_servers | register_sink | a sink of one's own
+  influxdb.url | register_sink | a sink of one's own
   postgres.host | database.url | one URL
 Kinesis recorders
   kinesis.stream_name | followers | `kinesis://REGION/STREAM`: a follower of the database

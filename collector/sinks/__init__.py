@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collector.sinks.avro import Assembler, HealthPart, Heartbeat, OpenPart, encoded_heartbeat
     from collector.sinks.contract import (
         AccountingState,
+        Capabilities,
         Examined,
         Receipt,
         Rows,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collector.sinks.options import SinkOptions, StreamOptions, UpkeepOptions
     from collector.sinks.put_counts import PutCounts, Puts
     from collector.sinks.registry import (
+        PLUGINS,
         expected_of_follower,
         expected_of_store,
         follower_problem,
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
         is_store,
         make_follower,
         make_store,
+        register_sink,
         scheme_of,
+        store_problem,
+        unregister,
     )
     from collector.sinks.sql import (
         Chore,
