@@ -34,7 +34,7 @@ log = structlog.get_logger()
 class Lifecycle:
     """A session after the other, of one configuration. Callbacks and subscriptions outlive them."""
 
-    _make_collector: ClassVar[Callable[..., Collector]] = staticmethod(make_collector)
+    _make_collector: "ClassVar[Callable[..., Collector]]" = staticmethod(make_collector)
 
     def __init__(
         self, settings: Settings, start_timeout_s: float, notes: tuple[str, ...], events: EventBus | None

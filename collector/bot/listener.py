@@ -21,7 +21,7 @@ class Listener(DataIngestor):
     `sampled_out`: it is counted, and stored nowhere.
     """
 
-    _make_collector: ClassVar[Callable[..., Collector]] = staticmethod(make_listener)
+    _make_collector: "ClassVar[Callable[..., Collector]]" = staticmethod(make_listener)
 
     def __init__(
         self, config: DataIngestorConfig | Settings | Mapping[str, Any], *, events: EventBus | None = None
