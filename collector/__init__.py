@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from collector.bot import (
         AmbiguousSymbolError,
         Bar,
+        BookNotVerifiedError,
         ComponentFactory,
         DataIngestor,
         DataIngestorConfig,
         IngestorStats,
         Listener,
         LiveBars,
+        LocalBook,
         MarketNow,
         Tick,
         TickStore,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
         symbols,
         windows,
     )
+    from collector.settings import load_settings
     from collector.sinks import register_sink
 else:
     # Loaded when first asked for: `python run.py --help` must not pay for pandas and SQLAlchemy.
@@ -59,6 +62,7 @@ else:
 __all__ = [
     "AmbiguousSymbolError",
     "Bar",
+    "BookNotVerifiedError",
     "BookVerified",
     "Candle",
     "CollectorError",
@@ -71,6 +75,7 @@ __all__ = [
     "L2Update",
     "Listener",
     "LiveBars",
+    "LocalBook",
     "MarketNow",
     "PotentialHalt",
     "RateLimiter",
@@ -98,6 +103,7 @@ __all__ = [
     "load_features",
     "load_levels",
     "load_ohlcv",
+    "load_settings",
     "load_trades",
     "register_exchange",
     "register_sink",

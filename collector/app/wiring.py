@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import structlog
+
 from collector.app.alarm import HaltAlarm
 from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
@@ -39,6 +41,8 @@ from collector.settings import Settings
 from collector.sinks import Nowhere, SessionState, Sink, Store
 from collector.writer import KINDS, EventLog, Follower, Preparation, WriterThread
 
+log = structlog.get_logger()
+
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
 
@@ -61,6 +65,7 @@ def make_collector(
     for name in exchanges:
         import_exchange(ccxt_id_of(name))
     log_plugins()
+    _tell_unused_keys(settings, exchanges)
     bus = events or EventBus(log_failed_subscriber)
     watch = _observe(settings, bus)
     buffer = Buffer(
@@ -145,6 +150,14 @@ def make_listener(
     """Build a collector that publishes what it sees and stores nothing: no database, no file, no follower."""
     alone = settings.model_copy(update={"followers": ()})
     return make_collector(alone, events=events, store=Nowhere(), on_end=on_end)
+
+
+def _tell_unused_keys(settings: Settings, exchanges: Sequence[str]) -> None:
+    """Log that keys of exchanges do nothing here, where some are configured."""
+    having = [name for name in exchanges if settings.exchanges[name].credentials is not None]
+    if having:
+        used_by = "`doctor`, and back-filling the old trades of Binance"
+        log.info("api_keys.not_used", exchanges=having, reason="collecting needs none", used_by=used_by)
 
 
 def _written_files(store: Store[object], writer: WriterThread, followers: Sequence[Follower]) -> list[Path]:

@@ -1,11 +1,13 @@
 """Define the short keys of an ingestor, and translate them into the full settings."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final, Self
 
+from collector.bot.several import conflicts, split
 from collector.bot.wording import WrittenConfig, in_short_keys
 from collector.errors import SettingsError
 from collector.exchanges import (
@@ -34,6 +36,7 @@ class DataIngestorConfig:
     """What to collect and where to store it. Raises SettingsError with every mistake at once."""
 
     exchange: str = DEFAULT_EXCHANGE
+    exchanges: Mapping[str, Mapping[str, Any]] | None = None  # several: {"bybit": {"symbol": "BTCUSDT"}, ...}
     symbol: str | Sequence[str] = "BTC/USDT:USDT"  # one, several separated by commas, or a list
     sandbox: bool = False  # the exchange's testnet; False says nothing
     environment: str | None = (
@@ -58,6 +61,12 @@ class DataIngestorConfig:
     settings: Mapping[str, Any] = field(default_factory=lambda: NOTHING)  # more: {"stream.heartbeat_s": 5}
 
     def __post_init__(self) -> None:
+        for name, number in _numbers(self):
+            object.__setattr__(self, name, number)
+        if self.exchanges is not None:
+            split(self, NAME)  # raises what is wrong with each
+            self.load()
+            return
         problems = _own_problems(self)
         reported = {_key_in(text) for text in problems}
         try:
@@ -70,6 +79,9 @@ class DataIngestorConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build from a dict; an unknown key is a mistake like any other."""
+        if not isinstance(values, Mapping):
+            found = f"found {shown(values)}, expected a dict, like {{'symbol': 'BTCUSDT'}}"
+            raise SettingsError([f"{NAME}: {found}"])
         known = [one.name for one in fields(cls)]
         problems = [_unknown(str(name), known) for name in values if name not in known]
         try:
@@ -86,7 +98,10 @@ class DataIngestorConfig:
 
     def load(self) -> Loaded:
         """Return the full settings, and notes on them for a person."""
-        more = self.settings if isinstance(self.settings, Mapping) else {}
+        more = _full_keys(self)
+        if self.exchanges is not None:
+            meant = {path: to for one in split(self, NAME) for path, to in _meant(one).items()}
+            return _load({**meant, **more})
         try:
             return _load({**_meant(self), **more})
         except SettingsError as error:
@@ -108,6 +123,21 @@ Meaning = Callable[[DataIngestorConfig], object]
 
 def _load(overrides: Mapping[str, object]) -> Loaded:
     return load_with_notes(overrides=overrides, overrides_name=NAME, variables_name_exchanges=False)
+
+
+def _full_keys(config: DataIngestorConfig) -> Mapping[str, Any]:
+    more = config.settings if isinstance(config.settings, Mapping) else {}
+    return {key: value for key, value in more.items() if isinstance(key, str)}
+
+
+def _numbers(config: DataIngestorConfig) -> Iterator[tuple[str, int | float]]:
+    """List the keys whose number is written as text, each with the number."""
+    for one in fields(config):
+        text = getattr(config, one.name)
+        if isinstance(text, str) and (type(one.default) in (int, float) or one.name == "serve_port"):
+            read = float if isinstance(one.default, float) else int
+            with suppress(ValueError):  # told as any other mistake
+                yield one.name, read(text)
 
 
 def _meant(config: DataIngestorConfig) -> dict[str, object]:
@@ -190,7 +220,7 @@ def _own_problems(config: DataIngestorConfig) -> list[str]:
         ("exchange", known_exchange(config) == config.exchange, known + _nearest_exchange(config.exchange)),
         ("sandbox", isinstance(config.sandbox, bool), "true or false"),
         ("channels", isinstance(config.channels, list | tuple | str), "a list of channels, like ['trade']"),
-        ("settings", isinstance(config.settings, Mapping), "full keys, like {'stream.heartbeat_s': 5}"),
+        ("settings", _has_full_keys(config.settings), "full keys, like {'stream.heartbeat_s': 5}"),
         (
             "start_timeout",
             is_number and 0 < seconds <= LONGEST_TIMEOUT_S,
@@ -205,7 +235,14 @@ def _own_problems(config: DataIngestorConfig) -> list[str]:
     if config.sandbox is True and config.environment not in (None, "testnet"):
         found = f"found sandbox true and environment {shown(config.environment)}"
         problems.append(f"{NAME}: sandbox: {found}, expected one of the two, or environment 'testnet'")
+    if _has_full_keys(config.settings):
+        places = [(short, path.format(exchange=known_exchange(config))) for short, path, _ in TABLE]
+        problems += conflicts(config, places, NAME)
     return [*problems, *_depth_problems(config)]
+
+
+def _has_full_keys(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
 
 
 def _depth_problems(config: DataIngestorConfig) -> list[str]:

@@ -8,6 +8,7 @@ from collector.bot.config import DataIngestorConfig
 from collector.bot.health import Health, reasons_of, reasons_of_callbacks
 from collector.bot.lifecycle import Lifecycle
 from collector.bot.live_bars import LiveBars
+from collector.bot.local_book import Books, LocalBook
 from collector.bot.stats import IngestorStats, Known, rates_of, stats_of
 from collector.bot.tick_store import TickStore
 from collector.errors import IngestorError, UserError
@@ -37,6 +38,7 @@ class DataIngestor(Lifecycle):
             loaded = config.load()
             super().__init__(loaded.settings, config.start_timeout, loaded.notes.without_effect, events)
         self.ticks = TickStore(self._hold)
+        self._books = Books()
 
     @property
     def database_url(self) -> str:
@@ -103,6 +105,21 @@ class DataIngestor(Lifecycle):
         bars = LiveBars(interval, symbol=symbol, exchange=exchange)
         bars.listen(self.events)
         return bars
+
+    def book(
+        self,
+        symbol: str,
+        exchange: str | None = None,
+        channel: str | None = None,
+        *,
+        levels: int | None = None,
+    ) -> LocalBook:
+        """Return a copy of the verified local book as it is now: all levels that are kept, or the best few.
+
+        The symbol may be written in any case or form; of several books of a market the deepest is meant.
+        Raises UserError for one that is not collected, BookNotVerifiedError while it is not verified.
+        """
+        return self._books.book(self._running(), symbol, exchange, channel, levels)
 
     def is_healthy(self) -> Health:
         """Return whether all is well: true or false, with `reasons`."""

@@ -38,7 +38,7 @@ OK, NOT_OK = 200, 300
 def strict(package: Any, exchange: str) -> Any:
     """Return a package of ccxt's class of an exchange, raising BadResponse for an answer that is no JSON."""
     exchange_id = ccxt_id_of(exchange)
-    base = getattr(package, exchange_id)
+    base: Any = getattr(package, exchange_id)
 
     class Strict(base):  # type: ignore[misc]  # the base is known at run time only
         def handle_errors(self, code: int, reason: Any, url: Any, method: Any, *more: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import socket
 import sqlite3
 import sys
@@ -244,7 +245,10 @@ def test_one_that_could_not_start_starts_once_it_can(tmp_path: Path) -> None:
         second = create_data_ingestor(config(simulator, tmp_path))
         with first:
             assert not second.start()
-            assert "another collector" in str(second.start_failure) or "process" in str(second.start_failure)
+            assert f"process {os.getpid()} on " in str(second.start_failure)
+            assert "this process: an ingestor of it was not stopped (in a notebook:" in str(
+                second.start_failure
+            )
             assert first.is_healthy()
         with second:
             assert second.is_healthy()

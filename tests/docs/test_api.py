@@ -50,7 +50,7 @@ OURS = {
     "shown",
     "ten_known",
 }
-OURS |= {"interval_ms", "listener_failures", "create", "settings"}
+OURS |= {"hold", "release", "holders", "interval_ms", "listener_failures", "create", "settings"}
 
 
 def run(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
