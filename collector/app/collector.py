@@ -12,6 +12,7 @@ from collector.app.claims import Claims
 from collector.app.commit_measures import CommitMeasures
 from collector.app.jobs import Jobs
 from collector.app.known_database import KnownDatabase
+from collector.app.log_thread import LogThread
 from collector.app.monitor import Monitor
 from collector.app.opening import Opening
 from collector.app.reporting import Phase, Reporters, last_moment_of, moment_of
@@ -80,6 +81,7 @@ class Parts:
     measures: CommitMeasures
     monitor: Monitor
     reporters: Reporters
+    log: LogThread
     ended: SignalSafeEvent  # set when a thread has ended
 
 
@@ -110,6 +112,7 @@ class Collector:
         self._measures = parts.measures
         self.monitor = parts.monitor
         self.reporters = parts.reporters
+        self._log = parts.log
         self._ended = parts.ended
         self._exchanges = exchanges
         self.database_url = database_url
@@ -137,6 +140,7 @@ class Collector:
         self.jobs.start()
         self.monitor.start(self.view)
         self.reporters.start(lambda: moment_of(self.monitor, self.phase))
+        self._log.start()
         if away:
             log.warning(
                 "database.away_at_start",
@@ -193,6 +197,7 @@ class Collector:
         self._store.close()
         self.monitor.stop()
         self.reporters.stop(last_moment_of(self.monitor, self.view()), until_s - time.monotonic())
+        self._log.stop()
         for name in self.events.stop():
             log.warning("subscriber.stuck", subscriber=name)
         for unsubscribe in self._subscriptions:  # the bus may live longer than this

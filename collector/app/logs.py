@@ -19,9 +19,7 @@ from collector.events import (
     RequestRefused,
     RequestsPaused,
     RequestsWait,
-    SegmentChanged,
     SnapshotFailed,
-    SystemState,
     WitnessDisagreed,
 )
 
@@ -33,8 +31,6 @@ MOST_NAMES = 8  # on one line
 
 def log_events(events: EventBus) -> None:
     """Attach the log to the event bus: one line for each change of state."""
-    events.attach(SystemState, _log_state)
-    events.attach(SegmentChanged, _log_segment)
     events.attach(PotentialHalt, _log_halt)
     events.attach(DatabaseState, _log_database)
     events.attach(SnapshotFailed, _log_snapshot)
@@ -48,19 +44,6 @@ def log_events(events: EventBus) -> None:
     events.attach(MarketsFound, _log_found)
     events.attach(FirstContact, _log_contact)
     events.attach(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
-
-
-def _log_state(event: SystemState) -> None:
-    shown = {"cause": event.cause} if event.cause else {}
-    log.info("stream.changed", connection=event.connection, state=event.state.value, **shown)
-
-
-def _log_segment(event: SegmentChanged) -> None:
-    stream = {"exchange": event.exchange, "symbol": event.symbol, "channel": event.channel}
-    if event.verified:
-        log.info("coverage.begun", **stream)
-    else:
-        log.info("coverage.ended", **stream, cause=event.cause, detail=event.detail)
 
 
 def _log_halt(event: PotentialHalt) -> None:

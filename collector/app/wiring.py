@@ -8,6 +8,8 @@ from collector.app.alarm import HaltAlarm
 from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
 from collector.app.commit_measures import CommitMeasures
+from collector.app.connection_log import ConnectionLog
+from collector.app.log_thread import LogThread
 from collector.app.logs import log_events, log_failed_subscriber
 from collector.app.machine import Machine
 from collector.app.monitor import Monitor
@@ -60,7 +62,7 @@ def make_collector(
     for name in exchanges:
         import_exchange(name)
     bus = events or EventBus(log_failed_subscriber)
-    watch = _observe(settings, bus)
+    watch, connections = _observe(settings, bus)
     buffer = Buffer(
         levels_per_row=levels_per_row(settings),
         max_rows=settings.buffer.max_rows,
@@ -125,6 +127,7 @@ def make_collector(
         measures,
         monitor,
         Reporters(*heartbeats_of(settings, session)),
+        LogThread([connections.look], connections.finish),
         ended,
     )
     return Collector(
@@ -142,9 +145,11 @@ def _written_files(store: Store[object], writer: WriterThread, followers: Sequen
     return [file for file in files if file is not None]
 
 
-def _observe(settings: Settings, events: EventBus) -> Watch:
+def _observe(settings: Settings, events: EventBus) -> tuple[Watch, ConnectionLog]:
     """Attach the log, the view, the alarm and its end to the event bus."""
     log_events(events)
+    connections = ConnectionLog()
+    connections.listen(events)
     watch = Watch()
     watch.listen(events)
     integrity = settings.integrity
@@ -155,7 +160,7 @@ def _observe(settings: Settings, events: EventBus) -> Watch:
         window_s=integrity.critical_window_s,
         on_status=integrity.alarm_on_status,
     )
-    return watch
+    return watch, connections
 
 
 def _preparation(

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         MarketsNotRefreshed,
         Notice,
         PotentialHalt,
+        Reconnecting,
         RequestRefused,
         RequestsPaused,
         RequestsWait,

@@ -40,6 +40,21 @@ class SystemState:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """A connection was lost, or could not be made; it is dialled again after a wait."""
+
+    exchange: str
+    connection: str
+    at_ns: int
+    failures: int  # in a row; 0 where it had served for a while
+    wait_s: float
+    cause: str  # a short word, as in coverage
+    detail: str
+    close_code: int | None  # of the websocket, where the exchange closed it
+    is_refused: bool  # the exchange refuses: the wait is long
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentChanged:
     """A stream became verified, or ceased to be."""
 
@@ -51,6 +66,7 @@ class SegmentChanged:
     verified: bool
     cause: str = ""
     detail: str = ""
+    connection: str = ""  # that fed it
 
     @property
     def key(self) -> StreamKey:
