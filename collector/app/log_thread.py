@@ -14,9 +14,9 @@ log = structlog.get_logger()
 class LogThread:
     """A thread that looks every half second. Nothing waits for it."""
 
-    def __init__(self, looks: Sequence[Callable[[], None]], finish: Callable[[], None]) -> None:
+    def __init__(self, looks: Sequence[Callable[[], None]], finishes: Sequence[Callable[[], None]]) -> None:
         self._looks = tuple(looks)
-        self._finish = finish
+        self._finishes = tuple(finishes)
         self._stopping = threading.Event()
         self._failing: set[int] = set()
         self._thread: threading.Thread | None = None
@@ -32,7 +32,8 @@ class LogThread:
         if thread is not None:
             self._stopping.set()
             thread.join(STOP_WITHIN_S)
-            self._finish()
+            for finish in self._finishes:
+                finish()
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_EVERY_S):

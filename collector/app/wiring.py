@@ -9,12 +9,15 @@ from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
 from collector.app.commit_measures import CommitMeasures
 from collector.app.connection_log import ConnectionLog
+from collector.app.database_log import DatabaseLog
 from collector.app.log_thread import LogThread
-from collector.app.logs import log_events, log_failed_subscriber
+from collector.app.logs import log_dead_thread, log_events, log_failed_subscriber
 from collector.app.machine import Machine
 from collector.app.monitor import Monitor
 from collector.app.recovery import Recovery
 from collector.app.reporting import Reporters
+from collector.app.request_log import RequestLog
+from collector.app.trouble_log import TroubleLog
 from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
 from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
@@ -62,7 +65,7 @@ def make_collector(
     for name in exchanges:
         import_exchange(name)
     bus = events or EventBus(log_failed_subscriber)
-    watch, connections = _observe(settings, bus)
+    watch = _observe(settings, bus)
     buffer = Buffer(
         levels_per_row=levels_per_row(settings),
         max_rows=settings.buffer.max_rows,
@@ -79,6 +82,11 @@ def make_collector(
         ended.ring()
         on_end()
 
+    def stream_ended() -> None:
+        if stream.failure is not None:  # the writer tells its own
+            log_dead_thread("websocket", stream.failure)
+        thread_ended()
+
     def feeds(clock: Clock) -> Sequence[Feed]:
         return make_feeds(
             settings,
@@ -90,7 +98,7 @@ def make_collector(
             patience_s=patience_s,
         )
 
-    stream = StreamThread(feeds, bus, thread_ended)
+    stream = StreamThread(feeds, bus, stream_ended)
     measures = CommitMeasures()
     writer = make_writer(
         settings,
@@ -127,7 +135,7 @@ def make_collector(
         measures,
         monitor,
         Reporters(*heartbeats_of(settings, session)),
-        LogThread([connections.look], connections.finish),
+        _log_thread(bus, stream, monitor),
         ended,
     )
     return Collector(
@@ -145,11 +153,18 @@ def _written_files(store: Store[object], writer: WriterThread, followers: Sequen
     return [file for file in files if file is not None]
 
 
-def _observe(settings: Settings, events: EventBus) -> tuple[Watch, ConnectionLog]:
+def _log_thread(events: EventBus, stream: StreamThread, monitor: Monitor) -> LogThread:
+    """Attach to the event bus what logs later, or more than once, and build its thread."""
+    connections, requests = ConnectionLog(), RequestLog(stream.budgets)
+    for one in (connections, requests, DatabaseLog()):
+        one.listen(events)
+    looks = connections.look, requests.look, TroubleLog(lambda: monitor.latest).look
+    return LogThread(looks, (connections.finish, requests.finish))
+
+
+def _observe(settings: Settings, events: EventBus) -> Watch:
     """Attach the log, the view, the alarm and its end to the event bus."""
     log_events(events)
-    connections = ConnectionLog()
-    connections.listen(events)
     watch = Watch()
     watch.listen(events)
     integrity = settings.integrity
@@ -160,7 +175,7 @@ def _observe(settings: Settings, events: EventBus) -> tuple[Watch, ConnectionLog
         window_s=integrity.critical_window_s,
         on_status=integrity.alarm_on_status,
     )
-    return watch, connections
+    return watch
 
 
 def _preparation(

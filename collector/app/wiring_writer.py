@@ -71,9 +71,11 @@ def make_writer(
     on_end: Callable[[], None],
 ) -> WriterThread:
     """Build the store's writer, not started; it offers committed write sets to the followers."""
+    balance = Balance(session_id, buffer.key)
 
     def on_change(state: BreakerState, cause: str) -> None:
-        events.publish(DatabaseState(state.value, time.time_ns(), cause))
+        rows = buffer.rows + balance.rows_in_spool
+        events.publish(DatabaseState(state.value, time.time_ns(), cause, rows))
 
     def on_commit(write_set: WriteSet, took_s: float, was_spooled: bool) -> None:
         measures.committed(write_set, took_s)
@@ -85,7 +87,6 @@ def make_writer(
         reason = "what is written now waits in memory; when that is full, it is dropped"
         events.publish(PotentialHalt("", code, reason, time.time_ns(), detail=str(error)))
 
-    balance = Balance(session_id, buffer.key)
     behind_at_rows = max(1, int(buffer.capacity_rows * SPILL_SHARE))
     return WriterThread(
         BufferSource(buffer, preparation, balance, behind_at_rows=behind_at_rows),

@@ -169,6 +169,7 @@ class DatabaseState:
     state: str  # closed, open, half_open
     at_ns: int
     cause: str = ""
+    rows_waiting: int = 0  # in memory and in the spool
 
 
 @dataclass(frozen=True, slots=True)

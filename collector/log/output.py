@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -16,6 +17,7 @@ from collector.log.options import LogOptions
 from collector.masking import MASK, mask_url, names_a_secret, without
 
 FOR_PEOPLE = "%Y-%m-%d %H:%M:%S"
+PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -37,9 +39,11 @@ def set_up_logging(options: LogOptions, stream: TextIO | None = None, *, secrets
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt=FOR_PEOPLE if for_people else "iso", utc=True),
+            *([_one_line_errors] if on_terminal and options.level != "debug" else []),
             structlog.processors.format_exc_info,
             _Masking(secrets),
             _for_people(colours=on_terminal) if for_people else structlog.processors.JSONRenderer(),
+            *([_with_priority] if not options.file and is_journal(stream or sys.stderr) else []),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[options.level]),
         logger_factory=structlog.WriteLoggerFactory(_target(options, stream)),
@@ -55,6 +59,33 @@ def write_line(text: str) -> None:
 def is_terminal(stream: TextIO) -> bool:
     """Return whether a stream is a terminal that can place its cursor."""
     return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+def is_journal(stream: TextIO) -> bool:
+    """Return whether a stream goes to systemd's journal, which takes a priority at the start of a line."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # no file at all, or a closed one
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _with_priority(_logger: Any, method: str, text: str) -> str:
+    """Put the priority of syslog(3) before each line: the journal takes the lines one by one."""
+    priority = PRIORITIES.get(method, PRIORITIES["error"])
+    return "\n".join(f"<{priority}>{line}" for line in text.split("\n"))
+
+
+def _one_line_errors(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Leave of a traceback what a person at a terminal needs: the error, and where it was raised."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        event["raised"] = f"{error!r}{where}"
+    return event
 
 
 class _Masking:
