@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         DataIngestor,
         DataIngestorConfig,
         LiveBars,
+        MarketNow,
         Tick,
         TickStore,
         Top,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
         fetch_ohlcv,
         fetch_trades,
     )
-    from collector.errors import CollectorError, IngestorError, SettingsError, UserError
+    from collector.errors import CollectorError, IngestorError, SettingsError, TickError, UserError
     from collector.events import (
         BookVerified,
         Candle,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         SystemState,
         Trade,
     )
+    from collector.exchanges import bar_intervals
     from collector.network import RateLimiter
     from collector.query import (
         book_tensor,
@@ -64,6 +66,7 @@ __all__ = [
     "IngestorError",
     "L2Update",
     "LiveBars",
+    "MarketNow",
     "PotentialHalt",
     "RateLimiter",
     "SettingsError",
@@ -71,12 +74,14 @@ __all__ = [
     "StreamVerified",
     "SystemState",
     "Tick",
+    "TickError",
     "TickStore",
     "Top",
     "Trade",
     "UserError",
     "__version__",
     "backfill",
+    "bar_intervals",
     "book_tensor",
     "coverage",
     "create_data_ingestor",

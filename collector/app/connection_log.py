@@ -93,6 +93,8 @@ class ConnectionLog:
                 self._log_gathered(event.connection, self._of(event.connection))
                 del self._connections[event.connection]
             log.info("connection.closed", connection=event.connection, streams=streams)
+        elif event.state is State.ERROR:
+            return  # of a thread, which has a line with its traceback
         elif event.state in (State.CONNECTED, State.DISCONNECTED):
             with self._lock:
                 self._of(event.connection).is_up |= event.state is State.CONNECTED

@@ -10,6 +10,7 @@ from collector.app.collector import Collector, Parts
 from collector.app.commit_measures import CommitMeasures
 from collector.app.connection_log import ConnectionLog
 from collector.app.database_log import DatabaseLog
+from collector.app.dead_threads import DeadThreads
 from collector.app.log_thread import LogThread
 from collector.app.logs import log_dead_thread, log_events, log_failed_subscriber
 from collector.app.machine import Machine
@@ -76,9 +77,10 @@ def make_collector(
     store = store or store_of(settings)
     known = known_database_of(settings, store)
     following = make_followers(settings, store, followers, session, buffer, known.identity)
-    ended, segment_ids = SignalSafeEvent(), SegmentIds()
+    ended, segment_ids, dead = SignalSafeEvent(), SegmentIds(), DeadThreads(bus)
 
     def thread_ended() -> None:
+        dead.look(websocket=stream, writer=writer)
         ended.ring()
         on_end()
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collector.bot.live_bars import Bar, LiveBars
     from collector.bot.past import backfill, fetch_ohlcv, fetch_trades
     from collector.bot.symbol_names import AmbiguousSymbolError
-    from collector.bot.tick_store import Tick, TickStore, Top
+    from collector.bot.tick import Tick
+    from collector.bot.tick_store import MarketNow, TickStore, Top
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -269,8 +269,8 @@ class DataIngestor:
         self.events.publish(IngestorError(event.code, f"{where}: {event.reason}", cause=event))
 
     def _on_state(self, event: SystemState) -> None:
-        if event.state is State.DISCONNECTED:
-            self._last_trouble = f"{event.connection} disconnected: {event.cause}"
+        if event.state in (State.DISCONNECTED, State.ERROR):
+            self._last_trouble = f"{event.connection} {event.state.value}: {event.cause}"
 
     def _on_failed_subscriber(self, failure: HandlerFailure) -> None:
         log_failed_subscriber(failure)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from collector.events.contracts import ContractSize, contract_size
     from collector.events.instants import iso_text, iso_texts
+    from collector.events.intervals import UNIT_MS, length_s, longest_ms, shortest_ms
     from collector.events.market import TOTAL_LEVELS, Candle, L2Update, Trade
     from collector.events.messages import (
         Ack,

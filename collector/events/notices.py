@@ -1,10 +1,12 @@
 """Define what is published about collecting (for logs, bots, dashboards), and a stream's present state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from collector.events.batch import StreamKey
-from collector.events.market import L2Update, Trade
+from collector.events.market import L2Update, Trade, next_id, utc
 
 
 class State(StrEnum):
@@ -13,6 +15,7 @@ class State(StrEnum):
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
     STOPPED = "stopped"
+    ERROR = "error"  # it ended and does not go on by itself
     ONLINE = "online"
     MAINTENANCE = "maintenance"
     CANCEL_ONLY = "cancel_only"
@@ -24,14 +27,38 @@ class State(StrEnum):
     @classmethod
     def said(cls, word: str) -> "State":
         """Return the state for an exchange's own word."""
-        return cls(word) if word in cls._value2member_map_ else cls.OTHER
+        found = cls(word) if word in cls._value2member_map_ else cls.OTHER
+        return cls.OTHER if found in OF_CONNECTIONS else found
+
+
+OF_CONNECTIONS = frozenset({State.CONNECTED, State.DISCONNECTED, State.STOPPED, State.ERROR})
+
+
+class Timed(Protocol):
+    """What has a time."""
+
+    @property
+    def at_ns(self) -> int:
+        """Return it in nanoseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
-class SystemState:
-    """A connection changed its state, or an exchange said that it did."""
+class Numbered:
+    """An event with an id, which grows as that of market events does. Two that say the same are equal."""
 
-    exchange: str
+    id: int = field(default_factory=next_id, compare=False, repr=False, kw_only=True)
+
+    @property
+    def at(self: Timed) -> datetime:
+        """Return when it was, UTC, to the microsecond."""
+        return utc(self.at_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemState(Numbered):
+    """A connection changed its state, an exchange said that it did, or a thread of the collector died."""
+
+    exchange: str  # empty: it is of the collector itself
     connection: str
     state: State
     at_ns: int
@@ -75,7 +102,7 @@ class SegmentChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamVerified:
+class StreamVerified(Numbered):
     """Trades or bars that were in trouble are verified again: they had broken, or an alarm was out."""
 
     exchange: str
@@ -151,7 +178,7 @@ class RequestsWait:
 
 
 @dataclass(frozen=True, slots=True)
-class PotentialHalt:
+class PotentialHalt(Numbered):
     """Something went wrong so often, or so finally, that a trading system should consider stopping."""
 
     exchange: str

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         rest_address,
         websocket,
     )
+    from collector.exchanges.binance import BINANCE, read_binance_trade
     from collector.exchanges.exchange import (
         KINDS,
         Environment,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         DEFAULT_EXCHANGE,
         EXCHANGES,
         UNVERIFIED_NAMES,
+        bar_intervals,
         environment_problem,
         exchange_of,
         is_known,

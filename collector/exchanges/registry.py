@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from collector.errors import SettingsError
-from collector.events import BBO, BOOK, TRADE, Channel
+from collector.events import BBO, BOOK, TRADE, Channel, length_s
 from collector.exchanges.binance import BINANCE
 from collector.exchanges.bybit import BYBIT
 from collector.exchanges.exchange import Environment, Exchange, MarketKind, Past, one_of
@@ -40,6 +40,15 @@ def exchange_of(name: str) -> Exchange:
     if name in UNVERIFIED_NAMES:
         return UNVERIFIED
     raise SettingsError([f"exchange {name!r} is not known, expected one of {', '.join(EXCHANGES)}"])
+
+
+def bar_intervals(name: str) -> dict[str, int | None]:
+    """Return the intervals of an exchange's bars, the shortest first, each with its length in seconds.
+
+    None is the length of a month, of which each has its own. Empty for an exchange whose bars are not
+    collected; SettingsError for one that is not known.
+    """
+    return {interval: length_s(interval) for interval in exchange_of(name).intervals}
 
 
 def environment_problem(name: str, environment: Environment) -> str | None:
