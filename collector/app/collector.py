@@ -6,8 +6,6 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 
-import structlog
-
 from collector.app.claims import Claims
 from collector.app.commit_measures import CommitMeasures
 from collector.app.jobs import Jobs
@@ -22,6 +20,7 @@ from collector.buffer import Buffer
 from collector.errors import CollectorError, UserError
 from collector.events import EventBus, PotentialHalt, StreamKey
 from collector.live import NOTHING_TO_COLLECT, Feed, StreamThread
+from collector.loggers import get_logger
 from collector.masking import mask_url
 from collector.sinks import AccountingState, SessionState, SqlSink, Store
 from collector.writer import Follower, FollowerState, WriterThread
@@ -31,7 +30,7 @@ VIEW_TIMEOUT_S = 1.0
 LEAST_FOR_JOBS_S = 2.0  # to end, whatever stopping took before
 SHARE_OF_THE_STORE = 0.8  # of the time for stopping; the rest is for the followers
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

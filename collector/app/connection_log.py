@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import structlog
-
 from collector.app.alarm import DOUBTS
 from collector.events import EventBus, Reconnecting, SegmentChanged, State, SystemState
+from collector.loggers import get_logger
 
 QUIET_S = 1.0  # without another stream: what began, or ended, is complete
 HELD_S = 5.0, 60.0  # what still grows is logged after so long; each time after twice as long, up to this
@@ -20,7 +19,7 @@ BEGUN, LOST, STOPPED = "", "disconnect", "stop"  # causes: none, and those with 
 MOST_NAMES = 8  # on one line
 TROUBLE = DOUBTS | {"no_room", "time_far_off", LOST}  # causes that are no wish of anybody
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(slots=True)

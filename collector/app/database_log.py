@@ -3,11 +3,10 @@
 import time
 from collections.abc import Callable
 
-import structlog
-
 from collector.events import DatabaseState, EventBus
+from collector.loggers import get_logger
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class DatabaseLog:

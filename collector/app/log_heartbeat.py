@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-import structlog
-
 from collector.app.jobs import Ending
 from collector.app.monitor import Monitor, health_now
 from collector.app.view import VERIFIED, View
+from collector.loggers import get_logger
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class _Sums(NamedTuple):

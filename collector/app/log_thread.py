@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Callable, Sequence
 
-import structlog
+from collector.loggers import get_logger
 
 LOOK_EVERY_S = 0.5
 STOP_WITHIN_S = 2.0
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class LogThread:

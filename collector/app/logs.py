@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from collector.events import (
     ClockStep,
     EventBus,
@@ -18,8 +16,9 @@ from collector.events import (
     SnapshotFailed,
     WitnessDisagreed,
 )
+from collector.loggers import get_logger
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 WITHOUT_NETWORK = "tries go on; `python run.py demo` needs no network"
 MOST_NAMES = 8  # on one line

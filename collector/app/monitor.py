@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from collector.app.machine import Machine
 from collector.app.view import MISSING, View
 from collector.clock import seconds_since
@@ -25,12 +23,13 @@ from collector.health import (
     Verdict,
     judge,
 )
+from collector.loggers import get_logger
 
 STOP_WITHIN_S = 2.0
 LATE_CHECKS = 10  # so many that did not come in time, and at least as long as one waits for an answer
 LEAST_LATE_S = 10.0
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import structlog
-
 from collector.events import EventBus, RequestsPaused, RequestsWait
+from collector.loggers import get_logger
 from collector.network import BudgetNow
 
 OVER_AFTER_S = 60.0  # without a pause, or anybody who waits
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 Budgets = Mapping[str, tuple[BudgetNow, ...]]  # by exchange
 

@@ -4,17 +4,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from collector.app.monitor import Checked
 from collector.health import Health, Part, Verdict
+from collector.loggers import get_logger
 
 SETTLES_S = 3.0  # what is over by then is a line of its own at most: a connection that was replaced, a gap
 STARTS_WITHIN_S = 10.0
 REMIND_AFTER_S = (60.0, 300.0, 900.0, 3600.0)  # and then every hour
 WELL_FOR_S = 10.0  # so long it must have been well: trouble that comes and goes is one trouble
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(slots=True)

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import structlog
-
 from collector.app.logs import log_unknown
 from collector.buffer import Buffer
 from collector.clock import Clock
@@ -11,11 +9,12 @@ from collector.events import UNKNOWN, Channel, EventBus, StreamKey
 from collector.exchanges import dialled, kinds_in_order
 from collector.features import TOTAL_LEVELS, Sampling, StreamFacts
 from collector.live import Claim, Feed, Limits, StreamThread, Wanted
+from collector.loggers import get_logger
 from collector.masking import mask_url
 from collector.network import Source
 from collector.settings import ExchangeSettings, Settings
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 def levels_per_row(settings: Settings) -> int:

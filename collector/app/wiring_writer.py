@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-import structlog
-
 from collector.app.commit_measures import CommitMeasures
 from collector.app.heartbeat import CALL_TIMEOUT_S, Heartbeats, heartbeat_url
 from collector.app.known_database import KnownDatabase
@@ -19,6 +17,7 @@ from collector.buffer import Buffer
 from collector.errors import SpoolError
 from collector.events import DatabaseState, EventBus, PotentialHalt
 from collector.ids import new_id
+from collector.loggers import get_logger
 from collector.masking import without
 from collector.settings import FollowerSettings, Settings
 from collector.sinks import SessionState, Sink, SqlSink, Store, WriteSet, make_follower, make_store
@@ -37,7 +36,7 @@ from collector.writer import (
 
 SPILL_SHARE = 0.5  # of the buffer, taken at one swap: the database does not keep up
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 def store_of(settings: Settings) -> Store[object]:

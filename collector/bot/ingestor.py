@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import structlog
-
 from collector.app import Collector, Report, log_failed_subscriber, make_collector
 from collector.bot.config import DataIngestorConfig
 from collector.bot.health import Health, reasons_of
@@ -29,7 +27,8 @@ from collector.events import (
     SystemState,
     in_a_handler,
 )
-from collector.log import set_up_logging
+from collector.log import log_as_embedded
+from collector.loggers import get_logger
 from collector.serve import Server, report_metrics, server_of
 from collector.settings import Settings
 
@@ -39,18 +38,19 @@ if TYPE_CHECKING:
 Phase = Literal["stopped", "starting", "running", "stopping"]
 START_TIMEOUT_S = 30.0  # where full settings are given, which have no such key
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
-def create_data_ingestor(config: Mapping[str, Any]) -> "DataIngestor":
+def create_data_ingestor(config: Mapping[str, Any], *, logger: object = None) -> "DataIngestor":
     """Build an ingestor from a dict of short keys. Raises SettingsError with every mistake in it."""
-    return DataIngestor(DataIngestorConfig.from_dict(config))
+    return DataIngestor(DataIngestorConfig.from_dict(config), logger=logger)
 
 
 class DataIngestor:
     """A collector within a bot. Callbacks and subscriptions outlive a stop and a new start."""
 
-    def __init__(self, config: DataIngestorConfig | Settings) -> None:
+    def __init__(self, config: DataIngestorConfig | Settings, *, logger: object = None) -> None:
+        self._logger = logger  # for log lines, of `logging` or structlog; None: see docs/log.md
         if isinstance(config, Settings):
             self.settings, self._start_timeout_s = config, START_TIMEOUT_S
             self._without_effect: tuple[str, ...] = ()
@@ -93,8 +93,7 @@ class DataIngestor:
         with self._life:
             if self._phase == "running":
                 return True
-            if not structlog.is_configured():  # a bot that says itself where log lines go is left alone
-                set_up_logging(self.settings.logging, secrets=self.settings.secrets())
+            log_as_embedded(self.settings.logging, self._logger, secrets=self.settings.secrets())
             for text in self._without_effect:
                 log.warning("variable.without_effect", reason=text)
             self._phase, self.start_failure, self._last_trouble = "starting", None, ""

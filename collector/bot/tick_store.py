@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
-import structlog
 
 from collector.bot.symbol_names import Market, SymbolNames
 from collector.bot.tick import Tick
 from collector.errors import TickError
 from collector.events import MOST_WAITING, EventBus, HandlerFailure, L2Update, SegmentChanged, Trade
+from collector.loggers import get_logger
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Top(msgspec.Struct, frozen=True, gc=False):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
+    from collector.log.embedded import log_as_embedded
     from collector.log.options import LogOptions
     from collector.log.output import is_terminal, set_up_logging, write_line
 else:

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -14,6 +14,7 @@ from structlog.typing import EventDict, Processor
 
 from collector.log.log_file import LogFile, Quiet
 from collector.log.options import LogOptions
+from collector.loggers import pass_to
 from collector.masking import MASK, mask_url, names_a_secret, without
 
 FOR_PEOPLE = "%Y-%m-%d %H:%M:%S"
@@ -33,22 +34,40 @@ class _Stderr:
 
 def set_up_logging(options: LogOptions, stream: TextIO | None = None, *, secrets: Iterable[str] = ()) -> None:
     """Send log lines to the configured file, or to `stream` (standard error), with `secrets` masked."""
-    on_terminal = not options.file and is_terminal(stream or sys.stderr)
-    for_people = options.format == "console" or (options.format == "auto" and on_terminal)
+    pass_to(None)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt=FOR_PEOPLE if for_people else "iso", utc=True),
-            *([_one_line_errors] if on_terminal and options.level != "debug" else []),
-            structlog.processors.format_exc_info,
-            _Masking(secrets),
-            _for_people(colours=on_terminal) if for_people else structlog.processors.JSONRenderer(),
-            *([_with_priority] if not options.file and is_journal(stream or sys.stderr) else []),
-        ],
+        processors=_processors(options, stream, secrets),
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[options.level]),
-        logger_factory=structlog.WriteLoggerFactory(_target(options, stream)),
+        logger_factory=_Factory(_target(options, stream)),
         cache_logger_on_first_use=False,
     )
+
+
+def logger_of(
+    options: LogOptions, stream: TextIO | None = None, *, secrets: Iterable[str] = ()
+) -> Callable[[str], Any]:
+    """Return what makes loggers that write as `set_up_logging` says, and leave structlog as it is."""
+    processors, target = _processors(options, stream, secrets), _target(options, stream)
+    wrapper_class = structlog.make_filtering_bound_logger(LEVELS[options.level])
+    factory = _Factory(target)
+    return lambda name: structlog.wrap_logger(
+        factory(name), processors=processors, wrapper_class=wrapper_class
+    )
+
+
+def _processors(options: LogOptions, stream: TextIO | None, secrets: Iterable[str]) -> list[Processor]:
+    on_terminal = not options.file and is_terminal(stream or sys.stderr)
+    for_people = options.format == "console" or (options.format == "auto" and on_terminal)
+    return [
+        structlog.processors.add_log_level,
+        _add_module,
+        structlog.processors.TimeStamper(fmt=FOR_PEOPLE if for_people else "iso", utc=True),
+        *([_one_line_errors] if on_terminal and options.level != "debug" else []),
+        structlog.processors.format_exc_info,
+        Masking(secrets),
+        _for_people(colours=on_terminal) if for_people else structlog.processors.JSONRenderer(),
+        *([_with_priority] if not options.file and is_journal(stream or sys.stderr) else []),
+    ]
 
 
 def write_line(text: str) -> None:
@@ -88,13 +107,39 @@ def _one_line_errors(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-class _Masking:
+class _NamedLogger(structlog.WriteLogger):
+    """Writes lines of one module."""
+
+    name = ""
+
+
+class _Factory:
+    """Makes loggers that write to one target and know their module."""
+
+    def __init__(self, target: TextIO) -> None:
+        self.target = target
+
+    def __call__(self, name: str = "") -> _NamedLogger:
+        logger = _NamedLogger(self.target)
+        logger.name = name
+        return logger
+
+
+def _add_module(logger: Any, _method: str, event: EventDict) -> EventDict:
+    name = getattr(logger, "name", "")
+    if name:
+        event["logger"] = name
+    return event
+
+
+class Masking:
     """Mask values of secret names, known secret values, and passwords in URLs."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = tuple(secrets)
 
     def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
+        """Return the fields of a line with what is secret masked."""
         return {
             name: MASK if name != "event" and names_a_secret(name) else self._masked(value)
             for name, value in event.items()

@@ -21,7 +21,7 @@ from collector.settings import load_settings
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     yield
-    target = structlog.get_config()["logger_factory"]._file
+    target = getattr(structlog.get_config()["logger_factory"], "target", None)
     if isinstance(target, LogFile):
         target.close()
     structlog.reset_defaults()
