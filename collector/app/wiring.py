@@ -39,6 +39,7 @@ from collector.exchanges import exchange_of
 from collector.features import BookRows, MarketRows, TradeBars
 from collector.ids import SegmentIds
 from collector.live import PATIENCE_S, Feed, StreamThread
+from collector.log import look_at_file
 from collector.network import import_exchange
 from collector.settings import Settings
 from collector.sinks import SessionState, Sink, Store
@@ -160,7 +161,7 @@ def _log_thread(events: EventBus, stream: StreamThread, monitor: Monitor) -> Log
     connections, requests = ConnectionLog(), RequestLog(stream.budgets)
     for one in (connections, requests, DatabaseLog()):
         one.listen(events)
-    looks = connections.look, requests.look, TroubleLog(lambda: monitor.latest).look
+    looks = look_at_file, connections.look, requests.look, TroubleLog(lambda: monitor.latest).look
     return LogThread(looks, (connections.finish, requests.finish))
 
 

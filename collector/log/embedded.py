@@ -71,13 +71,13 @@ class _ToStructlog:
         self._logger = logger
 
     def __call__(self, name: str, level: Level, event: str, fields: dict[str, Any]) -> None:
-        level = "error" if level == "exception" else level
-        if LEVELS[level] < self._least:
+        method = "error" if level == "exception" else level
+        if LEVELS[method] < self._least:
             return
         trace = _traceback_of(fields.pop("exc_info", level == "exception"))
         shown = {"exception": trace} if trace else {}
-        masked = self._masking(None, level, {"event": event, **fields, **shown})
-        getattr(self._logger, level)(masked.pop("event"), logger=name, **masked)
+        masked = self._masking(None, method, {"event": event, **fields, **shown})
+        getattr(self._logger, method)(masked.pop("event"), logger=name, **masked)
 
 
 def _traceback_of(exc_info: ExcInfo) -> str:

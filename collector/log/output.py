@@ -12,8 +12,9 @@ from typing import Any, TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor
 
-from collector.log.log_file import LogFile, Quiet
+from collector.log.log_file import Quiet
 from collector.log.options import LogOptions
+from collector.log.reopening import opened
 from collector.loggers import pass_to
 from collector.masking import MASK, mask_url, names_a_secret, without
 
@@ -66,7 +67,11 @@ def _processors(options: LogOptions, stream: TextIO | None, secrets: Iterable[st
         structlog.processors.format_exc_info,
         Masking(secrets),
         _for_people(colours=on_terminal) if for_people else structlog.processors.JSONRenderer(),
-        *([_with_priority] if not options.file and is_journal(stream or sys.stderr) else []),
+        *(
+            [cast("Processor", _with_priority)]
+            if not options.file and is_journal(stream or sys.stderr)
+            else []
+        ),
     ]
 
 
@@ -174,7 +179,7 @@ def _for_people(*, colours: bool) -> Processor:
 def _target(options: LogOptions, stream: TextIO | None) -> TextIO:
     if options.file:
         path = Path(options.file).expanduser()
-        file = LogFile(path, options.max_bytes, options.keep_files)
+        file = opened(path, options.max_bytes, options.keep_files)
         atexit.register(file.close)
         return cast("TextIO", file)
     return cast("TextIO", Quiet(stream or cast("TextIO", _Stderr())))
