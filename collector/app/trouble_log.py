@@ -22,6 +22,7 @@ class _Trouble:
 
     since_s: float
     part: Part
+    is_told: bool = False
     reminded: int = 0  # times
     well_since_s: float | None = None
 
@@ -40,7 +41,7 @@ class TroubleLog:
         self._latest = latest
         self._monotonic_s = monotonic_s
         self._began_s: float | None = None
-        self._told: Verdict | None = None  # the state of the whole
+        self._told = Verdict.HEALTHY  # the state of the whole
         self._other_since_s: float | None = None  # since when it is another one
         self._troubles: dict[str, _Trouble] = {}
 
@@ -51,32 +52,34 @@ class TroubleLog:
             return
         now_s = self._monotonic_s()
         self._began_s = now_s if self._began_s is None else self._began_s
-        self._look_at_whole(checked.health, now_s)
         for part in checked.health.parts:
             self._look_at(part, now_s)
+        self._look_at_whole(checked.health, now_s)
         if any(now_s - one.since_s >= one.due_s() for one in self._troubles.values()):
             self._remind(checked.health.state, now_s)
         self._tell_end(now_s)
 
     def _look_at_whole(self, health: Health, now_s: float) -> None:
-        """Log a change of the whole that has lasted a moment; that a start takes a moment is none."""
-        if self._told is None:
-            if health.state is Verdict.HEALTHY:
-                self._told = Verdict.HEALTHY
-            elif self._began_s is not None and now_s - self._began_s >= STARTS_WITHIN_S:
-                self._change(health)
-            return
+        """Log a part that has not been well for a moment, or a whole that is worse, or well again."""
+        news = [
+            one
+            for one in self._troubles.values()
+            if not one.is_told and one.well_since_s is None and now_s - one.since_s >= SETTLES_S
+        ]
         if health.state is self._told:
             self._other_since_s = None
-            return
-        self._other_since_s = now_s if self._other_since_s is None else self._other_since_s
-        if now_s - self._other_since_s >= SETTLES_S:
-            self._change(health)
-
-    def _change(self, health: Health) -> None:
-        self._told, self._other_since_s = health.state, None
-        tell = log.info if health.state is Verdict.HEALTHY else log.warning
-        tell("health.changed", state=health.state.value, reasons="; ".join(health.reasons))
+        elif self._other_since_s is None:
+            self._other_since_s = now_s
+        is_other = self._other_since_s is not None and now_s - self._other_since_s >= SETTLES_S
+        if self._began_s is not None and now_s - self._began_s < STARTS_WITHIN_S:
+            return  # that a start takes a moment is no trouble
+        if news or is_other:
+            self._told, self._other_since_s = health.state, None
+            told = [f"{one.part.name}: {one.part.reason}" for one in news] or health.reasons
+            tell = log.info if health.state is Verdict.HEALTHY else log.warning
+            tell("health.changed", state=health.state.value, reasons="; ".join(told))
+        for one in news:
+            one.is_told = True
 
     def _look_at(self, part: Part, now_s: float) -> None:
         trouble = self._troubles.get(part.name)

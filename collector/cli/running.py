@@ -137,7 +137,7 @@ def run_in_foreground(
     log_is_elsewhere: bool = False,  # so that the terminal has to be told by itself
 ) -> int:
     """Collect until a signal, the end of the time, or a failure; then account. Returns the exit code."""
-    manager = ServiceManager()
+    manager = ServiceManager(wedged_after_s=collector.monitor.limits.wedged_after_s)
     faces: list[Face] = [manager] if manager.wanted else []
     faces += [screen] if screen is not None else []
     deadline_s = collector.deadline_s

@@ -19,6 +19,7 @@ from collector.loggers import pass_to
 from collector.masking import MASK, mask_url, names_a_secret, without
 
 FOR_PEOPLE = "%Y-%m-%d %H:%M:%S"
+FIRST = ("timestamp", "level", "event", "logger")
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -60,12 +61,13 @@ def _processors(options: LogOptions, stream: TextIO | None, secrets: Iterable[st
     on_terminal = not options.file and is_terminal(stream or sys.stderr)
     for_people = options.format == "console" or (options.format == "auto" and on_terminal)
     return [
+        structlog.processors.TimeStamper(fmt=FOR_PEOPLE if for_people else "iso", utc=True),
         structlog.processors.add_log_level,
         _add_module,
-        structlog.processors.TimeStamper(fmt=FOR_PEOPLE if for_people else "iso", utc=True),
         *([_one_line_errors] if on_terminal and options.level != "debug" else []),
         structlog.processors.format_exc_info,
         Masking(secrets),
+        _in_order,
         _for_people(colours=on_terminal) if for_people else structlog.processors.JSONRenderer(),
         *(
             [cast("Processor", _with_priority)]
@@ -130,6 +132,12 @@ class _Factory:
         return logger
 
 
+def _in_order(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Put first what every line has, then the other fields as they were given."""
+    first = {name: event.pop(name) for name in FIRST if name in event}
+    return {**first, **event}
+
+
 def _add_module(logger: Any, _method: str, event: EventDict) -> EventDict:
     name = getattr(logger, "name", "")
     if name:
@@ -172,6 +180,7 @@ def _for_people(*, colours: bool) -> Processor:
     return structlog.dev.ConsoleRenderer(
         colors=colours and "NO_COLOR" not in os.environ,
         pad_event_to=24,
+        sort_keys=False,
         exception_formatter=structlog.dev.plain_traceback,  # the other one shows what variables hold
     )
 

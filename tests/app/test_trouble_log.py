@@ -114,6 +114,16 @@ def test_a_second_trouble_is_reminded_of_with_the_first() -> None:
     ]
 
 
+def test_another_trouble_is_told_within_seconds_while_the_first_lasts() -> None:
+    rig = Rig()
+    rig.run_to(20.0)
+    rig.ill("disk", "few bytes are free")
+    rig.run_to(1000.0)
+    rig.ill("spool", "12 rows wait in it for the database")
+    told = [(at_s, line["event"], line["reasons"]) for at_s, line in rig.run_to(1010.0)]
+    assert told == [(1003.5, "health.changed", "spool: 12 rows wait in it for the database")]
+
+
 def test_a_start_is_no_trouble_unless_it_takes_long() -> None:
     rig = Rig()
     rig.ill("streams", "nothing yet", Verdict.UNHEALTHY)
