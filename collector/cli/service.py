@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from collector.clock import seconds_since
+
 if TYPE_CHECKING:
     from collector.app import View
 
@@ -16,6 +18,7 @@ MOST_EVERY_S = 10.0
 LATE_S = 3.0  # who is called so much later than he asked for was held up by the machine
 MOST_FORGIVEN = 10  # in a row, without a turn of the loop: it is what holds everybody up
 MICROSECONDS = 1_000_000
+SILENT_S = 30.0
 MOST_NAMED = 5  # markets that are missing
 
 
@@ -112,7 +115,12 @@ def _watchdog_s(environ: Mapping[str, str]) -> float | None:
 def status_text(view: "View") -> str:
     """Return in a line how much of what is asked for is verified, and what is missing."""
     verified = sum(stream.state == "verified" for stream in view.asked)
-    text = f"{verified} of {len(view.asked)} streams verified, {view.writer.rows} rows written"
+    rows = sum(one.counts.written for one in view.streams)  # of market data: events are no sign of any
+    text = f"{verified} of {len(view.asked)} streams verified, {rows} rows written"
+    newest_ns = max((one.glance.received_at_ns for one in view.streams if one.glance is not None), default=0)
+    age_s = seconds_since(newest_ns, time.time_ns())
+    if age_s is not None and age_s > SILENT_S:
+        text += f", nothing new for {age_s:.0f} s"
     markets = list(dict.fromkeys(f"{one.key.exchange} {one.key.symbol}" for one in view.missing))
     if markets:
         more = len(markets) - MOST_NAMED

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.cli.service import ServiceManager
+from collector.cli.service import ServiceManager, status_text
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -171,6 +171,17 @@ def test_a_process_that_stood_still_goes_on_as_if_nothing_had_been(
     assert process.returncode == 0, err
     assert "connection.lost" not in log.read_text()
     assert "database.call_broken_off" not in log.read_text()
+
+
+def test_the_status_counts_rows_of_market_data_and_tells_of_silence() -> None:
+    """Rows of events go on growing while nothing is collected."""
+    silent = stream(state="down")
+    shown = view([silent], writer=replace(view([]).writer, rows=99_999))
+    text = status_text(shown)
+    assert text.startswith("0 of 1 streams verified, 1490 rows written, nothing new for ")
+    assert silent.glance is not None
+    fresh = replace(silent, glance=replace(silent.glance, received_at_ns=time.time_ns()))
+    assert status_text(view([fresh])) == "0 of 1 streams verified, 1490 rows written"
 
 
 def test_nobody_there_is_no_harm(run: Run, tmp_path: Path, simulator: Simulator) -> None:
