@@ -39,8 +39,9 @@ def log_events(events: EventBus) -> None:
 
 
 def _log_halt(event: PotentialHalt) -> None:
-    where = {"exchange": event.exchange, **({"symbol": event.symbol} if event.symbol else {})}
-    log.warning("potential_halt", code=event.code, reason=event.reason, **where)
+    fields = {"exchange": event.exchange, "symbol": event.symbol, "detail": event.detail}
+    shown = {name: text for name, text in fields.items() if text}
+    log.warning("potential_halt", code=event.code, reason=event.reason, **shown)
 
 
 def _log_snapshot(event: SnapshotFailed) -> None:

@@ -10,7 +10,8 @@ from collector.loggers import get_logger
 
 SETTLES_S = 3.0  # what is over by then is a line of its own at most: a connection that was replaced, a gap
 STARTS_WITHIN_S = 10.0
-REMIND_AFTER_S = (60.0, 300.0, 900.0, 3600.0)  # and then every hour
+REMIND_AFTER_S = 60.0
+REMIND_AGAIN_S = (240.0, 600.0, 2700.0, 3600.0)  # after the reminder before; and then every hour
 WELL_FOR_S = 10.0  # so long it must have been well: trouble that comes and goes is one trouble
 
 log = get_logger(__name__)
@@ -23,13 +24,8 @@ class _Trouble:
     since_s: float
     part: Part
     is_told: bool = False
-    reminded: int = 0  # times
+    is_reminded: bool = False
     well_since_s: float | None = None
-
-    def due_s(self) -> float:
-        """Return after how long the next reminder is due."""
-        more = self.reminded - len(REMIND_AFTER_S) + 1
-        return REMIND_AFTER_S[-1] * (1 + more) if more > 0 else REMIND_AFTER_S[self.reminded]
 
 
 class TroubleLog:
@@ -44,6 +40,8 @@ class TroubleLog:
         self._told = Verdict.HEALTHY  # the state of the whole
         self._other_since_s: float | None = None  # since when it is another one
         self._troubles: dict[str, _Trouble] = {}
+        self._due_s: float | None = None  # when all that lasts is reminded of again
+        self._reminders = 0
 
     def look(self) -> None:
         """Log what is news, and remind of what lasts."""
@@ -55,7 +53,11 @@ class TroubleLog:
         for part in checked.health.parts:
             self._look_at(part, now_s)
         self._look_at_whole(checked.health, now_s)
-        if any(now_s - one.since_s >= one.due_s() for one in self._troubles.values()):
+        is_new = any(
+            not one.is_reminded and one.well_since_s is None and now_s - one.since_s >= REMIND_AFTER_S
+            for one in self._troubles.values()
+        )
+        if is_new or (self._due_s is not None and now_s >= self._due_s):
             self._remind(checked.health.state, now_s)
         self._tell_end(now_s)
 
@@ -92,35 +94,41 @@ class TroubleLog:
             trouble.well_since_s = now_s
 
     def _remind(self, state: Verdict, now_s: float) -> None:
-        """Log in one line all that lasts."""
-        lasting = {
+        """Log in one line all that lasts, or what is new in it."""
+        ill = {
             name: one
             for name, one in self._troubles.items()
-            if now_s - one.since_s >= REMIND_AFTER_S[0] and one.well_since_s is None
+            if now_s - one.since_s >= STARTS_WITHIN_S and one.well_since_s is None
         }
-        for one in lasting.values():
-            while now_s - one.since_s >= one.due_s():
-                one.reminded += 1
-        if lasting:
-            log.warning(
-                "trouble.lasts",
-                state=state.value,
-                since=", ".join(f"{name} {now_s - one.since_s:.0f} s" for name, one in lasting.items()),
-                reasons="; ".join(f"{name}: {one.part.reason}" for name, one in lasting.items()),
-            )
+        is_due = self._due_s is not None and now_s >= self._due_s
+        told = ill if is_due else {name: one for name, one in ill.items() if not one.is_reminded}
+        if not told:
+            return
+        for one in told.values():
+            one.is_reminded = True
+        if is_due or self._due_s is None:
+            waits_s = REMIND_AGAIN_S[min(self._reminders, len(REMIND_AGAIN_S) - 1)]
+            self._due_s, self._reminders = now_s + waits_s, self._reminders + 1
+        log.warning(
+            "trouble.lasts",
+            state=state.value,
+            since=", ".join(f"{name} {now_s - one.since_s:.0f} s" for name, one in told.items()),
+            reasons="; ".join(f"{name}: {one.part.reason}" for name, one in told.items()),
+        )
 
     def _tell_end(self, now_s: float) -> None:
-        over = {
-            name: one
-            for name, one in self._troubles.items()
-            if one.well_since_s is not None and now_s - one.well_since_s >= WELL_FOR_S
-        }
-        for name in over:
+        """Log what is over, once all that ended with it is over for a while."""
+        ended = {name: one for name, one in self._troubles.items() if one.well_since_s is not None}
+        if any(now_s - (one.well_since_s or now_s) < WELL_FOR_S for one in ended.values()):
+            return
+        for name in ended:
             del self._troubles[name]
         told = [
-            f"{name} {one.well_since_s - one.since_s:.0f} s"
-            for name, one in over.items()
-            if one.reminded and one.well_since_s is not None
+            f"{name} {(one.well_since_s or now_s) - one.since_s:.0f} s"
+            for name, one in ended.items()
+            if one.is_reminded
         ]
+        if not self._troubles:
+            self._due_s, self._reminders = None, 0
         if told:
             log.info("trouble.over", lasted=", ".join(told))
