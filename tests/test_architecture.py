@@ -30,12 +30,13 @@ FLOORS = [
         "log",
     ),
     *("exchanges", "book", "sinks", "migration", "database", "aws", "events", "histogram", "ids", "clock"),
-    *("plugins", "resources", "retry", "masking", "bounds", "errors", "version", "face"),
+    *("loggers", "plugins", "resources", "retry", "masking", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {
     "ccxt": {"network", "live.unverified"},
     "sqlalchemy": {"database", "sinks.sql", "query", "export", "retention", "migration"},
     "alembic": {"database", "migration"},
+    "structlog": {"log", "loggers"},
     "apscheduler": {"app"},
     **{library: {"aws"} for library in ("boto3", "botocore")},
     "fastavro": {"sinks.avro"},

@@ -4,18 +4,21 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import structlog
-
 from collector.app.alarm import HaltAlarm
 from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
 from collector.app.commit_measures import CommitMeasures
+from collector.app.connection_log import ConnectionLog
+from collector.app.database_log import DatabaseLog
 from collector.app.dead_threads import DeadThreads
-from collector.app.logs import log_events, log_failed_subscriber, log_plugins
+from collector.app.log_thread import LogThread
+from collector.app.logs import log_dead_thread, log_events, log_failed_subscriber, log_plugins
 from collector.app.machine import Machine
 from collector.app.monitor import Monitor
 from collector.app.recovery import Recovery
 from collector.app.reporting import Reporters
+from collector.app.request_log import RequestLog
+from collector.app.trouble_log import TroubleLog
 from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
 from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
@@ -36,12 +39,14 @@ from collector.exchanges import ccxt_id_of, exchange_of
 from collector.features import BookRows, MarketRows, TradeBars, unstored_books, unstored_market
 from collector.ids import SegmentIds
 from collector.live import PATIENCE_S, Feed, StreamThread
+from collector.log import look_at_file
+from collector.loggers import get_logger
 from collector.network import import_exchange
 from collector.settings import Settings
 from collector.sinks import Nowhere, SessionState, Sink, Store
 from collector.writer import KINDS, EventLog, Follower, Preparation, WriterThread
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
@@ -85,6 +90,11 @@ def make_collector(
         ended.ring()
         on_end()
 
+    def stream_ended() -> None:
+        if stream.failure is not None:  # the writer tells its own
+            log_dead_thread("websocket", stream.failure)
+        thread_ended()
+
     def feeds(clock: Clock) -> Sequence[Feed]:
         return make_feeds(
             settings,
@@ -96,7 +106,7 @@ def make_collector(
             patience_s=patience_s,
         )
 
-    stream = StreamThread(feeds, bus, thread_ended)
+    stream = StreamThread(feeds, bus, stream_ended)
     measures = CommitMeasures()
     writer = make_writer(
         settings,
@@ -133,6 +143,7 @@ def make_collector(
         measures,
         monitor,
         Reporters(*heartbeats_of(settings, session)),
+        _log_thread(bus, stream, monitor),
         ended,
     )
     return Collector(
@@ -164,6 +175,15 @@ def _written_files(store: Store[object], writer: WriterThread, followers: Sequen
     """Return the files of this machine that grow: databases and spools."""
     files = [store.file, writer.spool_path, *(Path(one.state().spool) for one in followers)]
     return [file for file in files if file is not None]
+
+
+def _log_thread(events: EventBus, stream: StreamThread, monitor: Monitor) -> LogThread:
+    """Attach to the event bus what logs later, or more than once, and build its thread."""
+    connections, requests = ConnectionLog(), RequestLog(stream.budgets)
+    for one in (connections, requests, DatabaseLog()):
+        one.listen(events)
+    looks = look_at_file, connections.look, requests.look, TroubleLog(lambda: monitor.latest).look
+    return LogThread(looks, (connections.finish, requests.finish))
 
 
 def _observe(settings: Settings, events: EventBus) -> Watch:

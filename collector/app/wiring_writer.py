@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-import structlog
-
 from collector.app.commit_measures import CommitMeasures
 from collector.app.heartbeat import CALL_TIMEOUT_S, Heartbeats, heartbeat_url
 from collector.app.known_database import KnownDatabase
@@ -19,6 +17,7 @@ from collector.buffer import Buffer
 from collector.errors import SpoolError
 from collector.events import DatabaseState, EventBus, PotentialHalt
 from collector.ids import new_id
+from collector.loggers import get_logger
 from collector.masking import without
 from collector.settings import FollowerSettings, Settings
 from collector.sinks import (
@@ -46,7 +45,7 @@ from collector.writer import (
 
 SPILL_SHARE = 0.5  # of the buffer, taken at one swap: the database does not keep up
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 def store_of(settings: Settings) -> Store[object]:
@@ -80,9 +79,11 @@ def make_writer(
     on_end: Callable[[], None],
 ) -> WriterThread:
     """Build the store's writer, not started; it offers committed write sets to the followers."""
+    balance = Balance(session_id, buffer.key)
 
     def on_change(state: BreakerState, cause: str) -> None:
-        events.publish(DatabaseState(state.value, time.time_ns(), cause))
+        rows = buffer.rows + balance.rows_in_spool
+        events.publish(DatabaseState(state.value, time.time_ns(), cause, rows))
 
     def on_commit(write_set: WriteSet, took_s: float, was_spooled: bool) -> None:
         measures.committed(write_set, took_s)
@@ -94,7 +95,6 @@ def make_writer(
         reason = "what is written now waits in memory; when that is full, it is dropped"
         events.publish(PotentialHalt("", code, reason, time.time_ns(), detail=str(error)))
 
-    balance = Balance(session_id, buffer.key)
     behind_at_rows = max(1, int(buffer.capacity_rows * SPILL_SHARE))
     return WriterThread(
         BufferSource(buffer, preparation, balance, behind_at_rows=behind_at_rows),

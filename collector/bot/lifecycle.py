@@ -6,8 +6,6 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-import structlog
-
 from collector.app import Collector, Report, make_collector
 from collector.bot.awaited import Awaited, WaitFor
 from collector.bot.end_of_program import EndOfProgram
@@ -16,7 +14,8 @@ from collector.bot.told import Told
 from collector.bot.unbroken import off_the_loop, unbroken
 from collector.errors import CollectorError, IngestorError, UserError
 from collector.events import EventBus, Hold, SegmentChanged, StreamKey, in_a_handler, running_loop
-from collector.log import set_up_logging
+from collector.log import log_as_embedded
+from collector.loggers import get_logger
 from collector.serve import Server, report_metrics, server_of
 from collector.settings import Settings
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 Phase = Literal["stopped", "starting", "running", "stopping"]
 WAITS: tuple[WaitFor, ...] = ("first", "all")
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Lifecycle:
@@ -37,11 +36,17 @@ class Lifecycle:
     _make_collector: "ClassVar[Callable[..., Collector]]" = staticmethod(make_collector)
 
     def __init__(
-        self, settings: Settings, start_timeout_s: float, notes: tuple[str, ...], events: EventBus | None
+        self,
+        settings: Settings,
+        start_timeout_s: float,
+        notes: tuple[str, ...],
+        events: EventBus | None,
+        logger: object = None,
     ) -> None:
         self.settings = settings
         self._start_timeout_s = start_timeout_s
         self._notes = notes  # on the configuration, for the log
+        self._logger = logger  # for log lines, of `logging` or structlog; None: see docs/log.md
         self.events = EventBus() if events is None else events
         self.start_failure: IngestorError | None = None  # why the last start returned False
         self.report: Report | None = None  # what the last session came to
@@ -147,8 +152,7 @@ class Lifecycle:
         with self._life:
             if self._phase == "running":
                 return True
-            if not structlog.is_configured():  # a bot that says itself where log lines go is left alone
-                set_up_logging(self.settings.logging, secrets=self.settings.secrets())
+            log_as_embedded(self.settings.logging, self._logger, secrets=self.settings.secrets())
             for text in self._notes:
                 log.warning("variable.without_effect", reason=text)
             self._phase, self.start_failure = "starting", None

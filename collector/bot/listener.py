@@ -24,10 +24,14 @@ class Listener(DataIngestor):
     _make_collector: "ClassVar[Callable[..., Collector]]" = staticmethod(make_listener)
 
     def __init__(
-        self, config: DataIngestorConfig | Settings | Mapping[str, Any], *, events: EventBus | None = None
+        self,
+        config: DataIngestorConfig | Settings | Mapping[str, Any],
+        *,
+        events: EventBus | None = None,
+        logger: object = None,
     ) -> None:
         known = DataIngestorConfig.from_dict(config) if isinstance(config, Mapping) else config
-        super().__init__(known, events=events)
+        super().__init__(known, events=events, logger=logger)
 
     @property
     def database_url(self) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import msgspec
-import structlog
 
 from collector.bot.symbol_names import Market, SymbolNames
 from collector.bot.tick import Tick
@@ -20,8 +19,9 @@ from collector.events import (
     Trade,
     is_async,
 )
+from collector.loggers import get_logger
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Top(msgspec.Struct, frozen=True, gc=False):

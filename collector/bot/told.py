@@ -1,12 +1,11 @@
 """Tell the error callbacks what goes wrong: alarms, and callbacks that raise or do not return."""
 
-import structlog
-
 from collector.app import log_failed_subscriber
 from collector.errors import IngestorError
 from collector.events import HandlerFailure, HandlerLate, Hold, PotentialHalt, State, SystemState
+from collector.loggers import get_logger
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Told:

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         MarketsNotRefreshed,
         Notice,
         PotentialHalt,
+        Reconnecting,
         RequestRefused,
         RequestsPaused,
         RequestsWait,

@@ -67,6 +67,21 @@ class SystemState(Numbered):
 
 
 @dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """A connection was lost, or could not be made; it is dialled again after a wait."""
+
+    exchange: str
+    connection: str
+    at_ns: int
+    failures: int  # in a row; 0 where it had served for a while
+    wait_s: float
+    cause: str  # a short word, as in coverage
+    detail: str
+    close_code: int | None  # of the websocket, where the exchange closed it
+    is_refused: bool  # the exchange refuses: the wait is long
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentChanged:
     """A stream became verified, or ceased to be."""
 
@@ -78,6 +93,7 @@ class SegmentChanged:
     verified: bool
     cause: str = ""
     detail: str = ""
+    connection: str = ""  # that fed it
 
     @property
     def key(self) -> StreamKey:
@@ -180,6 +196,7 @@ class DatabaseState:
     state: str  # closed, open, half_open
     at_ns: int
     cause: str = ""
+    rows_waiting: int = 0  # in memory and in the spool
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,7 @@ class Connection:
     async def _back_off(self, failure: Failure, served_s: float) -> None:
         """Wait before the next attempt; long where the exchange refuses."""
         following = self._attempts.failed(failure, served_s)
+        self._context.reconnecting(failure, self._attempts.in_a_row, following)
         if failure.kind is FailureClass.RATE_LIMIT and failure.retry_after_s is not None:
             self._connects.close_for(failure.retry_after_s)  # it holds for everybody behind our address
         self.refusal = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from collector.clock import Clock
-from collector.events import EventBus, PotentialHalt, StreamKey
+from collector.events import EventBus, Liveness, PotentialHalt, StreamKey
 from collector.exchanges import MarketKind, WebsocketLimits, exchange_of, kind_of, websocket
 from collector.live.connection import Connection, Parts
 from collector.live.context import Address, ConnectionContext
@@ -221,6 +221,7 @@ class Connections:
             self._context.clock,
             self._context.events,
             time.monotonic,
+            Liveness(connection=name),
             refused=self.refused_streams,
         )
         make_parts = verified_parts if self._protocol.is_verified else unverified_parts

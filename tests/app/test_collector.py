@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from collector.app.collector import Report
+from collector.app.report import Report
 from collector.app.wiring import make_collector
 from collector.errors import CollectorError, UserError
 from collector.events import EventBus, State, SystemState
