@@ -12,7 +12,8 @@ from checking.finding import Finding
 from checking.places import Place
 from checking.recording import Recording
 from checking.rest_books import RestBook, RestClient, State, all_compared, state_of
-from collector.app.collector import Collector, Report
+from collector.app.collector import Collector
+from collector.app.report import Report
 from collector.app.wiring import make_collector
 from collector.book.verified import Did
 from collector.bot.health import reasons_of
