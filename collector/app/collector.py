@@ -20,7 +20,7 @@ from collector.app.wakeup import SignalSafeEvent
 from collector.buffer import Buffer
 from collector.errors import CollectorError, UserError
 from collector.events import EventBus, PotentialHalt, StreamKey
-from collector.live import NOTHING_TO_COLLECT, Feed, StreamThread
+from collector.live import GAVE_UP, NOTHING_TO_COLLECT, Feed, StreamThread
 from collector.loggers import get_logger
 from collector.masking import mask_url
 from collector.sinks import AccountingState, SessionState, SqlSink, Store
@@ -265,7 +265,7 @@ class Collector:
         return tuple(text for feed in self.stream.feeds for text in feed.refused)
 
     def _on_halt(self, event: PotentialHalt) -> None:
-        if event.code == NOTHING_TO_COLLECT and self.stream.is_idle:
+        if event.code in (NOTHING_TO_COLLECT, GAVE_UP) and self.stream.is_idle:
             self._ended.ring()
 
     def _follower_states(self) -> tuple[FollowerState, ...]:

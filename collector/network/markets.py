@@ -245,7 +245,7 @@ OnFailure = Callable[[int, StreamError, Failure, Next], None]
 async def load_until(
     stopped: asyncio.Event, source: Source, timeout_s: float, attempts: Attempts, on_failure: OnFailure
 ) -> Markets | None:
-    """Load the markets, as often as it takes; None when stopped before."""
+    """Load the markets, as often as it takes; None when stopped before, or when the attempts are over."""
     while not stopped.is_set():
         loading = in_thread("markets", lambda: load_markets(source, timeout_s))
         await _either(stopped, loading)
@@ -261,6 +261,8 @@ async def load_until(
         failure = replace(classify(error, source.exchange), retry_after_s=error.retry_after_s)
         following = attempts.failed(failure)
         on_failure(attempts.in_a_row, error, failure, following)
+        if attempts.are_over:
+            break
         await _either(stopped, asyncio.create_task(asyncio.sleep(following.wait_s)))
     return None
 

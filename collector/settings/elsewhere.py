@@ -26,7 +26,7 @@ Ingestors within a bot
   data_ingestor.queue_size | buffer.max_rows | what is dropped beyond it is counted
   data_ingestor.reconnect_delay | stream.backoff_base_s | the longest first wait; it doubles, with jitter
   data_ingestor.max_reconnect_attempts | stream.max_reconnect_attempts | then an alarm; tries go on
-  data_ingestor.max_retries | stream.max_reconnect_attempts | then an alarm; tries go on
+  data_ingestor.max_retries | stream.max_reconnect_attempts | then an alarm; tries go on, or see `rest_s`
   data_ingestor.max_reconnect_delay | stream.backoff_max_s
   data_ingestor.stale_timeout | stream.stale_after_s | a silent topic is asked about before it is called stale
   data_ingestor.snapshot_interval | EX.sample.interval_ms | with `mode: interval`; all updates are seen still
@@ -38,9 +38,9 @@ Ingestors within a bot
   trading.testnet | EX.environment | `testnet`
   trading.market_type | EX.market | `spot` or `linear`
 Websocket clients
-  websocket.max_retries | stream.max_reconnect_attempts | then an alarm; tries go on
-  websocket.max_reconnects | stream.max_reconnect_attempts | then an alarm; tries go on
-  websocket.reconnect_attempts | stream.max_reconnect_attempts | then an alarm; tries go on
+  websocket.max_retries | stream.max_reconnect_attempts | then an alarm; tries go on, or see `rest_s`
+  websocket.max_reconnects | stream.max_reconnect_attempts | then an alarm; tries go on, or see `rest_s`
+  websocket.reconnect_attempts | stream.max_reconnect_attempts | then an alarm; tries go on, or see `rest_s`
   websocket.retry_delay | stream.backoff_base_s | in seconds
   websocket.reconnect_interval | stream.backoff_base_s | in seconds
   websocket.backoff_factor | stream.backoff_base_s | the wait always doubles
@@ -129,7 +129,7 @@ cryptofeed, cryptostore
   feed.candle_interval | EX.channels | `ohlcv.1m`, several at once
   feed.candle_closed_only | EX.channels | each state is stored; `confirmed` says which bar is over
   feed.max_depth | storage.levels
-  feed.retries | stream.max_reconnect_attempts | then an alarm; tries go on
+  feed.retries | stream.max_reconnect_attempts | then an alarm; tries go on, or see `rest_s`
   feed.timeout_interval | stream.heartbeat_s | in seconds
   feed.cross_check | integrity.max_mismatches | crossed books, gaps and checksums are always looked for
   feed.checksum_validation | integrity.max_mismatches | always on
