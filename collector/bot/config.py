@@ -64,7 +64,7 @@ class DataIngestorConfig:
         for name, number in _numbers(self):
             object.__setattr__(self, name, number)
         if self.exchanges is not None:
-            split(self, NAME)  # raises what is wrong with each
+            _each(self)  # raises what is wrong with one
             self.load()
             return
         problems = _own_problems(self)
@@ -79,7 +79,8 @@ class DataIngestorConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build from a dict; an unknown key is a mistake like any other."""
-        if not isinstance(values, Mapping):
+        given: object = values
+        if not isinstance(given, Mapping):
             found = f"found {shown(values)}, expected a dict, like {{'symbol': 'BTCUSDT'}}"
             raise SettingsError([f"{NAME}: {found}"])
         known = [one.name for one in fields(cls)]
@@ -100,7 +101,7 @@ class DataIngestorConfig:
         """Return the full settings, and notes on them for a person."""
         more = _full_keys(self)
         if self.exchanges is not None:
-            meant = {path: to for one in split(self, NAME) for path, to in _meant(one).items()}
+            meant = {path: to for one in _each(self) for path, to in _meant(one).items()}
             return _load({**meant, **more})
         try:
             return _load({**_meant(self), **more})
@@ -108,7 +109,7 @@ class DataIngestorConfig:
             exchange = known_exchange(self)
             written = WrittenConfig(
                 NAME,
-                {one.name: getattr(self, one.name) for one in fields(self)},
+                _values(self),
                 [(short, path.format(exchange=exchange)) for short, path, _ in TABLE],
                 more,
                 [place for _, place in channels_of(self)],
@@ -118,6 +119,7 @@ class DataIngestorConfig:
 
 
 OPTIONAL: Final = frozenset({"exchange", "environment", "market", "endpoints", "data_source", "serve_port"})
+DEFAULTS: Final = {one.name: one.default for one in fields(DataIngestorConfig)}
 Meaning = Callable[[DataIngestorConfig], object]
 
 
@@ -128,6 +130,14 @@ def _load(overrides: Mapping[str, object]) -> Loaded:
 def _full_keys(config: DataIngestorConfig) -> Mapping[str, Any]:
     more = config.settings if isinstance(config.settings, Mapping) else {}
     return {key: value for key, value in more.items() if isinstance(key, str)}
+
+
+def _values(config: DataIngestorConfig) -> dict[str, Any]:
+    return {one.name: getattr(config, one.name) for one in fields(config)}
+
+
+def _each(config: DataIngestorConfig) -> list[DataIngestorConfig]:
+    return split(_values(config), DEFAULTS, DataIngestorConfig, NAME)
 
 
 def _numbers(config: DataIngestorConfig) -> Iterator[tuple[str, int | float]]:
@@ -237,7 +247,7 @@ def _own_problems(config: DataIngestorConfig) -> list[str]:
         problems.append(f"{NAME}: sandbox: {found}, expected one of the two, or environment 'testnet'")
     if _has_full_keys(config.settings):
         places = [(short, path.format(exchange=known_exchange(config))) for short, path, _ in TABLE]
-        problems += conflicts(config, places, NAME)
+        problems += conflicts(_values(config), DEFAULTS, places, NAME)
     return [*problems, *_depth_problems(config)]
 
 

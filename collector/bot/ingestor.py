@@ -134,26 +134,30 @@ class DataIngestor(Lifecycle):
     def is_healthy(self) -> Health:
         """Return whether all is well: true or false, with `reasons`."""
         collector = self._collector
-        if collector is None or self._phase != "running":
-            why = f" ({self.start_failure})" if self.start_failure else ""
-            return Health((f"not running: {self._phase}{why}",))
+        reasons = self._not_running()
+        if reasons or collector is None:
+            return Health(reasons)
         return Health((*reasons_of(collector.view()), *reasons_of_callbacks(self._callbacks)))
 
     def get_stats(self) -> IngestorStats:
         """Return its statistics as plain values, under the same keys at any moment."""
         collector, rates = self._collector, None
+        reasons = self._not_running()
         if collector is not None:
             self._look_at(collector)
             rates = rates_of(collector.monitor.before, collector.monitor.latest)
+        view = self._last_view
+        if not reasons and view is not None:  # of the very view whose streams are shown
+            reasons = (*reasons_of(view), *reasons_of_callbacks(self._callbacks))
         known = Known(
             self._database_shown,
             self._asked,
-            self._last_view,
+            view,
             rates or {},
             self._last_messages,
             self._told.last_trouble,
         )
-        return stats_of(self._phase, self.is_healthy().reasons, known, self._callbacks)
+        return stats_of(self._phase, reasons, known, self._callbacks)
 
     def _listen(self) -> None:
         self.ticks.listen()
@@ -173,6 +177,12 @@ class DataIngestor(Lifecycle):
             for symbol in exchange.symbols
             for channel in exchange.channels
         ]
+
+    def _not_running(self) -> tuple[str, ...]:
+        if self._collector is not None and self._phase == "running":
+            return ()
+        why = f" ({self.start_failure})" if self.start_failure else ""
+        return (f"not running: {self._phase}{why}",)
 
     @property
     def _callbacks(self) -> list[Delivery]:

@@ -149,6 +149,10 @@ class Lifecycle:
         if wait_for not in WAITS:
             raise UserError(f"wait_for is {wait_for!r}; expected one of {', '.join(map(repr, WAITS))}")
         timeout_s = self._start_timeout_s if timeout is None else timeout
+        if self._phase == "stopping" and in_a_handler():
+            raise UserError(
+                "it is being stopped, which waits for this callback; start it once stop() is over"
+            )
         with self._life:
             if self._phase == "running":
                 return True

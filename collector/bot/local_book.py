@@ -80,8 +80,8 @@ class Books:
             for market in dict.fromkeys((key.exchange, key.symbol) for key in keys):
                 names.add(market)
             self._keys, self._names = keys, names
-        market = self._names.find(symbol, exchange)
-        found = [key for key in keys if key[:2] == market and channel in (None, key.channel)]
+        meant = self._names.find(symbol, exchange)
+        found = [key for key in keys if key[:2] == meant and channel in (None, key.channel)]
         if not found:
             wanted = " ".join(part for part in (exchange, symbol, channel) if part)
             there = ", ".join(" ".join(key) for key in keys) or "none: no book is collected"
