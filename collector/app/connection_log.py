@@ -29,6 +29,7 @@ class _Gathered:
     names: list[str]
     first_s: float
     last_s: float
+    longest_s: float = 0.0  # for which one that began had been without
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class _Connection:
     """What is remembered of one connection."""
 
     gathered: dict[str, _Gathered] = field(default_factory=dict)  # by cause
+    ended_s: dict[str, float] = field(default_factory=dict)  # when each stream that is not verified ended
     held_s: float = HELD_S[0]
     is_up: bool = False
     lost_s: float | None = None  # since when it is lost
@@ -80,8 +82,13 @@ class ConnectionLog:
         with self._lock:
             one = self._connections.setdefault(event.connection or event.exchange, _Connection())
             some = one.gathered.setdefault(cause, _Gathered([], now_s, now_s))
-            some.names.append(f"{event.symbol} {event.channel}")
+            name = f"{event.symbol} {event.channel}"
+            some.names.append(name)
             some.last_s = now_s
+            if event.verified:
+                some.longest_s = max(some.longest_s, now_s - one.ended_s.pop(name, now_s))
+            elif event.cause in TROUBLE:
+                one.ended_s[name] = now_s
 
     def _on_state(self, event: SystemState) -> None:
         """Log what an exchange says of itself, and that a connection is closed; its loss is told later."""
@@ -141,9 +148,9 @@ class ConnectionLog:
             tell("coverage.ended", connection=name, cause=cause, **shown)
         if began is None:
             return
-        again = {}
+        again: dict[str, float] = {"lost_for_s": round(began.longest_s, 1)} if began.longest_s else {}
         if one.lost_s is not None:
-            again = {"lost_for_s": round(began.last_s - one.lost_s, 1), "attempts": one.attempts}
+            again["attempts"] = one.attempts
         one.lost_s, one.attempts = None, 0
         one.held_s = min(2 * one.held_s, HELD_S[1])
         log.info("coverage.begun", connection=name, streams=len(began.names), of=_some(began.names), **again)

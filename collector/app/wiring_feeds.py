@@ -6,7 +6,7 @@ from collector.app.logs import log_unknown
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.events import UNKNOWN, Channel, EventBus, StreamKey
-from collector.exchanges import dialled, kinds_in_order
+from collector.exchanges import dialled, kind_of, kinds_in_order
 from collector.features import TOTAL_LEVELS, Sampling, StreamFacts
 from collector.live import Claim, Feed, Limits, StreamThread, Wanted
 from collector.loggers import get_logger
@@ -35,7 +35,7 @@ def make_feeds(
     """Build a feed for each exchange with symbols. Call it in the websocket thread."""
     for name, exchange in settings.exchanges.items():
         if exchange.symbols:
-            _log_addresses(source_of(name, exchange))
+            _log_addresses(source_of(name, exchange), exchange.symbols)
     limits = Limits(settings.stream, settings.integrity, levels_per_row(settings), settings.storage.levels)
     return [
         Feed(
@@ -54,9 +54,14 @@ def make_feeds(
     ]
 
 
-def _log_addresses(source: Source) -> None:
-    """Log where an exchange is asked, as what; user names and passwords in addresses are left out."""
-    addresses = dialled(source.exchange, source.environment, source.endpoints, source.kinds)
+def _log_addresses(source: Source, names: tuple[str, ...]) -> None:
+    """Log where an exchange is asked, as what; passwords in addresses are masked.
+
+    What a name like BTCUSDT means is not known yet: then the addresses of all kinds of market are told.
+    """
+    meant = {kind_of(name) for name in names}
+    kinds = source.kinds if None in meant else [kind for kind in source.kinds if kind in meant]
+    addresses = dialled(source.exchange, source.environment, source.endpoints, kinds)
     where = " ".join(mask_url(url) for url in addresses) or "as ccxt knows them"
     log.info("exchange.dialled", exchange=source.exchange, environment=source.environment, addresses=where)
 

@@ -140,11 +140,12 @@ def test_a_lost_connection_is_one_warning_with_what_comes_next() -> None:
             "wait_s": 0.457,
         }
     ]
+    rig.now_s += 6.0
     rig.connect()
     rig.begin(SYMBOLS)
     (line,) = rig.after(2.0)
     assert (line["event"], line["streams"], line["attempts"]) == ("coverage.begun", 200, 1)
-    assert line["lost_for_s"] == 0.0
+    assert line["lost_for_s"] == 7.0
 
 
 def test_attempts_that_fail_are_told_the_first_the_second_the_fourth_and_so_on() -> None:
@@ -159,6 +160,18 @@ def test_attempts_that_fail_are_told_the_first_the_second_the_fourth_and_so_on()
         ("connection.lost", 1),
         *(("connection.failed", attempt) for attempt in (2, 4, 8, 16, 32, 64)),
     ]
+
+
+def test_a_book_that_is_back_tells_for_how_long_it_was_not_verified() -> None:
+    rig = Rig()
+    rig.begin(SYMBOLS)
+    assert "lost_for_s" not in rig.after(1.0)[0]
+    rig.end(SYMBOLS[:1], "sequence_gap")
+    rig.after(90.0)
+    rig.begin(SYMBOLS[:1])
+    (line,) = rig.after(1.0)
+    assert (line["streams"], line["lost_for_s"]) == (1, 90.0)
+    assert "attempts" not in line
 
 
 def test_a_hole_is_a_warning_and_the_end_of_what_was_asked_is_not() -> None:

@@ -57,6 +57,8 @@ def test_a_start_a_loss_and_a_stop_are_a_line_each_for_all_streams_of_a_connecti
     assert (dialled["exchange"], dialled["environment"]) == ("bybit", "live")
     assert simulator.endpoints("bybit")["rest"] in dialled["addresses"]
     assert "ws://127.0.0.1" in dialled["addresses"]
+    assert dialled["addresses"].endswith("/linear")  # and not the spot address, which nobody asked for
+    assert "spot" not in dialled["addresses"]
 
 
 def test_what_ended_the_websocket_thread_is_in_the_log_with_its_traceback(tmp_path: Path) -> None:
