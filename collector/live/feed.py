@@ -218,8 +218,10 @@ class Feed:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the markets are known, and nothing of what was asked for can be collected."""
-        return self._connections is not None and not (self._connections.streams or self.universe.is_wanted)
+        """Whether nothing of what was asked for can be collected, as far as is known, or all was given up."""
+        connections = self._connections
+        nothing = connections is not None and connections.is_idle and not self.universe.is_wanted
+        return self._list.is_over or nothing
 
     @property
     def frames(self) -> int:

@@ -25,7 +25,7 @@ def load_volumes(
     it in a thread of its own. Raises StreamError.
     """
     how = exchange_of(source.exchange).tickers[kind]
-    client = strict(getattr(ccxt, source.exchange), source.exchange)(source.config(timeout_s))
+    client = strict(ccxt, source.exchange)(source.config(timeout_s))
     source.address(client)
     client.set_markets_from_exchange(markets.loaded)
     client.fetch = Budgeted(source, client, timeout_s, budgets, {kind: how.weight}, Need.MARKETS)

@@ -5,16 +5,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-import structlog
-
 from collector.app.jobs.job import JobState
 from collector.database import Tables
+from collector.loggers import get_logger
 from collector.sinks import Slice, forget_job_runs, keep_job_runs
 
 OF_A_RUN = ("last_start_ns", "last_s", "last_result", "last_text", "last_error", "last_error_ns")
 KEPT_OF_A_JOB = ("name", "what", "due", *OF_A_RUN)
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class LastRuns:

@@ -5,11 +5,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import structlog
-
 from collector.app import Moment
 from collector.aws import AwsError, Failure, failure_of, make_client, region_named
 from collector.clock import NS_A_SECOND
+from collector.loggers import get_logger
 from collector.serve.cloudwatch.changes import Changes, Datum
 from collector.serve.exposition import metrics_of
 
@@ -20,7 +19,7 @@ MOST_REFUSALS = 40  # of calls in one report, while what is refused is looked fo
 BYTES_A_FIELD = 50  # at most, of a field's name, where a client writes forms instead of JSON
 
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class MetricsByCalls:
