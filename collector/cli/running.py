@@ -10,7 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
 from collector.app import SignalSafeEvent
-from collector.cli.plain import follower_text
+from collector.cli.plain import counted, follower_text
 from collector.cli.service import ServiceManager
 from collector.cli.start import EXIT_CODES, Outcome, Start
 from collector.cli.table import Column, print_table, print_text
@@ -30,7 +30,8 @@ HEADINGS = ("received", "written", "merged", "sampled", "rejected", "dropped", "
 
 def print_report(report: "Report") -> None:
     """Print what became of every event, stream by stream."""
-    print(f"\nAccounting of session {report.session_id}, {report.seconds:.1f} s, {report.batches} batches")
+    batches = counted(report.batches, "batch", "batches")
+    print_text(f"\nAccounting of session {report.session_id}, {report.seconds:.1f} s, {batches}")
     shown = [state for state in report.accounting if state.symbol != UNKNOWN or state.received]
     rows = [
         [
@@ -47,7 +48,8 @@ def print_report(report: "Report") -> None:
         else "identity: BROKEN, see difference"
     )
     if report.waiting:
-        print_text(f"{report.waiting:,} rows wait in the spool {report.spool}: the next start writes them")
+        waiting = f"{counted(report.waiting, 'row')} {'waits' if report.waiting == 1 else 'wait'}"
+        print_text(f"{waiting} in the spool {report.spool}: the next start writes them")
     for follower in report.followers:
         print_text(f"follower {follower_text(follower)}")
     for note in report.notes:

@@ -222,3 +222,8 @@ def test_versions_are_told(run: Run) -> None:
     found = json.loads(run("version", "--json").stdout)
     assert {"collector", "python", "sqlite", "ccxt", "system"} <= set(found)
     assert "ccxt" in run("version").stdout
+
+
+def test_one_stream_is_not_called_streams(run: Run) -> None:
+    assert "can be used: 1 stream into" in run("config", "check", SYMBOLS="BTCUSDT").stdout
+    assert "can be used: 2 streams into" in run("config", "check", SYMBOLS="BTCUSDT,ETHUSDT").stdout

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collector.cli.options import Channels, ConfigFile, ConfiguredDatabase, Exchange, Plain, Symbols
+from collector.cli.plain import counted
 from collector.cli.table import Column, print_table, print_text
 from collector.errors import UserError
 
@@ -82,7 +83,7 @@ def backfill(
                 on_progress=face.show,
             )
         except DatabaseAway as error:
-            print(f"error: {error}", file=sys.stderr)
+            print_text(f"error: {error}", file=sys.stderr)
             return EXIT_AWAY
     return 0 if progress is None else _last_word(progress)
 
@@ -159,7 +160,7 @@ class _Face:
 def _last_word(progress: "Progress") -> int:
     """Print what came, and return the exit code."""
     failures = f", {progress.failures:,} of which failed" if progress.failures else ""
-    print(f"{progress.rows:,} rows came, of {progress.requests:,} requests{failures}")
+    print_text(f"{counted(progress.rows, 'row')} came, of {counted(progress.requests, 'request')}{failures}")
     for problem in progress.problems:
         print_text(f"problem: {problem}")
     if progress.is_stopped:
