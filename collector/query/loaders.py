@@ -8,7 +8,7 @@ from collector.events import TRADE, Channel
 from collector.query.bars import BARS, load_bars
 from collector.query.database import Database
 from collector.query.frames import Frame, Output
-from collector.query.instants import Instant, Span, instant_ns
+from collector.query.instants import Duration, Instant, Span, instant_ns
 from collector.query.loading import iterate, load
 from collector.query.on_gap import OnGap
 from collector.query.request import PLACE, RECEIVED_AT, LoadedTable, Lookup, checked_request
@@ -49,7 +49,7 @@ def load_features(
     start: Instant = None,
     end: Instant = None,
     columns: Sequence[str] | None = None,
-    every: str | None = None,
+    every: Duration = None,
     on_gap: OnGap = "mask",
     min_quality: float | None = None,
     data_source: Wanted = None,
@@ -84,7 +84,7 @@ def iter_features(
     start: Instant = None,
     end: Instant = None,
     columns: Sequence[str] | None = None,
-    every: str | None = None,
+    every: Duration = None,
     on_gap: OnGap = "mask",
     min_quality: float | None = None,
     data_source: Wanted = None,
@@ -114,7 +114,7 @@ def load_levels(
     start: Instant = None,
     end: Instant = None,
     columns: Sequence[str] | None = None,
-    every: str | None = None,
+    every: Duration = None,
     on_gap: OnGap = "mask",
     data_source: Wanted = None,
     index: Index = "received_at",

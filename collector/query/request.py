@@ -10,7 +10,7 @@ from collector.errors import QueryError
 from collector.events import Channel
 from collector.query.database import Database
 from collector.query.frames import Output, checked_output
-from collector.query.instants import Span, duration_ns
+from collector.query.instants import Duration, Span, duration_ns
 from collector.query.on_gap import OnGap, checked_on_gap
 from collector.query.rows import Origin, Wanted
 
@@ -76,7 +76,7 @@ def checked_request(
     rows: Lookup,
     columns: Sequence[str] | None = None,
     *,
-    every: str | None = None,
+    every: Duration = None,
     on_gap: OnGap = "mask",
     min_quality: float | None = None,
     index: str = RECEIVED_AT,
