@@ -1,5 +1,6 @@
 """Return rows as a pandas frame, a polars frame or an Arrow table."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from collector.query.rows import CATEGORIES, NO_INT, Array, Value, pandas_column
 Output = Literal["pandas", "polars", "arrow"]
 SPACING = "every_ns"  # in a frame's attrs: how far its instants are apart
 CHAINS = "segments_without_a_hole"  # and which segments go on from which, since REST filled what was between
+NOTES = b"collector"  # in the metadata of an Arrow table: both of these, as JSON
 OUTPUTS = ("pandas", "polars", "arrow")
 Frame = Any  # pandas.DataFrame, polars.DataFrame or pyarrow.Table: the caller chose one
 
@@ -78,7 +80,10 @@ class Rows:
                 arrays[name] = found.dictionary_encode() if name in CATEGORIES else found
             else:
                 arrays[name] = arrow.array(values, mask=missing)
-        return arrow.table(arrays)
+        table = arrow.table(arrays)
+        notes = {SPACING: self.every_ns, CHAINS: list(self.chains.items())}
+        kept = {name: value for name, value in notes.items() if value}
+        return table.replace_schema_metadata({NOTES: json.dumps(kept)}) if kept else table
 
     def _blanked(self, values: Array) -> Array:
         if self.blank is None or not self.blank.any():
