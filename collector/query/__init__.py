@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collector.query.covered_spans import CoveredSpan, spans_covered
     from collector.query.database import (
         Database,
+        as_stored,
         distinct_values,
         extra,
         has_table,

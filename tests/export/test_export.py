@@ -1,7 +1,9 @@
 """Exports hold what the database holds, and go on where they stood."""
 
 import hashlib
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +188,17 @@ def test_trades_and_bars_have_their_days(stored_file: str, tmp_path: Path) -> No
     again = pd.read_parquet(tmp_path / "out" / "ohlcv_corrections")
     assert (again["close"].tolist(), again["open_time"].tolist()) == ([1.5], opened[:1])
     assert again["date"].astype(str).tolist() == [first]  # with the bar that it is of, not by its receipt
+
+
+def test_a_database_of_an_earlier_version_is_exported_as_it_is(stored_file: str, tmp_path: Path) -> None:
+    write(stored_file, history(1))
+    trade = {"timestamp": iso(MIDNIGHT_NS), "exchange": "bybit", "symbol": SYMBOL, "kind": "trade"}
+    trade |= {"trade_id": "a", "price": 1.0, "size": 2.0, "received_at_ns": MIDNIGHT_NS, "segment_id": 1}
+    insert(stored_file, "trades", {name: [value] for name, value in {**trade, "data_source": "x"}.items()})
+    with closing(sqlite3.connect(stored_file)) as connection, connection:
+        connection.execute("ALTER TABLE collector_trades DROP COLUMN origin")
+    export(stored_file, tmp_path / "out")
+    assert pd.read_parquet(tmp_path / "out" / "trades")["trade_id"].tolist() == ["a"]
 
 
 @pytest.fixture
