@@ -23,7 +23,7 @@ from collector.query import Database, as_stored, coverage, extra, located, readi
 from collector.version import __version__
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 FORMS = (*FORMATS, HFTBACKTEST)
 
 

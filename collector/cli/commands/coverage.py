@@ -48,7 +48,11 @@ def coverage(
     if as_json:
         import pandas as pd  # noqa: PLC0415
 
-        print((pd.DataFrame(rows) if by_day else frame).to_json(orient="records"))
+        print(
+            (pd.DataFrame(rows) if by_day else frame).to_json(
+                orient="records", date_format="iso", date_unit="ns"
+            )
+        )
     elif by_day:
         _print_days(rows)
     elif gaps_only:
