@@ -115,7 +115,12 @@ def shown(at_ns: int) -> str:
 
 def midnight_ns(day: str) -> int:
     """Return the instant at which a day of UTC begins."""
-    return (datetime.fromisoformat(day).replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1) * 1000
+    return whole_ns(datetime.fromisoformat(day).replace(tzinfo=UTC))
+
+
+def whole_ns(moment: datetime) -> int:
+    """Return an instant with a time zone in nanoseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def index_of(at_ns: Integers, name: str = "received_at") -> "pd.DatetimeIndex":

@@ -8,9 +8,12 @@ if TYPE_CHECKING:
     from collector.query.rows.archive_files import Archive, Part, archived, split_by_days
     from collector.query.rows.columns import (
         CATEGORIES,
+        MOST_VALUES,
         NO_INT,
+        SMALLER,
         Array,
         Chunk,
+        gathered,
         joined,
         kind_of,
         length,
