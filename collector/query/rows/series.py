@@ -17,7 +17,7 @@ from collector.errors import QueryError
 from collector.events import REST
 from collector.query.instants import Integers, Span, shown, text_of
 from collector.query.rows import raw_rows
-from collector.query.rows.archive_files import Part
+from collector.query.rows.archive_files import Part, beside
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, gathered, joined, kind_of, length, picked
 from collector.query.rows.merging import merged
 from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, place, place_name
@@ -164,19 +164,7 @@ class Series:
     def _within(self, span: Span) -> "sa.Select[Any]":
         first = None if span.start_ns is None else text_of(span.start_ns)
         last = None if span.end_ns is None else text_of(span.end_ns)
-        table = self.stream.table
-        moved = [
-            sa.not_(
-                sa.and_(
-                    table.c.timestamp >= part.date,
-                    table.c.timestamp < part.next_date,
-                    table.c.id <= part.last_id,
-                )
-            )
-            for part in self.stream.parts
-            if not part.is_deleted
-        ]
-        return self.stream.between(first, last).where(*moved)
+        return self.stream.between(first, last).where(*beside(self.stream.table, self.stream.parts))
 
     def _checked(
         self, connection: sa.Connection, query: "sa.Select[Any]", span: Span, chunk_rows: int
