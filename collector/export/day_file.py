@@ -1,7 +1,8 @@
 """Write the file of one day."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,27 @@ _ZSTD_LEVEL = 3
 
 
 def write_parquet(path: Path, schema: Any, rows: Iterator[Any]) -> None:
-    """Write Parquet: zstd, a row group a chunk."""
+    """Write Parquet: zstd, a row group a chunk; in pandas whole numbers stay whole where one is missing."""
     parquet = extra("pyarrow.parquet", "parquet")
-    dictionaries = [one.name for one in schema if extra("pyarrow", "parquet").types.is_dictionary(one.type)]
+    types = extra("pyarrow", "parquet").types
+    dictionaries = [one.name for one in schema if types.is_dictionary(one.type)]
+    told = schema.with_metadata(
+        {b"pandas": _for_pandas(one.name for one in schema if types.is_int64(one.type))}
+    )
     with parquet.ParquetWriter(
-        path, schema, compression="zstd", compression_level=_ZSTD_LEVEL, use_dictionary=dictionaries
+        path, told, compression="zstd", compression_level=_ZSTD_LEVEL, use_dictionary=dictionaries
     ) as writer:
         for table in rows:
             writer.write_table(table)
+
+
+def _for_pandas(whole: Iterable[str]) -> bytes:
+    """Return what tells pandas to read columns as Int64: it makes floats of them where a value is missing."""
+    columns = [
+        {"name": name, "field_name": name, "pandas_type": "int64", "numpy_type": "Int64", "metadata": None}
+        for name in whole
+    ]
+    return json.dumps({"index_columns": [], "column_indexes": [], "columns": columns}).encode()
 
 
 def write_csv(path: Path, schema: Any, rows: Iterator[Any]) -> None:

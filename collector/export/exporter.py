@@ -19,11 +19,11 @@ from collector.export.hftbacktest import KINDS as HFTBACKTEST_KINDS
 from collector.export.hftbacktest import joined_days, write_events
 from collector.export.stored_days import parts_of, stored_days
 from collector.export.utc_days import KINDS, Day, table_of
-from collector.query import Database, coverage, extra, located, reading
+from collector.query import Database, as_stored, coverage, extra, located, reading
 from collector.version import __version__
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 FORMS = (*FORMATS, HFTBACKTEST)
 
 
@@ -125,7 +125,8 @@ def _export_day(task: _Task) -> list[dict[str, Any]]:
         if task.form == HFTBACKTEST:
             told = list(write_events(connection, tables, task.sources, lambda part: _path(task, part)))
             return [_entry(task, part, {"facts": facts}) for part, facts in enumerate(told)]
-        parts, table = parts_of(connection, tables, task.day), table_of(tables, task.day.kind)
+        parts = parts_of(connection, tables, task.day)
+        table = as_stored(connection, table_of(tables, task.day.kind))
         write_day(connection, table, task.day, _path(task, 0), task.form, LEFT_OUT, parts)
         return [_entry(task, 0, {})]
 

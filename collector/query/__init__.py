@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collector.query.covered_spans import CoveredSpan, spans_covered
     from collector.query.database import (
         Database,
+        as_stored,
         distinct_values,
         extra,
         has_table,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         summed_accounting,
     )
     from collector.query.instants import DAY_NS, Instant, Span, instant_ns, shown
+    from collector.query.labelling import labels
     from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
     from collector.query.missing_streams import missing
     from collector.query.overlaps import overlapping
@@ -76,7 +78,7 @@ if TYPE_CHECKING:
     from collector.query.session_state import SessionState, sessions_now
     from collector.query.stored_symbols import symbols
     from collector.query.tail import Tail, Wanted
-    from collector.query.training import book_tensor, labels, windows
+    from collector.query.training import book_tensor, windows
     from collector.query.upkeep_state import archive_troubles, failing_chores
 else:
     __getattr__, __dir__ = face(__name__, __file__)

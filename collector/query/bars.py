@@ -15,7 +15,7 @@ from collector.query.instants import Integers, Span
 from collector.query.overlaps import overlapping, refuse
 from collector.query.request import PLACE as PLACE_INDEX
 from collector.query.request import RECEIVED_AT, LoadedTable, Request
-from collector.query.rows import RECEIPT, Chunk, Series, Source, find_stream, joined, picked
+from collector.query.rows import RECEIPT, Chunk, Series, Source, find_stream, gathered, picked
 
 NUMBERS = ("open_time", "open", "high", "low", "close", "volume", "vwap", "count", "exchange_timestamp")
 FLAGS = ("confirmed", "corrected")  # 1 or 0
@@ -50,7 +50,7 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
         if index == RECEIVED_AT:
             bars = series.by_receipt(connection, known)
         else:
-            bars = joined(list(series.read(connection, known)), series.kinds)
+            bars = gathered(series.read(connection, known), series.kinds)
         if as_of_ns is not None:
             bars = picked(bars, bars[RECEIPT] <= as_of_ns)
         chains = {} if index == RECEIVED_AT else chains_of(connection, tables, stream, OHLCV)
@@ -69,7 +69,7 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
         bars, at_ns = picked(bars, order), at_ns[order]
     flags = FLAGS if unconfirmed else ("corrected",)
     names = (*(name for name in request.columns if name != index), *flags, "segment")
-    columns = {**bars, "segment": bars["segment_id"]}
+    columns = {**bars, "open_time": bars["open_time"] * _MS_NS, "segment": bars["segment_id"]}
     found = Rows(at_ns, columns, stream.constants, None, index, chains=chains)
     return found.frame(request.output, names)
 

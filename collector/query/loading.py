@@ -12,6 +12,7 @@ from collector.query.covered import alive_until
 from collector.query.database import needed, reading
 from collector.query.filled import chains_of, with_fillings
 from collector.query.frames import Frame, Rows
+from collector.query.grid import goes_on, refuse_large, unclipped
 from collector.query.instants import Integers, Span
 from collector.query.on_gap import Flags, known_segment, shaped
 from collector.query.overlaps import apart, overlapping, refuse
@@ -25,6 +26,7 @@ from collector.query.rows import (
     Chunk,
     Series,
     find_stream,
+    gathered,
     joined,
     length,
     place_name,
@@ -76,12 +78,20 @@ def _whole(connection: sa.Connection, tables: Tables, request: Request, series: 
     if step_ns is None and request.index == RECEIVED_AT:
         return _as_stored(series, series.by_receipt(connection, span), request)
     if step_ns is None:
-        columns = joined(list(series.read(connection, span)), series.kinds)
+        columns = gathered(series.read(connection, span), series.kinds)
         return _as_stored(series, columns, request, chains_of(connection, tables, series.stream, TRADE))
-    until = _alive(connection, tables, series).until
+    alive = _alive(connection, tables, series)
+    refuse_large(connection, series, span, step_ns, alive.last_ns, len(request.order) + 1)
     read, fetch = sparse(connection, tables, series, step_ns)
     chunks = _with_state_before(read, connection, request, read.read(connection, request.read_span))
-    return _at_instants(series, list(resampled(chunks, span, step_ns, until, fetch)), request)
+    states = resampled(chunks, span, step_ns, alive.until, fetch, goes_on=goes_on(connection, series, span))
+    return _at_instants(series, list(_checked(states, request)), request)
+
+
+def _checked(states: Iterator[States], request: Request) -> Iterator[States]:
+    if request.on_gap != "raise" or request.step_ns is None:
+        return states
+    return unclipped(states, request.rows.span, request.step_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,10 @@ class _Pieces:
             for chunk in self._chunks():
                 yield _as_stored(series, dict(chunk), request)
             return
-        for states in resampled(self._chunks(), request.rows.span, request.step_ns, self._until):
+        with reading(request.rows.database, request.rows.table_name) as (connection, _):
+            more = goes_on(connection, series, request.rows.span)
+        found = resampled(self._chunks(), request.rows.span, request.step_ns, self._until, goes_on=more)
+        for states in _checked(found, request):
             yield _at_instants(series, [states], request)
 
     def _until(self, segment_ids: Integers) -> Integers:

@@ -1,7 +1,9 @@
 """Exports hold what the database holds, and go on where they stood."""
 
 import hashlib
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,7 @@ def test_the_files_hold_the_rows(filled: str, tmp_path: Path) -> None:
     assert own["mid_price"].tolist() == [row.mid for row in rows]
     assert set(own["data_source"]) == {"simulator"}
     assert set(own["depth"]) == {50}
-    assert own["received_at_ns"].dtype == np.int64
+    assert own["received_at_ns"].dtype == "Int64"
     assert sorted(set(own["date"].astype(str))) == [
         str(pd.Timestamp(MIDNIGHT_NS + day * DAY_NS).date()) for day in range(3)
     ]
@@ -186,6 +188,31 @@ def test_trades_and_bars_have_their_days(stored_file: str, tmp_path: Path) -> No
     again = pd.read_parquet(tmp_path / "out" / "ohlcv_corrections")
     assert (again["close"].tolist(), again["open_time"].tolist()) == ([1.5], opened[:1])
     assert again["date"].astype(str).tolist() == [first]  # with the bar that it is of, not by its receipt
+
+
+def test_whole_numbers_are_read_as_such_where_one_is_missing(stored_file: str, tmp_path: Path) -> None:
+    write(stored_file, history(2))
+    export(stored_file, tmp_path / "out")
+    frame = pd.read_parquet(tmp_path / "out" / "features")
+    assert frame["sequence"].isna().any()
+    assert frame["sequence"].max() == 2**60 + 39  # no float holds it
+    whole = ["received_at_ns", "sequence", "exchange_timestamp", "segment_id", "depth"]
+    assert {str(frame[name].dtype) for name in whole} == {"Int64"}
+    segments = pd.read_parquet(tmp_path / "out" / "coverage.parquet")
+    assert str(segments["last_sequence"].dtype) == "Int64"
+    assert segments["duration"].tolist() == [pd.Timedelta(DAY_NS - 1, unit="ns")] * 2
+    assert str(segments["alive_until"].dtype) == "datetime64[ns, UTC]"
+
+
+def test_a_database_of_an_earlier_version_is_exported_as_it_is(stored_file: str, tmp_path: Path) -> None:
+    write(stored_file, history(1))
+    trade = {"timestamp": iso(MIDNIGHT_NS), "exchange": "bybit", "symbol": SYMBOL, "kind": "trade"}
+    trade |= {"trade_id": "a", "price": 1.0, "size": 2.0, "received_at_ns": MIDNIGHT_NS, "segment_id": 1}
+    insert(stored_file, "trades", {name: [value] for name, value in {**trade, "data_source": "x"}.items()})
+    with closing(sqlite3.connect(stored_file)) as connection, connection:
+        connection.execute("ALTER TABLE collector_trades DROP COLUMN origin")
+    export(stored_file, tmp_path / "out")
+    assert pd.read_parquet(tmp_path / "out" / "trades")["trade_id"].tolist() == ["a"]
 
 
 @pytest.fixture

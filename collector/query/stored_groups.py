@@ -1,0 +1,162 @@
+"""Count the rows of each market that one question to a loader can ask for, without reading big tables.
+
+Indexes count rows, and coverage says of which depth they are; that is believed where its sum is the number
+of rows. A source is that of a session: one row tells it. Otherwise all rows of the market are read.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from collector.database import Tables
+from collector.events import Channel
+from collector.query.database import distinct_values
+from collector.query.instants import Span, text_of
+from collector.query.rows import Archive, Part, beside
+
+Segment = Mapping[str, Any]
+Market = tuple[str, str]  # exchange and symbol
+SOURCE = "data_source"
+
+
+class Group(NamedTuple):
+    """Rows that are alike: their depth, kind or interval, their source, how many, the first and the last."""
+
+    value: Any
+    source: str | None
+    rows: int
+    first: str | None
+    last: str | None
+
+
+@dataclass(slots=True)
+class Groups:
+    """Counts the rows of one table of books or trades, market by market."""
+
+    connection: sa.Connection
+    tables: Tables
+    table: sa.Table
+    name: str  # of the column that tells its streams apart
+    segments: Mapping[Market, Sequence[Segment]]  # with such rows, in the order of their beginning
+    archive: Archive
+    sources: dict[tuple[str, str], str | None] = field(default_factory=dict)  # of session and exchange
+
+    def of_each(self) -> Iterator[tuple[Market, list[Group]]]:
+        """Yield the groups of each market."""
+        c = self.table.c
+        markets = {(part.exchange, part.symbol) for part in self.archive.parts}
+        for symbol in distinct_values(self.connection, c.symbol):
+            for exchange in distinct_values(self.connection, c.exchange, c.symbol == symbol):
+                markets.add((exchange, symbol))
+        for exchange, symbol in sorted(markets):
+            parts = self.archive.of(symbol, exchange)
+            where = (c.symbol == symbol, c.exchange == exchange, *beside(self.table, parts))
+            segments = self.segments.get((exchange, symbol), ())
+            found = self._of_trades if self.name == "kind" else self._of_books
+            yield (exchange, symbol), found(where, parts, segments) or self._by_reading(where, parts)
+
+    def _of_books(
+        self, where: Sequence[sa.ColumnElement[bool]], parts: Sequence[Part], segments: Sequence[Segment]
+    ) -> list[Group]:
+        """Return the groups as coverage tells them; none where it does not tell of all rows."""
+        total = self._count(where) + sum(part.rows for part in parts)
+        found: dict[tuple[int, str | None], list[Segment]] = {}
+        for one in segments:
+            source = self._source(one, parts)
+            if source is None:
+                return []
+            found.setdefault((Channel.of(one["channel"]).depth, source), []).append(one)
+        if sum(one["rows"] for one in segments) != total:
+            # Levels are ours alone, and may have been switched on later; other programs write the hot table.
+            is_ours = self.table.name == self.tables.levels.name and len(found) == 1
+            return [Group(*key, total, *self._ends(where, parts)) for key in found] if is_ours else []
+        return [
+            Group(
+                *key,
+                sum(one["rows"] for one in own),
+                text_of(own[0]["start_ns"]),
+                text_of(max(one["end_ns"] for one in own)),
+            )
+            for key, own in found.items()
+        ]
+
+    def _of_trades(
+        self, where: Sequence[sa.ColumnElement[bool]], parts: Sequence[Part], segments: Sequence[Segment]
+    ) -> list[Group]:
+        """Return the groups as an index tells them; none where there are several sources."""
+        sources = {self._source(one, parts) for one in segments}
+        kinds = distinct_values(self.connection, self.table.c.kind, *where[:2])
+        if len(sources) != 1 or None in sources or len(kinds) > 1:
+            return []
+        in_files: Counter[str] = Counter()
+        for part in parts:
+            for (kind,), rows in part.counts(["kind"]).items():
+                in_files[kind] += rows
+        if len({*kinds, *in_files}) != 1:
+            return []
+        rows = self._count(where) + in_files.total()
+        return [Group(*{*kinds, *in_files}, *sources, rows, *self._ends(where, parts))]
+
+    def _by_reading(self, where: Sequence[sa.ColumnElement[bool]], parts: Sequence[Part]) -> list[Group]:
+        """Return the groups after a look at every row."""
+        at, columns = self.table.c.timestamp, [self.table.c[name] for name in (self.name, SOURCE)]
+        query = sa.select(*columns, sa.func.count(), sa.func.min(at), sa.func.max(at))
+        found: dict[tuple[Any, ...], list[tuple[int, str, str]]] = {}
+        for value, source, rows, first, last in self.connection.execute(
+            query.where(*where).group_by(*columns)
+        ):
+            found.setdefault((value, source), []).append((rows, first, last))
+        for part in parts:
+            for key, rows in part.counts([self.name, SOURCE]).items():
+                found.setdefault(key, []).append((rows, *part.ends()))
+        return [
+            Group(
+                *key,
+                sum(rows for rows, _, _ in own),
+                min(first for _, first, _ in own),
+                max(last for _, _, last in own),
+            )
+            for key, own in sorted(found.items(), key=str)
+        ]
+
+    def _count(self, where: Sequence[sa.ColumnElement[bool]]) -> int:
+        query = sa.select(sa.func.count()).select_from(self.table).where(*where)
+        return int(self.connection.execute(query).scalar_one())
+
+    def _ends(
+        self, where: Sequence[sa.ColumnElement[bool]], parts: Sequence[Part]
+    ) -> tuple[str | None, str | None]:
+        at = self.table.c.timestamp
+        ends = [
+            self.connection.execute(sa.select(end(at)).where(*where)).scalar()
+            for end in (sa.func.min, sa.func.max)
+        ]
+        if parts:
+            ends += [parts[0].ends()[0], parts[-1].ends()[1]]
+        known = [one for one in ends if one is not None]
+        return min(known, default=None), max(known, default=None)
+
+    def _source(self, segment: Segment, parts: Sequence[Part]) -> str | None:
+        """Return the source of a segment's rows, which is that of its session; None if it cannot be told."""
+        key = segment["session_id"], segment["exchange"]
+        if self.sources.get(key) is None:
+            self.sources[key] = self._look(segment, parts)
+        return self.sources[key]
+
+    def _look(self, segment: Segment, parts: Sequence[Part]) -> str | None:
+        c, span = self.table.c, Span(segment["start_ns"], segment["alive_until_ns"] + 1)
+        query = sa.select(c[SOURCE]).where(
+            c.symbol == segment["symbol"],
+            c.exchange == segment["exchange"],
+            c.timestamp.between(text_of(segment["start_ns"]), text_of(segment["alive_until_ns"])),
+            c.segment_id == segment["segment_id"],
+        )
+        found: str | None = self.connection.execute(query.limit(1)).scalar()
+        for part in parts:
+            if found is None and part.may_hold(span):
+                told = part.counts([SOURCE])
+                found = next(iter(told))[0] if len(told) == 1 else None
+        return found
