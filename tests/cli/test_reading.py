@@ -179,6 +179,22 @@ def test_tail_of_bars_shows_each_change(tmp_path: Path) -> None:
         connection.close()
 
 
+def test_a_picture_names_its_file_and_where_no_window_can_open_that_is_an_error(
+    run: Run, sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")  # as on a machine without a display
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    words = ("plot", BTC, "--db", str(sound))
+    done = run(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no display" in done.stderr
+    assert "--to btc.png" in done.stderr
+    done = run(*words, "--to", "btc.png")
+    assert (done.returncode, done.stdout) == (0, "drawn: btc.png\n")
+    assert (tmp_path / "btc.png").read_bytes()[:4] == b"\x89PNG"
+
+
 def test_config_is_shown_masked(run: Run, run_alone: Run) -> None:
     done = run_alone(
         *("config", "show", "--symbols", "BTCUSDT"),
