@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from collector.database import DEFAULT_TABLE_NAME
 from collector.errors import QueryError
 from collector.export.card import write_card
-from collector.export.day_file import FORMATS, sha256, whole_file, write_day
+from collector.export.cut import STATES, Cut, refuse_other_cut
+from collector.export.day_file import FORMATS, sha256, whole_file, write_day, write_rows
 from collector.export.day_rows import LEFT_OUT
 from collector.export.hftbacktest import ENDING as HFTBACKTEST_ENDING
 from collector.export.hftbacktest import FORM as HFTBACKTEST
@@ -19,11 +20,16 @@ from collector.export.hftbacktest import KINDS as HFTBACKTEST_KINDS
 from collector.export.hftbacktest import joined_days, write_events
 from collector.export.stored_days import parts_of, stored_days
 from collector.export.utc_days import KINDS, Day, table_of
-from collector.query import Database, as_stored, coverage, extra, located, reading
+from collector.query import Database, Instant, as_stored, coverage, extra, load_features, located, reading
 from collector.version import __version__
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 3
+STATE_COLUMNS = (
+    *("exchange", "symbol", "depth", "bid_price_1", "bid_size_1", "ask_price_1", "ask_size_1", "mid_price"),
+    *("spread", "spread_bps", "microprice", "order_book_imbalance", "total_bid_volume_10"),
+    *("total_ask_volume_10", "ofi", "data_source", "data_quality_score"),
+)
 FORMS = (*FORMATS, HFTBACKTEST)
 
 
@@ -45,6 +51,7 @@ class _Task:
     form: str
     day: Day
     sources: tuple[Day, ...]  # what its file is made of
+    cut: Cut
 
 
 def export(
@@ -55,6 +62,10 @@ def export(
     kinds: Sequence[str] = KINDS,
     symbol: str | None = None,
     exchange: str | None = None,
+    start: Instant = None,
+    end: Instant = None,
+    depth: int | None = None,
+    every: str | None = None,
     jobs: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
     table_name: str = DEFAULT_TABLE_NAME,
@@ -64,7 +75,14 @@ def export(
     With form="hftbacktest" a file has the events of books and trades of a day, and `kinds` says of what it is
     made. Each file appears whole. One whose day has not changed is kept, so that an export which was
     interrupted, or is run every day, continues where it stopped. `jobs` processes read at the same time.
+
+    `start` and `end` choose rows as those of the loaders do, bars by when they began, `depth` rows of books.
+    With `every` states at even instants (`load_features`) stand in the place of features, as kind `states`.
+    A folder holds files of one such choice.
     """
+    cut = Cut.of(start, end, depth, every)
+    if cut.mark and form == HFTBACKTEST:
+        raise QueryError("hftbacktest's files are of whole days; leave out start, end, depth and every")
     if form not in FORMS:
         raise QueryError(f"the format is {form!r}; expected {' or '.join(FORMS)}")
     unknown = sorted(set(kinds) - set(KINDS))
@@ -74,39 +92,58 @@ def export(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     known = _manifest(target)
-    found = _found(db, table_name, form, kinds, symbol, exchange)
+    refuse_other_cut(known.values(), cut)
+    found = _found(db, table_name, form, kinds, symbol, exchange, cut)
     if not found:
-        raise QueryError("there is nothing to export; symbols() lists what is stored")
+        raise _nothing(cut)
     url = located(db).render_as_string(hide_password=False)
     stale = [
-        _Task(url, table_name, target, form, day, sources)
+        _Task(url, table_name, target, form, day, sources, cut)
         for day, sources in found.items()
-        if not _is_current(target, known, day, form)
+        if not _is_current(target, known, day, form, cut)
     ]
     done = len(found) - len(stale)
+    rows = written = 0
     for entries in _run(stale, jobs):
-        _replace(target, known, entries)
+        if entries:  # of a day of which something was wanted
+            rows, written = rows + entries[0]["rows"], written + 1
+            _replace(target, known, entries)
         done += 1
         _write_manifest(target, known)
         if on_progress is not None:
             on_progress(done, len(found))
+    if not known:
+        raise _nothing(cut)
     segments = coverage(db, symbol, exchange=exchange, table_name=table_name)
     arrow, parquet = extra("pyarrow", "parquet"), extra("pyarrow.parquet", "parquet")
     with whole_file(target / "coverage.parquet") as path:
         parquet.write_table(arrow.Table.from_pandas(segments, preserve_index=False), path, compression="zstd")
     _write_manifest(target, known)
     write_card(target, known, segments, form)
-    rows = sum(task.day.rows for task in stale)
-    return Exported(target, len(known), len(stale), rows)
+    return Exported(target, len(known), written, rows)
 
 
 def _found(
-    db: Database, table_name: str, form: str, kinds: Sequence[str], symbol: str | None, exchange: str | None
+    db: Database,
+    table_name: str,
+    form: str,
+    kinds: Sequence[str],
+    symbol: str | None,
+    exchange: str | None,
+    cut: Cut,
 ) -> dict[Day, tuple[Day, ...]]:
     wanted = [kind for kind in kinds if form != HFTBACKTEST or kind in HFTBACKTEST_KINDS]
     with reading(db, table_name) as (connection, tables):
         found = [day for kind in wanted for day in stored_days(connection, tables, kind, symbol, exchange)]
-    return joined_days(found) if form == HFTBACKTEST else {day: (day,) for day in found}
+    if form == HFTBACKTEST:
+        return joined_days(found)
+    return {day: (day,) for day in found if cut.of_day(day) is not None}
+
+
+def _nothing(cut: Cut) -> QueryError:
+    asked = ", ".join(name.removesuffix("_ns") for name in cut.mark)
+    among = f" of what was asked for ({asked})" if asked else ""
+    return QueryError(f"there is nothing to export{among}; symbols() lists what is stored")
 
 
 def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[list[dict[str, Any]]]:
@@ -125,25 +162,72 @@ def _export_day(task: _Task) -> list[dict[str, Any]]:
         if task.form == HFTBACKTEST:
             told = list(write_events(connection, tables, task.sources, lambda part: _path(task, part)))
             return [_entry(task, part, {"facts": facts}) for part, facts in enumerate(told)]
-        parts = parts_of(connection, tables, task.day)
-        table = as_stored(connection, table_of(tables, task.day.kind))
-        write_day(connection, table, task.day, _path(task, 0), task.form, LEFT_OUT, parts)
-        return [_entry(task, 0, {})]
+        if not task.cut.makes_states(task.day):
+            parts = parts_of(connection, tables, task.day)
+            table = as_stored(connection, table_of(tables, task.day.kind))
+            rows = write_day(
+                connection, table, task.day, _path(task, 0), task.form, LEFT_OUT, parts, cut=task.cut
+            )
+            return _entries(task, rows)
+    return _entries(task, _write_states(task))
+
+
+def _write_states(task: _Task) -> int:
+    """Write the states of a day at even instants; return how many."""
+    day, cut = task.day, task.cut
+    span = cut.of_day(day)
+    assert span is not None  # noqa: S101  (days of which nothing is wanted are no tasks)
+    frame = load_features(
+        task.url,
+        day.symbol,
+        exchange=day.exchange,
+        depth=cut.depth,
+        start=span.start_ns,
+        end=span.end_ns,
+        every=f"{cut.every_ns}ns",
+        columns=STATE_COLUMNS,
+        data_source="*",
+        output="arrow",
+        table_name=task.table_name,
+    )
+    with whole_file(_path(task, 0)) as unfinished:
+        return write_rows(unfinished, task.form, frame.schema, [frame])
+
+
+def _entries(task: _Task, rows: int) -> list[dict[str, Any]]:
+    """Return the entry of the file; none of one in which nothing came, which is removed."""
+    if task.cut.mark and not rows:
+        _path(task, 0).unlink()
+        return []
+    return [{**_entry(task, 0, {}), "rows": rows}]
+
+
+def _placed(day: Day, cut: Cut) -> Day:
+    """Return the day as its file is called."""
+    return replace(day, kind=STATES) if cut.makes_states(day) else day
+
+
+def _told(day: Day, cut: Cut) -> dict[str, Any]:
+    """Return what a file was made of: where it changes, the file is made anew."""
+    mark = {**_placed(day, cut).mark, "code": __version__, "format": FORMAT_VERSION}
+    if not cut.mark:
+        return mark
+    day_rows = mark.pop("rows")  # the file may have fewer
+    return {**mark, "cut": {"of": cut.mark, "day_rows": day_rows}}
 
 
 def _path(task: _Task, part: int) -> Path:
-    return task.folder / task.day.path(_ending(task.form), part)
+    return task.folder / _placed(task.day, task.cut).path(_ending(task.form), part)
 
 
 def _entry(task: _Task, part: int, facts: dict[str, Any]) -> dict[str, Any]:
     path = _path(task, part)
     return {
-        "path": task.day.path(_ending(task.form), part),
+        "path": str(path.relative_to(task.folder).as_posix()),
         **task.day.mark,
+        **_told(task.day, task.cut),
         "bytes": path.stat().st_size,
         "sha256": sha256(path),
-        "code": __version__,
-        "format": FORMAT_VERSION,
         **facts,
     }
 
@@ -165,9 +249,9 @@ def _ending(form: str) -> str:
     return HFTBACKTEST_ENDING if form == HFTBACKTEST else form
 
 
-def _is_current(folder: Path, known: dict[str, dict[str, Any]], day: Day, form: str) -> bool:
-    first = day.path(_ending(form))
-    made_by = {**day.mark, "code": __version__, "format": FORMAT_VERSION}
+def _is_current(folder: Path, known: dict[str, dict[str, Any]], day: Day, form: str, cut: Cut) -> bool:
+    first = _placed(day, cut).path(_ending(form))
+    made_by = _told(day, cut)
     return first in known and all(
         {**entry, **made_by} == entry
         and (folder / path).is_file()
