@@ -17,7 +17,8 @@ from collector.query.rows import CATEGORIES, NO_INT, Array, Value, pandas_column
 Output = Literal["pandas", "polars", "arrow"]
 SPACING = "every_ns"  # in a frame's attrs: how far its instants are apart
 CHAINS = "segments_without_a_hole"  # and which segments go on from which, since REST filled what was between
-NOTES = b"collector"  # in the metadata of an Arrow table: both of these, as JSON
+NOTES = b"collector"  # in the metadata of an Arrow table: all of these, as JSON
+STREAM = ("exchange", "symbol", "depth", "kind", "interval", "data_source")  # and of which stream it is
 INSTANTS = ("open_time",)  # columns of instants, in nanoseconds
 OUTPUTS = ("pandas", "polars", "arrow")
 Frame = Any  # pandas.DataFrame, polars.DataFrame or pyarrow.Table: the caller chose one
@@ -45,6 +46,7 @@ class Rows:
         if output == "pandas":
             columns = {name: self._pandas(name) for name in order}
             frame = pd.DataFrame(columns, index=index_of(self.at_ns, self.index), copy=False)
+            frame.attrs.update(self.stream)
             if self.every_ns is not None:
                 frame.attrs[SPACING] = self.every_ns
             if self.chains:
@@ -52,6 +54,11 @@ class Rows:
             return frame
         table = self._arrow(order)
         return extra("polars", "research").from_arrow(table) if output == "polars" else table
+
+    @property
+    def stream(self) -> dict[str, Value]:
+        """Return what all rows have in common."""
+        return {name: value for name, value in self.constants.items() if name in STREAM and value is not None}
 
     def _pandas(self, name: str) -> object:
         if name in INSTANTS and name in self.columns:
@@ -86,7 +93,7 @@ class Rows:
                 found = arrow.array(values, mask=missing)
                 arrays[name] = found.cast(instant) if name in INSTANTS else found
         table = arrow.table(arrays)
-        notes = {SPACING: self.every_ns, CHAINS: list(self.chains.items())}
+        notes = {**self.stream, SPACING: self.every_ns, CHAINS: list(self.chains.items())}
         kept = {name: value for name, value in notes.items() if value}
         return table.replace_schema_metadata({NOTES: json.dumps(kept)}) if kept else table
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.events import TRADE
+from collector.query.chosen import Streams, tell_of_nothing
 from collector.query.covered import alive_until
 from collector.query.database import needed, reading
 from collector.query.filled import chains_of, with_fillings
@@ -31,6 +32,7 @@ from collector.query.rows import (
     length,
     place_name,
     split_by_days,
+    stored_market,
 )
 from collector.query.sparse_rows import sparse
 
@@ -44,6 +46,8 @@ def load(request: Request) -> Frame:
     with reading(request.rows.database, request.rows.table_name) as (connection, tables):
         loaded = [_whole(connection, tables, *one) for one in _unmixed(connection, tables, request)]
     pieces = [piece for rows in loaded for piece in rows.shaped(request, None)]
+    if not any(len(piece.at_ns) for piece in pieces):
+        tell_of_nothing(request.rows)
     frames = [piece.frame(request.output, request.order) for piece in pieces]
     return frames if request.on_gap == "split" else frames[0]
 
@@ -53,11 +57,15 @@ def iterate(request: Request) -> Iterator[Frame]:
     with reading(request.rows.database, request.rows.table_name) as (connection, tables):
         unmixed = list(_unmixed(connection, tables, request))
     before: int | None = None
+    is_empty = True
     for one, series in unmixed:
         for rows in _Pieces(one, series).rows():
             for piece in rows.shaped(request, before):
+                is_empty = False
                 yield piece.frame(request.output, request.order)
             before = int(rows.chain[-1])
+    if is_empty:
+        tell_of_nothing(request.rows)
 
 
 def _unmixed(connection: sa.Connection, tables: Tables, request: Request) -> Iterator[tuple[Request, Series]]:
@@ -161,7 +169,10 @@ def _series(connection: sa.Connection, tables: Tables, request: Request) -> Seri
     rows = request.rows
     table = needed(connection, rows.table.choose(tables))
     archive = Archive.read(connection, tables, table)
-    stream = find_stream(connection, table, rows.symbol, rows.exchange, rows.span, rows.alike, archive)
+    exchange, symbol = stored_market(connection, table, rows.symbol, rows.exchange, archive)
+    streams = Streams.of(connection, tables, rows, (exchange, symbol))
+    wanted = streams.with_deepest(streams.checked(rows.alike), rows.span)
+    stream = find_stream(connection, table, symbol, exchange, rows.span, wanted, archive)
     stream = with_fillings(connection, tables, stream, rows.span)
     if rows.origin is not None:
         stream = stream.of_origin(rows.origin)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import sqlalchemy as sa
 
 from collector.database import Tables
@@ -44,8 +45,9 @@ class Lookup:
     @property
     def mixed(self) -> list[str]:
         """Return the columns in which rows may differ on purpose: in the frame they tell which is which."""
-        wanted = self.alike.items()
-        return [name for name, value in wanted if value == ALL or not isinstance(value, str | int | None)]
+        one = (str, int, np.integer)
+        wanted = ((name, value) for name, value in self.alike.items() if value is not None)
+        return [name for name, value in wanted if not isinstance(value, one) or value == ALL]
 
 
 @dataclass(frozen=True, slots=True)

