@@ -20,6 +20,7 @@ from collector.export.hftbacktest import KINDS as HFTBACKTEST_KINDS
 from collector.export.hftbacktest import joined_days, write_events
 from collector.export.stored_days import parts_of, stored_days
 from collector.export.utc_days import KINDS, Day, table_of
+from collector.nearest import did_you_mean
 from collector.query import Database, Instant, as_stored, coverage, extra, load_features, located, reading
 from collector.version import __version__
 
@@ -84,10 +85,12 @@ def export(
     if cut.mark and form == HFTBACKTEST:
         raise QueryError("hftbacktest's files are of whole days; leave out start, end, depth and every")
     if form not in FORMS:
-        raise QueryError(f"the format is {form!r}; expected {' or '.join(FORMS)}")
+        hint = did_you_mean(form, FORMS)
+        raise QueryError(f"the format is {form!r}; expected one of {', '.join(FORMS)}{hint}")
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
-        raise QueryError(f"there is no {unknown[0]!r} to export; expected {', '.join(KINDS)}")
+        hint = did_you_mean(unknown[0], KINDS)
+        raise QueryError(f"there is no {unknown[0]!r} to export; expected {', '.join(KINDS)}{hint}")
     extra("pyarrow", "parquet")
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
