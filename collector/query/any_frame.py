@@ -76,8 +76,8 @@ def _of_arrow(table: Any) -> pd.DataFrame:
             f"the frame has no column of instants; expected one that a loader made, with {', '.join(INDEXES)}"
         )
     # A missing number must not make floats of the others: no float holds the number of a segment.
-    frame = table.to_pandas(types_mapper={arrow.int64(): pd.Int64Dtype()}.get, ignore_metadata=True)
-    frame = frame.set_index(index)
+    whole = {arrow.int64(): pd.Int64Dtype()}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=whole.get, ignore_metadata=True).set_index(index)
     notes = json.loads((table.schema.metadata or {}).get(NOTES, b"{}"))
     spacing_ns = notes.get(SPACING)
     if spacing_ns is None and index == "received_at" and frame.index.is_monotonic_increasing:

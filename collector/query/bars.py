@@ -84,7 +84,7 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
         tell_of_nothing(rows)
     flags = FLAGS if unconfirmed else ("corrected",)
     names = (*(name for name in request.columns if name != index), *flags, "segment")
-    columns = {**bars, "segment": bars["segment_id"]}
+    columns = {**bars, "open_time": bars["open_time"] * _MS_NS, "segment": bars["segment_id"]}
     found = Rows(at_ns, columns, stream.constants, None, index, chains=chains)
     return found.frame(request.output, names)
 

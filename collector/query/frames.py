@@ -19,6 +19,7 @@ SPACING = "every_ns"  # in a frame's attrs: how far its instants are apart
 CHAINS = "segments_without_a_hole"  # and which segments go on from which, since REST filled what was between
 NOTES = b"collector"  # in the metadata of an Arrow table: all of these, as JSON
 STREAM = ("exchange", "symbol", "depth", "kind", "interval", "data_source")  # and of which stream it is
+INSTANTS = ("open_time",)  # columns of instants, in nanoseconds
 OUTPUTS = ("pandas", "polars", "arrow")
 Frame = Any  # pandas.DataFrame, polars.DataFrame or pyarrow.Table: the caller chose one
 
@@ -60,6 +61,8 @@ class Rows:
         return {name: value for name, value in self.constants.items() if name in STREAM and value is not None}
 
     def _pandas(self, name: str) -> object:
+        if name in INSTANTS and name in self.columns:
+            return index_of(self.columns[name], name)
         if name in self.columns:
             return pandas_column(name, self._blanked(self.columns[name]))
         value = self.constants.get(name)
@@ -73,7 +76,8 @@ class Rows:
 
     def _arrow(self, order: tuple[str, ...]) -> Any:
         arrow = extra("pyarrow", "parquet")
-        index = arrow.array(self.at_ns, mask=self.at_ns == NO_INT).cast(arrow.timestamp("ns", tz="UTC"))
+        instant = arrow.timestamp("ns", tz="UTC")
+        index = arrow.array(self.at_ns, mask=self.at_ns == NO_INT).cast(instant)
         arrays = {self.index: index}
         for name in order:
             values = self.columns.get(name)
@@ -86,7 +90,8 @@ class Rows:
                 found = arrow.array(values, type=whole)
                 arrays[name] = found.dictionary_encode() if name in CATEGORIES else found
             else:
-                arrays[name] = arrow.array(values, mask=missing)
+                found = arrow.array(values, mask=missing)
+                arrays[name] = found.cast(instant) if name in INSTANTS else found
         table = arrow.table(arrays)
         notes = {**self.stream, SPACING: self.every_ns, CHAINS: list(self.chains.items())}
         kept = {name: value for name, value in notes.items() if value}

@@ -130,6 +130,8 @@ def test_the_tensor_takes_stretches_and_other_libraries(stored_file: str) -> Non
         load_levels(stored_file, SYMBOL, output="arrow"),
     ):
         assert np.array_equal(book_tensor(given, 4), expected)
+    with pytest.raises(QueryError, match=r"index is 'exchange_timestamp'; expected received_at$"):
+        load_levels(stored_file, SYMBOL, index="exchange_timestamp")  # type: ignore[arg-type]
 
 
 def test_nothing_covered_is_nothing_cut_and_said() -> None:

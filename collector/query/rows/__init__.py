@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collector.query.rows.series import Series
     from collector.query.rows.stored_stream import (
         ALL,
+        Depth,
         MixedRowsError,
         Origin,
         Source,

@@ -1,8 +1,8 @@
 """Find the one stream that is meant, or raise an error that names the choices."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import NamedFromClause
@@ -19,7 +19,8 @@ from collector.query.rows.placing import ORIGIN
 Value = str | int | None
 Source = NamedFromClause  # a table, or a query that stands for one
 Origin = Literal["live", "rest"]
-Wanted = str | int | tuple[Any, ...] | list[Any] | None
+Wanted: TypeAlias = "str | int | Sequence[str] | Sequence[int] | None"
+Depth: TypeAlias = "int | Sequence[int] | Literal['*'] | None"
 ALL = "*"  # stands for every data source
 
 _SHOWN = 20
