@@ -16,7 +16,7 @@ from collector.events import Channel
 from collector.query.database import distinct_values
 from collector.query.instants import Span, text_of
 from collector.query.names import Market
-from collector.query.rows import Archive, Part, beside
+from collector.query.rows import Archive, Part, beside, markets_in
 
 Segment = Mapping[str, Any]
 Holds = Callable[[Channel], bool]  # whether a table has the rows of a channel
@@ -66,12 +66,7 @@ class Groups:
 
     def of_each(self) -> Iterator[tuple[Market, list[Group]]]:
         """Yield the groups of each market."""
-        c = self.table.c
-        markets = {(part.exchange, part.symbol) for part in self.archive.parts}
-        for symbol in distinct_values(self.connection, c.symbol):
-            for exchange in distinct_values(self.connection, c.exchange, c.symbol == symbol):
-                markets.add((exchange, symbol))
-        for market in sorted(markets):
+        for market in sorted(markets_in(self.connection, self.table, self.archive)):
             yield market, self.of(market)
 
     def of(self, market: Market) -> list[Group]:

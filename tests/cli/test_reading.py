@@ -43,7 +43,13 @@ def test_coverage_as_bar_days_holes_and_json(run: Run, sound: Path) -> None:
     assert 0 < day["covered_s"] < 60
     assert "no holes" in run(*words, "--gaps-only").stdout
     assert json.loads(run(*words, "--gaps-only", "--json").stdout) == []
-    assert "nothing is covered yet" in run(*words, "--symbol", "X/Y").stdout
+    assert "100.000%" in run(*words, "--symbol", "btcusdt").stdout
+    assert "no holes" in run(*words, "--symbol", "BTCUSDT", "--exchange", "Bybit", "--gaps-only").stdout
+    for wrong in (["--symbol", "BTC/UDST"], ["--exchange", "bybt"], ["--channel", "book.51"]):
+        refused = run(*words, "--gaps-only", *wrong)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert f"nothing is stored {'of' if wrong[0] == '--exchange' else 'for'} " in refused.stderr
+        assert "did you mean" in refused.stderr
     assert run(*words, "--by-day", "--gaps-only").returncode == 2
 
 
@@ -94,6 +100,11 @@ def test_tail_shows_the_last_rows_and_those_that_come(sound: Path, tmp_path: Pat
     database = tmp_path / "live.db"
     database.write_bytes(sound.read_bytes())
     words = ("tail", "--db", str(database))
+    unknown = run(*words, "--no-follow", "--symbol", "ETH/USD")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "nothing is stored for 'ETH/USD'" in unknown.stderr
+    short = run(*words, "--no-follow", "--symbol", "BTCUSDT", "--exchange", "BYBIT", "-n", "1")
+    assert len(short.stdout.splitlines()) == 1
     lines = run(*words, "--no-follow", "-n", "3").stdout.splitlines()
     assert len(lines) == 3
     assert all(BTC in line and "bid_price_1=" in line for line in lines)
