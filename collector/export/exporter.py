@@ -12,26 +12,36 @@ from collector.database import DEFAULT_TABLE_NAME
 from collector.errors import QueryError
 from collector.export.card import write_card
 from collector.export.cut import STATES, Cut, refuse_other_cut
-from collector.export.day_file import FORMATS, sha256, whole_file, write_day, write_rows
+from collector.export.day_file import FORMATS, sha256, whole_file, write_day
 from collector.export.day_rows import LEFT_OUT
 from collector.export.hftbacktest import ENDING as HFTBACKTEST_ENDING
 from collector.export.hftbacktest import FORM as HFTBACKTEST
 from collector.export.hftbacktest import KINDS as HFTBACKTEST_KINDS
 from collector.export.hftbacktest import joined_days, write_events
+from collector.export.states import write_states
 from collector.export.stored_days import parts_of, stored_days
 from collector.export.utc_days import KINDS, Day, table_of
+from collector.log import LogOptions, set_up_logging
 from collector.nearest import did_you_mean
-from collector.query import Database, Instant, as_stored, coverage, extra, load_features, located, reading
+from collector.query import (
+    Archive,
+    Database,
+    Instant,
+    as_stored,
+    coverage,
+    extra,
+    filters_named,
+    has_table,
+    located,
+    markets_in,
+    reading,
+)
 from collector.version import __version__
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 3
-STATE_COLUMNS = (
-    *("exchange", "symbol", "depth", "bid_price_1", "bid_size_1", "ask_price_1", "ask_size_1", "mid_price"),
-    *("spread", "spread_bps", "microprice", "order_book_imbalance", "total_bid_volume_10"),
-    *("total_ask_volume_10", "ofi", "data_source", "data_quality_score"),
-)
 FORMS = (*FORMATS, HFTBACKTEST)
+WORKERS_LOG = LogOptions(level="warning")  # else they print all of it among what the caller prints
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,7 @@ def export(
     target.mkdir(parents=True, exist_ok=True)
     known = _manifest(target)
     refuse_other_cut(known.values(), cut)
+    symbol, exchange = _named(db, table_name, symbol, exchange)
     found = _found(db, table_name, form, kinds, symbol, exchange, cut)
     if not found:
         raise _nothing(cut)
@@ -117,13 +128,29 @@ def export(
             on_progress(done, len(found))
     if not known:
         raise _nothing(cut)
-    segments = coverage(db, symbol, exchange=exchange, table_name=table_name)
+    segments = coverage(db, table_name=table_name)
+    for name, value in (("symbol", symbol), ("exchange", exchange)):
+        segments = segments[segments[name] == value] if value is not None else segments
     arrow, parquet = extra("pyarrow", "parquet"), extra("pyarrow.parquet", "parquet")
     with whole_file(target / "coverage.parquet") as path:
         parquet.write_table(arrow.Table.from_pandas(segments, preserve_index=False), path, compression="zstd")
     _write_manifest(target, known)
     write_card(target, known, segments, form)
     return Exported(target, len(known), written, rows)
+
+
+def _named(
+    db: Database, table_name: str, symbol: str | None, exchange: str | None
+) -> tuple[str | None, str | None]:
+    """Return the names that are meant; raise QueryError where nothing is stored of one."""
+    if symbol is exchange is None:
+        return None, None
+    stored: set[tuple[str, str]] = set()
+    with reading(db, table_name) as (connection, tables):
+        for table in (tables.hot, tables.levels, tables.trades, tables.ohlcv):
+            if has_table(connection, table):
+                stored |= markets_in(connection, table, Archive.read(connection, tables, table))
+    return filters_named(stored, symbol, exchange, "the database")
 
 
 def _found(
@@ -153,7 +180,8 @@ def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[list[dict[str, Any]]]:
     if jobs <= 1 or len(tasks) <= 1:
         yield from map(_export_day, tasks)
         return
-    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
+    workers = min(jobs, len(tasks))
+    with ProcessPoolExecutor(workers, get_context("spawn"), set_up_logging, (WORKERS_LOG,)) as pool:
         waiting: list[Future[list[dict[str, Any]]]] = [pool.submit(_export_day, task) for task in tasks]
         for one in as_completed(waiting):
             yield one.result()
@@ -172,29 +200,8 @@ def _export_day(task: _Task) -> list[dict[str, Any]]:
                 connection, table, task.day, _path(task, 0), task.form, LEFT_OUT, parts, cut=task.cut
             )
             return _entries(task, rows)
-    return _entries(task, _write_states(task))
-
-
-def _write_states(task: _Task) -> int:
-    """Write the states of a day at even instants; return how many."""
-    day, cut = task.day, task.cut
-    span = cut.of_day(day)
-    assert span is not None  # noqa: S101  (days of which nothing is wanted are no tasks)
-    frame = load_features(
-        task.url,
-        day.symbol,
-        exchange=day.exchange,
-        depth=cut.depth,
-        start=span.start_ns,
-        end=span.end_ns,
-        every=f"{cut.every_ns}ns",
-        columns=STATE_COLUMNS,
-        data_source="*",
-        output="arrow",
-        table_name=task.table_name,
-    )
-    with whole_file(_path(task, 0)) as unfinished:
-        return write_rows(unfinished, task.form, frame.schema, [frame])
+    states = write_states(task.url, task.table_name, task.day, task.cut, _path(task, 0), task.form)
+    return _entries(task, states)
 
 
 def _entries(task: _Task, rows: int) -> list[dict[str, Any]]:

@@ -82,13 +82,16 @@ class Streams:
         return list(self.groups.segments.get(self.market, ()))
 
     def _checked(self, name: str, value: Any) -> Wanted:
-        if value is None or (isinstance(value, str) and value == ALL):
-            return value
+        if value is None:
+            return None
+        if isinstance(value, str) and value == ALL:
+            return ALL
         if isinstance(value, list | tuple | set | frozenset | range | np.ndarray):
             if not len(value):
                 raise QueryError(f"{name} is empty; expected a value, several, or None for any")
-            return tuple(self._one(name, one) for one in value)
-        return self._one(name, value)
+            return [self._one(name, one) for one in value]
+        found: str | int = self._one(name, value)
+        return found
 
     def _one(self, name: str, value: Any) -> Any:
         plain = int(value) if isinstance(value, np.integer) else value

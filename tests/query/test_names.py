@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import structlog
 
-from collector import iter_features, load_features, load_levels, load_ohlcv, load_trades
+from collector import coverage, gaps, iter_features, load_features, load_levels, load_ohlcv, load_trades
 from collector.errors import QueryError
-from collector.query import told
+from collector.query import Tail, told
+from collector.query import Wanted as Looked
 from collector.query.names import in_order, market_named, symbol_named, value_named
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -172,6 +173,44 @@ def test_a_filter_that_nothing_matches_is_refused_with_what_is_there(
         load(books, SYMBOL, **asked)
     assert f"nothing is stored for '{SYMBOL}' of 'bybit' " in f"{caught.value} " or "empty" in words
     assert words in str(caught.value)
+
+
+def test_holes_and_coverage_are_asked_for_by_the_names_of_the_loaders(books: str) -> None:
+    later = Stored([Row(START_NS + 10**10, 11, 1.0)], {11: START_NS + 10**10})
+    cover(books, later, "book.50", Facts())
+    asked: dict[str, Any]
+    for asked in ({}, {"exchange": "BYBIT"}, {"channel": "Book.50"}):
+        assert len(gaps(books, "btcusdt", **asked)) == 1
+    assert set(coverage(books, "BTCUSDT", channel="trade")["channel"]) == {"trade"}
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"symbol": "BTC/UDST"}, "nothing is stored for 'BTC/UDST' in collector_coverage; did you mean"),
+        ({"symbol": SYMBOL, "exchange": "bybt"}, "did you mean bybit?; its exchanges here: bybit"),
+        ({"exchange": "bybt"}, "nothing is stored of 'bybt' in collector_coverage; did you mean bybit?"),
+        (
+            {"symbol": SYMBOL, "channel": "book.51"},
+            "here: book.1, book.50, book.200, trade",
+        ),
+        ({"symbol": [SYMBOL]}, "expected one name"),
+    ]
+    for given, words in wrong:
+        for ask in (gaps, coverage):
+            with pytest.raises(QueryError) as caught:
+                ask(books, **given)
+            assert words in str(caught.value)
+
+
+def test_the_newest_rows_are_asked_for_by_the_same_names(books: str) -> None:
+    for table, count in (("book", 4 + 4 + 7), ("trades", 3), ("events", 0)):
+        reader = Tail(books, Looked(table, "ByBit", "BTCUSDT"), last=100)
+        assert len(list(reader.more())) == count
+        assert list(reader.more()) == []
+        reader.close()
+        unknown = Tail(books, Looked(table, None, "BTC/USD"))
+        with pytest.raises(QueryError, match=f"nothing is stored for 'BTC/USD' in .*; did you mean {SYMBOL}"):
+            list(unknown.more())
+        unknown.close()
+    with pytest.raises(QueryError, match="last is 1000000; expected at most 100,000"):
+        Tail(books, Looked("book"), last=10**6)
 
 
 def test_numbers_and_words_are_taken_as_they_are_meant(books: str) -> None:
