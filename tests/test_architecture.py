@@ -30,7 +30,18 @@ FLOORS = [
         "log",
     ),
     *("exchanges", "book", "sinks", "migration", "database", "aws", "events", "histogram", "ids", "clock"),
-    *("loggers", "plugins", "resources", "retry", "masking", "bounds", "errors", "version", "face"),
+    *(
+        "loggers",
+        "plugins",
+        "resources",
+        "retry",
+        "masking",
+        "nearest",
+        "bounds",
+        "errors",
+        "version",
+        "face",
+    ),
 ]
 ONLY_IN = {
     "ccxt": {"network", "live.unverified"},

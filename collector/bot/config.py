@@ -23,7 +23,8 @@ from collector.exchanges import (
     one_of,
     plugin_problem,
 )
-from collector.settings import Loaded, Settings, found_elsewhere, listed, load_with_notes, nearest, shown
+from collector.nearest import did_you_mean
+from collector.settings import Loaded, Settings, found_elsewhere, listed, load_with_notes, shown
 
 NAME = "config"  # what messages call it
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -272,7 +273,7 @@ def _nearest_exchange(name: object) -> str:
     plugin = plugin_problem(name) if isinstance(name, str) else None
     if plugin is not None:
         return f"; {plugin}"
-    return nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
+    return did_you_mean(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
 
 
 def _key_in(text: str) -> str:
@@ -282,7 +283,7 @@ def _key_in(text: str) -> str:
 def _unknown(name: str, known: Sequence[str]) -> str:
     """Answer a key that is none of ours with the short key that means the same, or the full one."""
     found = found_elsewhere(["data_ingestor", *name.split(".")])
-    close = nearest(name, known)
+    close = did_you_mean(name, known)
     if found is not None:
         full = found.ours.replace("<exchange>", "{exchange}")
         short = next((short for short, path, _ in TABLE if path == full), None)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from collector.errors import SettingsError
-from collector.settings import nearest, shown
+from collector.nearest import did_you_mean
+from collector.settings import shown
 
 OF_ONE: Final = ("symbol", "channels", "environment", "sandbox", "market", "endpoints", "data_source")
 TWICE: Final = frozenset({"orderbook_depth"})  # it also chooses the channel: what is stored may differ
@@ -70,7 +71,7 @@ def _problems(values: Values, defaults: Values, name: str) -> Iterator[str]:
             continue
         for key in own:
             if key not in OF_ONE:
-                close = nearest(str(key), OF_ONE) or f", expected one of {', '.join(OF_ONE)}"
+                close = did_you_mean(str(key), OF_ONE) or f", expected one of {', '.join(OF_ONE)}"
                 yield f"{place}: {shown(key)}: found a key that an exchange does not have{close}"
         if "symbol" not in own and values["symbol"] == defaults["symbol"]:
             yield f"{place}.symbol: found nothing, expected a market, or several"

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from collector.cli.plain import span
+from collector.cli.table import print_text
 from collector.errors import DatabaseAway
 from collector.loggers import get_logger
 
@@ -132,7 +133,7 @@ class Start:
         else:
             log.warning("database.still_waited_for", reason=reason, since=span(now_s - self._since_s))
         if self._log_is_elsewhere:
-            print(f"waiting for the database: {reason}", file=sys.stderr, flush=True)
+            print_text(f"waiting for the database: {reason}", file=sys.stderr)
 
     def _tell_answer(self) -> None:
         if self._told_s is not None:

@@ -1,7 +1,8 @@
 """Write the file of one day."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.database import make_durable
-from collector.export.day_rows import LEFT_OUT, day_tables, schema
+from collector.export.cut import Cut
+from collector.export.day_rows import LEFT_OUT, WHOLE, day_tables, schema
 from collector.export.utc_days import Day
 from collector.query import MixedRowsError, Part, extra
 
@@ -46,14 +48,27 @@ _ZSTD_LEVEL = 3
 
 
 def write_parquet(path: Path, schema: Any, rows: Iterator[Any]) -> None:
-    """Write Parquet: zstd, a row group a chunk."""
+    """Write Parquet: zstd, a row group a chunk; in pandas whole numbers stay whole where one is missing."""
     parquet = extra("pyarrow.parquet", "parquet")
-    dictionaries = [one.name for one in schema if extra("pyarrow", "parquet").types.is_dictionary(one.type)]
+    types = extra("pyarrow", "parquet").types
+    dictionaries = [one.name for one in schema if types.is_dictionary(one.type)]
+    told = schema.with_metadata(
+        {b"pandas": _for_pandas(one.name for one in schema if types.is_int64(one.type))}
+    )
     with parquet.ParquetWriter(
-        path, schema, compression="zstd", compression_level=_ZSTD_LEVEL, use_dictionary=dictionaries
+        path, told, compression="zstd", compression_level=_ZSTD_LEVEL, use_dictionary=dictionaries
     ) as writer:
         for table in rows:
             writer.write_table(table)
+
+
+def _for_pandas(whole: Iterable[str]) -> bytes:
+    """Return what tells pandas to read columns as Int64: it makes floats of them where a value is missing."""
+    columns = [
+        {"name": name, "field_name": name, "pandas_type": "int64", "numpy_type": "Int64", "metadata": None}
+        for name in whole
+    ]
+    return json.dumps({"index_columns": [], "column_indexes": [], "columns": columns}).encode()
 
 
 def write_csv(path: Path, schema: Any, rows: Iterator[Any]) -> None:
@@ -79,17 +94,32 @@ def write_day(
     left_out: tuple[str, ...] = LEFT_OUT,
     parts: tuple[Part, ...] = (),
     check: Callable[[], None] = lambda: None,
-) -> None:
+    cut: Cut = WHOLE,
+) -> int:
     """Write the day's rows, those in the table and those in `parts`; the file appears whole.
 
-    `check` is called every few thousand rows, and may raise to end it.
+    `check` is called every few thousand rows, and may raise to end it. Returns how many rows it has.
     """
     columns = schema(table, left_out)
     with whole_file(path) as unfinished:
         try:
-            with closing(day_tables(connection, table, day, left_out, parts, check)) as rows:
-                FORMATS[form](unfinished, columns, rows)
+            with closing(day_tables(connection, table, day, left_out, parts, check, cut)) as rows:
+                return write_rows(unfinished, form, columns, rows)
         except MixedRowsError:
-            found = day_tables(connection, table, day, left_out, parts, check, are_alike=False)
+            found = day_tables(connection, table, day, left_out, parts, check, cut, are_alike=False)
             with closing(found) as rows:
-                FORMATS[form](unfinished, columns, rows)
+                return write_rows(unfinished, form, columns, rows)
+
+
+def write_rows(path: Path, form: str, columns: Any, tables: Iterable[Any]) -> int:
+    """Write tables one after the other; return how many rows they have."""
+    written = 0
+
+    def counted() -> Iterator[Any]:
+        nonlocal written
+        for table in tables:
+            written += table.num_rows
+            yield table
+
+    FORMATS[form](path, columns, counted())
+    return written

@@ -25,6 +25,12 @@ class ClockAnswer:
 
     round_trip_s: float
     ahead_s: float  # by how much the exchange's clock is ahead of ours, as far as one answer can tell
+    step_s: float = 0.0  # of its clock: an answer in whole seconds was true for a second
+
+    @property
+    def uncertain_s(self) -> float:
+        """Return by how much `ahead_s` may be off: half the way, and half a step of the clock."""
+        return (self.round_trip_s + self.step_s) / 2
 
 
 def ask_the_time(source: Source, timeout_s: float, budgets: Budgets = BUDGETS) -> ClockAnswer:
@@ -37,7 +43,9 @@ def ask_the_time(source: Source, timeout_s: float, budgets: Budgets = BUDGETS) -
     finally:
         exchange.session.close()
         del exchange.fetch  # its reference to the object would be a circle
-    return ClockAnswer(sent.took_s, theirs_ms / 1e3 - (sent.wall_ns / 1e9 + sent.took_s / 2))
+    step_s = exchange_of(source.exchange).clock_step_s
+    middle_s = theirs_ms / 1e3 + step_s / 2  # its clock cuts what is below a step
+    return ClockAnswer(sent.took_s, middle_s - (sent.wall_ns / 1e9 + sent.took_s / 2), step_s)
 
 
 class _Timed:

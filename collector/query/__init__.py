@@ -7,11 +7,12 @@ from collector.face import face
 if TYPE_CHECKING:
     from collector.query.audit import run_audit
     from collector.query.between import union
-    from collector.query.chart import plot
+    from collector.query.chart import has_windows, plot
     from collector.query.covered import coverage, gaps, holes
     from collector.query.covered_spans import CoveredSpan, spans_covered
     from collector.query.database import (
         Database,
+        as_stored,
         distinct_values,
         extra,
         has_table,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         quality,
         quality_of_day,
     )
+    from collector.query.evidence import blocks, chance, interval
     from collector.query.identity import (
         database_identity,
         nothing_yet,
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
         status,
         summed_accounting,
     )
-    from collector.query.instants import DAY_NS, Instant, Span, instant_ns, shown
+    from collector.query.instants import DAY_NS, Instant, Span, duration_ns, instant_ns, shown
+    from collector.query.labelling import labels
     from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
     from collector.query.missing_streams import missing
+    from collector.query.names import filters_named, value_named
     from collector.query.overlaps import overlapping
     from collector.query.pages import (
         FEATURES,
@@ -76,6 +80,7 @@ if TYPE_CHECKING:
         joined,
         kind_of,
         length,
+        markets_in,
         merged,
         picked,
         places,
@@ -83,7 +88,7 @@ if TYPE_CHECKING:
     from collector.query.session_state import SessionState, sessions_now
     from collector.query.stored_symbols import symbols
     from collector.query.tail import Tail, Wanted
-    from collector.query.training import book_tensor, labels, windows
+    from collector.query.training import book_tensor, windows
     from collector.query.universe_before import last_universe
     from collector.query.upkeep_state import archive_troubles, failing_chores, job_runs, last_job_runs
 else:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.events import OHLCV
+from collector.query.chosen import Streams, tell_of_nothing
 from collector.query.clock_steps import ClockSteps
 from collector.query.database import as_stored, has_table, needed, reading
 from collector.query.filled import chains_of
@@ -15,7 +16,17 @@ from collector.query.instants import Integers, Span
 from collector.query.overlaps import overlapping, refuse
 from collector.query.request import PLACE as PLACE_INDEX
 from collector.query.request import RECEIVED_AT, LoadedTable, Request
-from collector.query.rows import RECEIPT, Chunk, Series, Source, find_stream, joined, picked
+from collector.query.rows import (
+    RECEIPT,
+    Archive,
+    Chunk,
+    Series,
+    Source,
+    find_stream,
+    gathered,
+    picked,
+    stored_market,
+)
 
 NUMBERS = ("open_time", "open", "high", "low", "close", "volume", "vwap", "count", "exchange_timestamp")
 FLAGS = ("confirmed", "corrected")  # 1 or 0
@@ -37,7 +48,9 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
     known = _known(rows.span if index != "open_time" else Span(rows.span.start_ns), as_of_ns)
     with reading(rows.database, rows.table_name) as (connection, tables):
         source = _all_versions(connection, tables)
-        stream = find_stream(connection, source, rows.symbol, rows.exchange, known, rows.alike)
+        exchange, symbol = stored_market(connection, tables.ohlcv, rows.symbol, rows.exchange, Archive())
+        alike = Streams.of(connection, tables, rows, (exchange, symbol)).checked(rows.alike)
+        stream = find_stream(connection, source, symbol, exchange, known, alike)
         if rows.origin is not None:
             stream = stream.of_origin(rows.origin)
         interval = () if "interval" in stream.constants else ("interval",)
@@ -50,7 +63,7 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
         if index == RECEIVED_AT:
             bars = series.by_receipt(connection, known)
         else:
-            bars = joined(list(series.read(connection, known)), series.kinds)
+            bars = gathered(series.read(connection, known), series.kinds)
         if as_of_ns is not None:
             bars = picked(bars, bars[RECEIPT] <= as_of_ns)
         chains = {} if index == RECEIVED_AT else chains_of(connection, tables, stream, OHLCV)
@@ -67,9 +80,11 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
         order = np.argsort(at_ns, kind="stable")
         order = order[rows.span.holds(at_ns[order])]
         bars, at_ns = picked(bars, order), at_ns[order]
+    if not len(at_ns):
+        tell_of_nothing(rows)
     flags = FLAGS if unconfirmed else ("corrected",)
     names = (*(name for name in request.columns if name != index), *flags, "segment")
-    columns = {**bars, "segment": bars["segment_id"]}
+    columns = {**bars, "open_time": bars["open_time"] * _MS_NS, "segment": bars["segment_id"]}
     found = Rows(at_ns, columns, stream.constants, None, index, chains=chains)
     return found.frame(request.output, names)
 

@@ -1,5 +1,6 @@
 """Return rows as a pandas frame, a polars frame or an Arrow table."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -16,6 +17,9 @@ from collector.query.rows import CATEGORIES, NO_INT, Array, Value, pandas_column
 Output = Literal["pandas", "polars", "arrow"]
 SPACING = "every_ns"  # in a frame's attrs: how far its instants are apart
 CHAINS = "segments_without_a_hole"  # and which segments go on from which, since REST filled what was between
+NOTES = b"collector"  # in the metadata of an Arrow table: all of these, as JSON
+STREAM = ("exchange", "symbol", "depth", "kind", "interval", "data_source")  # and of which stream it is
+INSTANTS = ("open_time",)  # columns of instants, in nanoseconds
 OUTPUTS = ("pandas", "polars", "arrow")
 Frame = Any  # pandas.DataFrame, polars.DataFrame or pyarrow.Table: the caller chose one
 
@@ -42,6 +46,7 @@ class Rows:
         if output == "pandas":
             columns = {name: self._pandas(name) for name in order}
             frame = pd.DataFrame(columns, index=index_of(self.at_ns, self.index), copy=False)
+            frame.attrs.update(self.stream)
             if self.every_ns is not None:
                 frame.attrs[SPACING] = self.every_ns
             if self.chains:
@@ -50,7 +55,14 @@ class Rows:
         table = self._arrow(order)
         return extra("polars", "research").from_arrow(table) if output == "polars" else table
 
+    @property
+    def stream(self) -> dict[str, Value]:
+        """Return what all rows have in common."""
+        return {name: value for name, value in self.constants.items() if name in STREAM and value is not None}
+
     def _pandas(self, name: str) -> object:
+        if name in INSTANTS and name in self.columns:
+            return index_of(self.columns[name], name)
         if name in self.columns:
             return pandas_column(name, self._blanked(self.columns[name]))
         value = self.constants.get(name)
@@ -64,7 +76,8 @@ class Rows:
 
     def _arrow(self, order: tuple[str, ...]) -> Any:
         arrow = extra("pyarrow", "parquet")
-        index = arrow.array(self.at_ns, mask=self.at_ns == NO_INT).cast(arrow.timestamp("ns", tz="UTC"))
+        instant = arrow.timestamp("ns", tz="UTC")
+        index = arrow.array(self.at_ns, mask=self.at_ns == NO_INT).cast(instant)
         arrays = {self.index: index}
         for name in order:
             values = self.columns.get(name)
@@ -77,8 +90,12 @@ class Rows:
                 found = arrow.array(values, type=whole)
                 arrays[name] = found.dictionary_encode() if name in CATEGORIES else found
             else:
-                arrays[name] = arrow.array(values, mask=missing)
-        return arrow.table(arrays)
+                found = arrow.array(values, mask=missing)
+                arrays[name] = found.cast(instant) if name in INSTANTS else found
+        table = arrow.table(arrays)
+        notes = {**self.stream, SPACING: self.every_ns, CHAINS: list(self.chains.items())}
+        kept = {name: value for name, value in notes.items() if value}
+        return table.replace_schema_metadata({NOTES: json.dumps(kept)}) if kept else table
 
     def _blanked(self, values: Array) -> Array:
         if self.blank is None or not self.blank.any():

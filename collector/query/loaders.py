@@ -8,11 +8,11 @@ from collector.events import TRADE, Channel
 from collector.query.bars import BARS, load_bars
 from collector.query.database import Database
 from collector.query.frames import Frame, Output
-from collector.query.instants import Instant, Span, instant_ns
+from collector.query.instants import Duration, Instant, Span, instant_ns
 from collector.query.loading import iterate, load
 from collector.query.on_gap import OnGap
 from collector.query.request import PLACE, RECEIVED_AT, LoadedTable, Lookup, checked_request
-from collector.query.rows import Origin, Wanted
+from collector.query.rows import Depth, Origin, Wanted
 
 Index = Literal["received_at", "exchange_timestamp"]
 TradeIndex = Literal["place", "received_at", "exchange_timestamp"]
@@ -30,7 +30,7 @@ def _is_book(channel: Channel) -> bool:
 
 
 FEATURES = LoadedTable(lambda tables: tables.hot, HOT_COLUMNS, DEFAULT_COLUMNS, _is_book)
-LEVELS = LoadedTable(lambda tables: tables.levels, _LEVELS_COLUMNS, LEVEL_COLUMNS, _is_book)
+LEVELS = LoadedTable(lambda tables: tables.levels, _LEVELS_COLUMNS, LEVEL_COLUMNS, _is_book, (RECEIVED_AT,))
 TRADES = LoadedTable(
     lambda tables: tables.trades,
     _TRADES_COLUMNS,
@@ -45,11 +45,11 @@ def load_features(
     symbol: str,
     *,
     exchange: str | None = None,
-    depth: int | None = None,
+    depth: Depth = None,
     start: Instant = None,
     end: Instant = None,
     columns: Sequence[str] | None = None,
-    every: str | None = None,
+    every: Duration = None,
     on_gap: OnGap = "mask",
     min_quality: float | None = None,
     data_source: Wanted = None,
@@ -64,6 +64,9 @@ def load_features(
     an instant that is not covered: "mask" leaves it empty, "split" returns a list with one frame for each
     unbroken stretch, "raise" refuses, and "ignore" carries the last state across. Without `every`, rows are
     what they are: "split" and "raise" act on segments. Rows below `min_quality` count as not covered.
+
+    `depth=[50, 200]`, or `"*"` for all, takes several books, and so does `data_source`: a column of that
+    name then says of which each row is.
 
     >>> load_features("live.db", "BTC/USDT:USDT", every="1s")  # doctest: +SKIP
     """
@@ -80,11 +83,11 @@ def iter_features(
     symbol: str,
     *,
     exchange: str | None = None,
-    depth: int | None = None,
+    depth: Depth = None,
     start: Instant = None,
     end: Instant = None,
     columns: Sequence[str] | None = None,
-    every: str | None = None,
+    every: Duration = None,
     on_gap: OnGap = "mask",
     min_quality: float | None = None,
     data_source: Wanted = None,
@@ -110,20 +113,21 @@ def load_levels(
     symbol: str,
     *,
     exchange: str | None = None,
-    depth: int | None = None,
+    depth: Depth = None,
     start: Instant = None,
     end: Instant = None,
     columns: Sequence[str] | None = None,
-    every: str | None = None,
+    every: Duration = None,
     on_gap: OnGap = "mask",
     data_source: Wanted = None,
-    index: Index = "received_at",
+    index: Literal["received_at"] = "received_at",
     output: Output = "pandas",
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> Frame:
     """Return the best ten levels a side, stored where `storage.features` is `deep`; as load_features.
 
-    `columns` are the 40 prices and sizes unless others are named.
+    `columns` are the 40 prices and sizes (`bid_price_1` to `ask_size_10`) unless others are named:
+    `imbalance_5`, `imbalance_10`, `ofi_1` to `ofi_10` (a level each), `sequence`, `depth`, `data_source`.
 
     >>> load_levels("live.db", "BTC/USDT:USDT", every="1s")  # doctest: +SKIP
     """
@@ -157,7 +161,8 @@ def load_trades(
     `kind` is "trade" or "agg" (Binance's aggregates): asked for where both are stored, unless the
     aggregates fill holes of the trades. Then they count where no single trade is covered, and nowhere else.
     `on_gap` acts on holes: "split" returns a list of frames, "raise" refuses a hole, "mask" and "ignore" take
-    the trades as they are. A trade with `marked` is not one of the market.
+    the trades as they are. A trade with `marked` is not one of the market. There is no `every=`, for a trade
+    is no state that stands until the next: `load_ohlcv` has bars, and pandas resamples.
 
     >>> load_trades("live.db", "BTC/USDT:USDT")  # doctest: +SKIP
     """
@@ -195,7 +200,7 @@ def load_ohlcv(
     `index="open_time"` gives the beginning of each bar instead, for charts, and [start, end) is then of
     that: joined to other data by it, a bar tells what was not known yet. `unconfirmed` adds bars that were
     not finished when last heard of, with a column `confirmed`; what they were before is not stored, so that
-    `as_of` leaves out those heard of since. `open_time` is in milliseconds.
+    `as_of` leaves out those heard of since. `open_time` is an instant in UTC, as the index is.
 
     >>> load_ohlcv("live.db", "BTC/USDT:USDT", interval="1m")  # doctest: +SKIP
     """

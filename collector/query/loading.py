@@ -8,10 +8,12 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.events import TRADE
+from collector.query.chosen import Streams, tell_of_nothing
 from collector.query.covered import alive_until
 from collector.query.database import needed, reading
 from collector.query.filled import chains_of, with_fillings
 from collector.query.frames import Frame, Rows
+from collector.query.grid import goes_on, refuse_large, unclipped
 from collector.query.instants import Integers, Span
 from collector.query.on_gap import Flags, known_segment, shaped
 from collector.query.overlaps import apart, overlapping, refuse
@@ -25,10 +27,12 @@ from collector.query.rows import (
     Chunk,
     Series,
     find_stream,
+    gathered,
     joined,
     length,
     place_name,
     split_by_days,
+    stored_market,
 )
 from collector.query.sparse_rows import sparse
 
@@ -42,6 +46,8 @@ def load(request: Request) -> Frame:
     with reading(request.rows.database, request.rows.table_name) as (connection, tables):
         loaded = [_whole(connection, tables, *one) for one in _unmixed(connection, tables, request)]
     pieces = [piece for rows in loaded for piece in rows.shaped(request, None)]
+    if not any(len(piece.at_ns) for piece in pieces):
+        tell_of_nothing(request.rows)
     frames = [piece.frame(request.output, request.order) for piece in pieces]
     return frames if request.on_gap == "split" else frames[0]
 
@@ -51,11 +57,15 @@ def iterate(request: Request) -> Iterator[Frame]:
     with reading(request.rows.database, request.rows.table_name) as (connection, tables):
         unmixed = list(_unmixed(connection, tables, request))
     before: int | None = None
+    is_empty = True
     for one, series in unmixed:
         for rows in _Pieces(one, series).rows():
             for piece in rows.shaped(request, before):
+                is_empty = False
                 yield piece.frame(request.output, request.order)
             before = int(rows.chain[-1])
+    if is_empty:
+        tell_of_nothing(request.rows)
 
 
 def _unmixed(connection: sa.Connection, tables: Tables, request: Request) -> Iterator[tuple[Request, Series]]:
@@ -76,12 +86,20 @@ def _whole(connection: sa.Connection, tables: Tables, request: Request, series: 
     if step_ns is None and request.index == RECEIVED_AT:
         return _as_stored(series, series.by_receipt(connection, span), request)
     if step_ns is None:
-        columns = joined(list(series.read(connection, span)), series.kinds)
+        columns = gathered(series.read(connection, span), series.kinds)
         return _as_stored(series, columns, request, chains_of(connection, tables, series.stream, TRADE))
-    until = _alive(connection, tables, series).until
+    alive = _alive(connection, tables, series)
+    refuse_large(connection, series, span, step_ns, alive.last_ns, len(request.order) + 1)
     read, fetch = sparse(connection, tables, series, step_ns)
     chunks = _with_state_before(read, connection, request, read.read(connection, request.read_span))
-    return _at_instants(series, list(resampled(chunks, span, step_ns, until, fetch)), request)
+    states = resampled(chunks, span, step_ns, alive.until, fetch, goes_on=goes_on(connection, series, span))
+    return _at_instants(series, list(_checked(states, request)), request)
+
+
+def _checked(states: Iterator[States], request: Request) -> Iterator[States]:
+    if request.on_gap != "raise" or request.step_ns is None:
+        return states
+    return unclipped(states, request.rows.span, request.step_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +131,10 @@ class _Pieces:
             for chunk in self._chunks():
                 yield _as_stored(series, dict(chunk), request)
             return
-        for states in resampled(self._chunks(), request.rows.span, request.step_ns, self._until):
+        with reading(request.rows.database, request.rows.table_name) as (connection, _):
+            more = goes_on(connection, series, request.rows.span)
+        found = resampled(self._chunks(), request.rows.span, request.step_ns, self._until, goes_on=more)
+        for states in _checked(found, request):
             yield _at_instants(series, [states], request)
 
     def _until(self, segment_ids: Integers) -> Integers:
@@ -148,7 +169,10 @@ def _series(connection: sa.Connection, tables: Tables, request: Request) -> Seri
     rows = request.rows
     table = needed(connection, rows.table.choose(tables))
     archive = Archive.read(connection, tables, table)
-    stream = find_stream(connection, table, rows.symbol, rows.exchange, rows.span, rows.alike, archive)
+    exchange, symbol = stored_market(connection, table, rows.symbol, rows.exchange, archive)
+    streams = Streams.of(connection, tables, rows, (exchange, symbol))
+    wanted = streams.with_deepest(streams.checked(rows.alike), rows.span)
+    stream = find_stream(connection, table, symbol, exchange, rows.span, wanted, archive)
     stream = with_fillings(connection, tables, stream, rows.span)
     if rows.origin is not None:
         stream = stream.of_origin(rows.origin)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import sqlalchemy as sa
 
 from collector.database import Tables
@@ -10,9 +11,9 @@ from collector.errors import QueryError
 from collector.events import Channel
 from collector.query.database import Database
 from collector.query.frames import Output, checked_output
-from collector.query.instants import Span, duration_ns
+from collector.query.instants import Duration, Span, duration_ns
 from collector.query.on_gap import OnGap, checked_on_gap
-from collector.query.rows import Origin, Wanted
+from collector.query.rows import ALL, Origin, Wanted
 
 PLACE, RECEIVED_AT = "place", "received_at"
 
@@ -40,6 +41,13 @@ class Lookup:
     span: Span
     alike: Mapping[str, Wanted]  # the columns in which all rows must be alike, and the values wanted of each
     origin: Origin | None = None  # how they came; None: in either way
+
+    @property
+    def mixed(self) -> list[str]:
+        """Return the columns in which rows may differ on purpose: in the frame they tell which is which."""
+        one = (str, int, np.integer)
+        wanted = ((name, value) for name, value in self.alike.items() if value is not None)
+        return [name for name, value in wanted if not isinstance(value, one) or value == ALL]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ def checked_request(
     rows: Lookup,
     columns: Sequence[str] | None = None,
     *,
-    every: str | None = None,
+    every: Duration = None,
     on_gap: OnGap = "mask",
     min_quality: float | None = None,
     index: str = RECEIVED_AT,
@@ -91,7 +99,8 @@ def checked_request(
     if unknown:
         raise QueryError(f"the table has no column {', '.join(unknown)}; it has {', '.join(table.columns)}")
     if index not in table.indexes:
-        expected = f"{', '.join(table.indexes[:-1])} or {table.indexes[-1]}"
+        *others, last = table.indexes
+        expected = f"{', '.join(others)} or {last}" if others else last
         raise QueryError(f"index is {index!r}; expected {expected}")
     if rows.origin not in {None, "live", "rest"}:
         raise QueryError(f"origin is {rows.origin!r}; expected live or rest, or None for both")
@@ -99,5 +108,6 @@ def checked_request(
         raise QueryError("every= takes states at instants of receipt: what was known then; leave out index=")
     if min_quality is not None and not 0.0 <= min_quality <= 1.0:
         raise QueryError(f"min_quality is {min_quality!r}; expected a number from 0 to 1")
+    chosen = tuple(dict.fromkeys([*chosen, *rows.mixed]))
     step_ns = None if every is None else duration_ns("every", every)
     return Request(rows, chosen, step_ns, on_gap, min_quality, index, output)

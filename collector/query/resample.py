@@ -44,6 +44,11 @@ class Alive:
         segments = np.array(sorted(until_ns), dtype=np.int64)
         return cls(segments, np.array([until_ns[one] for one in segments.tolist()], dtype=np.int64))
 
+    @property
+    def last_ns(self) -> int:
+        """Return the last instant of all."""
+        return int(self.until_ns.max(initial=_NEVER))
+
     def until(self, segment_ids: Integers) -> Integers:
         """Return the last instant at which each row's segment was alive; of an unknown one, none."""
         if not len(self.segments):
@@ -58,20 +63,27 @@ def is_flow(name: str) -> bool:
 
 
 def resampled(
-    chunks: Iterator[Chunk], span: Span, step_ns: int, until: Until, fetch: Fetch | None = None
+    chunks: Iterator[Chunk],
+    span: Span,
+    step_ns: int,
+    until: Until,
+    fetch: Fetch | None = None,
+    *,
+    goes_on: bool = True,
 ) -> Iterator[States]:
     """Yield the states at the multiples of the step in the span; flows summed over the step before each.
 
-    The chunks have rows from a step before the span, in order, and the last row before those. Where columns
-    are fetched by `id` afterwards, the chunks need none but receipt, segment, id and flows.
+    The instants begin where rows do, and end with the last state unless more rows stand behind the span
+    (`goes_on`). The chunks have rows from a step before the span, in order, and the last row before those.
+    Where columns are fetched by `id` afterwards, the chunks need none but receipt, segment, id and flows.
     """
     carried: Chunk | None = None
-    next_ns = None if span.start_ns is None else _at_or_after(span.start_ns, step_ns)
+    next_ns = 0 if span.start_ns is None else at_or_after(span.start_ns, step_ns)
     for chunk in chunks:
         rows = chunk if carried is None else joined([carried, chunk])
         received = rows["received_at_ns"]
-        if next_ns is None:
-            next_ns = _at_or_after(int(received[0]), step_ns)
+        if carried is None:  # nothing is stored before
+            next_ns = max(next_ns, at_or_after(int(received[0]), step_ns))
         end_ns = int(received[-1])  # rows of this very instant may still come
         if span.end_ns is not None:
             end_ns = min(end_ns, span.end_ns)
@@ -82,8 +94,11 @@ def resampled(
     if carried is None:
         return
     last_ns = int(carried["received_at_ns"][-1])
-    end_ns = last_ns + step_ns if span.end_ns is None else span.end_ns
-    assert next_ns is not None  # noqa: S101  (there was a row)
+    end_ns = last_ns + step_ns
+    if span.end_ns is not None and not goes_on:
+        end_ns = min(span.end_ns, max(last_ns, int(until(carried["segment_id"])[0])) + step_ns)
+    elif span.end_ns is not None:
+        end_ns = span.end_ns
     for edges in _edges(next_ns, end_ns, step_ns):
         yield _states(carried, edges, step_ns, until, fetch)
 
@@ -136,5 +151,6 @@ def _states(rows: Chunk, edges: Integers, step_ns: int, until: Until, fetch: Fet
     return States(edges, columns, seen, covered)
 
 
-def _at_or_after(at_ns: int, step_ns: int) -> int:
+def at_or_after(at_ns: int, step_ns: int) -> int:
+    """Return the first multiple of the step that is not before an instant."""
     return -(-at_ns // step_ns) * step_ns

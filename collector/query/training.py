@@ -1,5 +1,6 @@
-"""Cut frames into windows and label their rows; no window or label crosses a hole."""
+"""Cut frames into windows of rows; none crosses a hole. `labelling` says what came after."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,24 +10,24 @@ import pandas as pd
 
 from collector.database import STORED_LEVELS
 from collector.errors import QueryError
-from collector.query.frames import CHAINS, SPACING
-from collector.query.instants import duration_ns
+from collector.query.any_frame import Frames, pieces
+from collector.query.instants import Integers, row_count
+from collector.query.stretches import Flags, numbers, stretches
 
 Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Horizon = str | int
-_BY_RECEIPT = (
-    "what lies between two rows cannot be told; expected the order of time, as by receipt "
-    '(index="received_at"); take frames from before and after a clock was set back one by one'
-)
-BASIS_POINTS = 10_000.0
 # DeepLOB's order (Zhang, Zohren, Roberts 2019): ask price, ask size, bid price, bid size, level by level.
 TENSOR_COLUMNS = tuple(
     f"{side}_{what}_{level}"
     for level in range(1, STORED_LEVELS + 1)
     for side in ("ask", "bid")
     for what in ("price", "size")
+)
+# Numbers that say how a row came here, and nothing of the market.
+BOOKKEEPING = frozenset(
+    {
+        *("id", "segment", "segment_id", "received_at_ns", "exchange_timestamp", "open_time", "sequence"),
+        *("depth", "data_quality_score", "confirmed", "corrected"),
+    }
 )
 
 
@@ -35,7 +36,7 @@ class Windows:
     """Windows of consecutive rows, and the place in the frame of the last row of each."""
 
     samples: Floats  # (windows, length, columns)
-    last: Integers
+    last: Integers  # of a list of frames: the place among the rows of all, end to end
     columns: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -43,80 +44,45 @@ class Windows:
         return len(self.last)
 
 
-def windows(
-    frame: pd.DataFrame, length: int, step: int = 1, *, columns: Sequence[str] | None = None
-) -> Windows:
+def windows(frame: Frames, length: int, step: int = 1, *, columns: Sequence[str] | None = None) -> Windows:
     """Return every `step`-th window of `length` rows that lies in one segment and lacks no value.
 
-    All columns of numbers are taken unless some are named. A first row of a segment has no order flow
-    (`ofi`), so that it begins no window where that is among the columns.
+    The frame is of pandas, polars or Arrow, or a list of such, as on_gap="split" gives them: no window goes
+    from one into the next. All columns of numbers are taken unless some are named, but none that keeps books
+    (`exchange_timestamp`, `sequence`, `depth`, `data_quality_score`). A first row of a segment has no order
+    flow (`ofi`), so that it begins no window where that is among the columns. Where no window is whole, a
+    warning says why, and an error names a column that no row has.
     """
-    if length < 1 or step < 1:
-        raise QueryError(f"length is {length} and step is {step}; expected whole numbers from 1")
-    stretch, good = stretches(frame)
-    chosen = tuple(_numbers(frame) if columns is None else columns)
-    values = np.column_stack([frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in chosen])
-    good = good & ~np.isnan(values).any(axis=1)
-    stretch = stretch + np.cumsum(~good)
-    last = np.arange(length - 1, len(frame), dtype=np.int64)
+    length, step = row_count("length", length), row_count("step", step)
+    frames = pieces(frame)
+    chosen = _chosen(frames, columns)
+    values = np.concatenate([np.empty((0, len(chosen))), *(numbers(one, chosen) for one in frames)])
+    stretch, known = stretches(frames)
+    missing = np.isnan(values)
+    good = known & ~missing.any(axis=1)
+    whole = stretch + np.cumsum(~good)
+    last = np.arange(length - 1, len(values), dtype=np.int64)
     first = last - length + 1
-    whole = good[first] & good[last] & (stretch[first] == stretch[last])
-    last = last[whole]
-    last = last[_every(stretch[last], step)]
+    last = last[good[first] & good[last] & (whole[first] == whole[last])]
+    last = last[_every(whole[last], step)]
     if not len(last):
+        _tell_why(f"no window of {length} rows", chosen, missing, _in_long_stretches(stretch, known, length))
         return Windows(np.empty((0, length, len(chosen))), last, chosen)
     view = np.lib.stride_tricks.sliding_window_view(values, length, axis=0)
     return Windows(view[last - length + 1].transpose(0, 2, 1), last, chosen)
 
 
-def book_tensor(levels: pd.DataFrame, length: int, step: int = 1) -> npt.NDArray[np.float64]:
+def book_tensor(levels: Frames, length: int, step: int = 1) -> Floats:
     """Return (samples, length, 40): windows of ten levels in DeepLOB's order; none crosses a hole.
 
-    A window in which a level is missing is left out like one with a hole. Numbers are as stored: normalise
-    with the past only.
+    `levels` are what `load_levels` returned, a list of frames too. A window in which a level is missing is
+    left out like one with a hole. Numbers are as stored: normalise with the past only.
     """
-    missing = sorted(set(TENSOR_COLUMNS) - set(levels.columns))
-    if missing:
-        raise QueryError(f"the frame has no column {missing[0]}; expected one that load_levels made")
+    for one in pieces(levels):
+        missing = [name for name in TENSOR_COLUMNS if name not in one]
+        if missing:
+            raise QueryError(f"the frame has no column {missing[0]}; expected one that load_levels made")
     return windows(levels, length, step, columns=TENSOR_COLUMNS).samples
-
-
-def stretches(frame: pd.DataFrame) -> tuple[Integers, Flags]:
-    """Return the number of each row's unbroken stretch, and which rows belong to one.
-
-    An instant that was taken out of an evenly spaced frame leaves a break as well.
-    """
-    if "segment" not in frame:
-        raise QueryError(
-            "the frame has no column `segment`; expected one that a loader made, not cut from it"
-        )
-    if not len(frame):
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_)
-    known = frame["segment"].notna().to_numpy(dtype=np.bool_)
-    segment = frame["segment"]
-    if going_on := frame.attrs.get(CHAINS):
-        segment = segment.map(lambda number: going_on.get(number, number), na_action="ignore")
-    codes = pd.factorize(segment)[0]
-    changes = np.r_[True, codes[1:] != codes[:-1]]
-    at_ns = instants(frame)
-    spacing_ns = frame.attrs.get(SPACING)
-    if spacing_ns is not None:
-        changes |= np.r_[False, np.diff(at_ns) != spacing_ns]
-    return np.cumsum(changes).astype(np.int64), known
-
-
-def instants(frame: pd.DataFrame) -> Integers:
-    """Return the index in nanoseconds; raise QueryError for one that cannot say what came after what."""
-    index = frame.index
-    if not isinstance(index, pd.DatetimeIndex):
-        raise QueryError("the frame is not indexed by time; expected one that a loader made")
-    if index.hasnans:
-        raise QueryError(f"the index lacks {np.count_nonzero(index.isna())} instants: {_BY_RECEIPT}")
-    if not index.is_monotonic_increasing:
-        at_ns = index.as_unit("ns").asi8
-        back = index[int(np.flatnonzero(np.diff(at_ns) < 0)[0]) + 1]
-        raise QueryError(f"the index goes back, at {back.isoformat()}: {_BY_RECEIPT}")
-    return index.as_unit("ns").asi8
 
 
 def _every(stretch: Integers, step: int) -> Flags:
@@ -128,100 +94,36 @@ def _every(stretch: Integers, step: int) -> Flags:
     return np.asarray((np.arange(len(stretch)) - begin) % step == 0)
 
 
-def _numbers(frame: pd.DataFrame) -> list[str]:
-    return [
-        name
-        for name in frame.columns
-        if name not in {"segment", "corrected"} and pd.api.types.is_numeric_dtype(frame[name])
-    ]
+def _chosen(frames: Sequence[pd.DataFrame], columns: Sequence[str] | None) -> tuple[str, ...]:
+    if isinstance(columns, str):
+        raise QueryError(f'columns is {columns!r}; expected a list: ["{columns}"]')
+    if columns is None:
+        first = frames[0] if frames else pd.DataFrame()
+        numeric = [name for name in first.columns if pd.api.types.is_numeric_dtype(first[name])]
+        columns = [name for name in numeric if name not in BOOKKEEPING]
+    if frames and not columns:
+        raise QueryError("there is no column of numbers to cut; name some with columns=[...]")
+    return tuple(columns)
 
 
-def labels(
-    frame: pd.DataFrame,
-    horizon: Horizon,
-    *,
-    price: str = "mid_price",
-    threshold_bps: float = 0.0,
-    barrier_bps: float | tuple[float, float] | None = None,
-) -> pd.DataFrame:
-    """Return for each row what the price did within the horizon ("10s", or a number of rows).
-
-    `move_bps` is the move to the last state at the horizon's end, `direction` its sign (0 up to the
-    threshold). With `barrier_bps` (one number, or below and above) `barrier` says which is touched first
-    (-1, 1, or 0 for neither) and `touched_after` how long it took. What lies beyond the end of the row's
-    stretch was not seen: there all is missing, unless a barrier was touched before.
-    """
-    if price not in frame:
-        raise QueryError(f"the frame has no column {price}; labels need a price")
-    future = _Future.of(frame, horizon, price)
-    move = np.full(len(frame), np.nan)
-    seen = future.target >= 0
-    start = future.price[seen]
-    move[seen] = (future.price[future.target[seen]] - start) / start * BASIS_POINTS
-    direction = np.where(np.abs(move) <= threshold_bps, 0.0, np.sign(move))
-    result = pd.DataFrame({"move_bps": move, "direction": _classes(direction)}, index=frame.index)
-    if barrier_bps is None:
-        return result
-    below, above = barrier_bps if isinstance(barrier_bps, tuple) else (barrier_bps, barrier_bps)
-    if below <= 0 or above <= 0:
-        raise QueryError(f"barrier_bps is {barrier_bps!r}; expected numbers above 0")
-    touched, after_ns = _first_touch(future, below, above)
-    result["barrier"] = _classes(touched)
-    result["touched_after"] = pd.to_timedelta(pd.Series(after_ns, index=frame.index), unit="ns")
-    return result
+def _in_long_stretches(stretch: Integers, known: Flags, length: int) -> Flags:
+    """Return which rows belong to a stretch that holds a window."""
+    run = stretch + np.cumsum(~known)
+    _, places, counts = np.unique(run[known], return_inverse=True, return_counts=True)
+    found = known.copy()
+    found[known] = counts[places] >= length
+    return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Future:
-    """The rows ahead of each row, within its stretch and up to the horizon."""
-
-    price: Floats
-    at_ns: Integers
-    end: Integers  # the last row within stretch and horizon
-    target: Integers  # the row whose state stands at the horizon; -1: not seen
-
-    @classmethod
-    def of(cls, frame: pd.DataFrame, horizon: Horizon, price: str) -> "_Future":
-        stretch, good = stretches(frame)
-        prices = frame[price].to_numpy(dtype=np.float64, na_value=np.nan)
-        bad = ~good | np.isnan(prices)
-        stretch = stretch + np.cumsum(bad) + np.cumsum(np.r_[False, bad[:-1]][: len(bad)])
-        at_ns = instants(frame)
-        rows = np.arange(len(frame), dtype=np.int64)
-        stretch_end = np.searchsorted(stretch, stretch, side="right") - 1
-        if isinstance(horizon, int):
-            if horizon < 1:
-                raise QueryError(f"horizon is {horizon}; expected rows from 1, or a duration")
-            wanted = rows + horizon
-            is_seen = wanted <= stretch_end
-        else:
-            until_ns = at_ns + duration_ns("horizon", horizon)
-            wanted = np.searchsorted(at_ns, until_ns, side="right") - 1
-            is_seen = until_ns <= at_ns[stretch_end] if len(frame) else np.zeros(0, dtype=np.bool_)
-        target = np.where(is_seen & ~bad, wanted, -1)
-        return cls(prices, at_ns, np.where(bad, rows, np.minimum(wanted, stretch_end)), target)
-
-
-def _first_touch(future: _Future, below: float, above: float) -> tuple[Floats, npt.NDArray[np.float64]]:
-    """Return which barrier each row touches first and after how long, looking ahead one row at a time."""
-    count = len(future.price)
-    touched = np.where(future.target >= 0, 0.0, np.nan)
-    after_ns = np.full(count, np.nan)
-    upper = future.price * (1.0 + above / BASIS_POINTS)
-    lower = future.price * (1.0 - below / BASIS_POINTS)
-    active = np.arange(count, dtype=np.int64)
-    ahead = 1
-    while len(active := active[active + ahead <= future.end[active]]):
-        then = future.price[active + ahead]
-        side = np.where(then >= upper[active], 1.0, np.where(then <= lower[active], -1.0, 0.0))
-        hit = active[side != 0.0]
-        touched[hit] = side[side != 0.0]
-        after_ns[hit] = future.at_ns[hit + ahead] - future.at_ns[hit]
-        active = active[side == 0.0]
-        ahead += 1
-    return touched, after_ns
-
-
-def _classes(values: Floats) -> pd.api.extensions.ExtensionArray:
-    missing = np.isnan(values)
-    return pd.arrays.IntegerArray(np.where(missing, 0.0, values).astype(np.int8), missing)
+def _tell_why(none: str, columns: tuple[str, ...], missing: npt.NDArray[np.bool_], candidates: Flags) -> None:
+    """Say which columns left no window; raise QueryError where no row has one of them."""
+    lacking = np.count_nonzero(missing[candidates], axis=0)
+    count = np.count_nonzero(candidates)
+    if not count:
+        why = "no stretch without a hole is so long"
+    elif never := [name for name, lacks in zip(columns, lacking, strict=True) if lacks == count]:
+        raise QueryError(f"{none} is whole: no row has {', '.join(never)}; name others with columns=[...]")
+    else:
+        most = int(np.argmax(lacking))
+        why = f"{columns[most]} is missing in {lacking[most]:,} of {count:,} rows"
+    warnings.warn(f"{none}: {why}", stacklevel=3)

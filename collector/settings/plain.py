@@ -12,7 +12,8 @@ from collector.exchanges import (
     one_of,
     plugin_problem,
 )
-from collector.settings.keys import KeyPath, dotted, nearest
+from collector.nearest import did_you_mean
+from collector.settings.keys import KeyPath, dotted
 from collector.settings.layers import Found, Problem, shown
 
 PLAIN_SYMBOLS = "SYMBOLS"
@@ -66,7 +67,7 @@ def unknown_exchange(chosen: Found) -> Problem | None:
     plugin = plugin_problem(name) if isinstance(name, str) else None
     if plugin is not None:
         return Problem(chosen.place, "exchange", f"found {plugin}")
-    close = nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
+    close = did_you_mean(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
     expected = f"expected {one_of(list(EXCHANGES))}, or another of ccxt.pro's"
     return Problem(chosen.place, "exchange", f"found {shown(name)}, {expected}{close}")
 

@@ -1,7 +1,9 @@
 """Exports hold what the database holds, and go on where they stood."""
 
 import hashlib
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,7 @@ def test_the_files_hold_the_rows(filled: str, tmp_path: Path) -> None:
     assert own["mid_price"].tolist() == [row.mid for row in rows]
     assert set(own["data_source"]) == {"simulator"}
     assert set(own["depth"]) == {50}
-    assert own["received_at_ns"].dtype == np.int64
+    assert own["received_at_ns"].dtype == "Int64"
     assert sorted(set(own["date"].astype(str))) == [
         str(pd.Timestamp(MIDNIGHT_NS + day * DAY_NS).date()) for day in range(3)
     ]
@@ -91,11 +93,11 @@ def test_interrupted_and_resumed_gives_identical_files(
     export(filled, tmp_path / "whole")
     write_day, written = module.write_day, []
 
-    def cut_short(connection: Any, table: Any, day: Any, path: Path, *rest: Any) -> None:
+    def cut_short(connection: Any, table: Any, day: Any, path: Path, *rest: Any, cut: Any) -> int:
         if len(written) == 2:
             raise KeyboardInterrupt
         written.append(day)
-        write_day(connection, table, day, path, *rest)
+        return write_day(connection, table, day, path, *rest, cut=cut)
 
     monkeypatch.setattr(module, "write_day", cut_short)
     with pytest.raises(KeyboardInterrupt):
@@ -140,7 +142,9 @@ def test_checksums_on_the_card_hold(filled: str, tmp_path: Path) -> None:
 
 @in_a_file
 def test_csv(filled: str, tmp_path: Path) -> None:
-    export(filled, tmp_path / "out", form="csv", symbol=SYMBOL)
+    with pytest.raises(QueryError, match="nothing is stored for 'BTC/UDST' in the database; did you mean"):
+        export(filled, tmp_path / "none", symbol="BTC/UDST")
+    export(filled, tmp_path / "out", form="csv", symbol="btcusdt", exchange="ByBit")
     paths = sorted((tmp_path / "out").rglob("*.csv"))
     frame = pd.concat([pd.read_csv(path) for path in paths])
     assert frame["received_at_ns"].tolist() == [row.at_ns for row in history(3).rows]
@@ -188,6 +192,31 @@ def test_trades_and_bars_have_their_days(stored_file: str, tmp_path: Path) -> No
     assert again["date"].astype(str).tolist() == [first]  # with the bar that it is of, not by its receipt
 
 
+def test_whole_numbers_are_read_as_such_where_one_is_missing(stored_file: str, tmp_path: Path) -> None:
+    write(stored_file, history(2))
+    export(stored_file, tmp_path / "out")
+    frame = pd.read_parquet(tmp_path / "out" / "features")
+    assert frame["sequence"].isna().any()
+    assert frame["sequence"].max() == 2**60 + 39  # no float holds it
+    whole = ["received_at_ns", "sequence", "exchange_timestamp", "segment_id", "depth"]
+    assert {str(frame[name].dtype) for name in whole} == {"Int64"}
+    segments = pd.read_parquet(tmp_path / "out" / "coverage.parquet")
+    assert str(segments["last_sequence"].dtype) == "Int64"
+    assert segments["duration"].tolist() == [pd.Timedelta(DAY_NS - 1, unit="ns")] * 2
+    assert str(segments["alive_until"].dtype) == "datetime64[ns, UTC]"
+
+
+def test_a_database_of_an_earlier_version_is_exported_as_it_is(stored_file: str, tmp_path: Path) -> None:
+    write(stored_file, history(1))
+    trade = {"timestamp": iso(MIDNIGHT_NS), "exchange": "bybit", "symbol": SYMBOL, "kind": "trade"}
+    trade |= {"trade_id": "a", "price": 1.0, "size": 2.0, "received_at_ns": MIDNIGHT_NS, "segment_id": 1}
+    insert(stored_file, "trades", {name: [value] for name, value in {**trade, "data_source": "x"}.items()})
+    with closing(sqlite3.connect(stored_file)) as connection, connection:
+        connection.execute("ALTER TABLE collector_trades DROP COLUMN origin")
+    export(stored_file, tmp_path / "out")
+    assert pd.read_parquet(tmp_path / "out" / "trades")["trade_id"].tolist() == ["a"]
+
+
 @pytest.fixture
 def stored_file(tmp_path: Path) -> str:
     return prepare(str(tmp_path / "live.db"))
@@ -196,7 +225,7 @@ def stored_file(tmp_path: Path) -> str:
 def test_mistakes_are_told(stored_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(QueryError, match="nothing to export"):
         export(stored_file, tmp_path / "out")
-    with pytest.raises(QueryError, match="expected parquet or csv or hftbacktest"):
+    with pytest.raises(QueryError, match="expected one of parquet, csv, hftbacktest"):
         export(stored_file, tmp_path / "out", form="xlsx")
 
     def missing(name: str) -> Any:

@@ -102,7 +102,7 @@ def cover(url: str, stored: Stored, channel: str, facts: Facts) -> None:
         "coverage",
         {
             "segment_id": numbers,
-            "session_id": ["s"] * len(numbers),
+            "session_id": ["s" if facts.source == "simulator" else f"s {facts.source}"] * len(numbers),
             "exchange": [facts.exchange] * len(numbers),
             "symbol": [facts.symbol] * len(numbers),
             "channel": [channel] * len(numbers),

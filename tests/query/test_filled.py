@@ -13,7 +13,7 @@ from two_origins import BEGIN_MS, LAG_NS, MINUTE_MS, MINUTES, NS_A_MS, SYMBOL, T
 
 from collector import coverage, gaps, labels, load_ohlcv, load_trades, windows
 from collector.errors import QueryError
-from collector.query.training import instants
+from collector.query.stretches import instants
 
 S = 1_000
 LATER_MS = BEGIN_MS + 24 * 3_600 * S
@@ -163,7 +163,8 @@ def test_windows_and_labels_go_over_a_seam_and_over_no_hole(both: TwoOrigins) ->
 
 
 def bars_of(frame: pd.DataFrame) -> list[tuple[int, float]]:
-    return [(one - BEGIN_MS, close) for one, close in zip(frame["open_time"], frame["close"], strict=True)]
+    opens_ms = frame["open_time"].astype("int64") // 1_000_000 - BEGIN_MS
+    return list(zip(opens_ms, frame["close"], strict=True))
 
 
 def test_bars_that_rest_brought_stand_at_their_end(both: TwoOrigins) -> None:

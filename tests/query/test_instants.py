@@ -1,7 +1,10 @@
 """Spans, instants and durations as a person writes them."""
 
+import re
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,12 +13,24 @@ import pytest
 from collector import load_features
 from collector.errors import QueryError
 from collector.query.database import reading
-from collector.query.instants import DAY_NS, Span, duration_ns, index_of, shown, text_of
+from collector.query.instants import (
+    DAY_NS,
+    Duration,
+    Instant,
+    Span,
+    duration_ns,
+    index_of,
+    row_count,
+    shown,
+    text_of,
+)
 from collector.query.rows.series import Series
 from collector.query.rows.stored_stream import find_stream
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import START_NS, SYMBOL, Row, Stored, write
+
+YEAR_2000_NS = 946_684_800 * 10**9
 
 
 @pytest.mark.parametrize(
@@ -51,17 +66,23 @@ def test_nothing_at_or_after_the_end_is_loaded(stored_file: str, every: str | No
 @pytest.mark.parametrize(
     ("text", "at_ns"),
     [
-        ("1970-01-01T00:00:01Z", 10**9),
-        ("1970-01-01T02:00:00+02:00", 0),
-        ("1970-01-02", DAY_NS),
-        (pd.Timestamp(5, tz="UTC"), 5),
+        ("2000-01-01T00:00:01Z", YEAR_2000_NS + 10**9),
+        ("2000-01-01T02:00:00+02:00", YEAR_2000_NS),
+        ("2000-01-02", YEAR_2000_NS + DAY_NS),
+        ("20000102", YEAR_2000_NS + DAY_NS),
+        ("2000/01/02 00:00", YEAR_2000_NS + DAY_NS),
+        ("2 January 2000", YEAR_2000_NS + DAY_NS),
+        (pd.Timestamp(START_NS + 5, tz="UTC"), START_NS + 5),
+        (datetime(2000, 1, 2, tzinfo=UTC), YEAR_2000_NS + DAY_NS),
+        (np.datetime64("2000-01-02"), YEAR_2000_NS + DAY_NS),
+        (str(START_NS), START_NS),
         (START_NS + 7, START_NS + 7),
         (np.int64(START_NS), START_NS),
         (float(START_NS), START_NS),
         (None, None),
     ],
 )
-def test_an_instant_may_be_written_in_several_ways(text: str | pd.Timestamp | int | None, at_ns: int) -> None:
+def test_an_instant_may_be_written_in_several_ways(text: Instant, at_ns: int) -> None:
     assert Span.of(text, None) == Span(at_ns, None)
     assert Span.of(None, text) == Span(None, at_ns)
 
@@ -80,30 +101,83 @@ def test_what_is_no_span_is_refused() -> None:
     [
         (
             START_NS // 10**9,
-            "start is 1700000000; expected nanoseconds since 1970, and it looks like seconds",
+            r"start is 1700000000; expected nanoseconds .* seconds since 1970: write pd.Timestamp\(",
         ),
         (START_NS / 1e6, "start is 1700000000000.0; .* looks like milliseconds since 1970"),
         (np.int64(START_NS // 1000), "looks like microseconds since 1970"),
+        (str(START_NS // 10**9), "looks like seconds since 1970"),
         (0, "before the year 2000"),
+        (2**63, "after the year 2262"),
         (float("nan"), "start is nan"),
     ],
 )
-def test_a_number_that_is_not_of_nanoseconds_is_refused_by_name(number: float, words: str) -> None:
+def test_a_number_that_is_not_of_nanoseconds_is_refused_by_name(number: Instant, words: str) -> None:
     with pytest.raises(QueryError, match=words):
         Span.of(number, None)
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("100ms", 10**8), ("1s", 10**9), ("1ns", 1), ("2h", 7200 * 10**9)]
+    ("instant", "words"),
+    [
+        ("01/12/2026", "'01/12/2026', which may be read with the day or the month first; expected the year"),
+        ("28/11/2026", "the day or the month first"),
+        ("28.11.26 12:00", "the day or the month first"),
+        ("12:00", "'12:00'; expected an instant such as"),
+        ("Nov 28", "expected an instant such as"),
+        ("now", "expected an instant such as"),
+        ("1999-12-31T23:59:59Z", "'1999-12-31T23:59:59Z', before the year 2000"),
+        (pd.Timestamp(1), "before the year 2000"),
+        ("2500-01-01", "expected an instant such as"),
+        (pd.Timedelta("1h"), r"a duration; expected an instant such as .* an hour ago is pd.Timestamp.now"),
+        (timedelta(hours=1), "a duration; expected an instant"),
+        (np.timedelta64(1, "h"), "a duration; expected an instant"),
+        (True, "end is True; expected an instant"),
+        ([START_NS], "expected an instant"),
+    ],
 )
-def test_a_duration_is_read_in_nanoseconds(text: str, expected: int) -> None:
-    assert duration_ns("every", text) == expected
+def test_what_may_mean_another_instant_is_refused(instant: Any, words: str) -> None:
+    with pytest.raises(QueryError, match=words):
+        Span.of(None, instant)
 
 
-@pytest.mark.parametrize("text", ["0s", "-1s", "often"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(QueryError, match=f"every is '{text}'; expected a duration"):
-        duration_ns("every", text)
+@pytest.mark.parametrize(
+    ("duration", "expected"),
+    [
+        ("100ms", 10**8),
+        ("1s", 10**9),
+        ("1ns", 1),
+        ("2h", 7200 * 10**9),
+        ("00:01:00", 60 * 10**9),
+        (pd.Timedelta("1s"), 10**9),
+        (timedelta(seconds=2), 2 * 10**9),
+        (np.timedelta64(3, "s"), 3 * 10**9),
+    ],
+)
+def test_a_duration_is_read_in_nanoseconds(duration: Duration, expected: int) -> None:
+    assert duration_ns("every", duration) == expected
+
+
+@pytest.mark.parametrize("wrong", ["0s", "-1s", "often", "", "1M", "9999999999 days", None, [1]])
+def test_what_is_no_duration_is_refused(wrong: Any) -> None:
+    with pytest.raises(QueryError, match=rf"every is {re.escape(repr(wrong))}; expected a duration"):
+        duration_ns("every", wrong)
+
+
+@pytest.mark.parametrize(
+    "number", [1, 1.0, 100, "100", "1 2", "0.5", True, np.int64(1), np.float64(1.0), np.timedelta64(5)]
+)
+def test_a_number_without_a_unit_is_no_duration(number: Any) -> None:
+    with pytest.raises(QueryError, match=r"every is .*, a number without a unit; expected a duration"):
+        duration_ns("every", number)
+
+
+def test_a_count_of_rows_is_a_whole_number() -> None:
+    assert [row_count("length", 1), row_count("length", np.int64(20))] == [1, 20]
+    assert row_count("rows", 0, least=0) == 0
+    wrong: Any
+    for wrong in (0, -1, 20.0, "20", True, None):
+        with pytest.raises(QueryError, match=f"length is {wrong!r}; expected a whole number of rows from 1$"):
+            row_count("length", wrong)
 
 
 def test_an_instant_is_written_as_the_tables_have_it_and_as_a_person_reads_it() -> None:

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
@@ -118,9 +117,11 @@ def test_bars_are_known_when_they_were_received(any_stored: str) -> None:
     write_bars(any_stored, 5, last_is_open=True)
     known = load_ohlcv(any_stored, SYMBOL, end=START_NS + 3 * MINUTE_NS)
     assert known["close"].tolist() == [0.0, 1.0]
-    assert (
-        known.index.as_unit("ns").asi8 >= known["open_time"].to_numpy(dtype=np.int64) * 10**6 + MINUTE_NS
-    ).all()
+    assert (known.index >= known["open_time"] + pd.Timedelta(MINUTE_NS, unit="ns")).all()
+    assert known["open_time"].tolist() == [
+        pd.Timestamp(START_NS // 1_000_000, unit="ms", tz="UTC") + pd.Timedelta(f"{minute}min")
+        for minute in range(2)
+    ]
     chart = load_ohlcv(
         any_stored, SYMBOL, index="open_time", start=START_NS + MINUTE_NS, end=START_NS + 3 * MINUTE_NS
     )

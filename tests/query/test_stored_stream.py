@@ -12,7 +12,7 @@ from collector.errors import QueryError
 from collector.query.database import reading
 from collector.query.instants import Span
 from collector.query.rows.archive_files import Archive, Part
-from collector.query.rows.stored_stream import StoredStream, _symbol, find_stream, mixed
+from collector.query.rows.stored_stream import StoredStream, find_stream, mixed, stored_market
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import START_NS, STEP_NS, SYMBOL, Facts, Row, Stored, write
@@ -126,7 +126,7 @@ def test_rows_that_are_not_alike_are_told_with_their_choices(
     stream = find()
     with reading(stored_file) as (connection, _):
         words = str(mixed(connection, stream, Span()))
-        assert words == f"{SYMBOL} is stored with more than one depth: 200, 50; say which: depth=..."
+        assert words == f"{SYMBOL} is stored with more than one depth: 50, 200; say which: depth=..."
         source = StoredStream(HOT, SYMBOL, "bybit", stream.where, {"data_source": "simulator"})
         words = str(mixed(connection, source, Span()))
         assert "data_source: 'live_trading', 'simulator'; say which: data_source=...; " in words
@@ -159,4 +159,5 @@ def test_a_market_whose_rows_were_all_moved_is_known_by_its_name(stored_file: st
     moved = Archive((Part("bybit", "SOL/USDT:USDT", "2026-03-02", Path("nowhere"), 1, 1, is_deleted=True),))
     with reading(stored_file) as (connection, known):
         for name in ("SOL/USDT:USDT", "SOLUSDT"):
-            assert _symbol(connection, known.hot, name, moved) == "SOL/USDT:USDT"
+            found = stored_market(connection, known.hot, name, None, moved)
+            assert found == ("bybit", "SOL/USDT:USDT")

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, DatabaseUrl, TableName
+from collector.cli.plain import counted
+from collector.cli.table import print_text
 
 
 def archive(
@@ -37,5 +39,5 @@ def archive(
             gone = sum(map(sink.maintain, slices))
     finally:
         sink.close()
-    print(f"{gone:,} rows moved to {to}")
+    print_text(f"{counted(gone, 'row')} moved to {to}")
     return 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
+from collector.cli.plain import counted
+from collector.cli.table import print_text
 
 if TYPE_CHECKING:
     from collector.settings import Settings
@@ -90,8 +92,8 @@ def check(*, file: ConfigFile = None, as_json: AsJson = False) -> int:
         return 0
     most = "at most " if any(one.universe.top is not None for one in settings.exchanges.values()) else ""
     into = settings.masked()["database"]["url"]
-    print(f"the configuration can be used: {most}{streams} streams into {into}")
+    print_text(f"the configuration can be used: {most}{counted(streams, 'stream')} into {into}")
     for text in (default_setup(loaded), levels_note(loaded.settings), *loaded.notes.without_effect):
         if text:
-            print(text)
+            print_text(text)
     return 0

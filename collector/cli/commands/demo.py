@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collector.cli.options import Followers, NoServe, Plain, Seconds
+from collector.cli.table import print_text
 
 if TYPE_CHECKING:
     from collector.settings import Settings
@@ -45,7 +46,7 @@ def demo(
         until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
         shown = settings.masked()["database"]["url"]
         names = "; ".join(f"{exchange} {', '.join(symbols)}" for exchange, symbols in markets.items())
-        print(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
+        print_text(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
         screen = screen_for(settings.logging, wanted=not plain)
         collector = make_collector(settings)
         server = None if no_serve else server_of(settings, collector, by_default=True)
@@ -84,6 +85,8 @@ def print_what_next(db: str, symbol: str) -> None:
         f"\nThe data is in {db}. Try:\n"
         f"  python run.py verify --db {db}\n"
         f"  python run.py coverage --db {db}\n"
-        '  python -c "from collector import load_features; '
-        f"print(load_features('{db}', '{symbol}', every='1s'))\""
+        f"  python run.py symbols --db {db}\n"
+        f"  python run.py tail --no-follow --db {db}\n"
+        "and in Python, as docs/reading.md tells:\n"
+        f"  collector.load_features('{db}', '{symbol}', every='1s')"
     )

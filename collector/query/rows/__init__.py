@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
-    from collector.query.rows.archive_files import Archive, Part, archived, split_by_days
+    from collector.query.rows.archive_files import Archive, Part, archived, beside, split_by_days
     from collector.query.rows.columns import (
         CATEGORIES,
+        MOST_VALUES,
         NO_INT,
+        SMALLER,
         Array,
         Chunk,
+        gathered,
         joined,
         kind_of,
         length,
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collector.query.rows.series import Series
     from collector.query.rows.stored_stream import (
         ALL,
+        Depth,
         MixedRowsError,
         Origin,
         Source,
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
         Value,
         Wanted,
         find_stream,
+        first_row,
+        markets_in,
+        stored_market,
     )
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -65,9 +65,24 @@ class Part:
         with self._opened() as file:
             return dict(file.read_row_group(0, columns=list(names)).slice(0, 1).to_pylist()[0])
 
+    def ends(self) -> tuple[str, str]:
+        """Return the texts of two instants between which its rows stand, as its footer tells."""
+        begin, end = f"{self.date}T00:00:00.000000Z", f"{self.date}T23:59:59.999999Z"
+        with self._opened() as file:
+            ends = [_statistics(file, group, RECEIPT) for group in range(file.num_row_groups)]
+        told = [one for one in ends if one is not None]
+        if len(told) < len(ends) or not told:
+            return begin, end
+        # What REST brought afterwards stands before its receipt.
+        return max(begin, text_of(min(one[0] for one in told))), min(
+            end, text_of(max(one[1] for one in told))
+        )
+
     def counts(self, names: Sequence[str]) -> dict[tuple[Any, ...], int]:
         """Count the rows with each combination of these values."""
         with self._opened() as file:
+            if (alike := _alike(file, names)) is not None:
+                return {alike: self.rows}
             rows = file.read(columns=list(names)).to_pandas()
         values = rows.astype(object).where(rows.notna(), None)
         return dict(Counter(zip(*(values[name].tolist() for name in names), strict=True)))
@@ -137,6 +152,16 @@ class Archive:
         return tuple(part for part in self.parts if (part.symbol, part.exchange) == (symbol, exchange))
 
 
+def beside(table: sa.FromClause, parts: Sequence[Part]) -> list[sa.ColumnElement[bool]]:
+    """Return what is true of those rows of one market in a table that are in none of its files."""
+    c = table.c
+    return [
+        sa.not_(sa.and_(c.timestamp >= part.date, c.timestamp < part.next_date, c.id <= part.last_id))
+        for part in parts
+        if not part.is_deleted
+    ]
+
+
 def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
     """Cut a span where archived days begin and end, so that each piece is archived or not."""
     cuts = {midnight_ns(day) for part in parts for day in (part.date, part.next_date)}
@@ -151,6 +176,27 @@ def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
 
 def _missing(rows: int, kind: Kind) -> Array:
     return np.full(rows, NO_INT if kind == "int" else None, dtype=dtype_of(kind))
+
+
+def _alike(file: Any, names: Sequence[str]) -> tuple[Any, ...] | None:
+    """Return the values that all rows of a file have, as its footer tells them; None if they may differ."""
+    found: list[Any] = []
+    for name in names:
+        told = {_statistics(file, group, name) for group in range(file.num_row_groups)}
+        first, last, missing = next(iter(told)) or (None, None, 1)
+        if len(told) != 1 or first != last or missing:
+            return None
+        found.append(first)
+    return tuple(found)
+
+
+def _statistics(file: Any, group: int, name: str) -> tuple[Any, Any, int] | None:
+    """Return the least and the greatest value of a column in a row group, and how many are missing."""
+    place = file.schema_arrow.get_field_index(name)
+    told = file.metadata.row_group(group).column(place).statistics if place >= 0 else None
+    if told is None or not told.has_min_max or not told.has_null_count:
+        return None
+    return told.min, told.max, told.null_count
 
 
 def _array(column: Any, kind: Kind) -> Array:

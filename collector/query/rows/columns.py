@@ -1,17 +1,21 @@
 """Define how columns are held: flat numpy arrays by name, a missing integer as NO_INT."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
+from collector.errors import QueryError
+
 Array = npt.NDArray[Any]  # of float64, int64 or objects, as its kind says
 Chunk = Mapping[str, Array]
 Kind = Literal["float", "int", "text"]
 
 NO_INT = 1 - 2**63  # the least of all has no literal in PostgreSQL
+MOST_VALUES = 125_000_000  # of a frame: 1 GB, and some three times that while it is made
+SMALLER = "a shorter span, fewer columns=, or iter_features, which reads piece after piece"
 CATEGORIES = ("exchange", "symbol", "kind", "side", "marked", "data_source", "origin", "interval")
 _DTYPES: dict[Kind, npt.DTypeLike] = {"float": np.float64, "int": np.int64, "text": np.object_}
 
@@ -40,6 +44,18 @@ def joined(chunks: Sequence[Chunk], kinds: Mapping[str, Kind] | None = None) -> 
     if len(chunks) == 1:
         return dict(chunks[0])
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def gathered(chunks: Iterable[Chunk], kinds: Mapping[str, Kind]) -> dict[str, Array]:
+    """Join chunks; raise QueryError as soon as they are more than a frame should hold."""
+    found: list[Chunk] = []
+    rows, most = 0, MOST_VALUES // len(kinds)
+    for chunk in chunks:
+        found.append(chunk)
+        rows += length(chunk)
+        if rows > most:
+            raise QueryError(f"these are more than {most:,} rows of {len(kinds)} values; expected {SMALLER}")
+    return joined(found, kinds)
 
 
 def picked(chunk: Chunk, which: "npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice") -> dict[str, Array]:

@@ -17,8 +17,8 @@ from collector.errors import QueryError
 from collector.events import REST
 from collector.query.instants import Integers, Span, shown, text_of
 from collector.query.rows import raw_rows
-from collector.query.rows.archive_files import Part
-from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, joined, kind_of, length, picked
+from collector.query.rows.archive_files import Part, beside
+from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, gathered, joined, kind_of, length, picked
 from collector.query.rows.fillings import FIRST, LAST
 from collector.query.rows.merging import merged
 from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, place, place_name
@@ -83,20 +83,20 @@ class Series:
         """Return the rows received in the span, in the order of receipt: what REST brought later is later."""
         stream = self.stream
         if self.at == RECEIPT:
-            return joined(list(self.read(connection, span)), self.kinds)
+            return gathered(self.read(connection, span), self.kinds)
         of_each = {
             one: Series(stream.of_origin(one), (*self.names, RECEIPT))
             for one in ("live", "rest")
             if stream.origin in {None, one}
         }
-        found: list[Chunk] = []
+        found: list[Iterator[Chunk]] = []
         if "live" in of_each:
-            found += of_each["live"].read(connection, span)
+            found.append(of_each["live"].read(connection, span))
         if "rest" in of_each:
             rest = of_each["rest"].of(of_each["rest"].stream.received_within(span))
             within = Span(None, span.end_ns)  # nothing is received before it happened
-            found += [picked(one, span.holds(one[RECEIPT])) for one in rest.read(connection, within)]
-        rows = joined(found, next(iter(of_each.values())).kinds)
+            found.append(picked(one, span.holds(one[RECEIPT])) for one in rest.read(connection, within))
+        rows = gathered(chain.from_iterable(found), next(iter(of_each.values())).kinds)
         return picked(rows, np.argsort(rows[RECEIPT], kind="stable"))
 
     def _from_part(self, part: Part, span: Span) -> Iterator[Chunk]:
@@ -169,19 +169,7 @@ class Series:
     def _within(self, span: Span) -> "sa.Select[Any]":
         first = None if span.start_ns is None else text_of(span.start_ns)
         last = None if span.end_ns is None else text_of(span.end_ns)
-        table = self.stream.table
-        moved = [
-            sa.not_(
-                sa.and_(
-                    table.c.timestamp >= part.date,
-                    table.c.timestamp < part.next_date,
-                    table.c.id <= part.last_id,
-                )
-            )
-            for part in self.stream.parts
-            if not part.is_deleted
-        ]
-        return self.stream.between(first, last).where(*moved)
+        return self.stream.between(first, last).where(*beside(self.stream.table, self.stream.parts))
 
     def _checked(
         self, connection: sa.Connection, query: "sa.Select[Any]", span: Span, chunk_rows: int

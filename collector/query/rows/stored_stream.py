@@ -1,8 +1,8 @@
 """Find the one stream that is meant, or raise an error that names the choices."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import NamedFromClause
@@ -11,6 +11,7 @@ from collector.errors import QueryError
 from collector.events import REST
 from collector.query.database import distinct_values
 from collector.query.instants import Span, text_of
+from collector.query.names import Market, in_order, market_named
 from collector.query.rows.archive_files import Archive, Part
 from collector.query.rows.fillings import Fillings
 from collector.query.rows.placing import ORIGIN
@@ -18,7 +19,8 @@ from collector.query.rows.placing import ORIGIN
 Value = str | int | None
 Source = NamedFromClause  # a table, or a query that stands for one
 Origin = Literal["live", "rest"]
-Wanted = str | int | tuple[str, ...] | list[str] | None
+Wanted: TypeAlias = "str | int | Sequence[str] | Sequence[int] | None"
+Depth: TypeAlias = "int | Sequence[int] | Literal['*'] | None"
 ALL = "*"  # stands for every data source
 
 _SHOWN = 20
@@ -118,8 +120,7 @@ def find_stream(
     first row is taken, and reading proves it of the others.
     """
     archive = archive or Archive()
-    symbol = _symbol(connection, table, symbol, archive)
-    exchange = _exchange(connection, table, symbol, exchange, archive)
+    exchange, symbol = stored_market(connection, table, symbol, exchange, archive)
     where = [table.c.symbol == symbol, table.c.exchange == exchange]
     given: dict[str, Value] = {}
     among: dict[str, tuple[Value, ...]] = {}
@@ -148,7 +149,7 @@ def mixed(connection: sa.Connection, stream: StoredStream, span: Span) -> MixedR
         rows = stream.between(*_texts(span)).order_by(None).with_only_columns(column).distinct().limit(_SHOWN)
         found = connection.execute(rows).scalars().all()
         if len(found) > 1:
-            choices = ", ".join(sorted(repr(one) for one in found))
+            choices = ", ".join(repr(one) for one in in_order(found))
             hint = f'; data_source="{ALL}" takes all' if name == "data_source" else ""
             return MixedRowsError(
                 f"{stream.symbol} is stored with more than one {name}: {choices}; say which: {name}=...{hint}"
@@ -179,36 +180,23 @@ def first_row(
     return {}
 
 
-def _symbol(connection: sa.Connection, table: Source, symbol: str, archive: Archive) -> str:
-    """Return the stored name; `BTCUSDT` is taken where it can mean one market only."""
-    if connection.execute(sa.select(table.c.id).where(table.c.symbol == symbol).limit(1)).first():
-        return symbol
-    stored = sorted({*distinct_values(connection, table.c.symbol), *archive.symbols})
-    if symbol in stored:
-        return symbol
-    alike = [one for one in stored if _letters(symbol) in {_letters(one), _letters(one.partition(":")[0])}]
-    if len(alike) == 1:
-        return alike[0]
-    if alike:
-        raise QueryError(f"{symbol!r} may mean {' or '.join(alike)}; say which")
-    listed = ", ".join(stored[:_SHOWN]) + (" ..." if len(stored) > _SHOWN else "")
-    raise QueryError(f"nothing is stored for {symbol!r} in {table.name}; symbols here: {listed or 'none'}")
-
-
-def _exchange(
+def stored_market(
     connection: sa.Connection, table: Source, symbol: str, exchange: str | None, archive: Archive
-) -> str:
-    stored = distinct_values(connection, table.c.exchange, table.c.symbol == symbol)
-    found = sorted({*stored, *archive.exchanges(symbol)})
-    if exchange is None and len(found) == 1:
-        return found[0]
-    if exchange in found and exchange is not None:
-        return exchange
-    listed = ", ".join(found)
-    if exchange is None:
-        raise QueryError(f"{symbol} is stored with more than one exchange: {listed}; say which: exchange=...")
-    raise QueryError(f"nothing is stored for {symbol!r} of {exchange!r}; its exchanges here: {listed}")
+) -> Market:
+    """Return the market that is meant, of those with rows in the table or its files."""
+    known = sa.select(table.c.id).where(table.c.symbol == symbol).limit(1)
+    is_exact = isinstance(symbol, str) and connection.execute(known).first() is not None
+    # A name that is stored needs no list of all others.
+    stored = markets_in(connection, table, archive, [symbol] if is_exact else None)
+    return market_named(stored, symbol, exchange, table.name)
 
 
-def _letters(symbol: str) -> str:
-    return "".join(character for character in symbol.upper() if character.isalnum()).replace("XBT", "BTC")
+def markets_in(
+    connection: sa.Connection, table: Source, archive: Archive, symbols: Sequence[str] | None = None
+) -> set[Market]:
+    """Return the markets with rows in a table, of some symbols or all, or in its files."""
+    c = table.c
+    found = {(part.exchange, part.symbol) for part in archive.parts}
+    for symbol in distinct_values(connection, c.symbol) if symbols is None else symbols:
+        found |= {(one, symbol) for one in distinct_values(connection, c.exchange, c.symbol == symbol)}
+    return found
