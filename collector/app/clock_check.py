@@ -55,9 +55,9 @@ class ClockCheck:
         return ", ".join(told)
 
     def _judge(self, exchange: str, answer: "ClockAnswer") -> None:
-        """Raise an alarm once, until the clocks agree again: an answer may be off by half its way."""
+        """Raise an alarm once, until the clocks agree again: an answer is uncertain by its way and step."""
         was_off = self._is_off.get(exchange, False)
-        is_off = self._is_off[exchange] = abs(answer.ahead_s) - answer.round_trip_s / 2 > self._most_off_s
+        is_off = self._is_off[exchange] = abs(answer.ahead_s) - answer.uncertain_s > self._most_off_s
         if is_off and not was_off:
             side = "behind" if answer.ahead_s > 0 else "ahead of"
             reason = (

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from collector.cli.table import print_text
+
 if TYPE_CHECKING:
     from collector.settings import ExchangeSettings, Loaded, Settings
 
@@ -18,7 +20,7 @@ def announce(loaded: "Loaded") -> None:
     """Print what is collected into where: on standard error, or into the log where only machines read it."""
     text = first_line(loaded)
     if loaded.settings.logging.format != "json":
-        print(text, file=sys.stderr, flush=True)
+        print_text(text, file=sys.stderr)
     else:
         import structlog  # noqa: PLC0415  (costs what it imports)
 

@@ -1,9 +1,9 @@
-"""Print tables, times and sizes as plain text, which a pipe takes as well as a terminal."""
+"""Write times, sizes and counts as plain text, which a pipe takes as well as a terminal."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from shutil import get_terminal_size
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,23 +43,6 @@ def progress(unit: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 SECONDS_NS = 1_000_000_000
-WIDTH_IN_A_PIPE = 100
-
-
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> None:
-    """Print rows under headings; the first `left` columns, and the last, begin at their left edge."""
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    for row in (headings, *rows):
-        cells = [
-            text.ljust(width) if number < left or number == len(row) - 1 else text.rjust(width)
-            for number, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        print("  ".join(cells).rstrip())
-
-
-def width() -> int:
-    """Return the width of a line."""
-    return get_terminal_size().columns if sys.stdout.isatty() else WIDTH_IN_A_PIPE
 
 
 def instant(at_ns: int) -> str:
@@ -69,12 +52,35 @@ def instant(at_ns: int) -> str:
     return iso_text(at_ns)[:19] + "Z"
 
 
+def precise_instant(at_ns: int) -> str:
+    """Write an instant to the millisecond, UTC."""
+    from collector.events import iso_text  # noqa: PLC0415
+
+    return iso_text(at_ns)[:23] + "Z"
+
+
 def span(seconds: float) -> str:
     """Write how long something took: `12s`, `3m`, `5h`, `2d`."""
     for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
         if seconds >= size:
             return f"{seconds / size:.0f}{unit}"
     return f"{seconds:.0f}s"
+
+
+def lasting(seconds: float) -> str:
+    """Write how long something took in its two largest units: `2.35s`, `3m 05s`, `6d 23h`."""
+    if seconds < 99.995:  # noqa: PLR2004  (the most that two digits before the point say)
+        return f"{seconds:.3g}s" if seconds < 10 else f"{seconds:.1f}s"  # noqa: PLR2004
+    whole = round(seconds)
+    for (unit, unit_s), (below, below_s) in pairwise((("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))):
+        if whole >= unit_s:
+            return f"{whole // unit_s}{unit} {whole % unit_s // below_s:02}{below}"
+    return f"{whole}s"
+
+
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """Write a count with its noun: `1 stream`, `1,204 streams`."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
 def size(count: float) -> str:

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collector.cli.plain import print_table, size
+from collector.cli.plain import size
+from collector.cli.table import Column, print_table, print_text
 
 if TYPE_CHECKING:
     from collector.settings import ExchangeSettings, Settings
@@ -130,24 +131,26 @@ def print_plan(plan: Plan) -> None:
     ]
     total = f"{plan.messages_a_s:,.1f}", f"{plan.rows_a_s:,.3g}", f"{plan.gigabytes_a_day:,.3g}"
     rows.append(["total", "", "", *total, ""])
-    print_table(("exchange", "symbol", "channel", "messages/s", "rows/s", "GB/day", ""), rows, left=3)
+    names = [Column(name, "name") for name in ("exchange", "symbol", "channel")]
+    measures = [Column(name) for name in ("messages/s", "rows/s", "GB/day")]
+    print_table([*names, *measures, Column("", "text")], rows)
     if any(line.basis == "busy" for line in plan.lines):
-        print(
+        print_text(
             "at most: the exchange pushes no faster. busy: as a busy market was seen to send; most send less"
         )
     if plan.messages_a_s > SUSTAINED_A_S:
-        print(f"more than {SUSTAINED_A_S:,} messages/s: divide the markets between several collectors")
+        print_text(f"more than {SUSTAINED_A_S:,} messages/s: divide the markets between several collectors")
     _print_room(plan)
 
 
 def _print_room(plan: Plan) -> None:
     days = plan.days_until_full
     if plan.free_bytes is None:
-        print("the database is on a server: see there how much room it has")
+        print_text("the database is on a server: see there how much room it has")
     elif days is None:
-        print(f"{size(plan.free_bytes)} free in {plan.folder}")
+        print_text(f"{size(plan.free_bytes)} free in {plan.folder}")
     else:
         full = dt.datetime.now(dt.UTC) + dt.timedelta(days=min(days, LONGEST_DAYS))
-        print(
+        print_text(
             f"{size(plan.free_bytes)} free in {plan.folder}: full in {days:,.1f} days, about {full:%Y-%m-%d}"
         )

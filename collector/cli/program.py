@@ -31,6 +31,7 @@ from collector.cli.commands.status import status
 from collector.cli.commands.tail import tail
 from collector.cli.commands.verify import verify
 from collector.cli.commands.version import version
+from collector.cli.table import print_text
 from collector.errors import UserError
 from collector.version import __version__
 
@@ -110,7 +111,7 @@ def run(words: list[str]) -> int:
     try:
         code = app(words, standalone_mode=False)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_text(f"error: {error}", file=sys.stderr)
         return EXIT_MISTAKE
     except typer.Exit as leave:
         return leave.exit_code

@@ -6,14 +6,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from shutil import get_terminal_size
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
 from collector.app import SignalSafeEvent
-from collector.cli.plain import follower_text
+from collector.cli.plain import counted, follower_text
 from collector.cli.service import ServiceManager
 from collector.cli.start import EXIT_CODES, Outcome, Start
+from collector.cli.table import Column, print_table, print_text
 from collector.events import UNKNOWN
 
 if TYPE_CHECKING:
@@ -30,38 +30,36 @@ HEADINGS = ("received", "written", "merged", "sampled", "rejected", "dropped", "
 
 def print_report(report: "Report") -> None:
     """Print what became of every event, stream by stream."""
-    print(f"\nAccounting of session {report.session_id}, {report.seconds:.1f} s, {report.batches} batches")
+    batches = counted(report.batches, "batch", "batches")
+    print_text(f"\nAccounting of session {report.session_id}, {report.seconds:.1f} s, {batches}")
     shown = [state for state in report.accounting if state.symbol != UNKNOWN or state.received]
-    names = [f"{state.exchange} {state.symbol} {state.channel}" for state in shown]
-    rows = [[f"{getattr(state, term):,}" for term in TERMS] for state in shown]
-    widths = [max(map(len, column)) + 2 for column in zip(HEADINGS, *rows, strict=True)]
-    width = max([len("stream"), *map(len, names)])
-    is_narrow = sys.stdout.isatty() and get_terminal_size().columns < width + sum(widths)
-    separator = "\n" + " " * 2 if is_narrow else ""
-    print(f"{'stream':{0 if is_narrow else width}}{separator}{_aligned(HEADINGS, widths)}")
-    for name, row, state in zip(names, rows, shown, strict=True):
-        print(f"{name:{0 if is_narrow else width}}{separator}{_aligned(row, widths)}{_reasons(state)}")
+    rows = [
+        [
+            f"{state.exchange} {state.symbol} {state.channel}",
+            *(f"{getattr(state, term):,}" for term in TERMS),
+            _reasons(state),
+        ]
+        for state in shown
+    ]
+    print_table([Column("stream", "name"), *map(Column, HEADINGS), Column("", "note")], rows)
     print(
         "identity: exact, every event is accounted for"
         if report.exact
         else "identity: BROKEN, see difference"
     )
     if report.waiting:
-        print(f"{report.waiting:,} rows wait in the spool {report.spool}: the next start writes them")
+        waiting = f"{counted(report.waiting, 'row')} {'waits' if report.waiting == 1 else 'wait'}"
+        print_text(f"{waiting} in the spool {report.spool}: the next start writes them")
     for follower in report.followers:
-        print(f"follower {follower_text(follower)}")
+        print_text(f"follower {follower_text(follower)}")
     for note in report.notes:
-        print(f"note: {note}")
+        print_text(f"note: {note}")
     for problem in report.problems:
-        print(f"problem: {problem}")
-
-
-def _aligned(texts: Sequence[str], widths: Sequence[int]) -> str:
-    return "".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
+        print_text(f"problem: {problem}")
 
 
 def _reasons(state: "AccountingState") -> str:
-    return "".join(f"  {reason}={count}" for reason, count in sorted(state.rejected.items()))
+    return "  ".join(f"{reason}={count}" for reason, count in sorted(state.rejected.items()))
 
 
 def end_at_once() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from collector.cli.plain import span
+from collector.cli.table import print_text
 from collector.errors import DatabaseAway
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Start:
         else:
             log.warning("database.still_waited_for", reason=reason, since=span(now_s - self._since_s))
         if self._log_is_elsewhere:
-            print(f"waiting for the database: {reason}", file=sys.stderr, flush=True)
+            print_text(f"waiting for the database: {reason}", file=sys.stderr)
 
     def _tell_answer(self) -> None:
         if self._told_s is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from collector.cli.plain import span
+from collector.cli.plain import counted, span
 from collector.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,4 +40,4 @@ def _text(one: "SpoolLook") -> str:
         return f"the spool {one.path} cannot be read: {one.problem}"
     seconds = age_s(one)
     age = "" if seconds is None else f", the oldest for {span(seconds)}"
-    return f"{one.rows:,} row{'s'[: one.rows != 1]} wait in the spool {one.path}{age}"
+    return f"{counted(one.rows, 'row')} {'waits' if one.rows == 1 else 'wait'} in the spool {one.path}{age}"

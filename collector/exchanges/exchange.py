@@ -212,6 +212,7 @@ class Exchange:
     market_types: Mapping[MarketKind, str] = field(default_factory=lambda: MappingProxyType({}))
     # What a contract is worth, of what ccxt says of the market; None where sizes are in the base currency.
     contract_size: Callable[[Mapping[str, Any]], "ContractSize | None"] = lambda _market: None
+    clock_step_s: float = 0.001  # of the time that it tells over REST
     # Something is pushed at least so often wherever something is subscribed: data, or a heartbeat.
     pushes_within_s: float | None = None
     quiet_after_s: float | None = (

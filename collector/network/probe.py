@@ -21,6 +21,12 @@ class ClockAnswer:
 
     round_trip_s: float
     ahead_s: float  # by how much the exchange's clock is ahead of ours, as far as one answer can tell
+    step_s: float = 0.0  # of its clock: an answer in whole seconds was true for a second
+
+    @property
+    def uncertain_s(self) -> float:
+        """Return by how much `ahead_s` may be off: half the way, and half a step of the clock."""
+        return (self.round_trip_s + self.step_s) / 2
 
 
 def ask_the_time(source: Source, timeout_s: float) -> ClockAnswer:
@@ -29,7 +35,9 @@ def ask_the_time(source: Source, timeout_s: float) -> ClockAnswer:
     wall_ns, began_s = time.time_ns(), time.monotonic()
     theirs_ms = _request(exchange, source, exchange.fetch_time)
     took_s = time.monotonic() - began_s
-    return ClockAnswer(took_s, theirs_ms / 1e3 - (wall_ns / 1e9 + took_s / 2))
+    step_s = exchange_of(source.exchange).clock_step_s
+    middle_s = theirs_ms / 1e3 + step_s / 2  # its clock cuts what is below a step
+    return ClockAnswer(took_s, middle_s - (wall_ns / 1e9 + took_s / 2), step_s)
 
 
 def unchecked_because(source: Source) -> str | None:

@@ -7,7 +7,7 @@ from collector.face import face
 if TYPE_CHECKING:
     from collector.query.audit import run_audit
     from collector.query.between import union
-    from collector.query.chart import plot
+    from collector.query.chart import has_windows, plot
     from collector.query.covered import coverage, gaps, holes
     from collector.query.covered_spans import CoveredSpan, spans_covered
     from collector.query.database import (

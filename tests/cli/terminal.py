@@ -1,5 +1,6 @@
 """A terminal of our own: a real pty that the program believes to be a person's."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from program import CLEAN, ROOT
@@ -22,20 +23,29 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*(3[0-7]|9[0-7])[0-9;]*m")
 class Terminal:
     """One program on one pty."""
 
-    def __init__(self, *words: str, cwd: Path, columns: int = 80, rows: int = 30, **environ: str) -> None:
+    def __init__(
+        self,
+        *words: str,
+        cwd: Path,
+        columns: int = 80,
+        rows: int = 30,
+        program: Sequence[str] = (str(ROOT / "run.py"),),
+        **environ: str,
+    ) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         cleaned = {
             name: value for name, value in CLEAN.items() if name not in {"NO_COLOR", "COLUMNS", "LINES"}
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", str(ROOT / "run.py"), *words],
+            [sys.executable, "-W", "error", *program, *words],
             cwd=cwd,
             env={**cleaned, "TERM": "xterm-256color", **environ},
             preexec_fn=lambda: os.login_tty(theirs),  # noqa: PLW1509  (a typed Ctrl-C must be a signal)
         )
         os.close(theirs)
         self.raw = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     @property
     def text(self) -> str:
@@ -89,8 +99,8 @@ class Terminal:
         if not select.select([self._ours], [], [], timeout_s)[0]:
             return False
         try:
-            got = os.read(self._ours, 65536)
+            got = os.read(self._ours, 65_536)
         except OSError:  # the other end is closed
             return False
-        self.raw += got.decode(errors="replace")
+        self.raw += self._decoder.decode(got)
         return bool(got)

@@ -62,7 +62,7 @@ def test_the_demo_leaves_a_database_that_passes_verification(run: Run, tmp_path:
         assert one["received"] + one["carried_in"] == sum(one[term] for term in settled)
     books = [one for one in segments if one["channel"].startswith(("book.", "bbo"))]
     assert sum(one["rows"] for one in books) == count_rows(tmp_path / "demo.db") > 0
-    assert "ended: stop" in run("coverage", "--db", "demo.db").stdout
+    assert " stop  " in run("coverage", "--db", "demo.db").stdout
 
 
 def test_sigterm_under_load_drains_and_accounts(tmp_path: Path, simulator: Simulator) -> None:

@@ -17,6 +17,7 @@ from collector.cli.commands.doctor import exchanges, machine, storage
 from collector.cli.commands.doctor.check_result import CheckResult
 from collector.database.file_lock import WriterLock
 from collector.network.markets import Source
+from collector.network.probe import ClockAnswer
 from collector.settings import load_settings
 from collector.settings.model import DatabaseSettings
 from collector.simulator import Simulator
@@ -79,6 +80,40 @@ def test_a_clock_that_is_off_is_told() -> None:
     assert float(off_s) == pytest.approx(60.0, abs=5.0)  # known to half of the time that the answer took
     assert "ahead of bybit" in found["bybit clock"].found
     assert "chrony" in found["bybit clock"].advice
+
+
+def test_a_clock_that_tells_whole_seconds_is_not_taken_for_one_that_is_off() -> None:
+    for off_s, level in ((0.0, "ok"), (60.0, "warn")):
+        with Simulator(symbols={"kraken": ["BTC/USD"]}) as running:
+            running.faults.clock(off_s)
+            found = by_name(exchanges.exchange("kraken", settings_of(running, "kraken")))["kraken clock"]
+        assert found.level == level
+        assert found.found.startswith("kraken tells whole seconds: this machine")
+        assert ("agrees with that, to within 1." in found.found) == (level == "ok"), found.found
+        assert ("give or take 0." in found.found) == (level == "warn"), found.found
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "step_s", "told"),
+    [
+        (0.4, 1.0, "kraken tells whole seconds: this machine's clock agrees with that, to within 1.1 s"),
+        (-0.9, 1.0, "kraken tells whole seconds: this machine is 0.90 s ahead of kraken, give or take 0.6 s"),
+        (0.04, 0.001, "this machine is 0.04 s behind kraken"),
+    ],
+)
+def test_how_far_off_a_clock_is_is_said_as_far_as_it_is_known(
+    ahead_s: float, step_s: float, told: str
+) -> None:
+    assert exchanges._beside("kraken", ClockAnswer(0.1, ahead_s, step_s)) == told
+
+
+def test_a_simulator_that_does_not_run_is_named_where_an_address_is_of_this_machine() -> None:
+    with Simulator(symbols={"bybit": [BTC]}) as running:
+        settings = settings_of(running)
+    found = by_name(exchanges.exchange("bybit", settings))
+    for name in ("bybit REST", "bybit websocket"):
+        assert "python run.py simulate" in found[name].advice
+    assert exchanges._advice(None) == exchanges._advice("https://api.bybit.com") == exchanges.NETWORK_ADVICE
 
 
 def test_an_exchange_out_of_reach_is_told() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.cli.commands.coverage import bar, days
+from collector.cli.commands.coverage_sums import bar, days, streams
 from collector.query.tail import Tail, Wanted
 from collector.sinks.sql.sink import SqlSink
 
@@ -31,26 +31,43 @@ def test_status_tells_the_terms_and_the_session(run: Run, run_alone: Run, sound:
 
 def test_coverage_as_bar_days_holes_and_json(run: Run, sound: Path) -> None:
     words = ("coverage", "--db", str(sound))
-    shown = run(*words).stdout
-    assert "100.000%" in shown
-    assert "█" * 20 in shown
-    assert "ended: stop" in shown
+    shown = run(*words, COLUMNS="93").stdout
+    heading, line, _ = shown.splitlines()
+    expected = ["exchange", "symbol", "channel", "covered", "holes", "longest", "span", "ended"]
+    assert heading.split()[:8] == expected
+    assert line.split()[:5] == ["bybit", BTC, "book.50", "100.000%", "0"]
+    assert "█" * 10 in line
+    assert " stop " in line
     assert "█" not in run(*words, PYTHONIOENCODING="ascii").stdout
+    (segment,) = run(*words, "--segments", COLUMNS="160").stdout.splitlines()[1:]
+    assert {"live", "sequence", "stop"} <= set(segment.split())
     by_day = run(*words, "--by-day").stdout
-    assert "covered s" in by_day
+    assert "of the day" in by_day
     (day,) = json.loads(run(*words, "--by-day", "--json").stdout)
     assert day["segments"] == 1
     assert 0 < day["covered_s"] < 60
-    assert "no holes" in run(*words, "--gaps-only").stdout
-    assert json.loads(run(*words, "--gaps-only", "--json").stdout) == []
-    assert "100.000%" in run(*words, "--symbol", "btcusdt").stdout
+    for holes in ("--holes", "--gaps-only"):
+        assert "no holes" in run(*words, holes).stdout
+        assert json.loads(run(*words, holes, "--json").stdout) == []
     assert "no holes" in run(*words, "--symbol", "BTCUSDT", "--exchange", "Bybit", "--gaps-only").stdout
-    for wrong in (["--symbol", "BTC/UDST"], ["--exchange", "bybt"], ["--channel", "book.51"]):
-        refused = run(*words, "--gaps-only", *wrong)
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert f"nothing is stored {'of' if wrong[0] == '--exchange' else 'for'} " in refused.stderr
-        assert "did you mean" in refused.stderr
-    assert run(*words, "--by-day", "--gaps-only").returncode == 2
+    refused = run(*words, "--holes", "--symbol", "BTC/UDST")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "nothing is stored for 'BTC/UDST' in collector_coverage; did you mean" in refused.stderr
+    assert run(*words, "--by-day", "--holes").returncode == 2
+
+
+def test_the_coverage_of_a_stream_is_added_up() -> None:
+    row = {"exchange": "bybit", "symbol": BTC, "channel": "book.50", "rows": 10, "how": "live"}
+    segments = [
+        {**row, "start_ns": 0, "alive_until_ns": 40 * S, "end_cause": "gap"},
+        {**row, "start_ns": 45 * S, "alive_until_ns": 50 * S, "end_cause": "filled", "how": "filled"},
+        {**row, "start_ns": 80 * S, "alive_until_ns": 100 * S, "end_cause": None},
+    ]
+    holes = [{**row, "from_ns": 40 * S, "until_ns": 45 * S}, {**row, "from_ns": 50 * S, "until_ns": 80 * S}]
+    (found,) = streams(segments, holes)
+    assert (found["covered"], found["holes"], found["holes_s"], found["longest_hole_s"]) == (0.65, 2, 35, 30)
+    assert (found["first_ns"], found["last_ns"], found["filled_s"]) == (0, 100 * S, 5)
+    assert (found["segments"], found["rows"], found["end_cause"]) == (3, 30, None)
 
 
 def test_a_bar_shows_what_is_covered() -> None:
@@ -68,6 +85,8 @@ def test_days_are_cut_at_midnight_utc() -> None:
         ("1970-01-10", 5.0, 1),
         ("1970-01-11", 7.0, 1),
     ]
+    until_midnight = {**segment, "alive_until_ns": 10 * DAY}
+    assert [one["day"] for one in days([until_midnight])] == ["1970-01-10"]
 
 
 def test_what_two_segments_cover_is_covered_once(sound: Path, tmp_path: Path, run: Run) -> None:
@@ -104,10 +123,12 @@ def test_tail_shows_the_last_rows_and_those_that_come(sound: Path, tmp_path: Pat
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert "nothing is stored for 'ETH/USD'" in unknown.stderr
     short = run(*words, "--no-follow", "--symbol", "BTCUSDT", "--exchange", "BYBIT", "-n", "1")
-    assert len(short.stdout.splitlines()) == 1
+    assert short.stdout.count(BTC) == 1
     lines = run(*words, "--no-follow", "-n", "3").stdout.splitlines()
-    assert len(lines) == 3
-    assert all(BTC in line and "bid_price_1=" in line for line in lines)
+    assert lines[0].split()[:5] == ["time", "exchange", "symbol", "depth", "bid"]
+    assert lines[1].endswith("UTC")
+    assert len(lines) == 5
+    assert all(BTC in line for line in lines[2:])
     process = start(*words, "-n", "0", "--json", cwd=tmp_path)
     assert process.stdout is not None
     connection = sqlite3.connect(database)
@@ -166,6 +187,22 @@ def test_tail_of_bars_shows_each_change(tmp_path: Path) -> None:
         connection.close()
 
 
+def test_a_picture_names_its_file_and_where_no_window_can_open_that_is_an_error(
+    run: Run, sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")  # as on a machine without a display
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    words = ("plot", BTC, "--db", str(sound))
+    done = run(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no display" in done.stderr
+    assert "--to btc.png" in done.stderr
+    done = run(*words, "--to", "btc.png")
+    assert (done.returncode, done.stdout) == (0, "drawn: btc.png\n")
+    assert (tmp_path / "btc.png").read_bytes()[:4] == b"\x89PNG"
+
+
 def test_config_is_shown_masked(run: Run, run_alone: Run) -> None:
     done = run_alone(
         *("config", "show", "--symbols", "BTCUSDT"),
@@ -209,3 +246,8 @@ def test_versions_are_told(run: Run) -> None:
     found = json.loads(run("version", "--json").stdout)
     assert {"collector", "python", "sqlite", "ccxt", "system"} <= set(found)
     assert "ccxt" in run("version").stdout
+
+
+def test_one_stream_is_not_called_streams(run: Run) -> None:
+    assert "can be used: 1 stream into" in run("config", "check", SYMBOLS="BTCUSDT").stdout
+    assert "can be used: 2 streams into" in run("config", "check", SYMBOLS="BTCUSDT,ETHUSDT").stdout

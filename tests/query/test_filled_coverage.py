@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from ready_tables import lay_tables
 from two_origins import BEGIN_MS, NS_A_MS, SYMBOL, TRADES, TwoOrigins
 
-from collector.cli.commands.coverage import bar, coverage, days
+from collector.cli.commands.coverage import coverage
+from collector.cli.commands.coverage_sums import bar, days
 from collector.query import CoverageAsked, ShortReads, coverage_page
 from collector.query.between import chains, holes_between
 from collector.query.rows.fillings import inside
@@ -95,13 +96,17 @@ def test_why_a_stream_broke_is_found_behind_all_that_was_filled_since(both: TwoO
     assert [one["cause"] for one in told] == ["disconnect"]
 
 
-def test_the_command_tells_them_apart(both: TwoOrigins, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_tells_them_apart(
+    both: TwoOrigins, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     broken_and_filled(both, BEGIN_MS + 40 * S)
     coverage(db=both.url, table="l2_training_data_practical")
-    shown = capsys.readouterr().out
-    assert "live, 1 rows, sequence, ended: disconnect" in shown
-    assert "filled, 1 rows, rest, ended: filled" in shown
-    assert "covered, more than half of it filled afterwards" in shown
+    assert "covered, more than half of it filled afterwards" in capsys.readouterr().out
+    coverage(db=both.url, table="l2_training_data_practical", segments_=True)
+    shown = [line.split()[5:10] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert ["live", "1", "sequence", "disconnect"] in [one[:4] for one in shown]
+    assert ["filled", "1", "rest", "filled"] in [one[:4] for one in shown]
     coverage(db=both.url, table="l2_training_data_practical", by_day=True)
     assert f"2026-01-01  binance   {SYMBOL}  trade      " in capsys.readouterr().out
 

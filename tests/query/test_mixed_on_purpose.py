@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from collector import iter_features, load_features, load_trades, windows
@@ -22,7 +23,7 @@ def of_two_depths(stored_file: str) -> str:
     return stored_file
 
 
-@pytest.mark.parametrize("depth", [[50, 200], (200, 50), "*"])
+@pytest.mark.parametrize("depth", [[50, 200], (200, 50), np.array([50, 200]), "*"])
 def test_several_depths_have_a_column_that_tells_them_apart(of_two_depths: str, depth: Any) -> None:
     frame = load_features(of_two_depths, SYMBOL, depth=depth, columns=["mid_price"])
     assert list(frame.columns) == ["mid_price", "depth", "segment"]
@@ -44,7 +45,8 @@ def test_so_it_is_in_other_libraries(of_two_depths: str, output: Any) -> None:
 
 
 def test_one_depth_needs_no_column(of_two_depths: str) -> None:
-    assert "depth" not in load_features(of_two_depths, SYMBOL, depth=50).columns
+    for depth in (50, np.int64(50)):
+        assert "depth" not in load_features(of_two_depths, SYMBOL, depth=depth).columns
 
 
 def test_kinds_of_trades_that_are_mixed_are_told_apart(stored_file: str) -> None:

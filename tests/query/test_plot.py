@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from collector.errors import QueryError
-from collector.query.chart import _step, plot
+from collector.query.chart import _length, _step, plot
 from collector.query.instants import Span
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -48,6 +48,12 @@ def test_the_step_is_that_of_the_span_where_one_is_asked_for() -> None:
     assert _step(covered(), Span()) == "1s"
 
 
+def test_the_step_is_said_in_the_largest_unit_that_is_whole() -> None:
+    steps = {1_000_000: "1 ms", 1_500_000_000: "1500 ms", 5_000_000_000: "5 s", 300_000_000_000: "5 min"}
+    assert {step_ns: _length(step_ns) for step_ns in steps} == steps
+    assert [_length(7_200_000_000_000), _length(500)] == ["2 h", "0.0005 ms"]
+
+
 def test_a_picture_is_written_and_what_cannot_be_drawn_is_refused(stored_file: str, tmp_path: Path) -> None:
     dates = pytest.importorskip("matplotlib.dates")
     rows = [Row(START_NS + place * 10**6, 1, 100.0 + place) for place in range(30)]
@@ -56,6 +62,11 @@ def test_a_picture_is_written_and_what_cannot_be_drawn_is_refused(stored_file: s
     figure = plot(stored_file, SYMBOL, to=target, every="1ms")
     assert target.read_bytes()[:4] == b"\x89PNG"
     price, spread, imbalance, ribbon = figure.axes
+    title = figure.get_suptitle().splitlines()
+    assert title[0].startswith(f"bybit {SYMBOL}, book.50 (depth 50): 20")
+    assert title[1] == "one state every 1 ms, the last one known then; what happened between is not drawn"
+    legend, drawn = (part.get_window_extent() for part in (price.get_legend(), price))
+    assert legend.y0 >= drawn.y1  # above the curves, on none of them
     assert [axes.get_ylabel() for axes in (price, spread, imbalance)] == ["price", "spread, bps", "imbalance"]
     assert [text.get_text() for text in ribbon.get_yticklabels()] == ["book.50"]
     assert list(price.lines[0].get_ydata()) == [100.0 + place for place in range(30)]

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, DatabaseUrl, TableName
+from collector.cli.plain import counted
+from collector.cli.table import print_text
 
 
 def archive(
@@ -24,9 +26,11 @@ def archive(
     Example: python run.py archive --db ./trading_bot_live.db --days 30 --to ./archive
     """
     from collector.errors import DatabaseInUse  # noqa: PLC0415
+    from collector.log import LogOptions, set_up_logging  # noqa: PLC0415
     from collector.retention import Retention, archive_slices  # noqa: PLC0415
     from collector.sinks import SqlSink  # noqa: PLC0415
 
+    set_up_logging(LogOptions(level="warning"))
     sink = SqlSink(db, table)
     try:
         sink.open()
@@ -37,5 +41,5 @@ def archive(
             gone = sum(map(sink.maintain, slices))
     finally:
         sink.close()
-    print(f"{gone:,} rows moved to {to}")
+    print_text(f"{counted(gone, 'row')} moved to {to}")
     return 0

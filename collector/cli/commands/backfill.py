@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collector.cli.options import Channels, ConfigFile, ConfiguredDatabase, Exchange, Plain, Symbols
+from collector.cli.plain import counted
+from collector.cli.table import Column, print_table, print_text
 from collector.errors import UserError
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def backfill(
                 on_progress=face.show,
             )
         except DatabaseAway as error:
-            print(f"error: {error}", file=sys.stderr)
+            print_text(f"error: {error}", file=sys.stderr)
             return EXIT_AWAY
     return 0 if progress is None else _last_word(progress)
 
@@ -101,10 +103,9 @@ def _moment_ms(option: str, text: str, now_s: float) -> int:
 def _print_plan(planned: "Plan") -> None:
     """Print what it takes, by exchange, and what cannot be had."""
     from collector.backfilling import Estimate, estimate  # noqa: PLC0415
-    from collector.cli.plain import print_table  # noqa: PLC0415
 
     for note in planned.notes:
-        print(f"note: {note}")
+        print_text(f"note: {note}")
     if not planned.stretches:
         print("nothing to ask for: all that can be had is there")
         return
@@ -119,9 +120,9 @@ def _print_plan(planned: "Plan") -> None:
         rows.append(
             ["all", f"{streams:,}", f"{whole.requests:,}", _minutes(whole.seconds), f"{whole.rows:,}"]
         )
-    headings = ["exchange", "streams", "requests", "minutes", "rows", ""]
-    print_table(headings, [[*row, ""] for row in rows], left=1)
-    print("at most about: trades are counted as those of a busy market")
+    measures = ("streams", "requests", "minutes", "rows")
+    print_table([Column("exchange", "name"), *map(Column, measures)], rows)
+    print_text("at most about: trades are counted as those of a busy market")
 
 
 def _minutes(seconds: float) -> str:
@@ -159,9 +160,9 @@ class _Face:
 def _last_word(progress: "Progress") -> int:
     """Print what came, and return the exit code."""
     failures = f", {progress.failures:,} of which failed" if progress.failures else ""
-    print(f"{progress.rows:,} rows came, of {progress.requests:,} requests{failures}")
+    print_text(f"{counted(progress.rows, 'row')} came, of {counted(progress.requests, 'request')}{failures}")
     for problem in progress.problems:
-        print(f"problem: {problem}")
+        print_text(f"problem: {problem}")
     if progress.is_stopped:
         print("interrupted: the same command goes on where it ended")
         return EXIT_INTERRUPTED

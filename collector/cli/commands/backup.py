@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collector.cli.options import ConfigFile, ConfiguredDatabase
+from collector.cli.table import print_text
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -28,7 +29,7 @@ def backup(
     Exit codes: 0 copied and verified; 2 it could not be, and nothing is left of it.
     """
     from collector.cli.options import configured  # noqa: PLC0415
-    from collector.cli.plain import progress, size  # noqa: PLC0415
+    from collector.cli.plain import counted, progress, size  # noqa: PLC0415
     from collector.cli.running import interrupt_raises  # noqa: PLC0415
     from collector.database import back_up, database_url, sqlite_path  # noqa: PLC0415
     from collector.errors import UserError  # noqa: PLC0415
@@ -41,8 +42,9 @@ def backup(
     with interrupt_raises(), progress("pages", shown=True) as show:
         done = back_up(path, file.expanduser().absolute(), show)
     rows = sum(done.rows.values())
-    print(f"{file}: {size(done.size_bytes)}, {rows:,} rows in {len(done.rows)} tables, verified")
-    print("not in it: rows that wait in the spool, files of the archive, the followers")
+    held = f"{counted(rows, 'row')} in {counted(len(done.rows), 'table')}"
+    print_text(f"{file}: {size(done.size_bytes)}, {held}, verified")
+    print_text("not in it: rows that wait in the spool, files of the archive, the followers")
     return 0
 
 

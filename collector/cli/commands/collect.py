@@ -15,6 +15,7 @@ from collector.cli.options import (
     Seconds,
     Symbols,
 )
+from collector.cli.table import print_text
 from collector.clock import BEGAN_S
 
 TOLD_WITHIN_S = 4.5  # of the program's start: that nothing comes from an exchange
@@ -77,5 +78,5 @@ def collect(
             log_is_elsewhere=settings.logging.file is not None,
         )
     except DatabaseAway as error:  # only where it is not waited for
-        print(f"error: {error}", file=sys.stderr)
+        print_text(f"error: {error}", file=sys.stderr)
         return EXIT_CODES[Outcome.AWAY]

@@ -5,6 +5,8 @@ import json
 import typer
 
 from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
+from collector.cli.plain import counted
+from collector.cli.table import print_text
 
 config = typer.Typer(name="config", help="Show or check what the collector would do.", no_args_is_help=True)
 
@@ -65,8 +67,9 @@ def check(*, file: ConfigFile = None, as_json: AsJson = False) -> int:
     if as_json:
         print(json.dumps({"ok": True, "problems": [], "streams": streams}))
         return 0
-    print(f"the configuration can be used: {streams} streams into {settings.masked()['database']['url']}")
+    into = settings.masked()["database"]["url"]
+    print_text(f"the configuration can be used: {counted(streams, 'stream')} into {into}")
     for text in (default_setup(loaded), levels_note(loaded.settings), *loaded.notes.without_effect):
         if text:
-            print(text)
+            print_text(text)
     return 0

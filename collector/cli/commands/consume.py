@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collector.cli.options import ConfigFile, ConfiguredDatabase, Plain
+from collector.cli.plain import counted, span
+from collector.cli.table import print_text
 
 if TYPE_CHECKING:
     from collector.consume import Progress
@@ -98,15 +100,15 @@ def _consume(
                     consumer.run(idle_s=idle_s)
                 finally:
                     face.close()
-                print(_summary(consumer.progress))
+                print_text(_summary(consumer.progress))
                 return EXIT_MISSING if consumer.progress.counts.is_something_missing else 0
         except (DatabaseAway, AwsError) as error:
             waits = {Failure.AWAY, Failure.THROTTLED, Failure.UNUSABLE}
             if isinstance(error, AwsError) and error.kind not in waits:
-                print(f"error: {url}: {error}", file=sys.stderr)
+                print_text(f"error: {url}: {error}", file=sys.stderr)
                 return 2
             if idle_s is not None:
-                print(f"error: {error}", file=sys.stderr)
+                print_text(f"error: {error}", file=sys.stderr)
                 return EXIT_AWAY
             if not is_told:
                 log.warning("consume.waits", reason=str(error))
@@ -156,13 +158,12 @@ class _Face:
 
 
 def _text(progress: "Progress") -> str:
-    from collector.cli.plain import span  # noqa: PLC0415
-
     counts = progress.counts
+    records, rows = counted(counts.records, "record"), counted(counts.rows, "row")
     parts = [
-        f"{counts.records:,} records, {counts.rows:,} rows of {progress.shards} shards",
+        f"{records}, {rows} of {counted(progress.shards, 'shard')}",
         "" if progress.behind_s is None else f"{span(progress.behind_s)} behind",
-        f"{counts.dead:,} dead letters" if counts.dead else "",
+        counted(counts.dead, "dead letter") if counts.dead else "",
         progress.problem,
     ]
     return "; ".join(part for part in parts if part)
@@ -170,18 +171,21 @@ def _text(progress: "Progress") -> str:
 
 def _summary(progress: "Progress") -> str:
     counts = progress.counts
+    records, rows = counted(counts.records, "record"), counted(counts.rows, "row")
     parts = [
-        f"{counts.records:,} records read, {counts.rows:,} rows stored in {counts.parts:,} parts",
+        f"{records} read, {rows} stored in {counted(counts.parts, 'part')}",
         f"{_number(counts.repeated, 'part')} stored before" if counts.repeated else "",
         f"{_number(counts.dead, 'record')} among the dead letters" if counts.dead else "",
         f"{_number(counts.poison, 'row')} refused by the database" if counts.poison else "",
         f"{_number(progress.waiting, 'event')} of parts that are not complete yet, to be read again"
         if progress.waiting
         else "",
-        f"{counts.losses:,} times something is missing: coverage shows the holes" if counts.losses else "",
+        f"{counted(counts.losses, 'time')} something is missing: coverage shows the holes"
+        if counts.losses
+        else "",
     ]
     return "\n".join(part for part in parts if part)
 
 
 def _number(count: int, what: str) -> str:
-    return f"1 {what} is" if count == 1 else f"{count:,} {what}s are"
+    return f"{counted(count, what)} {'is' if count == 1 else 'are'}"

@@ -1,21 +1,33 @@
 """Define the command `coverage`."""
 
-import datetime as dt
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from collector.cli.commands.coverage_sums import (
+    DAY_NS,
+    FILLED,
+    FILLED_PLAIN,
+    LIVE,
+    Row,
+    bar,
+    days,
+    spans,
+    streams,
+)
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, DatabaseUrl, Exchange, TableName
-from collector.cli.plain import SECONDS_NS, can_print, print_table, width
+from collector.cli.plain import SECONDS_NS, can_print, counted, instant, lasting, precise_instant
+from collector.cli.table import Cell, Column, print_table, print_text
 
-DAY_NS = 86_400 * SECONDS_NS
-LEAST_BAR = 10
-ALL, MOST, SOME, NONE, FILLED = "█▓░·▞"
-LIVE = "live"
-Row = Mapping[str, Any]
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMES = (Column("exchange", "name"), Column("symbol", "name"), Column("channel", "name"))
+TIMES = ("start", "end", "alive_until", "duration")
+OPEN = "open"  # in place of why a segment ended
 
 
 def coverage(
@@ -25,184 +37,172 @@ def coverage(
     exchange: Exchange = None,
     symbol: Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")] = None,
     channel: Annotated[str | None, typer.Option("--channel", help="Only this channel.")] = None,
-    gaps_only: Annotated[bool, typer.Option("--gaps-only", help="Only the holes.")] = False,
+    by_stream: Annotated[
+        bool, typer.Option("--by-stream", help="A line for each stream; without --json the default.")
+    ] = False,
     by_day: Annotated[bool, typer.Option("--by-day", help="A line for each stream and day, UTC.")] = False,
+    segments_: Annotated[
+        bool, typer.Option("--segments", help="Each segment; with --json the default.")
+    ] = False,
+    holes: Annotated[bool, typer.Option("--holes", "--gaps-only", help="Each hole, and its cause.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show which intervals of each stream are verified, why each ended, and where the holes are.
+    """Show how much of each stream is verified, where the holes are, why segments ended.
 
     What came live and what REST filled afterwards are told apart.
 
-    Example: python run.py coverage --db ./demo.db --gaps-only
+    Example: python run.py coverage --db ./demo.db --holes
     """
     from collector.query import coverage as covered  # noqa: PLC0415
-    from collector.query import gaps  # noqa: PLC0415
+    from collector.query import holes as holes_of  # noqa: PLC0415
 
-    if by_day and gaps_only:
-        raise typer.BadParameter("choose one of --by-day and --gaps-only")
-    read = gaps if gaps_only else covered
-    frame = read(db, symbol, exchange=exchange, channel=channel, table_name=table)
-    rows: list[Any] = frame.to_dict(orient="records")
-    if by_day:
-        rows = list(days(rows))
-    if as_json:
-        import pandas as pd  # noqa: PLC0415
-
-        print(
-            (pd.DataFrame(rows) if by_day else frame).to_json(
-                orient="records", date_format="iso", date_unit="ns"
-            )
-        )
+    if by_stream + by_day + segments_ + holes > 1:
+        raise typer.BadParameter("choose one of --by-stream, --by-day, --segments and --holes")
+    frame = covered(db, symbol, exchange=exchange, channel=channel, table_name=table)
+    if holes:
+        _print_json(holes_of(frame)) if as_json else _print_holes(_records(holes_of(frame)))
     elif by_day:
-        _print_days(rows)
-    elif gaps_only:
-        _print_gaps(rows)
+        found = list(days(_records(frame)))
+        _print_rows(found) if as_json else _print_days(found)
+    elif segments_ or (as_json and not by_stream):
+        _print_json(frame) if as_json else _print_segments(_records(frame))
     else:
-        _print_bars(rows)
-        _print_segments(rows)
+        rows, between = _records(frame), _records(holes_of(frame))
+        _print_rows(list(streams(rows, between))) if as_json else _print_streams(rows, between)
     return 0
 
 
-def _print_segments(rows: Sequence[Row]) -> None:
-    for row in rows:
-        begin, end = row["start_ns"], row["alive_until_ns"]
-        rest = f"{row['how']}, {row['rows']:,} rows, {row['verification']}"
-        rest += f", ended: {row['end_cause'] or 'not yet'}"
-        print(f"{_name(row)}  {_from_to(begin, end)}  {rest}{_detail(row)}")
+def _records(frame: "pd.DataFrame") -> list[Row]:
+    """Return the rows of a frame, None where a value is missing."""
+    rows: list[Any] = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
+    return rows
 
 
-def _print_gaps(rows: Sequence[Row]) -> None:
-    for row in rows:
-        print(
-            f"{_name(row)}  {_from_to(row['from_ns'], row['until_ns'])}  after {row['cause']}{_detail(row)}"
-        )
-    if not rows:
-        print("no holes between segments")
+def _print_json(frame: "pd.DataFrame") -> None:
+    """Print the rows with their instants in nanoseconds, which stand in the frame beside them as times."""
+    print(frame.drop(columns=[name for name in TIMES if name in frame]).to_json(orient="records"))
 
 
-def _print_days(rows: Sequence[Row]) -> None:
-    texts = [
-        [
-            *(str(row[name]) for name in ("day", "exchange", "symbol", "channel")),
-            f"{row['covered_s']:,.1f}",
-            f"{row['covered_s'] / (DAY_NS / SECONDS_NS):.3%}",
-            f"{row['filled_s']:,.1f}",
-            f"{row['segments']:,}",
-        ]
-        for row in rows
-    ]
-    print_table(
-        ("day", "exchange", "symbol", "channel", "covered s", "of the day", "filled s", "segments"),
-        texts,
-        left=4,
-    )
+def _print_rows(rows: Sequence[Row]) -> None:
+    import json  # noqa: PLC0415
+
+    print(json.dumps(rows))
 
 
-def _print_bars(rows: Sequence[Row]) -> None:
-    """Draw a line for each stream over the time from the first to the last of them all."""
+def _print_streams(rows: Sequence[Row], holes: Sequence[Row]) -> None:
+    """Print a line for each stream, with a bar over the time from the first to the last of them all."""
     if not rows:
         print("nothing is covered yet")
         return
     first, last = min(row["start_ns"] for row in rows), max(row["alive_until_ns"] for row in rows)
-    streams = [(name, list(group)) for name, group in groupby(rows, key=_name)]
-    widest = max(len(name) for name, _ in streams)
-    cells = max(LEAST_BAR, width() - widest - 12)
-    for name, group in streams:
-        spans, live = _spans(group), _spans(row for row in group if row["how"] == LIVE)
-        covered = sum(until - start for start, until in spans) / max(last - first, 1)
-        print(f"{name:{widest}}  {bar(spans, first, last, cells, live)}  {covered:8.3%}")
-    print(f"{'':{widest}}  {_from_to(first, last)}")
+    groups = [list(group) for _, group in groupby(rows, key=_names)]
+    texts: list[list[Cell]] = []
+    for one, group in zip(streams(rows, holes), groups, strict=True):
+        own, live = spans(group), spans(row for row in group if row["how"] == LIVE)
+        texts.append(
+            [
+                *_names(one),
+                f"{one['covered']:.3%}",
+                f"{one['holes']:,}",
+                lasting(one["longest_hole_s"]) if one["holes"] else "",
+                lasting((one["last_ns"] - one["first_ns"]) / SECONDS_NS),
+                one["end_cause"] or OPEN,
+                f"{one['segments']:,}",
+                f"{one['rows']:,}",
+                lasting(one["filled_s"]) if one["filled_s"] else "",
+                instant(one["first_ns"]),
+                instant(one["last_ns"]),
+                partial(bar, own, first, last, live=live),
+            ]
+        )
+    measures = ("segments", "rows", "filled", "first", "last")
+    print_table(
+        [
+            *(*NAMES, Column("covered"), Column("holes"), Column("longest"), Column("span")),
+            Column("ended", "text"),
+            *(Column(name, wide=True) for name in measures),
+            Column("", "drawn"),
+        ],
+        texts,
+    )
+    print_text(f"{instant(first)} to {instant(last)}, {lasting((last - first) / SECONDS_NS)}")
     if any(row["how"] != LIVE for row in rows):
-        mark = FILLED if can_print(FILLED) else "="
-        print(f"{'':{widest}}  {mark}: covered, more than half of it filled afterwards")
-    print()
+        mark = FILLED if can_print(FILLED) else FILLED_PLAIN
+        print_text(f"{mark}: covered, more than half of it filled afterwards")
+    if holes:
+        print_text(f"{counted(len(holes), 'hole')}: --holes lists them, --segments what is between")
 
 
-def _spans(rows: Iterable[Row]) -> list[tuple[int, int]]:
-    from collector.query import union  # noqa: PLC0415
-
-    return union((int(row["start_ns"]), int(row["alive_until_ns"])) for row in rows)
-
-
-def bar(
-    spans: Iterable[tuple[int, int]],
-    first_ns: int,
-    last_ns: int,
-    cells: int,
-    live: Iterable[tuple[int, int]] | None = None,
-) -> str:
-    """Draw what of each part of a time is covered: all, most, some, nothing; or filled, more than came live.
-
-    `live` is what of the spans came live; None: all of it.
-    """
-    cell_ns = max(last_ns - first_ns, 1) / cells
-    covered = _shares(spans, first_ns, cell_ns, cells)
-    came_live = covered if live is None else _shares(live, first_ns, cell_ns, cells)
-    marks = (ALL, MOST, SOME, NONE, FILLED)
-    if not can_print("".join(marks)):
-        marks = ("#", "+", "-", ".", "=")
-    pairs = zip(covered, came_live, strict=True)
-    return "".join(marks[4] if share > 2 * own + 1e-6 else _mark(share, marks) for share, own in pairs)
-
-
-def _shares(spans: Iterable[tuple[int, int]], first_ns: int, cell_ns: float, cells: int) -> list[float]:
-    shares = [0.0] * cells
-    for start, until in spans:
-        begin, end = (start - first_ns) / cell_ns, (until - first_ns) / cell_ns
-        for number in range(int(begin), min(int(end) + 1, cells)):
-            shares[number] += max(0.0, min(end, number + 1) - max(begin, number))
-    return shares
+def _print_segments(rows: Sequence[Row]) -> None:
+    if not rows:
+        print("nothing is covered yet")
+        return
+    texts = [
+        [
+            *_names(row),
+            precise_instant(row["start_ns"]),
+            lasting((row["alive_until_ns"] - row["start_ns"]) / SECONDS_NS),
+            row["how"],
+            f"{row['rows']:,}",
+            row["verification"],
+            row["end_cause"] or OPEN,
+            precise_instant(row["alive_until_ns"]),
+            row["detail"] or "",
+        ]
+        for row in rows
+    ]
+    print_table(
+        [
+            *(*NAMES, Column("from", "text"), Column("lasted"), Column("how", "text"), Column("rows")),
+            *(Column("proof", "text"), Column("ended", "text"), Column("until", "text", wide=True)),
+            Column("detail", "note"),
+        ],
+        texts,
+    )
 
 
-def _mark(share: float, marks: Sequence[str]) -> str:
-    if share > 1 - 1e-6:
-        return marks[0]
-    if share >= 0.5:  # noqa: PLR2004
-        return marks[1]
-    return marks[2] if share > 0 else marks[3]
+def _print_holes(rows: Sequence[Row]) -> None:
+    if not rows:
+        print("no holes between segments")
+        return
+    texts = [
+        [
+            *_names(row),
+            precise_instant(row["from_ns"]),
+            lasting((row["until_ns"] - row["from_ns"]) / SECONDS_NS),
+            row["cause"] or OPEN,
+            precise_instant(row["until_ns"]),
+            row["detail"] or "",
+        ]
+        for row in rows
+    ]
+    print_table(
+        [
+            *(*NAMES, Column("from", "text"), Column("lasted"), Column("after", "text")),
+            *(Column("until", "text", wide=True), Column("detail", "note")),
+        ],
+        texts,
+    )
 
 
-def days(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
-    """Add up what each stream's segments cover by day, UTC; `filled_s` is what only REST has of that."""
-    names = ("exchange", "symbol", "channel")
-    for key, grouped in groupby(rows, key=lambda row: tuple(row[name] for name in names)):
-        group = list(grouped)
-        spans = [(int(row["start_ns"]), int(row["alive_until_ns"])) for row in group]
-        covered_ns = _by_day(_spans(group))
-        live_ns = _by_day(_spans(row for row in group if row["how"] == LIVE))
-        segments = Counter(day for span in spans for day in _days_of(*span))
-        for day in sorted(segments):
-            date = dt.date.fromordinal(dt.date(1970, 1, 1).toordinal() + day)
-            yield {
-                "day": date.isoformat(),
-                **dict(zip(names, key, strict=True)),
-                "covered_s": covered_ns[day] / SECONDS_NS,
-                "filled_s": (covered_ns[day] - live_ns[day]) / SECONDS_NS,
-                "segments": segments[day],
-            }
+def _print_days(rows: Sequence[Row]) -> None:
+    if not rows:
+        print("nothing is covered yet")
+        return
+    texts = [
+        [
+            row["day"],
+            *_names(row),
+            lasting(row["covered_s"]),
+            f"{row['covered_s'] / (DAY_NS / SECONDS_NS):.3%}",
+            lasting(row["filled_s"]) if row["filled_s"] else "",
+            f"{row['segments']:,}",
+        ]
+        for row in rows
+    ]
+    measures = ("covered", "of the day", "filled", "segments")
+    print_table([Column("day", "text"), *NAMES, *map(Column, measures)], texts)
 
 
-def _by_day(spans: Iterable[tuple[int, int]]) -> Counter[int]:
-    found = Counter[int]()
-    for start, until in spans:
-        for day in _days_of(start, until):
-            found[day] += min(until, (day + 1) * DAY_NS) - max(start, day * DAY_NS)
-    return found
-
-
-def _days_of(start_ns: int, until_ns: int) -> range:
-    return range(start_ns // DAY_NS, until_ns // DAY_NS + 1)
-
-
-def _name(row: Row) -> str:
-    return f"{row['exchange']} {row['symbol']} {row['channel']}"
-
-
-def _detail(row: Row) -> str:
-    return f" ({row['detail']})" if row["detail"] else ""
-
-
-def _from_to(begin_ns: int, end_ns: int) -> str:
-    from collector.events import iso_text  # noqa: PLC0415
-
-    return f"{iso_text(begin_ns)} to {iso_text(end_ns)}  {(end_ns - begin_ns) / SECONDS_NS:,.3f} s"
+def _names(row: Row) -> list[str]:
+    return [row["exchange"], row["symbol"], row["channel"]]

@@ -1,6 +1,7 @@
 """Define the command `dashboard`."""
 
 import signal
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Annotated
@@ -16,6 +17,7 @@ from collector.cli.options import (
     TableName,
     configured,
 )
+from collector.cli.table import print_text
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -61,9 +63,7 @@ def dashboard(
                 f"port {loaded.serve.port} of {loaded.serve.host} cannot be listened on; "
                 "expected one that is free: --port 0 takes any"
             )
-        print(
-            f"{mask_url(db)} is shown at {server.url} until Ctrl-C; the API is at {server.url}/docs",
-            flush=True,
-        )
+        print_text(f"{mask_url(db)} is shown at {server.url} until Ctrl-C; the API is at {server.url}/docs")
+        sys.stdout.flush()
         stopping.wait(seconds)
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collector.cli.options import Followers, NoServe, Plain, Seconds
+from collector.cli.table import print_text
 
 if TYPE_CHECKING:
     from collector.settings import Settings
@@ -45,7 +46,7 @@ def demo(
         until = "Ctrl-C" if seconds is None else f"{seconds:g} s are over"
         shown = settings.masked()["database"]["url"]
         names = "; ".join(f"{exchange} {', '.join(symbols)}" for exchange, symbols in markets.items())
-        print(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
+        print_text(f"Collecting {names}, all simulated, into {shown} until {until}.", file=sys.stderr)
         screen = screen_for(settings.logging, wanted=not plain)
         collector = make_collector(settings)
         server = None if no_serve else server_of(settings, collector, by_default=True)

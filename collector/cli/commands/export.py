@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, DatabaseUrl, TableName
+from collector.cli.table import print_text
 
 
 def export(
@@ -32,7 +33,7 @@ def export(
 
     Example: python run.py export ./data --db ./demo.db
     """
-    from collector.cli.plain import progress  # noqa: PLC0415
+    from collector.cli.plain import counted, progress  # noqa: PLC0415
     from collector.export import export as write  # noqa: PLC0415
 
     with progress("files", shown=not as_json) as on_progress:
@@ -57,5 +58,6 @@ def export(
         print(json.dumps(summary))
     else:
         left = done.files - done.written
-        print(f"{done.rows:,} rows in {done.written} files written to {done.folder}, {left} unchanged")
+        written = f"{counted(done.rows, 'row')} in {counted(done.written, 'file')}"
+        print_text(f"{written} written to {done.folder}, {left:,} unchanged")
     return 0

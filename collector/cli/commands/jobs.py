@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from collector.cli.options import AsJson, ConfigFile, ConfiguredDatabase
-from collector.cli.plain import instant, print_table
+from collector.cli.plain import instant
+from collector.cli.table import Column, print_table, print_text
 
 if TYPE_CHECKING:
     from collector.settings import Settings
@@ -52,11 +53,13 @@ def show(
         return 0
     if running is None:
         rows = [[one["name"], one["due"], one["what"]] for one in listed]
-        print_table(("job", "due", "does"), rows, left=2)
-        print(f"configured; no collector that writes {mask_url(settings.database.url)} answers")
+        print_table([Column("job", "name"), Column("due", "text"), Column("does", "note")], rows)
+        print_text(f"configured; no collector that writes {mask_url(settings.database.url)} answers")
         return 0
     rows = [[one["name"], one["due"], *_of_runs(one), _came(one)] for one in listed]
-    print_table(("job", "due", "runs", "failed", "last", "next", "what came of it"), rows, left=2)
+    times = (Column("last", "text"), Column("next", "text"))
+    columns = [Column("job", "name"), Column("due", "text"), Column("runs"), Column("failed"), *times]
+    print_table([*columns, Column("what came of it", "note")], rows)
     return 0
 
 
@@ -129,7 +132,7 @@ def _run_here(settings: "Settings", name: str) -> int:
 
 
 def _tell(name: str, result: str, text: str, took_s: float | None) -> int:
-    print(f"{name}: {result.replace('_', ' ')}, {text or 'nothing to do'} ({took_s or 0.0:.2f} s)")
+    print_text(f"{name}: {result.replace('_', ' ')}, {text or 'nothing to do'} ({took_s or 0.0:.2f} s)")
     return 0 if result == "done" else EXIT_FAILED
 
 

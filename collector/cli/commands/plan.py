@@ -12,6 +12,7 @@ import typer
 from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
 from collector.cli.planning import DAY_S, StreamPlan, expected_lines, make_plan, plain_values, print_plan
 from collector.cli.running import interrupt_raises
+from collector.cli.table import print_text
 from collector.events import UNKNOWN
 
 if TYPE_CHECKING:
@@ -55,10 +56,10 @@ def plan(
         print(json.dumps(plain_values(found)))
         return 0
     if text := default_setup(loaded):
-        print(text)
+        print_text(text)
     print_plan(found)
     if text := levels_note(settings):
-        print(text)
+        print_text(text)
     return 0
 
 
@@ -96,7 +97,7 @@ def _measured(settings: "Settings", seconds: float) -> list[StreamPlan]:
             report = collector.stop()
         file_bytes = file.stat().st_size - _empty_bytes(Path(folder) / "empty.db", settings)
     for problem in report.problems:
-        print(f"problem: {problem}", file=sys.stderr)
+        print_text(f"problem: {problem}", file=sys.stderr)
     states = [state for state in report.accounting if state.symbol != UNKNOWN]
     rows = sum(state.written for state in states)
     bytes_a_row = file_bytes / rows if rows else 0.0

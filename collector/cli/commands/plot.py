@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, DatabaseUrl, TableName
+from collector.cli.table import print_text
 
 
 def plot(
@@ -17,20 +18,27 @@ def plot(
     depth: Annotated[int | None, typer.Option("--depth", help="Of which depth.")] = None,
     start: Annotated[str | None, typer.Option("--start", help="From this instant on, UTC.")] = None,
     end: Annotated[str | None, typer.Option("--end", help="Until this instant, UTC.")] = None,
-    every: Annotated[str | None, typer.Option("--every", help="One state so often, such as 1s.")] = None,
+    every: Annotated[
+        str | None,
+        typer.Option("--every", help="One state so often, such as 1s; left out: about a thousand."),
+    ] = None,
     to: Annotated[
         Path | None, typer.Option("--to", help="The picture to write, such as a.png; else a window opens.")
     ] = None,
 ) -> int:
-    """Draw price with microprice, spread, imbalance and coverage.
+    """Draw price with microprice, spread, imbalance and coverage, one state every so often.
 
     Example: python run.py plot BTC/USDT:USDT --db ./demo.db --to btc.png
     """
+    from collector.errors import UserError  # noqa: PLC0415
+    from collector.query import has_windows  # noqa: PLC0415
     from collector.query import plot as draw  # noqa: PLC0415
 
+    if to is None and not has_windows():
+        raise UserError("there is no display to open a window on; --to FILE writes a picture: --to btc.png")
     draw(
         db, symbol, exchange=exchange, depth=depth, start=start, end=end, every=every, to=to, table_name=table
     )
     if to is not None:
-        print(f"drawn: {to}")
+        print_text(f"drawn: {to}")
     return 0

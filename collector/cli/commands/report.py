@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, DatabaseUrl, TableName
-from collector.cli.plain import print_table, size, span, width
+from collector.cli.plain import size, span
+from collector.cli.table import Column, print_table
 
 DAY_NS = 86_400 * 1_000_000_000
-WIDE = 140  # columns, from which on everything is shown
 MOST_DAYS = 366
 Row = Mapping[str, Any]
 
@@ -70,23 +70,20 @@ def _wanted(day: str | None, days: int | None) -> list[str] | None:
 
 def _print_day(day: str, kept: bool, rows: Sequence[Row]) -> None:
     print(f"{day} UTC{'' if kept else ', computed now'}")
-    is_wide = width() >= WIDE
-    headings = ["stream", "rows", "size", "covered", "holes", "lag p95"]
-    if is_wide:
-        headings += ["p50", "p99", "missing", "filled", "resyncs", "compared", "disagreed"]
-    texts = [[*_cells(one), *(_more(one) if is_wide else []), _causes(one)] for one in rows]
-    if is_wide:
-        print_table((*headings, "causes"), texts, left=1)
-        return
-    print_table((*headings, ""), [[*cells[:-1], ""] for cells in texts], left=1)
-    for one in rows:
-        if one["holes"]:
-            print(f"  {_name(one)}: {_causes(one)}")
+    measures = ("rows", "size", "covered", "holes", "lag p95")
+    more = ("p50", "p99", "missing", "filled", "resyncs", "compared", "disagreed")
+    columns = [
+        *(Column(name, "name") for name in ("exchange", "symbol", "channel")),
+        *(Column(name) for name in measures),
+        *(Column(name, wide=True) for name in more),
+    ]
+    texts = [[*_cells(one), *_more(one), _causes(one)] for one in rows]
+    print_table([*columns, Column("causes", "note")], texts)
 
 
 def _cells(row: Row) -> list[str]:
     return [
-        _name(row),
+        *(row["exchange"], row["symbol"], row["channel"]),
         "?" if row["rows"] is None else f"{row['rows']:,}",
         "?" if row["bytes"] is None else size(row["bytes"]),
         _share(row["covered"]),
@@ -120,7 +117,3 @@ def _share(share: float | None) -> str:
 
 def _milliseconds(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f} ms"
-
-
-def _name(row: Row) -> str:
-    return f"{row['exchange']} {row['symbol']} {row['channel']}"

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, DatabaseUrl, TableName
-from collector.cli.plain import SECONDS_NS, instant, print_table, reader_text, span
+from collector.cli.plain import SECONDS_NS, counted, instant, reader_text, span
+from collector.cli.table import Column, print_table, print_text
 from collector.events import UNKNOWN
 
 TERMS = ("received", "written", "merged", "sampled_out", "rejected", "dropped", "pending")
@@ -49,7 +50,8 @@ def status(
     else:
         _show_streams(db, table, as_json=as_json)
         if not as_json:
-            print("\n".join([*_session_lines(found), *reader_lines(db), *_trouble_lines(db, table)]))
+            for line in (*_session_lines(found), *reader_lines(db), *_trouble_lines(db, table)):
+                print_text(line)
     return exit_code(found) if check else 0
 
 
@@ -73,10 +75,10 @@ def _show_streams(db: str, table: str, *, as_json: bool) -> None:
         return
     shown = [one for one in streams if one["symbol"] != UNKNOWN or one["received"]]
     rows = [[*_names(one), *(f"{one[term]:,}" for term in TERMS), _remark(one)] for one in shown]
-    print_table(("exchange", "symbol", "channel", *HEADINGS, ""), rows, left=3)
+    names = [Column(name, "name") for name in ("exchange", "symbol", "channel")]
+    print_table([*names, *map(Column, HEADINGS), Column("", "note")], rows)
     if absent:
-        count = len(absent)
-        print(f"{count} stream{'s'[: count != 1]} configured and not collected: marked `missing` above")
+        print_text(f"{counted(len(absent), 'stream')} configured and not collected: marked `missing` above")
 
 
 def _trouble_lines(db: str, table: str) -> Iterator[str]:
@@ -110,7 +112,9 @@ def _show_sessions(sessions: Sessions, *, as_json: bool) -> None:
         ]
         for one in sessions
     ]
-    print_table(("state", "process", "started", "ended", "last commit", "batches", "cause"), rows, left=5)
+    times = [Column(name, "text") for name in ("started", "ended", "last commit")]
+    columns = [Column("state", "name"), Column("process", "name"), *times, Column("batches")]
+    print_table([*columns, Column("cause", "text")], rows)
 
 
 def _names(stream: Mapping[str, Any]) -> list[str]:
@@ -128,7 +132,7 @@ def _session_lines(sessions: Sessions) -> list[str]:
     if not sessions:
         return ["no collector has written here yet"]
     told = [one for one in sessions if one["state"] in ("writing", "stale") or one["missed"]]
-    text = f"{len(sessions)} session{'s'[: len(sessions) != 1]}"
+    text = counted(len(sessions), "session")
     newest = sessions[0]
     if not told or newest["ended_ns"] is not None:
         ended = max((one for one in sessions if one["ended_ns"] is not None), key=lambda one: one["ended_ns"])

@@ -4,6 +4,8 @@ import json
 import sys
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, DatabaseUrl, TableName
+from collector.cli.plain import counted
+from collector.cli.table import print_text
 
 EXIT_FAILED = 1
 
@@ -32,15 +34,12 @@ def verify(
         print(json.dumps(told))
     else:
         for finding in found.findings:
-            print(f"{finding.check}: {finding.text}")
+            print_text(f"{finding.check}: {finding.text}")
         for note in found.notes:
-            print(f"note, no fault: {note.check}: {note.text}")
-        looked_at = f"{found.rows:,} rows, {found.segments:,} segments, {found.streams:,} streams"
-        problems = len(found.findings)
-        print(
-            f"verified: {looked_at}"
-            if found.passed
-            else f"{problems} finding{'s'[: problems != 1]} in {looked_at}"
-        )
+            print_text(f"note, no fault: {note.check}: {note.text}")
+        counts = {"row": found.rows, "segment": found.segments, "stream": found.streams}
+        looked_at = ", ".join(counted(count, noun) for noun, count in counts.items())
+        found_text = "verified:" if found.passed else f"{counted(len(found.findings), 'finding')} in"
+        print_text(f"{found_text} {looked_at}")
         sys.stdout.flush()
     return 0 if found.passed else EXIT_FAILED

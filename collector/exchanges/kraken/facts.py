@@ -122,6 +122,8 @@ KRAKEN = Exchange(
     # other update. https://docs.kraken.com/exchange/guides/websockets/reconnection advises a deadline of 5 s;
     # twice that bears a machine that stands still for a moment.
     pushes_within_s=10.0,
+    # https://docs.kraken.com/api/docs/rest-api/get-server-time: `unixtime` is whole seconds.
+    clock_step_s=1.0,
     numbers_trades=True,
     confirms_bars=False,
     preferred=("spot",),

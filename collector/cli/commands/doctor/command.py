@@ -18,12 +18,15 @@ from collector.cli.options import (
     Followers,
     Symbols,
 )
+from collector.cli.plain import counted
+from collector.cli.table import wrapped
 
 if TYPE_CHECKING:
     from collector.settings import Loaded
 
 EXIT_FAILED = 1
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
+LEVEL_WIDTH = 5
 NAME_WIDTH = 20
 
 
@@ -114,7 +117,7 @@ def _configuration(loaded: "Loaded") -> Iterator[CheckResult]:
 
     exchanges = loaded.settings.exchanges
     streams = sum(len(one.symbols) * len(one.channels) for one in exchanges.values())
-    found = f"{streams} stream{'s'[: streams != 1]} of {', '.join(exchanges)}"
+    found = f"{counted(streams, 'stream')} of {', '.join(exchanges)}"
     default = default_setup(loaded)
     yield CheckResult("configuration", "ok", f"{found}; {default}" if default else found)
     for text in loaded.notes.without_effect:
@@ -125,9 +128,18 @@ def _print(verdict: CheckResult) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console(highlight=False, soft_wrap=True, no_color=None if sys.stdout.isatty() else True)
-    text = Text(f"{verdict.level:5}", style=STYLES[verdict.level])
-    text.append(f"{verdict.name:{NAME_WIDTH}} {verdict.found}", style="default")
-    if verdict.advice:
-        text.append(f"\n{'':5}{'':{NAME_WIDTH}} -> {verdict.advice}", style="default")
+    is_terminal = sys.stdout.isatty()
+    console = Console(highlight=False, soft_wrap=True, no_color=None if is_terminal else True)
+    text = Text(f"{verdict.level:{LEVEL_WIDTH}}", style=STYLES[verdict.level])
+    text.append("\n".join(verdict_lines(verdict, console.width if is_terminal else None)), style="default")
     console.print(text)
+
+
+def verdict_lines(verdict: CheckResult, within: int | None) -> list[str]:
+    """Return what was found and what to do about it, wrapped beside the name; None: a line each."""
+    found, begins = verdict.found, LEVEL_WIDTH + NAME_WIDTH + 1
+    lines = [found] if within is None else wrapped(found, within - begins, 0)
+    if verdict.advice:
+        advice = f"-> {verdict.advice}"
+        lines += [advice] if within is None else wrapped(advice, within - begins, 3)
+    return [f"{verdict.name:{NAME_WIDTH}} {lines[0]}", *(" " * begins + line for line in lines[1:])]

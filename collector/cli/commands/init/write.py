@@ -10,7 +10,9 @@ from collector.cli.commands.init.answers import Answers
 from collector.cli.commands.init.file import put_in_place, written_aside
 from collector.cli.commands.init.next_steps import next_commands, same_command
 from collector.cli.commands.init.yaml_text import yaml_text
+from collector.cli.plain import counted
 from collector.cli.planning import Plan, expected_lines, make_plan, print_plan
+from collector.cli.table import print_text
 from collector.errors import SettingsError
 from collector.settings import Settings, load_settings
 
@@ -44,15 +46,15 @@ def print_written(written: WrittenFile) -> None:
     answers, database = written.answers, written.answers.database
     print()
     for exchange, symbols in answers.markets.items():
-        print(f"{exchange}: {', '.join(symbols)}")
+        print_text(f"{exchange}: {', '.join(symbols)}")
     print()
     print_plan(written.plan)
     streams = len(written.plan.lines)
-    print(f"\n{written.output} is written ({streams} stream{'s'[: streams != 1]}).")
+    print_text(f"\n{written.output} is written ({counted(streams, 'stream')}).")
     if written.outranked:
-        print(f"note: environment variables or .env outrank the file in {', '.join(written.outranked)}")
+        print_text(f"note: environment variables or .env outrank the file in {', '.join(written.outranked)}")
     if database.has_password and URL_VARIABLE not in os.environ:
-        print(
+        print_text(
             f"The password is not in it: set {URL_VARIABLE} to the whole URL, in the environment or in .env."
         )
     print("Next:")
