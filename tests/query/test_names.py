@@ -267,4 +267,7 @@ def test_a_question_without_an_answer_is_told_what_there_is(books: str, lines: l
     assert list(iter_features(books, SYMBOL, **later, depth=1)) == []
     assert [line["event"] for line in lines] == ["read.no_rows"] * 4
     assert lines[0]["asked"] == "depth=50, start=2023-11-14T22:30:00+00:00, end=2023-11-14T22:46:40+00:00"
-    assert lines[0]["stored"].startswith("depth 1, simulator: 4 rows, 2023-11-14T22:13:20.000000Z to ")
+    assert lines[0]["stored"].startswith(
+        "book.1 from 2023-11-14T22:13:20+00:00 to 2023-11-14T22:13:20.003000+"
+    )
+    assert "; book.50 from" in lines[0]["stored"]
