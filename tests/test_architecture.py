@@ -30,7 +30,7 @@ FLOORS = [
         "log",
     ),
     *("exchanges", "book", "sinks", "migration", "database", "aws", "events", "histogram", "ids", "clock"),
-    *("resources", "retry", "masking", "bounds", "errors", "version", "face"),
+    *("resources", "retry", "masking", "nearest", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {
     "ccxt": {"network", "live.unverified"},

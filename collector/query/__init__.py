@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         status,
         summed_accounting,
     )
-    from collector.query.instants import DAY_NS, Instant, Span, instant_ns, shown
+    from collector.query.instants import DAY_NS, Instant, Span, duration_ns, instant_ns, shown
     from collector.query.labelling import labels
     from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
     from collector.query.missing_streams import missing

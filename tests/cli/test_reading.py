@@ -199,7 +199,8 @@ def test_a_picture_names_its_file_and_where_no_window_can_open_that_is_an_error(
     assert "no display" in done.stderr
     assert "--to btc.png" in done.stderr
     done = run(*words, "--to", "btc.png")
-    assert (done.returncode, done.stdout) == (0, "drawn: btc.png\n")
+    assert (done.returncode, done.stdout) == (0, done.stdout)
+    assert done.stdout.startswith(f"drawn: btc.png, bybit {BTC}, book.50 (depth 50): 20")
     assert (tmp_path / "btc.png").read_bytes()[:4] == b"\x89PNG"
 
 
