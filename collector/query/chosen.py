@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from structlog import get_logger
 
 from collector.database import Tables
 from collector.errors import QueryError
@@ -16,7 +18,14 @@ from collector.query.names import Market, in_order, value_named
 from collector.query.request import Lookup
 from collector.query.rows import ALL, Archive, Wanted, stored_market
 from collector.query.stored_groups import SOURCE, Groups, Segment, segments_by_market
-from collector.query.told import tell_once
+
+log = get_logger()
+
+
+@lru_cache(maxsize=1000)
+def tell_once(event: str, **facts: str | int) -> None:
+    """Write a line of the log, unless the same was written before."""
+    log.info(event, **facts)
 
 
 @dataclass(frozen=True, slots=True)
