@@ -28,6 +28,7 @@ from collector.cli.commands.plot import plot
 from collector.cli.commands.report import report
 from collector.cli.commands.simulate import simulate
 from collector.cli.commands.status import status
+from collector.cli.commands.symbols import symbols
 from collector.cli.commands.tail import tail
 from collector.cli.commands.verify import verify
 from collector.cli.commands.version import version
@@ -61,6 +62,7 @@ for command in (
     coverage,
     report,
     verify,
+    symbols,
     tail,
     export,
     plot,
