@@ -1,6 +1,5 @@
 """The examples that read run on what `run.py demo` leaves."""
 
-import json
 import os
 import subprocess
 import sys
@@ -31,25 +30,6 @@ def run(folder: Path, *words: str | Path) -> str:
     done = subprocess.run(command, cwd=folder, env=ENVIRON, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-@pytest.mark.proof
-def test_the_training_example_tells_an_honest_score(folder: Path) -> None:
-    told = run(folder, ROOT / "examples" / "train_model.py", "demo.db", "--every", "20ms", "--horizon", "5")
-    for line in ("model", "most frequent", "same as before"):
-        assert f"  {line}" in told
-    beats = "the model beats both guesses" in told
-    assert beats != ("no better than guessing" in told)
-
-
-@pytest.mark.proof
-def test_the_notebook_runs_from_top_to_bottom(folder: Path) -> None:
-    notebook = json.loads((ROOT / "examples" / "explore.ipynb").read_text(encoding="utf-8"))
-    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
-    program = "\n".join("".join(cell["source"]) for cell in cells)
-    run(folder, "-c", program + '\nfigure.savefig("book.png")\n')
-    assert (folder / "book.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_plot_command_draws(
