@@ -20,7 +20,7 @@ def blocks(rows: Integers, least_rows: int) -> Integers:
     if not len(rows):
         return np.empty(0, dtype=np.int64)
     length = max(least_rows, -(-int(rows.max() - rows.min() + 1) // MOST_BLOCKS))
-    return (rows - rows.min()) // length
+    return np.asarray((rows - rows.min()) // length)
 
 
 def independent(values: Floats, block: Integers) -> Integers:
@@ -69,4 +69,4 @@ def interval(values: Floats, block: Integers, share: float = 0.95, seed: int = 0
 
 
 def _sums(values: Floats, block: Integers) -> Floats:
-    return np.bincount(np.unique(block, return_inverse=True)[1], weights=values)
+    return np.bincount(np.unique(block, return_inverse=True)[1], weights=values).astype(np.float64)

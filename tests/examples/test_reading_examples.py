@@ -1,5 +1,6 @@
 """The examples that read run on what `run.py demo` leaves."""
 
+import json
 import os
 import subprocess
 import sys
@@ -30,6 +31,26 @@ def run(folder: Path, *words: str | Path) -> str:
     done = subprocess.run(command, cwd=folder, env=ENVIRON, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.proof
+def test_the_training_example_judges_a_demo_or_says_that_it_cannot(folder: Path) -> None:
+    told = run(folder, ROOT / "examples" / "train_model.py", "demo.db", "--every", "20ms", "--horizon", "5")
+    for line in ("model", "most frequent", "same as before"):
+        assert f"  {line}" in told
+    verdict = told.splitlines()[-1]
+    assert verdict.startswith(
+        ("the model beats both", "no better than guessing", "too few independent samples")
+    )
+
+
+@pytest.mark.proof
+def test_the_notebook_runs_on_a_demo_without_a_warning(folder: Path) -> None:
+    notebook = json.loads((ROOT / "examples" / "explore.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    run(folder, "-c", "\n".join([*cells, 'figure.savefig("book.png")', 'after.savefig("after.png")']))
+    for name in ("book.png", "after.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_plot_command_draws(
