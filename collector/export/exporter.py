@@ -19,7 +19,18 @@ from collector.export.hftbacktest import KINDS as HFTBACKTEST_KINDS
 from collector.export.hftbacktest import joined_days, write_events
 from collector.export.stored_days import parts_of, stored_days
 from collector.export.utc_days import KINDS, Day, table_of
-from collector.query import Database, as_stored, coverage, extra, located, reading
+from collector.query import (
+    Archive,
+    Database,
+    as_stored,
+    coverage,
+    extra,
+    filters_named,
+    has_table,
+    located,
+    markets_in,
+    reading,
+)
 from collector.version import __version__
 
 MANIFEST = "manifest.json"
@@ -74,6 +85,7 @@ def export(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     known = _manifest(target)
+    symbol, exchange = _named(db, table_name, symbol, exchange)
     found = _found(db, table_name, form, kinds, symbol, exchange)
     if not found:
         raise QueryError("there is nothing to export; symbols() lists what is stored")
@@ -90,7 +102,9 @@ def export(
         _write_manifest(target, known)
         if on_progress is not None:
             on_progress(done, len(found))
-    segments = coverage(db, symbol, exchange=exchange, table_name=table_name)
+    segments = coverage(db, table_name=table_name)
+    for name, value in (("symbol", symbol), ("exchange", exchange)):
+        segments = segments[segments[name] == value] if value is not None else segments
     arrow, parquet = extra("pyarrow", "parquet"), extra("pyarrow.parquet", "parquet")
     with whole_file(target / "coverage.parquet") as path:
         parquet.write_table(arrow.Table.from_pandas(segments, preserve_index=False), path, compression="zstd")
@@ -98,6 +112,20 @@ def export(
     write_card(target, known, segments, form)
     rows = sum(task.day.rows for task in stale)
     return Exported(target, len(known), len(stale), rows)
+
+
+def _named(
+    db: Database, table_name: str, symbol: str | None, exchange: str | None
+) -> tuple[str | None, str | None]:
+    """Return the names that are meant; raise QueryError where nothing is stored of one."""
+    if symbol is exchange is None:
+        return None, None
+    stored: set[tuple[str, str]] = set()
+    with reading(db, table_name) as (connection, tables):
+        for table in (tables.hot, tables.levels, tables.trades, tables.ohlcv):
+            if has_table(connection, table):
+                stored |= markets_in(connection, table, Archive.read(connection, tables, table))
+    return filters_named(stored, symbol, exchange, "the database")
 
 
 def _found(

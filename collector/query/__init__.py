@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collector.query.labelling import labels
     from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
     from collector.query.missing_streams import missing
+    from collector.query.names import filters_named
     from collector.query.overlaps import overlapping
     from collector.query.pages import (
         FEATURES,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
         joined,
         kind_of,
         length,
+        markets_in,
         merged,
         picked,
         places,

@@ -11,6 +11,7 @@ from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.query.between import holes_between, is_filled
 from collector.query.database import Database, extra, reading
 from collector.query.frames import Frame, Output, checked_output
+from collector.query.names import filters_named, in_order, value_named
 
 _STREAM = ("exchange", "symbol", "channel")
 _HOLE = (*_STREAM, "start", "end", "duration", "cause", "detail", "from_ns", "until_ns")
@@ -36,13 +37,16 @@ def coverage(
 ) -> Frame:
     """Return the coverage segments, a row each, in the order of their beginning.
 
+    Names are taken as the loaders take them; one that nothing was ever covered of is refused.
+
     What is covered lasts from `start` until `alive_until`, for `duration`; `end` is that of the last row's
     receipt, and all of them stand in nanoseconds beside it (`start_ns`). `how` says whether what it covers
     came `live`, or REST `filled` it afterwards. A segment that is still open has no `end_cause`.
     """
     checked_output(output)
     with reading(db, table_name) as (connection, tables):
-        return _as(output, segments(connection, tables, Selection(symbol, exchange, channel)))
+        chosen = _chosen(connection, tables, symbol, exchange, channel)
+        return _as(output, segments(connection, tables, chosen))
 
 
 def gaps(
@@ -76,6 +80,24 @@ def holes(found: pd.DataFrame) -> pd.DataFrame:
     at = {name: pd.array([one[name] for one in between], dtype="int64") for name in ("from_ns", "until_ns")}
     frame = pd.DataFrame({**texts, **at})
     return _with_times(frame, {"start": "from_ns", "end": "until_ns"}, "end")[list(_HOLE)]
+
+
+def _chosen(
+    connection: sa.Connection, tables: Tables, symbol: str | None, exchange: str | None, channel: str | None
+) -> Selection:
+    """Return the streams that are meant; raise QueryError for a name of which nothing is known."""
+    if symbol is exchange is channel is None:
+        return Selection()
+    table = tables.coverage
+    query = sa.select(*(table.c[name] for name in _STREAM)).distinct()
+    streams = [(row[0], row[1], row[2]) for row in connection.execute(query)]
+    stored = {(one, of) for one, of, _ in streams}
+    symbol, exchange = filters_named(stored, symbol, exchange, table.name)
+    if channel is not None:
+        own = {one for of, what, one in streams if of == (exchange or of) and what == (symbol or what)}
+        title = " of ".join(repr(one) for one in (symbol, exchange) if one) or table.name
+        channel = value_named("channel", channel, in_order(own), title)
+    return Selection(symbol, exchange, channel)
 
 
 def segments(connection: sa.Connection, tables: Tables, selection: Selection) -> pd.DataFrame:

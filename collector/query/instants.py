@@ -68,14 +68,13 @@ def instant_ns(name: str, instant: Instant) -> int | None:
     """
     if instant is None:
         return None
-    if isinstance(instant, str):
-        instant = _unambiguous(name, instant)
-    if isinstance(instant, timedelta | np.timedelta64):
+    given: Any = _unambiguous(name, instant) if isinstance(instant, str) else instant
+    if isinstance(given, timedelta | np.timedelta64):
         ago = 'an hour ago is pd.Timestamp.now("UTC") - pd.Timedelta("1h")'
-        raise QueryError(f"{name} is {instant!r}, a duration; {_EXPECTED_INSTANT}; {ago}")
-    if isinstance(instant, int | float | np.integer | np.floating) and not isinstance(instant, bool):
-        return _number_ns(name, instant)
-    return _moment_ns(name, instant)
+        raise QueryError(f"{name} is {given!r}, a duration; {_EXPECTED_INSTANT}; {ago}")
+    if isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool):
+        return _number_ns(name, given)
+    return _moment_ns(name, given)
 
 
 def duration_ns(name: str, duration: Duration) -> int:
@@ -85,8 +84,9 @@ def duration_ns(name: str, duration: Duration) -> int:
     expected = 'expected a duration such as "100ms" or "1s"'
     if _has_no_unit(duration):
         raise QueryError(f"{name} is {duration!r}, a number without a unit; {expected}")
+    given: Any = duration
     try:
-        found = int(pd.Timedelta(duration).as_unit("ns").value)
+        found = int(pd.Timedelta(given).as_unit("ns").value)
     except (ValueError, TypeError, OverflowError):
         found = 0
     if found <= 0:  # NaT is the least number there is

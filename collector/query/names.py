@@ -1,5 +1,6 @@
 """Find the stored name that a caller means, or raise an error that says what there is. Pure."""
 
+import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -8,6 +9,7 @@ from collector.errors import QueryError
 
 Market = tuple[str, str]  # exchange and symbol
 _SHOWN = 20
+_NUMBERS = re.compile(r"(\d+)")
 
 
 def market_named(stored: Collection[Market], symbol: str, exchange: str | None, where: str) -> Market:
@@ -36,6 +38,25 @@ def market_named(stored: Collection[Market], symbol: str, exchange: str | None, 
             f"{meant} is stored with more than one exchange: {listed(own)}; say which: exchange=..."
         )
     return own[0], meant
+
+
+def filters_named(
+    stored: Collection[Market], symbol: str | None, exchange: str | None, where: str
+) -> tuple[str | None, str | None]:
+    """Return the symbol and the exchange that are meant to choose by; None chooses all."""
+    if symbol is not None and exchange is not None:
+        named, own = market_named(stored, symbol, exchange, where)
+        return own, named
+    if exchange is not None:
+        exchanges = sorted({one for one, _ in stored})
+        named_exchange = _same(_checked("exchange", exchange, "bybit"), exchanges)
+        if named_exchange is None:
+            hint = nearest(exchange, exchanges)
+            raise QueryError(
+                f"nothing is stored of {exchange!r} in {where}{hint}; exchanges here: {listed(exchanges)}"
+            )
+        return None, named_exchange
+    return None if symbol is None else symbol_named({own for _, own in stored}, symbol, where), None
 
 
 def symbol_named(stored: Collection[str], symbol: str, where: str) -> str:
@@ -84,8 +105,12 @@ def listed(names: Collection[Any]) -> str:
 
 
 def in_order(values: Iterable[Any]) -> list[Any]:
-    """Sort numbers by size, and before words; what is missing comes last."""
-    return sorted(values, key=lambda one: (one is None, isinstance(one, str), one if one is not None else 0))
+    """Sort numbers by size, in words as well (`book.50` before `book.200`); what is missing comes last."""
+    return sorted(values, key=lambda one: (one is None, [_part(part) for part in _NUMBERS.split(str(one))]))
+
+
+def _part(text: str) -> tuple[int, str]:
+    return (int(text), "") if text.isdecimal() else (-1, text)
 
 
 def _only(symbol: str, found: list[str]) -> str:

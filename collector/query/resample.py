@@ -78,13 +78,12 @@ def resampled(
     Where columns are fetched by `id` afterwards, the chunks need none but receipt, segment, id and flows.
     """
     carried: Chunk | None = None
-    next_ns = None if span.start_ns is None else at_or_after(span.start_ns, step_ns)
+    next_ns = 0 if span.start_ns is None else at_or_after(span.start_ns, step_ns)
     for chunk in chunks:
         rows = chunk if carried is None else joined([carried, chunk])
         received = rows["received_at_ns"]
         if carried is None:  # nothing is stored before
-            first_ns = at_or_after(int(received[0]), step_ns)
-            next_ns = first_ns if next_ns is None else max(next_ns, first_ns)
+            next_ns = max(next_ns, at_or_after(int(received[0]), step_ns))
         end_ns = int(received[-1])  # rows of this very instant may still come
         if span.end_ns is not None:
             end_ns = min(end_ns, span.end_ns)

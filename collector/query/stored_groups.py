@@ -16,7 +16,7 @@ from collector.events import Channel
 from collector.query.database import distinct_values
 from collector.query.instants import Span, text_of
 from collector.query.names import Market
-from collector.query.rows import Archive, Part, beside
+from collector.query.rows import Archive, Part, beside, markets_in
 
 Segment = Mapping[str, Any]
 Holds = Callable[[Channel], bool]  # whether a table has the rows of a channel
@@ -66,12 +66,7 @@ class Groups:
 
     def of_each(self) -> Iterator[tuple[Market, list[Group]]]:
         """Yield the groups of each market."""
-        c = self.table.c
-        markets = {(part.exchange, part.symbol) for part in self.archive.parts}
-        for symbol in distinct_values(self.connection, c.symbol):
-            for exchange in distinct_values(self.connection, c.exchange, c.symbol == symbol):
-                markets.add((exchange, symbol))
-        for market in sorted(markets):
+        for market in sorted(markets_in(self.connection, self.table, self.archive)):
             yield market, self.of(market)
 
     def of(self, market: Market) -> list[Group]:
@@ -128,39 +123,40 @@ class Groups:
     ) -> list[Group]:
         """Return the groups as an index tells them; none where there are several sources."""
         sources = {self._source(one, parts) for one in segments}
-        kinds = distinct_values(self.connection, self.table.c.kind, *where[:2])
-        if len(sources) != 1 or None in sources or len(kinds) > 1:
+        if len(sources) != 1 or None in sources:
             return []
-        in_files: Counter[str] = Counter()
+        of_files: dict[str, list[Part]] = {}
+        counts: Counter[str] = Counter()
         for part in parts:
             for (kind,), rows in part.counts(["kind"]).items():
-                in_files[kind] += rows
-        if len({*kinds, *in_files}) != 1:
-            return []
-        rows = self._count(where) + in_files.total()
-        return [Group(*{*kinds, *in_files}, *sources, rows, *self._ends(where, parts))]
+                counts[kind] += rows
+                of_files.setdefault(kind, []).append(part)
+        source, kind_of = next(iter(sources)), self.table.c.kind
+        return [
+            Group(
+                kind,
+                source,
+                self._count((*where, kind_of == kind)) + counts[kind],
+                *self._ends((*where, kind_of == kind), of_files.get(kind, ())),
+            )
+            for kind in sorted({*distinct_values(self.connection, kind_of, *where[:2]), *of_files})
+        ]
 
     def _by_reading(self, where: Sequence[sa.ColumnElement[bool]], parts: Sequence[Part]) -> list[Group]:
         """Return the groups after a look at every row."""
         at, columns = self.table.c.timestamp, [self.table.c[name] for name in (self.name, SOURCE)]
         query = sa.select(*columns, sa.func.count(), sa.func.min(at), sa.func.max(at))
-        found: dict[tuple[Any, ...], list[tuple[int, str, str]]] = {}
-        for value, source, rows, first, last in self.connection.execute(
-            query.where(*where).group_by(*columns)
-        ):
-            found.setdefault((value, source), []).append((rows, first, last))
+        read = self.connection.execute(query.where(*where).group_by(*columns))
+        found = [Group._make(row) for row in read]
         for part in parts:
-            for key, rows in part.counts([self.name, SOURCE]).items():
-                found.setdefault(key, []).append((rows, *part.ends()))
-        return [
-            Group(
-                *key,
-                sum(rows for rows, _, _ in own),
-                min(first for _, first, _ in own),
-                max(last for _, _, last in own),
-            )
-            for key, own in sorted(found.items(), key=str)
-        ]
+            for (value, source), rows in part.counts([self.name, SOURCE]).items():
+                found.append(Group(value, source, rows, *part.ends()))
+        groups: dict[tuple[Any, ...], Group] = {}
+        for one in found:
+            known = groups.get(one[:2], one._replace(rows=0))
+            first, last = min(str(known.first), str(one.first)), max(str(known.last), str(one.last))
+            groups[one[:2]] = one._replace(rows=known.rows + one.rows, first=first, last=last)
+        return sorted(groups.values(), key=str)
 
     def _count(self, where: Sequence[sa.ColumnElement[bool]]) -> int:
         query = sa.select(sa.func.count()).select_from(self.table).where(*where)
@@ -171,8 +167,8 @@ class Groups:
     ) -> tuple[str | None, str | None]:
         at = self.table.c.timestamp
         ends = [
-            self.connection.execute(sa.select(end(at)).where(*where)).scalar()
-            for end in (sa.func.min, sa.func.max)
+            self.connection.execute(sa.select(at).where(*where).order_by(order).limit(1)).scalar()
+            for order in (at.asc(), at.desc())
         ]
         if parts:
             ends += [parts[0].ends()[0], parts[-1].ends()[1]]

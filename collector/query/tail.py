@@ -9,9 +9,13 @@ import sqlalchemy as sa
 from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.errors import QueryError
 from collector.query.database import as_stored, open_for_reading, reading
+from collector.query.names import Market, filters_named
+from collector.query.rows import Archive, markets_in
 
 TABLES = ("book", "levels", "trades", "ohlcv", "ohlcv_corrections", "rejected", "events")
 MOST_AT_ONCE = 1000
+MOST_LAST = 100_000
+_UNINDEXED = ("collector_rejected", "collector_events")
 REVISED_ROWS = 200  # so many of the newest bars are read each time: a bar changes until it is confirmed
 
 
@@ -32,6 +36,8 @@ class Tail:
     ) -> None:
         if wanted.table not in TABLES:
             raise QueryError(f"no table is called {wanted.table!r}, expected one of {', '.join(TABLES)}")
+        if not 0 <= last <= MOST_LAST:
+            raise QueryError(f"last is {last}; expected at most {MOST_LAST:,}: export writes all rows")
         self._engine = open_for_reading(database)
         self._wanted = wanted
         self._last = last
@@ -44,6 +50,7 @@ class Tail:
         with reading(self._engine, self._table_name) as (connection, tables):
             table = self._table(connection, tables)
             if self._seen is None:
+                self._wanted = self._named(connection, tables, table)
                 rows = self._newest(connection, table, self._last)
                 self._seen = self._highest_id(connection, table)
                 if self._wanted.table == "ohlcv":
@@ -62,6 +69,16 @@ class Tail:
         name = "hot" if self._wanted.table == "book" else self._wanted.table
         table: sa.Table = getattr(tables, name)
         return as_stored(connection, table)
+
+    def _named(self, connection: sa.Connection, tables: Tables, table: sa.Table) -> Wanted:
+        """Return what is wanted by the names that are stored; a stream that brought nothing yet is known."""
+        wanted = self._wanted
+        if wanted.exchange is wanted.symbol is None:
+            return wanted
+        query = sa.select(tables.coverage.c.exchange, tables.coverage.c.symbol).distinct()
+        stored = {(row[0], row[1]) for row in connection.execute(query)} | _markets_told(connection, table)
+        symbol, exchange = filters_named(stored, wanted.symbol, wanted.exchange, table.name)
+        return Wanted(wanted.table, exchange, symbol)
 
     def _query(self, table: sa.Table) -> sa.Select[Any]:
         query = sa.select(table)
@@ -94,3 +111,11 @@ class Tail:
         ]
         self._bars = {bar["id"]: (bar["received_at_ns"], bar["confirmed"]) for bar in bars}
         return changed
+
+
+def _markets_told(connection: sa.Connection, table: sa.Table) -> set[Market]:
+    """Return the markets with rows in a table; those of books and trades have an index to look them up."""
+    if table.name in _UNINDEXED:
+        query = sa.select(table.c.exchange, table.c.symbol).distinct().where(table.c.symbol.is_not(None))
+        return {(row[0], row[1]) for row in connection.execute(query)}
+    return markets_in(connection, table, Archive())

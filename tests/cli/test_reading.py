@@ -49,7 +49,10 @@ def test_coverage_as_bar_days_holes_and_json(run: Run, sound: Path) -> None:
     for holes in ("--holes", "--gaps-only"):
         assert "no holes" in run(*words, holes).stdout
         assert json.loads(run(*words, holes, "--json").stdout) == []
-    assert "nothing is covered yet" in run(*words, "--symbol", "X/Y").stdout
+    assert "no holes" in run(*words, "--symbol", "BTCUSDT", "--exchange", "Bybit", "--gaps-only").stdout
+    refused = run(*words, "--holes", "--symbol", "BTC/UDST")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "nothing is stored for 'BTC/UDST' in collector_coverage; did you mean" in refused.stderr
     assert run(*words, "--by-day", "--holes").returncode == 2
 
 
@@ -116,6 +119,11 @@ def test_tail_shows_the_last_rows_and_those_that_come(sound: Path, tmp_path: Pat
     database = tmp_path / "live.db"
     database.write_bytes(sound.read_bytes())
     words = ("tail", "--db", str(database))
+    unknown = run(*words, "--no-follow", "--symbol", "ETH/USD")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "nothing is stored for 'ETH/USD'" in unknown.stderr
+    short = run(*words, "--no-follow", "--symbol", "BTCUSDT", "--exchange", "BYBIT", "-n", "1")
+    assert short.stdout.count(BTC) == 1
     lines = run(*words, "--no-follow", "-n", "3").stdout.splitlines()
     assert lines[0].split()[:5] == ["time", "exchange", "symbol", "depth", "bid"]
     assert lines[1].endswith("UTC")

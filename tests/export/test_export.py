@@ -142,7 +142,9 @@ def test_checksums_on_the_card_hold(filled: str, tmp_path: Path) -> None:
 
 @in_a_file
 def test_csv(filled: str, tmp_path: Path) -> None:
-    export(filled, tmp_path / "out", form="csv", symbol=SYMBOL)
+    with pytest.raises(QueryError, match="nothing is stored for 'BTC/UDST' in the database; did you mean"):
+        export(filled, tmp_path / "none", symbol="BTC/UDST")
+    export(filled, tmp_path / "out", form="csv", symbol="btcusdt", exchange="ByBit")
     paths = sorted((tmp_path / "out").rglob("*.csv"))
     frame = pd.concat([pd.read_csv(path) for path in paths])
     assert frame["received_at_ns"].tolist() == [row.at_ns for row in history(3).rows]

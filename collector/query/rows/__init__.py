@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Wanted,
         find_stream,
         first_row,
+        markets_in,
         stored_market,
     )
 else:

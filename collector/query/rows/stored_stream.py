@@ -184,14 +184,19 @@ def stored_market(
     connection: sa.Connection, table: Source, symbol: str, exchange: str | None, archive: Archive
 ) -> Market:
     """Return the market that is meant, of those with rows in the table or its files."""
-    c = table.c
-    stored = {(part.exchange, part.symbol) for part in archive.parts}
-    is_exact = (
-        isinstance(symbol, str)
-        and connection.execute(sa.select(c.id).where(c.symbol == symbol).limit(1)).first()
-    )
-    # A name that is stored needs no list of all others, which an exchange that is not its own may want.
-    names = [symbol] if is_exact else distinct_values(connection, c.symbol)
-    for name in names:
-        stored |= {(one, name) for one in distinct_values(connection, c.exchange, c.symbol == name)}
+    known = sa.select(table.c.id).where(table.c.symbol == symbol).limit(1)
+    is_exact = isinstance(symbol, str) and connection.execute(known).first() is not None
+    # A name that is stored needs no list of all others.
+    stored = markets_in(connection, table, archive, [symbol] if is_exact else None)
     return market_named(stored, symbol, exchange, table.name)
+
+
+def markets_in(
+    connection: sa.Connection, table: Source, archive: Archive, symbols: Sequence[str] | None = None
+) -> set[Market]:
+    """Return the markets with rows in a table, of some symbols or all, or in its files."""
+    c = table.c
+    found = {(part.exchange, part.symbol) for part in archive.parts}
+    for symbol in distinct_values(connection, c.symbol) if symbols is None else symbols:
+        found |= {(one, symbol) for one in distinct_values(connection, c.exchange, c.symbol == symbol)}
+    return found
