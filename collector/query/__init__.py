@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         quality,
         quality_of_day,
     )
-    from collector.query.evidence import blocks, chance, interval
+    from collector.query.evidence import blocks, chance, independent, interval
     from collector.query.identity import (
         database_identity,
         nothing_yet,
