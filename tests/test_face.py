@@ -1,9 +1,13 @@
 """A package offers names of its modules, and imports a module only when its name is asked for."""
 
+import rlcompleter
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+import collector
 
 INIT = '''"""A package."""
 
@@ -57,3 +61,37 @@ def test_a_module_can_be_imported_by_its_own_name(package: str) -> None:
     names: dict[str, object] = {}
     exec(f"from {package} import heavy", names)
     assert names["heavy"] is sys.modules[f"{package}.heavy"]
+
+
+LOADERS = ["load_features", "load_levels", "load_ohlcv", "load_trades"]
+ROOT = Path(collector.__file__).parent
+FACED = [
+    ".".join(path.parent.relative_to(ROOT.parent).parts)
+    for path in sorted(ROOT.rglob("__init__.py"))
+    if "face(__name__" in path.read_text(encoding="utf-8")
+]
+
+
+def test_every_package_lists_what_it_offers_and_nothing_else() -> None:
+    assert "collector.query" in FACED
+    for name in FACED:
+        found = import_module(name)
+        listed = dir(found)
+        assert set(listed) == set(found.__all__) - {"__version__"}, name
+        assert not {"Any", "TYPE_CHECKING", "face"} & set(listed), name
+
+
+def test_a_terminal_completes_the_names_of_a_package() -> None:
+    completer = rlcompleter.Completer({"collector": collector})
+    found = [completer.complete("collector.load", place) for place in range(5)]
+    assert [str(one).removeprefix("collector.").rstrip("(") for one in found] == [*LOADERS, "None"]
+
+
+def test_a_notebook_completes_the_names_of_a_package() -> None:
+    completing = pytest.importorskip("IPython.core.completer")
+    completer = completing.IPCompleter(namespace={"collector": collector}, global_namespace={})
+    for uses_jedi in (True, False):
+        completer.use_jedi = uses_jedi
+        with completing.provisionalcompleter():
+            found = [one.text.lstrip(".") for one in completer.completions("collector.load", 14)]
+        assert found == LOADERS

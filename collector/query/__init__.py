@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         reading,
     )
     from collector.query.day_quality import day_text, days_due, kept_quality, quality, quality_of_day
-    from collector.query.evidence import blocks, chance, interval
+    from collector.query.evidence import blocks, chance, independent, interval
     from collector.query.identity import (
         database_identity,
         nothing_yet,

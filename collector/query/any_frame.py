@@ -81,7 +81,7 @@ def _of_arrow(table: Any) -> pd.DataFrame:
     notes = json.loads((table.schema.metadata or {}).get(NOTES, b"{}"))
     spacing_ns = notes.get(SPACING)
     if spacing_ns is None and index == "received_at" and frame.index.is_monotonic_increasing:
-        spacing_ns = evenly_ns(frame.index.as_unit("ns").asi8)  # polars carries no notes
+        spacing_ns = evenly_ns(pd.DatetimeIndex(frame.index).as_unit("ns").asi8)  # polars carries no notes
     if spacing_ns is not None:
         frame.attrs[SPACING] = spacing_ns
     if going_on := notes.get(CHAINS):

@@ -1,6 +1,6 @@
 """Choose among the streams of a market: check the values that a caller named, and take the deepest book."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from collector.query.instants import Span, shown
 from collector.query.names import Market, in_order, value_named
 from collector.query.request import Lookup
 from collector.query.rows import ALL, Archive, Wanted, stored_market
-from collector.query.stored_groups import SOURCE, Group, Groups, Segment, segments_by_market
+from collector.query.stored_groups import SOURCE, Groups, Segment, segments_by_market
 from collector.query.told import tell_once
 
 
@@ -117,17 +117,17 @@ class Streams:
 
 
 def tell_of_nothing(rows: Lookup) -> None:
-    """Say what there is, to one whose question found no row."""
+    """Say what there is, to one whose question found no row; raise QueryError for a depth without levels."""
     with reading(rows.database, rows.table_name) as (connection, tables):
         table = needed(connection, rows.table.choose(tables))
         archive = Archive.read(connection, tables, table)
         market = stored_market(connection, table, rows.symbol, rows.exchange, archive)
         streams = Streams.of(connection, tables, rows, market)
-        found = streams.groups.of(market)
-    for name, value in streams.checked(rows.alike).items():  # a depth that is stored, but not in this table
-        values = {one.source if name == SOURCE else one.value for one in found}
-        if isinstance(value, str | int) and value != ALL:
-            value_named(name, value, in_order(values), streams.title)
+        wanted = streams.checked(rows.alike)
+        of = [one for one in streams.segments if _is_among(Channel.of(one["channel"]), wanted.get("depth"))]
+        if table.name == tables.levels.name and not any(streams.groups.has_rows(one) for one in of[-1:]):
+            found = {one.value for one in streams.groups.of(market)}
+            value_named("depth", wanted.get("depth"), in_order(found), streams.title)
     asked = [f"{name}={value!r}" for name, value in rows.alike.items() if value is not None]
     ends = (("start", rows.span.start_ns), ("end", rows.span.end_ns))
     asked += [f"{name}={shown(at_ns)}" for name, at_ns in ends if at_ns is not None]
@@ -136,14 +136,26 @@ def tell_of_nothing(rows: Lookup) -> None:
         exchange=market[0],
         symbol=market[1],
         asked=", ".join(asked) or "all",
-        stored="; ".join(_words(streams.name, one) for one in found) or "nothing",
+        stored="; ".join(_spans(streams.segments)) or "rows without coverage",
     )
+
+
+def _is_among(channel: Channel, depth: Any) -> bool:
+    if depth is None or depth == ALL:
+        return True
+    return channel.is_book and channel.depth in (depth if isinstance(depth, list) else [depth])
+
+
+def _spans(segments: Sequence[Segment]) -> Iterator[str]:
+    """Yield from when to when each channel has rows."""
+    ends: dict[str, tuple[int, int]] = {}
+    for one in segments:
+        first_ns, last_ns = ends.get(one["channel"], (one["start_ns"], 0))
+        ends[one["channel"]] = first_ns, max(last_ns, one["end_ns"])
+    for channel in in_order(ends):
+        yield f"{channel} from {shown(ends[channel][0])} to {shown(ends[channel][1])}"
 
 
 def _meets(segment: Segment, span: Span) -> bool:
     starts_later = span.end_ns is not None and segment["start_ns"] >= span.end_ns
     return not (starts_later or (span.start_ns is not None and segment["alive_until_ns"] < span.start_ns))
-
-
-def _words(name: str, group: Group) -> str:
-    return f"{name} {group.value}, {group.source}: {group.rows:,} rows, {group.first} to {group.last}"

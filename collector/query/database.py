@@ -137,6 +137,11 @@ def located(database: Database) -> sa.URL:
         return database.url
     if isinstance(database, HasDatabase):
         return database_url(database.database_url)
+    if not isinstance(database, str | PathLike | sa.URL):
+        raise QueryError(
+            f"db is {database!r}; expected the path of an SQLite file, a URL, an engine of SQLAlchemy or a "
+            "running ingestor (a reader opens a connection of its own, which cannot write)"
+        )
     return database_url(database if isinstance(database, sa.URL) else fspath(database))
 
 

@@ -11,6 +11,7 @@ from collector.query.instants import Integers
 
 Floats = npt.NDArray[np.float64]
 MOST_BLOCKS = 500
+_FEW = 8  # blocks, too few to say whether neighbours are alike
 DRAWS = 4_000
 
 
@@ -19,7 +20,26 @@ def blocks(rows: Integers, least_rows: int) -> Integers:
     if not len(rows):
         return np.empty(0, dtype=np.int64)
     length = max(least_rows, -(-int(rows.max() - rows.min() + 1) // MOST_BLOCKS))
-    return (rows - rows.min()) // length
+    return np.asarray((rows - rows.min()) // length)
+
+
+def independent(values: Floats, block: Integers) -> Integers:
+    """Return blocks of which neighbours do not resemble each other: those are joined, two by two, that do.
+
+    What lingers for long, as a trend beside a slow feature does, makes neighbours alike however little their
+    samples overlap.
+    """
+    while True:
+        sums = _sums(values, block)
+        from_mean = sums - sums.mean() if len(sums) else sums
+        spread = float(from_mean @ from_mean)
+        if len(sums) < _FEW or spread == 0.0:
+            return block
+        if float(from_mean[1:] @ from_mean[:-1]) <= 0.5 * spread / np.sqrt(
+            len(sums)
+        ):  # half a standard error
+            return block
+        block = block // 2
 
 
 def chance(gains: Floats, block: Integers, seed: int = 0) -> float:
@@ -30,7 +50,7 @@ def chance(gains: Floats, block: Integers, seed: int = 0) -> float:
     """
     if not len(gains):
         return 1.0
-    sums = np.bincount(np.unique(block, return_inverse=True)[1], weights=gains)
+    sums = _sums(gains, block)
     signs = np.random.default_rng(seed).integers(0, 2, (DRAWS, len(sums)), dtype=np.int8) * 2 - 1
     as_great = np.count_nonzero(signs @ sums >= sums.sum() - 1e-9)
     return (1 + as_great) / (1 + DRAWS)
@@ -46,3 +66,7 @@ def interval(values: Floats, block: Integers, share: float = 0.95, seed: int = 0
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     low, high = np.quantile(means, [(1.0 - share) / 2.0, (1.0 + share) / 2.0])
     return float(low), float(high)
+
+
+def _sums(values: Floats, block: Integers) -> Floats:
+    return np.bincount(np.unique(block, return_inverse=True)[1], weights=values).astype(np.float64)

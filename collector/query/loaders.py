@@ -29,8 +29,21 @@ def _is_book(channel: Channel) -> bool:
     return channel.is_book
 
 
-FEATURES = LoadedTable(lambda tables: tables.hot, HOT_COLUMNS, DEFAULT_COLUMNS, _is_book)
-LEVELS = LoadedTable(lambda tables: tables.levels, _LEVELS_COLUMNS, LEVEL_COLUMNS, _is_book, (RECEIVED_AT,))
+FEATURES = LoadedTable(
+    lambda tables: tables.hot,
+    HOT_COLUMNS,
+    DEFAULT_COLUMNS,
+    _is_book,
+    elsewhere={"load_levels": _LEVELS_COLUMNS},
+)
+LEVELS = LoadedTable(
+    lambda tables: tables.levels,
+    _LEVELS_COLUMNS,
+    LEVEL_COLUMNS,
+    _is_book,
+    (RECEIVED_AT,),
+    elsewhere={"load_features": HOT_COLUMNS},
+)
 TRADES = LoadedTable(
     lambda tables: tables.trades,
     _TRADES_COLUMNS,
@@ -48,7 +61,7 @@ def load_features(
     depth: Depth = None,
     start: Instant = None,
     end: Instant = None,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | str | None = None,
     every: Duration = None,
     on_gap: OnGap = "mask",
     min_quality: float | None = None,
@@ -86,7 +99,7 @@ def iter_features(
     depth: Depth = None,
     start: Instant = None,
     end: Instant = None,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | str | None = None,
     every: Duration = None,
     on_gap: OnGap = "mask",
     min_quality: float | None = None,
@@ -116,7 +129,7 @@ def load_levels(
     depth: Depth = None,
     start: Instant = None,
     end: Instant = None,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | str | None = None,
     every: Duration = None,
     on_gap: OnGap = "mask",
     data_source: Wanted = None,
@@ -144,7 +157,7 @@ def load_trades(
     kind: str | None = None,
     start: Instant = None,
     end: Instant = None,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | str | None = None,
     on_gap: OnGap = "mask",
     data_source: Wanted = None,
     origin: Origin | None = None,
@@ -179,7 +192,7 @@ def load_ohlcv(
     exchange: str | None = None,
     start: Instant = None,
     end: Instant = None,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | str | None = None,
     unconfirmed: bool = False,
     as_of: Instant = None,
     data_source: Wanted = None,

@@ -1,7 +1,7 @@
 """Check what a caller asks of a loader, before a database is opened."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from collector.events import Channel
 from collector.query.database import Database
 from collector.query.frames import Output, checked_output
 from collector.query.instants import Duration, Span, duration_ns
+from collector.query.names import nearest
 from collector.query.on_gap import OnGap, checked_on_gap
 from collector.query.rows import ALL, Origin, Wanted
 
@@ -27,6 +28,7 @@ class LoadedTable:
     default_columns: tuple[str, ...]
     holds: Callable[[Channel], bool]  # the rows of which channels
     indexes: tuple[str, ...] = (RECEIVED_AT, "exchange_timestamp")  # the first is the default
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # columns of other loaders
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Request:
 
 def checked_request(
     rows: Lookup,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | str | None = None,
     *,
     every: Duration = None,
     on_gap: OnGap = "mask",
@@ -94,10 +96,7 @@ def checked_request(
     checked_on_gap(on_gap)
     checked_output(output)
     table = rows.table
-    chosen = table.default_columns if columns is None else tuple(columns)
-    unknown = sorted(set(chosen) - set(table.columns))
-    if unknown:
-        raise QueryError(f"the table has no column {', '.join(unknown)}; it has {', '.join(table.columns)}")
+    chosen = table.default_columns if columns is None else _named_columns(table, columns)
     if index not in table.indexes:
         *others, last = table.indexes
         expected = f"{', '.join(others)} or {last}" if others else last
@@ -111,3 +110,14 @@ def checked_request(
     chosen = tuple(dict.fromkeys([*chosen, *rows.mixed]))
     step_ns = None if every is None else duration_ns("every", every)
     return Request(rows, chosen, step_ns, on_gap, min_quality, index, output)
+
+
+def _named_columns(table: LoadedTable, columns: Sequence[str] | str) -> tuple[str, ...]:
+    """Return the columns, of which one may stand by itself; raise QueryError for one that is not there."""
+    chosen = (columns,) if isinstance(columns, str) else tuple(columns)
+    unknown = [str(one) for one in chosen if one not in table.columns]
+    if not unknown:
+        return chosen
+    loaders = [name for name, others in table.elsewhere.items() if set(unknown) <= set(others)]
+    hint = f"; {loaders[0]} has it" if loaders else nearest(unknown[0], table.columns)
+    raise QueryError(f"the table has no column {', '.join(unknown)}{hint}; it has {', '.join(table.columns)}")

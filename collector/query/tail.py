@@ -41,9 +41,7 @@ class Tail:
                 f"no table is called {wanted.table!r}, expected one of {', '.join(TABLES)}{hint}"
             )
         if not 0 <= last <= MOST_LAST:
-            raise QueryError(
-                f"last is {last}; expected at most {MOST_LAST:,} rows: export writes all of them"
-            )
+            raise QueryError(f"last is {last}; expected at most {MOST_LAST:,}: export writes all rows")
         self._engine = open_for_reading(database)
         self._wanted = wanted
         self._last = last

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from collector.database import STORED_LEVELS
 from collector.version import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+_WORDS = {10: "ten"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -67,3 +69,10 @@ def test_changelog_and_version_agree() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "## [Unreleased]" in changelog
     assert __version__ == "0.1.0" or f"## [{__version__}]" in changelog
+
+
+def test_the_first_page_says_how_much_of_a_book_is_stored() -> None:
+    offered = README.split("## What you get")[1].split("\n- ")[1]
+    assert f"stored with their best {_WORDS[STORED_LEVELS]} levels a side" in offered
+    first_part = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8").split("\n## ")[0]
+    assert f"keep the best {_WORDS[STORED_LEVELS]} levels a side" in first_part

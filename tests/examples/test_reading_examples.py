@@ -34,22 +34,23 @@ def run(folder: Path, *words: str | Path) -> str:
 
 
 @pytest.mark.proof
-def test_the_training_example_tells_an_honest_score(folder: Path) -> None:
+def test_the_training_example_judges_a_demo_or_says_that_it_cannot(folder: Path) -> None:
     told = run(folder, ROOT / "examples" / "train_model.py", "demo.db", "--every", "20ms", "--horizon", "5")
     for line in ("model", "most frequent", "same as before"):
         assert f"  {line}" in told
-    beats = "the model beats both guesses" in told
-    assert beats != ("no better than guessing" in told)
+    verdict = told.splitlines()[-1]
+    assert verdict.startswith(
+        ("the model beats both", "no better than guessing", "too few independent samples")
+    )
 
 
 @pytest.mark.proof
-def test_the_notebook_runs_from_top_to_bottom(folder: Path) -> None:
+def test_the_notebook_runs_on_a_demo_without_a_warning(folder: Path) -> None:
     notebook = json.loads((ROOT / "examples" / "explore.ipynb").read_text(encoding="utf-8"))
-    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
-    program = "\n".join("".join(cell["source"]) for cell in cells)
-    run(folder, "-c", program + '\nfigure.savefig("book.png")\n')
-    assert (folder / "book.png").read_bytes().startswith(b"\x89PNG")
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    run(folder, "-c", "\n".join([*cells, 'figure.savefig("book.png")', 'after.savefig("after.png")']))
+    for name in ("book.png", "after.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_plot_command_draws(

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from collector.query.evidence import MOST_BLOCKS, blocks, chance, interval
+from collector.query.evidence import MOST_BLOCKS, blocks, chance, independent, interval
 
 
 def test_blocks_are_of_so_many_rows_and_longer_where_there_are_very_many() -> None:
@@ -33,6 +33,19 @@ def test_the_same_thing_said_again_is_no_evidence() -> None:
     assert chance(np.ones(8), np.repeat(np.arange(4), 2)) > 0.05
     assert chance(np.ones(8), np.zeros(8, dtype=np.int64)) > 0.4
     assert chance(np.array([]), np.array([], dtype=np.int64)) == 1.0
+
+
+def test_blocks_that_resemble_their_neighbours_are_joined() -> None:
+    drawn = np.random.default_rng(5)
+    news = drawn.standard_normal(64)
+    block = np.repeat(np.arange(256), 3)
+    joined = independent(np.repeat(np.repeat(news, 4), 3), block)  # four blocks say the same, then comes news
+    assert len(set(joined.tolist())) <= 64
+    assert (np.diff(joined) >= 0).all()
+    turns = np.tile([1.0, -1.0], 128)
+    assert independent(np.repeat(turns, 3), block).tolist() == block.tolist()
+    assert independent(np.ones(6), np.arange(6)).tolist() == list(range(6))  # of so few it cannot be said
+    assert independent(np.array([]), np.array([], dtype=np.int64)).tolist() == []
 
 
 def test_the_interval_holds_the_mean_about_as_often_as_it_says() -> None:

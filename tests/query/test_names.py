@@ -1,7 +1,9 @@
 """A name is taken as it is meant, where one thing can be meant, and else the choices are told."""
 
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +215,41 @@ def test_the_newest_rows_are_asked_for_by_the_same_names(books: str) -> None:
         Tail(books, Looked("book"), last=10**6)
 
 
+def test_one_column_may_stand_by_itself(books: str) -> None:
+    frame = load_features(books, SYMBOL, columns="mid_price")
+    assert list(frame.columns) == ["mid_price", "segment"]
+
+
+@pytest.mark.parametrize(
+    ("load", "columns", "words"),
+    [
+        (load_features, "midprice", "no column midprice; did you mean mid_price?; it has id, timestamp"),
+        (load_features, ["mid_price", "ofi_2"], "no column ofi_2; load_levels has it; it has"),
+        (load_levels, ["mid_price"], "no column mid_price; load_features has it"),
+        (load_trades, ["prize"], "did you mean price?"),
+        (load_ohlcv, ["opne"], "did you mean open?"),
+    ],
+)
+def test_a_column_that_is_not_there_is_told_with_the_one_that_was_meant(
+    books: str, load: Any, columns: Any, words: str
+) -> None:
+    with pytest.raises(QueryError) as caught:
+        load(books, SYMBOL, columns=columns)
+    assert words in str(caught.value)
+
+
+def test_what_is_no_database_and_no_name_is_refused_in_words(books: str) -> None:
+    wrong: Any
+    with closing(sqlite3.connect(books)) as connection:
+        for wrong in (connection, None, 5, ["live.db"]):
+            with pytest.raises(QueryError, match=r"db is .*; expected the path of an SQLite file, a URL"):
+                load_features(wrong, SYMBOL)
+    for wrong in (None, ["BTC/USDT:USDT", "ETH/USDT:USDT"], 5):
+        for load in (load_features, load_levels, load_trades, load_ohlcv):
+            with pytest.raises(QueryError, match=r"symbol is .*; expected one name, such as BTC/USDT:USDT"):
+                load(books, wrong)
+
+
 def test_numbers_and_words_are_taken_as_they_are_meant(books: str) -> None:
     assert len(load_features(books, SYMBOL, depth=np.int64(50))) == 4
     assert len(load_features(books, SYMBOL, depth=(1, 50))) == 8
@@ -230,4 +267,7 @@ def test_a_question_without_an_answer_is_told_what_there_is(books: str, lines: l
     assert list(iter_features(books, SYMBOL, **later, depth=1)) == []
     assert [line["event"] for line in lines] == ["read.no_rows"] * 4
     assert lines[0]["asked"] == "depth=50, start=2023-11-14T22:30:00+00:00, end=2023-11-14T22:46:40+00:00"
-    assert lines[0]["stored"].startswith("depth 1, simulator: 4 rows, 2023-11-14T22:13:20.000000Z to ")
+    assert lines[0]["stored"].startswith(
+        "book.1 from 2023-11-14T22:13:20+00:00 to 2023-11-14T22:13:20.003000+"
+    )
+    assert "; book.50 from" in lines[0]["stored"]
