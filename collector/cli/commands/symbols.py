@@ -75,7 +75,7 @@ def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
     """Return the rows as plain values: None where one is missing, instants in nanoseconds since 1970."""
     times = {f"{name}_ns": frame[name].astype("int64") for name in ("first", "last")}
     plain = frame.drop(columns=["first", "last"]).assign(**times)
-    rows: list[dict[str, Any]] = plain.astype(object).where(plain.notna(), None).to_dict(orient="records")
+    rows: list[Any] = plain.astype(object).where(plain.notna(), None).to_dict(orient="records")
     return rows
 
 
