@@ -57,12 +57,12 @@ class MetricsByCalls:
                 call = waiting.popleft()
                 try:
                     self._put([metric_datum for _, metric_datum in call])
-                except AwsError as failure:
+                except AwsError as error:
                     refusals += 1
-                    if failure.kind is not Failure.REFUSED or refusals >= MOST_REFUSALS:
+                    if error.kind is not Failure.REFUSED or refusals >= MOST_REFUSALS:
                         raise
                     if len(call) == 1:
-                        alone.append((call[0][0], failure))
+                        alone.append((call[0][0], error))
                     else:
                         middle = len(call) // 2
                         waiting.extendleft((call[middle:], call[:middle]))
