@@ -14,8 +14,10 @@ if TYPE_CHECKING:
         DataIngestor,
         DataIngestorConfig,
         IngestorStats,
+        Listener,
         LiveBars,
         LocalBook,
+        MarketNow,
         Tick,
         TickStore,
         Top,
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
         fetch_ohlcv,
         fetch_trades,
     )
-    from collector.errors import CollectorError, IngestorError, SettingsError, UserError
+    from collector.errors import CollectorError, IngestorError, SettingsError, TickError, UserError
     from collector.events import (
         BookVerified,
         Candle,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
         SystemState,
         Trade,
     )
+    from collector.exchanges import bar_intervals, register_exchange
     from collector.network import RateLimiter
     from collector.query import (
         book_tensor,
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
         windows,
     )
     from collector.settings import load_settings
+    from collector.sinks import register_sink
 else:
     # Loaded when first asked for: `python run.py --help` must not pay for pandas and SQLAlchemy.
     __getattr__, __dir__ = face(__name__, __file__)
@@ -69,8 +73,10 @@ __all__ = [
     "IngestorError",
     "IngestorStats",
     "L2Update",
+    "Listener",
     "LiveBars",
     "LocalBook",
+    "MarketNow",
     "PotentialHalt",
     "RateLimiter",
     "SettingsError",
@@ -78,12 +84,14 @@ __all__ = [
     "StreamVerified",
     "SystemState",
     "Tick",
+    "TickError",
     "TickStore",
     "Top",
     "Trade",
     "UserError",
     "__version__",
     "backfill",
+    "bar_intervals",
     "book_tensor",
     "coverage",
     "create_data_ingestor",
@@ -97,6 +105,8 @@ __all__ = [
     "load_ohlcv",
     "load_settings",
     "load_trades",
+    "register_exchange",
+    "register_sink",
     "symbols",
     "windows",
 ]

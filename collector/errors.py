@@ -8,6 +8,7 @@ CollectorError
 │   ├── DatabaseInUse    another collector holds this database
 │   ├── SpoolRefused     a spool that this collector cannot use; `held`: another one has it
 │   ├── DatabaseAway     a database that cannot be opened now; waiting may help
+│   ├── TickError        a tick that cannot be made of what was given
 │   └── QueryError       a question that the stored data cannot answer as asked
 │       └── ReadTooLong  a question that takes longer than reading may
 ├── FrameError           a frame that cannot be used; `reason` is the word under which it is counted
@@ -17,6 +18,9 @@ CollectorError
 ├── SpoolError           the spool refused a batch; `full` says that its cap is reached
 ├── UnfitRow             a row that a record cannot hold; `table` says of which table
 └── BadRecord            a record of a stream that cannot be read; `reason` says why
+
+SettingsError, TickError and QueryError are ValueErrors too, and MissingExtra is an ImportError: what a caller
+who does not know this tree would catch.
 """
 
 
@@ -28,7 +32,7 @@ class UserError(CollectorError):
     """Something the user can fix: printed in a line or three, without a traceback."""
 
 
-class MissingExtra(UserError):  # noqa: N818  (a state, not a fault)
+class MissingExtra(UserError, ImportError):  # noqa: N818  (a state, not a fault)
     """Something asked for needs a package that is not installed; an extra brings it."""
 
     def __init__(self, package: str, extra: str) -> None:
@@ -36,13 +40,17 @@ class MissingExtra(UserError):  # noqa: N818  (a state, not a fault)
         super().__init__(f"this needs {package}: run `pip install -e '.[{extra}]'` in the source folder")
 
 
-class SettingsError(UserError):
+class SettingsError(UserError, ValueError):
     """A configuration that cannot be used."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''} in the configuration"
         super().__init__("\n".join([f"{count}:", *(f"  {problem}" for problem in problems)]))
+
+
+class TickError(UserError, ValueError):
+    """A tick that cannot be made of what was given."""
 
 
 class SchemaError(UserError):
@@ -57,7 +65,7 @@ class DatabaseAway(UserError):  # noqa: N818  (a state, not a fault)
     """A database that cannot be opened now: away, locked or without room. Waiting may help."""
 
 
-class QueryError(UserError):
+class QueryError(UserError, ValueError):
     """A question that the stored data cannot answer as asked."""
 
 

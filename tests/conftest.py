@@ -24,6 +24,8 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).parent))
 import ready_tables
 
+from collector.loggers import pass_to
+
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("unhurried")
 _NUMBERS = itertools.count()
@@ -40,6 +42,13 @@ def pytest_xdist_auto_num_workers() -> int:
     """Start three test processes a core: most tests wait, for a socket or a disk or the time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(3 * cores, MOST_PROCESSES)
+
+
+@pytest.fixture(autouse=True)
+def log_lines_go_nowhere_else() -> Iterator[None]:
+    """Leave no log lines passed to where a test had them passed: that holds for the whole process."""
+    yield
+    pass_to(None)
 
 
 gc.disable()  # what collecting tests makes stays: going through it again and again takes half the time

@@ -30,12 +30,13 @@ FLOORS = [
         "log",
     ),
     *("exchanges", "book", "sinks", "migration", "database", "aws", "events", "histogram", "ids", "clock"),
-    *("resources", "retry", "masking", "bounds", "errors", "version", "face"),
+    *("loggers", "plugins", "resources", "retry", "masking", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {
     "ccxt": {"network", "live.unverified"},
     "sqlalchemy": {"database", "sinks.sql", "query", "export", "retention", "migration"},
     "alembic": {"database", "migration"},
+    "structlog": {"log", "loggers"},
     "apscheduler": {"app"},
     **{library: {"aws"} for library in ("boto3", "botocore")},
     "fastavro": {"sinks.avro"},
@@ -253,6 +254,7 @@ SMALL_FOR_A_REASON = {
     "resources": "a leaf: where the files are that travel with the code",
     "retry": "a leaf: how long to wait",
     "version": "a leaf: read by the build as well",
+    "events.intervals": "a leaf: how long a bar lasts, for all who ask",
     "events.instants": "a leaf: how a time is written, for all who write or read one",
     "app.wakeup": "one trap of threading with its explanation",
     "cli.commands.doctor.check_result": "what every check returns; in any of them it would close a circle",

@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import structlog
-
 from collector.app.jobs import Ending
 from collector.errors import CollectorError, StreamError
 from collector.events import PotentialHalt
+from collector.loggers import get_logger
 
 if TYPE_CHECKING:  # it brings ccxt
     from collector.network import ClockAnswer
@@ -16,7 +15,7 @@ if TYPE_CHECKING:  # it brings ccxt
 CODE = "clock_off"
 
 Ask = Callable[[], "ClockAnswer"]
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class ClockCheck:

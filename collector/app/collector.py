@@ -6,21 +6,22 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 
-import structlog
-
 from collector.app.claims import Claims
 from collector.app.commit_measures import CommitMeasures
 from collector.app.jobs import Jobs
 from collector.app.known_database import KnownDatabase
+from collector.app.log_thread import LogThread
 from collector.app.monitor import Monitor
 from collector.app.opening import Opening
+from collector.app.report import Report
 from collector.app.reporting import Phase, Reporters, last_moment_of, moment_of
 from collector.app.view import View, Watch, view_of_writer
 from collector.app.wakeup import SignalSafeEvent
 from collector.buffer import Buffer
 from collector.errors import CollectorError, UserError
 from collector.events import EventBus, PotentialHalt, StreamKey
-from collector.live import NOTHING_TO_COLLECT, Feed, StreamThread
+from collector.live import GAVE_UP, NOTHING_TO_COLLECT, Feed, StreamThread
+from collector.loggers import get_logger
 from collector.masking import mask_url
 from collector.sinks import AccountingState, SessionState, SqlSink, Store
 from collector.writer import Follower, FollowerState, WriterThread
@@ -30,41 +31,7 @@ VIEW_TIMEOUT_S = 1.0
 LEAST_FOR_JOBS_S = 2.0  # to end, whatever stopping took before
 SHARE_OF_THE_STORE = 0.8  # of the time for stopping; the rest is for the followers
 
-log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The result of a session: the terms of the identity for each stream, and what went wrong."""
-
-    session_id: str
-    accounting: tuple[AccountingState, ...]
-    batches: int
-    seconds: float
-    problems: tuple[str, ...]
-    waiting: int = 0  # rows that the spool holds: durable, and brought in at the next start
-    spool: str = ""  # its file
-    refused: tuple[str, ...] = ()  # of the problems, markets that are not there: of them nothing was accepted
-    notes: tuple[str, ...] = ()  # what happened to the database that a person has to know of
-    followers: tuple[FollowerState, ...] = ()  # sinks behind the database: no part of the identity
-
-    @property
-    def exact(self) -> bool:
-        """Whether every event is accounted for."""
-        return all(state.difference == 0 for state in self.accounting)
-
-    @property
-    def lost_nothing(self) -> bool:
-        """Whether all that was accepted is stored, or waits in the spool, and nothing failed."""
-        pending = sum(state.pending for state in self.accounting)
-        lost = pending > self.waiting or any(state.dropped for state in self.accounting)
-        return self.exact and not lost and set(self.problems) <= set(self.refused)
-
-    @property
-    def good(self) -> bool:
-        """Whether nothing that was accepted was lost, and not all was refused."""
-        nothing_came = bool(self.refused) and not any(state.received for state in self.accounting)
-        return self.lost_nothing and not nothing_came
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +52,7 @@ class Parts:
     measures: CommitMeasures
     monitor: Monitor
     reporters: Reporters
+    log: LogThread
     ended: SignalSafeEvent  # set when a thread has ended
 
 
@@ -115,6 +83,7 @@ class Collector:
         self._measures = parts.measures
         self.monitor = parts.monitor
         self.reporters = parts.reporters
+        self._log = parts.log
         self._ended = parts.ended
         self._exchanges = exchanges
         self.database_url = database_url
@@ -142,6 +111,7 @@ class Collector:
         self.jobs.start()
         self.monitor.start(self.view)
         self.reporters.start(lambda: moment_of(self.monitor, self.phase))
+        self._log.start()
         if away:
             log.warning(
                 "database.away_at_start",
@@ -198,6 +168,7 @@ class Collector:
         self._store.close()
         self.monitor.stop()
         self.reporters.stop(last_moment_of(self.monitor, self.view()), until_s - time.monotonic())
+        self._log.stop()
         for name in self.events.stop():
             log.warning("subscriber.stuck", subscriber=name)
         for unsubscribe in self._subscriptions:  # the bus may live longer than this
@@ -209,7 +180,7 @@ class Collector:
             seconds=time.monotonic() - self._started_s,
             problems=tuple(problems),
             waiting=self.writer.balance.rows_in_spool,
-            spool=str(self.writer.spool_path),
+            spool=str(self.writer.spool_path or ""),
             refused=refused,
             notes=self._store.incidents if isinstance(self._store, SqlSink) else (),
             followers=self._follower_states(),
@@ -294,7 +265,7 @@ class Collector:
         return tuple(text for feed in self.stream.feeds for text in feed.refused)
 
     def _on_halt(self, event: PotentialHalt) -> None:
-        if event.code == NOTHING_TO_COLLECT and self.stream.is_idle:
+        if event.code in (NOTHING_TO_COLLECT, GAVE_UP) and self.stream.is_idle:
             self._ended.ring()
 
     def _follower_states(self) -> tuple[FollowerState, ...]:

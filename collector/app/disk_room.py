@@ -5,10 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import structlog
-
 from collector.database import database_bytes
 from collector.events import EventBus, PotentialHalt
+from collector.loggers import get_logger
 from collector.sinks import Slice
 
 DAY_S = 86_400.0
@@ -17,7 +16,7 @@ FEW_DAYS = 3.0
 LITTLE_BYTES = 1_000_000_000
 CODE = "disk_nearly_full"
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class DiskRoom:

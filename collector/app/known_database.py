@@ -3,15 +3,15 @@
 import os
 
 import msgspec
-import structlog
 
 from collector.app.spool_places import address, note_places
 from collector.database import newest_revision
 from collector.errors import UserError
+from collector.loggers import get_logger
 from collector.sinks import SqlSink, Store
 from collector.spool import SpoolPlaces
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class _Note(msgspec.Struct, frozen=True):

@@ -1,12 +1,22 @@
 """Log now and then what a collector does, so that a log without a line says that it is dead."""
 
-import structlog
+from typing import NamedTuple
 
 from collector.app.jobs import Ending
 from collector.app.monitor import Monitor, health_now
-from collector.app.view import VERIFIED
+from collector.app.view import VERIFIED, View
+from collector.loggers import get_logger
 
-log = structlog.get_logger()
+log = get_logger(__name__)
+
+
+class _Sums(NamedTuple):
+    """What came since the start."""
+
+    received: int
+    written: int
+    holes: int
+    reconnects: int
 
 
 class LogHeartbeat:
@@ -14,7 +24,7 @@ class LogHeartbeat:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        self._received = self._written = 0
+        self._before = _Sums(0, 0, 0, 0)
 
     def beat(self, _ending: Ending) -> str:
         """Log one line."""
@@ -23,19 +33,33 @@ class LogHeartbeat:
             return ""
         view = checked.view
         state, reasons = health_now(checked, self._monitor.checked_ago_s or 0.0, self._monitor.limits.every_s)
-        received = sum(one.counts.received for one in view.streams)
-        written = sum(one.counts.written for one in view.streams)
+        sums, before = _sums(view), self._before
+        memory = checked.machine.memory_bytes
         log.info(
             "collector.alive",
             state=state.value,
             reasons="; ".join(reasons),
             streams=len(view.asked),
             verified=sum(one.state == VERIFIED for one in view.asked),
-            received=received - self._received,
-            written=written - self._written,
+            received=sums.received - before.received,
+            committed=sums.written - before.written,
+            holes=sums.holes - before.holes,
+            reconnects=sums.reconnects - before.reconnects,
             pending=view.pending,
             dropped=view.dropped,
+            spooled=view.writer.spooled_rows,
+            memory_mb=None if memory is None else round(memory / 1e6),
             uptime_s=round(view.uptime_s),
         )
-        self._received, self._written = received, written
-        return f"{state.value}: {len(view.asked)} streams, {received:,} received, {written:,} written"
+        self._before = sums
+        counts = f"{sums.received:,} received, {sums.written:,} written"
+        return f"{state.value}: {len(view.asked)} streams, {counts}"
+
+
+def _sums(view: View) -> _Sums:
+    return _Sums(
+        sum(one.counts.received for one in view.streams),
+        sum(one.counts.written for one in view.streams),
+        sum(view.holes.values()),
+        sum(view.reconnects.values()),
+    )

@@ -1,13 +1,9 @@
 """Log one line for each change of state that is published on the event bus."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-
-import structlog
 
 from collector.events import (
     ClockStep,
-    DatabaseState,
     EventBus,
     FirstContact,
     HandlerFailure,
@@ -17,15 +13,14 @@ from collector.events import (
     MarketsNotRefreshed,
     PotentialHalt,
     RequestRefused,
-    RequestsPaused,
-    RequestsWait,
-    SegmentChanged,
     SnapshotFailed,
-    SystemState,
     WitnessDisagreed,
 )
+from collector.exchanges import PLUGINS as EXCHANGE_PLUGINS
+from collector.loggers import get_logger
+from collector.sinks import PLUGINS as SINK_PLUGINS
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 WITHOUT_NETWORK = "tries go on; `python run.py demo` needs no network"
 MOST_NAMES = 8  # on one line
@@ -33,15 +28,10 @@ MOST_NAMES = 8  # on one line
 
 def log_events(events: EventBus) -> None:
     """Attach the log to the event bus: one line for each change of state."""
-    events.attach(SystemState, _log_state)
-    events.attach(SegmentChanged, _log_segment)
     events.attach(PotentialHalt, _log_halt)
-    events.attach(DatabaseState, _log_database)
     events.attach(SnapshotFailed, _log_snapshot)
     events.attach(WitnessDisagreed, _log_witness)
     events.attach(RequestRefused, _log_refusal)
-    events.attach(RequestsPaused, _log_pause)
-    events.attach(RequestsWait, _log_wait)
     events.attach(MarketsChosen, _log_choices)
     events.attach(MarketRepeated, _log_repeated)
     events.attach(MarketsNotRefreshed, _log_not_refreshed)
@@ -50,28 +40,16 @@ def log_events(events: EventBus) -> None:
     events.attach(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
 
 
-def _log_state(event: SystemState) -> None:
-    shown = {"cause": event.cause} if event.cause else {}
-    log.info("stream.changed", connection=event.connection, state=event.state.value, **shown)
-
-
-def _log_segment(event: SegmentChanged) -> None:
-    stream = {"exchange": event.exchange, "symbol": event.symbol, "channel": event.channel}
-    if event.verified:
-        log.info("coverage.begun", **stream)
-    else:
-        log.info("coverage.ended", **stream, cause=event.cause, detail=event.detail)
+def log_plugins() -> None:
+    """Log what the settings made us load of other distributions."""
+    for one in (*EXCHANGE_PLUGINS.loaded, *SINK_PLUGINS.loaded):
+        log.info("plugin.loaded", group=one.group, name=one.name, of=one.origin)
 
 
 def _log_halt(event: PotentialHalt) -> None:
-    where = {"exchange": event.exchange, **({"symbol": event.symbol} if event.symbol else {})}
-    log.warning("potential_halt", code=event.code, reason=event.reason, **where)
-
-
-def _log_database(event: DatabaseState) -> None:
-    shown = {"cause": event.cause} if event.cause else {}
-    tell = log.warning if event.state == "open" else log.info
-    tell("database.breaker", state=event.state, **shown)
+    fields = {"exchange": event.exchange, "symbol": event.symbol, "detail": event.detail}
+    shown = {name: text for name, text in fields.items() if text}
+    log.warning("potential_halt", code=event.code, reason=event.reason, **shown)
 
 
 def _log_snapshot(event: SnapshotFailed) -> None:
@@ -90,23 +68,6 @@ def _log_refusal(event: RequestRefused) -> None:
         log.debug("unsubscribe.refused", **shown)
     else:
         log.info("subscription.put_off", **shown, again_in_s=round(event.again_in_s, 3))
-
-
-def _log_pause(event: RequestsPaused) -> None:
-    """Log once until when nothing is asked over REST."""
-    until = datetime.fromtimestamp(event.until_ns / 1e9, UTC).isoformat(timespec="seconds")
-    for_s = round((event.until_ns - event.at_ns) / 1e9, 1)
-    log.warning("requests.paused", exchange=event.exchange, cause=event.cause, for_s=for_s, until=until)
-
-
-def _log_wait(event: RequestsWait) -> None:
-    log.info(
-        "requests.wait",
-        exchange=event.exchange,
-        need=event.need,
-        waited_s=round(event.waited_s, 1),
-        others=event.waiting,
-    )
 
 
 def _log_choices(event: MarketsChosen) -> None:
@@ -173,3 +134,8 @@ def log_failed_subscriber(failure: HandlerFailure) -> None:
             error=error,
             times=count,
         )
+
+
+def log_dead_thread(name: str, error: BaseException) -> None:
+    """Log what ended a thread that nobody asked to end, with its traceback."""
+    log.error("thread.died", thread=name, error=repr(error), exc_info=error)

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import structlog
-
 from collector.app.machine import Machine
 from collector.app.view import MISSING, View
 from collector.clock import seconds_since
@@ -25,12 +23,13 @@ from collector.health import (
     Verdict,
     judge,
 )
+from collector.loggers import get_logger
 
 STOP_WITHIN_S = 2.0
 LATE_CHECKS = 10  # so many that did not come in time, and at least as long as one waits for an answer
 LEAST_LATE_S = 10.0
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +93,6 @@ class Monitor:
         before = self.latest
         is_same = before is not None and before.health.state == health.state
         since_ns = before.since_ns if before is not None and is_same else now_ns
-        if not is_same:
-            _log_change(before, health)
         self._alarms.look(health, time.monotonic())
         self.before, self.latest = before, Checked(view, machine, health, now_ns, since_ns)
         self._checked_s = time.monotonic()
@@ -134,13 +131,6 @@ def health_now(checked: Checked, ago_s: float, every_s: float) -> tuple[Verdict,
     if ago_s > max(LEAST_LATE_S, LATE_CHECKS * every_s):
         return Verdict.UNHEALTHY, [f"the last check was {ago_s:.0f} s ago: what follows is old", *reasons]
     return checked.health.state, reasons
-
-
-def _log_change(before: Checked | None, health: Health) -> None:
-    """Log one line when the whole changes its state; the first moments of a start are no change."""
-    if before is not None:
-        tell = log.info if health.state is not Verdict.UNHEALTHY else log.warning
-        tell("health.changed", state=health.state.value, reasons="; ".join(health.reasons))
 
 
 def facts_of(view: View, machine: MachineFacts, exchanges: tuple[str, ...], now_ns: int) -> Facts:

@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-import structlog
-
 from collector.app.claims import Claims
 from collector.app.known_database import KnownDatabase
 from collector.errors import CollectorError, DatabaseAway, SinkError
+from collector.loggers import get_logger
 from collector.sinks import Store
 from collector.writer import Follower, WriterThread
 
 Watched = Callable[[], AbstractContextManager[None]]  # to be entered around each call of the database
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Opening:

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-import structlog
-
 from collector.app.monitor import Checked, Monitor
 from collector.app.view import TOLD_AFTER, ReporterState, View
 from collector.errors import CollectorError, in_one_line
+from collector.loggers import get_logger
 from collector.retry import Backoff
 
 BASE_WAIT_S = 1.0  # longest wait before the first retry; doubles from there
@@ -23,7 +22,7 @@ LOOK_EVERY_S = 0.1  # for the first check
 
 LAST_WITHIN_S = 1.0, 3.0  # for the last reports at least, whatever stopping took before, and at most
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Phase(StrEnum):

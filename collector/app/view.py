@@ -272,9 +272,10 @@ class Watch:
         return SYNCING if key.exchange in self._connected.copy().values() else DOWN
 
     def _on_state(self, event: SystemState) -> None:
-        self.connections[event.connection] = event.state.value
+        if event.exchange:  # else it is of the collector itself
+            self.connections[event.connection] = event.state.value
         self.statuses.take(event)
-        if event.state in (State.DISCONNECTED, State.STOPPED):
+        if event.state in (State.DISCONNECTED, State.STOPPED, State.ERROR):
             self._connected.pop(event.connection, None)
             if event.state is State.DISCONNECTED:
                 _count(self.reconnects, (event.exchange, class_of_cause(event.exchange, event.cause)))

@@ -4,17 +4,21 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import structlog
-
 from collector.app.alarm import HaltAlarm
 from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
 from collector.app.commit_measures import CommitMeasures
-from collector.app.logs import log_events, log_failed_subscriber
+from collector.app.connection_log import ConnectionLog
+from collector.app.database_log import DatabaseLog
+from collector.app.dead_threads import DeadThreads
+from collector.app.log_thread import LogThread
+from collector.app.logs import log_dead_thread, log_events, log_failed_subscriber, log_plugins
 from collector.app.machine import Machine
 from collector.app.monitor import Monitor
 from collector.app.recovery import Recovery
 from collector.app.reporting import Reporters
+from collector.app.request_log import RequestLog
+from collector.app.trouble_log import TroubleLog
 from collector.app.view import Watch
 from collector.app.wakeup import SignalSafeEvent
 from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
@@ -31,16 +35,18 @@ from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
 from collector.events import EventBus, StreamKey
-from collector.exchanges import exchange_of
-from collector.features import BookRows, MarketRows, TradeBars
+from collector.exchanges import ccxt_id_of, exchange_of
+from collector.features import BookRows, MarketRows, TradeBars, unstored_books, unstored_market
 from collector.ids import SegmentIds
 from collector.live import PATIENCE_S, Feed, StreamThread
+from collector.log import look_at_file
+from collector.loggers import get_logger
 from collector.network import import_exchange
 from collector.settings import Settings
-from collector.sinks import SessionState, Sink, Store
+from collector.sinks import Nowhere, SessionState, Sink, Store
 from collector.writer import KINDS, EventLog, Follower, Preparation, WriterThread
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
@@ -62,7 +68,8 @@ def make_collector(
             "SYMBOLS=BTCUSDT in the environment, or exchanges.<name>.symbols in a file for --config"
         )
     for name in exchanges:
-        import_exchange(name)
+        import_exchange(ccxt_id_of(name))
+    log_plugins()
     _tell_unused_keys(settings, exchanges)
     bus = events or EventBus(log_failed_subscriber)
     watch = _observe(settings, bus)
@@ -76,11 +83,17 @@ def make_collector(
     store = store or store_of(settings)
     known = known_database_of(settings, store)
     following = make_followers(settings, store, followers, session, buffer, known.identity)
-    ended, segment_ids = SignalSafeEvent(), SegmentIds()
+    ended, segment_ids, dead = SignalSafeEvent(), SegmentIds(), DeadThreads(bus)
 
     def thread_ended() -> None:
+        dead.look(websocket=stream, writer=writer)
         ended.ring()
         on_end()
+
+    def stream_ended() -> None:
+        if stream.failure is not None:  # the writer tells its own
+            log_dead_thread("websocket", stream.failure)
+        thread_ended()
 
     def feeds(clock: Clock) -> Sequence[Feed]:
         return make_feeds(
@@ -93,7 +106,7 @@ def make_collector(
             patience_s=patience_s,
         )
 
-    stream = StreamThread(feeds, bus, thread_ended)
+    stream = StreamThread(feeds, bus, stream_ended)
     measures = CommitMeasures()
     writer = make_writer(
         settings,
@@ -130,15 +143,24 @@ def make_collector(
         measures,
         monitor,
         Reporters(*heartbeats_of(settings, session)),
+        _log_thread(bus, stream, monitor),
         ended,
     )
     return Collector(
         parts,
         exchanges=tuple(settings.exchanges),
-        database_url=settings.database.url,
+        database_url=store.name if isinstance(store, Nowhere) else settings.database.url,
         table_name=settings.database.table_name,
         deadline_s=settings.shutdown.deadline_s,
     )
+
+
+def make_listener(
+    settings: Settings, *, events: EventBus, on_end: Callable[[], None] = lambda: None
+) -> Collector:
+    """Build a collector that publishes what it sees and stores nothing: no database, no file, no follower."""
+    alone = settings.model_copy(update={"followers": ()})
+    return make_collector(alone, events=events, store=Nowhere(), on_end=on_end)
 
 
 def _tell_unused_keys(settings: Settings, exchanges: Sequence[str]) -> None:
@@ -153,6 +175,15 @@ def _written_files(store: Store[object], writer: WriterThread, followers: Sequen
     """Return the files of this machine that grow: databases and spools."""
     files = [store.file, writer.spool_path, *(Path(one.state().spool) for one in followers)]
     return [file for file in files if file is not None]
+
+
+def _log_thread(events: EventBus, stream: StreamThread, monitor: Monitor) -> LogThread:
+    """Attach to the event bus what logs later, or more than once, and build its thread."""
+    connections, requests = ConnectionLog(), RequestLog(stream.budgets)
+    for one in (connections, requests, DatabaseLog()):
+        one.listen(events)
+    looks = look_at_file, connections.look, requests.look, TroubleLog(lambda: monitor.latest).look
+    return LogThread(looks, (connections.finish, requests.finish))
 
 
 def _observe(settings: Settings, events: EventBus) -> Watch:
@@ -180,6 +211,11 @@ def _preparation(
     stream: StreamThread,
 ) -> Preparation:
     """Build what prepares write sets: rows with their features, segments, and events for their table."""
+    most_rows = min(ROWS_A_TRANSACTION, store.capabilities.most_rows or ROWS_A_TRANSACTION)
+    if isinstance(store, Nowhere):
+        return Preparation(
+            session, buffer.key, unstored_books, most_rows=most_rows, market_rows=unstored_market
+        )
     facts = facts_of(settings, buffer, stream)
     happened = EventLog(session.session_id)
     for kind in KINDS:
@@ -188,7 +224,7 @@ def _preparation(
         session,
         buffer.key,
         BookRows(facts, levels_per_row(settings), settings.storage.features).settle,
-        most_rows=min(ROWS_A_TRANSACTION, store.capabilities.most_rows or ROWS_A_TRANSACTION),
+        most_rows=most_rows,
         market_rows=MarketRows(facts).settle,
         beside=happened.take,
         compare_bars=TradeBars(

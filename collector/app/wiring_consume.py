@@ -7,18 +7,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import structlog
-
 from collector.app.wiring_writer import new_session, store_of
 from collector.consume import ConsumeLimits, Consumer, DeadLetters, KinesisStream, Progress
 from collector.errors import CollectorError, DatabaseAway, SinkError, UserError
+from collector.loggers import get_logger
 from collector.settings import Settings
 from collector.sinks import SessionState, SqlSink, StreamStore
 from collector.writer import Watchdog
 
 DAY_S = 86_400.0
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @contextmanager

@@ -6,11 +6,15 @@ from collector.app.logs import log_unknown
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.events import UNKNOWN, Channel, EventBus, StreamKey
-from collector.exchanges import kinds_in_order
+from collector.exchanges import dialled, kind_of, kinds_in_order
 from collector.features import TOTAL_LEVELS, Sampling, StreamFacts
 from collector.live import Claim, Feed, Limits, StreamThread, Wanted
+from collector.loggers import get_logger
+from collector.masking import mask_url
 from collector.network import Source
 from collector.settings import ExchangeSettings, Settings
+
+log = get_logger(__name__)
 
 
 def levels_per_row(settings: Settings) -> int:
@@ -29,6 +33,9 @@ def make_feeds(
     patience_s: float,
 ) -> list[Feed]:
     """Build a feed for each exchange with symbols. Call it in the websocket thread."""
+    for name, exchange in settings.exchanges.items():
+        if exchange.symbols:
+            _log_addresses(source_of(name, exchange), exchange.symbols)
     limits = Limits(settings.stream, settings.integrity, levels_per_row(settings), settings.storage.levels)
     return [
         Feed(
@@ -45,6 +52,18 @@ def make_feeds(
         for name, exchange in settings.exchanges.items()
         if exchange.symbols
     ]
+
+
+def _log_addresses(source: Source, names: tuple[str, ...]) -> None:
+    """Log where an exchange is asked, as what; passwords in addresses are masked.
+
+    What a name like BTCUSDT means is not known yet: then the addresses of all kinds of market are told.
+    """
+    meant = {kind_of(name) for name in names}
+    kinds = source.kinds if None in meant else [kind for kind in source.kinds if kind in meant]
+    addresses = dialled(source.exchange, source.environment, source.endpoints, kinds)
+    where = " ".join(mask_url(url) for url in addresses) or "as ccxt knows them"
+    log.info("exchange.dialled", exchange=source.exchange, environment=source.environment, addresses=where)
 
 
 def _wanted(name: str, exchange: ExchangeSettings) -> Wanted:

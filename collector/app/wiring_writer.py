@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-import structlog
-
 from collector.app.commit_measures import CommitMeasures
 from collector.app.heartbeat import CALL_TIMEOUT_S, Heartbeats, heartbeat_url
 from collector.app.known_database import KnownDatabase
@@ -19,10 +17,20 @@ from collector.buffer import Buffer
 from collector.errors import SpoolError
 from collector.events import DatabaseState, EventBus, PotentialHalt
 from collector.ids import new_id
+from collector.loggers import get_logger
 from collector.masking import without
 from collector.settings import FollowerSettings, Settings
-from collector.sinks import SessionState, Sink, SqlSink, Store, WriteSet, make_follower, make_store
-from collector.spool import SpoolFiles
+from collector.sinks import (
+    Nowhere,
+    SessionState,
+    Sink,
+    SqlSink,
+    Store,
+    WriteSet,
+    make_follower,
+    make_store,
+)
+from collector.spool import AnySpool, NoSpool, SpoolFiles
 from collector.version import __version__
 from collector.writer import (
     Balance,
@@ -37,7 +45,7 @@ from collector.writer import (
 
 SPILL_SHARE = 0.5  # of the buffer, taken at one swap: the database does not keep up
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 def store_of(settings: Settings) -> Store[object]:
@@ -71,9 +79,11 @@ def make_writer(
     on_end: Callable[[], None],
 ) -> WriterThread:
     """Build the store's writer, not started; it offers committed write sets to the followers."""
+    balance = Balance(session_id, buffer.key)
 
     def on_change(state: BreakerState, cause: str) -> None:
-        events.publish(DatabaseState(state.value, time.time_ns(), cause))
+        rows = buffer.rows + balance.rows_in_spool
+        events.publish(DatabaseState(state.value, time.time_ns(), cause, rows))
 
     def on_commit(write_set: WriteSet, took_s: float, was_spooled: bool) -> None:
         measures.committed(write_set, took_s)
@@ -85,7 +95,6 @@ def make_writer(
         reason = "what is written now waits in memory; when that is full, it is dropped"
         events.publish(PotentialHalt("", code, reason, time.time_ns(), detail=str(error)))
 
-    balance = Balance(session_id, buffer.key)
     behind_at_rows = max(1, int(buffer.capacity_rows * SPILL_SHARE))
     return WriterThread(
         BufferSource(buffer, preparation, balance, behind_at_rows=behind_at_rows),
@@ -161,8 +170,10 @@ def known_database_of(settings: Settings, store: Store[object]) -> KnownDatabase
     return KnownDatabase(places_of(settings.spool.path, store), store, settings.database.table_name)
 
 
-def _spools_of(settings: Settings, store: Store[object], identity: Callable[[], str]) -> SpoolFiles:
+def _spools_of(settings: Settings, store: Store[object], identity: Callable[[], str]) -> AnySpool:
     """Build the spool of the store, not opened: what it writes, and what others left."""
+    if isinstance(store, Nowhere):
+        return NoSpool()
     places = places_of(settings.spool.path, store)
     return SpoolFiles(places, max_bytes=settings.spool.max_bytes, owner=owner_of(store, store, identity))
 

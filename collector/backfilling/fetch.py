@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 import msgspec
-import structlog
 
 from collector.backfilling import plan as planning
 from collector.backfilling.pages import Portion, Stretch, Walk
@@ -15,6 +14,7 @@ from collector.backfilling.walk_trades import walk_trades
 from collector.errors import FrameError, StreamError
 from collector.events import OHLCV, Channel
 from collector.exchanges import Page, RestSnapshot, exchange_of
+from collector.loggers import get_logger
 from collector.network import Need, RestClient, classify
 from collector.retry import Backoff
 
@@ -23,7 +23,7 @@ LONGEST_PAUSE_S = 900.0  # an exchange that wants to be left alone for longer is
 RETRY = Backoff(1.0, 60.0)
 NS_A_MS = 1_000_000
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class LeftAlone(StreamError):  # noqa: N818  (a state, not a fault)

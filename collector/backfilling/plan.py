@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from collector.backfilling.pages import Stretch
-from collector.backfilling.walk_bars import is_regular, longest_ms, shortest_ms
-from collector.events import OHLCV, TRADE, Channel, StreamKey
+from collector.backfilling.walk_bars import is_regular
+from collector.events import OHLCV, TRADE, Channel, StreamKey, longest_ms, shortest_ms
 from collector.exchanges import Exchange, MarketKind, Past, exchange_of
 from collector.network import WEIGHT_SHARE
 

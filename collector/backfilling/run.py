@@ -6,18 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import structlog
-
 from collector.backfilling.fetch import Fetcher
 from collector.backfilling.filling import Filling
 from collector.backfilling.pages import Portion, Stretch
 from collector.backfilling.plan import Plan, estimate
 from collector.errors import StreamError
+from collector.loggers import get_logger
 
 LOOKS_EVERY_S = 0.2  # whether to stop
 A_PAGE_S = 5.0  # that is under way may take so long still
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Stores(Protocol):

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-import structlog
-
 from collector.backfilling.filling import Filling
 from collector.backfilling.pages import Portion
 from collector.buffer import Buffer
 from collector.errors import SinkError
 from collector.events import Batch
+from collector.loggers import get_logger
 from collector.retry import Backoff
 from collector.sinks import Receipt, WriteSet
 from collector.writer import Preparation
@@ -20,7 +19,7 @@ from collector.writer import Preparation
 PATIENCE_S = 300.0  # with a database that is away
 RETRY = Backoff(0.5, 15.0)
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Writes(Protocol):

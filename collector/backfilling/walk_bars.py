@@ -5,25 +5,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from collector.backfilling.pages import Lack, Portion, Rows, Stretch, Walk, ask_surely, bounded, holds
-from collector.events import CandleMessage, Channel
+from collector.events import CandleMessage, Channel, longest_ms, shortest_ms
 from collector.exchanges import Past
 from collector.features import end_ms as bar_end_ms
 
-UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000, "M": 28 * 86_400_000}
-LONGEST_MONTH_MS = 31 * 86_400_000
 SETTLED_MS = 300_000  # a bar that is not there yet may come; one that is over for so long does not
 
 _REGULAR = re.compile(r"[1-9][0-9]*[mh]|1d")
-
-
-def shortest_ms(interval: str) -> int:
-    """Return how long a bar lasts at least."""
-    return int(interval[:-1]) * UNIT_MS[interval[-1]]
-
-
-def longest_ms(interval: str) -> int:
-    """Return how long a bar lasts at most."""
-    return int(interval[:-1]) * LONGEST_MONTH_MS if interval.endswith("M") else shortest_ms(interval)
 
 
 def is_regular(interval: str) -> bool:

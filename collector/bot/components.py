@@ -15,17 +15,16 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import structlog
-
 from collector.bot.ingestor import DataIngestor, create_data_ingestor
 from collector.bot.live_bars import LiveBars
 from collector.bot.tick_store import TickStore
 from collector.errors import CollectorError, UserError
+from collector.loggers import get_logger
 
 Builder = Callable[..., Any]
 KIND = "component"  # a part of the config may name another component than its own name does
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Registry(Protocol):

@@ -21,8 +21,9 @@ from collector.exchanges import (
     kind_meant,
     one_kind,
     one_of,
+    plugin_problem,
 )
-from collector.settings import Loaded, Settings, listed, load_with_notes, nearest, shown
+from collector.settings import Loaded, Settings, found_elsewhere, listed, load_with_notes, nearest, shown
 
 NAME = "config"  # what messages call it
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -268,6 +269,9 @@ def _depth_problems(config: DataIngestorConfig) -> list[str]:
 
 
 def _nearest_exchange(name: object) -> str:
+    plugin = plugin_problem(name) if isinstance(name, str) else None
+    if plugin is not None:
+        return f"; {plugin}"
     return nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
 
 
@@ -276,5 +280,13 @@ def _key_in(text: str) -> str:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    close = nearest(name, known) or f", expected one of {', '.join(known)}"
+    """Answer a key that is none of ours with the short key that means the same, or the full one."""
+    found = found_elsewhere(["data_ingestor", *name.split(".")])
+    close = nearest(name, known)
+    if found is not None:
+        full = found.ours.replace("<exchange>", "{exchange}")
+        short = next((short for short, path, _ in TABLE if path == full), None)
+        is_key = " " not in found.ours and "." in found.ours
+        close = f"; did you mean {short or (f'settings={{{found.ours!r}: ...}}' if is_key else found.ours)}?"
+    close = close or f", expected one of {', '.join(known)}"
     return f"{NAME}: {name[:60]!r}: found a key that an ingestor does not have{close}"

@@ -19,24 +19,34 @@ from collector.settings import Settings
 START_TIMEOUT_S = 30.0  # where full settings are given, which have no such key
 
 
-def create_data_ingestor(config: Mapping[str, Any], *, events: EventBus | None = None) -> "DataIngestor":
+def create_data_ingestor(
+    config: Mapping[str, Any], *, events: EventBus | None = None, logger: object = None
+) -> "DataIngestor":
     """Build an ingestor from a dict of short keys. Raises SettingsError with every mistake in it."""
-    return DataIngestor(DataIngestorConfig.from_dict(config), events=events)
+    return DataIngestor(DataIngestorConfig.from_dict(config), events=events, logger=logger)
 
 
 class DataIngestor(Lifecycle):
     """A collector within a bot. Callbacks and subscriptions outlive a stop and a new start.
 
     `events`: a bus of one's own, for several ingestors or other parts of a program. It is started with the
-    ingestor, and stopped with the last of those who started it.
+    ingestor, and stopped with the last of those who started it. `logger`: for log lines, of `logging` or
+    structlog (docs/log.md).
     """
 
-    def __init__(self, config: DataIngestorConfig | Settings, *, events: EventBus | None = None) -> None:
+    def __init__(
+        self,
+        config: DataIngestorConfig | Settings,
+        *,
+        events: EventBus | None = None,
+        logger: object = None,
+    ) -> None:
         if isinstance(config, Settings):
-            super().__init__(config, START_TIMEOUT_S, (), events)
+            super().__init__(config, START_TIMEOUT_S, (), events, logger)
         else:
             loaded = config.load()
-            super().__init__(loaded.settings, config.start_timeout, loaded.notes.without_effect, events)
+            notes = loaded.notes.without_effect
+            super().__init__(loaded.settings, config.start_timeout, notes, events, logger)
         self.ticks = TickStore(self._hold)
         self._books = Books()
 
@@ -140,7 +150,7 @@ class DataIngestor(Lifecycle):
         if not reasons and view is not None:  # of the very view whose streams are shown
             reasons = (*reasons_of(view), *reasons_of_callbacks(self._callbacks))
         known = Known(
-            mask_url(self.database_url),
+            self._database_shown,
             self._asked,
             view,
             rates or {},
@@ -153,6 +163,10 @@ class DataIngestor(Lifecycle):
         self.ticks.listen()
 
     # Small pieces.
+
+    @property
+    def _database_shown(self) -> str:
+        return mask_url(self.settings.database.url)
 
     @property
     def _asked(self) -> list[StreamKey]:

@@ -5,9 +5,7 @@ import threading
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
-
-import structlog
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from collector.app import Collector, Report, make_collector
 from collector.bot.awaited import Awaited, WaitFor
@@ -17,30 +15,39 @@ from collector.bot.told import Told
 from collector.bot.unbroken import off_the_loop, unbroken
 from collector.errors import CollectorError, IngestorError, UserError
 from collector.events import EventBus, Hold, SegmentChanged, StreamKey, in_a_handler, running_loop
-from collector.log import set_up_logging
+from collector.log import log_as_embedded
+from collector.loggers import get_logger
 from collector.serve import Server, report_metrics, server_of
 from collector.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from collector.app import View
 
 Phase = Literal["stopped", "starting", "running", "stopping"]
 WAITS: tuple[WaitFor, ...] = ("first", "all")
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Lifecycle:
     """A session after the other, of one configuration. Callbacks and subscriptions outlive them."""
 
+    _make_collector: "ClassVar[Callable[..., Collector]]" = staticmethod(make_collector)
+
     def __init__(
-        self, settings: Settings, start_timeout_s: float, notes: tuple[str, ...], events: EventBus | None
+        self,
+        settings: Settings,
+        start_timeout_s: float,
+        notes: tuple[str, ...],
+        events: EventBus | None,
+        logger: object = None,
     ) -> None:
         self.settings = settings
         self._start_timeout_s = start_timeout_s
         self._notes = notes  # on the configuration, for the log
+        self._logger = logger  # for log lines, of `logging` or structlog; None: see docs/log.md
         self.events = EventBus() if events is None else events
         self.start_failure: IngestorError | None = None  # why the last start returned False
         self.report: Report | None = None  # what the last session came to
@@ -153,8 +160,7 @@ class Lifecycle:
         with self._life:
             if self._phase == "running":
                 return True
-            if not structlog.is_configured():  # a bot that says itself where log lines go is left alone
-                set_up_logging(self.settings.logging, secrets=self.settings.secrets())
+            log_as_embedded(self.settings.logging, self._logger, secrets=self.settings.secrets())
             for text in self._notes:
                 log.warning("variable.without_effect", reason=text)
             self._phase, self.start_failure = "starting", None
@@ -179,7 +185,7 @@ class Lifecycle:
     def _try_to_start(self, timeout_s: float, awaited: Awaited) -> IngestorError | None:
         until_s = time.monotonic() + timeout_s
         try:
-            collector = make_collector(self.settings, events=self._hold, on_end=self._on_thread_end)
+            collector = self._make_collector(self.settings, events=self._hold, on_end=self._on_thread_end)
             detach = self._hold.attach(SegmentChanged, awaited.take)
             self._told.listen()
             self._listen()

@@ -10,6 +10,7 @@ from collector.bot.symbol_names import Market, is_called
 from collector.errors import UserError
 from collector.events import (
     TRADE,
+    UNIT_MS,
     Candle,
     Coroutines,
     EventBus,
@@ -21,7 +22,6 @@ from collector.events import (
     running_loop,
 )
 
-UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 MONDAY_MS = 4 * 86_400_000  # the epoch began on a Thursday; weeks begin on Monday
 MOST_WAITING = 100_000  # trades; a bar that missed one says so
 GRACE_S = 0.5  # how long after its end a bar waits for its last trades, at least
@@ -292,12 +292,12 @@ def interval_ms(interval: str) -> int:
     found = re.fullmatch(r"([1-9]\d{0,8})(ms|s|m|h|d|w)", interval)
     if found is None:
         raise UserError(
-            f"interval is {interval!r}; expected a number and a unit of {', '.join(UNITS_MS)}: 1s, 15m"
+            f"interval is {interval!r}; expected a number and a unit of {', '.join(UNIT_MS)}: 1s, 15m"
         )
-    return int(found[1]) * UNITS_MS[found[2]]
+    return int(found[1]) * UNIT_MS[found[2]]
 
 
 def start_of(at_ms: int, length_ms: int) -> int:
     """Return when the interval that holds an instant began; weeks begin on Monday."""
-    offset = MONDAY_MS if length_ms % UNITS_MS["w"] == 0 else 0
+    offset = MONDAY_MS if length_ms % UNIT_MS["w"] == 0 else 0
     return (at_ms - offset) // length_ms * length_ms + offset

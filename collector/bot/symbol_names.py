@@ -8,7 +8,7 @@ from collector.exchanges import CURRENCY_ALIASES
 Market = tuple[str, str]  # exchange, ccxt's symbol
 
 
-class AmbiguousSymbolError(UserError):
+class AmbiguousSymbolError(UserError, ValueError):
     """A name that means several markets."""
 
 
@@ -47,6 +47,11 @@ class SymbolNames:
 def is_called(symbol: str, name: str) -> bool:
     """Return whether a name, in any case or form, may mean a symbol."""
     return _squeezed(name) in _spellings(symbol)
+
+
+def begins_with(name: str, symbol: str) -> bool:
+    """Return whether an exchange's own name of a market begins as a symbol does: BTCUSD_PERP, BTC/USD:BTC."""
+    return _squeezed(name).startswith(_squeezed(symbol.partition(":")[0]))
 
 
 def _with(

@@ -1,12 +1,11 @@
 """Tell the error callbacks what goes wrong: alarms, and callbacks that raise or do not return."""
 
-import structlog
-
 from collector.app import log_failed_subscriber
 from collector.errors import IngestorError
 from collector.events import HandlerFailure, HandlerLate, Hold, PotentialHalt, State, SystemState
+from collector.loggers import get_logger
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Told:
@@ -31,8 +30,8 @@ class Told:
 
     def on_state(self, event: SystemState) -> None:
         """Note a connection that is lost."""
-        if event.state is State.DISCONNECTED:
-            self.last_trouble = f"{event.connection} disconnected: {event.cause}"
+        if event.state in (State.DISCONNECTED, State.ERROR):
+            self.last_trouble = f"{event.connection} {event.state.value}: {event.cause}"
 
     def on_failure(self, failure: HandlerFailure) -> None:
         """Log and tell that a callback raised."""

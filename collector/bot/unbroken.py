@@ -10,12 +10,12 @@ from contextvars import copy_context
 from types import FrameType
 from typing import Any, TypeVar
 
-import structlog
+from collector.loggers import get_logger
 
 Result = TypeVar("Result")
 PUT_OFF = (signal.SIGINT, signal.SIGTERM)
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 def unbroken(name: str, work: Callable[[], Result]) -> Result:

@@ -20,25 +20,24 @@ def announce(loaded: "Loaded") -> None:
     if loaded.settings.logging.format != "json":
         print(text, file=sys.stderr, flush=True)
     else:
-        import structlog  # noqa: PLC0415  (costs what it imports)
+        from collector.loggers import get_logger  # noqa: PLC0415
 
-        structlog.get_logger().info("collect.begins", text=text)
+        get_logger(__name__).info("collect.begins", text=text)
 
 
 def log_notes(loaded: "Loaded") -> None:
     """Log which variables are set and change nothing."""
-    import structlog  # noqa: PLC0415
+    from collector.loggers import get_logger  # noqa: PLC0415
 
     for text in loaded.notes.without_effect:
-        structlog.get_logger().warning("variable.without_effect", reason=text)
+        get_logger(__name__).warning("variable.without_effect", reason=text)
 
 
 def log_room(settings: "Settings") -> None:
     """Log how long the disk lasts at the planned rate."""
-    import structlog  # noqa: PLC0415
-
     from collector.cli.planning import expected_lines, make_plan  # noqa: PLC0415
     from collector.errors import UserError  # noqa: PLC0415
+    from collector.loggers import get_logger  # noqa: PLC0415
 
     try:
         plan = make_plan(settings, expected_lines(settings))
@@ -46,7 +45,7 @@ def log_room(settings: "Settings") -> None:
         return
     if plan.days_until_full is not None:
         days = round(plan.days_until_full, 1)
-        structlog.get_logger().info("disk.room", free_bytes=plan.free_bytes, days_at_the_planned_rate=days)
+        get_logger(__name__).info("disk.room", free_bytes=plan.free_bytes, days_at_the_planned_rate=days)
 
 
 def first_line(loaded: "Loaded") -> str:

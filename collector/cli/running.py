@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from shutil import get_terminal_size
 from types import FrameType
@@ -108,7 +108,7 @@ def interrupt_raises() -> Iterator[None]:
 EXIT_LOST = 1
 FIRST_PROCESS = 1
 SIGNALLED = 128  # and the signal's number: what a shell makes of a process that a signal ended
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP only where there was a terminal
 FORCED = b"\nforced to stop: what was not written is lost; the database says how far it got\n"
 
 
@@ -137,7 +137,7 @@ def run_in_foreground(
     log_is_elsewhere: bool = False,  # so that the terminal has to be told by itself
 ) -> int:
     """Collect until a signal, the end of the time, or a failure; then account. Returns the exit code."""
-    manager = ServiceManager()
+    manager = ServiceManager(wedged_after_s=collector.monitor.limits.wedged_after_s)
     faces: list[Face] = [manager] if manager.wanted else []
     faces += [screen] if screen is not None else []
     deadline_s = collector.deadline_s
@@ -201,19 +201,43 @@ def rung_by_signals(event: SignalSafeEvent) -> Iterator[None]:
         _let_end(number)  # first: the next one may come at any time
         event.ring()
 
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    for number in _not_ignored(before):
-        signal.signal(number, on_signal)
+    with _handled(on_signal):
+        yield
+
+
+Handler = Callable[[int, FrameType | None], object]
+
+
+@contextmanager
+def _handled(stop: Handler) -> Iterator[None]:
+    """Handle the signals that ask the program to end, and those that ask it to open its log file anew.
+
+    SIGHUP says that the terminal is gone: then the program ends. One that never had a terminal is sent it by
+    logrotate, as daemons are, and opens its log file anew, as at SIGUSR1. Under nohup it is ignored.
+    """
+    from collector.log import ask_to_reopen  # noqa: PLC0415
+
+    handlers: dict[signal.Signals, Handler] = dict.fromkeys(STOPPING, stop)
+    handlers[signal.SIGUSR1] = lambda *_: ask_to_reopen()
+    if not _has_terminal():
+        handlers[signal.SIGHUP] = handlers[signal.SIGUSR1]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        del handlers[signal.SIGHUP]
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        for number in _not_ignored(before):
-            signal.signal(number, before[number])
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _not_ignored(handlers: Mapping[signal.Signals, object]) -> list[signal.Signals]:
-    """Return the signals to be handled: under nohup SIGHUP is ignored, and stays so."""
-    return [number for number in handlers if number != signal.SIGHUP or handlers[number] != signal.SIG_IGN]
+def _has_terminal() -> bool:
+    """Return whether a terminal controls this process. Ask at the start: a hangup takes it away."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -231,12 +255,5 @@ def _stopped_by_signals(collector: "Collector", screen: "Screen | None") -> Iter
         asked.append(number)
         collector.interrupt()
 
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    taken = _not_ignored(before)
-    for number in taken:
-        signal.signal(number, on_signal)
-    try:
+    with _handled(on_signal):
         yield
-    finally:
-        for number in taken:
-            signal.signal(number, before[number])

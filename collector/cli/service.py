@@ -5,21 +5,37 @@ The protocol is a datagram of NAME=value lines to the socket that NOTIFY_SOCKET 
 
 import os
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+
+from collector.clock import seconds_since
 
 if TYPE_CHECKING:
     from collector.app import View
 
 MOST_EVERY_S = 10.0
+LATE_S = 3.0  # who is called so much later than he asked for was held up by the machine
+MOST_FORGIVEN = 10  # in a row, without a turn of the loop: it is what holds everybody up
 MICROSECONDS = 1_000_000
+SILENT_S = 30.0
 MOST_NAMED = 5  # markets that are missing
 
 
 class ServiceManager:
     """Notify the manager that started the process; do nothing where none did."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        wedged_after_s: float = 30.0,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wedged_after_s = wedged_after_s
+        self._monotonic_s = monotonic_s
+        self._looked_s: float | None = None
+        self._forgives_until_s, self._forgiven = 0.0, 0
         self._address = environ.get("NOTIFY_SOCKET", "")
         self._is_ready = False
         watchdog_s = _watchdog_s(environ)
@@ -32,14 +48,32 @@ class ServiceManager:
         return bool(self._address)
 
     def show(self, view: "View") -> None:
-        """Send the status; no sign of life when a thread does not answer."""
+        """Send the status; no sign of life when a thread has ended, or the loop that collects is wedged."""
         lines = [f"STATUS={status_text(view)}"]
         if not self._is_ready:
             lines.append("READY=1")
             self._is_ready = True
-        if view.answers:
+        if self._is_alive(view):
             lines.append("WATCHDOG=1")
         self._send(*lines)
+
+    def _is_alive(self, view: "View") -> bool:
+        """Return whether a restart would mend nothing.
+
+        Who is late himself knows that the machine stood still, or is slow, and that a loop which has not
+        turned meanwhile is not wedged for that: it is given the same time once more.
+        """
+        now_s, before_s = self._monotonic_s(), self._looked_s
+        self._looked_s = now_s
+        is_silent = view.loop_silent_s > self._wedged_after_s
+        is_late = before_s is not None and now_s - before_s > self.every_s + LATE_S
+        if not is_silent:
+            self._forgiven = 0
+        elif is_late and self._forgiven < MOST_FORGIVEN:
+            self._forgiven += 1
+            self._forgives_until_s = now_s + self._wedged_after_s
+        is_wedged = is_silent and now_s >= self._forgives_until_s
+        return view.writer.alive and not (view.loop_ended or is_wedged)
 
     def waiting(self, for_what: str) -> None:
         """Send that it waits: that is no reason to be restarted, so ready and alive are said as well."""
@@ -81,7 +115,12 @@ def _watchdog_s(environ: Mapping[str, str]) -> float | None:
 def status_text(view: "View") -> str:
     """Return in a line how much of what is asked for is verified, and what is missing."""
     verified = sum(stream.state == "verified" for stream in view.asked)
-    text = f"{verified} of {len(view.asked)} streams verified, {view.writer.rows} rows written"
+    rows = sum(one.counts.written for one in view.streams)  # of market data: events are no sign of any
+    text = f"{verified} of {len(view.asked)} streams verified, {rows} rows written"
+    newest_ns = max((one.glance.received_at_ns for one in view.streams if one.glance is not None), default=0)
+    age_s = seconds_since(newest_ns, time.time_ns())
+    if age_s is not None and age_s > SILENT_S:
+        text += f", nothing new for {age_s:.0f} s"
     markets = list(dict.fromkeys(f"{one.key.exchange} {one.key.symbol}" for one in view.missing))
     if markets:
         more = len(markets) - MOST_NAMED

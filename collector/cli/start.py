@@ -6,10 +6,9 @@ import time
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-import structlog
-
 from collector.cli.plain import span
 from collector.errors import DatabaseAway
+from collector.loggers import get_logger
 
 if TYPE_CHECKING:
     from collector.app import Collector
@@ -20,7 +19,7 @@ REMIND_EVERY_S = 600.0
 GRACE_S = 0.5  # for an attempt that is nearly done when the wait is stopped
 TICK_S = 0.05  # how soon the end of an attempt is seen
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Outcome(Enum):

@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-import structlog
-
 from collector.database import POISON
 from collector.errors import SinkError
+from collector.loggers import get_logger
 from collector.sinks import Loss, Receipt, ShardPosition, StreamStore, WriteSet, without_rows
 from collector.writer import sift
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(slots=True)

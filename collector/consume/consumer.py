@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-import structlog
-
 from collector.aws import AwsError, Failure
 from collector.consume.committer import Committer, Counts, Group
 from collector.consume.dead_letters import DeadLetters
@@ -16,11 +14,12 @@ from collector.consume.shard_reader import ShardReader
 from collector.consume.shard_set import ShardSet
 from collector.consume.stream import Fetched, Stream
 from collector.errors import SinkError, UserError
+from collector.loggers import get_logger
 from collector.sinks import Loss, ShardPosition, StreamStore
 
 _NS = 1_000_000_000
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(slots=True)

@@ -4,13 +4,12 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
-import structlog
-
 from collector.consume.checkpoints import Checkpoints, Taken
 from collector.consume.committer import Committer, Group
 from collector.consume.dead_letters import DeadLetters
 from collector.consume.stream import StreamRecord
 from collector.errors import BadRecord, UserError
+from collector.loggers import get_logger
 from collector.sinks import Assembler, Loss, OpenPart, ShardPosition, StreamStore, WriteSet
 
 # Then the oldest parts in single form that are not complete are given up:
@@ -20,7 +19,7 @@ MOST_WAITING = 1_000_000  # records were read since the oldest of them began
 _NUMBER = re.compile(r"(?P<before>.*)/(?P<number>\d+)", re.DOTALL)  # a part's id: batch, key, number
 _NO_MARKET = "session"  # begins the key of what is no market's: events, and ends of sessions
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Intake:

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 
-import structlog
-
 from collector.aws import AwsError, Failure
 from collector.consume.limits import ConsumeLimits
 from collector.consume.shards import AFTER_SEQUENCE_NUMBER, TRIM_HORIZON, after
 from collector.consume.stream import Fetched, IteratorExpired, Stream
+from collector.loggers import get_logger
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class ShardReader:

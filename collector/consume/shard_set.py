@@ -4,15 +4,14 @@ import math
 import time
 from collections.abc import Callable, Mapping
 
-import structlog
-
 from collector.consume.limits import ConsumeLimits
 from collector.consume.shard_reader import ShardReader
 from collector.consume.shards import TRIM_HORIZON, Shard, readable, vanished
 from collector.consume.stream import Stream
+from collector.loggers import get_logger
 from collector.sinks import ShardPosition
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 _NS = 1_000_000_000
 
 

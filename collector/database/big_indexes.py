@@ -11,16 +11,16 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateColumn, CreateIndex
-from structlog import get_logger
 
 from collector.database.faults import opening_error
 from collector.database.migration_steps import serves
 from collector.database.url import shown, sqlite_path
+from collector.loggers import get_logger
 
 BIG_BYTES: Final = 64_000_000  # a smaller table is done within a moment
 BYTES_A_S: Final = 18_000_000  # of a table, on two busy cores
 
-log = get_logger()
+log = get_logger(__name__)
 
 
 def build_big_indexes(

@@ -15,11 +15,11 @@ from urllib.parse import quote, urlencode
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from structlog import get_logger
 
 from collector.database.sqlite_file import sqlite_library
 from collector.database.url import sqlite_path
 from collector.errors import UserError
+from collector.loggers import get_logger
 
 if TYPE_CHECKING:
     import psycopg
@@ -33,7 +33,7 @@ _JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024
 _CACHED_STATEMENTS = 16  # a prepared statement of 1,000 rows holds about 2 MB
 _BUSY, _RETRY_S = 5, 0.02
 
-log = get_logger()
+log = get_logger(__name__)
 
 
 def make_engine(

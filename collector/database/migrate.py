@@ -20,7 +20,6 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
-from structlog import get_logger
 
 from collector.database.big_indexes import broken_off, build_big_indexes
 from collector.database.faults import opening_error
@@ -30,6 +29,7 @@ from collector.database.table_check import FoundTables, check_table, find_tables
 from collector.database.tables import Tables, make_tables
 from collector.database.url import shown, sqlite_path
 from collector.errors import SchemaError, UserError
+from collector.loggers import get_logger
 from collector.resources import migrations_path
 
 _ADVISORY_LOCK = 0x636F6C6C  # "coll"; the scope of an advisory lock is one database
@@ -37,7 +37,7 @@ _LOCK_TIMEOUT_S = 60
 # Alembic keeps the migration under way in its modules: one at a time in a process, whatever the database.
 _one_migration = threading.Lock()
 
-log = get_logger()
+log = get_logger(__name__)
 
 
 class MigrationStatus(NamedTuple):

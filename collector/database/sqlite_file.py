@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from types import ModuleType
 
-from structlog import get_logger
+from collector.loggers import get_logger
 
 try:
     import pysqlite3
@@ -40,7 +40,7 @@ def sqlite_version() -> str:
 
 Identity = tuple[int, int]
 
-log = get_logger()
+log = get_logger(__name__)
 
 
 class SqliteFile:

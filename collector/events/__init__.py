@@ -39,9 +39,10 @@ if TYPE_CHECKING:
         TradeColumns,
     )
     from collector.events.contracts import ContractSize, contract_size
-    from collector.events.coroutines import Coroutines, Loop, running_loop
+    from collector.events.coroutines import Coroutines, Loop, is_async, running_loop
     from collector.events.hold import Hold
     from collector.events.instants import iso_text, iso_texts
+    from collector.events.intervals import UNIT_MS, length_s, longest_ms, shortest_ms
     from collector.events.market import TOTAL_LEVELS, Candle, L2Update, Trade
     from collector.events.messages import (
         Ack,
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         MarketsNotRefreshed,
         Notice,
         PotentialHalt,
+        Reconnecting,
         RequestRefused,
         RequestsPaused,
         RequestsWait,

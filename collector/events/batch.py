@@ -47,6 +47,7 @@ class Liveness:
     """The time at which a connection last sent something. Written by the websocket thread, read at a swap."""
 
     heard_ns: int = 0
+    connection: str = ""  # its name; none where the past is fetched
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,12 @@ BASIS_POINTS = 10_000.0
 next_id = count(time.time_ns()).__next__  # grows within a process, and from one start of it to the next
 
 
+def utc(at_ns: int) -> datetime:
+    """Return an instant, UTC, to the microsecond."""
+    seconds, ns = divmod(at_ns, 1_000_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ns // 1000)
+
+
 class MarketEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What all of them have: the market, the exchange's time and the time of receipt."""
 
@@ -34,16 +40,14 @@ class MarketEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     @property
     def received_at(self) -> datetime:
         """Return the instant of receipt, UTC, to the microsecond."""
-        seconds, ns = divmod(self.received_at_ns, 1_000_000_000)
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ns // 1000)
+        return utc(self.received_at_ns)
 
     @property
     def exchange_time(self) -> datetime | None:
         """Return the exchange's own time of it, UTC; None where none was sent."""
         if self.exchange_ms is None:
             return None
-        seconds, ms = divmod(self.exchange_ms, 1000)
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=ms * 1000)
+        return utc(self.exchange_ms * 1_000_000)
 
 
 class Trade(MarketEvent, frozen=True, gc=False, kw_only=True):

@@ -1,10 +1,12 @@
 """Define what is published about collecting (for logs, bots, dashboards), and a stream's present state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from collector.events.batch import StreamKey
-from collector.events.market import L2Update, Trade
+from collector.events.market import L2Update, Trade, next_id, utc
 
 
 class State(StrEnum):
@@ -13,6 +15,7 @@ class State(StrEnum):
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
     STOPPED = "stopped"
+    ERROR = "error"  # it ended and does not go on by itself
     ONLINE = "online"
     MAINTENANCE = "maintenance"
     CANCEL_ONLY = "cancel_only"
@@ -24,19 +27,58 @@ class State(StrEnum):
     @classmethod
     def said(cls, word: str) -> "State":
         """Return the state for an exchange's own word."""
-        return cls(word) if word in cls._value2member_map_ else cls.OTHER
+        found = cls(word) if word in cls._value2member_map_ else cls.OTHER
+        return cls.OTHER if found in OF_CONNECTIONS else found
+
+
+OF_CONNECTIONS = frozenset({State.CONNECTED, State.DISCONNECTED, State.STOPPED, State.ERROR})
+
+
+class Timed(Protocol):
+    """What has a time."""
+
+    @property
+    def at_ns(self) -> int:
+        """Return it in nanoseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
-class SystemState:
-    """A connection changed its state, or an exchange said that it did."""
+class Numbered:
+    """An event with an id, which grows as that of market events does. Two that say the same are equal."""
 
-    exchange: str
+    id: int = field(default_factory=next_id, compare=False, repr=False, kw_only=True)
+
+    @property
+    def at(self: Timed) -> datetime:
+        """Return when it was, UTC, to the microsecond."""
+        return utc(self.at_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemState(Numbered):
+    """A connection changed its state, an exchange said that it did, or a thread of the collector died."""
+
+    exchange: str  # empty: it is of the collector itself
     connection: str
     state: State
     at_ns: int
     cause: str = ""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """A connection was lost, or could not be made; it is dialled again after a wait."""
+
+    exchange: str
+    connection: str
+    at_ns: int
+    failures: int  # in a row; 0 where it had served for a while
+    wait_s: float
+    cause: str  # a short word, as in coverage
+    detail: str
+    close_code: int | None  # of the websocket, where the exchange closed it
+    is_refused: bool  # the exchange refuses: the wait is long
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +93,7 @@ class SegmentChanged:
     verified: bool
     cause: str = ""
     detail: str = ""
+    connection: str = ""  # that fed it
 
     @property
     def key(self) -> StreamKey:
@@ -59,7 +102,7 @@ class SegmentChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamVerified:
+class StreamVerified(Numbered):
     """Trades or bars that were in trouble are verified again: they had broken, or an alarm was out."""
 
     exchange: str
@@ -135,7 +178,7 @@ class RequestsWait:
 
 
 @dataclass(frozen=True, slots=True)
-class PotentialHalt:
+class PotentialHalt(Numbered):
     """Something went wrong so often, or so finally, that a trading system should consider stopping."""
 
     exchange: str
@@ -153,6 +196,7 @@ class DatabaseState:
     state: str  # closed, open, half_open
     at_ns: int
     cause: str = ""
+    rows_waiting: int = 0  # in memory and in the spool
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from structlog import get_logger
 
 from collector.database import Tables
+from collector.loggers import get_logger
 from collector.query import distinct_values
 
 BARS = ("ohlcv", "ohlcv_corrections")  # by when they began, not by when they were received
@@ -19,7 +19,7 @@ KINDS = ("features", "levels", "trades", *BARS)
 DAY_MS = 86_400_000
 _EARLIEST, _LATEST = "1970-01-01", "3"  # no text that begins with a date lies elsewhere
 
-log = get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

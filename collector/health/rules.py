@@ -13,6 +13,7 @@ from collector.health.facts import Facts, StreamFact
 from collector.health.limits import HealthLimits
 
 MOST_NAMED = 5
+MOST_ALIKE = 2  # streams of an exchange that are named one by one
 NEARLY_FULL = 0.8
 STEP_TOLD_S = 600.0  # so long a step of the clock is told
 LATE_S = 5.0  # the loop, which turns every second, has something that holds it up
@@ -89,7 +90,7 @@ def _streams(facts: Facts, _limits: HealthLimits) -> Part:
     verified = len(facts.streams) - len(wrong)
     figures = {"asked_for": len(facts.streams), "verified": verified}
     refused = [f"refused: {text}" for text in facts.refused]
-    reasons = [*refused, *(_stream_text(one) for one in wrong)]
+    reasons = [*refused, *_stream_texts(wrong)]
     if not facts.streams and not reasons:
         reasons = ["no stream has begun"]
     if not reasons:
@@ -97,8 +98,17 @@ def _streams(facts: Facts, _limits: HealthLimits) -> Part:
     return Part("streams", _DEGRADED if verified else _UNHEALTHY, _listed(reasons), figures)
 
 
-def _stream_text(one: StreamFact) -> str:
-    return f"{one.name} is {one.state}" + (f" since {one.cause}" if one.cause else "")
+def _stream_texts(streams: Sequence[StreamFact]) -> Iterator[str]:
+    """Yield what is wrong with each stream; many of an exchange that share it are named together."""
+    alike: dict[tuple[str, str, str], list[StreamFact]] = {}
+    for one in streams:
+        alike.setdefault((one.exchange, one.state, one.cause), []).append(one)
+    for (exchange, state, cause), some in alike.items():
+        since = f" since {cause}" if cause else ""
+        if len(some) > MOST_ALIKE:
+            yield f"{len(some)} streams of {exchange} are {state}{since}, {some[0].name} first"
+        else:
+            yield from (f"{one.name} is {state}{since}" for one in some)
 
 
 def _exchange(name: str, facts: Facts, limits: HealthLimits) -> Part:

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from collector.clock import Clock
-from collector.events import EventBus, Liveness, PotentialHalt, State, SystemState
+from collector.events import EventBus, Liveness, PotentialHalt, Reconnecting, State, SystemState
 from collector.exchanges import Exchange, MarketKind
 from collector.live.refusals import RefusedStreams
+from collector.network import Failure, Next
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,22 @@ class ConnectionContext:
         """Publish the state of the connection, or of the exchange as the exchange reports it."""
         now_ns = self.clock.now_ns()
         self.events.publish(SystemState(self.exchange, self.address.name, state, now_ns, cause))
+
+    def reconnecting(self, failure: Failure, failures: int, following: Next) -> None:
+        """Publish that the connection is dialled again, when, and why that is needed."""
+        self.events.publish(
+            Reconnecting(
+                self.exchange,
+                self.address.name,
+                self.clock.now_ns(),
+                failures,
+                following.wait_s,
+                failure.cause,
+                failure.detail,
+                failure.close_code,
+                following.is_refused,
+            )
+        )
 
     def halt(self, code: str, reason: str, symbol: str | None = None) -> None:
         """Publish a failure so frequent, or so final, that trading should perhaps stop."""

@@ -3,11 +3,16 @@
 A full disk or a closed pipe must not end the thread that logs.
 """
 
+import os
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
 from collector.errors import UserError
+
+LOOK_EVERY_S = 1.0  # for a file that was moved
 
 
 class Quiet:
@@ -34,12 +39,27 @@ class Quiet:
 
 
 class LogFile:
-    """A file of at most `max_bytes`; the ones before are called FILE.1 (the newest) to FILE.<keep>."""
+    """A file of at most `max_bytes`; the ones before are called FILE.1 (the newest) to FILE.<keep>.
 
-    def __init__(self, path: Path, max_bytes: int, keep: int) -> None:
+    One that somebody else set aside or deleted (logrotate) is noticed within a second, and begun anew.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int,
+        keep: int,
+        *,
+        on_reopened: Callable[[Path, str], None] = lambda _path, _why: None,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = path
         self._max_bytes = max_bytes
         self._keep = keep
+        self._on_reopened = on_reopened  # called without the lock: it may log
+        self._monotonic_s = monotonic_s
+        self._looked_s = monotonic_s()
+        self._is_asked = False
         self._lock = threading.Lock()
         self._file = self._open()
         self._size = self._file.tell()
@@ -47,6 +67,7 @@ class LogFile:
 
     def write(self, text: str) -> int:
         """Append text; begin another file if it would not fit."""
+        self.look()
         with self._lock:
             size = len(text.encode("utf-8", "replace"))
             try:
@@ -58,6 +79,43 @@ class LogFile:
                 return 0
             self._size += size
             return len(text)
+
+    def ask_to_reopen(self) -> None:
+        """Have the file opened anew at the next look. Safe in a signal handler."""
+        self._is_asked = True
+
+    def look(self) -> None:
+        """Open the file anew if that was asked for, or if what has its name is another one by now."""
+        with self._lock:
+            why = self._why_to_reopen()
+            if why is None:
+                return
+            self._is_asked = False
+            try:
+                self._file.close()
+                self._file = self._open()
+                self._size = self._file.tell()
+            except (OSError, ValueError, UserError):
+                self.failures += 1  # the old one is closed: the next look tries again
+                return
+        self._on_reopened(self._path, why)
+
+    def _why_to_reopen(self) -> str | None:
+        if self._is_asked:
+            return "asked to"
+        now_s = self._monotonic_s()
+        if now_s - self._looked_s < LOOK_EVERY_S:
+            return None
+        self._looked_s = now_s
+        if self._file.closed:  # it could not be opened when it was looked at last
+            return "it can be opened again"
+        try:
+            named, ours = self._path.stat(), os.fstat(self._file.fileno())
+        except FileNotFoundError:
+            return "it was moved or deleted"
+        except OSError:
+            return None
+        return None if (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino) else "it was moved"
 
     def flush(self) -> None:
         """Do nothing: each line is written at once."""

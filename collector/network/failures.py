@@ -23,7 +23,6 @@ from collector.network.failure_table import (
     DNS,
     ERRNO,
     HTTP,
-    HTTP_OF,
     INTERNAL,
     NAMELESS,
     NO_CODE,
@@ -31,6 +30,7 @@ from collector.network.failure_table import (
     OF_ACCESS,
     FailureClass,
     FailureEntry,
+    http_of,
 )
 
 MOST_SUSPICIOUS_TRIES: Final = 30  # some ten minutes at a backoff of at most 60 s with full jitter
@@ -47,6 +47,7 @@ class Failure:
     retry_after_s: float | None = None
     detail: str = ""
     suspicious: bool = False  # looks as if it would pass, and often does not
+    close_code: int | None = None  # of a websocket that the peer closed
 
     def __str__(self) -> str:
         """Return the cause and its detail."""
@@ -97,14 +98,16 @@ def classify(
         retry_after_s,
         _clean(f"{type(error).__name__}: {str(error).strip()}"),
         found.suspicious,
+        next((code for each in chain if (code := _close_code(each)) is not None), None),
     )
 
 
-def classify_close(code: int | None) -> Failure:
-    """Classify the close of a websocket by its code; None when there was none."""
+def classify_close(code: int | None, reason: str = "") -> Failure:
+    """Classify the close of a websocket by its code (None: there was none), with the peer's own words."""
     found = _close_entry(code or NO_CODE)
     ending = "without a code" if not code else f"with code {code}"
-    return Failure(found.kind, found.cause, None, f"closed {ending}", found.suspicious)
+    words = f": {_clean(reason.strip())}" if reason.strip() else ""
+    return Failure(found.kind, found.cause, None, f"closed {ending}{words}", found.suspicious, code or None)
 
 
 def mistaken(detail: str) -> Failure:
@@ -165,8 +168,9 @@ def _numbered(error: BaseException, exchange: str | None, named: FailureEntry | 
 
 
 def _http_entry(status: int, exchange: str | None) -> FailureEntry:
-    if exchange is not None and (exchange, status) in HTTP_OF:
-        return HTTP_OF[exchange, status]
+    own = None if exchange is None else http_of(exchange, status)
+    if own is not None:
+        return own
     known = HTTP.get(status) or BY_HUNDRED.get(status // 100)
     if known is None:
         return FailureEntry(FailureClass.TRANSIENT, "http_other", suspicious=True)

@@ -16,6 +16,7 @@ from collector.network.waiting import wait_for_first
 
 SILENT_HEARTBEATS = 2.0  # no frame at all for this many heartbeats: the peer is gone
 TICK_S = 0.2  # how often it looks, at least
+STALL_S = 1.0  # who wakes so much later than he asked for was held up by the machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,13 @@ class Heart:
         """Ping, and listen, until the peer is found silent or the task is cancelled."""
         self._heard_s = self._pushed_s = self._monotonic_s()
         next_beat_s = self._heard_s + self._heartbeat_s
+        looks_s = self._heard_s
         while True:
             now_s = self._monotonic_s()
+            if now_s - looks_s > STALL_S:  # the machine stood still: what came meanwhile is not read yet
+                self._heard_s += now_s - looks_s
+                self._pushed_s += now_s - looks_s
+            looks_s = now_s + min(TICK_S, self._heartbeat_s)
             silence = self._look(now_s)
             if silence is not None:
                 give_up(gone("silent", silence))

@@ -14,7 +14,7 @@ import ccxt.pro
 from aiohttp import WSMsgType
 from ccxt.async_support.base.ws.client import Client
 
-from collector.exchanges import UNVERIFIED_NAMES
+from collector.exchanges import UNVERIFIED_NAMES, ccxt_id_of
 from collector.network.failures import Failure, classify, classify_close
 from collector.network.markets import Markets, Source
 
@@ -53,6 +53,7 @@ class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
     take_text: TakeText
     exchange: Any  # the ccxt object that it belongs to
     pongs: "set[asyncio.Future[None]]"
+    close_reason: str = ""  # in the peer's words
 
     @property
     def buffer(self) -> Any:
@@ -78,6 +79,8 @@ class TappedClient(Client):  # type: ignore[misc]  # ccxt has no types
             return
         if kind is WSMsgType.PONG:
             self.tap.on_heartbeat(self)
+        elif kind is WSMsgType.CLOSE:
+            self.close_reason = str(message.extra or "")
         super().handle_message(message)
 
     async def _pong(self, data: bytes) -> None:
@@ -103,7 +106,7 @@ def tapped(
     exchange_id: str, config: dict[str, Any], tap: Tap, client_class: type[TappedClient] = TappedClient
 ) -> Any:
     """Make a ccxt.pro exchange whose sockets are tapped. One for each connection."""
-    base: Any = getattr(ccxt.pro, exchange_id)
+    base: Any = getattr(ccxt.pro, ccxt_id_of(exchange_id))
 
     class Tapped(base):  # type: ignore[misc]  # the base is known at run time only
         def client(self, url: str) -> Any:
@@ -125,7 +128,7 @@ def tapped(
 
         def on_close(self, client: Any, error: Any) -> None:
             super().on_close(client, error)
-            tap.on_down(client, classify_close(error))
+            tap.on_down(client, classify_close(error, client.close_reason))
 
     # ccxt chooses some texts by the class's name.
     Tapped.__name__ = Tapped.__qualname__ = exchange_id

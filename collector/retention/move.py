@@ -11,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from structlog import get_logger
-
 from collector.database import Tables, make_tables
 from collector.errors import UserError, in_one_line
 from collector.export import Day, days, sha256, table_of
+from collector.loggers import get_logger
 from collector.query import archived, extra, needed
 from collector.retention.day_archive import archive_day
 from collector.retention.deletion import Claim, Entry, Slice, TakeBack, deletion
@@ -26,7 +25,7 @@ from collector.retention.stopping import Stop, Stopped
 KINDS = ("features", "levels", "trades")  # bars are few, and are changed after they were written
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # no other day would fare better
 
-log = get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-import structlog
 from fastapi import HTTPException
 
+from collector.loggers import get_logger
 from collector.serve.access import Access, Header, Refusal, values
 
 Scope = MutableMapping[str, Any]
@@ -34,7 +34,7 @@ TRUSTED = "trusted"  # in the state of a request: whether it may read everything
 POLICY_VIOLATION = 1008
 FAULT = Refusal(500, "a fault of this server", "an answer; its log says more")
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Gate:

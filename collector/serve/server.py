@@ -7,8 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import structlog
-
+from collector.loggers import get_logger
 from collector.serve.limits import HttpLimits
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 ENDS_WITHIN_S = 5.0
 BACKLOG = 128
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Server:

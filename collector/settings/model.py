@@ -214,7 +214,7 @@ class JobSettings:
     timeout_s: Seconds = 3600.0
     checkpoint_every_s: Seconds | None = 300.0
     clock_every_s: Seconds | None = 3600.0
-    heartbeat_every_s: Seconds | None = 300.0
+    heartbeat_every_s: Seconds | None = 3600.0
     quality: Flag = True
     fill_holes_every_s: Seconds | None = 600.0
     fill_holes_days: Days = 7.0

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import structlog
-
 from collector.database import SqliteFile, may_come_back, sqlite_library
 from collector.errors import SpoolError, SpoolRefused
+from collector.loggers import get_logger
 from collector.sinks import Rows, WriteSet
 from collector.spool.codec import DamagedError, body_of, head_of, read_body, read_head
 from collector.spool.owner import SpoolOwner, Stamp, is_of
@@ -30,7 +29,7 @@ _FIRST = "SELECT *, number IN (SELECT number FROM after_loss) FROM spool ORDER B
 
 Result = TypeVar("Result")
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

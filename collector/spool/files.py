@@ -9,17 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import structlog
-
 from collector.errors import DatabaseAway, SpoolRefused
+from collector.loggers import get_logger
 from collector.sinks import WriteSet
 from collector.spool.file import Entry, SpoolFile
+from collector.spool.no_spool import NoSpool
 from collector.spool.owner import SpoolOwner
 from collector.spool.tables import is_spool
 
 NUMBERS = 1 << 40  # more than one file ever has
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,4 +208,4 @@ class SpoolFiles:
             log.info("spool.brought_in", path=str(file.path))
 
 
-AnySpool = SpoolFile | SpoolFiles
+AnySpool = SpoolFile | SpoolFiles | NoSpool

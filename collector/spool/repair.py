@@ -12,15 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from collector.database import sqlite_library
 from collector.errors import SpoolError
+from collector.loggers import get_logger
 from collector.spool.pages import Found
 
 UNFINISHED, FINISHED, KEPT = ".salvaging", ".salvaged", ".damaged-"
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Repair(NamedTuple):

@@ -200,7 +200,7 @@ class PairedStream(Stream):
         assert other._segment_id is not None  # noqa: S101  (callers look first)
         self._standby, other._standby = False, True
         self._segment_id, other._segment_id = other._segment_id, None
-        self._last_row_ns = other._last_row_ns
+        self._last_row_ns, self._fed_by = other._last_row_ns, liveness.connection
         self._buffer.move_segment(self._segment_id, liveness)
 
     def _cover_silence(self, from_ns: int) -> None:

@@ -2,16 +2,10 @@
 
 from math import isfinite
 
-from collector.events import MAX_PRICE, MAX_SIZE, CandleMessage, TradeMessage
+from collector.events import MAX_PRICE, MAX_SIZE, CandleMessage, TradeMessage, longest_ms
 
 NOT_FINITE, OUT_OF_RANGE, TIME_FAR_OFF = "not_finite", "out_of_range", "time_far_off"
 NOT_A_TRADE = "not_a_trade"
-_UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "M": 31 * 86_400_000}
-
-
-def length_ms(interval: str) -> int:
-    """Return how long a bar lasts; the longest month for `M`."""
-    return int(interval[:-1]) * _UNIT_MS[interval[-1]]
 
 
 def trade_problem(trade: TradeMessage, received_at_ns: int, most_off_ms: float) -> tuple[str, str] | None:
@@ -40,7 +34,7 @@ def candle_problem(candle: CandleMessage, received_at_ns: int, most_off_ms: floa
         return OUT_OF_RANGE, words
     now_ms = received_at_ns / 1e6
     ahead_ms = candle.open_ms - now_ms
-    behind_ms = now_ms - candle.open_ms - length_ms(candle.interval)
+    behind_ms = now_ms - candle.open_ms - longest_ms(candle.interval)
     if ahead_ms > most_off_ms or (behind_ms > most_off_ms and not candle.past):
         return TIME_FAR_OFF, f"opened {-ahead_ms / 1e3:.1f} s ago by our clock"
     return None

@@ -75,6 +75,7 @@ class Stream(ABC):
         # When the exchange confirmed it, on the current socket, and that socket's signs of life.
         self._subscribed_ns: int | None = None
         self._liveness = Liveness()
+        self._fed_by = ""  # the name of the connection that feeds the open segment
         self._far_off = 0  # events in a row whose time was too far from ours
 
     @property
@@ -236,12 +237,14 @@ class Stream(ABC):
             segment_id, self.number, start_ns, self.verification, liveness, self.covers_silence
         )
         self._buffer.open_segment(opened)
-        self._last_row_ns = start_ns
+        self._last_row_ns, self._fed_by = start_ns, liveness.connection
         self._publish(segment_id, start_ns, "", "", verified=True)
         return segment_id
 
     def _publish(self, segment_id: int, at_ns: int, cause: str, detail: str, *, verified: bool) -> None:
-        self._events.publish(SegmentChanged(*self.key, segment_id, at_ns, verified, cause, detail))
+        self._events.publish(
+            SegmentChanged(*self.key, segment_id, at_ns, verified, cause, detail, self._fed_by)
+        )
 
 
 def _ignore(_stream: Stream, _outcome: Outcome) -> None:

@@ -6,10 +6,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum, auto
 
-import structlog
-
 from collector.database import POISON
 from collector.errors import SinkError, SpoolError
+from collector.loggers import get_logger
 from collector.sinks import Receipt, Rows, Sink, WriteSet
 from collector.writer.breaker import Breaker, BreakerState
 from collector.writer.poison import sift
@@ -20,7 +19,7 @@ from collector.writer.write_queue import WriteQueue
 # Called with what was stored, how long that took, and whether it was in the spool; neither blocks nor raises.
 OnCommit = Callable[[WriteSet, float, bool], None]
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Step(Enum):

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import structlog
-
 from collector.errors import SinkError
+from collector.loggers import get_logger
 from collector.sinks import PutCounts, Puts, Receipt, Rows, SessionState, Sink, SqlSink, Store, WriteSet
 from collector.spool import AnySpool
 from collector.writer.balance import Balance
@@ -23,7 +22,7 @@ from collector.writer.thread import WriterThread
 
 MOST_ROWS = 20_000  # in memory, of write sets that neither the sink nor the spool has taken
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

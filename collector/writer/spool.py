@@ -7,11 +7,10 @@ from dataclasses import replace
 from itertools import chain
 from weakref import WeakValueDictionary
 
-import structlog
-
 from collector.database import DAMAGED, POISON
 from collector.errors import SpoolError
 from collector.events import StreamKey
+from collector.loggers import get_logger
 from collector.sinks import AccountingState, Receipt, Rows, SessionState, WriteSet, without_rows
 from collector.spool import NUMBERS, AnySpool, Entry, UnfitError, body_of
 from collector.writer.balance import Balance
@@ -20,7 +19,7 @@ from collector.writer.queued_write import QueuedWrite, written
 
 CRASH = "crash"
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 def adopted(write_set: WriteSet, by: str) -> WriteSet:

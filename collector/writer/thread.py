@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import structlog
-
 from collector.errors import DatabaseAway, SpoolError, UserError
+from collector.loggers import get_logger
 from collector.sinks import Sink, WriteSet
 from collector.spool import AnySpool
 from collector.writer.balance import Balance
@@ -23,7 +22,7 @@ from collector.writer.write_queue import WriteQueue, WriteSource
 SHORTEST_WAIT_S = 0.01
 SHARE_OF_THE_SINK = 0.5  # of the time for stopping; then what is left goes to the spool
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class WriterThread:
@@ -130,8 +129,8 @@ class WriterThread:
         return self._thread.is_alive()
 
     @property
-    def spool_path(self) -> Path:
-        """Return the path of the spool."""
+    def spool_path(self) -> Path | None:
+        """Return the path of the spool; None where nothing is stored."""
         return self._spool_file.path
 
     @property

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from collector.app.collector import Report
+from collector.app.report import Report
 from collector.app.wiring import make_collector
 from collector.errors import CollectorError, UserError
+from collector.events import EventBus, State, SystemState
 from collector.settings import Settings, load_settings
 from collector.simulator import Simulator
 from collector.sinks.contract import AccountingState
@@ -141,3 +142,23 @@ def test_a_session_is_good_if_nothing_that_was_accepted_is_lost(
     found: Report, exact: bool, good: bool
 ) -> None:
     assert (found.exact, found.good) == (exact, good)
+
+
+def test_a_thread_that_dies_is_told_as_a_state_of_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("collector.app.wiring.make_feeds", broken)
+    events, told = EventBus(), list[SystemState]()
+    events.attach(SystemState, told.append)
+    with Simulator() as simulator:
+        collector = make_collector(settings_of(simulator, str(tmp_path / "live.db")), events=events)
+        collector.start()
+        assert collector.wait(10.0)
+        report = collector.stop()
+    assert [(one.exchange, one.connection, one.state) for one in told] == [("", "websocket", State.ERROR)]
+    assert told[0].cause.startswith("RuntimeError('a fault of ours') in broken")
+    assert collector.view().connections == {}
+    assert not report.good

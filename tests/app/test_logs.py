@@ -8,11 +8,14 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from collector.app.logs import log_events
+from collector.app.database_log import DatabaseLog
+from collector.app.logs import log_dead_thread, log_events
+from collector.app.request_log import RequestLog
 from collector.events.bus import EventBus
 from collector.events.notices import DatabaseState, RequestRefused, RequestsPaused, RequestsWait
 from collector.log.options import LogOptions
 from collector.log.output import set_up_logging
+from collector.network.budget import BudgetNow
 from collector.retry import Backoff
 from collector.writer.breaker import Breaker
 
@@ -44,12 +47,72 @@ def test_a_refusal_for_now_is_a_line_and_one_to_unsubscribe_is_for_those_who_loo
     ]
 
 
-def test_a_pause_of_requests_is_a_line_with_its_end_and_a_long_wait_one_with_its_reason() -> None:
-    events = EventBus()
-    log_events(events)
+class Asked:
+    """What is asked of Binance over REST, on made-up time."""
+
+    def __init__(self) -> None:
+        self.now_s, self.waits, self.waited_s, self.waiting, self.closed_for_s = 0.0, 7, 70.0, 0, 0.0
+        self.events = EventBus()
+        self.log = RequestLog(self.budgets, monotonic_s=lambda: self.now_s)
+        self.log.listen(self.events)
+
+    def budgets(self) -> dict[str, tuple[BudgetNow, ...]]:
+        return {"binance": (BudgetNow(0.5, self.closed_for_s, "x", self.waiting, self.waits, self.waited_s),)}
+
+    def look_until(self, end_s: float) -> None:
+        while self.now_s < end_s:
+            self.now_s += 0.5
+            self.log.look()
+
+    def wait(self, waited_s: float) -> None:
+        self.waits, self.waited_s = self.waits + 1, self.waited_s + waited_s
+        self.events.publish(RequestsWait("binance", 1, "backfill", waited_s, 3))
+
+    def pause(self, for_s: float) -> None:
+        now_ns = round(self.now_s * 1e9)
+        self.events.publish(RequestsPaused("binance", now_ns, now_ns + round(for_s * 1e9), "http_429"))
+
+
+def test_waits_and_pauses_of_one_spell_are_told_once_and_their_sum_at_its_end() -> None:
+    asked = Asked()
     with capture_logs() as lines:
-        events.publish(RequestsPaused("binance", 10**9, 121 * 10**9, "http_418"))
-        events.publish(RequestsWait("binance", 1, "backfill", 12.34, 3))
+        for number in range(10):
+            asked.wait(12.0)
+            asked.pause(20.0)
+            asked.look_until(30.0 * (number + 1))
+        asked.look_until(400.0)
+        asked.wait(11.0)  # another spell
+        asked.log.finish()
+    told = [line for line in lines if line["log_level"] != "debug"]
+    assert [(line["event"], line["log_level"]) for line in told] == [
+        ("requests.wait", "warning"),
+        ("requests.paused", "warning"),
+        ("requests.flow_again", "info"),
+        ("requests.wait", "warning"),
+        ("requests.flow_again", "info"),
+    ]
+    over = told[2]
+    assert (over["exchange"], over["waits"], over["waited_s"]) == ("binance", 10, 120.0)
+    assert (over["pauses"], over["paused_s"], over["lasted_s"]) == (10, 200.0, 290.0)
+
+
+def test_a_spell_is_not_over_while_somebody_waits() -> None:
+    asked = Asked()
+    asked.waiting = 1
+    with capture_logs() as lines:
+        asked.wait(12.0)
+        asked.look_until(500.0)
+        asked.waiting = 0
+        asked.look_until(540.0)
+        assert len(lines) == 1
+        asked.look_until(561.0)
+    assert lines[1]["event"] == "requests.flow_again"
+
+
+def test_a_pause_of_requests_is_a_line_with_its_end_and_a_long_wait_one_with_its_reason() -> None:
+    with capture_logs() as lines:
+        Asked().events.publish(RequestsPaused("binance", 10**9, 121 * 10**9, "http_418"))
+        Asked().events.publish(RequestsWait("binance", 1, "backfill", 12.34, 3))
     assert lines == [
         {
             "event": "requests.paused",
@@ -61,7 +124,7 @@ def test_a_pause_of_requests_is_a_line_with_its_end_and_a_long_wait_one_with_its
         },
         {
             "event": "requests.wait",
-            "log_level": "info",
+            "log_level": "warning",
             "exchange": "binance",
             "need": "backfill",
             "waited_s": 12.3,
@@ -70,16 +133,16 @@ def test_a_pause_of_requests_is_a_line_with_its_end_and_a_long_wait_one_with_its
     ]
 
 
-def test_each_change_of_the_breaker_is_one_line_without_the_password() -> None:
+def test_an_outage_is_told_from_the_first_refusal_to_the_end_without_the_password() -> None:
     out, events, now_s = io.StringIO(), EventBus(), [100.0]
-    set_up_logging(LogOptions(), out, secrets=["hunter2222"])
-    log_events(events)
+    set_up_logging(LogOptions(level="debug"), out, secrets=["hunter2222"])
+    DatabaseLog(monotonic_s=lambda: now_s[0]).listen(events)
     breaker = Breaker(
         2,
         Backoff(0.0, 0.0),
         Backoff(0.0, 0.0),
         now_s=lambda: now_s[0],
-        on_change=lambda state, cause: events.publish(DatabaseState(state.value, 1, cause)),
+        on_change=lambda state, cause: events.publish(DatabaseState(state.value, 1, cause, 1500)),
     )
     for _ in range(3):  # closed, opened, tried and opened again
         assert breaker.ready()
@@ -90,10 +153,25 @@ def test_each_change_of_the_breaker_is_one_line_without_the_password() -> None:
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert {line["event"] for line in lines} == {"database.breaker"}
     cause = "postgresql://me:****@host is away"
-    assert [(line["level"], line["state"], line.get("cause")) for line in lines] == [
-        ("warning", "open", cause),
-        ("info", "half_open", cause),
-        ("warning", "open", cause),
-        ("info", "half_open", cause),
-        ("info", "closed", None),
+    assert [(one["level"], one["state"], one.get("cause"), one.get("after_s")) for one in lines] == [
+        ("warning", "open", cause, None),
+        ("info", "half_open", cause, 60.0),
+        ("debug", "open", cause, 60.0),
+        ("debug", "half_open", cause, 120.0),
+        ("info", "closed", None, 120.0),
     ]
+    assert {line["rows_waiting"] for line in lines} == {1500}
+    assert lines[-1]["tries"] == 2
+
+
+def test_what_ended_a_thread_is_logged_with_its_traceback() -> None:
+    out = io.StringIO()
+    set_up_logging(LogOptions(), out)
+    try:
+        int("no number")
+    except ValueError as error:
+        log_dead_thread("websocket", error)
+    line = json.loads(out.getvalue())
+    assert (line["event"], line["level"], line["thread"]) == ("thread.died", "error", "websocket")
+    assert "Traceback" in line["exception"]
+    assert "test_logs.py" in line["exception"]

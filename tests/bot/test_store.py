@@ -6,15 +6,19 @@ import threading
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from collector.bot.symbol_names import AmbiguousSymbolError
-from collector.bot.tick_store import Tick, TickStore, Top
+from collector.bot.tick_store import MarketNow, TickStore, Top
 from collector.events.bus import EventBus
 
 sys.path.insert(0, str(Path(__file__).parent))
 from events import segment, trade, update
+
+if TYPE_CHECKING:
+    from collector.bot.tick import Tick
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def ticks(bus: EventBus) -> TickStore:
 def test_the_latest_top_and_trade_are_kept_and_copies_stay_as_they_were(
     bus: EventBus, ticks: TickStore
 ) -> None:
-    assert ticks.tick("BTCUSDT") == Tick(None, None)
+    assert ticks.market_now("BTCUSDT") == MarketNow(None, None)
     bus.publish(update(bid=100.0))
     first = ticks.top("BTCUSDT")
     before = ticks.snapshot()
@@ -44,11 +48,11 @@ def test_the_latest_top_and_trade_are_kept_and_copies_stay_as_they_were(
     bus.publish(traded)
     assert first is not None
     assert (first.bid_price, first.bid_size, first.ask_price, first.ask_size) == (100.0, 1.0, 101.0, 2.0)
-    assert before == {("bybit", "BTC/USDT:USDT"): Tick(first, None)}
+    assert before == {("bybit", "BTC/USDT:USDT"): MarketNow(first, None)}
     latest = ticks.top("BTCUSDT")
     assert latest == Top("bybit", "BTC/USDT:USDT", "book.50", 101.0, 1.0, 102.0, 2.0, 5, 2)
     assert ticks.trade("BTCUSDT") is traded
-    assert ticks.tick("BTCUSDT") == Tick(latest, traded)
+    assert ticks.market_now("BTCUSDT") == MarketNow(latest, traded)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,7 @@ def test_a_top_whose_book_is_no_longer_verified_says_so(bus: EventBus, ticks: Ti
 
 
 def test_subscribers_are_isolated_from_each_other(bus: EventBus, ticks: TickStore) -> None:
-    seen: list[object] = []
+    seen: list[Tick] = []
     stuck, entered = threading.Event(), threading.Event()
 
     def slow(_tick: object) -> None:
@@ -117,16 +121,14 @@ def test_subscribers_are_isolated_from_each_other(bus: EventBus, ticks: TickStor
     ticks.subscribe(slow, name="slow", most_waiting=1)
     ticks.subscribe(broken)
     end = ticks.subscribe(seen.append)
-    bus.publish(update())
+    bus.publish(trade())
     assert entered.wait(10.0)
-    for _ in range(2):
-        bus.publish(update())
-    traded = trade()
-    bus.publish(traded)
+    for price in (101.0, 102.0, 103.0):
+        bus.publish(trade(price))
     stuck.set()
     bus.stop()
-    assert [type(one).__name__ for one in seen] == ["Top", "Top", "Top", "Trade"]
-    assert seen[-1] is traded
+    assert [one.price for one in seen] == [100.0, 101.0, 102.0, 103.0]
+    assert seen[-1] == ticks.get("BTCUSDT")
     slow_delivery, broken_delivery, _ = bus.deliveries()
     assert (slow_delivery.handled, slow_delivery.dropped) == (2, 2)
     assert broken_delivery.failed == 4
@@ -178,7 +180,7 @@ def test_a_tick_takes_some_two_hundred_bytes() -> None:
 def test_a_market_of_trades_alone_is_one_market_however_many_come(bus: EventBus, ticks: TickStore) -> None:
     for price in (100.0, 101.0, 102.0):
         bus.publish(trade(price, symbol="BTC/USD", exchange="kraken"))
-    latest = ticks.tick("btcusd").trade
+    latest = ticks.market_now("btcusd").trade
     assert latest is not None
     assert latest.price == 102.0
     bus.publish(update("BTC/USD", exchange="kraken"))

@@ -181,6 +181,16 @@ def test_config_is_checked(run: Run, tmp_path: Path) -> None:
     assert "can be used: 1 stream" in run("config", "check", SYMBOLS="BTCUSDT").stdout
 
 
+def test_a_folder_that_is_not_there_is_a_mistake_for_config_check(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "far.yaml").write_text("database: {url: /no/dir/x.db}\nlogging: {file: /no/logs/l.log}\n")
+    done = run("config", "check", "--config", "far.yaml")
+    assert done.returncode == 2
+    assert "database.url: the folder /no/dir for the database x.db does not exist" in done.stderr
+    assert "logging.file: the folder of /no/logs/l.log does not exist" in done.stderr
+    read = run("config", "check", "--config", "far.yaml", "--json")
+    assert (read.returncode, json.loads(read.stdout)["ok"]) == (2, False)
+
+
 def test_one_exchange_of_several_is_chosen(run: Run, tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(
         "exchanges: {bybit: {symbols: [BTC/USDT]}, kraken: {symbols: [BTC/USD], channels: [book.25]}}\n"

@@ -19,11 +19,23 @@ PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 FACES = [
-    *(collector.DataIngestor, collector.L2Update, collector.Trade, collector.Candle, collector.Bar),
-    *(collector.TickStore, collector.Top, collector.LiveBars, collector.EventBus, collector.ComponentFactory),
+    *(
+        collector.DataIngestor,
+        collector.Listener,
+        collector.L2Update,
+        collector.Trade,
+        collector.Candle,
+        collector.Bar,
+    ),
+    *(collector.Tick, collector.MarketNow, collector.TickStore, collector.Top),
+    *(collector.LiveBars, collector.EventBus, collector.ComponentFactory),
     Components,
 ]
-EVENTS = (collector.SystemState, collector.PotentialHalt, collector.BookVerified, collector.StreamVerified)
+EVENTS = (
+    *(collector.SystemState, collector.PotentialHalt, collector.BookVerified, collector.StreamVerified),
+    *(collector.L2Update, collector.Trade, collector.Candle, collector.Bar, collector.Top, collector.Tick),
+    collector.IngestorError,
+)
 # Parts of ours speak to each other by these.
 OURS = {
     "listen",
@@ -73,12 +85,27 @@ def test_every_public_part_of_a_face_stands_on_the_page(face: type) -> None:
     assert {name for name in names if not re.search(rf"\b{name}\b", PAGE)} == set()
 
 
+def fields_of(event: type) -> list[str]:
+    """Name the fields of an event in their order, without those that are for parts of ours."""
+    if dataclasses.is_dataclass(event):
+        return [one.name for one in dataclasses.fields(event)]
+    if issubclass(event, collector.IngestorError):
+        return [name for name in vars(event("code", "message", cause=None)) if not name.startswith("_")]
+    return [name for name in event.__struct_fields__ if name not in OURS]  # type: ignore[attr-defined]
+
+
 def test_the_table_of_events_has_the_fields_of_each() -> None:
-    rows = re.findall(r"^\| (\w+) \| [^|]+ \| (`exchange`[^|]*|the same) \|$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| (\w+) \| [^|]+ \| (`[^|]*|the same) \|$", PAGE, re.MULTILINE)
     told: dict[str, list[str]] = {}
     for name, cell in rows:
-        told[name] = told[rows[len(told) - 1][0]] if cell == "the same" else re.findall(r"`(\w+)`", cell)
-    assert told == {event.__name__: [one.name for one in dataclasses.fields(event)] for event in EVENTS}
+        named = re.findall(r"`(\w+)`", re.sub(r"\([^()]*\)", "", cell))
+        told[name] = told[rows[len(told) - 1][0]] if cell == "the same" else named
+    assert told == {event.__name__: fields_of(event) for event in EVENTS}
+
+
+def test_every_kind_of_event_that_the_page_names_is_in_its_table() -> None:
+    (kinds,) = re.findall(r"Kinds are\s([^.]+)\.", PAGE)
+    assert {*re.findall(r"`(\w+)`", kinds), "Bar"} == {event.__name__ for event in EVENTS}
 
 
 def test_the_table_of_statistics_holds_every_key_and_no_other() -> None:

@@ -34,18 +34,40 @@ def test_the_page_has_every_check_of_verify() -> None:
     assert named == used
 
 
-def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["collector.service", "collector-failed@.service"])
+def test_the_unit_is_one_that_systemd_takes(name: str, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd here")
-    text = (ROOT / "deploy" / "collector.service").read_text(encoding="utf-8")
-    text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
-    unit = tmp_path / "collector.service"
-    unit.write_text(text.replace("file:///opt/collector/docs/service.md", "man:true(1)"))
+    for one in ("collector.service", "collector-failed@.service"):
+        text = (ROOT / "deploy" / one).read_text(encoding="utf-8")
+        text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
+        (tmp_path / one).write_text(text.replace("file:///opt/collector/docs/service.md", "man:true(1)"))
+    unit = tmp_path / name.replace("@", "@collector.service")
+    if not unit.exists():
+        unit.symlink_to(tmp_path / name)
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False
     )
-    ours = [line for line in done.stderr.splitlines() if "collector.service" in line]
+    ours = [line for line in done.stderr.splitlines() if "collector" in line]
     assert ours == []
+
+
+def test_the_unit_leaves_settings_to_the_file_and_tells_of_a_failure() -> None:
+    text = (ROOT / "deploy" / "collector.service").read_text(encoding="utf-8")
+    assert not re.search(r"^Environment=.*COLLECTOR_", text, re.MULTILINE)  # it would outrank the file
+    assert re.search(r"^OnFailure=collector-failed@%n.service$", text, re.MULTILINE)
+    assert re.search(r"^ExecStopPost=.*SERVICE_RESULT.*collector-failed@%n.service", text, re.MULTILINE)
+
+
+def test_the_service_page_runs_what_it_installed() -> None:
+    """Debian has no `python`, the clone has a venv, and the service runs in a folder of its own."""
+    page = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    ours = [line for line in blocks.splitlines() if "run.py" in line or line.startswith("collector ")]
+    assert any(line.startswith("collector doctor ") for line in ours)
+    assert all(line.startswith("collector") for line in ours)  # the function, or its definition
+    (defined,) = [line for line in ours if line.startswith("collector()")]
+    assert "cd /var/lib/collector && exec /opt/collector/.venv/bin/python /opt/collector/run.py" in defined
 
 
 def test_the_unit_waits_for_the_network_and_for_a_clock_that_is_set() -> None:

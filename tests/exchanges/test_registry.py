@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from collector.errors import SettingsError
 from collector.exchanges.exchange import Exchange, Urls
-from collector.exchanges.registry import EXCHANGES, problems
+from collector.exchanges.registry import EXCHANGES, bar_intervals, problems
 
 PACKAGE = Path(__file__).resolve().parents[2] / "collector"
 FOLDER = PACKAGE / "exchanges"
@@ -154,3 +155,19 @@ def test_the_busiest_kind_counts_where_the_kind_is_not_known() -> None:
     assert limits.expected_a_second("book.200", "spot") == 5.0
     assert limits.expected_a_second("book.200", "linear") == 10.0
     assert limits.expected_a_second("book.200") == limits.expected_a_second("book.200", "inverse") == 10.0
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_the_table_of_an_exchanges_bars_has_each_with_its_length_the_shortest_first(name: str) -> None:
+    table = bar_intervals(name)
+    assert tuple(table) == EXCHANGES[name].intervals
+    lengths = [length for length in table.values() if length is not None]
+    assert lengths == sorted(lengths)
+    assert (table["1m"], table["1h"], table["1d"], table["1w"]) == (60, 3600, 86_400, 604_800)
+    assert [interval for interval, length in table.items() if length is None] in ([], ["1M"])
+
+
+def test_an_exchange_whose_bars_are_not_collected_has_none_and_an_unknown_one_is_refused() -> None:
+    assert bar_intervals("bitget") == {}
+    with pytest.raises(SettingsError, match="'nope' is not known"):
+        bar_intervals("nope")

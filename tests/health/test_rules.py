@@ -175,9 +175,18 @@ def test_the_whole_is_as_bad_as_its_worst_part() -> None:
 
 
 def test_many_reasons_are_named_in_part_and_counted() -> None:
-    reason = part(streams("verified", *["syncing"] * 9), "streams").reason
-    assert reason.count("is syncing") == 5
+    refused = replace(streams("verified"), refused=tuple(f"no {number}" for number in range(9)))
+    reason = part(refused, "streams").reason
+    assert reason.count("refused: ") == 5
     assert reason.endswith("and 4 more")
+
+
+def test_many_streams_of_an_exchange_that_are_alike_are_named_together() -> None:
+    reason = part(streams("verified", *["down"] * 9, "syncing"), "streams").reason
+    together, alone = reason.split("; ")
+    assert together.startswith("9 streams of bybit are down")
+    assert together.endswith(" first")
+    assert alone.endswith(" is syncing since disconnect")
 
 
 def test_thresholds_alarm_and_states_do_not() -> None:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import pty
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from collector.settings import load_settings
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     yield
-    target = structlog.get_config()["logger_factory"]._file
+    target = getattr(structlog.get_config()["logger_factory"], "target", None)
     if isinstance(target, LogFile):
         target.close()
     structlog.reset_defaults()
@@ -147,3 +149,57 @@ def test_secrets_are_masked_in_dicts_and_exceptions_too() -> None:
     assert line["answer"]["deep"] == [{"why": "****"}]
     assert "ValueError" in line["error"]
     assert (line["count"], line["none"]) == (3, None)
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_the_journal_is_told_the_priority_of_each_line(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "journal").open("w+") as journal:
+        found = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        set_up_logging(LogOptions(format=form, level="debug"), journal)  # type: ignore[arg-type]
+        log = structlog.get_logger()
+        for tell in (log.debug, log.info, log.warning, log.error):
+            tell("said")
+        try:
+            int("no number")
+        except ValueError:
+            log.exception("failed")
+        journal.seek(0)
+        lines = journal.read().splitlines()
+    assert [line[:3] for line in lines[:4]] == ["<7>", "<6>", "<4>", "<3>"]
+    assert {line[:3] for line in lines[4:]} == {"<3>"}  # of a traceback as well
+    assert all(line[3:4] == "{" for line in lines) == (form == "json")
+
+
+def test_elsewhere_there_are_no_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:12345")  # inherited, and our stream goes elsewhere
+    with (tmp_path / "log").open("w+") as elsewhere:
+        set_up_logging(LogOptions(), elsewhere)
+        structlog.get_logger().warning("said")
+        elsewhere.seek(0)
+        assert elsewhere.read().startswith("{")
+    found = (tmp_path / "log").stat()
+    monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+    set_up_logging(LogOptions(file=str(tmp_path / "log")))  # a file of ours is read by no journal
+    structlog.get_logger().warning("said again")
+    assert "\n{" in (tmp_path / "log").read_text()
+
+
+def test_at_a_terminal_an_error_is_one_line_and_its_traceback_with_debug() -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        for level, told in (("info", 1), ("debug", 5)):
+            set_up_logging(LogOptions(level=level), terminal)  # type: ignore[arg-type]
+            try:
+                int("no number")
+            except ValueError:
+                structlog.get_logger().exception("failed", part="writer")
+            terminal.flush()
+            text = os.read(ours, 100_000).decode()
+            assert text.count("\n") >= told
+            assert ("Traceback" in text) == (level == "debug")
+            assert "no number" in text
+            assert "test_output.py" in text
+    os.close(ours)

@@ -343,6 +343,11 @@ def test_a_close_is_told_first_by_its_code_then_at_most_as_1006(code: int) -> No
     assert ear.errors == []
 
 
+def test_a_close_brings_the_words_of_the_peer() -> None:
+    ear = _lost(lambda simulator: simulator.faults.close("bybit", 1012, reason="Service Restart"))
+    assert ear.causes[0] == "close_1012: closed with code 1012: Service Restart"
+
+
 @pytest.mark.parametrize("how", ["cut", "reset"])
 def test_a_lost_socket_is_told_once_as_1006(how: str) -> None:
     ear = _lost(lambda sim: sim.faults.close("bybit") if how == "cut" else sim.faults.reset("bybit"))

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, count
 
 import ccxt
 import pytest
@@ -137,6 +137,27 @@ def test_silence_counts_only_where_somebody_could_answer(answer_expected: bool) 
 
     asyncio.run(scene())
     assert [one.cause for one in failures] == (["silent"] if answer_expected else [])
+
+
+def test_a_time_in_which_the_machine_stood_still_is_not_the_peers_silence() -> None:
+    """What came meanwhile lies in the socket and is not read yet."""
+    times_s = chain([0.0, 0.001, 100.0, 100.001], (100.002 + number * 0.001 for number in count()))
+    looks_s: list[float] = []
+    failures: list[Failure] = []
+
+    def now_s() -> float:
+        looks_s.append(next(times_s))
+        return looks_s[-1]
+
+    async def beat() -> bool:
+        return True
+
+    async def scene() -> None:
+        await Heart(0.01, beat, now_s).watch(failures.append)
+
+    asyncio.run(scene())
+    assert looks_s[-1] > 100.005  # not at once
+    assert [one.detail for one in failures] == ["neither data nor heartbeat for 0.0 s"]
 
 
 @pytest.mark.parametrize(

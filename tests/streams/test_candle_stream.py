@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from collector.events.batch import StreamKey
+from collector.events.intervals import longest_ms
 from collector.events.messages import CandleMessage
 from collector.streams.candle_stream import CandleRule, CandleStream
-from collector.streams.plausible import length_ms
 from collector.streams.stream import Topic
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -148,7 +148,7 @@ def test_a_bot_hears_every_update_and_every_end() -> None:
 
 @pytest.mark.parametrize(("interval", "minutes"), [("1m", 1), ("4h", 240), ("1d", 1440), ("1w", 10080)])
 def test_an_interval_has_a_length(interval: str, minutes: int) -> None:
-    assert length_ms(interval) == minutes * MINUTE_MS
+    assert longest_ms(interval) == minutes * MINUTE_MS
 
 
 def test_a_bar_that_comes_after_the_end_is_told_from_one_that_was_not_asked_for() -> None:

@@ -83,3 +83,28 @@ def test_a_call_that_lasts_on_is_acted_upon_again_each_time_that_it_has_taken_as
     assert not watchdog._thread.is_alive()
     assert asked == [5.0, 10.0, 20.0, 30.0, 40.0]
     assert acts == ["early", "late", "late", "late"]
+
+
+def test_a_time_in_which_the_machine_stood_still_is_not_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = [0]
+    stood_s = [0.0]
+
+    class Time:
+        """The monotonic clock of a machine that stands still for a while."""
+
+        @staticmethod
+        def monotonic() -> float:
+            looked[0] += 1
+            return time.monotonic() + stood_s[0]
+
+    monkeypatch.setattr("collector.writer.watchdog.time", Time)
+    begun, broken_off = threading.Event(), threading.Event()
+    with watching((0.05, begun.set), (60.0, broken_off.set)) as watchdog, watchdog.watched():
+        assert begun.wait(WAIT_S)
+        stood_s[0] = 600.0
+        before = looked[0]
+        until_s = time.monotonic() + WAIT_S
+        while looked[0] < before + 6:  # it has seen the time that is gone, and waits on
+            assert time.monotonic() < until_s
+            time.sleep(0.01)
+        assert not broken_off.is_set()

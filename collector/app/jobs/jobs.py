@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import structlog
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
@@ -22,6 +21,7 @@ from collector.clock import Clock
 from collector.database import may_come_back
 from collector.errors import CollectorError, DatabaseInUse, UserError, in_one_line
 from collector.events import ChoreState
+from collector.loggers import get_logger
 
 FIRST_AFTER_S = 60.0  # a start has other things to do
 LOOK_S = 0.1  # whether to stop, while a job waits for its turn
@@ -29,7 +29,7 @@ WATCH_S = 1.0  # between two looks at the clock and at what runs
 STOP_WITHIN_S = 30.0
 LIBRARY = "apscheduler"  # the name of its own logger
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Jobs:

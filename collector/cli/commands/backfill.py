@@ -142,11 +142,11 @@ class _Face:
         if self._is_bar:
             self._bar(progress.rows, max(progress.rows, int(progress.rows / max(progress.share, 1e-9))))
         elif now_s >= self._due_s:
-            import structlog  # noqa: PLC0415
+            from collector.loggers import get_logger  # noqa: PLC0415
 
             self._due_s = now_s + LOGGED_EVERY_S
             left_s = progress.left_s(now_s)
-            structlog.get_logger().info(
+            get_logger(__name__).info(
                 "backfill.progress",
                 percent=round(progress.share * 100.0, 1),
                 rows=progress.rows,

@@ -1,10 +1,15 @@
 """Define the commands `config show` and `config check`."""
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from collector.cli.options import AsJson, Channels, ConfigFile, ConfiguredDatabase, Exchange, Symbols
+
+if TYPE_CHECKING:
+    from collector.settings import Settings
 
 config = typer.Typer(name="config", help="Show or check what the collector would do.", no_args_is_help=True)
 
@@ -41,9 +46,26 @@ def show(
     return 0
 
 
+def _check_places(settings: "Settings") -> None:
+    """Raise SettingsError for what this machine lacks: folders, and what a database needs."""
+    from collector.errors import SettingsError, UserError  # noqa: PLC0415
+    from collector.sinks import make_store  # noqa: PLC0415
+
+    problems = []
+    try:
+        make_store(settings.database.url, settings.database)
+    except UserError as error:
+        problems.append(f"database.url: {error}")
+    log_file = settings.logging.file
+    if log_file is not None and not Path(log_file).expanduser().absolute().parent.is_dir():
+        problems.append(f"logging.file: the folder of {log_file} does not exist; create it first")
+    if problems:
+        raise SettingsError(problems)
+
+
 @config.command("check")
 def check(*, file: ConfigFile = None, as_json: AsJson = False) -> int:
-    """Check the configuration and print every mistake in it at once. Starts nothing.
+    """Check the configuration and print every mistake in it at once. Starts nothing, makes nothing.
 
     Example: python run.py config check --config live.yaml
 
@@ -55,6 +77,7 @@ def check(*, file: ConfigFile = None, as_json: AsJson = False) -> int:
 
     try:
         loaded = configured(file)
+        _check_places(loaded.settings)
     except SettingsError as error:
         if not as_json:
             raise

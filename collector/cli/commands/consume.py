@@ -80,13 +80,12 @@ def _consume(
     plain: bool,
 ) -> int:
     """Open the stream and the database, as soon as they answer, and read."""
-    import structlog  # noqa: PLC0415
-
     from collector.app import consuming  # noqa: PLC0415
     from collector.aws import AwsError, Failure  # noqa: PLC0415
     from collector.errors import DatabaseAway  # noqa: PLC0415
+    from collector.loggers import get_logger  # noqa: PLC0415
 
-    log = structlog.get_logger()
+    log = get_logger(__name__)
     is_told = False
     while True:
         face = _Face(plain=plain)
@@ -133,9 +132,9 @@ class _Face:
         if self._is_line:
             self._draw(_text(progress))
         else:
-            import structlog  # noqa: PLC0415
+            from collector.loggers import get_logger  # noqa: PLC0415
 
-            structlog.get_logger().info("consume.progress", text=_text(progress))
+            get_logger(__name__).info("consume.progress", text=_text(progress))
 
     def _draw(self, text: str) -> None:
         from rich.live import Live  # noqa: PLC0415

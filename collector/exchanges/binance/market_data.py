@@ -7,6 +7,7 @@ USD-M is not documented: it is read as recorded. These raise FrameError, or what
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Literal
 
 import msgspec
 from msgspec import field
@@ -27,6 +28,8 @@ from collector.events import (
 
 NO_MESSAGE_BEFORE = -1  # `pu` of a market's first message
 MARKET_TRADE = "MARKET"
+MICROSECONDS_FROM = 10**14  # in milliseconds it would be the year 5138
+LATEST_US = 4_102_444_800 * 10**6  # the year 2100
 NO_TRADE = "NA"  # of USD-M: an id with price 0 and size 0, some a minute
 
 
@@ -77,6 +80,35 @@ class _Trade(msgspec.Struct, gc=False):
 
 class _Aggregate(_Trade, gc=False):
     trade_id: int = field(name="a")
+
+
+class RawTrade(msgspec.Struct, gc=False):
+    """A message of `trade` or `aggTrade` as a program got it, perhaps with the keys that it needed only."""
+
+    price: float = field(name="p")
+    size: float = field(name="q")
+    time: int = field(name="T")  # in ms, or in microseconds where a stream was asked for those
+    event: Literal["trade", "aggTrade"] | None = field(name="e", default=None)
+    symbol: str | None = field(name="s", default=None)
+    trade: int | str | None = field(name="t", default=None)
+    aggregate: int | str | None = field(name="a", default=None)  # of old trade messages: an order's id
+
+    @property
+    def trade_id(self) -> str:
+        """Return the id of the trade, or of the trades put together."""
+        is_single = self.event == "trade" or (self.event is None and self.trade is not None)
+        name, found = ("t", self.trade) if is_single else ("a", self.aggregate)
+        if found is None or found == "":
+            raise FrameError("malformed", f"no id of a trade at `$.{name}`")
+        return str(found)
+
+    @property
+    def time_us(self) -> int:
+        """Return its time in microseconds since 1970."""
+        time_us = self.time if self.time >= MICROSECONDS_FROM else self.time * 1000
+        if not 0 < time_us < LATEST_US:
+            raise FrameError("out_of_range", f"{self.time} is no time of a trade - at `$.T`")
+        return time_us
 
 
 class _Bar(msgspec.Struct, gc=False):
@@ -135,6 +167,15 @@ def read_depth(text: str) -> Delta:
         raise FrameError("out_of_range", f"pu {previous}")
     topic = f"{_stream_name(frame.symbol)}@depth"
     return Delta(topic, frame.last, exchange_ms, frame.bids, frame.asks, frame.first, previous)
+
+
+def read_binance_trade(message: object) -> RawTrade:
+    """Read a decoded message, or its text, of a single stream or of a combined one."""
+    if isinstance(message, str | bytes):
+        message = msgspec.json.decode(message)
+    if isinstance(message, Mapping) and isinstance(message.get("data"), Mapping):
+        message = message["data"]
+    return msgspec.convert(message, RawTrade, strict=False)
 
 
 def read_trade(text: str) -> TradeMessage:

@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from structlog import get_logger
-
 from collector.aws import AwsError, Calls, Failure, StreamAddress, kind_of_code, without_credentials
+from collector.loggers import get_logger
 from collector.retry import Backoff
 from collector.sinks.avro import Record
 from collector.sinks.kinesis.dead_letters import DeadLetter, DeadLetters
@@ -19,7 +18,7 @@ MOST_IN_VAIN = 8  # requests in a row of which the stream takes nothing, before 
 # one, the stream or what we ask of it may be: the record is given up only when it was refused so often.
 MOST_REFUSALS = 20
 
-log = get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(slots=True)

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from structlog import get_logger
 
 from collector.database import Tables
 from collector.errors import SinkError
+from collector.loggers import get_logger
 from collector.sinks.contract import Value
 
 Columns = Mapping[str, Sequence[Value]]
@@ -25,7 +25,7 @@ TradeName = tuple[Value, Value]  # kind, id
 _DAY_MS = 86_400_000
 _CLOCKS_MS = 300_000  # by which an exchange may be ahead of us: its day is not that of our receipt
 
-log = get_logger()
+log = get_logger(__name__)
 
 
 class ArchivedTrades:

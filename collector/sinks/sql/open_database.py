@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
-from structlog import get_logger
 
 from collector.database import (
     MovedFile,
@@ -29,6 +28,7 @@ from collector.database import (
 from collector.errors import CollectorError, SinkError
 from collector.events import StreamKey
 from collector.ids import new_id
+from collector.loggers import get_logger
 from collector.sinks.contract import SessionState, WriteSet
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.crashed_sessions import CRASH, close_crashed, open_sessions, reopen
@@ -40,7 +40,7 @@ from collector.sinks.sql.stream_locks import StreamLocks, introduce, ownerless
 if TYPE_CHECKING:
     from collector.database import Driver
 
-log = get_logger()
+log = get_logger(__name__)
 
 
 class OpenDatabase:

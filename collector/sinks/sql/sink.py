@@ -8,7 +8,6 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from structlog import get_logger
 
 from collector.database import (
     DEFAULT_TABLE_NAME,
@@ -22,6 +21,7 @@ from collector.database import (
 from collector.errors import UserError
 from collector.events import StreamKey
 from collector.ids import SegmentIds
+from collector.loggers import get_logger
 from collector.sinks.contract import (
     AccountingState,
     Capabilities,
@@ -52,7 +52,7 @@ from collector.sinks.sql.state_rows import (
 )
 from collector.sinks.sql.stream_progress import StreamProgress, settle, take_up
 
-log = get_logger()
+log = get_logger(__name__)
 
 
 class SqlSink:

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from structlog import get_logger
-
 from collector.database import lock_key, session_key
 from collector.errors import DatabaseInUse, SinkError
 from collector.events import UNKNOWN, StreamKey
+from collector.loggers import get_logger
 from collector.sinks.contract import SessionState
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def described(connection: "Driver", holder: Holder | None, stream: StreamKey | N
 
 _PATIENCE_MS = 5_000  # for the server to end a connection
 
-log = get_logger()
+log = get_logger(__name__)
 
 
 class StreamLocks:

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-import structlog
-
 from collector.errors import CollectorError
 from collector.events import Candle, Channel, EventBus, SegmentChanged, StreamKey, SystemState, Trade
+from collector.loggers import get_logger
 from collector.serve.api.push.events import LEVELS_SHOWN, Published, addressed, book_messages
 from collector.serve.api.push.outbox import Message, Outbox
 from collector.serve.api.push.wants import Want, covering
@@ -31,7 +30,7 @@ OF_CHANNEL: dict[str, tuple[type[Any], ...]] = {
 }
 BOOKS = ("books", "features")
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Hub:
