@@ -117,8 +117,12 @@ class Components:
             raise
 
     def stop(self) -> list[str]:
-        """Stop all that was started, in reverse; returns the names of those that raised."""
+        """Stop all that was started, in reverse; returns the names of those that raised.
+
+        Ctrl-C meanwhile is raised when all have been asked to stop.
+        """
         failed = []
+        interrupt: BaseException | None = None
         while self._started:
             name = self._started.pop()
             try:
@@ -127,6 +131,10 @@ class Components:
             except Exception:
                 log.exception("component.stop_failed", component=name)
                 failed.append(name)
+            except BaseException as error:  # noqa: BLE001  (raised below)
+                interrupt = interrupt or error
+        if interrupt is not None:
+            raise interrupt
         return failed
 
     def __enter__(self) -> Self:

@@ -25,6 +25,8 @@ class Part:
         self.told.append(f"stop {self.name}")
         if self.config.get("fails") == "stop":
             raise ValueError(self.name)
+        if self.config.get("fails") == "interrupted":
+            raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -71,6 +73,15 @@ def test_one_that_cannot_be_stopped_stops_no_other(factory: ComponentFactory, to
     made.start()
     assert made.stop() == ["book"]
     assert told[-2:] == ["stop book", "stop feed"]
+
+
+def test_ctrl_c_while_one_stops_stops_the_others_too(factory: ComponentFactory, told: list[str]) -> None:
+    parts = factory.create({"feed": {}, "book": {"fails": "interrupted"}})
+    parts.start()
+    with pytest.raises(KeyboardInterrupt):
+        parts.stop()
+    assert told[-2:] == ["stop book", "stop feed"]
+    assert parts.stop() == []
 
 
 def test_a_part_of_the_config_may_name_another_component(factory: ComponentFactory) -> None:

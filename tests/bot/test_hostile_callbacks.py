@@ -20,7 +20,7 @@ def test_a_callback_that_exits_is_told_everywhere_and_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     errors: list[IngestorError] = []
-    with Simulator(updates_per_s=250.0) as simulator:
+    with Simulator(updates_per_s=60.0) as simulator:
         ingestor = create_data_ingestor(config(simulator, tmp_path))
         ingestor.add_update_callback(lambda _: sys.exit(3), name="bot")
         ingestor.add_error_callback(errors.append)
@@ -47,7 +47,7 @@ def test_a_callback_that_never_returns_is_told_and_holds_up_no_stop(
     def never(_update: L2Update) -> None:
         go.wait(120.0)
 
-    with Simulator(updates_per_s=250.0) as simulator:
+    with Simulator(updates_per_s=60.0) as simulator:
         ingestor = create_data_ingestor(config(simulator, tmp_path), events=EventBus(late_after_s=0.05))
         ingestor.add_update_callback(never, name="bot")
         ingestor.add_error_callback(errors.append)
@@ -72,7 +72,7 @@ def test_a_callback_that_never_returns_is_told_and_holds_up_no_stop(
 
 def test_a_callback_that_loses_events_is_told(tmp_path: Path) -> None:
     errors: list[IngestorError] = []
-    with Simulator(updates_per_s=250.0) as simulator:
+    with Simulator(updates_per_s=60.0) as simulator:
         ingestor = create_data_ingestor(config(simulator, tmp_path), events=EventBus(late_after_s=60.0))
         ingestor.add_update_callback(lambda _: time.sleep(0.05), name="bot", most_waiting=1)
         ingestor.add_error_callback(errors.append)

@@ -46,7 +46,7 @@ def test_it_starts_and_stops_while_the_loop_goes_on_and_calls_back_on_it(tmp_pat
         turning = asyncio.create_task(turn())
         assert await ingestor.astart()
         assert ingestor.is_healthy()
-        await until(lambda: len(loops) > 30)
+        await until(lambda: len(loops) > 15)
         assert set(loops) == {asyncio.get_running_loop()}
         before = turns
         assert await ingestor.astop()
@@ -55,7 +55,7 @@ def test_it_starts_and_stops_while_the_loop_goes_on_and_calls_back_on_it(tmp_pat
         over = True
         await turning
 
-    with Simulator(updates_per_s=250.0) as simulator:
+    with Simulator(updates_per_s=60.0) as simulator:
         ingestor = made(simulator, tmp_path)
         ingestor.add_update_callback(on_update)  # before any loop runs
         for _ in range(2):  # another loop each time
@@ -75,7 +75,7 @@ def test_as_a_context_manager_it_raises_why_it_does_not_start(tmp_path: Path) ->
             async with ill:
                 pass
 
-    with Simulator(updates_per_s=250.0) as simulator:
+    with Simulator(updates_per_s=60.0) as simulator:
         folder = tmp_path / "ill"
         folder.mkdir()
         ill = create_data_ingestor(config(simulator, folder, symbol="NOPE/USDT:USDT"))
@@ -102,7 +102,7 @@ def test_what_would_block_the_loop_is_answered_at_once(tmp_path: Path) -> None:
                 ingestor.stop()
             assert ingestor.is_healthy()
 
-    with Simulator(updates_per_s=250.0) as simulator:
+    with Simulator(updates_per_s=60.0) as simulator:
         asyncio.run(main(made(simulator, tmp_path)))
     assert threads() == []
 
@@ -116,7 +116,7 @@ def test_a_start_whose_task_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
             await starting
         assert ingestor.phase == "stopped"
 
-    with Simulator(updates_per_s=250.0) as simulator:
+    with Simulator(updates_per_s=60.0) as simulator:
         simulator.faults.refuse("bybit", 503, count=10_000)
         ingestor = made(simulator, tmp_path)
         began_s = time.monotonic()
@@ -134,7 +134,7 @@ def test_a_stop_whose_task_is_cancelled_is_finished(tmp_path: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await stopping
 
-    with Simulator(updates_per_s=250.0) as simulator:
+    with Simulator(updates_per_s=60.0) as simulator:
         ingestor = made(simulator, tmp_path)
         asyncio.run(main(ingestor))
         assert ingestor.stop()
@@ -155,7 +155,7 @@ def test_an_async_callback_may_stop_the_ingestor(tmp_path: Path) -> None:
                 stopped.append(str(error))
             stopped.append(await ingestor.astop())
 
-    with Simulator(updates_per_s=250.0) as simulator:
+    with Simulator(updates_per_s=60.0) as simulator:
         ingestor = made(simulator, tmp_path)
         ingestor.add_update_callback(stop)  # no loop runs here: it gets one of its own
         assert ingestor.start()
@@ -180,7 +180,7 @@ def test_what_an_async_callback_raises_is_told_to_an_async_error_callback(tmp_pa
         await asyncio.sleep(0)
         errors.append(error)
 
-    with Simulator(updates_per_s=250.0) as simulator:
+    with Simulator(updates_per_s=60.0) as simulator:
         ingestor = made(simulator, tmp_path)
         ingestor.add_update_callback(broken, name="bot")
         ingestor.add_error_callback(on_error)

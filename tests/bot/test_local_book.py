@@ -16,7 +16,7 @@ from bot_rig import BTC, ETH, running, wait_until
 def test_it_is_what_the_update_of_that_sequence_said_with_every_level(tmp_path: Path) -> None:
     updates: dict[int | None, L2Update] = {}
     books: list[LocalBook] = []
-    with running(tmp_path, symbol=[BTC, ETH]) as (ingestor, simulator):
+    with running(tmp_path, updates_per_s=60.0, symbol=[BTC, ETH]) as (ingestor, simulator):
         ingestor.add_update_callback(lambda update: updates.setdefault(update.sequence, update))
         wait_until(lambda: {one["state"] for one in ingestor.get_stats()["streams"]} == {"verified"}, "both")
         books.extend(ingestor.book("btcusdt", "bybit", "book.50") for _ in range(50))
@@ -51,7 +51,7 @@ def test_it_is_what_the_update_of_that_sequence_said_with_every_level(tmp_path: 
 
 
 def test_one_that_is_not_verified_is_no_book(tmp_path: Path) -> None:
-    with running(tmp_path, channels=["trade", "bbo"]) as (ingestor, simulator):
+    with running(tmp_path, updates_per_s=60.0, channels=["trade", "bbo"]) as (ingestor, simulator):
         few = ingestor.book(BTC, levels=3)
         assert (len(few.bids), len(few.asks)) == (3, 3)
         with pytest.raises(UserError, match="levels is 0; expected a whole number from 1"):
@@ -91,7 +91,7 @@ def test_many_may_ask_at_once_also_while_it_stops(tmp_path: Path) -> None:
                 odd.append(error)
                 return
 
-    with running(tmp_path) as (ingestor, _):
+    with running(tmp_path, updates_per_s=60.0) as (ingestor, _):
         askers = [threading.Thread(target=ask, args=(ingestor,)) for _ in range(3)]
         for asker in askers:
             asker.start()

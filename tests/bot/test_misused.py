@@ -52,7 +52,7 @@ def polled(ingestor: DataIngestor, odd: list[str]) -> Iterator[None]:
         try:
             while not over.is_set():
                 stats = ingestor.get_stats()
-                time.sleep(0.005)
+                time.sleep(0.02)
                 if stats.keys() != IngestorStats.__annotations__.keys():
                     odd.append(f"keys {stats.keys()}")
                 if stats["healthy"] and not all(one["state"] == "verified" for one in stats["streams"]):
@@ -189,7 +189,7 @@ def misuse(simulator: Simulator, folder: Path) -> tuple[list[str], list[Ingestor
 def test_everything_that_can_be_done_wrong_is_told_and_leaves_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with Simulator(updates_per_s=100.0) as simulator:
+    with Simulator(updates_per_s=50.0) as simulator:
         with create_data_ingestor(config(simulator, tmp_path)):
             pass
         before = descriptors()  # with those that a process opens once

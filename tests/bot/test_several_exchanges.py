@@ -107,7 +107,7 @@ def test_numbers_written_as_text_become_numbers() -> None:
 
 def test_two_exchanges_of_a_dict_collect(tmp_path: Path) -> None:
     seen: set[str] = set()
-    with Simulator(updates_per_s=250.0) as simulator:
+    with Simulator(updates_per_s=60.0) as simulator:
         markets = {"bybit": BTC, "kraken": "BTC/USD"}
         ingestor = create_data_ingestor(
             {

@@ -1,7 +1,9 @@
 """The bot on two exchanges runs as its page says, and a type checker has nothing to say against it."""
 
+import asyncio
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -9,24 +11,22 @@ from pathlib import Path
 import pytest
 
 from collector.query.audit import run_audit
+from collector.simulator import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 BOT = ROOT / "examples" / "two_exchanges_bot.py"
 
 
-def test_it_takes_books_trades_and_bars_of_both_and_survives_an_alarm(tmp_path: Path) -> None:
+def test_it_takes_books_trades_and_bars_of_both_and_survives_an_alarm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     database = tmp_path / "two.db"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(BOT), "--seconds", "4", "--db", str(database)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "Traceback" not in done.stderr
-    verified, troubles, counts, binance, bybit = done.stdout.splitlines()
+    program = runpy.run_path(str(BOT))
+    with Simulator(updates_per_s=60.0) as simulator:
+        assert asyncio.run(program["run"](simulator, 3.0, str(database))) == 0
+    done = capsys.readouterr()
+    assert "Traceback" not in done.err
+    verified, troubles, counts, binance, bybit = done.out.splitlines()
     assert re.fullmatch(r"4 of 4 streams verified, \d+ events/s", verified)
     assert troubles.endswith("mismatches 1")
     found = re.fullmatch(r"(\d+) updates, (\d+) bars, \d+ chances, 1 alarms", counts)
@@ -36,6 +36,20 @@ def test_it_takes_books_trades_and_bars_of_both_and_survives_an_alarm(tmp_path: 
     for name, line in (("binance", binance), ("bybit", bybit)):
         assert re.fullmatch(rf"{name}: [\d.]+ / [\d.]+ at \d+, [\d.]+ traded", line), line
     assert run_audit(str(database)).passed
+
+
+@pytest.mark.proof
+def test_it_runs_as_a_program(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(BOT), "--seconds", "3"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "4 of 4 streams verified" in done.stdout
 
 
 @pytest.mark.proof
