@@ -9,10 +9,14 @@ if TYPE_CHECKING:
     from collector.bot import (
         AmbiguousSymbolError,
         Bar,
+        BookNotVerifiedError,
         ComponentFactory,
         DataIngestor,
         DataIngestorConfig,
+        IngestorStats,
+        Listener,
         LiveBars,
+        LocalBook,
         MarketNow,
         Tick,
         TickStore,
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
         SystemState,
         Trade,
     )
-    from collector.exchanges import bar_intervals
+    from collector.exchanges import bar_intervals, register_exchange
     from collector.network import RateLimiter
     from collector.query import (
         book_tensor,
@@ -49,6 +53,8 @@ if TYPE_CHECKING:
         symbols,
         windows,
     )
+    from collector.settings import load_settings
+    from collector.sinks import register_sink
 else:
     # Loaded when first asked for: `python run.py --help` must not pay for pandas and SQLAlchemy.
     __getattr__, __dir__ = face(__name__, __file__)
@@ -56,6 +62,7 @@ else:
 __all__ = [
     "AmbiguousSymbolError",
     "Bar",
+    "BookNotVerifiedError",
     "BookVerified",
     "Candle",
     "CollectorError",
@@ -64,8 +71,11 @@ __all__ = [
     "DataIngestorConfig",
     "EventBus",
     "IngestorError",
+    "IngestorStats",
     "L2Update",
+    "Listener",
     "LiveBars",
+    "LocalBook",
     "MarketNow",
     "PotentialHalt",
     "RateLimiter",
@@ -93,7 +103,10 @@ __all__ = [
     "load_features",
     "load_levels",
     "load_ohlcv",
+    "load_settings",
     "load_trades",
+    "register_exchange",
+    "register_sink",
     "symbols",
     "windows",
 ]

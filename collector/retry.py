@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +16,13 @@ class Backoff:
         """Return the wait before try number `attempt` (the first retry is 0); `draw` is in [0, 1)."""
         ceiling = min(self.most_s, self.base_s * 2.0 ** min(attempt, 60))
         return ceiling * (random.random() if draw is None else draw)  # noqa: S311  (spreads load, guards nothing)
+
+
+class Rest(NamedTuple):
+    """What follows so many failures in a row, and as many again: a long wait, or the end."""
+
+    after: int | None = None  # None: never
+    for_s: float | None = None  # None: for good
+
+
+NO_REST = Rest()

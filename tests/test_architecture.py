@@ -30,7 +30,7 @@ FLOORS = [
         "log",
     ),
     *("exchanges", "book", "sinks", "migration", "database", "aws", "events", "histogram", "ids", "clock"),
-    *("loggers", "resources", "retry", "masking", "bounds", "errors", "version", "face"),
+    *("loggers", "plugins", "resources", "retry", "masking", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {
     "ccxt": {"network", "live.unverified"},
@@ -52,7 +52,8 @@ READS = {"query", "export", "retention"}
 WRITES = {"app", "buffer", "consume", "live", "network", "sinks", "spool", "streams", "writer"}
 # What a person is told of an engine's error, or of the libraries there are, is the command line's business.
 COMMAND_LINE = {"sqlalchemy": {"cli"}, "ccxt": {"cli"}}
-MAKE_SETTINGS = {"settings", "cli", "bot"}  # what a person or a bot wrote becomes Settings there
+# What a person or a bot wrote becomes Settings there; the library's own face offers the function for it.
+MAKE_SETTINGS = {"settings", "cli", "bot", "__init__"}
 # What reads Settings for all other parts: these files, and those whose names begin so.
 WIRING = ("collector.app.wiring", "collector.serve.wiring")
 

@@ -13,13 +13,14 @@ from collector.app.known_database import KnownDatabase
 from collector.app.log_thread import LogThread
 from collector.app.monitor import Monitor
 from collector.app.opening import Opening
+from collector.app.report import Report
 from collector.app.reporting import Phase, Reporters, last_moment_of, moment_of
 from collector.app.view import View, Watch, view_of_writer
 from collector.app.wakeup import SignalSafeEvent
 from collector.buffer import Buffer
 from collector.errors import CollectorError, UserError
 from collector.events import EventBus, PotentialHalt, StreamKey
-from collector.live import NOTHING_TO_COLLECT, Feed, StreamThread
+from collector.live import GAVE_UP, NOTHING_TO_COLLECT, Feed, StreamThread
 from collector.loggers import get_logger
 from collector.masking import mask_url
 from collector.sinks import AccountingState, SessionState, SqlSink, Store
@@ -31,35 +32,6 @@ LEAST_FOR_JOBS_S = 2.0  # to end, whatever stopping took before
 SHARE_OF_THE_STORE = 0.8  # of the time for stopping; the rest is for the followers
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The result of a session: the terms of the identity for each stream, and what went wrong."""
-
-    session_id: str
-    accounting: tuple[AccountingState, ...]
-    batches: int
-    seconds: float
-    problems: tuple[str, ...]
-    waiting: int = 0  # rows that the spool holds: durable, and brought in at the next start
-    spool: str = ""  # its file
-    refused: tuple[str, ...] = ()  # of the problems, markets that are not there: of them nothing was accepted
-    notes: tuple[str, ...] = ()  # what happened to the database that a person has to know of
-    followers: tuple[FollowerState, ...] = ()  # sinks behind the database: no part of the identity
-
-    @property
-    def exact(self) -> bool:
-        """Whether every event is accounted for."""
-        return all(state.difference == 0 for state in self.accounting)
-
-    @property
-    def good(self) -> bool:
-        """Whether nothing that was accepted was lost, and not all was refused."""
-        pending = sum(state.pending for state in self.accounting)
-        lost = pending > self.waiting or any(state.dropped for state in self.accounting)
-        nothing_came = bool(self.refused) and not any(state.received for state in self.accounting)
-        return self.exact and not lost and not nothing_came and set(self.problems) <= set(self.refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +152,7 @@ class Collector:
             raise CollectorError("stop before start")
         until_s = time.monotonic() + (self.deadline_s if deadline_s is None else deadline_s)
         self._is_stopping = True
-        refused = tuple(self._refused())
+        refused = self.refused
         problems = list(refused)
         self.monitor.ask_to_stop()
         self.jobs.ask_to_stop()
@@ -208,7 +180,7 @@ class Collector:
             seconds=time.monotonic() - self._started_s,
             problems=tuple(problems),
             waiting=self.writer.balance.rows_in_spool,
-            spool=str(self.writer.spool_path),
+            spool=str(self.writer.spool_path or ""),
             refused=refused,
             notes=self._store.incidents if isinstance(self._store, SqlSink) else (),
             followers=self._follower_states(),
@@ -269,9 +241,9 @@ class Collector:
             database=self._database,
             uptime_s=time.monotonic() - (self._started_s or time.monotonic()),
             answers=streams_now is not None and self.writer.alive,
-            streams=watch.streams(self.accounting(), streams_now, self._expected()),
+            streams=watch.streams(self.accounting(), streams_now, self.expected),
             writer=view_of_writer(self.writer, self.buffer),
-            refused=tuple(self._refused()),
+            refused=self.refused,
             followers=self._follower_states(),
             loop_silent_s=self.stream.silent_s,
             loop_ended=self.stream.ended_unasked,
@@ -282,8 +254,18 @@ class Collector:
             **watch.remembered(),
         )
 
+    @property
+    def expected(self) -> list[StreamKey]:
+        """The streams that are asked for, whether or not anything is collected of them. For any thread."""
+        return [key for feed in self.stream.feeds for key in feed.expected]
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """What was asked for and cannot be collected now, each with its reason. For any thread."""
+        return tuple(text for feed in self.stream.feeds for text in feed.refused)
+
     def _on_halt(self, event: PotentialHalt) -> None:
-        if event.code == NOTHING_TO_COLLECT and self.stream.is_idle:
+        if event.code in (NOTHING_TO_COLLECT, GAVE_UP) and self.stream.is_idle:
             self._ended.ring()
 
     def _follower_states(self) -> tuple[FollowerState, ...]:
@@ -297,12 +279,6 @@ class Collector:
                 log.warning(
                     "follower.not_stopped_well", sink=follower.name, error=follower.state().last_error
                 )
-
-    def _expected(self) -> list[StreamKey]:
-        return [key for feed in self.stream.feeds for key in feed.expected]
-
-    def _refused(self) -> Sequence[str]:
-        return [text for feed in self.stream.feeds for text in feed.refused]
 
     def _writer_problem(self) -> str:
         writer = self.writer

@@ -16,7 +16,9 @@ from collector.events import (
     SnapshotFailed,
     WitnessDisagreed,
 )
+from collector.exchanges import PLUGINS as EXCHANGE_PLUGINS
 from collector.loggers import get_logger
+from collector.sinks import PLUGINS as SINK_PLUGINS
 
 log = get_logger(__name__)
 
@@ -36,6 +38,12 @@ def log_events(events: EventBus) -> None:
     events.attach(MarketsFound, _log_found)
     events.attach(FirstContact, _log_contact)
     events.attach(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
+
+
+def log_plugins() -> None:
+    """Log what the settings made us load of other distributions."""
+    for one in (*EXCHANGE_PLUGINS.loaded, *SINK_PLUGINS.loaded):
+        log.info("plugin.loaded", group=one.group, name=one.name, of=one.origin)
 
 
 def _log_halt(event: PotentialHalt) -> None:

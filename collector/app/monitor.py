@@ -5,13 +5,13 @@ Readers take what was kept: a hundred of them cost the collector no more than no
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from collector.app.machine import Machine
 from collector.app.view import MISSING, View
 from collector.clock import seconds_since
-from collector.events import PotentialHalt
+from collector.events import PotentialHalt, StreamKey
 from collector.health import (
     Facts,
     Health,
@@ -55,6 +55,7 @@ class Monitor:
     ) -> None:
         self.limits = limits
         self.latest: Checked | None = None  # replaced as a whole
+        self.before: Checked | None = None  # the one before it
         self._machine = machine
         self._exchanges = exchanges
         self._publish = publish
@@ -93,7 +94,7 @@ class Monitor:
         is_same = before is not None and before.health.state == health.state
         since_ns = before.since_ns if before is not None and is_same else now_ns
         self._alarms.look(health, time.monotonic())
-        self.latest = Checked(view, machine, health, now_ns, since_ns)
+        self.before, self.latest = before, Checked(view, machine, health, now_ns, since_ns)
         self._checked_s = time.monotonic()
         return self.latest
 
@@ -112,6 +113,16 @@ class Monitor:
 
     def _tell_end(self, part: Part) -> None:
         log.info("health.well_again", part=part.name)
+
+
+def rates_between(before: View, after: View) -> dict[StreamKey, float]:
+    """Return how many events a second each stream received between two views."""
+    passed_s = after.uptime_s - before.uptime_s
+    if passed_s <= 0.0:
+        return {}
+    had: Mapping[StreamKey, int] = {one.key: one.counts.received for one in before.streams}
+    new: Iterable[tuple[StreamKey, int]] = ((one.key, one.counts.received) for one in after.streams)
+    return {key: max(0, received - had.get(key, received)) / passed_s for key, received in new}
 
 
 def health_now(checked: Checked, ago_s: float, every_s: float) -> tuple[Verdict, list[str]]:

@@ -12,7 +12,7 @@ from collector.app.commit_measures import CommitMeasures
 from collector.app.connection_log import ConnectionLog
 from collector.app.dead_threads import DeadThreads
 from collector.app.log_thread import LogThread
-from collector.app.logs import log_dead_thread, log_events, log_failed_subscriber
+from collector.app.logs import log_dead_thread, log_events, log_failed_subscriber, log_plugins
 from collector.app.machine import Machine
 from collector.app.monitor import Monitor
 from collector.app.recovery import Recovery
@@ -35,15 +35,18 @@ from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
 from collector.events import EventBus, StreamKey
-from collector.exchanges import exchange_of
-from collector.features import BookRows, MarketRows, TradeBars
+from collector.exchanges import ccxt_id_of, exchange_of
+from collector.features import BookRows, MarketRows, TradeBars, unstored_books, unstored_market
 from collector.ids import SegmentIds
 from collector.live import PATIENCE_S, Feed, StreamThread
 from collector.log import look_at_file
+from collector.loggers import get_logger
 from collector.network import import_exchange
 from collector.settings import Settings
-from collector.sinks import SessionState, Sink, Store
+from collector.sinks import Nowhere, SessionState, Sink, Store
 from collector.writer import KINDS, EventLog, Follower, Preparation, WriterThread
+
+log = get_logger(__name__)
 
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
 
@@ -65,7 +68,9 @@ def make_collector(
             "SYMBOLS=BTCUSDT in the environment, or exchanges.<name>.symbols in a file for --config"
         )
     for name in exchanges:
-        import_exchange(name)
+        import_exchange(ccxt_id_of(name))
+    log_plugins()
+    _tell_unused_keys(settings, exchanges)
     bus = events or EventBus(log_failed_subscriber)
     watch = _observe(settings, bus)
     buffer = Buffer(
@@ -144,10 +149,26 @@ def make_collector(
     return Collector(
         parts,
         exchanges=tuple(settings.exchanges),
-        database_url=settings.database.url,
+        database_url=store.name if isinstance(store, Nowhere) else settings.database.url,
         table_name=settings.database.table_name,
         deadline_s=settings.shutdown.deadline_s,
     )
+
+
+def make_listener(
+    settings: Settings, *, events: EventBus, on_end: Callable[[], None] = lambda: None
+) -> Collector:
+    """Build a collector that publishes what it sees and stores nothing: no database, no file, no follower."""
+    alone = settings.model_copy(update={"followers": ()})
+    return make_collector(alone, events=events, store=Nowhere(), on_end=on_end)
+
+
+def _tell_unused_keys(settings: Settings, exchanges: Sequence[str]) -> None:
+    """Log that keys of exchanges do nothing here, where some are configured."""
+    having = [name for name in exchanges if settings.exchanges[name].credentials is not None]
+    if having:
+        used_by = "`doctor`, and back-filling the old trades of Binance"
+        log.info("api_keys.not_used", exchanges=having, reason="collecting needs none", used_by=used_by)
 
 
 def _written_files(store: Store[object], writer: WriterThread, followers: Sequence[Follower]) -> list[Path]:
@@ -190,6 +211,11 @@ def _preparation(
     stream: StreamThread,
 ) -> Preparation:
     """Build what prepares write sets: rows with their features, segments, and events for their table."""
+    most_rows = min(ROWS_A_TRANSACTION, store.capabilities.most_rows or ROWS_A_TRANSACTION)
+    if isinstance(store, Nowhere):
+        return Preparation(
+            session, buffer.key, unstored_books, most_rows=most_rows, market_rows=unstored_market
+        )
     facts = facts_of(settings, buffer, stream)
     happened = EventLog(session.session_id)
     for kind in KINDS:
@@ -198,7 +224,7 @@ def _preparation(
         session,
         buffer.key,
         BookRows(facts, levels_per_row(settings), settings.storage.features).settle,
-        most_rows=min(ROWS_A_TRANSACTION, store.capabilities.most_rows or ROWS_A_TRANSACTION),
+        most_rows=most_rows,
         market_rows=MarketRows(facts).settle,
         beside=happened.take,
         compare_bars=TradeBars(

@@ -20,8 +20,17 @@ from collector.events import DatabaseState, EventBus, PotentialHalt
 from collector.ids import new_id
 from collector.masking import without
 from collector.settings import FollowerSettings, Settings
-from collector.sinks import SessionState, Sink, SqlSink, Store, WriteSet, make_follower, make_store
-from collector.spool import SpoolFiles
+from collector.sinks import (
+    Nowhere,
+    SessionState,
+    Sink,
+    SqlSink,
+    Store,
+    WriteSet,
+    make_follower,
+    make_store,
+)
+from collector.spool import AnySpool, NoSpool, SpoolFiles
 from collector.version import __version__
 from collector.writer import (
     Balance,
@@ -162,8 +171,10 @@ def known_database_of(settings: Settings, store: Store[object]) -> KnownDatabase
     return KnownDatabase(places_of(settings.spool.path, store), store, settings.database.table_name)
 
 
-def _spools_of(settings: Settings, store: Store[object], identity: Callable[[], str]) -> SpoolFiles:
+def _spools_of(settings: Settings, store: Store[object], identity: Callable[[], str]) -> AnySpool:
     """Build the spool of the store, not opened: what it writes, and what others left."""
+    if isinstance(store, Nowhere):
+        return NoSpool()
     places = places_of(settings.spool.path, store)
     return SpoolFiles(places, max_bytes=settings.spool.max_bytes, owner=owner_of(store, store, identity))
 

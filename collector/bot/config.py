@@ -1,11 +1,13 @@
 """Define the short keys of an ingestor, and translate them into the full settings."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final, Self
 
+from collector.bot.several import conflicts, split
 from collector.bot.wording import WrittenConfig, in_short_keys
 from collector.errors import SettingsError
 from collector.exchanges import (
@@ -19,8 +21,9 @@ from collector.exchanges import (
     kind_meant,
     one_kind,
     one_of,
+    plugin_problem,
 )
-from collector.settings import Loaded, Settings, listed, load_with_notes, nearest, shown
+from collector.settings import Loaded, Settings, found_elsewhere, listed, load_with_notes, nearest, shown
 
 NAME = "config"  # what messages call it
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -33,6 +36,7 @@ class DataIngestorConfig:
     """What to collect and where to store it. Raises SettingsError with every mistake at once."""
 
     exchange: str = DEFAULT_EXCHANGE
+    exchanges: Mapping[str, Mapping[str, Any]] | None = None  # several: {"bybit": {"symbol": "BTCUSDT"}, ...}
     symbol: str | Sequence[str] = "BTC/USDT:USDT"  # one, several separated by commas, or a list
     sandbox: bool = False  # the exchange's testnet; False says nothing
     environment: str | None = (
@@ -57,6 +61,12 @@ class DataIngestorConfig:
     settings: Mapping[str, Any] = field(default_factory=lambda: NOTHING)  # more: {"stream.heartbeat_s": 5}
 
     def __post_init__(self) -> None:
+        for name, number in _numbers(self):
+            object.__setattr__(self, name, number)
+        if self.exchanges is not None:
+            _each(self)  # raises what is wrong with one
+            self.load()
+            return
         problems = _own_problems(self)
         reported = {_key_in(text) for text in problems}
         try:
@@ -69,6 +79,10 @@ class DataIngestorConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build from a dict; an unknown key is a mistake like any other."""
+        given: object = values
+        if not isinstance(given, Mapping):
+            found = f"found {shown(values)}, expected a dict, like {{'symbol': 'BTCUSDT'}}"
+            raise SettingsError([f"{NAME}: {found}"])
         known = [one.name for one in fields(cls)]
         problems = [_unknown(str(name), known) for name in values if name not in known]
         try:
@@ -85,14 +99,17 @@ class DataIngestorConfig:
 
     def load(self) -> Loaded:
         """Return the full settings, and notes on them for a person."""
-        more = self.settings if isinstance(self.settings, Mapping) else {}
+        more = _full_keys(self)
+        if self.exchanges is not None:
+            meant = {path: to for one in _each(self) for path, to in _meant(one).items()}
+            return _load({**meant, **more})
         try:
             return _load({**_meant(self), **more})
         except SettingsError as error:
             exchange = known_exchange(self)
             written = WrittenConfig(
                 NAME,
-                {one.name: getattr(self, one.name) for one in fields(self)},
+                _values(self),
                 [(short, path.format(exchange=exchange)) for short, path, _ in TABLE],
                 more,
                 [place for _, place in channels_of(self)],
@@ -102,11 +119,35 @@ class DataIngestorConfig:
 
 
 OPTIONAL: Final = frozenset({"exchange", "environment", "market", "endpoints", "data_source", "serve_port"})
+DEFAULTS: Final = {one.name: one.default for one in fields(DataIngestorConfig)}
 Meaning = Callable[[DataIngestorConfig], object]
 
 
 def _load(overrides: Mapping[str, object]) -> Loaded:
     return load_with_notes(overrides=overrides, overrides_name=NAME, variables_name_exchanges=False)
+
+
+def _full_keys(config: DataIngestorConfig) -> Mapping[str, Any]:
+    more = config.settings if isinstance(config.settings, Mapping) else {}
+    return {key: value for key, value in more.items() if isinstance(key, str)}
+
+
+def _values(config: DataIngestorConfig) -> dict[str, Any]:
+    return {one.name: getattr(config, one.name) for one in fields(config)}
+
+
+def _each(config: DataIngestorConfig) -> list[DataIngestorConfig]:
+    return split(_values(config), DEFAULTS, DataIngestorConfig, NAME)
+
+
+def _numbers(config: DataIngestorConfig) -> Iterator[tuple[str, int | float]]:
+    """List the keys whose number is written as text, each with the number."""
+    for one in fields(config):
+        text = getattr(config, one.name)
+        if isinstance(text, str) and (type(one.default) in (int, float) or one.name == "serve_port"):
+            read = float if isinstance(one.default, float) else int
+            with suppress(ValueError):  # told as any other mistake
+                yield one.name, read(text)
 
 
 def _meant(config: DataIngestorConfig) -> dict[str, object]:
@@ -189,7 +230,7 @@ def _own_problems(config: DataIngestorConfig) -> list[str]:
         ("exchange", known_exchange(config) == config.exchange, known + _nearest_exchange(config.exchange)),
         ("sandbox", isinstance(config.sandbox, bool), "true or false"),
         ("channels", isinstance(config.channels, list | tuple | str), "a list of channels, like ['trade']"),
-        ("settings", isinstance(config.settings, Mapping), "full keys, like {'stream.heartbeat_s': 5}"),
+        ("settings", _has_full_keys(config.settings), "full keys, like {'stream.heartbeat_s': 5}"),
         (
             "start_timeout",
             is_number and 0 < seconds <= LONGEST_TIMEOUT_S,
@@ -204,7 +245,14 @@ def _own_problems(config: DataIngestorConfig) -> list[str]:
     if config.sandbox is True and config.environment not in (None, "testnet"):
         found = f"found sandbox true and environment {shown(config.environment)}"
         problems.append(f"{NAME}: sandbox: {found}, expected one of the two, or environment 'testnet'")
+    if _has_full_keys(config.settings):
+        places = [(short, path.format(exchange=known_exchange(config))) for short, path, _ in TABLE]
+        problems += conflicts(_values(config), DEFAULTS, places, NAME)
     return [*problems, *_depth_problems(config)]
+
+
+def _has_full_keys(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
 
 
 def _depth_problems(config: DataIngestorConfig) -> list[str]:
@@ -221,6 +269,9 @@ def _depth_problems(config: DataIngestorConfig) -> list[str]:
 
 
 def _nearest_exchange(name: object) -> str:
+    plugin = plugin_problem(name) if isinstance(name, str) else None
+    if plugin is not None:
+        return f"; {plugin}"
     return nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
 
 
@@ -229,5 +280,13 @@ def _key_in(text: str) -> str:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    close = nearest(name, known) or f", expected one of {', '.join(known)}"
+    """Answer a key that is none of ours with the short key that means the same, or the full one."""
+    found = found_elsewhere(["data_ingestor", *name.split(".")])
+    close = nearest(name, known)
+    if found is not None:
+        full = found.ours.replace("<exchange>", "{exchange}")
+        short = next((short for short, path, _ in TABLE if path == full), None)
+        is_key = " " not in found.ours and "." in found.ours
+        close = f"; did you mean {short or (f'settings={{{found.ours!r}: ...}}' if is_key else found.ours)}?"
+    close = close or f", expected one of {', '.join(known)}"
     return f"{NAME}: {name[:60]!r}: found a key that an ingestor does not have{close}"

@@ -1,9 +1,12 @@
 """Report whether an ingestor does what it should, and if not, why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from collector.app import VERIFIED, View
+from collector.events import Delivery
+
+STUCK_AFTER_S = 10.0  # that a callback does not return for
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +39,13 @@ def reasons_of(view: View) -> Iterator[str]:
         yield f"the database refuses: {view.writer.last_error}"
     if view.dropped:
         yield f"{view.dropped} events found no room and are lost"
+
+
+def reasons_of_callbacks(deliveries: Iterable[Delivery]) -> Iterator[str]:
+    """List the callbacks that do not return, and those that tried to end the program."""
+    for one in deliveries:
+        if one.busy_s >= STUCK_AFTER_S:
+            late = f"has not returned for {one.busy_s:.0f} s, {one.waiting} events wait"
+            yield f"the callback {one.subscriber} {late}"
+        if one.asked_to_exit:
+            yield f"the callback {one.subscriber} raised SystemExit, {one.asked_to_exit} times"

@@ -1,13 +1,26 @@
 """Build bars of any interval from trades as they come."""
 
+import inspect
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from collector.bot.symbol_names import Market, is_called
 from collector.errors import UserError
-from collector.events import TRADE, UNIT_MS, Candle, EventBus, SegmentChanged, Subscription, Trade
+from collector.events import (
+    TRADE,
+    UNIT_MS,
+    Candle,
+    Coroutines,
+    EventBus,
+    Loop,
+    SegmentChanged,
+    Subscription,
+    Trade,
+    handler_here,
+    running_loop,
+)
 
 MONDAY_MS = 4 * 86_400_000  # the epoch began on a Thursday; weeks begin on Monday
 MOST_WAITING = 100_000  # trades; a bar that missed one says so
@@ -16,7 +29,9 @@ LAGS_WAITED = 2.0  # and twice as long as trades come behind the exchange's cloc
 MOST_LAG_S = 30.0  # beyond, a trade is of the past: some are sent at a subscription
 LAG_DECAY = 0.05  # of what a lag was longer than that of the next trade
 
-Listener = Callable[["Bar"], None]
+MOMENTS = ("open", "change", "close", "correction")
+
+Listener = Callable[["Bar"], object]  # an `async def` is one too
 
 
 class Bar(Candle, frozen=True, gc=False, kw_only=True):
@@ -92,7 +107,7 @@ class LiveBars:
         self._symbol = symbol
         self._exchange = exchange
         self._now_s = now_s
-        self._listeners: dict[str, list[Listener]] = {"open": [], "change": [], "close": [], "correction": []}
+        self._listeners: dict[str, list[tuple[Listener, Loop | None]]] = {moment: [] for moment in MOMENTS}
         self._lag_s: dict[Market, float] = {}  # of trades behind the exchange's clock, by ours
         self._building: dict[Market, _Building] = {}
         self._closed: dict[Market, _Building] = {}  # the last bar that is over
@@ -102,19 +117,19 @@ class LiveBars:
 
     def on_open(self, listener: Listener) -> None:
         """Call a listener at the first trade of a bar."""
-        self._listeners["open"].append(listener)
+        self._listeners["open"].append((listener, running_loop()))
 
     def on_change(self, listener: Listener) -> None:
         """Call a listener at every trade of a bar."""
-        self._listeners["change"].append(listener)
+        self._listeners["change"].append((listener, running_loop()))
 
     def on_close(self, listener: Listener) -> None:
         """Call a listener when a bar is over."""
-        self._listeners["close"].append(listener)
+        self._listeners["close"].append((listener, running_loop()))
 
     def on_correction(self, listener: Listener) -> None:
         """Call a listener with the last bar that is over, as it is with a trade that came too late for it."""
-        self._listeners["correction"].append(listener)
+        self._listeners["correction"].append((listener, running_loop()))
 
     def listen(self, events: EventBus, *, most_waiting: int = MOST_WAITING) -> Subscription:
         """Build bars of the bus's trades, in a thread of its own. Returns a function that ends it."""
@@ -223,11 +238,16 @@ class LiveBars:
             self._call("close", self._bar(market, building, confirmed=True))
 
     def _call(self, moment: str, bar: Bar) -> None:
-        for listener in self._listeners[moment]:
+        for listener, loop in self._listeners[moment]:
             try:
-                listener(bar)
-            except Exception:  # noqa: BLE001  (a listener's own affair; counted)
+                result = listener(bar)
+                if inspect.isawaitable(result):
+                    _finish(result, loop)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (a listener's own affair)
                 self.listener_failures += 1
+                here = handler_here()
+                if here is not None:
+                    here.tell(f"bars {self.interval} on_{moment}", bar, error, self.listener_failures)
 
     def _bar(self, market: Market, building: _Building, *, confirmed: bool) -> Bar:
         exchange, symbol = market
@@ -252,6 +272,19 @@ class LiveBars:
     def _wanted(self, exchange: str, symbol: str) -> bool:
         named = self._symbol is None or is_called(symbol, self._symbol)
         return named and self._exchange in (None, exchange)
+
+
+def _finish(awaitable: Awaitable[object], loop: Loop | None) -> None:
+    """Run what an async listener returned to its end, as the thread that calls it does for handlers."""
+    here = handler_here()
+    if here is not None:
+        here.finish(awaitable, loop)
+        return
+    coroutines = Coroutines("bars", loop)
+    try:
+        coroutines.finish(awaitable)
+    finally:
+        coroutines.close()
 
 
 def interval_ms(interval: str) -> int:

@@ -2,14 +2,23 @@
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
 from collector.bot.symbol_names import Market, SymbolNames
 from collector.bot.tick import Tick
 from collector.errors import TickError
-from collector.events import MOST_WAITING, EventBus, HandlerFailure, L2Update, SegmentChanged, Trade
+from collector.events import (
+    MOST_WAITING,
+    EventBus,
+    HandlerFailure,
+    L2Update,
+    Loop,
+    SegmentChanged,
+    Trade,
+    is_async,
+)
 from collector.loggers import get_logger
 
 log = get_logger(__name__)
@@ -114,15 +123,23 @@ class TickStore:
 
     def subscribe(
         self,
-        callback: Callable[[Tick], None],
+        callback: Callable[[Tick], object],
         *,
         name: str | None = None,
         most_waiting: int = MOST_WAITING,
+        loop: Loop | None = None,
     ) -> Callable[[], None]:
-        """Call a callback with each new tick. Returns what ends it. One that raises harms no other."""
+        """Call a callback, plain or async, with each new tick. Returns a function that ends it.
+
+        One that raises harms no other. An `async def` has a thread of its own in a store alone, too, until it
+        is ended, and runs on `loop` or on the one that runs here.
+        """
+        if self._is_alone and not is_async(callback):
+            return self._events.attach(Tick, cast("Callable[[Tick], None]", callback))
+        end = self._events.subscribe(Tick, callback, name=name, most_waiting=most_waiting, loop=loop)
         if self._is_alone:
-            return self._events.attach(Tick, callback)
-        return self._events.subscribe(Tick, callback, name=name, most_waiting=most_waiting)
+            self._events.start()
+        return end
 
     def _find(self, symbol: str, exchange: str | None) -> Market | None:
         if exchange is not None and self._knows((exchange, symbol)):

@@ -173,8 +173,19 @@ class _WriterSetUp:
                 if _code(error) != _BUSY:
                     return _leave_wal(connection), str(error)
                 if time.monotonic() >= deadline:
+                    _refuse_if_locked(connection, self._busy_timeout_s)
                     return _journal_mode(connection), "another program is using the file"
             time.sleep(_RETRY_S)
+
+
+def _refuse_if_locked(connection: sqlite3.Connection, busy_timeout_s: float) -> None:
+    """Raise if another program keeps writers away: it was waited for long enough, and is not once more."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}")
 
 
 def _leave_wal(connection: sqlite3.Connection) -> str:

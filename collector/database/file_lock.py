@@ -19,6 +19,7 @@ from typing import Self
 from collector.database.faults import opening_error
 from collector.errors import DatabaseInUse
 
+NOT_STOPPED_HERE = "an ingestor of it was not stopped (in a notebook: the cell ran before)"
 _LOOKED_AT_S = 0.1  # at most, by a reader that asks whether anybody writes
 
 
@@ -115,6 +116,8 @@ def _lock(descriptor: int) -> None:
 def _describe(content: bytes) -> str:
     try:
         holder = json.loads(content)
-        return f"process {holder['pid']} on {holder['host']}, since {holder['started']} ({holder['command']})"
+        who = f"process {holder['pid']} on {holder['host']}, since {holder['started']} ({holder['command']})"
+        is_here = (holder["pid"], holder["host"]) == (os.getpid(), socket.gethostname())
     except (ValueError, KeyError, TypeError):
         return "one that has not said who it is"  # caught between taking the lock and writing its name
+    return f"{who}, which is this process: {NOT_STOPPED_HERE}" if is_here else who

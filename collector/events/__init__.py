@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         TradeColumns,
     )
     from collector.events.contracts import ContractSize, contract_size
+    from collector.events.coroutines import Coroutines, Loop, is_async, running_loop
+    from collector.events.hold import Hold
     from collector.events.instants import iso_text, iso_texts
     from collector.events.intervals import UNIT_MS, length_s, longest_ms, shortest_ms
     from collector.events.market import TOTAL_LEVELS, Candle, L2Update, Trade
@@ -103,6 +105,6 @@ if TYPE_CHECKING:
         Value,
         loads,
     )
-    from collector.events.subscriber import Delivery, HandlerFailure, in_a_handler
+    from collector.events.subscriber import Delivery, HandlerFailure, HandlerLate, handler_here, in_a_handler
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -3,12 +3,16 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar, overload
 
-from collector.events.subscriber import Alarm, Delivery, HandlerFailure, Subscriber
+from collector.errors import UserError
+from collector.events.coroutines import Loop, is_async
+from collector.events.lateness import LATE_AFTER_S, LateWatch
+from collector.events.subscriber import Alarm, Delivery, HandlerFailure, HandlerLate, Subscriber
 
 Event = TypeVar("Event")
-Receiver = Callable[[Any], None]
+Receiver = Callable[[Any], object]  # an `async def` is one too
 
 MOST_WAITING = 10_000  # events; a slower subscriber loses its oldest
 STOP_WITHIN_S = 2.0  # for a handler to work off what waits for it
@@ -35,16 +39,23 @@ class EventBus:
 
     `subscribe` is for everybody: a bounded queue and a thread for each handler, from `start` to `stop`.
     `attach` is for parts of ours that are quick and never wait: they are called in the publisher's thread.
+    What handlers fail at (`HandlerFailure`) and that they are late (`HandlerLate`) is published as well.
     """
 
-    def __init__(self, on_failure: Callable[[HandlerFailure], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        on_failure: Callable[[HandlerFailure], None] = lambda _: None,
+        *,
+        late_after_s: float = LATE_AFTER_S,  # a handler that does not return for so long is told
+    ) -> None:
         self._on_failure = on_failure
+        self._watch = LateWatch(self.deliveries, self.publish, late_after_s)
         self._lock = threading.Lock()
         # Guarded by _lock; publishing reads _receivers, which is replaced as a whole.
         self._receivers: dict[type, tuple[Receiver, ...]] = {}
         self._attached: list[Receiver] = []
         self._subscribers: list[Subscriber] = []
-        self._running = False
+        self._holders: list[object] = []  # who started it, and wants it to run
 
     def wanted(self, kind: type) -> bool:
         """Return whether there is a handler for this type of event."""
@@ -57,6 +68,8 @@ class EventBus:
 
     def attach(self, kind: type[Event], handler: Callable[[Event], None]) -> Callable[[], None]:
         """Call a handler in the publisher's thread: it must be quick. Returns a function that detaches it."""
+        if is_async(handler):
+            raise UserError(f"{_name_of(handler)} is async and would never run here; use subscribe for it")
         failures = 0
 
         def receive(event: Event) -> None:
@@ -65,7 +78,7 @@ class EventBus:
                 handler(event)
             except Exception as error:  # noqa: BLE001  (the publisher has done nothing wrong)
                 failures += 1
-                self._on_failure(HandlerFailure(_name_of(handler), event, error, failures))
+                self._failed(HandlerFailure(_name_of(handler), event, error, failures))
 
         with self._lock:
             self._attached.append(receive)
@@ -80,11 +93,12 @@ class EventBus:
     def subscribe(
         self,
         kinds: type[Event],
-        handler: Callable[[Event], None],
+        handler: Callable[[Event], object],
         *,
         name: str | None = None,
         most_waiting: int = MOST_WAITING,
         alarm: Alarm | None = None,
+        loop: Loop | None = None,
     ) -> Subscription: ...
 
     @overload
@@ -96,6 +110,7 @@ class EventBus:
         name: str | None = None,
         most_waiting: int = MOST_WAITING,
         alarm: Alarm | None = None,
+        loop: Loop | None = None,
     ) -> Subscription: ...
 
     def subscribe(
@@ -106,22 +121,26 @@ class EventBus:
         name: str | None = None,
         most_waiting: int = MOST_WAITING,
         alarm: Alarm | None = None,
+        loop: Loop | None = None,
     ) -> Subscription:
         """Call a handler with every event of one type, or of several in their order, in a thread of its own.
 
         One that cannot keep up loses its oldest events, and one that raises goes on with the next; both are
-        counted under `name` in `deliveries`. An `alarm` rings in the same thread when no event came until it
-        was due. Returns the subscription.
+        counted under `name` in `deliveries`. What an `async def` returns is run to its end before the next
+        event: on `loop`, or the one that runs where this is called, else on one of its own. An `alarm` rings
+        in the same thread when no event came until it was due. Returns the subscription.
         """
+        if not callable(handler):
+            raise UserError(f"the handler is {handler!r}; expected a function, plain or async")
         with self._lock:
             taken = {one.name for one in self._subscribers}
             name = _unique(name or _name_of(handler), taken)
-            subscriber = Subscriber(name, handler, most_waiting, self._on_failure, alarm)
+            subscriber = Subscriber(name, handler, most_waiting, self._failed, alarm, loop)
             self._subscribers.append(subscriber)
             self._add(_each(kinds), subscriber.put)
-            if self._running:
+            if self._holders:
                 subscriber.start()
-
+                self._watch.start()
         return Subscription(self, subscriber)
 
     def remove(self, subscriber: Subscriber) -> None:
@@ -131,14 +150,44 @@ class EventBus:
             if subscriber not in self._subscribers:
                 return
             self._subscribers.remove(subscriber)
+            is_last = not self._subscribers
+        if is_last:
+            self._watch.stop()
         subscriber.stop(time.monotonic() + STOP_WITHIN_S)
+
+    def use_loop(self, loop: Loop) -> None:
+        """Run the coroutines of handlers on this loop, but of those that have one which runs."""
+        with self._lock:
+            for subscriber in self._subscribers:
+                subscriber.use_loop(loop)
 
     def start(self) -> None:
         """Start the subscribers' threads. Does nothing the second time."""
+        self.hold(self)
+
+    def hold(self, holder: object) -> None:
+        """Start, and run for as long as any of those who hold it."""
         with self._lock:
-            self._running = True
+            if not any(one is holder for one in self._holders):
+                self._holders.append(holder)
             for subscriber in self._subscribers:
                 subscriber.start()
+            if self._subscribers:
+                self._watch.start()
+
+    def release(self, holder: object, timeout_s: float = STOP_WITHIN_S) -> list[str]:
+        """Stop, if nobody else holds it."""
+        with self._lock:
+            others = [one for one in self._holders if one is not holder]
+            if others or not self._holders:
+                self._holders = others
+                return []
+        return self.stop(timeout_s)
+
+    @property
+    def holders(self) -> tuple[object, ...]:
+        """Who wants it to run; the first alone tells what all of them would."""
+        return tuple(self._holders)
 
     def stop(self, timeout_s: float = STOP_WITHIN_S) -> list[str]:
         """Deliver what is queued, then end the subscribers' threads; returns the names of those still alive.
@@ -147,14 +196,22 @@ class EventBus:
         """
         until_s = time.monotonic() + timeout_s
         with self._lock:
-            self._running = False
+            self._holders = []
             subscribers = list(self._subscribers)
+        self._watch.stop()
         return [one.name for one in subscribers if not one.stop(until_s)]
 
     def deliveries(self) -> list[Delivery]:
         """Count what became of the events, subscriber by subscriber."""
         with self._lock:
             return [one.delivery() for one in self._subscribers]
+
+    def _failed(self, failure: HandlerFailure) -> None:
+        """Tell of a failure; whoever is told of it must not end the handler's thread."""
+        with suppress(Exception):
+            self._on_failure(failure)
+        if not isinstance(failure.event, HandlerFailure | HandlerLate):  # or a broken one would never end
+            self.publish(failure)
 
     def _add(self, kinds: tuple[type, ...], receive: Receiver) -> None:
         added = {kind: (*self._receivers.get(kind, ()), receive) for kind in kinds}

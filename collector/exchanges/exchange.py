@@ -188,6 +188,9 @@ class Exchange:
     addresses: Addresses
     limits: WebsocketLimits
     topics: Topics
+    # Where `frames`, `rule` and `history` are: a package of one's own; empty: a folder beside this file.
+    package: str = ""
+    ccxt_id: str = ""  # what ccxt calls it; empty: the same
     families: tuple[str, ...] = FAMILIES  # of channels, that are collected
     is_verified: bool = True  # else ccxt reads its frames and keeps its books
     lifetime_s: float | None = None  # after which the exchange cuts a connection
@@ -259,7 +262,7 @@ class Exchange:
         return rule
 
     def _module(self, name: str) -> Any:
-        return import_module(f"{__package__}.{self.name}.{name}")
+        return import_module(f"{self.package or f'{__package__}.{self.name}'}.{name}")
 
 
 def kind_of(symbol: str) -> str | None:

@@ -1,15 +1,15 @@
 """Register every exchange, a line each, and look them up. A contradiction in their facts stops the import."""
 
-from collections.abc import Iterator, Mapping
-
-from collector.errors import SettingsError
-from collector.events import BBO, BOOK, TRADE, Channel, length_s
+from collector.errors import SettingsError, UserError
+from collector.events import length_s
 from collector.exchanges.binance import BINANCE
 from collector.exchanges.bybit import BYBIT
-from collector.exchanges.exchange import Environment, Exchange, MarketKind, Past, one_of
+from collector.exchanges.contradictions import problems, problems_of_package
+from collector.exchanges.exchange import Environment, Exchange, MarketKind, one_of
 from collector.exchanges.kraken import KRAKEN
 from collector.exchanges.okx import OKX
 from collector.exchanges.unverified import CCXT_NAMES, UNVERIFIED
+from collector.plugins import Plugins
 
 EXCHANGES: dict[str, Exchange] = {
     one.name: one
@@ -23,23 +23,75 @@ EXCHANGES: dict[str, Exchange] = {
 DEFAULT_EXCHANGE = BYBIT.name  # where nobody says which
 UNVERIFIED_NAMES = CCXT_NAMES - EXCHANGES.keys()
 # By our name of a currency: what some exchange calls it.
-CURRENCY_ALIASES: Mapping[str, str] = {
+CURRENCY_ALIASES: dict[str, str] = {
     ours: theirs for one in EXCHANGES.values() for ours, theirs in one.currency_aliases.items()
 }
 
 
-def is_known(name: str) -> bool:
-    """Return whether an exchange can be collected, verified or not."""
+def register_exchange(exchange: Exchange) -> None:
+    """Add an exchange of one's own, as a plug-in does; docs/plugins.md says what it takes.
+
+    Raises UserError with what contradicts itself in its facts, or for a name that another has.
+    """
+    if not isinstance(exchange, Exchange):
+        raise UserError(f"found {type(exchange).__name__}, expected an Exchange")
+    if EXCHANGES.get(exchange.name, exchange) is not exchange:
+        raise UserError(f"an exchange {exchange.name!r} is registered already, expected another name")
+    try:
+        found = [*problems(exchange), *problems_of_package(exchange)]
+    except Exception as error:  # noqa: BLE001  (facts of whatever form)
+        found = [f"the facts cannot be checked: {error!r}"]
+    if found:
+        raise UserError("; ".join(found))
+    EXCHANGES[exchange.name] = exchange
+    CURRENCY_ALIASES.update(exchange.currency_aliases)
+
+
+def unregister_exchange(name: str) -> None:
+    """Remove an exchange of one's own. Idempotent."""
+    if name in EXCHANGES and EXCHANGES[name].package:
+        del EXCHANGES[name]
+
+
+def _take_plugin(name: str, found: object) -> None:
+    if isinstance(found, Exchange) and found.name != name:
+        raise UserError(f"found an exchange of the name {found.name!r}, expected that of its entry point")
+    register_exchange(found)  # type: ignore[arg-type]  # refused where it is something else
+
+
+PLUGINS = Plugins("collector.exchanges", _take_plugin)
+
+
+def plugin_problem(name: str) -> str | None:
+    """Return what is wrong with the plug-in of an exchange of this name; None if nothing is, or none is."""
+    return None if name in EXCHANGES else PLUGINS.problem(name)
+
+
+def is_registered(name: str) -> bool:
+    """Return whether an exchange is known without a look at plug-ins: ours, ccxt's, or one loaded already."""
     return name in EXCHANGES or name in UNVERIFIED_NAMES
+
+
+def is_known(name: str) -> bool:
+    """Return whether an exchange can be collected, verified or not; load the plug-in that brings it."""
+    return plugin_problem(name) is None and is_registered(name)
 
 
 def exchange_of(name: str) -> Exchange:
     """Return the facts of an exchange; SettingsError with the known names if it is not one."""
+    problem = plugin_problem(name)
+    if problem is not None:
+        raise SettingsError([problem])
     if name in EXCHANGES:
         return EXCHANGES[name]
     if name in UNVERIFIED_NAMES:
         return UNVERIFIED
     raise SettingsError([f"exchange {name!r} is not known, expected one of {', '.join(EXCHANGES)}"])
+
+
+def ccxt_id_of(name: str) -> str:
+    """Return what ccxt calls an exchange."""
+    return exchange_of(name).ccxt_id or name
 
 
 def bar_intervals(name: str) -> dict[str, int | None]:
@@ -80,81 +132,6 @@ def supported_text(name: str | None = None) -> str:
 def _supported(name: str, exchange: Exchange) -> str:
     kinds = sorted(exchange.kinds) if exchange.is_verified else exchange.kinds
     return f"{name} {' and '.join(kinds)}: {', '.join(sorted(exchange.families))}"
-
-
-def problems(exchange: Exchange) -> Iterator[str]:
-    """Yield what contradicts itself in the facts of an exchange."""
-    for environment, urls in exchange.addresses.own.items():
-        for side in (urls.rest, urls.ws, exchange.addresses.replaced.rest, exchange.addresses.replaced.ws):
-            if set(side) != set(exchange.kinds):
-                yield f"{environment}: an address for each of {exchange.kinds} expected, found {set(side)}"
-    if set(exchange.preferred) != set(exchange.kinds):
-        yield f"preferred: {exchange.kinds} in some order expected, found {exchange.preferred}"
-    for kind in exchange.kinds:
-        yield from _problems_of_kind(exchange, kind)
-    if exchange.is_verified and set(exchange.rest_limits) != set(exchange.kinds):
-        yield f"limits of REST: each of {exchange.kinds} expected, found {set(exchange.rest_limits)}"
-        return
-    yield from _problems_of_history(exchange)
-
-
-def _problems_of_kind(exchange: Exchange, kind: MarketKind) -> Iterator[str]:
-    depths = exchange.depths[kind]
-    if not isinstance(depths, range) and list(depths) != sorted(set(depths)):
-        yield f"{kind}: depths in order expected, found {depths}"
-    if kind not in exchange.limits.requests or kind not in exchange.limits.messages_a_second:
-        yield f"{kind}: no limits"
-        return
-    deep = (depths[0], depths[-1]) if isinstance(depths, range) else depths
-    books = (f"book.{depth}" for depth in deep)
-    bars = (f"ohlcv.{interval}" for interval in exchange.intervals)
-    same = {frozenset(pair) for pair in exchange.same_channels}
-    found: dict[tuple[int, str], str] = {}
-    for channel in (*books, BBO, TRADE, *bars):
-        topic = exchange.topics.topic("A-B", "A/B", channel)
-        place = exchange.addresses.index(kind, channel)
-        if not all(place < len(urls.ws[kind]) for urls in exchange.addresses.own.values()):
-            yield f"{kind} {channel}: no address {place}"
-        if exchange.limits.expected_a_second(channel, kind) <= 0:
-            yield f"{kind} {channel}: no messages are expected"
-        other = found.setdefault((place, exchange.topics.route(topic)), channel)
-        both_are_books = Channel.of(other).family == Channel.of(channel).family == BOOK
-        if other != channel and not both_are_books and frozenset((other, channel)) not in same:
-            yield f"{kind}: frames of {channel} and {other} cannot be told apart"
-
-
-def _problems_of_history(exchange: Exchange) -> Iterator[str]:
-    history = exchange.history
-    if history is None:
-        if exchange.is_verified:
-            yield "no history"
-        return
-    for name, pasts in (("trades", history.trades), ("bars", history.bars)):
-        if set(pasts) != set(exchange.kinds):
-            yield f"history of {name}: each of {exchange.kinds} expected, found {set(pasts)}"
-    if not set(history.single_trades) <= set(exchange.kinds):
-        found = set(history.single_trades)
-        yield f"history of single trades: some of {exchange.kinds} expected, found {found}"
-    named = (("trades", history.trades), ("bars", history.bars), ("single trades", history.single_trades))
-    for name, pasts in named:
-        for kind, past in pasts.items():
-            yield from (f"history of {name}, {kind}: {problem}" for problem in _problems_of_past(past))
-            if past.budget not in exchange.rest_limits[kind].weight:
-                yield f"history of {name}, {kind}: {past.budget} is not among the limits of REST"
-
-
-def _problems_of_past(past: Past) -> Iterator[str]:
-    limits = (one for one in (past.newest_rows, past.newest_days, past.widest_s) if one is not None)
-    numbers = (past.rows, past.weight, past.budget.most, past.budget.span_s, *limits)
-    if min(numbers) <= 0:
-        yield f"numbers above 0 expected, found {numbers}"
-    if past.weight > past.budget.most:
-        yield f"a call of {past.weight} is more than {past.budget.most}"
-    if past.paging is None and past.newest_rows is None:
-        yield "neither paging nor how many rows there are"
-    bounds = {"id": (past.from_id, past.to_id), "time": (past.since, past.until)}
-    if past.paging is not None and not any(bounds[past.paging]):
-        yield f"pages by {past.paging}, and no parameter that says from where"
 
 
 def _check() -> None:

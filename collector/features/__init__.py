@@ -14,5 +14,6 @@ if TYPE_CHECKING:
     from collector.features.runs import Runs
     from collector.features.stream_facts import StreamFacts
     from collector.features.trade_bars import TradeBars
+    from collector.features.unstored import unstored_books, unstored_market
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
+    from collector.live.connection import GAVE_UP
     from collector.live.feed import NOTHING_TO_COLLECT, Claim, Feed
     from collector.live.first_contact import PATIENCE_S
     from collector.live.limits import Integrity, Limits, Pace, Wanted

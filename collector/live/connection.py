@@ -23,6 +23,7 @@ from collector.network import (
     wait_for_first,
 )
 
+GAVE_UP = "gave_up"  # the code of the alarm when no other attempt is made
 TICK_S = 0.2  # how often pending work is looked for; the times themselves are in settings
 
 
@@ -84,6 +85,7 @@ class Connection:
         self._connects = connects
         self._turn = 0  # of the dial that is due or under way
         self._attempts = attempts
+        self.is_over = False  # it gave up: no other attempt is made
         self._alarm_after_attempts = alarm_after_attempts
         self._refused_code = refused_code
         self._next_frame: asyncio.Event | None = None  # where somebody waits for it
@@ -110,7 +112,7 @@ class Connection:
 
     async def run(self) -> None:
         """Connect, serve, and connect again, until stopped."""
-        while await self._wait_for_turn():
+        while not self.is_over and await self._wait_for_turn():
             try:
                 await self._dial()
                 await self._serve()
@@ -174,23 +176,41 @@ class Connection:
     async def _back_off(self, failure: Failure, served_s: float) -> None:
         """Wait before the next attempt; long where the exchange refuses."""
         following = self._attempts.failed(failure, served_s)
+        if self._attempts.are_over:
+            self._give_up(failure)
+            return
         self._context.reconnecting(failure, self._attempts.in_a_row, following)
         if failure.kind is FailureClass.RATE_LIMIT and failure.retry_after_s is not None:
             self._connects.close_for(failure.retry_after_s)  # it holds for everybody behind our address
         self.refusal = None
         if following.is_refused:
             self._refused(failure, following)
-        elif self._attempts.in_a_row == self._alarm_after_attempts:
-            words = f"{self._attempts.in_a_row} attempts to connect failed; tries go on"
+        elif self._attempts.rests or self._attempts.in_a_row == self._alarm_after_attempts:
+            then = f"rests for {following.wait_s:g} s" if self._attempts.rests else "tries go on"
+            words = f"{self._attempts.in_a_row} attempts to connect failed; {then}"
             self._context.halt("unreachable", words)
         await self._pause(following.wait_s)
 
+    def _give_up(self, failure: Failure) -> None:
+        """End for good, and report it: `stream.rest_after_attempts` was asked for."""
+        self.is_over = True
+        self.refusal = (
+            f"{self._context.exchange}: {self._streams_in_words} given up: {self._attempts.in_a_row} "
+            f"attempts to connect failed in a row, the last: {failure}; start again to go on"
+        )
+        self._context.publish(State.ERROR, self.refusal)
+        self._context.halt(GAVE_UP, self.refusal)
+
+    @property
+    def _streams_in_words(self) -> str:
+        keys = [one.key for one in self.subscriptions.streams]
+        return ", ".join(f"{key.symbol} {key.channel}" for key in keys) or "nothing"
+
     def _refused(self, failure: Failure, following: Next) -> None:
         """Report that the exchange refuses: once in a row."""
-        streams = ", ".join(f"{one.key.symbol} {one.key.channel}" for one in self.subscriptions.streams)
         address = self._context.address
         self.refusal = (
-            f"{address.exchange}: {streams or 'nothing'} refused by {address.url}: {failure}; "
+            f"{address.exchange}: {self._streams_in_words} refused by {address.url}: {failure}; "
             f"tried again every {following.wait_s:g} s"
         )
         if following.is_news:

@@ -160,6 +160,11 @@ class Connections:
         return [stream for one in self.connections for stream in one.subscriptions.streams]
 
     @property
+    def is_idle(self) -> bool:
+        """Return whether nothing is collected, and nothing will be: no stream is left, or all gave up."""
+        return not self.streams or all(one.is_over for one in self.connections if one.subscriptions.streams)
+
+    @property
     def refused(self) -> list[str]:
         """Return what the exchange refuses now, in words: whole connections, and streams."""
         whole = [one.refusal for one in self.connections if one.refusal is not None]
@@ -192,8 +197,8 @@ class Connections:
         """Put a stream on a connection with room that can tell its frames apart, or on a new one."""
         url = self._url(stream)
         for connection in self.connections:
-            is_there = connection.address.url == url and not (connection.stopping or connection.is_leaving)
-            if is_there and self._fits(stream, connection):
+            is_kept = not (connection.stopping or connection.is_leaving or connection.is_over)
+            if is_kept and connection.address.url == url and self._fits(stream, connection):
                 connection.subscriptions.add(stream)
                 return
         self.new(stream.topic.kind, url, [stream])
@@ -229,7 +234,12 @@ class Connections:
             context,
             make_parts(self._context, context, streams),
             connects=self._connects,
-            attempts=Attempts(pace.backoff, pace.refused_wait_s, host_is_known=source.endpoints.ws is None),
+            attempts=Attempts(
+                pace.backoff,
+                pace.refused_wait_s,
+                host_is_known=source.endpoints.ws is None,
+                rest=pace.rest,
+            ),
             alarm_after_attempts=pace.max_reconnect_attempts,
             refused_code=refused_code,
         )
@@ -239,7 +249,7 @@ class Connections:
     def start(self) -> None:
         """Start the connections that do not run yet."""
         for connection in self.connections:
-            if connection not in self._running and not connection.stopping:
+            if connection not in self._running and not (connection.stopping or connection.is_over):
                 task = self._running[connection] = asyncio.ensure_future(connection.run())
                 task.add_done_callback(partial(self._ran, connection))
 

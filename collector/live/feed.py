@@ -206,8 +206,8 @@ class Feed:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the markets are known, and nothing of what was asked for can be collected."""
-        return self._connections is not None and not self._connections.streams
+        """Whether nothing of what was asked for can be collected, as far as is known, or all was given up."""
+        return self._list.is_over or (self._connections is not None and self._connections.is_idle)
 
     def streams(self) -> list[Stream]:
         """Return what is collected, each stream once. Call it in the websocket thread."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collector.bounds import Count, Flag, PerSecond, Seconds, Share
-from collector.retry import Backoff
+from collector.retry import Backoff, Rest
 
 if TYPE_CHECKING:  # it brings ccxt, which nobody needs for reading the configuration
     from collector.network import Source
@@ -25,6 +25,8 @@ class Pace:
     backoff_max_s: Seconds = 60.0
     markets_every_s: Seconds = 3600.0  # the list of markets is looked at again
     max_reconnect_attempts: Count = 10  # in a row, before an alarm
+    rest_after_attempts: Count | None = None  # in a row; None: never
+    rest_s: Seconds | None = 600.0  # None: for good
     connects_a_second: PerSecond = 5.0
     requests_a_second: PerSecond = 20.0
     messages_a_connection: PerSecond = 2000.0  # as expected of busy markets
@@ -33,6 +35,11 @@ class Pace:
     def backoff(self) -> Backoff:
         """Return the waits between attempts."""
         return Backoff(self.backoff_base_s, self.backoff_max_s)
+
+    @property
+    def rest(self) -> Rest:
+        """Return what follows many failures in a row."""
+        return Rest(self.rest_after_attempts, self.rest_s)
 
     @property
     def refused_wait_s(self) -> float:

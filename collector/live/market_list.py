@@ -10,6 +10,7 @@ from typing import Any
 from collector.clock import Clock
 from collector.errors import StreamError
 from collector.events import EventBus, MarketsNotRefreshed, PotentialHalt, State, SystemState
+from collector.live.connection import GAVE_UP
 from collector.live.first_contact import Contact
 from collector.live.limits import Pace, Wanted
 from collector.network import (
@@ -22,6 +23,7 @@ from collector.network import (
     load_until,
     wait_for_first,
 )
+from collector.retry import NO_REST, Rest
 
 LEAST_BETWEEN_S = 5.0  # two looks because of a name that nobody knows
 
@@ -34,6 +36,7 @@ class MarketList:
     ) -> None:
         self.markets: Markets | None = None  # once they are loaded
         self.trouble: str | None = None  # why the exchange refuses to give them, while it does
+        self.is_over = False  # it was given up: they are not asked for any more
         self._source = wanted.source
         self._pace = pace
         self._clock = clock
@@ -41,14 +44,17 @@ class MarketList:
         self._contact = contact
         self._every_s = pace.markets_every_s if wanted.looks_by_itself else None
         self._failed_before = False
+        self._last_words = ""  # of the last failure
         self._looked_s = float("-inf")
         self._asked = asyncio.Event()
         self._waiting: list[Future[None]] = []  # who asked for another look
 
     async def load(self, stopped: asyncio.Event) -> Markets | None:
-        """Load the markets, as often as it takes; None when stopped before."""
-        loaded = await self._load(stopped, self._not_loaded)
+        """Load the markets, as often as it takes; None when stopped before, or given up."""
+        loaded = await self._load(stopped, self._not_loaded, self._pace.rest)
         if loaded is None:
+            if not stopped.is_set():
+                self._give_up()
             return None
         if self.markets is None:
             self.markets = loaded
@@ -114,10 +120,12 @@ class MarketList:
             await on_refreshed(listed)
         self._settle()
 
-    async def _load(self, stopped: asyncio.Event, on_failure: OnFailure) -> Markets | None:
+    async def _load(
+        self, stopped: asyncio.Event, on_failure: OnFailure, rest: Rest = NO_REST
+    ) -> Markets | None:
         pace, source = self._pace, self._source
         is_known = self.markets is not None or source.endpoints.rest is None
-        attempts = Attempts(pace.backoff, pace.refused_wait_s, host_is_known=is_known)
+        attempts = Attempts(pace.backoff, pace.refused_wait_s, host_is_known=is_known, rest=rest)
         return await load_until(stopped, source, pace.markets_timeout_s, attempts, on_failure)
 
     def _settle(self) -> None:
@@ -127,11 +135,19 @@ class MarketList:
             if looked.set_running_or_notify_cancel():
                 looked.set_result(None)
 
+    def _give_up(self) -> None:
+        """End for good, and report it: `stream.rest_after_attempts` was asked for."""
+        exchange, self.is_over = self._source.exchange, True
+        attempts = f"{self._pace.rest_after_attempts} attempts in a row failed, the last: {self._last_words}"
+        self.trouble = f"{exchange}: the list of markets given up: {attempts}; start again to go on"
+        self._publish_state(State.ERROR, self.trouble)
+        self._events.publish(PotentialHalt(exchange, GAVE_UP, self.trouble, self._clock.now_ns()))
+
     def _not_loaded(self, attempt: int, error: StreamError, failure: Failure, following: Next) -> None:
         """Publish each failure as a connection's: nothing is collected until the markets are known."""
         self._contact.failed(failure.cause, failure.detail)
         self._failed_before = True
-        words = f"attempt {attempt}: {error}"
+        words = self._last_words = f"attempt {attempt}: {error}"
         self._publish_state(State.DISCONNECTED, words)
         self._alarm(attempt, words, following)
 

@@ -208,20 +208,6 @@ BY_HUNDRED: Mapping[int, tuple[FailureClass, bool]] = {
     5: (_TRANSIENT, False),
 }
 
-# What an exchange means by a status, where it is not what others mean: by exchange and status.
-HTTP_OF: Final[Mapping[tuple[str, int], FailureEntry]] = MappingProxyType(
-    {
-        (name, status): FailureEntry(
-            FailureClass(meaning.kind),
-            f"http_{status}",
-            suspicious=meaning.suspicious,
-            retry_after_s=meaning.retry_after_s,
-        )
-        for name, exchange in EXCHANGES.items()
-        for status, meaning in exchange.http_meanings.items()
-    }
-)
-
 NO_CODE = 1005  # a closing frame without a code; aiohttp says 0
 CLOSE: Final[Mapping[int, tuple[FailureClass, bool]]] = MappingProxyType(
     {
@@ -252,6 +238,17 @@ _BY_CAUSE: Final[Mapping[str, FailureClass]] = MappingProxyType(
     | {f"http_{status}": kind for status, (kind, _) in HTTP.items()}
     | {f"close_{code}": kind for code, (kind, _) in CLOSE.items()}
 )
+
+
+def http_of(exchange: str, status: int) -> FailureEntry | None:
+    """Return what an exchange means by a status, where it is not what others mean."""
+    meaning = EXCHANGES[exchange].http_meanings.get(status) if exchange in EXCHANGES else None
+    if meaning is None:
+        return None
+    kind, after_s = FailureClass(meaning.kind), meaning.retry_after_s
+    return FailureEntry(kind, f"http_{status}", suspicious=meaning.suspicious, retry_after_s=after_s)
+
+
 _PREFIXES = 2  # "attempt 3: could not load the markets: " may stand before a cause
 
 
@@ -267,6 +264,7 @@ def class_of_cause(exchange: str, words: str) -> FailureClass:
 
 def _class_of(exchange: str, cause: str) -> FailureClass | None:
     status = cause.removeprefix("http_")
-    if status != cause and status.isdecimal() and (exchange, int(status)) in HTTP_OF:
-        return HTTP_OF[exchange, int(status)].kind
+    found = http_of(exchange, int(status)) if status != cause and status.isdecimal() else None
+    if found is not None:
+        return found.kind
     return _BY_CAUSE.get(cause)

@@ -23,7 +23,6 @@ from collector.network.failure_table import (
     DNS,
     ERRNO,
     HTTP,
-    HTTP_OF,
     INTERNAL,
     NAMELESS,
     NO_CODE,
@@ -31,6 +30,7 @@ from collector.network.failure_table import (
     OF_ACCESS,
     FailureClass,
     FailureEntry,
+    http_of,
 )
 
 MOST_SUSPICIOUS_TRIES: Final = 30  # some ten minutes at a backoff of at most 60 s with full jitter
@@ -168,8 +168,9 @@ def _numbered(error: BaseException, exchange: str | None, named: FailureEntry | 
 
 
 def _http_entry(status: int, exchange: str | None) -> FailureEntry:
-    if exchange is not None and (exchange, status) in HTTP_OF:
-        return HTTP_OF[exchange, status]
+    own = None if exchange is None else http_of(exchange, status)
+    if own is not None:
+        return own
     known = HTTP.get(status) or BY_HUNDRED.get(status // 100)
     if known is None:
         return FailureEntry(FailureClass.TRANSIENT, "http_other", suspicious=True)

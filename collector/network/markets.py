@@ -17,6 +17,7 @@ from collector.exchanges import (
     MarketKind,
     apply_environment,
     ccxt_config,
+    ccxt_id_of,
     exchange_of,
     rebased,
     rest_address,
@@ -34,8 +35,10 @@ from collector.network.waiting import in_thread
 OK, NOT_OK = 200, 300
 
 
-def strict(base: Any, exchange_id: str) -> Any:
-    """Return ccxt's class of an exchange, raising BadResponse for an answer that is no JSON."""
+def strict(package: Any, exchange: str) -> Any:
+    """Return a package of ccxt's class of an exchange, raising BadResponse for an answer that is no JSON."""
+    exchange_id = ccxt_id_of(exchange)
+    base: Any = getattr(package, exchange_id)
 
     class Strict(base):  # type: ignore[misc]  # the base is known at run time only
         def handle_errors(self, code: int, reason: Any, url: Any, method: Any, *more: Any) -> Any:
@@ -162,7 +165,7 @@ class Markets:
 
 def load_markets(source: Source, timeout_s: float, budgets: Budgets = BUDGETS) -> Markets:
     """Load the exchange's markets within its budgets. Blocks: call it in a thread of its own."""
-    exchange = strict(getattr(ccxt, source.exchange), source.exchange)(source.config(timeout_s))
+    exchange = strict(ccxt, source.exchange)(source.config(timeout_s))
     source.address(exchange)
     exchange.fetch = _Budgeted(source, exchange, timeout_s, budgets)
     try:
@@ -242,7 +245,7 @@ OnFailure = Callable[[int, StreamError, Failure, Next], None]
 async def load_until(
     stopped: asyncio.Event, source: Source, timeout_s: float, attempts: Attempts, on_failure: OnFailure
 ) -> Markets | None:
-    """Load the markets, as often as it takes; None when stopped before."""
+    """Load the markets, as often as it takes; None when stopped before, or when the attempts are over."""
     while not stopped.is_set():
         loading = in_thread("markets", lambda: load_markets(source, timeout_s))
         await _either(stopped, loading)
@@ -258,6 +261,8 @@ async def load_until(
         failure = replace(classify(error, source.exchange), retry_after_s=error.retry_after_s)
         following = attempts.failed(failure)
         on_failure(attempts.in_a_row, error, failure, following)
+        if attempts.are_over:
+            break
         await _either(stopped, asyncio.create_task(asyncio.sleep(following.wait_s)))
     return None
 

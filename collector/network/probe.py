@@ -9,7 +9,7 @@ import aiohttp
 import ccxt
 
 from collector.errors import StreamError
-from collector.exchanges import dialled, exchange_of
+from collector.exchanges import ccxt_id_of, dialled, exchange_of
 from collector.network.failure_table import FailureClass
 from collector.network.failures import classify, unreadable
 from collector.network.markets import Source
@@ -78,7 +78,7 @@ async def _dial(addresses: list[str], timeout_s: float) -> None:
 
 
 def _exchange(source: Source, timeout_s: float) -> Any:
-    exchange = getattr(ccxt, source.exchange)(source.config(timeout_s))
+    exchange = getattr(ccxt, ccxt_id_of(source.exchange))(source.config(timeout_s))
     source.address(exchange)
     return exchange
 

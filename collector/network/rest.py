@@ -37,9 +37,10 @@ class RestClient:
         api_key: str = "",  # sent where an exchange asks for one; nothing is signed
     ) -> None:
         self.budgets = source.budgets(budgets)
+        self._exchange = source.exchange
         # Our budget knows the published weights; ccxt's own queue would only add to the waiting.
         config = {**source.config(timeout_s), "enableRateLimit": False}
-        self._ccxt: Any = strict(getattr(ccxt.pro, source.exchange), source.exchange)(config)
+        self._ccxt: Any = strict(ccxt.pro, source.exchange)(config)
         self._ccxt.on_rest_response = _keep_headers
         self._ccxt.apiKey = api_key
         source.address(self._ccxt)
@@ -56,7 +57,7 @@ class RestClient:
 
         Raises StreamError; `permanent` when asking again cannot help.
         """
-        budget, exchange = self.budgets[kind], self._ccxt.id
+        budget, exchange = self.budgets[kind], self._exchange
         _answer_headers.set({})
         try:
             answer = await getattr(self._ccxt, request.ccxt_method)(dict(request.params))

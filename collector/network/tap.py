@@ -14,7 +14,7 @@ import ccxt.pro
 from aiohttp import WSMsgType
 from ccxt.async_support.base.ws.client import Client
 
-from collector.exchanges import UNVERIFIED_NAMES
+from collector.exchanges import UNVERIFIED_NAMES, ccxt_id_of
 from collector.network.failures import Failure, classify, classify_close
 from collector.network.markets import Markets, Source
 
@@ -106,7 +106,7 @@ def tapped(
     exchange_id: str, config: dict[str, Any], tap: Tap, client_class: type[TappedClient] = TappedClient
 ) -> Any:
     """Make a ccxt.pro exchange whose sockets are tapped. One for each connection."""
-    base: Any = getattr(ccxt.pro, exchange_id)
+    base: Any = getattr(ccxt.pro, ccxt_id_of(exchange_id))
 
     class Tapped(base):  # type: ignore[misc]  # the base is known at run time only
         def client(self, url: str) -> Any:

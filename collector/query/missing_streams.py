@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.events import StreamKey
-from collector.exchanges import is_known, kind_of, market_meant, one_kind
+from collector.exchanges import is_registered, kind_of, market_meant, one_kind
 from collector.query.database import Database, reading
 
 
@@ -47,7 +47,7 @@ def _had(connection: sa.Connection, tables: Tables, session_id: str) -> list[Str
 def _absent(wanted_text: str, had: list[StreamKey]) -> Iterator[StreamKey]:
     wanted: Mapping[str, Mapping[str, Any]] = json.loads(wanted_text)
     for exchange, asked in wanted.items():
-        if not is_known(exchange):
+        if not is_registered(exchange):
             continue  # of a version that knew more, or less
         here = [key for key in had if key.exchange == exchange]
         for symbol in asked.get("symbols", ()):

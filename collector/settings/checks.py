@@ -22,6 +22,7 @@ from collector.exchanges import (
     kind_of,
     market_meant,
     one_of,
+    plugin_problem,
     supported_text,
 )
 from collector.settings.keys import KeyPath, nearest
@@ -33,6 +34,7 @@ from collector.sinks import (
     expected_of_store,
     follower_problem,
     is_store,
+    store_problem,
 )
 
 
@@ -66,9 +68,9 @@ def _not_above(settings: Settings, low: tuple[str, str], high: tuple[str, str]) 
 
 def _of_database(settings: Settings) -> Iterator[Contradiction]:
     url, table_name = settings.database.url, settings.database.table_name
-    if not url.isprintable() or not is_store(url):
-        text = f"found {shown(url)}, expected {expected_of_store()}"
-        yield Contradiction((("database", "url"),), text)
+    wrong = store_problem(url) if url.isprintable() else f"expected {expected_of_store()}"
+    if wrong is not None:
+        yield Contradiction((("database", "url"),), f"found {shown(url)}, {wrong}")
     problem = _table_name_problem(table_name)
     if problem is not None:
         yield Contradiction((("database", "table_name"),), problem)
@@ -119,6 +121,10 @@ def _table_name_problem(table_name: str) -> str | None:
 
 
 def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
+    plugin = plugin_problem(name)
+    if plugin is not None:
+        yield Contradiction((at,), f"found {plugin}")
+        return
     if not is_known(name):
         known = one_of(list(EXCHANGES))
         text = f"found an exchange that is not known, expected {known}, or another of ccxt.pro's"

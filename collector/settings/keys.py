@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from collector.bounds import Expected
 from collector.exchanges import one_of
+from collector.settings.elsewhere import found_elsewhere
 from collector.settings.model import ExchangeSettings, Part, Settings
 
 KeyPath = tuple[str | int, ...]
@@ -95,7 +96,10 @@ def nearest(name: str, names: Iterable[str], word: Callable[[str], str] = str) -
 
 
 def nearest_key(path: KeyPath) -> str:
-    """Return `; did you mean X?` for an unknown key: from its own section, else from any."""
+    """Return `; did you mean X?` for an unknown key: as others call it, or the nearest of any section."""
+    found = found_elsewhere(path)
+    if found is not None:
+        return f"; did you mean {found.ours}?" + (f" ({found.note})" if found.note else "").replace("`", "")
     *section, name = path
     close = nearest(str(name), SECTIONS.get(generic(tuple(section)), []))
     if close:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from collector.exchanges import DEFAULT_EXCHANGE
 from collector.masking import mask_url, names_a_secret
+from collector.settings.elsewhere import SERVE_TOKEN, found_elsewhere, is_section_elsewhere
 from collector.settings.keys import KEYS, SECTIONS, Key, KeyPath, dotted, generic, nearest_key
 from collector.settings.yaml_file import Located, plain
 
@@ -77,8 +78,12 @@ class Layer:
             self._refuse_secret(path, place)
         elif known in KEYS:
             self.keys[path] = Found(_value(KEYS[known], plain(located), as_text=as_text), place)
-        elif known not in SECTIONS:
-            section = "the configuration" if not path[:-1] else dotted(path[:-1])
+        elif known not in SECTIONS and not (
+            is_section_elsewhere(path) and isinstance(located.value, Mapping)
+        ):
+            section = (
+                dotted(path[:-1]) if path[:-1] and generic(path[:-1]) in SECTIONS else "the configuration"
+            )
             self.refuse(place, path, f"found a key that {section} does not have{_or_expected(path)}")
         elif isinstance(located.value, Mapping):
             for inner, value in located.value.items():
@@ -95,8 +100,9 @@ class Layer:
         exchange = str(path[1]) if path[0] == "exchanges" and len(path) > 1 else DEFAULT_EXCHANGE
         exchange = (exchange if exchange.isidentifier() else DEFAULT_EXCHANGE).upper()
         names = f"environment variables such as {exchange}_API_KEY and {exchange}_API_SECRET"
-        if path == ("serve", "token"):
-            names = "the environment variable COLLECTOR_SERVE__TOKEN"
+        elsewhere = None if path[0] == "exchanges" else found_elsewhere(path)
+        if path == ("serve", "token") or (elsewhere is not None and elsewhere.ours.isupper()):
+            names = f"the environment variable {SERVE_TOKEN if elsewhere is None else elsewhere.ours}"
         self.refuse(
             place,
             shown_path,
@@ -106,7 +112,7 @@ class Layer:
 
 def _or_expected(path: KeyPath) -> str:
     close = nearest_key(path)
-    return close or f", expected one of {', '.join(SECTIONS.get(generic(path[:-1]), [])) or 'its keys'}"
+    return close or f", expected one of {', '.join(SECTIONS.get(generic(path[:-1])) or SECTIONS[()])}"
 
 
 def _value(key: Key, value: object, *, as_text: bool) -> object:

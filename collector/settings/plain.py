@@ -10,6 +10,7 @@ from collector.exchanges import (
     environment_problem,
     is_known,
     one_of,
+    plugin_problem,
 )
 from collector.settings.keys import KeyPath, dotted, nearest
 from collector.settings.layers import Found, Problem, shown
@@ -62,6 +63,9 @@ def unknown_exchange(chosen: Found) -> Problem | None:
     name = chosen.value
     if isinstance(name, str) and is_known(name):
         return None
+    plugin = plugin_problem(name) if isinstance(name, str) else None
+    if plugin is not None:
+        return Problem(chosen.place, "exchange", f"found {plugin}")
     close = nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
     expected = f"expected {one_of(list(EXCHANGES))}, or another of ccxt.pro's"
     return Problem(chosen.place, "exchange", f"found {shown(name)}, {expected}{close}")

@@ -9,6 +9,7 @@ from dotenv.parser import parse_stream
 
 from collector.exchanges import DEFAULT_EXCHANGE
 from collector.masking import names_a_secret, passwords_in
+from collector.settings.elsewhere import SERVE_TOKEN, found_elsewhere
 from collector.settings.keys import KEYS, SECTIONS, KeyPath, dotted, generic, nearest
 from collector.settings.layers import Found, Layer, Place, Problem, listed
 from collector.settings.plain import PLAIN_EXCHANGE, PLAIN_SYMBOLS
@@ -16,7 +17,6 @@ from collector.settings.yaml_file import Located, UnreadableError, read_small_te
 
 PREFIX = "COLLECTOR_"
 OF_EXCHANGES = f"{PREFIX}EXCHANGES"
-SERVE_TOKEN = f"{PREFIX}SERVE__TOKEN"
 SHORTEST_TOKEN = 16
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+", re.ASCII)  # what RFC 6750 lets a bearer's token be
 TOKEN_WORDS = f"at least {SHORTEST_TOKEN} letters, digits and ._~+/=-, as `openssl rand -hex 24` prints"
@@ -127,6 +127,10 @@ def token_of(variables: Variables, problems: list[Problem]) -> str | None:
 
 def _nearest_variable(path: KeyPath) -> str:
     exchange = str(path[1]) if path[0] == "exchanges" and len(path) > 1 else DEFAULT_EXCHANGE
+    found = found_elsewhere(path)
+    if found is not None and "." in found.ours:
+        name = found.ours.replace("<exchange>", exchange).replace(".", "__").upper()
+        return f"; did you mean {PREFIX}{name}?"
     known = ["__".join(exchange if name == "*" else str(name) for name in key) for key in KEYS]
     close = nearest("__".join(map(str, path)), known, word=lambda name: PREFIX + name.upper())
     return close or f", expected {PREFIX} and a key's path, like {PREFIX}DATABASE__URL"

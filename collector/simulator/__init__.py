@@ -15,6 +15,6 @@ if TYPE_CHECKING:
         TradeState,
     )
     from collector.simulator.messages import Connection
-    from collector.simulator.simulator import Simulator
+    from collector.simulator.simulator import Simulator as Simulator  # for programs under `mypy --strict`
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collector.sinks.avro import Assembler, HealthPart, Heartbeat, OpenPart, encoded_heartbeat
     from collector.sinks.contract import (
         AccountingState,
+        Capabilities,
         Examined,
         Receipt,
         Rows,
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
         WriteSet,
     )
     from collector.sinks.given_up import as_rejected, ended_before, storable, without_rows
+    from collector.sinks.nowhere import Nowhere
     from collector.sinks.options import SinkOptions, StreamOptions, UpkeepOptions
     from collector.sinks.put_counts import PutCounts, Puts
     from collector.sinks.registry import (
+        PLUGINS,
         expected_of_follower,
         expected_of_store,
         follower_problem,
@@ -29,7 +32,10 @@ if TYPE_CHECKING:
         is_store,
         make_follower,
         make_store,
+        register_sink,
         scheme_of,
+        store_problem,
+        unregister,
     )
     from collector.sinks.sql import (
         Chore,

@@ -13,6 +13,7 @@ from collector.errors import DatabaseAway, SpoolRefused
 from collector.loggers import get_logger
 from collector.sinks import WriteSet
 from collector.spool.file import Entry, SpoolFile
+from collector.spool.no_spool import NoSpool
 from collector.spool.owner import SpoolOwner
 from collector.spool.tables import is_spool
 
@@ -207,4 +208,4 @@ class SpoolFiles:
             log.info("spool.brought_in", path=str(file.path))
 
 
-AnySpool = SpoolFile | SpoolFiles
+AnySpool = SpoolFile | SpoolFiles | NoSpool

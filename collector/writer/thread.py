@@ -129,8 +129,8 @@ class WriterThread:
         return self._thread.is_alive()
 
     @property
-    def spool_path(self) -> Path:
-        """Return the path of the spool."""
+    def spool_path(self) -> Path | None:
+        """Return the path of the spool; None where nothing is stored."""
         return self._spool_file.path
 
     @property

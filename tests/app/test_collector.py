@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from collector.app.collector import Report
+from collector.app.report import Report
 from collector.app.wiring import make_collector
 from collector.errors import CollectorError, UserError
 from collector.events import EventBus, State, SystemState
@@ -26,6 +27,18 @@ def settings_of(simulator: Simulator | None, url: str, **more: object) -> Settin
         overrides["exchanges.bybit.channels"] = ["book.50", "trade"]
         overrides["exchanges.bybit.endpoints"] = simulator.endpoints("bybit")
     return load_settings(overrides=overrides, environ={}, env_file=None)
+
+
+def test_keys_that_collecting_does_not_use_are_told() -> None:
+    markets: dict[str, object] = {f"exchanges.{name}.symbols": [BTC] for name in ("bybit", "okx")}
+    keys = {"BYBIT_API_KEY": "key-of-mine", "BYBIT_API_SECRET": "secret-of-mine"}
+    with capture_logs() as logs:
+        make_collector(load_settings(overrides=markets, environ=keys, env_file=None))
+        make_collector(load_settings(overrides=markets, environ={}, env_file=None))
+    told = [one for one in logs if one["event"] == "api_keys.not_used"]
+    assert [(one["exchanges"], one["log_level"]) for one in told] == [(["bybit"], "info")]
+    assert "doctor" in told[0]["used_by"]
+    assert "of-mine" not in str(logs)
 
 
 @pytest.fixture(scope="module")

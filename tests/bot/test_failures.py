@@ -1,16 +1,23 @@
 """Why a start came to nothing, and what goes wrong later, in the words of whoever was to blame."""
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from collector import DataIngestor, IngestorError, PotentialHalt, State, SystemState
+from collector.bot.awaited import Awaited
 from collector.bot.config import DataIngestorConfig
 
 
 def ingestor() -> DataIngestor:
     return DataIngestor(DataIngestorConfig())
+
+
+def why(found: Any, timeout_s: float, last_trouble: str = "") -> IngestorError:
+    awaited = Awaited(DataIngestorConfig().to_settings(), "first", threading.Event())
+    return awaited.failure(found, timeout_s, last_trouble)
 
 
 def collector(
@@ -22,7 +29,8 @@ def collector(
 ) -> Any:
     """A collector that did not get a book in time."""
     return SimpleNamespace(
-        view=lambda: SimpleNamespace(refused=refused),
+        refused=refused,
+        expected=(),
         stream=SimpleNamespace(alive=alive[0], failure=stream),
         writer=SimpleNamespace(alive=alive[1], failure=writer),
     )
@@ -59,20 +67,20 @@ ERROR, OTHER = ValueError("ours"), KeyError("other")
 def test_a_start_that_came_to_nothing_is_explained(
     found: Any, code: str, text: str, cause: Exception | None
 ) -> None:
-    failure = ingestor()._why_nothing_came(found, 2.5)
+    failure = why(found, 2.5)
     assert (failure.code, str(failure), failure.cause) == (code, f"{code}: {text}", cause)
 
 
 def test_the_last_trouble_is_named_where_nothing_else_is_known() -> None:
     one = ingestor()
-    one._on_state(SystemState("bybit", "bybit.0", State.CONNECTED, 1))
-    assert "trouble" not in str(one._why_nothing_came(collector(), 1.0))
-    one._on_state(SystemState("bybit", "bybit.0", State.DISCONNECTED, 1, "refused"))
-    assert str(one._why_nothing_came(collector(), 1.0)).endswith(
+    one._told.on_state(SystemState("bybit", "bybit.0", State.CONNECTED, 1))
+    assert "trouble" not in str(why(collector(), 1.0, one._told.last_trouble))
+    one._told.on_state(SystemState("bybit", "bybit.0", State.DISCONNECTED, 1, "refused"))
+    assert str(why(collector(), 1.0, one._told.last_trouble)).endswith(
         "within 1 s; the last trouble was bybit.0 disconnected: refused"
     )
-    one._on_halt(PotentialHalt("bybit", "unreachable", "10 attempts", 1, "BTC/USDT"))
-    assert str(one._why_nothing_came(collector(), 1.0)).endswith(
+    one._told.on_halt(PotentialHalt("bybit", "unreachable", "10 attempts", 1, "BTC/USDT"))
+    assert str(why(collector(), 1.0, one._told.last_trouble)).endswith(
         "the last trouble was unreachable: 10 attempts"
     )
 
@@ -106,7 +114,7 @@ def test_an_alarm_is_told_with_where_it_is_from() -> None:
     one.events.attach(IngestorError, errors.append)
     halts = [PotentialHalt("bybit", "c", "why", 1, "BTC/USDT"), PotentialHalt("bybit", "c", "why", 1)]
     for halt in halts:
-        one._on_halt(halt)
+        one._told.on_halt(halt)
     assert [str(error) for error in errors] == ["c: bybit BTC/USDT: why", "c: bybit: why"]
     assert [error.cause for error in errors] == halts
 
@@ -125,7 +133,7 @@ def test_what_is_not_running_says_so() -> None:
 def test_a_start_that_came_to_nothing_is_in_the_log_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[tuple[str, dict[str, Any]]] = []
     log = SimpleNamespace(warning=lambda event, **fields: logged.append((event, fields)))
-    monkeypatch.setattr("collector.bot.ingestor.log", log)
+    monkeypatch.setattr("collector.bot.lifecycle.log", log)
     one = DataIngestor(DataIngestorConfig(db_path="no/such/folder/live.db"))
     errors: list[IngestorError] = []
     one.events.attach(IngestorError, errors.append)

@@ -6,7 +6,7 @@ import pytest
 
 from collector.app.view import StreamView, View, WriterView
 from collector.bot.health import Health, reasons_of
-from collector.bot.stats import stats_of
+from collector.bot.stats import IngestorStats, Known, StreamStats, last_messages, stats_of
 from collector.events.batch import StreamKey
 from collector.events.notices import PotentialHalt, StreamNow
 from collector.events.subscriber import Delivery
@@ -75,38 +75,80 @@ def test_health_is_true_when_there_is_no_reason_against_it() -> None:
 
 def test_stats_add_up_the_streams_and_show_each() -> None:
     view = replace(
-        WELL, streams=(STREAM, STREAM), halts=2, last_halt=PotentialHalt("bybit", "code", "why", 1)
+        WELL,
+        streams=(
+            UNKNOWN,
+            STREAM,
+            replace(STREAM, key=StreamKey("bybit", "ETH/USDT", "book.50"), state="left"),
+        ),
+        halts=2,
+        last_halt=PotentialHalt("bybit", "code", "why", 1),
+        reconnects={("bybit", "transient"): 2, ("kraken", "resync"): 1},
+        holes={("bybit", "checksum"): 2, ("bybit", "disconnect"): 3, ("kraken", "stale"): 1},
+        writer=replace(WRITER, retries=3, breaker="open", spooled_rows=5, spool_bytes=70, spilling=True),
     )
-    stats = stats_of("running", (), view, [Delivery("bot", 1, 2, 3, 4)])
+    known = Known("a", (), view, {KEY: 2.5}, last_messages(view), "bybit.0 disconnected: 1006")
+    stats = stats_of("running", (), known, [Delivery("bot", 1, 2, 3, 4)], now_ns=5_000_002_000_000)
     assert (stats["state"], stats["healthy"], stats["reasons"]) == ("running", True, [])
     terms = {"received": 20, "written": 12, "merged": 2, "sampled_out": 0, "rejected_total": 4, "dropped": 0}
-    assert {name: stats[name] for name in terms} == terms
+    assert {name: value for name, value in stats.items() if name in terms} == terms
     assert stats["pending"] == 2
     assert stats["callbacks"] == [{"name": "bot", "handled": 1, "failed": 2, "dropped": 3, "waiting": 4}]
     assert (stats["uptime_s"], stats["connections"], stats["commits"]) == (12.5, {"bybit.0": "connected"}, 4)
     assert (stats["halts"], stats["last_halt"]) == (2, "code: why")
     assert (stats["last_commit_s"], stats["database_error"], stats["database"]) == (0.25, None, "live.db")
-    assert stats["streams"][0] == {
-        "exchange": "bybit",
-        "symbol": "BTC/USDT",
-        "channel": "book.50",
-        "state": "verified",
-        **{name: count // 2 for name, count in terms.items()},
-        "pending": 1,
-        "rejected": {"stale": 2},
-        "gaps": 3,
-        "last_cause": "stale",
-        "bid": 100.0,
-        "ask": 101.0,
-        "lag_ms": 1.0,
-    }
+    assert stats["reconnects"] == {"bybit": {"transient": 2}, "kraken": {"resync": 1}}
+    assert stats["holes"] == {"bybit": {"checksum": 2, "disconnect": 3}, "kraken": {"stale": 1}}
+    assert (stats["mismatches"], stats["retries"], stats["breaker"]) == (3, 3, "open")
+    assert stats["spool"] == {"rows": 5, "bytes": 70, "max_bytes": 1, "spilling": True}
+    assert (stats["received_per_s"], stats["last_trouble"]) == (2.5, "bybit.0 disconnected: 1006")
+    assert (stats["last_message_ns"], stats["last_message_age_s"]) == (2_000_000, 5000.0)
+    assert stats["streams"] == [
+        {
+            "exchange": "bybit",
+            "symbol": "BTC/USDT",
+            "channel": "book.50",
+            "state": "verified",
+            **{name: count // 2 for name, count in terms.items()},
+            "pending": 1,
+            "received_per_s": 2.5,
+            "last_message_ns": 2_000_000,
+            "last_message_age_s": 5000.0,
+            "rejected": {"stale": 2},
+            "gaps": 3,
+            "last_cause": "stale",
+            "bid": 100.0,
+            "ask": 101.0,
+            "lag_ms": 1.0,
+        }
+    ]
+    assert all(one["state"] == "verified" for one in stats["streams"])
+    assert [(one["symbol"], one["state"]) for one in stats["other_streams"]] == [
+        ("_unknown", "verified"),
+        ("ETH/USDT", "left"),
+    ]
 
 
-def test_before_the_first_start_there_is_nothing_to_add_up() -> None:
-    stats = stats_of("stopped", ("not running",), None, [])
-    assert (stats["healthy"], stats["received"], stats["streams"]) == (False, 0, [])
-    assert "session_id" not in stats
-    bare = StreamView(KEY, "down", COUNTS, None, 0, "", 0)
-    (one,) = stats_of("running", (), replace(WELL, streams=(bare,)), [])["streams"]
-    assert (one["bid"], one["ask"], one["lag_ms"]) == (None, None, None)
-    assert stats_of("running", (), WELL, [])["last_halt"] is None
+def test_when_a_message_came_is_known_after_the_stream_says_nothing_any_more() -> None:
+    silent = replace(WELL, streams=(replace(STREAM, glance=None, state="down"),))
+    times = last_messages(silent, last_messages(WELL))
+    (one,) = stats_of("stopped", (), Known("a", (), silent, {}, times), [])["streams"]
+    assert (one["last_message_ns"], one["bid"], one["ask"], one["lag_ms"]) == (2_000_000, None, None, None)
+
+
+def test_before_the_first_start_nothing_is_verified_and_there_is_nothing_to_add_up() -> None:
+    stats = stats_of("stopped", ("not running",), Known("live.db", (KEY,)), [])
+    assert (stats["healthy"], stats["received"], stats["session_id"]) == (False, 0, None)
+    assert (stats["database"], stats["last_message_ns"], stats["breaker"]) == ("live.db", None, "closed")
+    assert [(one["exchange"], one["symbol"], one["state"]) for one in stats["streams"]] == [
+        ("bybit", "BTC/USDT", "missing")
+    ]
+
+
+def test_the_keys_are_the_same_at_any_moment() -> None:
+    before = stats_of("stopped", ("not running",), Known("live.db", (KEY,)), [])
+    after = stats_of("running", (), Known("live.db", (KEY,), WELL), [])
+    assert before.keys() == after.keys() == IngestorStats.__annotations__.keys()
+    streams = [*before["streams"], *after["streams"]]
+    assert [one.keys() for one in streams] == [StreamStats.__annotations__.keys()] * 2
+    assert before["spool"].keys() == after["spool"].keys()

@@ -198,6 +198,19 @@ def test_subscribers_of_a_store_alone_are_called_at_once_and_one_that_raises_har
     assert seen == [tick(1.0)]
 
 
+def test_an_async_subscriber_of_a_store_alone_runs_until_it_is_ended() -> None:
+    store, came = TickStore(), threading.Event()
+
+    async def keep(_tick: Tick) -> None:
+        came.set()
+
+    end = store.subscribe(keep)
+    store.update(tick())
+    assert came.wait(10.0)
+    end()
+    assert [one.name for one in threading.enumerate() if "keep" in one.name] == []
+
+
 def test_a_store_alone_takes_ticks_of_many_threads_whole() -> None:
     store, counted = TickStore(), list[Tick]()
     store.subscribe(counted.append)

@@ -109,6 +109,22 @@ def test_a_file_that_another_program_keeps_busy_is_written_in_the_mode_it_has(tm
     ]
 
 
+def test_a_file_that_another_program_has_locked_is_waited_for_once(tmp_path: Path) -> None:
+    path = tmp_path / "live.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE t (x)")
+        other.execute("BEGIN EXCLUSIVE")
+        engine = make_engine(database_url(str(path)), busy_timeout_s=0.05)
+        with capture_logs() as logs, pytest.raises(sa.exc.OperationalError, match="locked"):
+            engine.connect()  # at once, and not with the first statement after another wait
+        other.execute("ROLLBACK")
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 50
+        engine.dispose()
+    assert logs == []
+
+
 def test_a_reader_sees_what_is_written_and_can_change_nothing(tmp_path: Path) -> None:
     url = database_url(str(tmp_path / "live.db"))
     writer = make_engine(url)

@@ -12,13 +12,21 @@ import pytest
 import collector
 from collector.bot.components import Components
 from collector.bot.config import DataIngestorConfig
+from collector.bot.stats import CallbackStats, IngestorStats, SpoolStats, StreamStats
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 FACES = [
-    *(collector.DataIngestor, collector.L2Update, collector.Trade, collector.Candle, collector.Bar),
+    *(
+        collector.DataIngestor,
+        collector.Listener,
+        collector.L2Update,
+        collector.Trade,
+        collector.Candle,
+        collector.Bar,
+    ),
     *(collector.Tick, collector.MarketNow, collector.TickStore, collector.Top),
     *(collector.LiveBars, collector.EventBus, collector.ComponentFactory),
     Components,
@@ -42,7 +50,7 @@ OURS = {
     "shown",
     "ten_known",
 }
-OURS |= {"interval_ms", "listener_failures", "create", "settings"}
+OURS |= {"hold", "release", "holders", "interval_ms", "listener_failures", "create", "settings"}
 
 
 def run(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
@@ -100,8 +108,22 @@ def test_every_kind_of_event_that_the_page_names_is_in_its_table() -> None:
     assert {*re.findall(r"`(\w+)`", kinds), "Bar"} == {event.__name__ for event in EVENTS}
 
 
+def test_the_table_of_statistics_holds_every_key_and_no_other() -> None:
+    table = PAGE.partition("`get_stats` has the same keys")[2].partition("\n\n## ")[0]
+    rows, _, of_a_stream = table.partition("A stream has ")
+    cells = re.findall(r"^\| (`[^|]+) \| ([^|]+) \|$", rows, re.MULTILINE)
+    told = [name for names, _ in cells for name in re.findall(r"`(\w+)`", names)]
+    assert sorted(told) == sorted(IngestorStats.__annotations__)
+    meaning = dict(cells)
+    for part, kind in (("`spool`", SpoolStats), ("`callbacks`", CallbackStats)):
+        assert set(re.findall(r"`(\w+)`", meaning[part])) == set(kind.__annotations__)
+    names = set(StreamStats.__annotations__) - set(told) - {"state"}
+    assert {name for name in names if f"`{name}`" not in of_a_stream} == set()
+
+
 def test_the_table_of_short_keys_holds_all_of_them_with_their_defaults() -> None:
-    told = dict(re.findall(r"^\| `(\w+)`(?:, `\w+`)? \| `?([^|`]*?)`?(?:, `[^|]*)? \|", PAGE, re.MULTILINE))
+    table = PAGE.partition("| key | default | means |")[2].partition("\n\n")[0]
+    told = dict(re.findall(r"^\| `(\w+)`(?:, `\w+`)? \| `?([^|`]*?)`?(?:, `[^|]*)? \|", table, re.MULTILINE))
     fields = {one.name: one.default for one in dataclasses.fields(DataIngestorConfig)}
     assert {*told, "stop_timeout"} == set(fields)
     for name in (

@@ -21,7 +21,7 @@ from collector.network.failure_table import FailureClass
 from collector.network.failures import Failure
 from collector.network.socket import Heart, Reader
 from collector.network.turnstile import Turnstile
-from collector.retry import Backoff
+from collector.retry import NO_REST, Backoff, Rest
 from collector.streams.router import Router
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -75,7 +75,13 @@ class FakeSocket:
 class Rig(Connection):
     """A connection of one stream of trades."""
 
-    def __init__(self, *dials: Failure | None, most_attempts: int = 10, backoff: Backoff = NO_WAIT) -> None:
+    def __init__(
+        self,
+        *dials: Failure | None,
+        most_attempts: int = 10,
+        backoff: Backoff = NO_WAIT,
+        rest: Rest = NO_REST,
+    ) -> None:
         self.rig = rig = SubscriptionsRig()
         self.states: list[tuple[State, str]] = []
         rig.outlet.events.attach(SystemState, lambda event: self.states.append((event.state, event.cause)))
@@ -96,7 +102,7 @@ class Rig(Connection):
                 rig.unknown.count,
             ),
             connects=self.connects,
-            attempts=Attempts(backoff, refused_wait_s=REFUSED_WAIT_S),
+            attempts=Attempts(backoff, refused_wait_s=REFUSED_WAIT_S, rest=rest),
             alarm_after_attempts=most_attempts,
         )
 
@@ -257,6 +263,41 @@ def test_too_many_attempts_in_a_row_raise_one_alarm_and_tries_go_on() -> None:
     assert [(one.code, one.reason) for one in rig.halts] == [
         ("unreachable", "3 attempts to connect failed; tries go on")
     ]
+
+
+def test_it_rests_after_so_many_attempts_in_a_row_and_tells_so() -> None:
+    rig = Rig(*[RESET] * 5, rest=Rest(2, 600.0))
+
+    async def scene() -> None:
+        while not rig.stream.verified and rig.rig.now_s < 5000.0:
+            await rig.woken()
+            rig.rig.now_s += 50.0
+
+    began_s = rig.rig.now_s
+    run(rig, scene)
+    assert rig.socket.dialled == 6
+    assert 1200.0 <= rig.rig.now_s - began_s < 2000.0
+    assert [one.reason for one in rig.halts] == [
+        "2 attempts to connect failed; rests for 600 s",
+        "4 attempts to connect failed; rests for 600 s",
+    ]
+
+
+def test_it_gives_up_after_so_many_attempts_where_that_was_asked_for() -> None:
+    rig = Rig(*[RESET] * 5, rest=Rest(3, None))
+
+    async def scene() -> None:
+        await rig.until(lambda: rig.is_over)
+        await rig.woken()
+
+    run(rig, scene)
+    assert rig.socket.dialled == 3
+    assert rig.socket.closed
+    why = "binance: BTC/USDT trade given up: 3 attempts to connect failed in a row, the last: reset"
+    assert rig.refusal is not None
+    assert rig.refusal.startswith(why)
+    assert rig.states[-1] == (State.ERROR, rig.refusal)
+    assert [(one.code, one.reason) for one in rig.halts] == [("gave_up", rig.refusal)]
 
 
 def test_a_fault_of_ours_is_told_and_the_connection_is_made_again() -> None:

@@ -9,7 +9,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from collector.network.attempts import LIMITED_WAIT_S, Attempts
 from collector.network.failure_table import FailureClass
 from collector.network.failures import MOST_SUSPICIOUS_TRIES, Failure, classify
-from collector.retry import Backoff
+from collector.retry import Backoff, Rest
 
 NEVER_WAITS = Backoff(1e-9, 1e-9)
 REFUSED_WAIT_S = 600.0
@@ -95,3 +95,26 @@ def test_a_refusal_for_asking_too_much_waits_as_long_as_it_says() -> None:
     attempts = made()
     assert attempts.failed(Failure(FailureClass.RATE_LIMIT, "http_429", 17.0)).wait_s == 17.0
     assert attempts.failed(Failure(FailureClass.RATE_LIMIT, "close_1013")).wait_s == LIMITED_WAIT_S
+
+
+def test_after_so_many_in_a_row_and_as_many_again_a_rest_is_taken() -> None:
+    attempts = Attempts(NEVER_WAITS, REFUSED_WAIT_S, rest=Rest(3, 60.0))
+    waits = [round(attempts.failed(RESET).wait_s) for _ in range(7)]
+    assert waits == [0, 0, 60, 0, 0, 60, 0]
+    assert not attempts.are_over
+    attempts.failed(RESET, served_s=31.0)
+    assert [round(attempts.failed(RESET).wait_s) for _ in range(3)] == [0, 0, 60]
+    assert Attempts(NEVER_WAITS, REFUSED_WAIT_S, rest=Rest(1, 5.0)).failed(
+        Failure(FailureClass.PERMANENT, "authentication")
+    ) == (REFUSED_WAIT_S, True, True)
+
+
+def test_a_rest_for_good_is_the_end_and_without_one_there_is_none() -> None:
+    attempts = Attempts(NEVER_WAITS, REFUSED_WAIT_S, rest=Rest(3, None))
+    over = []
+    for _ in range(3):
+        attempts.failed(RESET)
+        over.append(attempts.are_over)
+    assert over == [False, False, True]
+    for_ever = made()
+    assert not any(for_ever.failed(RESET) and for_ever.are_over for _ in range(1000))

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from collector.app.collector import Report
+from collector.app.report import Report
 from collector.events import market as told
 from collector.query.audit import run_audit
 from collector.query.database import reading

@@ -15,7 +15,7 @@ from row_values import wrong_rows
 from send_truth import SendTruth, Stream, read_truth
 from stored_plainly import read_stored
 
-from collector.app.collector import Report
+from collector.app.report import Report
 from collector.app.wiring import make_collector
 from collector.events import PotentialHalt, SegmentChanged, SnapshotFailed
 from collector.exchanges import exchange_of

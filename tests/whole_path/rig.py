@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from collector.app.collector import Report
+from collector.app.report import Report
 from collector.app.wiring import make_collector
 from collector.events.notices import SegmentChanged
 from collector.query.audit import run_audit

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from collector.app.collector import Report
+from collector.app.report import Report
 from collector.events.batch import UNKNOWN
 from collector.events.notices import PotentialHalt, SegmentChanged, SnapshotFailed, State, SystemState
 from collector.simulator import Simulator

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from collector.app import Checked, Collector, JobState, View
+from collector.app import Checked, Collector, JobState, rates_between
 from collector.clock import seconds_since
 from collector.errors import CollectorError, UserError
 from collector.events import BookNow, StreamKey
@@ -169,13 +169,3 @@ def overview(
         "exchanges": exchange_rows(asked, at_ns, map(masked, view.statuses)),
         "streams": stream_rows(asked, at_ns, rates),
     }
-
-
-def rates_between(before: View, after: View) -> dict[StreamKey, float]:
-    """Return how many events a second each stream received between two views."""
-    passed_s = after.uptime_s - before.uptime_s
-    if passed_s <= 0.0:
-        return {}
-    had: Mapping[StreamKey, int] = {one.key: one.counts.received for one in before.streams}
-    new: Iterable[tuple[StreamKey, int]] = ((one.key, one.counts.received) for one in after.streams)
-    return {key: max(0, received - had.get(key, received)) / passed_s for key, received in new}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from collector.errors import UserError
-from collector.exchanges import CURRENCY_ALIASES, is_known, kind_of
+from collector.exchanges import CURRENCY_ALIASES, is_registered, kind_of
 
 _SHOWN = 20
 
@@ -63,7 +63,7 @@ class Names:
     def find(self, name: str, exchange: str | None = None, market: str | None = None) -> Market:
         """Return the market that a name means. Raises NoSuchMarket or SeveralMarkets, with the choice."""
         prefix, colon, rest = name.partition(":")
-        if colon and exchange is None and is_known(prefix.lower()):
+        if colon and exchange is None and is_registered(prefix.lower()):
             name, exchange = rest, prefix.lower()
         among = self.chosen(exchange, market)
         found = [one for one in among if one.symbol.upper() == name.upper()]

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from collector.exchanges import is_known
+from collector.exchanges import is_registered
 from collector.serve.api import shapes
 from collector.serve.api.answers import answers_with, json_answer
 from collector.serve.api.asked import Exchange, Symbol, Tokens, check_token
@@ -35,6 +35,6 @@ def symbols_routes(source: Source, tokens: Tokens) -> APIRouter:
 def _placed(symbol: str, exchange: str | None) -> tuple[str | None, str]:
     """Return the exchange and the name on it: `BYBIT:BTCUSDT` says both."""
     prefix, colon, rest = symbol.partition(":")
-    if exchange is None and colon and is_known(prefix.lower()):
+    if exchange is None and colon and is_registered(prefix.lower()):
         return prefix.lower(), rest
     return exchange, symbol

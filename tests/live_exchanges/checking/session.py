@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from checking.finding import Finding
 from checking.places import Place
 from checking.recording import Recording
 from checking.rest_books import RestBook, RestClient, State, all_compared, state_of
-from collector.app.collector import Collector, Report
+from collector.app.report import Report
 from collector.app.wiring import make_collector
 from collector.book.verified import Did
 from collector.bot.health import reasons_of
@@ -23,6 +24,9 @@ from collector.query.audit import Audit, run_audit
 from collector.query.covered import coverage
 from collector.settings import Settings, load_settings
 from collector.streams.book_stream import BookStream
+
+if TYPE_CHECKING:
+    from collector.app.collector import Collector
 
 PATIENCE_S = 30.0  # for streams to begin and to come back
 SILENT_WITHIN_S = 10.0  # of leaving a market
