@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
@@ -86,12 +87,15 @@ class Lifecycle:
         """
         self.events.use_loop(asyncio.get_running_loop())
         ran_before, given_up = self._phase == "running", threading.Event()
+        work = off_the_loop("ingestor start", lambda: self._start(timeout, wait_for, given_up))
+        starting = asyncio.ensure_future(work)
         try:
-            return await off_the_loop("ingestor start", lambda: self._start(timeout, wait_for, given_up))
+            return await asyncio.shield(starting)
         except asyncio.CancelledError:
             given_up.set()
-            if not ran_before:
-                await off_the_loop("ingestor stop", lambda: self._stop(None))
+            with suppress(CollectorError):
+                if await starting and not ran_before:  # it was there at that very moment
+                    await off_the_loop("ingestor stop", lambda: self._stop(None))
             raise
 
     def stop(self, timeout: float | None = None) -> bool:
