@@ -38,7 +38,7 @@ class LogHeartbeat:
         log.info(
             "collector.alive",
             state=state.value,
-            reasons="; ".join(reasons),
+            **({"reasons": "; ".join(reasons)} if reasons else {}),
             streams=len(view.asked),
             verified=sum(one.state == VERIFIED for one in view.asked),
             received=sums.received - before.received,
