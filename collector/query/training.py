@@ -78,11 +78,12 @@ def book_tensor(levels: Frames, length: int, step: int = 1) -> Floats:
     `levels` are what `load_levels` returned, a list of frames too. A window in which a level is missing is
     left out like one with a hole. Numbers are as stored: normalise with the past only.
     """
-    for one in pieces(levels):
+    frames = pieces(levels)
+    for one in frames:
         missing = [name for name in TENSOR_COLUMNS if name not in one]
         if missing:
             raise QueryError(f"the frame has no column {missing[0]}; expected one that load_levels made")
-    return windows(levels, length, step, columns=TENSOR_COLUMNS).samples
+    return windows(frames, length, step, columns=TENSOR_COLUMNS).samples
 
 
 def _every(stretch: Integers, step: int) -> Flags:
