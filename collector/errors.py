@@ -58,7 +58,10 @@ class DatabaseAway(UserError):  # noqa: N818  (a state, not a fault)
 
 
 class QueryError(UserError):
-    """A question that the stored data cannot answer as asked."""
+    """A question that the stored data cannot answer as asked.
+
+    An argument that it names is written `name=`, or begins it: the command line puts its option there.
+    """
 
 
 class ReadTooLong(QueryError):  # noqa: N818  (a state, not a fault)

@@ -30,7 +30,7 @@ FLOORS = [
         "log",
     ),
     *("exchanges", "book", "sinks", "migration", "database", "aws", "events", "histogram", "ids", "clock"),
-    *("resources", "retry", "masking", "bounds", "errors", "version", "face"),
+    *("resources", "retry", "masking", "nearest", "bounds", "errors", "version", "face"),
 ]
 ONLY_IN = {
     "ccxt": {"network", "live.unverified"},
@@ -249,6 +249,7 @@ MOST_LINES, FEWEST_LINES = 320, 30
 SMALL_BY_NATURE = {"__init__.py", "options.py", "limits.py"}
 SMALL_FOR_A_REASON = {
     "migration": "the name under which a user's own revisions import their steps",
+    "nearest": "a leaf: which name was meant, for settings, questions and commands",
     "resources": "a leaf: where the files are that travel with the code",
     "retry": "a leaf: how long to wait",
     "version": "a leaf: read by the build as well",

@@ -20,7 +20,8 @@ from collector.exchanges import (
     one_kind,
     one_of,
 )
-from collector.settings import Loaded, Settings, listed, load_with_notes, nearest, shown
+from collector.nearest import did_you_mean
+from collector.settings import Loaded, Settings, listed, load_with_notes, shown
 
 NAME = "config"  # what messages call it
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -221,7 +222,7 @@ def _depth_problems(config: DataIngestorConfig) -> list[str]:
 
 
 def _nearest_exchange(name: object) -> str:
-    return nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
+    return did_you_mean(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
 
 
 def _key_in(text: str) -> str:
@@ -229,5 +230,5 @@ def _key_in(text: str) -> str:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    close = nearest(name, known) or f", expected one of {', '.join(known)}"
+    close = did_you_mean(name, known) or f", expected one of {', '.join(known)}"
     return f"{NAME}: {name[:60]!r}: found a key that an ingestor does not have{close}"

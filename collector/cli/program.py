@@ -28,11 +28,13 @@ from collector.cli.commands.plot import plot
 from collector.cli.commands.report import report
 from collector.cli.commands.simulate import simulate
 from collector.cli.commands.status import status
+from collector.cli.commands.symbols import symbols
 from collector.cli.commands.tail import tail
 from collector.cli.commands.verify import verify
 from collector.cli.commands.version import version
+from collector.cli.option_words import in_option_words, options_of
 from collector.cli.table import print_text
-from collector.errors import UserError
+from collector.errors import QueryError, UserError
 from collector.version import __version__
 
 EXIT_MISTAKE = 2
@@ -60,6 +62,7 @@ for command in (
     coverage,
     report,
     verify,
+    symbols,
     tail,
     export,
     plot,
@@ -96,12 +99,21 @@ def _root(
 def _set_up_libraries() -> None:
     """Set up the libraries: this process is ours alone."""
     from collector.database import use_newest_sqlite  # noqa: PLC0415
+    from collector.log import LogOptions, set_up_logging  # noqa: PLC0415
     from collector.network import import_ccxt_in_parts  # noqa: PLC0415
 
+    set_up_logging(LogOptions(level="warning"))  # what a command does not log itself is no result of it
     use_newest_sqlite()
     import_ccxt_in_parts()
     # To look for plugins of pydantic is to read what every installed package tells of itself.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
+def _in_own_words(error: UserError, words: list[str]) -> str:
+    """Return what a user's mistake is: of a question to the library, by the options of the command."""
+    if not isinstance(error, QueryError):
+        return str(error)
+    return in_option_words(str(error), options_of(typer.main.get_command(app), words))
 
 
 def run(words: list[str]) -> int:
@@ -111,7 +123,7 @@ def run(words: list[str]) -> int:
     try:
         code = app(words, standalone_mode=False)
     except UserError as error:
-        print_text(f"error: {error}", file=sys.stderr)
+        print_text(f"error: {_in_own_words(error, words)}", file=sys.stderr)
         return EXIT_MISTAKE
     except typer.Exit as leave:
         return leave.exit_code

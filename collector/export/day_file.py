@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.database import make_durable
-from collector.export.day_rows import LEFT_OUT, day_tables, schema
+from collector.export.cut import Cut
+from collector.export.day_rows import LEFT_OUT, WHOLE, day_tables, schema
 from collector.export.utc_days import Day
 from collector.query import MixedRowsError, Part, extra
 
@@ -93,17 +94,32 @@ def write_day(
     left_out: tuple[str, ...] = LEFT_OUT,
     parts: tuple[Part, ...] = (),
     check: Callable[[], None] = lambda: None,
-) -> None:
+    cut: Cut = WHOLE,
+) -> int:
     """Write the day's rows, those in the table and those in `parts`; the file appears whole.
 
-    `check` is called every few thousand rows, and may raise to end it.
+    `check` is called every few thousand rows, and may raise to end it. Returns how many rows it has.
     """
     columns = schema(table, left_out)
     with whole_file(path) as unfinished:
         try:
-            with closing(day_tables(connection, table, day, left_out, parts, check)) as rows:
-                FORMATS[form](unfinished, columns, rows)
+            with closing(day_tables(connection, table, day, left_out, parts, check, cut)) as rows:
+                return write_rows(unfinished, form, columns, rows)
         except MixedRowsError:
-            found = day_tables(connection, table, day, left_out, parts, check, are_alike=False)
+            found = day_tables(connection, table, day, left_out, parts, check, cut, are_alike=False)
             with closing(found) as rows:
-                FORMATS[form](unfinished, columns, rows)
+                return write_rows(unfinished, form, columns, rows)
+
+
+def write_rows(path: Path, form: str, columns: Any, tables: Iterable[Any]) -> int:
+    """Write tables one after the other; return how many rows they have."""
+    written = 0
+
+    def counted() -> Iterator[Any]:
+        nonlocal written
+        for table in tables:
+            written += table.num_rows
+            yield table
+
+    FORMATS[form](path, columns, counted())
+    return written

@@ -8,6 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from collector.errors import QueryError
+from collector.export.cut import Cut
 from collector.export.utc_days import BARS, Day, within
 from collector.query import (
     CATEGORIES,
@@ -30,6 +31,7 @@ from collector.query import (
 
 LEFT_OUT = ("id", "timestamp", "created_at")  # numbering, the text of received_at_ns, and our own delay
 CHECKED_ROWS = 8_192  # read between two looks at whether to go on: a tenth of a second
+WHOLE = Cut()
 _NEARLY_ALWAYS_ALIKE = ("depth", "data_source")
 
 
@@ -59,6 +61,7 @@ def day_tables(
     left_out: tuple[str, ...] = LEFT_OUT,
     parts: tuple[Part, ...] = (),
     check: Callable[[], None] = lambda: None,
+    cut: Cut = WHOLE,
     *,
     are_alike: bool = True,
 ) -> Generator[Any, None, None]:
@@ -71,7 +74,8 @@ def day_tables(
     stream = _stream(connection, table, day, parts, are_alike=are_alike)
     constants = stream.constants
     series = Series(stream, tuple(name for name in wanted.names if name not in constants))
-    chunks: Iterator[Chunk] = _checking(series, connection, check)
+    read = _checking(series, connection, check, cut.read_span(day.kind))
+    chunks: Iterator[Chunk] = cut.applied(day.kind, read, constants)
     if day.kind in BARS:
         chunks = iter([_by_beginning(joined(list(chunks), series.kinds))])
     for chunk in even(chunks, CHUNK_ROWS):
@@ -88,17 +92,17 @@ def day_tables(
 
 
 def _checking(
-    series: Series, connection: sa.Connection, check: Callable[[], None]
+    series: Series, connection: sa.Connection, check: Callable[[], None], span: Span
 ) -> Generator[Chunk, None, None]:
     # What reads is closed before the connection is, also when the check raises.
-    with closing(_read(series, connection)) as chunks:
+    with closing(_read(series, connection, span)) as chunks:
         for chunk in chunks:
             check()
             yield chunk
 
 
-def _read(series: Series, connection: sa.Connection) -> Generator[Chunk, None, None]:
-    yield from series.read(connection, Span(), min(CHECKED_ROWS, CHUNK_ROWS))
+def _read(series: Series, connection: sa.Connection, span: Span) -> Generator[Chunk, None, None]:
+    yield from series.read(connection, span, min(CHECKED_ROWS, CHUNK_ROWS))
 
 
 def _stream(

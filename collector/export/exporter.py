@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,17 +11,22 @@ from typing import Any
 from collector.database import DEFAULT_TABLE_NAME
 from collector.errors import QueryError
 from collector.export.card import write_card
+from collector.export.cut import STATES, Cut, refuse_other_cut
 from collector.export.day_file import FORMATS, sha256, whole_file, write_day
 from collector.export.day_rows import LEFT_OUT
 from collector.export.hftbacktest import ENDING as HFTBACKTEST_ENDING
 from collector.export.hftbacktest import FORM as HFTBACKTEST
 from collector.export.hftbacktest import KINDS as HFTBACKTEST_KINDS
 from collector.export.hftbacktest import joined_days, write_events
+from collector.export.states import write_states
 from collector.export.stored_days import parts_of, stored_days
 from collector.export.utc_days import KINDS, Day, table_of
+from collector.log import LogOptions, set_up_logging
+from collector.nearest import did_you_mean
 from collector.query import (
     Archive,
     Database,
+    Instant,
     as_stored,
     coverage,
     extra,
@@ -36,6 +41,7 @@ from collector.version import __version__
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 3
 FORMS = (*FORMATS, HFTBACKTEST)
+WORKERS_LOG = LogOptions(level="warning")  # else they print all of it among what the caller prints
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class _Task:
     form: str
     day: Day
     sources: tuple[Day, ...]  # what its file is made of
+    cut: Cut
 
 
 def export(
@@ -66,6 +73,10 @@ def export(
     kinds: Sequence[str] = KINDS,
     symbol: str | None = None,
     exchange: str | None = None,
+    start: Instant = None,
+    end: Instant = None,
+    depth: int | None = None,
+    every: str | None = None,
     jobs: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
     table_name: str = DEFAULT_TABLE_NAME,
@@ -75,33 +86,48 @@ def export(
     With form="hftbacktest" a file has the events of books and trades of a day, and `kinds` says of what it is
     made. Each file appears whole. One whose day has not changed is kept, so that an export which was
     interrupted, or is run every day, continues where it stopped. `jobs` processes read at the same time.
+
+    `start` and `end` choose rows as those of the loaders do, bars by when they began, `depth` rows of books.
+    With `every` states at even instants (`load_features`) stand in the place of features, as kind `states`.
+    A folder holds files of one such choice.
     """
+    cut = Cut.of(start, end, depth, every)
+    if cut.mark and form == HFTBACKTEST:
+        raise QueryError("hftbacktest's files are of whole days; leave out start, end, depth and every")
     if form not in FORMS:
-        raise QueryError(f"the format is {form!r}; expected {' or '.join(FORMS)}")
+        hint = did_you_mean(form, FORMS)
+        raise QueryError(f"the format is {form!r}; expected one of {', '.join(FORMS)}{hint}")
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
-        raise QueryError(f"there is no {unknown[0]!r} to export; expected {', '.join(KINDS)}")
+        hint = did_you_mean(unknown[0], KINDS)
+        raise QueryError(f"there is no {unknown[0]!r} to export; expected {', '.join(KINDS)}{hint}")
     extra("pyarrow", "parquet")
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     known = _manifest(target)
+    refuse_other_cut(known.values(), cut)
     symbol, exchange = _named(db, table_name, symbol, exchange)
-    found = _found(db, table_name, form, kinds, symbol, exchange)
+    found = _found(db, table_name, form, kinds, symbol, exchange, cut)
     if not found:
-        raise QueryError("there is nothing to export; symbols() lists what is stored")
+        raise _nothing(cut)
     url = located(db).render_as_string(hide_password=False)
     stale = [
-        _Task(url, table_name, target, form, day, sources)
+        _Task(url, table_name, target, form, day, sources, cut)
         for day, sources in found.items()
-        if not _is_current(target, known, day, form)
+        if not _is_current(target, known, day, form, cut)
     ]
     done = len(found) - len(stale)
+    rows = written = 0
     for entries in _run(stale, jobs):
-        _replace(target, known, entries)
+        if entries:  # of a day of which something was wanted
+            rows, written = rows + entries[0]["rows"], written + 1
+            _replace(target, known, entries)
         done += 1
         _write_manifest(target, known)
         if on_progress is not None:
             on_progress(done, len(found))
+    if not known:
+        raise _nothing(cut)
     segments = coverage(db, table_name=table_name)
     for name, value in (("symbol", symbol), ("exchange", exchange)):
         segments = segments[segments[name] == value] if value is not None else segments
@@ -110,8 +136,7 @@ def export(
         parquet.write_table(arrow.Table.from_pandas(segments, preserve_index=False), path, compression="zstd")
     _write_manifest(target, known)
     write_card(target, known, segments, form)
-    rows = sum(task.day.rows for task in stale)
-    return Exported(target, len(known), len(stale), rows)
+    return Exported(target, len(known), written, rows)
 
 
 def _named(
@@ -129,19 +154,34 @@ def _named(
 
 
 def _found(
-    db: Database, table_name: str, form: str, kinds: Sequence[str], symbol: str | None, exchange: str | None
+    db: Database,
+    table_name: str,
+    form: str,
+    kinds: Sequence[str],
+    symbol: str | None,
+    exchange: str | None,
+    cut: Cut,
 ) -> dict[Day, tuple[Day, ...]]:
     wanted = [kind for kind in kinds if form != HFTBACKTEST or kind in HFTBACKTEST_KINDS]
     with reading(db, table_name) as (connection, tables):
         found = [day for kind in wanted for day in stored_days(connection, tables, kind, symbol, exchange)]
-    return joined_days(found) if form == HFTBACKTEST else {day: (day,) for day in found}
+    if form == HFTBACKTEST:
+        return joined_days(found)
+    return {day: (day,) for day in found if cut.of_day(day) is not None}
+
+
+def _nothing(cut: Cut) -> QueryError:
+    asked = ", ".join(name.removesuffix("_ns") for name in cut.mark)
+    among = f" of what was asked for ({asked})" if asked else ""
+    return QueryError(f"there is nothing to export{among}; symbols() lists what is stored")
 
 
 def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[list[dict[str, Any]]]:
     if jobs <= 1 or len(tasks) <= 1:
         yield from map(_export_day, tasks)
         return
-    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
+    workers = min(jobs, len(tasks))
+    with ProcessPoolExecutor(workers, get_context("spawn"), set_up_logging, (WORKERS_LOG,)) as pool:
         waiting: list[Future[list[dict[str, Any]]]] = [pool.submit(_export_day, task) for task in tasks]
         for one in as_completed(waiting):
             yield one.result()
@@ -153,25 +193,51 @@ def _export_day(task: _Task) -> list[dict[str, Any]]:
         if task.form == HFTBACKTEST:
             told = list(write_events(connection, tables, task.sources, lambda part: _path(task, part)))
             return [_entry(task, part, {"facts": facts}) for part, facts in enumerate(told)]
-        parts = parts_of(connection, tables, task.day)
-        table = as_stored(connection, table_of(tables, task.day.kind))
-        write_day(connection, table, task.day, _path(task, 0), task.form, LEFT_OUT, parts)
-        return [_entry(task, 0, {})]
+        if not task.cut.makes_states(task.day):
+            parts = parts_of(connection, tables, task.day)
+            table = as_stored(connection, table_of(tables, task.day.kind))
+            rows = write_day(
+                connection, table, task.day, _path(task, 0), task.form, LEFT_OUT, parts, cut=task.cut
+            )
+            return _entries(task, rows)
+    states = write_states(task.url, task.table_name, task.day, task.cut, _path(task, 0), task.form)
+    return _entries(task, states)
+
+
+def _entries(task: _Task, rows: int) -> list[dict[str, Any]]:
+    """Return the entry of the file; none of one in which nothing came, which is removed."""
+    if task.cut.mark and not rows:
+        _path(task, 0).unlink()
+        return []
+    return [{**_entry(task, 0, {}), "rows": rows}]
+
+
+def _placed(day: Day, cut: Cut) -> Day:
+    """Return the day as its file is called."""
+    return replace(day, kind=STATES) if cut.makes_states(day) else day
+
+
+def _told(day: Day, cut: Cut) -> dict[str, Any]:
+    """Return what a file was made of: where it changes, the file is made anew."""
+    mark = {**_placed(day, cut).mark, "code": __version__, "format": FORMAT_VERSION}
+    if not cut.mark:
+        return mark
+    day_rows = mark.pop("rows")  # the file may have fewer
+    return {**mark, "cut": {"of": cut.mark, "day_rows": day_rows}}
 
 
 def _path(task: _Task, part: int) -> Path:
-    return task.folder / task.day.path(_ending(task.form), part)
+    return task.folder / _placed(task.day, task.cut).path(_ending(task.form), part)
 
 
 def _entry(task: _Task, part: int, facts: dict[str, Any]) -> dict[str, Any]:
     path = _path(task, part)
     return {
-        "path": task.day.path(_ending(task.form), part),
+        "path": str(path.relative_to(task.folder).as_posix()),
         **task.day.mark,
+        **_told(task.day, task.cut),
         "bytes": path.stat().st_size,
         "sha256": sha256(path),
-        "code": __version__,
-        "format": FORMAT_VERSION,
         **facts,
     }
 
@@ -193,9 +259,9 @@ def _ending(form: str) -> str:
     return HFTBACKTEST_ENDING if form == HFTBACKTEST else form
 
 
-def _is_current(folder: Path, known: dict[str, dict[str, Any]], day: Day, form: str) -> bool:
-    first = day.path(_ending(form))
-    made_by = {**day.mark, "code": __version__, "format": FORMAT_VERSION}
+def _is_current(folder: Path, known: dict[str, dict[str, Any]], day: Day, form: str, cut: Cut) -> bool:
+    first = _placed(day, cut).path(_ending(form))
+    made_by = _told(day, cut)
     return first in known and all(
         {**entry, **made_by} == entry
         and (folder / path).is_file()

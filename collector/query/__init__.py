@@ -29,11 +29,11 @@ if TYPE_CHECKING:
         status,
         summed_accounting,
     )
-    from collector.query.instants import DAY_NS, Instant, Span, instant_ns, shown
+    from collector.query.instants import DAY_NS, Instant, Span, duration_ns, instant_ns, shown
     from collector.query.labelling import labels
     from collector.query.loaders import iter_features, load_features, load_levels, load_ohlcv, load_trades
     from collector.query.missing_streams import missing
-    from collector.query.names import filters_named
+    from collector.query.names import filters_named, value_named
     from collector.query.overlaps import overlapping
     from collector.query.pages import (
         FEATURES,

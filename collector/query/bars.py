@@ -49,7 +49,9 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
     with reading(rows.database, rows.table_name) as (connection, tables):
         source = _all_versions(connection, tables)
         exchange, symbol = stored_market(connection, tables.ohlcv, rows.symbol, rows.exchange, Archive())
-        alike = Streams.of(connection, tables, rows, (exchange, symbol)).checked(rows.alike)
+        alike = Streams.of(connection, tables, rows, tables.ohlcv, (exchange, symbol), Archive()).checked(
+            rows.alike
+        )
         stream = find_stream(connection, source, symbol, exchange, known, alike)
         if rows.origin is not None:
             stream = stream.of_origin(rows.origin)

@@ -54,6 +54,7 @@ def plot(
     matplotlib = extra("matplotlib", "research")
     if to is not None:
         matplotlib.use("Agg")
+        _check_target(Path(to))
     alike = {"depth": depth, "data_source": ALL}
     rows = Lookup(FEATURES, db, table_name, symbol, exchange, Span.of(start, end), alike)
     segments = coverage(db, symbol, exchange=exchange, table_name=table_name)
@@ -71,6 +72,17 @@ def plot(
         figure.savefig(to, dpi=120)
         pyplot.close(figure)
     return figure
+
+
+def _check_target(to: Path) -> None:
+    """Raise QueryError for a file that no picture can be written to, before anything is read."""
+    forms = extra("matplotlib.figure", "research").Figure().canvas.get_supported_filetypes()
+    form = to.suffix.lower().removeprefix(".")
+    if form not in forms:
+        usual = ", ".join(one for one in ("png", "pdf", "svg", "jpg", "webp") if one in forms)
+        raise QueryError(f"{to} ends in no form of picture that can be written; expected {usual}")
+    if not to.parent.is_dir():
+        raise QueryError(f"the folder {to.parent} for the picture does not exist; create it first")
 
 
 def has_windows() -> bool:

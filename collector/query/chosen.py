@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from structlog import get_logger
 
 from collector.database import Tables
 from collector.errors import QueryError
@@ -16,7 +18,14 @@ from collector.query.names import Market, in_order, value_named
 from collector.query.request import Lookup
 from collector.query.rows import ALL, Archive, Wanted, stored_market
 from collector.query.stored_groups import SOURCE, Groups, Segment, segments_by_market
-from collector.query.told import tell_once
+
+log = get_logger()
+
+
+@lru_cache(maxsize=1000)
+def tell_once(event: str, **facts: str | int) -> None:
+    """Write a line of the log, unless the same was written before."""
+    log.info(event, **facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +39,18 @@ class Streams:
     groups: Groups
 
     @classmethod
-    def of(cls, connection: sa.Connection, tables: Tables, rows: Lookup, market: Market) -> "Streams":
+    def of(
+        cls,
+        connection: sa.Connection,
+        tables: Tables,
+        rows: Lookup,
+        table: sa.Table,
+        market: Market,
+        archive: Archive,
+    ) -> "Streams":
         """Return the streams of a market; nothing is read yet but its segments."""
-        table = needed(connection, rows.table.choose(tables))
         name = next(one for one in rows.alike if one != SOURCE)
         segments = segments_by_market(connection, tables, rows.table.holds, market)
-        archive = Archive.read(connection, tables, table)
         return cls(
             connection, table, market, name, Groups(connection, tables, table, name, segments, archive)
         )
@@ -122,7 +137,7 @@ def tell_of_nothing(rows: Lookup) -> None:
         table = needed(connection, rows.table.choose(tables))
         archive = Archive.read(connection, tables, table)
         market = stored_market(connection, table, rows.symbol, rows.exchange, archive)
-        streams = Streams.of(connection, tables, rows, market)
+        streams = Streams.of(connection, tables, rows, table, market, archive)
         wanted = streams.checked(rows.alike)
         of = [one for one in streams.segments if _is_among(Channel.of(one["channel"]), wanted.get("depth"))]
         if table.name == tables.levels.name and not any(streams.groups.has_rows(one) for one in of[-1:]):

@@ -170,7 +170,7 @@ def _series(connection: sa.Connection, tables: Tables, request: Request) -> Seri
     table = needed(connection, rows.table.choose(tables))
     archive = Archive.read(connection, tables, table)
     exchange, symbol = stored_market(connection, table, rows.symbol, rows.exchange, archive)
-    streams = Streams.of(connection, tables, rows, (exchange, symbol))
+    streams = Streams.of(connection, tables, rows, table, (exchange, symbol), archive)
     wanted = streams.with_deepest(streams.checked(rows.alike), rows.span)
     stream = find_stream(connection, table, symbol, exchange, rows.span, wanted, archive)
     stream = with_fillings(connection, tables, stream, rows.span)

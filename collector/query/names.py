@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 from typing import Any
 
 from collector.errors import QueryError
+from collector.nearest import did_you_mean
 
 Market = tuple[str, str]  # exchange and symbol
 _SHOWN = 20
@@ -24,7 +24,7 @@ def market_named(stored: Collection[Market], symbol: str, exchange: str | None, 
         if not found:  # say where it is instead
             elsewhere = symbol_named(of_all, symbol, where)
             own = sorted({one for one, of in stored if of == elsewhere})
-            hint = nearest(exchange, own)
+            hint = did_you_mean(exchange, own)
             raise QueryError(
                 f"nothing is stored for {elsewhere!r} of {exchange!r}{hint}; "
                 f"its exchanges here: {listed(own)}"
@@ -51,7 +51,7 @@ def filters_named(
         exchanges = sorted({one for one, _ in stored})
         named_exchange = _same(_checked("exchange", exchange, "bybit"), exchanges)
         if named_exchange is None:
-            hint = nearest(exchange, exchanges)
+            hint = did_you_mean(exchange, exchanges)
             raise QueryError(
                 f"nothing is stored of {exchange!r} in {where}{hint}; exchanges here: {listed(exchanges)}"
             )
@@ -63,7 +63,7 @@ def symbol_named(stored: Collection[str], symbol: str, where: str) -> str:
     """Return the one symbol that is meant."""
     found = symbols_meant(symbol, stored)
     if not found:
-        hint = nearest(symbol, stored)
+        hint = did_you_mean(symbol, stored)
         raise QueryError(
             f"nothing is stored for {symbol!r} in {where}{hint}; symbols here: {listed(sorted(stored))}"
         )
@@ -85,17 +85,10 @@ def value_named(name: str, value: Any, stored: Collection[Any], of: str) -> Any:
             return one
     if isinstance(value, str) and (called := _same(value, [one for one in stored if isinstance(one, str)])):
         return called
-    hint = nearest(value, [str(one) for one in stored]) if isinstance(value, str) else ""
+    hint = did_you_mean(value, [str(one) for one in stored]) if isinstance(value, str) else ""
     raise QueryError(
         f"nothing is stored for {of} with {name} {value!r}{hint}; here: {listed(in_order(stored))}"
     )
-
-
-def nearest(given: str, names: Iterable[str]) -> str:
-    """Return `; did you mean X?` for the nearest of some names, or nothing."""
-    by_lower = {name.casefold(): name for name in names}
-    close = get_close_matches(given.casefold(), by_lower, n=1, cutoff=0.6)
-    return f"; did you mean {by_lower[close[0]]}?" if close else ""
 
 
 def listed(names: Collection[Any]) -> str:

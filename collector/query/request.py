@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from collector.database import Tables
 from collector.errors import QueryError
 from collector.events import Channel
+from collector.nearest import did_you_mean
 from collector.query.database import Database
 from collector.query.frames import Output, checked_output
 from collector.query.instants import Duration, Span, duration_ns
-from collector.query.names import nearest
 from collector.query.on_gap import OnGap, checked_on_gap
 from collector.query.rows import ALL, Origin, Wanted
 
@@ -119,5 +119,5 @@ def _named_columns(table: LoadedTable, columns: Sequence[str] | str) -> tuple[st
     if not unknown:
         return chosen
     loaders = [name for name, others in table.elsewhere.items() if set(unknown) <= set(others)]
-    hint = f"; {loaders[0]} has it" if loaders else nearest(unknown[0], table.columns)
+    hint = f"; {loaders[0]} has it" if loaders else did_you_mean(unknown[0], table.columns)
     raise QueryError(f"the table has no column {', '.join(unknown)}{hint}; it has {', '.join(table.columns)}")

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from collector.database import DEFAULT_TABLE_NAME, Tables
 from collector.errors import QueryError
+from collector.nearest import did_you_mean
 from collector.query.database import as_stored, open_for_reading, reading
 from collector.query.names import Market, filters_named
 from collector.query.rows import Archive, markets_in
@@ -35,7 +36,10 @@ class Tail:
         self, database: str, wanted: Wanted, *, last: int = 10, table_name: str = DEFAULT_TABLE_NAME
     ) -> None:
         if wanted.table not in TABLES:
-            raise QueryError(f"no table is called {wanted.table!r}, expected one of {', '.join(TABLES)}")
+            hint = did_you_mean(wanted.table, TABLES)
+            raise QueryError(
+                f"no table is called {wanted.table!r}, expected one of {', '.join(TABLES)}{hint}"
+            )
         if not 0 <= last <= MOST_LAST:
             raise QueryError(f"last is {last}; expected at most {MOST_LAST:,}: export writes all rows")
         self._engine = open_for_reading(database)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
-    from collector.settings.keys import nearest
     from collector.settings.layers import listed, shown
     from collector.settings.load import DEFAULT_ENV_FILE, Loaded, load_settings, load_with_notes
     from collector.settings.model import (

@@ -24,7 +24,8 @@ from collector.exchanges import (
     one_of,
     supported_text,
 )
-from collector.settings.keys import KeyPath, nearest
+from collector.nearest import did_you_mean
+from collector.settings.keys import KeyPath
 from collector.settings.layers import shown
 from collector.settings.model import ExchangeSettings, ServeSettings, Settings
 from collector.sinks import (
@@ -122,7 +123,7 @@ def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
     if not is_known(name):
         known = one_of(list(EXCHANGES))
         text = f"found an exchange that is not known, expected {known}, or another of ccxt.pro's"
-        yield Contradiction((at,), text + nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]))
+        yield Contradiction((at,), text + did_you_mean(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]))
         return
     problem = environment_problem(name, exchange.environment)
     if problem is not None:

@@ -1,9 +1,8 @@
 """List every key of the configuration by its path, from the models and the parts' dataclasses."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
-from difflib import get_close_matches
 from types import NoneType
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
@@ -11,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from collector.bounds import Expected
 from collector.exchanges import one_of
+from collector.nearest import did_you_mean
 from collector.settings.model import ExchangeSettings, Part, Settings
 
 KeyPath = tuple[str | int, ...]
@@ -88,20 +88,14 @@ def dotted(path: KeyPath) -> str:
     return text
 
 
-def nearest(name: str, names: Iterable[str], word: Callable[[str], str] = str) -> str:
-    """Return `; did you mean X?` for the nearest of `names`, or nothing."""
-    close = get_close_matches(name.lower()[:_LONGEST_NAME], names, n=1, cutoff=0.6)
-    return f"; did you mean {word(close[0])}?" if close else ""
-
-
 def nearest_key(path: KeyPath) -> str:
     """Return `; did you mean X?` for an unknown key: from its own section, else from any."""
     *section, name = path
-    close = nearest(str(name), SECTIONS.get(generic(tuple(section)), []))
+    close = did_you_mean(str(name), SECTIONS.get(generic(tuple(section)), []))
     if close:
         return close
     elsewhere = {str(known[-1]): dotted(known).replace(ANY_EXCHANGE, "<exchange>") for known in KEYS}
-    return nearest(str(name), elsewhere, word=elsewhere.__getitem__)
+    return did_you_mean(str(name), elsewhere, word=elsewhere.__getitem__)
 
 
 def _marked(marks: list[object] | tuple[object, ...]) -> str | None:

@@ -8,8 +8,9 @@ from pydantic import SecretStr, ValidationError
 
 from collector.errors import SettingsError
 from collector.exchanges import default_channel, default_markets, is_known, one_kind
+from collector.nearest import did_you_mean
 from collector.settings.checks import contradictions
-from collector.settings.keys import ANY_EXCHANGE, KEYS, KeyPath, dotted, generic, key_of, nearest
+from collector.settings.keys import ANY_EXCHANGE, KEYS, KeyPath, dotted, generic, key_of
 from collector.settings.layers import DEFAULT, Found, Layer, Place, Problem, shown
 from collector.settings.model import Settings
 from collector.settings.plain import (
@@ -201,7 +202,7 @@ class Merged:
             value, expected = _inside(value[int(item)], tuple(inner)), known.expected_item
         elif known.holds_a_mapping:
             value = _inside(value, location[len(key) :])
-        close = nearest(value, known.choices) if isinstance(value, str) else ""
+        close = did_you_mean(value, known.choices) if isinstance(value, str) else ""
         self.problems.append(
             Problem(found.place, dotted(location), f"found {shown(value)}, expected {expected}{close}")
         )

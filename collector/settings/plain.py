@@ -11,7 +11,8 @@ from collector.exchanges import (
     is_known,
     one_of,
 )
-from collector.settings.keys import KeyPath, dotted, nearest
+from collector.nearest import did_you_mean
+from collector.settings.keys import KeyPath, dotted
 from collector.settings.layers import Found, Problem, shown
 
 PLAIN_SYMBOLS = "SYMBOLS"
@@ -62,7 +63,7 @@ def unknown_exchange(chosen: Found) -> Problem | None:
     name = chosen.value
     if isinstance(name, str) and is_known(name):
         return None
-    close = nearest(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
+    close = did_you_mean(name, [*EXCHANGES, *sorted(UNVERIFIED_NAMES)]) if isinstance(name, str) else ""
     expected = f"expected {one_of(list(EXCHANGES))}, or another of ccxt.pro's"
     return Problem(chosen.place, "exchange", f"found {shown(name)}, {expected}{close}")
 

@@ -9,7 +9,8 @@ from dotenv.parser import parse_stream
 
 from collector.exchanges import DEFAULT_EXCHANGE
 from collector.masking import names_a_secret, passwords_in
-from collector.settings.keys import KEYS, SECTIONS, KeyPath, dotted, generic, nearest
+from collector.nearest import did_you_mean
+from collector.settings.keys import KEYS, SECTIONS, KeyPath, dotted, generic
 from collector.settings.layers import Found, Layer, Place, Problem, listed
 from collector.settings.plain import PLAIN_EXCHANGE, PLAIN_SYMBOLS
 from collector.settings.yaml_file import Located, UnreadableError, read_small_text, read_yaml
@@ -128,7 +129,7 @@ def token_of(variables: Variables, problems: list[Problem]) -> str | None:
 def _nearest_variable(path: KeyPath) -> str:
     exchange = str(path[1]) if path[0] == "exchanges" and len(path) > 1 else DEFAULT_EXCHANGE
     known = ["__".join(exchange if name == "*" else str(name) for name in key) for key in KEYS]
-    close = nearest("__".join(map(str, path)), known, word=lambda name: PREFIX + name.upper())
+    close = did_you_mean("__".join(map(str, path)), known, word=lambda name: PREFIX + name.upper())
     return close or f", expected {PREFIX} and a key's path, like {PREFIX}DATABASE__URL"
 
 

@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from program import BTC, CLEAN, ROOT, Run, config, count_rows, start, wait_for_rows
 
 COMMANDS = (
-    *("collect", "demo", "simulate", "doctor", "plan", "status", "coverage", "verify", "tail", "migrate"),
-    *("config", "version", "bench"),
+    *("collect", "demo", "simulate", "doctor", "plan", "status", "coverage", "verify", "tail", "symbols"),
+    *("migrate", "config", "version", "bench"),
 )
 
 

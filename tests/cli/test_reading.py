@@ -49,10 +49,13 @@ def test_coverage_as_bar_days_holes_and_json(run: Run, sound: Path) -> None:
     for holes in ("--holes", "--gaps-only"):
         assert "no holes" in run(*words, holes).stdout
         assert json.loads(run(*words, holes, "--json").stdout) == []
+    assert "100.000%" in run(*words, "--symbol", "btcusdt").stdout
     assert "no holes" in run(*words, "--symbol", "BTCUSDT", "--exchange", "Bybit", "--gaps-only").stdout
-    refused = run(*words, "--holes", "--symbol", "BTC/UDST")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "nothing is stored for 'BTC/UDST' in collector_coverage; did you mean" in refused.stderr
+    for wrong in (["--symbol", "BTC/UDST"], ["--exchange", "bybt"], ["--channel", "book.51"]):
+        refused = run(*words, "--gaps-only", *wrong)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert f"nothing is stored {'of' if wrong[0] == '--exchange' else 'for'} " in refused.stderr
+        assert "did you mean" in refused.stderr
     assert run(*words, "--by-day", "--holes").returncode == 2
 
 
@@ -123,7 +126,7 @@ def test_tail_shows_the_last_rows_and_those_that_come(sound: Path, tmp_path: Pat
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert "nothing is stored for 'ETH/USD'" in unknown.stderr
     short = run(*words, "--no-follow", "--symbol", "BTCUSDT", "--exchange", "BYBIT", "-n", "1")
-    assert short.stdout.count(BTC) == 1
+    assert len(short.stdout.splitlines()) == 3
     lines = run(*words, "--no-follow", "-n", "3").stdout.splitlines()
     assert lines[0].split()[:5] == ["time", "exchange", "symbol", "depth", "bid"]
     assert lines[1].endswith("UTC")
@@ -199,7 +202,8 @@ def test_a_picture_names_its_file_and_where_no_window_can_open_that_is_an_error(
     assert "no display" in done.stderr
     assert "--to btc.png" in done.stderr
     done = run(*words, "--to", "btc.png")
-    assert (done.returncode, done.stdout) == (0, "drawn: btc.png\n")
+    assert (done.returncode, done.stdout) == (0, done.stdout)
+    assert done.stdout.startswith(f"drawn: btc.png, bybit {BTC}, book.50 (depth 50): 20")
     assert (tmp_path / "btc.png").read_bytes()[:4] == b"\x89PNG"
 
 

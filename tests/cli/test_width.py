@@ -24,7 +24,7 @@ DAY_S = 86_400
 RECONNECTS = 500
 MARKET_KINDS = ("book", "levels", "trades", "ohlcv", "ohlcv_corrections", "rejected", "events")
 READING = [
-    *(["status"], ["status", "--sessions"], ["report", "--days", "8"], ["verify"]),
+    *(["symbols"], ["status"], ["status", "--sessions"], ["report", "--days", "8"], ["verify"]),
     *(["coverage", *words] for words in ([], ["--by-day"], ["--segments"], ["--holes"])),
     *(["tail", kind, "--no-follow"] for kind in MARKET_KINDS),
     *(["jobs"], ["migrate", "status"], ["plan", "--exchange", "kraken", "--symbols", "BTC/USD,ETH/USD"]),

@@ -93,11 +93,11 @@ def test_interrupted_and_resumed_gives_identical_files(
     export(filled, tmp_path / "whole")
     write_day, written = module.write_day, []
 
-    def cut_short(connection: Any, table: Any, day: Any, path: Path, *rest: Any) -> None:
+    def cut_short(connection: Any, table: Any, day: Any, path: Path, *rest: Any, cut: Any) -> int:
         if len(written) == 2:
             raise KeyboardInterrupt
         written.append(day)
-        write_day(connection, table, day, path, *rest)
+        return write_day(connection, table, day, path, *rest, cut=cut)
 
     monkeypatch.setattr(module, "write_day", cut_short)
     with pytest.raises(KeyboardInterrupt):
@@ -225,7 +225,7 @@ def stored_file(tmp_path: Path) -> str:
 def test_mistakes_are_told(stored_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(QueryError, match="nothing to export"):
         export(stored_file, tmp_path / "out")
-    with pytest.raises(QueryError, match="expected parquet or csv or hftbacktest"):
+    with pytest.raises(QueryError, match="expected one of parquet, csv, hftbacktest"):
         export(stored_file, tmp_path / "out", form="xlsx")
 
     def missing(name: str) -> Any:

@@ -13,7 +13,7 @@ import structlog
 
 from collector import coverage, gaps, iter_features, load_features, load_levels, load_ohlcv, load_trades
 from collector.errors import QueryError
-from collector.query import Tail, told
+from collector.query import Tail, chosen
 from collector.query import Wanted as Looked
 from collector.query.names import in_order, market_named, symbol_named, value_named
 
@@ -32,7 +32,7 @@ MARKETS = {
 @pytest.fixture
 def lines() -> Iterator[list[dict[str, Any]]]:
     """Return what is written to the log."""
-    told.tell_once.cache_clear()
+    chosen.tell_once.cache_clear()
     with structlog.testing.capture_logs() as found:
         yield found
 

@@ -22,6 +22,7 @@ from collector.clock import Clock
 from collector.database import may_come_back
 from collector.errors import CollectorError, DatabaseInUse, UserError, in_one_line
 from collector.events import ChoreState
+from collector.nearest import did_you_mean
 
 FIRST_AFTER_S = 60.0  # a start has other things to do
 LOOK_S = 0.1  # whether to stop, while a job waits for its turn
@@ -154,7 +155,7 @@ class Jobs:
 
     def _known(self, name: str) -> Job:
         if name not in self._jobs:
-            known = ", ".join(self._jobs) or "none"
+            known = (", ".join(self._jobs) or "none") + did_you_mean(name, self._jobs)
             raise UserError(f"there is no job {name!r}; expected one of {known}")
         return self._jobs[name]
 

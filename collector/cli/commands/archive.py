@@ -26,11 +26,9 @@ def archive(
     Example: python run.py archive --db ./trading_bot_live.db --days 30 --to ./archive
     """
     from collector.errors import DatabaseInUse  # noqa: PLC0415
-    from collector.log import LogOptions, set_up_logging  # noqa: PLC0415
     from collector.retention import Retention, archive_slices  # noqa: PLC0415
     from collector.sinks import SqlSink  # noqa: PLC0415
 
-    set_up_logging(LogOptions(level="warning"))
     sink = SqlSink(db, table)
     try:
         sink.open()

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from collector.cli.options import AsJson
+from collector.nearest import did_you_mean
 
 EXIT_INTERRUPTED = 130
 FOLDER = Path(__file__).resolve().parents[3] / "benchmarks"
@@ -67,5 +68,6 @@ def _script(name: str) -> Path:
             f"there are no benchmarks at {FOLDER}: they come with the source, not with the package"
         )
     if name not in known:
-        raise UserError(f"no benchmark is called {name!r}, expected one of {', '.join(known)}")
+        hint = did_you_mean(name, known)
+        raise UserError(f"no benchmark is called {name!r}, expected one of {', '.join(known)}{hint}")
     return known[name]

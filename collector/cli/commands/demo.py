@@ -85,6 +85,8 @@ def print_what_next(db: str, symbol: str) -> None:
         f"\nThe data is in {db}. Try:\n"
         f"  python run.py verify --db {db}\n"
         f"  python run.py coverage --db {db}\n"
-        '  python -c "from collector import load_features; '
-        f"print(load_features('{db}', '{symbol}', every='1s'))\""
+        f"  python run.py symbols --db {db}\n"
+        f"  python run.py tail --no-follow --db {db}\n"
+        "and in Python, as docs/reading.md tells:\n"
+        f"  collector.load_features('{db}', '{symbol}', every='1s')"
     )

@@ -22,6 +22,13 @@ def export(
     ] = "features,levels,trades,ohlcv,ohlcv_corrections",
     symbol: Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")] = None,
     exchange: Annotated[str | None, typer.Option("--exchange", help="Only this exchange.")] = None,
+    start: Annotated[str | None, typer.Option("--start", help="From this instant on, UTC.")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="Until this instant, UTC.")] = None,
+    depth: Annotated[int | None, typer.Option("--depth", help="Books of this depth only.")] = None,
+    every: Annotated[
+        str | None,
+        typer.Option("--every", help="States so often, such as 1s, in place of the rows of features."),
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Processes that read at a time; default: one a core.")
     ] = None,
@@ -31,7 +38,7 @@ def export(
 
     What is there already and has not changed is left alone: an export that was interrupted goes on.
 
-    Example: python run.py export ./data --db ./demo.db
+    Example: python run.py export ./data --db ./demo.db --symbol BTC/USDT:USDT --start 2026-01-31
     """
     from collector.cli.plain import counted, progress  # noqa: PLC0415
     from collector.export import export as write  # noqa: PLC0415
@@ -44,6 +51,10 @@ def export(
             kinds=kinds.split(","),
             symbol=symbol,
             exchange=exchange,
+            start=start,
+            end=end,
+            depth=depth,
+            every=every,
             jobs=jobs or os.cpu_count() or 1,
             on_progress=on_progress,
             table_name=table,

@@ -10,6 +10,7 @@ import typer
 from collector.cli.options import AsJson, ConfigFile, ConfiguredDatabase
 from collector.cli.plain import instant
 from collector.cli.table import Column, print_table, print_text
+from collector.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collector.settings import Settings
@@ -97,7 +98,8 @@ def _ask(settings: "Settings", name: str, before: Sequence[Mapping[str, Any]]) -
 
     known = [one["name"] for one in before]
     if name not in known:
-        raise UserError(f"there is no job {name!r}; expected one of {', '.join(known)}")
+        hint = did_you_mean(name, known)
+        raise UserError(f"there is no job {name!r}; expected one of {', '.join(known)}{hint}")
     api = running_api(settings)
     assert api is not None  # noqa: S101  (it answered)
     if api.token is None:

@@ -36,9 +36,10 @@ def plot(
 
     if to is None and not has_windows():
         raise UserError("there is no display to open a window on; --to FILE writes a picture: --to btc.png")
-    draw(
+    figure = draw(
         db, symbol, exchange=exchange, depth=depth, start=start, end=end, every=every, to=to, table_name=table
     )
     if to is not None:
-        print_text(f"drawn: {to}")
+        of, _, _ = figure.get_suptitle().partition("\n")
+        print_text(f"drawn: {to}, {of}")
     return 0

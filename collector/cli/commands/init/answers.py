@@ -7,7 +7,7 @@ from collector.cli.commands.init.purposes import PURPOSES, Purpose
 from collector.database import database_url, sqlite_path, without_password
 from collector.errors import UserError
 from collector.exchanges import EXCHANGES, UNVERIFIED_NAMES, is_known, one_of
-from collector.settings import nearest
+from collector.nearest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def exchanges(text: str) -> tuple[str, ...]:
             continue
         name = _numbered(listed, word)
         if not is_known(name):
-            close = nearest(name, EXCHANGES) or nearest(name, sorted(UNVERIFIED_NAMES))
+            close = did_you_mean(name, EXCHANGES) or did_you_mean(name, sorted(UNVERIFIED_NAMES))
             raise UserError(
                 f"{word!r} is no exchange that is known, expected some of {', '.join(listed)} (or another of "
                 f"ccxt.pro's){close}"
@@ -54,7 +54,9 @@ def purpose(text: str) -> Purpose:
     listed = list(PURPOSES)
     name = _numbered(listed, text.strip().lower())
     if name not in PURPOSES:
-        raise UserError(f"{text.strip()!r} is no purpose, expected {one_of(listed)}{nearest(name, listed)}")
+        raise UserError(
+            f"{text.strip()!r} is no purpose, expected {one_of(listed)}{did_you_mean(name, listed)}"
+        )
     return PURPOSES[name]
 
 
