@@ -162,6 +162,9 @@ def _comes(descriptor: int) -> bool:
 def test_tail_reads_every_table(run: Run, sound: Path, what: str) -> None:
     done = run("tail", what, "--db", str(sound), "--no-follow")
     assert done.returncode == 0, done.stderr
+    says_nothing = done.stdout == f"no row of {what} is stored of that\n"
+    assert says_nothing != (what == "events")
+    assert says_nothing == (run("tail", what, "--db", str(sound), "--no-follow", "--json").stdout == "")
 
 
 def test_tail_of_bars_shows_each_change(tmp_path: Path) -> None:

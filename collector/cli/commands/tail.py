@@ -64,6 +64,8 @@ def tail(
                 if stopped.wait(0):
                     return 0
             sys.stdout.flush()
+            if not (follow or as_json or table_of_rows.has_begun):
+                print(f"no row of {what} is stored of that")
             if not follow or (until_s is not None and time.monotonic() >= until_s):
                 return 0
             if stopped.wait(LOOK_EVERY_S):  # another process writes: there is nothing else to wait on

@@ -32,6 +32,11 @@ class RowsAsTheyCome:
     _day: str = ""
     _widest: list[str] = field(default_factory=list)
 
+    @property
+    def has_begun(self) -> bool:
+        """Return whether there was a row."""
+        return self._layout is not None
+
     def lines(self, rows: Sequence[Row], within: int) -> Iterator[str]:
         """Yield the lines of the rows that came."""
         columns, texts = zip(*SHOWN[self.what], strict=True)
