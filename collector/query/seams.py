@@ -1,5 +1,6 @@
 """Cut aggregates at the seams: what of them is there as single trades counts once."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -28,9 +29,10 @@ def cut_at_seams(
     `aggregates` and `singles` are the segments of either kind, `ids` what the latter hold.
     """
     bare, found = replace(stream, alike={}), dict[Ids, float]()
+    edges_ns = sorted({one[name] for one in singles for name in ("start_ns", "alive_until_ns")})
     for segment in aggregates:
         rows = Series(bare.of_segment(segment["segment_id"]), (FIRST, LAST, SIZE))
-        for window in _windows(segment, singles, span):
+        for window in _windows(segment, edges_ns, span):
             for chunk in rows.read(connection, window):
                 first, last = chunk[FIRST], chunk[LAST]
                 is_cut = (first >= 0) & met(ids, first, last) & ~held(ids, first, last)
@@ -41,16 +43,15 @@ def cut_at_seams(
     return found
 
 
-def _windows(segment: Segment, singles: Sequence[Segment], span: Span) -> Iterator[Span]:
-    """Yield the times around the edges of what is covered, each moment once."""
+def _windows(segment: Segment, edges_ns: Sequence[int], span: Span) -> Iterator[Span]:
+    """Yield the times around the edges of what is covered, which are in order, each moment once."""
     first_ns, end_ns = segment["start_ns"] - AROUND_NS, segment["alive_until_ns"] + AROUND_NS
     if span.start_ns is not None:
         first_ns = max(first_ns, span.start_ns - AROUND_NS)
     if span.end_ns is not None:
         end_ns = min(end_ns, span.end_ns + AROUND_NS)
-    edges = {one[name] for one in singles for name in ("start_ns", "alive_until_ns")}
     reached_ns = first_ns
-    for edge_ns in sorted(edge for edge in edges if first_ns <= edge <= end_ns):
+    for edge_ns in edges_ns[bisect_left(edges_ns, first_ns) : bisect_right(edges_ns, end_ns)]:
         begin_ns = max(reached_ns, edge_ns - AROUND_NS)
         reached_ns = edge_ns + AROUND_NS
         yield Span(begin_ns, reached_ns)

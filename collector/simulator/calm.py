@@ -18,7 +18,7 @@ def calm(world: World) -> None:
     world.tempos.forget()
     world.hub.stalled.clear()
     for feed in world.feeds.values():
-        feed.delisted = False
+        feed.delisted, feed.volume_factor = False, 1.0
         feed.stale_steps, feed.edge_levels = 0, None
     for each in world.exchanges:
         world.admission(each.name).forget()

@@ -151,6 +151,7 @@ _EVERYWHERE: list[tuple[float, Ill]] = [
     (0.3, _once("rest_ban", seconds=(5.0, 90.0))),
     (0.5, _for_a_while("stale_snapshot", {"steps": 0}, (5.0, 30.0), "at", steps=(10, 400))),
     (0.5, _beyond_the_edge),
+    (0.3, _for_a_while("volume", {"factor": 1.0}, (30.0, 300.0), "at", factor=(0.05, 20.0))),
 ]  # fmt: skip
 _STATUSES = ["maintenance", "cancel_only", "post_only", "limit_only"]
 _ONLY_ON: dict[str, list[tuple[float, Ill]]] = {
