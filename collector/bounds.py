@@ -6,7 +6,7 @@ The classes that hold such values belong to the parts that use them; `settings/`
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ Rows = Annotated[int, Ge(1), Le(10_000_000), Expected("a whole number from 1 to 
 Bytes = Annotated[
     int, Ge(65_536), Le(1 << 44), Expected("a whole number of bytes from 65536 to 17592186044416")
 ]
+Places = Annotated[int, Ge(1), Le(1000), Expected("a whole number from 1 to 1000")]
+Currency = Annotated[str, MinLen(1), MaxLen(20), Expected("the code of a currency, like USDT")]
 Levels = Annotated[int, Ge(1), Le(1000), Expected("a whole number from 1 to 1000")]
 Share = Annotated[float, Gt(0), Le(100), Expected("a share, above 0 and at most 100; 0.2 is 20 percent")]
 Flag = Annotated[bool, Expected("true or false")]

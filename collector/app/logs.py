@@ -22,6 +22,8 @@ from collector.events import (
     SegmentChanged,
     SnapshotFailed,
     SystemState,
+    UniverseChanged,
+    UniverseNotRanked,
     WitnessDisagreed,
 )
 
@@ -46,6 +48,8 @@ def log_events(events: EventBus) -> None:
     events.attach(MarketRepeated, _log_repeated)
     events.attach(MarketsNotRefreshed, _log_not_refreshed)
     events.attach(MarketsFound, _log_found)
+    events.attach(UniverseChanged, _log_universe)
+    events.attach(UniverseNotRanked, _log_not_ranked)
     events.attach(FirstContact, _log_contact)
     events.attach(ClockStep, lambda step: log.warning("clock.stepped", step_s=round(step.step_s, 3)))
 
@@ -137,6 +141,16 @@ def _log_not_refreshed(event: MarketsNotRefreshed) -> None:
 
 def _log_found(event: MarketsFound) -> None:
     log.info("markets.found", exchange=event.exchange, names=_some(event.names))
+
+
+def _log_universe(event: UniverseChanged) -> None:
+    shown = {"joined": _some(event.joined), "left": _some(event.left)}
+    told = {name: text for name, text in shown.items() if text}
+    log.info("universe.changed", exchange=event.exchange, **told, markets=event.members)
+
+
+def _log_not_ranked(event: UniverseNotRanked) -> None:
+    log.warning("universe.not_ranked", exchange=event.exchange, detail=event.detail)
 
 
 def _log_contact(event: FirstContact) -> None:

@@ -42,5 +42,13 @@ class MarketsLook:
         silent = ", ".join(feed.exchange for feed, looked in asked if not looked.done())
         if silent:
             raise CollectorError(f"{silent}: no list of markets yet; it is asked for until it comes")
-        listed = {feed.exchange: len(feed.markets.by_symbol) for feed, _ in asked if feed.markets}
-        return ", ".join(f"{exchange} lists {count:,}" for exchange, count in listed.items())
+        unranked = [feed.universe.trouble for feed, _ in asked if feed.universe.trouble is not None]
+        if unranked:
+            raise CollectorError("; ".join(unranked))
+        return ", ".join(_listed(feed) for feed, _ in asked if feed.markets)
+
+
+def _listed(feed: Feed) -> str:
+    text = f"{feed.exchange} lists {len(feed.markets.by_symbol) if feed.markets else 0:,}"
+    count = len(feed.universe.members)
+    return f"{text}, {count:,} of them traded most" if feed.universe.is_wanted else text

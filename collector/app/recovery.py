@@ -7,7 +7,7 @@ from collector.events import BookVerified, Channel, EventBus, PotentialHalt, Seg
 if TYPE_CHECKING:
     from collector.events import StreamKey
 
-STOPPED_BY_US = {"stop", "unsubscribed"}  # segments end so when somebody asked for it
+STOPPED_BY_US = {"stop", "unsubscribed", "left_universe"}  # segments end so when somebody asked for it
 
 
 class Recovery:

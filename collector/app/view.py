@@ -27,7 +27,7 @@ from collector.writer import FollowerState, WriterThread
 
 VERIFIED, SYNCING, DOWN, MISSING, LEFT = "verified", "syncing", "down", "missing", "left"
 TOLD_AFTER = 3  # failures of a report in a row: one alone is no trouble
-STOPPED_BY_US = {"stop", "unsubscribed"}  # segments end so when somebody asked for it
+STOPPED_BY_US = {"stop", "unsubscribed", "left_universe"}  # segments end so when somebody asked for it
 
 
 @dataclass(frozen=True, slots=True)

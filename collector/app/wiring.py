@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from collector.app.alarm import HaltAlarm
@@ -34,7 +35,7 @@ from collector.features import BookRows, MarketRows, TradeBars
 from collector.ids import SegmentIds
 from collector.live import PATIENCE_S, Feed, StreamThread
 from collector.network import import_exchange
-from collector.settings import Settings
+from collector.settings import ExchangeSettings, Settings
 from collector.sinks import SessionState, Sink, Store
 from collector.writer import KINDS, EventLog, Follower, Preparation, WriterThread
 
@@ -51,7 +52,7 @@ def make_collector(
     patience_s: float = PATIENCE_S,  # before an exchange from which nothing comes is reported
 ) -> Collector:
     """Build a collector, not started. Raises UserError when there is nothing to collect."""
-    exchanges = [name for name, exchange in settings.exchanges.items() if exchange.symbols]
+    exchanges = [name for name, exchange in settings.exchanges.items() if exchange.is_collected]
     if not exchanges:
         raise UserError(
             "nothing to collect: no symbol is configured; name some with --symbols BTC/USDT:USDT, "
@@ -109,7 +110,9 @@ def make_collector(
         tuple(settings.exchanges),
         bus.publish,
     )
-    jobs = jobs_of(settings, store, session, writer.tasks.submit, bus, monitor, stream, segment_ids)
+    jobs = jobs_of(
+        settings, store, session, writer.tasks.submit, bus, monitor, stream, segment_ids, following
+    )
     parts = Parts(
         session,
         bus,
@@ -192,6 +195,7 @@ def _wanted_text(settings: Settings) -> str:
     wanted = {
         name: {
             "symbols": list(exchange.symbols),
+            **_universe_text(exchange),
             "channels": list(exchange.channels),
             "market": exchange.market,
             "sample": sampled[name]["sample"],
@@ -200,6 +204,11 @@ def _wanted_text(settings: Settings) -> str:
         for name, exchange in settings.exchanges.items()
     }
     return json.dumps(wanted, sort_keys=True)
+
+
+def _universe_text(exchange: ExchangeSettings) -> dict[str, object]:
+    universe = exchange.universe
+    return {} if universe.top is None else {"universe": asdict(universe)}
 
 
 def _named_streams(settings: Settings) -> list[StreamKey]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from collector.app.wiring_feeds import remembered_universe
 from collector.app.wiring_writer import new_session, store_of
 from collector.backfilling import (
     Fetcher,
@@ -78,7 +79,9 @@ class Backfill:
 
         A dry plan asks no exchange, where all markets have unified names.
         """
-        exchanges = [(name, one) for name, one in self._settings.exchanges.items() if one.symbols]
+        configured = self._settings.exchanges.items()
+        named = [(name, self._with_universe(name, one)) for name, one in configured]
+        exchanges = [(name, one) for name, one in named if one.symbols]
         if not exchanges:
             raise UserError(
                 "nothing to ask for: no symbol is configured; name some with --symbols BTC/USDT:USDT"
@@ -162,6 +165,15 @@ class Backfill:
                         yield self._contracts[stretch.key], portion
             finally:
                 await fetcher.client.close()
+
+    def _with_universe(self, name: str, settings: ExchangeSettings) -> ExchangeSettings:
+        """Return the settings with the markets that were last among those traded most, by name."""
+        if settings.universe.top is None:
+            return settings
+        last = remembered_universe(self._settings, name)
+        if not last:
+            self.notes.append(f"{name}: no collector kept its universe here yet: of it nothing is asked for")
+        return settings.model_copy(update={"symbols": (*settings.symbols, *last)})
 
     async def _load(self, name: str, settings: ExchangeSettings) -> Markets:
         stopped, failed = asyncio.Event(), list[StreamError]()

@@ -1,16 +1,23 @@
 """Build the feeds from the settings, and look up the configuration of each stream."""
 
 from collections.abc import Callable
+from functools import partial
+
+import structlog
 
 from collector.app.logs import log_unknown
 from collector.buffer import Buffer
 from collector.clock import Clock
+from collector.errors import QueryError, SinkError
 from collector.events import UNKNOWN, Channel, EventBus, StreamKey
 from collector.exchanges import kinds_in_order
 from collector.features import TOTAL_LEVELS, Sampling, StreamFacts
 from collector.live import Claim, Feed, Limits, StreamThread, Wanted
 from collector.network import Source
+from collector.query import last_universe
 from collector.settings import ExchangeSettings, Settings
+
+log = structlog.get_logger()
 
 
 def levels_per_row(settings: Settings) -> int:
@@ -41,14 +48,31 @@ def make_feeds(
             on_unknown=log_unknown(name),
             claim=claim,
             patience_s=patience_s,
+            remembered=partial(remembered_universe, settings, name),
         )
         for name, exchange in settings.exchanges.items()
-        if exchange.symbols
+        if exchange.is_collected
     ]
 
 
 def _wanted(name: str, exchange: ExchangeSettings) -> Wanted:
-    return Wanted(source_of(name, exchange), exchange.symbols, exchange.channels, looks_by_itself=False)
+    return Wanted(
+        source_of(name, exchange),
+        exchange.symbols,
+        exchange.channels,
+        exchange.universe,
+        looks_by_itself=False,
+    )
+
+
+def remembered_universe(settings: Settings, name: str) -> list[str]:
+    """Return what the database says belonged to an exchange's universe; none where it cannot be read."""
+    database = settings.database
+    try:
+        return last_universe(database.url, name, table_name=database.table_name)
+    except (QueryError, SinkError) as error:
+        log.info("universe.not_remembered", exchange=name, reason=str(error))
+        return []
 
 
 def source_of(name: str, exchange: ExchangeSettings) -> Source:

@@ -14,12 +14,12 @@ from collector.buffer import Buffer
 from collector.errors import CollectorError, SinkError
 from collector.events import Channel, StreamKey
 from collector.ids import SegmentIds
-from collector.live import StreamThread
+from collector.live import StreamThread, Universe
 from collector.network import Markets
 from collector.query import CoveredSpan, spans_covered
 from collector.settings import ExchangeSettings, Settings
 from collector.sinks import Receipt, SessionState, SqlSink, WriteSet
-from collector.writer import Task
+from collector.writer import Follower, Task
 
 DAY_MS = 86_400_000
 UNTIL_NOW_MS = 30_000  # what is younger may still be under way, and is not in coverage yet
@@ -32,12 +32,18 @@ Spans = Mapping[StreamKey, Sequence[CoveredSpan]]
 
 
 class ThroughWriter:
-    """Has write sets stored by the thread that writes the database of a collector, between two of its own."""
+    """Has write sets stored by the thread that writes the database of a collector, between two of its own.
 
-    def __init__(self, store: SqlSink, submit: Submit, ending: Ending) -> None:
+    What is stored is offered to the followers, as what came live is.
+    """
+
+    def __init__(
+        self, store: SqlSink, submit: Submit, ending: Ending, followers: Sequence[Follower] = ()
+    ) -> None:
         self._store = store
         self._submit = submit
         self._ending = ending
+        self._followers = followers
 
     def write(self, write_set: WriteSet) -> Receipt:
         """Store a write set. Raises SinkError; what was stored though nobody said so is not stored again."""
@@ -53,6 +59,8 @@ class ThroughWriter:
 
     def _write(self, write_set: WriteSet, receipts: list[Receipt]) -> int:
         receipts.append(self._store.write(write_set))
+        for follower in self._followers:
+            follower.offer(write_set)
         return write_set.row_count
 
 
@@ -94,6 +102,7 @@ class HoleFilling:
         submit: Submit,
         stream: StreamThread,
         segment_ids: SegmentIds,
+        followers: Sequence[Follower] = (),
     ) -> None:
         self._settings = settings
         self._session = session
@@ -101,6 +110,7 @@ class HoleFilling:
         self._submit = submit
         self._stream = stream
         self._segment_ids = segment_ids
+        self._followers = followers
         self._tried: set[Hole] = set()
 
     def fill(self, ending: Ending) -> str:
@@ -134,7 +144,7 @@ class HoleFilling:
             return ""
         progress = await backfill.run_within(
             self._session,
-            ThroughWriter(self._store, self._submit, ending),
+            ThroughWriter(self._store, self._submit, ending, self._followers),
             Plan(holes, planned.notes),
             lambda: ending.is_asked,
             self._segment_ids,
@@ -153,7 +163,9 @@ class HoleFilling:
         for key in keys:
             symbols.setdefault(key.exchange, {})[key.symbol] = None
         exchanges = {
-            name: self._settings.exchanges[name].model_copy(update={"symbols": tuple(own)})
+            name: self._settings.exchanges[name].model_copy(
+                update={"symbols": tuple(own), "universe": Universe()}
+            )
             for name, own in symbols.items()
         }
         return self._settings.model_copy(update={"exchanges": exchanges})

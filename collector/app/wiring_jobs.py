@@ -1,6 +1,6 @@
 """Build the jobs of a collector, and those of a database that nobody writes, from the settings."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
@@ -24,7 +24,7 @@ from collector.ids import SegmentIds, new_id
 from collector.live import StreamThread
 from collector.settings import ExchangeSettings, Settings
 from collector.sinks import SessionState, SqlSink, Store
-from collector.writer import Task
+from collector.writer import Follower, Task
 
 SHORT_S = 60.0  # for a job that waits for nothing
 ANSWER_S = 10.0  # for an exchange to tell its time
@@ -43,6 +43,7 @@ def jobs_of(
     monitor: Monitor,
     stream: StreamThread,
     segment_ids: SegmentIds | None = None,
+    followers: Sequence[Follower] = (),
 ) -> Jobs:
     """Build the jobs of a collector, not started."""
     housekeeping = _housekeeping_of(settings, store, session.session_id, submit)
@@ -61,7 +62,8 @@ def jobs_of(
     jobs.add(Job("markets", "look at what the exchanges list by now", look, due, timeout_s, quiet=True))
     every_s = settings.jobs.fill_holes_every_s
     if every_s is not None and isinstance(store, SqlSink):
-        fill = HoleFilling(settings, session, store, submit, stream, segment_ids or SegmentIds()).fill
+        ids = segment_ids or SegmentIds()
+        fill = HoleFilling(settings, session, store, submit, stream, ids, followers).fill
         what = "close holes of trades and bars by REST"
         jobs.add(Job("fill_holes", what, fill, Every(every_s), settings.jobs.timeout_s))
     every_s = settings.jobs.heartbeat_every_s
@@ -115,7 +117,7 @@ def _of_any_database(
         what = "keep a row for each stream of each finished day: how good it was"
         yield Job("quality", what, keep, Daily(REPORT_AFTER_S), settings.jobs.timeout_s)
     every_s = settings.jobs.clock_every_s
-    asks = {name: _asks_time(name, one) for name, one in settings.exchanges.items() if one.symbols}
+    asks = {name: _asks_time(name, one) for name, one in settings.exchanges.items() if one.is_collected}
     if every_s is not None and asks:
         check = ClockCheck(asks, most_off_s=settings.health.clock_off_s, publish=publish).check
         what = "compare this clock with the exchanges'"

@@ -107,7 +107,9 @@ class Filling:
             *(self._number, segment_id, int(trade.side is Side.BUY), TRADE_KINDS.index(trade.kind)),
         )
         numbers = trade.price, trade.size
-        return self._buffer.append_trade(received, numbers, integers, trade.trade_id, trade.marked)
+        return self._buffer.append_trade(
+            received, numbers, integers, trade.trade_id, trade.marked, trade.singles
+        )
 
     def _append_bar(self, bar: CandleMessage, received: int, received_at_ns: int, segment_id: int) -> bool:
         problem = candle_problem(bar, received_at_ns, CLOCKS_DIFFER_MS)

@@ -71,7 +71,7 @@ def ask(stretch: Stretch, past: Past, more: Mapping[str, str], rows: int | None 
     page = yield RestSnapshot(past.ccxt_method, {**stretch.names, **limit, **more}, past.weight)
     assert page is not None  # noqa: S101  (whoever drives a walk answers its requests)
     if past.newest_first:
-        return page._replace(trades=page.trades[::-1], bars=page.bars[::-1], singles=page.singles[::-1])
+        return page._replace(trades=page.trades[::-1], bars=page.bars[::-1])
     return page
 
 

@@ -67,8 +67,8 @@ def _sought(stretch: Stretch) -> Seeking[int]:
     """Find the id of the first trade of a stretch, or one a little before it."""
     if stretch.seek is not None and stretch.seek.since is not None:
         page = yield from ask(stretch, stretch.seek, bounded(stretch.seek.since, stretch.start_ms), rows=1)
-        if page.singles:
-            return page.singles[0][0]
+        if page.trades and page.trades[0].singles is not None:
+            return page.trades[0].singles[0]
     return (yield from _searched(stretch))
 
 

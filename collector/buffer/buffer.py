@@ -148,6 +148,7 @@ class Buffer:
         integers: Sequence[int],
         trade_id: str,
         marked: str | None,
+        singles: tuple[int, int] | None = None,
     ) -> bool:
         """Append a trade, its columns as TradeColumns has them; otherwise as `append`."""
         with self._lock:
@@ -155,7 +156,7 @@ class Buffer:
             if self._full:
                 counts.dropped += 1
                 return False
-            self._trades.append(numbers, integers, trade_id, marked)
+            self._trades.append(numbers, integers, trade_id, marked, singles)
             self._took_a_row()
             return True
 

@@ -83,7 +83,14 @@ def _what(settings: "ExchangeSettings") -> str:
     environment = f"{settings.environment} " if settings.environment != "live" else ""
     urls = [url for url in (settings.endpoints.rest, settings.endpoints.ws) if url is not None]
     at = f" at {' and '.join(urls)}" if urls else ""
-    return f"{environment}{_some(settings.symbols)} ({', '.join(settings.channels)}){at}"
+    what = _some([*settings.symbols, *_universe(settings)])
+    return f"{environment}{what} ({', '.join(settings.channels)}){at}"
+
+
+def _universe(settings: "ExchangeSettings") -> list[str]:
+    """Return words for the markets traded most, where they are collected."""
+    universe = settings.universe
+    return [] if universe.top is None else [f"the {universe.top} markets in {universe.quote} traded most"]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -83,7 +83,7 @@ def expected_lines(settings: "Settings") -> list[StreamPlan]:
     deep = settings.storage.features == "deep"
     lines = []
     for name, one in settings.exchanges.items():
-        for symbol in one.symbols:
+        for symbol, count in (*((symbol, 1) for symbol in one.symbols), *_universe(one)):
             most = _most_book_rows_a_s(one, symbol)
             for channel in one.channels:
                 kind = kind_meant(name, symbol, one.market)
@@ -91,13 +91,19 @@ def expected_lines(settings: "Settings") -> list[StreamPlan]:
                 lines.append(
                     StreamPlan(
                         *(name, symbol, channel),
-                        rate.messages_a_s,
-                        sum(rate.rows_a_s.values()),
-                        rate.bytes_a_s * DAY_S / 1e9,
+                        rate.messages_a_s * count,
+                        sum(rate.rows_a_s.values()) * count,
+                        rate.bytes_a_s * count * DAY_S / 1e9,
                         "at most" if rate.is_bound else "busy",
                     )
                 )
     return lines
+
+
+def _universe(exchange: "ExchangeSettings") -> list[tuple[str, int]]:
+    """Return what stands for the markets traded most, which no configuration names, and how many they are."""
+    top = exchange.universe.top
+    return [] if top is None else [(f"the top {top} in {exchange.universe.quote}", top)]
 
 
 def _most_book_rows_a_s(exchange: "ExchangeSettings", symbol: str) -> float | None:

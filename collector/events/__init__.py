@@ -80,6 +80,8 @@ if TYPE_CHECKING:
         StreamNow,
         StreamVerified,
         SystemState,
+        UniverseChanged,
+        UniverseNotRanked,
         WitnessDisagreed,
     )
     from collector.events.numbers import (

@@ -34,18 +34,26 @@ class TradeColumns:
     integers: "array[int]" = field(default_factory=lambda: array("q"))
     ids: list[str] = field(default_factory=list)
     marks: list[str | None] = field(default_factory=list)
+    singles: dict[int, tuple[int, int]] = field(default_factory=dict)  # of aggregates, by their place
 
     def __len__(self) -> int:
         """Count the trades."""
         return len(self.ids)
 
     def append(
-        self, numbers: Sequence[float], integers: Sequence[int], trade_id: str, marked: str | None
+        self,
+        numbers: Sequence[float],
+        integers: Sequence[int],
+        trade_id: str,
+        marked: str | None,
+        singles: tuple[int, int] | None = None,
     ) -> None:
         """Append a trade: TRADE_NUMBERS numbers, TRADE_INTEGERS integers."""
         packed = _pack_trade_numbers(*numbers), _pack_trade_integers(*integers)
         self.numbers.frombytes(packed[0])
         self.integers.frombytes(packed[1])
+        if singles is not None:
+            self.singles[len(self.ids)] = singles
         self.ids.append(trade_id)
         self.marks.append(marked)
 

@@ -67,7 +67,8 @@ class TradeMessage(msgspec.Struct, frozen=True, gc=False):
 
     `kind` tells id spaces apart (`trade`, `agg`), `marked` names one that is no market trade, `number` is its
     id where ids follow each other without a hole, `past` says that it was sent at a subscription.
-    `is_placeholder`: the exchange says itself that this id stands for no trade.
+    `is_placeholder`: the exchange says itself that this id stands for no trade. `singles`: of an aggregate,
+    the ids of the first and the last single trade in it, which follow each other without a hole.
     """
 
     topic: str
@@ -81,6 +82,7 @@ class TradeMessage(msgspec.Struct, frozen=True, gc=False):
     number: int | None = None
     past: bool = False
     is_placeholder: bool = False
+    singles: tuple[int, int] | None = None
 
 
 class CandleMessage(msgspec.Struct, frozen=True, gc=False):

@@ -220,6 +220,26 @@ class MarketsFound:
 
 
 @dataclass(frozen=True, slots=True)
+class UniverseChanged:
+    """Other markets than before are those traded most: their streams begin, those of others end."""
+
+    exchange: str
+    at_ns: int
+    joined: tuple[str, ...]  # symbols, those traded most first
+    left: tuple[str, ...]
+    members: int  # by now
+
+
+@dataclass(frozen=True, slots=True)
+class UniverseNotRanked:
+    """What is traded of each market could not be had; the list of before stays, and tries go on."""
+
+    exchange: str
+    at_ns: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class FirstContact:
     """An exchange that nothing has come from yet cannot be reached (`why` says so), or now it can (None)."""
 

@@ -37,6 +37,7 @@ __all__ = [  # what stands in this file, and what facts are made of beside it
     "Rest",
     "RestCheck",
     "RestSnapshot",
+    "Tickers",
     "Told",
     "Topics",
     "Tree",
@@ -148,6 +149,21 @@ class RestCheck:
     size_step: float = 0.0  # to which REST rounds its sizes; 0: to none
 
 
+def _quote_volume(ticker: Mapping[str, Any]) -> float | None:
+    volume: float | None = ticker.get("quoteVolume")
+    return volume
+
+
+@dataclass(frozen=True, slots=True)
+class Tickers:
+    """How all markets of a kind are asked for what was traded in the last 24 hours."""
+
+    params: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # of ccxt's call
+    weight: float = 1.0
+    # In the quote currency, of what ccxt says of one market; None where that is not told.
+    quote_volume: Callable[[Mapping[str, Any]], float | None] = _quote_volume
+
+
 @dataclass(frozen=True, slots=True)
 class HttpMeaning:
     """What an exchange means by an HTTP status, where it is not what others mean."""
@@ -198,6 +214,8 @@ class Exchange:
     # Patterns of answers that mean too many requests, where ccxt does not know; a group is a time in s.
     limit_words: tuple[str, ...] = ()
     list_weight: Mapping[MarketKind, float] = field(default_factory=lambda: MappingProxyType({}))  # else 1
+    # None of a kind: the exchange's answer about it was not looked up.
+    tickers: Mapping[MarketKind, Tickers] = field(default_factory=lambda: MappingProxyType({}))
     rest: Rest | None = None
     check: RestCheck | None = None
     sends_state: bool = True  # of a book, or of the best prices, at a subscription

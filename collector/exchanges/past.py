@@ -63,7 +63,6 @@ class Page(NamedTuple):
     trades: Sequence["TradeMessage"] = ()
     bars: Sequence["CandleMessage"] = ()
     next: int | None = None  # what the next request goes on from, where the answer tells it
-    singles: Sequence[tuple[int, int]] = ()  # of each aggregate, the ids of its first and last trade
 
 
 class PastPages(Protocol):

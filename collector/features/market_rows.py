@@ -58,6 +58,10 @@ class MarketRows:
                 "side": ["buy" if bought else "sell" for bought in buys.tolist()],
                 "marked": [trades.marks[at] for at in of_stream],
             }
+            if trades.singles:
+                singles = [trades.singles.get(at, (None, None)) for at in of_stream]
+                columns["first_trade_id"] = [first for first, _ in singles]
+                columns["last_trade_id"] = [last for _, last in singles]
             yield self._settled("trades", stream, columns, segments, at_ns, sequences)
 
     def _candles(self, candles: CandleColumns) -> Iterator[Settled]:

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Any
 
 from collector.buffer import Buffer
@@ -18,14 +17,14 @@ from collector.live.first_contact import PATIENCE_S, Contact
 from collector.live.insisting import insist
 from collector.live.limits import Limits, Wanted
 from collector.live.market_list import MarketList
-from collector.live.replacement import Replacements
 from collector.live.rest_witness import RestWitness
-from collector.live.resync import Resyncs
+from collector.live.resync import new_resyncs
 from collector.live.shared_budgets import SharedBudgets
+from collector.live.supervision import supervise
+from collector.live.universe import Acts, UniverseKeeper
 from collector.network import BudgetNow, Markets, Snapshots, collected, mistake_in_words
-from collector.streams import BookStream, Outlet, Stream, StreamMaker, UnknownFrames
+from collector.streams import LEFT_UNIVERSE, Outlet, Stream, StreamMaker, UnknownFrames
 
-SUPERVISE_S = 0.5
 NOTHING_TO_COLLECT = "nothing_to_collect"  # the code of the alarm
 
 
@@ -47,6 +46,7 @@ class Feed:
         on_unknown: Callable[[str, str, str], None] | None = None,
         claim: Claim | None = None,
         patience_s: float = PATIENCE_S,
+        remembered: Callable[[], Sequence[str]] = list,  # the universe of last time. Blocks
     ) -> None:
         self._wanted = wanted
         self._claim = claim
@@ -68,6 +68,10 @@ class Feed:
         self._budgets = SharedBudgets(wanted.source, events)
         self._stopped = asyncio.Event()
         self._asked_for = AskedFor(self.exchange, wanted.symbols, wanted.channels, clock=clock, events=events)
+        acts = Acts(self._collect, self._leave_universe, self.symbol_of, remembered)
+        self.universe = UniverseKeeper(
+            wanted, limits.pace, acts, stopped=self._stopped, clock=clock, events=events
+        )
 
     async def run(self) -> None:
         """Collect until stopped."""
@@ -93,13 +97,16 @@ class Feed:
             witness = RestWitness(snapshots, limits.integrity.witness_every_s, time.monotonic)
         try:
             await self._collect(self._asked_for.names)
-            if not connections.streams and self._asked_for.refused:
+            if self.is_idle and self._asked_for.refused:
                 self._asked_for.alarm(NOTHING_TO_COLLECT, "; ".join(self._asked_for.refused))
             await asyncio.gather(
-                self._insist(lambda: self._supervise(connections, witness)),
+                self._insist(
+                    lambda: supervise(connections, witness, self._standby, protocol.lifetime_s, self._stopped)
+                ),
                 self._insist(
                     lambda: self._list.keep(self._stopped, self._markets_collected, self._refreshed)
                 ),
+                self._insist(lambda: self.universe.keep(markets)),
             )
         finally:
             connections.stop()
@@ -117,6 +124,10 @@ class Feed:
 
     def add(self, names: Sequence[str]) -> list[StreamKey]:
         """Collect more markets and return the new streams; a bad name is listed in `refused`."""
+        self.universe.name(names)
+        return self._add(names)
+
+    def _add(self, names: Sequence[str]) -> list[StreamKey]:
         connections = self._running()
         assert self._list.markets is not None  # noqa: S101  (loaded before anything is collected)
         present = {stream.key for stream in connections.streams}
@@ -161,6 +172,7 @@ class Feed:
         """Stop collecting these markets and return the streams that ended; the others go on undisturbed."""
         markets = self._list.markets
         assert markets is not None  # noqa: S101  (loaded before anything was collected)
+        self.universe.bar(names)
         present = {stream.key.symbol for stream in self._running().streams}
         symbols: set[str | None] = set()
         for name in names:
@@ -207,7 +219,7 @@ class Feed:
     @property
     def is_idle(self) -> bool:
         """Whether the markets are known, and nothing of what was asked for can be collected."""
-        return self._connections is not None and not self._connections.streams
+        return self._connections is not None and not (self._connections.streams or self.universe.is_wanted)
 
     def streams(self) -> list[Stream]:
         """Return what is collected, each stream once. Call it in the websocket thread."""
@@ -227,21 +239,10 @@ class Feed:
     @property
     def refused(self) -> list[str]:
         """What was asked for and cannot be collected now, each with its reason. For any thread."""
-        trouble, connections = self._list.trouble, self._connections
-        ours = [*([] if trouble is None else [trouble]), *self._asked_for.refused]
+        connections = self._connections
+        troubles = [one for one in (self._list.trouble, self.universe.trouble) if one is not None]
+        ours = [*troubles, *self._asked_for.refused]
         return ours if connections is None else [*ours, *connections.refused]
-
-    async def _supervise(self, connections: Connections, witness: RestWitness | None) -> None:
-        """Replace each connection before the exchange cuts it, and compare books with REST, until stopped."""
-        lifetime_s = exchange_of(self.exchange).lifetime_s
-        replacements = Replacements(connections, self._standby, self._stopped, lifetime_s)
-        while not self._stopped.is_set():
-            replacements.look()
-            if witness is not None:
-                witness.look([one for one in connections.streams if isinstance(one, BookStream)])
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), SUPERVISE_S)
-        await replacements.ended()
 
     def _standby(self, stream: Stream) -> Stream:
         """Make a second stream of the same kind that stores nothing yet."""
@@ -250,23 +251,16 @@ class Feed:
         return self._maker.make(stream.topic.kind, market, stream.key.channel, standby=True)
 
     def _context(self, markets: Markets, snapshots: Snapshots | None) -> ExchangeContext:
-        limits, pace = self._limits, self._limits.pace
         quiet_after_s = exchange_of(self.exchange).quiet_after_s or 0.0
         return ExchangeContext(
             self._wanted.source,
             markets,
-            pace,
+            self._limits.pace,
             self._clock,
             self._events,
             self._unknown,
             snapshots,
-            new_resyncs=lambda: Resyncs(
-                backoff=pace.backoff,
-                snapshot_timeout_s=pace.subscribe_timeout_s,
-                stale_after_s=max(pace.stale_after_s, quiet_after_s),
-                max_mismatches=limits.integrity.max_mismatches,
-                mismatch_window_s=limits.integrity.mismatch_window_s,
-            ),
+            new_resyncs=lambda: new_resyncs(self._limits, quiet_after_s),
         )
 
     async def _collect(self, names: Sequence[str]) -> list[StreamKey]:
@@ -276,7 +270,12 @@ class Feed:
             for name in names:
                 self._asked_for.refuse(name, "streams_taken", taken, awaited=True)
             return []
-        return self.add(names)
+        return self._add(names)
+
+    def _leave_universe(self, symbols: Collection[str]) -> None:
+        self._running().refused_streams.forget(set(symbols))
+        self._running().remove(symbols, LEFT_UNIVERSE)
+        self._asked_for.forget(symbols, symbols)
 
     def _markets_collected(self) -> dict[str, Any]:
         assert self._list.markets is not None  # noqa: S101  (loaded before anything is collected)
@@ -292,6 +291,8 @@ class Feed:
         self._running().retry_refused()
         gone = self._asked_for.note_listed(listed, list(self._markets_collected()))
         self._running().remove(gone, DELISTED)
+        self.universe.drop(gone)
+        await self.universe.look()
 
     def _make(self, kind: MarketKind, market: Any, channel: str) -> Stream | None:
         """Make a stream; None where that is not possible, which is told."""

@@ -1,9 +1,9 @@
 """Define the times and bounds that collecting from an exchange keeps to, and what is asked of one."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from collector.bounds import Count, Flag, PerSecond, Seconds, Share
+from collector.bounds import Count, Currency, Flag, PerSecond, Places, Seconds, Share
 from collector.retry import Backoff
 
 if TYPE_CHECKING:  # it brings ccxt, which nobody needs for reading the configuration
@@ -64,6 +64,15 @@ class Limits:
     levels_shown: int  # to subscribers
 
 
+@dataclass(frozen=True)
+class Universe:
+    """Which markets are collected beside those that are named: the ones traded most."""
+
+    top: Places | None = None  # so many; None: none
+    by: Literal["volume"] = "volume"  # of the last 24 hours, in the quote currency
+    quote: Currency = "USDT"
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is asked of one exchange."""
@@ -71,4 +80,5 @@ class Wanted:
     source: "Source"
     symbols: tuple[str, ...]
     channels: tuple[str, ...]
+    universe: Universe = Universe()
     looks_by_itself: bool = True  # at the list of markets, every `markets_every_s`; else only when asked to

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from collector.live.limits import Limits
 from collector.network import Need
 from collector.retry import Backoff
 from collector.streams import BookStream
@@ -156,3 +157,15 @@ class Resyncs:
 
 def _quiet_s(stream: BookStream, now_ns: int) -> float:
     return (now_ns - stream.last_update_at_ns) / 1e9
+
+
+def new_resyncs(limits: Limits, quiet_after_s: float) -> Resyncs:
+    """Make the resyncs of one connection; what an exchange tells again on its own is not silent before."""
+    pace, integrity = limits.pace, limits.integrity
+    return Resyncs(
+        backoff=pace.backoff,
+        snapshot_timeout_s=pace.subscribe_timeout_s,
+        stale_after_s=max(pace.stale_after_s, quiet_after_s),
+        max_mismatches=integrity.max_mismatches,
+        mismatch_window_s=integrity.mismatch_window_s,
+    )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collector.network.snapshots import Snapshots
     from collector.network.socket import CLOSE_TIMEOUT_S, Heart, Pushes, Reader, Socket
     from collector.network.tap import TakeText, TappedClient, dialler
+    from collector.network.tickers import load_volumes
     from collector.network.turnstile import Turnstile
     from collector.network.waiting import in_thread, wait_for_first
 else:

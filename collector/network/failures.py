@@ -67,6 +67,8 @@ class Failure:
         return self.suspicious and suspicious_in_a_row >= MOST_SUSPICIOUS_TRIES
 
 
+LEAST_REFUSAL = 400  # of HTTP statuses; some exchanges refuse with 200, and words
+
 # What ccxt keeps of a cause only in words. Matched at the start, where no exchange's text can stand.
 _REST_STATUS = re.compile(r"\w+ (?:[A-Z]+ \S+ )?(\d{3})(?= )")  # "<id> GET <url> 403 ...", "binance 418 ..."
 _CLOSING_CODE = re.compile(r"Connection closed by remote server, closing code (\d{1,5})")
@@ -185,12 +187,13 @@ def _close_entry(code: int) -> FailureEntry:
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the HTTP status of an error: aiohttp's, that of requests, or the one in ccxt's words."""
+    """Return the HTTP status of an error: aiohttp's, that of requests, ours, or the one in ccxt's words."""
     if isinstance(error, aiohttp.ClientResponseError):
         return error.status
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(status, int):
-        return status
+    told = getattr(getattr(error, "response", None), "status_code", None), getattr(error, "http_status", None)
+    for status in told:
+        if isinstance(status, int) and status >= LEAST_REFUSAL:
+            return status
     found = _REST_STATUS.match(str(error)) if isinstance(error, ccxt.BaseError) else None
     return int(found[1]) if found else None
 

@@ -23,9 +23,10 @@ from collector.exchanges import (
 )
 from collector.exchanges import kind_of as kind_in_name
 from collector.network.allowance import Need
-from collector.network.answers import classify_answer, heed, heed_failure
-from collector.network.attempts import LIMITED_WAIT_S, Attempts, Next
+from collector.network.answers import classify_answer
+from collector.network.attempts import Attempts, Next
 from collector.network.budget import Budget
+from collector.network.budgeted import Budgeted
 from collector.network.budgets import BUDGETS, Budgets
 from collector.network.failure_table import FailureClass
 from collector.network.failures import Failure, classify, mistake_in_words, unreadable
@@ -35,11 +36,18 @@ OK, NOT_OK = 200, 300
 
 
 def strict(base: Any, exchange_id: str) -> Any:
-    """Return ccxt's class of an exchange, raising BadResponse for an answer that is no JSON."""
+    """Return ccxt's class of an exchange, raising BadResponse for an answer that is no JSON.
+
+    Each error that follows from an answer has its `http_status`.
+    """
 
     class Strict(base):  # type: ignore[misc]  # the base is known at run time only
         def handle_errors(self, code: int, reason: Any, url: Any, method: Any, *more: Any) -> Any:
-            found = super().handle_errors(code, reason, url, method, *more)
+            try:
+                found = super().handle_errors(code, reason, url, method, *more)
+            except ccxt.BaseError as error:  # of a body that it does not know the status would be lost
+                error.http_status = code
+                raise
             _headers, _body, response, *_ = more
             if response is None and OK <= code < NOT_OK:
                 raise ccxt.BadResponse(f"{exchange_id} {method} {url} answered what is no JSON")
@@ -164,7 +172,8 @@ def load_markets(source: Source, timeout_s: float, budgets: Budgets = BUDGETS) -
     """Load the exchange's markets within its budgets. Blocks: call it in a thread of its own."""
     exchange = strict(getattr(ccxt, source.exchange), source.exchange)(source.config(timeout_s))
     source.address(exchange)
-    exchange.fetch = _Budgeted(source, exchange, timeout_s, budgets)
+    weights = exchange_of(source.exchange).list_weight
+    exchange.fetch = Budgeted(source, exchange, timeout_s, budgets, weights, Need.MARKETS)
     try:
         exchange.load_markets()
     except Exception as error:  # noqa: BLE001  (ccxt's parsers raise whatever an odd answer leads to)
@@ -179,41 +188,6 @@ def load_markets(source: Source, timeout_s: float, budgets: Budgets = BUDGETS) -
     if not exchange.markets:
         raise StreamError("could not load the markets: the list is empty")
     return Markets(exchange, source.kinds)
-
-
-class _Budgeted:
-    """The function by which ccxt sends each request of a load, within the budget of its address."""
-
-    def __init__(self, source: Source, exchange: Any, timeout_s: float, budgets: Budgets) -> None:
-        self._source = source
-        self._exchange = exchange
-        self._send = exchange.fetch
-        self._patience_s = timeout_s
-        self._budgets = source.budgets(budgets)
-
-    def __call__(self, url: str, *request: Any) -> Any:
-        """Send a request in its turn. Raises as ccxt does, also while the exchange wants to be left alone."""
-        kind = next((one for one in self._budgets if url.startswith(self._source.rest_address(one))), None)
-        if kind is None:
-            return self._send(url, *request)
-        budget, name = self._budgets[kind], self._source.exchange
-        if budget.closed_for_s > self._patience_s:
-            raise _left_alone(name, budget.closed_for_s)
-        with budget.turn_here(exchange_of(name).list_weight.get(kind, 1.0), Need.MARKETS):
-            try:
-                answer = self._send(url, *request)
-            except ccxt.BaseError as error:
-                heed_failure(budget, error, name, self._exchange.last_response_headers, LIMITED_WAIT_S)
-                raise
-            heed(budget, name, self._exchange.last_response_headers or {})
-            return answer
-
-
-def _left_alone(exchange: str, wait_s: float) -> ccxt.BaseError:
-    """Return the error for a request that was not sent, since the exchange refused one before it."""
-    error = ccxt.RateLimitExceeded(f"{exchange} refused a request: none is sent for {wait_s:.0f} s")
-    error.headers = {"Retry-After": f"{wait_s:.1f}"}
-    return error
 
 
 def _raw(market: Any) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ import ccxt
 
 from collector.errors import StreamError
 from collector.exchanges import dialled, exchange_of
+from collector.network.allowance import Need
+from collector.network.budgeted import Budgeted
+from collector.network.budgets import BUDGETS, Budgets
 from collector.network.failure_table import FailureClass
 from collector.network.failures import classify, unreadable
 from collector.network.markets import Source
@@ -23,13 +27,32 @@ class ClockAnswer:
     ahead_s: float  # by how much the exchange's clock is ahead of ours, as far as one answer can tell
 
 
-def ask_the_time(source: Source, timeout_s: float) -> ClockAnswer:
-    """Request the exchange's time by REST. Raises StreamError."""
+def ask_the_time(source: Source, timeout_s: float, budgets: Budgets = BUDGETS) -> ClockAnswer:
+    """Request the exchange's time by REST, within its budgets. Raises StreamError."""
     exchange = _exchange(source, timeout_s)
-    wall_ns, began_s = time.time_ns(), time.monotonic()
-    theirs_ms = _request(exchange, source, exchange.fetch_time)
-    took_s = time.monotonic() - began_s
-    return ClockAnswer(took_s, theirs_ms / 1e3 - (wall_ns / 1e9 + took_s / 2))
+    sent = exchange.fetch = _Timed(exchange.fetch)  # the wait for a turn is no way of the answer
+    exchange.fetch = Budgeted(source, exchange, timeout_s, budgets, {}, Need.MARKETS)
+    try:
+        theirs_ms = _request(exchange, source, exchange.fetch_time)
+    finally:
+        exchange.session.close()
+        del exchange.fetch  # its reference to the object would be a circle
+    return ClockAnswer(sent.took_s, theirs_ms / 1e3 - (sent.wall_ns / 1e9 + sent.took_s / 2))
+
+
+class _Timed:
+    """Sends a request as given, and notes when, and how long the answer took."""
+
+    def __init__(self, send: Callable[..., Any]) -> None:
+        self._send = send
+        self.wall_ns = 0
+        self.took_s = 0.0
+
+    def __call__(self, *request: Any) -> Any:
+        self.wall_ns, began_s = time.time_ns(), time.monotonic()
+        answer = self._send(*request)
+        self.took_s = time.monotonic() - began_s
+        return answer
 
 
 def unchecked_because(source: Source) -> str | None:

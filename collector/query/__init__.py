@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from collector.query.stored_symbols import symbols
     from collector.query.tail import Tail, Wanted
     from collector.query.training import book_tensor, labels, windows
+    from collector.query.universe_before import last_universe
     from collector.query.upkeep_state import archive_troubles, failing_chores, job_runs, last_job_runs
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -20,7 +20,8 @@ from collector.database import (
 )
 from collector.errors import MissingExtra, QueryError
 
-LATER_COLUMNS = ("origin",)  # an older database is read without them, and not migrated for that
+# An older database is read without them, and not migrated for that.
+LATER_COLUMNS = ("origin", "first_trade_id", "last_trade_id")
 
 
 def extra(module: str, name: str) -> Any:

@@ -1,5 +1,6 @@
 """Find in coverage what REST filled of a market: what has no hole between, and trades of which kind."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -8,9 +9,11 @@ from collector.database import Tables
 from collector.events import TRADE, Channel
 from collector.query.between import Segment, chains, is_filled, union
 from collector.query.instants import Span
-from collector.query.rows import PLACE, Fillings, Series, StoredStream, first_row, place_name
+from collector.query.rows import FIRST, PLACE, Fillings, Series, StoredStream, place_name
+from collector.query.seams import cut_at_seams
 
 _SINGLE = "trade"
+EVER = Span()
 
 
 def chains_of(connection: sa.Connection, tables: Tables, stream: StoredStream, family: str) -> dict[int, int]:
@@ -35,16 +38,19 @@ def with_fillings(
     """
     if "kind" not in stream.alike or place_name(stream.table) != PLACE:
         return stream
-    found = fillings(connection, tables, stream)
+    found = fillings(connection, tables, stream, span)
     if found is None:
         return stream
-    first = first_row(connection, stream.without(found.segments), span, ["kind"])
-    if first.get("kind") != found.counts:
+    others = Series(replace(stream, alike={}).without(found.segments), ("kind",))
+    first = next(iter(others.read(connection, span, 1)), None)
+    if first is None or first["kind"][0] != found.counts:
         return stream
     return replace(stream, alike={**stream.alike, "kind": found.counts}, fillings=found)
 
 
-def fillings(connection: sa.Connection, tables: Tables, stream: StoredStream) -> Fillings | None:
+def fillings(
+    connection: sa.Connection, tables: Tables, stream: StoredStream, span: Span = EVER
+) -> Fillings | None:
     """Return what REST brought of the other kind than came live, if any, and where that is covered.
 
     Where nothing came live, single trades count before aggregates.
@@ -62,7 +68,17 @@ def fillings(connection: sa.Connection, tables: Tables, stream: StoredStream) ->
         return None
     covering = [one for one in segments if not is_filled(one) or kinds.get(one["segment_id"]) == counts]
     spans = union((one["start_ns"], one["alive_until_ns"]) for one in covering)
-    return Fillings(own, tuple(spans), counts)
+    ids = _ids_of(covering) if counts == _SINGLE and FIRST in stream.table.c else ()
+    aggregates = [one for one in filled if one["segment_id"] in own]
+    cut = cut_at_seams(connection, stream, aggregates, covering, ids, span) if ids else {}
+    return Fillings(own, tuple(spans), counts, ids, cut)
+
+
+def _ids_of(segments: Sequence[Segment]) -> tuple[tuple[int, int], ...]:
+    """Return the ids of the trades that segments hold, where these are numbers."""
+    found = [(one["first_sequence"], one["last_sequence"]) for one in segments]
+    joined = union((first, last + 1) for first, last in found if first is not None and last is not None)
+    return tuple((first, last - 1) for first, last in joined)
 
 
 def _kind_of(connection: sa.Connection, stream: StoredStream, segment: Segment) -> str | None:

@@ -20,6 +20,7 @@ from collector.exchanges import (
     is_whole,
     kind_meant,
     kind_of,
+    kinds_in_order,
     market_meant,
     one_of,
     supported_text,
@@ -139,15 +140,16 @@ def _of_exchange(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator
     yield from _of_sample(name, exchange, (*at, "sample", "symbols"))
     yield from _of_endpoints(exchange_of(name), exchange.endpoints, (*at, "endpoints"))
     ws, meant = exchange.endpoints.ws, _kinds_meant(name, exchange)
-    if ws is not None and exchange.symbols and len(meant) > 1 and is_whole(exchange_of(name), ws):
+    if ws is not None and exchange.is_collected and len(meant) > 1 and is_whole(exchange_of(name), ws):
         text = f"found {shown(ws)}, one address, but markets of {' and '.join(meant)}, expected one kind"
         yield Contradiction(((*at, "endpoints", "ws"), (*at, "symbols")), text)
 
 
 def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
-    if not exchange.symbols:
+    if not exchange.is_collected:
         text = 'found no symbols, expected at least one, like ["BTC/USDT:USDT"]'
-        yield Contradiction(((*at, "symbols"),), text)
+        yield Contradiction(((*at, "symbols"), (*at, "universe", "top")), text)
+    yield from _of_universe(name, exchange, (*at, "universe"))
     named_as: dict[object, str] = {}
     for number, symbol in enumerate(exchange.symbols):
         path = (*at, "symbols", number)
@@ -162,6 +164,20 @@ def _of_symbols(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[
             text = f"found {shown(symbol)} ({kind_of(symbol)}), expected what this version collects:"
             yield Contradiction((path,), f"{text} {supported_text(name)}")
         named_as.setdefault(market, symbol)
+
+
+def _of_universe(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
+    universe = exchange.universe
+    if universe.top is None:
+        return
+    if kinds_in_order(name, exchange.market)[0] not in exchange_of(name).tickers:
+        able = ", ".join(one for one, facts in EXCHANGES.items() if facts.tickers)
+        text = f"found {universe.top}, but how {name} tells what is traded was not looked up, expected null"
+        yield Contradiction(((*at, "top"),), f"{text} (a universe can be of {able})")
+    if not universe.quote.isalnum() or not universe.quote.isascii():
+        yield Contradiction(
+            ((*at, "quote"),), f"found {shown(universe.quote)}, expected a currency, like USDT"
+        )
 
 
 def _of_channels(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[Contradiction]:
@@ -187,7 +203,8 @@ def _of_sample(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[C
     named_as: dict[object, str] = {}
     for symbol, sample in exchange.sample.symbols.items():
         market = market_meant(name, symbol, exchange.market)
-        if symbol not in exchange.symbols and market not in named:
+        is_named = symbol in exchange.symbols or market in named
+        if not is_named and exchange.universe.top is None:
             yield Contradiction(
                 ((*at, symbol),), "found a market that symbols does not name, expected one of them"
             )
@@ -205,6 +222,8 @@ def _of_sample(name: str, exchange: ExchangeSettings, at: KeyPath) -> Iterator[C
 def _kinds_meant(name: str, exchange: ExchangeSettings) -> list[MarketKind]:
     """Return the kinds of market that the symbols mean; without symbols, all kinds that can be collected."""
     meant = {kind_meant(name, symbol, exchange.market) for symbol in exchange.symbols}
+    if exchange.universe.top is not None:
+        meant.add(next(iter(kinds_in_order(name, exchange.market))))
     return [kind for kind in exchange_of(name).kinds if not meant or kind in meant]
 
 

@@ -23,6 +23,7 @@ from collector.settings.plain import (
 from collector.settings.sources import CALLER, FILE, Variables
 
 SYMBOLS: KeyPath = ("exchanges", ANY_EXCHANGE, "symbols")
+UNIVERSE: KeyPath = ("exchanges", ANY_EXCHANGE, "universe", "top")
 
 _Tree = dict[Any, Any]  # nested to a depth that the models know
 
@@ -44,7 +45,7 @@ class Merged:
             if layer.symbols is not None:
                 self._place_symbols(layer.symbols)
             self.keys |= layer.keys
-        says_what = any(generic(path) == SYMBOLS for path in self.keys) or layers[FILE].exchanges
+        says_what = any(generic(path) in (SYMBOLS, UNIVERSE) for path in self.keys) or layers[FILE].exchanges
         self._is_default_setup = default_setup and not says_what and not self.problems
         if self._is_default_setup:
             self._set_default_markets()
@@ -97,6 +98,7 @@ class Merged:
             return  # told already
         self.exchanges.setdefault(exchange, symbols.place)
         self.keys["exchanges", exchange, "symbols"] = symbols
+        self.keys.pop(("exchanges", exchange, "universe", "top"), None)  # these markets, and no others
 
     def _set_default_markets(self) -> None:
         """Set an exchange's default markets; none if several exchanges are configured and none is chosen."""
@@ -147,7 +149,9 @@ class Merged:
                 continue
             kind = one_kind(market.value if market is not None else None)
             texts = names.value if names is not None and isinstance(names.value, tuple) else ()
-            channel = default_channel(exchange, [str(one) for one in texts], kind)
+            has_universe = (*path[:2], "universe", "top") in self.keys
+            ranked = ["PLAIN"] if has_universe else []  # of the kind that a plain name means
+            channel = default_channel(exchange, [*ranked, *(str(one) for one in texts)], kind)
             self.keys[path] = Found((channel,), DEFAULT)
 
     def settings(self, credentials: Mapping[str, Mapping[str, str]], token: str | None = None) -> Settings:

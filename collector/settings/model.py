@@ -26,7 +26,7 @@ from collector.buffer import BufferLimits
 from collector.exchanges import Endpoints, Environment, MarketKind
 from collector.features import Mode, Sampling, StorageOptions
 from collector.health import HealthLimits
-from collector.live import Integrity, Pace
+from collector.live import Integrity, Pace, Universe
 from collector.log import LogOptions
 from collector.masking import MASK, mask_url, passwords_in
 from collector.retention import RetentionOptions
@@ -128,6 +128,7 @@ class ExchangeSettings(Part):
     environment: Environment = "live"
     market: MarketKind | None = None  # that a plain name means; None: the exchange's first
     symbols: Annotated[tuple[Symbol, ...], Expected('a list of markets, like ["BTC/USDT:USDT"]')] = ()
+    universe: Universe = Universe()  # beside them
     channels: Annotated[tuple[Channel, ...], Expected("a list of channels, like [book.50]")] = (
         "book.50",  # where an exchange has none, its next deeper one: see `load`
     )
@@ -135,6 +136,16 @@ class ExchangeSettings(Part):
     data_source: DataSource | None = None
     sample: Annotated[SampleSettings, Field(default_factory=SampleSettings)]
     credentials: Credentials | None = None  # not a key of the configuration: see `load`
+
+    @property
+    def is_collected(self) -> bool:
+        """Return whether anything is collected from there."""
+        return bool(self.symbols) or self.universe.top is not None
+
+    @property
+    def most_streams(self) -> int:
+        """Return how many streams there are at most: a market named may be one of those traded most."""
+        return (len(self.symbols) + (self.universe.top or 0)) * len(self.channels)
 
     @property
     def stored_data_source(self) -> DataSource:

@@ -11,6 +11,6 @@ if TYPE_CHECKING:
     from collector.streams.paired_stream import PairedStream
     from collector.streams.plausible import candle_problem, trade_problem
     from collector.streams.router import Router, UnknownFrames
-    from collector.streams.stream import RETIRED, Outlet, Stream
+    from collector.streams.stream import LEFT_UNIVERSE, RETIRED, Outlet, Stream
 else:
     __getattr__, __dir__ = face(__name__, __file__)

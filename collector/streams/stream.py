@@ -25,6 +25,7 @@ from collector.streams.plausible import TIME_FAR_OFF
 NO_ROOM = "no_room"
 CLOCK_STEP = "clock_step"
 RETIRED = "unsubscribed"
+LEFT_UNIVERSE = "left_universe"  # it is none of the markets traded most any more
 UNSYNCED = "unsynced"
 MOST_FAR_OFF = 5  # in a row: that is no odd message but a clock that is wrong, ours or theirs
 SILENT_NS = 2_000_000_000  # silent for so long, two connections have nothing under way between them

@@ -215,6 +215,7 @@ class TradeStream(PairedStream):
             ),
             trade.trade_id,
             trade.marked,
+            trade.singles,
         )
         self._stored(stored, received_at_ns)
 

@@ -4,14 +4,19 @@ import sys
 import time
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parent))
 from backfill_rig import MINUTE_MS, NS_A_MS, bars_in, rows_of, trades_in, true_bars, true_trades
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "whole_path"))
 from rig import Market, Rig, wait_until
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import insert
@@ -24,6 +29,7 @@ from collector.errors import CollectorError, SinkError
 from collector.query.audit.run_checks import run_audit
 from collector.query.covered import gaps
 from collector.query.covered_spans import CoveredSpan
+from collector.query.database import reading
 from collector.simulator import Simulator
 from collector.sinks.contract import SessionState, WriteSet
 from collector.sinks.sql.sink import SqlSink
@@ -69,7 +75,7 @@ def cover_before(database: str, start_ms: int, end_ms: int) -> None:
     "any_database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.proof)], indirect=True
 )
 def test_a_hole_between_two_sessions_is_closed_beside_what_comes_live(
-    any_database: str, monkeypatch: pytest.MonkeyPatch
+    any_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wiring_fill_holes, "UNTIL_NOW_MS", 0)
     monkeypatch.setattr(planning, "NOT_YET_MS", 0)
@@ -77,7 +83,9 @@ def test_a_hole_between_two_sessions_is_closed_beside_what_comes_live(
     cut_ms = (now_ms - MISSING_MS) // MINUTE_MS * MINUTE_MS
     with Simulator(symbols={"okx": [SYMBOL]}, updates_per_s=20.0) as simulator:
         simulator.faults.rest_allowance("okx", 10**9)
-        rig = Rig(simulator, any_database, [SYMBOL], OKX, exchanges__okx__channels=["trade", "ohlcv.1m"])
+        second = SqlSink(lay_tables(str(tmp_path / "second.db")))
+        channels = {"exchanges__okx__channels": ["trade", "ohlcv.1m"]}
+        rig = Rig(simulator, any_database, [SYMBOL], OKX, sinks=[second], **channels)
         cover_before(any_database, cut_ms - MINUTE_MS, cut_ms)
         rig.collector.start()
         try:
@@ -100,8 +108,26 @@ def test_a_hole_between_two_sessions_is_closed_beside_what_comes_live(
             report = rig.collector.stop()
         assert report.good
         assert run_audit(any_database).findings == ()
+        check_follower(any_database, str(tmp_path / "second.db"), rig.collector.session.session_id)
         if any_database.startswith("sqlite"):
             check_truth(rig, Path(any_database.removeprefix("sqlite:///")), cut_ms, ran_ms)
+
+
+def check_follower(database: str, follower: str, session: str) -> None:
+    """What REST brought is there as it is in the database, by its origin, and so is what it covers."""
+    found: list[list[Any]] = []
+    for one in (database, follower):
+        with reading(one) as (connection, tables):
+            trades, bars, coverage = tables.trades.c, tables.ohlcv.c, tables.coverage.c
+            numbers = trades.price, trades.size, trades.timestamp, trades.received_at_ns
+            whole = [
+                sa.select(trades.trade_id, *numbers, trades.segment_id).where(trades.origin == "rest"),
+                sa.select(bars.open_time, bars.close, bars.volume, bars.origin).where(bars.origin == "rest"),
+                sa.select(*coverage).where(coverage.session_id == session),
+            ]
+            found.append([sorted(map(tuple, connection.execute(query)), key=repr) for query in whole])
+    assert found[1] == found[0]
+    assert min(map(len, found[0])) > 3
 
 
 def check_truth(rig: Rig, path: Path, cut_ms: int, ran_ms: int) -> None:

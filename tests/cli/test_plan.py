@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from collector.cli.announcing import first_line
+from collector.cli.commands.config import check
 from collector.cli.commands.plan_rates import BYTES_A_ROW, expected
+from collector.cli.planning import expected_lines
+from collector.errors import SettingsError
 from collector.exchanges.registry import EXCHANGES, exchange_of
+from collector.settings import load_settings, load_with_notes
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -131,3 +136,54 @@ def test_the_room_is_told_by_days(run: Run) -> None:
     (space,) = [one for one in json.loads(done.stdout)["verdicts"] if one["name"] == "disk space"]
     assert "full in" in space["found"]
     assert "days at the planned rate" in space["found"]
+
+
+UNIVERSE = """
+exchanges:
+  bybit:
+    symbols: [DOGE/USDT:USDT]
+    channels: [book.50, trade]
+    universe: {top: 20}
+  kraken:
+    universe: {top: 5, quote: USD}
+"""
+
+
+def test_the_markets_traded_most_are_planned_and_counted_before_anybody_knows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "live.yaml"
+    file.write_text(UNIVERSE)
+    settings = load_settings(file, environ={}, env_file=None)
+    lines = {(one.exchange, one.symbol, one.channel): one.messages_a_s for one in expected_lines(settings)}
+    assert lines == {
+        ("bybit", "DOGE/USDT:USDT", "book.50"): 50.0,
+        ("bybit", "DOGE/USDT:USDT", "trade"): 20.0,
+        ("bybit", "the top 20 in USDT", "book.50"): 1000.0,
+        ("bybit", "the top 20 in USDT", "trade"): 400.0,
+        ("kraken", "the top 5 in USD", "book.100"): 5
+        * EXCHANGES["kraken"].limits.expected_a_second("book.100"),
+    }
+    assert check(file=file) == 0
+    assert "can be used: at most 47 streams into" in capsys.readouterr().out
+    said = first_line(load_with_notes(file, environ={}, env_file=None))
+    assert "bybit DOGE/USDT:USDT, the 20 markets in USDT traded most (book.50, trade)" in said
+    assert "kraken the 5 markets in USD traded most (book.100)" in said
+
+
+def test_markets_named_on_the_command_line_are_those_alone(tmp_path: Path) -> None:
+    file = tmp_path / "live.yaml"
+    file.write_text(UNIVERSE)
+    named = {"symbols": ["BTC/USDT:USDT"], "exchange": "bybit"}
+    settings = load_settings(file, overrides=named, environ={}, env_file=None)
+    assert [one.universe.top for one in settings.exchanges.values()] == [None]
+    more = {"COLLECTOR_EXCHANGES__BYBIT__UNIVERSE__TOP": "7"}
+    assert load_settings(file, environ=more, env_file=None).exchanges["bybit"].universe.top == 7
+
+
+def test_an_exchange_whose_tickers_nobody_looked_up_has_no_universe(tmp_path: Path) -> None:
+    file = tmp_path / "live.yaml"
+    file.write_text("exchanges: {gate: {channels: [book.50], universe: {top: 3}}}")
+    with pytest.raises(SettingsError, match=r"expected null \(a universe can be of bybit, "):
+        load_settings(file, environ={}, env_file=None)

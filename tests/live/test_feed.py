@@ -244,7 +244,7 @@ def test_a_fault_of_ours_beside_the_connections_is_told_and_they_go_on(
         return False
 
     monkeypatch.setattr("collector.live.replacement.is_aged", old)
-    monkeypatch.setattr("collector.live.feed.SUPERVISE_S", 0.001)
+    monkeypatch.setattr("collector.live.supervision.SUPERVISE_S", 0.001)
     rig = FeedRig(monkeypatch, "BTC/USDT", answers=[Listing(BTC)])
 
     async def scene() -> None:

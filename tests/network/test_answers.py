@@ -8,7 +8,7 @@ import pytest
 
 from collector.errors import StreamError
 from collector.exchanges.addresses import Endpoints
-from collector.exchanges.exchange import Told, Used
+from collector.exchanges.exchange import RestSnapshot, Told, Used
 from collector.exchanges.registry import EXCHANGES
 from collector.network.allowance import REFUSED_PAUSE_S, Need
 from collector.network.answers import classify_answer, heed, heed_failure
@@ -178,3 +178,30 @@ def test_a_load_that_is_refused_without_a_time_waits_as_its_attempts_do(simulato
     with pytest.raises(StreamError, match="http_429"):
         load_markets(source, 5.0, budgets)
     assert 0.0 < kept["spot"].closed_for_s <= LIMITED_WAIT_S
+
+
+@pytest.mark.parametrize(("exchange", "market_id"), [("okx", "BTC-USDT"), ("bybit", "BTCUSDT")])
+@pytest.mark.parametrize(("status", "closed_s"), [(429, REFUSED_PAUSE_S), (503, 0.0)])
+def test_a_status_tells_what_happened_whatever_stands_in_the_body(
+    exchange: str, market_id: str, status: int, closed_s: float
+) -> None:
+    """Where ccxt knows neither code nor words of a body that is JSON it says nothing of the status."""
+    facts, budgets = EXCHANGES[exchange], Budgets()
+    assert facts.history is not None
+    names = facts.past_pages.named(market_id, "spot", "trade")
+    request = RestSnapshot(facts.history.trades["spot"].ccxt_method, names, 1.0)
+    with Simulator(symbols={exchange: ["BTC/USDT"]}, updates_per_s=0.0) as simulator:
+        simulator.faults.rest_status(exchange, status)
+        at = simulator.endpoints(exchange)
+        source = Source(exchange, "live", Endpoints(at["rest"], at["ws"]), ("spot",))
+
+        async def ask() -> float:
+            client = RestClient(source, 5.0, budgets=budgets)
+            try:
+                with pytest.raises(StreamError, match=f"http_{status}: "):
+                    await client.ask(request, "spot", Need.BACKFILL)
+                return client.budgets["spot"].closed_for_s
+            finally:
+                await client.close()
+
+        assert asyncio.run(ask()) == pytest.approx(closed_s, abs=5.0)

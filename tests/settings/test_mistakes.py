@@ -234,6 +234,26 @@ def test_one_mistake_has_one_message(problems: Problems, text: str, message: str
             "symbols: ['BTC/USD:BTC']",
             (f"symbols[0]: found 'BTC/USD:BTC' (inverse), expected what this version collects: {COLLECTED}"),
         ),
+        (
+            "universe: {top: 0}",
+            "universe.top: found 0, expected a whole number from 1 to 1000, or null",
+        ),
+        ("universe: {top: 5, by: trades}", "universe.by: found 'trades', expected volume"),
+        (
+            "universe: {top: 5, quote: US-D}",
+            "universe.quote: found 'US-D', expected a currency, like USDT",
+        ),
+        (
+            "universe: {tops: 5}",
+            "universe.tops: found a key that exchanges.bybit.universe does not have; did you mean top?",
+        ),
+        (
+            "universe: {top: 5}\n    channels: [book.51]",
+            (
+                "channels[0]: found 'book.51', a depth that bybit does not offer for linear, "
+                "expected one of 1, 50, 200, 1000"
+            ),
+        ),
         ("channels: []", "channels: found no channels, expected at least one, like book.50"),
         (
             "channels: [book.50, book.50]",

@@ -61,11 +61,13 @@ def check(*, file: ConfigFile = None, as_json: AsJson = False) -> int:
         print(json.dumps({"ok": False, "problems": error.problems}))
         return 2
     settings = loaded.settings
-    streams = sum(len(one.symbols) * len(one.channels) for one in settings.exchanges.values())
+    streams = sum(one.most_streams for one in settings.exchanges.values())
     if as_json:
         print(json.dumps({"ok": True, "problems": [], "streams": streams}))
         return 0
-    print(f"the configuration can be used: {streams} streams into {settings.masked()['database']['url']}")
+    most = "at most " if any(one.universe.top is not None for one in settings.exchanges.values()) else ""
+    into = settings.masked()["database"]["url"]
+    print(f"the configuration can be used: {most}{streams} streams into {into}")
     for text in (default_setup(loaded), levels_note(loaded.settings), *loaded.notes.without_effect):
         if text:
             print(text)

@@ -22,6 +22,7 @@ from collector.exchanges.exchange import (
     Rest,
     RestCheck,
     RestSnapshot,
+    Tickers,
     Told,
     Topics,
     Urls,
@@ -248,6 +249,13 @@ BINANCE = Exchange(
     # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/general-endpoints, "Exchange
     # information"; that of USD-M weighs 1.
     list_weight={"spot": 20.0},
+    # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints and
+    # https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api, both under
+    # "24hr Ticker Price Change Statistics", of all symbols.
+    tickers={
+        "spot": Tickers({"type": "spot"}, 80.0),
+        "linear": Tickers({"type": "swap", "subType": "linear"}, 40.0),
+    },
     rest=Rest(
         request=snapshot_request,
         read=_read_snapshot,

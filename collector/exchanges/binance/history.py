@@ -70,10 +70,7 @@ def read_page(text: str, channel: str, past: Past) -> Page:
         if meant.family == OHLCV:
             return Page(bars=[_bar(each, meant.interval) for each in _bars_decoder.decode(text)])
         if past.id_kind == "agg":
-            rows = _aggregates_decoder.decode(text)
-            return Page(
-                [_trade(each, "agg") for each in rows], singles=[(one.first, one.last) for one in rows]
-            )
+            return Page([_trade(each, "agg") for each in _aggregates_decoder.decode(text)])
         return Page([_trade(each, "trade") for each in _singles_decoder.decode(text)])
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise FrameError("malformed", str(error)) from error
@@ -93,7 +90,14 @@ def _trade(row: _Single | _Aggregate, kind: str) -> TradeMessage:
         number=row.number,
         past=True,
         is_placeholder=row.price == row.size == 0.0,  # of USD-M: an id without a trade
+        singles=None if isinstance(row, _Single) else _singles(row),
     )
+
+
+def _singles(row: _Aggregate) -> tuple[int, int]:
+    check_whole("first trade id", row.first)
+    check_whole("last trade id", row.last)
+    return row.first, row.last
 
 
 def _bar(row: _Bar, interval: str) -> CandleMessage:

@@ -21,6 +21,7 @@ from collector.exchanges.exchange import (
     RequestLimits,
     RestCheck,
     RestSnapshot,
+    Tickers,
     Told,
     Topics,
     Urls,
@@ -139,6 +140,11 @@ BYBIT = Exchange(
     # A subscription brings the state too, but the updates between leaving and joining are missed.
     check=RestCheck(_book_request, _read_book),
     rest_limits=dict.fromkeys(KINDS, RequestLimits((_PER_ADDRESS,))),
+    # https://bybit-exchange.github.io/docs/v5/market/tickers: all of a category in one answer.
+    tickers={
+        "spot": Tickers({"type": "spot"}),
+        "linear": Tickers({"type": "swap", "subType": "linear"}),
+    },
     told=_told,
     history=History(
         # https://bybit-exchange.github.io/docs/v5/market/recent-trade

@@ -17,6 +17,7 @@ from collector.exchanges.exchange import (
     RequestLimits,
     RestCheck,
     RestSnapshot,
+    Tickers,
     Topics,
     Urls,
     WebsocketLimits,
@@ -81,6 +82,9 @@ KRAKEN = Exchange(
     # https://docs.kraken.com/exchange/guides/rest/ratelimits: "EService: Throttled: [UNIX timestamp]" where
     # there are too many at once. No header says what is used, and its call counter is that of a key.
     rest_limits={"spot": RequestLimits((_PER_ADDRESS,))},
+    # https://docs.kraken.com/api-reference/market-data/get-ticker-information: all pairs where none is named;
+    # `v` and `p` are base volume and mean price, of today and of the last 24 hours.
+    tickers={"spot": Tickers()},
     limit_words=(r"EService: ?Throttled(?:: ?(\d{10,}))?",),
     # https://docs.kraken.com/exchange/guides/general/historical-data and
     # https://docs.kraken.com/api-reference/market-data/get-recent-trades: 1000 trades a call, paged by

@@ -18,6 +18,7 @@ from collector.exchanges.exchange import (
     Rate,
     RefusalWords,
     RequestLimits,
+    Tickers,
     Topics,
     Urls,
     WebsocketLimits,
@@ -39,6 +40,16 @@ def _contract_size(market: Mapping[str, Any]) -> ContractSize | None:
         text = f"a contract is worth {info['ctVal']} {info['ctValCcy']}, expected so many {market['baseId']}"
         raise UserError(f"{market['symbol']}: sizes cannot be made into the base currency: {text}")
     return contract_size(Decimal(info["ctVal"]) * Decimal(info["ctMult"]), Decimal(info["lotSz"]))
+
+
+def _volume_of_swap(ticker: Mapping[str, Any]) -> float | None:
+    """Return what was traded of a swap in its quote currency.
+
+    "Tickers": `volCcy24h` is in the base currency there, and in the quote of a spot market; ccxt takes the
+    number of contracts for it.
+    """
+    in_base, last = ticker["info"].get("volCcy24h"), ticker.get("last")
+    return None if not in_base or last is None else float(in_base) * float(last)
 
 
 _BUSY = {"book": 10.0, "bbo": 100.0, "book.1": 100.0, "trade": 20.0, "ohlcv": 2.0}
@@ -83,6 +94,10 @@ OKX = Exchange(
     # Limits are an endpoint's; one budget for all of them keeps each. "Error Code": 50011 and 50061 are rate
     # limits, of which ccxt knows the first.
     rest_limits=dict.fromkeys(KINDS, RequestLimits((_PER_ENDPOINT,))),
+    tickers={
+        "spot": Tickers({"type": "spot"}),
+        "linear": Tickers({"type": "swap"}, quote_volume=_volume_of_swap),
+    },
     limit_words=(r'"code": ?"50061"',),
     # "Trades history": 100 rows, 20 requests in 2 seconds, the last three months, paged by `tradeId` (or by
     # time, backwards only). "Candlesticks history": 300 rows, 20 requests in 2 seconds, "recent years"; each

@@ -7,6 +7,7 @@ from datetime import date
 from math import isclose
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from collector.database import Tables
@@ -14,9 +15,9 @@ from collector.events import TRADE
 from collector.query.audit.chunks import integers
 from collector.query.audit.segments import Segment, Segments
 from collector.query.between import chains
-from collector.query.database import as_stored
+from collector.query.database import as_stored, column_or_null
 from collector.query.filled import fillings
-from collector.query.rows import Archive, Fillings, StoredStream, archived, place
+from collector.query.rows import FIRST, LAST, PLACE, Archive, Fillings, StoredStream, archived, place
 
 MINUTE_MS = 60_000
 UNITS_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": 1440 * MINUTE_MS}
@@ -25,6 +26,7 @@ NS_A_MS = 1_000_000
 DAY_NS = 1440 * MINUTE_MS * NS_A_MS
 NOT_A_TRADE, FAR_OFF = "not_a_trade", "time_far_off"  # reasons of the identity
 Window = tuple[int, int]  # stamps, from and until
+_WHOSE = ("segment_id", PLACE, FIRST, LAST)
 
 
 def fixed_length_ms(interval: str) -> int | None:
@@ -157,8 +159,18 @@ class CompleteTrades:
         found = self._fillings[market]
         if found is None or not trades:
             return trades
-        numbers = integers([row[3] for row in trades]), integers([row[4] for row in trades])
-        return [row for row, counts in zip(trades, found.count(*numbers), strict=True) if counts]
+        chunk = found.sized(
+            {
+                "size": np.array([row[1] for row in trades], dtype=np.float64),
+                **{name: integers([row[at] for row in trades]) for at, name in enumerate(_WHOSE, 3)},
+            }
+        )
+        counts, sizes = found.count(chunk, PLACE), chunk["size"].tolist()
+        return [
+            (row[0], size, *row[2:])
+            for row, size, is_there in zip(trades, sizes, counts, strict=True)
+            if is_there
+        ]
 
     def _built(self, bar: Mapping[str, Any], window: Window) -> Built | None:
         """Return the bar built from the trades received in a window; None without any."""
@@ -168,7 +180,7 @@ class CompleteTrades:
         table = self._table
         columns = (table.c.price, table.c.size, table.c.exchange_timestamp, table.c.segment_id)
         query = (
-            sa.select(*columns, place(table))
+            sa.select(*columns, place(table), *(column_or_null(table, one) for one in (FIRST, LAST)))
             .where(
                 table.c.exchange == bar["exchange"],
                 table.c.symbol == bar["symbol"],

@@ -16,7 +16,7 @@ from collector.query.between import covered_ns, holes_between, is_filled
 MOST_SEGMENTS = 5_000  # of one page
 STREAM = ("exchange", "symbol", "channel")
 ASKED_FOR = frozenset(
-    {"stop", "unsubscribed", "delisted", FILLED, "takeover"}
+    {"stop", "unsubscribed", "left_universe", "delisted", FILLED, "takeover"}
 )  # after these nothing is missed
 _SEPARATOR = "~"  # in a cursor; no name has it
 _CURSOR = re.compile(r"(?P<exchange>[^~]*)~(?P<symbol>[^~]*)~(?P<channel>[^~]*)~(?P<start>[0-9]{1,19})")

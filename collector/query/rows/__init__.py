@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         pandas_column,
         picked,
     )
-    from collector.query.rows.fillings import Fillings
+    from collector.query.rows.fillings import FIRST, LAST, SIZE, Fillings, held, met
     from collector.query.rows.merging import even, merged
     from collector.query.rows.placing import PLACE, RECEIPT, place, place_name, places
     from collector.query.rows.raw_rows import CHUNK_ROWS, chunks
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         Value,
         Wanted,
         find_stream,
-        first_row,
     )
 else:
     __getattr__, __dir__ = face(__name__, __file__)

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.errors import QueryError
-from collector.query.database import extra, has_table
+from collector.query.database import LATER_COLUMNS, extra, has_table
 from collector.query.instants import Span, midnight_ns, text_of
-from collector.query.rows.columns import NO_INT, Array, Chunk, Kind
+from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, dtype_of
 from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, TOLD, places
 
 
@@ -50,11 +50,11 @@ class Part:
             if wanted.pop(PLACE, None) is not None:
                 wanted = {RECEIPT: "int", TOLD: "int", ORIGIN: "text", **wanted}
             for group in range(file.num_row_groups):
-                # Files of an earlier version have no origin: their rows are live.
+                # Files of an earlier version lack what came later: it is NULL of all their rows.
                 table = file.read_row_group(group, columns=[one for one in wanted if one in there])
                 rows = {
-                    name: np.full(len(table), None, dtype=np.object_)
-                    if name == ORIGIN and ORIGIN not in there
+                    name: _missing(len(table), kind)
+                    if name in LATER_COLUMNS and name not in there
                     else _array(table[name], kind)
                     for name, kind in wanted.items()
                 }
@@ -147,6 +147,10 @@ def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
     ]
     for begin, end in pairwise([span.start_ns, *inside, span.end_ns]):
         yield Span(begin, end)
+
+
+def _missing(rows: int, kind: Kind) -> Array:
+    return np.full(rows, NO_INT if kind == "int" else None, dtype=dtype_of(kind))
 
 
 def _array(column: Any, kind: Kind) -> Array:

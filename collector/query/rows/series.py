@@ -19,6 +19,7 @@ from collector.query.instants import Integers, Span, shown, text_of
 from collector.query.rows import raw_rows
 from collector.query.rows.archive_files import Part
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, joined, kind_of, length, picked
+from collector.query.rows.fillings import FIRST, LAST
 from collector.query.rows.merging import merged
 from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, place, place_name
 from collector.query.rows.stored_stream import MixedRowsError, StoredStream, Value, mixed
@@ -43,7 +44,9 @@ class Series:
     @property
     def read_names(self) -> tuple[str, ...]:
         """Return the columns of a chunk."""
-        return tuple(dict.fromkeys((*self.names, self.at, "segment_id")))
+        fillings = self.stream.fillings
+        by_id = () if fillings is None or not fillings.ids else (FIRST, LAST)
+        return tuple(dict.fromkeys((*self.names, self.at, "segment_id", *by_id)))
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -111,7 +114,8 @@ class Series:
                     text = f"{stream.symbol} is stored with more than one {name}, in {part.path} as well"
                     raise MixedRowsError(f"{text}; say which: {name}=...")
             if stream.fillings is not None:
-                wanted &= stream.fillings.count(chunk["segment_id"], chunk[self.at])
+                wanted &= stream.fillings.count(chunk, self.at)
+                chunk = stream.fillings.sized(chunk)  # noqa: PLW2901
             if wanted.any():
                 yield {name: chunk[name][wanted] for name in self.read_names}
 
@@ -121,7 +125,8 @@ class Series:
         for chunk in _ordered(found, self.stream.symbol, self.at):
             wanted = span.holds(chunk[self.at])
             if fillings is not None:
-                wanted &= fillings.count(chunk["segment_id"], chunk[self.at])
+                wanted &= fillings.count(chunk, self.at)
+                chunk = fillings.sized(chunk)  # noqa: PLW2901
             kept = picked(chunk, wanted)
             if length(kept):
                 yield kept

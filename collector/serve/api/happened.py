@@ -6,7 +6,7 @@ from typing import Any
 from collector.events import Channel
 
 INFO, WARNING, ERROR = "info", "warning", "error"
-CALM = {"verified", "stop", "unsubscribed", "connected", "stopped", "online", "closed"}
+CALM = {"verified", "stop", "unsubscribed", "left_universe", "connected", "stopped", "online", "closed"}
 GRAVE = {"potential_halt"}
 
 Row = Mapping[str, Any]  # id, at_ns, kind, exchange, symbol, code, detail: a row of the table of events

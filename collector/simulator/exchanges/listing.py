@@ -48,6 +48,17 @@ class Listing(Mapping[Name, SymbolFeed]):
         self._only_listed.pop(name, None)
         self._feeds[name] = feed
 
+    def started(self, market: str) -> list[SymbolFeed]:
+        """List what lives in one of the markets, by name, each brought up to now."""
+        living = [
+            feed
+            for (kind, _), feed in sorted(self._feeds.items(), key=lambda one: one[0])
+            if kind == market and not feed.delisted
+        ]
+        for feed in living:
+            feed.catch_up()
+        return living
+
     def instruments(self, market: str) -> list[Instrument]:
         """List what is traded in one of the markets, by name."""
         started = {name: feed.instrument for name, feed in self._feeds.items() if not feed.delisted}

@@ -24,6 +24,12 @@ class MarketFaults(AppliedFaults):
         """List a new market while the exchange runs, or one that was taken off it."""
         self._do("enlist", exchange, lambda: self._world.enlist(exchange, symbol), detail=symbol)
 
+    def volume(self, exchange: str, symbol: str, factor: float) -> None:
+        """Multiply what tickers say was traded in the last 24 hours: markets change their rank."""
+        self._set_feed(
+            "volume", exchange, symbol, lambda feed: setattr(feed, "volume_factor", factor), str(factor)
+        )
+
     def tempo(self, exchange: str, symbol: str, factor: float, seconds: float) -> None:
         """Multiply a market's own pace for so many seconds: 0 is dead quiet, 10 a burst."""
         self._do(

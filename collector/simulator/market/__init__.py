@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         bars_back,
         bars_between,
         bars_from,
+        last_day,
         position_at,
         position_of,
         trade_count,

@@ -5,7 +5,7 @@ Live trades go on with the next id after the past; bars are made of both alike.
 
 from collections.abc import Iterator
 
-from collector.simulator.market.bars import MINUTE_MS, Bar, empty_bar
+from collector.simulator.market.bars import INTERVALS_MS, MINUTE_MS, Bar, empty_bar
 from collector.simulator.market.past import PastTrade
 from collector.simulator.market.symbol_feed import SymbolFeed
 
@@ -61,6 +61,28 @@ def bars_back(feed: SymbolFeed, interval_ms: int, start_ms: int, end_ms: int) ->
         bar = _bar(feed, interval_ms, open_ms)
         if bar is not None:
             yield bar
+
+
+def last_day(feed: SymbolFeed, now_ms: int) -> Bar:
+    """Sum up the last 24 hours, hour by hour; a fault may have multiplied what was traded."""
+    day_ms, hour_ms = INTERVALS_MS["1d"], INTERVALS_MS["1h"]
+    hours = [_hour(feed, at) for at in _opens(feed, hour_ms, (now_ms - day_ms) // hour_ms * hour_ms, now_ms)]
+    day = empty_bar(now_ms - day_ms, day_ms, next(hour.open for hour in hours if hour is not None))
+    for hour in hours:
+        if hour is not None:
+            day.merge(hour)
+    day.lots, day.turnover = round(day.lots * feed.volume_factor), round(day.turnover * feed.volume_factor)
+    return day
+
+
+def _hour(feed: SymbolFeed, open_ms: int) -> Bar | None:
+    """Make the bar of an hour; one that lies before the start is made once."""
+    hour_ms = INTERVALS_MS["1h"]
+    if open_ms + hour_ms > feed.history.end_ms:
+        return _bar(feed, hour_ms, open_ms)
+    if open_ms not in feed.past_hours:
+        feed.past_hours[open_ms] = _bar(feed, hour_ms, open_ms)
+    return feed.past_hours[open_ms]
 
 
 def _opens(feed: SymbolFeed, interval_ms: int, start_ms: int, end_ms: int) -> range:

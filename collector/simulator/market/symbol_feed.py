@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from zlib import crc32
 
-from collector.simulator.market.bars import MINUTE_MS, empty_bar, roll
+from collector.simulator.market.bars import MINUTE_MS, Bar, empty_bar, roll
 from collector.simulator.market.instruments import Instrument
 from collector.simulator.market.market import Change, Fill, Frozen, Market
 from collector.simulator.market.outages import BarsInOutages
@@ -54,6 +54,8 @@ class SymbolFeed:
         self.trade_ids = Numbering(self.id_base)
         self.start_ms = start_ms
         self.delisted = False
+        self.volume_factor = 1.0  # of the last 24 hours, as tickers tell them
+        self.past_hours: dict[int, Bar | None] = {}  # before the start, made for tickers
         plan = past or PastPlan()
         self.history = History(
             self.seed,

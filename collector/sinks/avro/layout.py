@@ -71,7 +71,10 @@ _TRADES = {
     "origin": ORIGIN,
     "price": "price",
     "size": "volume",
-    **{name: f"trade.{name}" for name in ("kind", "trade_id", "side", "marked")},
+    **{
+        name: f"trade.{name}"
+        for name in ("kind", "trade_id", "side", "marked", "first_trade_id", "last_trade_id")
+    },
 }
 _OHLCV = {
     **ANY_TABLE,

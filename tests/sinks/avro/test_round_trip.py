@@ -142,6 +142,8 @@ def of_rest(rows: Rows) -> Rows:
         "origin": ["rest"] * len(rows),
         "timestamp": ["2026-01-01T00:00:00.000000Z"] * len(rows),
     }
+    if rows.table == "trades":
+        columns |= {name: list(range(len(rows))) for name in ("first_trade_id", "last_trade_id")}
     return replace(rows, columns=columns)
 
 
@@ -149,3 +151,20 @@ def of_rest(rows: Rows) -> Rows:
 def test_what_rest_brought_stays_told_from_what_came_live(form: Form) -> None:
     for one in some_write_sets(7, [40]):
         check(replace(one, rows=tuple(map(of_rest, one.rows))), form)
+
+
+@pytest.mark.parametrize("form", Form)
+def test_what_rest_brought_may_go_out_together_with_what_came_live(form: Form) -> None:
+    for one in some_write_sets(7, [40], markets=1):
+        market = [rows for rows in one.rows if rows.table in {"trades", "ohlcv"}]
+        both = replace(one, rows=(*market, *map(of_rest, market)))
+        read = [rows for part in read_back(records_of(both, form)) for rows in part.rows]
+        for table_name in {rows.table for rows in market}:
+            origins = [
+                origin
+                for rows in read
+                if rows.table == table_name
+                for origin in rows.columns.get("origin", [None] * len(rows))
+            ]
+            count = sum(len(rows) for rows in market if rows.table == table_name)
+            assert sorted(origins, key=str) == [None] * count + ["rest"] * count

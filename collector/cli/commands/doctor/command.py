@@ -113,7 +113,7 @@ def _configuration(loaded: "Loaded") -> Iterator[CheckResult]:
     from collector.cli.announcing import default_setup  # noqa: PLC0415
 
     exchanges = loaded.settings.exchanges
-    streams = sum(len(one.symbols) * len(one.channels) for one in exchanges.values())
+    streams = sum(one.most_streams for one in exchanges.values())
     found = f"{streams} stream{'s'[: streams != 1]} of {', '.join(exchanges)}"
     default = default_setup(loaded)
     yield CheckResult("configuration", "ok", f"{found}; {default}" if default else found)

@@ -117,6 +117,9 @@ def exchanges_of(settings: "Settings", config: Path) -> "Simulator":
             f"{config}: the exchanges are to be simulated, expected endpoints of all of them at one port of "
             "127.0.0.1, like {rest: http://127.0.0.1:8900, ws: ws://127.0.0.1:8900}"
         )
+    bare = [name for name, one in settings.exchanges.items() if not one.symbols]
+    if bare:  # nobody knows which markets to simulate
+        raise UserError(f"{config}: exchanges.{bare[0]} names no symbols, expected the markets to simulate")
     symbols = {name: one.symbols for name, one in settings.exchanges.items()}
     return Simulator(port=place[1], symbols=symbols, profile="lively")
 

@@ -6,7 +6,7 @@ from typing import Any
 from collector.simulator.exchanges.binance import rest_past
 from collector.simulator.exchanges.binance.rest_past import refusal
 from collector.simulator.exchanges.listing import Listing
-from collector.simulator.market import Instrument, SymbolFeed
+from collector.simulator.market import Instrument, SymbolFeed, last_day
 from collector.simulator.messages import Answer, Request, compact_json
 
 _DEPTHS = {"linear": (5, 10, 20, 50, 100, 500, 1000)}
@@ -29,6 +29,8 @@ def answer(feeds: Listing, request: Request, now_ms: int) -> Answer | None:
         return _exchange_info(feeds, market, now_ms)
     if name == "historicalTrades" and market != "spot" and not request.headers.get(KEY_HEADER):
         return refusal(-2014, "API-key format invalid.", 401)
+    if name == "ticker/24hr" and "symbol" not in request.query:
+        return _answer([_day_row(feed, market, now_ms) for feed in feeds.started(market)])
     handler = _HANDLERS.get(name)
     return handler and _about_symbol(handler, feeds, market, request.query, now_ms)
 
@@ -64,6 +66,7 @@ def weight(request: Request) -> int:
     if name == "klines" and not is_spot:
         return next((cost for most, cost in ((99, 1), (499, 2), (1000, 5)) if size <= most), 10)
     costs = {"exchangeInfo": (20, 1), "klines": (2, 5), "trades": (25, 5), "historicalTrades": (25, 200)}
+    costs["ticker/24hr"] = (2, 1) if "symbol" in request.query else (80, 40)
     costs |= {"aggTrades": (4, 20), "ticker/bookTicker": (2, 2)}
     return costs.get(name, (1, 1))[0 if is_spot else 1]
 
@@ -164,6 +167,43 @@ def _best(feed: SymbolFeed, market: str, query: Mapping[str, str], now_ms: int) 
     return _answer(row if market == "spot" else row | {"time": now_ms})
 
 
+def _day(feed: SymbolFeed, market: str, query: Mapping[str, str], now_ms: int) -> Answer:
+    del query
+    return _answer(_day_row(feed, market, now_ms))
+
+
+def _day_row(feed: SymbolFeed, market: str, now_ms: int) -> dict[str, Any]:
+    instrument, day = feed.instrument, last_day(feed, now_ms)
+    row = {
+        "symbol": instrument.name,
+        "priceChange": instrument.price_text(day.close - day.open),
+        "priceChangePercent": f"{(day.close - day.open) / day.open * 100:.3f}",
+        "weightedAvgPrice": instrument.price_text(round(day.turnover / day.lots) if day.lots else 0),
+        "lastPrice": instrument.price_text(day.close),
+        "lastQty": instrument.size_text(1),
+        "openPrice": instrument.price_text(day.open),
+        "highPrice": instrument.price_text(day.high),
+        "lowPrice": instrument.price_text(day.low),
+        "volume": instrument.size_text(day.lots),
+        "quoteVolume": f"{instrument.turnover(day.turnover):.8f}",
+        "openTime": day.open_ms,
+        "closeTime": now_ms,
+        "firstId": day.first_trade,
+        "lastId": day.last_trade,
+        "count": day.count,
+    }
+    if market != "spot":
+        return row
+    (bid, bid_lots), (ask, ask_lots) = feed.market.bids.top(1)[0], feed.market.asks.top(1)[0]
+    return row | {
+        "prevClosePrice": row["openPrice"],
+        "bidPrice": instrument.price_text(-bid),
+        "bidQty": instrument.size_text(bid_lots),
+        "askPrice": instrument.price_text(ask),
+        "askQty": instrument.size_text(ask_lots),
+    }
+
+
 def _answer(value: object) -> Answer:
     return Answer(compact_json(value))
 
@@ -175,4 +215,5 @@ _HANDLERS: dict[str, Handler] = {
     "aggTrades": rest_past.aggregates,
     "klines": rest_past.bars,
     "ticker/bookTicker": _best,
+    "ticker/24hr": _day,
 }

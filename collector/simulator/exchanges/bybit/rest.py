@@ -11,8 +11,8 @@ from collector.simulator.market import (
     Instrument,
     SymbolFeed,
     bars_back,
-    bars_between,
     bars_from,
+    last_day,
     trade_count,
     trades_since,
 )
@@ -44,6 +44,8 @@ def answer(feeds: Listing, request: Request, now_ms: int) -> Answer | None:
     category = request.query.get("category", "")
     if name == "instruments-info":
         return _instruments(feeds, category, request.query, now_ms)
+    if name == "tickers" and "symbol" not in request.query:
+        return _all_tickers(feeds, category, now_ms)
     handlers = {"orderbook": _order_book, "kline": _bars, "recent-trade": _trades, "tickers": _tickers}
     handler = handlers.get(name)
     if handler is None:
@@ -224,22 +226,43 @@ def _trades(feed: SymbolFeed, category: str, query: Mapping[str, str], now_ms: i
 
 def _tickers(feed: SymbolFeed, category: str, query: Mapping[str, str], now_ms: int) -> Answer:
     del query
+    return _ok({"category": category, "list": [_ticker(feed, now_ms)]}, now_ms)
+
+
+def _all_tickers(feeds: Listing, category: str, now_ms: int) -> Answer:
+    """Tell the tickers of a category; a market that is only listed so far has none."""
+    if category not in {"spot", "linear", "inverse"}:
+        return _error(_BAD_PARAMETER, "params error: Category is invalid", now_ms)
+    return _ok(
+        {"category": category, "list": [_ticker(feed, now_ms) for feed in feeds.started(category)]}, now_ms
+    )
+
+
+def _ticker(feed: SymbolFeed, now_ms: int) -> dict[str, Any]:
     instrument, market = feed.instrument, feed.market
     (bid, bid_lots), (ask, ask_lots) = market.bids.top(1)[0], market.asks.top(1)[0]
-    day = bars_between(feed, INTERVALS_MS["1h"], now_ms - INTERVALS_MS["1d"], now_ms)
-    row = {
+    day = last_day(feed, now_ms)
+    only_linear = {
+        "indexPrice": instrument.price_text(day.close),
+        "markPrice": instrument.price_text(day.close),
+        "openInterest": instrument.size_text(day.lots),
+        "openInterestValue": f"{instrument.turnover(day.turnover):.2f}",
+        "fundingRate": "0.0001",
+    }
+    return {
+        **(only_linear if instrument.is_linear else {}),
         "symbol": instrument.name,
         "bid1Price": instrument.price_text(-bid),
         "bid1Size": instrument.size_text(bid_lots),
         "ask1Price": instrument.price_text(ask),
         "ask1Size": instrument.size_text(ask_lots),
-        "lastPrice": instrument.price_text(day[-1].close),
-        "prevPrice24h": instrument.price_text(day[0].open),
-        "highPrice24h": instrument.price_text(max(bar.high for bar in day)),
-        "lowPrice24h": instrument.price_text(min(bar.low for bar in day)),
-        "volume24h": instrument.size_text(sum(bar.lots for bar in day)),
+        "lastPrice": instrument.price_text(day.close),
+        "prevPrice24h": instrument.price_text(day.open),
+        "highPrice24h": instrument.price_text(day.high),
+        "lowPrice24h": instrument.price_text(day.low),
+        "turnover24h": f"{instrument.turnover(day.turnover):.4f}",
+        "volume24h": instrument.size_text(day.lots),
     }
-    return _ok({"category": category, "list": [row]}, now_ms)
 
 
 def _ok(result: dict[str, Any], now_ms: int) -> Answer:

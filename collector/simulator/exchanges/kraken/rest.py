@@ -10,6 +10,7 @@ from collector.simulator.market import (
     PastTrade,
     SymbolFeed,
     bars_back,
+    last_day,
     position_at,
     trade_count,
     trades_since,
@@ -43,9 +44,11 @@ def answer(feeds: Feeds, request: Request, now_ms: int, system: str = "online") 
     if name == "SystemStatus":
         return _ok({"status": system, "timestamp": ""})
     whole = {"Time": _time, "Assets": _assets, "AssetPairs": _pairs}
+    if "pair" not in request.query:
+        whole["Ticker"] = _all_tickers
     if name in whole:
         return whole[name](feeds, now_ms)
-    handler = {"Depth": _depth, "Trades": _trades, "OHLC": _bars}.get(name)
+    handler = {"Depth": _depth, "Trades": _trades, "OHLC": _bars, "Ticker": _ticker}.get(name)
     if handler is None:
         return None
     wanted = request.query.get("pair", "")
@@ -217,6 +220,37 @@ def _bars(feed: SymbolFeed, query: Mapping[str, str], now_ms: int) -> Answer:
         for bar in bars
     ]
     return _ok({pair_key(instrument): rows, "last": newest[-2].open_ms // 1000 if len(newest) > 1 else 0})
+
+
+def _ticker(feed: SymbolFeed, query: Mapping[str, str], now_ms: int) -> Answer:
+    del query
+    return _ok({pair_key(feed.instrument): _ticker_of(feed, now_ms)})
+
+
+def _all_tickers(feeds: Feeds, now_ms: int) -> Answer:
+    living = [feed for feed in feeds.values() if not feed.delisted]
+    for feed in living:
+        feed.catch_up()
+    return _ok({pair_key(feed.instrument): _ticker_of(feed, now_ms) for feed in living})
+
+
+def _ticker_of(feed: SymbolFeed, now_ms: int) -> dict[str, Any]:
+    """Tell of today and of the last 24 hours; here both are the same."""
+    instrument, day = feed.instrument, last_day(feed, now_ms)
+    price, size = instrument.price_text, instrument.size_text
+    (bid, bid_lots), (ask, ask_lots) = feed.market.bids.top(1)[0], feed.market.asks.top(1)[0]
+    mean = price(round(day.turnover / day.lots) if day.lots else 0)
+    return {
+        "a": [price(ask), str(round(instrument.size(ask_lots))), size(ask_lots)],
+        "b": [price(-bid), str(round(instrument.size(bid_lots))), size(bid_lots)],
+        "c": [price(day.close), size(1)],
+        "v": [size(day.lots)] * 2,
+        "p": [mean] * 2,
+        "t": [day.count] * 2,
+        "l": [price(day.low)] * 2,
+        "h": [price(day.high)] * 2,
+        "o": price(day.open),
+    }
 
 
 def _ok(result: object) -> Answer:

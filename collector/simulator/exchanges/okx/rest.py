@@ -13,6 +13,7 @@ from collector.simulator.market import (
     RestBook,
     SymbolFeed,
     bars_back,
+    last_day,
     position_at,
     position_of,
     trade_count,
@@ -41,6 +42,7 @@ _ALLOWED = {
     "market/books-full": 10,
     "market/candles": 40,
     "market/history-candles": 20,
+    "market/tickers": 20,
     "market/trades": 100,
     "market/history-trades": 20,
     "public/instruments": 20,
@@ -62,6 +64,8 @@ def answer(feeds: Listing, request: Request, now_ms: int) -> Answer | None:
         return _ok([{"ts": str(now_ms)}])
     if name == "public/instruments":
         return _instruments(feeds, request.query)
+    if name == "market/tickers":
+        return _tickers(feeds, request.query, now_ms)
     handler = _HANDLERS.get(name)
     return handler and _about_instrument(handler, feeds, request.query, now_ms)
 
@@ -104,6 +108,41 @@ def _instruments(feeds: Listing, query: Mapping[str, str]) -> Answer:
     listed = feeds.instruments(_MARKETS[kind])
     rows = [_row(kind, number, one) for number, one in enumerate(listed, 1)]
     return _ok([row for row in rows if query.get("instId") in {None, row["instId"]}])
+
+
+def _tickers(feeds: Listing, query: Mapping[str, str], now_ms: int) -> Answer:
+    kind = query.get("instType", "")
+    if kind not in _MARKETS:
+        return refusal("51000", "Parameter instType error", 400)
+    return _ok([_ticker(kind, feed, now_ms) for feed in feeds.started(_MARKETS[kind])])
+
+
+def _ticker(kind: str, feed: SymbolFeed, now_ms: int) -> dict[str, Any]:
+    """Tell the volume twice: as orders count it, and in the quote of a spot market, the base of a swap."""
+    instrument, day = feed.instrument, last_day(feed, now_ms)
+    price = instrument.price_text
+    in_currency = (
+        instrument.base_text(day.lots) if instrument.is_linear else f"{instrument.turnover(day.turnover):.8f}"
+    )
+    (bid, bid_lots), (ask, ask_lots) = feed.market.bids.top(1)[0], feed.market.asks.top(1)[0]
+    return {
+        "instType": kind,
+        "instId": instrument.name,
+        "last": price(day.close),
+        "lastSz": instrument.size_text(1),
+        "askPx": price(ask),
+        "askSz": instrument.size_text(ask_lots),
+        "bidPx": price(-bid),
+        "bidSz": instrument.size_text(bid_lots),
+        "open24h": price(day.open),
+        "high24h": price(day.high),
+        "low24h": price(day.low),
+        "volCcy24h": in_currency,
+        "vol24h": instrument.size_text(day.lots),
+        "ts": str(now_ms),
+        "sodUtc0": price(day.open),
+        "sodUtc8": price(day.open),
+    }
 
 
 def _row(kind: str, number: int, instrument: Instrument) -> dict[str, Any]:
