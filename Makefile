@@ -38,8 +38,8 @@ format: $(STAMP)  ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 
-proof: $(STAMP)  ## Run the long forms of the tests as well
-	$(BIN)/python -m pytest -m proof --numprocesses 1 --timeout 3600
+proof: $(STAMP)  ## Run the long forms of the tests, some hours; OPTIONS=tests/writer runs a part
+	$(BIN)/python -m pytest -m proof --numprocesses 1 --timeout 1200 --durations 25 $(OPTIONS)
 
 mutants: $(STAMP)  ## Plant faults at random, see which the tests catch; OPTIONS="--seed 7 --count 50"
 	$(BIN)/python tests/mutants/plant.py $(OPTIONS)

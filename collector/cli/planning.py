@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collector.cli.plain import size
-from collector.cli.stream_plan import FollowerPlan, follower_plans, follower_text
+from collector.cli.stream_plan import FollowerPlan, StreamPlan, follower_plans, follower_text
 from collector.cli.table import Column, print_table, print_text
 
 if TYPE_CHECKING:
@@ -18,19 +18,6 @@ DAY_S = 86_400
 SPARE = 0.95  # of the free space: a disk should never be quite full
 SUSTAINED_A_S = 10_000  # messages; what the design holds without a stop
 LONGEST_DAYS = 36_500
-
-
-@dataclass(frozen=True, slots=True)
-class StreamPlan:
-    """What one stream brings."""
-
-    exchange: str
-    symbol: str
-    channel: str
-    messages_a_s: float
-    rows_a_s: float
-    gigabytes_a_day: float
-    basis: str  # at most, busy, measured
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Estimate what a follower that is a stream of Kinesis takes: records, bytes, shards. Pure."""
+"""Define what a stream brings; estimate what of all goes to a follower that is one of Kinesis. Pure."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,6 @@ from collector.events import Channel
 from collector.masking import mask_url
 
 if TYPE_CHECKING:
-    from collector.cli.planning import StreamPlan
     from collector.settings import Settings
 
 KINESIS = "kinesis"
@@ -45,6 +44,19 @@ class _Flow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """What one stream of an exchange brings."""
+
+    exchange: str
+    symbol: str
+    channel: str
+    messages_a_s: float
+    rows_a_s: float
+    gigabytes_a_day: float
+    basis: str  # at most, busy, measured
+
+
+@dataclass(frozen=True, slots=True)
 class FollowerPlan:
     """What a stream takes."""
 
@@ -57,7 +69,7 @@ class FollowerPlan:
     too_much: Sequence[str]  # markets that a shard cannot take, and no market has more than one
 
 
-def follower_plans(settings: "Settings", lines: Iterable["StreamPlan"]) -> list[FollowerPlan]:
+def follower_plans(settings: "Settings", lines: Iterable[StreamPlan]) -> list[FollowerPlan]:
     """Return what each stream among the followers takes of what is collected."""
     is_deep = settings.storage.features == "deep"
     events: dict[Market, float] = {}

@@ -10,8 +10,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from program import ROOT, Run
 
-from collector.cli.planning import StreamPlan
-from collector.cli.stream_plan import BYTES_AN_EVENT, FEW, MANY, FollowerPlan, follower_plans, follower_text
+from collector.cli.stream_plan import (
+    BYTES_AN_EVENT,
+    FEW,
+    MANY,
+    FollowerPlan,
+    StreamPlan,
+    follower_plans,
+    follower_text,
+)
 from collector.settings.load import load_settings
 from collector.settings.model import Settings
 

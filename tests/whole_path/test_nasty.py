@@ -125,6 +125,7 @@ def test_what_is_planted_is_seen(tmp_path: Path, name: str, monkeypatch: pytest.
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", PROOF_SEEDS)
 def test_a_hundred_markets_for_ten_minutes(
     tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]

@@ -36,6 +36,7 @@ def test_some_hundred_histories_keep_every_promise() -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(3600)
 def test_thousands_of_histories_keep_every_promise() -> None:
     run(MANY, steps=60)
 

@@ -73,8 +73,8 @@ class MetricsByCalls:
             if alone and not some_arrived:  # then it is not for what one of them is
                 raise alone[0][1]
         finally:
-            for datum, failure in alone if some_arrived else ():
-                self._leave_out(datum, failure)
+            for datum, why in alone if some_arrived else ():
+                self._leave_out(datum, why)
 
     def _leave_out(self, datum: Datum, failure: AwsError) -> None:
         self._changes.leave_out(datum.sample)
