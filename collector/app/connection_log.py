@@ -51,6 +51,7 @@ class ConnectionLog:
         self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
         self._connections: dict[str, _Connection] = {}
+        self._statuses: dict[str, State] = {}  # what exchanges said last of themselves
 
     def listen(self, events: EventBus) -> None:
         """Attach to the event bus."""
@@ -106,7 +107,11 @@ class ConnectionLog:
                 self._of(event.connection).is_up |= event.state is State.CONNECTED
             log.debug("connection.state", connection=event.connection, state=event.state.value, **shown)
         else:
+            before = self._statuses.get(event.exchange)
+            self._statuses[event.exchange] = event.state
             tell = log.info if event.state is State.ONLINE else log.warning
+            if event.state is before or (before is None and event.state is State.ONLINE):
+                tell = log.debug  # each connection hears it
             tell("exchange.status", exchange=event.exchange, status=event.state.value, **shown)
 
     def _on_reconnecting(self, event: Reconnecting) -> None:

@@ -10,6 +10,7 @@ from collector.events import EventBus, RequestsPaused, RequestsWait
 from collector.loggers import get_logger
 from collector.network import BudgetNow
 
+REMIND_AFTER_S = (300.0, 900.0, 3600.0)  # and then every hour
 OVER_AFTER_S = 60.0  # without a pause, or anybody who waits
 
 log = get_logger(__name__)
@@ -28,6 +29,7 @@ class _Spell:
     pauses: int = 0
     paused_s: float = 0.0
     paused_until_s: float = 0.0
+    reminded: int = 0  # times
 
 
 class RequestLog:
@@ -55,6 +57,7 @@ class RequestLog:
             for exchange, spell in list(self._spells.items()):
                 if any(one.closed_for_s > 0.0 or one.waiting for one in budgets.get(exchange, ())):
                     spell.last_s = now_s
+                    self._remind(exchange, spell, budgets, now_s)
                 elif now_s - spell.last_s >= OVER_AFTER_S:
                     self._end(exchange, spell, budgets)
 
@@ -103,18 +106,28 @@ class RequestLog:
             spell.last_s = max(spell.last_s, now_s)
             return spell
 
+    def _remind(self, exchange: str, spell: _Spell, budgets: Budgets, now_s: float) -> None:
+        due_s = REMIND_AFTER_S[min(spell.reminded, len(REMIND_AFTER_S) - 1)]
+        more = max(0, spell.reminded - len(REMIND_AFTER_S) + 1)
+        if now_s - spell.began_s >= due_s + more * REMIND_AFTER_S[-1]:
+            spell.reminded += 1
+            log.warning("requests.still_held", **_sums(exchange, spell, budgets))
+
     def _end(self, exchange: str, spell: _Spell, budgets: Budgets) -> None:
         del self._spells[exchange]
-        waits, waited_s = _waited(budgets, exchange)
-        log.info(
-            "requests.flow_again",
-            exchange=exchange,
-            lasted_s=round(spell.last_s - spell.began_s, 1),
-            pauses=spell.pauses,
-            paused_s=round(spell.paused_s, 1),
-            waits=waits - spell.waits,
-            waited_s=round(waited_s - spell.waited_s, 1),
-        )
+        log.info("requests.flow_again", **_sums(exchange, spell, budgets))
+
+
+def _sums(exchange: str, spell: _Spell, budgets: Budgets) -> dict[str, object]:
+    waits, waited_s = _waited(budgets, exchange)
+    return {
+        "exchange": exchange,
+        "lasted_s": round(spell.last_s - spell.began_s, 1),
+        "pauses": spell.pauses,
+        "paused_s": round(spell.paused_s, 1),
+        "waits": waits - spell.waits,
+        "waited_s": round(waited_s - spell.waited_s, 1),
+    }
 
 
 def _waited(budgets: Budgets, exchange: str) -> tuple[int, float]:

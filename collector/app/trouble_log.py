@@ -79,7 +79,8 @@ class TroubleLog:
             self._told, self._other_since_s = health.state, None
             told = [f"{one.part.name}: {one.part.reason}" for one in news] or health.reasons
             tell = log.info if health.state is Verdict.HEALTHY else log.warning
-            tell("health.changed", state=health.state.value, reasons="; ".join(told))
+            shown = {"reasons": "; ".join(told)} if told else {}
+            tell("health.changed", state=health.state.value, **shown)
         for one in news:
             one.is_told = True
 

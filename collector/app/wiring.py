@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from collector.app.alarm import HaltAlarm
+from collector.app.breaker_log import BreakerLog
 from collector.app.claims import Claims
 from collector.app.collector import Collector, Parts
 from collector.app.commit_measures import CommitMeasures
 from collector.app.connection_log import ConnectionLog
-from collector.app.database_log import DatabaseLog
 from collector.app.dead_threads import DeadThreads
 from collector.app.log_thread import LogThread
 from collector.app.logs import log_dead_thread, log_events, log_failed_subscriber, log_plugins
@@ -180,7 +180,7 @@ def _written_files(store: Store[object], writer: WriterThread, followers: Sequen
 def _log_thread(events: EventBus, stream: StreamThread, monitor: Monitor) -> LogThread:
     """Attach to the event bus what logs later, or more than once, and build its thread."""
     connections, requests = ConnectionLog(), RequestLog(stream.budgets)
-    for one in (connections, requests, DatabaseLog()):
+    for one in (connections, requests, BreakerLog()):
         one.listen(events)
     looks = look_at_file, connections.look, requests.look, TroubleLog(lambda: monitor.latest).look
     return LogThread(looks, (connections.finish, requests.finish))

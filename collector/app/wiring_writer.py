@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from collector.app.breaker_log import BreakerLog
 from collector.app.commit_measures import CommitMeasures
 from collector.app.heartbeat import CALL_TIMEOUT_S, Heartbeats, heartbeat_url
 from collector.app.known_database import KnownDatabase
@@ -17,7 +18,6 @@ from collector.buffer import Buffer
 from collector.errors import SpoolError
 from collector.events import DatabaseState, EventBus, PotentialHalt
 from collector.ids import new_id
-from collector.loggers import get_logger
 from collector.masking import without
 from collector.settings import FollowerSettings, Settings
 from collector.sinks import (
@@ -44,8 +44,6 @@ from collector.writer import (
 )
 
 SPILL_SHARE = 0.5  # of the buffer, taken at one swap: the database does not keep up
-
-log = get_logger(__name__)
 
 
 def store_of(settings: Settings) -> Store[object]:
@@ -123,19 +121,22 @@ def make_followers(
     configured = [(follower_of(settings, one, store), one.spool_max_bytes) for one in settings.followers]
     given = [(sink, settings.spool.max_bytes) for sink in more]
     beside = places_of(settings.spool.path, store)
-    return [
-        Follower(
+
+    def follower(sink: Sink, max_bytes: int) -> Follower:
+        balance = Balance(session.session_id, buffer.key)
+        told = BreakerLog("follower.breaker", sink=sink.name)
+        return Follower(
             sink,
             SpoolFiles(
                 follower_places_of(beside, sink), max_bytes=max_bytes, owner=owner_of(store, sink, identity)
             ),
-            _breaker(settings, _log_changes(sink.name)),
-            Balance(session.session_id, buffer.key),
+            _breaker(settings, lambda state, cause: told.changed(state.value, cause, balance.rows_in_spool)),
+            balance,
             _limits(settings),
             session=session,
         )
-        for sink, max_bytes in (*configured, *given)
-    ]
+
+    return [follower(sink, max_bytes) for sink, max_bytes in (*configured, *given)]
 
 
 def follower_of(settings: Settings, follower: FollowerSettings, store: Store[object]) -> Sink:
@@ -185,11 +186,3 @@ def _limits(settings: Settings) -> Limits:
 def _breaker(settings: Settings, on_change: Callable[[BreakerState, str], None]) -> Breaker:
     breaker = settings.breaker
     return Breaker(breaker.failures, settings.writer.retry, breaker.wait, on_change=on_change)
-
-
-def _log_changes(name: str) -> Callable[[BreakerState, str], None]:
-    def log_change(state: BreakerState, cause: str) -> None:
-        if state is not BreakerState.HALF_OPEN:
-            log.warning("follower.breaker", sink=name, state=state.value, cause=cause)
-
-    return log_change

@@ -211,7 +211,10 @@ def _spool(facts: Facts, _limits: HealthLimits) -> Part:
     if facts.spilling and share >= NEARLY_FULL:
         return Part("spool", _DEGRADED, f"{share:.0%} of its room is taken, and it grows", figures)
     if facts.spilling or facts.spooled_rows:
-        return Part("spool", _DEGRADED, f"{facts.spooled_rows} rows wait in it for the database", figures)
+        reason = f"{facts.spooled_rows} rows wait in it for the database"
+        if not facts.spooled_rows:
+            reason = "what comes goes to it, until the database takes it again"
+        return Part("spool", _DEGRADED, reason, figures)
     return Part("spool", figures=figures)
 
 

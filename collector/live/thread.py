@@ -18,6 +18,7 @@ from collector.retry import Backoff
 from collector.streams import BookStream
 
 CLOCK_CHECK_S = 1.0
+LET_GO_S = 5.0  # of sockets and segments, after a fault
 FEED_BACKOFF = Backoff(0.5, 60.0)  # between two runs of a feed that a fault of ours ended
 Result = TypeVar("Result")
 
@@ -180,14 +181,24 @@ class StreamThread:
             self.feeds = self._make_feeds(clock)
             running = asyncio.gather(*(self._keep(feed, stop, clock) for feed in self.feeds))
             self._ready.set()
-            while not stop.is_set():
-                self._turned_s = time.monotonic()
-                await wait_for_first(stop.wait(), timeout_s=CLOCK_CHECK_S)
-                self._check(clock)
+            try:
+                while not stop.is_set():
+                    self._turned_s = time.monotonic()
+                    await wait_for_first(stop.wait(), timeout_s=CLOCK_CHECK_S)
+                    self._check(clock)
+            except BaseException:
+                await self._let_go(clock, stop, running)
+                raise
             self._tell(clock, lambda feed: feed.stop())
             await running
         finally:
             self._end_calls()
+
+    async def _let_go(self, clock: Clock, stop: asyncio.Event, running: asyncio.Future[list[None]]) -> None:
+        """Close sockets and segments after a fault that ends the thread, if that takes not too long."""
+        stop.set()
+        self._tell(clock, lambda feed: feed.stop())
+        await asyncio.wait({running}, timeout=LET_GO_S)
 
     def _check(self, clock: Clock) -> None:
         """Look whether the wall clock was stepped."""

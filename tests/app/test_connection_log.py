@@ -210,7 +210,7 @@ def test_what_is_held_back_is_logged_at_the_end() -> None:
 
 def test_what_an_exchange_says_of_itself_is_a_warning_until_it_is_online() -> None:
     rig = Rig()
-    for state in (State.MAINTENANCE, State.ONLINE):
+    for state in (State.ONLINE, State.MAINTENANCE, State.MAINTENANCE, State.ONLINE, State.ONLINE):
         rig.publish(SystemState("kraken", "kraken.spot.0", state, 1))
     assert [(line["status"], line["log_level"]) for line in rig.after(0.0)] == [
         ("maintenance", "warning"),

@@ -80,3 +80,32 @@ def test_what_ended_the_websocket_thread_is_in_the_log_with_its_traceback(tmp_pa
     assert (died["log_level"], died["thread"]) == ("error", "websocket")
     assert died["exc_info"].__traceback__ is not None
     assert report.problems == ("the websocket thread failed: OSError(22, 'Invalid argument')",)
+
+
+def test_a_fault_that_ends_the_thread_closes_sockets_and_segments_first(tmp_path: Path) -> None:
+    """Left to the end of the loop, they were torn down in any order, with raw tracebacks, or never."""
+
+    def broken(_clock: object) -> None:
+        raise OSError(22, "Invalid argument")
+
+    def begun() -> bool:
+        return any(line["event"] == "coverage.begun" for line in list(lines))
+
+    with capture_logs() as lines, Simulator(updates_per_s=200.0) as simulator:
+        overrides: dict[str, object] = {
+            "database.url": str(tmp_path / "live.db"),
+            "exchanges.bybit.symbols": [BTC],
+            "exchanges.bybit.endpoints": simulator.endpoints("bybit"),
+        }
+        collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
+        collector.start()
+        try:
+            wait_until(begun, "coverage")
+            collector.stream._check = broken  # type: ignore[method-assign]  # it looks every second
+            assert collector.wait(30.0)
+        finally:
+            report = collector.stop()
+    events = [line["event"] for line in lines]
+    assert events.index("connection.closed") < events.index("thread.died")
+    assert report.exact
+    assert report.problems == ("the websocket thread failed: OSError(22, 'Invalid argument')",)

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from collector.app.database_log import DatabaseLog
+from collector.app.breaker_log import BreakerLog
 from collector.app.logs import log_dead_thread, log_events
 from collector.app.request_log import RequestLog
 from collector.events.bus import EventBus
@@ -96,17 +96,21 @@ def test_waits_and_pauses_of_one_spell_are_told_once_and_their_sum_at_its_end() 
     assert (over["pauses"], over["paused_s"], over["lasted_s"]) == (10, 200.0, 290.0)
 
 
-def test_a_spell_is_not_over_while_somebody_waits() -> None:
+def test_a_spell_is_not_over_while_somebody_waits_and_one_that_lasts_is_told_again() -> None:
     asked = Asked()
     asked.waiting = 1
     with capture_logs() as lines:
         asked.wait(12.0)
-        asked.look_until(500.0)
+        asked.look_until(9_000.0)
         asked.waiting = 0
-        asked.look_until(540.0)
-        assert len(lines) == 1
-        asked.look_until(561.0)
-    assert lines[1]["event"] == "requests.flow_again"
+        asked.look_until(9_040.0)
+        assert "requests.flow_again" not in {line["event"] for line in lines}
+        asked.look_until(9_061.0)
+    assert [(line["event"], line.get("lasted_s")) for line in lines] == [
+        ("requests.wait", None),
+        *(("requests.still_held", lasted_s) for lasted_s in (300.0, 900.0, 3600.0, 7200.0)),
+        ("requests.flow_again", 9000.0),
+    ]
 
 
 def test_a_pause_of_requests_is_a_line_with_its_end_and_a_long_wait_one_with_its_reason() -> None:
@@ -136,7 +140,7 @@ def test_a_pause_of_requests_is_a_line_with_its_end_and_a_long_wait_one_with_its
 def test_an_outage_is_told_from_the_first_refusal_to_the_end_without_the_password() -> None:
     out, events, now_s = io.StringIO(), EventBus(), [100.0]
     set_up_logging(LogOptions(level="debug"), out, secrets=["hunter2222"])
-    DatabaseLog(monotonic_s=lambda: now_s[0]).listen(events)
+    BreakerLog(monotonic_s=lambda: now_s[0]).listen(events)
     breaker = Breaker(
         2,
         Backoff(0.0, 0.0),
@@ -175,3 +179,25 @@ def test_what_ended_a_thread_is_logged_with_its_traceback() -> None:
     assert (line["event"], line["level"], line["thread"]) == ("thread.died", "error", "websocket")
     assert "Traceback" in line["exception"]
     assert "test_logs.py" in line["exception"]
+
+
+def test_a_follower_that_is_away_is_told_as_a_database_is() -> None:
+    now_s = [0.0]
+    told = BreakerLog("follower.breaker", sink="second.db", monotonic_s=lambda: now_s[0])
+    with capture_logs() as lines:
+        for at_s, state in (
+            (0.0, "open"),
+            (5.0, "half_open"),
+            (5.0, "open"),
+            (9.0, "half_open"),
+            (9.0, "closed"),
+        ):
+            now_s[0] = at_s
+            told.changed(state, "" if state == "closed" else "away", 12)
+    shown = [line for line in lines if line["log_level"] != "debug"]
+    assert [(line["state"], line["log_level"], line["sink"]) for line in shown] == [
+        ("open", "warning", "second.db"),
+        ("half_open", "info", "second.db"),
+        ("closed", "info", "second.db"),
+    ]
+    assert (shown[-1]["after_s"], shown[-1]["tries"], shown[-1]["rows_waiting"]) == (9.0, 2, 12)

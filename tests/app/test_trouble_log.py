@@ -113,6 +113,17 @@ def test_a_second_trouble_is_reminded_of_with_the_first() -> None:
     ]
 
 
+def test_what_ends_as_its_reminder_is_due_is_no_flood_of_reminders_of_the_rest() -> None:
+    rig = Rig()
+    rig.run_to(20.0)
+    rig.ill("database", "it refuses")
+    rig.run_to(1000.0)
+    rig.ill("exchange kraken", "maintenance")
+    rig.run_to(1059.9)
+    rig.well("exchange kraken")
+    assert rig.run_to(1200.0) == []
+
+
 def test_another_trouble_is_told_within_seconds_while_the_first_lasts() -> None:
     rig = Rig()
     rig.run_to(20.0)

@@ -201,3 +201,11 @@ def test_thresholds_alarm_and_states_do_not() -> None:
 )
 def test_only_a_loop_that_does_not_turn_is_wedged(silent_s: float, ended: bool, wedged: bool) -> None:
     assert is_wedged(silent_s, LIMITS, ended=ended) is wedged
+
+
+def test_a_spool_in_use_that_holds_nothing_yet_says_what_goes_on() -> None:
+    found = part(replace(WELL, spilling=True, spooled_rows=0), "spool")
+    assert (found.state, found.reason) == (
+        Verdict.DEGRADED,
+        "what comes goes to it, until the database takes it again",
+    )

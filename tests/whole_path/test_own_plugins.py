@@ -8,6 +8,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from collector import DataIngestor, load_features
+from collector.bot.stats import StreamStats
 from collector.query.audit import run_audit
 from collector.settings import load_settings
 from collector.simulator import Simulator
@@ -48,6 +49,10 @@ def collecting(simulator: Simulator, folder: Path, *names: str, **more: Any) -> 
     return DataIngestor(load_settings(overrides=overrides, environ={}, env_file=None))
 
 
+def books(ingestor: DataIngestor) -> list[StreamStats]:
+    return [one for one in ingestor.get_stats()["streams"] if one["channel"] == "book.50"]
+
+
 def test_an_exchange_and_a_sink_of_ones_own_are_collected_as_ours_are(
     installed: Installed, tmp_path: Path
 ) -> None:
@@ -61,6 +66,7 @@ def test_an_exchange_and_a_sink_of_ones_own_are_collected_as_ours_are(
         simulator.faults.gap("bybit", BTC)  # of both: they share the simulated exchange
         wait_until(lambda: ingestor.get_stats()["mismatches"] >= 2, "two gaps")
         wait_until(lambda: bool(ingestor.is_healthy()), "all verified again")
+        wait_until(lambda: all(one["written"] > 20 for one in books(ingestor)), "rows of both")
         assert ingestor.stop()
     report = ingestor.report
     assert report is not None
