@@ -187,7 +187,7 @@ def misuse(simulator: Simulator, folder: Path) -> tuple[list[str], list[Ingestor
 
 
 def test_everything_that_can_be_done_wrong_is_told_and_leaves_nothing(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with Simulator(updates_per_s=50.0) as simulator:
         with create_data_ingestor(config(simulator, tmp_path)):
@@ -217,3 +217,5 @@ def test_everything_that_can_be_done_wrong_is_told_and_leaves_nothing(
     connection.close()
     assert ends == [("stop",)]
     assert "Traceback" not in capfd.readouterr().err
+    assert "Traceback" not in caplog.text
+    assert "subscriber.failed" in caplog.text

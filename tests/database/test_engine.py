@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from collector.database import migrate
-from collector.database.engine import make_engine
+from collector.database.engine import _WriterSetUp, make_engine, sqlite_library
 from collector.database.url import database_url
 from collector.errors import UserError
 
@@ -109,14 +109,33 @@ def test_a_file_that_another_program_keeps_busy_is_written_in_the_mode_it_has(tm
     ]
 
 
+class Recorded:
+    """A connection that notes what is said to it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.said: list[str] = []
+        self._connection = connection
+
+    def execute(self, statement: str) -> sqlite3.Cursor:
+        self.said.append(statement)
+        return self._connection.execute(statement)
+
+
 def test_a_file_that_another_program_has_locked_is_waited_for_once(tmp_path: Path) -> None:
     path = tmp_path / "live.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("CREATE TABLE t (x)")
         other.execute("BEGIN EXCLUSIVE")
+        with closing(sqlite_library().connect(path, isolation_level=None, timeout=0.05)) as connection:
+            recorded = Recorded(connection)
+            with pytest.raises(sqlite_library().OperationalError, match="locked"):
+                _WriterSetUp(path, "FULL", 0.05)(recorded, None)  # type: ignore[arg-type]
+            waiting, last = recorded.said[:-3], recorded.said[-3:]
+            assert set(waiting) == {"PRAGMA journal_mode = WAL"}
+            assert last == ["PRAGMA busy_timeout = 0", "BEGIN IMMEDIATE", "PRAGMA busy_timeout = 50"]
         engine = make_engine(database_url(str(path)), busy_timeout_s=0.05)
         with capture_logs() as logs, pytest.raises(sa.exc.OperationalError, match="locked"):
-            engine.connect()  # at once, and not with the first statement after another wait
+            engine.connect()
         other.execute("ROLLBACK")
         with engine.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

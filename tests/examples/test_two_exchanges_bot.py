@@ -18,14 +18,14 @@ BOT = ROOT / "examples" / "two_exchanges_bot.py"
 
 
 def test_it_takes_books_trades_and_bars_of_both_and_survives_an_alarm(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     database = tmp_path / "two.db"
     program = runpy.run_path(str(BOT))
     with Simulator(updates_per_s=60.0) as simulator:
         assert asyncio.run(program["run"](simulator, 3.0, str(database))) == 0
     done = capsys.readouterr()
-    assert "Traceback" not in done.err
+    assert "Traceback" not in done.err + caplog.text
     verified, troubles, counts, binance, bybit = done.out.splitlines()
     assert re.fullmatch(r"4 of 4 streams verified, \d+ events/s", verified)
     assert troubles.endswith("mismatches 1")
