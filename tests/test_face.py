@@ -63,7 +63,7 @@ def test_a_module_can_be_imported_by_its_own_name(package: str) -> None:
     assert names["heavy"] is sys.modules[f"{package}.heavy"]
 
 
-LOADERS = ["load_features", "load_levels", "load_ohlcv", "load_trades"]
+LOADERS = ["load_features", "load_levels", "load_ohlcv", "load_settings", "load_trades"]
 ROOT = Path(collector.__file__).parent
 FACED = [
     ".".join(path.parent.relative_to(ROOT.parent).parts)
@@ -83,7 +83,7 @@ def test_every_package_lists_what_it_offers_and_nothing_else() -> None:
 
 def test_a_terminal_completes_the_names_of_a_package() -> None:
     completer = rlcompleter.Completer({"collector": collector})
-    found = [completer.complete("collector.load", place) for place in range(5)]
+    found = [completer.complete("collector.load", place) for place in range(len(LOADERS) + 1)]
     assert [str(one).removeprefix("collector.").rstrip("(") for one in found] == [*LOADERS, "None"]
 
 

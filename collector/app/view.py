@@ -35,9 +35,7 @@ class StreamView:
     """One stream: its latest state, its counts, and its gaps."""
 
     key: StreamKey
-    # verified; syncing; down: no connection of its exchange stands; missing: it is asked for, and nothing
-    # collects it; left: it is asked for no longer.
-    state: str
+    state: str  # down: no connection of its exchange stands; missing: nothing collects it; left: unasked
     counts: AccountingState
     glance: StreamNow | None
     gaps: int  # how often it ceased to be verified

@@ -44,6 +44,15 @@ if TYPE_CHECKING:
     from collector.events.instants import iso_text, iso_texts
     from collector.events.intervals import UNIT_MS, length_s, longest_ms, shortest_ms
     from collector.events.market import TOTAL_LEVELS, Candle, L2Update, Trade
+    from collector.events.market_lists import (
+        MarketChoice,
+        MarketRepeated,
+        MarketsChosen,
+        MarketsFound,
+        MarketsNotRefreshed,
+        UniverseChanged,
+        UniverseNotRanked,
+    )
     from collector.events.messages import (
         Ack,
         CandleMessage,
@@ -67,11 +76,6 @@ if TYPE_CHECKING:
         ClockStep,
         DatabaseState,
         FirstContact,
-        MarketChoice,
-        MarketRepeated,
-        MarketsChosen,
-        MarketsFound,
-        MarketsNotRefreshed,
         Notice,
         PotentialHalt,
         Reconnecting,
@@ -84,8 +88,6 @@ if TYPE_CHECKING:
         StreamNow,
         StreamVerified,
         SystemState,
-        UniverseChanged,
-        UniverseNotRanked,
         WitnessDisagreed,
     )
     from collector.events.numbers import (

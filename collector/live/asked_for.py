@@ -12,8 +12,9 @@ from typing import Any
 from collector.clock import Clock
 from collector.errors import CollectorError, UserError
 from collector.events import EventBus, MarketRepeated, MarketsChosen, MarketsFound, PotentialHalt, StreamKey
-from collector.exchanges import MarketKind
-from collector.network import Markets, look_up
+from collector.exchanges import MarketKind, depth_problem
+from collector.network import Markets, look_up, mistake_in_words
+from collector.streams import Stream, StreamMaker
 
 DELISTED = "delisted"  # the code of the alarm, and the cause for which streams end
 CLAIM_PATIENCE_S = 2.0  # a database that does not answer gets the streams with their first rows
@@ -44,7 +45,7 @@ class AskedFor:
         self._meant: dict[str, str | None] = dict.fromkeys(names)
         self._channels = channels
         self.pending: dict[str, None] = {}  # what gave no stream: looked at again with the markets
-        self._exchange = exchange
+        self.exchange = exchange
         self._clock = clock
         self._events = events
         self._refused: dict[str, str] = {}  # in words, by what was asked for
@@ -65,9 +66,7 @@ class AskedFor:
     def keys(self) -> list[StreamKey]:
         """Return the streams, each once; a market by its name while its meaning is not known. Any thread."""
         symbols = dict.fromkeys(symbol or name for name, symbol in self._meant.items())
-        return [
-            StreamKey(self._exchange, symbol, channel) for symbol in symbols for channel in self._channels
-        ]
+        return [StreamKey(self.exchange, symbol, channel) for symbol in symbols for channel in self._channels]
 
     @property
     def refused(self) -> list[str]:
@@ -86,9 +85,9 @@ class AskedFor:
                 self.pending.pop(name, None)
                 self._refused.pop(name, None)
         if found.choices:
-            self._events.publish(MarketsChosen(self._exchange, now_ns, tuple(found.choices)))
+            self._events.publish(MarketsChosen(self.exchange, now_ns, tuple(found.choices)))
         for symbol, several in found.repeated.items():
-            self._events.publish(MarketRepeated(self._exchange, now_ns, symbol, tuple(several)))
+            self._events.publish(MarketRepeated(self.exchange, now_ns, symbol, tuple(several)))
         return found.markets
 
     def ask(self, names: Sequence[str], meant: Mapping[str, str]) -> None:
@@ -101,7 +100,7 @@ class AskedFor:
         """Report, once, why something is not collected; `awaited`: the next list of markets may have it."""
         if awaited:
             self.pending[what] = None
-        self._refused[what] = f"{self._exchange}: {text}"
+        self._refused[what] = f"{self.exchange}: {text}"
         if (what, code) not in self._told:
             self._told.add((what, code))
             self.alarm(code, text, symbol or what)
@@ -118,11 +117,28 @@ class AskedFor:
         self._ended -= gone
         self._told = {told for told in self._told if _market_in(told[0]) not in gone}
 
+    def made(self, maker: StreamMaker, kind: MarketKind, market: Any, channel: str) -> Stream | None:
+        """Make a stream that is asked for; None where that is not possible, which is told."""
+        symbol = market["symbol"]
+        what = f"{symbol} {channel}"
+        problem = depth_problem(self.exchange, kind, channel)
+        if problem is not None:
+            self.refuse(what, "bad_channel", f"{what} refused: {problem}", symbol)
+            return None
+        try:
+            return maker.make(kind, market, channel)
+        except UserError as error:
+            self.refuse(symbol, "bad_symbol", str(error), awaited=True)
+        except Exception as error:  # noqa: BLE001  (the exchange lists it in a form that nobody expected)
+            words = f"{what}: listed in a form that cannot be read: {mistake_in_words(error)}"
+            self.refuse(symbol, "bad_market", words, awaited=True)
+        return None
+
     def begun(self, names: Sequence[str]) -> None:
         """Report what can be collected after all."""
         found = tuple(name for name in names if name not in self.pending)
         if found:
-            self._events.publish(MarketsFound(self._exchange, self._clock.now_ns(), found))
+            self._events.publish(MarketsFound(self.exchange, self._clock.now_ns(), found))
 
     def note_listed(self, listed: Container[str], collected: Sequence[str]) -> list[str]:
         """Report which of the markets collected the exchange lists no longer: once, until it does again.
@@ -135,7 +151,7 @@ class AskedFor:
         for symbol in gone:
             if symbol not in self._delisted:
                 words = f"{symbol} is not listed any more"
-                self._delisted[symbol] = f"{self._exchange}: {words}"
+                self._delisted[symbol] = f"{self.exchange}: {words}"
                 self.alarm(DELISTED, words, symbol)
         self._ended |= set(again)
         for symbol in [one for one in self._delisted if one in listed]:
@@ -150,7 +166,7 @@ class AskedFor:
 
     def alarm(self, code: str, reason: str, symbol: str | None = None) -> None:
         """Publish a potential halt."""
-        self._events.publish(PotentialHalt(self._exchange, code, reason, self._clock.now_ns(), symbol))
+        self._events.publish(PotentialHalt(self.exchange, code, reason, self._clock.now_ns(), symbol))
 
 
 def _market_in(what: str) -> str:

@@ -10,7 +10,7 @@ from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
 from collector.events import EventBus, StreamKey
-from collector.exchanges import MarketKind, depth_problem, exchange_of
+from collector.exchanges import exchange_of
 from collector.live.asked_for import DELISTED, AskedFor, Claim, refusal, symbol_of
 from collector.live.connections import Connections, ExchangeContext
 from collector.live.first_contact import PATIENCE_S, Contact
@@ -22,7 +22,7 @@ from collector.live.resync import new_resyncs
 from collector.live.shared_budgets import SharedBudgets
 from collector.live.supervision import supervise
 from collector.live.universe import Acts, UniverseKeeper
-from collector.network import BudgetNow, Markets, Snapshots, collected, mistake_in_words
+from collector.network import BudgetNow, Markets, Snapshots, collected
 from collector.streams import LEFT_UNIVERSE, Outlet, Stream, StreamMaker, UnknownFrames
 
 NOTHING_TO_COLLECT = "nothing_to_collect"  # the code of the alarm
@@ -135,7 +135,7 @@ class Feed:
         for kind, market in self._asked_for.find(self._list.markets, names):
             for channel in self._wanted.channels:
                 key = StreamKey(self.exchange, market["symbol"], channel)
-                stream = None if key in present else self._make(kind, market, channel)
+                stream = None if key in present else self._asked_for.made(self._maker, kind, market, channel)
                 if stream is not None:
                     connections.place(stream)
                     present.add(stream.key)
@@ -300,23 +300,6 @@ class Feed:
         self._running().remove(gone, DELISTED)
         self.universe.drop(gone)
         await self.universe.look()
-
-    def _make(self, kind: MarketKind, market: Any, channel: str) -> Stream | None:
-        """Make a stream; None where that is not possible, which is told."""
-        symbol = market["symbol"]
-        what = f"{symbol} {channel}"
-        problem = depth_problem(self.exchange, kind, channel)
-        if problem is not None:
-            self._asked_for.refuse(what, "bad_channel", f"{what} refused: {problem}", symbol)
-            return None
-        try:
-            return self._maker.make(kind, market, channel)
-        except UserError as error:
-            self._asked_for.refuse(symbol, "bad_symbol", str(error), awaited=True)
-        except Exception as error:  # noqa: BLE001  (the exchange lists it in a form that nobody expected)
-            words = f"{what}: listed in a form that cannot be read: {mistake_in_words(error)}"
-            self._asked_for.refuse(symbol, "bad_market", words, awaited=True)
-        return None
 
     def _running(self) -> Connections:
         assert self._connections is not None  # noqa: S101  (callers check `ready` first)

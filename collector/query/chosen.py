@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from structlog import get_logger
 
 from collector.database import Tables
 from collector.errors import QueryError
 from collector.events import Channel
+from collector.loggers import get_logger
 from collector.query.database import distinct_values, needed, reading
 from collector.query.instants import Span, shown
 from collector.query.names import Market, in_order, value_named

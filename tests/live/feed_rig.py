@@ -11,7 +11,8 @@ import pytest
 from collector.buffer.buffer import Buffer
 from collector.clock import Clock
 from collector.events.bus import EventBus
-from collector.events.notices import MarketsFound, MarketsNotRefreshed, PotentialHalt, SystemState
+from collector.events.market_lists import MarketsFound, MarketsNotRefreshed
+from collector.events.notices import PotentialHalt, SystemState
 from collector.exchanges.addresses import Endpoints
 from collector.live import insisting
 from collector.live.feed import Feed

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from collector.errors import UserError
-from collector.events.notices import MarketsFound, PotentialHalt
+from collector.events.market_lists import MarketsFound
+from collector.events.notices import PotentialHalt
 from collector.live import market_list
 from collector.simulator import Simulator
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from collector.app.collector import Collector
 from collector.app.wiring import make_collector
 from collector.events.bus import EventBus
-from collector.events.notices import MarketRepeated
+from collector.events.market_lists import MarketRepeated
 from collector.settings import load_settings
 from collector.simulator import Simulator
 

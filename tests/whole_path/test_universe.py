@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from collector.app.wiring_backfill import Asked, Backfill
-from collector.events.notices import PotentialHalt, UniverseChanged, UniverseNotRanked
+from collector.events.market_lists import UniverseChanged, UniverseNotRanked
+from collector.events.notices import PotentialHalt
 from collector.query import last_universe
 from collector.query.audit import run_audit
 from collector.settings import Settings
