@@ -51,7 +51,12 @@ class Coroutines:
             outcome.close()
             _close(awaitable)
             raise
-        error = self._wait(self._under_way, on)
+        try:
+            error = self._wait(self._under_way, on)
+        finally:
+            if inspect.getcoroutinestate(outcome) == inspect.CORO_CREATED:  # the loop ended before it began
+                outcome.close()
+                _close(awaitable)
         if error is not None:
             raise error
 

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from collector import BookNotVerifiedError, CollectorError, DataIngestor, L2Update, LocalBook, UserError
+from collector import (
+    AmbiguousSymbolError,
+    BookNotVerifiedError,
+    CollectorError,
+    DataIngestor,
+    L2Update,
+    LocalBook,
+    UserError,
+)
+from collector.bot.local_book import Books
+from collector.events.batch import StreamKey
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bot_rig import BTC, ETH, running, wait_until
@@ -102,3 +112,14 @@ def test_many_may_ask_at_once_also_while_it_stops(tmp_path: Path) -> None:
             asker.join(30.0)
             assert not asker.is_alive()
     assert odd == []
+
+
+def test_of_several_books_of_a_market_the_deepest_is_meant() -> None:
+    keys = [StreamKey("bybit", BTC, f"book.{levels}") for levels in (50, 1000, 200)]
+    find = Books()._find
+    assert find(keys, "btcusdt", None, None).channel == "book.1000"
+    assert find(keys, "btcusdt", "bybit", "book.50").channel == "book.50"
+    both = [*keys, StreamKey("kraken", "BTC/USDT:USDT", "book.10")]
+    with pytest.raises(AmbiguousSymbolError, match="name the exchange with exchange="):
+        find(both, BTC, None, None)
+    assert find(both, BTC, "kraken", None).exchange == "kraken"
