@@ -19,7 +19,7 @@ from collector.query.request import Lookup
 from collector.query.rows import ALL, Archive, Wanted, stored_market
 from collector.query.stored_groups import SOURCE, Groups, Segment, segments_by_market
 
-log = get_logger()
+log = get_logger(__name__)
 
 
 @lru_cache(maxsize=1000)
