@@ -62,6 +62,8 @@ class Terminal:
         Python hears no signal that comes between a prompt and the read behind it before the next key.
         """
         for _ in range(30):
+            while self._read(0.0):
+                pass
             if last_word in self.text:  # it ends: another key would end it in another way
                 break
             self.type(key)
