@@ -56,12 +56,16 @@ class Terminal:
         """Press keys."""
         os.write(self._ours, keys.encode())
 
-    def leave(self, key: str) -> int:
-        """Press a key until the program ends, as a person would; return its exit code.
+    def leave(self, key: str, last_word: str) -> int:
+        """Press a key until the program says its last word or ends, as a person would; return its exit code.
 
         Python hears no signal that comes between a prompt and the read behind it before the next key.
         """
         for _ in range(30):
+            while self._read(0.0):
+                pass
+            if last_word in self.text:  # it ends: another key would end it in another way
+                break
             self.type(key)
             self._read(1.0)
             try:

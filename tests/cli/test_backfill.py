@@ -50,7 +50,7 @@ def test_it_brings_in_what_is_asked_for_and_says_how_much(
         configured(simulator, tmp_path)
         assert bring_in(tmp_path, past, *BARS) == 0
         true = true_bars(simulator, "okx", "BTC/USDT", *past)
-        assert f"{len(true)} rows came, of 1 requests" in capsys.readouterr().out
+        assert f"{len(true)} rows came, of 1 request\n" in capsys.readouterr().out
         assert bars_in(tmp_path / "past.db", "okx", "BTC/USDT") == true
         assert bring_in(tmp_path, past, *BARS) == 0
         assert "nothing to ask for" in capsys.readouterr().out

@@ -246,7 +246,7 @@ def test_leaving_writes_nothing(terminal: Open, tmp_path: Path, key: str, word: 
     shown = terminal("init")
     answer(shown, "1/4", "kraken")
     shown.read_until("(BTC,ETH) > ")
-    assert shown.leave(key) == 130, word
+    assert shown.leave(key, "nothing was written") == 130, word
     assert "nothing was written" in shown.text
     assert "Traceback" not in shown.text
     assert list(tmp_path.iterdir()) == []

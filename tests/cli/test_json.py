@@ -22,7 +22,7 @@ TOLD = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]*) \|$", SECTION.partition(
 # Their keys are told on other pages, or are the benchmark's.
 OTHERS = {"tail KIND", "config show", "bench"}
 WITHOUT_DATABASE = {"config check", "version"}
-WITH_MORE = {"doctor": ["--offline"], "export": ["out"]}
+WITH_MORE = {"doctor": ["--offline"], "export": ["out", "--jobs", "1"]}
 KINDS = {"book": "hot", "trades": "trades", "ohlcv": "ohlcv", "events": "events"}
 
 
