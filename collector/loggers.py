@@ -4,6 +4,7 @@ A program of our own configures structlog. Within somebody else's, lines are pas
 given, and structlog is left as it was found.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -48,8 +49,10 @@ class Logger:
 
     def _log(self, level: Level, event: str, fields: dict[str, Any]) -> None:
         told = {**self._fields, **fields}
-        if _taken_by is None:
+        if _taken_by is None and structlog.is_configured():
             getattr(structlog.get_logger(self._name), level)(event, **told)
+        elif _taken_by is None:  # somebody who only reads: a line is no result of theirs
+            getattr(structlog.wrap_logger(structlog.PrintLogger(sys.stderr)), level)(event, **told)
         else:
             _taken_by(self._name, level, event, told)
 
