@@ -135,8 +135,8 @@ def check_truth(rig: Rig, path: Path, cut_ms: int, ran_ms: int) -> None:
     query = f"SELECT MIN(start_ns) FROM collector_coverage WHERE {live}"
     ((live_ns,),) = rows_of(path, query, rig.collector.session.session_id)
     live_ms = live_ns // NS_A_MS
-    true = true_trades(rig.simulator, "okx", SYMBOL, cut_ms, live_ms)
-    stored = [one for one in trades_in(path, "okx", SYMBOL) if cut_ms <= one[1] <= live_ms]
+    true = true_trades(rig.simulator, "okx", SYMBOL, cut_ms, live_ms - 1)
+    stored = [one for one in trades_in(path, "okx", SYMBOL) if cut_ms <= one[1] < live_ms]
     assert stored == true
     assert len(true) > 50
     over_ms = min(live_ms, ran_ms) // MINUTE_MS * MINUTE_MS
