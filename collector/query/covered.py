@@ -95,7 +95,7 @@ def _chosen(
     symbol, exchange = filters_named(stored, symbol, exchange, table.name)
     if channel is not None:
         own = {one for of, what, one in streams if of == (exchange or of) and what == (symbol or what)}
-        title = " of ".join(repr(one) for one in (symbol, exchange) if one) or table.name
+        title = " of ".join(repr(one) for one in (symbol, exchange) if one) or "any market"
         channel = value_named("channel", channel, in_order(own), title)
     return Selection(symbol, exchange, channel)
 

@@ -35,9 +35,8 @@ def independent(values: Floats, block: Integers) -> Integers:
         spread = float(from_mean @ from_mean)
         if len(sums) < _FEW or spread == 0.0:
             return block
-        if float(from_mean[1:] @ from_mean[:-1]) <= 0.5 * spread / np.sqrt(
-            len(sums)
-        ):  # half a standard error
+        standard_error = spread / np.sqrt(len(sums))
+        if float(from_mean[1:] @ from_mean[:-1]) <= standard_error / 2:
             return block
         block = block // 2
 

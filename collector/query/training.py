@@ -12,6 +12,7 @@ from collector.database import STORED_LEVELS
 from collector.errors import QueryError
 from collector.query.any_frame import Frames, pieces
 from collector.query.instants import Integers, row_count
+from collector.query.rows import MOST_VALUES
 from collector.query.stretches import Flags, numbers, stretches
 
 Floats = npt.NDArray[np.float64]
@@ -68,8 +69,20 @@ def windows(frame: Frames, length: int, step: int = 1, *, columns: Sequence[str]
     if not len(last):
         _tell_why(f"no window of {length} rows", chosen, missing, _in_long_stretches(stretch, known, length))
         return Windows(np.empty((0, length, len(chosen))), last, chosen)
+    _refuse_large(len(last), length, len(chosen))
     view = np.lib.stride_tricks.sliding_window_view(values, length, axis=0)
     return Windows(view[last - length + 1].transpose(0, 2, 1), last, chosen)
+
+
+def _refuse_large(count: int, length: int, columns: int) -> None:
+    """Raise QueryError for windows that no memory should hold, before they are cut."""
+    most = 4 * MOST_VALUES
+    if count * length * columns > most:
+        raise QueryError(
+            f"these are {count:,} windows of {length:,} rows and {columns} columns, "
+            f"{count * length * columns * 8 / 1e9:,.0f} GB; expected at most {most * 8 / 1e9:,.0f}: choose a "
+            "larger step, fewer columns=[...], or cut a part of the frame after the other"
+        )
 
 
 def book_tensor(levels: Frames, length: int, step: int = 1) -> Floats:
@@ -78,11 +91,12 @@ def book_tensor(levels: Frames, length: int, step: int = 1) -> Floats:
     `levels` are what `load_levels` returned, a list of frames too. A window in which a level is missing is
     left out like one with a hole. Numbers are as stored: normalise with the past only.
     """
-    for one in pieces(levels):
+    frames = pieces(levels)
+    for one in frames:
         missing = [name for name in TENSOR_COLUMNS if name not in one]
         if missing:
             raise QueryError(f"the frame has no column {missing[0]}; expected one that load_levels made")
-    return windows(levels, length, step, columns=TENSOR_COLUMNS).samples
+    return windows(frames, length, step, columns=TENSOR_COLUMNS).samples
 
 
 def _every(stretch: Integers, step: int) -> Flags:

@@ -59,5 +59,5 @@ def test_the_plot_command_draws(
     monkeypatch.chdir(folder)
     words = ["plot", "BTC/USDT:USDT", "--db", "demo.db", "--to", "a.png"]
     assert not app(words, standalone_mode=False)
-    assert capsys.readouterr().out == "drawn: a.png\n"
+    assert capsys.readouterr().out.startswith("drawn: a.png, bybit BTC/USDT:USDT, book.")
     assert (folder / "a.png").read_bytes().startswith(b"\x89PNG")

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from collector import iter_features, load_features, load_levels, load_ohlcv, load_trades
+from collector import iter_features, load_features, load_levels, load_ohlcv, load_trades, windows
 from collector.errors import QueryError
 from collector.query.rows import columns
 
@@ -129,6 +129,15 @@ def test_rows_that_no_memory_holds_are_refused(two_years: str, monkeypatch: pyte
         with pytest.raises(QueryError, match=r"more than \d+ rows of \d+ values; expected a shorter span"):
             load(two_years, SYMBOL)
     assert sum(len(piece) for piece in iter_features(two_years, SYMBOL)) == 100
+
+
+def test_windows_that_no_memory_holds_are_refused() -> None:
+    at = pd.date_range("2026-01-01", periods=300_000, freq="100ms", tz="UTC", name="received_at")
+    frame = pd.DataFrame({"mid_price": 1.0, "spread": 1.0, "segment": 1}, index=at)
+    words = r"these are 299,001 windows of 1,000 rows and 2 columns, 5 GB; expected at most 4: choose a"
+    with pytest.raises(QueryError, match=words):
+        windows(frame, 1000)
+    assert len(windows(frame, 1000, step=10_000)) == 30
 
 
 def filled(table: str) -> dict[str, list[Any]]:
