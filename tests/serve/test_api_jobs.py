@@ -119,14 +119,21 @@ def test_of_a_database_that_nobody_writes_none_is_listed(stored_port: int) -> No
     assert (answer.status, answer.json["reason"]) == (400, "nobody collects here, so tidy cannot run")
 
 
-def test_the_command_asks_the_collector_that_runs(served: tuple[Rig, int, Path], command: Command) -> None:
+def test_the_command_asks_the_collector_that_runs(
+    served: tuple[Rig, int, Path], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, port, _ = served
+    monkeypatch.setenv("COLUMNS", "160")
     code, text = command("run", "checkpoint")
     assert (code, "checkpoint: done" in text) == (0, True), text
     assert job(port, "checkpoint")["runs"] >= 1
     code, text = command()
     (line,) = [line for line in text.splitlines() if line.startswith("checkpoint")]
     assert (code, "every 300 s" in line, "done" in line) == (0, True, True)
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = command()[1].splitlines()
+    assert max(map(len, narrow)) <= 80
+    assert [line.split()[1].isdigit() for line in narrow if line.startswith("checkpoint")] == [True]
     code, text = command("--json")
     assert json.loads(text.splitlines()[0])["running"]  # below it stands what the collector here logs
     code, text = command("run", "vacuum")

@@ -62,7 +62,8 @@ def show(
         return 0
     rows = [[one["name"], one["due"], *_of_runs(one), _came(one)] for one in listed]
     times = (Column("last", "text"), Column("next", "text"))
-    columns = [Column("job", "name"), Column("due", "text"), Column("runs"), Column("failed"), *times]
+    due = Column("due", "text", wide=True)
+    columns = [Column("job", "name"), due, Column("runs"), Column("failed"), *times]
     print_table([*columns, Column("what came of it", "note")], rows)
     return 0
 
