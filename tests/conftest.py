@@ -20,6 +20,7 @@ from typing import Any
 import hypothesis
 import pytest
 import sqlalchemy as sa
+import structlog
 
 sys.path.insert(0, str(Path(__file__).parent))
 import ready_tables
@@ -46,9 +47,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.fixture(autouse=True)
 def log_lines_go_nowhere_else() -> Iterator[None]:
-    """Leave no log lines passed to where a test had them passed: that holds for the whole process."""
+    """Leave the log as it was found: where its lines go, and how, holds for the whole process."""
+    was_configured, configuration = structlog.is_configured(), structlog.get_config()
     yield
     pass_to(None)
+    structlog.reset_defaults()
+    if was_configured:
+        structlog.configure(**configuration)
 
 
 gc.disable()  # what collecting tests makes stays: going through it again and again takes half the time

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from collector.errors import QueryError
+from collector.exchanges import DEFAULT_EXCHANGE
 from collector.nearest import did_you_mean
 
 Market = tuple[str, str]  # exchange and symbol
@@ -19,7 +20,7 @@ def market_named(stored: Collection[Market], symbol: str, exchange: str | None, 
     """
     of_all = sorted({own for _, own in stored})
     if exchange is not None:
-        named = _same(_checked("exchange", exchange, "bybit"), {one for one, _ in stored})
+        named = _same(_checked("exchange", exchange, DEFAULT_EXCHANGE), {one for one, _ in stored})
         found = symbols_meant(symbol, {own for one, own in stored if one == named})
         if not found:  # say where it is instead
             elsewhere = symbol_named(of_all, symbol, where)
@@ -49,7 +50,7 @@ def filters_named(
         return own, named
     if exchange is not None:
         exchanges = sorted({one for one, _ in stored})
-        named_exchange = _same(_checked("exchange", exchange, "bybit"), exchanges)
+        named_exchange = _same(_checked("exchange", exchange, DEFAULT_EXCHANGE), exchanges)
         if named_exchange is None:
             hint = did_you_mean(exchange, exchanges)
             raise QueryError(

@@ -24,10 +24,12 @@ from bot_rig import BTC, ETH, running, wait_until
 
 
 def test_it_is_what_the_update_of_that_sequence_said_with_every_level(tmp_path: Path) -> None:
-    updates: dict[int | None, L2Update] = {}
+    updates: dict[tuple[str, int | None], L2Update] = {}
     books: list[LocalBook] = []
     with running(tmp_path, updates_per_s=60.0, symbol=[BTC, ETH]) as (ingestor, simulator):
-        ingestor.add_update_callback(lambda update: updates.setdefault(update.sequence, update))
+        ingestor.add_update_callback(
+            lambda update: updates.setdefault((update.symbol, update.sequence), update)
+        )
         wait_until(lambda: {one["state"] for one in ingestor.get_stats()["streams"]} == {"verified"}, "both")
         books.extend(ingestor.book("btcusdt", "bybit", "book.50") for _ in range(50))
         simulator.pause()
@@ -48,8 +50,8 @@ def test_it_is_what_the_update_of_that_sequence_said_with_every_level(tmp_path: 
         assert len(book.bids) == len(book.asks) == 50
         assert book.bids[0][0] < book.asks[0][0]
         assert sorted(book.bids, reverse=True) == list(book.bids)
-        update = updates.get(book.sequence)
-        if update is not None and update.symbol == BTC:
+        update = updates.get((BTC, book.sequence))
+        if update is not None:
             compared += 1
             assert (book.bids[:10], book.asks[:10]) == (update.bids, update.asks)
             assert (book.received_at_ns, book.exchange_ms) == (update.received_at_ns, update.exchange_ms)

@@ -221,6 +221,7 @@ FAULTS = [
     ),
     Fault("enlist", enlist_another, every(Harmless()), AT_ONCE_S),
     Fault("tempo", at_market("tempo", 4.0, 1.0), every(Harmless()), AT_ONCE_S),
+    Fault("volume", at_market("volume", 0.1), every(Harmless()), AT_ONCE_S),
     # REST, of the markets
     at_the_start("rest_status (500)", at_exchange("rest_status", 500, 2, body="trouble")),
     at_the_start("rest_status (429)", at_exchange("rest_status", 429, 1, retry_after_s=1)),
