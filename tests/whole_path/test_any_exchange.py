@@ -101,15 +101,16 @@ def running(folder: Path, *channels: str, **settings: object) -> Iterator[Rig]:
     assert found.passed, found.findings
 
 
-def test_every_message_of_a_burst_is_a_row_and_none_is_conflated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("updates", [500, pytest.param(3000, marks=pytest.mark.proof)])
+def test_every_message_of_a_burst_is_a_row_and_none_is_conflated(tmp_path: Path, updates: int) -> None:
     with running(tmp_path) as rig:
-        rig.okxus.publish("BTC-USDT", 3000)
+        rig.okxus.publish("BTC-USDT", updates)
         rig.okxus.publish("ETH-USDT", 50)
         rig.okxus.publish("BTC-USDT", 7, in_one_frame=True)
         rig.wait_for_all()
     rows = rig.check_rows(BTC)
     assert [row["sequence"] for row in rows] == list(rig.okxus.books["BTC-USDT"].states)
-    assert len(rows) == 3008
+    assert len(rows) == updates + 8
     assert len(rig.check_rows(ETH)) == 51
     for symbol in (BTC, ETH):
         (segment,) = rig.table("coverage", symbol)
