@@ -24,6 +24,9 @@ from backfill_rig import (
     whole_past,
 )
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 from collector.query.audit.run_checks import run_audit
 from collector.simulator import Simulator
 
@@ -37,6 +40,7 @@ ROOT, SCRIPT = Path(__file__).parents[2], Path(__file__).with_name("killed.py")
 
 
 def bring_in(folder: Path, start_ms: int, end_ms: int, rows: int, *kills: int) -> None:
+    lay_tables(str(folder / "past.db"))
     words = (folder / "past.yaml", start_ms, end_ms, rows, *kills)
     environment = {**os.environ, **KEY, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

@@ -5,6 +5,7 @@ import gc
 import inspect
 import json
 import socket
+import sys
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -20,6 +21,9 @@ import pytest
 import sqlalchemy as sa
 from ccxt.async_support.base.exchange import Exchange
 from ccxt.async_support.base.ws.client import Client
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 from collector.app.wiring import make_collector
 from collector.errors import StreamError
@@ -656,6 +660,7 @@ class Collected:
             "stream.backoff_base_s": 0.05,
             "stream.subscribe_timeout_s": 2.0,
         }
+        lay_tables(self._database)
         self.collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
         self.changes: list[SegmentChanged] = []
         self.collector.events.attach(SegmentChanged, self.changes.append)

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def _certificates_are_read_once() -> Iterator[None]:
-    """Share one TLS context: no exchange of these tests speaks TLS, and each dial would read all certificates.
+    """Share one TLS context: nobody speaks TLS here, and each dial would read all certificates.
 
     To read the some hundred and forty of them takes 20 ms of CPU, a tenth of what such a test costs. A
     context with other arguments is another one, and whoever changes one here would change it for all: none

@@ -19,6 +19,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from okxus import Okxus
 from rig import wait_until
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 BTC, ETH = "BTC/USDT", "ETH/USDT"
 CHANNEL = "book.20"
 
@@ -38,6 +41,7 @@ class Rig:
             "stream.subscribe_timeout_s": 2.0,
             **{name.replace("__", "."): value for name, value in settings.items()},
         }
+        lay_tables(self.database)
         self.collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
         self.changes: list[SegmentChanged] = []
         self.halts: list[PotentialHalt] = []

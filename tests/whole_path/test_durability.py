@@ -125,7 +125,7 @@ def test_a_link_is_cut_during_commit(postgres_url: str, times: int, tmp_path: Pa
         through_a_proxy(postgres_url) as (proxy, url),
         running(url, updates_per_s=CALM, spool__path=str(tmp_path / "spool"), **IMPATIENT) as rig,
     ):
-        while rig.collector.writer.committed.retries < times:  # what jobs keep is cut as well, and not retried
+        while rig.collector.writer.committed.retries < times:  # jobs commit as well
             cuts, stored = proxy.cuts, rig.collector.writer.committed.rows
             proxy.cut_at(b"COMMIT")
             wait_until(lambda cuts=cuts: proxy.cuts == cuts + 1, "cut")

@@ -46,7 +46,7 @@ def stop_and_check_unbroken(rig: Rig, frames: int) -> None:
         assert [tuple(row[name] for name in ("sequence", *COMPARED)) for row in rows[-frames:]] == published
 
 
-@short_and_long
+@pytest.mark.parametrize("frames", [400, pytest.param(20_000, marks=pytest.mark.proof)])
 @on_markets("binance spot", "kraken spot")
 def test_frames_flat_out_are_taken_in_unbroken(market: Market, frames: int, tmp_path: Path) -> None:
     symbol = market.symbols[0]
