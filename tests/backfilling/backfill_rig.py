@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 from collector.app.wiring_backfill import Asked, backfill
 from collector.backfilling import plan as planning
@@ -92,6 +96,7 @@ def small_pages(rows: int) -> None:
 def brought_in(settings: Settings, start_ms: int, end_ms: int, **more: Any) -> tuple[Plan, Progress | None]:
     """Bring in the past, as fast as it goes."""
     more.setdefault("budgets", NoLimits())
+    lay_tables(settings.database.url)
     only_holes = more.pop("only_holes", False)
     return backfill(settings, Asked(start_ms, end_ms, only_holes=only_holes), **more)
 

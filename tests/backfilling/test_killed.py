@@ -24,6 +24,9 @@ from backfill_rig import (
     whole_past,
 )
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 from collector.query.audit.run_checks import run_audit
 from collector.simulator import Simulator
 
@@ -37,6 +40,7 @@ ROOT, SCRIPT = Path(__file__).parents[2], Path(__file__).with_name("killed.py")
 
 
 def bring_in(folder: Path, start_ms: int, end_ms: int, rows: int, *kills: int) -> None:
+    lay_tables(str(folder / "past.db"))
     words = (folder / "past.yaml", start_ms, end_ms, rows, *kills)
     environment = {**os.environ, **KEY, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -77,16 +81,21 @@ def check_coverage(path: Path, start_ms: int, end_ms: int) -> None:
     assert len(reached) == 2 * len(FEW) - 1, "all but Bybit's trades"
 
 
-def test_a_back_fill_that_is_killed_five_times_brings_in_what_is_true(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rows", "kills"), [(60, (1, 4)), pytest.param(30, (1, 5, 12, 3, 9), marks=pytest.mark.proof)]
+)
+def test_a_back_fill_that_is_killed_again_and_again_brings_in_what_is_true(
+    tmp_path: Path, rows: int, kills: tuple[int, ...]
+) -> None:
     start_ms, end_ms = whole_past()
     with simulated(FEW) as simulator:
         configured(simulator, tmp_path)
         path = tmp_path / "past.db"
-        bring_in(tmp_path, start_ms, end_ms, 30, 1, 5, 12, 3, 9)
+        bring_in(tmp_path, start_ms, end_ms, rows, *kills)
         check_against_truth(simulator, path, start_ms, end_ms)
     check_coverage(path, start_ms, end_ms)
     ended = [cause for (cause,) in rows_of(path, "SELECT end_cause FROM collector_sessions")]
-    assert sorted(ended) == [*["crash"] * 5, "stop"]
+    assert sorted(ended) == [*["crash"] * len(kills), "stop"]
     assert list(run_audit(path).findings) == []
 
 

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.book.order_book import Ladder, OrderBook
@@ -13,8 +13,17 @@ PRICES = st.integers(1, 40).map(float)
 LEVELS = st.lists(st.tuples(PRICES, st.integers(0, 3).map(float)), max_size=12)
 
 
-@given(st.lists(LEVELS, max_size=8))
-def test_a_ladder_is_a_sorted_dict(messages: list[list[tuple[float, float]]]) -> None:
+@pytest.mark.parametrize("examples", [25, pytest.param(500, marks=pytest.mark.proof)])
+def test_a_ladder_is_a_sorted_dict(examples: int) -> None:
+    @settings(max_examples=examples)
+    @given(st.lists(LEVELS, max_size=8))
+    def whatever_comes(messages: list[list[tuple[float, float]]]) -> None:
+        check_ladder(messages)
+
+    whatever_comes()
+
+
+def check_ladder(messages: list[list[tuple[float, float]]]) -> None:
     ladder, oracle = Ladder(), {}
     for levels in messages:
         ladder.update(levels)

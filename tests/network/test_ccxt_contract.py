@@ -5,6 +5,7 @@ import gc
 import inspect
 import json
 import socket
+import sys
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -20,6 +21,9 @@ import pytest
 import sqlalchemy as sa
 from ccxt.async_support.base.exchange import Exchange
 from ccxt.async_support.base.ws.client import Client
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 from collector.app.wiring import make_collector
 from collector.errors import StreamError
@@ -40,6 +44,7 @@ from collector.streams.book_stream import BookStream
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 DEADLINE_S = 60.0
+LONG = pytest.mark.proof
 CONNECT_TIMEOUT_S = 1.0  # the shortest that ccxt can be told
 
 
@@ -210,6 +215,7 @@ def test_the_addresses_that_we_replace_are_there(exchange: str) -> None:
 # Frames
 
 
+@pytest.mark.parametrize("count", [500, pytest.param(5000, marks=LONG)])
 @pytest.mark.parametrize(
     ("exchange", "kind", "symbol", "channel"),
     [
@@ -220,11 +226,11 @@ def test_the_addresses_that_we_replace_are_there(exchange: str) -> None:
     ],
 )
 def test_the_tap_hears_every_frame_in_order(
-    exchange: str, kind: MarketKind, symbol: str, channel: str
+    exchange: str, kind: MarketKind, symbol: str, channel: str, count: int
 ) -> None:
     ear = Ear()
     with Simulator(symbols={exchange: [symbol]}, updates_per_s=0.0) as simulator:
-        asyncio.run(_hear_all(simulator, ear, exchange, kind, symbol, channel))
+        asyncio.run(_hear_all(simulator, ear, exchange, kind, symbol, channel, count))
         sent = [one.sequence for one in simulator.truth.sent(exchange, symbol, channel)]
     messages = [json.loads(text) for _, text in ear.frames]
     heard = [
@@ -232,7 +238,7 @@ def test_the_tap_hears_every_frame_in_order(
         for message in messages
         if _is_book(message)
     ]
-    assert len(heard) >= 5000
+    assert len(heard) >= count
     assert heard == sent
 
 
@@ -241,7 +247,7 @@ def _is_book(message: dict[str, Any]) -> bool:
 
 
 async def _hear_all(
-    simulator: Simulator, ear: Ear, exchange: str, kind: MarketKind, symbol: str, channel: str
+    simulator: Simulator, ear: Ear, exchange: str, kind: MarketKind, symbol: str, channel: str, frames: int
 ) -> None:
     bases, wire = bases_of(simulator, exchange), EXCHANGES[exchange].topics
     async with dialling(bases, ear, exchange, kind) as ccxts:
@@ -250,7 +256,7 @@ async def _hear_all(
         await client.send(dict(wire.subscribe([wire.topic("BTCUSDT", symbol, channel)], "1")))
         await until(lambda: ear.frames, "an answer")
         await elsewhere(simulator.wait_for_subscription, exchange, symbol, channel)
-        await elsewhere(simulator.prepare, 5000)
+        await elsewhere(simulator.prepare, frames)
         await elsewhere(simulator.release)
         count = len(simulator.truth.sent(exchange, symbol, channel))
         await until(lambda: len(ear.frames) > count, "every frame")
@@ -654,6 +660,7 @@ class Collected:
             "stream.backoff_base_s": 0.05,
             "stream.subscribe_timeout_s": 2.0,
         }
+        lay_tables(self._database)
         self.collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
         self.changes: list[SegmentChanged] = []
         self.collector.events.attach(SegmentChanged, self.changes.append)
@@ -718,7 +725,7 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
     asyncio.run(until(condition, what))
 
 
-def wait_for_rows(collected: Collected, symbol: str, channel: str, updates: int = 100) -> None:
+def wait_for_rows(collected: Collected, symbol: str, channel: str, updates: int = 30) -> None:
     wait_until(lambda: collected.verified(symbol, channel), f"{symbol} {channel} verified")
     before = collected.received(symbol, channel)
     wait_until(
@@ -726,9 +733,14 @@ def wait_for_rows(collected: Collected, symbol: str, channel: str, updates: int 
     )
 
 
-@pytest.mark.parametrize("exchange", ["bybit", "binance"])
 @pytest.mark.parametrize(
-    "channels", [("book.50", "bbo"), ("book.50", "book.200")], ids=["best prices beside", "two depths"]
+    ("exchange", "channels"),
+    [
+        pytest.param("bybit", ("book.50", "bbo"), id="best prices beside-bybit", marks=LONG),
+        pytest.param("binance", ("book.50", "bbo"), id="best prices beside-binance"),
+        pytest.param("bybit", ("book.50", "book.200"), id="two depths-bybit"),
+        pytest.param("binance", ("book.50", "book.200"), id="two depths-binance", marks=LONG),
+    ],
 )
 def test_a_symbols_channels_are_books_of_their_own(
     tmp_path: Path, exchange: str, channels: tuple[str, str]
@@ -742,7 +754,7 @@ def test_a_symbols_channels_are_books_of_their_own(
             collected.stop_and_check(BTC, channel)
 
 
-@pytest.mark.parametrize("exchange", ["bybit", "binance"])
+@pytest.mark.parametrize("exchange", [pytest.param("bybit", marks=LONG), "binance"])
 def test_spot_and_perpetual_of_one_name_are_not_mixed(tmp_path: Path, exchange: str) -> None:
     """Ccxt tells them apart by a word in the address: both are called BTCUSDT."""
     with collecting(tmp_path, exchange, ["BTC/USDT", BTC]) as collected:
@@ -823,7 +835,7 @@ def test_a_bybit_book_keeps_no_more_levels_than_were_subscribed(tmp_path: Path) 
         assert (len(stream._book.book.bids), len(stream._book.book.asks)) == (50, 50)
 
 
-@pytest.mark.parametrize("symbol", ["BTC/USDT", BTC])
+@pytest.mark.parametrize("symbol", ["BTC/USDT", pytest.param(BTC, marks=LONG)])
 def test_a_stale_binance_snapshot_is_no_book_and_is_fetched_again(tmp_path: Path, symbol: str) -> None:
     """Ccxt hands the unsynced book out once, and tells of the error later."""
     with collecting(

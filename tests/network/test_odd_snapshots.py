@@ -11,7 +11,7 @@ from collector.exchanges.addresses import Endpoints
 from collector.exchanges.registry import EXCHANGES
 from collector.network.allowance import Need
 from collector.network.budgets import Budgets
-from collector.network.markets import Source, load_markets
+from collector.network.markets import Markets, Source, load_markets
 from collector.network.request_line import Turn
 from collector.network.snapshots import Snapshots
 from collector.simulator import Simulator
@@ -24,6 +24,17 @@ Fault = Callable[[Simulator], None]
 def simulator() -> Iterator[Simulator]:
     with Simulator(symbols={"binance": [SYMBOL]}, updates_per_s=0.0) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def source(simulator: Simulator) -> Source:
+    ends = simulator.endpoints("binance")
+    return Source("binance", "live", Endpoints(ends["rest"], ends["ws"]), ("spot",))
+
+
+@pytest.fixture(scope="module")
+def markets(source: Source) -> Markets:
+    return load_markets(source, 5.0)
 
 
 def body(text: str, status: int = 200) -> Fault:
@@ -45,11 +56,10 @@ ODD: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_an_answer_that_is_no_book_raises_a_stream_error(simulator: Simulator, odd: str) -> None:
-    ends = simulator.endpoints("binance")
-    source = Source("binance", "live", Endpoints(ends["rest"], ends["ws"]), ("spot",))
+def test_an_answer_that_is_no_book_raises_a_stream_error(
+    simulator: Simulator, source: Source, markets: Markets, odd: str
+) -> None:
     protocol = EXCHANGES["binance"]
-    markets = load_markets(source, 5.0)
     ODD[odd](simulator)
 
     async def fetch() -> Snapshot:

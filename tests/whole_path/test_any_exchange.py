@@ -19,6 +19,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from okxus import Okxus
 from rig import wait_until
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 BTC, ETH = "BTC/USDT", "ETH/USDT"
 CHANNEL = "book.20"
 
@@ -38,6 +41,7 @@ class Rig:
             "stream.subscribe_timeout_s": 2.0,
             **{name.replace("__", "."): value for name, value in settings.items()},
         }
+        lay_tables(self.database)
         self.collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
         self.changes: list[SegmentChanged] = []
         self.halts: list[PotentialHalt] = []
@@ -101,15 +105,16 @@ def running(folder: Path, *channels: str, **settings: object) -> Iterator[Rig]:
     assert found.passed, found.findings
 
 
-def test_every_message_of_a_burst_is_a_row_and_none_is_conflated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("updates", [500, pytest.param(3000, marks=pytest.mark.proof)])
+def test_every_message_of_a_burst_is_a_row_and_none_is_conflated(tmp_path: Path, updates: int) -> None:
     with running(tmp_path) as rig:
-        rig.okxus.publish("BTC-USDT", 3000)
+        rig.okxus.publish("BTC-USDT", updates)
         rig.okxus.publish("ETH-USDT", 50)
         rig.okxus.publish("BTC-USDT", 7, in_one_frame=True)
         rig.wait_for_all()
     rows = rig.check_rows(BTC)
     assert [row["sequence"] for row in rows] == list(rig.okxus.books["BTC-USDT"].states)
-    assert len(rows) == 3008
+    assert len(rows) == updates + 8
     assert len(rig.check_rows(ETH)) == 51
     for symbol in (BTC, ETH):
         (segment,) = rig.table("coverage", symbol)

@@ -38,13 +38,14 @@ def test_every_update_is_a_row_equal_to_the_truth(any_database: str) -> None:
     assert not names & {"websocket", "writer", "markets"}
 
 
-def test_a_burst_is_stored_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("updates", [500, pytest.param(2500, marks=pytest.mark.proof)])
+def test_a_burst_is_stored_whole(tmp_path: Path, updates: int) -> None:
     with running(tmp_path / "live.db", [BTC], updates_per_s=0.0) as rig:
-        rig.simulator.publish(2500, BTC)
+        rig.simulator.publish(updates, BTC)
         report = stop_and_check(rig)
         stored = sequences(rig, BTC)
-        assert len(stored) == 2501
-        assert stored == list(range(stored[0], stored[0] + 2501))
+        assert len(stored) == updates + 1
+        assert stored == list(range(stored[0], stored[0] + updates + 1))
         assert report.good
 
 
@@ -93,7 +94,9 @@ def test_a_cut_connection_is_two_segments_and_no_loader_crosses_the_hole(any_dat
     assert crossed["mid_price"].notna().all()
 
 
-@pytest.mark.parametrize("fault", ["gap", "drop_frame", "reorder"])
+@pytest.mark.parametrize(
+    "fault", ["gap", *(pytest.param(one, marks=pytest.mark.proof) for one in ("drop_frame", "reorder"))]
+)
 def test_a_broken_sequence_refetches_that_symbol_alone(tmp_path: Path, fault: str) -> None:
     with running(tmp_path / "live.db") as rig:
         wait_until(lambda: rig.received(BTC) > 30, "some updates")

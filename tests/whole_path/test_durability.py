@@ -31,7 +31,7 @@ IMPATIENT: dict[str, Any] = {
     "database__call_timeout_s": 1.0,
 }
 CALM = 100.0  # updates a second: few enough that a busy machine catches up
-SHORT_ROWS, LONG_ROWS = 150, 12_000  # that come in while the database is away
+SHORT_ROWS, LONG_ROWS = 60, 12_000  # that come in while the database is away
 LONG = pytest.mark.proof
 AWAY = pytest.mark.parametrize("rows", [SHORT_ROWS, pytest.param(LONG_ROWS, marks=LONG)])
 
@@ -125,10 +125,10 @@ def test_a_link_is_cut_during_commit(postgres_url: str, times: int, tmp_path: Pa
         through_a_proxy(postgres_url) as (proxy, url),
         running(url, updates_per_s=CALM, spool__path=str(tmp_path / "spool"), **IMPATIENT) as rig,
     ):
-        for cut in range(1, times + 1):
-            stored = rig.collector.writer.committed.rows
+        while rig.collector.writer.committed.retries < times:  # jobs commit as well
+            cuts, stored = proxy.cuts, rig.collector.writer.committed.rows
             proxy.cut_at(b"COMMIT")
-            wait_until(lambda cut=cut: proxy.cuts == cut, "cut")
+            wait_until(lambda cuts=cuts: proxy.cuts == cuts + 1, "cut")
             wait_until(
                 lambda stored=stored: rig.collector.writer.committed.rows > stored + 20, "stored again"
             )
@@ -276,7 +276,7 @@ def test_a_damaged_batch_is_set_aside_and_the_rest_brought_in(tmp_path: Path) ->
         other = sqlite3.connect(database, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         wait_until(lambda: rig.collector.writer.spilling, "to the spool")
-        wait_for_more(rig, SHORT_ROWS)
+        wait_for_more(rig, 150)  # several batches
         rig.simulator.pause()
         rig.wait_for_all()
         first = rig.collector.stop(deadline_s=4.0)
@@ -304,7 +304,7 @@ def test_a_damaged_batch_is_set_aside_and_the_rest_brought_in(tmp_path: Path) ->
         kept.close()
 
 
-@pytest.mark.parametrize("frames", [2_000, pytest.param(100_000, marks=LONG)])
+@pytest.mark.parametrize("frames", [500, pytest.param(100_000, marks=LONG)])
 def test_a_burst_is_stored_whole(tmp_path: Path, frames: int) -> None:
     # To make so many frames takes a while; a silent book would be asked for anew meanwhile.
     silent = {"stream__stale_after_s": 3600.0}

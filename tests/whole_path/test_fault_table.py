@@ -267,7 +267,8 @@ LONG = {
     *("close (1000)", "close (1001)", "close (1011)", "close (1012)", "close (1013)", "refuse (cut off)"),
     *("bad_number (price NaN)", "bad_number (size -1)", "rest_html", "rest_truncated", "rest_slow"),
     *("rest_status, 418 (of a book)", "rest_html (of a book)", "rest_truncated (of a book)"),
-    "rest_nothing (of a book)",
+    *("rest_nothing (of a book)", "rest_empty_book (of a book)", "close (4000)", "rest_status (429)"),
+    "bad_number (price 1e400)",
     "refuse_subscription",  # test_refused_for_now.py
 }
 

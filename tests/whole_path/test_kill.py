@@ -18,6 +18,9 @@ from collector.simulator import Simulator
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cli"))
 from program import BTC, config, start, wait_for_rows
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from ready_tables import lay_tables
+
 INTERVAL_S = 0.1
 MOST_LOST_S = 3.0  # an interval and a flush, on a machine that does a dozen other things
 SEED = 20_261_121
@@ -60,6 +63,7 @@ def wait_at_random(draw: random.Random, most_s: float) -> None:
 @pytest.mark.parametrize("kills", [1, pytest.param(50, marks=pytest.mark.proof)])
 def test_a_kill_loses_no_more_than_what_was_not_written_yet(tmp_path: Path, kills: int) -> None:
     database, draw = tmp_path / "live.db", random.Random(SEED)
+    lay_tables(str(database))
     killed_ns: list[int] = []
     with Simulator(symbols={"bybit": [BTC]}, updates_per_s=100.0) as simulator:
         words = ("collect", "--config", configured(tmp_path, simulator))

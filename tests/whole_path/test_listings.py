@@ -56,7 +56,7 @@ def test_an_exchange_whose_list_cannot_be_read_costs_the_other_nothing(tmp_path:
     assert [one["end_cause"] for one in rig.segments("BTC/USD")] == ["stop"]
 
 
-@on_markets("bybit linear", "binance spot", "kraken spot")
+@on_markets("kraken spot")
 def test_where_all_names_are_bad_a_market_subscribed_later_is_collected(
     tmp_path: Path, market: Market
 ) -> None:

@@ -25,6 +25,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from okxus import Okxus
 from rig import wait_until
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 NAMES = {SPOT: "BTC-USDT", SWAP: "BTC-USDT-SWAP"}
 BOOK = "book.400"
@@ -47,6 +50,7 @@ class Rig:
             "stream.heartbeat_s": 0.3,
             **{name.replace("__", "."): value for name, value in settings.items()},
         }
+        lay_tables(self.database)
         self.collector = make_collector(load_settings(overrides=overrides, environ={}, env_file=None))
         self.changes: list[SegmentChanged] = []
         self.heard: dict[type, list[Any]] = {L2Update: [], Trade: [], Candle: []}

@@ -52,7 +52,7 @@ def collecting(
             rig.collector.stop()
 
 
-@on_markets("bybit linear", "binance spot", "okx linear", "kraken spot")
+@on_markets("binance spot", "kraken spot")
 def test_at_the_start(tmp_path: Path, market: Market) -> None:
     def refuse(simulator: Simulator) -> None:
         simulator.faults.refuse_subscription(market.exchange, count=3)
@@ -66,7 +66,7 @@ def test_at_the_start(tmp_path: Path, market: Market) -> None:
             assert [one["end_cause"] for one in rig.segments(symbol)] == ["stop"]
 
 
-@on_markets("bybit linear", "okx linear", "kraken spot", among=BY_STREAM)
+@on_markets("bybit linear", "kraken spot", among=BY_STREAM)
 def test_during_a_resync(tmp_path: Path, market: Market) -> None:
     broken, other = market.symbols
     with collecting(tmp_path, market) as (rig, told):
@@ -85,7 +85,7 @@ def test_during_a_resync(tmp_path: Path, market: Market) -> None:
         assert len(rig.segments(broken)) == 2
 
 
-@on_markets("binance spot", "okx linear")
+@on_markets("binance spot")
 def test_of_a_market_that_is_added(tmp_path: Path, market: Market) -> None:
     first, second = market.symbols
     with Simulator(symbols={market.exchange: [first, second]}, updates_per_s=100.0) as simulator:
@@ -105,7 +105,7 @@ def test_of_a_market_that_is_added(tmp_path: Path, market: Market) -> None:
         told.check()
 
 
-@on_markets("bybit linear", "kraken spot")
+@on_markets("bybit linear")
 def test_words_that_nobody_knows_are_no_end_either(tmp_path: Path, market: Market) -> None:
     def refuse(simulator: Simulator) -> None:
         simulator.faults.refuse_subscription(market.exchange, "-9 The moon is full", count=3)
@@ -130,7 +130,7 @@ def test_what_is_subscribed_already_is_left_and_asked_for_again(tmp_path: Path) 
 
 
 # Kraken answers symbol by symbol, and two answers that come apart are told in two alarms.
-@on_markets("bybit linear", "okx linear")
+@on_markets("okx linear")
 def test_what_is_refused_for_good_is_had_once_it_is_asked_for_again(tmp_path: Path, market: Market) -> None:
     gone, other = market.symbols
 

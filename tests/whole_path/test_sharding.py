@@ -25,7 +25,7 @@ def change_limits(monkeypatch: pytest.MonkeyPatch, exchange: str, **changes: obj
     monkeypatch.setitem(EXCHANGES, exchange, dataclasses.replace(EXCHANGES[exchange], limits=limits))
 
 
-@on_markets("bybit linear", "binance spot", "kraken spot")
+@on_markets("bybit linear")
 def test_streams_are_spread_over_connections_by_expected_traffic(tmp_path: Path, market: Market) -> None:
     with running(tmp_path / "live.db", market=market, stream__messages_a_connection=1.0) as rig:
         connections = rig.simulator.connections(market.exchange)

@@ -23,13 +23,13 @@ NUMBERED = [market for market in MARKETS if EXCHANGES[market.exchange].numbers_t
 KRAKEN = MARKETS[-1]
 
 
-@on_markets("bybit spot", "binance linear", "okx linear", "kraken spot")
+@on_markets("binance linear", "kraken spot")  # Bybit: in PostgreSQL; OKX: test_okx.py
 def test_trades_and_bars_equal_the_truth(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market) as rig:
         collects_and_stores_all(rig)
 
 
-@on_markets("kraken spot", among=[BYBIT_LINEAR, KRAKEN])
+@on_markets("bybit linear", among=[BYBIT_LINEAR, KRAKEN])
 def test_the_same_in_postgresql(postgres_url: str, market: Market) -> None:
     with collecting(postgres_url, market) as rig:
         collects_and_stores_all(rig)
@@ -62,7 +62,7 @@ def collects_and_stores_all(rig: MarketRig) -> None:
             assert one.exchange == rig.market.exchange
 
 
-@on_markets("bybit linear", "kraken spot")
+@on_markets("bybit linear")
 def test_a_lost_connection_is_a_hole_and_nothing_is_doubled(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market) as rig:
         rig.wait_for_trades(10)
@@ -96,7 +96,7 @@ def test_bars_that_stop_while_their_market_trades_are_subscribed_anew(
         assert first["alive_until_ns"] == first["end_ns"]
 
 
-@on_markets("binance linear", "kraken spot", among=NUMBERED)
+@on_markets("binance linear", among=NUMBERED)
 def test_a_trade_that_was_lost_is_a_hole_in_coverage(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market) as rig:
         broken, untouched = rig.symbols
@@ -127,7 +127,7 @@ def test_a_trade_that_cannot_be_read_is_a_hole_where_no_number_shows_it(tmp_path
         assert not rig.missing(broken)
 
 
-@on_markets("bybit linear", "kraken spot")
+@on_markets("bybit linear")
 def test_a_trade_told_twice_is_stored_once(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market) as rig:
         symbol = rig.symbols[0]
@@ -216,7 +216,7 @@ def test_a_connection_is_replaced_without_a_hole(
             assert rig.causes(symbol, "ohlcv.1m") == ["stop"]
 
 
-@on_markets("bybit linear", "binance linear")
+@on_markets("bybit linear")
 def test_markets_come_and_go(tmp_path: Path, market: Market) -> None:
     with collecting(tmp_path / "live.db", market, "trade") as rig:
         kept, left = rig.symbols
@@ -233,7 +233,7 @@ def test_markets_come_and_go(tmp_path: Path, market: Market) -> None:
         assert rig.causes(left) == ["unsubscribed", "stop"]
 
 
-@on_markets("bybit linear", "binance linear")
+@on_markets("binance linear")
 def test_a_market_at_several_depths_and_intervals_at_once(tmp_path: Path, market: Market) -> None:
     other = {"bybit": "book.1000", "okx": "book.5"}.get(market.exchange, "book.100")
     channels = (market.channel, other, "bbo", "trade", "ohlcv.1m", "ohlcv.5m")

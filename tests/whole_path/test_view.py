@@ -4,6 +4,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from collector.app.collector import Collector
 from collector.app.view import StreamView
 from collector.simulator import Simulator
@@ -69,7 +71,8 @@ def test_a_view_shows_a_stream_without_a_connection_as_down(tmp_path: Path) -> N
         assert shown.glance.bid is None
 
 
-def test_whoever_looks_while_it_stops_is_answered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("turns", [2, pytest.param(20, marks=pytest.mark.proof)])
+def test_whoever_looks_while_it_stops_is_answered(tmp_path: Path, turns: int) -> None:
     """A table or a watchdog of another thread looks at any moment, also while the loop is being closed."""
     raised: list[BaseException] = []
 
@@ -81,7 +84,7 @@ def test_whoever_looks_while_it_stops_is_answered(tmp_path: Path) -> None:
             raised.append(error)
 
     with Simulator(symbols={"bybit": [BTC]}, updates_per_s=50.0) as simulator:
-        for turn in range(5):
+        for turn in range(turns):
             rig = Rig(simulator, str(tmp_path / f"{turn}.db"), [BTC])
             over = threading.Event()
             lookers = [threading.Thread(target=look_on, args=(rig.collector, over)) for _ in range(3)]

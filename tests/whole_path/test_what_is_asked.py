@@ -20,11 +20,15 @@ from collector.simulator import Simulator
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import BTC, ETH, wait_until
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 SOL = "SOL/USDT:USDT"
 SPOT = "BTC/USDT"
 
 
 def collector_of(simulator: Simulator, database: Path, exchanges: dict[str, list[str]]) -> Collector:
+    lay_tables(str(database))
     overrides: dict[str, object] = {
         "database.url": str(database),
         "writer.interval_s": 0.05,

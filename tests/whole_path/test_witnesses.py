@@ -42,7 +42,7 @@ def lie_until_found(rig: Rig, symbol: str) -> None:
     wait_until(found, "the lie")
 
 
-@on_markets("bybit linear", "binance linear", "kraken spot")
+@on_markets("binance linear", "kraken spot")
 def test_in_peace_nobody_disagrees(tmp_path: Path, market: Market) -> None:
     every_s = {"integrity__witness_every_s": 0.5}
     collected = channels(market, "bbo", "trade")
@@ -95,7 +95,7 @@ def test_a_lie_about_a_deep_level_is_found_by_rest(tmp_path: Path, market: Marke
         assert causes(rig, untouched) == ["stop"]
 
 
-@on_markets("bybit spot", "binance linear")
+@on_markets("binance linear")
 def test_an_absurd_jump_is_no_row_until_a_fresh_snapshot_confirms_it(tmp_path: Path, market: Market) -> None:
     """Markets jump by themselves as well, though not so far."""
     with running(tmp_path / "live.db", market=market, integrity__max_jump=0.0009) as rig:

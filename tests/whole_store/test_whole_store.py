@@ -11,7 +11,7 @@ from store_plants import PLANTS, PLANTS_OF_SERVERS, Plant
 from turns import run, run_one
 
 pytest.importorskip("pyarrow")
-FEW, MANY, MANY_ON_A_SERVER = 2, 400, 60
+FEW, MANY, MANY_ON_A_SERVER = 1, 400, 60
 FOUND_WITHIN = 60  # histories
 
 
