@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from collector.settings import load_settings
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
+from meanwhile import Running, RunWhile, run_while
 from program import BTC, CLEAN, ROOT, Run, config, end_all, start
 
 
@@ -30,7 +31,13 @@ def none_left_running() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def running() -> Running:
+    """Give what a script sees of the command that `run` runs."""
+    return Running()
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, running: Running) -> Run:
     """Run a command to its end, in an empty folder and in this process, which has imported all it needs."""
     monkeypatch.setattr(sqlite_library, "use_newest_sqlite", lambda: None)  # this process is not its alone
     monkeypatch.chdir(tmp_path)
@@ -44,12 +51,25 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
             patch.setattr(sys, "argv", [str(ROOT / "run.py"), *words])
             encoding = environ.get("PYTHONIOENCODING", "utf-8")
             out, err = (io.TextIOWrapper(io.BytesIO(), encoding, write_through=True) for _ in range(2))
+            running.streams = (out, err)
             with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as left:
                 main(list(words))
         texts = [stream.buffer.getvalue().decode(encoding) for stream in (out, err)]
         return subprocess.CompletedProcess(words, left.value.code, *texts)
 
     return run
+
+
+@pytest.fixture(name="run_while")
+def run_while_script(run: Run, running: Running) -> RunWhile:
+    """Run a command in this process until a script that is told of it has returned; then a signal ends it."""
+
+    def run_it(
+        script: Callable[[Running], None], *words: str, number: int = signal.SIGTERM, **environ: str
+    ) -> "subprocess.CompletedProcess[str]":
+        return run_while(run, running, script, words, number, environ)
+
+    return run_it
 
 
 @contextmanager
