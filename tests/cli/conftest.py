@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -13,15 +12,13 @@ from pathlib import Path
 import pytest
 import structlog
 
-from collector.app.wiring import make_collector
 from collector.cli import main
 from collector.database import sqlite_file as sqlite_library
-from collector.settings import load_settings
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
 from meanwhile import Running, RunWhile, run_while
-from program import BTC, CLEAN, ROOT, Run, config, end_all, start
+from program import BTC, CLEAN, ROOT, Run, collecting, end_all, start, wait_for_committed
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +101,7 @@ def run_alone(tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=200.0) as running:
+    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=100.0) as running:
         yield running
 
 
@@ -134,17 +131,9 @@ def sound_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def collected(folder: Path, channels: tuple[str, ...], rows: int, **overrides: object) -> Path:
     """Collect so many rows of a market in this process."""
-    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=500.0) as busy:
-        path = Path(config(folder, busy, channels=channels))
-        settings = load_settings(path, overrides=overrides, environ={}, env_file=None)
-        collector = make_collector(settings)
-        collector.start()
-        try:
-            deadline_s = time.monotonic() + 60.0
-            while collector.writer.committed.rows < rows:
-                assert time.monotonic() < deadline_s, f"{rows} rows did not come"
-                time.sleep(0.02)
-        finally:
-            report = collector.stop()
-    assert report.good, report
+    with (
+        Simulator(symbols={"bybit": [BTC]}, updates_per_s=500.0) as busy,
+        collecting(folder, busy, channels, **overrides) as collector,
+    ):
+        wait_for_committed(collector, rows)
     return folder / "live.db"

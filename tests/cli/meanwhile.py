@@ -1,17 +1,20 @@
 """Do something while a command runs in this process, and end the command by a signal."""
 
-import io
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from program import Run, count_rows
+
+if TYPE_CHECKING:
+    import io
+    import subprocess
 
 WITHIN_S = 60.0
 

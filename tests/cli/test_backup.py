@@ -16,26 +16,20 @@ from collector.query.database import reading
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from meanwhile import Running, RunWhile
-from program import CLEAN, ROOT, Run, config, count_rows
+from program import Run, collecting, count_rows, wait_for_committed
 
 
 def test_a_live_database_is_copied_while_it_is_written(
-    run: Run, run_while: RunWhile, tmp_path: Path, simulator: Simulator
+    run: Run, tmp_path: Path, simulator: Simulator
 ) -> None:
-    path = config(tmp_path, simulator)
-    done: list[subprocess.CompletedProcess[str]] = []
-
-    def copy(collecting: Running) -> None:
-        collecting.wait_for_rows(tmp_path / "live.db", 50)
-        words = [sys.executable, str(ROOT / "run.py"), "backup", "copy.db", "--config", path]
-        done.append(subprocess.run(words, cwd=tmp_path, env=CLEAN, capture_output=True, text=True, check=False))
-        collecting.wait_for_rows(tmp_path / "live.db", count_rows(tmp_path / "copy.db") + 50)  # it goes on
-
-    assert run_while(copy, "collect", "--config", path).returncode == 0
-    assert done[0].returncode == 0, done[0].stderr
-    assert "verified" in done[0].stdout
-    assert count_rows(tmp_path / "copy.db") >= 50
+    with collecting(tmp_path, simulator) as collector:
+        wait_for_committed(collector, 50)
+        done = run("backup", "copy.db", "--config", "config.yaml")
+        assert done.returncode == 0, done.stderr
+        assert "verified" in done.stdout
+        rows = count_rows(tmp_path / "copy.db")
+        assert rows >= 50
+        wait_for_committed(collector, rows + 50)  # it was not stopped
     assert run("verify", "--db", "copy.db").returncode == 0
     assert [one.name for one in tmp_path.glob("*partial*")] == []
 

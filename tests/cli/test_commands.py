@@ -242,7 +242,13 @@ def test_a_disk_that_is_read_only_is_told_and_can_still_be_read(sound: Path, tmp
         ["tail"],
         *(
             pytest.param(words, marks=pytest.mark.proof)
-            for words in (["simulate", "--port", "0"], ["verify"], ["coverage"], ["doctor", "--offline"], ["bench", "write", "--quick"])
+            for words in (
+                ["simulate", "--port", "0"],
+                ["verify"],
+                ["coverage"],
+                ["doctor", "--offline"],
+                ["bench", "write", "--quick"],
+            )
         ),
     ],
     ids=lambda words: words[0],
