@@ -5,22 +5,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 import structlog
 
-from collector.app.wiring import make_collector
 from collector.cli import main
 from collector.database import sqlite_file as sqlite_library
-from collector.settings import load_settings
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import BTC, CLEAN, ROOT, Run, config, end_all, start
+from meanwhile import Running, RunWhile, run_while
+from program import BTC, CLEAN, ROOT, Run, collecting, end_all, start, wait_for_committed
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +28,13 @@ def none_left_running() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def running() -> Running:
+    """Give what a script sees of the command that `run` runs."""
+    return Running()
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, running: Running) -> Run:
     """Run a command to its end, in an empty folder and in this process, which has imported all it needs."""
     monkeypatch.setattr(sqlite_library, "use_newest_sqlite", lambda: None)  # this process is not its alone
     monkeypatch.chdir(tmp_path)
@@ -44,12 +48,25 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
             patch.setattr(sys, "argv", [str(ROOT / "run.py"), *words])
             encoding = environ.get("PYTHONIOENCODING", "utf-8")
             out, err = (io.TextIOWrapper(io.BytesIO(), encoding, write_through=True) for _ in range(2))
+            running.streams = (out, err)
             with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as left:
                 main(list(words))
         texts = [stream.buffer.getvalue().decode(encoding) for stream in (out, err)]
         return subprocess.CompletedProcess(words, left.value.code, *texts)
 
     return run
+
+
+@pytest.fixture(name="run_while")
+def run_while_script(run: Run, running: Running) -> RunWhile:
+    """Run a command in this process until a script that is told of it has returned; then a signal ends it."""
+
+    def run_it(
+        script: Callable[[Running], None], *words: str, number: int = signal.SIGTERM, **environ: str
+    ) -> "subprocess.CompletedProcess[str]":
+        return run_while(run, running, script, words, number, environ)
+
+    return run_it
 
 
 @contextmanager
@@ -84,7 +101,7 @@ def run_alone(tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=200.0) as running:
+    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=100.0) as running:
         yield running
 
 
@@ -114,17 +131,9 @@ def sound_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def collected(folder: Path, channels: tuple[str, ...], rows: int, **overrides: object) -> Path:
     """Collect so many rows of a market in this process."""
-    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=500.0) as busy:
-        path = Path(config(folder, busy, channels=channels))
-        settings = load_settings(path, overrides=overrides, environ={}, env_file=None)
-        collector = make_collector(settings)
-        collector.start()
-        try:
-            deadline_s = time.monotonic() + 60.0
-            while collector.writer.committed.rows < rows:
-                assert time.monotonic() < deadline_s, f"{rows} rows did not come"
-                time.sleep(0.02)
-        finally:
-            report = collector.stop()
-    assert report.good, report
+    with (
+        Simulator(symbols={"bybit": [BTC]}, updates_per_s=500.0) as busy,
+        collecting(folder, busy, channels, **overrides) as collector,
+    ):
+        wait_for_committed(collector, rows)
     return folder / "live.db"

@@ -7,11 +7,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from collector.app.collector import Collector
+from collector.app.wiring import make_collector
+from collector.settings import load_settings
 from collector.simulator import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +69,28 @@ def config(
     }
     path.write_text(json.dumps(settings))  # JSON is YAML
     return str(path)
+
+
+@contextmanager
+def collecting(
+    folder: Path, simulator: Simulator, channels: Sequence[str] = ("book.50",), **overrides: object
+) -> Iterator[Collector]:
+    """Collect in this process, as the program does with that configuration; all must end well."""
+    path = Path(config(folder, simulator, channels=channels))
+    collector = make_collector(load_settings(path, overrides=overrides, environ={}, env_file=None))
+    collector.start()
+    try:
+        yield collector
+    finally:
+        report = collector.stop()
+    assert report.good, report
+
+
+def wait_for_committed(collector: Collector, rows: int) -> None:
+    until_s = time.monotonic() + 60.0
+    while collector.writer.committed.rows < rows:
+        assert time.monotonic() < until_s, f"{rows} rows did not come"
+        time.sleep(0.02)
 
 
 def count_rows(database: Path) -> int:

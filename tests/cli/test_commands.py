@@ -14,6 +14,7 @@ import pytest
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
+from meanwhile import RunWhile
 from program import BTC, CLEAN, ROOT, Run, config, count_rows, start, wait_for_rows
 
 COMMANDS = (
@@ -22,8 +23,8 @@ COMMANDS = (
 )
 
 
-def test_help_and_version(run: Run, run_alone: Run) -> None:
-    shown = run_alone("--help", COLUMNS="120")
+def test_help_and_version(run: Run) -> None:
+    shown = run("--help", COLUMNS="120")
     assert shown.returncode == 0
     for command in COMMANDS:
         assert command in shown.stdout
@@ -65,13 +66,15 @@ def test_the_demo_leaves_a_database_that_passes_verification(run: Run, tmp_path:
     assert " stop  " in run("coverage", "--db", "demo.db").stdout
 
 
-def test_sigterm_under_load_drains_and_accounts(tmp_path: Path, simulator: Simulator) -> None:
-    process = start("collect", "--config", config(tmp_path, simulator), cwd=tmp_path)
-    wait_for_rows(tmp_path / "live.db", process, 100)
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    assert "identity: exact" in out
+def test_sigterm_under_load_drains_and_accounts(
+    run_while: RunWhile, tmp_path: Path, simulator: Simulator
+) -> None:
+    path = config(tmp_path, simulator)
+    done = run_while(
+        lambda running: running.wait_for_rows(tmp_path / "live.db", 100), "collect", "--config", path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "identity: exact" in done.stdout
 
 
 @pytest.mark.proof  # in the short form: whole_path/test_kill.py
@@ -236,12 +239,16 @@ def test_a_disk_that_is_read_only_is_told_and_can_still_be_read(sound: Path, tmp
     "words",
     [
         ["demo", "--db", "demo.db"],
-        ["simulate", "--port", "0"],
         ["tail"],
-        ["verify"],
         *(
             pytest.param(words, marks=pytest.mark.proof)
-            for words in (["coverage"], ["doctor", "--offline"], ["bench", "write", "--quick"])
+            for words in (
+                ["simulate", "--port", "0"],
+                ["verify"],
+                ["coverage"],
+                ["doctor", "--offline"],
+                ["bench", "write", "--quick"],
+            )
         ),
     ],
     ids=lambda words: words[0],

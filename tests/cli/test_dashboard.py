@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from urllib.request import urlopen
@@ -12,33 +10,26 @@ from urllib.request import urlopen
 import pytest
 import sqlalchemy as sa
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+from meanwhile import Running, RunWhile
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "trading_bot_live.db.example"
 ANSWERS_WITHIN_S = 60.0
 
 
-def command(folder: Path, *options: str) -> list[str]:
-    return [sys.executable, str(ROOT / "run.py"), "dashboard", "--db", str(folder / "live.db"), *options]
-
-
-def test_a_database_is_shown_and_not_written(tmp_path: Path) -> None:
+def test_a_database_is_shown_and_not_written(run_while: RunWhile, tmp_path: Path) -> None:
     path = Path(shutil.copy(EXAMPLE, tmp_path / "live.db"))
     before = path.read_bytes()
-    with subprocess.Popen(
-        command(tmp_path, "--port", "0"), cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    ) as running:
-        try:
-            assert running.stdout is not None
-            line = next(line for line in running.stdout if "is shown at" in line)
-            url = line.split(" is shown at ")[1].split()[0]
-            with urlopen(f"{url}/api/overview", timeout=ANSWERS_WITHIN_S) as answer:
-                assert json.load(answer)["live"] is False
-        finally:
-            running.send_signal(signal.SIGTERM)
-            running.communicate(timeout=ANSWERS_WITHIN_S)
-    assert running.returncode == 0
+
+    def ask(running: Running) -> None:
+        running.wait_for("is shown at")
+        url = running.text.split(" is shown at ")[1].split()[0]
+        with urlopen(f"{url}/api/overview", timeout=ANSWERS_WITHIN_S) as answer:
+            assert json.load(answer)["live"] is False
+
+    done = run_while(ask, "dashboard", "--db", str(path), "--port", "0")
+    assert done.returncode == 0, done.stderr
     assert path.read_bytes() == before
 
 

@@ -10,9 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
+from meanwhile import RunWhile
 from program import CLEAN, ROOT, config
 from terminal import Terminal
 
@@ -78,6 +81,26 @@ def test_without_a_terminal_a_hangup_opens_the_log_anew_and_collecting_goes_on(
         daemon.process.kill()
 
 
+def test_where_there_was_a_terminal_a_hangup_drains_and_ends(
+    run_while: RunWhile, tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.cli.running._has_terminal", lambda: True)
+    log = tmp_path / "l.log"
+    done = run_while(
+        lambda running: running.wait_until(
+            lambda: log.exists() and "coverage.begun" in log.read_text(), "coverage"
+        ),
+        *("collect", "--plain", "--config", config(tmp_path, simulator)),
+        number=signal.SIGHUP,
+        COLLECTOR_LOGGING__FILE=str(log),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "identity: exact" in done.stdout
+    assert "collector.stopped" in log.read_text()
+    assert "log.reopened" not in log.read_text()
+
+
+@pytest.mark.proof  # in the short form: above
 def test_with_a_terminal_a_hangup_drains_and_ends(tmp_path: Path, simulator: Simulator) -> None:
     log = tmp_path / "l.log"
     environ = {"COLLECTOR_LOGGING__FILE": str(log)}
@@ -109,3 +132,4 @@ def test_a_terminal_that_goes_away_is_a_hangup(tmp_path: Path, simulator: Simula
     finally:
         terminal.process.kill()
     assert "collector.stopped" in log.read_text()
+    assert "log.reopened" not in log.read_text()

@@ -1,7 +1,6 @@
 """`init` asks four questions, or takes their answers as options, and writes a file that can be used."""
 
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +12,8 @@ from collector.settings import Settings, load_settings
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import CLEAN, Run, start, wait_for_rows
+from meanwhile import RunWhile
+from program import CLEAN, ROOT, Run
 from terminal import COLOURS, Terminal
 
 Open = Callable[..., Terminal]
@@ -107,9 +107,8 @@ def test_the_last_line_is_the_next_command_and_the_head_says_how_to_make_it_agai
     done = run(*WHOLE)
     program, *words = shlex.split(done.stdout.splitlines()[-1])
     assert words[-2:] == ["--config", "collector.yaml"]
-    subprocess.run(
-        [program, words[0], "plan", *words[1:]], cwd=tmp_path, env=CLEAN, check=True, capture_output=True
-    )
+    assert (program, words[0]) == (sys.executable, str(ROOT / "run.py"))
+    assert run("plan", *words[1:]).returncode == 0
     path = tmp_path / "collector.yaml"
     text = path.read_text()
     again = text.splitlines()[1].removeprefix("# Made by: ")
@@ -118,18 +117,21 @@ def test_the_last_line_is_the_next_command_and_the_head_says_how_to_make_it_agai
     assert path.read_text() == text
 
 
-def test_what_is_written_collects(run: Run, tmp_path: Path, simulator: Simulator) -> None:
+def test_what_is_written_collects(
+    run: Run, run_while: RunWhile, tmp_path: Path, simulator: Simulator
+) -> None:
     assert run("init", "-e", "bybit", "-s", "BTC", "--purpose", "bot", "--db", "live.db").returncode == 0
     addresses = {
         f"COLLECTOR_EXCHANGES__BYBIT__ENDPOINTS__{side.upper()}": url
         for side, url in simulator.endpoints("bybit").items()
     }
-    process = start("--config", "collector.yaml", cwd=tmp_path, **addresses)
-    wait_for_rows(tmp_path / "live.db", process, 1)
-    process.send_signal(signal.SIGTERM)
-    said, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    assert "identity: exact" in said
+    done = run_while(
+        lambda running: running.wait_for_rows(tmp_path / "live.db", 1),
+        *("--config", "collector.yaml"),
+        **addresses,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "identity: exact" in done.stdout
 
 
 def test_without_a_terminal_the_missing_options_are_named_with_a_command_that_works(

@@ -20,8 +20,8 @@ S = 1_000_000_000
 DAY = 86_400 * S
 
 
-def test_status_tells_the_terms_and_the_session(run: Run, run_alone: Run, sound: Path) -> None:
-    shown = run_alone("status", "--db", str(sound)).stdout
+def test_status_tells_the_terms_and_the_session(run: Run, sound: Path) -> None:
+    shown = run("status", "--db", str(sound)).stdout
     (one,) = json.loads(run("status", "--db", str(sound), "--json").stdout)[:1]
     assert {"exchange", "symbol", "channel", "received", "written", "pending", "carried_in"} <= set(one)
     assert BTC in shown
@@ -210,8 +210,8 @@ def test_a_picture_names_its_file_and_where_no_window_can_open_that_is_an_error(
     assert (tmp_path / "btc.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_config_is_shown_masked(run: Run, run_alone: Run) -> None:
-    done = run_alone(
+def test_config_is_shown_masked(run: Run) -> None:
+    done = run(
         *("config", "show", "--symbols", "BTCUSDT"),
         BYBIT_API_KEY="abcdefgh",
         BYBIT_API_SECRET="ijklmnop",

@@ -15,6 +15,7 @@ from collector.cli.service import ServiceManager, status_text
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
+from meanwhile import Running, RunWhile
 from program import Run, config, start, wait_for_rows
 from test_live import stream, view
 
@@ -62,26 +63,27 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ma
 
 
 def test_ready_alive_and_stopping_are_told(
-    manager: tuple[Manager, str], tmp_path: Path, simulator: Simulator
+    run_while: RunWhile, manager: tuple[Manager, str], tmp_path: Path, simulator: Simulator
 ) -> None:
     listening, address = manager
-    process = start(
+
+    def listen(_running: Running) -> None:
+        assert "READY" in listening.hear()
+        began_s = time.monotonic()
+        for _ in range(5):
+            assert listening.hear_until("WATCHDOG")["WATCHDOG"] == "1"
+        assert time.monotonic() - began_s >= 4 * 0.15  # paced, not flooded
+        assert any("1 of 1 streams verified" in listening.hear()["STATUS"] for _ in range(100))
+
+    done = run_while(
+        listen,
         *("collect", "--config", config(tmp_path, simulator)),
-        cwd=tmp_path,
         NOTIFY_SOCKET=address,
         WATCHDOG_USEC="400000",
     )
-    assert "READY" in listening.hear()
-    began_s = time.monotonic()
-    for _ in range(5):
-        assert listening.hear_until("WATCHDOG")["WATCHDOG"] == "1"
-    assert time.monotonic() - began_s >= 4 * 0.15  # paced, not flooded
-    assert any("1 of 1 streams verified" in listening.hear()["STATUS"] for _ in range(100))
-    process.send_signal(signal.SIGTERM)
     stopping = listening.hear_until("STOPPING")
     assert int(stopping["EXTEND_TIMEOUT_USEC"]) == 10_000_000
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
+    assert done.returncode == 0, done.stderr
     assert sum("READY" in message for message in listening.heard) == 1
 
 
@@ -185,8 +187,8 @@ def test_the_status_counts_rows_of_market_data_and_tells_of_silence() -> None:
 
 
 def test_nobody_there_is_no_harm(run: Run, tmp_path: Path, simulator: Simulator) -> None:
-    words = ("collect", "--config", config(tmp_path, simulator), "--seconds", "4")
-    done = run(*words, NOTIFY_SOCKET=str(tmp_path / "nobody"))
+    words = ("collect", "--config", config(tmp_path, simulator), "--seconds", "1.5")
+    done = run(*words, NOTIFY_SOCKET=str(tmp_path / "nobody"), WATCHDOG_USEC="400000")
     assert done.returncode == 0, done.stderr
 
 

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from meanwhile import Running, RunWhile
 from program import Run
 
 ROOT = Path(__file__).parents[2]
@@ -31,18 +32,19 @@ def demo(folder: Path, *options: str, **variables: str) -> "subprocess.Popen[str
     )
 
 
-def test_the_demo_serves_and_says_where(tmp_path: Path) -> None:
-    with demo(tmp_path, COLLECTOR_SERVE__PORT="0") as running:
-        try:
-            assert running.stderr is not None
-            lines = (json.loads(line) for line in running.stderr if line.startswith("{"))
-            url = next(line["url"] for line in lines if line["event"] == "serve.listening")
-            with urlopen(f"{url}/live", timeout=ANSWERS_WITHIN_S) as answer:
-                assert json.load(answer) == {"status": "healthy"}
-        finally:
-            running.send_signal(signal.SIGINT)
-            running.communicate(timeout=ANSWERS_WITHIN_S)
-    assert running.returncode == 0
+def test_the_demo_serves_and_says_where(run_while: RunWhile) -> None:
+    def ask(running: Running) -> None:
+        running.wait_for("serve.listening")
+        lines = (json.loads(line) for line in running.text.splitlines() if '"serve.listening"' in line)
+        (url,) = [line["url"] for line in lines]
+        with urlopen(f"{url}/live", timeout=ANSWERS_WITHIN_S) as answer:
+            assert json.load(answer) == {"status": "healthy"}
+
+    variables = {"COLLECTOR_SERVE__ENABLED": "null", "COLLECTOR_LOGGING__FORMAT": "json"}
+    done = run_while(
+        ask, "demo", "--db", "demo.db", number=signal.SIGINT, COLLECTOR_SERVE__PORT="0", **variables
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.proof

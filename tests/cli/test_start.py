@@ -15,7 +15,8 @@ from collector.cli.program import app
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import CLEAN, start
+from meanwhile import Running, RunWhile
+from program import CLEAN
 from terminal import Terminal
 
 DEADLINE_S = 60.0  # five seconds and, on a loaded machine, what Python itself takes to begin
@@ -46,20 +47,18 @@ def stored(database: Path) -> set[tuple[str, str]]:
         connection.close()
 
 
-def collect(folder: Path, expected: set[tuple[str, str]], **environ: str) -> str:
+def collect(run_while: RunWhile, folder: Path, expected: set[tuple[str, str]], **environ: str) -> str:
     """Run the program without a word until rows of all that is expected are there; return what it said."""
-    process = start(cwd=folder, **environ)
-    until_s = time.monotonic() + DEADLINE_S
-    while stored(folder / "trading_bot_live.db") < expected:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until_s, f"not within {DEADLINE_S:g} s: rows of {expected}"
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 0, err
-    assert "identity: exact" in out
-    assert stored(folder / "trading_bot_live.db") == expected
-    return err
+    database = folder / "trading_bot_live.db"
+    done = run_while(
+        lambda running: running.wait_until(lambda: stored(database) >= expected, f"rows of {expected}"),
+        number=signal.SIGINT,
+        **environ,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "identity: exact" in done.stdout
+    assert stored(database) == expected
+    return done.stderr
 
 
 def lines_of(err: str, event: str) -> list[dict[str, str]]:
@@ -81,11 +80,17 @@ def lines_of(err: str, event: str) -> list[dict[str, str]]:
     ],
 )
 def test_plain_symbols_are_collected_and_the_choice_is_told_in_one_line(
-    tmp_path: Path, exchanges: Simulator, exchange: str, symbols: list[str], kind: str, other: str
+    run_while: RunWhile,
+    tmp_path: Path,
+    exchanges: Simulator,
+    exchange: str,
+    symbols: list[str],
+    kind: str,
+    other: str,
 ) -> None:
     environ = at(exchange, **exchanges.endpoints(exchange)) | {"EXCHANGE": exchange}
     expected = {(exchange, symbol) for symbol in symbols}
-    err = collect(tmp_path, expected, SYMBOLS="BTCUSDT,ETHUSDT", **environ)
+    err = collect(run_while, tmp_path, expected, SYMBOLS="BTCUSDT,ETHUSDT", **environ)
     (chosen,) = lines_of(err, "markets.chosen")
     assert (chosen["name"], chosen["market"], chosen["kind"]) == (
         "BTCUSDT, ETHUSDT",
@@ -99,11 +104,11 @@ def test_plain_symbols_are_collected_and_the_choice_is_told_in_one_line(
 
 
 def test_a_bare_start_collects_the_default_markets_and_says_first_what_and_how_to_change_it(
-    tmp_path: Path, exchanges: Simulator
+    run_while: RunWhile, tmp_path: Path, exchanges: Simulator
 ) -> None:
     default = {("bybit", "BTC/USDT:USDT"), ("bybit", "ETH/USDT:USDT")}
     environ = at("bybit", **exchanges.endpoints("bybit"))
-    err = collect(tmp_path, default, BINANCE_TESTNET="true", **environ)
+    err = collect(run_while, tmp_path, default, BINANCE_TESTNET="true", **environ)
     first = err.splitlines()[0]
     assert first.startswith("Collecting bybit BTC/USDT:USDT, ETH/USDT:USDT (book.50) ")
     for part in (
@@ -122,25 +127,19 @@ def test_a_bare_start_collects_the_default_markets_and_says_first_what_and_how_t
 NOWHERE = at("bybit", "http://127.0.0.1:9", "ws://127.0.0.1:9")  # a port that is closed on every machine
 
 
-def test_without_a_network_it_says_so_within_seconds_and_goes_on(tmp_path: Path) -> None:
-    began_s = time.monotonic()
-    process = start("--plain", cwd=tmp_path, **NOWHERE)
-    assert process.stderr is not None
-    seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if "exchange.unreachable" in line:
-            break
-    assert time.monotonic() - began_s < DEADLINE_S
-    told = json.loads(seen[-1])
+def test_without_a_network_it_says_so_within_seconds_and_goes_on(run_while: RunWhile) -> None:
+    def look(running: Running) -> None:
+        began_s = time.monotonic()
+        running.wait_for("exchange.unreachable")
+        assert time.monotonic() - began_s < DEADLINE_S
+        assert not running.is_over.wait(0.5)
+
+    done = run_while(look, "--plain", **NOWHERE)
+    (told,) = lines_of(done.stderr, "exchange.unreachable")
     assert (told["exchange"], told["address"]) == ("bybit", "http://127.0.0.1:9")
     assert told["why"] == "the connection is refused"
     assert told["what_next"] == "tries go on; `python run.py demo` needs no network"
-    assert process.poll() is None
-    process.terminate()
-    _, rest = process.communicate(timeout=120)
-    assert "exchange.unreachable" not in rest
-    assert "Traceback" not in rest
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.proof

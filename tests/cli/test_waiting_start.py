@@ -15,11 +15,13 @@ import pytest
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import BTC, config, count_rows, start, wait_for_rows
+from meanwhile import Running, RunWhile
+from program import BTC, config, count_rows, start
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from held_file import held
 
+QUICK = {"COLLECTOR_DATABASE__BUSY_TIMEOUT_S": "0.3"}
 NOWHERE = "postgresql://somebody:hunter2@127.0.0.1:1/nothing"
 
 
@@ -50,26 +52,27 @@ class Listening:
 
 @pytest.mark.parametrize("without_waiting", [False, pytest.param(True, marks=pytest.mark.proof)])
 def test_a_locked_file_is_waited_for_and_then_collected_into(
-    tmp_path: Path, simulator: Simulator, without_waiting: bool
+    run_while: RunWhile, tmp_path: Path, simulator: Simulator, without_waiting: bool
 ) -> None:
     database = tmp_path / "live.db"
-    with held(database) as holder:
-        process = start("collect", "--config", config(tmp_path, simulator), cwd=tmp_path)
-        said = Listening(process)
-        said.wait_for("database.waited_for")
-        assert process.poll() is None
+
+    def free(running: Running) -> None:
+        running.wait_for("database.waited_for")
+        assert not running.is_over.is_set()
         holder.execute("COMMIT")
-    wait_for_rows(database, process, 5)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
-    lines = [json.loads(line) for line in said.end().splitlines() if line.startswith("{")]
+        running.wait_for_rows(database, 5)
+
+    with held(database) as holder:
+        done = run_while(free, "collect", "--config", config(tmp_path, simulator), **QUICK)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     (waiting,) = [line for line in lines if line["event"] == "database.waited_for"]
     assert "database is locked" in waiting["reason"]
     assert "nothing is collected" in waiting["what_next"]
     assert [line["event"] for line in lines].count("database.answers") == 1
     if without_waiting:
         ends_at_once_where_it_is_not_to_wait(tmp_path, simulator, database)
-    collects_while_it_is_locked(tmp_path, simulator, database)
+    collects_while_it_is_locked(run_while, tmp_path, simulator, database)
 
 
 def ends_at_once_where_it_is_not_to_wait(folder: Path, simulator: Simulator, database: Path) -> None:
@@ -78,7 +81,7 @@ def ends_at_once_where_it_is_not_to_wait(folder: Path, simulator: Simulator, dat
     assert (folder / "live.db.known").exists()
     with held(database) as holder:
         words = ("collect", "--no-wait", "--seconds", "2", "--config", config(folder, simulator))
-        process = start(*words, cwd=folder, COLLECTOR_DATABASE__BUSY_TIMEOUT_S="0.1")
+        process = start(*words, cwd=folder, **QUICK)
         _, err = process.communicate(timeout=60)
         holder.execute("COMMIT")
     assert process.returncode == 75
@@ -89,20 +92,23 @@ def ends_at_once_where_it_is_not_to_wait(folder: Path, simulator: Simulator, dat
     assert count_rows(database) == rows
 
 
-def collects_while_it_is_locked(folder: Path, simulator: Simulator, database: Path) -> None:
+def collects_while_it_is_locked(
+    run_while: RunWhile, folder: Path, simulator: Simulator, database: Path
+) -> None:
     """Now it is known: what comes meanwhile goes to the spool."""
     rows = count_rows(database)
-    with held(database) as holder:
-        process = start("collect", "--config", config(folder, simulator), cwd=folder)
-        said = Listening(process)
-        said.wait_for("database.away_at_start")
-        said.wait_for("collector.started")
+
+    def free(running: Running) -> None:
+        running.wait_for("database.away_at_start")
+        running.wait_for("collector.started")
         holder.execute("COMMIT")
-    said.wait_for("database.answers")
-    wait_for_rows(database, process, rows + 5)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
-    assert "database.waited_for" not in said.end()
+        running.wait_for("database.answers")
+        running.wait_for_rows(database, rows + 5)
+
+    with held(database) as holder:
+        done = run_while(free, "collect", "--config", config(folder, simulator), **QUICK)
+    assert done.returncode == 0, done.stderr
+    assert "database.waited_for" not in done.stderr
 
 
 @pytest.mark.proof

@@ -1,11 +1,8 @@
 """trading_bot_live.db.example is what it is said to be, and the examples of README run on it."""
 
-import os
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -61,11 +58,9 @@ def test_it_holds_one_honest_hole_and_everything_else_is_right(database: Path) -
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_the_examples_of_readme_run_on_it(database: Path, number: int) -> None:
+def test_the_examples_of_readme_run_on_it(
+    database: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checked = EXAMPLES[number] + "\nassert len(globals().get('ticks', globals().get('frame'))) > 100\n"
-    subprocess.run(
-        [sys.executable, "-W", "error", "-c", checked],
-        cwd=database.parent,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    monkeypatch.chdir(database.parent)
+    exec(checked, {})

@@ -11,7 +11,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+import typer
 
+from collector.cli.program import app
 from collector.database import STORED_LEVELS
 from collector.version import __version__
 
@@ -43,14 +45,32 @@ def wait_for_rows(demo: "subprocess.Popen[bytes]", path: Path) -> None:
             ((found,),) = open_file.execute(f"SELECT {query}").fetchall()
 
 
-def test_the_examples_run_on_what_the_run_command_leaves(tmp_path: Path) -> None:
+def run_words() -> list[str]:
+    """Return the words behind `python run.py` of the command that a reader runs first."""
     (command,) = fenced("run command")
     words = command.split("&&")[1].split()
     assert words[:2] == ["python", "run.py"]
+    return words[2:]
+
+
+def test_the_run_command_is_one_of_the_program() -> None:
+    """The examples run on an example of what it leaves: test_example_database.py."""
+    name, *options = run_words()
+    command = typer.main.get_command(app)
+    assert name == "demo"
+    chosen = command.commands[name].make_context(name, options).params  # type: ignore[attr-defined]
+    assert chosen["seconds"] >= 10
+    database = chosen["db"].removeprefix("./")
+    assert all(f'"{database}"' in example for example in fenced("example"))
+
+
+@pytest.mark.proof
+def test_the_examples_run_on_what_the_run_command_leaves(tmp_path: Path) -> None:
+    words = run_words()
     seconds = words.index("--seconds")
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     # Not for so many seconds, but until there is what the examples read; then as Ctrl-C ends it.
-    program = [sys.executable, str(ROOT / "run.py"), *words[2:seconds], *words[seconds + 2 :]]
+    program = [sys.executable, str(ROOT / "run.py"), *words[:seconds], *words[seconds + 2 :]]
     with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.DEVNULL, env=environ) as demo:
         wait_for_rows(demo, tmp_path / "demo.db")
         demo.send_signal(signal.SIGINT)
@@ -74,16 +94,11 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert "<!-- test command -->" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def helped() -> str:
-    words = [sys.executable, str(ROOT / "run.py"), "--help"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_named_in_the_docs_exist(page: Path, helped: str) -> None:
+def test_commands_named_in_the_docs_exist(page: Path) -> None:
     named = set(re.findall(r"python run\.py ([a-z]+)", page.read_text(encoding="utf-8")))
-    assert {word for word in named if not re.search(rf"│ {word} ", helped)} == set()
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert named - {name for name, one in commands.items() if not one.hidden} == set()
 
 
 def test_changelog_and_version_agree() -> None:

@@ -1,31 +1,29 @@
 """The paper bot trades through an alarm, at prices that stand in the rows beside its orders."""
 
-import os
 import re
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from collector.query.audit import run_audit
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
+
+import paper_bot
+
 LATENCY_NS = 20_000_000
 
 
-def test_the_paper_bot_trades_survives_an_alarm_and_prints_its_result(tmp_path: Path) -> None:
+def test_the_paper_bot_trades_survives_an_alarm_and_prints_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     database = tmp_path / "bot.db"
-    command = [sys.executable, "-W", "error", str(ROOT / "examples" / "paper_bot.py")]
-    done = subprocess.run(
-        [*command, "--seconds", "5", "--trouble", "--db", str(database)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    alarm, end, result = done.stdout.splitlines()
+    words = ["paper_bot.py", "--seconds", "4", "--trouble", "--db", str(database)]
+    monkeypatch.setattr(sys, "argv", words)
+    assert paper_bot.main() == 0
+    alarm, end, result = capsys.readouterr().out.splitlines()
     assert alarm.startswith("alarm, going flat: sequence_gap: ")
     assert end == "the alarm is over: sequence_gap"
     found = re.fullmatch(r"(\d+) updates, (\d+) fills, (\d+) alarms; .* result [+-][\d.]+ USDT", result)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -54,8 +55,21 @@ def test_the_notebook_runs_on_a_demo_without_a_warning(folder: Path) -> None:
 
 
 def test_the_plot_command_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    shutil.copy(ROOT / "trading_bot_live.db.example", tmp_path / "demo.db")
+    draw(tmp_path, monkeypatch, capsys)
+
+
+@pytest.mark.proof
+def test_the_plot_command_draws_what_the_demo_left(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    draw(folder, monkeypatch, capsys)
+
+
+def draw(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(folder)
     words = ["plot", "BTC/USDT:USDT", "--db", "demo.db", "--to", "a.png"]
     assert not app(words, standalone_mode=False)

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 import structlog
 
+from collector import create_data_ingestor
 from collector.errors import SettingsError
 from collector.log.embedded import log_as_embedded
 from collector.log.options import LogOptions
 from collector.log.output import set_up_logging
 from collector.loggers import get_logger
+from collector.simulator import Simulator
 
 log = get_logger("collector.writer.thread")
 
@@ -159,7 +161,24 @@ def test_a_program_of_our_own_says_the_module_of_each_line(form: str) -> None:
     assert "collector.writer.thread" in out.getvalue()
 
 
-def test_a_bot_sees_the_lines_of_its_ingestor_by_logging_alone(tmp_path: Path) -> None:
+def test_a_bot_sees_the_lines_of_its_ingestor_by_logging_alone(
+    tmp_path: Path, seen: Seen, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Simulator(updates_per_s=100.0) as simulator:
+        config = {"exchange": "bybit", "symbol": "BTC/USDT:USDT", "db_path": str(tmp_path / "x.db")}
+        with create_data_ingestor(config | {"endpoints": simulator.endpoints("bybit")}):
+            pass
+    told = [f"{one.levelname} {one.name} {one.getMessage()}" for one in seen.records]
+    assert any(one.startswith("INFO collector.app.collector collector.started session=") for one in told), (
+        told
+    )
+    closed = "INFO collector.app.connection_log connection.closed connection=bybit.linear.0"
+    assert any(one.startswith(closed) for one in told), told
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.proof
+def test_a_program_sees_the_lines_of_its_ingestor_by_logging_alone(tmp_path: Path) -> None:
     program = f"""
 import logging, sys
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stdout)
