@@ -183,7 +183,7 @@ def check_all_is_there(month: Month, days: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("days", "rows_a_day"), [(6, 480), pytest.param(31, 20_000, marks=pytest.mark.proof)]
+    ("days", "rows_a_day"), [(5, 240), pytest.param(31, 20_000, marks=pytest.mark.proof)]
 )
 @pytest.mark.timeout(900)
 def test_a_month_of_retention_keeps_the_file_flat_and_every_row(

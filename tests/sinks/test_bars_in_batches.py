@@ -139,7 +139,7 @@ def check_all_cuts(
 
 
 @example(states=LATE, cuts=[1], again=False, spooled=False)
-@settings(FEW, max_examples=80)
+@settings(FEW, max_examples=settings().max_examples * 4 // 5)
 @given(states=STATES, cuts=CUTS, again=st.booleans(), spooled=st.booleans())
 def test_bars_come_out_the_same_however_they_are_cut_into_batches(
     file_sink: SqlSink, states: list[State], cuts: list[int], *, again: bool, spooled: bool
@@ -148,7 +148,7 @@ def test_bars_come_out_the_same_however_they_are_cut_into_batches(
 
 
 @example(states=LATE, cuts=[1], again=False, spooled=False)
-@settings(FEW, max_examples=12)
+@settings(FEW, max_examples=settings().max_examples // 5)
 @given(states=STATES, cuts=CUTS, again=st.booleans(), spooled=st.booleans())
 def test_the_same_on_a_server(
     server_sink: SqlSink, states: list[State], cuts: list[int], *, again: bool, spooled: bool

@@ -82,7 +82,7 @@ def check(write_set: WriteSet, form: Form) -> None:
     st.booleans(),
     st.booleans(),
 )
-@settings(max_examples=20)
+@settings(max_examples=settings().max_examples // 4)
 def test_all_that_the_writer_makes_comes_back(
     seed: int, events: list[int], form: Form, deep: bool, sampled: bool
 ) -> None:
