@@ -191,7 +191,7 @@ def test_what_was_migrated_is_in_the_log_once(sqlite_engine: sa.Engine) -> None:
 
 def test_threads_of_one_program_migrate_their_databases_side_by_side(tmp_path: Path) -> None:
     """Two bots in one process start at once, each with a database of its own."""
-    engines = [make_engine(database_url(str(tmp_path / f"{number}.db"))) for number in range(8)]
+    engines = [make_engine(database_url(str(tmp_path / f"{number}.db"))) for number in range(4)]
     with ThreadPoolExecutor(len(engines)) as pool:
         changed = list(pool.map(lambda engine: bring_to_head(engine, NAME, allow=True), engines))
     assert changed == [True] * len(engines)

@@ -24,6 +24,9 @@ from collector.sinks.sql.sink import SqlSink
 from collector.spool.codec import body_of, read_body
 from collector.writer.poison import sift
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 TABLES = make_tables(DEFAULT_TABLE_NAME)
 SESSION = SessionState("s", 1, "0", "h", 1, "{}")
 BAD = float("inf")
@@ -167,7 +170,7 @@ def server_sink(postgres_url: str) -> Iterator[SqlSink]:
 
 
 def opened(url: str) -> Iterator[SqlSink]:
-    sink = SqlSink(url, synchronous="OFF", auto_migrate=True)
+    sink = SqlSink(lay_tables(url), synchronous="OFF", auto_migrate=True)
     sink.open()
     yield sink
     sink.close()

@@ -14,6 +14,8 @@ from planted import PLANTS, Plant
 
 FEW, MANY = 25, 4_000
 FOUND_LATE = (
+    "another_id_at_each_try",
+    "what_a_damaged_spool_has_lost_is_not_counted",
     "another_id_in_the_spool",
     "what_the_writer_holds_stays_in_memory",
     "what_came_again_is_counted_as_written",
