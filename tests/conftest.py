@@ -27,8 +27,11 @@ import ready_tables
 
 from collector.loggers import pass_to
 
-hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
-hypothesis.settings.load_profile("unhurried")
+MANY_EXAMPLES = 100
+# A busy machine is no failure. Property tests run with few examples in the suite, and with many under proof.
+hypothesis.settings.register_profile("few", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("many", deadline=None, max_examples=MANY_EXAMPLES)
+hypothesis.settings.load_profile("few")
 _NUMBERS = itertools.count()
 SERVER_BYTES = 4_000_000_000  # more than its logs and databases ever take
 MOST_PROCESSES = 8  # they share one PostgreSQL, which takes a hundred connections
@@ -62,8 +65,18 @@ gc.disable()  # what collecting tests makes stays: going through it again and ag
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over what collecting has made, which stays until the end."""
     gc.freeze()
+    gc.set_threshold(10_000, 10, 10)  # a test leaves little, and to go through all that is there takes long
     gc.enable()
     atexit.register(gc.unfreeze)
+
+
+@pytest.hookimpl(tryfirst=True)  # before it is said which tests are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let property tests, which have many examples there, be run with the long forms as well."""
+    if hypothesis.settings.default.max_examples == MANY_EXAMPLES:
+        for item in items:
+            if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+                item.add_marker("proof")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -74,6 +87,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    if "proof" in config.option.markexpr and config.option.markexpr != "not proof":
+        hypothesis.settings.load_profile("many")
     # Spools of databases on servers: none of the user's is looked for, and none of ours is left to them.
     os.environ.pop("STATE_DIRECTORY", None)
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="collector-state-")

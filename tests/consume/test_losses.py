@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from any_database import in_a_file
 from reading import FAST, fill, reading_stream
+from ready_tables import lay_tables
 from stand_in_stream import StandInStream
 from stream_histories import BEGAN_NS, MARKETS, cell, history, stored_in, write_directly
 
@@ -338,7 +339,7 @@ def test_what_a_session_has_written_itself_is_not_read_into_the_same_database(
     url: str, tmp_path: Path
 ) -> None:
     write_sets = history(10, batches=3)
-    sink = SqlSink(url)
+    sink = SqlSink(lay_tables(url))
     sink.open()
     for one in write_sets:
         sink.write(one)

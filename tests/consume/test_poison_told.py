@@ -15,8 +15,16 @@ from stream_histories import cell, history
 from collector.sinks.avro import Form, records_of
 
 
-@pytest.mark.parametrize("form", Form)
-@pytest.mark.parametrize("which", ["host", "id"])
+@pytest.mark.parametrize(
+    ("which", "form"),
+    [
+        *(("host", Form.BATCH), ("id", Form.SINGLE)),
+        *(
+            pytest.param(which, form, marks=pytest.mark.proof)
+            for which, form in (("host", Form.SINGLE), ("id", Form.BATCH))
+        ),
+    ],
+)
 def test_a_part_whose_own_words_the_database_refuses_holds_nothing_up(
     postgres_url: str, tmp_path: Path, which: str, form: Form
 ) -> None:

@@ -7,6 +7,9 @@ import pytest
 
 from collector.database.sqlite_file import sqlite_library
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 WRITE = """
 import sys
 from collector.database.sqlite_file import sqlite_library, sqlite_version, use_newest_sqlite
@@ -14,7 +17,7 @@ if sys.argv[1] == "program":
     use_newest_sqlite()
 from collector.sinks.contract import SessionState, WriteSet
 from collector.sinks.sql.sink import SqlSink
-sink = SqlSink(sys.argv[2], "books")
+sink = SqlSink(sys.argv[2])
 sink.open()
 use_newest_sqlite()
 assert not sink.write(WriteSet("b", SessionState("s", 1, "0", "h", 1, "[]"))).repeated
@@ -24,7 +27,7 @@ print(sqlite_library().__name__, sqlite_version())
 
 
 def write_as(role: str, folder: Path) -> list[str]:
-    command = [sys.executable, "-c", WRITE, role, str(folder / "live.db")]
+    command = [sys.executable, "-c", WRITE, role, lay_tables(str(folder / "live.db"))]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     return result.stdout.splitlines()[-1].split()
 

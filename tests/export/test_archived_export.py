@@ -63,7 +63,15 @@ def sums(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "at_most", [1, *(pytest.param(rows, marks=pytest.mark.proof) for rows in (3, 10**6))]
 )
-@pytest.mark.parametrize("form", ["parquet", "csv", "hftbacktest"])
+@pytest.mark.parametrize(
+    ("any_database", "form"),
+    [
+        *(("sqlite", form) for form in ("parquet", "csv", "hftbacktest")),
+        ("postgresql", "parquet"),
+        *(pytest.param("postgresql", form, marks=pytest.mark.proof) for form in ("csv", "hftbacktest")),
+    ],
+    indirect=["any_database"],
+)
 def test_the_same_bytes_before_and_after(filled: str, tmp_path: Path, form: str, at_most: int) -> None:
     """Also where a stop left rows both in a file and in the table."""
     export(filled, tmp_path / "before", form=form)

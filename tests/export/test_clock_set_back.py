@@ -61,7 +61,14 @@ def halves_of(found: list[Any]) -> None:
         assert sorted(set(data["px"][is_trade])) == [1000.0 + place for place in range(40)[own]]
 
 
-@pytest.mark.parametrize("session_after", ["s", "t"])
+@pytest.mark.parametrize(
+    ("any_database", "session_after"),
+    [
+        *(("sqlite", "s"), ("sqlite", "t"), ("postgresql", "s")),
+        pytest.param("postgresql", "t", marks=pytest.mark.proof),
+    ],
+    indirect=["any_database"],
+)
 def test_each_stretch_of_the_clock_is_a_file_of_its_own(
     any_database: str, tmp_path: Path, session_after: str
 ) -> None:

@@ -121,6 +121,7 @@ def test_only_the_day_that_changed_is_written_again(filled: str, tmp_path: Path)
     assert late.at_ns in set(frame["received_at_ns"])
 
 
+@in_a_file
 def test_a_mix_is_written_as_it_is(filled: str, tmp_path: Path) -> None:
     """A file is a copy: what loaders refuse to mix stands in its columns."""
     write(filled, Stored([Row(MIDNIGHT_NS + 7, None, 1.0)]), Facts(source="replay", depth=200))

@@ -79,6 +79,7 @@ def test_best_level_where_no_more_is_stored(stored: str, tmp_path: Path) -> None
     assert "best level only of 50" in (tmp_path / "best" / "README.md").read_text()
 
 
+@in_a_file
 def test_trades(stored: str, tmp_path: Path) -> None:
     at = [MIDNIGHT_NS + place * 10 * MS for place in range(1, 5)]
     trade(
@@ -172,6 +173,7 @@ def test_a_book_never_goes_back_at_the_exchange(stored: str, tmp_path: Path) -> 
     assert replayed(data, layout.LOCAL, "local_ts")[-2][1] == books[2]
 
 
+@in_a_file
 def test_one_source_one_book_one_kind(stored: str, tmp_path: Path) -> None:
     books = random_books(12, 5)
     at = [MIDNIGHT_NS + place * 10 * MS for place in range(12)]
@@ -247,6 +249,7 @@ def test_the_exchange_s_time_is_of_the_same_update(stored: str, tmp_path: Path) 
     assert states[at[3]] == books[3]
 
 
+@in_a_file
 def test_moved_days_give_the_same_events(stored: str, tmp_path: Path) -> None:
     books = random_books(30, 8)
     at = [MIDNIGHT_NS + place * DAY_NS // 10 for place in range(30)]

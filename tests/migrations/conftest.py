@@ -1,5 +1,6 @@
 """Engines on empty databases, disposed of again."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import sqlalchemy as sa
 
 from collector.database.engine import make_engine
 from collector.database.url import database_url
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 
 @pytest.fixture
@@ -31,9 +35,21 @@ def engine(any_empty_database: str, open_engine: Callable[[str], sa.Engine]) -> 
 
 
 @pytest.fixture
+def engine_at_head(any_database: str, open_engine: Callable[[str], sa.Engine]) -> sa.Engine:
+    """Give an engine on a database that was migrated before, once of each kind."""
+    return open_engine(any_database)
+
+
+@pytest.fixture
 def sqlite_engine(tmp_path: Path, open_engine: Callable[[str], sa.Engine]) -> sa.Engine:
     """Give an engine on an SQLite file that is not there yet."""
     return open_engine(str(tmp_path / "live.db"))
+
+
+@pytest.fixture
+def sqlite_engine_at_head(tmp_path: Path, open_engine: Callable[[str], sa.Engine]) -> sa.Engine:
+    """Give an engine on an SQLite file that was migrated before."""
+    return open_engine(lay_tables(str(tmp_path / "live.db")))
 
 
 @pytest.fixture

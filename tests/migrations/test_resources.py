@@ -31,7 +31,7 @@ def test_in_a_source_tree_they_stand_beside_the_package() -> None:
 
 def test_an_installed_package_migrates_with_what_it_brought_along(tmp_path: Path) -> None:
     site = tmp_path / "100% site"
-    skip = shutil.ignore_patterns("__pycache__", "_bundled")
+    skip = shutil.ignore_patterns("_bundled")
     shutil.copytree(PACKAGE, site / "collector", ignore=skip)
     bundled = site / "collector" / "_bundled"
     shutil.copytree(PACKAGE.parent / "migrations", bundled / "migrations", ignore=skip)

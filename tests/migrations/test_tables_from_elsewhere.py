@@ -21,6 +21,12 @@ def create(engine: sa.Engine, columns: str) -> None:
         connection.exec_driver_sql(f"CREATE TABLE {NAME} ({columns})")
 
 
+def create_with(engine: sa.Engine, columns: dict[str, str]) -> None:
+    """Create the table with columns of these types."""
+    kinds = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+    create(engine, f"{KEY[engine.dialect.name]}, {MINIMAL}, {kinds}")
+
+
 def description(engine: sa.Engine) -> list[str]:
     with engine.connect() as connection:
         inspector = sa.inspect(connection)
@@ -112,68 +118,79 @@ def test_a_table_that_no_column_added_could_mend_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("column", "kind"),
+    "columns",
     [
-        ("exchange", "VARCHAR(32)"), ("exchange", "CHARACTER VARYING(32)"), ("exchange", "CLOB"),
-        ("sequence", "BIGINT"), ("sequence", "INT"), ("depth", "SMALLINT"),
-        ("spread", "FLOAT"), ("spread", "DOUBLE"), ("spread", "DOUBLE PRECISION"),
-        ("created_at", "TIMESTAMP"), ("created_at", "DATETIME"), ("created_at", "TEXT"),
+        {"exchange": "VARCHAR(32)", "sequence": "BIGINT", "spread": "FLOAT", "created_at": "TIMESTAMP"},
+        {
+            "exchange": "CHARACTER VARYING(32)",
+            "sequence": "INT",
+            "spread": "DOUBLE",
+            "created_at": "DATETIME",
+        },
+        {"exchange": "CLOB", "depth": "SMALLINT", "spread": "DOUBLE PRECISION", "created_at": "TEXT"},
     ],
-)  # fmt: skip
+)
 def test_sqlite_is_content_with_a_type_of_the_same_affinity(
-    sqlite_engine: sa.Engine, column: str, kind: str
+    sqlite_engine: sa.Engine, columns: dict[str, str]
 ) -> None:
-    create(sqlite_engine, f"{KEY['sqlite']}, {MINIMAL}, {column} {kind}")
+    create_with(sqlite_engine, columns)
     assert bring_to_head(sqlite_engine, NAME, allow=True)
 
 
 @pytest.mark.parametrize(
-    ("column", "kind"),
+    "columns",
     [
-        ("exchange", "BLOB"), ("exchange", "INTEGER"), ("exchange", "DECIMAL(10, 2)"),
-        ("exchange", "DATETIME"),
-        ("sequence", "TEXT"), ("sequence", "REAL"), ("sequence", "NUMERIC"),
-        ("spread", "TEXT"), ("spread", "INTEGER"), ("spread", "DECIMAL(20, 8)"),
-        ("created_at", "INTEGER"), ("created_at", "REAL"),
+        {"exchange": "BLOB", "sequence": "TEXT", "spread": "TEXT", "created_at": "INTEGER"},
+        {"exchange": "INTEGER", "sequence": "REAL", "spread": "INTEGER", "created_at": "REAL"},
+        {"exchange": "DECIMAL(10, 2)", "sequence": "NUMERIC", "spread": "DECIMAL(20, 8)"},
+        {"exchange": "DATETIME"},
     ],
-)  # fmt: skip
+)
 def test_sqlite_refuses_a_type_that_would_change_the_values(
-    sqlite_engine: sa.Engine, column: str, kind: str
+    sqlite_engine: sa.Engine, columns: dict[str, str]
 ) -> None:
-    create(sqlite_engine, f"{KEY['sqlite']}, {MINIMAL}, {column} {kind}")
-    assert f"column {column}: found {kind}, expected" in refusal(sqlite_engine)
+    create_with(sqlite_engine, columns)
+    said = refusal(sqlite_engine)
+    for column, kind in columns.items():
+        assert f"column {column}: found {kind}, expected" in said
 
 
 @pytest.mark.parametrize(
-    ("column", "kind"),
+    "columns",
     [
-        ("exchange", "VARCHAR"), ("sequence", "INT8"), ("spread", "FLOAT8"), ("spread", "FLOAT(53)"),
-        ("created_at", "TIMESTAMPTZ"), ("created_at", "TIMESTAMP(6) WITH TIME ZONE"),
+        {"exchange": "VARCHAR", "sequence": "INT8", "spread": "FLOAT8", "created_at": "TIMESTAMPTZ"},
+        {"spread": "FLOAT(53)", "created_at": "TIMESTAMP(6) WITH TIME ZONE"},
     ],
-)  # fmt: skip
+)
 def test_postgresql_is_content_with_other_names_of_the_type(
-    postgres_engine: sa.Engine, column: str, kind: str
+    postgres_engine: sa.Engine, columns: dict[str, str]
 ) -> None:
-    create(postgres_engine, f"{KEY['postgresql']}, {MINIMAL}, {column} {kind}")
+    create_with(postgres_engine, columns)
     assert bring_to_head(postgres_engine, NAME, allow=True)
 
 
 @pytest.mark.parametrize(
-    ("column", "kind", "found"),
+    "columns",
     [
-        ("exchange", "VARCHAR(16)", "VARCHAR(16)"),
-        ("sequence", "INTEGER", "INTEGER"),
-        ("spread", "REAL", "REAL"),
-        ("spread", "NUMERIC", "NUMERIC"),
-        ("created_at", "TIMESTAMP", "TIMESTAMP WITHOUT TIME ZONE"),
-        ("created_at", "TIMESTAMPTZ(0)", "TIMESTAMP(0) WITH TIME ZONE"),
+        {
+            "exchange": ("VARCHAR(16)", "VARCHAR(16)"),
+            "sequence": ("INTEGER", "INTEGER"),
+            "spread": ("REAL", "REAL"),
+            "created_at": ("TIMESTAMP", "TIMESTAMP WITHOUT TIME ZONE"),
+        },
+        {
+            "spread": ("NUMERIC", "NUMERIC"),
+            "created_at": ("TIMESTAMPTZ(0)", "TIMESTAMP(0) WITH TIME ZONE"),
+        },
     ],
 )
 def test_postgresql_refuses_a_type_that_would_cut_or_round(
-    postgres_engine: sa.Engine, column: str, kind: str, found: str
+    postgres_engine: sa.Engine, columns: dict[str, tuple[str, str]]
 ) -> None:
-    create(postgres_engine, f"{KEY['postgresql']}, {MINIMAL}, {column} {kind}")
-    assert f"column {column}: found {found}, expected" in refusal(postgres_engine)
+    create_with(postgres_engine, {column: kind for column, (kind, _) in columns.items()})
+    said = refusal(postgres_engine)
+    for column, (_, found) in columns.items():
+        assert f"column {column}: found {found}, expected" in said
 
 
 def test_postgresql_refuses_an_id_that_does_not_number_itself(postgres_engine: sa.Engine) -> None:

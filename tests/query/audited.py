@@ -1,6 +1,7 @@
 """A small sound database, written as the collector writes it: a book with its levels, trades and a bar."""
 
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from collector.events.instants import iso_text
 from collector.query.audit import run_audit
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
 from collector.sinks.sql.sink import SqlSink
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 HOT, LEVELS, TRADES, BARS = (
     "l2_training_data_practical",
@@ -32,7 +36,7 @@ TRADED = [(100, 50.0, 1.0), (20_000, 52.0, 0.5), (40_000, 49.0, 0.25), (59_999, 
 
 def write_sound(path: Path) -> Path:
     """Write it, with one session that has ended."""
-    sink = SqlSink(str(path), synchronous="OFF", auto_migrate=True)
+    sink = SqlSink(lay_tables(str(path)), synchronous="OFF")
     sink.open()
     sink.write(
         WriteSet(

@@ -1,6 +1,7 @@
 """Bars against trades: compared where the trades are known to be all there, and only there."""
 
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from collector.events.instants import iso_text
 from collector.query.audit import run_audit
 from collector.sinks.contract import AccountingState, Rows, SegmentState, SessionState, Value, WriteSet
 from collector.sinks.sql.sink import SqlSink
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 MINUTE_MS = 60_000
 BEGIN_MS = 1_700_000_040_000  # a full minute
@@ -81,7 +85,7 @@ def build(tmp_path: Path) -> Callable[..., Path]:
         }
         last_ms = at_ms[-1] + 5
         end_ms = BEGIN_MS + MINUTE_MS
-        sink = SqlSink(str(path))
+        sink = SqlSink(lay_tables(str(path)), synchronous="OFF")
         sink.open()
         sink.write(
             WriteSet(
@@ -199,7 +203,7 @@ def tell_again(path: Path, received_ms: int = BEGIN_MS + 2 * MINUTE_MS, **bar: f
         "confirmed": [1],
     }
     key = StreamKey("bybit", BTC, "ohlcv.1m")
-    sink = SqlSink(str(path))
+    sink = SqlSink(str(path), synchronous="OFF")
     sink.open()
     states = segment(2, "ohlcv.1m", 1, BEGIN_MS, received_ms)
     sink.write(WriteSet("b2", SESSION, (Rows("ohlcv", told, key),), (states,), (counted("ohlcv.1m", 1),)))

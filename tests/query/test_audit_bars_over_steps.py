@@ -127,8 +127,21 @@ def spoil(path: Path, *minutes: int) -> None:
 WITHIN, BETWEEN = ("s", "s"), ("s", "t")
 
 
-@pytest.mark.parametrize("off_s", [-1800.0, -60.0, -2.5, 2.5, 60.0, 1800.0])
-@pytest.mark.parametrize("sessions", [WITHIN, BETWEEN])
+@pytest.mark.parametrize(
+    ("off_s", "sessions"),
+    [
+        *(
+            (60.0, WITHIN),
+            (-60.0, WITHIN),
+            (-2.5, BETWEEN),
+            (-60.0, BETWEEN),
+            (60.0, BETWEEN),
+            (1800.0, BETWEEN),
+        ),
+        *(pytest.param(off_s, WITHIN, marks=pytest.mark.proof) for off_s in (-1800.0, -2.5, 2.5, 1800.0)),
+        *(pytest.param(off_s, BETWEEN, marks=pytest.mark.proof) for off_s in (-1800.0, 2.5)),
+    ],
+)
 def test_right_bars_pass_and_wrong_ones_beside_the_step_do_not(
     tmp_path: Path, off_s: float, sessions: tuple[str, str]
 ) -> None:

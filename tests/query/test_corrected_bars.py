@@ -20,7 +20,9 @@ from stored import START_NS, SYMBOL, insert, iso
 
 MINUTE_NS = 60_000_000_000
 FIRST, CORRECTIONS = "ohlcv", "ohlcv_corrections"
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=settings().max_examples // 3, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 # Minute, minutes until it was received, close.
 Told = tuple[int, int, float]
 

@@ -36,7 +36,9 @@ from stored import (
 
 Empty = Callable[[str], str]
 EXAMPLES = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=settings().max_examples // 5,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 CUTS = st.tuples(st.integers(-2, 30), st.integers(0, 30)) | st.none()
 COLUMNS = ["mid_price", "ofi", "sequence", "data_quality_score", "data_source", "exchange_timestamp"]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from any_database import in_a_file
 from ready_tables import lay_tables
 from two_origins import BEGIN_MS, LAG_NS, MINUTE_MS, MINUTES, NS_A_MS, SYMBOL, TRADES, TwoOrigins
 
@@ -74,6 +75,7 @@ def test_loaders_cross_from_live_to_filled_and_back(both: TwoOrigins) -> None:
     assert len(gaps(both.url)) == 0
 
 
+@in_a_file
 def test_a_hole_that_is_filled_in_part_stays_one(both: TwoOrigins) -> None:
     broken(both)
     fill(both, range(10, 15), until_ms=BEGIN_MS + 14_900)
@@ -88,6 +90,7 @@ def test_a_hole_that_is_filled_in_part_stays_one(both: TwoOrigins) -> None:
     assert coverage(both.url)["how"].tolist() == ["live", "filled", "live"]
 
 
+@in_a_file
 def test_by_receipt_nothing_was_filled_before_it_came(both: TwoOrigins) -> None:
     broken(both)
     fill(both, range(10, 22))
@@ -100,6 +103,7 @@ def test_by_receipt_nothing_was_filled_before_it_came(both: TwoOrigins) -> None:
     assert ids(told) == list(range(11, 21))
 
 
+@in_a_file
 def test_either_origin_may_be_chosen(both: TwoOrigins) -> None:
     broken(both)
     fill(both, range(10, 22))
@@ -110,6 +114,7 @@ def test_either_origin_may_be_chosen(both: TwoOrigins) -> None:
         load_trades(both.url, SYMBOL, origin="ws")  # type: ignore[arg-type]
 
 
+@in_a_file
 def test_a_span_is_of_where_rows_stand(both: TwoOrigins) -> None:
     broken(both)
     fill(both, range(10, 22))
@@ -127,6 +132,7 @@ def test_aggregates_count_where_single_trades_are_missing_and_only_there(both: T
     assert ids(load_trades(both.url, SYMBOL, kind="agg")) == list(range(9_010, 9_022))
 
 
+@in_a_file
 def test_aggregates_that_are_fetched_again_still_count(both: TwoOrigins) -> None:
     """A second fill of the same stretch finds all of it there: it covers no single trade."""
     broken(both)
@@ -137,6 +143,7 @@ def test_aggregates_that_are_fetched_again_still_count(both: TwoOrigins) -> None
     assert ids(load_trades(both.url, SYMBOL)) == list(range(1, 31))
 
 
+@in_a_file
 def test_aggregates_that_came_live_beside_trades_are_asked_for(both: TwoOrigins) -> None:
     broken(both)
     aggregates = both.open(TRADES, LATER_MS)
@@ -147,6 +154,7 @@ def test_aggregates_that_came_live_beside_trades_are_asked_for(both: TwoOrigins)
         load_trades(both.url, SYMBOL)
 
 
+@in_a_file
 def test_windows_and_labels_go_over_a_seam_and_over_no_hole(both: TwoOrigins) -> None:
     broken(both)
     with_hole = load_trades(both.url, SYMBOL)
@@ -189,6 +197,7 @@ def test_bars_that_rest_brought_stand_at_their_end(both: TwoOrigins) -> None:
     assert at_ms(load_ohlcv(both.url, SYMBOL, end=(BEGIN_MS + 121_000) * NS_A_MS)) == [60_005, 120_000]
 
 
+@in_a_file
 def test_a_correction_by_rest_is_known_from_its_receipt(both: TwoOrigins) -> None:
     live = both.open(MINUTES, BEGIN_MS)
     both.bars(live, [BEGIN_MS])

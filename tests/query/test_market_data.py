@@ -31,7 +31,9 @@ from stored import (
 )
 
 MINUTE_NS = 60_000_000_000
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=settings().max_examples // 5, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def common(at_ns: list[int], segments: list[int]) -> dict[str, list[Any]]:

@@ -114,7 +114,7 @@ ORDERS = st.lists(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples // 8, suppress_health_check=[HealthCheck.too_slow])
 @given(ORDERS, st.data(), st.integers(-700, 700))
 def test_the_sums_are_those_of_the_exchange_wherever_the_seams_are(
     orders: list[tuple[int, list[int]]], data: st.DataObject, lag_ms: int

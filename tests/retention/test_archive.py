@@ -80,6 +80,7 @@ def test_a_stop_anywhere_loses_and_doubles_nothing(filled: str, tmp_path: Path, 
     assert left(filled) < 121
 
 
+@in_a_file
 def test_a_row_that_comes_late_stands_beside_the_file_and_moves_next_time(
     filled: str, tmp_path: Path
 ) -> None:

@@ -247,6 +247,7 @@ def test_one_whose_rows_are_partly_gone_is_left_and_told_and_other_days_are_move
     assert load_features(filled, SYMBOL)["mid_price"].tolist() == before["mid_price"].tolist()
 
 
+@in_a_file
 def test_an_archiver_whose_record_was_taken_back_deletes_nothing(filled: str, tmp_path: Path) -> None:
     slices = slices_of(filled, tmp_path / "a")
     work(filled, slices, at_most=0)

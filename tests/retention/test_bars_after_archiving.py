@@ -18,6 +18,9 @@ from archiving import DAY_NS, MIDNIGHT_NS, TABLE, ask, work
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import iso
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 pytest.importorskip("pyarrow")
 S_NS, MINUTE_NS, MS_NS = 10**9, 60 * 10**9, 10**6
 BEGIN_NS = MIDNIGHT_NS + DAY_NS - 3 * MINUTE_NS  # three minutes before a midnight, and three after it
@@ -95,7 +98,7 @@ def covered(number: int, channel: str, rows: Rows) -> SegmentState:
 def archived(tmp_path: Path) -> str:
     """Store six minutes around a midnight, and move the first day to files."""
     url = str(tmp_path / "live.db")
-    sink = SqlSink(url, auto_migrate=True, synchronous="OFF")
+    sink = SqlSink(lay_tables(url), auto_migrate=True, synchronous="OFF")
     sink.open()
     own = {"trade": (OF_TRADES, trades()), "ohlcv.1m": (OF_BARS, bars())}
     sink.write(

@@ -36,7 +36,7 @@ SYMBOLS = ("BTC/USDT", "ETH/USDT")
 KINDS = ("whole", "pieces", "trades")
 SCRIPT = str(Path(__file__).with_name("aged_collector.py"))
 DEADLINE_S = 60.0
-ROUNDS_OF_CUTS = 5
+ROUNDS_OF_CUTS = 3
 LET_WRITE = 0.8  # of the kills wait until the last life has written
 MOVED = "SELECT count(DISTINCT date) FROM collector_archive WHERE deleted_ns IS NOT NULL"
 OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -154,7 +154,7 @@ def test_a_reader_sees_each_committed_row_once_while_days_move_and_connections_b
     """The short form: both collectors in this process, every connection of theirs cut again and again."""
     monkeypatch.setattr(loading, "PIECE_ROWS", 150)
     draw, began_ns = random.Random(SEED), time.time_ns()
-    lives = [Life(postgres_url, tmp_path, symbol, began_ns, 0.8, 100.0) for symbol in SYMBOLS]
+    lives = [Life(postgres_url, tmp_path, symbol, began_ns, 0.6, 80.0) for symbol in SYMBOLS]
     collectors = [AgedCollector(life) for life in lives]
     reader = Reader(lives, draw)
     cuts: list[int] = []
@@ -162,7 +162,7 @@ def test_a_reader_sees_each_committed_row_once_while_days_move_and_connections_b
     for one in collectors:
         one.start()
     try:
-        next_cut_s = time.monotonic() + 0.7
+        next_cut_s = time.monotonic() + 0.5
         while (moved := ask(postgres_url, MOVED)) < 2 or len(cuts) < ROUNDS_OF_CUTS:
             patience.look((moved, len(cuts)), "two days are not moved")
             reader.read_any()
@@ -170,7 +170,7 @@ def test_a_reader_sees_each_committed_row_once_while_days_move_and_connections_b
             have_written = all(now > then for now, then in zip(noted(lives), at_cut, strict=True))
             if have_written and time.monotonic() > next_cut_s and len(cuts) < ROUNDS_OF_CUTS:
                 cuts.append(ask(postgres_url, f"SELECT count(pg_terminate_backend(pid)) {OTHERS}"))
-                at_cut, next_cut_s = noted(lives), time.monotonic() + draw.uniform(0.5, 1.0)
+                at_cut, next_cut_s = noted(lives), time.monotonic() + draw.uniform(0.3, 0.6)
     finally:
         whole = [one.stop() for one in collectors]
     assert whole == [True, True], [one.writer.failure for one in collectors]

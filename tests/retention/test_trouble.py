@@ -139,6 +139,7 @@ class StopAfter(Stop):
         super().check()
 
 
+@in_a_file
 def test_a_day_is_left_in_the_middle_when_asked_to_stop(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,9 @@ from collector.sinks.sql.sink import SqlSink
 from collector.spool.codec import body_of, read_body
 from collector.writer.poison import sift
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 TABLES = make_tables(DEFAULT_TABLE_NAME)
 SESSION = SessionState("s", 1, "0", "h", 1, "{}")
 BAD = float("inf")
@@ -139,7 +142,7 @@ def check_all_cuts(
 
 
 @example(states=LATE, cuts=[1], again=False, spooled=False)
-@settings(FEW, max_examples=80)
+@settings(FEW, max_examples=settings().max_examples * 4 // 5)
 @given(states=STATES, cuts=CUTS, again=st.booleans(), spooled=st.booleans())
 def test_bars_come_out_the_same_however_they_are_cut_into_batches(
     file_sink: SqlSink, states: list[State], cuts: list[int], *, again: bool, spooled: bool
@@ -148,7 +151,7 @@ def test_bars_come_out_the_same_however_they_are_cut_into_batches(
 
 
 @example(states=LATE, cuts=[1], again=False, spooled=False)
-@settings(FEW, max_examples=12)
+@settings(FEW, max_examples=settings().max_examples // 5)
 @given(states=STATES, cuts=CUTS, again=st.booleans(), spooled=st.booleans())
 def test_the_same_on_a_server(
     server_sink: SqlSink, states: list[State], cuts: list[int], *, again: bool, spooled: bool
@@ -167,7 +170,7 @@ def server_sink(postgres_url: str) -> Iterator[SqlSink]:
 
 
 def opened(url: str) -> Iterator[SqlSink]:
-    sink = SqlSink(url, synchronous="OFF", auto_migrate=True)
+    sink = SqlSink(lay_tables(url), synchronous="OFF", auto_migrate=True)
     sink.open()
     yield sink
     sink.close()

@@ -1,5 +1,6 @@
 """A database has one identity for ever, whoever asks, and under whatever name it is reached."""
 
+import sys
 import threading
 from pathlib import Path
 
@@ -8,11 +9,14 @@ import pytest
 from collector.sinks.contract import SessionState
 from collector.sinks.sql.sink import SqlSink
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 SESSION = SessionState("session-1", 1_000, "0", "host", 1, "{}")
 
 
 def seen(url: str, table: str = "books") -> str:
-    sink = SqlSink(url, table, auto_migrate=True)
+    sink = SqlSink(lay_tables(url), table, auto_migrate=True)
     assert sink.identity == ""
     sink.open()
     try:
@@ -25,7 +29,7 @@ def seen(url: str, table: str = "books") -> str:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "live.db")
-    return str(request.getfixturevalue("empty_postgres_url"))
+    return str(request.getfixturevalue("postgres_url"))
 
 
 def test_it_is_the_same_at_each_opening_and_for_each_table(url: str) -> None:
@@ -60,7 +64,7 @@ def test_a_copy_has_it_and_another_file_has_not(tmp_path: Path) -> None:
 
 def test_a_file_made_where_it_was_deleted_goes_on_under_it(tmp_path: Path) -> None:
     path = tmp_path / "live.db"
-    sink = SqlSink(str(path), "books")
+    sink = SqlSink(lay_tables(str(path)), "books")
     sink.open()
     before = sink.identity
     path.unlink()
@@ -73,7 +77,7 @@ def test_a_file_made_where_it_was_deleted_goes_on_under_it(tmp_path: Path) -> No
 
 def test_a_database_of_another_identity_put_in_its_place_is_seen(tmp_path: Path) -> None:
     other = seen(str(tmp_path / "other.db"))
-    sink = SqlSink(str(tmp_path / "live.db"), "books")
+    sink = SqlSink(lay_tables(str(tmp_path / "live.db")), "books")
     sink.open()
     (tmp_path / "other.db").rename(tmp_path / "live.db")
     with pytest.raises(Exception, match="deleted or replaced"):
@@ -83,7 +87,7 @@ def test_a_database_of_another_identity_put_in_its_place_is_seen(tmp_path: Path)
 
 
 def test_a_database_knows_the_sessions_that_began_there(url: str) -> None:
-    sink = SqlSink(url, "books", auto_migrate=True)
+    sink = SqlSink(lay_tables(url), "books", auto_migrate=True)
     sink.open()
     assert not sink.knows(["session-1"])
     sink.claim(SESSION, ())

@@ -16,6 +16,7 @@ from collector.sinks.sql.sink import SqlSink
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from one_segment import make_write_set
+from ready_tables import lay_tables
 
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
 BEFORE, BROKEN, REST, AFTER = range(2**62 + 1, 2**62 + 5)
@@ -39,7 +40,7 @@ class Sink:
     """A sink, and what coverage holds."""
 
     def __init__(self, path: Path) -> None:
-        self._sink = SqlSink(str(path), auto_migrate=True, synchronous="OFF")
+        self._sink = SqlSink(lay_tables(str(path)), auto_migrate=True, synchronous="OFF")
         self._sink.open()
         self._sink.claim(SESSION, [BTC])
         self._batches = 0
@@ -110,7 +111,7 @@ def test_a_segment_that_begins_in_two_tables_of_one_write_set_has_one_first_row(
     first = make_write_set("b1", 3, ofi=[None, 1.0, 2.0])
     second = make_write_set("b1", 2, ofi=[3.0, 4.0], received_at_ns=[103, 104])
     path = tmp_path / "live.db"
-    sink = SqlSink(str(path), auto_migrate=True, synchronous="OFF")
+    sink = SqlSink(lay_tables(str(path)), auto_migrate=True, synchronous="OFF")
     sink.open()
     sink.claim(SESSION, [])
     sink.write(replace(first, rows=(*first.rows, *second.rows)))

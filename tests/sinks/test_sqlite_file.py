@@ -14,6 +14,9 @@ from collector.errors import DatabaseInUse, SinkError, UserError
 from collector.sinks.contract import WriteSet
 from collector.sinks.sql.sink import SqlSink
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 OpenSink = Callable[..., SqlSink]
 MakeBatch = Callable[..., WriteSet]
 
@@ -39,7 +42,7 @@ def ask(path: Path, query: str) -> list[tuple[object, ...]]:
 
 def kill_while_writing(path: Path, acknowledged: int) -> int:
     """Run a collector, kill it after so many batches; return the last batch that it acknowledged."""
-    command = [sys.executable, "-c", COLLECT, str(path)]
+    command = [sys.executable, "-c", COLLECT, lay_tables(str(path))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         numbers = (int(line) for line in process.stdout if line.strip().isnumeric())

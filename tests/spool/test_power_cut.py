@@ -17,6 +17,7 @@ from power import Disk
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from one_segment import make_write_set
+from ready_tables import lay_tables
 
 from collector.sinks.sql.sink import SqlSink
 from collector.spool import tables as spool_tables
@@ -81,7 +82,7 @@ def statements(url: str) -> list[list[tuple[str, Any]]]:
 @pytest.mark.parametrize("synchronous", ["FULL", "OFF"])
 def test_what_the_sink_commits_survives(tmp_path: Path, disk: Disk, synchronous: str, cuts: int) -> None:
     empty = tmp_path / "empty.db"
-    sink = SqlSink(str(empty))
+    sink = SqlSink(lay_tables(str(empty)))
     sink.open()
     sink.close()
     base = {"file": empty.read_bytes()}

@@ -1,6 +1,7 @@
 """A store with its writer, and a follower behind it: real threads, real files, an SQLite database."""
 
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -18,6 +19,9 @@ from collector.writer.follower import Follower
 from collector.writer.limits import Limits, SpoolLimits, WriterLimits
 from collector.writer.sources import Inbox
 from collector.writer.thread import WriterThread
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
 
 BTC = StreamKey("bybit", "BTC/USDT:USDT", "book.50")
 SPOOL_BYTES = 1 << 24
@@ -70,7 +74,7 @@ class Rig:
         limits = Limits(WriterLimits(interval_s=0.02), SpoolLimits(after_s=0.1), call_timeout_s)
         state = SessionState(session, 1_000, "0", "host", 1, "{}")
         self.path = folder / "store.db"
-        self.store = SqlSink(str(self.path), synchronous="OFF", busy_timeout_s=0.05)
+        self.store = SqlSink(lay_tables(str(self.path)), synchronous="OFF", busy_timeout_s=0.05)
         self.follower = Follower(
             sink,
             SpoolFile(folder / "follower-spool", max_bytes=spool_max_bytes, synchronous="OFF"),

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from follower_rig import Rig, ask, wait_until, write_set
 from held_file import held
 from line_sink import LineSink, lines_of
+from ready_tables import lay_tables
 
 from collector.database.engine import make_engine
 from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
@@ -189,7 +190,7 @@ def test_with_its_spool_full_a_follower_drops_its_own_and_counts(start: StartRig
 
 def test_what_a_follower_dropped_is_a_hole_there_and_counted(start: StartRig, tmp_path: Path) -> None:
     second = tmp_path / "second.db"
-    sink = SqlSink(str(second), auto_migrate=True, busy_timeout_s=0.05, synchronous="OFF")
+    sink = SqlSink(lay_tables(str(second)), auto_migrate=True, busy_timeout_s=0.05, synchronous="OFF")
     rig = start(sink, spool_max_bytes=65_536, most_rows=40)
     rig.give(range(2))
     wait_until(lambda: rig.follower.state().rows == 8, "followed")
@@ -355,7 +356,7 @@ def test_what_an_earlier_session_had_committed_is_followed_as_that_session_wrote
     """The store had it, but its spool still holds it: the answer to the commit got lost with the process."""
     left = SpoolFile(tmp_path / "store-spool", max_bytes=1 << 20)
     left.open()
-    store = SqlSink(str(tmp_path / "store.db"))
+    store = SqlSink(lay_tables(str(tmp_path / "store.db")))
     store.open()
     for number in range(2):
         left.append(number + 1, write_set(number))

@@ -256,6 +256,7 @@ def test_a_damaged_batch_is_a_hole_for_every_reader(any_database: str, start: Ca
     assert counted(any_database) == [(40, 30, 10, 0)]
 
 
+@in_a_file
 @pytest.mark.parametrize("steps", [0, 2, 3])
 def test_the_hole_stays_wherever_the_process_was_killed_and_whoever_goes_on(
     any_database: str, start: Callable[..., Process], steps: int

@@ -25,6 +25,9 @@ from collector.writer.sources import BufferSource, Inbox, InTurn
 from collector.writer.thread import WriterThread
 from collector.writer.write_queue import WriteQueue
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from ready_tables import lay_tables
+
 SESSION = SessionState("session-1", 1_000, "0", "host", 1, "{}")
 LIVE_SEQUENCES = range(1_000, 1_500)  # the other source's are below
 
@@ -106,7 +109,7 @@ def test_the_buffer_and_another_source_end_in_one_database(tmp_path: Path) -> No
     )
     live = BufferSource(buffer, preparation, balance, behind_at_rows=5_000)
     other = Inbox(balance, most_rows=100_000, behind_at_rows=50_000)
-    store = SqlSink(str(tmp_path / "live.db"), synchronous="OFF")
+    store = SqlSink(lay_tables(str(tmp_path / "live.db")), synchronous="OFF")
     store.open()
     writer = WriterThread(
         InTurn(live, other),

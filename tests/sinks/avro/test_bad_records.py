@@ -43,7 +43,7 @@ def taken_or_refused(data: bytes) -> WriteSet | None:
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"Obj\x01", b"\xc3\x01", EVENT[:10], END[:10]]))
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 3)
 def test_garbage_is_refused(garbage: bytes, begin: bytes) -> None:
     assert taken_or_refused(begin + garbage) is None
 
@@ -56,7 +56,7 @@ def test_what_is_cut_off_is_refused(kind: str) -> None:
 
 
 @given(st.sampled_from(sorted(KINDS)), st.data())
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 3)
 def test_damage_anywhere_is_survived(kind: str, data: st.DataObject) -> None:
     whole = bytearray(KINDS[kind])
     for _ in range(data.draw(st.integers(1, 4))):
@@ -65,7 +65,6 @@ def test_damage_anywhere_is_survived(kind: str, data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=400), st.integers(0, 2**62))
-@settings(max_examples=100)
 def test_a_block_may_hold_and_claim_anything(content: bytes, count: int) -> None:
     assert taken_or_refused(container_of("null", content, count)) is None
 

@@ -77,7 +77,7 @@ def one_by_one(schema: Any, rows: list[Any]) -> list[bytes]:
 
 
 @given(st.lists(ROW, min_size=1, max_size=12), st.sampled_from([b"", b"\xc3\x01mark"]))
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples * 2 // 5)
 def test_the_bytes_are_those_of_the_library(rows: list[Any], prefix: bytes) -> None:
     columns = {
         name: [row[name] for row in rows]

@@ -28,7 +28,7 @@ def taken(assembler: Assembler, records: list[Record]) -> list[WriteSet]:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples * 3 // 5)
 def test_any_order_and_any_repetition_give_the_part_once(data: st.DataObject) -> None:
     records = events()
     order = data.draw(st.permutations(range(ROWS + 1)))

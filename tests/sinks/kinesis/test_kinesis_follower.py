@@ -108,23 +108,23 @@ def test_an_outage_opens_the_breaker_and_its_end_closes_it(
     wait_until(lambda: one.rows == 36, "put")
     assert len(proxy.puts()) <= 3  # those that come together go out together
     proxy.die()
-    one.offer(range(3, 40))
+    one.offer(range(3, 20))
     wait_until(lambda: one.follower.state().breaker == "open", "left alone")
     assert "EndpointConnectionError" in str(one.follower.state().last_error)
-    wait_until(lambda: one.follower.state().spooled == 444, "in the spool")
+    wait_until(lambda: one.follower.state().spooled == 204, "in the spool")
     proxy.plan(fails_at_random(0.3), times=10)
     proxy.come_back()
-    wait_until(lambda: one.rows == 480, "brought in")
+    wait_until(lambda: one.rows == 240, "brought in")
     wait_until(lambda: one.follower.state().last_error is None, "no error")
     state = one.follower.state()
     assert (state.breaker, state.spooled, state.dropped) == ("closed", 0, 0)
     assert state.puts is not None
-    assert state.puts.rows == 480
+    assert state.puts.rows == 240
     assert one.states[0] is BreakerState.OPEN
     assert one.states[-1] is BreakerState.CLOSED
     parts = parts_of_stream(aws.records(stream))
     for symbol in MARKETS:
-        assert trade_ids(parts, symbol) == expected_ids(symbol, range(40))
+        assert trade_ids(parts, symbol) == expected_ids(symbol, range(20))
 
 
 def test_what_an_outage_left_is_delivered_by_the_next_start_in_order(
