@@ -45,7 +45,7 @@ def check_nothing_stays(times: int) -> None:
 
 
 def test_starts_and_stops_leave_nothing_behind() -> None:
-    check_nothing_stays(4)
+    check_nothing_stays(2)
 
 
 @pytest.mark.proof
