@@ -28,7 +28,7 @@ Demo = tuple[Simulator, Settings, Collector]
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Run what `demo` runs, more slowly, for all tests here; each leaves it healthy."""
-    with Simulator(symbols=demo_markets(), updates_per_s=4.0) as simulator:
+    with Simulator(symbols=demo_markets(), updates_per_s=2.0) as simulator:
         database = tmp_path_factory.mktemp("demo") / "demo.db"
         settings = demo_settings(simulator, str(database), {"COLLECTOR_SERVE__PORT": "0"})
         collector = make_collector(settings)
