@@ -15,13 +15,29 @@ def module_files(package: Path = PACKAGE) -> dict[str, Path]:
 
 
 @cache
+def _import_statements(path: Path) -> list[ast.Import | ast.ImportFrom]:
+    """Return every import statement of a file, wherever in it one stands: no expression holds any."""
+    found: list[ast.Import | ast.ImportFrom] = []
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.append(node)
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, name, ())
+            if isinstance(inner, list):  # what a conditional expression has under these names is no list
+                waiting += inner
+    return found
+
+
+@cache
 def imported_names(path: Path) -> set[str]:
     """Return every name that a file imports, anywhere in it: `a`, and `a.b` of `from a import b`."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _import_statements(path):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
@@ -39,7 +55,7 @@ def modules_named(path: Path, files: Mapping[str, Path]) -> set[str]:
     """Return the modules that a file's imports name: not those behind the names that a package offers."""
     named = {
         f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in files else node.module
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in _import_statements(path)
         if isinstance(node, ast.ImportFrom) and node.module
         for alias in node.names
     }

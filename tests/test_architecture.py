@@ -239,22 +239,31 @@ def test_another_reader_of_settings_is_seen() -> None:
     ]
 
 
-def test_settings_bring_nothing_heavy() -> None:
+BRINGS = """
+import sys
+def brought(*names): print(sorted(set(names) & sys.modules.keys()))
+import collector.settings
+brought('numpy', 'pandas', 'ccxt', 'aiohttp', 'sqlalchemy', 'alembic', 'apscheduler')
+from collector.query import failing_chores, run_audit, sessions_now
+brought('pandas')
+"""
+
+
+@pytest.fixture(scope="module")
+def brought() -> list[str]:
+    """Tell, a line for each, what imports bring into a program: first settings, then what looks at tables."""
+    done = subprocess.run([sys.executable, "-c", BRINGS], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_settings_bring_nothing_heavy(brought: list[str]) -> None:
     """The classes of the parts that settings compose cost neither numpy nor ccxt nor SQLAlchemy."""
-    heavy = "{'numpy', 'pandas', 'ccxt', 'aiohttp', 'sqlalchemy', 'alembic', 'apscheduler'}"
-    program = f"import sys, collector.settings; print(sorted({heavy} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert brought[0] == "[]"
 
 
-def test_status_and_verify_bring_no_pandas() -> None:
+def test_status_and_verify_bring_no_pandas(brought: list[str]) -> None:
     """It would double the time until they begin."""
-    program = (
-        "import sys; from collector.query import failing_chores, run_audit, sessions_now; "
-        "print(sorted({'pandas'} & sys.modules.keys()))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert brought[1:] == ["[]"]
 
 
 MOST_LINES, FEWEST_LINES = 320, 30

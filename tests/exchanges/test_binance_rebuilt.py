@@ -36,13 +36,13 @@ MADE: dict[str, Callable[[], Made]] = {
     "linear, snapshot at a message's end": partial(made, "linear", 6, in_the_middle=False),
     "linear, whole sizes, not wrapped": partial(made, "linear", 7, decimals=LINEAR_WHOLE, wrapped=False),
 }
+RECORDED_SPOT = partial(recorded, "spot", recordings.BINANCE_SPOT, 6_470, 2, 6_170)
+RECORDED_LINEAR = partial(recorded, "linear", recordings.BINANCE_LINEAR, 9_022, 5, 8_861, 1)
 FEEDS = [
     *(pytest.param(partial(of, make), id=f"made {name}") for name, make in MADE.items()),
     *where_recorded(
-        pytest.param(partial(recorded, "spot", recordings.BINANCE_SPOT, 6_470, 2, 6_170), id="recorded spot"),
-        pytest.param(
-            partial(recorded, "linear", recordings.BINANCE_LINEAR, 9_022, 5, 8_861, 1), id="recorded linear"
-        ),
+        pytest.param(RECORDED_SPOT, id="recorded spot"),
+        pytest.param(RECORDED_LINEAR, id="recorded linear", marks=pytest.mark.proof),  # the longest by far
     ),
 ]
 

@@ -134,20 +134,30 @@ def test_tests_that_fail_without_any_fault_judge_nothing() -> None:
         fate_of(plants()["LIMIT = «5»", "6"], ["t"], told, lambda: {"code": 3, "output": "no plugin"})
 
 
+def as_if_measured(_root: Path, digests: dict[str, str], _work: Path) -> dict[str, OfFile]:
+    """Tell of a test a file, as if it had been run and watched."""
+    return {file: OfFile(digest, {f"{file}::test": 1.5}, [], {}) for file, digest in digests.items()}
+
+
+@pytest.mark.parametrize("is_measured", [False, pytest.param(True, marks=pytest.mark.proof)])
 def test_what_was_measured_is_kept_until_its_sources_change(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_measured: bool
 ) -> None:
-    pytest.importorskip("coverage")
-    before = learn(project, "thing", project / "kept")
+    if is_measured:
+        pytest.importorskip("coverage")
+    else:
+        monkeypatch.setattr("planting.lines._measure", as_if_measured)
+    before = learn(project, "thing", tmp_path)
+    assert before.took_s
     measured: list[list[str]] = []
     monkeypatch.setattr(
         "planting.lines._measure", lambda _root, files, _work: measured.append(list(files)) or {}
     )
-    assert learn(project, "thing", project / "kept").took_s == before.took_s
+    assert learn(project, "thing", tmp_path).took_s == before.took_s
     assert measured == []
     other = project / "tests" / "thing" / "test_more.py"
     other.write_text("def test_nothing():\n    pass\n")
-    learn(project, "thing", project / "kept")
+    learn(project, "thing", tmp_path)
     assert measured == [["tests/thing/test_more.py"]]
     other.unlink()
 

@@ -63,7 +63,7 @@ def state_is(server: Server, wanted: str) -> bool:
 
 def test_a_collector_turns_degraded_and_well_again(tmp_path: Path) -> None:
     with (
-        Simulator(symbols={"bybit": [BTC], "kraken": ["BTC/USD"]}, updates_per_s=50.0) as simulator,
+        Simulator(symbols={"bybit": [BTC], "kraken": ["BTC/USD"]}, updates_per_s=20.0) as simulator,
         running_two(simulator, tmp_path) as rig,
         served(rig) as server,
     ):
@@ -113,7 +113,9 @@ def test_only_a_wedged_loop_is_not_alive_and_it_is_told_by_another_loop(tmp_path
         over.wait(60.0)
 
     with (
-        running(tmp_path / "live.db", [BTC], health__every_s=0.1, health__wedged_after_s=2.0) as rig,
+        running(
+            tmp_path / "live.db", [BTC], health__every_s=0.1, health__wedged_after_s=2.0, updates_per_s=20.0
+        ) as rig,
         served(rig) as server,
     ):
         wait_until(lambda: get(server, "/live")[0] == 200, "alive")
@@ -135,7 +137,7 @@ def test_only_a_wedged_loop_is_not_alive_and_it_is_told_by_another_loop(tmp_path
 def test_a_threshold_raises_one_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collector.health.alarms.STARTS_WITHIN_S", 0.3)
     heard: list[PotentialHalt] = []
-    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=50.0) as simulator:
+    with Simulator(symbols={"bybit": [BTC]}, updates_per_s=20.0) as simulator:
         limits = {"health__every_s": 0.1, "health__memory_bytes": 65_536}
         rig = Rig(simulator, str(tmp_path / "live.db"), [BTC], **limits)
         rig.collector.events.attach(PotentialHalt, heard.append)  # before there can be one
@@ -155,7 +157,10 @@ def test_a_threshold_raises_one_alarm(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_answers_wait_for_no_lock_of_the_path(tmp_path: Path) -> None:
     """Who asks gets what was found last, though buffer, writer and bus are all held."""
-    with running(tmp_path / "live.db", [BTC], health__every_s=0.1) as rig, served(rig) as server:
+    with (
+        running(tmp_path / "live.db", [BTC], health__every_s=0.1, updates_per_s=20.0) as rig,
+        served(rig) as server,
+    ):
         wait_until(lambda: state_is(server, "healthy"), "healthy")
         collector = rig.collector
         with (
@@ -183,7 +188,7 @@ def test_secrets_of_the_settings_are_masked(tmp_path: Path) -> None:
 
 
 def test_before_the_start_it_is_alive_and_not_ready(tmp_path: Path) -> None:
-    with Simulator(updates_per_s=50.0) as simulator:
+    with Simulator(updates_per_s=20.0) as simulator:
         rig = Rig(simulator, str(tmp_path / "live.db"), [BTC])
         with served(rig) as server:
             assert get(server, "/live") == (200, {"status": "healthy"})
@@ -197,7 +202,7 @@ def test_before_the_start_it_is_alive_and_not_ready(tmp_path: Path) -> None:
 
 
 def test_a_bot_serves_only_if_it_is_told_a_port(tmp_path: Path) -> None:
-    with Simulator(updates_per_s=100.0) as simulator:
+    with Simulator(updates_per_s=20.0) as simulator:
         config = {
             "symbol": BTC,
             "db_path": tmp_path / "bot.db",

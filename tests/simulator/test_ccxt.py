@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 MARKETS = [
     ("bybit", "BTC/USDT:USDT", 50),
-    ("bybit", "ETH/USDT", 50),
+    pytest.param("bybit", "ETH/USDT", 50, marks=pytest.mark.proof),  # as its swap, at another path
     ("binance", "BTC/USDT:USDT", 1000),
     ("binance", "ETH/USDT", 1000),
     ("kraken", "BTC/USD", 10),
     ("okx", "BTC/USDT:USDT", 400),
-    ("okx", "ETH/USDT", 400),
+    pytest.param("okx", "ETH/USDT", 400, marks=pytest.mark.proof),  # as its swap, but of contracts of 1
 ]
 TIMEOUT_S = 8
 

@@ -114,16 +114,24 @@ def test_diffs_of_the_whole_book_rebuild_it() -> None:
         assert view == moving.bids.lots
 
 
-def test_a_feed_replays_any_step_across_checkpoints_sweeps_and_crossings() -> None:
+@pytest.fixture(params=[1024, pytest.param(CHECKPOINT_STEPS, marks=pytest.mark.proof)])
+def checkpoint_steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Keep the market after fewer steps than it is; after so many, under proof."""
+    steps: int = request.param
+    monkeypatch.setattr("collector.simulator.market.symbol_feed.CHECKPOINT_STEPS", steps)
+    return steps
+
+
+def test_a_feed_replays_any_step_across_checkpoints_sweeps_and_crossings(checkpoint_steps: int) -> None:
     living = feed()
     draw = random.Random(1)
     wanted = {0: state(living.market)}
-    for step in range(1, CHECKPOINT_STEPS + 200):
+    for step in range(1, checkpoint_steps + 200):
         if step == 50:
             living.plan(lambda moving: moving.sweep(buys=True, levels=5), Market.cross, Market.uncross)
         living.tick(START_MS + step)
         living.step()
-        if draw.random() < 0.002 or 49 <= step <= 53 or step >= CHECKPOINT_STEPS + 198:
+        if draw.random() < 0.002 or 49 <= step <= 53 or step >= checkpoint_steps + 198:
             wanted[step] = state(living.market)
     for step, expected in wanted.items():
         assert state(living.market_at(step)) == expected
@@ -150,9 +158,9 @@ def test_a_market_that_nobody_watches_falls_behind_only_so_far() -> None:
     assert alone.now_ms == START_MS + 2999
 
 
-def test_memory_is_bounded_and_the_rest_stays_readable() -> None:
-    living = feed(remember=CHECKPOINT_STEPS)
-    for step in range(1, 4 * CHECKPOINT_STEPS):
+def test_memory_is_bounded_and_the_rest_stays_readable(checkpoint_steps: int) -> None:
+    living = feed(remember=checkpoint_steps)
+    for step in range(1, 4 * checkpoint_steps):
         living.tick(START_MS + step)
         living.step()
     assert living.times.first > 0

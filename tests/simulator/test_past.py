@@ -90,10 +90,11 @@ def test_outages_have_no_trades_and_their_ids_go_on_or_have_a_hole(feed: SymbolF
     assert feed.trade_base - trades[-1].number - 1 == 2
 
 
-def test_trades_are_found_by_position_time_and_id(feed: SymbolFeed) -> None:
+@pytest.mark.parametrize("every", [997, pytest.param(97, marks=pytest.mark.proof)])
+def test_trades_are_found_by_position_time_and_id(feed: SymbolFeed, every: int) -> None:
     trades = trades_since(feed, 0, trade_count(feed))
     firsts = {trade.at_ms: at for at, trade in reversed(list(enumerate(trades)))}
-    for at in [*range(0, len(trades), 97), *range(len(trades) - 12, len(trades))]:
+    for at in [*range(0, len(trades), every), *range(len(trades) - 12, len(trades))]:
         trade = trades[at]
         assert trades_since(feed, at, 1) == [trade]
         assert position_of(feed, trade.number) == at

@@ -59,7 +59,9 @@ def simulator() -> Iterator[Simulator]:
         ("XRP/USDT:USDT", made_bybit_deep, "orderbook.500.XRPUSDT", "linear", 50),
         *where_recorded(
             ("BTC/USDT", recorded_bybit_spot, "orderbook.200.BTCUSDT", "spot", 200),
-            ("BTC/USDT", recorded_bybit_spot, "publicTrade.BTCUSDT", "spot", 10),
+            pytest.param(
+                *("BTC/USDT", recorded_bybit_spot, "publicTrade.BTCUSDT", "spot", 10), marks=pytest.mark.proof
+            ),
             ("XRP/USDT:USDT", recorded_bybit_deep, "orderbook.500.XRPUSDT", "linear", 50),
         ),
     ],

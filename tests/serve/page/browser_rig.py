@@ -13,6 +13,10 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDE, PHONE = {"width": 1440, "height": 1000}, {"width": 390, "height": 844}
+LOOKS = [  # the narrow one is where a page grows too wide, and it begins in the light scheme
+    pytest.param(PHONE, "light", id="phone"),
+    pytest.param(WIDE, "dark", id="wide", marks=pytest.mark.proof),
+]
 POINTER_STEP_PX = 8  # a hole is told of within four pixels of it
 WITHIN_MS = 60_000.0  # what fails to come does so on the busiest machine
 

@@ -1,13 +1,16 @@
 """A database with the daily reports of many streams, of which some had holes and one a wrong book."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from collector.database import DEFAULT_TABLE_NAME, make_tables
-from collector.database.migrate import upgrade
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from ready_tables import lay_tables
 
 DAYS = ("2026-01-30", "2026-01-31")
 CAUSES = ("disconnect", "stale", "sequence_gap")
@@ -44,8 +47,7 @@ def report_of(number: int, day: str, *, cause: str | None = None) -> dict[str, A
 
 def reported(path: Path, streams: int, *, wrong: int | None = None, cause: str | None = None) -> Path:
     """Make the database; the stream `wrong` disagreed with a witness on the last day."""
-    engine = sa.create_engine(f"sqlite:///{path}")
-    upgrade(engine, DEFAULT_TABLE_NAME)
+    engine = sa.create_engine(lay_tables(f"sqlite:///{path}"))
     rows = [report_of(number, day, cause=cause) for day in DAYS for number in range(streams)]
     for row in rows:
         row["disagreed"] = int(row["day"] == DAYS[-1] and row["symbol"] == f"C{wrong or 0:03d}/USDT:USDT")

@@ -15,18 +15,22 @@ from collector.settings import ServeSettings, Settings
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from browser_rig import PHONE, WIDE, browsing, seen
+from browser_rig import LOOKS, browsing, seen
 
 CUT = "kraken"
 ROW = f'#rows tr[data-key^="{CUT} "]'
 MID = "document.querySelector('#readouts dd').textContent"
 
 
-@contextmanager
-def demo(folder: Path) -> Iterator[tuple[Simulator, Settings, Collector]]:
-    """Run what `demo` runs, more slowly."""
-    with Simulator(symbols=demo_markets(), updates_per_s=4.0) as simulator:
-        settings = demo_settings(simulator, str(folder / "demo.db"), {"COLLECTOR_SERVE__PORT": "0"})
+Demo = tuple[Simulator, Settings, Collector]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Run what `demo` runs, more slowly, for all tests here; each leaves it healthy."""
+    with Simulator(symbols=demo_markets(), updates_per_s=2.0) as simulator:
+        database = tmp_path_factory.mktemp("demo") / "demo.db"
+        settings = demo_settings(simulator, str(database), {"COLLECTOR_SERVE__PORT": "0"})
         collector = make_collector(settings)
         collector.start()
         try:
@@ -36,8 +40,8 @@ def demo(folder: Path) -> Iterator[tuple[Simulator, Settings, Collector]]:
 
 
 @contextmanager
-def serving_demo(settings: Settings, collector: Collector, port: int = 0) -> Iterator[str]:
-    server = _server(settings, collector, port)
+def serving_demo(demo: Demo, port: int = 0) -> Iterator[str]:
+    server = _server(demo, port)
     try:
         assert server.url is not None
         yield server.url
@@ -45,7 +49,8 @@ def serving_demo(settings: Settings, collector: Collector, port: int = 0) -> Ite
         server.close()
 
 
-def _server(settings: Settings, collector: Collector, port: int) -> Server:
+def _server(demo: Demo, port: int) -> Server:
+    _, settings, collector = demo
     listening = settings.model_copy(update={"serve": ServeSettings(port=port)})
     server = server_of(listening, collector, by_default=True)
     assert server is not None
@@ -59,12 +64,9 @@ def browser() -> Iterator[Any]:
         yield one
 
 
-def test_prices_move_and_an_exchange_is_cut_and_recovers(browser: Any, tmp_path: Path) -> None:
-    with (
-        demo(tmp_path) as (simulator, settings, collector),
-        serving_demo(settings, collector) as url,
-        seen(browser, url) as tab,
-    ):
+def test_prices_move_and_an_exchange_is_cut_and_recovers(browser: Any, demo: Demo) -> None:
+    simulator, *_ = demo
+    with serving_demo(demo) as url, seen(browser, url) as tab:
         tab.wait_for_text("#state-word", "Healthy")
         assert tab.page.title().startswith("● Healthy")
         before = tab.page.evaluate(MID)
@@ -88,30 +90,26 @@ def test_prices_move_and_an_exchange_is_cut_and_recovers(browser: Any, tmp_path:
         tab.wait_for_text("#events", "disconnected")
 
 
-def test_the_page_outlives_the_server(browser: Any, tmp_path: Path) -> None:
-    with demo(tmp_path) as (_, settings, collector):
-        server = _server(settings, collector, 0)
-        url, port = server.url, server.port
-        assert url is not None
-        assert port is not None
-        with seen(browser, url) as tab:
-            tab.wait_for_text("#link-word", "live")
-            server.close()
-            tab.wait_for_text("#state-word", "No answer")
-            tab.wait_for_text("#since", "ago")
-            assert tab.page.get_attribute("body", "class") == "old"
-            with serving_demo(settings, collector, port):
-                tab.wait_for_text("#state-word", "Healthy")
-                tab.wait("document.body.className === ''")
+def test_the_page_outlives_the_server(browser: Any, demo: Demo) -> None:
+    server = _server(demo, 0)
+    url, port = server.url, server.port
+    assert url is not None
+    assert port is not None
+    with seen(browser, url) as tab:
+        tab.wait_for_text("#link-word", "live")
+        server.close()
+        tab.wait_for_text("#state-word", "No answer")
+        tab.wait_for_text("#since", "ago")
+        assert tab.page.get_attribute("body", "class") == "old"
+        with serving_demo(demo, port):
+            tab.wait_for_text("#state-word", "Healthy")
+            tab.wait("document.body.className === ''")
 
 
-def test_the_jobs_tell_what_came_of_a_run(browser: Any, tmp_path: Path) -> None:
+def test_the_jobs_tell_what_came_of_a_run(browser: Any, demo: Demo) -> None:
     job = "[...document.querySelectorAll('#jobs-rows tr')].find(row => row.innerText.includes('tidy'))"
-    with (
-        demo(tmp_path) as (_, settings, collector),
-        serving_demo(settings, collector) as url,
-        seen(browser, url) as tab,
-    ):
+    _, _, collector = demo
+    with serving_demo(demo) as url, seen(browser, url) as tab:
         tab.wait_for_text("#state-word", "Healthy")
         assert tab.page.locator("#jobs-rows tr").count() == 0  # not asked for while nobody looks
         tab.page.locator("#jobs").scroll_into_view_if_needed()
@@ -123,17 +121,18 @@ def test_the_jobs_tell_what_came_of_a_run(browser: Any, tmp_path: Path) -> None:
         assert tab.violations() == []
 
 
-def test_nothing_is_found_against_the_page(browser: Any, tmp_path: Path) -> None:
-    with demo(tmp_path) as (_, settings, collector), serving_demo(settings, collector) as url:
-        for size, scheme in ((WIDE, "dark"), (PHONE, "light")):
-            with seen(browser, url, size, scheme) as tab:
-                tab.wait_for_text("#state-word", "Healthy")
-                assert tab.violations() == []
-                tab.page.click("#tab-day")
-                tab.page.click("#theme")  # from the system's to the light one
-                tab.wait_for_text("#day-note", "5 min")
-                assert tab.violations() == []
-                tab.page.locator("#jobs").scroll_into_view_if_needed()
-                tab.wait_for_text("#jobs-rows", "heartbeat")
-                wide_px = tab.page.evaluate("document.documentElement.scrollWidth")
-                assert wide_px == size["width"], "the page is wider than the window"
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_nothing_is_found_against_the_page(
+    browser: Any, demo: Demo, size: dict[str, int], scheme: str
+) -> None:
+    with serving_demo(demo) as url, seen(browser, url, size, scheme) as tab:
+        tab.wait_for_text("#state-word", "Healthy")
+        assert tab.violations() == []
+        tab.page.click("#tab-day")
+        tab.page.click("#theme")  # from the system's to the light one
+        tab.wait_for_text("#day-note", "5 min")
+        assert tab.violations() == []
+        tab.page.locator("#jobs").scroll_into_view_if_needed()
+        tab.wait_for_text("#jobs-rows", "heartbeat")
+        wide_px = tab.page.evaluate("document.documentElement.scrollWidth")
+        assert wide_px == size["width"], "the page is wider than the window"

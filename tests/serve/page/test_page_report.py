@@ -14,7 +14,7 @@ from api_rig import EXAMPLE, serving_database
 from collector.cli.program import run as run_command
 
 sys.path.insert(0, str(Path(__file__).parent))
-from browser_rig import PHONE, WIDE, browsing, seen
+from browser_rig import LOOKS, browsing, seen
 from reported import DAYS, reported
 
 STREAMS, WRONG = 400, 33
@@ -64,14 +64,18 @@ def test_the_worst_stream_stands_first_of_many(browser: Any, tmp_path: Path) -> 
         tab.wait_for_text("#quality-note", "400 streams · 19 with holes")
 
 
-def test_nothing_is_found_against_the_report(browser: Any, tmp_path: Path) -> None:
-    with serving_database(reported(tmp_path / "some.db", 21, wrong=3)) as port:
-        for size, scheme in ((WIDE, "dark"), (PHONE, "light")):
-            with seen(browser, f"http://127.0.0.1:{port}/", size, scheme) as tab:
-                look(tab)
-                assert tab.violations() == []
-                assert tab.page.evaluate("document.documentElement.scrollWidth") == size["width"]
-                assert "sequence_gap 1 (1 min 0 s)" in tab.text("#quality-rows")
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_nothing_is_found_against_the_report(
+    browser: Any, tmp_path: Path, size: dict[str, int], scheme: str
+) -> None:
+    with (
+        serving_database(reported(tmp_path / "some.db", 21, wrong=3)) as port,
+        seen(browser, f"http://127.0.0.1:{port}/", size, scheme) as tab,
+    ):
+        look(tab)
+        assert tab.violations() == []
+        assert tab.page.evaluate("document.documentElement.scrollWidth") == size["width"]
+        assert "sequence_gap 1 (1 min 0 s)" in tab.text("#quality-rows")
 
 
 def test_a_stream_of_the_report_opens_its_day(browser: Any, tmp_path: Path) -> None:

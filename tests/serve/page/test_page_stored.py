@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from collector.database import DEFAULT_TABLE_NAME
-from collector.database.migrate import upgrade
 from collector.serve.access import COOKIE, Access
 from collector.serve.api import StoredSource, api_routers
 from collector.serve.page import page_router, session_router
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from ready_tables import lay_tables
 from serve_rig import TOKEN, ask, ask_raw, serving
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -113,9 +112,7 @@ def test_the_page_asks_for_the_token_then_shows_what_was_collected(browser: Any,
 
 def test_an_empty_database_is_said_to_be_empty(browser: Any, tmp_path: Path) -> None:
     database = tmp_path / "empty.db"
-    engine = sa.create_engine(f"sqlite:///{database}")
-    upgrade(engine, DEFAULT_TABLE_NAME)
-    engine.dispose()
+    lay_tables(f"sqlite:///{database}")
     with serving_stored(database, HERE) as port, seen(browser, f"http://127.0.0.1:{port}/", PHONE) as tab:
         tab.wait_for_text("#no-rows", "Nothing has been collected yet.")
         assert tab.text("#detail-title") == "No stream chosen"
