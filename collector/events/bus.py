@@ -132,12 +132,13 @@ class EventBus:
         """
         if not callable(handler):
             raise UserError(f"the handler is {handler!r}; expected a function, plain or async")
+        each = _each(kinds)
         with self._lock:
             taken = {one.name for one in self._subscribers}
             name = _unique(name or _name_of(handler), taken)
             subscriber = Subscriber(name, handler, most_waiting, self._failed, alarm, loop)
             self._subscribers.append(subscriber)
-            self._add(_each(kinds), subscriber.put)
+            self._add(each, subscriber.put)
             if self._holders:
                 subscriber.start()
                 self._watch.start()
@@ -228,7 +229,10 @@ class EventBus:
 
 
 def _each(kinds: type | tuple[type, ...]) -> tuple[type, ...]:
-    return kinds if isinstance(kinds, tuple) else (kinds,)
+    each = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not each or not all(isinstance(one, type) for one in each):  # no event would ever be of it
+        raise UserError(f"found {kinds!r}, expected a type of event, such as L2Update, or a tuple of some")
+    return each
 
 
 def _name_of(handler: Callable[..., Any]) -> str:
