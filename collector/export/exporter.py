@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from collector.database import DEFAULT_TABLE_NAME
-from collector.errors import QueryError
+from collector.errors import QueryError, UserError
 from collector.export.card import write_card
 from collector.export.cut import STATES, Cut, refuse_other_cut
 from collector.export.day_file import FORMATS, sha256, whole_file, write_day
@@ -103,7 +103,10 @@ def export(
         raise QueryError(f"there is no {unknown[0]!r} to export; expected {', '.join(KINDS)}{hint}")
     extra("pyarrow", "parquet")
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{target} cannot be a folder to write to: {error.strerror}; choose another") from None
     known = _manifest(target)
     refuse_other_cut(known.values(), cut)
     symbol, exchange = _named(db, table_name, symbol, exchange)
