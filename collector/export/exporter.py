@@ -102,11 +102,7 @@ def export(
         hint = did_you_mean(unknown[0], KINDS)
         raise QueryError(f"there is no {unknown[0]!r} to export; expected {', '.join(KINDS)}{hint}")
     extra("pyarrow", "parquet")
-    target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{target} cannot be a folder to write to: {error.strerror}; choose another") from None
+    target = _made(Path(folder))
     known = _manifest(target)
     refuse_other_cut(known.values(), cut)
     symbol, exchange = _named(db, table_name, symbol, exchange)
@@ -140,6 +136,15 @@ def export(
     _write_manifest(target, known)
     write_card(target, known, segments, form)
     return Exported(target, len(known), written, rows)
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        words = f"{folder} cannot be a folder to write to: {error.strerror}; choose another"
+        raise UserError(words) from None
+    return folder
 
 
 def _named(

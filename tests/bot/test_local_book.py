@@ -31,7 +31,7 @@ def test_it_is_what_the_update_of_that_sequence_said_with_every_level(tmp_path: 
             lambda update: updates.setdefault((update.symbol, update.sequence), update)
         )
         wait_until(lambda: {one["state"] for one in ingestor.get_stats()["streams"]} == {"verified"}, "both")
-        wait_until(lambda: {symbol for symbol, _ in list(updates)} == {BTC, ETH}, "an update of each was heard")
+        wait_until(lambda: {symbol for symbol, _ in list(updates)} == {BTC, ETH}, "each was heard")
         books.extend(ingestor.book("btcusdt", "bybit", "book.50") for _ in range(50))
         simulator.pause()
         wait_until(lambda: ingestor.get_stats()["pending"] == 0, "all stored")
