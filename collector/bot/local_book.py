@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from numbers import Integral
 
 from collector.app import Collector
 from collector.bot.symbol_names import SymbolNames
@@ -62,11 +61,10 @@ class Books:
         self, collector: Collector, symbol: str, exchange: str | None, channel: str | None, levels: int | None
     ) -> LocalBook:
         """Return the verified book now. Raises UserError for one that is not asked for."""
-        if not isinstance(symbol, str):
-            raise UserError(f"symbol is {symbol!r}; expected one name, such as BTC/USDT:USDT")
-        key = self._find([one for one in collector.expected if _is_book(one)], symbol, exchange, channel)
+        books = [one for one in collector.expected if _is_book(one)]
+        key = self._find(books, _checked(symbol), exchange, channel)
         depth = Channel.of(key.channel).depth if levels is None else levels
-        if not isinstance(depth, Integral) or depth < 1:
+        if not hasattr(depth, "__index__") or depth < 1:
             raise UserError(f"levels is {levels!r}; expected a whole number from 1, or None for all")
         copies = collector.stream.call(lambda: collector.stream.books_now({key: depth}), ANSWER_S)
         for copied in copies:
@@ -90,6 +88,12 @@ class Books:
             there = ", ".join(" ".join(key) for key in keys) or "none: no book is collected"
             raise UserError(f"no book of {wanted} is collected; expected one of {there}")
         return max(found, key=lambda key: Channel.of(key.channel).depth)
+
+
+def _checked(symbol: object) -> str:
+    if not isinstance(symbol, str):
+        raise UserError(f"symbol is {symbol!r}; expected one name, such as BTC/USDT:USDT")
+    return symbol
 
 
 def _is_book(key: StreamKey) -> bool:
