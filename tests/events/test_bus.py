@@ -244,3 +244,16 @@ def test_what_is_no_type_of_event_is_refused(kinds: Any) -> None:
     with pytest.raises(UserError, match=r"expected a type of event, such as L2Update, or a tuple of some"):
         bus.subscribe(kinds, print)
     assert bus.deliveries() == []
+
+
+@pytest.mark.parametrize("most", [0, -1, "10", 2.5, None, True])
+def test_a_queue_that_holds_nothing_is_refused_before_it_can_harm_who_publishes(most: Any) -> None:
+    bus = EventBus()
+    with pytest.raises(UserError, match=r"most_waiting is .*; expected a whole number from 1"):
+        bus.subscribe(ClockStep, print, most_waiting=most)
+    with pytest.raises(UserError, match=r"loop is 5; expected an event loop of asyncio, or None"):
+        bus.subscribe(ClockStep, print, loop=5)  # type: ignore[call-overload]
+    bus.start()
+    bus.publish(FIRST)
+    bus.stop()
+    assert bus.deliveries() == []
