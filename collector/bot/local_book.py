@@ -62,7 +62,7 @@ class Books:
     ) -> LocalBook:
         """Return the verified book now. Raises UserError for one that is not asked for."""
         books = [one for one in collector.expected if _is_book(one)]
-        key = self._find(books, _checked(symbol), exchange, channel)
+        key = self._find(books, symbol, exchange, channel)
         depth = Channel.of(key.channel).depth if levels is None else levels
         if not hasattr(depth, "__index__") or depth < 1:
             raise UserError(f"levels is {levels!r}; expected a whole number from 1, or None for all")
@@ -88,12 +88,6 @@ class Books:
             there = ", ".join(" ".join(key) for key in keys) or "none: no book is collected"
             raise UserError(f"no book of {wanted} is collected; expected one of {there}")
         return max(found, key=lambda key: Channel.of(key.channel).depth)
-
-
-def _checked(symbol: object) -> str:
-    if not isinstance(symbol, str):
-        raise UserError(f"symbol is {symbol!r}; expected one name, such as BTC/USDT:USDT")
-    return symbol
 
 
 def _is_book(key: StreamKey) -> bool:

@@ -4,6 +4,7 @@ import sys
 import threading
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,8 +72,19 @@ def test_one_that_is_not_verified_is_no_book(tmp_path: Path) -> None:
             ingestor.book(BTC, levels=0)
         with pytest.raises(UserError, match="levels is '5'; expected a whole number from 1"):
             ingestor.book(BTC, levels="5")  # type: ignore[arg-type]
-        with pytest.raises(UserError, match="symbol is None; expected one name, such as BTC/USDT:USDT"):
-            ingestor.book(None)  # type: ignore[arg-type]
+        wrong: Any = ["BTC/USDT:USDT"]
+        asks = (
+            ingestor.book,
+            ingestor.ticks.get,
+            ingestor.ticks.top,
+            ingestor.subscribe,
+            ingestor.unsubscribe,
+        )
+        for ask in asks:
+            with pytest.raises(UserError, match=r"symbol is \[.*; expected one name, such as BTC/USDT:USDT"):
+                ask(wrong)
+        with pytest.raises(UserError, match=r"interval is None; expected a number and a unit"):
+            ingestor.bars(None)  # type: ignore[arg-type]
         with pytest.raises(UserError, match="no book of kraken BTC/USDT:USDT is collected"):
             ingestor.book(BTC, "kraken")
         with pytest.raises(UserError, match="no book of BTC/USDT:USDT bbo is collected"):
