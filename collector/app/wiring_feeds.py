@@ -6,7 +6,7 @@ from functools import partial
 from collector.app.logs import log_unknown
 from collector.buffer import Buffer
 from collector.clock import Clock
-from collector.errors import QueryError, SinkError
+from collector.errors import SinkError, UserError
 from collector.events import UNKNOWN, Channel, EventBus, StreamKey
 from collector.exchanges import dialled, kind_of, kinds_in_order
 from collector.features import TOTAL_LEVELS, Sampling, StreamFacts
@@ -85,7 +85,7 @@ def remembered_universe(settings: Settings, name: str) -> list[str]:
     database = settings.database
     try:
         return last_universe(database.url, name, table_name=database.table_name)
-    except (QueryError, SinkError) as error:
+    except (UserError, SinkError) as error:
         log.info("universe.not_remembered", exchange=name, reason=str(error))
         return []
 

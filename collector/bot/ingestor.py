@@ -10,6 +10,7 @@ from collector.bot.lifecycle import Lifecycle
 from collector.bot.live_bars import LiveBars
 from collector.bot.local_book import Books, LocalBook
 from collector.bot.stats import IngestorStats, Known, rates_of, stats_of
+from collector.bot.symbol_names import one_name
 from collector.bot.tick_store import TickStore
 from collector.errors import IngestorError, UserError
 from collector.events import MOST_WAITING, Delivery, EventBus, L2Update, Loop, StreamKey, Subscription
@@ -93,7 +94,7 @@ class DataIngestor(Lifecycle):
         Raises UserError for a name that means no market there, or several; nothing changes then.
         """
         name, collector = self._exchange(exchange), self._running()
-        collector.check_symbols(name, *symbols)
+        collector.check_symbols(name, *map(one_name, symbols))
         new = collector.subscribe(name, *symbols)
         kept = self.settings.exchanges[name].symbols
         self._keep_symbols(name, (*kept, *dict.fromkeys(key.symbol for key in new)))
@@ -102,7 +103,7 @@ class DataIngestor(Lifecycle):
     def unsubscribe(self, *symbols: str, exchange: str | None = None) -> list[StreamKey]:
         """Collect these markets no longer; returns the streams that ended. Raises as `subscribe` does."""
         name, collector = self._exchange(exchange), self._running()
-        collector.check_symbols(name, *symbols)
+        collector.check_symbols(name, *map(one_name, symbols))
         ended = collector.unsubscribe(name, *symbols)
         gone = {*symbols, *(key.symbol for key in ended)}
         meant = collector.meaning(name, *self.settings.exchanges[name].symbols)

@@ -289,7 +289,7 @@ def _finish(awaitable: Awaitable[object], loop: Loop | None) -> None:
 
 def interval_ms(interval: str) -> int:
     """Read an interval such as 250ms, 1s, 15m, 4h, 1d, 1w."""
-    found = re.fullmatch(r"([1-9]\d{0,8})(ms|s|m|h|d|w)", interval)
+    found = re.fullmatch(r"([1-9]\d{0,8})(ms|s|m|h|d|w)", str(interval))
     if found is None:
         raise UserError(
             f"interval is {interval!r}; expected a number and a unit of {', '.join(UNIT_MS)}: 1s, 15m"

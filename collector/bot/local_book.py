@@ -61,10 +61,11 @@ class Books:
         self, collector: Collector, symbol: str, exchange: str | None, channel: str | None, levels: int | None
     ) -> LocalBook:
         """Return the verified book now. Raises UserError for one that is not asked for."""
-        key = self._find([one for one in collector.expected if _is_book(one)], symbol, exchange, channel)
+        books = [one for one in collector.expected if _is_book(one)]
+        key = self._find(books, symbol, exchange, channel)
         depth = Channel.of(key.channel).depth if levels is None else levels
-        if depth < 1:
-            raise UserError(f"levels is {levels}; expected a whole number from 1, or None for all")
+        if not hasattr(depth, "__index__") or depth < 1:
+            raise UserError(f"levels is {levels!r}; expected a whole number from 1, or None for all")
         copies = collector.stream.call(lambda: collector.stream.books_now({key: depth}), ANSWER_S)
         for copied in copies:
             if copied.book is not None:

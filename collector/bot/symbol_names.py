@@ -31,6 +31,7 @@ class SymbolNames:
         ccxt's own name of one is believed before it is taken for a short form of another: `BTC/USDT` is the
         spot market where there is one. Raises AmbiguousSymbolError where several are meant.
         """
+        name = one_name(name)
         for known, spelled in ((self._exact, name.upper()), (self._loose, _squeezed(name))):
             found = [one for one in known.get(spelled, ()) if exchange in (None, one[0])]
             if len(found) == 1:
@@ -42,6 +43,13 @@ class SymbolNames:
                     "name the exchange with exchange=..."
                 )
         return None
+
+
+def one_name(symbol: object) -> str:
+    """Return the name, or raise UserError for what is none, such as a list of several."""
+    if not isinstance(symbol, str):
+        raise UserError(f"symbol is {symbol!r}; expected one name, such as BTC/USDT:USDT")
+    return symbol
 
 
 def is_called(symbol: str, name: str) -> bool:

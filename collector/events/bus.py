@@ -2,6 +2,7 @@
 
 import threading
 import time
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar, overload
@@ -132,12 +133,14 @@ class EventBus:
         """
         if not callable(handler):
             raise UserError(f"the handler is {handler!r}; expected a function, plain or async")
+        each = _each(kinds)
+        _check_queue(most_waiting, loop)
         with self._lock:
             taken = {one.name for one in self._subscribers}
             name = _unique(name or _name_of(handler), taken)
             subscriber = Subscriber(name, handler, most_waiting, self._failed, alarm, loop)
             self._subscribers.append(subscriber)
-            self._add(_each(kinds), subscriber.put)
+            self._add(each, subscriber.put)
             if self._holders:
                 subscriber.start()
                 self._watch.start()
@@ -228,7 +231,18 @@ class EventBus:
 
 
 def _each(kinds: type | tuple[type, ...]) -> tuple[type, ...]:
-    return kinds if isinstance(kinds, tuple) else (kinds,)
+    each = kinds if isinstance(kinds, tuple) else (kinds,)
+    if not each or not all(isinstance(one, type) for one in each):  # no event would ever be of it
+        raise UserError(f"found {kinds!r}, expected a type of event, such as L2Update, or a tuple of some")
+    return each
+
+
+def _check_queue(most_waiting: object, loop: object) -> None:
+    """Refuse here what would raise in the thread that publishes."""
+    if not isinstance(most_waiting, int) or isinstance(most_waiting, bool) or most_waiting < 1:
+        raise UserError(f"most_waiting is {most_waiting!r}; expected a whole number from 1")
+    if loop is not None and not isinstance(loop, AbstractEventLoop):
+        raise UserError(f"loop is {loop!r}; expected an event loop of asyncio, or None")
 
 
 def _name_of(handler: Callable[..., Any]) -> str:

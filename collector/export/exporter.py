@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from collector.database import DEFAULT_TABLE_NAME
-from collector.errors import QueryError
+from collector.errors import QueryError, UserError
 from collector.export.card import write_card
 from collector.export.cut import STATES, Cut, refuse_other_cut
 from collector.export.day_file import FORMATS, sha256, whole_file, write_day
@@ -102,8 +102,7 @@ def export(
         hint = did_you_mean(unknown[0], KINDS)
         raise QueryError(f"there is no {unknown[0]!r} to export; expected {', '.join(KINDS)}{hint}")
     extra("pyarrow", "parquet")
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    target = _made(Path(folder))
     known = _manifest(target)
     refuse_other_cut(known.values(), cut)
     symbol, exchange = _named(db, table_name, symbol, exchange)
@@ -137,6 +136,15 @@ def export(
     _write_manifest(target, known)
     write_card(target, known, segments, form)
     return Exported(target, len(known), written, rows)
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        words = f"{folder} cannot be a folder to write to: {error.strerror}; choose another"
+        raise UserError(words) from None
+    return folder
 
 
 def _named(

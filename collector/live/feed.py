@@ -98,6 +98,7 @@ class Feed:
         try:
             await self._collect(self._asked_for.names)
             if self.is_idle and self._asked_for.refused:
+                self._contact.end()  # it was reached, and nothing is dialled
                 self._asked_for.alarm(NOTHING_TO_COLLECT, "; ".join(self._asked_for.refused))
             await asyncio.gather(
                 self._insist(

@@ -18,7 +18,8 @@ from collector.database import (
     shown,
     sqlite_path,
 )
-from collector.errors import MissingExtra, QueryError
+from collector.errors import DatabaseAway, MissingExtra, QueryError
+from collector.masking import passwords_in, without
 
 # An older database is read without them, and not migrated for that.
 LATER_COLUMNS = ("origin", "first_trade_id", "last_trade_id")
@@ -51,10 +52,13 @@ Database = str | PathLike[str] | sa.URL | sa.Engine | HasDatabase
 def reading(
     database: Database, table_name: str = DEFAULT_TABLE_NAME
 ) -> Iterator[tuple[sa.Connection, Tables]]:
-    """Yield one read-only transaction, in which all queries see the same moment."""
+    """Yield one read-only transaction, in which all queries see the same moment.
+
+    Raises DatabaseAway where the database cannot be opened: without a password, which a driver may repeat.
+    """
     engine, is_ours = _engine(database)
     try:
-        with engine.connect() as connection:
+        with _connected(engine) as connection:
             if connection.dialect.name == "postgresql":  # by default each query would see its own moment
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             known = make_tables(table_name)
@@ -63,6 +67,15 @@ def reading(
     finally:
         if is_ours:
             engine.dispose()
+
+
+def _connected(engine: sa.Engine) -> sa.Connection:
+    try:
+        return engine.connect()
+    except sa.exc.DBAPIError as error:
+        words = str(error.orig or error).strip().partition("\n")[0]
+        told = without(words, passwords_in(engine.url.render_as_string(hide_password=False)))
+        raise DatabaseAway(f"the database {shown(engine.url)} cannot be read now: {told}") from None
 
 
 def open_for_reading(database: str | PathLike[str] | sa.URL) -> sa.Engine:

@@ -13,6 +13,10 @@ _SHOWN = 20
 _NUMBERS = re.compile(r"(\d+)")
 
 
+# What is said where such a table is empty: of the others every collector writes.
+STORED_WHERE = {"collector_l2_levels": " (levels are stored with storage.features: deep, from then on)"}
+
+
 def market_named(stored: Collection[Market], symbol: str, exchange: str | None, where: str) -> Market:
     """Return the one market that is meant by a symbol, of an exchange if one is named.
 
@@ -65,8 +69,9 @@ def symbol_named(stored: Collection[str], symbol: str, where: str) -> str:
     found = symbols_meant(symbol, stored)
     if not found:
         hint = did_you_mean(symbol, stored)
+        how = "" if stored else STORED_WHERE.get(where, "")
         raise QueryError(
-            f"nothing is stored for {symbol!r} in {where}{hint}; symbols here: {listed(sorted(stored))}"
+            f"nothing is stored for {symbol!r} in {where}{hint}; symbols here: {listed(sorted(stored))}{how}"
         )
     return _only(symbol, found)
 

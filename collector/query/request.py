@@ -105,7 +105,9 @@ def checked_request(
         raise QueryError(f"origin is {rows.origin!r}; expected live or rest, or None for both")
     if every is not None and index != RECEIVED_AT:
         raise QueryError("every= takes states at instants of receipt: what was known then; leave out index=")
-    if min_quality is not None and not 0.0 <= min_quality <= 1.0:
+    if min_quality is not None and not (
+        isinstance(min_quality, int | float | np.number) and 0.0 <= min_quality <= 1.0
+    ):
         raise QueryError(f"min_quality is {min_quality!r}; expected a number from 0 to 1")
     chosen = tuple(dict.fromkeys([*chosen, *rows.mixed]))
     step_ns = None if every is None else duration_ns("every", every)

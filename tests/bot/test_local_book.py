@@ -4,6 +4,7 @@ import sys
 import threading
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,7 @@ def test_it_is_what_the_update_of_that_sequence_said_with_every_level(tmp_path: 
             lambda update: updates.setdefault((update.symbol, update.sequence), update)
         )
         wait_until(lambda: {one["state"] for one in ingestor.get_stats()["streams"]} == {"verified"}, "both")
+        wait_until(lambda: {symbol for symbol, _ in list(updates)} == {BTC, ETH}, "each was heard")
         books.extend(ingestor.book("btcusdt", "bybit", "book.50") for _ in range(50))
         simulator.pause()
         wait_until(lambda: ingestor.get_stats()["pending"] == 0, "all stored")
@@ -68,6 +70,21 @@ def test_one_that_is_not_verified_is_no_book(tmp_path: Path) -> None:
         assert (len(few.bids), len(few.asks)) == (3, 3)
         with pytest.raises(UserError, match="levels is 0; expected a whole number from 1"):
             ingestor.book(BTC, levels=0)
+        with pytest.raises(UserError, match="levels is '5'; expected a whole number from 1"):
+            ingestor.book(BTC, levels="5")  # type: ignore[arg-type]
+        wrong: Any = ["BTC/USDT:USDT"]
+        asks = (
+            ingestor.book,
+            ingestor.ticks.get,
+            ingestor.ticks.top,
+            ingestor.subscribe,
+            ingestor.unsubscribe,
+        )
+        for ask in asks:
+            with pytest.raises(UserError, match=r"symbol is \[.*; expected one name, such as BTC/USDT:USDT"):
+                ask(wrong)
+        with pytest.raises(UserError, match=r"interval is None; expected a number and a unit"):
+            ingestor.bars(None)  # type: ignore[arg-type]
         with pytest.raises(UserError, match="no book of kraken BTC/USDT:USDT is collected"):
             ingestor.book(BTC, "kraken")
         with pytest.raises(UserError, match="no book of BTC/USDT:USDT bbo is collected"):

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from meanwhile import RunWhile
 from program import BTC, CLEAN, ROOT, Run, config, count_rows, start, wait_for_rows
 
+AWAY = "postgresql://me:secret@127.0.0.1:1/live"
 COMMANDS = (
     *("collect", "demo", "simulate", "doctor", "plan", "status", "coverage", "verify", "tail", "symbols"),
     *("migrate", "config", "version", "bench"),
@@ -174,6 +175,8 @@ MISTAKES = {
     "no database to verify": (["verify", "--db", "none.db"], "there is no database"),
     "no database to show": (["status", "--db", "none.db"], "there is no database"),
     "no collector's database": (["coverage", "--db", "other.db"], "expected a database that the collector"),
+    "a server that is away": (["status", "--db", AWAY], "me:***@127.0.0.1:1/live cannot be read now: conn"),
+    "a server to migrate": (["migrate", "status", "--db", AWAY], "cannot be read now: connection failed"),
     "rows that are none": (["tail", "nothing", "--db", "other.db"], "no table is called 'nothing'"),
     "no revision to go to": (["migrate", "down", "--db", "x.db"], "--to"),
     "a revision that is none": (["migrate", "up", "--db", "x.db", "--to", "zzz"], "zzz"),

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
 from meanwhile import Running, RunWhile
-from program import CLEAN
+from program import CLEAN, ROOT
 from terminal import Terminal
 
 DEADLINE_S = 60.0  # five seconds and, on a loaded machine, what Python itself takes to begin
@@ -185,3 +187,12 @@ def test_help_tells_the_plain_variables(capsys: pytest.CaptureFixture[str]) -> N
     helped = capsys.readouterr().out
     for name in ("SYMBOLS=BTCUSDT,ETHUSDT", "EXCHANGE=binance", "BINANCE_TESTNET=true"):
         assert name in helped
+
+
+def test_a_python_without_what_it_needs_is_told_how_to_get_it() -> None:
+    """What everybody does first: run it before it is installed."""
+    words = [sys.executable, "-S", str(ROOT / "run.py"), "demo"]  # -S: without site-packages
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert re.fullmatch(r"error: \w+ is not installed for .*: python -m pip install -c \S+ -e \.", line), line

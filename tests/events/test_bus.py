@@ -3,9 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from collector.errors import UserError
 from collector.events.bus import EventBus
 from collector.events.notices import ClockStep, SnapshotFailed
 from collector.events.subscriber import Delivery, HandlerFailure
@@ -233,3 +235,25 @@ def test_what_an_attached_handler_raised_is_told_with_its_event_and_its_count() 
         f"{test_what_an_attached_handler_raised_is_told_with_its_event_and_its_count.__name__}.<locals>.fails"
     )
     assert failures == [HandlerFailure(name, FIRST, error, 1), HandlerFailure(name, SECOND, error, 2)]
+
+
+@pytest.mark.parametrize("kinds", ["ClockStep", [ClockStep], (ClockStep, "SnapshotFailed"), None, ()])
+def test_what_is_no_type_of_event_is_refused(kinds: Any) -> None:
+    """It would be in silence, for ever: no event is of it."""
+    bus = EventBus()
+    with pytest.raises(UserError, match=r"expected a type of event, such as L2Update, or a tuple of some"):
+        bus.subscribe(kinds, print)
+    assert bus.deliveries() == []
+
+
+@pytest.mark.parametrize("most", [0, -1, "10", 2.5, None, True])
+def test_a_queue_that_holds_nothing_is_refused_before_it_can_harm_who_publishes(most: Any) -> None:
+    bus = EventBus()
+    with pytest.raises(UserError, match=r"most_waiting is .*; expected a whole number from 1"):
+        bus.subscribe(ClockStep, print, most_waiting=most)
+    with pytest.raises(UserError, match=r"loop is 5; expected an event loop of asyncio, or None"):
+        bus.subscribe(ClockStep, print, loop=5)  # type: ignore[call-overload]
+    bus.start()
+    bus.publish(FIRST)
+    bus.stop()
+    assert bus.deliveries() == []

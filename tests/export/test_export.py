@@ -235,3 +235,12 @@ def test_mistakes_are_told(stored_file: str, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(extras, "import_module", missing)
     with pytest.raises(UserError, match=r"this needs pyarrow: run `pip install -e '.\[parquet\]'`"):
         export(stored_file, tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_words(filled: str, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file of somebody's")
+    for folder in (taken, taken / "below"):
+        with pytest.raises(UserError, match=r"taken.* cannot be a folder to write to: .*; choose another"):
+            export(filled, folder)
+    assert taken.read_text() == "a file of somebody's"

@@ -12,11 +12,12 @@ import pytest
 from collector.app.wiring import make_collector
 from collector.clock import Clock
 from collector.events.bus import EventBus
-from collector.events.notices import FirstContact, State, SystemState
+from collector.events.notices import FirstContact, PotentialHalt, State, SystemState
 from collector.exchanges.addresses import Endpoints
 from collector.live.first_contact import Contact
 from collector.network.markets import Source
 from collector.settings import load_settings
+from collector.simulator import Simulator
 
 SOURCE = Source("bybit", "live", Endpoints(), ("linear", "spot"))
 REST, WEBSOCKETS = (
@@ -81,6 +82,31 @@ def test_where_nothing_fails_and_nothing_comes_patience_ends() -> None:
         return told
 
     assert asyncio.run(wait()) == [(REST, "no answer yet, 0.1 s after it was asked")]
+
+
+def test_an_exchange_that_has_none_of_the_markets_is_no_silent_one(tmp_path: Path) -> None:
+    with Simulator(symbols={"bybit": ["BTC/USDT:USDT"]}, updates_per_s=0.0) as simulator:
+        there = simulator.endpoints("bybit")
+        overrides = {
+            "exchanges.bybit": {"symbols": ["XBT"], "endpoints": there},
+            "database.url": str(tmp_path / "live.db"),
+        }
+        settings = load_settings(overrides=overrides, environ={}, env_file=None)
+        events, told, halts = EventBus(lambda _: None), [], []
+        events.attach(FirstContact, told.append)
+        events.attach(PotentialHalt, halts.append)
+        collector = make_collector(settings, events=events, patience_s=1.0)
+        collector.start()
+        try:
+            until_s = time.monotonic() + 30
+            while "nothing_to_collect" not in {one.code for one in halts}:
+                assert time.monotonic() < until_s, "it does not say that it has nothing to collect"
+                time.sleep(0.01)
+            time.sleep(1.2)  # longer than its patience
+        finally:
+            collector.stop()
+    # A slow answer over REST may have been told; a websocket was never dialled.
+    assert [one for one in told if one.address.startswith("ws:")] == []
 
 
 @contextmanager

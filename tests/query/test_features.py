@@ -308,6 +308,7 @@ def test_an_ingestor_tells_its_database(small: str) -> None:
         ({"start": "yesterdayish"}, "expected an instant"),
         ({"start": START_NS + 1, "end": START_NS}, "is before start"),
         ({"min_quality": 7}, "from 0 to 1"),
+        ({"min_quality": "high"}, "min_quality is 'high'; expected a number from 0 to 1"),
         ({"output": "excel"}, "expected pandas, polars, arrow"),
         ({"index": "open_time"}, "expected received_at or exchange_timestamp"),
         ({"every": "1s", "index": "exchange_timestamp"}, "what was known then"),

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from collector import coverage, gaps, iter_features, load_features, load_levels, load_ohlcv, load_trades
-from collector.errors import QueryError
+from collector.errors import DatabaseAway, QueryError
 from collector.query import Tail, chosen
 from collector.query import Wanted as Looked
 from collector.query.names import in_order, market_named, symbol_named, value_named
@@ -248,6 +248,19 @@ def test_what_is_no_database_and_no_name_is_refused_in_words(books: str) -> None
         for load in (load_features, load_levels, load_trades, load_ohlcv):
             with pytest.raises(QueryError, match=r"symbol is .*; expected one name, such as BTC/USDT:USDT"):
                 load(books, wrong)
+
+
+def test_where_no_levels_are_stored_it_is_said_how_they_would_be(stored_file: str) -> None:
+    write(stored_file, Stored([Row(START_NS, 1 << 62, 1.0)], {1 << 62: START_NS}))
+    with pytest.raises(QueryError, match=r"here: none \(levels are stored with storage.features: deep"):
+        load_levels(stored_file, SYMBOL)
+
+
+def test_a_server_that_is_not_there_is_told_in_words() -> None:
+    with pytest.raises(DatabaseAway, match=r"me:\*\*\*@127.0.0.1:1/live cannot be read now: con") as told:
+        load_features("postgresql://me:secret@127.0.0.1:1/live", SYMBOL)
+    assert "refused" in str(told.value)
+    assert "secret" not in str(told.value)
 
 
 def test_numbers_and_words_are_taken_as_they_are_meant(books: str) -> None:

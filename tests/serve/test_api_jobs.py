@@ -174,7 +174,11 @@ def test_of_a_file_that_nobody_holds_the_command_does_it_itself(
     assert run_command(["jobs", "run", "events", "--config", str(config)]) == 0
     assert "1 rows gone" in capsys.readouterr().out
     assert run_command(["jobs", "run", "heartbeat", "--config", str(config)]) == 2
-    assert "expected one of batches" in capsys.readouterr().err
+    assert "'heartbeat' is done by a collector only, while it runs" in capsys.readouterr().err
+    assert run_command(["jobs", "run", "fill_holes", "--config", str(config)]) == 2
+    assert "while it runs; python run.py backfill --holes --start TIME is for" in capsys.readouterr().err
+    assert run_command(["jobs", "run", "vacuum", "--config", str(config)]) == 2
+    assert "there is no job 'vacuum'; expected one of batches" in capsys.readouterr().err
     assert run_command(["jobs", "--config", str(config)]) == 0
     told = capsys.readouterr().out
     assert "no collector that writes" in told

@@ -137,13 +137,20 @@ def _ask(settings: "Settings", name: str, before: Sequence[Mapping[str, Any]]) -
     raise UserError(f"the collector at {api.address} answers no longer; whether {name} is done is not known")
 
 
+INSTEAD = {"fill_holes": "; python run.py backfill --holes --start TIME is for a database that nobody writes"}
+
+
 def _run_here(settings: "Settings", name: str) -> int:
-    from collector.app import jobs_of_database  # noqa: PLC0415
+    from collector.app import configured_jobs, jobs_of_database  # noqa: PLC0415
     from collector.cli.running_api import running_api  # noqa: PLC0415
-    from collector.errors import DatabaseInUse  # noqa: PLC0415
+    from collector.errors import DatabaseInUse, UserError  # noqa: PLC0415
 
     try:
         with jobs_of_database(settings) as found:
+            here = {one.name for one in found.states()}
+            if name in {one["name"] for one in configured_jobs(settings)} - here:
+                instead = INSTEAD.get(name, "")
+                raise UserError(f"{name!r} is done by a collector only, while it runs{instead}")
             state = found.run(name)
     except DatabaseInUse as error:
         api = running_api(settings)

@@ -66,11 +66,16 @@ def where(*, db: DatabaseUrl = DEFAULT_DATABASE) -> int:
 
     Example: python run.py migrate status --db ./live.db
     """
-    from collector.database import status  # noqa: PLC0415
+    from sqlalchemy.exc import OperationalError  # noqa: PLC0415
+
+    from collector.database import opening_error, shown, status  # noqa: PLC0415
 
     engine = _engine(db, read_only=True)
     try:
         position = status(engine)
+    except OperationalError as error:
+        text = f"the database {shown(engine.url)} cannot be read now: {error.orig}"
+        raise opening_error(error, text) from error
     finally:
         engine.dispose()
     print(f"database: {position.current or 'no tables of ours yet'}; newest known: {position.head}")
