@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from bench.book_frames import CYCLE
 from bench.databases import Fresh, databases
-from bench.peer import PACKAGES, Heard, Ours, Peer, Setup, Theirs, find_peer
+from bench.peer import Heard, Ours, Peer, Setup, Theirs, find_peer
 from bench.report import Report, quantile, run
 from bench.server import BookServer
 
@@ -53,8 +53,9 @@ QUICK = Plan((BOT, FILE, BOTH), (1,), (1000.0,), 20 * CYCLE, 2, 2.0, 1)
 def work(report: Report, options: argparse.Namespace) -> None:
     """Measure both programs in each set-up, for each number of symbols."""
     peer: Peer = options.cryptofeed
+    report.beside = peer.versions
     if not report.as_json:
-        print("beside: " + "  ".join(f"{name} {peer.versions[name]}" for name in ("python", *PACKAGES)))
+        print("beside: " + "  ".join(f"{name} {version}" for name, version in peer.versions.items()))
     measure(report, QUICK if options.quick else WHOLE, peer)
 
 

@@ -29,6 +29,8 @@ def settings_of(setting: Setting, database_url: str | None = None) -> Settings:
             "spool.path": str(setting.folder / "spool"),  # none of the user's is looked at
             "writer.interval_s": FLUSH_S,
             "stream.stale_after_s": 3600.0,  # markets are silent between two rounds
+            "health.lag_s": 3600.0,  # frames have times of their own
+            "health.clock_off_s": 3600.0,
         },
         environ={},
         env_file=None,

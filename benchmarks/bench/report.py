@@ -31,6 +31,7 @@ class Report:
     began_s: float = field(default_factory=time.monotonic)
     rows: list[dict[str, Cell]] = field(default_factory=list)
     verdicts: list[dict[str, Cell]] = field(default_factory=list)
+    beside: dict[str, str] = field(default_factory=dict)  # versions of what is measured beside us
     _heads: tuple[str, ...] = ()
 
     def add(self, **cells: Cell) -> None:
@@ -57,6 +58,8 @@ class Report:
             print(f"{seconds:g} s")
             return
         whole = {"benchmark": self.name, "machine": machine(), "seconds": seconds}
+        if self.beside:
+            whole["beside"] = dict(self.beside)
         print(json.dumps({**whole, "rows": self.rows, "verdicts": self.verdicts}))
 
 
