@@ -14,8 +14,8 @@ from collector.sinks.contract import Capabilities, Receipt, Rows, SessionState, 
 FLUSH_S = 0.1
 
 
-def settings_of(setting: Setting) -> Settings:
-    """Say to the collector what it is to collect, and where to."""
+def settings_of(setting: Setting, database_url: str | None = None) -> Settings:
+    """Say to the collector what it is to collect, and where to: a file of its own unless told otherwise."""
     style = STYLES[setting.style]
     section = f"exchanges.{style.exchange}"
     return load_settings(
@@ -24,10 +24,13 @@ def settings_of(setting: Setting) -> Settings:
             f"{section}.channels": [style.channel],
             f"{section}.endpoints.rest": setting.endpoints.rest,
             f"{section}.endpoints.ws": setting.endpoints.ws,
-            "database.url": str(setting.folder / "collector.db"),
+            "database.url": database_url or str(setting.folder / "collector.db"),
+            "database.auto_migrate": True,  # a server's too, which is empty
             "spool.path": str(setting.folder / "spool"),  # none of the user's is looked at
             "writer.interval_s": FLUSH_S,
             "stream.stale_after_s": 3600.0,  # markets are silent between two rounds
+            "health.lag_s": 3600.0,  # frames have times of their own
+            "health.clock_off_s": 3600.0,
         },
         environ={},
         env_file=None,
@@ -120,8 +123,10 @@ class StreamLayer:
 class WholeProgram:
     """Socket to committed row."""
 
-    def __init__(self, setting: Setting, store: Store[object] | None = None) -> None:
-        self._collector = make_collector(settings_of(setting), store=store)
+    def __init__(
+        self, setting: Setting, store: Store[object] | None = None, database_url: str | None = None
+    ) -> None:
+        self._collector = make_collector(settings_of(setting, database_url), store=store)
         self._symbols = len(setting.symbols)
 
     def start(self) -> None:

@@ -6,9 +6,10 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.programs import Use
@@ -17,6 +18,7 @@ from collector.log.options import LogOptions
 from collector.log.output import set_up_logging
 
 Cell = str | int | float
+EXIT_MISTAKE = 2
 
 
 @dataclass
@@ -29,6 +31,7 @@ class Report:
     began_s: float = field(default_factory=time.monotonic)
     rows: list[dict[str, Cell]] = field(default_factory=list)
     verdicts: list[dict[str, Cell]] = field(default_factory=list)
+    beside: dict[str, str] = field(default_factory=dict)  # versions of what is measured beside us
     _heads: tuple[str, ...] = ()
 
     def add(self, **cells: Cell) -> None:
@@ -55,19 +58,33 @@ class Report:
             print(f"{seconds:g} s")
             return
         whole = {"benchmark": self.name, "machine": machine(), "seconds": seconds}
+        if self.beside:
+            whole["beside"] = dict(self.beside)
         print(json.dumps({**whole, "rows": self.rows, "verdicts": self.verdicts}))
 
 
 def run(
-    description: str | None, work: Callable[[Report, argparse.Namespace], None], options: Sequence[str] = ()
+    description: str | None,
+    work: Callable[[Report, argparse.Namespace], None],
+    options: Sequence[str] = (),
+    values: Mapping[str, Callable[[str], object]] = MappingProxyType({}),
 ) -> None:
-    """Run a benchmark from the command line."""
+    """Run a benchmark from the command line. `values` are options that take one, each with what reads it.
+
+    Where none is given an empty text is read; a LookupError says what is missing, and nothing is measured.
+    """
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a short form, under half a minute: less exact")
     parser.add_argument("--json", action="store_true", help="print JSON for a program to read")
     for option in options:
         parser.add_argument(option, action="store_true")
-    chosen = parser.parse_args()
+    for option, read in values.items():
+        parser.add_argument(option, type=read, default="")
+    try:
+        chosen = parser.parse_args()
+    except LookupError as error:
+        print(f"error: {error.args[0]}", file=sys.stderr)
+        raise SystemExit(EXIT_MISTAKE) from None
     use_newest_sqlite()
     set_up_logging(LogOptions(level="warning"))
     report = Report(Path(sys.argv[0]).stem, chosen.quick, chosen.json)

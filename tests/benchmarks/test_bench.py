@@ -103,4 +103,4 @@ def test_a_follower_loses_nothing_whatever_its_stream_does() -> None:
 def test_an_unknown_benchmark_is_named_with_those_there_are() -> None:
     done = bench("nothing")
     assert done.returncode == 2
-    assert "follower, latency, path, read, records, serve, simulator, stream, write" in done.stderr
+    assert "follower, latency, path, peers, read, records, serve, simulator, stream, write" in done.stderr

@@ -181,6 +181,7 @@ MISTAKES = {
     "no revision to go to": (["migrate", "down", "--db", "x.db"], "--to"),
     "a revision that is none": (["migrate", "up", "--db", "x.db", "--to", "zzz"], "zzz"),
     "a benchmark that is none": (["bench", "nothing"], "expected one of"),
+    "an option of another benchmark": (["bench", "path", "--cryptofeed", "x"], "expected it of peers only"),
 }
 
 

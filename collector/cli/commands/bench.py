@@ -19,20 +19,37 @@ FOLDER = Path(__file__).resolve().parents[3] / "benchmarks"
 
 def bench(
     name: Annotated[
-        str, typer.Argument(help="What to measure: stream, path, write, read, latency, serve or simulator.")
+        str,
+        typer.Argument(
+            help="What to measure: stream, path, write, read, latency, serve, peers or simulator."
+        ),
     ],
     *,
     quick: Annotated[
         bool, typer.Option("--quick", help="A short form, under half a minute: less exact.")
     ] = False,
     as_json: AsJson = False,
+    cryptofeed: Annotated[
+        str | None,
+        typer.Option(
+            "--cryptofeed",
+            metavar="ENVIRONMENT",
+            help="Of `peers`: the environment in which cryptofeed is installed, or its Python.",
+        ),
+    ] = None,
 ) -> int:
     """Measure speed on this machine, beside a baseline of the same run. Nothing leaves the machine.
 
     Example: python run.py bench stream --quick
     """
+    from collector.errors import UserError  # noqa: PLC0415  (the help must not wait for it)
+
     script = _script(name)
     options = [option for option, wanted in (("--quick", quick), ("--json", as_json)) if wanted]
+    if cryptofeed is not None:
+        if name != "peers":
+            raise UserError(f"found --cryptofeed for {name}, expected it of peers only")
+        options += ["--cryptofeed", cryptofeed]
     return _until_interrupted([sys.executable, str(script), *options])
 
 
