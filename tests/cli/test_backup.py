@@ -1,6 +1,7 @@
 """`backup` copies a database that is written, verifies the copy, and replaces nothing."""
 
 import shlex
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -16,20 +17,23 @@ from collector.query.database import reading
 from collector.simulator import Simulator
 
 sys.path.insert(0, str(Path(__file__).parent))
-from program import Run, collecting, count_rows, wait_for_committed
+from program import Run, config, count_rows, start, wait_for_rows
 
 
 def test_a_live_database_is_copied_while_it_is_written(
     run: Run, tmp_path: Path, simulator: Simulator
 ) -> None:
-    with collecting(tmp_path, simulator) as collector:
-        wait_for_committed(collector, 50)
-        done = run("backup", "copy.db", "--config", "config.yaml")
-        assert done.returncode == 0, done.stderr
-        assert "verified" in done.stdout
-        rows = count_rows(tmp_path / "copy.db")
-        assert rows >= 50
-        wait_for_committed(collector, rows + 50)  # it was not stopped
+    path = config(tmp_path, simulator)
+    process = start("collect", "--config", path, cwd=tmp_path)
+    wait_for_rows(tmp_path / "live.db", process, 50)
+    done = run("backup", "copy.db", "--config", path)
+    assert done.returncode == 0, done.stderr
+    assert "verified" in done.stdout
+    rows = count_rows(tmp_path / "copy.db")
+    assert rows >= 50
+    wait_for_rows(tmp_path / "live.db", process, rows + 50)  # it was not stopped
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
     assert run("verify", "--db", "copy.db").returncode == 0
     assert [one.name for one in tmp_path.glob("*partial*")] == []
 
