@@ -106,6 +106,7 @@ def test_a_list_with_anything_anywhere_in_it(
 
     monkeypatch.setattr(ccxt.Exchange, "throttle", lambda *_: None)
     monkeypatch.setattr(ccxt.Exchange, "fetch", record)
+    simulator.calm()  # an answer that nobody asked for may be left of another test
     load_markets(source(simulator, exchange), 5.0)
     monkeypatch.setattr(ccxt.Exchange, "fetch", answer)
     loaded = failed = 0

@@ -198,7 +198,8 @@ def test_what_a_follower_dropped_is_a_hole_there_and_counted(start: StartRig, tm
     with held(second):
         rig.give(range(2, 60), filler=filler)
         wait_until(lambda: rig.follower.state().dropped > 80, "dropped")
-    wait_until(lambda: rig.follower.state().spooled == 0, "the rest brought in")
+    waiting = lambda: (rig.follower.state().in_memory, rig.follower.state().spooled)  # noqa: E731
+    wait_until(lambda: waiting() == (0, 0), "the rest brought in")
     rig.give(range(60, 62))
     rig.stop()
     state, found = rig.follower.state(), run_audit(str(second))
