@@ -423,8 +423,9 @@ def test_what_goes_wrong_is_told_and_health_says_why(tmp_path: Path) -> None:
         wait_until(lambda: "critical_errors" in {halt.code for halt in halts}, "the alarm of too many errors")
         wait_until(lambda: not ingestor.is_healthy(), "unhealthy")
         assert "BTC/USDT:USDT book.50: down, since disconnect" in str(ingestor.is_healthy())
-        assert {"sequence_gap", "critical_errors"} <= {one.code for one in errors}
-        assert State.DISCONNECTED in {one.state for one in states}
+        both = {"sequence_gap", "critical_errors"}
+        wait_until(lambda: both <= {one.code for one in errors}, "both in the callback's own thread")
+        wait_until(lambda: State.DISCONNECTED in {one.state for one in states}, "the state")
         stats = ingestor.get_stats()
         assert not stats["healthy"]
         assert stats["reasons"] == list(ingestor.is_healthy().reasons)
