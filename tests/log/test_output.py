@@ -187,7 +187,10 @@ def test_elsewhere_there_are_no_priorities(tmp_path: Path, monkeypatch: pytest.M
     assert "\n{" in (tmp_path / "log").read_text()
 
 
-def test_at_a_terminal_an_error_is_one_line_and_its_traceback_with_debug() -> None:
+def test_at_a_terminal_an_error_is_one_line_and_its_traceback_with_debug(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as terminal:
         for level, told in (("info", 1), ("debug", 5)):
