@@ -32,8 +32,9 @@ Fault = Callable[[Simulator, str], None]
 
 @pytest.fixture(autouse=True)
 def _without_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask without waiting for a turn: what is asked here goes to us."""
+    """Ask without waiting for a turn, also after a 403: what is asked here goes to us."""
     monkeypatch.setattr(Budget, "turn_here", lambda *_: nullcontext())
+    monkeypatch.setattr(Budget, "closed_for_s", 0.0)
 
 
 @pytest.fixture(scope="module")

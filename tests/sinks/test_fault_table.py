@@ -23,6 +23,7 @@ SQLITE_NAMES = [
     "CORRUPT", "NOTFOUND", "FULL", "CANTOPEN", "PROTOCOL", "EMPTY", "SCHEMA", "TOOBIG", "CONSTRAINT",
     "MISMATCH", "MISUSE", "NOLFS", "AUTH", "FORMAT", "RANGE", "NOTADB", "NOTICE", "WARNING",
 ]  # fmt: skip
+PRIMARY = tuple(f"SQLITE_{name}_" for name in SQLITE_NAMES)  # what extended codes begin with
 DRIVERS = [sqlite3, psycopg, *([pysqlite3.dbapi2] if pysqlite3 else [])]
 SUCCESS = {"00", "01", "02"}  # completion, warning, no data
 
@@ -38,7 +39,7 @@ def test_every_result_code_of_sqlite_is_classed_once_by_its_name() -> None:
     extended = {
         value & 0xFF
         for name, value in vars(sqlite3).items()
-        if name.startswith("SQLITE_") and isinstance(value, int) and value > 0xFF
+        if name.startswith(PRIMARY) and isinstance(value, int) and value > 0xFF
     }
     assert extended - {0} <= known.keys()
 
