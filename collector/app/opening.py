@@ -39,9 +39,13 @@ class Opening:
                 self._open(watched)
             except DatabaseAway as error:
                 if not (without_database and self._known.recall()):
+                    self._release_spools()
                     raise
                 self._open_spools_alone(watched)
                 return str(error)
+            except CollectorError:
+                self._release_spools()
+                raise
         return ""
 
     def late(self) -> None:
@@ -78,4 +82,9 @@ class Opening:
         except CollectorError:
             self._known.forget()
             self._store.close()
+            self._release_spools()
             raise
+
+    def _release_spools(self) -> None:
+        for one in self._spools:
+            one.release()

@@ -130,6 +130,7 @@ class SpoolFiles:
         """Close all files, and remove those that are empty. Idempotent."""
         for file in self._files():
             file.close()
+        self._is_open = False
 
     def _opened_first(self) -> SpoolFile:
         """Open the first file that can be had; say of those passed over that their rows wait."""

@@ -86,6 +86,10 @@ class Follower:
         """Open the spool, or raise UserError with what prevents it. The sink is opened when first used."""
         self._writer.open()
 
+    def release(self) -> None:
+        """Close the spool again where nothing was started. Idempotent."""
+        self._writer.release()
+
     def start(self) -> None:
         """Start the threads: what the spool holds comes first."""
         self._writer.start()

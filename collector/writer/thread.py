@@ -92,6 +92,10 @@ class WriterThread:
         """Open the spool, or raise UserError with what prevents it. Idempotent."""
         self._spool_file.open()
 
+    def release(self) -> None:
+        """Close the spool again where nothing was started. Idempotent."""
+        self._spool_file.close()
+
     @contextmanager
     def watching(self) -> Iterator[Callable[[], AbstractContextManager[None]]]:
         """Yield what breaks off a call of the sink that takes too long: before `start`, nobody else does."""
