@@ -165,7 +165,8 @@ def misuse(simulator: Simulator, folder: Path) -> tuple[list[str], list[Ingestor
         misuse_calls(ingestor, simulator, folder)
         wanted = {"callback_failed", "callback_stuck", "callback_slow"}
         wait_until(lambda: wanted <= {one.code for one in heard}, "all is told")
-        wait_until(lambda: [one for one in heard if str(one).startswith("callback_slow: slow ")], "and by name")
+        slow = "callback_slow: slow "
+        wait_until(lambda: [one for one in heard if str(one).startswith(slow)], "and by name")
         stops = [threading.Thread(target=ingestor.stop, name="Dummy") for _ in range(3)]
         for stop in stops:
             stop.start()
