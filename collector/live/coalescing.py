@@ -8,6 +8,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from collector.network import wait_for_first
+
 LOOK_S = 0.25
 FRAMES_A_NAP = 4.0  # fewer are read one by one: a nap would save little
 STAYS_AT = 0.5  # of that rate: naps once begun go on down to here
@@ -30,7 +32,7 @@ class Coalescing:
         loop = asyncio.get_running_loop()
         seen, seen_s = self._frames(), time.monotonic()
         while self._nap_s > 0 and not self._stopped.is_set():
-            await asyncio.sleep(LOOK_S)
+            await wait_for_first(self._stopped.wait(), timeout_s=LOOK_S)
             now, now_s = self._frames(), time.monotonic()
             is_fast = is_fast_enough((now - seen) / (now_s - seen_s), self._nap_s, self.is_napping)
             seen, seen_s = now, now_s
