@@ -2,15 +2,18 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import ccxt
 
+from collector.errors import StreamError
 from collector.exchanges import exchange_of
 from collector.network.budget import Budget
 from collector.network.failure_table import FailureClass
-from collector.network.failures import LONGEST_RETRY_AFTER_S, Failure, classify
+from collector.network.failures import LONGEST_RETRY_AFTER_S, Failure, classify, unreadable
 
 THROTTLED = "throttled"  # the cause, where the exchange says in words of its own that it was asked too much
 
@@ -61,3 +64,18 @@ def classify_answer(
                 retry_after_s=failure.retry_after_s if wait_s is None else wait_s,
             )
     return failure
+
+
+@contextmanager
+def answered(task: str, client: Any, exchange: str) -> Iterator[None]:
+    """Raise StreamError, told what the task is, for whatever a client of ccxt's raises in it."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  (ccxt's parsers raise whatever an odd answer leads to)
+        found = error if isinstance(error, ccxt.BaseError) else unreadable(error)
+        failure = classify_answer(found, exchange, client.last_response_headers, time.time())
+        raise StreamError(
+            f"could not {task}: {failure.cause}: {failure.detail}",
+            permanent=failure.kind is FailureClass.PERMANENT,
+            retry_after_s=failure.retry_after_s,
+        ) from found

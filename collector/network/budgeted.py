@@ -1,6 +1,7 @@
 """Have ccxt's blocking clients send their requests within the budgets of the addresses that they go to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import ccxt
@@ -27,11 +28,25 @@ class Place(Protocol):
         """Return the address at which REST is asked for a kind of market."""
 
 
-class Budgeted:
-    """The function by which a client of ccxt's sends each request, within the budget of its address.
+@contextmanager
+def within_budgets(
+    source: Place,
+    client: Any,
+    timeout_s: float,
+    budgets: Budgets,
+    weights: Mapping[MarketKind, float],  # of a request, by the kind of market of its address; else 1
+) -> Iterator[None]:
+    """Have a client of ccxt's ask in its turns, and close it in the end."""
+    client.fetch = Budgeted(source, client, timeout_s, budgets, weights, Need.MARKETS)
+    try:
+        yield
+    finally:
+        client.session.close()
+        del client.fetch  # its reference to the client would be a circle
 
-    It stands as `fetch` in the client and refers to it: delete it there in the end, or it is a circle.
-    """
+
+class Budgeted:
+    """The function by which a client of ccxt's sends each request, within the budget of its address."""
 
     def __init__(
         self,
@@ -39,7 +54,7 @@ class Budgeted:
         client: Any,
         timeout_s: float,
         budgets: Budgets,
-        weights: Mapping[MarketKind, float],  # of a request, by the kind of market of its address; else 1
+        weights: Mapping[MarketKind, float],
         need: Need,
     ) -> None:
         self._source = source

@@ -1,7 +1,6 @@
 """Load an exchange's markets once, off the streaming loop, and find what a symbol means."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,14 +22,12 @@ from collector.exchanges import (
     rest_address,
 )
 from collector.exchanges import kind_of as kind_in_name
-from collector.network.allowance import Need
-from collector.network.answers import classify_answer
+from collector.network.answers import answered
 from collector.network.attempts import Attempts, Next
 from collector.network.budget import Budget
-from collector.network.budgeted import Budgeted
+from collector.network.budgeted import within_budgets
 from collector.network.budgets import BUDGETS, Budgets
-from collector.network.failure_table import FailureClass
-from collector.network.failures import Failure, classify, mistake_in_words, unreadable
+from collector.network.failures import Failure, classify, mistake_in_words
 from collector.network.waiting import in_thread
 
 OK, NOT_OK = 200, 300
@@ -176,18 +173,9 @@ def load_markets(source: Source, timeout_s: float, budgets: Budgets = BUDGETS) -
     exchange = strict(ccxt, source.exchange)(source.config(timeout_s))
     source.address(exchange)
     weights = exchange_of(source.exchange).list_weight
-    exchange.fetch = Budgeted(source, exchange, timeout_s, budgets, weights, Need.MARKETS)
-    try:
+    turns = within_budgets(source, exchange, timeout_s, budgets, weights)
+    with answered("load the markets", exchange, source.exchange), turns:
         exchange.load_markets()
-    except Exception as error:  # noqa: BLE001  (ccxt's parsers raise whatever an odd answer leads to)
-        found = error if isinstance(error, ccxt.BaseError) else unreadable(error)
-        failure = classify_answer(found, source.exchange, exchange.last_response_headers, time.time())
-        permanent = failure.kind is FailureClass.PERMANENT
-        text = f"could not load the markets: {failure.cause}: {failure.detail}"
-        raise StreamError(text, permanent=permanent, retry_after_s=failure.retry_after_s) from found
-    finally:
-        exchange.session.close()
-        del exchange.fetch  # its reference to the object would be a circle
     if not exchange.markets:
         raise StreamError("could not load the markets: the list is empty")
     return Markets(exchange, source.kinds)

@@ -11,8 +11,7 @@ import ccxt
 
 from collector.errors import StreamError
 from collector.exchanges import ccxt_id_of, dialled, exchange_of
-from collector.network.allowance import Need
-from collector.network.budgeted import Budgeted
+from collector.network.budgeted import within_budgets
 from collector.network.budgets import BUDGETS, Budgets
 from collector.network.failure_table import FailureClass
 from collector.network.failures import classify, unreadable
@@ -37,12 +36,8 @@ def ask_the_time(source: Source, timeout_s: float, budgets: Budgets = BUDGETS) -
     """Request the exchange's time by REST, within its budgets. Raises StreamError."""
     exchange = _exchange(source, timeout_s)
     sent = exchange.fetch = _Timed(exchange.fetch)  # the wait for a turn is no way of the answer
-    exchange.fetch = Budgeted(source, exchange, timeout_s, budgets, {}, Need.MARKETS)
-    try:
+    with within_budgets(source, exchange, timeout_s, budgets, {}):
         theirs_ms = _request(exchange, source, exchange.fetch_time)
-    finally:
-        exchange.session.close()
-        del exchange.fetch  # its reference to the object would be a circle
     step_s = exchange_of(source.exchange).clock_step_s
     middle_s = theirs_ms / 1e3 + step_s / 2  # its clock cuts what is below a step
     return ClockAnswer(sent.took_s, middle_s - (sent.wall_ns / 1e9 + sent.took_s / 2), step_s)
