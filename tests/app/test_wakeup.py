@@ -59,3 +59,21 @@ def test_a_signal_handler_rings_it_whatever_the_thread_is_doing() -> None:
         shooter.join()
         signal.signal(signal.SIGUSR1, before)
     assert rounds > 10
+
+
+def test_a_signal_that_another_thread_gets_rings_it_as_well() -> None:
+    """The kernel may give it to any thread; its handler runs in this one, once this one does anything."""
+    bell = SignalSafeEvent()
+    before = signal.signal(signal.SIGUSR1, lambda *_: bell.ring())
+
+    def get_it() -> None:
+        time.sleep(0.3)  # by then the wait has begun; where it has not, there is nothing to see
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    other = threading.Thread(target=get_it)
+    other.start()
+    try:
+        assert bell.wait(10.0)
+    finally:
+        other.join()
+        signal.signal(signal.SIGUSR1, before)
