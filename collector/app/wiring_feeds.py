@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from collector.app.logs import log_unknown
+from collector.book import find_kernel
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import SinkError, UserError
@@ -39,6 +40,7 @@ def make_feeds(
     for name, exchange in settings.exchanges.items():
         if exchange.symbols:
             _log_addresses(source_of(name, exchange), exchange.symbols)
+    kernel = find_kernel(settings.stream.kernel)
     limits = Limits(settings.stream, settings.integrity, levels_per_row(settings), settings.storage.levels)
     return [
         Feed(
@@ -52,6 +54,7 @@ def make_feeds(
             claim=claim,
             patience_s=patience_s,
             remembered=partial(remembered_universe, settings, name),
+            kernel=kernel,
         )
         for name, exchange in settings.exchanges.items()
         if exchange.is_collected

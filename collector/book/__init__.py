@@ -14,8 +14,10 @@ if TYPE_CHECKING:
         BridgedBook,
         BridgingRule,
     )
+    from collector.book.compiled import BY_FIRST, BY_ONE, BY_PREVIOUS, CompiledBook, KernelFrame
     from collector.book.compared import difference
     from collector.book.kept_deltas import DeltaMemory
+    from collector.book.kernel import Kernel, find_kernel
     from collector.book.order_book import OrderBook
     from collector.book.verified import (
         CONTINUED,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         BookState,
         Did,
         Outcome,
+        ProvingRule,
         Rule,
         Verdict,
         VerifiedBook,

@@ -6,15 +6,19 @@ before the price comes near an edge. A fresh snapshot that is ahead of the strea
 stands at its number: no update on the way there is passed over.
 """
 
+from collections.abc import Callable
 from math import inf
 from typing import NamedTuple, Protocol
 
+from collector.book.compiled import CompiledBook, KernelFrame
 from collector.book.kept_deltas import DeltaMemory, KeptDeltas
 from collector.book.order_book import OrderBook
 from collector.book.verified import (
     CONTINUED,
     MERGED,
     OPENED,
+    TEN,
+    Book,
     BookState,
     Did,
     Outcome,
@@ -46,7 +50,7 @@ class BridgingRule(Rule, Protocol):
 
 class _Rebuilt(NamedTuple):
     snapshot: Snapshot
-    book: OrderBook
+    book: Book
     last: Snapshot | Delta  # the last message in it
     sequence: int
     joined: bool
@@ -64,8 +68,9 @@ class BridgedBook(VerifiedBook):
         max_jump: float = inf,
         *,
         memory: DeltaMemory | None = None,  # for deltas, shared with other books
+        new_book: Callable[[], Book] = OrderBook,
     ) -> None:
-        super().__init__(rule, depth, max_jump)
+        super().__init__(rule, depth, max_jump, new_book=new_book)
         self._bridge = rule.bridge
         self._recent = KeptDeltas(DeltaMemory() if memory is None else memory)
         self._keeps = False  # there is something in it
@@ -131,6 +136,20 @@ class BridgedBook(VerifiedBook):
             self._keeps = False
         return outcome
 
+    def step(self, frame: KernelFrame, levels: int) -> tuple[bytes, int] | None:
+        """Apply a frame that simply follows, in the kernel, while nothing waits for anything."""
+        is_usual = self._joined and self._awaited is None and not self.fetching and not self._keeps
+        if not is_usual or self._link is None or not isinstance(self.book, CompiledBook):
+            return None
+        done = self.book.follow(
+            frame, self._link, self.last_sequence, self._mid, self._max_jump,
+            self._depth * KEPT_DEPTHS, levels, min(TEN, self._depth), self._bid_edge, self._ask_edge,
+        )
+        if done is None:
+            return None
+        packed, self.last_sequence, self.exchange_ms, self._mid, known, self._bid_edge, self._ask_edge = done
+        return packed, known
+
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Build the book anew from a REST snapshot and the deltas since; one that is ahead waits for them."""
         rebuilt = self._rebuild(snapshot)
@@ -159,7 +178,7 @@ class BridgedBook(VerifiedBook):
             return Outcome(
                 Did.REJECTED, STALE_SNAPSHOT, f"snapshot {sequence}, deltas kept from {lost_to} on"
             )
-        book = OrderBook()
+        book = self._new_book()
         joined = False
         last: Snapshot | Delta = snapshot
         try:
@@ -230,7 +249,7 @@ class BridgedBook(VerifiedBook):
             self.last_sequence = sequence
         return outcome
 
-    def _disagreement(self, book: OrderBook, snapshot: Snapshot) -> str | None:
+    def _disagreement(self, book: Book, snapshot: Snapshot) -> str | None:
         """Compare what both books know; words for the first difference, or None."""
         bid_edge = max(self._bid_edge, snapshot.bids[-1][0] if snapshot.bids else 0.0)
         ask_edge = min(self._ask_edge, snapshot.asks[-1][0] if snapshot.asks else UNLIMITED)

@@ -1,9 +1,11 @@
 """Verify a local book by its exchange's own numbers: a small state machine, no I/O, no clock."""
 
+from collections.abc import Callable
 from enum import Enum, auto
 from math import inf
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
+from collector.book.compiled import CompiledBook, KernelFrame
 from collector.book.order_book import OrderBook
 from collector.errors import FrameError
 from collector.events import Delta, Snapshot
@@ -39,6 +41,17 @@ class ProvingRule(Rule, Protocol):
 
     def prove(self, book: OrderBook, message: Snapshot | Delta) -> str | None:
         """Return None when the book is right, otherwise what was expected and found."""
+
+
+@runtime_checkable
+class LinkedRule(Rule, Protocol):
+    """A rule whose deltas the kernel can join: `link` says how one names the one before it."""
+
+    link: ClassVar[int]
+
+
+Book = OrderBook | CompiledBook
+TEN = 10
 
 
 class WholeBooks:
@@ -107,8 +120,10 @@ class VerifiedBook:
 
     __slots__ = (
         "_depth",
+        "_link",
         "_max_jump",
         "_mid",
+        "_new_book",
         "_prove",
         "_rule",
         "book",
@@ -117,13 +132,22 @@ class VerifiedBook:
         "state",
     )
 
-    def __init__(self, rule: Rule, depth: int, max_jump: float = inf) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        depth: int,
+        max_jump: float = inf,
+        *,
+        new_book: Callable[[], Book] = OrderBook,  # a compiled one is for books that no checksum proves
+    ) -> None:
         self._rule = rule
         self._prove = rule.prove if isinstance(rule, ProvingRule) else None
         self._depth = depth
+        self._link = rule.link if isinstance(rule, LinkedRule) else None
+        self._new_book = new_book
         self._max_jump = max_jump  # of the middle price, as a share of it, between two messages
         self._mid = 0.0  # 0: none to compare with, whatever comes is believed
-        self.book = OrderBook()
+        self.book = new_book()
         self.state = BookState.UNSYNCED
         self.last_sequence: int | None = None
         self.exchange_ms: int | None = None  # of the last message that is in the book
@@ -143,7 +167,7 @@ class VerifiedBook:
 
     def reset(self) -> None:
         """Forget the book: the connection that fed it is gone."""
-        self.book = OrderBook()
+        self.book = self._new_book()
         self._mid = 0.0
         self.last_sequence = self.exchange_ms = None
         self.state = BookState.UNSYNCED
@@ -171,6 +195,23 @@ class VerifiedBook:
             return self._broke(error.reason, error.detail)
         return self._settle(delta, outcome)
 
+    def step(self, frame: KernelFrame, levels: int) -> tuple[bytes, int] | None:
+        """Apply a frame that simply follows, in the kernel; returns best levels, and how many are known.
+
+        None where there is anything to judge: the message is to be read and given to `apply_delta`, which
+        does again what was done to the levels until then, as sizes are absolute.
+        """
+        if self._link is None or self.state is not BookState.SYNCED or not isinstance(self.book, CompiledBook):
+            return None
+        done = self.book.follow(
+            frame, self._link, self.last_sequence, self._mid, self._max_jump,
+            self._depth, levels, min(TEN, self._depth), 0.0, inf,
+        )
+        if done is None:
+            return None
+        packed, self.last_sequence, self.exchange_ms, self._mid, known, _, _ = done
+        return packed, known
+
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Replace the book by a snapshot, or open it."""
         outcome = OPENED
@@ -189,7 +230,7 @@ class VerifiedBook:
                 outcome = Outcome(Did.REOPENED, "restart", detail)
         if not snapshot.bids and not snapshot.asks:
             return self._broke("empty", "a snapshot without a level")
-        self.book = OrderBook()
+        self.book = self._new_book()
         try:
             self.book.replace(snapshot.bids, snapshot.asks)
         except FrameError as error:
@@ -198,7 +239,7 @@ class VerifiedBook:
             outcome = MERGED  # without a sequence, the levels themselves say that nothing was missed
         return self._settle(snapshot, outcome)
 
-    def _is_same(self, before: OrderBook) -> bool:
+    def _is_same(self, before: Book) -> bool:
         """Return whether the new book has the levels of the one before, to the depth that is kept."""
         self.book.bids.cut_below(self._depth)
         self.book.asks.cut_above(self._depth)

@@ -221,6 +221,7 @@ class Exchange:
     tickers: Mapping[MarketKind, Tickers] = field(default_factory=lambda: MappingProxyType({}))
     rest: Rest | None = None
     check: RestCheck | None = None
+    changes_shape: str = ""  # of the frames that change books, as the compiled kernel knows them
     sends_state: bool = True  # of a book, or of the best prices, at a subscription
     history: History | None = None  # None: nobody looked it up
     # What a book and the best prices of its market share: the numbers of updates, or one across channels.

@@ -12,6 +12,7 @@ from collector.book import (
     WITNESS,
     BridgedBook,
     Did,
+    KernelFrame,
     Outcome,
     VerifiedBook,
     difference,
@@ -157,6 +158,28 @@ class BookStream(PairedBook):
                 self.count_witnessed(1, 0)
             self._settle(message, outcome, received, received_at_ns, liveness, in_question=in_question)
         return outcome
+
+    def take_read(self, frame: KernelFrame, received_at_ns: int) -> bool:
+        """Take changed levels that the kernel read, if all about them is usual."""
+        segment_id = self._segment_id
+        if segment_id is None or self._stands is not None or not self._is_asked:
+            return False
+        book = self._book
+        done = book.step(frame, self._levels_per_row)
+        if done is None:
+            return False
+        packed, known_levels = done
+        received = self._tally.received = self._tally.received + 1
+        self.last_update_at_ns = received_at_ns
+        exchange_ms = self._exchange_ms = book.exchange_ms
+        if self._buffer.append(
+            self.number, received, received_at_ns, exchange_ms, book.last_sequence, segment_id, known_levels, packed
+        ):
+            self._last_row_ns = received_at_ns
+        else:
+            self._no_room()
+        self._top = packed
+        return True
 
     @property
     def _is_answer(self) -> bool:

@@ -6,7 +6,7 @@ Live collection, rebuilding and tests use this one object. It knows no socket, n
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from collector.book import Did
+from collector.book import Did, KernelFrame
 from collector.buffer import Buffer
 from collector.errors import FrameError
 from collector.events import (
@@ -79,11 +79,13 @@ class Router:
         unknown: UnknownFrames,
         liveness: Liveness,
         listener: Listener,
+        frame: KernelFrame | None = None,  # which reads the usual changes of a book
     ) -> None:
         self._read_frame = read_frame
         self._unknown = unknown
         self._liveness = liveness
         self._listener = listener
+        self._frame = frame
         self._routes: dict[str, Stream] = {}
 
     def add(self, stream: Stream) -> None:
@@ -103,6 +105,12 @@ class Router:
         """Take a frame; False when something in it is neither market data nor an awaited answer."""
         is_ours = True
         try:
+            if self._frame is not None:
+                topic = self._frame.read(text)
+                if topic is not None:
+                    of_topic = self._routes.get(topic)
+                    if of_topic is not None and of_topic.take_read(self._frame, received_at_ns):
+                        return True
             for message in self._read_frame(text):
                 if isinstance(message, MARKET_DATA):
                     stream = self._routes.get(message.topic)

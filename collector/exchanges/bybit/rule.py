@@ -3,7 +3,7 @@
 https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook.
 """
 
-from collector.book import Verdict, WholeBooks
+from collector.book import BY_ONE, Verdict, WholeBooks
 from collector.events import Channel, Delta, Snapshot
 from collector.exchanges.bybit.topics import TOP_OF_BOOK_DEPTH
 
@@ -12,6 +12,7 @@ class Continuity:
     """`u` grows by one from message to message; a snapshot begins again."""
 
     verification = "sequence"
+    link = BY_ONE
 
     def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
         """Judge a delta by its `u`."""
