@@ -69,13 +69,6 @@ reserve(Levels *levels, Py_ssize_t more)
     return true;
 }
 
-static void
-release(Levels *levels)
-{
-    PyMem_Free(levels->keys);
-    PyMem_Free(levels->sizes);
-}
-
 /* Written so that NaN, which compares false with everything, is refused as well. */
 static bool
 is_possible(double price, double size)
@@ -401,8 +394,7 @@ frame_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     for (size_t place = 0; place < sizeof SHAPES / sizeof *SHAPES; place++)
         if (strcmp(SHAPES[place].name, name) == 0) {
-            allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc); /* filled with zeros */
-            Frame *frame = (Frame *)alloc(type, 0);
+            Frame *frame = (Frame *)PyType_GenericAlloc(type, 0); /* filled with zeros */
             if (frame != NULL)
                 frame->shape = &SHAPES[place];
             return (PyObject *)frame;
@@ -411,21 +403,23 @@ frame_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return NULL;
 }
 
+/* Free an object of two sides, of which either type consists. */
 static void
-free_object(PyObject *self)
+free_object(PyObject *self, Levels *sides)
 {
     PyTypeObject *type = Py_TYPE(self);
-    freefunc release_memory = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release_memory(self);
+    for (int side = 0; side < SIDES; side++) {
+        PyMem_Free(sides[side].keys);
+        PyMem_Free(sides[side].sizes);
+    }
+    PyObject_Free(self);
     Py_DECREF(type);
 }
 
 static void
 frame_dealloc(PyObject *self)
 {
-    for (int side = 0; side < SIDES; side++)
-        release(&((Frame *)self)->sides[side]);
-    free_object(self);
+    free_object(self, ((Frame *)self)->sides);
 }
 
 static PyMethodDef frame_methods[] = {
@@ -702,44 +696,29 @@ book_update(PyObject *self, PyObject *const *args, Py_ssize_t count)
     return wrong;
 }
 
-/* List prices or sizes of a side, prices ascending. */
+/* List the numbers of a side, prices ascending. */
 static PyObject *
-list_of(PyObject *self, PyObject *argument, bool sizes)
+list_of(int side, const Levels *levels, bool sizes)
 {
-    int side = side_of(argument);
-    if (side < 0)
-        return NULL;
-    const Levels *levels = &((Book *)self)->sides[side];
     PyObject *list = PyList_New(levels->count);
     for (Py_ssize_t place = 0; list != NULL && place < levels->count; place++) {
         Py_ssize_t from = side == BIDS ? place : levels->count - 1 - place;
-        double number = sizes ? levels->sizes[from] : key_of(side, levels->keys[from]);
-        PyObject *item = PyFloat_FromDouble(number);
-        if (item == NULL || PyList_SetItem(list, place, item) < 0) {
-            Py_DECREF(list);
-            return NULL;
-        }
+        PyObject *item = PyFloat_FromDouble(sizes ? levels->sizes[from] : key_of(side, levels->keys[from]));
+        if (item == NULL || PyList_SetItem(list, place, item) < 0)
+            Py_CLEAR(list);
     }
     return list;
 }
 
 static PyObject *
-book_prices(PyObject *self, PyObject *side)
-{
-    return list_of(self, side, false);
-}
-
-static PyObject *
-book_sizes(PyObject *self, PyObject *side)
-{
-    return list_of(self, side, true);
-}
-
-static PyObject *
-book_count(PyObject *self, PyObject *argument)
+book_levels(PyObject *self, PyObject *argument)
 {
     int side = side_of(argument);
-    return side < 0 ? NULL : PyLong_FromSsize_t(((Book *)self)->sides[side].count);
+    if (side < 0)
+        return NULL;
+    const Levels *levels = &((Book *)self)->sides[side];
+    PyObject *lists[] = {list_of(side, levels, false), list_of(side, levels, true)};
+    return tuple_of(lists, 2);
 }
 
 /* cut(side, most): keep the best */
@@ -762,16 +741,6 @@ book_cut(PyObject *self, PyObject *const *args, Py_ssize_t count)
 }
 
 static PyObject *
-book_clear(PyObject *self, PyObject *argument)
-{
-    int side = side_of(argument);
-    if (side < 0)
-        return NULL;
-    ((Book *)self)->sides[side].count = 0;
-    Py_RETURN_NONE;
-}
-
-static PyObject *
 book_pack(PyObject *self, PyObject *argument)
 {
     Py_ssize_t levels = PyLong_AsSsize_t(argument);
@@ -783,22 +752,10 @@ book_pack(PyObject *self, PyObject *argument)
     return pack_top((const Book *)self, levels);
 }
 
-static PyObject *
-book_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Book", names))
-        return NULL;
-    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc); /* filled with zeros */
-    return alloc(type, 0);
-}
-
 static void
 book_dealloc(PyObject *self)
 {
-    for (int side = 0; side < SIDES; side++)
-        release(&((Book *)self)->sides[side]);
-    free_object(self);
+    free_object(self, ((Book *)self)->sides);
 }
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
@@ -808,16 +765,13 @@ static PyMethodDef book_methods[] = {
      "Apply a frame that is the usual next: best levels as bytes, number, time, middle, levels that are "
      "known, edges. None: not mine."},
     {"update", FAST(book_update), METH_FASTCALL, "Set levels of a side; returns the first impossible one."},
-    {"prices", book_prices, METH_O, "List the prices of a side, ascending."},
-    {"sizes", book_sizes, METH_O, "List the sizes of a side, by ascending price."},
-    {"count", book_count, METH_O, "Count the levels of a side."},
+    {"levels", book_levels, METH_O, "List the prices of a side, ascending, and the sizes beside them."},
     {"cut", FAST(book_cut), METH_FASTCALL, "Keep the best levels of a side."},
-    {"clear", book_clear, METH_O, "Forget the levels of a side."},
     {"pack", book_pack, METH_O, "Write the best levels as bytes of doubles."},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot book_slots[] = {
-    {Py_tp_new, book_new},
+    {Py_tp_new, PyType_GenericNew},
     {Py_tp_dealloc, book_dealloc},
     {Py_tp_methods, book_methods},
     {Py_tp_doc, "A sorted book of both sides."},
