@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         BookState,
         Did,
         Outcome,
+        ReadingRule,
         Rule,
         Verdict,
         VerifiedBook,

@@ -66,6 +66,7 @@ class BridgedBook(VerifiedBook):
         memory: DeltaMemory | None = None,  # for deltas, shared with other books
     ) -> None:
         super().__init__(rule, depth, max_jump)
+        self._most_kept = depth * KEPT_DEPTHS
         self._bridge = rule.bridge
         self._recent = KeptDeltas(DeltaMemory() if memory is None else memory)
         self._keeps = False  # there is something in it
@@ -130,6 +131,19 @@ class BridgedBook(VerifiedBook):
             self._recent.clear()
             self._keeps = False
         return outcome
+
+    def step(self, text: str, levels: int) -> list[float] | None:
+        """Apply a frame that simply follows, unless a snapshot is awaited or could need it."""
+        last, mid = self.last_sequence, self._mid
+        if not self._joined or self._keeps or self.fetching or self._awaited is not None:
+            return None
+        top = super().step(text, levels)
+        if top is not None:
+            self._move_edges()
+            if not self.knows(1):
+                self.last_sequence, self._mid = last, mid
+                return None
+        return top
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Build the book anew from a REST snapshot and the deltas since; one that is ahead waits for them."""
@@ -251,15 +265,15 @@ class BridgedBook(VerifiedBook):
         return self._bridge(self.last_sequence, delta)
 
     def _settle(self, message: Snapshot | Delta, outcome: Outcome) -> Outcome:
-        """Settle a message and cut the book late: levels that diffs bring beyond the depth are known too."""
-        depth, self._depth = self._depth, self._depth * KEPT_DEPTHS
-        try:
-            settled = super()._settle(message, outcome)
-        finally:
-            self._depth = depth
-        bids, asks = self.book.bids.prices, self.book.asks.prices
-        if len(bids) >= depth * KEPT_DEPTHS:
-            self._bid_edge = max(self._bid_edge, bids[0])
-        if len(asks) >= depth * KEPT_DEPTHS:
-            self._ask_edge = min(self._ask_edge, asks[-1])
+        """Settle a message; the book is cut late: levels that diffs bring beyond the depth are known too."""
+        settled = super()._settle(message, outcome)
+        self._move_edges()
         return settled
+
+    def _move_edges(self) -> None:
+        """Know no further than the levels reach that are kept, once as many are there."""
+        bids, asks = self.book.bids.prices, self.book.asks.prices
+        if len(bids) >= self._most_kept and bids[0] > self._bid_edge:
+            self._bid_edge = bids[0]
+        if len(asks) >= self._most_kept and asks[-1] < self._ask_edge:
+            self._ask_edge = asks[-1]

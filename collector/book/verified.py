@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from collector.book.order_book import OrderBook
 from collector.errors import FrameError
-from collector.events import Delta, Snapshot
+from collector.events import Delta, NextLevels, Snapshot
 
 
 class Verdict(Enum):
@@ -39,6 +39,14 @@ class ProvingRule(Rule, Protocol):
 
     def prove(self, book: OrderBook, message: Snapshot | Delta) -> str | None:
         """Return None when the book is right, otherwise what was expected and found."""
+
+
+@runtime_checkable
+class ReadingRule(Rule, Protocol):
+    """A rule that also reads the text of a delta itself, without a message between."""
+
+    def read_next(self, text: str, last_sequence: int) -> NextLevels | None:
+        """Read what `judge_delta` would let continue; None, or an error of any kind, where it might not."""
 
 
 class WholeBooks:
@@ -109,9 +117,12 @@ class VerifiedBook:
         "_depth",
         "_max_jump",
         "_mid",
+        "_most_kept",
         "_prove",
+        "_read_next",
         "_rule",
         "book",
+        "cross_sequence",
         "exchange_ms",
         "last_sequence",
         "state",
@@ -120,13 +131,15 @@ class VerifiedBook:
     def __init__(self, rule: Rule, depth: int, max_jump: float = inf) -> None:
         self._rule = rule
         self._prove = rule.prove if isinstance(rule, ProvingRule) else None
-        self._depth = depth
+        self._read_next = rule.read_next if isinstance(rule, ReadingRule) else None
+        self._depth = self._most_kept = depth
         self._max_jump = max_jump  # of the middle price, as a share of it, between two messages
         self._mid = 0.0  # 0: none to compare with, whatever comes is believed
         self.book = OrderBook()
         self.state = BookState.UNSYNCED
         self.last_sequence: int | None = None
         self.exchange_ms: int | None = None  # of the last message that is in the book
+        self.cross_sequence: int | None = None  # of the last frame that `step` took
 
     @property
     def verification(self) -> str:
@@ -170,6 +183,36 @@ class VerifiedBook:
         except FrameError as error:
             return self._broke(error.reason, error.detail)
         return self._settle(delta, outcome)
+
+    def step(self, text: str, levels: int) -> list[float] | None:
+        """Apply a frame of changed levels that simply follows, and return the best `levels` as `top` does.
+
+        None where there is anything to judge: the message is to be read and given to `apply_delta`, which
+        does again what was done to the levels until then, as sizes are absolute. May raise in place of None.
+        This does nearly every frame, and nothing that `apply_delta` would not do.
+        """
+        last, read_next = self.last_sequence, self._read_next
+        if last is None or read_next is None:
+            return None
+        found = read_next(text, last)
+        if found is None:
+            return None
+        sequence, exchange_ms, cross_sequence, new_bids, new_asks = found
+        book, most = self.book, self._most_kept
+        book.bids.update(new_bids)
+        book.asks.update(new_asks)
+        bids, asks = book.bids.prices, book.asks.prices
+        if len(bids) > most:
+            book.bids.cut_below(most)
+        if len(asks) > most:
+            book.asks.cut_above(most)
+        bid, ask, before = bids[-1], asks[0], self._mid
+        mid = (bid + ask) / 2.0
+        if bid >= ask or abs(mid - before) > self._max_jump * before > 0.0:
+            return None
+        self._mid, self.last_sequence, self.exchange_ms = mid, sequence, exchange_ms
+        self.cross_sequence = cross_sequence
+        return book.top(levels)
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Replace the book by a snapshot, or open it."""
@@ -229,10 +272,10 @@ class VerifiedBook:
     def _settle(self, message: Snapshot | Delta, outcome: Outcome) -> Outcome:
         book = self.book
         bids, asks = book.bids.prices, book.asks.prices
-        if len(bids) > self._depth:
-            book.bids.cut_below(self._depth)
-        if len(asks) > self._depth:
-            book.asks.cut_above(self._depth)
+        if len(bids) > self._most_kept:
+            book.bids.cut_below(self._most_kept)
+        if len(asks) > self._most_kept:
+            book.asks.cut_above(self._most_kept)
         if self._prove is not None:  # before the look at the touch: a lost message shows there as well
             wrong = self._prove(book, message)
             if wrong is not None:

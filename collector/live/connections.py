@@ -81,7 +81,7 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
         heart.ponged()
 
     control = ControlMessages(context, requests, socket.give_up, on_pong)
-    router = Router(protocol.read_frame, shared.unknown, context.liveness, control)
+    router = Router(protocol.read_frame, shared.unknown, context.liveness, control, protocol.topics.heads)
     subscriptions = TopicSubscriptions(
         streams,
         context,

@@ -25,6 +25,7 @@ from collector.events import (
     TopOfBook,
     TradeMessage,
 )
+from collector.exchanges import Heads
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Stream
 
@@ -79,8 +80,12 @@ class Router:
         unknown: UnknownFrames,
         liveness: Liveness,
         listener: Listener,
+        heads: Heads | None = None,
     ) -> None:
         self._read_frame = read_frame
+        self._heads = heads
+        self._begin, self._end = ("", "") if heads is None else (heads.begin, heads.end)
+        self._books: dict[str, BookStream] = {}  # by their heads
         self._unknown = unknown
         self._liveness = liveness
         self._listener = listener
@@ -88,12 +93,18 @@ class Router:
 
     def add(self, stream: Stream) -> None:
         """Route frames to a stream from now on."""
-        self._routes[stream.topic.route] = stream
+        route = stream.topic.route
+        self._routes[route] = stream
+        if self._heads is not None and isinstance(stream, BookStream):
+            self._books[self._heads.of(route)] = stream
 
     def drop(self, stream: Stream) -> None:
         """Route no more frames to a stream."""
-        if self._routes.get(stream.topic.route) is stream:
-            del self._routes[stream.topic.route]
+        route = stream.topic.route
+        if self._routes.get(route) is stream:
+            del self._routes[route]
+            if self._heads is not None:
+                self._books.pop(self._heads.of(route), None)
 
     def tells_apart(self, stream: Stream) -> bool:
         """Return whether the stream's frames could be told apart from those of the others."""
@@ -103,6 +114,9 @@ class Router:
         """Take a frame; False when something in it is neither market data nor an awaited answer."""
         is_ours = True
         try:
+            book = self._books.get(text[text.find(self._begin) : text.find(self._end)])
+            if book is not None and book.take_next(text, received_at_ns):
+                return True
             for message in self._read_frame(text):
                 if isinstance(message, MARKET_DATA):
                     stream = self._routes.get(message.topic)
