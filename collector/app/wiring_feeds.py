@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from collector.app.logs import log_unknown
-from collector.book import find_kernel
+from collector.book import Kernel
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import SinkError, UserError
@@ -35,12 +35,12 @@ def make_feeds(
     new_segment_id: Callable[[], int],
     claim: Claim,
     patience_s: float,
+    kernel: Kernel | None,
 ) -> list[Feed]:
     """Build a feed for each exchange with symbols. Call it in the websocket thread."""
     for name, exchange in settings.exchanges.items():
         if exchange.symbols:
             _log_addresses(source_of(name, exchange), exchange.symbols)
-    kernel = find_kernel(settings.stream.kernel)
     limits = Limits(settings.stream, settings.integrity, levels_per_row(settings), settings.storage.levels)
     return [
         Feed(

@@ -14,22 +14,20 @@ if TYPE_CHECKING:
         BridgedBook,
         BridgingRule,
     )
-    from collector.book.compiled import BY_FIRST, BY_ONE, BY_PREVIOUS, CompiledBook, KernelFrame
     from collector.book.compared import difference
+    from collector.book.compiled import BY_FIRST, BY_ONE, BY_PREVIOUS, CompiledBook, KernelFrame
     from collector.book.kept_deltas import DeltaMemory
-    from collector.book.kernel import Kernel, find_kernel
+    from collector.book.kernel import Kernel, KernelChoice, find_kernel
     from collector.book.order_book import OrderBook
-    from collector.book.verified import (
-        CONTINUED,
-        MERGED,
-        BookState,
-        Did,
-        Outcome,
+    from collector.book.rules import (
+        Book,
+        LinkedRule,
         ProvingRule,
+        ReadingRule,
         Rule,
         Verdict,
-        VerifiedBook,
         WholeBooks,
     )
+    from collector.book.verified import CONTINUED, MERGED, BookState, Did, Outcome, VerifiedBook
 else:
     __getattr__, __dir__ = face(__name__, __file__)

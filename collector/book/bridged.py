@@ -6,26 +6,15 @@ before the price comes near an edge. A fresh snapshot that is ahead of the strea
 stands at its number: no update on the way there is passed over.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import NamedTuple, Protocol
 
-from collector.book.compiled import CompiledBook, KernelFrame
+from collector.book.compiled import KernelFrame
 from collector.book.kept_deltas import DeltaMemory, KeptDeltas
 from collector.book.order_book import OrderBook
-from collector.book.verified import (
-    CONTINUED,
-    MERGED,
-    OPENED,
-    TEN,
-    Book,
-    BookState,
-    Did,
-    Outcome,
-    Rule,
-    Verdict,
-    VerifiedBook,
-)
+from collector.book.rules import Book, Rule, Verdict
+from collector.book.verified import CONTINUED, MERGED, OPENED, BookState, Did, Outcome, VerifiedBook
 from collector.errors import FrameError
 from collector.events import Delta, Snapshot
 
@@ -59,7 +48,7 @@ class _Rebuilt(NamedTuple):
 class BridgedBook(VerifiedBook):
     """A book whose snapshot comes by REST while its deltas come by the stream."""
 
-    __slots__ = ("_ask_edge", "_awaited", "_bid_edge", "_bridge", "_joined", "_keeps", "_recent", "fetching")
+    __slots__ = ("_awaited", "_bridge", "_joined", "_keeps", "_recent", "fetching")
 
     def __init__(
         self,
@@ -71,12 +60,12 @@ class BridgedBook(VerifiedBook):
         new_book: Callable[[], Book] = OrderBook,
     ) -> None:
         super().__init__(rule, depth, max_jump, new_book=new_book)
+        self._most_kept = depth * KEPT_DEPTHS
+        self._has_edges = True
         self._bridge = rule.bridge
         self._recent = KeptDeltas(DeltaMemory() if memory is None else memory)
         self._keeps = False  # there is something in it
         self._joined = False  # a delta has joined the snapshot; from then on each follows the one before
-        self._bid_edge = 0.0  # the lowest bid and the highest ask that are known for sure
-        self._ask_edge = UNLIMITED
         self._awaited: _Rebuilt | None = None  # a snapshot that the stream has yet to reach
         self.fetching = 0  # snapshots under way: deltas are kept for them
 
@@ -136,19 +125,24 @@ class BridgedBook(VerifiedBook):
             self._keeps = False
         return outcome
 
-    def step(self, frame: KernelFrame, levels: int) -> tuple[bytes, int] | None:
-        """Apply a frame that simply follows, in the kernel, while nothing waits for anything."""
-        is_usual = self._joined and self._awaited is None and not self.fetching and not self._keeps
-        if not is_usual or self._link is None or not isinstance(self.book, CompiledBook):
+    def step(self, text: str, levels: int) -> list[float] | None:
+        """Apply a frame that simply follows, unless a snapshot is awaited or could need it."""
+        last, mid = self.last_sequence, self._mid
+        if not self._joined or self._keeps or self.fetching or self._awaited is not None:
             return None
-        done = self.book.follow(
-            frame, self._link, self.last_sequence, self._mid, self._max_jump,
-            self._depth * KEPT_DEPTHS, levels, min(TEN, self._depth), self._bid_edge, self._ask_edge,
-        )
-        if done is None:
-            return None
-        packed, self.last_sequence, self.exchange_ms, self._mid, known, self._bid_edge, self._ask_edge = done
-        return packed, known
+        top = super().step(text, levels)
+        if top is not None:
+            self._move_edges()
+            if not self.knows(1):
+                self.last_sequence, self._mid = last, mid
+                return None
+        return top
+
+    def follow(self, frame: KernelFrame, levels: int, most_known: int) -> tuple[Sequence[float] | None, int]:
+        """Apply what the kernel read, unless a snapshot is awaited or could need it."""
+        if not self._joined or self._keeps or self.fetching or self._awaited is not None:
+            return None, 0
+        return super().follow(frame, levels, most_known)
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Build the book anew from a REST snapshot and the deltas since; one that is ahead waits for them."""
@@ -270,15 +264,15 @@ class BridgedBook(VerifiedBook):
         return self._bridge(self.last_sequence, delta)
 
     def _settle(self, message: Snapshot | Delta, outcome: Outcome) -> Outcome:
-        """Settle a message and cut the book late: levels that diffs bring beyond the depth are known too."""
-        depth, self._depth = self._depth, self._depth * KEPT_DEPTHS
-        try:
-            settled = super()._settle(message, outcome)
-        finally:
-            self._depth = depth
-        bids, asks = self.book.bids.prices, self.book.asks.prices
-        if len(bids) >= depth * KEPT_DEPTHS:
-            self._bid_edge = max(self._bid_edge, bids[0])
-        if len(asks) >= depth * KEPT_DEPTHS:
-            self._ask_edge = min(self._ask_edge, asks[-1])
+        """Settle a message; the book is cut late: levels that diffs bring beyond the depth are known too."""
+        settled = super()._settle(message, outcome)
+        self._move_edges()
         return settled
+
+    def _move_edges(self) -> None:
+        """Know no further than the levels reach that are kept, once as many are there."""
+        bids, asks = self.book.bids.prices, self.book.asks.prices
+        if len(bids) >= self._most_kept and bids[0] > self._bid_edge:
+            self._bid_edge = bids[0]
+        if len(asks) >= self._most_kept and asks[-1] < self._ask_edge:
+            self._ask_edge = asks[-1]

@@ -4,9 +4,9 @@ Only what is usual is quick: `follow` takes a frame from its text to a packed ro
 kernel's numbers, for the code that judges what is unusual.
 """
 
-from collections.abc import Sequence
-from struct import Struct
-from typing import Protocol
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Protocol, overload
 
 from collector.events import Levels, impossible_level
 
@@ -15,16 +15,13 @@ from collector.events import Levels, impossible_level
 BY_ONE, BY_FIRST, BY_PREVIOUS = range(3)
 BIDS, ASKS = range(2)
 
-# Best levels as bytes of doubles, number, time in ms, middle, levels that are known, edges of bids and asks.
-Followed = tuple[bytes, int, int, float, int, float, float]
+# Best levels as bytes of doubles; number, time in ms, number across channels; middle, levels that are known,
+# edges of bids and asks.
+Followed = tuple[bytes, int, int, int | None, float, int, float, float]
 
 
 class KernelFrame(Protocol):
     """Reads frames of one exchange, and keeps what it read last."""
-
-    @property
-    def cross_sequence(self) -> int | None:
-        """Return the number that the channels of a market share, of the frame that was read last."""
 
     def read(self, text: str, /) -> str | None:
         """Read changed levels; returns their topic, or None where it is anything but the usual form."""
@@ -52,27 +49,24 @@ class KernelBook(Protocol):
     def update(self, side: int, levels: Levels, /) -> tuple[float, float] | None:
         """Set levels of a side; returns the first that no market could have, and stops there."""
 
-    def prices(self, side: int, /) -> list[float]:
-        """List the prices of a side, ascending."""
-
-    def sizes(self, side: int, /) -> list[float]:
-        """List the sizes of a side, in the order of their prices."""
+    def levels(self, side: int, /) -> tuple[list[float], list[float]]:
+        """List the prices of a side, ascending, and the sizes beside them."""
 
     def count(self, side: int, /) -> int:
         """Count the levels of a side."""
 
+    def price(self, side: int, place: int, /) -> float:
+        """Return a price of a side, by its place from the lowest on."""
+
     def cut(self, side: int, most: int, /) -> None:
         """Keep the best levels of a side."""
-
-    def clear(self, side: int, /) -> None:
-        """Forget the levels of a side."""
 
     def pack(self, levels: int, /) -> bytes:
         """Write the best levels as doubles, in the order of `OrderBook.top`."""
 
 
-class CompiledLadder:
-    """One side of a compiled book, as `Ladder` is to be read."""
+class _Prices(Sequence[float]):
+    """The prices of one side, ascending, as the kernel has them now."""
 
     __slots__ = ("_kernel", "_side")
 
@@ -80,11 +74,37 @@ class CompiledLadder:
         self._kernel = kernel
         self._side = side
 
+    def __len__(self) -> int:
+        return self._kernel.count(self._side)
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self._kernel.levels(self._side)[0])
+
+    @overload
+    def __getitem__(self, place: int) -> float: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[float]: ...
+    def __getitem__(self, place: int | slice) -> float | list[float]:
+        if isinstance(place, slice):
+            return self._kernel.levels(self._side)[0][place]
+        return self._kernel.price(self._side, place if place >= 0 else place + len(self))
+
+
+class CompiledLadder:
+    """One side of a compiled book, as `Ladder` is to be read."""
+
+    __slots__ = ("_kernel", "_side", "prices")
+
+    def __init__(self, kernel: KernelBook, side: int) -> None:
+        self._kernel = kernel
+        self._side = side
+        self.prices = _Prices(kernel, side)
+
     def __eq__(self, other: object) -> bool:
         """Compare the levels."""
         if not isinstance(other, CompiledLadder):
             return NotImplemented
-        return self.prices == other.prices and self.lots == other.lots
+        return self._kernel.levels(self._side) == other._kernel.levels(other._side)
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -93,23 +113,18 @@ class CompiledLadder:
         return self._kernel.count(self._side)
 
     @property
-    def prices(self) -> list[float]:
-        """List the prices, ascending."""
-        return self._kernel.prices(self._side)
-
-    @property
     def lots(self) -> list[float]:
         """List the sizes in the order of their prices."""
-        return self._kernel.sizes(self._side)
+        return self._kernel.levels(self._side)[1]
 
     @property
     def sizes(self) -> dict[float, float]:
         """Return the sizes by price."""
-        return dict(zip(self.prices, self.lots, strict=True))
+        return dict(zip(*self._kernel.levels(self._side), strict=True))
 
     def replace(self, levels: Levels) -> None:
         """Replace all levels by these."""
-        self._kernel.clear(self._side)
+        self._kernel.cut(self._side, 0)
         self.update(levels)
 
     def update(self, levels: Levels) -> None:
@@ -117,6 +132,10 @@ class CompiledLadder:
         wrong = self._kernel.update(self._side, levels)
         if wrong is not None:
             raise impossible_level(*wrong)
+
+    def holds(self, price: float, size: float) -> bool:
+        """Return whether a level has this size already; none has the size 0."""
+        return self.sizes.get(price, 0.0) == size
 
     def cut_above(self, most: int) -> None:
         """Keep the best `most`, if these are asks."""
@@ -158,9 +177,4 @@ class CompiledBook:
 
     def top(self, levels: int) -> list[float]:
         """Return the best levels as numbers, in the order of `OrderBook.top`."""
-        return unpacked(self._kernel.pack(levels))
-
-
-def unpacked(packed: bytes) -> list[float]:
-    """Return the numbers of a row."""
-    return list(Struct(f"{len(packed) // 8}d").unpack(packed))
+        return array("d", self._kernel.pack(levels)).tolist()

@@ -1,14 +1,25 @@
-"""Find the compiled kernel, try it, and say what does a book's work: it, or Python.
+"""Find the compiled kernel, try it, and say what keeps the books: it, or Python.
 
-The kernel is a package of its own (`kernel/`, market-collector-kernel) that nothing here needs. It takes the
-usual frame and no other: whatever is unexpected it leaves alone, and Python's path takes the frame from its
-text. This module is the only one that imports it.
+The kernel is a distribution of its own (`kernel/` of the source folder) that nothing here needs. It takes the
+usual frame and no other: what is in any way unexpected it leaves to Python, which reads the text itself. This
+module is the only one that imports it.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from math import inf
+from typing import Any, Literal
 
-from collector.book.compiled import CompiledBook, KernelFrame
+from collector.book.compiled import BY_FIRST, BY_ONE, BY_PREVIOUS, CompiledBook, KernelFrame
+from collector.book.order_book import OrderBook
+from collector.errors import UserError
+from collector.events import Levels
+
+PACKAGE = "collector_kernel"
+INTERFACE = 1  # of the kernel: what this code speaks
+KernelChoice = Literal["auto", "off", "required"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +28,78 @@ class Kernel:
 
     version: str
     new_book: Callable[[], CompiledBook]
-    new_frame: Callable[[str], KernelFrame]
+    new_frame: Callable[[str], KernelFrame]  # by the shape of an exchange's frames
 
 
-def find_kernel(choice: str) -> Kernel | None:
-    """Return the kernel if it is wanted and there."""
+def find_kernel(choice: KernelChoice) -> tuple[Kernel | None, str]:
+    """Return the kernel, or None, and in words what keeps the books. Raises UserError if it is required."""
     if choice == "off":
-        return None
+        return None, "pure Python: stream.kernel is off"
     try:
-        import collector_kernel  # noqa: PLC0415  (optional)
-    except ImportError:
-        return None
-    return Kernel(
-        collector_kernel.VERSION, lambda: CompiledBook(collector_kernel.Book()), collector_kernel.Frame
+        module: Any = import_module(PACKAGE)
+        kernel = Kernel(module.VERSION, lambda: CompiledBook(module.Book()), module.Frame)
+        wrong = _wrong(kernel) if module.INTERFACE == INTERFACE else _other_interface(module.INTERFACE)
+    except ModuleNotFoundError:
+        wrong = "no kernel is installed"
+    except Exception as error:  # noqa: BLE001  (it was built elsewhere: whatever it raises, it is not used)
+        wrong = f"the kernel cannot be used: {error!r}"
+    if not wrong:
+        return kernel, f"compiled {kernel.version}"
+    if choice == "required":
+        raise UserError(f"stream.kernel is required, but {wrong}: pip install ./kernel in the source folder")
+    return None, f"pure Python: {wrong}"
+
+
+def _other_interface(interface: object) -> str:
+    return (
+        f"the kernel speaks interface {interface}, this collector {INTERFACE}: install both from one source"
     )
+
+
+Texts = Sequence[tuple[str, str]]  # prices and sizes as exchanges write them
+
+_BEGIN: tuple[Texts, Texts] = ([("64000.1", "1.5"), ("63999.9", "0.1")], [("64000.2", "2"), ("64001", "0.3")])
+_CHANGES: tuple[tuple[Texts, Texts], ...] = (
+    ([("64000.10", "0"), ("63999.95", "12345678.12345678")], []),
+    ([("0.1", "0.3"), ("63999.95", "0.00000001")], [("64000.15", "123456789012345678.9"), ("64002", "7")]),
+    ([("63999.90", "0.000")], [("64000.2", "0.0"), ("99999.999999999999", "1234567890123.000000000")]),
+)
+_SHAPES = (("bybit", BY_ONE), ("binance", BY_FIRST), ("binance", BY_PREVIOUS))
+_LEVELS, _MOST = 3, 4
+
+
+def _wrong(kernel: Kernel) -> str:
+    """Apply the same changes to a compiled and to a pure book; returns where they differ, or nothing."""
+    for shape, link in _SHAPES:
+        pure, compiled, frame = OrderBook(), kernel.new_book(), kernel.new_frame(shape)
+        for book in (pure, compiled):
+            book.replace(_numbers(_BEGIN[0]), _numbers(_BEGIN[1]))
+        for number, (bids, asks) in enumerate(_CHANGES, start=2):
+            pure.update(_numbers(bids), _numbers(asks))
+            pure.bids.cut_below(_MOST)
+            pure.asks.cut_above(_MOST)
+            if frame.read(_text(shape, number, bids, asks)) is None:
+                return f"the kernel does not read {shape}'s frame {number} of its test"
+            followed = compiled.follow(frame, link, number - 1, 0.0, inf, _MOST, _LEVELS, _LEVELS, 0.0, inf)
+            if followed is None or followed[1:4] != (number, number, None):
+                return f"the kernel does not follow {shape}'s frame {number} of its test"
+            found = compiled.top(_LEVELS), compiled.bids.sizes, compiled.asks.sizes
+            if repr(found) != repr((pure.top(_LEVELS), pure.bids.sizes, pure.asks.sizes)):
+                return (
+                    f"the kernel's book of {shape} is another than Python's after frame {number} of its test"
+                )
+    return ""
+
+
+def _numbers(levels: Texts) -> Levels:
+    return [(float(price), float(size)) for price, size in levels]
+
+
+def _text(shape: str, number: int, bids: Texts, asks: Texts) -> str:
+    """Write a frame as the exchange does."""
+    b, a = (json.dumps(side, separators=(",", ":")) for side in (bids, asks))
+    if shape == "bybit":
+        data = f'{{"s":"X","b":{b},"a":{a},"u":{number}}}'
+        return f'{{"topic":"orderbook.50.X","type":"delta","ts":{number},"data":{data}}}'
+    numbers = f'"U":{number},"u":{number},"pu":{number - 1}'
+    return f'{{"e":"depthUpdate","E":{number},"s":"X",{numbers},"b":{b},"a":{a}}}'

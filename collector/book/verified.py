@@ -1,84 +1,16 @@
 """Verify a local book by its exchange's own numbers: a small state machine, no I/O, no clock."""
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from math import inf
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from collector.book.compiled import CompiledBook, KernelFrame
 from collector.book.order_book import OrderBook
+from collector.book.rules import Book, LinkedRule, ProvingRule, ReadingRule, Rule, Verdict
 from collector.errors import FrameError
 from collector.events import Delta, Snapshot
-
-
-class Verdict(Enum):
-    """What an exchange's numbers say of a message that follows another."""
-
-    CONTINUES = auto()
-    REPEATS = auto()  # what is already known, once more
-    RESTARTS = auto()  # a new beginning, right in itself: a snapshot not joined to what was, or new numbers
-    BREAKS = auto()  # something between was not seen
-    UNNUMBERED = auto()  # a whole book that follows, if it is another one
-
-
-class Rule(Protocol):
-    """The integrity rule of one channel of one exchange."""
-
-    @property
-    def verification(self) -> str:
-        """Return the word for what proves the book, as it stands in coverage."""
-
-    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
-        """Judge a snapshot that arrives while the book is synced."""
-
-    def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
-        """Judge a delta that arrives while the book is synced."""
-
-
-@runtime_checkable
-class ProvingRule(Rule, Protocol):
-    """A rule that looks at the book itself once a message is applied: a checksum."""
-
-    def prove(self, book: OrderBook, message: Snapshot | Delta) -> str | None:
-        """Return None when the book is right, otherwise what was expected and found."""
-
-
-@runtime_checkable
-class LinkedRule(Rule, Protocol):
-    """A rule whose deltas the kernel can join: `link` says how one names the one before it."""
-
-    link: ClassVar[int]
-
-
-Book = OrderBook | CompiledBook
-TEN = 10
-
-
-class WholeBooks:
-    """The rule of a channel that sends the whole book each time: nothing can be missed but news.
-
-    Without `ids_grow` the update ids prove nothing, and every book is taken.
-    """
-
-    def __init__(self, verification: str = "connection", *, ids_grow: bool = True) -> None:
-        self.verification = verification
-        self._ids_grow = ids_grow
-
-    def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
-        """Refuse: such a channel has no deltas."""
-        del last_sequence, delta
-        return Verdict.BREAKS
-
-    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
-        """Judge by the update ids; where there are none, only the levels tell whether anything is new."""
-        sequence = snapshot.sequence
-        if not self._ids_grow:
-            return Verdict.CONTINUES
-        if sequence is None:
-            return Verdict.UNNUMBERED
-        if last_sequence is None or sequence > last_sequence:
-            return Verdict.CONTINUES
-        return Verdict.REPEATS if sequence == last_sequence else Verdict.RESTARTS
 
 
 class BookState(Enum):
@@ -119,14 +51,20 @@ class VerifiedBook:
     """A local book and the proof that it is the exchange's."""
 
     __slots__ = (
+        "_ask_edge",
+        "_bid_edge",
         "_depth",
+        "_has_edges",
         "_link",
         "_max_jump",
         "_mid",
+        "_most_kept",
         "_new_book",
         "_prove",
+        "_read_next",
         "_rule",
         "book",
+        "cross_sequence",
         "exchange_ms",
         "last_sequence",
         "state",
@@ -138,19 +76,24 @@ class VerifiedBook:
         depth: int,
         max_jump: float = inf,
         *,
-        new_book: Callable[[], Book] = OrderBook,  # a compiled one is for books that no checksum proves
+        new_book: Callable[[], Book] = OrderBook,
     ) -> None:
         self._rule = rule
         self._prove = rule.prove if isinstance(rule, ProvingRule) else None
-        self._depth = depth
         self._link = rule.link if isinstance(rule, LinkedRule) else None
-        self._new_book = new_book
+        self._new_book = OrderBook if self._prove is not None else new_book  # a proof reads all of it
+        self._read_next = rule.read_next if isinstance(rule, ReadingRule) else None
+        self._depth = self._most_kept = depth
+        # The lowest bid and the highest ask that are known for sure, if the book does not show all there are.
+        self._has_edges = False
+        self._bid_edge, self._ask_edge = 0.0, inf
         self._max_jump = max_jump  # of the middle price, as a share of it, between two messages
         self._mid = 0.0  # 0: none to compare with, whatever comes is believed
-        self.book = new_book()
+        self.book = self._new_book()
         self.state = BookState.UNSYNCED
         self.last_sequence: int | None = None
         self.exchange_ms: int | None = None  # of the last message that is in the book
+        self.cross_sequence: int | None = None  # of the last frame that `step` took
 
     @property
     def verification(self) -> str:
@@ -195,22 +138,61 @@ class VerifiedBook:
             return self._broke(error.reason, error.detail)
         return self._settle(delta, outcome)
 
-    def step(self, frame: KernelFrame, levels: int) -> tuple[bytes, int] | None:
-        """Apply a frame that simply follows, in the kernel; returns best levels, and how many are known.
+    def step(self, text: str, levels: int) -> list[float] | None:
+        """Apply a frame of changed levels that simply follows, and return the best `levels` as `top` does.
 
         None where there is anything to judge: the message is to be read and given to `apply_delta`, which
-        does again what was done to the levels until then, as sizes are absolute.
+        does again what was done to the levels until then, as sizes are absolute. May raise in place of None.
+        This does nearly every frame, and nothing that `apply_delta` would not do.
         """
-        if self._link is None or self.state is not BookState.SYNCED or not isinstance(self.book, CompiledBook):
+        last, read_next = self.last_sequence, self._read_next
+        if last is None or read_next is None:
             return None
-        done = self.book.follow(
-            frame, self._link, self.last_sequence, self._mid, self._max_jump,
-            self._depth, levels, min(TEN, self._depth), 0.0, inf,
+        found = read_next(text, last)
+        if found is None:
+            return None
+        sequence, exchange_ms, cross_sequence, new_bids, new_asks = found
+        book, most = self.book, self._most_kept
+        book.bids.update(new_bids)
+        book.asks.update(new_asks)
+        bids, asks = book.bids.prices, book.asks.prices
+        if len(bids) > most:
+            book.bids.cut_below(most)
+        if len(asks) > most:
+            book.asks.cut_above(most)
+        bid, ask, before = bids[-1], asks[0], self._mid
+        mid = (bid + ask) / 2.0
+        if bid >= ask or abs(mid - before) > self._max_jump * before > 0.0:
+            return None
+        self._mid, self.last_sequence, self.exchange_ms = mid, sequence, exchange_ms
+        self.cross_sequence = cross_sequence
+        return book.top(levels)
+
+    def follow(self, frame: KernelFrame, levels: int, most_known: int) -> tuple[Sequence[float] | None, int]:
+        """Apply what the kernel read as `step` does a text; returns how many levels are known as well."""
+        book, link, last, depth = self.book, self._link, self.last_sequence, self._depth
+        if last is None or link is None or not isinstance(book, CompiledBook):
+            return None, 0
+        followed = book.follow(
+            frame,
+            link,
+            last,
+            self._mid,
+            self._max_jump,
+            self._most_kept,
+            levels,
+            min(depth, most_known),
+            self._bid_edge,
+            self._ask_edge,
         )
-        if done is None:
-            return None
-        packed, self.last_sequence, self.exchange_ms, self._mid, known, _, _ = done
-        return packed, known
+        if followed is None:
+            return None, 0
+        packed, self.last_sequence, self.exchange_ms, self.cross_sequence, self._mid, known, bid, ask = (
+            followed
+        )
+        if self._has_edges:
+            self._bid_edge, self._ask_edge = bid, ask
+        return array("d", packed), known
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Replace the book by a snapshot, or open it."""
@@ -270,10 +252,10 @@ class VerifiedBook:
     def _settle(self, message: Snapshot | Delta, outcome: Outcome) -> Outcome:
         book = self.book
         bids, asks = book.bids.prices, book.asks.prices
-        if len(bids) > self._depth:
-            book.bids.cut_below(self._depth)
-        if len(asks) > self._depth:
-            book.asks.cut_above(self._depth)
+        if len(bids) > self._most_kept:
+            book.bids.cut_below(self._most_kept)
+        if len(asks) > self._most_kept:
+            book.asks.cut_above(self._most_kept)
         if self._prove is not None:  # before the look at the touch: a lost message shows there as well
             wrong = self._prove(book, message)
             if wrong is not None:

@@ -44,7 +44,6 @@ class Buffer:
         self, *, levels_per_row: int, max_rows: int, flush_rows: int, max_bytes: int | None = None
     ) -> None:
         self._numbers_per_row = 4 * levels_per_row
-        self._levels_bytes = NUMBER_BYTES * self._numbers_per_row
         self._pack_levels = Struct(f"{self._numbers_per_row}d").pack
         row_bytes = NUMBER_BYTES * (self._numbers_per_row + INT_COLUMNS)
         self._max_rows = max_rows if max_bytes is None else max(1, min(max_rows, max_bytes // row_bytes))
@@ -115,21 +114,23 @@ class Buffer:
         sequence: int | None,
         segment_id: int,
         known_levels: int,
-        levels: Sequence[float] | bytes,
+        levels: Sequence[float],
     ) -> bool:
         """Append a row; False when there is no room and it was counted as dropped.
 
         `received` is the stream's own count of events so far, this one included: taken over in the same
         breath as the row, so that at any swap the two sides of the identity are of the same moment.
         """
-        packed = levels if isinstance(levels, bytes) else self._pack_levels(*levels)
-        assert len(packed) == self._levels_bytes  # noqa: S101  (a row of another width would shift all after it)
+        assert len(levels) == self._numbers_per_row  # noqa: S101  (a row of another width would shift all after it)
         with self._lock:
             counts = self._received(stream, received)
             if self._full:
                 counts.dropped += 1
                 return False
-            self._levels.frombytes(packed)  # a third of the time that extend() takes
+            if isinstance(levels, array):  # packed as it is wanted
+                self._levels.extend(levels)
+            else:
+                self._levels.frombytes(self._pack_levels(*levels))  # a third of the time that extend() takes
             self._integers.frombytes(
                 _pack_integers(
                     received_at_ns,

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         Levels,
         MarketData,
         Message,
+        NextLevels,
         Other,
         Side,
         Snapshot,

@@ -13,6 +13,11 @@ Levels = Sequence[tuple[float, float]]  # (price, size), sizes absolute, 0 remov
 Texts = Sequence[tuple[str, str]]  # the same as the exchange wrote them, where a checksum needs it
 
 
+# Changed levels that are nothing but the next ones, made and taken apart for nearly every frame: number, the
+# exchange's time, the number across channels, bids, asks.
+NextLevels = tuple[int, int | None, int | None, Levels, Levels]
+
+
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """A whole book, to begin with or to begin again."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from collector.events import FAMILIES
 from collector.exchanges.limits import KINDS, MarketKind, Rate, WebsocketLimits
+from collector.exchanges.naming import Payload, Topics, requests_of
 from collector.exchanges.past import Bound, History, Past, PastPages
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ __all__ = [  # what stands in this file, and what facts are made of beside it
 
 Environment = Literal["live", "testnet", "demo"]
 Tree = Mapping[str, "str | Tree"]
-Payload = Mapping[str, object] | str  # text is sent as it stands
 ReadFrame = Callable[[str], Sequence["Message"]]
 
 
@@ -102,21 +102,6 @@ class Told(NamedTuple):
 
 def _tells_nothing(_headers: Mapping[str, str], _now_ms: float) -> Told:
     return Told()
-
-
-@dataclass(frozen=True, slots=True)
-class Topics:
-    """How streams are named, asked for and left."""
-
-    topic: Callable[[str, str, str], str]  # market id, symbol, channel: what is subscribed
-    requests: Callable[[Sequence[str]], Sequence[Sequence[str]]]  # topics, put together request by request
-    subscribe: Callable[[Sequence[str], str], Payload]  # topics, request id
-    unsubscribe: Callable[[Sequence[str], str], Payload]
-    route: Callable[[str], str] = lambda topic: topic  # what the frames of a topic are known by
-    # Of the topics that have the same name here, one connection takes one only.
-    one_a_connection: Callable[[str], str] = lambda topic: topic
-    ping: Callable[[str], Payload] | None = None  # None: the websocket's own ping frame
-    answers_each: bool = False  # one answer for each topic of a request, not one for all
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +297,3 @@ def depths_text(depths: Sequence[int]) -> str:
 def one_of(names: Sequence[str]) -> str:
     """Write a choice: `a`, or `one of a, b, c`."""
     return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
-
-
-def requests_of(most: int) -> Callable[[Sequence[str]], Sequence[Sequence[str]]]:
-    """Return a function that divides topics among requests of at most `most` each."""
-    return lambda topics: [topics[first : first + most] for first in range(0, len(topics), most)]

@@ -85,7 +85,9 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
     control = ControlMessages(context, requests, socket.give_up, on_pong)
     kernel, shape = shared.kernel, protocol.changes_shape
     frame = kernel.new_frame(shape) if kernel is not None and shape else None
-    router = Router(protocol.read_frame, shared.unknown, context.liveness, control, frame)
+    router = Router(
+        protocol.read_frame, shared.unknown, context.liveness, control, protocol.topics.heads, frame
+    )
     subscriptions = TopicSubscriptions(
         streams,
         context,

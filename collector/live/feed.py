@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Container, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from collector.book import Kernel
+from collector.book import Kernel, OrderBook
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
@@ -65,7 +65,7 @@ class Feed:
             levels_shown=limits.levels_shown,
             most_off_s=limits.integrity.max_time_off_s,
             max_jump=limits.integrity.max_jump,
-            kernel=kernel,
+            new_book=OrderBook if kernel is None else kernel.new_book,
         )
         self._list = MarketList(wanted, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None

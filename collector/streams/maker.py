@@ -1,9 +1,10 @@
 """Make the streams of one exchange, each with its topic and its rule."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
-from collector.book import BridgedBook, BridgingRule, DeltaMemory, Kernel, OrderBook, ProvingRule, VerifiedBook
+from collector.book import Book, BridgedBook, BridgingRule, DeltaMemory, OrderBook, VerifiedBook
 from collector.events import BOOK, OHLCV, TRADE, Channel, StreamKey
 from collector.exchanges import MarketKind, exchange_of
 from collector.streams.book_stream import BookStream
@@ -25,7 +26,7 @@ class StreamMaker:
         levels_shown: int,
         most_off_s: float,
         max_jump: float,
-        kernel: Kernel | None = None,
+        new_book: Callable[[], Book] = OrderBook,
     ) -> None:
         self._exchange = exchange
         self._outlet = outlet
@@ -33,7 +34,7 @@ class StreamMaker:
         self._levels_shown = levels_shown
         self._most_off_s = most_off_s
         self._max_jump = max_jump
-        self._kernel = kernel
+        self._new_book = new_book
         self._memory = DeltaMemory()
         self._witnesses: dict[str, MarketWitness] = {}
 
@@ -58,17 +59,16 @@ class StreamMaker:
         depth = Channel.of(channel).depth
         rule = protocol.rule(kind, channel, market)
         book: VerifiedBook
-        new_book = OrderBook if self._kernel is None or isinstance(rule, ProvingRule) else self._kernel.new_book
         if protocol.rest is not None and family == BOOK:
             book = BridgedBook(
                 cast("BridgingRule", rule),
                 protocol.rest.depth(kind, depth),
                 self._max_jump,
                 memory=self._memory,
-                new_book=new_book,
+                new_book=self._new_book,
             )
         else:
-            book = VerifiedBook(rule, depth, self._max_jump, new_book=new_book)
+            book = VerifiedBook(rule, depth, self._max_jump, new_book=self._new_book)
         stream = BookStream(
             key,
             replace(topic, depth=depth),

@@ -25,6 +25,7 @@ from collector.events import (
     TopOfBook,
     TradeMessage,
 )
+from collector.exchanges import Heads
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Stream
 
@@ -79,23 +80,38 @@ class Router:
         unknown: UnknownFrames,
         liveness: Liveness,
         listener: Listener,
-        frame: KernelFrame | None = None,  # which reads the usual changes of a book
+        heads: Heads | None = None,
+        frame: KernelFrame | None = None,  # which reads the usual changes of a book, in place of the heads
     ) -> None:
         self._read_frame = read_frame
+        self._frame = frame
+        self._heads = heads
+        self._begin, self._end = ("", "") if heads is None else (heads.begin, heads.end)
+        self._books: dict[str | None, BookStream] = {}  # by their heads, or as the kernel reads their topic
         self._unknown = unknown
         self._liveness = liveness
         self._listener = listener
-        self._frame = frame
         self._routes: dict[str, Stream] = {}
 
     def add(self, stream: Stream) -> None:
         """Route frames to a stream from now on."""
-        self._routes[stream.topic.route] = stream
+        route = stream.topic.route
+        self._routes[route] = stream
+        if isinstance(stream, BookStream):
+            self._books[self._key(route)] = stream
 
     def drop(self, stream: Stream) -> None:
         """Route no more frames to a stream."""
-        if self._routes.get(stream.topic.route) is stream:
-            del self._routes[stream.topic.route]
+        route = stream.topic.route
+        if self._routes.get(route) is stream:
+            del self._routes[route]
+            self._books.pop(self._key(route), None)
+
+    def _key(self, route: str) -> str | None:
+        """Return what is told from the text of a book's frame without reading all of it."""
+        if self._frame is not None:
+            return route
+        return None if self._heads is None else self._heads.of(route)
 
     def tells_apart(self, stream: Stream) -> bool:
         """Return whether the stream's frames could be told apart from those of the others."""
@@ -105,12 +121,11 @@ class Router:
         """Take a frame; False when something in it is neither market data nor an awaited answer."""
         is_ours = True
         try:
-            if self._frame is not None:
-                topic = self._frame.read(text)
-                if topic is not None:
-                    of_topic = self._routes.get(topic)
-                    if of_topic is not None and of_topic.take_read(self._frame, received_at_ns):
-                        return True
+            frame = self._frame
+            key = text[text.find(self._begin) : text.find(self._end)] if frame is None else frame.read(text)
+            book = self._books.get(key)
+            if book is not None and book.take_next(text, received_at_ns, frame):
+                return True
             for message in self._read_frame(text):
                 if isinstance(message, MARKET_DATA):
                     stream = self._routes.get(message.topic)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from collector.book import Did, KernelFrame, Outcome
+from collector.book import Did, Outcome
 from collector.buffer import Buffer
 from collector.events import (
     ContractSize,
@@ -121,11 +121,6 @@ class Stream(ABC):
     @abstractmethod
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Settle a message: exactly one row, or one count, for one event."""
-
-    def take_read(self, frame: KernelFrame, received_at_ns: int) -> bool:
-        """Take changed levels that the kernel read, if they are usual; False: nothing was done, take the text."""
-        del frame, received_at_ns
-        return False
 
     @abstractmethod
     def forget(self) -> None:

@@ -371,21 +371,6 @@ frame_read(PyObject *self, PyObject *text)
 }
 
 static PyObject *
-optional_number(const Frame *frame, int field)
-{
-    if (!(frame->found & HAS(field)))
-        Py_RETURN_NONE;
-    return PyLong_FromLongLong(frame->numbers[field]);
-}
-
-static PyObject *
-frame_cross_sequence(PyObject *self, void *closure)
-{
-    (void)closure;
-    return optional_number((Frame *)self, CROSS);
-}
-
-static PyObject *
 frame_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     const char *name;
@@ -426,13 +411,9 @@ static PyMethodDef frame_methods[] = {
     {"read", frame_read, METH_O, "Read changed levels; returns their topic, or None: not mine."},
     {NULL, NULL, 0, NULL},
 };
-static PyGetSetDef frame_getset[] = {
-    {"cross_sequence", frame_cross_sequence, NULL, "The number that channels share, or None.", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
 static PyType_Slot frame_slots[] = {
     {Py_tp_new, frame_new},         {Py_tp_dealloc, frame_dealloc},
-    {Py_tp_methods, frame_methods}, {Py_tp_getset, frame_getset},
+    {Py_tp_methods, frame_methods},
     {Py_tp_doc, "Reads frames of one exchange; keeps what it read last."},
     {0, NULL},
 };
@@ -574,6 +555,14 @@ tuple_of(PyObject *const *items, Py_ssize_t count)
     return tuple;
 }
 
+static PyObject *
+number_or_none(const Frame *frame, int field)
+{
+    if (!(frame->found & HAS(field)))
+        Py_RETURN_NONE;
+    return PyLong_FromLongLong(frame->numbers[field]);
+}
+
 typedef struct {
     PyTypeObject *frame_type, *book_type;
 } State;
@@ -633,6 +622,7 @@ book_follow(PyObject *self, PyObject *const *args, Py_ssize_t count)
         pack_top(book, levels),
         PyLong_FromLongLong(frame->numbers[LAST]),
         PyLong_FromLongLong(frame->numbers[frame->found & HAS(MATCHED_MS) ? MATCHED_MS : EVENT_MS]),
+        number_or_none(frame, CROSS),
         PyFloat_FromDouble(middle),
         PyLong_FromSsize_t(known),
         PyFloat_FromDouble(edges[BIDS]),
@@ -721,6 +711,33 @@ book_levels(PyObject *self, PyObject *argument)
     return tuple_of(lists, 2);
 }
 
+static PyObject *
+book_count(PyObject *self, PyObject *argument)
+{
+    int side = side_of(argument);
+    return side < 0 ? NULL : PyLong_FromSsize_t(((Book *)self)->sides[side].count);
+}
+
+/* price(side, place), from the lowest on */
+static PyObject *
+book_price(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "a side and a place expected");
+        return NULL;
+    }
+    int side = side_of(args[0]);
+    Py_ssize_t place = side < 0 ? 0 : PyLong_AsSsize_t(args[1]);
+    if (PyErr_Occurred())
+        return NULL;
+    const Levels *levels = &((Book *)self)->sides[side];
+    if (place < 0 || place >= levels->count) {
+        PyErr_SetString(PyExc_IndexError, "no such level");
+        return NULL;
+    }
+    return PyFloat_FromDouble(key_of(side, levels->keys[side == BIDS ? place : levels->count - 1 - place]));
+}
+
 /* cut(side, most): keep the best */
 static PyObject *
 book_cut(PyObject *self, PyObject *const *args, Py_ssize_t count)
@@ -766,6 +783,8 @@ static PyMethodDef book_methods[] = {
      "known, edges. None: not mine."},
     {"update", FAST(book_update), METH_FASTCALL, "Set levels of a side; returns the first impossible one."},
     {"levels", book_levels, METH_O, "List the prices of a side, ascending, and the sizes beside them."},
+    {"count", book_count, METH_O, "Count the levels of a side."},
+    {"price", FAST(book_price), METH_FASTCALL, "Return the price at a place, from the lowest on."},
     {"cut", FAST(book_cut), METH_FASTCALL, "Keep the best levels of a side."},
     {"pack", book_pack, METH_O, "Write the best levels as bytes of doubles."},
     {NULL, NULL, 0, NULL},

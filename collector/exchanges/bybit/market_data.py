@@ -18,6 +18,7 @@ from collector.events import (
     CandleMessage,
     Delta,
     Message,
+    NextLevels,
     Side,
     Snapshot,
     TradeMessage,
@@ -41,6 +42,14 @@ class _Levels(msgspec.Struct, gc=False):
 class _Book(msgspec.Struct, gc=False):
     topic: str
     type: str
+    ts: int
+    data: _Levels
+    cts: int | None = None
+
+
+class _Next(msgspec.Struct, gc=False):
+    """A book's changed levels, whose topic and type are known."""
+
     ts: int
     data: _Levels
     cts: int | None = None
@@ -78,6 +87,7 @@ class _Bars(msgspec.Struct, gc=False):
 
 # Prices and sizes come as text: read as floats without a Python object for each (strict=False).
 _book_decoder = msgspec.json.Decoder(_Book, strict=False)
+_next_decoder = msgspec.json.Decoder(_Next, strict=False)
 _trades_decoder = msgspec.json.Decoder(_Trades, strict=False)
 _bars_decoder = msgspec.json.Decoder(_Bars, strict=False)
 
@@ -97,6 +107,17 @@ def read_book(text: str) -> Snapshot | Delta:
     if frame.type == "delta":
         return Delta(frame.topic, data.u, exchange_ms, data.b, data.a, cross_sequence=data.seq)
     raise FrameError("malformed", f"type {frame.type!r}: snapshot or delta expected")
+
+
+def read_next(text: str, last_sequence: int) -> NextLevels | None:
+    """Read changed levels, known as such by their head, if they follow; None: they are to be judged."""
+    frame = _next_decoder.decode(text)
+    data = frame.data
+    sequence, exchange_ms = data.u, frame.ts if frame.cts is None else frame.cts
+    follows = sequence == last_sequence + 1 and RESTART_SEQUENCE < sequence <= INT64_MAX
+    if not (follows and 0 <= exchange_ms <= INT64_MAX):
+        return None
+    return sequence, exchange_ms, data.seq, data.b, data.a
 
 
 def read_trades(text: str) -> Sequence[Message]:

@@ -5,6 +5,7 @@ https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook.
 
 from collector.book import BY_ONE, Verdict, WholeBooks
 from collector.events import Channel, Delta, Snapshot
+from collector.exchanges.bybit.market_data import read_next
 from collector.exchanges.bybit.topics import TOP_OF_BOOK_DEPTH
 
 
@@ -31,6 +32,8 @@ class Continuity:
         if sequence == last_sequence:
             return Verdict.REPEATS
         return Verdict.CONTINUES if sequence == last_sequence + 1 else Verdict.RESTARTS
+
+    read_next = staticmethod(read_next)
 
 
 class TopContinuity(Continuity):
