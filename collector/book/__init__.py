@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collector.book.verified import (
         CONTINUED,
         MERGED,
+        TEN_LEVELS,
         BookState,
         Did,
         Outcome,
-        ReadingRule,
         Rule,
         Verdict,
         VerifiedBook,

@@ -6,6 +6,7 @@ before the price comes near an edge. A fresh snapshot that is ahead of the strea
 stands at its number: no update on the way there is passed over.
 """
 
+from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple, Protocol
 
@@ -15,6 +16,7 @@ from collector.book.verified import (
     CONTINUED,
     MERGED,
     OPENED,
+    TEN_LEVELS,
     BookState,
     Did,
     Outcome,
@@ -23,7 +25,7 @@ from collector.book.verified import (
     VerifiedBook,
 )
 from collector.errors import FrameError
-from collector.events import Delta, Snapshot
+from collector.events import Delta, NextLevels, Snapshot
 
 NEAR_THE_EDGE = 0.25  # less than this share of the snapshot's depth is left: fetch again
 EDGE = "edge"
@@ -132,18 +134,20 @@ class BridgedBook(VerifiedBook):
             self._keeps = False
         return outcome
 
-    def step(self, text: str, levels: int) -> list[float] | None:
-        """Apply a frame that simply follows, unless a snapshot is awaited or could need it."""
+    def step(self, found: NextLevels, levels: int) -> tuple[Sequence[float], int] | None:
+        """Apply changed levels that simply follow, unless a snapshot is awaited or could need them."""
         last, mid = self.last_sequence, self._mid
         if not self._joined or self._keeps or self.fetching or self._awaited is not None:
             return None
-        top = super().step(text, levels)
-        if top is not None:
-            self._move_edges()
-            if not self.knows(1):
-                self.last_sequence, self._mid = last, mid
-                return None
-        return top
+        done = super().step(found, levels)
+        if done is None:
+            return None
+        self._move_edges()
+        known = self.known_levels(TEN_LEVELS)
+        if not known:  # the price left what the snapshot showed
+            self.last_sequence, self._mid = last, mid
+            return None
+        return done[0], known
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Build the book anew from a REST snapshot and the deltas since; one that is ahead waits for them."""

@@ -1,5 +1,6 @@
 """Verify a local book by its exchange's own numbers: a small state machine, no I/O, no clock."""
 
+from collections.abc import Sequence
 from enum import Enum, auto
 from math import inf
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -7,6 +8,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from collector.book.order_book import OrderBook
 from collector.errors import FrameError
 from collector.events import Delta, NextLevels, Snapshot
+
+TEN_LEVELS = 10  # as many as features look at
 
 
 class Verdict(Enum):
@@ -39,14 +42,6 @@ class ProvingRule(Rule, Protocol):
 
     def prove(self, book: OrderBook, message: Snapshot | Delta) -> str | None:
         """Return None when the book is right, otherwise what was expected and found."""
-
-
-@runtime_checkable
-class ReadingRule(Rule, Protocol):
-    """A rule that also reads the text of a delta itself, without a message between."""
-
-    def read_next(self, text: str, last_sequence: int) -> NextLevels | None:
-        """Read what `judge_delta` would let continue; None, or an error of any kind, where it might not."""
 
 
 class WholeBooks:
@@ -115,14 +110,13 @@ class VerifiedBook:
 
     __slots__ = (
         "_depth",
+        "_known_of_ten",
         "_max_jump",
         "_mid",
         "_most_kept",
         "_prove",
-        "_read_next",
         "_rule",
         "book",
-        "cross_sequence",
         "exchange_ms",
         "last_sequence",
         "state",
@@ -131,15 +125,14 @@ class VerifiedBook:
     def __init__(self, rule: Rule, depth: int, max_jump: float = inf) -> None:
         self._rule = rule
         self._prove = rule.prove if isinstance(rule, ProvingRule) else None
-        self._read_next = rule.read_next if isinstance(rule, ReadingRule) else None
         self._depth = self._most_kept = depth
+        self._known_of_ten = min(TEN_LEVELS, depth)
         self._max_jump = max_jump  # of the middle price, as a share of it, between two messages
         self._mid = 0.0  # 0: none to compare with, whatever comes is believed
         self.book = OrderBook()
         self.state = BookState.UNSYNCED
         self.last_sequence: int | None = None
         self.exchange_ms: int | None = None  # of the last message that is in the book
-        self.cross_sequence: int | None = None  # of the last frame that `step` took
 
     @property
     def verification(self) -> str:
@@ -184,20 +177,15 @@ class VerifiedBook:
             return self._broke(error.reason, error.detail)
         return self._settle(delta, outcome)
 
-    def step(self, text: str, levels: int) -> list[float] | None:
-        """Apply a frame of changed levels that simply follows, and return the best `levels` as `top` does.
+    def step(self, found: NextLevels, levels: int) -> tuple[Sequence[float], int] | None:
+        """Apply changed levels that simply follow; return the best `levels` and how many of ten are known.
 
-        None where there is anything to judge: the message is to be read and given to `apply_delta`, which
-        does again what was done to the levels until then, as sizes are absolute. May raise in place of None.
-        This does nearly every frame, and nothing that `apply_delta` would not do.
+        None where there is anything to judge: the message is to be given to `apply_delta`, which does again
+        what was done to the levels until then, as sizes are absolute. May raise in place of None.
         """
-        last, read_next = self.last_sequence, self._read_next
-        if last is None or read_next is None:
+        _, follows, sequence, exchange_ms, _, new_bids, new_asks = found
+        if follows != self.last_sequence or self._prove is not None or sequence <= follows:
             return None
-        found = read_next(text, last)
-        if found is None:
-            return None
-        sequence, exchange_ms, cross_sequence, new_bids, new_asks = found
         book, most = self.book, self._most_kept
         book.bids.update(new_bids)
         book.asks.update(new_asks)
@@ -211,8 +199,7 @@ class VerifiedBook:
         if bid >= ask or abs(mid - before) > self._max_jump * before > 0.0:
             return None
         self._mid, self.last_sequence, self.exchange_ms = mid, sequence, exchange_ms
-        self.cross_sequence = cross_sequence
-        return book.top(levels)
+        return book.top(levels), self._known_of_ten
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Replace the book by a snapshot, or open it."""

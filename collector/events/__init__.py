@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         Message,
         NextLevels,
         Other,
+        ReadNext,
         Side,
         Snapshot,
         Status,

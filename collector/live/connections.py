@@ -81,7 +81,8 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
         heart.ponged()
 
     control = ControlMessages(context, requests, socket.give_up, on_pong)
-    router = Router(protocol.read_frame, shared.unknown, context.liveness, control, protocol.topics.heads)
+    read_next = protocol.read_next(context.address.kind)
+    router = Router(protocol.read_frame, shared.unknown, context.liveness, control, read_next)
     subscriptions = TopicSubscriptions(
         streams,
         context,

@@ -17,7 +17,9 @@ from collector.events import (
     Heartbeat,
     Liveness,
     Message,
+    NextLevels,
     Other,
+    ReadNext,
     Snapshot,
     State,
     Status,
@@ -25,7 +27,6 @@ from collector.events import (
     TopOfBook,
     TradeMessage,
 )
-from collector.exchanges import Heads
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Stream
 
@@ -80,12 +81,10 @@ class Router:
         unknown: UnknownFrames,
         liveness: Liveness,
         listener: Listener,
-        heads: Heads | None = None,
+        read_next: ReadNext | None = None,  # reads the usual frame, and nothing else
     ) -> None:
         self._read_frame = read_frame
-        self._heads = heads
-        self._begin, self._end = ("", "") if heads is None else (heads.begin, heads.end)
-        self._books: dict[str, BookStream] = {}  # by their heads
+        self._read_next = _no_next if read_next is None else read_next
         self._unknown = unknown
         self._liveness = liveness
         self._listener = listener
@@ -93,18 +92,12 @@ class Router:
 
     def add(self, stream: Stream) -> None:
         """Route frames to a stream from now on."""
-        route = stream.topic.route
-        self._routes[route] = stream
-        if self._heads is not None and isinstance(stream, BookStream):
-            self._books[self._heads.of(route)] = stream
+        self._routes[stream.topic.route] = stream
 
     def drop(self, stream: Stream) -> None:
         """Route no more frames to a stream."""
-        route = stream.topic.route
-        if self._routes.get(route) is stream:
-            del self._routes[route]
-            if self._heads is not None:
-                self._books.pop(self._heads.of(route), None)
+        if self._routes.get(stream.topic.route) is stream:
+            del self._routes[stream.topic.route]
 
     def tells_apart(self, stream: Stream) -> bool:
         """Return whether the stream's frames could be told apart from those of the others."""
@@ -112,11 +105,16 @@ class Router:
 
     def take(self, text: str, received_at_ns: int) -> bool:
         """Take a frame; False when something in it is neither market data nor an awaited answer."""
+        try:
+            found = self._read_next(text)
+        except Exception:  # noqa: BLE001  (whatever is wrong with the frame, the general way finds it again)
+            found = None
         is_ours = True
         try:
-            book = self._books.get(text[text.find(self._begin) : text.find(self._end)])
-            if book is not None and book.take_next(text, received_at_ns):
-                return True
+            if found is not None:
+                usual = self._routes.get(found[0])
+                if usual is not None and usual.take_next(found, received_at_ns):
+                    return True
             for message in self._read_frame(text):
                 if isinstance(message, MARKET_DATA):
                     stream = self._routes.get(message.topic)
@@ -166,6 +164,10 @@ class Router:
             outcome = stream.doubt(error.reason, error.detail)
             if outcome.did is Did.BROKE:
                 stream.on_doubt(stream, outcome)
+
+
+def _no_next(_text: str) -> NextLevels | None:
+    return None
 
 
 def _as_book(top: TopOfBook) -> Snapshot:

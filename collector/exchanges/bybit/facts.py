@@ -136,7 +136,6 @@ BYBIT = Exchange(
         subscribe=topics.subscribe,
         unsubscribe=topics.unsubscribe,
         ping=topics.ping,
-        heads=topics.HEADS,
     ),
     # A subscription brings the state too, but the updates between leaving and joining are missed.
     check=RestCheck(_book_request, _read_book),

@@ -5,7 +5,6 @@ https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook.
 
 from collector.book import Verdict, WholeBooks
 from collector.events import Channel, Delta, Snapshot
-from collector.exchanges.bybit.market_data import read_next
 from collector.exchanges.bybit.topics import TOP_OF_BOOK_DEPTH
 
 
@@ -31,8 +30,6 @@ class Continuity:
         if sequence == last_sequence:
             return Verdict.REPEATS
         return Verdict.CONTINUES if sequence == last_sequence + 1 else Verdict.RESTARTS
-
-    read_next = staticmethod(read_next)
 
 
 class TopContinuity(Continuity):
