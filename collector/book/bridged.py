@@ -10,13 +10,22 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import NamedTuple, Protocol
 
-from collector.book.compiled import KernelFrame
+from collector.book.compiled import CompiledBook
 from collector.book.kept_deltas import DeltaMemory, KeptDeltas
 from collector.book.order_book import OrderBook
 from collector.book.rules import Book, Rule, Verdict
-from collector.book.verified import CONTINUED, MERGED, OPENED, BookState, Did, Outcome, VerifiedBook
+from collector.book.verified import (
+    CONTINUED,
+    MERGED,
+    OPENED,
+    TEN_LEVELS,
+    BookState,
+    Did,
+    Outcome,
+    VerifiedBook,
+)
 from collector.errors import FrameError
-from collector.events import Delta, Snapshot
+from collector.events import Delta, NextLevels, Snapshot
 
 NEAR_THE_EDGE = 0.25  # less than this share of the snapshot's depth is left: fetch again
 EDGE = "edge"
@@ -61,11 +70,12 @@ class BridgedBook(VerifiedBook):
     ) -> None:
         super().__init__(rule, depth, max_jump, new_book=new_book)
         self._most_kept = depth * KEPT_DEPTHS
-        self._has_edges = True
         self._bridge = rule.bridge
         self._recent = KeptDeltas(DeltaMemory() if memory is None else memory)
         self._keeps = False  # there is something in it
         self._joined = False  # a delta has joined the snapshot; from then on each follows the one before
+        self._bid_edge = 0.0  # the lowest bid and the highest ask that are known for sure
+        self._ask_edge = UNLIMITED
         self._awaited: _Rebuilt | None = None  # a snapshot that the stream has yet to reach
         self.fetching = 0  # snapshots under way: deltas are kept for them
 
@@ -125,24 +135,20 @@ class BridgedBook(VerifiedBook):
             self._keeps = False
         return outcome
 
-    def step(self, text: str, levels: int) -> list[float] | None:
-        """Apply a frame that simply follows, unless a snapshot is awaited or could need it."""
+    def step(self, found: NextLevels, levels: int) -> tuple[Sequence[float], int] | None:
+        """Apply changed levels that simply follow, unless a snapshot is awaited or could need them."""
         last, mid = self.last_sequence, self._mid
         if not self._joined or self._keeps or self.fetching or self._awaited is not None:
             return None
-        top = super().step(text, levels)
-        if top is not None:
-            self._move_edges()
-            if not self.knows(1):
-                self.last_sequence, self._mid = last, mid
-                return None
-        return top
-
-    def follow(self, frame: KernelFrame, levels: int, most_known: int) -> tuple[Sequence[float] | None, int]:
-        """Apply what the kernel read, unless a snapshot is awaited or could need it."""
-        if not self._joined or self._keeps or self.fetching or self._awaited is not None:
-            return None, 0
-        return super().follow(frame, levels, most_known)
+        done = super().step(found, levels)
+        if done is None or isinstance(self.book, CompiledBook):  # which looks at the edges itself
+            return done
+        self._move_edges()
+        known = self.known_levels(TEN_LEVELS)
+        if not known:  # the price left what the snapshot showed
+            self.last_sequence, self._mid = last, mid
+            return None
+        return done[0], known
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Build the book anew from a REST snapshot and the deltas since; one that is ahead waits for them."""

@@ -8,23 +8,9 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Protocol, overload
 
-from collector.events import Levels, impossible_level
+from collector.events import HeldLevels, Levels, impossible_level
 
-# How a message names the one before it: by its own number, which is one more; by the first number that it
-# puts together, which is one more; or in so many words.
-BY_ONE, BY_FIRST, BY_PREVIOUS = range(3)
 BIDS, ASKS = range(2)
-
-# Best levels as bytes of doubles; number, time in ms, number across channels; middle, levels that are known,
-# edges of bids and asks.
-Followed = tuple[bytes, int, int, int | None, float, int, float, float]
-
-
-class KernelFrame(Protocol):
-    """Reads frames of one exchange, and keeps what it read last."""
-
-    def read(self, text: str, /) -> str | None:
-        """Read changed levels; returns their topic, or None where it is anything but the usual form."""
 
 
 class KernelBook(Protocol):
@@ -32,9 +18,8 @@ class KernelBook(Protocol):
 
     def follow(
         self,
-        frame: KernelFrame,
-        link: int,
-        last_sequence: int,
+        held: HeldLevels,
+        number: int,
         middle: float,
         max_jump: float,
         most: int,
@@ -43,8 +28,11 @@ class KernelBook(Protocol):
         bid_edge: float,
         ask_edge: float,
         /,
-    ) -> Followed | None:
-        """Apply a frame if it simply follows. None: it is to be judged, and may be applied once more."""
+    ) -> tuple[bytes, float, int, float, float] | None:
+        """Apply levels; return the best as doubles, the middle, how many are known, and the edges.
+
+        None where the result is to be judged: the levels may be applied once more. An edge of NaN is none.
+        """
 
     def update(self, side: int, levels: Levels, /) -> tuple[float, float] | None:
         """Set levels of a side; returns the first that no market could have, and stops there."""

@@ -9,13 +9,13 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from math import inf
+from math import inf, nan
 from typing import Any, Literal
 
-from collector.book.compiled import BY_FIRST, BY_ONE, BY_PREVIOUS, CompiledBook, KernelFrame
+from collector.book.compiled import CompiledBook
 from collector.book.order_book import OrderBook
 from collector.errors import UserError
-from collector.events import Levels
+from collector.events import HeldLevels, Levels
 
 PACKAGE = "collector_kernel"
 INTERFACE = 1  # of the kernel: what this code speaks
@@ -28,7 +28,7 @@ class Kernel:
 
     version: str
     new_book: Callable[[], CompiledBook]
-    new_frame: Callable[[str], KernelFrame]  # by the shape of an exchange's frames
+    new_frame: Callable[[str], HeldLevels]  # by the shape of an exchange's frames
 
 
 def find_kernel(choice: KernelChoice) -> tuple[Kernel | None, str]:
@@ -64,13 +64,13 @@ _CHANGES: tuple[tuple[Texts, Texts], ...] = (
     ([("0.1", "0.3"), ("63999.95", "0.00000001")], [("64000.15", "123456789012345678.9"), ("64002", "7")]),
     ([("63999.90", "0.000")], [("64000.2", "0.0"), ("99999.999999999999", "1234567890123.000000000")]),
 )
-_SHAPES = (("bybit", BY_ONE), ("binance", BY_FIRST), ("binance", BY_PREVIOUS))
+_SHAPES = ("bybit", "binance_spot", "binance_usdm")
 _LEVELS, _MOST = 3, 4
 
 
 def _wrong(kernel: Kernel) -> str:
     """Apply the same changes to a compiled and to a pure book; returns where they differ, or nothing."""
-    for shape, link in _SHAPES:
+    for shape in _SHAPES:
         pure, compiled, frame = OrderBook(), kernel.new_book(), kernel.new_frame(shape)
         for book in (pure, compiled):
             book.replace(_numbers(_BEGIN[0]), _numbers(_BEGIN[1]))
@@ -78,10 +78,10 @@ def _wrong(kernel: Kernel) -> str:
             pure.update(_numbers(bids), _numbers(asks))
             pure.bids.cut_below(_MOST)
             pure.asks.cut_above(_MOST)
-            if frame.read(_text(shape, number, bids, asks)) is None:
+            read = frame.read(_text(shape, number, bids, asks))
+            if read is None or read[1:5] != (number - 1, number, number, None):
                 return f"the kernel does not read {shape}'s frame {number} of its test"
-            followed = compiled.follow(frame, link, number - 1, 0.0, inf, _MOST, _LEVELS, _LEVELS, 0.0, inf)
-            if followed is None or followed[1:4] != (number, number, None):
+            if compiled.follow(frame, number, 0.0, inf, _MOST, _LEVELS, _LEVELS, nan, nan) is None:
                 return f"the kernel does not follow {shape}'s frame {number} of its test"
             found = compiled.top(_LEVELS), compiled.bids.sizes, compiled.asks.sizes
             if repr(found) != repr((pure.top(_LEVELS), pure.bids.sizes, pure.asks.sizes)):

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from collector.book.compiled import CompiledBook
 from collector.book.order_book import OrderBook
-from collector.events import Delta, NextLevels, Snapshot
+from collector.events import Delta, Snapshot
 
 Book = OrderBook | CompiledBook
 
@@ -40,23 +40,6 @@ class ProvingRule(Rule, Protocol):
 
     def prove(self, book: Book, message: Snapshot | Delta) -> str | None:
         """Return None when the book is right, otherwise what was expected and found."""
-
-
-@runtime_checkable
-class LinkedRule(Rule, Protocol):
-    """A rule whose deltas the kernel can join: `link` says how one names the one before it."""
-
-    @property
-    def link(self) -> int:
-        """Return BY_ONE, BY_FIRST or BY_PREVIOUS."""
-
-
-@runtime_checkable
-class ReadingRule(Rule, Protocol):
-    """A rule that also reads the text of a delta itself, without a message between."""
-
-    def read_next(self, text: str, last_sequence: int) -> NextLevels | None:
-        """Read what `judge_delta` would let continue; None, or an error of any kind, where it might not."""
 
 
 class WholeBooks:

@@ -3,14 +3,16 @@
 from array import array
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from math import inf
+from math import inf, nan
 from typing import NamedTuple
 
-from collector.book.compiled import CompiledBook, KernelFrame
+from collector.book.compiled import CompiledBook
 from collector.book.order_book import OrderBook
-from collector.book.rules import Book, LinkedRule, ProvingRule, ReadingRule, Rule, Verdict
+from collector.book.rules import Book, ProvingRule, Rule, Verdict
 from collector.errors import FrameError
-from collector.events import Delta, Snapshot
+from collector.events import Delta, NextLevels, Snapshot
+
+TEN_LEVELS = 10  # as many as features look at
 
 
 class BookState(Enum):
@@ -54,17 +56,14 @@ class VerifiedBook:
         "_ask_edge",
         "_bid_edge",
         "_depth",
-        "_has_edges",
-        "_link",
+        "_known_of_ten",
         "_max_jump",
         "_mid",
         "_most_kept",
         "_new_book",
         "_prove",
-        "_read_next",
         "_rule",
         "book",
-        "cross_sequence",
         "exchange_ms",
         "last_sequence",
         "state",
@@ -80,20 +79,17 @@ class VerifiedBook:
     ) -> None:
         self._rule = rule
         self._prove = rule.prove if isinstance(rule, ProvingRule) else None
-        self._link = rule.link if isinstance(rule, LinkedRule) else None
-        self._new_book = OrderBook if self._prove is not None else new_book  # a proof reads all of it
-        self._read_next = rule.read_next if isinstance(rule, ReadingRule) else None
         self._depth = self._most_kept = depth
-        # The lowest bid and the highest ask that are known for sure, if the book does not show all there are.
-        self._has_edges = False
-        self._bid_edge, self._ask_edge = 0.0, inf
+        self._known_of_ten = min(TEN_LEVELS, depth)
+        # The lowest bid and the highest ask that are known for sure. NaN: there are none, all levels come in.
+        self._bid_edge = self._ask_edge = nan
+        self._new_book = OrderBook if self._prove is not None else new_book  # a proof reads all of it
         self._max_jump = max_jump  # of the middle price, as a share of it, between two messages
         self._mid = 0.0  # 0: none to compare with, whatever comes is believed
         self.book = self._new_book()
         self.state = BookState.UNSYNCED
         self.last_sequence: int | None = None
         self.exchange_ms: int | None = None  # of the last message that is in the book
-        self.cross_sequence: int | None = None  # of the last frame that `step` took
 
     @property
     def verification(self) -> str:
@@ -138,22 +134,19 @@ class VerifiedBook:
             return self._broke(error.reason, error.detail)
         return self._settle(delta, outcome)
 
-    def step(self, text: str, levels: int) -> list[float] | None:
-        """Apply a frame of changed levels that simply follows, and return the best `levels` as `top` does.
+    def step(self, found: NextLevels, levels: int) -> tuple[Sequence[float], int] | None:
+        """Apply changed levels that simply follow; return the best `levels` and how many of ten are known.
 
-        None where there is anything to judge: the message is to be read and given to `apply_delta`, which
-        does again what was done to the levels until then, as sizes are absolute. May raise in place of None.
-        This does nearly every frame, and nothing that `apply_delta` would not do.
+        None where there is anything to judge: the message is to be given to `apply_delta`, which does again
+        what was done to the levels until then, as sizes are absolute. May raise in place of None.
         """
-        last, read_next = self.last_sequence, self._read_next
-        if last is None or read_next is None:
+        _, follows, sequence, exchange_ms, _, new_bids, new_asks = found
+        if follows != self.last_sequence or self._prove is not None or sequence <= follows:
             return None
-        found = read_next(text, last)
-        if found is None:
-            return None
-        sequence, exchange_ms, cross_sequence, new_bids, new_asks = found
         book, most = self.book, self._most_kept
-        book.bids.update(new_bids)
+        if isinstance(book, CompiledBook):
+            return self._follow(book, found, levels)
+        book.bids.update(new_bids)  # type: ignore[arg-type]  # from the text, not held by the kernel
         book.asks.update(new_asks)
         bids, asks = book.bids.prices, book.asks.prices
         if len(bids) > most:
@@ -165,33 +158,28 @@ class VerifiedBook:
         if bid >= ask or abs(mid - before) > self._max_jump * before > 0.0:
             return None
         self._mid, self.last_sequence, self.exchange_ms = mid, sequence, exchange_ms
-        self.cross_sequence = cross_sequence
-        return book.top(levels)
+        return book.top(levels), self._known_of_ten
 
-    def follow(self, frame: KernelFrame, levels: int, most_known: int) -> tuple[Sequence[float] | None, int]:
-        """Apply what the kernel read as `step` does a text; returns how many levels are known as well."""
-        book, link, last, depth = self.book, self._link, self.last_sequence, self._depth
-        if last is None or link is None or not isinstance(book, CompiledBook):
-            return None, 0
-        followed = book.follow(
-            frame,
-            link,
-            last,
+    def _follow(
+        self, book: CompiledBook, found: NextLevels, levels: int
+    ) -> tuple[Sequence[float], int] | None:
+        """Do the same with levels that the kernel holds."""
+        _, _, sequence, exchange_ms, _, held, _ = found
+        done = book.follow(
+            held,  # type: ignore[arg-type]  # other levels are refused
+            sequence,
             self._mid,
             self._max_jump,
             self._most_kept,
             levels,
-            min(depth, most_known),
+            self._known_of_ten,
             self._bid_edge,
             self._ask_edge,
         )
-        if followed is None:
-            return None, 0
-        packed, self.last_sequence, self.exchange_ms, self.cross_sequence, self._mid, known, bid, ask = (
-            followed
-        )
-        if self._has_edges:
-            self._bid_edge, self._ask_edge = bid, ask
+        if done is None:
+            return None
+        packed, self._mid, known, self._bid_edge, self._ask_edge = done
+        self.last_sequence, self.exchange_ms = sequence, exchange_ms
         return array("d", packed), known
 
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         History,
         HttpMeaning,
         MarketKind,
+        Payload,
         Rate,
         RefusalWords,
         RequestLimits,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         RestCheck,
         RestSnapshot,
         Told,
+        Topics,
         Urls,
         Used,
         WebsocketLimits,
@@ -48,7 +50,6 @@ if TYPE_CHECKING:
         market_meant,
         one_kind,
     )
-    from collector.exchanges.naming import Heads, Payload, Topics
     from collector.exchanges.past import Bound, Page, Past, PastPages
     from collector.exchanges.registry import (
         CURRENCY_ALIASES,

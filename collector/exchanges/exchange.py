@@ -12,13 +12,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from collector.events import FAMILIES
-from collector.exchanges.limits import KINDS, MarketKind, Rate, WebsocketLimits
-from collector.exchanges.naming import Payload, Topics, requests_of
+from collector.exchanges.limits import KINDS, MarketKind, Rate, WebsocketLimits, requests_of
 from collector.exchanges.past import Bound, History, Past, PastPages
 
 if TYPE_CHECKING:
     from collector.book import Rule
-    from collector.events import ContractSize, Message, Snapshot
+    from collector.events import ContractSize, Message, ReadNext, Snapshot
 
 __all__ = [  # what stands in this file, and what facts are made of beside it
     "KINDS",
@@ -52,6 +51,7 @@ __all__ = [  # what stands in this file, and what facts are made of beside it
 
 Environment = Literal["live", "testnet", "demo"]
 Tree = Mapping[str, "str | Tree"]
+Payload = Mapping[str, object] | str  # text is sent as it stands
 ReadFrame = Callable[[str], Sequence["Message"]]
 
 
@@ -102,6 +102,21 @@ class Told(NamedTuple):
 
 def _tells_nothing(_headers: Mapping[str, str], _now_ms: float) -> Told:
     return Told()
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """How streams are named, asked for and left."""
+
+    topic: Callable[[str, str, str], str]  # market id, symbol, channel: what is subscribed
+    requests: Callable[[Sequence[str]], Sequence[Sequence[str]]]  # topics, put together request by request
+    subscribe: Callable[[Sequence[str], str], Payload]  # topics, request id
+    unsubscribe: Callable[[Sequence[str], str], Payload]
+    route: Callable[[str], str] = lambda topic: topic  # what the frames of a topic are known by
+    # Of the topics that have the same name here, one connection takes one only.
+    one_a_connection: Callable[[str], str] = lambda topic: topic
+    ping: Callable[[str], Payload] | None = None  # None: the websocket's own ping frame
+    answers_each: bool = False  # one answer for each topic of a request, not one for all
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +221,8 @@ class Exchange:
     tickers: Mapping[MarketKind, Tickers] = field(default_factory=lambda: MappingProxyType({}))
     rest: Rest | None = None
     check: RestCheck | None = None
-    changes_shape: str = ""  # of the frames that change books, as the compiled kernel knows them
+    # What the compiled kernel calls the frames that change books; else Python reads them.
+    kernel_shapes: Mapping[MarketKind, str] = field(default_factory=lambda: MappingProxyType({}))
     sends_state: bool = True  # of a book, or of the best prices, at a subscription
     history: History | None = None  # None: nobody looked it up
     # What a book and the best prices of its market share: the numbers of updates, or one across channels.
@@ -254,6 +270,11 @@ class Exchange:
         """Return the function that reads one frame."""
         read_frame: ReadFrame = self._module("frames").read_frame
         return read_frame
+
+    def read_next(self, kind: MarketKind) -> "ReadNext | None":
+        """Return the function that reads the usual frame of changed levels; None: `read_frame` reads all."""
+        new: Callable[[str], ReadNext] | None = getattr(self._module("frames"), "next_reader", None)
+        return None if new is None else new(kind)
 
     @property
     def past_pages(self) -> PastPages:

@@ -83,11 +83,11 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
         heart.ponged()
 
     control = ControlMessages(context, requests, socket.give_up, on_pong)
-    kernel, shape = shared.kernel, protocol.changes_shape
-    frame = kernel.new_frame(shape) if kernel is not None and shape else None
-    router = Router(
-        protocol.read_frame, shared.unknown, context.liveness, control, protocol.topics.heads, frame
-    )
+    kind, kernel = context.address.kind, shared.kernel
+    shape = protocol.kernel_shapes.get(kind)
+    compiled = None if kernel is None or shape is None else kernel.new_frame(shape).read
+    read_next = compiled or protocol.read_next(kind)
+    router = Router(protocol.read_frame, shared.unknown, context.liveness, control, read_next)
     subscriptions = TopicSubscriptions(
         streams,
         context,

@@ -9,10 +9,10 @@ from collector.book import (
     CONTINUED,
     EDGE,
     MET,
+    TEN_LEVELS,
     WITNESS,
     BridgedBook,
     Did,
-    KernelFrame,
     Outcome,
     VerifiedBook,
     difference,
@@ -22,6 +22,7 @@ from collector.events import (
     L2Update,
     Liveness,
     MarketData,
+    NextLevels,
     Snapshot,
     StreamKey,
     StreamNow,
@@ -30,7 +31,6 @@ from collector.events import (
 from collector.streams.paired_book import PairedBook, Row
 from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Topic
 
-TEN_LEVELS = 10  # as many as features look at
 PATIENCE_NS = 30_000_000_000  # for the stream to come to where REST stood: it may have a backlog
 
 
@@ -133,30 +133,23 @@ class BookStream(PairedBook):
             detail = f"{waited_ns / 1e9:.1f} s after REST answered from further on, at {book.last_sequence}"
             self.on_doubt(self, self.doubt(EDGE, detail))
 
-    def take_next(self, text: str, received_at_ns: int, frame: KernelFrame | None = None) -> bool:
-        """Take a frame of changed levels that simply follows, as `take` would take its message.
+    def take_next(self, found: NextLevels, received_at_ns: int) -> bool:
+        """Take changed levels that simply follow, as `take` would take the same as a message.
 
-        `frame` is what the kernel read of it. False where it is not taken: nothing was counted or stored, and
-        `take` is to judge it.
+        False where they are not taken: nothing was counted or stored, and `take` is to judge them.
         """
         segment_id = self._segment_id
         if segment_id is None or self._stands is not None or not self._is_asked:
             return False
-        book = self._book
-        top: Sequence[float] | None
         try:
-            if frame is None:
-                top = book.step(text, self._levels_per_row)
-                known_levels = book.known_levels(TEN_LEVELS)
-            else:
-                top, known_levels = book.follow(frame, self._levels_per_row, TEN_LEVELS)
-        except Exception:  # noqa: BLE001  (whatever is wrong with it, the general way finds it again)
+            done = self._book.step(found, self._levels_per_row)
+        except Exception:  # noqa: BLE001  (whatever is wrong with them, the general way finds it again)
             return False
-        if top is None:
+        if done is None:
             return False
         received = self._tally.received = self._tally.received + 1
         self.last_update_at_ns = received_at_ns
-        self._show(top, known_levels, book.cross_sequence, received, received_at_ns, segment_id)
+        self._show(*done, found[4], received, received_at_ns, segment_id)
         return True
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
@@ -258,8 +251,7 @@ class BookStream(PairedBook):
         segment_id = self._segment_id
         if segment_id is None:
             segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
-        top = self._book.book.top(self._levels_per_row)
-        known_levels = self._book.known_levels(TEN_LEVELS)
+        top, known_levels = self._book.book.top(self._levels_per_row), self._book.known_levels(TEN_LEVELS)
         self._show(top, known_levels, message.cross_sequence, received, received_at_ns, segment_id)
 
     def _show(

@@ -58,6 +58,7 @@ class StreamMaker:
             return bars
         depth = Channel.of(channel).depth
         rule = protocol.rule(kind, channel, market)
+        new_book = self._new_book if kind in protocol.kernel_shapes else OrderBook
         book: VerifiedBook
         if protocol.rest is not None and family == BOOK:
             book = BridgedBook(
@@ -65,10 +66,10 @@ class StreamMaker:
                 protocol.rest.depth(kind, depth),
                 self._max_jump,
                 memory=self._memory,
-                new_book=self._new_book,
+                new_book=new_book,
             )
         else:
-            book = VerifiedBook(rule, depth, self._max_jump, new_book=self._new_book)
+            book = VerifiedBook(rule, depth, self._max_jump, new_book=new_book)
         stream = BookStream(
             key,
             replace(topic, depth=depth),

@@ -6,7 +6,7 @@ Live collection, rebuilding and tests use this one object. It knows no socket, n
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from collector.book import Did, KernelFrame
+from collector.book import Did
 from collector.buffer import Buffer
 from collector.errors import FrameError
 from collector.events import (
@@ -17,7 +17,9 @@ from collector.events import (
     Heartbeat,
     Liveness,
     Message,
+    NextLevels,
     Other,
+    ReadNext,
     Snapshot,
     State,
     Status,
@@ -25,7 +27,6 @@ from collector.events import (
     TopOfBook,
     TradeMessage,
 )
-from collector.exchanges import Heads
 from collector.streams.book_stream import BookStream
 from collector.streams.stream import Stream
 
@@ -80,14 +81,10 @@ class Router:
         unknown: UnknownFrames,
         liveness: Liveness,
         listener: Listener,
-        heads: Heads | None = None,
-        frame: KernelFrame | None = None,  # which reads the usual changes of a book, in place of the heads
+        read_next: ReadNext | None = None,  # reads the usual frame, and nothing else
     ) -> None:
         self._read_frame = read_frame
-        self._frame = frame
-        self._heads = heads
-        self._begin, self._end = ("", "") if heads is None else (heads.begin, heads.end)
-        self._books: dict[str | None, BookStream] = {}  # by their heads, or as the kernel reads their topic
+        self._read_next = _no_next if read_next is None else read_next
         self._unknown = unknown
         self._liveness = liveness
         self._listener = listener
@@ -95,23 +92,12 @@ class Router:
 
     def add(self, stream: Stream) -> None:
         """Route frames to a stream from now on."""
-        route = stream.topic.route
-        self._routes[route] = stream
-        if isinstance(stream, BookStream):
-            self._books[self._key(route)] = stream
+        self._routes[stream.topic.route] = stream
 
     def drop(self, stream: Stream) -> None:
         """Route no more frames to a stream."""
-        route = stream.topic.route
-        if self._routes.get(route) is stream:
-            del self._routes[route]
-            self._books.pop(self._key(route), None)
-
-    def _key(self, route: str) -> str | None:
-        """Return what is told from the text of a book's frame without reading all of it."""
-        if self._frame is not None:
-            return route
-        return None if self._heads is None else self._heads.of(route)
+        if self._routes.get(stream.topic.route) is stream:
+            del self._routes[stream.topic.route]
 
     def tells_apart(self, stream: Stream) -> bool:
         """Return whether the stream's frames could be told apart from those of the others."""
@@ -119,13 +105,16 @@ class Router:
 
     def take(self, text: str, received_at_ns: int) -> bool:
         """Take a frame; False when something in it is neither market data nor an awaited answer."""
+        try:
+            found = self._read_next(text)
+        except Exception:  # noqa: BLE001  (whatever is wrong with the frame, the general way finds it again)
+            found = None
         is_ours = True
         try:
-            frame = self._frame
-            key = text[text.find(self._begin) : text.find(self._end)] if frame is None else frame.read(text)
-            book = self._books.get(key)
-            if book is not None and book.take_next(text, received_at_ns, frame):
-                return True
+            if found is not None:
+                usual = self._routes.get(found[0])
+                if usual is not None and usual.take_next(found, received_at_ns):
+                    return True
             for message in self._read_frame(text):
                 if isinstance(message, MARKET_DATA):
                     stream = self._routes.get(message.topic)
@@ -175,6 +164,10 @@ class Router:
             outcome = stream.doubt(error.reason, error.detail)
             if outcome.did is Did.BROKE:
                 stream.on_doubt(stream, outcome)
+
+
+def _no_next(_text: str) -> NextLevels | None:
+    return None
 
 
 def _as_book(top: TopOfBook) -> Snapshot:

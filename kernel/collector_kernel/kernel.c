@@ -29,12 +29,11 @@
 #define MAX_PRICE 1e15 /* as in collector/events/numbers.py */
 #define MAX_SIZE 1e18
 #define MOST_DIGITS 18       /* of a whole number: it fits 63 bits */
-#define MOST_NAME 128        /* characters of a topic */
+#define MOST_NAME 128        /* characters of a market */
 #define MOST_LEVELS_A_ROW 1000
 #define EXACT_WHOLE (UINT64_C(1) << 53) /* up to here every whole number is a double */
 
 enum { BIDS, ASKS, SIDES };
-enum { BY_ONE, BY_FIRST, BY_PREVIOUS, LINKS }; /* how a message names the one before it */
 
 /* ---- Levels: two arrays that grow ------------------------------------------------------------------ */
 
@@ -237,14 +236,19 @@ typedef struct {
     const Key *keys, *data_keys;
     const char *type; /* the word for changed levels */
     unsigned needed;
+    int before;              /* the field that names the message before */
+    bool is_before_one_less; /* it is the number before that field's */
     bool is_topic_of_symbol; /* btcusdt@depth, of BTCUSDT */
 } Shape;
 
+#define BOTH_SIDES (HAS(SIDE_B) | HAS(SIDE_A))
+#define BINANCE_NEEDS (HAS(TYPE) | HAS(EVENT_MS) | HAS(SYMBOL) | HAS(FIRST) | HAS(LAST) | BOTH_SIDES)
+
 static const Shape SHAPES[] = {
     {"bybit", BYBIT_KEYS, BYBIT_DATA_KEYS, "delta",
-     HAS(TOPIC) | HAS(TYPE) | HAS(EVENT_MS) | HAS(DATA) | HAS(SIDE_B) | HAS(SIDE_A) | HAS(LAST), false},
-    {"binance", BINANCE_KEYS, NULL, "depthUpdate",
-     HAS(TYPE) | HAS(EVENT_MS) | HAS(SYMBOL) | HAS(FIRST) | HAS(LAST) | HAS(SIDE_B) | HAS(SIDE_A), true},
+     HAS(TOPIC) | HAS(TYPE) | HAS(EVENT_MS) | HAS(DATA) | HAS(LAST) | BOTH_SIDES, LAST, true, false},
+    {"binance_spot", BINANCE_KEYS, NULL, "depthUpdate", BINANCE_NEEDS, FIRST, true, true},
+    {"binance_usdm", BINANCE_KEYS, NULL, "depthUpdate", BINANCE_NEEDS | HAS(PREVIOUS), PREVIOUS, false, true},
 };
 
 typedef struct {
@@ -317,7 +321,8 @@ read_changes(Frame *frame, const char *text, Py_ssize_t length)
         memcmp(frame->texts[TYPE], shape->type, strlen(shape->type)) != 0)
         return false;
     if (shape->is_topic_of_symbol)
-        return frame->lengths[SYMBOL] > 0 && frame->numbers[FIRST] <= frame->numbers[LAST];
+        return frame->lengths[SYMBOL] > 0 && frame->lengths[SYMBOL] <= MOST_NAME &&
+               frame->numbers[FIRST] <= frame->numbers[LAST];
     static const char prefix[] = "orderbook.";
     return (size_t)frame->lengths[TOPIC] >= sizeof prefix - 1 &&
            memcmp(frame->texts[TOPIC], prefix, sizeof prefix - 1) == 0 &&
@@ -331,8 +336,6 @@ topic_of(const Frame *frame)
     char name[MOST_NAME + sizeof suffix];
     int field = frame->shape->is_topic_of_symbol ? SYMBOL : TOPIC;
     Py_ssize_t length = frame->lengths[field];
-    if (length > MOST_NAME)
-        Py_RETURN_NONE;
     if (field == TOPIC)
         return PyUnicode_FromStringAndSize(frame->texts[TOPIC], length);
     for (Py_ssize_t place = 0; place < length; place++) {
@@ -343,31 +346,56 @@ topic_of(const Frame *frame)
     return PyUnicode_FromStringAndSize(name, length + (Py_ssize_t)sizeof suffix - 1);
 }
 
+/* Put new references into a tuple; one that is NULL fails. */
+static PyObject *
+tuple_of(PyObject *const *items, Py_ssize_t count)
+{
+    bool is_whole = true;
+    for (Py_ssize_t place = 0; place < count; place++)
+        is_whole = is_whole && items[place] != NULL;
+    PyObject *tuple = is_whole ? PyTuple_New(count) : NULL;
+    for (Py_ssize_t place = 0; place < count; place++) {
+        if (tuple != NULL)
+            PyTuple_SetItem(tuple, place, items[place]); /* takes the reference over */
+        else
+            Py_XDECREF(items[place]);
+    }
+    return tuple;
+}
+
+static PyObject *
+number_or_none(const Frame *frame, int field)
+{
+    if (!(frame->found & HAS(field)))
+        Py_RETURN_NONE;
+    return PyLong_FromLongLong(frame->numbers[field]);
+}
+
+/* read(text) -> (topic, number before, number, time in ms, number across channels, this, ()) or None */
 static PyObject *
 frame_read(PyObject *self, PyObject *text)
 {
     Frame *frame = (Frame *)self;
-    frame->found = 0;
-    if (!PyUnicode_Check(text)) {
-        PyErr_SetString(PyExc_TypeError, "the text of a frame expected");
-        return NULL;
-    }
     Py_ssize_t length;
+    frame->found = 0;
     const char *utf8 = PyUnicode_AsUTF8AndSize(text, &length); /* no copy of ASCII */
-    PyObject *topic = Py_None;
-    if (utf8 != NULL && read_changes(frame, utf8, length))
-        topic = topic_of(frame);
-    else
-        Py_INCREF(topic);
-    if (topic == NULL || topic == Py_None) {
+    if (utf8 == NULL || !read_changes(frame, utf8, length)) {
         frame->found = 0;
-        if (PyErr_Occurred()) { /* a lone surrogate, or no memory: the other path meets it as well */
-            PyErr_Clear();
-            Py_XDECREF(topic);
-            Py_RETURN_NONE;
-        }
+        if (PyErr_Occurred()) /* no text, a lone surrogate, or no memory */
+            return NULL;
+        Py_RETURN_NONE;
     }
-    return topic;
+    const Shape *shape = frame->shape;
+    PyObject *items[] = {
+        topic_of(frame),
+        PyLong_FromLongLong(frame->numbers[shape->before] - shape->is_before_one_less),
+        PyLong_FromLongLong(frame->numbers[LAST]),
+        PyLong_FromLongLong(frame->numbers[frame->found & HAS(MATCHED_MS) ? MATCHED_MS : EVENT_MS]),
+        number_or_none(frame, CROSS),
+        Py_NewRef(self),
+        PyTuple_New(0),
+    };
+    return tuple_of(items, sizeof items / sizeof *items);
 }
 
 static PyObject *
@@ -408,7 +436,9 @@ frame_dealloc(PyObject *self)
 }
 
 static PyMethodDef frame_methods[] = {
-    {"read", frame_read, METH_O, "Read changed levels; returns their topic, or None: not mine."},
+    {"read", frame_read, METH_O,
+     "Read changed levels: their topic, the number before, their number, the time in ms, the number across "
+     "channels, this (which holds the levels), nothing. None: not mine."},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot frame_slots[] = {
@@ -504,24 +534,9 @@ pack_top(const Book *book, Py_ssize_t levels)
 static bool
 knows(int side, const Levels *levels, double edge, Py_ssize_t wanted)
 {
-    if (edge <= (side == BIDS ? 0.0 : -HUGE_VAL)) /* no edge: all there is */
+    if (!(edge > (side == BIDS ? 0.0 : -HUGE_VAL))) /* all there is, or NaN: there are no edges */
         return true;
     return levels->count >= wanted && levels->keys[levels->count - wanted] >= edge;
-}
-
-static bool
-follows(const Frame *frame, long link, long long last)
-{
-    long long before;
-    if (link == BY_ONE)
-        before = frame->numbers[LAST] - 1;
-    else if (link == BY_FIRST)
-        before = frame->numbers[FIRST] - 1;
-    else if (frame->found & HAS(PREVIOUS))
-        before = frame->numbers[PREVIOUS];
-    else
-        return false;
-    return before == last && frame->numbers[LAST] > last;
 }
 
 static bool
@@ -538,31 +553,6 @@ apply(Book *book, const Frame *frame)
     return true;
 }
 
-/* Put new references into a tuple; one that is NULL fails. */
-static PyObject *
-tuple_of(PyObject *const *items, Py_ssize_t count)
-{
-    bool is_whole = true;
-    for (Py_ssize_t place = 0; place < count; place++)
-        is_whole = is_whole && items[place] != NULL;
-    PyObject *tuple = is_whole ? PyTuple_New(count) : NULL;
-    for (Py_ssize_t place = 0; place < count; place++) {
-        if (tuple != NULL)
-            PyTuple_SetItem(tuple, place, items[place]); /* takes the reference over */
-        else
-            Py_XDECREF(items[place]);
-    }
-    return tuple;
-}
-
-static PyObject *
-number_or_none(const Frame *frame, int field)
-{
-    if (!(frame->found & HAS(field)))
-        Py_RETURN_NONE;
-    return PyLong_FromLongLong(frame->numbers[field]);
-}
-
 typedef struct {
     PyTypeObject *frame_type, *book_type;
 } State;
@@ -573,29 +563,30 @@ state_of(PyObject *self)
     return PyType_GetModuleState(Py_TYPE(self));
 }
 
-/* follow(frame, link, last, mid, jump, limit, levels, most_known, bid_edge, ask_edge) -> tuple or None */
+/* follow(frame, number, middle, jump, most, levels, most_known, bid_edge, ask_edge)
+ *   -> (best levels as bytes, middle, known levels, bid_edge, ask_edge) or None
+ */
 static PyObject *
 book_follow(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 10 || Py_TYPE(args[0]) != state_of(self)->frame_type) {
-        PyErr_SetString(PyExc_TypeError, "a frame and nine numbers expected");
+    if (count != 9 || Py_TYPE(args[0]) != state_of(self)->frame_type) {
+        PyErr_SetString(PyExc_TypeError, "a frame and eight numbers expected");
         return NULL;
     }
     Book *book = (Book *)self;
     const Frame *frame = (const Frame *)args[0];
-    long link = PyLong_AsLong(args[1]);
-    long long last = PyLong_AsLongLong(args[2]);
-    double before = PyFloat_AsDouble(args[3]), jump = PyFloat_AsDouble(args[4]);
-    Py_ssize_t limit = PyLong_AsSsize_t(args[5]), levels = PyLong_AsSsize_t(args[6]);
-    Py_ssize_t known = PyLong_AsSsize_t(args[7]);
-    double edges[SIDES] = {PyFloat_AsDouble(args[8]), -PyFloat_AsDouble(args[9])}; /* as keys */
+    long long number = PyLong_AsLongLong(args[1]);
+    double before = PyFloat_AsDouble(args[2]), jump = PyFloat_AsDouble(args[3]);
+    Py_ssize_t limit = PyLong_AsSsize_t(args[4]), levels = PyLong_AsSsize_t(args[5]);
+    Py_ssize_t known = PyLong_AsSsize_t(args[6]);
+    double edges[SIDES] = {PyFloat_AsDouble(args[7]), -PyFloat_AsDouble(args[8])}; /* as keys */
     if (PyErr_Occurred())
         return NULL;
-    if (link < 0 || link >= LINKS || limit < 1 || levels < 1 || levels > MOST_LEVELS_A_ROW || known < 1) {
+    if (limit < 1 || levels < 1 || levels > MOST_LEVELS_A_ROW || known < 1) {
         PyErr_SetString(PyExc_ValueError, "a number out of range");
         return NULL;
     }
-    if (frame->found == 0 || !follows(frame, link, last))
+    if (frame->found == 0 || frame->numbers[LAST] != number) /* it has read something else since */
         Py_RETURN_NONE;
     if (!apply(book, frame))
         return NULL;
@@ -620,9 +611,6 @@ book_follow(PyObject *self, PyObject *const *args, Py_ssize_t count)
         known--;
     PyObject *items[] = {
         pack_top(book, levels),
-        PyLong_FromLongLong(frame->numbers[LAST]),
-        PyLong_FromLongLong(frame->numbers[frame->found & HAS(MATCHED_MS) ? MATCHED_MS : EVENT_MS]),
-        number_or_none(frame, CROSS),
         PyFloat_FromDouble(middle),
         PyLong_FromSsize_t(known),
         PyFloat_FromDouble(edges[BIDS]),
@@ -779,8 +767,8 @@ book_dealloc(PyObject *self)
 
 static PyMethodDef book_methods[] = {
     {"follow", FAST(book_follow), METH_FASTCALL,
-     "Apply a frame that is the usual next: best levels as bytes, number, time, middle, levels that are "
-     "known, edges. None: not mine."},
+     "Apply what a frame read: the best levels as bytes, the middle, how many levels are known, the edges. "
+     "None: not mine, and may be applied once more."},
     {"update", FAST(book_update), METH_FASTCALL, "Set levels of a side; returns the first impossible one."},
     {"levels", book_levels, METH_O, "List the prices of a side, ascending, and the sizes beside them."},
     {"count", book_count, METH_O, "Count the levels of a side."},

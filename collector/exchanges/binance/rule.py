@@ -4,7 +4,7 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams, "H
 book correctly", and the page of the same name of USD-M futures.
 """
 
-from collector.book import BY_FIRST, BY_PREVIOUS, Verdict, WholeBooks
+from collector.book import Verdict, WholeBooks
 from collector.events import BBO, Delta, Snapshot
 
 
@@ -23,8 +23,6 @@ class _Continuity:
 
 class SpotContinuity(_Continuity):
     """`U` is one more than the `u` before."""
-
-    link = BY_FIRST
 
     def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
         """Judge a delta by the `u` before it."""
@@ -48,8 +46,6 @@ class SpotContinuity(_Continuity):
 
 class UsdmContinuity(_Continuity):
     """`pu` is the `u` before; `U` tells nothing, since ids of other markets lie between two messages."""
-
-    link = BY_PREVIOUS
 
     def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
         """Judge a delta by the `u` before it."""

@@ -119,7 +119,7 @@ BYBIT = Exchange(
     ),
     # https://bybit-exchange.github.io/docs/v5/ws/connect: 500 connections in 5 minutes, 21,000 characters of
     # topics a connection. No limit of messages is documented.
-    changes_shape="bybit",
+    kernel_shapes=MappingProxyType(dict.fromkeys(KINDS, "bybit")),
     limits=WebsocketLimits(
         connects=Rate(500, 300.0),
         requests=dict.fromkeys(KINDS, Rate(20, 1.0)),
@@ -137,7 +137,6 @@ BYBIT = Exchange(
         subscribe=topics.subscribe,
         unsubscribe=topics.unsubscribe,
         ping=topics.ping,
-        heads=topics.HEADS,
     ),
     # A subscription brings the state too, but the updates between leaving and joining are missed.
     check=RestCheck(_book_request, _read_book),

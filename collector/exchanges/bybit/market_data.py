@@ -26,6 +26,7 @@ from collector.events import (
 )
 from collector.exchanges.bybit.topics import INTERVALS
 
+BOOK_PREFIX = '{"topic":"orderbook.'
 RESTART_SEQUENCE = 1
 BLOCK_TRADE = "BLOCK"  # agreed outside the book
 
@@ -42,14 +43,6 @@ class _Levels(msgspec.Struct, gc=False):
 class _Book(msgspec.Struct, gc=False):
     topic: str
     type: str
-    ts: int
-    data: _Levels
-    cts: int | None = None
-
-
-class _Next(msgspec.Struct, gc=False):
-    """A book's changed levels, whose topic and type are known."""
-
     ts: int
     data: _Levels
     cts: int | None = None
@@ -87,7 +80,6 @@ class _Bars(msgspec.Struct, gc=False):
 
 # Prices and sizes come as text: read as floats without a Python object for each (strict=False).
 _book_decoder = msgspec.json.Decoder(_Book, strict=False)
-_next_decoder = msgspec.json.Decoder(_Next, strict=False)
 _trades_decoder = msgspec.json.Decoder(_Trades, strict=False)
 _bars_decoder = msgspec.json.Decoder(_Bars, strict=False)
 
@@ -109,15 +101,17 @@ def read_book(text: str) -> Snapshot | Delta:
     raise FrameError("malformed", f"type {frame.type!r}: snapshot or delta expected")
 
 
-def read_next(text: str, last_sequence: int) -> NextLevels | None:
-    """Read changed levels, known as such by their head, if they follow; None: they are to be judged."""
-    frame = _next_decoder.decode(text)
-    data = frame.data
-    sequence, exchange_ms = data.u, frame.ts if frame.cts is None else frame.cts
-    follows = sequence == last_sequence + 1 and RESTART_SEQUENCE < sequence <= INT64_MAX
-    if not (follows and 0 <= exchange_ms <= INT64_MAX):
+def read_next(text: str) -> NextLevels | None:
+    """Read changed levels; None where the frame is anything else, or not as documented."""
+    if not text.startswith(BOOK_PREFIX):
         return None
-    return sequence, exchange_ms, data.seq, data.b, data.a
+    frame = _book_decoder.decode(text)
+    data = frame.data
+    number, exchange_ms = data.u, frame.ts if frame.cts is None else frame.cts
+    is_right = RESTART_SEQUENCE < number <= INT64_MAX and 0 <= exchange_ms <= INT64_MAX
+    if frame.type != "delta" or not is_right:
+        return None
+    return frame.topic, number - 1, number, exchange_ms, data.seq, data.b, data.a
 
 
 def read_trades(text: str) -> Sequence[Message]:

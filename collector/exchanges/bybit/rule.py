@@ -3,9 +3,8 @@
 https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook.
 """
 
-from collector.book import BY_ONE, Verdict, WholeBooks
+from collector.book import Verdict, WholeBooks
 from collector.events import Channel, Delta, Snapshot
-from collector.exchanges.bybit.market_data import read_next
 from collector.exchanges.bybit.topics import TOP_OF_BOOK_DEPTH
 
 
@@ -13,7 +12,6 @@ class Continuity:
     """`u` grows by one from message to message; a snapshot begins again."""
 
     verification = "sequence"
-    link = BY_ONE
 
     def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
         """Judge a delta by its `u`."""
@@ -32,8 +30,6 @@ class Continuity:
         if sequence == last_sequence:
             return Verdict.REPEATS
         return Verdict.CONTINUES if sequence == last_sequence + 1 else Verdict.RESTARTS
-
-    read_next = staticmethod(read_next)
 
 
 class TopContinuity(Continuity):

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from collector.events import OHLCV, TRADE, Channel
-from collector.exchanges.naming import Heads
 
 TOP_OF_BOOK_DEPTH = 1
 # https://bybit-exchange.github.io/docs/v5/enum#interval: minutes, or a letter.
@@ -26,10 +25,6 @@ CODES: Mapping[str, str] = MappingProxyType(
     }
 )
 INTERVALS: Mapping[str, str] = MappingProxyType({code: interval for interval, code in CODES.items()})
-
-
-# https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook: its example begins so.
-HEADS = Heads("{", ',"ts":', lambda route: f'{{"topic":"{route}","type":"delta"')
 
 
 def topic(market_id: str, symbol: str, channel: str) -> str:
