@@ -147,9 +147,11 @@ class BookStream(PairedBook):
             return False
         if done is None:
             return False
-        received = self._tally.received = self._tally.received + 1
+        top, known_levels = done
+        tally = self._tally
+        received = tally.received = tally.received + 1
         self.last_update_at_ns = received_at_ns
-        self._show(*done, found[4], received, received_at_ns, segment_id)
+        self._show(top, known_levels, found[4], received, received_at_ns, segment_id)
         return True
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
