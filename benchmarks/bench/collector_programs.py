@@ -14,7 +14,7 @@ from collector.sinks.contract import Capabilities, Receipt, Rows, SessionState, 
 FLUSH_S = 0.1
 
 
-def settings_of(setting: Setting, database_url: str | None = None) -> Settings:
+def settings_of(setting: Setting, database_url: str | None = None, kernel: str = "auto") -> Settings:
     """Say to the collector what it is to collect, and where to: a file of its own unless told otherwise."""
     style = STYLES[setting.style]
     section = f"exchanges.{style.exchange}"
@@ -28,6 +28,7 @@ def settings_of(setting: Setting, database_url: str | None = None) -> Settings:
             "database.auto_migrate": True,  # a server's too, which is empty
             "spool.path": str(setting.folder / "spool"),  # none of the user's is looked at
             "writer.interval_s": FLUSH_S,
+            "stream.kernel": kernel,
             "stream.stale_after_s": 3600.0,  # markets are silent between two rounds
             "health.lag_s": 3600.0,  # frames have times of their own
             "health.clock_off_s": 3600.0,
@@ -82,8 +83,10 @@ class NoSink:
 class StreamLayer:
     """Socket to buffer: tap, mapping, verified book, best ten levels; the buffer is swapped away."""
 
+    kernel = "auto"
+
     def __init__(self, setting: Setting) -> None:
-        self._collector = make_collector(settings_of(setting), store=NoSink())
+        self._collector = make_collector(settings_of(setting, kernel=self.kernel), store=NoSink())
         self._symbols = len(setting.symbols)
         self._rows = 0
         self._stopping = threading.Event()
@@ -120,13 +123,21 @@ class StreamLayer:
             self._rows += buffer.swap().rows
 
 
+class PureStreamLayer(StreamLayer):
+    """The same without the compiled kernel."""
+
+    kernel = "off"
+
+
 class WholeProgram:
     """Socket to committed row."""
+
+    kernel = "auto"
 
     def __init__(
         self, setting: Setting, store: Store[object] | None = None, database_url: str | None = None
     ) -> None:
-        self._collector = make_collector(settings_of(setting, database_url), store=store)
+        self._collector = make_collector(settings_of(setting, database_url, self.kernel), store=store)
         self._symbols = len(setting.symbols)
 
     def start(self) -> None:
@@ -150,6 +161,12 @@ class WholeProgram:
         report = self._collector.stop()
         if not report.good:
             raise RuntimeError(f"the collector lost something: {report}")
+
+
+class PureProgram(WholeProgram):
+    """The same without the compiled kernel."""
+
+    kernel = "off"
 
 
 def without_database(setting: Setting) -> WholeProgram:

@@ -32,6 +32,7 @@ from collector.app.wiring_writer import (
     new_session,
     store_of,
 )
+from collector.book import find_kernel
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
@@ -80,7 +81,9 @@ def make_collector(
         max_bytes=settings.buffer.max_bytes,
         flush_rows=settings.writer.batch_rows,
     )
-    session = new_session(_wanted_text(settings))
+    kernel, keeper = find_kernel(settings.stream.kernel)
+    log.info("books.kept", by=keeper)
+    session = new_session(_wanted_text(settings, keeper))
     store = store or store_of(settings)
     known = known_database_of(settings, store)
     following = make_followers(settings, store, followers, session, buffer, known.identity)
@@ -105,6 +108,7 @@ def make_collector(
             new_segment_id=segment_ids.next,
             claim=claims.ask,
             patience_s=patience_s,
+            kernel=kernel,
         )
 
     stream = StreamThread(feeds, bus, stream_ended, coalesce_ms=settings.stream.coalesce_ms)
@@ -238,8 +242,8 @@ def _preparation(
     )
 
 
-def _wanted_text(settings: Settings) -> str:
-    """Return as JSON what the session collects, for the table of sessions."""
+def _wanted_text(settings: Settings, keeper: str) -> str:
+    """Return as JSON what the session collects, and what keeps its books, for the table of sessions."""
     sampled = settings.model_dump(mode="json")["exchanges"]
     wanted = {
         name: {
@@ -249,6 +253,7 @@ def _wanted_text(settings: Settings) -> str:
             "market": exchange.market,
             "sample": sampled[name]["sample"],
             "features": settings.storage.versions,
+            "books": keeper,
             "coalesce_ms": settings.stream.coalesce_ms,  # by so much a receipt time may be late
         }
         for name, exchange in settings.exchanges.items()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from collector.app.logs import log_unknown
+from collector.book import Kernel
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import SinkError, UserError
@@ -34,6 +35,7 @@ def make_feeds(
     new_segment_id: Callable[[], int],
     claim: Claim,
     patience_s: float,
+    kernel: Kernel | None,
 ) -> list[Feed]:
     """Build a feed for each exchange with symbols. Call it in the websocket thread."""
     for name, exchange in settings.exchanges.items():
@@ -52,6 +54,7 @@ def make_feeds(
             claim=claim,
             patience_s=patience_s,
             remembered=partial(remembered_universe, settings, name),
+            kernel=kernel,
         )
         for name, exchange in settings.exchanges.items()
         if exchange.is_collected

@@ -6,24 +6,26 @@ before the price comes near an edge. A fresh snapshot that is ahead of the strea
 stands at its number: no update on the way there is passed over.
 """
 
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import NamedTuple, Protocol
 
+from collector.book.compiled import CompiledBook
 from collector.book.kept_deltas import DeltaMemory, KeptDeltas
 from collector.book.order_book import OrderBook
+from collector.book.rules import Book, Rule, Verdict
 from collector.book.verified import (
     CONTINUED,
     MERGED,
     OPENED,
+    TEN_LEVELS,
     BookState,
     Did,
     Outcome,
-    Rule,
-    Verdict,
     VerifiedBook,
 )
 from collector.errors import FrameError
-from collector.events import Delta, Snapshot
+from collector.events import Delta, NextLevels, Snapshot
 
 NEAR_THE_EDGE = 0.25  # less than this share of the snapshot's depth is left: fetch again
 EDGE = "edge"
@@ -46,7 +48,7 @@ class BridgingRule(Rule, Protocol):
 
 class _Rebuilt(NamedTuple):
     snapshot: Snapshot
-    book: OrderBook
+    book: Book
     last: Snapshot | Delta  # the last message in it
     sequence: int
     joined: bool
@@ -55,7 +57,7 @@ class _Rebuilt(NamedTuple):
 class BridgedBook(VerifiedBook):
     """A book whose snapshot comes by REST while its deltas come by the stream."""
 
-    __slots__ = ("_ask_edge", "_awaited", "_bid_edge", "_bridge", "_joined", "_keeps", "_recent", "fetching")
+    __slots__ = ("_awaited", "_bridge", "_joined", "_keeps", "_recent", "fetching")
 
     def __init__(
         self,
@@ -64,8 +66,10 @@ class BridgedBook(VerifiedBook):
         max_jump: float = inf,
         *,
         memory: DeltaMemory | None = None,  # for deltas, shared with other books
+        new_book: Callable[[], Book] = OrderBook,
     ) -> None:
-        super().__init__(rule, depth, max_jump)
+        super().__init__(rule, depth, max_jump, new_book=new_book)
+        self._most_kept = depth * KEPT_DEPTHS
         self._bridge = rule.bridge
         self._recent = KeptDeltas(DeltaMemory() if memory is None else memory)
         self._keeps = False  # there is something in it
@@ -131,6 +135,21 @@ class BridgedBook(VerifiedBook):
             self._keeps = False
         return outcome
 
+    def step(self, found: NextLevels, levels: int) -> tuple[Sequence[float], int] | None:
+        """Apply changed levels that simply follow, unless a snapshot is awaited or could need them."""
+        last, mid = self.last_sequence, self._mid
+        if not self._joined or self._keeps or self.fetching or self._awaited is not None:
+            return None
+        done = super().step(found, levels)
+        if done is None or isinstance(self.book, CompiledBook):  # which looks at the edges itself
+            return done
+        self._move_edges()
+        known = self.known_levels(TEN_LEVELS)
+        if not known:  # the price left what the snapshot showed
+            self.last_sequence, self._mid = last, mid
+            return None
+        return done[0], known
+
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Build the book anew from a REST snapshot and the deltas since; one that is ahead waits for them."""
         rebuilt = self._rebuild(snapshot)
@@ -159,7 +178,7 @@ class BridgedBook(VerifiedBook):
             return Outcome(
                 Did.REJECTED, STALE_SNAPSHOT, f"snapshot {sequence}, deltas kept from {lost_to} on"
             )
-        book = OrderBook()
+        book = self._new_book()
         joined = False
         last: Snapshot | Delta = snapshot
         try:
@@ -230,7 +249,7 @@ class BridgedBook(VerifiedBook):
             self.last_sequence = sequence
         return outcome
 
-    def _disagreement(self, book: OrderBook, snapshot: Snapshot) -> str | None:
+    def _disagreement(self, book: Book, snapshot: Snapshot) -> str | None:
         """Compare what both books know; words for the first difference, or None."""
         bid_edge = max(self._bid_edge, snapshot.bids[-1][0] if snapshot.bids else 0.0)
         ask_edge = min(self._ask_edge, snapshot.asks[-1][0] if snapshot.asks else UNLIMITED)
@@ -251,15 +270,15 @@ class BridgedBook(VerifiedBook):
         return self._bridge(self.last_sequence, delta)
 
     def _settle(self, message: Snapshot | Delta, outcome: Outcome) -> Outcome:
-        """Settle a message and cut the book late: levels that diffs bring beyond the depth are known too."""
-        depth, self._depth = self._depth, self._depth * KEPT_DEPTHS
-        try:
-            settled = super()._settle(message, outcome)
-        finally:
-            self._depth = depth
-        bids, asks = self.book.bids.prices, self.book.asks.prices
-        if len(bids) >= depth * KEPT_DEPTHS:
-            self._bid_edge = max(self._bid_edge, bids[0])
-        if len(asks) >= depth * KEPT_DEPTHS:
-            self._ask_edge = min(self._ask_edge, asks[-1])
+        """Settle a message; the book is cut late: levels that diffs bring beyond the depth are known too."""
+        settled = super()._settle(message, outcome)
+        self._move_edges()
         return settled
+
+    def _move_edges(self) -> None:
+        """Know no further than the levels reach that are kept, once as many are there."""
+        bids, asks = self.book.bids.prices, self.book.asks.prices
+        if len(bids) >= self._most_kept and bids[0] > self._bid_edge:
+            self._bid_edge = bids[0]
+        if len(asks) >= self._most_kept and asks[-1] < self._ask_edge:
+            self._ask_edge = asks[-1]

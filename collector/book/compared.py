@@ -1,12 +1,14 @@
 """Compare a book with the same book as it is told elsewhere, by its levels alone."""
 
-from collector.book.order_book import Ladder, OrderBook
+from collector.book.compiled import CompiledLadder
+from collector.book.order_book import Ladder
+from collector.book.rules import Book
 from collector.events import Levels, Snapshot
 
 SLACK = 1.001  # of a step: sizes are binary fractions
 
 
-def difference(book: OrderBook, snapshot: Snapshot, size_step: float = 0.0) -> str | None:
+def difference(book: Book, snapshot: Snapshot, size_step: float = 0.0) -> str | None:
     """Return the first level in which they differ, in words, or None.
 
     As many levels are compared as both have, best first: either may be cut off. Sizes are equal within the
@@ -18,7 +20,7 @@ def difference(book: OrderBook, snapshot: Snapshot, size_step: float = 0.0) -> s
     return bids or _difference("ask", _best_first(book.asks, 1), snapshot.asks, size_step)
 
 
-def _best_first(ladder: Ladder, step: int) -> Levels:
+def _best_first(ladder: Ladder | CompiledLadder, step: int) -> Levels:
     return list(zip(ladder.prices[::step], ladder.lots[::step], strict=True))
 
 

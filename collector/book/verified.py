@@ -1,71 +1,18 @@
 """Verify a local book by its exchange's own numbers: a small state machine, no I/O, no clock."""
 
+from array import array
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from math import inf
-from typing import NamedTuple, Protocol, runtime_checkable
+from math import inf, nan
+from typing import NamedTuple
 
+from collector.book.compiled import CompiledBook
 from collector.book.order_book import OrderBook
+from collector.book.rules import Book, ProvingRule, Rule, Verdict
 from collector.errors import FrameError
-from collector.events import Delta, Snapshot
+from collector.events import Delta, NextLevels, Snapshot
 
-
-class Verdict(Enum):
-    """What an exchange's numbers say of a message that follows another."""
-
-    CONTINUES = auto()
-    REPEATS = auto()  # what is already known, once more
-    RESTARTS = auto()  # a new beginning, right in itself: a snapshot not joined to what was, or new numbers
-    BREAKS = auto()  # something between was not seen
-    UNNUMBERED = auto()  # a whole book that follows, if it is another one
-
-
-class Rule(Protocol):
-    """The integrity rule of one channel of one exchange."""
-
-    @property
-    def verification(self) -> str:
-        """Return the word for what proves the book, as it stands in coverage."""
-
-    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
-        """Judge a snapshot that arrives while the book is synced."""
-
-    def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
-        """Judge a delta that arrives while the book is synced."""
-
-
-@runtime_checkable
-class ProvingRule(Rule, Protocol):
-    """A rule that looks at the book itself once a message is applied: a checksum."""
-
-    def prove(self, book: OrderBook, message: Snapshot | Delta) -> str | None:
-        """Return None when the book is right, otherwise what was expected and found."""
-
-
-class WholeBooks:
-    """The rule of a channel that sends the whole book each time: nothing can be missed but news.
-
-    Without `ids_grow` the update ids prove nothing, and every book is taken.
-    """
-
-    def __init__(self, verification: str = "connection", *, ids_grow: bool = True) -> None:
-        self.verification = verification
-        self._ids_grow = ids_grow
-
-    def judge_delta(self, last_sequence: int | None, delta: Delta) -> Verdict:
-        """Refuse: such a channel has no deltas."""
-        del last_sequence, delta
-        return Verdict.BREAKS
-
-    def judge_snapshot(self, last_sequence: int | None, snapshot: Snapshot) -> Verdict:
-        """Judge by the update ids; where there are none, only the levels tell whether anything is new."""
-        sequence = snapshot.sequence
-        if not self._ids_grow:
-            return Verdict.CONTINUES
-        if sequence is None:
-            return Verdict.UNNUMBERED
-        if last_sequence is None or sequence > last_sequence:
-            return Verdict.CONTINUES
-        return Verdict.REPEATS if sequence == last_sequence else Verdict.RESTARTS
+TEN_LEVELS = 10  # as many as features look at
 
 
 class BookState(Enum):
@@ -106,9 +53,14 @@ class VerifiedBook:
     """A local book and the proof that it is the exchange's."""
 
     __slots__ = (
+        "_ask_edge",
+        "_bid_edge",
         "_depth",
+        "_known_of_ten",
         "_max_jump",
         "_mid",
+        "_most_kept",
+        "_new_book",
         "_prove",
         "_rule",
         "book",
@@ -117,13 +69,24 @@ class VerifiedBook:
         "state",
     )
 
-    def __init__(self, rule: Rule, depth: int, max_jump: float = inf) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        depth: int,
+        max_jump: float = inf,
+        *,
+        new_book: Callable[[], Book] = OrderBook,
+    ) -> None:
         self._rule = rule
         self._prove = rule.prove if isinstance(rule, ProvingRule) else None
-        self._depth = depth
+        self._depth = self._most_kept = depth
+        self._known_of_ten = min(TEN_LEVELS, depth)
+        # The lowest bid and the highest ask that are known for sure. NaN: there are none, all levels come in.
+        self._bid_edge = self._ask_edge = nan
+        self._new_book = OrderBook if self._prove is not None else new_book  # a proof reads all of it
         self._max_jump = max_jump  # of the middle price, as a share of it, between two messages
         self._mid = 0.0  # 0: none to compare with, whatever comes is believed
-        self.book = OrderBook()
+        self.book = self._new_book()
         self.state = BookState.UNSYNCED
         self.last_sequence: int | None = None
         self.exchange_ms: int | None = None  # of the last message that is in the book
@@ -143,7 +106,7 @@ class VerifiedBook:
 
     def reset(self) -> None:
         """Forget the book: the connection that fed it is gone."""
-        self.book = OrderBook()
+        self.book = self._new_book()
         self._mid = 0.0
         self.last_sequence = self.exchange_ms = None
         self.state = BookState.UNSYNCED
@@ -171,6 +134,54 @@ class VerifiedBook:
             return self._broke(error.reason, error.detail)
         return self._settle(delta, outcome)
 
+    def step(self, found: NextLevels, levels: int) -> tuple[Sequence[float], int] | None:
+        """Apply changed levels that simply follow; return the best `levels` and how many of ten are known.
+
+        None where there is anything to judge: the message is to be given to `apply_delta`, which does again
+        what was done to the levels until then, as sizes are absolute. May raise in place of None.
+        """
+        _, follows, sequence, exchange_ms, _, new_bids, new_asks = found
+        if follows != self.last_sequence or self._prove is not None or sequence <= follows:
+            return None
+        book, most = self.book, self._most_kept
+        if isinstance(book, CompiledBook):
+            return self._follow(book, found, levels)
+        book.bids.update(new_bids)  # type: ignore[arg-type]  # from the text, not held by the kernel
+        book.asks.update(new_asks)
+        bids, asks = book.bids.prices, book.asks.prices
+        if len(bids) > most:
+            book.bids.cut_below(most)
+        if len(asks) > most:
+            book.asks.cut_above(most)
+        bid, ask, before = bids[-1], asks[0], self._mid
+        mid = (bid + ask) / 2.0
+        if bid >= ask or abs(mid - before) > self._max_jump * before > 0.0:
+            return None
+        self._mid, self.last_sequence, self.exchange_ms = mid, sequence, exchange_ms
+        return book.top(levels), self._known_of_ten
+
+    def _follow(
+        self, book: CompiledBook, found: NextLevels, levels: int
+    ) -> tuple[Sequence[float], int] | None:
+        """Do the same with levels that the kernel holds."""
+        _, _, sequence, exchange_ms, _, held, _ = found
+        done = book.follow(
+            held,  # type: ignore[arg-type]  # other levels are refused
+            sequence,
+            self._mid,
+            self._max_jump,
+            self._most_kept,
+            levels,
+            self._known_of_ten,
+            self._bid_edge,
+            self._ask_edge,
+        )
+        if done is None:
+            return None
+        packed, self._mid, known, self._bid_edge, self._ask_edge = done
+        self.last_sequence, self.exchange_ms = sequence, exchange_ms
+        return array("d", packed), known
+
     def apply_snapshot(self, snapshot: Snapshot) -> Outcome:
         """Replace the book by a snapshot, or open it."""
         outcome = OPENED
@@ -189,7 +200,7 @@ class VerifiedBook:
                 outcome = Outcome(Did.REOPENED, "restart", detail)
         if not snapshot.bids and not snapshot.asks:
             return self._broke("empty", "a snapshot without a level")
-        self.book = OrderBook()
+        self.book = self._new_book()
         try:
             self.book.replace(snapshot.bids, snapshot.asks)
         except FrameError as error:
@@ -198,7 +209,7 @@ class VerifiedBook:
             outcome = MERGED  # without a sequence, the levels themselves say that nothing was missed
         return self._settle(snapshot, outcome)
 
-    def _is_same(self, before: OrderBook) -> bool:
+    def _is_same(self, before: Book) -> bool:
         """Return whether the new book has the levels of the one before, to the depth that is kept."""
         self.book.bids.cut_below(self._depth)
         self.book.asks.cut_above(self._depth)
@@ -229,10 +240,10 @@ class VerifiedBook:
     def _settle(self, message: Snapshot | Delta, outcome: Outcome) -> Outcome:
         book = self.book
         bids, asks = book.bids.prices, book.asks.prices
-        if len(bids) > self._depth:
-            book.bids.cut_below(self._depth)
-        if len(asks) > self._depth:
-            book.asks.cut_above(self._depth)
+        if len(bids) > self._most_kept:
+            book.bids.cut_below(self._most_kept)
+        if len(asks) > self._most_kept:
+            book.asks.cut_above(self._most_kept)
         if self._prove is not None:  # before the look at the touch: a lost message shows there as well
             wrong = self._prove(book, message)
             if wrong is not None:

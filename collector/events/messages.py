@@ -4,13 +4,29 @@ A mapper makes these from a frame; they live for as long as it takes to apply th
 exchange's own name of a channel of one market: what was subscribed, and what the frame is routed by.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
 Levels = Sequence[tuple[float, float]]  # (price, size), sizes absolute, 0 removes the level
 Texts = Sequence[tuple[str, str]]  # the same as the exchange wrote them, where a checksum needs it
+
+
+class HeldLevels(Protocol):
+    """Changed levels of both sides that compiled code read, and holds until it reads again."""
+
+    def read(self, text: str, /) -> "NextLevels | None":
+        """Read the usual frame, and nothing else."""
+
+
+# Changed levels as nearly all frames have them, made and taken apart for each: the topic, the number that
+# they follow, their own number, the exchange's time, the number across channels, bids, asks.
+NextLevels = tuple[str, int, int, int, int | None, Levels | HeldLevels, Levels]
+
+# Reads those, and nothing else: None, or an error of any kind, where a frame is not of this form.
+ReadNext = Callable[[str], NextLevels | None]
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):

@@ -12,12 +12,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from collector.events import FAMILIES
-from collector.exchanges.limits import KINDS, MarketKind, Rate, WebsocketLimits
+from collector.exchanges.limits import KINDS, MarketKind, Rate, WebsocketLimits, requests_of
 from collector.exchanges.past import Bound, History, Past, PastPages
 
 if TYPE_CHECKING:
     from collector.book import Rule
-    from collector.events import ContractSize, Message, Snapshot
+    from collector.events import ContractSize, Message, ReadNext, Snapshot
 
 __all__ = [  # what stands in this file, and what facts are made of beside it
     "KINDS",
@@ -221,6 +221,8 @@ class Exchange:
     tickers: Mapping[MarketKind, Tickers] = field(default_factory=lambda: MappingProxyType({}))
     rest: Rest | None = None
     check: RestCheck | None = None
+    # What the compiled kernel calls the frames that change books; else Python reads them.
+    kernel_shapes: Mapping[MarketKind, str] = field(default_factory=lambda: MappingProxyType({}))
     sends_state: bool = True  # of a book, or of the best prices, at a subscription
     history: History | None = None  # None: nobody looked it up
     # What a book and the best prices of its market share: the numbers of updates, or one across channels.
@@ -269,6 +271,11 @@ class Exchange:
         read_frame: ReadFrame = self._module("frames").read_frame
         return read_frame
 
+    def read_next(self, kind: MarketKind) -> "ReadNext | None":
+        """Return the function that reads the usual frame of changed levels; None: `read_frame` reads all."""
+        new: Callable[[str], ReadNext] | None = getattr(self._module("frames"), "next_reader", None)
+        return None if new is None else new(kind)
+
     @property
     def past_pages(self) -> PastPages:
         """Return what names a stream in a request for its past, and reads the answer."""
@@ -311,8 +318,3 @@ def depths_text(depths: Sequence[int]) -> str:
 def one_of(names: Sequence[str]) -> str:
     """Write a choice: `a`, or `one of a, b, c`."""
     return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
-
-
-def requests_of(most: int) -> Callable[[Sequence[str]], Sequence[Sequence[str]]]:
-    """Return a function that divides topics among requests of at most `most` each."""
-    return lambda topics: [topics[first : first + most] for first in range(0, len(topics), most)]

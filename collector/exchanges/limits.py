@@ -1,6 +1,6 @@
 """Define what kinds of market there are, and how often an exchange may be asked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -39,3 +39,8 @@ class WebsocketLimits:
         known = [table for one, table in tables.items() if one == kind] or list(tables.values())
         family = Channel.of(channel).family
         return max(table.get(channel, table[family]) for table in known)
+
+
+def requests_of(most: int) -> Callable[[Sequence[str]], Sequence[Sequence[str]]]:
+    """Return a function that divides topics among requests of at most `most` each."""
+    return lambda topics: [topics[first : first + most] for first in range(0, len(topics), most)]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from collector.book import Kernel
 from collector.clock import Clock
 from collector.events import EventBus, Liveness, PotentialHalt, StreamKey
 from collector.exchanges import MarketKind, WebsocketLimits, exchange_of, kind_of, websocket
@@ -67,6 +68,7 @@ class ExchangeContext:
     unknown: UnknownFrames
     snapshots: Snapshots | None
     new_resyncs: Callable[[], Resyncs]
+    kernel: Kernel | None = None
 
 
 def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams: Sequence[Stream]) -> Parts:
@@ -81,7 +83,11 @@ def verified_parts(shared: ExchangeContext, context: ConnectionContext, streams:
         heart.ponged()
 
     control = ControlMessages(context, requests, socket.give_up, on_pong)
-    router = Router(protocol.read_frame, shared.unknown, context.liveness, control)
+    kind, kernel = context.address.kind, shared.kernel
+    shape = protocol.kernel_shapes.get(kind)
+    compiled = None if kernel is None or shape is None else kernel.new_frame(shape).read
+    read_next = compiled or protocol.read_next(kind)
+    router = Router(protocol.read_frame, shared.unknown, context.liveness, control, read_next)
     subscriptions = TopicSubscriptions(
         streams,
         context,

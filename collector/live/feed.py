@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Container, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from collector.book import Kernel, OrderBook
 from collector.buffer import Buffer
 from collector.clock import Clock
 from collector.errors import UserError
@@ -47,11 +48,13 @@ class Feed:
         claim: Claim | None = None,
         patience_s: float = PATIENCE_S,
         remembered: Callable[[], Sequence[str]] = list,  # the universe of last time. Blocks
+        kernel: Kernel | None = None,
     ) -> None:
         self._wanted = wanted
         self._claim = claim
         self._contact = Contact(wanted.source, events, clock, patience_s)
         self._limits = limits
+        self._kernel = kernel
         self._clock = clock
         self._events = events
         self._unknown = UnknownFrames(wanted.source.exchange, buffer, on_unknown)
@@ -62,6 +65,7 @@ class Feed:
             levels_shown=limits.levels_shown,
             most_off_s=limits.integrity.max_time_off_s,
             max_jump=limits.integrity.max_jump,
+            new_book=OrderBook if kernel is None else kernel.new_book,
         )
         self._list = MarketList(wanted, limits.pace, clock=clock, events=events, contact=self._contact)
         self._connections: Connections | None = None
@@ -269,6 +273,7 @@ class Feed:
             self._unknown,
             snapshots,
             new_resyncs=lambda: new_resyncs(self._limits, quiet_after_s),
+            kernel=self._kernel,
         )
 
     async def _collect(self, names: Sequence[str]) -> list[StreamKey]:

@@ -32,6 +32,8 @@ class Pace:
     messages_a_connection: PerSecond = 2000.0  # as expected of busy markets
     coalesce_ms: Nap = 5.0  # where frames come fast, many are read in one turn of the loop
 
+    kernel: Literal["auto", "off", "required"] = "auto"  # compiled code keeps the books where it can
+
     @property
     def backoff(self) -> Backoff:
         """Return the waits between attempts."""

@@ -9,6 +9,7 @@ from collector.book import (
     CONTINUED,
     EDGE,
     MET,
+    TEN_LEVELS,
     WITNESS,
     BridgedBook,
     Did,
@@ -21,6 +22,7 @@ from collector.events import (
     L2Update,
     Liveness,
     MarketData,
+    NextLevels,
     Snapshot,
     StreamKey,
     StreamNow,
@@ -29,7 +31,6 @@ from collector.events import (
 from collector.streams.paired_book import PairedBook, Row
 from collector.streams.stream import RETIRED, UNSYNCED, Outlet, Topic
 
-TEN_LEVELS = 10  # as many as features look at
 PATIENCE_NS = 30_000_000_000  # for the stream to come to where REST stood: it may have a backlog
 
 
@@ -37,9 +38,9 @@ class BookWitness(Protocol):
     """Compares a book with other channels of its market."""
 
     def saw(
-        self, stream: "BookStream", message: Snapshot | Delta, top: Sequence[float], received_at_ns: int
+        self, stream: "BookStream", cross_sequence: int | None, top: Sequence[float], received_at_ns: int
     ) -> None:
-        """Take the state of a book after a message."""
+        """Take the state of a book after a message, and its number across channels, where it has one."""
 
     def lost(self, stream: "BookStream") -> None:
         """Forget what a book said: its segment ended."""
@@ -64,13 +65,13 @@ class BookStream(PairedBook):
         levels_shown: int | None = None,
         standby: bool = False,
     ) -> None:
-        super().__init__(key, topic, outlet, book, standby=standby)
+        shown = levels_per_row if levels_shown is None else levels_shown
+        super().__init__(key, topic, outlet, book, levels_shown=shown, standby=standby)
         self.repeats_when_quiet = False  # the exchange sends a book again that does not change
         self.in_question = False  # silent for so long that it was subscribed anew, to compare
         self._asked_anew = False  # and no snapshot came since
         self._awaiting_since_ns = 0  # receipt of the snapshot that the stream has yet to reach
         self._levels_per_row = levels_per_row
-        self._levels_shown = levels_per_row if levels_shown is None else levels_shown
         self.witness: BookWitness | None = None  # who compares this stream with others of its market
         self.is_watched = False  # there is something to compare with
 
@@ -131,6 +132,27 @@ class BookStream(PairedBook):
         if waited_ns > PATIENCE_NS:
             detail = f"{waited_ns / 1e9:.1f} s after REST answered from further on, at {book.last_sequence}"
             self.on_doubt(self, self.doubt(EDGE, detail))
+
+    def take_next(self, found: NextLevels, received_at_ns: int) -> bool:
+        """Take changed levels that simply follow, as `take` would take the same as a message.
+
+        False where they are not taken: nothing was counted or stored, and `take` is to judge them.
+        """
+        segment_id = self._segment_id
+        if segment_id is None or self._stands is not None or not self._is_asked:
+            return False
+        try:
+            done = self._book.step(found, self._levels_per_row)
+        except Exception:  # noqa: BLE001  (whatever is wrong with them, the general way finds it again)
+            return False
+        if done is None:
+            return False
+        top, known_levels = done
+        tally = self._tally
+        received = tally.received = tally.received + 1
+        self.last_update_at_ns = received_at_ns
+        self._show(top, known_levels, found[4], received, received_at_ns, segment_id)
+        return True
 
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Apply a message and settle it: exactly one row, or one count, for one event."""
@@ -228,33 +250,44 @@ class BookStream(PairedBook):
     def _store(
         self, message: Snapshot | Delta, received: int, received_at_ns: int, liveness: Liveness
     ) -> None:
-        known_levels = self._book.known_levels(TEN_LEVELS)
-        top = self._book.book.top(self._levels_per_row)
-        # Not the message's: updates that came before a snapshot of REST are in the book, and may be newer.
-        exchange_ms = self._exchange_ms = self._book.exchange_ms
         segment_id = self._segment_id
         if segment_id is None:
             segment_id = self._segment_for_a_row(received, received_at_ns, liveness)
+        top, known_levels = self._book.book.top(self._levels_per_row), self._book.known_levels(TEN_LEVELS)
+        self._show(top, known_levels, message.cross_sequence, received, received_at_ns, segment_id)
+
+    def _show(
+        self,
+        top: Sequence[float],
+        known_levels: int,
+        cross_sequence: int | None,
+        received: int,
+        received_at_ns: int,
+        segment_id: int | None,
+    ) -> None:
+        """Store the book as it stands now, where a segment is open, and tell those who look on."""
+        book = self._book
+        # Not the message's: updates that came before a snapshot of REST are in the book, and may be newer.
+        exchange_ms = self._exchange_ms = book.exchange_ms
         if segment_id is not None:
-            stored = self._buffer.append(
+            if self._buffer.append(
                 self.number,
                 received,
                 received_at_ns,
                 exchange_ms,
-                self._book.last_sequence,
+                book.last_sequence,
                 segment_id,
                 known_levels,
                 top,
-            )
-            if stored:
+            ):
                 self._last_row_ns = received_at_ns
             else:
                 self._no_room()
         if self.is_watched and self.witness is not None:
-            self.witness.saw(self, message, top, received_at_ns)
+            self.witness.saw(self, cross_sequence, top, received_at_ns)
         if self._events.wanted(L2Update):  # stored or not: what a bot sees does not hang on the database
             numbers = tuple(top)
-            self._publish_update(exchange_ms, received_at_ns, known_levels >= TEN_LEVELS, numbers)
+            self._publish_update(received_at_ns, known_levels >= TEN_LEVELS, numbers)
             self._top = numbers
         else:
             self._top = top
@@ -274,27 +307,3 @@ class BookStream(PairedBook):
         """Return the state of the book as it would be stored."""
         top = tuple(self._book.book.top(self._levels_per_row))
         return self._book.exchange_ms, self._book.last_sequence, self._book.known_levels(TEN_LEVELS), top
-
-    def _publish_update(
-        self, exchange_ms: int | None, received_at_ns: int, ten_known: bool, numbers: tuple[float, ...]
-    ) -> None:
-        exchange, symbol, channel = self.key
-        segment_id, before, contract = self._segment_id, self._top, self.topic.contract
-        if contract is not None:
-            numbers = contract.levels_in_base(numbers)
-            before = None if before is None else contract.levels_in_base(before)
-        self._events.publish(
-            L2Update(
-                exchange=exchange,
-                symbol=symbol,
-                exchange_ms=exchange_ms,
-                received_at_ns=received_at_ns,
-                channel=channel,
-                sequence=self._book.last_sequence,
-                segment_id=segment_id,
-                shown=self._levels_shown,
-                ten_known=ten_known,
-                numbers=numbers,
-                before=None if segment_id is None else before,
-            )
-        )

@@ -1,9 +1,10 @@
 """Make the streams of one exchange, each with its topic and its rule."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
-from collector.book import BridgedBook, BridgingRule, DeltaMemory, VerifiedBook
+from collector.book import Book, BridgedBook, BridgingRule, DeltaMemory, OrderBook, VerifiedBook
 from collector.events import BOOK, OHLCV, TRADE, Channel, StreamKey
 from collector.exchanges import MarketKind, exchange_of
 from collector.streams.book_stream import BookStream
@@ -25,6 +26,7 @@ class StreamMaker:
         levels_shown: int,
         most_off_s: float,
         max_jump: float,
+        new_book: Callable[[], Book] = OrderBook,
     ) -> None:
         self._exchange = exchange
         self._outlet = outlet
@@ -32,6 +34,7 @@ class StreamMaker:
         self._levels_shown = levels_shown
         self._most_off_s = most_off_s
         self._max_jump = max_jump
+        self._new_book = new_book
         self._memory = DeltaMemory()
         self._witnesses: dict[str, MarketWitness] = {}
 
@@ -55,6 +58,7 @@ class StreamMaker:
             return bars
         depth = Channel.of(channel).depth
         rule = protocol.rule(kind, channel, market)
+        new_book = self._new_book if kind in protocol.kernel_shapes else OrderBook
         book: VerifiedBook
         if protocol.rest is not None and family == BOOK:
             book = BridgedBook(
@@ -62,9 +66,10 @@ class StreamMaker:
                 protocol.rest.depth(kind, depth),
                 self._max_jump,
                 memory=self._memory,
+                new_book=new_book,
             )
         else:
-            book = VerifiedBook(rule, depth, self._max_jump)
+            book = VerifiedBook(rule, depth, self._max_jump, new_book=new_book)
         stream = BookStream(
             key,
             replace(topic, depth=depth),

@@ -6,7 +6,7 @@ from math import isnan
 from weakref import WeakKeyDictionary, WeakSet
 
 from collector.book import WITNESS, Did
-from collector.events import BBO, Delta, Snapshot
+from collector.events import BBO
 from collector.streams.book_stream import BookStream
 from collector.streams.candle_stream import CandleStream
 from collector.streams.comparisons import Comparison, LastNotBeyond, SameNumber, Touches, TradesAtTheTouch
@@ -58,9 +58,9 @@ class MarketWitness:
         stream.witness = None
 
     def saw(
-        self, stream: BookStream, message: Snapshot | Delta, top: Sequence[float], received_at_ns: int
+        self, stream: BookStream, cross_sequence: int | None, top: Sequence[float], received_at_ns: int
     ) -> None:
-        """Take the state of a stream after a message."""
+        """Take the state of a stream after a message, and its number across channels, where it has one."""
         is_book = stream.key.channel != BBO
         if not (is_book or self._has_best_prices):
             self._has_best_prices = True
@@ -69,7 +69,7 @@ class MarketWitness:
         touch = top[0], top[levels], top[2 * levels], top[3 * levels]
         if any(map(isnan, touch)):
             return
-        number = stream.sequence if self._by_update else message.cross_sequence
+        number = stream.sequence if self._by_update else cross_sequence
         if is_book:
             watched = self._books[stream]
             if self._has_trades:

@@ -27,10 +27,18 @@ class PairedBook(PairedStream):
     """A book that may be fed on a second connection as well."""
 
     def __init__(
-        self, key: StreamKey, topic: Topic, outlet: Outlet, book: VerifiedBook, *, standby: bool = False
+        self,
+        key: StreamKey,
+        topic: Topic,
+        outlet: Outlet,
+        book: VerifiedBook,
+        *,
+        levels_shown: int,
+        standby: bool = False,
     ) -> None:
         super().__init__(key, topic, outlet, standby=standby)
         self._book = book
+        self._levels_shown = levels_shown
         self._top: Sequence[float] | None = None  # the last state of this segment, for its order flow
         # What is stored, where two connections bring it; one that stores nothing always asks it.
         self._stands = StoredUntil(Position(None, is_number=False), book.book) if standby else None
@@ -69,6 +77,29 @@ class PairedBook(PairedStream):
             shown=book.known_levels(levels),
             ten_known=book.known_levels(TOTAL_LEVELS) >= TOTAL_LEVELS,
             numbers=numbers if contract is None else contract.levels_in_base(numbers),
+        )
+
+    def _publish_update(self, received_at_ns: int, ten_known: bool, numbers: tuple[float, ...]) -> None:
+        """Tell of the state that the book is in; what it was before is that of the row before."""
+        exchange, symbol, channel = self.key
+        segment_id, before, contract = self._segment_id, self._top, self.topic.contract
+        if contract is not None:
+            numbers = contract.levels_in_base(numbers)
+            before = None if before is None else contract.levels_in_base(before)
+        self._events.publish(
+            L2Update(
+                exchange=exchange,
+                symbol=symbol,
+                exchange_ms=self._book.exchange_ms,
+                received_at_ns=received_at_ns,
+                channel=channel,
+                sequence=self._book.last_sequence,
+                segment_id=segment_id,
+                shown=self._levels_shown,
+                ten_known=ten_known,
+                numbers=numbers,
+                before=None if segment_id is None else before,
+            )
         )
 
     def end_segment(self, cause: str, detail: str, alive_until_ns: int | None) -> None:

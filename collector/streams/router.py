@@ -17,7 +17,9 @@ from collector.events import (
     Heartbeat,
     Liveness,
     Message,
+    NextLevels,
     Other,
+    ReadNext,
     Snapshot,
     State,
     Status,
@@ -79,8 +81,10 @@ class Router:
         unknown: UnknownFrames,
         liveness: Liveness,
         listener: Listener,
+        read_next: ReadNext | None = None,  # reads the usual frame, and nothing else
     ) -> None:
         self._read_frame = read_frame
+        self._read_next = _no_next if read_next is None else read_next
         self._unknown = unknown
         self._liveness = liveness
         self._listener = listener
@@ -101,8 +105,16 @@ class Router:
 
     def take(self, text: str, received_at_ns: int) -> bool:
         """Take a frame; False when something in it is neither market data nor an awaited answer."""
+        try:
+            found = self._read_next(text)
+        except Exception:  # noqa: BLE001  (whatever is wrong with the frame, the general way finds it again)
+            found = None
         is_ours = True
         try:
+            if found is not None:
+                usual = self._routes.get(found[0])
+                if usual is not None and usual.take_next(found, received_at_ns):
+                    return True
             for message in self._read_frame(text):
                 if isinstance(message, MARKET_DATA):
                     stream = self._routes.get(message.topic)
@@ -152,6 +164,10 @@ class Router:
             outcome = stream.doubt(error.reason, error.detail)
             if outcome.did is Did.BROKE:
                 stream.on_doubt(stream, outcome)
+
+
+def _no_next(_text: str) -> NextLevels | None:
+    return None
 
 
 def _as_book(top: TopOfBook) -> Snapshot:

@@ -3,7 +3,7 @@
 from enum import Enum, auto
 from typing import NamedTuple
 
-from collector.book import OrderBook
+from collector.book import Book
 
 
 class Place(Enum):
@@ -25,7 +25,7 @@ class Position(NamedTuple):
 Levels = tuple[tuple[float, ...], ...]
 
 
-def levels_of(book: OrderBook) -> Levels:
+def levels_of(book: Book) -> Levels:
     """Return prices and sizes of a book."""
     bids, asks = book.bids, book.asks
     return tuple(bids.prices), tuple(bids.lots), tuple(asks.prices), tuple(asks.lots)
@@ -34,13 +34,13 @@ def levels_of(book: OrderBook) -> Levels:
 class StoredUntil:
     """Where the stored rows of a book begin and stand, while two connections bring it."""
 
-    def __init__(self, position: Position, book: OrderBook, first: Position | None = None) -> None:
+    def __init__(self, position: Position, book: Book, first: Position | None = None) -> None:
         self._first = position if first is None else first
         self._last = position
         self._now: list[Levels] = []  # the states of the last time, where there are no numbers
         self.moved_to(position, book, begins=False)
 
-    def moved_to(self, position: Position, book: OrderBook, *, begins: bool) -> None:
+    def moved_to(self, position: Position, book: Book, *, begins: bool) -> None:
         """Note the row that was stored last, or the first of a segment."""
         if begins:
             self._first = position
@@ -50,11 +50,11 @@ class StoredUntil:
             self._now.append(levels_of(book))
         self._last = position
 
-    def is_like(self, book: OrderBook) -> bool:
+    def is_like(self, book: Book) -> bool:
         """Return whether a book, which has no numbers, has the levels that were stored last."""
         return bool(self._now) and self._now[-1] == levels_of(book)
 
-    def place(self, position: Position, book: OrderBook) -> Place:
+    def place(self, position: Position, book: Book) -> Place:
         """Return where a book stands."""
         ours, theirs = position.at, self._last.at
         if ours is None or theirs is None or position.is_number != self._last.is_number:

@@ -12,6 +12,7 @@ from collector.events import (
     EventBus,
     Liveness,
     MarketData,
+    NextLevels,
     PotentialHalt,
     SegmentChanged,
     SegmentClosed,
@@ -121,6 +122,11 @@ class Stream(ABC):
     @abstractmethod
     def take(self, message: MarketData, received_at_ns: int, liveness: Liveness) -> Outcome:
         """Settle a message: exactly one row, or one count, for one event."""
+
+    def take_next(self, found: NextLevels, received_at_ns: int) -> bool:
+        """Take changed levels of a book that simply follow; False: nothing was done."""
+        del found, received_at_ns
+        return False
 
     @abstractmethod
     def forget(self) -> None:

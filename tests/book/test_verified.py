@@ -2,7 +2,7 @@
 
 import pytest
 
-from collector.book.verified import MERGED, BookState, Did, Verdict, VerifiedBook, WholeBooks
+from collector.book import MERGED, BookState, Did, Verdict, VerifiedBook, WholeBooks
 from collector.events.messages import Delta, Snapshot
 from collector.exchanges.bybit.rule import Continuity, rule_of
 from collector.exchanges.registry import exchange_of

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.book.verified import Did, VerifiedBook, WholeBooks
+from collector.book import Did, VerifiedBook, WholeBooks
 from collector.errors import FrameError, UserError
 from collector.events.contracts import ContractSize, contract_size
 from collector.events.messages import (

@@ -9,8 +9,8 @@ from typing import Any
 
 from outlet_rig import OutletRig
 
+from collector.book import Rule, VerifiedBook, WholeBooks
 from collector.book.bridged import BridgedBook
-from collector.book.verified import Rule, VerifiedBook, WholeBooks
 from collector.clock import Clock
 from collector.errors import FrameError
 from collector.events.batch import Liveness, StreamKey

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.book.verified import VerifiedBook, WholeBooks
+from collector.book import VerifiedBook, WholeBooks
 from collector.errors import StreamError
 from collector.events.batch import StreamKey
 from collector.events.messages import Delta, Snapshot

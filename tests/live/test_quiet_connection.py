@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "streams"))
 from connection_rig import SubscriptionsRig, levels_around
 from virtual_loop import run
 
-from collector.book.verified import WholeBooks
+from collector.book import WholeBooks
 from collector.clock import Clock
 from collector.errors import FrameError
 from collector.events.messages import Ack, Snapshot

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.book.verified import VerifiedBook, WholeBooks
+from collector.book import VerifiedBook, WholeBooks
 from collector.events.batch import INT_COLUMNS, Liveness
 from collector.events.messages import Delta, Snapshot
 from collector.exchanges.bybit.rule import Continuity

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from collector.book import Did, VerifiedBook, WholeBooks
 from collector.book.bridged import BridgedBook
-from collector.book.verified import Did, VerifiedBook, WholeBooks
 from collector.events.batch import EXCHANGE_MS, INT_COLUMNS, Liveness
 from collector.events.market import L2Update
 from collector.events.messages import Delta, Side, Snapshot, TradeMessage

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from collector.book.verified import Outcome, VerifiedBook, WholeBooks
+from collector.book import Outcome, VerifiedBook, WholeBooks
 from collector.buffer.buffer import Buffer
 from collector.events.batch import Liveness, StreamKey
 from collector.events.bus import EventBus

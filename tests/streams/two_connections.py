@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from outlet_rig import NOW_NS, OutletRig
 
-from collector.book.verified import Verdict, VerifiedBook, WholeBooks
+from collector.book import Verdict, VerifiedBook, WholeBooks
 from collector.events.batch import INT_COLUMNS, Batch, Liveness, StreamKey
 from collector.events.messages import CandleMessage, Delta, MarketData, Side, Snapshot, TradeMessage
 from collector.exchanges.bybit.rule import Continuity

@@ -224,6 +224,7 @@ BINANCE = Exchange(
     # https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams: 300 connections in 5
     # minutes, 5 messages a second, 1024 streams a connection; USD-M takes 10 messages a second. Changes of a
     # book are pushed each 100 ms.
+    kernel_shapes=MappingProxyType({"spot": "binance_spot", "linear": "binance_usdm"}),
     limits=WebsocketLimits(
         connects=Rate(300, 300.0),
         requests={"spot": Rate(5, 1.0), "linear": Rate(10, 1.0)},

@@ -119,6 +119,7 @@ BYBIT = Exchange(
     ),
     # https://bybit-exchange.github.io/docs/v5/ws/connect: 500 connections in 5 minutes, 21,000 characters of
     # topics a connection. No limit of messages is documented.
+    kernel_shapes=MappingProxyType(dict.fromkeys(KINDS, "bybit")),
     limits=WebsocketLimits(
         connects=Rate(500, 300.0),
         requests=dict.fromkeys(KINDS, Rate(20, 1.0)),

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from collector.errors import FrameError
-from collector.events import Ack, Heartbeat, Message, Other, Snapshot
-from collector.exchanges.bybit.market_data import READERS, read_book
-
-BOOK_PREFIX = '{"topic":"orderbook.'
+from collector.events import Ack, Heartbeat, Message, Other, ReadNext, Snapshot
+from collector.exchanges.bybit.market_data import BOOK_PREFIX, READERS, read_book, read_next
 
 
 class _Envelope(msgspec.Struct, gc=False):
@@ -47,6 +45,11 @@ def read_frame(text: str) -> Sequence[Message]:
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise FrameError("malformed", str(error)) from error
     return (_control(envelope),)
+
+
+def next_reader(_kind: str) -> ReadNext:
+    """Return what reads the usual frame."""
+    return read_next
 
 
 def read_rest_book(text: str, topic: str) -> Snapshot:

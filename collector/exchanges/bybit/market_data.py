@@ -18,6 +18,7 @@ from collector.events import (
     CandleMessage,
     Delta,
     Message,
+    NextLevels,
     Side,
     Snapshot,
     TradeMessage,
@@ -25,6 +26,7 @@ from collector.events import (
 )
 from collector.exchanges.bybit.topics import INTERVALS
 
+BOOK_PREFIX = '{"topic":"orderbook.'
 RESTART_SEQUENCE = 1
 BLOCK_TRADE = "BLOCK"  # agreed outside the book
 
@@ -97,6 +99,19 @@ def read_book(text: str) -> Snapshot | Delta:
     if frame.type == "delta":
         return Delta(frame.topic, data.u, exchange_ms, data.b, data.a, cross_sequence=data.seq)
     raise FrameError("malformed", f"type {frame.type!r}: snapshot or delta expected")
+
+
+def read_next(text: str) -> NextLevels | None:
+    """Read changed levels; None where the frame is anything else, or not as documented."""
+    if not text.startswith(BOOK_PREFIX):
+        return None
+    frame = _book_decoder.decode(text)
+    data = frame.data
+    number, exchange_ms = data.u, frame.ts if frame.cts is None else frame.cts
+    is_right = RESTART_SEQUENCE < number <= INT64_MAX and 0 <= exchange_ms <= INT64_MAX
+    if frame.type != "delta" or not is_right:
+        return None
+    return frame.topic, number - 1, number, exchange_ms, data.seq, data.b, data.a
 
 
 def read_trades(text: str) -> Sequence[Message]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
 
-from collector.book import OrderBook, Verdict, WholeBooks
+from collector.book import Book, Verdict, WholeBooks
 from collector.events import BBO, Channel, Delta, Levels, Snapshot, Texts
 
 CHECKSUM_LEVELS = 10  # at every subscribed depth
@@ -36,7 +36,7 @@ class Checksum:
         del last_sequence, snapshot
         return Verdict.RESTARTS
 
-    def prove(self, book: OrderBook, message: Snapshot | Delta) -> str | None:
+    def prove(self, book: Book, message: Snapshot | Delta) -> str | None:
         """Return None when the book has the message's checksum, otherwise what was expected and found.
 
         Wants every message that the book takes, after it was applied and cut to the subscribed depth.
@@ -60,7 +60,7 @@ class Checksum:
             self._asks = {price: asks[price] for price in book.asks.prices if price in asks}
         return None
 
-    def _by_precision(self, book: OrderBook) -> int:
+    def _by_precision(self, book: Book) -> int:
         """Sum the numbers at the pair's decimals, for a text that left zeros out or has an exponent.
 
         Rounding finds the exchange's own digits up to 2^51 units of the last decimal.

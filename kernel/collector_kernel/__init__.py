@@ -1,0 +1,5 @@
+"""The compiled part of market-collector; collector/book/kernel.py is what imports it."""
+
+from collector_kernel.kernel import INTERFACE, VERSION, Book, Frame
+
+__all__ = ["INTERFACE", "VERSION", "Book", "Frame"]
