@@ -18,6 +18,7 @@ from collector.database import (
     bring_to_head,
     complete_moved_file,
     database_url,
+    is_from_a_database,
     make_tables,
     opening_error,
     shown,
@@ -25,7 +26,7 @@ from collector.database import (
     sqlite_library,
     sqlite_path,
 )
-from collector.errors import CollectorError, SinkError
+from collector.errors import SinkError
 from collector.events import StreamKey
 from collector.ids import new_id
 from collector.loggers import get_logger
@@ -93,11 +94,10 @@ class OpenDatabase:
         self.reserve()
         try:
             self._connect()
-        except CollectorError:
+        except Exception as error:
             let_go()
-            raise
-        except (SQLAlchemyError, OSError) as error:
-            let_go()
+            if not is_from_a_database(error):
+                raise
             reason = getattr(error, "orig", None) or error
             raise opening_error(error, f"the database {self.name} cannot be opened: {reason}") from error
 

@@ -40,12 +40,14 @@ from collector.sinks.sql.open_database import OpenDatabase
 from collector.sinks.sql.state_rows import (
     ACCOUNTING_RULES,
     REASONS_RULES,
+    SEGMENT_CHANGES,
     SEGMENT_RULES,
     SESSION_RULES,
     accounting_row,
     ledger_row,
     less_merged,
     moved_to_merged,
+    segment_change,
     segment_row,
     session_row,
     with_reasons_so_far,
@@ -284,11 +286,17 @@ class SqlSink:
         if merged:
             segments, increments = less_merged(segments, taken), moved_to_merged(increments, merged)
         self._end_before(connection, lost)
-        multi_row.upsert(connection, self._tables.coverage, map(segment_row, segments), rules=SEGMENT_RULES)
+        self._write_segments(connection, segments)
         self._add_to_accounting(connection, increments)
         multi_row.upsert(
             connection, self._tables.sessions, [session_row(write_set.session)], rules=SESSION_RULES
         )
+
+    def _write_segments(self, connection: sa.Connection, segments: Sequence[SegmentState]) -> None:
+        coverage = self._tables.coverage
+        changed = [segment_change(one) for one in segments]
+        if multi_row.change(connection, coverage, SEGMENT_CHANGES, changed, SEGMENT_RULES) < len(segments):
+            multi_row.upsert(connection, coverage, map(segment_row, segments), if_there="skip")  # new ones
 
     def _end_before(self, connection: sa.Connection, segments: Iterable[SegmentState]) -> None:
         """End segments where they stand: what came next was given up. One without a row ends as it begins."""

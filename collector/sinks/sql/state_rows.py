@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 import sqlalchemy as sa
 
 from collector.events import StreamKey
 from collector.sinks.contract import AccountingState, SegmentState, SessionState, Value, WriteSet
-from collector.sinks.sql.multi_row import Rules
+from collector.sinks.sql.conflicts import Rules
 
 Row = dict[str, Value]
 Reasons = Mapping[str, int]
@@ -22,8 +23,11 @@ SESSION_RULES: Rules = (("ended_ns", "largest"),)
 SEGMENT_RULES: Rules = (
     ("rows", "add"),
     ("first_sequence", "keep"),
-    *((name, "never") for name in (*_STREAM, "start_ns")),
+    *((name, "never") for name in (*_STREAM, "start_ns", "verification")),
 )
+_CHANGING = ("end_ns", "alive_until_ns", "first_sequence", "last_sequence", "rows", "witnessed", "disagreed")
+SEGMENT_CHANGES = (*_CHANGING, "end_cause", "detail", "segment_id")
+segment_change: Callable[[SegmentState], tuple[Value, ...]] = attrgetter(*SEGMENT_CHANGES)
 REASONS_RULES: Rules = tuple((term, "add") for term in _TERMS)
 ACCOUNTING_RULES: Rules = (*REASONS_RULES, ("rejected_reasons", "never"))
 
