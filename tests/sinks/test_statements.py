@@ -1,6 +1,7 @@
 """The few statements of a batch do what one statement a row would, whatever the rows and their number."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from collector.database.engine import make_engine
 from collector.database.tables import Tables, make_tables
 from collector.database.url import database_url
-from collector.sinks.contract import SegmentState, WriteSet
+from collector.errors import SinkError
+from collector.sinks.contract import SegmentState, SessionState, WriteSet
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.sink import SqlSink
 from collector.sinks.sql.state_rows import SEGMENT_CHANGES, SEGMENT_RULES, segment_change, segment_row
@@ -114,16 +116,14 @@ def test_rows_come_back_in_order_with_each_value_as_it_went_in(
     assert found == list(zip(*columns.values(), strict=True))
 
 
-def test_text_where_a_number_belongs_is_not_read_as_several_numbers(
-    any_database: str, engine: sa.Engine
-) -> None:
-    if any_database.startswith("sqlite"):
-        pytest.skip("arrays are PostgreSQL's")
+def test_text_where_a_number_belongs_is_not_read_as_several_numbers(postgres_url: str) -> None:
+    made = make_engine(database_url(postgres_url), call_timeout_s=20.0)
     columns = {"timestamp": ["t"] * 2, "symbol": ["s"] * 2, "sequence": ["1,2", "3"]}
-    with engine.connect() as connection, connection.begin() as trial:
+    with made.connect() as connection, connection.begin() as trial:
         with pytest.raises(Exception, match="invalid input syntax for type bigint"):
             multi_row.insert(connection, TABLES.hot, columns)
         trial.rollback()
+    made.dispose()
 
 
 def test_a_change_of_what_is_not_there_changes_nothing(engine: sa.Engine) -> None:
@@ -172,3 +172,41 @@ def state(number: int) -> SegmentState:
 def prepared(connection: sa.Connection, texts: set[str]) -> set[str]:
     texts.update(connection.exec_driver_sql("SELECT statement FROM pg_prepared_statements").scalars())
     return texts
+
+
+def test_a_session_is_written_again_only_where_it_may_have_changed(
+    any_database: str, open_sink: Callable[..., SqlSink], make_batch: Callable[..., WriteSet]
+) -> None:
+    """Whoever writes over a new connection does not know what is there."""
+    sink = open_sink(any_database)
+    sink.write(make_batch("b1"))
+    assert lost_again(sink) == 1
+    sink.write(make_batch("b2"))
+    assert lost_again(sink) == 0  # it was not written again
+    sink.write(make_batch("b3", session=replace(sink_session(make_batch), ended_ns=9, end_cause="stop")))
+    assert lost_again(sink) == 1
+    sink.write(make_batch("b4", session=replace(sink_session(make_batch), ended_ns=9, end_cause="stop")))
+    sink.close()
+    sink.open()
+    sink.write(make_batch("b5", session=replace(sink_session(make_batch), ended_ns=9, end_cause="stop")))
+    assert lost_again(sink) == 1
+
+
+def test_a_session_whose_batch_failed_counts_as_not_told(
+    any_database: str, open_sink: Callable[..., SqlSink], make_batch: Callable[..., WriteSet], make_rows: Any
+) -> None:
+    sink = open_sink(any_database)
+    ended = replace(sink_session(make_batch), ended_ns=9, end_cause="stop")
+    with pytest.raises(SinkError):
+        sink.write(make_batch("b1", session=ended, rows=(make_rows(1, timestamp=[None]),)))
+    sink.write(make_batch("b2", session=ended))
+    assert lost_again(sink) == 1
+
+
+def sink_session(make_batch: Callable[..., WriteSet]) -> SessionState:
+    return make_batch().session
+
+
+def lost_again(sink: SqlSink) -> int:
+    """Delete the sessions; return how many there were."""
+    return sink.maintain(lambda connection: connection.execute(sa.delete(TABLES.sessions)).rowcount)

@@ -34,8 +34,13 @@ def insert(
 
     An ending that returns a truth for each row has those counted that are true.
     """
-    rows = list(zip(*columns.values(), strict=True))
-    return _send(connection, table, tuple(columns), rows, ending)
+    names, values = tuple(columns), tuple(columns.values())
+    if connection.dialect.name == "sqlite":
+        flat = list(chain.from_iterable(zip(*values, strict=True)))
+        return _send_groups(connection, table, names, flat, ending)
+    from collector.sinks.sql import postgres_arrays  # noqa: PLC0415  (its driver is an extra)
+
+    return postgres_arrays.insert(_server(connection), connection.dialect, table, names, values, ending)
 
 
 def upsert(
@@ -48,11 +53,28 @@ def upsert(
 ) -> int:
     """Insert the rows, all of the same columns; return how many were new or replaced."""
     listed = list(rows)
-    if not listed:
+    names = tuple(listed[0]) if listed else ()
+    return upsert_rows(connection, table, names, [tuple(row.values()) for row in listed], if_there, rules)
+
+
+def upsert_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    names: tuple[str, ...],
+    rows: Sequence[Row],
+    if_there: IfThere = "replace",
+    rules: Rules = NO_RULES,
+) -> int:
+    """Insert the rows, values in the order of these columns; return how many were new or replaced."""
+    if not rows:
         return 0
-    names = tuple(listed[0])
     ending = _ending(table, names, connection.dialect, if_there, rules)
-    return _send(connection, table, names, [tuple(row.values()) for row in listed], ending)
+    if connection.dialect.name == "sqlite":
+        return _send_groups(connection, table, names, list(chain.from_iterable(rows)), ending)
+    from collector.sinks.sql import postgres_arrays  # noqa: PLC0415  (its driver is an extra)
+
+    columns = tuple(zip(*rows, strict=True))
+    return postgres_arrays.insert(_server(connection), connection.dialect, table, names, columns, ending)
 
 
 def change(
@@ -69,23 +91,21 @@ def change(
         return _sqlite(connection).executemany(text, rows).rowcount
     from collector.sinks.sql import postgres_arrays  # noqa: PLC0415  (its driver is an extra)
 
-    return postgres_arrays.change(_server(connection), connection.dialect, table, names, rows, rules)
+    columns = tuple(zip(*rows, strict=True))
+    return postgres_arrays.change(_server(connection), connection.dialect, table, names, columns, rules)
 
 
-def _send(
-    connection: sa.Connection, table: sa.Table, names: tuple[str, ...], rows: Sequence[Row], ending: str
+def _send_groups(
+    connection: sa.Connection, table: sa.Table, names: tuple[str, ...], flat: Sequence[Value], ending: str
 ) -> int:
-    if connection.dialect.name != "sqlite":
-        from collector.sinks.sql import postgres_arrays  # noqa: PLC0415  (its driver is an extra)
-
-        return postgres_arrays.insert(_server(connection), connection.dialect, table, names, rows, ending)
-    driver, most, at, changed = _sqlite(connection), _MAX_VARIABLES // len(names), 0, 0
+    """Insert rows whose values stand one after the other."""
+    driver, at, changed = _sqlite(connection), 0, 0
     for size in _GROUPS:
-        until = at + (len(rows) - at) // size * size
-        if until > at and size <= most:
+        step = size * len(names)
+        until = at + (len(flat) - at) // step * step
+        if until > at and step <= _MAX_VARIABLES:
             text = _insert_text(table, names, connection.dialect, ending, size)
-            places = range(at, until, size)
-            groups = [tuple(chain.from_iterable(rows[place : place + size])) for place in places]
+            groups = [flat[place : place + step] for place in range(at, until, step)]
             changed += driver.executemany(text, groups).rowcount
             at = until
     return changed

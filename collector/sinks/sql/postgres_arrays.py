@@ -16,7 +16,7 @@ from collector.sinks.sql.conflicts import Rules, changes
 if TYPE_CHECKING:
     from collector.database import Driver
 
-Row = tuple[Value, ...]
+Column = Sequence[Value]
 
 _NUMBERS = frozenset({int, float, type(None)})
 
@@ -26,14 +26,12 @@ def insert(
     dialect: sa.Dialect,
     table: sa.Table,
     names: tuple[str, ...],
-    rows: Sequence[Row],
+    columns: Sequence[Column],
     ending: str,
 ) -> int:
-    """Insert the rows with the statement so ended; return how many went in, or are said to be new."""
-    if not rows:
-        return 0
+    """Insert rows with the statement so ended; return how many went in, or are said to be new."""
     text = _insert_text(table, names, dialect, ending)
-    cursor = driver.execute(text, _arrays(rows))
+    cursor = driver.execute(text, list(map(as_array, columns)))
     return cursor.rowcount if cursor.description is None else sum(bool(row[0]) for row in cursor)
 
 
@@ -42,15 +40,15 @@ def change(
     dialect: sa.Dialect,
     table: sa.Table,
     names: tuple[str, ...],
-    rows: Sequence[Row],
+    columns: Sequence[Column],
     rules: Rules,
 ) -> int:
     """Change rows that are there by the rules; return how many are."""
     text = _change_text(table, names, dialect, rules)
-    return driver.execute(text, _arrays(rows)).rowcount
+    return driver.execute(text, list(map(as_array, columns))).rowcount
 
 
-def as_array(values: Sequence[Value]) -> object:
+def as_array(values: Column) -> object:
     """Return a column as the text of an array, or as it is where the driver must look at each value."""
     kinds = set(map(type, values))
     if kinds <= _NUMBERS:
@@ -61,10 +59,6 @@ def as_array(values: Sequence[Value]) -> object:
         if "\\" not in text and text.count('"') == 2 * (len(words) - 1):
             return f'{{"{text}"}}'
     return list(values)
-
-
-def _arrays(rows: Sequence[Row]) -> list[object]:
-    return [as_array(column) for column in zip(*rows, strict=True)]
 
 
 @lru_cache(maxsize=64)
