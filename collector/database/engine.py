@@ -30,8 +30,8 @@ SYNCHRONOUS: Final = ("OFF", "NORMAL", "FULL", "EXTRA")
 _CONNECT_TIMEOUT_S = 10  # at most; the driver takes 2 for anything less
 _KEEPALIVE_S = {"keepalives_idle": 30, "keepalives_interval": 10}
 _JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024
-# Pages of the log that make SQLite copy it into the file. Batches change the same pages again and again, the ends
-# of the index, so that a longer log is copied for less; it takes 16 MB.
+# Pages of the log that make SQLite copy it into the file. Batches change the same pages again and again, the
+# ends of the index, so that a longer log is copied for less; it takes 16 MB.
 _COPIED_AFTER_PAGES = 4000
 _CACHED_STATEMENTS = 48  # a prepared statement of 200 rows holds about 0.4 MB
 _BUSY, _RETRY_S = 5, 0.02
