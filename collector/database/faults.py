@@ -147,6 +147,12 @@ def may_come_back(error: BaseException) -> bool:
     return is_servers and not any(words in str(cause) for words in _REFUSED_LOGIN)
 
 
+def is_from_a_database(error: BaseException) -> bool:
+    """Return whether an error is the database's, its driver's or the system's, and no fault of ours."""
+    driver = type(error).__module__.partition(".")[0]
+    return isinstance(error, (SQLAlchemyError, OSError)) or driver in DRIVER_CONTENT
+
+
 def opening_error(error: BaseException, text: str) -> UserError:
     """Return the error for a database that could not be opened: DatabaseAway where waiting may help."""
     return DatabaseAway(text) if may_come_back(error) else UserError(text)

@@ -61,8 +61,9 @@ class Balance:
         """Take a batch out of the buffer and count its events as in flight, in one step."""
         with self._lock:
             batch = swap()
-            for stream, count in _events_by_stream(batch).items():
-                self._in_flight[self._key_of(stream)] += count
+            for stream, count in _events_by_stream(batch).items():  # two may be of one key: live, and of REST
+                key = self._key_of(stream)
+                self._in_flight[key] = self._in_flight.get(key, 0) + count
             return batch
 
     def took(self, write_set: WriteSet) -> None:
@@ -89,8 +90,8 @@ class Balance:
         with self._lock:
             rows, merged = written(queued.write_set), Counter(receipt.merged)
             self._release(queued, rows)
-            self._written += rows - merged
-            self._merged += merged
+            _add(self._written, rows - merged if merged else rows)
+            _add(self._merged, merged)
 
     def rejected(self, queued: QueuedWrite, rows: Mapping[StreamKey, int], reason: str) -> None:
         """Move some rows of a write set to rejected: it does not count them any more."""
@@ -166,14 +167,26 @@ class Balance:
         self._leave(queued, rows)
         if not queued.spooled:
             sampled = sampled_out(queued.write_set)
-            self._in_flight -= sampled
-            self._sampled_out += sampled
+            _take(self._in_flight, sampled)
+            _add(self._sampled_out, sampled)
 
     def _leave(self, queued: QueuedWrite, rows: Tally) -> None:
-        if queued.spooled:
-            self._spooled -= rows
+        _take(self._spooled if queued.spooled else self._in_flight, rows)
+
+
+def _add(tally: Tally, counts: Mapping[StreamKey, int]) -> None:
+    for key, count in counts.items():
+        tally[key] = tally.get(key, 0) + count
+
+
+def _take(tally: Tally, counts: Mapping[StreamKey, int]) -> None:
+    """Subtract; what is not positive then goes, as `-=` would have it, which looks at all that is there."""
+    for key, count in counts.items():
+        left = tally.get(key, 0) - count
+        if left > 0:
+            tally[key] = left
         else:
-            self._in_flight -= rows
+            tally.pop(key, None)
 
 
 def _events_by_stream(batch: Batch) -> dict[int, int]:

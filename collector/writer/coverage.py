@@ -75,18 +75,18 @@ class Coverage:
                 sequences[settled],
             )
             rows = updates.fates[settled] == STORED
-        for place in _places(segments, rows):
+        for place in _places(segments, rows, at_ns, sequences):
             segment = self._segments[place.segment]
             if not segment.untold:
-                segment.first_sequence = _sequence(sequences, place.first)
+                segment.first_sequence = _known(place.first_sequence)
                 if segment.told:
-                    segment.first_ns = int(at_ns[place.first])
-            segment.last_sequence = _sequence(sequences, place.last)
+                    segment.first_ns = place.first_ns
+            segment.last_sequence = _known(place.last_sequence)
             segment.rows += place.rows
             segment.untold_rows += place.rows
             segment.untold += place.updates
-            segment.end_ns = int(at_ns[place.last])
-            segment.alive_until_ns = max(segment.alive_until_ns, segment.end_ns)
+            segment.end_ns = place.last_ns
+            segment.alive_until_ns = max(segment.alive_until_ns, place.last_ns)
             if segment.covers:
                 self._changed[place.segment] = segment
 
@@ -150,27 +150,30 @@ class Coverage:
 
 
 class _Place(NamedTuple):
-    """Where the updates of one segment stand among all."""
+    """The updates of one segment among all."""
 
     segment: int
-    first: int
-    last: int
     updates: int
     rows: int
+    first_ns: int
+    last_ns: int
+    first_sequence: int
+    last_sequence: int
 
 
-def _places(segments: Integers, rows: npt.NDArray[np.bool_]) -> Iterator[_Place]:
+def _places(
+    segments: Integers, rows: npt.NDArray[np.bool_], at_ns: Integers, sequences: Integers
+) -> Iterator[_Place]:
     ids, firsts, numbers, updates = np.unique(
         segments, return_index=True, return_inverse=True, return_counts=True
     )
     lasts = np.zeros(len(ids), dtype=np.int64)
     lasts[numbers] = np.arange(len(segments))  # of several the last stays
     with_row = np.bincount(numbers[rows], minlength=len(ids))
-    found = (ids, firsts, lasts, updates, with_row)
-    for place in zip(*(column.tolist() for column in found), strict=True):
-        yield _Place(*place)
+    ends = (at_ns[firsts], at_ns[lasts], sequences[firsts], sequences[lasts])
+    found = (ids, updates, with_row, *ends)
+    return map(_Place._make, zip(*(column.tolist() for column in found), strict=True))
 
 
-def _sequence(sequences: Integers, row: int) -> int | None:
-    sequence = int(sequences[row])
+def _known(sequence: int) -> int | None:
     return None if sequence == NO_INT else sequence

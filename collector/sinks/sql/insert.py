@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import sqlalchemy as sa
 
@@ -15,9 +16,14 @@ from collector.sinks.sql.conflicts import first_stays
 
 def check_integers(table: sa.Table, columns: Mapping[str, Sequence[Value]]) -> None:
     """Raise OverflowError beyond 64 bits, TypeError for what is no whole number; NULL may stand anywhere."""
-    for name, values in columns.items():
-        if isinstance(table.columns[name].type, sa.INTEGER):
-            _check(f"{table.name}.{name}", values)
+    for name in _whole(table, tuple(columns)):
+        _check(f"{table.name}.{name}", columns[name])
+
+
+@lru_cache(maxsize=64)
+def _whole(table: sa.Table, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns of whole numbers."""
+    return tuple(name for name in names if isinstance(table.columns[name].type, sa.INTEGER))
 
 
 def _check(where: str, values: Sequence[Value]) -> None:

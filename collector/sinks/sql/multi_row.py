@@ -1,26 +1,30 @@
-"""Insert many rows with one statement: `INSERT ... VALUES (..),(..)`, its text made once.
+"""Insert or change many rows by statements whose texts are the same whatever the number of rows.
 
-For SQLite this is the fast way beside a busy thread: `executemany` gives up the interpreter lock for every
-row and must win it back; one statement of many rows binds once and steps once.
+A text that changed with the number of rows would be prepared anew nearly each time, which costs more than
+what it does. SQLite takes groups of rows of a few sizes, `INSERT ... VALUES (..),(..)`: row by row would cost
+no more, but gives up the interpreter lock for every row and must win it back from a busy thread. PostgreSQL
+takes an array a column.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain, islice
-from typing import Literal
+from itertools import chain
+from typing import TYPE_CHECKING, cast
 
 import sqlalchemy as sa
 
 from collector.sinks.contract import Value
+from collector.sinks.sql.conflicts import NO_RULES, IfThere, Rules, by_rules, changes
 
-IfThere = Literal["fail", "skip", "replace"]  # what to do about a row whose primary key is there already
-Rule = Literal["newest", "largest", "add", "keep", "never"]  # how a value replaces the one that is there
-Rules = tuple[tuple[str, Rule], ...]  # by column; "newest" unless said
+if TYPE_CHECKING:
+    import sqlite3
 
-NO_RULES: Rules = ()
+    from collector.database import Driver
 
-_MAX_VARIABLES = 32_766  # SQLite's SQLITE_MAX_VARIABLE_NUMBER; PostgreSQL takes twice as many
-_MAX_ROWS = 1_000  # more in a statement gains nothing, and prepared statements are kept in memory
+Row = tuple[Value, ...]
+
+_MAX_VARIABLES = 32_766  # SQLite's SQLITE_MAX_VARIABLE_NUMBER
+_GROUPS = (200, 20, 1)  # rows; larger ones gain nothing, and prepared statements are kept in memory
 
 
 def insert(
@@ -30,8 +34,13 @@ def insert(
 
     An ending that returns a truth for each row has those counted that are true.
     """
-    rows = zip(*columns.values(), strict=True)
-    return _send(connection, table, tuple(columns), rows, "fail", ending=ending)
+    names, values = tuple(columns), tuple(columns.values())
+    if connection.dialect.name == "sqlite":
+        flat = list(chain.from_iterable(zip(*values, strict=True)))
+        return _send_groups(connection, table, names, flat, ending)
+    from collector.sinks.sql import postgres_arrays  # noqa: PLC0415  (its driver is an extra)
+
+    return postgres_arrays.insert(_server(connection), connection.dialect, table, names, values, ending)
 
 
 def upsert(
@@ -44,79 +53,102 @@ def upsert(
 ) -> int:
     """Insert the rows, all of the same columns; return how many were new or replaced."""
     listed = list(rows)
-    if not listed:
-        return 0
-    values = (tuple(row.values()) for row in listed)
-    return _send(connection, table, tuple(listed[0]), values, if_there, rules)
+    names = tuple(listed[0]) if listed else ()
+    return upsert_rows(connection, table, names, [tuple(row.values()) for row in listed], if_there, rules)
 
 
-def _send(
+def upsert_rows(
     connection: sa.Connection,
     table: sa.Table,
     names: tuple[str, ...],
-    rows: Iterator[tuple[Value, ...]],
-    if_there: IfThere,
+    rows: Sequence[Row],
+    if_there: IfThere = "replace",
     rules: Rules = NO_RULES,
-    ending: str = "",
 ) -> int:
-    size = min(_MAX_ROWS, _MAX_VARIABLES // len(names))
-    head, group, tail = _parts(table, names, connection.dialect, if_there, rules)
-    changed = 0
-    while chunk := list(islice(rows, size)):
-        text = f"{head}{','.join([group] * len(chunk))}{tail}{ending}"
-        result = connection.exec_driver_sql(text, tuple(chain.from_iterable(chunk)))
-        changed += sum(result.scalars()) if result.returns_rows else result.rowcount
+    """Insert the rows, values in the order of these columns; return how many were new or replaced."""
+    if not rows:
+        return 0
+    ending = _ending(table, names, connection.dialect, if_there, rules)
+    if connection.dialect.name == "sqlite":
+        return _send_groups(connection, table, names, list(chain.from_iterable(rows)), ending)
+    from collector.sinks.sql import postgres_arrays  # noqa: PLC0415  (its driver is an extra)
+
+    columns = tuple(zip(*rows, strict=True))
+    return postgres_arrays.insert(_server(connection), connection.dialect, table, names, columns, ending)
+
+
+def change(
+    connection: sa.Connection, table: sa.Table, names: tuple[str, ...], rows: Sequence[Row], rules: Rules
+) -> int:
+    """Change rows that are there, as `upsert` would; return how many are. The primary key comes last.
+
+    To SQLite it is a third of an upsert's work.
+    """
+    if not rows:
+        return 0
+    if connection.dialect.name == "sqlite":
+        text = _change_text(table, names, connection.dialect, rules)
+        return _sqlite(connection).executemany(text, rows).rowcount
+    from collector.sinks.sql import postgres_arrays  # noqa: PLC0415  (its driver is an extra)
+
+    columns = tuple(zip(*rows, strict=True))
+    return postgres_arrays.change(_server(connection), connection.dialect, table, names, columns, rules)
+
+
+def _send_groups(
+    connection: sa.Connection, table: sa.Table, names: tuple[str, ...], flat: Sequence[Value], ending: str
+) -> int:
+    """Insert rows whose values stand one after the other."""
+    driver, at, changed = _sqlite(connection), 0, 0
+    for size in _GROUPS:
+        step = size * len(names)
+        until = at + (len(flat) - at) // step * step
+        if until > at and step <= _MAX_VARIABLES:
+            text = _insert_text(table, names, connection.dialect, ending, size)
+            groups = [flat[place : place + step] for place in range(at, until, step)]
+            changed += driver.executemany(text, groups).rowcount
+            at = until
     return changed
 
 
 @lru_cache(maxsize=64)
-def _parts(
-    table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect, if_there: IfThere, rules: Rules
-) -> tuple[str, str, str]:
-    """Return what comes before the rows, one row's place, and what comes after the rows."""
+def _insert_text(table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect, ending: str, size: int) -> str:
     quote = dialect.identifier_preparer
     columns = [quote.format_column(table.columns[name]) for name in names]  # KeyError: not a column of ours
-    places = ["?" if dialect.name == "sqlite" else "%s"] * len(names)
-    if dialect.name == "sqlite" and "created_at" in table.columns and "created_at" not in names:
+    places = ["?"] * len(names)
+    if "created_at" in table.columns and "created_at" not in names:
         # Said outright: SQLite cannot add this default to a table that somebody else has made.
         columns.append("created_at")
         places.append("CURRENT_TIMESTAMP")
     head = f"INSERT INTO {quote.format_table(table)} ({', '.join(columns)}) VALUES "
-    return head, f"({','.join(places)})", _conflict(table, names, quote, if_there, dict(rules))
+    return head + ",".join([f"({','.join(places)})"] * size) + ending
 
 
-def _conflict(
-    table: sa.Table,
-    names: tuple[str, ...],
-    quote: sa.sql.compiler.IdentifierPreparer,
-    if_there: IfThere,
-    rules: Mapping[str, Rule],
+@lru_cache(maxsize=64)
+def _ending(
+    table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect, if_there: IfThere, rules: Rules
 ) -> str:
-    if if_there == "fail":
-        return ""
-    keys = ", ".join(quote.format_column(column) for column in table.primary_key.columns)
-    if if_there == "skip":
-        return f" ON CONFLICT ({keys}) DO NOTHING"
-    return f" ON CONFLICT ({keys}) DO UPDATE SET " + ", ".join(
-        _replacement(table, table.columns[name], quote, rules.get(name, "newest"))
-        for name in names
-        if not table.columns[name].primary_key and rules.get(name) != "never"
-    )
+    return by_rules(table, names, dialect.identifier_preparer, if_there, rules)
 
 
-def _replacement(
-    table: sa.Table, column: sa.Column[object], quote: sa.sql.compiler.IdentifierPreparer, rule: Rule
-) -> str:
-    name = quote.format_column(column)
-    here, new = f"{quote.format_table(table)}.{name}", f"excluded.{name}"
-    if rule == "add":
-        return f"{name} = {here} + {new}"
-    if rule == "largest":
-        return f"{name} = CASE WHEN {here} IS NULL OR {new} > {here} THEN {new} ELSE {here} END"
-    if rule == "keep":
-        return f"{name} = COALESCE({here}, {new})"
-    if not column.nullable:
-        return f"{name} = {new}"
-    # What is known stays known: a batch that comes late out of the spool must not reopen a segment that
-    # was closed meanwhile.
-    return f"{name} = COALESCE({new}, {here})"
+@lru_cache(maxsize=16)
+def _change_text(table: sa.Table, names: tuple[str, ...], dialect: sa.Dialect, rules: Rules) -> str:
+    quote = dialect.identifier_preparer
+    new = {name: f"?{place}" for place, name in enumerate(names, start=1)}
+    keys = " AND ".join(f"{quote.format_column(key)} = {new[key.name]}" for key in table.primary_key.columns)
+    return f"UPDATE {quote.format_table(table)} SET {changes(table, new, quote, rules)} WHERE {keys}"
+
+
+def _sqlite(connection: sa.Connection) -> "sqlite3.Connection":
+    return cast("sqlite3.Connection", _driver(connection))
+
+
+def _server(connection: sa.Connection) -> "Driver":
+    return cast("Driver", _driver(connection))
+
+
+def _driver(connection: sa.Connection) -> object:
+    """Return the driver's own connection, which costs less, in the transaction of this one."""
+    if not connection.in_transaction():
+        connection.begin()
+    return connection.connection.driver_connection

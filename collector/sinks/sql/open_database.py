@@ -18,6 +18,7 @@ from collector.database import (
     bring_to_head,
     complete_moved_file,
     database_url,
+    is_from_a_database,
     make_tables,
     opening_error,
     shown,
@@ -25,16 +26,15 @@ from collector.database import (
     sqlite_library,
     sqlite_path,
 )
-from collector.errors import CollectorError, SinkError
+from collector.errors import SinkError
 from collector.events import StreamKey
 from collector.ids import new_id
 from collector.loggers import get_logger
 from collector.sinks.contract import SessionState, WriteSet
-from collector.sinks.sql import multi_row
 from collector.sinks.sql.crashed_sessions import CRASH, close_crashed, open_sessions, reopen
 from collector.sinks.sql.identity import identity_of
 from collector.sinks.sql.renumbering import Renumbering
-from collector.sinks.sql.state_rows import SESSION_RULES, session_row
+from collector.sinks.sql.states import keep_session
 from collector.sinks.sql.stream_locks import StreamLocks, introduce, ownerless
 
 if TYPE_CHECKING:
@@ -93,11 +93,10 @@ class OpenDatabase:
         self.reserve()
         try:
             self._connect()
-        except CollectorError:
+        except Exception as error:
             let_go()
-            raise
-        except (SQLAlchemyError, OSError) as error:
-            let_go()
+            if not is_from_a_database(error):
+                raise
             reason = getattr(error, "orig", None) or error
             raise opening_error(error, f"the database {self.name} cannot be opened: {reason}") from error
 
@@ -128,8 +127,7 @@ class OpenDatabase:
         if self._streams is not None:
             introduce(_driver(connection), session)
             self._streams.claim(_driver(connection), session, map(self._locked, streams))
-        row = session_row(session)
-        multi_row.upsert(connection, self.tables.sessions, [row], rules=SESSION_RULES)
+        keep_session(connection, self.tables, session)
         self._session_id = session.session_id
 
     @property
@@ -173,9 +171,9 @@ class OpenDatabase:
         """Return the write set in the form that fits this database: it may have been replaced."""
         own = write_set.session if write_set.session.session_id == self._session_id else None
         if self._streams is not None and own is not None:
-            self._streams.claim(
-                _driver(connection), own, (self._locked(one.key) for one in write_set.accounting)
-            )
+            keys = (one.key for one in write_set.accounting)
+            streams = map(self._locked, keys) if self._origin else keys
+            self._streams.claim(_driver(connection), own, streams)
         if self._was_reopened or (self._streams is not None and self._streams.were_lost):
             self._look_again(connection)
         is_ours = self._session_id in {None, write_set.session.session_id}

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from sqlalchemy import event
 
 from collector.database import (
     DEFAULT_TABLE_NAME,
-    GIVEN_UP,
     break_off,
     make_engine,
     sink_error,
@@ -22,34 +21,14 @@ from collector.errors import UserError
 from collector.events import StreamKey
 from collector.ids import SegmentIds
 from collector.loggers import get_logger
-from collector.sinks.contract import (
-    AccountingState,
-    Capabilities,
-    Receipt,
-    Rows,
-    SegmentState,
-    SessionState,
-    Value,
-    WriteSet,
-)
+from collector.sinks.contract import Capabilities, Receipt, Rows, SessionState, WriteSet
 from collector.sinks.sql import multi_row
 from collector.sinks.sql.crashed_sessions import CRASH
 from collector.sinks.sql.identity import knows_any
 from collector.sinks.sql.insert import write_rows
 from collector.sinks.sql.open_database import OpenDatabase
-from collector.sinks.sql.state_rows import (
-    ACCOUNTING_RULES,
-    REASONS_RULES,
-    SEGMENT_RULES,
-    SESSION_RULES,
-    accounting_row,
-    ledger_row,
-    less_merged,
-    moved_to_merged,
-    segment_row,
-    session_row,
-    with_reasons_so_far,
-)
+from collector.sinks.sql.state_rows import ledger_row
+from collector.sinks.sql.states import keep_session, write_states
 from collector.sinks.sql.stream_progress import StreamProgress, settle, take_up
 
 log = get_logger(__name__)
@@ -82,6 +61,7 @@ class SqlSink:
         self._synchronous = synchronous
         self._driver: object | None = None  # the driver's connection that was used last
         self._is_calling = False
+        self._told: SessionState | None = None  # stored last over that connection
         self._merged: dict[str, Counter[StreamKey]] = {}  # of the last batches, should its answer get lost
 
     def open(self) -> None:
@@ -186,6 +166,7 @@ class SqlSink:
         for write_set in write_sets:
             if write_set.batch_id in merged:
                 self._database.stored(write_set)
+                self._told = write_set.session
         return receipts
 
     def _write_one(
@@ -202,7 +183,9 @@ class SqlSink:
             if rows.stream is not None:
                 merged[batch_id][rows.stream] += count
         taken = [(set(rows.columns.get("segment_id", ())), count) for rows, count in there]
-        self._write_states(connection, fitted, merged[batch_id], taken)
+        write_states(connection, self._tables, fitted, merged[batch_id], taken)
+        if write_set.session != self._told:
+            keep_session(connection, self._tables, write_set.session)
         return Receipt(merged=merged[batch_id])
 
     def maintain(self, task: Callable[[sa.Connection], int]) -> int:
@@ -264,54 +247,15 @@ class SqlSink:
             self._is_calling = False
 
     def _use(self, driver: object, _record: object = None) -> None:
-        self._driver = driver
+        if driver is not self._driver:
+            self._driver, self._told = driver, None
 
     def _write_rows(self, connection: sa.Connection, write_set: WriteSet) -> list[tuple[Rows, int]]:
         """Write all rows; return how many of which gave none of their own."""
         written = [(rows, write_rows(connection, self._tables, rows).merged) for rows in write_set.rows]
         return [(rows, merged) for rows, merged in written if merged and rows.stream is not None]
 
-    def _write_states(
-        self,
-        connection: sa.Connection,
-        write_set: WriteSet,
-        merged: Mapping[StreamKey, int],
-        taken: Sequence[tuple[Collection[Value], int]],
-    ) -> None:
-        lost = [one for one in write_set.segments if one.end_cause in GIVEN_UP and not one.rows]
-        segments: Sequence[SegmentState] = [one for one in write_set.segments if one not in lost]
-        increments: Sequence[AccountingState] = write_set.accounting
-        if merged:
-            segments, increments = less_merged(segments, taken), moved_to_merged(increments, merged)
-        self._end_before(connection, lost)
-        multi_row.upsert(connection, self._tables.coverage, map(segment_row, segments), rules=SEGMENT_RULES)
-        self._add_to_accounting(connection, increments)
-        multi_row.upsert(
-            connection, self._tables.sessions, [session_row(write_set.session)], rules=SESSION_RULES
-        )
-
-    def _end_before(self, connection: sa.Connection, segments: Iterable[SegmentState]) -> None:
-        """End segments where they stand: what came next was given up. One without a row ends as it begins."""
-        coverage = self._tables.coverage
-        for one in segments:
-            ended = (
-                sa.update(coverage)
-                .where(coverage.c.segment_id == one.segment_id)
-                .values(end_cause=one.end_cause, detail=one.detail)
-            )
-            if not connection.execute(ended).rowcount:
-                multi_row.upsert(connection, coverage, [segment_row(one)])
-
     def _writer_of(self, connection: sa.Connection, write_set: WriteSet) -> str:
         ledger = self._tables.batches.c
         question = sa.select(ledger.session_id).where(ledger.batch_id == write_set.batch_id)
         return str(connection.execute(question).scalar_one())
-
-    def _add_to_accounting(self, connection: sa.Connection, increments: Sequence[AccountingState]) -> None:
-        now_ns, table = time.time_ns(), self._tables.accounting
-        plain = [accounting_row(one, now_ns) for one in increments if not one.rejected]
-        multi_row.upsert(connection, table, plain, rules=ACCOUNTING_RULES)
-        if len(plain) < len(increments):
-            told = with_reasons_so_far(connection, table, [one for one in increments if one.rejected])
-            rows = [accounting_row(one, now_ns, reasons) for one, reasons in told]
-            multi_row.upsert(connection, table, rows, rules=REASONS_RULES)

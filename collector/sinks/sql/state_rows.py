@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 import sqlalchemy as sa
 
 from collector.events import StreamKey
 from collector.sinks.contract import AccountingState, SegmentState, SessionState, Value, WriteSet
-from collector.sinks.sql.multi_row import Rules
+from collector.sinks.sql.conflicts import Rules
 
 Row = dict[str, Value]
 Reasons = Mapping[str, int]
@@ -22,8 +23,14 @@ SESSION_RULES: Rules = (("ended_ns", "largest"),)
 SEGMENT_RULES: Rules = (
     ("rows", "add"),
     ("first_sequence", "keep"),
-    *((name, "never") for name in (*_STREAM, "start_ns")),
+    *((name, "never") for name in (*_STREAM, "start_ns", "verification")),
 )
+_CHANGING = ("end_ns", "alive_until_ns", "first_sequence", "last_sequence", "rows", "witnessed", "disagreed")
+SEGMENT_CHANGES = (*_CHANGING, "end_cause", "detail", "segment_id")
+segment_change: Callable[[SegmentState], tuple[Value, ...]] = attrgetter(*SEGMENT_CHANGES)
+_PLAIN_COUNTS = (*_STREAM, *(term for term in _TERMS if term != "rejected"))
+_plain_counts: Callable[[AccountingState], tuple[Value, ...]] = attrgetter(*_PLAIN_COUNTS)
+ACCOUNTING_COLUMNS = (*_PLAIN_COUNTS, "rejected", "rejected_reasons", "updated_ns")
 REASONS_RULES: Rules = tuple((term, "add") for term in _TERMS)
 ACCOUNTING_RULES: Rules = (*REASONS_RULES, ("rejected_reasons", "never"))
 
@@ -60,24 +67,14 @@ def segment_row(state: SegmentState) -> Row:
     }
 
 
-def accounting_row(state: AccountingState, updated_ns: int, reasons: Reasons | None = None) -> Row:
+def accounting_row(
+    state: AccountingState, updated_ns: int, reasons: Reasons | None = None
+) -> tuple[Value, ...]:
     """Return the row that adds to one stream in one session; `reasons` is their sum so far."""
-    return {
-        "session_id": state.session_id,
-        "exchange": state.exchange,
-        "symbol": state.symbol,
-        "channel": state.channel,
-        "received": state.received,
-        "carried_in": state.carried_in,
-        "written": state.written,
-        "merged": state.merged,
-        "sampled_out": state.sampled_out,
-        "rejected": state.rejected_total,
-        "rejected_reasons": json.dumps(dict(reasons), sort_keys=True) if reasons else "{}",
-        "dropped": state.dropped,
-        "pending": state.pending,
-        "updated_ns": updated_ns,
-    }
+    if reasons is None:
+        return (*_plain_counts(state), 0, "{}", updated_ns)
+    told = json.dumps(dict(reasons), sort_keys=True)
+    return (*_plain_counts(state), state.rejected_total, told, updated_ns)
 
 
 def with_reasons_so_far(

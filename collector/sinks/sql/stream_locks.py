@@ -93,7 +93,10 @@ class StreamLocks:
 
     def claim(self, connection: "Driver", session: SessionState, streams: Iterable[StreamKey]) -> None:
         """Lock these streams as well, all or none, or raise DatabaseInUse naming who holds one."""
-        new = frozenset(stream for stream in streams if stream.symbol != UNKNOWN) - self._streams
+        wanted = frozenset(streams)
+        if self._session is not None and wanted <= self._streams:
+            return
+        new = frozenset(stream for stream in wanted if stream.symbol != UNKNOWN) - self._streams
         if self._session is not None and not new:
             return
         held = self._take(connection, session, new)

@@ -20,7 +20,7 @@ Chore = Callable[[], Iterator[Slice]]
 # it from being written twice. As batches keep their order, it can only be a last one of its session.
 LAST_OF_A_SESSION_NS = 600 * 10**9
 _INCREMENTAL = 2  # what PRAGMA auto_vacuum then says
-_LOG_PAGES = 4096  # a write-ahead log beyond these is emptied and cut
+_LOG_PAGES = 8192  # a write-ahead log beyond these is emptied and cut
 
 
 def prune_batches(tables: Tables, before_ns: int, own_session: str, rows: int) -> Iterator[Slice]:
