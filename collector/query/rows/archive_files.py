@@ -1,22 +1,20 @@
 """Read rows that were moved out of the database into files."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.errors import QueryError
-from collector.query.database import LATER_COLUMNS, extra, has_table
+from collector.query.database import extra, has_table
 from collector.query.instants import Span, midnight_ns, text_of
-from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, dtype_of
-from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, TOLD, places
+from collector.query.rows.placing import RECEIPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +40,17 @@ class Part:
         ends_before = span.start_ns is not None and text_of(span.start_ns)[:10] > self.date
         return not (starts_later or ends_before)
 
-    def chunks(self, kinds: Mapping[str, Kind]) -> Iterator[Chunk]:
-        """Yield these columns, one row group at a time."""
-        with self._opened() as file:
-            there = set(file.schema_arrow.names)
-            wanted = dict(kinds)
-            if wanted.pop(PLACE, None) is not None:
-                wanted = {RECEIPT: "int", TOLD: "int", ORIGIN: "text", **wanted}
-            for group in range(file.num_row_groups):
-                # Files of an earlier version lack what came later: it is NULL of all their rows.
-                table = file.read_row_group(group, columns=[one for one in wanted if one in there])
-                rows = {
-                    name: _missing(len(table), kind)
-                    if name in LATER_COLUMNS and name not in there
-                    else _array(table[name], kind)
-                    for name, kind in wanted.items()
-                }
-                yield {name: places(rows) if name == PLACE else rows[name] for name in kinds}
-
     def first_row(self, names: Sequence[str]) -> dict[str, str | int | None]:
         """Return some values of the first row."""
-        with self._opened() as file:
+        with self.opened() as file:
             return dict(file.read_row_group(0, columns=list(names)).slice(0, 1).to_pylist()[0])
 
     def ends(self) -> tuple[str, str]:
         """Return the texts of two instants between which its rows stand, as its footer tells."""
         begin, end = f"{self.date}T00:00:00.000000Z", f"{self.date}T23:59:59.999999Z"
-        with self._opened() as file:
-            ends = [_statistics(file, group, RECEIPT) for group in range(file.num_row_groups)]
-        told = [one for one in ends if one is not None]
+        with self.opened() as file:
+            ends = _of_column(file, RECEIPT)
+        told = [one for one in ends if one is not None and one[0] is not None]
         if len(told) < len(ends) or not told:
             return begin, end
         # What REST brought afterwards stands before its receipt.
@@ -80,14 +60,15 @@ class Part:
 
     def counts(self, names: Sequence[str]) -> dict[tuple[Any, ...], int]:
         """Count the rows with each combination of these values."""
-        with self._opened() as file:
+        with self.opened() as file:
             if (alike := _alike(file, names)) is not None:
                 return {alike: self.rows}
             rows = file.read(columns=list(names)).to_pandas()
         values = rows.astype(object).where(rows.notna(), None)
         return dict(Counter(zip(*(values[name].tolist() for name in names), strict=True)))
 
-    def _opened(self) -> Any:
+    def opened(self) -> Any:
+        """Return the open file."""
         if not self.path.is_file():
             raise QueryError(
                 f"the rows of {self.symbol} of {self.date} were moved to {self.path}, which is not there; "
@@ -174,15 +155,11 @@ def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
         yield Span(begin, end)
 
 
-def _missing(rows: int, kind: Kind) -> Array:
-    return np.full(rows, NO_INT if kind == "int" else None, dtype=dtype_of(kind))
-
-
 def _alike(file: Any, names: Sequence[str]) -> tuple[Any, ...] | None:
     """Return the values that all rows of a file have, as its footer tells them; None if they may differ."""
     found: list[Any] = []
     for name in names:
-        told = {_statistics(file, group, name) for group in range(file.num_row_groups)}
+        told = set(_of_column(file, name))
         first, last, missing = next(iter(told)) or (None, None, 1)
         if len(told) != 1 or first != last or missing:
             return None
@@ -190,19 +167,20 @@ def _alike(file: Any, names: Sequence[str]) -> tuple[Any, ...] | None:
     return tuple(found)
 
 
-def _statistics(file: Any, group: int, name: str) -> tuple[Any, Any, int] | None:
-    """Return the least and the greatest value of a column in a row group, and how many are missing."""
+def _of_column(file: Any, name: str) -> list[tuple[Any, Any, int] | None]:
     place = file.schema_arrow.get_field_index(name)
-    told = file.metadata.row_group(group).column(place).statistics if place >= 0 else None
-    if told is None or not told.has_min_max or not told.has_null_count:
+    return [bounds(file.metadata, group, place) for group in range(file.num_row_groups)]
+
+
+def bounds(footer: Any, group: int, place: int) -> tuple[Any, Any, int] | None:
+    """Return the least and the greatest value of a column in a row group, and how many are missing.
+
+    None where the footer does not tell; both values are None where all are missing.
+    """
+    column = footer.row_group(group).column(place) if place >= 0 else None
+    told = None if column is None else column.statistics
+    if told is None or not told.has_null_count:
         return None
+    if not told.has_min_max:
+        return (None, None, told.null_count) if told.null_count == column.num_values else None
     return told.min, told.max, told.null_count
-
-
-def _array(column: Any, kind: Kind) -> Array:
-    arrow = extra("pyarrow", "parquet")
-    if kind == "int":
-        return np.asarray(column.fill_null(NO_INT).to_numpy(), dtype=np.int64)
-    if kind == "float":
-        return np.asarray(column.to_numpy(), dtype=np.float64)
-    return np.asarray(column.cast(arrow.string()).to_pylist(), dtype=np.object_)

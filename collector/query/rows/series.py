@@ -10,19 +10,18 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import sqlalchemy as sa
 
 from collector.errors import QueryError
-from collector.events import REST
 from collector.query.instants import Integers, Span, shown, text_of
 from collector.query.rows import raw_rows
 from collector.query.rows.archive_files import Part, beside
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, gathered, joined, kind_of, length, picked
+from collector.query.rows.file_rows import FileRows
 from collector.query.rows.fillings import FIRST, LAST
 from collector.query.rows.merging import merged
-from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, place, place_name
-from collector.query.rows.stored_stream import MixedRowsError, StoredStream, Value, mixed
+from collector.query.rows.placing import PLACE, RECEIPT, place, place_name
+from collector.query.rows.stored_stream import StoredStream, mixed
 
 # Marks in place of a row's segment: it has no received_at_ns; it is not like the first row of its stream.
 _UNTIMED, _OTHER = NO_INT + 1, NO_INT + 2
@@ -75,7 +74,10 @@ class Series:
         by_day: dict[str, list[Part]] = {}
         for part in parts:
             by_day.setdefault(part.date, []).append(part)
-        days = (merged([self._from_part(part, span) for part in own], self.at) for own in by_day.values())
+        days = (
+            merged([self._from_part(part).read(span, chunk_rows) for part in own], self.at)
+            for own in by_day.values()
+        )
         table = self._from_table(connection, span, chunk_rows)
         yield from merged([chain.from_iterable(days), table], self.at)
 
@@ -99,25 +101,8 @@ class Series:
         rows = gathered(chain.from_iterable(found), next(iter(of_each.values())).kinds)
         return picked(rows, np.argsort(rows[RECEIPT], kind="stable"))
 
-    def _from_part(self, part: Part, span: Span) -> Iterator[Chunk]:
-        stream = self.stream
-        needed = dict.fromkeys([*self.read_names, *stream.given, *stream.alike, *stream.among])
-        if stream.origin is not None:
-            needed[ORIGIN] = None
-        for chunk in part.chunks({name: self._kind(name) for name in needed}):
-            wanted = span.holds(chunk[self.at]) & _are_wanted(stream, chunk)
-            for name, value in stream.alike.items():
-                differs = wanted & (chunk[name] != _held(value, chunk[name]))
-                if name == "kind" and stream.fillings is not None:
-                    differs &= ~stream.fillings.are_of(chunk["segment_id"])
-                if differs.any():
-                    text = f"{stream.symbol} is stored with more than one {name}, in {part.path} as well"
-                    raise MixedRowsError(f"{text}; say which: {name}=...")
-            if stream.fillings is not None:
-                wanted &= stream.fillings.count(chunk, self.at)
-                chunk = stream.fillings.sized(chunk)  # noqa: PLW2901
-            if wanted.any():
-                yield {name: chunk[name][wanted] for name in self.read_names}
+    def _from_part(self, part: Part) -> FileRows:
+        return FileRows(part, self.stream, self.kinds, self.at)
 
     def _from_table(self, connection: sa.Connection, span: Span, chunk_rows: int) -> Iterator[Chunk]:
         found = self._checked(connection, self._within(span), span, chunk_rows)
@@ -160,10 +145,9 @@ class Series:
         for part in reversed(self.stream.parts):
             if newest is not None and part.date < text_of(int(newest[self.at][0]))[:10]:
                 break
-            for chunk in self._from_part(part, Span(None, at_ns)):
-                last = picked(chunk, slice(-1, None))
-                if newest is None or last[self.at][0] > newest[self.at][0]:
-                    newest = last
+            last = self._from_part(part).last(at_ns)
+            if last is not None and (newest is None or last[self.at][0] > newest[self.at][0]):
+                newest = last
         return newest
 
     def _within(self, span: Span) -> "sa.Select[Any]":
@@ -221,23 +205,6 @@ class Series:
             is_alike = table.c.kind == self.stream.alike["kind"]
             same.append(sa.or_(is_alike, table.c.segment_id.in_(self.stream.fillings.segments)))
         return (sa.case((sa.and_(*same), segment), else_=_OTHER) if same else segment).label("segment_id")
-
-
-def _are_wanted(stream: StoredStream, chunk: Chunk) -> "npt.NDArray[np.bool_]":
-    """Return which rows of a file are those that the table would be asked for."""
-    wanted: npt.NDArray[np.bool_] = ~np.isin(chunk["segment_id"], stream.left_out)
-    if stream.origin is not None:
-        wanted &= (chunk[ORIGIN] == REST) == (stream.origin == REST)
-    for name, value in stream.given.items():
-        wanted &= chunk[name] == _held(value, chunk[name])
-    for name, values in stream.among.items():
-        wanted &= np.isin(chunk[name].astype(str), np.array(values, dtype=str))
-    return wanted
-
-
-def _held(value: Value, values: Array) -> Value:
-    """Return a value as an array of these values holds it."""
-    return NO_INT if value is None and values.dtype == np.int64 else value
 
 
 def _ordered(chunks: Iterator[Chunk], symbol: str, at: str) -> Iterator[Chunk]:
