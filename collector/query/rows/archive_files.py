@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,28 +18,41 @@ from collector.query.instants import Span, midnight_ns, text_of
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, dtype_of
 from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, TOLD, places
 
+DAY_DIGITS = len("2026-01-31")  # a period of more is an hour
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file with rows of one symbol, received on one day."""
+    """A file with rows of one symbol, received on one day, or in one hour of it."""
 
     exchange: str
     symbol: str
-    date: str
+    period: str  # a day (2026-01-31), or an hour of one (2026-01-31T05): how texts of time in it begin
     path: Path
     rows: int
     last_id: int
     is_deleted: bool  # whether its rows have all left the table
 
     @property
-    def next_date(self) -> str:
-        """Return the day after."""
-        return (date.fromisoformat(self.date) + timedelta(days=1)).isoformat()
+    def day(self) -> str:
+        """Return the day that it belongs to."""
+        return self.period[:DAY_DIGITS]
+
+    @property
+    def is_of_hour(self) -> bool:
+        """Return whether all its rows are of one hour."""
+        return len(self.period) > DAY_DIGITS
+
+    @property
+    def next_period(self) -> str:
+        """Return the day after, or the hour after."""
+        return following(self.period)
 
     def may_hold(self, span: Span) -> bool:
         """Return whether rows of the span can be in it."""
-        starts_later = span.end_ns is not None and text_of(span.end_ns - 1)[:10] < self.date
-        ends_before = span.start_ns is not None and text_of(span.start_ns)[:10] > self.date
+        digits = len(self.period)
+        starts_later = span.end_ns is not None and text_of(span.end_ns - 1)[:digits] < self.period
+        ends_before = span.start_ns is not None and text_of(span.start_ns)[:digits] > self.period
         return not (starts_later or ends_before)
 
     def chunks(self, kinds: Mapping[str, Kind]) -> Iterator[Chunk]:
@@ -67,7 +80,8 @@ class Part:
 
     def ends(self) -> tuple[str, str]:
         """Return the texts of two instants between which its rows stand, as its footer tells."""
-        begin, end = f"{self.date}T00:00:00.000000Z", f"{self.date}T23:59:59.999999Z"
+        begin = text_of(midnight_ns(self.period))
+        end = text_of(midnight_ns(self.next_period) - 1)
         with self._opened() as file:
             ends = [_statistics(file, group, RECEIPT) for group in range(file.num_row_groups)]
         told = [one for one in ends if one is not None]
@@ -90,7 +104,7 @@ class Part:
     def _opened(self) -> Any:
         if not self.path.is_file():
             raise QueryError(
-                f"the rows of {self.symbol} of {self.date} were moved to {self.path}, which is not there; "
+                f"the rows of {self.symbol} of {self.period} were moved to {self.path}, which is not there; "
                 "put the file back, or ask for another span"
             )
         return extra("pyarrow.parquet", "parquet").ParquetFile(self.path)
@@ -156,15 +170,15 @@ def beside(table: sa.FromClause, parts: Sequence[Part]) -> list[sa.ColumnElement
     """Return what is true of those rows of one market in a table that are in none of its files."""
     c = table.c
     return [
-        sa.not_(sa.and_(c.timestamp >= part.date, c.timestamp < part.next_date, c.id <= part.last_id))
+        sa.not_(sa.and_(c.timestamp >= part.period, c.timestamp < part.next_period, c.id <= part.last_id))
         for part in parts
         if not part.is_deleted
     ]
 
 
 def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
-    """Cut a span where archived days begin and end, so that each piece is archived or not."""
-    cuts = {midnight_ns(day) for part in parts for day in (part.date, part.next_date)}
+    """Cut a span where archived days and hours begin and end, so that each piece is archived or not."""
+    cuts = {midnight_ns(one) for part in parts for one in (part.period, part.next_period)}
     inside = [
         cut
         for cut in sorted(cuts)
@@ -172,6 +186,14 @@ def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
     ]
     for begin, end in pairwise([span.start_ns, *inside, span.end_ns]):
         yield Span(begin, end)
+
+
+def following(period: str) -> str:
+    """Return the day after a day, or the hour after an hour."""
+    begin = datetime.fromisoformat(period)
+    if len(period) == DAY_DIGITS:
+        return (begin + timedelta(days=1)).date().isoformat()
+    return f"{begin + timedelta(hours=1):%Y-%m-%dT%H}"
 
 
 def _missing(rows: int, kind: Kind) -> Array:

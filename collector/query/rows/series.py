@@ -3,7 +3,7 @@
 That is the order of their receipt; what REST brought afterwards stands at its exchange time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -74,8 +74,8 @@ class Series:
             return
         by_day: dict[str, list[Part]] = {}
         for part in parts:
-            by_day.setdefault(part.date, []).append(part)
-        days = (merged([self._from_part(part, span) for part in own], self.at) for own in by_day.values())
+            by_day.setdefault(part.day, []).append(part)
+        days = (self._from_day(own, span) for own in by_day.values())
         table = self._from_table(connection, span, chunk_rows)
         yield from merged([chain.from_iterable(days), table], self.at)
 
@@ -98,6 +98,16 @@ class Series:
             found.append(picked(one, span.holds(one[RECEIPT])) for one in rest.read(connection, within))
         rows = gathered(chain.from_iterable(found), next(iter(of_each.values())).kinds)
         return picked(rows, np.argsort(rows[RECEIPT], kind="stable"))
+
+    def _from_day(self, parts: Sequence[Part], span: Span) -> Iterator[Chunk]:
+        """Yield the rows of the files of one day: hours follow each other, others lie among them."""
+        of_hours: dict[str, list[Part]] = {}
+        for part in parts:
+            if part.is_of_hour:
+                of_hours.setdefault(part.period, []).append(part)
+        hours = (merged([self._from_part(one, span) for one in own], self.at) for own in of_hours.values())
+        whole = [self._from_part(part, span) for part in parts if not part.is_of_hour]
+        return merged([chain.from_iterable(hours), *whole], self.at) if of_hours else merged(whole, self.at)
 
     def _from_part(self, part: Part, span: Span) -> Iterator[Chunk]:
         stream = self.stream
@@ -158,8 +168,8 @@ class Series:
         found = list(self._checked(connection, query, Span(None, at_ns), 1))
         newest = found[0] if found else None
         for part in reversed(self.stream.parts):
-            if newest is not None and part.date < text_of(int(newest[self.at][0]))[:10]:
-                break
+            if newest is not None and part.next_period <= text_of(int(newest[self.at][0])):
+                continue
             for chunk in self._from_part(part, Span(None, at_ns)):
                 last = picked(chunk, slice(-1, None))
                 if newest is None or last[self.at][0] > newest[self.at][0]:
