@@ -89,8 +89,8 @@ def days(
 ) -> Iterator[Day]:
     """Yield the days that have rows, stream after stream, in order; those before a day, up to an id.
 
-    Before an hour these are the whole days before its own, and the hours of that. Rows whose `timestamp` begins
-    with no date are told of and left out: something else wrote them.
+    Before an hour these are the whole days before its own, and the hours of that. Rows whose `timestamp`
+    begins with no date are told of and left out: something else wrote them.
     """
     for one in [symbol] if symbol is not None else distinct_values(connection, table.c.symbol):
         of_symbol = table.c.symbol == one

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -102,12 +103,14 @@ class Part:
         return dict(Counter(zip(*(values[name].tolist() for name in names), strict=True)))
 
     def _opened(self) -> Any:
-        if not self.path.is_file():
-            raise QueryError(
-                f"the rows of {self.symbol} of {self.period} were moved to {self.path}, which is not there; "
-                "put the file back, or ask for another span"
-            )
-        return extra("pyarrow.parquet", "parquet").ParquetFile(self.path)
+        # Its rows may be in another file since the database was asked: then it stands aside for a while.
+        for path in (self.path, set_aside(self.path)):
+            with suppress(FileNotFoundError):
+                return extra("pyarrow.parquet", "parquet").ParquetFile(path)
+        raise QueryError(
+            f"the rows of {self.symbol} of {self.period} were moved to {self.path}, which is not there; "
+            "put the file back, or ask for another span"
+        )
 
 
 def archived(connection: sa.Connection, tables: Tables, table: sa.Table) -> Sequence[sa.RowMapping]:
@@ -115,7 +118,7 @@ def archived(connection: sa.Connection, tables: Tables, table: sa.Table) -> Sequ
     archive, kind = tables.archive, kind_archived(tables, table)
     if kind is None or not has_table(connection, archive):
         return ()
-    query = sa.select(archive).where(archive.c.table_name == table.name)
+    query = sa.select(archive).where(archive.c.table_name == table.name, archive.c.kind == kind)
     present = {column["name"] for column in sa.inspect(connection).get_columns(archive.name)}
     if "table_name" not in present:  # an older schema, read and not migrated
         query = sa.select(*(archive.c[name] for name in present)).where(archive.c.kind == kind)
@@ -186,6 +189,11 @@ def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
     ]
     for begin, end in pairwise([span.start_ns, *inside, span.end_ns]):
         yield Span(begin, end)
+
+
+def set_aside(path: Path) -> Path:
+    """Return where a file stands whose rows another file holds by now, hidden from who reads the folder."""
+    return path.with_name(f".{path.name}.merged")
 
 
 def following(period: str) -> str:
