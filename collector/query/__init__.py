@@ -76,7 +76,9 @@ if TYPE_CHECKING:
         StoredStream,
         Value,
         archived,
+        beside,
         even,
+        following,
         joined,
         kind_of,
         length,
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
         merged,
         picked,
         places,
+        set_aside,
     )
     from collector.query.session_state import SessionState, sessions_now
     from collector.query.stored_symbols import symbols

@@ -3,7 +3,7 @@
 That is the order of their receipt; what REST brought afterwards stands at its exchange time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from collector.errors import QueryError
 from collector.query.instants import Integers, Span, shown, text_of
 from collector.query.rows import raw_rows
-from collector.query.rows.archive_files import Part, beside
+from collector.query.rows.archive_files import Part, beside, holding
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, gathered, joined, kind_of, length, picked
 from collector.query.rows.file_rows import FileRows
 from collector.query.rows.fillings import FIRST, LAST
@@ -67,17 +67,14 @@ class Series:
         self, connection: sa.Connection, span: Span, chunk_rows: int = raw_rows.CHUNK_ROWS
     ) -> Iterator[Chunk]:
         """Yield the rows that stand in the span, in the order of time, from the table and from files."""
-        parts = [part for part in self.stream.parts if part.may_hold(span)]
+        parts = holding(self.stream.parts, span)
         if not parts:
             yield from self._from_table(connection, span, chunk_rows)
             return
         by_day: dict[str, list[Part]] = {}
         for part in parts:
-            by_day.setdefault(part.date, []).append(part)
-        days = (
-            merged([self._from_part(part).read(span, chunk_rows) for part in own], self.at)
-            for own in by_day.values()
-        )
+            by_day.setdefault(part.day, []).append(part)
+        days = (self._from_day(own, span, chunk_rows) for own in by_day.values())
         table = self._from_table(connection, span, chunk_rows)
         yield from merged([chain.from_iterable(days), table], self.at)
 
@@ -101,7 +98,19 @@ class Series:
         rows = gathered(chain.from_iterable(found), next(iter(of_each.values())).kinds)
         return picked(rows, np.argsort(rows[RECEIPT], kind="stable"))
 
-    def _from_part(self, part: Part) -> FileRows:
+    def _from_day(self, parts: Sequence[Part], span: Span, rows: int) -> Iterator[Chunk]:
+        """Yield the rows of the files of one day: hours follow each other, others lie among them."""
+        of_hours: dict[str, list[Part]] = {}
+        for part in parts:
+            if part.is_of_hour:
+                of_hours.setdefault(part.period, []).append(part)
+        hours = (
+            merged([self._file(one).read(span, rows) for one in own], self.at) for own in of_hours.values()
+        )
+        whole = [self._file(part).read(span, rows) for part in parts if not part.is_of_hour]
+        return merged([chain.from_iterable(hours), *whole], self.at) if of_hours else merged(whole, self.at)
+
+    def _file(self, part: Part) -> FileRows:
         return FileRows(part, self.stream, self.kinds, self.at)
 
     def _from_table(self, connection: sa.Connection, span: Span, chunk_rows: int) -> Iterator[Chunk]:
@@ -142,12 +151,14 @@ class Series:
         )
         found = list(self._checked(connection, query, Span(None, at_ns), 1))
         newest = found[0] if found else None
-        for part in reversed(self.stream.parts):
-            if newest is not None and part.date < text_of(int(newest[self.at][0]))[:10]:
-                break
-            last = self._from_part(part).last(at_ns)
+        after_ns = None if newest is None else int(newest[self.at][0])
+        parts = holding(self.stream.parts, Span(after_ns, at_ns))
+        while parts:
+            last = self._file(parts.pop()).last(at_ns)
             if last is not None and (newest is None or last[self.at][0] > newest[self.at][0]):
                 newest = last
+            if newest is not None:
+                parts = holding(parts, Span(int(newest[self.at][0]), None))
         return newest
 
     def _within(self, span: Span) -> "sa.Select[Any]":
