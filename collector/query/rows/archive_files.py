@@ -191,7 +191,9 @@ class _Listed(Archive):
         query = sa.select(*of_part).where(*self._where, *where).order_by(c.date, c.last_id)
         return tuple(
             Part(exchange, symbol, date, path, rows, last_id, deleted_ns is not None)
-            for exchange, symbol, date, path, rows, last_id, deleted_ns in self._connection.execute(query).all()
+            for exchange, symbol, date, path, rows, last_id, deleted_ns in self._connection.execute(
+                query
+            ).all()
         )
 
 
