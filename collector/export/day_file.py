@@ -44,22 +44,39 @@ def sha256(path: Path, check: Callable[[], None] = lambda: None) -> str:
 
 Write = Callable[[Path, Any, Iterator[Any]], None]
 
-_ZSTD_LEVEL = 3
+_ZSTD_LEVEL = 9  # twice the time of level 3, which is little beside reading the rows, for 4 % less
+# Sizes, spreads and flow come again and again; prices, and what is computed of many numbers, do so less.
+_OFTEN_THE_SAME = ("size", "bid_size", "ask_size", "spread", "ofi")
+_HARDLY_EVER = ("spread_bps",)
 
 
 def write_parquet(path: Path, schema: Any, rows: Iterator[Any]) -> None:
-    """Write Parquet: zstd, a row group a chunk; in pandas whole numbers stay whole where one is missing."""
+    """Write Parquet: zstd, a row group a chunk; in pandas whole numbers stay whole where one is missing.
+
+    Whole numbers and texts, which grow from row to row, are kept as their differences.
+    """
     parquet = extra("pyarrow.parquet", "parquet")
     types = extra("pyarrow", "parquet").types
-    dictionaries = [one.name for one in schema if types.is_dictionary(one.type)]
+    dictionaries = [one.name for one in schema if types.is_dictionary(one.type) or _repeats(one.name)]
+    grown = {one.name: "DELTA_BINARY_PACKED" for one in schema if types.is_int64(one.type)}
+    grown |= {one.name: "DELTA_BYTE_ARRAY" for one in schema if types.is_string(one.type)}
     told = schema.with_metadata(
         {b"pandas": _for_pandas(one.name for one in schema if types.is_int64(one.type))}
     )
     with parquet.ParquetWriter(
-        path, told, compression="zstd", compression_level=_ZSTD_LEVEL, use_dictionary=dictionaries
+        path,
+        told,
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        use_dictionary=dictionaries,
+        column_encoding=grown,
     ) as writer:
         for table in rows:
             writer.write_table(table)
+
+
+def _repeats(name: str) -> bool:
+    return name.startswith(_OFTEN_THE_SAME) and name not in _HARDLY_EVER
 
 
 def _for_pandas(whole: Iterable[str]) -> bytes:
