@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         stored_streams,
     )
     from collector.query.rows import (
+        ASIDE,
         CATEGORIES,
         CHUNK_ROWS,
         NO_INT,

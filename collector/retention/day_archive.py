@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from collector.database import database_url, shown
+from collector.database import database_url, make_durable, shown
 from collector.errors import CollectorError
 from collector.events import NO_INT
 from collector.export import Day, day_tables, sha256, table_of, write_day
 from collector.query import NO_INT as MISSING
-from collector.query import Part, extra, places
+from collector.query import Part, extra, places, set_aside
 from collector.retention.deletion import Entry
 from collector.retention.stopping import Stop
 
@@ -27,20 +27,32 @@ _MOST_DIGITS = 18  # more would not fit
 def archive_day(url: str, table_name: str, day: Day, folder: Path, stop: Stop) -> Entry:
     """Write the file, read it back, and return the row that records it; leave no file on failure."""
     before, path = paths_of(url, table_name, day, folder)
+    unfinished = unfinished_of(path)
     try:
         with stop.reading(url, table_name) as (connection, known):
             table = table_of(known, day.kind)
-            write_day(connection, table, day, path, "parquet", (), check=stop.check)
-            segments = verified(connection, table, day, path, stop)
-        checksum = sha256(path, stop.check)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    # A run that ended before it could record its file left the same one behind.
-    same = next((one for one in before if sha256(one, stop.check) == checksum), path)
-    if same != path:
-        path.unlink()
-    return entry_of(day, same, table.name, checksum, segments)
+            write_day(connection, table, day, unfinished, "parquet", (), check=stop.check)
+            segments = verified(connection, table, day, unfinished, stop)
+        checksum = sha256(unfinished, stop.check)
+        # A run that ended before it could record its file left the same one behind.
+        same = next((one for one in before if sha256(one, stop.check) == checksum), None)
+        if same is None:
+            put_in_place(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return entry_of(day, same or path, table.name, checksum, segments)
+
+
+def unfinished_of(path: Path) -> Path:
+    """Return where a file is written and read back, out of the way of who reads folders."""
+    return set_aside(path).with_name(f"{path.name}.new")
+
+
+def put_in_place(unfinished: Path, path: Path) -> None:
+    """Give a file that was read back its own name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished.replace(path)
+    make_durable(path.parent)
 
 
 def entry_of(
@@ -73,8 +85,6 @@ def paths_of(url: str, table_name: str, day: Day, folder: Path) -> tuple[list[Pa
     what = f"hour-{day.hour}" if day.hour else "part"
     name = f"{what}-{hashlib.sha256(whose.encode()).hexdigest()[:8]}-{day.last_id}"
     beside = (folder / day.folder).absolute()
-    for unfinished in beside.glob(f".{name}-*.tmp"):  # of a run that was killed
-        unfinished.unlink(missing_ok=True)
     before = sorted(beside.glob(f"{name}[-.]*parquet"))
     return before, beside / f"{name}-{token_hex(4)}.parquet"
 

@@ -6,6 +6,7 @@ database before that may want them still. Until then they are listed, as of a ki
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -17,14 +18,15 @@ from collector.database import Tables
 from collector.errors import CollectorError
 from collector.export import Day, sha256, table_of, write_day
 from collector.loggers import get_logger
-from collector.query import Part, set_aside
-from collector.retention.day_archive import entry_of, paths_of, verified
+from collector.query import ASIDE, Part, set_aside
+from collector.retention.day_archive import entry_of, paths_of, put_in_place, unfinished_of, verified
 from collector.retention.deletion import Entry, lock
 from collector.retention.held_ids import held_ids
 from collector.retention.stopping import Stop
 
 MERGED = "merged"  # the kind of a file whose rows another file holds by now
 KEPT_S = 3600.0
+DEAD_S = 86_400.0  # nobody has been writing a file for so long
 MANY_FILES = 8  # of a day: rows that came late have a file of their own each time
 _DAY_DIGITS = len("2026-01-31")
 _NO_ID = 0  # ids begin with 1: no row of the table
@@ -78,7 +80,7 @@ class Merging:
             if sha256(Path(str(one["path"])), stop.check) != one["sha256"]:
                 raise CollectorError(f"{one['path']} is not the file that was written; its day is left alone")
         before, path = paths_of(url, table_name, self.day, folder)
-        self._unfinished = unfinished = path.with_name(f".{path.name}.new")
+        self._unfinished = unfinished = unfinished_of(path)
         of_files = replace(self.day, last_id=_NO_ID)
         parts = tuple(map(_part, self._files))
         try:
@@ -116,7 +118,7 @@ class Merging:
             connection.execute(sa.insert(archive).values(**self._entry))
             for one in self._same:  # the files are those that it was made of, so nobody has listed it
                 one.unlink(missing_ok=True)
-            self._unfinished.replace(path)
+            put_in_place(self._unfinished, path)
         return 0
 
     def finish(self) -> None:
@@ -152,11 +154,17 @@ class Forget:
         return 0
 
 
-def removed(entries: Sequence[Entry], now_ns: int) -> list[str]:
+def removed(entries: Sequence[Entry], folder: Path, now_ns: int) -> list[str]:
     """Remove files that were merged long ago, and set aside what still stands there; return the paths gone.
 
-    A folder that is not there is on another host, or not mounted: its files are left for who has them.
+    A folder that is not there is on another host, or not mounted: its files are left for who has them. What a
+    run that was killed had begun to write goes, too.
     """
+    for unfinished in (folder / ASIDE).glob("*"):
+        with suppress(FileNotFoundError):
+            is_dead = now_ns - unfinished.stat().st_mtime_ns > DEAD_S * 1e9
+            if is_dead and unfinished.suffix != set_aside(unfinished).suffix:
+                _done(unfinished, Path.unlink)
     gone = []
     for entry in entries:
         path = Path(str(entry["path"]))
@@ -170,7 +178,12 @@ def removed(entries: Sequence[Entry], now_ns: int) -> list[str]:
 def put_aside(path: Path) -> None:
     """Give a file the name under which readers of the folder do not see it."""
     if path.is_file():
-        _done(path, lambda one: one.replace(set_aside(one)))
+        _done(path, _put_aside)
+
+
+def _put_aside(path: Path) -> None:
+    set_aside(path).parent.mkdir(exist_ok=True)
+    path.replace(set_aside(path))
 
 
 def _removed(path: Path) -> None:

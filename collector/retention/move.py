@@ -156,7 +156,7 @@ class _Run:
         with self._stop.reading(self._url, self._table_name) as (connection, _):
             own = sa.select(archive).where(archive.c.kind == MERGED, archive.c.table_name.in_(names))
             entries = [dict(row) for row in connection.execute(own).mappings()]
-        if gone := removed(entries, time.time_ns()):
+        if gone := removed(entries, self._retention.folder, time.time_ns()):
             yield Forget(self._tables, gone)
 
     def _begun(self) -> Sequence[Entry]:

@@ -6,6 +6,7 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.query.rows.archive_files import (
+        ASIDE,
         Archive,
         Part,
         archived,

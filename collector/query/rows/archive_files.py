@@ -21,6 +21,10 @@ _LATEST = "~"  # stands behind every text of time
 DAY_DIGITS = len("2026-01-31")  # a period of more is an hour
 
 
+ASIDE = ".aside"  # the folder, beside those of the kinds, of files that nobody should meet
+_FOLDERS = 4  # above that of a file: of its symbol, its exchange, its kind, all files
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A file with rows of one symbol, received on one day, or in one hour of it."""
@@ -234,8 +238,9 @@ def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
 
 
 def set_aside(path: Path) -> Path:
-    """Return where a file stands whose rows another file holds by now, hidden from who reads the folder."""
-    return path.with_name(f".{path.name}.merged")
+    """Return where a file stands whose rows another file holds by now, out of the way of readers of folders."""
+    above = path.parents
+    return above[min(_FOLDERS, len(above) - 1)] / ASIDE / f"{path.name}.merged"
 
 
 def following(period: str) -> str:
