@@ -25,6 +25,7 @@ LedgerDays = Annotated[  # longer than all waits together that a batch can be of
     Le(36_500),
     Expected("days, from 0.25 to 36500: a batch of unknown outcome is looked up for hours"),
 ]
+Hours = Annotated[int, Ge(1), Le(8_760), Expected("a whole number of hours, from 1 to 8760 (a year)")]
 Milliseconds = Annotated[
     int, Ge(1), Le(86_400_000), Expected("whole milliseconds, from 1 to 86400000 (a day)")
 ]

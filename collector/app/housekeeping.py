@@ -34,6 +34,7 @@ from collector.writer import Task
 
 NS_A_DAY = 86_400 * 10**9
 SLICE_TIMEOUT_S = 120.0
+HOURS_EVERY_S = 300.0  # to look for an hour that is to leave: what waits for it lies in the database
 LOOK_S = 0.1  # whether to stop, while a slice waits for the writer
 TURN = "housekeeping"
 
@@ -45,7 +46,7 @@ class Housekeeping:
         self, submit: Callable[[Slice], Future[int]], *, every_s: float, timeout_s: float = 3600.0
     ) -> None:
         self._submit = submit
-        self._every_s = every_s
+        self.every_s = every_s
         self._timeout_s = timeout_s
         self.jobs: list[Job] = []
 
@@ -66,7 +67,7 @@ class Housekeeping:
             count = self.run(chore, ending)
             return f"{count:,} {did}" if count else ""
 
-        due = Every(self._every_s if every_s is None else every_s)
+        due = Every(self.every_s if every_s is None else every_s)
         self.jobs.append(Job(name, what, work, due, self._timeout_s, TURN, break_off, quiet))
 
     def run(self, chore: Chore, ending: Ending) -> int:
@@ -160,7 +161,7 @@ def make_housekeeping(
         "forget what was refused, after housekeeping.rejected_days",
         lambda: prune_rejected(known, before_ns(upkeep.rejected_days), rows),
     )
-    if retention.days is not None:
+    if retention.is_on:
         _add_archive(keeping, url, table_name, retention, rows)
     if sqlite_path(database_url(url)) is not None:
         keeping.add(
@@ -189,9 +190,9 @@ def _add_archive(
     from collector.query import extra  # noqa: PLC0415
     from collector.retention import Retention, Stop, archive_slices  # noqa: PLC0415
 
-    assert retention.days is not None  # noqa: S101  (the caller looks)
     extra("pyarrow.parquet", "parquet")
-    kept = Retention(retention.days, Path(retention.path).expanduser(), rows)
+    hours = retention.hot_hours
+    kept = Retention(retention.days, Path(retention.path).expanduser(), rows, hours)
     under_way: list[Stop] = []  # of the run, if there is one: each run has its own
 
     def archive() -> Iterator[Slice]:
@@ -205,8 +206,9 @@ def _add_archive(
 
     keeping.add(
         "archive",
-        "move rows older than retention.days into files",
+        f"move rows older than retention.{'days' if hours is None else 'hot_hours'} into files",
         archive,
         did="rows moved",
+        every_s=None if hours is None else min(keeping.every_s, HOURS_EVERY_S),
         break_off=break_off,
     )

@@ -44,19 +44,38 @@ def sha256(path: Path, check: Callable[[], None] = lambda: None) -> str:
 
 Write = Callable[[Path, Any, Iterator[Any]], None]
 
-_ZSTD_LEVEL = 3
+_ZSTD_LEVEL = 9  # twice the time of level 3, which is little beside reading the rows, for 4 % less
+# Prices move by ticks, and sizes, spreads and flow come again and again. Where they do not, and the different
+# ones take more than this in a row group, the rest of them are kept as they are.
+_OFTEN_THE_SAME = ("bid_", "ask_", "mid_price", "price", "size", "spread", "ofi", "data_quality_score")
+_DICTIONARY_BYTES = 65_536
 
 
 def write_parquet(path: Path, schema: Any, rows: Iterator[Any]) -> None:
-    """Write Parquet: zstd, a row group a chunk; in pandas whole numbers stay whole where one is missing."""
+    """Write Parquet: zstd, a row group a chunk; in pandas whole numbers stay whole where one is missing.
+
+    Whole numbers and texts, which differ little from row to row, are kept as their differences, and what
+    comes again and again as its place in a list: both are read in a fraction of the time.
+    """
     parquet = extra("pyarrow.parquet", "parquet")
     types = extra("pyarrow", "parquet").types
-    dictionaries = [one.name for one in schema if types.is_dictionary(one.type)]
-    told = schema.with_metadata(
-        {b"pandas": _for_pandas(one.name for one in schema if types.is_int64(one.type))}
-    )
+    whole = [one.name for one in schema if types.is_int64(one.type)]
+    texts = [one.name for one in schema if types.is_string(one.type)]
+    listed = [one.name for one in schema if types.is_dictionary(one.type)]
+    listed += [
+        one.name for one in schema if types.is_float64(one.type) and one.name.startswith(_OFTEN_THE_SAME)
+    ]
     with parquet.ParquetWriter(
-        path, told, compression="zstd", compression_level=_ZSTD_LEVEL, use_dictionary=dictionaries
+        path,
+        schema.with_metadata({b"pandas": _for_pandas(whole)}),
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        use_dictionary=listed,
+        dictionary_pagesize_limit=_DICTIONARY_BYTES,
+        column_encoding={
+            **dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+            **dict.fromkeys(texts, "DELTA_BYTE_ARRAY"),
+        },
     ) as writer:
         for table in rows:
             writer.write_table(table)

@@ -1,5 +1,6 @@
 """Find the days of a kind of data whose rows are in the table, in archive files, or in both."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -7,7 +8,7 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.export.utc_days import Day, days, table_of, within
-from collector.query import Archive, Part, has_table
+from collector.query import Archive, Part, beside, has_table
 
 
 def stored_days(
@@ -25,7 +26,7 @@ def stored_days(
     ]
     for key, own in groupby(sorted(wanted, key=_key), _key):
         parts = list(own)
-        moved = Day(kind, parts[0].exchange, parts[0].symbol, parts[0].date, 0, 0, "")
+        moved = Day(kind, parts[0].exchange, parts[0].symbol, parts[0].day, 0, 0, "")
         found[key] = _whole(connection, table, moved, parts)
     return [found[key] for key in sorted(found)]
 
@@ -33,18 +34,17 @@ def stored_days(
 def parts_of(connection: sa.Connection, tables: Tables, day: Day) -> tuple[Part, ...]:
     """Return the files that hold rows of a day."""
     parts = Archive.read(connection, tables, table_of(tables, day.kind)).of(day.symbol, day.exchange)
-    return tuple(part for part in parts if part.date == day.date)
+    return tuple(part for part in parts if part.day == day.date)
 
 
-def beside(table: sa.Table, day: Day, parts: tuple[Part, ...]) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions that a row of the day is in no file."""
-    own = (table.c.symbol == day.symbol, table.c.exchange == day.exchange, *within(table, day.kind, day.date))
-    deleting = [part.last_id for part in parts if not part.is_deleted]
-    return (*own, table.c.id > max(deleting)) if deleting else own
+def left_of(table: sa.Table, day: Day, parts: Sequence[Part]) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions that a row is of the day, and in no file."""
+    own = (table.c.symbol == day.symbol, table.c.exchange == day.exchange)
+    return [*own, *within(table, day.kind, day.date), *beside(table, parts)]
 
 
 def _whole(connection: sa.Connection, table: sa.Table, day: Day, parts: list[Part]) -> Day:
-    marks = sa.select(sa.func.count(), sa.func.max(table.c.id)).where(*beside(table, day, tuple(parts)))
+    marks = sa.select(sa.func.count(), sa.func.max(table.c.id)).where(*left_of(table, day, parts))
     rows, last_id = connection.execute(marks).one()
     return replace(
         day,
@@ -53,5 +53,5 @@ def _whole(connection: sa.Connection, table: sa.Table, day: Day, parts: list[Par
     )
 
 
-def _key(day: Day | Part) -> tuple[str, str, str]:
-    return (day.symbol, day.exchange, day.date)
+def _key(one: Day | Part) -> tuple[str, str, str]:
+    return (one.symbol, one.exchange, one.date if isinstance(one, Day) else one.day)

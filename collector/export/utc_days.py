@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -12,32 +12,45 @@ import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.loggers import get_logger
-from collector.query import distinct_values
+from collector.query import distinct_values, following
 
 BARS = ("ohlcv", "ohlcv_corrections")  # by when they began, not by when they were received
 KINDS = ("features", "levels", "trades", *BARS)
 DAY_MS = 86_400_000
 _EARLIEST, _LATEST = "1970-01-01", "3"  # no text that begins with a date lies elsewhere
 
+_DAY_DIGITS = len("2026-01-31")
+_DAY, _HOUR = r"\d{4}-\d\d-\d\d(?!\d)", r"\d{4}-\d\d-\d\dT\d\d(?!\d)"
+
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The rows of one symbol on one day (UTC): by receipt, bars by when they began."""
+    """The rows of one symbol on one day (UTC), or in one hour: by receipt, bars by when they began."""
 
     kind: str
     exchange: str
     symbol: str
-    date: str
+    date: str  # 2026-01-31; 2026-01-31T05 is an hour of it
     rows: int
     last_id: int
     last_text: str  # of bars: one that was replaced has a later one
 
     def path(self, ending: str, part: int = 0) -> str:
         """Return the path of its file in an export, as Hive, DuckDB, Spark and pyarrow expect it."""
+        return str(PurePosixPath(self.folder, f"part-{part}.{ending}"))
+
+    @property
+    def folder(self) -> str:
+        """Return the folder of its files."""
         folders = (f"exchange={quote(self.exchange, safe='')}", f"symbol={quote(self.symbol, safe='')}")
-        return str(PurePosixPath(self.kind, *folders, f"date={self.date}", f"part-{part}.{ending}"))
+        return str(PurePosixPath(self.kind, *folders, f"date={self.date[:_DAY_DIGITS]}"))
+
+    @property
+    def hour(self) -> str:
+        """Return which hour of its day it is; nothing for a whole day."""
+        return self.date[_DAY_DIGITS + 1 :]
 
     @property
     def mark(self) -> dict[str, Any]:
@@ -57,12 +70,11 @@ def table_of(tables: Tables, kind: str) -> sa.Table:
 
 
 def within(table: sa.Table, kind: str, day: str) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions that a row is of a day."""
-    following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+    """Return the conditions that a row is of a day, or of an hour."""
     if kind in BARS:
         begin = midnight_ms(day)
         return (table.c.open_time >= begin, table.c.open_time < begin + DAY_MS)
-    return (table.c.timestamp >= day, table.c.timestamp < following)
+    return (table.c.timestamp >= day, table.c.timestamp < following(day))
 
 
 def days(
@@ -77,7 +89,8 @@ def days(
 ) -> Iterator[Day]:
     """Yield the days that have rows, stream after stream, in order; those before a day, up to an id.
 
-    Rows whose `timestamp` begins with no date are told of and left out: something else wrote them.
+    Before an hour these are the whole days before its own, and the hours of that. Rows whose `timestamp`
+    begins with no date are told of and left out: something else wrote them.
     """
     for one in [symbol] if symbol is not None else distinct_values(connection, table.c.symbol):
         of_symbol = table.c.symbol == one
@@ -110,13 +123,13 @@ def _days_of(
             )
     if last_id is not None:
         own.append(table.c.id <= last_id)
-    day = _first_day(connection, table, kind, own, None)
+    day = _first_day(connection, table, kind, own, None, before)
     while day is not None and (before is None or day < before):
         text_of = sa.func.max(table.c.timestamp) if kind in BARS else sa.literal("")
         marks = sa.select(sa.func.count(), sa.func.max(table.c.id), text_of)
         rows, last, text = connection.execute(marks.where(*own, *within(table, kind, day))).one()
         yield Day(kind, exchange, symbol, day, rows, last, text)
-        day = _first_day(connection, table, kind, own, day)
+        day = _first_day(connection, table, kind, own, day, before)
 
 
 def _first_day(
@@ -125,28 +138,33 @@ def _first_day(
     kind: str,
     own: Sequence[sa.ColumnElement[bool]],
     after: str | None,
+    before: str | None,
 ) -> str | None:
-    """Return the next day that has rows, found by the index."""
+    """Return the next day that has rows, found by the index; or the next hour, in the day of `before`."""
     if kind in BARS:
         first_ms = sa.select(sa.func.min(table.c.open_time)).where(*own)
         if after is not None:
             first_ms = first_ms.where(table.c.open_time >= midnight_ms(after) + DAY_MS)
         found = connection.execute(first_ms).scalar()
         return None if found is None else datetime.fromtimestamp(found / 1000, UTC).date().isoformat()
-    earliest = _EARLIEST if after is None else (date.fromisoformat(after) + timedelta(days=1)).isoformat()
-    first = sa.select(sa.func.min(table.c.timestamp)).where(*own, table.c.timestamp < _LATEST)
+    earliest = _EARLIEST if after is None else following(after)
+    last = _LATEST if before is None else before
+    first = sa.select(sa.func.min(table.c.timestamp)).where(*own, table.c.timestamp < last)
+    hours_from = last[:_DAY_DIGITS] + "T" if len(last) > _DAY_DIGITS else _LATEST  # of the day that is cut
     text = connection.execute(first.where(table.c.timestamp >= earliest)).scalar()
-    while text is not None and not _begins_with_a_date(text):
+    # What others wrote in another form goes with its whole day.
+    if text is not None and hours_from[:_DAY_DIGITS] <= text < hours_from:
+        text = connection.execute(first.where(table.c.timestamp >= hours_from)).scalar()
+    while text is not None and (period := _period(text, is_hour=text > hours_from)) is None:
         log.warning("rows.without_a_date", table=table.name, timestamp=text)
         text = connection.execute(first.where(table.c.timestamp > text)).scalar()
-    return None if text is None else text[:10]
+    return None if text is None else period
 
 
-def _begins_with_a_date(text: str) -> bool:
-    if re.match(r"\d{4}-\d\d-\d\d(?!\d)", text) is None:
-        return False
+def _period(text: str, *, is_hour: bool) -> str | None:
+    """Return the day, or the hour, that a text of time begins with; None where it begins with none."""
+    found = re.match(_HOUR if is_hour else _DAY, text)
     try:
-        date.fromisoformat(text[:10])
+        return None if found is None else following(found[0]) and found[0]
     except ValueError:  # the 31st of February
-        return False
-    return True
+        return None

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         stored_streams,
     )
     from collector.query.rows import (
+        ASIDE,
         CATEGORIES,
         CHUNK_ROWS,
         NO_INT,
@@ -76,7 +77,9 @@ if TYPE_CHECKING:
         StoredStream,
         Value,
         archived,
+        beside,
         even,
+        following,
         joined,
         kind_of,
         length,
@@ -84,6 +87,7 @@ if TYPE_CHECKING:
         merged,
         picked,
         places,
+        set_aside,
     )
     from collector.query.session_state import SessionState, sessions_now
     from collector.query.stored_symbols import symbols

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from collector.errors import QueryError
-from collector.query.instants import DAY_NS, Span, midnight_ns, shown, text_of, whole_ns
+from collector.query.instants import Span, shown, text_of, whole_ns
 from collector.query.resample import States, at_or_after
-from collector.query.rows import MOST_VALUES, SMALLER, Series
+from collector.query.rows import MOST_VALUES, SMALLER, Series, ends_of, holding
 
 
 def refuse_large(
@@ -37,7 +37,7 @@ def goes_on(connection: sa.Connection, series: Series, span: Span) -> bool:
     if span.end_ns is None:
         return False
     stream = series.stream
-    if any(midnight_ns(part.next_date) > span.end_ns for part in stream.parts):
+    if holding(stream.parts, Span(span.end_ns, None)):
         return True
     rows = stream.between(text_of(span.end_ns), None).with_only_columns(stream.table.c.id)
     return connection.execute(rows.limit(1)).first() is not None
@@ -67,8 +67,7 @@ def _stored(connection: sa.Connection, series: Series) -> list[int]:
         for order in (at.asc(), at.desc())
     ]
     found = [_text_ns(text) for text in texts if text is not None]
-    days = [midnight_ns(part.date) for part in series.stream.parts]
-    return [*found, *days, *(day_ns + DAY_NS for day_ns in days)]
+    return [*found, *ends_of(series.stream.parts)]
 
 
 def _text_ns(text: str) -> int:

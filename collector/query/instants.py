@@ -127,7 +127,7 @@ def index_of(at_ns: Integers, name: str = "received_at") -> "pd.DatetimeIndex":
     """Return the instants as an index in UTC."""
     import pandas as pd  # noqa: PLC0415
 
-    return pd.DatetimeIndex(at_ns.astype("datetime64[ns]"), tz="UTC", name=name)
+    return pd.DatetimeIndex(at_ns, dtype="datetime64[ns, UTC]", copy=False, name=name)
 
 
 def _moment(at_ns: int) -> datetime:

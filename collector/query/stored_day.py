@@ -11,7 +11,7 @@ from collector.database import Tables
 from collector.events import OHLCV, REST, TRADE, Channel
 from collector.query.database import has_table
 from collector.query.instants import midnight_ns, text_of
-from collector.query.rows import Archive
+from collector.query.rows import Archive, beside
 
 QUARTER_NS = 900 * 10**9
 OF_A_QUARTER = 50  # rows, of each quarter of an hour, from which lag is told
@@ -59,7 +59,7 @@ class StoredDay:
     def has_rows(self, exchange: str, symbol: str, channel: str) -> bool:
         """Return whether there is any row of a stream, in the table or in a file."""
         table = self._table(channel)
-        if any(one.date == self._day for one in self._archive(table).of(symbol, exchange)):
+        if any(one.day == self._day for one in self._archive(table).of(symbol, exchange)):
             return True
         own = self._of_day(table, exchange, symbol, channel)
         return self._connection.execute(sa.select(sa.literal(1)).where(*own).limit(1)).first() is not None
@@ -124,12 +124,12 @@ class StoredDay:
         *,
         is_one: bool,
     ) -> int | None:
-        parts = [one for one in self._archive(table).of(symbol, exchange) if one.date == self._day]
+        parts = [one for one in self._archive(table).of(symbol, exchange) if one.day == self._day]
         if parts and not is_one:
             return None
         query = sa.select(sa.func.count()).select_from(table).where(*own)
         if parts:  # those that a file holds may not all be deleted yet
-            query = query.where(table.c.id > max(one.last_id for one in parts))
+            query = query.where(*beside(table, parts))
         return int(self._connection.execute(query).scalar_one()) + sum(one.rows for one in parts)
 
     def _archive(self, table: sa.Table) -> Archive:

@@ -171,7 +171,8 @@ class Groups:
             for order in (at.asc(), at.desc())
         ]
         if parts:
-            ends += [parts[0].ends()[0], parts[-1].ends()[1]]
+            ends += [part.ends()[0] for part in parts if part.day == parts[0].day]
+            ends += [part.ends()[1] for part in parts if part.day == parts[-1].day]
         known = [one for one in ends if one is not None]
         return min(known, default=None), max(known, default=None)
 

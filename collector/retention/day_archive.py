@@ -1,4 +1,4 @@
-"""Write one day of a stream to a file of the archive, and read it back to be sure."""
+"""Write one day, or one hour, of a stream to a file of the archive, and read it back to be sure."""
 
 import hashlib
 import json
@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from collector.database import database_url, shown
+from collector.database import database_url, make_durable, shown
 from collector.errors import CollectorError
 from collector.events import NO_INT
 from collector.export import Day, day_tables, sha256, table_of, write_day
 from collector.query import NO_INT as MISSING
-from collector.query import extra, places
+from collector.query import Part, extra, places, set_aside
 from collector.retention.deletion import Entry
 from collector.retention.stopping import Stop
 
@@ -26,22 +26,41 @@ _MOST_DIGITS = 18  # more would not fit
 
 def archive_day(url: str, table_name: str, day: Day, folder: Path, stop: Stop) -> Entry:
     """Write the file, read it back, and return the row that records it; leave no file on failure."""
-    before, path = _paths(url, table_name, day, folder)
+    before, path = paths_of(url, table_name, day, folder)
+    unfinished = unfinished_of(path)
     try:
         with stop.reading(url, table_name) as (connection, known):
             table = table_of(known, day.kind)
-            write_day(connection, table, day, path, "parquet", (), check=stop.check)
-            segments = _verified(connection, table, day, path, stop)
-        checksum = sha256(path, stop.check)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    # A run that ended before it could record its file left the same one behind.
-    same = next((one for one in before if sha256(one, stop.check) == checksum), path)
-    if same != path:
-        path.unlink()
+            write_day(connection, table, day, unfinished, "parquet", (), check=stop.check)
+            segments = verified(connection, table, day, unfinished, stop)
+        checksum = sha256(unfinished, stop.check)
+        # A run that ended before it could record its file left the same one behind.
+        same = next((one for one in before if sha256(one, stop.check) == checksum), None)
+        if same is None:
+            put_in_place(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return entry_of(day, same or path, table.name, checksum, segments)
+
+
+def unfinished_of(path: Path) -> Path:
+    """Return where a file is written and read back, out of the way of who reads folders."""
+    return set_aside(path).with_name(f"{path.name}.new")
+
+
+def put_in_place(unfinished: Path, path: Path) -> None:
+    """Give a file that was read back its own name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished.replace(path)
+    make_durable(path.parent)
+
+
+def entry_of(
+    day: Day, path: Path, table_name: str, checksum: str, segments: dict[int, list[int | None]]
+) -> Entry:
+    """Return the row that records a file whose rows are still in the table."""
     return {
-        "path": str(same),
+        "path": str(path),
         "kind": day.kind,
         "exchange": day.exchange,
         "symbol": day.symbol,
@@ -52,30 +71,31 @@ def archive_day(url: str, table_name: str, day: Day, folder: Path, stop: Stop) -
         "segments": json.dumps(segments),
         "archived_ns": time.time_ns(),
         "deleted_ns": None,
-        "table_name": table.name,
+        "table_name": table_name,
     }
 
 
-def _paths(url: str, table_name: str, day: Day, folder: Path) -> tuple[list[Path], Path]:
+def paths_of(url: str, table_name: str, day: Day, folder: Path) -> tuple[list[Path], Path]:
     """Return the files that may hold the same, and a name that nobody else has: no file is ever overwritten.
 
     Other databases, tables and hosts may archive to the same folder, and number their rows from 1 as well.
     Another archiver of this database may be at it, too: the lock that keeps it out is lost with a connection.
     """
     whose = "\0".join((socket.gethostname(), shown(database_url(url)), table_name))
-    name = f"part-{hashlib.sha256(whose.encode()).hexdigest()[:8]}-{day.last_id}"
-    beside = (folder / day.path("parquet")).absolute()
-    before = sorted(beside.parent.glob(f"{name}[-.]*parquet"))
-    return before, beside.with_name(f"{name}-{token_hex(4)}.parquet")
+    what = f"hour-{day.hour}" if day.hour else "part"
+    name = f"{what}-{hashlib.sha256(whose.encode()).hexdigest()[:8]}-{day.last_id}"
+    beside = (folder / day.folder).absolute()
+    before = sorted(beside.glob(f"{name}[-.]*parquet"))
+    return before, beside / f"{name}-{token_hex(4)}.parquet"
 
 
-def _verified(
-    connection: sa.Connection, table: sa.Table, day: Day, path: Path, stop: Stop
+def verified(
+    connection: sa.Connection, table: sa.Table, day: Day, path: Path, stop: Stop, parts: tuple[Part, ...] = ()
 ) -> dict[int, list[int | None]]:
-    """Compare every value of the file with the database; return the sums for each segment."""
+    """Compare every value of the file with the database, or other files; return the sums for each segment."""
     segments: dict[int, list[int | None]] = {}
     rows = 0
-    stored = closing(day_tables(connection, table, day, (), (), stop.check, are_alike=False))
+    stored = closing(day_tables(connection, table, day, (), parts, stop.check, are_alike=False))
     with extra("pyarrow.parquet", "parquet").ParquetFile(path) as file, stored as wanted:
         for group, expected in enumerate(wanted):
             found = file.read_row_group(group)

@@ -13,22 +13,24 @@ import sqlalchemy as sa
 from collector.database import Tables
 from collector.errors import CollectorError
 from collector.export import table_of, within
+from collector.query import following
 from collector.retention.held_ids import Ids
 
 Value = str | int | None
 Entry = Mapping[str, Value]  # a row of the archive's table
+_DAY_DIGITS = len("2026-01-31")
 Slice = Callable[[sa.Connection], int]  # returns how many rows are gone
 
-_NAMES_OF_A_DAY = ("table_name", "kind", "exchange", "symbol", "date")
+_NAMES_OF_A_MARKET = ("table_name", "kind", "exchange", "symbol")
 
 
 class Claim:
-    """Records that a file holds a day's rows: from then on loaders read them from there."""
+    """Records that a file holds the rows of a day or an hour: from then on loaders read them from there."""
 
     def __init__(self, tables: Tables, entry: Entry, files_before: int) -> None:
         self._tables = tables
         self._entry = entry
-        self._files_before = files_before  # that were listed for the day when its rows were read
+        self._files_before = files_before  # that were listed, of the same time, when its rows were read
         self.refused = ""  # why nothing was recorded
 
     def __call__(self, connection: sa.Connection) -> int:
@@ -39,9 +41,10 @@ class Claim:
         archive, entry = self._tables.archive, self._entry
         path = Path(str(entry["path"]))
         with connection.begin():
-            _lock(connection, archive)
-            of_day = [archive.c[name] == entry[name] for name in _NAMES_OF_A_DAY]
-            files = connection.execute(sa.select(sa.func.count()).where(*of_day)).scalar_one()
+            lock(connection, archive)
+            own = [archive.c[name] == entry[name] for name in _NAMES_OF_A_MARKET]
+            beside = _overlapping(archive.c.date, str(entry["date"]))
+            files = connection.execute(sa.select(sa.func.count()).where(*own, beside)).scalar_one()
             rows = _rows_there(connection, self._tables, entry)
             if files != self._files_before:
                 self.refused = "it was archived meanwhile by another process"
@@ -70,7 +73,7 @@ class TakeBack:
         """Remove the entry, or leave it and count the rows."""
         archive, entry = self._tables.archive, self._entry
         with connection.begin():
-            _lock(connection, archive)
+            lock(connection, archive)
             unfinished = (archive.c.path == entry["path"], archive.c.deleted_ns.is_(None))
             self.rows_there = _rows_there(connection, self._tables, entry)
             if self.rows_there == entry["rows"]:
@@ -131,10 +134,18 @@ def _check_listed(connection: sa.Connection, archive: sa.Table, paths: Sequence[
         )
 
 
-def _lock(connection: sa.Connection, archive: sa.Table) -> None:
+def lock(connection: sa.Connection, archive: sa.Table) -> None:
+    """Let nobody else change the list until the transaction ends."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
         name = connection.dialect.identifier_preparer.format_table(archive)
         connection.exec_driver_sql(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def _overlapping(date: sa.Column[str], period: str) -> sa.ColumnElement[bool]:
+    """Return whether files are of a day, of one of its hours, or of the day of an hour."""
+    if len(period) > _DAY_DIGITS:
+        return date.in_((period, period[:_DAY_DIGITS]))
+    return sa.and_(date >= period, date < following(period))
 
 
 def _rows_there(connection: sa.Connection, tables: Tables, entry: Entry) -> int:

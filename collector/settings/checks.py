@@ -27,6 +27,7 @@ from collector.exchanges import (
     supported_text,
 )
 from collector.nearest import did_you_mean
+from collector.retention import RetentionOptions
 from collector.settings.keys import KeyPath
 from collector.settings.layers import shown
 from collector.settings.model import ExchangeSettings, ServeSettings, Settings
@@ -55,6 +56,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _of_database(settings)
     yield from _of_followers(settings)
     yield from _of_serve(settings.serve)
+    yield from _of_retention(settings.retention)
     yield from _not_above(settings, ("writer", "batch_rows"), ("buffer", "max_rows"))
     yield from _not_above(settings, ("writer", "retry_base_s"), ("writer", "retry_max_s"))
     yield from _not_above(settings, ("breaker", "wait_base_s"), ("breaker", "wait_max_s"))
@@ -110,6 +112,15 @@ def _of_serve(serve: ServeSettings) -> Iterator[Contradiction]:
             "COLLECTOR_SERVE__TOKEN of the environment, or 127.0.0.1"
         )
         yield Contradiction((("serve", "host"),), text)
+
+
+def _of_retention(retention: RetentionOptions) -> Iterator[Contradiction]:
+    if retention.hot_hours is not None and retention.days is not None:
+        text = (
+            f"found {retention.hot_hours} hours and {retention.days:g} days (retention.days), which both say "
+            "what stays in the database, expected one of them"
+        )
+        yield Contradiction((("retention", "hot_hours"), ("retention", "days")), text)
 
 
 def _table_name_problem(table_name: str) -> str | None:

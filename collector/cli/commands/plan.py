@@ -70,7 +70,7 @@ def throw_away(settings: "Settings", file: Path) -> "Settings":
             "database": replace(settings.database, url=str(file)),
             "followers": (),
             "spool": replace(settings.spool, path=None),  # beside the file
-            "retention": replace(settings.retention, days=None),
+            "retention": replace(settings.retention, days=None, hot_hours=None),
         }
     )
 

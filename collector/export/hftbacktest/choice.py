@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from collector.database import STORED_LEVELS, Tables
-from collector.export.stored_days import beside, parts_of
+from collector.export.stored_days import left_of, parts_of
 from collector.export.utc_days import Day, table_of
 from collector.query import StoredStream, Value
 
@@ -78,7 +78,7 @@ def _counts(connection: sa.Connection, tables: Tables, day: Day) -> Counts:
     columns = [table.c[name] for name in names]
     query = (
         sa.select(*columns, sa.func.count())
-        .where(*beside(table, day, parts), table.c.id <= day.last_id)
+        .where(*left_of(table, day, parts), table.c.id <= day.last_id)
         .group_by(*columns)
     )
     found: Counter[tuple[Any, ...]] = Counter()

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from math import isclose
 from typing import Any
 
@@ -23,7 +22,8 @@ MINUTE_MS = 60_000
 UNITS_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": 1440 * MINUTE_MS}
 MARGIN_NS = 2_000_000_000  # a trade of a bar's last moment is received a little later
 NS_A_MS = 1_000_000
-DAY_NS = 1440 * MINUTE_MS * NS_A_MS
+HOUR_NS = 60 * MINUTE_MS * NS_A_MS
+_DIGITS = len("2026-01-31"), len("2026-01-31T05")  # of the periods of archive files
 NOT_A_TRADE, FAR_OFF = "not_a_trade", "time_far_off"  # reasons of the identity
 Window = tuple[int, int]  # stamps, from and until
 _WHOSE = ("segment_id", PLACE, FIRST, LAST)
@@ -100,7 +100,7 @@ class CompleteTrades:
         self._table = as_stored(connection, tables.trades)
         self._covered: dict[tuple[str, str], list[_Span]] = {}
         self._moved = {
-            (row["exchange"], row["symbol"], _day(row["date"]))
+            (row["exchange"], row["symbol"], row["date"])
             for row in archived(connection, tables, tables.trades)
         }
         far_off = {
@@ -141,8 +141,10 @@ class CompleteTrades:
 
     def _is_moved(self, bar: Mapping[str, Any], begin_ns: int, end_ns: int) -> bool:
         """Return whether trades received in a window, or some of them, are in a file of the archive."""
-        days = range(begin_ns // DAY_NS, (end_ns - 1) // DAY_NS + 1)
-        return any((bar["exchange"], bar["symbol"], day) in self._moved for day in days)
+        hours = range(begin_ns // HOUR_NS, (end_ns - 1) // HOUR_NS + 1)
+        texts = [_text(hour * HOUR_NS) for hour in hours]
+        periods = {text[:digits] for text in texts for digits in _DIGITS}
+        return any((bar["exchange"], bar["symbol"], one) in self._moved for one in periods)
 
     def _counting(self, bar: Mapping[str, Any], trades: Sequence[Any]) -> Sequence[Any]:
         """Return the trades without the aggregates of REST where single trades are covered."""
@@ -229,10 +231,6 @@ def _complete(segment: Segment, *, is_told: bool) -> bool:
     reasons = json.loads(counted.get("rejected_reasons") or "{}")
     harmless = reasons.get(NOT_A_TRADE, 0) + (reasons.get(FAR_OFF, 0) if is_told else 0)
     return counted.get("rejected", 0) <= harmless and not counted.get("dropped", 0)
-
-
-def _day(text: str) -> int:
-    return date.fromisoformat(text).toordinal() - date(1970, 1, 1).toordinal()
 
 
 def _text(at_ns: int) -> str:

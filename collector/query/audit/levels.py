@@ -15,6 +15,7 @@ from collector.query.rows import Archive
 SIDES = ("bid_price", "bid_size", "ask_price", "ask_size")
 SHARED = ("bid_price_1", "bid_size_1", "ask_price_1", "ask_size_1", "ofi_1")
 IMBALANCES = (5, 10)
+_DAY_DIGITS, _HOUR_DIGITS = len("2026-01-31"), len("2026-01-31T05")
 
 
 def findings(
@@ -25,12 +26,12 @@ def findings(
     ledger = Ledger(table.name)
     by_file = moved_by_file(connection, tables)
     held = {one: values[0] for kind, one, values in summed(by_file) if kind == "levels"}
-    moved_days = {
-        (part.exchange, part.symbol, part.date) for part in Archive.read(connection, tables, hot).parts
+    moved = {
+        (part.exchange, part.symbol, part.period) for part in Archive.read(connection, tables, hot).parts
     }
     elsewhere = {number for number, one in segments.by_id.items() if one.is_elsewhere}
     for chunk in chunks(connection, _query(hot, table)):
-        _check(chunk, ledger, moved_days, elsewhere)
+        _check(chunk, ledger, moved, elsewhere)
         for segment in chunk["segment_id"]:
             held[segment] = held.get(segment, 0) + 1
         done(len(chunk["id"]))
@@ -85,12 +86,18 @@ def _place(table: sa.Table) -> "sa.ScalarSelect[int]":
     )
 
 
-def _check(chunk: Chunk, ledger: Ledger, moved_days: set[tuple[str, str, str]], elsewhere: set[int]) -> None:
-    """Check rows. Of a day whose rows of the book were moved first, only the number is compared."""
+def _check(chunk: Chunk, ledger: Ledger, moved: set[tuple[str, str, str]], elsewhere: set[int]) -> None:
+    """Check rows. Where rows of the book were moved first, only the number is compared."""
     ids = integers(chunk["id"])
     lonely = np.array([one is None for one in chunk["hot_id"]], dtype=np.bool_)
-    days = zip(chunk["exchange"], chunk["symbol"], (text[:10] for text in chunk["timestamp"]), strict=True)
-    is_left = np.array([day not in moved_days for day in days], dtype=np.bool_)
+    places = zip(chunk["exchange"], chunk["symbol"], chunk["timestamp"], strict=True)
+    is_left = np.array(
+        [
+            moved.isdisjoint({(*market, text[:_DAY_DIGITS]), (*market, text[:_HOUR_DIGITS])})
+            for *market, text in places
+        ],
+        dtype=np.bool_,
+    )
     is_here = np.array([one not in elsewhere for one in chunk["segment_id"]], dtype=np.bool_)
     ledger.add("levels", "that belong to no row of the book", of(ids, lonely & is_left & is_here))
     for name in SHARED:

@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING
 from collector.face import face
 
 if TYPE_CHECKING:
-    from collector.query.rows.archive_files import Archive, Part, archived, beside, split_by_days
+    from collector.query.rows.archive_files import (
+        ASIDE,
+        Archive,
+        Part,
+        archived,
+        beside,
+        ends_of,
+        following,
+        holding,
+        set_aside,
+        split_by_days,
+    )
     from collector.query.rows.columns import (
         CATEGORIES,
         MOST_VALUES,

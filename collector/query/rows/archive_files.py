@@ -1,76 +1,78 @@
 """Read rows that were moved out of the database into files."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.errors import QueryError
-from collector.query.database import LATER_COLUMNS, extra, has_table
+from collector.query.database import distinct_values, extra, has_table
 from collector.query.instants import Span, midnight_ns, text_of
-from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, dtype_of
-from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, TOLD, places
+from collector.query.rows.placing import RECEIPT
+
+_LATEST = "~"  # stands behind every text of time
+DAY_DIGITS = len("2026-01-31")  # a period of more is an hour
+
+
+ASIDE = ".aside"  # the folder, beside those of the kinds, of files that nobody should meet
+_FOLDERS = 4  # above that of a file: of its symbol, its exchange, its kind, all files
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file with rows of one symbol, received on one day."""
+    """A file with rows of one symbol, received on one day, or in one hour of it."""
 
     exchange: str
     symbol: str
-    date: str
-    path: Path
+    period: str  # a day (2026-01-31), or an hour of one (2026-01-31T05): how texts of time in it begin
+    location: str | Path
     rows: int
     last_id: int
     is_deleted: bool  # whether its rows have all left the table
 
     @property
-    def next_date(self) -> str:
-        """Return the day after."""
-        return (date.fromisoformat(self.date) + timedelta(days=1)).isoformat()
+    def path(self) -> Path:
+        """Return where the file is."""
+        return Path(self.location)
+
+    @property
+    def day(self) -> str:
+        """Return the day that it belongs to."""
+        return self.period[:DAY_DIGITS]
+
+    @property
+    def is_of_hour(self) -> bool:
+        """Return whether all its rows are of one hour."""
+        return len(self.period) > DAY_DIGITS
+
+    @property
+    def next_period(self) -> str:
+        """Return the day after, or the hour after."""
+        return following(self.period)
 
     def may_hold(self, span: Span) -> bool:
         """Return whether rows of the span can be in it."""
-        starts_later = span.end_ns is not None and text_of(span.end_ns - 1)[:10] < self.date
-        ends_before = span.start_ns is not None and text_of(span.start_ns)[:10] > self.date
-        return not (starts_later or ends_before)
-
-    def chunks(self, kinds: Mapping[str, Kind]) -> Iterator[Chunk]:
-        """Yield these columns, one row group at a time."""
-        with self._opened() as file:
-            there = set(file.schema_arrow.names)
-            wanted = dict(kinds)
-            if wanted.pop(PLACE, None) is not None:
-                wanted = {RECEIPT: "int", TOLD: "int", ORIGIN: "text", **wanted}
-            for group in range(file.num_row_groups):
-                # Files of an earlier version lack what came later: it is NULL of all their rows.
-                table = file.read_row_group(group, columns=[one for one in wanted if one in there])
-                rows = {
-                    name: _missing(len(table), kind)
-                    if name in LATER_COLUMNS and name not in there
-                    else _array(table[name], kind)
-                    for name, kind in wanted.items()
-                }
-                yield {name: places(rows) if name == PLACE else rows[name] for name in kinds}
+        return bool(holding((self,), span))
 
     def first_row(self, names: Sequence[str]) -> dict[str, str | int | None]:
         """Return some values of the first row."""
-        with self._opened() as file:
+        with self.opened() as file:
             return dict(file.read_row_group(0, columns=list(names)).slice(0, 1).to_pylist()[0])
 
     def ends(self) -> tuple[str, str]:
         """Return the texts of two instants between which its rows stand, as its footer tells."""
-        begin, end = f"{self.date}T00:00:00.000000Z", f"{self.date}T23:59:59.999999Z"
-        with self._opened() as file:
-            ends = [_statistics(file, group, RECEIPT) for group in range(file.num_row_groups)]
-        told = [one for one in ends if one is not None]
+        begin = text_of(midnight_ns(self.period))
+        end = text_of(midnight_ns(self.next_period) - 1)
+        with self.opened() as file:
+            ends = _of_column(file, RECEIPT)
+        told = [one for one in ends if one is not None and one[0] is not None]
         if len(told) < len(ends) or not told:
             return begin, end
         # What REST brought afterwards stands before its receipt.
@@ -80,32 +82,48 @@ class Part:
 
     def counts(self, names: Sequence[str]) -> dict[tuple[Any, ...], int]:
         """Count the rows with each combination of these values."""
-        with self._opened() as file:
+        with self.opened() as file:
             if (alike := _alike(file, names)) is not None:
                 return {alike: self.rows}
             rows = file.read(columns=list(names)).to_pandas()
         values = rows.astype(object).where(rows.notna(), None)
         return dict(Counter(zip(*(values[name].tolist() for name in names), strict=True)))
 
-    def _opened(self) -> Any:
-        if not self.path.is_file():
-            raise QueryError(
-                f"the rows of {self.symbol} of {self.date} were moved to {self.path}, which is not there; "
-                "put the file back, or ask for another span"
-            )
-        return extra("pyarrow.parquet", "parquet").ParquetFile(self.path)
+    def opened(self) -> Any:
+        """Return the open file."""
+        # Its rows may be in another file since the database was asked: then it stands aside for a while.
+        for path in (self.path, set_aside(self.path)):
+            with suppress(FileNotFoundError):
+                return extra("pyarrow.parquet", "parquet").ParquetFile(path)
+        raise QueryError(
+            f"the rows of {self.symbol} of {self.period} were moved to {self.path}, which is not there; "
+            "put the file back, or ask for another span"
+        )
 
 
 def archived(connection: sa.Connection, tables: Tables, table: sa.Table) -> Sequence[sa.RowMapping]:
     """Return what the database lists of the files with rows of a table, day after day."""
+    where = _listed(connection, tables, table)
+    if where is None:
+        return ()
+    archive = tables.archive
+    present = {column["name"] for column in sa.inspect(connection).get_columns(archive.name)}
+    columns = [column for column in archive.c if column.name in present]  # an older schema has fewer
+    query = sa.select(*columns).where(*where).order_by(archive.c.date, archive.c.last_id)
+    return connection.execute(query).mappings().all()
+
+
+def _listed(
+    connection: sa.Connection, tables: Tables, table: sa.Table
+) -> "tuple[sa.ColumnElement[bool], ...] | None":
+    """Return which entries are of files with rows of a table; None where there can be none."""
     archive, kind = tables.archive, kind_archived(tables, table)
     if kind is None or not has_table(connection, archive):
-        return ()
-    query = sa.select(archive).where(archive.c.table_name == table.name)
+        return None
     present = {column["name"] for column in sa.inspect(connection).get_columns(archive.name)}
-    if "table_name" not in present:  # an older schema, read and not migrated
-        query = sa.select(*(archive.c[name] for name in present)).where(archive.c.kind == kind)
-    return connection.execute(query.order_by(archive.c.date, archive.c.last_id)).mappings().all()
+    of_kind = archive.c.kind == kind
+    # An older schema is read and not migrated.
+    return (archive.c.table_name == table.name, of_kind) if "table_name" in present else (of_kind,)
 
 
 def kind_archived(tables: Tables, table: sa.Table) -> str | None:
@@ -114,57 +132,102 @@ def kind_archived(tables: Tables, table: sa.Table) -> str | None:
     return named.get(table.name)
 
 
-@dataclass(frozen=True, slots=True)
 class Archive:
-    """All files with rows of one table."""
+    """The files with rows of one table."""
 
-    parts: tuple[Part, ...] = ()
+    def __init__(self, parts: Sequence[Part] = ()) -> None:
+        self._parts = tuple(parts)
 
-    @classmethod
-    def read(cls, connection: sa.Connection, tables: Tables, table: sa.Table) -> "Archive":
-        """Return the files that the database lists for a table."""
-        return cls(
-            tuple(
-                Part(
-                    row["exchange"],
-                    row["symbol"],
-                    row["date"],
-                    Path(row["path"]),
-                    row["rows"],
-                    row["last_id"],
-                    row["deleted_ns"] is not None,
-                )
-                for row in archived(connection, tables, table)
-            )
-        )
+    @staticmethod
+    def read(connection: sa.Connection, tables: Tables, table: sa.Table) -> "Archive":
+        """Return the files that the database lists for a table; they are read market by market."""
+        where = _listed(connection, tables, table)
+        return Archive() if where is None else _Listed(connection, tables.archive, where)
 
     @property
-    def symbols(self) -> set[str]:
-        """Return the symbols whose rows were moved."""
-        return {part.symbol for part in self.parts}
+    def parts(self) -> tuple[Part, ...]:
+        """Return all of them."""
+        return self._parts
 
-    def exchanges(self, symbol: str) -> set[str]:
-        """Return the exchanges of a symbol."""
-        return {part.exchange for part in self.parts if part.symbol == symbol}
+    @property
+    def markets(self) -> set[tuple[str, str]]:
+        """Return exchange and symbol of all markets with rows in files."""
+        return {(part.exchange, part.symbol) for part in self.parts}
 
     def of(self, symbol: str, exchange: str) -> tuple[Part, ...]:
         """Return the files of one symbol of one exchange, in the order of their days."""
         return tuple(part for part in self.parts if (part.symbol, part.exchange) == (symbol, exchange))
 
 
+class _Listed(Archive):
+    """Files that a database lists, thousands of a market in a year: those asked for are read, and once."""
+
+    def __init__(
+        self, connection: sa.Connection, table: sa.Table, where: Sequence[sa.ColumnElement[bool]]
+    ) -> None:
+        super().__init__()
+        self._connection = connection
+        self._columns = table.c
+        self._where = tuple(where)
+        self._known: dict[tuple[str, str], tuple[Part, ...]] = {}
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return self._read()
+
+    @property
+    def markets(self) -> set[tuple[str, str]]:
+        c, found = self._columns, set[tuple[str, str]]()
+        for exchange in distinct_values(self._connection, c.exchange, *self._where):
+            own = (*self._where, c.exchange == exchange)
+            found |= {(exchange, symbol) for symbol in distinct_values(self._connection, c.symbol, *own)}
+        return found
+
+    def of(self, symbol: str, exchange: str) -> tuple[Part, ...]:
+        c, market = self._columns, (exchange, symbol)
+        if market not in self._known:
+            self._known[market] = self._read(c.exchange == exchange, c.symbol == symbol)
+        return self._known[market]
+
+    def _read(self, *where: sa.ColumnElement[bool]) -> tuple[Part, ...]:
+        c = self._columns
+        of_part = (c.exchange, c.symbol, c.date, c.path, c.rows, c.last_id, c.deleted_ns)
+        query = sa.select(*of_part).where(*self._where, *where).order_by(c.date, c.last_id)
+        return tuple(
+            Part(exchange, symbol, date, path, rows, last_id, deleted_ns is not None)
+            for exchange, symbol, date, path, rows, last_id, deleted_ns in self._connection.execute(
+                query
+            ).all()
+        )
+
+
+def holding(parts: Sequence[Part], span: Span) -> list[Part]:
+    """Return the files in which rows of the span can be, by their days and hours."""
+    first = "" if span.start_ns is None else text_of(span.start_ns)
+    last = _LATEST if span.end_ns is None else text_of(span.end_ns - 1)
+    return [part for part in parts if first[: len(part.period)] <= part.period <= last]
+
+
+def ends_of(parts: Sequence[Part]) -> list[int]:
+    """Return two instants or more between which all rows of some files stand, which are in their order."""
+    periods = [part.period for part in parts[:1]]
+    periods += [part.next_period for part in parts if part.day == parts[-1].day]
+    return [midnight_ns(one) for one in periods]
+
+
 def beside(table: sa.FromClause, parts: Sequence[Part]) -> list[sa.ColumnElement[bool]]:
     """Return what is true of those rows of one market in a table that are in none of its files."""
     c = table.c
     return [
-        sa.not_(sa.and_(c.timestamp >= part.date, c.timestamp < part.next_date, c.id <= part.last_id))
+        sa.not_(sa.and_(c.timestamp >= part.period, c.timestamp < part.next_period, c.id <= part.last_id))
         for part in parts
         if not part.is_deleted
     ]
 
 
 def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
-    """Cut a span where archived days begin and end, so that each piece is archived or not."""
-    cuts = {midnight_ns(day) for part in parts for day in (part.date, part.next_date)}
+    """Cut a span where archived days and hours begin and end, so that each piece is archived or not."""
+    cuts = {midnight_ns(one) for part in holding(parts, span) for one in (part.period, part.next_period)}
     inside = [
         cut
         for cut in sorted(cuts)
@@ -174,15 +237,25 @@ def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
         yield Span(begin, end)
 
 
-def _missing(rows: int, kind: Kind) -> Array:
-    return np.full(rows, NO_INT if kind == "int" else None, dtype=dtype_of(kind))
+def set_aside(path: Path) -> Path:
+    """Return where a file stands whose rows another file holds by now, out of the way of readers of folders."""
+    above = path.parents
+    return above[min(_FOLDERS, len(above) - 1)] / ASIDE / f"{path.name}.merged"
+
+
+def following(period: str) -> str:
+    """Return the day after a day, or the hour after an hour."""
+    begin = datetime.fromisoformat(period)
+    if len(period) == DAY_DIGITS:
+        return (begin + timedelta(days=1)).date().isoformat()
+    return f"{begin + timedelta(hours=1):%Y-%m-%dT%H}"
 
 
 def _alike(file: Any, names: Sequence[str]) -> tuple[Any, ...] | None:
     """Return the values that all rows of a file have, as its footer tells them; None if they may differ."""
     found: list[Any] = []
     for name in names:
-        told = {_statistics(file, group, name) for group in range(file.num_row_groups)}
+        told = set(_of_column(file, name))
         first, last, missing = next(iter(told)) or (None, None, 1)
         if len(told) != 1 or first != last or missing:
             return None
@@ -190,19 +263,20 @@ def _alike(file: Any, names: Sequence[str]) -> tuple[Any, ...] | None:
     return tuple(found)
 
 
-def _statistics(file: Any, group: int, name: str) -> tuple[Any, Any, int] | None:
-    """Return the least and the greatest value of a column in a row group, and how many are missing."""
+def _of_column(file: Any, name: str) -> list[tuple[Any, Any, int] | None]:
     place = file.schema_arrow.get_field_index(name)
-    told = file.metadata.row_group(group).column(place).statistics if place >= 0 else None
-    if told is None or not told.has_min_max or not told.has_null_count:
+    return [bounds(file.metadata, group, place) for group in range(file.num_row_groups)]
+
+
+def bounds(footer: Any, group: int, place: int) -> tuple[Any, Any, int] | None:
+    """Return the least and the greatest value of a column in a row group, and how many are missing.
+
+    None where the footer does not tell; both values are None where all are missing.
+    """
+    column = footer.row_group(group).column(place) if place >= 0 else None
+    told = None if column is None else column.statistics
+    if told is None or not told.has_null_count:
         return None
+    if not told.has_min_max:
+        return (None, None, told.null_count) if told.null_count == column.num_values else None
     return told.min, told.max, told.null_count
-
-
-def _array(column: Any, kind: Kind) -> Array:
-    arrow = extra("pyarrow", "parquet")
-    if kind == "int":
-        return np.asarray(column.fill_null(NO_INT).to_numpy(), dtype=np.int64)
-    if kind == "float":
-        return np.asarray(column.to_numpy(), dtype=np.float64)
-    return np.asarray(column.cast(arrow.string()).to_pylist(), dtype=np.object_)

@@ -10,7 +10,7 @@ from collector.query.rows.columns import NO_INT, Array
 
 RECEIPT, PLACE, ORIGIN, TOLD = "received_at_ns", "place_ns", "origin", "exchange_timestamp"
 NEEDED = (RECEIPT, TOLD, ORIGIN)  # to tell it
-_MS_NS = 1_000_000
+NS_A_MS = 1_000_000
 
 
 def place_name(table: sa.FromClause) -> str:
@@ -23,7 +23,7 @@ def place(table: sa.FromClause) -> "sa.ColumnElement[int]":
     received: sa.ColumnElement[int] = table.c[RECEIPT]
     if ORIGIN not in table.c:
         return received
-    told = sa.func.coalesce(table.c[TOLD] * sa.literal(_MS_NS, sa.BIGINT), received, type_=sa.BIGINT())
+    told = sa.func.coalesce(table.c[TOLD] * sa.literal(NS_A_MS, sa.BIGINT), received, type_=sa.BIGINT())
     return sa.case((table.c[ORIGIN] == REST, told), else_=received).label(PLACE)
 
 
@@ -34,4 +34,4 @@ def places(rows: Mapping[str, Array]) -> Array:
         return received
     told_ms = rows[TOLD]
     is_placed = (rows[ORIGIN] == REST) & (told_ms != NO_INT)
-    return np.where(is_placed, np.where(is_placed, told_ms, 0) * _MS_NS, received)
+    return np.where(is_placed, np.where(is_placed, told_ms, 0) * NS_A_MS, received)

@@ -3,26 +3,25 @@
 That is the order of their receipt; what REST brought afterwards stands at its exchange time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import sqlalchemy as sa
 
 from collector.errors import QueryError
-from collector.events import REST
 from collector.query.instants import Integers, Span, shown, text_of
 from collector.query.rows import raw_rows
-from collector.query.rows.archive_files import Part, beside
+from collector.query.rows.archive_files import Part, beside, holding
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, gathered, joined, kind_of, length, picked
+from collector.query.rows.file_rows import FileRows
 from collector.query.rows.fillings import FIRST, LAST
 from collector.query.rows.merging import merged
-from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, place, place_name
-from collector.query.rows.stored_stream import MixedRowsError, StoredStream, Value, mixed
+from collector.query.rows.placing import PLACE, RECEIPT, place, place_name
+from collector.query.rows.stored_stream import StoredStream, mixed
 
 # Marks in place of a row's segment: it has no received_at_ns; it is not like the first row of its stream.
 _UNTIMED, _OTHER = NO_INT + 1, NO_INT + 2
@@ -68,14 +67,14 @@ class Series:
         self, connection: sa.Connection, span: Span, chunk_rows: int = raw_rows.CHUNK_ROWS
     ) -> Iterator[Chunk]:
         """Yield the rows that stand in the span, in the order of time, from the table and from files."""
-        parts = [part for part in self.stream.parts if part.may_hold(span)]
+        parts = holding(self.stream.parts, span)
         if not parts:
             yield from self._from_table(connection, span, chunk_rows)
             return
         by_day: dict[str, list[Part]] = {}
         for part in parts:
-            by_day.setdefault(part.date, []).append(part)
-        days = (merged([self._from_part(part, span) for part in own], self.at) for own in by_day.values())
+            by_day.setdefault(part.day, []).append(part)
+        days = (self._from_day(own, span, chunk_rows) for own in by_day.values())
         table = self._from_table(connection, span, chunk_rows)
         yield from merged([chain.from_iterable(days), table], self.at)
 
@@ -99,25 +98,20 @@ class Series:
         rows = gathered(chain.from_iterable(found), next(iter(of_each.values())).kinds)
         return picked(rows, np.argsort(rows[RECEIPT], kind="stable"))
 
-    def _from_part(self, part: Part, span: Span) -> Iterator[Chunk]:
-        stream = self.stream
-        needed = dict.fromkeys([*self.read_names, *stream.given, *stream.alike, *stream.among])
-        if stream.origin is not None:
-            needed[ORIGIN] = None
-        for chunk in part.chunks({name: self._kind(name) for name in needed}):
-            wanted = span.holds(chunk[self.at]) & _are_wanted(stream, chunk)
-            for name, value in stream.alike.items():
-                differs = wanted & (chunk[name] != _held(value, chunk[name]))
-                if name == "kind" and stream.fillings is not None:
-                    differs &= ~stream.fillings.are_of(chunk["segment_id"])
-                if differs.any():
-                    text = f"{stream.symbol} is stored with more than one {name}, in {part.path} as well"
-                    raise MixedRowsError(f"{text}; say which: {name}=...")
-            if stream.fillings is not None:
-                wanted &= stream.fillings.count(chunk, self.at)
-                chunk = stream.fillings.sized(chunk)  # noqa: PLW2901
-            if wanted.any():
-                yield {name: chunk[name][wanted] for name in self.read_names}
+    def _from_day(self, parts: Sequence[Part], span: Span, rows: int) -> Iterator[Chunk]:
+        """Yield the rows of the files of one day: hours follow each other, others lie among them."""
+        of_hours: dict[str, list[Part]] = {}
+        for part in parts:
+            if part.is_of_hour:
+                of_hours.setdefault(part.period, []).append(part)
+        hours = (
+            merged([self._file(one).read(span, rows) for one in own], self.at) for own in of_hours.values()
+        )
+        whole = [self._file(part).read(span, rows) for part in parts if not part.is_of_hour]
+        return merged([chain.from_iterable(hours), *whole], self.at) if of_hours else merged(whole, self.at)
+
+    def _file(self, part: Part) -> FileRows:
+        return FileRows(part, self.stream, self.kinds, self.at)
 
     def _from_table(self, connection: sa.Connection, span: Span, chunk_rows: int) -> Iterator[Chunk]:
         found = self._checked(connection, self._within(span), span, chunk_rows)
@@ -157,13 +151,14 @@ class Series:
         )
         found = list(self._checked(connection, query, Span(None, at_ns), 1))
         newest = found[0] if found else None
-        for part in reversed(self.stream.parts):
-            if newest is not None and part.date < text_of(int(newest[self.at][0]))[:10]:
-                break
-            for chunk in self._from_part(part, Span(None, at_ns)):
-                last = picked(chunk, slice(-1, None))
-                if newest is None or last[self.at][0] > newest[self.at][0]:
-                    newest = last
+        after_ns = None if newest is None else int(newest[self.at][0])
+        parts = holding(self.stream.parts, Span(after_ns, at_ns))
+        while parts:
+            last = self._file(parts.pop()).last(at_ns)
+            if last is not None and (newest is None or last[self.at][0] > newest[self.at][0]):
+                newest = last
+            if newest is not None:
+                parts = holding(parts, Span(int(newest[self.at][0]), None))
         return newest
 
     def _within(self, span: Span) -> "sa.Select[Any]":
@@ -221,23 +216,6 @@ class Series:
             is_alike = table.c.kind == self.stream.alike["kind"]
             same.append(sa.or_(is_alike, table.c.segment_id.in_(self.stream.fillings.segments)))
         return (sa.case((sa.and_(*same), segment), else_=_OTHER) if same else segment).label("segment_id")
-
-
-def _are_wanted(stream: StoredStream, chunk: Chunk) -> "npt.NDArray[np.bool_]":
-    """Return which rows of a file are those that the table would be asked for."""
-    wanted: npt.NDArray[np.bool_] = ~np.isin(chunk["segment_id"], stream.left_out)
-    if stream.origin is not None:
-        wanted &= (chunk[ORIGIN] == REST) == (stream.origin == REST)
-    for name, value in stream.given.items():
-        wanted &= chunk[name] == _held(value, chunk[name])
-    for name, values in stream.among.items():
-        wanted &= np.isin(chunk[name].astype(str), np.array(values, dtype=str))
-    return wanted
-
-
-def _held(value: Value, values: Array) -> Value:
-    """Return a value as an array of these values holds it."""
-    return NO_INT if value is None and values.dtype == np.int64 else value
 
 
 def _ordered(chunks: Iterator[Chunk], symbol: str, at: str) -> Iterator[Chunk]:

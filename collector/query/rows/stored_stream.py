@@ -12,7 +12,7 @@ from collector.events import REST
 from collector.query.database import distinct_values
 from collector.query.instants import Span, text_of
 from collector.query.names import Market, in_order, market_named
-from collector.query.rows.archive_files import Archive, Part
+from collector.query.rows.archive_files import Archive, Part, holding
 from collector.query.rows.fillings import Fillings
 from collector.query.rows.placing import ORIGIN
 
@@ -174,10 +174,8 @@ def first_row(
     row = connection.execute(stream.between(*_texts(span)).with_only_columns(*columns).limit(1)).first()
     if row is not None:
         return dict(zip(names, row, strict=True))
-    for part in stream.parts:
-        if part.may_hold(span):
-            return part.first_row(names)
-    return {}
+    parts = holding(stream.parts, span)
+    return parts[0].first_row(names) if parts else {}
 
 
 def stored_market(
@@ -196,7 +194,7 @@ def markets_in(
 ) -> set[Market]:
     """Return the markets with rows in a table, of some symbols or all, or in its files."""
     c = table.c
-    found = {(part.exchange, part.symbol) for part in archive.parts}
+    found = archive.markets
     for symbol in distinct_values(connection, c.symbol) if symbols is None else symbols:
         found |= {(one, symbol) for one in distinct_values(connection, c.exchange, c.symbol == symbol)}
     return found
