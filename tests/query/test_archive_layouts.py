@@ -198,7 +198,9 @@ def write(path: Path, table: sa.Table, rows: list[dict[str, Any]], layout: Layou
     )
 
 
-@settings(max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(rows=trades(), layout=layouts(), questions=st.lists(QUESTIONS, min_size=1, max_size=2))
 def test_rows_come_out_the_same_wherever_they_are(
     stored_file: str,
