@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -28,11 +30,16 @@ arrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 MS_NS, HOUR_MS, DAY_MS = 1_000_000, 3_600_000, 86_400_000
 BEGIN_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
-NAMES = ("price", "size", "side", "marked", "trade_id", "kind", "origin", "exchange_timestamp", "segment_id")
+NAMES = (
+    *("price", "size", "side", "marked", "trade_id", "kind", "origin", "segment_id"),
+    *("first_trade_id", "exchange_timestamp", "received_at_ns"),
+)
 DIGITS = {"day": 10, "hour": 13}
 HOURS = (0, 1, 13)  # of each day, in which there are rows
 SLOTS = [24 * 4 * day + 4 * hour + quarter for day in range(3) for hour in HOURS for quarter in range(4)]
+ALL_ROWS = {"exchange": "bybit", "symbol": SYMBOL, "data_source": "simulator"}
 Rows = dict[str, list[Any]]
+Question = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,58 +53,69 @@ class Layout:
     form: str
 
 
-@st.composite
-def trades(draw: st.DrawFn) -> Rows:
-    """Draw trades of three days; some came by REST, long after they happened."""
-    slots = draw(st.lists(st.sampled_from(SLOTS), min_size=1, max_size=24, unique=True))
-    rows: Rows = {name: [] for name in ("exchange_timestamp", "received_at_ns", *NAMES)}
-    for place, slot in enumerate(slots):
+def trades(draw: Random) -> Rows:
+    """Make trades of three days; some came by REST, long after they happened."""
+    rows: Rows = {name: [] for name in NAMES}
+    sides = draw.choice([["buy"], ["buy", "sell", None]])
+    origins = draw.choice([[None], [None, "live"], [None, "live", "rest"]])
+    for place, slot in enumerate(draw.sample(SLOTS, draw.randint(20, len(SLOTS)))):
         place_ms = BEGIN_MS + slot * HOUR_MS // 4 + slot % 7
-        is_filled = draw(st.integers(0, 3)) == 0
-        received_ns = place_ms * MS_NS + (draw(st.integers(0, 4)) * HOUR_MS * 9 * MS_NS if is_filled else 0)
-        told_ms = draw(st.sampled_from([place_ms, place_ms - 3, None]))
+        origin = draw.choice(origins)
+        is_filled = origin == "rest"
+        told_ms = draw.choice([place_ms, place_ms - 3, None])
+        late_ns = draw.randint(0, 4) * HOUR_MS * 9 * MS_NS if is_filled else 0
         rows["exchange_timestamp"].append(place_ms if is_filled else told_ms)
-        rows["received_at_ns"].append(received_ns + place % 3)
-        rows["origin"].append("rest" if is_filled else draw(st.sampled_from([None, "live"])))
-        rows["price"].append(draw(st.sampled_from([0.0, -0.0, 1.5, float(place)])))
-        rows["size"].append(draw(st.sampled_from([0.1, 2.0])))
-        rows["side"].append(draw(st.sampled_from(["buy", "sell", None])))
-        rows["marked"].append(draw(st.sampled_from([None, None, "ADL"])))
-        rows["trade_id"].append(f"{place}-{draw(st.integers(0, 9))}")
-        rows["kind"].append(draw(st.sampled_from(["trade", "trade", "trade", "aggregate"])))
-        rows["segment_id"].append(draw(st.sampled_from([2**62 + 1, 2**62 + 2, 7, None])))
+        rows["received_at_ns"].append(place_ms * MS_NS + late_ns + place % 3)
+        rows["origin"].append(origin)
+        rows["price"].append(draw.choice([0.0, -0.0, 1.5]))
+        rows["size"].append(draw.choice([0.1, 2.0]))
+        rows["side"].append(draw.choice(sides))
+        rows["marked"].append(draw.choice([None, None, "ADL"]))
+        rows["trade_id"].append(f"{place}-{draw.randint(0, 9)}")
+        rows["kind"].append(draw.choice(["trade", "trade", "trade", "aggregate"]))
+        rows["segment_id"].append(draw.choice([2**62 + 1, 2**62 + 2, 7, None]))
+        rows["first_trade_id"].append(draw.choice([5, None]))
     return rows
 
 
-@st.composite
-def layouts(draw: st.DrawFn) -> list[Layout]:
-    """Draw for each day whether its rows are in files, of the day or of its hours."""
-    found: list[Layout] = []
+def layouts(draw: Random) -> Iterator[Layout]:
+    """Yield for each day whether its rows are in files, of the day or of its hours."""
     for day in range(3):
-        span = draw(st.sampled_from(["none", "day", "hour"]))
+        span = draw.choice(["none", "day", "day", "hour"])
         for hour in {"none": (), "day": (0,), "hour": HOURS}[span]:
             text = text_of((BEGIN_MS + day * DAY_MS + hour * HOUR_MS) * MS_NS)
-            share = draw(st.integers(0, 1000))
-            form = draw(st.sampled_from(["ours", "older", "without statistics"]))
-            shares = (share, draw(st.integers(share, 1000)))
-            found.append(
-                Layout(text[: DIGITS[span]], shares, draw(st.booleans()), draw(st.integers(1, 5)), form)
-            )
-    return found
+            share = draw.randint(300, 1000)
+            shares = (share, draw.randint(share, 1000))
+            form = draw.choice(["ours", "older", "without statistics"])
+            yield Layout(text[: DIGITS[span]], shares, draw.random() < 0.5, draw.randint(1, 5), form)
 
 
-QUESTIONS = st.fixed_dictionaries(
-    {
-        "given": st.sampled_from([{}, {}, {"kind": "trade"}, {"side": "buy"}, {"side": "nobody"}]),
-        "among": st.sampled_from([{}, {"kind": ("aggregate", "trade")}, {"segment_id": (7, 2**62 + 1)}]),
-        "alike": st.sampled_from([{}, {}, {"kind": "trade"}, {"marked": None}]),
-        "left_out": st.sampled_from([(), (7,)]),
-        "origin": st.sampled_from([None, None, "live", "rest"]),
-        "names": st.lists(st.sampled_from(NAMES), unique=True, max_size=4),
-        "ends": st.tuples(*[st.sampled_from(SLOTS) | st.none()] * 2),
-        "is_on_a_row": st.booleans(),
-    }
-)
+def questions(draw: Random) -> Iterator[tuple[Question, Span]]:
+    """Yield what rows and columns are wanted, and of which span."""
+    while True:
+        ends = [draw.choice([None, draw.choice(SLOTS)]) for _ in range(2)]
+        alike = draw.choice([{}, {}, {}, {"kind": "trade"}, {"marked": None}])
+        ends_ns = [None if one is None else at_ns(one, is_on_a_row=not alike) for one in ends]
+        start, end = ends_ns
+        yield (
+            {
+                "given": draw.choice([{}, {}, {}, {"kind": "trade"}, {"side": "buy"}, {"side": "nobody"}]),
+                "among": draw.choice(
+                    [{}, {}, {"kind": ("aggregate", "trade")}, {"segment_id": (7, 2**62 + 1)}]
+                ),
+                "alike": alike,
+                "left_out": draw.choice([(), (), (7,)]),
+                "origin": draw.choice([None, None, None, "live", "rest"]),
+                "names": draw.sample(NAMES, 4),
+            },
+            Span(start, end) if start is None or end is None or start <= end else Span(end, start),
+        )
+
+
+def at_ns(slot: int, *, is_on_a_row: bool) -> int:
+    """Return when a row is received; where rows must be alike, less, as the table asks for a microsecond."""
+    whole_ns = (BEGIN_MS + slot * HOUR_MS // 4 + slot % 7) * MS_NS
+    return whole_ns + 1 if is_on_a_row else whole_ns - 500_000
 
 
 def stands_ns(rows: Rows, place: int) -> int:
@@ -105,7 +123,7 @@ def stands_ns(rows: Rows, place: int) -> int:
     return rows["exchange_timestamp"][place] * MS_NS if is_filled else rows["received_at_ns"][place]
 
 
-def asked_of(table: sa.Table, question: dict[str, Any]) -> StoredStream:
+def asked_of(table: sa.Table, question: Question) -> StoredStream:
     """Return the stream that a question is about, as the loaders make it."""
     where = [table.c.symbol == SYMBOL, table.c.exchange == "bybit"]
     where += [table.c[name] == value for name, value in question["given"].items()]
@@ -117,7 +135,7 @@ def asked_of(table: sa.Table, question: dict[str, Any]) -> StoredStream:
     return stream if question["origin"] is None else stream.of_origin(question["origin"])
 
 
-def answers(url: str, asked: Sequence[tuple[dict[str, Any], Span]]) -> list[list[Any]]:
+def answers(url: str, asked: Sequence[tuple[Question, Span]]) -> list[list[Any]]:
     """Return for each question its rows, in order of time and of receipt, and the last one before."""
     with reading(url) as (connection, tables):
         archive = Archive.read(connection, tables, tables.trades)
@@ -135,11 +153,12 @@ def answers(url: str, asked: Sequence[tuple[dict[str, Any], Span]]) -> list[list
 
 def answered(connection: sa.Connection, series: Series, span: Span) -> Iterator[Any]:
     start_ns = BEGIN_MS * MS_NS + 40 * HOUR_MS * MS_NS if span.start_ns is None else span.start_ns
-    ways: Sequence[Callable[[], Any]] = (
+    ways: list[Callable[[], Any]] = [
         lambda: joined(list(series.read(connection, span, 3)), series.kinds),
         lambda: series.by_receipt(connection, span),
-        lambda: series.last_before(connection, start_ns),
-    )
+    ]
+    if not series.stream.alike:  # of one row the table says nothing of others; a file does
+        ways.append(lambda: series.last_before(connection, start_ns))
     for way in ways:
         try:
             rows = way()
@@ -201,38 +220,18 @@ def write(path: Path, table: sa.Table, rows: list[dict[str, Any]], layout: Layou
 @settings(
     max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(rows=trades(), layout=layouts(), questions=st.lists(QUESTIONS, min_size=1, max_size=2))
+@given(seed=st.integers(0, 2**32))
 def test_rows_come_out_the_same_wherever_they_are(
-    stored_file: str,
-    emptied: Callable[[str], str],
-    tmp_path_factory: pytest.TempPathFactory,
-    rows: Rows,
-    layout: list[Layout],
-    questions: list[dict[str, Any]],
+    stored_file: str, emptied: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
-    url, count = emptied(stored_file), len(rows["price"])
-    place_ns = [stands_ns(rows, place) for place in range(count)]
-    told = {"timestamp": [text_of(one) for one in place_ns], "exchange": ["bybit"] * count}
-    told |= {"symbol": [SYMBOL] * count, "data_source": ["simulator"] * count}
+    draw = Random(seed)
+    url, rows = emptied(stored_file), trades(draw)
+    count = len(rows["price"])
+    told = {"timestamp": [text_of(stands_ns(rows, place)) for place in range(count)]}
+    told |= {name: [value] * count for name, value in ALL_ROWS.items()}
     insert(url, "trades", {**told, **rows})
-    spans = [span_of(question, sorted(place_ns)) for question in questions]
-    asked = list(zip(questions, spans, strict=True))
+    asked = list(islice(questions(draw), 2))
     in_sql = answers(url, asked)
-    folder = tmp_path_factory.mktemp("files")
-    move(url, layout, folder)
+    move(url, list(layouts(draw)), tmp_path_factory.mktemp("files"))
     for of_files, of_table, question in zip(answers(url, asked), in_sql, asked, strict=True):
         assert of_files == of_table, question
-
-
-def span_of(question: dict[str, Any], place_ns: list[int]) -> Span:
-    """Return the span of a question; where rows must be alike the table looks at a microsecond more of it."""
-    ends = []
-    for slot in question["ends"]:
-        if slot is None:
-            ends.append(None)
-        elif question["is_on_a_row"] and not question["alike"]:
-            ends.append(place_ns[slot % len(place_ns)])
-        else:
-            ends.append((BEGIN_MS + slot * HOUR_MS // 4) * MS_NS - 500_000)
-    start, end = ends
-    return Span(start, end) if start is None or end is None or start <= end else Span(end, start)
