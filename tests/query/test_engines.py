@@ -321,10 +321,9 @@ def test_a_reader_that_is_left_or_interrupted_ends_its_child(
 
 def test_what_is_not_installed_is_not_used(many: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "LONG_ROWS", 1)
-    monkeypatch.setattr(engines, "find_spec", lambda _: None)
     monkeypatch.setattr(engines, "Reader", None)
-    assert len(load_features(many, SYMBOL)) == MANY
     monkeypatch.setitem(sys.modules, "adbc_driver_sqlite", None)
+    assert len(load_features(many, SYMBOL)) == MANY
     with pytest.raises(MissingExtra, match=r"\.\[fast\]"):
         load_features(many, SYMBOL, engine="arrow")
     with pytest.raises(QueryError, match="engine is 'fast'; expected auto, python, arrow"):
