@@ -249,10 +249,7 @@ def test_a_folder_that_cannot_be_made_is_told_in_words(filled: str, tmp_path: Pa
     assert taken.read_text() == "a file of somebody's"
 
 
-@pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_a_child_that_reads_makes_the_same_files(
-    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_child_that_reads_makes_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("adbc_driver_sqlite")
     url = prepare(str(tmp_path / "live.db"))
     write(url, history(3))
@@ -264,9 +261,9 @@ def test_a_child_that_reads_makes_the_same_files(
         return begin(self)
 
     monkeypatch.setattr(Reader, "begin", noted)
-    export(url, tmp_path / "plain", form=form, engine="python")
+    export(url, tmp_path / "plain", engine="python")
     assert started == []
-    export(url, tmp_path / "fast", form=form, engine="arrow")
+    export(url, tmp_path / "fast", engine="arrow")
     assert len(started) == 3  # days
     assert len(set(started)) == 1  # of one child
     plain, fast = files(tmp_path / "plain"), files(tmp_path / "fast")
@@ -275,7 +272,7 @@ def test_a_child_that_reads_makes_the_same_files(
     }
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.proof)])
 def test_an_export_leaves_no_child(tmp_path: Path, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("adbc_driver_sqlite")
     url = prepare(str(tmp_path / "live.db"))
