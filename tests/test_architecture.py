@@ -51,6 +51,7 @@ ONLY_IN = {
     "apscheduler": {"app"},
     **{library: {"aws"} for library in ("boto3", "botocore")},
     "fastavro": {"sinks.avro"},
+    **{library: {"query.fast"} for library in ("adbc_driver_manager", "adbc_driver_sqlite")},
     **{library: {"serve"} for library in ("fastapi", "starlette", "uvicorn", "prometheus_client")},
 }
 NEVER_IN = {

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collector.database.advisory_locks import lock_key, session_key, sessions_with_a_lock
     from collector.database.backup import Backup, back_up, make_durable
     from collector.database.bookkeeping_tables import DAMAGED, GIVEN_UP, NO_ROOM, POISON
-    from collector.database.engine import Driver, make_engine
+    from collector.database.engine import Driver, make_engine, reading_uri
     from collector.database.faults import may_come_back, opening_error, sink_error
     from collector.database.file_lock import WriterLock, file_holder
     from collector.database.held_log import LogReader, database_bytes, log_bytes, log_readers

@@ -106,11 +106,7 @@ class _TimeLimits:
 def _sqlite_connector(
     url: sa.URL, path: Path, busy_timeout_s: float, *, read_only: bool
 ) -> Callable[[], sqlite3.Connection]:
-    query = {name: str(value) for name, value in url.query.items()}
-    query["mode"] = "ro" if read_only else "rwc"
-    if read_only and _is_on_a_read_only_disk(path):
-        query["immutable"] = "1"  # a WAL database wants to make its shared memory there, and cannot
-    uri = f"file:{quote(str(path))}?{urlencode(query)}"
+    uri = _sqlite_uri(url, path, read_only=read_only)
 
     def connect() -> sqlite3.Connection:
         connection: sqlite3.Connection = sqlite_library().connect(
@@ -124,6 +120,21 @@ def _sqlite_connector(
         return connection
 
     return connect
+
+
+def reading_uri(url: sa.URL) -> str:
+    """Return by what name SQLite opens a file to read it."""
+    path = sqlite_path(url)
+    assert path is not None  # noqa: S101  (asked of files only)
+    return _sqlite_uri(url, path, read_only=True)
+
+
+def _sqlite_uri(url: sa.URL, path: Path, *, read_only: bool) -> str:
+    query = {name: str(value) for name, value in url.query.items()}
+    query["mode"] = "ro" if read_only else "rwc"
+    if read_only and _is_on_a_read_only_disk(path):
+        query["immutable"] = "1"  # a WAL database wants to make its shared memory there, and cannot
+    return f"file:{quote(str(path))}?{urlencode(query)}"
 
 
 def _is_on_a_read_only_disk(path: Path) -> bool:

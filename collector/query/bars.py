@@ -1,6 +1,7 @@
 """Load bars: the latest of what the exchange said of each, by when it was known here."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -9,7 +10,8 @@ from collector.database import Tables
 from collector.events import OHLCV
 from collector.query.chosen import Streams, tell_of_nothing
 from collector.query.clock_steps import ClockSteps
-from collector.query.database import as_stored, has_table, needed, reading
+from collector.query.database import as_stored, has_table, needed
+from collector.query.fast import AboutToRead, with_engine
 from collector.query.filled import chains_of
 from collector.query.frames import Frame, Rows
 from collector.query.instants import Integers, Span
@@ -41,12 +43,20 @@ _MS_NS = 1_000_000
 _HINT = 'index="open_time" does not ask when bars were known, or choose a span without both'
 
 
+class _Read(NamedTuple):
+    series: Series
+    bars: Chunk
+    chains: Mapping[int, int]  # segments, and the first that each goes on from
+    offs_ns: Mapping[int, int]  # what the stamps of a segment are off
+
+
 def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> Frame:
     """Return the bars of a request, unconfirmed ones where they are wanted."""
     rows, index = request.rows, request.index
     # A bar is received after it began: one that began in the span may be received behind it.
     known = _known(rows.span if index != "open_time" else Span(rows.span.start_ns), as_of_ns)
-    with reading(rows.database, rows.table_name) as (connection, tables):
+
+    def work(connection: sa.Connection, tables: Tables, about_to_read: AboutToRead) -> _Read:
         source = _all_versions(connection, tables)
         exchange, symbol = stored_market(connection, tables.ohlcv, rows.symbol, rows.exchange, Archive())
         alike = Streams.of(connection, tables, rows, tables.ohlcv, (exchange, symbol), Archive()).checked(
@@ -56,12 +66,12 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
         if rows.origin is not None:
             stream = stream.of_origin(rows.origin)
         interval = () if "interval" in stream.constants else ("interval",)
-        is_by_clock = index in {PLACE_INDEX, RECEIVED_AT}
         if is_by_clock or as_of_ns is not None:
             keys = Series(stream, ())
             refuse(overlapping(connection, tables, keys, rows.table.holds, rows.span), stream.symbol, _HINT)
         more = [name for name in request.columns if name not in NUMBERS and name in source.c]
         series = Series(stream, (RECEIPT, "id", *FLAGS, *interval, *NUMBERS, *more))
+        about_to_read(connection, series.most(known))
         if index == RECEIVED_AT:
             bars = series.by_receipt(connection, known)
         else:
@@ -73,6 +83,10 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
         if not is_by_clock and as_of_ns is None and bars["corrected"].any():
             steps = ClockSteps.read(connection, tables)
             offs_ns = steps.offs_ns(connection, tables, stream.exchange, stream.symbol)
+        return _Read(series, bars, chains, offs_ns)
+
+    is_by_clock = index in {PLACE_INDEX, RECEIVED_AT}
+    series, bars, chains, offs_ns = with_engine(rows.database, rows.table_name, request.engine, work)
     bars = picked(bars, _latest(bars, offs_ns))
     if not unconfirmed:
         bars = picked(bars, bars["confirmed"] == 1)
@@ -87,7 +101,7 @@ def load_bars(request: Request, as_of_ns: int | None, *, unconfirmed: bool) -> F
     flags = FLAGS if unconfirmed else ("corrected",)
     names = (*(name for name in request.columns if name != index), *flags, "segment")
     columns = {**bars, "open_time": bars["open_time"] * _MS_NS, "segment": bars["segment_id"]}
-    found = Rows(at_ns, columns, stream.constants, None, index, chains=chains)
+    found = Rows(at_ns, columns, series.stream.constants, None, index, chains=chains)
     return found.frame(request.output, names)
 
 

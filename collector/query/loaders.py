@@ -7,6 +7,7 @@ from collector.database import DEFAULT_TABLE_NAME, HOT_COLUMNS, LEVEL_COLUMNS, m
 from collector.events import TRADE, Channel
 from collector.query.bars import BARS, load_bars
 from collector.query.database import Database
+from collector.query.fast import Engine
 from collector.query.frames import Frame, Output
 from collector.query.instants import Duration, Instant, Span, instant_ns
 from collector.query.loading import iterate, load
@@ -68,6 +69,7 @@ def load_features(
     data_source: Wanted = None,
     index: Index = "received_at",
     output: Output = "pandas",
+    engine: Engine = "auto",
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> Frame:
     """Return a symbol's rows received in [start, end), indexed by receipt in UTC, with their `segment`.
@@ -86,7 +88,14 @@ def load_features(
     alike = {"depth": depth, "data_source": data_source}
     rows = Lookup(FEATURES, db, table_name, symbol, exchange, Span.of(start, end), alike)
     request = checked_request(
-        rows, columns, every=every, on_gap=on_gap, min_quality=min_quality, index=index, output=output
+        rows,
+        columns,
+        every=every,
+        on_gap=on_gap,
+        min_quality=min_quality,
+        index=index,
+        output=output,
+        engine=engine,
     )
     return load(request)
 
@@ -106,6 +115,7 @@ def iter_features(
     data_source: Wanted = None,
     index: Index = "received_at",
     output: Output = "pandas",
+    engine: Engine = "auto",
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> Iterator[Frame]:
     """Yield what `load_features` would return as one, in consecutive frames: for more than memory holds.
@@ -116,7 +126,14 @@ def iter_features(
     alike = {"depth": depth, "data_source": data_source}
     rows = Lookup(FEATURES, db, table_name, symbol, exchange, Span.of(start, end), alike)
     request = checked_request(
-        rows, columns, every=every, on_gap=on_gap, min_quality=min_quality, index=index, output=output
+        rows,
+        columns,
+        every=every,
+        on_gap=on_gap,
+        min_quality=min_quality,
+        index=index,
+        output=output,
+        engine=engine,
     )
     return iterate(request)
 
@@ -135,6 +152,7 @@ def load_levels(
     data_source: Wanted = None,
     index: Literal["received_at"] = "received_at",
     output: Output = "pandas",
+    engine: Engine = "auto",
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> Frame:
     """Return the best ten levels a side, stored where `storage.features` is `deep`; as load_features.
@@ -146,7 +164,9 @@ def load_levels(
     """
     alike = {"depth": depth, "data_source": data_source}
     rows = Lookup(LEVELS, db, table_name, symbol, exchange, Span.of(start, end), alike)
-    return load(checked_request(rows, columns, every=every, on_gap=on_gap, index=index, output=output))
+    return load(
+        checked_request(rows, columns, every=every, on_gap=on_gap, index=index, output=output, engine=engine)
+    )
 
 
 def load_trades(
@@ -163,6 +183,7 @@ def load_trades(
     origin: Origin | None = None,
     index: TradeIndex = "place",
     output: Output = "pandas",
+    engine: Engine = "auto",
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> Frame:
     """Return the trades in [start, end), with their `segment`; `side` is the taker's.
@@ -181,7 +202,7 @@ def load_trades(
     """
     alike = {"kind": kind, "data_source": data_source}
     rows = Lookup(TRADES, db, table_name, symbol, exchange, Span.of(start, end), alike, origin)
-    return load(checked_request(rows, columns, on_gap=on_gap, index=index, output=output))
+    return load(checked_request(rows, columns, on_gap=on_gap, index=index, output=output, engine=engine))
 
 
 def load_ohlcv(
@@ -199,6 +220,7 @@ def load_ohlcv(
     origin: Origin | None = None,
     index: BarIndex = "place",
     output: Output = "pandas",
+    engine: Engine = "auto",
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> Frame:
     """Return the bars that the exchange called finished, indexed by when that was known here.
@@ -219,5 +241,5 @@ def load_ohlcv(
     """
     alike = {"interval": interval, "data_source": data_source}
     rows = Lookup(BARS, db, table_name, symbol, exchange, Span.of(start, end), alike, origin)
-    request = checked_request(rows, columns, index=index, output=output)
+    request = checked_request(rows, columns, index=index, output=output, engine=engine)
     return load_bars(request, instant_ns("as_of", as_of), unconfirmed=unconfirmed)

@@ -1,6 +1,7 @@
 """Load states and trades: read the rows, take the states at even instants, mark what is not covered."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,15 @@ from collector.events import TRADE
 from collector.query.chosen import Streams, tell_of_nothing
 from collector.query.covered import alive_until
 from collector.query.database import needed, reading
+from collector.query.fast import (
+    AboutToRead,
+    Reader,
+    can_be_fast,
+    is_long,
+    reading_beside,
+    started,
+    with_engine,
+)
 from collector.query.filled import chains_of, with_fillings
 from collector.query.frames import Frame, Rows
 from collector.query.grid import goes_on, refuse_large, unclipped
@@ -43,8 +53,14 @@ _MS_NS = 1_000_000
 
 def load(request: Request) -> Frame:
     """Return the frame of a request; with on_gap="split" a list of frames."""
-    with reading(request.rows.database, request.rows.table_name) as (connection, tables):
-        loaded = [_whole(connection, tables, *one) for one in _unmixed(connection, tables, request)]
+    rows = request.rows
+
+    def work(connection: sa.Connection, tables: Tables, about_to_read: AboutToRead) -> list[_Loaded]:
+        series = _series(connection, tables, request)
+        about_to_read(connection, series.most(request.read_span))
+        return [_whole(connection, tables, *one) for one in _unmixed(connection, tables, request, series)]
+
+    loaded = with_engine(rows.database, rows.table_name, request.engine, work)
     pieces = [piece for rows in loaded for piece in rows.shaped(request, None)]
     if not any(len(piece.at_ns) for piece in pieces):
         tell_of_nothing(request.rows)
@@ -54,23 +70,30 @@ def load(request: Request) -> Frame:
 
 def iterate(request: Request) -> Iterator[Frame]:
     """Yield frames of consecutive pieces; no transaction is open while the caller works."""
-    with reading(request.rows.database, request.rows.table_name) as (connection, tables):
-        unmixed = list(_unmixed(connection, tables, request))
+    database, engine = request.rows.database, request.engine
+    with reading(database, request.rows.table_name) as (connection, tables):
+        whole = _series(connection, tables, request)
+        unmixed = list(_unmixed(connection, tables, request, whole))
+        is_fast = can_be_fast(database, engine) and (
+            engine != "auto" or is_long(connection, whole.most(request.read_span))
+        )
     before: int | None = None
     is_empty = True
-    for one, series in unmixed:
-        for rows in _Pieces(one, series).rows():
-            for piece in rows.shaped(request, before):
-                is_empty = False
-                yield piece.frame(request.output, request.order)
-            before = int(rows.chain[-1])
+    with started(database) if is_fast else nullcontext() as reader:
+        for one, series in unmixed:
+            for rows in _Pieces(one, series, reader).rows():
+                for piece in rows.shaped(request, before):
+                    is_empty = False
+                    yield piece.frame(request.output, request.order)
+                before = int(rows.chain[-1])
     if is_empty:
         tell_of_nothing(request.rows)
 
 
-def _unmixed(connection: sa.Connection, tables: Tables, request: Request) -> Iterator[tuple[Request, Series]]:
+def _unmixed(
+    connection: sa.Connection, tables: Tables, request: Request, series: Series
+) -> Iterator[tuple[Request, Series]]:
     """Yield what to read one after the other; raise where a clock was set back, unless that may be split."""
-    series = _series(connection, tables, request)
     pairs = overlapping(connection, tables, series, request.rows.table.holds, request.rows.span)
     if not pairs:
         yield request, series
@@ -118,7 +141,8 @@ class _Loaded:
 class _Pieces:
     """Reads piece after piece, each in a transaction of its own."""
 
-    def __init__(self, request: Request, series: Series) -> None:
+    def __init__(self, request: Request, series: Series, reader: Reader | None) -> None:
+        self._reader = reader
         self._request = request
         self._series = series
         self._alive = Alive.of({})
@@ -148,7 +172,7 @@ class _Pieces:
         rows, span = self._request.rows, self._request.read_span
         position, is_over = span.start_ns, False
         while not is_over:
-            with reading(rows.database, rows.table_name) as (connection, tables):
+            with reading_beside(self._reader, rows.database, rows.table_name) as (connection, tables):
                 self._alive = _alive(connection, tables, self._series)
                 archive = Archive.read(connection, tables, needed(connection, rows.table.choose(tables)))
                 series = self._series.of(self._series.stream.with_files(archive))

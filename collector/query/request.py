@@ -11,6 +11,7 @@ from collector.errors import QueryError
 from collector.events import Channel
 from collector.nearest import did_you_mean
 from collector.query.database import Database
+from collector.query.fast import Engine, checked_engine
 from collector.query.frames import Output, checked_output
 from collector.query.instants import Duration, Span, duration_ns
 from collector.query.on_gap import OnGap, checked_on_gap
@@ -63,6 +64,7 @@ class Request:
     min_quality: float | None
     index: str
     output: Output
+    engine: Engine = "auto"
 
     def within(self, span: Span) -> "Request":
         """Return the same request for another span."""
@@ -91,10 +93,12 @@ def checked_request(
     min_quality: float | None = None,
     index: str = RECEIVED_AT,
     output: Output = "pandas",
+    engine: Engine = "auto",
 ) -> Request:
     """Return the request, or raise QueryError for the first argument that is wrong."""
     checked_on_gap(on_gap)
     checked_output(output)
+    checked_engine(engine)
     table = rows.table
     chosen = table.default_columns if columns is None else _named_columns(table, columns)
     if index not in table.indexes:
@@ -111,7 +115,7 @@ def checked_request(
         raise QueryError(f"min_quality is {min_quality!r}; expected a number from 0 to 1")
     chosen = tuple(dict.fromkeys([*chosen, *rows.mixed]))
     step_ns = None if every is None else duration_ns("every", every)
-    return Request(rows, chosen, step_ns, on_gap, min_quality, index, output)
+    return Request(rows, chosen, step_ns, on_gap, min_quality, index, output, engine)
 
 
 def _named_columns(table: LoadedTable, columns: Sequence[str] | str) -> tuple[str, ...]:

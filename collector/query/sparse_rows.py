@@ -54,7 +54,7 @@ def _fetcher(connection: sa.Connection, table: Source, names: Sequence[str]) -> 
         for begin in range(0, len(wanted), _IDS_A_QUESTION):
             listed = ",".join(map(str, wanted[begin : begin + _IDS_A_QUESTION].tolist()))
             query = sa.select(*columns).where(sa.text(f"id IN ({listed})")).order_by(table.c.id)
-            found += chunks(connection, query)
+            found += chunks(connection, query, _IDS_A_QUESTION)
         rows = joined(found)
         del rows["id"]
         return picked(rows, places)

@@ -1,11 +1,12 @@
 """Read the rows of a query into flat arrays, a chunk at a time.
 
-SQLite: the driver's own rows go straight into a record array, and no list of them is ever kept.
-PostgreSQL: binary COPY of columns that all have eight bytes is an array already, in the other byte order.
+SQLite: the driver's own rows go straight into a record array, and no list of them is ever kept; where a
+child process reads beside the connection, its arrays are taken.
+PostgreSQL: binary COPY has numbers as they lie in an array, in the other byte order.
 """
 
 from collections.abc import Generator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,14 +14,15 @@ import numpy as np
 import sqlalchemy as sa
 
 from collector.database import sqlite_library
-from collector.query.rows.columns import NO_INT, Array, Kind, dtype_of, kind_of
+from collector.query.fast import ChildFailed, Reader, reader_of, tell_of
+from collector.query.rows.binary_copy import are_copied, copied_rows, from_copy, numbers_first
+from collector.query.rows.columns import CATEGORIES, NO_INT, Array, Kind, dtype_of, kind_of
 
 if TYPE_CHECKING:
     import psycopg
 
 CHUNK_ROWS = 65_536
-_COPY_HEADER_BYTES = 19
-_FIELD_BYTES = 12  # its length, then eight bytes
+FEWEST_CHUNK_ROWS = 4_096  # who wants fewer at a time stops early, or asks often
 
 
 def chunks(
@@ -32,8 +34,12 @@ def chunks(
         *(_filled(column, connection.dialect.name) for column in query.selected_columns)
     )
     if connection.dialect.name == "sqlite":
+        reader = reader_of(connection) if chunk_rows >= FEWEST_CHUNK_ROWS else None
+        if reader is not None:
+            return _from_child(connection, filled, kinds, chunk_rows, reader)
         return _from_sqlite(connection, filled, kinds, chunk_rows)
-    if connection.dialect.driver == "psycopg" and "text" not in kinds.values():
+    is_long = chunk_rows >= FEWEST_CHUNK_ROWS or "text" not in kinds.values()
+    if connection.dialect.driver == "psycopg" and is_long and are_copied(filled, kinds):
         return _by_copy(connection, filled, kinds, chunk_rows)
     return _by_cursor(connection, filled, kinds, chunk_rows)
 
@@ -48,17 +54,48 @@ def _filled(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any
     return column.label(column.name)
 
 
+def _from_child(
+    connection: sa.Connection,
+    query: "sa.Select[Any]",
+    kinds: Mapping[str, Kind],
+    chunk_rows: int,
+    reader: Reader,
+) -> Generator[dict[str, Array], None, None]:
+    """Yield the rows that a child reads; from where it fails on, the same rows are read here."""
+    done = 0
+    words = [name for name in kinds if name in CATEGORIES]
+    try:
+        with closing(reader.rows(*_compiled(connection, query), kinds, words)) as found:
+            for chunk in found:
+                yield chunk
+                done += len(next(iter(chunk.values())))
+            return
+    except ChildFailed as error:
+        tell_of(error)
+    yield from _from_sqlite(connection, query, kinds, chunk_rows, done)
+
+
+def _compiled(connection: sa.Connection, query: "sa.Select[Any]") -> tuple[str, list[Any]]:
+    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    return str(compiled), [compiled.params[name] for name in compiled.positiontup or ()]
+
+
 def _from_sqlite(
-    connection: sa.Connection, query: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
+    connection: sa.Connection,
+    query: "sa.Select[Any]",
+    kinds: Mapping[str, Kind],
+    chunk_rows: int,
+    done: int = 0,
 ) -> Generator[dict[str, Array], None, None]:
     record = np.dtype([(name, dtype_of(kind)) for name, kind in kinds.items()])
-    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
-    values = [compiled.params[name] for name in compiled.positiontup or ()]
+    sql, values = _compiled(connection, query)
+    if done:  # in one transaction they come in the same order again
+        sql = f"SELECT * FROM ({sql}) LIMIT -1 OFFSET {done}"
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101  (the connection is open)
     cursor = driver.cursor()
     try:
-        cursor.execute(str(compiled), values)
+        cursor.execute(sql, values)
         while len(rows := np.fromiter(islice(cursor, chunk_rows), dtype=record)):
             yield {name: np.ascontiguousarray(rows[name]) for name in kinds}
     finally:
@@ -69,34 +106,19 @@ def _from_sqlite(
 def _by_copy(
     connection: sa.Connection, query: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
 ) -> Generator[dict[str, Array], None, None]:
-    fields = [(name, ">f8" if kind == "float" else ">i8") for name, kind in kinds.items()]
-    record = np.dtype(
-        [("fields", ">i2")]
-        + [part for name, form in fields for part in ((f"{name} bytes", ">i4"), (name, form))]
-    )
+    columns = {column.name: column for column in query.selected_columns}
+    query = query.with_only_columns(*(columns[name] for name in numbers_first(kinds)))
     compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     driver = cast("psycopg.Connection[tuple[object, ...]]", connection.connection.driver_connection)
-    wanted = chunk_rows * record.itemsize
-    with driver.cursor() as cursor:
-        statement = f"COPY ({compiled}) TO STDOUT (FORMAT BINARY)"
-        with cursor.copy(statement.encode(), dict(compiled.params)) as copy:
-            held, skipped = bytearray(), False
-            for block in copy:
-                held += block
-                if not skipped and len(held) >= _COPY_HEADER_BYTES:
-                    del held[:_COPY_HEADER_BYTES]
-                    skipped = True
-                if len(held) >= wanted + record.itemsize:
-                    yield _columns(bytes(held[:wanted]), record, kinds)
-                    del held[:wanted]
-    rest = len(held) // record.itemsize * record.itemsize  # behind it stands the trailer of two bytes
-    if rest:
-        yield _columns(bytes(held[:rest]), record, kinds)
-
-
-def _columns(block: bytes, record: np.dtype[np.void], kinds: Mapping[str, Kind]) -> dict[str, Array]:
-    rows = np.frombuffer(block, dtype=record)
-    return {name: rows[name].astype(dtype_of(kind)) for name, kind in kinds.items()}
+    statement = f"COPY ({compiled}) TO STDOUT (FORMAT BINARY)"
+    # Whoever stops early cancels it, which fails what it is in: not the whole transaction.
+    with (
+        driver.transaction(),
+        driver.cursor() as cursor,
+        cursor.copy(statement.encode(), dict(compiled.params)) as copy,
+    ):
+        for rows in copied_rows(iter(copy), kinds, chunk_rows):
+            yield from_copy(rows, kinds, driver.info.encoding)
 
 
 def _by_cursor(

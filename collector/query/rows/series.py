@@ -5,7 +5,7 @@ That is the order of their receipt; what REST brought afterwards stands at its e
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -121,7 +121,7 @@ class Series:
             if fillings is not None:
                 wanted &= fillings.count(chunk, self.at)
                 chunk = fillings.sized(chunk)  # noqa: PLW2901
-            kept = picked(chunk, wanted)
+            kept = chunk if wanted.all() else picked(chunk, wanted)
             if length(kept):
                 yield kept
 
@@ -137,6 +137,13 @@ class Series:
                 return self.piece(connection, span, 2 * rows)
             whole = picked(whole, whole[self.at] < next_ns)
         return picked(whole, span.holds(whole[self.at])), next_ns
+
+    def most(self, span: Span) -> "sa.Select[Any]":
+        """Select at least the rows of the table that stand in the span, by what its index knows alone."""
+        stream = self.stream
+        c = stream.table.c
+        market = (c.symbol == stream.symbol, c.exchange == stream.exchange)
+        return replace(self, stream=replace(stream, where=market))._within(span)  # noqa: SLF001
 
     def last_before(self, connection: sa.Connection, at_ns: int) -> Chunk | None:
         """Return the newest row that stands before an instant."""
@@ -176,6 +183,7 @@ class Series:
             for chunk in chunks:
                 segment = chunk["segment_id"]
                 if (segment == _OTHER).any():
+                    chunks.close()  # a server is asked one thing at a time
                     raise mixed(connection, self.stream, span)
                 if (segment == _UNTIMED).any():
                     break
@@ -191,8 +199,10 @@ class Series:
     ) -> Iterator[Chunk]:
         added = [] if "timestamp" in self.read_names else [self.stream.table.c.timestamp]
         narrowed = query.with_only_columns(*self._columns(), *added)
-        for chunk in raw_rows.chunks(connection, narrowed, chunk_rows):
+        chunks = raw_rows.chunks(connection, narrowed, chunk_rows)
+        for chunk in chunks:
             if (chunk["segment_id"] == _OTHER).any():
+                chunks.close()
                 raise mixed(connection, self.stream, span)
             is_untimed = chunk["segment_id"] == _UNTIMED
             if is_untimed.any():
@@ -223,6 +233,9 @@ def _ordered(chunks: Iterator[Chunk], symbol: str, at: str) -> Iterator[Chunk]:
     held: list[Chunk] = []
     reached_ns = NO_INT
     for chunk in chunks:
+        if held and _microsecond(int(chunk[at].min())) > reached_ns:  # joined with it, all would be copied
+            yield from held
+            held = []
         rows = _sorted(joined([*held, chunk]), at)
         stands = rows[at]
         if stands[0] < reached_ns:
