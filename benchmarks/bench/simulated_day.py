@@ -1,11 +1,10 @@
-"""Hours of books as a collector stores them, made without a socket: the simulator's markets at a pace of their own."""
+"""Hours of books as a collector stores them, made without a socket: the simulator's markets, in bursts."""
 
 import json
 import random
 from collections.abc import Iterator
 
 from bench.row_writers import LEVELS, ROWS_A_TRANSACTION
-
 from collector.buffer.buffer import Buffer
 from collector.events.batch import Batch, Liveness, SegmentOpened, StreamKey
 from collector.features.rows import BookRows
@@ -93,8 +92,8 @@ class SimulatedDay:
         self._rows_a_second = rows_a_second * markets
         self.at_ns = start_ns
 
-    def batches(self, until_ns: int, *, every_ns: int = 10**9) -> Iterator[Batch]:
-        """Make what comes until an instant; a batch is of a second, as the writer takes it."""
+    def batches(self, until_ns: int, *, every_ns: int = 10**10) -> Iterator[Batch]:
+        """Make what comes until an instant; a batch has some hundred rows, as where many markets are."""
         while self.at_ns < until_ns:
             self.at_ns = min(self.at_ns + every_ns, until_ns)
             for book in self._books:

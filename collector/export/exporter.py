@@ -1,10 +1,8 @@
 """Export a database as files, one for each day of a symbol; files of unchanged days are kept."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,13 +19,18 @@ from collector.export.hftbacktest import joined_days, write_events
 from collector.export.states import write_states
 from collector.export.stored_days import parts_of, stored_days
 from collector.export.utc_days import KINDS, Day, table_of
-from collector.log import LogOptions, set_up_logging
+from collector.export.workers import done_by
 from collector.nearest import did_you_mean
 from collector.query import (
+    LONG_ROWS,
     Archive,
     Database,
+    Engine,
     Instant,
+    Reader,
     as_stored,
+    can_be_fast,
+    checked_engine,
     coverage,
     extra,
     filters_named,
@@ -35,13 +38,14 @@ from collector.query import (
     located,
     markets_in,
     reading,
+    reading_beside,
 )
 from collector.version import __version__
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 3
+_FEWEST_ROWS = 20_000  # of a day: fewer are read as soon as a child is asked
 FORMS = (*FORMATS, HFTBACKTEST)
-WORKERS_LOG = LogOptions(level="warning")  # else they print all of it among what the caller prints
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,12 @@ class _Task:
     day: Day
     sources: tuple[Day, ...]  # what its file is made of
     cut: Cut
+    engine: Engine
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows are to be read at most."""
+        return sum(day.rows for day in self.sources)
 
 
 def export(
@@ -78,6 +88,7 @@ def export(
     depth: int | None = None,
     every: str | None = None,
     jobs: int = 1,
+    engine: Engine = "auto",
     on_progress: Callable[[int, int], None] | None = None,
     table_name: str = DEFAULT_TABLE_NAME,
 ) -> Exported:
@@ -86,6 +97,8 @@ def export(
     With form="hftbacktest" a file has the events of books and trades of a day, and `kinds` says of what it is
     made. Each file appears whole. One whose day has not changed is kept, so that an export which was
     interrupted, or is run every day, continues where it stopped. `jobs` processes read at the same time.
+
+    Where many rows are to be read, each of these has a child to read them (`engine`, as of the loaders).
 
     `start` and `end` choose rows as those of the loaders do, bars by when they began, `depth` rows of books.
     With `every` states at even instants (`load_features`) stand in the place of features, as kind `states`.
@@ -102,6 +115,7 @@ def export(
         hint = did_you_mean(unknown[0], KINDS)
         raise QueryError(f"there is no {unknown[0]!r} to export; expected {', '.join(KINDS)}{hint}")
     extra("pyarrow", "parquet")
+    checked_engine(engine)
     target = _made(Path(folder))
     known = _manifest(target)
     refuse_other_cut(known.values(), cut)
@@ -111,13 +125,13 @@ def export(
         raise _nothing(cut)
     url = located(db).render_as_string(hide_password=False)
     stale = [
-        _Task(url, table_name, target, form, day, sources, cut)
+        _Task(url, table_name, target, form, day, sources, cut, engine)
         for day, sources in found.items()
         if not _is_current(target, known, day, form, cut)
     ]
     done = len(found) - len(stale)
     rows = written = 0
-    for entries in _run(stale, jobs):
+    for entries in done_by(_export_day, stale, jobs, url if _pays(db, stale, engine) else None):
         if entries:  # of a day of which something was wanted
             rows, written = rows + entries[0]["rows"], written + 1
             _replace(target, known, entries)
@@ -184,20 +198,15 @@ def _nothing(cut: Cut) -> QueryError:
     return QueryError(f"there is nothing to export{among}; symbols() lists what is stored")
 
 
-def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[list[dict[str, Any]]]:
-    if jobs <= 1 or len(tasks) <= 1:
-        yield from map(_export_day, tasks)
-        return
-    workers = min(jobs, len(tasks))
-    with ProcessPoolExecutor(workers, get_context("spawn"), set_up_logging, (WORKERS_LOG,)) as pool:
-        waiting: list[Future[list[dict[str, Any]]]] = [pool.submit(_export_day, task) for task in tasks]
-        for one in as_completed(waiting):
-            yield one.result()
+def _pays(db: Database, tasks: Sequence[_Task], engine: Engine) -> bool:
+    """Return whether a child reads these days at less cost."""
+    return can_be_fast(db, engine) and (engine != "auto" or sum(task.rows for task in tasks) >= LONG_ROWS)
 
 
-def _export_day(task: _Task) -> list[dict[str, Any]]:
+def _export_day(task: _Task, reader: Reader | None) -> list[dict[str, Any]]:
     """Write the files of a day, nearly always one, and return their entries in the manifest."""
-    with reading(task.url, task.table_name) as (connection, tables):
+    own = reader if task.rows >= _FEWEST_ROWS or task.engine != "auto" else None
+    with reading_beside(own, task.url, task.table_name) as (connection, tables):
         if task.form == HFTBACKTEST:
             told = list(write_events(connection, tables, task.sources, lambda part: _path(task, part)))
             return [_entry(task, part, {"facts": facts}) for part, facts in enumerate(told)]
@@ -208,7 +217,9 @@ def _export_day(task: _Task) -> list[dict[str, Any]]:
                 connection, table, task.day, _path(task, 0), task.form, LEFT_OUT, parts, cut=task.cut
             )
             return _entries(task, rows)
-    states = write_states(task.url, task.table_name, task.day, task.cut, _path(task, 0), task.form)
+    states = write_states(
+        task.url, task.table_name, task.day, task.cut, _path(task, 0), task.form, task.engine
+    )
     return _entries(task, states)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from collector.export.cut import Cut
 from collector.export.day_file import whole_file, write_rows
 from collector.export.utc_days import Day
-from collector.query import load_features
+from collector.query import Engine, load_features
 
 STATE_COLUMNS = (
     *("exchange", "symbol", "depth", "bid_price_1", "bid_size_1", "ask_price_1", "ask_size_1", "mid_price"),
@@ -14,7 +14,7 @@ STATE_COLUMNS = (
 )
 
 
-def write_states(url: str, table_name: str, day: Day, cut: Cut, path: Path, form: str) -> int:
+def write_states(url: str, table_name: str, day: Day, cut: Cut, path: Path, form: str, engine: Engine) -> int:
     """Write what a cut holds of a day; return how many states these are."""
     span = cut.of_day(day)
     assert span is not None  # noqa: S101  (days of which nothing is wanted are not written)
@@ -29,6 +29,7 @@ def write_states(url: str, table_name: str, day: Day, cut: Cut, path: Path, form
         columns=STATE_COLUMNS,
         data_source="*",
         output="arrow",
+        engine=engine,
         table_name=table_name,
     )
     with whole_file(path) as unfinished:

@@ -29,6 +29,15 @@ if TYPE_CHECKING:
         quality_of_day,
     )
     from collector.query.evidence import blocks, chance, independent, interval
+    from collector.query.fast import (
+        LONG_ROWS,
+        Engine,
+        Reader,
+        can_be_fast,
+        checked_engine,
+        reading_beside,
+        started,
+    )
     from collector.query.identity import (
         database_identity,
         nothing_yet,

@@ -1,17 +1,22 @@
 """Count what is stored of a stream of one day, and look at a few of its rows: how late, how large."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 
 from collector.database import Tables
 from collector.events import OHLCV, REST, TRADE, Channel
 from collector.query.database import has_table
 from collector.query.instants import midnight_ns, text_of
-from collector.query.rows import Archive, beside
+from collector.query.rows import NO_INT, RECEIPT, Archive, Chunk, Part, length
+from collector.query.rows import beside as in_no_file
+from collector.query.rows.columns import Kind
+from collector.query.rows.placing import ORIGIN, TOLD
 
 QUARTER_NS = 900 * 10**9
 OF_A_QUARTER = 50  # rows, of each quarter of an hour, from which lag is told
@@ -20,6 +25,8 @@ PERCENTILES = (50, 95, 99)
 NUMBER_BYTES, ROW_BYTES = 8, 8  # of a value that is no text; of a row beside its values
 
 Key = tuple[str, str, str]
+Flags = npt.NDArray[np.bool_]
+_WHOSE: dict[str, Kind] = {"depth": "int", "segment_id": "int"}
 
 
 class StoredDay:
@@ -37,29 +44,20 @@ class StoredDay:
             if Channel.of(channel).is_book:
                 self._depths.setdefault((exchange, symbol), []).append(Channel.of(channel).depth)
 
-    def rows(self, exchange: str, symbol: str, channel: str) -> tuple[int | None, int | None]:
-        """Return how many rows there are, and about how many bytes they take, without indexes.
-
-        The number is None where rows of several books were moved to one file.
-        """
-        table = self._table(channel)
-        own = self._of_day(table, exchange, symbol, channel)
-        is_one = not Channel.of(channel).is_book or len(self._depths[exchange, symbol]) == 1
-        count = self._count(table, exchange, symbol, own, is_one=is_one)
-        if count is None:
-            return None, None
-        size = count * self._row_bytes(table, own)
-        levels = self._tables.levels
+    def rows(self, exchange: str, symbol: str, channel: str) -> tuple[int, int]:
+        """Return how many rows there are, and about how many bytes they take, without indexes."""
+        key = exchange, symbol, channel
+        table, levels = self._table(channel), self._tables.levels
+        count = self._count(table, key)
+        size = count * self._row_bytes(table, key)
         if Channel.of(channel).is_book and has_table(self._connection, levels):
-            beside = self._of_day(levels, exchange, symbol, channel)
-            more = self._count(levels, exchange, symbol, beside, is_one=is_one)
-            size += (more or 0) * self._row_bytes(levels, beside)
+            size += self._count(levels, key) * self._row_bytes(levels, key)
         return count, round(size)
 
     def has_rows(self, exchange: str, symbol: str, channel: str) -> bool:
         """Return whether there is any row of a stream, in the table or in a file."""
         table = self._table(channel)
-        if any(one.day == self._day for one in self._archive(table).of(symbol, exchange)):
+        if self._parts(table, (exchange, symbol, channel)):
             return True
         own = self._of_day(table, exchange, symbol, channel)
         return self._connection.execute(sa.select(sa.literal(1)).where(*own).limit(1)).first() is not None
@@ -108,29 +106,39 @@ class StoredDay:
         if len(depths) > 1:
             own.append(table.c.depth == known.depth)
         if depths.count(known.depth) > 1:  # such as bbo and book.1: their segments tell them apart
-            covered = self._tables.coverage.c
-            theirs = sa.select(covered.segment_id).where(
-                covered.exchange == exchange, covered.symbol == symbol, covered.channel == channel
-            )
-            own.append(table.c.segment_id.in_(theirs))
+            own.append(table.c.segment_id.in_(self._segments_of(exchange, symbol, channel)))
         return own
 
-    def _count(
-        self,
-        table: sa.Table,
-        exchange: str,
-        symbol: str,
-        own: Sequence[sa.ColumnElement[bool]],
-        *,
-        is_one: bool,
-    ) -> int | None:
-        parts = [one for one in self._archive(table).of(symbol, exchange) if one.day == self._day]
-        if parts and not is_one:
-            return None
-        query = sa.select(sa.func.count()).select_from(table).where(*own)
-        if parts:  # those that a file holds may not all be deleted yet
-            query = query.where(*beside(table, parts))
-        return int(self._connection.execute(query).scalar_one()) + sum(one.rows for one in parts)
+    def _segments_of(self, exchange: str, symbol: str, channel: str) -> "sa.Select[tuple[int]]":
+        covered = self._tables.coverage.c
+        of_stream = covered.exchange == exchange, covered.symbol == symbol, covered.channel == channel
+        return sa.select(covered.segment_id).where(*of_stream)
+
+    def _count(self, table: sa.Table, key: Key) -> int:
+        parts = self._parts(table, key)
+        query = sa.select(sa.func.count()).select_from(table).where(*self._of_day(table, *key))
+        query = query.where(*in_no_file(table, parts))  # rows that a file holds may not all be deleted yet
+        count = int(self._connection.execute(query).scalar_one())
+        is_one = not Channel.of(key[2]).is_book or len(self._depths[key[:2]]) == 1
+        if is_one:
+            return count + sum(part.rows for part in parts)
+        of_stream = self._of_files(key)
+        return count + sum(int(of_stream(chunk).sum()) for part in parts for chunk in part.chunks(_WHOSE))
+
+    def _of_files(self, key: Key) -> Callable[[Chunk], Flags]:
+        """Return what tells which rows of a file of the market are a stream's, by depth and segment."""
+        channel = Channel.of(key[2])
+        if not channel.is_book:
+            return lambda chunk: np.ones(length(chunk), dtype=np.bool_)
+        depths = self._depths[key[:2]]
+        if depths.count(channel.depth) <= 1:
+            return lambda chunk: np.asarray(chunk["depth"] == channel.depth)
+        segments = list(self._connection.execute(self._segments_of(*key)).scalars())
+        return lambda chunk: (chunk["depth"] == channel.depth) & np.isin(chunk["segment_id"], segments)
+
+    def _parts(self, table: sa.Table, key: Key) -> list[Part]:
+        """Return the files with rows of the market and day."""
+        return [one for one in self._archive(table).of(key[1], key[0]) if one.day == self._day]
 
     def _archive(self, table: sa.Table) -> Archive:
         if table.name not in self._archives:
@@ -141,9 +149,16 @@ class StoredDay:
             )
         return self._archives[table.name]
 
-    def _row_bytes(self, table: sa.Table, own: Sequence[sa.ColumnElement[bool]]) -> float:
+    def _row_bytes(self, table: sa.Table, key: Key) -> float:
         """Return how long a row is, in the middle of the first ones."""
-        rows = self._connection.execute(sa.select(table).where(*own).limit(OF_A_QUARTER)).all()
+        few = sa.select(table).where(*self._of_day(table, *key)).limit(OF_A_QUARTER)
+        rows: Sequence[Sequence[Any]] = self._connection.execute(few).all()
+        if not rows:
+            rows = [
+                tuple(row.values())
+                for part in self._parts(table, key)[:1]
+                for row in part.last_rows(OF_A_QUARTER)
+            ]
         sizes = [ROW_BYTES + sum(_bytes_of(value) for value in row) for row in rows]
         return float(np.mean(sizes)) if sizes else 0.0
 
@@ -165,6 +180,21 @@ class StoredDay:
             )
             few = query.where(*within).order_by(table.c.timestamp).limit(OF_A_QUARTER)
             found += [at_ns / NS_A_MS - told_ms for at_ns, told_ms in self._connection.execute(few)]
+        for part in self._parts(table, (exchange, symbol, channel)):
+            found += self._lags_in(part, (exchange, symbol, channel))
+        return found
+
+    def _lags_in(self, part: Part, key: Key) -> list[float]:
+        """Return the lags of the first rows of each quarter of an hour in a file."""
+        kinds: dict[str, Kind] = {RECEIPT: "int", TOLD: "int", ORIGIN: "text"}
+        of_stream, seen, found = self._of_files(key), Counter[int](), list[float]()
+        for chunk in part.chunks(kinds | (_WHOSE if Channel.of(key[2]).is_book else {})):
+            told = of_stream(chunk) & (chunk[TOLD] != NO_INT) & (chunk[ORIGIN] != REST)
+            at_ns, told_ms = chunk[RECEIPT][told], chunk[TOLD][told]
+            for quarter in np.unique(at_ns // QUARTER_NS).tolist():
+                few = np.flatnonzero(at_ns // QUARTER_NS == quarter)[: OF_A_QUARTER - seen[quarter]]
+                seen[quarter] += len(few)
+                found += (at_ns[few] / NS_A_MS - told_ms[few]).tolist()
         return found
 
 

@@ -56,6 +56,8 @@ class Tail:
             if self._seen is None:
                 self._wanted = self._named(connection, tables, table)
                 rows = self._newest(connection, table, self._last)
+                if len(rows) < self._last:
+                    rows = self._moved(connection, tables, table, rows)
                 self._seen = self._highest_id(connection, table)
                 if self._wanted.table == "ohlcv":
                     self._changed(self._newest(connection, table, REVISED_ROWS))
@@ -95,6 +97,26 @@ class Tail:
     def _newest(self, connection: sa.Connection, table: sa.Table, most: int) -> list[dict[str, Any]]:
         query = self._query(table).order_by(table.c.id.desc()).limit(most)
         return [dict(row) for row in connection.execute(query).mappings()][::-1]
+
+    def _moved(
+        self, connection: sa.Connection, tables: Tables, table: sa.Table, rows: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return all rows of the table that are wanted, and before them those of files of the archive."""
+        wanted = self._wanted
+        parts = [
+            part
+            for part in Archive.read(connection, tables, table).parts
+            if wanted.exchange in {None, part.exchange} and wanted.symbol in {None, part.symbol}
+        ]
+        names, most = table.c.keys(), self._last
+        found = {row["id"]: row for row in rows}
+        for part in sorted(parts, key=lambda one: one.last_id, reverse=True):
+            if len(found) >= most and part.last_id < min(found):
+                break
+            # Of one whose rows are still being deleted some are in the table as well.
+            moved = {row["id"]: {name: row.get(name) for name in names} for row in part.last_rows(most)}
+            found = dict(sorted((moved | found).items())[-most:])
+        return list(found.values())
 
     def _highest_id(self, connection: sa.Connection, table: sa.Table) -> int:
         return int(connection.execute(sa.select(sa.func.max(table.c.id))).scalar_one() or 0)

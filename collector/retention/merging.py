@@ -25,7 +25,7 @@ from collector.retention.held_ids import held_ids
 from collector.retention.stopping import Stop
 
 MERGED = "merged"  # the kind of a file whose rows another file holds by now
-KEPT_S = 3600.0
+KEPT_S = 900.0  # for those who began to read before
 DEAD_S = 86_400.0  # nobody has been writing a file for so long
 MANY_FILES = 8  # of a day: rows that came late have a file of their own each time
 _DAY_DIGITS = len("2026-01-31")

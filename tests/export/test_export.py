@@ -1,6 +1,7 @@
 """Exports hold what the database holds, and go on where they stood."""
 
 import hashlib
+import os
 import sqlite3
 import sys
 from contextlib import closing
@@ -9,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from collector.errors import QueryError, UserError
 from collector.export import exporter as module
 from collector.export.exporter import export
+from collector.query import Reader
 from collector.query import database as extras
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
@@ -244,3 +247,48 @@ def test_a_folder_that_cannot_be_made_is_told_in_words(filled: str, tmp_path: Pa
         with pytest.raises(UserError, match=r"taken.* cannot be a folder to write to: .*; choose another"):
             export(filled, folder)
     assert taken.read_text() == "a file of somebody's"
+
+
+def test_a_child_that_reads_makes_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("adbc_driver_sqlite")
+    url = prepare(str(tmp_path / "live.db"))
+    write(url, history(3))
+    started: list[int] = []
+    begin = Reader.begin
+
+    def noted(self: Reader) -> bool:
+        started.append(self.pid)
+        return begin(self)
+
+    monkeypatch.setattr(Reader, "begin", noted)
+    export(url, tmp_path / "plain", engine="python")
+    assert started == []
+    export(url, tmp_path / "fast", engine="arrow")
+    assert len(started) == 3  # days
+    assert len(set(started)) == 1  # of one child
+    plain, fast = files(tmp_path / "plain"), files(tmp_path / "fast")
+    assert {path: told for path, told in fast.items() if "date=" in path} == {
+        path: told for path, told in plain.items() if "date=" in path
+    }
+
+
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.proof)])
+def test_an_export_leaves_no_child(tmp_path: Path, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("adbc_driver_sqlite")
+    url = prepare(str(tmp_path / "live.db"))
+    write(url, history(3))
+    monkeypatch.chdir(tmp_path)  # where all that it starts is
+    seen: set[str] = set()
+
+    def here() -> list[psutil.Process]:
+        others = {os.getpid(), *(one.pid for one in psutil.Process().parents())}
+        found = psutil.process_iter(["cwd", "cmdline"])
+        return [one for one in found if one.info["cwd"] == str(tmp_path) and one.pid not in others]
+
+    def look(*_: int) -> None:
+        seen.update(Path(one.info["cmdline"][-1]).name for one in here() if one.info["cmdline"])
+
+    assert export(url, tmp_path / "out", jobs=jobs, engine="arrow", on_progress=look).rows == 60
+    assert "sql_child.py" in seen
+    left = [one for one in here() if "sql_child.py" in " ".join(one.info["cmdline"] or [])]
+    assert psutil.wait_procs(left, timeout=20)[1] == []

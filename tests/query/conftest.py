@@ -17,7 +17,7 @@ from collector.database.url import database_url
 
 EMPTIED = (
     *("l2_training_data_practical", "collector_coverage", "collector_trades"),
-    *("collector_ohlcv", "collector_ohlcv_corrections"),
+    *("collector_ohlcv", "collector_ohlcv_corrections", "collector_archive"),
 )
 
 

@@ -12,10 +12,14 @@ from ready_tables import lay_tables
 from two_origins import BEGIN_MS, MINUTES, SYMBOL, TRADES, TwoOrigins
 
 from collector import load_ohlcv, load_trades
+from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.query import Asked, ShortReads, Tail, Wanted, bars_page, rows_page
 from collector.query.audit import run_audit
+from collector.query.instants import Span
 from collector.query.rows.archive_files import Part
+from collector.query.rows.file_rows import FileRows
 from collector.query.rows.placing import PLACE
+from collector.query.rows.stored_stream import StoredStream
 
 S = 1_000
 
@@ -68,7 +72,8 @@ def test_a_file_without_the_column_holds_live_rows(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.parquet"
         pytest.importorskip("pyarrow.parquet").write_table(arrow.table(columns), path)
         part = Part("binance", SYMBOL, "2026-01-01", path, 2, 2, is_deleted=True)
-        (found[name],) = part.chunks({PLACE: "int", "origin": "text"})
+        stream = StoredStream(make_tables(DEFAULT_TABLE_NAME).trades, SYMBOL, "binance", ())
+        (found[name],) = FileRows(part, stream, {PLACE: "int", "origin": "text"}, PLACE).read(Span(), 10)
     assert (found["older"][PLACE].tolist(), found["older"]["origin"].tolist()) == ([5, 9], [None, None])
     assert (found["newer"][PLACE].tolist(), found["newer"]["origin"].tolist()) == (
         [1_000_000, 9],

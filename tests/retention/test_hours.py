@@ -15,10 +15,10 @@ from collector.retention import merging
 from collector.retention.move import Retention, archive_slices
 
 sys.path.insert(0, str(Path(__file__).parent))
-from archiving import DAY_NS, FIRST, MIDNIGHT_NS, TABLE, ask, fill_days, left, work
+from archiving import DAY_NS, MIDNIGHT_NS, TABLE, ask, fill_days, left, work
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
-from stored import SYMBOL, Row, Stored, write
+from stored import SYMBOL
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from any_database import in_a_file

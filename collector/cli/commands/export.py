@@ -32,6 +32,9 @@ def export(
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Processes that read at a time; default: one a core.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="What reads: python, arrow (a child process), or auto.")
+    ] = "auto",
     as_json: AsJson = False,
 ) -> int:
     """Write what is stored as files, a day of a symbol each, with coverage and a card beside them.
@@ -55,6 +58,7 @@ def export(
             end=end,
             depth=depth,
             every=every,
+            engine=engine,
             jobs=jobs or os.cpu_count() or 1,
             on_progress=on_progress,
             table_name=table,

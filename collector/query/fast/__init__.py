@@ -6,7 +6,7 @@ from collector.face import face
 
 if TYPE_CHECKING:
     from collector.query.fast.engines import (
-        ENGINES,
+        LONG_ROWS,
         AboutToRead,
         Engine,
         can_be_fast,

@@ -8,14 +8,18 @@ from typing import Literal, TypeVar
 import sqlalchemy as sa
 
 from collector.database import Tables, reading_uri, sqlite_path
-from collector.errors import QueryError
+from collector.errors import MissingExtra, QueryError
 from collector.loggers import get_logger
-from collector.query.database import Database, extra, located, reading
+from collector.query.database import Database, located, reading
 from collector.query.fast.reader import ChildFailed, Reader
 
 Engine = Literal["auto", "python", "arrow"]
 ENGINES = ("auto", "python", "arrow")
 LONG_ROWS = 250_000  # from so many on a child saves more than its start costs
+_LIBRARIES = {
+    "pyarrow": "pyarrow",
+    "adbc-driver-sqlite": "adbc_driver_sqlite",
+}  # found, and not imported here
 _KEY = "collector.reader"
 _TRIES = 50
 _INSTEAD = "rows are read in this process"
@@ -35,16 +39,16 @@ def checked_engine(engine: str) -> None:
     """Raise for an unknown engine, and for one whose library is missing, before anything is read."""
     if engine not in ENGINES:
         raise QueryError(f"engine is {engine!r}; expected {', '.join(ENGINES)}")
-    if engine == "arrow":
-        extra("pyarrow", "fast")
-        extra("adbc_driver_sqlite", "fast")
+    missing = next((package for package, module in _LIBRARIES.items() if find_spec(module) is None), None)
+    if engine == "arrow" and missing is not None:
+        raise MissingExtra(missing, "fast")
 
 
 def can_be_fast(database: Database, engine: Engine) -> bool:
     """Return whether a child may read this database."""
     if engine == "python" or sqlite_path(located(database)) is None:
         return False
-    return engine == "arrow" or all(find_spec(one) is not None for one in ("pyarrow", "adbc_driver_sqlite"))
+    return all(find_spec(module) is not None for module in _LIBRARIES.values())
 
 
 def is_long(connection: sa.Connection, query: "sa.Select[tuple[object, ...]]") -> bool:

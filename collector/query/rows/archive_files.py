@@ -66,6 +66,22 @@ class Part:
         with self.opened() as file:
             return dict(file.read_row_group(0, columns=list(names)).slice(0, 1).to_pylist()[0])
 
+    def last_rows(self, most: int) -> list[dict[str, Any]]:
+        """Return the rows of the largest ids, in their order, from the row groups that may hold them."""
+        rows: list[dict[str, Any]] = []
+        with self._opened() as file:
+            ends = [_statistics(file, group, "id") for group in range(file.num_row_groups)]
+            largest = [(self.last_id if told is None else told[1], group) for group, told in enumerate(ends)]
+            for last_id, group in sorted(largest, reverse=True):
+                if len(rows) >= most and last_id < rows[-most]["id"]:
+                    break
+                found = file.read_row_group(group)
+                places = np.argsort(found["id"].to_numpy(), kind="stable")[-most:]
+                rows = sorted([*rows, *found.take(places).to_pylist()], key=lambda row: int(row["id"]))[
+                    -most:
+                ]
+        return rows
+
     def ends(self) -> tuple[str, str]:
         """Return the texts of two instants between which its rows stand, as its footer tells."""
         begin = text_of(midnight_ns(self.period))
@@ -238,7 +254,7 @@ def split_by_days(span: Span, parts: Sequence[Part]) -> Iterator[Span]:
 
 
 def set_aside(path: Path) -> Path:
-    """Return where a file stands whose rows another file holds by now, out of the way of readers of folders."""
+    """Return where a file stands whose rows another holds by now, out of the way of who reads folders."""
     above = path.parents
     return above[min(_FOLDERS, len(above) - 1)] / ASIDE / f"{path.name}.merged"
 

@@ -18,8 +18,6 @@ from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, TOLD, places
 from collector.query.rows.row_groups import Footer, Group, batches
 from collector.query.rows.stored_stream import MixedRowsError, StoredStream, Value
 
-_PLACED = (RECEIPT, TOLD, ORIGIN)
-
 
 class FileRows:
     """The rows of one stream in one file."""
@@ -107,9 +105,11 @@ class FileRows:
     def _columns(self, file: Any, groups: Sequence[Group]) -> dict[str, Column]:
         """Read what the footer does not tell of these groups."""
         names = dict.fromkeys([*self._wanted, *self._tests, *self._stream.alike, self._at])
-        placed = names.pop(PLACE, "") is None
-        if placed:
-            names |= dict.fromkeys([RECEIPT] if all(group.is_live for group in groups) else _PLACED)
+        place_of: tuple[str, ...] = ()
+        if PLACE in names:
+            del names[PLACE]
+            place_of = (RECEIPT,) if all(group.is_live for group in groups) else (RECEIPT, TOLD, ORIGIN)
+            names |= dict.fromkeys(place_of)
         counts = [group.rows for group in groups]
         columns: dict[str, Column] = {}
         unknown: list[str] = []
@@ -122,9 +122,8 @@ class FileRows:
         if unknown:
             table = file.read_row_groups([group.number for group in groups], columns=unknown)
             columns |= {name: decoded(table[name], self._kinds[name]) for name in unknown}
-        if placed:
-            held = {name: columns[name].rows for name in _PLACED if name in columns}
-            columns[PLACE] = Column(places(held))
+        if place_of:
+            columns[PLACE] = Column(places({name: columns[name].rows for name in place_of}))
         return columns
 
 

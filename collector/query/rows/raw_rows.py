@@ -2,7 +2,7 @@
 
 SQLite: the driver's own rows go straight into a record array, and no list of them is ever kept; where a
 child process reads beside the connection, its arrays are taken.
-PostgreSQL: binary COPY of columns that all have eight bytes is an array already, in the other byte order.
+PostgreSQL: binary COPY has numbers as they lie in an array, in the other byte order.
 """
 
 from collections.abc import Generator, Mapping
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from collector.database import sqlite_library
 from collector.query.fast import ChildFailed, Reader, reader_of, tell_of
+from collector.query.rows.binary_copy import are_copied, copied_rows, from_copy, numbers_first
 from collector.query.rows.columns import CATEGORIES, NO_INT, Array, Kind, dtype_of, kind_of
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 65_536
 FEWEST_CHUNK_ROWS = 4_096  # who wants fewer at a time stops early, or asks often
-_COPY_HEADER_BYTES = 19
-_FIELD_BYTES = 12  # its length, then eight bytes
 
 
 def chunks(
@@ -39,7 +38,8 @@ def chunks(
         if reader is not None:
             return _from_child(connection, filled, kinds, chunk_rows, reader)
         return _from_sqlite(connection, filled, kinds, chunk_rows)
-    if connection.dialect.driver == "psycopg" and "text" not in kinds.values():
+    is_long = chunk_rows >= FEWEST_CHUNK_ROWS or "text" not in kinds.values()
+    if connection.dialect.driver == "psycopg" and is_long and are_copied(filled, kinds):
         return _by_copy(connection, filled, kinds, chunk_rows)
     return _by_cursor(connection, filled, kinds, chunk_rows)
 
@@ -106,34 +106,19 @@ def _from_sqlite(
 def _by_copy(
     connection: sa.Connection, query: "sa.Select[Any]", kinds: Mapping[str, Kind], chunk_rows: int
 ) -> Generator[dict[str, Array], None, None]:
-    fields = [(name, ">f8" if kind == "float" else ">i8") for name, kind in kinds.items()]
-    record = np.dtype(
-        [("fields", ">i2")]
-        + [part for name, form in fields for part in ((f"{name} bytes", ">i4"), (name, form))]
-    )
+    columns = {column.name: column for column in query.selected_columns}
+    query = query.with_only_columns(*(columns[name] for name in numbers_first(kinds)))
     compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     driver = cast("psycopg.Connection[tuple[object, ...]]", connection.connection.driver_connection)
-    wanted = chunk_rows * record.itemsize
-    with driver.cursor() as cursor:
-        statement = f"COPY ({compiled}) TO STDOUT (FORMAT BINARY)"
-        with cursor.copy(statement.encode(), dict(compiled.params)) as copy:
-            held, skipped = bytearray(), False
-            for block in copy:
-                held += block
-                if not skipped and len(held) >= _COPY_HEADER_BYTES:
-                    del held[:_COPY_HEADER_BYTES]
-                    skipped = True
-                if len(held) >= wanted + record.itemsize:
-                    yield _columns(bytes(held[:wanted]), record, kinds)
-                    del held[:wanted]
-    rest = len(held) // record.itemsize * record.itemsize  # behind it stands the trailer of two bytes
-    if rest:
-        yield _columns(bytes(held[:rest]), record, kinds)
-
-
-def _columns(block: bytes, record: np.dtype[np.void], kinds: Mapping[str, Kind]) -> dict[str, Array]:
-    rows = np.frombuffer(block, dtype=record)
-    return {name: rows[name].astype(dtype_of(kind)) for name, kind in kinds.items()}
+    statement = f"COPY ({compiled}) TO STDOUT (FORMAT BINARY)"
+    # Whoever stops early cancels it, which fails what it is in: not the whole transaction.
+    with (
+        driver.transaction(),
+        driver.cursor() as cursor,
+        cursor.copy(statement.encode(), dict(compiled.params)) as copy,
+    ):
+        for rows in copied_rows(iter(copy), kinds, chunk_rows):
+            yield from_copy(rows, kinds, driver.info.encoding)
 
 
 def _by_cursor(

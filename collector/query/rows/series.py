@@ -183,6 +183,7 @@ class Series:
             for chunk in chunks:
                 segment = chunk["segment_id"]
                 if (segment == _OTHER).any():
+                    chunks.close()  # a server is asked one thing at a time
                     raise mixed(connection, self.stream, span)
                 if (segment == _UNTIMED).any():
                     break
@@ -198,8 +199,10 @@ class Series:
     ) -> Iterator[Chunk]:
         added = [] if "timestamp" in self.read_names else [self.stream.table.c.timestamp]
         narrowed = query.with_only_columns(*self._columns(), *added)
-        for chunk in raw_rows.chunks(connection, narrowed, chunk_rows):
+        chunks = raw_rows.chunks(connection, narrowed, chunk_rows)
+        for chunk in chunks:
             if (chunk["segment_id"] == _OTHER).any():
+                chunks.close()
                 raise mixed(connection, self.stream, span)
             is_untimed = chunk["segment_id"] == _UNTIMED
             if is_untimed.any():

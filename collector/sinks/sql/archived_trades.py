@@ -1,8 +1,8 @@
-"""Recognize trades that come again after their day was moved to files.
+"""Recognize trades that come again after their day, or their hour, was moved to files.
 
 The unique index knows the table only, and an exchange may send its last trades at every subscription,
-however old they are. Those of an earlier day are looked for in the files of their market; trades of today,
-nearly all there are, cost a comparison of two numbers.
+however old they are. Those of an earlier day, or an hour ago, are looked for in the files of their market;
+trades of now, nearly all there are, cost a comparison of two numbers.
 """
 
 import time
@@ -22,7 +22,8 @@ Columns = Mapping[str, Sequence[Value]]
 Market = tuple[Value, Value]  # exchange, symbol
 TradeName = tuple[Value, Value]  # kind, id
 
-_DAY_MS = 86_400_000
+_DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
+_DAY_DIGITS = len("2026-01-31")
 _CLOCKS_MS = 300_000  # by which an exchange may be ahead of us: its day is not that of our receipt
 
 log = get_logger(__name__)
@@ -65,8 +66,9 @@ class ArchivedTrades:
         """Return the files that can hold the market's old trades."""
         archive, times = self._tables.archive, self._columns["exchange_timestamp"]
         first_ms = min(max(int(times[place] or 0) - _CLOCKS_MS, 0) for place in self._old[market])
-        first = datetime.fromtimestamp(first_ms / 1000, UTC).date().isoformat()
-        own = (archive.c.exchange == market[0], archive.c.symbol == market[1], archive.c.date >= first)
+        first = f"{datetime.fromtimestamp(first_ms / 1000, UTC):%Y-%m-%dT%H}"
+        is_later = sa.or_(archive.c.date >= first, archive.c.date == first[:_DAY_DIGITS])
+        own = (archive.c.exchange == market[0], archive.c.symbol == market[1], is_later)
         query = sa.select(archive.c.path).where(
             archive.c.table_name == self._tables.trades.name, archive.c.kind == "trades", *own
         )
@@ -74,12 +76,13 @@ class ArchivedTrades:
 
 
 def _old_by_market(columns: Columns, now_ms: int) -> dict[Market, list[int]]:
-    """Return the places of the trades that happened before today, by market."""
+    """Return the places of the trades that may be in a file by their time, by market."""
     times: Sequence[Any] = columns.get("exchange_timestamp", ())
-    today_ms = now_ms // _DAY_MS * _DAY_MS + _CLOCKS_MS
+    # Of today no hour is moved that has not been over for an hour.
+    recent_ms = max(now_ms // _DAY_MS * _DAY_MS, now_ms - _HOUR_MS) + _CLOCKS_MS
     found: dict[Market, list[int]] = defaultdict(list)
     for place, at_ms in enumerate(times):
-        if at_ms is not None and at_ms < today_ms:
+        if at_ms is not None and at_ms < recent_ms:
             found[columns["exchange"][place], columns["symbol"][place]].append(place)
     return found
 
