@@ -25,7 +25,7 @@ class Rows:
         return len(next(iter(self.columns.values()), ()))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which makes one ten times dearer: a batch has one for each stream
 class SegmentState:
     """The state of one coverage segment once its batch is committed; `rows` counts this batch's rows alone.
 
@@ -61,7 +61,7 @@ class SegmentState:
         return StreamKey(self.exchange, self.symbol, self.channel)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which makes one ten times dearer: a batch has one for each stream
 class AccountingState:
     """The counts of one session and stream: what a batch adds, or the sum so far."""
 
