@@ -83,7 +83,7 @@ def make_collector(
     session = new_session(_wanted_text(settings))
     store = store or store_of(settings)
     known = known_database_of(settings, store)
-    following = make_followers(settings, store, followers, session, buffer, known.identity)
+    following = make_followers(settings, store, followers, session, buffer, bus, identity=known.identity)
     ended, segment_ids, dead = SignalSafeEvent(), SegmentIds(), DeadThreads(bus)
 
     def thread_ended() -> None:

@@ -16,7 +16,7 @@ from collector.app.spool_places import dead_letters_place, follower_places_of, o
 from collector.aws import KINESIS, StreamAddress, make_client
 from collector.buffer import Buffer
 from collector.errors import SpoolError
-from collector.events import DatabaseState, EventBus, PotentialHalt
+from collector.events import Candle, DatabaseState, EventBus, L2Update, PotentialHalt, Trade
 from collector.ids import new_id
 from collector.masking import without
 from collector.settings import FollowerSettings, Settings
@@ -106,6 +106,7 @@ def make_writer(
         on_commit=on_commit,
         on_end=on_end,
         on_refusal=on_refusal,
+        is_heard=partial(_is_heard, events),
     )
 
 
@@ -115,6 +116,8 @@ def make_followers(
     more: Sequence[Sink],
     session: SessionState,
     buffer: Buffer,
+    events: EventBus,
+    *,
     identity: Callable[[], str],  # of the database, also of one that is away
 ) -> list[Follower]:
     """Build the configured followers, and one for each sink of `more`, not started."""
@@ -134,6 +137,7 @@ def make_followers(
             balance,
             _limits(settings),
             session=session,
+            is_heard=partial(_is_heard, events),
         )
 
     return [follower(sink, max_bytes) for sink, max_bytes in (*configured, *given)]
@@ -177,6 +181,10 @@ def _spools_of(settings: Settings, store: Store[object], identity: Callable[[], 
         return NoSpool()
     places = places_of(settings.spool.path, store)
     return SpoolFiles(places, max_bytes=settings.spool.max_bytes, owner=owner_of(store, store, identity))
+
+
+def _is_heard(events: EventBus) -> bool:
+    return any(events.wanted(kind) for kind in (L2Update, Trade, Candle))
 
 
 def _limits(settings: Settings) -> Limits:

@@ -5,7 +5,7 @@ writer only ever appends to a bounded queue in memory: when that fills up, the f
 comes; when the spool is full as well, write sets are dropped for this follower alone, and counted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -56,6 +56,7 @@ class Follower:
         *,
         session: SessionState,
         most_rows: int = MOST_ROWS,
+        is_heard: Callable[[], bool] = lambda: False,  # as its writer is asked
     ) -> None:
         self.name = sink.name
         self._sink = sink
@@ -80,6 +81,7 @@ class Follower:
             gets_on=lambda within_s: isinstance(sink, SqlSink) and sink.gets_on(within_s),
             name=sink.name,
             adopt=unchanged,
+            is_heard=is_heard,
         )
 
     def open(self) -> None:

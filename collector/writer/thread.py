@@ -16,6 +16,7 @@ from collector.writer.delivery import OnCommit, Step, ToSink, ToSpool
 from collector.writer.limits import Limits
 from collector.writer.spool import Spool, adopted
 from collector.writer.tasks import Task, TaskQueue
+from collector.writer.turns import Turns
 from collector.writer.watchdog import Watchdog
 from collector.writer.write_queue import WriteQueue, WriteSource
 
@@ -44,6 +45,7 @@ class WriterThread:
         on_commit: OnCommit = lambda _write_set, _took_s, _was_spooled: None,
         on_end: Callable[[], None] = lambda: None,
         on_refusal: Callable[[SpoolError], None] = lambda _error: None,
+        is_heard: Callable[[], bool] = lambda: False,  # a bot waits for what comes in meanwhile
     ) -> None:
         self._source = source
         self._sink = sink
@@ -51,6 +53,7 @@ class WriterThread:
         self._limits = limits
         self._on_end = on_end
         self._gets_on = gets_on
+        self._turns, self._turns_beside = Turns(is_heard), Turns(is_heard)
         self._log = log.bind(sink=name) if name else log
         self.breaker = breaker
         self.balance = balance
@@ -236,7 +239,8 @@ class WriterThread:
                 continue
             if not self.spilling and self.tasks.do_one(self._run_task):
                 continue
-            step = self._to_sink.step(fetch=fetch)
+            with self._turns.step():
+                step = self._to_sink.step(fetch=fetch)
             if step is Step.MOVED:
                 fetch = False  # first the rest of what was fetched before
             elif step is Step.REFUSED:
@@ -244,7 +248,7 @@ class WriterThread:
             elif self.spilling:
                 self._wait_for_arrival(self._limits.writer.interval_s)
             else:
-                self._source.wait(self._limits.writer.interval_s)
+                self._turns.wait(self._source.wait, self._limits.writer.interval_s)
                 fetch = True
 
     def _opened(self, open_late: Callable[[], None]) -> bool:
@@ -268,13 +272,14 @@ class WriterThread:
         fetch = False
         while not self._closed.is_set():
             self._queue.spilling.wait()
-            step = self._to_spool.step(fetch=fetch)
+            with self._turns_beside.step():
+                step = self._to_spool.step(fetch=fetch)
             if step is Step.MOVED:
                 fetch = False
             elif step is Step.REFUSED or self._queue.durable:
                 self._closed.wait(self._limits.writer.interval_s)
             else:
-                self._source.wait(self._limits.writer.interval_s)
+                self._turns_beside.wait(self._source.wait, self._limits.writer.interval_s)
                 fetch = True
 
     def _is_over(self) -> bool:

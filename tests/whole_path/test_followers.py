@@ -11,7 +11,9 @@ from line_sink import LineSink, lines_of
 from rig import BTC, ETH, Rig, running, stop_and_check, wait_until
 
 from collector.cli.running import print_report
+from collector.events import L2Update
 from collector.query.audit import run_audit
+from collector.sinks.contract import Receipt, WriteSet
 
 
 def rows_of(rig: Rig, database: str, symbol: str) -> list[dict[str, Any]]:
@@ -37,6 +39,30 @@ def test_a_second_database_has_the_same_rows_and_passes_the_same_audit(tmp_path:
     print_report(report)
     assert f"follower {second}: {written:,} rows stored\n" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.glob("*spool*")) == []
+
+
+class Watching(LineSink):
+    """Notes how long the interpreter's turns are while it is written to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.seen_s: set[float] = set()
+
+    def write(self, write_set: WriteSet) -> Receipt:
+        self.seen_s.add(round(sys.getswitchinterval(), 6))
+        return super().write(write_set)
+
+
+def test_threads_give_way_to_each_other_quickly_once_a_bot_hears(tmp_path: Path) -> None:
+    sink, usual_s = Watching(tmp_path / "lines"), sys.getswitchinterval()
+    with running(tmp_path / "live.db", [BTC], sinks=[sink], updates_per_s=50.0) as rig:
+        wait_until(lambda: sink.writes > 3, "written while nobody hears")
+        assert sink.seen_s == {usual_s}
+        heard: list[L2Update] = []
+        rig.collector.events.subscribe(L2Update, heard.append)
+        wait_until(lambda: heard and min(sink.seen_s) < usual_s / 10, "short turns")
+        assert stop_and_check(rig).good
+    assert sys.getswitchinterval() == usual_s
 
 
 def test_a_follower_that_hangs_for_ever_costs_the_database_nothing(tmp_path: Path) -> None:
