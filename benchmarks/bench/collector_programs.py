@@ -154,7 +154,7 @@ class WholeProgram:
 
     def seen(self) -> int:
         """Count committed rows of streams; the log of events is written beside them."""
-        return sum(state.written for state in self._collector.accounting())
+        return self._collector.writer.balance.totals().written
 
     def stop(self) -> None:
         """Stop the collector; what it says of itself must be whole."""

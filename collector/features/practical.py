@@ -98,7 +98,7 @@ def quality(
     ten_known: Flags,
     received_at_ns: Integers,
     exchange_ms: Floats,
-    verified: Flags,
+    verified: Flags | bool,
 ) -> Floats:
     """Return a score in [0, 1] for each row; `exchange_ms` is NaN where it was not sent."""
     last = min(TOTAL_LEVELS, book.bid_prices.shape[1]) - 1

@@ -33,6 +33,17 @@ def nullable(numbers: Floats) -> list[Value]:
     return _with_nulls(numbers, np.isnan(numbers))
 
 
+def nullables(columns: Mapping[str, Floats]) -> dict[str, list[Value]]:
+    """Return the numbers of columns of one length; NaN is None. All are asked for one at once."""
+    numbers = np.stack(tuple(columns.values()))
+    missing = np.isnan(numbers)
+    lists: list[list[Value]] = numbers.tolist()
+    if missing.any():
+        for column, row in np.argwhere(missing).tolist():
+            lists[column][row] = None
+    return dict(zip(columns, lists, strict=True))
+
+
 def nullable_integers(numbers: Integers) -> list[Value]:
     """Return the whole numbers; NO_INT is None."""
     return _with_nulls(numbers, numbers == NO_INT)
@@ -40,8 +51,9 @@ def nullable_integers(numbers: Integers) -> list[Value]:
 
 def _with_nulls(numbers: Floats | Integers, missing: npt.NDArray[np.bool_]) -> list[Value]:
     values: list[Value] = numbers.tolist()
-    for position in np.flatnonzero(missing).tolist():
-        values[position] = None
+    if missing.any():
+        for position in np.flatnonzero(missing).tolist():
+            values[position] = None
     return values
 
 
@@ -114,7 +126,7 @@ class BookRows:
             columns = {**common, **self._book(stored)}
             if self._deep:
                 numbers = deep(stored.levels, stored.flow, stored.integers[:, KNOWN_LEVELS])
-                beside = (("levels", {**common, **_nullables(numbers)}),)
+                beside = (("levels", {**common, **nullables(numbers)}),)
         return Settled(
             "book",
             columns,
@@ -147,16 +159,11 @@ class BookRows:
         received_at_ns, exchange_ms, _, _, segments, known_levels = stored.integers.T
         book = Book.of(stored.levels)
         ten_known = known_levels >= TOTAL_LEVELS
-        verified = np.isin(segments, list(self._unverified), invert=True)
+        verified = not self._unverified or np.isin(segments, list(self._unverified), invert=True)
         exchange_ms_or_nan = np.where(exchange_ms == NO_INT, np.nan, exchange_ms.astype(np.float64))
         score = quality(book, ten_known, received_at_ns, exchange_ms_or_nan, verified)
         return {
-            **_nullables(practical(book, ten_known)),
+            **nullables({**practical(book, ten_known), "ofi": stored.flow[:, 0]}),
             "exchange_timestamp": nullable_integers(exchange_ms),
             "data_quality_score": score.tolist(),
-            "ofi": nullable(stored.flow[:, 0]),
         }
-
-
-def _nullables(columns: Mapping[str, Floats]) -> dict[str, list[Value]]:
-    return {name: nullable(column) for name, column in columns.items()}

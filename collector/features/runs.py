@@ -24,8 +24,9 @@ class Runs:
         sorted_segments = segments[order]
         begins = np.ones(len(order), dtype=np.bool_)
         np.not_equal(sorted_segments[1:], sorted_segments[:-1], out=begins[1:])
-        starts = np.flatnonzero(begins)
-        ends = np.append(starts[1:], len(order)) - 1
+        (starts,) = begins.nonzero()
+        ends = np.empty_like(starts)
+        ends[:-1], ends[-1] = starts[1:] - 1, len(order) - 1
         return cls(order, starts, ends, sorted_segments[starts].tolist())
 
 

@@ -20,12 +20,14 @@ from collector.events import (
     StreamKey,
     Witnessed,
 )
+from collector.features import Runs
 from collector.sinks import SegmentState
 
 
 @dataclass(slots=True)
 class _Segment:
     opened: SegmentOpened
+    key: StreamKey
     first_ns: int  # of the updates to tell; of the first ones, the segment's own start
     end_ns: int
     alive_until_ns: int
@@ -57,9 +59,8 @@ class Coverage:
 
     def open(self, opened: SegmentOpened) -> None:
         """Begin a segment."""
-        self._segments[opened.segment_id] = _Segment(
-            opened, opened.start_ns, opened.start_ns, opened.start_ns
-        )
+        key, start_ns = self._key_of(opened.stream), opened.start_ns
+        self._segments[opened.segment_id] = _Segment(opened, key, start_ns, start_ns, start_ns)
         if opened.covers_silence:
             self._changed[opened.segment_id] = self._segments[opened.segment_id]
 
@@ -75,20 +76,22 @@ class Coverage:
                 sequences[settled],
             )
             rows = updates.fates[settled] == STORED
-        for place in _places(segments, rows, at_ns, sequences):
-            segment = self._segments[place.segment]
+        if not len(segments):
+            return
+        for one in _by_segment(segments, at_ns, sequences, rows):
+            segment = self._segments[one.segment]
             if not segment.untold:
-                segment.first_sequence = _known(place.first_sequence)
+                segment.first_sequence = None if one.first_sequence == NO_INT else one.first_sequence
                 if segment.told:
-                    segment.first_ns = place.first_ns
-            segment.last_sequence = _known(place.last_sequence)
-            segment.rows += place.rows
-            segment.untold_rows += place.rows
-            segment.untold += place.updates
-            segment.end_ns = place.last_ns
-            segment.alive_until_ns = max(segment.alive_until_ns, place.last_ns)
+                    segment.first_ns = one.first_ns
+            segment.last_sequence = None if one.last_sequence == NO_INT else one.last_sequence
+            segment.rows += one.rows
+            segment.untold_rows += one.rows
+            segment.untold += one.updates
+            segment.end_ns = one.last_ns
+            segment.alive_until_ns = max(segment.alive_until_ns, one.last_ns)
             if segment.covers:
-                self._changed[place.segment] = segment
+                self._changed[one.segment] = segment
 
     def alive(self, heard_ns: Mapping[int, int], held: Collection[int]) -> None:
         """Extend open segments to when their connection was last alive, except those with an update held."""
@@ -128,52 +131,48 @@ class Coverage:
         """Return the state; what REST fills is whole as far as it goes, whatever becomes of its session."""
         opened = segment.opened
         rows, segment.untold_rows, segment.untold, segment.told = segment.untold_rows, 0, 0, True
-        key = self._key_of(opened.stream)
-        return SegmentState(
-            segment_id=opened.segment_id,
-            session_id=self._session_id,
-            exchange=key.exchange,
-            symbol=key.symbol,
-            channel=key.channel,
-            start_ns=segment.first_ns,
-            end_ns=segment.end_ns,
-            alive_until_ns=segment.alive_until_ns,
-            first_sequence=segment.first_sequence,
-            last_sequence=segment.last_sequence,
-            rows=rows,
-            verification=opened.verification,
-            end_cause=segment.end_cause or (FILLED if opened.origin == REST else None),
-            detail=segment.detail,
-            witnessed=segment.witnessed,
-            disagreed=segment.disagreed,
+        return SegmentState(  # by place: a batch makes many
+            opened.segment_id,
+            self._session_id,
+            *segment.key,
+            segment.first_ns,
+            segment.end_ns,
+            segment.alive_until_ns,
+            segment.first_sequence,
+            segment.last_sequence,
+            rows,
+            opened.verification,
+            segment.end_cause or (FILLED if opened.origin == REST else None),
+            segment.detail,
+            segment.witnessed,
+            segment.disagreed,
         )
 
 
-class _Place(NamedTuple):
-    """The updates of one segment among all."""
+class _Updates(NamedTuple):
+    """What the updates of one segment add to it."""
 
     segment: int
-    updates: int
-    rows: int
     first_ns: int
     last_ns: int
-    first_sequence: int
+    first_sequence: int  # or NO_INT
     last_sequence: int
+    updates: int
+    rows: int
 
 
-def _places(
-    segments: Integers, rows: npt.NDArray[np.bool_], at_ns: Integers, sequences: Integers
-) -> Iterator[_Place]:
-    ids, firsts, numbers, updates = np.unique(
-        segments, return_index=True, return_inverse=True, return_counts=True
+def _by_segment(
+    segments: Integers, at_ns: Integers, sequences: Integers, rows: npt.NDArray[np.bool_]
+) -> Iterator[_Updates]:
+    runs = Runs.of(segments)
+    firsts, lasts = runs.order[runs.starts], runs.order[runs.ends]
+    return map(
+        _Updates,
+        runs.segments,
+        at_ns[firsts].tolist(),
+        at_ns[lasts].tolist(),
+        sequences[firsts].tolist(),
+        sequences[lasts].tolist(),
+        (runs.ends - runs.starts + 1).tolist(),
+        np.add.reduceat(rows[runs.order], runs.starts, dtype=np.int64).tolist(),
     )
-    lasts = np.zeros(len(ids), dtype=np.int64)
-    lasts[numbers] = np.arange(len(segments))  # of several the last stays
-    with_row = np.bincount(numbers[rows], minlength=len(ids))
-    ends = (at_ns[firsts], at_ns[lasts], sequences[firsts], sequences[lasts])
-    found = (ids, updates, with_row, *ends)
-    return map(_Place._make, zip(*(column.tolist() for column in found), strict=True))
-
-
-def _known(sequence: int) -> int | None:
-    return None if sequence == NO_INT else sequence

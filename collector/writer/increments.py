@@ -8,6 +8,7 @@ import numpy as np
 from collector.events import HELD, SAMPLED_OUT, STORED, Counts, Integers, Settled, StreamKey
 from collector.sinks import AccountingState
 
+UNTOLD = Counts()
 NOBODY: Integers = np.zeros(0, dtype=np.int64)
 
 
@@ -22,15 +23,8 @@ class Increments:
     def part(self, updates: Sequence[Settled]) -> tuple[AccountingState, ...]:
         """Return what some updates of a batch add; more of the batch follows."""
         return _one_a_key(
-            AccountingState(
-                self._session_id,
-                *self._key_of(stream),
-                received=moves.received,
-                written=moves.written,
-                sampled_out=moves.sampled_out,
-                pending=moves.pending,
-            )
-            for stream, moves in _moves(updates).items()
+            (key := self._key_of(stream), self._increment(key, one.received, one, UNTOLD, UNTOLD))
+            for stream, one in _moves(updates).items()
         )
 
     def settle(
@@ -40,26 +34,30 @@ class Increments:
 
         `received` is as the buffer counted it, less what the `earlier` updates have added already.
         """
-        told, moves = _moves(earlier), _moves(last)
-        return _one_a_key(
-            self._increment(stream, counts.get(stream), told.get(stream, UNMOVED), moves.get(stream, UNMOVED))
-            for stream in {**counts, **moves}
-        )
+        before, moves = _moves(earlier), _moves(last)
+        increments = []
+        for stream in {**counts, **moves}:
+            told = self._told.get(stream, UNTOLD)
+            now = self._told[stream] = counts.get(stream, told)
+            received = now.received - told.received - before.get(stream, UNMOVED).received
+            key = self._key_of(stream)
+            increments.append((key, self._increment(key, received, moves.get(stream, UNMOVED), now, told)))
+        return _one_a_key(increments)
 
-    def _increment(self, stream: int, now: Counts | None, earlier: "Moves", last: "Moves") -> AccountingState:
-        told = self._told.get(stream) or Counts()
-        now = now or told
-        self._told[stream] = now
-        return AccountingState(
+    def _increment(
+        self, key: StreamKey, received: int, moves: "Moves", now: Counts, told: Counts
+    ) -> AccountingState:
+        return AccountingState(  # by place: a batch makes many
             self._session_id,
-            *self._key_of(stream),
-            received=now.received - told.received - earlier.received,
-            written=last.written,
-            merged=now.merged - told.merged,
-            sampled_out=last.sampled_out,
-            dropped=now.dropped - told.dropped,
-            pending=last.pending,
-            rejected={} if now.rejected == told.rejected else _new_rejections(now, told),
+            *key,
+            received,
+            0,
+            moves.written,
+            now.merged - told.merged,
+            moves.sampled_out,
+            now.dropped - told.dropped,
+            moves.pending,
+            {} if now.rejected == told.rejected else _new_rejections(now, told),
         )
 
 
@@ -69,12 +67,12 @@ def _new_rejections(now: Counts, told: Counts) -> dict[str, int]:
     return {reason: count for reason, count in reasons.items() if count}
 
 
-def _one_a_key(increments: Iterable[AccountingState]) -> tuple[AccountingState, ...]:
+def _one_a_key(increments: Iterable[tuple[StreamKey, AccountingState]]) -> tuple[AccountingState, ...]:
     """Add up the increments of one stream: of what came live, and of what REST brought."""
     found: dict[StreamKey, AccountingState] = {}
-    for one in increments:
-        known = found.get(one.key)
-        found[one.key] = one if known is None else known + one
+    for key, one in increments:
+        known = found.get(key)
+        found[key] = one if known is None else known + one
     return tuple(found.values())
 
 
@@ -118,5 +116,6 @@ def _with_fate(one: Settled, fate: int) -> Integers:
 
 def _tally(streams: Iterable[Integers]) -> dict[int, int]:
     """Count how often each stream is named."""
-    numbers, counts = np.unique(np.concatenate((NOBODY, *streams)), return_counts=True)
-    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+    counts = np.bincount(np.concatenate((NOBODY, *streams)))
+    named = np.flatnonzero(counts)
+    return dict(zip(named.tolist(), counts[named].tolist(), strict=True))

@@ -9,7 +9,10 @@ import sqlalchemy as sa
 from collector.database.engine import make_engine
 from collector.database.file_lock import WriterLock
 from collector.errors import DatabaseInUse, UserError
+from collector.events.batch import StreamKey
+from collector.sinks.contract import SessionState
 from collector.sinks.sql.open_database import OpenDatabase
+from collector.sinks.sql.sink import SqlSink
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,23 @@ def test_a_reserved_file_stays_reserved_however_often_it_cannot_be_opened(tmp_pa
     waiting.close()
     with WriterLock(path):
         pass
+
+
+def test_the_cache_of_a_file_grows_with_what_one_batch_changes(tmp_path: Path) -> None:
+    """Beyond its cache SQLite writes pages before their time, and again at the end."""
+    sink = SqlSink(str(tmp_path / "live.db"), auto_migrate=True)
+    session = SessionState("session-1", 1, "0", "host", 1, "[]")
+
+    def cached_kib(connection: sa.Connection) -> int:
+        return -int(connection.exec_driver_sql("PRAGMA cache_size").scalar_one())
+
+    found = []
+    sink.open()
+    for count in (10, 500):
+        sink.claim(session, [StreamKey("bybit", f"S{number}", "book.50") for number in range(count)])
+        found.append(sink.maintain(cached_kib))
+    sink.close()
+    sink.open()
+    assert found == [2000, sink.maintain(cached_kib)]
+    assert found[1] >= 500 * 2 * 4  # a stream: the end of an index, and what a split of it touches
+    sink.close()

@@ -123,7 +123,7 @@ def test_segments_accounts_and_session_are_stored_and_brought_up_to_date(
     sink = open_sink(any_database)
     sink.write(WriteSet("b1", session, (), (SEGMENT,), (ACCOUNT,)))
     later = SegmentState(
-        **{name: getattr(SEGMENT, name) for name in SegmentState.__slots__}
+        **{name: getattr(SEGMENT, name) for name in SegmentState.__annotations__}
         | {"start_ns": 25, "first_sequence": 8, "rows": 2, "end_ns": 40, "end_cause": "closed"}
     )
     more = AccountingState(
@@ -135,7 +135,7 @@ def test_segments_accounts_and_session_are_stored_and_brought_up_to_date(
         | {"ended_ns": 50, "end_cause": "stop"}
     )
     assert stored(any_database, TABLES.coverage) == [
-        {name: getattr(SEGMENT, name) for name in SegmentState.__slots__}
+        {name: getattr(SEGMENT, name) for name in SegmentState.__annotations__}
     ]
     (account,) = stored(any_database, TABLES.accounting)
     assert account | {"updated_ns": 0} == {
@@ -193,7 +193,7 @@ def test_crashed_sessions_end_when_they_were_last_alive(
     sink = open_sink(any_database)
     silent = SessionState("session-2", 5_000, "0.1.0", "host", 43, "[]")
     ended = SessionState("session-3", 6_000, "0.1.0", "host", 44, "[]", ended_ns=7_000, end_cause="stop")
-    fields = {name: getattr(SEGMENT, name) for name in SegmentState.__slots__}
+    fields = {name: getattr(SEGMENT, name) for name in SegmentState.__annotations__}
     closed = SegmentState(**fields | {"segment_id": 2, "end_cause": "sequence_gap", "alive_until_ns": 25})
     other = SegmentState(**fields | {"segment_id": 3, "session_id": "session-3"})
     sink.write(WriteSet("b1", session, (), (SEGMENT, closed)))
@@ -244,7 +244,7 @@ def test_a_trade_that_is_there_already_counts_as_merged(
     any_database: str, open_sink: OpenSink, session: SessionState
 ) -> None:
     sink = open_sink(any_database)
-    fields = {name: getattr(SEGMENT, name) for name in SegmentState.__slots__} | {"channel": "trade"}
+    fields = {name: getattr(SEGMENT, name) for name in SegmentState.__annotations__} | {"channel": "trade"}
     three = AccountingState("session-1", *STREAM, received=3, written=3)
     first = WriteSet("b1", session, (trades("1", "2", "3"),), (SegmentState(**fields),), (three,))
     assert sink.write(first) == Receipt()

@@ -75,7 +75,7 @@ def _session_record(session: SessionState) -> dict[str, Any]:
 
 def _values(state: SessionState | SegmentState | AccountingState) -> dict[str, Any]:
     """Return the fields of a state; `asdict` copies deeply, which costs as much as all the rest."""
-    return {name: getattr(state, name) for name in state.__slots__}
+    return {name: getattr(state, name) for name in type(state).__annotations__}
 
 
 @lru_cache(maxsize=8)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -40,6 +40,9 @@ from collector.sinks.sql.stream_locks import StreamLocks, introduce, ownerless
 if TYPE_CHECKING:
     from collector.database import Driver
 
+_CACHE_KIB = 2000  # SQLite's own default
+_CACHE_KIB_A_STREAM = 12  # three pages: the ends of its indexes, and what a split of these touches
+
 log = get_logger(__name__)
 
 
@@ -68,6 +71,7 @@ class OpenDatabase:
         self._engine: sa.Engine | None = None
         self.identity = ""  # once it was open; one that replaces it has another, or takes this one
         self._origin = ""
+        self._claimed: set[StreamKey] = set()
         self._session_id: str | None = None
         self._last_batch_id: str | None = None
         self._was_reopened = False
@@ -117,18 +121,30 @@ class OpenDatabase:
             self._engine = None
 
     def claim(
-        self, connection: sa.Connection, session: SessionState, streams: Iterable[StreamKey], origin: str = ""
+        self,
+        connection: sa.Connection,
+        session: SessionState,
+        streams: Collection[StreamKey],
+        origin: str = "",
     ) -> None:
         """Record the session and lock these streams as well, or raise DatabaseInUse naming who holds one.
 
         Of another `origin` they are not those that come live: both are written at the same time.
         """
         self._origin = origin
-        if self._streams is not None:
+        self._claimed |= set(streams)
+        if self._streams is None:
+            self._make_room(connection)
+        else:
             introduce(_driver(connection), session)
             self._streams.claim(_driver(connection), session, map(self._locked, streams))
         keep_session(connection, self.tables, session)
         self._session_id = session.session_id
+
+    def _make_room(self, connection: sa.Connection) -> None:
+        """Let SQLite's cache hold what one batch changes, or it would write pages before their time."""
+        room = max(_CACHE_KIB, _CACHE_KIB_A_STREAM * len(self._claimed))
+        connection.exec_driver_sql(f"PRAGMA cache_size = -{room}")
 
     @property
     def engine(self) -> sa.Engine:
@@ -214,6 +230,8 @@ class OpenDatabase:
                 log.warning("sessions.closed_after_crash", database=self.name, sessions=crashed)
             with self._engine.begin() as connection:
                 self.identity = identity_of(connection, self.tables, self.identity or new_id())
+                if self._streams is None:
+                    self._make_room(connection)
         if self._file is not None:
             self._file.remember()
 
