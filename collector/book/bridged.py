@@ -16,7 +16,6 @@ from collector.book.verified import (
     CONTINUED,
     MERGED,
     OPENED,
-    TEN_LEVELS,
     BookState,
     Did,
     Outcome,
@@ -143,7 +142,9 @@ class BridgedBook(VerifiedBook):
         if done is None:
             return None
         self._move_edges()
-        known = self.known_levels(TEN_LEVELS)
+        known = self._known_of_ten
+        if not self.knows(known):
+            known = self.known_levels(known)
         if not known:  # the price left what the snapshot showed
             self.last_sequence, self._mid = last, mid
             return None

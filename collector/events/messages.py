@@ -13,8 +13,8 @@ Levels = Sequence[tuple[float, float]]  # (price, size), sizes absolute, 0 remov
 Texts = Sequence[tuple[str, str]]  # the same as the exchange wrote them, where a checksum needs it
 
 
-# Changed levels as nearly all frames have them, made and taken apart for each: the topic, the number that they
-# follow, their own number, the exchange's time, the number across channels, bids, asks.
+# Changed levels as nearly all frames have them, made and taken apart for each: the topic, the number that
+# they follow, their own, the exchange's time, the number across channels, bids, asks.
 NextLevels = tuple[str, int, int, int, int | None, Levels, Levels]
 
 # Reads those, and nothing else: None, or an error of any kind, where a frame is not of this form.
