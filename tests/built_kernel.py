@@ -1,4 +1,4 @@
-"""The compiled kernel of this source, built once a run: whatever is installed, it is this one that is tested."""
+"""The compiled kernel of this source, built once a run: it is tested whatever is installed."""
 
 import fcntl
 import importlib.util

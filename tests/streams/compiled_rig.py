@@ -1,4 +1,4 @@
-"""One market's frames to two stream layers: Python's general way, and the kernel with all that it leaves to it."""
+"""One market's frames to two stream layers: Python's general way, and the kernel before it."""
 
 import itertools
 import re

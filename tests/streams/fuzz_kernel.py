@@ -10,10 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-sys.path[:0] = [
-    str(Path(__file__).parent),
-    *(str(Path(__file__).parents[1] / name) for name in ("frames", ".")),
-]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 import built_kernel
 import recordings
 from compiled_rig import MARKETS, Both

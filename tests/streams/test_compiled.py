@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from collector.book import Kernel
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "frames")]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "frames"))
 import recordings
 from compiled_rig import MARKETS, Both, taken_by_kernel
 from written_changes import Changes
@@ -139,7 +140,7 @@ def test_all_recorded_frames_come_to_the_same(
 def compare_recorded(
     kernel: Kernel, exchange: str, kind: str, name: str, channel: str, stamped: list[tuple[int, str]]
 ) -> None:
-    """Give both a recording: its frames as they are, combined streams opened, and the state of REST within."""
+    """Give both a recording: frames out of combined streams, and the answers of REST between them."""
     base = name.removesuffix("USDT")
     symbol = f"{base}/USDT" + (":USDT" if kind == "linear" else "")
     both = Both(exchange, kind, kernel)
