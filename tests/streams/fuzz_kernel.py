@@ -37,7 +37,8 @@ def whole_session(kernel: Kernel, drawn: random.Random) -> int:
         if exchange == "bybit":
             both.hear([changes.snapshot()])
         else:
-            both.each(lambda layer, stream, found=changes.rest(): layer.rest(stream, found), streams)
+            snapshot = changes.rest()
+            both.each(lambda layer, stream, found=snapshot: layer.rest(stream, found), streams)
         while streams[0].verified and frames < 2000:
             usual = drawn.random() < 0.9
             both.hear([changes.take("next" if usual else drawn.choice(steps))])
