@@ -80,7 +80,9 @@ def off_by_a_bit(raw: Any) -> type:
     return OffByABit
 
 
-@pytest.mark.parametrize("fault", ["broken", "empty", "raises", "reads nothing", "follows nothing", "inexact"])
+@pytest.mark.parametrize(
+    "fault", ["broken", "empty", "raises", "reads nothing", "follows nothing", "inexact"]
+)
 def test_one_that_fails_its_test_is_left_alone(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from collector.book import Kernel, OrderBook
+from collector.book.bridged import KEPT_DEPTHS
 from collector.buffer import Buffer
 from collector.events import (
     Ack,
@@ -60,8 +61,11 @@ class Layer:
         for kind in NOTICES:
             self.events.attach(kind, self.told.append)
 
-    def add(self, market: dict[str, Any], channel: str) -> Any:
+    def add(self, market: dict[str, Any], channel: str, depth: int | None = None) -> Any:
         stream = self._maker.make(self.kind, market, channel)
+        if depth is not None:  # as no exchange has it: its edges are soon reached
+            book = stream._book
+            book._depth, book._most_kept, book._known_of_ten = depth, depth * KEPT_DEPTHS, min(10, depth)
         stream.on_doubt = lambda stream, outcome: self.told.append((stream.key, outcome))
         stream.asked()
         self.router.add(stream)
@@ -120,10 +124,10 @@ class Both:
     def __init__(self, exchange: str, kind: MarketKind, kernel: Kernel, levels: int = 10) -> None:
         self.layers = [Layer(exchange, kind, one, levels) for one in (None, kernel)]
 
-    def add(self, channel: str, market: dict[str, Any] | None = None) -> list[Any]:
+    def add(self, channel: str, market: dict[str, Any] | None = None, depth: int | None = None) -> list[Any]:
         one = self.layers[0]
         found = MARKETS[one.exchange, one.kind] if market is None else market
-        return [layer.add(found, channel) for layer in self.layers]
+        return [layer.add(found, channel, depth) for layer in self.layers]
 
     def hear(self, texts: Sequence[str]) -> None:
         """Give both the frames; what they say of each must be the same."""

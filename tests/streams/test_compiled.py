@@ -23,38 +23,40 @@ FAULTS = sorted(set(Changes("bybit", "linear", random.Random(0)).steps()) - {"ne
 STEPS = st.lists(st.one_of(*[st.just("next")] * 4, st.sampled_from(FAULTS)), min_size=5, max_size=40)
 
 
-def begin(both: Both, changes: Changes, streams: list[Any]) -> None:
+def begin(both: Both, changes: Changes, streams: list[Any], depth: int = 1000) -> None:
     """Open the books: by a pushed snapshot, or by REST while the stream goes on."""
     if changes.exchange == "bybit":
         both.hear([changes.snapshot()])
         return
     both.each(lambda _layer, stream: stream.expect_snapshot(True), streams)
     both.hear([changes.next()])
-    snapshot = changes.rest()
+    snapshot = changes.rest(depth)
     both.hear([changes.next()])
     both.each(lambda layer, stream: layer.rest(stream, snapshot), streams)
     both.each(lambda _layer, stream: stream.expect_snapshot(False), streams)
 
 
 @EACH_KIND
-@given(steps=STEPS, seed=st.integers(0, 2**32), listens=st.booleans())
+@given(
+    steps=STEPS, seed=st.integers(0, 2**32), listens=st.booleans(), depth=st.sampled_from((8, 12, 40, 1000))
+)
 def test_whatever_comes_both_come_to_the_same(
-    kernel: Kernel, exchange: str, kind: str, steps: list[str], seed: int, listens: bool
+    kernel: Kernel, exchange: str, kind: str, steps: list[str], seed: int, listens: bool, depth: int
 ) -> None:
     both = Both(exchange, kind, kernel)
-    streams = both.add("book.50")
+    streams = both.add("book.50", depth=None if exchange == "bybit" else depth)
     if listens:
         for layer in both.layers:
             layer.listen()
     changes = Changes(exchange, kind, random.Random(seed))
-    begin(both, changes, streams)
+    begin(both, changes, streams, depth)
     for step in steps:
         if step not in changes.steps():
             continue
         both.hear([changes.take(step)])
         if not streams[0].verified:
             both.same()
-            begin(both, changes, streams)
+            begin(both, changes, streams, depth)
     both.same()
 
 
@@ -75,6 +77,69 @@ def test_the_usual_frames_are_the_kernels(kernel: Kernel, exchange: str, kind: s
     result = both.same()
     assert len(result["integers"]) // 6 == 502
     assert streams[1].verified
+
+
+USUAL = {
+    "bybit": '{"topic":"orderbook.50.X","type":"delta","ts":5,"data":{"s":"X","b":[["1","2"]],"a":[],"u":7}}',
+    "binance_spot": '{"e":"depthUpdate","E":5,"s":"X","U":6,"u":7,"b":[["1","2"]],"a":[]}',
+    "binance_usdm": '{"e":"depthUpdate","E":5,"T":4,"s":"X","U":6,"u":7,"pu":5,"b":[["1","2"]],"a":[]}',
+}
+UNUSUAL = (  # what stands in a usual frame, and what stands there instead
+    *(('"b":[["1","2"]]', '"b":[["1","2"]],"b":[]'), ('"u":7', '"u":7,"u":7'), ('"u":7', '"u":7,"new":1')),
+    *(('"s":"X"', '"s":"\\u0058"'), ('"s":"X"', '"s":"Ä"'), ('"s":"X"', '"s":"\t"'), ('"s":"X"', '"s":null')),
+    *(
+        ('"u":7', '"u":"7"'),
+        ('"u":7', '"u":-7'),
+        ('"u":7', '"u":7.0'),
+        ('"u":7', '"u":07'),
+        ('"u":7', '"v":7'),
+    ),
+    *(
+        ('"u":7', '"u":7e0'),
+        ('"u":7', f'"u":{10**18}'),
+        ('"b":', '"B":'),
+        ('"a":[]', '"a":null'),
+        (",", ", "),
+    ),
+    *(
+        ('["1","2"]', '["1"]'),
+        ('["1","2"]', '["1","2","3"]'),
+        ('["1","2"]', "[1,2]"),
+        ('["1","2"]', '["1",2]'),
+    ),
+    *(('["1","2"]', '["1","2"],'), ('["1","2"]', '["0","2"]'), ('["1","2"]', '["1","-2"]'), ("}", "} ")),
+    *(('["1","2"]', '["1e15","2"]'), ('["1","2"]', '["1","01"]'), ('["1","2"]', '["1","1."]'), ("{", " {")),
+    *(('["1","2"]', '["1",".1"]'), ('["1","2"]', '["1",""]'), ('["1","2"]', '["1000000000000000","2"]')),
+)
+UNUSUAL_THERE = (
+    *(("bybit", '"u":7', '"u":1'), ("bybit", "delta", "snapshot"), ("bybit", "orderbook.", "Orderbook.")),
+    *(
+        ("bybit", '"type":"delta",', ""),
+        ("binance_spot", '"U":6', '"U":8'),
+        ("binance_usdm", '"pu":5', '"pu":-1'),
+    ),
+    *(
+        ("binance_usdm", '"pu":5,', ""),
+        ("binance_spot", '"s":"X"', '"s":""'),
+        ("binance_spot", "depthU", "depthu"),
+    ),
+    ("binance_spot", '"s":"X"', f'"s":"{"X" * 200}"'),
+)
+
+
+@pytest.mark.parametrize("shape", sorted(USUAL))
+def test_what_is_in_any_way_unusual_is_left_alone(kernel: Kernel, shape: str) -> None:
+    usual, frame = USUAL[shape], kernel.new_frame(shape)
+    cases = [*UNUSUAL, *((old, new) for of_shape, old, new in UNUSUAL_THERE if of_shape == shape)]
+    for old, new in cases:
+        assert old in usual
+        found = frame.read(usual)
+        assert found is not None
+        assert found[2] == 7
+        assert frame.read(usual.replace(old, new, 1)) is None, (old, new)
+        assert kernel.new_book().follow(frame, 7, 0.0, 0.2, 50, 10, 10, 0.0, 1e300) is None  # nor kept
+    for length in range(len(usual)):
+        assert frame.read(usual[:length]) is None
 
 
 def test_frames_of_many_books_on_one_connection_find_theirs(kernel: Kernel) -> None:
