@@ -25,6 +25,7 @@ import sqlalchemy as sa
 import structlog
 
 sys.path.insert(0, str(Path(__file__).parent))
+import built_kernel
 import ready_tables
 
 from collector.loggers import pass_to
@@ -147,6 +148,23 @@ def _ccxt_does_not_wait() -> Iterator[None]:
             asynchronous = importlib.import_module("ccxt.async_support.base.exchange").Exchange
             patch.setattr(asynchronous, "timeout_on_exit", 0)
         yield
+
+
+@pytest.fixture(scope="session")
+def kernel(pytestconfig: pytest.Config) -> Any:
+    """Give the compiled kernel of this source; skipped where nothing compiles it."""
+    module = built_kernel.built(pytestconfig.stash[_SERVER_FOLDER] / "kernel")
+    return importlib.import_module("collector.book.kernel").tried(module)
+
+
+@pytest.fixture(params=["pure", "compiled"])
+def either_book(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test twice: with books that Python keeps, and with such as the kernel keeps."""
+    if request.param == "compiled":
+        new_book = request.getfixturevalue("kernel").new_book
+        for module, name in (("verified", "VerifiedBook"), ("bridged", "BridgedBook")):
+            made = getattr(importlib.import_module(f"collector.book.{module}"), name)
+            monkeypatch.setitem(made.__init__.__kwdefaults__, "new_book", new_book)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from collector.book.verified import (
     CONTINUED,
     MERGED,
     OPENED,
-    TEN_LEVELS,
     BookState,
     Did,
     Outcome,
@@ -144,7 +143,9 @@ class BridgedBook(VerifiedBook):
         if done is None or isinstance(self.book, CompiledBook):  # which looks at the edges itself
             return done
         self._move_edges()
-        known = self.known_levels(TEN_LEVELS)
+        known = self._known_of_ten
+        if not self.knows(known):
+            known = self.known_levels(known)
         if not known:  # the price left what the snapshot showed
             self.last_sequence, self._mid = last, mid
             return None

@@ -31,29 +31,38 @@ class Kernel:
     new_frame: Callable[[str], HeldLevels]  # by the shape of an exchange's frames
 
 
+class UnfitKernelError(Exception):
+    """A kernel that is there is not to be used: why, in words."""
+
+
 def find_kernel(choice: KernelChoice) -> tuple[Kernel | None, str]:
     """Return the kernel, or None, and in words what keeps the books. Raises UserError if it is required."""
     if choice == "off":
         return None, "pure Python: stream.kernel is off"
     try:
-        module: Any = import_module(PACKAGE)
-        kernel = Kernel(module.VERSION, lambda: CompiledBook(module.Book()), module.Frame)
-        wrong = _wrong(kernel) if module.INTERFACE == INTERFACE else _other_interface(module.INTERFACE)
+        kernel = tried(import_module(PACKAGE))
     except ModuleNotFoundError:
         wrong = "no kernel is installed"
     except Exception as error:  # noqa: BLE001  (it was built elsewhere: whatever it raises, it is not used)
-        wrong = f"the kernel cannot be used: {error!r}"
-    if not wrong:
+        wrong = str(error) if isinstance(error, UnfitKernelError) else f"the kernel cannot be used: {error!r}"
+    else:
         return kernel, f"compiled {kernel.version}"
     if choice == "required":
         raise UserError(f"stream.kernel is required, but {wrong}: pip install ./kernel in the source folder")
     return None, f"pure Python: {wrong}"
 
 
-def _other_interface(interface: object) -> str:
-    return (
-        f"the kernel speaks interface {interface}, this collector {INTERFACE}: install both from one source"
-    )
+def tried(module: Any) -> Kernel:
+    """Return the kernel that a module is, once it was tried. Raises UnfitKernelError."""
+    if module.INTERFACE != INTERFACE:
+        raise UnfitKernelError(
+            f"the kernel speaks interface {module.INTERFACE}, this collector {INTERFACE}: install both anew"
+        )
+    kernel = Kernel(module.VERSION, lambda: CompiledBook(module.Book()), module.Frame)
+    wrong = _wrong(kernel)
+    if wrong:
+        raise UnfitKernelError(wrong)
+    return kernel
 
 
 Texts = Sequence[tuple[str, str]]  # prices and sizes as exchanges write them

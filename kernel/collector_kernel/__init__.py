@@ -1,4 +1,4 @@
-"""The compiled part of market-collector; collector/book/kernel.py is what imports it."""
+"""The compiled part of market-collector. The collector's `book/kernel.py` is what imports it."""
 
 from collector_kernel.kernel import INTERFACE, VERSION, Book, Frame
 

@@ -35,6 +35,13 @@
 
 enum { BIDS, ASKS, SIDES };
 
+/* Py_RETURN_NONE of newer headers counts no reference, which a wheel built with them needs on 3.11. */
+static PyObject *
+none(void)
+{
+    return Py_NewRef(Py_None);
+}
+
 /* ---- Levels: two arrays that grow ------------------------------------------------------------------ */
 
 typedef struct {
@@ -210,25 +217,28 @@ typedef enum { TEXT, WHOLE, CHANGES, OBJECT } Kind;
 enum { TOPIC, TYPE, EVENT_MS, MATCHED_MS, SYMBOL, FIRST, LAST, PREVIOUS, CROSS, SIDE_B, SIDE_A, DATA, FIELDS };
 
 typedef struct {
-    const char *key;
+    const char *text;
+    size_t length; /* 0: the list is over */
     Kind kind;
     int field;
 } Key;
 
+#define KEY(text, kind, field) {text, sizeof text - 1, kind, field}
+#define NO_MORE {NULL, 0, TEXT, 0}
 #define HAS(field) (1u << (field))
 
 static const Key BYBIT_KEYS[] = {
-    {"topic", TEXT, TOPIC},      {"type", TEXT, TYPE},   {"ts", WHOLE, EVENT_MS},
-    {"cts", WHOLE, MATCHED_MS}, {"data", OBJECT, DATA}, {NULL, TEXT, 0},
+    KEY("topic", TEXT, TOPIC), KEY("type", TEXT, TYPE), KEY("ts", WHOLE, EVENT_MS),
+    KEY("data", OBJECT, DATA), KEY("cts", WHOLE, MATCHED_MS), NO_MORE,
 };
 static const Key BYBIT_DATA_KEYS[] = {
-    {"s", TEXT, SYMBOL}, {"b", CHANGES, SIDE_B}, {"a", CHANGES, SIDE_A},
-    {"u", WHOLE, LAST},  {"seq", WHOLE, CROSS},  {NULL, TEXT, 0},
+    KEY("s", TEXT, SYMBOL), KEY("b", CHANGES, SIDE_B), KEY("a", CHANGES, SIDE_A),
+    KEY("u", WHOLE, LAST), KEY("seq", WHOLE, CROSS), NO_MORE,
 };
 static const Key BINANCE_KEYS[] = {
-    {"e", TEXT, TYPE},       {"E", WHOLE, EVENT_MS}, {"T", WHOLE, MATCHED_MS}, {"s", TEXT, SYMBOL},
-    {"U", WHOLE, FIRST},     {"u", WHOLE, LAST},     {"pu", WHOLE, PREVIOUS},  {"b", CHANGES, SIDE_B},
-    {"a", CHANGES, SIDE_A}, {NULL, TEXT, 0},
+    KEY("e", TEXT, TYPE), KEY("E", WHOLE, EVENT_MS), KEY("T", WHOLE, MATCHED_MS), KEY("s", TEXT, SYMBOL),
+    KEY("U", WHOLE, FIRST), KEY("u", WHOLE, LAST), KEY("pu", WHOLE, PREVIOUS), KEY("b", CHANGES, SIDE_B),
+    KEY("a", CHANGES, SIDE_A), NO_MORE,
 };
 
 typedef struct {
@@ -264,8 +274,8 @@ typedef struct {
 static const Key *
 find_key(const Key *keys, const char *text, Py_ssize_t length)
 {
-    for (; keys->key != NULL; keys++)
-        if ((size_t)length == strlen(keys->key) && memcmp(keys->key, text, (size_t)length) == 0)
+    for (; keys->length > 0; keys++)
+        if ((size_t)length == keys->length && memcmp(keys->text, text, keys->length) == 0)
             return keys;
     return NULL;
 }
@@ -367,7 +377,7 @@ static PyObject *
 number_or_none(const Frame *frame, int field)
 {
     if (!(frame->found & HAS(field)))
-        Py_RETURN_NONE;
+        return none();
     return PyLong_FromLongLong(frame->numbers[field]);
 }
 
@@ -383,7 +393,7 @@ frame_read(PyObject *self, PyObject *text)
         frame->found = 0;
         if (PyErr_Occurred()) /* no text, a lone surrogate, or no memory */
             return NULL;
-        Py_RETURN_NONE;
+        return none();
     }
     const Shape *shape = frame->shape;
     PyObject *items[] = {
@@ -442,7 +452,8 @@ static PyMethodDef frame_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot frame_slots[] = {
-    {Py_tp_new, frame_new},         {Py_tp_dealloc, frame_dealloc},
+    {Py_tp_new, frame_new},
+    {Py_tp_dealloc, frame_dealloc},
     {Py_tp_methods, frame_methods},
     {Py_tp_doc, "Reads frames of one exchange; keeps what it read last."},
     {0, NULL},
@@ -519,10 +530,11 @@ pack_top(const Book *book, Py_ssize_t levels)
             const double *numbers = is_size ? from->sizes : from->keys;
             for (Py_ssize_t place = 0; place < levels; place++, to += sizeof(double)) {
                 double number = NAN;
-                if (place < from->count)
+                if (place < from->count) {
                     number = numbers[from->count - 1 - place];
-                if (!is_size && side == ASKS)
-                    number = -number;
+                    if (!is_size)
+                        number = key_of(side, number);
+                }
                 memcpy(to, &number, sizeof number);
             }
         }
@@ -554,7 +566,7 @@ apply(Book *book, const Frame *frame)
 }
 
 typedef struct {
-    PyTypeObject *frame_type, *book_type;
+    PyTypeObject *frame_type; /* by which `follow` knows what it is given */
 } State;
 
 static State *
@@ -587,7 +599,7 @@ book_follow(PyObject *self, PyObject *const *args, Py_ssize_t count)
         return NULL;
     }
     if (frame->found == 0 || frame->numbers[LAST] != number) /* it has read something else since */
-        Py_RETURN_NONE;
+        return none();
     if (!apply(book, frame))
         return NULL;
     Levels *bids = &book->sides[BIDS], *asks = &book->sides[ASKS];
@@ -597,7 +609,7 @@ book_follow(PyObject *self, PyObject *const *args, Py_ssize_t count)
         middle = (bid + ask) / 2.0;
         double most = jump * before;
         if (bid >= ask || (fabs(middle - before) > most && most > 0.0))
-            Py_RETURN_NONE;
+            return none();
     }
     for (int side = 0; side < SIDES; side++) {
         Levels *here = &book->sides[side];
@@ -605,7 +617,7 @@ book_follow(PyObject *self, PyObject *const *args, Py_ssize_t count)
         if (here->count == limit && here->keys[0] > edges[side])
             edges[side] = here->keys[0];
         if (!knows(side, here, edges[side], 1))
-            Py_RETURN_NONE;
+            return none();
     }
     while (known > 0 && !(knows(BIDS, bids, edges[BIDS], known) && knows(ASKS, asks, edges[ASKS], known)))
         known--;
@@ -619,28 +631,29 @@ book_follow(PyObject *self, PyObject *const *args, Py_ssize_t count)
     return tuple_of(items, sizeof items / sizeof *items);
 }
 
-/* Read which side is meant. Returns -1, with an exception, if none is. */
+/* Convert an argument for PyArg_ParseTuple: 0 are bids, 1 are asks. */
 static int
-side_of(PyObject *argument)
+to_side(PyObject *argument, void *side)
 {
-    long side = PyLong_AsLong(argument);
-    if (side >= 0 && side < SIDES)
-        return (int)side;
-    if (!PyErr_Occurred())
-        PyErr_SetString(PyExc_ValueError, "side 0 (bids) or 1 (asks) expected");
-    return -1;
+    long number = PyLong_AsLong(argument);
+    if (number != BIDS && number != ASKS) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "side 0 (bids) or 1 (asks) expected");
+        return 0;
+    }
+    *(int *)side = (int)number;
+    return 1;
 }
 
 /* update(side, levels) -> None, or the first (price, size) that no market could have */
 static PyObject *
-book_update(PyObject *self, PyObject *const *args, Py_ssize_t count)
+book_update(PyObject *self, PyObject *args)
 {
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "a side and levels expected");
+    int side;
+    PyObject *given;
+    if (!PyArg_ParseTuple(args, "O&O:update", to_side, &side, &given))
         return NULL;
-    }
-    int side = side_of(args[0]);
-    PyObject *changes = side < 0 ? NULL : PyObject_GetIter(args[1]);
+    PyObject *changes = PyObject_GetIter(given);
     if (changes == NULL)
         return NULL;
     PyObject *level = NULL, *wrong = NULL;
@@ -670,7 +683,7 @@ book_update(PyObject *self, PyObject *const *args, Py_ssize_t count)
         return NULL;
     }
     if (wrong == NULL)
-        Py_RETURN_NONE;
+        return none();
     return wrong;
 }
 
@@ -691,8 +704,8 @@ list_of(int side, const Levels *levels, bool sizes)
 static PyObject *
 book_levels(PyObject *self, PyObject *argument)
 {
-    int side = side_of(argument);
-    if (side < 0)
+    int side;
+    if (!to_side(argument, &side))
         return NULL;
     const Levels *levels = &((Book *)self)->sides[side];
     PyObject *lists[] = {list_of(side, levels, false), list_of(side, levels, true)};
@@ -702,21 +715,16 @@ book_levels(PyObject *self, PyObject *argument)
 static PyObject *
 book_count(PyObject *self, PyObject *argument)
 {
-    int side = side_of(argument);
-    return side < 0 ? NULL : PyLong_FromSsize_t(((Book *)self)->sides[side].count);
+    int side;
+    return to_side(argument, &side) ? PyLong_FromSsize_t(((Book *)self)->sides[side].count) : NULL;
 }
 
-/* price(side, place), from the lowest on */
 static PyObject *
-book_price(PyObject *self, PyObject *const *args, Py_ssize_t count)
+book_price(PyObject *self, PyObject *args)
 {
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "a side and a place expected");
-        return NULL;
-    }
-    int side = side_of(args[0]);
-    Py_ssize_t place = side < 0 ? 0 : PyLong_AsSsize_t(args[1]);
-    if (PyErr_Occurred())
+    int side;
+    Py_ssize_t place;
+    if (!PyArg_ParseTuple(args, "O&n:price", to_side, &side, &place))
         return NULL;
     const Levels *levels = &((Book *)self)->sides[side];
     if (place < 0 || place >= levels->count) {
@@ -726,23 +734,19 @@ book_price(PyObject *self, PyObject *const *args, Py_ssize_t count)
     return PyFloat_FromDouble(key_of(side, levels->keys[side == BIDS ? place : levels->count - 1 - place]));
 }
 
-/* cut(side, most): keep the best */
 static PyObject *
-book_cut(PyObject *self, PyObject *const *args, Py_ssize_t count)
+book_cut(PyObject *self, PyObject *args)
 {
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "a side and a number of levels expected");
+    int side;
+    Py_ssize_t most;
+    if (!PyArg_ParseTuple(args, "O&n:cut", to_side, &side, &most))
         return NULL;
-    }
-    int side = side_of(args[0]);
-    Py_ssize_t most = side < 0 ? -1 : PyLong_AsSsize_t(args[1]);
     if (most < 0) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_ValueError, "a number of levels expected");
+        PyErr_SetString(PyExc_ValueError, "a number of levels expected");
         return NULL;
     }
     cut(&((Book *)self)->sides[side], most);
-    Py_RETURN_NONE;
+    return none();
 }
 
 static PyObject *
@@ -763,17 +767,15 @@ book_dealloc(PyObject *self)
     free_object(self, ((Book *)self)->sides);
 }
 
-#define FAST(function) ((PyCFunction)(void (*)(void))(function))
-
 static PyMethodDef book_methods[] = {
-    {"follow", FAST(book_follow), METH_FASTCALL,
+    {"follow", (PyCFunction)(void (*)(void))book_follow, METH_FASTCALL,
      "Apply what a frame read: the best levels as bytes, the middle, how many levels are known, the edges. "
      "None: not mine, and may be applied once more."},
-    {"update", FAST(book_update), METH_FASTCALL, "Set levels of a side; returns the first impossible one."},
+    {"update", book_update, METH_VARARGS, "Set levels of a side; returns the first impossible one."},
     {"levels", book_levels, METH_O, "List the prices of a side, ascending, and the sizes beside them."},
     {"count", book_count, METH_O, "Count the levels of a side."},
-    {"price", FAST(book_price), METH_FASTCALL, "Return the price at a place, from the lowest on."},
-    {"cut", FAST(book_cut), METH_FASTCALL, "Keep the best levels of a side."},
+    {"price", book_price, METH_VARARGS, "Return the price at a place, from the lowest on."},
+    {"cut", book_cut, METH_VARARGS, "Keep the best levels of a side."},
     {"pack", book_pack, METH_O, "Write the best levels as bytes of doubles."},
     {NULL, NULL, 0, NULL},
 };
@@ -795,9 +797,12 @@ module_exec(PyObject *module)
     state->frame_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &frame_spec, NULL);
     if (state->frame_type == NULL || PyModule_AddType(module, state->frame_type) < 0)
         return -1;
-    state->book_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &book_spec, NULL);
-    if (state->book_type == NULL || PyModule_AddType(module, state->book_type) < 0)
+    PyObject *book_type = PyType_FromModuleAndSpec(module, &book_spec, NULL);
+    if (book_type == NULL || PyModule_AddType(module, (PyTypeObject *)book_type) < 0) {
+        Py_XDECREF(book_type);
         return -1;
+    }
+    Py_DECREF(book_type); /* the module has one of its own */
     if (PyModule_AddIntConstant(module, "INTERFACE", INTERFACE) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "VERSION", VERSION);
@@ -807,10 +812,8 @@ static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = PyModule_GetState(module);
-    if (state != NULL) {
+    if (state != NULL)
         Py_VISIT(state->frame_type);
-        Py_VISIT(state->book_type);
-    }
     return 0;
 }
 
@@ -818,10 +821,8 @@ static int
 module_clear(PyObject *module)
 {
     State *state = PyModule_GetState(module);
-    if (state != NULL) {
+    if (state != NULL)
         Py_CLEAR(state->frame_type);
-        Py_CLEAR(state->book_type);
-    }
     return 0;
 }
 

@@ -113,8 +113,8 @@ def test_a_snapshot_that_cannot_be_true_opens_nothing(
 def test_the_book_is_cut_to_the_subscribed_depth() -> None:
     book = VerifiedBook(rule_of("linear", "bbo", {}), 1)
     book.apply_snapshot(snapshot(10))
-    assert book.book.bids.prices == [100.0]
-    assert book.book.asks.prices == [101.0]
+    assert list(book.book.bids.prices) == [100.0]
+    assert list(book.book.asks.prices) == [101.0]
 
 
 class TestAbsurdJumps:

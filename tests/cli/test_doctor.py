@@ -44,7 +44,7 @@ def test_all_is_well_on_a_sound_machine(run: Run, tmp_path: Path, simulator: Sim
     shown = run(*words)
     assert shown.returncode == 0, shown.stdout
     told = {line.split()[1] for line in shown.stdout.splitlines()}
-    assert {"python", "sqlite", "disk", "database", "configuration", "memory", "bybit"} <= told
+    assert {"python", "sqlite", "disk", "database", "configuration", "kernel", "memory", "bybit"} <= told
     assert "0 in the way" in shown.stdout
     machine_read = json.loads(run(*words, "--json").stdout)
     assert machine_read["ok"]

@@ -18,6 +18,8 @@ import recordings
 from made_bybit import Made, deep_book, option_books, spot_session
 from recordings import where_recorded
 
+pytestmark = pytest.mark.usefixtures("either_book")
+
 SPOT = partial(spot_session, 1)
 DEEP = partial(deep_book, 2)
 SHALLOW = partial(deep_book, 3, deltas=80, depth=50)

@@ -16,6 +16,8 @@ from collector.streams.stream import Outlet, Topic
 sys.path.insert(0, str(Path(__file__).parent))
 from book_rig import KEY, TOPIC, Rig, told
 
+pytestmark = pytest.mark.usefixtures("either_book")
+
 
 def pair(rig: Rig, book: VerifiedBook | None = None) -> tuple[BookStream, BookStream]:
     """Return the stream of the rig, and one on a second connection that follows it."""

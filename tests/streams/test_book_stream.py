@@ -17,6 +17,8 @@ from collector.exchanges.okx.rule import PreviousSequence
 sys.path.insert(0, str(Path(__file__).parent))
 from book_rig import KEY, TOPIC, Rig, told
 
+pytestmark = pytest.mark.usefixtures("either_book")
+
 
 def test_each_message_is_settled_exactly_once() -> None:
     rig = Rig()

@@ -18,6 +18,8 @@ from collector.streams.book_stream import BookStream
 from collector.streams.market_witness import MarketWitness
 from collector.streams.stream import Outlet, Topic
 
+pytestmark = pytest.mark.usefixtures("either_book")
+
 TIMES = 100
 KEY = StreamKey("bybit", "BTC/USDT", "book.50")
 TOPIC = "orderbook.50.BTCUSDT"

@@ -9,6 +9,7 @@ from collector.cli.options import AsJson
 from collector.version import __version__
 
 LIBRARIES = ("ccxt", "sqlalchemy", "alembic", "numpy", "pandas", "psycopg", "uvloop")
+KERNEL = "market-collector-kernel"
 
 
 def version(*, as_json: AsJson = False) -> int:
@@ -34,6 +35,7 @@ def versions() -> dict[str, str | None]:
         "python": platform.python_version(),
         "sqlite": sqlite_version(),
         **{name: _version_of(name) for name in LIBRARIES},
+        "kernel": _version_of(KERNEL),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
 

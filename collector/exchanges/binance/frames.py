@@ -1,12 +1,19 @@
 """Read Binance's frames: market data raw or in a combined stream, answers to requests, and the rest."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
 from collector.errors import FrameError
-from collector.events import Ack, Message, Other, Snapshot, Status
-from collector.exchanges.binance.market_data import READERS, read_rest_book, read_rest_top, read_top
+from collector.events import Ack, Message, Other, ReadNext, Snapshot, Status
+from collector.exchanges.binance.market_data import (
+    READERS,
+    read_next,
+    read_rest_book,
+    read_rest_top,
+    read_top,
+)
 
 EVENT_PREFIX = '{"e":"'
 TOP_PREFIX = '{"u":'
@@ -43,6 +50,11 @@ def read_frame(text: str) -> Sequence[Message]:
         return (_read(text),)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise FrameError("malformed", str(error)) from error
+
+
+def next_reader(kind: str) -> ReadNext:
+    """Return what reads the usual frame of a kind of market."""
+    return partial(read_next, names_previous=kind != "spot")
 
 
 def read_snapshot(text: str, topic: str) -> Snapshot:

@@ -18,6 +18,7 @@ from collector.events import (
     CandleMessage,
     Delta,
     Message,
+    NextLevels,
     Side,
     Snapshot,
     TopOfBook,
@@ -26,6 +27,7 @@ from collector.events import (
     check_whole,
 )
 
+DEPTH_PREFIX = '{"e":"depthUpdate",'
 NO_MESSAGE_BEFORE = -1  # `pu` of a market's first message
 MARKET_TRADE = "MARKET"
 MICROSECONDS_FROM = 10**14  # in milliseconds it would be the year 5138
@@ -167,6 +169,23 @@ def read_depth(text: str) -> Delta:
         raise FrameError("out_of_range", f"pu {previous}")
     topic = f"{_stream_name(frame.symbol)}@depth"
     return Delta(topic, frame.last, exchange_ms, frame.bids, frame.asks, frame.first, previous)
+
+
+def read_next(text: str, *, names_previous: bool) -> NextLevels | None:
+    """Read changed levels; None where the frame is anything else, or not as documented.
+
+    USD-M names the message before; on spot the first number of a message is the next one.
+    """
+    if not text.startswith(DEPTH_PREFIX):
+        return None
+    frame = _depth_decoder.decode(text)
+    first, last, previous = frame.first, frame.last, frame.previous
+    exchange_ms = frame.event_ms if frame.transaction_ms is None else frame.transaction_ms
+    is_right = 0 <= first <= last <= INT64_MAX and 0 <= exchange_ms <= INT64_MAX and frame.symbol
+    if not is_right or (previous is None) is names_previous:
+        return None
+    follows = first - 1 if previous is None else previous
+    return f"{frame.symbol.lower()}@depth", follows, last, exchange_ms, None, frame.bids, frame.asks
 
 
 def read_binance_trade(message: object) -> RawTrade:

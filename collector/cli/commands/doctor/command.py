@@ -96,6 +96,7 @@ def _verdicts(
     else:
         settings = loaded.settings
         yield from _configuration(loaded)
+    yield machine.kernel(settings.stream.kernel)
     yield machine.memory(settings.buffer.max_rows, settings.storage.levels)
     folder = storage.folder_of(settings.database)
     a_day = 0.0 if folder is None else sum(line.gigabytes_a_day for line in expected_lines(settings)) * 1e9

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Literal
 
 from collector.cli.commands.doctor.check_result import CheckResult, Level
 from collector.cli.plain import size
@@ -55,6 +56,18 @@ def sqlite() -> CheckResult:
         advice = f"pip install pysqlite3 (where it has a wheel): before {sound} a WAL can break in rare cases"
         return CheckResult("sqlite", "warn", version, advice)
     return CheckResult("sqlite", "ok", version)
+
+
+def kernel(choice: Literal["auto", "off", "required"]) -> CheckResult:
+    """Check what keeps the books: compiled code, or Python."""
+    from collector.book import find_kernel  # noqa: PLC0415
+    from collector.errors import UserError  # noqa: PLC0415
+
+    try:
+        _, keeper = find_kernel(choice)
+    except UserError as error:
+        return CheckResult("kernel", "fail", str(error))
+    return CheckResult("kernel", "ok", f"books by {keeper}")
 
 
 def open_files() -> CheckResult:
