@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from collector.database.faults import opening_error
-from collector.database.migration_steps import serves
+from collector.database.revisions import serves
 from collector.database.url import shown, sqlite_path
 from collector.loggers import get_logger
 
