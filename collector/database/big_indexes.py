@@ -83,7 +83,9 @@ def _size(connection: sa.Connection, table: sa.Table) -> int:
     path = sqlite_path(connection.engine.url)
     if path is not None:
         return path.stat().st_size  # of the whole file: a table's own is not known without reading it
-    question = sa.select(sa.func.pg_table_size(sa.cast(table.name, sa.dialects.postgresql.REGCLASS)))
+    from sqlalchemy.dialects.postgresql import REGCLASS  # noqa: PLC0415  (nothing of it is needed for SQLite)
+
+    question = sa.select(sa.func.pg_table_size(sa.cast(table.name, REGCLASS)))
     return int(connection.execute(question).scalar_one())
 
 
