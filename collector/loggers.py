@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
-import structlog
+from collector.lean import without
 
 Level = Literal["debug", "info", "warning", "error", "exception"]
 Take = Callable[[str, Level, str, dict[str, Any]], None]  # the module, how loud, the event, its fields
@@ -49,12 +49,16 @@ class Logger:
 
     def _log(self, level: Level, event: str, fields: dict[str, Any]) -> None:
         told = {**self._fields, **fields}
-        if _taken_by is None and structlog.is_configured():
-            getattr(structlog.get_logger(self._name), level)(event, **told)
-        elif _taken_by is None:  # somebody who only reads: a line is no result of theirs
-            getattr(structlog.wrap_logger(structlog.PrintLogger(sys.stderr)), level)(event, **told)
-        else:
+        if _taken_by is not None:
             _taken_by(self._name, level, event, told)
+            return
+        with without("rich"):
+            import structlog  # noqa: PLC0415  (who configures it imports it; nobody else waits for it)
+
+        if structlog.is_configured():
+            getattr(structlog.get_logger(self._name), level)(event, **told)
+        else:  # somebody who only reads: a line is no result of theirs
+            getattr(structlog.wrap_logger(structlog.PrintLogger(sys.stderr)), level)(event, **told)
 
 
 def get_logger(name: str) -> Logger:

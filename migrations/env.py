@@ -6,7 +6,7 @@ steps commit together or not at all. What pyproject.toml says to Alembic is for 
 
 from alembic import context
 
-from collector.database.migration_steps import VERSION_TABLE
+from collector.database.revisions import VERSION_TABLE
 
 if "connection" not in context.config.attributes:
     raise SystemExit("databases are migrated by the program: python run.py migrate up --db URL")

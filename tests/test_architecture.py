@@ -34,6 +34,7 @@ FLOORS = [
         "loggers",
         "plugins",
         "resources",
+        "lean",
         "retry",
         "masking",
         "nearest",

@@ -50,7 +50,7 @@ from collector.writer import KINDS, EventLog, Follower, Preparation, WriterThrea
 
 log = get_logger(__name__)
 
-ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
+ROWS_A_TRANSACTION = 2500  # a longer one would hold memory, the database, and a retry, for too long
 
 
 def make_collector(

@@ -98,6 +98,9 @@ def _root(
 
 def _set_up_libraries() -> None:
     """Set up the libraries: this process is ours alone."""
+    from collector.lean import this_process_is_ours  # noqa: PLC0415
+
+    this_process_is_ours()
     from collector.database import use_newest_sqlite  # noqa: PLC0415
     from collector.log import LogOptions, set_up_logging  # noqa: PLC0415
     from collector.network import import_ccxt_in_parts  # noqa: PLC0415

@@ -24,14 +24,13 @@ if TYPE_CHECKING:
         upgrade,
     )
     from collector.database.migration_steps import (
-        VERSION_TABLE,
         add_columns,
         create_or_complete,
         drop_columns_if_empty,
         drop_table_if_empty,
-        serves,
     )
     from collector.database.moved_file import MovedFile, complete_moved_file
+    from collector.database.revisions import VERSION_TABLE, serves
     from collector.database.sqlite_file import SqliteFile, sqlite_library, sqlite_version, use_newest_sqlite
     from collector.database.tables import DEFAULT_TABLE_NAME, HOT_COLUMNS, Tables, make_tables
     from collector.database.url import address_of, database_url, shown, sqlite_path, without_password

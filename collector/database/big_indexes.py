@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from collector.database.faults import opening_error
-from collector.database.migration_steps import serves
+from collector.database.revisions import serves
 from collector.database.url import shown, sqlite_path
 from collector.loggers import get_logger
 
@@ -83,7 +83,9 @@ def _size(connection: sa.Connection, table: sa.Table) -> int:
     path = sqlite_path(connection.engine.url)
     if path is not None:
         return path.stat().st_size  # of the whole file: a table's own is not known without reading it
-    question = sa.select(sa.func.pg_table_size(sa.cast(table.name, sa.dialects.postgresql.REGCLASS)))
+    from sqlalchemy.dialects.postgresql import REGCLASS  # noqa: PLC0415  (nothing of it is needed for SQLite)
+
+    question = sa.select(sa.func.pg_table_size(sa.cast(table.name, REGCLASS)))
     return int(connection.execute(question).scalar_one())
 
 

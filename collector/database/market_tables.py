@@ -1,13 +1,13 @@
 """Define the tables of trades, bars and deep levels."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
-# The names that SQLite shows in its schema; PostgreSQL's REAL and INTEGER would be too narrow.
+# The names that SQLite shows in its schema; PostgreSQL's REAL and INTEGER would be too narrow. They are not
+# of PostgreSQL's own types: to import those takes 2 MB.
 TEXT = sa.TEXT()
-REAL: sa.types.TypeEngine[float] = sa.REAL().with_variant(postgresql.DOUBLE_PRECISION(), "postgresql")
+REAL: sa.types.TypeEngine[float] = sa.REAL().with_variant(sa.DOUBLE_PRECISION(), "postgresql")
 INTEGER = sa.INTEGER().with_variant(sa.BIGINT(), "postgresql")
-MOMENT = sa.DATETIME().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
+MOMENT = sa.DATETIME().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
 
 
 STORED_LEVELS = 10  # a side, in the table of levels

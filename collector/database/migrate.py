@@ -5,32 +5,31 @@ All steps of one call, the look before them and the record of them are one trans
 and one that dies half-way leaves nothing behind.
 """
 
-import functools
 import io
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from collector.database.big_indexes import broken_off, build_big_indexes
 from collector.database.faults import opening_error
 from collector.database.file_lock import WriterLock
-from collector.database.migration_steps import VERSION_TABLE, create_or_complete, serves
+from collector.database.revisions import current, revisions, serves
 from collector.database.table_check import FoundTables, check_table, find_tables
 from collector.database.tables import Tables, make_tables
 from collector.database.url import shown, sqlite_path
 from collector.errors import SchemaError, UserError
+from collector.lean import without
 from collector.loggers import get_logger
 from collector.resources import migrations_path
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _ADVISORY_LOCK = 0x636F6C6C  # "coll"; the scope of an advisory lock is one database
 _LOCK_TIMEOUT_S = 60
@@ -50,12 +49,12 @@ class MigrationStatus(NamedTuple):
 def status(engine: sa.Engine) -> MigrationStatus:
     """Return the revision of the database and the newest one known."""
     with engine.connect() as connection:
-        return MigrationStatus(_current(connection), _head(_scripts()))
+        return MigrationStatus(current(connection), newest_revision())
 
 
 def newest_revision() -> str:
     """Return the revision of the tables that this version of the program writes."""
-    return _head(_scripts())
+    return revisions().head
 
 
 def bring_to_head(
@@ -83,8 +82,7 @@ def bring_to_head(
             raise SchemaError(_refusal(engine, before))
         until_it_is_committed.enter_context(changing())
         _change(connection, table_name)
-        with Operations.context(MigrationContext.configure(connection)):
-            create_or_complete(connection, wanted.hot)
+        _complete(connection, wanted.hot)
         _find_and_check(connection, wanted, is_complete=True)
     log.info("database.migrated", database=shown(engine.url), before=before.current, after=before.head)
     return True
@@ -136,7 +134,7 @@ def downgrade(engine: sa.Engine, table_name: str, revision: str) -> None:
     """Undo the migrations down to the revision (`base` for all); what holds data stays."""
     with _no_writer(engine), _exclusively(engine) as connection:
         _known_position(connection)
-        command.downgrade(_config(connection, make_tables(table_name).hot.name), revision)
+        _alembic().downgrade(_config(connection, make_tables(table_name).hot.name), revision)
 
 
 def sql_preview(engine: sa.Engine, table_name: str, revision: str = "head") -> str:
@@ -145,7 +143,7 @@ def sql_preview(engine: sa.Engine, table_name: str, revision: str = "head") -> s
         position = _known_position(connection)
         config = _config(connection, make_tables(table_name).hot.name)
         config.output_buffer = buffer = io.StringIO()
-        command.upgrade(config, f"{position.current or 'base'}:{revision}", sql=True)
+        _alembic().upgrade(config, f"{position.current or 'base'}:{revision}", sql=True)
     return buffer.getvalue()
 
 
@@ -161,7 +159,9 @@ def _exclusively(engine: sa.Engine) -> Iterator[sa.Connection]:
             yield connection
     except DBAPIError as error:
         raise _failed(engine, error) from error
-    except CommandError as error:
+    except Exception as error:
+        if not _is_of_alembic(error):
+            raise
         raise UserError(f"{error}; nothing was changed") from error
 
 
@@ -170,14 +170,38 @@ def _no_writer(engine: sa.Engine) -> AbstractContextManager[object]:
     return WriterLock(path) if path else nullcontext()
 
 
+def _alembic() -> ModuleType:
+    """Import Alembic: most starts find a database as it should be, and do without it."""
+    with without("pygments"):
+        from alembic import command  # noqa: PLC0415
+    return command
+
+
+def _is_of_alembic(error: Exception) -> bool:
+    """Return whether an error is one in what Alembic was asked for; then it is imported already."""
+    util = sys.modules.get("alembic.util")
+    return util is not None and isinstance(error, util.CommandError)
+
+
 def _change(connection: sa.Connection, table_name: str, revision: str = "head") -> None:
-    command.upgrade(_config(connection, table_name), revision)
+    _alembic().upgrade(_config(connection, table_name), revision)
+
+
+def _complete(connection: sa.Connection, hot: sa.Table) -> None:
+    """Add what the hot table lacks, in a database that is at head."""
+    _alembic()
+    from alembic.operations import Operations  # noqa: PLC0415
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+
+    from collector.database.migration_steps import create_or_complete  # noqa: PLC0415
+
+    with Operations.context(MigrationContext.configure(connection)):
+        create_or_complete(connection, hot)
 
 
 def _known_position(connection: sa.Connection) -> MigrationStatus:
-    scripts = _scripts()
-    position = MigrationStatus(_current(connection), _head(scripts))
-    known = {script.revision for script in scripts.walk_revisions()}
+    head, known = revisions()
+    position = MigrationStatus(current(connection), head)
     if position.current is not None and position.current not in known:
         raise SchemaError(
             f"the database {shown(connection.engine.url)} is at schema revision {position.current}, which "
@@ -187,32 +211,9 @@ def _known_position(connection: sa.Connection) -> MigrationStatus:
     return position
 
 
-def _current(connection: sa.Connection) -> str | None:
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    heads = context.get_current_heads()
-    if len(heads) > 1:
-        raise SchemaError(f"{VERSION_TABLE} holds {len(heads)} revisions ({', '.join(heads)}); expected one")
-    return heads[0] if heads else None
+def _config(connection: sa.Connection | None = None, table_name: str | None = None) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415
 
-
-@functools.cache
-def _scripts_in(folder: str) -> ScriptDirectory:
-    """Read the migrations, once: loading them takes half the time of a look at a database."""
-    return ScriptDirectory(folder)
-
-
-def _scripts() -> ScriptDirectory:
-    return _scripts_in(str(migrations_path()))
-
-
-def _head(scripts: ScriptDirectory) -> str:
-    head = scripts.get_current_head()
-    if head is None:
-        raise UserError(f"no migrations in {migrations_path()}; the installation is incomplete")
-    return head
-
-
-def _config(connection: sa.Connection | None = None, table_name: str | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.engine.interfaces import ReflectedIndex
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-VERSION_TABLE = "collector_alembic_version"
+from collector.database.revisions import serves
 
 
 def create_or_complete(live: sa.Connection, table: sa.Table) -> None:
@@ -30,15 +29,6 @@ def create_or_complete(live: sa.Connection, table: sa.Table) -> None:
     for index in _by_name(table.indexes):
         if not any(serves(there, index) for there in present):
             op.execute(CreateIndex(index))
-
-
-def serves(there: ReflectedIndex, wanted: sa.Index) -> bool:
-    """Return whether an existing index does what the wanted one would do, under whatever name."""
-    names = [column.name for column in wanted.columns]
-    found = list(there["column_names"])
-    if wanted.unique:
-        return bool(there["unique"]) and found == names
-    return found[: len(names)] == names
 
 
 def add_columns(live: sa.Connection, table_name: str, columns: Sequence[sa.Column[object]]) -> None:

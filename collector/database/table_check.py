@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedIndex
 from sqlalchemy.engine.reflection import ObjectKind, ObjectScope
 
-from collector.database.migration_steps import serves
+from collector.database.revisions import serves
 from collector.errors import SchemaError
 
 # What each needed type is content with, tried on the type as the database prints it. SQLite goes by

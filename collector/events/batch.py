@@ -2,7 +2,8 @@
 
 from array import array  # noqa: TC003  (a dataclass asks for its annotations at run time)
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator  # noqa: TC003
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from collector.events.columns import NO_INT, CandleColumns, TradeColumns
@@ -130,3 +131,26 @@ class Batch:
     def rows(self) -> int:
         """Count the rows of books."""
         return len(self.integers) // INT_COLUMNS
+
+    def pieces(self, most_rows: int) -> "Iterator[Batch]":
+        """Yield it in batches of at most so many rows of books, as if they had been swapped one by one.
+
+        What was opened comes with the first; all that is no row of a book comes with the last.
+        """
+        numbers_per_row = len(self.levels) // self.rows if self.rows else 0
+        opened, first = self.opened, 0
+        for first in range(most_rows, self.rows, most_rows):
+            rows = slice(first - most_rows, first)
+            yield Batch(*self._of_books(rows, numbers_per_row), opened, (), {}, {})
+            opened = ()
+        if not first:
+            yield self
+            return
+        levels, integers = self._of_books(slice(first, self.rows), numbers_per_row)
+        yield replace(self, levels=levels, integers=integers, opened=opened)
+
+    def _of_books(self, rows: slice, numbers_per_row: int) -> "tuple[array[float], array[int]]":
+        return (
+            self.levels[rows.start * numbers_per_row : rows.stop * numbers_per_row],
+            self.integers[rows.start * INT_COLUMNS : rows.stop * INT_COLUMNS],
+        )

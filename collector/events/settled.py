@@ -49,6 +49,10 @@ class Settled:
         """Return the rows of each table."""
         return ((self.table, self.columns), *self.beside) if self.rows else ()
 
+    def without_rows(self) -> "Settled":
+        """Return the events alone, for who counts them later."""
+        return replace(self, columns={}, beside=())
+
     def cut(self, most_rows: int) -> "tuple[Settled, Settled | None]":
         """Split after `most_rows` rows; the rest is None when there are no more."""
         if self.rows <= most_rows:
@@ -75,21 +79,20 @@ class Settled:
         )
 
 
-def loads(portions: Iterable[Settled], most_rows: int) -> Iterator[list[Settled]]:
-    """Regroup portions into loads of at most `most_rows` rows."""
+def loads(portions: Iterable[Settled], most_rows: int) -> Iterator[tuple[list[Settled], bool]]:
+    """Regroup portions into loads of at most `most_rows` rows; with each, whether it is the last."""
     load: list[Settled] = []
     room = most_rows
     for portion in portions:
         left: Settled | None = portion if len(portion) else None
         while left is not None:
             if not room:
-                yield load
+                yield load, False
                 load, room = [], most_rows
             part, left = left.cut(room)
             load.append(part)
             room -= part.rows
-    if load:
-        yield load
+    yield load, True
 
 
 def _sliced(columns: Columns, rows: slice) -> Columns:

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-import structlog
-from structlog.typing import EventDict, Processor
+from collector.lean import without
+
+with without("rich"):
+    import structlog
+    from structlog.typing import EventDict, Processor
 
 from collector.log.log_file import Quiet
 from collector.log.options import LogOptions

@@ -1,7 +1,8 @@
 """Import of ccxt only what is asked for: its packages import every exchange there is, three times over.
 
-That takes a third of the time of a start, and 50 MB. It concerns all that import ccxt in this process: for
-a program that is ours alone.
+That takes a third of the time of a start, and 75 MB; what signs requests, and other things for which there
+are stand-ins until they are used, takes 12 MB more. It concerns all that import ccxt in this process: for a
+program that is ours alone.
 """
 
 import importlib
@@ -14,11 +15,14 @@ from threading import RLock
 from types import ModuleType
 from typing import Any
 
+from collector.network.stand_ins import standing_in
+
 _BASES = {  # of each package: the module of the class that it calls Exchange
     "ccxt": "ccxt.base.exchange",
     "ccxt.async_support": "ccxt.async_support.base.exchange",
     "ccxt.pro": "ccxt.async_support.base.exchange",
 }
+_USER, _USED_IN_CASE = "ccxt.base.exchange", ("cryptography", "charset_normalizer")
 _one_at_a_time = RLock()
 
 
@@ -41,9 +45,10 @@ class _Finder(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the package's own spec with another loader."""
-        spec = PathFinder.find_spec(fullname, path, target) if fullname in _BASES else None
+        known = fullname == _USER or fullname in _BASES
+        spec = PathFinder.find_spec(fullname, path, target) if known else None
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
+            spec.loader = (_LoaderOfUser if fullname == _USER else _Loader)(spec.loader)
         return spec
 
 
@@ -56,6 +61,18 @@ class _Loader(Loader):
     def exec_module(self, module: ModuleType) -> None:
         """Let the package look for what it is asked for."""
         module.__class__ = _Package
+
+
+class _LoaderOfUser(Loader):
+    """Load a module with stand-ins for what it uses only in case."""
+
+    def __init__(self, whole: Loader) -> None:
+        self.whole = whole
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module."""
+        with standing_in(module, _USED_IN_CASE):
+            self.whole.exec_module(module)
 
 
 class _Package(ModuleType):

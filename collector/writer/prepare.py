@@ -48,22 +48,34 @@ class Preparation:
         """
         for opened in batch.opened:
             self._coverage.open(opened)
-        book = self._book_rows(batch, is_last=is_last)
-        all_loads = list(loads((book, *self._market_rows(batch)), self._most_rows)) or [[]]
-        earlier: list[Settled] = []
-        for number, load in enumerate(all_loads):
+        held, earlier = set[int](), list[Settled]()
+        for load, is_last_load in loads(self._portions(batch, held, is_last=is_last), self._most_rows):
             for one in load:
                 self._coverage.extend(one)
             rows = tuple(Rows(table, columns, one.stream) for one in load for table, columns in one.tables)
-            if number + 1 < len(all_loads):
+            if not is_last_load:
                 yield self._write_set(rows, self._accounting.part(load))
-                earlier += load
+                earlier += (one.without_rows() for one in load)
                 continue
-            self._settle(batch, _held(book), extend_alive=extend_alive)
+            self._settle(batch, held, extend_alive=extend_alive)
             increments = self._accounting.settle(batch.counts, earlier, load)
             write_set = self._write_set((*rows, *self._beside()), increments)
             if write_set.rows or write_set.segments or write_set.accounting:
                 yield write_set
+
+    def _portions(self, batch: Batch, held: set[int], *, is_last: bool) -> Iterator[Settled]:
+        """Yield the rows as they are made, so many at a time: those of a long batch would take much memory.
+
+        In `held` are, in the end, the segments with an update that waits for its window to be over.
+        """
+        left = batch.rows
+        for piece in batch.pieces(self._most_rows):
+            left -= piece.rows
+            book = self._book_rows(piece, is_last=is_last and not left)
+            held.clear()
+            held.update(_held(book))
+            yield book
+        yield from self._market_rows(batch)
 
     def ended(self, ended_ns: int, cause: str) -> WriteSet:
         """Return the write set that ends the session."""

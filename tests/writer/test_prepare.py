@@ -153,6 +153,23 @@ def test_a_large_batch_is_cut_and_the_identity_holds_at_every_cut(streams: list[
     assert set(ends.values()) == {"stop"}
 
 
+def test_rows_of_a_long_batch_are_made_as_they_are_taken() -> None:
+    """All at once they would be most of the memory that a burst takes."""
+    made: list[int] = []
+
+    def counting(piece: Batch, *, is_last: bool) -> Settled:
+        made.append(piece.rows)
+        return book_rows(piece, is_last=is_last)
+
+    preparation = Preparation(SESSION, KEYS.__getitem__, counting, most_rows=10)
+    long = batch([(100 + place, place, 0, 1) for place in range(45)], opened=(opened(1),))
+    write_sets = preparation.write_sets(long, extend_alive=True)
+    next(write_sets)
+    assert made == [10, 10]  # the second tells that the first is not the last
+    assert [write_set.row_count for write_set in write_sets] == [10, 10, 10, 5]
+    assert made == [10, 10, 10, 10, 5]
+
+
 def test_each_count_is_told_once() -> None:
     preparation = make()
     counts = Counts(received=3, merged=1, dropped=1, rejected={"stale": 1})

@@ -116,3 +116,35 @@ def with_counts(handed: Batch, counts: dict[int, Counts]) -> Batch:
     """Add how many events came in."""
     handed.counts.update(counts)
     return handed
+
+
+@given(STEPS, st.integers(1, 5), st.booleans())
+def test_pieces_of_a_batch_give_the_rows_of_the_whole(
+    steps: list[tuple[int, int, float]], most_rows: int, is_last: bool
+) -> None:
+    now_ns, updates = 1000 * MS, list[Update]()
+    for stream, after_ns, size in steps:
+        now_ns += after_ns
+        book = [(99.0, size)], [(101.0, 1.0)], 10
+        updates.append(Update(now_ns, stream, stream + 1, *book, sequence=len(updates)))
+    news = [opened(stream + 1, stream) for stream in range(len(KEYS))]
+
+    def rows_of(each: int) -> dict[object, list[tuple[object, ...]]]:
+        facts = [
+            StreamFacts(key, 50, "simulator", sampling) for key, sampling in zip(KEYS, SAMPLINGS, strict=True)
+        ]
+        preparation = Preparation(
+            SessionState("session", 1, "0", "host", 1, "{}"),
+            KEYS.__getitem__,
+            BookRows(facts.__getitem__, LEVELS_A_ROW).settle,
+            most_rows=each,
+        )
+        whole = batch(updates, opened=news, closed=[1], heard_ns=dict.fromkeys(range(2, 5), now_ns))
+        found: dict[object, list[tuple[object, ...]]] = {}
+        for write_set in preparation.write_sets(whole, extend_alive=True, is_last=is_last):
+            for rows in write_set.rows:
+                for row in zip(*rows.columns.values(), strict=True):
+                    found.setdefault(row[1], []).append(row)
+        return found
+
+    assert rows_of(most_rows) == rows_of(1000)
