@@ -24,6 +24,7 @@ from collector.health import (
     judge,
 )
 from collector.loggers import get_logger
+from collector.writer import Turns
 
 STOP_WITHIN_S = 2.0
 LATE_CHECKS = 10  # so many that did not come in time, and at least as long as one waits for an answer
@@ -52,6 +53,7 @@ class Monitor:
         machine: Machine,
         exchanges: tuple[str, ...],  # that are configured
         publish: Callable[[PotentialHalt], None],
+        is_heard: Callable[[], bool] = lambda: False,  # a bot waits for what comes in meanwhile
     ) -> None:
         self.limits = limits
         self.latest: Checked | None = None  # replaced as a whole
@@ -59,6 +61,7 @@ class Monitor:
         self._machine = machine
         self._exchanges = exchanges
         self._publish = publish
+        self._turns = Turns(is_heard)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._checked_s: float | None = None
@@ -101,7 +104,8 @@ class Monitor:
     def _run(self, look: Callable[[], View]) -> None:
         while not self._stopping.wait(self.limits.every_s if self.latest or self._failed else 0.0):
             try:
-                self.check(look())
+                with self._turns.step():
+                    self.check(look())
                 self._failed = False
             except Exception:
                 if not self._failed:  # one line, however long it lasts

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from collector.app.alarm import HaltAlarm
@@ -26,6 +27,7 @@ from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
 from collector.app.wiring_jobs import jobs_of
 from collector.app.wiring_writer import (
     heartbeats_of,
+    is_heard,
     known_database_of,
     make_followers,
     make_writer,
@@ -131,6 +133,7 @@ def make_collector(
         Machine(_written_files(store, writer, following)),
         tuple(settings.exchanges),
         bus.publish,
+        partial(is_heard, bus),
     )
     jobs = jobs_of(
         settings, store, session, writer.tasks.submit, bus, monitor, stream, segment_ids, following

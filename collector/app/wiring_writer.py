@@ -43,6 +43,7 @@ from collector.writer import (
     WriterThread,
 )
 
+UNSTORED_S = 1.0  # where nothing is stored, what came is only counted, and that can wait
 SPILL_SHARE = 0.5  # of the buffer, taken at one swap: the database does not keep up
 
 
@@ -100,13 +101,13 @@ def make_writer(
         _spools_of(settings, store, identity),
         _breaker(settings, on_change),
         balance,
-        _limits(settings),
+        _unhurried(_limits(settings)) if isinstance(store, Nowhere) else _limits(settings),
         session_id=session_id,
         gets_on=lambda within_s: isinstance(store, SqlSink) and store.gets_on(within_s),
         on_commit=on_commit,
         on_end=on_end,
         on_refusal=on_refusal,
-        is_heard=partial(_is_heard, events),
+        is_heard=partial(is_heard, events),
     )
 
 
@@ -137,7 +138,7 @@ def make_followers(
             balance,
             _limits(settings),
             session=session,
-            is_heard=partial(_is_heard, events),
+            is_heard=partial(is_heard, events),
         )
 
     return [follower(sink, max_bytes) for sink, max_bytes in (*configured, *given)]
@@ -183,12 +184,18 @@ def _spools_of(settings: Settings, store: Store[object], identity: Callable[[], 
     return SpoolFiles(places, max_bytes=settings.spool.max_bytes, owner=owner_of(store, store, identity))
 
 
-def _is_heard(events: EventBus) -> bool:
+def is_heard(events: EventBus) -> bool:
+    """Return whether anybody waits for updates, trades or bars."""
     return any(events.wanted(kind) for kind in (L2Update, Trade, Candle))
 
 
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.writer, settings.spool, settings.database.call_timeout_s)
+
+
+def _unhurried(limits: Limits) -> Limits:
+    interval_s = max(limits.writer.interval_s, UNSTORED_S)
+    return replace(limits, writer=replace(limits.writer, interval_s=interval_s))
 
 
 def _breaker(settings: Settings, on_change: Callable[[BreakerState, str], None]) -> Breaker:

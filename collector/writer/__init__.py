@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collector.writer.sources import BufferSource
     from collector.writer.tasks import Task
     from collector.writer.thread import WriterThread
+    from collector.writer.turns import Turns
     from collector.writer.watchdog import Watchdog
 else:
     __getattr__, __dir__ = face(__name__, __file__)

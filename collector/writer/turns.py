@@ -1,4 +1,4 @@
-"""Hand the interpreter over sooner than Python would, while a bot waits to hear and the writer computes.
+"""Hand the interpreter over sooner than Python would, while a bot waits to hear and another thread computes.
 
 A thread that wants the interpreter asks the one that has it to hand it over after `sys.getswitchinterval()`,
 5 ms: for so long a frame would wait for the writer, and then the handler of its update. Short turns cost
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-TURN_S = 50e-6
+TURN_S = 10e-6
 SAME_S = 1e-6  # the interpreter keeps whole microseconds
 BUSY_SHARE = 0.15  # of the time: a writer that computes for longer has no short turns
 

@@ -1,7 +1,10 @@
 """Trouble that lasts is told again, ever more rarely, and its end as well."""
 
+import sys
+import threading
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from collector.app.log_heartbeat import LogHeartbeat
@@ -164,3 +167,21 @@ def test_a_line_of_life_says_what_came_since_the_one_before() -> None:
     alive = [line for line in lines if line["event"] == "collector.alive"]
     assert [(line["holes"], line["reconnects"], line["spooled"]) for line in alive] == [(2, 3, 7), (4, 6, 7)]
     assert all(line["memory_mb"] > 10 for line in alive)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_check_gives_way_quickly_to_those_whom_a_bot_waits_for(*, heard: bool) -> None:
+    monitor = Monitor(HealthLimits(every_s=0.01), Machine([]), (), lambda _: None, lambda: heard)
+    usual_s, seen_s, looked = sys.getswitchinterval(), list[float](), threading.Event()
+
+    def look() -> View:
+        seen_s.append(sys.getswitchinterval())
+        if len(seen_s) == 3:
+            looked.set()
+        return view()
+
+    monitor.start(look)
+    assert looked.wait(60.0)
+    monitor.stop()
+    assert (min(seen_s) < usual_s / 10) == heard
+    assert sys.getswitchinterval() == usual_s

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -80,6 +81,22 @@ def test_events_and_ticks_come_and_no_file_is_made(simulator: Simulator, folder:
     assert [one.trade_id for one in ticks] == [one.trade_id for one in trades[: len(ticks)]]
     assert [path for path in folder.rglob("*") if path.is_file()] == []
     assert threads() == []
+
+
+def test_what_came_is_counted_once_a_second_however_often_rows_would_be_written(
+    simulator: Simulator,
+) -> None:
+    updates = list[L2Update]()
+    listener = listening(simulator)
+    listener.add_update_callback(updates.append)
+    with listener:
+        wait_until(lambda: updates, "an update")
+        collector = listener._collector
+        assert collector is not None
+        began_s, before, heard = time.monotonic(), collector.writer.committed.batches, len(updates)
+        wait_until(lambda: len(updates) > heard + 200, "updates")
+        batches = collector.writer.committed.batches - before
+        assert batches <= 3 * (time.monotonic() - began_s) + 1  # ten a second, were they stored
 
 
 def test_a_gap_is_told_and_the_book_is_verified_again(simulator: Simulator) -> None:
