@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         pandas_column,
         picked,
     )
+    from collector.query.rows.file_rows import chunks_of
     from collector.query.rows.fillings import FIRST, LAST, SIZE, Fillings, held, met
     from collector.query.rows.merging import even, merged
     from collector.query.rows.placing import PLACE, RECEIPT, place, place_name, places
