@@ -136,8 +136,11 @@ def _array(values: Array, kind: Any) -> Any:
         return arrow.array(values, type=kind, mask=values == NO_INT)
     if values.dtype == np.float64:
         return arrow.array(values, mask=np.isnan(values))
-    words = [None if value is None else str(value) for value in values.tolist()]  # PostgreSQL gives moments
-    texts = arrow.array(words, type=arrow.string())
+    try:
+        texts = arrow.array(values, type=arrow.string())
+    except arrow.ArrowTypeError:  # moments, as PostgreSQL gives them
+        words = [None if value is None else str(value) for value in values.tolist()]
+        texts = arrow.array(words, type=arrow.string())
     return texts.cast(kind) if arrow.types.is_dictionary(kind) else texts
 
 

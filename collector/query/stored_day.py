@@ -13,7 +13,7 @@ from collector.database import Tables
 from collector.events import OHLCV, REST, TRADE, Channel
 from collector.query.database import has_table
 from collector.query.instants import midnight_ns, text_of
-from collector.query.rows import NO_INT, ORIGIN, RECEIPT, TOLD, Archive, Chunk, Kind, Part, length
+from collector.query.rows import NO_INT, ORIGIN, RECEIPT, TOLD, Archive, Chunk, Kind, Part, chunks_of, length
 from collector.query.rows import beside as in_no_file
 
 QUARTER_NS = 900 * 10**9
@@ -121,7 +121,9 @@ class StoredDay:
         if is_one:
             return count + sum(part.rows for part in parts)
         of_stream = self._of_files(key)
-        return count + sum(int(of_stream(chunk).sum()) for part in parts for chunk in part.chunks(_WHOSE))
+        return count + sum(
+            int(of_stream(chunk).sum()) for part in parts for chunk in chunks_of(part, table, _WHOSE)
+        )
 
     def _of_files(self, key: Key) -> Callable[[Chunk], Flags]:
         """Return what tells which rows of a file of the market are a stream's, by depth and segment."""
@@ -186,7 +188,8 @@ class StoredDay:
         """Return the lags of the first rows of each quarter of an hour in a file."""
         kinds: dict[str, Kind] = {RECEIPT: "int", TOLD: "int", ORIGIN: "text"}
         of_stream, seen, found = self._of_files(key), Counter[int](), list[float]()
-        for chunk in part.chunks(kinds | (_WHOSE if Channel.of(key[2]).is_book else {})):
+        kinds |= _WHOSE if Channel.of(key[2]).is_book else {}
+        for chunk in chunks_of(part, self._table(key[2]), kinds):
             told = of_stream(chunk) & (chunk[TOLD] != NO_INT) & (chunk[ORIGIN] != REST)
             at_ns, told_ms = chunk[RECEIPT][told], chunk[TOLD][told]
             for quarter in np.unique(at_ns // QUARTER_NS).tolist():

@@ -153,11 +153,9 @@ def answers(url: str, asked: Sequence[tuple[Question, Span]]) -> list[list[Any]]
 
 def answered(connection: sa.Connection, series: Series, span: Span) -> Iterator[Any]:
     start_ns = BEGIN_MS * MS_NS + 40 * HOUR_MS * MS_NS if span.start_ns is None else span.start_ns
-    ways: list[Callable[[], Any]] = [
-        lambda: joined(list(series.read(connection, span, 3)), series.kinds),
-        lambda: series.by_receipt(connection, span),
-    ]
-    if not series.stream.alike:  # of one row the table says nothing of others; a file does
+    ways: list[Callable[[], Any]] = [lambda: joined(list(series.read(connection, span, 3)), series.kinds)]
+    if not series.stream.alike:  # a file is held to it as far as it is read, the table as far as is asked
+        ways.append(lambda: series.by_receipt(connection, span))
         ways.append(lambda: series.last_before(connection, start_ns))
     for way in ways:
         try:

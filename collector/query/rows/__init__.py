@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         pandas_column,
         picked,
     )
+    from collector.query.rows.file_rows import chunks_of
     from collector.query.rows.fillings import FIRST, LAST, SIZE, Fillings, held, met
     from collector.query.rows.merging import even, merged
     from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, TOLD, place, place_name, places

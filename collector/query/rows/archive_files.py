@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from collector.database import Tables
@@ -69,8 +70,8 @@ class Part:
     def last_rows(self, most: int) -> list[dict[str, Any]]:
         """Return the rows of the largest ids, in their order, from the row groups that may hold them."""
         rows: list[dict[str, Any]] = []
-        with self._opened() as file:
-            ends = [_statistics(file, group, "id") for group in range(file.num_row_groups)]
+        with self.opened() as file:
+            ends = _of_column(file, "id")
             largest = [(self.last_id if told is None else told[1], group) for group, told in enumerate(ends)]
             for last_id, group in sorted(largest, reverse=True):
                 if len(rows) >= most and last_id < rows[-most]["id"]:
@@ -289,8 +290,10 @@ def bounds(footer: Any, group: int, place: int) -> tuple[Any, Any, int] | None:
 
     None where the footer does not tell; both values are None where all are missing.
     """
-    column = footer.row_group(group).column(place) if place >= 0 else None
-    told = None if column is None else column.statistics
+    if place < 0:
+        return None
+    column = footer.row_group(group).column(place)
+    told = column.statistics
     if told is None or not told.has_null_count:
         return None
     if not told.has_min_max:

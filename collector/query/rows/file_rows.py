@@ -16,7 +16,13 @@ from collector.query.rows.arrow_columns import Column, Flags, Test, alike, decod
 from collector.query.rows.columns import NO_INT, Array, Chunk, Kind, kind_of, picked
 from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, TOLD, places
 from collector.query.rows.row_groups import Footer, Group, batches
-from collector.query.rows.stored_stream import MixedRowsError, StoredStream, Value
+from collector.query.rows.stored_stream import MixedRowsError, Source, StoredStream, Value
+
+
+def chunks_of(part: Part, table: Source, kinds: Mapping[str, Kind]) -> Iterator[Chunk]:
+    """Yield these columns of all rows of a file, a row group at a time."""
+    stream = StoredStream(table, part.symbol, part.exchange, ())
+    return FileRows(part, stream, kinds, RECEIPT).read(Span(), 0)
 
 
 class FileRows:
@@ -71,10 +77,10 @@ class FileRows:
 
     def _read(self, file: Any, groups: Sequence[Group], span: Span) -> Iterator[Chunk]:
         """Yield the wanted ones of the rows of some groups; raise if they are not alike."""
-        columns = self._columns(file, groups)
-        rows = sum(group.rows for group in groups)
-        wanted = np.ones(rows, dtype=np.bool_)
-        if not all(_is_inside(group.stands(self._at), span) for group in groups):
+        is_cut = not all(_is_inside(group.stands(self._at), span) for group in groups)
+        columns = self._columns(file, groups, [self._at] if is_cut else [])
+        wanted = np.ones(sum(group.rows for group in groups), dtype=np.bool_)
+        if is_cut:
             wanted &= span.holds(columns[self._at].rows)
         for name, test in self._tests.items():
             if any(group.only(name) is None for group in groups):  # of the others it is known
@@ -102,9 +108,9 @@ class FileRows:
                 text = f"{stream.symbol} is stored with more than one {name}, in {self._part.path} as well"
                 raise MixedRowsError(f"{text}; say which: {name}=...")
 
-    def _columns(self, file: Any, groups: Sequence[Group]) -> dict[str, Column]:
-        """Read what the footer does not tell of these groups."""
-        names = dict.fromkeys([*self._wanted, *self._tests, *self._stream.alike, self._at])
+    def _columns(self, file: Any, groups: Sequence[Group], others: Sequence[str]) -> dict[str, Column]:
+        """Return all columns that are needed; read of the file what its footer does not tell."""
+        names = dict.fromkeys([*self._wanted, *self._tests, *self._stream.alike, *others])
         place_of: tuple[str, ...] = ()
         if PLACE in names:
             del names[PLACE]
