@@ -149,7 +149,8 @@ class Balance:
             return tuple(self._state(key, *buffered.get(key, (Counts(), 0))) for key in keys)
 
     def _state(self, key: StreamKey, counts: Counts, waiting: int) -> AccountingState:
-        rejected = Counter(counts.rejected) + self._rejected.get(key, Counter())
+        here = self._rejected.get(key)
+        rejected = Counter(counts.rejected) + here if here else counts.rejected
         return AccountingState(
             self._session_id,
             *key,
