@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format proof mutants bench example docs live vendor wheel clean
+.PHONY: help setup run test check format proof mutants bench example docs live vendor wheel kernel clean
 
 help:  ## List the chores
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -73,6 +73,9 @@ vendor:  ## Fetch the dashboard's charts (uPlot) anew by npm, and check them aga
 
 wheel: $(STAMP)  ## Build the wheel into dist/
 	$(BIN)/python -m build --wheel
+
+kernel: $(STAMP)  ## Compile the kernel and install it in .venv; needs a C compiler
+	$(BIN)/python -m pip install --quiet --no-build-isolation ./kernel
 
 clean:  ## Remove what was made here; no data
 	rm -rf $(VENV) build dist .mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

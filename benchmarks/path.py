@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from bench.book_frames import CYCLE
 from bench.ccxt_programs import CarefulBaseline
-from bench.collector_programs import WholeProgram
+from bench.collector_programs import HAS_KERNEL, PureProgram, WholeProgram
 from bench.floor import Floor
 from bench.programs import Maker, Running, Use
 from bench.report import Report, best, lost, run
@@ -25,6 +25,8 @@ STYLE = "bybit linear"
 LEVELS = 10
 FLAT_OUT = 0.0
 PROGRAMS: dict[str, Maker] = {"careful": CarefulBaseline, "floor": Floor, "collector": WholeProgram}
+if HAS_KERNEL:  # without it as well
+    PROGRAMS["pure"] = PureProgram
 
 
 class Plan(NamedTuple):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bench.book_frames import CYCLE, STYLES
 from bench.ccxt_programs import WatchLoop
-from bench.collector_programs import StreamLayer
+from bench.collector_programs import HAS_KERNEL, PureStreamLayer, StreamLayer
 from bench.programs import Maker, Running, Use
 from bench.report import Report, best, run
 from bench.server import BookServer
@@ -59,10 +59,14 @@ def measure(make: Maker, server: BookServer, plan: Plan, *, uvloop: bool) -> Cos
 
 
 def beside(report: Report, style: str, symbols: int, plan: Plan, *, uvloop: bool) -> tuple[Use, Use]:
-    """Measure both programs and print them; return the flat-out rounds of ten levels, ours first."""
+    """Measure both programs and print them; return the flat-out rounds of ten levels, ours first.
+
+    Where the compiled kernel is installed, ours is measured without it as well.
+    """
     with BookServer(style, symbols) as server:
         stock = measure(WatchLoop, server, plan, uvloop=uvloop)
         ours = measure(StreamLayer, server, plan, uvloop=uvloop)
+        pure = measure(PureStreamLayer, server, plan, uvloop=uvloop) if HAS_KERNEL else {}
     for (levels, per_s), our in ours.items():
         their = stock[levels, per_s]
         report.add(
@@ -73,6 +77,7 @@ def beside(report: Report, style: str, symbols: int, plan: Plan, *, uvloop: bool
             ours_us=our.cpu_us,
             stock_us=their.cpu_us,
             ratio=our.cpu_us / their.cpu_us,
+            **({"pure_us": pure[levels, per_s].cpu_us} if pure else {}),
             sent=our.sent,
             ours_saw=our.seen,
             stock_saw=their.seen,

@@ -151,10 +151,23 @@ def _ccxt_does_not_wait() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def kernel(pytestconfig: pytest.Config) -> Any:
-    """Give the compiled kernel of this source; skipped where nothing compiles it."""
-    module = built_kernel.built(pytestconfig.stash[_SERVER_FOLDER] / "kernel")
-    return importlib.import_module("collector.book.kernel").tried(module)
+def kernel_module(pytestconfig: pytest.Config) -> ModuleType:
+    """Build the compiled kernel of this source; skipped where nothing compiles it."""
+    return built_kernel.built(pytestconfig.stash[_SERVER_FOLDER] / "kernel")
+
+
+@pytest.fixture(scope="session")
+def kernel(kernel_module: ModuleType) -> Any:
+    """Give the compiled kernel of this source, tried."""
+    return importlib.import_module("collector.book.kernel").tried(kernel_module)
+
+
+@pytest.fixture(params=["pure", "compiled"])
+def either_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test where no kernel is installed, and where this source's is; return what keeps the books."""
+    module = request.getfixturevalue("kernel_module") if request.param == "compiled" else None
+    monkeypatch.setitem(sys.modules, "collector_kernel", module)
+    return "pure Python: no kernel is installed" if module is None else f"compiled {module.VERSION}"
 
 
 @pytest.fixture(params=["pure", "compiled"])

@@ -7,11 +7,13 @@ from bench.book_frames import STYLES
 from bench.programs import Setting
 from bench.server import Sent
 from collector.app.wiring import make_collector
+from collector.book.kernel import find_kernel
 from collector.events.batch import StreamKey
 from collector.settings import Settings, load_settings
 from collector.sinks.contract import Capabilities, Receipt, Rows, SessionState, Store, WriteSet
 
 FLUSH_S = 0.1
+HAS_KERNEL = find_kernel("auto")[0] is not None
 
 
 def settings_of(setting: Setting, database_url: str | None = None, kernel: str = "auto") -> Settings:

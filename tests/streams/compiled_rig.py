@@ -115,7 +115,8 @@ def _levels(stream: Any) -> object:
         return stream.verified
     sides = [(list(side.prices), list(side.lots)) for side in (book.book.bids, book.book.asks)]
     known = book.known_levels(10)
-    return repr((book.state, book.last_sequence, book.exchange_ms, book._mid, known, sides))
+    edges = book._bid_edge, book._ask_edge
+    return repr((book.state, book.last_sequence, book.exchange_ms, book._mid, known, edges, sides))
 
 
 class Both:

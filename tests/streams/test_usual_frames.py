@@ -27,6 +27,7 @@ from collector.streams.stream import Outlet, Stream
 Text = tuple[str, str]  # price and size, as exchanges write them
 BEGINS_AT = 10  # the number of the first snapshot
 FEW_ROWS = 6  # of room in the buffer between two swaps
+MOST_KEPT = 7  # levels of a side
 
 
 class Change(NamedTuple):
@@ -111,6 +112,7 @@ class Way:
             stream.asked()
         book = self.streams[0]
         assert isinstance(book, BookStream)
+        book._book._most_kept = MOST_KEPT
         self.book = book
         self.now_ns = 1_000
 
@@ -165,23 +167,13 @@ sizes = st.sampled_from(["1", "2.5", "0", "0", "7"])
 odd_sizes = st.sampled_from(["1e17", "-1", "nan", "x", ""])
 levels = st.lists(st.tuples(usual_prices, sizes), max_size=4)
 odd_levels = st.lists(st.tuples(prices, sizes | odd_sizes), max_size=4)
-odd_keys = st.sampled_from(
-    [
-        *(
-            {},
-            {},
-            {},
-            {"ts": -1, "cts": None},
-            {"cts": -5},
-            {"cts": "soon"},
-            {"type": "snapshot"},
-            {"type": "?"},
-        ),
-        *({"E": -1}, {"T": -2}, {"T": None}, {"pu": 10}, {"pu": None}, {"U": -4}, {"u": 2**63}, {"s": ""}),
-        *({"s": "ETHUSDT"}, {"topic": "orderbook.50.ETHUSDT"}, {"topic": "orderbook.1.BTCUSDT"}, {"data": 1}),
-        {"data": {"b": [], "a": [], "u": 1}},
-    ]
-)
+ODD_KEYS: Sequence[dict[str, Any]] = [
+    *({}, {"ts": -1, "cts": None}, {"cts": -5}, {"cts": "soon"}, {"type": "snapshot"}, {"type": "?"}),
+    *({"E": -1}, {"T": -2}, {"T": None}, {"pu": 10}, {"pu": None}, {"U": -4}, {"u": 2**63}, {"s": ""}),
+    *({"s": "ETHUSDT"}, {"topic": "orderbook.50.ETHUSDT"}, {"topic": "orderbook.1.BTCUSDT"}, {"data": 1}),
+    *({"data": {"b": [], "a": [], "u": 1}}, {"pu": None, "U": 12, "u": 12}, {"pu": 12, "U": 5}),
+]
+odd_keys = st.sampled_from([{}, {}, *ODD_KEYS])
 steps = st.one_of(
     *[st.tuples(st.just("next"), st.integers(1, 3), levels, levels, st.just({}))] * 4,
     st.tuples(st.just("next"), st.integers(0, 3), odd_levels, odd_levels, odd_keys),
@@ -197,13 +189,13 @@ def play(way: Way, kind: Kind, script: Sequence[Any]) -> list[object]:
     shown: list[object] = []
     way.begin(BEGINS_AT)
     for number, (step, *details) in enumerate(script):
-        last = way.book.sequence or BEGINS_AT
+        last = BEGINS_AT if way.book.sequence is None else way.book.sequence
         if step in {"next", "off"}:
             by, bids, asks, odd = details
             change = Change(last if step == "next" else last + by, abs(by), bids, asks, odd)
             way.hear(json.dumps(kind.write(change), separators=(",", ":")))
         elif step == "snapshot":
-            way.begin(last + 1)
+            way.begin(details[0] if details else last + 1)
         elif step == "swap":
             shown += way.all_that_shows()
         elif step == "listen":
@@ -232,6 +224,46 @@ def binance_aside(what: str, last: int) -> str:
     if what == "trade":
         return json.dumps({"e": "trade", "s": "BTCUSDT", "t": last, "T": 1, "p": "100", "q": "1", "m": True})
     return json.dumps({"u": last, "s": "BTCUSDT", "b": "100", "B": "1", "a": "101", "A": "1"})
+
+
+def following(bids: Sequence[Text] = (), asks: Sequence[Text] = (), by: int = 1, **odd: Any) -> Any:
+    return "next", by, bids, asks, odd
+
+
+ALL_BIDS, ALL_ASKS = (
+    [(f"{100 - step}", "0") for step in range(5)],
+    [(f"{101 + step}", "0") for step in range(5)],
+)
+MORE_BIDS = [(f"{99 - step / 10}", "1") for step in range(9)]
+SCRIPTS: dict[str, Sequence[Any]] = {
+    "nothing": [following(), following()],
+    "the middle jumps": [following(asks=[*ALL_ASKS, ("300", "1")]), following()],
+    "it crosses": [following([("104", "1")]), following()],
+    "a side empties": [following([("99", "3"), *ALL_BIDS]), following([("99", "1")])],
+    "the price leaves what is known": [following([*ALL_BIDS, ("50", "1")]), following()],
+    "more levels than are kept": [
+        following(MORE_BIDS, [(f"{101 + step / 10}", "1") for step in range(9)]),
+        following([("100", "0"), *((price, "0") for price, _ in MORE_BIDS), ("97", "1")]),
+        following(),
+    ],
+    "the same number again": [following([("99", "2")], by=0), following([("99", "3")])],
+    "numbers begin again": [("snapshot", 0), following([("99", "2")]), following()],
+    "no room": [*[following([("99", f"{size}")]) for size in range(1, 9)], ("swap",), following()],
+    "best prices": [("best price",), following([("99", "2")]), ("best price",), following(), ("best price",)],
+    "trades": [("trade",), following([("99", "2")]), ("trade",)],
+    "somebody listens later": [following(), ("listen",), following([("100", "2")]), following()],
+    "an impossible level": [following([("99", "1"), ("98", "nan")]), following()],
+    "a size as large as none": [following([("99", "1e17")]), following()],
+    **{f"odd: {odd}": [following([("99", "2")], **odd), following()] for odd in ODD_KEYS},
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("happens", SCRIPTS)
+def test_both_ways_do_the_same_where(happens: str, name: str) -> None:
+    kind, script = KINDS[name], [following(), *SCRIPTS[happens]]  # a first one joins a snapshot of REST
+    short, general = Way(kind, is_short=True), Way(kind, is_short=False)
+    assert play(short, kind, script) == play(general, kind, script)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -87,9 +87,10 @@ class Changes:
         return self.write(self.last, self.last, self.last - 1, bids, asks).replace("delta", "snapshot")
 
     def rest(self, levels: int = 1000) -> Snapshot:
-        """Answer as Binance's REST does: where the stream stands."""
-        bids = [((MIDDLE - place) / 100, 1.5) for place in range(1, levels + 1)]
-        asks = [((MIDDLE + place) / 100, 2.5) for place in range(1, levels + 1)]
+        """Answer as Binance's REST does: where the stream stands, now and then with fewer asks."""
+        apart, fewer = self.drawn.choice((1, 5)), self.drawn.choice((0, 0, 2))
+        bids = [((MIDDLE - place * apart) / 100, 1.5) for place in range(1, levels + 1)]
+        asks = [((MIDDLE + place * apart) / 100, 2.5) for place in range(1, levels + 1 - fewer)]
         return Snapshot(TOPICS["binance"], self.last, None, bids, asks)
 
     def odd(self) -> str:
