@@ -40,10 +40,10 @@ def trades(metadata: sa.MetaData) -> sa.Table:
         sa.Column("received_at_ns", INTEGER),
         sa.Column("segment_id", INTEGER),
         sa.Column("data_source", TEXT),
+        sa.Column("created_at", MOMENT, server_default=sa.func.current_timestamp()),
         sa.Column("origin", TEXT),
         sa.Column("first_trade_id", INTEGER),  # of the single trades in an aggregate
         sa.Column("last_trade_id", INTEGER),
-        sa.Column("created_at", MOMENT, server_default=sa.func.current_timestamp()),
         sa.Index("ux_collector_trades", "exchange", "symbol", "kind", "trade_id", unique=True),
         sa.Index("ix_collector_trades_symbol_exchange_timestamp", "symbol", "exchange", "timestamp"),
         sqlite_autoincrement=True,
@@ -95,8 +95,8 @@ def _bar_columns() -> list[sa.Column[object]]:
         sa.Column("received_at_ns", INTEGER),
         sa.Column("segment_id", INTEGER),
         sa.Column("data_source", TEXT),
-        sa.Column("origin", TEXT),
         sa.Column("created_at", MOMENT, server_default=sa.func.current_timestamp()),
+        sa.Column("origin", TEXT),
     ]
 
 

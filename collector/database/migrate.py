@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from collector.database.big_indexes import broken_off, build_big_indexes
 from collector.database.faults import opening_error
 from collector.database.file_lock import WriterLock
+from collector.database.made_at_once import make_at_once
 from collector.database.revisions import current, revisions, serves
 from collector.database.table_check import FoundTables, check_table, find_tables
 from collector.database.tables import Tables, make_tables
@@ -81,8 +82,9 @@ def bring_to_head(
         if not allow and engine.dialect.name != "sqlite":
             raise SchemaError(_refusal(engine, before))
         until_it_is_committed.enter_context(changing())
-        _change(connection, table_name)
-        _complete(connection, wanted.hot)
+        if not make_at_once(connection, wanted, before.head):
+            _change(connection, table_name)
+            _complete(connection, wanted.hot)
         _find_and_check(connection, wanted, is_complete=True)
     log.info("database.migrated", database=shown(engine.url), before=before.current, after=before.head)
     return True

@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from alembic.util import CommandError
 
-from collector.database import revisions
+from collector.database import revisions, upgrade
 from collector.resources import migrations_path
 
 TEXT = '''"""A revision."""
@@ -80,7 +81,16 @@ print(changed(), *(name in sys.modules for name in ("alembic", "mako", "pygments
 """
 
 
-def test_a_database_at_head_is_opened_without_alembic(tmp_path: Path) -> None:
-    asked = [sys.executable, "-c", PROGRAM, str(tmp_path / "live.db")]
-    told = [subprocess.run(asked, capture_output=True, text=True, check=True).stdout for _ in range(2)]
-    assert told == ["True True True False\n", "False False False False\n"]
+def test_only_a_change_of_tables_takes_alembic(tmp_path: Path) -> None:
+    """And that without what Mako would colour its own errors with."""
+    path = tmp_path / "live.db"
+    older = sa.create_engine(f"sqlite:///{path}")
+    upgrade(older, "hot", "0011")
+    older.dispose()
+    for told in ("True True True False", "False False False False"):
+        asked = [sys.executable, "-c", PROGRAM, str(path)]
+        done = subprocess.run(asked, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == told
+    path.unlink()
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True False False False"  # made at once
