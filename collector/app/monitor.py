@@ -53,7 +53,7 @@ class Monitor:
         machine: Machine,
         exchanges: tuple[str, ...],  # that are configured
         publish: Callable[[PotentialHalt], None],
-        is_heard: Callable[[], bool] = lambda: False,  # a bot waits for what comes in meanwhile
+        heard: Callable[[], int | None] = lambda: None,  # as `Turns` has it
     ) -> None:
         self.limits = limits
         self.latest: Checked | None = None  # replaced as a whole
@@ -61,7 +61,7 @@ class Monitor:
         self._machine = machine
         self._exchanges = exchanges
         self._publish = publish
-        self._turns = Turns(is_heard)
+        self._turns = Turns(heard)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._checked_s: float | None = None
@@ -102,7 +102,9 @@ class Monitor:
         return self.latest
 
     def _run(self, look: Callable[[], View]) -> None:
-        while not self._stopping.wait(self.limits.every_s if self.latest or self._failed else 0.0):
+        while not self._turns.wait(
+            self._stopping.wait, self.limits.every_s if self.latest or self._failed else 0.0
+        ):
             try:
                 with self._turns.step():
                     self.check(look())

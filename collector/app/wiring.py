@@ -26,8 +26,8 @@ from collector.app.wakeup import SignalSafeEvent
 from collector.app.wiring_feeds import facts_of, levels_per_row, make_feeds
 from collector.app.wiring_jobs import jobs_of
 from collector.app.wiring_writer import (
+    heard,
     heartbeats_of,
-    is_heard,
     known_database_of,
     make_followers,
     make_writer,
@@ -133,7 +133,7 @@ def make_collector(
         Machine(_written_files(store, writer, following)),
         tuple(settings.exchanges),
         bus.publish,
-        partial(is_heard, bus),
+        partial(heard, bus, buffer),
     )
     jobs = jobs_of(
         settings, store, session, writer.tasks.submit, bus, monitor, stream, segment_ids, following

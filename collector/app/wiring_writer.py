@@ -107,7 +107,7 @@ def make_writer(
         on_commit=on_commit,
         on_end=on_end,
         on_refusal=on_refusal,
-        is_heard=partial(is_heard, events),
+        heard=partial(heard, events, buffer),
     )
 
 
@@ -138,7 +138,7 @@ def make_followers(
             balance,
             _limits(settings),
             session=session,
-            is_heard=partial(is_heard, events),
+            heard=partial(heard, events, buffer),
         )
 
     return [follower(sink, max_bytes) for sink, max_bytes in (*configured, *given)]
@@ -184,9 +184,9 @@ def _spools_of(settings: Settings, store: Store[object], identity: Callable[[], 
     return SpoolFiles(places, max_bytes=settings.spool.max_bytes, owner=owner_of(store, store, identity))
 
 
-def is_heard(events: EventBus) -> bool:
-    """Return whether anybody waits for updates, trades or bars."""
-    return any(events.wanted(kind) for kind in (L2Update, Trade, Candle))
+def heard(events: EventBus, buffer: Buffer) -> int | None:
+    """Return how many rows came so far; None while nobody waits for updates, trades or bars."""
+    return buffer.came if any(events.wanted(kind) for kind in (L2Update, Trade, Candle)) else None
 
 
 def _limits(settings: Settings) -> Limits:

@@ -70,6 +70,7 @@ class Buffer:
         self._full = False
         self._hurried = False
         self._high_rows = 0
+        self._swapped_rows = 0  # so far
 
     def register(
         self, key: StreamKey, contract: ContractSize | None = None, origin: str | None = None
@@ -257,6 +258,11 @@ class Buffer:
         return self._rows
 
     @property
+    def came(self) -> int:
+        """Return how many rows came so far. Beside a swap, for a moment, some are counted twice."""
+        return self._swapped_rows + self._rows
+
+    @property
     def capacity_rows(self) -> int:
         """Return how many rows there is room for in all, by their number and by their bytes."""
         return self._max_rows
@@ -292,6 +298,7 @@ class Buffer:
                 witnessed=self._witnessed,
             )
             self._high_rows = max(self._high_rows, self._rows)
+            self._swapped_rows += self._rows
             self._levels = array("d")
             self._integers = array("q")
             self._trades = TradeColumns()

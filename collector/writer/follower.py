@@ -56,7 +56,7 @@ class Follower:
         *,
         session: SessionState,
         most_rows: int = MOST_ROWS,
-        is_heard: Callable[[], bool] = lambda: False,  # as its writer is asked
+        heard: Callable[[], int | None] = lambda: None,  # as `Turns` has it
     ) -> None:
         self.name = sink.name
         self._sink = sink
@@ -81,7 +81,7 @@ class Follower:
             gets_on=lambda within_s: isinstance(sink, SqlSink) and sink.gets_on(within_s),
             name=sink.name,
             adopt=unchanged,
-            is_heard=is_heard,
+            heard=heard,
         )
 
     def open(self) -> None:

@@ -45,7 +45,7 @@ class WriterThread:
         on_commit: OnCommit = lambda _write_set, _took_s, _was_spooled: None,
         on_end: Callable[[], None] = lambda: None,
         on_refusal: Callable[[SpoolError], None] = lambda _error: None,
-        is_heard: Callable[[], bool] = lambda: False,  # a bot waits for what comes in meanwhile
+        heard: Callable[[], int | None] = lambda: None,  # as `Turns` has it
     ) -> None:
         self._source = source
         self._sink = sink
@@ -53,7 +53,7 @@ class WriterThread:
         self._limits = limits
         self._on_end = on_end
         self._gets_on = gets_on
-        self._turns, self._turns_beside = Turns(is_heard), Turns(is_heard)
+        self._turns, self._turns_beside = Turns(heard), Turns(heard)
         self._log = log.bind(sink=name) if name else log
         self.breaker = breaker
         self.balance = balance

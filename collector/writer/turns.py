@@ -10,10 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 TURN_S = 10e-6
 SAME_S = 1e-6  # the interpreter keeps whole microseconds
-BUSY_SHARE = 0.15  # of the time: a writer that computes for longer has no short turns
+MOST_A_SECOND = 8_000  # rows: where more come, threads are busy
+LEAST_S = 0.05  # over which their rate is looked at
 
 
 class SwitchInterval:
@@ -48,34 +52,31 @@ _of_this_process = SwitchInterval()
 
 
 class Turns:
-    """When the steps of one thread have short turns: while a bot hears, and the thread is not busy."""
+    """When the steps of one thread have short turns: while a bot hears, and not too much comes."""
 
     def __init__(
         self,
-        is_heard: Callable[[], bool],
+        heard: Callable[[], int | None],  # how many rows came so far; None while nobody hears of them
         *,
         now_s: Callable[[], float] = time.monotonic,
-        cpu_s: Callable[[], float] = time.thread_time,
         interval: SwitchInterval = _of_this_process,
     ) -> None:
-        self._is_heard = is_heard
+        self._heard = heard
         self._now_s = now_s
-        self._cpu_s = cpu_s
         self._interval = interval
-        self._waits = [(now_s(), 0.0)] * 2  # the last two: when each began, and what was computed until then
+        self._waits = [(now_s(), heard() or 0)] * 2  # the last two: when each began, what had come
 
-    def wait(self, wait: Callable[[float], object], timeout_s: float) -> None:
+    def wait(self, wait: Callable[[float], Result], timeout_s: float) -> Result:
         """Wait until there is something to do, or the time is over."""
-        self._waits = [self._waits[1], (self._now_s(), self._cpu_s())]
-        wait(timeout_s)
+        self._waits = [self._waits[1], (self._now_s(), self._heard() or 0)]
+        return wait(timeout_s)
 
     def step(self) -> AbstractContextManager[None]:
         """Return the context of a step."""
-        if self._is_heard() and not self._is_busy():
-            return self._interval.short()
-        return nullcontext()
+        heard = self._heard()
+        if heard is None or any(self._came_fast(heard, *since) for since in self._waits):
+            return nullcontext()
+        return self._interval.short()
 
-    def _is_busy(self) -> bool:
-        """Return whether it has computed for much of the time since the wait before the last began."""
-        since_s, since_cpu_s = self._waits[0]
-        return self._cpu_s() - since_cpu_s > BUSY_SHARE * (self._now_s() - since_s)
+    def _came_fast(self, heard: int, since_s: float, heard_before: int) -> bool:
+        return heard - heard_before > MOST_A_SECOND * max(self._now_s() - since_s, LEAST_S)

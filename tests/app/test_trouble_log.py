@@ -171,7 +171,9 @@ def test_a_line_of_life_says_what_came_since_the_one_before() -> None:
 
 @pytest.mark.parametrize("heard", [True, False])
 def test_a_check_gives_way_quickly_to_those_whom_a_bot_waits_for(*, heard: bool) -> None:
-    monitor = Monitor(HealthLimits(every_s=0.01), Machine([]), (), lambda _: None, lambda: heard)
+    monitor = Monitor(
+        HealthLimits(every_s=0.01), Machine([]), (), lambda _: None, lambda: 0 if heard else None
+    )
     usual_s, seen_s, looked = sys.getswitchinterval(), list[float](), threading.Event()
 
     def look() -> View:

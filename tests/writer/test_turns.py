@@ -17,7 +17,7 @@ from collector.writer.limits import Limits, SpoolLimits, WriterLimits
 from collector.writer.prepare import Preparation
 from collector.writer.sources import BufferSource
 from collector.writer.thread import WriterThread
-from collector.writer.turns import BUSY_SHARE, TURN_S, SwitchInterval, Turns
+from collector.writer.turns import MOST_A_SECOND, TURN_S, SwitchInterval, Turns
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -40,24 +40,21 @@ def is_interval(seconds: float) -> bool:
     return sys.getswitchinterval() == pytest.approx(seconds, abs=1e-6)
 
 
-class Clock:
-    """Time that passes, and time that the thread has computed."""
+class Market:
+    """Time that passes, and rows that come."""
 
     def __init__(self) -> None:
-        self.now_s = self.cpu_s = 100.0
+        self.now_s, self.rows = 100.0, 1_000_000
 
-    def passes(self, seconds: float, computing: float = 0.0) -> None:
+    def passes(self, seconds: float, rows: int = 0) -> None:
         self.now_s += seconds
-        self.cpu_s += computing
+        self.rows += rows
 
 
-def turns_of(clock: Clock, *, heard: bool = True) -> Turns:
-    made = Turns(
-        lambda: heard, now_s=lambda: clock.now_s, cpu_s=lambda: clock.cpu_s, interval=SwitchInterval()
+def turns_of(market: Market, *, heard: bool = True) -> Turns:
+    return Turns(
+        lambda: market.rows if heard else None, now_s=lambda: market.now_s, interval=SwitchInterval()
     )
-    for _ in range(2):
-        made.wait(clock.passes, 0.1)
-    return made
 
 
 def is_short_in_a_step(turns: Turns) -> bool:
@@ -66,32 +63,39 @@ def is_short_in_a_step(turns: Turns) -> bool:
 
 
 def test_a_step_has_short_turns_while_a_bot_hears_and_the_usual_ones_come_back() -> None:
-    assert is_short_in_a_step(turns_of(Clock()))
+    assert is_short_in_a_step(turns_of(Market()))
     assert is_interval(USUAL_S)
 
 
 def test_where_nobody_hears_nothing_is_touched() -> None:
-    assert not is_short_in_a_step(turns_of(Clock(), heard=False))
+    assert not is_short_in_a_step(turns_of(Market(), heard=False))
 
 
-def test_a_busy_thread_has_the_usual_turns_until_it_idles_again() -> None:
-    clock = Clock()
-    turns = turns_of(clock)
-    with turns.step():
-        clock.passes(0.05, computing=(0.2 + 0.05) * BUSY_SHARE + 0.001)
+def test_turns_are_the_usual_ones_where_much_comes_until_less_does() -> None:
+    market = Market()
+    turns = turns_of(market)
+    turns.wait(lambda timeout_s: market.passes(timeout_s, int(MOST_A_SECOND * timeout_s) - 1), 0.1)
+    assert is_short_in_a_step(turns)
+    market.passes(0.0, 2)
     assert not is_short_in_a_step(turns)
-    turns.wait(clock.passes, 0.001)
-    assert not is_short_in_a_step(turns)  # what it did before this wait counts
-    for _ in range(2):
-        turns.wait(clock.passes, 0.1)
+    turns.wait(lambda _: None, 0.1)  # rows enough for a write were there
+    assert not is_short_in_a_step(turns)
+    turns.wait(market.passes, 0.1)
     assert is_short_in_a_step(turns)
 
 
-def test_time_spent_in_waiting_for_a_slow_disk_is_no_computing() -> None:
-    clock = Clock()
-    turns = turns_of(clock)
+def test_what_comes_during_a_long_step_counts() -> None:
+    market = Market()
+    turns = turns_of(market)
     with turns.step():
-        clock.passes(10.0, computing=0.01)
+        market.passes(1.0, MOST_A_SECOND + 1)
+    assert not is_short_in_a_step(turns)
+
+
+def test_a_few_rows_at_once_are_not_much() -> None:
+    market = Market()
+    turns = turns_of(market)
+    turns.wait(lambda _: market.passes(0.0001, 10), 0.1)
     assert is_short_in_a_step(turns)
 
 
@@ -120,7 +124,7 @@ def test_turns_that_are_shorter_already_stay() -> None:
 
 
 def test_a_step_that_fails_gives_the_usual_turns_back() -> None:
-    with pytest.raises(OSError, match="full"), turns_of(Clock()).step():
+    with pytest.raises(OSError, match="full"), turns_of(Market()).step():
         raise OSError("full")
     assert is_interval(USUAL_S)
 
@@ -167,7 +171,7 @@ def test_the_writer_and_a_follower_have_short_turns_only_while_a_bot_hears(
         Balance(SESSION.session_id, buffer.key),
         LIMITS,
         session=SESSION,
-        is_heard=lambda: heard,
+        heard=lambda: 0 if heard else None,
     )
     writer = WriterThread(
         BufferSource(
@@ -180,7 +184,7 @@ def test_the_writer_and_a_follower_have_short_turns_only_while_a_bot_hears(
         LIMITS,
         session_id=SESSION.session_id,
         on_commit=lambda write_set, _took_s, _was_spooled: follower.offer(write_set),
-        is_heard=lambda: heard,
+        heard=lambda: 0 if heard else None,
     )
     follower.open()
     follower.start()
