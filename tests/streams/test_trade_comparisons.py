@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.book.bridged import BridgedBook
@@ -124,6 +124,7 @@ def test_trades_contradict_nothing_unless_their_prices_are_of_another_market(
         max_size=60,
     )
 )
+@example([("quoted", 0, 100.0), ("traded", 4 * SLOT_NS, 100.0), ("quoted", -4 * SLOT_NS, 99.0)])
 def test_the_second_that_is_not_looked_up_again_is_the_one_that_is_meant(
     happens: list[tuple[str, int, float]],
 ) -> None:
