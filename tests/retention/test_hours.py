@@ -66,17 +66,17 @@ def periods(url: str, folder: Path, *, missing: int = 0) -> list[str]:
     return [ask(url, f"{query} {place}") for place in range(count)]
 
 
+@in_a_file
 def test_hours_move_as_they_age_and_a_day_becomes_one_file(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "PIECE_ROWS", 7)
     before, listed = read_all(filled), symbols(filled)
-    for hours in (78.2, 90.5):
-        work(filled, hours_moved(filled, tmp_path, hours))
-        alike(read_all(filled), before)
-        pd.testing.assert_frame_equal(symbols(filled), listed)
-        newest = ask(filled, f"SELECT min(timestamp) FROM {TABLE}")
-        assert datetime.fromisoformat(str(newest)) >= at_hour(int(hours) - 1)
+    work(filled, hours_moved(filled, tmp_path, 90.5))
+    alike(read_all(filled), before)
+    pd.testing.assert_frame_equal(symbols(filled), listed)
+    newest = ask(filled, f"SELECT min(timestamp) FROM {TABLE}")
+    assert datetime.fromisoformat(str(newest)) >= at_hour(89)
     found = periods(filled, tmp_path)
     assert {len(one) for one in found} == {10, 13}
     assert max(found) < f"{at_hour(89.5):%Y-%m-%dT%H}"
@@ -90,6 +90,16 @@ def test_hours_move_as_they_age_and_a_day_becomes_one_file(
     assert not [one for one in tmp_path.rglob("*") if one.parent.name == ".aside"]
     assert ask(filled, "SELECT count(*) FROM collector_archive WHERE kind = 'merged'") == 0
     alike(read_all(filled), before)
+
+
+def test_on_a_server_rows_are_read_once_while_hours_move(postgres_url: str, tmp_path: Path) -> None:
+    url = fill_days(postgres_url)
+    before = load_features(url, SYMBOL)
+    for hours, at_most in ((90, 3), (97, 10**6)):
+        work(url, hours_moved(url, tmp_path, hours), at_most=at_most)
+        alike([load_features(url, SYMBOL)], [before])
+    assert left(url) == 0
+    assert {len(one) for one in periods(url, tmp_path)} == {10}
 
 
 @in_a_file
