@@ -27,14 +27,22 @@ class TradesAtTheTouch:
 
     _slots: dict[int, _Slot] = field(default_factory=dict)
     _touch: tuple[float, float] | None = None
+    _newest: _Slot = field(default_factory=_Slot)  # that the book was in last, so that it is seldom looked up
+    _newest_number: int | None = None
     _number: int = 0  # of the newest trade's second
     _far_slots: int = 0
     _far_trades: int = 0
 
     def of_book(self, at_ns: int, bid: float, ask: float) -> None:
         """Take the best prices from now on."""
-        slot = self._slot(at_ns // SLOT_NS)
-        slot.bid, slot.ask = min(slot.bid, bid), max(slot.ask, ask)
+        number = at_ns // SLOT_NS
+        if number != self._newest_number:
+            self._newest, self._newest_number = self._slot(number), number
+        slot = self._newest
+        if bid < slot.bid:  # noqa: PLR1730  (min and max take several times as long)
+            slot.bid = bid
+        if ask > slot.ask:  # noqa: PLR1730
+            slot.ask = ask
         self._touch = bid, ask
 
     def traded(self, at_ns: int, price: float) -> tuple[int, bool]:
@@ -52,7 +60,7 @@ class TradesAtTheTouch:
     def forget(self) -> None:
         """Forget everything: the book begins anew."""
         self._slots.clear()
-        self._touch = None
+        self._touch = self._newest_number = None
         self._far_slots = self._far_trades = 0
 
     def _slot(self, number: int) -> _Slot:
@@ -63,6 +71,7 @@ class TradesAtTheTouch:
                 slot.bid, slot.ask = self._touch
             if len(self._slots) > MOST_SLOTS:
                 del self._slots[min(self._slots)]
+                self._newest_number = None
         return slot
 
     def _settle(self, before: int) -> tuple[int, bool]:
@@ -79,6 +88,7 @@ class TradesAtTheTouch:
                 self._far_trades = self._far_trades + slot.trades if far else 0
         for number in [one for one in self._slots if one < before - 1]:
             del self._slots[number]
+            self._newest_number = None
         for number in [one for one in self._slots if one == before - 1]:
             self._slots[number].trades = 0  # compared; kept for the second after it
         return compared, self._far_slots >= SLOTS and self._far_trades >= TRADES

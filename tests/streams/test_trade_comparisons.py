@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from collector.book.bridged import BridgedBook
 from collector.book.verified import Did
@@ -110,3 +112,32 @@ def test_trades_contradict_nothing_unless_their_prices_are_of_another_market(
             compared, contradicted = compared + more, contradicted + is_wrong
     assert compared >= trades
     assert bool(contradicted) is (moved_by != 1.0)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["quoted", "quoted", "traded", "forget"]),
+            st.sampled_from([0, 0, SLOT_NS // 2, SLOT_NS, 4 * SLOT_NS, -3 * SLOT_NS]),
+            st.sampled_from([98.0, 99.0, 100.0, 103.0]),
+        ),
+        max_size=60,
+    )
+)
+@example([("quoted", 0, 100.0), ("traded", 4 * SLOT_NS, 100.0), ("quoted", -4 * SLOT_NS, 99.0)])
+def test_the_second_that_is_not_looked_up_again_is_the_one_that_is_meant(
+    happens: list[tuple[str, int, float]],
+) -> None:
+    kept, looked_up, at_ns = TradesAtTheTouch(), TradesAtTheTouch(), 100 * SLOT_NS
+    for what, later_ns, price in happens:
+        at_ns += later_ns
+        looked_up._newest_number = None
+        if what == "quoted":
+            kept.of_book(at_ns, price, price + 1.0)
+            looked_up.of_book(at_ns, price, price + 1.0)
+        elif what == "traded":
+            assert kept.traded(at_ns, price) == looked_up.traded(at_ns, price)
+        else:
+            kept.forget()
+            looked_up.forget()
+        assert kept._slots == looked_up._slots
