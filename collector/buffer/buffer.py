@@ -33,7 +33,6 @@ from collector.events import (
 )
 
 _pack_integers = Struct(f"{INT_COLUMNS}q").pack
-
 NUMBER_BYTES = 8
 
 
@@ -123,10 +122,9 @@ class Buffer:
         `received` is the stream's own count of events so far, this one included: taken over in the same
         breath as the row, so that at any swap the two sides of the identity are of the same moment.
         """
-        # Packing takes a third of the time that extend() takes, and refuses a row of another width.
-        if isinstance(levels, array) and len(levels) == self._numbers_per_row:
-            numbers = levels.tobytes()  # the kernel's, packed already
-        else:
+        if isinstance(levels, array) and len(levels) == self._numbers_per_row:  # the kernel's
+            numbers = levels.tobytes()
+        else:  # in a third of the time that extend() takes; a row of another width is refused
             numbers = self._pack_levels(*levels)
         integers = _pack_integers(
             received_at_ns,
