@@ -165,12 +165,16 @@ def run_in_foreground(
 
 def screen_for(logging: "LogOptions", *, wanted: bool) -> "Screen | None":
     """Return the live table where there is a terminal to show it on; lines of JSON leave no room for it."""
-    from collector.cli.screen import Screen  # noqa: PLC0415
     from collector.log import is_terminal  # noqa: PLC0415
 
     if not wanted or (logging.format == "json" and logging.file is None):
         return None
-    return next((Screen(stream) for stream in (sys.stdout, sys.stderr) if is_terminal(stream)), None)
+    terminal = next((stream for stream in (sys.stdout, sys.stderr) if is_terminal(stream)), None)
+    if terminal is None:
+        return None
+    from collector.cli.screen import Screen  # noqa: PLC0415  (rich is for a terminal alone)
+
+    return Screen(terminal)
 
 
 def _show_until_it_ends(collector: "Collector", until_s: float | None, faces: Sequence[Face]) -> None:

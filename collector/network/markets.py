@@ -73,7 +73,9 @@ class Source:
     def config(self, timeout_s: float) -> dict[str, Any]:
         """Return the configuration for ccxt's constructor."""
         config = ccxt_config(self.exchange, self.environment, self.endpoints, self.kinds)
-        return {**config, "timeout": int(timeout_s * 1000), "enableRateLimit": True}
+        # The text of the last answer would be kept: of the list of markets it is megabytes.
+        kept = {"enableLastHttpResponse": False}
+        return {**config, **kept, "timeout": int(timeout_s * 1000), "enableRateLimit": True}
 
     def address(self, exchange: Any) -> None:
         """Point a freshly made ccxt object at the environment and the addresses wanted."""

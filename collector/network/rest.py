@@ -14,6 +14,7 @@ from collector.network.budgets import BUDGETS, Budgets
 from collector.network.failure_table import FailureClass
 from collector.network.failures import unreadable
 from collector.network.markets import Markets, Source, strict
+from collector.network.tls import share_tls
 
 TIMEOUT = "timeout"  # the cause of a request that was not answered in time
 
@@ -44,6 +45,7 @@ class RestClient:
         self._ccxt.on_rest_response = _keep_headers
         self._ccxt.apiKey = api_key
         source.address(self._ccxt)
+        share_tls(self._ccxt)
         if markets is not None:
             markets.share_with(self._ccxt)
 

@@ -18,6 +18,7 @@ from collector.exchanges import UNVERIFIED_NAMES, ccxt_id_of
 from collector.network.failures import Failure, classify, classify_close
 from collector.network.inline import make_sockets_inline, read_inline
 from collector.network.markets import Markets, Source
+from collector.network.tls import share_tls
 
 TEXT = WSMsgType.TEXT
 TakeText = Callable[[str], bool]  # takes a frame; False when ccxt should have it as well. Must not raise
@@ -159,5 +160,6 @@ def dialler(
     config["options"] = {**config.get("options", {}), "ws": websocket}
     exchange = tapped(source.exchange, config, tap, client_class)
     source.address(exchange)
+    share_tls(exchange)
     markets.share_with(exchange)
     return exchange
