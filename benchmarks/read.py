@@ -3,9 +3,9 @@
     python benchmarks/read.py [--quick] [--json]
 
 Ten million rows in SQLite (2.9 GB on disk; --quick: 300,000), to a frame of a state a second and to Parquet.
-Last come the same rows moved to files, as `retention` moves them. Each way runs in a process of its own,
-alone, so that its peak memory is its own; CPU is counted when all is imported, with that of all processes which
-it starts. Long questions are read by a child where the extra `fast` is installed. The baselines read the same
+Last come the same rows moved to files, as `retention` moves them. Each way runs in a process of its own, alone,
+so that its peak memory is its own; CPU is counted when all is imported, with that of all processes that it
+starts. Long questions are read by a child where the extra `fast` is installed. The baselines read the same
 columns and resample or write them with pandas; they know nothing of holes.
 """
 
