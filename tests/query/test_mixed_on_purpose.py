@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from collector import iter_features, load_features, load_trades, windows
+from collector.errors import QueryError
+from collector.query import Series
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stored import FIRST_SEGMENT, START_NS, STEP_NS, SYMBOL, Facts, Row, Stored, insert, iso, write
@@ -56,3 +58,13 @@ def test_kinds_of_trades_that_are_mixed_are_told_apart(stored_file: str) -> None
     names = {"exchange": "bybit", "symbol": SYMBOL, "data_source": "simulator", "segment_id": FIRST_SEGMENT}
     insert(stored_file, "trades", {**trades, **{name: [value] * 2 for name, value in names.items()}})
     assert load_trades(stored_file, SYMBOL, kind="*")["kind"].tolist() == ["trade", "agg"]
+
+
+def test_rows_that_differ_late_are_told_as_such(any_stored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server answers one question at a time, and the names are asked for while rows still come."""
+    monkeypatch.setattr(Series.read, "__defaults__", (2,))
+    for place, source in enumerate(["a"] * 3 + ["b"] * 5):
+        rows = [Row(START_NS + place * STEP_NS, FIRST_SEGMENT + place, 1.0)]
+        write(any_stored, Stored(rows, {FIRST_SEGMENT + place: rows[0].at_ns}), Facts(source=source))
+    with pytest.raises(QueryError, match="more than one data_source: 'a', 'b'"):
+        load_features(any_stored, SYMBOL)

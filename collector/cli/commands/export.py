@@ -3,12 +3,15 @@
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from collector.cli.options import DEFAULT_DATABASE, DEFAULT_TABLE, AsJson, DatabaseUrl, TableName
 from collector.cli.table import print_text
+
+if TYPE_CHECKING:
+    from collector.query import Engine
 
 
 def export(
@@ -58,7 +61,7 @@ def export(
             end=end,
             depth=depth,
             every=every,
-            engine=engine,
+            engine=cast("Engine", engine),
             jobs=jobs or os.cpu_count() or 1,
             on_progress=on_progress,
             table_name=table,

@@ -12,13 +12,16 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from collector.errors import CollectorError
 from collector.query.database import extra
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 Array = npt.NDArray[Any]
 BATCH_ROWS = 16_384  # a column of a batch fits a core's cache
@@ -44,8 +47,7 @@ class Reader:
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # it computes nothing
         )
         assert self._process.stdin is not None  # noqa: S101  (as asked above)
-        assert self._process.stdout is not None  # noqa: S101
-        self._questions, self._answers = self._process.stdin, self._process.stdout
+        self._questions, self._answers = self._process.stdin, cast("BufferedReader", self._process.stdout)
         self._is_busy = False
         self._version: object = None
         self._known: object = None
@@ -123,13 +125,13 @@ class Reader:
     def _columns(self, rows: int, text_bytes: int, kinds: Mapping[str, str]) -> dict[str, Array]:
         numbers = [name for name, kind in kinds.items() if kind != "text"]
         block = np.empty((len(numbers), rows), dtype=np.int64)
-        self._fill(memoryview(block).cast("B") if block.size else memoryview(b""))
+        self._fill(block.data.cast("B") if block.size else memoryview(b""))
         found: dict[str, Array] = {}
         for name, values in zip(numbers, block, strict=True):
             found[name] = values if kinds[name] == "int" else values.view(np.float64)
         if text_bytes:
             packed = np.empty(text_bytes, dtype=np.uint8)
-            self._fill(memoryview(packed))
+            self._fill(packed.data)
             texts = [name for name, kind in kinds.items() if kind == "text"]
             batch = extra("pyarrow", "parquet").ipc.open_stream(packed).read_next_batch()
             found |= {name: _objects(column) for name, column in zip(texts, batch.columns, strict=True)}
@@ -171,8 +173,9 @@ class Reader:
 def _objects(column: Any) -> Array:
     if not hasattr(column, "dictionary"):
         return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.object_)
-    words = np.array([*column.dictionary.to_pylist(), None], dtype=np.object_)
-    return words[column.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)]
+    words: Array = np.array([*column.dictionary.to_pylist(), None], dtype=np.object_)
+    places: Array = column.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)
+    return words[places]
 
 
 def _widen(pipe: int) -> None:

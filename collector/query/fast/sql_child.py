@@ -22,8 +22,8 @@ class Database:
         import adbc_driver_manager  # noqa: PLC0415  (found where the first question says)
         import adbc_driver_sqlite  # noqa: PLC0415
 
-        self._connection = adbc_driver_manager.AdbcConnection(adbc_driver_sqlite.connect(uri))
-        self._statement = lambda: adbc_driver_manager.AdbcStatement(self._connection)
+        self._connection: Any = adbc_driver_manager.AdbcConnection(adbc_driver_sqlite.connect(uri))
+        self._make_statement: Any = adbc_driver_manager.AdbcStatement
         for pragma in (f"busy_timeout = {busy_ms}", "query_only = ON", "trusted_schema = OFF"):
             self.value(f"PRAGMA {pragma}")
 
@@ -36,7 +36,7 @@ class Database:
         """Yield what a question finds, so many rows at a time, as batches of Arrow."""
         import pyarrow as pa  # noqa: PLC0415
 
-        statement = self._statement()
+        statement = self._make_statement(self._connection)
         try:
             statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
             statement.set_sql_query(sql)
