@@ -2,8 +2,8 @@
 
     python benchmarks/disk.py [--quick] [--json]
 
-The simulator's markets, written by the collector's preparation and sink; the clock is that of the day that is
-simulated. Five minutes into each hour the archive's job and the tidying run as in a collector, slice by slice.
+The simulator's markets, written by the collector's preparation and sink, by the clock of the simulated day.
+Five minutes into each hour the archive's job and the tidying run as in a collector, slice by slice.
 Bytes are of the SQLite file, of its log, and of the files of the archive, by the rows that there are at the
 time; `largest` is what all together came to at most. CPU is that of the process.
 """

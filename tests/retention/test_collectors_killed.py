@@ -253,7 +253,7 @@ def locked(url: str, for_s: float) -> Iterator[None]:
 
 @pytest.mark.proof
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("seconds", "hot_hours", "days"), [(180, None, 40), (600, None, 40), (180, 1, 5)])
+@pytest.mark.parametrize(("seconds", "hot_hours", "days"), [(180, None, 40), (600, None, 40), (180, 1, 2)])
 def test_a_reader_sees_each_committed_row_once_for_minutes_while_processes_are_killed(
     postgres_url: str,
     tmp_path: Path,
