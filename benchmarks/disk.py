@@ -2,10 +2,10 @@
 
     python benchmarks/disk.py [--quick] [--json]
 
-The simulator's markets, written by the collector's preparation and sink; the clock is that of the simulated
-day. Five minutes into each hour the archive's job and the tidying run as in a collector, slice by slice. Bytes
-are of the SQLite file, of its log, and of the files of the archive, by the rows that there are at the time;
-`largest` is what all together came to at most. CPU is that of the process.
+The simulator's markets, written by the collector's preparation and sink; the clock is that of the day that is
+simulated. Five minutes into each hour the archive's job and the tidying run as in a collector, slice by slice.
+Bytes are of the SQLite file, of its log, and of the files of the archive, by the rows that there are at the
+time; `largest` is what all together came to at most. CPU is that of the process.
 """
 
 import argparse
@@ -110,7 +110,8 @@ class Day:
             self.moved += self._done(moving)
             self._archived = self.archive_bytes
             self.largest = max(self.largest, self.database_bytes + self._archived)
-        self._done(tidy_sqlite(make_tables(DEFAULT_TABLE_NAME), SLICE_ROWS))
+        tables = make_tables(DEFAULT_TABLE_NAME)
+        self._done(tidy_sqlite(tables, SLICE_ROWS, refilled=self._hot_hours is not None))
 
     def _done(self, slices: Iterator[object]) -> int:
         done = 0

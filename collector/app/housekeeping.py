@@ -167,7 +167,7 @@ def make_housekeeping(
         keeping.add(
             "tidy",
             "renew the statistics of an SQLite file, and free its empty pages",
-            lambda: tidy_sqlite(known, rows),
+            lambda: tidy_sqlite(known, rows, refilled=retention.hot_hours is not None),
             did="pages written or freed",
         )
         if checkpoint_every_s is not None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 from collector.app.clock_check import Ask, ClockCheck
 from collector.app.daily_quality import DailyQuality
@@ -48,9 +49,10 @@ def jobs_of(
     """Build the jobs of a collector, not started."""
     housekeeping = _housekeeping_of(settings, store, session.session_id, submit)
     if housekeeping is not None and store.file is not None:
-        housekeeping.add(
-            "disk_room", "tell how long the disk lasts, and warn before", DiskRoom(store.file, events).chore
-        )
+        kept = settings.retention
+        archive = Path(kept.path).expanduser() if kept.is_on else None
+        room = DiskRoom(store.file, events, archive=archive)
+        housekeeping.add("disk_room", "tell how long the disk lasts, and warn before", room.chore)
     jobs = Jobs(
         _of_any_database(settings, store, submit, housekeeping, events.publish),
         publish=events.publish,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from collector.cli.kept_plan import KeptPlan, kept_plan, kept_text, on_one_disk
 from collector.cli.plain import size
 from collector.cli.stream_plan import FollowerPlan, StreamPlan, follower_plans, follower_text
 from collector.cli.table import Column, print_table, print_text
@@ -28,6 +29,8 @@ class Plan:
     folder: Path | None  # of the database; None where it is on a server
     free_bytes: int | None
     followers: Sequence[FollowerPlan] = ()  # streams beside the database
+    kept: KeptPlan | None = None  # where old rows go to files
+    is_archived_there: bool = True  # on the disk of the database
 
     @property
     def messages_a_s(self) -> float:
@@ -46,21 +49,32 @@ class Plan:
 
     @property
     def days_until_full(self) -> float | None:
-        """Compute how long the disk lasts; None where that is not known."""
-        if self.free_bytes is None or not self.gigabytes_a_day:
+        """Compute how long the disk lasts; None where that is not known, or where what is there stays so."""
+        growth = self.growth_gigabytes_a_day
+        if self.free_bytes is None or not growth:
             return None
-        return self.free_bytes * SPARE / 1e9 / self.gigabytes_a_day
+        held = 0.0 if self.kept is None else self.kept.database_gigabytes
+        return max(self.free_bytes * SPARE / 1e9 - held, 0.0) / growth
+
+    @property
+    def growth_gigabytes_a_day(self) -> float:
+        """Return by how much the disk of the database fills in a day."""
+        if self.kept is None:
+            return self.gigabytes_a_day
+        return self.kept.growth_gigabytes_a_day if self.is_archived_there else self.kept.bars_gigabytes_a_day
 
 
 def make_plan(settings: "Settings", lines: Sequence[StreamPlan]) -> Plan:
     """Compare what the streams bring with the room for the database."""
     from collector.database import database_url, sqlite_path  # noqa: PLC0415
 
-    followers = follower_plans(settings, lines)
+    followers, kept = follower_plans(settings, lines), kept_plan(settings, lines)
     path = sqlite_path(database_url(settings.database.url))
     if path is None:
-        return Plan(lines, None, None, followers)
-    return Plan(lines, path.parent, shutil.disk_usage(path.parent).free, followers)
+        return Plan(lines, None, None, followers, kept)
+    is_there = kept is None or on_one_disk(path.parent, kept.folder)
+    free_bytes = shutil.disk_usage(path.parent).free
+    return Plan(lines, path.parent, free_bytes, followers, kept, is_there)
 
 
 def expected_lines(settings: "Settings") -> list[StreamPlan]:
@@ -112,6 +126,7 @@ def plain_values(plan: Plan) -> dict[str, Any]:
         "gigabytes_a_day": plan.gigabytes_a_day,
         "free_bytes": plan.free_bytes,
         "days_until_full": plan.days_until_full,
+        "kept": None if plan.kept is None else asdict(plan.kept),
         "followers": [asdict(one) for one in plan.followers],
     }
 
@@ -137,6 +152,8 @@ def print_plan(plan: Plan) -> None:
         )
     if plan.messages_a_s > SUSTAINED_A_S:
         print_text(f"more than {SUSTAINED_A_S:,} messages/s: divide the markets between several collectors")
+    if plan.kept is not None:
+        print_text(kept_text(plan.kept))
     _print_room(plan)
     for one in plan.followers:
         print_text(follower_text(one))

@@ -13,10 +13,8 @@ from collector.database import Tables
 from collector.events import OHLCV, REST, TRADE, Channel
 from collector.query.database import has_table
 from collector.query.instants import midnight_ns, text_of
-from collector.query.rows import NO_INT, RECEIPT, Archive, Chunk, Part, chunks_of, length
+from collector.query.rows import NO_INT, ORIGIN, RECEIPT, TOLD, Archive, Chunk, Kind, Part, chunks_of, length
 from collector.query.rows import beside as in_no_file
-from collector.query.rows.columns import Kind
-from collector.query.rows.placing import ORIGIN, TOLD
 
 QUARTER_NS = 900 * 10**9
 OF_A_QUARTER = 50  # rows, of each quarter of an hour, from which lag is told

@@ -56,8 +56,8 @@ class Tail:
             if self._seen is None:
                 self._wanted = self._named(connection, tables, table)
                 rows = self._newest(connection, table, self._last)
-                if len(rows) < self._last:
-                    rows = self._moved(connection, tables, table, rows)
+                if self._last:
+                    rows = self._with_moved(connection, tables, table, rows)
                 self._seen = self._highest_id(connection, table)
                 if self._wanted.table == "ohlcv":
                     self._changed(self._newest(connection, table, REVISED_ROWS))
@@ -98,10 +98,10 @@ class Tail:
         query = self._query(table).order_by(table.c.id.desc()).limit(most)
         return [dict(row) for row in connection.execute(query).mappings()][::-1]
 
-    def _moved(
+    def _with_moved(
         self, connection: sa.Connection, tables: Tables, table: sa.Table, rows: list[dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        """Return all rows of the table that are wanted, and before them those of files of the archive."""
+        """Return the last of these rows and of those in files of the archive."""
         wanted = self._wanted
         parts = [
             part

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.database.url import database_url
 from collector.query import quality
 from collector.query.instants import midnight_ns
+from collector.retention.move import Retention, archive_slices
 from collector.sinks.sql.sink import SqlSink
 from collector.sinks.sql.upkeep import Slice
 
@@ -198,6 +200,29 @@ def test_two_channels_of_one_depth_have_each_their_own_rows(sink: SqlSink) -> No
         write_books(url, [hour * HOUR_S + one for one in range(rows)], 1, segment)
     found = quality(sink.url, [DAY], now_ns=BEGAN_NS + DAY_S * S)
     assert {one["channel"]: one["rows"] for one in found} == {"bbo": 3, "book.1": 5}
+
+
+@in_a_file
+def test_the_report_is_the_same_after_hours_were_moved_to_files(sink: SqlSink, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    url = sink.url.render_as_string(hide_password=False)
+    write_day(url)
+    for channel, segment, rows, hour in (("bbo", 71, 3, 1), ("book.1", 72, 5, 3)):
+        cover(url, channel, (hour * HOUR_S, (hour + 1) * HOUR_S, "stop"), segment=segment)
+        write_books(url, [hour * HOUR_S + one for one in range(rows)], 1, segment)
+    wanted = quality(sink.url, [DAY], now_ns=BEGAN_NS + DAY_S * S)
+    assert sum(one["rows"] > 0 for one in wanted) > 3
+    for hours in (5, 23, 26):
+        now = datetime.fromtimestamp(BEGAN_NS / S + hours * HOUR_S, UTC)
+        kept = Retention(None, tmp_path / "archive", hot_hours=1)
+        for one in archive_slices(url, DEFAULT_TABLE_NAME, kept, lambda now=now: now):
+            sink.maintain(one)
+        found = quality(sink.url, [DAY], now_ns=BEGAN_NS + DAY_S * S)
+        for one, before in zip(found, wanted, strict=True):
+            assert one.pop("bytes") == pytest.approx(before["bytes"], rel=0.15)
+            for name in ("lag_p50_ms", "lag_p95_ms", "lag_p99_ms"):  # a quarter may be looked at twice
+                assert one.pop(name) == (before[name] and pytest.approx(before[name], rel=0.3))
+            assert one.items() <= before.items()
 
 
 def test_each_book_table_has_its_own_report(sink: SqlSink) -> None:

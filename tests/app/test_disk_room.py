@@ -12,13 +12,19 @@ from collector.events import EventBus, PotentialHalt
 class Disk:
     """A disk whose clock, room and file are set by hand."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, archive: Path | None = None) -> None:
         self.file, self.now_s, self.free = file, 0.0, 10_000_000_000_000
         file.write_bytes(b"x" * 1000)
         self.warned: list[PotentialHalt] = []
         events = EventBus()
         events.attach(PotentialHalt, self.warned.append)
-        self.room = DiskRoom(file, events, free_bytes=lambda _: self.free, monotonic_s=lambda: self.now_s)
+        self.room = DiskRoom(
+            file,
+            events,
+            archive=archive,
+            free_bytes=lambda _: self.free,
+            monotonic_s=lambda: self.now_s,
+        )
 
     def looked(self) -> list[dict[str, object]]:
         with capture_logs() as lines:
@@ -44,6 +50,18 @@ def test_the_days_left_are_told_once_a_day_at_the_rate_that_was_measured(disk: D
     disk.now_s += DAY_S
     assert [one["event"] for one in disk.looked()] == ["disk.room"]
     assert disk.warned == []
+
+
+def test_what_is_moved_to_files_on_the_same_disk_fills_it_as_well(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    disk = Disk(tmp_path / "live.db", archive)
+    moved = archive / "features" / "date=2026-01-31"
+    moved.mkdir(parents=True)
+    (moved / "hour-05-x.parquet").write_bytes(b"x" * 40_000)
+    disk.file.write_bytes(b"x" * 11_000)
+    disk.now_s = DAY_S / 2
+    (line,) = disk.looked()
+    assert line["bytes_a_day"] == 2 * (10_000 + 40_000)
 
 
 def test_before_the_disk_is_full_an_event_warns_and_again_the_next_day(disk: Disk) -> None:

@@ -93,6 +93,28 @@ def test_a_plan_adds_up(run: Run) -> None:
     assert "full in" in text
 
 
+def test_a_plan_tells_what_the_database_holds_and_how_the_archive_grows(run: Run, tmp_path: Path) -> None:
+    streams = "exchanges: {bybit: {symbols: [BTC/USDT:USDT], channels: [book.50, trade, ohlcv.1m]}}"
+    (tmp_path / "all.yaml").write_text(f"{streams}\ndatabase: {{url: live.db}}")
+    (tmp_path / "hot.yaml").write_text(f"{streams}\ndatabase: {{url: live.db}}\nretention: {{hot_hours: 2}}")
+    everything = json.loads(run("plan", "--config", "all.yaml", "--json").stdout)
+    found = json.loads(run("plan", "--config", "hot.yaml", "--json").stdout)
+    assert everything["kept"] is None
+    kept, (book, trades, bars) = found["kept"], (one["gigabytes_a_day"] for one in found["streams"])
+    assert kept["hours"] == pytest.approx(3.1)
+    assert kept["database_gigabytes"] == pytest.approx((book + trades) * 3.1 / 24)
+    assert kept["archive_gigabytes_a_day"] == pytest.approx(book * 35 / 300 + trades * 25 / 320)
+    grows = kept["archive_gigabytes_a_day"] + bars
+    assert found["days_until_full"] > 5 * everything["days_until_full"]
+    room = found["free_bytes"] * 0.95 / 1e9 - kept["database_gigabytes"]
+    assert found["days_until_full"] == pytest.approx(room / grows)
+    text = run("plan", "--config", "hot.yaml").stdout
+    assert "the database holds 3.1 hours at most" in text
+    assert "GB a month" in text
+    (tmp_path / "days.yaml").write_text(f"{streams}\ndatabase: {{url: live.db}}\nretention: {{days: 7}}")
+    assert json.loads(run("plan", "--config", "days.yaml", "--json").stdout)["kept"]["hours"] == 192.0
+
+
 def test_a_plan_is_measured(run: Run, tmp_path: Path, simulator: Simulator) -> None:
     done = run(
         *("plan", "--config", config(tmp_path, simulator), "--measure", "--measure-seconds", "2", "--json"),

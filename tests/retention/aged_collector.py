@@ -66,6 +66,7 @@ class Life:
     day_s: float
     rows_a_second: float  # of each of its two streams
     kept_days: float = 1.0
+    hot_hours: int | None = None  # in place of the days
 
     def now_ns(self) -> int:
         """Return the time in the world of short days."""
@@ -124,7 +125,7 @@ class AgedCollector:
             on_commit=lambda write_set, *_: self._note(write_set),
         )
         stop = Stop()
-        kept = Retention(life.kept_days, life.folder / "archive", slice_rows=500)
+        kept = Retention(life.kept_days, life.folder / "archive", slice_rows=500, hot_hours=life.hot_hours)
         submit = lambda one: self.writer.tasks.submit(partial(self.sink.maintain, one))  # noqa: E731
         housekeeping = Housekeeping(submit, every_s=min(life.day_s / 2, 2.0))  # lives are short
         housekeeping.add(
@@ -221,8 +222,11 @@ def _date(at_ns: int) -> datetime:
 
 def main(url: str, folder: str, symbol: str, *numbers: str) -> None:
     """Live until told to stop, or killed."""
-    began_ns, day_s, rows_a_second = numbers
-    life = Life(url, Path(folder), symbol, int(began_ns), float(day_s), float(rows_a_second))
+    began_ns, day_s, rows_a_second, hot_hours = numbers
+    life = Life(
+        *(url, Path(folder), symbol, int(began_ns), float(day_s), float(rows_a_second)),
+        hot_hours=int(hot_hours) or None,
+    )
     one = AgedCollector(life)
     one.start()
     print("runs", flush=True)

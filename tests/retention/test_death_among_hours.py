@@ -131,6 +131,7 @@ def deaths(home: Callable[[int], tuple[str, Path]]) -> int:
     return mortal.steps
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("every", [EVERY, pytest.param(1, marks=pytest.mark.proof)])
 def test_a_death_at_any_step_loses_and_doubles_nothing(
     home: Callable[[int], tuple[str, Path]], monkeypatch: pytest.MonkeyPatch, every: int

@@ -11,12 +11,13 @@ from structlog.testing import capture_logs
 from collector import load_trades
 from collector.errors import SinkError
 from collector.export.exporter import export
+from collector.retention.move import Retention, archive_slices
 from collector.sinks.contract import AccountingState, Rows, SessionState, WriteSet
 from collector.sinks.sql import archived_trades
 from collector.sinks.sql.sink import SqlSink
 
 sys.path.insert(0, str(Path(__file__).parent))
-from archiving import DAY_NS, MIDNIGHT_NS, ask, slices_of, work
+from archiving import DAY_NS, MIDNIGHT_NS, TABLE, ask, slices_of, work
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "query"))
 from stored import SYMBOL, iso
@@ -136,6 +137,33 @@ def test_a_file_that_is_recorded_meanwhile_makes_the_batch_be_tried_again(
     monkeypatch.undo()
     send("again", trades_of(FIFTY, later_ns=3 * DAY_NS + 7))
     assert len(load_trades(url, SYMBOL)) == 50
+
+
+@in_a_file
+def test_trades_of_an_hour_of_today_that_was_moved_are_merged(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, send = store
+    send("first", trades_of(FIFTY))
+    now_s = MIDNIGHT_NS // 10**9 + 2 * 3600 + 300
+    now = datetime.fromtimestamp(now_s, UTC)
+    kept = Retention(None, tmp_path, hot_hours=1)
+    assert work(url, archive_slices(url, TABLE, kept, lambda: now)) == len(FIFTY)
+    monkeypatch.setattr(archived_trades.time, "time_ns", lambda: now_s * 10**9)
+    send("again", trades_of(range(45, 55), later_ns=2 * 3600 * 10**9))
+    frame = load_trades(url, SYMBOL)
+    assert (len(frame), frame["trade_id"].nunique()) == (55, 55)
+    assert ask(url, "SELECT count(*) FROM collector_trades") == 5
+
+
+def test_trades_of_the_last_hour_ask_the_database_nothing() -> None:
+    columns = trades_of(FIFTY).columns  # a minute apart, the last 49 minutes after midnight
+    noon_ms = MIDNIGHT_NS // 1_000_000 + 12 * 3_600_000
+    recent = {**columns, "exchange_timestamp": [noon_ms - place * 60_000 for place in FIFTY]}
+    assert not archived_trades._old_by_market(recent, noon_ms)
+    older = {**columns, "exchange_timestamp": [noon_ms - (place + 60) * 60_000 for place in FIFTY]}
+    (places,) = archived_trades._old_by_market(older, noon_ms).values()
+    assert places == list(FIFTY)
 
 
 def test_trades_of_today_ask_the_database_nothing() -> None:

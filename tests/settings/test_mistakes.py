@@ -521,6 +521,12 @@ def test_a_whole_number_may_be_as_small_and_as_large_as_is_said(
     assert [told(value) for value in (least, most)] == [[], []]
 
 
+def test_days_and_hours_that_stay_in_the_database_are_not_both_taken(problems: Problems) -> None:
+    (found,) = problems("retention: {days: 7.0, hot_hours: 2}")
+    assert "retention.hot_hours: found 2 hours and 7 days (retention.days)" in found
+    assert found.endswith("expected one of them")
+
+
 def test_an_empty_folder_for_old_rows_is_refused(problems: Problems) -> None:
     """It would be the working directory."""
     (found,) = problems('retention: {days: 7.0, path: ""}')

@@ -156,13 +156,30 @@ def test_tidying_gives_the_planner_statistics_and_frees_pages(
     sink.maintain(
         lambda connection: connection.exec_driver_sql("DELETE FROM l2_training_data_practical").rowcount
     )
-    gone = run(sink, upkeep.tidy_sqlite(TABLES, 20))
-    assert max(gone[2:]) <= 20
+    gone = run(sink, upkeep.tidy_sqlite(TABLES, 80))
+    assert max(gone[2:]) == 10  # a slice is no single page, and not all
     assert sum(gone[2:]) > 100
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("SELECT count(*) FROM sqlite_stat1").fetchone() > (0,)
+
+
+def test_pages_that_are_soon_filled_again_stay_free_up_to_as_many_as_are_in_use(
+    live: tuple[SqlSink, Path], make_batch: Callable[..., WriteSet]
+) -> None:
+    sink, path = live
+    for number in range(6):
+        sink.write(make_batch(f"b{number}", 3_000))
+    for part, is_over in ((3, False), (3, True)):
+        text = f"DELETE FROM l2_training_data_practical WHERE id % {part} > 0 OR {is_over:d}"
+        sink.maintain(lambda connection, text=text: connection.exec_driver_sql(text).rowcount)
+        run(sink, upkeep.tidy_sqlite(TABLES, 2_000, refilled=True))
+        with closing(sqlite3.connect(path)) as connection:
+            ((free,), (pages,)) = (
+                connection.execute(f"PRAGMA {one}").fetchone() for one in ("freelist_count", "page_count")
+            )
+        assert 0 < free <= pages - free + 1
 
 
 def test_of_a_file_that_others_made_no_page_is_freed(

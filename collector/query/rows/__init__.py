@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         SMALLER,
         Array,
         Chunk,
+        Kind,
         gathered,
         joined,
         kind_of,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collector.query.rows.file_rows import chunks_of
     from collector.query.rows.fillings import FIRST, LAST, SIZE, Fillings, held, met
     from collector.query.rows.merging import even, merged
-    from collector.query.rows.placing import PLACE, RECEIPT, place, place_name, places
+    from collector.query.rows.placing import ORIGIN, PLACE, RECEIPT, TOLD, place, place_name, places
     from collector.query.rows.raw_rows import CHUNK_ROWS, chunks
     from collector.query.rows.series import Series
     from collector.query.rows.stored_stream import (

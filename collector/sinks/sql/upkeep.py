@@ -20,6 +20,7 @@ Chore = Callable[[], Iterator[Slice]]
 # it from being written twice. As batches keep their order, it can only be a last one of its session.
 LAST_OF_A_SESSION_NS = 600 * 10**9
 _INCREMENTAL = 2  # what PRAGMA auto_vacuum then says
+_ROWS_A_PAGE = 8  # of a slice: to free a page takes as long as to delete so many rows
 _LOG_PAGES = 4096  # a write-ahead log beyond these is emptied and cut
 
 
@@ -61,8 +62,11 @@ def keep_quality(tables: Tables, rows: Sequence[Mapping[str, Value]]) -> Slice:
     return keep
 
 
-def tidy_sqlite(tables: Tables, rows: int) -> Iterator[Slice]:
-    """Empty a long write-ahead log, update the planner's statistics, and free pages where that is enabled."""
+def tidy_sqlite(tables: Tables, rows: int, *, refilled: bool = False) -> Iterator[Slice]:
+    """Empty a long write-ahead log, update the planner's statistics, and free pages where that is enabled.
+
+    Where pages are `refilled` soon, as many stay free as are in use: the file does not shrink to grow again.
+    """
 
     def analyze(connection: sa.Connection) -> int:
         quote = connection.dialect.identifier_preparer
@@ -73,12 +77,15 @@ def tidy_sqlite(tables: Tables, rows: int) -> Iterator[Slice]:
         return 0
 
     def free_pages(connection: sa.Connection) -> int:
-        with connection.begin():
-            before = _pragma(connection, "freelist_count")
-            if before and _pragma(connection, "auto_vacuum") == _INCREMENTAL:
-                # A page a step, and no columns: only the driver itself can be made to take all steps.
-                _driver(connection).execute(f"PRAGMA incremental_vacuum({rows})").fetchall()
-            freed.append(before - _pragma(connection, "freelist_count"))
+        driver = _driver(connection)
+        before = _pragma(driver, "freelist_count")
+        stay = _pragma(driver, "page_count") - before if refilled else 0
+        spare = min(rows // _ROWS_A_PAGE, before - stay)
+        if spare > 0 and _pragma(driver, "auto_vacuum") == _INCREMENTAL:
+            # A page a step, and no columns: of these `execute` takes one, and a script all. It ends a
+            # transaction that is open, and is one by itself.
+            driver.executescript(f"PRAGMA incremental_vacuum({spare})")
+        freed.append(before - _pragma(driver, "freelist_count"))
         return freed[-1]
 
     freed: list[int] = []
@@ -141,5 +148,5 @@ def _driver(connection: sa.Connection) -> sqlite3.Connection:
     return cast("sqlite3.Connection", connection.connection.driver_connection)
 
 
-def _pragma(connection: sa.Connection, name: str) -> int:
-    return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+def _pragma(driver: sqlite3.Connection, name: str) -> int:
+    return int(driver.execute(f"PRAGMA {name}").fetchone()[0])

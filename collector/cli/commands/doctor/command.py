@@ -75,8 +75,9 @@ def _verdicts(
     offline: bool,
 ) -> Iterator[CheckResult]:
     from collector.cli.commands.doctor import archive, exchanges, machine, storage  # noqa: PLC0415
+    from collector.cli.kept_plan import kept_plan, on_one_disk  # noqa: PLC0415
     from collector.cli.options import configured  # noqa: PLC0415
-    from collector.cli.planning import expected_lines  # noqa: PLC0415
+    from collector.cli.planning import Plan, expected_lines  # noqa: PLC0415
     from collector.errors import SettingsError, UserError  # noqa: PLC0415
     from collector.settings import Settings  # noqa: PLC0415
 
@@ -98,8 +99,15 @@ def _verdicts(
         yield from _configuration(loaded)
     yield machine.memory(settings.buffer.max_rows, settings.storage.levels)
     folder = storage.folder_of(settings.database)
-    a_day = 0.0 if folder is None else sum(line.gigabytes_a_day for line in expected_lines(settings)) * 1e9
-    yield from machine.disk(folder or Path(), a_day)
+    lines = expected_lines(settings)
+    if folder is None:
+        yield from machine.disk(Path())
+    else:
+        kept = kept_plan(settings, lines)
+        is_there = kept is None or on_one_disk(folder, kept.folder)
+        plan = Plan(lines, folder, None, kept=kept, is_archived_there=is_there)
+        held = 0.0 if kept is None else kept.database_gigabytes
+        yield from machine.disk(folder, plan.growth_gigabytes_a_day * 1e9, held * 1e9)
     yield storage.database(settings.database)
     yield from storage.spools(settings)
     yield from archive.archive(settings.database)

@@ -83,8 +83,11 @@ def memory(buffer_rows: int, levels: int) -> CheckResult:
     return CheckResult("memory", "ok", found)
 
 
-def disk(folder: Path, bytes_a_day: float = 0.0) -> Iterator[CheckResult]:
-    """Check the space, how long it lasts, and the speed of the disk of the database, or of the spool."""
+def disk(folder: Path, bytes_a_day: float = 0.0, held_bytes: float = 0.0) -> Iterator[CheckResult]:
+    """Check the space, how long it lasts, and the speed of the disk of the database, or of the spool.
+
+    `held_bytes` are those that the database comes to before it grows no more.
+    """
     try:
         free = shutil.disk_usage(folder).free
         commit_s, bytes_a_s = _speed(folder)
@@ -93,7 +96,7 @@ def disk(folder: Path, bytes_a_day: float = 0.0) -> Iterator[CheckResult]:
         yield CheckResult("disk", "fail", f"{folder}: {error.strerror}", advice)
         return
     found = f"{size(free)} free in {folder}"
-    days = free / bytes_a_day if bytes_a_day else None
+    days = max(free - held_bytes, 0.0) / bytes_a_day if bytes_a_day else None
     if days is not None:
         found += f", full in {days:,.1f} days at the planned rate"
     if free < SOME_SPACE or (days is not None and days < FEW_DAYS):
@@ -102,7 +105,7 @@ def disk(folder: Path, bytes_a_day: float = 0.0) -> Iterator[CheckResult]:
             "disk space",
             level,
             found,
-            "a larger disk, sampling, or retention.days; python run.py plan says which stream takes what",
+            "a larger disk, sampling, retention.hot_hours; python run.py plan says which stream takes what",
         )
     else:
         yield CheckResult("disk space", "ok", found)
