@@ -64,7 +64,8 @@ class Rows:
         if name in INSTANTS and name in self.columns:
             return index_of(self.columns[name], name)
         if name in self.columns:
-            return pandas_column(name, self._blanked(self.columns[name]))
+            others = [self.at_ns, *(values for one, values in self.columns.items() if one != name)]
+            return pandas_column(name, self._blanked(self.columns[name]), others)
         value = self.constants.get(name)
         missing = (
             np.full(len(self.at_ns), value is None) if self.blank is None else self.blank | (value is None)

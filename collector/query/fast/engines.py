@@ -15,7 +15,7 @@ from collector.query.fast.reader import ChildFailed, Reader
 
 Engine = Literal["auto", "python", "arrow"]
 ENGINES = ("auto", "python", "arrow")
-LONG_ROWS = 250_000  # from so many on a child saves more than its start costs
+LONG_ROWS = 400_000  # from so many on a child saves more than its start costs
 _LIBRARIES = {
     "pyarrow": "pyarrow",
     "adbc-driver-sqlite": "adbc_driver_sqlite",

@@ -15,6 +15,7 @@ Kind = Literal["float", "int", "text"]
 
 NO_INT = 1 - 2**63  # the least of all has no literal in PostgreSQL
 MOST_VALUES = 125_000_000  # of a frame: 1 GB, and some three times that while it is made
+_MANY_ROWS = 200_000
 SMALLER = "a shorter span, fewer columns=, or iter_features, which reads piece after piece"
 CATEGORIES = ("exchange", "symbol", "kind", "side", "marked", "data_source", "origin", "interval")
 _DTYPES: dict[Kind, npt.DTypeLike] = {"float": np.float64, "int": np.int64, "text": np.object_}
@@ -50,12 +51,42 @@ def gathered(chunks: Iterable[Chunk], kinds: Mapping[str, Kind]) -> dict[str, Ar
     """Join chunks; raise QueryError as soon as they are more than a frame should hold."""
     found: list[Chunk] = []
     rows, most = 0, MOST_VALUES // len(kinds)
+    whole: dict[str, Array] = {}
     for chunk in chunks:
-        found.append(chunk)
-        rows += length(chunk)
+        begin, rows = rows, rows + length(chunk)
         if rows > most:
             raise QueryError(f"these are more than {most:,} rows of {len(kinds)} values; expected {SMALLER}")
-    return joined(found, kinds)
+        if whole:
+            _put(whole, chunk, begin)
+            continue
+        found.append(chunk)
+        if rows > _MANY_ROWS and (whole := _room(found, most)):
+            found = []
+    for values in whole.values():
+        values.resize(rows, refcheck=False)  # what is behind them was never touched
+    return whole or joined(found, kinds)
+
+
+def _room(found: Sequence[Chunk], most: int) -> dict[str, Array]:
+    """Return arrays that begin with these chunks, with room for as many rows as there may be.
+
+    Memory that nothing is written to costs none. So no value is there twice, in its chunk and in the whole,
+    and the system has half as much to clear.
+    """
+    try:
+        whole = {name: np.empty(most, dtype=values.dtype) for name, values in found[0].items()}
+    except MemoryError:  # a system that counts what is not touched
+        return {}
+    begin = 0
+    for chunk in found:
+        _put(whole, chunk, begin)
+        begin += length(chunk)
+    return whole
+
+
+def _put(whole: Mapping[str, Array], chunk: Chunk, begin: int) -> None:
+    for name, values in chunk.items():
+        whole[name][begin : begin + len(values)] = values
 
 
 def picked(chunk: Chunk, which: "npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice") -> dict[str, Array]:
@@ -68,13 +99,17 @@ def length(chunk: Chunk) -> int:
     return len(next(iter(chunk.values()), ()))
 
 
-def pandas_column(name: str, values: Array) -> object:
-    """Return the column of a pandas frame: missing integers as NA, words as categories."""
+def pandas_column(name: str, values: Array, others: Sequence[Array] = ()) -> object:
+    """Return the column of a pandas frame: missing integers as NA, words as categories.
+
+    Whole numbers are copied where one is missing, or where one of the others has the same memory.
+    """
     import pandas as pd  # noqa: PLC0415  (for those who load frames)
 
     if values.dtype == np.int64:
         missing = values == NO_INT
-        return pd.arrays.IntegerArray(np.where(missing, 0, values), missing)
+        is_own = not missing.any() and not any(np.may_share_memory(values, one) for one in others)
+        return pd.arrays.IntegerArray(values if is_own else np.where(missing, 0, values), missing)
     if values.dtype == np.object_:
         return pd.Categorical(values) if name in CATEGORIES else pd.array(values, dtype="string")
     return values
