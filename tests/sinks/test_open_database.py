@@ -22,6 +22,7 @@ from collector.sinks.sql.sink import SqlSink
             sa.exc.OperationalError("SELECT 1", None, sqlite3.OperationalError("disk I/O error")),
             "disk I/O error",
         ),
+        (sqlite3.OperationalError("disk I/O error"), "disk I/O error"),  # of a statement that its driver got
         (sa.exc.TimeoutError("no connection in time"), "no connection in time"),
         (PermissionError(13, "Permission denied"), "[Errno 13] Permission denied"),
     ],
@@ -42,6 +43,17 @@ def test_what_stands_in_the_way_is_told_without_the_library_s_own_words(
     assert not held.is_open
     with pytest.raises(RuntimeError, match="open\\(\\) comes first"):
         _ = held.engine
+
+
+def test_a_fault_of_ours_is_not_told_as_the_database_s_and_nothing_is_held(tmp_path: Path) -> None:
+    def fail(_url: sa.URL) -> sa.Engine:
+        raise KeyError("a name that is not there")
+
+    held = OpenDatabase(str(tmp_path / "live.db"), "books", fail, lambda: 1)
+    with pytest.raises(KeyError):
+        held.open()
+    with WriterLock(tmp_path / "live.db"):
+        assert not held.is_open
 
 
 def test_what_was_closed_is_open_no_longer_and_can_be_opened_again(tmp_path: Path) -> None:
