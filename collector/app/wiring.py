@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from collector.app.alarm import HaltAlarm
@@ -51,6 +51,7 @@ from collector.writer import KINDS, EventLog, Follower, Preparation, WriterThrea
 log = get_logger(__name__)
 
 ROWS_A_TRANSACTION = 5000  # a longer one would hold the database, and a retry, for too long
+COUNTED_S = 1.0  # how often a listener counts what came: nothing waits to be stored
 
 
 def make_collector(
@@ -166,7 +167,8 @@ def make_listener(
     settings: Settings, *, events: EventBus, on_end: Callable[[], None] = lambda: None
 ) -> Collector:
     """Build a collector that publishes what it sees and stores nothing: no database, no file, no follower."""
-    alone = settings.model_copy(update={"followers": ()})
+    seldom = replace(settings.writer, interval_s=max(settings.writer.interval_s, COUNTED_S))
+    alone = settings.model_copy(update={"followers": (), "writer": seldom})
     return make_collector(alone, events=events, store=Nowhere(), on_end=on_end)
 
 
