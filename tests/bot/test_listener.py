@@ -198,3 +198,10 @@ def test_memory_stays_flat_however_much_comes() -> None:
         tracemalloc.stop()
     _, before, after = sizes
     assert after - before < 200_000, sizes  # 4,000 updates of ten levels are 1.4 MB
+
+
+def test_it_counts_once_a_second_however_often_it_would_store(simulator: Simulator) -> None:
+    with listening(simulator) as bot:
+        assert bot._collector is not None
+        assert bot._collector.writer._limits.writer.interval_s == 1.0
+        wait_until(lambda: bot.get_stats()["sampled_out"] > 0, "a count")
