@@ -17,7 +17,7 @@ _M_MMAP_THRESHOLD, _LARGE_BYTES = -3, 128 * 1024
 
 
 def this_process_is_ours() -> None:
-    """Let `without` have an effect from now on, and give large blocks back to the system when they are free.
+    """Let `importing_without` have an effect from now on, and large blocks be given back when they are free.
 
     By itself glibc keeps what was freed, of such sizes too: after a burst, each thread's share of it.
     """
@@ -32,7 +32,7 @@ def this_process_is_ours() -> None:
 
 
 @contextmanager
-def without(*packages: str) -> Iterator[None]:
+def importing_without(*packages: str) -> Iterator[None]:
     """Have this thread's imports within the block not find these packages, if this process is ours alone."""
     if not _is_ours:
         yield

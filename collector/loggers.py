@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
-from collector.lean import without
+from collector.lean import importing_without
 
 Level = Literal["debug", "info", "warning", "error", "exception"]
 Take = Callable[[str, Level, str, dict[str, Any]], None]  # the module, how loud, the event, its fields
@@ -52,7 +52,7 @@ class Logger:
         if _taken_by is not None:
             _taken_by(self._name, level, event, told)
             return
-        with without("rich"):
+        with importing_without("rich"):
             import structlog  # noqa: PLC0415  (who configures it imports it; nobody else waits for it)
 
         if structlog.is_configured():

@@ -25,7 +25,7 @@ from collector.database.table_check import FoundTables, check_table, find_tables
 from collector.database.tables import Tables, make_tables
 from collector.database.url import shown, sqlite_path
 from collector.errors import SchemaError, UserError
-from collector.lean import without
+from collector.lean import importing_without
 from collector.loggers import get_logger
 from collector.resources import migrations_path
 
@@ -174,7 +174,7 @@ def _no_writer(engine: sa.Engine) -> AbstractContextManager[object]:
 
 def _alembic() -> ModuleType:
     """Import Alembic: most starts find a database as it should be, and do without it."""
-    with without("pygments"):
+    with importing_without("pygments"):
         from alembic import command  # noqa: PLC0415
     return command
 

@@ -33,7 +33,8 @@ def current(connection: sa.Connection) -> str | None:
     """Return the revision of a database; None before the first migration."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
-    stated = sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))
+    version: sa.ColumnClause[str] = sa.column("version_num", sa.String())
+    stated = sa.select(version).select_from(sa.table(VERSION_TABLE))
     heads = connection.scalars(stated).all()
     if len(heads) > 1:
         raise SchemaError(f"{VERSION_TABLE} holds {len(heads)} revisions ({', '.join(heads)}); expected one")

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from collector.lean import without
+from collector.lean import importing_without
 
-with without("rich"):
+with importing_without("rich"):
     import structlog
     from structlog.typing import EventDict, Processor
 
