@@ -18,7 +18,7 @@ from collector.database.tables import DEFAULT_TABLE_NAME, make_tables
 from collector.database.url import database_url
 from collector.export.day_file import write_parquet
 from collector.export.day_rows import schema
-from collector.query.database import reading
+from collector.query.database import LATER_COLUMNS, reading
 from collector.query.instants import Span, text_of
 from collector.query.rows import Archive, Series, StoredStream, joined
 from collector.query.rows.stored_stream import MixedRowsError
@@ -56,6 +56,7 @@ class Layout:
 def trades(draw: Random) -> Rows:
     """Make trades of three days; some came by REST, long after they happened."""
     rows: Rows = {name: [] for name in NAMES}
+    first_ids = draw.choice([[None], [5, None]])
     sides = draw.choice([["buy"], ["buy", "sell", None]])
     origins = draw.choice([[None], [None, "live"], [None, "live", "rest"]])
     for place, slot in enumerate(draw.sample(SLOTS, draw.randint(20, len(SLOTS)))):
@@ -74,7 +75,7 @@ def trades(draw: Random) -> Rows:
         rows["trade_id"].append(f"{place}-{draw.randint(0, 9)}")
         rows["kind"].append(draw.choice(["trade", "trade", "trade", "aggregate"]))
         rows["segment_id"].append(draw.choice([2**62 + 1, 2**62 + 2, 7, None]))
-        rows["first_trade_id"].append(draw.choice([5, None]))
+        rows["first_trade_id"].append(draw.choice(first_ids))
     return rows
 
 
@@ -207,8 +208,8 @@ def write(path: Path, table: sa.Table, rows: list[dict[str, Any]], layout: Layou
     if layout.form == "ours":
         write_parquet(path, wanted, iter(groups))
         return
-    if layout.form == "older" and all(row["origin"] is None for row in rows):
-        whole = whole.drop_columns(["origin", "first_trade_id", "last_trade_id"])
+    if layout.form == "older" and all(row[name] is None for row in rows for name in LATER_COLUMNS):
+        whole = whole.drop_columns(list(LATER_COLUMNS))
     has_statistics = layout.form == "older"
     parquet.write_table(
         whole, path, row_group_size=layout.group_rows, write_statistics=has_statistics, compression="zstd"
