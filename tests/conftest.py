@@ -162,9 +162,12 @@ def kernel(kernel_module: ModuleType) -> Any:
     return importlib.import_module("collector.book.kernel").tried(kernel_module)
 
 
-@pytest.fixture(params=["pure", "compiled"])
+@pytest.fixture(params=[pytest.param("pure", marks=pytest.mark.proof), "compiled"])
 def either_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a test where no kernel is installed, and where this source's is; return what keeps the books."""
+    """Run a test with the kernel of this source as if installed, in the long run without any as well.
+
+    The rest of the suite is without one, unless somebody has it. Returns what keeps the books.
+    """
     module = request.getfixturevalue("kernel_module") if request.param == "compiled" else None
     monkeypatch.setitem(sys.modules, "collector_kernel", module)
     return "pure Python: no kernel is installed" if module is None else f"compiled {module.VERSION}"
