@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+MOST_KEPT = 4  # one for each file of certificates, and for each time that it was written
+
 
 def share_tls(client: Any) -> None:
     """Have a client of ccxt's asyncio kind use the context of all, unless it is told to check otherwise."""
@@ -22,7 +24,7 @@ def share_tls(client: Any) -> None:
     client.ssl_context = _context(client.cafile, written_ns)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=MOST_KEPT)
 def _context(certificates: str, written_ns: int) -> ssl.SSLContext:
     """Make what ccxt makes; certificates that were written anew are read anew."""
     del written_ns
