@@ -132,25 +132,21 @@ class Batch:
         """Count the rows of books."""
         return len(self.integers) // INT_COLUMNS
 
-    def pieces(self, most_rows: int) -> "Iterator[Batch]":
+    def take_pieces(self, most_rows: int) -> "Iterator[Batch]":
         """Yield it in batches of at most so many rows of books, as if they had been swapped one by one.
 
-        What was opened comes with the first; all that is no row of a book comes with the last.
+        What was opened comes with the first; all that is no row of a book comes with the last. The rows are
+        taken out of it: what is dealt with takes no memory while the rest waits.
         """
+        rest: list[tuple[array[float], array[int]]] = []  # the last first
         numbers_per_row = len(self.levels) // self.rows if self.rows else 0
-        opened, first = self.opened, 0
-        for first in range(most_rows, self.rows, most_rows):
-            rows = slice(first - most_rows, first)
-            yield Batch(*self._of_books(rows, numbers_per_row), opened, (), {}, {})
-            opened = ()
-        if not first:
-            yield self
-            return
-        levels, integers = self._of_books(slice(first, self.rows), numbers_per_row)
-        yield replace(self, levels=levels, integers=integers, opened=opened)
-
-    def _of_books(self, rows: slice, numbers_per_row: int) -> "tuple[array[float], array[int]]":
-        return (
-            self.levels[rows.start * numbers_per_row : rows.stop * numbers_per_row],
-            self.integers[rows.start * INT_COLUMNS : rows.stop * INT_COLUMNS],
-        )
+        for first in range((self.rows - 1) // most_rows * most_rows, 0, -most_rows):
+            places = slice(first * numbers_per_row, None), slice(first * INT_COLUMNS, None)
+            rest.append((self.levels[places[0]], self.integers[places[1]]))
+            del self.levels[places[0]], self.integers[places[1]]
+        piece, opened = (self.levels[:], self.integers[:]), self.opened
+        del self.levels[:], self.integers[:]
+        while rest:
+            yield Batch(*piece, opened, (), {}, {})
+            piece, opened = rest.pop(), ()
+        yield replace(self, levels=piece[0], integers=piece[1], opened=opened)

@@ -69,7 +69,7 @@ class Preparation:
         In `held` are, in the end, the segments with an update that waits for its window to be over.
         """
         left = batch.rows
-        for piece in batch.pieces(self._most_rows):
+        for piece in batch.take_pieces(self._most_rows):
             left -= piece.rows
             book = self._book_rows(piece, is_last=is_last and not left)
             held.clear()
