@@ -99,10 +99,10 @@ def repeated(found: Any) -> Any:
     return values[counts > 1][:5]
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
+def until(condition: Callable[[], object], what: str, within_s: float = DEADLINE_S) -> None:
+    deadline_s = time.monotonic() + within_s
     while not condition():
-        assert time.monotonic() < deadline_s, f"not within {DEADLINE_S:g} s: {what}"
+        assert time.monotonic() < deadline_s, f"not within {within_s:g} s: {what}"
         time.sleep(0.02)
 
 
@@ -300,7 +300,8 @@ def test_a_reader_sees_each_committed_row_once_for_minutes_while_processes_are_k
         assert not troubles, troubles
         # A collector that was started a moment ago has first to bring in what others left.
         until(lambda: processes.writes(0) and processes.writes(1), "rows of the last lives")
-        until(lambda: ask(postgres_url, MOVED) >= 2, "two days moved")
+        # On a busy machine no life before may have lasted for one.
+        until(lambda: ask(postgres_url, MOVED) >= 2, "two days or hours moved", 5 * DEADLINE_S)
         processes.stop()
     finally:
         is_over.set()
