@@ -84,7 +84,7 @@ class Books:
         meant = self._names.find(symbol, exchange)
         found = [key for key in keys if key[:2] == meant and channel in (None, key.channel)]
         if not found:
-            wanted = " ".join(part for part in (exchange, symbol, channel) if part)
+            wanted = " ".join(str(part) for part in (exchange, symbol, channel) if part)
             there = ", ".join(" ".join(key) for key in keys) or "none: no book is collected"
             raise UserError(f"no book of {wanted} is collected; expected one of {there}")
         return max(found, key=lambda key: Channel.of(key.channel).depth)

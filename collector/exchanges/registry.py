@@ -79,6 +79,8 @@ def is_known(name: str) -> bool:
 
 def exchange_of(name: str) -> Exchange:
     """Return the facts of an exchange; SettingsError with the known names if it is not one."""
+    if not isinstance(name, str):
+        raise SettingsError([f"exchange is {name!r}, expected its name, like {DEFAULT_EXCHANGE!r}"])
     problem = plugin_problem(name)
     if problem is not None:
         raise SettingsError([problem])

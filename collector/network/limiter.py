@@ -40,7 +40,7 @@ class RateLimiter(_Turn):
     def __init__(
         self, *limits: tuple[float, float], monotonic_s: Callable[[], float] = time.monotonic
     ) -> None:
-        if not limits or not all(most >= 1 and span_s > 0 for most, span_s in limits):
+        if not limits or not all(map(_is_limit, limits)):
             raise ValueError(f"limits of (at least 1, in a span above 0 s) expected, found {limits}")
         self._most = min(most for most, _ in limits)
         super().__init__(TurnQueue(_InOrder([Window(*limit) for limit in limits]), monotonic_s), 1.0)
@@ -77,3 +77,10 @@ class _InOrder:
         for window in self._windows:
             window.begin(one.weight)
             window.end(one.weight, now_s)
+
+
+def _is_limit(limit: object) -> bool:
+    match limit:
+        case (int() | float() as most, int() | float() as span_s):
+            return most >= 1 and span_s > 0
+    return False

@@ -39,6 +39,7 @@ def read_small_text(path: Path, expected: str) -> str:
 
 
 DEEPEST = 20
+TAB = "found a tab, expected spaces: YAML indents with spaces only"
 
 _STR = "tag:yaml.org,2002:str"
 _READERS: dict[str, Callable[[str], object]] = {
@@ -111,7 +112,8 @@ def read_yaml(path: Path) -> YamlRead:
     except yaml.MarkedYAMLError as error:
         # The error's own text quotes the file, which may hold a secret: only its problem is told.
         mark = error.problem_mark or error.context_mark
-        read.mistakes.append((mark.line + 1 if mark else 0, error.problem or "cannot be read as YAML"))
+        problem = TAB if "'\\t'" in (error.problem or "") else error.problem
+        read.mistakes.append((mark.line + 1 if mark else 0, problem or "cannot be read as YAML"))
     except yaml.YAMLError:
         read.mistakes.append((0, "found characters that YAML does not allow, expected a text file"))
     else:

@@ -19,9 +19,19 @@ BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 OTHERS = ("MainThread", "simulator", "execnet", "pytest", "Dummy")
 
 
+_before: set[threading.Thread] = set()
+
+
+def remember_threads() -> None:
+    """Take the threads that run now for somebody else's, from here on."""
+    _before.clear()
+    _before.update(threading.enumerate())
+
+
 def threads() -> list[str]:
-    """Name the threads that are neither the test's nor the simulator's."""
-    return [one.name for one in threading.enumerate() if not one.name.startswith(OTHERS)]
+    """Name the threads that are neither the test's nor the simulator's, nor were there before it."""
+    running = (one for one in threading.enumerate() if one not in _before)
+    return [one.name for one in running if not one.name.startswith(OTHERS)]
 
 
 def config(simulator: Simulator, folder: Path, **more: Any) -> dict[str, Any]:

@@ -40,6 +40,8 @@ def test_it_is_what_the_update_of_that_sequence_said_with_every_level(tmp_path: 
         ingestor.unsubscribe(ETH)
         with pytest.raises(UserError, match="no book of ETHUSDT is collected; expected one of bybit BTC"):
             ingestor.book("ETHUSDT")
+        with pytest.raises(UserError, match="no book of BTC/USDT:USDT 5 is collected"):
+            ingestor.book(BTC, channel=5)  # type: ignore[arg-type]
         ingestor.stop()  # what waits for the callback is delivered
         with pytest.raises(UserError, match="the ingestor is stopped; expected it to run"):
             ingestor.book(BTC)

@@ -171,3 +171,5 @@ def test_an_exchange_whose_bars_are_not_collected_has_none_and_an_unknown_one_is
     assert bar_intervals("bitget") == {}
     with pytest.raises(SettingsError, match="'nope' is not known"):
         bar_intervals("nope")
+    with pytest.raises(SettingsError, match="exchange is 5, expected its name, like 'bybit'"):
+        bar_intervals(5)  # type: ignore[arg-type]

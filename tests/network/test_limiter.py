@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -121,8 +122,10 @@ def test_threads_and_loops_share_one() -> None:
     assert max(began) - began_s >= 0.4  # 20 at once, 20 after 0.2 s, 20 after 0.4 s
 
 
-@pytest.mark.parametrize("limits", [(), ((0, 1.0),), ((5, 0.0),), ((5, 1.0), (0.5, 2.0))])
-def test_limits_that_let_nothing_through_are_refused(limits: tuple[tuple[float, float], ...]) -> None:
+@pytest.mark.parametrize(
+    "limits", [(), ((0, 1.0),), ((5, 0.0),), ((5, 1.0), (0.5, 2.0)), ((10, "s"),), (5,), ("5/s",)]
+)
+def test_limits_that_let_nothing_through_are_refused(limits: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match="limits of"):
         RateLimiter(*limits)
 

@@ -165,6 +165,9 @@ def test_of_a_file_that_nobody_holds_the_command_does_it_itself(
     settings = {"database": {"url": str(tmp_path / "own.db")}, "serve": {"port": 1}}
     config = tmp_path / "own.yaml"
     config.write_text(json.dumps(settings))
+    assert run_command(["jobs", "run", "vacuum", "--config", str(config)]) == 2
+    assert "there is no job 'vacuum'; expected one of batches" in capsys.readouterr().err
+    assert not (tmp_path / "own.db").exists()
     assert run_command(["jobs", "run", "events", "--config", str(config)]) == 0
     assert capsys.readouterr().out.startswith("events: done, nothing to do")
     database = sqlite3.connect(tmp_path / "own.db")
@@ -177,8 +180,6 @@ def test_of_a_file_that_nobody_holds_the_command_does_it_itself(
     assert "'heartbeat' is done by a collector only, while it runs" in capsys.readouterr().err
     assert run_command(["jobs", "run", "fill_holes", "--config", str(config)]) == 2
     assert "while it runs; python run.py backfill --holes --start TIME is for" in capsys.readouterr().err
-    assert run_command(["jobs", "run", "vacuum", "--config", str(config)]) == 2
-    assert "there is no job 'vacuum'; expected one of batches" in capsys.readouterr().err
     assert run_command(["jobs", "--config", str(config)]) == 0
     told = capsys.readouterr().out
     assert "no collector that writes" in told

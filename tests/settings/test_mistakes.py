@@ -462,6 +462,11 @@ def test_a_file_that_is_no_small_text_is_refused(content: bytes, text: str) -> N
     assert caught.value.problems == [f"live.yaml: {text}"]
 
 
+def test_a_tab_is_named(problems: Problems) -> None:
+    told = "found a tab, expected spaces: YAML indents with spaces only"
+    assert problems("exchanges:\n\tbybit: {}\n") == [f"live.yaml line 2: {told}"]
+
+
 def test_an_alias_bomb_is_refused_at_its_first_alias(problems: Problems) -> None:
     bomb = "a: &a [x, x]\n" + "".join(
         f"{chr(98 + n)}: &{chr(98 + n)} [*{chr(97 + n)}, *{chr(97 + n)}]\n" for n in range(20)

@@ -115,10 +115,7 @@ def _ask(settings: "Settings", name: str, before: Sequence[Mapping[str, Any]]) -
     from collector.cli.running_api import jobs_of_running, running_api  # noqa: PLC0415
     from collector.errors import UserError  # noqa: PLC0415
 
-    known = [one["name"] for one in before]
-    if name not in known:
-        hint = did_you_mean(name, known)
-        raise UserError(f"there is no job {name!r}; expected one of {', '.join(known)}{hint}")
+    _refuse_unknown(name, before)
     api = running_api(settings)
     assert api is not None  # noqa: S101  (it answered)
     if api.token is None:
@@ -137,6 +134,15 @@ def _ask(settings: "Settings", name: str, before: Sequence[Mapping[str, Any]]) -
     raise UserError(f"the collector at {api.address} answers no longer; whether {name} is done is not known")
 
 
+def _refuse_unknown(name: str, jobs: Sequence[Mapping[str, Any]]) -> None:
+    from collector.errors import UserError  # noqa: PLC0415
+
+    known = [one["name"] for one in jobs]
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise UserError(f"there is no job {name!r}; expected one of {', '.join(known)}{hint}")
+
+
 INSTEAD = {"fill_holes": "; python run.py backfill --holes --start TIME is for a database that nobody writes"}
 
 
@@ -145,10 +151,11 @@ def _run_here(settings: "Settings", name: str) -> int:
     from collector.cli.running_api import running_api  # noqa: PLC0415
     from collector.errors import DatabaseInUse, UserError  # noqa: PLC0415
 
+    configured = configured_jobs(settings)
+    _refuse_unknown(name, configured)
     try:
         with jobs_of_database(settings) as found:
-            here = {one.name for one in found.states()}
-            if name in {one["name"] for one in configured_jobs(settings)} - here:
+            if name not in {one.name for one in found.states()}:
                 instead = INSTEAD.get(name, "")
                 raise UserError(f"{name!r} is done by a collector only, while it runs{instead}")
             state = found.run(name)
