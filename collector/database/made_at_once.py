@@ -1,6 +1,6 @@
 """Make all tables of an empty database at once, as the migrations would make them one after the other.
 
-It takes a tenth of the time, and 9 MB less: Alembic is not needed. A test holds the two together.
+It takes 0.6 of the CPU, and 9 MB less: Alembic is not needed. A test holds the two together.
 """
 
 from typing import Final
