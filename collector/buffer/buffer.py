@@ -126,14 +126,9 @@ class Buffer:
             numbers = levels.tobytes()
         else:  # in a third of the time that extend() takes; a row of another width is refused
             numbers = self._pack_levels(*levels)
-        integers = _pack_integers(
-            received_at_ns,
-            NO_INT if exchange_ms is None else exchange_ms,
-            NO_INT if sequence is None else sequence,
-            stream,
-            segment_id,
-            known_levels,
-        )
+        told_ms = NO_INT if exchange_ms is None else exchange_ms
+        number = NO_INT if sequence is None else sequence
+        integers = _pack_integers(received_at_ns, told_ms, number, stream, segment_id, known_levels)
         counts = self._counts[stream]
         self._acquire()  # `with` takes twice the time
         try:
@@ -297,14 +292,11 @@ class Buffer:
             )
             self._high_rows = max(self._high_rows, self._rows)
             self._swapped_rows += self._rows
-            self._levels = array("d")
-            self._integers = array("q")
-            self._trades = TradeColumns()
-            self._candles = CandleColumns()
+            self._levels, self._integers = array("d"), array("q")
+            self._trades, self._candles = TradeColumns(), CandleColumns()
             self._witnessed = {}
             self._rows = 0
-            self._opened = []
-            self._closed = []
+            self._opened, self._closed = [], []
             self._changed = set()
             self._full = False
             return batch

@@ -19,6 +19,8 @@ FILES = {"__init__.py", "facts.py", "frames.py", "history.py", "market_data.py",
 NAMED_ELSEWHERE = {
     # What a row has whose writer did not say, as the table's creator defined it.
     PACKAGE / "database" / "tables.py",
+    # Forms of frames that the compiled kernel reads, by its names of them: it is tried with one of each.
+    PACKAGE / "book" / "kernel.py",
 }
 WALLED_OFF = PACKAGE / "simulator"  # shares nothing with what it tests
 
