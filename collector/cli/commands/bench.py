@@ -21,7 +21,8 @@ def bench(
     name: Annotated[
         str,
         typer.Argument(
-            help="What to measure: stream, path, write, read, latency, serve, peers or simulator."
+            help="What to measure: stream, path, write, read, latency, serve, records, follower, peers, disk "
+            "or simulator."
         ),
     ],
     *,
