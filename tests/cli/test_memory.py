@@ -48,7 +48,7 @@ def collect_alone(
 
 
 def test_who_collects_imports_only_what_that_takes(tmp_path: Path, simulator: Simulator) -> None:
-    _, modules = collect_alone(tmp_path, simulator, [BTC], seconds=2)
+    _, modules = collect_alone(tmp_path, simulator, [BTC], seconds=1)
     assert {"ccxt.pro.bybit", "sqlalchemy", "numpy"} <= modules
     assert NEVER & modules == set()
 

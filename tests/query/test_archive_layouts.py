@@ -217,7 +217,7 @@ def write(path: Path, table: sa.Table, rows: list[dict[str, Any]], layout: Layou
 
 
 @settings(
-    max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=settings().max_examples // 3, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 2**32))
 def test_rows_come_out_the_same_wherever_they_are(

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from collector.query.fast.reader import Reader
 from collector.query.rows.raw_rows import chunks
 
 sys.path.insert(0, str(Path(__file__).parent))
-from stored import FIRST_SEGMENT, START_NS, STEP_NS, SYMBOL, Row, Stored, insert, iso, write
+from stored import FIRST_SEGMENT, START_NS, STEP_NS, SYMBOL, Row, Stored, insert, iso, prepare, write
 
 pytest.importorskip("adbc_driver_sqlite")
 MANY = 400
@@ -89,9 +89,13 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[Reader]:
     return made
 
 
-@pytest.fixture
-def many(stored_file: str) -> str:
-    """Store rows of all that a loader can read."""
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Store rows of all that a loader can read, and make a table of anything; no test changes the rows."""
+    stored_file = prepare(str(tmp_path_factory.mktemp("many") / "live.db"))
+    engine = make_engine(database_url(stored_file), synchronous="OFF")
+    TABLE.metadata.create_all(engine)
+    engine.dispose()
     rows = [
         Row(START_NS + place * STEP_NS, FIRST_SEGMENT, place % 50 + 0.5, None if place < 120 else place / 7)
         for place in range(MANY)
@@ -134,6 +138,23 @@ def many(stored_file: str) -> str:
     return stored_file
 
 
+@pytest.fixture(scope="module", autouse=True)
+def things(many: str) -> Iterator[tuple[str, Reader]]:
+    """Start a child that many questions share: most of what a question costs is the start."""
+    with started(many) as child:
+        assert child is not None
+        yield many, child
+        assert child.is_free  # no question failed
+
+
+@pytest.fixture
+def shared(things: tuple[str, Reader], monkeypatch: pytest.MonkeyPatch) -> Reader:
+    """Let whoever would start a child have this one."""
+    for module in (engines, loading):
+        monkeypatch.setattr(module, "started", lambda _: nullcontext(things[1]))
+    return things[1]
+
+
 LOADS: dict[str, Callable[..., Any]] = {
     "features": load_features,
     "states": lambda *told, **more: load_features(*told, every="10ms", **more),
@@ -148,7 +169,7 @@ LOADS: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("name", LOADS)
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small", "shared")
 def test_each_loader_gives_the_same_frame(many: str, name: str) -> None:
     with capture_logs() as logs:
         fast, plain = (LOADS[name](many, SYMBOL, engine=one) for one in ("arrow", "python"))
@@ -156,22 +177,6 @@ def test_each_loader_gives_the_same_frame(many: str, name: str) -> None:
     assert len(plain) > MANY / 10
     pd.testing.assert_frame_equal(fast, plain, check_exact=True)
     assert fast.attrs == plain.attrs
-
-
-@pytest.fixture(scope="module", autouse=True)
-def things(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Reader]]:
-    """Make a table of anything, and a child that reads it."""
-    path = tmp_path_factory.mktemp("things") / "things.db"
-    engine = make_engine(database_url(str(path)), synchronous="OFF")
-    with engine.begin() as connection:
-        TABLE.metadata.create_all(connection)
-        for name in ("l2_training_data_practical", "collector_coverage"):
-            connection.exec_driver_sql(f"CREATE TABLE {name} (id INTEGER)")
-    engine.dispose()
-    with started(str(path)) as child:
-        assert child is not None
-        yield str(path), child
-        assert child.is_free  # no question failed
 
 
 @contextmanager
@@ -217,9 +222,10 @@ def test_every_value_comes_as_it_is(
 
 @pytest.mark.parametrize("other", [b"bytes", 7, "words"])
 def test_a_value_of_another_type_is_read_as_ever(things: tuple[str, Reader], other: object) -> None:
-    path, _ = things
+    path, shared = things
     rows: list[dict[str, Any]] = [{"id": place, "number": 1.5, "whole": 3, "text": "a"} for place in range(9)]
-    with started(path) as child, replaced(path, rows):
+    beside = nullcontext(shared) if other == 7 else started(path)  # one that fails ends
+    with beside as child, replaced(path, rows):
         engine = make_engine(database_url(path), synchronous="OFF")
         with engine.begin() as connection:
             column = {b"bytes": "text", 7: "number", "words": "whole"}[other]  # type: ignore[index]
@@ -241,9 +247,20 @@ def test_a_value_of_another_type_is_read_as_ever(things: tuple[str, Reader], oth
     assert [line["event"] for line in logs] == ["read.child_failed"] * (other != 7)
 
 
+READS: list[Callable[[str, Any], list[pd.DataFrame]]] = [
+    lambda url, engine: list(iter_features(url, SYMBOL, engine=engine)),
+    lambda url, engine: [load_features(url, SYMBOL, engine=engine)],
+]
+
+
+@pytest.mark.parametrize(
+    "read", [pytest.param(READS[0], id="parts"), pytest.param(READS[1], id="whole", marks=pytest.mark.proof)]
+)
 @pytest.mark.usefixtures("small")
-def test_a_child_that_is_killed_costs_no_row(many: str) -> None:
-    plain = load_features(many, SYMBOL, engine="python")
+def test_a_child_that_is_killed_costs_no_row(
+    many: str, read: Callable[[str, Any], list[pd.DataFrame]]
+) -> None:
+    plain = read(many, "python")
     rows = Reader.rows
 
     def killed(self: Reader, *told: Any) -> Iterator[Any]:
@@ -254,12 +271,10 @@ def test_a_child_that_is_killed_costs_no_row(many: str) -> None:
 
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
         patch.setattr(Reader, "rows", killed)
-        frame = load_features(many, SYMBOL, engine="arrow")
-        parts = list(iter_features(many, SYMBOL, engine="arrow"))
-    pd.testing.assert_frame_equal(frame, plain, check_exact=True)
-    pd.testing.assert_frame_equal(pd.concat(parts), plain, check_exact=True)
+        frames = read(many, "arrow")
+    pd.testing.assert_frame_equal(pd.concat(frames), pd.concat(plain), check_exact=True)
     told = [line for line in logs if line["event"] == "read.child_failed"]
-    assert [line["error"] for line in told] == ["the process that read ended with status -9"] * 2
+    assert [line["error"] for line in told] == ["the process that read ended with status -9"]
 
 
 @pytest.mark.parametrize("python", ["/bin/false", "/there/is/none"])
@@ -273,7 +288,15 @@ def test_a_child_that_does_not_start_is_told_of(
     assert [line["event"] for line in logs] == ["read.child_failed"]
 
 
-def test_few_rows_start_no_child(many: str, starts: list[Reader], monkeypatch: pytest.MonkeyPatch) -> None:
+def interrupted(*_: Any) -> None:
+    assert len(children()) == 1
+    raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("small")
+def test_many_rows_start_a_child_that_ends_also_when_interrupted(
+    many: str, starts: list[Reader], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engines, "LONG_ROWS", MANY + 1)
     assert len(load_features(many, SYMBOL)) == MANY
     assert sum(len(one) for one in iter_features(many, SYMBOL)) == MANY
@@ -281,8 +304,10 @@ def test_few_rows_start_no_child(many: str, starts: list[Reader], monkeypatch: p
     assert len(load_features(many, SYMBOL, end=START_NS + STEP_NS)) == 1
     assert len(load_features(many, SYMBOL, engine="python")) == MANY
     assert starts == []
-    assert len(load_features(many, "BTCUSDT")) == MANY  # a name that is meant
-    assert len(starts) == 1
+    monkeypatch.setattr(loading, "_as_stored", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load_features(many, "BTCUSDT")  # a name that is meant
+    assert [one.is_free for one in starts] == [False]
 
 
 @pytest.mark.usefixtures("small")
@@ -300,23 +325,13 @@ def test_pieces_share_one_child(many: str, starts: list[Reader], monkeypatch: py
 
 
 @pytest.mark.usefixtures("small")
-def test_a_reader_that_is_left_or_interrupted_ends_its_child(
-    many: str, starts: list[Reader], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_that_is_left_ends_its_child(many: str, starts: list[Reader]) -> None:
     pieces = iter_features(many, SYMBOL, engine="arrow")
     next(pieces)
     assert len(children()) == 1
     pieces.close()  # type: ignore[attr-defined]
     assert children() == []
-
-    def interrupted(*_: Any) -> None:
-        assert len(children()) == 1
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(loading, "_as_stored", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        load_features(many, SYMBOL, engine="arrow")
-    assert [one.is_free for one in starts] == [False, False]
+    assert [one.is_free for one in starts] == [False]
 
 
 def test_what_is_not_installed_is_not_used(many: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ def test_columns_of_one_origin_share_no_memory(stored_file: str) -> None:
 @pytest.mark.parametrize("has_room", [True, False])
 def test_many_rows_are_gathered_where_they_stay(has_room: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "_MANY_ROWS", 7)
+    monkeypatch.setattr(columns, "MOST_VALUES", 1000)  # numpy fills room for objects, however much it is
     if not has_room:
         monkeypatch.setattr(columns, "_room", lambda *_: {})
     chunks = [

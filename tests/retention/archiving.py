@@ -23,12 +23,13 @@ NOW = datetime.fromtimestamp((MIDNIGHT_NS + 4.5 * DAY_NS) / 1e9, UTC)
 FIRST = 2**62 + 1
 
 
-def fill_days(url: str) -> str:
+def fill_days(url: str, count: int = 120) -> str:
     """Store four days, segments that reach over midnight, and a hole every day."""
     prepare(url)
-    at = np.sort(np.random.default_rng(5).integers(0, 4 * DAY_NS, 120)) + MIDNIGHT_NS
-    rows = [Row(int(at_ns), FIRST + place // 25, float(place), 0.5) for place, at_ns in enumerate(at)]
-    ends = {FIRST + number: rows[min(number * 25 + 24, 119)].at_ns for number in range(5)}
+    each = count * 5 // 24  # so many rows has a segment, and the last of five some less
+    at = np.sort(np.random.default_rng(5).integers(0, 4 * DAY_NS, count)) + MIDNIGHT_NS
+    rows = [Row(int(at_ns), FIRST + place // each, float(place), 0.5) for place, at_ns in enumerate(at)]
+    ends = {FIRST + number: rows[min(number * each + each - 1, count - 1)].at_ns for number in range(5)}
     write(url, Stored(rows, ends))
     write(
         url,

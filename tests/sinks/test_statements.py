@@ -52,7 +52,9 @@ def engine(any_database: str) -> Any:
     made.dispose()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(several=batches)
 def test_segments_end_up_as_one_upsert_of_each_would_leave_them(
     engine: sa.Engine, several: Sequence[Sequence[SegmentState]]
@@ -102,7 +104,9 @@ columns_of_one_length = st.integers(1, 45).flatmap(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(columns=columns_of_one_length)
 def test_rows_come_back_in_order_with_each_value_as_it_went_in(
     engine: sa.Engine, columns: dict[str, list[Any]]
