@@ -49,32 +49,43 @@ def joined(chunks: Sequence[Chunk], kinds: Mapping[str, Kind] | None = None) -> 
 
 def gathered(chunks: Iterable[Chunk], kinds: Mapping[str, Kind]) -> dict[str, Array]:
     """Join chunks; raise QueryError as soon as they are more than a frame should hold."""
-    found: list[Chunk] = []
+    found: list[Chunk] = []  # what is not in `whole`: of many rows their texts alone
     rows, most = 0, MOST_VALUES // len(kinds)
     whole: dict[str, Array] = {}
+    names: list[str] = []
     for chunk in chunks:
         begin, rows = rows, rows + length(chunk)
         if rows > most:
             raise QueryError(f"these are more than {most:,} rows of {len(kinds)} values; expected {SMALLER}")
         if whole:
             _put(whole, chunk, begin)
+            found.append(_texts(chunk))
             continue
         found.append(chunk)
+        names = list(chunk)
         if rows > _MANY_ROWS and (whole := _room(found, most)):
-            found = []
+            found = [_texts(one) for one in found]
+    if not whole:
+        return joined(found, kinds)
     for values in whole.values():
         values.resize(rows, refcheck=False)  # what is behind them was never touched
-    return whole or joined(found, kinds)
+    texts = {name: np.concatenate([chunk[name] for chunk in found]) for name in found[0]}
+    return {name: texts[name] if name in texts else whole[name] for name in names}
+
+
+def _texts(chunk: Chunk) -> Chunk:
+    return {name: values for name, values in chunk.items() if values.dtype == np.object_}
 
 
 def _room(found: Sequence[Chunk], most: int) -> dict[str, Array]:
-    """Return arrays that begin with these chunks, with room for as many rows as there may be.
+    """Return arrays that begin with the numbers of these chunks, with room for as many rows as there may be.
 
-    Memory that nothing is written to costs none. So no value is there twice, in its chunk and in the whole,
-    and the system has half as much to clear.
+    Memory that nothing is written to costs none. So no number is there twice, in its chunk and in the whole,
+    and the system has half as much to clear. Texts get no room: an array of objects is filled with None.
     """
+    numbers = [name for name, values in found[0].items() if values.dtype != np.object_]
     try:
-        whole = {name: np.empty(most, dtype=values.dtype) for name, values in found[0].items()}
+        whole = {name: np.empty(most, dtype=found[0][name].dtype) for name in numbers}
     except MemoryError:  # a system that counts what is not touched
         return {}
     begin = 0
@@ -85,8 +96,8 @@ def _room(found: Sequence[Chunk], most: int) -> dict[str, Array]:
 
 
 def _put(whole: Mapping[str, Array], chunk: Chunk, begin: int) -> None:
-    for name, values in chunk.items():
-        whole[name][begin : begin + len(values)] = values
+    for name, values in whole.items():
+        values[begin : begin + length(chunk)] = chunk[name]
 
 
 def picked(chunk: Chunk, which: "npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice") -> dict[str, Array]:
