@@ -103,9 +103,10 @@ class SimulatedDay:
 
     def write(self, batch: Batch) -> int:
         """Prepare and commit a batch; return how many rows it has."""
+        rows = batch.rows  # they are taken out of it
         for write_set in self._preparation.write_sets(batch, extend_alive=True):
             self._sink.write(write_set)
-        return batch.rows
+        return rows
 
     def _facts(self, number: int) -> StreamFacts:
         return StreamFacts(self._books[number].key, _BOOK_LEVELS, "simulator")

@@ -92,6 +92,19 @@ def test_records_read_back_every_event() -> None:
 
 
 @pytest.mark.proof
+def test_disk_counts_the_rows_of_its_day() -> None:
+    without, at_midnight, closed = measured("disk")
+    assert without["moved"] == at_midnight["moved"] == 0  # the last closed hour stays
+    assert closed["moved"] == closed["rows"] > 0
+
+
+@pytest.mark.proof
+def test_read_reads_as_many_rows_each_way() -> None:
+    rows = measured("read")
+    assert {row["to"] for row in rows} >= {"1 s frame", "rows", "Parquet", "archived touch"}
+
+
+@pytest.mark.proof
 def test_a_follower_loses_nothing_whatever_its_stream_does() -> None:
     rows = measured("follower")
     assert {row["stream"] for row in rows} == {"none", "answers", "dead", "hangs"}
