@@ -134,7 +134,10 @@ def check_truth(rig: Rig, path: Path, cut_ms: int, ran_ms: int) -> None:
     live = "session_id = ? AND channel = 'trade' AND end_cause = 'stop'"
     query = f"SELECT MIN(start_ns) FROM collector_coverage WHERE {live}"
     ((live_ns,),) = rows_of(path, query, rig.collector.session.session_id)
-    live_ms = live_ns // NS_A_MS
+    # The first that came live may have been a moment on its way: its own time is before its receipt.
+    first = "SELECT MIN(exchange_timestamp) FROM collector_trades WHERE origin IS NULL"
+    ((first_ms,),) = rows_of(path, first)
+    live_ms = min(live_ns // NS_A_MS, first_ms)
     # Looked for beyond the end, and cut here: near the present the market's own clock may lie a step apart.
     around = true_trades(rig.simulator, "okx", SYMBOL, cut_ms, live_ms + MINUTE_MS)
     true = [one for one in around if one[1] < live_ms]
