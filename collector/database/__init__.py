@@ -7,7 +7,14 @@ from collector.face import face
 if TYPE_CHECKING:
     from collector.database.advisory_locks import lock_key, session_key, sessions_with_a_lock
     from collector.database.backup import Backup, back_up, make_durable
-    from collector.database.bookkeeping_tables import DAMAGED, GIVEN_UP, NO_ROOM, POISON
+    from collector.database.bookkeeping_tables import (
+        DAMAGED,
+        DAY_DIGITS,
+        GIVEN_UP,
+        HOUR_DIGITS,
+        NO_ROOM,
+        POISON,
+    )
     from collector.database.engine import Driver, make_engine, reading_uri
     from collector.database.faults import is_from_a_database, may_come_back, opening_error, sink_error
     from collector.database.file_lock import WriterLock, file_holder

@@ -5,6 +5,8 @@ import sqlalchemy as sa
 from collector.database.market_tables import INTEGER, MOMENT, REAL, TEXT
 
 ARCHIVE_KEY = ("table_name", "kind", "exchange", "symbol", "date", "last_id")  # no two files hold one row
+# What a file of the archive is of, as its `date` begins: a day, or an hour of one.
+DAY_DIGITS, HOUR_DIGITS = len("2026-01-31"), len("2026-01-31T05")
 QUALITY_KEY = ("table_name", "day", "exchange", "symbol", "channel")
 # Why rows were given up: their reason in accounting, and the end of their segment, which shows the hole.
 DAMAGED = "damaged"  # they could not be read back from the spool

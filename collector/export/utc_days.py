@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from collector.database import Tables
+from collector.database import DAY_DIGITS, Tables
 from collector.loggers import get_logger
 from collector.query import distinct_values, following
 
@@ -19,7 +19,6 @@ KINDS = ("features", "levels", "trades", *BARS)
 DAY_MS = 86_400_000
 _EARLIEST, _LATEST = "1970-01-01", "3"  # no text that begins with a date lies elsewhere
 
-_DAY_DIGITS = len("2026-01-31")
 _DAY, _HOUR = r"\d{4}-\d\d-\d\d(?!\d)", r"\d{4}-\d\d-\d\dT\d\d(?!\d)"
 
 log = get_logger(__name__)
@@ -45,12 +44,12 @@ class Day:
     def folder(self) -> str:
         """Return the folder of its files."""
         folders = (f"exchange={quote(self.exchange, safe='')}", f"symbol={quote(self.symbol, safe='')}")
-        return str(PurePosixPath(self.kind, *folders, f"date={self.date[:_DAY_DIGITS]}"))
+        return str(PurePosixPath(self.kind, *folders, f"date={self.date[:DAY_DIGITS]}"))
 
     @property
     def hour(self) -> str:
         """Return which hour of its day it is; nothing for a whole day."""
-        return self.date[_DAY_DIGITS + 1 :]
+        return self.date[DAY_DIGITS + 1 :]
 
     @property
     def mark(self) -> dict[str, Any]:
@@ -150,10 +149,10 @@ def _first_day(
     earliest = _EARLIEST if after is None else following(after)
     last = _LATEST if before is None else before
     first = sa.select(sa.func.min(table.c.timestamp)).where(*own, table.c.timestamp < last)
-    hours_from = last[:_DAY_DIGITS] + "T" if len(last) > _DAY_DIGITS else _LATEST  # of the day that is cut
+    hours_from = last[:DAY_DIGITS] + "T" if len(last) > DAY_DIGITS else _LATEST  # of the day that is cut
     text = connection.execute(first.where(table.c.timestamp >= earliest)).scalar()
     # What others wrote in another form goes with its whole day.
-    if text is not None and hours_from[:_DAY_DIGITS] <= text < hours_from:
+    if text is not None and hours_from[:DAY_DIGITS] <= text < hours_from:
         text = connection.execute(first.where(table.c.timestamp >= hours_from)).scalar()
     while text is not None and (period := _period(text, is_hour=text > hours_from)) is None:
         log.warning("rows.without_a_date", table=table.name, timestamp=text)

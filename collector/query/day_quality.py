@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from collector.database import DEFAULT_TABLE_NAME, Tables, make_tables
+from collector.database import DAY_DIGITS, DEFAULT_TABLE_NAME, Tables, make_tables
 from collector.events import Channel
 from collector.query.between import union
 from collector.query.database import Database, has_table, reading
@@ -163,7 +163,7 @@ def _first_day(connection: sa.Connection, tables: Tables) -> date:
     own = _first_row(connection, tables.hot)
     others = [make_tables(name).hot for name in other_book_tables(connection, tables.hot)]
     is_oldest = not any("" < _first_row(connection, other) < own for other in others)
-    return date.min if is_oldest else date.fromisoformat(own[: len("2026-01-31")])
+    return date.min if is_oldest else date.fromisoformat(own[:DAY_DIGITS])
 
 
 def _first_row(connection: sa.Connection, hot: sa.Table) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from collector.database import Tables
+from collector.database import DAY_DIGITS, Tables
 from collector.errors import CollectorError
 from collector.export import table_of, within
 from collector.query import following
@@ -18,7 +18,6 @@ from collector.retention.held_ids import Ids
 
 Value = str | int | None
 Entry = Mapping[str, Value]  # a row of the archive's table
-_DAY_DIGITS = len("2026-01-31")
 Slice = Callable[[sa.Connection], int]  # returns how many rows are gone
 
 _NAMES_OF_A_MARKET = ("table_name", "kind", "exchange", "symbol")
@@ -143,8 +142,8 @@ def lock(connection: sa.Connection, archive: sa.Table) -> None:
 
 def _overlapping(date: sa.Column[str], period: str) -> sa.ColumnElement[bool]:
     """Return whether files are of a day, of one of its hours, or of the day of an hour."""
-    if len(period) > _DAY_DIGITS:
-        return date.in_((period, period[:_DAY_DIGITS]))
+    if len(period) > DAY_DIGITS:
+        return date.in_((period, period[:DAY_DIGITS]))
     return sa.and_(date >= period, date < following(period))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 
-from collector.database import Tables
+from collector.database import DAY_DIGITS, Tables
 from collector.errors import CollectorError
 from collector.export import Day, sha256, table_of, write_day
 from collector.loggers import get_logger
@@ -28,7 +28,6 @@ MERGED = "merged"  # the kind of a file whose rows another file holds by now
 KEPT_S = 900.0  # for those who began to read before
 DEAD_S = 86_400.0  # nobody has been writing a file for so long
 MANY_FILES = 8  # of a day: rows that came late have a file of their own each time
-_DAY_DIGITS = len("2026-01-31")
 _NO_ID = 0  # ids begin with 1: no row of the table
 _IDS_AT_ONCE = 100_000
 
@@ -41,11 +40,11 @@ def worth_merging(connection: sa.Connection, tables: Tables, kind: str, before: 
     """Yield the files of each market and earlier day that are better one, once their rows are deleted."""
     archive = tables.archive
     c = archive.c
-    day = sa.func.substr(c.date, 1, _DAY_DIGITS)
-    of_kind = (c.table_name == table_of(tables, kind).name, c.kind == kind, c.date < before[:_DAY_DIGITS])
+    day = sa.func.substr(c.date, 1, DAY_DIGITS)
+    of_kind = (c.table_name == table_of(tables, kind).name, c.kind == kind, c.date < before[:DAY_DIGITS])
     key = (c.exchange, c.symbol, day)
     is_begun = sa.case((c.deleted_ns.is_(None), 1), else_=0)
-    is_worth = sa.or_(sa.func.max(sa.func.length(c.date)) > _DAY_DIGITS, sa.func.count() >= MANY_FILES)
+    is_worth = sa.or_(sa.func.max(sa.func.length(c.date)) > DAY_DIGITS, sa.func.count() >= MANY_FILES)
     found = connection.execute(
         sa.select(*key)
         .where(*of_kind)
@@ -68,7 +67,7 @@ class Merging:
         kind, exchange, symbol = (str(files[0][name]) for name in ("kind", "exchange", "symbol"))
         rows = sum(_number(one, "rows") for one in files)
         last_id = max(_number(one, "last_id") for one in files)
-        self.day = Day(kind, exchange, symbol, str(files[0]["date"])[:_DAY_DIGITS], rows, last_id, "")
+        self.day = Day(kind, exchange, symbol, str(files[0]["date"])[:DAY_DIGITS], rows, last_id, "")
         self.refused = ""
         self._unfinished: Path | None = None
         self._same: list[Path] = []  # left by a run that ended before it could list its file

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from collector.database import Tables
+from collector.database import DAY_DIGITS, HOUR_DIGITS, Tables
 from collector.events import TRADE
 from collector.query.audit.chunks import integers
 from collector.query.audit.segments import Segment, Segments
@@ -23,7 +23,6 @@ UNITS_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": 1440 * MINUTE_MS}
 MARGIN_NS = 2_000_000_000  # a trade of a bar's last moment is received a little later
 NS_A_MS = 1_000_000
 HOUR_NS = 60 * MINUTE_MS * NS_A_MS
-_DIGITS = len("2026-01-31"), len("2026-01-31T05")  # of the periods of archive files
 NOT_A_TRADE, FAR_OFF = "not_a_trade", "time_far_off"  # reasons of the identity
 Window = tuple[int, int]  # stamps, from and until
 _WHOSE = ("segment_id", PLACE, FIRST, LAST)
@@ -143,7 +142,7 @@ class CompleteTrades:
         """Return whether trades received in a window, or some of them, are in a file of the archive."""
         hours = range(begin_ns // HOUR_NS, (end_ns - 1) // HOUR_NS + 1)
         texts = [_text(hour * HOUR_NS) for hour in hours]
-        periods = {text[:digits] for text in texts for digits in _DIGITS}
+        periods = {text[:digits] for text in texts for digits in (DAY_DIGITS, HOUR_DIGITS)}
         return any((bar["exchange"], bar["symbol"], one) in self._moved for one in periods)
 
     def _counting(self, bar: Mapping[str, Any], trades: Sequence[Any]) -> Sequence[Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import sqlalchemy as sa
 
-from collector.database import Tables
+from collector.database import DAY_DIGITS, HOUR_DIGITS, Tables
 from collector.features import TOTAL_LEVELS, imbalance, total
 from collector.query.audit.chunks import Chunk, Flags, chunks, differs, floats, integers, of
 from collector.query.audit.finding import Finding, Ledger
@@ -15,7 +15,6 @@ from collector.query.rows import Archive
 SIDES = ("bid_price", "bid_size", "ask_price", "ask_size")
 SHARED = ("bid_price_1", "bid_size_1", "ask_price_1", "ask_size_1", "ofi_1")
 IMBALANCES = (5, 10)
-_DAY_DIGITS, _HOUR_DIGITS = len("2026-01-31"), len("2026-01-31T05")
 
 
 def findings(
@@ -93,7 +92,7 @@ def _check(chunk: Chunk, ledger: Ledger, moved: set[tuple[str, str, str]], elsew
     places = zip(chunk["exchange"], chunk["symbol"], chunk["timestamp"], strict=True)
     is_left = np.array(
         [
-            moved.isdisjoint({(*market, text[:_DAY_DIGITS]), (*market, text[:_HOUR_DIGITS])})
+            moved.isdisjoint({(*market, text[:DAY_DIGITS]), (*market, text[:HOUR_DIGITS])})
             for *market, text in places
         ],
         dtype=np.bool_,

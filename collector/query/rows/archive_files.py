@@ -12,15 +12,13 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from collector.database import Tables
+from collector.database import DAY_DIGITS, Tables
 from collector.errors import QueryError
 from collector.query.database import distinct_values, extra, has_table
 from collector.query.instants import Span, midnight_ns, text_of
 from collector.query.rows.placing import RECEIPT
 
 _LATEST = "~"  # stands behind every text of time
-DAY_DIGITS = len("2026-01-31")  # a period of more is an hour
-
 
 ASIDE = ".aside"  # the folder, beside those of the kinds, of files that nobody should meet
 _FOLDERS = 4  # above that of a file: of its symbol, its exchange, its kind, all files

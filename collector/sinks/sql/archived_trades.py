@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from collector.database import Tables
+from collector.database import DAY_DIGITS, Tables
 from collector.errors import SinkError
 from collector.loggers import get_logger
 from collector.sinks.contract import Value
@@ -23,7 +23,6 @@ Market = tuple[Value, Value]  # exchange, symbol
 TradeName = tuple[Value, Value]  # kind, id
 
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
-_DAY_DIGITS = len("2026-01-31")
 _CLOCKS_MS = 300_000  # by which an exchange may be ahead of us: its day is not that of our receipt
 
 log = get_logger(__name__)
@@ -67,7 +66,7 @@ class ArchivedTrades:
         archive, times = self._tables.archive, self._columns["exchange_timestamp"]
         first_ms = min(max(int(times[place] or 0) - _CLOCKS_MS, 0) for place in self._old[market])
         first = f"{datetime.fromtimestamp(first_ms / 1000, UTC):%Y-%m-%dT%H}"
-        is_later = sa.or_(archive.c.date >= first, archive.c.date == first[:_DAY_DIGITS])
+        is_later = sa.or_(archive.c.date >= first, archive.c.date == first[:DAY_DIGITS])
         own = (archive.c.exchange == market[0], archive.c.symbol == market[1], is_later)
         query = sa.select(archive.c.path).where(
             archive.c.table_name == self._tables.trades.name, archive.c.kind == "trades", *own
