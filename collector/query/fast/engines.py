@@ -39,8 +39,7 @@ def checked_engine(engine: str) -> None:
     """Raise for an unknown engine, and for one whose library is missing, before anything is read."""
     if engine not in ENGINES:
         raise QueryError(f"engine is {engine!r}; expected {', '.join(ENGINES)}")
-    missing = next((package for package, module in _LIBRARIES.items() if find_spec(module) is None), None)
-    if engine == "arrow" and missing is not None:
+    if engine == "arrow" and (missing := _missing()) is not None:
         raise MissingExtra(missing, "fast")
 
 
@@ -48,7 +47,7 @@ def can_be_fast(database: Database, engine: Engine) -> bool:
     """Return whether a child may read this database."""
     if engine == "python" or sqlite_path(located(database)) is None:
         return False
-    return all(find_spec(module) is not None for module in _LIBRARIES.values())
+    return _missing() is None
 
 
 def is_long(connection: sa.Connection, query: "sa.Select[tuple[object, ...]]") -> bool:
@@ -113,6 +112,11 @@ def reader_of(connection: sa.Connection) -> Reader | None:
 def tell_of(error: Exception) -> None:
     """Log why rows are read in this process after all."""
     log.warning("read.child_failed", error=str(error), instead=_INSTEAD)
+
+
+def _missing() -> str | None:
+    """Return the first package that a child needs and that is not installed."""
+    return next((package for package, module in _LIBRARIES.items() if find_spec(module) is None), None)
 
 
 def _has_looked(reader: Reader) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import sqlalchemy as sa
 
 from collector.sinks.contract import Value
+from collector.sinks.sql import postgres_arrays
 from collector.sinks.sql.conflicts import NO_RULES, IfThere, Rules, by_rules, changes
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ def insert(
     if connection.dialect.name == "sqlite":
         flat = list(chain.from_iterable(zip(*values, strict=True)))
         return _send_groups(connection, table, names, flat, ending)
-    from collector.sinks.sql import postgres_arrays  # noqa: PLC0415  (its driver is an extra)
-
     return postgres_arrays.insert(_server(connection), connection.dialect, table, names, values, ending)
 
 
@@ -71,8 +70,6 @@ def upsert_rows(
     ending = _ending(table, names, connection.dialect, if_there, rules)
     if connection.dialect.name == "sqlite":
         return _send_groups(connection, table, names, list(chain.from_iterable(rows)), ending)
-    from collector.sinks.sql import postgres_arrays  # noqa: PLC0415  (its driver is an extra)
-
     columns = tuple(zip(*rows, strict=True))
     return postgres_arrays.insert(_server(connection), connection.dialect, table, names, columns, ending)
 
@@ -89,8 +86,6 @@ def change(
     if connection.dialect.name == "sqlite":
         text = _change_text(table, names, connection.dialect, rules)
         return _sqlite(connection).executemany(text, rows).rowcount
-    from collector.sinks.sql import postgres_arrays  # noqa: PLC0415  (its driver is an extra)
-
     columns = tuple(zip(*rows, strict=True))
     return postgres_arrays.change(_server(connection), connection.dialect, table, names, columns, rules)
 
